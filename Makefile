@@ -1,0 +1,68 @@
+# One command each, on a bare machine with Python 3.11 or newer; npm is needed for the browser tests only.
+# What is installed is fixed by the lock files; stamps in .venv/ and .cache/ make a second run quick.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+RUN := .venv/bin/python
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test check unit e2e screenshots bench format lock clean
+
+help: ## Show this list
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
+
+demo: .venv/runtime.stamp ## Start the product with a sample studio, sandbox providers and a host site
+	$(RUN) -m app demo
+
+test: check unit e2e ## Everything: format, lint, types, unit and contract tests, browser tests
+
+check: .venv/dev.stamp ## Format, lint and types, without changing anything
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+
+unit: .venv/dev.stamp ## Unit and contract tests
+	$(RUN) -m pytest tests/unit tests/contract
+
+e2e: .venv/dev.stamp .cache/npm/assets.stamp ## Browser tests (installs Chromium if there is none)
+	CHROMIUM="$$($(RUN) scripts/chromium.py)" && export CHROMIUM && $(RUN) -m pytest tests/e2e
+
+screenshots: .venv/dev.stamp .cache/npm/assets.stamp ## Take a picture of every screen and state, into docs/screenshots
+	CHROMIUM="$$($(RUN) scripts/chromium.py)" && export CHROMIUM && $(RUN) -m scripts.screenshots
+
+bench: .venv/runtime.stamp ## Measure a warm page beside bare Starlette with the same ready bytes
+	$(RUN) -m bench.warm_page
+
+format: .venv/dev.stamp ## Format the code and mend what the linter can mend
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .
+
+lock: .venv/runtime.stamp ## Write the lock files anew from pyproject.toml
+	$(RUN) scripts/lock.py
+
+clean: ## Remove what these commands made
+	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/bin/python:
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo 'Python 3.11 or newer is needed; name it with make PYTHON=/path/to/python3.11' >&2; exit 1; }
+	"$(PYTHON)" -m venv .venv
+
+# The locks are complete, so --no-deps saves time and keeps anything unlocked out; pip check proves it.
+# Compiling every module on arrival would double the time, and most are never imported.
+INSTALL := $(RUN) -m pip install --quiet --no-deps --no-compile --requirement
+
+.venv/runtime.stamp: requirements.lock | .venv/bin/python
+	$(INSTALL) requirements.lock
+	$(RUN) -m pip check
+	@touch $@
+
+.venv/dev.stamp: requirements-dev.lock .venv/runtime.stamp
+	$(INSTALL) requirements-dev.lock
+	$(RUN) -m pip check
+	@touch $@
+
+.cache/npm/assets.stamp: scripts/npm_assets.py .venv/runtime.stamp
+	$(RUN) scripts/npm_assets.py
+	@touch $@
