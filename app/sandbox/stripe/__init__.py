@@ -1,0 +1,125 @@
+"""A strict, stateful Stripe that speaks the real one's HTTP: Checkout Sessions with a hosted page, PaymentIntents,
+refunds, events and signed webhooks. The stripe package works against it unchanged; faults are data."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+from urllib.parse import urlsplit
+
+import httpx
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+
+from app.sandbox.stripe import api, clockwork, control, hosted
+from app.sandbox.stripe.account import Account, Call, Delivery, Fault, State, Switches
+from app.sandbox.stripe.control import ControlError
+from app.sandbox.stripe.events import Deliverer
+from app.sandbox.stripe.idempotency import Memory
+from app.sandbox.stripe.payments import Card
+from app.sandbox.stripe.transport import Connection, InProcess
+
+__all__ = ["Call", "ControlError", "Delivery", "Fault", "State", "StripeSandbox", "Switches"]
+
+DELIVERY_POLL_SECONDS = 0.25
+
+
+class StripeSandbox:
+    """One Stripe account in test mode.
+
+    `app` serves `/v1/…`, the hosted page `/c/pay/{session_id}` and the operator's desk `/_sandbox/`.
+    `public_url` is where browsers reach it; webhooks go to `webhook_url`, through `webhook_client` if one is
+    given (tests pass one that reaches the product in process).
+    """
+
+    def __init__(
+        self,
+        *,
+        now: Callable[[], datetime],
+        seed: int = 0,
+        secret_key: str = "sk_test_sandbox",  # noqa: S107 - published on purpose
+        public_url: str = "http://stripe.sandbox",
+        webhook_secret: str = "whsec_sandbox",  # noqa: S107 - published on purpose
+        webhook_client: httpx.AsyncClient | None = None,
+        webhook_url: str | None = None,
+    ) -> None:
+        self._account = Account(now=now, seed=seed, public_url=public_url, has_webhook=webhook_url is not None)
+        self._deliverer: Deliverer | None = None
+        if webhook_url is not None:
+            client = webhook_client or httpx.AsyncClient()
+            self._deliverer = Deliverer(self._account, client, webhook_url, webhook_secret)
+        memory = Memory(now)
+        self.app = Starlette(
+            routes=[
+                *api.routes(self._account, memory, secret_key),
+                *hosted.routes(self._account, self.deliver_due),
+                *control.routes(self._account, memory, self.deliver_due, self._pay),
+            ],
+            middleware=[Middleware(Connection)],
+            exception_handlers={404: api.unknown_url, 405: api.unknown_url, **control.errors()},
+        )
+        # `/v1/checkout/sessions/` with an empty id must not become a list call by redirect.
+        self.app.router.redirect_slashes = False
+
+    @property
+    def switches(self) -> Switches:
+        return self._account.switches
+
+    @property
+    def faults(self) -> list[Fault]:
+        """Tests may append to it."""
+        return self._account.faults
+
+    @property
+    def calls(self) -> list[Call]:
+        return self._account.calls
+
+    @property
+    def business(self) -> str:
+        """The name that buyers read on the payment page; may be set."""
+        return self._account.business
+
+    @business.setter
+    def business(self, name: str) -> None:
+        self._account.business = name
+
+    @property
+    def state(self) -> State:
+        return self._account.state
+
+    def transport(self) -> httpx.AsyncBaseTransport:
+        """For an httpx client that shall reach the sandbox in process."""
+        return InProcess(self.app)
+
+    async def deliver_due(self) -> int:
+        """Tries each webhook delivery that is due by the clock once; returns how many requests were made."""
+        clockwork.act(self._account)
+        return await self._deliverer.deliver_due() if self._deliverer else 0
+
+    async def run_deliveries(self) -> None:
+        """Delivers for ever; over sockets this runs beside the server, and is ended by cancelling it."""
+        while True:
+            await self.deliver_due()
+            await asyncio.sleep(DELIVERY_POLL_SECONDS)
+
+    async def pay(self, session_id: str, *, card: Card = "ok") -> str:
+        """Acts as the buyer through the hosted page, 3-D Secure step included.
+
+        Returns where the browser ends: the success_url with the id filled in, or the page itself when the card is
+        declined. Raises ControlError if the page offers no such way to pay (expired, paid, method not allowed).
+        """
+        return await self._pay(session_id, card)
+
+    async def _pay(self, session_id: str, card: Card) -> str:
+        base = self._account.public_url
+        url = f"{base}/c/pay/{session_id}"
+        async with httpx.AsyncClient(transport=self.transport(), base_url=base, timeout=60) as browser:
+            shown = await browser.get(url)
+            if f'value="{card}"' not in shown.text:
+                raise ControlError(f"The page of {session_id} offers no way to pay with {card!r}.")
+            form = {"card": card, "email": "buyer@example.test", "name": "Ada Example"}
+            answer = await browser.post(url, data=form)
+            location = answer.headers.get("location", url)
+            if urlsplit(location).path.endswith(f"{session_id}/3ds"):
+                answer = await browser.post(f"{url}/3ds", data={"outcome": "complete"})
+                location = answer.headers.get("location", url)
+        return str(location)
