@@ -1,0 +1,115 @@
+"""python -m app serve | worker | migrate | demo"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Coroutine
+from contextlib import suppress
+from typing import Any
+
+import uvicorn
+
+from app.main import Outside, create_app, open_house, utc_now
+from app.settings import Settings, SettingsError, read_settings
+from app.store import Store
+from app.telemetry import set_up_logs
+from app.widgets import WidgetsFileError
+
+
+def main() -> int:
+    """Run one command; 2 for a wrong setting, whose name is printed."""
+    arguments = _parser().parse_args()
+    if arguments.command == "demo":
+        return _demo(arguments.port)
+    try:
+        settings = read_settings(os.environ)
+        set_up_logs(settings.log_level)
+        match arguments.command:
+            case "serve":
+                _serve(settings, arguments)
+            case "worker":
+                _until_stopped(_work(settings))
+            case "migrate":
+                asyncio.run(_migrate(settings))
+    except (SettingsError, WidgetsFileError) as error:
+        print(f"holdfast does not start:\n{error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m app", description="Holdfast, the booking widget.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    serve = commands.add_parser("serve", help="serve the widget, with the worker beside it")
+    serve.add_argument("--host", default="127.0.0.1")
+    serve.add_argument("--port", type=int, default=8000)
+    serve.add_argument("--no-worker", action="store_true", help="the worker runs as a process of its own")
+    serve.add_argument(
+        "--proxy", default="127.0.0.1", help="addresses whose X-Forwarded-* headers are believed, with commas"
+    )
+    commands.add_parser("worker", help="only the worker")
+    commands.add_parser("migrate", help="bring the database up to date and stop")
+    demo = commands.add_parser("demo", help="everything on this machine, with sandboxes for Hapio and Stripe")
+    demo.add_argument("--port", type=int, default=8400, help="the first of five ports in a row")
+    return parser
+
+
+def _serve(settings: Settings, arguments: argparse.Namespace) -> None:
+    uvicorn.run(
+        create_app(settings, run_worker=not arguments.no_worker),
+        host=arguments.host,
+        port=arguments.port,
+        forwarded_allow_ips=arguments.proxy,
+        server_header=False,
+        # Paths carry signed tokens, which must not reach a log; ours are written without them.
+        access_log=False,
+        log_config=None,
+    )
+
+
+async def _work(settings: Settings) -> None:
+    async with open_house(settings, Outside()) as house:
+        await house.worker.run()
+
+
+async def _migrate(settings: Settings) -> None:
+    store = Store(settings.database_url, now=utc_now)
+    await store.migrate()
+    await store.close()
+
+
+def _demo(port: int) -> int:
+    try:
+        from app.demo import run_demo
+        from app.sandbox.serve import PortUnavailableError
+    except ModuleNotFoundError as error:
+        print(f"the demo needs the sandbox's libraries ({error.name}); run `make demo`", file=sys.stderr)
+        return 2
+    try:
+        _until_stopped(run_demo(port))
+    except PortUnavailableError as error:
+        print(f"the demo does not start:\n{error}\nChoose other ports with --port.", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _until_stopped(work: Coroutine[Any, Any, None]) -> None:
+    """Run until SIGINT or SIGTERM, then let `work` close what it opened."""
+
+    async def run() -> None:
+        task = asyncio.create_task(work)
+        loop = asyncio.get_running_loop()
+        for name in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(name, task.cancel)
+        with suppress(asyncio.CancelledError):
+            await task
+
+    asyncio.run(run())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

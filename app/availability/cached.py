@@ -1,0 +1,70 @@
+"""One value of Hapio's, shared by everyone who wants it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Generic, TypeVar
+
+from app.errors import HapioDown, HapioError, HapioRateLimited
+
+T = TypeVar("T")
+
+NEVER = datetime.min.replace(tzinfo=UTC)
+#: After a failed read, how long the next one waits, so that a crowd of visitors is not a crowd of attempts.
+REST = timedelta(seconds=5)
+
+
+class Cached(Generic[T]):
+    """One value of Hapio's, shared by all who want it: never two reads at once, none soon after a failure."""
+
+    def __init__(
+        self, fetch: Callable[[], Awaitable[T]], now: Callable[[], datetime], tasks: set[asyncio.Task[None]]
+    ) -> None:
+        self._fetch = fetch
+        self._now = now
+        self._tasks = tasks
+        self._reading: asyncio.Task[None] | None = None
+        self._error: HapioError | None = None
+        self._rest_until = NEVER
+        self.value: T | None = None
+        self.asked_at = NEVER
+
+    async def read(self) -> T:
+        """A new value, from the read under way if there is one. Raises what Hapio's client raises."""
+        if self._reading is None and not (self._error and self._now() < self._rest_until):
+            self._start()
+        if self._reading is not None:
+            # Shielded, because a visitor who leaves must not take the read from the others.
+            await asyncio.shield(self._reading)
+        if self._error is not None:
+            raise self._error.with_traceback(None)
+        assert self.value is not None  # noqa: S101 - a read ends with a value or an error
+        return self.value
+
+    def refresh(self) -> None:
+        """Read behind the scenes, unless that is under way or has just failed."""
+        if self._reading is None and self._now() >= self._rest_until:
+            self._start()
+
+    def _start(self) -> None:
+        self._reading = asyncio.create_task(self._run())
+        self._tasks.add(self._reading)
+        self._reading.add_done_callback(self._tasks.discard)
+
+    async def _run(self) -> None:
+        asked_at = self._now()
+        # Whatever goes wrong, a failed read is followed by a rest.
+        self._rest_until = asked_at + REST
+        try:
+            self.value = await self._fetch()
+            self.asked_at = asked_at
+            self._error = None
+            self._rest_until = NEVER
+        except HapioError as error:
+            self._error = error
+            told = error.retry_after if isinstance(error, HapioDown | HapioRateLimited) else 0.0
+            self._rest_until = self._now() + max(REST, timedelta(seconds=told))
+        finally:
+            self._reading = None

@@ -1,0 +1,437 @@
+"""The booking's words and rules: statuses, times, money, terms. Pure: no input, no output, no clock.
+
+Times are aware datetimes in UTC inside; `time_zone` names are IANA. Money is an integer in the currency's
+smallest unit as Stripe counts it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+
+class Status(StrEnum):
+    """Where a booking stands. Refunds are rows beside it, never a status."""
+
+    #: Locked in Hapio as a temporary booking; nothing asked of Stripe yet.
+    HELD = "held"
+    #: A Checkout Session exists, or is about to; the deadline is the end of paying.
+    AWAITING_PAYMENT = "awaiting_payment"
+    #: Stripe says paid, or held for capture (or nothing is due); Hapio has not been told yet.
+    PAID = "paid"
+    #: Final in Hapio, money captured.
+    CONFIRMED = "confirmed"
+    #: Was paid, is off: called off by someone, or no room was left. Whatever is due back is a refund row.
+    CANCELED = "canceled"
+    #: Ended without payment; the time is given back. Late money may still wake it.
+    EXPIRED = "expired"
+
+
+#: Every allowed change of status (design section 6). `None` is "no booking yet".
+TRANSITIONS: Mapping[Status | None, frozenset[Status]] = {
+    None: frozenset({Status.HELD}),
+    Status.HELD: frozenset({Status.AWAITING_PAYMENT, Status.PAID, Status.EXPIRED}),
+    Status.AWAITING_PAYMENT: frozenset({Status.PAID, Status.EXPIRED}),
+    Status.EXPIRED: frozenset({Status.PAID}),
+    Status.PAID: frozenset({Status.CONFIRMED, Status.CANCELED}),
+    Status.CONFIRMED: frozenset({Status.CANCELED}),
+    Status.CANCELED: frozenset(),
+}
+
+#: Statuses in which nothing was taken away from the customer yet: the booking may still become, or is, real.
+LIVE = frozenset({Status.HELD, Status.AWAITING_PAYMENT, Status.PAID, Status.CONFIRMED})
+
+
+class EndReason(StrEnum):
+    """Why a booking ended, told to the customer in words."""
+
+    #: The hold or the payment deadline passed.
+    DEADLINE = "deadline"
+    #: The visitor gave the time back.
+    GIVEN_UP = "given_up"
+    #: Hapio or our own guard refused the lock.
+    REFUSED = "refused"
+    #: Hapio gave no usable answer to the lock.
+    NO_ANSWER = "no_answer"
+    #: The customer's bank or a delayed method said no in the end.
+    PAYMENT_FAILED = "payment_failed"
+    #: Money came, but the time and every substitute were gone.
+    SLOT_GONE = "slot_gone"
+    #: The held money could not be captured.
+    CAPTURE_FAILED = "capture_failed"
+    #: What Stripe took is not what was ordered.
+    PAYMENT_MISMATCH = "payment_mismatch"
+    #: A second payment for the same booking, or one for a booking that is over.
+    PAID_TWICE = "paid_twice"
+    #: Called off by the customer.
+    BY_CUSTOMER = "by_customer"
+    #: Called off by the owner.
+    BY_OWNER = "by_owner"
+
+
+class Capture(StrEnum):
+    """When Stripe moves the money: at payment, or after the booking is final."""
+
+    AUTOMATIC = "automatic"
+    MANUAL = "manual"
+
+
+# Stripe docs, "Supported currencies": units per major unit, and the odd ones that Stripe sends with
+# two decimals although people count whole units.
+_ZERO_DECIMAL = frozenset(
+    {"bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "vnd", "vuv", "xaf", "xof", "xpf"}
+)
+_THREE_DECIMAL = frozenset(["bhd", "jod", "kwd", "omr", "tnd"])
+_WHOLE_UNITS_ONLY = frozenset({"isk", "ugx"})
+
+
+def currency_exponent(currency: str) -> int:
+    """How many decimals Stripe's smallest unit of `currency` (lower case ISO code) stands for."""
+    if currency in _ZERO_DECIMAL:
+        return 0
+    return 3 if currency in _THREE_DECIMAL else 2
+
+
+def currency_quantum(currency: str) -> int:
+    """The step, in smallest units, that an amount must be a multiple of for Stripe to take it."""
+    if currency in _THREE_DECIMAL:
+        return 10
+    return 100 if currency in _WHOLE_UNITS_ONLY else 1
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """An amount in the currency's smallest unit (`amount`), with its lower-case ISO code."""
+
+    amount: int
+    currency: str
+
+    @classmethod
+    def from_decimal(cls, value: Decimal, currency: str) -> Money:
+        """The amount for a decimal price such as Hapio's "149.000".
+
+        Raises ValueError if Stripe cannot charge it exactly.
+        """
+        scaled = value.scaleb(currency_exponent(currency))
+        amount = int(scaled)
+        if amount != scaled or amount % currency_quantum(currency):
+            raise ValueError(f"{value} {currency} is not a whole number of chargeable units")
+        return cls(amount, currency)
+
+    def to_decimal(self) -> Decimal:
+        """The amount in major units."""
+        return Decimal(self.amount).scaleb(-currency_exponent(self.currency))
+
+    def share(self, percent: int) -> Money:
+        """`percent` of the amount, rounded half up once, to what Stripe can move in this currency."""
+        quantum = currency_quantum(self.currency)
+        units = self.amount // quantum
+        return Money((units * percent + 50) // 100 * quantum, self.currency)
+
+    def __bool__(self) -> bool:
+        return self.amount != 0
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """From `at_least_hours` before the start, `refund_percent` of the price goes back."""
+
+    at_least_hours: int
+    refund_percent: int
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Price and cancellation policy, frozen into the booking when it is held.
+
+    `tiers` run from the earliest deadline to the latest; after the last one nothing goes back.
+    """
+
+    price: Money
+    tiers: tuple[Tier, ...] = ()
+
+    @property
+    def free(self) -> bool:
+        """Whether nothing is due, so that Stripe is not asked."""
+        return self.price.amount == 0
+
+    def refund_percent(self, *, at: datetime, starts_at: datetime) -> int:
+        """The share that a cancellation at `at` gives back."""
+        left = starts_at - at
+        for tier in self.tiers:
+            if left >= timedelta(hours=tier.at_least_hours):
+                return tier.refund_percent
+        return 0
+
+    def refund(self, *, at: datetime, starts_at: datetime) -> Money:
+        """What a cancellation at `at` gives back."""
+        return self.price.share(self.refund_percent(at=at, starts_at=starts_at))
+
+    def steps(self, starts_at: datetime) -> list[tuple[datetime, int]]:
+        """The policy as dated lines: (until when, percent), earliest first."""
+        return [(starts_at - timedelta(hours=tier.at_least_hours), tier.refund_percent) for tier in self.tiers]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data for the store."""
+        return {
+            "amount": self.price.amount,
+            "currency": self.price.currency,
+            "tiers": [[tier.at_least_hours, tier.refund_percent] for tier in self.tiers],
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Terms:
+        """The inverse of `to_json`."""
+        tiers = tuple(Tier(hours, percent) for hours, percent in data["tiers"])
+        return cls(Money(data["amount"], data["currency"]), tiers)
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A Hapio location; schedules are read in its `time_zone`."""
+
+    id: str
+    name: str
+    time_zone: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """A Hapio resource: a person or a room. `capacity` None is Hapio's "no limit"."""
+
+    id: str
+    name: str
+    capacity: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A Hapio service as one widget offers it: price and currency settled, texts of the owner's choice."""
+
+    id: str
+    name: str
+    description: str
+    image: str
+    duration: timedelta
+    buffer_before: timedelta
+    buffer_after: timedelta
+    booking_window_end: timedelta | None
+    price: Money
+    resources: tuple[Resource, ...]
+
+    def resource(self, resource_id: str) -> Resource | None:
+        """The person or room with this id, if it offers the service."""
+        return next((resource for resource in self.resources if resource.id == resource_id), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One bookable start with everyone who is free then (Hapio lists it once per start)."""
+
+    starts_at: datetime
+    ends_at: datetime
+    buffer_starts_at: datetime
+    buffer_ends_at: datetime
+    resource_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """Who booked. `answers` maps a configured question's name to its answer."""
+
+    name: str
+    email: str
+    phone: str = ""
+    notes: str = ""
+    answers: Mapping[str, str] = field(default_factory=dict)
+    consent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """What the browser told us about itself: `key` names the page view that asks, so that a doubled click is
+    one hold; `host` is the page that embeds us, `utm` its campaign parameters."""
+
+    key: str
+    time_zone: str = ""
+    language: str = "en"
+    host: str = ""
+    utm: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Occupied:
+    """The buffered interval that one of our live bookings takes up on its resource."""
+
+    booking_id: str
+    resource_id: str
+    starts_at: datetime
+    ends_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Booking:
+    """One row of `bookings`.
+
+    `hapio_booking_id` is what Hapio still holds for us: cleared when released, so that a crash in between is
+    readable. `hapio_unsure` is set before Hapio is asked for a lock and cleared by a definite answer. `occupies`
+    says whether this row counts in the slot guard. `payment_id` is the payment that paid. `deadline` is the end of
+    the hold, then of paying. `revision` rises with every change that the customer's calendar must follow.
+    """
+
+    id: str
+    widget: str
+    status: Status
+    service_id: str
+    service_name: str
+    resource_id: str
+    resource_name: str
+    any_resource: bool
+    location_id: str
+    location_name: str
+    time_zone: str
+    starts_at: datetime
+    ends_at: datetime
+    buffer_starts_at: datetime
+    buffer_ends_at: datetime
+    occupies: bool
+    hapio_booking_id: str | None
+    hapio_unsure: bool
+    terms: Terms
+    deadline: datetime
+    extensions: int
+    was_expired: bool
+    payment_id: str | None
+    end_reason: EndReason | None
+    customer: Customer | None
+    visitor: Visitor
+    revision: int
+    created_at: datetime
+    updated_at: datetime
+    confirmed_at: datetime | None
+    next_try_at: datetime | None
+    tries: int
+
+    @property
+    def interval(self) -> Occupied:
+        """What the booking takes up on its resource."""
+        return Occupied(self.id, self.resource_id, self.buffer_starts_at, self.buffer_ends_at)
+
+    @property
+    def slot(self) -> Slot:
+        """The bookable slot that the booking is of."""
+        return Slot(self.starts_at, self.ends_at, self.buffer_starts_at, self.buffer_ends_at, (self.resource_id,))
+
+
+class PaymentState(StrEnum):
+    """How one Checkout Session of a booking stands, in our reading of Stripe's answer."""
+
+    #: Not created yet, or open: the customer may still pay.
+    OPEN = "open"
+    #: Ended without payment.
+    EXPIRED = "expired"
+    #: A delayed method is still processing.
+    PROCESSING = "processing"
+    #: Held for capture.
+    AUTHORIZED = "authorized"
+    #: Money is ours.
+    CAPTURED = "captured"
+    #: The hold was given back before capture, or lapsed.
+    VOIDED = "voided"
+    #: Complete, but no money came.
+    FAILED = "failed"
+
+
+#: Money may still come: an expired Session is among these, because a payment may land on it late.
+MAY_STILL_PAY = frozenset({PaymentState.OPEN, PaymentState.PROCESSING, PaymentState.EXPIRED})
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """One attempt to pay: the parameters of its Checkout Session are stored before Stripe is asked."""
+
+    id: str
+    booking_id: str
+    attempt: int
+    state: PaymentState
+    price: Money
+    capture: Capture
+    params: Mapping[str, Any]
+    session_id: str | None
+    session_url: str | None
+    payment_intent_id: str | None
+    expires_at: datetime
+    captured: int
+    looks: int
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentSeen:
+    """What Stripe says of one attempt to pay, for its row."""
+
+    payment_id: str
+    state: PaymentState
+    session_id: str
+    payment_intent_id: str | None
+    captured: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refund:
+    """Money owed back. `status` is Stripe's word, or "requested" until Stripe has answered."""
+
+    id: str
+    booking_id: str
+    payment_id: str
+    amount: Money
+    reason: str
+    status: str
+    stripe_refund_id: str | None
+    first_tried_at: datetime | None
+    tries: int
+    next_try_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxMail:
+    """A mail we owe: `kind` is app.mail.MailKind's value; `message_id` stays the same over every attempt."""
+
+    id: str
+    booking_id: str
+    kind: str
+    message_id: str
+    detail: Mapping[str, Any]
+    tries: int
+    created_at: datetime
+    sent_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """One line of a booking's history."""
+
+    at: datetime
+    what: str
+    status: Status
+    detail: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One verified webhook event: a hint where to look. What else it says is not kept: accounts are shared with
+    other software, and its customers are not ours."""
+
+    id: str
+    type: str
+    object_id: str
+    object_type: str
+    livemode: bool
+    created: datetime
+    booking_id: str | None

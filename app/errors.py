@@ -1,0 +1,284 @@
+"""Every error that a visitor, a program or an operator can meet, as one tree.
+
+    HoldfastError                      500 INTERNAL_ERROR
+    ├── InvalidRequest                 400 INVALID_REQUEST
+    │   ├── InvalidDetails             422 INVALID_REQUEST, one sentence per field
+    │   └── TooLarge                   413 INVALID_REQUEST
+    ├── LinkRefused                    403 UNAUTHORIZED
+    │   └── LinkExpired                410 UNAUTHORIZED
+    ├── NotFound                       404 BOOKING_NOT_FOUND
+    ├── SlotTaken                      409 BOOKING_CONFLICT, with the nearest free times
+    ├── BookingConflict                409 BOOKING_CONFLICT
+    ├── HoldExpired                    410 HOLD_EXPIRED
+    ├── WebhookRefused                 400 WEBHOOK_VERIFICATION_FAILED
+    ├── RateLimited                    429 RATE_LIMITED
+    ├── MailError                      503 INTERNAL_ERROR, `permanent` says whether trying again can help
+    ├── HapioError                     503 HAPIO_API_ERROR
+    │   ├── HapioUnreachable               no answer: the outcome is unknown
+    │   ├── HapioDown                      the circuit breaker is open: nothing was sent
+    │   ├── HapioServerError               5xx, or an answer that cannot be read: the outcome is unknown
+    │   ├── HapioRateLimited               429: nothing was done
+    │   ├── HapioUnauthorized              401 ┐
+    │   ├── HapioForbidden                 403 │ not mended by trying again
+    │   ├── HapioNotFound                  404 │
+    │   └── HapioUnprocessable             422 ┘ the time is taken or not bookable
+    └── StripeError                    503 STRIPE_API_ERROR
+        ├── StripeUnreachable              no answer, or 5xx: the outcome is unknown
+        ├── StripeDown                     the circuit breaker is open: nothing was sent
+        ├── StripeRateLimited              429: nothing was done
+        ├── StripeRefused                  400, 402, 404: a fact about the object's state, or our mistake
+        └── StripeMisconfigured            401, 403: the key is wrong or lacks a permission
+
+`status` and `code` are the HTTP status and the stable code of design section 9; `sentence` is what the
+visitor reads (an English msgid, translated where it is shown); `retry` says whether trying again can help.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import ClassVar
+
+
+class HoldfastError(Exception):
+    """Something went wrong on our side."""
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "INTERNAL_ERROR"
+    sentence: ClassVar[str] = "Something went wrong on our side. Nothing was charged by this step."
+    retry: ClassVar[bool] = True
+
+
+class InvalidRequest(HoldfastError):
+    """The request is malformed; the text says what."""
+
+    status = 400
+    code = "INVALID_REQUEST"
+    sentence = "We could not read that request. Please go back and try again."
+    retry = False
+
+
+class InvalidDetails(InvalidRequest):
+    """Fields of the details form that need mending: `fields` maps a field's name to its sentence."""
+
+    status = 422
+    sentence = "Please check the marked fields."
+
+    def __init__(self, fields: Mapping[str, str]) -> None:
+        super().__init__(", ".join(sorted(fields)))
+        self.fields = dict(fields)
+
+
+class TooLarge(InvalidRequest):
+    """The body is beyond the limit."""
+
+    status = 413
+    sentence = "That was more than we can take in at once. Please shorten your texts and try again."
+
+
+class LinkRefused(HoldfastError):
+    """A signed link that is not ours, was changed on the way, or was made for another purpose."""
+
+    status = 403
+    code = "UNAUTHORIZED"
+    sentence = "This link is not valid. Please use the newest link that we sent you."
+    retry = False
+
+
+class LinkExpired(LinkRefused):
+    """A signed link past its time."""
+
+    status = 410
+    sentence = "This link has expired."
+
+
+class NotFound(HoldfastError):
+    """No such widget, service, person or booking."""
+
+    status = 404
+    code = "BOOKING_NOT_FOUND"
+    sentence = "We could not find what you were looking for."
+    retry = False
+
+
+class SlotTaken(HoldfastError):
+    """The time is no longer free; `nearest` holds the starts of the nearest free times."""
+
+    status = 409
+    code = "BOOKING_CONFLICT"
+    sentence = "That time was just taken."
+    retry = False
+
+    def __init__(self, start: datetime, nearest: Sequence[datetime] = ()) -> None:
+        super().__init__(start.isoformat())
+        self.start = start
+        self.nearest = tuple(nearest)
+
+
+class BookingConflict(HoldfastError):
+    """The booking is in a state that does not allow this act (any more)."""
+
+    status = 409
+    code = "BOOKING_CONFLICT"
+    sentence = "This booking has changed in the meantime."
+    retry = False
+
+
+class HoldExpired(HoldfastError):
+    """The hold's time is over; the slot was, or is being, released."""
+
+    status = 410
+    code = "HOLD_EXPIRED"
+    sentence = "Your hold on this time has ended. You have not been charged."
+    retry = False
+
+
+class WebhookRefused(HoldfastError):
+    """A webhook whose signature, age, mode or form is wrong."""
+
+    status = 400
+    code = "WEBHOOK_VERIFICATION_FAILED"
+    sentence = "Webhook refused."
+    retry = False
+
+
+class RateLimited(HoldfastError):
+    """Too many requests from one client; `retry_after` in seconds."""
+
+    status = 429
+    code = "RATE_LIMITED"
+    sentence = "That was a lot of requests. Please wait a moment and try again."
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(f"retry after {retry_after} s")
+        self.retry_after = retry_after
+
+
+class HapioError(HoldfastError):
+    """Hapio did not do what was asked. `http_status` is None without an answer; `body` is kept for logs."""
+
+    status = 503
+    code = "HAPIO_API_ERROR"
+    sentence = "The calendar cannot be reached right now. You have not been charged by this step."
+    retry = False
+
+    def __init__(self, message: str, *, http_status: int | None = None, body: str = "") -> None:
+        super().__init__(message)
+        self.http_status = http_status
+        self.body = body
+
+
+class HapioUnreachable(HapioError):
+    """No answer from Hapio: whether the call took effect is unknown."""
+
+    retry = True
+
+
+class HapioDown(HapioError):
+    """Hapio has failed repeatedly, so nothing was sent; `retry_after` in seconds."""
+
+    retry = True
+
+    def __init__(self, message: str, *, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class HapioServerError(HapioError):
+    """5xx, or an answer that is not what the API promises: the outcome is unknown."""
+
+    retry = True
+
+
+class HapioRateLimited(HapioError):
+    """429: not processed. `retry_after` in seconds."""
+
+    retry = True
+
+    def __init__(self, message: str, *, retry_after: float, body: str = "") -> None:
+        super().__init__(message, http_status=429, body=body)
+        self.retry_after = retry_after
+
+
+class HapioUnauthorized(HapioError):
+    """401: the API token is missing or wrong."""
+
+
+class HapioForbidden(HapioError):
+    """403: the API token lacks the ability for this operation."""
+
+
+class HapioNotFound(HapioError):
+    """404: no such object."""
+
+
+class HapioUnprocessable(HapioError):
+    """422 in any of its three shapes (`errors` by field, `messages` by group member, or neither)."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        errors: Mapping[str, Sequence[str]] | None = None,
+        messages: Mapping[str, str] | None = None,
+        body: str = "",
+    ) -> None:
+        super().__init__(message, http_status=422, body=body)
+        self.errors = dict(errors or {})
+        self.messages = dict(messages or {})
+
+
+class StripeError(HoldfastError):
+    """Stripe did not do what was asked. `request_id` is Stripe's, for its dashboard."""
+
+    status = 503
+    code = "STRIPE_API_ERROR"
+    sentence = "The payment page cannot be reached right now. You have not been charged by this step."
+    retry = False
+
+    def __init__(self, message: str, *, stripe_code: str | None = None, request_id: str | None = None) -> None:
+        super().__init__(message)
+        self.stripe_code = stripe_code
+        self.request_id = request_id
+
+
+class StripeUnreachable(StripeError):
+    """No answer, a conflict of keys in use, or 5xx: the outcome is unknown; repeat under the same key."""
+
+    retry = True
+
+
+class StripeDown(StripeError):
+    """Stripe has failed repeatedly, so nothing was sent; `retry_after` in seconds."""
+
+    retry = True
+
+    def __init__(self, message: str, *, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class StripeRateLimited(StripeError):
+    """429: not processed; back off."""
+
+    retry = True
+
+
+class StripeRefused(StripeError):
+    """400, 402 or 404: a fact about the object's state, or a mistake of ours; read the object."""
+
+
+class StripeMisconfigured(StripeError):
+    """401 or 403: the key is wrong, or lacks a permission."""
+
+
+class MailError(HoldfastError):
+    """The mail server did not take a message; `permanent` when it said so for good."""
+
+    status = 503
+    code = "INTERNAL_ERROR"
+    sentence = "The mail could not be sent yet."
+
+    def __init__(self, message: str, *, permanent: bool) -> None:
+        super().__init__(message)
+        self.permanent = permanent

@@ -1,0 +1,212 @@
+"""Wiring, and nothing else: which parts there are, and what each is given."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from random import Random, SystemRandom
+
+import httpx
+import stripe
+import structlog
+from jinja2 import Environment
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from app import webhooks
+from app.availability import Availability, CallBudget
+from app.bookings import Bookings
+from app.errors import HoldfastError, InvalidRequest, NotFound
+from app.guard import Guard
+from app.hapio import HapioClient
+from app.letters import Letters
+from app.links import Links
+from app.mail import Mailer
+from app.payments import Payments
+from app.refunds import Refunds
+from app.settings import Settings
+from app.store import Store
+from app.web import routes as web
+from app.web.pages import Pages, WarmPages
+from app.web.render import make_templates, render_error
+from app.widgets import Widget, load_widgets
+from app.worker import Worker
+
+log = structlog.get_logger()
+
+#: How often the calls counted here are added to what all processes share; a crash forgets no more than these.
+BUDGET_SECONDS = 20
+
+
+def utc_now() -> datetime:
+    """The wall clock."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What tests own: the clock, chance, waiting, and the wires to the providers."""
+
+    now: Callable[[], datetime] = utc_now
+    random: Random = field(default_factory=SystemRandom)
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    hapio_transport: httpx.AsyncBaseTransport | None = None
+    stripe_http: stripe.HTTPClient | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """Every part, for the doors."""
+
+    settings: Settings
+    widgets: Mapping[str, Widget]
+    links: Links
+    store: Store
+    availability: Availability
+    bookings: Bookings
+    worker: Worker
+    mailer: Mailer
+    templates: Environment
+    pages: Pages
+    now: Callable[[], datetime]
+
+
+@asynccontextmanager
+async def open_house(settings: Settings, outside: Outside) -> AsyncIterator[House]:
+    """Build every part inside the running event loop, and close them again."""
+    now = outside.now
+    widgets = load_widgets(settings.widgets_file)
+    templates = make_templates(settings)
+    async with AsyncExitStack() as closing:
+        store = Store(settings.database_url, now=now)
+        closing.push_async_callback(store.close)
+        await store.migrate()
+        budget = CallBudget(calls_per_month=settings.hapio_calls_per_month, now=now)
+        await budget.save(store.add_to_counter)
+        closing.push_async_callback(budget.save, store.add_to_counter)
+        closing.callback(asyncio.create_task(_keep(budget, store)).cancel)
+        hapio = HapioClient(
+            base_url=settings.hapio_base_url,
+            token=settings.hapio_api_token.get_secret_value(),
+            now=now,
+            random=outside.random,
+            sleep=outside.sleep,
+            transport=outside.hapio_transport,
+            on_call=budget.record,
+        )
+        closing.push_async_callback(hapio.aclose)
+        payments = _payments(settings, outside)
+        if payments:
+            closing.push_async_callback(payments.aclose)
+        availability = Availability(
+            hapio=hapio,
+            occupied=store.occupied,
+            budget=budget,
+            now=now,
+            ttl=settings.availability_ttl,
+            max_age=settings.availability_max_age,
+        )
+        closing.push_async_callback(availability.aclose)
+        links = Links(settings.keys, now=now, random=outside.random)
+        letters = Letters(store=store, widgets=widgets, links=links, public_url=settings.public_url, now=now)
+        refunds = Refunds(store=store, payments=payments, now=now, random=outside.random)
+        bookings = Bookings(
+            store=store,
+            hapio=hapio,
+            payments=payments,
+            availability=availability,
+            widgets=widgets,
+            links=links,
+            letters=letters,
+            refunds=refunds,
+            public_url=settings.public_url,
+            now=now,
+            random=outside.random,
+        )
+        smtp_url = settings.smtp_url.get_secret_value() if settings.smtp_url else None
+        mailer = Mailer(smtp_url=smtp_url, mail_from=settings.mail_from, templates=templates, now=now)
+        worker = Worker(
+            bookings=bookings,
+            refunds=refunds,
+            letters=letters,
+            store=store,
+            mailer=mailer,
+            now=now,
+            sleep=outside.sleep,
+        )
+        pages = Pages(epoch=availability.epoch, visitor_key=links.visitor_key)
+        yield House(settings, widgets, links, store, availability, bookings, worker, mailer, templates, pages, now)
+
+
+async def _keep(budget: CallBudget, store: Store) -> None:
+    while True:
+        await asyncio.sleep(BUDGET_SECONDS)
+        try:
+            await budget.save(store.add_to_counter)
+        except SQLAlchemyError as error:  # busy for once: what was not saved is kept for the next time
+            log.warning("budget not saved", error=type(error).__name__)
+
+
+def _payments(settings: Settings, outside: Outside) -> Payments | None:
+    if settings.stripe_secret_key is None:
+        return None
+    return Payments(
+        secret_key=settings.stripe_secret_key.get_secret_value(),
+        webhook_secrets=[secret.get_secret_value() for secret in settings.stripe_webhook_secret],
+        api_base=settings.stripe_api_base,
+        now=outside.now,
+        http_client=outside.stripe_http,
+    )
+
+
+def create_app(settings: Settings, outside: Outside | None = None, *, run_worker: bool = True) -> Starlette:
+    """The ASGI application. With `run_worker` the worker's clock runs beside it in the same process."""
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with open_house(settings, outside or Outside()) as house:
+            app.state.house = house
+            clock = asyncio.create_task(house.worker.run()) if run_worker else None
+            yield
+            if clock:
+                clock.cancel()
+                with suppress(asyncio.CancelledError):
+                    await clock
+
+    app = Starlette(
+        routes=[Route("/healthz", healthz), *webhooks.routes, *web.routes],
+        lifespan=lifespan,
+        exception_handlers={HoldfastError: show_error, HTTPException: show_http_error, Exception: show_error},
+    )
+    app.add_middleware(Guard)
+    app.add_middleware(WarmPages)
+    return app
+
+
+async def healthz(request: Request) -> Response:
+    """GET /healthz: the process is alive."""
+    return JSONResponse({"status": "ok"})
+
+
+async def show_error(request: Request, error: Exception) -> Response:
+    """Every error, once: JSON for programs, a page for people."""
+    told = error if isinstance(error, HoldfastError) else HoldfastError()
+    if request.url.path.startswith("/api/"):
+        body = {"code": told.code, "message": told.sentence, "details": getattr(told, "fields", {})}
+        return JSONResponse({"success": False, "error": body}, status_code=told.status)
+    return render_error(request, told)
+
+
+async def show_http_error(request: Request, error: Exception) -> Response:
+    """What the router itself refuses: no such page, wrong method."""
+    status = error.status_code if isinstance(error, HTTPException) else 404
+    response = await show_error(request, NotFound() if status == 404 else InvalidRequest())
+    response.status_code = status
+    return response

@@ -1,0 +1,167 @@
+"""The environment, read once at start into one frozen Settings.
+
+A wrong value stops the start and names its variable. Every name may be given as NAME_FILE instead, whose
+content is the value (for secrets mounted as files).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+HAPIO_URL = "https://eu-central-1.hapio.net/v1"
+STRIPE_URL = "https://api.stripe.com"
+HTMX_URL = "https://cdn.jsdelivr.net/npm/htmx.org@4.0.1/dist/htmx.min.js"
+#: Of dist/htmx.min.js in the package htmx.org 4.0.1; a test compares it with the genuine file.
+HTMX_INTEGRITY = "sha384-Qp9rdC8H7EqOoX+nR0P3RPG2Noji+qdwJlGpfzwQJsfOpp3sGwIdSP9xO3+UlEhn"
+
+_Csv = tuple[str, ...]
+
+
+class Settings(BaseModel):
+    """What an operator may set. Secrets do not print."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    hapio_api_token: SecretStr
+    hapio_base_url: str = HAPIO_URL
+    hapio_calls_per_month: Annotated[int, Field(ge=100)] = 2500
+    hapio_webhook_secret: SecretStr | None = None
+    stripe_secret_key: SecretStr | None = None
+    stripe_webhook_secret: tuple[SecretStr, ...] = ()
+    stripe_api_base: str = STRIPE_URL
+    secret_keys: Annotated[tuple[SecretStr, ...], Field(min_length=1)]
+    public_url: str
+    database_url: str = "sqlite:///holdfast.sqlite3"
+    smtp_url: SecretStr | None = None
+    mail_from: str = ""
+    api_keys: tuple[SecretStr, ...] = ()
+    #: Where Checkout's hosted page lives: the browser checks `form-action` on the redirect to it, too.
+    stripe_checkout_origins: tuple[str, ...] = ("https://checkout.stripe.com",)
+    htmx_url: str = HTMX_URL
+    htmx_integrity: str = HTMX_INTEGRITY
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    widgets_file: Path | None = None
+    availability_ttl: Annotated[int, Field(ge=5, le=3600)] = 45
+    availability_max_age: Annotated[int, Field(ge=60, le=86400)] = 3600
+
+    @field_validator("stripe_webhook_secret", "secret_keys", "api_keys", "stripe_checkout_origins", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _lower(cls, value: object) -> object:
+        return value.lower() if isinstance(value, str) else value
+
+    @field_validator("secret_keys")
+    @classmethod
+    def _long_enough(cls, keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        if any(len(key.get_secret_value()) < 32 for key in keys):
+            raise ValueError("every key needs at least 32 characters, for example from `openssl rand -hex 32`")
+        return keys
+
+    @field_validator("public_url", "hapio_base_url", "stripe_api_base")
+    @classmethod
+    def _is_web_address(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.netloc or parts.query or parts.fragment:
+            raise ValueError("must be an address such as https://book.example.com")
+        return url.rstrip("/")
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_known_database(cls, url: str) -> str:
+        if not url.startswith("sqlite:///"):
+            raise ValueError("must start with sqlite:///, followed by the file's path")
+        path = url.removeprefix("sqlite:///")
+        if not path or ":memory:" in path or "?" in path:
+            raise ValueError("must name a file: what is owed to customers has to outlive the process")
+        return url
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _is_smtp(cls, url: SecretStr | None) -> SecretStr | None:
+        if url and urlsplit(url.get_secret_value()).scheme not in {"smtp", "smtps", "smtp+starttls"}:
+            raise ValueError("must start with smtp://, smtps:// or smtp+starttls://")
+        return url
+
+    @model_validator(mode="after")
+    def _money_is_safe(self) -> Self:
+        key = self.stripe_secret_key.get_secret_value() if self.stripe_secret_key else ""
+        if key and not key.startswith(("sk_test_", "rk_test_", "sk_live_", "rk_live_")):
+            raise ValueError("STRIPE_SECRET_KEY must start with sk_ or rk_, then test_ or live_")
+        if self.live and urlsplit(self.public_url).scheme != "https":
+            raise ValueError("PUBLIC_URL must be https with a live STRIPE_SECRET_KEY")
+        if self.live and self.stripe_api_base != STRIPE_URL:
+            raise ValueError("STRIPE_API_BASE must not be set with a live STRIPE_SECRET_KEY")
+        if self.live and urlsplit(self.hapio_base_url).scheme != "https":
+            raise ValueError("HAPIO_BASE_URL must be https with a live STRIPE_SECRET_KEY: real money, real times")
+        if key and not self.stripe_webhook_secret:
+            raise ValueError("STRIPE_WEBHOOK_SECRET is missing; without it a forged webhook could not be told apart")
+        if self.smtp_url and not self.mail_from:
+            raise ValueError("MAIL_FROM is missing")
+        return self
+
+    @property
+    def live(self) -> bool:
+        """Whether the Stripe key moves real money."""
+        key = self.stripe_secret_key.get_secret_value() if self.stripe_secret_key else ""
+        return key.startswith(("sk_live_", "rk_live_"))
+
+    @property
+    def keys(self) -> list[str]:
+        """The signing keys, newest first."""
+        return [key.get_secret_value() for key in self.secret_keys]
+
+
+class SettingsError(ValueError):
+    """A setting is wrong or missing; the text names the variable and never shows a secret's value."""
+
+
+def read_settings(environ: Mapping[str, str]) -> Settings:
+    """Settings from environment variables. Raises SettingsError, which stops the start."""
+    values: dict[str, Any] = {}
+    for field in Settings.model_fields:
+        name = field.upper()
+        text = _value(environ, name)
+        if text:
+            values[field] = text
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        raise SettingsError("\n".join(_explain(item) for item in error.errors(include_input=False))) from None
+
+
+def _value(environ: Mapping[str, str], name: str) -> str:
+    path = environ.get(f"{name}_FILE")
+    if path and environ.get(name):
+        raise SettingsError(f"{name} and {name}_FILE are both set; keep one")
+    if not path:
+        return environ.get(name, "").strip()
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise SettingsError(f"{name}_FILE: {path}: {error.strerror}") from error
+
+
+def _explain(item: Mapping[str, Any]) -> str:
+    message = str(item["msg"]).removeprefix("Value error, ")
+    if item["type"] == "missing":
+        message = "is missing"
+    return f"{str(item['loc'][0]).upper()} {message}" if item["loc"] else message

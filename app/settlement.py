@@ -1,0 +1,546 @@
+"""Where money and time meet: settle, confirm, release, refund, and the sweeps for what was forgotten.
+
+The order of effects is what keeps the promises (design section 6): claim first, then take away; release only after
+Stripe says `expired`; confirm only after reading from Stripe; write what is owed before doing it, so that a crash
+anywhere is picked up by the worker's next tick. Doors reach all of this through `app.bookings.Bookings`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from random import Random
+
+import anyio
+import structlog
+
+from app.availability import Availability
+from app.domain import (
+    MAY_STILL_PAY,
+    Booking,
+    EndReason,
+    Event,
+    HistoryEntry,
+    Money,
+    Payment,
+    PaymentSeen,
+    PaymentState,
+    Refund,
+    Status,
+)
+from app.errors import (
+    HapioError,
+    HapioNotFound,
+    HapioUnprocessable,
+    NotFound,
+    StripeError,
+    StripeMisconfigured,
+    StripeRefused,
+)
+from app.hapio import HapioClient
+from app.letters import Letters
+from app.links import Links
+from app.mail import MailKind
+from app.payments import CheckoutFacts, Payments
+from app.refunds import Refunds
+from app.store import Store
+from app.turns import Turns
+from app.widgets import Widget
+
+log = structlog.get_logger()
+
+#: How long a payment that Stripe is still processing keeps the time, before it is looked at again.
+PROCESSING_PATIENCE = timedelta(minutes=30)
+#: A Session this close to its end is not worth sending anyone to.
+SESSION_MARGIN = timedelta(minutes=1)
+#: Checkout waits up to 10 s for our answer before it sends the customer back (Stripe docs, "Fulfill orders").
+EVENT_SECONDS = 4
+#: How long one process has for making a booking afresh before another one may try. Longer than Hapio's client takes
+#: for one booking at the worst; renewed for each.
+RESCUE_LEASE = timedelta(minutes=2)
+#: A visitor may book for right now; one short failure of Hapio's is no reason to send anybody's money back.
+TRIES_PAST_START = 5
+#: When the worker takes over an event whose effect did not come to an end at the door.
+WORKER_AFTER = timedelta(seconds=15)
+
+UNPAID = (Status.HELD, Status.AWAITING_PAYMENT)
+
+
+@dataclass(frozen=True, slots=True)
+class BookingView:
+    """A booking with everything that hangs on it, for showing."""
+
+    booking: Booking
+    widget: Widget
+    payment: Payment | None
+    refunds: Sequence[Refund]
+    history: Sequence[HistoryEntry]
+
+
+class Settlement:
+    """The acts. `payments` is None where no Stripe key is set: then only free services can be booked."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        hapio: HapioClient,
+        payments: Payments | None,
+        availability: Availability,
+        widgets: Mapping[str, Widget],
+        links: Links,
+        letters: Letters,
+        refunds: Refunds,
+        public_url: str,
+        now: Callable[[], datetime],
+        random: Random,
+    ) -> None:
+        self._store = store
+        self._hapio = hapio
+        self._payments = payments
+        self._availability = availability
+        self._widgets = widgets
+        self._links = links
+        self._letters = letters
+        self._refunds = refunds
+        self._public_url = public_url
+        self._now = now
+        self._random = random
+        self._turns = Turns()
+
+    # -- looking -----------------------------------------------------------------------------------------
+
+    async def get(self, booking_id: str) -> Booking:
+        """The booking, for showing and changing. Raises NotFound, also where its widget is no longer in the file."""
+        booking = await self._booking(booking_id)
+        if booking.widget not in self._widgets:
+            raise NotFound(booking_id)
+        return booking
+
+    async def _booking(self, booking_id: str) -> Booking:
+        """The booking, for settling: what a removed widget has booked and taken still has to come to its end."""
+        booking = await self._store.booking(booking_id)
+        if booking is None:
+            raise NotFound(booking_id)
+        return booking
+
+    async def view(self, booking_id: str) -> BookingView:
+        """The booking with its payment, refunds and history. Raises NotFound."""
+        booking = await self.get(booking_id)
+        payments = await self._store.payments(booking_id)
+        return BookingView(
+            booking=booking,
+            widget=self._widgets[booking.widget],
+            payment=next((payment for payment in payments if payment.id == booking.payment_id), None)
+            or (payments[-1] if payments else None),
+            refunds=await self._store.refunds(booking_id),
+            history=await self._store.history(booking_id),
+        )
+
+    # -- settle ------------------------------------------------------------------------------------------
+
+    async def settle(self, booking_id: str) -> Booking:
+        """Look at Stripe and Hapio and bring the booking to the state the facts demand. Safe to repeat.
+
+        A provider that does not answer changes nothing: the worker carries on.
+        """
+        try:
+            async with self._turns(booking_id):
+                return await self._settle(await self._booking(booking_id))
+        except (HapioError, StripeError) as error:
+            log.warning("settle put off", booking=booking_id, error=type(error).__name__, code=error.code)
+            return await self._booking(booking_id)
+
+    async def _settle(self, booking: Booking) -> Booking:
+        """As `settle`, raising HapioError and StripeError."""
+        for payment in await self._store.payments(booking.id):
+            if payment.session_id and payment.state in MAY_STILL_PAY:
+                facts = await self._stripe.session(payment.session_id)
+                if facts.state is not payment.state:
+                    booking = await self._apply(payment, facts)
+        if booking.status is Status.PAID:
+            booking = await self._finalize(booking)
+        return booking
+
+    async def _apply(self, payment: Payment, facts: CheckoutFacts) -> Booking:
+        """Take in what Stripe says of one attempt, and let the booking follow."""
+        seen = PaymentSeen(payment.id, facts.state, facts.id, facts.payment_intent_id, facts.received)
+        if facts.state in {PaymentState.AUTHORIZED, PaymentState.CAPTURED}:
+            return await self._take_payment(await self._booking(payment.booking_id), payment, facts, seen)
+        await self._store.record_payment(seen)
+        booking = await self._booking(payment.booking_id)
+        match facts.state:
+            case PaymentState.OPEN:
+                return booking
+            case PaymentState.PROCESSING:
+                return await self._wait_for_processing(booking)
+            case PaymentState.EXPIRED:
+                return await self._close(booking, EndReason.DEADLINE)
+            case _:
+                return await self._close(booking, EndReason.PAYMENT_FAILED)
+
+    async def _wait_for_processing(self, booking: Booking) -> Booking:
+        """A delayed method: keep the time while Stripe works, though not beyond the visit itself."""
+        until = self._now() + PROCESSING_PATIENCE
+        if booking.status is Status.AWAITING_PAYMENT and until < booking.starts_at and until > booking.deadline:
+            return await self._store.postpone(booking.id, deadline=until) or booking
+        return booking
+
+    async def _take_payment(
+        self, booking: Booking, payment: Payment, facts: CheckoutFacts, seen: PaymentSeen
+    ) -> Booking:
+        """Money is here, or held for us: the booking is paid, or the money goes back."""
+        as_ordered = (
+            facts.booking_id == booking.id
+            and facts.payment_id == payment.id
+            and not facts.recovered
+            and facts.livemode == self._stripe.livemode
+            and facts.currency == payment.price.currency
+            and facts.amount_total == payment.price.amount
+            and max(facts.received, facts.capturable) == payment.price.amount
+        )
+        if not as_ordered:
+            log.error("payment does not match the order", booking=booking.id, session=facts.id)
+            amount = Money(max(facts.received, facts.capturable), facts.currency)
+            if amount:
+                await self._owe(booking, payment, amount, EndReason.PAYMENT_MISMATCH, seen)
+            else:
+                await self._store.record_payment(seen)
+            return await self._close(booking, EndReason.PAYMENT_MISMATCH)
+        paid = await self._store.claim(
+            booking.id, UNPAID, Status.PAID, what="paid", values={"payment_id": payment.id}, seen=seen
+        ) or await self._store.claim(
+            booking.id,
+            (Status.EXPIRED,),
+            Status.PAID,
+            what="paid_late",
+            values={"payment_id": payment.id, "was_expired": True},
+            seen=seen,
+        )
+        if paid:
+            return paid
+        booking = await self._booking(booking.id)
+        if booking.payment_id != payment.id:
+            # Already paid by another attempt, or called off: this money has nothing to buy.
+            await self._owe(booking, payment, payment.price, EndReason.PAID_TWICE, seen)
+        return booking
+
+    async def _owe(
+        self, booking: Booking, payment: Payment, amount: Money, reason: EndReason, seen: PaymentSeen
+    ) -> None:
+        refund = self._refunds.owed(booking, payment, amount, reason)
+        kinds = (MailKind.REFUNDED_CUSTOMER, MailKind.REFUNDED_OWNER)
+        mails = self._letters.owed(booking, *kinds, reason=reason, refund=refund.id)
+        if await self._store.add_refund(refund, seen=seen, mails=mails):
+            await self._refunds.pay_soon(refund)
+
+    # -- paid → confirmed ----------------------------------------------------------------------------------
+
+    async def confirm(self, booking: Booking) -> Booking:
+        """Carry a paid booking on to confirmed, or to its refund. Raises HapioError, StripeError.
+
+        Once the visit would have begun and Hapio has failed repeatedly, waiting helps nobody: the money goes back.
+        """
+        async with self._turns(booking.id):
+            booking = await self._booking(booking.id)
+            if booking.status is not Status.PAID:
+                return booking
+            try:
+                return await self._finalize(booking)
+            except HapioError:
+                if booking.starts_at > self._now() or booking.tries < TRIES_PAST_START:
+                    raise
+            payment = await self._store.payment(booking.payment_id) if booking.payment_id else None
+            return await self._cancel_paid(booking, payment, EndReason.NO_ANSWER)
+
+    async def _finalize_soon(self, booking: Booking) -> Booking:
+        try:
+            return await self._finalize(booking)
+        except (HapioError, StripeError) as error:
+            log.warning("confirm put off", booking=booking.id, error=type(error).__name__)
+            return booking
+
+    async def _finalize(self, booking: Booking) -> Booking:
+        """Make the time final in Hapio, capture held money, confirm; or give the money back. Safe to repeat."""
+        payment = await self._store.payment(booking.payment_id) if booking.payment_id else None
+        rescued = False
+        if booking.was_expired or not await self._make_final(booking, payment):
+            rescued = True
+            leased = await self._store.lease(booking.id, until=self._now() + RESCUE_LEASE)
+            if leased is None:  # another process is at it: two would make two bookings
+                return await self._booking(booking.id)
+            found = await self._rescue(leased, payment)
+            if found is None:
+                # Whoever had nothing to pay is not told of a payment.
+                reason = EndReason.REFUSED if booking.terms.free else EndReason.SLOT_GONE
+                return await self._cancel_paid(booking, payment, reason)
+            booking = found
+        if payment and payment.state is not PaymentState.CAPTURED:
+            payment = await self._capture(payment)
+            if payment.state is PaymentState.PROCESSING:
+                raise StripeRefused("the capture is still processing")
+            if payment.state is not PaymentState.CAPTURED:
+                still_held = payment if payment.state is PaymentState.AUTHORIZED else None
+                return await self._cancel_paid(booking, still_held, EndReason.CAPTURE_FAILED)
+        confirmed = await self._store.claim(
+            booking.id,
+            (Status.PAID,),
+            Status.CONFIRMED,
+            what="rescued" if rescued else "confirmed",
+            values={"confirmed_at": self._now(), "end_reason": None},
+            mails=self._letters.owed(booking, MailKind.CONFIRMED_CUSTOMER, MailKind.CONFIRMED_OWNER, rescued=rescued),
+        )
+        return confirmed or await self._booking(booking.id)
+
+    async def _make_final(self, booking: Booking, payment: Payment | None) -> bool:
+        """Whether the lock is a final booking in Hapio now; False if it is gone, or was canceled there."""
+        if booking.hapio_booking_id is None:
+            return False
+        try:
+            try:
+                final = await self._hapio.finalize_booking(
+                    booking.hapio_booking_id, metadata=_metadata(booking, payment)
+                )
+            except HapioUnprocessable as error:
+                # Room is not checked again for this (Hapio API v1.7, patchBooking), so it is the texts that Hapio
+                # minds, whose limits are not documented; they must not cost the time.
+                log.error("confirmed without details", booking=booking.id, fields=sorted(error.errors))
+                final = await self._hapio.finalize_booking(
+                    booking.hapio_booking_id, metadata={"holdfast_id": booking.id}
+                )
+        except (HapioNotFound, HapioUnprocessable):
+            return False
+        return not final.is_canceled
+
+    async def _rescue(self, booking: Booking, payment: Payment | None) -> Booking | None:
+        """Late money: the same time afresh, else the same time with another resource, else None.
+
+        An expired hold is never revived: our own old lock, if it is still there, is deleted first.
+        """
+        for old in await self._hapio.find_bookings(booking.id):
+            if old.is_canceled:
+                continue
+            if not old.is_temporary and old.resource_id == booking.resource_id:
+                # Made by an earlier try that did not live to say so.
+                return await self._store.record_lock(booking.id, hapio_booking_id=old.id, terms=booking.terms)
+            await self._hapio.delete_booking(old.id)
+        widget = self._widgets.get(booking.widget)
+        if booking.starts_at <= self._now() or widget is None:
+            return None
+        try:
+            service = await self._availability.service(widget, booking.service_id)
+        except NotFound:
+            return None
+        same_first = sorted(service.resources, key=lambda resource: resource.id != booking.resource_id)
+        for resource in same_first:
+            reserved = await self._store.reserve(
+                booking,
+                resource_id=resource.id,
+                resource_name=resource.name,
+                capacity=resource.capacity,
+                lease_until=self._now() + RESCUE_LEASE,
+            )
+            if reserved is None:
+                continue
+            self._availability.took(reserved.interval)
+            try:
+                made = await self._hapio.create_booking(
+                    holdfast_id=booking.id,
+                    service_id=booking.service_id,
+                    location_id=booking.location_id,
+                    resource_id=resource.id,
+                    starts_at=booking.starts_at,
+                    ends_at=booking.ends_at,
+                    is_temporary=False,
+                    metadata=_metadata(reserved, payment),
+                )
+            except HapioUnprocessable:
+                await self._store.unreserve(booking.id)
+                self._availability.freed(reserved.interval, reserved.slot, booking.service_id)
+                continue
+            return await self._store.record_lock(booking.id, hapio_booking_id=made.id, terms=booking.terms)
+        return None
+
+    async def _capture(self, payment: Payment) -> Payment:
+        if payment.payment_intent_id is None:
+            raise StripeRefused("no payment to capture")
+        facts = await self._stripe.capture(payment.payment_intent_id, amount=payment.price.amount)
+        await self._store.record_capture(payment.id, state=facts.state, captured=facts.received)
+        return replace(payment, state=facts.state, captured=facts.received)
+
+    async def _cancel_paid(self, booking: Booking, payment: Payment | None, reason: EndReason) -> Booking:
+        """Paid, but it cannot be: the money goes back, whatever Hapio still holds is released."""
+        refund = self._refunds.owed(booking, payment, payment.price, reason) if payment else None
+        kinds = [MailKind.REFUNDED_CUSTOMER, MailKind.REFUNDED_OWNER]
+        if booking.terms.free:
+            kinds = [MailKind.RELEASED_CUSTOMER]
+        canceled = await self._store.claim(
+            booking.id,
+            (Status.PAID,),
+            Status.CANCELED,
+            what=reason,
+            values={"end_reason": reason},
+            refund=refund,
+            mails=self._letters.owed(booking, *kinds, reason=reason, refund=refund.id if refund else ""),
+        )
+        if canceled is None:
+            return await self._booking(booking.id)
+        if refund:
+            await self._refunds.pay_soon(refund)
+        await self._release_soon(canceled)
+        return canceled
+
+    # -- expire and release --------------------------------------------------------------------------------
+
+    async def expire(self, booking: Booking) -> Booking:
+        """The deadline has passed. Raises StripeError: without Stripe's word nothing is released."""
+        async with self._turns(booking.id):
+            booking = await self._booking(booking.id)
+            if booking.status not in UNPAID or booking.deadline > self._now():
+                return booking
+            return await self._end_unpaid(booking, EndReason.DEADLINE)
+
+    async def _end_unpaid(self, booking: Booking, reason: EndReason) -> Booking:
+        """Expire every Session that somebody may have, and only then claim the end. Stripe may say: paid."""
+        booking = await self._expire_sessions(booking)
+        if booking.status is Status.PAID:
+            return await self._finalize(booking)
+        return await self._close(booking, reason) if booking.status in UNPAID else booking
+
+    async def _expire_sessions(self, booking: Booking) -> Booking:
+        for payment in await self._store.payments(booking.id):
+            if payment.session_id and payment.state in {PaymentState.OPEN, PaymentState.PROCESSING}:
+                facts = await self._stripe.expire_session(payment.session_id)
+                if facts.state is PaymentState.EXPIRED:
+                    await self._store.record_payment(PaymentSeen(payment.id, facts.state, facts.id, None, 0))
+                else:
+                    booking = await self._apply(payment, facts)
+        return booking
+
+    async def _close(self, booking: Booking, reason: EndReason) -> Booking:
+        """Claim the end of an unpaid booking, unless another Session is still open, and release its time."""
+        told = reason in {EndReason.GIVEN_UP, EndReason.PAYMENT_MISMATCH}
+        mails = () if told else self._letters.owed(booking, MailKind.RELEASED_CUSTOMER, reason=reason)
+        ended = await self._store.claim(
+            booking.id,
+            UNPAID,
+            Status.EXPIRED,
+            what=reason,
+            values={"end_reason": reason},
+            # A page that ended early, such as one with old details on it, is not the end of the booking.
+            due_by=self._now() + SESSION_MARGIN if reason is EndReason.DEADLINE else None,
+            without_open_session=True,
+            mails=mails,
+        )
+        if ended is None:
+            return await self._booking(booking.id)
+        await self._release_soon(ended)
+        return ended
+
+    async def _release_soon(self, booking: Booking) -> None:
+        try:
+            await self.release(booking)
+        except HapioError as error:
+            log.warning("release put off", booking=booking.id, error=type(error).__name__)
+
+    async def release(self, booking: Booking) -> None:
+        """Give an ended booking's time back in Hapio. Safe to repeat; raises HapioError."""
+        if booking.status not in {Status.EXPIRED, Status.CANCELED}:
+            return
+        if booking.hapio_booking_id:
+            await self._hapio.delete_booking(booking.hapio_booking_id)
+        if booking.hapio_unsure:
+            for lost in await self._hapio.find_bookings(booking.id):
+                if not lost.is_canceled:
+                    await self._hapio.delete_booking(lost.id)
+        await self._store.record_release(booking.id, hapio_booking_id=booking.hapio_booking_id)
+        self._availability.freed(booking.interval, booking.slot, booking.service_id)
+
+    # -- events and sweeps ---------------------------------------------------------------------------------
+
+    async def receive_event(self, raw: bytes, signature: str | None) -> None:
+        """A webhook of Stripe: checked, stored once, then acted on within a bound; what takes longer, or fails, is
+        the worker's. Raises WebhookRefused, and NotFound without a Stripe key."""
+        if self._payments is None:
+            raise NotFound("no Stripe key is configured")
+        event = self._stripe.read_event(raw, signature)
+        new = await self._store.add_event(event, again_at=self._now() + WORKER_AFTER)
+        log.info("webhook", event_id=event.id, type=event.type, new=new)
+        if not new:
+            return
+        with anyio.move_on_after(EVENT_SECONDS):
+            try:
+                await self.take_event(event)
+            except (HapioError, StripeError) as error:
+                log.warning("event left to the worker", event_id=event.id, error=type(error).__name__)
+            else:
+                await self._store.record_event(event.id)
+
+    async def take_event(self, event: Event) -> None:
+        """A stored webhook event: a hint to look. Raises HapioError, StripeError; the worker repeats it then."""
+        booking = await self._store.booking(event.booking_id) if event.booking_id else None
+        if booking is None or self._payments is None or event.livemode != self._stripe.livemode:
+            return  # not ours: accounts are shared with other software
+        if event.object_type == "refund":
+            for refund in await self._store.refunds(booking.id):
+                if refund.stripe_refund_id == event.object_id:
+                    await self._refunds.pay(refund)
+            return
+        async with self._turns(booking.id):
+            await self._settle(await self._booking(booking.id))
+
+    async def sweep_hapio(self, created_before: datetime) -> int:
+        """Delete temporary bookings of ours that no live booking stands behind. Returns how many."""
+        swept = 0
+        for stray in await self._hapio.temporary_bookings(created_before=created_before):
+            booking = await self._store.booking(stray.metadata.get("holdfast_id", ""))
+            # A booking that our database does not know belongs to another program: it is left alone.
+            if booking is None or (booking.occupies and booking.hapio_booking_id in {stray.id, None}):
+                continue
+            log.warning("swept a temporary booking", booking=booking.id)
+            await self._hapio.delete_booking(stray.id)
+            swept += 1
+        return swept
+
+    async def sweep_stripe(self, created_after: datetime) -> int:
+        """Settle completed Sessions that nobody told us about. Returns how many."""
+        swept = 0
+        if self._payments is None:
+            return swept
+        for facts in await self._stripe.completed_sessions(created_after=created_after):
+            payment = await self._store.payment(facts.payment_id) if facts.payment_id else None
+            if payment is None or payment.state not in {PaymentState.OPEN, PaymentState.EXPIRED}:
+                continue
+            log.warning("swept a completed session", booking=payment.booking_id, session=facts.id)
+            async with self._turns(payment.booking_id):
+                await self._apply(payment, facts)  # paid ones are confirmed by the worker's next step
+            swept += 1
+        return swept
+
+    # -- small things --------------------------------------------------------------------------------------
+
+    @property
+    def _stripe(self) -> Payments:
+        if self._payments is None:
+            raise StripeMisconfigured("no Stripe key is configured")
+        return self._payments
+
+    def _new_id(self, prefix: str) -> str:
+        return f"{prefix}_{self._random.getrandbits(80):020x}"
+
+
+def _metadata(booking: Booking, payment: Payment | None) -> dict[str, str]:
+    """What the owner sees in Hapio beside the time: who comes, and how it was paid."""
+    customer = booking.customer
+    known = {
+        "customer_name": customer.name if customer else "",
+        "customer_email": customer.email if customer else "",
+        "customer_phone": customer.phone if customer else "",
+        "customer_notes": customer.notes if customer else "",
+        "paid_amount": str(booking.terms.price.to_decimal()),
+        "paid_currency": booking.terms.price.currency,
+        "payment_intent": payment.payment_intent_id if payment and payment.payment_intent_id else "",
+        **{f"answer_{name}": answer for name, answer in (customer.answers.items() if customer else ())},
+    }
+    return {"holdfast_id": booking.id, **{key: value for key, value in known.items() if value}}

@@ -1,0 +1,476 @@
+"""A booking's own pages, from the hold to the confirmation: details, summary, paying, status."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Literal
+from urllib.parse import urlencode
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from app import i18n
+from app.details import ANSWER, form_fields, typed_details
+from app.domain import Booking, EndReason, PaymentState, Refund, Status
+from app.errors import (
+    BookingConflict,
+    HapioError,
+    HoldExpired,
+    InvalidDetails,
+    InvalidRequest,
+    SlotTaken,
+    StripeError,
+)
+from app.i18n import N_
+from app.mail import calendar_file, calendar_links
+from app.settlement import BookingView
+from app.web.card import booking_card, hold_line, price, sentence
+from app.web.render import Shell, booking_shell, render, wants_block
+from app.web.widget import PREFILL, show_refusal
+from app.widgets import Widget
+
+UNPAID = (Status.HELD, Status.AWAITING_PAYMENT)
+
+#: Seconds before each look at a booking that is being confirmed: soon at first, then seldom, two minutes in all.
+LOOKS = (1, 1, 2, 2, 3, 3, 4, 5, 6, 8, 10, 12, 15, 20, 30)
+#: From this look on, some 20 seconds have passed.
+_SLOW = 8
+#: Every so many looks ask Stripe and Hapio themselves, in case the webhook was lost.
+_SETTLE_EVERY = 4
+
+#: What a step that led here has to say, by the word in the address.
+_TOLD = {
+    "again": N_("We held your time again."),
+    "back": N_("Nothing was charged. Your time is still held."),
+    "kept": N_("Your time cannot be kept any longer without paying. It is yours until the time above."),
+}
+
+_WHY_ENDED: Mapping[EndReason | None, str] = {
+    EndReason.DEADLINE: N_("No payment came while we held it, so the time went back."),
+    EndReason.GIVEN_UP: N_("You gave the time back."),
+    EndReason.REFUSED: N_("Somebody else was faster."),
+    EndReason.NO_ANSWER: N_("The calendar did not answer, so we could not keep it for you."),
+    EndReason.PAYMENT_FAILED: N_("The payment did not go through."),
+    EndReason.PAYMENT_MISMATCH: N_("What was paid is not what was ordered."),
+    EndReason.SLOT_GONE: N_("Your payment came after our hold had ended, and the time was gone by then."),
+    EndReason.CAPTURE_FAILED: N_("Your bank did not release the amount that it had set aside."),
+    EndReason.BY_CUSTOMER: N_("You canceled it."),
+    EndReason.BY_OWNER: N_("We had to cancel it. We are sorry."),
+}
+
+
+# Showing
+
+
+async def show_booking(request: Request) -> Response:
+    """GET /b/{token}: whatever comes next for this booking; with `look`, whether it is confirmed by now."""
+    view = await _view(request)
+    booking, asked = view.booking, request.query_params
+    if booking.status is Status.HELD or (booking.status is Status.AWAITING_PAYMENT and asked.get("from") != "stripe"):
+        told = _TOLD.get(asked.get("told", ""), "")
+        if booking.customer is None or asked.get("step") == "details":
+            typed = typed_details(booking.customer) if booking.customer else dict(asked)
+            return _details(request, view, typed, told=told)
+        return _summary(request, view, told=told)
+    return await _status(request, view)
+
+
+async def show_return(request: Request) -> Response:
+    """GET /b/{token}/return: back from Stripe. Looks at the payment once, at its source, before showing anything."""
+    booking = await _read(request)
+    await request.app.state.house.bookings.settle(booking.id)
+    return _to(request, {"from": "stripe"})
+
+
+async def show_back(request: Request) -> Response:
+    """GET /b/{token}/back: left Stripe's page without paying. The page there stays open, and the time held."""
+    await _read(request)
+    return _to(request, {"told": "back"})
+
+
+async def calendar(request: Request) -> Response:
+    """GET /b/{token}/calendar.ics"""
+    view = await _view(request)
+    return calendar_response(request, view.booking, view.widget, page=_path(request))
+
+
+def calendar_response(request: Request, booking: Booking, widget: Widget, *, page: str) -> Response:
+    """The booking as a calendar file, with the address of its `page`; a canceled one takes the entry off again."""
+    house = request.app.state.house
+    if booking.status not in {Status.PAID, Status.CONFIRMED, Status.CANCELED}:
+        raise BookingConflict(booking.status)
+    method: Literal["CANCEL", "PUBLISH"] = "CANCEL" if booking.status is Status.CANCELED else "PUBLISH"
+    url = house.settings.public_url + page
+    language = booking.visitor.language
+    file = calendar_file(booking, widget=widget, url=url, now=house.now(), language=language, method=method)
+    headers = {"Cache-Control": "no-store", "Content-Disposition": 'attachment; filename="booking.ics"'}
+    return Response(file, media_type=f"text/calendar; method={method}", headers=headers)
+
+
+# Doing
+
+
+async def add_details(request: Request) -> Response:
+    """POST /b/{token}/details: keep who is coming. A hold that ended meanwhile is held again, if it is still free."""
+    booking = await _read(request)
+    form = await _form(request)
+    bookings = request.app.state.house.bookings
+    try:
+        await bookings.add_details(booking.id, form)
+        return _to(request, {})
+    except InvalidDetails as error:
+        return _details(request, await _view(request), form, errors=error.fields)
+    except HoldExpired:
+        return await _hold_again(request, booking, form)
+    except BookingConflict:
+        return _to(request, {})
+
+
+async def extend(request: Request) -> Response:
+    """POST /b/{token}/extend: hold the time longer. What is typed in the form around the button stays typed."""
+    booking = await _read(request)
+    form = await _form(request)
+    told = ""
+    try:
+        await request.app.state.house.bookings.extend(booking.id)
+    except HoldExpired:
+        pass
+    except BookingConflict:
+        told = _TOLD["kept"]
+    view = await _view(request)
+    if view.booking.status in {Status.HELD, Status.EXPIRED}:
+        if "email" in form:
+            return _details(request, view, form, told=told)
+        if wants_block(request) and view.booking.customer:
+            return _summary(request, view, told=told)
+    return _to(request, {"told": "kept"} if told else {})
+
+
+async def release(request: Request) -> Response:
+    """POST /b/{token}/release: another time, please. If Stripe does not answer, the hold ends by itself."""
+    booking = await _read(request)
+    try:
+        booking = await request.app.state.house.bookings.give_up(booking.id)
+    except (HapioError, StripeError):
+        return RedirectResponse(_times_address(request, booking), status_code=303)
+    if booking.status in {Status.PAID, Status.CONFIRMED}:
+        return _to(request, {})
+    return RedirectResponse(_times_address(request, booking), status_code=303)
+
+
+async def hold_again(request: Request) -> Response:
+    """POST /b/{token}/hold-again: the same time once more, with everything that was typed."""
+    return await _hold_again(request, await _read(request), None)
+
+
+async def pay(request: Request) -> Response:
+    """POST /b/{token}/pay: on to Stripe's page, or straight to the confirmation where nothing is due."""
+    booking = await _read(request)
+    try:
+        url = await request.app.state.house.bookings.start_checkout(booking.id)
+    except HoldExpired:
+        return await _hold_again(request, booking, None)
+    except InvalidRequest:
+        return _to(request, {})
+    except (StripeError, HapioError, BookingConflict) as error:
+        view = await _view(request)
+        if view.booking.status not in UNPAID or view.booking.customer is None:
+            return _to(request, {})
+        return _summary(request, view, problem=error.sentence, status=error.status)
+    return RedirectResponse(url, status_code=303) if url else _to(request, {})
+
+
+async def _hold_again(request: Request, booking: Booking, form: Mapping[str, str] | None) -> Response:
+    """Hold an ended hold's time afresh, for the same customer or the one just typed; else offer the nearest."""
+    house = request.app.state.house
+    try:
+        # The ended booking's id as the key: a doubled click is one new hold.
+        again: Booking = await house.bookings.hold_again(booking.id, booking.id, form)
+    except InvalidDetails as error:
+        return _details(request, await _view(request), form or {}, errors=error.fields)
+    except (SlotTaken, HapioError) as error:
+        typed = form if form is not None else typed_details(booking.customer) if booking.customer else {}
+        return await _show_gone(request, booking, typed, error)
+    except BookingConflict:
+        return _to(request, {})
+    except StripeError as error:
+        return _summary(request, await _view(request), problem=error.sentence, status=error.status)
+    token = house.links.booking_token(again.id, ends_at=again.ends_at)
+    return RedirectResponse(f"/b/{token}?{urlencode({'told': 'again', **_kept(request)})}", status_code=303)
+
+
+async def _show_gone(
+    request: Request, booking: Booking, typed: Mapping[str, str], error: SlotTaken | HapioError
+) -> Response:
+    """The times around one that is gone, with what was typed carried along."""
+    visitor = booking.visitor
+    look = {
+        "service": booking.service_id,
+        "resource": "" if booking.any_resource else booking.resource_id,
+        "tz": visitor.time_zone,
+        "theme": request.query_params.get("theme", ""),
+    }
+    carried = {name: value for name, value in typed.items() if name in PREFILL or name.startswith(ANSWER)}
+    asked = {**look, **carried, **visitor.utm, "host": visitor.host}
+    return await show_refusal(request, request.state.shell, asked, booking.starts_at, error)
+
+
+# Reading
+
+
+async def _read(request: Request) -> Booking:
+    """The booking that the token names; from here on, errors speak its language."""
+    house = request.app.state.house
+    booking: Booking = await house.bookings.get(house.links.read_booking_token(request.path_params["token"]))
+    request.state.shell = booking_shell(request, booking, house.widgets[booking.widget])
+    return booking
+
+
+async def _view(request: Request) -> BookingView:
+    house = request.app.state.house
+    view: BookingView = await house.bookings.view(house.links.read_booking_token(request.path_params["token"]))
+    request.state.shell = booking_shell(request, view.booking, view.widget)
+    return view
+
+
+async def _form(request: Request) -> dict[str, str]:
+    return {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
+
+
+def _path(request: Request) -> str:
+    return f"/b/{request.path_params['token']}"
+
+
+def _kept(request: Request) -> dict[str, str]:
+    """What the address carries along from page to page: the host page's wish for light or dark."""
+    theme = request.query_params.get("theme", "")
+    return {"theme": theme} if theme in {"auto", "light", "dark"} else {}
+
+
+def _to(request: Request, query: Mapping[str, str]) -> Response:
+    """On to the booking's page, with GET."""
+    query = {**query, **_kept(request)}
+    return RedirectResponse(_path(request) + (f"?{urlencode(query)}" if query else ""), status_code=303)
+
+
+def _times_address(request: Request, booking: Booking) -> str:
+    """The times around the booking's, for the same visitor."""
+    visitor = booking.visitor
+    day = i18n.local(booking.starts_at, i18n.valid_zone(visitor.time_zone) or booking.time_zone).date()
+    query = {
+        "service": booking.service_id,
+        "resource": "" if booking.any_resource else booking.resource_id,
+        "date": day.isoformat() if booking.starts_at > request.app.state.house.now() else "",
+        "tz": visitor.time_zone,
+        "lang": visitor.language,
+        "host": visitor.host,
+        **visitor.utm,
+        **_kept(request),
+    }
+    return f"/w/{booking.widget}?" + urlencode({name: value for name, value in query.items() if value})
+
+
+# Screens
+
+
+def _common(request: Request, view: BookingView) -> dict[str, Any]:
+    shell: Shell = request.state.shell
+    now: datetime = request.app.state.house.now()
+    path, kept = _path(request), _kept(request)
+    query = f"?{urlencode(kept)}" if kept else ""
+    return {
+        "path": path,
+        "query": query,
+        "card": booking_card(view.booking, language=shell.language, now=now),
+        "hold": hold_line(view.booking, view.widget, path=path, query=query, language=shell.language, now=now),
+    }
+
+
+def _details(
+    request: Request,
+    view: BookingView,
+    typed: Mapping[str, str],
+    *,
+    errors: Mapping[str, str] | None = None,
+    told: str = "",
+) -> Response:
+    _ = i18n.translator(request.state.shell.language).gettext
+    errors = errors or {}
+    fields = [
+        {
+            "name": field.name,
+            "kind": field.kind,
+            "label": field.label if field.own_words else _(field.label),
+            "help": field.help,
+            "required": field.required,
+            "limit": field.limit,
+            "options": field.options,
+            "autocomplete": field.autocomplete,
+            "inputmode": field.inputmode,
+            "value": typed.get(field.name, "")[: field.limit * 2],
+            "error": _(errors[field.name]) if field.name in errors else "",
+        }
+        for field in form_fields(view.widget)
+    ]
+    context = {**_common(request, view), "fields": fields, "errors": bool(errors), "told": _(told) if told else ""}
+    return render(request, "details.html", context, shell=request.state.shell, status=422 if errors else 200)
+
+
+def _summary(request: Request, view: BookingView, *, told: str = "", problem: str = "", status: int = 200) -> Response:
+    booking, language = view.booking, request.state.shell.language
+    _ = i18n.translator(language).gettext
+    common = _common(request, view)
+    customer = booking.customer
+    labels = {question.name: question.label for question in view.widget.questions}
+    answers = [
+        (labels.get(name, name), _("Yes") if answer == "yes" else answer)
+        for name, answer in (customer.answers.items() if customer else ())
+    ]
+    pay_label = _("Confirm booking")
+    if not booking.terms.free:
+        pay_label = _("Pay %(price)s") % {"price": price(booking.terms.price, language)}
+    context = {
+        **common,
+        "customer": customer,
+        "answers": answers,
+        "sentence": sentence(common["card"], language),
+        "pay_label": pay_label,
+        "told": _(told) if told else "",
+        "problem": _(problem) if problem else "",
+    }
+    return render(request, "summary.html", context, shell=request.state.shell, status=status)
+
+
+async def _status(request: Request, view: BookingView) -> Response:
+    """How the booking stands. While it is being confirmed, the page looks again by itself, ever more seldom."""
+    house, asked = request.app.state.house, request.query_params
+    look = int(asked["look"]) if asked.get("look", "").isdecimal() and len(asked["look"]) < 4 else None
+    if look is not None and look % _SETTLE_EVERY == _SETTLE_EVERY - 1 and view.booking.status in _UNSETTLED:
+        await house.bookings.settle(view.booking.id)
+        view = await _view(request)
+    context = _status_context(request, view, look or 0)
+    if look is not None and wants_block(request) and context["poll"] and asked.get("seen") == context["seen"]:
+        # Nothing new: only the wait goes on, so that focus and animation stay where they are.
+        response = render(request, "status.html", context, shell=request.state.shell, block="wait")
+        response.headers["HX-Retarget"] = "#hf-wait"
+        return response
+    return render(request, "status.html", context, shell=request.state.shell)
+
+
+_UNSETTLED = (Status.AWAITING_PAYMENT, Status.PAID)
+
+
+def _status_context(request: Request, view: BookingView, look: int) -> dict[str, Any]:
+    booking, language, house = view.booking, request.state.shell.language, request.app.state.house
+    _ = i18n.translator(language).gettext
+    heading, mark, lines = _told(view, language)
+    processing = view.payment is not None and view.payment.state is PaymentState.PROCESSING
+    seen = f"{booking.status}{'-processing' if processing else ''}"
+    poll, slow = None, ""
+    if booking.status in _UNSETTLED and not processing:
+        if look < len(LOOKS):
+            query = urlencode({"from": "stripe", "look": look + 1, "seen": seen, **_kept(request)})
+            poll = {"path": f"{_path(request)}?{query}", "seconds": LOOKS[look]}
+        if look >= _SLOW:
+            slow = _("This takes longer than usual. You can close this page and look again later.")
+            if house.mailer.enabled:
+                slow = _("This takes longer than usual. You can close this page; we mail you.")
+    again = None
+    if booking.status in {Status.EXPIRED, Status.CANCELED}:
+        ahead = booking.starts_at > house.now()
+        again = {"hold": booking.status is Status.EXPIRED and ahead, "times": _times_address(request, booking)}
+    confirmed = booking.status is Status.CONFIRMED
+    return {
+        **_common(request, view),
+        "heading": heading,
+        "mark": mark,
+        "lines": lines,
+        "seen": seen,
+        "poll": poll,
+        "slow": slow,
+        "again": again,
+        "confirmed": confirmed,
+        "mailed_to": booking.customer.email if booking.customer and house.mailer.enabled else "",
+        "calendar_links": calendar_names(booking, view.widget) if confirmed else [],
+        "ask": booking.status in {Status.EXPIRED, Status.CANCELED} or bool(slow),
+    }
+
+
+def calendar_names(booking: Booking, widget: Widget) -> Sequence[tuple[str, str]]:
+    """Links that open a prefilled entry, under their calendars' own names."""
+    links = calendar_links(booking, widget=widget)
+    return [("Google Calendar", links["google"]), ("Outlook", links["outlook"])]
+
+
+def _told(view: BookingView, language: str) -> tuple[str, str, list[str]]:
+    """(heading, mark, lines): what happened, and whether money moved."""
+    _ = i18n.translator(language).gettext
+    booking = view.booking
+    match booking.status:
+        case Status.AWAITING_PAYMENT if view.payment and view.payment.state is PaymentState.PROCESSING:
+            later = _("Your bank takes a while with this one. We keep your time meanwhile, and mail you.")
+            return _("Your payment is on its way"), "clock", [later]
+        case Status.AWAITING_PAYMENT | Status.HELD:
+            return _("Waiting for Stripe"), "waiting", [_("As soon as Stripe tells us that you paid, we confirm.")]
+        case Status.PAID if booking.terms.free:
+            return _("Confirming your time"), "waiting", []
+        case Status.PAID:
+            return _("Payment received, confirming your time"), "waiting", []
+        case Status.CONFIRMED:
+            lines = [_("Somebody else looks after you than you chose: %(person)s.") % {"person": booking.resource_name}]
+            moved = not booking.any_resource and _other_person(view)
+            return _("Your time is confirmed"), "check", lines if moved else []
+        case Status.CANCELED:
+            return _("This booking is canceled"), "cross", [*_why(booking, language), *money_lines(view, language)]
+        case Status.EXPIRED:
+            lines = [*_why(booking, language), *money_lines(view, language)]
+            return _("This time is no longer held for you"), "clock", lines
+
+
+def _other_person(view: BookingView) -> bool:
+    """Whether late money was rescued with somebody else at the same time."""
+    return any(entry.what == "other_person" for entry in view.history)
+
+
+def _why(booking: Booking, language: str) -> list[str]:
+    why = _WHY_ENDED.get(booking.end_reason)
+    return [i18n.translator(language).gettext(why)] if why else []
+
+
+def money_lines(view: BookingView, language: str) -> list[str]:
+    """Whether money moved, and what of it comes back."""
+    _ = i18n.translator(language).gettext
+    if view.payment is not None and view.payment.state is PaymentState.VOIDED:
+        return [_("You have not been charged. What your bank had set aside is free again within days.")]
+    if not view.refunds:
+        captured = view.payment is not None and view.payment.state is PaymentState.CAPTURED
+        return [] if captured or view.booking.terms.free else [_("You have not been charged.")]
+    return [_refund_line(refund, language) for refund in view.refunds]
+
+
+def _refund_line(refund: Refund, language: str) -> str:
+    """Stripe's word for where the refund stands, in ours (Stripe docs, "Refund", status)."""
+    _ = i18n.translator(language).gettext
+    told = {
+        "failed": N_("%(amount)s could not be sent back to your card. Please contact us, so that you get it."),
+        "canceled": N_("%(amount)s could not be sent back to your card. Please contact us, so that you get it."),
+        "requires_action": N_("%(amount)s come back to you; Stripe mails you what it needs for that."),
+        "succeeded": N_("%(amount)s are on their way back to your card. Banks usually take 5–10 days to show it."),
+    }
+    sentence = told.get(refund.status, N_("%(amount)s go back to your card, usually within 5–10 days."))
+    return _(sentence) % {"amount": price(refund.amount, language)}
+
+
+routes = [
+    Route("/b/{token}", show_booking),
+    Route("/b/{token}/details", add_details, methods=["POST"]),
+    Route("/b/{token}/extend", extend, methods=["POST"]),
+    Route("/b/{token}/release", release, methods=["POST"]),
+    Route("/b/{token}/hold-again", hold_again, methods=["POST"]),
+    Route("/b/{token}/pay", pay, methods=["POST"]),
+    Route("/b/{token}/return", show_return),
+    Route("/b/{token}/back", show_back),
+    Route("/b/{token}/calendar.ics", calendar),
+]

@@ -1,0 +1,264 @@
+"""Templates to answers: the page around every screen, single blocks for htmx, the policy that goes with a page, and
+the one handler for errors that people see."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Any, Literal, cast
+from urllib.parse import urlsplit
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from app import i18n
+from app.domain import Booking
+from app.errors import HapioError, HoldfastError, LinkExpired, LinkRefused, NotFound, RateLimited, StripeError, TooLarge
+from app.i18n import N_
+from app.settings import Settings
+from app.web.theme import Scheme, style_hash, theme_css
+from app.widgets import Widget
+
+_ROOT = Path(__file__).parents[2]
+STATIC = _ROOT / "static"
+
+#: Every language that we speak, for pages that belong to no widget.
+_NOBODY = Widget(name="nobody", title="Holdfast", languages=tuple(i18n.LANGUAGES))
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What the page around a screen needs to know. `path` is where the widget's first screen lives."""
+
+    language: str
+    direction: Literal["ltr", "rtl"]
+    title: str
+    path: str
+    owner: str
+    owner_email: str
+    owner_phone: str
+    privacy_url: str
+    theme_css: str
+    htmx_url: str
+    htmx_integrity: str
+    alone: bool
+    fragment: bool
+    back_to_host: str
+    host_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shell:
+    """Whose page it is and how it is shown: the widget, the language, the host page's wishes."""
+
+    widget: Widget
+    language: str
+    scheme: Scheme | None = None
+    host: str = ""
+
+
+def make_templates(settings: Settings) -> Environment:
+    """The template environment that screens and mails share."""
+    environment = Environment(
+        loader=FileSystemLoader(_ROOT / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    i18n.install(environment)
+    environment.globals["asset"] = asset
+    environment.globals["settings"] = settings
+    return environment
+
+
+@cache
+def asset(name: str) -> str:
+    """The address of a file in static/, with its content's hash, so that browsers may keep it for good."""
+    digest = hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]
+    return f"/static/{name}?v={digest}"
+
+
+def wants_block(request: Request) -> bool:
+    """Whether htmx asks, and so swaps a part of the page it has."""
+    return request.headers.get("hx-request") == "true"
+
+
+def is_alone(request: Request) -> bool:
+    """Whether the page fills a window of its own. Old browsers do not say, and are taken to be framed."""
+    return request.headers.get("sec-fetch-dest") == "document"
+
+
+def scheme_of(value: str | None) -> Scheme | None:
+    """The colour scheme that a host page asks for; None leaves it to the widget's theme."""
+    return cast("Scheme", value) if value in {"auto", "light", "dark"} else None
+
+
+def trusted_host(host: str, widget: Widget) -> str:
+    """The address of the embedding page if its origin may frame the widget, else nothing."""
+    parts = urlsplit(host)
+    return host if f"{parts.scheme}://{parts.netloc}" in widget.allowed_origins else ""
+
+
+def booking_shell(request: Request, booking: Booking, widget: Widget) -> Shell:
+    """A booking's pages speak the language and know the host page that it was held in."""
+    return Shell(widget, booking.visitor.language, scheme_of(request.query_params.get("theme")), booking.visitor.host)
+
+
+def render(
+    request: Request,
+    name: str,
+    context: Mapping[str, Any],
+    *,
+    shell: Shell,
+    block: str | None = None,
+    status: int = 200,
+    framed: bool = True,
+) -> Response:
+    """One screen as a page, or as the named block (htmx gets `main` unless told otherwise). Never stored: screens
+    that may be are cached by `app.web.widget`. `framed` says whether the widget's sites may frame it."""
+    if block is None and wants_block(request):
+        block = "main"
+    page = make_page(request, shell, fragment=block is not None)
+    text = render_text(request.app.state.house.templates, name, {**context, "page": page}, block=block)
+    headers = {"Cache-Control": "no-store"}
+    if block is None:
+        settings: Settings = request.app.state.house.settings
+        headers["Content-Security-Policy"] = policy(settings, shell.widget, shell.scheme, framed=framed)
+    elif block == "main":
+        headers |= follow(request)
+    return HTMLResponse(text, status_code=status, headers=headers)
+
+
+def render_text(templates: Environment, name: str, context: Mapping[str, Any], *, block: str | None = None) -> str:
+    """The text of a template, or of one of its blocks alone."""
+    template = templates.get_template(name)
+    context = {**context, "language": context["page"].language}
+    if block is None:
+        return template.render(context)
+    return "".join(template.blocks[block](template.new_context(context)))
+
+
+def follow(request: Request) -> dict[str, str]:
+    """Let the address bar follow a step that htmx made, so that reload and back do what they do without script."""
+    if request.method != "GET":
+        return {}
+    here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    was = urlsplit(request.headers.get("hx-current-url", ""))
+    return {"HX-Replace-Url" if was.path == request.url.path else "HX-Push-Url": here}
+
+
+def make_page(request: Request, shell: Shell, *, fragment: bool) -> Page:
+    """The page around a screen of this request."""
+    widget, settings = shell.widget, cast("Settings", request.app.state.house.settings)
+    host = trusted_host(shell.host, widget) if is_alone(request) else ""
+    return Page(
+        language=shell.language,
+        direction=i18n.direction(shell.language),
+        title=widget.title,
+        path=f"/w/{widget.name}",
+        owner=widget.owner_name,
+        owner_email=widget.owner_email,
+        owner_phone=widget.owner_phone,
+        privacy_url=widget.privacy_url,
+        theme_css=theme_css(widget.theme, shell.scheme),
+        htmx_url=settings.htmx_url,
+        htmx_integrity=settings.htmx_integrity,
+        alone=is_alone(request),
+        fragment=fragment,
+        back_to_host=host,
+        host_name=urlsplit(host).hostname or "",
+    )
+
+
+def policy(settings: Settings, widget: Widget, scheme: Scheme | None, *, framed: bool) -> str:
+    """The page's Content-Security-Policy.
+
+    `form-action` names Stripe's page too, because browsers check it again on the redirect after the form.
+    """
+    return _policy(
+        settings.htmx_url,
+        settings.stripe_checkout_origins,
+        widget.allowed_origins if framed else None,
+        style_hash(theme_css(widget.theme, scheme)),
+    )
+
+
+@lru_cache(maxsize=256)
+def _policy(htmx_url: str, checkout_origins: tuple[str, ...], frame_origins: tuple[str, ...] | None, sheet: str) -> str:
+    htmx = urlsplit(htmx_url)
+    scripts = f"'self' {htmx.scheme}://{htmx.netloc}" if htmx.netloc else "'self'"
+    ancestors = "'none'" if frame_origins is None else " ".join(("'self'", *frame_origins))
+    return "; ".join(
+        (
+            "default-src 'none'",
+            f"script-src {scripts}",
+            f"style-src 'self' {sheet}",
+            "img-src 'self' data: https:",
+            "connect-src 'self'",
+            "form-action 'self' " + " ".join(checkout_origins),
+            "base-uri 'none'",
+            f"frame-ancestors {ancestors}",
+        )
+    )
+
+
+# Errors
+
+_HEADINGS: tuple[tuple[type[HoldfastError], str], ...] = (
+    (LinkExpired, N_("This link has expired")),
+    (LinkRefused, N_("This link does not work")),
+    (NotFound, N_("There is nothing here")),
+    (RateLimited, N_("One moment, please")),
+    (TooLarge, N_("That was too much at once")),
+    (HapioError, N_("The calendar does not answer")),
+    (StripeError, N_("The payment page does not answer")),
+)
+_OTHER_HEADING = N_("That did not work")
+
+
+def render_error(request: Request, error: HoldfastError) -> Response:
+    """An error as a page, or as the main block for htmx: what happened, whether money moved, what to do next."""
+    shell = error_shell(request)
+    _ = i18n.translator(shell.language).gettext
+    heading = next((text for kind, text in _HEADINGS if isinstance(error, kind)), _OTHER_HEADING)
+    response = render(
+        request,
+        "message.html",
+        {"heading": _(heading), "lines": [_(error.sentence)], "way_on": _way_on(request, error, shell)},
+        shell=shell,
+        status=error.status,
+    )
+    if isinstance(error, RateLimited):
+        response.headers["Retry-After"] = str(error.retry_after)
+    return response
+
+
+def error_shell(request: Request) -> Shell:
+    """The shell that the door has set, else one that the address and the browser allow."""
+    shell = getattr(request.state, "shell", None)
+    if isinstance(shell, Shell):
+        return shell
+    widget = request.app.state.house.widgets.get(request.path_params.get("widget", ""), _NOBODY)
+    return widget_shell(request, widget)
+
+
+def widget_shell(request: Request, widget: Widget) -> Shell:
+    """A widget's pages speak the language that the address asks for, else the browser's."""
+    query = request.query_params
+    language = i18n.negotiate(query.get("lang"), request.headers.get("accept-language"), widget.languages)
+    return Shell(widget, language, scheme_of(query.get("theme")), query.get("host", ""))
+
+
+def _way_on(request: Request, error: HoldfastError, shell: Shell) -> dict[str, str] | None:
+    _ = i18n.translator(shell.language).gettext
+    if error.retry and request.method == "GET":
+        here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        return {"href": here, "label": _("Try again")}
+    if shell.widget is not _NOBODY:
+        return {"href": f"/w/{shell.widget.name}", "label": _("See free times")}
+    return None

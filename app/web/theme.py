@@ -1,0 +1,227 @@
+"""The owner's accent made safe: one small style sheet per widget with final hex colors, light and dark.
+
+Colors are chosen in OKLCH (Björn Ottosson, "A perceptual color space for image processing", 2020), because equal
+steps of its lightness look equal in every hue, and judged by WCAG 2.2 contrast on the rounded hex that is sent.
+Nothing is left to the browser, so every promise below holds without script and without `color-mix`.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import math
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import Final, Literal
+
+from app.widgets import Theme
+
+Scheme = Literal["auto", "light", "dark"]
+
+#: WCAG 2.2: 1.4.3 text, 1.4.11 graphics and the borders that make an input recognizable.
+TEXT: Final = 4.5
+GRAPHIC: Final = 3.0
+
+#: How much of the accent's hue the neutrals breathe, at most, in OKLCH chroma.
+_BREATH: Final = 0.008
+
+#: Lightness of the neutrals; `card` lies on `surface`, `sunken` beneath it.
+_NEUTRALS: Final[Mapping[str, Mapping[str, float]]] = {
+    "light": {"surface": 0.985, "card": 1.0, "sunken": 0.955, "text": 0.25, "text-soft": 0.47, "line": 0.9},
+    "dark": {"surface": 0.19, "card": 0.235, "sunken": 0.16, "text": 0.95, "text-soft": 0.76, "line": 0.33},
+}
+
+#: The hues of "wrong" and "right" keep their meaning whatever the accent is: (chroma, hue in degrees).
+_DANGER: Final = (0.17, 27.0)
+_OK: Final = (0.12, 152.0)
+
+#: CSS keywords that must not be quoted, or they would name a font of that name.
+_GENERIC_FONTS: Final = frozenset(
+    [
+        "serif",
+        "sans-serif",
+        "monospace",
+        "cursive",
+        "fantasy",
+        "system-ui",
+        "ui-serif",
+        "ui-sans-serif",
+        "ui-monospace",
+        "ui-rounded",
+    ]
+)
+_SYSTEM_FONTS: Final = 'system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans",sans-serif'
+
+
+def _to_linear(channel: float) -> float:
+    return channel / 12.92 if channel <= 0.04045 else ((channel + 0.055) / 1.055) ** 2.4
+
+
+def _from_linear(channel: float) -> float:
+    if channel <= 0.0031308:
+        return 12.92 * channel
+    return float(1.055 * channel ** (1 / 2.4) - 0.055)
+
+
+def _linear(color: str) -> tuple[float, float, float]:
+    red, green, blue = (_to_linear(int(color[start : start + 2], 16) / 255) for start in (1, 3, 5))
+    return red, green, blue
+
+
+@lru_cache(maxsize=4096)
+def _luminance(color: str) -> float:
+    red, green, blue = _linear(color)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def contrast(first: str, second: str) -> float:
+    """WCAG's contrast ratio of two #rrggbb colors, from 1 to 21."""
+    lighter, darker = sorted((_luminance(first), _luminance(second)), reverse=True)
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def to_oklch(color: str) -> tuple[float, float, float]:
+    """Lightness (0 to 1), chroma and hue (degrees) of a #rrggbb color."""
+    red, green, blue = _linear(color)
+    long = math.cbrt(0.4122214708 * red + 0.5363325363 * green + 0.0514459929 * blue)
+    medium = math.cbrt(0.2119034982 * red + 0.6806995451 * green + 0.1073969566 * blue)
+    short = math.cbrt(0.0883024619 * red + 0.2817188376 * green + 0.6299787005 * blue)
+    lightness = 0.2104542553 * long + 0.7936177850 * medium - 0.0040720468 * short
+    a = 1.9779984951 * long - 2.4285922050 * medium + 0.4505937099 * short
+    b = 0.0259040371 * long + 0.7827717662 * medium - 0.8086757660 * short
+    return lightness, math.hypot(a, b), math.degrees(math.atan2(b, a)) % 360
+
+
+def _to_linear_rgb(lightness: float, chroma: float, hue: float) -> tuple[float, float, float]:
+    a, b = chroma * math.cos(math.radians(hue)), chroma * math.sin(math.radians(hue))
+    long = (lightness + 0.3963377774 * a + 0.2158037573 * b) ** 3
+    medium = (lightness - 0.1055613458 * a - 0.0638541728 * b) ** 3
+    short = (lightness - 0.0894841775 * a - 1.2914855480 * b) ** 3
+    return (
+        4.0767416621 * long - 3.3077115913 * medium + 0.2309699292 * short,
+        -1.2684380046 * long + 2.6097574011 * medium - 0.3413193965 * short,
+        -0.0041960863 * long - 0.7034186147 * medium + 1.7076147010 * short,
+    )
+
+
+def from_oklch(lightness: float, chroma: float, hue: float) -> str:
+    """The #rrggbb color; chroma is lowered, hue and lightness kept, until sRGB can show it."""
+    lightness = min(max(lightness, 0.0), 1.0)
+    shown = chroma
+    if not _in_gamut(lightness, shown, hue):
+        low, high = 0.0, chroma
+        for _ in range(16):
+            shown = (low + high) / 2
+            if _in_gamut(lightness, shown, hue):
+                low = shown
+            else:
+                high = shown
+        shown = low
+    channels = (min(max(channel, 0.0), 1.0) for channel in _to_linear_rgb(lightness, shown, hue))
+    return "#" + "".join(f"{round(_from_linear(channel) * 255):02x}" for channel in channels)
+
+
+def _in_gamut(lightness: float, chroma: float, hue: float) -> bool:
+    return all(-1e-4 <= channel <= 1 + 1e-4 for channel in _to_linear_rgb(lightness, chroma, hue))
+
+
+def _readable(color: str, grounds: Iterable[str], ratio: float, *, darker: bool) -> str:
+    """The color nearest to `color` that has the contrast on every ground: the same hue, darker or lighter.
+
+    Black on light grounds and white on dark ones reach every ratio asked for here, so the walk ends.
+    """
+    grounds = tuple(grounds)
+    lightness, chroma, hue = to_oklch(color)
+    while min(contrast(color, ground) for ground in grounds) < ratio:
+        lightness += -0.005 if darker else 0.005
+        color = from_oklch(lightness, chroma, hue)
+    return color
+
+
+def _palette(accent: str, scheme: Literal["light", "dark"]) -> dict[str, str]:
+    dark = scheme == "dark"
+    _, chroma, hue = to_oklch(accent)
+    breath = min(_BREATH, chroma / 12)
+    neutral = {name: from_oklch(level, breath, hue) for name, level in _NEUTRALS[scheme].items()}
+    grounds = (neutral["surface"], neutral["card"], neutral["sunken"])
+    soft_level = 0.3 if dark else 0.94
+
+    def soft(chroma: float, hue: float) -> str:
+        # A tint, not a color of its own: at this lightness full chroma would glow.
+        return from_oklch(soft_level, min(chroma * 0.4, 0.045), hue)
+
+    accent_soft, danger_soft, ok_soft = soft(chroma, hue), soft(*_DANGER), soft(*_OK)
+    signal_level = 0.75 if dark else 0.5
+    shown_accent = _readable(accent, grounds, GRAPHIC, darker=not dark)
+    return {
+        "accent": shown_accent,
+        "accent-strong": _readable(shown_accent, (*grounds, accent_soft), TEXT, darker=not dark),
+        "accent-soft": accent_soft,
+        "on-accent": max(("#000000", "#ffffff"), key=lambda ink: contrast(ink, shown_accent)),
+        "surface": neutral["surface"],
+        "card": neutral["card"],
+        "sunken": neutral["sunken"],
+        "text": neutral["text"],
+        "text-soft": _readable(neutral["text-soft"], (*grounds, accent_soft), TEXT, darker=not dark),
+        "line": neutral["line"],
+        "line-strong": _readable(neutral["line"], grounds, GRAPHIC, darker=not dark),
+        "danger": _readable(from_oklch(signal_level, *_DANGER), (*grounds, danger_soft), TEXT, darker=not dark),
+        "danger-soft": danger_soft,
+        "ok": _readable(from_oklch(signal_level, *_OK), (*grounds, ok_soft), TEXT, darker=not dark),
+        "ok-soft": ok_soft,
+    }
+
+
+@lru_cache(maxsize=256)
+def palette(accent: str, scheme: Literal["light", "dark"]) -> Mapping[str, str]:
+    """Every color of one scheme, by custom property name without dashes, as #rrggbb. Promised contrasts:
+
+    - text, text-soft, accent-strong at least 4.5 on surface, card, sunken and accent-soft
+    - danger, ok at least 4.5 on surface, card, sunken and their own soft ground; text on those grounds as well
+    - on-accent at least 4.5 on accent
+    - accent, line-strong at least 3 on surface, card and sunken
+
+    `line` only divides and carries no meaning.
+    """
+    return _palette(accent.lower(), scheme)
+
+
+def _font(font: str) -> str:
+    """The owner's families, each quoted anew so that no stray quote can open the sheet, before the system's."""
+    families = []
+    for part in font.split(","):
+        name = " ".join(part.replace('"', " ").replace("'", " ").split())
+        if name:
+            families.append(name if name.lower() in _GENERIC_FONTS else f'"{name}"')
+    return ",".join([*families, _SYSTEM_FONTS])
+
+
+def _declarations(theme: Theme, scheme: Literal["light", "dark"]) -> str:
+    colors = palette(theme.accent, scheme)
+    page = "transparent" if theme.transparent else colors["surface"]
+    listed = "".join(f"--{name}:{color};" for name, color in colors.items())
+    return f"color-scheme:{scheme};--page:{page};{listed}"
+
+
+def theme_css(theme: Theme, scheme: Scheme | None = None) -> str:
+    """The widget's custom properties as a style sheet to stand in the page; `scheme` overrides the theme's.
+
+    Beside the colors of `palette`: `--page` (the surface, or transparent), `--radius`, `--font`.
+    """
+    return _theme_css(theme, scheme or theme.scheme)
+
+
+@lru_cache(maxsize=256)
+def _theme_css(theme: Theme, scheme: Scheme) -> str:
+    shape = f"--radius:{theme.radius}px;--font:{_font(theme.font)};"
+    if scheme != "auto":
+        return f":root{{{shape}{_declarations(theme, scheme)}}}"
+    light, dark = _declarations(theme, "light"), _declarations(theme, "dark")
+    return f":root{{{shape}{light}}}@media (prefers-color-scheme:dark){{:root{{{dark}}}}}"
+
+
+@lru_cache(maxsize=256)
+def style_hash(css: str) -> str:
+    """The Content-Security-Policy source for a style element with exactly this text: "'sha256-…'"."""
+    digest = hashlib.sha256(css.encode()).digest()
+    return f"'sha256-{base64.b64encode(digest).decode()}'"

@@ -1,0 +1,31 @@
+"""The providers' door: raw bytes in, 2xx once stored."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from app.errors import WebhookRefused
+
+#: Stripe's events are far below this (Stripe docs, "Webhooks").
+MAX_BODY = 1 << 20
+
+
+async def stripe_webhook(request: Request) -> Response:
+    """POST /api/webhooks/stripe, signed in the header `Stripe-Signature`."""
+    signature = request.headers.get("stripe-signature")
+    await request.app.state.house.bookings.receive_event(await _body(request), signature)
+    return JSONResponse({"success": True, "message": "Webhook received"})
+
+
+async def _body(request: Request) -> bytes:
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY:
+            raise WebhookRefused("body too large")
+    return body
+
+
+routes = [Route("/api/webhooks/stripe", stripe_webhook, methods=["POST"])]

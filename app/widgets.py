@@ -1,0 +1,187 @@
+"""widgets.toml → Widget objects: what each embed offers, to which sites, how it looks, under which terms.
+
+Without a file there is one widget, `default`, with every enabled service of the first location.
+"""
+
+from __future__ import annotations
+
+import itertools
+import tomllib
+from collections.abc import Mapping
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+
+from email_validator import validate_email
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from app.domain import Capture, Money, Tier
+
+#: Hapio's and Stripe's own limits lie well above these; ours catch slips of the pen.
+Text = Annotated[str, Field(min_length=1, max_length=200)]
+LongText = Annotated[str, Field(max_length=2000)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class TierSetting(_Part):
+    """One cancellation tier."""
+
+    at_least_hours: Annotated[int, Field(ge=0, le=24 * 365)]
+    refund_percent: Annotated[int, Field(ge=0, le=100)]
+
+
+class Question(_Part):
+    """One question of the details form beyond name, email and phone."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+    label: Text
+    help: LongText = ""
+    kind: Literal["text", "textarea", "select", "checkbox"] = "text"
+    options: tuple[Text, ...] = ()
+    required: bool = False
+
+    @model_validator(mode="after")
+    def _select_has_options(self) -> Self:
+        if (self.kind == "select") != bool(self.options):
+            raise ValueError('options belong to kind = "select", and a select needs some')
+        return self
+
+
+class Theme(_Part):
+    """How the widget looks on the owner's page."""
+
+    accent: Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")] = "#2f5d50"
+    radius: Annotated[int, Field(ge=0, le=16)] = 10
+    font: Annotated[str, Field(max_length=200, pattern=r"^[\w\s,'\"-]*$")] = ""
+    scheme: Literal["auto", "light", "dark"] = "auto"
+    transparent: bool = False
+
+
+class ServiceSetting(_Part):
+    """A service of Hapio, with what Hapio has no room for. `price` in major units, where Hapio has none."""
+
+    id: str
+    description: LongText = ""
+    image: Annotated[str, Field(max_length=500)] = ""
+    price: Annotated[Decimal, Field(ge=0, max_digits=11)] | None = None
+
+
+class Widget(_Part):
+    """One configured embed.
+
+    `hold_minutes` counts from the lock, `payment_minutes` from the start of paying. `phone` says whether the
+    details form asks for one. `country` (ISO, two letters) reads phone numbers without a country code.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
+    title: Text = "Book a time"
+    location: str = ""
+    services: tuple[ServiceSetting, ...] = ()
+    currency: Annotated[str, Field(pattern=r"^[a-z]{3}$")] = "eur"
+    allowed_origins: tuple[str, ...] = ()
+    hold_minutes: Annotated[int, Field(ge=2, le=60)] = 10
+    max_extensions: Annotated[int, Field(ge=0, le=10)] = 2
+    payment_minutes: Annotated[int, Field(ge=5, le=23 * 60)] = 31
+    capture: Capture = Capture.AUTOMATIC
+    cancellation: tuple[TierSetting, ...] = ()
+    phone: Literal["off", "optional", "required"] = "optional"
+    country: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] = "SE"
+    questions: tuple[Question, ...] = ()
+    consent: LongText = ""
+    choose_resource: bool = True
+    verify_lock: bool = False
+    theme: Theme = Theme()
+    languages: tuple[str, ...] = ("en",)
+    owner_name: Annotated[str, Field(max_length=200)] = ""
+    owner_email: Annotated[str, Field(max_length=254)] = ""
+    owner_phone: Annotated[str, Field(max_length=40)] = ""
+    privacy_url: Annotated[str, Field(max_length=500)] = ""
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _origins_are_bare(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in origins:
+            parts = urlsplit(origin)
+            if (
+                parts.scheme not in {"http", "https"}
+                or not parts.netloc
+                or origin != f"{parts.scheme}://{parts.netloc}"
+            ):
+                raise ValueError(f"{origin!r} is not an origin such as https://www.example.com")
+        return origins
+
+    @field_validator("owner_email")
+    @classmethod
+    def _is_mail_address(cls, address: str) -> str:
+        # Customers' mails name it as Reply-To, so a slip here would stop every one of them.
+        return validate_email(address, check_deliverability=False).normalized if address else ""
+
+    @field_validator("cancellation")
+    @classmethod
+    def _tiers_fall(cls, tiers: tuple[TierSetting, ...]) -> tuple[TierSetting, ...]:
+        for earlier, later in itertools.pairwise(tiers):
+            if later.at_least_hours >= earlier.at_least_hours or later.refund_percent > earlier.refund_percent:
+                raise ValueError("tiers must run from many hours and percent to few")
+        return tiers
+
+    @field_validator("questions")
+    @classmethod
+    def _names_are_unique(cls, questions: tuple[Question, ...]) -> tuple[Question, ...]:
+        if len({question.name for question in questions}) != len(questions):
+            raise ValueError("two questions share a name")
+        return questions
+
+    @property
+    def tiers(self) -> tuple[Tier, ...]:
+        """The cancellation policy as the terms freeze it."""
+        return tuple(Tier(tier.at_least_hours, tier.refund_percent) for tier in self.cancellation)
+
+    @property
+    def hold_time(self) -> timedelta:
+        """How long a hold lasts before paying starts."""
+        return timedelta(minutes=self.hold_minutes)
+
+    @property
+    def payment_time(self) -> timedelta:
+        """How long paying may take."""
+        return timedelta(minutes=self.payment_minutes)
+
+    def setting(self, service_id: str) -> ServiceSetting | None:
+        """What the file says of one service; None if it does not name it."""
+        return next((service for service in self.services if service.id == service_id), None)
+
+    def price(self, service_id: str, hapio_price: Decimal | None) -> Money:
+        """The price to charge: Hapio's, else the file's, else nothing. ValueError if it cannot be charged."""
+        setting = self.setting(service_id)
+        value = hapio_price if hapio_price is not None else setting.price if setting else None
+        return Money.from_decimal(value or Decimal(0), self.currency)
+
+
+class WidgetsFileError(ValueError):
+    """widgets.toml cannot be read; the text names the widget and the setting."""
+
+
+def load_widgets(path: Path | None) -> Mapping[str, Widget]:
+    """All widgets by name. Raises WidgetsFileError, which stops the start."""
+    if path is None:
+        return {"default": Widget(name="default")}
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise WidgetsFileError(f"{path}: {error.strerror}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise WidgetsFileError(f"{path}: {error}") from error
+    widgets = {}
+    for name, table in tables.items():
+        try:
+            widgets[name] = Widget.model_validate({**table, "name": name})
+        except (ValidationError, TypeError) as error:
+            raise WidgetsFileError(f"{path}, widget {name!r}: {error}") from error
+    if not widgets:
+        raise WidgetsFileError(f"{path} names no widget")
+    return widgets

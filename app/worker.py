@@ -1,0 +1,163 @@
+"""The clock: what is due, what was forgotten, what must be mailed.
+
+Alone it brings every booking to its end, with webhooks off and nobody returning. Each step is safe to repeat, so a
+crash, or a second worker, costs nothing but the repetition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+import structlog
+
+from app.bookings import Bookings
+from app.domain import Booking, Event, OutboxMail, Payment
+from app.errors import HapioError, MailError, StripeError
+from app.letters import Letters
+from app.mail import Mailer
+from app.refunds import Refunds
+from app.settlement import UNPAID
+from app.store import Store
+
+log = structlog.get_logger()
+
+#: Hapio is swept rarely, since every call counts against the month: at start, daily, and after a lost answer.
+SWEEP_HAPIO_EVERY = timedelta(days=1)
+#: No lock is still being made this long after Hapio created its temporary booking.
+HAPIO_STRAY_AGE = timedelta(minutes=15)
+#: Stripe's reads are free; a payment that nobody told us about waits this long at most.
+SWEEP_STRIPE_EVERY = timedelta(minutes=10)
+#: How far back the money sweep looks: a Session lives a day at most, and a webhook may be late by another.
+STRIPE_LOOK_BACK = timedelta(days=2)
+#: An open Session is read again after 1, 2, 4, … minutes.
+FIRST_LOOK = timedelta(minutes=1)
+#: A mail server that does not answer costs SMTP_TIMEOUT a mail: money and time must not wait long behind it, nor may
+#: the last mail's lease run out before its turn.
+MAILS_AT_ONCE = 5
+MAIL_LEASE = timedelta(minutes=2)
+MAX_MAIL_TRIES = 14
+MAX_BACK_OFF = timedelta(hours=1)
+
+Item = TypeVar("Item")
+
+
+class Worker:
+    """Runs `tick` again and again. `sleep` waits seconds; `now` gives aware UTC datetimes."""
+
+    def __init__(
+        self,
+        *,
+        bookings: Bookings,
+        refunds: Refunds,
+        letters: Letters,
+        store: Store,
+        mailer: Mailer,
+        now: Callable[[], datetime],
+        sleep: Callable[[float], Awaitable[None]],
+    ) -> None:
+        self._bookings = bookings
+        self._refunds = refunds
+        self._letters = letters
+        self._store = store
+        self._mailer = mailer
+        self._now = now
+        self._sleep = sleep
+        self._next_hapio_sweep = now()
+        self._next_stripe_sweep = now()
+
+    async def run(self, every: float = 1.0) -> None:
+        """Tick until cancelled."""
+        while True:
+            try:
+                await self.tick()
+            except Exception as error:  # a database busy for once must not stop the clock for good
+                log.error("tick failed", exc_info=error)
+            await self._sleep(every)
+
+    async def tick(self) -> None:
+        """Do everything that is due now, money and time before mail."""
+        await self._each(await self._store.overdue(), self._expire, self._put_off)
+        await self._each(await self._store.payments_to_look_at(), self._look, _leave)
+        await self._each(await self._store.events_due(), self._take_event, self._put_off_event)
+        await self._sweep()
+        await self._each(await self._store.paid(), self._bookings.confirm, self._put_off)
+        await self._each(await self._store.unreleased(), self._bookings.release, self._put_off)
+        await self._each(await self._store.refunds_due(), self._refunds.pay, _leave)
+        if self._mailer.enabled:
+            await self._each(
+                await self._store.take_mail(lease=MAIL_LEASE, most=MAILS_AT_ONCE), self._send, self._put_off_mail
+            )
+
+    async def _each(
+        self,
+        items: Sequence[Item],
+        act: Callable[[Item], Awaitable[object]],
+        put_off: Callable[[Item, Exception], Awaitable[None]],
+    ) -> None:
+        for item in items:
+            try:
+                await act(item)
+            except (HapioError, StripeError, MailError) as error:
+                log.warning("put off", act=act.__name__, error=type(error).__name__, code=error.code)
+                await put_off(item, error)
+            except Exception as error:  # one faulty booking must not stop the clock for all others
+                log.error("failed", act=act.__name__, exc_info=error)
+                await put_off(item, error)
+
+    async def _expire(self, booking: Booking) -> None:
+        left = await self._bookings.expire(booking)
+        if left.status in UNPAID and left.deadline <= self._now():
+            await self._put_off(left)  # Stripe's last word is not spoken yet
+
+    async def _put_off(self, booking: Booking, _error: Exception | None = None) -> None:
+        await self._store.put_off(booking.id, until=self._now() + _back_off(booking.tries))
+
+    async def _look(self, payment: Payment) -> None:
+        await self._store.look_again(payment.id, at=self._now() + FIRST_LOOK * 2 ** min(payment.looks + 1, 6))
+        await self._bookings.settle(payment.booking_id)
+
+    async def _take_event(self, event: Event) -> None:
+        await self._bookings.take_event(event)
+        await self._store.record_event(event.id)
+
+    async def _put_off_event(self, event: Event, error: Exception) -> None:
+        age = self._now() - event.created
+        again_at = self._now() + min(max(age, FIRST_LOOK), MAX_BACK_OFF)
+        await self._store.record_event(event.id, error=type(error).__name__, again_at=again_at)
+
+    async def _send(self, mail: OutboxMail) -> None:
+        letter = await self._letters.letter(mail)
+        if letter is None:
+            await self._store.record_mail(mail.id, error="no longer true")
+            return
+        await self._mailer.send(letter)
+        await self._store.record_mail(mail.id)
+
+    async def _put_off_mail(self, mail: OutboxMail, error: Exception) -> None:
+        hopeless = mail.tries >= MAX_MAIL_TRIES or (isinstance(error, MailError) and error.permanent)
+        if hopeless:
+            log.error("mail given up", mail=mail.id, error=type(error).__name__)
+        again_at = None if hopeless else self._now() + _back_off(mail.tries)
+        await self._store.record_mail(mail.id, error=type(error).__name__, again_at=again_at)
+
+    async def _sweep(self) -> None:
+        now = self._now()
+        if now >= self._next_hapio_sweep:
+            self._next_hapio_sweep = now + SWEEP_HAPIO_EVERY
+            await self._each([now - HAPIO_STRAY_AGE], self._bookings.sweep_hapio, self._sweep_hapio_soon)
+        if now >= self._next_stripe_sweep:
+            self._next_stripe_sweep = now + SWEEP_STRIPE_EVERY
+            await self._each([now - STRIPE_LOOK_BACK], self._bookings.sweep_stripe, _leave)
+
+    async def _sweep_hapio_soon(self, _created_before: datetime, _error: Exception) -> None:
+        self._next_hapio_sweep = self._now() + MAX_BACK_OFF
+
+
+async def _leave(_item: object, _error: Exception) -> None:
+    """The next attempt was written down before this one."""
+
+
+def _back_off(tries: int) -> timedelta:
+    return min(timedelta(seconds=5 << min(tries, 12)), MAX_BACK_OFF)
