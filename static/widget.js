@@ -1,0 +1,100 @@
+// What the pages do beyond links and forms: the visitor's time zone, the countdown, words for screen readers, and a
+// way on when htmx or the network is missing. Everything works without this file, too.
+(() => {
+  "use strict";
+  const root = document.documentElement;
+  const live = document.getElementById("hf-live");
+  const say = (text) => {
+    live.textContent = "";
+    // A live region speaks only when its text changes after it was empty.
+    if (text) setTimeout(() => (live.textContent = text), 50);
+  };
+  root.classList.add("scripted");
+
+  // Where times are the first page, it shows the place's zone. Where the visitor's differs, they come again in theirs,
+  // in place. After a list of services they come in the visitor's zone right away.
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  const zoned = async (times) => {
+    if (!zone || zone === times.dataset.zone) return;
+    const form = document.getElementById("hf-look");
+    const query = new URLSearchParams(new FormData(form));
+    query.set("tz", zone);
+    if (!new URLSearchParams(location.search).has("date")) query.delete("date");
+    try {
+      const answer = await fetch(`${form.action}/slots?${query}`, { headers: { "HX-Request": "true" } });
+      if (!answer.ok || !times.isConnected || times.contains(document.activeElement)) return;
+      const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("hf-times");
+      if (!fresh) return;
+      times.replaceWith(fresh);
+      window.htmx?.process(fresh);
+    } catch {
+      // The place's zone is named beside the times, so what is shown stays true.
+    }
+  };
+
+  // The countdown goes by this machine's own seconds since the page came, whatever its clock says.
+  let counting;
+  const count = (line) => {
+    clearInterval(counting);
+    const end = performance.now() + line.dataset.left * 1000;
+    const words = line.querySelector("[data-count]");
+    const tick = () => {
+      const left = Math.ceil((end - performance.now()) / 60000);
+      if (!line.isConnected) return clearInterval(counting);
+      if (left <= 0) {
+        clearInterval(counting);
+        line.classList.add("soon");
+        line.querySelector("button")?.remove();
+        words.parentNode.textContent = line.dataset.ended;
+        return say(line.dataset.ended);
+      }
+      const text = "· " + line.dataset.minutes.replace("{}", left);
+      if (words.textContent !== text) words.textContent = text;
+      if (left <= 3 && !line.classList.contains("soon")) {
+        line.classList.add("soon");
+        say(line.dataset.soon);
+      }
+    };
+    tick();
+    counting = setInterval(tick, 1000);
+  };
+
+  // A new step's heading, or what went wrong, takes the focus once. (`autofocus` is refused in other sites' frames.)
+  const start = () => {
+    const first = document.querySelector("[data-focus]");
+    first?.removeAttribute("data-focus");
+    first?.focus();
+    const line = document.querySelector("[data-left]");
+    if (line && !line.counted) {
+      line.counted = true;
+      count(line);
+    }
+    const services = document.querySelector("form[data-zone]");
+    if (services && zone && zone !== services.dataset.zone) {
+      const field = document.createElement("input");
+      Object.assign(field, { type: "hidden", name: "tz", value: zone });
+      services.append(field);
+      services.removeAttribute("data-zone");
+    }
+  };
+
+  document.addEventListener("htmx:after:swap", () => {
+    start();
+    say(document.querySelector("[data-say]")?.dataset.say);
+  });
+  document.addEventListener("htmx:error", () => say(live.dataset.offline));
+  document.addEventListener("change", (event) => {
+    if (event.target.matches("[data-send]")) event.target.form.requestSubmit();
+  });
+  // A page from the back-forward cache may be old: its time may be taken by now, or paid. What is being typed stays.
+  addEventListener("pageshow", (event) => {
+    if (event.persisted && !document.getElementById("hf-details")) location.reload();
+  });
+  // Not on `load`: that never comes where the CDN is never heard of.
+  const next = document.querySelector("[hx-trigger^=load]");
+  if (next) setTimeout(() => window.htmx || location.replace(next.getAttribute("hx-get")), 4000);
+
+  start();
+  const times = document.querySelector("#hf-times[data-zone]");
+  if (times) zoned(times);
+})();
