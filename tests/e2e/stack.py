@@ -1,0 +1,148 @@
+"""The shop that browser tests visit: the demo, in the test's own event loop, a new working day for every test.
+
+One loop, so that a test may move the clock, throw a switch, tick the worker or read the mailbox between two page
+loads. The worker stands still unless the test ticks.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+
+from app.demo import HAPIO_TOKEN, WIDGETS, Demo, open_demo
+from app.domain import Booking, Service
+from app.main import House
+from app.sandbox.clock import Clock
+from app.sandbox.hapio import HapioSandbox
+from app.sandbox.mailbox import Message
+from app.sandbox.stripe import StripeSandbox
+
+#: A Monday in Stockholm, 09:00. The weeks that follow have a holiday (24 December) but no change of clocks.
+MONDAY: Final = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
+WEEKEND: Final = (5, 6)
+
+
+@dataclass
+class Shop:
+    """The running demo, and what happens around it while a visitor looks at a page."""
+
+    demo: Demo
+
+    @property
+    def public(self) -> str:
+        """The product's address."""
+        return self.demo.public
+
+    @property
+    def host(self) -> str:
+        """The address of the site that embeds the widget; another site to the browser."""
+        return self.demo.host
+
+    @property
+    def clock(self) -> Clock:
+        """Everybody's clock."""
+        return self.demo.clock
+
+    @property
+    def hapio(self) -> HapioSandbox:
+        """Who owns the time."""
+        return self.demo.hapio
+
+    @property
+    def stripe(self) -> StripeSandbox:
+        """Who owns the money."""
+        return self.demo.stripe
+
+    @property
+    def house(self) -> House:
+        """The product's parts."""
+        house: House = self.demo.app.state.house
+        return house
+
+    async def new_day(self) -> None:
+        """Nine o'clock on the next working day: what was held is free again, all is well with the providers."""
+        self.mend()
+        day = self.clock().replace(hour=MONDAY.hour, minute=0, second=0, microsecond=0) + timedelta(days=1)
+        while day.weekday() in WEEKEND:
+            day += timedelta(days=1)
+        self.clock.set(day)
+        await self.tick(times=2)
+        self.demo.mailbox.messages.clear()
+
+    def mend(self) -> None:
+        """Hapio and Stripe answer again, and webhooks come."""
+        self.hapio.faults.clear()
+        self.hapio.switches.reset()
+        self.stripe.faults.clear()
+        self.stripe.switches.__init__()  # type: ignore[misc]  # as StripeSandbox resets it: the object stays
+
+    async def tick(self, *, after: timedelta = timedelta(0), times: int = 1) -> None:
+        """Let time pass, then let Stripe's webhooks come and the worker do what is due."""
+        self.clock.advance(after)
+        for _ in range(times):
+            await self.stripe.deliver_due()
+            await self.house.worker.tick()
+
+    def mail_to(self, address: str) -> list[Message]:
+        """What this person found in the mailbox today, oldest first."""
+        return [message for message in self.demo.mailbox.messages if message.recipients == (address,)]
+
+    async def service(self, name: str = "Portrait session") -> Service:
+        """A service as the widget offers it."""
+        catalogue = await self.house.availability.catalogue(self.house.widgets["studio"])
+        return next(service for service in catalogue.services if service.name == name)
+
+    async def book_elsewhere(self, starts_at: datetime, service: str = "Portrait session") -> None:
+        """Another program books this time in Hapio with everyone who offers the service; nobody tells the widget."""
+        offered = await self.service(service)
+        catalogue = await self.house.availability.catalogue(self.house.widgets["studio"])
+        headers = {"Authorization": f"Bearer {HAPIO_TOKEN}"}
+        async with httpx.AsyncClient(base_url=f"{self.demo.hapio_url}/v1", headers=headers) as program:
+            for resource in offered.resources:
+                times = {"starts_at": starts_at.isoformat(), "ends_at": (starts_at + offered.duration).isoformat()}
+                ids = {"resource_id": resource.id, "service_id": offered.id, "location_id": catalogue.location.id}
+                answer = await program.post("/bookings", json=times | ids)
+                # 422: this one is not free then, and so not free for our visitor either.
+                assert answer.status_code in {201, 422}, answer.text
+
+    def in_hapio(self, starts_at: datetime) -> list[Any]:
+        """What takes up this time in Hapio: temporary or final, not canceled."""
+        return [
+            booking
+            for booking in self.hapio.state.bookings.values()
+            if booking.starts_at == starts_at and not booking.is_canceled
+        ]
+
+    async def booking(self, token: str) -> Booking:
+        """The booking that a page's address names."""
+        return await self.house.bookings.get(self.house.links.read_booking_token(token))
+
+    async def pay_late(self) -> None:
+        """Money lands on the newest Checkout Session although it has expired."""
+        self.stripe.switches.allow_late_payment = True
+        session = list(self.stripe.state.sessions)[-1]
+        await self._operate(f"sessions/{session}/force_pay")
+
+    async def settle_delayed(self, outcome: str) -> None:
+        """The bank has spoken about the newest payment, days later: "succeeded" or "failed"."""
+        intent = list(self.stripe.state.payment_intents)[-1]
+        await self._operate(f"payment_intents/{intent}/settle_delayed", {"outcome": outcome})
+
+    async def _operate(self, act: str, body: dict[str, str] | None = None) -> None:
+        async with httpx.AsyncClient(base_url=self.demo.stripe_url) as operator:
+            (await operator.post(f"/_sandbox/{act}", json=body)).raise_for_status()
+
+    def refunded(self) -> Sequence[int]:
+        """What Stripe has given back, in öre, oldest first."""
+        return [refund["amount"] for refund in self.stripe.state.refunds.values()]
+
+
+@asynccontextmanager
+async def open_shop(folder: Path, *, widgets: str = WIDGETS) -> AsyncIterator[Shop]:
+    """Open a shop, on a Monday morning."""
+    async with open_demo(folder, widgets=widgets, worker=False, now=MONDAY) as demo:
+        yield Shop(demo)

@@ -1,0 +1,217 @@
+"""Keyboards, phones, zoom, languages, zones: the same booking for everyone."""
+
+import re
+
+import pytest
+from playwright.async_api import Locator, Page, expect
+
+from tests.e2e.conftest import Visit
+from tests.e2e.harness import PHONE
+from tests.e2e.stack import Shop
+from tests.e2e.steps import (
+    ANNA,
+    PORTRAIT,
+    choose_service,
+    choose_time,
+    expect_confirmed,
+    go_to_stripe,
+    heading,
+    hold_and_tell,
+    open_widget,
+    pay,
+    times,
+    to_summary,
+    type_details,
+)
+from tests.e2e.tour import TOURS
+
+HAS_FOCUS = "element => document.hasFocus() && element === document.activeElement"
+FOCUS_IS_SEEN = """element => {
+    const style = getComputedStyle(element);
+    return style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2;
+}"""
+#: More than the most crowded screen has places to stop at.
+MOST_TABS = 80
+
+
+async def tab_to(page: Page, wanted: Locator) -> None:
+    """Press Tab until this is focused, and see that it shows."""
+    await expect(wanted).to_be_visible()
+    for _ in range(MOST_TABS):
+        await page.keyboard.press("Tab")
+        if await wanted.evaluate(HAS_FOCUS):
+            assert await wanted.evaluate(FOCUS_IS_SEEN), f"no focus ring on {wanted}"
+            return
+    raise AssertionError(f"Tab never comes to {wanted}")
+
+
+async def test_everything_can_be_done_with_the_keyboard_alone(shop: Shop, visit: Visit) -> None:
+    visitor = await visit()
+    page, keys = visitor.page, visitor.page.keyboard
+    screen = await open_widget(visitor, shop)
+    await tab_to(page, screen.get_by_role("button", name=PORTRAIT))
+    await keys.press("Enter")
+    await expect(heading(screen, PORTRAIT)).to_be_focused()
+
+    await tab_to(page, screen.locator("button.day").nth(1))
+    await keys.press("Space")
+    await expect(screen.locator("button.day").nth(1)).to_have_attribute("aria-pressed", "true")
+    await expect(screen.locator("button.day").nth(1)).to_be_focused()
+    await tab_to(page, times(screen).last)
+    await keys.press("Enter")
+    await expect(screen.get_by_label("Name")).to_be_visible()
+    await expect(heading(screen, PORTRAIT)).to_be_focused()
+
+    for label, text in (("Name", "Anna Ek"), ("Email", ANNA), ("What are the pictures for?", "A book cover")):
+        await tab_to(page, screen.get_by_label(label))
+        await keys.type(text)
+    await tab_to(page, screen.get_by_role("checkbox", name="I agree"))
+    await keys.press("Space")
+    await tab_to(page, screen.get_by_role("button", name="Continue"))
+    await keys.press("Enter")
+    await expect(heading(screen, "Everything right?")).to_be_focused()
+
+    await tab_to(page, screen.get_by_role("button", name="Pay"))
+    await keys.press("Enter")
+    await tab_to(page, page.get_by_role("button", name="Book"))
+    await keys.press("Enter")
+    await expect_confirmed(page)
+
+
+async def test_enter_in_a_field_sends_the_details(shop: Shop, visit: Visit) -> None:
+    visitor = await visit()
+    screen = await open_widget(visitor, shop)
+    await choose_service(screen)
+    await choose_time(screen)
+    await type_details(screen)
+    await screen.get_by_label("Email").press("Enter")
+    await expect(heading(screen, "Everything right?")).to_be_visible()
+
+
+async def test_a_booking_fits_on_a_phone(shop: Shop, visit: Visit) -> None:
+    visitor = await visit(**PHONE)
+    page = visitor.page
+    await page.goto(f"{shop.public}/w/studio")
+    await page.get_by_role("button", name=PORTRAIT).tap()
+    await expect(times(page).first).to_be_visible()
+    small = "all => all.filter(one => one.offsetHeight < 44 || one.offsetWidth < 44).map(one => one.outerHTML)"
+    assert await page.locator("button.time, button.day, button.turn").evaluate_all(small) == []
+    await times(page).last.tap()
+    await type_details(page)
+    fields = page.locator("input:visible, textarea")
+    sizes = await fields.evaluate_all("all => all.map(one => parseFloat(getComputedStyle(one).fontSize))")
+    assert min(sizes) >= 16  # below that, phones zoom in on the field
+    await to_summary(page)
+    await go_to_stripe(page, page)
+    await pay(page)
+    await expect_confirmed(page)
+
+
+@pytest.mark.parametrize("tour", TOURS)
+async def test_nothing_scrolls_sideways_on_the_smallest_screen_or_at_400_percent(
+    shop: Shop, visit: Visit, tour: str
+) -> None:
+    async def expect_it_fits(name: str, page: Page) -> None:
+        if not page.url.startswith(shop.public):
+            return
+        wide = await page.evaluate("document.documentElement.scrollWidth")
+        assert wide <= 320, f"the screen {name!r} is {wide} px wide"
+
+    # 1280 by 900 at 400 % leaves 320 by 225, which is also as narrow as phones get.
+    await TOURS[tour](shop, await visit(width=320, height=225), expect_it_fits)
+
+
+async def test_arabic_reads_from_right_to_left(shop: Shop, visit: Visit) -> None:
+    visitor = await visit(language="ar")
+    page = visitor.page
+    service = await shop.service()
+    await page.goto(f"{shop.public}/w/studio?service={service.id}&lang=ar")
+    for step in range(3):
+        await expect(page.locator("html")).to_have_attribute("dir", "rtl")
+        first, last = page.locator(".trail li").first, page.locator(".trail li").last
+        right, left = await first.bounding_box(), await last.bounding_box()
+        assert right
+        assert left
+        assert right["x"] > left["x"]
+        assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        if step == 0:
+            await times(page).last.click()
+            await expect(page.locator("#f-name")).to_be_visible()
+        elif step == 1:
+            await page.locator("#f-name").fill("Anna Ek")
+            await page.locator("#f-email").fill(ANNA)
+            await page.locator("#f-consent").check()
+            await page.locator("#hf-details button.main").click()
+            await expect(page.locator("form.pay button.main")).to_be_visible()
+    await page.locator("form.pay button.main").click()
+    await pay(page)
+    await expect(page.locator("h1")).to_be_visible()
+    await expect(page.locator("html")).to_have_attribute("dir", "rtl")
+
+
+async def test_nothing_moves_for_those_who_asked_for_no_motion(shop: Shop, visit: Visit) -> None:
+    for motion, animation in ((True, "arrive"), (False, "none")):
+        visitor = await visit(motion=motion)
+        await visitor.page.goto(f"{shop.public}/w/studio")
+        await choose_service(visitor.page)
+        name = await visitor.page.locator("main.arrives").evaluate("main => getComputedStyle(main).animationName")
+        assert name == animation
+
+
+async def test_a_visitor_far_away_sees_both_clocks(shop: Shop, visit: Visit) -> None:
+    visitor = await visit(zone="America/New_York")
+    screen = await open_widget(visitor, shop)
+    await choose_service(screen)
+    await expect(screen.get_by_text("Times in New York, UTC−5")).to_be_visible()
+    await expect(screen.get_by_text("The small time is the one at the place: Stockholm, UTC+1")).to_be_visible()
+    local = times(screen).last
+    here = (await local.inner_text()).strip()
+    there = await local.get_attribute("data-place") or ""
+    await expect(local).to_have_accessible_name(re.compile(f"{here} to .*{there} at the place"))
+    assert (int(there[:2]) - int(here[:2])) % 24 == 6
+    await choose_time(screen)
+    shown = screen.get_by_text(re.compile(f"{there}.* at the place")).filter(visible=True)
+    await expect(screen.locator(".when").filter(visible=True)).to_contain_text(here)
+    await expect(shown).to_be_visible()
+    await type_details(screen)
+    await to_summary(screen)
+    await expect(shown).to_be_visible()
+
+
+async def test_where_the_times_come_first_they_turn_to_the_visitors_clock_by_themselves(
+    shop: Shop, visit: Visit
+) -> None:
+    visitor = await visit(zone="Asia/Kolkata")
+    service = await shop.service()
+    await visitor.page.goto(f"{shop.public}/w/studio?service={service.id}")
+    await expect(visitor.page.get_by_text(re.compile(r"Times in .*, UTC\+5:30"))).to_be_visible()
+    await choose_time(visitor.page)
+    await expect(visitor.page.get_by_text("at the place").filter(visible=True)).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("language", "clock", "continue_"),
+    [("en-US", r"\d{1,2}:\d\d\s[AP]M", "Continue"), ("sv", r"\d\d:\d\d", "Fortsätt")],
+)
+async def test_times_are_written_as_the_visitor_writes_them(
+    shop: Shop, visit: Visit, language: str, clock: str, continue_: str
+) -> None:
+    visitor = await visit(language=language)
+    screen = await open_widget(visitor, shop)
+    await choose_service(screen, "Portrait session")
+    for time in await times(screen).all():
+        assert re.fullmatch(clock, (await time.inner_text()).strip())
+    await times(screen).last.click()
+    await expect(screen.get_by_role("button", name=continue_)).to_be_visible()
+    await expect(screen.locator("html")).to_have_attribute("lang", language)
+
+
+async def test_a_page_of_the_widget_alone_leads_back_to_the_site_it_was_on(shop: Shop, visit: Visit) -> None:
+    visitor = await visit()
+    screen = await open_widget(visitor, shop)
+    await hold_and_tell(screen)
+    await go_to_stripe(screen, visitor.page)
+    await pay(visitor.page)
+    await expect_confirmed(visitor.page)
+    await visitor.page.get_by_role("link", name="Back to localhost").click()
+    await expect(visitor.page.get_by_role("heading", name="Portraits in northern light")).to_be_visible()

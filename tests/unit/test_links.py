@@ -1,0 +1,60 @@
+"""Signed links do one thing, for one booking, until their time; keys rotate under them."""
+
+from datetime import UTC, datetime, timedelta
+from random import Random
+
+import pytest
+
+from app.errors import LinkExpired, LinkRefused
+from app.links import Links
+from app.sandbox.clock import Clock
+
+NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
+ENDS = NOW + timedelta(days=3)
+OLD, NEW = "o" * 32, "n" * 32
+
+
+def links(*keys: str, now: Clock | None = None) -> Links:
+    return Links(keys or (OLD,), now=now or Clock(NOW), random=Random(1))
+
+
+def test_a_link_names_its_booking() -> None:
+    token = links().booking_token("bk_1", ends_at=ENDS)
+    assert links().read_booking_token(token) == "bk_1"
+
+
+def test_a_link_for_one_purpose_is_refused_for_another() -> None:
+    one = links()
+    with pytest.raises(LinkRefused):
+        one.read_manage_token(one.booking_token("bk_1", ends_at=ENDS))
+    with pytest.raises(LinkRefused):
+        one.read_booking_token(one.manage_token("bk_1", ends_at=ENDS))
+
+
+def test_links_survive_a_new_key_and_end_with_their_own() -> None:
+    token = links(OLD).manage_token("bk_1", ends_at=ENDS)
+    assert links(NEW, OLD).read_manage_token(token) == "bk_1"
+    with pytest.raises(LinkRefused):
+        links(NEW).read_manage_token(token)
+
+
+def test_the_newest_key_signs() -> None:
+    token = links(NEW, OLD).manage_token("bk_1", ends_at=ENDS)
+    assert links(NEW).read_manage_token(token) == "bk_1"
+
+
+def test_a_link_expires_a_month_after_the_visit() -> None:
+    clock = Clock(NOW)
+    one = links(now=clock)
+    token = one.manage_token("bk_1", ends_at=ENDS)
+    clock.set(ENDS + timedelta(days=29))
+    assert one.read_manage_token(token) == "bk_1"
+    clock.set(ENDS + timedelta(days=30))
+    with pytest.raises(LinkExpired):
+        one.read_manage_token(token)
+
+
+@pytest.mark.parametrize("token", ["", ".", "x.y", "é", "a" * 5000, "WyJia18xIiwxXQ.AAAA"])
+def test_whatever_is_not_ours_is_refused(token: str) -> None:
+    with pytest.raises(LinkRefused):
+        links().read_booking_token(token)

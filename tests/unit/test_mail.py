@@ -1,0 +1,594 @@
+"""What the customer and the owner are mailed, read as it arrived over real SMTP."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from aiosmtpd.handlers import Sink
+from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from icalendar import Calendar
+from jinja2 import Environment, FileSystemLoader
+from structlog.testing import capture_logs
+
+from app.domain import Customer, EndReason, Money, Status, Terms, Tier, Visitor
+from app.errors import MailError
+from app.mail import Mail, Mailer, MailKind, calendar_file, calendar_links, policy_lines, write_letter
+from app.sandbox.mailbox import MailboxSandbox, Message
+from app.widgets import Question, Theme, Widget
+from tests.examples import NOW, a_booking
+
+TEMPLATES = Path(__file__).parents[2] / "templates"
+MANAGE = "https://book.example/manage/token"
+STATUS = "https://book.example/b/token"
+WIDGET = Widget(
+    name="studio",
+    owner_name="Studio Nord",
+    owner_email="owner@studio.example",
+    owner_phone="+46 8 123 45",
+    theme=Theme(accent="#8844cc"),
+    questions=(Question(name="people", label="How many people?"),),
+)
+
+
+def a_mail(kind: MailKind = MailKind.CONFIRMED_CUSTOMER, **changes: Any) -> Mail:
+    mail = Mail(
+        message_id="<bk_1.confirmed@book.example>",
+        to="owner@studio.example" if kind.to_owner else "ada@example.test",
+        kind=kind,
+        booking=a_booking(),
+        language="en",
+        manage_url=MANAGE,
+        status_url=STATUS,
+        widget=WIDGET,
+    )
+    return replace(mail, **changes)
+
+
+def a_mailer(smtp_url: str | None, *, mail_from: str = "Holdfast <bookings@book.example>") -> Mailer:
+    templates = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True)
+    return Mailer(smtp_url=smtp_url, mail_from=mail_from, templates=templates, now=lambda: NOW)
+
+
+#: Writes, but cannot send.
+SILENT = a_mailer(None)
+
+
+@dataclass
+class Post:
+    """A mailer, and the mailbox that its mails arrive in."""
+
+    mailer: Mailer
+    mailbox: MailboxSandbox
+    port: int
+
+    async def receive(self, mail: Mail) -> Message:
+        await self.mailer.send(mail)
+        return self.mailbox.messages[-1]
+
+
+@pytest.fixture
+async def post() -> AsyncIterator[Post]:
+    mailbox = MailboxSandbox(now=lambda: NOW)
+    port = await mailbox.start_smtp()
+    yield Post(a_mailer(f"smtp://127.0.0.1:{port}"), mailbox, port)
+    await mailbox.stop_smtp()
+
+
+class Reader(HTMLParser):
+    """The words and links of an HTML mail as a person meets them."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.words: list[str] = []
+        self.links: list[str] = []
+        self.tags: set[str] = set()
+        self.attributes: set[str] = set()
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes |= {name for name, _ in attrs}
+        self.links += [value for name, value in attrs if name == "href" and value]
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+
+def rich(message: Message) -> Reader:
+    assert message.html
+    return Reader(message.html)
+
+
+# -- What is said ------------------------------------------------------------------------------------------
+
+
+async def test_the_customer_learns_what_is_booked_when_where_and_under_which_terms(post: Post) -> None:
+    message = await post.receive(a_mail())
+    assert message.header("Subject") == "Confirmed: Portrait session, Tue 24 Nov 10:00"
+    assert (
+        message.text
+        == """\
+Your booking is confirmed
+
+Your time is booked and paid.
+
+Tuesday 24 November
+10:00–11:00
+
+What: Portrait session
+With: Maja Lind
+Where: Studio Nord, Götgatan 1
+Price: €120.00, paid
+If you cancel:
+  Free cancellation until Mon 23 Nov, 10:00
+  then 50 % back until Tue 24 Nov, 08:00
+  after that, nothing back
+
+See your booking:
+https://book.example/manage/token
+
+Add to your calendar. The attached file fits every calendar program.
+Google Calendar: """
+        + calendar_links(a_booking(), widget=WIDGET)["google"]
+        + "\nOutlook: "
+        + calendar_links(a_booking(), widget=WIDGET)["outlook"]
+        + """
+
+Questions? Reply to this mail or call +46 8 123 45.
+
+Studio Nord
+"""
+    )
+
+
+@pytest.mark.parametrize("kind", list(MailKind))
+@pytest.mark.parametrize("language", ["en", "sv", "de", "ar"])
+async def test_the_html_says_what_the_plain_text_says(post: Post, kind: MailKind, language: str) -> None:
+    detail = {} if "confirmed" in kind else {"reason": "slot_gone" if "refunded" in kind else "deadline"}
+    mail = a_mail(kind, language=language, detail=detail, refund=Money(12000, "eur"))
+    mail = replace(mail, booking=a_booking(visitor=NEW_YORK))
+    message = await post.receive(mail)
+    letter = write_letter(mail, now=NOW)
+    rows = [part for label, value in letter.rows for part in (label, *value.splitlines())]
+    for part in (letter.heading, *letter.paragraphs, *rows, letter.closing, "Studio Nord"):
+        assert part in (message.text or "")
+        assert " ".join(part.split()) in rich(message).text
+    links = [word for word in (message.text or "").split() if word.startswith("https://")]
+    assert set(links) == set(rich(message).links)
+
+
+async def test_the_html_needs_no_images_no_scripts_and_tracks_nobody(post: Post) -> None:
+    message = await post.receive(a_mail())
+    html = rich(message)
+    assert message.html
+    assert not html.tags & {"img", "script", "link", "iframe", "form", "object"}
+    assert not html.attributes & {"src", "srcset", "background"}
+    assert "url(" not in message.html
+    assert "prefers-color-scheme: dark" in message.html
+    assert "#8844cc" in message.html
+
+
+async def test_the_visitors_own_time_is_told_where_the_clocks_differ(post: Post) -> None:
+    text = (await post.receive(a_mail(booking=a_booking(visitor=NEW_YORK)))).text
+    assert text
+    assert "10:00–11:00 (Stockholm, UTC+1)" in text
+    assert "Your time: 04:00–05:00 (New York, UTC−5)" in text
+
+
+async def test_the_visitors_own_day_is_told_where_it_is_another_day(post: Post) -> None:
+    visitor = Visitor("v", "Pacific/Auckland")
+    starts_at = datetime(2026, 11, 24, 13, 0, tzinfo=UTC)
+    booking = a_booking(visitor=visitor, starts_at=starts_at, ends_at=starts_at + timedelta(hours=1))
+    text = (await post.receive(a_mail(booking=booking))).text
+    assert text
+    assert "Your time: Wed 25 Nov, 02:00–03:00 (Auckland, UTC+13)" in text
+
+
+@pytest.mark.parametrize("zone", ["", "Europe/Stockholm", "Europe/Berlin"])
+async def test_one_clock_is_enough_where_the_clocks_agree(post: Post, zone: str) -> None:
+    text = (await post.receive(a_mail(booking=a_booking(visitor=Visitor("v", zone))))).text
+    assert text
+    assert "Your time:" not in text
+    assert "UTC" not in text
+
+
+async def test_the_owner_learns_who_comes(post: Post) -> None:
+    customer = Customer("Ada Example", "ada@example.test", "+46701234567", "Two dogs\nand a cat", {"people": "3"})
+    message = await post.receive(a_mail(MailKind.CONFIRMED_OWNER, booking=a_booking(customer=customer)))
+    assert message.header("Subject") == "New booking: Portrait session, Tue 24 Nov 10:00, Ada Example"
+    assert message.header("Reply-To") == "ada@example.test"
+    assert message.recipients == ("owner@studio.example",)
+    text = message.text or ""
+    for said in ("Name: Ada Example", "Phone: +46701234567", "How many people?: 3", "  Two dogs\n  and a cat"):
+        assert said in text
+    assert "https://" not in text
+    assert message.attachments == ()
+
+
+async def test_what_a_customer_typed_is_not_mailed_to_an_address_a_customer_typed(post: Post) -> None:
+    customer = Customer("Win at evil.example", "victim@example.test", "+1", "evil.example", {"people": "evil.example"})
+    for kind in MailKind:
+        if not kind.to_owner:
+            message = await post.receive(a_mail(kind, booking=a_booking(customer=customer), to=customer.email))
+            assert b"evil.example" not in message.source
+            assert "evil.example" not in f"{message.text}{message.html}"
+
+
+async def test_a_free_booking_is_not_called_paid(post: Post) -> None:
+    text = (await post.receive(a_mail(booking=a_booking(terms=Terms(Money(0, "eur"), (Tier(24, 100),)))))).text
+    assert text
+    assert "Price: Free" in text
+    assert "paid" not in text
+    assert "If you cancel" not in text
+
+
+async def test_a_time_booked_anew_for_late_money_says_with_whom(post: Post) -> None:
+    booking = a_booking(resource_name="Bo")
+    text = (await post.receive(a_mail(booking=booking, detail={"rescued": True}))).text
+    assert text
+    assert "we booked it again with Bo." in text
+    plain = (await post.receive(a_mail(booking=booking, detail={"rescued": False}))).text
+    assert plain
+    assert "again" not in plain
+
+
+@pytest.mark.parametrize(
+    ("reason", "said"),
+    [
+        (EndReason.DEADLINE, "No payment came while we held the time"),
+        (EndReason.PAYMENT_FAILED, "Your payment did not go through"),
+        (EndReason.GIVEN_UP, "You gave the time back"),
+        (EndReason.NO_ANSWER, "The calendar could not keep this time"),
+    ],
+)
+async def test_a_released_time_says_why_and_that_nothing_was_charged(post: Post, reason: EndReason, said: str) -> None:
+    booking = a_booking(status=Status.EXPIRED, end_reason=reason)
+    message = await post.receive(a_mail(MailKind.RELEASED_CUSTOMER, booking=booking, detail={"reason": reason}))
+    assert message.header("Subject") == "Not booked: Portrait session, Tue 24 Nov 10:00"
+    text = message.text or ""
+    assert said in text
+    assert "You have not been charged." in text
+    assert STATUS in text
+    assert MANAGE not in text
+    assert message.attachments == ()
+
+
+@pytest.mark.parametrize(
+    ("reason", "said"),
+    [
+        (EndReason.SLOT_GONE, "the time was already gone"),
+        (EndReason.CAPTURE_FAILED, "bank did not hand over"),
+        (EndReason.PAYMENT_MISMATCH, "What was paid is not the price"),
+        (EndReason.PAID_TWICE, "already over"),
+    ],
+)
+async def test_a_refund_says_why_and_how_much(post: Post, reason: EndReason, said: str) -> None:
+    booking = a_booking(status=Status.CANCELED, end_reason=reason)
+    mail = a_mail(booking=booking, refund=Money(12000, "eur"), detail={"reason": reason})
+    for kind in (MailKind.REFUNDED_CUSTOMER, MailKind.REFUNDED_OWNER):
+        message = await post.receive(replace(mail, kind=kind))
+        assert message.header("Subject").startswith("Refunded: Portrait session, Tue 24 Nov 10:00")
+        text = message.text or ""
+        assert said in text
+        assert "€120.00" in text
+        assert MANAGE not in text
+
+
+async def test_a_second_payment_goes_back_while_the_booking_stands(post: Post) -> None:
+    mail = a_mail(MailKind.REFUNDED_CUSTOMER, refund=Money(12000, "eur"), detail={"reason": "paid_twice"})
+    message = await post.receive(mail)
+    assert message.header("Subject") == "Second payment refunded: Portrait session, Tue 24 Nov 10:00"
+    assert "Your booking stands" in (message.text or "")
+    assert "no booking" not in (message.text or "")
+
+
+async def test_money_that_was_only_held_is_not_called_a_refund_of_money(post: Post) -> None:
+    mail = a_mail(MailKind.REFUNDED_CUSTOMER, refund=None, detail={"reason": "slot_gone"})
+    assert "You have not been charged." in ((await post.receive(mail)).text or "")
+
+
+async def test_there_is_no_link_to_what_cannot_be_done(post: Post) -> None:
+    message = await post.receive(a_mail(manage_url=""))
+    assert "See your booking" not in (message.text or "")
+    assert not [link for link in rich(message).links if "book.example" in link]
+    assert "See your booking" not in (message.attachments[0].text or "")
+
+
+@pytest.mark.parametrize(
+    ("email", "phone", "said"),
+    [
+        ("o@x.example", "+46 8", "Questions? Reply to this mail or call +46 8."),
+        ("o@x.example", "", "Questions? Reply to this mail."),
+        ("", "+46 8", "Questions? Call +46 8."),
+    ],
+)
+async def test_the_owner_can_be_reached_in_the_way_there_is(post: Post, email: str, phone: str, said: str) -> None:
+    widget = WIDGET.model_copy(update={"owner_email": email, "owner_phone": phone})
+    message = await post.receive(a_mail(widget=widget))
+    assert said in (message.text or "")
+    assert message.header("Reply-To") == email
+
+
+def test_the_policy_is_told_by_its_deadlines_and_what_is_past_is_left_out() -> None:
+    booking = a_booking()
+
+    def lines(terms: Terms, now: datetime) -> list[str]:
+        return policy_lines(terms, booking.starts_at, booking.time_zone, "en", now=now)
+
+    price = Money(12000, "eur")
+    tiers = Terms(price, (Tier(24, 100), Tier(2, 50)))
+    assert lines(tiers, booking.starts_at - timedelta(hours=3)) == [
+        "50 % back until Tue 24 Nov, 08:00",
+        "after that, nothing back",
+    ]
+    assert lines(tiers, booking.starts_at - timedelta(hours=2)) == ["The price is not paid back"]
+    assert lines(Terms(price), NOW) == ["The price is not paid back"]
+    assert lines(Terms(price, (Tier(24, 0),)), NOW) == ["The price is not paid back"]
+    assert lines(Terms(Money(0, "eur"), tiers.tiers), NOW) == []
+    assert lines(tiers, NOW - timedelta(days=400))[0] == "Free cancellation until Mon, 23 Nov 2026, 10:00"
+
+
+# -- The message as mail programs see it -------------------------------------------------------------------
+
+
+async def test_the_headers_say_who_when_and_that_nobody_need_answer(post: Post) -> None:
+    message = await post.receive(a_mail())
+    assert message.header("From") == "Studio Nord <bookings@book.example>"
+    assert message.header("To") == "ada@example.test"
+    assert message.header("Reply-To") == "owner@studio.example"
+    assert message.header("Message-ID") == "<bk_1.confirmed@book.example>"
+    assert message.header("Date") == "Fri, 20 Nov 2026 09:00:00 +0000"
+    assert message.header("Auto-Submitted") == "auto-generated"
+    assert message.mail_from == "bookings@book.example"
+    assert message.recipients == ("ada@example.test",)
+
+
+async def test_without_an_owners_name_the_configured_sender_stands(post: Post) -> None:
+    message = await post.receive(a_mail(widget=Widget(name="plain")))
+    assert message.header("From") == "Holdfast <bookings@book.example>"
+    assert message.header("Reply-To") == ""
+
+
+async def test_a_repeat_is_the_same_message(post: Post) -> None:
+    first = await post.receive(a_mail())
+    post.mailbox.drop_after_data = True
+    with pytest.raises(MailError) as lost:
+        await post.mailer.send(a_mail())
+    assert not lost.value.permanent
+    again = post.mailbox.messages[-1]
+    assert again.header("Message-ID") == first.header("Message-ID")
+    assert again.text == first.text
+
+
+async def test_a_confirmed_booking_brings_its_calendar_file(post: Post) -> None:
+    message = await post.receive(a_mail())
+    (attached,) = message.attachments
+    assert (attached.filename, attached.content_type) == ("booking.ics", "text/calendar")
+    (part,) = [part for part in message.parsed.walk() if part.get_content_type() == "text/calendar"]
+    assert dict(part["Content-Type"].params) == {"method": "PUBLISH", "charset": "utf-8"}
+    assert Calendar.from_ical(attached.content)["method"] == "PUBLISH"
+
+
+@pytest.mark.parametrize("language", ["ar", "he", "en"])
+async def test_the_html_names_its_language_and_direction(post: Post, language: str) -> None:
+    message = await post.receive(a_mail(language=language))
+    assert f'<html lang="{language}" dir="' in (message.html or "")
+
+
+async def test_texts_with_markup_line_breaks_or_headers_in_them_stay_texts(post: Post) -> None:
+    bad = "Cut <script>alert(1)</script>\r\nBcc: all@example.test\x00 & more"
+    booking = a_booking(
+        service_name=bad, resource_name=bad, location_name=bad, customer=Customer(bad, "a@example.test")
+    )
+    for kind in MailKind:
+        message = await post.receive(a_mail(kind, booking=booking))
+        assert message.header("Bcc") == ""
+        assert "script" not in rich(message).tags
+        assert "Cut <script>alert(1)</script> Bcc: all@example.test & more" in message.header("Subject")
+        assert "\x00" not in f"{message.text}{message.html}"
+        assert len(message.recipients) == 1
+
+
+@settings(max_examples=40, deadline=None)  # a busy machine is no defect
+@given(name=st.text(max_size=60))
+def test_whatever_a_service_is_called_its_mail_can_be_written(name: str) -> None:
+    mail = a_mail(booking=a_booking(service_name=name, resource_name=name, location_name=name))
+    source = SILENT.message(mail).as_bytes()
+    assert source.isascii()
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["", "ada", "ada@example.test\r\nBcc: x@example.test", "a b@example.test", "<>", "a@b@c", "å b@c.example"],
+)
+async def test_an_address_that_is_none_is_given_up(post: Post, address: str) -> None:
+    with pytest.raises(MailError) as error:
+        await post.mailer.send(a_mail(to=address))
+    assert error.value.permanent
+    assert post.mailbox.messages == []
+
+
+@pytest.mark.parametrize(
+    ("address", "reached"),
+    [
+        ("åsa@exempel.example", "åsa@exempel.example"),
+        ("asa@räksmörgås.example", "asa@xn--rksmrgs-5wao1o.example"),
+        ("asa+booking@exempel.example", "asa+booking@exempel.example"),
+    ],
+)
+async def test_an_address_in_any_script_is_reached(post: Post, address: str, reached: str) -> None:
+    message = await post.receive(a_mail(to=address))
+    assert message.recipients == (reached,)
+    assert message.header("To") == reached
+
+
+@pytest.mark.parametrize("mail_from", ["", "nobody", "Name <a b@example.test>"])
+def test_a_sender_that_is_no_address_stops_the_start(mail_from: str) -> None:
+    with pytest.raises(ValueError, match="MAIL_FROM"):
+        a_mailer("smtp://mail.example", mail_from=mail_from)
+
+
+# -- Sending -----------------------------------------------------------------------------------------------
+
+
+async def test_a_server_that_refuses_for_now_is_asked_again(post: Post) -> None:
+    post.mailbox.refuse = "temporary"
+    with pytest.raises(MailError) as error:
+        await post.mailer.send(a_mail())
+    assert not error.value.permanent
+    assert "ada" not in str(error.value)
+
+
+async def test_a_recipient_refused_for_good_is_given_up(post: Post) -> None:
+    post.mailbox.refuse = "permanent"
+    with pytest.raises(MailError) as error:
+        await post.mailer.send(a_mail())
+    assert error.value.permanent
+    assert "ada" not in str(error.value)
+
+
+async def test_a_server_that_is_not_there_is_asked_again(post: Post) -> None:
+    await post.mailbox.stop_smtp()
+    with pytest.raises(MailError) as error:
+        await post.mailer.send(a_mail())
+    assert not error.value.permanent
+
+
+async def test_a_login_the_server_does_not_know_is_for_the_operator_to_mend(post: Post) -> None:
+    with pytest.raises(MailError) as error:
+        await a_mailer(f"smtp://user:secret@127.0.0.1:{post.port}").send(a_mail())
+    assert not error.value.permanent
+    assert "secret" not in str(error.value)
+
+
+async def test_the_login_in_the_address_is_decoded_and_given() -> None:
+    given: list[tuple[bytes, bytes]] = []
+
+    def know(_server: object, _session: object, _envelope: object, _mechanism: str, login: LoginPassword) -> AuthResult:
+        given.append((login.login, login.password))
+        return AuthResult(success=True)
+
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(
+        lambda: SMTP(Sink(), authenticator=know, auth_require_tls=False, loop=loop), "127.0.0.1"
+    )
+    port = server.sockets[0].getsockname()[1]
+    await a_mailer(f"smtp://b%40x:p%2Fw%3A%25@127.0.0.1:{port}").send(a_mail())
+    server.close()
+    assert given == [(b"b@x", b"p/w:%")]
+
+
+async def test_encryption_that_the_server_lacks_is_not_gone_without(post: Post) -> None:
+    for scheme in ("smtps", "smtp+starttls"):
+        with pytest.raises(MailError):
+            await a_mailer(f"{scheme}://127.0.0.1:{post.port}").send(a_mail())
+    assert post.mailbox.messages == []
+
+
+async def test_without_a_mail_server_mail_is_off_and_says_so_once() -> None:
+    with capture_logs() as logs:
+        mailer = a_mailer(None)
+        assert not mailer.enabled
+        with pytest.raises(MailError) as error:
+            await mailer.send(a_mail())
+    assert not error.value.permanent
+    assert [entry["event"] for entry in logs] == ["mail_is_off"]
+
+
+# -- The calendar file -------------------------------------------------------------------------------------
+
+ODD = st.text(max_size=80)
+
+
+def entry_of(ics: bytes) -> Any:
+    (entry,) = Calendar.from_ical(ics).walk("VEVENT")
+    return entry
+
+
+def a_file(**changes: Any) -> bytes:
+    return calendar_file(a_booking(**changes), widget=WIDGET, url=MANAGE, now=NOW, language="en")
+
+
+def test_the_calendar_entry_says_what_the_mail_says() -> None:
+    entry = entry_of(a_file())
+    assert str(entry["uid"]) == "bk_1@holdfast"
+    assert entry["dtstart"].dt == datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
+    assert entry["dtend"].dt == datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
+    assert entry["dtstamp"].dt == NOW
+    assert str(entry["summary"]) == "Portrait session · Studio Nord"
+    assert str(entry["location"]) == "Studio Nord, Götgatan 1"
+    assert str(entry["description"]) == f"With Maja Lind\nYour booking: {MANAGE}"
+    assert str(entry["organizer"]) == "mailto:owner@studio.example"
+    assert entry["organizer"].params["cn"] == "Studio Nord"
+    assert entry["status"] == "CONFIRMED"
+    assert b"DTSTART:20261124T090000Z" in a_file()
+
+
+def test_a_change_keeps_the_entry_and_raises_its_sequence() -> None:
+    before, after = entry_of(a_file()), entry_of(a_file(revision=2, starts_at=NOW + timedelta(days=5)))
+    assert before["uid"] == after["uid"]
+    assert (before["sequence"], after["sequence"]) == (1, 2)
+
+
+def test_a_canceled_booking_takes_its_entry_away() -> None:
+    assert entry_of(a_file(status=Status.CANCELED))["status"] == "CANCELLED"
+    ics = calendar_file(a_booking(), widget=WIDGET, url="", now=NOW, language="en", method="CANCEL")
+    assert entry_of(ics)["status"] == "CANCELLED"
+    assert Calendar.from_ical(ics)["method"] == "CANCEL"
+    assert "url" not in entry_of(ics)
+
+
+def test_a_booking_that_is_not_final_is_tentative() -> None:
+    assert entry_of(a_file(status=Status.PAID))["status"] == "TENTATIVE"
+
+
+def test_without_an_owners_address_there_is_no_organizer() -> None:
+    ics = calendar_file(a_booking(), widget=Widget(name="plain"), url="", now=NOW, language="en")
+    assert "organizer" not in entry_of(ics)
+
+
+@settings(max_examples=60, deadline=None)  # as above
+@given(service=ODD, resource=ODD, location=ODD, owner=ODD)
+def test_whatever_things_are_called_the_calendar_file_reads_back(
+    service: str, resource: str, location: str, owner: str
+) -> None:
+    widget = WIDGET.model_copy(update={"owner_name": owner})
+    booking = a_booking(service_name=service, resource_name=resource, location_name=location)
+    ics = calendar_file(booking, widget=widget, url=MANAGE, now=NOW, language="en")
+    assert all(len(line) <= 75 for line in ics.split(b"\r\n"))
+    entry = entry_of(ics)
+    assert str(entry["location"]) == one_line(location)
+    assert str(entry["summary"]) == " · ".join(filter(None, (one_line(service), one_line(owner))))
+    assert str(entry["description"]) == f"With {one_line(resource)}\nYour booking: {MANAGE}"
+    assert entry["organizer"].params["cn"] == (one_line(owner.replace("\\", " ")) or "owner@studio.example")
+
+
+def one_line(text: str) -> str:
+    """What a name comes to on one line."""
+    return "".join(char for char in " ".join(text.split()) if ord(char) > 31 and not 127 <= ord(char) < 160)
+
+
+def test_the_calendar_links_carry_the_time_and_never_the_manage_link() -> None:
+    links = calendar_links(a_booking(service_name="Cut & colour + wash"), widget=WIDGET)
+    google, outlook = (parse_qs(urlsplit(links[name]).query) for name in ("google", "outlook"))
+    assert google["dates"] == ["20261124T090000Z/20261124T100000Z"]
+    assert google["text"] == outlook["subject"] == ["Cut & colour + wash · Studio Nord"]
+    assert (outlook["startdt"], outlook["enddt"]) == (["2026-11-24T09:00:00Z"], ["2026-11-24T10:00:00Z"])
+    assert "token" not in json.dumps(links)
+    assert "+" not in links["outlook"]
+
+
+NEW_YORK = Visitor("visitor", "America/New_York")

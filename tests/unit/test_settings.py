@@ -1,0 +1,107 @@
+"""The environment is read once, at start; a wrong or missing value stops it and is named."""
+
+from pathlib import Path
+
+import pytest
+
+from app.settings import SettingsError, read_settings
+from app.widgets import WidgetsFileError, load_widgets
+
+GOOD = {
+    "HAPIO_API_TOKEN": "token-of-the-owner",
+    "STRIPE_SECRET_KEY": "sk_test_123",
+    "STRIPE_WEBHOOK_SECRET": "whsec_new, whsec_old",
+    "SECRET_KEYS": "a" * 32 + "," + "b" * 32,
+    "PUBLIC_URL": "https://book.example/",
+    "SMTP_URL": "smtps://user:secret@mail.example",
+    "MAIL_FROM": "Studio <book@studio.example>",
+}
+
+RISING_TIERS = """
+[studio]
+cancellation = [{ at_least_hours = 2, refund_percent = 50 }, { at_least_hours = 24, refund_percent = 100 }]
+"""
+
+
+def test_good_settings_are_read() -> None:
+    settings = read_settings(GOOD)
+    assert settings.public_url == "https://book.example"
+    assert settings.keys == ["a" * 32, "b" * 32]
+    assert [secret.get_secret_value() for secret in settings.stripe_webhook_secret] == ["whsec_new", "whsec_old"]
+    assert settings.hapio_calls_per_month == 2500
+    assert not settings.live
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"HAPIO_API_TOKEN": ""}, "HAPIO_API_TOKEN"),
+        ({"PUBLIC_URL": ""}, "PUBLIC_URL"),
+        ({"PUBLIC_URL": "book.example"}, "PUBLIC_URL"),
+        ({"SECRET_KEYS": ""}, "SECRET_KEYS"),
+        ({"SECRET_KEYS": "short"}, "SECRET_KEYS"),
+        ({"STRIPE_WEBHOOK_SECRET": ""}, "STRIPE_WEBHOOK_SECRET"),
+        ({"STRIPE_SECRET_KEY": "pk_test_1"}, "STRIPE_SECRET_KEY"),
+        ({"STRIPE_SECRET_KEY": "sk_live_1", "PUBLIC_URL": "http://book.example"}, "PUBLIC_URL"),
+        ({"STRIPE_SECRET_KEY": "rk_live_1", "STRIPE_API_BASE": "http://127.0.0.1:8402"}, "STRIPE_API_BASE"),
+        ({"STRIPE_SECRET_KEY": "sk_live_1", "HAPIO_BASE_URL": "http://127.0.0.1:8401/v1"}, "HAPIO_BASE_URL"),
+        ({"DATABASE_URL": "mysql://x"}, "DATABASE_URL"),
+        ({"DATABASE_URL": "sqlite:///"}, "DATABASE_URL"),
+        ({"DATABASE_URL": "sqlite:///:memory:"}, "DATABASE_URL"),
+        ({"DATABASE_URL": "sqlite:///file:x?mode=memory&uri=true"}, "DATABASE_URL"),
+        ({"SMTP_URL": "mail.example:25"}, "SMTP_URL"),
+        ({"MAIL_FROM": ""}, "MAIL_FROM"),
+        ({"HAPIO_CALLS_PER_MONTH": "many"}, "HAPIO_CALLS_PER_MONTH"),
+        ({"LOG_LEVEL": "loud"}, "LOG_LEVEL"),
+        ({"HAPIO_API_TOKEN_FILE": "/nowhere"}, "HAPIO_API_TOKEN"),
+        ({"HAPIO_API_TOKEN": "", "HAPIO_API_TOKEN_FILE": "/nowhere"}, "HAPIO_API_TOKEN_FILE"),
+    ],
+)
+def test_a_wrong_or_missing_value_is_named(changes: dict[str, str], named: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        read_settings(GOOD | changes)
+    assert named in str(refused.value)
+
+
+def test_no_secret_is_printed_not_even_a_wrong_one() -> None:
+    settings = read_settings(GOOD)
+    assert "token-of-the-owner" not in repr(settings)
+    with pytest.raises(SettingsError) as refused:
+        read_settings(GOOD | {"STRIPE_SECRET_KEY": "pk_secret_slip", "SECRET_KEYS": "slip"})
+    assert "slip" not in str(refused.value)
+
+
+def test_every_name_may_be_given_as_a_file(tmp_path: Path) -> None:
+    secret = tmp_path / "token"
+    secret.write_text("from-a-file\n")
+    environ = {name: value for name, value in GOOD.items() if name != "HAPIO_API_TOKEN"}
+    settings = read_settings(environ | {"HAPIO_API_TOKEN_FILE": str(secret)})
+    assert settings.hapio_api_token.get_secret_value() == "from-a-file"
+
+
+def test_without_a_file_there_is_one_widget_with_everything() -> None:
+    assert list(load_widgets(None)) == ["default"]
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("", "no widget"),
+        ("[studio\n", "line 1"),
+        ("[studio]\ntitel = 'x'", "titel"),
+        ("[studio]\nallowed_origins = ['https://a.example/path']", "allowed_origins"),
+        ("[studio]\nhold_minutes = 0", "hold_minutes"),
+        ("[studio]\ncapture = 'later'", "capture"),
+        ("[studio]\nowner_email = 'nobody'", "owner_email"),
+        ("[studio]\ntheme = { accent = 'red' }", "accent"),
+        ("[studio]\nquestions = [{ name = 'a', label = 'A', kind = 'select' }]", "options"),
+        (RISING_TIERS, "tiers"),
+        ("['Not A Name']\n", "name"),
+    ],
+)
+def test_a_wrong_widgets_file_says_which_widget_and_setting(tmp_path: Path, text: str, named: str) -> None:
+    file = tmp_path / "widgets.toml"
+    file.write_text(text)
+    with pytest.raises(WidgetsFileError) as refused:
+        load_widgets(file)
+    assert named in str(refused.value)
