@@ -7,9 +7,10 @@ loads. The worker stands still unless the test ticks.
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 import httpx
 
@@ -21,12 +22,10 @@ from app.sandbox.hapio import HapioSandbox
 from app.sandbox.mailbox import Message
 from app.sandbox.stripe import StripeSandbox
 
-#: A Monday in Stockholm, 09:00. The weeks that follow have a holiday (24 December) but no change of clocks.
-MONDAY: Final = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
+STOCKHOLM: Final = ZoneInfo("Europe/Stockholm")
+#: A Monday, nine o'clock. Every test takes a working day; some hundred tests on, it is spring and clocks have changed.
+MONDAY: Final = datetime(2026, 11, 23, 9, 0, tzinfo=STOCKHOLM).astimezone(UTC)
 WEEKEND: Final = (5, 6)
-#: A run of tests spends a year's calls in a season. Out of budget, yesterday's times would rightly be shown, with
-#: their age, and every test would see the days before it.
-PLENTY: Final = "1000000"
 
 
 @dataclass
@@ -69,10 +68,10 @@ class Shop:
     async def new_day(self) -> None:
         """Nine o'clock on the next working day: what was held is free again, all is well with the providers."""
         self.mend()
-        day = self.clock().replace(hour=MONDAY.hour, minute=0, second=0, microsecond=0) + timedelta(days=1)
+        day = self.clock().astimezone(STOCKHOLM).date() + timedelta(days=1)
         while day.weekday() in WEEKEND:
             day += timedelta(days=1)
-        self.clock.set(day)
+        self.clock.set(datetime.combine(day, time(9), STOCKHOLM).astimezone(UTC))
         await self.tick(times=2)
         self.demo.mailbox.messages.clear()
 
@@ -147,6 +146,5 @@ class Shop:
 @asynccontextmanager
 async def open_shop(folder: Path, *, widgets: str = WIDGETS) -> AsyncIterator[Shop]:
     """Open a shop, on a Monday morning."""
-    settings = {"HAPIO_CALLS_PER_MONTH": PLENTY}
-    async with open_demo(folder, widgets=widgets, settings=settings, worker=False, now=MONDAY) as demo:
+    async with open_demo(folder, widgets=widgets, worker=False, now=MONDAY) as demo:
         yield Shop(demo)
