@@ -332,6 +332,72 @@ class HapioClient:
         path = f"/bookings/{_id(booking_id)}"
         return await self._call("patchBooking", "PATCH", path, _BOOKING.validate_json, json=body)
 
+    async def cancel_booking(self, booking_id: str) -> HapioBooking:
+        """Cancel a booking, which frees its time and keeps its record; safe to repeat. HapioNotFound when it is gone.
+
+        Our own terms decide how late one may cancel, so Hapio's threshold is overruled, if the token may do that.
+        HapioUnprocessable: it may not, and the threshold has passed.
+        """
+        return await self._change(
+            booking_id,
+            {"is_canceled": True},
+            lambda booking: booking.is_canceled,
+            overrule="ignore_cancelation_threshold",
+        )
+
+    async def restore_booking(self, booking_id: str) -> HapioBooking:
+        """Take back a cancelation; safe to repeat. HapioNotFound when the booking is gone.
+
+        Hapio checks the time anew: HapioUnprocessable when somebody else has it by now. The booking window is
+        overruled, if the token may do that, because it was kept when the time was booked.
+        """
+        return await self._change(
+            booking_id,
+            {"is_canceled": False},
+            lambda booking: not booking.is_canceled,
+            overrule="ignore_booking_window",
+        )
+
+    async def move_booking(
+        self,
+        booking_id: str,
+        *,
+        service_id: str,
+        resource_id: str,
+        location_id: str,
+        starts_at: datetime,
+        ends_at: datetime,
+        metadata: Mapping[str, str],
+        buffer_starts_at: datetime | None = None,
+        buffer_ends_at: datetime | None = None,
+    ) -> HapioBooking:
+        """Move a booking in one step; safe to repeat, since Hapio checks only what changes. Its price is Hapio's anew.
+
+        HapioUnprocessable: the new time is taken or not bookable, and the booking is where it was. `metadata` must be
+        the whole of it, as for `finalize_booking`. Give the buffers of the new slot when the service changes: Hapio
+        derives them anew only beside a start or an end that changes (Hapio API v1.7, patchBooking). Look at the
+        answer's `is_canceled`: a canceled booking is moved unchecked, and takes up nothing.
+        """
+        _tag(metadata.get("holdfast_id", ""))
+        body: dict[str, Any] = {
+            "service_id": service_id,
+            "resource_id": resource_id,
+            "location_id": location_id,
+            "starts_at": _timestamp(starts_at),
+            "ends_at": _timestamp(ends_at),
+            "metadata": dict(metadata),
+        }
+        for name, moment in (("buffer_starts_at", buffer_starts_at), ("buffer_ends_at", buffer_ends_at)):
+            if moment is not None:
+                body[name] = _timestamp(moment)
+
+        def moved(booking: HapioBooking) -> bool:
+            there = booking.starts_at == starts_at and booking.ends_at == ends_at
+            theirs = (booking.service_id, booking.resource_id, booking.location_id)
+            return there and theirs == (service_id, resource_id, location_id)
+
+        return await self._change(booking_id, body, moved)
+
     async def delete_booking(self, booking_id: str) -> None:
         """Give the time back. A booking that is already gone is what was wanted."""
         path = f"/bookings/{_id(booking_id)}"
@@ -369,6 +435,27 @@ class HapioClient:
         found = await self._bookings(params)
         return [booking for booking in found if booking.is_temporary and booking.created_at < created_before]
 
+    async def _change(
+        self, booking_id: str, body: Mapping[str, Any], done: Callable[[HapioBooking], bool], *, overrule: str = ""
+    ) -> HapioBooking:
+        """A PATCH that can be repeated. `overrule` names a flag that needs an ability of its own."""
+        path = f"/bookings/{_id(booking_id)}"
+
+        async def patch(json: Mapping[str, Any]) -> HapioBooking:
+            return await self._call("patchBooking", "PATCH", path, _BOOKING.validate_json, json=json)
+
+        try:
+            if overrule:
+                with suppress(HapioForbidden):
+                    return await patch({**body, overrule: True})
+            return await patch(body)
+        except HapioUnprocessable:
+            # That a change which is made already is not checked again is inferred, not promised.
+            booking = await self.get_booking(booking_id)
+            if not done(booking):
+                raise
+            return booking
+
     async def _bookings(self, params: Mapping[str, str]) -> list[HapioBooking]:
         # A stable order, so that nothing slips between two pages.
         query = {**params, "sort": "created_at.asc"}
@@ -400,6 +487,7 @@ class HapioClient:
         that nothing was done (Hapio SDK). An own loop, because stamina sleeps by the real clock."""
         waited = 0.0
         attempt = 0
+        unknown: HapioError | None = None
         while True:
             attempt += 1
             wait = self._backoff(attempt)
@@ -409,10 +497,14 @@ class HapioClient:
                 wait = max(wait, error.retry_after)
                 waited += wait
                 if attempt == _ATTEMPTS or waited > self._patience:
-                    raise
-            except (HapioUnreachable, HapioServerError):
+                    raise unknown or error from error
+            except HapioDown as error:
+                raise unknown or error from error
+            except (HapioUnreachable, HapioServerError) as error:
                 if attempt == _ATTEMPTS or not repeatable:
                     raise
+                # "Nothing was done", said of a later attempt, is not true of this one.
+                unknown = None if method == "GET" else error
             await self._sleep(wait)
 
     async def _send(

@@ -430,6 +430,65 @@ async def test_a_cancellation_after_the_threshold_is_refused_and_a_delete_is_not
     assert (await project.client.delete(path)).status_code == 204
 
 
+async def test_canceling_twice_changes_nothing_and_asks_for_no_threshold(project: Project) -> None:
+    studio = await project.studio(cancelation_threshold="P30D")
+    path = f"bookings/{(await project.book(studio, '10:00', '10:30'))['id']}"
+    forced = {"is_canceled": True, "ignore_cancelation_threshold": True}
+    canceled = (await project.client.patch(path, json=forced)).json()
+    assert (await project.client.patch(path, json={"is_canceled": True})).json() == canceled
+
+
+async def test_a_cancelation_can_be_taken_back_while_the_time_is_free(project: Project) -> None:
+    studio = await project.studio()
+    path = f"bookings/{(await project.book(studio, '10:00', '10:30'))['id']}"
+    await project.client.patch(path, json={"is_canceled": True})
+    restored = await project.client.patch(path, json={"is_canceled": False})
+    assert restored.status_code == 200
+    assert (restored.json()["is_canceled"], restored.json()["canceled_at"]) == (False, None)
+    assert "10:00" not in await project.starts(studio)
+
+
+async def test_a_move_to_another_service_is_priced_anew_and_one_that_is_made_is_not_checked_again(
+    project: Project,
+) -> None:
+    studio = await project.studio()
+    longer = await project.service(name="Portrait", duration="PT1H", bookable_interval="PT30M", price="1200.000")
+    await project.offer(studio.resource, longer)
+    path = f"bookings/{(await project.book(studio, '10:00', '10:30'))['id']}"
+    move = {"service_id": longer, "starts_at": studio.at("10:30"), "ends_at": studio.at("11:30")}
+    moved = await project.client.patch(path, json=move)
+    assert moved.status_code == 200
+    assert (moved.json()["service_id"], moved.json()["price"]) == (longer, "1200.000")
+    await project.client.patch(f"services/{longer}", json={"booking_window_start": "P90D"})
+    assert (await project.client.patch(path, json=move)).status_code == 200
+    back = {"starts_at": studio.at("10:00"), "ends_at": studio.at("11:00")}
+    assert (await project.client.patch(path, json=back)).status_code == 422
+
+
+async def test_another_service_at_the_same_time_keeps_the_old_buffers_unless_new_ones_are_given(
+    project: Project,
+) -> None:
+    studio = await project.studio()
+    tidy = await project.service(name="Headshot with make-up", bookable_interval="PT30M", buffer_time_after="PT15M")
+    await project.offer(studio.resource, tidy)
+    path = f"bookings/{(await project.book(studio, '10:00', '10:30'))['id']}"
+    assert (await project.client.patch(path, json={"service_id": tidy})).status_code == 422
+    given = {"service_id": tidy, "buffer_starts_at": studio.at("10:00"), "buffer_ends_at": studio.at("10:45")}
+    changed = await project.client.patch(path, json=given)
+    assert changed.status_code == 200
+    assert changed.json()["buffer_ends_at"] == studio.at("10:45")
+
+
+async def test_a_canceled_booking_is_moved_unchecked_and_takes_up_nothing(project: Project) -> None:
+    studio = await project.studio()
+    path = f"bookings/{(await project.book(studio, '10:00', '10:30'))['id']}"
+    await project.book(studio, "11:00", "11:30")
+    await project.client.patch(path, json={"is_canceled": True})
+    moved = await project.client.patch(path, json={"starts_at": studio.at("11:00"), "ends_at": studio.at("11:30")})
+    assert moved.status_code == 200
+    assert moved.json()["is_canceled"]
+
+
 async def test_a_price_is_the_services_unless_one_is_given(project: Project) -> None:
     studio = await project.studio()
     assert (await project.book(studio, "08:00", "08:30"))["price"] == "650.000"

@@ -27,6 +27,15 @@ HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)
 #: Tomorrow 10:00 in Stockholm.
 TEN = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
+#: A portrait session that takes as long and keeps the room busy for longer.
+_WITH_PRINTS = {
+    "name": "Portrait session with prints",
+    "type": "fixed",
+    "duration": "PT1H",
+    "bookable_interval": "PT30M",
+    "buffer_time_after": "PT30M",
+    "price": "1500.000",
+}
 UNKNOWN_ID = "00000000-0000-4000-8000-000000000000"
 
 
@@ -126,7 +135,9 @@ async def test_a_time_without_a_zone_is_never_sent(studio: HapioStudio) -> None:
 
 @pytest.mark.parametrize("id_", ["", "nope", "..", f"{UNKNOWN_ID}/../{UNKNOWN_ID}", f"{UNKNOWN_ID}?x=1"])
 async def test_an_id_that_is_none_never_reaches_the_address(studio: HapioStudio, id_: str) -> None:
-    for call in (studio.client.get_booking, studio.client.delete_booking, studio.client.service_resource_ids):
+    client = studio.client
+    by_id = (client.get_booking, client.delete_booking, client.cancel_booking, client.restore_booking)
+    for call in (*by_id, client.service_resource_ids):
         with pytest.raises(HapioNotFound):
             await call(id_)
     with pytest.raises(HapioNotFound):
@@ -257,6 +268,190 @@ async def test_releasing_twice_or_without_an_answer_is_fine(studio: HapioStudio)
     await studio.client.delete_booking(locked.id)
     await studio.client.delete_booking(locked.id)
     assert studio.sandbox.state.bookings == {}
+
+
+async def final(studio: HapioStudio, holdfast_id: str = "bk_1", starts_at: datetime = TEN) -> HapioBooking:
+    locked = await lock(studio, holdfast_id, starts_at)
+    return await studio.client.finalize_booking(locked.id, metadata={"holdfast_id": holdfast_id})
+
+
+async def move(
+    studio: HapioStudio,
+    booking: HapioBooking,
+    starts_at: datetime,
+    *,
+    service_id: str | None = None,
+    length: timedelta = HOUR,
+    buffer: timedelta | None = None,
+) -> HapioBooking:
+    ends_at = starts_at + length
+    return await studio.client.move_booking(
+        booking.id,
+        service_id=service_id or studio.portrait,
+        resource_id=studio.astrid,
+        location_id=studio.ids.location,
+        starts_at=starts_at,
+        ends_at=ends_at,
+        metadata={"holdfast_id": "bk_1", "moved": "1"},
+        buffer_starts_at=None if buffer is None else starts_at,
+        buffer_ends_at=None if buffer is None else ends_at + buffer,
+    )
+
+
+async def test_a_canceled_booking_keeps_its_record_and_frees_its_time(studio: HapioStudio) -> None:
+    booking = await final(studio)
+    canceled = await studio.client.cancel_booking(booking.id)
+    assert (canceled.id, canceled.is_canceled, canceled.is_temporary) == (booking.id, True, False)
+    assert (canceled.starts_at, canceled.resource_id, canceled.metadata) == (TEN, studio.astrid, booking.metadata)
+    assert await studio.client.cancel_booking(booking.id) == canceled
+    assert [found.id for found in await studio.client.find_bookings("bk_1")] == [booking.id]
+    assert (await lock(studio, "bk_2")).starts_at == TEN
+
+
+async def test_canceling_without_an_answer_is_tried_again(studio: HapioStudio) -> None:
+    booking = await final(studio)
+    studio.sandbox.faults += [Fault("drop_after", method="PATCH"), Fault("error_after", method="PATCH")]
+    assert (await studio.client.cancel_booking(booking.id)).is_canceled
+
+
+async def test_hapios_threshold_does_not_contradict_our_terms(studio: HapioStudio) -> None:
+    await studio.api("PATCH", f"/services/{studio.portrait}", {"cancelation_threshold": "P30D"})
+    booking = await final(studio)
+    assert (await studio.client.cancel_booking(booking.id)).is_canceled
+
+
+async def test_a_token_that_may_not_overrule_the_threshold_cancels_while_hapio_lets_it(studio: HapioStudio) -> None:
+    studio.sandbox.state.tokens["narrow"] = ALL_ABILITIES - {"booking:ignore_cancelation_threshold"}
+    narrow = studio.make_client("narrow")
+    first, second = await final(studio), await final(studio, "bk_2", TEN + 24 * HOUR)
+    assert (await narrow.cancel_booking(first.id)).is_canceled
+    await studio.api("PATCH", f"/services/{studio.portrait}", {"cancelation_threshold": "P30D"})
+    with pytest.raises(HapioUnprocessable):
+        await narrow.cancel_booking(second.id)
+    assert not (await studio.client.get_booking(second.id)).is_canceled
+    assert (await narrow.cancel_booking(first.id)).is_canceled
+    studio.sandbox.state.tokens["reader"] = frozenset({"booking:view"})
+    reader = studio.make_client("reader")
+    with pytest.raises(HapioForbidden):
+        await reader.cancel_booking(second.id)
+    await narrow.aclose()
+    await reader.aclose()
+
+
+async def test_changing_a_booking_that_is_gone_is_told_as_such(studio: HapioStudio) -> None:
+    booking = await final(studio)
+    await studio.client.delete_booking(booking.id)
+    for change in (studio.client.cancel_booking, studio.client.restore_booking):
+        with pytest.raises(HapioNotFound):
+            await change(booking.id)
+    with pytest.raises(HapioNotFound):
+        await move(studio, booking, TEN + 3 * HOUR)
+
+
+async def test_a_cancelation_is_taken_back_while_the_time_is_free(studio: HapioStudio) -> None:
+    booking = await final(studio)
+    await studio.client.cancel_booking(booking.id)
+    restored = await studio.client.restore_booking(booking.id)
+    assert restored == booking
+    assert await studio.client.restore_booking(booking.id) == restored
+    await studio.client.cancel_booking(booking.id)
+    await lock(studio, "bk_2")
+    with pytest.raises(HapioUnprocessable):
+        await studio.client.restore_booking(booking.id)
+    assert (await studio.client.get_booking(booking.id)).is_canceled
+
+
+async def test_a_cancelation_is_taken_back_although_the_time_could_no_longer_be_booked(studio: HapioStudio) -> None:
+    booking = await final(studio)
+    await studio.client.cancel_booking(booking.id)
+    await studio.api("PATCH", f"/services/{studio.portrait}", {"booking_window_start": "P3D"})
+    studio.sandbox.state.tokens["narrow"] = ALL_ABILITIES - {"booking:ignore_booking_window"}
+    narrow = studio.make_client("narrow")
+    with pytest.raises(HapioUnprocessable):
+        await narrow.restore_booking(booking.id)
+    await narrow.aclose()
+    assert await studio.client.restore_booking(booking.id) == booking
+
+
+async def test_a_booking_moves_in_one_call_with_its_buffers_its_price_and_our_note(studio: HapioStudio) -> None:
+    booking = await final(studio)
+    studio.sandbox.calls.clear()
+    moved = await move(studio, booking, TEN + 3 * HOUR)
+    assert [call.method for call in studio.sandbox.calls] == ["PATCH"]
+    assert (moved.id, moved.starts_at, moved.ends_at) == (booking.id, TEN + 3 * HOUR, TEN + 4 * HOUR)
+    assert (moved.buffer_starts_at, moved.buffer_ends_at) == (moved.starts_at, moved.ends_at + 15 * MINUTE)
+    assert (moved.is_temporary, moved.is_canceled, moved.price) == (False, False, Decimal("1200.000"))
+    assert moved.metadata == {"holdfast_id": "bk_1", "moved": "1"}
+    assert await studio.client.get_booking(booking.id) == moved
+    assert (await lock(studio, "bk_2")).starts_at == TEN
+
+
+async def test_a_booking_may_move_over_its_own_old_time(studio: HapioStudio) -> None:
+    booking = await final(studio)
+    starts = await studio.client.bookable_slots(
+        studio.portrait, location_id=studio.ids.location, starts_from=TEN, ends_to=TEN + 8 * HOUR
+    )
+    beside = min(slot.starts_at for slot in starts if slot.starts_at > TEN)
+    assert beside - TEN < 75 * MINUTE
+    assert (await move(studio, booking, beside)).starts_at == beside
+
+
+async def test_a_move_to_a_taken_time_leaves_everything_as_it_was(studio: HapioStudio) -> None:
+    booking = await final(studio)
+    await lock(studio, "bk_2", TEN + 3 * HOUR)
+    with pytest.raises(HapioUnprocessable):
+        await move(studio, booking, TEN + 3 * HOUR)
+    assert await studio.client.get_booking(booking.id) == booking
+
+
+async def test_a_move_without_an_answer_is_made_once_and_can_be_repeated(studio: HapioStudio) -> None:
+    booking = await final(studio)
+    studio.sandbox.faults += [Fault("hang_after", method="PATCH"), Fault("drop_after", method="PATCH")]
+    moved = await move(studio, booking, TEN + 3 * HOUR)
+    assert moved.starts_at == TEN + 3 * HOUR
+    # By now nothing of the old and the new time would pass a check.
+    await studio.api("PATCH", f"/services/{studio.portrait}", {"booking_window_start": "P9D"})
+    assert await move(studio, booking, TEN + 3 * HOUR) == moved
+
+
+async def test_a_change_whose_outcome_is_unknown_is_never_told_as_nothing_was_done(studio: HapioStudio) -> None:
+    booking = await final(studio)
+    studio.sandbox.faults += [Fault("drop_after", method="PATCH"), Fault("rate_limited", method="PATCH", retry_after=9)]
+    with pytest.raises(HapioUnreachable):
+        await move(studio, booking, TEN + 3 * HOUR)
+    assert (await studio.client.get_booking(booking.id)).starts_at == TEN + 3 * HOUR
+    studio.sandbox.faults += [Fault("drop_before", times=4, method="GET"), Fault("drop_after", times=9, method="PATCH")]
+    with pytest.raises(HapioUnreachable):
+        await studio.client.get_booking(booking.id)
+    # One failure more is the reading's, and the fifth opens the breaker between two attempts at the change.
+    with pytest.raises(HapioUnreachable):
+        await studio.client.cancel_booking(booking.id)
+    assert studio.client.down
+    studio.clock.advance(MINUTE)
+    studio.sandbox.faults.clear()
+    assert (await studio.client.get_booking(booking.id)).is_canceled
+
+
+async def test_a_refusal_of_what_is_done_already_is_not_believed(studio: HapioStudio) -> None:
+    booking = await final(studio)
+    await move(studio, booking, TEN + 3 * HOUR)
+    studio.sandbox.faults.append(Fault("error_before", method="PATCH", status=422, times=2))
+    assert (await move(studio, booking, TEN + 3 * HOUR)).starts_at == TEN + 3 * HOUR
+    with pytest.raises(HapioUnprocessable):
+        await move(studio, booking, TEN + 5 * HOUR)
+
+
+async def test_a_move_to_another_service_at_the_same_time_brings_the_buffers_of_that_service(
+    studio: HapioStudio,
+) -> None:
+    prints = await studio.api("POST", "/services", _WITH_PRINTS)
+    await studio.api("PUT", f"/services/{prints['id']}/resources/{studio.astrid}")
+    booking = await final(studio)
+    with pytest.raises(HapioUnprocessable):
+        await move(studio, booking, TEN, service_id=prints["id"])
+    moved = await move(studio, booking, TEN, service_id=prints["id"], buffer=30 * MINUTE)
+    assert (moved.service_id, moved.buffer_ends_at) == (prints["id"], TEN + 90 * MINUTE)
+    assert moved.price == Decimal("1500.000")
 
 
 async def test_our_bookings_are_found_in_every_state_and_nobody_elses(studio: HapioStudio) -> None:
