@@ -358,6 +358,7 @@ class Bookings(Settlement):
             capture=widget.capture,
             params=session_params(
                 booking=booking,
+                price=booking.terms.price,
                 payment_id=payment_id,
                 attempt=len(attempts) + 1,
                 capture=widget.capture,

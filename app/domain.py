@@ -426,7 +426,8 @@ class HistoryEntry:
 @dataclass(frozen=True, slots=True)
 class Event:
     """One verified webhook event: a hint where to look. What else it says is not kept: accounts are shared with
-    other software, and its customers are not ours."""
+    other software, and its customers are not ours. `payment_intent_id` is all that leads to the booking where
+    someone acts in Stripe's dashboard, past our metadata."""
 
     id: str
     type: str
@@ -435,3 +436,4 @@ class Event:
     livemode: bool
     created: datetime
     booking_id: str | None
+    payment_intent_id: str | None

@@ -20,7 +20,7 @@ import structlog
 from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 
 from app.breaker import Breaker
-from app.domain import Booking, Capture, Event, PaymentState
+from app.domain import Booking, Capture, Event, Money, PaymentState
 from app.errors import (
     StripeDown,
     StripeError,
@@ -46,6 +46,12 @@ CALL_TIMEOUT = 25
 WEBHOOK_TOLERANCE = timedelta(minutes=5)
 #: Stripe remembers a key for 24 hours; past this age we look before we ask again.
 REFUND_KEY_LIFE = timedelta(hours=20)
+#: How many refunds, or disputes, of the whole account are looked at: ten pages.
+RECENT = 1000
+#: `StripeRefused.stripe_code` of a refund that the customer's bank has forestalled, and of one that was made already
+#: (Stripe docs, Error codes).
+DISPUTED_CODES = frozenset({"charge_disputed", "refund_disputed_payment"})
+ALREADY_REFUNDED = "charge_already_refunded"
 #: What Checkout speaks (SessionCreateParams.locale); every other language is left to the browser's choice.
 CHECKOUT_LOCALES = (
     " bg cs da de el en en-GB es es-419 et fi fil fr fr-CA hi-IN hr hu id it ja ko lt lv ms mt nb nl pl pt pt-BR"
@@ -93,7 +99,8 @@ class CaptureFacts:
 
 @dataclass(frozen=True, slots=True)
 class RefundFacts:
-    """One refund. `status` is Stripe's word: pending, requires_action, succeeded, failed or canceled."""
+    """One refund. `status` is Stripe's word: pending, requires_action, succeeded, failed or canceled. `refund_row` is
+    the row of ours that it pays; None where it was made in the dashboard, or by other software."""
 
     id: str
     status: str
@@ -102,6 +109,7 @@ class RefundFacts:
     payment_intent_id: str | None
     refund_row: str | None
     failure_reason: str | None
+    created: datetime
 
 
 # The package ships this constructor without types.
@@ -283,13 +291,29 @@ class Payments:
 
     async def find_refund(self, payment_intent_id: str, *, refund_id: str) -> RefundFacts | None:
         """The PaymentIntent's refund that carries our `refund_id`, if Stripe has made it."""
+        refunds = await self.refunds_of(payment_intent_id)
+        return next((refund for refund in refunds if refund.refund_row == refund_id), None)
+
+    async def refunds_of(self, payment_intent_id: str) -> list[RefundFacts]:
+        """Every refund of the PaymentIntent, whoever made it; newest first."""
         _check_id(payment_intent_id, "pi")
-        refunds = await self._all_pages(
+        return await self._all_pages(
             "list refunds",
             lambda: self._refunds.list_async({"payment_intent": payment_intent_id, "limit": 100}),
             _refund_facts,
         )
-        return next((refund for refund in refunds if refund.refund_row == refund_id), None)
+
+    async def recent_refunds(self, created_after: datetime, *, most: int = RECENT) -> list[RefundFacts]:
+        """The refunds made at or after `created_after`, newest first, those of other software on the account too.
+
+        About `most` of them, since an account may be busy with other things.
+        """
+        return await self._all_pages(
+            "list refunds",
+            lambda: self._refunds.list_async({"created": {"gte": int(created_after.timestamp())}, "limit": 100}),
+            _refund_facts,
+            most=most,
+        )
 
     async def read_refund(self, stripe_refund_id: str) -> RefundFacts:
         """The refund as it is now."""
@@ -336,6 +360,7 @@ class Payments:
             raise WebhookRefused("not an event") from error
         thing = envelope.data.object
         named = (thing.metadata or {}).get("booking_id") or thing.client_reference_id
+        paid_by = thing.payment_intent
         return Event(
             id=envelope.id,
             type=envelope.type,
@@ -344,6 +369,7 @@ class Payments:
             livemode=envelope.livemode,
             created=envelope.created.astimezone(UTC),
             booking_id=named if isinstance(named, str) and named else None,
+            payment_intent_id=paid_by if isinstance(paid_by, str) and paid_by else None,
         )
 
     async def _end_hold(
@@ -367,6 +393,8 @@ class Payments:
         operation: str,
         call: Callable[[], Awaitable[stripe.ListObject[Any]]],
         read: Callable[[stripe.StripeObject], _T],
+        *,
+        most: int | None = None,
     ) -> list[_T]:
         items: list[_T] = []
         more: Callable[[], Awaitable[stripe.ListObject[Any]]] | None = call
@@ -374,6 +402,9 @@ class Payments:
             page, facts = await self._ask(operation, more, lambda page: (page, [read(item) for item in page.data]))
             items += facts
             more = page.next_page_async if page.has_more and facts else None
+            if more and most is not None and len(items) >= most:
+                log.warning("stripe_list_cut_short", operation=operation, read=len(items))
+                break
         return items
 
     async def _ask(self, operation: str, call: Callable[[], Awaitable[_Answer]], read: Callable[[_Answer], _T]) -> _T:
@@ -407,6 +438,7 @@ class Payments:
 def session_params(
     *,
     booking: Booking,
+    price: Money,
     payment_id: str,
     attempt: int,
     capture: Capture,
@@ -416,13 +448,17 @@ def session_params(
     locale: str,
     product_name: str,
     description: str,
+    move_id: str = "",
 ) -> dict[str, Any]:
-    """The parameters of a booking's Checkout Session as plain JSON data.
+    """The parameters of a Checkout Session as plain JSON data: for a booking, or with `move_id` for what its move to
+    another time costs more.
 
     Store them before the call and repeat them to the letter: under one idempotency key Stripe takes no others.
     Metadata and texts are seen by the owner's other software, so nothing personal belongs in them.
     """
     metadata = {"booking_id": booking.id, "payment_id": payment_id, "attempt": str(attempt)}
+    if move_id:
+        metadata["move_id"] = move_id
     product = {"name": product_name} | ({"description": description} if description else {})
     params: dict[str, Any] = {
         "mode": "payment",
@@ -434,8 +470,8 @@ def session_params(
             {
                 "quantity": 1,
                 "price_data": {
-                    "currency": booking.terms.price.currency,
-                    "unit_amount": booking.terms.price.amount,
+                    "currency": price.currency,
+                    "unit_amount": price.amount,
                     "product_data": product,
                 },
             }
@@ -548,15 +584,18 @@ def _refund_facts(answer: stripe.StripeObject) -> RefundFacts:
         payment_intent_id=refund["payment_intent"],
         refund_row=(refund["metadata"] or {}).get("refund_id"),
         failure_reason=refund.get("failure_reason"),
+        created=datetime.fromtimestamp(refund["created"], UTC),
     )
 
 
 class _Thing(BaseModel):
-    # Some objects have no id (a balance); only Sessions have a client_reference_id.
+    # Some objects have no id (a balance); only Sessions have a client_reference_id. Refunds, charges and disputes name
+    # their PaymentIntent, if they have one.
     id: str = ""
     object: str
     metadata: dict[str, Any] | None = None
     client_reference_id: str | None = None
+    payment_intent: Any = None
 
 
 class _Data(BaseModel):

@@ -169,6 +169,7 @@ inbox = sa.Table(
     sa.Column("livemode", sa.Boolean, nullable=False),
     sa.Column("created", Instant, nullable=False),
     sa.Column("booking_id", sa.Text),
+    sa.Column("payment_intent_id", sa.Text),
     sa.Column("tries", sa.Integer, nullable=False),
     sa.Column("next_try_at", Instant),
     sa.Column("last_error", sa.Text),

@@ -4,9 +4,11 @@ import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import httpx
 import pytest
+import stripe
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -22,7 +24,7 @@ from app.errors import (
     StripeUnreachable,
     WebhookRefused,
 )
-from app.payments import CheckoutFacts, Payments, StripeHTTP, session_params
+from app.payments import ALREADY_REFUNDED, CheckoutFacts, Payments, StripeHTTP, session_params
 from app.sandbox.clock import Clock
 from app.sandbox.serve import serve_app
 from app.sandbox.stripe import Fault, StripeSandbox
@@ -42,6 +44,11 @@ class Shop:
     http: TransportHTTPClient
     posted: list[tuple[bytes, str | None]]
 
+    @property
+    def owner(self) -> stripe.StripeClient:
+        """Somebody else on the same account, who knows nothing of our metadata."""
+        return stripe.StripeClient("sk_test_sandbox", http_client=TransportHTTPClient(self.sandbox.transport()))
+
     def params(
         self,
         *,
@@ -50,9 +57,11 @@ class Shop:
         locale: str = "sv",
         description: str = "With Maja",
         attempt: int = 1,
-    ) -> dict[str, object]:
+        move_id: str = "",
+    ) -> dict[str, Any]:
         return session_params(
-            booking=a_booking(terms=Terms(price or Money(12000, "eur"))),
+            booking=a_booking(terms=Terms(Money(12000, "eur"))),
+            price=price or Money(12000, "eur"),
             payment_id="pay_1",
             attempt=attempt,
             capture=capture,
@@ -62,6 +71,7 @@ class Shop:
             locale=locale,
             product_name="Portrait session, Tue 24 Nov 10:00",
             description=description,
+            move_id=move_id,
         )
 
     async def open_session(self, *, price: Money | None = None, capture: Capture = Capture.AUTOMATIC) -> CheckoutFacts:
@@ -74,11 +84,13 @@ class Shop:
         await self.sandbox.pay(session.id, card=card)  # type: ignore[arg-type]  # one of the sandbox's cards
         return await self.payments.session(session.id)
 
-    async def refund(self, facts: CheckoutFacts, *, amount: int, first_tried_at: datetime | None = None) -> str:
+    async def refund(
+        self, facts: CheckoutFacts, *, amount: int, first_tried_at: datetime | None = None, refund_id: str = "rf_1"
+    ) -> str:
         refund = await self.payments.refund(
             facts.payment_intent_id or "",
             amount=amount,
-            refund_id="rf_1",
+            refund_id=refund_id,
             booking_id="bk_1",
             first_tried_at=first_tried_at,
         )
@@ -162,6 +174,18 @@ async def test_every_currency_is_charged_in_its_own_smallest_unit(shop: Shop, pr
     await shop.sandbox.pay(session.id)
     paid = await shop.payments.session(session.id)
     assert (paid.amount_total, paid.received, paid.currency) == (amount, amount, price.currency)
+
+
+async def test_a_dearer_time_is_paid_for_by_its_difference_under_the_moves_own_name(shop: Shop) -> None:
+    params = shop.params(price=Money(3000, "eur"), move_id="mv_1", attempt=2)
+    session = await shop.payments.create_session(params, idempotency_key="cs:bk_1:2")
+    await shop.sandbox.pay(session.id)
+    paid = await shop.payments.session(session.id)
+    assert (paid.amount_total, paid.received, paid.booking_id) == (3000, 3000, "bk_1")
+    made = {"booking_id": "bk_1", "payment_id": "pay_1", "attempt": "2", "move_id": "mv_1"}
+    assert shop.sandbox.state.sessions[session.id]["metadata"] == made
+    assert shop.sandbox.state.payment_intents[paid.payment_intent_id or ""]["metadata"] == made
+    assert "move_id" not in shop.params()["metadata"]
 
 
 async def test_what_stripe_may_show_to_others_names_nobody(shop: Shop) -> None:
@@ -389,6 +413,38 @@ async def test_a_refund_beyond_what_was_paid_is_refused(shop: Shop) -> None:
     with pytest.raises(StripeRefused):
         await shop.refund(paid, amount=12001)
     assert not shop.sandbox.state.refunds
+
+
+async def test_all_refunds_of_a_payment_are_told_also_those_that_are_not_ours(shop: Shop) -> None:
+    paid = await shop.paid()
+    ours = await shop.refund(paid, amount=2000)
+    shop.clock.advance(timedelta(minutes=1))
+    theirs = await shop.owner.v1.refunds.create_async({"payment_intent": paid.payment_intent_id or "", "amount": 500})
+    told = await shop.payments.refunds_of(paid.payment_intent_id or "")
+    assert [(one.id, one.amount, one.refund_row) for one in told] == [(theirs.id, 500, None), (ours, 2000, "rf_1")]
+    assert [one.created for one in told] == [NOW + timedelta(minutes=1), NOW]
+
+
+async def test_the_refunds_since_a_moment_are_told_page_by_page_up_to_a_bound(shop: Shop) -> None:
+    paid = await shop.paid()
+    before = await shop.refund(paid, amount=100, refund_id="rf_before")
+    shop.clock.advance(timedelta(seconds=1))
+    since = [await shop.refund(paid, amount=1, refund_id=f"rf_{number}") for number in range(103)]
+    told = await shop.payments.recent_refunds(created_after=shop.clock())
+    assert [one.id for one in told] == since[::-1]
+    assert before in {one.id for one in await shop.payments.recent_refunds(created_after=NOW)}
+    with capture_logs() as logs:
+        told = await shop.payments.recent_refunds(created_after=NOW, most=100)
+    assert [one.id for one in told] == since[:2:-1]
+    assert [entry["event"] for entry in logs] == ["stripe_list_cut_short"]
+
+
+async def test_a_refund_that_the_owner_has_made_already_is_refused_as_such(shop: Shop) -> None:
+    paid = await shop.paid()
+    await shop.owner.v1.refunds.create_async({"payment_intent": paid.payment_intent_id or ""})
+    with pytest.raises(StripeRefused) as refusal:
+        await shop.refund(paid, amount=6000)
+    assert refusal.value.stripe_code == ALREADY_REFUNDED
 
 
 async def test_a_refund_may_wait_and_then_fail(shop: Shop) -> None:

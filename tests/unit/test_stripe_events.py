@@ -109,6 +109,19 @@ def test_an_event_about_something_without_an_id_is_still_an_event() -> None:
     assert (read.object_id, read.object_type, read.booking_id) == ("", "balance", None)
 
 
+@pytest.mark.parametrize("kind", ["refund", "charge", "dispute"])
+def test_what_the_owner_does_in_the_dashboard_names_its_payment_and_no_booking(kind: str) -> None:
+    thing = {"id": "x_1", "object": kind, "metadata": {}, "payment_intent": "pi_1"}
+    read = PAYMENTS.read_event(*signed(EVENT | {"data": {"object": thing}}))
+    assert (read.object_type, read.booking_id, read.payment_intent_id) == (kind, None, "pi_1")
+
+
+@pytest.mark.parametrize("given", [None, "", 7, {"id": "pi_1"}])
+def test_an_event_that_names_no_payment_in_the_usual_way_is_still_an_event(given: object) -> None:
+    thing = {"id": "x_1", "object": "refund", "payment_intent": given}
+    assert PAYMENTS.read_event(*signed(EVENT | {"data": {"object": thing}})).payment_intent_id is None
+
+
 def test_an_event_of_the_other_mode_is_told_as_such() -> None:
     assert PAYMENTS.read_event(*signed(EVENT | {"livemode": True})).livemode is True
 
@@ -130,7 +143,9 @@ _JSON = st.recursive(
 @settings(deadline=None)  # a busy machine is no defect
 @given(
     changes=st.dictionaries(st.sampled_from(["id", "object", "type", "created", "livemode", "data"]), _JSON),
-    thing=st.dictionaries(st.sampled_from(["id", "object", "metadata", "client_reference_id"]), _JSON),
+    thing=st.dictionaries(
+        st.sampled_from(["id", "object", "metadata", "client_reference_id", "payment_intent"]), _JSON
+    ),
 )
 def test_whatever_arrives_signed_is_an_event_or_refused(changes: dict[str, object], thing: dict[str, object]) -> None:
     try:

@@ -68,6 +68,7 @@ def upgrade() -> None:
         sa.Column("livemode", sa.Boolean(), nullable=False),
         sa.Column("created", sa.DateTime(), nullable=False),
         sa.Column("booking_id", sa.Text(), nullable=True),
+        sa.Column("payment_intent_id", sa.Text(), nullable=True),
         sa.Column("tries", sa.Integer(), nullable=False),
         sa.Column("next_try_at", sa.DateTime(), nullable=True),
         sa.Column("last_error", sa.Text(), nullable=True),
