@@ -26,7 +26,6 @@ from app.domain import (
     Service,
     Slot,
     Status,
-    Terms,
     Visitor,
 )
 from app.errors import (
@@ -128,7 +127,7 @@ class Bookings(Settlement):
             occupies=True,
             hapio_booking_id=None,
             hapio_unsure=True,
-            terms=Terms(service.price, widget.tiers),
+            terms=widget.terms(service.price),
             deadline=now + widget.hold_time,
             extensions=0,
             was_expired=False,

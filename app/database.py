@@ -54,7 +54,7 @@ class Database:
                     raise
                 await connection.exec_driver_sql("COMMIT")
 
-    async def _all(self, query: sa.Select[Any]) -> list[sa.RowMapping]:
+    async def _all(self, query: sa.Select[Any] | sa.CompoundSelect[Any]) -> list[sa.RowMapping]:
         async with self.engine.connect() as connection:
             return list((await connection.execute(query)).mappings())
 

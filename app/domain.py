@@ -6,7 +6,7 @@ smallest unit as Stripe counts it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -26,6 +26,7 @@ class Status(StrEnum):
     #: Final in Hapio, money captured.
     CONFIRMED = "confirmed"
     #: Was paid, is off: called off by someone, or no room was left. Whatever is due back is a refund row.
+    #: For some minutes a customer may take it back; then it is `PAID` again until Hapio has agreed.
     CANCELED = "canceled"
     #: Ended without payment; the time is given back. Late money may still wake it.
     EXPIRED = "expired"
@@ -39,7 +40,7 @@ TRANSITIONS: Mapping[Status | None, frozenset[Status]] = {
     Status.EXPIRED: frozenset({Status.PAID}),
     Status.PAID: frozenset({Status.CONFIRMED, Status.CANCELED}),
     Status.CONFIRMED: frozenset({Status.CANCELED}),
-    Status.CANCELED: frozenset(),
+    Status.CANCELED: frozenset({Status.PAID}),
 }
 
 #: Statuses in which nothing was taken away from the customer yet: the booking may still become, or is, real.
@@ -47,7 +48,7 @@ LIVE = frozenset({Status.HELD, Status.AWAITING_PAYMENT, Status.PAID, Status.CONF
 
 
 class EndReason(StrEnum):
-    """Why a booking ended, told to the customer in words."""
+    """Why a booking, a move or a payment came to its end, or money goes back; told to the customer in words."""
 
     #: The hold or the payment deadline passed.
     DEADLINE = "deadline"
@@ -71,6 +72,14 @@ class EndReason(StrEnum):
     BY_CUSTOMER = "by_customer"
     #: Called off by the owner.
     BY_OWNER = "by_owner"
+    #: The new time costs less.
+    CHEAPER = "cheaper"
+    #: The difference was paid, but the booking could not be moved.
+    NOT_MOVED = "not_moved"
+    #: The owner gives money back beside the terms.
+    GOODWILL = "goodwill"
+    #: Made in Stripe's dashboard, past us.
+    AT_STRIPE = "at_stripe"
 
 
 class Capture(StrEnum):
@@ -148,11 +157,15 @@ class Tier:
 class Terms:
     """Price and cancellation policy, frozen into the booking when it is held.
 
-    `tiers` run from the earliest deadline to the latest; after the last one nothing goes back.
+    `tiers` run from the earliest deadline to the latest; after the last one nothing goes back. The customer may move
+    the booking until `move_hours` before it starts, `most_moves` times in all. A move to another price changes
+    `price` and nothing else.
     """
 
     price: Money
     tiers: tuple[Tier, ...] = ()
+    move_hours: int = 0
+    most_moves: int = 0
 
     @property
     def free(self) -> bool:
@@ -181,13 +194,15 @@ class Terms:
             "amount": self.price.amount,
             "currency": self.price.currency,
             "tiers": [[tier.at_least_hours, tier.refund_percent] for tier in self.tiers],
+            "move_hours": self.move_hours,
+            "most_moves": self.most_moves,
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Terms:
         """The inverse of `to_json`."""
         tiers = tuple(Tier(hours, percent) for hours, percent in data["tiers"])
-        return cls(Money(data["amount"], data["currency"]), tiers)
+        return cls(Money(data["amount"], data["currency"]), tiers, data["move_hours"], data["most_moves"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,6 +296,9 @@ class Booking:
     readable. `hapio_unsure` is set before Hapio is asked for a lock and cleared by a definite answer. `occupies`
     says whether this row counts in the slot guard. `payment_id` is the payment that paid. `deadline` is the end of
     the hold, then of paying. `revision` rises with every change that the customer's calendar must follow.
+    `hapio_canceled`: what Hapio holds is canceled there, and stays for its history. `canceled_at` is when a confirmed
+    booking was called off, `undo_until` how long that may be taken back; both are kept while it is being taken back.
+    `moves` counts how often it was moved. Manage links signed for an older `link_version` are retired.
     """
 
     id: str
@@ -315,6 +333,16 @@ class Booking:
     confirmed_at: datetime | None
     next_try_at: datetime | None
     tries: int
+    hapio_canceled: bool = False
+    canceled_at: datetime | None = None
+    undo_until: datetime | None = None
+    moves: int = 0
+    no_show: bool = False
+    link_version: int = 0
+
+    def over(self, now: datetime) -> bool:
+        """Whether the visit has come to its end as it was booked."""
+        return self.status is Status.CONFIRMED and self.ends_at <= now
 
     @property
     def interval(self) -> Occupied:
@@ -352,7 +380,11 @@ MAY_STILL_PAY = frozenset({PaymentState.OPEN, PaymentState.PROCESSING, PaymentSt
 
 @dataclass(frozen=True, slots=True)
 class Payment:
-    """One attempt to pay: the parameters of its Checkout Session are stored before Stripe is asked."""
+    """One attempt to pay: the parameters of its Checkout Session are stored before Stripe is asked.
+
+    `move_id` names the move whose difference it pays; None where it pays the booking itself. `dispute` is Stripe's
+    word for how a dispute over it stands, empty without one.
+    """
 
     id: str
     booking_id: str
@@ -368,6 +400,12 @@ class Payment:
     captured: int
     looks: int
     created_at: datetime
+    move_id: str | None = None
+    dispute: str = ""
+
+
+#: A dispute that stands thus is decided, or was no more than a question (Stripe docs, "Dispute", status).
+DISPUTE_OVER = frozenset({"", "won", "warning_closed", "prevented"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -381,9 +419,130 @@ class PaymentSeen:
     captured: int
 
 
+class MoveState(StrEnum):
+    """How the move of a booking to another time stands."""
+
+    #: The new time is held while its higher price is being paid.
+    HELD = "held"
+    #: Decided: Hapio is being asked.
+    MOVING = "moving"
+    #: The booking has the new time.
+    DONE = "done"
+    #: The new time could not be had; the booking is as it was.
+    REFUSED = "refused"
+    #: The difference was not paid, or the booking was called off meanwhile; the booking is as it was.
+    EXPIRED = "expired"
+
+
+#: Every allowed change of a move's state. `None` is "no move yet".
+MOVE_TRANSITIONS: Mapping[MoveState | None, frozenset[MoveState]] = {
+    None: frozenset({MoveState.HELD, MoveState.MOVING}),
+    MoveState.HELD: frozenset({MoveState.MOVING, MoveState.REFUSED, MoveState.EXPIRED}),
+    MoveState.MOVING: frozenset({MoveState.DONE, MoveState.REFUSED}),
+    MoveState.DONE: frozenset(),
+    MoveState.REFUSED: frozenset(),
+    MoveState.EXPIRED: frozenset(),
+}
+
+#: A booking has at most one move in these.
+OPEN_MOVES = frozenset({MoveState.HELD, MoveState.MOVING})
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One row of `moves`: a booking's way to another time, and the time that it does not have.
+
+    Until it is `DONE` that is the new time, with `price` as what the booking will cost; then it is the old one, until
+    Hapio has let go of it. `occupies` says whether that time counts in the slot guard. `hapio_booking_id` is a second
+    booking that Hapio holds for it: the lock on the new time while the difference is being paid, afterwards the old
+    booking. `hapio_unsure` as in Booking. `deadline` is the end of paying. `by` is who asked: BY_CUSTOMER, BY_OWNER.
+    """
+
+    id: str
+    booking_id: str
+    state: MoveState
+    by: EndReason
+    service_id: str
+    service_name: str
+    resource_id: str
+    resource_name: str
+    starts_at: datetime
+    ends_at: datetime
+    buffer_starts_at: datetime
+    buffer_ends_at: datetime
+    occupies: bool
+    hapio_booking_id: str | None
+    hapio_unsure: bool
+    price: Money
+    payment_id: str | None
+    end_reason: EndReason | None
+    deadline: datetime
+    created_at: datetime
+    updated_at: datetime
+    next_try_at: datetime | None = None
+    tries: int = 0
+
+    @property
+    def interval(self) -> Occupied:
+        """What it takes up beside the booking."""
+        return Occupied(self.id, self.resource_id, self.buffer_starts_at, self.buffer_ends_at)
+
+    @property
+    def slot(self) -> Slot:
+        """The bookable slot of its time."""
+        return Slot(self.starts_at, self.ends_at, self.buffer_starts_at, self.buffer_ends_at, (self.resource_id,))
+
+
+#: Refunds that give nothing back: Stripe said so in the end, or they were taken back before Stripe was asked.
+REFUND_VOID = frozenset({"failed", "canceled", "withdrawn"})
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """Money to give back on a booking, whichever of its payments it comes from: the newest first, and never more of
+    one than it brought. `cause` tells two debts for the same reason apart; Stripe is asked from `due_at` on."""
+
+    id: str
+    booking_id: str
+    amount: Money
+    reason: EndReason
+    cause: str
+    due_at: datetime
+    created_at: datetime
+
+    def draw(self, left: Sequence[tuple[str, int]]) -> list[Refund]:
+        """The refunds, given what is left of each payment, (payment id, smallest units), newest first."""
+        refunds: list[Refund] = []
+        rest = self.amount.amount
+        for payment_id, available in left:
+            amount = min(rest, available)
+            if amount <= 0:
+                continue
+            rest -= amount
+            refunds.append(
+                Refund(
+                    id=f"{self.id}_{len(refunds) + 1}" if refunds else self.id,
+                    booking_id=self.booking_id,
+                    payment_id=payment_id,
+                    amount=Money(amount, self.amount.currency),
+                    reason=self.reason,
+                    status="requested",
+                    stripe_refund_id=None,
+                    first_tried_at=None,
+                    tries=0,
+                    next_try_at=self.due_at,
+                    created_at=self.created_at,
+                    updated_at=self.created_at,
+                    cause=self.cause,
+                )
+            )
+        return refunds
+
+
 @dataclass(frozen=True, slots=True)
 class Refund:
-    """Money owed back. `status` is Stripe's word, or "requested" until Stripe has answered."""
+    """Money owed back. `status` is Stripe's word, "requested" until Stripe has answered, or "withdrawn" where the
+    cancellation was taken back before Stripe was asked."""
 
     id: str
     booking_id: str
@@ -397,11 +556,13 @@ class Refund:
     next_try_at: datetime | None
     created_at: datetime
     updated_at: datetime
+    cause: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class OutboxMail:
-    """A mail we owe: `kind` is app.mail.MailKind's value; `message_id` stays the same over every attempt."""
+    """A mail we owe: `kind` is app.mail.MailKind's value; `message_id` stays the same over every attempt. `due_at` is
+    when it is to be sent. `revision` is the booking's that it tells of."""
 
     id: str
     booking_id: str
@@ -411,6 +572,8 @@ class OutboxMail:
     tries: int
     created_at: datetime
     sent_at: datetime | None
+    due_at: datetime
+    revision: int
 
 
 @dataclass(frozen=True, slots=True)

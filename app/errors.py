@@ -9,6 +9,7 @@
     ├── NotFound                       404 BOOKING_NOT_FOUND
     ├── SlotTaken                      409 BOOKING_CONFLICT, with the nearest free times
     ├── BookingConflict                409 BOOKING_CONFLICT
+    ├── PolicyRefused                  409 POLICY_REFUSED, `bar` says which rule
     ├── HoldExpired                    410 HOLD_EXPIRED
     ├── WebhookRefused                 400 WEBHOOK_VERIFICATION_FAILED
     ├── RateLimited                    429 RATE_LIMITED
@@ -122,6 +123,19 @@ class BookingConflict(HoldfastError):
     code = "BOOKING_CONFLICT"
     sentence = "This booking has changed in the meantime."
     retry = False
+
+
+class PolicyRefused(HoldfastError):
+    """The terms, or the time of day, do not allow this; `bar` is the value of an app.changes.Bar."""
+
+    status = 409
+    code = "POLICY_REFUSED"
+    sentence = "This booking can no longer be changed here."
+    retry = False
+
+    def __init__(self, bar: str) -> None:
+        super().__init__(bar)
+        self.bar = bar
 
 
 class HoldExpired(HoldfastError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from app.domain import Booking, OutboxMail, PaymentState, Status
 from app.links import Links
@@ -30,30 +30,58 @@ class Letters:
         self._public_url = public_url
         self._now = now
 
-    def owed(self, booking: Booking, *kinds: MailKind, **detail: str | bool) -> list[OutboxMail]:
-        """The outbox rows a change owes: to the customer if we know one, to the owner if there is an address."""
+    def owed(
+        self,
+        booking: Booking,
+        *kinds: MailKind,
+        about: str = "",
+        due_at: datetime | None = None,
+        **detail: str | int | bool,
+    ) -> list[OutboxMail]:
+        """The outbox rows a change owes: to the customer if we know one, to the owner if there is an address.
+
+        `booking` is as it will be after the change. One mail of a kind is owed for each of its revisions, and for
+        each thing it is `about`. `due_at` None is at once.
+        """
         domain = self._public_url.rpartition("//")[2].partition(":")[0]
         widget = self._widgets.get(booking.widget)
         owner = widget.owner_email if widget else ""
-        return [
-            OutboxMail(
-                id=f"{booking.id}.{kind}",
-                booking_id=booking.id,
-                kind=kind,
-                message_id=f"<{booking.id}.{kind}@{domain}>",
-                detail=detail,
-                tries=0,
-                created_at=self._now(),
-                sent_at=None,
+        now = self._now()
+        rows = []
+        for kind in kinds:
+            if not booking.customer or (kind.to_owner and not owner):
+                continue
+            name = ".".join(part for part in (booking.id, kind, str(booking.revision or ""), about) if part)
+            rows.append(
+                OutboxMail(
+                    id=name,
+                    booking_id=booking.id,
+                    kind=kind,
+                    message_id=f"<{name}@{domain}>",
+                    detail=detail,
+                    tries=0,
+                    created_at=now,
+                    sent_at=None,
+                    due_at=due_at or now,
+                    revision=booking.revision,
+                )
             )
-            for kind in kinds
-            if booking.customer and (owner or not kind.to_owner)
-        ]
+        return rows
+
+    def reminder(self, booking: Booking) -> list[OutboxMail]:
+        """The reminder of a confirmed booking, at its time; none where that has passed, or the widget sends none."""
+        widget = self._widgets.get(booking.widget)
+        if widget is None or not widget.reminder_hours:
+            return []
+        due_at = booking.starts_at - timedelta(hours=widget.reminder_hours)
+        if due_at <= self._now():
+            return []
+        return self.owed(booking, MailKind.REMINDER_CUSTOMER, due_at=due_at)
 
     async def letter(self, mail: OutboxMail) -> Mail | None:
         """What an outbox row has to say, as things stand now; None if it came to wait until it was no longer true."""
         booking, kind = await self._store.booking(mail.booking_id), MailKind(mail.kind)
-        if booking is None or not self._still_true(kind, booking):
+        if booking is None or not self._still_true(mail, kind, booking):
             return None
         widget = self._widgets.get(booking.widget) or Widget(name=booking.widget)
         to = widget.owner_email if kind.to_owner else booking.customer.email if booking.customer else ""
@@ -70,18 +98,27 @@ class Letters:
             booking=booking,
             widget=widget,
             language=widget.languages[0] if kind.to_owner else booking.visitor.language,
-            manage_url=f"{self._public_url}/manage/{self._links.manage_token(booking.id, ends_at=booking.ends_at)}",
+            manage_url=f"{self._public_url}/manage/{self._links.manage_token(booking.id, booking.link_version)}",
             status_url=f"{self._public_url}/b/{token}",
             refund=refund.amount if refund and charged else None,
             detail=mail.detail,
         )
 
-    def _still_true(self, kind: MailKind, booking: Booking) -> bool:
+    def _still_true(self, mail: OutboxMail, kind: MailKind, booking: Booking) -> bool:
         match kind:
             case MailKind.CONFIRMED_CUSTOMER | MailKind.CONFIRMED_OWNER:
+                # A booking that was moved since tells its new time; one that is off has a mail of its own.
                 return booking.status is Status.CONFIRMED and booking.ends_at > self._now()
             case MailKind.RELEASED_CUSTOMER:
                 unpaid = booking.status is Status.EXPIRED or booking.terms.free
                 return unpaid and booking.ends_at > self._now()
+            case MailKind.MOVED_CUSTOMER | MailKind.MOVED_OWNER | MailKind.RESTORED_CUSTOMER | MailKind.RESTORED_OWNER:
+                # What changed again has a newer mail; the older one would put a wrong time into a calendar.
+                return mail.revision == booking.revision and booking.ends_at > self._now()
+            case MailKind.REMINDER_CUSTOMER:
+                standing = booking.status is Status.CONFIRMED and mail.revision == booking.revision
+                return standing and booking.starts_at > self._now()
+            case MailKind.CANCELED_CUSTOMER | MailKind.CANCELED_OWNER:
+                return booking.status is Status.CANCELED and mail.revision == booking.revision
             case _:
                 return True

@@ -57,6 +57,25 @@ class MailKind(StrEnum):
     #: A payment came that could buy nothing, and goes back.
     REFUNDED_CUSTOMER = "refunded_customer"
     REFUNDED_OWNER = "refunded_owner"
+    #: Called off, by whom the detail says, with what comes back.
+    CANCELED_CUSTOMER = "canceled_customer"
+    CANCELED_OWNER = "canceled_owner"
+    #: A cancellation was taken back: the booking stands again.
+    RESTORED_CUSTOMER = "restored_customer"
+    RESTORED_OWNER = "restored_owner"
+    #: The booking has another time.
+    MOVED_CUSTOMER = "moved_customer"
+    MOVED_OWNER = "moved_owner"
+    #: The difference was paid, but the new time could not be had: nothing changed, the difference goes back.
+    NOT_MOVED_CUSTOMER = "not_moved_customer"
+    REMINDER_CUSTOMER = "reminder_customer"
+    #: A new manage link, which retires the older ones.
+    LINK_CUSTOMER = "link_customer"
+    #: Stripe could not send the money back to where it came from.
+    REFUND_FAILED_CUSTOMER = "refund_failed_customer"
+    REFUND_FAILED_OWNER = "refund_failed_owner"
+    #: The customer's bank has taken the payment back, or asks about it.
+    DISPUTED_OWNER = "disputed_owner"
 
     @property
     def to_owner(self) -> bool:

@@ -15,6 +15,8 @@ from app.domain import (
     Customer,
     EndReason,
     Money,
+    Move,
+    MoveState,
     OutboxMail,
     Payment,
     PaymentState,
@@ -82,10 +84,53 @@ bookings = sa.Table(
     sa.Column("confirmed_at", Instant),
     sa.Column("next_try_at", Instant),
     sa.Column("tries", sa.Integer, nullable=False),
+    sa.Column("hapio_canceled", sa.Boolean, nullable=False),
+    sa.Column("canceled_at", Instant),
+    sa.Column("undo_until", Instant),
+    sa.Column("moves", sa.Integer, nullable=False),
+    sa.Column("no_show", sa.Boolean, nullable=False),
+    sa.Column("link_version", sa.Integer, nullable=False),
+    sa.Column("customer_email", sa.Text, nullable=False),
     sa.Index("bookings_guard", "resource_id", "buffer_starts_at", sqlite_where=sa.text("occupies = 1")),
     sa.Index("bookings_due", "status", "deadline"),
     sa.Index("bookings_owed", "hapio_booking_id", "status"),
     sa.Index("bookings_visitor", "visitor_key"),
+    sa.Index("bookings_email", "customer_email"),
+    sa.Index("bookings_starts", "starts_at"),
+)
+
+moves = sa.Table(
+    "moves",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("booking_id", sa.Text, sa.ForeignKey("bookings.id"), nullable=False, index=True),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("by", sa.Text, nullable=False),
+    sa.Column("service_id", sa.Text, nullable=False),
+    sa.Column("service_name", sa.Text, nullable=False),
+    sa.Column("resource_id", sa.Text, nullable=False),
+    sa.Column("resource_name", sa.Text, nullable=False),
+    sa.Column("starts_at", Instant, nullable=False),
+    sa.Column("ends_at", Instant, nullable=False),
+    sa.Column("buffer_starts_at", Instant, nullable=False),
+    sa.Column("buffer_ends_at", Instant, nullable=False),
+    sa.Column("occupies", sa.Boolean, nullable=False),
+    sa.Column("hapio_booking_id", sa.Text),
+    sa.Column("hapio_unsure", sa.Boolean, nullable=False),
+    sa.Column("amount", sa.Integer, nullable=False),
+    sa.Column("currency", sa.Text, nullable=False),
+    sa.Column("payment_id", sa.Text),
+    sa.Column("end_reason", sa.Text),
+    sa.Column("deadline", Instant, nullable=False),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Column("updated_at", Instant, nullable=False),
+    sa.Column("next_try_at", Instant),
+    sa.Column("tries", sa.Integer, nullable=False),
+    # One open move a booking: two tabs cannot both be on the way.
+    sa.Index("moves_open", "booking_id", unique=True, sqlite_where=sa.text("state IN ('held', 'moving')")),
+    sa.Index("moves_guard", "resource_id", "buffer_starts_at", sqlite_where=sa.text("occupies = 1")),
+    sa.Index("moves_due", "state", "deadline"),
+    sa.Index("moves_owed", "hapio_booking_id", "state"),
 )
 
 payments = sa.Table(
@@ -107,6 +152,8 @@ payments = sa.Table(
     sa.Column("looks", sa.Integer, nullable=False),
     sa.Column("next_look_at", Instant),
     sa.Column("created_at", Instant, nullable=False),
+    sa.Column("move_id", sa.Text, sa.ForeignKey("moves.id")),
+    sa.Column("dispute", sa.Text, nullable=False),
     sa.UniqueConstraint("booking_id", "attempt"),
     sa.Index("payments_due", "state", "next_look_at"),
 )
@@ -127,7 +174,8 @@ refunds = sa.Table(
     sa.Column("next_try_at", Instant),
     sa.Column("created_at", Instant, nullable=False),
     sa.Column("updated_at", Instant, nullable=False),
-    sa.UniqueConstraint("payment_id", "reason"),
+    sa.Column("cause", sa.Text, nullable=False),
+    sa.UniqueConstraint("payment_id", "reason", "cause"),
     sa.Index("refunds_due", "next_try_at"),
 )
 
@@ -155,7 +203,8 @@ outbox = sa.Table(
     sa.Column("last_error", sa.Text),
     sa.Column("created_at", Instant, nullable=False),
     sa.Column("sent_at", Instant),
-    sa.UniqueConstraint("booking_id", "kind"),
+    sa.Column("due_at", Instant, nullable=False),
+    sa.Column("revision", sa.Integer, nullable=False),
     sa.Index("outbox_due", "next_try_at"),
 )
 
@@ -189,20 +238,29 @@ counters = sa.Table(
 
 def booking_row(booking: Booking) -> dict[str, Any]:
     """The row of a booking."""
-    names = [column.name for column in bookings.c if column.name not in {"terms", "customer", "visitor_key", "visitor"}]
+    apart = {"terms", "customer", "customer_email", "visitor_key", "visitor"}
+    names = [column.name for column in bookings.c if column.name not in apart]
     return {
         **{name: getattr(booking, name) for name in names},
         "terms": booking.terms.to_json(),
-        "customer": asdict(booking.customer) if booking.customer else None,
+        **customer_columns(booking.customer),
         "visitor_key": booking.visitor.key,
         "visitor": asdict(booking.visitor),
+    }
+
+
+def customer_columns(customer: Customer | None) -> dict[str, Any]:
+    """Who booked; the address also by itself, in small letters, to find bookings by."""
+    return {
+        "customer": asdict(customer) if customer else None,
+        "customer_email": customer.email.casefold() if customer else "",
     }
 
 
 def to_booking(row: sa.RowMapping) -> Booking:
     """A booking from its row."""
     values = {**row}
-    del values["visitor_key"]
+    del values["visitor_key"], values["customer_email"]
     return Booking(
         **{
             **values,
@@ -213,6 +271,24 @@ def to_booking(row: sa.RowMapping) -> Booking:
             "visitor": Visitor(**row["visitor"]),
         }
     )
+
+
+def move_row(move: Move) -> dict[str, Any]:
+    """The row of a move."""
+    row = asdict(move)
+    price = row.pop("price")
+    return {**row, **price}
+
+
+def to_move(row: sa.RowMapping) -> Move:
+    """A move from its row."""
+    values = {
+        **row,
+        "state": MoveState(row["state"]),
+        "by": EndReason(row["by"]),
+        "end_reason": EndReason(row["end_reason"]) if row["end_reason"] else None,
+    }
+    return Move(price=Money(values.pop("amount"), values.pop("currency")), **values)
 
 
 def payment_row(payment: Payment) -> dict[str, Any]:
@@ -243,8 +319,8 @@ def to_refund(row: sa.RowMapping) -> Refund:
 
 
 def mail_row(mail: OutboxMail) -> dict[str, Any]:
-    """The row of a mail we owe, due at once."""
-    return {**asdict(mail), "next_try_at": mail.created_at}
+    """The row of a mail we owe."""
+    return {**asdict(mail), "next_try_at": mail.due_at}
 
 
 def to_mail(row: sa.RowMapping) -> OutboxMail:

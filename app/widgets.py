@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from email_validator import validate_email
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from app.domain import Capture, Money, Tier
+from app.domain import Capture, Money, Terms, Tier
 
 #: Hapio's and Stripe's own limits lie well above these; ours catch slips of the pen.
 Text = Annotated[str, Field(min_length=1, max_length=200)]
@@ -33,6 +33,15 @@ class TierSetting(_Part):
 
     at_least_hours: Annotated[int, Field(ge=0, le=24 * 365)]
     refund_percent: Annotated[int, Field(ge=0, le=100)]
+
+
+class MoveSetting(_Part):
+    """What a customer may change about a confirmed booking. The limits are frozen into each booking."""
+
+    until_hours: Annotated[int, Field(ge=0, le=24 * 365)] = 24
+    at_most: Annotated[int, Field(ge=0, le=100)] = 3
+    other_resource: bool = True
+    other_service: bool = False
 
 
 class Question(_Part):
@@ -89,6 +98,9 @@ class Widget(_Part):
     payment_minutes: Annotated[int, Field(ge=5, le=23 * 60)] = 31
     capture: Capture = Capture.AUTOMATIC
     cancellation: tuple[TierSetting, ...] = ()
+    undo_minutes: Annotated[int, Field(ge=0, le=60)] = 10
+    reschedule: MoveSetting = MoveSetting()
+    reminder_hours: Annotated[int, Field(ge=0, le=24 * 14)] = 24
     phone: Literal["off", "optional", "required"] = "optional"
     country: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] = "SE"
     questions: tuple[Question, ...] = ()
@@ -150,6 +162,10 @@ class Widget(_Part):
     def payment_time(self) -> timedelta:
         """How long paying may take."""
         return timedelta(minutes=self.payment_minutes)
+
+    def terms(self, price: Money) -> Terms:
+        """What a booking of this price is held under."""
+        return Terms(price, self.tiers, self.reschedule.until_hours, self.reschedule.at_most)
 
     def setting(self, service_id: str) -> ServiceSetting | None:
         """What the file says of one service; None if it does not name it."""

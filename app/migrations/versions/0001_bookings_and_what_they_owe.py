@@ -43,14 +43,23 @@ def upgrade() -> None:
         sa.Column("confirmed_at", sa.DateTime(), nullable=True),
         sa.Column("next_try_at", sa.DateTime(), nullable=True),
         sa.Column("tries", sa.Integer(), nullable=False),
+        sa.Column("hapio_canceled", sa.Boolean(), nullable=False),
+        sa.Column("canceled_at", sa.DateTime(), nullable=True),
+        sa.Column("undo_until", sa.DateTime(), nullable=True),
+        sa.Column("moves", sa.Integer(), nullable=False),
+        sa.Column("no_show", sa.Boolean(), nullable=False),
+        sa.Column("link_version", sa.Integer(), nullable=False),
+        sa.Column("customer_email", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
     with op.batch_alter_table("bookings", schema=None) as batch_op:
         batch_op.create_index("bookings_due", ["status", "deadline"], unique=False)
+        batch_op.create_index("bookings_email", ["customer_email"], unique=False)
         batch_op.create_index(
             "bookings_guard", ["resource_id", "buffer_starts_at"], unique=False, sqlite_where=sa.text("occupies = 1")
         )
         batch_op.create_index("bookings_owed", ["hapio_booking_id", "status"], unique=False)
+        batch_op.create_index("bookings_starts", ["starts_at"], unique=False)
         batch_op.create_index("bookings_visitor", ["visitor_key"], unique=False)
 
     op.create_table(
@@ -97,6 +106,49 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_history_booking_id"), ["booking_id"], unique=False)
 
     op.create_table(
+        "moves",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("booking_id", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("by", sa.Text(), nullable=False),
+        sa.Column("service_id", sa.Text(), nullable=False),
+        sa.Column("service_name", sa.Text(), nullable=False),
+        sa.Column("resource_id", sa.Text(), nullable=False),
+        sa.Column("resource_name", sa.Text(), nullable=False),
+        sa.Column("starts_at", sa.DateTime(), nullable=False),
+        sa.Column("ends_at", sa.DateTime(), nullable=False),
+        sa.Column("buffer_starts_at", sa.DateTime(), nullable=False),
+        sa.Column("buffer_ends_at", sa.DateTime(), nullable=False),
+        sa.Column("occupies", sa.Boolean(), nullable=False),
+        sa.Column("hapio_booking_id", sa.Text(), nullable=True),
+        sa.Column("hapio_unsure", sa.Boolean(), nullable=False),
+        sa.Column("amount", sa.Integer(), nullable=False),
+        sa.Column("currency", sa.Text(), nullable=False),
+        sa.Column("payment_id", sa.Text(), nullable=True),
+        sa.Column("end_reason", sa.Text(), nullable=True),
+        sa.Column("deadline", sa.DateTime(), nullable=False),
+        sa.Column("created_at", sa.DateTime(), nullable=False),
+        sa.Column("updated_at", sa.DateTime(), nullable=False),
+        sa.Column("next_try_at", sa.DateTime(), nullable=True),
+        sa.Column("tries", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["booking_id"],
+            ["bookings.id"],
+        ),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    with op.batch_alter_table("moves", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_moves_booking_id"), ["booking_id"], unique=False)
+        batch_op.create_index("moves_due", ["state", "deadline"], unique=False)
+        batch_op.create_index(
+            "moves_guard", ["resource_id", "buffer_starts_at"], unique=False, sqlite_where=sa.text("occupies = 1")
+        )
+        batch_op.create_index(
+            "moves_open", ["booking_id"], unique=True, sqlite_where=sa.text("state IN ('held', 'moving')")
+        )
+        batch_op.create_index("moves_owed", ["hapio_booking_id", "state"], unique=False)
+
+    op.create_table(
         "outbox",
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("booking_id", sa.Text(), nullable=False),
@@ -108,12 +160,13 @@ def upgrade() -> None:
         sa.Column("last_error", sa.Text(), nullable=True),
         sa.Column("created_at", sa.DateTime(), nullable=False),
         sa.Column("sent_at", sa.DateTime(), nullable=True),
+        sa.Column("due_at", sa.DateTime(), nullable=False),
+        sa.Column("revision", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(
             ["booking_id"],
             ["bookings.id"],
         ),
         sa.PrimaryKeyConstraint("id"),
-        sa.UniqueConstraint("booking_id", "kind"),
     )
     with op.batch_alter_table("outbox", schema=None) as batch_op:
         batch_op.create_index("outbox_due", ["next_try_at"], unique=False)
@@ -136,9 +189,15 @@ def upgrade() -> None:
         sa.Column("looks", sa.Integer(), nullable=False),
         sa.Column("next_look_at", sa.DateTime(), nullable=True),
         sa.Column("created_at", sa.DateTime(), nullable=False),
+        sa.Column("move_id", sa.Text(), nullable=True),
+        sa.Column("dispute", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(
             ["booking_id"],
             ["bookings.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["move_id"],
+            ["moves.id"],
         ),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("booking_id", "attempt"),
@@ -163,6 +222,7 @@ def upgrade() -> None:
         sa.Column("next_try_at", sa.DateTime(), nullable=True),
         sa.Column("created_at", sa.DateTime(), nullable=False),
         sa.Column("updated_at", sa.DateTime(), nullable=False),
+        sa.Column("cause", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(
             ["booking_id"],
             ["bookings.id"],
@@ -172,39 +232,8 @@ def upgrade() -> None:
             ["payments.id"],
         ),
         sa.PrimaryKeyConstraint("id"),
-        sa.UniqueConstraint("payment_id", "reason"),
+        sa.UniqueConstraint("payment_id", "reason", "cause"),
         sa.UniqueConstraint("stripe_refund_id"),
     )
     with op.batch_alter_table("refunds", schema=None) as batch_op:
         batch_op.create_index("refunds_due", ["next_try_at"], unique=False)
-
-
-def downgrade() -> None:
-    with op.batch_alter_table("refunds", schema=None) as batch_op:
-        batch_op.drop_index("refunds_due")
-
-    op.drop_table("refunds")
-    with op.batch_alter_table("payments", schema=None) as batch_op:
-        batch_op.drop_index("payments_due")
-
-    op.drop_table("payments")
-    with op.batch_alter_table("outbox", schema=None) as batch_op:
-        batch_op.drop_index("outbox_due")
-
-    op.drop_table("outbox")
-    with op.batch_alter_table("history", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_history_booking_id"))
-
-    op.drop_table("history")
-    with op.batch_alter_table("inbox", schema=None) as batch_op:
-        batch_op.drop_index("inbox_due")
-
-    op.drop_table("inbox")
-    op.drop_table("counters")
-    with op.batch_alter_table("bookings", schema=None) as batch_op:
-        batch_op.drop_index("bookings_visitor")
-        batch_op.drop_index("bookings_owed")
-        batch_op.drop_index("bookings_guard", sqlite_where=sa.text("occupies = 1"))
-        batch_op.drop_index("bookings_due")
-
-    op.drop_table("bookings")

@@ -1,0 +1,19 @@
+"""All SQL: what we owe and what we know, in SQLite with one writer.
+
+Every change of a booking's status goes through `claim`, one conditional UPDATE that reports whether it won, and every
+change of a move's state through `claim_move`; what the change owes the outside world (mail, refund, payment attempt)
+is written in the same transaction. No method here calls a provider.
+"""
+
+from __future__ import annotations
+
+from app.store.bookings import BookingRows
+from app.store.inbox import InboxRows
+from app.store.moves import MoveRows
+from app.store.outbox import OutboxRows
+from app.store.payments import PaymentRows
+from app.store.refunds import RefundRows
+
+
+class Store(BookingRows, MoveRows, PaymentRows, RefundRows, OutboxRows, InboxRows):
+    """Every read and every write, by what it is for. One object over one file, in a room for each table."""

@@ -1,0 +1,72 @@
+"""What a change owes the outside world, written in the transaction of the change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.domain import REFUND_VOID, OutboxMail, Owed, PaymentSeen, PaymentState, Refund, Status
+from app.tables import history, mail_row, outbox, payments, refund_row, refunds
+
+
+async def remember(
+    connection: AsyncConnection,
+    booking_id: str,
+    what: str,
+    status: Status,
+    *,
+    at: datetime,
+    detail: Mapping[str, Any] | None = None,
+) -> None:
+    """A line of the booking's history."""
+    row = {"booking_id": booking_id, "at": at, "what": what, "status": status, "detail": dict(detail or {})}
+    await connection.execute(sa.insert(history).values(row))
+
+
+async def mirror(connection: AsyncConnection, seen: PaymentSeen, *conditions: sa.ColumnElement[bool]) -> None:
+    """What Stripe says of an attempt to pay."""
+    await connection.execute(
+        sa.update(payments)
+        .where(payments.c.id == seen.payment_id, *conditions)
+        .values(
+            state=seen.state,
+            session_id=seen.session_id,
+            payment_intent_id=seen.payment_intent_id,
+            captured=seen.captured,
+        )
+    )
+
+
+async def add_mails(connection: AsyncConnection, mails: Iterable[OutboxMail]) -> None:
+    """Mails to send; one that is there already is left alone."""
+    for mail in mails:
+        await connection.execute(sqlite.insert(outbox).values(mail_row(mail)).on_conflict_do_nothing())
+
+
+async def add_refunds(connection: AsyncConnection, owed: Iterable[Refund]) -> int:
+    """Refunds to make, once per payment, reason and cause. Returns how many are new."""
+    added = 0
+    for refund in owed:
+        result = await connection.execute(sqlite.insert(refunds).values(refund_row(refund)).on_conflict_do_nothing())
+        added += result.rowcount
+    return added
+
+
+async def draw(connection: AsyncConnection, owed: Owed) -> list[Refund]:
+    """What a debt comes to, given what was captured and given back until now. Exact, because one writes at a time."""
+    back = (
+        sa.select(sa.func.coalesce(sa.func.sum(refunds.c.amount), 0))
+        .where(refunds.c.payment_id == payments.c.id, refunds.c.status.not_in(REFUND_VOID))
+        .scalar_subquery()
+    )
+    rows = await connection.execute(
+        sa.select(payments.c.id, payments.c.captured - back)
+        .where(payments.c.booking_id == owed.booking_id, payments.c.state == PaymentState.CAPTURED)
+        .order_by(payments.c.attempt.desc())
+    )
+    return owed.draw([(payment_id, left) for payment_id, left in rows])

@@ -1,0 +1,139 @@
+"""Attempts to pay, one Checkout Session each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from app.database import Database
+from app.domain import MAY_STILL_PAY, MoveState, OutboxMail, Payment, PaymentSeen, PaymentState, Status
+from app.store.owed import add_mails, mirror, remember
+from app.store.sessions import has_open_session
+from app.tables import bookings, moves, payment_row, payments, to_payment
+
+
+class PaymentRows(Database):
+    """The table `payments`."""
+
+    async def payments(self, booking_id: str) -> list[Payment]:
+        """Every attempt to pay, oldest first."""
+        rows = await self._all(
+            sa.select(payments).where(payments.c.booking_id == booking_id).order_by(payments.c.attempt)
+        )
+        return [to_payment(row) for row in rows]
+
+    async def payment(self, payment_id: str) -> Payment | None:
+        """The payment with this id."""
+        rows = await self._all(sa.select(payments).where(payments.c.id == payment_id))
+        return to_payment(rows[0]) if rows else None
+
+    async def add_payment(self, payment: Payment, *, deadline: datetime) -> bool:
+        """Another attempt for a booking that awaits payment, in place of the unfinished ones, whose Sessions were
+        never given out. False if the booking is over, an attempt is open, or another process was first."""
+        now = self._now()
+        async with self._write() as connection:
+            moved = await connection.execute(
+                sa.update(bookings)
+                .where(
+                    bookings.c.id == payment.booking_id,
+                    bookings.c.status == Status.AWAITING_PAYMENT,
+                    bookings.c.deadline > now,
+                    ~has_open_session(payment.booking_id),
+                    ~sa.exists().where(
+                        payments.c.booking_id == payment.booking_id, payments.c.attempt >= payment.attempt
+                    ),
+                )
+                .values(deadline=deadline, updated_at=now)
+            )
+            if not moved.rowcount:
+                return False
+            await connection.execute(
+                sa.update(payments)
+                .where(payments.c.booking_id == payment.booking_id, payments.c.state == PaymentState.OPEN)
+                .values(state=PaymentState.EXPIRED)
+            )
+            await connection.execute(sa.insert(payments).values(payment_row(payment)))
+            return True
+
+    async def record_session(self, payment: Payment, *, session_id: str, url: str, look_at: datetime) -> bool:
+        """Store the Session, and only while its booking, or move, still awaits it: after True, the URL may be given
+        out."""
+        async with self._write() as connection:
+            stored = await connection.execute(
+                sa.update(payments)
+                .where(
+                    payments.c.id == payment.id,
+                    payments.c.state == PaymentState.OPEN,
+                    _is_awaited(payment),
+                )
+                .values(session_id=session_id, session_url=url, next_look_at=look_at)
+            )
+            return bool(stored.rowcount)
+
+    async def record_payment(self, seen: PaymentSeen) -> None:
+        """Mirror what Stripe says of an attempt that moved no money, unless money was seen meanwhile. That is mirrored
+        by `claim` or `add_refund`, together with what follows from it."""
+        async with self._write() as connection:
+            await mirror(connection, seen, payments.c.state.in_(MAY_STILL_PAY))
+
+    async def record_capture(self, payment_id: str, *, state: PaymentState, captured: int) -> None:
+        """Mirror the end of a held payment: captured, or given back."""
+        async with self._write() as connection:
+            await connection.execute(
+                sa.update(payments).where(payments.c.id == payment_id).values(state=state, captured=captured)
+            )
+
+    async def payments_to_look_at(self) -> list[Payment]:
+        """Open Sessions that should be read again, in case their webhook is lost."""
+        rows = await self._all(
+            sa.select(payments)
+            .join(bookings, bookings.c.id == payments.c.booking_id)
+            .outerjoin(moves, moves.c.id == payments.c.move_id)
+            .where(
+                payments.c.state.in_([PaymentState.OPEN, PaymentState.PROCESSING]),
+                payments.c.next_look_at <= self._now(),
+                sa.or_(bookings.c.status == Status.AWAITING_PAYMENT, moves.c.state == MoveState.HELD),
+            )
+            .order_by(payments.c.next_look_at)
+            .limit(50)
+        )
+        return [to_payment(row) for row in rows]
+
+    async def look_again(self, payment_id: str, *, at: datetime) -> None:
+        """When to read this Session next."""
+        async with self._write() as connection:
+            await connection.execute(
+                sa.update(payments)
+                .where(payments.c.id == payment_id)
+                .values(next_look_at=at, looks=payments.c.looks + 1)
+            )
+
+    async def payment_of_intent(self, payment_intent_id: str) -> Payment | None:
+        """The payment that this PaymentIntent of Stripe's made."""
+        rows = await self._all(sa.select(payments).where(payments.c.payment_intent_id == payment_intent_id))
+        return to_payment(rows[0]) if rows else None
+
+    async def record_dispute(self, payment: Payment, *, dispute: str, mails: Sequence[OutboxMail] = ()) -> bool:
+        """Mirror how a dispute over the payment stands, in Stripe's word. False if that is known."""
+        async with self._write() as connection:
+            result = await connection.execute(
+                sa.update(payments)
+                .where(payments.c.id == payment.id, payments.c.dispute != dispute)
+                .values(dispute=dispute)
+            )
+            if not result.rowcount:
+                return False
+            rows = await connection.execute(sa.select(bookings.c.status).where(bookings.c.id == payment.booking_id))
+            status = Status(rows.scalar_one())
+            detail = {"dispute": dispute}
+            await remember(connection, payment.booking_id, "disputed", status, at=self._now(), detail=detail)
+            await add_mails(connection, mails)
+            return True
+
+
+def _is_awaited(payment: Payment) -> sa.ColumnElement[bool]:
+    if payment.move_id:
+        return sa.exists().where(moves.c.id == payment.move_id, moves.c.state == MoveState.HELD)
+    return sa.exists().where(bookings.c.id == payment.booking_id, bookings.c.status == Status.AWAITING_PAYMENT)

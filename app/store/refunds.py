@@ -1,0 +1,99 @@
+"""Money that goes back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from app.database import Database
+from app.domain import OutboxMail, PaymentSeen, Refund, Status
+from app.store.owed import add_mails, add_refunds, mirror, remember
+from app.tables import Instant, bookings, refunds, to_refund
+
+
+class RefundRows(Database):
+    """The table `refunds`."""
+
+    async def add_refund(self, refund: Refund, *, seen: PaymentSeen, mails: Sequence[OutboxMail] = ()) -> bool:
+        """Owe money back; once per payment, reason and cause. False if that is written already."""
+        async with self._write() as connection:
+            await mirror(connection, seen)
+            if not await add_refunds(connection, [refund]):
+                return False
+            await add_mails(connection, mails)
+            return True
+
+    async def mirror_refund(self, refund: Refund) -> bool:
+        """Take in a refund that was made past us. False if it is known."""
+        async with self._write() as connection:
+            if not await add_refunds(connection, [refund]):
+                return False
+            rows = await connection.execute(sa.select(bookings.c.status).where(bookings.c.id == refund.booking_id))
+            detail = {"amount": refund.amount.amount}
+            status = Status(rows.scalar_one())
+            await remember(connection, refund.booking_id, "refunded_at_stripe", status, at=self._now(), detail=detail)
+            return True
+
+    async def refunds(self, booking_id: str) -> list[Refund]:
+        """Every refund of a booking, oldest first."""
+        rows = await self._all(
+            sa.select(refunds).where(refunds.c.booking_id == booking_id).order_by(refunds.c.created_at)
+        )
+        return [to_refund(row) for row in rows]
+
+    async def refunds_due(self) -> list[Refund]:
+        """Refunds to ask Stripe for, or about."""
+        rows = await self._all(
+            sa.select(refunds).where(refunds.c.next_try_at <= self._now()).order_by(refunds.c.next_try_at).limit(50)
+        )
+        return [to_refund(row) for row in rows]
+
+    async def try_refund(self, refund_id: str, *, again_at: datetime) -> Refund | None:
+        """Note an attempt before it is made, with the time of the next one should no answer be stored. None if it
+        must not be made: the cancellation is being taken back."""
+        async with self._write() as connection:
+            result = await connection.execute(
+                sa.update(refunds)
+                .where(
+                    refunds.c.id == refund_id,
+                    sa.or_(refunds.c.next_try_at.is_not(None), refunds.c.stripe_refund_id.is_not(None)),
+                )
+                .values(
+                    tries=refunds.c.tries + 1,
+                    next_try_at=again_at,
+                    first_tried_at=sa.func.coalesce(refunds.c.first_tried_at, sa.literal(self._now(), Instant)),
+                )
+                .returning(*refunds.c)
+            )
+            row = result.mappings().first()
+            return to_refund(row) if row else None
+
+    async def record_refund(
+        self,
+        refund_id: str,
+        *,
+        status: str,
+        stripe_refund_id: str | None,
+        look_at: datetime | None,
+        mails: Sequence[OutboxMail] = (),
+    ) -> None:
+        """Mirror Stripe's word; `look_at` None when it is the last one."""
+        async with self._write() as connection:
+            await connection.execute(
+                sa.update(refunds)
+                .where(refunds.c.id == refund_id)
+                .values(
+                    status=status,
+                    stripe_refund_id=stripe_refund_id,
+                    next_try_at=look_at,
+                    updated_at=self._now(),
+                )
+            )
+            await add_mails(connection, mails)
+
+    async def put_off_refund(self, refund_id: str, *, until: datetime) -> None:
+        """Not now: the payment is disputed. Counts as no attempt."""
+        async with self._write() as connection:
+            await connection.execute(sa.update(refunds).where(refunds.c.id == refund_id).values(next_try_at=until))

@@ -1,0 +1,17 @@
+"""Whether somebody may still be paying for a booking."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from app.domain import PaymentState
+from app.tables import payments
+
+
+def has_open_session(booking_id: str) -> sa.ColumnElement[bool]:
+    """Whether a Checkout Session of the booking is open, or its payment under way."""
+    return sa.exists().where(
+        payments.c.booking_id == booking_id,
+        payments.c.session_id.is_not(None),
+        payments.c.state.in_([PaymentState.OPEN, PaymentState.PROCESSING]),
+    )
