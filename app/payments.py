@@ -1,4 +1,4 @@
-"""Stripe, and nothing else of it than we need: Checkout Sessions, capture, refunds, events.
+"""Stripe, and nothing else of it than we need: Checkout Sessions, capture, refunds, disputes, events.
 
 Nothing of the `stripe` package leaves this module: answers become plain facts, refusals `app.errors.Stripe*`.
 Facts about Stripe are from its documentation and from the source of stripe-python 16.1.0.
@@ -112,6 +112,19 @@ class RefundFacts:
     created: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class DisputeFacts:
+    """One dispute. `status` is Stripe's word: needs_response, under_review, won, lost, or one that begins with
+    warning_ where the bank only asks. `reason` is what the bank says."""
+
+    id: str
+    status: str
+    amount: int
+    currency: str
+    payment_intent_id: str | None
+    reason: str
+
+
 # The package ships this constructor without types.
 _no_answer: Callable[..., stripe.APIConnectionError] = stripe.APIConnectionError
 
@@ -176,6 +189,7 @@ class Payments:
         self._sessions = client.v1.checkout.sessions
         self._intents = client.v1.payment_intents
         self._refunds = client.v1.refunds
+        self._disputes = client.v1.disputes
         self._breaker = Breaker(now)
 
     async def aclose(self) -> None:
@@ -319,6 +333,29 @@ class Payments:
         """The refund as it is now."""
         _check_id(stripe_refund_id, "re", "pyr")
         return await self._ask("read refund", lambda: self._refunds.retrieve_async(stripe_refund_id), _refund_facts)
+
+    async def dispute(self, dispute_id: str) -> DisputeFacts:
+        """The dispute as it is now."""
+        _check_id(dispute_id, "du", "dp")
+        return await self._ask("read dispute", lambda: self._disputes.retrieve_async(dispute_id), _dispute_facts)
+
+    async def disputes_of(self, payment_intent_id: str) -> list[DisputeFacts]:
+        """Every dispute over the PaymentIntent, however it stands; newest first."""
+        _check_id(payment_intent_id, "pi")
+        return await self._all_pages(
+            "list disputes",
+            lambda: self._disputes.list_async({"payment_intent": payment_intent_id, "limit": 100}),
+            _dispute_facts,
+        )
+
+    async def recent_disputes(self, created_after: datetime, *, most: int = RECENT) -> list[DisputeFacts]:
+        """The disputes opened at or after `created_after`, newest first; as `recent_refunds`."""
+        return await self._all_pages(
+            "list disputes",
+            lambda: self._disputes.list_async({"created": {"gte": int(created_after.timestamp())}, "limit": 100}),
+            _dispute_facts,
+            most=most,
+        )
 
     async def completed_sessions(self, *, created_after: datetime) -> list[CheckoutFacts]:
         """Every complete Session that carries a booking id, made at or after `created_after`; newest first.
@@ -585,6 +622,18 @@ def _refund_facts(answer: stripe.StripeObject) -> RefundFacts:
         refund_row=(refund["metadata"] or {}).get("refund_id"),
         failure_reason=refund.get("failure_reason"),
         created=datetime.fromtimestamp(refund["created"], UTC),
+    )
+
+
+def _dispute_facts(answer: stripe.StripeObject) -> DisputeFacts:
+    dispute = answer.to_dict()
+    return DisputeFacts(
+        id=dispute["id"],
+        status=dispute["status"],
+        amount=dispute["amount"],
+        currency=dispute["currency"],
+        payment_intent_id=dispute["payment_intent"],
+        reason=dispute["reason"],
     )
 
 

@@ -46,6 +46,8 @@ REQUESTS = {
     "GET /v1/refunds": ("params/_refund_list_params", "RefundListParams"),
     "POST /v1/refunds": ("params/_refund_create_params", "RefundCreateParams"),
     "GET /v1/refunds/{refund}": ("params/_refund_retrieve_params", "RefundRetrieveParams"),
+    "GET /v1/disputes": ("params/_dispute_list_params", "DisputeListParams"),
+    "GET /v1/disputes/{dispute}": ("params/_dispute_retrieve_params", "DisputeRetrieveParams"),
     "GET /v1/events": ("params/_event_list_params", "EventListParams"),
     "GET /v1/events/{id}": ("params/_event_retrieve_params", "EventRetrieveParams"),
 }

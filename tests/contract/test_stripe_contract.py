@@ -316,6 +316,7 @@ async def test_what_is_not_there_is_a_404_with_a_code(client: stripe.StripeClien
         client.v1.payment_intents.cancel_async("pi_nobody"),
         client.v1.refunds.retrieve_async("re_nobody"),
         client.v1.refunds.create_async({"payment_intent": "pi_nobody"}),
+        client.v1.disputes.retrieve_async("du_nobody"),
         client.v1.events.retrieve_async("evt_nobody"),
     ]
     for call in calls:
@@ -327,6 +328,20 @@ async def test_what_is_not_there_is_a_404_with_a_code(client: stripe.StripeClien
 async def test_a_refund_needs_to_know_what_to_give_back(client: stripe.StripeClient) -> None:
     with pytest.raises(stripe.InvalidRequestError):
         await client.v1.refunds.create_async({"amount": 100})
+
+
+async def test_refunds_and_disputes_are_listed_since_a_moment(client: stripe.StripeClient) -> None:
+    later: Any = {"created": {"gte": int(time.time()) + DAY}, "limit": 100}
+    for listed in (await client.v1.refunds.list_async(later), await client.v1.disputes.list_async(later)):
+        assert (listed.data, listed.has_more) == ([], False)
+
+
+@pytest.mark.parametrize("kind", ["refunds", "disputes"])
+async def test_a_list_of_money_taken_back_is_held_to_its_parameters(client: stripe.StripeClient, kind: str) -> None:
+    listing = getattr(client.v1, kind).list_async
+    for wrong in ({"colour": "red"}, {"limit": 0}, {"created": {"since": 1}}):
+        with pytest.raises(stripe.InvalidRequestError):
+            await listing(wrong)
 
 
 async def test_what_cannot_be_expanded_is_refused(client: stripe.StripeClient) -> None:

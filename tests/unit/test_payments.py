@@ -24,7 +24,15 @@ from app.errors import (
     StripeUnreachable,
     WebhookRefused,
 )
-from app.payments import ALREADY_REFUNDED, CheckoutFacts, Payments, StripeHTTP, session_params
+from app.payments import (
+    ALREADY_REFUNDED,
+    DISPUTED_CODES,
+    CheckoutFacts,
+    DisputeFacts,
+    Payments,
+    StripeHTTP,
+    session_params,
+)
 from app.sandbox.clock import Clock
 from app.sandbox.serve import serve_app
 from app.sandbox.stripe import Fault, StripeSandbox
@@ -457,6 +465,38 @@ async def test_a_refund_may_wait_and_then_fail(shop: Shop) -> None:
     assert failed.failure_reason
 
 
+# -- Disputes ----------------------------------------------------------------------------------------------
+
+
+async def test_a_dispute_is_told_with_the_payment_that_it_is_about(shop: Shop) -> None:
+    paid = await shop.paid()
+    intent_id = paid.payment_intent_id or ""
+    assert await shop.payments.disputes_of(intent_id) == []
+    dispute_id = shop.sandbox.open_dispute(intent_id)["id"]
+    facts = DisputeFacts(dispute_id, "needs_response", 12000, "eur", intent_id, "product_not_received")
+    assert await shop.payments.dispute(dispute_id) == facts
+    assert await shop.payments.disputes_of(intent_id) == [facts]
+    assert await shop.payments.recent_disputes(NOW) == [facts]
+    assert await shop.payments.recent_disputes(NOW + timedelta(seconds=1)) == []
+    shop.sandbox.close_dispute(dispute_id, "lost")
+    assert (await shop.payments.dispute(dispute_id)).status == "lost"
+
+
+async def test_a_refund_of_disputed_money_is_refused_as_such(shop: Shop) -> None:
+    paid = await shop.paid()
+    dispute = shop.sandbox.open_dispute(paid.payment_intent_id or "")
+    with pytest.raises(StripeRefused) as refusal:
+        await shop.refund(paid, amount=6000)
+    assert refusal.value.stripe_code in DISPUTED_CODES
+    assert not shop.sandbox.state.refunds
+    # Stripe replays the refusal under the same key for a day.
+    shop.sandbox.close_dispute(dispute["id"], "won")
+    with pytest.raises(StripeRefused):
+        await shop.refund(paid, amount=6000)
+    shop.clock.advance(timedelta(days=1))
+    await shop.refund(paid, amount=6000, first_tried_at=NOW)
+
+
 # -- When Stripe does not answer as it should --------------------------------------------------------------
 
 
@@ -501,7 +541,8 @@ async def test_an_id_that_is_none_never_leaves_the_house(shop: Shop, bad: str) -
         await shop.payments.session(bad)
     with pytest.raises(StripeRefused):
         await shop.payments.expire_session(bad)
-    for call in (shop.payments.void, shop.payments.read_refund):
+    by_id = (shop.payments.void, shop.payments.read_refund, shop.payments.refunds_of)
+    for call in (*by_id, shop.payments.dispute, shop.payments.disputes_of):
         with pytest.raises(StripeRefused):
             await call(bad.replace("pi_", "cs_"))
     assert shop.sandbox.calls == []
@@ -601,6 +642,19 @@ async def test_a_refund_event_names_the_booking(shop: Shop) -> None:
     await shop.sandbox.deliver_due()
     events = [shop.payments.read_event(body, signature) for body, signature in shop.posted]
     assert [event.booking_id for event in events if event.object_id == refund_id] == ["bk_1"]
+
+
+async def test_what_is_done_in_the_dashboard_leads_to_its_payment(shop: Shop) -> None:
+    paid = await shop.paid()
+    intent_id = paid.payment_intent_id or ""
+    refund = shop.sandbox.refund_in_dashboard(intent_id, amount=500)
+    dispute = shop.sandbox.open_dispute(intent_id)
+    await shop.sandbox.deliver_due()
+    events = [shop.payments.read_event(body, signature) for body, signature in shop.posted]
+    told = {event.type: (event.object_id, event.booking_id, event.payment_intent_id) for event in events}
+    assert told["refund.created"] == (refund["id"], None, intent_id)
+    assert told["charge.dispute.created"] == (dispute["id"], None, intent_id)
+    assert told["charge.refunded"][2] == intent_id
 
 
 async def test_a_webhook_that_was_changed_on_the_way_is_refused(shop: Shop) -> None:

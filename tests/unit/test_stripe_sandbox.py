@@ -481,7 +481,8 @@ async def test_a_waiting_refund_succeeds_later(
     clock.advance(HOUR)
     assert (await client.v1.refunds.retrieve_async(refund.id)).status == "succeeded"
     await sandbox.deliver_due()
-    assert shop.types()[-3:] == ["refund.created", "charge.refunded", "refund.updated"]
+    later = ["charge.refund.updated", "refund.updated"]
+    assert shop.types()[-4:] == ["refund.created", "charge.refunded", *later]
 
 
 async def test_a_refund_that_fails_later_can_be_made_again(
@@ -511,17 +512,112 @@ async def test_a_refund_waits_for_the_balance_until_the_operator_settles_it(
     assert (await client.v1.refunds.retrieve_async(refund.id)).status == "succeeded"
 
 
-async def test_a_disputed_payment_is_not_refunded_as_well(
+async def test_a_refund_from_the_dashboard_names_its_payment_and_nothing_of_ours(
     client: stripe.StripeClient, sandbox: StripeSandbox, browser: httpx.AsyncClient, shop: Shop
 ) -> None:
+    ident = await paid(client, sandbox, metadata={"booking_id": "bk_1"})
+    refund = (await browser.post(f"/_sandbox/payment_intents/{ident}/refund", json={"amount": 1500})).json()
+    assert (refund["amount"], refund["metadata"], refund["payment_intent"]) == (1500, {}, ident)
+    rest = sandbox.refund_in_dashboard(ident)
+    assert rest["amount"] == 3000
+    await sandbox.deliver_due()
+    bodies = [json.loads(body) for body, _ in shop.received[-4:]]
+    assert [one["type"] for one in bodies] == ["refund.created", "charge.refunded"] * 2
+    assert [one["data"]["object"]["payment_intent"] for one in bodies] == [ident] * 4
+    assert [one["data"]["object"].get("amount_refunded") for one in bodies] == [None, 1500, None, 4500]
+    assert {one["request"]["id"] for one in bodies} == {None}
+    again = await browser.post(f"/_sandbox/payment_intents/{ident}/refund")
+    assert (again.status_code, "already been refunded" in again.text) == (400, True)
+    assert (await browser.post(f"/_sandbox/payment_intents/{ident}/refund", json={"amount": "much"})).status_code == 400
+
+
+async def test_refunds_are_listed_by_payment_and_by_time(
+    client: stripe.StripeClient, sandbox: StripeSandbox, clock: Clock
+) -> None:
+    first, second = await paid(client, sandbox), await paid(client, sandbox)
+    early = sandbox.refund_in_dashboard(first, amount=100)
+    clock.advance(HOUR)
+    late = [sandbox.refund_in_dashboard(ident, amount=200) for ident in (first, second)]
+    of_first = await client.v1.refunds.list_async({"payment_intent": first})
+    assert [one.id for one in of_first.data] == [late[0]["id"], early["id"]]
+    since = await client.v1.refunds.list_async({"created": {"gte": int(clock().timestamp())}})
+    assert [one.id for one in since.data] == [late[1]["id"], late[0]["id"]]
+
+
+@pytest.mark.parametrize("outcome", ["won", "lost"])
+async def test_a_disputed_payment_is_not_refunded_as_well_unless_the_dispute_is_won(
+    client: stripe.StripeClient, sandbox: StripeSandbox, browser: httpx.AsyncClient, shop: Shop, outcome: str
+) -> None:
     ident = await paid(client, sandbox)
-    dispute = (await browser.post(f"/_sandbox/payment_intents/{ident}/dispute")).json()
+    opened = (await browser.post(f"/_sandbox/payment_intents/{ident}/dispute", json={"reason": "fraudulent"})).json()
+    dispute = await client.v1.disputes.retrieve_async(opened["id"])
+    assert (dispute.status, dispute.amount, dispute.reason) == ("needs_response", 4500, "fraudulent")
+    assert (dispute.payment_intent, dispute.is_charge_refundable) == (ident, False)
     with pytest.raises(stripe.InvalidRequestError) as caught:
         await client.v1.refunds.create_async({"payment_intent": ident})
     assert caught.value.code == "charge_disputed"
-    await browser.post(f"/_sandbox/disputes/{dispute['id']}/close", json={"status": "lost"})
+    close = f"/_sandbox/disputes/{dispute.id}/close"
+    assert (await browser.post(close, json={"status": "warning_closed"})).status_code == 400
+    await browser.post(close, json={"status": outcome})
+    assert (await browser.post(close, json={"status": outcome})).status_code == 400
+    assert (await client.v1.disputes.retrieve_async(dispute.id)).status == outcome
     await sandbox.deliver_due()
     assert shop.types()[-2:] == ["charge.dispute.created", "charge.dispute.closed"]
+    if outcome == "won":
+        assert (await client.v1.refunds.create_async({"payment_intent": ident})).amount == 4500
+    else:
+        with pytest.raises(stripe.InvalidRequestError):
+            await client.v1.refunds.create_async({"payment_intent": ident})
+
+
+async def test_a_bank_that_only_asks_does_not_stop_a_refund(
+    client: stripe.StripeClient, sandbox: StripeSandbox
+) -> None:
+    ident = await paid(client, sandbox)
+    inquiry = sandbox.open_dispute(ident, inquiry=True)
+    assert (inquiry["status"], inquiry["is_charge_refundable"]) == ("warning_needs_response", True)
+    assert (await client.v1.refunds.create_async({"payment_intent": ident, "amount": 100})).status == "succeeded"
+    assert sandbox.close_dispute(inquiry["id"], "warning_closed")["status"] == "warning_closed"
+
+
+async def test_a_dispute_makes_a_refund_fail_that_is_still_on_its_way(
+    client: stripe.StripeClient, sandbox: StripeSandbox, shop: Shop
+) -> None:
+    ident = await paid(client, sandbox)
+    done = await client.v1.refunds.create_async({"payment_intent": ident, "amount": 500})
+    sandbox.switches.refund_mode = "pending"
+    waiting = await client.v1.refunds.create_async({"payment_intent": ident, "amount": 1000})
+    assert sandbox.open_dispute(ident)["amount"] == 4000
+    failed = await client.v1.refunds.retrieve_async(waiting.id)
+    assert (failed.status, failed.failure_reason) == ("failed", "charge_for_pending_refund_disputed")
+    assert (await client.v1.refunds.retrieve_async(done.id)).status == "succeeded"
+    await sandbox.deliver_due()
+    failing = ["charge.refund.updated", "refund.updated", "refund.failed"]
+    assert shop.types()[-4:] == [*failing, "charge.dispute.created"]
+
+
+async def test_disputes_are_listed_by_payment_and_by_time(
+    client: stripe.StripeClient, sandbox: StripeSandbox, clock: Clock
+) -> None:
+    first, second = await paid(client, sandbox), await paid(client, sandbox)
+    early = sandbox.open_dispute(first)
+    clock.advance(HOUR)
+    late = sandbox.open_dispute(second)
+    assert [one.id for one in (await client.v1.disputes.list_async()).data] == [late["id"], early["id"]]
+    of_first = await client.v1.disputes.list_async({"payment_intent": first})
+    assert [one.id for one in of_first.data] == [early["id"]]
+    since = await client.v1.disputes.list_async({"created": {"gte": int(clock().timestamp())}})
+    assert [one.id for one in since.data] == [late["id"]]
+
+
+async def test_only_captured_money_is_disputed_and_only_once(
+    client: stripe.StripeClient, sandbox: StripeSandbox, browser: httpx.AsyncClient
+) -> None:
+    held = await paid(client, sandbox, **MANUAL)
+    assert (await browser.post(f"/_sandbox/payment_intents/{held}/dispute")).status_code == 400
+    ident = await paid(client, sandbox)
+    assert (await browser.post(f"/_sandbox/payment_intents/{ident}/dispute")).status_code == 200
+    assert (await browser.post(f"/_sandbox/payment_intents/{ident}/dispute")).status_code == 400
 
 
 # Webhooks
@@ -855,6 +951,10 @@ async def test_the_desk_lists_what_happened_and_its_forms_work(
     page = (await browser.get("/_sandbox/")).text
     for words in (ident, refund.id, "checkout.session.completed", "POST /v1/refunds"):
         assert words in page
+    dispute = sandbox.open_dispute(await paid(client, sandbox))
+    assert re.search(rf"{dispute['id']}.*?>Won</button>", (await browser.get("/_sandbox/")).text, re.DOTALL)
+    closed = await browser.post(f"/_sandbox/disputes/{dispute['id']}/close", data={"status": "won"})
+    assert (closed.status_code, dispute["status"]) == (303, "won")
     answer = await browser.post("/_sandbox/switches", data={"deliver": "off", "double": "true", "lose": "1"})
     assert (answer.status_code, answer.headers["location"]) == (303, "/_sandbox/")
     assert (sandbox.switches.deliver, sandbox.switches.double, sandbox.switches.lose) == ("off", True, 1)

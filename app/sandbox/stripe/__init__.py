@@ -1,5 +1,5 @@
 """A strict, stateful Stripe that speaks the real one's HTTP: Checkout Sessions with a hosted page, PaymentIntents,
-refunds, events and signed webhooks. The stripe package works against it unchanged; faults are data."""
+refunds, disputes, events and signed webhooks. The stripe package works against it unchanged; faults are data."""
 
 import asyncio
 from collections.abc import Callable
@@ -10,8 +10,8 @@ import httpx
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
-from app.sandbox.stripe import api, clockwork, control, hosted
-from app.sandbox.stripe.account import Account, Call, Delivery, Fault, State, Switches
+from app.sandbox.stripe import api, clockwork, control, disputes, hosted, refunds
+from app.sandbox.stripe.account import Account, Call, Delivery, Fault, Object, State, Switches
 from app.sandbox.stripe.control import ControlError
 from app.sandbox.stripe.events import Deliverer
 from app.sandbox.stripe.idempotency import Memory
@@ -108,6 +108,26 @@ class StripeSandbox:
         declined. Raises ControlError if the page offers no such way to pay (expired, paid, method not allowed).
         """
         return await self._pay(session_id, card)
+
+    def refund_in_dashboard(self, payment_intent_id: str, *, amount: int | None = None) -> Object:
+        """Acts as the owner in Stripe's Dashboard: a refund (of all that is left) without any metadata of ours."""
+        clockwork.act(self._account)
+        return control.dashboard_refund(self._account, payment_intent_id, amount)
+
+    def settle_refund(self, refund_id: str, status: str) -> Object:
+        """Acts as the buyer's bank: the refund comes to another status, such as succeeded or failed."""
+        clockwork.act(self._account)
+        return refunds.settle(self._account, refund_id, status)
+
+    def open_dispute(self, payment_intent_id: str, *, inquiry: bool = False) -> Object:
+        """Acts as the buyer's bank, which takes the money back for now; an inquiry only asks."""
+        clockwork.act(self._account)
+        return disputes.open_(self._account, payment_intent_id, inquiry=inquiry)
+
+    def close_dispute(self, dispute_id: str, outcome: str) -> Object:
+        """Acts as the buyer's bank, which decides: won or lost, warning_closed for an inquiry."""
+        clockwork.act(self._account)
+        return disputes.close(self._account, dispute_id, outcome)
 
     async def _pay(self, session_id: str, card: Card) -> str:
         base = self._account.public_url

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from app.sandbox.stripe import clockwork, forms, lists, payments, refunds, schema, sessions
+from app.sandbox.stripe import clockwork, disputes, forms, lists, payments, refunds, schema, sessions
 from app.sandbox.stripe.account import Account, Call, FaultKind, Object
 from app.sandbox.stripe.errors import Dropped, Hung, StripeError, missing
 from app.sandbox.stripe.idempotency import Answer, Memory
@@ -45,13 +45,21 @@ def _list_intents(account: Account, _: str, params: Object) -> Object:
 
 def _list_refunds(account: Account, _: str, params: Object) -> Object:
     known = account.state.refunds
-    found = [
-        refund
-        for refund in known.values()
-        if params.get("payment_intent") in (None, refund["payment_intent"])
-        and params.get("charge") in (None, refund["charge"])
+    return lists.page("refund", "/v1/refunds", _of_payment(known, params), known, params)
+
+
+def _list_disputes(account: Account, _: str, params: Object) -> Object:
+    known = account.state.disputes
+    return lists.page("dispute", "/v1/disputes", _of_payment(known, params), known, params)
+
+
+def _of_payment(known: dict[str, Object], params: Object) -> list[Object]:
+    return [
+        one
+        for one in known.values()
+        if params.get("payment_intent") in (None, one["payment_intent"])
+        and params.get("charge") in (None, one["charge"])
     ]
-    return lists.page("refund", "/v1/refunds", found, known, params)
 
 
 def _list_events(account: Account, _: str, params: Object) -> Object:
@@ -95,6 +103,8 @@ ACTS: dict[str, Act] = {
     "GET /v1/refunds": _list_refunds,
     "POST /v1/refunds": lambda account, _, params: refunds.create(account, params),
     "GET /v1/refunds/{refund}": lambda account, ident, _: refunds.find(account, ident),
+    "GET /v1/disputes": _list_disputes,
+    "GET /v1/disputes/{dispute}": lambda account, ident, _: disputes.find(account, ident),
     "GET /v1/events": _list_events,
     "GET /v1/events/{id}": _event,
 }

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
-from app.sandbox.stripe import clockwork, hosted, payments, refunds
+from app.sandbox.stripe import clockwork, disputes, hosted, payments, refunds
 from app.sandbox.stripe.account import Account, Fault, FaultKind, RefundMode, Switches
 from app.sandbox.stripe.errors import StripeError
 from app.sandbox.stripe.idempotency import Memory
@@ -50,6 +50,7 @@ def routes(account: Account, memory: Memory, deliver: Callable[[], Awaitable[int
         Route("/sessions/{id}/pay", desk.pay, methods=["POST"]),
         Route("/sessions/{id}/force_pay", desk.force_pay, methods=["POST"]),
         Route("/payment_intents/{id}/settle_delayed", desk.settle_delayed, methods=["POST"]),
+        Route("/payment_intents/{id}/refund", desk.refund, methods=["POST"]),
         Route("/payment_intents/{id}/dispute", desk.dispute, methods=["POST"]),
         Route("/disputes/{id}/close", desk.close_dispute, methods=["POST"]),
         Route("/refunds/{id}", desk.settle_refund, methods=["POST"]),
@@ -89,6 +90,11 @@ def force_pay(account: Account, session_id: str) -> None:
     payments.confirm(account, session, "ok", buyer)
 
 
+def dashboard_refund(account: Account, intent_id: str, amount: int | None) -> dict[str, Any]:
+    """A refund made by hand: no call of ours, no metadata of ours. Raises StripeError as for a call."""
+    return refunds.create(account, {"payment_intent": intent_id} | ({} if amount is None else {"amount": amount}))
+
+
 class _Desk:
     def __init__(self, account: Account, memory: Memory, deliver: Callable[[], Awaitable[int]], pay: Pay) -> None:
         self._account = account
@@ -105,6 +111,8 @@ class _Desk:
             "sessions": list(state.sessions.values())[::-1],
             "intents": list(state.payment_intents.values())[::-1],
             "refunds": list(state.refunds.values())[::-1],
+            "disputes": list(state.disputes.values())[::-1],
+            "outcomes": disputes.OUTCOMES,
             "deliveries": state.deliveries[::-1],
             "calls": self._account.calls[:-31:-1],
             "faults": self._account.faults,
@@ -198,14 +206,32 @@ class _Desk:
         payments.settle_delayed(self._account, ident, succeeded=outcome == "succeeded")
         return await self._done(request, self._account.state.payment_intents[ident])
 
+    async def refund(self, request: Request) -> Response:
+        """As the owner makes one in the Dashboard: all that is left unless `amount` says less, no metadata of ours."""
+        clockwork.act(self._account)
+        amount = (await self._body(request)).get("amount") or None
+        try:
+            amount = None if amount is None else int(amount)
+        except (TypeError, ValueError) as error:
+            raise ControlError("amount is a number of smallest units") from error
+        return await self._done(request, dashboard_refund(self._account, request.path_params["id"], amount))
+
     async def dispute(self, request: Request) -> Response:
-        return await self._done(request, payments.dispute(self._account, request.path_params["id"]))
+        """`{"reason": …, "inquiry": true}`, both optional."""
+        clockwork.act(self._account)
+        body = await self._body(request)
+        reason, inquiry = str(body.get("reason") or "product_not_received"), bool(body.get("inquiry"))
+        made = disputes.open_(self._account, request.path_params["id"], reason, inquiry=inquiry)
+        return await self._done(request, made)
 
     async def close_dispute(self, request: Request) -> Response:
-        won = (await self._body(request)).get("status") == "won"
-        return await self._done(request, payments.close_dispute(self._account, request.path_params["id"], won=won))
+        """`{"status": "won" | "lost" | "warning_closed"}`."""
+        clockwork.act(self._account)
+        outcome = str((await self._body(request)).get("status"))
+        return await self._done(request, disputes.close(self._account, request.path_params["id"], outcome))
 
     async def settle_refund(self, request: Request) -> Response:
+        clockwork.act(self._account)
         status = str((await self._body(request)).get("status"))
         return await self._done(request, refunds.settle(self._account, request.path_params["id"], status))
 

@@ -1,4 +1,4 @@
-"""PaymentIntents and charges: what the buyer's card does, capture, cancel, holds that lapse, disputes."""
+"""PaymentIntents and charges: what the buyer's card does, capture, cancel, holds that lapse."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -13,7 +13,6 @@ Card = Literal["ok", "decline", "3ds", "delayed"]
 
 # Visa, Mastercard, Amex and Discover, paid by the customer online (Stripe docs, Place a hold).
 HOLD_SECONDS = 7 * 24 * 60 * 60
-DISPUTE_SECONDS = 14 * 24 * 60 * 60
 
 CAPTURE_PARAMS = frozenset({"amount_to_capture", "expand", "final_capture", "metadata"})
 
@@ -163,59 +162,6 @@ def hold_ends_at(account: Account, intent: Object) -> int:
 
 def session_of(account: Account, intent: Object) -> Object:
     return next(one for one in account.state.sessions.values() if one["payment_intent"] == intent["id"])
-
-
-def dispute(account: Account, ident: str, reason: str = "product_not_received") -> Object:
-    """The buyer's bank takes the money back for now; the charge can no longer be refunded."""
-    intent = find(account, ident)
-    if intent["status"] != "succeeded":
-        raise StripeError(f"Only a captured payment can be disputed, this one is {intent['status']}.")
-    charge = account.state.charges[intent["latest_charge"]]
-    if charge["disputed"]:
-        raise StripeError(f"Charge {charge['id']} is disputed already.")
-    charge["disputed"] = True
-    result: Object = {
-        "id": account.new_id("du_1"),
-        "object": "dispute",
-        "amount": charge["amount"] - charge["amount_refunded"],
-        "balance_transactions": [],
-        "charge": charge["id"],
-        "created": account.seconds(),
-        "currency": charge["currency"],
-        "enhanced_eligibility_types": [],
-        "evidence": {"enhanced_evidence": {}},
-        "evidence_details": {
-            "due_by": account.seconds() + DISPUTE_SECONDS,
-            "enhanced_eligibility": {},
-            "has_evidence": False,
-            "past_due": False,
-            "submission_count": 0,
-            "submission_method": "not_submitted",
-        },
-        "intended_submission_method": None,
-        "is_charge_refundable": False,
-        "livemode": False,
-        "metadata": {},
-        "network_reason_code": None,
-        "payment_intent": intent["id"],
-        "payment_method_details": None,
-        "reason": reason,
-        "status": "needs_response",
-    }
-    account.state.disputes[result["id"]] = result
-    emit(account, "charge.dispute.created", result)
-    return result
-
-
-def close_dispute(account: Account, ident: str, *, won: bool) -> Object:
-    if ident not in account.state.disputes:
-        raise missing("dispute", ident, param="dispute")
-    result = account.state.disputes[ident]
-    if result["status"] != "needs_response":
-        raise StripeError(f"This dispute is closed already: {result['status']}.")
-    result["status"] = "won" if won else "lost"
-    emit(account, "charge.dispute.closed", result)
-    return result
 
 
 def _demand(intent: Object, statuses: set[str], done: str) -> None:

@@ -10,6 +10,9 @@ from app.sandbox.stripe.events import emit
 PARAMS = frozenset({"amount", "charge", "expand", "metadata", "payment_intent", "reason"})
 # Statuses from which nothing moves any more. A succeeded card refund can still fail within 30 days.
 FINAL = frozenset({"failed", "canceled"})
+# Disputes whose charge cannot be refunded; an inquiry does not stop a refund, nor does a dispute that was won.
+# Stripe's documentation does not spell it out; its shop plug-in does (github.com/Automattic/woocommerce-payments#7960).
+CHARGED_BACK = frozenset({"needs_response", "under_review", "lost"})
 
 
 def create(account: Account, params: Object) -> Object:
@@ -76,10 +79,10 @@ def find(account: Account, ident: str) -> Object:
         raise missing("refund", ident, param="refund") from None
 
 
-def settle(account: Account, ident: str, status: str) -> Object:
+def settle(account: Account, ident: str, status: str, *, why: str = "expired_or_canceled_card") -> Object:
     """A refund comes to another status later: by the bank, the balance or the Dashboard.
 
-    A failed or canceled one gives its amount back to what can be refunded.
+    A failed or canceled one gives its amount back to what can be refunded. `why` is the reason of a failure.
     """
     refund = find(account, ident)
     account.state.refunds_due.pop(ident, None)
@@ -93,8 +96,10 @@ def settle(account: Account, ident: str, status: str) -> Object:
     if status == "pending":
         refund["pending_reason"] = "processing"
     if status == "failed":
-        refund.update(failure_reason="expired_or_canceled_card", failure_balance_transaction=account.new_id("txn_3"))
+        refund.update(failure_reason=why, failure_balance_transaction=account.new_id("txn_3"))
     _mirror(account, account.state.charges[refund["charge"]])
+    # Deprecated, and still sent (Stripe docs, Refunds).
+    emit(account, "charge.refund.updated", refund, {"status": before})
     emit(account, "refund.updated", refund, {"status": before})
     if status == "failed":
         emit(account, "refund.failed", refund)
@@ -108,6 +113,11 @@ def refunded(account: Account, charge: Object) -> int:
         for refund in account.state.refunds.values()
         if refund["charge"] == charge["id"] and refund["status"] not in FINAL
     )
+
+
+def _charged_back(account: Account, charge: Object) -> bool:
+    disputes = account.state.disputes.values()
+    return any(one["charge"] == charge["id"] and one["status"] in CHARGED_BACK for one in disputes)
 
 
 def _mirror(account: Account, charge: Object) -> None:
@@ -133,7 +143,7 @@ def _charge_to_refund(account: Account, params: Object) -> Object:
             executed=True,
         )
     charge = account.state.charges[intent["latest_charge"]]
-    if charge["disputed"]:
+    if _charged_back(account, charge):
         raise StripeError(
             f"Charge {charge['id']} has been charged back; cannot issue a refund.",
             code="charge_disputed",
