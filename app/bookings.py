@@ -14,6 +14,7 @@ from decimal import Decimal
 
 import structlog
 
+from app.changes import Changes
 from app.details import read_details
 from app.domain import (
     Booking,
@@ -38,15 +39,12 @@ from app.errors import (
     InvalidRequest,
     SlotTaken,
 )
-from app.payments import session_params
-from app.settlement import SESSION_MARGIN, UNPAID, Settlement
+from app.payments import SHORTEST_SESSION, session_params
+from app.settlement import SESSION_MARGIN, UNPAID
 from app.widgets import Widget
 
 log = structlog.get_logger()
 
-#: Stripe's shortest Session is 30 minutes; a minute more absorbs latency and skewed clocks
-#: (Stripe docs, "Manage limited inventory").
-SHORTEST_SESSION = timedelta(minutes=31)
 #: No time that anybody means is further away; arithmetic on the calendar's last days overflows.
 FAR_AWAY = timedelta(days=36500)
 #: How long an attempt whose answer was lost is repeated under its key; then its Session would be too short
@@ -58,8 +56,9 @@ MAX_ATTEMPTS = 5
 UNSURE_PATIENCE = timedelta(seconds=60)
 
 
-class Bookings(Settlement):
-    """Everything that can be done with a booking: here what visitors do, in Settlement what follows from it."""
+class Bookings(Changes):
+    """Everything that can be done with a booking: here from the hold to the payment, in Changes what a confirmed one
+    may still become, in Settlement what follows from both."""
 
     # -- hold --------------------------------------------------------------------------------------------
 
@@ -182,25 +181,6 @@ class Bookings(Settlement):
         if not won:
             await self._end_refused(booking, EndReason.REFUSED, unsure=False)
         return held if won else None
-
-    async def _candidates(self, service: Service, slot: Slot, resource_id: str | None) -> list[Resource]:
-        """Who to ask, in order: the chosen one, or everyone free, the least booked through us first."""
-        if slot.starts_at <= self._now():
-            return []
-        free = [resource for resource in service.resources if resource.id in slot.resource_ids]
-        if resource_id is not None:
-            return [resource for resource in free if resource.id == resource_id]
-        occupied = await self._store.occupied()
-        self._random.shuffle(free)
-
-        def busy(resource: Resource) -> int:
-            return sum(
-                abs(taken.starts_at - slot.starts_at) < timedelta(hours=12)
-                for taken in occupied
-                if taken.resource_id == resource.id
-            )
-
-        return sorted(free, key=busy)
 
     def _price(self, widget: Widget, service: Service, hapio_price: Decimal | None) -> Money:
         """The price Hapio put on the booking itself, should the owner have changed it since we read the service.

@@ -36,7 +36,7 @@ class Letters:
         *kinds: MailKind,
         about: str = "",
         due_at: datetime | None = None,
-        **detail: str | int | bool,
+        detail: Mapping[str, str | int | bool] | None = None,
     ) -> list[OutboxMail]:
         """The outbox rows a change owes: to the customer if we know one, to the owner if there is an address.
 
@@ -58,7 +58,7 @@ class Letters:
                     booking_id=booking.id,
                     kind=kind,
                     message_id=f"<{name}@{domain}>",
-                    detail=detail,
+                    detail=dict(detail or {}),
                     tries=0,
                     created_at=now,
                     sent_at=None,

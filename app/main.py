@@ -29,6 +29,7 @@ from app.hapio import HapioClient
 from app.letters import Letters
 from app.links import Links
 from app.mail import Mailer
+from app.moves import Moves
 from app.payments import Payments
 from app.refunds import Refunds
 from app.settings import Settings
@@ -116,7 +117,20 @@ async def open_house(settings: Settings, outside: Outside) -> AsyncIterator[Hous
         closing.push_async_callback(availability.aclose)
         links = Links(settings.keys, now=now, random=outside.random)
         letters = Letters(store=store, widgets=widgets, links=links, public_url=settings.public_url, now=now)
-        refunds = Refunds(store=store, payments=payments, now=now, random=outside.random)
+        refunds = Refunds(store=store, payments=payments, letters=letters, now=now, random=outside.random)
+        moves = Moves(
+            store=store,
+            hapio=hapio,
+            payments=payments,
+            availability=availability,
+            widgets=widgets,
+            links=links,
+            letters=letters,
+            refunds=refunds,
+            public_url=settings.public_url,
+            now=now,
+            random=outside.random,
+        )
         bookings = Bookings(
             store=store,
             hapio=hapio,
@@ -126,6 +140,7 @@ async def open_house(settings: Settings, outside: Outside) -> AsyncIterator[Hous
             links=links,
             letters=letters,
             refunds=refunds,
+            moves=moves,
             public_url=settings.public_url,
             now=now,
             random=outside.random,

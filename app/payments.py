@@ -20,7 +20,7 @@ import structlog
 from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 
 from app.breaker import Breaker
-from app.domain import Booking, Capture, Event, Money, PaymentState
+from app.domain import Booking, Capture, Event, Money, Payment, PaymentState
 from app.errors import (
     StripeDown,
     StripeError,
@@ -42,6 +42,9 @@ MAX_RETRIES = 4
 ATTEMPT_TIMEOUT = httpx.Timeout(10, connect=5)
 #: Seconds for one call with all its attempts; after that the worker goes on under the same key.
 CALL_TIMEOUT = 25
+#: Stripe's shortest Session is 30 minutes; a minute more absorbs latency and skewed clocks
+#: (Stripe docs, "Manage limited inventory").
+SHORTEST_SESSION = timedelta(minutes=31)
 #: A webhook's signature may be this old, or this far ahead of our clock.
 WEBHOOK_TOLERANCE = timedelta(minutes=5)
 #: Stripe remembers a key for 24 hours; past this age we look before we ask again.
@@ -87,6 +90,18 @@ class CheckoutFacts:
     expires_at: datetime
     created: datetime
     recovered: bool
+
+    def pays(self, payment: Payment, *, livemode: bool) -> bool:
+        """Whether this is the money that the attempt to pay asked for: all of it, and nothing else."""
+        return (
+            self.booking_id == payment.booking_id
+            and self.payment_id == payment.id
+            and not self.recovered
+            and self.livemode == livemode
+            and self.currency == payment.price.currency
+            and self.amount_total == payment.price.amount
+            and max(self.received, self.capturable) == payment.price.amount
+        )
 
 
 @dataclass(frozen=True, slots=True)

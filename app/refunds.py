@@ -91,7 +91,7 @@ class Refunds:
         refund = self.owed(booking, payment, amount, reason)
         kinds = (MailKind.REFUNDED_CUSTOMER, MailKind.REFUNDED_OWNER)
         about = "" if payment.move_id is None else payment.id
-        mails = self._letters.owed(booking, *kinds, about=about, reason=reason, refund=refund.id)
+        mails = self._letters.owed(booking, *kinds, about=about, detail={"reason": reason, "refund": refund.id})
         if await self._store.add_refund(refund, seen=seen, mails=mails):
             await self.pay_soon(refund)
 
@@ -160,8 +160,8 @@ class Refunds:
             log.error("refund failed", refund=refund.id, booking=refund.booking_id, reason=answer.failure_reason)
             booking = await self._store.booking(refund.booking_id)
             kinds = (MailKind.REFUND_FAILED_CUSTOMER, MailKind.REFUND_FAILED_OWNER)
-            told = {"amount": refund.amount.amount, "currency": refund.amount.currency}
-            mails = self._letters.owed(booking, *kinds, about=refund.id, **told) if booking else []
+            told: dict[str, str | int | bool] = {"amount": refund.amount.amount, "currency": refund.amount.currency}
+            mails = self._letters.owed(booking, *kinds, about=refund.id, detail=told) if booking else []
         await self._store.record_refund(
             refund.id,
             status=answer.status,
@@ -188,12 +188,10 @@ class Refunds:
         if payment is None:
             return False  # not ours: accounts are shared with other software
         for known in await self._store.refunds(payment.booking_id):
-            if facts.id == known.stripe_refund_id:
+            if facts.id == known.stripe_refund_id or facts.refund_row == known.id:
                 if facts.status != known.status:
                     await self._record(known, facts)
                 return facts.status != known.status
-            if facts.refund_row == known.id:
-                return False  # the answer to our own call is on its way, or its repeat is
         now = self._now()
         return await self._store.mirror_refund(
             Refund(
@@ -222,8 +220,8 @@ class Refunds:
         booking = await self._store.booking(payment.booking_id)
         mails = []
         if booking and not payment.dispute:
-            told = {"dispute": facts.status, "amount": facts.amount}
-            mails = self._letters.owed(booking, MailKind.DISPUTED_OWNER, about=facts.id, **told)
+            told: dict[str, str | int | bool] = {"dispute": facts.status, "amount": facts.amount}
+            mails = self._letters.owed(booking, MailKind.DISPUTED_OWNER, about=facts.id, detail=told)
         news = await self._store.record_dispute(payment, dispute=facts.status, mails=mails)
         if news and facts.status in DISPUTE_OVER | {"lost"}:
             for refund in await self._store.refunds(payment.booking_id):

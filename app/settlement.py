@@ -23,6 +23,7 @@ from app.domain import (
     Event,
     HistoryEntry,
     Money,
+    Move,
     Payment,
     PaymentSeen,
     PaymentState,
@@ -42,9 +43,11 @@ from app.hapio import HapioClient
 from app.letters import Letters
 from app.links import Links
 from app.mail import MailKind
+from app.moves import Moves
 from app.payments import CheckoutFacts, Payments
 from app.refunds import Refunds
 from app.store import Store
+from app.tags import hapio_metadata
 from app.turns import Turns
 from app.widgets import Widget
 
@@ -64,18 +67,24 @@ TRIES_PAST_START = 5
 #: When the worker takes over an event whose effect did not come to an end at the door.
 WORKER_AFTER = timedelta(seconds=15)
 
+#: Stripe's objects whose events tell of money that goes back.
+_MONEY_BACK = frozenset({"refund", "charge", "dispute"})
+
 UNPAID = (Status.HELD, Status.AWAITING_PAYMENT)
 
 
 @dataclass(frozen=True, slots=True)
 class BookingView:
-    """A booking with everything that hangs on it, for showing."""
+    """A booking with everything that hangs on it, for showing. `payment` is the one that paid it, else the latest
+    attempt; `move` is the move that it is on."""
 
     booking: Booking
     widget: Widget
     payment: Payment | None
+    payments: Sequence[Payment]
     refunds: Sequence[Refund]
     history: Sequence[HistoryEntry]
+    move: Move | None
 
 
 class Settlement:
@@ -92,6 +101,7 @@ class Settlement:
         links: Links,
         letters: Letters,
         refunds: Refunds,
+        moves: Moves,
         public_url: str,
         now: Callable[[], datetime],
         random: Random,
@@ -104,6 +114,7 @@ class Settlement:
         self._links = links
         self._letters = letters
         self._refunds = refunds
+        self._moves = moves
         self._public_url = public_url
         self._now = now
         self._random = random
@@ -126,7 +137,7 @@ class Settlement:
         return booking
 
     async def view(self, booking_id: str) -> BookingView:
-        """The booking with its payment, refunds and history. Raises NotFound."""
+        """The booking with its payments, refunds, history and move. Raises NotFound."""
         booking = await self.get(booking_id)
         payments = await self._store.payments(booking_id)
         return BookingView(
@@ -134,8 +145,10 @@ class Settlement:
             widget=self._widgets[booking.widget],
             payment=next((payment for payment in payments if payment.id == booking.payment_id), None)
             or (payments[-1] if payments else None),
+            payments=payments,
             refunds=await self._store.refunds(booking_id),
             history=await self._store.history(booking_id),
+            move=await self._store.open_move(booking_id),
         )
 
     # -- settle ------------------------------------------------------------------------------------------
@@ -166,6 +179,9 @@ class Settlement:
     async def _apply(self, payment: Payment, facts: CheckoutFacts) -> Booking:
         """Take in what Stripe says of one attempt, and let the booking follow."""
         seen = PaymentSeen(payment.id, facts.state, facts.id, facts.payment_intent_id, facts.received)
+        if payment.move_id:
+            await self._moves.take_difference(payment, facts, seen)
+            return await self._booking(payment.booking_id)
         if facts.state in {PaymentState.AUTHORIZED, PaymentState.CAPTURED}:
             return await self._take_payment(await self._booking(payment.booking_id), payment, facts, seen)
         await self._store.record_payment(seen)
@@ -191,20 +207,11 @@ class Settlement:
         self, booking: Booking, payment: Payment, facts: CheckoutFacts, seen: PaymentSeen
     ) -> Booking:
         """Money is here, or held for us: the booking is paid, or the money goes back."""
-        as_ordered = (
-            facts.booking_id == booking.id
-            and facts.payment_id == payment.id
-            and not facts.recovered
-            and facts.livemode == self._stripe.livemode
-            and facts.currency == payment.price.currency
-            and facts.amount_total == payment.price.amount
-            and max(facts.received, facts.capturable) == payment.price.amount
-        )
-        if not as_ordered:
+        if not facts.pays(payment, livemode=self._stripe.livemode):
             log.error("payment does not match the order", booking=booking.id, session=facts.id)
             amount = Money(max(facts.received, facts.capturable), facts.currency)
             if amount:
-                await self._owe(booking, payment, amount, EndReason.PAYMENT_MISMATCH, seen)
+                await self._refunds.owe(booking, payment, amount, EndReason.PAYMENT_MISMATCH, seen)
             else:
                 await self._store.record_payment(seen)
             return await self._close(booking, EndReason.PAYMENT_MISMATCH)
@@ -223,17 +230,8 @@ class Settlement:
         booking = await self._booking(booking.id)
         if booking.payment_id != payment.id:
             # Already paid by another attempt, or called off: this money has nothing to buy.
-            await self._owe(booking, payment, payment.price, EndReason.PAID_TWICE, seen)
+            await self._refunds.owe(booking, payment, payment.price, EndReason.PAID_TWICE, seen)
         return booking
-
-    async def _owe(
-        self, booking: Booking, payment: Payment, amount: Money, reason: EndReason, seen: PaymentSeen
-    ) -> None:
-        refund = self._refunds.owed(booking, payment, amount, reason)
-        kinds = (MailKind.REFUNDED_CUSTOMER, MailKind.REFUNDED_OWNER)
-        mails = self._letters.owed(booking, *kinds, reason=reason, refund=refund.id)
-        if await self._store.add_refund(refund, seen=seen, mails=mails):
-            await self._refunds.pay_soon(refund)
 
     # -- paid → confirmed ----------------------------------------------------------------------------------
 
@@ -251,6 +249,8 @@ class Settlement:
             except HapioError:
                 if booking.starts_at > self._now() or booking.tries < TRIES_PAST_START:
                     raise
+            if booking.canceled_at:
+                return await self._leave_canceled(booking)
             payment = await self._store.payment(booking.payment_id) if booking.payment_id else None
             return await self._cancel_paid(booking, payment, EndReason.NO_ANSWER)
 
@@ -263,11 +263,13 @@ class Settlement:
 
     async def _finalize(self, booking: Booking) -> Booking:
         """Make the time final in Hapio, capture held money, confirm; or give the money back. Safe to repeat."""
+        if booking.canceled_at:
+            return await self._restore(booking)
         payment = await self._store.payment(booking.payment_id) if booking.payment_id else None
         rescued = False
         if booking.was_expired or not await self._make_final(booking, payment):
             rescued = True
-            leased = await self._store.lease(booking.id, until=self._now() + RESCUE_LEASE)
+            leased = await self._store.lease(booking, until=self._now() + RESCUE_LEASE)
             if leased is None:  # another process is at it: two would make two bookings
                 return await self._booking(booking.id)
             found = await self._rescue(leased, payment)
@@ -289,9 +291,37 @@ class Settlement:
             Status.CONFIRMED,
             what="rescued" if rescued else "confirmed",
             values={"confirmed_at": self._now(), "end_reason": None},
-            mails=self._letters.owed(booking, MailKind.CONFIRMED_CUSTOMER, MailKind.CONFIRMED_OWNER, rescued=rescued),
+            mails=[
+                *self._letters.owed(
+                    booking, MailKind.CONFIRMED_CUSTOMER, MailKind.CONFIRMED_OWNER, detail={"rescued": rescued}
+                ),
+                *self._letters.reminder(booking),
+            ],
         )
         return confirmed or await self._booking(booking.id)
+
+    async def _restore(self, booking: Booking) -> Booking:
+        """A cancellation is being taken back: if Hapio gives the time again, the booking stands as it was; if not, it
+        stays canceled, and its refund goes out."""
+        try:
+            restored = await self._hapio.restore_booking(booking.hapio_booking_id or "")
+        except (HapioNotFound, HapioUnprocessable) as error:
+            log.info("not taken back", booking=booking.id, error=type(error).__name__)
+            return await self._leave_canceled(booking)
+        if restored.is_canceled:
+            return await self._leave_canceled(booking)
+        after = replace(booking, revision=booking.revision + 1)
+        mails = self._letters.owed(after, MailKind.RESTORED_CUSTOMER, MailKind.RESTORED_OWNER)
+        back = await self._store.taken_back(booking, mails=[*mails, *self._letters.reminder(after)])
+        return back or await self._booking(booking.id)
+
+    async def _leave_canceled(self, booking: Booking) -> Booking:
+        left = await self._store.not_taken_back(booking)
+        if left is None:
+            return await self._booking(booking.id)
+        await self._refunds.pay_due(booking.id)
+        await self._release_soon(left)
+        return left
 
     async def _make_final(self, booking: Booking, payment: Payment | None) -> bool:
         """Whether the lock is a final booking in Hapio now; False if it is gone, or was canceled there."""
@@ -300,7 +330,7 @@ class Settlement:
         try:
             try:
                 final = await self._hapio.finalize_booking(
-                    booking.hapio_booking_id, metadata=_metadata(booking, payment)
+                    booking.hapio_booking_id, metadata=hapio_metadata(booking, payment)
                 )
             except HapioUnprocessable as error:
                 # Room is not checked again for this (Hapio API v1.7, patchBooking), so it is the texts that Hapio
@@ -353,7 +383,7 @@ class Settlement:
                     starts_at=booking.starts_at,
                     ends_at=booking.ends_at,
                     is_temporary=False,
-                    metadata=_metadata(reserved, payment),
+                    metadata=hapio_metadata(reserved, payment),
                 )
             except HapioUnprocessable:
                 await self._store.unreserve(booking.id)
@@ -382,7 +412,7 @@ class Settlement:
             what=reason,
             values={"end_reason": reason},
             refund=refund,
-            mails=self._letters.owed(booking, *kinds, reason=reason, refund=refund.id if refund else ""),
+            mails=self._letters.owed(booking, *kinds, detail={"reason": reason, "refund": refund.id if refund else ""}),
         )
         if canceled is None:
             return await self._booking(booking.id)
@@ -421,7 +451,7 @@ class Settlement:
     async def _close(self, booking: Booking, reason: EndReason) -> Booking:
         """Claim the end of an unpaid booking, unless another Session is still open, and release its time."""
         told = reason in {EndReason.GIVEN_UP, EndReason.PAYMENT_MISMATCH}
-        mails = () if told else self._letters.owed(booking, MailKind.RELEASED_CUSTOMER, reason=reason)
+        mails = () if told else self._letters.owed(booking, MailKind.RELEASED_CUSTOMER, detail={"reason": reason})
         ended = await self._store.claim(
             booking.id,
             UNPAID,
@@ -445,8 +475,12 @@ class Settlement:
             log.warning("release put off", booking=booking.id, error=type(error).__name__)
 
     async def release(self, booking: Booking) -> None:
-        """Give an ended booking's time back in Hapio. Safe to repeat; raises HapioError."""
+        """Give an ended booking's time back in Hapio: one that was confirmed stays there as canceled, for its history.
+        Safe to repeat; raises HapioError."""
         if booking.status not in {Status.EXPIRED, Status.CANCELED}:
+            return
+        if booking.canceled_at and booking.hapio_booking_id:
+            await self._cancel_in_hapio(booking, booking.hapio_booking_id)
             return
         if booking.hapio_booking_id:
             await self._hapio.delete_booking(booking.hapio_booking_id)
@@ -456,6 +490,30 @@ class Settlement:
                     await self._hapio.delete_booking(lost.id)
         await self._store.record_release(booking.id, hapio_booking_id=booking.hapio_booking_id)
         self._availability.freed(booking.interval, booking.slot, booking.service_id)
+
+    async def _cancel_in_hapio(self, booking: Booking, hapio_booking_id: str) -> None:
+        # For one process alone: a call that lands after the customer has taken the cancellation back would undo that.
+        if booking.hapio_canceled or not await self._store.lease(booking, until=self._now() + RESCUE_LEASE):
+            return
+        try:
+            await self._hapio.cancel_booking(hapio_booking_id)
+        except HapioNotFound:
+            await self._store.record_release(booking.id, hapio_booking_id=hapio_booking_id)
+        except HapioUnprocessable as error:
+            # Hapio's own threshold must not contradict what the customer was told; a deletion asks for none.
+            log.error("deleted, since Hapio refused to cancel", booking=booking.id, fields=sorted(error.errors))
+            await self._hapio.delete_booking(hapio_booking_id)
+            await self._store.record_release(booking.id, hapio_booking_id=hapio_booking_id)
+        else:
+            await self._store.record_cancel(booking.id, hapio_booking_id=hapio_booking_id)
+        self._availability.freed(booking.interval, booking.slot, booking.service_id)
+
+    async def follow_move(self, move: Move) -> None:
+        """Go on with a move that is due. Raises HapioError, StripeError."""
+        async with self._turns(move.booking_id):
+            current = await self._store.move(move.id)
+            if current:
+                await self._moves.follow(current)
 
     # -- events and sweeps ---------------------------------------------------------------------------------
 
@@ -479,32 +537,46 @@ class Settlement:
 
     async def take_event(self, event: Event) -> None:
         """A stored webhook event: a hint to look. Raises HapioError, StripeError; the worker repeats it then."""
-        booking = await self._store.booking(event.booking_id) if event.booking_id else None
-        if booking is None or self._payments is None or event.livemode != self._stripe.livemode:
-            return  # not ours: accounts are shared with other software
-        if event.object_type == "refund":
-            for refund in await self._store.refunds(booking.id):
-                if refund.stripe_refund_id == event.object_id:
-                    await self._refunds.pay(refund)
+        if self._payments is None or event.livemode != self._stripe.livemode:
             return
+        if event.object_type in _MONEY_BACK:
+            await self._follow_money_back(event)
+            return
+        booking = await self._store.booking(event.booking_id) if event.booking_id else None
+        if booking is None:
+            return  # not ours: accounts are shared with other software
         async with self._turns(booking.id):
             await self._settle(await self._booking(booking.id))
+
+    async def _follow_money_back(self, event: Event) -> None:
+        """What was done in Stripe's dashboard lacks our metadata; its PaymentIntent tells whose it is."""
+        intent = event.payment_intent_id
+        if intent is None or await self._store.payment_of_intent(intent) is None:
+            return
+        if event.object_type == "dispute":
+            await self._refunds.follow_dispute(await self._stripe.dispute(event.object_id))
+        elif event.object_type == "refund":
+            await self._refunds.follow_refund(await self._stripe.read_refund(event.object_id))
+        else:
+            for facts in await self._stripe.refunds_of(intent):
+                await self._refunds.follow_refund(facts)
 
     async def sweep_hapio(self, created_before: datetime) -> int:
         """Delete temporary bookings of ours that no live booking stands behind. Returns how many."""
         swept = 0
         for stray in await self._hapio.temporary_bookings(created_before=created_before):
-            booking = await self._store.booking(stray.metadata.get("holdfast_id", ""))
-            # A booking that our database does not know belongs to another program: it is left alone.
-            if booking is None or (booking.occupies and booking.hapio_booking_id in {stray.id, None}):
+            tag = stray.metadata.get("holdfast_id", "")
+            holder: Booking | Move | None = await self._store.booking(tag) or await self._store.move(tag)
+            # A tag that our database does not know belongs to another program: its booking is left alone.
+            if holder is None or (holder.occupies and holder.hapio_booking_id in {stray.id, None}):
                 continue
-            log.warning("swept a temporary booking", booking=booking.id)
+            log.warning("swept a temporary booking", holder=tag)
             await self._hapio.delete_booking(stray.id)
             swept += 1
         return swept
 
     async def sweep_stripe(self, created_after: datetime) -> int:
-        """Settle completed Sessions that nobody told us about. Returns how many."""
+        """Take in payments, refunds and disputes that nobody told us about. Returns how many."""
         swept = 0
         if self._payments is None:
             return swept
@@ -516,6 +588,10 @@ class Settlement:
             async with self._turns(payment.booking_id):
                 await self._apply(payment, facts)  # paid ones are confirmed by the worker's next step
             swept += 1
+        for refund in await self._stripe.recent_refunds(created_after):
+            swept += await self._refunds.follow_refund(refund)
+        for dispute in await self._stripe.recent_disputes(created_after):
+            swept += await self._refunds.follow_dispute(dispute)
         return swept
 
     # -- small things --------------------------------------------------------------------------------------
@@ -528,19 +604,3 @@ class Settlement:
 
     def _new_id(self, prefix: str) -> str:
         return f"{prefix}_{self._random.getrandbits(80):020x}"
-
-
-def _metadata(booking: Booking, payment: Payment | None) -> dict[str, str]:
-    """What the owner sees in Hapio beside the time: who comes, and how it was paid."""
-    customer = booking.customer
-    known = {
-        "customer_name": customer.name if customer else "",
-        "customer_email": customer.email if customer else "",
-        "customer_phone": customer.phone if customer else "",
-        "customer_notes": customer.notes if customer else "",
-        "paid_amount": str(booking.terms.price.to_decimal()),
-        "paid_currency": booking.terms.price.currency,
-        "payment_intent": payment.payment_intent_id if payment and payment.payment_intent_id else "",
-        **{f"answer_{name}": answer for name, answer in (customer.answers.items() if customer else ())},
-    }
-    return {"holdfast_id": booking.id, **{key: value for key, value in known.items() if value}}

@@ -13,7 +13,7 @@ from typing import TypeVar
 import structlog
 
 from app.bookings import Bookings
-from app.domain import Booking, Event, OutboxMail, Payment
+from app.domain import Booking, Event, Move, OutboxMail, Payment
 from app.errors import HapioError, MailError, StripeError
 from app.letters import Letters
 from app.mail import Mailer
@@ -83,6 +83,7 @@ class Worker:
         await self._each(await self._store.events_due(), self._take_event, self._put_off_event)
         await self._sweep()
         await self._each(await self._store.paid(), self._bookings.confirm, self._put_off)
+        await self._each(await self._store.moves_due(), self._bookings.follow_move, self._put_off_move)
         await self._each(await self._store.unreleased(), self._bookings.release, self._put_off)
         await self._each(await self._store.refunds_due(), self._refunds.pay, _leave)
         if self._mailer.enabled:
@@ -113,6 +114,9 @@ class Worker:
 
     async def _put_off(self, booking: Booking, _error: Exception | None = None) -> None:
         await self._store.put_off(booking.id, until=self._now() + _back_off(booking.tries))
+
+    async def _put_off_move(self, move: Move, _error: Exception) -> None:
+        await self._store.put_off_move(move.id, until=self._now() + _back_off(move.tries))
 
     async def _look(self, payment: Payment) -> None:
         await self._store.look_again(payment.id, at=self._now() + FIRST_LOOK * 2 ** min(payment.looks + 1, 6))

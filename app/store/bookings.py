@@ -36,6 +36,7 @@ from app.tables import (
     customer_columns,
     history,
     moves,
+    outbox,
     payment_row,
     payments,
     refunds,
@@ -221,20 +222,22 @@ class BookingRows(Database):
             what="no_show" if no_show else "came_after_all",
         )
 
-    async def renew_link(self, booking_id: str, *, mails: Sequence[OutboxMail]) -> Booking | None:
-        """Retire the manage links mailed so far, and owe a mail with a new one."""
+    async def renew_link(self, booking: Booking, *, mails: Sequence[OutboxMail], not_since: datetime) -> bool:
+        """Retire the manage links mailed so far, and owe a mail with a new one; not if that happened since then."""
+        lately = sa.exists().where(
+            outbox.c.booking_id == booking.id,
+            outbox.c.kind.in_([mail.kind for mail in mails]),
+            outbox.c.created_at > not_since,
+        )
         async with self._write() as connection:
-            result = await connection.execute(
+            renewed = await connection.execute(
                 sa.update(bookings)
-                .where(bookings.c.id == booking_id)
+                .where(bookings.c.id == booking.id, bookings.c.link_version == booking.link_version, ~lately)
                 .values(link_version=bookings.c.link_version + 1)
-                .returning(*bookings.c)
             )
-            row = result.mappings().first()
-            if row is None:
-                return None
-            await add_mails(connection, mails)
-            return to_booking(row)
+            if renewed.rowcount:
+                await add_mails(connection, mails)
+            return bool(renewed.rowcount)
 
     async def owe(self, owed: Owed, *, what: str, mails: Sequence[OutboxMail] = ()) -> list[Refund]:
         """Owe money back beside the terms; what is left of the payments bounds it. Returns the new refunds."""

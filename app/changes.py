@@ -1,0 +1,467 @@
+"""What a confirmed booking may still become: canceled, taken back, moved; and what its owner does beside the terms.
+
+Every act reads the clock once, decides by the terms that the booking was bought under, and writes what it owes before
+anything is done outside. A page shows an offer first; its button does what the page showed, or changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+import structlog
+
+from app.domain import (
+    Booking,
+    EndReason,
+    Money,
+    Move,
+    MoveState,
+    PaymentState,
+    Refund,
+    Resource,
+    Service,
+    Slot,
+    Status,
+)
+from app.errors import (
+    BookingConflict,
+    HapioError,
+    InvalidRequest,
+    LinkExpired,
+    LinkRefused,
+    NotFound,
+    PolicyRefused,
+    SlotTaken,
+)
+from app.links import MANAGE_LIFE_AFTER_END
+from app.mail import MailKind
+from app.settlement import Settlement
+
+log = structlog.get_logger()
+
+#: However often somebody asks, one booking's links are renewed this often: each renewal retires the link before it.
+LINK_PAUSE = timedelta(minutes=5)
+#: More bookings of one address than these are not renewed at once.
+MOST_LINKS = 20
+
+
+class Bar(StrEnum):
+    """Why an act is not open."""
+
+    #: The visit has begun.
+    BEGUN = "begun"
+    #: Not confirmed, or no more.
+    NOT_CONFIRMED = "not_confirmed"
+    #: A move is being made.
+    UNDER_WAY = "under_way"
+    #: Later than the terms allow.
+    TOO_LATE = "too_late"
+    #: As often as the terms allow.
+    TOO_OFTEN = "too_often"
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What the customer may do at one reading of the clock, `at`, and what would follow.
+
+    `percent` of the price, which is `refund`, comes back on cancellation, and goes out at `refund_at`. A bar of None
+    means that the act is open.
+    """
+
+    at: datetime
+    cancel_bar: Bar | None
+    percent: int
+    refund: Money
+    refund_at: datetime
+    move_bar: Bar | None
+    move_until: datetime
+    moves_left: int
+    undo_until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class MoveQuote:
+    """What a move would cost. `difference` in smallest units: above 0 to be paid, below 0 to come back."""
+
+    service: Service
+    slot: Slot
+    resource: Resource
+    price: Money
+    difference: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rescheduled:
+    """What became of a wish to move: `checkout_url` is Stripe's page where the difference must be paid first."""
+
+    booking: Booking
+    move: Move
+    checkout_url: str | None
+
+
+class Changes(Settlement):
+    """What customers and owners do with a confirmed booking."""
+
+    # -- looking -----------------------------------------------------------------------------------------
+
+    async def managed(self, token: str) -> Booking:
+        """The booking that a manage link leads to. Raises LinkRefused for a link that is not ours, or retired,
+        LinkExpired a month after the visit, NotFound."""
+        booking_id, version = self._links.read_manage_token(token)
+        booking = await self.get(booking_id)
+        if version != booking.link_version:
+            raise LinkRefused("retired")
+        if booking.ends_at + MANAGE_LIFE_AFTER_END <= self._now():
+            raise LinkExpired("long over")
+        return booking
+
+    def offer(self, booking: Booking, *, move: Move | None) -> Offer:
+        """What the customer may do now; `move` is the booking's open one."""
+        return self._offer(booking, move, self._now())
+
+    def _offer(self, booking: Booking, move: Move | None, at: datetime) -> Offer:
+        terms = booking.terms
+        bar = None
+        if booking.status is not Status.CONFIRMED:
+            bar = Bar.NOT_CONFIRMED
+        elif booking.starts_at <= at:
+            bar = Bar.BEGUN
+        elif move and move.state is MoveState.MOVING:
+            bar = Bar.UNDER_WAY
+        move_until = booking.starts_at - timedelta(hours=terms.move_hours)
+        moves_left = max(0, terms.most_moves - booking.moves)
+        move_bar = bar or (Bar.UNDER_WAY if move else None)
+        if move_bar is None and not moves_left:
+            move_bar = Bar.TOO_OFTEN
+        if move_bar is None and at > move_until:
+            move_bar = Bar.TOO_LATE
+        undo = booking.undo_until if booking.status is Status.CANCELED else None
+        return Offer(
+            at=at,
+            cancel_bar=bar,
+            percent=terms.refund_percent(at=at, starts_at=booking.starts_at),
+            refund=terms.refund(at=at, starts_at=booking.starts_at),
+            refund_at=self._undo_until(booking, at),
+            move_bar=move_bar,
+            move_until=move_until,
+            moves_left=moves_left,
+            undo_until=undo if undo and undo > at else None,
+        )
+
+    def _undo_until(self, booking: Booking, at: datetime) -> datetime:
+        minutes = self._widgets[booking.widget].undo_minutes
+        return max(at, min(at + timedelta(minutes=minutes), booking.starts_at))
+
+    async def find(
+        self,
+        *,
+        statuses: Collection[Status] = (),
+        starts_from: datetime | None = None,
+        starts_to: datetime | None = None,
+        email: str = "",
+        most: int = 100,
+    ) -> list[Booking]:
+        """Bookings that somebody has put a name to, in order of their start."""
+        return await self._store.find(
+            statuses=statuses, starts_from=starts_from, starts_to=starts_to, email=email, most=most
+        )
+
+    # -- cancel and take back ------------------------------------------------------------------------------
+
+    async def cancel(
+        self, booking_id: str, *, by: EndReason, revision: int | None = None, shown_at: datetime | None = None
+    ) -> Booking:
+        """Call a confirmed booking off: by BY_CUSTOMER under its terms, by BY_OWNER with all its money back.
+
+        `revision` and `shown_at` are what the page showed: the refund is the one of that moment. The refund waits
+        for as long as the customer may take the cancellation back. A second call returns what the first one did.
+        Raises PolicyRefused, BookingConflict where the booking has changed since it was shown, StripeError, and
+        HapioError where the difference of a move is being settled.
+        """
+        async with self._turns(booking_id):
+            booking = await self.get(booking_id)
+            if booking.status is Status.CANCELED:
+                return booking
+            open_move = await self._store.open_move(booking_id)
+            if open_move and open_move.state is MoveState.HELD:
+                await self._moves.expire(open_move, by)
+                booking, open_move = await self.get(booking_id), await self._store.open_move(booking_id)
+            now = self._now()
+            if revision not in {None, booking.revision}:
+                raise BookingConflict("not what was shown")
+            owner = by is EndReason.BY_OWNER
+            offer = self._offer(booking, open_move, now if owner else shown_at or now)
+            bar = offer.cancel_bar
+            if bar is None and not owner and booking.starts_at <= now:
+                bar = Bar.BEGUN
+            if bar and not (owner and bar is Bar.BEGUN):
+                raise PolicyRefused(bar)
+            return await self._call_off(booking, by, booking.terms.price if owner else offer.refund, now)
+
+    async def _call_off(self, booking: Booking, by: EndReason, back: Money, now: datetime) -> Booking:
+        undo_until = self._undo_until(booking, now) if by is EndReason.BY_CUSTOMER else now
+        after = replace(booking, revision=booking.revision + 1)
+        told: dict[str, str | int | bool] = {"by": by, "back": back.amount}
+        told["undo_until"] = undo_until.isoformat() if undo_until > now else ""
+        canceled = await self._store.claim(
+            booking.id,
+            (Status.CONFIRMED,),
+            Status.CANCELED,
+            what=by,
+            values={
+                "end_reason": by,
+                "canceled_at": now,
+                "undo_until": undo_until,
+                "revision": after.revision,
+            },
+            unchanged_since=booking.revision,
+            owes=self._refunds.debt(booking, back, by, cause=str(after.revision), due_at=undo_until) if back else None,
+            mails=self._letters.owed(after, MailKind.CANCELED_CUSTOMER, MailKind.CANCELED_OWNER, detail=told),
+            detail={"back": back.amount},
+        )
+        if canceled is None:
+            raise BookingConflict("changed meanwhile")
+        await self._release_soon(canceled)
+        await self._refunds.pay_due(booking.id)
+        return await self.get(booking.id)
+
+    async def undo(self, booking_id: str) -> Booking:
+        """Take a cancellation back: the same time again, and the refund is withdrawn. A second call returns the
+        standing booking.
+
+        Raises BookingConflict where it is too late, the time is gone, or the refund is on its way: then the booking
+        stays canceled, and its refund goes out. Without an answer from Hapio the worker goes on.
+        """
+        async with self._turns(booking_id):
+            booking = await self.get(booking_id)
+            if booking.status is Status.CONFIRMED:
+                return booking
+            if booking.status is not Status.CANCELED or not booking.undo_until:
+                raise BookingConflict(booking.status)
+            if not booking.hapio_canceled:
+                await self.release(booking)
+                booking = await self.get(booking_id)
+            back = await self._store.take_back(booking, capacity=await self._capacity(booking))
+            if back is None:
+                raise BookingConflict("too late to take back")
+            self._availability.took(back.interval)
+            back = await self._finalize_soon(back)
+            if back.status is Status.CANCELED:
+                self._availability.freed(back.interval, back.slot, back.service_id)
+                raise BookingConflict("the time is gone")
+            return back
+
+    async def _capacity(self, booking: Booking) -> int | None:
+        service = await self._availability.service(self._widgets[booking.widget], booking.service_id)
+        resource = service.resource(booking.resource_id)
+        if resource is None:
+            raise BookingConflict("nobody offers this any more")
+        return resource.capacity
+
+    # -- move ----------------------------------------------------------------------------------------------
+
+    async def move_options(self, booking: Booking) -> list[Service]:
+        """The services that the customer may move to, the booking's own first."""
+        widget = self._widgets[booking.widget]
+        services = (await self._availability.catalogue(widget)).services
+        own = [service for service in services if service.id == booking.service_id]
+        if not widget.reschedule.other_service:
+            return own
+        currency = booking.terms.price.currency
+        return own + [service for service in services if service not in own and service.price.currency == currency]
+
+    async def quote_move(
+        self,
+        booking_id: str,
+        *,
+        starts_at: datetime,
+        service_id: str = "",
+        resource_id: str | None = None,
+        by: EndReason = EndReason.BY_CUSTOMER,
+    ) -> MoveQuote:
+        """What moving to that time would mean. `service_id` empty is the same service; `resource_id` None the same
+        person, else anyone, where the widget lets customers change that.
+
+        Raises PolicyRefused, SlotTaken with the nearest times, NotFound, HapioError.
+        """
+        booking = await self.get(booking_id)
+        self._must_be_movable(booking, await self._store.open_move(booking_id), by)
+        quotes = await self._quotes(booking, starts_at, service_id, resource_id, by)
+        return quotes[0]
+
+    async def reschedule(
+        self,
+        booking_id: str,
+        *,
+        starts_at: datetime,
+        by: EndReason,
+        service_id: str = "",
+        resource_id: str | None = None,
+        revision: int | None = None,
+    ) -> Rescheduled:
+        """Move the booking to another time: at once, or, where it costs more, when the difference is paid.
+
+        `revision` is what the page showed. Raises as `quote_move`, BookingConflict where the booking has changed since
+        it was shown, and StripeError; then nothing changed. Where Hapio gives no answer the move stays `MOVING`, both
+        times stay ours, and the worker goes on.
+        """
+        async with self._turns(booking_id):
+            booking = await self.get(booking_id)
+            self._must_be_movable(booking, await self._store.open_move(booking_id), by)
+            if revision not in {None, booking.revision}:
+                raise BookingConflict("not what was shown")
+            for quote in await self._quotes(booking, starts_at, service_id, resource_id, by):
+                try:
+                    move = await self._moves.begin(
+                        booking, quote.service, quote.slot, quote.resource, quote.price, by=by
+                    )
+                except SlotTaken:
+                    continue
+                move, url = await self._go_on(move, booking)
+                if move.state is MoveState.REFUSED:
+                    self._availability.distrust(quote.service, starts_at)
+                    continue
+                return Rescheduled(await self.get(booking_id), move, url)
+        raise await self._taken(booking, service_id, starts_at, resource_id)
+
+    async def _go_on(self, move: Move, booking: Booking) -> tuple[Move, str | None]:
+        if move.state is MoveState.HELD:
+            return move, await self._moves.checkout(move, booking)
+        try:
+            return await self._moves.carry(move), None
+        except HapioError as error:
+            log.warning("move put off", move=move.id, error=type(error).__name__)
+            return move, None
+
+    async def difference_page(self, booking_id: str) -> str | None:
+        """Stripe's page for the difference of the move that the booking is on, while it is open."""
+        move = await self._store.open_move(booking_id)
+        return await self._moves.open_page(move) if move else None
+
+    async def give_up_move(self, booking_id: str) -> Booking:
+        """Leave the booking as it was. If Stripe says that the difference is paid after all, it is moved instead."""
+        async with self._turns(booking_id):
+            move = await self._store.open_move(booking_id)
+            if move and move.state is MoveState.HELD:
+                await self._moves.expire(move, EndReason.GIVEN_UP)
+            return await self.get(booking_id)
+
+    def _must_be_movable(self, booking: Booking, move: Move | None, by: EndReason) -> None:
+        bar = self._offer(booking, move, self._now()).move_bar
+        ours = by is EndReason.BY_OWNER and bar in {Bar.TOO_LATE, Bar.TOO_OFTEN, Bar.BEGUN}
+        if bar and not ours:
+            raise PolicyRefused(bar)
+
+    async def _quotes(
+        self, booking: Booking, starts_at: datetime, service_id: str, resource_id: str | None, by: EndReason
+    ) -> list[MoveQuote]:
+        """One for everybody who could take the booking then, in the order in which to ask."""
+        widget = self._widgets[booking.widget]
+        service = await self._availability.service(widget, service_id or booking.service_id)
+        owner, same = by is EndReason.BY_OWNER, service.id == booking.service_id
+        if not same and not (owner or widget.reschedule.other_service):
+            raise InvalidRequest("another service is not offered")
+        # What was bought keeps its price, whatever the owner asks for it today.
+        price = booking.terms.price if same else service.price
+        if price.currency != booking.terms.price.currency:
+            raise InvalidRequest("another currency")
+        if not (owner or widget.reschedule.other_resource) and service.resource(booking.resource_id):
+            resource_id = booking.resource_id
+        slot = await self._availability.find_slot(widget, service, starts_at)
+        asked = await self._candidates(service, slot, resource_id) if slot else []
+        if slot is None or not asked:
+            raise await self._taken(booking, service_id, starts_at, resource_id)
+        asked.sort(key=lambda resource: resource.id != booking.resource_id)
+        difference = price.amount - booking.terms.price.amount
+        return [MoveQuote(service, slot, resource, price, difference) for resource in asked]
+
+    async def _taken(
+        self, booking: Booking, service_id: str, starts_at: datetime, resource_id: str | None
+    ) -> SlotTaken:
+        widget = self._widgets[booking.widget]
+        service = await self._availability.service(widget, service_id or booking.service_id)
+        nearest = await self._availability.nearest(widget, service, starts_at, resource_id=resource_id)
+        return SlotTaken(starts_at, [near.starts_at for near in nearest])
+
+    async def _candidates(self, service: Service, slot: Slot, resource_id: str | None) -> list[Resource]:
+        """Who to ask, in order: the chosen one, or everyone free, the least booked through us first."""
+        if slot.starts_at <= self._now():
+            return []
+        free = [resource for resource in service.resources if resource.id in slot.resource_ids]
+        if resource_id is not None:
+            return [resource for resource in free if resource.id == resource_id]
+        occupied = await self._store.occupied()
+        self._random.shuffle(free)
+
+        def busy(resource: Resource) -> int:
+            return sum(
+                abs(taken.starts_at - slot.starts_at) < timedelta(hours=12)
+                for taken in occupied
+                if taken.resource_id == resource.id
+            )
+
+        return sorted(free, key=busy)
+
+    # -- links -----------------------------------------------------------------------------------------------
+
+    async def resend_link(self, token: str) -> None:
+        """Mail a fresh link for an old one, to the address on the booking; the old ones are retired. Says nothing
+        about what became of it. Raises LinkRefused for a link that was never ours."""
+        booking_id, _version = self._links.read_manage_token(token)
+        try:
+            await self.renew_link(booking_id)
+        except NotFound:
+            log.info("no booking to renew the link of")
+
+    async def resend_links(self, email: str) -> None:
+        """Mail fresh links of all bookings under an address. Says nothing about whether there are any."""
+        since = self._now() - MANAGE_LIFE_AFTER_END
+        for booking in await self._store.find(
+            statuses=(Status.CONFIRMED, Status.CANCELED), starts_from=since, email=email, most=MOST_LINKS
+        ):
+            await self.renew_link(booking.id)
+
+    async def renew_link(self, booking_id: str) -> None:
+        """Mail a fresh link of one booking that can still be managed. Raises NotFound."""
+        booking = await self.get(booking_id)
+        over = booking.ends_at + MANAGE_LIFE_AFTER_END <= self._now()
+        if over or booking.status not in {Status.CONFIRMED, Status.CANCELED, Status.PAID}:
+            return
+        mails = self._letters.owed(booking, MailKind.LINK_CUSTOMER, about=f"link{booking.link_version + 1}")
+        await self._store.renew_link(booking, mails=mails, not_since=self._now() - LINK_PAUSE)
+
+    # -- the owner -------------------------------------------------------------------------------------------
+
+    async def mark_no_show(self, booking_id: str, *, no_show: bool) -> Booking:
+        """Note that nobody came, or that somebody did after all. Raises BookingConflict before the visit's start."""
+        booking = await self.get(booking_id)
+        if booking.no_show is no_show:
+            return booking
+        marked = await self._store.mark_no_show(booking_id, no_show=no_show)
+        if marked is None:
+            raise BookingConflict("the visit has not begun")
+        return marked
+
+    async def give_back(self, booking_id: str, amount: Money | None) -> list[Refund]:
+        """Refund beside the terms, for the owner's good will: `amount`, or all that is left; the booking stands.
+
+        Bounded by what is left of its payments. Returns the new refunds; none where nothing is left. Raises
+        InvalidRequest for an amount in another currency, or not above 0.
+        """
+        booking = await self.get(booking_id)
+        price = booking.terms.price
+        if amount is None:
+            paid = await self._store.payments(booking_id)
+            captured = sum(payment.captured for payment in paid if payment.state is PaymentState.CAPTURED)
+            amount = Money(captured, price.currency)
+        elif amount.currency != price.currency or amount.amount <= 0:
+            raise InvalidRequest(f"an amount above 0 in {price.currency}")
+        debt = self._refunds.debt(booking, amount, EndReason.GOODWILL, cause=self._new_id("gw"))
+        told = {"reason": EndReason.GOODWILL, "refund": debt.id}
+        mails = self._letters.owed(booking, MailKind.REFUNDED_CUSTOMER, about=debt.id, detail=told)
+        refunds = await self._store.owe(debt, what="refund_added", mails=mails)
+        await self._refunds.pay_due(booking_id)
+        return refunds

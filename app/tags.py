@@ -1,0 +1,21 @@
+"""What travels to Hapio with a booking, so that its owner sees there who comes and how it was paid."""
+
+from __future__ import annotations
+
+from app.domain import Booking, Payment
+
+
+def hapio_metadata(booking: Booking, payment: Payment | None) -> dict[str, str]:
+    """The whole metadata of a final booking; our id is what finds it again."""
+    customer = booking.customer
+    known = {
+        "customer_name": customer.name if customer else "",
+        "customer_email": customer.email if customer else "",
+        "customer_phone": customer.phone if customer else "",
+        "customer_notes": customer.notes if customer else "",
+        "paid_amount": str(booking.terms.price.to_decimal()),
+        "paid_currency": booking.terms.price.currency,
+        "payment_intent": payment.payment_intent_id if payment and payment.payment_intent_id else "",
+        **{f"answer_{name}": answer for name, answer in (customer.answers.items() if customer else ())},
+    }
+    return {"holdfast_id": booking.id, **{key: value for key, value in known.items() if value}}
