@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
-from app.domain import Booking, OutboxMail, PaymentState, Status
+from app.domain import Booking, Money, OutboxMail, PaymentState, Status
 from app.links import Links
 from app.mail import Mail, MailKind
 from app.store import Store
@@ -85,11 +85,7 @@ class Letters:
             return None
         widget = self._widgets.get(booking.widget) or Widget(name=booking.widget)
         to = widget.owner_email if kind.to_owner else booking.customer.email if booking.customer else ""
-        refunds = await self._store.refunds(booking.id)
-        refund = next((refund for refund in refunds if refund.id == mail.detail.get("refund")), None)
-        payment = await self._store.payment(refund.payment_id) if refund else None
-        # Held money is let go without a charge, and so nothing goes back.
-        charged = payment is not None and payment.state is PaymentState.CAPTURED
+        refund = await self._sent_back(booking, str(mail.detail.get("refund") or ""))
         token = self._links.booking_token(booking.id, ends_at=booking.ends_at)
         return Mail(
             message_id=mail.message_id,
@@ -100,9 +96,21 @@ class Letters:
             language=widget.languages[0] if kind.to_owner else booking.visitor.language,
             manage_url=f"{self._public_url}/manage/{self._links.manage_token(booking.id, booking.link_version)}",
             status_url=f"{self._public_url}/b/{token}",
-            refund=refund.amount if refund and charged else None,
+            refund=refund,
             detail=mail.detail,
         )
+
+    async def _sent_back(self, booking: Booking, refund_id: str) -> Money | None:
+        """What a debt gives back, from however many payments it was drawn (Owed.draw); None if there is none, or if
+        the money was only held: it is let go without a charge, and nothing goes back."""
+        total = None
+        for refund in await self._store.refunds(booking.id):
+            if not refund_id or not (refund.id == refund_id or refund.id.startswith(f"{refund_id}_")):
+                continue
+            payment = await self._store.payment(refund.payment_id)
+            if payment and payment.state is PaymentState.CAPTURED:
+                total = Money(refund.amount.amount + (total.amount if total else 0), refund.amount.currency)
+        return total
 
     def _still_true(self, mail: OutboxMail, kind: MailKind, booking: Booking) -> bool:
         match kind:

@@ -19,7 +19,7 @@ from icalendar import Calendar
 from jinja2 import Environment, FileSystemLoader
 from structlog.testing import capture_logs
 
-from app.domain import Customer, EndReason, Money, Status, Terms, Tier, Visitor
+from app.domain import Booking, Customer, EndReason, Money, Status, Terms, Tier, Visitor
 from app.errors import MailError
 from app.mail import Mail, Mailer, MailKind, calendar_file, calendar_links, policy_lines, write_letter
 from app.sandbox.mailbox import MailboxSandbox, Message
@@ -51,6 +51,36 @@ def a_mail(kind: MailKind = MailKind.CONFIRMED_CUSTOMER, **changes: Any) -> Mail
         widget=WIDGET,
     )
     return replace(mail, **changes)
+
+
+#: What the outbox rows say of each kind: Ada's session was on Monday at nine, and costs 30 euros more on Tuesday.
+UNDO = NOW + timedelta(minutes=10)
+DETAILS: dict[MailKind, dict[str, Any]] = {
+    MailKind.RELEASED_CUSTOMER: {"reason": "deadline"},
+    MailKind.REFUNDED_CUSTOMER: {"reason": "slot_gone"},
+    MailKind.REFUNDED_OWNER: {"reason": "slot_gone"},
+    MailKind.NOT_MOVED_CUSTOMER: {"back": 3000, "to": "2026-11-25T13:00:00+00:00"},
+    MailKind.DISPUTED_OWNER: {
+        "dispute": "needs_response",
+        "amount": 12000,
+        "answer_by": "2026-12-01T22:59:00+00:00",
+    },
+}
+for _whom in ("customer", "owner"):
+    DETAILS[MailKind(f"canceled_{_whom}")] = {"by": "by_customer", "back": 6000, "undo_until": UNDO.isoformat()}
+    DETAILS[MailKind(f"moved_{_whom}")] = {
+        "by": "by_customer",
+        "from": "2026-11-23T08:00:00+00:00",
+        "was": "Portrait session",
+        "difference": 3000,
+    }
+    DETAILS[MailKind(f"refund_failed_{_whom}")] = {"amount": 6000, "currency": "eur"}
+
+
+def told(kind: MailKind, *, booking: Booking | None = None, **detail: Any) -> Mail:
+    """A mail about what was done, with some of its detail changed; a canceled booking is canceled."""
+    canceled = a_booking(status=Status.CANCELED) if kind.value.startswith("canceled") else a_booking()
+    return a_mail(kind, booking=booking or canceled, detail={**DETAILS.get(kind, {}), **detail})
 
 
 def a_mailer(smtp_url: str | None, *, mail_from: str = "Holdfast <bookings@book.example>") -> Mailer:
@@ -137,7 +167,7 @@ If you cancel:
   then 50 % back until Tue 24 Nov, 08:00
   after that, nothing back
 
-See your booking:
+Change or cancel:
 https://book.example/manage/token
 
 Add to your calendar. The attached file fits every calendar program.
@@ -157,8 +187,7 @@ Studio Nord
 @pytest.mark.parametrize("kind", list(MailKind))
 @pytest.mark.parametrize("language", ["en", "sv", "de", "ar"])
 async def test_the_html_says_what_the_plain_text_says(post: Post, kind: MailKind, language: str) -> None:
-    detail = {} if "confirmed" in kind else {"reason": "slot_gone" if "refunded" in kind else "deadline"}
-    mail = a_mail(kind, language=language, detail=detail, refund=Money(12000, "eur"))
+    mail = a_mail(kind, language=language, detail=DETAILS.get(kind, {}), refund=Money(12000, "eur"))
     mail = replace(mail, booking=a_booking(visitor=NEW_YORK))
     message = await post.receive(mail)
     letter = write_letter(mail, now=NOW)
@@ -222,7 +251,8 @@ async def test_what_a_customer_typed_is_not_mailed_to_an_address_a_customer_type
     customer = Customer("Win at evil.example", "victim@example.test", "+1", "evil.example", {"people": "evil.example"})
     for kind in MailKind:
         if not kind.to_owner:
-            message = await post.receive(a_mail(kind, booking=a_booking(customer=customer), to=customer.email))
+            mail = replace(told(kind), booking=a_booking(customer=customer), to=customer.email)
+            message = await post.receive(mail)
             assert b"evil.example" not in message.source
             assert "evil.example" not in f"{message.text}{message.html}"
 
@@ -302,7 +332,7 @@ async def test_money_that_was_only_held_is_not_called_a_refund_of_money(post: Po
 
 async def test_there_is_no_link_to_what_cannot_be_done(post: Post) -> None:
     message = await post.receive(a_mail(manage_url=""))
-    assert "See your booking" not in (message.text or "")
+    assert "Change or cancel" not in (message.text or "")
     assert not [link for link in rich(message).links if "book.example" in link]
     assert "See your booking" not in (message.attachments[0].text or "")
 
@@ -339,6 +369,284 @@ def test_the_policy_is_told_by_its_deadlines_and_what_is_past_is_left_out() -> N
     assert lines(Terms(price, (Tier(24, 0),)), NOW) == ["The price is not paid back"]
     assert lines(Terms(Money(0, "eur"), tiers.tiers), NOW) == []
     assert lines(tiers, NOW - timedelta(days=400))[0] == "Free cancellation until Mon, 23 Nov 2026, 10:00"
+
+
+# -- What is said of a change -------------------------------------------------------------------------------
+
+
+async def test_a_cancellation_says_what_comes_back_when_and_until_when_it_can_be_taken_back(post: Post) -> None:
+    message = await post.receive(told(MailKind.CANCELED_CUSTOMER))
+    assert message.header("Subject") == "Canceled: Portrait session, Tue 24 Nov 10:00"
+    assert (
+        message.text
+        == """\
+Your booking is canceled
+
+You canceled your booking.
+We send €60.00 of €120.00 back the way you paid. It usually arrives within 5 to 10 days.
+The money goes out at 10:10. Until then you can take the cancellation back through the link below, if the time is still free.
+
+Tuesday 24 November
+10:00–11:00
+
+What: Portrait session
+With: Maja Lind
+Where: Studio Nord, Götgatan 1
+
+See your booking:
+https://book.example/manage/token
+
+The attached file takes the entry out of your calendar. One that you added through a link stays until you remove it.
+
+Questions? Reply to this mail or call +46 8 123 45.
+
+Studio Nord
+"""  # noqa: E501 - as it arrives
+    )
+
+
+@pytest.mark.parametrize(
+    ("terms", "back", "customer_told", "owner_told"),
+    [
+        (Terms(Money(12000, "eur")), 12000, "We send €120.00 back the way you paid.", "We send €120.00 back to the"),
+        (Terms(Money(12000, "eur")), 0, "nothing is paid back", "Nothing of the €120.00 goes back."),
+        (Terms(Money(9000, "jpy")), 4500, "We send JP¥4,500 of JP¥9,000 back", "We send JP¥4,500 of JP¥9,000 back"),
+        (Terms(Money(0, "eur")), 0, "nothing to pay, so no money moves", "nothing to pay, so no money moves"),
+    ],
+)
+async def test_a_cancellation_tells_both_what_it_does_to_the_money(
+    post: Post, terms: Terms, back: int, customer_told: str, owner_told: str
+) -> None:
+    booking = a_booking(status=Status.CANCELED, terms=terms)
+    for kind, said in ((MailKind.CANCELED_CUSTOMER, customer_told), (MailKind.CANCELED_OWNER, owner_told)):
+        text = (await post.receive(told(kind, booking=booking, back=back))).text or ""
+        assert said in text
+        assert ("money goes out at 10:10" in text) == bool(back)
+        assert "take the cancellation back" in text
+
+
+@pytest.mark.parametrize("until", ["", (NOW - timedelta(seconds=1)).isoformat(), NOW.isoformat()])
+async def test_what_cannot_be_taken_back_any_more_is_not_offered(post: Post, until: str) -> None:
+    for kind in (MailKind.CANCELED_CUSTOMER, MailKind.CANCELED_OWNER):
+        text = (await post.receive(told(kind, undo_until=until))).text or ""
+        assert "take the cancellation back" not in text
+        assert "€60.00 of €120.00" in text
+
+
+async def test_an_owner_who_cancels_is_sorry_and_gives_everything_back(post: Post) -> None:
+    detail: dict[str, Any] = {"by": EndReason.BY_OWNER, "back": 12000, "undo_until": ""}
+    text = (await post.receive(told(MailKind.CANCELED_CUSTOMER, **detail))).text or ""
+    assert "We had to cancel your booking, and we are sorry." in text
+    assert "We send €120.00 back the way you paid." in text
+    assert "You canceled" not in text
+    ours = (await post.receive(told(MailKind.CANCELED_OWNER, **detail))).text or ""
+    assert "You canceled this booking. The time is free again, and the customer has been told." in ours
+
+
+async def test_the_minutes_for_taking_back_are_told_on_the_readers_own_clock(post: Post) -> None:
+    booking = a_booking(status=Status.CANCELED, visitor=NEW_YORK)
+    text = (await post.receive(told(MailKind.CANCELED_CUSTOMER, booking=booking))).text or ""
+    assert "The money goes out at 04:10 (New York, UTC−5)." in text
+    owner = (await post.receive(told(MailKind.CANCELED_OWNER, booking=booking))).text or ""
+    assert "The money goes out at 10:10." in owner
+
+
+async def test_a_booking_taken_back_stands_as_before(post: Post) -> None:
+    message = await post.receive(told(MailKind.RESTORED_CUSTOMER))
+    assert message.header("Subject") == "Booked again: Portrait session, Tue 24 Nov 10:00"
+    text = message.text or ""
+    assert "Your time is booked as before, and no money moves." in text
+    assert "Price: €120.00, paid" in text
+    assert "Free cancellation until Mon 23 Nov, 10:00" in text
+
+
+async def test_a_move_says_from_when_to_when_what_was_paid_and_what_holds_now(post: Post) -> None:
+    terms = Terms(Money(15000, "eur"), (Tier(24, 100), Tier(2, 50)))
+    message = await post.receive(told(MailKind.MOVED_CUSTOMER, booking=a_booking(terms=terms, revision=2)))
+    assert message.header("Subject") == "Moved: Portrait session, Tue 24 Nov 10:00"
+    assert (message.text or "").startswith(
+        """\
+Your booking is moved
+
+The old time is free for others again.
+You paid the difference of €30.00.
+
+Tuesday 24 November
+10:00–11:00
+
+Before: Mon 23 Nov, 09:00
+What: Portrait session
+With: Maja Lind
+Where: Studio Nord, Götgatan 1
+Price: €150.00, paid
+If you cancel:
+  Free cancellation until Mon 23 Nov, 10:00
+  then 50 % back until Tue 24 Nov, 08:00
+  after that, nothing back
+
+Change or cancel:
+https://book.example/manage/token
+
+The attached file changes the entry in your calendar. One that you added through a link does not change by itself.
+"""
+    )
+
+
+@pytest.mark.parametrize(
+    ("difference", "customer_told", "owner_told"),
+    [
+        (3000, "You paid the difference of €30.00.", "The customer paid the difference of €30.00."),
+        (-3000, "It costs less now. We send €30.00 back the way you paid.", "We send the difference of €30.00 back"),
+        (0, "The price is the same, and no money moves.", "The price is the same, and no money moves."),
+    ],
+)
+async def test_a_move_tells_both_what_it_does_to_the_money(
+    post: Post, difference: int, customer_told: str, owner_told: str
+) -> None:
+    for kind, said in ((MailKind.MOVED_CUSTOMER, customer_told), (MailKind.MOVED_OWNER, owner_told)):
+        assert said in ((await post.receive(told(kind, difference=difference))).text or "")
+
+
+async def test_a_move_of_a_free_booking_costs_nothing(post: Post) -> None:
+    free = a_booking(terms=Terms(Money(0, "eur")))
+    for kind in (MailKind.MOVED_CUSTOMER, MailKind.MOVED_OWNER):
+        text = (await post.receive(told(kind, booking=free, difference=0))).text or ""
+        assert "There is nothing to pay." in text
+        assert "paid" not in text
+
+
+async def test_a_move_by_the_owner_is_excused_and_names_no_wish_of_the_customers(post: Post) -> None:
+    text = (await post.receive(told(MailKind.MOVED_CUSTOMER, by="by_owner", difference=0))).text or ""
+    assert "We had to change your booking, and we are sorry. If this does not suit you, please tell us." in text
+    ours = (await post.receive(told(MailKind.MOVED_OWNER, by="by_owner", difference=0))).text or ""
+    assert "You changed this booking, and the customer has been told." in ours
+
+
+async def test_another_service_at_the_same_time_is_a_change_and_names_both(post: Post) -> None:
+    before: dict[str, Any] = {"from": a_booking().starts_at.isoformat(), "was": "Family session"}
+    message = await post.receive(told(MailKind.MOVED_CUSTOMER, **before))
+    assert message.header("Subject") == "Changed: Portrait session, Tue 24 Nov 10:00"
+    text = message.text or ""
+    assert "Before:\n  Family session\n  Tue 24 Nov, 10:00" in text
+    assert "free for others" not in text
+
+
+async def test_the_times_of_a_move_name_their_zone_to_a_customer_elsewhere(post: Post) -> None:
+    booking = a_booking(visitor=NEW_YORK)
+    before = (await post.receive(told(MailKind.MOVED_CUSTOMER, booking=booking))).text or ""
+    assert "Before: Mon 23 Nov, 09:00 (Stockholm, UTC+1)" in before
+    to = (await post.receive(told(MailKind.NOT_MOVED_CUSTOMER, booking=booking))).text or ""
+    assert "Wed 25 Nov, 14:00 (Stockholm, UTC+1)" in to
+
+
+async def test_a_move_that_failed_changes_nothing_and_gives_the_difference_back(post: Post) -> None:
+    message = await post.receive(told(MailKind.NOT_MOVED_CUSTOMER))
+    assert message.header("Subject") == "Not moved: Portrait session, Tue 24 Nov 10:00"
+    text = message.text or ""
+    assert "You paid to move your booking to Wed 25 Nov, 14:00, but that time was gone." in text
+    assert "Nothing has changed: your booking stands." in text
+    assert "We send €30.00 back the way you paid." in text
+    held = (await post.receive(told(MailKind.NOT_MOVED_CUSTOMER, back=0))).text or ""
+    assert "You have not been charged." in held
+    off = told(MailKind.NOT_MOVED_CUSTOMER, booking=a_booking(status=Status.CANCELED))
+    assert "your booking stands" not in ((await post.receive(off)).text or "")
+
+
+async def test_a_reminder_says_what_when_where_and_with_whom_and_adds_no_second_calendar_entry(post: Post) -> None:
+    message = await post.receive(told(MailKind.REMINDER_CUSTOMER, booking=a_booking(visitor=NEW_YORK)))
+    assert message.header("Subject") == "Reminder: Portrait session, Tue 24 Nov 10:00"
+    text = message.text or ""
+    for said in ("What: Portrait session", "With: Maja Lind", "Where: Studio Nord", "Your time: 04:00–05:00"):
+        assert said in text
+    assert MANAGE in text
+    assert f"Calendar file: {MANAGE}/calendar.ics" in text
+    assert "google" not in text
+    assert message.attachments == ()
+
+
+async def test_a_new_link_retires_the_older_ones_and_changes_nothing_else(post: Post) -> None:
+    message = await post.receive(told(MailKind.LINK_CUSTOMER))
+    text = message.text or ""
+    assert "Older links no longer work. Nothing else has changed." in text
+    assert f"Change or cancel:\n{MANAGE}" in text
+    off = (await post.receive(told(MailKind.LINK_CUSTOMER, booking=a_booking(status=Status.CANCELED)))).text or ""
+    assert "This booking is canceled." in off
+    assert f"See your booking:\n{MANAGE}" in off
+
+
+async def test_a_refund_that_failed_tells_the_customer_to_call_and_the_owner_what_to_do(post: Post) -> None:
+    customer = (await post.receive(told(MailKind.REFUND_FAILED_CUSTOMER))).text or ""
+    assert "We tried to send €60.00 back the way you paid" in customer
+    assert "The money is still yours. Please contact us" in customer
+    assert "Reply to this mail or call +46 8 123 45." in customer
+    owner = (await post.receive(told(MailKind.REFUND_FAILED_OWNER, amount=6000, currency="jpy"))).text or ""
+    assert "JP¥6,000" in owner
+    assert "The money is in your Stripe balance." in owner
+    assert "Please pay it another way" in owner
+    assert "Name: Ada Example" in owner
+
+
+@pytest.mark.parametrize(
+    ("stage", "said"),
+    [
+        ("needs_response", "The customer's bank has taken back a payment of €120.00"),
+        ("warning_needs_response", "The customer's bank asks about a payment of €120.00. It has not taken the money"),
+        ("lost", "It is decided"),
+        ("won", "It is decided"),
+    ],
+)
+async def test_a_dispute_tells_the_owner_where_and_until_when_to_answer(post: Post, stage: str, said: str) -> None:
+    message = await post.receive(told(MailKind.DISPUTED_OWNER, dispute=stage))
+    assert message.header("Subject") == "Payment disputed: Portrait session, Tue 24 Nov 10:00, Ada Example"
+    text = message.text or ""
+    assert said in text
+    assert "The booking stands" in text
+    open_still = "decided:" not in text
+    assert ("Please answer in Stripe's dashboard by Tue 1 Dec, 23:59." in text) == open_still
+    assert ("While the bank decides, we refund nothing of this payment." in text) == open_still
+
+
+async def test_a_dispute_without_a_known_deadline_says_where_it_stands(post: Post) -> None:
+    text = (await post.receive(told(MailKind.DISPUTED_OWNER, answer_by=""))).text or ""
+    assert "Please answer in Stripe's dashboard. The deadline stands there." in text
+    off = told(MailKind.DISPUTED_OWNER, booking=a_booking(status=Status.CANCELED))
+    assert "The booking stands" not in ((await post.receive(off)).text or "")
+
+
+async def test_money_given_back_by_the_owner_leaves_the_booking_as_it_is(post: Post) -> None:
+    mail = a_mail(MailKind.REFUNDED_CUSTOMER, refund=Money(2000, "eur"), detail={"reason": EndReason.GOODWILL})
+    message = await post.receive(mail)
+    text = message.text or ""
+    assert "Your booking stands as it is.\nWe send €20.00 back the way you paid." in text
+    assert f"See your booking:\n{MANAGE}" in text
+
+
+@pytest.mark.parametrize("reason", [EndReason.NOT_MOVED, EndReason.DEADLINE, EndReason.PAYMENT_MISMATCH])
+async def test_a_payment_too_many_is_never_said_to_cost_the_booking(post: Post, reason: EndReason) -> None:
+    mail = a_mail(refund=Money(3000, "eur"), detail={"reason": reason})
+    for kind in (MailKind.REFUNDED_CUSTOMER, MailKind.REFUNDED_OWNER):
+        text = (await post.receive(replace(mail, kind=kind))).text or ""
+        assert "booking stands" in text
+        assert "no booking" not in text
+
+
+@pytest.mark.parametrize("kind", [kind for kind in MailKind if kind.to_owner])
+async def test_every_mail_to_the_owner_names_the_customer_and_has_no_link_of_the_customers(
+    post: Post, kind: MailKind
+) -> None:
+    message = await post.receive(told(kind))
+    assert message.header("Subject").endswith(", Ada Example")
+    assert "Phone: +46701234567" in (message.text or "")
+    assert message.header("Reply-To") == "ada@example.test"
+    assert "book.example" not in (message.text or "")
+    assert message.attachments == ()
+
+
+async def test_a_time_that_is_off_is_struck_out(post: Post) -> None:
+    off = await post.receive(told(MailKind.CANCELED_CUSTOMER))
+    on = await post.receive(told(MailKind.RESTORED_CUSTOMER))
+    assert "line-through" in (off.html or "")
+    assert "line-through" not in (on.html or "")
 
 
 # -- The message as mail programs see it -------------------------------------------------------------------
@@ -380,6 +688,35 @@ async def test_a_confirmed_booking_brings_its_calendar_file(post: Post) -> None:
     (part,) = [part for part in message.parsed.walk() if part.get_content_type() == "text/calendar"]
     assert dict(part["Content-Type"].params) == {"method": "PUBLISH", "charset": "utf-8"}
     assert Calendar.from_ical(attached.content)["method"] == "PUBLISH"
+
+
+@pytest.mark.parametrize(
+    ("kind", "method", "status"),
+    [
+        (MailKind.MOVED_CUSTOMER, "PUBLISH", "CONFIRMED"),
+        (MailKind.RESTORED_CUSTOMER, "PUBLISH", "CONFIRMED"),
+        (MailKind.CANCELED_CUSTOMER, "CANCEL", "CANCELLED"),
+    ],
+)
+async def test_a_change_replaces_the_entry_and_offers_no_link_that_would_double_it(
+    post: Post, kind: MailKind, method: str, status: str
+) -> None:
+    booking = replace(told(kind).booking, revision=4)
+    message = await post.receive(told(kind, booking=booking))
+    (attached,) = message.attachments
+    (part,) = [part for part in message.parsed.walk() if part.get_content_type() == "text/calendar"]
+    assert dict(part["Content-Type"].params) == {"method": method, "charset": "utf-8"}
+    assert Calendar.from_ical(attached.content)["method"] == method
+    entry = entry_of(attached.content)
+    assert (str(entry["uid"]), entry["sequence"], entry["status"]) == ("bk_1@holdfast", 4, status)
+    assert "calendar.google" not in (message.text or "")
+    assert "outlook.live" not in (message.text or "")
+
+
+async def test_only_what_the_calendar_must_follow_brings_a_file(post: Post) -> None:
+    brought = {kind for kind in MailKind if (await post.receive(told(kind))).attachments}
+    kinds = ("confirmed", "moved", "restored", "canceled")
+    assert brought == {MailKind(f"{kind}_customer") for kind in kinds}
 
 
 @pytest.mark.parametrize("language", ["ar", "he", "en"])
@@ -544,7 +881,11 @@ def test_a_change_keeps_the_entry_and_raises_its_sequence() -> None:
 
 
 def test_a_canceled_booking_takes_its_entry_away() -> None:
-    assert entry_of(a_file(status=Status.CANCELED))["status"] == "CANCELLED"
+    for status in (Status.CANCELED, Status.EXPIRED):
+        off = a_file(status=status)
+        assert entry_of(off)["status"] == "CANCELLED"
+        assert Calendar.from_ical(off)["method"] == "CANCEL"
+    assert Calendar.from_ical(a_file())["method"] == "PUBLISH"
     ics = calendar_file(a_booking(), widget=WIDGET, url="", now=NOW, language="en", method="CANCEL")
     assert entry_of(ics)["status"] == "CANCELLED"
     assert Calendar.from_ical(ics)["method"] == "CANCEL"

@@ -1,0 +1,96 @@
+"""The booking as an entry in the customer's calendar: a file, and links that open a prefilled entry."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from urllib.parse import quote, urlencode
+
+from icalendar import Calendar, Event, vCalAddress
+
+from app.domain import Booking, Status
+from app.i18n import translator
+from app.mail.letter import Method, one_line
+from app.widgets import Widget
+
+
+def calendar_method(booking: Booking) -> Method:
+    """What a file of the booking asks of the calendar: a booking that is off is taken out."""
+    return "CANCEL" if booking.status in {Status.CANCELED, Status.EXPIRED} else "PUBLISH"
+
+
+def calendar_file(
+    booking: Booking,
+    *,
+    widget: Widget,
+    url: str,
+    now: datetime,
+    language: str,
+    method: Method | None = None,
+) -> bytes:
+    """The booking as an iCalendar file (RFC 5545, RFC 5546); serve it as text/calendar with the same `method`, which
+    is by default `calendar_method`'s.
+
+    One UID for the booking's life and the booking's revision as SEQUENCE, so that a later file changes the entry, or
+    takes it out, and does not add one. `url` (may be empty) is where the customer manages the booking. Times are in
+    UTC: no program can misread those.
+    """
+    _ = translator(language).gettext
+    method = method or calendar_method(booking)
+    entry = Event()
+    entry.add("uid", f"{booking.id}@holdfast")
+    entry.add("sequence", booking.revision)
+    entry.add("dtstamp", now.astimezone(UTC))
+    entry.add("dtstart", booking.starts_at.astimezone(UTC))
+    entry.add("dtend", booking.ends_at.astimezone(UTC))
+    entry.add("summary", _summary(booking, widget))
+    entry.add("location", one_line(booking.location_name))
+    told = [_("With %(resource)s") % {"resource": one_line(booking.resource_name)}]
+    if url:
+        told.append(_("Your booking: %(url)s") % {"url": url})
+        entry.add("url", url)
+    entry.add("description", "\n".join(told))
+    ended = "CANCEL" in {method, calendar_method(booking)}
+    sure = booking.status is Status.CONFIRMED
+    entry.add("status", "CANCELLED" if ended else "CONFIRMED" if sure else "TENTATIVE")
+    if widget.owner_email:
+        organizer = vCalAddress(f"mailto:{widget.owner_email}")
+        # Parsers, icalendar's own among them, take a backslash in a parameter for the start of an escape.
+        organizer.params["cn"] = one_line(widget.owner_name.replace("\\", " ")) or widget.owner_email
+        entry.add("organizer", organizer)
+    calendar = Calendar()
+    calendar.add("prodid", "-//Holdfast//Booking//EN")
+    calendar.add("version", "2.0")
+    calendar.add("method", method)
+    calendar.add_component(entry)
+    return bytes(calendar.to_ical())
+
+
+def calendar_links(booking: Booking, *, widget: Widget) -> dict[str, str]:
+    """Links that open a prefilled entry, by calendar ("google", "outlook").
+
+    The manage link is not in them, because it would reach those calendars' logs.
+    """
+    start, end = booking.starts_at.astimezone(UTC), booking.ends_at.astimezone(UTC)
+    summary, location = _summary(booking, widget), one_line(booking.location_name)
+    google = {
+        "action": "TEMPLATE",
+        "text": summary,
+        "dates": f"{start:%Y%m%dT%H%M%SZ}/{end:%Y%m%dT%H%M%SZ}",
+        "location": location,
+    }
+    outlook = {
+        "rru": "addevent",
+        "subject": summary,
+        "startdt": f"{start:%Y-%m-%dT%H:%M:%SZ}",
+        "enddt": f"{end:%Y-%m-%dT%H:%M:%SZ}",
+        "location": location,
+    }
+    # Outlook shows a "+" as it stands, so spaces are %20.
+    return {
+        "google": f"https://calendar.google.com/calendar/render?{urlencode(google, quote_via=quote)}",
+        "outlook": f"https://outlook.live.com/calendar/action/compose?{urlencode(outlook, quote_via=quote)}",
+    }
+
+
+def _summary(booking: Booking, widget: Widget) -> str:
+    return " · ".join(filter(None, (one_line(booking.service_name), one_line(widget.owner_name))))

@@ -1,0 +1,135 @@
+"""A mail to send, and what it says before it becomes HTML and plain text."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal
+
+from app.domain import Booking, EndReason, Money
+from app.widgets import Widget
+
+#: What a calendar file asks of the calendar (RFC 5546): keep the entry as it is here, or take it out.
+Method = Literal["PUBLISH", "CANCEL"]
+
+
+class MailKind(StrEnum):
+    """Which fact a mail tells, and to whom."""
+
+    CONFIRMED_CUSTOMER = "confirmed_customer"
+    CONFIRMED_OWNER = "confirmed_owner"
+    #: The time was given back, nothing was charged.
+    RELEASED_CUSTOMER = "released_customer"
+    #: A payment came that could buy nothing, and goes back; or the owner gives money back.
+    REFUNDED_CUSTOMER = "refunded_customer"
+    REFUNDED_OWNER = "refunded_owner"
+    #: Called off, by whom the detail says, with what comes back.
+    CANCELED_CUSTOMER = "canceled_customer"
+    CANCELED_OWNER = "canceled_owner"
+    #: A cancellation was taken back: the booking stands again.
+    RESTORED_CUSTOMER = "restored_customer"
+    RESTORED_OWNER = "restored_owner"
+    #: The booking has another time.
+    MOVED_CUSTOMER = "moved_customer"
+    MOVED_OWNER = "moved_owner"
+    #: The difference was paid, but the new time could not be had: nothing changed, the difference goes back.
+    NOT_MOVED_CUSTOMER = "not_moved_customer"
+    REMINDER_CUSTOMER = "reminder_customer"
+    #: A new manage link, which retires the older ones.
+    LINK_CUSTOMER = "link_customer"
+    #: Stripe could not send the money back to where it came from.
+    REFUND_FAILED_CUSTOMER = "refund_failed_customer"
+    REFUND_FAILED_OWNER = "refund_failed_owner"
+    #: The customer's bank has taken the payment back, or asks about it.
+    DISPUTED_OWNER = "disputed_owner"
+
+    @property
+    def to_owner(self) -> bool:
+        """Whether it goes to the owner's address."""
+        return self.value.endswith("_owner")
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """One mail to send.
+
+    `message_id` is the whole header value, the same for every attempt. `manage_url` and `status_url` may be empty:
+    then nothing links there. `refund` is what goes back; None where held money was let go. `detail` is the outbox
+    row's, by kind; amounts in smallest units, times as ISO 8601, "" for none:
+
+    - confirmed: `rescued`; released, refunded: `reason` (an EndReason);
+    - canceled: `by` (an EndReason), `back`, `undo_until`;
+    - moved: `by`, `from`, `was` (the service's name before), `difference` (above 0 was paid, below goes back);
+    - not moved: `to`, `back`;
+    - refund failed: `amount`, `currency`;
+    - disputed: `dispute` (Stripe's word), `amount`, `answer_by`.
+    """
+
+    message_id: str
+    to: str
+    kind: MailKind
+    booking: Booking
+    language: str
+    manage_url: str
+    status_url: str
+    widget: Widget
+    refund: Money | None = None
+    detail: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def reason(self) -> EndReason | None:
+        """Why the booking, or this payment, came to nothing."""
+        reason = self.detail.get("reason")
+        return EndReason(str(reason)) if reason else self.booking.end_reason
+
+    @property
+    def by_owner(self) -> bool:
+        """Whether the owner did what the mail tells."""
+        return self.detail.get("by") == EndReason.BY_OWNER
+
+    def units(self, name: str) -> int:
+        """A number of the detail; 0 where there is none."""
+        value = self.detail.get(name, 0)
+        return value if isinstance(value, int) else 0
+
+    def money(self, name: str) -> Money:
+        """An amount of the detail, without its sign."""
+        currency = str(self.detail.get("currency") or self.booking.terms.price.currency)
+        return Money(abs(self.units(name)), currency)
+
+    def moment(self, name: str) -> datetime | None:
+        """A time of the detail, if it has one."""
+        value = self.detail.get(name)
+        return datetime.fromisoformat(str(value)) if value else None
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """What a mail says, before it becomes HTML and plain text.
+
+    `calendar` are links to calendars, (name, address); `calendar_note` says what to do with them, or what the attached
+    file does. `method` is that file's; without one there is none.
+    """
+
+    subject: str
+    heading: str
+    paragraphs: tuple[str, ...]
+    rows: tuple[tuple[str, str], ...] = ()
+    action: tuple[str, str] | None = None
+    calendar: tuple[tuple[str, str], ...] = ()
+    calendar_note: str = ""
+    method: Method | None = None
+    closing: str = ""
+
+
+def one_line(text: str) -> str:
+    """One line without control characters, for a header or a calendar's field."""
+    return printable(" ".join(text.split()))
+
+
+def printable(text: str) -> str:
+    """The text without control characters and lone surrogates; marks that steer the writing direction (Cf) stay."""
+    return "".join(char for char in text if char in "\n\t" or unicodedata.category(char) not in {"Cc", "Cs"})

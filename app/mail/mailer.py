@@ -1,0 +1,201 @@
+"""From what a mail says to a message, and from a message to the mail server."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from email.errors import MessageError
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime, parseaddr
+from urllib.parse import SplitResult, unquote, urlsplit
+
+import aiosmtplib
+import structlog
+from jinja2 import Environment, StrictUndefined, select_autoescape
+
+from app.domain import Status
+from app.errors import MailError
+from app.i18n import direction, format_day, format_span, translator
+from app.mail import to_customer, to_owner
+from app.mail.calendars import calendar_file
+from app.mail.letter import Letter, Mail, MailKind, one_line, printable
+from app.mail.phrases import today, zones
+
+#: Seconds for one step of the conversation with the mail server.
+SMTP_TIMEOUT = 20
+_PORTS = {"smtp": 25, "smtps": 465, "smtp+starttls": 587}
+
+log = structlog.get_logger()
+
+
+class Mailer:
+    """Builds messages and gives them to the SMTP server. Without `smtp_url` it is off: see `enabled`.
+
+    `mail_from` is an address, or "Name <address>"; customers see the owner's name where there is one. `templates`
+    finds `email/letter.html` and `.txt`. Raises ValueError if mail is on and `mail_from` is no address.
+    """
+
+    def __init__(
+        self, *, smtp_url: str | None, mail_from: str, templates: Environment, now: Callable[[], datetime]
+    ) -> None:
+        self._server = urlsplit(smtp_url) if smtp_url else None
+        self._from_name, self._from_address = parseaddr(mail_from)
+        if smtp_url:
+            _check_sender(self._from_address)
+        environment = templates.overlay(
+            autoescape=select_autoescape(("html",), default=False),
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._html = environment.get_template("email/letter.html")
+        self._text = environment.get_template("email/letter.txt")
+        self._now = now
+        if not self.enabled:
+            log.warning("mail_is_off", reason="SMTP_URL is not set")
+
+    @property
+    def enabled(self) -> bool:
+        """Whether there is a mail server; without one, mails stay owed."""
+        return self._server is not None
+
+    async def send(self, mail: Mail) -> None:
+        """Give the mail to the server. Raises MailError; a repeat carries the same Message-ID.
+
+        Permanent is only what the server says of this recipient or this message for good, or a message that cannot
+        be written: a refused login or sender is the operator's to mend, and the mail waits for it.
+        """
+        if self._server is None:
+            raise MailError("mail is off", permanent=False)
+        try:
+            message = self.message(mail)
+        except (ValueError, LookupError, MessageError) as error:
+            raise MailError(f"cannot be written: {type(error).__name__}", permanent=True) from error
+        try:
+            await _send(message, self._server, sender=self._from_address)
+        except aiosmtplib.SMTPRecipientsRefused as error:
+            codes = [refusal.code for refusal in error.recipients]
+            permanent = all(code >= 500 for code in codes)
+            raise MailError(f"recipient refused: {codes}", permanent=permanent) from None
+        except aiosmtplib.SMTPDataError as error:
+            raise MailError(f"message refused: {error.code}", permanent=error.code >= 500) from None
+        except aiosmtplib.SMTPNotSupported:
+            raise MailError("the server cannot carry this address", permanent=True) from None
+        except aiosmtplib.SMTPResponseException as error:
+            raise MailError(f"{type(error).__name__}: {error.code}", permanent=False) from None
+        except (aiosmtplib.SMTPException, OSError) as error:
+            raise MailError(f"no answer: {type(error).__name__}", permanent=False) from None
+
+    def message(self, mail: Mail) -> EmailMessage:
+        """The finished message: plain text, HTML, and where the calendar must follow its file."""
+        letter = write_letter(mail, now=self._now())
+        widget, booking = mail.widget, mail.booking
+        message = EmailMessage(policy=SMTP)
+        message["From"] = _address(self._from_address, one_line(widget.owner_name or self._from_name))
+        message["To"] = _address(mail.to)
+        reply_to = booking.customer.email if mail.kind.to_owner and booking.customer else widget.owner_email
+        if reply_to and reply_to != mail.to:
+            message["Reply-To"] = _address(reply_to)
+        message["Subject"] = one_line(letter.subject)
+        message["Date"] = format_datetime(self._now())
+        message["Message-ID"] = mail.message_id
+        message["Auto-Submitted"] = "auto-generated"
+        context = self._context(mail, letter)
+        message.set_content(printable(self._text.render(context)))
+        message.add_alternative(printable(self._html.render(context)), subtype="html")
+        if letter.method:
+            message.add_attachment(
+                calendar_file(
+                    booking,
+                    widget=widget,
+                    url=mail.manage_url,
+                    now=self._now(),
+                    language=mail.language,
+                    method=letter.method,
+                ),
+                maintype="text",
+                subtype="calendar",
+                filename="booking.ics",
+                params={"method": letter.method, "charset": "utf-8"},
+            )
+        return message
+
+    def _context(self, mail: Mail, letter: Letter) -> dict[str, object]:
+        booking, language = mail.booking, mail.language
+        day = today(self._now(), booking.time_zone)
+        return {
+            "letter": letter,
+            "language": language,
+            "direction": direction(language),
+            "accent": mail.widget.theme.accent,
+            "owner": mail.widget.owner_name,
+            "day": format_day(booking.starts_at, booking.time_zone, language, today=day),
+            "span": format_span(booking.starts_at, booking.ends_at, booking.time_zone, language),
+            "zones": zones(mail),
+            "off": booking.status in {Status.CANCELED, Status.EXPIRED},
+            "add_to_calendar": translator(language).gettext("Add to your calendar"),
+        }
+
+
+async def _send(message: EmailMessage, server: SplitResult, *, sender: str) -> None:
+    recipients = [address.addr_spec for address in message["To"].addresses]
+    await aiosmtplib.send(
+        message,
+        sender=sender,
+        recipients=recipients,
+        hostname=server.hostname or "localhost",
+        port=server.port or _PORTS[server.scheme],
+        username=unquote(server.username) if server.username else None,
+        password=unquote(server.password) if server.password else None,
+        use_tls=server.scheme == "smtps",
+        start_tls=server.scheme == "smtp+starttls",
+        timeout=SMTP_TIMEOUT,
+    )
+
+
+def write_letter(mail: Mail, *, now: datetime) -> Letter:
+    """What the mail says, in its language. `now` decides what is still ahead, and whether a year must be named."""
+    return _WRITERS[mail.kind](mail, now)
+
+
+_WRITERS: Mapping[MailKind, Callable[[Mail, datetime], Letter]] = {
+    MailKind.CONFIRMED_CUSTOMER: to_customer.confirmed,
+    MailKind.CONFIRMED_OWNER: to_owner.confirmed,
+    MailKind.RELEASED_CUSTOMER: to_customer.released,
+    MailKind.REFUNDED_CUSTOMER: to_customer.refunded,
+    MailKind.REFUNDED_OWNER: to_owner.refunded,
+    MailKind.CANCELED_CUSTOMER: to_customer.canceled,
+    MailKind.CANCELED_OWNER: to_owner.canceled,
+    MailKind.RESTORED_CUSTOMER: to_customer.restored,
+    MailKind.RESTORED_OWNER: to_owner.restored,
+    MailKind.MOVED_CUSTOMER: to_customer.moved,
+    MailKind.MOVED_OWNER: to_owner.moved,
+    MailKind.NOT_MOVED_CUSTOMER: to_customer.not_moved,
+    MailKind.REMINDER_CUSTOMER: to_customer.reminder,
+    MailKind.LINK_CUSTOMER: to_customer.new_link,
+    MailKind.REFUND_FAILED_CUSTOMER: to_customer.refund_failed,
+    MailKind.REFUND_FAILED_OWNER: to_owner.refund_failed,
+    MailKind.DISPUTED_OWNER: to_owner.disputed,
+}
+
+
+def _check_sender(address: str) -> None:
+    # Found only when a mail is written, it would cost every mail.
+    try:
+        _address(address)
+    except (ValueError, LookupError, MessageError):
+        raise ValueError("MAIL_FROM is not an address such as bookings@example.com") from None
+
+
+def _address(address: str, name: str = "") -> Address:
+    """An address for a header. Raises ValueError or MessageError for what is none."""
+    if address.isascii():
+        return Address(name, addr_spec=address)
+    local_part, _, domain = address.rpartition("@")
+    domain = domain.encode("idna").decode()
+    # The library parses ASCII only; with a stand-in for every other letter it still tells what is no address.
+    Address(addr_spec=f"{re.sub('[^ -~]', 'x', local_part)}@{domain}")
+    return Address(name, username=local_part, domain=domain)

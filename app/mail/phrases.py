@@ -1,0 +1,182 @@
+"""What several mails say alike: when, where, what it costs, what comes back, how to reach the owner."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date, datetime
+
+from app.domain import Money, Status, Terms
+from app.i18n import format_day, format_money, format_span, format_time, local, same_clock, translator, zone_label
+from app.mail.letter import Mail
+from app.widgets import Widget
+
+Rows = tuple[tuple[str, str], ...]
+
+
+def facts(mail: Mail, now: datetime) -> dict[str, str]:
+    """The booking's own values for the sentences of its mail."""
+    booking, language = mail.booking, mail.language
+    day = format_day(booking.starts_at, booking.time_zone, language, "medium", today=today(now, booking.time_zone))
+    return {
+        "service": booking.service_name,
+        "when": f"{day} {format_time(booking.starts_at, booking.time_zone, language)}",
+        "resource": booking.resource_name,
+        "price": format_money(booking.terms.price, language),
+        "amount": format_money(mail.refund, language) if mail.refund else "",
+        "customer": booking.customer.name if booking.customer else "",
+    }
+
+
+def when(mail: Mail, moment: datetime, now: datetime) -> str:
+    """A day and its time on the place's clock; it names the zone to a customer whose clock shows another."""
+    _ = translator(mail.language).gettext
+    zone = mail.booking.time_zone
+    day = format_day(moment, zone, mail.language, "medium", today=today(now, zone))
+    times = format_time(moment, zone, mail.language) + (_zone(mail, zone, moment) if _elsewhere(mail, moment) else "")
+    return _("%(day)s, %(times)s") % {"day": day, "times": times}
+
+
+def clock(mail: Mail, moment: datetime) -> str:
+    """A time of today on the reader's own clock, with its zone where that is not the place's."""
+    own = mail.booking.visitor.time_zone if _elsewhere(mail, moment) else ""
+    zone = own or mail.booking.time_zone
+    return format_time(moment, zone, mail.language) + (_zone(mail, zone, moment) if own else "")
+
+
+def zones(mail: Mail) -> tuple[str, ...]:
+    """The place's zone, and the visitor's own time where its clock shows another."""
+    _ = translator(mail.language).gettext
+    booking, visitor_zone = mail.booking, mail.booking.visitor.time_zone
+    if not _elsewhere(mail, booking.starts_at):
+        return ()
+    span = format_span(booking.starts_at, booking.ends_at, visitor_zone, mail.language)
+    here, there = (local(booking.starts_at, zone).date() for zone in (booking.time_zone, visitor_zone))
+    if here != there:
+        day = format_day(booking.starts_at, visitor_zone, mail.language, "medium", today=there)
+        span = _("%(day)s, %(times)s") % {"day": day, "times": span}
+    where = zone_label(visitor_zone, booking.starts_at, mail.language)
+    return (
+        zone_label(booking.time_zone, booking.starts_at, mail.language),
+        _("Your time: %(span)s (%(zone)s)") % {"span": span, "zone": where},
+    )
+
+
+def policy_lines(terms: Terms, starts_at: datetime, zone: str, language: str, *, now: datetime) -> list[str]:
+    """The cancellation policy as dated sentences, earliest deadline first; what is past is left out.
+
+    Empty for a free booking: there is nothing to give back.
+    """
+    _ = translator(language).gettext
+    if terms.free:
+        return []
+    lines: list[str] = []
+    for until, percent in terms.steps(starts_at):
+        if until <= now or not percent:
+            continue
+        day = format_day(until, zone, language, "medium", today=today(now, zone))
+        deadline = _("%(day)s, %(times)s") % {"day": day, "times": format_time(until, zone, language)}
+        values = {"percent": percent, "when": deadline}
+        if percent == 100:
+            lines.append(_("Free cancellation until %(when)s") % values)
+        elif lines:
+            lines.append(_("then %(percent)d %% back until %(when)s") % values)
+        else:
+            lines.append(_("%(percent)d %% back until %(when)s") % values)
+    lines.append(_("after that, nothing back") if lines else _("The price is not paid back"))
+    return lines
+
+
+def place_rows(mail: Mail) -> Rows:
+    """What, with whom, where."""
+    _ = translator(mail.language).gettext
+    booking = mail.booking
+    return filled(
+        (_("What"), booking.service_name), (_("With"), booking.resource_name), (_("Where"), booking.location_name)
+    )
+
+
+def booked_rows(mail: Mail, now: datetime) -> Rows:
+    """What the customer has: the place, the price, and what a cancellation gives back."""
+    _ = translator(mail.language).gettext
+    booking = mail.booking
+    policy = "\n".join(policy_lines(booking.terms, booking.starts_at, booking.time_zone, mail.language, now=now))
+    return (*place_rows(mail), price_row(mail), *filled((_("If you cancel"), policy)))
+
+
+def price_row(mail: Mail) -> tuple[str, str]:
+    """What was paid."""
+    _ = translator(mail.language).gettext
+    terms = mail.booking.terms
+    paid = _("%(amount)s, paid") % {"amount": format_money(terms.price, mail.language)}
+    return (_("Price"), _("Free") if terms.free else paid)
+
+
+def before_row(mail: Mail, now: datetime) -> Rows:
+    """When, and of another service what, a moved booking was before."""
+    _ = translator(mail.language).gettext
+    was, before = str(mail.detail.get("was") or ""), mail.moment("from")
+    other = was if was != mail.booking.service_name else ""
+    return filled((_("Before"), "\n".join(filter(None, (other, when(mail, before, now) if before else "")))))
+
+
+def filled(*rows: tuple[str, str]) -> Rows:
+    """The rows that say something."""
+    return tuple((label, value.strip()) for label, value in rows if value.strip())
+
+
+def says(lines: Iterable[str]) -> tuple[str, ...]:
+    """The paragraphs that say something."""
+    return tuple(line for line in lines if line)
+
+
+def sent_back(money: Money, language: str, *, of: Money | None = None) -> str:
+    """That money goes back to the customer, all `of` what was paid or a part; that none moves if it is nothing."""
+    _ = translator(language).gettext
+    if not money:
+        return _("No money moves.")
+    amount = format_money(money, language)
+    if of is None or of.amount <= money.amount:
+        return _("We send %(amount)s back the way you paid. It usually arrives within 5 to 10 days.") % {
+            "amount": amount
+        }
+    return _("We send %(amount)s of %(price)s back the way you paid. It usually arrives within 5 to 10 days.") % {
+        "amount": amount,
+        "price": format_money(of, language),
+    }
+
+
+def undo_until(mail: Mail, now: datetime) -> datetime | None:
+    """Until when the cancellation that the mail tells of may be taken back, if it still may."""
+    until = mail.moment("undo_until")
+    return until if until and until > now and mail.booking.status is Status.CANCELED else None
+
+
+def contact(widget: Widget, language: str) -> str:
+    """How to reach the owner; empty if there is no way."""
+    _ = translator(language).gettext
+    if widget.owner_email and widget.owner_phone:
+        return _("Questions? Reply to this mail or call %(phone)s.") % {"phone": widget.owner_phone}
+    if widget.owner_email:
+        return _("Questions? Reply to this mail.")
+    if widget.owner_phone:
+        return _("Questions? Call %(phone)s.") % {"phone": widget.owner_phone}
+    return ""
+
+
+def button(url: str, label: str) -> tuple[str, str] | None:
+    """A link, if there is where to."""
+    return (label, url) if url else None
+
+
+def today(now: datetime, zone: str) -> date:
+    """The day of the reader."""
+    return local(now, zone).date()
+
+
+def _elsewhere(mail: Mail, moment: datetime) -> bool:
+    zone = mail.booking.visitor.time_zone
+    return bool(zone) and not mail.kind.to_owner and not same_clock(zone, mail.booking.time_zone, moment)
+
+
+def _zone(mail: Mail, zone: str, moment: datetime) -> str:
+    return f" ({zone_label(zone, moment, mail.language)})"

@@ -1,0 +1,287 @@
+"""What each mail to the customer says: one fact, what it means for the money, and what can be done now."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from app.domain import EndReason, Status
+from app.i18n import format_money, translator
+from app.mail.calendars import calendar_links
+from app.mail.letter import Letter, Mail
+from app.mail.phrases import (
+    before_row,
+    booked_rows,
+    button,
+    clock,
+    contact,
+    facts,
+    place_rows,
+    says,
+    sent_back,
+    undo_until,
+    when,
+)
+
+
+def confirmed(mail: Mail, now: datetime) -> Letter:
+    """The booking is final."""
+    _ = translator(mail.language).gettext
+    what = facts(mail, now)
+    again = _(
+        "Your payment arrived after the time had been given back. "
+        "It was still free, and we booked it again with %(resource)s."
+    )
+    links = calendar_links(mail.booking, widget=mail.widget)
+    return Letter(
+        subject=_("Confirmed: %(service)s, %(when)s") % what,
+        heading=_("Your booking is confirmed"),
+        paragraphs=says(
+            (
+                _("Your time is booked.") if mail.booking.terms.free else _("Your time is booked and paid."),
+                again % what if mail.detail.get("rescued") else "",
+            )
+        ),
+        rows=booked_rows(mail, now),
+        action=button(mail.manage_url, _("Change or cancel")),
+        calendar=(("Google Calendar", links["google"]), ("Outlook", links["outlook"])),
+        calendar_note=_("The attached file fits every calendar program."),
+        method="PUBLISH",
+        closing=contact(mail.widget, mail.language),
+    )
+
+
+def released(mail: Mail, now: datetime) -> Letter:
+    """The time was given back before it was paid."""
+    _ = translator(mail.language).gettext
+    return Letter(
+        subject=_("Not booked: %(service)s, %(when)s") % facts(mail, now),
+        heading=_("Your time was given back"),
+        paragraphs=(_why_released(mail.reason, mail.language), _("You have not been charged.")),
+        rows=place_rows(mail),
+        action=button(mail.status_url, _("See if the time is still free")),
+        closing=contact(mail.widget, mail.language),
+    )
+
+
+def refunded(mail: Mail, now: datetime) -> Letter:
+    """A payment bought nothing and goes back; or the owner gives money back."""
+    _ = translator(mail.language).gettext
+    uncharged = _("You have not been charged. What your bank had set aside is free again within days.")
+    twice = mail.reason is EndReason.PAID_TWICE and mail.booking.status is Status.CONFIRMED
+    subject = _("Second payment refunded: %(service)s, %(when)s") if twice else _("Refunded: %(service)s, %(when)s")
+    given = mail.reason is EndReason.GOODWILL
+    return Letter(
+        subject=subject % facts(mail, now),
+        heading=_("Money goes back to you") if given else _("Your payment goes back to you"),
+        paragraphs=(
+            _why_refunded(mail),
+            sent_back(mail.refund, mail.language) if mail.refund else uncharged,
+        ),
+        rows=place_rows(mail),
+        action=button(mail.manage_url if given else mail.status_url, _("See your booking")),
+        closing=contact(mail.widget, mail.language),
+    )
+
+
+def canceled(mail: Mail, now: datetime) -> Letter:
+    """The booking is off, and what comes back."""
+    _ = translator(mail.language).gettext
+    who = _("We had to cancel your booking, and we are sorry.") if mail.by_owner else _("You canceled your booking.")
+    return Letter(
+        subject=_("Canceled: %(service)s, %(when)s") % facts(mail, now),
+        heading=_("Your booking is canceled"),
+        paragraphs=says((who, _what_comes_back(mail), _take_back(mail, now))),
+        rows=place_rows(mail),
+        action=button(mail.manage_url, _("See your booking")),
+        calendar_note=_(
+            "The attached file takes the entry out of your calendar. "
+            "One that you added through a link stays until you remove it."
+        ),
+        method="CANCEL",
+        closing=contact(mail.widget, mail.language),
+    )
+
+
+def restored(mail: Mail, now: datetime) -> Letter:
+    """A cancellation was taken back."""
+    _ = translator(mail.language).gettext
+    return Letter(
+        subject=_("Booked again: %(service)s, %(when)s") % facts(mail, now),
+        heading=_("Your booking stands again"),
+        paragraphs=(_("The cancellation is taken back. Your time is booked as before, and no money moves."),),
+        rows=booked_rows(mail, now),
+        action=button(mail.manage_url, _("Change or cancel")),
+        calendar_note=_("The attached file puts the entry back into your calendar."),
+        method="PUBLISH",
+        closing=contact(mail.widget, mail.language),
+    )
+
+
+def moved(mail: Mail, now: datetime) -> Letter:
+    """The booking has another time, or another service or person at the same time."""
+    _ = translator(mail.language).gettext
+    same_time = mail.moment("from") == mail.booking.starts_at
+    sorry = _("We had to change your booking, and we are sorry. If this does not suit you, please tell us.")
+    free = _("The old time is free for others again.")
+    return Letter(
+        subject=(_("Changed: %(service)s, %(when)s") if same_time else _("Moved: %(service)s, %(when)s"))
+        % facts(mail, now),
+        heading=_("Your booking is changed") if same_time else _("Your booking is moved"),
+        paragraphs=says((sorry if mail.by_owner else "" if same_time else free, _difference(mail))),
+        rows=(*before_row(mail, now), *booked_rows(mail, now)),
+        action=button(mail.manage_url, _("Change or cancel")),
+        calendar_note=_(
+            "The attached file changes the entry in your calendar. "
+            "One that you added through a link does not change by itself."
+        ),
+        method="PUBLISH",
+        closing=contact(mail.widget, mail.language),
+    )
+
+
+def not_moved(mail: Mail, now: datetime) -> Letter:
+    """The difference was paid, but the new time was gone."""
+    _ = translator(mail.language).gettext
+    to, back = mail.moment("to"), mail.money("back")
+    stands = mail.booking.status is Status.CONFIRMED
+    named = _("You paid to move your booking to %(when)s, but that time was gone.")
+    unnamed = _("You paid to move your booking, but the new time was gone.")
+    return Letter(
+        subject=_("Not moved: %(service)s, %(when)s") % facts(mail, now),
+        heading=_("Your booking was not moved"),
+        paragraphs=says(
+            (
+                named % {"when": when(mail, to, now)} if to else unnamed,
+                _("Nothing has changed: your booking stands.") if stands else "",
+                sent_back(back, mail.language) if back else _("You have not been charged."),
+            )
+        ),
+        rows=place_rows(mail),
+        action=button(mail.manage_url, _("Change or cancel") if stands else _("See your booking")),
+        closing=contact(mail.widget, mail.language),
+    )
+
+
+def reminder(mail: Mail, now: datetime) -> Letter:
+    """The visit is near. Its calendar file is a link, since most have the entry already."""
+    _ = translator(mail.language).gettext
+    file = f"{mail.manage_url}/calendar.ics"
+    return Letter(
+        subject=_("Reminder: %(service)s, %(when)s") % facts(mail, now),
+        heading=_("Your booking is coming up"),
+        paragraphs=says((_("If you cannot come, please say so through the link below.") if mail.manage_url else "",)),
+        rows=booked_rows(mail, now),
+        action=button(mail.manage_url, _("Change or cancel")),
+        calendar=((_("Calendar file"), file),) if mail.manage_url else (),
+        closing=contact(mail.widget, mail.language),
+    )
+
+
+def new_link(mail: Mail, now: datetime) -> Letter:
+    """A new manage link was asked for."""
+    _ = translator(mail.language).gettext
+    stands = mail.booking.status is Status.CONFIRMED
+    canceled = mail.booking.status is Status.CANCELED
+    return Letter(
+        subject=_("New link: %(service)s, %(when)s") % facts(mail, now),
+        heading=_("Here is a new link to your booking"),
+        paragraphs=says(
+            (
+                _("Older links no longer work. Nothing else has changed."),
+                _("This booking is canceled.") if canceled else "",
+            )
+        ),
+        rows=place_rows(mail),
+        action=button(mail.manage_url, _("Change or cancel") if stands else _("See your booking")),
+        closing=contact(mail.widget, mail.language),
+    )
+
+
+def refund_failed(mail: Mail, now: datetime) -> Letter:
+    """Money that was to go back did not arrive."""
+    _ = translator(mail.language).gettext
+    amount = format_money(mail.money("amount"), mail.language)
+    return Letter(
+        subject=_("Refund failed: %(service)s, %(when)s") % facts(mail, now),
+        heading=_("Your refund did not arrive"),
+        paragraphs=(
+            _("We tried to send %(amount)s back the way you paid, but it could not be delivered.") % {"amount": amount},
+            _("The money is still yours. Please contact us, so that we can send it another way."),
+        ),
+        rows=place_rows(mail),
+        action=button(mail.manage_url, _("See your booking")),
+        closing=contact(mail.widget, mail.language),
+    )
+
+
+def _what_comes_back(mail: Mail) -> str:
+    _ = translator(mail.language).gettext
+    terms, back = mail.booking.terms, mail.money("back")
+    if terms.free:
+        return _("There was nothing to pay, so no money moves.")
+    if not back and not mail.by_owner:
+        return _("Under the terms of your booking nothing is paid back.")
+    return sent_back(back, mail.language, of=terms.price)
+
+
+def _take_back(mail: Mail, now: datetime) -> str:
+    _ = translator(mail.language).gettext
+    until = undo_until(mail, now)
+    if until is None or not mail.manage_url:
+        return ""
+    said = _("Until %(time)s you can take the cancellation back through the link below, if the time is still free.")
+    if mail.money("back"):
+        said = _(
+            "The money goes out at %(time)s. "
+            "Until then you can take the cancellation back through the link below, if the time is still free."
+        )
+    return said % {"time": clock(mail, until)}
+
+
+def _difference(mail: Mail) -> str:
+    _ = translator(mail.language).gettext
+    difference, money = mail.units("difference"), mail.money("difference")
+    if difference > 0:
+        return _("You paid the difference of %(amount)s.") % {"amount": format_money(money, mail.language)}
+    if difference < 0:
+        return _("It costs less now.") + " " + sent_back(money, mail.language)
+    if mail.booking.terms.free:
+        return _("There is nothing to pay.")
+    return _("The price is the same, and no money moves.")
+
+
+def _why_released(reason: EndReason | None, language: str) -> str:
+    _ = translator(language).gettext
+    match reason:
+        case EndReason.PAYMENT_FAILED:
+            return _("Your payment did not go through, so the time is free for others again.")
+        case EndReason.GIVEN_UP:
+            return _("You gave the time back, so it is free for others again.")
+        case EndReason.REFUSED | EndReason.NO_ANSWER:
+            return _("The calendar could not keep this time for you.")
+        case _:
+            return _("No payment came while we held the time, so it is free for others again.")
+
+
+def _why_refunded(mail: Mail) -> str:
+    _ = translator(mail.language).gettext
+    stands = mail.booking.status is Status.CONFIRMED
+    match mail.reason:
+        case EndReason.GOODWILL:
+            return _("Your booking stands as it is.") if stands else _("This is beside the terms of your booking.")
+        case EndReason.PAID_TWICE if stands:
+            return _("You paid twice. Your booking stands; the second payment goes back.")
+        case _ if stands:
+            return _("This payment was one too many. Your booking stands; the payment goes back.")
+        case EndReason.SLOT_GONE:
+            return _(
+                "Your payment came when the time was already gone, and no one else was free then. You have no booking."
+            )
+        case EndReason.CAPTURE_FAILED:
+            return _("Your bank did not hand over the amount that it had set aside. You have no booking.")
+        case EndReason.PAYMENT_MISMATCH:
+            return _("What was paid is not the price of this booking. You have no booking.")
+        case EndReason.NO_ANSWER:
+            return _("The calendar did not answer until the time had come. You have no booking.")
+        case _:
+            return _("Your payment came when this booking was already over.")

@@ -1,0 +1,199 @@
+"""What each mail to the owner says: what happened, who comes or came, what it means for the money, what to do."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from app.domain import DISPUTE_OVER, EndReason, Status
+from app.i18n import format_money, translator
+from app.mail.letter import Letter, Mail
+from app.mail.phrases import Rows, before_row, clock, facts, filled, place_rows, price_row, says, undo_until, when
+
+
+def confirmed(mail: Mail, now: datetime) -> Letter:
+    """Somebody booked."""
+    _ = translator(mail.language).gettext
+    return Letter(
+        subject=_("New booking: %(service)s, %(when)s, %(customer)s") % facts(mail, now),
+        heading=_("You have a new booking"),
+        paragraphs=(),
+        rows=(*place_rows(mail), price_row(mail), *_customer_rows(mail)),
+    )
+
+
+def refunded(mail: Mail, now: datetime) -> Letter:
+    """A payment that bought nothing goes back, or the owner's own refund does."""
+    _ = translator(mail.language).gettext
+    what = facts(mail, now)
+    back = _("We send %(amount)s back to the customer.") if mail.refund else _("Nothing was charged.")
+    return Letter(
+        subject=_("Refunded: %(service)s, %(when)s, %(customer)s") % what,
+        heading=_("A payment goes back"),
+        paragraphs=(_why_refunded(mail), back % what, _("There is nothing you must do.")),
+        rows=(*place_rows(mail), *_customer_rows(mail)),
+    )
+
+
+def canceled(mail: Mail, now: datetime) -> Letter:
+    """A booking is off."""
+    _ = translator(mail.language).gettext
+    theirs = _("The customer canceled this booking. The time is free again.")
+    ours = _("You canceled this booking. The time is free again, and the customer has been told.")
+    return Letter(
+        subject=_("Canceled: %(service)s, %(when)s, %(customer)s") % facts(mail, now),
+        heading=_("A booking is canceled"),
+        paragraphs=says((ours if mail.by_owner else theirs, _what_goes_back(mail), _take_back(mail, now))),
+        rows=(*place_rows(mail), *_customer_rows(mail)),
+    )
+
+
+def restored(mail: Mail, now: datetime) -> Letter:
+    """A cancellation was taken back."""
+    _ = translator(mail.language).gettext
+    return Letter(
+        subject=_("Booked again: %(service)s, %(when)s, %(customer)s") % facts(mail, now),
+        heading=_("A canceled booking stands again"),
+        paragraphs=(_("The cancellation is taken back. The time is booked as before, and no money moves."),),
+        rows=(*place_rows(mail), price_row(mail), *_customer_rows(mail)),
+    )
+
+
+def moved(mail: Mail, now: datetime) -> Letter:
+    """A booking has another time, service or person."""
+    _ = translator(mail.language).gettext
+    same_time = mail.moment("from") == mail.booking.starts_at
+    subject = (
+        _("Changed: %(service)s, %(when)s, %(customer)s")
+        if same_time
+        else _("Moved: %(service)s, %(when)s, %(customer)s")
+    )
+    ours = _("You changed this booking, and the customer has been told.")
+    theirs = _("The customer changed this booking.")
+    return Letter(
+        subject=subject % facts(mail, now),
+        heading=_("A booking is changed") if same_time else _("A booking is moved"),
+        paragraphs=(ours if mail.by_owner else theirs, _difference(mail)),
+        rows=(*before_row(mail, now), *place_rows(mail), price_row(mail), *_customer_rows(mail)),
+    )
+
+
+def refund_failed(mail: Mail, now: datetime) -> Letter:
+    """Stripe could not deliver a refund; Stripe docs, "Refunds": the money returns, another way must be found."""
+    _ = translator(mail.language).gettext
+    amount = format_money(mail.money("amount"), mail.language)
+    return Letter(
+        subject=_("Refund failed: %(service)s, %(when)s, %(customer)s") % facts(mail, now),
+        heading=_("A refund did not arrive"),
+        paragraphs=(
+            _("Stripe could not send %(amount)s back to the customer. The money is in your Stripe balance.")
+            % {"amount": amount},
+            _("We do not try again. Please pay it another way, such as a bank transfer."),
+            _("The customer has been told to contact you."),
+        ),
+        rows=(*place_rows(mail), *_customer_rows(mail)),
+    )
+
+
+def disputed(mail: Mail, now: datetime) -> Letter:
+    """The customer's bank questions a payment. Only the owner can answer, and only at Stripe."""
+    _ = translator(mail.language).gettext
+    stands = mail.booking.status is Status.CONFIRMED
+    return Letter(
+        subject=_("Payment disputed: %(service)s, %(when)s, %(customer)s") % facts(mail, now),
+        heading=_("A payment is disputed"),
+        paragraphs=says(
+            (*_dispute(mail, now), _("The booking stands as long as you do not cancel it.") if stands else "")
+        ),
+        rows=(*place_rows(mail), *_customer_rows(mail)),
+    )
+
+
+def _customer_rows(mail: Mail) -> Rows:
+    _ = translator(mail.language).gettext
+    customer = mail.booking.customer
+    if customer is None:
+        return ()
+    labels = {question.name: question.label for question in mail.widget.questions}
+    answers = ((labels.get(name, name), answer) for name, answer in customer.answers.items())
+    known = ((_("Name"), customer.name), (_("Email"), customer.email), (_("Phone"), customer.phone))
+    return filled(*known, *answers, (_("Message"), customer.notes))
+
+
+def _what_goes_back(mail: Mail) -> str:
+    _ = translator(mail.language).gettext
+    terms, back = mail.booking.terms, mail.money("back")
+    values = {"amount": format_money(back, mail.language), "price": format_money(terms.price, mail.language)}
+    if terms.free:
+        return _("There was nothing to pay, so no money moves.")
+    if not back:
+        return _("Nothing of the %(price)s goes back.") % values
+    if back.amount >= terms.price.amount:
+        return _("We send %(amount)s back to the customer.") % values
+    return _("We send %(amount)s of %(price)s back to the customer.") % values
+
+
+def _take_back(mail: Mail, now: datetime) -> str:
+    _ = translator(mail.language).gettext
+    until = undo_until(mail, now)
+    if until is None:
+        return ""
+    said = _("Until %(time)s the customer can take the cancellation back, if the time is still free.")
+    if mail.money("back"):
+        said = _(
+            "The money goes out at %(time)s. "
+            "Until then the customer can take the cancellation back, if the time is still free."
+        )
+    return said % {"time": clock(mail, until)}
+
+
+def _difference(mail: Mail) -> str:
+    _ = translator(mail.language).gettext
+    difference = mail.units("difference")
+    amount = {"amount": format_money(mail.money("difference"), mail.language)}
+    if difference > 0:
+        return _("The customer paid the difference of %(amount)s.") % amount
+    if difference < 0:
+        return _("It costs less now. We send the difference of %(amount)s back to the customer.") % amount
+    if mail.booking.terms.free:
+        return _("There is nothing to pay.")
+    return _("The price is the same, and no money moves.")
+
+
+def _dispute(mail: Mail, now: datetime) -> tuple[str, ...]:
+    _ = translator(mail.language).gettext
+    stage, answer_by = str(mail.detail.get("dispute") or "needs_response"), mail.moment("answer_by")
+    amount = {"amount": format_money(mail.money("amount"), mail.language)}
+    if stage in DISPUTE_OVER | {"lost"}:
+        decided = _("The customer's bank questioned a payment of %(amount)s. It is decided: see Stripe's dashboard.")
+        return (decided % amount,)
+    asks = _("The customer's bank asks about a payment of %(amount)s. It has not taken the money back.")
+    took = _("The customer's bank has taken back a payment of %(amount)s until the dispute is decided.")
+    undated = _("Please answer in Stripe's dashboard. The deadline stands there.")
+    dated = _("Please answer in Stripe's dashboard by %(when)s.")
+    return (
+        (asks if stage.startswith("warning_") else took) % amount,
+        dated % {"when": when(mail, answer_by, now)} if answer_by else undated,
+        _("While the bank decides, we refund nothing of this payment."),
+    )
+
+
+def _why_refunded(mail: Mail) -> str:
+    _ = translator(mail.language).gettext
+    stands = mail.booking.status is Status.CONFIRMED
+    match mail.reason:
+        case EndReason.GOODWILL:
+            return _("You gave money back beside the terms of the booking.")
+        case EndReason.PAID_TWICE if stands:
+            return _("The customer paid twice. The booking stands; the second payment goes back.")
+        case _ if stands:
+            return _("This payment was one too many. The booking stands; the payment goes back.")
+        case EndReason.SLOT_GONE:
+            return _("The payment came when the time was already gone, and no one else was free then.")
+        case EndReason.CAPTURE_FAILED:
+            return _("The customer's bank did not hand over the amount that it had set aside.")
+        case EndReason.PAYMENT_MISMATCH:
+            return _("What was paid is not the price of the booking.")
+        case EndReason.NO_ANSWER:
+            return _("Hapio did not answer until the time had come, so the booking could not be confirmed.")
+        case _:
+            return _("The payment came when the booking was already over.")
