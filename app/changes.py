@@ -19,12 +19,12 @@ from app.domain import (
     Money,
     Move,
     MoveState,
-    PaymentState,
     Refund,
     Resource,
     Service,
     Slot,
     Status,
+    money_left,
 )
 from app.errors import (
     BookingConflict,
@@ -38,7 +38,7 @@ from app.errors import (
 )
 from app.links import MANAGE_LIFE_AFTER_END
 from app.mail import MailKind
-from app.settlement import Settlement
+from app.settlement import BookingView, Settlement
 
 log = structlog.get_logger()
 
@@ -118,12 +118,14 @@ class Changes(Settlement):
             raise LinkExpired("long over")
         return booking
 
-    def offer(self, booking: Booking, *, move: Move | None) -> Offer:
-        """What the customer may do now; `move` is the booking's open one."""
-        return self._offer(booking, move, self._now())
+    def offer(self, view: BookingView) -> Offer:
+        """What the customer may do now."""
+        return self._offer(view.booking, view.move, self._now(), left=view.left)
 
-    def _offer(self, booking: Booking, move: Move | None, at: datetime) -> Offer:
+    def _offer(self, booking: Booking, move: Move | None, at: datetime, *, left: int) -> Offer:
+        """`left` bounds the refund: what the owner gave back before, past the terms, is not given twice."""
         terms = booking.terms
+        due = terms.refund(at=at, starts_at=booking.starts_at)
         bar = None
         if booking.status is not Status.CONFIRMED:
             bar = Bar.NOT_CONFIRMED
@@ -143,7 +145,7 @@ class Changes(Settlement):
             at=at,
             cancel_bar=bar,
             percent=terms.refund_percent(at=at, starts_at=booking.starts_at),
-            refund=terms.refund(at=at, starts_at=booking.starts_at),
+            refund=replace(due, amount=min(due.amount, left)),
             refund_at=self._undo_until(booking, at),
             move_bar=move_bar,
             move_until=move_until,
@@ -193,13 +195,15 @@ class Changes(Settlement):
             if revision not in {None, booking.revision}:
                 raise BookingConflict("not what was shown")
             owner = by is EndReason.BY_OWNER
-            offer = self._offer(booking, open_move, now if owner else shown_at or now)
+            left = money_left(await self._store.payments(booking_id), await self._store.refunds(booking_id))
+            offer = self._offer(booking, open_move, now if owner else shown_at or now, left=left)
             bar = offer.cancel_bar
             if bar is None and not owner and booking.starts_at <= now:
                 bar = Bar.BEGUN
             if bar and not (owner and bar is Bar.BEGUN):
                 raise PolicyRefused(bar)
-            return await self._call_off(booking, by, booking.terms.price if owner else offer.refund, now)
+            everything = replace(booking.terms.price, amount=min(booking.terms.price.amount, left))
+            return await self._call_off(booking, by, everything if owner else offer.refund, now)
 
     async def _call_off(self, booking: Booking, by: EndReason, back: Money, now: datetime) -> Booking:
         undo_until = self._undo_until(booking, now) if by is EndReason.BY_CUSTOMER else now
@@ -350,7 +354,7 @@ class Changes(Settlement):
             return await self.get(booking_id)
 
     def _must_be_movable(self, booking: Booking, move: Move | None, by: EndReason) -> None:
-        bar = self._offer(booking, move, self._now()).move_bar
+        bar = self._offer(booking, move, self._now(), left=0).move_bar
         ours = by is EndReason.BY_OWNER and bar in {Bar.TOO_LATE, Bar.TOO_OFTEN, Bar.BEGUN}
         if bar and not ours:
             raise PolicyRefused(bar)
@@ -454,9 +458,8 @@ class Changes(Settlement):
         booking = await self.get(booking_id)
         price = booking.terms.price
         if amount is None:
-            paid = await self._store.payments(booking_id)
-            captured = sum(payment.captured for payment in paid if payment.state is PaymentState.CAPTURED)
-            amount = Money(captured, price.currency)
+            left = money_left(await self._store.payments(booking_id), await self._store.refunds(booking_id))
+            amount = Money(left, price.currency)
         elif amount.currency != price.currency or amount.amount <= 0:
             raise InvalidRequest(f"an amount above 0 in {price.currency}")
         debt = self._refunds.debt(booking, amount, EndReason.GOODWILL, cause=self._new_id("gw"))

@@ -559,6 +559,12 @@ class Refund:
     cause: str = ""
 
 
+def money_left(payments: Sequence[Payment], refunds: Sequence[Refund]) -> int:
+    """What of all that was captured is neither given back nor on its way back, in smallest units."""
+    captured = sum(payment.captured for payment in payments if payment.state is PaymentState.CAPTURED)
+    return captured - sum(refund.amount.amount for refund in refunds if refund.status not in REFUND_VOID)
+
+
 @dataclass(frozen=True, slots=True)
 class OutboxMail:
     """A mail we owe: `kind` is app.mail.MailKind's value; `message_id` stays the same over every attempt. `due_at` is

@@ -29,6 +29,7 @@ from app.domain import (
     PaymentState,
     Refund,
     Status,
+    money_left,
 )
 from app.errors import (
     HapioError,
@@ -85,6 +86,11 @@ class BookingView:
     refunds: Sequence[Refund]
     history: Sequence[HistoryEntry]
     move: Move | None
+
+    @property
+    def left(self) -> int:
+        """What of the money is still here, in smallest units."""
+        return money_left(self.payments, self.refunds)
 
 
 class Settlement:
