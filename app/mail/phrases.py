@@ -98,9 +98,11 @@ def place_rows(mail: Mail) -> Rows:
 def booked_rows(mail: Mail, now: datetime) -> Rows:
     """What the customer has: the place, the price, and what a cancellation gives back."""
     _ = translator(mail.language).gettext
-    booking = mail.booking
-    policy = "\n".join(policy_lines(booking.terms, booking.starts_at, booking.time_zone, mail.language, now=now))
-    return (*place_rows(mail), price_row(mail), *filled((_("If you cancel"), policy)))
+    booking, zone = mail.booking, mail.booking.time_zone
+    policy = policy_lines(booking.terms, booking.starts_at, zone, mail.language, now=now)
+    if len(policy) > 1 and _elsewhere(mail, booking.starts_at):
+        policy.append(_("Times in %(zone)s") % {"zone": zone_label(zone, booking.starts_at, mail.language)})
+    return (*place_rows(mail), price_row(mail), *filled((_("If you cancel"), "\n".join(policy))))
 
 
 def price_row(mail: Mail) -> tuple[str, str]:

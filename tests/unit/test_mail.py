@@ -19,12 +19,13 @@ from icalendar import Calendar
 from jinja2 import Environment, FileSystemLoader
 from structlog.testing import capture_logs
 
-from app.domain import Booking, Customer, EndReason, Money, Status, Terms, Tier, Visitor
+from app.domain import Booking, Customer, EndReason, Money, OutboxMail, Owed, PaymentSeen, Status, Terms, Tier, Visitor
 from app.errors import MailError
 from app.mail import Mail, Mailer, MailKind, calendar_file, calendar_links, policy_lines, write_letter
 from app.sandbox.mailbox import MailboxSandbox, Message
 from app.widgets import Question, Theme, Widget
 from tests.examples import NOW, a_booking
+from tests.stack import Stack
 
 TEMPLATES = Path(__file__).parents[2] / "templates"
 MANAGE = "https://book.example/manage/token"
@@ -232,6 +233,13 @@ async def test_one_clock_is_enough_where_the_clocks_agree(post: Post, zone: str)
     assert text
     assert "Your time:" not in text
     assert "UTC" not in text
+
+
+async def test_the_deadlines_of_the_policy_name_their_zone_where_the_clocks_differ(post: Post) -> None:
+    text = (await post.receive(a_mail(booking=a_booking(visitor=NEW_YORK)))).text or ""
+    assert "  after that, nothing back\n  Times in Stockholm, UTC+1" in text
+    nothing = a_booking(visitor=NEW_YORK, terms=Terms(Money(12000, "eur")))
+    assert "Times in" not in ((await post.receive(a_mail(booking=nothing))).text or "")
 
 
 async def test_the_owner_learns_who_comes(post: Post) -> None:
@@ -619,6 +627,34 @@ async def test_money_given_back_by_the_owner_leaves_the_booking_as_it_is(post: P
     text = message.text or ""
     assert "Your booking stands as it is.\nWe send €20.00 back the way you paid." in text
     assert f"See your booking:\n{MANAGE}" in text
+
+
+async def test_money_drawn_from_two_payments_is_told_as_one_sum(stack: Stack) -> None:
+    booking = await stack.hold()
+    await stack.paid(booking)
+    await stack.tick()
+    house = stack.house
+    owes = OutboxMail(
+        id="goodwill",
+        booking_id=booking.id,
+        kind=MailKind.REFUNDED_CUSTOMER,
+        message_id="<goodwill@book.example>",
+        detail={"reason": EndReason.GOODWILL, "refund": "rf_1"},
+        tries=0,
+        created_at=house.now(),
+        sent_at=None,
+        due_at=house.now(),
+        revision=1,
+    )
+    [payment] = await house.store.payments(booking.id)
+    seen = PaymentSeen(payment.id, payment.state, payment.session_id or "", payment.payment_intent_id, payment.captured)
+    owed = Owed("rf_1", booking.id, Money(5000, "eur"), EndReason.GOODWILL, "", house.now(), house.now())
+    first, second = owed.draw([(payment.id, 2000), (payment.id, 9000)])
+    for refund in (first, replace(second, cause="second"), replace(first, id="rf_12", cause="another debt")):
+        assert await house.store.add_refund(refund, seen=seen, mails=[owes])
+    await stack.until_quiet()
+    [text] = [mail.text for mail in stack.mailbox.messages if mail.header("Subject").startswith("Refunded")]
+    assert "We send €50.00 back the way you paid." in (text or "")
 
 
 @pytest.mark.parametrize("reason", [EndReason.NOT_MOVED, EndReason.DEADLINE, EndReason.PAYMENT_MISMATCH])
