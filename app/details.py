@@ -119,7 +119,7 @@ def read_details(form: Mapping[str, str], widget: Widget) -> Customer:
         elif text and field.options and text not in field.options:
             wrong[field.name] = _NOT_OFFERED
         elif text and field.kind == "email":
-            values[field.name] = _address(text) or wrong.setdefault(field.name, _EMAIL_WRONG)
+            values[field.name] = read_address(text) or wrong.setdefault(field.name, _EMAIL_WRONG)
         elif text and field.kind == "tel":
             values[field.name] = _number(text, widget.country) or wrong.setdefault(field.name, _PHONE_WRONG)
         else:
@@ -163,7 +163,7 @@ def clean(text: str, *, lines: bool = False) -> str:
     return kept.strip() if lines else " ".join(kept.split())
 
 
-def _address(text: str) -> str | None:
+def read_address(text: str) -> str | None:
     """The normalized address. Nobody is asked whether its domain exists: that would be a call per visitor."""
     try:
         return validate_email(text, check_deliverability=False).normalized

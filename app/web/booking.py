@@ -47,7 +47,7 @@ _TOLD = {
     "kept": N_("Your time cannot be kept any longer without paying. It is yours until the time above."),
 }
 
-_WHY_ENDED: Mapping[EndReason | None, str] = {
+WHY_ENDED: Mapping[EndReason | None, str] = {
     EndReason.DEADLINE: N_("No payment came while we held it, so the time went back."),
     EndReason.GIVEN_UP: N_("You gave the time back."),
     EndReason.REFUSED: N_("Somebody else was faster."),
@@ -154,10 +154,10 @@ async def release(request: Request) -> Response:
     try:
         booking = await request.app.state.house.bookings.give_up(booking.id)
     except (HapioError, StripeError):
-        return RedirectResponse(_times_address(request, booking), status_code=303)
+        return RedirectResponse(times_address(request, booking), status_code=303)
     if booking.status in {Status.PAID, Status.CONFIRMED}:
         return _to(request, {})
-    return RedirectResponse(_times_address(request, booking), status_code=303)
+    return RedirectResponse(times_address(request, booking), status_code=303)
 
 
 async def hold_again(request: Request) -> Response:
@@ -255,7 +255,7 @@ def _to(request: Request, query: Mapping[str, str]) -> Response:
     return RedirectResponse(_path(request) + (f"?{urlencode(query)}" if query else ""), status_code=303)
 
 
-def _times_address(request: Request, booking: Booking) -> str:
+def times_address(request: Request, booking: Booking) -> str:
     """The times around the booking's, for the same visitor."""
     visitor = booking.visitor
     day = i18n.local(booking.starts_at, i18n.valid_zone(visitor.time_zone) or booking.time_zone).date()
@@ -380,7 +380,7 @@ def _status_context(request: Request, view: BookingView, look: int) -> dict[str,
     again = None
     if booking.status in {Status.EXPIRED, Status.CANCELED}:
         ahead = booking.starts_at > house.now()
-        again = {"hold": booking.status is Status.EXPIRED and ahead, "times": _times_address(request, booking)}
+        again = {"hold": booking.status is Status.EXPIRED and ahead, "times": times_address(request, booking)}
     confirmed = booking.status is Status.CONFIRMED
     return {
         **_common(request, view),
@@ -435,7 +435,7 @@ def _other_person(view: BookingView) -> bool:
 
 
 def _why(booking: Booking, language: str) -> list[str]:
-    why = _WHY_ENDED.get(booking.end_reason)
+    why = WHY_ENDED.get(booking.end_reason)
     return [i18n.translator(language).gettext(why)] if why else []
 
 
@@ -444,10 +444,11 @@ def money_lines(view: BookingView, language: str) -> list[str]:
     _ = i18n.translator(language).gettext
     if view.payment is not None and view.payment.state is PaymentState.VOIDED:
         return [_("You have not been charged. What your bank had set aside is free again within days.")]
-    if not view.refunds:
+    refunds = [refund for refund in view.refunds if refund.status != "withdrawn"]
+    if not refunds:
         captured = view.payment is not None and view.payment.state is PaymentState.CAPTURED
         return [] if captured or view.booking.terms.free else [_("You have not been charged.")]
-    return [_refund_line(refund, language) for refund in view.refunds]
+    return [_refund_line(refund, language) for refund in refunds]
 
 
 def _refund_line(refund: Refund, language: str) -> str:

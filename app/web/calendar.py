@@ -30,7 +30,8 @@ class DayCell:
     """One cell of the month. Days of a neighboring month only fill the row: they never carry times.
 
     `label` is the day's number, `name` says the whole: "Tuesday 24 November, 6 times". `clocks_change` asks for a
-    warning: clocks go forward or back that day, here or at the place.
+    warning: clocks go forward or back that day, here or at the place. `is_own` is the day of the booking that looks
+    for another time.
     """
 
     date: date
@@ -42,6 +43,7 @@ class DayCell:
     is_chosen: bool
     in_month: bool
     clocks_change: bool
+    is_own: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,8 @@ class TimeChoice:
     """One time to choose. `value` is its ISO 8601 start in UTC, for the form.
 
     `place_label` is the wall time at the place where it differs from the visitor's, with the day where that
-    differs too; otherwise empty. `name` is what a screen reader says.
+    differs too; otherwise empty. `name` is what a screen reader says. `own` is the time that a booking has already,
+    shown among the others and not to be chosen.
     """
 
     starts_at: datetime
@@ -74,6 +77,7 @@ class TimeChoice:
     place_label: str
     name: str
     resource_ids: tuple[str, ...]
+    own: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +90,8 @@ class DayPart:
 
 @dataclass(frozen=True, slots=True)
 class DayView:
-    """A day's times. `zones_differ` when any time reads differently at the place."""
+    """A day's times; `count` leaves the booking's own out. `zones_differ` when any time reads differently at the
+    place."""
 
     date: date
     heading: str
@@ -106,15 +111,19 @@ def month_view(
     today: date,
     chosen: date | None = None,
     last_day: date | None = None,
+    own: Slot | None = None,
 ) -> MonthView:
     """The month around `month` in the visitor's `zone`; slots outside it are passed over.
 
-    `today` is the visitor's day; `last_day` the end of the booking window, None without one.
+    `today` is the visitor's day; `last_day` the end of the booking window, None without one; `own` the time of a
+    booking that is to be moved.
     """
     month = month.replace(day=1)
     by_day: dict[date, list[Slot]] = {}
     for slot in slots:
-        by_day.setdefault(i18n.local(slot.starts_at, zone).date(), []).append(slot)
+        if own is None or slot.starts_at != own.starts_at:
+            by_day.setdefault(i18n.local(slot.starts_at, zone).date(), []).append(slot)
+    own_day = i18n.local(own.starts_at, zone).date() if own else None
     weeks = tuple(
         tuple(
             _cell(
@@ -126,6 +135,7 @@ def month_view(
                 language=language,
                 today=today,
                 chosen=chosen,
+                own_day=own_day,
             )
             for day in week
         )
@@ -145,12 +155,22 @@ def month_view(
 
 
 def day_view(
-    slots: Iterable[Slot], *, day: date, zone: str, location_zone: str, language: str, today: date | None = None
+    slots: Iterable[Slot],
+    *,
+    day: date,
+    zone: str,
+    location_zone: str,
+    language: str,
+    today: date | None = None,
+    own: Slot | None = None,
 ) -> DayView:
-    """The times that fall on `day` in the visitor's `zone`, in order, under the parts of that day.
+    """The times that fall on `day` in the visitor's `zone`, in order, under the parts of that day; `own`, the time of
+    a booking that is to be moved, among them.
 
     Labels are unique: a wall time that happens twice carries its UTC offset.
     """
+    if own:
+        slots = [*(slot for slot in slots if slot.starts_at != own.starts_at), own]
     chosen = sorted(
         (slot for slot in slots if i18n.local(slot.starts_at, zone).date() == day),
         key=lambda slot: slot.starts_at,
@@ -159,12 +179,12 @@ def day_view(
     parts: dict[str, list[TimeChoice]] = {}
     for slot in chosen:
         name = _part(i18n.local(slot.starts_at, zone).hour)
-        parts.setdefault(name, []).append(_choice(slot, zone, location_zone, language))
+        parts.setdefault(name, []).append(_choice(slot, zone, location_zone, language, own=slot is own))
     return DayView(
         date=day,
         heading=i18n.format_date(day, language, today=today),
         parts=tuple(DayPart(translate(name), tuple(times)) for name, times in parts.items()),
-        count=len(chosen),
+        count=sum(slot is not own for slot in chosen),
         zones_differ=any(not i18n.same_clock(zone, location_zone, slot.starts_at) for slot in chosen),
         clocks_change=_clocks_change(day, chosen, zone, location_zone),
     )
@@ -218,22 +238,27 @@ def _cell(
     language: str,
     today: date,
     chosen: date | None,
+    own_day: date | None,
 ) -> DayCell:
     count = len(slots)
     said = i18n.translator(language)
     times = said.ngettext("%(num)s time", "%(num)s times", count) if count else said.gettext("no times")
     # The month's heading already says the year.
     day_name = i18n.format_date(day, language, today=day)
+    name = said.gettext("%(day)s, %(times)s") % {"day": day_name, "times": times % {"num": count}}
+    if day == own_day:
+        name = said.gettext("%(day)s; your booking is on this day") % {"day": name}
     return DayCell(
         date=day,
         label=str(day.day),
-        name=said.gettext("%(day)s, %(times)s") % {"day": day_name, "times": times % {"num": count}},
+        name=name,
         count=count,
         density=_density(count),
         is_today=day == today,
         is_chosen=day == chosen,
         in_month=_same_month(day, month),
         clocks_change=_clocks_change(day, slots, zone, location_zone),
+        is_own=day == own_day,
     )
 
 
@@ -241,7 +266,7 @@ def _part(hour: int) -> str:
     return next(name for first, name in reversed(_PARTS) if hour >= first)
 
 
-def _choice(slot: Slot, zone: str, location_zone: str, language: str) -> TimeChoice:
+def _choice(slot: Slot, zone: str, location_zone: str, language: str, *, own: bool) -> TimeChoice:
     label = i18n.format_time(slot.starts_at, zone, language)
     end_label = i18n.format_time(slot.ends_at, zone, language)
     place_label = _place_label(slot.starts_at, zone, location_zone, language)
@@ -257,6 +282,7 @@ def _choice(slot: Slot, zone: str, location_zone: str, language: str) -> TimeCho
         place_label=place_label,
         name=name,
         resource_ids=slot.resource_ids,
+        own=own,
     )
 
 

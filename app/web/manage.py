@@ -1,59 +1,600 @@
-"""The page behind the link in the mail. Looking changes nothing, because mail scanners open links."""
+"""The pages behind the link in the mail: see the booking, cancel it, take that back, move it.
+
+Looking changes nothing, because mail scanners open links. Each act has a page that says what it means in money and
+dates, with a form that holds for what was said there. None of these pages is ever framed.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from datetime import date, datetime
+from functools import wraps
+from typing import Any
+from urllib.parse import urlencode
+
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from app import i18n
-from app.domain import Status
+from app.changes import Bar, MoveQuote, Offer
+from app.details import read_address
+from app.domain import Booking, EndReason, MoveState, Service, Status
+from app.errors import (
+    BookingConflict,
+    HapioError,
+    HoldfastError,
+    LinkExpired,
+    LinkRefused,
+    NotFound,
+    PolicyRefused,
+    SlotTaken,
+    StripeError,
+)
 from app.settlement import BookingView
-from app.web.booking import calendar_names, calendar_response, money_lines
-from app.web.card import booking_card
-from app.web.render import booking_shell, render
+from app.web import standing
+from app.web.booking import LOOKS, calendar_names, calendar_response, times_address
+from app.web.card import booking_card, price, sentence, visitor_zone
+from app.web.render import booking_shell, error_shell, render, wants_block
+from app.web.widget import (
+    Look,
+    Paths,
+    Scene,
+    find_scene,
+    moment_words,
+    read_look,
+    read_start,
+    times_context,
+    value_of,
+)
 
-_STANDS = {
-    Status.CONFIRMED: i18n.N_("Confirmed"),
-    Status.CANCELED: i18n.N_("Canceled"),
-    Status.PAID: i18n.N_("Paid, being confirmed"),
-    Status.HELD: i18n.N_("Not booked yet"),
-    Status.AWAITING_PAYMENT: i18n.N_("Waiting for payment"),
-    Status.EXPIRED: i18n.N_("Not booked"),
-}
+#: From this look on, a wait is longer than usual (see LOOKS).
+_SLOW = 8
+_LONGEST = 100
 
-
-async def show_managed(request: Request) -> Response:
-    """GET /manage/{token}: the booking as it stands. Never framed."""
-    view = await _view(request)
-    booking, language = view.booking, request.state.shell.language
-    _ = i18n.translator(language).gettext
-    ended = booking.status in {Status.CANCELED, Status.EXPIRED}
-    context = {
-        "heading": _(_STANDS[booking.status]),
-        "card": booking_card(booking, language=language, now=request.app.state.house.now()),
-        "lines": money_lines(view, language) if ended else [],
-        "calendar": "" if booking.status is not Status.CONFIRMED else f"{request.url.path}/calendar.ics",
-        "calendar_links": calendar_names(booking, view.widget),
-    }
-    return render(request, "manage.html", context, shell=request.state.shell, framed=False)
+View = Callable[[Request, BookingView], Awaitable[Response]]
+Door = Callable[[Request], Awaitable[Response]]
 
 
-async def calendar(request: Request) -> Response:
+def _opened(door: View) -> Door:
+    """The one way in: a door for those whose link opens the booking. All others may ask for a fresh link."""
+
+    @wraps(door)
+    async def open_door(request: Request) -> Response:
+        try:
+            view = await _view(request)
+        except (LinkRefused, NotFound) as error:
+            return _link_page(request, error, genuine=await _named_booking(request))
+        return await door(request, view)
+
+    return open_door
+
+
+# Showing
+
+
+async def show_managed(request: Request, view: BookingView) -> Response:
+    """GET /manage/{token}: the booking as it stands, and what may be done with it."""
+    return _show(request, view, told=request.query_params.get("told", ""))
+
+
+async def show_return(request: Request, view: BookingView) -> Response:
+    """GET /manage/{token}/return: the difference was paid on Stripe. Looks at the payment once, at its source."""
+    if request.method == "GET":
+        await request.app.state.house.bookings.settle(view.booking.id)
+    return _to(request, told="moved")
+
+
+async def show_back(request: Request, view: BookingView) -> Response:
+    """GET /manage/{token}/back: left Stripe's page without paying. It stays open, and the new time held."""
+    return _to(request, told="back")
+
+
+async def calendar(request: Request, view: BookingView) -> Response:
     """GET /manage/{token}/calendar.ics"""
-    view = await _view(request)
-    page = request.url.path.removesuffix("/calendar.ics")
-    return calendar_response(request, view.booking, view.widget, page=page)
+    return calendar_response(request, view.booking, view.widget, page=_path(request))
+
+
+# Canceling
+
+
+async def show_cancel(request: Request, view: BookingView) -> Response:
+    """GET /manage/{token}/cancel: what canceling now gives back, and when. Nothing happens yet."""
+    return _to(request) if _offer(request, view).cancel_bar else _before_canceling(request, view)
+
+
+async def cancel(request: Request, view: BookingView) -> Response:
+    """POST /manage/{token}/cancel: as the page showed it. A page that is old, or was overtaken, is shown anew."""
+    house, booking, form = request.app.state.house, view.booking, await _form(request)
+    try:
+        if booking.status is not Status.CANCELED:
+            revision, shown_at = house.links.read_page_token(form.get("page", ""), booking.id, "cancel")
+            await house.bookings.cancel(booking.id, by=EndReason.BY_CUSTOMER, revision=revision, shown_at=shown_at)
+    except (LinkRefused, PolicyRefused, BookingConflict, HapioError, StripeError) as error:
+        view = await _view(request)
+        if view.booking.status is not Status.CANCELED:
+            if _offer(request, view).cancel_bar:
+                return _show(request, view, problem=error)
+            return _before_canceling(request, view, problem=error, shown=form.get("shown", ""))
+    return _to(request)
+
+
+async def undo(request: Request, view: BookingView) -> Response:
+    """POST /manage/{token}/undo: take the cancellation back, if the time can still be had."""
+    try:
+        await request.app.state.house.bookings.undo(view.booking.id)
+    except (BookingConflict, HapioError, StripeError) as error:
+        view = await _view(request)
+        if view.booking.status is Status.CANCELED:
+            return _show(request, view, problem=error)
+    return _to(request, told="undone")
+
+
+# Moving
+
+
+async def show_reschedule(request: Request, view: BookingView) -> Response:
+    """GET /manage/{token}/reschedule: the calendar again, with the booking's own time in it."""
+    if _offer(request, view).move_bar:
+        return _to(request)
+    return await _times(request, view, request.query_params)
+
+
+async def show_slots(request: Request, view: BookingView) -> Response:
+    """GET /manage/{token}/reschedule/slots: the month and the day's times, as a part of the page for htmx."""
+    if not wants_block(request) or _offer(request, view).move_bar:
+        return await show_reschedule(request, view)
+    response = await _times(request, view, request.query_params, block="times")
+    asked = {name: value for name, value in request.query_params.items() if name != "zones"}
+    response.headers["HX-Replace-Url"] = f"{_path(request)}/reschedule?{urlencode(asked)}"
+    return response
+
+
+async def show_preview(request: Request, view: BookingView) -> Response:
+    """GET /manage/{token}/reschedule/preview: from when to when, and what it costs. Nothing happens yet."""
+    if _offer(request, view).move_bar:
+        return _to(request)
+    return await _before_moving(request, view, request.query_params)
+
+
+async def reschedule(request: Request, view: BookingView) -> Response:
+    """POST /manage/{token}/reschedule: as the page showed it; on to Stripe where there is more to pay."""
+    house, booking, form = request.app.state.house, view.booking, await _form(request)
+    asked = (form.get("service", ""), form.get("person", ""), read_start(form.get("start", "")))
+    if asked == (booking.service_id, booking.resource_id, booking.starts_at):
+        return _to(request, told="moved")  # a second click
+    move = view.move
+    if move and move.state is MoveState.HELD and asked == (move.service_id, move.resource_id, move.starts_at):
+        return _to_stripe(request, await house.bookings.difference_page(booking.id))
+    try:
+        quote = await _quote(request, view, form)
+        revision, _ = house.links.read_page_token(form.get("page", ""), booking.id, _act(quote))
+        moved = await house.bookings.reschedule(
+            booking.id,
+            starts_at=quote.slot.starts_at,
+            service_id=quote.service.id,
+            resource_id=quote.resource.id,
+            by=EndReason.BY_CUSTOMER,
+            revision=revision,
+        )
+    except (LinkRefused, PolicyRefused, BookingConflict, SlotTaken, HapioError, StripeError) as error:
+        view = await _view(request)
+        if _offer(request, view).move_bar:
+            return _show(request, view, problem=error)
+        if isinstance(error, SlotTaken):
+            return await _times(request, view, form, error=error)
+        return await _before_moving(request, view, form, problem=error)
+    if moved.move.state is MoveState.HELD:
+        return _to_stripe(request, moved.checkout_url)
+    return _to(request, told="moved")
+
+
+async def give_up_move(request: Request, view: BookingView) -> Response:
+    """POST /manage/{token}/reschedule/give-up: leave the difference unpaid, and the booking where it is."""
+    try:
+        await request.app.state.house.bookings.give_up_move(view.booking.id)
+    except (HapioError, StripeError) as error:
+        return _show(request, await _view(request), problem=error)
+    return _to(request, told="left")
+
+
+# Links that do not open
+
+
+async def resend(request: Request) -> Response:
+    """POST /manage/{token}/resend: a fresh link, to the address on the booking."""
+    try:
+        await request.app.state.house.bookings.resend_link(request.path_params["token"])
+    except LinkRefused as error:
+        return _link_page(request, error, genuine=False)
+    return RedirectResponse(f"{_path(request)}/sent", status_code=303)
+
+
+async def resend_to_address(request: Request) -> Response:
+    """POST /manage/resend: fresh links for whatever is booked under an address."""
+    typed = (await _form(request)).get("email", "").strip()[:254]
+    address = read_address(typed)
+    if address is None:
+        return _link_page(request, None, genuine=False, typed=typed)
+    await request.app.state.house.bookings.resend_links(address)
+    return RedirectResponse("/manage/sent", status_code=303)
+
+
+async def show_sent(request: Request) -> Response:
+    """GET /manage/sent, /manage/{token}/sent: what happens now, said alike whether there is a booking or not."""
+    await _named_booking(request)
+    shell = error_shell(request)
+    _ = i18n.translator(shell.language).gettext
+    lines = [
+        _("If we find a booking, a fresh link is on its way to the address that it was made with."),
+        _("That can take some minutes. Older links no longer open then."),
+    ]
+    context = {"heading": _("Look into your mail"), "mark": "mail", "lines": lines, "form": None}
+    return render(request, "manage_link.html", context, shell=shell, framed=False)
+
+
+def _link_page(
+    request: Request, error: LinkRefused | NotFound | None, *, genuine: bool, typed: str | None = None
+) -> Response:
+    """What is wrong with a link, and how to get a fresh one: with a genuine link at a click, else for an address.
+    `typed` is what was given for one and is none."""
+    shell, house = error_shell(request), request.app.state.house
+    _ = i18n.translator(shell.language).gettext
+    heading, line = _("This link does not work"), _("Perhaps a part of it was lost on the way.")
+    if isinstance(error, LinkExpired):
+        heading = _("This link has expired")
+        line = _("It opened your booking until a month after the visit. The link of another booking we can mail you.")
+    elif genuine:
+        heading, line = _("This link was replaced"), _("We sent a newer one since, and only the newest one opens.")
+    elif typed is not None:
+        heading, line = _("A fresh link"), _("We mail it to the address that the booking was made with.")
+    form = None
+    if house.mailer.enabled:
+        one_click = genuine and not isinstance(error, LinkExpired)  # what is long over has no link any more
+        form = {
+            "action": f"{_path(request)}/resend" if one_click else "/manage/resend",
+            "typed": None if one_click else typed or "",
+            "wrong": typed is not None,
+        }
+    context = {"heading": heading, "mark": "problem", "lines": [line], "form": form}
+    status = error.status if error else 422
+    return render(request, "manage_link.html", context, shell=shell, status=status, framed=False)
+
+
+async def _named_booking(request: Request) -> bool:
+    """Whether the link was once ours, although it does not open; then the page looks and speaks as its booking's."""
+    house = request.app.state.house
+    try:
+        booking_id, _version = house.links.read_manage_token(request.path_params.get("token", ""))
+        booking: Booking = await house.bookings.get(booking_id)
+    except (LinkRefused, NotFound):
+        return False
+    request.state.shell = booking_shell(request, booking, house.widgets[booking.widget])
+    return True
+
+
+# Reading
 
 
 async def _view(request: Request) -> BookingView:
+    """The booking that the link leads to; from here on, errors speak its language."""
     house = request.app.state.house
-    view: BookingView = await house.bookings.view(house.links.read_manage_token(request.path_params["token"]))
+    booking: Booking = await house.bookings.managed(request.path_params["token"])
+    view: BookingView = await house.bookings.view(booking.id)
     request.state.shell = booking_shell(request, view.booking, view.widget)
     return view
 
 
+async def _form(request: Request) -> dict[str, str]:
+    return {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
+
+
+def _path(request: Request) -> str:
+    return f"/manage/{request.path_params['token']}"
+
+
+def _to(request: Request, *, told: str = "") -> Response:
+    """On to the booking's page, with GET."""
+    return RedirectResponse(_path(request) + (f"?told={told}" if told else ""), status_code=303)
+
+
+def _to_stripe(request: Request, url: str | None) -> Response:
+    """On to Stripe's page. A form that htmx sent cannot follow to another site by itself."""
+    if url is None:
+        return _to(request)
+    if wants_block(request):
+        return Response(headers={"HX-Redirect": url})
+    return RedirectResponse(url, status_code=303)
+
+
+def _offer(request: Request, view: BookingView) -> Offer:
+    offer: Offer = request.app.state.house.bookings.offer(view)
+    return offer
+
+
+async def _quote(request: Request, view: BookingView, asked: Mapping[str, str]) -> MoveQuote:
+    """What the time that is asked for would mean. `resource` is whom the visitor chose, `person` who was shown."""
+    quote: MoveQuote = await request.app.state.house.bookings.quote_move(
+        view.booking.id,
+        starts_at=read_start(asked.get("start", "")),
+        service_id=asked.get("service", "")[:_LONGEST],
+        resource_id=(asked.get("person") or asked.get("resource") or "")[:_LONGEST] or None,
+    )
+    return quote
+
+
+def _act(quote: MoveQuote) -> str:
+    """What a move's form stands for: should its price change before the click, the page is shown again."""
+    return f"move {value_of(quote.slot.starts_at)} {quote.difference} {quote.price.currency}"
+
+
+# The booking's page
+
+
+def _show(request: Request, view: BookingView, *, told: str = "", problem: HoldfastError | None = None) -> Response:
+    """The booking as it stands. While Hapio is being asked, the page looks again by itself, ever more seldom."""
+    booking, offer, language = view.booking, _offer(request, view), request.state.shell.language
+    now, path = offer.at, _path(request)
+    word, mark = standing.standing(view, now, language)
+    to_come = standing.stands(booking, now)
+    look = _asked_look(request)
+    wait = _wait(request, view, look or 0)
+    context = {
+        "path": path,
+        "heading": word,
+        "mark": mark,
+        "lines": standing.news(view, now, language),
+        "told": standing.told(told, view, language),
+        "problem": standing.problem_words(problem, view, now, language) if problem else [],
+        "card": booking_card(booking, language=language, now=now),
+        "money": standing.money_rows(view, now, language),
+        "undo": standing.undo_line(offer, booking, language),
+        "paying": standing.paying(view, now, language),
+        "begun": offer.cancel_bar is Bar.BEGUN,
+        "move": standing.may_move(offer, booking, language) if to_come and not view.move else [],
+        "movable": offer.move_bar is None,
+        "cancel": standing.may_cancel(offer, booking, language) if to_come else [],
+        "cancelable": offer.cancel_bar is None,
+        "again": "" if to_come or booking.status is Status.PAID else times_address(request, booking),
+        "calendar": f"{path}/calendar.ics" if to_come else "",
+        "calendar_links": calendar_names(booking, view.widget) if to_come else [],
+        "history": standing.history_lines(view, now, language),
+        "wait": wait,
+        "first": look is None,
+    }
+    nothing_new = look is not None and wait is not None and request.query_params.get("seen") == wait["seen"]
+    block = "wait" if nothing_new and wants_block(request) else None
+    status = problem.status if problem else 200
+    shell = request.state.shell
+    response = render(request, "manage.html", context, shell=shell, block=block, status=status, framed=False)
+    if block:
+        response.headers["HX-Retarget"] = "#hf-wait"  # focus stays where it is
+    elif look is not None and wants_block(request):
+        response.headers["HX-Replace-Url"] = path
+    return response
+
+
+def _asked_look(request: Request) -> int | None:
+    look = request.query_params.get("look", "")
+    return int(look) if look.isdecimal() and len(look) < 4 else None
+
+
+def _wait(request: Request, view: BookingView, look: int) -> dict[str, Any] | None:
+    """When to look again; None where nothing is awaited."""
+    moving = view.move is not None and view.move.state is MoveState.MOVING
+    if not moving and view.booking.status is not Status.PAID:
+        return None
+    _ = i18n.translator(request.state.shell.language).gettext
+    seen = f"{view.booking.status}-{view.booking.revision}"
+    query = urlencode({"look": look + 1, "seen": seen})
+    return {
+        "seen": seen,
+        "path": f"{_path(request)}?{query}" if look < len(LOOKS) else "",
+        "seconds": LOOKS[min(look, len(LOOKS) - 1)],
+        "slow": _("This takes longer than usual. You can close this page and look again later.")
+        if look >= _SLOW
+        else "",
+    }
+
+
+def _before_canceling(
+    request: Request, view: BookingView, *, problem: HoldfastError | None = None, shown: str = ""
+) -> Response:
+    """What canceling means: the amount, when it goes out, the terms, what else happens."""
+    house, booking, language = request.app.state.house, view.booking, request.state.shell.language
+    offer = _offer(request, view)
+    card = booking_card(booking, language=language, now=offer.at)
+    context = {
+        "path": _path(request),
+        "sentence": sentence(card, language),
+        "free": booking.terms.free,
+        "refund": i18n.format_money(offer.refund, language) if offer.refund else "",
+        "share": standing.share_line(offer, booking, language),
+        "goes_out": standing.clock(offer.refund_at, booking, language) if offer.refund_at > offer.at else "",
+        "steps": standing.steps(offer, booking, language),
+        "mailed": house.mailer.enabled,
+        "move": standing.may_move(offer, booking, language) if offer.move_bar is None else [],
+        "percent": offer.percent,
+        "page_token": house.links.page_token(booking.id, "cancel", booking.revision),
+        "problem": standing.not_canceled(problem, offer, view, shown, language) if problem else [],
+    }
+    status, shell = problem.status if problem else 200, request.state.shell
+    return render(request, "manage_cancel.html", context, shell=shell, status=status, framed=False)
+
+
+# The calendar of a move
+
+
+async def _times(
+    request: Request,
+    view: BookingView,
+    asked: Mapping[str, str],
+    *,
+    error: SlotTaken | None = None,
+    block: str | None = None,
+) -> Response:
+    """The time step for a booking that has a time already, which is shown among the others."""
+    house, booking, language = request.app.state.house, view.booking, request.state.shell.language
+    services = await house.bookings.move_options(booking)
+    if not services:
+        raise NotFound(booking.service_id)
+    look = _read_move_look(view, asked, language, error)
+    service = next((one for one in services if one.id == look.service), services[0])
+    scene = await _find_scene(request, view, service, look, opens="date" not in asked and error is None)
+    path, zone = f"{_path(request)}/reschedule", scene.zone
+    same = service.id == booking.service_id and scene.resource in {"", booking.resource_id}
+    context = times_context(
+        scene,
+        view.widget,
+        language,
+        filling={"carried": (), "key": ()},
+        paths=Paths(path, f"{path}/slots", f"{path}/preview", posts=False),
+        own=booking.slot if same else None,
+        taken=_taken(error, zone, language, scene.today) if error else None,
+    )
+    # An empty resource is kept: it says "anyone", where none at all says "the one it is".
+    kept = [("service", service.id), ("resource", scene.resource)]
+    shown = ("date", scene.day.isoformat() if scene.day else f"{scene.month:%Y-%m}")
+    context |= {
+        "look": [*kept, shown] if look.choose_zone else [*kept, ("tz", zone), shown],
+        "hold": [*kept, ("tz", zone)],
+        "moving": {
+            "back": _path(request),
+            "now": _now_line(view, zone, language, house.now()),
+            "services": _choices(services, service, language) if len(services) > 1 else [],
+        },
+    }
+    status, shell = error.status if error else 200, request.state.shell
+    return render(request, "times.html", context, shell=shell, block=block, status=status, framed=False)
+
+
+def _taken(error: SlotTaken, zone: str, language: str, today: date) -> dict[str, Any]:
+    """That the time is gone, with the nearest ones to choose instead."""
+    times = [{"value": value_of(start), "label": moment_words(start, zone, language, today)} for start in error.nearest]
+    return {"sentence": error.sentence, "code": error.code, "gone": True, "times": times}
+
+
+def _read_move_look(view: BookingView, asked: Mapping[str, str], language: str, error: SlotTaken | None) -> Look:
+    """As for new visitors, but what is not said is as the booking has it."""
+    booking, look = view.booking, read_look(asked, language)
+    zone = look.zone or visitor_zone(booking)
+    resource = look.resource
+    if "resource" not in asked:
+        resource = "" if booking.any_resource else booking.resource_id
+    if not view.widget.reschedule.other_resource:
+        resource = booking.resource_id
+    if error or not look.month:
+        day = i18n.local(error.start if error else booking.starts_at, zone).date()
+        look = replace(look, month=day.replace(day=1), day=day)
+    return replace(look, resource=resource, zone=zone)
+
+
+async def _find_scene(request: Request, view: BookingView, service: Service, look: Look, *, opens: bool) -> Scene:
+    """The times to show. A calendar that `opens` does so on the booking's own day, or where that has no other time,
+    on the first day of its month that has one."""
+    widget = view.widget
+    catalogue = await request.app.state.house.availability.catalogue(widget)
+    people = service.resources
+    if not widget.reschedule.other_resource:
+        people = tuple(one for one in people if one.id == view.booking.resource_id)
+    elif not widget.choose_resource:
+        people = ()
+    scene = await find_scene(request, widget, catalogue, service, look, people)
+    if opens and not any(i18n.local(slot.starts_at, scene.zone).date() == scene.day for slot in scene.times.slots):
+        return await find_scene(request, widget, catalogue, service, replace(look, day=None), people)
+    return scene
+
+
+def _now_line(view: BookingView, zone: str, language: str, now: datetime) -> str:
+    booking = _in_zone(view.booking, zone)
+    return i18n.translator(language).gettext("Now: %(service)s with %(person)s, %(when)s.") % {
+        "service": booking.service_name,
+        "person": booking.resource_name,
+        "when": standing.long_when(booking.starts_at, booking.ends_at, booking, now, language),
+    }
+
+
+def _choices(services: list[Service], chosen: Service, language: str) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": one.id,
+            "name": one.name,
+            "facts": f"{i18n.format_duration(one.duration, language)} · {price(one.price, language)}",
+            "chosen": one.id == chosen.id,
+        }
+        for one in services
+    ]
+
+
+def _in_zone(booking: Booking, zone: str) -> Booking:
+    """The booking as seen by somebody who has just chosen times in this zone."""
+    return replace(booking, visitor=replace(booking.visitor, time_zone=zone))
+
+
+# Before moving
+
+
+async def _before_moving(
+    request: Request, view: BookingView, asked: Mapping[str, str], *, problem: HoldfastError | None = None
+) -> Response:
+    """From when to when, what it costs, and the form that does it."""
+    house, language = request.app.state.house, request.state.shell.language
+    try:
+        quote = await _quote(request, view, asked)
+    except SlotTaken as error:
+        return await _times(request, view, asked, error=error)
+    offer = _offer(request, view)
+    zone = i18n.valid_zone(asked.get("tz")) or visitor_zone(view.booking)
+    booking = _in_zone(view.booking, zone)
+    after = replace(
+        booking,
+        service_name=quote.service.name,
+        resource_name=quote.resource.name,
+        starts_at=quote.slot.starts_at,
+        ends_at=quote.slot.ends_at,
+        terms=replace(booking.terms, price=quote.price),
+    )
+    kept = [("service", quote.service.id), ("resource", asked.get("resource", "")[:_LONGEST]), ("tz", zone)]
+    day = i18n.local(quote.slot.starts_at, zone).date()
+    head, money = standing.price_difference(quote, booking, language)
+    context = {
+        "path": _path(request),
+        "back": f"{_path(request)}/reschedule?{urlencode([*kept, ('date', day.isoformat())])}",
+        "was": booking_card(booking, language=language, now=offer.at),
+        "card": booking_card(after, language=language, now=offer.at),
+        "money_head": head,
+        "money": money,
+        "more": quote.difference > 0,
+        "afterwards": standing.afterwards(offer, after, language),
+        "button": standing.move_button(quote, language),
+        "fields": [
+            *kept,
+            ("person", quote.resource.id),
+            ("start", value_of(quote.slot.starts_at)),
+            ("page", house.links.page_token(booking.id, _act(quote), booking.revision)),
+        ],
+        "problem": standing.not_moved(problem, language) if problem else [],
+    }
+    status, shell = problem.status if problem else 200, request.state.shell
+    return render(request, "manage_move.html", context, shell=shell, status=status, framed=False)
+
+
 routes = [
-    Route("/manage/{token}", show_managed),
-    Route("/manage/{token}/calendar.ics", calendar),
+    Route("/manage/resend", resend_to_address, methods=["POST"]),
+    Route("/manage/sent", show_sent),
+    Route("/manage/{token}", _opened(show_managed)),
+    Route("/manage/{token}/cancel", _opened(show_cancel)),
+    Route("/manage/{token}/cancel", _opened(cancel), methods=["POST"]),
+    Route("/manage/{token}/undo", _opened(undo), methods=["POST"]),
+    Route("/manage/{token}/reschedule", _opened(show_reschedule)),
+    Route("/manage/{token}/reschedule", _opened(reschedule), methods=["POST"]),
+    Route("/manage/{token}/reschedule/slots", _opened(show_slots)),
+    Route("/manage/{token}/reschedule/preview", _opened(show_preview)),
+    Route("/manage/{token}/reschedule/give-up", _opened(give_up_move), methods=["POST"]),
+    Route("/manage/{token}/return", _opened(show_return)),
+    Route("/manage/{token}/back", _opened(show_back)),
+    Route("/manage/{token}/resend", resend, methods=["POST"]),
+    Route("/manage/{token}/sent", show_sent),
+    Route("/manage/{token}/calendar.ics", _opened(calendar)),
 ]

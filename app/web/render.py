@@ -232,6 +232,7 @@ def render_error(request: Request, error: HoldfastError) -> Response:
         {"heading": _(heading), "lines": [_(error.sentence)], "way_on": _way_on(request, error, shell)},
         shell=shell,
         status=error.status,
+        framed=not request.url.path.startswith("/manage/"),
     )
     if isinstance(error, RateLimited):
         response.headers["Retry-After"] = str(error.retry_after)

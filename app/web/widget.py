@@ -17,7 +17,7 @@ from starlette.types import ASGIApp
 from app import i18n
 from app.availability import Catalogue, Times
 from app.details import ANSWER, clean
-from app.domain import Service, Slot, Visitor
+from app.domain import Resource, Service, Slot, Visitor
 from app.errors import HapioError, InvalidRequest, NotFound, SlotTaken
 from app.web.calendar import DayView, MonthView, day_view, month_view
 from app.web.card import price
@@ -72,10 +72,12 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """Everything that the time step shows, read and settled: the day it is open on and the times around it."""
+    """Everything that the time step shows, read and settled: the day it is open on and the times around it. `people`
+    are those whom one may choose."""
 
     catalogue: Catalogue
     service: Service
+    people: tuple[Resource, ...]
     resource: str
     look: Look
     zone: str
@@ -86,6 +88,17 @@ class Scene:
     today: date
     last_day: date | None
     opened: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """Where the time step's forms go: another look as a page, as a part of it, and with a chosen time, which is
+    posted where that already takes it."""
+
+    look: str
+    slots: str
+    choose: str
+    posts: bool = True
 
 
 async def show_widget(request: Request) -> ASGIApp:
@@ -101,7 +114,7 @@ async def show_slots(request: Request) -> ASGIApp:
 async def _show(request: Request, block: str) -> ASGIApp:
     widget = _widget(request)
     shell = request.state.shell = widget_shell(request, widget)
-    look = _read_look(request.query_params, shell.language)
+    look = read_look(request.query_params, shell.language)
     house = request.app.state.house
     # Before anything is read: what changes while it is being read has to count as a change.
     epoch = house.availability.epoch()
@@ -117,14 +130,14 @@ async def _show(request: Request, block: str) -> ASGIApp:
         name, context = "services.html", _services_context(catalogue, look, shell.language)
         key: tuple[object, ...] = (*own, catalogue)
     else:
-        scene = await _scene(request, widget, catalogue, service, look)
+        scene = await find_scene(request, widget, catalogue, service, look)
         name, context = "times.html", {}
         key = (*own, catalogue.location, len(catalogue.services), service, scene.resource, look.choose_zone)
         key += (scene.month, scene.day, scene.opened, scene.today, scene.last_day)
         key += (scene.times.version, scene.next_free and scene.next_free.starts_at)
 
     def draw() -> str:
-        filled = context or _times_context(scene, widget, shell.language)
+        filled = context or times_context(scene, widget, shell.language)
         return render_text(house.templates, name, {**filled, "page": page}, block=part)
 
     carried = _carried(request.query_params, widget)
@@ -145,8 +158,8 @@ async def hold(request: Request) -> Response:
     if "lang" in form:
         language = i18n.negotiate(form["lang"], request.headers.get("accept-language"), widget.languages)
         shell = request.state.shell = Shell(widget, language, shell.scheme, form.get("host", ""))
-    look = _read_look(form, shell.language)
-    starts_at = _start(form.get("start", ""))
+    look = read_look(form, shell.language)
+    starts_at = read_start(form.get("start", ""))
     carried = _carried(form, widget)
     house = request.app.state.house
     visitor = Visitor(
@@ -183,24 +196,24 @@ async def show_refusal(
     """The times again, in place, with what happened and the nearest times, or the same one to try again."""
     widget, house = shell.widget, request.app.state.house
     catalogue = await house.availability.catalogue(widget)
-    look = _read_look(asked, shell.language)
+    look = read_look(asked, shell.language)
     service = _chosen_service(catalogue, look.service)
     if service is None:
         raise NotFound(look.service)
     zone = look.zone or catalogue.location.time_zone
     day = i18n.local(starts_at, zone).date()
-    scene = await _scene(request, widget, catalogue, service, replace(look, month=day.replace(day=1), day=day))
+    scene = await find_scene(request, widget, catalogue, service, replace(look, month=day.replace(day=1), day=day))
     gone = isinstance(error, SlotTaken)
     taken = {
         "sentence": error.sentence,
         "gone": gone,
         "times": [
-            {"value": _value(start), "label": _moment(start, zone, shell.language, scene.today)}
+            {"value": value_of(start), "label": moment_words(start, zone, shell.language, scene.today)}
             for start in (error.nearest if isinstance(error, SlotTaken) else (starts_at,))
         ],
     }
     filling = {"carried": _carried(asked, widget), "key": (("key", house.links.visitor_key()),)}
-    context = _times_context(scene, widget, shell.language, taken=taken, filling=filling)
+    context = times_context(scene, widget, shell.language, taken=taken, filling=filling)
     return render(request, "times.html", context, shell=shell, status=error.status)
 
 
@@ -215,7 +228,8 @@ def _widget(request: Request) -> Widget:
     return widget
 
 
-def _read_look(query: Mapping[str, str], language: str) -> Look:
+def read_look(query: Mapping[str, str], language: str) -> Look:
+    """What an address or a form asks to see; what cannot be read asks for nothing."""
     month, day = _asked_date(query.get("date", ""))
     return Look(
         service=query.get("service", "")[:100],
@@ -240,7 +254,8 @@ def _asked_date(text: str) -> tuple[date | None, date | None]:
     return day.replace(day=1), None if len(text) == 7 else day
 
 
-def _start(text: str) -> datetime:
+def read_start(text: str) -> datetime:
+    """The time that a form names. Raises InvalidRequest."""
     try:
         start = datetime.fromisoformat(text)
     except ValueError as error:
@@ -274,13 +289,25 @@ def _carried(query: Mapping[str, str], widget: Widget) -> Pairs:
     return pairs + utm[:_MOST_UTM]
 
 
-async def _scene(request: Request, widget: Widget, catalogue: Catalogue, service: Service, look: Look) -> Scene:
-    """Find the day to open on: the one asked for, else the first with free times, in this month or a later one."""
+async def find_scene(
+    request: Request,
+    widget: Widget,
+    catalogue: Catalogue,
+    service: Service,
+    look: Look,
+    people: tuple[Resource, ...] | None = None,
+) -> Scene:
+    """Find the day to open on: the one asked for, else the first with free times, in this month or a later one.
+
+    `people` are those whom one may choose; None leaves it to the widget.
+    """
     house = request.app.state.house
     now: datetime = house.now()
     zone = look.zone or catalogue.location.time_zone
     today = i18n.local(now, zone).date()
-    resource = look.resource if widget.choose_resource and service.resource(look.resource) else ""
+    if people is None:
+        people = service.resources if widget.choose_resource else ()
+    resource = look.resource if any(one.id == look.resource for one in people) else ""
     month = max(look.month or today, today).replace(day=1)
     day = look.day if look.day and look.day >= today else None
 
@@ -307,6 +334,7 @@ async def _scene(request: Request, widget: Widget, catalogue: Catalogue, service
     return Scene(
         catalogue=catalogue,
         service=service,
+        people=people,
         resource=resource,
         look=look,
         zone=zone,
@@ -349,14 +377,18 @@ def _services_context(catalogue: Catalogue, look: Look, language: str) -> dict[s
     }
 
 
-def _times_context(
+def times_context(
     scene: Scene,
     widget: Widget,
     language: str,
     *,
     taken: Mapping[str, Any] | None = None,
     filling: Mapping[str, Pairs] | None = None,
+    paths: Paths | None = None,
+    own: Slot | None = None,
 ) -> dict[str, Any]:
+    """What times.html shows. Without `filling` it has holes, to be kept; `paths` and `own` are for a booking that
+    looks for another time than its own."""
     service, look, zone = scene.service, scene.look, scene.zone
     location = scene.catalogue.location
     slots = scene.times.slots
@@ -369,11 +401,18 @@ def _times_context(
         today=scene.today,
         chosen=scene.day,
         last_day=scene.last_day,
+        own=own,
     )
     day = None
     if scene.day:
         day = day_view(
-            slots, day=scene.day, zone=zone, location_zone=location.time_zone, language=language, today=scene.today
+            slots,
+            day=scene.day,
+            zone=zone,
+            location_zone=location.time_zone,
+            language=language,
+            today=scene.today,
+            own=own,
         )
     several = len(scene.catalogue.services) > 1
     state = {
@@ -386,7 +425,10 @@ def _times_context(
     shown = scene.day.isoformat() if scene.day else f"{scene.month:%Y-%m}"
     holes = {name: hidden_fields(pairs) for name, pairs in filling.items()} if filling else HOLES
     empty = _empty(scene, month, day, widget, language)
+    path = f"/w/{widget.name}"
     return {
+        "paths": paths or Paths(path, f"{path}/slots", f"{path}/hold"),
+        "moving": None,
         "service": {
             "name": service.name,
             "duration": i18n.format_duration(service.duration, language),
@@ -396,7 +438,7 @@ def _times_context(
         "several": several,
         "person": service.resources[0].name if len(service.resources) == 1 else "",
         "place": location.name,
-        "people": _people(scene, widget, language),
+        "people": _people(scene, language),
         "month": month,
         "day": day if day and day.count else None,
         "empty": empty,
@@ -417,15 +459,14 @@ def _given(state: Mapping[str, str]) -> Pairs:
     return [(name, value) for name, value in state.items() if value]
 
 
-def _people(scene: Scene, widget: Widget, language: str) -> list[dict[str, Any]]:
+def _people(scene: Scene, language: str) -> list[dict[str, Any]]:
     """Whom one may choose; nobody, where there is no choice."""
-    resources = scene.service.resources
-    if not widget.choose_resource or len(resources) < 2:
+    if len(scene.people) < 2:
         return []
     anyone = {"id": "", "name": i18n.translator(language).gettext("Anyone"), "chosen": not scene.resource}
     return [
         anyone,
-        *({"id": one.id, "name": one.name, "chosen": one.id == scene.resource} for one in resources),
+        *({"id": one.id, "name": one.name, "chosen": one.id == scene.resource} for one in scene.people),
     ]
 
 
@@ -457,7 +498,7 @@ def _empty(scene: Scene, month: MonthView, day: DayView | None, widget: Widget, 
         start = scene.next_free.starts_at
         following = {
             "value": i18n.local(start, scene.zone).date().isoformat(),
-            "label": _moment(start, scene.zone, language, scene.today),
+            "label": moment_words(start, scene.zone, language, scene.today),
         }
     until = _("Later times are not open yet.")
     if scene.last_day and scene.last_day < scene.today + timedelta(days=62):
@@ -484,7 +525,7 @@ def _age(scene: Scene, language: str) -> str:
     }
 
 
-def _moment(start: datetime, zone: str, language: str, today: date) -> str:
+def moment_words(start: datetime, zone: str, language: str, today: date) -> str:
     """ "Tue 2 Dec, 09:30"."""
     _ = i18n.translator(language).gettext
     return _("%(day)s, %(times)s") % {
@@ -493,7 +534,8 @@ def _moment(start: datetime, zone: str, language: str, today: date) -> str:
     }
 
 
-def _value(start: datetime) -> str:
+def value_of(start: datetime) -> str:
+    """A start as forms carry it."""
     return start.isoformat().replace("+00:00", "Z")
 
 
