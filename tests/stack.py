@@ -22,7 +22,8 @@ from asgi_lifespan import LifespanManager
 from sqlalchemy import event
 from starlette.applications import Starlette
 
-from app.domain import Booking, Customer, Status, Visitor
+from app.changes import Rescheduled
+from app.domain import Booking, Customer, EndReason, Refund, Status, Visitor
 from app.errors import SlotTaken
 from app.main import House, Outside, create_app
 from app.sandbox.clock import Clock
@@ -35,6 +36,8 @@ from tests.stripe_transport import TransportHTTPClient
 
 #: A Monday in Stockholm, 09:00, well before the next clock change.
 MONDAY = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
+#: Free cancellation until a day before, half until two hours before, then nothing.
+TIERS = "[{ at_least_hours = 24, refund_percent = 100 }, { at_least_hours = 2, refund_percent = 50 }]"
 PUBLIC_URL = "https://book.example"
 
 WIDGET = """
@@ -47,10 +50,7 @@ services = [
 ]
 currency = "{currency}"
 allowed_origins = ["https://studio.example"]
-cancellation = [
-  {{ at_least_hours = 24, refund_percent = 100 }},
-  {{ at_least_hours = 2, refund_percent = 50 }},
-]
+cancellation = {cancellation}
 owner_name = "Studio Nord"
 owner_email = "owner@studio.example"
 {more}
@@ -189,6 +189,89 @@ class Stack:
         await self.stripe.pay(session_id, card=card)
         return session_id
 
+    async def confirmed(
+        self,
+        starts_at: datetime | None = None,
+        *,
+        service: str = "portrait",
+        customer: Customer | None = None,
+        resource_id: str | None = None,
+    ) -> Booking:
+        """A booking that is confirmed, and paid where it costs anything; three days from now unless said otherwise."""
+        starts_at = starts_at or await self.in_days(3, service, resource_id=resource_id)
+        booking = await self.hold(starts_at, service=service, customer=customer, resource_id=resource_id)
+        if booking.terms.free:
+            assert await self.house.bookings.start_checkout(booking.id) is None
+        else:
+            await self.paid(booking)
+            await self.house.bookings.settle(booking.id)  # as the return page does, should the webhook be off
+        confirmed = await self.now(booking)
+        assert confirmed.status is Status.CONFIRMED
+        return confirmed
+
+    async def now(self, booking: Booking) -> Booking:
+        """The booking as it stands now."""
+        return await self.house.bookings.get(booking.id)
+
+    async def in_days(self, days: int, service: str = "portrait", *, resource_id: str | None = None) -> datetime:
+        """The first free time of a person, or of anyone, that many days from now or later."""
+        widget = self.house.widgets["studio"]
+        offered = await self.house.availability.service(widget, getattr(self, f"{service}_id"))
+        after = self.clock().date() + timedelta(days=days)
+        slot = await self.house.availability.next_free(widget, offered, after=after, resource_id=resource_id)
+        assert slot
+        return slot.starts_at
+
+    async def cancel(self, booking: Booking, *, by: EndReason = EndReason.BY_CUSTOMER) -> Booking:
+        """Call the booking off, as it stands now."""
+        return await self.house.bookings.cancel(booking.id, by=by)
+
+    async def move(
+        self,
+        booking: Booking,
+        starts_at: datetime,
+        *,
+        service: str = "",
+        resource_id: str | None = None,
+        by: EndReason = EndReason.BY_CUSTOMER,
+    ) -> Rescheduled:
+        """Move the booking, to another service only where it is named."""
+        return await self.house.bookings.reschedule(
+            booking.id,
+            starts_at=starts_at,
+            service_id=getattr(self, f"{service}_id") if service else "",
+            resource_id=resource_id,
+            by=by,
+        )
+
+    async def pay_difference(self, moving: Rescheduled, *, card: Literal["ok", "decline", "3ds"] = "ok") -> Booking:
+        """Pay on Stripe's page what the move costs more; the booking as it is then."""
+        await self.stripe.pay(session_of(moving), card=card)
+        return await self.now(moving.booking)
+
+    async def refunds(self, booking: Booking) -> list[Refund]:
+        """Every refund of the booking, oldest first."""
+        return list((await self.house.bookings.view(booking.id)).refunds)
+
+    async def history(self, booking: Booking) -> list[str]:
+        """What happened to the booking, in the words of its history."""
+        return [entry.what for entry in (await self.house.bookings.view(booking.id)).history]
+
+    async def intent_of(self, booking: Booking) -> str:
+        """Stripe's PaymentIntent of the payment that paid the booking."""
+        payment = (await self.house.bookings.view(booking.id)).payment
+        assert payment
+        assert payment.payment_intent_id
+        return payment.payment_intent_id
+
+    async def mail(self, address: str) -> list[str]:
+        """Send all mail that is due; the subjects that came to this address since the last call."""
+        for _ in range(10):
+            await self.house.worker.tick()
+        came = [message for message in self.mailbox.messages if address in message.recipients]
+        self.mailbox.messages[:] = [message for message in self.mailbox.messages if address not in message.recipients]
+        return [message.header("Subject") for message in came]
+
     async def pay_late(self, session_id: str) -> None:
         """Money that lands on an expired Session, with its webhook."""
         self.stripe.switches.allow_late_payment = True
@@ -266,6 +349,12 @@ class Stack:
         return int(sum(intent["amount_capturable"] for intent in self.stripe.state.payment_intents.values()))
 
 
+def session_of(moving: Rescheduled) -> str:
+    """The id of the Checkout Session on which the difference is to be paid."""
+    assert moving.checkout_url
+    return urlsplit(moving.checkout_url).path.rpartition("/")[2]
+
+
 def make_settings(folder: Path, **changes: Any) -> Settings:
     """Settings of the product under test, its database in `folder`."""
     values: dict[str, Any] = {
@@ -330,6 +419,7 @@ async def open_stack(
     *,
     widget: str = "",
     currency: str = "sek",
+    cancellation: str = TIERS,
     settings: dict[str, Any] | None = None,
     webhooks: bool = True,
     doom: Doom | None = None,
@@ -346,6 +436,7 @@ async def open_stack(
             headshot=ids.services["Headshot express"],
             planning=ids.services["Planning call"],
             currency=currency,
+            cancellation=cancellation,
             more=widget,
         )
     )
@@ -358,7 +449,7 @@ async def open_stack(
             webhook_client=webhook_client,
             webhook_url=f"{PUBLIC_URL}/api/webhooks/stripe" if webhooks else None,
         )
-        chosen = make_settings(folder, smtp_url=f"smtp://127.0.0.1:{port}", **(settings or {}))
+        chosen = make_settings(folder, **{"smtp_url": f"smtp://127.0.0.1:{port}", **(settings or {})})
         stack = Stack(clock, hapio, stripe, mailbox, ids, chosen, hooks, doom or Doom())
         try:
             await stack.start()
