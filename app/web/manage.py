@@ -6,7 +6,7 @@ dates, with a form that holds for what was said there. None of these pages is ev
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from functools import wraps
@@ -115,7 +115,7 @@ async def cancel(request: Request, view: BookingView) -> Response:
         view = await _view(request)
         if view.booking.status is not Status.CANCELED:
             if _offer(request, view).cancel_bar:
-                return _show(request, view, problem=error)
+                return _show_instead(request, view, error)
             return _before_canceling(request, view, problem=error, shown=form.get("shown", ""))
     return _to(request)
 
@@ -127,7 +127,9 @@ async def undo(request: Request, view: BookingView) -> Response:
     except (BookingConflict, HapioError, StripeError) as error:
         view = await _view(request)
         if view.booking.status is Status.CANCELED:
-            return _show(request, view, problem=error)
+            language, now = request.state.shell.language, request.app.state.house.now()
+            problem = standing.not_undone(error, view.booking, now, language)
+            return _show(request, view, problem=problem, status=error.status)
     return _to(request, told="undone")
 
 
@@ -181,7 +183,7 @@ async def reschedule(request: Request, view: BookingView) -> Response:
     except (LinkRefused, PolicyRefused, BookingConflict, SlotTaken, HapioError, StripeError) as error:
         view = await _view(request)
         if _offer(request, view).move_bar:
-            return _show(request, view, problem=error)
+            return _show_instead(request, view, error)
         if isinstance(error, SlotTaken):
             return await _times(request, view, form, error=error)
         return await _before_moving(request, view, form, problem=error)
@@ -195,7 +197,7 @@ async def give_up_move(request: Request, view: BookingView) -> Response:
     try:
         await request.app.state.house.bookings.give_up_move(view.booking.id)
     except (HapioError, StripeError) as error:
-        return _show(request, await _view(request), problem=error)
+        return _show_instead(request, await _view(request), error)
     return _to(request, told="left")
 
 
@@ -332,7 +334,9 @@ def _act(quote: MoveQuote) -> str:
 # The booking's page
 
 
-def _show(request: Request, view: BookingView, *, told: str = "", problem: HoldfastError | None = None) -> Response:
+def _show(
+    request: Request, view: BookingView, *, told: str = "", problem: Sequence[str] = (), status: int = 200
+) -> Response:
     """The booking as it stands. While Hapio is being asked, the page looks again by itself, ever more seldom."""
     booking, offer, language = view.booking, _offer(request, view), request.state.shell.language
     now, path = offer.at, _path(request)
@@ -346,7 +350,7 @@ def _show(request: Request, view: BookingView, *, told: str = "", problem: Holdf
         "mark": mark,
         "lines": standing.news(view, now, language),
         "told": standing.told(told, view, language),
-        "problem": standing.problem_words(problem, view, now, language) if problem else [],
+        "problem": problem,
         "card": booking_card(booking, language=language, now=now),
         "money": standing.money_rows(view, now, language),
         "undo": standing.undo_line(offer, booking, language),
@@ -365,7 +369,6 @@ def _show(request: Request, view: BookingView, *, told: str = "", problem: Holdf
     }
     nothing_new = look is not None and wait is not None and request.query_params.get("seen") == wait["seen"]
     block = "wait" if nothing_new and wants_block(request) else None
-    status = problem.status if problem else 200
     shell = request.state.shell
     response = render(request, "manage.html", context, shell=shell, block=block, status=status, framed=False)
     if block:
@@ -373,6 +376,11 @@ def _show(request: Request, view: BookingView, *, told: str = "", problem: Holdf
     elif look is not None and wants_block(request):
         response.headers["HX-Replace-Url"] = path
     return response
+
+
+def _show_instead(request: Request, view: BookingView, error: HoldfastError) -> Response:
+    """The booking as it stands, where an act came to nothing."""
+    return _show(request, view, problem=standing.not_done(error, request.state.shell.language), status=error.status)
 
 
 def _asked_look(request: Request) -> int | None:

@@ -21,7 +21,7 @@ from app.domain import (
     Refund,
     Status,
 )
-from app.errors import BookingConflict, HapioError, HoldfastError, LinkExpired, PolicyRefused, StripeError
+from app.errors import BookingConflict, HapioError, HoldfastError, LinkExpired, StripeError
 from app.i18n import N_
 from app.settlement import BookingView
 from app.web.booking import WHY_ENDED, money_lines
@@ -142,17 +142,22 @@ def told(word: str, view: BookingView, language: str) -> str:
     return i18n.translator(language).gettext(_TOLD[word]) if true.get(word) else ""
 
 
-def problem_words(error: HoldfastError, view: BookingView, now: datetime, language: str) -> list[str]:
-    """What did not work, and that nothing was lost by it."""
+def not_done(error: HoldfastError, language: str) -> list[str]:
+    """Why an act came to nothing, where the booking's page shows how it stands instead."""
     _ = i18n.translator(language).gettext
-    booking = view.booking
     if isinstance(error, HapioError | StripeError):
         return [_(error.sentence), _("Your booking is as you see it here. Please try again in a moment.")]
-    if booking.status is Status.CANCELED and isinstance(error, BookingConflict | PolicyRefused):
-        if booking.undo_until and booking.undo_until <= now:
-            return [_("The time for taking it back is over. Your booking stays canceled.")]
-        return [_("The time was taken in the meantime, so your booking stays canceled.")]
     return [_("This booking has changed in the meantime. This is how it stands now.")]
+
+
+def not_undone(error: HoldfastError, booking: Booking, now: datetime, language: str) -> list[str]:
+    """Why a cancellation could not be taken back."""
+    _ = i18n.translator(language).gettext
+    if not isinstance(error, BookingConflict):
+        return not_done(error, language)
+    if booking.undo_until is None or booking.undo_until <= now:
+        return [_("The time for taking it back is over. Your booking stays canceled.")]
+    return [_("The time was taken in the meantime, so your booking stays canceled.")]
 
 
 # Money
