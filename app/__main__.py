@@ -1,4 +1,4 @@
-"""python -m app serve | worker | migrate | demo"""
+"""python -m app serve | worker | migrate | bookings | demo"""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any
 
 import uvicorn
 
+from app import commands
 from app.main import Outside, create_app, open_house, utc_now
 from app.settings import Settings, SettingsError, read_settings
 from app.store import Store
@@ -35,6 +36,10 @@ def main() -> int:
                 _until_stopped(_work(settings))
             case "migrate":
                 asyncio.run(_migrate(settings))
+            case "bookings":
+                # On the owner's terminal the sentences say it; what is put off stays readable from its row.
+                set_up_logs("debug" if settings.log_level == "debug" else "error")
+                return commands.run(settings, arguments)
     except (SettingsError, WidgetsFileError) as error:
         print(f"holdfast does not start:\n{error}", file=sys.stderr)
         return 2
@@ -43,17 +48,18 @@ def main() -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m app", description="Holdfast, the booking widget.")
-    commands = parser.add_subparsers(dest="command", required=True)
-    serve = commands.add_parser("serve", help="serve the widget, with the worker beside it")
+    names = parser.add_subparsers(dest="command", required=True)
+    serve = names.add_parser("serve", help="serve the widget, with the worker beside it")
     serve.add_argument("--host", default="127.0.0.1")
     serve.add_argument("--port", type=int, default=8000)
     serve.add_argument("--no-worker", action="store_true", help="the worker runs as a process of its own")
     serve.add_argument(
         "--proxy", default="127.0.0.1", help="addresses whose X-Forwarded-* headers are believed, with commas"
     )
-    commands.add_parser("worker", help="only the worker")
-    commands.add_parser("migrate", help="bring the database up to date and stop")
-    demo = commands.add_parser("demo", help="everything on this machine, with sandboxes for Hapio and Stripe")
+    names.add_parser("worker", help="only the worker")
+    names.add_parser("migrate", help="bring the database up to date and stop")
+    commands.add_bookings(names.add_parser("bookings", help="what the owner does: list, show, cancel, move, refund"))
+    demo = names.add_parser("demo", help="everything on this machine, with sandboxes for Hapio and Stripe")
     demo.add_argument("--port", type=int, default=8400, help="the first of five ports in a row")
     return parser
 
