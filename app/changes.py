@@ -29,6 +29,7 @@ from app.domain import (
 from app.errors import (
     BookingConflict,
     HapioError,
+    HapioUnreachable,
     InvalidRequest,
     LinkExpired,
     LinkRefused,
@@ -237,7 +238,8 @@ class Changes(Settlement):
         standing booking.
 
         Raises BookingConflict where it is too late, the time is gone, or the refund is on its way: then the booking
-        stays canceled, and its refund goes out. Without an answer from Hapio the worker goes on.
+        stays canceled, and its refund goes out. Raises HapioError while Hapio has not heard of the cancellation; where
+        it does not answer later than that, the worker goes on.
         """
         async with self._turns(booking_id):
             booking = await self.get(booking_id)
@@ -245,9 +247,12 @@ class Changes(Settlement):
                 return booking
             if booking.status is not Status.CANCELED or not booking.undo_until:
                 raise BookingConflict(booking.status)
-            if not booking.hapio_canceled:
+            if booking.hapio_booking_id and not booking.hapio_canceled and booking.undo_until > self._now():
                 await self.release(booking)
                 booking = await self.get(booking_id)
+                if booking.hapio_booking_id and not booking.hapio_canceled:
+                    # A cancel that still is on its way would undo the undoing.
+                    raise HapioUnreachable("not canceled there yet")
             back = await self._store.take_back(booking, capacity=await self._capacity(booking))
             if back is None:
                 raise BookingConflict("too late to take back")

@@ -8,6 +8,7 @@ anywhere is picked up by the worker's next tick. Doors reach all of this through
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from random import Random
@@ -256,7 +257,7 @@ class Settlement:
                 if booking.starts_at > self._now() or booking.tries < TRIES_PAST_START:
                     raise
             if booking.canceled_at:
-                return await self._leave_canceled(booking)
+                return await self._leave_canceled(booking, sure=False)
             payment = await self._store.payment(booking.payment_id) if booking.payment_id else None
             return await self._cancel_paid(booking, payment, EndReason.NO_ANSWER)
 
@@ -310,19 +311,45 @@ class Settlement:
         """A cancellation is being taken back: if Hapio gives the time again, the booking stands as it was; if not, it
         stays canceled, and its refund goes out."""
         try:
-            restored = await self._hapio.restore_booking(booking.hapio_booking_id or "")
-        except (HapioNotFound, HapioUnprocessable) as error:
-            log.info("not taken back", booking=booking.id, error=type(error).__name__)
-            return await self._leave_canceled(booking)
-        if restored.is_canceled:
-            return await self._leave_canceled(booking)
+            hapio_booking_id = await self._restore_in_hapio(booking)
+        except HapioUnprocessable as error:
+            log.info("not taken back", booking=booking.id, hapio=error.body[:500])
+            return await self._leave_canceled(booking, sure=True)
+        if hapio_booking_id is None:  # another process is at it
+            return await self._booking(booking.id)
         after = replace(booking, revision=booking.revision + 1)
         mails = self._letters.owed(after, MailKind.RESTORED_CUSTOMER, MailKind.RESTORED_OWNER)
-        back = await self._store.taken_back(booking, mails=[*mails, *self._letters.reminder(after)])
+        back = await self._store.taken_back(
+            booking, hapio_booking_id=hapio_booking_id, mails=[*mails, *self._letters.reminder(after)]
+        )
         return back or await self._booking(booking.id)
 
-    async def _leave_canceled(self, booking: Booking) -> Booking:
-        left = await self._store.not_taken_back(booking)
+    async def _restore_in_hapio(self, booking: Booking) -> str | None:
+        """The id of Hapio's booking that has the time again: the canceled one, or, where that was deleted, one made
+        afresh. None while another process makes one."""
+        if booking.hapio_booking_id:
+            with suppress(HapioNotFound):
+                return (await self._hapio.restore_booking(booking.hapio_booking_id)).id
+        if not await self._store.lease(booking, until=self._now() + RESCUE_LEASE):
+            return None
+        for made in await self._hapio.find_bookings(booking.id):
+            if not made.is_canceled:
+                return made.id  # by an earlier try that did not live to say so
+        payment = await self._store.payment(booking.payment_id) if booking.payment_id else None
+        afresh = await self._hapio.create_booking(
+            holdfast_id=booking.id,
+            service_id=booking.service_id,
+            location_id=booking.location_id,
+            resource_id=booking.resource_id,
+            starts_at=booking.starts_at,
+            ends_at=booking.ends_at,
+            is_temporary=False,
+            metadata=hapio_metadata(booking, payment),
+        )
+        return afresh.id
+
+    async def _leave_canceled(self, booking: Booking, *, sure: bool) -> Booking:
+        left = await self._store.not_taken_back(booking, sure=sure)
         if left is None:
             return await self._booking(booking.id)
         await self._refunds.pay_due(booking.id)

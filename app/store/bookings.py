@@ -337,7 +337,7 @@ class BookingRows(Database):
         conditions = [
             bookings.c.revision == booking.revision,
             bookings.c.undo_until > self._now(),
-            bookings.c.hapio_canceled,
+            sa.or_(bookings.c.hapio_canceled, bookings.c.hapio_booking_id.is_(None)),
             room(booking.interval, capacity, booking_id=booking.id),
             ~sa.exists().where(
                 *_refunds_of_cancel(booking), sa.or_(refunds.c.tries > 0, refunds.c.status != "requested")
@@ -359,9 +359,12 @@ class BookingRows(Database):
                 )
             return back
 
-    async def taken_back(self, booking: Booking, *, mails: Sequence[OutboxMail]) -> Booking | None:
+    async def taken_back(
+        self, booking: Booking, *, hapio_booking_id: str, mails: Sequence[OutboxMail]
+    ) -> Booking | None:
         """Hapio has agreed: the booking stands again, and what it owed is withdrawn."""
         values = {
+            "hapio_booking_id": hapio_booking_id,
             "end_reason": None,
             "canceled_at": None,
             "undo_until": None,
@@ -381,10 +384,10 @@ class BookingRows(Database):
                 await add_mails(connection, mails)
             return back
 
-    async def not_taken_back(self, booking: Booking) -> Booking | None:
-        """Hapio has refused: the booking stays canceled, and its refunds go out."""
+    async def not_taken_back(self, booking: Booking, *, sure: bool) -> Booking | None:
+        """Hapio has refused, or, not `sure`, never answered: the booking stays canceled, and its refunds go out."""
         now = self._now()
-        values = {"undo_until": now, "hapio_canceled": True}
+        values = {"undo_until": now, "hapio_canceled": sure, "hapio_unsure": not sure}
         async with self._write() as connection:
             left = await self._claim(
                 connection, booking.id, [Status.PAID], Status.CANCELED, (), values=values, what="not_taken_back"
