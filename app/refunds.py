@@ -27,7 +27,7 @@ from app.domain import (
 from app.errors import StripeError, StripeMisconfigured, StripeRefused
 from app.letters import Letters
 from app.mail import MailKind
-from app.payments import DisputeFacts, Payments, RefundFacts
+from app.payments import DISPUTED_CODES, DisputeFacts, Payments, RefundFacts
 from app.store import Store
 
 log = structlog.get_logger()
@@ -36,8 +36,6 @@ log = structlog.get_logger()
 REFUND_LOOK = timedelta(hours=1)
 #: How often a refund that waits behind a dispute is thought of again; the dispute's end is a webhook, too.
 DISPUTE_LOOK = timedelta(days=1)
-#: Stripe's answers that mean: ask again when the dispute is decided.
-_DISPUTED = {"charge_disputed", "charge_for_pending_refund_disputed"}
 
 
 class Refunds:
@@ -134,9 +132,10 @@ class Refunds:
         try:
             answer = await self._ask(self._payments, attempt, payment.payment_intent_id)
         except StripeRefused as error:
-            if error.stripe_code not in _DISPUTED:
+            if error.stripe_code in DISPUTED_CODES:
+                await self._store.put_off_refund(refund.id, until=self._now() + DISPUTE_LOOK)
+            elif not await self._draw_again(self._payments, refund, payment.payment_intent_id):
                 raise
-            await self._store.put_off_refund(refund.id, until=self._now() + DISPUTE_LOOK)
             return
         await self._record(refund, answer)
 
@@ -150,6 +149,20 @@ class Refunds:
             booking_id=refund.booking_id,
             first_tried_at=refund.first_tried_at if refund.tries > 1 else None,
         )
+
+    async def _draw_again(self, stripe: Payments, refund: Refund, payment_intent_id: str) -> bool:
+        """Stripe has refused. Where that is because somebody has given money back in the dashboard, which we may not
+        have heard of, what is left goes out instead."""
+        for facts in await stripe.refunds_of(payment_intent_id):
+            await self.follow_refund(facts)
+        cause = f"{refund.cause}+"
+        owed = Owed(
+            self._new_id(), refund.booking_id, refund.amount, EndReason(refund.reason), cause, self._now(), self._now()
+        )
+        if not await self._store.draw_again(refund, owed):
+            return False
+        await self.pay_due(refund.booking_id)
+        return True
 
     async def _record(self, refund: Refund, answer: RefundFacts) -> None:
         """Mirror Stripe's word; a refund that came to nothing is told to both."""
@@ -172,13 +185,23 @@ class Refunds:
 
     async def _waits_for_dispute(self, refund: Refund, payment: Payment) -> bool:
         """Whether the payment's dispute keeps the refund waiting; one that the customer has won has replaced it."""
-        if payment.dispute == "lost":
+        dispute = payment.dispute
+        if dispute not in DISPUTE_OVER | {"lost"}:
+            await self._store.put_off_refund(refund.id, until=self._now() + DISPUTE_LOOK)
+            dispute = await self._dispute_now(payment)
+        if dispute == "lost":
             await self._store.record_refund(refund.id, status="withdrawn", stripe_refund_id=None, look_at=None)
-            return True
-        if payment.dispute in DISPUTE_OVER:
-            return False
-        await self._store.put_off_refund(refund.id, until=self._now() + DISPUTE_LOOK)
-        return True
+        return dispute not in DISPUTE_OVER
+
+    async def _dispute_now(self, payment: Payment) -> str:
+        """How the dispute stands at its source: the webhook of its end may be lost, and it may take months."""
+        if self._payments is None or payment.payment_intent_id is None:
+            return payment.dispute
+        words = [facts.status for facts in await self._payments.disputes_of(payment.payment_intent_id)]
+        undecided = [word for word in words if word not in DISPUTE_OVER]
+        word = (undecided or words or [payment.dispute])[0]
+        await self._store.record_dispute(payment, dispute=word)
+        return word
 
     # -- what is done in Stripe's dashboard ------------------------------------------------------------------
 

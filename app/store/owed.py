@@ -59,6 +59,11 @@ async def add_refunds(connection: AsyncConnection, owed: Iterable[Refund]) -> in
 
 async def draw(connection: AsyncConnection, owed: Owed) -> list[Refund]:
     """What a debt comes to, given what was captured and given back until now. Exact, because one writes at a time."""
+    return owed.draw(await left(connection, owed.booking_id))
+
+
+async def left(connection: AsyncConnection, booking_id: str) -> list[tuple[str, int]]:
+    """What is left of each payment, newest first, in smallest units. Below 0, where money went back past us."""
     back = (
         sa.select(sa.func.coalesce(sa.func.sum(refunds.c.amount), 0))
         .where(refunds.c.payment_id == payments.c.id, refunds.c.status.not_in(REFUND_VOID))
@@ -66,7 +71,7 @@ async def draw(connection: AsyncConnection, owed: Owed) -> list[Refund]:
     )
     rows = await connection.execute(
         sa.select(payments.c.id, payments.c.captured - back)
-        .where(payments.c.booking_id == owed.booking_id, payments.c.state == PaymentState.CAPTURED)
+        .where(payments.c.booking_id == booking_id, payments.c.state == PaymentState.CAPTURED)
         .order_by(payments.c.attempt.desc())
     )
-    return owed.draw([(payment_id, left) for payment_id, left in rows])
+    return [(payment_id, amount) for payment_id, amount in rows]

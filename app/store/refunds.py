@@ -8,8 +8,8 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from app.database import Database
-from app.domain import OutboxMail, PaymentSeen, Refund, Status
-from app.store.owed import add_mails, add_refunds, mirror, remember
+from app.domain import OutboxMail, Owed, PaymentSeen, Refund, Status
+from app.store.owed import add_mails, add_refunds, draw, left, mirror, remember
 from app.tables import Instant, bookings, refunds, to_refund
 
 
@@ -96,4 +96,23 @@ class RefundRows(Database):
     async def put_off_refund(self, refund_id: str, *, until: datetime) -> None:
         """Not now: the payment is disputed. Counts as no attempt."""
         async with self._write() as connection:
-            await connection.execute(sa.update(refunds).where(refunds.c.id == refund_id).values(next_try_at=until))
+            await connection.execute(
+                sa.update(refunds)
+                .where(refunds.c.id == refund_id, refunds.c.next_try_at.is_not(None))
+                .values(next_try_at=until)
+            )
+
+    async def draw_again(self, refund: Refund, owed: Owed) -> bool:
+        """Stripe has less of the payment than is to go back, because money went back past us: the refund makes way for
+        what can be had. False if, as far as we know, nothing is missing."""
+        async with self._write() as connection:
+            if dict(await left(connection, refund.booking_id)).get(refund.payment_id, 0) >= 0:
+                return False
+            withdrawn = await connection.execute(
+                sa.update(refunds)
+                .where(refunds.c.id == refund.id, refunds.c.status == "requested")
+                .values(status="withdrawn", next_try_at=None, updated_at=self._now())
+            )
+            if withdrawn.rowcount:
+                await add_refunds(connection, await draw(connection, owed))
+            return bool(withdrawn.rowcount)
