@@ -11,6 +11,7 @@ from app.domain import Booking, Status, Visitor
 from app.errors import SlotTaken
 from app.main import House, Outside, create_app
 from tests.stack import Stack, make_settings, no_wait, open_stack
+from tests.stripe_transport import TransportHTTPClient
 
 
 async def test_without_a_shared_guard_hapio_books_two_visitors_into_one_time(stack: Stack, tmp_path: Path) -> None:
@@ -153,6 +154,7 @@ class another_house:  # noqa: N801 — reads as a function where it is used
             random=stack.random,
             sleep=no_wait,
             hapio_transport=stack.hapio.transport(),
+            stripe_http=TransportHTTPClient(stack.stripe.transport()),
         )
         self._app = create_app(settings, outside, run_worker=False)
         self._life = LifespanManager(self._app)
