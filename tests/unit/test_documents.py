@@ -14,10 +14,10 @@ import pytest
 import stripe
 from pydantic import BaseModel, SecretStr
 
-from app.domain import Status
+from app.domain import EndReason, Status
 from app.errors import HoldfastError
 from app.settings import Settings, read_settings
-from app.widgets import Question, ServiceSetting, Theme, TierSetting, Widget, load_widgets
+from app.widgets import MoveSetting, Question, ServiceSetting, Theme, TierSetting, Widget, load_widgets
 from tests.stack import Stack
 from tests.unit.lifecycle_model import MUTANTS
 
@@ -26,6 +26,7 @@ README, ARCHITECTURE = ((ROOT / name).read_text(encoding="utf-8") for name in ("
 PARTS: dict[str, type[BaseModel]] = {
     "services": ServiceSetting,
     "cancellation": TierSetting,
+    "reschedule": MoveSetting,
     "questions": Question,
     "theme": Theme,
 }
@@ -33,14 +34,17 @@ PARTS: dict[str, type[BaseModel]] = {
 #: Who may import whom: only what stands below (design section 5, with every module in its place).
 LAYERS = (
     ("__main__",),
-    ("demo",),
+    ("commands", "demo"),
     ("main",),
     ("web", "webhooks", "worker"),
     ("bookings",),
+    ("changes",),
     ("settlement",),
-    ("availability", "refunds", "letters"),
+    ("moves",),
+    ("refunds",),
+    ("availability", "letters"),
     ("store", "hapio", "payments", "mail", "links", "details", "guard", "migrations"),
-    ("widgets", "i18n", "tables", "database"),
+    ("widgets", "i18n", "tables", "database", "tags"),
     ("domain", "errors", "settings", "breaker", "turns", "telemetry"),
     ("sandbox",),
 )
@@ -85,7 +89,7 @@ def test_the_readme_tells_every_setting_of_a_widget_with_its_default() -> None:
 def widget_fields() -> Iterator[str]:
     """Every setting of a widget; those of its parts under `part.setting`. The table's name is no setting."""
     for name in Widget.model_fields:
-        if name not in {"name", "theme"}:
+        if name not in {"name", "reschedule", "theme"}:
             yield name
         for child in PARTS[name].model_fields if name in PARTS else ():
             yield f"{name}.{child}"
@@ -130,15 +134,24 @@ def test_every_command_that_the_documents_name_exists() -> None:
     named = {name for text in code(README) + code(ARCHITECTURE) for name in re.findall(r"\bmake ([a-z0-9-]+)", text)}
     assert {"demo", "test"} <= named <= targets
 
-    commands = set(re.findall(r'add_parser\("([a-z]+)"', (ROOT / "app/__main__.py").read_text(encoding="utf-8")))
+    commands, acts = (
+        set(re.findall(r'add_parser\(\s*"([a-z-]+)"', (ROOT / file).read_text(encoding="utf-8")))
+        for file in ("app/__main__.py", "app/commands/arguments.py")
+    )
     assert {name for text in code(README) for name in re.findall(r"-m app ([a-z]+)", text)} <= commands
+    assert {name for text in code(README) for name in re.findall(r"-m app bookings ([a-z-]+)", text)} == acts
+
+
+def test_the_readme_tells_every_option_of_the_owners_commands() -> None:
+    defined = set(re.findall(r'"(--[a-z]+)"', (ROOT / "app/commands/arguments.py").read_text(encoding="utf-8")))
+    assert set(re.findall(r"--[a-z]+", section(README, "## The owner's commands"))) == defined
 
 
 def test_the_webhook_endpoint_has_the_version_that_the_pinned_package_speaks() -> None:
     assert f"`{stripe.api_version}`" in README
 
 
-ABILITIES = sorted(set(re.findall(r"\b[a-z_]+:(?:view|create|update|delete)\b", README)))
+ABILITIES = sorted(set(re.findall(r"\b[a-z_]+:(?:view|create|update|delete|ignore_[a-z_]+)\b", README)))
 
 
 async def test_a_token_with_the_abilities_that_the_readme_names_is_enough(stack: Stack) -> None:
@@ -151,12 +164,18 @@ async def test_no_ability_that_the_readme_names_is_one_too_many(stack: Stack, le
 
 
 async def refused(stack: Stack, abilities: Iterable[str]) -> list[str]:
-    """Which of the calls of a booking's life, and of a visitor who walks away, such a token may not make."""
+    """Which of the calls of a booking's life, moved, canceled and taken back, and of a visitor who walks away, such a
+    token may not make."""
     stack.hapio.state.tokens["hapio-sandbox-token"] = frozenset(abilities)
     with suppress(HoldfastError):
-        booking = await stack.hold()
+        booking = await stack.hold(await stack.free_slot(nth=20))
         await stack.paid(booking)
         assert await stack.status(booking) in {Status.PAID, Status.CONFIRMED}
+        bookings, customer = stack.house.bookings, EndReason.BY_CUSTOMER
+        start = await stack.free_slot(nth=30)
+        await bookings.reschedule(booking.id, starts_at=start, by=customer)
+        await bookings.cancel(booking.id, by=customer)
+        assert (await bookings.undo(booking.id)).starts_at == start
         await stack.house.bookings.give_up((await stack.hold()).id)
     await stack.tick(after=timedelta(days=1))
     return [f"{call.method} {call.path}" for call in stack.hapio.calls if call.status == 403]
