@@ -24,7 +24,6 @@ from app.domain import (
     Service,
     Slot,
     Status,
-    money_left,
 )
 from app.errors import (
     BookingConflict,
@@ -196,7 +195,7 @@ class Changes(Settlement):
             if revision not in {None, booking.revision}:
                 raise BookingConflict("not what was shown")
             owner = by is EndReason.BY_OWNER
-            left = money_left(await self._store.payments(booking_id), await self._store.refunds(booking_id))
+            left = await self._refunds.left(booking_id)
             offer = self._offer(booking, open_move, now if owner else shown_at or now, left=left)
             bar = offer.cancel_bar
             if bar is None and not owner and booking.starts_at <= now:
@@ -384,7 +383,7 @@ class Changes(Settlement):
         if slot is None or not asked:
             raise await self._taken(booking, service_id, starts_at, resource_id)
         asked.sort(key=lambda resource: resource.id != booking.resource_id)
-        difference = price.amount - booking.terms.price.amount
+        difference = max(price.amount - booking.terms.price.amount, -await self._refunds.left(booking.id))
         return [MoveQuote(service, slot, resource, price, difference) for resource in asked]
 
     async def _taken(
@@ -463,8 +462,7 @@ class Changes(Settlement):
         booking = await self.get(booking_id)
         price = booking.terms.price
         if amount is None:
-            left = money_left(await self._store.payments(booking_id), await self._store.refunds(booking_id))
-            amount = Money(left, price.currency)
+            amount = Money(await self._refunds.left(booking_id), price.currency)
         elif amount.currency != price.currency or amount.amount <= 0:
             raise InvalidRequest(f"an amount above 0 in {price.currency}")
         debt = self._refunds.debt(booking, amount, EndReason.GOODWILL, cause=self._new_id("gw"))

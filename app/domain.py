@@ -406,6 +406,8 @@ class Payment:
 
 #: A dispute that stands thus is decided, or was no more than a question (Stripe docs, "Dispute", status).
 DISPUTE_OVER = frozenset({"", "won", "warning_closed", "prevented"})
+#: The customer has the money, by way of the bank.
+DISPUTE_LOST = "lost"
 
 
 @dataclass(frozen=True, slots=True)
@@ -560,9 +562,17 @@ class Refund:
 
 
 def money_left(payments: Sequence[Payment], refunds: Sequence[Refund]) -> int:
-    """What of all that was captured is neither given back nor on its way back, in smallest units."""
-    captured = sum(payment.captured for payment in payments if payment.state is PaymentState.CAPTURED)
-    return captured - sum(refund.amount.amount for refund in refunds if refund.status not in REFUND_VOID)
+    """What of all that was captured is neither given back, nor on its way back, nor lost in a dispute, in smallest
+    units. Never below 0, although money may have gone out past us while ours was waiting."""
+    here = {
+        payment.id: payment.captured
+        for payment in payments
+        if payment.state is PaymentState.CAPTURED and payment.dispute != DISPUTE_LOST
+    }
+    for refund in refunds:
+        if refund.payment_id in here and refund.status not in REFUND_VOID:
+            here[refund.payment_id] -= refund.amount.amount
+    return sum(max(0, amount) for amount in here.values())
 
 
 @dataclass(frozen=True, slots=True)

@@ -337,7 +337,7 @@ class Moves:
         return moved.id
 
     async def _complete(self, move: Move, booking: Booking, after: Booking, hapio_booking_id: str) -> Move:
-        difference = move.price.amount - booking.terms.price.amount
+        difference = max(move.price.amount - booking.terms.price.amount, -await self._refunds.left(booking.id))
         owes = None
         if difference < 0:
             back = Money(-difference, move.price.currency)

@@ -13,6 +13,7 @@ from random import Random
 import structlog
 
 from app.domain import (
+    DISPUTE_LOST,
     DISPUTE_OVER,
     REFUND_VOID,
     Booking,
@@ -23,6 +24,7 @@ from app.domain import (
     PaymentSeen,
     PaymentState,
     Refund,
+    money_left,
 )
 from app.errors import StripeError, StripeMisconfigured, StripeRefused
 from app.letters import Letters
@@ -92,6 +94,10 @@ class Refunds:
         mails = self._letters.owed(booking, *kinds, about=about, detail={"reason": reason, "refund": refund.id})
         if await self._store.add_refund(refund, seen=seen, mails=mails):
             await self.pay_soon(refund)
+
+    async def left(self, booking_id: str) -> int:
+        """What of a booking's money is still here, in smallest units: no refund can be more."""
+        return money_left(await self._store.payments(booking_id), await self._store.refunds(booking_id))
 
     async def pay_due(self, booking_id: str) -> None:
         """Pay what is due of a booking now if Stripe answers; else the worker does."""
@@ -186,10 +192,10 @@ class Refunds:
     async def _waits_for_dispute(self, refund: Refund, payment: Payment) -> bool:
         """Whether the payment's dispute keeps the refund waiting; one that the customer has won has replaced it."""
         dispute = payment.dispute
-        if dispute not in DISPUTE_OVER | {"lost"}:
+        if dispute not in DISPUTE_OVER | {DISPUTE_LOST}:
             await self._store.put_off_refund(refund.id, until=self._now() + DISPUTE_LOOK)
             dispute = await self._dispute_now(payment)
-        if dispute == "lost":
+        if dispute == DISPUTE_LOST:
             await self._store.record_refund(refund.id, status="withdrawn", stripe_refund_id=None, look_at=None)
         return dispute not in DISPUTE_OVER
 
@@ -246,7 +252,7 @@ class Refunds:
             told: dict[str, str | int | bool] = {"dispute": facts.status, "amount": facts.amount}
             mails = self._letters.owed(booking, MailKind.DISPUTED_OWNER, about=facts.id, detail=told)
         news = await self._store.record_dispute(payment, dispute=facts.status, mails=mails)
-        if news and facts.status in DISPUTE_OVER | {"lost"}:
+        if news and facts.status in DISPUTE_OVER | {DISPUTE_LOST}:
             for refund in await self._store.refunds(payment.booking_id):
                 if refund.payment_id == payment.id and refund.status == "requested" and refund.next_try_at:
                     await self.pay_soon(refund)

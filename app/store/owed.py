@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.domain import REFUND_VOID, OutboxMail, Owed, PaymentSeen, PaymentState, Refund, Status
+from app.domain import DISPUTE_LOST, REFUND_VOID, OutboxMail, Owed, PaymentSeen, PaymentState, Refund, Status
 from app.tables import history, mail_row, outbox, payments, refund_row, refunds
 
 
@@ -71,7 +71,11 @@ async def left(connection: AsyncConnection, booking_id: str) -> list[tuple[str, 
     )
     rows = await connection.execute(
         sa.select(payments.c.id, payments.c.captured - back)
-        .where(payments.c.booking_id == booking_id, payments.c.state == PaymentState.CAPTURED)
+        .where(
+            payments.c.booking_id == booking_id,
+            payments.c.state == PaymentState.CAPTURED,
+            payments.c.dispute != DISPUTE_LOST,
+        )
         .order_by(payments.c.attempt.desc())
     )
     return [(payment_id, amount) for payment_id, amount in rows]
