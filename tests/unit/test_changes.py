@@ -695,6 +695,18 @@ async def test_a_dispute_that_the_owner_loses_replaces_the_refund(tmp_path: Path
         assert stack.stripe.state.refunds == {}
 
 
+async def test_what_the_customer_has_won_in_a_dispute_is_not_promised_again(stack: Stack) -> None:
+    booking = await stack.confirmed()
+    dispute = stack.stripe.open_dispute(await stack.intent_of(booking))
+    stack.stripe.close_dispute(dispute["id"], "lost")
+    await stack.until_quiet()
+    offer = stack.house.bookings.offer(await stack.house.bookings.view(booking.id))
+    assert offer.refund == Money(0, "sek")
+    await stack.cancel(booking)
+    await stack.until_quiet()
+    assert await stack.refunds(booking) == []
+
+
 async def test_a_dispute_opened_while_the_refund_waits_is_learnt_from_stripes_refusal(tmp_path: Path) -> None:
     async with open_stack(tmp_path, webhooks=False) as stack:
         booking = await stack.confirmed()
