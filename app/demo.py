@@ -43,6 +43,7 @@ cancellation = [
   {{ at_least_hours = 24, refund_percent = 100 }},
   {{ at_least_hours = 2, refund_percent = 50 }},
 ]
+reschedule = {{ other_service = true }}
 questions = [{{ name = "occasion", label = "What are the pictures for?" }}]
 consent = "I agree that Studio Nord keeps my details to handle this booking."
 owner_name = "Studio Nord"

@@ -355,7 +355,7 @@ def _show(
         "money": standing.money_rows(view, now, language),
         "undo": standing.undo_line(offer, booking, language),
         "paying": standing.paying(view, now, language),
-        "begun": offer.cancel_bar is Bar.BEGUN,
+        "begun": to_come and offer.cancel_bar is Bar.BEGUN,
         "move": standing.may_move(offer, booking, language) if to_come and not view.move else [],
         "movable": offer.move_bar is None,
         "cancel": standing.may_cancel(offer, booking, language) if to_come else [],

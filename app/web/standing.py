@@ -51,7 +51,7 @@ _TOLD = {
     "moved": N_("Your booking is moved."),
     "undone": N_("Your booking stands again, as if nothing had happened."),
     "left": N_("Everything stays as it was."),
-    "back": N_("Nothing was charged. Your booking is as it was until you pay."),
+    "back": N_("Nothing was charged."),
 }
 
 
@@ -68,6 +68,11 @@ def long_when(starts_at: datetime, ends_at: datetime, booking: Booking, now: dat
         "day": i18n.format_day(starts_at, zone, language, today=i18n.local(now, zone).date()),
         "times": i18n.format_span(starts_at, ends_at, zone, language),
     }
+
+
+def tight(text: str) -> str:
+    """The text, with no line break before a per cent sign."""
+    return text.replace(" %", "\N{NO-BREAK SPACE}%")
 
 
 def clock(moment: datetime, booking: Booking, language: str) -> str:
@@ -180,9 +185,7 @@ def money_rows(view: BookingView, now: datetime, language: str) -> list[dict[str
     for refund in view.refunds:
         if refund.status != "withdrawn":
             amount = i18n.format_money(refund.amount, language)
-            rows.append(
-                {"label": _("Back to you"), "amount": amount, "how": _sent(refund, view.booking, now, language)}
-            )
+            rows.append({"label": _("Refund"), "amount": amount, "how": _sent(refund, view.booking, now, language)})
     return rows
 
 
@@ -245,7 +248,7 @@ def may_cancel(offer: Offer, booking: Booking, language: str) -> list[str]:
     _ = i18n.translator(language).gettext
     match offer.cancel_bar:
         case None:
-            return _gives_back(offer, booking, language)
+            return [tight(line) for line in _gives_back(offer, booking, language)]
         case Bar.UNDER_WAY:
             return [_("As soon as the move is through, you can cancel here.")]
         case Bar.BEGUN:
@@ -351,10 +354,8 @@ def share_line(offer: Offer, booking: Booking, language: str) -> str:
     """How the refund comes about; empty where that is not the terms alone."""
     if booking.terms.free or offer.refund != booking.terms.price.share(offer.percent):
         return ""
-    return i18n.translator(language).gettext("%(percent)d %% of %(price)s, under the terms you booked with.") % {
-        "percent": offer.percent,
-        "price": price(booking.terms.price, language),
-    }
+    share = i18n.translator(language).gettext("%(percent)d %% of %(price)s, under the terms you booked with.")
+    return tight(share % {"percent": offer.percent, "price": price(booking.terms.price, language)})
 
 
 def steps(offer: Offer, booking: Booking, language: str) -> list[dict[str, Any]]:
@@ -371,7 +372,7 @@ def steps(offer: Offer, booking: Booking, language: str) -> list[dict[str, Any]]
         lines.append(
             {
                 "until": _("Until %(when)s") % {"when": when(until, booking, now, language)},
-                "back": _("%(percent)d %%, %(amount)s") % {"percent": percent, "amount": amount},
+                "back": tight(_("%(percent)d %%, %(amount)s") % {"percent": percent, "amount": amount}),
                 "now": holds,
                 "past": until < now,
             }
@@ -393,7 +394,7 @@ def not_canceled(error: HoldfastError, offer: Offer, view: BookingView, shown: s
         lines += [f"{change}." for change in [next(filter(None, changes), "")] if change]
     if shown.isdecimal() and len(shown) < 4 and int(shown) != offer.percent and not view.booking.terms.free:
         values = {"before": int(shown), "percent": offer.percent}
-        lines.append(_("Then %(before)d %% would have gone back, now it is %(percent)d %%.") % values)
+        lines.append(tight(_("Then %(before)d %% would have gone back, now it is %(percent)d %%.") % values))
     return lines
 
 

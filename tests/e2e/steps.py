@@ -4,17 +4,20 @@
 """
 
 import re
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from playwright.async_api import FrameLocator, Locator, Page, expect
 
+from app.domain import Booking, Customer
+from app.domain import Visitor as Browser
 from tests.e2e.harness import Visitor
 from tests.e2e.stack import Shop
 
 Screen = FrameLocator | Page
 
 PORTRAIT: Final = "Portrait session"
+HEADSHOT: Final = "Headshot express"
 CALL: Final = "Planning call"
 ANNA: Final = "anna@customer.example"
 
@@ -121,3 +124,55 @@ async def offered(visitor: Visitor, shop: Shop, starts_at: datetime, service: st
     shown = [await start_of(time) for time in await times(screen).all()]
     assert shown, "no times at all"
     return starts_at in shown
+
+
+async def booked(
+    shop: Shop, service: str = PORTRAIT, *, days: int = 3, zone: str = "Europe/Stockholm", language: str = "en"
+) -> tuple[Booking, str]:
+    """A confirmed and paid booking that many days from now or later, with the address of its manage page.
+
+    By the acts behind the pages: what is to be seen begins where it stands.
+    """
+    house = shop.house
+    studio, offered = house.widgets["studio"], await shop.service(service)
+    after = shop.clock().date() + timedelta(days=days)
+    slot = await house.availability.next_free(studio, offered, after=after)
+    assert slot
+    held = await house.bookings.hold(
+        studio,
+        service_id=offered.id,
+        starts_at=slot.starts_at,
+        resource_id=None,
+        visitor=Browser(key=f"{slot.starts_at}", time_zone=zone, language=language),
+        customer=Customer("Anna Ek", ANNA),
+    )
+    address = await house.bookings.start_checkout(held.id)
+    if address:
+        await shop.stripe.pay(address.rpartition("/")[2])
+    booking = await house.bookings.get(held.id)
+    assert booking.confirmed_at
+    return booking, manage_address(shop, booking)
+
+
+def manage_address(shop: Shop, booking: Booking) -> str:
+    """The link that the booking's mails carry now."""
+    return f"{shop.public}/manage/{shop.house.links.manage_token(booking.id, booking.link_version)}"
+
+
+def told(page: Page, text: str) -> Locator:
+    """What a page says after an act; screen readers are told as well, outside of it."""
+    return page.get_by_role("main").get_by_text(text)
+
+
+async def choose_new_time(page: Page, day: datetime | None = None, service: str = "") -> None:
+    """From the booking's page to the page before a move; of that day, or the calendar's own."""
+    await page.get_by_role("link", name="Choose another time").click()
+    await expect(heading(page, "Choose another time")).to_be_visible()
+    if service:
+        await page.get_by_role("button", name=service).click()
+        await expect(page.get_by_role("button", name=service)).to_have_attribute("aria-pressed", "true")
+    if day:
+        await page.locator(f"#d{day.date()}").click()
+        await expect(page.locator(f"#d{day.date()}")).to_have_attribute("aria-pressed", "true")
+    await page.locator("button.time").last.click()
+    await expect(heading(page, "Move this booking?")).to_be_visible()

@@ -18,17 +18,22 @@ from tests.e2e.stack import Shop
 from tests.e2e.steps import (
     ANNA,
     CALL,
+    HEADSHOT,
     PORTRAIT,
+    booked,
+    choose_new_time,
     choose_service,
     choose_time,
     expect_confirmed,
     go_to_stripe,
     heading,
     hold_and_tell,
+    manage_address,
     pay,
     start_of,
     times,
     to_summary,
+    told,
     type_details,
 )
 
@@ -219,9 +224,140 @@ async def go_astray(shop: Shop, visitor: Visitor, show: Show) -> None:
     await show("error-not-found", page)
     await page.goto(f"{shop.public}/b/no-such-link")
     await show("error-link-refused", page)
-    old = shop.house.links.manage_token("bk_0", ends_at=datetime(2026, 1, 1, tzinfo=UTC))
-    await page.goto(f"{shop.public}/manage/{old}")
+    old = shop.house.links.booking_token("bk_0", ends_at=datetime(2026, 1, 1, tzinfo=UTC))
+    await page.goto(f"{shop.public}/b/{old}")
     await show("error-link-expired", page)
+
+
+async def see_the_booking(shop: Shop, visitor: Visitor, show: Show) -> None:
+    """The page behind the link in the mail, from the days before the visit to the day after."""
+    page = visitor.page
+    booking, address = await booked(shop)
+    await page.goto(address)
+    await show("manage-free-cancellation", page)
+    for name, hours in (("manage-half-back", 20), ("manage-nothing-back", 1), ("manage-under-way", 0)):
+        shop.clock.set(booking.starts_at - timedelta(hours=hours))
+        await page.goto(address)
+        await show(name, page)
+    shop.clock.set(booking.ends_at + timedelta(hours=1))
+    await page.goto(address)
+    await show("manage-completed", page)
+    await shop.house.bookings.mark_no_show(booking.id, no_show=True)
+    await page.goto(address)
+    await show("manage-missed", page)
+    _booking, address = await booked(shop, CALL, zone="America/New_York")
+    await page.goto(address)
+    await show("manage-free-in-another-zone", page)
+    _booking, address = await booked(shop, language="ar")
+    await page.goto(address)
+    await show("manage-right-to-left", page)
+    await page.goto(f"{address}/cancel")
+    await show("manage-cancel-right-to-left", page)
+    await page.goto(f"{address}/reschedule")
+    await show("manage-times-right-to-left", page)
+
+
+async def cancel_it(shop: Shop, visitor: Visitor, show: Show) -> None:
+    """What canceling gives back, doing it, taking it back, and doing it for good."""
+    visitor.expect_problem("410")
+    page = visitor.page
+    booking, address = await booked(shop)
+    await page.goto(f"{address}/cancel")
+    await show("manage-cancel", page)
+    shop.clock.set(booking.starts_at - timedelta(hours=24))
+    await page.goto(f"{address}/cancel")
+    shop.clock.advance(timedelta(minutes=11))
+    await page.get_by_role("button", name="Cancel and get").click()
+    await expect(page.get_by_text("this page was open for a while")).to_be_visible()
+    await show("manage-cancel-again", page)
+    await page.get_by_role("button", name="Cancel and get").click()
+    await expect(page.get_by_text("Changed your mind?")).to_be_visible()
+    await show("manage-canceled", page)
+    await page.get_by_role("button", name="Undo the cancellation").click()
+    await expect(told(page, "Your booking stands again")).to_be_visible()
+    await show("manage-undone", page)
+    shop.clock.set(booking.starts_at - timedelta(hours=1))
+    await page.goto(f"{address}/cancel")
+    await show("manage-cancel-nothing-back", page)
+    booking, address = await booked(shop)
+    await page.goto(f"{address}/cancel")
+    await page.get_by_role("button", name="Cancel and get").click()
+    await expect(page.get_by_text("Changed your mind?")).to_be_visible()
+    await shop.tick(after=timedelta(minutes=11))
+    await page.goto(address)
+    await show("manage-refunded", page)
+    _booking, address = await booked(shop, CALL)
+    await page.goto(f"{address}/cancel")
+    await show("manage-cancel-free", page)
+
+
+async def move_it(shop: Shop, visitor: Visitor, show: Show) -> None:
+    """Another time: the same price, less, more, and what can come in between."""
+    visitor.expect_problem("409")
+    page = visitor.page
+    _booking, address = await booked(shop)
+    await page.goto(f"{address}/reschedule")
+    await show("manage-times", page)
+    await page.goto(address)
+    await choose_new_time(page)
+    await show("manage-move", page)
+    await page.get_by_role("button", name="Move the booking").click()
+    await expect(told(page, "Your booking is moved.")).to_be_visible()
+    await show("manage-moved", page)
+    await choose_new_time(page, service=HEADSHOT)
+    await show("manage-move-cheaper", page)
+    await page.get_by_role("button", name="Move the booking").click()
+    await expect(told(page, "Your booking is moved.")).to_be_visible()
+    await show("manage-moved-cheaper", page)
+    await choose_new_time(page, service=PORTRAIT)
+    await show("manage-move-dearer", page)
+    await page.get_by_role("button", name="Pay SEK 550.00 and move").click()
+    await expect(page.get_by_text("Sandbox — no real money")).to_be_visible()
+    await page.get_by_role("link", name="Back to Studio Nord").click()
+    await expect(page.get_by_text("Waiting for your payment")).to_be_visible()
+    await show("manage-waiting-for-payment", page)
+    await page.get_by_role("button", name="Leave it as it was").click()
+    await expect(told(page, "Everything stays as it was.")).to_be_visible()
+    await show("manage-left-as-it-was", page)
+    await page.get_by_role("link", name="Choose another time").click()
+    await shop.book_elsewhere(await start_of(times(page).last), HEADSHOT)
+    await times(page).last.click()
+    await page.get_by_role("button", name="Move the booking").click()
+    await expect(page.get_by_text("That time was just taken.")).to_be_visible()
+    await show("manage-times-just-taken", page)
+    _booking, address = await booked(shop, days=6)
+    await page.goto(address)
+    shop.hapio.faults.append(hapio.Fault(kind="error_before", method="PATCH", times=1000))
+    await choose_new_time(page)
+    await page.get_by_role("button", name="Move the booking").click()
+    await expect(page.get_by_text("Being moved")).to_be_visible()
+    await show("manage-being-moved", page)
+    shop.mend()
+    await shop.tick(after=timedelta(minutes=2))
+    await expect(page.get_by_text("Confirmed", exact=True)).to_be_visible()
+
+
+async def lose_the_link(shop: Shop, visitor: Visitor, show: Show) -> None:
+    """Links that do not open, and how to get a fresh one."""
+    for status in ("403", "410", "422"):
+        visitor.expect_problem(status)
+    page = visitor.page
+    booking, address = await booked(shop)
+    await shop.house.bookings.renew_link(booking.id)
+    await page.goto(address)
+    await show("manage-link-replaced", page)
+    await page.get_by_role("button", name="Mail me a fresh link").click()
+    await expect(heading(page, "Look into your mail")).to_be_visible()
+    await show("manage-link-sent", page)
+    await page.goto(f"{shop.public}/manage/no-such-link")
+    await show("manage-link-refused", page)
+    await page.get_by_label("Email").fill("anna at home")
+    await page.get_by_role("button", name="Mail me a fresh link").click()
+    await expect(page.get_by_text("This does not look like an email address.")).to_be_visible()
+    await show("manage-link-no-address", page)
+    shop.clock.set(booking.ends_at + timedelta(days=31))
+    await page.goto(manage_address(shop, await shop.house.bookings.get(booking.id)))
+    await show("manage-link-expired", page)
 
 
 async def pay_by_bank(shop: Shop, visitor: Visitor, show: Show) -> None:
@@ -263,6 +399,10 @@ TOURS: Final[Mapping[str, Tour]] = MappingProxyType(
         "wait for Stripe": wait_for_stripe,
         "book for free": book_for_free,
         "go astray": go_astray,
+        "see the booking": see_the_booking,
+        "cancel it": cancel_it,
+        "move it": move_it,
+        "lose the link": lose_the_link,
         "see the site": see_the_site,
     }
 )
