@@ -28,33 +28,67 @@ def test_a_link_for_one_purpose_is_refused_for_another() -> None:
     with pytest.raises(LinkRefused):
         one.read_manage_token(one.booking_token("bk_1", ends_at=ENDS))
     with pytest.raises(LinkRefused):
-        one.read_booking_token(one.manage_token("bk_1", ends_at=ENDS))
+        one.read_booking_token(one.manage_token("bk_1", 0))
+    with pytest.raises(LinkRefused):
+        one.read_page_token(one.manage_token("bk_1", 0), "bk_1", "cancel")
+    with pytest.raises(LinkRefused):
+        one.read_manage_token(one.page_token("bk_1", "cancel", 0))
 
 
 def test_links_survive_a_new_key_and_end_with_their_own() -> None:
-    token = links(OLD).manage_token("bk_1", ends_at=ENDS)
-    assert links(NEW, OLD).read_manage_token(token) == "bk_1"
+    token = links(OLD).manage_token("bk_1", 0)
+    assert links(NEW, OLD).read_manage_token(token) == ("bk_1", 0)
     with pytest.raises(LinkRefused):
         links(NEW).read_manage_token(token)
 
 
 def test_the_newest_key_signs() -> None:
-    token = links(NEW, OLD).manage_token("bk_1", ends_at=ENDS)
-    assert links(NEW).read_manage_token(token) == "bk_1"
+    token = links(NEW, OLD).manage_token("bk_1", 0)
+    assert links(NEW).read_manage_token(token) == ("bk_1", 0)
 
 
-def test_a_link_expires_a_month_after_the_visit() -> None:
+def test_a_bookings_own_page_expires_a_month_after_the_visit() -> None:
     clock = Clock(NOW)
     one = links(now=clock)
-    token = one.manage_token("bk_1", ends_at=ENDS)
+    token = one.booking_token("bk_1", ends_at=ENDS)
     clock.set(ENDS + timedelta(days=29))
-    assert one.read_manage_token(token) == "bk_1"
+    assert one.read_booking_token(token) == "bk_1"
     clock.set(ENDS + timedelta(days=30))
     with pytest.raises(LinkExpired):
-        one.read_manage_token(token)
+        one.read_booking_token(token)
+
+
+def test_a_manage_link_names_its_version_so_that_a_newer_one_can_retire_it() -> None:
+    one = links()
+    assert one.read_manage_token(one.manage_token("bk_1", 0)) == ("bk_1", 0)
+    assert one.read_manage_token(one.manage_token("bk_1", 7)) == ("bk_1", 7)
+    assert one.manage_token("bk_1", 0) != one.manage_token("bk_1", 1)
+
+
+def test_what_a_page_showed_holds_for_ten_minutes_and_not_a_second_longer() -> None:
+    clock = Clock(NOW)
+    one = links(now=clock)
+    token = one.page_token("bk_1", "cancel", 3)
+    clock.set(NOW + timedelta(minutes=10))
+    assert one.read_page_token(token, "bk_1", "cancel") == (3, NOW)
+    clock.set(NOW + timedelta(minutes=10, seconds=1))
+    with pytest.raises(LinkExpired):
+        one.read_page_token(token, "bk_1", "cancel")
+
+
+def test_a_page_stands_for_one_act_on_one_booking() -> None:
+    one = links()
+    token = one.page_token("bk_1", "cancel", 3)
+    for booking_id, act in (("bk_2", "cancel"), ("bk_1", "move")):
+        with pytest.raises(LinkRefused):
+            one.read_page_token(token, booking_id, act)
 
 
 @pytest.mark.parametrize("token", ["", ".", "x.y", "é", "a" * 5000, "WyJia18xIiwxXQ.AAAA"])
 def test_whatever_is_not_ours_is_refused(token: str) -> None:
     with pytest.raises(LinkRefused):
         links().read_booking_token(token)
+    with pytest.raises(LinkRefused):
+        links().read_manage_token(token)
+    with pytest.raises(LinkRefused):
+        links().read_page_token(token, "bk_1", "cancel")
