@@ -439,15 +439,17 @@ async def _times(
     view: BookingView,
     asked: Mapping[str, str],
     *,
-    error: SlotTaken | None = None,
+    error: SlotTaken | HapioError | StripeError | None = None,
     block: str | None = None,
 ) -> Response:
-    """The time step for a booking that has a time already, which is shown among the others."""
+    """The time step for a booking that has a time already, which is shown among the others. With an `error`, around
+    the time that could not be had."""
     house, booking, language = request.app.state.house, view.booking, request.state.shell.language
     services = await house.bookings.move_options(booking)
     if not services:
         raise NotFound(booking.service_id)
-    look = _read_move_look(view, asked, language, error)
+    lost = read_start(asked.get("start", "")) if error else None
+    look = _read_move_look(view, asked, language, lost)
     service = next((one for one in services if one.id == look.service), services[0])
     scene = await _find_scene(request, view, service, look, opens="date" not in asked and error is None)
     path, zone = f"{_path(request)}/reschedule", scene.zone
@@ -459,7 +461,7 @@ async def _times(
         filling={"carried": (), "key": ()},
         paths=Paths(path, f"{path}/slots", f"{path}/preview", posts=False),
         own=booking.slot if same else None,
-        taken=_taken(error, zone, language, scene.today) if error else None,
+        taken=_taken(error, lost, zone, language, scene.today) if error and lost else None,
     )
     # An empty resource is kept: it says "anyone", where none at all says "the one it is".
     kept = [("service", service.id), ("resource", scene.resource)]
@@ -477,13 +479,19 @@ async def _times(
     return render(request, "times.html", context, shell=shell, block=block, status=status, framed=False)
 
 
-def _taken(error: SlotTaken, zone: str, language: str, today: date) -> dict[str, Any]:
-    """That the time is gone, with the nearest ones to choose instead."""
-    times = [{"value": value_of(start), "label": moment_words(start, zone, language, today)} for start in error.nearest]
-    return {"sentence": error.sentence, "code": error.code, "gone": True, "times": times}
+def _taken(
+    error: SlotTaken | HapioError | StripeError, lost: datetime, zone: str, language: str, today: date
+) -> dict[str, Any]:
+    """That the time is gone, with the nearest ones to choose instead; or that it can be tried again."""
+    gone = isinstance(error, SlotTaken)
+    times = [
+        {"value": value_of(start), "label": moment_words(start, zone, language, today)}
+        for start in (error.nearest if isinstance(error, SlotTaken) else (lost,))
+    ]
+    return {"sentence": error.sentence, "code": error.code, "gone": gone, "times": times}
 
 
-def _read_move_look(view: BookingView, asked: Mapping[str, str], language: str, error: SlotTaken | None) -> Look:
+def _read_move_look(view: BookingView, asked: Mapping[str, str], language: str, lost: datetime | None) -> Look:
     """As for new visitors, but what is not said is as the booking has it."""
     booking, look = view.booking, read_look(asked, language)
     zone = look.zone or visitor_zone(booking)
@@ -492,8 +500,8 @@ def _read_move_look(view: BookingView, asked: Mapping[str, str], language: str, 
         resource = "" if booking.any_resource else booking.resource_id
     if not view.widget.reschedule.other_resource:
         resource = booking.resource_id
-    if error or not look.month:
-        day = i18n.local(error.start if error else booking.starts_at, zone).date()
+    if lost or not look.month:
+        day = i18n.local(lost or booking.starts_at, zone).date()
         look = replace(look, month=day.replace(day=1), day=day)
     return replace(look, resource=resource, zone=zone)
 
@@ -551,7 +559,9 @@ async def _before_moving(
     try:
         quote = await _quote(request, view, asked)
     except SlotTaken as error:
-        return await _times(request, view, asked, error=error)
+        # What Hapio gave no answer to is not offered for a while, but it is not taken either.
+        down = problem if isinstance(problem, HapioError | StripeError) else None
+        return await _times(request, view, asked, error=down or error)
     offer = _offer(request, view)
     zone = i18n.valid_zone(asked.get("tz")) or visitor_zone(view.booking)
     booking = _in_zone(view.booking, zone)

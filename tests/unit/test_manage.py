@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from app import i18n
 from app.domain import Booking, EndReason, MoveState, Status, Visitor
+from app.sandbox import stripe
 from app.sandbox.hapio import Fault
 from app.tables import metadata
 from tests.stack import PUBLIC_URL, Stack, open_stack, session_of, text_of
@@ -162,6 +163,19 @@ async def test_every_manage_page_is_unframed_unstored_unindexed_and_tells_no_ref
         assert headers["referrer-policy"] == "no-referrer", page
         assert '<meta name="robots" content="noindex">' in anna.page.text, page
         assert not headers.get_list("set-cookie")
+
+
+async def test_a_payment_that_the_bank_asks_back_is_told_with_what_it_means(stack: Stack, anna: Browser) -> None:
+    booking = await stack.confirmed(await stack.in_days(3))
+    dispute = stack.stripe.open_dispute(await stack.intent_of(booking))
+    await stack.until_quiet()
+    assert "Until it has decided, we cannot pay anything back." in await anna.open(link(stack, booking))
+    stack.stripe.close_dispute(dispute["id"], "lost")
+    await stack.until_quiet()
+    said = await anna.open(link(stack, booking))
+    assert "Until it has decided" not in said
+    assert "Nothing more would go back." in said
+    assert "Your bank asked for a payment back" in said
 
 
 # Looking
@@ -337,6 +351,20 @@ async def test_a_time_that_somebody_took_meanwhile_cannot_be_taken_back(stack: S
     assert stack.money_kept() == 0
 
 
+async def test_while_hapio_does_not_answer_the_page_waits_for_the_time_to_be_back(stack: Stack, anna: Browser) -> None:
+    booking = await stack.confirmed(await stack.in_days(3))
+    await anna.open(f"{link(stack, booking)}/cancel")
+    await anna.send('action="[^"]*/cancel"')
+    stack.hapio.faults.append(Fault("drop_before", times=50))
+    said = await anna.send('action="[^"]*/undo"')
+    assert "Being confirmed again" in said
+    assert 'hx-trigger="load' in anna.page.text
+    assert "<form" not in anna.page.text
+    stack.hapio.faults.clear()
+    await stack.tick(after=timedelta(minutes=2))
+    assert "Confirmed" in await anna.open(link(stack, booking))
+
+
 # Moving
 
 
@@ -473,6 +501,26 @@ async def test_what_hapio_refuses_leaves_the_booking_and_offers_the_nearest(stac
     assert (await stack.now(booking)).starts_at == booking.starts_at
 
 
+@pytest.mark.parametrize("down", ["hapio", "stripe"])
+async def test_with_a_provider_down_a_dearer_move_says_that_nothing_was_moved(down: str, studio: Stack) -> None:
+    anna, booking = Browser(studio), await studio.confirmed(await studio.in_days(3, "headshot"), service="headshot")
+    await to_preview(anna, link(studio, booking), await studio.in_days(5), service=studio.portrait_id)
+    if down == "hapio":
+        studio.hapio.faults.append(Fault("drop_before", method="POST", times=50))
+    else:
+        studio.stripe.faults.append(stripe.Fault("drop_before", times=50))
+    said = await anna.send('action="[^"]*/reschedule"')
+    assert anna.page.status_code == 503
+    assert "You have not been charged by this step." in said
+    assert "our booking stands as it was." in said
+    studio.hapio.faults.clear()
+    studio.stripe.faults.clear()
+    await studio.until_quiet()
+    assert len(studio.hapio_bookings()) == 1
+    assert (await studio.now(booking)).service_name == "Headshot express"
+    assert studio.money_kept() == 65000
+
+
 async def test_a_page_before_a_move_that_lay_open_for_long_is_shown_anew(stack: Stack, anna: Browser) -> None:
     booking = await stack.confirmed(await stack.in_days(3))
     await to_preview(anna, link(stack, booking), await stack.in_days(5))
@@ -567,8 +615,10 @@ async def test_what_cannot_be_moved_any_more_leads_back_to_the_booking(stack: St
 
 async def test_the_calendar_speaks_the_zone_that_is_asked_for(stack: Stack, anna: Browser) -> None:
     booking = await stack.confirmed(await stack.in_days(3))
-    await anna.open(f"{link(stack, booking)}/reschedule?tz=America/New_York")
-    assert "New York" in text_of(anna.page.text)
+    await anna.open(f"{link(stack, booking)}/reschedule")
+    await anna.send('id="hf-look"', zones="1")
+    await anna.send('id="hf-look"', tz="America/New_York")
+    assert "Times in New York" in text_of(anna.page.text)
     said = await anna.send('id="hf-hold"', start=anna.starts[0])
     assert said.count("New York, UTC−5") == 2
 
