@@ -18,7 +18,7 @@ from app.commands.arguments import WrongUse, named, read_amount, read_start
 from app.commands.as_json import booking_json, refund_json, view_json
 from app.commands.terminal import Terminal, real_terminal
 from app.commands.words import COMPLETED, NO_SHOW, end, head, money, refund_stands, sheet, span, standing, table, when
-from app.domain import DISPUTE_OVER, Booking, EndReason, Money, MoveState, Refund, Status
+from app.domain import DISPUTE_LOST, DISPUTE_OVER, Booking, EndReason, Money, MoveState, Refund, Status
 from app.errors import (
     BookingConflict,
     HapioError,
@@ -278,7 +278,8 @@ class Desk:
                 f"It costs {money(quote.price)}. {self._back(view, back)}",
                 self._mailed(booking),
             ]
-        price = "It is free" if booking.terms.free else f"The price stays {money(quote.price)}"
+        stays = "The price stays" if quote.price == booking.terms.price else "It costs"
+        price = f"{stays} {money(quote.price)}" if quote.price else "It is free"
         return [*lines, f"{price}: no money moves. {self._mailed(booking)}"]
 
     async def _no_show(self) -> int:
@@ -361,8 +362,9 @@ class Desk:
     def _back(self, view: BookingView, amount: Money, at: str = "at once") -> str:
         """What goes back, and what keeps it from going."""
         if not amount:
-            return "Nothing was paid, so no money moves." if not view.left else "No money moves."
-        if any(payment.dispute not in DISPUTE_OVER for payment in view.payments):
+            paid = any(payment.captured for payment in view.payments)
+            return f"{'Nothing is left of what was paid' if paid else 'Nothing was paid'}, so no money moves."
+        if any(payment.dispute not in DISPUTE_OVER | {DISPUTE_LOST} for payment in view.payments):
             at = "as far as the bank, once it has decided the dispute, has not taken it back itself"
         left = Money(view.left, amount.currency)
         told = (

@@ -343,6 +343,17 @@ async def test_a_move_to_a_cheaper_service_tells_the_difference_and_gives_it_bac
     assert stack.money_kept() == 65000
 
 
+async def test_a_move_after_everything_was_given_back_promises_no_money(stack: Stack, owner: Owner) -> None:
+    booking = await booked(stack)
+    assert await owner.types("refund", booking.id, "--yes") == 0
+    start = (await stack.free_slot("headshot", 20)).isoformat()
+    assert await owner.types("move", booking.id, "--start", start, "--service", "Headshot express") == 0
+    assert "It costs SEK 650.00: no money moves." in owner.said
+    assert await owner.types("cancel", booking.id) == 0
+    assert "Nothing is left of what was paid, so no money moves." in owner.said
+    assert stack.money_kept() == 0
+
+
 async def test_a_move_to_a_dearer_service_waits_for_the_customer_to_pay(stack: Stack, owner: Owner) -> None:
     booking = await booked(stack, service="headshot")
     start = await stack.free_slot("portrait", 20)
