@@ -43,7 +43,6 @@ _HISTORY: Mapping[str, str] = {
     "move_expired": N_("The other time was not paid for, so nothing changed"),
     "no_show": N_("Marked as missed"),
     "came_after_all": N_("No longer marked as missed"),
-    "disputed": N_("Your bank asked for a payment back"),
 }
 
 #: What an act that led to the page has to say, by the word in the address.
@@ -125,7 +124,10 @@ def news(view: BookingView, now: datetime, language: str) -> list[str]:
             lines.append(_("Under the terms you booked with, nothing is paid back."))
         elif not given_back:  # what went back stands in the table of the money, with where it is
             lines += money_lines(view, language)
-    if any(payment.dispute not in DISPUTE_OVER for payment in view.payments):
+    disputes = {payment.dispute for payment in view.payments}
+    if "lost" in disputes:
+        lines.append(_("Your bank has given you the payment back."))
+    if disputes - DISPUTE_OVER - {"lost"}:
         lines.append(_("Your bank asks for the payment back. Until it has decided, we cannot pay anything back."))
     last = view.history[-1] if view.history else None
     if booking.status is Status.CONFIRMED and last and now - last.at < _STILL_NEWS and last.what == "move_refused":
@@ -209,12 +211,14 @@ def _sent(refund: Refund, booking: Booking, now: datetime, language: str) -> str
 
 def history_lines(view: BookingView, now: datetime, language: str) -> list[dict[str, str]]:
     """What happened, newest first, in words that name nobody."""
-    lines = []
-    for entry in reversed(view.history):
+    lines: list[dict[str, str]] = []
+    before = ""
+    for entry in view.history:
         what = happened(entry, view.booking, now, language)
-        if what:
+        if what and not (what == before and entry.what == "disputed"):  # a dispute takes steps that say nothing new
             lines.append({"at": when(entry.at, view.booking, now, language), "iso": entry.at.isoformat(), "what": what})
-    return lines
+        before = what
+    return lines[::-1]
 
 
 def happened(entry: HistoryEntry, booking: Booking, now: datetime, language: str) -> str:
@@ -232,6 +236,11 @@ def happened(entry: HistoryEntry, booking: Booking, now: datetime, language: str
     if entry.what in {"refund_added", "refunded_at_stripe"}:
         amount = i18n.format_money(Money(int(detail["amount"]), booking.terms.price.currency), language)
         return _("We gave %(amount)s back") % {"amount": amount}
+    if entry.what == "disputed":
+        if detail["dispute"] == "lost":
+            return _("Your bank gave you the payment back")
+        over = detail["dispute"] in DISPUTE_OVER
+        return _("Your bank left the payment with us") if over else _("Your bank asked for the payment back")
     if entry.what in _HISTORY:
         return _(_HISTORY[entry.what])
     if entry.status in {Status.CANCELED, Status.EXPIRED}:

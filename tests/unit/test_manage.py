@@ -174,8 +174,9 @@ async def test_a_payment_that_the_bank_asks_back_is_told_with_what_it_means(stac
     await stack.until_quiet()
     said = await anna.open(link(stack, booking))
     assert "Until it has decided" not in said
+    assert "Your bank has given you the payment back." in said
     assert "Nothing more would go back." in said
-    assert "Your bank asked for a payment back" in said
+    assert said.count("Your bank asked for the payment back") == 1
 
 
 # Looking
