@@ -27,6 +27,7 @@ from app.errors import HoldfastError, InvalidRequest, NotFound
 from app.guard import Guard
 from app.hapio import HapioClient
 from app.letters import Letters
+from app.limiter import Limiter
 from app.links import Links
 from app.mail import Mailer
 from app.payments import Payments
@@ -75,6 +76,7 @@ class House:
     mailer: Mailer
     templates: Environment
     pages: Pages
+    limiter: Limiter
     now: Callable[[], datetime]
 
 
@@ -142,7 +144,20 @@ async def open_house(settings: Settings, outside: Outside) -> AsyncIterator[Hous
             sleep=outside.sleep,
         )
         pages = Pages(epoch=availability.epoch, visitor_key=links.visitor_key)
-        yield House(settings, widgets, links, store, availability, bookings, worker, mailer, templates, pages, now)
+        yield House(
+            settings=settings,
+            widgets=widgets,
+            links=links,
+            store=store,
+            availability=availability,
+            bookings=bookings,
+            worker=worker,
+            mailer=mailer,
+            templates=templates,
+            pages=pages,
+            limiter=Limiter(now),
+            now=now,
+        )
 
 
 async def _keep(budget: CallBudget, store: Store) -> None:
