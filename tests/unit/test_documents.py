@@ -39,7 +39,7 @@ LAYERS = (
     ("bookings",),
     ("settlement",),
     ("availability", "refunds", "letters"),
-    ("store", "hapio", "payments", "mail", "links", "details", "guard", "migrations"),
+    ("store", "hapio", "payments", "mail", "links", "details", "guard", "limiter", "migrations"),
     ("widgets", "i18n", "tables", "database"),
     ("domain", "errors", "settings", "breaker", "turns", "telemetry"),
     ("sandbox",),
