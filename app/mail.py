@@ -25,6 +25,7 @@ import structlog
 from icalendar import Calendar, Event, vCalAddress
 from jinja2 import Environment, StrictUndefined, select_autoescape
 
+from app.attribution import booked_on, came_from
 from app.domain import Booking, EndReason, Money, Status, Terms
 from app.errors import MailError
 from app.i18n import (
@@ -261,7 +262,13 @@ def write_letter(mail: Mail, *, now: datetime) -> Letter:
                 subject=_("New booking: %(service)s, %(when)s, %(customer)s") % what,
                 heading=_("You have a new booking"),
                 paragraphs=(),
-                rows=_filled(*place, (_("Price"), _price(booking, language)), *_customer_rows(mail)),
+                rows=_filled(
+                    *place,
+                    (_("Price"), _price(booking, language)),
+                    *_customer_rows(mail),
+                    (_("Came from"), came_from(booking.visitor)),
+                    (_("Booked on"), booked_on(booking.visitor)),
+                ),
             )
         case MailKind.RELEASED_CUSTOMER:
             return Letter(

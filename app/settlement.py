@@ -15,6 +15,7 @@ from random import Random
 import anyio
 import structlog
 
+from app import attribution
 from app.availability import Availability
 from app.domain import (
     MAY_STILL_PAY,
@@ -531,7 +532,7 @@ class Settlement:
 
 
 def _metadata(booking: Booking, payment: Payment | None) -> dict[str, str]:
-    """What the owner sees in Hapio beside the time: who comes, and how it was paid."""
+    """What the owner sees in Hapio beside the time: who comes, how it was paid, where it came from."""
     customer = booking.customer
     known = {
         "customer_name": customer.name if customer else "",
@@ -542,5 +543,6 @@ def _metadata(booking: Booking, payment: Payment | None) -> dict[str, str]:
         "paid_currency": booking.terms.price.currency,
         "payment_intent": payment.payment_intent_id if payment and payment.payment_intent_id else "",
         **{f"answer_{name}": answer for name, answer in (customer.answers.items() if customer else ())},
+        **attribution.metadata(booking.visitor),
     }
     return {"holdfast_id": booking.id, **{key: value for key, value in known.items() if value}}

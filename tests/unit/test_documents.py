@@ -40,7 +40,7 @@ LAYERS = (
     ("settlement",),
     ("availability", "refunds", "letters"),
     ("store", "hapio", "payments", "mail", "links", "details", "guard", "limiter", "migrations"),
-    ("widgets", "i18n", "tables", "database"),
+    ("widgets", "attribution", "i18n", "tables", "database"),
     ("domain", "errors", "settings", "breaker", "turns", "telemetry"),
     ("sandbox",),
 )
