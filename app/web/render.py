@@ -20,8 +20,8 @@ from app.domain import Booking
 from app.errors import HapioError, HoldfastError, LinkExpired, LinkRefused, NotFound, RateLimited, StripeError, TooLarge
 from app.i18n import N_
 from app.settings import Settings
-from app.web.theme import Scheme, style_hash, theme_css
-from app.widgets import Widget
+from app.web.theme import Style, asked_style, dressed, style_hash, theme_css
+from app.widgets import Theme, Widget
 
 _ROOT = Path(__file__).parents[2]
 STATIC = _ROOT / "static"
@@ -57,8 +57,13 @@ class Shell:
 
     widget: Widget
     language: str
-    scheme: Scheme | None = None
+    style: Style = ()
     host: str = ""
+
+    @property
+    def theme(self) -> Theme:
+        """How the widget looks here: as its owner set it, and as this tag asks."""
+        return dressed(self.widget.theme, self.style)
 
 
 def make_templates(settings: Settings) -> Environment:
@@ -93,11 +98,6 @@ def is_alone(request: Request) -> bool:
     return request.headers.get("sec-fetch-dest") == "document"
 
 
-def scheme_of(value: str | None) -> Scheme | None:
-    """The colour scheme that a host page asks for; None leaves it to the widget's theme."""
-    return cast("Scheme", value) if value in {"auto", "light", "dark"} else None
-
-
 def trusted_host(host: str, widget: Widget) -> str:
     """The address of the embedding page if its origin may frame the widget, else nothing."""
     parts = urlsplit(host)
@@ -106,7 +106,7 @@ def trusted_host(host: str, widget: Widget) -> str:
 
 def booking_shell(request: Request, booking: Booking, widget: Widget) -> Shell:
     """A booking's pages speak the language and know the host page that it was held in."""
-    return Shell(widget, booking.visitor.language, scheme_of(request.query_params.get("theme")), booking.visitor.host)
+    return Shell(widget, booking.visitor.language, asked_style(request.query_params), booking.visitor.host)
 
 
 def render(
@@ -128,7 +128,7 @@ def render(
     headers = {"Cache-Control": "no-store"}
     if block is None:
         settings: Settings = request.app.state.house.settings
-        headers["Content-Security-Policy"] = policy(settings, shell.widget, shell.scheme, framed=framed)
+        headers["Content-Security-Policy"] = policy(settings, shell.widget, shell.theme, framed=framed)
     elif block == "main":
         headers |= follow(request)
     return HTMLResponse(text, status_code=status, headers=headers)
@@ -165,7 +165,7 @@ def make_page(request: Request, shell: Shell, *, fragment: bool) -> Page:
         owner_email=widget.owner_email,
         owner_phone=widget.owner_phone,
         privacy_url=widget.privacy_url,
-        theme_css=theme_css(widget.theme, shell.scheme),
+        theme_css=theme_css(shell.theme),
         htmx_url=settings.htmx_url,
         htmx_integrity=settings.htmx_integrity,
         alone=is_alone(request),
@@ -175,7 +175,7 @@ def make_page(request: Request, shell: Shell, *, fragment: bool) -> Page:
     )
 
 
-def policy(settings: Settings, widget: Widget, scheme: Scheme | None, *, framed: bool) -> str:
+def policy(settings: Settings, widget: Widget, theme: Theme, *, framed: bool) -> str:
     """The page's Content-Security-Policy.
 
     `form-action` names Stripe's page too, because browsers check it again on the redirect after the form.
@@ -184,7 +184,7 @@ def policy(settings: Settings, widget: Widget, scheme: Scheme | None, *, framed:
         settings.htmx_url,
         settings.stripe_checkout_origins,
         widget.allowed_origins if framed else None,
-        style_hash(theme_css(widget.theme, scheme)),
+        style_hash(theme_css(theme)),
     )
 
 
@@ -251,7 +251,7 @@ def widget_shell(request: Request, widget: Widget) -> Shell:
     """A widget's pages speak the language that the address asks for, else the browser's."""
     query = request.query_params
     language = i18n.negotiate(query.get("lang"), request.headers.get("accept-language"), widget.languages)
-    return Shell(widget, language, scheme_of(query.get("theme")), query.get("host", ""))
+    return Shell(widget, language, asked_style(query), query.get("host", ""))
 
 
 def _way_on(request: Request, error: HoldfastError, shell: Shell) -> dict[str, str] | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
@@ -15,6 +14,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from app import i18n
+from app.attribution import campaign
 from app.availability import Catalogue, Times
 from app.details import ANSWER, clean
 from app.domain import Service, Slot, Visitor
@@ -33,13 +33,12 @@ from app.web.render import (
     wants_block,
     widget_shell,
 )
+from app.web.theme import Style, asked_style
 from app.widgets import Widget
 
 #: What the host page may fill into the details form.
 PREFILL = ("name", "email", "phone", "notes")
 _LONGEST = 500
-_MOST_UTM = 10
-_UTM = re.compile(r"utm_[a-z_]{1,20}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +53,13 @@ class Look:
     day: date | None
     zone: str | None
     language: str
-    scheme: str
+    style: Style
     choose_zone: bool
 
     @property
-    def kept(self) -> tuple[str, str, str]:
+    def kept(self) -> tuple[str, str, Style]:
         """What every next step is asked for as well."""
-        return self.zone or "", self.language, self.scheme
+        return self.zone or "", self.language, self.style
 
     @property
     def date(self) -> str:
@@ -109,10 +108,10 @@ async def _show(request: Request, block: str) -> ASGIApp:
     service = _chosen_service(catalogue, look.service)
     part = block if wants_block(request) else None
     page = make_page(request, shell, fragment=part is not None)
-    own = (widget.name, shell.language, shell.scheme, page.back_to_host, page.alone, part, look.kept)
+    own = (widget.name, shell.language, shell.style, page.back_to_host, page.alone, part, look.kept)
     headers: dict[str, str] = {}
     if part is None:
-        headers["Content-Security-Policy"] = policy(house.settings, widget, shell.scheme, framed=True)
+        headers["Content-Security-Policy"] = policy(house.settings, widget, shell.theme, framed=True)
     if service is None:
         name, context = "services.html", _services_context(catalogue, look, shell.language)
         key: tuple[object, ...] = (*own, catalogue)
@@ -144,7 +143,7 @@ async def hold(request: Request) -> Response:
     shell = request.state.shell = widget_shell(request, widget)
     if "lang" in form:
         language = i18n.negotiate(form["lang"], request.headers.get("accept-language"), widget.languages)
-        shell = request.state.shell = Shell(widget, language, shell.scheme, form.get("host", ""))
+        shell = request.state.shell = Shell(widget, language, asked_style(form), form.get("host", ""))
     look = _read_look(form, shell.language)
     starts_at = _start(form.get("start", ""))
     carried = _carried(form, widget)
@@ -154,7 +153,7 @@ async def hold(request: Request) -> Response:
         time_zone=look.zone or "",
         language=shell.language,
         host=trusted_host(form.get("host", "")[:_LONGEST], widget),
-        utm={name: value for name, value in carried if _UTM.fullmatch(name)},
+        utm=campaign(carried),
     )
     catalogue = await house.availability.catalogue(widget)
     service = _chosen_service(catalogue, look.service)
@@ -172,8 +171,7 @@ async def hold(request: Request) -> Response:
         return await show_refusal(request, shell, form, starts_at, error)
     token = house.links.booking_token(booking.id, ends_at=booking.ends_at)
     passed_on = {name: value for name, value in carried if _fills(name)}
-    if look.scheme:
-        passed_on["theme"] = look.scheme
+    passed_on |= look.style
     return RedirectResponse(f"/b/{token}" + (f"?{urlencode(passed_on)}" if passed_on else ""), status_code=303)
 
 
@@ -224,7 +222,7 @@ def _read_look(query: Mapping[str, str], language: str) -> Look:
         day=day,
         zone=i18n.valid_zone(query.get("tz")),
         language=language if query.get("lang") else "",
-        scheme=query.get("theme", "") if query.get("theme") in {"auto", "light", "dark"} else "",
+        style=asked_style(query),
         choose_zone="zones" in query,
     )
 
@@ -270,8 +268,7 @@ def _carried(query: Mapping[str, str], widget: Widget) -> Pairs:
     host = trusted_host(query.get("host", "")[:_LONGEST], widget)
     pairs = [("host", host)] if host else []
     pairs += [(name, clean(value, lines=True)[:_LONGEST]) for name, value in query.items() if _fills(name) and value]
-    utm = [(name, clean(value)[:_LONGEST]) for name, value in query.items() if _UTM.fullmatch(name) and value]
-    return pairs + utm[:_MOST_UTM]
+    return [*pairs, *campaign((name, clean(value)) for name, value in query.items()).items()]
 
 
 async def _scene(request: Request, widget: Widget, catalogue: Catalogue, service: Service, look: Look) -> Scene:
@@ -330,7 +327,7 @@ def _first_day(slots: Sequence[Slot], zone: str, month: date) -> date | None:
 
 
 def _services_context(catalogue: Catalogue, look: Look, language: str) -> dict[str, Any]:
-    state = {"tz": look.zone or "", "lang": look.language, "theme": look.scheme}
+    state = {"tz": look.zone or "", "lang": look.language, **dict(look.style)}
     return {
         "services": [
             {
@@ -381,7 +378,7 @@ def _times_context(
         "resource": scene.resource,
         "tz": look.zone or "",
         "lang": look.language,
-        "theme": look.scheme,
+        **dict(look.style),
     }
     shown = scene.day.isoformat() if scene.day else f"{scene.month:%Y-%m}"
     holes = {name: hidden_fields(pairs) for name, pairs in filling.items()} if filling else HOLES
