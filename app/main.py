@@ -23,7 +23,9 @@ from starlette.routing import Route
 from app import webhooks
 from app.availability import Availability, CallBudget
 from app.bookings import Bookings
+from app.challenge import Challenges
 from app.errors import HoldfastError, InvalidRequest, NotFound
+from app.gate import Gate
 from app.guard import Guard
 from app.hapio import HapioClient
 from app.letters import Letters
@@ -77,6 +79,7 @@ class House:
     templates: Environment
     pages: Pages
     limiter: Limiter
+    gate: Gate
     now: Callable[[], datetime]
 
 
@@ -118,6 +121,9 @@ async def open_house(settings: Settings, outside: Outside) -> AsyncIterator[Hous
         closing.push_async_callback(availability.aclose)
         links = Links(settings.keys, now=now, random=outside.random)
         letters = Letters(store=store, widgets=widgets, links=links, public_url=settings.public_url, now=now)
+        limiter = Limiter(now)
+        challenges = Challenges(settings.keys, now=now, random=outside.random)
+        gate = Gate(store=store, limiter=limiter, challenges=challenges, now=now)
         refunds = Refunds(store=store, payments=payments, now=now, random=outside.random)
         bookings = Bookings(
             store=store,
@@ -128,6 +134,7 @@ async def open_house(settings: Settings, outside: Outside) -> AsyncIterator[Hous
             links=links,
             letters=letters,
             refunds=refunds,
+            gate=gate,
             public_url=settings.public_url,
             now=now,
             random=outside.random,
@@ -155,7 +162,8 @@ async def open_house(settings: Settings, outside: Outside) -> AsyncIterator[Hous
             mailer=mailer,
             templates=templates,
             pages=pages,
-            limiter=Limiter(now),
+            limiter=limiter,
+            gate=gate,
             now=now,
         )
 

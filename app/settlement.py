@@ -39,6 +39,7 @@ from app.errors import (
     StripeMisconfigured,
     StripeRefused,
 )
+from app.gate import Gate
 from app.hapio import HapioClient
 from app.letters import Letters
 from app.links import Links
@@ -93,6 +94,7 @@ class Settlement:
         links: Links,
         letters: Letters,
         refunds: Refunds,
+        gate: Gate,
         public_url: str,
         now: Callable[[], datetime],
         random: Random,
@@ -105,6 +107,7 @@ class Settlement:
         self._links = links
         self._letters = letters
         self._refunds = refunds
+        self._gate = gate
         self._public_url = public_url
         self._now = now
         self._random = random

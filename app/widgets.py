@@ -92,7 +92,8 @@ class ServiceSetting(_Part):
 class Widget(_Part):
     """One configured embed.
 
-    `hold_minutes` counts from the lock, `payment_minutes` from the start of paying. `phone` says whether the
+    `hold_minutes` counts from the lock, `payment_minutes` from the start of paying. `max_holds` are
+    unpaid at once, of all visitors together, `max_holds_per_visitor` of one address. `phone` says whether the
     details form asks for one. `country` (ISO, two letters) reads phone numbers without a country code.
     """
 
@@ -104,6 +105,8 @@ class Widget(_Part):
     allowed_origins: tuple[str, ...] = ()
     hold_minutes: Annotated[int, Field(ge=2, le=60)] = 10
     max_extensions: Annotated[int, Field(ge=0, le=10)] = 2
+    max_holds: Annotated[int, Field(ge=1, le=10_000)] = 100
+    max_holds_per_visitor: Annotated[int, Field(ge=1, le=1000)] = 6
     payment_minutes: Annotated[int, Field(ge=5, le=23 * 60)] = 31
     capture: Capture = Capture.AUTOMATIC
     cancellation: tuple[TierSetting, ...] = ()
