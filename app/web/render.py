@@ -20,6 +20,7 @@ from app.domain import Booking
 from app.errors import HapioError, HoldfastError, LinkExpired, LinkRefused, NotFound, RateLimited, StripeError, TooLarge
 from app.i18n import N_
 from app.settings import Settings
+from app.web import events
 from app.web.theme import Style, asked_style, dressed, style_hash, theme_css
 from app.widgets import Theme, Widget
 
@@ -27,12 +28,13 @@ _ROOT = Path(__file__).parents[2]
 STATIC = _ROOT / "static"
 
 #: Every language that we speak, for pages that belong to no widget.
-_NOBODY = Widget(name="nobody", title="Holdfast", languages=tuple(i18n.LANGUAGES))
+NOBODY = Widget(name="nobody", title="Holdfast", languages=tuple(i18n.LANGUAGES))
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What the page around a screen needs to know. `path` is where the widget's first screen lives."""
+    """What the page around a screen needs to know. `path` is where the widget's first screen lives, `hosts` names the
+    origins that the frame may talk to."""
 
     language: str
     direction: Literal["ltr", "rtl"]
@@ -49,6 +51,7 @@ class Page:
     fragment: bool
     back_to_host: str
     host_name: str
+    hosts: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +175,7 @@ def make_page(request: Request, shell: Shell, *, fragment: bool) -> Page:
         fragment=fragment,
         back_to_host=host,
         host_name=urlsplit(host).hostname or "",
+        hosts=" ".join(widget.allowed_origins),
     )
 
 
@@ -229,7 +233,12 @@ def render_error(request: Request, error: HoldfastError) -> Response:
     response = render(
         request,
         "message.html",
-        {"heading": _(heading), "lines": [_(error.sentence)], "way_on": _way_on(request, error, shell)},
+        {
+            "heading": _(heading),
+            "lines": [_(error.sentence)],
+            "way_on": _way_on(request, error, shell),
+            "event": events.problem(error.code),
+        },
         shell=shell,
         status=error.status,
     )
@@ -243,7 +252,7 @@ def error_shell(request: Request) -> Shell:
     shell = getattr(request.state, "shell", None)
     if isinstance(shell, Shell):
         return shell
-    widget = request.app.state.house.widgets.get(request.path_params.get("widget", ""), _NOBODY)
+    widget = request.app.state.house.widgets.get(request.path_params.get("widget", ""), NOBODY)
     return widget_shell(request, widget)
 
 
@@ -259,6 +268,6 @@ def _way_on(request: Request, error: HoldfastError, shell: Shell) -> dict[str, s
     if error.retry and request.method == "GET":
         here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         return {"href": here, "label": _("Try again")}
-    if shell.widget is not _NOBODY:
+    if shell.widget is not NOBODY:
         return {"href": f"/w/{shell.widget.name}", "label": _("See free times")}
     return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
@@ -18,9 +19,12 @@ from app.attribution import campaign
 from app.availability import Catalogue, Times
 from app.details import ANSWER, clean
 from app.domain import Service, Slot, Visitor
-from app.errors import HapioError, InvalidRequest, NotFound, SlotTaken
+from app.errors import HapioError, InvalidRequest, NotFound, SlotTaken, TooManyHolds
+from app.limiter import SLOTS, client_address
+from app.web import events
 from app.web.calendar import DayView, MonthView, day_view, month_view
 from app.web.card import price
+from app.web.challenge import read_client
 from app.web.pages import HOLES, Pages, Pairs, hidden_fields
 from app.web.render import (
     Shell,
@@ -39,6 +43,10 @@ from app.widgets import Widget
 #: What the host page may fill into the details form.
 PREFILL = ("name", "email", "phone", "notes")
 _LONGEST = 500
+#: What a visitor's signed name looks like; it is read where it counts, at the hold.
+_VISITOR = re.compile(r"[\w.-]{1,200}", re.ASCII)
+#: Where in the host page our loader put the frame: inline, popup or floating, and the how-manieth of those.
+_PLACE = re.compile(r"[ipf][0-9]{1,3}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +110,7 @@ async def _show(request: Request, block: str) -> ASGIApp:
     shell = request.state.shell = widget_shell(request, widget)
     look = _read_look(request.query_params, shell.language)
     house = request.app.state.house
+    house.limiter.check(SLOTS, client_address(request.scope))
     # Before anything is read: what changes while it is being read has to count as a change.
     epoch = house.availability.epoch()
     catalogue = await house.availability.catalogue(widget)
@@ -153,6 +162,7 @@ async def hold(request: Request) -> Response:
         time_zone=look.zone or "",
         language=shell.language,
         host=trusted_host(form.get("host", "")[:_LONGEST], widget),
+        place=dict(carried).get("place", ""),
         utm=campaign(carried),
     )
     catalogue = await house.availability.catalogue(widget)
@@ -166,8 +176,9 @@ async def hold(request: Request) -> Response:
             starts_at=starts_at,
             resource_id=look.resource or None,
             visitor=visitor,
+            client=read_client(request, form),
         )
-    except (SlotTaken, HapioError) as error:
+    except (SlotTaken, HapioError, TooManyHolds) as error:
         return await show_refusal(request, shell, form, starts_at, error)
     token = house.links.booking_token(booking.id, ends_at=booking.ends_at)
     passed_on = {name: value for name, value in carried if _fills(name)}
@@ -176,7 +187,11 @@ async def hold(request: Request) -> Response:
 
 
 async def show_refusal(
-    request: Request, shell: Shell, asked: Mapping[str, str], starts_at: datetime, error: SlotTaken | HapioError
+    request: Request,
+    shell: Shell,
+    asked: Mapping[str, str],
+    starts_at: datetime,
+    error: SlotTaken | HapioError | TooManyHolds,
 ) -> Response:
     """The times again, in place, with what happened and the nearest times, or the same one to try again."""
     widget, house = shell.widget, request.app.state.house
@@ -191,6 +206,7 @@ async def show_refusal(
     gone = isinstance(error, SlotTaken)
     taken = {
         "sentence": error.sentence,
+        "code": error.code,
         "gone": gone,
         "times": [
             {"value": _value(start), "label": _moment(start, zone, shell.language, scene.today)}
@@ -199,7 +215,10 @@ async def show_refusal(
     }
     filling = {"carried": _carried(asked, widget), "key": (("key", house.links.visitor_key()),)}
     context = _times_context(scene, widget, shell.language, taken=taken, filling=filling)
-    return render(request, "times.html", context, shell=shell, status=error.status)
+    response = render(request, "times.html", context, shell=shell, status=error.status)
+    if isinstance(error, TooManyHolds):
+        response.headers["Retry-After"] = str(error.retry_after)
+    return response
 
 
 # Reading what is asked
@@ -267,6 +286,8 @@ def _carried(query: Mapping[str, str], widget: Widget) -> Pairs:
     """What passes through from step to step untouched: the host page, what it fills in, its campaign."""
     host = trusted_host(query.get("host", "")[:_LONGEST], widget)
     pairs = [("host", host)] if host else []
+    pairs += [("place", place)] if host and _PLACE.fullmatch(place := query.get("place", "")) else []
+    pairs += [("visitor", visitor)] if _VISITOR.fullmatch(visitor := query.get("visitor", "")) else []
     pairs += [(name, clean(value, lines=True)[:_LONGEST]) for name, value in query.items() if _fills(name) and value]
     return [*pairs, *campaign((name, clean(value)) for name, value in query.items()).items()]
 
@@ -402,6 +423,7 @@ def _times_context(
         "age": _age(scene, language),
         "say": empty["sentence"] if empty else _said(day, language),
         "taken": taken,
+        "event": events.problem(taken["code"]) if taken else None,
         "look": _given({**state, "tz": "" if look.choose_zone else look.zone or "", "date": shown}),
         "look_services": _given({**state, "service": "", "resource": ""}),
         "hold": _given({**state, "service": service.id, "lang": language}),
