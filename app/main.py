@@ -24,7 +24,7 @@ from app import webhooks
 from app.availability import Availability, CallBudget
 from app.bookings import Bookings
 from app.challenge import Challenges
-from app.errors import HoldfastError, InvalidRequest, NotFound
+from app.errors import ChallengeNeeded, HoldfastError, InvalidRequest, NotFound
 from app.gate import Gate
 from app.guard import Guard
 from app.hapio import HapioClient
@@ -35,8 +35,10 @@ from app.mail import Mailer
 from app.payments import Payments
 from app.refunds import Refunds
 from app.settings import Settings
+from app.site import Resolve, SiteReader, look_up, origin_of
 from app.store import Store
 from app.web import routes as web
+from app.web.challenge import show_challenge
 from app.web.pages import Pages, WarmPages
 from app.web.render import make_templates, render_error
 from app.widgets import Widget, load_widgets
@@ -62,6 +64,8 @@ class Outside:
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     hapio_transport: httpx.AsyncBaseTransport | None = None
     stripe_http: stripe.HTTPClient | None = None
+    site_transport: httpx.AsyncBaseTransport | None = None
+    resolve: Resolve = look_up
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,7 @@ class House:
     pages: Pages
     limiter: Limiter
     gate: Gate
+    sites: SiteReader
     now: Callable[[], datetime]
 
 
@@ -151,6 +156,13 @@ async def open_house(settings: Settings, outside: Outside) -> AsyncIterator[Hous
             sleep=outside.sleep,
         )
         pages = Pages(epoch=availability.epoch, visitor_key=links.visitor_key)
+        sites = SiteReader(
+            named={origin_of(settings.public_url), *(site for one in widgets.values() for site in one.allowed_origins)},
+            agent=f"Mozilla/5.0 (compatible; Holdfast embed doctor; {settings.public_url}/embed/doctor)",
+            resolve=outside.resolve,
+            transport=outside.site_transport,
+        )
+        closing.push_async_callback(sites.aclose)
         yield House(
             settings=settings,
             widgets=widgets,
@@ -164,6 +176,7 @@ async def open_house(settings: Settings, outside: Outside) -> AsyncIterator[Hous
             pages=pages,
             limiter=limiter,
             gate=gate,
+            sites=sites,
             now=now,
         )
 
@@ -206,7 +219,12 @@ def create_app(settings: Settings, outside: Outside | None = None, *, run_worker
     app = Starlette(
         routes=[Route("/healthz", healthz), *webhooks.routes, *web.routes],
         lifespan=lifespan,
-        exception_handlers={HoldfastError: show_error, HTTPException: show_http_error, Exception: show_error},
+        exception_handlers={
+            ChallengeNeeded: show_challenge,
+            HoldfastError: show_error,
+            HTTPException: show_http_error,
+            Exception: show_error,
+        },
     )
     app.add_middleware(Guard)
     app.add_middleware(WarmPages)
