@@ -58,8 +58,7 @@ class Gate:
         `free` are the day's free starts. Where there is only room if the same visitor's earlier hold goes, one that
         nobody has typed anything into yet, its booking id is the answer: people go back and choose another time.
         """
-        if client.address:
-            self._limiter.check(HOLD, client.address)
+        self._limiter.check(HOLD, client.address)
         holds = await self._store.open_holds(widget.name)
         self._forget(widget, holds)
         if len(holds) >= widget.max_holds:
@@ -122,11 +121,11 @@ class Gate:
     def _prove(self, widget: Widget, client: Client, holds: int) -> None:
         """Ask for a proof where many holds come at once, from one address or of one widget."""
         filled = holds * _PRESSED // widget.max_holds
-        calm = self._calm(CALM_WIDGET, widget.name) and (not client.address or self._calm(CALM_CLIENT, client.address))
+        calm = self._calm(CALM_WIDGET, widget.name) and self._calm(CALM_CLIENT, client.address)
         if calm and not filled:
             return
         purpose = f"{widget.name}:{client.address}"
-        if client.proof and not client.proof.solution and client.address:
+        if client.proof and not client.proof.solution:
             self._limiter.check(ANSWER, client.address)
         if client.proof and self._challenges.accept(purpose, client.proof):
             return

@@ -27,6 +27,9 @@ from app.widgets import Theme, Widget
 _ROOT = Path(__file__).parents[2]
 STATIC = _ROOT / "static"
 
+#: Pages whose acts cost money must not be laid under another site's buttons, nor their errors, which lead on to them.
+NEVER_FRAMED = ("/manage/",)
+
 #: Every language that we speak, for pages that belong to no widget.
 NOBODY = Widget(name="nobody", title="Holdfast", languages=tuple(i18n.LANGUAGES))
 
@@ -131,7 +134,7 @@ def render(
     headers = {"Cache-Control": "no-store"}
     if block is None:
         settings: Settings = request.app.state.house.settings
-        headers["Content-Security-Policy"] = policy(settings, shell.widget, shell.theme, framed=framed)
+        headers |= page_headers(settings, shell.widget, shell.theme, framed=framed)
     elif block == "main":
         headers |= follow(request)
     return HTMLResponse(text, status_code=status, headers=headers)
@@ -177,6 +180,23 @@ def make_page(request: Request, shell: Shell, *, fragment: bool) -> Page:
         host_name=urlsplit(host).hostname or "",
         hosts=" ".join(widget.allowed_origins),
     )
+
+
+def page_headers(settings: Settings, widget: Widget, theme: Theme, *, framed: bool) -> dict[str, str]:
+    """Who may frame the page, and what it may load; see `app.guard` for what every answer carries.
+
+    A site that isolates itself (COOP and COEP, for shared memory) frames only pages that opt in: `framed` ones do, and
+    promise that what they load opted in, too. Owners' pictures, and a self-hosted htmx without its hash, cannot promise
+    that, so there `credentialless` fetches them without cookies instead; Safari does not know it, and frames such a
+    widget on ordinary sites only.
+    """
+    headers = {"Content-Security-Policy": policy(settings, widget, theme, framed=framed)}
+    if framed:
+        elsewhere = urlsplit(settings.htmx_url).netloc and not settings.htmx_integrity
+        foreign = elsewhere or any(service.image for service in widget.services)
+        headers["Cross-Origin-Embedder-Policy"] = "credentialless" if foreign else "require-corp"
+        headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+    return headers
 
 
 def policy(settings: Settings, widget: Widget, theme: Theme, *, framed: bool) -> str:
@@ -241,6 +261,7 @@ def render_error(request: Request, error: HoldfastError) -> Response:
         },
         shell=shell,
         status=error.status,
+        framed=not request.url.path.startswith(NEVER_FRAMED),
     )
     if isinstance(error, RateLimited):
         response.headers["Retry-After"] = str(error.retry_after)

@@ -30,7 +30,7 @@ from app.web.render import (
     Shell,
     follow,
     make_page,
-    policy,
+    page_headers,
     render,
     render_text,
     trusted_host,
@@ -115,12 +115,12 @@ async def _show(request: Request, block: str) -> ASGIApp:
     epoch = house.availability.epoch()
     catalogue = await house.availability.catalogue(widget)
     service = _chosen_service(catalogue, look.service)
-    part = block if wants_block(request) else None
+    part = (block if service else "main") if wants_block(request) else None
     page = make_page(request, shell, fragment=part is not None)
     own = (widget.name, shell.language, shell.style, page.back_to_host, page.alone, part, look.kept)
     headers: dict[str, str] = {}
     if part is None:
-        headers["Content-Security-Policy"] = policy(house.settings, widget, shell.theme, framed=True)
+        headers = page_headers(house.settings, widget, shell.theme, framed=True)
     if service is None:
         name, context = "services.html", _services_context(catalogue, look, shell.language)
         key: tuple[object, ...] = (*own, catalogue)

@@ -68,6 +68,10 @@ def test_knocking_on_while_shut_out_does_not_put_it_off(limiter: Limiter, clock:
     assert knock(limiter) == 0
 
 
+def test_where_the_server_does_not_know_who_asks_nobody_is_shut_out_for_another(limiter: Limiter) -> None:
+    assert knock(limiter, "", times=100) == 0
+
+
 def test_a_flood_of_addresses_takes_no_more_memory_than_was_set(clock: Clock) -> None:
     limiter = Limiter(clock, most_kept=100)
     for number in range(1000):
