@@ -40,12 +40,12 @@ class Rule:
 
 #: Times that are not answered from the warm shelf: each may cost a drawing, or a call to Hapio.
 SLOTS = Rule.of("slots", "120/minute")
-#: A booking's own pages and acts: details, extend, give up, status.
+#: A booking's own pages and acts: details, extend, give up, status. Counted by booking; an act is two.
 BOOKING = Rule.of("booking", "120/minute")
 #: Attempts to hold a time, whether they succeed or not: each is a call to Hapio and two writes.
 HOLD = Rule.of("hold", "12/minute; 60/hour")
 #: Starting to pay: each may open a page at Stripe.
-PAY = Rule.of("pay", "10/minute; 60/hour")
+PAY = Rule.of("pay", "20/minute; 120/hour")
 #: The page behind the mailed link.
 MANAGE = Rule.of("manage", "60/minute")
 #: What that page does: cancel, move.

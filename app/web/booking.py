@@ -25,6 +25,7 @@ from app.errors import (
     TooManyHolds,
 )
 from app.i18n import N_
+from app.limiter import BOOKING, PAY, client_address
 from app.mail import calendar_file, calendar_links
 from app.settlement import BookingView
 from app.web import events
@@ -175,6 +176,7 @@ async def hold_again(request: Request) -> Response:
 async def pay(request: Request) -> Response:
     """POST /b/{token}/pay: on to Stripe's page, or straight to the confirmation where nothing is due."""
     booking = await _read(request)
+    request.app.state.house.limiter.check(PAY, client_address(request.scope))
     try:
         url = await request.app.state.house.bookings.start_checkout(booking.id)
     except HoldExpired:
@@ -229,17 +231,25 @@ async def _show_gone(
 # Reading
 
 
+def _named(request: Request) -> str:
+    """The booking id in the token. Counted by booking, so that an office is not one visitor here."""
+    house = request.app.state.house
+    booking_id: str = house.links.read_booking_token(request.path_params["token"])
+    house.limiter.check(BOOKING, booking_id)
+    return booking_id
+
+
 async def _read(request: Request) -> Booking:
     """The booking that the token names; from here on, errors speak its language."""
     house = request.app.state.house
-    booking: Booking = await house.bookings.get(house.links.read_booking_token(request.path_params["token"]))
+    booking: Booking = await house.bookings.get(_named(request))
     request.state.shell = booking_shell(request, booking, house.widgets[booking.widget])
     return booking
 
 
 async def _view(request: Request) -> BookingView:
     house = request.app.state.house
-    view: BookingView = await house.bookings.view(house.links.read_booking_token(request.path_params["token"]))
+    view: BookingView = await house.bookings.view(_named(request))
     request.state.shell = booking_shell(request, view.booking, view.widget)
     return view
 

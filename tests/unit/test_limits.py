@@ -214,6 +214,28 @@ async def test_looking_at_ever_new_times_is_limited_and_looking_again_is_not(sta
     assert (await Caller(stack, "203.0.113.1").client.get(f"{address}&utm_source=x")).status_code == 200
 
 
+async def test_paying_is_not_started_over_and_over(stack: Stack) -> None:
+    booking = await stack.hold()
+    token = stack.house.links.booking_token(booking.id, ends_at=booking.ends_at)
+    caller = Caller(stack)
+    answers = [(await caller.client.post(f"/b/{token}/pay")).status_code for _ in range(21)]
+    assert answers == [303] * 20 + [429]
+    assert len(stack.stripe.state.sessions) == 1
+    other = await Caller(stack, "203.0.113.1").client.post(f"/b/{token}/pay")
+    assert other.status_code == 303
+
+
+async def test_a_page_that_is_asked_for_without_end_says_when_to_come_back(stack: Stack) -> None:
+    booking = await stack.hold()
+    token = stack.house.links.booking_token(booking.id, ends_at=booking.ends_at)
+    answers = [await stack.client.get(f"/b/{token}") for _ in range(121)]
+    assert [answer.status_code for answer in answers] == [200] * 120 + [429]
+    assert 0 < int(answers[-1].headers["retry-after"]) <= 60
+    assert "a lot of requests" in text_of(answers[-1].text)
+    stack.clock.advance(stack.minutes(1))
+    assert (await stack.client.get(f"/b/{token}")).status_code == 200
+
+
 # Under pressure
 
 
