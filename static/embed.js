@@ -256,5 +256,7 @@
     });
     scan();
     if (back) setTimeout(safe(() => back && comeBack(1)), 3000);
+    // The embed doctor looks at this page from inside; it is no part of the loader until it is asked for.
+    if (location.hash === "#holdfast-doctor") import(base + "/static/embed-doctor.js").then((it) => it.default(shown, base, () => why), () => 0);
   })();
 })();

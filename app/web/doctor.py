@@ -198,7 +198,7 @@ def _policy(case: Case, tags: Tags, policies: Sequence[Policy], _: Gettext) -> I
                 text = _("It lets scripts in by nonce alone. Put the nonce of the page into our tag.")
                 yield Finding("problem", title, text, script_tag(case.loader, "…"), _("Your page"))
             else:
-                mended = mended.with_source("script", case.loader)
+                mended = mended.with_source("script", case.public_url)
                 needs = _("It forbids the script and the frame.") if needs else _("It forbids the script.")
         if needs:
             good = False
