@@ -42,8 +42,8 @@ async def show_managed(request: Request) -> Response:
 async def calendar(request: Request) -> Response:
     """GET /manage/{token}/calendar.ics"""
     view = await _view(request)
-    page = request.url.path.removesuffix("/calendar.ics")
-    return calendar_response(request, view.booking, view.widget, page=page)
+    url = request.app.state.house.settings.public_url + request.url.path.removesuffix("/calendar.ics")
+    return calendar_response(request, view.booking, view.widget, url=url)
 
 
 async def _view(request: Request) -> BookingView:

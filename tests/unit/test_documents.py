@@ -38,9 +38,9 @@ LAYERS = (
     ("web", "webhooks", "worker"),
     ("bookings",),
     ("settlement",),
-    ("availability", "refunds", "letters"),
-    ("store", "hapio", "payments", "mail", "links", "details", "guard", "migrations"),
-    ("widgets", "i18n", "tables", "database"),
+    ("availability", "refunds", "letters", "gate"),
+    ("store", "hapio", "payments", "mail", "links", "details", "guard", "limiter", "challenge", "migrations"),
+    ("widgets", "attribution", "i18n", "tables", "database"),
     ("domain", "errors", "settings", "breaker", "turns", "telemetry"),
     ("sandbox",),
 )
