@@ -167,7 +167,7 @@ async def test_a_bookings_own_token_does_not_open_the_result_page(stack: Stack) 
     links = stack.house.links
     for token in (
         links.booking_token(booking.id, ends_at=booking.ends_at),
-        links.manage_token(booking.id, ends_at=booking.ends_at),
+        links.manage_token(booking.id, booking.link_version),
         links.receipt({"booking": booking.id}),
     ):
         assert (await stack.client.get(f"/r/{token}")).status_code == 403

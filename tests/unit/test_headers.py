@@ -32,7 +32,7 @@ async def addresses(stack: Stack) -> list[tuple[str, str]]:
     links, ends_at = stack.house.links, booking.ends_at
     tokens = {
         "/b/": links.booking_token(booking.id, ends_at=ends_at),
-        "/manage/": links.manage_token(booking.id, ends_at=ends_at),
+        "/manage/": links.manage_token(booking.id, booking.link_version),
         "/r/": links.result_token(booking.id),
     }
     found = []
