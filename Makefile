@@ -6,7 +6,7 @@ RUN := .venv/bin/python
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check unit e2e screenshots bench format lock clean
+.PHONY: help demo test check unit e2e screenshots bench format loader lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -36,6 +36,9 @@ bench: .venv/runtime.stamp ## Measure a warm page beside bare Starlette with the
 format: .venv/dev.stamp ## Format the code and mend what the linter can mend
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
+
+loader: .venv/dev.stamp ## Write static/embed.min.js anew from static/embed.js
+	$(RUN) scripts/loader.py
 
 lock: .venv/runtime.stamp ## Write the lock files anew from pyproject.toml
 	$(RUN) scripts/lock.py

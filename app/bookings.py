@@ -8,9 +8,11 @@ write what is owed before doing it, so that a crash anywhere is picked up by the
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 import structlog
 
@@ -39,6 +41,7 @@ from app.errors import (
     InvalidRequest,
     SlotTaken,
 )
+from app.gate import Client
 from app.payments import SHORTEST_SESSION, session_params
 from app.settlement import SESSION_MARGIN, UNPAID
 from app.widgets import Widget
@@ -71,28 +74,52 @@ class Bookings(Changes):
         resource_id: str | None,
         visitor: Visitor,
         customer: Customer | None = None,
+        client: Client | None = None,
     ) -> Booking:
         """Lock a time: our slot guard first, then a temporary booking in Hapio.
 
         `resource_id` None is "anyone": whoever is free and least booked that day, one after the other until one
-        lock succeeds. The same visitor's second click returns the first click's hold. Raises SlotTaken with the
-        nearest free times, NotFound, InvalidRequest, or HapioError.
+        lock succeeds. The same visitor's second click returns the first click's hold. `client` is who is counted;
+        None is somebody whom the owner trusts. Raises SlotTaken with the nearest free times, RateLimited in all its
+        kinds, NotFound, InvalidRequest, or HapioError.
         """
         if abs(starts_at - self._now()) > FAR_AWAY:
             raise InvalidRequest("nothing is booked so far away")
         service = await self._availability.service(widget, service_id)
-        async with self._turns((visitor.key, service_id, starts_at)):
+        async with AsyncExitStack() as turns:
+            await turns.enter_async_context(self._turns((visitor.key, service_id, starts_at)))
             again = await self._store.hold_by_key(visitor.key, service_id, starts_at)
             if again and again.hapio_booking_id:
                 return again
+            spare = None
+            if client:
+                # One at a time, or a hundred clicks at once would all be counted before any of them holds.
+                await turns.enter_async_context(self._turns(("hold", widget.name, client.address or client.name)))
+                free = await self._free_that_day(widget, service, starts_at)
+                spare = await self._gate.admit(widget, client, starts_at, free)
             slot = await self._availability.find_slot(widget, service, starts_at)
             if slot:
                 for resource in await self._candidates(service, slot, resource_id):
                     booking = await self._lock(widget, service, slot, resource, resource_id is None, visitor, customer)
-                    if booking:
-                        return booking
+                    if booking is None:
+                        continue
+                    if client:
+                        self._gate.entered(widget, booking.id, client)
+                    if spare:
+                        await self.give_up(spare)
+                    return booking
         nearest = await self._availability.nearest(widget, service, starts_at, resource_id=resource_id)
         raise SlotTaken(starts_at, [near.starts_at for near in nearest])
+
+    async def _free_that_day(self, widget: Widget, service: Service, starts_at: datetime) -> list[datetime]:
+        """The free starts of the place's day that a time lies in."""
+        slot = await self._availability.find_slot(widget, service, starts_at)
+        if slot is None:
+            return []
+        zone = ZoneInfo((await self._availability.catalogue(widget)).location.time_zone)
+        day = starts_at.astimezone(zone).date()
+        times = await self._availability.times(widget, service, month=starts_at.astimezone(UTC).date())
+        return [free.starts_at for free in times.slots if free.starts_at.astimezone(zone).date() == day]
 
     async def _lock(
         self,
@@ -218,7 +245,14 @@ class Bookings(Changes):
         else:
             await self._release_soon(ended)
 
-    async def hold_again(self, booking_id: str, visitor_key: str, form: Mapping[str, str] | None = None) -> Booking:
+    async def hold_again(
+        self,
+        booking_id: str,
+        visitor_key: str,
+        form: Mapping[str, str] | None = None,
+        *,
+        client: Client | None = None,
+    ) -> Booking:
         """Lock the time of an ended hold afresh, for the customer just typed in, or the one it had.
 
         Raises as `hold`, InvalidDetails, BookingConflict if the booking is not an ended hold, and StripeError where
@@ -237,6 +271,7 @@ class Bookings(Changes):
             # be handed the new booking as the answer to a doubled click.
             visitor=replace(old.visitor, key=f"{visitor_key} {self._links.booking_token(old.id, ends_at=old.ends_at)}"),
             customer=old.customer if form is None else read_details(form, widget),
+            client=client,
         )
 
     async def extend(self, booking_id: str) -> Booking:

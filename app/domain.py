@@ -269,12 +269,14 @@ class Customer:
 @dataclass(frozen=True, slots=True)
 class Visitor:
     """What the browser told us about itself: `key` names the page view that asks, so that a doubled click is
-    one hold; `host` is the page that embeds us, `utm` its campaign parameters."""
+    one hold; `host` is the page that embeds us, `place` where in it our loader put the frame (empty without one),
+    `utm` its campaign parameters."""
 
     key: str
     time_zone: str = ""
     language: str = "en"
     host: str = ""
+    place: str = ""
     utm: Mapping[str, str] = field(default_factory=dict)
 
 

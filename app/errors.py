@@ -13,6 +13,9 @@
     ├── HoldExpired                    410 HOLD_EXPIRED
     ├── WebhookRefused                 400 WEBHOOK_VERIFICATION_FAILED
     ├── RateLimited                    429 RATE_LIMITED
+    │   ├── TooManyHolds                   as many times are held unpaid as one visitor may hold at once
+    │   │   └── WidgetFull                     the same for all visitors of a widget together
+    │   └── ChallengeNeeded                a small proof of work comes first; `challenge` says which
     ├── MailError                      503 INTERNAL_ERROR, `permanent` says whether trying again can help
     ├── HapioError                     503 HAPIO_API_ERROR
     │   ├── HapioUnreachable               no answer: the outcome is unknown
@@ -166,6 +169,39 @@ class RateLimited(HoldfastError):
     def __init__(self, retry_after: int) -> None:
         super().__init__(f"retry after {retry_after} s")
         self.retry_after = retry_after
+
+
+class TooManyHolds(RateLimited):
+    """One visitor holds as many times, unpaid, as one may; `retry_after` until the first of them ends."""
+
+    sentence = (
+        "Several times are being held for you, or for others on your network, already. Please pay for one of them, "
+        "give one back, or wait a few minutes. You have not been charged by this step."
+    )
+
+
+class WidgetFull(TooManyHolds):
+    """All visitors together hold as many times of a widget as may be held at once."""
+
+    sentence = (
+        "So many people are booking right now that we cannot hold another time. Please try again in a few minutes. "
+        "You have not been charged."
+    )
+
+
+class ChallengeNeeded(RateLimited):
+    """Many holds come at once: first a small proof that somebody's own machine, or somebody, is there.
+
+    `challenge` is an `app.challenge.Challenge`, left open here because errors know no other module; `wrong` says
+    whether this follows a proof that did not do.
+    """
+
+    sentence = "Many times are being held right now. We check that no program is blocking them. Nothing was charged."
+
+    def __init__(self, challenge: object, *, wrong: bool) -> None:
+        super().__init__(1)
+        self.challenge = challenge
+        self.wrong = wrong
 
 
 class HapioError(HoldfastError):

@@ -21,12 +21,47 @@ MAX_BODY = 64 * 1024
 #: Providers' webhooks are larger and have a limit of their own.
 _UNLIMITED = "/api/webhooks/"
 
+#: What no page of ours uses, so that nothing in it can: the powerful features that browsers know by these names
+#: (W3C, "Permissions Policy", features registry). Storage access is among them: we keep nothing in browsers.
+_UNUSED = (
+    b"accelerometer",
+    b"autoplay",
+    b"bluetooth",
+    b"browsing-topics",
+    b"camera",
+    b"display-capture",
+    b"encrypted-media",
+    b"fullscreen",
+    b"geolocation",
+    b"gyroscope",
+    b"hid",
+    b"identity-credentials-get",
+    b"idle-detection",
+    b"local-fonts",
+    b"magnetometer",
+    b"microphone",
+    b"midi",
+    b"payment",
+    b"picture-in-picture",
+    b"publickey-credentials-create",
+    b"publickey-credentials-get",
+    b"screen-wake-lock",
+    b"serial",
+    b"storage-access",
+    b"usb",
+    b"window-management",
+    b"xr-spatial-tracking",
+)
+
 # A page that says nothing of its own may load nothing and be framed by nobody.
 _DEFAULTS: tuple[Header, ...] = (
     (b"content-security-policy", b"default-src 'none'; base-uri 'none'; frame-ancestors 'none'"),
     (b"referrer-policy", b"no-referrer"),
     (b"x-content-type-options", b"nosniff"),
-    (b"permissions-policy", b"camera=(), display-capture=(), geolocation=(), microphone=(), midi=(), usb=()"),
+    # Nobody else holds a window of ours, and no other site shows our answers as its own; framed pages say otherwise.
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"permissions-policy", b", ".join(feature + b"=()" for feature in _UNUSED)),
 )
 
 # What `bind_contextvars(request=…)` sets, at a tenth of the price. Servers give each request a context of its own.

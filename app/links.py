@@ -6,7 +6,7 @@ Keys rotate: the newest signs, all of them verify.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
@@ -21,6 +21,13 @@ BOOKING_LIFE = timedelta(days=30)
 MANAGE_LIFE_AFTER_END = timedelta(days=30)
 #: How long what a page offered still holds: the refund that it showed is the refund that its button gives.
 PAGE_LIFE = timedelta(minutes=10)
+#: A visitor is remembered for no longer than a day of looking around.
+VISITOR_LIFE = timedelta(days=1)
+_LONGEST_VISITOR = 200
+#: What the host page's address carries for a moment: long enough for a slow bank, too short to be worth keeping.
+RESULT_LIFE = timedelta(hours=3)
+#: No receipt of ours is longer; what is, need not be unpacked.
+_LONGEST_RECEIPT = 4096
 
 
 class Links:
@@ -31,12 +38,26 @@ class Links:
         self._booking = URLSafeSerializer(oldest_first, salt="holdfast.booking")
         self._manage = URLSafeSerializer(oldest_first, salt="holdfast.manage")
         self._page = URLSafeSerializer(oldest_first, salt="holdfast.page")
+        self._visitor = URLSafeSerializer(oldest_first, salt="holdfast.visitor")
+        self._result = URLSafeSerializer(oldest_first, salt="holdfast.result")
+        self._receipt = URLSafeSerializer(oldest_first, salt="holdfast.receipt")
         self._now = now
         self._random = random
 
     def visitor_key(self) -> str:
         """A random name for one page view (not signed: it only makes a doubled click one hold)."""
         return f"{self._random.getrandbits(96):024x}"
+
+    def visitor_token(self, name: str) -> str:
+        """What a page carries along for a visitor whose holds are counted; it opens nothing."""
+        return self._sign(self._visitor, name, self._now() + VISITOR_LIFE)
+
+    def read_visitor_token(self, token: str) -> str:
+        """The visitor's name; empty for a token that is none of ours, or old: then they are somebody new."""
+        try:
+            return self._read(self._visitor, token[:_LONGEST_VISITOR])
+        except LinkRefused:
+            return ""
 
     def booking_token(self, booking_id: str, *, ends_at: datetime) -> str:
         """What lets its bearer pay for, give up and look at one booking, until a month after it ends."""
@@ -71,14 +92,41 @@ class Links:
             raise LinkExpired("old page")
         return int(revision), shown_at
 
-    def _sign(self, serializer: URLSafeSerializer, booking_id: str, expires: datetime) -> str:
-        return str(serializer.dumps([booking_id, int(expires.timestamp())]))
+    def result_token(self, booking_id: str, *, told: str = "") -> str:
+        """What lets its bearer see how one booking stands, for some hours. `told` is a word for the page."""
+        return self._sign(self._result, booking_id, self._now() + RESULT_LIFE, told)
+
+    def read_result_token(self, token: str) -> tuple[str, str]:
+        """(booking id, told). Raises LinkRefused or LinkExpired."""
+        booking_id, told = self._read_all(self._result, token)
+        return booking_id, told
+
+    def receipt(self, facts: Mapping[str, Any]) -> str:
+        """A confirmation that a host page can hand to its server. What it says stays true, so it does not expire."""
+        return str(self._receipt.dumps(dict(facts)))
+
+    def read_receipt(self, receipt: str) -> Mapping[str, Any] | None:
+        """What a receipt says; None if it is not one of ours."""
+        if len(receipt) > _LONGEST_RECEIPT:
+            return None
+        try:
+            facts: Any = self._receipt.loads(receipt)
+        except BadSignature:
+            return None
+        return dict(facts)
+
+    def _sign(self, serializer: URLSafeSerializer, booking_id: str, expires: datetime, *more: str) -> str:
+        return str(serializer.dumps([booking_id, int(expires.timestamp()), *more]))
 
     def _read(self, serializer: URLSafeSerializer, token: str) -> str:
-        booking_id, expires = self._loads(serializer, token)
+        [booking_id] = self._read_all(serializer, token)
+        return booking_id
+
+    def _read_all(self, serializer: URLSafeSerializer, token: str) -> list[str]:
+        booking_id, expires, *more = self._loads(serializer, token)
         if self._now().timestamp() >= expires:
             raise LinkExpired("expired")
-        return str(booking_id)
+        return [str(booking_id), *map(str, more)]
 
     def _loads(self, serializer: URLSafeSerializer, token: str) -> Any:
         try:

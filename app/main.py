@@ -23,18 +23,23 @@ from starlette.routing import Route
 from app import webhooks
 from app.availability import Availability, CallBudget
 from app.bookings import Bookings
-from app.errors import HoldfastError, InvalidRequest, NotFound
+from app.challenge import Challenges
+from app.errors import ChallengeNeeded, HoldfastError, InvalidRequest, NotFound
+from app.gate import Gate
 from app.guard import Guard
 from app.hapio import HapioClient
 from app.letters import Letters
+from app.limiter import Limiter
 from app.links import Links
 from app.mail import Mailer
 from app.moves import Moves
 from app.payments import Payments
 from app.refunds import Refunds
 from app.settings import Settings
+from app.site import Resolve, SiteReader, look_up, origin_of
 from app.store import Store
 from app.web import routes as web
+from app.web.challenge import show_challenge
 from app.web.pages import Pages, WarmPages
 from app.web.render import make_templates, render_error
 from app.widgets import Widget, load_widgets
@@ -60,6 +65,8 @@ class Outside:
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     hapio_transport: httpx.AsyncBaseTransport | None = None
     stripe_http: stripe.HTTPClient | None = None
+    site_transport: httpx.AsyncBaseTransport | None = None
+    resolve: Resolve = look_up
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +83,9 @@ class House:
     mailer: Mailer
     templates: Environment
     pages: Pages
+    limiter: Limiter
+    gate: Gate
+    sites: SiteReader
     now: Callable[[], datetime]
 
 
@@ -117,6 +127,9 @@ async def open_house(settings: Settings, outside: Outside) -> AsyncIterator[Hous
         closing.push_async_callback(availability.aclose)
         links = Links(settings.keys, now=now, random=outside.random)
         letters = Letters(store=store, widgets=widgets, links=links, public_url=settings.public_url, now=now)
+        limiter = Limiter(now)
+        challenges = Challenges(settings.keys, now=now, random=outside.random)
+        gate = Gate(store=store, limiter=limiter, challenges=challenges, now=now)
         refunds = Refunds(store=store, payments=payments, letters=letters, now=now, random=outside.random)
         moves = Moves(
             store=store,
@@ -141,6 +154,7 @@ async def open_house(settings: Settings, outside: Outside) -> AsyncIterator[Hous
             letters=letters,
             refunds=refunds,
             moves=moves,
+            gate=gate,
             public_url=settings.public_url,
             now=now,
             random=outside.random,
@@ -157,7 +171,29 @@ async def open_house(settings: Settings, outside: Outside) -> AsyncIterator[Hous
             sleep=outside.sleep,
         )
         pages = Pages(epoch=availability.epoch, visitor_key=links.visitor_key)
-        yield House(settings, widgets, links, store, availability, bookings, worker, mailer, templates, pages, now)
+        sites = SiteReader(
+            named={origin_of(settings.public_url), *(site for one in widgets.values() for site in one.allowed_origins)},
+            agent=f"Mozilla/5.0 (compatible; Holdfast embed doctor; {settings.public_url}/embed/doctor)",
+            resolve=outside.resolve,
+            transport=outside.site_transport,
+        )
+        closing.push_async_callback(sites.aclose)
+        yield House(
+            settings=settings,
+            widgets=widgets,
+            links=links,
+            store=store,
+            availability=availability,
+            bookings=bookings,
+            worker=worker,
+            mailer=mailer,
+            templates=templates,
+            pages=pages,
+            limiter=limiter,
+            gate=gate,
+            sites=sites,
+            now=now,
+        )
 
 
 async def _keep(budget: CallBudget, store: Store) -> None:
@@ -198,7 +234,12 @@ def create_app(settings: Settings, outside: Outside | None = None, *, run_worker
     app = Starlette(
         routes=[Route("/healthz", healthz), *webhooks.routes, *web.routes],
         lifespan=lifespan,
-        exception_handlers={HoldfastError: show_error, HTTPException: show_http_error, Exception: show_error},
+        exception_handlers={
+            ChallengeNeeded: show_challenge,
+            HoldfastError: show_error,
+            HTTPException: show_http_error,
+            Exception: show_error,
+        },
     )
     app.add_middleware(Guard)
     app.add_middleware(WarmPages)

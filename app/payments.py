@@ -19,6 +19,7 @@ import stripe
 import structlog
 from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 
+from app import attribution
 from app.breaker import Breaker
 from app.domain import Booking, Capture, Event, Money, Payment, PaymentState
 from app.errors import (
@@ -508,7 +509,8 @@ def session_params(
     Store them before the call and repeat them to the letter: under one idempotency key Stripe takes no others.
     Metadata and texts are seen by the owner's other software, so nothing personal belongs in them.
     """
-    metadata = {"booking_id": booking.id, "payment_id": payment_id, "attempt": str(attempt)}
+    ours = {"booking_id": booking.id, "payment_id": payment_id, "attempt": str(attempt)}
+    metadata = {**attribution.metadata(booking.visitor), **ours}
     if move_id:
         metadata["move_id"] = move_id
     product = {"name": product_name} | ({"description": description} if description else {})

@@ -41,6 +41,7 @@ from app.errors import (
     StripeMisconfigured,
     StripeRefused,
 )
+from app.gate import Gate
 from app.hapio import HapioClient
 from app.letters import Letters
 from app.links import Links
@@ -109,6 +110,7 @@ class Settlement:
         letters: Letters,
         refunds: Refunds,
         moves: Moves,
+        gate: Gate,
         public_url: str,
         now: Callable[[], datetime],
         random: Random,
@@ -122,6 +124,7 @@ class Settlement:
         self._letters = letters
         self._refunds = refunds
         self._moves = moves
+        self._gate = gate
         self._public_url = public_url
         self._now = now
         self._random = random

@@ -1,7 +1,8 @@
-"""What travels to Hapio with a booking, so that its owner sees there who comes and how it was paid."""
+"""What travels to Hapio with a booking: who comes, how it was paid, where it came from."""
 
 from __future__ import annotations
 
+from app import attribution
 from app.domain import Booking, Payment
 
 
@@ -17,5 +18,6 @@ def hapio_metadata(booking: Booking, payment: Payment | None) -> dict[str, str]:
         "paid_currency": booking.terms.price.currency,
         "payment_intent": payment.payment_intent_id if payment and payment.payment_intent_id else "",
         **{f"answer_{name}": answer for name, answer in (customer.answers.items() if customer else ())},
+        **attribution.metadata(booking.visitor),
     }
     return {"holdfast_id": booking.id, **{key: value for key, value in known.items() if value}}

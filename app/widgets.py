@@ -6,6 +6,7 @@ Without a file there is one widget, `default`, with every enabled service of the
 from __future__ import annotations
 
 import itertools
+import re
 import tomllib
 from collections.abc import Mapping
 from datetime import timedelta
@@ -15,7 +16,7 @@ from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from email_validator import validate_email
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from app.domain import Capture, Money, Terms, Tier
 
@@ -61,13 +62,30 @@ class Question(_Part):
         return self
 
 
-class Theme(_Part):
-    """How the widget looks on the owner's page."""
+def _color(value: object) -> object:
+    """#rrggbb in small letters, also from `#abc` and without the sign, which addresses would have to escape."""
+    if not isinstance(value, str) or not re.fullmatch(r"#?([0-9a-fA-F]{3}){1,2}", value):
+        return value
+    digits = value.removeprefix("#").lower()
+    return "#" + (digits if len(digits) == 6 else "".join(digit * 2 for digit in digits))
 
-    accent: Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")] = "#2f5d50"
+
+Color = Annotated[str, BeforeValidator(_color), Field(pattern=r"^#[0-9a-f]{6}$")]
+
+
+class Theme(_Part):
+    """How the widget looks on the owner's page.
+
+    A `background` is what lies behind the widget: its own ground, or, where `transparent`, the page's that shows
+    through. It decides between light and dark, because texts have to be readable on it.
+    """
+
+    accent: Color = "#2f5d50"
     radius: Annotated[int, Field(ge=0, le=16)] = 10
+    density: Literal["compact", "regular", "spacious"] = "regular"
     font: Annotated[str, Field(max_length=200, pattern=r"^[\w\s,'\"-]*$")] = ""
     scheme: Literal["auto", "light", "dark"] = "auto"
+    background: Color | Literal[""] = ""
     transparent: bool = False
 
 
@@ -83,7 +101,8 @@ class ServiceSetting(_Part):
 class Widget(_Part):
     """One configured embed.
 
-    `hold_minutes` counts from the lock, `payment_minutes` from the start of paying. `phone` says whether the
+    `hold_minutes` counts from the lock, `payment_minutes` from the start of paying. `max_holds` are
+    unpaid at once, of all visitors together, `max_holds_per_visitor` of one address. `phone` says whether the
     details form asks for one. `country` (ISO, two letters) reads phone numbers without a country code.
     """
 
@@ -95,6 +114,8 @@ class Widget(_Part):
     allowed_origins: tuple[str, ...] = ()
     hold_minutes: Annotated[int, Field(ge=2, le=60)] = 10
     max_extensions: Annotated[int, Field(ge=0, le=10)] = 2
+    max_holds: Annotated[int, Field(ge=1, le=10_000)] = 100
+    max_holds_per_visitor: Annotated[int, Field(ge=1, le=1000)] = 6
     payment_minutes: Annotated[int, Field(ge=5, le=23 * 60)] = 31
     capture: Capture = Capture.AUTOMATIC
     cancellation: tuple[TierSetting, ...] = ()

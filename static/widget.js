@@ -59,6 +59,48 @@
     counting = setInterval(tick, 1000);
   };
 
+  // The page that embeds us, if our loader made the frame. The frame's name says which origin that is; the widget's
+  // list says whether it may be. Said to that window and origin only; all else goes through the channel that comes back.
+  const [loader, host] = name.split(" ");
+  let port;
+  const tell = (message) => port?.postMessage(message);
+  let height;
+  const measure = () => {
+    const now = Math.ceil(document.body.getBoundingClientRect().height);
+    if (innerWidth && now !== height) tell({ type: "size", height: (height = now) });
+  };
+  let step;
+  const report = () => {
+    const main = document.getElementById("hf-main");
+    if (!port || !main || main === step) return;
+    step = main;
+    tell({ type: "step", step: main.dataset.step });
+    if (main.dataset.event) tell(JSON.parse(main.dataset.event));
+  };
+  const ask = document.getElementById("hf-ask");
+  const greet = (event) => {
+    if (event.source !== parent || event.origin !== host || event.data?.holdfast !== 1 || !event.ports[0]) return;
+    removeEventListener("message", greet);
+    port = event.ports[0];
+    port.onmessage = ({ data }) => {
+      if (data.type !== "ask" || ask.open) return;
+      ask.returnValue = "";
+      ask.showModal();
+    };
+    const { backgroundColor: page, color: text } = getComputedStyle(root);
+    tell({ type: "ready", page, text });
+    new ResizeObserver(measure).observe(document.body);
+    report();
+  };
+  const trusted = [...document.body.dataset.hosts.split(" "), location.origin];
+  if (loader === "holdfast" && parent !== window && trusted.includes(host)) {
+    addEventListener("message", greet);
+    parent.postMessage({ holdfast: 1, type: "hi" }, host);
+    document.addEventListener("submit", ({ target }) => target.dataset.event && tell(JSON.parse(target.dataset.event)));
+    document.addEventListener("keydown", ({ key }) => key === "Escape" && !ask.open && tell({ type: "leave" }));
+    ask.addEventListener("close", () => ask.returnValue === "leave" && tell({ type: "close" }));
+  }
+
   // A new step's heading, or what went wrong, takes the focus once. (`autofocus` is refused in other sites' frames.)
   const start = () => {
     const first = document.querySelector("[data-focus]");
@@ -80,6 +122,7 @@
 
   document.addEventListener("htmx:after:swap", () => {
     start();
+    report();
     say(document.querySelector("[data-say]")?.dataset.say);
   });
   document.addEventListener("htmx:error", () => say(live.dataset.offline));

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from app.attribution import booked_on, came_from
 from app.domain import DISPUTE_OVER, EndReason, Status
 from app.i18n import format_money, translator
 from app.mail.letter import Letter, Mail
@@ -17,7 +18,7 @@ def confirmed(mail: Mail, now: datetime) -> Letter:
         subject=_("New booking: %(service)s, %(when)s, %(customer)s") % facts(mail, now),
         heading=_("You have a new booking"),
         paragraphs=(),
-        rows=(*place_rows(mail), price_row(mail), *_customer_rows(mail)),
+        rows=(*place_rows(mail), price_row(mail), *_customer_rows(mail), *_origin_rows(mail)),
     )
 
 
@@ -106,6 +107,13 @@ def disputed(mail: Mail, now: datetime) -> Letter:
         ),
         rows=(*place_rows(mail), *_customer_rows(mail)),
     )
+
+
+def _origin_rows(mail: Mail) -> Rows:
+    """Which page it was booked on, and what had led there."""
+    _ = translator(mail.language).gettext
+    visitor = mail.booking.visitor
+    return filled((_("Came from"), came_from(visitor)), (_("Booked on"), booked_on(visitor)))
 
 
 def _customer_rows(mail: Mail) -> Rows:

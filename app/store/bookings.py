@@ -136,6 +136,19 @@ class BookingRows(Database):
         )
         return to_booking(rows[0]) if rows else None
 
+    async def open_holds(self, widget: str) -> list[Booking]:
+        """What is held at a widget and not paid, oldest first."""
+        rows = await self._all(
+            sa.select(bookings)
+            .where(
+                bookings.c.widget == widget,
+                bookings.c.status.in_([Status.HELD, Status.AWAITING_PAYMENT]),
+                bookings.c.deadline > self._now(),
+            )
+            .order_by(bookings.c.created_at, bookings.c.id)
+        )
+        return [to_booking(row) for row in rows]
+
     async def occupied(self) -> list[Occupied]:
         """What our live bookings, and the moves of them, take up from now on."""
         taken = [

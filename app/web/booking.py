@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
-from urllib.parse import urlencode
+from urllib.parse import urldefrag, urlencode
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -22,12 +22,17 @@ from app.errors import (
     InvalidRequest,
     SlotTaken,
     StripeError,
+    TooManyHolds,
 )
 from app.i18n import N_
+from app.limiter import BOOKING, PAY, client_address
 from app.mail import calendar_file, calendar_links
 from app.settlement import BookingView
+from app.web import events
 from app.web.card import booking_card, hold_line, price, sentence
-from app.web.render import Shell, booking_shell, render, wants_block
+from app.web.challenge import read_client, visitor_token
+from app.web.render import Shell, booking_shell, render, trusted_host, wants_block
+from app.web.theme import asked_style
 from app.web.widget import PREFILL, show_refusal
 from app.widgets import Widget
 
@@ -40,10 +45,13 @@ _SLOW = 8
 #: Every so many looks ask Stripe and Hapio themselves, in case the webhook was lost.
 _SETTLE_EVERY = 4
 
+#: The word for a visitor who comes from Stripe's page without having paid.
+BACK = "back"
+
 #: What a step that led here has to say, by the word in the address.
 _TOLD = {
     "again": N_("We held your time again."),
-    "back": N_("Nothing was charged. Your time is still held."),
+    BACK: N_("Nothing was charged. Your time is still held."),
     "kept": N_("Your time cannot be kept any longer without paying. It is yours until the time above."),
 }
 
@@ -81,28 +89,28 @@ async def show_return(request: Request) -> Response:
     """GET /b/{token}/return: back from Stripe. Looks at the payment once, at its source, before showing anything."""
     booking = await _read(request)
     await request.app.state.house.bookings.settle(booking.id)
-    return _to(request, {"from": "stripe"})
+    return _to_host(request, booking) or _to(request, {"from": "stripe"})
 
 
 async def show_back(request: Request) -> Response:
     """GET /b/{token}/back: left Stripe's page without paying. The page there stays open, and the time held."""
-    await _read(request)
-    return _to(request, {"told": "back"})
+    booking = await _read(request)
+    return _to_host(request, booking, told=BACK) or _to(request, {"told": BACK})
 
 
 async def calendar(request: Request) -> Response:
     """GET /b/{token}/calendar.ics"""
     view = await _view(request)
-    return calendar_response(request, view.booking, view.widget, page=_path(request))
+    url = request.app.state.house.settings.public_url + _path(request)
+    return calendar_response(request, view.booking, view.widget, url=url)
 
 
-def calendar_response(request: Request, booking: Booking, widget: Widget, *, page: str) -> Response:
-    """The booking as a calendar file, with the address of its `page`; a canceled one takes the entry off again."""
+def calendar_response(request: Request, booking: Booking, widget: Widget, *, url: str) -> Response:
+    """The booking as a calendar file, with the address of its page; a canceled one takes the entry off again."""
     house = request.app.state.house
     if booking.status not in {Status.PAID, Status.CONFIRMED, Status.CANCELED}:
         raise BookingConflict(booking.status)
     method: Literal["CANCEL", "PUBLISH"] = "CANCEL" if booking.status is Status.CANCELED else "PUBLISH"
-    url = house.settings.public_url + page
     language = booking.visitor.language
     file = calendar_file(booking, widget=widget, url=url, now=house.now(), language=language, method=method)
     headers = {"Cache-Control": "no-store", "Content-Disposition": 'attachment; filename="booking.ics"'}
@@ -168,6 +176,7 @@ async def hold_again(request: Request) -> Response:
 async def pay(request: Request) -> Response:
     """POST /b/{token}/pay: on to Stripe's page, or straight to the confirmation where nothing is due."""
     booking = await _read(request)
+    request.app.state.house.limiter.check(PAY, client_address(request.scope))
     try:
         url = await request.app.state.house.bookings.start_checkout(booking.id)
     except HoldExpired:
@@ -187,10 +196,11 @@ async def _hold_again(request: Request, booking: Booking, form: Mapping[str, str
     house = request.app.state.house
     try:
         # The ended booking's id as the key: a doubled click is one new hold.
-        again: Booking = await house.bookings.hold_again(booking.id, booking.id, form)
+        client = read_client(request, await _form(request), booking)
+        again: Booking = await house.bookings.hold_again(booking.id, booking.id, form, client=client)
     except InvalidDetails as error:
         return _details(request, await _view(request), form or {}, errors=error.fields)
-    except (SlotTaken, HapioError) as error:
+    except (SlotTaken, HapioError, TooManyHolds) as error:
         typed = form if form is not None else typed_details(booking.customer) if booking.customer else {}
         return await _show_gone(request, booking, typed, error)
     except BookingConflict:
@@ -202,7 +212,7 @@ async def _hold_again(request: Request, booking: Booking, form: Mapping[str, str
 
 
 async def _show_gone(
-    request: Request, booking: Booking, typed: Mapping[str, str], error: SlotTaken | HapioError
+    request: Request, booking: Booking, typed: Mapping[str, str], error: SlotTaken | HapioError | TooManyHolds
 ) -> Response:
     """The times around one that is gone, with what was typed carried along."""
     visitor = booking.visitor
@@ -210,27 +220,36 @@ async def _show_gone(
         "service": booking.service_id,
         "resource": "" if booking.any_resource else booking.resource_id,
         "tz": visitor.time_zone,
-        "theme": request.query_params.get("theme", ""),
+        **_kept(request),
     }
     carried = {name: value for name, value in typed.items() if name in PREFILL or name.startswith(ANSWER)}
-    asked = {**look, **carried, **visitor.utm, "host": visitor.host}
+    asked = {**look, **carried, **visitor.utm, "host": visitor.host, "place": visitor.place}
+    asked["visitor"] = visitor_token(request, booking)
     return await show_refusal(request, request.state.shell, asked, booking.starts_at, error)
 
 
 # Reading
 
 
+def _named(request: Request) -> str:
+    """The booking id in the token. Counted by booking, so that an office is not one visitor here."""
+    house = request.app.state.house
+    booking_id: str = house.links.read_booking_token(request.path_params["token"])
+    house.limiter.check(BOOKING, booking_id)
+    return booking_id
+
+
 async def _read(request: Request) -> Booking:
     """The booking that the token names; from here on, errors speak its language."""
     house = request.app.state.house
-    booking: Booking = await house.bookings.get(house.links.read_booking_token(request.path_params["token"]))
+    booking: Booking = await house.bookings.get(_named(request))
     request.state.shell = booking_shell(request, booking, house.widgets[booking.widget])
     return booking
 
 
 async def _view(request: Request) -> BookingView:
     house = request.app.state.house
-    view: BookingView = await house.bookings.view(house.links.read_booking_token(request.path_params["token"]))
+    view: BookingView = await house.bookings.view(_named(request))
     request.state.shell = booking_shell(request, view.booking, view.widget)
     return view
 
@@ -244,15 +263,28 @@ def _path(request: Request) -> str:
 
 
 def _kept(request: Request) -> dict[str, str]:
-    """What the address carries along from page to page: the host page's wish for light or dark."""
-    theme = request.query_params.get("theme", "")
-    return {"theme": theme} if theme in {"auto", "light", "dark"} else {}
+    """What the address carries along from page to page: how the host page's tag wants the widget to look."""
+    return dict(asked_style(request.query_params))
 
 
 def _to(request: Request, query: Mapping[str, str]) -> Response:
     """On to the booking's page, with GET."""
     query = {**query, **_kept(request)}
     return RedirectResponse(_path(request) + (f"?{urlencode(query)}" if query else ""), status_code=303)
+
+
+def _to_host(request: Request, booking: Booking, *, told: str = "") -> Response | None:
+    """Back to the page that the visitor came from, where our loader shows how the booking stands. None where no
+    loader put the frame there, or the page may not frame us (any more).
+
+    The token is in the fragment, which browsers send to nobody, and can do nothing but show this booking.
+    """
+    shell: Shell = request.state.shell
+    host, _ = urldefrag(trusted_host(booking.visitor.host, shell.widget))
+    if not host or not booking.visitor.place:
+        return None
+    token = request.app.state.house.links.result_token(booking.id, told=told)
+    return RedirectResponse(f"{host}#holdfast={booking.visitor.place}.{token}", status_code=303)
 
 
 def times_address(request: Request, booking: Booking) -> str:
@@ -266,6 +298,8 @@ def times_address(request: Request, booking: Booking) -> str:
         "tz": visitor.time_zone,
         "lang": visitor.language,
         "host": visitor.host,
+        "place": visitor.place,
+        "visitor": visitor_token(request, booking),
         **visitor.utm,
         **_kept(request),
     }
@@ -284,6 +318,7 @@ def _common(request: Request, view: BookingView) -> dict[str, Any]:
         "path": path,
         "query": query,
         "card": booking_card(view.booking, language=shell.language, now=now),
+        "gives_up": events.canceled(view.booking, EndReason.GIVEN_UP),
         "hold": hold_line(view.booking, view.widget, path=path, query=query, language=shell.language, now=now),
     }
 
@@ -314,7 +349,13 @@ def _details(
         }
         for field in form_fields(view.widget)
     ]
-    context = {**_common(request, view), "fields": fields, "errors": bool(errors), "told": _(told) if told else ""}
+    context = {
+        **_common(request, view),
+        "fields": fields,
+        "errors": bool(errors),
+        "told": _(told) if told else "",
+        "event": events.held(view.booking),
+    }
     return render(request, "details.html", context, shell=request.state.shell, status=422 if errors else 200)
 
 
@@ -337,6 +378,8 @@ def _summary(request: Request, view: BookingView, *, told: str = "", problem: st
         "answers": answers,
         "sentence": sentence(common["card"], language),
         "pay_label": pay_label,
+        "event": events.held(booking),
+        "pays": events.payment(booking),
         "told": _(told) if told else "",
         "problem": _(problem) if problem else "",
     }
@@ -345,34 +388,50 @@ def _summary(request: Request, view: BookingView, *, told: str = "", problem: st
 
 async def _status(request: Request, view: BookingView) -> Response:
     """How the booking stands. While it is being confirmed, the page looks again by itself, ever more seldom."""
-    house, asked = request.app.state.house, request.query_params
-    look = int(asked["look"]) if asked.get("look", "").isdecimal() and len(asked["look"]) < 4 else None
-    if look is not None and look % _SETTLE_EVERY == _SETTLE_EVERY - 1 and view.booking.status in _UNSETTLED:
-        await house.bookings.settle(view.booking.id)
+    look = asked_look(request)
+    if settles(look) and view.booking.status in UNSETTLED:
+        await request.app.state.house.bookings.settle(view.booking.id)
         view = await _view(request)
-    context = _status_context(request, view, look or 0)
-    if look is not None and wants_block(request) and context["poll"] and asked.get("seen") == context["seen"]:
-        # Nothing new: only the wait goes on, so that focus and animation stay where they are.
+    return render_status(request, status_context(request, view, look or 0))
+
+
+def asked_look(request: Request) -> int | None:
+    """The how-manieth look of a waiting page this is; None for a first view."""
+    look = request.query_params.get("look", "")
+    return int(look) if look.isdecimal() and len(look) < 4 else None
+
+
+def settles(look: int | None) -> bool:
+    """Whether this look asks Stripe and Hapio themselves."""
+    return look is not None and look % _SETTLE_EVERY == _SETTLE_EVERY - 1
+
+
+def render_status(request: Request, context: Mapping[str, Any]) -> Response:
+    """The page, or for a look that finds nothing new only the wait, so that focus and animation stay where they
+    are."""
+    seen = request.query_params.get("seen")
+    if asked_look(request) is not None and wants_block(request) and context["poll"] and seen == context["seen"]:
         response = render(request, "status.html", context, shell=request.state.shell, block="wait")
         response.headers["HX-Retarget"] = "#hf-wait"
         return response
     return render(request, "status.html", context, shell=request.state.shell)
 
 
-_UNSETTLED = (Status.AWAITING_PAYMENT, Status.PAID)
+UNSETTLED = (Status.AWAITING_PAYMENT, Status.PAID)
 
 
-def _status_context(request: Request, view: BookingView, look: int) -> dict[str, Any]:
+def status_context(request: Request, view: BookingView, look: int) -> dict[str, Any]:
+    """What the page says of a booking that is past its summary."""
     booking, language, house = view.booking, request.state.shell.language, request.app.state.house
     _ = i18n.translator(language).gettext
     heading, mark, lines = _told(view, language)
     processing = view.payment is not None and view.payment.state is PaymentState.PROCESSING
     seen = f"{booking.status}{'-processing' if processing else ''}"
     poll, slow = None, ""
-    if booking.status in _UNSETTLED and not processing:
+    if booking.status in UNSETTLED and not processing:
         if look < len(LOOKS):
             query = urlencode({"from": "stripe", "look": look + 1, "seen": seen, **_kept(request)})
-            poll = {"path": f"{_path(request)}?{query}", "seconds": LOOKS[look]}
+            poll = {"path": f"{request.url.path}?{query}", "seconds": LOOKS[look]}
         if look >= _SLOW:
             slow = _("This takes longer than usual. You can close this page and look again later.")
             if house.mailer.enabled:
@@ -391,7 +450,11 @@ def _status_context(request: Request, view: BookingView, look: int) -> dict[str,
         "poll": poll,
         "slow": slow,
         "again": again,
+        "event": events.outcome(booking, house.links),
         "confirmed": confirmed,
+        "page_path": request.url.path,
+        "mailed": house.mailer.enabled,
+        "payment_page": "",
         "mailed_to": booking.customer.email if booking.customer and house.mailer.enabled else "",
         "calendar_links": calendar_names(booking, view.widget) if confirmed else [],
         "ask": booking.status in {Status.EXPIRED, Status.CANCELED} or bool(slow),

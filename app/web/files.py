@@ -16,15 +16,18 @@ _TYPES = {"css": "text/css", "js": "text/javascript"}
 
 
 async def show_file(request: Request) -> Response:
-    """GET /static/{name}. Addresses carry the content's hash, so browsers keep what they have for good."""
+    """GET /static/{name}. Our pages' addresses carry the content's hash, so browsers keep what they have for good;
+    what is asked for without one is kept for five minutes."""
     name = request.path_params["name"]
     kind = _TYPES.get(name.rpartition(".")[2])
     if kind is None or name not in _names():
         raise NotFound(name)
     plain, packed = _content(name)
     headers = {
-        "Cache-Control": "public, max-age=31536000, immutable",
+        "Cache-Control": f"public, max-age={'31536000, immutable' if 'v' in request.query_params else '300'}",
         "Cross-Origin-Resource-Policy": "cross-origin",
+        # The loader imports the self-test into host pages, and browsers import across origins only with leave.
+        "Access-Control-Allow-Origin": "*",
         "Vary": "Accept-Encoding",
     }
     if "gzip" not in request.headers.get("accept-encoding", ""):

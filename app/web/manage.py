@@ -93,7 +93,8 @@ async def show_back(request: Request, view: BookingView) -> Response:
 
 async def calendar(request: Request, view: BookingView) -> Response:
     """GET /manage/{token}/calendar.ics"""
-    return calendar_response(request, view.booking, view.widget, page=_path(request))
+    url = request.app.state.house.settings.public_url + _path(request)
+    return calendar_response(request, view.booking, view.widget, url=url)
 
 
 # Canceling

@@ -20,19 +20,24 @@ from app.domain import Booking
 from app.errors import HapioError, HoldfastError, LinkExpired, LinkRefused, NotFound, RateLimited, StripeError, TooLarge
 from app.i18n import N_
 from app.settings import Settings
-from app.web.theme import Scheme, style_hash, theme_css
-from app.widgets import Widget
+from app.web import events
+from app.web.theme import Style, asked_style, dressed, style_hash, theme_css
+from app.widgets import Theme, Widget
 
 _ROOT = Path(__file__).parents[2]
 STATIC = _ROOT / "static"
 
+#: Pages whose acts cost money must not be laid under another site's buttons, nor their errors, which lead on to them.
+NEVER_FRAMED = ("/manage/",)
+
 #: Every language that we speak, for pages that belong to no widget.
-_NOBODY = Widget(name="nobody", title="Holdfast", languages=tuple(i18n.LANGUAGES))
+NOBODY = Widget(name="nobody", title="Holdfast", languages=tuple(i18n.LANGUAGES))
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What the page around a screen needs to know. `path` is where the widget's first screen lives."""
+    """What the page around a screen needs to know. `path` is where the widget's first screen lives, `hosts` names the
+    origins that the frame may talk to."""
 
     language: str
     direction: Literal["ltr", "rtl"]
@@ -49,6 +54,7 @@ class Page:
     fragment: bool
     back_to_host: str
     host_name: str
+    hosts: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +63,13 @@ class Shell:
 
     widget: Widget
     language: str
-    scheme: Scheme | None = None
+    style: Style = ()
     host: str = ""
+
+    @property
+    def theme(self) -> Theme:
+        """How the widget looks here: as its owner set it, and as this tag asks."""
+        return dressed(self.widget.theme, self.style)
 
 
 def make_templates(settings: Settings) -> Environment:
@@ -93,11 +104,6 @@ def is_alone(request: Request) -> bool:
     return request.headers.get("sec-fetch-dest") == "document"
 
 
-def scheme_of(value: str | None) -> Scheme | None:
-    """The colour scheme that a host page asks for; None leaves it to the widget's theme."""
-    return cast("Scheme", value) if value in {"auto", "light", "dark"} else None
-
-
 def trusted_host(host: str, widget: Widget) -> str:
     """The address of the embedding page if its origin may frame the widget, else nothing."""
     parts = urlsplit(host)
@@ -106,7 +112,7 @@ def trusted_host(host: str, widget: Widget) -> str:
 
 def booking_shell(request: Request, booking: Booking, widget: Widget) -> Shell:
     """A booking's pages speak the language and know the host page that it was held in."""
-    return Shell(widget, booking.visitor.language, scheme_of(request.query_params.get("theme")), booking.visitor.host)
+    return Shell(widget, booking.visitor.language, asked_style(request.query_params), booking.visitor.host)
 
 
 def render(
@@ -128,7 +134,7 @@ def render(
     headers = {"Cache-Control": "no-store"}
     if block is None:
         settings: Settings = request.app.state.house.settings
-        headers["Content-Security-Policy"] = policy(settings, shell.widget, shell.scheme, framed=framed)
+        headers |= page_headers(settings, shell.widget, shell.theme, framed=framed)
     elif block == "main":
         headers |= follow(request)
     return HTMLResponse(text, status_code=status, headers=headers)
@@ -165,17 +171,35 @@ def make_page(request: Request, shell: Shell, *, fragment: bool) -> Page:
         owner_email=widget.owner_email,
         owner_phone=widget.owner_phone,
         privacy_url=widget.privacy_url,
-        theme_css=theme_css(widget.theme, shell.scheme),
+        theme_css=theme_css(shell.theme),
         htmx_url=settings.htmx_url,
         htmx_integrity=settings.htmx_integrity,
         alone=is_alone(request),
         fragment=fragment,
         back_to_host=host,
         host_name=urlsplit(host).hostname or "",
+        hosts=" ".join(widget.allowed_origins),
     )
 
 
-def policy(settings: Settings, widget: Widget, scheme: Scheme | None, *, framed: bool) -> str:
+def page_headers(settings: Settings, widget: Widget, theme: Theme, *, framed: bool) -> dict[str, str]:
+    """Who may frame the page, and what it may load; see `app.guard` for what every answer carries.
+
+    A site that isolates itself (COOP and COEP, for shared memory) frames only pages that opt in: `framed` ones do, and
+    promise that what they load opted in, too. Owners' pictures, and a self-hosted htmx without its hash, cannot promise
+    that, so there `credentialless` fetches them without cookies instead; Safari does not know it, and frames such a
+    widget on ordinary sites only.
+    """
+    headers = {"Content-Security-Policy": policy(settings, widget, theme, framed=framed)}
+    if framed:
+        elsewhere = urlsplit(settings.htmx_url).netloc and not settings.htmx_integrity
+        foreign = elsewhere or any(service.image for service in widget.services)
+        headers["Cross-Origin-Embedder-Policy"] = "credentialless" if foreign else "require-corp"
+        headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+    return headers
+
+
+def policy(settings: Settings, widget: Widget, theme: Theme, *, framed: bool) -> str:
     """The page's Content-Security-Policy.
 
     `form-action` names Stripe's page too, because browsers check it again on the redirect after the form.
@@ -184,7 +208,7 @@ def policy(settings: Settings, widget: Widget, scheme: Scheme | None, *, framed:
         settings.htmx_url,
         settings.stripe_checkout_origins,
         widget.allowed_origins if framed else None,
-        style_hash(theme_css(widget.theme, scheme)),
+        style_hash(theme_css(theme)),
     )
 
 
@@ -229,10 +253,15 @@ def render_error(request: Request, error: HoldfastError) -> Response:
     response = render(
         request,
         "message.html",
-        {"heading": _(heading), "lines": [_(error.sentence)], "way_on": _way_on(request, error, shell)},
+        {
+            "heading": _(heading),
+            "lines": [_(error.sentence)],
+            "way_on": _way_on(request, error, shell),
+            "event": events.problem(error.code),
+        },
         shell=shell,
         status=error.status,
-        framed=not request.url.path.startswith("/manage/"),
+        framed=not request.url.path.startswith(NEVER_FRAMED),
     )
     if isinstance(error, RateLimited):
         response.headers["Retry-After"] = str(error.retry_after)
@@ -244,7 +273,7 @@ def error_shell(request: Request) -> Shell:
     shell = getattr(request.state, "shell", None)
     if isinstance(shell, Shell):
         return shell
-    widget = request.app.state.house.widgets.get(request.path_params.get("widget", ""), _NOBODY)
+    widget = request.app.state.house.widgets.get(request.path_params.get("widget", ""), NOBODY)
     return widget_shell(request, widget)
 
 
@@ -252,7 +281,7 @@ def widget_shell(request: Request, widget: Widget) -> Shell:
     """A widget's pages speak the language that the address asks for, else the browser's."""
     query = request.query_params
     language = i18n.negotiate(query.get("lang"), request.headers.get("accept-language"), widget.languages)
-    return Shell(widget, language, scheme_of(query.get("theme")), query.get("host", ""))
+    return Shell(widget, language, asked_style(query), query.get("host", ""))
 
 
 def _way_on(request: Request, error: HoldfastError, shell: Shell) -> dict[str, str] | None:
@@ -260,6 +289,6 @@ def _way_on(request: Request, error: HoldfastError, shell: Shell) -> dict[str, s
     if error.retry and request.method == "GET":
         here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         return {"href": here, "label": _("Try again")}
-    if shell.widget is not _NOBODY:
+    if shell.widget is not NOBODY:
         return {"href": f"/w/{shell.widget.name}", "label": _("See free times")}
     return None

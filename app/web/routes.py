@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from app.web import booking, files, manage, widget
+from app.web import booking, embed, files, manage, snippets, widget
 
-routes = [*widget.routes, *booking.routes, *manage.routes, *files.routes]
+routes = [*widget.routes, *booking.routes, *manage.routes, *embed.routes, *snippets.routes, *files.routes]

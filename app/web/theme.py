@@ -14,9 +14,31 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Final, Literal
 
+from pydantic import ValidationError
+
 from app.widgets import Theme
 
-Scheme = Literal["auto", "light", "dark"]
+Scheme = Literal["light", "dark"]
+
+#: What one tag asks of the look, as it stands in addresses and hidden fields: only what can be done.
+Style = tuple[tuple[str, str], ...]
+
+#: The names that a tag has for the theme's settings.
+STYLES: Final[Mapping[str, str]] = {
+    "theme": "scheme",
+    "accent": "accent",
+    "radius": "radius",
+    "density": "density",
+    "font": "font",
+    "background": "background",
+    "transparent": "transparent",
+}
+
+#: Longer than any value that can be meant.
+_LONGEST: Final = 250
+
+#: Spaces between things, in parts of the regular ones.
+_DENSITIES: Final[Mapping[str, float]] = {"compact": 0.7, "regular": 1, "spacious": 1.3}
 
 #: WCAG 2.2: 1.4.3 text, 1.4.11 graphics and the borders that make an input recognizable.
 TEXT: Final = 4.5
@@ -128,21 +150,42 @@ def _in_gamut(lightness: float, chroma: float, hue: float) -> bool:
 def _readable(color: str, grounds: Iterable[str], ratio: float, *, darker: bool) -> str:
     """The color nearest to `color` that has the contrast on every ground: the same hue, darker or lighter.
 
-    Black on light grounds and white on dark ones reach every ratio asked for here, so the walk ends.
+    Black on light grounds and white on dark ones reach every ratio asked for here, so the walk ends by then.
     """
     grounds = tuple(grounds)
     lightness, chroma, hue = to_oklch(color)
-    while min(contrast(color, ground) for ground in grounds) < ratio:
+    while min(contrast(color, ground) for ground in grounds) < ratio and 0 <= lightness <= 1:
         lightness += -0.005 if darker else 0.005
         color = from_oklch(lightness, chroma, hue)
     return color
 
 
-def _palette(accent: str, scheme: Literal["light", "dark"]) -> dict[str, str]:
+def fitting_scheme(background: str) -> Scheme:
+    """Whether black or white is read better on this ground; the better one has a contrast of 4.58 at least."""
+    return "light" if contrast("#000000", background) >= contrast("#ffffff", background) else "dark"
+
+
+def _neutrals(scheme: Scheme, breath: float, hue: float, background: str) -> dict[str, str]:
+    neutral = {name: from_oklch(level, breath, hue) for name, level in _NEUTRALS[scheme].items()}
+    if not background:
+        return neutral
+    level, chroma, hue = to_oklch(background)
+    ink = "#000000" if scheme == "light" else "#ffffff"
+
+    def near(step: float) -> str:
+        # Where ink would lose its last bit of contrast, a card is told by its border alone.
+        color = from_oklch(level + step, chroma, hue)
+        return color if contrast(ink, color) >= TEXT else background
+
+    line = from_oklch(level - 0.09 if scheme == "light" else level + 0.12, chroma, hue)
+    return neutral | {"surface": background, "card": near(0.045), "sunken": near(-0.03), "line": line}
+
+
+def _palette(accent: str, scheme: Scheme, background: str) -> dict[str, str]:
     dark = scheme == "dark"
     _, chroma, hue = to_oklch(accent)
     breath = min(_BREATH, chroma / 12)
-    neutral = {name: from_oklch(level, breath, hue) for name, level in _NEUTRALS[scheme].items()}
+    neutral = _neutrals(scheme, breath, hue, background)
     grounds = (neutral["surface"], neutral["card"], neutral["sunken"])
     soft_level = 0.3 if dark else 0.94
 
@@ -161,7 +204,7 @@ def _palette(accent: str, scheme: Literal["light", "dark"]) -> dict[str, str]:
         "surface": neutral["surface"],
         "card": neutral["card"],
         "sunken": neutral["sunken"],
-        "text": neutral["text"],
+        "text": _readable(neutral["text"], (*grounds, accent_soft, danger_soft, ok_soft), TEXT, darker=not dark),
         "text-soft": _readable(neutral["text-soft"], (*grounds, accent_soft), TEXT, darker=not dark),
         "line": neutral["line"],
         "line-strong": _readable(neutral["line"], grounds, GRAPHIC, darker=not dark),
@@ -173,7 +216,7 @@ def _palette(accent: str, scheme: Literal["light", "dark"]) -> dict[str, str]:
 
 
 @lru_cache(maxsize=256)
-def palette(accent: str, scheme: Literal["light", "dark"]) -> Mapping[str, str]:
+def palette(accent: str, scheme: Scheme, background: str = "") -> Mapping[str, str]:
     """Every color of one scheme, by custom property name without dashes, as #rrggbb. Promised contrasts:
 
     - text, text-soft, accent-strong at least 4.5 on surface, card, sunken and accent-soft
@@ -181,9 +224,10 @@ def palette(accent: str, scheme: Literal["light", "dark"]) -> Mapping[str, str]:
     - on-accent at least 4.5 on accent
     - accent, line-strong at least 3 on surface, card and sunken
 
-    `line` only divides and carries no meaning.
+    `line` only divides and carries no meaning. The surface is `background`, if one is given, which must then be one
+    that `fitting_scheme` finds this scheme for.
     """
-    return _palette(accent.lower(), scheme)
+    return _palette(accent.lower(), scheme, background)
 
 
 def _font(font: str) -> str:
@@ -196,24 +240,48 @@ def _font(font: str) -> str:
     return ",".join([*families, _SYSTEM_FONTS])
 
 
-def _declarations(theme: Theme, scheme: Literal["light", "dark"]) -> str:
-    colors = palette(theme.accent, scheme)
+def _declarations(theme: Theme, scheme: Scheme) -> str:
+    colors = palette(theme.accent, scheme, theme.background)
     page = "transparent" if theme.transparent else colors["surface"]
     listed = "".join(f"--{name}:{color};" for name, color in colors.items())
     return f"color-scheme:{scheme};--page:{page};{listed}"
 
 
-def theme_css(theme: Theme, scheme: Scheme | None = None) -> str:
-    """The widget's custom properties as a style sheet to stand in the page; `scheme` overrides the theme's.
+def asked_style(query: Mapping[str, str]) -> Style:
+    """What an address, or a form, asks of the look, in the words that the next address carries it in. What cannot be
+    done is asked for by nobody."""
+    asked = []
+    for name, field in STYLES.items():
+        value = query.get(name, "")
+        if value and len(value) <= _LONGEST and (theme := _with(field, value)):
+            told = getattr(theme, field)
+            asked.append((name, str(int(told)) if isinstance(told, bool) else str(told).removeprefix("#")))
+    return tuple(asked)
 
-    Beside the colors of `palette`: `--page` (the surface, or transparent), `--radius`, `--font`.
-    """
-    return _theme_css(theme, scheme or theme.scheme)
+
+@lru_cache(maxsize=1024)
+def _with(field: str, value: str) -> Theme | None:
+    try:
+        return Theme.model_validate({field: value})
+    except ValidationError:
+        return None
 
 
 @lru_cache(maxsize=256)
-def _theme_css(theme: Theme, scheme: Scheme) -> str:
-    shape = f"--radius:{theme.radius}px;--font:{_font(theme.font)};"
+def dressed(theme: Theme, style: Style) -> Theme:
+    """The owner's theme with what a tag asks beyond it. `style` is from `asked_style`."""
+    return Theme.model_validate(theme.model_dump() | {STYLES[name]: value for name, value in style})
+
+
+@lru_cache(maxsize=256)
+def theme_css(theme: Theme) -> str:
+    """The widget's custom properties as a style sheet to stand in the page.
+
+    Beside the colors of `palette`: `--page` (the surface, or transparent), `--radius`, `--density`, `--font`.
+    """
+    density = _DENSITIES[theme.density]
+    shape = f"--radius:{theme.radius}px;--density:{density};--font:{_font(theme.font)};"
+    scheme = fitting_scheme(theme.background) if theme.background else theme.scheme
     if scheme != "auto":
         return f":root{{{shape}{_declarations(theme, scheme)}}}"
     light, dark = _declarations(theme, "light"), _declarations(theme, "dark")

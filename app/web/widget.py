@@ -15,31 +15,38 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from app import i18n
+from app.attribution import campaign
 from app.availability import Catalogue, Times
 from app.details import ANSWER, clean
 from app.domain import Resource, Service, Slot, Visitor
-from app.errors import HapioError, InvalidRequest, NotFound, SlotTaken
+from app.errors import HapioError, InvalidRequest, NotFound, SlotTaken, TooManyHolds
+from app.limiter import SLOTS, client_address
+from app.web import events
 from app.web.calendar import DayView, MonthView, day_view, month_view
 from app.web.card import price
+from app.web.challenge import read_client
 from app.web.pages import HOLES, Pages, Pairs, hidden_fields
 from app.web.render import (
     Shell,
     follow,
     make_page,
-    policy,
+    page_headers,
     render,
     render_text,
     trusted_host,
     wants_block,
     widget_shell,
 )
+from app.web.theme import Style, asked_style
 from app.widgets import Widget
 
 #: What the host page may fill into the details form.
 PREFILL = ("name", "email", "phone", "notes")
 _LONGEST = 500
-_MOST_UTM = 10
-_UTM = re.compile(r"utm_[a-z_]{1,20}")
+#: What a visitor's signed name looks like; it is read where it counts, at the hold.
+_VISITOR = re.compile(r"[\w.-]{1,200}", re.ASCII)
+#: Where in the host page our loader put the frame: inline, popup or floating, and the how-manieth of those.
+_PLACE = re.compile(r"[ipf][0-9]{1,3}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +61,13 @@ class Look:
     day: date | None
     zone: str | None
     language: str
-    scheme: str
+    style: Style
     choose_zone: bool
 
     @property
-    def kept(self) -> tuple[str, str, str]:
+    def kept(self) -> tuple[str, str, Style]:
         """What every next step is asked for as well."""
-        return self.zone or "", self.language, self.scheme
+        return self.zone or "", self.language, self.style
 
     @property
     def date(self) -> str:
@@ -116,16 +123,17 @@ async def _show(request: Request, block: str) -> ASGIApp:
     shell = request.state.shell = widget_shell(request, widget)
     look = read_look(request.query_params, shell.language)
     house = request.app.state.house
+    house.limiter.check(SLOTS, client_address(request.scope))
     # Before anything is read: what changes while it is being read has to count as a change.
     epoch = house.availability.epoch()
     catalogue = await house.availability.catalogue(widget)
     service = _chosen_service(catalogue, look.service)
-    part = block if wants_block(request) else None
+    part = (block if service else "main") if wants_block(request) else None
     page = make_page(request, shell, fragment=part is not None)
-    own = (widget.name, shell.language, shell.scheme, page.back_to_host, page.alone, part, look.kept)
+    own = (widget.name, shell.language, shell.style, page.back_to_host, page.alone, part, look.kept)
     headers: dict[str, str] = {}
     if part is None:
-        headers["Content-Security-Policy"] = policy(house.settings, widget, shell.scheme, framed=True)
+        headers = page_headers(house.settings, widget, shell.theme, framed=True)
     if service is None:
         name, context = "services.html", _services_context(catalogue, look, shell.language)
         key: tuple[object, ...] = (*own, catalogue)
@@ -157,7 +165,7 @@ async def hold(request: Request) -> Response:
     shell = request.state.shell = widget_shell(request, widget)
     if "lang" in form:
         language = i18n.negotiate(form["lang"], request.headers.get("accept-language"), widget.languages)
-        shell = request.state.shell = Shell(widget, language, shell.scheme, form.get("host", ""))
+        shell = request.state.shell = Shell(widget, language, asked_style(form), form.get("host", ""))
     look = read_look(form, shell.language)
     starts_at = read_start(form.get("start", ""))
     carried = _carried(form, widget)
@@ -167,7 +175,8 @@ async def hold(request: Request) -> Response:
         time_zone=look.zone or "",
         language=shell.language,
         host=trusted_host(form.get("host", "")[:_LONGEST], widget),
-        utm={name: value for name, value in carried if _UTM.fullmatch(name)},
+        place=dict(carried).get("place", ""),
+        utm=campaign(carried),
     )
     catalogue = await house.availability.catalogue(widget)
     service = _chosen_service(catalogue, look.service)
@@ -180,18 +189,22 @@ async def hold(request: Request) -> Response:
             starts_at=starts_at,
             resource_id=look.resource or None,
             visitor=visitor,
+            client=read_client(request, form),
         )
-    except (SlotTaken, HapioError) as error:
+    except (SlotTaken, HapioError, TooManyHolds) as error:
         return await show_refusal(request, shell, form, starts_at, error)
     token = house.links.booking_token(booking.id, ends_at=booking.ends_at)
     passed_on = {name: value for name, value in carried if _fills(name)}
-    if look.scheme:
-        passed_on["theme"] = look.scheme
+    passed_on |= look.style
     return RedirectResponse(f"/b/{token}" + (f"?{urlencode(passed_on)}" if passed_on else ""), status_code=303)
 
 
 async def show_refusal(
-    request: Request, shell: Shell, asked: Mapping[str, str], starts_at: datetime, error: SlotTaken | HapioError
+    request: Request,
+    shell: Shell,
+    asked: Mapping[str, str],
+    starts_at: datetime,
+    error: SlotTaken | HapioError | TooManyHolds,
 ) -> Response:
     """The times again, in place, with what happened and the nearest times, or the same one to try again."""
     widget, house = shell.widget, request.app.state.house
@@ -206,6 +219,7 @@ async def show_refusal(
     gone = isinstance(error, SlotTaken)
     taken = {
         "sentence": error.sentence,
+        "code": error.code,
         "gone": gone,
         "times": [
             {"value": value_of(start), "label": moment_words(start, zone, shell.language, scene.today)}
@@ -214,7 +228,10 @@ async def show_refusal(
     }
     filling = {"carried": _carried(asked, widget), "key": (("key", house.links.visitor_key()),)}
     context = times_context(scene, widget, shell.language, taken=taken, filling=filling)
-    return render(request, "times.html", context, shell=shell, status=error.status)
+    response = render(request, "times.html", context, shell=shell, status=error.status)
+    if isinstance(error, TooManyHolds):
+        response.headers["Retry-After"] = str(error.retry_after)
+    return response
 
 
 # Reading what is asked
@@ -238,7 +255,7 @@ def read_look(query: Mapping[str, str], language: str) -> Look:
         day=day,
         zone=i18n.valid_zone(query.get("tz")),
         language=language if query.get("lang") else "",
-        scheme=query.get("theme", "") if query.get("theme") in {"auto", "light", "dark"} else "",
+        style=asked_style(query),
         choose_zone="zones" in query,
     )
 
@@ -284,9 +301,10 @@ def _carried(query: Mapping[str, str], widget: Widget) -> Pairs:
     """What passes through from step to step untouched: the host page, what it fills in, its campaign."""
     host = trusted_host(query.get("host", "")[:_LONGEST], widget)
     pairs = [("host", host)] if host else []
+    pairs += [("place", place)] if host and _PLACE.fullmatch(place := query.get("place", "")) else []
+    pairs += [("visitor", visitor)] if _VISITOR.fullmatch(visitor := query.get("visitor", "")) else []
     pairs += [(name, clean(value, lines=True)[:_LONGEST]) for name, value in query.items() if _fills(name) and value]
-    utm = [(name, clean(value)[:_LONGEST]) for name, value in query.items() if _UTM.fullmatch(name) and value]
-    return pairs + utm[:_MOST_UTM]
+    return [*pairs, *campaign((name, clean(value)) for name, value in query.items()).items()]
 
 
 async def find_scene(
@@ -358,7 +376,7 @@ def _first_day(slots: Sequence[Slot], zone: str, month: date) -> date | None:
 
 
 def _services_context(catalogue: Catalogue, look: Look, language: str) -> dict[str, Any]:
-    state = {"tz": look.zone or "", "lang": look.language, "theme": look.scheme}
+    state = {"tz": look.zone or "", "lang": look.language, **dict(look.style)}
     return {
         "services": [
             {
@@ -420,7 +438,7 @@ def times_context(
         "resource": scene.resource,
         "tz": look.zone or "",
         "lang": look.language,
-        "theme": look.scheme,
+        **dict(look.style),
     }
     shown = scene.day.isoformat() if scene.day else f"{scene.month:%Y-%m}"
     holes = {name: hidden_fields(pairs) for name, pairs in filling.items()} if filling else HOLES
@@ -447,6 +465,7 @@ def times_context(
         "age": _age(scene, language),
         "say": empty["sentence"] if empty else _said(day, language),
         "taken": taken,
+        "event": events.problem(taken["code"]) if taken else None,
         "look": _given({**state, "tz": "" if look.choose_zone else look.zone or "", "date": shown}),
         "look_services": _given({**state, "service": "", "resource": ""}),
         "hold": _given({**state, "service": service.id, "lang": language}),

@@ -28,12 +28,12 @@ def widget(visitor: Visitor) -> FrameLocator:
 
 
 async def open_widget(visitor: Visitor, shop: Shop) -> FrameLocator:
-    """Come to the host site and scroll to the widget. Waits for no more than the site's HTML.
+    """Come to the host site's page with the bare iframe and scroll to it. Waits for no more than the site's HTML.
 
     Once the whole frame is in view the site need not scroll again: Chromium sends a click that comes with a scroll
     to where a cross-site frame was before.
     """
-    await visitor.page.goto(shop.host, wait_until="commit")
+    await visitor.page.goto(f"{shop.host}/plain", wait_until="commit")
     await visitor.page.get_by_title("Book a time").scroll_into_view_if_needed()
     return widget(visitor)
 

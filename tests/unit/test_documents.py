@@ -42,9 +42,10 @@ LAYERS = (
     ("settlement",),
     ("moves",),
     ("refunds",),
-    ("availability", "letters"),
-    ("store", "hapio", "payments", "mail", "links", "details", "guard", "migrations"),
-    ("widgets", "i18n", "tables", "database", "tags"),
+    ("availability", "letters", "gate"),
+    ("store", "hapio", "payments", "mail", "links", "details", "guard", "limiter", "challenge", "migrations"),
+    ("widgets", "tags", "i18n", "tables", "database"),
+    ("attribution",),
     ("domain", "errors", "settings", "breaker", "turns", "telemetry"),
     ("sandbox",),
 )

@@ -1,6 +1,7 @@
 """The HTML door without script: plain pages and forms, as any browser has them."""
 
 import re
+from html import unescape
 from urllib.parse import urlsplit
 
 import httpx
@@ -32,14 +33,16 @@ class Browser:
         match = re.search(rf"(?s)<form[^>]*{form}[^>]*>.*?</form>", self.page.text)
         assert match, f"no form {form} in {text_of(self.page.text)[:300]}"
         tag = match[0].split(">")[0]
-        hidden = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', match[0]))
-        action = re.search(r'action="([^"]+)"', tag)
-        assert action
+        inputs = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', match[0])
+        hidden = {name: unescape(value) for name, value in inputs}
+        found = re.search(r'action="([^"]+)"', tag)
+        assert found
+        action = unescape(found[1])
         headers, post = {"Accept-Language": self._language}, 'method="post"' in tag
         if post:
-            self.page = await self._stack.client.post(action[1], data=hidden | fields, headers=headers)
+            self.page = await self._stack.client.post(action, data=hidden | fields, headers=headers)
         else:
-            self.page = await self._stack.client.get(action[1], params=hidden | fields, headers=headers)
+            self.page = await self._stack.client.get(action, params=hidden | fields, headers=headers)
         if self.page.is_redirect and urlsplit(self.page.headers["location"]).netloc in {"", "book.example"}:
             return await self.open(self.page.headers["location"])
         return text_of(self.page.text)

@@ -1,0 +1,185 @@
+"""How often one client may ask for what: the rules as data, counted exactly over moving windows in memory.
+
+A rule's limits are the `limits` package's; so is the strategy. The counts live in this process: a second one counts
+for itself, which doubles what a client may do and harms nothing, since what must hold holds by the database.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from ipaddress import IPv6Address, ip_address
+from math import ceil
+
+from limits import RateLimitItem, parse_many
+from limits.storage import MovingWindowSupport, Storage
+from limits.strategies import MovingWindowRateLimiter
+from starlette.types import Scope
+
+from app.errors import RateLimited
+
+#: Clients times rules that are counted at once; one takes some 500 bytes and 32 for each hit. What was hit longest
+#: ago is forgotten first, so a flood of addresses costs memory up to here and no further.
+MOST_KEPT = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What is counted under `name`: all of `limits` hold at once."""
+
+    name: str
+    limits: tuple[RateLimitItem, ...]
+
+    @classmethod
+    def of(cls, name: str, text: str) -> Rule:
+        """A rule from words such as "10/minute; 60/hour". Raises ValueError for words that are none."""
+        return cls(name, tuple(parse_many(text)))
+
+
+#: Times that are not answered from the warm shelf: each may cost a drawing, or a call to Hapio.
+SLOTS = Rule.of("slots", "120/minute")
+#: A booking's own pages and acts: details, extend, give up, status. Counted by booking; an act is two.
+BOOKING = Rule.of("booking", "120/minute")
+#: Attempts to hold a time, whether they succeed or not: each is a call to Hapio and two writes.
+HOLD = Rule.of("hold", "12/minute; 60/hour")
+#: Starting to pay: each may open a page at Stripe.
+PAY = Rule.of("pay", "20/minute; 120/hour")
+#: The page behind the mailed link.
+MANAGE = Rule.of("manage", "60/minute")
+#: What that page does: cancel, move.
+MANAGE_ACT = Rule.of("manage_act", "10/minute; 60/hour")
+#: Reading somebody's page for the embed doctor.
+DOCTOR = Rule.of("doctor", "10/minute; 60/hour")
+#: The JSON surface (design section 9).
+API = Rule.of("api", "60/minute")
+API_STATUS = Rule.of("api_status", "120/minute")
+WEBHOOKS = Rule.of("webhooks", "1000/minute")
+
+
+def client_address(scope: Scope) -> str:
+    """Who asks, as limits count them: the address that the server names (uvicorn's `--proxy` decides whose
+    X-Forwarded-For is believed); of IPv6 the first 64 bits, because one household has all the others.
+    Empty where the server does not know."""
+    client = scope.get("client")
+    if not client:
+        return ""
+    try:
+        address = ip_address(client[0])
+    except ValueError:  # a name, as test clients and Unix sockets give it
+        return str(client[0])
+    if not isinstance(address, IPv6Address):
+        return str(address)
+    if address.ipv4_mapped:
+        return str(address.ipv4_mapped)
+    return str(IPv6Address(int(address) >> 64 << 64))
+
+
+class Limiter:
+    """Counts against rules. `now` gives aware datetimes."""
+
+    def __init__(self, now: Callable[[], datetime], *, most_kept: int = MOST_KEPT) -> None:
+        self._now = now
+        self._windows = _Windows(now, most_kept)
+        self._strategy = MovingWindowRateLimiter(self._windows)
+
+    @property
+    def kept(self) -> int:
+        """How many clients times rules are counted right now."""
+        return len(self._windows)
+
+    def check(self, rule: Rule, *key_parts: str) -> None:
+        """Count one hit of whoever the key names. Raises RateLimited, with the seconds until the next one is let in;
+        what is refused is not counted, so that asking again and again does not put it off.
+
+        Where a part of the key is empty, nobody is counted: a server that does not know its clients' addresses would
+        shut out all for one.
+        """
+        if "" in key_parts:
+            return
+        wait = self.wait(rule, *key_parts)
+        if wait:
+            raise RateLimited(wait)
+        for limit in rule.limits:
+            self._strategy.hit(limit, rule.name, *key_parts)
+
+    def wait(self, rule: Rule, *key_parts: str) -> int:
+        """Seconds until one more hit is let in; 0 for at once. Counts nothing."""
+        waits = [
+            self._strategy.get_window_stats(limit, rule.name, *key_parts).reset_time - self._now().timestamp()
+            for limit in rule.limits
+            if not self._strategy.test(limit, rule.name, *key_parts)
+        ]
+        return max(1, ceil(max(waits))) if waits else 0
+
+
+class _Windows(Storage, MovingWindowSupport):
+    """When each key was hit, newest first. The package's own memory reads the wall clock, which tests cannot set, and
+    starts a thread for each burst."""
+
+    STORAGE_SCHEME = None
+
+    def __init__(self, now: Callable[[], datetime], most_kept: int) -> None:
+        super().__init__()
+        self._now = now
+        self._most_kept = most_kept
+        self._hits: OrderedDict[str, tuple[float, deque[float]]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._hits)
+
+    @property
+    def base_exceptions(self) -> type[Exception]:
+        return ValueError
+
+    def acquire_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
+        """Count `amount` hits if no more than `limit` fall into the last `expiry` seconds with them."""
+        now = self._now().timestamp()
+        hits = self._recent(key, expiry)
+        if len(hits) + amount > limit:
+            return False
+        hits.extendleft([now] * amount)
+        self._hits[key] = now + expiry, hits
+        self._hits.move_to_end(key)
+        self._forget(now)
+        return True
+
+    def get_moving_window(self, key: str, limit: int, expiry: int) -> tuple[float, int]:
+        """The oldest hit that still counts (now, if there is none), and how many do."""
+        hits = self._recent(key, expiry)
+        return (hits[-1] if hits else self._now().timestamp()), len(hits)
+
+    def _recent(self, key: str, expiry: int) -> deque[float]:
+        _, hits = self._hits.get(key, (0.0, deque()))
+        since = self._now().timestamp() - expiry
+        while hits and hits[-1] <= since:
+            hits.pop()
+        return hits
+
+    def _forget(self, now: float) -> None:
+        """Drop what no longer counts from the end that was hit longest ago, and what is too much."""
+        while self._hits and (len(self._hits) > self._most_kept or next(iter(self._hits.values()))[0] <= now):
+            self._hits.popitem(last=False)
+
+    def check(self) -> bool:
+        return True
+
+    def reset(self) -> int:
+        count = len(self._hits)
+        self._hits.clear()
+        return count
+
+    def clear(self, key: str) -> None:
+        self._hits.pop(key, None)
+
+    # For fixed windows, which we do not count in.
+
+    def incr(self, key: str, expiry: int, amount: int = 1) -> int:
+        raise NotImplementedError
+
+    def get(self, key: str) -> int:
+        raise NotImplementedError
+
+    def get_expiry(self, key: str) -> float:
+        raise NotImplementedError

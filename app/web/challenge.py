@@ -1,0 +1,70 @@
+"""The page between a click and a hold when many holds come at once: the browser works for a second and goes on by
+itself, or a person answers a question. Whatever was sent is sent again, with the proof."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app import i18n
+from app.challenge import Challenge, Proof
+from app.domain import Booking
+from app.errors import ChallengeNeeded
+from app.gate import Client
+from app.i18n import N_
+from app.limiter import client_address
+from app.web.render import error_shell, render
+
+#: The fields of a proof, and the one that names the visitor.
+_PROOF = ("proof_token", "proof_solution", "proof_answer")
+_HEADING = N_("One moment, please")
+
+
+def read_client(request: Request, form: Mapping[str, str], booking: Booking | None = None) -> Client:
+    """Who asks to hold a time. `booking` is an ended hold of theirs, whose name goes on."""
+    house = request.app.state.house
+    token, solution, answer = (form.get(name, "")[:400] for name in _PROOF)
+    name = house.links.read_visitor_token(form.get("visitor", "")) or form.get("key", "")[:40]
+    if booking:
+        name = house.gate.holder(booking.id) or booking.visitor.key
+    return Client(
+        name=name or house.links.visitor_key(),
+        address=client_address(request.scope),
+        proof=Proof(token, solution, answer),
+    )
+
+
+def visitor_token(request: Request, booking: Booking) -> str:
+    """The holder's name, signed, for the pages that they look at next."""
+    house = request.app.state.house
+    token: str = house.links.visitor_token(house.gate.holder(booking.id) or booking.visitor.key)
+    return token
+
+
+async def show_challenge(request: Request, error: Exception) -> Response:
+    """The exception handler for ChallengeNeeded."""
+    assert isinstance(error, ChallengeNeeded)  # noqa: S101 - registered for nothing else
+    challenge = error.challenge
+    assert isinstance(challenge, Challenge)  # noqa: S101 - made by the gate
+    shell = error_shell(request)
+    _ = i18n.translator(shell.language).gettext
+    context: dict[str, Any] = {
+        "heading": _(_HEADING),
+        "sentence": _(error.sentence),
+        "wrong": error.wrong,
+        "action": request.url.path + (f"?{request.url.query}" if request.url.query else ""),
+        "fields": [(name, value) for name, value in (await _sent(request)).items() if name not in _PROOF],
+        "challenge": challenge,
+    }
+    response = render(request, "challenge.html", context, shell=shell, status=error.status)
+    response.headers["Retry-After"] = str(error.retry_after)
+    return response
+
+
+async def _sent(request: Request) -> dict[str, str]:
+    """What came with the request, to come once more."""
+    form = await request.form()
+    return {name: value for name, value in form.items() if isinstance(value, str)}

@@ -1,0 +1,142 @@
+"""What other sites ask us for: the loader, the result that it shows when a visitor is back from paying, and whether
+a receipt is ours."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+from functools import cache
+from json import JSONDecodeError
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from app import i18n
+from app.domain import PaymentState, Status
+from app.errors import InvalidRequest
+from app.i18n import N_
+from app.limiter import API, client_address
+from app.settlement import BookingView
+from app.web.booking import (
+    BACK,
+    UNSETTLED,
+    asked_look,
+    calendar_response,
+    render_status,
+    settles,
+    status_context,
+    times_address,
+)
+from app.web.render import STATIC, booking_shell, trusted_host
+
+#: What the loader itself says, in every language that we speak: on the button, and to close the dialog.
+_WORDS = (N_("Book a time"), N_("Close"))
+#: Stands in the loader where they belong.
+_WORDS_MARK = "HOLDFAST_WORDS"
+
+
+async def show_loader(request: Request) -> Response:
+    """GET /embed.js: the one script that host pages name. A page that names it keeps it for five minutes, and shows
+    what it has for a day while it asks behind the visitor's back whether there is a newer one."""
+    plain, packed, tag = _loader()
+    headers = {
+        "Cache-Control": "public, max-age=300, stale-while-revalidate=86400",
+        "Cross-Origin-Resource-Policy": "cross-origin",
+        "ETag": tag,
+        "Vary": "Accept-Encoding",
+    }
+    if request.headers.get("if-none-match") == tag:
+        return Response(status_code=304, headers=headers)
+    if "gzip" not in request.headers.get("accept-encoding", ""):
+        return Response(plain, media_type="text/javascript", headers=headers)
+    return Response(packed, media_type="text/javascript", headers={**headers, "Content-Encoding": "gzip"})
+
+
+@cache
+def _loader() -> tuple[bytes, bytes, str]:
+    """(plain, compressed, entity tag) of the loader. The tag is weak, as both have it."""
+    words = {language: [i18n.translator(language).gettext(word) for word in _WORDS] for language in i18n.LANGUAGES}
+    source = (STATIC / "embed.min.js").read_text(encoding="utf-8")
+    plain = source.replace(_WORDS_MARK, json.dumps(words, ensure_ascii=False, separators=(",", ":"))).encode()
+    return plain, gzip.compress(plain, 9, mtime=0), f'W/"{hashlib.sha256(plain).hexdigest()[:16]}"'
+
+
+async def show_result(request: Request) -> Response:
+    """GET /r/{token}: how a booking stands, for the host page that the visitor came back to. Shows nothing of who
+    booked, and offers no act that needs the booking's own token."""
+    view, told = await _view(request)
+    look = asked_look(request)
+    if settles(look) and view.booking.status in UNSETTLED:
+        await request.app.state.house.bookings.settle(view.booking.id)
+        view, told = await _view(request)
+    context = status_context(request, view, look or 0) | {"mailed_to": ""}
+    if context["again"]:
+        context["again"] |= {"hold": False}
+    page = _payment_page(view)
+    if told == BACK and page:
+        _ = i18n.translator(request.state.shell.language).gettext
+        context |= {
+            "heading": _("Your time is still held"),
+            "mark": "clock",
+            "lines": [_("Nothing was charged.")],
+            "payment_page": page,
+            "times": times_address(request, view.booking),
+            "poll": None,
+            "slow": "",
+        }
+    return render_status(request, context)
+
+
+def _payment_page(view: BookingView) -> str:
+    """Stripe's page, if it is still open for this booking."""
+    payment = view.payment
+    if view.booking.status is not Status.AWAITING_PAYMENT or payment is None or payment.state is not PaymentState.OPEN:
+        return ""
+    return payment.session_url or ""
+
+
+async def show_result_calendar(request: Request) -> Response:
+    """GET /r/{token}/calendar.ics. The entry names the host page: the token is too short-lived to be kept."""
+    view, _ = await _view(request)
+    page = trusted_host(view.booking.visitor.host, view.widget)
+    return calendar_response(request, view.booking, view.widget, url=page)
+
+
+async def _view(request: Request) -> tuple[BookingView, str]:
+    house = request.app.state.house
+    booking_id, told = house.links.read_result_token(request.path_params["token"])
+    view: BookingView = await house.bookings.view(booking_id)
+    request.state.shell = booking_shell(request, view.booking, view.widget)
+    return view, told
+
+
+async def verify_receipt(request: Request) -> Response:
+    """POST /api/receipts/verify {"receipt": "…"}: whether we signed it, and what it says. For a host's server, so
+    that a conversion need not be believed because a browser reports it."""
+    house = request.app.state.house
+    house.limiter.check(API, client_address(request.scope))
+    facts = house.links.read_receipt(await _asked_receipt(request))
+    if facts is None:
+        return JSONResponse({"success": True, "valid": False})
+    return JSONResponse({"success": True, "valid": True, "receipt": dict(facts)})
+
+
+async def _asked_receipt(request: Request) -> str:
+    try:
+        body: Any = json.loads(await request.body())
+    except (JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidRequest("not JSON") from error
+    if not isinstance(body, dict) or not isinstance(body.get("receipt"), str):
+        raise InvalidRequest("receipt is missing")
+    return str(body["receipt"])
+
+
+routes = [
+    Route("/embed.js", show_loader),
+    Route("/r/{token}", show_result),
+    Route("/r/{token}/calendar.ics", show_result_calendar),
+    Route("/api/receipts/verify", verify_receipt, methods=["POST"]),
+]

@@ -1,0 +1,139 @@
+"""What every route says about itself, and that none keeps anything in a browser."""
+
+import re
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from starlette.routing import Route
+
+from app.web.render import STATIC
+from tests.stack import Stack, open_stack
+
+ROOT = Path(__file__).parents[2]
+#: Every way in which a page can keep something in a browser.
+STORAGE = re.compile(
+    r"document\.cookie|cookieStore|localStorage|sessionStorage|indexedDB|\bcaches\.|serviceWorker|"
+    r"navigator\.storage|requestStorageAccess|window\.name\b"
+)
+FORM = {
+    "name": "Anna Ek",
+    "email": "anna@customer.example",
+    "start": "2026-11-24T08:00:00Z",
+    "url": "https://x.example",
+}
+
+
+async def addresses(stack: Stack) -> list[tuple[str, str]]:
+    """Every method of every route, with names and tokens that open it, and with forged ones."""
+    assert stack.hooks.app
+    booking = await stack.hold()
+    links, ends_at = stack.house.links, booking.ends_at
+    tokens = {
+        "/b/": links.booking_token(booking.id, ends_at=ends_at),
+        "/manage/": links.manage_token(booking.id, booking.link_version),
+        "/r/": links.result_token(booking.id),
+    }
+    found = []
+    for route in stack.hooks.app.routes:
+        assert isinstance(route, Route), f"walk {route}, too"
+        opening = next((token for start, token in tokens.items() if route.path.startswith(start)), "forged")
+        for token in {opening, "forged"}:
+            path = route.path.format(widget="studio", name="widget.css", token=token)
+            found += [(method, path) for method in sorted(route.methods or ())]
+    return found
+
+
+async def answers(stack: Stack) -> AsyncIterator[tuple[str, httpx.Response]]:
+    """What every address answers: as a page, as a part of one for htmx, as JSON."""
+    for method, path in await addresses(stack):
+        for headers in ({}, {"HX-Request": "true"}):
+            data = FORM if method == "POST" else None
+            yield f"{method} {path}", await stack.client.request(method, path, data=data, headers=headers)
+    yield "GET /nowhere", await stack.client.get("/nowhere")
+    yield "DELETE /healthz", await stack.client.delete("/healthz")
+
+
+async def test_no_route_sets_a_cookie_or_keeps_anything_in_a_browser(stack: Stack) -> None:
+    seen = set()
+    async for what, answer in answers(stack):
+        assert "set-cookie" not in answer.headers, what
+        assert "clear-site-data" not in answer.headers, what
+        if answer.headers.get("content-type", "").startswith(("text/html", "text/javascript")):
+            assert not STORAGE.search(answer.text), what
+        seen.add(what)
+    assert len(seen) > 25, "the walk has met the routes"
+
+
+def our_scripts() -> Iterator[Path]:
+    yield from STATIC.glob("*.js")
+    yield from (ROOT / "templates").rglob("*.html")
+
+
+def test_no_script_of_ours_touches_cookies_or_storage() -> None:
+    for path in our_scripts():
+        if "sandbox" not in path.parts:
+            found = STORAGE.search(path.read_text(encoding="utf-8"))
+            assert not found, f"{path.name}: {found}"
+
+
+async def test_every_answer_is_locked_down(stack: Stack) -> None:
+    async for what, answer in answers(stack):
+        assert answer.headers["x-content-type-options"] == "nosniff", what
+        assert answer.headers["referrer-policy"] == "no-referrer", f"{what}: addresses carry tokens"
+        assert answer.headers["cross-origin-opener-policy"] == "same-origin", what
+        features = answer.headers["permissions-policy"]
+        assert all(f"{feature}=()" in features for feature in ("camera", "geolocation", "storage-access")), what
+        policy = answer.headers["content-security-policy"]
+        assert "frame-ancestors" in policy, what
+        assert "unsafe-inline" not in policy, what
+        assert "unsafe-eval" not in policy, what
+
+
+async def test_only_what_sites_may_frame_or_load_may_be_read_from_other_sites(stack: Stack) -> None:
+    async for what, answer in answers(stack):
+        path = what.split()[1]
+        opens = answer.headers["cross-origin-resource-policy"] == "cross-origin"
+        public = path.startswith(("/static/", "/embed.js"))
+        framed = "cross-origin-embedder-policy" in answer.headers
+        assert opens == (public or framed), what
+        if path.startswith("/manage/") and "forged" not in path:
+            assert not framed, "never framed"
+
+
+@pytest.mark.parametrize("path", ["/w/studio", "/b/{token}", "/r/{result}", "/w/nobody", "/b/forged"])
+async def test_a_site_that_isolates_itself_may_frame_the_widget(path: str, stack: Stack) -> None:
+    """Such a site (COOP and COEP) takes a frame only from a page that says both."""
+    booking = await stack.hold()
+    token = stack.house.links.booking_token(booking.id, ends_at=booking.ends_at)
+    path = path.format(token=token, result=stack.house.links.result_token(booking.id))
+    for _ in range(2):  # the second one comes from the warm shelf
+        answer = await stack.client.get(path)
+        assert answer.headers["cross-origin-embedder-policy"] == "require-corp"
+        assert answer.headers["cross-origin-resource-policy"] == "cross-origin"
+
+
+async def test_with_the_owners_pictures_frames_load_them_without_cookies(tmp_path: Path) -> None:
+    async with open_stack(tmp_path, widget=_WITH_PICTURE) as stack:
+        answer = await stack.client.get("/w/gallery")
+        assert answer.headers["cross-origin-embedder-policy"] == "credentialless"
+
+
+_WITH_PICTURE = """
+[gallery]
+allowed_origins = ["https://studio.example"]
+services = [{ id = "x", image = "https://www.example.com/portrait.jpg" }]
+"""
+
+
+async def test_the_widget_may_be_framed_by_its_owners_sites_exactly(tmp_path: Path) -> None:
+    more = '[other]\nallowed_origins = ["https://other.example"]\n[alone]\n'
+    async with open_stack(tmp_path, widget=more) as stack:
+        for widget, sites in (
+            ("studio", " https://studio.example"),
+            ("other", " https://other.example"),
+            ("alone", ""),
+        ):
+            policy = (await stack.client.get(f"/w/{widget}")).headers["content-security-policy"]
+            assert f"frame-ancestors 'self'{sites}" in policy.split("; ")
