@@ -10,6 +10,7 @@ from random import Random
 import anyio
 import httpx
 import pytest
+import structlog
 
 from app.availability.budget import next_month
 from app.challenge import BITS, PARTS, Challenges, Proof, works
@@ -212,6 +213,22 @@ async def test_looking_at_ever_new_times_is_limited_and_looking_again_is_not(sta
     assert answers[-1] == 429
     assert (await anna.get(address)).status_code == 200
     assert (await Caller(stack, "203.0.113.1").client.get(f"{address}&utm_source=x")).status_code == 200
+
+
+async def test_a_proxy_that_is_not_believed_is_told_of_in_the_log_once(stack: Stack) -> None:
+    """All its visitors would be counted as one, which an owner has to hear of before they do."""
+    starts = await free_starts(stack)
+    caller = Caller(stack)
+    with structlog.testing.capture_logs() as said:
+        for _ in range(2):
+            caller.client.headers["X-Forwarded-For"] = "192.0.2.1, 198.51.100.7"  # as a believed proxy leaves it
+            await caller.hold(starts[0], key="anna")
+        assert said == []
+        for _ in range(2):
+            caller.client.headers["X-Forwarded-For"] = "192.0.2.1"
+            await caller.hold(starts[0], key="anna")
+    assert [line["event"] for line in said] == ["proxy headers not believed"]
+    assert "192.0.2.1" not in str(said)
 
 
 async def test_paying_is_not_started_over_and_over(stack: Stack) -> None:
