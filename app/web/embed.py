@@ -18,7 +18,7 @@ from app import i18n
 from app.domain import PaymentState, Status
 from app.errors import InvalidRequest
 from app.i18n import N_
-from app.limiter import API, client_address
+from app.limiter import API, BOOKING, client_address
 from app.settlement import BookingView
 from app.web.booking import (
     BACK,
@@ -109,6 +109,7 @@ async def show_result_calendar(request: Request) -> Response:
 async def _view(request: Request) -> tuple[BookingView, str]:
     house = request.app.state.house
     booking_id, told = house.links.read_result_token(request.path_params["token"])
+    house.limiter.check(BOOKING, booking_id)
     view: BookingView = await house.bookings.view(booking_id)
     request.state.shell = booking_shell(request, view.booking, view.widget)
     return view, told
