@@ -33,8 +33,8 @@ from app.web.booking import (
 )
 from app.web.render import STATIC, booking_shell, trusted_host
 
-#: What the loader itself says, in every language that we speak: on the button, and to close the dialog.
-_WORDS = (N_("Book a time"), N_("Close"))
+#: What the loader itself says, in every language that we speak: on the button, and as the frame's title.
+_WORDS = N_("Book a time")
 #: Stands in the loader where they belong.
 _WORDS_MARK = "HOLDFAST_WORDS"
 
@@ -59,7 +59,7 @@ async def show_loader(request: Request) -> Response:
 @cache
 def _loader() -> tuple[bytes, bytes, str]:
     """(plain, compressed, entity tag) of the loader. The tag is weak, as both have it."""
-    words = {language: [i18n.translator(language).gettext(word) for word in _WORDS] for language in i18n.LANGUAGES}
+    words = {language: i18n.translator(language).gettext(_WORDS) for language in i18n.LANGUAGES}
     source = (STATIC / "embed.min.js").read_text(encoding="utf-8")
     plain = source.replace(_WORDS_MARK, json.dumps(words, ensure_ascii=False, separators=(",", ":"))).encode()
     return plain, gzip.compress(plain, 9, mtime=0), f'W/"{hashlib.sha256(plain).hexdigest()[:16]}"'
