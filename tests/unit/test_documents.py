@@ -39,7 +39,7 @@ LAYERS = (
     ("bookings",),
     ("settlement",),
     ("availability", "refunds", "letters", "gate"),
-    ("store", "hapio", "payments", "mail", "links", "details", "guard", "limiter", "challenge", "migrations"),
+    ("store", "hapio", "payments", "mail", "links", "details", "guard", "limiter", "challenge", "site", "migrations"),
     ("widgets", "attribution", "i18n", "tables", "database"),
     ("domain", "errors", "settings", "breaker", "turns", "telemetry"),
     ("sandbox",),
