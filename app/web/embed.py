@@ -22,7 +22,6 @@ from app.limiter import API, BOOKING, client_address
 from app.settlement import BookingView
 from app.web.booking import (
     BACK,
-    UNPAID,
     UNSETTLED,
     asked_look,
     calendar_response,

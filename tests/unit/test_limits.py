@@ -136,15 +136,13 @@ async def test_whoever_lets_times_go_and_chooses_others_is_never_refused(stack: 
 
 
 async def test_a_hold_that_somebody_filled_in_is_not_given_away_for_another(stack: Stack) -> None:
-    anna = Browser(stack)
+    caller, token = Caller(stack), stack.house.links.visitor_token("anna")
     starts = [day[0] for day in await days(stack)]
     for start in starts[:6]:
-        await anna.open(f"/w/studio?service={stack.portrait_id}")
-        await anna.send('id="hf-hold"', start=start.isoformat())
-        await anna.send('action="[^"]*/details"', name="Anna Ek", email="anna@customer.example")
-    await anna.open(f"/w/studio?service={stack.portrait_id}")
-    await anna.send('id="hf-hold"', start=starts[6].isoformat())
-    assert anna.page.status_code == 429
+        await caller.hold(start, visitor=token)
+    for booking in await rows(stack):
+        await stack.house.bookings.add_details(booking.id, {"name": "Anna Ek", "email": "anna@customer.example"})
+    assert (await caller.hold(starts[6], visitor=token)).status_code == 429
     assert await held(stack) == 6
 
 
@@ -251,6 +249,16 @@ async def test_a_page_that_is_asked_for_without_end_says_when_to_come_back(stack
     assert "a lot of requests" in text_of(answers[-1].text)
     stack.clock.advance(stack.minutes(1))
     assert (await stack.client.get(f"/b/{token}")).status_code == 200
+
+
+async def test_a_program_that_asks_too_often_is_told_so_in_json(stack: Stack) -> None:
+    async def verify() -> httpx.Response:
+        return await stack.client.post("/api/receipts/verify", json={"receipt": "forged"})
+
+    answers = [await verify() for _ in range(61)]
+    assert [answer.status_code for answer in answers] == [200] * 60 + [429]
+    assert answers[-1].json()["error"]["code"] == "RATE_LIMITED"
+    assert 0 < int(answers[-1].headers["retry-after"]) <= 60
 
 
 # Under pressure
