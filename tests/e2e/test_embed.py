@@ -491,6 +491,14 @@ async def test_without_script_on_the_host_page_there_is_a_link(shop: Shop, visit
 # Forgeries
 
 
+#: Says something to the page around a frame; whether that answers.
+SAY: Final = """(message) => new Promise((done) => {
+    addEventListener("message", () => done(true));
+    parent.postMessage(message, "*");
+    setTimeout(() => done(false), 300);
+})"""
+
+
 async def frame_beside(page: Page, url: str) -> Frame:
     """A frame that somebody else put into the page."""
     add = "url => document.body.append(Object.assign(document.createElement('iframe'), { src: url, name: 'other' }))"
@@ -509,16 +517,28 @@ async def test_forged_messages_reach_neither_the_page_nor_the_frame(shop: Shop, 
     height = await page.locator("iframe").evaluate("frame => frame.offsetHeight")
     before = len(heard.events)
 
-    # To the page: from itself, and from our own origin, but out of a frame that the loader did not make.
+    # From the page itself, and from our own origin, but out of a frame that the loader did not make.
     for kind in ("hi", "confirmed", "size"):
         forged = {"holdfast": 1, "type": kind, "height": 9000, "booking": "bk_forged"}
         await page.evaluate("forged => postMessage(forged, '*')", forged)
         other = await frame_beside(page, f"{shop.public}/w/studio")
-        await other.evaluate("forged => parent.postMessage(forged, '*')", forged)
-
-    await page.evaluate("new Promise(requestAnimationFrame)")
+        assert await other.evaluate(SAY, forged) is False
     assert len(heard.events) == before
     assert await page.locator("iframe").first.evaluate("frame => frame.offsetHeight") == height
+    await choose_time(screen)
+    assert heard.kinds[before:] == ["step", "held"]  # the true frame is still the one that is heard
+
+
+async def test_a_frame_that_was_led_to_another_origin_gets_no_channel(shop: Shop, visit: Visit) -> None:
+    visitor = await visit()
+    page = visitor.page
+    screen = await come(visitor, shop, "/popup")
+    await expect(screen.get_by_role("button", name=PORTRAIT)).to_be_visible()
+    elsewhere = f"{shop.host}/about"
+    async with page.expect_event("framenavigated", lambda frame: frame.url == elsewhere):
+        await page.locator("iframe").evaluate("(frame, url) => { frame.src = url; }", elsewhere)
+    other = await visitor.frame("Book a time")
+    assert await other.evaluate(SAY, {"holdfast": 1, "type": "hi"}) is False
 
 
 #: A host page without our loader: frames the widget under the given name, and keeps what the frame says to it.
@@ -552,11 +572,20 @@ async def test_a_frame_takes_a_channel_from_the_page_around_it_only(shop: Shop, 
 
 
 async def test_a_frame_speaks_to_no_page_that_is_not_on_its_list(shop: Shop, visit: Visit) -> None:
-    """Whatever its name says: only the widget's own list counts."""
+    """Not even where a browser, or something before it, disregards `frame-ancestors`."""
     visitor = await visit()
     page = visitor.page
-    await page.goto(f"{shop.host}/about")
-    await page.evaluate(FRAME_IT, [f"{shop.public}/w/studio", "holdfast https://evil.example"])
+
+    async def without_policy(route: Route) -> None:
+        answer = await route.fetch()
+        headers = {name: value for name, value in answer.headers.items() if name != "content-security-policy"}
+        await route.fulfill(response=answer, headers=headers)
+
+    await page.route("**/w/studio", without_policy)
+    stranger = shop.host.replace("localhost", "stranger.localhost")
+    await page.goto(f"{stranger}/about")
+    await page.evaluate(FRAME_IT, [f"{shop.public}/w/studio", f"holdfast {stranger}"])
+    await expect(page.frame_locator("iframe").get_by_role("button", name=PORTRAIT)).to_be_visible()
     assert await page.evaluate(OFFER, "frame") is None
     assert await page.evaluate("said") == []
 
