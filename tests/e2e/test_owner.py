@@ -6,9 +6,9 @@ import pytest
 from playwright.async_api import Page, expect
 
 from tests.e2e.conftest import Visit
-from tests.e2e.harness import PHONE
+from tests.e2e.harness import PHONE, axe
 from tests.e2e.stack import Shop
-from tests.e2e.steps import PORTRAIT
+from tests.e2e.steps import PORTRAIT, choose_time
 
 
 async def test_what_an_owner_chooses_shows_at_once_in_the_preview_and_in_the_snippet(shop: Shop, visit: Visit) -> None:
@@ -127,3 +127,26 @@ async def test_the_panel_goes_away_when_asked(shop: Shop, visit: Visit) -> None:
     await page.goto(f"{shop.host}/#holdfast-doctor")
     await page.locator("holdfast-doctor").get_by_role("button", name="Close").click()
     await expect(page.locator("holdfast-doctor")).to_have_count(0)
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        "background=808080&accent=808080",
+        "background=1c2b4a&accent=ffd54a&density=compact&radius=16",
+        "background=ffffff&accent=ffff00&theme=dark&density=spacious&font=Charter, serif",
+        "background=ff0000&accent=00ff00",
+    ],
+)
+async def test_a_look_that_nobody_should_choose_can_still_be_read_and_pressed(
+    shop: Shop, visit: Visit, look: str
+) -> None:
+    page = (await visit(**PHONE)).page
+    await page.goto(f"{shop.public}/w/studio?service={(await shop.service()).id}&{look}")
+    await axe(page)
+    for target in ("button.day", "button.time", "button.person"):
+        box = await page.locator(target).first.bounding_box()
+        assert box
+        assert box["height"] >= 44, target
+    await choose_time(page)
+    await axe(page)

@@ -276,6 +276,7 @@ async def put_it_on_a_site(shop: Shop, visitor: Visitor, show: Show) -> None:
     await expect(page.get_by_text("We could not read that page.")).to_be_visible()
     await show("owner-doctor-unreadable", page)
     await page.goto(f"{shop.host}/#holdfast-doctor")
+    await page.get_by_title("Book a time").scroll_into_view_if_needed()
     await expect(page.get_by_text("nothing cut off or in the way")).to_be_visible()
     await show("host-site-self-test", page)
 
