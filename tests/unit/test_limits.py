@@ -86,7 +86,7 @@ async def test_one_visitor_cannot_block_a_day(stack: Stack) -> None:
     assert 0 < taken <= len(day) / 2
     assert caller.page.status_code == 429
     assert int(caller.page.headers["retry-after"]) > 60
-    assert "pay for one of them" in text_of(caller.page.text)
+    assert "Pay for one, or wait" in text_of(caller.page.text)
 
 
 async def test_an_address_holds_six_times_unpaid_and_others_are_not_kept_from_theirs(stack: Stack) -> None:
