@@ -56,6 +56,13 @@
     const add = (name, value) => value && query.set(name, value);
     const here = location.href.split("#")[0];
     looks.split(" ").forEach((name) => add(name, dataset[name]));
+    // A dialog has no page to let through. In the page, texts have to be readable on whatever color lies behind them.
+    if (kind !== "i") query.set("transparent", 0);
+    else if (dataset.transparent)
+      for (let outer = element; outer && !query.has("background"); outer = outer.parentElement) {
+        const { backgroundColor } = getComputedStyle(outer);
+        if (/^rgb\(/.test(backgroundColor)) add("background", backgroundColor);
+      }
     if (!token) {
       options.split(" ").forEach((name) => add(name, dataset[name]));
       new URLSearchParams(location.search).forEach(

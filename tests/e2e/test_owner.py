@@ -116,7 +116,7 @@ async def test_the_self_test_finds_what_a_page_does_to_the_frame(shop: Shop, vis
     page = (await visit()).page
     await page.goto(f"{shop.host}/isolated#holdfast-doctor")
     await says(page, "nothing cut off or in the way")
-    await page.evaluate("here.dataset.transparent = 1")
+    await page.evaluate("Object.assign(here.dataset, { transparent: 1, background: '#ffffff' })")
     await page.add_style_tag(content=css)
     await page.locator("holdfast-doctor").get_by_role("button", name="Again").click()
     await says(page, said)
@@ -150,3 +150,24 @@ async def test_a_look_that_nobody_should_choose_can_still_be_read_and_pressed(
         assert box["height"] >= 44, target
     await choose_time(page)
     await axe(page)
+
+
+async def test_where_the_page_shows_through_texts_are_readable_on_its_color(shop: Shop, visit: Visit) -> None:
+    page = (await visit()).page
+    await page.goto(f"{shop.host}/isolated")
+    await page.add_style_tag(content="main, body { background: rgb(0 0 0 / 0) } html { background: #1c2b4a }")
+    await page.evaluate(
+        "document.body.insertAdjacentHTML('beforeend', '<div data-holdfast=studio data-transparent=1></div>')"
+    )
+    frame = page.frame_locator("iframe").last.locator("html")
+    await expect(frame).to_have_css("--surface", "#1c2b4a")
+    await expect(frame).to_have_css("background-color", "rgba(0, 0, 0, 0)")
+
+
+async def test_a_dialog_is_solid_whatever_the_page_lets_through(shop: Shop, visit: Visit) -> None:
+    page = (await visit()).page
+    await page.goto(f"{shop.host}/popup")
+    await page.evaluate("here.dataset.transparent = 1")
+    await page.locator("#here").click()
+    await expect(page.frame_locator("dialog iframe").get_by_role("button", name=PORTRAIT)).to_be_visible()
+    await expect(page.locator("dialog")).not_to_have_css("background-color", "rgba(0, 0, 0, 0)")
