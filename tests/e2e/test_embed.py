@@ -1,5 +1,6 @@
 """The widget on other people's pages: by one tag, in three ways, under hostile headers, and back from paying."""
 
+import gzip
 import json
 from collections.abc import Sequence
 from random import Random
@@ -10,6 +11,7 @@ import httpx
 import pytest
 from playwright.async_api import Frame, FrameLocator, Locator, Page, Route, expect
 
+from scripts.npm_assets import HTMX
 from tests.e2e.conftest import Visit
 from tests.e2e.harness import PHONE, Visitor, axe
 from tests.e2e.stack import Shop
@@ -29,6 +31,7 @@ from tests.e2e.steps import (
     type_details,
     widget,
 )
+from tests.e2e.test_frugal import MOST_REQUESTS, MOST_SCRIPT
 
 #: The host page's own listener; what it hears outlives the page, as a customer's analytics would.
 LISTEN: Final = """for (const type of ["ready", "step", "held", "payment", "confirmed", "canceled", "error"])
@@ -273,6 +276,38 @@ async def test_a_step_out_of_view_is_brought_into_view(shop: Shop, visit: Visit)
     await times(screen).last.click()
     await expect(screen.get_by_label("Name")).to_be_visible()
     assert await is_in_view(page.locator("iframe"))
+
+
+# Weight
+
+
+async def test_the_first_times_on_a_host_page_cost_three_requests_and_little_script(
+    shop: Shop, visit: Visit, capsys: pytest.CaptureFixture[str]
+) -> None:
+    visitor = await visit()
+    service = await shop.service()
+    asked: list[str] = []
+    scripts = {"htmx, from its CDN": len(gzip.compress(HTMX.path.read_bytes(), 9))}
+    visitor.page.on("request", lambda request: asked.append(request.url) if shop.public in request.url[:40] else None)
+    await visitor.page.goto(f"{shop.host}/about")
+    await visitor.page.evaluate(
+        """service => { const box = document.createElement("div");
+        Object.assign(box.dataset, { holdfast: "studio", service }); document.body.prepend(box); }""",
+        service.id,
+    )
+    await visitor.page.add_script_tag(url=f"{shop.public}/embed.js")
+    await expect(times(visitor.page.frame_locator("iframe")).first).to_be_visible()
+    before_times = list(asked)
+    for url in before_times:
+        answer = await visitor.context.request.get(url, headers={"Accept-Encoding": "gzip"})
+        assert answer.headers["content-encoding"] == "gzip"
+        if "javascript" in answer.headers["content-type"]:
+            scripts[urlsplit(url).path] = int(answer.headers["content-length"])
+    with capsys.disabled():
+        print(f"\n  asked of us before the first times: {[urlsplit(url).path for url in before_times]}")
+        print(f"  scripts, gzipped: {scripts}, {sum(scripts.values())} bytes in all")
+    assert 2 <= len(before_times) <= MOST_REQUESTS
+    assert sum(scripts.values()) <= MOST_SCRIPT
 
 
 # The dialog
