@@ -56,6 +56,7 @@ READY = """
 Holdfast is running. Everything here is made up: no money moves, no mail leaves this machine.
 
   A site that embeds the widget   {host}
+  In a dialog, as a button, bare  {host}/popup  {host}/float  {host}/plain
   The widget alone                {public}/w/studio
   The mailbox                     {mailbox}
   The sandboxed Stripe            {stripe}/_sandbox/

@@ -175,8 +175,8 @@ class TooManyHolds(RateLimited):
     """One visitor holds as many times, unpaid, as one may; `retry_after` until the first of them ends."""
 
     sentence = (
-        "Several times are being held for you, or for others on your network, already. Please pay for one of them, "
-        "give one back, or wait a few minutes. You have not been charged by this step."
+        "Several times are already held for you, or for others on your network. Pay for one, or wait a few minutes. "
+        "Nothing was charged."
     )
 
 
@@ -184,8 +184,8 @@ class WidgetFull(TooManyHolds):
     """All visitors together hold as many times of a widget as may be held at once."""
 
     sentence = (
-        "So many people are booking right now that we cannot hold another time. Please try again in a few minutes. "
-        "You have not been charged."
+        "So many people are booking right now that we cannot hold another time. Wait a few minutes. "
+        "Nothing was charged."
     )
 
 

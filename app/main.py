@@ -24,7 +24,7 @@ from app import webhooks
 from app.availability import Availability, CallBudget
 from app.bookings import Bookings
 from app.challenge import Challenges
-from app.errors import ChallengeNeeded, HoldfastError, InvalidRequest, NotFound
+from app.errors import ChallengeNeeded, HoldfastError, InvalidRequest, NotFound, RateLimited
 from app.gate import Gate
 from app.guard import Guard
 from app.hapio import HapioClient
@@ -256,7 +256,8 @@ async def show_error(request: Request, error: Exception) -> Response:
     told = error if isinstance(error, HoldfastError) else HoldfastError()
     if request.url.path.startswith("/api/"):
         body = {"code": told.code, "message": told.sentence, "details": getattr(told, "fields", {})}
-        return JSONResponse({"success": False, "error": body}, status_code=told.status)
+        later = {"Retry-After": str(told.retry_after)} if isinstance(told, RateLimited) else None
+        return JSONResponse({"success": False, "error": body}, status_code=told.status, headers=later)
     return render_error(request, told)
 
 

@@ -63,8 +63,14 @@ class Question(_Part):
 
 
 def _color(value: object) -> object:
-    """#rrggbb in small letters, also from `#abc` and without the sign, which addresses would have to escape."""
-    if not isinstance(value, str) or not re.fullmatch(r"#?([0-9a-fA-F]{3}){1,2}", value):
+    """#rrggbb in small letters, also from `#abc`, without the sign, which addresses would have to escape, and from
+    `rgb(1, 2, 3)`, as browsers tell a color."""
+    if not isinstance(value, str):
+        return value
+    told = re.fullmatch(r"rgb\((\d{1,3}), (\d{1,3}), (\d{1,3})\)", value)
+    if told and all(int(channel) < 256 for channel in told.groups()):
+        return "#" + "".join(f"{int(channel):02x}" for channel in told.groups())
+    if not re.fullmatch(r"#?([0-9a-fA-F]{3}){1,2}", value):
         return value
     digits = value.removeprefix("#").lower()
     return "#" + (digits if len(digits) == 6 else "".join(digit * 2 for digit in digits))

@@ -131,7 +131,7 @@ const fits = (element, frame, name, note) => {
 // Where the page shows through, its color has to be named, or texts may be unreadable on it.
 const grounds = (element, frame, name, note) => {
   const { transparent, background } = element.dataset;
-  if (!transparent || transparent === "0") return;
+  if (!transparent || transparent === "0" || element.hasAttribute("data-holdfast-popup")) return;
   let ground = "#ffffff";
   for (const outer of ancestors(frame)) {
     const color = hex(getComputedStyle(outer).backgroundColor);
@@ -140,7 +140,7 @@ const grounds = (element, frame, name, note) => {
       break;
     }
   }
-  if ((background || "").toLowerCase() === ground) note("good", `${name}: shows this page through, and knows its color.`);
+  if (!background || background.toLowerCase() === ground) note("good", `${name}: shows this page through, and takes its color for ${ground}.`);
   else note("advice", `${name}: shows this page through, whose color is ${ground}. Name it, and texts are readable on it.`, `data-background="${ground}"`);
 };
 

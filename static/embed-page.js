@@ -81,7 +81,6 @@
     if (!form.checkValidity()) return;
     const query = new URLSearchParams(new FormData(form));
     [...query].forEach(([name, value]) => value || query.delete(name));
-    if (!form.elements.transparent.checked && form.elements.transparent.defaultChecked) query.set("transparent", "0");
     running?.abort();
     running = new AbortController();
     try {

@@ -18,7 +18,7 @@
 
   const base = new URL(me.src).origin;
   const root = document.documentElement;
-  const words = HOLDFAST_WORDS; // the server puts them here: {"en": ["Book a time", "Close"], …}
+  const words = HOLDFAST_WORDS; // the server puts them here: {"en": "Book a time", …}
   const kinds = { i: "data-holdfast", p: "data-holdfast-popup", f: "data-holdfast-float" };
   const looks = "theme accent radius density font background transparent";
   const options = "service resource date name email phone notes";
@@ -45,7 +45,7 @@
   };
   const all = (kind) => [...document.querySelectorAll(`[${kinds[kind]}]`)];
   const language = (element) => element.dataset.lang || (element.closest("[lang]") || root).lang;
-  const word = (element, number) => (words[language(element).slice(0, 2)] || words.en)[number];
+  const label = (element) => element.dataset.title || words[language(element).slice(0, 2)] || words.en;
   const emit = (element, type, detail) =>
     element.dispatchEvent(new CustomEvent("holdfast:" + type, { bubbles: true, detail: { version: 1, ...detail } }));
 
@@ -56,6 +56,13 @@
     const add = (name, value) => value && query.set(name, value);
     const here = location.href.split("#")[0];
     looks.split(" ").forEach((name) => add(name, dataset[name]));
+    // A dialog has no page to let through. In the page, texts have to be readable on whatever color lies behind them.
+    if (kind !== "i") query.set("transparent", 0);
+    else if (dataset.transparent)
+      for (let outer = element; outer && !query.has("background"); outer = outer.parentElement) {
+        const { backgroundColor } = getComputedStyle(outer);
+        if (/^rgb\(/.test(backgroundColor)) add("background", backgroundColor);
+      }
     if (!token) {
       options.split(" ").forEach((name) => add(name, dataset[name]));
       new URLSearchParams(location.search).forEach(
@@ -73,7 +80,7 @@
       "iframe",
       "all:initial;color-scheme:inherit;display:block;width:100%;height:520px;",
       {
-        title: dataset.title || word(element, 0),
+        title: label(element),
         allow: "payment",
         // Tells the frame whom to talk to; it checks that against the widget's own list.
         name: "holdfast " + location.origin,
@@ -92,7 +99,7 @@
     if (one.port || one.failed || !one.box || !one.frame.isConnected) return;
     one.failed = make(
       "a",
-      "display:inline-block;padding:12px 20px;border:1px solid;border-radius:8px;color:inherit;font:inherit;",
+      "display:inline-block;padding:12px 20px;border:1px solid;border-radius:8px;",
       { href: one.frame.src, textContent: one.frame.title, target: self === top ? "" : "_blank" },
     );
     one.box.append(one.failed);
@@ -128,7 +135,10 @@
     if (type === "leave") return leave(one);
     if (type === "close") return dialog && dialog.close();
     if (type === "ready") {
-      if (dialog) style(dialog, `background:${detail.page};color:${detail.text};`);
+      if (dialog) {
+        style(dialog, `background:${detail.page};color:${detail.text};`);
+        one.close.ariaLabel = detail.close;
+      }
       if (one.failed) {
         one.failed.remove();
         style(frame, "display:block;");
@@ -168,17 +178,17 @@
     const dialog = make(
       "dialog",
       "width:min(100%,960px);max-width:none;max-height:none;margin:auto;padding:0;border:0;border-radius:12px;overflow:hidden;box-shadow:0 0 0 100vmax rgb(0 0 0/.5);",
-      { ariaLabel: element.dataset.title || word(element, 0) },
+      { ariaLabel: label(element) },
     );
     const close = make("button", button + "display:block;margin:0 0 0 auto;color:inherit;font:20px/44px sans-serif;text-align:center;", {
       type: "button",
       textContent: "\u2715",
-      ariaLabel: word(element, 1),
+      ariaLabel: "Close",
     });
     dialog.append(close);
     document.body.append(dialog);
     one = open(element, kind, dialog, token);
-    one.dialog = dialog;
+    Object.assign(one, { dialog, close });
     on(close, "click", () => leave(one));
     on(dialog, "click", (event) => event.target === dialog && leave(one));
     on(dialog, "cancel", (event) => {
@@ -199,7 +209,7 @@
       // The text is black or white, whichever is read better: 0.57 in OKLCH is where they are equal.
       button +
         `position:fixed;inset:auto 20px 20px auto;z-index:2147483000;padding:16px 24px;border-radius:28px;background:#222;background:${element.dataset.accent};color:#fff;color:oklch(from ${element.dataset.accent} clamp(0,(.57 - l)*999,1) 0 0);font:600 16px/1.25 system-ui,sans-serif;box-shadow:0 4px 20px rgb(0 0 0/.3);`,
-      { type: "button", textContent: element.dataset.label || word(element, 0), ariaHasPopup: "dialog" },
+      { type: "button", textContent: element.dataset.label || label(element), ariaHasPopup: "dialog" },
     );
     on(opener, "click", () => popup(element, "f", opener));
     document.body.append(opener);

@@ -64,6 +64,8 @@
   const [loader, host] = name.split(" ");
   let port;
   const tell = (message) => port?.postMessage(message);
+  // Browsers do not draw frames that are out of view, and observers sleep with them. So this is also asked after
+  // whatever changes the page, because asking lays it out.
   let height;
   const measure = () => {
     const now = Math.ceil(document.body.getBoundingClientRect().height);
@@ -72,6 +74,7 @@
   let step;
   const report = () => {
     const main = document.getElementById("hf-main");
+    measure();
     if (!port || !main || main === step) return;
     step = main;
     tell({ type: "step", step: main.dataset.step });
@@ -88,8 +91,9 @@
       ask.showModal();
     };
     const { backgroundColor: page, color: text } = getComputedStyle(root);
-    tell({ type: "ready", page, text });
-    new ResizeObserver(measure).observe(document.body);
+    tell({ type: "ready", page, text, close: ask.querySelector("[value=leave]").textContent });
+    new ResizeObserver(measure).observe(document.body, { box: "border-box" });
+    document.addEventListener("load", measure, true);
     report();
   };
   const trusted = [...document.body.dataset.hosts.split(" "), location.origin];

@@ -75,6 +75,7 @@ class Stack:
     hooks: _Hooks
     doom: Doom
     random: Random = field(default_factory=lambda: Random(1))
+    sites: Sites = field(default_factory=lambda: Sites())
     client: httpx.AsyncClient = field(init=False)
     house: House = field(init=False)
     _life: AsyncExitStack = field(default_factory=AsyncExitStack)
@@ -87,12 +88,14 @@ class Stack:
             sleep=no_wait,
             hapio_transport=_Wire(self.hapio.transport(), self.doom),
             stripe_http=TransportHTTPClient(_Wire(self.stripe.transport(), self.doom)),
+            site_transport=self.sites,
+            resolve=self.sites.resolve,
         )
         app = create_app(self.settings, outside, run_worker=False)
         await self._life.enter_async_context(LifespanManager(app))
         self.house = app.state.house
         event.listen(self.house.store.engine.sync_engine, "after_cursor_execute", self._count_commit)
-        self.hooks.app = app
+        self.hooks.app = self.sites.own = app
         transport = httpx.ASGITransport(app=app)
         self.client = await self._life.enter_async_context(httpx.AsyncClient(transport=transport, base_url=PUBLIC_URL))
 
@@ -397,6 +400,45 @@ class Doom:
     def fired(self) -> bool:
         """Whether the process has died."""
         return 0 < self.at <= self.effects
+
+
+class Sites(httpx.AsyncBaseTransport):
+    """Everybody's websites, ours among them as its proxy serves it."""
+
+    def __init__(self) -> None:
+        #: What is at an address: (status, headers, body), or what goes wrong there.
+        self.pages: dict[str, tuple[int, dict[str, str], bytes] | Exception] = {}
+        #: Where names lead; those that are not here lead to some public address.
+        self.names: dict[str, list[str]] = {}
+        self.asked: list[httpx.Request] = []
+        self.own: Starlette | None = None
+        #: What our proxy does to our headers: replaces them, or with None takes them away.
+        self.proxy: dict[str, str | None] = {}
+
+    async def resolve(self, host: str, port: int) -> list[str]:
+        """As a name server would."""
+        found = self.names.get(host, ["93.184.215.14"])
+        if not found:
+            raise OSError(host)
+        return found
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Whatever is at the address that the Host header names."""
+        self.asked.append(request)
+        origin = f"{request.url.scheme}://{request.headers['host']}"
+        if origin == PUBLIC_URL:
+            assert self.own
+            response = await httpx.ASGITransport(app=self.own).handle_async_request(request)
+            for name, value in self.proxy.items():
+                response.headers.pop(name, None)
+                if value is not None:
+                    response.headers[name] = value
+            return response
+        answer = self.pages.get(origin + request.url.raw_path.decode(), (404, {}, b"nothing here"))
+        if isinstance(answer, Exception):
+            raise answer
+        status, headers, body = answer
+        return httpx.Response(status, headers=headers, stream=httpx.ByteStream(body))
 
 
 class _Wire(httpx.AsyncBaseTransport):

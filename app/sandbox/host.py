@@ -43,7 +43,7 @@ class HostSandbox:
                 "inline",
                 "The strictest policy",
                 {
-                    "Content-Security-Policy": f"default-src 'none'; script-src {self._origin}; "
+                    "Content-Security-Policy": f"default-src 'none'; img-src data:; script-src {self._origin}; "
                     f"frame-src {self._origin}; base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'"
                 },
             ),
@@ -55,7 +55,9 @@ class HostSandbox:
             "/walled": Page(
                 "inline",
                 "A policy that refuses the frame",
-                {"Content-Security-Policy": f"default-src 'none'; script-src {self._origin}; frame-src 'self'"},
+                {
+                    "Content-Security-Policy": f"default-src 'none'; img-src data:; script-src {self._origin}; frame-src 'self'"
+                },
             ),
         }
         self.app = Starlette(

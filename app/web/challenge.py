@@ -4,8 +4,10 @@ itself, or a person answers a question. Whatever was sent is sent again, with th
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
+import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -18,6 +20,8 @@ from app.i18n import N_
 from app.limiter import client_address
 from app.web.render import error_shell, render
 
+log = structlog.get_logger()
+
 #: The fields of a proof, and the one that names the visitor.
 _PROOF = ("proof_token", "proof_solution", "proof_answer")
 _HEADING = N_("One moment, please")
@@ -28,11 +32,14 @@ def read_client(request: Request, form: Mapping[str, str], booking: Booking | No
     house = request.app.state.house
     token, solution, answer = (form.get(name, "")[:400] for name in _PROOF)
     name = house.links.read_visitor_token(form.get("visitor", "")) or form.get("key", "")[:40]
+    address = client_address(request.scope)
+    if address not in request.headers.get("x-forwarded-for", address):
+        _tell_of_proxy()
     if booking:
         name = house.gate.holder(booking.id) or booking.visitor.key
     return Client(
         name=name or house.links.visitor_key(),
-        address=client_address(request.scope),
+        address=address,
         proof=Proof(token, solution, answer),
     )
 
@@ -42,6 +49,12 @@ def visitor_token(request: Request, booking: Booking) -> str:
     house = request.app.state.house
     token: str = house.links.visitor_token(house.gate.holder(booking.id) or booking.visitor.key)
     return token
+
+
+@cache
+def _tell_of_proxy() -> None:
+    """Once: all that come through this proxy are counted as one visitor."""
+    log.warning("proxy headers not believed", hint="name the proxy's address with serve --proxy")
 
 
 async def show_challenge(request: Request, error: Exception) -> Response:

@@ -18,7 +18,7 @@ from app import i18n
 from app.domain import PaymentState, Status
 from app.errors import InvalidRequest
 from app.i18n import N_
-from app.limiter import API, client_address
+from app.limiter import API, BOOKING, client_address
 from app.settlement import BookingView
 from app.web.booking import (
     BACK,
@@ -32,8 +32,8 @@ from app.web.booking import (
 )
 from app.web.render import STATIC, booking_shell, trusted_host
 
-#: What the loader itself says, in every language that we speak: on the button, and to close the dialog.
-_WORDS = (N_("Book a time"), N_("Close"))
+#: What the loader itself says, in every language that we speak: on the button, and as the frame's title.
+_WORDS = N_("Book a time")
 #: Stands in the loader where they belong.
 _WORDS_MARK = "HOLDFAST_WORDS"
 
@@ -58,7 +58,7 @@ async def show_loader(request: Request) -> Response:
 @cache
 def _loader() -> tuple[bytes, bytes, str]:
     """(plain, compressed, entity tag) of the loader. The tag is weak, as both have it."""
-    words = {language: [i18n.translator(language).gettext(word) for word in _WORDS] for language in i18n.LANGUAGES}
+    words = {language: i18n.translator(language).gettext(_WORDS) for language in i18n.LANGUAGES}
     source = (STATIC / "embed.min.js").read_text(encoding="utf-8")
     plain = source.replace(_WORDS_MARK, json.dumps(words, ensure_ascii=False, separators=(",", ":"))).encode()
     return plain, gzip.compress(plain, 9, mtime=0), f'W/"{hashlib.sha256(plain).hexdigest()[:16]}"'
@@ -108,6 +108,7 @@ async def show_result_calendar(request: Request) -> Response:
 async def _view(request: Request) -> tuple[BookingView, str]:
     house = request.app.state.house
     booking_id, told = house.links.read_result_token(request.path_params["token"])
+    house.limiter.check(BOOKING, booking_id)
     view: BookingView = await house.bookings.view(booking_id)
     request.state.shell = booking_shell(request, view.booking, view.widget)
     return view, told

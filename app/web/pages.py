@@ -20,8 +20,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.guard import Header, guarded, new_request_id, request_header
 from app.web.splice import Spliced
 
-#: What is kept of pages, and of answers made of them, at most. A page takes some 12 KB, the widest 60 KB.
-MOST_BYTES = 12 * 2**20
+#: What is kept of pages, and of answers made of them, at most. A page takes some 45 KB, the widest 100 KB; more than
+#: half of that is the style sheet.
+MOST_BYTES = 32 * 2**20
 #: What keeping anything costs beside its own bytes: keys, header lists and their like.
 _OVERHEAD = 2048
 

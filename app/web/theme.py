@@ -160,6 +160,14 @@ def _readable(color: str, grounds: Iterable[str], ratio: float, *, darker: bool)
     return color
 
 
+def _mixed(ground: str, color: str, share: float = 0.16) -> str:
+    """The ground with a breath of the color."""
+    channels = (
+        round(int(ground[at : at + 2], 16) * (1 - share) + int(color[at : at + 2], 16) * share) for at in (1, 3, 5)
+    )
+    return "#" + "".join(f"{channel:02x}" for channel in channels)
+
+
 def fitting_scheme(background: str) -> Scheme:
     """Whether black or white is read better on this ground; the better one has a contrast of 4.58 at least."""
     return "light" if contrast("#000000", background) >= contrast("#ffffff", background) else "dark"
@@ -190,6 +198,9 @@ def _palette(accent: str, scheme: Scheme, background: str) -> dict[str, str]:
     soft_level = 0.3 if dark else 0.94
 
     def soft(chroma: float, hue: float) -> str:
+        if background:
+            tint = _mixed(background, from_oklch(0.7 if dark else 0.6, chroma, hue))
+            return tint if contrast("#ffffff" if dark else "#000000", tint) >= TEXT else background
         # A tint, not a color of its own: at this lightness full chroma would glow.
         return from_oklch(soft_level, min(chroma * 0.4, 0.045), hue)
 

@@ -390,6 +390,33 @@ async def see_the_site(shop: Shop, visitor: Visitor, show: Show) -> None:
     await show("host-site-times", page)
 
 
+async def put_it_on_a_site(shop: Shop, visitor: Visitor, show: Show) -> None:
+    """The owner's pages: what to paste, and why it does not show."""
+    page = visitor.page
+    await page.goto(f"{shop.public}/embed?site={shop.host}/")
+    preview = page.frame_locator(".device:visible iframe")
+    await expect(preview.frame_locator("iframe").get_by_role("button", name=PORTRAIT)).to_be_visible()
+    await show("owner-embed", page)
+    await page.goto(f"{shop.public}/embed?mode=popup&accent=b3261e&density=compact&site=https://www.example.com/book")
+    # By key: Playwright aims beside what stands in a frame that is scaled.
+    await preview.get_by_role("link", name="Book a time").press("Enter")
+    await expect(preview.frame_locator("iframe").get_by_role("button", name=PORTRAIT)).to_be_visible()
+    await show("owner-embed-dialog", page)
+    await page.goto(f"{shop.public}/embed/doctor?site={shop.host}/")
+    await expect(page.get_by_role("heading", name="Nothing stands in the way")).to_be_visible()
+    await show("owner-doctor-well", page)
+    await page.goto(f"{shop.public}/embed/doctor?site={shop.host}/walled")
+    await expect(page.get_by_role("heading", name="1 thing stands in the way")).to_be_visible()
+    await show("owner-doctor", page)
+    await page.goto(f"{shop.public}/embed/doctor?site=http://10.0.0.1/")
+    await expect(page.get_by_text("We could not read that page.")).to_be_visible()
+    await show("owner-doctor-unreadable", page)
+    await page.goto(f"{shop.host}/#holdfast-doctor")
+    await page.get_by_title("Book a time").scroll_into_view_if_needed()
+    await expect(page.get_by_text("nothing cut off or in the way")).to_be_visible()
+    await show("host-site-self-test", page)
+
+
 TOURS: Final[Mapping[str, Tour]] = MappingProxyType(
     {
         "book and pay": book_and_pay,
@@ -404,5 +431,6 @@ TOURS: Final[Mapping[str, Tour]] = MappingProxyType(
         "move it": move_it,
         "lose the link": lose_the_link,
         "see the site": see_the_site,
+        "put it on a site": put_it_on_a_site,
     }
 )

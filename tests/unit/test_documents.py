@@ -43,7 +43,7 @@ LAYERS = (
     ("moves",),
     ("refunds",),
     ("availability", "letters", "gate"),
-    ("store", "hapio", "payments", "mail", "links", "details", "guard", "limiter", "challenge", "migrations"),
+    ("store", "hapio", "payments", "mail", "links", "details", "guard", "limiter", "challenge", "site", "migrations"),
     ("widgets", "tags", "i18n", "tables", "database"),
     ("attribution",),
     ("domain", "errors", "settings", "breaker", "turns", "telemetry"),

@@ -93,7 +93,7 @@ async def test_mistakes_are_marked_beside_their_fields_and_nothing_typed_is_lost
     assert anna.page.status_code == 422
     assert 'value="Anna Ek"' in anna.page.text
     assert 'value="anna@"' in anna.page.text
-    assert anna.page.text.count('aria-invalid="true"') == 2
+    assert anna.page.text.count(' aria-invalid="true"') == 2
 
 
 async def test_a_time_that_is_gone_is_answered_with_the_nearest_free_times(stack: Stack, anna: Browser) -> None:

@@ -10,6 +10,7 @@ from random import Random
 import anyio
 import httpx
 import pytest
+import structlog
 
 from app.availability.budget import next_month
 from app.challenge import BITS, PARTS, Challenges, Proof, works
@@ -85,7 +86,7 @@ async def test_one_visitor_cannot_block_a_day(stack: Stack) -> None:
     assert 0 < taken <= len(day) / 2
     assert caller.page.status_code == 429
     assert int(caller.page.headers["retry-after"]) > 60
-    assert "pay for one of them" in text_of(caller.page.text)
+    assert "Pay for one, or wait" in text_of(caller.page.text)
 
 
 async def test_an_address_holds_six_times_unpaid_and_others_are_not_kept_from_theirs(stack: Stack) -> None:
@@ -135,15 +136,13 @@ async def test_whoever_lets_times_go_and_chooses_others_is_never_refused(stack: 
 
 
 async def test_a_hold_that_somebody_filled_in_is_not_given_away_for_another(stack: Stack) -> None:
-    anna = Browser(stack)
+    caller, token = Caller(stack), stack.house.links.visitor_token("anna")
     starts = [day[0] for day in await days(stack)]
     for start in starts[:6]:
-        await anna.open(f"/w/studio?service={stack.portrait_id}")
-        await anna.send('id="hf-hold"', start=start.isoformat())
-        await anna.send('action="[^"]*/details"', name="Anna Ek", email="anna@customer.example")
-    await anna.open(f"/w/studio?service={stack.portrait_id}")
-    await anna.send('id="hf-hold"', start=starts[6].isoformat())
-    assert anna.page.status_code == 429
+        await caller.hold(start, visitor=token)
+    for booking in await rows(stack):
+        await stack.house.bookings.add_details(booking.id, {"name": "Anna Ek", "email": "anna@customer.example"})
+    assert (await caller.hold(starts[6], visitor=token)).status_code == 429
     assert await held(stack) == 6
 
 
@@ -214,6 +213,22 @@ async def test_looking_at_ever_new_times_is_limited_and_looking_again_is_not(sta
     assert (await Caller(stack, "203.0.113.1").client.get(f"{address}&utm_source=x")).status_code == 200
 
 
+async def test_a_proxy_that_is_not_believed_is_told_of_in_the_log_once(stack: Stack) -> None:
+    """All its visitors would be counted as one, which an owner has to hear of before they do."""
+    starts = await free_starts(stack)
+    caller = Caller(stack)
+    with structlog.testing.capture_logs() as said:
+        for _ in range(2):
+            caller.client.headers["X-Forwarded-For"] = "192.0.2.1, 198.51.100.7"  # as a believed proxy leaves it
+            await caller.hold(starts[0], key="anna")
+        assert said == []
+        for _ in range(2):
+            caller.client.headers["X-Forwarded-For"] = "192.0.2.1"
+            await caller.hold(starts[0], key="anna")
+    assert [line["event"] for line in said] == ["proxy headers not believed"]
+    assert "192.0.2.1" not in str(said)
+
+
 async def test_paying_is_not_started_over_and_over(stack: Stack) -> None:
     booking = await stack.hold()
     token = stack.house.links.booking_token(booking.id, ends_at=booking.ends_at)
@@ -234,6 +249,16 @@ async def test_a_page_that_is_asked_for_without_end_says_when_to_come_back(stack
     assert "a lot of requests" in text_of(answers[-1].text)
     stack.clock.advance(stack.minutes(1))
     assert (await stack.client.get(f"/b/{token}")).status_code == 200
+
+
+async def test_a_program_that_asks_too_often_is_told_so_in_json(stack: Stack) -> None:
+    async def verify() -> httpx.Response:
+        return await stack.client.post("/api/receipts/verify", json={"receipt": "forged"})
+
+    answers = [await verify() for _ in range(61)]
+    assert [answer.status_code for answer in answers] == [200] * 60 + [429]
+    assert answers[-1].json()["error"]["code"] == "RATE_LIMITED"
+    assert 0 < int(answers[-1].headers["retry-after"]) <= 60
 
 
 # Under pressure

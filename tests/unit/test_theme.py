@@ -146,6 +146,7 @@ def test_a_tag_changes_what_it_names_and_leaves_the_rest_to_the_owner() -> None:
     assert asked == (("accent", "aabb33"), ("density", "compact"))
     assert dressed(theirs, asked) == Theme(accent="#aabb33", radius=4, font="Georgia, serif", density="compact")
     assert asked_style(dict(asked)) == asked
+    assert asked_style({"background": "rgb(28, 43, 74)"}) == (("background", "1c2b4a"),)
 
 
 @pytest.mark.parametrize(
@@ -160,6 +161,8 @@ def test_a_tag_changes_what_it_names_and_leaves_the_rest_to_the_owner() -> None:
         ("font", "x;}</style><script>"),
         ("font", "x" * 300),
         ("theme", "sepia"),
+        ("background", "rgb(28, 43, 256)"),
+        ("background", "rgba(28, 43, 74, 0.5)"),
         ("background", "url(https://elsewhere.example)"),
         ("transparent", "perhaps"),
     ],

@@ -233,13 +233,13 @@ async def test_what_one_visitor_brings_along_never_reaches_another(
     stack: Stack, kept: httpx.AsyncClient, portrait: str
 ) -> None:
     everyone: dict[str, dict[str, str]] = {
-        "anna": {"name": "Anna Ek", "email": "anna@customer.example", "utm_source": "letter"},
+        "anna": {"name": "Anna Ek", "email": "anna@customer.example", "utm_source": "post7"},
         "bo": {"name": "Bo <b>Ek</b>", "host": "https://studio.example/bo"},
         "nobody": {},
     }
-    said = {"Anna Ek", "anna@customer.example", "letter", "Bo &lt;b&gt;Ek&lt;/b&gt;", "https://studio.example/bo"}
+    said = {"Anna Ek", "anna@customer.example", "post7", "Bo &lt;b&gt;Ek&lt;/b&gt;", "https://studio.example/bo"}
     own = {
-        "anna": {"Anna Ek", "anna@customer.example", "letter"},
+        "anna": {"Anna Ek", "anna@customer.example", "post7"},
         "bo": {"Bo &lt;b&gt;Ek&lt;/b&gt;", "https://studio.example/bo"},
         "nobody": set[str](),
     }
