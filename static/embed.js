@@ -179,7 +179,7 @@
       "width:min(100%,960px);max-width:none;margin:auto;padding:0;border:0;border-radius:12px;overflow:hidden;box-shadow:0 0 0 100vmax rgb(0 0 0/.5);",
       { ariaLabel: label(element) },
     );
-    const close = make("button", button + "display:block;margin:0 0 0 auto;color:inherit;font:20px/44px sans-serif;text-align:center;", {
+    const close = make("button", button + "display:block;margin:0 0 0 auto;color:inherit;font:20px/44px system-ui;text-align:center;", {
       type: "button",
       textContent: "\u2715",
       ariaLabel: "Close",
@@ -207,8 +207,8 @@
       "button",
       // The text is black or white, whichever is read better: 0.57 in OKLCH is where they are equal.
       button +
-        `position:fixed;inset:auto 20px 20px auto;z-index:2147483000;padding:16px 24px;border-radius:28px;background:#222;background:${element.dataset.accent};color:#fff;color:oklch(from ${element.dataset.accent} clamp(0,(.57 - l)*999,1) 0 0);font:600 16px/1.25 system-ui,sans-serif;`,
-      { type: "button", textContent: element.dataset.label || label(element), ariaHasPopup: "dialog" },
+        `position:fixed;inset:auto 20px 20px auto;z-index:2147483647;padding:16px 24px;border-radius:28px;background:#222;background:${element.dataset.accent};color:#fff;color:oklch(from ${element.dataset.accent} clamp(0,(.57 - l)*999,1) 0 0);font:600 16px/1.25 system-ui;`,
+      { type: "button", textContent: element.dataset.label || label(element) },
     );
     on(opener, "click", () => popup(element, "f", opener));
     document.body.append(opener);
