@@ -35,7 +35,7 @@
       console.warn("Holdfast:", error);
     }
   };
-  const on = (target, type, act, early) => target.addEventListener(type, safe(act), early);
+  const on = (target, type, act) => target.addEventListener(type, safe(act), true);
   // Every declaration is important, so that the page's own rules for frames and buttons do not reach ours.
   const style = (element, css) => (element.style.cssText += css.replace(/;/g, "!important;"));
   const make = (tag, css, properties) => {
@@ -81,7 +81,6 @@
       "all:initial;color-scheme:inherit;display:block;width:100%;height:520px;",
       {
         title: label(element),
-        allow: "payment",
         // Tells the frame whom to talk to; it checks that against the widget's own list.
         name: "holdfast " + location.origin,
         src: `${base}/${path}?${query}`,
@@ -104,13 +103,13 @@
     );
     one.box.append(one.failed);
     style(one.frame, "display:none;");
-    why = why || `Add ${location.origin} to its allowed_origins, or see whether ${base} answers`;
-    console.warn(`Holdfast cannot show the widget. ${why}. ${base}/embed tells more.`);
+    why = why || `add ${location.origin} to allowed_origins, or see whether ${base} answers`;
+    console.warn(`Holdfast: ${why}. ${base}/embed tells more`);
     emit(one.element, "error", { code: "FRAME_REFUSED" });
   };
   on(document, "securitypolicyviolation", (event) => {
     if (!/frame|child|default/.test(event.effectiveDirective) || !event.blockedURI.startsWith(base)) return;
-    why = `Add "frame-src ${base}" to this page's Content-Security-Policy`;
+    why = `add frame-src ${base} to the Content-Security-Policy`;
     shown.forEach(fail);
   });
 
@@ -129,7 +128,7 @@
   const hear = (one, { type, ...detail }) => {
     const { element, frame, dialog } = one;
     if (type === "size") {
-      style(frame, `height:${dialog ? "min(100dvh - 76px," : "calc("}${detail.height}px);`);
+      style(frame, `height:${dialog ? "min(100dvh - 88px," : "calc("}${detail.height}px);`);
       return;
     }
     if (type === "leave") return leave(one);
@@ -177,10 +176,10 @@
     if (one && one.dialog && one.dialog.isConnected) return one.dialog.showModal();
     const dialog = make(
       "dialog",
-      "width:min(100%,960px);max-width:none;max-height:none;margin:auto;padding:0;border:0;border-radius:12px;overflow:hidden;box-shadow:0 0 0 100vmax rgb(0 0 0/.5);",
+      "width:min(100%,960px);max-width:none;margin:auto;padding:0;border:0;border-radius:12px;overflow:hidden;box-shadow:0 0 0 100vmax rgb(0 0 0/.5);",
       { ariaLabel: label(element) },
     );
-    const close = make("button", button + "display:block;margin:0 0 0 auto;color:inherit;font:20px/44px sans-serif;text-align:center;", {
+    const close = make("button", button + "display:block;margin:0 0 0 auto;color:inherit;font:20px/44px system-ui;text-align:center;", {
       type: "button",
       textContent: "\u2715",
       ariaLabel: "Close",
@@ -208,8 +207,8 @@
       "button",
       // The text is black or white, whichever is read better: 0.57 in OKLCH is where they are equal.
       button +
-        `position:fixed;inset:auto 20px 20px auto;z-index:2147483000;padding:16px 24px;border-radius:28px;background:#222;background:${element.dataset.accent};color:#fff;color:oklch(from ${element.dataset.accent} clamp(0,(.57 - l)*999,1) 0 0);font:600 16px/1.25 system-ui,sans-serif;box-shadow:0 4px 20px rgb(0 0 0/.3);`,
-      { type: "button", textContent: element.dataset.label || label(element), ariaHasPopup: "dialog" },
+        `position:fixed;inset:auto 20px 20px auto;z-index:2147483647;padding:16px 24px;border-radius:28px;background:#222;background:${element.dataset.accent};color:#fff;color:oklch(from ${element.dataset.accent} clamp(0,(.57 - l)*999,1) 0 0);font:600 16px/1.25 system-ui;`,
+      { type: "button", textContent: element.dataset.label || label(element) },
     );
     on(opener, "click", () => popup(element, "f", opener));
     document.body.append(opener);
@@ -256,8 +255,8 @@
 
   safe(() => {
     if (back) history.replaceState(history.state, "", location.pathname + location.search);
-    on(document, "click", press, true);
-    on(document, "keydown", press, true);
+    on(document, "click", press);
+    on(document, "keydown", press);
     new MutationObserver(() => (due = due || setTimeout(scan, 30))).observe(root, {
       childList: true,
       subtree: true,
@@ -267,6 +266,6 @@
     scan();
     if (back) setTimeout(safe(() => back && comeBack(1)), 3000);
     // The embed doctor looks at this page from inside; it is no part of the loader until it is asked for.
-    if (location.hash === "#holdfast-doctor") import(base + "/static/embed-doctor.js").then((it) => it.default(shown, base, () => why), () => 0);
+    if (location.hash === "#holdfast-doctor") import(base + "/static/embed-doctor.js").then((it) => it.default(shown, base, () => why));
   })();
 })();
