@@ -38,7 +38,7 @@ from app.errors import (
 )
 from app.links import MANAGE_LIFE_AFTER_END
 from app.mail import MailKind
-from app.settlement import BookingView, Settlement
+from app.settlement import AGAIN_SOON, BookingView, Settlement
 
 log = structlog.get_logger()
 
@@ -342,6 +342,7 @@ class Changes(Settlement):
             return await self._moves.carry(move), None
         except HapioError as error:
             log.warning("move put off", move=move.id, error=type(error).__name__)
+            await self._store.put_off_move(move.id, until=self._now() + AGAIN_SOON)
             return move, None
 
     async def difference_page(self, booking_id: str) -> str | None:

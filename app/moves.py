@@ -60,6 +60,9 @@ log = structlog.get_logger()
 _UNDER_WAY = frozenset({PaymentState.OPEN, PaymentState.PROCESSING})
 #: A lost create may still land after our time-out; the lookup waits longer than Hapio takes to answer anything.
 _UNSURE_PATIENCE = timedelta(seconds=60)
+#: How long one process has for asking Hapio to move before another one may try: longer than Hapio's client takes for
+#: both of its calls at the worst.
+_LEASE = timedelta(minutes=2)
 
 
 class Moves:
@@ -254,7 +257,10 @@ class Moves:
         )
         if moving:
             await self.carry(moving)
-        elif move.payment_id != payment.id:
+            return
+        # Read anew: another process may have taken this very payment in the meantime.
+        ended = await self._store.move(move.id)
+        if ended is None or ended.payment_id != payment.id:
             await self._refunds.owe(booking, payment, payment.price, EndReason.NOT_MOVED, seen)
 
     async def _owe_mismatch(self, booking: Booking, payment: Payment, facts: CheckoutFacts, seen: PaymentSeen) -> None:
@@ -287,6 +293,9 @@ class Moves:
             raise NotFound(move.booking_id)
         if move.state is not MoveState.MOVING or booking.status is not Status.CONFIRMED:
             return move
+        # For one process alone: a call that lands after the booking has been moved on, or called off, would undo that.
+        if not await self._store.lease_move(move.id, until=self._now() + _LEASE):
+            return await self._store.move(move.id) or move
         after = replace(
             booking,
             service_id=move.service_id,

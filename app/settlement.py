@@ -65,6 +65,8 @@ EVENT_SECONDS = 4
 #: How long one process has for making a booking afresh before another one may try. Longer than Hapio's client takes
 #: for one booking at the worst; renewed for each.
 RESCUE_LEASE = timedelta(minutes=2)
+#: When the worker goes on with what got no answer at a door: the lease of this process is over with its call.
+AGAIN_SOON = timedelta(seconds=5)
 #: A visitor may book for right now; one short failure of Hapio's is no reason to send anybody's money back.
 TRIES_PAST_START = 5
 #: When the worker takes over an event whose effect did not come to an end at the door.
@@ -269,6 +271,7 @@ class Settlement:
             return await self._finalize(booking)
         except (HapioError, StripeError) as error:
             log.warning("confirm put off", booking=booking.id, error=type(error).__name__)
+            await self._store.put_off(booking.id, until=self._now() + AGAIN_SOON)
             return booking
 
     async def _finalize(self, booking: Booking) -> Booking:
@@ -329,12 +332,13 @@ class Settlement:
 
     async def _restore_in_hapio(self, booking: Booking) -> str | None:
         """The id of Hapio's booking that has the time again: the canceled one, or, where that was deleted, one made
-        afresh. None while another process makes one."""
+        afresh. None while another process is at it."""
+        # A call that lands after the booking has been called off again would undo that.
+        if not await self._store.lease(booking, until=self._now() + 2 * RESCUE_LEASE):
+            return None
         if booking.hapio_booking_id:
             with suppress(HapioNotFound):
                 return (await self._hapio.restore_booking(booking.hapio_booking_id)).id
-        if not await self._store.lease(booking, until=self._now() + RESCUE_LEASE):
-            return None
         for made in await self._hapio.find_bookings(booking.id):
             if not made.is_canceled:
                 return made.id  # by an earlier try that did not live to say so

@@ -222,6 +222,21 @@ class MoveRows(Database):
             move_id, hapio_booking_id=None, hapio_unsure=False, occupies=False, next_try_at=None, tries=0
         )
 
+    async def lease_move(self, move_id: str, *, until: datetime) -> bool:
+        """Have a move that is being made for this process alone until then; False while another process has it, or
+        waits with it."""
+        async with self._write() as connection:
+            leased = await connection.execute(
+                sa.update(moves)
+                .where(
+                    moves.c.id == move_id,
+                    moves.c.state == MoveState.MOVING,
+                    sa.or_(moves.c.next_try_at.is_(None), moves.c.next_try_at <= self._now()),
+                )
+                .values(next_try_at=until)
+            )
+            return bool(leased.rowcount)
+
     async def put_off_move(self, move_id: str, *, until: datetime) -> None:
         """Something about this move failed: try again at `until`."""
         await self._update_move(move_id, next_try_at=until, tries=moves.c.tries + 1)

@@ -251,7 +251,7 @@ def _link_page(
     elif genuine:
         heading, line = _("This link was replaced"), _("We sent a newer one since, and only the newest one opens.")
     elif typed is not None:
-        heading, line = _("A fresh link"), _("We mail it to the address that the booking was made with.")
+        heading, line = _("A fresh link"), ""
     form = None
     if house.mailer.enabled:
         one_click = genuine and not isinstance(error, LinkExpired)  # what is long over has no link any more
@@ -260,7 +260,7 @@ def _link_page(
             "typed": None if one_click else typed or "",
             "wrong": typed is not None,
         }
-    context = {"heading": heading, "mark": "problem", "lines": [line], "form": form}
+    context = {"heading": heading, "mark": "problem", "lines": [line] if line else [], "form": form}
     status = error.status if error else 422
     return render(request, "manage_link.html", context, shell=shell, status=status, framed=False)
 
@@ -355,6 +355,7 @@ def _show(
         "card": booking_card(booking, language=language, now=now),
         "money": standing.money_rows(view, now, language),
         "undo": standing.undo_line(offer, booking, language),
+        "gives_back": standing.gives_back(view),
         "paying": standing.paying(view, now, language),
         "begun": to_come and offer.cancel_bar is Bar.BEGUN,
         "move": standing.may_move(offer, booking, language) if to_come and not view.move else [],

@@ -119,7 +119,7 @@ def news(view: BookingView, now: datetime, language: str) -> list[str]:
     if booking.status in {Status.CANCELED, Status.EXPIRED}:
         why = WHY_ENDED.get(booking.end_reason)
         lines += [_(why)] if why else []
-        given_back = [refund for refund in view.refunds if refund.status != "withdrawn"]
+        given_back = gives_back(view)
         if booking.status is Status.CANCELED and captured(view) and not given_back:
             lines.append(_("Under the terms you booked with, nothing is paid back."))
         elif not given_back:  # what went back stands in the table of the money, with where it is
@@ -173,6 +173,11 @@ def not_undone(error: HoldfastError, booking: Booking, now: datetime, language: 
 def captured(view: BookingView) -> bool:
     """Whether any money came."""
     return any(payment.captured for payment in view.payments)
+
+
+def gives_back(view: BookingView) -> bool:
+    """Whether any money goes back, or has gone."""
+    return any(refund.status != "withdrawn" for refund in view.refunds)
 
 
 def money_rows(view: BookingView, now: datetime, language: str) -> list[dict[str, str]]:
@@ -363,7 +368,10 @@ def share_line(offer: Offer, booking: Booking, language: str) -> str:
     """How the refund comes about; empty where that is not the terms alone."""
     if booking.terms.free or offer.refund != booking.terms.price.share(offer.percent):
         return ""
-    share = i18n.translator(language).gettext("%(percent)d %% of %(price)s, under the terms you booked with.")
+    _ = i18n.translator(language).gettext
+    if not offer.percent:
+        return _("Under the terms you booked with, nothing is paid back.")
+    share = _("%(percent)d %% of %(price)s, under the terms you booked with.")
     return tight(share % {"percent": offer.percent, "price": price(booking.terms.price, language)})
 
 

@@ -4,6 +4,7 @@ from collections import Counter
 from pathlib import Path
 
 import anyio
+import httpx
 import pytest
 from asgi_lifespan import LifespanManager
 
@@ -144,16 +145,19 @@ async def race(stack: Stack, houses: list[House]) -> Counter[str]:
 
 
 class another_house:  # noqa: N801 — reads as a function where it is used
-    """A second process of the product on the same Hapio and Stripe; its own database unless one is given."""
+    """A second process of the product on the same Hapio and Stripe; its own database unless one is given, its own wire
+    to Hapio, too."""
 
-    def __init__(self, stack: Stack, folder: Path, database: str = "") -> None:
+    def __init__(
+        self, stack: Stack, folder: Path, database: str = "", wire: httpx.AsyncBaseTransport | None = None
+    ) -> None:
         url = database or f"sqlite:///{folder / 'other.sqlite3'}"
         settings = make_settings(folder, smtp_url=stack.settings.smtp_url, database_url=url)
         outside = Outside(
             now=stack.clock,
             random=stack.random,
             sleep=no_wait,
-            hapio_transport=stack.hapio.transport(),
+            hapio_transport=wire or stack.hapio.transport(),
             stripe_http=TransportHTTPClient(stack.stripe.transport()),
         )
         self._app = create_app(settings, outside, run_worker=False)
