@@ -56,7 +56,8 @@ class HostSandbox:
                 "inline",
                 "A policy that refuses the frame",
                 {
-                    "Content-Security-Policy": f"default-src 'none'; img-src data:; script-src {self._origin}; frame-src 'self'"
+                    "Content-Security-Policy": "default-src 'none'; img-src data:; frame-src 'self';"
+                    f" script-src {self._origin}"
                 },
             ),
         }
