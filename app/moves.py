@@ -420,7 +420,9 @@ class Moves:
         values: dict[str, object] = {"end_reason": reason}
         if unsure is not None:
             values["hapio_unsure"] = unsure
-        ended = await self._store.claim_move(move.id, [MoveState.HELD], to, what=f"move_{to}", values=values)
+        ended = await self._store.claim_move(
+            move.id, [MoveState.HELD], to, what=f"move_{to}", values=values, without_open_session=True
+        )
         if ended is None:
             return await self._store.move(move.id) or move
         if unsure:

@@ -356,7 +356,16 @@ class Settlement:
         return afresh.id
 
     async def _leave_canceled(self, booking: Booking, *, sure: bool) -> Booking:
-        left = await self._store.not_taken_back(booking, sure=sure)
+        back = sum(
+            refund.amount.amount
+            for refund in await self._store.refunds(booking.id)
+            if (refund.reason, refund.cause) == (booking.end_reason, str(booking.revision))
+        )
+        told: dict[str, str | int | bool] = {"by": booking.end_reason or "", "back": back, "undo_until": ""}
+        # Whoever took it back, and left before Hapio's answer, would believe that the booking stands.
+        kinds = (MailKind.CANCELED_CUSTOMER, MailKind.CANCELED_OWNER)
+        mails = self._letters.owed(booking, *kinds, about="kept", detail=told)
+        left = await self._store.not_taken_back(booking, sure=sure, mails=mails)
         if left is None:
             return await self._booking(booking.id)
         await self._refunds.pay_due(booking.id)

@@ -324,7 +324,7 @@ class BookingRows(Database):
         if due_by:
             conditions.append(bookings.c.deadline <= due_by)
         if without_open_session:
-            conditions.append(~has_open_session(booking_id))
+            conditions.append(~has_open_session(payments.c.booking_id == booking_id))
         if unchanged_since is not None:
             conditions += [bookings.c.revision == unchanged_since, ~_has_open_move(booking_id)]
         async with self._write() as connection:
@@ -397,7 +397,7 @@ class BookingRows(Database):
                 await add_mails(connection, mails)
             return back
 
-    async def not_taken_back(self, booking: Booking, *, sure: bool) -> Booking | None:
+    async def not_taken_back(self, booking: Booking, *, sure: bool, mails: Sequence[OutboxMail]) -> Booking | None:
         """Hapio has refused, or, not `sure`, never answered: the booking stays canceled, and its refunds go out."""
         now = self._now()
         values = {"undo_until": now, "hapio_canceled": sure, "hapio_unsure": not sure}
@@ -411,6 +411,7 @@ class BookingRows(Database):
                     .where(*_refunds_of_cancel(booking), refunds.c.status == "requested")
                     .values(next_try_at=now)
                 )
+                await add_mails(connection, mails)
             return left
 
     async def _claim(

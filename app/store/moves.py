@@ -24,6 +24,7 @@ from app.domain import (
 )
 from app.store.guard import room
 from app.store.owed import add_mails, add_refunds, draw, mirror, remember
+from app.store.sessions import has_open_session
 from app.tables import bookings, move_row, moves, payment_row, payments, to_booking, to_move
 
 _ENDED = (MoveState.DONE, MoveState.REFUSED, MoveState.EXPIRED)
@@ -100,7 +101,7 @@ class MoveRows(Database):
         *,
         what: str = "",
         values: Mapping[str, Any] | None = None,
-        before_deadline: bool = False,
+        without_open_session: bool = False,
         seen: PaymentSeen | None = None,
         owes: Owed | None = None,
         mails: Sequence[OutboxMail] = (),
@@ -113,8 +114,8 @@ class MoveRows(Database):
         if to not in OPEN_MOVES:
             changes["occupies"] = False
         conditions = [moves.c.id == move_id, moves.c.state.in_(list(from_))]
-        if before_deadline:
-            conditions.append(moves.c.deadline > now)
+        if without_open_session:
+            conditions.append(~has_open_session(payments.c.move_id == move_id))
         async with self._write() as connection:
             result = await connection.execute(
                 sa.update(moves).where(*conditions).values(**changes, **(values or {})).returning(*moves.c)

@@ -40,7 +40,7 @@ class PaymentRows(Database):
                     bookings.c.id == payment.booking_id,
                     bookings.c.status == Status.AWAITING_PAYMENT,
                     bookings.c.deadline > now,
-                    ~has_open_session(payment.booking_id),
+                    ~has_open_session(payments.c.booking_id == payment.booking_id),
                     ~sa.exists().where(
                         payments.c.booking_id == payment.booking_id, payments.c.attempt >= payment.attempt
                     ),

@@ -8,10 +8,10 @@ from app.domain import PaymentState
 from app.tables import payments
 
 
-def has_open_session(booking_id: str) -> sa.ColumnElement[bool]:
-    """Whether a Checkout Session of the booking is open, or its payment under way."""
+def has_open_session(of: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
+    """Whether a Checkout Session of these payments is open, or its payment under way."""
     return sa.exists().where(
-        payments.c.booking_id == booking_id,
+        of,
         payments.c.session_id.is_not(None),
         payments.c.state.in_([PaymentState.OPEN, PaymentState.PROCESSING]),
     )
