@@ -48,8 +48,10 @@ HOLD = Rule.of("hold", "12/minute; 60/hour")
 PAY = Rule.of("pay", "20/minute; 120/hour")
 #: The page behind the mailed link.
 MANAGE = Rule.of("manage", "60/minute")
-#: What that page does: cancel, move.
+#: What that page does: cancel, take back, move. Counted by booking.
 MANAGE_ACT = Rule.of("manage_act", "10/minute; 60/hour")
+#: Asking for fresh links: each may be a mail to somebody, and retires the link that they have.
+RESEND = Rule.of("resend", "6/10minutes; 20/hour")
 #: Reading somebody's page for the embed doctor.
 DOCTOR = Rule.of("doctor", "10/minute; 60/hour")
 #: The JSON surface (design section 9).

@@ -32,6 +32,7 @@ from app.errors import (
     SlotTaken,
     StripeError,
 )
+from app.limiter import MANAGE, MANAGE_ACT, RESEND, client_address
 from app.settlement import BookingView
 from app.web import standing
 from app.web.booking import LOOKS, calendar_names, calendar_response, times_address
@@ -62,10 +63,14 @@ def _opened(door: View) -> Door:
 
     @wraps(door)
     async def open_door(request: Request) -> Response:
+        limiter = request.app.state.house.limiter
+        limiter.check(MANAGE, client_address(request.scope))
         try:
             view = await _view(request)
         except (LinkRefused, NotFound) as error:
             return _link_page(request, error, genuine=await _named_booking(request))
+        if request.method == "POST":
+            limiter.check(MANAGE_ACT, view.booking.id)
         return await door(request, view)
 
     return open_door
@@ -207,6 +212,7 @@ async def give_up_move(request: Request, view: BookingView) -> Response:
 
 async def resend(request: Request) -> Response:
     """POST /manage/{token}/resend: a fresh link, to the address on the booking."""
+    request.app.state.house.limiter.check(RESEND, client_address(request.scope))
     try:
         await request.app.state.house.bookings.resend_link(request.path_params["token"])
     except LinkRefused as error:
@@ -216,6 +222,7 @@ async def resend(request: Request) -> Response:
 
 async def resend_to_address(request: Request) -> Response:
     """POST /manage/resend: fresh links for whatever is booked under an address."""
+    request.app.state.house.limiter.check(RESEND, client_address(request.scope))
     typed = (await _form(request)).get("email", "").strip()[:254]
     address = read_address(typed)
     if address is None:

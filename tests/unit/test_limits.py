@@ -394,3 +394,32 @@ def test_a_person_may_type_the_number_as_they_write_it(typed: str) -> None:
     while (asked := challenges.make("p")).first + asked.second != 7:
         pass
     assert challenges.accept("p", Proof(asked.token, answer=typed))
+
+
+# Managing a booking
+
+
+async def test_links_cannot_be_guessed_at_speed(stack: Stack) -> None:
+    caller = Caller(stack)
+    answers = [(await caller.client.get(f"/manage/guess-{number}")).status_code for number in range(61)]
+    assert answers == [403] * 60 + [429]
+
+
+async def test_fresh_links_are_not_asked_for_without_end(stack: Stack) -> None:
+    caller = Caller(stack)
+    asked = {"email": "anna@customer.example"}
+    answers = [(await caller.client.post("/manage/resend", data=asked)).status_code for _ in range(7)]
+    assert answers == [303] * 6 + [429]
+    neighbor = Caller(stack, "198.51.100.8")
+    assert (await neighbor.client.post("/manage/resend", data=asked)).status_code == 303
+
+
+async def test_one_booking_is_not_changed_without_end(stack: Stack) -> None:
+    booking = await stack.confirmed()
+    token = stack.house.links.manage_token(booking.id, booking.link_version)
+    answers = []
+    for number in range(11):
+        caller = Caller(stack, f"198.51.100.{number}")
+        answers.append((await caller.client.post(f"/manage/{token}/cancel", data={})).status_code)
+    assert answers[-1] == 429
+    assert 429 not in answers[:-1]
