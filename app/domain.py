@@ -300,7 +300,7 @@ class Booking:
     the hold, then of paying. `revision` rises with every change that the customer's calendar must follow.
     `hapio_canceled`: what Hapio holds is canceled there, and stays for its history. `canceled_at` is when a confirmed
     booking was called off, `undo_until` how long that may be taken back; both are kept while it is being taken back.
-    `moves` counts how often it was moved. Manage links signed for an older `link_version` are retired.
+    `moves` counts how often its customer moved it. Manage links signed for an older `link_version` are retired.
     """
 
     id: str

@@ -13,6 +13,7 @@ from app.domain import (
     MOVE_TRANSITIONS,
     OPEN_MOVES,
     Booking,
+    EndReason,
     Move,
     MoveState,
     OutboxMail,
@@ -183,7 +184,8 @@ class MoveRows(Database):
                     hapio_booking_id=hapio_booking_id,
                     terms=terms.to_json(),
                     revision=bookings.c.revision + 1,
-                    moves=bookings.c.moves + 1,
+                    # What the owner asks for is not held against the customer's limit.
+                    moves=bookings.c.moves + int(move.by is EndReason.BY_CUSTOMER),
                     no_show=False,
                     updated_at=now,
                 )
