@@ -134,7 +134,7 @@ def render(
     that may be are cached by `app.web.widget`. `framed` says whether the widget's sites may frame it."""
     if block is None and wants_block(request):
         block = "main"
-    page = make_page(request, shell, fragment=block is not None)
+    page = make_page(request, shell, fragment=block is not None, framed=framed)
     text = render_text(request.app.state.house.templates, name, {**context, "page": page}, block=block)
     headers = {"Cache-Control": "no-store"}
     if block is None:
@@ -163,10 +163,12 @@ def follow(request: Request) -> dict[str, str]:
     return {"HX-Replace-Url" if was.path == request.url.path else "HX-Push-Url": here}
 
 
-def make_page(request: Request, shell: Shell, *, fragment: bool) -> Page:
-    """The page around a screen of this request."""
+def make_page(request: Request, shell: Shell, *, fragment: bool, framed: bool = True) -> Page:
+    """The page around a screen of this request. What may not be `framed` fills a window of its own, whatever old
+    browsers fail to say."""
     widget, settings = shell.widget, cast("Settings", request.app.state.house.settings)
-    host = trusted_host(shell.host, widget) if is_alone(request) else ""
+    alone = is_alone(request) or not framed
+    host = trusted_host(shell.host, widget) if alone else ""
     return Page(
         language=shell.language,
         direction=i18n.direction(shell.language),
@@ -179,11 +181,11 @@ def make_page(request: Request, shell: Shell, *, fragment: bool) -> Page:
         theme_css=theme_css(shell.theme),
         htmx_url=settings.htmx_url,
         htmx_integrity=settings.htmx_integrity,
-        alone=is_alone(request),
+        alone=alone,
         fragment=fragment,
         back_to_host=host,
         host_name=urlsplit(host).hostname or "",
-        hosts=" ".join(widget.allowed_origins),
+        hosts=" ".join(widget.allowed_origins) if framed else "",
     )
 
 
