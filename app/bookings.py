@@ -313,10 +313,11 @@ class Bookings(Changes):
 
     # -- pay ---------------------------------------------------------------------------------------------
 
-    async def start_checkout(self, booking_id: str) -> str | None:
+    async def start_checkout(self, booking_id: str, *, return_url: str = "", cancel_url: str = "") -> str | None:
         """The address of Stripe's page for this booking; None when nothing is left to pay.
 
-        A second call returns the same page while it is good. Raises HoldExpired, InvalidRequest without details,
+        `return_url` and `cancel_url` are where Stripe sends the visitor afterwards; empty is our own page. A second
+        call returns the same page while it is good, and leads back where the first one said. Raises HoldExpired, InvalidRequest without details,
         BookingConflict, or StripeError; after a StripeError the time is still held and paying can be tried again.
         """
         async with self._turns(booking_id):
@@ -342,7 +343,7 @@ class Bookings(Changes):
                     return None
                 if left > SHORTEST_SESSION - REPLAY_TIME:
                     return await self._create_session(payment)
-            return await self._create_session(await self._open_payment(booking))
+            return await self._create_session(await self._open_payment(booking, return_url, cancel_url))
 
     async def _skip_payment(self, booking: Booking) -> None:
         """Nothing is due: straight on to confirming."""
@@ -352,7 +353,7 @@ class Bookings(Changes):
         else:
             await self._finalize_soon(won)
 
-    async def _open_payment(self, booking: Booking) -> Payment:
+    async def _open_payment(self, booking: Booking, return_url: str, cancel_url: str) -> Payment:
         """Write the attempt, with all its parameters, before Stripe hears of it; the deadline moves with it."""
         attempts = await self._store.payments(booking.id)
         if len(attempts) >= MAX_ATTEMPTS:
@@ -377,8 +378,8 @@ class Bookings(Changes):
                 attempt=len(attempts) + 1,
                 capture=widget.capture,
                 expires_at=expires_at,
-                success_url=f"{self._public_url}/b/{token}/return",
-                cancel_url=f"{self._public_url}/b/{token}/back",
+                success_url=return_url or f"{self._public_url}/b/{token}/return",
+                cancel_url=cancel_url or f"{self._public_url}/b/{token}/back",
                 locale=booking.visitor.language,
                 product_name=booking.service_name,
                 description=f"{booking.resource_name}, {booking.location_name}",

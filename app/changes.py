@@ -174,12 +174,20 @@ class Changes(Settlement):
     # -- cancel and take back ------------------------------------------------------------------------------
 
     async def cancel(
-        self, booking_id: str, *, by: EndReason, revision: int | None = None, shown_at: datetime | None = None
+        self,
+        booking_id: str,
+        *,
+        by: EndReason,
+        revision: int | None = None,
+        shown_at: datetime | None = None,
+        note: str = "",
+        refund: bool = True,
     ) -> Booking:
         """Call a confirmed booking off: by BY_CUSTOMER under its terms, by BY_OWNER with all its money back.
 
         `revision` and `shown_at` are what the page showed: the refund is the one of that moment. The refund waits
         for as long as the customer may take the cancellation back. A second call returns what the first one did.
+        `note` is kept in the history; without `refund` whoever calls it off does without the money.
         Raises PolicyRefused, BookingConflict where the booking has changed since it was shown, StripeError, and
         HapioError where the difference of a move is being settled.
         """
@@ -203,9 +211,10 @@ class Changes(Settlement):
             if bar and not (owner and bar is Bar.BEGUN):
                 raise PolicyRefused(bar)
             everything = replace(booking.terms.price, amount=min(booking.terms.price.amount, left))
-            return await self._call_off(booking, by, everything if owner else offer.refund, now)
+            back = everything if owner else offer.refund
+            return await self._call_off(booking, by, back if refund else replace(back, amount=0), now, note)
 
-    async def _call_off(self, booking: Booking, by: EndReason, back: Money, now: datetime) -> Booking:
+    async def _call_off(self, booking: Booking, by: EndReason, back: Money, now: datetime, note: str) -> Booking:
         undo_until = self._undo_until(booking, now) if by is EndReason.BY_CUSTOMER else now
         after = replace(booking, revision=booking.revision + 1)
         told: dict[str, str | int | bool] = {"by": by, "back": back.amount}
@@ -224,7 +233,7 @@ class Changes(Settlement):
             unchanged_since=booking.revision,
             owes=self._refunds.debt(booking, back, by, cause=str(after.revision), due_at=undo_until) if back else None,
             mails=self._letters.owed(after, MailKind.CANCELED_CUSTOMER, MailKind.CANCELED_OWNER, detail=told),
-            detail={"back": back.amount},
+            detail={"back": back.amount, **({"note": note} if note else {})},
         )
         if canceled is None:
             raise BookingConflict("changed meanwhile")

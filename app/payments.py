@@ -256,6 +256,15 @@ class Payments:
             # The refusal's text differs from case to case and has no stable code; the object is the fact.
             return await self.session(session_id)
 
+    async def receipt_url(self, payment_intent_id: str) -> str | None:
+        """Where Stripe shows the receipt of a payment; the address is good for some weeks."""
+        _check_id(payment_intent_id, "pi")
+        return await self._ask(
+            "read receipt",
+            lambda: self._intents.retrieve_async(payment_intent_id, {"expand": ["latest_charge"]}),
+            _receipt_url,
+        )
+
     async def capture(self, payment_intent_id: str, *, amount: int) -> CaptureFacts:
         """Take `amount` of the held money; the rest is freed. If Stripe refuses, the money is told as it stands."""
         _check_id(payment_intent_id, "pi")
@@ -619,6 +628,11 @@ def _checkout_facts(answer: stripe.StripeObject) -> CheckoutFacts:
         created=datetime.fromtimestamp(session["created"], UTC),
         recovered=bool(session.get("recovered_from")),
     )
+
+
+def _receipt_url(answer: stripe.StripeObject) -> str | None:
+    charge = answer.to_dict()["latest_charge"]
+    return charge["receipt_url"] if isinstance(charge, dict) else None
 
 
 def _capture_facts(answer: stripe.StripeObject) -> CaptureFacts:

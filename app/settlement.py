@@ -145,6 +145,30 @@ class Settlement:
             raise NotFound(booking_id)
         return booking
 
+    async def by_hapio_id(self, hapio_booking_id: str) -> Booking:
+        """The booking that Hapio has under this id now. Raises NotFound."""
+        booking = await self._store.booking_in_hapio(hapio_booking_id)
+        if booking is None or booking.widget not in self._widgets:
+            raise NotFound(hapio_booking_id)
+        return booking
+
+    async def payment_by_session(self, session_id: str) -> Payment:
+        """The attempt to pay that this Checkout Session is of. Raises NotFound."""
+        payment = await self._store.payment_of_session(session_id)
+        if payment is None:
+            raise NotFound(session_id)
+        return payment
+
+    async def receipt_url(self, payment: Payment) -> str | None:
+        """Stripe's receipt for a payment that has come; None without one, or while Stripe does not tell."""
+        if payment.payment_intent_id is None or payment.state is not PaymentState.CAPTURED:
+            return None
+        try:
+            return await self._stripe.receipt_url(payment.payment_intent_id)
+        except StripeError as error:
+            log.info("no receipt", payment=payment.id, error=type(error).__name__)
+            return None
+
     async def view(self, booking_id: str) -> BookingView:
         """The booking with its payments, refunds, history and move. Raises NotFound."""
         booking = await self.get(booking_id)
