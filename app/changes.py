@@ -202,17 +202,28 @@ class Changes(Settlement):
             now = self._now()
             if revision not in {None, booking.revision}:
                 raise BookingConflict("not what was shown")
-            owner = by is EndReason.BY_OWNER
-            left = money_left(await self._store.payments(booking_id), await self._store.refunds(booking_id))
-            offer = self._offer(booking, open_move, now if owner else shown_at or now, left=left)
-            bar = offer.cancel_bar
-            if bar is None and not owner and booking.starts_at <= now:
-                bar = Bar.BEGUN
-            if bar and not (owner and bar is Bar.BEGUN):
-                raise PolicyRefused(bar)
-            everything = replace(booking.terms.price, amount=min(booking.terms.price.amount, left))
-            back = everything if owner else offer.refund
+            back = await self._comes_back(booking, open_move, by, shown_at or now, now)
             return await self._call_off(booking, by, back if refund else replace(back, amount=0), now, note)
+
+    async def quote_cancel(self, booking_id: str, *, by: EndReason) -> Money:
+        """What calling the booking off would give back now; changes nothing. Raises PolicyRefused."""
+        booking, now = await self.get(booking_id), self._now()
+        return await self._comes_back(booking, await self._store.open_move(booking_id), by, now, now)
+
+    async def _comes_back(
+        self, booking: Booking, open_move: Move | None, by: EndReason, shown_at: datetime, now: datetime
+    ) -> Money:
+        """What a cancellation gives back: the customer what was shown, from the owner everything that is left."""
+        owner = by is EndReason.BY_OWNER
+        left = money_left(await self._store.payments(booking.id), await self._store.refunds(booking.id))
+        offer = self._offer(booking, open_move, now if owner else shown_at, left=left)
+        bar = offer.cancel_bar
+        if bar is None and not owner and booking.starts_at <= now:
+            bar = Bar.BEGUN
+        if bar and not (owner and bar is Bar.BEGUN):
+            raise PolicyRefused(bar)
+        everything = replace(booking.terms.price, amount=min(booking.terms.price.amount, left))
+        return everything if owner else offer.refund
 
     async def _call_off(self, booking: Booking, by: EndReason, back: Money, now: datetime, note: str) -> Booking:
         undo_until = self._undo_until(booking, now) if by is EndReason.BY_CUSTOMER else now

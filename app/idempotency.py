@@ -31,8 +31,8 @@ class Answer:
 
     @property
     def final(self) -> bool:
-        """Whether a repetition would have no other: not where trying again is what helps."""
-        return self.status < 500 and self.status != 429
+        """Whether a repetition would have no other: not where trying again helps, or other credentials."""
+        return self.status < 500 and self.status not in {401, 403, 429}
 
 
 class Idempotency:

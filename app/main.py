@@ -21,6 +21,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from app import webhooks
+from app.api.door import WebhookLimits
+from app.api.envelope import envelope
+from app.api.routes import routes as api_routes
 from app.availability import Availability, CallBudget
 from app.bookings import Bookings
 from app.challenge import Challenges
@@ -28,6 +31,7 @@ from app.errors import ChallengeNeeded, HoldfastError, InvalidRequest, NotFound
 from app.gate import Gate
 from app.guard import Guard
 from app.hapio import HapioClient
+from app.idempotency import Idempotency
 from app.letters import Letters
 from app.limiter import Limiter
 from app.links import Links
@@ -85,6 +89,7 @@ class House:
     pages: Pages
     limiter: Limiter
     gate: Gate
+    idempotency: Idempotency
     sites: SiteReader
     now: Callable[[], datetime]
 
@@ -191,6 +196,7 @@ async def open_house(settings: Settings, outside: Outside) -> AsyncIterator[Hous
             pages=pages,
             limiter=limiter,
             gate=gate,
+            idempotency=Idempotency(store=store, now=now, random=outside.random),
             sites=sites,
             now=now,
         )
@@ -232,7 +238,7 @@ def create_app(settings: Settings, outside: Outside | None = None, *, run_worker
                     await clock
 
     app = Starlette(
-        routes=[Route("/healthz", healthz), *webhooks.routes, *web.routes],
+        routes=[Route("/healthz", healthz), *webhooks.routes, *api_routes, *web.routes],
         lifespan=lifespan,
         exception_handlers={
             ChallengeNeeded: show_challenge,
@@ -241,6 +247,7 @@ def create_app(settings: Settings, outside: Outside | None = None, *, run_worker
             Exception: show_error,
         },
     )
+    app.add_middleware(WebhookLimits)
     app.add_middleware(Guard)
     app.add_middleware(WarmPages)
     return app
@@ -255,8 +262,7 @@ async def show_error(request: Request, error: Exception) -> Response:
     """Every error, once: JSON for programs, a page for people."""
     told = error if isinstance(error, HoldfastError) else HoldfastError()
     if request.url.path.startswith("/api/"):
-        body = {"code": told.code, "message": told.sentence, "details": getattr(told, "fields", {})}
-        return JSONResponse({"success": False, "error": body}, status_code=told.status)
+        return envelope(told)
     return render_error(request, told)
 
 
@@ -265,4 +271,5 @@ async def show_http_error(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 404
     response = await show_error(request, NotFound() if status == 404 else InvalidRequest())
     response.status_code = status
+    response.headers.update(getattr(error, "headers", None) or {})  # which methods there are
     return response

@@ -6,10 +6,10 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
@@ -29,16 +29,23 @@ def _in_utc(moment: datetime) -> datetime:
     try:
         return moment.astimezone(UTC)
     except OverflowError:
-        return (datetime.max if moment.year > 2000 else datetime.min).replace(tzinfo=UTC)
+        return datetime(9999 if moment.year > 2000 else 1, 1, 1, tzinfo=UTC)
 
 
 Moment = Annotated[AwareDatetime, BeforeValidator(_is_rfc3339), AfterValidator(_in_utc)]
 Id = Annotated[str, Field(min_length=1, max_length=100)]
 Token = Annotated[str, Field(min_length=1, max_length=400, description="The token that the lock gave.")]
+Name = Annotated[str, Field(min_length=1, max_length=64)]
 Address = Annotated[str, Field(min_length=1, max_length=2000)]
 
 
-class _Model(BaseModel):
+class _In(BaseModel):
+    """What is not set is empty: a null would be a second way to say the same."""
+
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True)
+
+
+class _Out(BaseModel):
     model_config = ConfigDict(
         alias_generator=to_camel,
         populate_by_name=True,
@@ -117,88 +124,94 @@ class ErrorCode(StrEnum):
 # Requests
 
 
-class ServicesQuery(_Model):
+class ServicesQuery(_In):
     """Which widget's services; without one, those of all widgets."""
 
-    widget: Annotated[str, Field(min_length=1, max_length=40)] | None = None
+    widget: Name = ""
 
 
-class AvailabilityQuery(_Model):
+class AvailabilityQuery(_In):
     """`from` and `to` are days, or times with an offset; a day counts in `timeZone`, and `to` is not part of it."""
 
     service_id: Id
-    resource_id: Id | None = None
+    resource_id: Id = ""
     from_: Annotated[str, Field(alias="from", max_length=40)]
     to: Annotated[str, Field(max_length=40)]
-    time_zone: Annotated[str, Field(min_length=1, max_length=64)] | None = None
-    widget: Annotated[str, Field(min_length=1, max_length=40)] | None = None
+    time_zone: Name = ""
+    widget: Name = ""
 
 
-class TokenQuery(_Model):
+class TokenQuery(_In):
     """The booking's token, where it does not come as `Authorization: Bearer`."""
 
-    token: Token | None = None
+    token: Token = ""
 
 
-class CustomerIn(_Model):
+class CustomerIn(_In):
     """Who comes. `answers` and `consent` where the widget's form asks for them."""
 
     name: Annotated[str, Field(min_length=1, max_length=200)]
     email: Annotated[str, Field(min_length=3, max_length=254)]
     phone: Annotated[str, Field(max_length=40)] = ""
     notes: Annotated[str, Field(max_length=1000)] = ""
-    answers: Annotated[dict[Annotated[str, Field(max_length=40)], Annotated[str, Field(max_length=2000)]], Field(
-        max_length=50
-    )] = {}
+    answers: Annotated[
+        dict[Annotated[str, Field(max_length=40)], Annotated[str, Field(max_length=2000)]], Field(max_length=50)
+    ] = {}
     consent: bool = False
 
 
-class ProofIn(_Model):
+class ProofIn(_In):
     """The answer to a challenge that came with a 429: `solution`, or the sum as `answer`."""
 
-    token: Annotated[str, Field(max_length=300)]
+    token: Annotated[str, Field(max_length=300)] = ""
     solution: Annotated[str, Field(max_length=100)] = ""
     answer: Annotated[str, Field(max_length=10)] = ""
 
 
-class LockRequest(_Model):
+class LockRequest(_In):
     """Hold a time for a customer. `widget` is needed only where several offer the service."""
 
     service_id: Id
-    resource_id: Id | None = None
+    resource_id: Id = ""
     start: Moment
     end: Moment
     customer: CustomerIn
     reference: Annotated[str, Field(max_length=200)] = ""
-    metadata: Annotated[dict[Annotated[str, Field(max_length=40)], Annotated[str, Field(max_length=500)]], Field(
-        max_length=20
-    )] = {}
-    utm: Annotated[dict[Annotated[str, Field(max_length=40)], Annotated[str, Field(max_length=500)]], Field(
-        max_length=20
-    )] = {}
-    widget: Annotated[str, Field(min_length=1, max_length=40)] | None = None
-    proof: ProofIn | None = None
+    metadata: Annotated[
+        dict[Annotated[str, Field(max_length=40)], Annotated[str, Field(max_length=500)]], Field(max_length=20)
+    ] = {}
+    utm: Annotated[
+        dict[Annotated[str, Field(max_length=40)], Annotated[str, Field(max_length=500)]], Field(max_length=20)
+    ] = {}
+    widget: Name = ""
+    proof: ProofIn = ProofIn()
 
 
 def _by_either_id(schema: dict[str, Any]) -> None:
     schema["anyOf"] = [{"required": ["bookingId"]}, {"required": ["hapioBookingId"]}]
 
 
-class Named(_Model):
+class Named(_In):
     """Which booking, by our id or Hapio's; `token` where it does not come as `Authorization: Bearer`."""
 
     model_config = ConfigDict(json_schema_extra=_by_either_id)
 
-    booking_id: Id | None = None
-    hapio_booking_id: Id | None = None
-    token: Token | None = None
+    booking_id: Id = ""
+    hapio_booking_id: Id = ""
+    token: Token = ""
+
+    @model_validator(mode="after")
+    def _one_is_named(self) -> Self:
+        if not (self.booking_id or self.hapio_booking_id):
+            raise ValueError("bookingId or hapioBookingId is required")
+        return self
 
 
 class CheckoutRequest(Named):
     """Where Stripe sends the customer afterwards; both must be on an allowed origin."""
 
-    return_url: Address | None = None
-    cancel_url: Address | None = None
+    return_url: Address = ""
+    cancel_url: Address = ""
 
 
 class CancelRequest(Named):
@@ -214,8 +227,8 @@ class RescheduleRequest(Named):
 
     new_start: Moment
     new_end: Moment
-    service_id: Id | None = None
-    resource_id: Id | None = None
+    service_id: Id = ""
+    resource_id: Id = ""
     dry_run: bool = False
 
 
@@ -228,24 +241,24 @@ class NoShowRequest(Named):
 class RefundRequest(Named):
     """How much, in the smallest unit; without it, all that is left."""
 
-    amount: Annotated[int, Field(ge=1, le=10**12)] | None = None
+    amount: Annotated[int, Field(ge=1, le=10**12)] = 0
 
 
 # Answers
 
 
-class _Answer(_Model):
+class _Answer(_Out):
     success: Literal[True] = True
 
 
-class ResourceOut(_Model):
+class ResourceOut(_Out):
     """A person or a room."""
 
     id: str
     name: str
 
 
-class ServiceOut(_Model):
+class ServiceOut(_Out):
     """What can be booked. `duration` in minutes, `price` in the currency's smallest unit."""
 
     id: str
@@ -264,7 +277,7 @@ class ServicesAnswer(_Answer):
     services: list[ServiceOut]
 
 
-class SlotOut(_Model):
+class SlotOut(_Out):
     """A free time, and who is free then."""
 
     start: AwareDatetime
@@ -311,14 +324,14 @@ class SessionAnswer(_Answer):
     receipt_url: str | None
 
 
-class RefundOut(_Model):
+class RefundOut(_Out):
     """What goes back, in the smallest unit."""
 
     status: RefundStatus
     amount: int
 
 
-class BookingOut(_Model):
+class BookingOut(_Out):
     """A booking as it stands. `expiresAt` while it is held or being paid; `price` in the smallest unit."""
 
     booking_id: str
@@ -390,7 +403,7 @@ class WebhookAnswer(_Answer):
     message: Literal["Webhook received"] = "Webhook received"
 
 
-class ErrorOut(_Model):
+class ErrorOut(_Out):
     """`details` says more where there is more: a field's name and its sentence, the nearest free times, and so on."""
 
     code: ErrorCode
@@ -398,7 +411,7 @@ class ErrorOut(_Model):
     details: dict[str, Any]
 
 
-class ErrorAnswer(_Model):
+class ErrorAnswer(_Out):
     """What every error looks like."""
 
     success: Literal[False] = False
