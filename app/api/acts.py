@@ -39,13 +39,11 @@ from app.domain import (
 from app.errors import (
     HoldExpired,
     InvalidDetails,
-    LinkRefused,
     NotFound,
     NotYours,
     PaymentFailed,
     RefundFailed,
     SessionExpired,
-    Unauthorized,
 )
 from app.gate import Client
 from app.i18n import N_
@@ -112,25 +110,17 @@ async def show_availability(call: Call, asked: models.AvailabilityQuery) -> mode
 
 async def show_booking(call: Call, asked: models.TokenQuery) -> models.BookingAnswer:
     """GET /api/bookings/{bookingId}"""
-    named = Named(bookingId=call.request.path_params["bookingId"][:100], token=asked.token)
-    booking, _ = await call.booking(named)
+    booking, _ = await call.find(booking_id=call.request.path_params["bookingId"], token=asked.token)
     return models.BookingAnswer(**_booking(await call.house.bookings.view(booking.id), call).model_dump())
 
 
 async def show_session(call: Call, asked: models.TokenQuery) -> models.SessionAnswer:
     """GET /api/checkout/sessions/{sessionId}. Takes in what Stripe says, as the page does that one comes back to."""
     bookings = call.house.bookings
-    token = asked.token or call.caller.bearer
-    if not (token or call.caller.key):
-        raise Unauthorized("no token")
-    if token:
-        try:
-            call.house.links.read_api_token(token)
-        except LinkRefused as error:
-            raise Unauthorized("not a token of ours") from error
-    session_id = call.request.path_params["sessionId"][:100]
+    call.must_have_credentials(asked.token)
+    session_id = call.request.path_params["sessionId"]
     payment: Payment = await bookings.payment_by_session(session_id)
-    await call.booking(Named(bookingId=payment.booking_id, token=asked.token))
+    await call.find(booking_id=payment.booking_id, token=asked.token)
     if payment.state in {PaymentState.OPEN, PaymentState.PROCESSING}:
         await bookings.settle(payment.booking_id)
         payment = await bookings.payment_by_session(session_id)

@@ -77,7 +77,8 @@ def document(operations: tuple[Operation, ...], server: str) -> dict[str, Any]:
 
 def _schemas(operations: Sequence[Operation]) -> dict[str, Any]:
     asked = {operation.asked for operation in operations}
-    answered: set[type[BaseModel]] = {operation.answer for operation in operations} | {models.ErrorAnswer, models.WebhookAnswer}
+    answered: set[type[BaseModel]] = {operation.answer for operation in operations}
+    answered |= {models.ErrorAnswer, models.WebhookAnswer}
     wanted: list[tuple[type[BaseModel], Any]] = [(model, "validation") for model in asked]
     wanted += [(model, "serialization") for model in answered]
     wanted.sort(key=lambda pair: pair[0].__name__)

@@ -71,32 +71,45 @@ class Call:
     idempotency_key: str
 
     async def booking(self, named: Named) -> tuple[Booking, EndReason]:
+        """The booking that a body names; as `find`."""
+        return await self.find(booking_id=named.booking_id, hapio_booking_id=named.hapio_booking_id, token=named.token)
+
+    async def find(
+        self, *, booking_id: str = "", hapio_booking_id: str = "", token: str = ""
+    ) -> tuple[Booking, EndReason]:
         """The booking that is meant, and on whose behalf the caller acts: with its token its customer's, with an API
         key alone the owner's. Raises Unauthorized, NotYours, LinkExpired, NotFound."""
         bookings = self.house.bookings
-        token = named.token or self.caller.bearer
-        if token:
-            owned = await self._by_token(token)
-            if named.booking_id not in {"", owned.id}:
-                raise NotYours("another booking")
-            if named.hapio_booking_id not in {"", owned.hapio_booking_id}:
+        if token or self.caller.bearer:
+            owned = await self._by_token(token or self.caller.bearer)
+            if booking_id not in {"", owned.id} or hapio_booking_id not in {"", owned.hapio_booking_id}:
                 raise NotYours("another booking")
             return owned, EndReason.BY_CUSTOMER
         if not self.caller.key:
             raise Unauthorized("no token")
-        if not named.booking_id:
-            return await bookings.by_hapio_id(named.hapio_booking_id), EndReason.BY_OWNER
-        booking: Booking = await bookings.get(named.booking_id)
-        if named.hapio_booking_id not in {"", booking.hapio_booking_id}:
+        if not booking_id:
+            return await bookings.by_hapio_id(hapio_booking_id), EndReason.BY_OWNER
+        booking: Booking = await bookings.get(booking_id)
+        if hapio_booking_id not in {"", booking.hapio_booking_id}:
             raise NotFound("two bookings")
         return booking, EndReason.BY_OWNER
 
-    async def _by_token(self, token: str) -> Booking:
+    def must_have_credentials(self, token: str) -> None:
+        """Who has none is told nothing, not even what there is. Raises Unauthorized."""
+        if token or self.caller.bearer:
+            self._read_token(token or self.caller.bearer)
+        elif not self.caller.key:
+            raise Unauthorized("no token")
+
+    def _read_token(self, token: str) -> str:
         try:
-            booking_id = self.house.links.read_api_token(token)
+            booking_id: str = self.house.links.read_api_token(token)
         except LinkRefused as error:
             raise Unauthorized("not a token of ours") from error
-        booking: Booking = await self.house.bookings.get(booking_id)
+        return booking_id
+
+    async def _by_token(self, token: str) -> Booking:
+        booking: Booking = await self.house.bookings.get(self._read_token(token))
         if booking.ends_at + MANAGE_LIFE_AFTER_END <= self.house.now():
             raise LinkExpired("long over")
         return booking

@@ -17,11 +17,11 @@ _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:
 UUID_TEXT = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
-def _is_rfc3339(value: object) -> object:
+def _read_rfc3339(value: object) -> datetime:
     """pydantic reads more than RFC 3339 has: blanks for the T, numbers, times without an offset."""
-    if isinstance(value, str) and not _RFC3339.fullmatch(value):
+    if not isinstance(value, str) or not _RFC3339.fullmatch(value):
         raise ValueError("must be a date and time with an offset, such as 2026-11-24T10:00:00+01:00")
-    return value
+    return datetime.fromisoformat(value)
 
 
 def _in_utc(moment: datetime) -> datetime:
@@ -32,7 +32,7 @@ def _in_utc(moment: datetime) -> datetime:
         return datetime(9999 if moment.year > 2000 else 1, 1, 1, tzinfo=UTC)
 
 
-Moment = Annotated[AwareDatetime, BeforeValidator(_is_rfc3339), AfterValidator(_in_utc)]
+Moment = Annotated[AwareDatetime, BeforeValidator(_read_rfc3339), AfterValidator(_in_utc)]
 Id = Annotated[str, Field(min_length=1, max_length=100)]
 Token = Annotated[str, Field(min_length=1, max_length=400, description="The token that the lock gave.")]
 Name = Annotated[str, Field(min_length=1, max_length=64)]
