@@ -32,6 +32,11 @@ def _in_utc(moment: datetime) -> datetime:
         return datetime(9999 if moment.year > 2000 else 1, 1, 1, tzinfo=UTC)
 
 
+def _whole(value: object) -> object:
+    """To JSON Schema 5.0 is an integer; so it is here, and below 2^53 exactly."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 Moment = Annotated[AwareDatetime, BeforeValidator(_read_rfc3339), AfterValidator(_in_utc)]
 Id = Annotated[str, Field(min_length=1, max_length=100)]
 Token = Annotated[str, Field(min_length=1, max_length=400, description="The token that the lock gave.")]
@@ -241,7 +246,7 @@ class NoShowRequest(Named):
 class RefundRequest(Named):
     """How much, in the smallest unit; without it, all that is left."""
 
-    amount: Annotated[int, Field(ge=1, le=10**12)] = 0
+    amount: Annotated[int, BeforeValidator(_whole), Field(ge=1, le=10**12)] = 0
 
 
 # Answers
