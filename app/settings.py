@@ -76,6 +76,13 @@ class Settings(BaseModel):
             raise ValueError("every key needs at least 32 characters, for example from `openssl rand -hex 32`")
         return keys
 
+    @field_validator("api_keys")
+    @classmethod
+    def _hard_to_guess(cls, keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        if any(len(key.get_secret_value()) < 24 for key in keys):
+            raise ValueError("every key needs at least 24 characters, for example from `openssl rand -hex 32`")
+        return keys
+
     @field_validator("public_url", "hapio_base_url", "stripe_api_base")
     @classmethod
     def _is_web_address(cls, url: str) -> str:

@@ -246,7 +246,7 @@ class NoShowRequest(Named):
 class RefundRequest(Named):
     """How much, in the smallest unit; without it, all that is left."""
 
-    amount: Annotated[int, BeforeValidator(_whole), Field(ge=1, le=10**12)] = 0
+    amount: Annotated[int, Field(ge=1, le=10**12), BeforeValidator(_whole)] = 0
 
 
 # Answers
