@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
+from markupsafe import Markup, escape
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 from starlette.requests import Request
@@ -189,11 +191,18 @@ def show_page(operations: tuple[Operation, ...]) -> _Endpoint:
         house = request.app.state.house
         nonce = house.links.visitor_key()
         told = document(operations, house.settings.public_url)
-        page = house.templates.get_template("api.html").render(document=told, nonce=nonce, rows=_rows, name=_name)
+        page = house.templates.get_template("api.html").render(
+            document=told, nonce=nonce, rows=_rows, name=_name, marked=_marked
+        )
         policy = f"default-src 'none'; style-src 'nonce-{nonce}'; base-uri 'none'; frame-ancestors 'none'"
         return Response(page, media_type="text/html", headers={"Content-Security-Policy": policy})
 
     return endpoint
+
+
+def _marked(text: str) -> Markup:
+    """Text with `code` in it as HTML."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped right here
 
 
 def _rows(told: Mapping[str, Any], schema: Mapping[str, Any]) -> list[tuple[str, str, bool, str]]:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ import pytest
 
 from app.domain import Status
 from app.sandbox.hapio import Fault
-from tests.stack import PUBLIC_URL, Stack, open_stack
+from app.sandbox.stripe import Fault as StripeFault
+from tests.stack import PUBLIC_URL, Crash, Doom, Stack, open_stack
 from tests.unit.test_crashes import rows
 
 KEY = "a-server-key-of-some-length"
@@ -458,6 +460,52 @@ async def test_a_key_is_forgotten_after_a_day_and_must_be_a_uuid(stack: Stack) -
         assert (answer.status_code, list(answer.json()["error"]["details"])) == (400, ["Idempotency-Key"])
 
 
+async def test_a_crash_in_the_middle_leaves_the_key_usable_and_one_booking(tmp_path: Path) -> None:
+    died = 0
+    while True:
+        folder = tmp_path / str(died)
+        folder.mkdir()
+        doom = Doom()
+        async with open_stack(folder, settings={"api_keys": (KEY,)}, doom=doom) as stack:
+            wanted, headers = await wish(stack), SERVER | {"Idempotency-Key": str(uuid4())}
+            doom.effects, doom.at = 0, died + 1
+            with suppress(Crash):
+                await post(stack, "bookings/lock", wanted, **headers)
+            fired = doom.fired
+            doom.at = 0
+            if fired:
+                await stack.restart()
+            early = await post(stack, "bookings/lock", wanted, **headers)
+            await stack.tick(after=stack.minutes(12), times=3)
+            late = await post(stack, "bookings/lock", wanted, **headers)
+            assert (early.status_code, late.status_code) in {(201, 201), (409, 201)}, died
+            standing = [booking for booking in await rows(stack) if booking.occupies]
+            assert len(standing) <= 1
+            assert {booking.status for booking in standing} <= {Status.HELD}
+        if not fired:
+            break
+        died += 1
+    assert died >= 4, "the key, our row, Hapio's, and the answer"
+
+
+async def test_with_stripe_down_the_hold_survives_and_paying_can_be_tried_again(stack: Stack) -> None:
+    held = await lock(stack)
+    named = {"bookingId": held["bookingId"], "token": held["token"]}
+    stack.stripe.faults.append(StripeFault("error_before", times=50))
+    key = {"Idempotency-Key": str(uuid4())}
+    down = await post(stack, "checkout/create-session", named, **key)
+    assert (down.status_code, code(down)) == (503, "STRIPE_API_ERROR")
+    stack.stripe.faults.clear()
+    stack.clock.advance(stack.minutes(12))
+    shown = (await stack.client.get(f"/api/bookings/{held['bookingId']}?token={held['token']}")).json()
+    assert shown["status"] == "PENDING"
+    assert shown["expiresAt"] > held["expiresAt"]
+    page = await post(stack, "checkout/create-session", named, **key)
+    assert page.status_code == 200
+    await stack.stripe.pay(page.json()["sessionId"])
+    assert [booking.status for booking in await rows(stack)] == [Status.CONFIRMED]
+
+
 # Limits
 
 
@@ -493,6 +541,20 @@ async def test_a_stranger_holds_no_more_times_over_json_than_in_the_widget(stack
     assert statuses.count(201) <= 6
     assert statuses[-1] == 429
     assert (await post(stack, "bookings/lock", await wish(stack, 1), **SERVER)).status_code == 201
+
+
+async def test_under_pressure_a_program_proves_itself_as_a_browser_does(tmp_path: Path) -> None:
+    async with open_stack(tmp_path, widget="max_holds = 8", settings={"api_keys": (KEY,)}) as stack:
+        for nth in (0, 20):
+            await lock(stack, nth, **SERVER)
+        wanted = await wish(stack, 40)
+        asked = await post(stack, "bookings/lock", wanted)
+        assert (asked.status_code, code(asked)) == (429, "RATE_LIMITED")
+        challenge = asked.json()["error"]["details"]["challenge"]
+        first, second = challenge["question"].split(" + ")
+        proof = {"token": challenge["token"], "answer": str(int(first) + int(second))}
+        assert (await post(stack, "bookings/lock", wanted | {"proof": proof | {"answer": "1"}})).status_code == 429
+        assert (await post(stack, "bookings/lock", wanted | {"proof": proof})).status_code == 201
 
 
 # What it says of itself
