@@ -87,6 +87,7 @@ class Bookings(Changes):
             raise InvalidRequest("nothing is booked so far away")
         service = await self._availability.service(widget, service_id)
         async with AsyncExitStack() as turns:
+            turns.enter_context(self._metrics.holding())
             await turns.enter_async_context(self._turns((visitor.key, service_id, starts_at)))
             again = await self._store.hold_by_key(visitor.key, service_id, starts_at)
             if again and again.hapio_booking_id:
@@ -108,6 +109,7 @@ class Bookings(Changes):
                     if spare:
                         await self.give_up(spare)
                     return booking
+        self._metrics.hold_refused(SlotTaken.code)
         nearest = await self._availability.nearest(widget, service, starts_at, resource_id=resource_id)
         raise SlotTaken(starts_at, [near.starts_at for near in nearest])
 

@@ -176,11 +176,16 @@ class StripeHTTP(stripe.HTTPClient):
         await self._httpx.aclose()
 
 
+def _ignore(_operation: str, _outcome: str, _seconds: float) -> None:
+    pass
+
+
 class Payments:
     """Stripe's side of a booking. Build it inside the event loop that uses it.
 
-    Every method may raise StripeUnreachable (outcome unknown: repeat, or read), StripeDown (nothing was sent),
-    StripeRateLimited, StripeMisconfigured, and StripeRefused where it does not say otherwise.
+    `on_call` hears of every call that was sent: its operation, `ok` or the name of its error, and its seconds with all
+    attempts. Every method may raise StripeUnreachable (outcome unknown: repeat, or read), StripeDown (nothing was
+    sent), StripeRateLimited, StripeMisconfigured, and StripeRefused where it does not say otherwise.
     """
 
     def __init__(
@@ -191,6 +196,7 @@ class Payments:
         api_base: str,
         now: Callable[[], datetime],
         http_client: stripe.HTTPClient | None = None,
+        on_call: Callable[[str, str, float], None] = _ignore,
     ) -> None:
         self.livemode = secret_key.startswith(("sk_live_", "rk_live_"))
         self._webhook_secrets = tuple(webhook_secrets)
@@ -207,6 +213,7 @@ class Payments:
         self._refunds = client.v1.refunds
         self._disputes = client.v1.disputes
         self._breaker = Breaker(now)
+        self._on_call = on_call
 
     async def aclose(self) -> None:
         """End the connections."""
@@ -217,6 +224,11 @@ class Payments:
     def down(self) -> bool:
         """Whether calls are refused for now, because Stripe has failed repeatedly."""
         return self._breaker.open
+
+    @property
+    def tripped(self) -> bool:
+        """Whether Stripe has failed repeatedly and has not answered since."""
+        return self._breaker.tripped
 
     async def create_session(self, params: Mapping[str, Any], *, idempotency_key: str) -> CheckoutFacts:
         """A Checkout Session with the stored `params` of `session_params`.
@@ -474,6 +486,16 @@ class Payments:
         pause = self._breaker.check()
         if pause:
             raise StripeDown(f"{operation}: not tried", retry_after=pause)
+        began, outcome = self._now(), "ok"
+        try:
+            return await self._try(operation, call, read)
+        except StripeError as error:
+            outcome = type(error).__name__
+            raise
+        finally:
+            self._on_call(operation, outcome, (self._now() - began).total_seconds())
+
+    async def _try(self, operation: str, call: Callable[[], Awaitable[_Answer]], read: Callable[[_Answer], _T]) -> _T:
         try:
             async with asyncio.timeout(CALL_TIMEOUT):
                 facts = read(await call())

@@ -52,6 +52,7 @@ class Settings(BaseModel):
     stripe_checkout_origins: tuple[str, ...] = ("https://checkout.stripe.com",)
     htmx_url: str = HTMX_URL
     htmx_integrity: str = HTMX_INTEGRITY
+    metrics_token: Annotated[SecretStr, Field(min_length=16)] | None = None
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     widgets_file: Path | None = None
     availability_ttl: Annotated[int, Field(ge=5, le=3600)] = 45

@@ -45,6 +45,7 @@ from app.hapio import HapioClient
 from app.letters import Letters
 from app.links import Links
 from app.mail import MailKind
+from app.metrics import Metrics
 from app.moves import Moves
 from app.payments import CheckoutFacts, Payments
 from app.refunds import Refunds
@@ -110,6 +111,7 @@ class Settlement:
         refunds: Refunds,
         moves: Moves,
         gate: Gate,
+        metrics: Metrics,
         public_url: str,
         now: Callable[[], datetime],
         random: Random,
@@ -124,6 +126,7 @@ class Settlement:
         self._refunds = refunds
         self._moves = moves
         self._gate = gate
+        self._metrics = metrics
         self._public_url = public_url
         self._now = now
         self._random = random
@@ -604,6 +607,7 @@ class Settlement:
             if holder is None or (holder.occupies and holder.hapio_booking_id in {stray.id, None}):
                 continue
             log.warning("swept a temporary booking", holder=tag)
+            self._metrics.swept("lock")
             await self._hapio.delete_booking(stray.id)
             swept += 1
         return swept
@@ -618,13 +622,18 @@ class Settlement:
             if payment is None or payment.state not in {PaymentState.OPEN, PaymentState.EXPIRED}:
                 continue
             log.warning("swept a completed session", booking=payment.booking_id, session=facts.id)
+            self._metrics.swept("payment")
             async with self._turns(payment.booking_id):
                 await self._apply(payment, facts)  # paid ones are confirmed by the worker's next step
             swept += 1
         for refund in await self._stripe.recent_refunds(created_after):
-            swept += await self._refunds.follow_refund(refund)
+            if await self._refunds.follow_refund(refund):
+                self._metrics.swept("refund")
+                swept += 1
         for dispute in await self._stripe.recent_disputes(created_after):
-            swept += await self._refunds.follow_dispute(dispute)
+            if await self._refunds.follow_dispute(dispute):
+                self._metrics.swept("dispute")
+                swept += 1
         return swept
 
     # -- small things --------------------------------------------------------------------------------------

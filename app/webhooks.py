@@ -15,7 +15,9 @@ MAX_BODY = 1 << 20
 async def stripe_webhook(request: Request) -> Response:
     """POST /api/webhooks/stripe, signed in the header `Stripe-Signature`."""
     signature = request.headers.get("stripe-signature")
-    await request.app.state.house.bookings.receive_event(await _body(request), signature)
+    house = request.app.state.house
+    with house.metrics.webhook("stripe"):
+        await house.bookings.receive_event(await _body(request), signature)
     return JSONResponse({"success": True, "message": "Webhook received"})
 
 

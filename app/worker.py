@@ -17,6 +17,7 @@ from app.domain import Booking, Event, Move, OutboxMail, Payment
 from app.errors import HapioError, MailError, StripeError
 from app.letters import Letters
 from app.mail import Mailer
+from app.metrics import Metrics
 from app.refunds import Refunds
 from app.settlement import UNPAID
 from app.store import Store
@@ -39,6 +40,8 @@ MAILS_AT_ONCE = 5
 MAIL_LEASE = timedelta(minutes=2)
 MAX_MAIL_TRIES = 14
 MAX_BACK_OFF = timedelta(hours=1)
+#: Each beat is a write; `/readyz` waits for several of them before it calls the worker late.
+BEAT_EVERY = timedelta(seconds=10)
 
 Item = TypeVar("Item")
 
@@ -56,6 +59,7 @@ class Worker:
         mailer: Mailer,
         now: Callable[[], datetime],
         sleep: Callable[[float], Awaitable[None]],
+        metrics: Metrics,
     ) -> None:
         self._bookings = bookings
         self._refunds = refunds
@@ -64,17 +68,26 @@ class Worker:
         self._mailer = mailer
         self._now = now
         self._sleep = sleep
+        self._metrics = metrics
+        self._stopping = False
+        self._beaten_at: datetime | None = None
         self._next_hapio_sweep = now()
         self._next_stripe_sweep = now()
 
     async def run(self, every: float = 1.0) -> None:
-        """Tick until cancelled."""
-        while True:
+        """Tick until cancelled, or told to stop."""
+        while not self._stopping:
             try:
                 await self.tick()
             except Exception as error:  # a database busy for once must not stop the clock for good
                 log.error("tick failed", exc_info=error)
-            await self._sleep(every)
+                self._metrics.put_off("tick", error)
+            if not self._stopping:
+                await self._sleep(every)
+
+    def stop(self) -> None:
+        """End `run` after the step under way; what else is due is still due after the next start."""
+        self._stopping = True
 
     async def tick(self) -> None:
         """Do everything that is due now, money and time before mail."""
@@ -90,6 +103,13 @@ class Worker:
             await self._each(
                 await self._store.take_mail(lease=MAIL_LEASE, most=MAILS_AT_ONCE), self._send, self._put_off_mail
             )
+        await self._beat()
+
+    async def _beat(self) -> None:
+        now = self._now()
+        if self._beaten_at is None or now - self._beaten_at >= BEAT_EVERY:
+            self._beaten_at = now
+            await self._store.beat()
 
     async def _each(
         self,
@@ -98,14 +118,19 @@ class Worker:
         put_off: Callable[[Item, Exception], Awaitable[None]],
     ) -> None:
         for item in items:
+            if self._stopping:
+                return
             try:
                 await act(item)
             except (HapioError, StripeError, MailError) as error:
                 log.warning("put off", act=act.__name__, error=type(error).__name__, code=error.code)
+                self._metrics.put_off(act.__name__.lstrip("_"), error)
                 await put_off(item, error)
             except Exception as error:  # one faulty booking must not stop the clock for all others
                 log.error("failed", act=act.__name__, exc_info=error)
+                self._metrics.put_off(act.__name__.lstrip("_"), error)
                 await put_off(item, error)
+            await self._beat()
 
     async def _expire(self, booking: Booking) -> None:
         left = await self._bookings.expire(booking)

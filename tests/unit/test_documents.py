@@ -35,13 +35,13 @@ LAYERS = (
     ("__main__",),
     ("demo",),
     ("main",),
-    ("web", "webhooks", "worker"),
+    ("web", "webhooks", "probes", "worker"),
     ("bookings",),
-    ("settlement",),
+    ("settlement", "health"),
     ("availability", "refunds", "letters", "gate"),
     ("store", "hapio", "payments", "mail", "links", "details", "guard", "limiter", "challenge", "migrations"),
     ("widgets", "attribution", "i18n", "tables", "database"),
-    ("domain", "errors", "settings", "breaker", "turns", "telemetry"),
+    ("domain", "errors", "settings", "breaker", "turns", "telemetry", "metrics"),
     ("sandbox",),
 )
 STORE, PROVIDERS = {"store", "tables", "database", "migrations"}, {"hapio", "payments"}
