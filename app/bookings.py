@@ -92,6 +92,10 @@ class Bookings(Changes):
             again = await self._store.hold_by_key(visitor.key, service_id, starts_at)
             if again and again.hapio_booking_id:
                 return again
+            if again and again.created_at + UNSURE_PATIENCE <= self._now():
+                resumed = await self._resume(widget, service, again)
+                if resumed:
+                    return resumed
             spare = None
             if client:
                 # One at a time, or a hundred clicks at once would all be counted before any of them holds.
@@ -112,6 +116,18 @@ class Bookings(Changes):
         self._metrics.hold_refused(SlotTaken.code)
         nearest = await self._availability.nearest(widget, service, starts_at, resource_id=resource_id)
         raise SlotTaken(starts_at, [near.starts_at for near in nearest])
+
+    async def _resume(self, widget: Widget, service: Service, booking: Booking) -> Booking | None:
+        """A hold whose process died while Hapio was being asked: what Hapio made of it is the hold. If it made nothing,
+        the row is ended, and None says that the time is there to be held afresh."""
+        for made in await self._hapio.find_bookings(booking.id):
+            if not made.is_canceled:
+                price = self._price(widget, service, made.price)
+                return await self._store.record_lock(
+                    booking.id, hapio_booking_id=made.id, terms=replace(booking.terms, price=price)
+                )
+        await self._end_refused(booking, EndReason.NO_ANSWER, unsure=False)
+        return None
 
     async def _free_that_day(self, widget: Widget, service: Service, starts_at: datetime) -> list[datetime]:
         """The free starts of the place's day that a time lies in."""
