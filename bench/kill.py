@@ -110,6 +110,8 @@ async def kill_once(folder: Path, *, seed: int, programs: int = PROGRAMS, latest
         async with httpx.AsyncClient(base_url=street.address, timeout=60) as client:
             everybody = [asyncio.create_task(program.run(client)) for program in running]
             await asyncio.sleep(street.chance.uniform(0.1, latest))
+            while not figures.locked and not all(task.done() for task in everybody):
+                await asyncio.sleep(0.02)  # on a busy machine, not before there is anything to lose
             server.send_signal(signal.SIGKILL)
             figures.killed_after = monotonic() - began
             await server.wait()
