@@ -16,7 +16,6 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
-from app.changes import Changes
 from app.details import read_details
 from app.domain import (
     Booking,
@@ -41,6 +40,7 @@ from app.errors import (
     InvalidRequest,
     SlotTaken,
 )
+from app.following import Following
 from app.gate import Client
 from app.payments import SHORTEST_SESSION, session_params
 from app.settlement import SESSION_MARGIN, UNPAID
@@ -59,9 +59,9 @@ MAX_ATTEMPTS = 5
 UNSURE_PATIENCE = timedelta(seconds=60)
 
 
-class Bookings(Changes):
+class Bookings(Following):
     """Everything that can be done with a booking: here from the hold to the payment, in Changes what a confirmed one
-    may still become, in Settlement what follows from both."""
+    may still become, in Following what its owner does in Hapio, in Settlement what follows from all of it."""
 
     # -- hold --------------------------------------------------------------------------------------------
 

@@ -610,3 +610,16 @@ class Event:
     created: datetime
     booking_id: str | None
     payment_intent_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """An event in our inbox: how often it was tried, and what came of it. `error` is the name of the last failure,
+    empty without one or since it had its effect."""
+
+    event: Event
+    tries: int
+    received_at: datetime
+    processed_at: datetime | None
+    next_try_at: datetime | None
+    error: str

@@ -33,6 +33,7 @@ from app.guard import Guard
 from app.hapio import HapioCall, HapioClient
 from app.health import Health
 from app.idempotency import Idempotency
+from app.inbox import Inbox
 from app.letters import Letters
 from app.limiter import Limiter
 from app.links import Links
@@ -41,7 +42,7 @@ from app.metrics import Metrics
 from app.moves import Moves
 from app.payments import Payments
 from app.refunds import Refunds
-from app.settings import Settings
+from app.settings import Settings, WebhookScheme
 from app.site import Resolve, SiteReader, look_up, origin_of
 from app.store import Store
 from app.web import routes as web
@@ -87,6 +88,7 @@ class House:
     store: Store
     availability: Availability
     bookings: Bookings
+    inbox: Inbox
     worker: Worker
     mailer: Mailer
     templates: Environment
@@ -179,8 +181,21 @@ async def open_house(settings: Settings, outside: Outside) -> AsyncIterator[Hous
         )
         smtp_url = settings.smtp_url.get_secret_value() if settings.smtp_url else None
         mailer = Mailer(smtp_url=smtp_url, mail_from=settings.mail_from, templates=templates, now=now)
+        hapio_secret = settings.hapio_webhook_secret
+        inbox = Inbox(
+            store=store,
+            bookings=bookings,
+            availability=availability,
+            payments=payments,
+            hapio_secret=hapio_secret.get_secret_value() if hapio_secret else "",
+            hapio_scheme=WebhookScheme.read(settings.hapio_webhook_scheme),
+            now=now,
+            random=outside.random,
+            sleep=outside.sleep,
+        )
         worker = Worker(
             bookings=bookings,
+            inbox=inbox,
             refunds=refunds,
             letters=letters,
             store=store,
@@ -204,6 +219,7 @@ async def open_house(settings: Settings, outside: Outside) -> AsyncIterator[Hous
             store=store,
             availability=availability,
             bookings=bookings,
+            inbox=inbox,
             worker=worker,
             mailer=mailer,
             templates=templates,

@@ -50,7 +50,22 @@ SHORTEST_SESSION = timedelta(minutes=31)
 WEBHOOK_TOLERANCE = timedelta(minutes=5)
 #: Stripe remembers a key for 24 hours; past this age we look before we ask again.
 REFUND_KEY_LIFE = timedelta(hours=20)
-#: How many refunds, or disputes, of the whole account are looked at: ten pages.
+#: What the pinned package speaks; events are read as this version has them.
+API_VERSION: str = stripe.api_version
+#: What the webhook endpoint asks for (README, "Stripe"); Stripe lists at most 20 kinds at once.
+EVENT_TYPES = (
+    "checkout.session.completed",
+    "checkout.session.async_payment_succeeded",
+    "checkout.session.async_payment_failed",
+    "checkout.session.expired",
+    "payment_intent.amount_capturable_updated",
+    "payment_intent.succeeded",
+    "payment_intent.canceled",
+    "refund.created",
+    "refund.updated",
+    "refund.failed",
+)
+#: How many refunds, disputes or events of the whole account are looked at: ten pages.
 RECENT = 1000
 #: `StripeRefused.stripe_code` of a refund that the customer's bank has forestalled, and of one that was made already
 #: (Stripe docs, Error codes).
@@ -212,6 +227,7 @@ class Payments:
         self._intents = client.v1.payment_intents
         self._refunds = client.v1.refunds
         self._disputes = client.v1.disputes
+        self._events = client.v1.events
         self._breaker = Breaker(now)
         self._on_call = on_call
 
@@ -413,6 +429,19 @@ class Payments:
         )
         return [session for session in sessions if session.booking_id]
 
+    async def events(self, *, created_after: datetime, most: int = RECENT) -> list[Event]:
+        """The events of ours and of other software that Stripe has made at or after `created_after`, newest first:
+        of the kinds that we ask for at the webhook endpoint. About `most` of them."""
+        found = await self._all_pages(
+            "list events",
+            lambda: self._events.list_async(
+                {"created": {"gte": int(created_after.timestamp())}, "types": list(EVENT_TYPES), "limit": 100}
+            ),
+            _listed_event,
+            most=most,
+        )
+        return [event for event in found if event]
+
     def read_event(self, raw: bytes, signature: str | None) -> Event:
         """The event in a webhook's raw body. Raises WebhookRefused for everything that Stripe did not just send.
 
@@ -432,19 +461,7 @@ class Payments:
             envelope = _Envelope.model_validate_json(text)
         except ValidationError as error:
             raise WebhookRefused("not an event") from error
-        thing = envelope.data.object
-        named = (thing.metadata or {}).get("booking_id") or thing.client_reference_id
-        paid_by = thing.payment_intent
-        return Event(
-            id=envelope.id,
-            type=envelope.type,
-            object_id=thing.id,
-            object_type=thing.object,
-            livemode=envelope.livemode,
-            created=envelope.created.astimezone(UTC),
-            booking_id=named if isinstance(named, str) and named else None,
-            payment_intent_id=paid_by if isinstance(paid_by, str) and paid_by else None,
-        )
+        return _event_of(envelope)
 
     async def _end_hold(
         self, operation: str, payment_intent_id: str, call: Callable[[], Awaitable[stripe.PaymentIntent]]
@@ -713,6 +730,30 @@ class _Envelope(BaseModel):
     created: AwareDatetime
     livemode: bool
     data: _Data
+
+
+def _event_of(envelope: _Envelope) -> Event:
+    thing = envelope.data.object
+    named = (thing.metadata or {}).get("booking_id") or thing.client_reference_id
+    paid_by = thing.payment_intent
+    return Event(
+        id=envelope.id,
+        type=envelope.type,
+        object_id=thing.id,
+        object_type=thing.object,
+        livemode=envelope.livemode,
+        created=envelope.created.astimezone(UTC),
+        booking_id=named if isinstance(named, str) and named else None,
+        payment_intent_id=paid_by if isinstance(paid_by, str) and paid_by else None,
+    )
+
+
+def _listed_event(answer: stripe.StripeObject) -> Event | None:
+    """None for an event that is not in the form of webhooks: other software may have made it."""
+    try:
+        return _event_of(_Envelope.model_validate(answer.to_dict()))
+    except ValidationError:
+        return None
 
 
 def _signed_at(header: str | None) -> datetime:

@@ -29,6 +29,28 @@ HTMX_INTEGRITY = "sha384-Qp9rdC8H7EqOoX+nR0P3RPG2Noji+qdwJlGpfzwQJsfOpp3sGwIdSP9
 
 _Csv = tuple[str, ...]
 
+#: Which of the possible ways of signing Hapio has taken is not documented; this one is assumed.
+HAPIO_SCHEME = "signed=timestamp.body encoding=hex unit=seconds"
+_HEADER = r"^[a-z0-9-]{1,64}$"
+
+
+class WebhookScheme(BaseModel):
+    """How Hapio signs its webhooks: HMAC-SHA256 over `signed`, written as `encoding`; where the signature and the
+    time of signing stand, and in which `unit` that time is."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    signed: Literal["timestamp.body", "timestamp+body", "body"] = "timestamp.body"
+    encoding: Literal["hex", "base64"] = "hex"
+    unit: Literal["seconds", "milliseconds", "iso"] = "seconds"
+    signature_header: Annotated[str, Field(alias="signature", pattern=_HEADER)] = "x-hapio-signature"
+    timestamp_header: Annotated[str, Field(alias="timestamp", pattern=_HEADER)] = "x-hapio-signature-timestamp"
+
+    @classmethod
+    def read(cls, text: str) -> WebhookScheme:
+        """From words such as `encoding=base64`; what is left out is as above. Raises ValueError."""
+        return cls.model_validate(dict(part.partition("=")[::2] for part in text.lower().split()))
+
 
 class Settings(BaseModel):
     """What an operator may set. Secrets do not print."""
@@ -39,6 +61,7 @@ class Settings(BaseModel):
     hapio_base_url: str = HAPIO_URL
     hapio_calls_per_month: Annotated[int, Field(ge=100)] = 2500
     hapio_webhook_secret: SecretStr | None = None
+    hapio_webhook_scheme: str = HAPIO_SCHEME
     stripe_secret_key: SecretStr | None = None
     stripe_webhook_secret: tuple[SecretStr, ...] = ()
     stripe_api_base: str = STRIPE_URL
@@ -101,6 +124,15 @@ class Settings(BaseModel):
         if not path or ":memory:" in path or "?" in path:
             raise ValueError("must name a file: what is owed to customers has to outlive the process")
         return url
+
+    @field_validator("hapio_webhook_scheme")
+    @classmethod
+    def _is_scheme(cls, text: str) -> str:
+        try:
+            WebhookScheme.read(text)
+        except ValueError as error:
+            raise ValueError(f"is made of words such as {HAPIO_SCHEME}; see README") from error
+        return text
 
     @field_validator("smtp_url")
     @classmethod

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from random import Random
 
-import anyio
 import structlog
 
 from app.availability import Availability
@@ -60,15 +59,11 @@ log = structlog.get_logger()
 PROCESSING_PATIENCE = timedelta(minutes=30)
 #: A Session this close to its end is not worth sending anyone to.
 SESSION_MARGIN = timedelta(minutes=1)
-#: Checkout waits up to 10 s for our answer before it sends the customer back (Stripe docs, "Fulfill orders").
-EVENT_SECONDS = 4
 #: How long one process has for making a booking afresh before another one may try. Longer than Hapio's client takes
 #: for one booking at the worst; renewed for each.
 RESCUE_LEASE = timedelta(minutes=2)
 #: A visitor may book for right now; one short failure of Hapio's is no reason to send anybody's money back.
 TRIES_PAST_START = 5
-#: When the worker takes over an event whose effect did not come to an end at the door.
-WORKER_AFTER = timedelta(seconds=15)
 
 #: Stripe's objects whose events tell of money that goes back.
 _MONEY_BACK = frozenset({"refund", "charge", "dispute"})
@@ -552,24 +547,6 @@ class Settlement:
                 await self._moves.follow(current)
 
     # -- events and sweeps ---------------------------------------------------------------------------------
-
-    async def receive_event(self, raw: bytes, signature: str | None) -> None:
-        """A webhook of Stripe: checked, stored once, then acted on within a bound; what takes longer, or fails, is
-        the worker's. Raises WebhookRefused, and NotFound without a Stripe key."""
-        if self._payments is None:
-            raise NotFound("no Stripe key is configured")
-        event = self._stripe.read_event(raw, signature)
-        new = await self._store.add_event(event, again_at=self._now() + WORKER_AFTER)
-        log.info("webhook", event_id=event.id, type=event.type, new=new)
-        if not new:
-            return
-        with anyio.move_on_after(EVENT_SECONDS):
-            try:
-                await self.take_event(event)
-            except (HapioError, StripeError) as error:
-                log.warning("event left to the worker", event_id=event.id, error=type(error).__name__)
-            else:
-                await self._store.record_event(event.id)
 
     async def take_event(self, event: Event) -> None:
         """A stored webhook event: a hint to look. Raises HapioError, StripeError; the worker repeats it then."""

@@ -13,8 +13,9 @@ from typing import TypeVar
 import structlog
 
 from app.bookings import Bookings
-from app.domain import Booking, Event, Move, OutboxMail, Payment
+from app.domain import Booking, Move, OutboxMail, Payment
 from app.errors import HapioError, MailError, StripeError
+from app.inbox import Inbox
 from app.letters import Letters
 from app.mail import Mailer
 from app.metrics import Metrics
@@ -53,6 +54,7 @@ class Worker:
         self,
         *,
         bookings: Bookings,
+        inbox: Inbox,
         refunds: Refunds,
         letters: Letters,
         store: Store,
@@ -62,6 +64,7 @@ class Worker:
         metrics: Metrics,
     ) -> None:
         self._bookings = bookings
+        self._inbox = inbox
         self._refunds = refunds
         self._letters = letters
         self._store = store
@@ -73,6 +76,7 @@ class Worker:
         self._beaten_at: datetime | None = None
         self._next_hapio_sweep = now()
         self._next_stripe_sweep = now()
+        self._next_reconciling = now()
 
     async def run(self, every: float = 1.0) -> None:
         """Tick until cancelled, or told to stop."""
@@ -93,8 +97,8 @@ class Worker:
         """Do everything that is due now, money and time before mail."""
         await self._each(await self._store.overdue(), self._expire, self._put_off)
         await self._each(await self._store.payments_to_look_at(), self._look, _leave)
-        await self._each(await self._store.events_due(), self._take_event, self._put_off_event)
         await self._sweep()
+        await self._each(await self._store.events_due(), self._inbox.attempt, self._inbox.put_off)
         await self._each(await self._store.paid(), self._bookings.confirm, self._put_off)
         await self._each(await self._store.moves_due(), self._bookings.follow_move, self._put_off_move)
         await self._each(await self._store.unreleased(), self._bookings.release, self._put_off)
@@ -147,15 +151,6 @@ class Worker:
         await self._store.look_again(payment.id, at=self._now() + FIRST_LOOK * 2 ** min(payment.looks + 1, 6))
         await self._bookings.settle(payment.booking_id)
 
-    async def _take_event(self, event: Event) -> None:
-        await self._bookings.take_event(event)
-        await self._store.record_event(event.id)
-
-    async def _put_off_event(self, event: Event, error: Exception) -> None:
-        age = self._now() - event.created
-        again_at = self._now() + min(max(age, FIRST_LOOK), MAX_BACK_OFF)
-        await self._store.record_event(event.id, error=type(error).__name__, again_at=again_at)
-
     async def _send(self, mail: OutboxMail) -> None:
         letter = await self._letters.letter(mail)
         if letter is None:
@@ -179,6 +174,17 @@ class Worker:
         if now >= self._next_stripe_sweep:
             self._next_stripe_sweep = now + SWEEP_STRIPE_EVERY
             await self._each([now - STRIPE_LOOK_BACK], self._bookings.sweep_stripe, _leave)
+            await self._each([now], self._fetch_missed, _leave)
+        if now >= self._next_reconciling:
+            # Should it fail, it is repeated with a pause; how far it has come is in a row.
+            self._next_reconciling = now + MAX_BACK_OFF
+            await self._each([now], self._reconcile, _leave)
+
+    async def _fetch_missed(self, _now: datetime) -> None:
+        await self._inbox.fetch_missed()
+
+    async def _reconcile(self, _now: datetime) -> None:
+        self._next_reconciling = await self._bookings.reconcile()
 
     async def _sweep_hapio_soon(self, _created_before: datetime, _error: Exception) -> None:
         self._next_hapio_sweep = self._now() + MAX_BACK_OFF

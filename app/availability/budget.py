@@ -13,6 +13,10 @@ _RESERVE = 0.2
 _BURST = 0.04
 #: However little is left, a window that somebody looks at is read once a day: 30 calls a month.
 LONGEST = 86_400.0
+#: The share of the month's calls that looks may cost for which nobody waits, and how far apart these are at least.
+_RECONCILING = 0.05
+_SHORTEST_REST = 900.0
+_MONTH = timedelta(days=30)
 
 
 class CallBudget:
@@ -70,16 +74,16 @@ class CallBudget:
         growth = max(0.0, sustainable - base_seconds) * max(0.0, ahead)
         return min(base_seconds + growth, LONGEST)
 
-    def _turn_month(self) -> None:
-        month = self._now().date().replace(day=1)
-        if month != self._month:
-            self._month, self._spent, self._unsaved = month, 0, 0
     def rest(self, cost: int) -> timedelta:
         """How far apart looks of `cost` calls should be that nobody waits for: a small share of the month's calls
         goes into them, and less while spending runs ahead of the calendar."""
         base = max(_SHORTEST_REST, _MONTH.total_seconds() * cost / (self.calls_per_month * _RECONCILING))
         return timedelta(seconds=max(base, self.ttl(int(base), cost)))
 
+    def _turn_month(self) -> None:
+        month = self._now().date().replace(day=1)
+        if month != self._month:
+            self._month, self._spent, self._unsaved = month, 0, 0
 
 
 def next_month(month: date) -> date:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
@@ -282,7 +282,7 @@ class Availability:
             # What Hapio refused shows that the month has changed: only the budget's growth may put off a look.
             with suppress(HapioError):
                 await held.cached.read()
-        elif age >= period and self._minute_allows():
+        elif (age >= period or (held.suspected and age >= period - self._ttl)) and self._minute_allows():
             held.cached.refresh()
 
         age = held.age(self._now())
