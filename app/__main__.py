@@ -1,4 +1,4 @@
-"""python -m app serve | worker | migrate | demo"""
+"""python -m app serve | worker | migrate | doctor | demo"""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any
 
 import uvicorn
 
+from app.commands.doctor import add_doctor, run_doctor
 from app.main import Outside, create_app, open_house, utc_now
 from app.settings import Settings, SettingsError, read_settings
 from app.store import Store
@@ -25,6 +26,9 @@ def main() -> int:
     arguments = _parser().parse_args()
     if arguments.command == "demo":
         return _demo(arguments.port)
+    if arguments.command == "doctor":
+        set_up_logs("error")
+        return run_doctor(os.environ, arguments)
     try:
         settings = read_settings(os.environ)
         set_up_logs(settings.log_level)
@@ -53,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands.add_parser("worker", help="only the worker")
     commands.add_parser("migrate", help="bring the database up to date and stop")
+    add_doctor(commands.add_parser("doctor", help="what is wrong with this set-up, and how it is mended"))
     demo = commands.add_parser("demo", help="everything on this machine, with sandboxes for Hapio and Stripe")
     demo.add_argument("--port", type=int, default=8400, help="the first of five ports in a row")
     return parser

@@ -176,7 +176,7 @@ def _of_rows(census: Census) -> Iterator[Metric]:
         "webhook_events",
         "Stored webhook events",
         ("provider", "state"),
-        {key: many for key, many in census.events.items()},
+        dict(census.events.items()),
     )
     yield _gauge("webhook_events_age_seconds", "Age of the oldest event without its effect", census.oldest_event)
     yield _gauge("outbox_owed", "Mails that are due and not sent", census.mails_owed)

@@ -33,10 +33,11 @@ PARTS: dict[str, type[BaseModel]] = {
 #: Who may import whom: only what stands below (design section 5, with every module in its place).
 LAYERS = (
     ("__main__",),
-    ("demo",),
+    ("commands", "demo"),
     ("main",),
     ("web", "api", "webhooks", "probes", "worker"),
     ("bookings",),
+    ("doctor",),
     ("settlement", "health"),
     ("availability", "refunds", "letters", "gate", "idempotency"),
     ("store", "hapio", "payments", "mail", "links", "details", "guard", "limiter", "challenge", "migrations"),
