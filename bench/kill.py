@@ -3,9 +3,10 @@
     make kill
 
 Each round has a server process of its own on an empty database, beside sandboxes for Hapio and Stripe on loopback
-ports. Programs lock, pay and look; some want the same time. The process is killed, started again, and the programs
-that were cut off repeat their last call under the same key, or half of them walk away. Then the worker's passes follow,
-with the clock moved past every deadline, and everybody's books are compared. Ends with 1 if anything disagrees.
+ports. Programs lock, pay and look; some want the same time. The process is killed, and started again a minute later;
+of the programs that were cut off half repeat their calls under the same keys, and half have walked away. Then the
+worker's passes follow, with the clock moved past every deadline, and everybody's books are compared. Ends with 1 if
+anything disagrees.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ import httpx
 import uvicorn
 
 from app.domain import REFUND_VOID, Booking, Status
+from app.idempotency import LONGEST_RUN
 from app.main import House, Outside, create_app, open_house
 from app.payments import StripeHTTP
 from app.sandbox.clock import Clock
@@ -90,7 +92,14 @@ class Street:
     environ: Mapping[str, str]
     port: int
     chance: random.Random
+    ahead: int = 0
+    something: asyncio.Event = field(default_factory=asyncio.Event)
     figures: Figures = field(default_factory=Figures)
+
+    def sleep(self, span: timedelta) -> None:
+        """Let time pass for everybody, and for the servers to come."""
+        self.clock.advance(span)
+        self.ahead += int(span.total_seconds())
 
     @property
     def address(self) -> str:
@@ -110,13 +119,13 @@ async def kill_once(folder: Path, *, seed: int, programs: int = PROGRAMS, latest
         async with httpx.AsyncClient(base_url=street.address, timeout=60) as client:
             everybody = [asyncio.create_task(program.run(client)) for program in running]
             await asyncio.sleep(street.chance.uniform(0.1, latest))
-            while not figures.locked and not all(task.done() for task in everybody):
-                await asyncio.sleep(0.02)  # on a busy machine, not before there is anything to lose
+            await street.something.wait()  # on a busy machine, not before there is anything to lose
             server.send_signal(signal.SIGKILL)
             figures.killed_after = monotonic() - began
             await server.wait()
             await asyncio.gather(*everybody)
         figures.cut_off = len(cut_off)
+        street.sleep(LONGEST_RUN)
         server = await _start(street)
         patient = [program for program in cut_off if street.chance.random() < 0.5]
         cut_off.clear()
@@ -152,6 +161,7 @@ class _Program:
             return
         if held.headers.get("idempotency-replayed") is None:
             self._street.figures.locked += 1
+            self._street.something.set()
         named = {"bookingId": held.json()["bookingId"]}
         page = await self._post(client, "/api/checkout/create-session", named, self._keys[1])
         if page.status_code != 200 or self._walks_away or self._paid:
@@ -330,7 +340,8 @@ def _free_port() -> int:
 async def _start(street: Street) -> Process:
     """A server process that answers."""
     server = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "bench.kill", "--serve", str(street.port), env=os.environ | dict(street.environ)
+        *(sys.executable, "-m", "bench.kill", "--serve", str(street.port), "--ahead", str(street.ahead)),
+        env=os.environ | dict(street.environ),
     )
     async with httpx.AsyncClient() as client:
         for _ in range(400):
@@ -341,9 +352,11 @@ async def _start(street: Street) -> Process:
     raise RuntimeError("the server does not start")
 
 
-def _serve(port: int) -> None:
+def _serve(port: int, ahead: int) -> None:
     set_up_logs("error")
-    uvicorn.run(create_app(read_settings(os.environ)), port=port, access_log=False, log_config=None)
+    clock = Clock()
+    clock.advance(timedelta(seconds=ahead))
+    uvicorn.run(create_app(read_settings(os.environ), Outside(now=clock)), port=port, access_log=False, log_config=None)
 
 
 # The command
@@ -355,9 +368,10 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--serve", type=int, default=0, metavar="PORT", help=argparse.SUPPRESS)
+    parser.add_argument("--ahead", type=int, default=0, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.serve:
-        _serve(arguments.serve)
+        _serve(arguments.serve, arguments.ahead)
         return 0
     return asyncio.run(_rounds(arguments.rounds, arguments.seed))
 
