@@ -6,7 +6,7 @@ RUN := .venv/bin/python
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check unit e2e screenshots bench format loader lock clean
+.PHONY: help demo test check unit e2e screenshots bench kill format loader lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -32,6 +32,9 @@ screenshots: .venv/dev.stamp .cache/npm/assets.stamp ## Take a picture of every 
 
 bench: .venv/runtime.stamp ## Measure a warm page beside bare Starlette with the same ready bytes
 	$(RUN) -m bench.warm_page
+
+kill: .venv/runtime.stamp ## Kill -9 the server amid 200 bookings over JSON, ten times, and compare everybody's books
+	$(RUN) -m bench.kill
 
 format: .venv/dev.stamp ## Format the code and mend what the linter can mend
 	.venv/bin/ruff check --fix .

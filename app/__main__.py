@@ -1,4 +1,4 @@
-"""python -m app serve | worker | migrate | bookings | demo"""
+"""python -m app serve | worker | migrate | doctor | bookings | demo"""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import Any
 import uvicorn
 
 from app import commands
+from app.commands.doctor import add_doctor, run_doctor
 from app.main import Outside, create_app, open_house, utc_now
 from app.settings import Settings, SettingsError, read_settings
 from app.store import Store
@@ -26,6 +27,9 @@ def main() -> int:
     arguments = _parser().parse_args()
     if arguments.command == "demo":
         return _demo(arguments.port)
+    if arguments.command == "doctor":
+        set_up_logs("error")
+        return run_doctor(os.environ, arguments)
     try:
         settings = read_settings(os.environ)
         set_up_logs(settings.log_level)
@@ -59,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     names.add_parser("worker", help="only the worker")
     names.add_parser("migrate", help="bring the database up to date and stop")
     commands.add_bookings(names.add_parser("bookings", help="what the owner does: list, show, cancel, move, refund"))
+    add_doctor(names.add_parser("doctor", help="what is wrong with this set-up, and how it is mended"))
     demo = names.add_parser("demo", help="everything on this machine, with sandboxes for Hapio and Stripe")
     demo.add_argument("--port", type=int, default=8400, help="the first of five ports in a row")
     return parser

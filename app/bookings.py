@@ -16,7 +16,6 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
-from app.changes import Changes
 from app.details import read_details
 from app.domain import (
     Booking,
@@ -41,6 +40,7 @@ from app.errors import (
     InvalidRequest,
     SlotTaken,
 )
+from app.following import Following
 from app.gate import Client
 from app.payments import SHORTEST_SESSION, session_params
 from app.settlement import SESSION_MARGIN, UNPAID
@@ -59,9 +59,9 @@ MAX_ATTEMPTS = 5
 UNSURE_PATIENCE = timedelta(seconds=60)
 
 
-class Bookings(Changes):
+class Bookings(Following):
     """Everything that can be done with a booking: here from the hold to the payment, in Changes what a confirmed one
-    may still become, in Settlement what follows from both."""
+    may still become, in Following what its owner does in Hapio, in Settlement what follows from all of it."""
 
     # -- hold --------------------------------------------------------------------------------------------
 
@@ -87,10 +87,15 @@ class Bookings(Changes):
             raise InvalidRequest("nothing is booked so far away")
         service = await self._availability.service(widget, service_id)
         async with AsyncExitStack() as turns:
+            turns.enter_context(self._metrics.holding())
             await turns.enter_async_context(self._turns((visitor.key, service_id, starts_at)))
             again = await self._store.hold_by_key(visitor.key, service_id, starts_at)
             if again and again.hapio_booking_id:
                 return again
+            if again and again.created_at + UNSURE_PATIENCE <= self._now():
+                resumed = await self._resume(widget, service, again)
+                if resumed:
+                    return resumed
             spare = None
             if client:
                 # One at a time, or a hundred clicks at once would all be counted before any of them holds.
@@ -108,8 +113,21 @@ class Bookings(Changes):
                     if spare:
                         await self.give_up(spare)
                     return booking
+        self._metrics.hold_refused(SlotTaken.code)
         nearest = await self._availability.nearest(widget, service, starts_at, resource_id=resource_id)
         raise SlotTaken(starts_at, [near.starts_at for near in nearest])
+
+    async def _resume(self, widget: Widget, service: Service, booking: Booking) -> Booking | None:
+        """A hold whose process died while Hapio was being asked: what Hapio made of it is the hold. If it made nothing,
+        the row is ended, and None says that the time is there to be held afresh."""
+        for made in await self._hapio.find_bookings(booking.id):
+            if not made.is_canceled:
+                price = self._price(widget, service, made.price)
+                return await self._store.record_lock(
+                    booking.id, hapio_booking_id=made.id, terms=replace(booking.terms, price=price)
+                )
+        await self._end_refused(booking, EndReason.NO_ANSWER, unsure=False)
+        return None
 
     async def _free_that_day(self, widget: Widget, service: Service, starts_at: datetime) -> list[datetime]:
         """The free starts of the place's day that a time lies in."""
@@ -313,11 +331,13 @@ class Bookings(Changes):
 
     # -- pay ---------------------------------------------------------------------------------------------
 
-    async def start_checkout(self, booking_id: str) -> str | None:
+    async def start_checkout(self, booking_id: str, *, return_url: str = "", cancel_url: str = "") -> str | None:
         """The address of Stripe's page for this booking; None when nothing is left to pay.
 
-        A second call returns the same page while it is good. Raises HoldExpired, InvalidRequest without details,
-        BookingConflict, or StripeError; after a StripeError the time is still held and paying can be tried again.
+        `return_url` and `cancel_url` are where Stripe sends the visitor afterwards; empty is our own page. A second
+        call returns the same page while it is good, and leads back where the first one said. Raises HoldExpired,
+        InvalidRequest without details, BookingConflict, or StripeError; after a StripeError the time is still held and
+        paying can be tried again.
         """
         async with self._turns(booking_id):
             booking = await self.get(booking_id)
@@ -342,7 +362,7 @@ class Bookings(Changes):
                     return None
                 if left > SHORTEST_SESSION - REPLAY_TIME:
                     return await self._create_session(payment)
-            return await self._create_session(await self._open_payment(booking))
+            return await self._create_session(await self._open_payment(booking, return_url, cancel_url))
 
     async def _skip_payment(self, booking: Booking) -> None:
         """Nothing is due: straight on to confirming."""
@@ -352,7 +372,7 @@ class Bookings(Changes):
         else:
             await self._finalize_soon(won)
 
-    async def _open_payment(self, booking: Booking) -> Payment:
+    async def _open_payment(self, booking: Booking, return_url: str, cancel_url: str) -> Payment:
         """Write the attempt, with all its parameters, before Stripe hears of it; the deadline moves with it."""
         attempts = await self._store.payments(booking.id)
         if len(attempts) >= MAX_ATTEMPTS:
@@ -377,8 +397,8 @@ class Bookings(Changes):
                 attempt=len(attempts) + 1,
                 capture=widget.capture,
                 expires_at=expires_at,
-                success_url=f"{self._public_url}/b/{token}/return",
-                cancel_url=f"{self._public_url}/b/{token}/back",
+                success_url=return_url or f"{self._public_url}/b/{token}/return",
+                cancel_url=cancel_url or f"{self._public_url}/b/{token}/back",
                 locale=booking.visitor.language,
                 product_name=booking.service_name,
                 description=f"{booking.resource_name}, {booking.location_name}",

@@ -30,6 +30,11 @@ class Breaker:
         return self.retry_after > 0
 
     @property
+    def tripped(self) -> bool:
+        """Whether the provider has failed repeatedly and has not answered since."""
+        return self._opened_at is not None
+
+    @property
     def retry_after(self) -> float:
         """Seconds until a call may be sent; 0 when one may be sent now."""
         if self._opened_at is None:

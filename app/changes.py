@@ -174,12 +174,20 @@ class Changes(Settlement):
     # -- cancel and take back ------------------------------------------------------------------------------
 
     async def cancel(
-        self, booking_id: str, *, by: EndReason, revision: int | None = None, shown_at: datetime | None = None
+        self,
+        booking_id: str,
+        *,
+        by: EndReason,
+        revision: int | None = None,
+        shown_at: datetime | None = None,
+        note: str = "",
+        refund: bool = True,
     ) -> Booking:
         """Call a confirmed booking off: by BY_CUSTOMER under its terms, by BY_OWNER with all its money back.
 
         `revision` and `shown_at` are what the page showed: the refund is the one of that moment. The refund waits
         for as long as the customer may take the cancellation back. A second call returns what the first one did.
+        `note` is kept in the history; without `refund` whoever calls it off does without the money.
         Raises PolicyRefused, BookingConflict where the booking has changed since it was shown, StripeError, and
         HapioError where the difference of a move is being settled.
         """
@@ -194,18 +202,30 @@ class Changes(Settlement):
             now = self._now()
             if revision not in {None, booking.revision}:
                 raise BookingConflict("not what was shown")
-            owner = by is EndReason.BY_OWNER
-            left = await self._refunds.left(booking_id)
-            offer = self._offer(booking, open_move, now if owner else shown_at or now, left=left)
-            bar = offer.cancel_bar
-            if bar is None and not owner and booking.starts_at <= now:
-                bar = Bar.BEGUN
-            if bar and not (owner and bar is Bar.BEGUN):
-                raise PolicyRefused(bar)
-            everything = replace(booking.terms.price, amount=min(booking.terms.price.amount, left))
-            return await self._call_off(booking, by, everything if owner else offer.refund, now)
+            back = await self._comes_back(booking, open_move, by, shown_at or now, now)
+            return await self._call_off(booking, by, back if refund else replace(back, amount=0), now, note)
 
-    async def _call_off(self, booking: Booking, by: EndReason, back: Money, now: datetime) -> Booking:
+    async def quote_cancel(self, booking_id: str, *, by: EndReason) -> Money:
+        """What calling the booking off would give back now; changes nothing. Raises PolicyRefused."""
+        booking, now = await self.get(booking_id), self._now()
+        return await self._comes_back(booking, await self._store.open_move(booking_id), by, now, now)
+
+    async def _comes_back(
+        self, booking: Booking, open_move: Move | None, by: EndReason, shown_at: datetime, now: datetime
+    ) -> Money:
+        """What a cancellation gives back: the customer what was shown, from the owner everything that is left."""
+        owner = by is EndReason.BY_OWNER
+        left = await self._refunds.left(booking.id)
+        offer = self._offer(booking, open_move, now if owner else shown_at, left=left)
+        bar = offer.cancel_bar
+        if bar is None and not owner and booking.starts_at <= now:
+            bar = Bar.BEGUN
+        if bar and not (owner and bar is Bar.BEGUN):
+            raise PolicyRefused(bar)
+        everything = replace(booking.terms.price, amount=min(booking.terms.price.amount, left))
+        return everything if owner else offer.refund
+
+    async def _call_off(self, booking: Booking, by: EndReason, back: Money, now: datetime, note: str) -> Booking:
         undo_until = self._undo_until(booking, now) if by is EndReason.BY_CUSTOMER else now
         after = replace(booking, revision=booking.revision + 1)
         told: dict[str, str | int | bool] = {"by": by, "back": back.amount}
@@ -224,7 +244,7 @@ class Changes(Settlement):
             unchanged_since=booking.revision,
             owes=self._refunds.debt(booking, back, by, cause=str(after.revision), due_at=undo_until) if back else None,
             mails=self._letters.owed(after, MailKind.CANCELED_CUSTOMER, MailKind.CANCELED_OWNER, detail=told),
-            detail={"back": back.amount},
+            detail={"back": back.amount, **({"note": note} if note else {})},
         )
         if canceled is None:
             raise BookingConflict("changed meanwhile")

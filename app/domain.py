@@ -270,7 +270,7 @@ class Customer:
 class Visitor:
     """What the browser told us about itself: `key` names the page view that asks, so that a doubled click is
     one hold; `host` is the page that embeds us, `place` where in it our loader put the frame (empty without one),
-    `utm` its campaign parameters."""
+    `utm` its campaign parameters. `reference` and `metadata` are a program's own words, kept for it."""
 
     key: str
     time_zone: str = ""
@@ -278,6 +278,8 @@ class Visitor:
     host: str = ""
     place: str = ""
     utm: Mapping[str, str] = field(default_factory=dict)
+    reference: str = ""
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -618,3 +620,16 @@ class Event:
     created: datetime
     booking_id: str | None
     payment_intent_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """An event in our inbox: how often it was tried, and what came of it. `error` is the name of the last failure,
+    empty without one or since it had its effect."""
+
+    event: Event
+    tries: int
+    received_at: datetime
+    processed_at: datetime | None
+    next_try_at: datetime | None
+    error: str

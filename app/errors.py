@@ -3,7 +3,13 @@
     HoldfastError                      500 INTERNAL_ERROR
     ├── InvalidRequest                 400 INVALID_REQUEST
     │   ├── InvalidDetails             422 INVALID_REQUEST, one sentence per field
-    │   └── TooLarge                   413 INVALID_REQUEST
+    │   ├── TooLarge                   413 INVALID_REQUEST
+    │   ├── NotJson                    415 INVALID_REQUEST
+    │   ├── MethodRefused              405 INVALID_REQUEST, `allowed` says which methods there are
+    │   ├── KeyReused                  422 INVALID_REQUEST, an idempotency key under which something else was asked
+    │   └── KeyInUse                   409 INVALID_REQUEST, an idempotency key whose first call still runs
+    ├── Unauthorized                   401 UNAUTHORIZED
+    ├── NotYours                       403 UNAUTHORIZED
     ├── LinkRefused                    403 UNAUTHORIZED
     │   └── LinkExpired                410 UNAUTHORIZED
     ├── NotFound                       404 BOOKING_NOT_FOUND
@@ -11,6 +17,9 @@
     ├── BookingConflict                409 BOOKING_CONFLICT
     ├── PolicyRefused                  409 POLICY_REFUSED, `bar` says which rule
     ├── HoldExpired                    410 HOLD_EXPIRED
+    │   └── SessionExpired             410 SESSION_EXPIRED
+    ├── PaymentFailed                  409 PAYMENT_FAILED
+    ├── RefundFailed                   409 REFUND_FAILED
     ├── WebhookRefused                 400 WEBHOOK_VERIFICATION_FAILED
     ├── RateLimited                    429 RATE_LIMITED
     │   ├── TooManyHolds                   as many times are held unpaid as one visitor may hold at once
@@ -80,6 +89,57 @@ class TooLarge(InvalidRequest):
     sentence = "That was more than we can take in at once. Please shorten your texts and try again."
 
 
+class NotJson(InvalidRequest):
+    """A program sent something else than JSON, or does not say that it is JSON."""
+
+    status = 415
+    sentence = "Please send JSON, with the header Content-Type: application/json."
+
+
+class MethodRefused(InvalidRequest):
+    """The address is right, the method is not; `allowed` lists those that are."""
+
+    status = 405
+    sentence = "This address does not know that method."
+
+    def __init__(self, allowed: Sequence[str]) -> None:
+        super().__init__(", ".join(allowed))
+        self.allowed = tuple(allowed)
+
+
+class KeyReused(InvalidRequest):
+    """Something else was asked under this idempotency key before."""
+
+    status = 422
+    sentence = "Another request was made under this Idempotency-Key. Please choose a new key for a new request."
+
+
+class KeyInUse(InvalidRequest):
+    """The first request under this idempotency key has not been answered yet."""
+
+    status = 409
+    sentence = "A request under this Idempotency-Key is being answered right now. Please repeat it in a moment."
+    retry = True
+
+
+class Unauthorized(HoldfastError):
+    """Neither an API key nor a booking's token came with the request, or none that we know."""
+
+    status = 401
+    code = "UNAUTHORIZED"
+    sentence = "This needs the booking's token, or an API key."
+    retry = False
+
+
+class NotYours(HoldfastError):
+    """The token is good, but for another booking, or for less than this."""
+
+    status = 403
+    code = "UNAUTHORIZED"
+    sentence = "This token does not allow that."
+    retry = False
+
+
 class LinkRefused(HoldfastError):
     """A signed link that is not ours, was changed on the way, or was made for another purpose."""
 
@@ -147,6 +207,31 @@ class HoldExpired(HoldfastError):
     status = 410
     code = "HOLD_EXPIRED"
     sentence = "Your hold on this time has ended. You have not been charged."
+    retry = False
+
+
+class SessionExpired(HoldExpired):
+    """The payment page was closed before anybody paid, and the hold has ended with it."""
+
+    code = "SESSION_EXPIRED"
+    sentence = "The time for paying is over, and the hold has ended. Nothing was charged."
+
+
+class PaymentFailed(HoldfastError):
+    """The bank said no in the end, and the hold has ended."""
+
+    status = 409
+    code = "PAYMENT_FAILED"
+    sentence = "The payment did not go through, and the hold has ended. Nothing was charged."
+    retry = False
+
+
+class RefundFailed(HoldfastError):
+    """Nothing could be given back: nothing is left of the payments, or Stripe refused."""
+
+    status = 409
+    code = "REFUND_FAILED"
+    sentence = "No money could be given back."
     retry = False
 
 

@@ -20,6 +20,7 @@ import httpx
 import isodate
 from pydantic import (
     AfterValidator,
+    AliasPath,
     AwareDatetime,
     BaseModel,
     BeforeValidator,
@@ -97,7 +98,8 @@ class HapioService:
 
 @dataclass(frozen=True, slots=True)
 class HapioBooking:
-    """A booking as Hapio has it, times in UTC. The ids are None once their objects were deleted."""
+    """A booking as Hapio has it, times in UTC. The ids are None, and the names empty, once their objects were
+    deleted."""
 
     id: str
     service_id: str | None
@@ -112,6 +114,10 @@ class HapioBooking:
     is_canceled: bool
     metadata: _Metadata
     created_at: _Moment
+    service_name: Annotated[str, Field(validation_alias=AliasPath("service", "name"))] = ""
+    resource_name: Annotated[str, Field(validation_alias=AliasPath("resource", "name"))] = ""
+    location_name: Annotated[str, Field(validation_alias=AliasPath("location", "name"))] = ""
+    time_zone: Annotated[str, Field(validation_alias=AliasPath("location", "time_zone"))] = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +212,11 @@ class HapioClient:
     def down(self) -> bool:
         """Whether Hapio has failed so often that nothing is being sent."""
         return self._breaker.open
+
+    @property
+    def tripped(self) -> bool:
+        """Whether Hapio has failed repeatedly and has not answered since."""
+        return self._breaker.tripped
 
     @property
     def remaining(self) -> int | None:
@@ -434,6 +445,17 @@ class HapioClient:
         params = {"temporary": "only", "canceled": "include", "created_at[lt]": _timestamp(created_before)}
         found = await self._bookings(params)
         return [booking for booking in found if booking.is_temporary and booking.created_at < created_before]
+
+    async def changed_bookings(self, since: datetime) -> list[HapioBooking]:
+        """Final bookings that were changed at or after a moment, canceled ones too, whoever made them. What was
+        deleted is in no list."""
+        return await self._bookings(
+            {"temporary": "exclude", "canceled": "include", "updated_at[gte]": _timestamp(since)}
+        )
+
+    async def coming_bookings(self, ends_after: datetime) -> list[HapioBooking]:
+        """Final bookings that end after a moment, canceled ones too, whoever made them."""
+        return await self._bookings({"temporary": "exclude", "canceled": "include", "from": _timestamp(ends_after)})
 
     async def _change(
         self, booking_id: str, body: Mapping[str, Any], done: Callable[[HapioBooking], bool], *, overrule: str = ""

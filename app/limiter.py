@@ -57,6 +57,8 @@ DOCTOR = Rule.of("doctor", "10/minute; 60/hour")
 #: The JSON surface (design section 9).
 API = Rule.of("api", "60/minute")
 API_STATUS = Rule.of("api_status", "120/minute")
+#: A server that holds an API key speaks for many visitors.
+API_KEY = Rule.of("api_key", "1000/minute")
 WEBHOOKS = Rule.of("webhooks", "1000/minute")
 
 
@@ -105,6 +107,16 @@ class Limiter:
             raise RateLimited(wait)
         for limit in rule.limits:
             self._strategy.hit(limit, rule.name, *key_parts)
+
+    def standing(self, rule: Rule, *key_parts: str) -> tuple[int, int, int]:
+        """(what the rule's tightest limit lets in, how many of these are left, seconds until one more is)."""
+        now = self._now().timestamp()
+        stands = []
+        for limit in rule.limits:
+            stats = self._strategy.get_window_stats(limit, rule.name, *key_parts)
+            stands.append((stats.remaining, limit.amount, max(0, ceil(stats.reset_time - now))))
+        remaining, amount, reset = min(stands)
+        return amount, remaining, reset
 
     def wait(self, rule: Rule, *key_parts: str) -> int:
         """Seconds until one more hit is let in; 0 for at once. Counts nothing."""

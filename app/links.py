@@ -37,6 +37,7 @@ class Links:
         oldest_first = list(reversed(keys))
         self._booking = URLSafeSerializer(oldest_first, salt="holdfast.booking")
         self._manage = URLSafeSerializer(oldest_first, salt="holdfast.manage")
+        self._api = URLSafeSerializer(oldest_first, salt="holdfast.api")
         self._page = URLSafeSerializer(oldest_first, salt="holdfast.page")
         self._visitor = URLSafeSerializer(oldest_first, salt="holdfast.visitor")
         self._result = URLSafeSerializer(oldest_first, salt="holdfast.result")
@@ -66,6 +67,15 @@ class Links:
     def read_booking_token(self, token: str) -> str:
         """The booking id. Raises LinkRefused or LinkExpired."""
         return self._read(self._booking, token)
+
+    def api_token(self, booking_id: str) -> str:
+        """What a program is given that locks a time: everything that the booking's customer may do, over JSON alone.
+        How long is the booking's to say, as with the mailed link."""
+        return str(self._api.dumps(booking_id))
+
+    def read_api_token(self, token: str) -> str:
+        """The booking id. Raises LinkRefused."""
+        return str(self._loads(self._api, token[:_LONGEST_VISITOR]))
 
     def manage_token(self, booking_id: str, version: int) -> str:
         """What the mailed link carries: look at, cancel and move one booking. How long is the booking's to say, since

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from random import Random, SystemRandom
 
 import httpx
@@ -17,25 +18,31 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.responses import Response
 
-from app import webhooks
+from app import probes, webhooks
+from app.api.door import WebhookLimits
+from app.api.envelope import envelope
+from app.api.routes import routes as api_routes
 from app.availability import Availability, CallBudget
 from app.bookings import Bookings
 from app.challenge import Challenges
-from app.errors import ChallengeNeeded, HoldfastError, InvalidRequest, NotFound, RateLimited
+from app.errors import ChallengeNeeded, HoldfastError, InvalidRequest, NotFound
 from app.gate import Gate
 from app.guard import Guard
-from app.hapio import HapioClient
+from app.hapio import HapioCall, HapioClient
+from app.health import Health
+from app.idempotency import Idempotency
+from app.inbox import Inbox
 from app.letters import Letters
 from app.limiter import Limiter
 from app.links import Links
 from app.mail import Mailer
+from app.metrics import Metrics
 from app.moves import Moves
 from app.payments import Payments
 from app.refunds import Refunds
-from app.settings import Settings
+from app.settings import Settings, WebhookScheme
 from app.site import Resolve, SiteReader, look_up, origin_of
 from app.store import Store
 from app.web import routes as web
@@ -49,6 +56,8 @@ log = structlog.get_logger()
 
 #: How often the calls counted here are added to what all processes share; a crash forgets no more than these.
 BUDGET_SECONDS = 20
+#: How long a stop waits for the worker's step: one call of Stripe's with all its attempts, and the write after it.
+STOP_SECONDS = 30
 
 
 def utc_now() -> datetime:
@@ -79,13 +88,17 @@ class House:
     store: Store
     availability: Availability
     bookings: Bookings
+    inbox: Inbox
     worker: Worker
     mailer: Mailer
     templates: Environment
     pages: Pages
     limiter: Limiter
     gate: Gate
+    idempotency: Idempotency
     sites: SiteReader
+    metrics: Metrics
+    health: Health
     now: Callable[[], datetime]
 
 
@@ -94,6 +107,7 @@ async def open_house(settings: Settings, outside: Outside) -> AsyncIterator[Hous
     """Build every part inside the running event loop, and close them again."""
     now = outside.now
     widgets = load_widgets(settings.widgets_file)
+    metrics = Metrics()
     templates = make_templates(settings)
     async with AsyncExitStack() as closing:
         store = Store(settings.database_url, now=now)
@@ -103,6 +117,11 @@ async def open_house(settings: Settings, outside: Outside) -> AsyncIterator[Hous
         await budget.save(store.add_to_counter)
         closing.push_async_callback(budget.save, store.add_to_counter)
         closing.callback(asyncio.create_task(_keep(budget, store)).cancel)
+
+        def called(call: HapioCall) -> None:
+            budget.record(call)
+            metrics.called("hapio", call.operation, str(call.status or "no_answer"), call.seconds)
+
         hapio = HapioClient(
             base_url=settings.hapio_base_url,
             token=settings.hapio_api_token.get_secret_value(),
@@ -110,10 +129,10 @@ async def open_house(settings: Settings, outside: Outside) -> AsyncIterator[Hous
             random=outside.random,
             sleep=outside.sleep,
             transport=outside.hapio_transport,
-            on_call=budget.record,
+            on_call=called,
         )
         closing.push_async_callback(hapio.aclose)
-        payments = _payments(settings, outside)
+        payments = _payments(settings, outside, metrics)
         if payments:
             closing.push_async_callback(payments.aclose)
         availability = Availability(
@@ -155,20 +174,35 @@ async def open_house(settings: Settings, outside: Outside) -> AsyncIterator[Hous
             refunds=refunds,
             moves=moves,
             gate=gate,
+            metrics=metrics,
             public_url=settings.public_url,
             now=now,
             random=outside.random,
         )
         smtp_url = settings.smtp_url.get_secret_value() if settings.smtp_url else None
         mailer = Mailer(smtp_url=smtp_url, mail_from=settings.mail_from, templates=templates, now=now)
+        hapio_secret = settings.hapio_webhook_secret
+        inbox = Inbox(
+            store=store,
+            bookings=bookings,
+            availability=availability,
+            payments=payments,
+            hapio_secret=hapio_secret.get_secret_value() if hapio_secret else "",
+            hapio_scheme=WebhookScheme.read(settings.hapio_webhook_scheme),
+            now=now,
+            random=outside.random,
+            sleep=outside.sleep,
+        )
         worker = Worker(
             bookings=bookings,
+            inbox=inbox,
             refunds=refunds,
             letters=letters,
             store=store,
             mailer=mailer,
             now=now,
             sleep=outside.sleep,
+            metrics=metrics,
         )
         pages = Pages(epoch=availability.epoch, visitor_key=links.visitor_key)
         sites = SiteReader(
@@ -185,13 +219,25 @@ async def open_house(settings: Settings, outside: Outside) -> AsyncIterator[Hous
             store=store,
             availability=availability,
             bookings=bookings,
+            inbox=inbox,
             worker=worker,
             mailer=mailer,
             templates=templates,
             pages=pages,
             limiter=limiter,
             gate=gate,
+            idempotency=Idempotency(store=store, now=now, random=outside.random),
             sites=sites,
+            metrics=metrics,
+            health=Health(
+                store=store,
+                availability=availability,
+                budget=budget,
+                providers={"hapio": hapio} | ({"stripe": payments} if payments else {}),
+                pages=pages,
+                metrics=metrics,
+                now=now,
+            ),
             now=now,
         )
 
@@ -205,7 +251,7 @@ async def _keep(budget: CallBudget, store: Store) -> None:
             log.warning("budget not saved", error=type(error).__name__)
 
 
-def _payments(settings: Settings, outside: Outside) -> Payments | None:
+def _payments(settings: Settings, outside: Outside, metrics: Metrics) -> Payments | None:
     if settings.stripe_secret_key is None:
         return None
     return Payments(
@@ -214,6 +260,7 @@ def _payments(settings: Settings, outside: Outside) -> Payments | None:
         api_base=settings.stripe_api_base,
         now=outside.now,
         http_client=outside.stripe_http,
+        on_call=partial(metrics.called, "stripe"),
     )
 
 
@@ -227,12 +274,14 @@ def create_app(settings: Settings, outside: Outside | None = None, *, run_worker
             clock = asyncio.create_task(house.worker.run()) if run_worker else None
             yield
             if clock:
+                house.worker.stop()
+                await asyncio.wait({clock}, timeout=STOP_SECONDS)
                 clock.cancel()
                 with suppress(asyncio.CancelledError):
                     await clock
 
     app = Starlette(
-        routes=[Route("/healthz", healthz), *webhooks.routes, *web.routes],
+        routes=[*probes.routes, *webhooks.routes, *api_routes, *web.routes],
         lifespan=lifespan,
         exception_handlers={
             ChallengeNeeded: show_challenge,
@@ -241,23 +290,18 @@ def create_app(settings: Settings, outside: Outside | None = None, *, run_worker
             Exception: show_error,
         },
     )
+    app.add_middleware(WebhookLimits)
     app.add_middleware(Guard)
     app.add_middleware(WarmPages)
     return app
 
 
-async def healthz(request: Request) -> Response:
-    """GET /healthz: the process is alive."""
-    return JSONResponse({"status": "ok"})
-
-
 async def show_error(request: Request, error: Exception) -> Response:
     """Every error, once: JSON for programs, a page for people."""
     told = error if isinstance(error, HoldfastError) else HoldfastError()
+    request.app.state.house.metrics.told(told.code)
     if request.url.path.startswith("/api/"):
-        body = {"code": told.code, "message": told.sentence, "details": getattr(told, "fields", {})}
-        later = {"Retry-After": str(told.retry_after)} if isinstance(told, RateLimited) else None
-        return JSONResponse({"success": False, "error": body}, status_code=told.status, headers=later)
+        return envelope(told)
     return render_error(request, told)
 
 
@@ -266,4 +310,5 @@ async def show_http_error(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 404
     response = await show_error(request, NotFound() if status == 404 else InvalidRequest())
     response.status_code = status
+    response.headers.update(getattr(error, "headers", None) or {})  # which methods there are
     return response

@@ -50,7 +50,22 @@ SHORTEST_SESSION = timedelta(minutes=31)
 WEBHOOK_TOLERANCE = timedelta(minutes=5)
 #: Stripe remembers a key for 24 hours; past this age we look before we ask again.
 REFUND_KEY_LIFE = timedelta(hours=20)
-#: How many refunds, or disputes, of the whole account are looked at: ten pages.
+#: What the pinned package speaks; events are read as this version has them.
+API_VERSION: str = stripe.api_version
+#: What the webhook endpoint asks for (README, "Stripe"); Stripe lists at most 20 kinds at once.
+EVENT_TYPES = (
+    "checkout.session.completed",
+    "checkout.session.async_payment_succeeded",
+    "checkout.session.async_payment_failed",
+    "checkout.session.expired",
+    "payment_intent.amount_capturable_updated",
+    "payment_intent.succeeded",
+    "payment_intent.canceled",
+    "refund.created",
+    "refund.updated",
+    "refund.failed",
+)
+#: How many refunds, disputes or events of the whole account are looked at: ten pages.
 RECENT = 1000
 #: `StripeRefused.stripe_code` of a refund that the customer's bank has forestalled, and of one that was made already
 #: (Stripe docs, Error codes).
@@ -176,11 +191,16 @@ class StripeHTTP(stripe.HTTPClient):
         await self._httpx.aclose()
 
 
+def _ignore(_operation: str, _outcome: str, _seconds: float) -> None:
+    pass
+
+
 class Payments:
     """Stripe's side of a booking. Build it inside the event loop that uses it.
 
-    Every method may raise StripeUnreachable (outcome unknown: repeat, or read), StripeDown (nothing was sent),
-    StripeRateLimited, StripeMisconfigured, and StripeRefused where it does not say otherwise.
+    `on_call` hears of every call that was sent: its operation, `ok` or the name of its error, and its seconds with all
+    attempts. Every method may raise StripeUnreachable (outcome unknown: repeat, or read), StripeDown (nothing was
+    sent), StripeRateLimited, StripeMisconfigured, and StripeRefused where it does not say otherwise.
     """
 
     def __init__(
@@ -191,6 +211,7 @@ class Payments:
         api_base: str,
         now: Callable[[], datetime],
         http_client: stripe.HTTPClient | None = None,
+        on_call: Callable[[str, str, float], None] = _ignore,
     ) -> None:
         self.livemode = secret_key.startswith(("sk_live_", "rk_live_"))
         self._webhook_secrets = tuple(webhook_secrets)
@@ -206,7 +227,9 @@ class Payments:
         self._intents = client.v1.payment_intents
         self._refunds = client.v1.refunds
         self._disputes = client.v1.disputes
+        self._events = client.v1.events
         self._breaker = Breaker(now)
+        self._on_call = on_call
 
     async def aclose(self) -> None:
         """End the connections."""
@@ -217,6 +240,11 @@ class Payments:
     def down(self) -> bool:
         """Whether calls are refused for now, because Stripe has failed repeatedly."""
         return self._breaker.open
+
+    @property
+    def tripped(self) -> bool:
+        """Whether Stripe has failed repeatedly and has not answered since."""
+        return self._breaker.tripped
 
     async def create_session(self, params: Mapping[str, Any], *, idempotency_key: str) -> CheckoutFacts:
         """A Checkout Session with the stored `params` of `session_params`.
@@ -255,6 +283,15 @@ class Payments:
         except StripeRefused:
             # The refusal's text differs from case to case and has no stable code; the object is the fact.
             return await self.session(session_id)
+
+    async def receipt_url(self, payment_intent_id: str) -> str | None:
+        """Where Stripe shows the receipt of a payment; the address is good for some weeks."""
+        _check_id(payment_intent_id, "pi")
+        return await self._ask(
+            "read receipt",
+            lambda: self._intents.retrieve_async(payment_intent_id, {"expand": ["latest_charge"]}),
+            _receipt_url,
+        )
 
     async def capture(self, payment_intent_id: str, *, amount: int) -> CaptureFacts:
         """Take `amount` of the held money; the rest is freed. If Stripe refuses, the money is told as it stands."""
@@ -392,6 +429,19 @@ class Payments:
         )
         return [session for session in sessions if session.booking_id]
 
+    async def events(self, *, created_after: datetime, most: int = RECENT) -> list[Event]:
+        """The events of ours and of other software that Stripe has made at or after `created_after`, newest first:
+        of the kinds that we ask for at the webhook endpoint. About `most` of them."""
+        found = await self._all_pages(
+            "list events",
+            lambda: self._events.list_async(
+                {"created": {"gte": int(created_after.timestamp())}, "types": list(EVENT_TYPES), "limit": 100}
+            ),
+            _listed_event,
+            most=most,
+        )
+        return [event for event in found if event]
+
     def read_event(self, raw: bytes, signature: str | None) -> Event:
         """The event in a webhook's raw body. Raises WebhookRefused for everything that Stripe did not just send.
 
@@ -411,19 +461,7 @@ class Payments:
             envelope = _Envelope.model_validate_json(text)
         except ValidationError as error:
             raise WebhookRefused("not an event") from error
-        thing = envelope.data.object
-        named = (thing.metadata or {}).get("booking_id") or thing.client_reference_id
-        paid_by = thing.payment_intent
-        return Event(
-            id=envelope.id,
-            type=envelope.type,
-            object_id=thing.id,
-            object_type=thing.object,
-            livemode=envelope.livemode,
-            created=envelope.created.astimezone(UTC),
-            booking_id=named if isinstance(named, str) and named else None,
-            payment_intent_id=paid_by if isinstance(paid_by, str) and paid_by else None,
-        )
+        return _event_of(envelope)
 
     async def _end_hold(
         self, operation: str, payment_intent_id: str, call: Callable[[], Awaitable[stripe.PaymentIntent]]
@@ -465,6 +503,16 @@ class Payments:
         pause = self._breaker.check()
         if pause:
             raise StripeDown(f"{operation}: not tried", retry_after=pause)
+        began, outcome = self._now(), "ok"
+        try:
+            return await self._try(operation, call, read)
+        except StripeError as error:
+            outcome = type(error).__name__
+            raise
+        finally:
+            self._on_call(operation, outcome, (self._now() - began).total_seconds())
+
+    async def _try(self, operation: str, call: Callable[[], Awaitable[_Answer]], read: Callable[[_Answer], _T]) -> _T:
         try:
             async with asyncio.timeout(CALL_TIMEOUT):
                 facts = read(await call())
@@ -621,6 +669,11 @@ def _checkout_facts(answer: stripe.StripeObject) -> CheckoutFacts:
     )
 
 
+def _receipt_url(answer: stripe.StripeObject) -> str | None:
+    charge = answer.to_dict()["latest_charge"]
+    return charge["receipt_url"] if isinstance(charge, dict) else None
+
+
 def _capture_facts(answer: stripe.StripeObject) -> CaptureFacts:
     intent = answer.to_dict()
     return CaptureFacts(
@@ -677,6 +730,30 @@ class _Envelope(BaseModel):
     created: AwareDatetime
     livemode: bool
     data: _Data
+
+
+def _event_of(envelope: _Envelope) -> Event:
+    thing = envelope.data.object
+    named = (thing.metadata or {}).get("booking_id") or thing.client_reference_id
+    paid_by = thing.payment_intent
+    return Event(
+        id=envelope.id,
+        type=envelope.type,
+        object_id=thing.id,
+        object_type=thing.object,
+        livemode=envelope.livemode,
+        created=envelope.created.astimezone(UTC),
+        booking_id=named if isinstance(named, str) and named else None,
+        payment_intent_id=paid_by if isinstance(paid_by, str) and paid_by else None,
+    )
+
+
+def _listed_event(answer: stripe.StripeObject) -> Event | None:
+    """None for an event that is not in the form of webhooks: other software may have made it."""
+    try:
+        return _event_of(_Envelope.model_validate(answer.to_dict()))
+    except ValidationError:
+        return None
 
 
 def _signed_at(header: str | None) -> datetime:

@@ -29,6 +29,28 @@ HTMX_INTEGRITY = "sha384-Qp9rdC8H7EqOoX+nR0P3RPG2Noji+qdwJlGpfzwQJsfOpp3sGwIdSP9
 
 _Csv = tuple[str, ...]
 
+#: Which of the possible ways of signing Hapio has taken is not documented; this one is assumed.
+HAPIO_SCHEME = "signed=timestamp.body encoding=hex unit=seconds"
+_HEADER = r"^[a-z0-9-]{1,64}$"
+
+
+class WebhookScheme(BaseModel):
+    """How Hapio signs its webhooks: HMAC-SHA256 over `signed`, written as `encoding`; where the signature and the
+    time of signing stand, and in which `unit` that time is."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    signed: Literal["timestamp.body", "timestamp+body", "body"] = "timestamp.body"
+    encoding: Literal["hex", "base64"] = "hex"
+    unit: Literal["seconds", "milliseconds", "iso"] = "seconds"
+    signature_header: Annotated[str, Field(alias="signature", pattern=_HEADER)] = "x-hapio-signature"
+    timestamp_header: Annotated[str, Field(alias="timestamp", pattern=_HEADER)] = "x-hapio-signature-timestamp"
+
+    @classmethod
+    def read(cls, text: str) -> WebhookScheme:
+        """From words such as `encoding=base64`; what is left out is as above. Raises ValueError."""
+        return cls.model_validate(dict(part.partition("=")[::2] for part in text.lower().split()))
+
 
 class Settings(BaseModel):
     """What an operator may set. Secrets do not print."""
@@ -39,6 +61,7 @@ class Settings(BaseModel):
     hapio_base_url: str = HAPIO_URL
     hapio_calls_per_month: Annotated[int, Field(ge=100)] = 2500
     hapio_webhook_secret: SecretStr | None = None
+    hapio_webhook_scheme: str = HAPIO_SCHEME
     stripe_secret_key: SecretStr | None = None
     stripe_webhook_secret: tuple[SecretStr, ...] = ()
     stripe_api_base: str = STRIPE_URL
@@ -52,6 +75,7 @@ class Settings(BaseModel):
     stripe_checkout_origins: tuple[str, ...] = ("https://checkout.stripe.com",)
     htmx_url: str = HTMX_URL
     htmx_integrity: str = HTMX_INTEGRITY
+    metrics_token: Annotated[SecretStr, Field(min_length=16)] | None = None
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     widgets_file: Path | None = None
     availability_ttl: Annotated[int, Field(ge=5, le=3600)] = 45
@@ -76,6 +100,13 @@ class Settings(BaseModel):
             raise ValueError("every key needs at least 32 characters, for example from `openssl rand -hex 32`")
         return keys
 
+    @field_validator("api_keys")
+    @classmethod
+    def _hard_to_guess(cls, keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        if any(len(key.get_secret_value()) < 24 for key in keys):
+            raise ValueError("every key needs at least 24 characters, for example from `openssl rand -hex 32`")
+        return keys
+
     @field_validator("public_url", "hapio_base_url", "stripe_api_base")
     @classmethod
     def _is_web_address(cls, url: str) -> str:
@@ -93,6 +124,15 @@ class Settings(BaseModel):
         if not path or ":memory:" in path or "?" in path:
             raise ValueError("must name a file: what is owed to customers has to outlive the process")
         return url
+
+    @field_validator("hapio_webhook_scheme")
+    @classmethod
+    def _is_scheme(cls, text: str) -> str:
+        try:
+            WebhookScheme.read(text)
+        except ValueError as error:
+            raise ValueError(f"is made of words such as {HAPIO_SCHEME}; see README") from error
+        return text
 
     @field_validator("smtp_url")
     @classmethod

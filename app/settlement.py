@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from random import Random
 
-import anyio
 import structlog
 
 from app.availability import Availability
@@ -46,6 +45,7 @@ from app.hapio import HapioClient
 from app.letters import Letters
 from app.links import Links
 from app.mail import MailKind
+from app.metrics import Metrics
 from app.moves import Moves
 from app.payments import CheckoutFacts, Payments
 from app.refunds import Refunds
@@ -60,8 +60,6 @@ log = structlog.get_logger()
 PROCESSING_PATIENCE = timedelta(minutes=30)
 #: A Session this close to its end is not worth sending anyone to.
 SESSION_MARGIN = timedelta(minutes=1)
-#: Checkout waits up to 10 s for our answer before it sends the customer back (Stripe docs, "Fulfill orders").
-EVENT_SECONDS = 4
 #: How long one process has for making a booking afresh before another one may try. Longer than Hapio's client takes
 #: for one booking at the worst; renewed for each.
 RESCUE_LEASE = timedelta(minutes=2)
@@ -69,8 +67,6 @@ RESCUE_LEASE = timedelta(minutes=2)
 AGAIN_SOON = timedelta(seconds=5)
 #: A visitor may book for right now; one short failure of Hapio's is no reason to send anybody's money back.
 TRIES_PAST_START = 5
-#: When the worker takes over an event whose effect did not come to an end at the door.
-WORKER_AFTER = timedelta(seconds=15)
 
 #: Stripe's objects whose events tell of money that goes back.
 _MONEY_BACK = frozenset({"refund", "charge", "dispute"})
@@ -113,6 +109,7 @@ class Settlement:
         refunds: Refunds,
         moves: Moves,
         gate: Gate,
+        metrics: Metrics,
         public_url: str,
         now: Callable[[], datetime],
         random: Random,
@@ -127,6 +124,7 @@ class Settlement:
         self._refunds = refunds
         self._moves = moves
         self._gate = gate
+        self._metrics = metrics
         self._public_url = public_url
         self._now = now
         self._random = random
@@ -147,6 +145,30 @@ class Settlement:
         if booking is None:
             raise NotFound(booking_id)
         return booking
+
+    async def by_hapio_id(self, hapio_booking_id: str) -> Booking:
+        """The booking that Hapio has under this id now. Raises NotFound."""
+        booking = await self._store.booking_in_hapio(hapio_booking_id)
+        if booking is None or booking.widget not in self._widgets:
+            raise NotFound(hapio_booking_id)
+        return booking
+
+    async def payment_by_session(self, session_id: str) -> Payment:
+        """The attempt to pay that this Checkout Session is of. Raises NotFound."""
+        payment = await self._store.payment_of_session(session_id)
+        if payment is None:
+            raise NotFound(session_id)
+        return payment
+
+    async def receipt_url(self, payment: Payment) -> str | None:
+        """Stripe's receipt for a payment that has come; None without one, or while Stripe does not tell."""
+        if payment.payment_intent_id is None or payment.state is not PaymentState.CAPTURED:
+            return None
+        try:
+            return await self._stripe.receipt_url(payment.payment_intent_id)
+        except StripeError as error:
+            log.info("no receipt", payment=payment.id, error=type(error).__name__)
+            return None
 
     async def view(self, booking_id: str) -> BookingView:
         """The booking with its payments, refunds, history and move. Raises NotFound."""
@@ -566,24 +588,6 @@ class Settlement:
 
     # -- events and sweeps ---------------------------------------------------------------------------------
 
-    async def receive_event(self, raw: bytes, signature: str | None) -> None:
-        """A webhook of Stripe: checked, stored once, then acted on within a bound; what takes longer, or fails, is
-        the worker's. Raises WebhookRefused, and NotFound without a Stripe key."""
-        if self._payments is None:
-            raise NotFound("no Stripe key is configured")
-        event = self._stripe.read_event(raw, signature)
-        new = await self._store.add_event(event, again_at=self._now() + WORKER_AFTER)
-        log.info("webhook", event_id=event.id, type=event.type, new=new)
-        if not new:
-            return
-        with anyio.move_on_after(EVENT_SECONDS):
-            try:
-                await self.take_event(event)
-            except (HapioError, StripeError) as error:
-                log.warning("event left to the worker", event_id=event.id, error=type(error).__name__)
-            else:
-                await self._store.record_event(event.id)
-
     async def take_event(self, event: Event) -> None:
         """A stored webhook event: a hint to look. Raises HapioError, StripeError; the worker repeats it then."""
         if self._payments is None or event.livemode != self._stripe.livemode:
@@ -620,6 +624,7 @@ class Settlement:
             if holder is None or (holder.occupies and holder.hapio_booking_id in {stray.id, None}):
                 continue
             log.warning("swept a temporary booking", holder=tag)
+            self._metrics.swept("lock")
             await self._hapio.delete_booking(stray.id)
             swept += 1
         return swept
@@ -634,13 +639,18 @@ class Settlement:
             if payment is None or payment.state not in {PaymentState.OPEN, PaymentState.EXPIRED}:
                 continue
             log.warning("swept a completed session", booking=payment.booking_id, session=facts.id)
+            self._metrics.swept("payment")
             async with self._turns(payment.booking_id):
                 await self._apply(payment, facts)  # paid ones are confirmed by the worker's next step
             swept += 1
         for refund in await self._stripe.recent_refunds(created_after):
-            swept += await self._refunds.follow_refund(refund)
+            if await self._refunds.follow_refund(refund):
+                self._metrics.swept("refund")
+                swept += 1
         for dispute in await self._stripe.recent_disputes(created_after):
-            swept += await self._refunds.follow_dispute(dispute)
+            if await self._refunds.follow_dispute(dispute):
+                self._metrics.swept("dispute")
+                swept += 1
         return swept
 
     # -- small things --------------------------------------------------------------------------------------

@@ -228,6 +228,20 @@ inbox = sa.Table(
     sa.Index("inbox_due", "next_try_at"),
 )
 
+#: What was answered under a program's key. No answer yet: the call is running, or died while it ran.
+idempotency = sa.Table(
+    "idempotency",
+    metadata,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("fingerprint", sa.Text, nullable=False),
+    sa.Column("run", sa.Text, nullable=False),
+    sa.Column("running_until", Instant, nullable=False),
+    sa.Column("forget_at", Instant, nullable=False),
+    sa.Column("status", sa.Integer),
+    sa.Column("body", sa.LargeBinary),
+    sa.Index("idempotency_forget", "forget_at"),
+)
+
 counters = sa.Table(
     "counters",
     metadata,

@@ -18,6 +18,7 @@ def hapio_metadata(booking: Booking, payment: Payment | None) -> dict[str, str]:
         "paid_currency": booking.terms.price.currency,
         "payment_intent": payment.payment_intent_id if payment and payment.payment_intent_id else "",
         **{f"answer_{name}": answer for name, answer in (customer.answers.items() if customer else ())},
+        "reference": booking.visitor.reference,
         **attribution.metadata(booking.visitor),
     }
     return {"holdfast_id": booking.id, **{key: value for key, value in known.items() if value}}

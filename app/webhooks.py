@@ -8,14 +8,24 @@ from starlette.routing import Route
 
 from app.errors import WebhookRefused
 
-#: Stripe's events are far below this (Stripe docs, "Webhooks").
+#: Stripe's events are far below this (Stripe docs, "Webhooks"), and so are Hapio's bookings.
 MAX_BODY = 1 << 20
 
 
 async def stripe_webhook(request: Request) -> Response:
     """POST /api/webhooks/stripe, signed in the header `Stripe-Signature`."""
     signature = request.headers.get("stripe-signature")
-    await request.app.state.house.bookings.receive_event(await _body(request), signature)
+    house = request.app.state.house
+    with house.metrics.webhook("stripe"):
+        await house.inbox.receive_stripe(await _body(request), signature)
+    return JSONResponse({"success": True, "message": "Webhook received"})
+
+
+async def hapio_webhook(request: Request) -> Response:
+    """POST /api/webhooks/hapio, signed as the setting HAPIO_WEBHOOK_SCHEME says."""
+    house = request.app.state.house
+    with house.metrics.webhook("hapio"):
+        await house.inbox.receive_hapio(await _body(request), request.headers)
     return JSONResponse({"success": True, "message": "Webhook received"})
 
 
@@ -28,4 +38,7 @@ async def _body(request: Request) -> bytes:
     return body
 
 
-routes = [Route("/api/webhooks/stripe", stripe_webhook, methods=["POST"])]
+routes = [
+    Route("/api/webhooks/stripe", stripe_webhook, methods=["POST"]),
+    Route("/api/webhooks/hapio", hapio_webhook, methods=["POST"]),
+]

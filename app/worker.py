@@ -13,10 +13,12 @@ from typing import TypeVar
 import structlog
 
 from app.bookings import Bookings
-from app.domain import Booking, Event, Move, OutboxMail, Payment
+from app.domain import Booking, Move, OutboxMail, Payment
 from app.errors import HapioError, MailError, StripeError
+from app.inbox import Inbox
 from app.letters import Letters
 from app.mail import Mailer
+from app.metrics import Metrics
 from app.refunds import Refunds
 from app.settlement import UNPAID
 from app.store import Store
@@ -39,6 +41,8 @@ MAILS_AT_ONCE = 5
 MAIL_LEASE = timedelta(minutes=2)
 MAX_MAIL_TRIES = 14
 MAX_BACK_OFF = timedelta(hours=1)
+#: Each beat is a write; `/readyz` waits for several of them before it calls the worker late.
+BEAT_EVERY = timedelta(seconds=10)
 
 Item = TypeVar("Item")
 
@@ -50,38 +54,51 @@ class Worker:
         self,
         *,
         bookings: Bookings,
+        inbox: Inbox,
         refunds: Refunds,
         letters: Letters,
         store: Store,
         mailer: Mailer,
         now: Callable[[], datetime],
         sleep: Callable[[float], Awaitable[None]],
+        metrics: Metrics,
     ) -> None:
         self._bookings = bookings
+        self._inbox = inbox
         self._refunds = refunds
         self._letters = letters
         self._store = store
         self._mailer = mailer
         self._now = now
         self._sleep = sleep
+        self._metrics = metrics
+        self._stopping = False
+        self._beaten_at: datetime | None = None
         self._next_hapio_sweep = now()
         self._next_stripe_sweep = now()
+        self._next_reconciling = now()
 
     async def run(self, every: float = 1.0) -> None:
-        """Tick until cancelled."""
-        while True:
+        """Tick until cancelled, or told to stop."""
+        while not self._stopping:
             try:
                 await self.tick()
             except Exception as error:  # a database busy for once must not stop the clock for good
                 log.error("tick failed", exc_info=error)
-            await self._sleep(every)
+                self._metrics.put_off("tick", error)
+            if not self._stopping:
+                await self._sleep(every)
+
+    def stop(self) -> None:
+        """End `run` after the step under way; what else is due is still due after the next start."""
+        self._stopping = True
 
     async def tick(self) -> None:
         """Do everything that is due now, money and time before mail."""
         await self._each(await self._store.overdue(), self._expire, self._put_off)
         await self._each(await self._store.payments_to_look_at(), self._look, _leave)
-        await self._each(await self._store.events_due(), self._take_event, self._put_off_event)
         await self._sweep()
+        await self._each(await self._store.events_due(), self._inbox.attempt, self._inbox.put_off)
         await self._each(await self._store.paid(), self._bookings.confirm, self._put_off)
         await self._each(await self._store.moves_due(), self._bookings.follow_move, self._put_off_move)
         await self._each(await self._store.unreleased(), self._bookings.release, self._put_off)
@@ -90,6 +107,13 @@ class Worker:
             await self._each(
                 await self._store.take_mail(lease=MAIL_LEASE, most=MAILS_AT_ONCE), self._send, self._put_off_mail
             )
+        await self._beat()
+
+    async def _beat(self) -> None:
+        now = self._now()
+        if self._beaten_at is None or now - self._beaten_at >= BEAT_EVERY:
+            self._beaten_at = now
+            await self._store.beat()
 
     async def _each(
         self,
@@ -98,14 +122,19 @@ class Worker:
         put_off: Callable[[Item, Exception], Awaitable[None]],
     ) -> None:
         for item in items:
+            if self._stopping:
+                return
             try:
                 await act(item)
             except (HapioError, StripeError, MailError) as error:
                 log.warning("put off", act=act.__name__, error=type(error).__name__, code=error.code)
+                self._metrics.put_off(act.__name__.lstrip("_"), error)
                 await put_off(item, error)
             except Exception as error:  # one faulty booking must not stop the clock for all others
                 log.error("failed", act=act.__name__, exc_info=error)
+                self._metrics.put_off(act.__name__.lstrip("_"), error)
                 await put_off(item, error)
+            await self._beat()
 
     async def _expire(self, booking: Booking) -> None:
         left = await self._bookings.expire(booking)
@@ -121,15 +150,6 @@ class Worker:
     async def _look(self, payment: Payment) -> None:
         await self._store.look_again(payment.id, at=self._now() + FIRST_LOOK * 2 ** min(payment.looks + 1, 6))
         await self._bookings.settle(payment.booking_id)
-
-    async def _take_event(self, event: Event) -> None:
-        await self._bookings.take_event(event)
-        await self._store.record_event(event.id)
-
-    async def _put_off_event(self, event: Event, error: Exception) -> None:
-        age = self._now() - event.created
-        again_at = self._now() + min(max(age, FIRST_LOOK), MAX_BACK_OFF)
-        await self._store.record_event(event.id, error=type(error).__name__, again_at=again_at)
 
     async def _send(self, mail: OutboxMail) -> None:
         letter = await self._letters.letter(mail)
@@ -154,6 +174,17 @@ class Worker:
         if now >= self._next_stripe_sweep:
             self._next_stripe_sweep = now + SWEEP_STRIPE_EVERY
             await self._each([now - STRIPE_LOOK_BACK], self._bookings.sweep_stripe, _leave)
+            await self._each([now], self._fetch_missed, _leave)
+        if now >= self._next_reconciling:
+            # Should it fail, it is repeated with a pause; how far it has come is in a row.
+            self._next_reconciling = now + MAX_BACK_OFF
+            await self._each([now], self._reconcile, _leave)
+
+    async def _fetch_missed(self, _now: datetime) -> None:
+        await self._inbox.fetch_missed()
+
+    async def _reconcile(self, _now: datetime) -> None:
+        self._next_reconciling = await self._bookings.reconcile()
 
     async def _sweep_hapio_soon(self, _created_before: datetime, _error: Exception) -> None:
         self._next_hapio_sweep = self._now() + MAX_BACK_OFF

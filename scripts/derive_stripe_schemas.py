@@ -50,6 +50,7 @@ REQUESTS = {
     "GET /v1/disputes/{dispute}": ("params/_dispute_retrieve_params", "DisputeRetrieveParams"),
     "GET /v1/events": ("params/_event_list_params", "EventListParams"),
     "GET /v1/events/{id}": ("params/_event_retrieve_params", "EventRetrieveParams"),
+    "GET /v1/webhook_endpoints": ("params/_webhook_endpoint_list_params", "WebhookEndpointListParams"),
 }
 
 # value of the field `object` → (module under stripe/, class)
@@ -62,6 +63,7 @@ RESPONSES = {
     "item": ("_line_item", "LineItem"),
     "payment_intent": ("_payment_intent", "PaymentIntent"),
     "refund": ("_refund", "Refund"),
+    "webhook_endpoint": ("_webhook_endpoint", "WebhookEndpoint"),
 }
 
 # The declarations carry no lengths. These are `maxLength` in Stripe's public OpenAPI description

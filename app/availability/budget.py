@@ -13,6 +13,10 @@ _RESERVE = 0.2
 _BURST = 0.04
 #: However little is left, a window that somebody looks at is read once a day: 30 calls a month.
 LONGEST = 86_400.0
+#: The share of the month's calls that looks may cost for which nobody waits, and how far apart these are at least.
+_RECONCILING = 0.05
+_SHORTEST_REST = 900.0
+_MONTH = timedelta(days=30)
 
 
 class CallBudget:
@@ -22,7 +26,7 @@ class CallBudget:
     """
 
     def __init__(self, *, calls_per_month: int, now: Callable[[], datetime]) -> None:
-        self._calls = calls_per_month
+        self.calls_per_month = calls_per_month
         self._now = now
         self._month = now().date().replace(day=1)
         self._spent = 0
@@ -59,16 +63,22 @@ class CallBudget:
         alone could be read until the month's end, and on, since others share the rest; at most a day.
         """
         now = self._now()
-        left = self._calls * (1 - _RESERVE) - self.spent
+        left = self.calls_per_month * (1 - _RESERVE) - self.spent
         if left < cost:
             return LONGEST
         begin = datetime.combine(self._month, time.min, UTC)
         end = datetime.combine(next_month(self._month), time.min, UTC)
-        plan = self._calls * ((1 - _RESERVE) * ((now - begin) / (end - begin)) + _BURST)
-        ahead = (self._spent - plan) / (self._calls * _BURST)
+        plan = self.calls_per_month * ((1 - _RESERVE) * ((now - begin) / (end - begin)) + _BURST)
+        ahead = (self._spent - plan) / (self.calls_per_month * _BURST)
         sustainable = (end - now).total_seconds() * cost / left
         growth = max(0.0, sustainable - base_seconds) * max(0.0, ahead)
         return min(base_seconds + growth, LONGEST)
+
+    def rest(self, cost: int) -> timedelta:
+        """How far apart looks of `cost` calls should be that nobody waits for: a small share of the month's calls
+        goes into them, and less while spending runs ahead of the calendar."""
+        base = max(_SHORTEST_REST, _MONTH.total_seconds() * cost / (self.calls_per_month * _RECONCILING))
+        return timedelta(seconds=max(base, self.ttl(int(base), cost)))
 
     def _turn_month(self) -> None:
         month = self._now().date().replace(day=1)

@@ -30,7 +30,7 @@ class Month:
     """One service at one location from `starts_from` to `ends_to`; until `look_at` it need not be read again.
 
     `cost` is how many calls the last read took. `returned` and `refused` hold what happened since Hapio was asked,
-    each with the tick of its happening.
+    each with the tick of its happening; `suspected` is the tick of a change that only Hapio knows, 0 without one.
     """
 
     def __init__(self, starts_from: datetime, ends_to: datetime, cached: Cached[tuple[Slot, ...]]) -> None:
@@ -41,6 +41,7 @@ class Month:
         self.look_at = NEVER
         self.returned: list[tuple[int, Slot]] = []
         self.refused: dict[datetime, int] = {}
+        self.suspected = 0
         self._views: dict[str | None, View] = {}
         self._resources: tuple[Resource, ...] = ()
 
@@ -63,11 +64,17 @@ class Month:
         self.look_at = NEVER
         self.changed()
 
+    def suspect(self, tick: int) -> None:
+        """Something may have changed that we do not know."""
+        self.suspected = tick
+        self.look_at = NEVER
+
     def asked(self, tick: int, cost: int) -> None:
         """Hapio has been asked: what happened before `tick` is in its answer."""
         self.cost = cost
         self.returned = [(happened, slot) for happened, slot in self.returned if happened > tick]
         self.refused = {starts_at: happened for starts_at, happened in self.refused.items() if happened > tick}
+        self.suspected = self.suspected if self.suspected > tick else 0
         self.look_at = NEVER
         self.changed()
 

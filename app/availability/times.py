@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
@@ -47,6 +47,17 @@ class Times:
     version: str
 
 
+@dataclass(slots=True)
+class Looks:
+    """How looks at times were answered: from the cache, after a read, or with times old enough that their age is told;
+    `age` is the last one's, in seconds."""
+
+    cached: int = 0
+    read: int = 0
+    stale: int = 0
+    age: float = 0.0
+
+
 class Availability:
     """What every door asks about times. Safe to ask at any rate: what is warm costs no input or output.
 
@@ -75,6 +86,7 @@ class Availability:
         self._catalogues = Catalogues(hapio, now, self._tasks)
         self._months: dict[tuple[str, str, date], Month] = {}
         self._epoch = 0
+        self.looks = Looks()
         self._epoch_ends = NEVER
 
     async def aclose(self) -> None:
@@ -123,17 +135,23 @@ class Availability:
         key = (service.id, location_id, month.replace(day=1))
         held = self._months.get(key)
         late = False
+        asked_at = held.cached.asked_at if held else NEVER
         if held is None or now >= held.look_at:
             held = self._open(key, service)
             if held is None:
                 return Times((), now, False, "none")
             late = await self._freshen(held)
             now = self._now()
+        waited = held.cached.asked_at != asked_at
         view = held.view(service, resource_id, self._own.rows, now)
         self._epoch_ends = min(self._epoch_ends, max(held.look_at, now + _PAUSE))
         as_of = held.cached.asked_at
+        self.looks.age = (now - as_of).total_seconds()
         if late or self._hapio.down or now - as_of > _OLD:
+            self.looks.stale += 1
             return Times(view.slots, as_of, True, f"{view.digest}-{as_of:%Y%m%dT%H%M%S}")
+        self.looks.read += waited
+        self.looks.cached += not waited
         return Times(view.slots, as_of, False, view.digest)
 
     async def find_slot(self, widget: Widget, service: Service, starts_at: datetime) -> Slot | None:
@@ -221,6 +239,19 @@ class Availability:
         for held in self._around(service.id, starts_at):
             held.refuse(starts_at, tick)
 
+    def hinted(self, moments: Collection[datetime] = ()) -> None:
+        """Somebody else has changed something in Hapio at these moments, or who knows when: what is shown of then is
+        read again behind the next look, as far as the budget allows."""
+        tick = next(self._ticks)
+        self._epoch += 1
+        for held in self._months.values():
+            if not moments or any(held.starts_from <= moment < held.ends_to for moment in moments):
+                held.suspect(tick)
+
+    def rest(self, calls: int) -> timedelta:
+        """How far apart looks of so many calls to Hapio should be that nobody waits for."""
+        return self._budget.rest(calls)
+
     def _open(self, key: tuple[str, str, date], service: Service) -> Month | None:
         """The month's place in the cache; None where no time can be bookable, so that no call is made."""
         now = self._now()
@@ -251,7 +282,7 @@ class Availability:
             # What Hapio refused shows that the month has changed: only the budget's growth may put off a look.
             with suppress(HapioError):
                 await held.cached.read()
-        elif age >= period and self._minute_allows():
+        elif (age >= period or (held.suspected and age >= period - self._ttl)) and self._minute_allows():
             held.cached.refresh()
 
         age = held.age(self._now())

@@ -8,6 +8,9 @@ is written in the same transaction. No method here calls a provider.
 from __future__ import annotations
 
 from app.store.bookings import BookingRows
+from app.store.following import FollowRows
+from app.store.health import HealthRows
+from app.store.idempotency import IdempotencyRows
 from app.store.inbox import InboxRows
 from app.store.moves import MoveRows
 from app.store.outbox import OutboxRows
@@ -15,5 +18,7 @@ from app.store.payments import PaymentRows
 from app.store.refunds import RefundRows
 
 
-class Store(BookingRows, MoveRows, PaymentRows, RefundRows, OutboxRows, InboxRows):
+class Store(
+    BookingRows, FollowRows, MoveRows, PaymentRows, RefundRows, OutboxRows, InboxRows, IdempotencyRows, HealthRows
+):
     """Every read and every write, by what it is for. One object over one file, in a room for each table."""

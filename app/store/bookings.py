@@ -122,6 +122,11 @@ class BookingRows(Database):
         rows = await self._all(sa.select(bookings).where(bookings.c.id == booking_id))
         return to_booking(rows[0]) if rows else None
 
+    async def booking_in_hapio(self, hapio_booking_id: str) -> Booking | None:
+        """The booking that Hapio has under this id."""
+        rows = await self._all(sa.select(bookings).where(bookings.c.hapio_booking_id == hapio_booking_id))
+        return to_booking(rows[0]) if rows else None
+
     async def hold_by_key(self, visitor_key: str, service_id: str, starts_at: datetime) -> Booking | None:
         """The unpaid booking that this very page view already made of this time (a doubled click)."""
         rows = await self._all(

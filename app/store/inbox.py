@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, fields
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
 from app.database import Database
-from app.domain import Event
+from app.domain import Event, StoredEvent
 from app.tables import counters, inbox
+
+_FACTS = [field.name for field in fields(Event) if field.name != "id"]
+#: SQLite takes this many values in one question, and more.
+_BATCH = 500
 
 
 class InboxRows(Database):
@@ -24,16 +30,50 @@ class InboxRows(Database):
             result = await connection.execute(sqlite.insert(inbox).values(row).on_conflict_do_nothing())
             return bool(result.rowcount)
 
-    async def events_due(self) -> list[Event]:
+    async def events_due(self) -> list[StoredEvent]:
         """Stored events that still await their effect."""
-        columns = [inbox.c.event_id.label("id"), *(inbox.c[name.name] for name in fields(Event) if name.name != "id")]
-        rows = await self._all(
-            sa.select(*columns)
+        return await self._events(
+            sa.select(inbox)
             .where(inbox.c.processed_at.is_(None), inbox.c.next_try_at <= self._now())
             .order_by(inbox.c.next_try_at)
             .limit(50)
         )
-        return [Event(**row) for row in rows]
+
+    async def events(self, *, waiting: bool = False, booking_id: str = "", most: int = 100) -> list[StoredEvent]:
+        """The latest stored events, newest first; with `waiting` those without their effect."""
+        chosen = sa.select(inbox).order_by(inbox.c.received_at.desc(), inbox.c.event_id).limit(most)
+        if waiting:
+            chosen = chosen.where(inbox.c.processed_at.is_(None))
+        if booking_id:
+            chosen = chosen.where(inbox.c.booking_id == booking_id)
+        return await self._events(chosen)
+
+    async def event(self, event_id: str) -> StoredEvent | None:
+        """The stored event with this id."""
+        found = await self._events(sa.select(inbox).where(inbox.c.event_id == event_id))
+        return found[0] if found else None
+
+    async def unknown_events(self, events: Sequence[Event]) -> list[Event]:
+        """Those that are not stored yet, oldest first."""
+        known: set[str] = set()
+        for first in range(0, len(events), _BATCH):
+            asked = [event.id for event in events[first : first + _BATCH]]
+            rows = await self._all(sa.select(inbox.c.event_id).where(inbox.c.event_id.in_(asked)))
+            known |= {row["event_id"] for row in rows}
+        return sorted((event for event in events if event.id not in known), key=lambda event: event.created)
+
+    async def _events(self, query: sa.Select[Any]) -> list[StoredEvent]:
+        return [
+            StoredEvent(
+                event=Event(id=row["event_id"], **{name: row[name] for name in _FACTS}),
+                tries=row["tries"],
+                received_at=row["received_at"],
+                processed_at=row["processed_at"],
+                next_try_at=row["next_try_at"],
+                error=row["last_error"] or "",
+            )
+            for row in await self._all(query)
+        ]
 
     async def record_event(self, event_id: str, *, error: str = "", again_at: datetime | None = None) -> None:
         """Processed (no `error`), or put off until `again_at`."""

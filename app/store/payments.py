@@ -115,6 +115,11 @@ class PaymentRows(Database):
         rows = await self._all(sa.select(payments).where(payments.c.payment_intent_id == payment_intent_id))
         return to_payment(rows[0]) if rows else None
 
+    async def payment_of_session(self, session_id: str) -> Payment | None:
+        """The payment that this Checkout Session of Stripe's is of."""
+        rows = await self._all(sa.select(payments).where(payments.c.session_id == session_id))
+        return to_payment(rows[0]) if rows else None
+
     async def record_dispute(self, payment: Payment, *, dispute: str, mails: Sequence[OutboxMail] = ()) -> bool:
         """Mirror how a dispute over the payment stands, in Stripe's word. False if that is known."""
         async with self._write() as connection:

@@ -111,6 +111,7 @@ class Pages:
         self._visitor_key = visitor_key
         self._drawn: _Shelf[_Drawn] = _Shelf(most_bytes)
         self._answers: _Shelf[Answer] = _Shelf(most_bytes)
+        self.hits = 0
 
     @property
     def bytes_kept(self) -> int:
@@ -120,7 +121,10 @@ class Pages:
     def find(self, scope: Scope, asked: Headers) -> Answer | None:
         """What this very request was answered before, if nothing that it shows has changed."""
         answer = self._answers.get(_asked_for(scope, asked))
-        return answer if answer and answer.epoch == self._epoch() else None
+        if answer is None or answer.epoch != self._epoch():
+            return None
+        self.hits += 1
+        return answer
 
     def answer(
         self,

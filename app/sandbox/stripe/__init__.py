@@ -16,6 +16,7 @@ from app.sandbox.stripe.control import ControlError
 from app.sandbox.stripe.events import Deliverer
 from app.sandbox.stripe.idempotency import Memory
 from app.sandbox.stripe.payments import Card
+from app.sandbox.stripe.schema import API_VERSION
 from app.sandbox.stripe.transport import Connection, InProcess
 
 __all__ = ["Call", "ControlError", "Delivery", "Fault", "State", "StripeSandbox", "Switches"]
@@ -47,6 +48,20 @@ class StripeSandbox:
         if webhook_url is not None:
             client = webhook_client or httpx.AsyncClient()
             self._deliverer = Deliverer(self._account, client, webhook_url, webhook_secret)
+            endpoint: Object = {
+                "id": "we_1Sandbox",
+                "object": "webhook_endpoint",
+                "api_version": API_VERSION,
+                "application": None,
+                "created": self._account.seconds(),
+                "description": None,
+                "enabled_events": ["*"],
+                "livemode": False,
+                "metadata": {},
+                "status": "enabled",
+                "url": webhook_url,
+            }
+            self._account.webhook_endpoints[endpoint["id"]] = endpoint
         memory = Memory(now)
         self.app = Starlette(
             routes=[
@@ -59,6 +74,11 @@ class StripeSandbox:
         )
         # `/v1/checkout/sessions/` with an empty id must not become a list call by redirect.
         self.app.router.redirect_slashes = False
+
+    @property
+    def webhook_endpoints(self) -> dict[str, Object]:
+        """As configured in the Dashboard, by id; tests change them."""
+        return self._account.webhook_endpoints
 
     @property
     def switches(self) -> Switches:

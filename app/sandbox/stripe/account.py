@@ -108,6 +108,8 @@ class Account:
         self.faults: list[Fault] = []
         self.calls: list[Call] = []
         self.state = State()
+        #: Configured in the Dashboard, so a reset leaves them.
+        self.webhook_endpoints: dict[str, Object] = {}
         self.cause: Object = {"id": None, "idempotency_key": None}
         self._seed = seed
         self._random = random.Random(seed)  # noqa: S311 - repeatable ids, no secrets

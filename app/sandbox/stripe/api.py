@@ -79,6 +79,11 @@ def _list_events(account: Account, _: str, params: Object) -> Object:
     return lists.page("event", "/v1/events", found, known, params)
 
 
+def _list_endpoints(account: Account, _: str, params: Object) -> Object:
+    known = account.webhook_endpoints
+    return lists.page("webhook_endpoint", "/v1/webhook_endpoints", known.values(), known, params)
+
+
 def _matches(wanted: str, kind: str) -> bool:
     return re.fullmatch(re.escape(wanted).replace(r"\*", ".*"), kind) is not None
 
@@ -105,6 +110,7 @@ ACTS: dict[str, Act] = {
     "GET /v1/refunds/{refund}": lambda account, ident, _: refunds.find(account, ident),
     "GET /v1/disputes": _list_disputes,
     "GET /v1/disputes/{dispute}": lambda account, ident, _: disputes.find(account, ident),
+    "GET /v1/webhook_endpoints": _list_endpoints,
     "GET /v1/events": _list_events,
     "GET /v1/events/{id}": _event,
 }

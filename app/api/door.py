@@ -1,0 +1,318 @@
+"""One request through the door: method, origin, caller, limits, form, key; then the act, then its answer as JSON."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.api.envelope import Malformed, envelope
+from app.api.models import Named, is_uuid
+from app.domain import Booking, EndReason
+from app.errors import (
+    HoldfastError,
+    LinkExpired,
+    LinkRefused,
+    MethodRefused,
+    NotFound,
+    NotJson,
+    NotYours,
+    RateLimited,
+    Unauthorized,
+)
+from app.idempotency import Answer
+from app.limiter import API, API_KEY, WEBHOOKS, Rule, client_address
+from app.links import MANAGE_LIFE_AFTER_END
+
+#: What a page on an allowed origin may send, and read beside the body.
+_MAY_SEND = "Authorization, Content-Type, Idempotency-Key"
+_MAY_READ = "Idempotency-Replayed, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, Retry-After, X-Request-Id"
+_BEARER = re.compile(r"[Bb]earer +(\S+)")
+_JSON = re.compile(r"application/json\s*(;.*)?", re.IGNORECASE)
+
+
+class Who(Enum):
+    """Who may ask."""
+
+    ANYONE = "anyone"
+    #: The booking's token, or an API key.
+    HOLDER = "holder"
+    #: An API key.
+    SERVER = "server"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks: `key` names the API key that came (never the key itself), `bearer` is a token that came in its place;
+    `address` as limits count it."""
+
+    key: str
+    bearer: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request, for an operation's act."""
+
+    house: Any
+    request: Request
+    caller: Caller
+    idempotency_key: str
+
+    async def booking(self, named: Named) -> tuple[Booking, EndReason]:
+        """The booking that a body names; as `find`."""
+        return await self.find(booking_id=named.booking_id, hapio_booking_id=named.hapio_booking_id, token=named.token)
+
+    async def find(
+        self, *, booking_id: str = "", hapio_booking_id: str = "", token: str = ""
+    ) -> tuple[Booking, EndReason]:
+        """The booking that is meant, and on whose behalf the caller acts: with its token its customer's, with an API
+        key alone the owner's. Raises Unauthorized, NotYours, LinkExpired, NotFound."""
+        bookings = self.house.bookings
+        if token or self.caller.bearer:
+            owned = await self._by_token(token or self.caller.bearer)
+            if booking_id not in {"", owned.id} or hapio_booking_id not in {"", owned.hapio_booking_id}:
+                raise NotYours("another booking")
+            return owned, EndReason.BY_CUSTOMER
+        if not self.caller.key:
+            raise Unauthorized("no token")
+        if not booking_id:
+            return await bookings.by_hapio_id(hapio_booking_id), EndReason.BY_OWNER
+        booking: Booking = await bookings.get(booking_id)
+        if hapio_booking_id not in {"", booking.hapio_booking_id}:
+            raise NotFound("two bookings")
+        return booking, EndReason.BY_OWNER
+
+    def must_have_credentials(self, token: str) -> None:
+        """Who has none is told nothing, not even what there is. Raises Unauthorized."""
+        if token or self.caller.bearer:
+            self._read_token(token or self.caller.bearer)
+        elif not self.caller.key:
+            raise Unauthorized("no token")
+
+    def _read_token(self, token: str) -> str:
+        try:
+            booking_id: str = self.house.links.read_api_token(token)
+        except LinkRefused as error:
+            raise Unauthorized("not a token of ours") from error
+        return booking_id
+
+    async def _by_token(self, token: str) -> Booking:
+        booking: Booking = await self.house.bookings.get(self._read_token(token))
+        if booking.ends_at + MANAGE_LIFE_AFTER_END <= self.house.now():
+            raise LinkExpired("long over")
+        return booking
+
+
+Act = Callable[[Call, Any], Awaitable[BaseModel]]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One route: its act with what goes in and out, who may ask, how often, and which errors it may end in beyond
+    those that every route has."""
+
+    method: str
+    path: str
+    name: str
+    summary: str
+    act: Act
+    asked: type[BaseModel]
+    answer: type[BaseModel]
+    who: Who
+    status: int = 200
+    rule: Rule = API
+    errors: tuple[int, ...] = ()
+
+    @property
+    def changes(self) -> bool:
+        """Whether it changes anything, so that an idempotency key makes sense."""
+        return self.method == "POST"
+
+    @property
+    def public(self) -> bool:
+        """Whether pages on allowed origins may ask."""
+        return self.who is not Who.SERVER
+
+
+class Door:
+    """The ASGI endpoint of one path, with an operation for each of its methods."""
+
+    def __init__(self, operations: Mapping[str, Operation]) -> None:
+        self._operations = operations
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        house = request.app.state.house
+        headers = MutableHeaders()
+        operation = self._operations.get("GET" if request.method == "HEAD" else request.method)
+        if self._allows(house, request.headers.get("origin", ""), headers) and _is_preflight(request):
+            response = self._preflight(headers)
+        else:
+            response = await self._answer(request, house, operation, headers)
+        for name, value in headers.items():
+            response.headers[name] = value
+        await response(scope, receive, send)
+
+    def _allows(self, house: Any, origin: str, headers: MutableHeaders) -> bool:
+        """Whether a page of this origin may read the answer; the headers that tell its browser."""
+        if not any(operation.public for operation in self._operations.values()):
+            return False
+        headers["Vary"] = "Origin"
+        if not any(origin in widget.allowed_origins for widget in house.widgets.values()):
+            return False
+        headers["Access-Control-Allow-Origin"] = origin
+        headers["Access-Control-Expose-Headers"] = _MAY_READ
+        headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+        return True
+
+    def _preflight(self, headers: MutableHeaders) -> Response:
+        headers["Access-Control-Allow-Methods"] = ", ".join(self._operations)
+        headers["Access-Control-Allow-Headers"] = _MAY_SEND
+        headers["Access-Control-Max-Age"] = "7200"
+        return Response(status_code=204)
+
+    async def _answer(
+        self, request: Request, house: Any, operation: Operation | None, headers: MutableHeaders
+    ) -> Response:
+        try:
+            if operation is None:
+                raise MethodRefused(sorted(self._operations))
+            caller = _caller(house, request)
+            _count(house, operation.rule, caller, headers)
+            if operation.who is Who.SERVER and not caller.key:
+                raise NotYours("a token") if _is_token(house, caller) else Unauthorized("no key")
+            asked = await _read(request, operation)
+            call = Call(house, request, caller, _idempotency_key(request, operation))
+            answer = await _once(call, operation, asked)
+        except HoldfastError as error:
+            return envelope(error)
+        if answer.replayed:
+            headers["Idempotency-Replayed"] = "true"
+        return Response(
+            answer.body,
+            status_code=answer.status,
+            media_type="application/json",
+            headers={"Cache-Control": "no-store"},
+        )
+
+
+def _is_preflight(request: Request) -> bool:
+    return request.method == "OPTIONS" and "access-control-request-method" in request.headers
+
+
+def _caller(house: Any, request: Request) -> Caller:
+    """Who asks. Raises Unauthorized for credentials that are none."""
+    address = client_address(request.scope)
+    header = request.headers.get("authorization")
+    if header is None:
+        return Caller("", "", address)
+    match = _BEARER.fullmatch(header)
+    if match is None:
+        raise Unauthorized("not a bearer token")
+    given = match[1].encode("utf-8", "surrogateescape")
+    # Every key is compared in full, so that the time taken tells nothing.
+    known = [hmac.compare_digest(given, key.get_secret_value().encode("utf-8")) for key in house.settings.api_keys]
+    if any(known):
+        return Caller(hashlib.sha256(given).hexdigest()[:16], "", address)
+    return Caller("", match[1], address)
+
+
+def _is_token(house: Any, caller: Caller) -> bool:
+    try:
+        house.links.read_api_token(caller.bearer)
+    except LinkRefused:
+        return False
+    return True
+
+
+def _count(house: Any, rule: Rule, caller: Caller, headers: MutableHeaders) -> None:
+    """Count the request, and tell how many are left. Raises RateLimited."""
+    rule, who = (API_KEY, caller.key) if caller.key else (rule, caller.address)
+    try:
+        house.limiter.check(rule, who)
+    finally:
+        amount, left, reset = house.limiter.standing(rule, who)
+        headers["RateLimit-Limit"] = str(amount)
+        headers["RateLimit-Remaining"] = str(left)
+        headers["RateLimit-Reset"] = str(reset)
+
+
+async def _read(request: Request, operation: Operation) -> BaseModel:
+    """What is asked, from the body, or from the path and the query. Raises Malformed, NotJson, TooLarge."""
+    try:
+        if operation.changes:
+            if request.query_params:
+                raise Malformed(dict.fromkeys(request.query_params, "belongs into the body"))
+            if not _JSON.fullmatch(request.headers.get("content-type", "")):
+                raise NotJson("content type")
+            return operation.asked.model_validate_json(await request.body(), strict=True)
+        pairs = request.query_params.multi_items()
+        if len(pairs) > len(dict(pairs)):
+            raise Malformed({"query": "names a parameter twice"})
+        return operation.asked.model_validate(dict(pairs))
+    except ValidationError as error:
+        raise Malformed.because(error) from None
+
+
+def _idempotency_key(request: Request, operation: Operation) -> str:
+    key = request.headers.get("idempotency-key")
+    if key is None or not operation.changes:
+        return ""
+    if not is_uuid(key):
+        raise Malformed({"Idempotency-Key": "must be a UUID"})
+    return key.lower()
+
+
+async def _once(call: Call, operation: Operation, asked: BaseModel) -> Answer:
+    async def run() -> Answer:
+        try:
+            answered = await operation.act(call, asked)
+        except HoldfastError as error:
+            refusal = envelope(error)
+            answer = Answer(refusal.status_code, bytes(refusal.body))
+            if not answer.final:
+                raise
+            return answer
+        return Answer(operation.status, answered.model_dump_json(by_alias=True).encode())
+
+    if not call.idempotency_key:
+        return await run()
+    once: Answer = await call.house.idempotency.once(call.idempotency_key, await _fingerprint(call), run)
+    return once
+
+
+async def _fingerprint(call: Call) -> str:
+    """What tells requests under one key apart: method, path, caller and body. Hashed, since a body names people."""
+    caller = call.caller.key or call.caller.bearer
+    parts = (call.request.method, call.request.url.path, caller, hashlib.sha256(await call.request.body()).hexdigest())
+    return hashlib.sha256("\n".join(parts).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+class WebhookLimits:
+    """ASGI middleware: how often one address may call the providers' door."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not scope["path"].startswith("/api/webhooks/"):
+            await self._app(scope, receive, send)
+            return
+        try:
+            scope["app"].state.house.limiter.check(WEBHOOKS, client_address(scope))
+        except RateLimited as error:
+            await envelope(error)(scope, receive, send)
+            return
+        await self._app(scope, receive, send)

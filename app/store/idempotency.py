@@ -1,0 +1,65 @@
+"""What was answered under a program's keys."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from app.database import Database
+from app.tables import idempotency
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What is written under a key. `status` is None while the call is running."""
+
+    fingerprint: str
+    status: int | None
+    body: bytes
+
+
+class IdempotencyRows(Database):
+    """The table `idempotency`."""
+
+    async def take_key(
+        self, key: str, *, fingerprint: str, run: str, running_until: datetime, forget_at: datetime
+    ) -> Kept | None:
+        """Have a key for one run; else what is written under it. A run that is over its time has died: its key can be
+        taken over, for the same request. One transaction, so of any number of calls one runs."""
+        now = self._now()
+        async with self._write() as connection:
+            await connection.execute(sa.delete(idempotency).where(idempotency.c.forget_at <= now))
+            row = (await connection.execute(sa.select(idempotency).where(idempotency.c.key == key))).mappings().first()
+            if row is None:
+                values = {"key": key, "fingerprint": fingerprint, "run": run, "forget_at": forget_at}
+                await connection.execute(
+                    sa.insert(idempotency).values(running_until=running_until, **values),
+                )
+                return None
+            dead = row["status"] is None and row["running_until"] <= now
+            if not dead or row["fingerprint"] != fingerprint:
+                return Kept(row["fingerprint"], row["status"], row["body"] or b"")
+            await connection.execute(
+                sa.update(idempotency).where(idempotency.c.key == key).values(run=run, running_until=running_until)
+            )
+            return None
+
+    async def keep_answer(self, key: str, *, run: str, status: int, body: bytes) -> None:
+        """The run's answer, for whoever repeats the call; not if another run has taken the key over."""
+        async with self._write() as connection:
+            await connection.execute(
+                sa.update(idempotency)
+                .where(idempotency.c.key == key, idempotency.c.run == run, idempotency.c.status.is_(None))
+                .values(status=status, body=body)
+            )
+
+    async def free_key(self, key: str, *, run: str) -> None:
+        """The run has no answer worth keeping: the key can be used again."""
+        async with self._write() as connection:
+            await connection.execute(
+                sa.delete(idempotency).where(
+                    idempotency.c.key == key, idempotency.c.run == run, idempotency.c.status.is_(None)
+                )
+            )
