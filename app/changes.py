@@ -352,6 +352,8 @@ class Changes(Settlement):
                 if move.state is MoveState.REFUSED:
                     self._availability.distrust(quote.service, starts_at)
                     continue
+                if move.state is MoveState.EXPIRED:
+                    raise BookingConflict("the move ended meanwhile")
                 return Rescheduled(await self.get(booking_id), move, url)
         raise await self._taken(booking, service_id, starts_at, resource_id)
 

@@ -441,7 +441,7 @@ class Moves:
             for lost in await self._hapio.find_bookings(move.id):
                 if not lost.is_canceled:
                     await self._hapio.delete_booking(lost.id)
-        await self._store.record_move_release(move.id)
+        await self._store.record_move_release(move.id, hapio_booking_id=move.hapio_booking_id)
         self._availability.freed(move.interval, move.slot, move.service_id)
 
     async def _release_soon(self, move: Move) -> None:

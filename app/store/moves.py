@@ -219,11 +219,14 @@ class MoveRows(Database):
         release."""
         return await self._update_move(move_id, hapio_booking_id=hapio_booking_id, hapio_unsure=False)
 
-    async def record_move_release(self, move_id: str) -> None:
-        """Hapio holds nothing beside the booking for this move any more."""
-        await self._update_move(
-            move_id, hapio_booking_id=None, hapio_unsure=False, occupies=False, next_try_at=None, tries=0
-        )
+    async def record_move_release(self, move_id: str, *, hapio_booking_id: str | None) -> None:
+        """Hapio holds nothing beside the booking for this move any more (unless a late answer named something)."""
+        async with self._write() as connection:
+            await connection.execute(
+                sa.update(moves)
+                .where(moves.c.id == move_id, moves.c.hapio_booking_id.is_(hapio_booking_id))
+                .values(hapio_booking_id=None, hapio_unsure=False, occupies=False, next_try_at=None, tries=0)
+            )
 
     async def lease_move(self, move_id: str, *, until: datetime) -> bool:
         """Have a move that is being made for this process alone until then; False while another process has it, or

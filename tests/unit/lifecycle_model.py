@@ -1,4 +1,5 @@
-"""The booking's life as a model: every step one atomic effect, every interleaving visited, crashes included.
+"""The booking's life until it is confirmed, as a model: every step one atomic effect, every interleaving visited,
+crashes included. What it may become then is in `changes_model`.
 
 The steps are those of app/bookings.py and app/settlement.py in their order; statuses and allowed changes are the
 product's own. Between any two steps the process may crash (twice a run), and a browser, a webhook and two workers may
@@ -122,7 +123,7 @@ def step(s: State, pc: str, mutant: str) -> Iterator[tuple[State, str]]:
     elif pc == "free.claim":
         won = claim(s, (Status.HELD,), Status.PAID, mutant)
         yield (won, "finalize.hapio") if won else (s, "")
-    # -- cancel, as the manage page will do it
+    # -- cancel, in a few words: changes_model has what may follow in full
     elif pc == "cancel.claim":
         won = claim(s, (Status.CONFIRMED,), Status.CANCELED, mutant, refund_due=paid(s), by_customer=True)
         yield (won, f"release.delete:{won.hapio_id}") if won else (s, "")
