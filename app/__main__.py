@@ -1,4 +1,4 @@
-"""python -m app serve | worker | migrate | doctor | demo"""
+"""python -m app serve | worker | migrate | backup | forget | doctor | events | demo"""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from typing import Any
 
 import uvicorn
 
+from app.commands.backup import add_backup, run_backup
 from app.commands.doctor import add_doctor, run_doctor
+from app.commands.events import add_events, run_events
+from app.commands.forget import add_forget, run_forget
 from app.main import Outside, create_app, open_house, utc_now
 from app.settings import Settings, SettingsError, read_settings
 from app.store import Store
@@ -39,6 +42,13 @@ def main() -> int:
                 _until_stopped(_work(settings))
             case "migrate":
                 asyncio.run(_migrate(settings))
+            case "backup":
+                return run_backup(settings, arguments)
+            case "forget":
+                set_up_logs("error")
+                return run_forget(settings, arguments)
+            case "events":
+                return run_events(settings, arguments)
     except (SettingsError, WidgetsFileError) as error:
         print(f"holdfast does not start:\n{error}", file=sys.stderr)
         return 2
@@ -57,7 +67,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands.add_parser("worker", help="only the worker")
     commands.add_parser("migrate", help="bring the database up to date and stop")
+    add_backup(commands.add_parser("backup", help="copy the database, beside a running server"))
+    add_forget(commands.add_parser("forget", help="take customers out of bookings that are over"))
     add_doctor(commands.add_parser("doctor", help="what is wrong with this set-up, and how it is mended"))
+    add_events(commands.add_parser("events", help="what providers have told: list, replay, fetch"))
     demo = commands.add_parser("demo", help="everything on this machine, with sandboxes for Hapio and Stripe")
     demo.add_argument("--port", type=int, default=8400, help="the first of five ports in a row")
     return parser

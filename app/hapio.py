@@ -343,6 +343,12 @@ class HapioClient:
         path = f"/bookings/{_id(booking_id)}"
         return await self._call("patchBooking", "PATCH", path, _BOOKING.validate_json, json=body)
 
+    async def replace_metadata(self, booking_id: str, metadata: Mapping[str, str]) -> HapioBooking:
+        """Write a booking's metadata, whole; safe to repeat. HapioNotFound when it is gone."""
+        _tag(metadata.get("holdfast_id", ""))
+        body, path = {"metadata": dict(metadata)}, f"/bookings/{_id(booking_id)}"
+        return await self._call("patchBooking", "PATCH", path, _BOOKING.validate_json, json=body)
+
     async def cancel_booking(self, booking_id: str) -> HapioBooking:
         """Cancel a booking, which frees its time and keeps its record; safe to repeat. HapioNotFound when it is gone.
 

@@ -37,7 +37,7 @@ LAYERS = (
     ("main",),
     ("web", "api", "webhooks", "probes", "worker"),
     ("bookings",),
-    ("doctor",),
+    ("doctor", "forgetting", "backup"),
     ("settlement", "health"),
     ("availability", "refunds", "letters", "gate", "idempotency"),
     ("store", "hapio", "payments", "mail", "links", "details", "guard", "limiter", "challenge", "migrations"),
