@@ -165,6 +165,14 @@ _BOOKING = TypeAdapter(HapioBooking)
 _ASSOCIATIONS = TypeAdapter(list[_Association])
 
 
+def read_booking(told: object) -> HapioBooking | None:
+    """A booking that was told past the API, if it has the form of one."""
+    try:
+        return _BOOKING.validate_python(told)
+    except ValidationError:
+        return None
+
+
 def _ignore(_call: HapioCall) -> None:
     pass
 
