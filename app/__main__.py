@@ -17,7 +17,7 @@ from app.commands.backup import add_backup, run_backup
 from app.commands.doctor import add_doctor, run_doctor
 from app.commands.events import add_events, run_events
 from app.commands.forget import add_forget, run_forget
-from app.main import Outside, create_app, open_house, utc_now
+from app.main import STOP_SECONDS, Outside, create_app, open_house, utc_now
 from app.settings import Settings, SettingsError, read_settings
 from app.store import Store
 from app.telemetry import set_up_logs
@@ -39,7 +39,7 @@ def main() -> int:
             case "serve":
                 _serve(settings, arguments)
             case "worker":
-                _until_stopped(_work(settings))
+                asyncio.run(_work(settings))
             case "migrate":
                 asyncio.run(_migrate(settings))
             case "backup":
@@ -86,11 +86,15 @@ def _serve(settings: Settings, arguments: argparse.Namespace) -> None:
         # Paths carry signed tokens, which must not reach a log; ours are written without them.
         access_log=False,
         log_config=None,
+        timeout_graceful_shutdown=STOP_SECONDS,
     )
 
 
 async def _work(settings: Settings) -> None:
     async with open_house(settings, Outside()) as house:
+        loop = asyncio.get_running_loop()
+        for name in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(name, house.worker.stop)
         await house.worker.run()
 
 
