@@ -47,9 +47,10 @@ class Following(Changes):
         async with self._turns(booking_id):
             for _ in range(2):  # the second time after a move was ended, whatever became of it
                 booking = await self._booking(booking_id)
-                if booking.status is not Status.CONFIRMED or booking.ends_at <= self._now():
+                over = booking.ends_at <= self._now()
+                if booking.status is not Status.CONFIRMED or over or booking.hapio_booking_id is None:
                     return booking
-                there = await self._there(booking)
+                there = await self._there(booking, booking.hapio_booking_id)
                 if agrees(booking, there):
                     return booking
                 if not await self._end_move(booking_id):
@@ -58,10 +59,10 @@ class Following(Changes):
                 return await self._called_off_there(booking, kept=there is not None)
             return await self._moved_there(booking, there)
 
-    async def _there(self, booking: Booking) -> HapioBooking | None:
+    async def _there(self, booking: Booking, hapio_booking_id: str) -> HapioBooking | None:
         """The booking as Hapio has it; None if it is gone."""
         try:
-            return await self._hapio.get_booking(booking.hapio_booking_id or "")
+            return await self._hapio.get_booking(hapio_booking_id)
         except HapioNotFound:
             # With the token of another project everything would be gone, and everybody's money given back.
             if booking.location_id not in {location.id for location in await self._hapio.locations()}:
