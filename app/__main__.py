@@ -1,4 +1,4 @@
-"""python -m app serve | worker | migrate | doctor | bookings | demo"""
+"""python -m app serve | worker | migrate | backup | forget | doctor | events | bookings | demo"""
 
 from __future__ import annotations
 
@@ -14,8 +14,11 @@ from typing import Any
 import uvicorn
 
 from app import commands
+from app.commands.backup import add_backup, run_backup
 from app.commands.doctor import add_doctor, run_doctor
-from app.main import Outside, create_app, open_house, utc_now
+from app.commands.events import add_events, run_events
+from app.commands.forget import add_forget, run_forget
+from app.main import STOP_SECONDS, Outside, create_app, open_house, utc_now
 from app.settings import Settings, SettingsError, read_settings
 from app.store import Store
 from app.telemetry import set_up_logs
@@ -37,13 +40,20 @@ def main() -> int:
             case "serve":
                 _serve(settings, arguments)
             case "worker":
-                _until_stopped(_work(settings))
+                asyncio.run(_work(settings))
             case "migrate":
                 asyncio.run(_migrate(settings))
             case "bookings":
                 # On the owner's terminal the sentences say it; what is put off stays readable from its row.
                 set_up_logs("debug" if settings.log_level == "debug" else "error")
                 return commands.run(settings, arguments)
+            case "backup":
+                return run_backup(settings, arguments)
+            case "forget":
+                set_up_logs("error")
+                return run_forget(settings, arguments)
+            case "events":
+                return run_events(settings, arguments)
     except (SettingsError, WidgetsFileError) as error:
         print(f"holdfast does not start:\n{error}", file=sys.stderr)
         return 2
@@ -63,6 +73,9 @@ def _parser() -> argparse.ArgumentParser:
     names.add_parser("worker", help="only the worker")
     names.add_parser("migrate", help="bring the database up to date and stop")
     commands.add_bookings(names.add_parser("bookings", help="what the owner does: list, show, cancel, move, refund"))
+    add_backup(names.add_parser("backup", help="copy the database, beside a running server"))
+    add_forget(names.add_parser("forget", help="take customers out of bookings that are over"))
+    add_events(names.add_parser("events", help="what providers have told: list, replay, fetch"))
     add_doctor(names.add_parser("doctor", help="what is wrong with this set-up, and how it is mended"))
     demo = names.add_parser("demo", help="everything on this machine, with sandboxes for Hapio and Stripe")
     demo.add_argument("--port", type=int, default=8400, help="the first of five ports in a row")
@@ -79,11 +92,15 @@ def _serve(settings: Settings, arguments: argparse.Namespace) -> None:
         # Paths carry signed tokens, which must not reach a log; ours are written without them.
         access_log=False,
         log_config=None,
+        timeout_graceful_shutdown=STOP_SECONDS,
     )
 
 
 async def _work(settings: Settings) -> None:
     async with open_house(settings, Outside()) as house:
+        loop = asyncio.get_running_loop()
+        for name in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(name, house.worker.stop)
         await house.worker.run()
 
 

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from app.changes import Changes
-from app.domain import Booking, EndReason, MoveState, Status, money_left
+from app.domain import Booking, EndReason, MoveState, Status
 from app.errors import BookingConflict, HapioNotFound
 from app.hapio import PAGE_SIZE, HapioBooking
 from app.mail import MailKind
@@ -47,9 +47,10 @@ class Following(Changes):
         async with self._turns(booking_id):
             for _ in range(2):  # the second time after a move was ended, whatever became of it
                 booking = await self._booking(booking_id)
-                if booking.status is not Status.CONFIRMED or booking.ends_at <= self._now():
+                over = booking.ends_at <= self._now()
+                if booking.status is not Status.CONFIRMED or over or booking.hapio_booking_id is None:
                     return booking
-                there = await self._there(booking)
+                there = await self._there(booking, booking.hapio_booking_id)
                 if agrees(booking, there):
                     return booking
                 if not await self._end_move(booking_id):
@@ -58,10 +59,10 @@ class Following(Changes):
                 return await self._called_off_there(booking, kept=there is not None)
             return await self._moved_there(booking, there)
 
-    async def _there(self, booking: Booking) -> HapioBooking | None:
+    async def _there(self, booking: Booking, hapio_booking_id: str) -> HapioBooking | None:
         """The booking as Hapio has it; None if it is gone."""
         try:
-            return await self._hapio.get_booking(booking.hapio_booking_id or "")
+            return await self._hapio.get_booking(hapio_booking_id)
         except HapioNotFound:
             # With the token of another project everything would be gone, and everybody's money given back.
             if booking.location_id not in {location.id for location in await self._hapio.locations()}:
@@ -81,7 +82,7 @@ class Following(Changes):
     async def _called_off_there(self, booking: Booking, *, kept: bool) -> Booking:
         """By the owner's terms: everything that is left comes back, and nobody takes it back."""
         now = self._now()
-        left = money_left(await self._store.payments(booking.id), await self._store.refunds(booking.id))
+        left = await self._refunds.left(booking.id)
         price = booking.terms.price
         back = replace(price, amount=min(price.amount, left))
         after = replace(booking, revision=booking.revision + 1)

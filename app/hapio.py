@@ -165,6 +165,14 @@ _BOOKING = TypeAdapter(HapioBooking)
 _ASSOCIATIONS = TypeAdapter(list[_Association])
 
 
+def read_booking(told: object) -> HapioBooking | None:
+    """A booking that was told past the API, if it has the form of one."""
+    try:
+        return _BOOKING.validate_python(told)
+    except ValidationError:
+        return None
+
+
 def _ignore(_call: HapioCall) -> None:
     pass
 
@@ -341,6 +349,12 @@ class HapioClient:
         _tag(metadata.get("holdfast_id", ""))
         body = {"is_temporary": False, "metadata": dict(metadata)}
         path = f"/bookings/{_id(booking_id)}"
+        return await self._call("patchBooking", "PATCH", path, _BOOKING.validate_json, json=body)
+
+    async def replace_metadata(self, booking_id: str, metadata: Mapping[str, str]) -> HapioBooking:
+        """Write a booking's metadata, whole; safe to repeat. HapioNotFound when it is gone."""
+        _tag(metadata.get("holdfast_id", ""))
+        body, path = {"metadata": dict(metadata)}, f"/bookings/{_id(booking_id)}"
         return await self._call("patchBooking", "PATCH", path, _BOOKING.validate_json, json=body)
 
     async def cancel_booking(self, booking_id: str) -> HapioBooking:

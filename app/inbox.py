@@ -17,8 +17,10 @@ import structlog
 
 from app.availability import Availability
 from app.bookings import Bookings
-from app.domain import Event, StoredEvent
+from app.domain import Booking, Event, StoredEvent
 from app.errors import BookingConflict, HapioDown, HapioError, HoldfastError, NotFound, StripeDown, StripeError
+from app.following import agrees
+from app.hapio import read_booking
 from app.notices import Notice, read_notice
 from app.payments import Payments
 from app.settings import WebhookScheme
@@ -91,6 +93,8 @@ class Inbox:
         if not ours:
             self._availability.hinted(notice.moments)
         for booking in ours:
+            if _tells_nothing(notice, booking):
+                continue
             await self._take_in(self._hint(notice, booking.id, booking.hapio_booking_id or ""))
 
     def _hint(self, notice: Notice, booking_id: str, hapio_booking_id: str) -> Event:
@@ -179,3 +183,10 @@ class Inbox:
 
     def _jitter(self, pause: timedelta) -> timedelta:
         return pause * self._random.uniform(1.0, 1.5)
+
+
+def _tells_nothing(notice: Notice, booking: Booking) -> bool:
+    """Whether a notice says of a booking what we know: each change of our own is told to us as well, and reading it
+    back would cost a call. A deletion may come with the booking as it was."""
+    there = read_booking(notice.things.get((booking.hapio_booking_id or "").lower()))
+    return there is not None and "delete" not in notice.type and agrees(booking, there)

@@ -28,6 +28,7 @@ from app.availability import Availability, CallBudget
 from app.bookings import Bookings
 from app.challenge import Challenges
 from app.errors import ChallengeNeeded, HoldfastError, InvalidRequest, NotFound
+from app.forgetting import Forgetting
 from app.gate import Gate
 from app.guard import Guard
 from app.hapio import HapioCall, HapioClient
@@ -99,6 +100,7 @@ class House:
     sites: SiteReader
     metrics: Metrics
     health: Health
+    forgetting: Forgetting
     now: Callable[[], datetime]
 
 
@@ -229,6 +231,7 @@ async def open_house(settings: Settings, outside: Outside) -> AsyncIterator[Hous
             idempotency=Idempotency(store=store, now=now, random=outside.random),
             sites=sites,
             metrics=metrics,
+            forgetting=Forgetting(store=store, hapio=hapio, now=now),
             health=Health(
                 store=store,
                 availability=availability,

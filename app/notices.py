@@ -33,12 +33,13 @@ _DIGITS = re.compile(r"[0-9]{1,17}")
 @dataclass(frozen=True, slots=True)
 class Notice:
     """What a webhook of Hapio's may be about. `id` tells deliveries apart; `ids` are all ids in it, of whatever;
-    `moments` are the starts that it names."""
+    `moments` are the starts and ends that it names; `things` by their ids are what it tells of them."""
 
     id: str
     type: str
     ids: tuple[str, ...]
     moments: tuple[datetime, ...]
+    things: Mapping[str, Mapping[str, Any]]
 
 
 def read_notice(
@@ -55,7 +56,9 @@ def read_notice(
     stamp = headers.get(scheme.timestamp_header, "")
     digest = hashlib.sha256(stamp.encode() + b"." + raw).hexdigest()
     kind = told.get("type") or told.get("event")
-    texts = list(_texts(told))
+    inside = list(_inside(told))
+    texts = [(name, value) for name, value in inside if isinstance(value, str)]
+    things = {value["id"].lower(): value for _, value in inside if isinstance(value, dict) and _has_id(value)}
     ids = dict.fromkeys(text.lower() for _name, text in texts if _ID.fullmatch(text))
     moments = {moment for name, text in texts if name in {"starts_at", "ends_at"} for moment in _moments(text)}
     return Notice(
@@ -63,6 +66,7 @@ def read_notice(
         type=re.sub(r"[^\w.:-]", "", kind)[:80] if isinstance(kind, str) else "",
         ids=tuple(ids)[:_MOST_IDS],
         moments=tuple(sorted(moments)),
+        things=things,
     )
 
 
@@ -101,20 +105,23 @@ def _signed_at(stamp: str, scheme: WebhookScheme) -> datetime | None:
         return None
 
 
-def _texts(told: object) -> Iterator[tuple[str, str]]:
-    """Every text in a JSON value with the name it stands under, up to a bound; without recursion, since the depth is
+def _inside(told: object) -> Iterator[tuple[str, Any]]:
+    """Everything in a JSON value with the name it stands under, up to a bound; without recursion, since the depth is
     the sender's."""
     left: list[tuple[str, Any]] = [("", told)]
     for _ in range(_MOST_THINGS):
         if not left:
             return
         name, value = left.pop()
-        if isinstance(value, str):
-            yield name, value
-        elif isinstance(value, dict):
+        yield name, value
+        if isinstance(value, dict):
             left += [(str(key), inner) for key, inner in value.items()]
         elif isinstance(value, list):
             left += [(name, inner) for inner in value]
+
+
+def _has_id(thing: Mapping[str, Any]) -> bool:
+    return isinstance(thing.get("id"), str)
 
 
 def _moments(text: str) -> Iterator[datetime]:

@@ -13,7 +13,7 @@ from typing import TypeVar
 import structlog
 
 from app.bookings import Bookings
-from app.domain import Booking, Move, OutboxMail, Payment
+from app.domain import Booking, Move, OutboxMail, Payment, StoredEvent
 from app.errors import HapioError, MailError, StripeError
 from app.inbox import Inbox
 from app.letters import Letters
@@ -98,7 +98,7 @@ class Worker:
         await self._each(await self._store.overdue(), self._expire, self._put_off)
         await self._each(await self._store.payments_to_look_at(), self._look, _leave)
         await self._sweep()
-        await self._each(await self._store.events_due(), self._inbox.attempt, self._inbox.put_off)
+        await self._each(await self._store.events_due(), self._take_event, self._inbox.put_off)
         await self._each(await self._store.paid(), self._bookings.confirm, self._put_off)
         await self._each(await self._store.moves_due(), self._bookings.follow_move, self._put_off_move)
         await self._each(await self._store.unreleased(), self._bookings.release, self._put_off)
@@ -150,6 +150,11 @@ class Worker:
     async def _look(self, payment: Payment) -> None:
         await self._store.look_again(payment.id, at=self._now() + FIRST_LOOK * 2 ** min(payment.looks + 1, 6))
         await self._bookings.settle(payment.booking_id)
+
+    async def _take_event(self, stored: StoredEvent) -> None:
+        error = await self._inbox.attempt(stored)
+        if error:
+            self._metrics.put_off("take_event", error)
 
     async def _send(self, mail: OutboxMail) -> None:
         letter = await self._letters.letter(mail)

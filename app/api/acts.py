@@ -27,6 +27,7 @@ from app.domain import (
     Booking,
     Customer,
     EndReason,
+    HistoryEntry,
     Money,
     Payment,
     PaymentState,
@@ -171,7 +172,7 @@ async def lock(call: Call, asked: models.LockRequest) -> models.LockAnswer:
         start=booking.starts_at.astimezone(zone),
         end=booking.ends_at.astimezone(zone),
         resource_id=booking.resource_id,
-        status=_status(booking, house.now()),
+        status=_status(booking, (), house.now()),
         expires_at=booking.deadline,
         token=house.links.api_token(booking.id),
     )
@@ -410,11 +411,12 @@ _SESSIONS = {
 }
 
 
-def _status(booking: Booking, now: datetime, *, moved: bool = False) -> BookingStatus:
+def _status(booking: Booking, history: Sequence[HistoryEntry], now: datetime) -> BookingStatus:
     if booking.over(now):
         return BookingStatus.COMPLETED
     match booking.status:
         case Status.CONFIRMED:
+            moved = any(entry.what == "moved" for entry in history)
             return BookingStatus.RESCHEDULED if moved else BookingStatus.CONFIRMED
         case Status.CANCELED | Status.EXPIRED:
             return BookingStatus.CANCELLED
@@ -445,7 +447,7 @@ def _booking(view: BookingView, call: Call) -> models.BookingOut:
     return models.BookingOut(
         booking_id=booking.id,
         hapio_booking_id=booking.hapio_booking_id,
-        status=_status(booking, now, moved=any(entry.what == "moved" for entry in view.history)),
+        status=_status(booking, view.history, now),
         payment_status=_payment_status(view.payments, view.refunds),
         hapio_status=HapioStatus.ACTIVE if in_hapio else HapioStatus.CANCELLED,
         service_id=booking.service_id,
@@ -499,7 +501,7 @@ def _canceled(
     undo = booking.undo_until if booking.status is Status.CANCELED else None
     return models.CancelAnswer(
         booking_id=booking.id,
-        status=_status(booking, now),
+        status=_status(booking, view.history, now),
         refund_status=status,
         refund_amount=amount,
         refund_id=refund_id,

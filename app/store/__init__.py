@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from app.store.bookings import BookingRows
 from app.store.following import FollowRows
+from app.store.forgetting import ForgetRows
 from app.store.health import HealthRows
 from app.store.idempotency import IdempotencyRows
 from app.store.inbox import InboxRows
@@ -19,6 +20,15 @@ from app.store.refunds import RefundRows
 
 
 class Store(
-    BookingRows, FollowRows, MoveRows, PaymentRows, RefundRows, OutboxRows, InboxRows, IdempotencyRows, HealthRows
+    BookingRows,
+    FollowRows,
+    MoveRows,
+    PaymentRows,
+    RefundRows,
+    OutboxRows,
+    InboxRows,
+    IdempotencyRows,
+    HealthRows,
+    ForgetRows,
 ):
     """Every read and every write, by what it is for. One object over one file, in a room for each table."""

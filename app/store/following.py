@@ -44,7 +44,11 @@ class FollowRows(Database):
         """Confirmed bookings whose end is still to come."""
         rows = await self._all(
             sa.select(bookings)
-            .where(bookings.c.status == Status.CONFIRMED, bookings.c.ends_at > self._now())
+            .where(
+                bookings.c.status == Status.CONFIRMED,
+                bookings.c.ends_at > self._now(),
+                bookings.c.hapio_booking_id.is_not(None),
+            )
             .order_by(bookings.c.starts_at)
         )
         return [to_booking(row) for row in rows]

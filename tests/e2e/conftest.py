@@ -1,5 +1,5 @@
-"""Fixtures of the browser tests: one Chromium and one shop for the whole run, a new day in it for every test, and
-visitors that are checked when they leave.
+"""Fixtures of the browser tests: one Chromium for the whole run, one shop for each file, a new day in it for every
+test, and visitors that are checked when they leave.
 """
 
 from collections.abc import AsyncIterator
@@ -41,7 +41,7 @@ async def browser(playwright: Playwright, executable: str) -> AsyncIterator[Brow
     await browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def opened_shop(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Shop]:
     async with open_shop(tmp_path_factory.mktemp("shop")) as shop:
         yield shop

@@ -23,7 +23,8 @@ from app.sandbox.mailbox import Message
 from app.sandbox.stripe import StripeSandbox
 
 STOCKHOLM: Final = ZoneInfo("Europe/Stockholm")
-#: A Monday, nine o'clock. Every test takes a working day; some hundred tests on, it is spring and clocks have changed.
+#: A Monday, nine o'clock. Every test takes a working day, every file begins here: no test meets another season because
+#: of how many ran before it. There is a holiday ahead (24 December), but no change of clocks.
 MONDAY: Final = datetime(2026, 11, 23, 9, 0, tzinfo=STOCKHOLM).astimezone(UTC)
 WEEKEND: Final = (5, 6)
 

@@ -1,10 +1,12 @@
 """The owner works in Hapio's own pages: what is canceled or moved there happens here, with its money and its mails."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from app.domain import Booking, EndReason, Status
@@ -134,6 +136,26 @@ async def test_what_was_followed_once_is_not_followed_again(stack: Stack) -> Non
     assert await stack.house.bookings.follow(booking.id) == first
     await stack.tick()
     assert len(stack.mailbox.messages) == 2
+
+
+async def test_five_hints_at_once_are_one_change(stack: Stack) -> None:
+    booking = await booked(stack)
+    await in_hapio(stack, booking, is_canceled=True)
+    async with anyio.create_task_group() as hints:
+        for _ in range(5):
+            hints.start_soon(stack.house.bookings.follow, booking.id)
+    await stack.tick()
+    assert len(stack.mailbox.messages) == 2
+    assert stack.money_kept() == 0
+
+
+async def test_a_change_of_the_customers_own_in_between_is_not_overwritten(stack: Stack) -> None:
+    booking = await booked(stack)
+    old = replace(booking, starts_at=booking.starts_at + timedelta(days=7), revision=booking.revision + 1)
+    await stack.house.bookings.reschedule(booking.id, starts_at=await stack.free_slot(nth=60), by=EndReason.BY_CUSTOMER)
+    moved = await stack.house.bookings.get(booking.id)
+    assert await stack.house.store.take_time(booking, old, mails=()) is None
+    assert await stack.house.bookings.get(booking.id) == moved
 
 
 async def test_nothing_changed_means_one_read_and_nothing_else(stack: Stack) -> None:

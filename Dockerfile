@@ -1,0 +1,29 @@
+# Holdfast, as one process that serves and works. Everything it writes is the database's folder, /var/lib/holdfast, so
+# the root may be read-only (with a /tmp in memory). Settings come from the environment; see .env.example.
+
+FROM python:3.11-slim AS build
+RUN python -m venv /opt/venv
+COPY requirements.lock .
+RUN /opt/venv/bin/pip install --no-cache-dir --no-deps --requirement requirements.lock
+
+FROM python:3.11-slim
+RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin holdfast \
+    && install --directory --owner=holdfast --mode=0700 /var/lib/holdfast
+COPY --from=build /opt/venv /opt/venv
+WORKDIR /srv/holdfast
+COPY app app
+COPY static static
+COPY templates templates
+RUN /opt/venv/bin/python -m compileall -q app
+ENV PATH=/opt/venv/bin:$PATH \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    DATABASE_URL=sqlite:////var/lib/holdfast/holdfast.sqlite3
+USER holdfast
+VOLUME /var/lib/holdfast
+EXPOSE 8000
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=30s --timeout=5s --start-period=20s \
+    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/readyz', timeout=4)"]
+ENTRYPOINT ["python", "-m", "app"]
+CMD ["serve", "--host", "0.0.0.0"]

@@ -1,0 +1,67 @@
+"""Forgetting a customer: in our rows, and at Hapio, where a booking carries who came."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from app.errors import HapioError, HapioNotFound
+from app.hapio import HapioClient
+from app.store import Store
+from app.tags import hapio_metadata
+
+#: What tells nobody who came: our id, and what the owner's books need.
+_KEPT = frozenset({"holdfast_id", "paid_amount", "paid_currency", "payment_intent"})
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """What was done: bookings without their customer now, those that were left because they are not over, and those
+    of which Hapio still knows the customer, because it gave no answer."""
+
+    forgotten: int
+    left: int
+    unreached: int
+
+
+class Forgetting:
+    """`now` gives aware datetimes."""
+
+    def __init__(self, *, store: Store, hapio: HapioClient, now: Callable[[], datetime]) -> None:
+        self._store = store
+        self._hapio = hapio
+        self._now = now
+
+    async def count(self, *, email: str = "", days: int | None = None) -> tuple[int, int]:
+        """How many bookings would be forgotten, and how many more are meant but not over."""
+        found, left = await self._store.forgettable(email=email, before=self._before(days))
+        return len(found), left
+
+    async def forget(self, *, email: str = "", days: int | None = None) -> Forgotten:
+        """Forget the customers of bookings that are over: of one address, or untouched for so many days.
+
+        Hapio first: what it could not be told of keeps its row, so that the next run finds it again.
+        """
+        found, left = await self._store.forgettable(email=email, before=self._before(days))
+        done = unreached = 0
+        for booking in found:
+            try:
+                if booking.hapio_booking_id:
+                    payment = await self._store.payment(booking.payment_id) if booking.payment_id else None
+                    tags = hapio_metadata(booking, payment)
+                    # Overwritten, not left out: whether Hapio replaces or merges is not documented.
+                    await self._hapio.replace_metadata(
+                        booking.hapio_booking_id,
+                        {name: value if name in _KEPT else "forgotten" for name, value in tags.items()},
+                    )
+            except HapioNotFound:
+                pass  # deleted there: nothing left to forget
+            except HapioError:
+                unreached += 1
+                continue
+            done += await self._store.forget(booking.id)
+        return Forgotten(done, left, unreached)
+
+    def _before(self, days: int | None) -> datetime | None:
+        return None if days is None else self._now() - timedelta(days=days)
