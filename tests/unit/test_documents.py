@@ -52,8 +52,8 @@ LAYERS = (
         "migrations",
     ),
     ("widgets", "tags", "i18n", "tables", "database"),
-    ("attribution",),
-    ("domain", "errors", "settings", "breaker", "turns", "telemetry", "metrics"),
+    ("attribution", "metrics"),
+    ("domain", "errors", "settings", "breaker", "turns", "telemetry"),
     ("sandbox",),
 )
 STORE, PROVIDERS = {"store", "tables", "database", "migrations"}, {"hapio", "payments"}
