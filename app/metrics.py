@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, disable_cre
 from app.errors import HoldfastError, WebhookRefused
 
 # Else each counter would come twice, the second time with the moment of its making.
-disable_created_metrics()
+disable_created_metrics()  # type: ignore[no-untyped-call]  # the package leaves out this one's types
 
 #: Seconds. A page waits for Hapio up to 8, Stripe's five attempts end after 25.
 _CALL_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25)
