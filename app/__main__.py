@@ -53,6 +53,7 @@ def main() -> int:
                 set_up_logs("error")
                 return run_forget(settings, arguments)
             case "events":
+                set_up_logs("error")
                 return run_events(settings, arguments)
     except (SettingsError, WidgetsFileError) as error:
         print(f"holdfast does not start:\n{error}", file=sys.stderr)

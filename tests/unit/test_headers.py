@@ -40,7 +40,9 @@ async def addresses(stack: Stack) -> list[tuple[str, str]]:
         assert isinstance(route, Route), f"walk {route}, too"
         opening = next((token for start, token in tokens.items() if route.path.startswith(start)), "forged")
         for token in {opening, "forged"}:
-            path = route.path.format(widget="studio", name="widget.css", token=token)
+            path = route.path.format(
+                widget="studio", name="widget.css", token=token, sessionId="cs_test_forged", bookingId="bk_forged"
+            )
             found += [(method, path) for method in sorted(route.methods or ())]
     return found
 

@@ -1,5 +1,6 @@
 """What an operator sees: ready or not, the figures, and whether money and bookings belong together."""
 
+import re
 from datetime import timedelta
 from pathlib import Path
 
@@ -93,6 +94,16 @@ async def test_the_figures_are_for_whoever_has_the_token(tmp_path: Path) -> None
 
 
 # What they say
+
+
+async def test_the_guide_names_every_figure_and_no_other(tmp_path: Path) -> None:
+    guide = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    told = {re.sub("_(total|amount)$", "", name) for name in re.findall(r"holdfast_[a-z_]+", guide)}
+    async with open_stack(tmp_path, settings={"metrics_token": TOKEN}) as stack:
+        await stack.tick()
+        families = text_string_to_metric_families((await scrape(stack)).text)
+        known = {re.sub("_(total|amount)$", "", family.name) for family in families}
+    assert told == known
 
 
 async def test_one_sale_and_one_refused_time_are_in_the_figures(tmp_path: Path) -> None:
