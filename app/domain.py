@@ -618,3 +618,29 @@ class Event:
     created: datetime
     booking_id: str | None
     payment_intent_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class MailLine:
+    """One mail as staff see it. `error` is the name of the last failure; without `next_try_at` it is given up."""
+
+    booking_id: str
+    kind: str
+    due_at: datetime
+    sent_at: datetime | None
+    next_try_at: datetime | None
+    tries: int
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class EventLine:
+    """One stored event of Stripe's; without `processed_at` its effect is still awaited."""
+
+    id: str
+    type: str
+    booking_id: str | None
+    received_at: datetime
+    processed_at: datetime | None
+    tries: int
+    error: str

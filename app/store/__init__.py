@@ -8,12 +8,14 @@ is written in the same transaction. No method here calls a provider.
 from __future__ import annotations
 
 from app.store.bookings import BookingRows
+from app.store.desk import DeskRows
 from app.store.inbox import InboxRows
 from app.store.moves import MoveRows
 from app.store.outbox import OutboxRows
 from app.store.payments import PaymentRows
 from app.store.refunds import RefundRows
+from app.store.sign_ins import SignInRows
 
 
-class Store(BookingRows, MoveRows, PaymentRows, RefundRows, OutboxRows, InboxRows):
+class Store(BookingRows, MoveRows, PaymentRows, RefundRows, OutboxRows, InboxRows, DeskRows, SignInRows):
     """Every read and every write, by what it is for. One object over one file, in a room for each table."""
