@@ -584,10 +584,14 @@ async def _times(
     resource = look.resource if "resource" in asked else booking.resource_id
     lost = read_start(asked.get("start", "")) if error else None
     look = replace(look, resource=resource, zone=look.zone or booking.time_zone)
-    if lost or not look.month:
-        day = i18n.local(max(lost or booking.starts_at, house.now()), look.zone or "UTC").date()
-        look = replace(look, month=day.replace(day=1), day=day if lost else None)
+    opens = lost is None and look.month is None
+    if lost or opens:
+        day = i18n.local(lost or max(booking.starts_at, house.now()), look.zone or "UTC").date()
+        look = replace(look, month=day.replace(day=1), day=day)
     scene: Scene = await find_scene(request, view.widget, catalogue, service, look, service.resources)
+    if opens and not any(i18n.local(slot.starts_at, scene.zone).date() == scene.day for slot in scene.times.slots):
+        look = replace(look, day=None)
+        scene = await find_scene(request, view.widget, catalogue, service, look, service.resources)
     path, zone = f"{_path(request)}/move", scene.zone
     same = service.id == booking.service_id and scene.resource in {"", booking.resource_id}
     context = times_context(
