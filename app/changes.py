@@ -476,12 +476,19 @@ class Changes(Settlement):
             raise BookingConflict("the visit has not begun")
         return marked
 
-    async def give_back(self, booking_id: str, amount: Money | None) -> list[Refund]:
+    async def give_back(self, booking_id: str, amount: Money | None, *, left: int | None = None) -> list[Refund]:
         """Refund beside the terms, for the owner's good will: `amount`, or all that is left; the booking stands.
 
-        Bounded by what is left of its payments. Returns the new refunds; none where nothing is left. Raises
-        InvalidRequest for an amount in another currency, or not above 0.
+        Bounded by what is left of its payments. Returns the new refunds; none where nothing is left. `left` is what
+        the page showed as left, in smallest units: so a form that is sent twice gives back once. Raises InvalidRequest
+        for an amount in another currency, or not above 0, and BookingConflict where something else is left by now.
         """
+        async with self._turns(booking_id):
+            if left is not None and left != await self._refunds.left(booking_id):
+                raise BookingConflict("not what was shown")
+            return await self._give_back(booking_id, amount)
+
+    async def _give_back(self, booking_id: str, amount: Money | None) -> list[Refund]:
         booking = await self.get(booking_id)
         price = booking.terms.price
         if amount is None:

@@ -29,6 +29,9 @@ from app.telemetry import set_up_logs
 
 HAPIO_TOKEN = "hapio-sandbox-token"  # noqa: S105 - published on purpose: it opens the sandbox only
 
+#: Who works at the studio, and may sign in to the staff page.
+OWNER = "hello@studionord.example"
+
 WIDGETS = """
 [studio]
 title = "Book a time"
@@ -58,6 +61,7 @@ Holdfast is running. Everything here is made up: no money moves, no mail leaves 
   A site that embeds the widget   {host}
   In a dialog, as a button, bare  {host}/popup  {host}/float  {host}/plain
   The widget alone                {public}/w/studio
+  The staff page                  {public}/staff  (sign in as {owner})
   The mailbox                     {mailbox}
   The sandboxed Stripe            {stripe}/_sandbox/
   The sandboxed Hapio             {hapio}/_sandbox/bookings
@@ -96,6 +100,7 @@ async def run_demo(port: int) -> None:
                     host=demo.host,
                     public=demo.public,
                     mailbox=demo.mailbox_url,
+                    owner=OWNER,
                     stripe=demo.stripe_url,
                     hapio=demo.hapio_url,
                 ),
@@ -158,6 +163,7 @@ async def open_demo(
             "PUBLIC_URL": public,
             "DATABASE_URL": f"sqlite:///{folder / 'holdfast.sqlite3'}",
             "SMTP_URL": f"smtp://127.0.0.1:{smtp_port}",
+            "STAFF_EMAILS": OWNER,
             "MAIL_FROM": "Studio Nord <book@studionord.example>",
             "WIDGETS_FILE": str(folder / "widgets.toml"),
         }

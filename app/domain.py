@@ -633,3 +633,16 @@ class StoredEvent:
     processed_at: datetime | None
     next_try_at: datetime | None
     error: str
+
+
+@dataclass(frozen=True, slots=True)
+class MailLine:
+    """One mail as staff see it. `error` is the name of the last failure; without `next_try_at` it is given up."""
+
+    booking_id: str
+    kind: str
+    due_at: datetime
+    sent_at: datetime | None
+    next_try_at: datetime | None
+    tries: int
+    error: str

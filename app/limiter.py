@@ -52,6 +52,11 @@ MANAGE = Rule.of("manage", "60/minute")
 MANAGE_ACT = Rule.of("manage_act", "10/minute; 60/hour")
 #: Asking for fresh links: each may be a mail to somebody, and retires the link that they have.
 RESEND = Rule.of("resend", "6/10minutes; 20/hour")
+#: Asking for a link to the staff page, by who asks; and the links that one address is mailed.
+SIGN_IN = Rule.of("sign_in", "6/10minutes; 20/hour")
+SIGN_IN_MAIL = Rule.of("sign_in_mail", "4/15minutes")
+#: The staff page and the feeds, whether their addresses open or not.
+STAFF = Rule.of("staff", "180/minute")
 #: Reading somebody's page for the embed doctor.
 DOCTOR = Rule.of("doctor", "10/minute; 60/hour")
 #: The JSON surface (design section 9).

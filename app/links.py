@@ -21,6 +21,11 @@ BOOKING_LIFE = timedelta(days=30)
 MANAGE_LIFE_AFTER_END = timedelta(days=30)
 #: How long what a page offered still holds: the refund that it showed is the refund that its button gives.
 PAGE_LIFE = timedelta(minutes=10)
+#: How long the link that is mailed to staff may lie in their mailbox.
+SIGN_IN_LIFE = timedelta(minutes=15)
+#: An address of a staff page opens so long after it was made; pages that are used make newer ones.
+STAFF_LIFE = timedelta(minutes=30)
+STAFF_RENEWAL = timedelta(minutes=5)
 #: A visitor is remembered for no longer than a day of looking around.
 VISITOR_LIFE = timedelta(days=1)
 _LONGEST_VISITOR = 200
@@ -42,6 +47,9 @@ class Links:
         self._visitor = URLSafeSerializer(oldest_first, salt="holdfast.visitor")
         self._result = URLSafeSerializer(oldest_first, salt="holdfast.result")
         self._receipt = URLSafeSerializer(oldest_first, salt="holdfast.receipt")
+        self._sign_in = URLSafeSerializer(oldest_first, salt="holdfast.sign-in")
+        self._staff = URLSafeSerializer(oldest_first, salt="holdfast.staff")
+        self._feed = URLSafeSerializer(oldest_first, salt="holdfast.feed")
         self._now = now
         self._random = random
 
@@ -101,6 +109,32 @@ class Links:
         if self._now() - shown_at > PAGE_LIFE:
             raise LinkExpired("old page")
         return int(revision), shown_at
+
+    def sign_in_token(self, sign_in_id: str) -> str:
+        """What the link that is mailed to staff carries, for a quarter of an hour. That it works once is a row's."""
+        return self._sign(self._sign_in, sign_in_id, self._now() + SIGN_IN_LIFE)
+
+    def read_sign_in_token(self, token: str) -> str:
+        """The sign-in's id. Raises LinkRefused or LinkExpired."""
+        return self._read(self._sign_in, token)
+
+    def staff_token(self, sign_in_id: str) -> str:
+        """What the addresses of staff's pages carry: good for half an hour without a click."""
+        return self._sign(self._staff, sign_in_id, self._now() + STAFF_LIFE)
+
+    def read_staff_token(self, token: str) -> tuple[str, bool]:
+        """The sign-in's id, and whether the token ought to be renewed by now. Raises LinkRefused or LinkExpired."""
+        sign_in_id = self._read(self._staff, token)
+        _, expires = self._loads(self._staff, token)
+        return sign_in_id, expires - self._now().timestamp() < (STAFF_LIFE - STAFF_RENEWAL).total_seconds()
+
+    def feed_token(self) -> str:
+        """The secret part of the feeds' addresses. It holds until the key that signed it is dropped."""
+        return str(self._feed.dumps("bookings"))
+
+    def read_feed_token(self, token: str) -> None:
+        """Raises LinkRefused for what is not ours, or was signed by a key that is gone."""
+        self._loads(self._feed, token)
 
     def result_token(self, booking_id: str, *, told: str = "") -> str:
         """What lets its bearer see how one booking stands, for some hours. `told` is a word for the page."""

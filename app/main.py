@@ -45,6 +45,7 @@ from app.payments import Payments
 from app.refunds import Refunds
 from app.settings import Settings, WebhookScheme
 from app.site import Resolve, SiteReader, look_up, origin_of
+from app.staff import Staff
 from app.store import Store
 from app.web import routes as web
 from app.web.challenge import show_challenge
@@ -101,6 +102,7 @@ class House:
     metrics: Metrics
     health: Health
     forgetting: Forgetting
+    staff: Staff
     now: Callable[[], datetime]
 
 
@@ -214,6 +216,17 @@ async def open_house(settings: Settings, outside: Outside) -> AsyncIterator[Hous
             transport=outside.site_transport,
         )
         closing.push_async_callback(sites.aclose)
+        staff = Staff(
+            emails=settings.staff_emails,
+            store=store,
+            links=links,
+            limiter=limiter,
+            mailer=mailer,
+            budget=budget,
+            public_url=settings.public_url,
+            now=now,
+            random=outside.random,
+        )
         yield House(
             settings=settings,
             widgets=widgets,
@@ -241,6 +254,7 @@ async def open_house(settings: Settings, outside: Outside) -> AsyncIterator[Hous
                 metrics=metrics,
                 now=now,
             ),
+            staff=staff,
             now=now,
         )
 

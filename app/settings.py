@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
+from email_validator import EmailNotValidError, validate_email
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -71,6 +72,8 @@ class Settings(BaseModel):
     smtp_url: SecretStr | None = None
     mail_from: str = ""
     api_keys: tuple[SecretStr, ...] = ()
+    #: Who may sign in to the staff page, by a link mailed to them.
+    staff_emails: tuple[str, ...] = ()
     #: Where Checkout's hosted page lives: the browser checks `form-action` on the redirect to it, too.
     stripe_checkout_origins: tuple[str, ...] = ("https://checkout.stripe.com",)
     htmx_url: str = HTMX_URL
@@ -81,7 +84,9 @@ class Settings(BaseModel):
     availability_ttl: Annotated[int, Field(ge=5, le=3600)] = 45
     availability_max_age: Annotated[int, Field(ge=60, le=86400)] = 3600
 
-    @field_validator("stripe_webhook_secret", "secret_keys", "api_keys", "stripe_checkout_origins", mode="before")
+    @field_validator(
+        "stripe_webhook_secret", "secret_keys", "api_keys", "staff_emails", "stripe_checkout_origins", mode="before"
+    )
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
@@ -106,6 +111,14 @@ class Settings(BaseModel):
         if any(len(key.get_secret_value()) < 24 for key in keys):
             raise ValueError("every key needs at least 24 characters, for example from `openssl rand -hex 32`")
         return keys
+
+    @field_validator("staff_emails")
+    @classmethod
+    def _are_addresses(cls, addresses: tuple[str, ...]) -> tuple[str, ...]:
+        try:
+            return tuple(validate_email(one, check_deliverability=False).normalized.casefold() for one in addresses)
+        except EmailNotValidError as error:
+            raise ValueError("must be email addresses, separated by commas") from error
 
     @field_validator("public_url", "hapio_base_url", "stripe_api_base")
     @classmethod
@@ -156,6 +169,8 @@ class Settings(BaseModel):
             raise ValueError("STRIPE_WEBHOOK_SECRET is missing; without it a forged webhook could not be told apart")
         if self.smtp_url and not self.mail_from:
             raise ValueError("MAIL_FROM is missing")
+        if self.staff_emails and not self.smtp_url:
+            raise ValueError("SMTP_URL is missing; STAFF_EMAILS sign in by a link that is mailed to them")
         return self
 
     @property

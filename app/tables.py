@@ -249,6 +249,17 @@ counters = sa.Table(
     sa.Column("value", sa.Integer, nullable=False),
 )
 
+#: Links that staff asked for, and what became of them: used once, then the sign-in that they opened.
+sign_ins = sa.Table(
+    "sign_ins",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("email", sa.Text, nullable=False),
+    sa.Column("asked_at", Instant, nullable=False),
+    sa.Column("used_at", Instant),
+    sa.Column("ended_at", Instant),
+)
+
 
 def booking_row(booking: Booking) -> dict[str, Any]:
     """The row of a booking."""

@@ -20,53 +20,10 @@ from app.domain import (
 )
 from app.i18n import format_day, format_money, format_span, format_time, local, offset_label, zone_info
 from app.settlement import BookingView
+from app.told import HISTORY, REFUND_STANDS
 
 #: What --status takes beside the statuses.
 COMPLETED, NO_SHOW = "completed", "no-show"
-
-_HISTORY = {
-    "held": "Time held",
-    "extended": "Hold extended",
-    "payment_started": "Sent to Stripe to pay",
-    "paid": "Paid",
-    "paid_late": "Paid after the hold had ended",
-    "nothing_due": "Nothing to pay",
-    "confirmed": "Confirmed",
-    "rescued": "Confirmed, booked afresh",
-    "other_person": "With another person at the same time",
-    "taking_back": "Cancellation being taken back",
-    "taken_back": "Cancellation taken back",
-    "not_taken_back": "Cancellation stands: the time was gone",
-    "move_held": "New time held for a move",
-    "difference_paid": "Difference paid",
-    "moved": "Moved",
-    "move_refused": "Not moved: the new time was gone",
-    "move_expired": "Not moved: the difference was not paid",
-    "no_show": "Did not come",
-    "came_after_all": "Came after all",
-    "refund_added": "Refund by the owner",
-    "refunded_at_stripe": "Refund made at Stripe",
-    "disputed": "Disputed at the bank",
-    EndReason.BY_CUSTOMER: "Canceled by the customer",
-    EndReason.BY_OWNER: "Canceled by the owner",
-    EndReason.DEADLINE: "Ended unpaid: the time to pay was over",
-    EndReason.GIVEN_UP: "Given up by the visitor",
-    EndReason.REFUSED: "Not booked: the time was taken",
-    EndReason.NO_ANSWER: "Not booked: the calendar gave no answer",
-    EndReason.PAYMENT_FAILED: "Not booked: the payment failed",
-    EndReason.SLOT_GONE: "Not booked: the time was gone, the money goes back",
-    EndReason.CAPTURE_FAILED: "Not booked: the held money could not be taken",
-    EndReason.PAYMENT_MISMATCH: "Not booked: what was paid is not what was ordered",
-}
-_REFUND_STANDS = {
-    "requested": "Stripe has not taken it yet; the server goes on asking",
-    "pending": "on its way",
-    "requires_action": "waits at Stripe; see its dashboard",
-    "succeeded": "sent",
-    "failed": "failed at Stripe; pay it back another way",
-    "canceled": "canceled at Stripe; pay it back another way",
-    "withdrawn": "withdrawn, nothing is sent",
-}
 
 
 def standing(booking: Booking, now: datetime) -> str:
@@ -99,7 +56,7 @@ def head(booking: Booking) -> list[str]:
 
 def end(booking: Booking, now: datetime) -> str:
     """Who canceled it, when, and how long that may be taken back."""
-    told = [_HISTORY.get(str(booking.end_reason), "Canceled").lower()]
+    told = [HISTORY.get(str(booking.end_reason), "Canceled").lower()]
     if booking.canceled_at:
         told.append(when(booking.canceled_at, booking.time_zone))
     if booking.undo_until and booking.undo_until > now:
@@ -170,12 +127,12 @@ def refund_stands(view: BookingView, refund: Refund) -> str:
             return "waits until the bank has decided the dispute"
         if refund.next_try_at and not refund.tries:
             return f"goes out on {when(refund.next_try_at, view.booking.time_zone)}"
-    return _REFUND_STANDS.get(refund.status, refund.status)
+    return REFUND_STANDS.get(refund.status, refund.status)
 
 
 def _history_line(entry: HistoryEntry, booking: Booking) -> str:
     detail, zone = entry.detail, booking.time_zone
-    words = [_HISTORY.get(entry.what, entry.what.replace("_", " "))]
+    words = [HISTORY.get(entry.what, entry.what.replace("_", " "))]
     if "from" in detail and "to" in detail:
         words.append(" to ".join(when(datetime.fromisoformat(detail[end]), zone) for end in ("from", "to")))
     if "by" in detail:

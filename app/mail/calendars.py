@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from urllib.parse import quote, urlencode
 
@@ -9,7 +10,7 @@ from icalendar import Calendar, Event, vCalAddress
 
 from app.domain import Booking, Status
 from app.i18n import translator
-from app.mail.letter import Method, one_line
+from app.mail.letter import Method, one_line, printable
 from app.widgets import Widget
 
 
@@ -62,6 +63,37 @@ def calendar_file(
     calendar.add("version", "2.0")
     calendar.add("method", method)
     calendar.add_component(entry)
+    return bytes(calendar.to_ical())
+
+
+def bookings_calendar(bookings: Sequence[Booking], *, now: datetime) -> bytes:
+    """What stands, as one calendar to subscribe to, for those who work here: who comes, and how to reach them."""
+    calendar = Calendar()
+    calendar.add("prodid", "-//Holdfast//Bookings//EN")
+    calendar.add("version", "2.0")
+    calendar.add("method", "PUBLISH")
+    calendar.add("x-wr-calname", "Holdfast")
+    calendar.add("x-published-ttl", "PT15M")
+    for booking in bookings:
+        customer = booking.customer
+        entry = Event()
+        # Not the UID of the customer's own file: one person may have both in a calendar.
+        entry.add("uid", f"{booking.id}.staff@holdfast")
+        entry.add("sequence", booking.revision)
+        entry.add("dtstamp", now.astimezone(UTC))
+        entry.add("dtstart", booking.starts_at.astimezone(UTC))
+        entry.add("dtend", booking.ends_at.astimezone(UTC))
+        name = one_line(customer.name) if customer else ""
+        entry.add("summary", " · ".join(filter(None, (one_line(booking.service_name), name))))
+        entry.add("location", one_line(booking.location_name))
+        told = [
+            booking.resource_name,
+            *((customer.phone, customer.email, customer.notes) if customer else ()),
+            booking.id,
+        ]
+        entry.add("description", "\n".join(printable(line) for line in told if line))
+        entry.add("status", "CONFIRMED" if booking.status is Status.CONFIRMED else "TENTATIVE")
+        calendar.add_component(entry)
     return bytes(calendar.to_ical())
 
 

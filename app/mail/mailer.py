@@ -9,7 +9,7 @@ from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
-from email.utils import format_datetime, parseaddr
+from email.utils import format_datetime, make_msgid, parseaddr
 from urllib.parse import SplitResult, unquote, urlsplit
 
 import aiosmtplib
@@ -74,8 +74,25 @@ class Mailer:
             message = self.message(mail)
         except (ValueError, LookupError, MessageError) as error:
             raise MailError(f"cannot be written: {type(error).__name__}", permanent=True) from error
+        await self._give(message, self._server)
+
+    async def send_text(self, *, to: str, subject: str, text: str) -> None:
+        """Plain words to somebody who works here, beside any booking. Raises MailError."""
+        if self._server is None:
+            raise MailError("mail is off", permanent=False)
+        message = EmailMessage(policy=SMTP)
+        message["From"] = _address(self._from_address, one_line(self._from_name))
+        message["To"] = _address(to)
+        message["Subject"] = one_line(subject)
+        message["Date"] = format_datetime(self._now())
+        message["Message-ID"] = make_msgid(domain=self._from_address.rpartition("@")[2])
+        message["Auto-Submitted"] = "auto-generated"
+        message.set_content(printable(text))
+        await self._give(message, self._server)
+
+    async def _give(self, message: EmailMessage, server: SplitResult) -> None:
         try:
-            await _send(message, self._server, sender=self._from_address)
+            await _send(message, server, sender=self._from_address)
         except aiosmtplib.SMTPRecipientsRefused as error:
             codes = [refusal.code for refusal in error.recipients]
             permanent = all(code >= 500 for code in codes)

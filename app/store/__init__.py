@@ -8,6 +8,7 @@ is written in the same transaction. No method here calls a provider.
 from __future__ import annotations
 
 from app.store.bookings import BookingRows
+from app.store.desk import DeskRows
 from app.store.following import FollowRows
 from app.store.forgetting import ForgetRows
 from app.store.health import HealthRows
@@ -17,6 +18,7 @@ from app.store.moves import MoveRows
 from app.store.outbox import OutboxRows
 from app.store.payments import PaymentRows
 from app.store.refunds import RefundRows
+from app.store.sign_ins import SignInRows
 
 
 class Store(
@@ -30,5 +32,7 @@ class Store(
     IdempotencyRows,
     HealthRows,
     ForgetRows,
+    DeskRows,
+    SignInRows,
 ):
     """Every read and every write, by what it is for. One object over one file, in a room for each table."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import datetime
 from functools import wraps
 from typing import Any
 from urllib.parse import urlencode
@@ -36,14 +36,14 @@ from app.limiter import MANAGE, MANAGE_ACT, RESEND, client_address
 from app.settlement import BookingView
 from app.web import standing
 from app.web.booking import LOOKS, calendar_names, calendar_response, times_address
-from app.web.card import booking_card, price, sentence, visitor_zone
+from app.web.card import booking_card, sentence, visitor_zone
+from app.web.moving import in_zone, move_act, now_line, service_choices, taken_words
 from app.web.render import booking_shell, error_shell, render, wants_block
 from app.web.widget import (
     Look,
     Paths,
     Scene,
     find_scene,
-    moment_words,
     read_look,
     read_start,
     times_context,
@@ -177,7 +177,7 @@ async def reschedule(request: Request, view: BookingView) -> Response:
         return _to_stripe(request, await house.bookings.difference_page(booking.id))
     try:
         quote = await _quote(request, view, form)
-        revision, _ = house.links.read_page_token(form.get("page", ""), booking.id, _act(quote))
+        revision, _ = house.links.read_page_token(form.get("page", ""), booking.id, move_act(quote))
         moved = await house.bookings.reschedule(
             booking.id,
             starts_at=quote.slot.starts_at,
@@ -334,11 +334,6 @@ async def _quote(request: Request, view: BookingView, asked: Mapping[str, str]) 
     return quote
 
 
-def _act(quote: MoveQuote) -> str:
-    """What a move's form stands for: should its price change before the click, the page is shown again."""
-    return f"move {value_of(quote.slot.starts_at)} {quote.difference} {quote.price.currency}"
-
-
 # The booking's page
 
 
@@ -470,7 +465,7 @@ async def _times(
         filling={"carried": (), "key": ()},
         paths=Paths(path, f"{path}/slots", f"{path}/preview", posts=False),
         own=booking.slot if same else None,
-        taken=_taken(error, lost, zone, language, scene.today) if error and lost else None,
+        taken=taken_words(error, lost, zone, language, scene.today) if error and lost else None,
     )
     # An empty resource is kept: it says "anyone", where none at all says "the one it is".
     kept = [("service", service.id), ("resource", scene.resource)]
@@ -480,24 +475,13 @@ async def _times(
         "hold": [*kept, ("tz", zone)],
         "moving": {
             "back": _path(request),
-            "now": _now_line(view, zone, language, house.now()),
-            "services": _choices(services, service, language) if len(services) > 1 else [],
+            "now": now_line(view, zone, language, house.now()),
+            "staff": False,
+            "services": service_choices(services, service, language) if len(services) > 1 else [],
         },
     }
     status, shell = error.status if error else 200, request.state.shell
     return render(request, "times.html", context, shell=shell, block=block, status=status, framed=False)
-
-
-def _taken(
-    error: SlotTaken | HapioError | StripeError, lost: datetime, zone: str, language: str, today: date
-) -> dict[str, Any]:
-    """That the time is gone, with the nearest ones to choose instead; or that it can be tried again."""
-    gone = isinstance(error, SlotTaken)
-    times = [
-        {"value": value_of(start), "label": moment_words(start, zone, language, today)}
-        for start in (error.nearest if isinstance(error, SlotTaken) else (lost,))
-    ]
-    return {"sentence": error.sentence, "code": error.code, "gone": gone, "times": times}
 
 
 def _read_move_look(view: BookingView, asked: Mapping[str, str], language: str, lost: datetime | None) -> Look:
@@ -531,32 +515,6 @@ async def _find_scene(request: Request, view: BookingView, service: Service, loo
     return scene
 
 
-def _now_line(view: BookingView, zone: str, language: str, now: datetime) -> str:
-    booking = _in_zone(view.booking, zone)
-    return i18n.translator(language).gettext("Now: %(service)s with %(person)s, %(when)s.") % {
-        "service": booking.service_name,
-        "person": booking.resource_name,
-        "when": standing.long_when(booking.starts_at, booking.ends_at, booking, now, language),
-    }
-
-
-def _choices(services: list[Service], chosen: Service, language: str) -> list[dict[str, Any]]:
-    return [
-        {
-            "id": one.id,
-            "name": one.name,
-            "facts": f"{i18n.format_duration(one.duration, language)} · {price(one.price, language)}",
-            "chosen": one.id == chosen.id,
-        }
-        for one in services
-    ]
-
-
-def _in_zone(booking: Booking, zone: str) -> Booking:
-    """The booking as seen by somebody who has just chosen times in this zone."""
-    return replace(booking, visitor=replace(booking.visitor, time_zone=zone))
-
-
 # Before moving
 
 
@@ -573,7 +531,7 @@ async def _before_moving(
         return await _times(request, view, asked, error=down or error)
     offer = _offer(request, view)
     zone = i18n.valid_zone(asked.get("tz")) or visitor_zone(view.booking)
-    booking = _in_zone(view.booking, zone)
+    booking = in_zone(view.booking, zone)
     after = replace(
         booking,
         service_name=quote.service.name,
@@ -599,7 +557,7 @@ async def _before_moving(
             *kept,
             ("person", quote.resource.id),
             ("start", value_of(quote.slot.starts_at)),
-            ("page", house.links.page_token(booking.id, _act(quote), booking.revision)),
+            ("page", house.links.page_token(booking.id, move_act(quote), booking.revision)),
         ],
         "problem": standing.not_moved(problem, language) if problem else [],
     }

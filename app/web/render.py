@@ -32,7 +32,7 @@ STATIC = _ROOT / "static"
 _SHEET = (STATIC / "widget.css").read_text(encoding="utf-8")
 
 #: Pages whose acts cost money must not be laid under another site's buttons, nor their errors, which lead on to them.
-NEVER_FRAMED = ("/manage/",)
+NEVER_FRAMED = ("/manage/", "/staff")
 
 #: Every language that we speak, for pages that belong to no widget.
 NOBODY = Widget(name="nobody", title="Holdfast", languages=tuple(i18n.LANGUAGES))

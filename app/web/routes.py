@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
-from app.web import booking, embed, files, manage, snippets, widget
+from app.web import booking, embed, files, manage, snippets, staff, staff_feeds, widget
 
-routes = [*widget.routes, *booking.routes, *manage.routes, *embed.routes, *snippets.routes, *files.routes]
+routes = [
+    *widget.routes,
+    *booking.routes,
+    *manage.routes,
+    *embed.routes,
+    *snippets.routes,
+    *staff_feeds.routes,
+    *staff.routes,
+    *files.routes,
+]

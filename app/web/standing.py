@@ -16,6 +16,7 @@ from app.domain import (
     EndReason,
     HistoryEntry,
     Money,
+    Move,
     MoveState,
     PaymentState,
     Refund,
@@ -89,12 +90,16 @@ def stands(booking: Booking, now: datetime) -> bool:
 
 def standing(view: BookingView, now: datetime, language: str) -> tuple[str, str]:
     """(word, mark): where the booking stands."""
+    return word_for(view.booking, view.move, now, language)
+
+
+def word_for(booking: Booking, move: Move | None, now: datetime, language: str) -> tuple[str, str]:
+    """The same, of a booking and the move that it is on."""
     _ = i18n.translator(language).gettext
-    booking = view.booking
     match booking.status:
         case Status.CONFIRMED if booking.over(now):
             return (_("Missed"), "cross") if booking.no_show else (_("Completed"), "check")
-        case Status.CONFIRMED if view.move and view.move.state is MoveState.MOVING:
+        case Status.CONFIRMED if move and move.state is MoveState.MOVING:
             return _("Being moved"), "waiting"
         case Status.CONFIRMED:
             return (_("Under way"), "clock") if booking.starts_at <= now else (_("Confirmed"), "check")

@@ -39,7 +39,7 @@ LAYERS = (
     ("main",),
     ("web", "api", "webhooks", "probes", "worker"),
     ("inbox",),
-    ("bookings",),
+    ("bookings", "staff"),
     ("following",),
     ("doctor", "forgetting", "backup"),
     ("changes",),
@@ -49,7 +49,7 @@ LAYERS = (
     ("availability", "letters", "gate", "idempotency"),
     (
         *("store", "hapio", "payments", "mail", "links", "details", "guard", "limiter", "challenge", "site", "notices"),
-        "migrations",
+        *("told", "migrations"),
     ),
     ("widgets", "tags", "i18n", "tables", "database"),
     ("attribution", "metrics"),

@@ -103,6 +103,15 @@ def upgrade() -> None:
         batch_op.create_index("inbox_due", ["next_try_at"], unique=False)
 
     op.create_table(
+        "sign_ins",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("email", sa.Text(), nullable=False),
+        sa.Column("asked_at", sa.DateTime(), nullable=False),
+        sa.Column("used_at", sa.DateTime(), nullable=True),
+        sa.Column("ended_at", sa.DateTime(), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_table(
         "history",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("booking_id", sa.Text(), nullable=False),

@@ -1,0 +1,47 @@
+"""What staff look for: bookings by whatever is known of them, and their mails."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from app.database import Database
+from app.domain import Booking, MailLine
+from app.tables import bookings, outbox, to_booking
+
+
+class DeskRows(Database):
+    """Questions of staff's; nothing is written."""
+
+    async def search(self, text: str, *, most: int) -> list[Booking]:
+        """Bookings whose customer's name or address has this in it, or whose reference begins with it; the latest
+        first."""
+        name = sa.func.json_extract(bookings.c.customer, "$.name")
+        wanted = sa.or_(
+            # SQLite tells capitals from small letters beyond ASCII: whoever looks for "åsa" does not find "Åsa".
+            name.icontains(text, autoescape=True),
+            bookings.c.customer_email.contains(text.casefold(), autoescape=True),
+            bookings.c.id.istartswith(text, autoescape=True),
+        )
+        rows = await self._all(
+            sa.select(bookings)
+            .where(bookings.c.customer_email != "", wanted)
+            .order_by(bookings.c.starts_at.desc())
+            .limit(most)
+        )
+        return [to_booking(row) for row in rows]
+
+    async def mails_of(self, booking_id: str) -> list[MailLine]:
+        """Every mail of a booking, in the order in which they are due."""
+        return await self._mail_lines(outbox.c.booking_id == booking_id, most=200)
+
+    async def unsent_mails(self, *, most: int) -> list[MailLine]:
+        """Mails that ought to be on their way: due and not sent, or given up after an error of the server's."""
+        waits = outbox.c.next_try_at.is_not(None) & (outbox.c.due_at <= self._now())
+        # What came to wait until it was no longer true failed nowhere.
+        given_up = outbox.c.next_try_at.is_(None) & (outbox.c.last_error != "no longer true")
+        return await self._mail_lines(outbox.c.sent_at.is_(None), sa.or_(waits, given_up), most=most)
+
+    async def _mail_lines(self, *conditions: sa.ColumnElement[bool], most: int) -> list[MailLine]:
+        rows = await self._all(sa.select(outbox).where(*conditions).order_by(outbox.c.due_at).limit(most))
+        names = ("booking_id", "kind", "due_at", "sent_at", "next_try_at", "tries")
+        return [MailLine(**{name: row[name] for name in names}, error=row["last_error"] or "") for row in rows]
