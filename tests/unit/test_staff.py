@@ -1,5 +1,6 @@
 """The staff page: who gets in and for how long, what is seen there, and that its buttons do what was shown."""
 
+import asyncio
 import csv
 import re
 from collections.abc import AsyncIterator
@@ -173,6 +174,18 @@ def test_addresses_that_are_none_or_cannot_be_mailed_to_stop_the_start() -> None
             read_settings({**given, **wrong})
 
 
+async def test_the_logs_name_nobody_and_open_nothing(
+    studio: Stack, eva: Browser, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = await sign_in(studio, eva)
+    await eva.open(f"{home}/house")
+    await eva.open(f"{home}x")
+    logged = "".join(capsys.readouterr())
+    assert "staff signed in" in logged
+    for secret in (EVA, home, links(studio)[0], studio.house.links.feed_token()):
+        assert secret.rpartition("/")[2] not in logged
+
+
 # Looking
 
 
@@ -300,6 +313,16 @@ async def test_eva_gives_a_part_back_and_the_form_that_comes_twice_gives_it_once
     assert "Please look once more" in await eva.send('action="[^"]+/refund"')
     assert studio.money_kept() == 99950
     assert await studio.status(booking) is Status.CONFIRMED
+
+
+async def test_a_doubled_click_gives_back_once(studio: Stack, eva: Browser) -> None:
+    booking = await studio.confirmed()
+    home = await sign_in(studio, eva)
+    await eva.open(f"{home}/bookings/{booking.id}/refund?amount=100")
+    again = Browser(studio)
+    again.page = eva.page
+    await asyncio.gather(eva.send('action="[^"]+/refund"'), again.send('action="[^"]+/refund"'))
+    assert studio.money_kept() == 110000
 
 
 @pytest.mark.parametrize("amount", ["0", "-5", "1200.01", "much", "1e9", "NaN", ""])
