@@ -41,7 +41,14 @@ async def addresses(stack: Stack) -> list[tuple[str, str]]:
         opening = next((token for start, token in tokens.items() if route.path.startswith(start)), "forged")
         for token in {opening, "forged"}:
             path = route.path.format(
-                widget="studio", name="widget.css", token=token, sessionId="cs_test_forged", bookingId="bk_forged"
+                widget="studio",
+                name="widget.css",
+                token=token,
+                sessionId="cs_test_forged",
+                bookingId="bk_forged",
+                id=booking.id,
+                booking=booking.id,
+                secret=links.feed_token(),
             )
             found += [(method, path) for method in sorted(route.methods or ())]
     return found
