@@ -21,8 +21,9 @@ check: .venv/dev.stamp ## Format, lint and types, without changing anything
 	.venv/bin/ruff check .
 	.venv/bin/mypy
 
+# On all cores: each test has its own database, clock and sandboxes, and shares nothing with the others.
 unit: .venv/dev.stamp ## Unit and contract tests
-	$(RUN) -m pytest tests/unit tests/contract
+	$(RUN) -m pytest tests/unit tests/contract -n auto --dist worksteal
 
 e2e: .venv/dev.stamp .cache/npm/assets.stamp ## Browser tests (installs Chromium if there is none)
 	CHROMIUM="$$($(RUN) scripts/chromium.py)" && export CHROMIUM && $(RUN) -m pytest tests/e2e
