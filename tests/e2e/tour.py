@@ -389,42 +389,47 @@ async def work_there(shop: Shop, visitor: Visitor, show: Show) -> None:
     for name in ("Anna Ek", "Bo Berg"):
         await booked_by(shop, name)
     page = visitor.page
+
+    async def seen(name: str) -> None:
+        await page.wait_for_load_state()  # these pages' styles are files beside them
+        await show(name, page)
+
     await page.goto(f"{shop.public}/staff")
-    await show("staff-sign-in", page)
+    await seen("staff-sign-in")
     await page.get_by_label("Email").fill("nobody")
     await page.get_by_role("button", name="Mail me a link").click()
-    await show("staff-sign-in-errors", page)
+    await seen("staff-sign-in-errors")
     await page.get_by_label("Email").fill(OWNER)
     await page.get_by_role("button", name="Mail me a link").click()
-    await show("staff-sent", page)
+    await seen("staff-sent")
     [link] = re.findall(r"http\S+/staff/in/\S+", shop.mail_to(OWNER)[-1].text or "")
     await page.goto(link)
-    await show("staff-link", page)
+    await seen("staff-link")
     await page.get_by_role("button", name="Sign in").click()
     await expect(page.get_by_role("link", name="Anna Ek").first).to_be_visible()
-    await show("staff-days", page)
+    await seen("staff-days")
     await page.get_by_role("link", name="Month").click()
     await page.get_by_label("Name, address or reference").fill("anna")
     await page.get_by_role("button", name="Find").click()
-    await show("staff-found", page)
+    await seen("staff-found")
     await page.get_by_role("link", name="Anna Ek").first.click()
-    await show("staff-booking", page)
+    await seen("staff-booking")
     for link, name in (("Give money back …", "refund"), ("Cancel …", "cancel"), ("Move …", "move")):
         await page.get_by_role("link", name=link).click()
-        await show(f"staff-{name}", page)
+        await seen(f"staff-{name}")
         if name == "refund":
             await page.get_by_label("Amount").fill("100")
             await page.get_by_role("button", name="Continue").click()
-            await show("staff-refund-preview", page)
+            await seen("staff-refund-preview")
         if name != "move":
             await page.get_by_role("link", name="Leave it as it is").click()
     await times(page).last.click()
-    await show("staff-move-preview", page)
+    await seen("staff-move-preview")
     await page.get_by_role("button", name="Move the booking").click()
     await expect(page.get_by_text("The booking is moved.")).to_be_visible()
-    await show("staff-moved", page)
+    await seen("staff-moved")
     await page.get_by_role("link", name="The house").click()
-    await show("staff-house", page)
+    await seen("staff-house")
 
 
 async def booked_by(shop: Shop, name: str) -> None:

@@ -17,12 +17,28 @@ STORAGE = re.compile(
     r"document\.cookie|cookieStore|localStorage|sessionStorage|indexedDB|\bcaches\.|serviceWorker|"
     r"navigator\.storage|requestStorageAccess|window\.name\b"
 )
+STAFF = "eva@studio.example"
 FORM = {
     "name": "Anna Ek",
     "email": "anna@customer.example",
     "start": "2026-11-24T08:00:00Z",
     "url": "https://x.example",
 }
+
+
+@pytest.fixture
+async def stack(tmp_path: Path) -> AsyncIterator[Stack]:
+    """A studio whose staff page is open, too."""
+    async with open_stack(tmp_path, settings={"staff_emails": STAFF}) as stack:
+        yield stack
+
+
+async def signed_in(stack: Stack, number: int) -> tuple[str, str]:
+    """A sign-in of staff's own for each address, since one of them signs out: its link's token, and its pages'."""
+    name = f"si_{number}"
+    await stack.house.store.add_sign_in(name, STAFF, forget_before=stack.clock())
+    await stack.house.store.use_sign_in(name)
+    return stack.house.links.sign_in_token(name), stack.house.links.staff_token(name)
 
 
 async def addresses(stack: Stack) -> list[tuple[str, str]]:
@@ -36,20 +52,14 @@ async def addresses(stack: Stack) -> list[tuple[str, str]]:
         "/r/": links.result_token(booking.id),
     }
     found = []
-    for route in stack.hooks.app.routes:
+    for number, route in enumerate(stack.hooks.app.routes):
         assert isinstance(route, Route), f"walk {route}, too"
+        tokens["/staff/in/"], tokens["/staff/{token}"] = await signed_in(stack, number)
         opening = next((token for start, token in tokens.items() if route.path.startswith(start)), "forged")
         for token in {opening, "forged"}:
-            path = route.path.format(
-                widget="studio",
-                name="widget.css",
-                token=token,
-                sessionId="cs_test_forged",
-                bookingId="bk_forged",
-                id=booking.id,
-                booking=booking.id,
-                secret=links.feed_token(),
-            )
+            names = {"widget": "studio", "name": "widget.css", "booking": booking.id, "secret": links.feed_token()}
+            names |= {"sessionId": "cs_test_forged", "bookingId": "bk_forged"}
+            path = route.path.format(**names, token=token)
             found += [(method, path) for method in sorted(route.methods or ())]
     return found
 
@@ -107,7 +117,7 @@ async def test_only_what_sites_may_frame_or_load_may_be_read_from_other_sites(st
         public = path.startswith(("/static/", "/embed.js"))
         framed = "cross-origin-embedder-policy" in answer.headers
         assert opens == (public or framed), what
-        if path.startswith("/manage/") and "forged" not in path:
+        if path.startswith(("/manage/", "/staff")) and "forged" not in path:
             assert not framed, "never framed"
 
 
