@@ -38,7 +38,7 @@ def eva(studio: Stack) -> Browser:
 def links(stack: Stack) -> list[str]:
     """The paths of the links that Eva was mailed, oldest first."""
     mails = [message for message in stack.mailbox.messages if message.recipients == (EVA,)]
-    return [found[1] for message in mails if (found := LINK.search(message.text))]
+    return [found[1] for message in mails if (found := LINK.search(message.text or ""))]
 
 
 async def ask(stack: Stack, browser: Browser, email: str = EVA) -> str:
