@@ -23,12 +23,13 @@ from app.errors import (
     SlotTaken,
     Unauthorized,
 )
+from app.i18n import N_
 
 
 class Malformed(InvalidRequest):
     """A request that does not have the form that the OpenAPI document asks for; `fields` say where and why."""
 
-    sentence = "The request does not have the form that this route asks for."
+    sentence = N_("The request does not have the form that this route asks for.")
 
     def __init__(self, fields: Mapping[str, str]) -> None:
         super().__init__(", ".join(sorted(fields)))
