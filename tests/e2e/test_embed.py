@@ -401,7 +401,7 @@ async def test_a_dialog_fits_the_window_and_scrolls_inside(shop: Shop, visit: Vi
 
 
 async def test_ten_widgets_on_one_page_do_not_mistake_each_other(shop: Shop, visit: Visit) -> None:
-    visitor = await visit()
+    visitor = await visit(height=8000)  # no click of the test's has to scroll
     heard = await listen(visitor)
     await visitor.page.goto(f"{shop.host}/ten")
     for number in range(10):
