@@ -618,6 +618,7 @@ async def test_a_frame_takes_a_channel_from_the_page_around_it_only(shop: Shop, 
     page = visitor.page
     await page.goto(f"{shop.host}/about")
     await page.evaluate(FRAME_IT, [f"{shop.public}/w/studio", f"holdfast {shop.host}"])
+    await page.wait_for_function("said.length")  # a message crosses windows after the frame has loaded
     assert await page.evaluate("said") == ["hi"]
     frame = await visitor.frame("Bare")
     assert await frame.evaluate(OFFER, "self") is None
