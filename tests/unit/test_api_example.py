@@ -2,17 +2,13 @@
 
 import asyncio
 import re
-import shutil
 from pathlib import Path
-
-import pytest
 
 from app.demo import open_demo
 
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="the example is written with curl")
 async def test_the_readmes_example_books_pays_moves_and_cancels(tmp_path: Path) -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     section = readme.split("\n## The JSON API\n")[1].split("\n## ")[0]
