@@ -82,6 +82,24 @@ class EndReason(StrEnum):
     AT_STRIPE = "at_stripe"
 
 
+class Trouble(StrEnum):
+    """What keeps something that is due from being done. The owner is mailed once about each, and an alarm stays on
+    until it is over; see `app.letters.Letters.trouble`."""
+
+    #: Stripe refuses to open a payment page, so nobody can pay; `code` is Stripe's.
+    PAYMENT_REFUSED = "payment_refused"
+    #: Paid, but the scheduler does not answer, or refuses for a reason that is not the time.
+    NOT_CONFIRMED = "not_confirmed"
+    #: A move was decided, but the scheduler does not answer.
+    NOT_MOVED = "not_moved"
+    #: An ended booking's time could not be given back in the scheduler.
+    NOT_RELEASED = "not_released"
+    #: Stripe refuses a refund, or does not answer; `amount` and `code` say which.
+    REFUND_REFUSED = "refund_refused"
+    #: A mail to the customer was given up.
+    MAIL_GIVEN_UP = "mail_given_up"
+
+
 class Capture(StrEnum):
     """When Stripe moves the money: at payment, or after the booking is final."""
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 
-from app.domain import Booking, Money, OutboxMail, PaymentState, Status
+from app.domain import Booking, Money, OutboxMail, PaymentState, Status, Trouble
 from app.links import Links
 from app.mail import Mail, MailKind
 from app.store import Store
@@ -67,6 +68,21 @@ class Letters:
                 )
             )
         return rows
+
+    def trouble(
+        self,
+        booking: Booking,
+        trouble: Trouble,
+        *,
+        about: str = "",
+        detail: Mapping[str, str | int | bool] | None = None,
+    ) -> list[OutboxMail]:
+        """The mail that tells the owner, once for each `trouble` of a booking and each thing it is `about`. Written
+        again it is left alone, so whoever meets the trouble may simply add it."""
+        told = {**(detail or {}), "trouble": trouble.value}
+        steady = replace(booking, revision=0)
+        name = f"{trouble}.{about}" if about else str(trouble)
+        return self.owed(steady, MailKind.TROUBLE_OWNER, about=name, detail=told)
 
     def reminder(self, booking: Booking) -> list[OutboxMail]:
         """The reminder of a confirmed booking, at its time; none where that has passed, or the widget sends none."""

@@ -45,6 +45,10 @@ class MailKind(StrEnum):
     REFUND_FAILED_OWNER = "refund_failed_owner"
     #: The customer's bank has taken the payment back, or asks about it.
     DISPUTED_OWNER = "disputed_owner"
+    #: Paid, and not confirmed yet because the calendar does not answer.
+    DELAYED_CUSTOMER = "delayed_customer"
+    #: Something that is due cannot be done; the detail says what (a Trouble).
+    TROUBLE_OWNER = "trouble_owner"
 
     @property
     def to_owner(self) -> bool:
@@ -65,7 +69,8 @@ class Mail:
     - moved: `by`, `from`, `was` (the service's name before), `difference` (above 0 was paid, below goes back);
     - not moved: `to`, `back`;
     - refund failed: `amount`, `currency`;
-    - disputed: `dispute` (Stripe's word), `amount`, `answer_by`.
+    - disputed: `dispute` (Stripe's word), `amount`, `answer_by`;
+    - trouble: `trouble` (a Trouble), `amount`, `code` (the provider's word for its refusal).
     """
 
     message_id: str

@@ -196,6 +196,8 @@ _WRITERS: Mapping[MailKind, Callable[[Mail, datetime], Letter]] = {
     MailKind.REFUND_FAILED_CUSTOMER: to_customer.refund_failed,
     MailKind.REFUND_FAILED_OWNER: to_owner.refund_failed,
     MailKind.DISPUTED_OWNER: to_owner.disputed,
+    MailKind.DELAYED_CUSTOMER: to_customer.delayed,
+    MailKind.TROUBLE_OWNER: to_owner.trouble,
 }
 
 

@@ -50,6 +50,24 @@ def confirmed(mail: Mail, now: datetime) -> Letter:
     )
 
 
+def delayed(mail: Mail, now: datetime) -> Letter:
+    """Paid, and the calendar has not answered for a while: the customer knows, and need not pay again."""
+    _ = translator(mail.language).gettext
+    paragraphs = (
+        _("We have your payment, but the calendar is not responding, so your time is not confirmed yet."),
+        _("Please do not pay again. We keep trying, and mail you as soon as it is confirmed."),
+        _("If it cannot be confirmed before your appointment begins, you get all your money back."),
+    )
+    return Letter(
+        subject=_("Not confirmed yet: %(service)s, %(when)s") % facts(mail, now),
+        heading=_("Your booking is not confirmed yet"),
+        paragraphs=paragraphs,
+        rows=booked_rows(mail, now),
+        action=button(mail.manage_url, _("See your booking")),
+        closing=contact(mail.widget, mail.language),
+    )
+
+
 def released(mail: Mail, now: datetime) -> Letter:
     """The time was given back before it was paid."""
     _ = translator(mail.language).gettext

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from app.attribution import booked_on, came_from
-from app.domain import DISPUTE_OVER, EndReason, Status
+from app.domain import DISPUTE_OVER, EndReason, Status, Trouble
 from app.i18n import format_money, translator
 from app.mail.letter import Letter, Mail
 from app.mail.phrases import Rows, before_row, clock, facts, filled, place_rows, price_row, says, undo_until, when
@@ -107,6 +107,61 @@ def disputed(mail: Mail, now: datetime) -> Letter:
         ),
         rows=(*place_rows(mail), *_customer_rows(mail)),
     )
+
+
+def trouble(mail: Mail, now: datetime) -> Letter:
+    """Something that is due cannot be done: what it is, what happens by itself, what the owner can do."""
+    _ = translator(mail.language).gettext
+    trouble = Trouble(str(mail.detail["trouble"]))
+    code = str(mail.detail.get("code") or "")
+    return Letter(
+        subject=_("Needs you: %(service)s, %(when)s, %(customer)s") % facts(mail, now),
+        heading=_("A booking needs your attention"),
+        paragraphs=says(
+            (*_trouble(mail, trouble), _("The reason given was: %(code)s.") % {"code": code} if code else "")
+        ),
+        rows=(*place_rows(mail), *_customer_rows(mail)),
+    )
+
+
+def _trouble(mail: Mail, trouble: Trouble) -> tuple[str, ...]:
+    _ = translator(mail.language).gettext
+    amount = {"amount": format_money(mail.money("amount"), mail.language)}
+    match trouble:
+        case Trouble.PAYMENT_REFUSED:
+            return (
+                _("Stripe refused to open the payment page for this booking, so the customer could not pay."),
+                _("Nothing was charged. Until the cause is fixed, other customers may not be able to pay either."),
+                _("Please check your Stripe account and run: python -m app doctor"),
+            )
+        case Trouble.NOT_CONFIRMED:
+            return (
+                _("The customer has paid, but the calendar has not confirmed the booking yet."),
+                _("We keep trying until the appointment begins. If it fails, the customer is refunded in full."),
+                _("You can cancel the booking at any time. The customer then gets all the money back."),
+            )
+        case Trouble.NOT_MOVED:
+            return (
+                _("This booking is being moved, but the calendar has not answered yet."),
+                _("We keep trying until the new time begins. If it fails, any difference paid is refunded."),
+                _("You can cancel the booking at any time. The customer then gets all the money back."),
+            )
+        case Trouble.NOT_RELEASED:
+            return (
+                _("This booking has ended, but the calendar could not be told, so its time is still blocked there."),
+                _("We keep trying. You can also delete the entry in your calendar yourself."),
+            )
+        case Trouble.REFUND_REFUSED:
+            return (
+                _("Stripe has not carried out a refund of %(amount)s to the customer.") % amount,
+                _("We keep trying. Please check your balance and your key's permissions in Stripe's dashboard."),
+                _("If you pay the customer another way, mark the refund as paid another way."),
+            )
+        case Trouble.MAIL_GIVEN_UP:
+            return (
+                _("A mail to the customer could not be delivered, so they may not know about this booking."),
+                _("Please contact the customer another way, or correct the address and send the mail again."),
+            )
 
 
 def _origin_rows(mail: Mail) -> Rows:

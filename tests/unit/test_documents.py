@@ -52,7 +52,7 @@ LAYERS = (
         *("told", "migrations"),
     ),
     ("widgets", "tags", "i18n", "tables", "database"),
-    ("attribution", "metrics"),
+    ("attribution", "metrics", "charge_minimum"),
     ("domain", "errors", "settings", "breaker", "turns", "telemetry"),
     ("sandbox",),
 )
