@@ -183,6 +183,10 @@ def _of_rows(census: Census) -> Iterator[Metric]:
     yield _gauge("outbox_given_up", "Mails that could not be sent in the end", census.mails_given_up)
     yield _gauge("outbox_age_seconds", "How long the oldest mail has been due", census.oldest_mail)
     yield _gauge("release_age_seconds", "How long the oldest ended booking waits for Hapio", census.oldest_unreleased)
+    yield _gauge(
+        "confirm_age_seconds", "How long the oldest paid booking waits to be confirmed", census.oldest_unconfirmed
+    )
+    yield _gauge("move_age_seconds", "How long the oldest decided move waits to be made", census.oldest_unmoved)
 
 
 def _of_discrepancies(name: str, text: str, found: list[Discrepancy]) -> Iterator[Metric]:

@@ -623,8 +623,10 @@ def _check_id(object_id: str, *prefixes: str) -> None:
 
 
 def _translate(operation: str, error: stripe.StripeError) -> StripeError:
-    param = getattr(error, "param", None)
-    told = [type(error).__name__, error.http_status, error.code, param]
+    # Only some of the package's errors carry the code and the parameter themselves; the body always does.
+    body = error.error.to_dict() if error.error else {}
+    code, param = error.code or body.get("code"), getattr(error, "param", None) or body.get("param")
+    told = [type(error).__name__, error.http_status, code, param]
     message = f"{operation}: {' '.join(str(part) for part in told if part)}"
     kind: type[StripeError] = StripeUnreachable
     if isinstance(error, stripe.RateLimitError):
@@ -635,7 +637,7 @@ def _translate(operation: str, error: stripe.StripeError) -> StripeError:
         kind = StripeRefused
     if isinstance(error, stripe.IdempotencyError):
         log.error("stripe_key_reused", operation=operation, request_id=error.request_id)
-    return kind(message, stripe_code=error.code, param=param, request_id=error.request_id)
+    return kind(message, stripe_code=code, param=param, request_id=error.request_id)
 
 
 #: A PaymentIntent's status in our words. A voucher that waits to be paid is `requires_action` under a complete

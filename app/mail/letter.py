@@ -65,7 +65,7 @@ class Mail:
     row's, by kind; amounts in smallest units, times as ISO 8601, "" for none:
 
     - confirmed: `rescued`; released, refunded: `reason` (an EndReason);
-    - canceled: `by` (an EndReason), `back`, `undo_until`;
+    - canceled: `by` (an EndReason), `back`, `undo_until`, `held` (the money was only set aside, and is let go);
     - moved: `by`, `from`, `was` (the service's name before), `difference` (above 0 was paid, below goes back);
     - not moved: `to`, `back`;
     - refund failed: `amount`, `currency`;

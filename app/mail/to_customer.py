@@ -240,6 +240,8 @@ def _what_comes_back(mail: Mail) -> str:
     terms, back = mail.booking.terms, mail.money("back")
     if terms.free:
         return _("There was nothing to pay, so no money moves.")
+    if mail.detail.get("held"):
+        return _("You have not been charged. What your bank had set aside is free again within days.")
     if not back and not mail.by_owner:
         return _("Under the terms of your booking nothing is paid back.")
     return sent_back(back, mail.language, of=terms.price)

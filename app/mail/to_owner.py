@@ -190,6 +190,8 @@ def _what_goes_back(mail: Mail) -> str:
     values = {"amount": format_money(back, mail.language), "price": format_money(terms.price, mail.language)}
     if terms.free:
         return _("There was nothing to pay, so no money moves.")
+    if mail.detail.get("held"):
+        return _("The customer was not charged: the amount was only held.")
     if not back:
         return _("Nothing of the %(price)s goes back.") % values
     if back.amount >= terms.price.amount:

@@ -12,7 +12,7 @@ from sqlalchemy.dialects import sqlite
 
 from app.database import Database
 from app.domain import REFUND_VOID, EndReason, MoveState, PaymentState, Status
-from app.tables import bookings, counters, history, inbox, moves, outbox, payments, refunds
+from app.tables import Instant, bookings, counters, history, inbox, moves, outbox, payments, refunds
 
 #: Between two writes that belong together lies at most a crash and the worker's next look; what is found earlier is
 #: on its way, not lost.
@@ -47,6 +47,8 @@ class Census:
     oldest_mail: float
     oldest_event: float
     oldest_unreleased: float
+    oldest_unconfirmed: float
+    oldest_unmoved: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,7 @@ class HealthRows(Database):
             bookings.c.status == Status.CANCELED, bookings.c.end_reason == EndReason.BY_CUSTOMER, sa.not_(failed)
         )
         for_booking = sa.and_(bookings.c.status == Status.CONFIRMED, payments.c.id == bookings.c.payment_id)
-        for_move = sa.and_(bookings.c.status == Status.CONFIRMED, moves.c.state.in_([MoveState.DONE, MoveState.MOVING]))
+        for_move = sa.and_(bookings.c.status == Status.CONFIRMED, moves.c.state == MoveState.DONE)
         # A canceled booking's own payments for moves are kept or given back with it.
         stands = sa.or_(for_booking, sa.func.coalesce(for_move, False), kept_by_terms)
         rows = await self._all(
@@ -117,8 +119,8 @@ class HealthRows(Database):
         return [Discrepancy(**row) for row in rows]
 
     async def bookings_without_money(self) -> list[Discrepancy]:
-        """Confirmed bookings for which less was taken than they cost. What the owner gave back out of goodwill was
-        taken all the same. Empty in health."""
+        """Confirmed bookings for which less was taken than they cost, or for which everything had gone back before they
+        were confirmed. What the owner gives back afterwards was taken all the same. Empty in health."""
         price = sa.func.json_extract(bookings.c.terms, "$.amount")
         currency = sa.func.json_extract(bookings.c.terms, "$.currency")
         taken = (
@@ -136,6 +138,17 @@ class HealthRows(Database):
             .scalar_subquery()
         )
         missing = price - (taken - cheaper)
+        gone_before = (
+            sa.select(sa.func.coalesce(sa.func.sum(refunds.c.amount), 0))
+            .where(
+                refunds.c.booking_id == bookings.c.id,
+                refunds.c.created_at <= bookings.c.confirmed_at,
+                refunds.c.status.not_in(REFUND_VOID),
+            )
+            .scalar_subquery()
+        )
+        never_had = sa.and_(price > 0, taken - gone_before <= 0)
+        missing = sa.case((never_had, price), else_=missing)
         rows = await self._all(
             sa.select(
                 bookings.c.id.label("booking_id"),
@@ -182,7 +195,9 @@ class HealthRows(Database):
             mails_given_up=await self._count(outbox, given_up),
             oldest_mail=await self._age(outbox.c.due_at, owed),
             oldest_event=await self._age(inbox.c.received_at, inbox.c.processed_at.is_(None)),
-            oldest_unreleased=await self._age(bookings.c.updated_at, unreleased),
+            oldest_unreleased=await self._age(_settled_since(), unreleased),
+            oldest_unconfirmed=await self._age(_settled_since(), bookings.c.status == Status.PAID),
+            oldest_unmoved=await self._age(moves.c.updated_at, moves.c.state == MoveState.MOVING),
         )
 
     async def happened(self, after: int | None) -> Happened:
@@ -225,8 +240,8 @@ class HealthRows(Database):
         rows = await self._all(sa.select(sa.func.count().label("many")).select_from(table).where(where))
         return int(rows[0]["many"])
 
-    async def _age(self, column: sa.Column[datetime], where: sa.ColumnElement[bool]) -> float:
-        rows = await self._all(sa.select(sa.func.min(column).label("at")).where(where))
+    async def _age(self, column: sa.ColumnElement[datetime], where: sa.ColumnElement[bool]) -> float:
+        rows = await self._all(sa.select(sa.func.min(column, type_=Instant).label("at")).where(where))
         at: datetime | None = rows[0]["at"]
         return max(0.0, (self._now() - at).total_seconds()) if at else 0.0
 

@@ -18,8 +18,10 @@ from app.errors import (
     BookingConflict,
     HapioError,
     HoldExpired,
+    HoldfastError,
     InvalidDetails,
     InvalidRequest,
+    PaymentRefused,
     SlotTaken,
     StripeError,
     TooManyHolds,
@@ -193,7 +195,7 @@ async def pay(request: Request) -> Response:
         view = await _view(request)
         if view.booking.status not in UNPAID or view.booking.customer is None:
             return _to(request, {})
-        return _summary(request, view, problem=error.sentence, status=error.status)
+        return _summary(request, view, error=error)
     return RedirectResponse(url, status_code=303) if url else _to(request, {})
 
 
@@ -212,7 +214,7 @@ async def _hold_again(request: Request, booking: Booking, form: Mapping[str, str
     except BookingConflict:
         return _to(request, {})
     except StripeError as error:
-        return _summary(request, await _view(request), problem=error.sentence, status=error.status)
+        return _summary(request, await _view(request), error=error)
     token = house.links.booking_token(again.id, ends_at=again.ends_at)
     return RedirectResponse(f"/b/{token}?{urlencode({'told': 'again', **_kept(request)})}", status_code=303)
 
@@ -365,7 +367,7 @@ def _details(
     return render(request, "details.html", context, shell=request.state.shell, status=422 if errors else 200)
 
 
-def _summary(request: Request, view: BookingView, *, told: str = "", problem: str = "", status: int = 200) -> Response:
+def _summary(request: Request, view: BookingView, *, told: str = "", error: HoldfastError | None = None) -> Response:
     booking, language = view.booking, request.state.shell.language
     _ = i18n.translator(language).gettext
     common = _common(request, view)
@@ -387,8 +389,10 @@ def _summary(request: Request, view: BookingView, *, told: str = "", problem: st
         "event": events.held(booking),
         "pays": events.payment(booking),
         "told": _(told) if told else "",
-        "problem": _(problem) if problem else "",
+        "problem": _(error.sentence) if error else "",
+        "retry": error is not None and not isinstance(error, PaymentRefused),
     }
+    status = error.status if error else 200
     return render(request, "summary.html", context, shell=request.state.shell, status=status)
 
 

@@ -7,9 +7,19 @@ import pytest
 
 from tests.stack import Stack, open_stack
 
+#: Customers may move to another service as well.
+ANY_SERVICE = "reschedule = { other_service = true }"
+
 
 @pytest.fixture
 async def stack(tmp_path: Path) -> AsyncIterator[Stack]:
     """The studio, open, with nothing booked."""
     async with open_stack(tmp_path) as stack:
+        yield stack
+
+
+@pytest.fixture
+async def open_minded(tmp_path: Path) -> AsyncIterator[Stack]:
+    """The studio, where customers may move to another service as well."""
+    async with open_stack(tmp_path, widget=ANY_SERVICE) as stack:
         yield stack

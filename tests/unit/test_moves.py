@@ -1,6 +1,5 @@
 """Moving a booking: the new time is the customer's before the old one is let go, and money moves by the difference."""
 
-from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -27,13 +26,6 @@ from tests.unit.test_slow_processes import SlowWire
 SECOND, MINUTE, HOUR, DAY = (timedelta(**{unit: 1}) for unit in ("seconds", "minutes", "hours", "days"))
 ANNA, OWNER = "anna@customer.example", "owner@studio.example"
 ANY_SERVICE = "reschedule = { other_service = true }"
-
-
-@pytest.fixture
-async def open_minded(tmp_path: Path) -> AsyncIterator[Stack]:
-    """The studio, where customers may move to another service as well."""
-    async with open_stack(tmp_path, widget=ANY_SERVICE) as stack:
-        yield stack
 
 
 def in_hapio(stack: Stack) -> list[tuple[datetime, str, bool]]:
