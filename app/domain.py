@@ -96,6 +96,9 @@ class Trouble(StrEnum):
     NOT_CONFIRMED = "not_confirmed"
     #: A move was decided, but the scheduler does not answer.
     NOT_MOVED = "not_moved"
+    #: An unpaid booking, or an unpaid move, whose deadline has passed cannot be ended: Stripe does not say how its
+    #: payment page stands.
+    NOT_ENDED = "not_ended"
     #: An ended booking's time could not be given back in the scheduler.
     NOT_RELEASED = "not_released"
     #: Stripe refuses a refund, or does not answer; `amount` and `code` say which.

@@ -19,6 +19,8 @@ log = structlog.get_logger()
 #: Hapio answers within seconds; a customer who has paid is looking at a page that promises a mail.
 CONFIRM_WITHIN = timedelta(minutes=10)
 MOVE_WITHIN = timedelta(minutes=10)
+#: Stripe's word on an open payment page; until then the time cannot be given to anybody else.
+END_WITHIN = timedelta(hours=1)
 #: A time that stays blocked costs a sale, not money that was paid; a full month's quota at Hapio may block it for days.
 RELEASE_WITHIN = timedelta(hours=6)
 
@@ -36,6 +38,8 @@ class Overdue:
             await self._tell(booking, Trouble.NOT_CONFIRMED, amount=booking.terms.price.amount)
         for booking in await self._store.unmoved_since(MOVE_WITHIN):
             await self._tell(booking, Trouble.NOT_MOVED, about=str(booking.revision))
+        for booking in await self._store.unended_since(END_WITHIN):
+            await self._tell(booking, Trouble.NOT_ENDED, about=str(booking.revision))
         for booking in await self._store.unreleased_since(RELEASE_WITHIN):
             await self._tell(booking, Trouble.NOT_RELEASED)
 

@@ -396,6 +396,10 @@ class Doom:
         if self.effects == self.at:
             raise Crash
 
+    def answered(self) -> None:
+        """A provider has answered a changing call."""
+        self.effect()
+
     @property
     def fired(self) -> bool:
         """Whether the process has died."""
@@ -451,7 +455,7 @@ class _Wire(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         response = await self._inner.handle_async_request(request)
         if request.method != "GET":
-            self._doom.effect()
+            self._doom.answered()
         return response
 
 

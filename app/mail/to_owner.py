@@ -148,6 +148,12 @@ def _trouble(mail: Mail, trouble: Trouble) -> tuple[str, ...]:
                 _("We keep trying until the new time begins. If it fails, any difference paid is refunded."),
                 _("You can cancel the booking at any time. The customer then gets all the money back."),
             )
+        case Trouble.NOT_ENDED:
+            return (
+                _("The time to pay for this is over, but Stripe does not say whether the customer has paid."),
+                _("Until it does, the time stays blocked. If the payment arrived, we confirm it or refund it."),
+                _("Please check your Stripe account and run: python -m app doctor"),
+            )
         case Trouble.NOT_RELEASED:
             return (
                 _("This booking has ended, but the calendar could not be told, so its time is still blocked there."),

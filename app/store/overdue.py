@@ -29,6 +29,15 @@ class OverdueRows(Database):
         )
         return await self._waiting(moving)
 
+    async def unended_since(self, age: timedelta) -> list[Booking]:
+        """Bookings, and bookings with moves, that were to be paid by so long ago and have not ended."""
+        since = self._now() - age
+        unpaid = bookings.c.status.in_([Status.HELD, Status.AWAITING_PAYMENT]) & (bookings.c.deadline <= since)
+        move = sa.exists().where(
+            moves.c.booking_id == bookings.c.id, moves.c.state == MoveState.HELD, moves.c.deadline <= since
+        )
+        return await self._waiting(sa.or_(unpaid, move))
+
     async def unreleased_since(self, age: timedelta) -> list[Booking]:
         """Ended bookings, and bookings with ended moves, whose time the scheduler still holds after so long."""
         since = self._now() - age
