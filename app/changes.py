@@ -42,7 +42,7 @@ from app.errors import (
 from app.links import MANAGE_LIFE_AFTER_END
 from app.mail import MailKind
 from app.moves import MoveQuote
-from app.settlement import AGAIN_SOON, BookingView, Settlement
+from app.settlement import AGAIN_SOON, RESCUE_LEASE, BookingView, Settlement
 
 log = structlog.get_logger()
 
@@ -264,7 +264,10 @@ class Changes(Settlement):
         )
         if canceled is None:
             raise BookingConflict("changed meanwhile")
-        await self._release_soon(canceled)
+        if canceled.hapio_unsure:  # it may be being made afresh: look for it when that call must have landed
+            await self._store.put_off(booking.id, until=self._now() + RESCUE_LEASE)
+        else:
+            await self._release_soon(canceled)
         await self._refunds.pay_due(booking.id)
         return await self.get(booking.id)
 

@@ -448,7 +448,10 @@ class Settlement:
         if left is None:
             return await self._booking(booking.id)
         await self._refunds.pay_due(booking.id)
-        await self._release_soon(left)
+        if sure:
+            await self._release_soon(left)
+        else:  # a call that has not landed yet would undo the release
+            await self._store.put_off(booking.id, until=self._now() + 2 * RESCUE_LEASE)
         return left
 
     async def _make_final(self, booking: Booking, payment: Payment | None) -> bool:

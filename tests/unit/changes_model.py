@@ -29,6 +29,8 @@ class World(NamedTuple):
     price: int = 0  # of the new time; 0: nobody moves
     late: bool = False  # a difference may be paid after its page was expired
     processes: int = 3
+    never: bool = False  # from some moment on Hapio, or Stripe, refuses for good or never answers
+    crashes: int = MAX_CRASHES
 
 
 WORLDS = {
@@ -38,6 +40,8 @@ WORLDS = {
     "cheaper": World(100, price=2),
     "dearer": World(100, price=6, processes=2),
     "dearer, paid late": World(50, price=6, late=True, processes=2),
+    "canceled, and never answered": World(50, undo=True, processes=2, never=True, crashes=1),
+    "moved, and never answered": World(50, price=6, processes=2, never=True, crashes=0),
 }
 #: What is left out, and the world in which that shows.
 MUTANTS = {
@@ -70,6 +74,9 @@ MUTANTS = {
     "draw-from-first": ("draw every refund from the first payment, beyond what it brought", "dearer"),
     "no-own-retry": ("leave to the browser's request what it did not finish", "same price"),
     "forget-old-time": ("do not note the old booking when the move is done", "dearer"),
+    "tell-nobody": ("do not tell the owner what has waited for too long", "moved, and never answered"),
+    "move-past-start": ("go on asking for a new time that has begun", "moved, and never answered"),
+    "drop-the-difference": ("call a booking off without the difference of its move", "moved, and never answered"),
 }
 
 
@@ -109,6 +116,9 @@ class State(NamedTuple):
     url_given: bool = False
     event: bool = False
     late: bool = False  # the deadline of paying has passed
+    begun: bool = False  # so have the visit's start and the new time's
+    dead: str = ""  # who never answers again: hapio, stripe
+    warned: bool = False  # the owner knows, and an alarm is on
     crashes: int = 0
     work: tuple[str, ...] = ()  # what each process does next
 
@@ -166,11 +176,31 @@ def leased(s: State, what: str, mutant: str) -> bool:
     return mutant != f"{what}-without-lease" and any(pc.startswith(f"{what}!") for pc in s.work)
 
 
+#: Which steps ask whom, and what follows where no answer ever comes, if anything does.
+ASKS = {
+    "cancel!call": "hapio",
+    "restore!call": "hapio",
+    "lock.post": "hapio",
+    "carry!call": "hapio",
+    "drop.call": "hapio",
+    "sweep.delete": "hapio",
+    "page.create": "stripe",
+    "page.undo": "stripe",
+    "end.session": "stripe",
+    "take.read": "stripe",
+    "refund.ask": "stripe",
+}
+SILENT = {"lock.post": "lock.lost", "page.create": "end.claim"}
+
+
 def step(s: State, pc: str, mutant: str, world: World) -> Iterator[tuple[State, str]]:
     """(state, next step) for every outcome of one step."""
     act, _, arg = pc.partition(":")
     steps = _CANCEL if act in _CANCEL else _MOVE
-    yield from steps[act](s, arg, mutant, world)
+    if s.dead and ASKS.get(act) == s.dead:
+        yield s, SILENT.get(act, "")
+    else:
+        yield from steps[act](s, arg, mutant, world)
 
 
 Outcomes = Iterator[tuple[State, str]]
@@ -190,7 +220,10 @@ def cancel_look(s: State, arg: str, mutant: str, world: World) -> Outcomes:
 
 def cancel_claim(s: State, arg: str, mutant: str, world: World) -> Outcomes:
     won = None
-    if s.revision == int(arg) and (s.move not in OPEN_MOVES or mutant == "cancel-ignores-move"):
+    if s.revision == int(arg) and (s.move is not MoveState.HELD or mutant == "cancel-ignores-move"):
+        if s.move is MoveState.MOVING and mutant != "cancel-ignores-move":
+            vain = "due" if s.move_paid and mutant != "drop-the-difference" else s.vain
+            s = s._replace(move=MoveState.REFUSED, vain=vain)
         back = s.price * world.percent // 100
         won = claim(
             s,
@@ -208,7 +241,8 @@ def cancel_claim(s: State, arg: str, mutant: str, world: World) -> Outcomes:
 
 def cancel_lease(s: State, arg: str, mutant: str, world: World) -> Outcomes:
     due = s.status is Status.CANCELED and not s.told
-    yield s, "cancel!call" if due and not leased(s, "cancel", mutant) else ""
+    free = not leased(s, "cancel", mutant) and not (world.never and leased(s, "restore", mutant))
+    yield s, "cancel!call" if due and free else ""
 
 
 def cancel_call(s: State, arg: str, mutant: str, world: World) -> Outcomes:
@@ -238,6 +272,9 @@ def undo_claim(s: State, arg: str, mutant: str, world: World) -> Outcomes:
 
 def restore_lease(s: State, arg: str, mutant: str, world: World) -> Outcomes:
     due = s.status is Status.PAID
+    if due and s.begun:  # too late for the visit: it stays canceled, and what Hapio has of it is asked for anew
+        yield s, "restore!unsure"
+        return
     yield s, "restore!call" if due and not leased(s, "restore", mutant) else ""
 
 
@@ -270,6 +307,11 @@ def restore_claim(s: State, arg: str, mutant: str, world: World) -> Outcomes:
 def restore_refused(s: State, arg: str, mutant: str, world: World) -> Outcomes:
     due = "due" if s.cancel == "frozen" else s.cancel
     yield claim(s, (Status.PAID,), Status.CANCELED, undoable=False, told=True, cancel=due) or s, ""
+
+
+def restore_unsure(s: State, arg: str, mutant: str, world: World) -> Outcomes:
+    due = "due" if s.cancel == "frozen" else s.cancel
+    yield claim(s, (Status.PAID,), Status.CANCELED, undoable=False, told=False, cancel=due) or s, ""
 
 
 # -- refunds -------------------------------------------------------------------------------------------------
@@ -318,6 +360,7 @@ _CANCEL = {
     "restore!call": restore_call,
     "restore!claim": restore_claim,
     "restore!refused": restore_refused,
+    "restore!unsure": restore_unsure,
     "refund.try": refund_try,
     "refund.ask": refund_ask,
     "refund.note": refund_note,
@@ -425,6 +468,12 @@ def take_else(s: State, arg: str, mutant: str, world: World) -> Outcomes:
 
 def carry_lease(s: State, arg: str, mutant: str, world: World) -> Outcomes:
     due = s.move is MoveState.MOVING and s.status is Status.CONFIRMED
+    if due and s.begun and mutant != "move-past-start":
+        yield s, "carry!refuse" if not leased(s, "carry", mutant) else ""
+        return
+    if due and s.dead == "stripe" and s.move_paid:  # Stripe is asked whether the difference is still there
+        yield s, ""
+        return
     yield s, "carry!call" if due and not leased(s, "carry", mutant) else ""
 
 
@@ -491,6 +540,10 @@ def drop_note(s: State, arg: str, mutant: str, world: World) -> Outcomes:
     yield s, ""
 
 
+def warn(s: State, arg: str, mutant: str, world: World) -> Outcomes:
+    yield s._replace(warned=True), ""
+
+
 def sweep_delete(s: State, arg: str, mutant: str, world: World) -> Outcomes:
     yield s._replace(y="gone" if s.y == "temporary" else s.y), ""
 
@@ -519,6 +572,7 @@ _MOVE = {
     "drop.call": drop_call,
     "drop.note": drop_note,
     "sweep.delete": sweep_delete,
+    "warn": warn,
 }
 
 
@@ -527,6 +581,14 @@ _MOVE = {
 
 def jobs(s: State, mutant: str) -> Iterator[str]:
     """What a worker would find due."""
+    for job in due(s, mutant):
+        yield job
+        if s.dead and not s.warned and mutant != "tell-nobody":
+            yield "warn"
+
+
+def due(s: State, mutant: str) -> Iterator[str]:
+    """What is left to do."""
     if s.status is Status.CANCELED and not s.told:
         yield "cancel.lease"
     if s.status is Status.PAID and mutant != "no-own-retry":
@@ -548,7 +610,7 @@ def jobs(s: State, mutant: str) -> Iterator[str]:
 
 def acts(s: State, world: World) -> Iterator[str]:
     """What the customer may ask for."""
-    if s.status is Status.CONFIRMED and s.revision < (3 if world.undo else 2):
+    if s.status is Status.CONFIRMED and not s.begun and s.revision < (3 if world.undo else 2):
         yield "cancel.look"
         if world.price and s.move is None:
             yield f"move.insert:{s.revision}"
@@ -564,6 +626,11 @@ def around(s: State, world: World) -> Iterator[State]:
         yield s._replace(undoable=False)
     if s.move is MoveState.HELD and not s.late:
         yield s._replace(late=True)
+    if world.never and not s.begun:
+        yield s._replace(begun=True, undoable=False)
+    if world.never and not s.dead:
+        yield s._replace(dead="hapio")
+        yield s._replace(dead="stripe")
     if world.undo and not s.other_old and s.x != "old":
         yield s._replace(other_old=True)
     if world.price and (s.other_new or new_time_free(s)):
@@ -580,7 +647,7 @@ def follows(s: State, mutant: str, world: World) -> Iterator[State]:
         rest.remove(pc)
         for after, next_pc in step(s, pc, mutant, world):
             yield after._replace(work=_with(rest, next_pc))
-        if s.crashes < MAX_CRASHES:
+        if s.crashes < world.crashes:
             yield s._replace(work=tuple(rest), crashes=s.crashes + 1)
     if len(s.work) < world.processes:
         for pc in {*acts(s, world), *jobs(s, mutant)}:
@@ -633,6 +700,18 @@ def unsettled(s: State, mutant: str) -> str:
     return "" if kept == s.price - s.back else "gave back something else than the terms say"
 
 
+def nothing_helps(s: State, mutant: str, world: World) -> bool:
+    """Whether whatever a worker may still try leads nowhere, followed to its end."""
+    for job in jobs(s, mutant):
+        pc = job
+        while pc:
+            (after, pc), *others = step(s, pc, mutant, world)
+            tried = after._replace(cancel=s.cancel, cheaper=s.cheaper, vain=s.vain) == s
+            if others or not tried:
+                return False
+    return True
+
+
 class Outcome(NamedTuple):
     """What a search found: the first problem (or none), how many states, which changes were seen."""
 
@@ -656,7 +735,12 @@ def search(mutant: str, world: str) -> Outcome:
     while queue and not problem:
         s = queue.popleft()
         settled = not s.work and not s.undoable and not any(jobs(s, mutant)) and s.move is not MoveState.HELD
+        if there.never:
+            decided = s.begun and not s.undoable and (s.late or s.move is not MoveState.HELD)
+            settled = decided and not s.work and nothing_helps(s, mutant, there)
         problem = broken(s, mutant) or (unsettled(s, mutant) if settled else "")
+        if problem and settled and s.warned and s.status is not Status.PAID and s.move is not MoveState.MOVING:
+            problem = ""  # the owner knows, and has a way out
         if settled:
             endings.add((s.status, s.move, captured(s) - sum(given_back(s, mutant))))
         for after in follows(s, mutant, there):

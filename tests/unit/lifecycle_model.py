@@ -23,6 +23,7 @@ WORLDS = {
     "lossy": "as prompt, but a webhook may be lost for good",
     "worst": "late payments and lost webhooks together",
     "free": "a free service: Stripe is never asked",
+    "never": "from some moment on Hapio, Stripe, or Stripe for refunds alone, refuses for good or never answers",
 }
 MUTANTS = {
     "blind-update": "write the new status without checking the old one",
@@ -34,6 +35,8 @@ MUTANTS = {
     "no-money-sweep": "never look for completed Checkout Sessions in Stripe",
     "revive-expired-hold": "finalize the old temporary booking after a late payment",
     "no-own-retry": "finalize only inside the webhook, never from the worker",
+    "tell-nobody": "do not tell the owner what has waited for too long",
+    "wait-past-start": "go on waiting for Hapio when the visit has begun",
 }
 
 
@@ -55,6 +58,9 @@ class State(NamedTuple):
     event: bool = False  # a webhook that is not acknowledged yet
     refunded: bool = False
     late: bool = False  # the deadline has passed
+    begun: bool = False  # so has the start of the visit
+    dead: str = ""  # who never answers again: hapio, stripe, refunds
+    told: bool = False  # the owner knows, and an alarm is on
     crashes: int = 0
     web: str = ""
     hook: str = ""
@@ -83,8 +89,34 @@ def claim(s: State, from_: Collection[Status], to: Status, mutant: str, **also: 
 UNPAID = (Status.HELD, Status.AWAITING_PAYMENT)
 
 
+#: Which steps ask whom. Whoever never answers leaves nothing but the last outcome of the step: nothing happened.
+ASKS = {
+    "hold.post": "hapio",
+    "release.delete": "hapio",
+    "sweep.delete": "hapio",
+    "pay.create": "stripe",
+    "pay.undo": "stripe",
+    "payment.record": "stripe",
+    "expire.session": "stripe",
+    "refund": "refunds",
+}
+
+
+def silent(s: State, pc: str) -> bool:
+    """Whether whoever the step asks never answers again."""
+    asked = ASKS.get(pc)
+    return bool(s.dead) and (asked == s.dead or (asked == "refunds" and s.dead == "stripe"))
+
+
 def step(s: State, pc: str, mutant: str) -> Iterator[tuple[State, str]]:
     """(state, next step) for every outcome of one step."""
+    if silent(s, pc.partition(":")[0]):
+        yield s, "hold.give_up" if pc == "hold.post" else ""
+    else:
+        yield from _step(s, pc, mutant)
+
+
+def _step(s: State, pc: str, mutant: str) -> Iterator[tuple[State, str]]:
     pc, _, arg = pc.partition(":")
     # -- hold: insert the row under the guard, ask Hapio, store its answer
     if pc == "hold.insert":
@@ -127,6 +159,12 @@ def step(s: State, pc: str, mutant: str) -> Iterator[tuple[State, str]]:
     elif pc == "cancel.claim":
         won = claim(s, (Status.CONFIRMED,), Status.CANCELED, mutant, refund_due=paid(s), by_customer=True)
         yield (won, f"release.delete:{won.hapio_id}") if won else (s, "")
+    # -- the owner's way out of a booking that is paid and not confirmed
+    elif pc == "calloff.claim":
+        won = claim(s, (Status.PAID,), Status.CANCELED, mutant, refund_due=paid(s), by_customer=True)
+        yield (won, f"release.delete:{won.hapio_id}") if won else (s, "")
+    elif pc == "tell":
+        yield s._replace(told=True), ""
     # -- a payment is seen
     elif pc == "payment.record":
         s = s._replace(open_row=False, recorded=True)
@@ -183,6 +221,10 @@ def step(s: State, pc: str, mutant: str) -> Iterator[tuple[State, str]]:
 def _finalize(s: State, mutant: str) -> Iterator[tuple[State, str]]:
     if s.status is not Status.PAID:
         yield s, ""
+    elif s.begun and mutant != "wait-past-start":
+        yield s, "finalize.lost"
+    elif s.dead in ("hapio", "stripe"):  # Stripe is asked whether the money is still there
+        yield s, ""
     elif s.was_expired and mutant != "revive-expired-hold":
         if s.b == "final":  # made by an earlier try that crashed
             yield s, "finalize.claim:b"
@@ -199,6 +241,13 @@ def _finalize(s: State, mutant: str) -> Iterator[tuple[State, str]]:
     yield s, ""  # Hapio is unreachable: the worker comes back
 
 
+def waits(s: State) -> bool:
+    """Whether something is due that whoever never answers keeps from being done."""
+    unpaid = s.late and s.status in UNPAID
+    unreleased = s.status in (Status.EXPIRED, Status.CANCELED) and (bool(s.hapio_id) or s.a == "temporary")
+    return bool(s.dead) and (unpaid or s.status is Status.PAID or unreleased or (s.refund_due and not s.refunded))
+
+
 def worker_jobs(s: State, mutant: str, world: str) -> Iterator[str]:
     """What a worker would find due."""
     if s.late and s.status in UNPAID:
@@ -208,6 +257,8 @@ def worker_jobs(s: State, mutant: str, world: str) -> Iterator[str]:
             yield "expire.session"
     if s.status is Status.PAID and mutant != "no-own-retry":
         yield "finalize.hapio"
+    if waits(s) and not s.told and mutant != "tell-nobody":
+        yield "tell"
     if s.status in (Status.EXPIRED, Status.CANCELED) and s.hapio_id:
         yield f"release.delete:{s.hapio_id}"
     if s.refund_due and not s.refunded:
@@ -223,10 +274,17 @@ def worker_jobs(s: State, mutant: str, world: str) -> Iterator[str]:
 
 def moves(s: State, mutant: str, world: str) -> Iterator[State]:
     """Every state that may follow."""
+    crashes = 1 if world == "never" else MAX_CRASHES  # the worlds in which providers answer have seen the second one
     if not s.late and s.status:
         yield s._replace(late=True)
     if slot_free(s) and s.status:
         yield s._replace(other=True)
+    if world == "never" and s.status:
+        if s.late and not s.begun:
+            yield s._replace(begun=True)
+        if not s.dead:
+            for provider in ("hapio", "stripe", "refunds"):
+                yield s._replace(dead=provider)
     payable = ("open", "expired") if world in ("late", "worst") else ("open",)
     if s.session in payable and s.url_given:
         yield s._replace(session="complete", event=True)
@@ -241,6 +299,8 @@ def moves(s: State, mutant: str, world: str) -> Iterator[State]:
             yield s._replace(web="expire.session")  # the visitor gives the time back
         if s.status is Status.CONFIRMED:
             yield s._replace(web="cancel.claim")
+        if s.status is Status.PAID and world == "never":
+            yield s._replace(web="calloff.claim")
     if s.event and not s.hook:
         yield s._replace(hook="payment.record")
     jobs = list(worker_jobs(s, mutant, world))
@@ -251,18 +311,18 @@ def moves(s: State, mutant: str, world: str) -> Iterator[State]:
     if s.web:
         for after, next_pc in step(s, s.web, mutant):
             yield after._replace(web=next_pc)
-        if s.crashes < MAX_CRASHES:
+        if s.crashes < crashes:
             yield s._replace(web="", crashes=s.crashes + 1)
     if s.hook:
         for after, next_pc in step(s, s.hook, mutant):
             yield after._replace(hook=next_pc)
-        if s.crashes < MAX_CRASHES:
+        if s.crashes < crashes:
             yield s._replace(hook="", crashes=s.crashes + 1)
     for i in (0, 1):
         if pc := s.work[i]:
             for after, next_pc in step(s, pc, mutant):
                 yield after._replace(work=_put(after.work, i, next_pc))
-            if s.crashes < MAX_CRASHES:
+            if s.crashes < crashes:
                 yield s._replace(work=_put(s.work, i, ""), crashes=s.crashes + 1)
 
 
@@ -298,9 +358,18 @@ def unsettled(s: State) -> str:
         return "temporary booking leaked in Hapio"
     if s.status is not Status.CONFIRMED and "final" in (s.a, s.b):
         return "booking left in Hapio for a dead row"
-    if s.status is Status.CANCELED and not s.by_customer and not s.was_expired:
+    if s.status is Status.CANCELED and not s.by_customer and not s.was_expired and not s.begun:
         return "paid in time, yet the time was lost"
     return ""
+
+
+def nothing_helps(s: State, mutant: str, world: str) -> bool:
+    """Whether whatever a worker may still try comes to nothing."""
+    return all(
+        outcome in ((s, ""), (s, "hold.give_up"))
+        for job in worker_jobs(s, mutant, world)
+        for outcome in step(s, job, mutant)
+    )
 
 
 class Outcome(NamedTuple):
@@ -323,7 +392,11 @@ def search(mutant: str = "", world: str = "prompt") -> Outcome:
         s = queue.popleft()
         idle = not s.web and not s.hook and s.work == ("", "")
         settled = idle and s.late and not s.event and not any(worker_jobs(s, mutant, world))
+        if world == "never":
+            settled = idle and s.begun and (not s.event or s.dead == "stripe") and nothing_helps(s, mutant, world)
         problem = broken(s, world) or (unsettled(s) if settled else "")
+        if problem and settled and s.told and s.status is not Status.PAID:
+            problem = ""  # the owner knows, and has a way out
         if problem:
             return Outcome(problem, len(seen), frozenset(changes), frozenset(endings))
         if settled:
