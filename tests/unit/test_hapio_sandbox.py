@@ -272,6 +272,29 @@ async def test_a_fault_strikes_as_often_as_asked(sandbox: HapioSandbox, client: 
     assert [(await client.get("project")).status_code for _ in range(3)] == [500, 500, 200]
 
 
+async def test_hapio_can_be_made_to_refuse_an_operation_with_a_given_answer(
+    sandbox: HapioSandbox, control: httpx.AsyncClient, project: Project
+) -> None:
+    studio = await project.studio()
+    body = {"message": "The resource is not available at this time."}
+    fault = {"kind": "refuse", "method": "POST", "path": "/bookings$", "status": 422, "body": body, "times": None}
+    assert (await control.post("faults", json=fault)).json()[0]["times"] is None
+    for _ in range(20):
+        answer = await project.client.post("bookings", json=studio.booking("10:00", "10:30"))
+        assert (answer.status_code, answer.json()) == (422, body)
+    assert sandbox.state.bookings == {}
+    await control.delete("faults")
+    made = await project.client.post("bookings", json=studio.booking("10:00", "10:30"))
+    assert made.status_code == 201
+
+
+async def test_hapio_can_be_silent_for_ever(sandbox: HapioSandbox, client: httpx.AsyncClient) -> None:
+    sandbox.faults.append(Fault("hang", times=None))
+    for _ in range(20):
+        with pytest.raises(httpx.ReadTimeout):
+            await client.get("project")
+
+
 async def test_a_plain_asgi_transport_sees_a_dropped_connection_as_its_own_error(sandbox: HapioSandbox) -> None:
     sandbox.faults.append(Fault("drop_before"))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=sandbox.app), base_url="http://h") as client:
@@ -300,6 +323,7 @@ async def test_over_a_socket_the_connection_is_cut_or_silent(sandbox: HapioSandb
     [
         {"kind": "explode"},
         {"kind": "hang", "times": 0},
+        {"kind": "refuse", "body": "no"},
         {"kind": "hang", "path": "("},
         {"kind": "hang", "colour": 1},
         {"kind": "hang", "method": 1},

@@ -871,6 +871,77 @@ async def test_a_fault_strikes_only_what_it_is_meant_for(client: stripe.StripeCl
     assert (await client.v1.checkout.sessions.expire_async(session_id)).status == "expired"
 
 
+async def test_stripe_can_be_made_to_refuse_an_operation_for_a_given_reason(
+    client: stripe.StripeClient, sandbox: StripeSandbox
+) -> None:
+    ident = await paid(client, sandbox)
+    words = "Charge ch_1 is too old to be refunded."
+    sandbox.faults.append(
+        Fault(kind="refuse", method="POST", path="/v1/refunds$", code="charge_too_old", param="charge", message=words)
+    )
+    with pytest.raises(stripe.InvalidRequestError) as caught:
+        await client.v1.refunds.create_async({"payment_intent": ident})
+    refusal = caught.value
+    assert (refusal.http_status, refusal.code, refusal.param, refusal.user_message) == (
+        400,
+        "charge_too_old",
+        "charge",
+        words,
+    )
+    assert sandbox.state.refunds == {}
+    assert (await client.v1.refunds.create_async({"payment_intent": ident})).status == "succeeded"
+
+
+async def test_stripe_can_refuse_for_ever_with_any_status_and_type(
+    client: stripe.StripeClient, sandbox: StripeSandbox, browser: httpx.AsyncClient
+) -> None:
+    fault = {"kind": "refuse", "path": "/v1/refunds", "times": None, "status": 403, "type": "invalid_request_error"}
+    added = await browser.post("/_sandbox/faults", json=fault)
+    assert added.json()[0]["times"] is None
+    for _ in range(20):
+        with pytest.raises(stripe.PermissionError):
+            await client.v1.refunds.list_async()
+    sandbox.faults[:] = [Fault(kind="refuse", times=None, status=402, type="card_error", code="card_declined")]
+    with pytest.raises(stripe.CardError) as caught:
+        await client.v1.checkout.sessions.create_async(order())
+    assert (caught.value.http_status, caught.value.code) == (402, "card_declined")
+
+
+async def test_stripe_can_hang_or_be_down_for_ever(client: stripe.StripeClient, sandbox: StripeSandbox) -> None:
+    sandbox.faults.append(Fault(kind="hang", path="/capture$", times=None))
+    for _ in range(20):
+        with pytest.raises(stripe.APIConnectionError):
+            await client.v1.payment_intents.capture_async("pi_1")
+    assert (await client.v1.refunds.list_async()).data == []
+
+
+async def test_a_refusal_after_the_work_began_is_given_again_under_the_same_key(
+    client: stripe.StripeClient, sandbox: StripeSandbox
+) -> None:
+    ident = await paid(client, sandbox)
+    for executed, expected in ((False, "succeeded"), (True, "refused again")):
+        sandbox.faults[:] = [Fault(kind="refuse", method="POST", code="charge_disputed", executed=executed)]
+        options: Any = {"idempotency_key": f"refund:{executed}"}
+        with pytest.raises(stripe.InvalidRequestError):
+            await client.v1.refunds.create_async({"payment_intent": ident, "amount": 100}, options)
+        assert sandbox.faults == []
+        try:
+            outcome = (await client.v1.refunds.create_async({"payment_intent": ident, "amount": 100}, options)).status
+        except stripe.InvalidRequestError:
+            outcome = "refused again"
+        assert outcome == expected
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [{"kind": "refuse", "status": 200}, {"kind": "refuse", "type": "odd"}, {"kind": "hang", "times": 0}],
+    ids=str,
+)
+async def test_a_fault_that_makes_no_sense_is_refused(browser: httpx.AsyncClient, fault: Any) -> None:
+    assert (await browser.post("/_sandbox/faults", json=fault)).status_code == 400
+    assert (await browser.get("/_sandbox/faults")).json() == []
+
+
 async def test_over_a_real_socket_a_dropped_call_breaks_and_a_hung_one_times_out(sandbox: StripeSandbox) -> None:
     async with serve_app(sandbox.app, port=0) as url:
         for kind, error in (("drop_before", httpx.RemoteProtocolError), ("hang", httpx.ReadTimeout)):

@@ -74,9 +74,9 @@ class _Api:
     def _next_fault(self, request: Request) -> Fault | None:
         faults = self.state.faults
         fault = next((f for f in faults if f.matches(request.method, request.url.path)), None)
-        if fault is not None:
+        if fault is not None and fault.times is not None:
             fault.times -= 1
-            faults[:] = [f for f in faults if f.times > 0]
+            faults[:] = [f for f in faults if f.times != 0]
         return fault
 
     async def _troubled(self, fault: Fault, request: Request, body: bytes) -> Response | None:
@@ -86,6 +86,8 @@ class _Api:
                 return None
             case "error_before":
                 return self._reply((fault.status, {"message": "Server Error"}))
+            case "refuse":
+                return self._reply((fault.status, fault.body))
             case "html_body":
                 return Response(_GATEWAY_PAGE, 502, media_type="text/html")
             case "rate_limited":

@@ -5,7 +5,7 @@ Hapio's documentation leaves open, so that the product can be run against either
 """
 
 import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any, Final, Literal, get_args
 
@@ -22,6 +22,7 @@ FaultKind = Literal[
     "html_body",
     "truncated_json",
     "rate_limited",
+    "refuse",
 ]
 FAULT_KINDS: Final[tuple[str, ...]] = get_args(FaultKind)
 RACE_CHECKPOINTS: Final = 50
@@ -65,8 +66,8 @@ class Switches:
 
     def reset(self) -> None:
         """Put every switch back to its default."""
-        for field in fields(self):
-            setattr(self, field.name, field.default)
+        for one in fields(self):
+            setattr(self, one.name, one.default)
 
 
 _CHOICES: Final[dict[str, tuple[object, ...]]] = {
@@ -100,23 +101,25 @@ def _check_switch(name: str, value: object) -> None:
 
 @dataclass
 class Fault:
-    """A trouble that the next `times` matching requests meet, and that is then used up.
+    """A trouble that the next `times` matching requests meet (None: all until it is cleared), then used up.
 
     `method` and `path` (a regular expression searched in the path) select requests; None matches all.
-    `status` is for error_before and error_after, `retry_after` (seconds) for rate_limited.
+    `status` is for error_before, error_after and refuse, `body` is what refuse answers, `retry_after` (seconds) is
+    for rate_limited.
     """
 
     kind: FaultKind
-    times: int = 1
+    times: int | None = 1
     method: str | None = None
     path: str | None = None
     status: int = 500
     retry_after: int = 30
+    body: dict[str, Any] = field(default_factory=lambda: {"message": "Refused by a fault."})
 
     def matches(self, method: str, path: str) -> bool:
         """Tell whether this fault waits for such a request."""
         return (
-            self.times > 0
+            self.times != 0
             and self.method in (None, method)
             and (self.path is None or re.search(self.path, path) is not None)
         )
@@ -126,14 +129,18 @@ def parse_fault(raw: object) -> Fault:
     """Return the fault that a JSON object describes; raises BadControl."""
     if not isinstance(raw, dict):
         raise BadControl("a fault is a JSON object")
-    if unknown := set(raw) - {field.name for field in fields(Fault)}:
+    if unknown := set(raw) - {one.name for one in fields(Fault)}:
         raise BadControl(f"a fault has no {sorted(unknown)}")
     if raw.get("kind") not in FAULT_KINDS:
         raise BadControl(f"kind is one of {FAULT_KINDS}")
     bounds = {"times": (1, 10_000), "status": (400, 599), "retry_after": (0, 86_400)}
     for name, (low, high) in bounds.items():
+        if name == "times" and raw.get(name, 1) is None:
+            continue
         if name in raw and not (type(raw[name]) is int and low <= raw[name] <= high):
             raise BadControl(f"{name} is an integer between {low} and {high}")
+    if not isinstance(raw.get("body", {}), dict):
+        raise BadControl("body is a JSON object")
     for name in ("method", "path"):
         if not isinstance(raw.get(name), str | None):
             raise BadControl(f"{name} is a string")

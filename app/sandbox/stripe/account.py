@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass as checked
 
 Object = dict[str, Any]
@@ -38,17 +38,30 @@ class Switches:
     latency_seconds: float = 0.0
 
 
-FaultKind = Literal["error_before", "error_after", "drop_before", "drop_after", "hang", "html_body", "rate_limited"]
+FaultKind = Literal[
+    "error_before", "error_after", "drop_before", "drop_after", "hang", "html_body", "rate_limited", "refuse"
+]
 
 
 @checked(config=_STRICT)
 class Fault:
-    """Strikes the next `times` API calls whose method and path (a regular expression, searched) match."""
+    """Strikes the next `times` API calls (None: all until it is cleared) whose method and path (a regular
+    expression, searched) match.
+
+    The fields from `status` on are the answer of kind `refuse`, in the words of Stripe's error object; `executed`
+    says that Stripe remembers the refusal under the idempotency key.
+    """
 
     kind: FaultKind
     method: str | None = None
     path: str | None = None
-    times: int = 1
+    times: Annotated[int, Field(ge=1)] | None = 1
+    status: Annotated[int, Field(ge=400, le=599)] = 400
+    type: Literal["api_error", "card_error", "idempotency_error", "invalid_request_error"] = "invalid_request_error"
+    code: str | None = None
+    param: str | None = None
+    message: str = "Sandbox: refused by a fault."
+    executed: bool = False
 
 
 @dataclass

@@ -13,7 +13,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from app.sandbox.stripe import clockwork, disputes, forms, lists, payments, refunds, schema, sessions
-from app.sandbox.stripe.account import Account, Call, FaultKind, Object
+from app.sandbox.stripe.account import Account, Call, Fault, Object
 from app.sandbox.stripe.errors import Dropped, Hung, StripeError, missing
 from app.sandbox.stripe.idempotency import Answer, Memory
 
@@ -153,20 +153,21 @@ class _Door:
         call = Call(account.now(), request.method, request.url.path, {}, None, key)
         account.calls.append(call)
 
-        fault = self._fault(request)
-        if fault == "hang":
+        fault = self._next_fault(request)
+        kind = fault.kind if fault else None
+        if kind == "hang":
             raise Hung
-        if fault == "drop_before":
+        if kind == "drop_before":
             raise Dropped
         if account.switches.latency_seconds and key is None:
             await anyio.sleep(account.switches.latency_seconds)
         try:
-            if fault == "html_body":
+            if kind == "html_body":
                 call.status = 502
                 return HTMLResponse("<html><body><h1>502 Bad Gateway</h1></body></html>", status_code=502)
-            if fault == "rate_limited":
+            if kind == "rate_limited":
                 raise StripeError("Request rate limit exceeded.", status=429, code="rate_limit")
-            if fault == "error_before":
+            if kind == "error_before":
                 raise _unknown_error()
             self._authorize(request)
             self._check_headers(request)
@@ -175,7 +176,7 @@ class _Door:
         except StripeError as refusal:
             answer, replayed = Answer(refusal.status, refusal.body(), request_id), False
         schema.check(answer.body)
-        if fault == "drop_after":
+        if kind == "drop_after":
             raise Dropped
         call.status = answer.status
         headers = {"Request-Id": request_id, "Stripe-Version": schema.API_VERSION}
@@ -189,7 +190,7 @@ class _Door:
         return JSONResponse(answer.body, status_code=answer.status, headers=headers)
 
     async def _once(
-        self, key: str | None, request: Request, raw: Object, request_id: str, fault: FaultKind | None
+        self, key: str | None, request: Request, raw: Object, request_id: str, fault: Fault | None
     ) -> tuple[Answer, bool]:
         """The act, done once for each key; and whether the answer is an old one."""
         if key is None:
@@ -211,32 +212,35 @@ class _Door:
         return answer, False
 
     def _execute(
-        self, request: Request, raw: Object, request_id: str, key: str | None, fault: FaultKind | None
+        self, request: Request, raw: Object, request_id: str, key: str | None, fault: Fault | None
     ) -> tuple[Answer, bool]:
         """The answer, and whether the endpoint had begun its work, which makes it worth remembering."""
         account = self.account
         ident = next(iter(request.path_params.values()), "")
         try:
             params = schema.read(self.operation, raw)
+            if fault and fault.kind == "refuse":
+                raise _refusal(fault)
             with account.caused_by(request_id, key):
                 clockwork.act(account)
                 body = lists.expanded(account, self.act(account, ident, params), params.get("expand", []))
-            if fault == "error_after":
+            if fault and fault.kind == "error_after":
                 raise _unknown_error(executed=True)
         except StripeError as refusal:
             return Answer(refusal.status, refusal.body(), request_id), refusal.executed
         return Answer(200, body, request_id), True
 
-    def _fault(self, request: Request) -> FaultKind | None:
+    def _next_fault(self, request: Request) -> Fault | None:
         for fault in self.account.faults:
             if fault.method not in (None, request.method):
                 continue
             if fault.path is not None and not re.search(fault.path, request.url.path):
                 continue
-            fault.times -= 1
-            if fault.times <= 0:
+            if fault.times == 1:
                 self.account.faults.remove(fault)
-            return fault.kind
+            elif fault.times is not None:
+                fault.times -= 1
+            return fault
         return None
 
     def _authorize(self, request: Request) -> None:
@@ -273,6 +277,17 @@ class _Door:
             raise StripeError(
                 "Invalid request (check that your POST content type is application/x-www-form-urlencoded)."
             )
+
+
+def _refusal(fault: Fault) -> StripeError:
+    return StripeError(
+        fault.message,
+        status=fault.status,
+        kind=fault.type,
+        code=fault.code,
+        param=fault.param,
+        executed=fault.executed,
+    )
 
 
 def _unknown_error(*, executed: bool = False) -> StripeError:

@@ -135,7 +135,7 @@ class _Desk:
         return await self._done(request, asdict(self._account.switches))
 
     async def show_faults(self, _: Request) -> Response:
-        return JSONResponse([asdict(fault) for fault in self._account.faults])
+        return JSONResponse([_shown(fault) for fault in self._account.faults])
 
     async def add_faults(self, request: Request) -> Response:
         given = await self._body(request)
@@ -151,7 +151,7 @@ class _Desk:
             except re.error as error:
                 raise ControlError(f"path is not a regular expression: {error}") from error
         self._account.faults.extend(faults)
-        return await self._done(request, [asdict(fault) for fault in self._account.faults])
+        return await self._done(request, [_shown(fault) for fault in self._account.faults])
 
     async def clear_faults(self, _: Request) -> Response:
         self._account.faults.clear()
@@ -250,6 +250,12 @@ class _Desk:
         if request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
             return RedirectResponse("/_sandbox/", status_code=303)
         return JSONResponse(answer)
+
+
+def _shown(fault: Fault) -> dict[str, Any]:
+    """The fields that its kind has."""
+    shared = {"kind", "method", "path", "times"}
+    return {name: value for name, value in asdict(fault).items() if fault.kind == "refuse" or name in shared}
 
 
 def _in_words(error: ValidationError) -> str:
