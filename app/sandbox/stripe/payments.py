@@ -31,6 +31,13 @@ def find(account: Account, ident: str, *, param: str = "intent") -> Object:
         raise missing("payment_intent", ident, param=param) from None
 
 
+def find_charge(account: Account, ident: str) -> Object:
+    try:
+        return account.state.charges[ident]
+    except KeyError:
+        raise missing("charge", ident, param="charge") from None
+
+
 def confirm(account: Account, session: Object, card: Card, buyer: Buyer) -> None:
     """The buyer presses the button on an open Session. Afterwards the Session is complete, or still open
     with its PaymentIntent in `requires_payment_method` (declined) or `requires_action` (3-D Secure)."""
