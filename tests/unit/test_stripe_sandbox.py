@@ -708,6 +708,67 @@ async def test_the_event_of_a_call_names_the_call_and_its_key(
     assert (event.request.id, event.request.idempotency_key) == (expired.last_response.request_id, "expire:1")
 
 
+@pytest.mark.parametrize(
+    ("changes", "card", "expected"),
+    [
+        (
+            {},
+            "ok",
+            [
+                "payment_intent.created",
+                "charge.succeeded",
+                "payment_intent.succeeded",
+                "checkout.session.completed",
+                "charge.updated",
+            ],
+        ),
+        (
+            {},
+            "delayed",
+            ["payment_intent.created", "charge.pending", "payment_intent.processing", "checkout.session.completed"],
+        ),
+        (
+            MANUAL,
+            "ok",
+            [
+                "payment_intent.created",
+                "charge.succeeded",
+                "payment_intent.amount_capturable_updated",
+                "checkout.session.completed",
+                "charge.captured",
+                "payment_intent.succeeded",
+            ],
+        ),
+    ],
+    ids=["paid", "by bank debit", "held and captured"],
+)
+async def test_an_endpoint_for_all_events_hears_of_each_step_of_a_payment(
+    clock: Clock, shop: Shop, changes: Any, card: Any, expected: list[str]
+) -> None:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(shop)) as webhooks:
+        sandbox = StripeSandbox(
+            now=clock, webhook_client=webhooks, webhook_url="https://shop.example/hook", enabled_events=["*"]
+        )
+        http = StripeHTTP(sandbox.transport())
+        client = stripe.StripeClient("sk_test_sandbox", http_client=http)
+        ident = await paid(client, sandbox, card=card, **changes)
+        if changes:
+            await client.v1.payment_intents.capture_async(ident)
+        await sandbox.deliver_due()
+        assert shop.types() == expected
+        await http.close_async()
+
+
+async def test_events_that_no_endpoint_asked_for_are_listed_and_not_sent(
+    client: stripe.StripeClient, sandbox: StripeSandbox, shop: Shop
+) -> None:
+    await paid(client, sandbox)
+    await sandbox.deliver_due()
+    assert "charge.succeeded" not in shop.types()
+    (event,) = (await client.v1.events.list_async({"type": "charge.succeeded"})).data
+    assert event.pending_webhooks == 0
+
+
 async def test_an_event_keeps_the_object_as_it_was(client: stripe.StripeClient, sandbox: StripeSandbox) -> None:
     ident = await paid(client, sandbox, **MANUAL)
     await client.v1.payment_intents.capture_async(ident)

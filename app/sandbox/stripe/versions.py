@@ -1,9 +1,9 @@
 """Which API versions the sandbox answers: every released one of the three release lines that it can stand for.
 
-Within a line (`clover`, `dahlia`, `endive`) Stripe only adds (Stripe docs, Versioning). All are answered in the shapes of
-the pinned version: the packages that send the others (stripe-python 14 and 15, stripe for Node 22) work with these, and
-what differs, such as `ui_mode=hosted` in clover, is refused as the pinned version refuses it. Another line may differ in
-ways that nobody has read, so it is refused altogether.
+Within a line (`clover`, `dahlia`, `endive`) Stripe only adds (Stripe docs, Versioning). All are answered in the shapes
+of the pinned version: the packages that send the others (stripe-python 14 and 15, stripe for Node 22) work with these,
+and what differs, such as `ui_mode=hosted` in clover, is refused as the pinned version refuses it. Another line may
+differ in ways that nobody has read, so it is refused altogether.
 """
 
 import re
