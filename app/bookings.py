@@ -39,10 +39,13 @@ from app.errors import (
     HoldExpired,
     InvalidRequest,
     SlotTaken,
+    StripeMisconfigured,
+    StripeRefused,
 )
 from app.following import Following
 from app.gate import Client
 from app.payments import SHORTEST_SESSION, session_params
+from app.refusals import refuse_payment
 from app.settlement import SESSION_MARGIN, UNPAID
 from app.widgets import Widget
 
@@ -50,8 +53,7 @@ log = structlog.get_logger()
 
 #: No time that anybody means is further away; arithmetic on the calendar's last days overflows.
 FAR_AWAY = timedelta(days=36500)
-#: How long an attempt whose answer was lost is repeated under its key; then its Session would be too short
-#: for Stripe, and a new attempt takes its place.
+#: How long an attempt whose answer was lost is repeated under its key; then a new attempt takes its place.
 REPLAY_TIME = timedelta(seconds=45)
 #: How often paying may be started for one hold, so that a failing Stripe cannot prolong it for ever.
 MAX_ATTEMPTS = 5
@@ -172,7 +174,7 @@ class Bookings(Following):
             hapio_booking_id=None,
             hapio_unsure=True,
             terms=widget.terms(service.price),
-            deadline=now + widget.hold_time,
+            deadline=min(now + widget.hold_time, slot.starts_at),
             extensions=0,
             was_expired=False,
             payment_id=None,
@@ -296,9 +298,8 @@ class Bookings(Following):
         """Start the hold's time anew. Raises HoldExpired, or BookingConflict when the extensions are used up."""
         booking = await self.get(booking_id)
         widget = self._widgets[booking.widget]
-        extended = await self._store.extend(
-            booking_id, deadline=self._now() + widget.hold_time, most=widget.max_extensions
-        )
+        deadline = min(self._now() + widget.hold_time, booking.starts_at)
+        extended = await self._store.extend(booking_id, deadline=deadline, most=widget.max_extensions)
         if extended is None:
             self._must_be_held(await self.get(booking_id))
             raise BookingConflict("no extensions left")
@@ -320,7 +321,8 @@ class Bookings(Following):
             self._must_be_held(await self.get(booking_id))
             raise BookingConflict(booking.status)
         if kept.status is Status.AWAITING_PAYMENT and booking.customer != customer:
-            # The open Session carries the old address; the next click on Pay makes a new one.
+            # What was asked of Stripe carries the old address; the next click on Pay asks anew.
+            await self._store.end_unanswered(booking_id)
             return await self._expire_sessions(kept)
         return kept
 
@@ -353,16 +355,18 @@ class Bookings(Following):
             attempts = await self._store.payments(booking_id)
             payment = attempts[-1] if attempts else None
             if payment and payment.state is PaymentState.OPEN:
-                left = payment.expires_at - self._now()
+                left = min(payment.expires_at, booking.deadline) - self._now()
                 if payment.session_url and left > SESSION_MARGIN:
                     return payment.session_url
                 if payment.session_url:
                     booking = await self._end_unpaid(booking, EndReason.DEADLINE)
                     self._must_be_held(booking)
                     return None
-                if left > SHORTEST_SESSION - REPLAY_TIME:
-                    return await self._create_session(payment)
-            return await self._create_session(await self._open_payment(booking, return_url, cancel_url))
+                if payment.created_at + REPLAY_TIME > self._now():
+                    held_until = payment.created_at + self._widgets[booking.widget].hold_time
+                    return await self._create_session(booking, payment, held_until=held_until)
+            payment = await self._open_payment(booking, return_url, cancel_url)
+            return await self._create_session(booking, payment, held_until=booking.deadline)
 
     async def _skip_payment(self, booking: Booking) -> None:
         """Nothing is due: straight on to confirming."""
@@ -379,7 +383,7 @@ class Bookings(Following):
             raise BookingConflict("too many attempts")
         widget = self._widgets[booking.widget]
         now = self._now().replace(microsecond=0)  # Stripe counts whole seconds
-        deadline = now + widget.payment_time
+        deadline = min(now + widget.payment_time, booking.starts_at)
         payment_id = self._new_id("pay")
         expires_at = now + max(widget.payment_time, SHORTEST_SESSION)
         token = self._links.booking_token(booking.id, ends_at=booking.ends_at)
@@ -429,10 +433,16 @@ class Bookings(Following):
             raise BookingConflict("changed meanwhile")
         return payment
 
-    async def _create_session(self, payment: Payment) -> str:
-        facts = await self._stripe.create_session(
-            payment.params, idempotency_key=f"cs:{payment.booking_id}:{payment.attempt}"
-        )
+    async def _create_session(self, booking: Booking, payment: Payment, *, held_until: datetime) -> str:
+        """`held_until` is what the hold's deadline was before paying began: a refused payment wins it no time."""
+        try:
+            facts = await self._stripe.create_session(
+                payment.params, idempotency_key=f"cs:{payment.booking_id}:{payment.attempt}"
+            )
+        except (StripeRefused, StripeMisconfigured) as error:
+            refusal, mails = refuse_payment(self._letters, booking, error)
+            await self._store.end_attempt(payment, deadline=held_until, mails=mails)
+            raise refusal from error
         look_at = self._now() + timedelta(minutes=1)
         if not facts.url or not await self._store.record_session(
             payment, session_id=facts.id, url=facts.url, look_at=look_at

@@ -13,12 +13,15 @@ from enum import StrEnum
 
 import structlog
 
+from app.charge_minimum import chargeable
 from app.domain import (
     Booking,
     EndReason,
+    Funds,
     Money,
     Move,
     MoveState,
+    PaymentState,
     Refund,
     Resource,
     Service,
@@ -38,6 +41,7 @@ from app.errors import (
 )
 from app.links import MANAGE_LIFE_AFTER_END
 from app.mail import MailKind
+from app.moves import MoveQuote
 from app.settlement import AGAIN_SOON, BookingView, Settlement
 
 log = structlog.get_logger()
@@ -67,14 +71,15 @@ class Bar(StrEnum):
 class Offer:
     """What the customer may do at one reading of the clock, `at`, and what would follow.
 
-    `percent` of the price, which is `refund`, comes back on cancellation, and goes out at `refund_at`. A bar of None
-    means that the act is open.
+    `percent` of the price, which is `refund`, comes back on cancellation, and goes out at `refund_at`; `uncharged` says
+    that it is only set aside at the bank, and is let go. A bar of None means that the act is open.
     """
 
     at: datetime
     cancel_bar: Bar | None
     percent: int
     refund: Money
+    uncharged: bool
     refund_at: datetime
     move_bar: Bar | None
     move_until: datetime
@@ -83,23 +88,14 @@ class Offer:
 
 
 @dataclass(frozen=True, slots=True)
-class MoveQuote:
-    """What a move would cost. `difference` in smallest units: above 0 to be paid, below 0 to come back."""
-
-    service: Service
-    slot: Slot
-    resource: Resource
-    price: Money
-    difference: int
-
-
-@dataclass(frozen=True, slots=True)
 class Rescheduled:
-    """What became of a wish to move: `checkout_url` is Stripe's page where the difference must be paid first."""
+    """What became of a wish to move: `checkout_url` is Stripe's page where the difference must be paid first.
+    `difference` is the one that was quoted."""
 
     booking: Booking
     move: Move
     checkout_url: str | None
+    difference: int
 
 
 class Changes(Settlement):
@@ -120,19 +116,19 @@ class Changes(Settlement):
 
     def offer(self, view: BookingView) -> Offer:
         """What the customer may do now."""
-        return self._offer(view.booking, view.move, self._now(), left=view.left)
+        return self._offer(view.booking, view.move, self._now(), view.funds)
 
-    def _offer(self, booking: Booking, move: Move | None, at: datetime, *, left: int) -> Offer:
-        """`left` bounds the refund: what the owner gave back before, past the terms, is not given twice."""
+    def _offer(self, booking: Booking, move: Move | None, at: datetime, funds: Funds) -> Offer:
+        """What is left of the money bounds the refund. What was paid for a move that is not done comes back with it."""
         terms = booking.terms
-        due = terms.refund(at=at, starts_at=booking.starts_at)
+        held, for_move = funds.held(booking), funds.paid_for(move)
+        due = terms.price if held else terms.refund(at=at, starts_at=booking.starts_at)
+        back = due.amount if held else min(due.amount, funds.left - for_move) + for_move
         bar = None
-        if booking.status is not Status.CONFIRMED:
+        if booking.status not in {Status.CONFIRMED, Status.PAID}:
             bar = Bar.NOT_CONFIRMED
         elif booking.starts_at <= at:
             bar = Bar.BEGUN
-        elif move and move.state is MoveState.MOVING:
-            bar = Bar.UNDER_WAY
         move_until = booking.starts_at - timedelta(hours=terms.move_hours)
         moves_left = max(0, terms.most_moves - booking.moves)
         move_bar = bar or (Bar.UNDER_WAY if move else None)
@@ -145,8 +141,9 @@ class Changes(Settlement):
             at=at,
             cancel_bar=bar,
             percent=terms.refund_percent(at=at, starts_at=booking.starts_at),
-            refund=replace(due, amount=min(due.amount, left)),
-            refund_at=self._undo_until(booking, at),
+            refund=replace(due, amount=max(0, back)),
+            uncharged=held,
+            refund_at=self._undo_until(booking, at) if booking.status is Status.CONFIRMED else at,
             move_bar=move_bar,
             move_until=move_until,
             moves_left=moves_left,
@@ -154,7 +151,8 @@ class Changes(Settlement):
         )
 
     def _undo_until(self, booking: Booking, at: datetime) -> datetime:
-        minutes = self._widgets[booking.widget].undo_minutes
+        frozen = booking.terms.undo_minutes
+        minutes = self._widgets[booking.widget].undo_minutes if frozen is None else frozen
         return max(at, min(at + timedelta(minutes=minutes), booking.starts_at))
 
     async def find(
@@ -183,49 +181,103 @@ class Changes(Settlement):
         note: str = "",
         refund: bool = True,
     ) -> Booking:
-        """Call a confirmed booking off: by BY_CUSTOMER under its terms, by BY_OWNER with all its money back.
+        """Call a booking off that is confirmed, or paid and waits for the calendar: by BY_CUSTOMER under its terms, by
+        BY_OWNER with all its money back.
 
         `revision` and `shown_at` are what the page showed: the refund is the one of that moment. The refund waits
         for as long as the customer may take the cancellation back. A second call returns what the first one did.
         `note` is kept in the history; without `refund` whoever calls it off does without the money.
-        Raises PolicyRefused, BookingConflict where the booking has changed since it was shown, StripeError, and
-        HapioError where the difference of a move is being settled.
+        Everything is checked before anything is ended: an act that is refused changes nothing. Raises PolicyRefused,
+        BookingConflict where the booking has changed since it was shown, StripeError, and HapioError where the
+        difference of a move is being settled.
         """
         async with self._turns(booking_id):
-            booking = await self.get(booking_id)
+            now = self._now()
+            booking, move, back = await self._checked(booking_id, by, revision, shown_at or now, now)
             if booking.status is Status.CANCELED:
                 return booking
-            open_move = await self._store.open_move(booking_id)
-            if open_move and open_move.state is MoveState.HELD:
-                await self._moves.expire(open_move, by)
-                booking, open_move = await self.get(booking_id), await self._store.open_move(booking_id)
-            now = self._now()
-            if revision not in {None, booking.revision}:
-                raise BookingConflict("not what was shown")
-            back = await self._comes_back(booking, open_move, by, shown_at or now, now)
-            return await self._call_off(booking, by, back if refund else replace(back, amount=0), now, note)
+            if move and move.state is MoveState.HELD:
+                # Stripe may say that the difference is paid: then the booking is another one, and is checked anew.
+                await self._moves.expire(move, by)
+                booking, move, back = await self._checked(booking_id, by, revision, shown_at or now, now)
+            if not refund:
+                back = replace(back, amount=0)
+            if booking.status is Status.PAID:
+                return await self._call_off_paid(booking, by, back, note)
+            return await self._call_off(booking, move, by, back, now, note)
+
+    async def _checked(
+        self, booking_id: str, by: EndReason, revision: int | None, shown_at: datetime, now: datetime
+    ) -> tuple[Booking, Move | None, Money]:
+        """The booking, its move, and what calling it off gives back. Raises PolicyRefused or BookingConflict."""
+        booking, move = await self.get(booking_id), await self._store.open_move(booking_id)
+        if booking.status is Status.CANCELED:
+            return booking, None, replace(booking.terms.price, amount=0)
+        if revision not in {None, booking.revision}:
+            raise BookingConflict("not what was shown")
+        return booking, move, await self._comes_back(booking, move, by, shown_at, now)
 
     async def quote_cancel(self, booking_id: str, *, by: EndReason) -> Money:
         """What calling the booking off would give back now; changes nothing. Raises PolicyRefused."""
         booking, now = await self.get(booking_id), self._now()
         return await self._comes_back(booking, await self._store.open_move(booking_id), by, now, now)
 
+    def owner_refund(self, view: BookingView) -> Money:
+        """What the owner's cancellation gives back: everything that is left of what the booking costs, and of what was
+        paid for a move that is not done."""
+        return _everything(view.booking, view.move, view.funds)
+
     async def _comes_back(
-        self, booking: Booking, open_move: Move | None, by: EndReason, shown_at: datetime, now: datetime
+        self, booking: Booking, move: Move | None, by: EndReason, shown_at: datetime, now: datetime
     ) -> Money:
         """What a cancellation gives back: the customer what was shown, from the owner everything that is left."""
         owner = by is EndReason.BY_OWNER
-        left = await self._refunds.left(booking.id)
-        offer = self._offer(booking, open_move, now if owner else shown_at, left=left)
+        funds = await self._refunds.funds(booking.id)
+        offer = self._offer(booking, move, now if owner else shown_at, funds)
         bar = offer.cancel_bar
         if bar is None and not owner and booking.starts_at <= now:
             bar = Bar.BEGUN
         if bar and not (owner and bar is Bar.BEGUN):
             raise PolicyRefused(bar)
-        everything = replace(booking.terms.price, amount=min(booking.terms.price.amount, left))
-        return everything if owner else offer.refund
+        return _everything(booking, move, funds) if owner else offer.refund
 
-    async def _call_off(self, booking: Booking, by: EndReason, back: Money, now: datetime, note: str) -> Booking:
+    async def _call_off_paid(self, booking: Booking, by: EndReason, back: Money, note: str) -> Booking:
+        """Off before the calendar has confirmed it. Nobody takes that back, so the money goes out at once; money that
+        is only held is let go, all of it."""
+        if booking.canceled_at:  # it was being taken back
+            return await self._off_again(booking, by)
+        after = replace(booking, revision=booking.revision + 1)
+        payment = await self._store.payment(booking.payment_id) if booking.payment_id else None
+        held = payment is not None and payment.state is PaymentState.AUTHORIZED
+        told: dict[str, str | int | bool] = {"by": by, "back": back.amount, "undo_until": "", "held": held}
+        canceled = await self._store.claim(
+            booking.id,
+            (Status.PAID,),
+            Status.CANCELED,
+            what=by,
+            values={"end_reason": by, "revision": after.revision},
+            unchanged_since=booking.revision,
+            refund=self._refunds.owed(booking, payment, payment.price, by) if payment and held else None,
+            owes=self._refunds.debt(booking, back, by, cause=str(after.revision)) if back and not held else None,
+            mails=self._letters.owed(after, MailKind.CANCELED_CUSTOMER, MailKind.CANCELED_OWNER, detail=told),
+            detail={"back": back.amount, **({"note": note} if note else {})},
+        )
+        if canceled is None:
+            raise BookingConflict("changed meanwhile")
+        await self._release_soon(canceled)
+        await self._refunds.pay_due(booking.id)
+        return await self.get(booking.id)
+
+    async def _off_again(self, booking: Booking, by: EndReason) -> Booking:
+        """A cancellation that is being taken back stands again; an owner gives back what its terms kept, too."""
+        canceled = await self._leave_canceled(booking, sure=False)
+        if by is EndReason.BY_OWNER and canceled.status is Status.CANCELED:
+            await self._give_back(booking.id, None)
+        return await self.get(booking.id)
+
+    async def _call_off(
+        self, booking: Booking, move: Move | None, by: EndReason, back: Money, now: datetime, note: str
+    ) -> Booking:
         undo_until = self._undo_until(booking, now) if by is EndReason.BY_CUSTOMER else now
         after = replace(booking, revision=booking.revision + 1)
         told: dict[str, str | int | bool] = {"by": by, "back": back.amount}
@@ -242,12 +294,15 @@ class Changes(Settlement):
                 "revision": after.revision,
             },
             unchanged_since=booking.revision,
+            ends_move=move,
             owes=self._refunds.debt(booking, back, by, cause=str(after.revision), due_at=undo_until) if back else None,
             mails=self._letters.owed(after, MailKind.CANCELED_CUSTOMER, MailKind.CANCELED_OWNER, detail=told),
             detail={"back": back.amount, **({"note": note} if note else {})},
         )
         if canceled is None:
             raise BookingConflict("changed meanwhile")
+        if move:
+            await self._moves.let_go(move.id)
         await self._release_soon(canceled)
         await self._refunds.pay_due(booking.id)
         return await self.get(booking.id)
@@ -343,18 +398,16 @@ class Changes(Settlement):
                 raise BookingConflict("not what was shown")
             for quote in await self._quotes(booking, starts_at, service_id, resource_id, by):
                 try:
-                    move = await self._moves.begin(
-                        booking, quote.service, quote.slot, quote.resource, quote.price, by=by
-                    )
+                    move = await self._moves.begin(booking, quote, by=by)
                 except SlotTaken:
                     continue
                 move, url = await self._go_on(move, booking)
-                if move.state is MoveState.REFUSED:
+                if move.state is MoveState.REFUSED and move.end_reason is EndReason.REFUSED:
                     self._availability.distrust(quote.service, starts_at)
                     continue
-                if move.state is MoveState.EXPIRED:
+                if move.state in {MoveState.REFUSED, MoveState.EXPIRED}:
                     raise BookingConflict("the move ended meanwhile")
-                return Rescheduled(await self.get(booking_id), move, url)
+                return Rescheduled(await self.get(booking_id), move, url, quote.difference)
         raise await self._taken(booking, service_id, starts_at, resource_id)
 
     async def _go_on(self, move: Move, booking: Booking) -> tuple[Move, str | None]:
@@ -381,7 +434,7 @@ class Changes(Settlement):
             return await self.get(booking_id)
 
     def _must_be_movable(self, booking: Booking, move: Move | None, by: EndReason) -> None:
-        bar = self._offer(booking, move, self._now(), left=0).move_bar
+        bar = self._offer(booking, move, self._now(), Funds((), ())).move_bar
         ours = by is EndReason.BY_OWNER and bar in {Bar.TOO_LATE, Bar.TOO_OFTEN, Bar.BEGUN}
         if bar and not ours:
             raise PolicyRefused(bar)
@@ -406,8 +459,23 @@ class Changes(Settlement):
         if slot is None or not asked:
             raise await self._taken(booking, service_id, starts_at, resource_id)
         asked.sort(key=lambda resource: resource.id != booking.resource_id)
-        difference = max(price.amount - booking.terms.price.amount, -await self._refunds.left(booking.id))
-        return [MoveQuote(service, slot, resource, price, difference) for resource in asked]
+        price, difference, cap = await self._price_of_move(booking, price, owner=owner)
+        return [MoveQuote(service, slot, resource, price, difference, cap) for resource in asked]
+
+    async def _price_of_move(self, booking: Booking, price: Money, *, owner: bool) -> tuple[Money, int, int]:
+        """(price, difference, cap) of a move to a service at this price: the one place where that is reckoned.
+
+        An owner's move is no customer's way around the terms: it gives the whole difference back, and caps nothing.
+        """
+        terms, now = booking.terms, self._now()
+        dearer = price.amount - terms.price.amount
+        cap = 100 if owner else terms.cap_of_move(at=now, starts_at=booking.starts_at)
+        if dearer > 0:
+            if chargeable(replace(price, amount=dearer)):
+                return price, dearer, cap
+            return terms.price, 0, cap  # less than Stripe charges: the owner goes without it
+        back = -dearer if owner else terms.move_refund(price, at=now, starts_at=booking.starts_at).amount
+        return price, -min(back, await self._refunds.left(booking.id)), cap
 
     async def _taken(
         self, booking: Booking, service_id: str, starts_at: datetime, resource_id: str | None
@@ -501,3 +569,9 @@ class Changes(Settlement):
         refunds = await self._store.owe(debt, what="refund_added", mails=mails)
         await self._refunds.pay_due(booking_id)
         return refunds
+
+
+def _everything(booking: Booking, move: Move | None, funds: Funds) -> Money:
+    price = booking.terms.price
+    most = price.amount + funds.paid_for(move)
+    return replace(price, amount=price.amount if funds.held(booking) else min(most, funds.left))

@@ -7,7 +7,7 @@ smallest unit as Stripe counts it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -62,6 +62,10 @@ class EndReason(StrEnum):
     PAYMENT_FAILED = "payment_failed"
     #: Money came, but the time and every substitute were gone.
     SLOT_GONE = "slot_gone"
+    #: Money came, or was seen, when the visit had begun.
+    BEGUN = "begun"
+    #: All the money had gone back before the booking could be confirmed.
+    REFUNDED = "refunded"
     #: The held money could not be captured.
     CAPTURE_FAILED = "capture_failed"
     #: What Stripe took is not what was ordered.
@@ -172,18 +176,33 @@ class Tier:
 
 
 @dataclass(frozen=True, slots=True)
+class Cap:
+    """A part of the price, in smallest units, of which a cancellation never gives back more than `percent`."""
+
+    amount: int
+    percent: int
+
+
+@dataclass(frozen=True, slots=True)
 class Terms:
     """Price and cancellation policy, frozen into the booking when it is held.
 
     `tiers` run from the earliest deadline to the latest; after the last one nothing goes back. The customer may move
-    the booking until `move_hours` before it starts, `most_moves` times in all. A move to another price changes
-    `price` and nothing else.
+    the booking until `move_hours` before it starts, `most_moves` times in all, and take a cancellation back for
+    `undo_minutes` (None, in rows older than this field: as long as the widget says today).
+
+    `by_terms` says that a customer's move is no way around the tiers: of a lower price only the share comes back that
+    a cancellation at that moment gives, and what was paid before the move keeps that share as its `caps`.
+    A move changes `price` and `caps` and nothing else.
     """
 
     price: Money
     tiers: tuple[Tier, ...] = ()
     move_hours: int = 0
     most_moves: int = 0
+    undo_minutes: int | None = None
+    by_terms: bool = False
+    caps: tuple[Cap, ...] = ()
 
     @property
     def free(self) -> bool:
@@ -191,20 +210,55 @@ class Terms:
         return self.price.amount == 0
 
     def refund_percent(self, *, at: datetime, starts_at: datetime) -> int:
-        """The share that a cancellation at `at` gives back."""
+        """The share of the price that a cancellation at `at` gives back, to the nearest per cent where parts of the
+        price are capped."""
+        return self._effective(self._tier_percent(at=at, starts_at=starts_at))
+
+    def refund(self, *, at: datetime, starts_at: datetime) -> Money:
+        """What a cancellation at `at` gives back."""
+        return shared(self._parts(), self._tier_percent(at=at, starts_at=starts_at), self.price.currency)
+
+    def steps(self, starts_at: datetime) -> list[tuple[datetime, int]]:
+        """The policy as dated lines: (until when, percent), earliest first."""
+        return [
+            (starts_at - timedelta(hours=tier.at_least_hours), self._effective(tier.refund_percent))
+            for tier in self.tiers
+        ]
+
+    def move_refund(self, price: Money, *, at: datetime, starts_at: datetime) -> Money:
+        """What a customer's move at `at` from a visit at `starts_at` to a lower `price` gives back."""
+        drop = max(0, self.price.amount - price.amount)
+        if not self.by_terms:
+            return replace(self.price, amount=drop)
+        return shared(_first(self._parts(), drop), self._tier_percent(at=at, starts_at=starts_at), self.price.currency)
+
+    def moved(self, price: Money, *, percent: int = 100) -> Terms:
+        """The terms after a move to `price`, made when a cancellation gave back `percent` of what was paid so far."""
+        drop = max(0, self.price.amount - price.amount)
+        kept = _without_first(self._parts(), drop)
+        caps = tuple(Cap(cap.amount, min(cap.percent, percent)) for cap in kept)
+        return replace(self, price=price, caps=tuple(cap for cap in caps if cap.percent < 100))
+
+    def cap_of_move(self, *, at: datetime, starts_at: datetime) -> int:
+        """The share that a customer's move at `at` leaves as the best for what was paid so far."""
+        return self._tier_percent(at=at, starts_at=starts_at) if self.by_terms else 100
+
+    def _tier_percent(self, *, at: datetime, starts_at: datetime) -> int:
         left = starts_at - at
         for tier in self.tiers:
             if left >= timedelta(hours=tier.at_least_hours):
                 return tier.refund_percent
         return 0
 
-    def refund(self, *, at: datetime, starts_at: datetime) -> Money:
-        """What a cancellation at `at` gives back."""
-        return self.price.share(self.refund_percent(at=at, starts_at=starts_at))
+    def _effective(self, percent: int) -> int:
+        if not self.caps or not self.price.amount:
+            return percent
+        return round(100 * shared(self._parts(), percent, self.price.currency).amount / self.price.amount)
 
-    def steps(self, starts_at: datetime) -> list[tuple[datetime, int]]:
-        """The policy as dated lines: (until when, percent), earliest first."""
-        return [(starts_at - timedelta(hours=tier.at_least_hours), tier.refund_percent) for tier in self.tiers]
+    def _parts(self) -> tuple[Cap, ...]:
+        """The whole price in parts, the one without a cap first."""
+        free = self.price.amount - sum(cap.amount for cap in self.caps)
+        return (Cap(free, 100), *self.caps)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for the store."""
@@ -214,13 +268,53 @@ class Terms:
             "tiers": [[tier.at_least_hours, tier.refund_percent] for tier in self.tiers],
             "move_hours": self.move_hours,
             "most_moves": self.most_moves,
+            "undo_minutes": self.undo_minutes,
+            "by_terms": self.by_terms,
+            "caps": [[cap.amount, cap.percent] for cap in self.caps],
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Terms:
         """The inverse of `to_json`."""
-        tiers = tuple(Tier(hours, percent) for hours, percent in data["tiers"])
-        return cls(Money(data["amount"], data["currency"]), tiers, data["move_hours"], data["most_moves"])
+        return cls(
+            price=Money(data["amount"], data["currency"]),
+            tiers=tuple(Tier(hours, percent) for hours, percent in data["tiers"]),
+            move_hours=data["move_hours"],
+            most_moves=data["most_moves"],
+            # Bookings held before these existed keep what they were bought under.
+            undo_minutes=data.get("undo_minutes"),
+            by_terms=data.get("by_terms", False),
+            caps=tuple(Cap(amount, percent) for amount, percent in data.get("caps", ())),
+        )
+
+
+def shared(parts: Sequence[Cap], percent: int, currency: str) -> Money:
+    """`percent` of all the parts together, each within its own cap, rounded half up once, to what Stripe can move."""
+    quantum = currency_quantum(currency)
+    hundredths = sum(part.amount // quantum * min(part.percent, percent) for part in parts)
+    return Money((hundredths + 50) // 100 * quantum, currency)
+
+
+def _first(parts: Sequence[Cap], amount: int) -> list[Cap]:
+    """The first `amount` of the parts."""
+    taken: list[Cap] = []
+    for part in parts:
+        some = min(part.amount, amount)
+        amount -= some
+        if some:
+            taken.append(Cap(some, part.percent))
+    return taken
+
+
+def _without_first(parts: Sequence[Cap], amount: int) -> list[Cap]:
+    """The parts without their first `amount`."""
+    kept: list[Cap] = []
+    for part in parts:
+        some = min(part.amount, amount)
+        amount -= some
+        if part.amount > some:
+            kept.append(Cap(part.amount - some, part.percent))
+    return kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -480,6 +574,8 @@ class Move:
     Hapio has let go of it. `occupies` says whether that time counts in the slot guard. `hapio_booking_id` is a second
     booking that Hapio holds for it: the lock on the new time while the difference is being paid, afterwards the old
     booking. `hapio_unsure` as in Booking. `deadline` is the end of paying. `by` is who asked: BY_CUSTOMER, BY_OWNER.
+    `refund_due` is what comes back once it is done, in smallest units, and `refund_cap` the best share that what was
+    paid before keeps: both as they were when the customer was shown them.
     """
 
     id: str
@@ -505,6 +601,8 @@ class Move:
     updated_at: datetime
     next_try_at: datetime | None = None
     tries: int = 0
+    refund_due: int = 0
+    refund_cap: int = 100
 
     @property
     def interval(self) -> Occupied:
@@ -595,6 +693,31 @@ def money_left(payments: Sequence[Payment], refunds: Sequence[Refund]) -> int:
         if refund.payment_id in here and refund.status not in REFUND_VOID:
             here[refund.payment_id] -= refund.amount.amount
     return sum(max(0, amount) for amount in here.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Funds:
+    """What came for a booking, and what has gone back. All amounts in smallest units."""
+
+    payments: Sequence[Payment]
+    refunds: Sequence[Refund]
+
+    @property
+    def left(self) -> int:
+        """What of the money is still here."""
+        return money_left(self.payments, self.refunds)
+
+    def held(self, booking: Booking) -> bool:
+        """Whether the booking's own payment is only set aside by the bank, so that letting it go charges nothing."""
+        return any(
+            payment.id == booking.payment_id and payment.state is PaymentState.AUTHORIZED for payment in self.payments
+        )
+
+    def paid_for(self, move: Move | None) -> int:
+        """What was paid for a move that is not done yet."""
+        if move is None or move.payment_id is None:
+            return 0
+        return money_left([payment for payment in self.payments if payment.id == move.payment_id], self.refunds)
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,7 @@
         ├── StripeDown                     the circuit breaker is open: nothing was sent
         ├── StripeRateLimited              429: nothing was done
         ├── StripeRefused                  400, 402, 404: a fact about the object's state, or our mistake
+        ├── PaymentRefused                 no payment page for this: the owner is told, the visitor need not try again
         └── StripeMisconfigured            401, 403: the key is wrong or lacks a permission
 
 `status` and `code` are the HTTP status and the stable code of design section 9; `sentence` is what the
@@ -364,16 +365,25 @@ class HapioUnprocessable(HapioError):
 
 
 class StripeError(HoldfastError):
-    """Stripe did not do what was asked. `request_id` is Stripe's, for its dashboard."""
+    """Stripe did not do what was asked. `stripe_code` and `param` are its own words for why, `request_id` is for its
+    dashboard."""
 
     status = 503
     code = "STRIPE_API_ERROR"
     sentence = "The payment page cannot be reached right now. You have not been charged by this step."
     retry = False
 
-    def __init__(self, message: str, *, stripe_code: str | None = None, request_id: str | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        stripe_code: str | None = None,
+        param: str | None = None,
+        request_id: str | None = None,
+    ) -> None:
         super().__init__(message)
         self.stripe_code = stripe_code
+        self.param = param
         self.request_id = request_id
 
 
@@ -401,6 +411,14 @@ class StripeRateLimited(StripeError):
 
 class StripeRefused(StripeError):
     """400, 402 or 404: a fact about the object's state, or a mistake of ours; read the object."""
+
+
+class PaymentRefused(StripeError):
+    """Stripe does not open a payment page for this amount, account or key, however often it is asked."""
+
+    sentence = (
+        "We cannot take this payment, and trying again will not help. You have not been charged. Please contact us."
+    )
 
 
 class StripeMisconfigured(StripeError):

@@ -133,6 +133,8 @@ class Letters:
             case MailKind.CONFIRMED_CUSTOMER | MailKind.CONFIRMED_OWNER:
                 # A booking that was moved since tells its new time; one that is off has a mail of its own.
                 return booking.status is Status.CONFIRMED and booking.ends_at > self._now()
+            case MailKind.DELAYED_CUSTOMER:
+                return booking.status is Status.PAID
             case MailKind.RELEASED_CUSTOMER:
                 unpaid = booking.status is Status.EXPIRED or booking.terms.free
                 return unpaid and booking.ends_at > self._now()

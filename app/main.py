@@ -41,6 +41,7 @@ from app.links import Links
 from app.mail import Mailer
 from app.metrics import Metrics
 from app.moves import Moves
+from app.overdue import Overdue
 from app.payments import Payments
 from app.refunds import Refunds
 from app.settings import Settings, WebhookScheme
@@ -202,6 +203,7 @@ async def open_house(settings: Settings, outside: Outside) -> AsyncIterator[Hous
             inbox=inbox,
             refunds=refunds,
             letters=letters,
+            overdue=Overdue(store=store, letters=letters),
             store=store,
             mailer=mailer,
             now=now,

@@ -8,8 +8,8 @@ without asking for room again, and the old booking is deleted.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from random import Random
 
@@ -24,6 +24,7 @@ from app.domain import (
     Money,
     Move,
     MoveState,
+    OutboxMail,
     Payment,
     PaymentSeen,
     PaymentState,
@@ -43,6 +44,7 @@ from app.errors import (
     SlotTaken,
     StripeError,
     StripeMisconfigured,
+    StripeRefused,
 )
 from app.hapio import HapioClient
 from app.letters import Letters
@@ -50,6 +52,7 @@ from app.links import Links
 from app.mail import MailKind
 from app.payments import SHORTEST_SESSION, CheckoutFacts, Payments, session_params
 from app.refunds import Refunds
+from app.refusals import refuse_payment
 from app.store import Store
 from app.tags import hapio_metadata
 from app.widgets import Widget
@@ -63,6 +66,21 @@ _UNSURE_PATIENCE = timedelta(seconds=60)
 #: How long one process has for asking Hapio to move before another one may try: longer than Hapio's client takes for
 #: both of its calls at the worst.
 _LEASE = timedelta(minutes=2)
+#: A move that was decided in time is still made so long after its new time has begun; then its money goes back.
+PAST_START = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True)
+class MoveQuote:
+    """What a move would cost. `difference` in smallest units: above 0 to be paid, below 0 to come back. `cap` is the
+    best share of what was paid so far that a later cancellation gives back."""
+
+    service: Service
+    slot: Slot
+    resource: Resource
+    price: Money
+    difference: int
+    cap: int
 
 
 class Moves:
@@ -97,17 +115,15 @@ class Moves:
 
     # -- the new time ----------------------------------------------------------------------------------------
 
-    async def begin(
-        self, booking: Booking, service: Service, slot: Slot, resource: Resource, price: Money, *, by: EndReason
-    ) -> Move:
+    async def begin(self, booking: Booking, quote: MoveQuote, *, by: EndReason) -> Move:
         """Take the new time beside the old one: `MOVING` at once, or `HELD` where the difference must be paid first.
 
         Raises SlotTaken without the nearest times, BookingConflict if the booking changed since it was read, or
         HapioError; then nothing changed.
         """
         now = self._now()
-        widget = self._widgets[booking.widget]
-        dearer = price.amount > booking.terms.price.amount
+        service, slot, resource, price = quote.service, quote.slot, quote.resource, quote.price
+        dearer = quote.difference > 0
         locks = dearer and not _overlap(booking, slot, resource)
         move = Move(
             id=f"mv_{self._random.getrandbits(80):020x}",
@@ -128,9 +144,11 @@ class Moves:
             price=price,
             payment_id=None,
             end_reason=None,
-            deadline=now + widget.payment_time,
+            deadline=self._deadline(booking, slot, now),
             created_at=now,
             updated_at=now,
+            refund_due=max(0, -quote.difference),
+            refund_cap=quote.cap,
         )
         if not await self._store.insert_move(move, unchanged_since=booking.revision, capacity=resource.capacity):
             fresh = await self._store.booking(booking.id)
@@ -140,6 +158,11 @@ class Moves:
             raise SlotTaken(slot.starts_at)
         self._availability.took(move.interval)
         return await self._lock(move, booking, service) if locks else move
+
+    def _deadline(self, booking: Booking, slot: Slot, now: datetime) -> datetime:
+        """Until when the difference can be paid: not after the new time has begun, nor the old one."""
+        ends = [now + self._widgets[booking.widget].payment_time, slot.starts_at]
+        return min([*ends, booking.starts_at] if booking.starts_at > now else ends)
 
     async def _lock(self, move: Move, booking: Booking, service: Service) -> Move:
         """Lock the new time in Hapio, under the move's own tag, while its difference is being paid."""
@@ -174,6 +197,10 @@ class Moves:
             facts = await self._stripe.create_session(
                 payment.params, idempotency_key=f"cs:{booking.id}:{payment.attempt}"
             )
+        except (StripeRefused, StripeMisconfigured) as error:
+            refusal, mails = refuse_payment(self._letters, booking, error)
+            await self._end(move, MoveState.EXPIRED, EndReason.REFUSED, mails=mails)
+            raise refusal from error
         except StripeError:
             await self._end(move, MoveState.EXPIRED, EndReason.NO_ANSWER)
             raise
@@ -256,7 +283,9 @@ class Moves:
             move.id, [MoveState.HELD], MoveState.MOVING, what="difference_paid", values=paid, seen=seen
         )
         if moving:
-            await self.carry(moving)
+            if facts.refunded:
+                await self._refunds.follow_all(facts.payment_intent_id)
+            await self.carry(moving, just_read=True)
             return
         # Read anew: another process may have taken this very payment in the meantime.
         ended = await self._store.move(move.id)
@@ -285,14 +314,19 @@ class Moves:
                 await self.release(move)
                 return move
 
-    async def carry(self, move: Move) -> Move:
+    async def carry(self, move: Move, *, just_read: bool = False) -> Move:
         """Ask Hapio for the new time, and take it over, or leave everything as it was. Raises HapioError where Hapio
-        gives no usable answer: both times stay ours until it does."""
+        gives no usable answer: both times stay ours until it does, or until the new time has begun. `just_read` says
+        that the difference was read at its source in this very act."""
         booking = await self._store.booking(move.booking_id)
         if booking is None:
             raise NotFound(move.booking_id)
         if move.state is not MoveState.MOVING or booking.status is not Status.CONFIRMED:
             return move
+        if move.starts_at + PAST_START <= self._now():
+            return await self._refuse(move, booking, EndReason.NO_ANSWER)
+        if await self._gone_back(move, just_read=just_read):
+            return await self._refuse(move, booking, EndReason.REFUNDED)
         # For one process alone: a call that lands after the booking has been moved on, or called off, would undo that.
         if not await self._store.lease_move(move.id, until=self._now() + _LEASE):
             return await self._store.move(move.id) or move
@@ -306,14 +340,14 @@ class Moves:
             ends_at=move.ends_at,
             buffer_starts_at=move.buffer_starts_at,
             buffer_ends_at=move.buffer_ends_at,
-            terms=replace(booking.terms, price=move.price),
+            terms=booking.terms.moved(move.price, percent=move.refund_cap),
             revision=booking.revision + 1,
         )
         try:
             hapio_booking_id = await self._move_in_hapio(move, booking, after)
         except (HapioNotFound, HapioUnprocessable) as error:
             log.info("move refused", move=move.id, error=type(error).__name__)
-            return await self._refuse(move, booking)
+            return await self._refuse(move, booking, EndReason.REFUSED)
         return await self._complete(move, booking, after, hapio_booking_id)
 
     async def _move_in_hapio(self, move: Move, booking: Booking, after: Booking) -> str:
@@ -346,11 +380,9 @@ class Moves:
         return moved.id
 
     async def _complete(self, move: Move, booking: Booking, after: Booking, hapio_booking_id: str) -> Move:
-        difference = max(move.price.amount - booking.terms.price.amount, -await self._refunds.left(booking.id))
-        owes = None
-        if difference < 0:
-            back = Money(-difference, move.price.currency)
-            owes = self._refunds.debt(booking, back, EndReason.CHEAPER, cause=move.id)
+        back = Money(min(move.refund_due, await self._refunds.left(booking.id)), move.price.currency)
+        owes = self._refunds.debt(booking, back, EndReason.CHEAPER, cause=move.id) if back else None
+        difference = -back.amount or max(0, move.price.amount - booking.terms.price.amount)
         told: dict[str, str | int | bool] = {
             "from": booking.starts_at.isoformat(),
             "was": booking.service_name,
@@ -373,12 +405,24 @@ class Moves:
         await self._release_soon(done)
         return done
 
-    async def _refuse(self, move: Move, booking: Booking) -> Move:
-        """Hapio does not give the new time: what was paid for it goes back."""
+    async def _gone_back(self, move: Move, *, just_read: bool) -> bool:
+        """Whether the difference that was paid for the move has gone back since."""
+        payment = await self._store.payment(move.payment_id) if move.payment_id else None
+        if payment is None or payment.session_id is None:
+            return False
+        if not just_read:
+            facts = await self._stripe.session(payment.session_id)
+            if facts.refunded:
+                await self._refunds.follow_all(facts.payment_intent_id)
+        return (await self._refunds.funds(move.booking_id)).paid_for(move) == 0
+
+    async def _refuse(self, move: Move, booking: Booking, reason: EndReason) -> Move:
+        """The booking does not get the new time: what was paid for it goes back."""
         owes, mails = None, []
         if move.payment_id:
-            back = Money(move.price.amount - booking.terms.price.amount, move.price.currency)
-            owes = self._refunds.debt(booking, back, EndReason.NOT_MOVED, cause=move.id)
+            funds = await self._refunds.funds(booking.id)
+            back = Money(funds.paid_for(move), move.price.currency)
+            owes = self._refunds.debt(booking, back, EndReason.NOT_MOVED, cause=move.id) if back else None
             mails = self._letters.owed(
                 booking,
                 MailKind.NOT_MOVED_CUSTOMER,
@@ -390,7 +434,7 @@ class Moves:
             [MoveState.MOVING],
             MoveState.REFUSED,
             what="move_refused",
-            values={"end_reason": EndReason.REFUSED},
+            values={"end_reason": reason},
             owes=owes,
             mails=mails,
         )
@@ -416,12 +460,20 @@ class Moves:
                     return move  # a delayed method: Stripe's last word is not spoken yet
         return await self._end(move, MoveState.EXPIRED, reason)
 
-    async def _end(self, move: Move, to: MoveState, reason: EndReason, *, unsure: bool | None = None) -> Move:
+    async def _end(
+        self,
+        move: Move,
+        to: MoveState,
+        reason: EndReason,
+        *,
+        unsure: bool | None = None,
+        mails: Sequence[OutboxMail] = (),
+    ) -> Move:
         values: dict[str, object] = {"end_reason": reason}
         if unsure is not None:
             values["hapio_unsure"] = unsure
         ended = await self._store.claim_move(
-            move.id, [MoveState.HELD], to, what=f"move_{to}", values=values, without_open_session=True
+            move.id, [MoveState.HELD], to, what=f"move_{to}", values=values, without_open_session=True, mails=mails
         )
         if ended is None:
             return await self._store.move(move.id) or move
@@ -443,6 +495,12 @@ class Moves:
                     await self._hapio.delete_booking(lost.id)
         await self._store.record_move_release(move.id, hapio_booking_id=move.hapio_booking_id)
         self._availability.freed(move.interval, move.slot, move.service_id)
+
+    async def let_go(self, move_id: str) -> None:
+        """The booking was called off while it was being moved: let go of the new time now if Hapio answers."""
+        move = await self._store.move(move_id)
+        if move:
+            await self._release_soon(move)
 
     async def _release_soon(self, move: Move) -> None:
         try:

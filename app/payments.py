@@ -43,9 +43,9 @@ MAX_RETRIES = 4
 ATTEMPT_TIMEOUT = httpx.Timeout(10, connect=5)
 #: Seconds for one call with all its attempts; after that the worker goes on under the same key.
 CALL_TIMEOUT = 25
-#: Stripe's shortest Session is 30 minutes; a minute more absorbs latency and skewed clocks
-#: (Stripe docs, "Manage limited inventory").
-SHORTEST_SESSION = timedelta(minutes=31)
+#: Stripe's shortest Session is 30 minutes (Stripe docs, "Manage limited inventory"); five more absorb latency, repeated
+#: calls and a clock that runs behind Stripe's. Our own deadline may be earlier: the Session is expired by call then.
+SHORTEST_SESSION = timedelta(minutes=35)
 #: A webhook's signature may be this old, or this far ahead of our clock.
 WEBHOOK_TOLERANCE = timedelta(minutes=5)
 #: Stripe remembers a key for 24 hours; past this age we look before we ask again.
@@ -83,6 +83,9 @@ CHECKOUT_LOCALES = (
     " ro ru sk sl sv th tr vi zh zh-HK zh-TW "
 )
 
+#: What a Session is read with: its charge tells when it was paid, and what has gone back since.
+_WITH_CHARGE = "payment_intent.latest_charge"
+
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 _T = TypeVar("_T")
@@ -93,7 +96,8 @@ _Answer = TypeVar("_Answer", bound=stripe.StripeObject)
 class CheckoutFacts:
     """One Checkout Session with its PaymentIntent, as Stripe tells it.
 
-    Amounts are in the currency's smallest unit. `received` is captured, `capturable` held. `recovered` says that
+    Amounts are in the currency's smallest unit. `received` was captured, and `refunded` of it has gone back, by
+    whatever hand; `capturable` is held. `charged_at` is when the customer paid; None before that. `recovered` says that
     Stripe made the Session from an expired one, so that it sells a time which nobody holds.
     """
 
@@ -109,6 +113,8 @@ class CheckoutFacts:
     livemode: bool
     received: int
     capturable: int
+    refunded: int
+    charged_at: datetime | None
     expires_at: datetime
     created: datetime
     recovered: bool
@@ -269,7 +275,7 @@ class Payments:
         _check_id(session_id, "cs")
         return await self._ask(
             "read session",
-            lambda: self._sessions.retrieve_async(session_id, {"expand": ["payment_intent"]}),
+            lambda: self._sessions.retrieve_async(session_id, {"expand": [_WITH_CHARGE]}),
             _checkout_facts,
         )
 
@@ -281,7 +287,7 @@ class Payments:
                 "expire session",
                 lambda: self._sessions.expire_async(
                     session_id,
-                    {"expand": ["payment_intent"]},
+                    {"expand": [_WITH_CHARGE]},
                     {"idempotency_key": self._minute_key("expire", session_id)},
                 ),
                 _checkout_facts,
@@ -428,7 +434,7 @@ class Payments:
                     "status": "complete",
                     "created": {"gte": int(created_after.timestamp())},
                     "limit": 100,
-                    "expand": ["data.payment_intent"],
+                    "expand": [f"data.{_WITH_CHARGE}"],
                 }
             ),
             _checkout_facts,
@@ -629,7 +635,7 @@ def _translate(operation: str, error: stripe.StripeError) -> StripeError:
         kind = StripeRefused
     if isinstance(error, stripe.IdempotencyError):
         log.error("stripe_key_reused", operation=operation, request_id=error.request_id)
-    return kind(message, stripe_code=error.code, request_id=error.request_id)
+    return kind(message, stripe_code=error.code, param=param, request_id=error.request_id)
 
 
 #: A PaymentIntent's status in our words. A voucher that waits to be paid is `requires_action` under a complete
@@ -656,6 +662,8 @@ def _checkout_facts(answer: stripe.StripeObject) -> CheckoutFacts:
     expanded = session["payment_intent"]
     intent = expanded if isinstance(expanded, dict) else {"id": expanded}
     metadata = session["metadata"] or {}
+    latest = intent.get("latest_charge")
+    charge = latest if isinstance(latest, dict) else {}
     return CheckoutFacts(
         id=session["id"],
         state=_session_state(session, intent),
@@ -669,6 +677,8 @@ def _checkout_facts(answer: stripe.StripeObject) -> CheckoutFacts:
         livemode=session["livemode"],
         received=intent.get("amount_received", 0),
         capturable=intent.get("amount_capturable", 0),
+        refunded=charge.get("amount_refunded", 0),
+        charged_at=datetime.fromtimestamp(charge["created"], UTC) if charge else None,
         expires_at=datetime.fromtimestamp(session["expires_at"], UTC),
         created=datetime.fromtimestamp(session["created"], UTC),
         recovered=bool(session.get("recovered_from")),

@@ -18,13 +18,13 @@ from app.domain import (
     REFUND_VOID,
     Booking,
     EndReason,
+    Funds,
     Money,
     Owed,
     Payment,
     PaymentSeen,
     PaymentState,
     Refund,
-    money_left,
 )
 from app.errors import StripeError, StripeMisconfigured, StripeRefused
 from app.letters import Letters
@@ -95,9 +95,13 @@ class Refunds:
         if await self._store.add_refund(refund, seen=seen, mails=mails):
             await self.pay_soon(refund)
 
+    async def funds(self, booking_id: str) -> Funds:
+        """What came for a booking, and what has gone back."""
+        return Funds(await self._store.payments(booking_id), await self._store.refunds(booking_id))
+
     async def left(self, booking_id: str) -> int:
         """What of a booking's money is still here, in smallest units: no refund can be more."""
-        return money_left(await self._store.payments(booking_id), await self._store.refunds(booking_id))
+        return (await self.funds(booking_id)).left
 
     async def pay_due(self, booking_id: str) -> None:
         """Pay what is due of a booking now if Stripe answers; else the worker does."""
@@ -159,8 +163,7 @@ class Refunds:
     async def _draw_again(self, stripe: Payments, refund: Refund, payment_intent_id: str) -> bool:
         """Stripe has refused. Where that is because somebody has given money back in the dashboard, which we may not
         have heard of, what is left goes out instead."""
-        for facts in await stripe.refunds_of(payment_intent_id):
-            await self.follow_refund(facts)
+        await self.follow_all(payment_intent_id)
         cause = f"{refund.cause}+"
         owed = Owed(
             self._new_id(), refund.booking_id, refund.amount, EndReason(refund.reason), cause, self._now(), self._now()
@@ -210,6 +213,12 @@ class Refunds:
         return word
 
     # -- what is done in Stripe's dashboard ------------------------------------------------------------------
+
+    async def follow_all(self, payment_intent_id: str | None) -> None:
+        """Take in every refund of a payment, whoever made it. Raises StripeError."""
+        if self._payments and payment_intent_id:
+            for facts in await self._payments.refunds_of(payment_intent_id):
+                await self.follow_refund(facts)
 
     async def follow_refund(self, facts: RefundFacts) -> bool:
         """Take in a refund as Stripe has it: one of ours, or one made past us. Whether it was news."""

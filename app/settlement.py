@@ -21,6 +21,7 @@ from app.domain import (
     Booking,
     EndReason,
     Event,
+    Funds,
     HistoryEntry,
     Money,
     Move,
@@ -29,7 +30,6 @@ from app.domain import (
     PaymentState,
     Refund,
     Status,
-    money_left,
 )
 from app.errors import (
     HapioError,
@@ -46,7 +46,7 @@ from app.letters import Letters
 from app.links import Links
 from app.mail import MailKind
 from app.metrics import Metrics
-from app.moves import Moves
+from app.moves import PAST_START, Moves
 from app.payments import CheckoutFacts, Payments
 from app.refunds import Refunds
 from app.store import Store
@@ -88,9 +88,14 @@ class BookingView:
     move: Move | None
 
     @property
+    def funds(self) -> Funds:
+        """The money, and what became of it."""
+        return Funds(self.payments, self.refunds)
+
+    @property
     def left(self) -> int:
         """What of the money is still here, in smallest units."""
-        return money_left(self.payments, self.refunds)
+        return self.funds.left
 
 
 class Settlement:
@@ -201,13 +206,14 @@ class Settlement:
 
     async def _settle(self, booking: Booking) -> Booking:
         """As `settle`, raising HapioError and StripeError."""
+        just_read = False
         for payment in await self._store.payments(booking.id):
             if payment.session_id and payment.state in MAY_STILL_PAY:
                 facts = await self._stripe.session(payment.session_id)
                 if facts.state is not payment.state:
-                    booking = await self._apply(payment, facts)
+                    booking, just_read = await self._apply(payment, facts), True
         if booking.status is Status.PAID:
-            booking = await self._finalize(booking)
+            booking = await self._finalize(booking, just_read=just_read)
         return booking
 
     async def _apply(self, payment: Payment, facts: CheckoutFacts) -> Booking:
@@ -249,23 +255,32 @@ class Settlement:
             else:
                 await self._store.record_payment(seen)
             return await self._close(booking, EndReason.PAYMENT_MISMATCH)
-        paid = await self._store.claim(
-            booking.id, UNPAID, Status.PAID, what="paid", values={"payment_id": payment.id}, seen=seen
-        ) or await self._store.claim(
-            booking.id,
-            (Status.EXPIRED,),
-            Status.PAID,
-            what="paid_late",
-            values={"payment_id": payment.id, "was_expired": True},
-            seen=seen,
+        mine = {"payment_id": payment.id}
+        late = {**mine, "was_expired": True}
+        if self._in_time(booking, payment, facts):
+            paid = await self._store.claim(booking.id, UNPAID, Status.PAID, what="paid", values=mine, seen=seen)
+        else:
+            paid = await self._store.claim(booking.id, UNPAID, Status.PAID, what="paid_late", values=late, seen=seen)
+        paid = paid or await self._store.claim(
+            booking.id, (Status.EXPIRED,), Status.PAID, what="paid_late", values=late, seen=seen
         )
         if paid:
+            if facts.refunded:
+                await self._refunds.follow_all(facts.payment_intent_id)
             return paid
         booking = await self._booking(booking.id)
         if booking.payment_id != payment.id:
             # Already paid by another attempt, or called off: this money has nothing to buy.
             await self._refunds.owe(booking, payment, payment.price, EndReason.PAID_TWICE, seen)
         return booking
+
+    def _in_time(self, booking: Booking, payment: Payment, facts: CheckoutFacts) -> bool:
+        """Whether the customer paid for a visit that was still to come. Money of a delayed method comes when it comes,
+        however early it was promised."""
+        if self._now() < booking.starts_at:
+            return True
+        promised = payment.state is PaymentState.PROCESSING or facts.charged_at is None
+        return not promised and facts.charged_at is not None and facts.charged_at < booking.starts_at
 
     # -- paid → confirmed ----------------------------------------------------------------------------------
 
@@ -296,11 +311,21 @@ class Settlement:
             await self._store.put_off(booking.id, until=self._now() + AGAIN_SOON)
             return booking
 
-    async def _finalize(self, booking: Booking) -> Booking:
-        """Make the time final in Hapio, capture held money, confirm; or give the money back. Safe to repeat."""
+    async def _finalize(self, booking: Booking, *, just_read: bool = False) -> Booking:
+        """Make the time final in Hapio, capture held money, confirm; or give the money back. Safe to repeat.
+
+        `just_read` says that the payment was read at its source in this very act.
+        """
         if booking.canceled_at:
+            if self._too_late(booking):
+                return await self._leave_canceled(booking, sure=False)
             return await self._restore(booking)
         payment = await self._store.payment(booking.payment_id) if booking.payment_id else None
+        if self._too_late(booking):
+            reason = EndReason.BEGUN if booking.was_expired else EndReason.NO_ANSWER
+            return await self._cancel_paid(booking, payment, reason)
+        if payment and await self._gone_back(booking, payment, just_read=just_read):
+            return await self._cancel_refunded(booking)
         rescued = False
         if booking.was_expired or not await self._make_final(booking, payment):
             rescued = True
@@ -334,6 +359,38 @@ class Settlement:
             ],
         )
         return confirmed or await self._booking(booking.id)
+
+    def _too_late(self, booking: Booking) -> bool:
+        """Whether the visit has begun so long ago that nothing but the money's way back is left. Late money buys
+        nothing from the start on."""
+        patience = timedelta(0) if booking.was_expired else PAST_START
+        return booking.starts_at + patience <= self._now()
+
+    async def _gone_back(self, booking: Booking, payment: Payment, *, just_read: bool) -> bool:
+        """Whether nothing is left of the payment: that it was paid once does not mean that it still is."""
+        if payment.state is not PaymentState.CAPTURED:
+            return False  # held money has its own answer when it is captured
+        if payment.session_id and not just_read:
+            facts = await self._stripe.session(payment.session_id)
+            if facts.refunded:
+                await self._refunds.follow_all(facts.payment_intent_id)
+        return await self._refunds.left(booking.id) == 0
+
+    async def _cancel_refunded(self, booking: Booking) -> Booking:
+        """All the money went back before the time was final: the booking is off, and its time free."""
+        kinds = (MailKind.REFUNDED_CUSTOMER, MailKind.REFUNDED_OWNER)
+        canceled = await self._store.claim(
+            booking.id,
+            (Status.PAID,),
+            Status.CANCELED,
+            what=EndReason.REFUNDED,
+            values={"end_reason": EndReason.REFUNDED},
+            mails=self._letters.owed(booking, *kinds, about="all", detail={"reason": EndReason.REFUNDED, "refund": ""}),
+        )
+        if canceled is None:
+            return await self._booking(booking.id)
+        await self._release_soon(canceled)
+        return canceled
 
     async def _restore(self, booking: Booking) -> Booking:
         """A cancellation is being taken back: if Hapio gives the time again, the booking stands as it was; if not, it
@@ -506,7 +563,7 @@ class Settlement:
         """Expire every Session that somebody may have, and only then claim the end. Stripe may say: paid."""
         booking = await self._expire_sessions(booking)
         if booking.status is Status.PAID:
-            return await self._finalize(booking)
+            return await self._finalize(booking, just_read=True)
         return await self._close(booking, reason) if booking.status in UNPAID else booking
 
     async def _expire_sessions(self, booking: Booking) -> Booking:
@@ -611,8 +668,7 @@ class Settlement:
         elif event.object_type == "refund":
             await self._refunds.follow_refund(await self._stripe.read_refund(event.object_id))
         else:
-            for facts in await self._stripe.refunds_of(intent):
-                await self._refunds.follow_refund(facts)
+            await self._refunds.follow_all(intent)
 
     async def sweep_hapio(self, created_before: datetime) -> int:
         """Delete temporary bookings of ours that no live booking stands behind. Returns how many."""

@@ -126,6 +126,8 @@ moves = sa.Table(
     sa.Column("updated_at", Instant, nullable=False),
     sa.Column("next_try_at", Instant),
     sa.Column("tries", sa.Integer, nullable=False),
+    sa.Column("refund_due", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("refund_cap", sa.Integer, nullable=False, server_default="100"),
     # One open move a booking: two tabs cannot both be on the way.
     sa.Index("moves_open", "booking_id", unique=True, sqlite_where=sa.text("state IN ('held', 'moving')")),
     sa.Index("moves_guard", "resource_id", "buffer_starts_at", sqlite_where=sa.text("occupies = 1")),

@@ -40,6 +40,8 @@ HISTORY: Final[Mapping[str, str]] = {
     EndReason.NO_ANSWER: N_("Not booked: the calendar gave no answer"),
     EndReason.PAYMENT_FAILED: N_("Not booked: the payment failed"),
     EndReason.SLOT_GONE: N_("Not booked: the time was gone, the money goes back"),
+    EndReason.BEGUN: N_("Not booked: paid when the visit had begun, the payment is refunded"),
+    EndReason.REFUNDED: N_("Not booked: refunded before it was confirmed"),
     EndReason.CAPTURE_FAILED: N_("Not booked: the held money could not be taken"),
     EndReason.PAYMENT_MISMATCH: N_("Not booked: what was paid is not what was ordered"),
 }

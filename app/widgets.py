@@ -43,6 +43,7 @@ class MoveSetting(_Part):
     at_most: Annotated[int, Field(ge=0, le=100)] = 3
     other_resource: bool = True
     other_service: bool = False
+    refund_difference: Literal["by_terms", "full"] = "by_terms"
 
 
 class Question(_Part):
@@ -192,7 +193,14 @@ class Widget(_Part):
 
     def terms(self, price: Money) -> Terms:
         """What a booking of this price is held under."""
-        return Terms(price, self.tiers, self.reschedule.until_hours, self.reschedule.at_most)
+        return Terms(
+            price=price,
+            tiers=self.tiers,
+            move_hours=self.reschedule.until_hours,
+            most_moves=self.reschedule.at_most,
+            undo_minutes=self.undo_minutes,
+            by_terms=self.reschedule.refund_difference == "by_terms",
+        )
 
     def setting(self, service_id: str) -> ServiceSetting | None:
         """What the file says of one service; None if it does not name it."""

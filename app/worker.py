@@ -19,6 +19,7 @@ from app.inbox import Inbox
 from app.letters import Letters
 from app.mail import Mailer
 from app.metrics import Metrics
+from app.overdue import Overdue
 from app.refunds import Refunds
 from app.settlement import UNPAID
 from app.store import Store
@@ -41,6 +42,8 @@ MAILS_AT_ONCE = 5
 MAIL_LEASE = timedelta(minutes=2)
 MAX_MAIL_TRIES = 14
 MAX_BACK_OFF = timedelta(hours=1)
+#: What is told late is told in minutes; a few reads a minute cost nothing.
+LOOK_FOR_OVERDUE_EVERY = timedelta(minutes=1)
 #: Each beat is a write; `/readyz` waits for several of them before it calls the worker late.
 BEAT_EVERY = timedelta(seconds=10)
 
@@ -57,6 +60,7 @@ class Worker:
         inbox: Inbox,
         refunds: Refunds,
         letters: Letters,
+        overdue: Overdue,
         store: Store,
         mailer: Mailer,
         now: Callable[[], datetime],
@@ -67,6 +71,7 @@ class Worker:
         self._inbox = inbox
         self._refunds = refunds
         self._letters = letters
+        self._overdue = overdue
         self._store = store
         self._mailer = mailer
         self._now = now
@@ -77,6 +82,7 @@ class Worker:
         self._next_hapio_sweep = now()
         self._next_stripe_sweep = now()
         self._next_reconciling = now()
+        self._next_overdue_look = now()
 
     async def run(self, every: float = 1.0) -> None:
         """Tick until cancelled, or told to stop."""
@@ -103,6 +109,7 @@ class Worker:
         await self._each(await self._store.moves_due(), self._bookings.follow_move, self._put_off_move)
         await self._each(await self._store.unreleased(), self._bookings.release, self._put_off)
         await self._each(await self._store.refunds_due(), self._refunds.pay, _leave)
+        await self._tell_overdue()
         if self._mailer.enabled:
             await self._each(
                 await self._store.take_mail(lease=MAIL_LEASE, most=MAILS_AT_ONCE), self._send, self._put_off_mail
@@ -184,6 +191,15 @@ class Worker:
             # Should it fail, it is repeated with a pause; how far it has come is in a row.
             self._next_reconciling = now + MAX_BACK_OFF
             await self._each([now], self._reconcile, _leave)
+
+    async def _tell_overdue(self) -> None:
+        now = self._now()
+        if now >= self._next_overdue_look:
+            self._next_overdue_look = now + LOOK_FOR_OVERDUE_EVERY
+            await self._each([now], self._look_for_overdue, _leave)
+
+    async def _look_for_overdue(self, _now: datetime) -> None:
+        await self._overdue.tell()
 
     async def _fetch_missed(self, _now: datetime) -> None:
         await self._inbox.fetch_missed()

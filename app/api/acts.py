@@ -253,13 +253,10 @@ async def reschedule(call: Call, asked: models.RescheduleRequest) -> models.Resc
             price_difference=quote.difference,
             checkout_url=None,
         )
-    before = booking.terms.price.amount
     moved = await bookings.reschedule(booking.id, **wish)
-    after = moved.booking if moved.move.state == "done" else None
-    price = after.terms.price.amount if after else moved.move.price.amount
     return models.RescheduleAnswer(
         booking=_booking(await bookings.view(booking.id), call),
-        price_difference=price - before,
+        price_difference=moved.difference,
         checkout_url=moved.checkout_url,
     )
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.changes import Bar, MoveQuote
+from app.changes import Bar
 from app.commands.arguments import WrongUse, named, read_amount, read_start
 from app.commands.as_json import booking_json, refund_json, view_json
 from app.commands.terminal import Terminal, real_terminal
@@ -34,6 +34,7 @@ from app.errors import (
 )
 from app.i18n import local
 from app.main import House, Outside, open_house
+from app.moves import MoveQuote
 from app.settings import Settings
 from app.settlement import BookingView
 
@@ -173,7 +174,7 @@ class Desk:
         offer = self._bookings.offer(view)
         if offer.cancel_bar not in {None, Bar.BEGUN}:
             raise PolicyRefused(str(offer.cancel_bar))
-        back = Money(min(booking.terms.price.amount, view.left), booking.terms.price.currency)
+        back = self._bookings.owner_refund(view)
         self._tell(*head(booking))
         if offer.cancel_bar is Bar.BEGUN:
             self._tell("The visit has begun.")
@@ -184,8 +185,6 @@ class Desk:
         self._tell(f"It is canceled, and the time is free again. {self._back(view, back)}")
         self._tell(f"This cannot be taken back. {self._mailed(booking)}")
         self._must_agree("Cancel this booking?")
-        # What was printed is what is done, or nothing: Stripe may say that the difference is paid, and it is moved.
-        await self._bookings.give_up_move(booking.id)
         await self._bookings.cancel(booking.id, by=EndReason.BY_OWNER, revision=booking.revision)
         after = await self._view()
         if after.booking.end_reason is not EndReason.BY_OWNER:

@@ -88,12 +88,15 @@ def refunded(mail: Mail, now: datetime) -> Letter:
     twice = mail.reason is EndReason.PAID_TWICE and mail.booking.status is Status.CONFIRMED
     subject = _("Second payment refunded: %(service)s, %(when)s") if twice else _("Refunded: %(service)s, %(when)s")
     given = mail.reason is EndReason.GOODWILL
+    refunded_before = mail.reason is EndReason.REFUNDED
     return Letter(
         subject=subject % facts(mail, now),
         heading=_("Money goes back to you") if given else _("Your payment goes back to you"),
-        paragraphs=(
-            _why_refunded(mail),
-            sent_back(mail.refund, mail.language) if mail.refund else uncharged,
+        paragraphs=says(
+            (
+                _why_refunded(mail),
+                sent_back(mail.refund, mail.language) if mail.refund else "" if refunded_before else uncharged,
+            )
         ),
         rows=place_rows(mail),
         action=button(mail.manage_url if given else mail.status_url, _("See your booking")),
@@ -295,6 +298,10 @@ def _why_refunded(mail: Mail) -> str:
             return _(
                 "Your payment came when the time was already gone, and no one else was free then. You have no booking."
             )
+        case EndReason.BEGUN:
+            return _("Your payment arrived after the appointment had begun. You have no booking.")
+        case EndReason.REFUNDED:
+            return _("Your payment was refunded before the booking was confirmed. You have no booking.")
         case EndReason.CAPTURE_FAILED:
             return _("Your bank did not hand over the amount that it had set aside. You have no booking.")
         case EndReason.PAYMENT_MISMATCH:

@@ -27,10 +27,12 @@ def refunded(mail: Mail, now: datetime) -> Letter:
     _ = translator(mail.language).gettext
     what = facts(mail, now)
     back = _("We send %(amount)s back to the customer.") if mail.refund else _("Nothing was charged.")
+    if mail.reason is EndReason.REFUNDED:
+        back = ""
     return Letter(
         subject=_("Refunded: %(service)s, %(when)s, %(customer)s") % what,
         heading=_("A payment goes back"),
-        paragraphs=(_why_refunded(mail), back % what, _("There is nothing you must do.")),
+        paragraphs=says((_why_refunded(mail), back % what, _("There is nothing you must do."))),
         rows=(*place_rows(mail), *_customer_rows(mail)),
     )
 
@@ -252,6 +254,10 @@ def _why_refunded(mail: Mail) -> str:
             return _("This payment was one too many. The booking stands; the payment goes back.")
         case EndReason.SLOT_GONE:
             return _("The payment came when the time was already gone, and no one else was free then.")
+        case EndReason.BEGUN:
+            return _("The payment arrived after the appointment had begun.")
+        case EndReason.REFUNDED:
+            return _("The payment was refunded before the booking was confirmed, so the time is free again.")
         case EndReason.CAPTURE_FAILED:
             return _("The customer's bank did not hand over the amount that it had set aside.")
         case EndReason.PAYMENT_MISMATCH:

@@ -16,6 +16,7 @@ from app.store.idempotency import IdempotencyRows
 from app.store.inbox import InboxRows
 from app.store.moves import MoveRows
 from app.store.outbox import OutboxRows
+from app.store.overdue import OverdueRows
 from app.store.payments import PaymentRows
 from app.store.refunds import RefundRows
 from app.store.sign_ins import SignInRows
@@ -28,6 +29,7 @@ class Store(
     PaymentRows,
     RefundRows,
     OutboxRows,
+    OverdueRows,
     InboxRows,
     IdempotencyRows,
     HealthRows,

@@ -17,7 +17,10 @@ from app.domain import (
     TRANSITIONS,
     Booking,
     Customer,
+    EndReason,
     HistoryEntry,
+    Move,
+    MoveState,
     Occupied,
     OutboxMail,
     Owed,
@@ -310,6 +313,7 @@ class BookingRows(Database):
         due_by: datetime | None = None,
         without_open_session: bool = False,
         unchanged_since: int | None = None,
+        ends_move: Move | None = None,
         payment: Payment | None = None,
         seen: PaymentSeen | None = None,
         refund: Refund | None = None,
@@ -320,7 +324,8 @@ class BookingRows(Database):
         """Change the status if it is still one of `from_`; with `take_back`, the only place that does.
 
         The conditions hold in the same statement: `unchanged_since` is the revision that was read, and no move may be
-        under way. The winner's `payment`, `seen`, `refund`, `owes` and `mails` are written in the same transaction.
+        under way but `ends_move`, which ends with it. The winner's `payment`, `seen`, `refund`, `owes` and `mails` are
+        written in the same transaction.
         None means somebody else won: do nothing outside.
         """
         conditions: list[sa.ColumnElement[bool]] = []
@@ -331,13 +336,19 @@ class BookingRows(Database):
         if without_open_session:
             conditions.append(~has_open_session(payments.c.booking_id == booking_id))
         if unchanged_since is not None:
-            conditions += [bookings.c.revision == unchanged_since, ~_has_open_move(booking_id)]
+            conditions += [bookings.c.revision == unchanged_since, ~_has_open_move(booking_id, but=ends_move)]
         async with self._write() as connection:
             booking = await self._claim(
                 connection, booking_id, from_, to, conditions, values=values or {}, what=what, detail=detail
             )
             if booking is None:
                 return None
+            if ends_move:
+                await connection.execute(
+                    sa.update(moves)
+                    .where(moves.c.id == ends_move.id, moves.c.state == MoveState.MOVING)
+                    .values(state=MoveState.REFUSED, **_ended_move(booking.end_reason, self._now()))
+                )
             if payment:
                 await connection.execute(sa.insert(payments).values(payment_row(payment)))
             if seen:
@@ -494,8 +505,14 @@ class BookingRows(Database):
         return [to_booking(row) for row in rows]
 
 
-def _has_open_move(booking_id: str) -> sa.ColumnElement[bool]:
-    return sa.exists().where(moves.c.booking_id == booking_id, moves.c.state.in_(list(OPEN_MOVES)))
+def _has_open_move(booking_id: str, *, but: Move | None = None) -> sa.ColumnElement[bool]:
+    """Whether the booking is on a move, other than one that is being made and may end."""
+    ends = sa.and_(moves.c.id == but.id, moves.c.state == MoveState.MOVING) if but else sa.false()
+    return sa.exists().where(moves.c.booking_id == booking_id, moves.c.state.in_(list(OPEN_MOVES)), ~ends)
+
+
+def _ended_move(reason: EndReason | None, now: datetime) -> dict[str, Any]:
+    return {"end_reason": reason, "occupies": False, "updated_at": now, "next_try_at": None, "tries": 0}
 
 
 def _refunds_of_cancel(booking: Booking) -> tuple[sa.ColumnElement[bool], ...]:

@@ -11,7 +11,7 @@ from app.database import Database
 from app.domain import MAY_STILL_PAY, MoveState, OutboxMail, Payment, PaymentSeen, PaymentState, Status
 from app.store.owed import add_mails, mirror, remember
 from app.store.sessions import has_open_session
-from app.tables import bookings, moves, payment_row, payments, to_payment
+from app.tables import Instant, bookings, moves, payment_row, payments, to_payment
 
 
 class PaymentRows(Database):
@@ -56,6 +56,44 @@ class PaymentRows(Database):
             )
             await connection.execute(sa.insert(payments).values(payment_row(payment)))
             return True
+
+    async def end_attempt(self, payment: Payment, *, deadline: datetime, mails: Sequence[OutboxMail] = ()) -> None:
+        """Stripe has refused the attempt, so it has no page: its booking is held no longer than until `deadline`."""
+        async with self._write() as connection:
+            ended = await connection.execute(
+                sa.update(payments)
+                .where(
+                    payments.c.id == payment.id,
+                    payments.c.state == PaymentState.OPEN,
+                    payments.c.session_id.is_(None),
+                )
+                .values(state=PaymentState.EXPIRED)
+            )
+            if ended.rowcount:
+                await connection.execute(
+                    sa.update(bookings)
+                    .where(bookings.c.id == payment.booking_id, bookings.c.status == Status.AWAITING_PAYMENT)
+                    .values(
+                        deadline=sa.case(
+                            (bookings.c.deadline < deadline, bookings.c.deadline), else_=sa.literal(deadline, Instant)
+                        )
+                    )
+                )
+            await add_mails(connection, mails)
+
+    async def end_unanswered(self, booking_id: str) -> None:
+        """End the booking's attempts whose answer was lost: their Sessions, if there are any, were given to nobody."""
+        async with self._write() as connection:
+            await connection.execute(
+                sa.update(payments)
+                .where(
+                    payments.c.booking_id == booking_id,
+                    payments.c.state == PaymentState.OPEN,
+                    payments.c.session_id.is_(None),
+                    payments.c.move_id.is_(None),
+                )
+                .values(state=PaymentState.EXPIRED)
+            )
 
     async def record_session(self, payment: Payment, *, session_id: str, url: str, look_at: datetime) -> bool:
         """Store the Session, and only while its booking, or move, still awaits it: after True, the URL may be given

@@ -27,6 +27,7 @@ from app.errors import (
 from app.i18n import N_
 from app.limiter import BOOKING, PAY, client_address
 from app.mail import calendar_file, calendar_links
+from app.overdue import CONFIRM_WITHIN
 from app.settlement import BookingView
 from app.web import events
 from app.web.card import booking_card, hold_line, price, sentence
@@ -63,6 +64,8 @@ WHY_ENDED: Mapping[EndReason | None, str] = {
     EndReason.PAYMENT_FAILED: N_("The payment did not go through."),
     EndReason.PAYMENT_MISMATCH: N_("What was paid is not what was ordered."),
     EndReason.SLOT_GONE: N_("Your payment came after our hold had ended, and the time was gone by then."),
+    EndReason.BEGUN: N_("Your payment arrived after the appointment had begun."),
+    EndReason.REFUNDED: N_("Your payment was refunded before the booking was confirmed."),
     EndReason.CAPTURE_FAILED: N_("Your bank did not release the amount that it had set aside."),
     EndReason.BY_CUSTOMER: N_("You canceled it."),
     EndReason.BY_OWNER: N_("We had to cancel it. We are sorry."),
@@ -181,6 +184,9 @@ async def pay(request: Request) -> Response:
         url = await request.app.state.house.bookings.start_checkout(booking.id)
     except HoldExpired:
         return await _hold_again(request, booking, None)
+    except InvalidDetails as error:  # an address that Stripe does not take
+        typed = typed_details(booking.customer) if booking.customer else {}
+        return _details(request, await _view(request), typed, errors=error.fields)
     except InvalidRequest:
         return _to(request, {})
     except (StripeError, HapioError, BookingConflict) as error:
@@ -424,7 +430,8 @@ def status_context(request: Request, view: BookingView, look: int) -> dict[str, 
     """What the page says of a booking that is past its summary."""
     booking, language, house = view.booking, request.state.shell.language, request.app.state.house
     _ = i18n.translator(language).gettext
-    heading, mark, lines = _told(view, language)
+    late = bool(view.history) and house.now() - view.history[-1].at >= CONFIRM_WITHIN
+    heading, mark, lines = _told(view, language, late=late)
     processing = view.payment is not None and view.payment.state is PaymentState.PROCESSING
     seen = f"{booking.status}{'-processing' if processing else ''}"
     poll, slow = None, ""
@@ -467,8 +474,8 @@ def calendar_names(booking: Booking, widget: Widget) -> Sequence[tuple[str, str]
     return [("Google Calendar", links["google"]), ("Outlook", links["outlook"])]
 
 
-def _told(view: BookingView, language: str) -> tuple[str, str, list[str]]:
-    """(heading, mark, lines): what happened, and whether money moved."""
+def _told(view: BookingView, language: str, *, late: bool) -> tuple[str, str, list[str]]:
+    """(heading, mark, lines): what happened, and whether money moved. `late`: it has been paid for a while."""
     _ = i18n.translator(language).gettext
     booking = view.booking
     match booking.status:
@@ -479,6 +486,12 @@ def _told(view: BookingView, language: str) -> tuple[str, str, list[str]]:
             return _("Waiting for Stripe"), "waiting", [_("As soon as Stripe tells us that you paid, we confirm.")]
         case Status.PAID if booking.terms.free:
             return _("Confirming your time"), "waiting", []
+        case Status.PAID if late:
+            lines = [
+                _("We have your payment, but the calendar is not responding. Please do not pay again."),
+                _("We keep trying. If it cannot be confirmed in time, you get all your money back."),
+            ]
+            return _("Your time is not confirmed yet"), "waiting", lines
         case Status.PAID:
             return _("Payment received, confirming your time"), "waiting", []
         case Status.CONFIRMED:

@@ -18,7 +18,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from app import i18n
-from app.changes import Bar, MoveQuote, Offer
+from app.changes import Bar, Offer
 from app.details import read_address
 from app.domain import Booking, EndReason, MoveState, Service, Status
 from app.errors import (
@@ -33,6 +33,7 @@ from app.errors import (
     StripeError,
 )
 from app.limiter import MANAGE, MANAGE_ACT, RESEND, client_address
+from app.moves import MoveQuote
 from app.settlement import BookingView
 from app.web import standing
 from app.web.booking import LOOKS, calendar_names, calendar_response, times_address

@@ -7,9 +7,9 @@ from datetime import date, datetime
 from typing import Any
 
 from app import i18n
-from app.changes import MoveQuote
 from app.domain import Booking, Service
 from app.errors import HapioError, SlotTaken, StripeError
+from app.moves import MoveQuote
 from app.settlement import BookingView
 from app.web import standing
 from app.web.card import price

@@ -21,7 +21,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from app import i18n
-from app.changes import Bar, MoveQuote, Offer
+from app.changes import Bar, Offer
 from app.details import read_address
 from app.domain import EndReason, Money, MoveState, Service, Status
 from app.errors import (
@@ -38,6 +38,7 @@ from app.errors import (
 from app.i18n import N_
 from app.limiter import SIGN_IN, STAFF, client_address
 from app.links import SIGN_IN_LIFE
+from app.moves import MoveQuote
 from app.settlement import BookingView
 from app.staff import SignIn
 from app.web import staff_words as words
@@ -378,28 +379,26 @@ async def cancel(request: Request, view: BookingView) -> Response:
     if booking.status is Status.CANCELED:
         return _to(request)
     try:
-        revision, _shown_at = house.links.read_page_token(page, booking.id, _cancel_act(view))
-        # What was shown is what is done, or nothing: Stripe may say that a difference is paid, and it is moved.
-        await house.bookings.give_up_move(booking.id)
+        revision, _shown_at = house.links.read_page_token(page, booking.id, _cancel_act(request, view))
         await house.bookings.cancel(booking.id, by=EndReason.BY_OWNER, revision=revision)
     except _NOT_DONE as error:
         return await _instead(request, error, _before_canceling)
     return _to(request, told="canceled")
 
 
-def _cancel_act(view: BookingView) -> str:
-    return f"staff cancel {_back(view).amount}"
+def _cancel_act(request: Request, view: BookingView) -> str:
+    return f"staff cancel {_back(request, view).amount}"
 
 
-def _back(view: BookingView) -> Money:
-    price = view.booking.terms.price
-    return replace(price, amount=min(price.amount, view.left))
+def _back(request: Request, view: BookingView) -> Money:
+    back: Money = request.app.state.house.bookings.owner_refund(view)
+    return back
 
 
 def _before_canceling(request: Request, view: BookingView, *, problem: HoldfastError | None = None) -> Response:
     if _offer(request, view).cancel_bar not in _MAY_CANCEL:
         return _to(request)
-    language, back = request.state.shell.language, _back(view)
+    language, back = request.state.shell.language, _back(request, view)
     _ = i18n.translator(language).gettext
     amount = i18n.format_money(back, language)
     lines = words.goes_back(view, back, language)
@@ -415,7 +414,9 @@ def _before_canceling(request: Request, view: BookingView, *, problem: HoldfastE
         fields=[
             (
                 "page",
-                request.app.state.house.links.page_token(view.booking.id, _cancel_act(view), view.booking.revision),
+                request.app.state.house.links.page_token(
+                    view.booking.id, _cancel_act(request, view), view.booking.revision
+                ),
             )
         ],
         button=_("Cancel and give %(amount)s back") % {"amount": amount} if back else _("Cancel the booking"),

@@ -12,7 +12,7 @@ from itertools import groupby
 from typing import Any, Final
 
 from app import i18n
-from app.changes import Bar, MoveQuote
+from app.changes import Bar
 from app.domain import (
     DISPUTE_LOST,
     DISPUTE_OVER,
@@ -30,6 +30,7 @@ from app.domain import (
 from app.errors import BookingConflict, HapioError, HoldfastError, LinkRefused, PolicyRefused, StripeError
 from app.i18n import N_
 from app.mail import MailKind
+from app.moves import MoveQuote
 from app.settlement import BookingView
 from app.told import HISTORY, REFUND_STANDS
 from app.web import standing

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from app import i18n
-from app.changes import Bar, MoveQuote, Offer
+from app.changes import Bar, Offer
 from app.domain import (
     DISPUTE_OVER,
     Booking,
@@ -22,8 +22,9 @@ from app.domain import (
     Refund,
     Status,
 )
-from app.errors import BookingConflict, HapioError, HoldfastError, LinkExpired, StripeError
+from app.errors import BookingConflict, HapioError, HoldfastError, LinkExpired, PaymentRefused, StripeError
 from app.i18n import N_
+from app.moves import MoveQuote
 from app.settlement import BookingView
 from app.web.booking import WHY_ENDED, money_lines
 from app.web.card import price, visitor_zone
@@ -268,8 +269,6 @@ def may_cancel(offer: Offer, booking: Booking, language: str) -> list[str]:
     match offer.cancel_bar:
         case None:
             return [tight(line) for line in _gives_back(offer, booking, language)]
-        case Bar.UNDER_WAY:
-            return [_("As soon as the move is through, you can cancel here.")]
         case Bar.BEGUN:
             return [_("The visit has begun, so it can no longer be canceled here.")]
         case _:
@@ -281,6 +280,8 @@ def _gives_back(offer: Offer, booking: Booking, language: str) -> list[str]:
     terms, now = booking.terms, offer.at
     if terms.free:
         return [_("Canceling costs nothing.")]
+    if offer.uncharged:
+        return [_("You have not been charged yet. If you cancel, you are not charged.")]
     steps = terms.steps(booking.starts_at)
     past = [step for step in steps if step[0] < now and step[1] > offer.percent]
     ahead = next((until for until, _percent in steps if until >= now), None)
@@ -467,6 +468,8 @@ def afterwards(offer: Offer, after: Booking, language: str) -> str:
 def not_moved(error: HoldfastError, language: str) -> list[str]:
     """Why the preview is shown again."""
     _ = i18n.translator(language).gettext
+    if isinstance(error, PaymentRefused):
+        return [_(error.sentence), _("Nothing was moved: your booking stands as it was.")]
     if isinstance(error, HapioError | StripeError):
         return [_(error.sentence), _("Nothing was moved: your booking stands as it was. Please try again in a moment.")]
     if isinstance(error, LinkExpired):

@@ -46,6 +46,7 @@ LAYERS = (
     ("settlement", "health"),
     ("moves",),
     ("refunds",),
+    ("refusals", "overdue"),
     ("availability", "letters", "gate", "idempotency"),
     (
         *("store", "hapio", "payments", "mail", "links", "details", "guard", "limiter", "challenge", "site", "notices"),

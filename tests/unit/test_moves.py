@@ -422,7 +422,7 @@ async def test_hapio_failing_in_the_middle_keeps_both_times_until_it_answers(sta
         with pytest.raises(SlotTaken):
             await stack.hold(starts_at, resource_id=person)
     offer = stack.house.bookings.offer(await stack.house.bookings.view(booking.id))
-    assert (offer.cancel_bar, offer.move_bar) == (Bar.UNDER_WAY, Bar.UNDER_WAY)
+    assert (offer.cancel_bar, offer.move_bar) == (None, Bar.UNDER_WAY)
     stack.hapio.faults.clear()
     await stack.until_quiet()
     moved = await stack.now(booking)
@@ -524,10 +524,33 @@ async def test_a_time_that_another_process_is_moving_to_is_not_held_although_hap
                 await wire.sent.wait()
                 with pytest.raises(SlotTaken):
                     await stack.hold(later, resource_id=quote.resource.id)
-                with pytest.raises(PolicyRefused):
-                    await stack.cancel(booking)
                 wire.go.set()
     assert taken(stack, await stack.now(booking))
+
+
+async def test_a_booking_canceled_while_another_process_moves_it_leaves_both_times_free(
+    stack: Stack, tmp_path: Path
+) -> None:
+    booking, later = await stack.confirmed(), await stack.in_days(6)
+    wire = SlowWire(stack)
+    async with another_house(stack, tmp_path, stack.settings.database_url, wire) as other:
+        with anyio.fail_after(30):
+            async with anyio.create_task_group() as at_once:
+
+                async def move() -> None:
+                    with pytest.raises(BookingConflict):
+                        await other.bookings.reschedule(booking.id, starts_at=later, by=EndReason.BY_CUSTOMER)
+
+                at_once.start_soon(move)
+                await wire.sent.wait()
+                canceled = await stack.cancel(booking)
+                wire.go.set()
+    await stack.until_quiet()
+    assert canceled.status is Status.CANCELED
+    assert stack.money_kept() == 0
+    assert [one for one in stack.hapio_bookings() if not one.is_canceled] == []
+    for starts_at in (booking.starts_at, later):
+        assert await stack.hold(starts_at, resource_id=booking.resource_id)
 
 
 async def test_a_time_that_a_visitor_holds_is_not_moved_to_by_a_process_that_shows_it_as_free(

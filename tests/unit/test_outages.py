@@ -134,8 +134,9 @@ async def test_with_hapio_down_until_the_visit_the_money_goes_back(tmp_path: Pat
         stack.hapio.faults.clear()
         await stack.until_quiet()
         assert stack.hapio_bookings() == []
-        [mail] = [mail for mail in stack.mailbox.messages if mail.recipients == ("anna@customer.example",)]
-        assert "calendar did not answer" in (mail.text or "")
+        delayed, ended = [mail for mail in stack.mailbox.messages if mail.recipients == ("anna@customer.example",)]
+        assert "Please do not pay again" in (delayed.text or "")
+        assert "calendar did not answer" in (ended.text or "")
 
 
 async def test_hapio_removing_temporary_bookings_by_itself_costs_nobody_money(stack: Stack) -> None:

@@ -1,0 +1,62 @@
+"""What has been due for longer than a given time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+import sqlalchemy as sa
+
+from app.database import Database
+from app.domain import OPEN_MOVES, Booking, MoveState, OutboxMail, Status
+from app.store.owed import add_mails
+from app.tables import bookings, history, moves, outbox, to_booking
+
+
+class OverdueRows(Database):
+    """Questions over `bookings` and `moves`: since when something waits."""
+
+    async def unconfirmed_since(self, age: timedelta) -> list[Booking]:
+        """Bookings that were paid so long ago, or taken back, and are not confirmed yet."""
+        return await self._waiting(bookings.c.status == Status.PAID, _last_change() <= self._now() - age)
+
+    async def unmoved_since(self, age: timedelta) -> list[Booking]:
+        """Bookings whose move was decided so long ago and is not made yet."""
+        moving = sa.exists().where(
+            moves.c.booking_id == bookings.c.id,
+            moves.c.state == MoveState.MOVING,
+            moves.c.updated_at <= self._now() - age,
+        )
+        return await self._waiting(moving)
+
+    async def unreleased_since(self, age: timedelta) -> list[Booking]:
+        """Ended bookings, and bookings with ended moves, whose time the scheduler still holds after so long."""
+        since = self._now() - age
+        held = sa.or_(bookings.c.hapio_booking_id.is_not(None) & ~bookings.c.hapio_canceled, bookings.c.hapio_unsure)
+        ended = bookings.c.status.in_([Status.EXPIRED, Status.CANCELED]) & held & (_last_change() <= since)
+        left_by_move = sa.exists().where(
+            moves.c.booking_id == bookings.c.id,
+            moves.c.state.not_in(list(OPEN_MOVES)),
+            moves.c.hapio_booking_id.is_not(None) | moves.c.hapio_unsure,
+            moves.c.updated_at <= since,
+        )
+        return await self._waiting(sa.or_(ended, left_by_move))
+
+    async def owe_mails(self, mails: Sequence[OutboxMail]) -> int:
+        """Mails to send; one that is there already is left alone. Returns how many are new."""
+        ids = [mail.id for mail in mails]
+        known = {row["id"] for row in await self._all(sa.select(outbox.c.id).where(outbox.c.id.in_(ids)))}
+        new = [mail for mail in mails if mail.id not in known]
+        if new:  # a look that finds nothing new costs no write
+            async with self._write() as connection:
+                await add_mails(connection, new)
+        return len(new)
+
+    async def _waiting(self, *conditions: sa.ColumnElement[bool]) -> list[Booking]:
+        rows = await self._all(sa.select(bookings).where(*conditions).order_by(bookings.c.starts_at))
+        return [to_booking(row) for row in rows]
+
+
+def _last_change() -> sa.ColumnElement[object]:
+    """When a booking last changed its status. Not `updated_at`, which every attempt moves on."""
+    return sa.select(sa.func.max(history.c.at)).where(history.c.booking_id == bookings.c.id).scalar_subquery()
