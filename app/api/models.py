@@ -155,7 +155,7 @@ class TokenQuery(_In):
 class CustomerIn(_In):
     """Who comes. `answers` and `consent` where the widget's form asks for them."""
 
-    name: Annotated[str, Field(min_length=1, max_length=200)]
+    name: Annotated[str, Field(min_length=1, max_length=100)]
     email: Annotated[str, Field(min_length=3, max_length=254)]
     phone: Annotated[str, Field(max_length=40)] = ""
     notes: Annotated[str, Field(max_length=1000)] = ""
@@ -424,5 +424,5 @@ class ErrorAnswer(_Out):
 
 
 def is_uuid(text: str) -> bool:
-    """Whether this is a UUID as RFC 9562 writes it."""
-    return bool(UUID_TEXT.fullmatch(text)) and bool(UUID(text))
+    """Whether this is a UUID as RFC 9562 writes it, and neither of its two constants (all zeros, all ones)."""
+    return bool(UUID_TEXT.fullmatch(text)) and 0 < UUID(text).int < 2**128 - 1

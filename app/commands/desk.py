@@ -26,6 +26,7 @@ from app.errors import (
     HapioUnauthorized,
     HoldfastError,
     InvalidRequest,
+    NotBegun,
     NotFound,
     PolicyRefused,
     SlotTaken,
@@ -207,7 +208,7 @@ class Desk:
         self._tell(f"{self._back(view, amount)} {money(rest)} stays.")
         self._tell(f"{stands}{self._mailed(booking, owner=False)}")
         self._must_agree("Give this back?")
-        refunds = await self._bookings.give_back(booking.id, amount)
+        refunds = await self._bookings.give_back(booking.id, amount, left=left.amount)
         given = Money(sum(refund.amount.amount for refund in refunds), left.currency)
         if not refunds:
             raise Refused("Nothing was left to give back any more. No money moved.")
@@ -319,6 +320,8 @@ class Desk:
                 return f"That time is not free. {f'The nearest: {nearest}. ' if nearest else ''}{stays}"
             case PolicyRefused(bar=Bar.UNDER_WAY):
                 return f"A move of this booking is being made, or paid, right now. Look again in a while. {stays}"
+            case NotBegun():
+                return f"{error.sentence} {stays}"
             case PolicyRefused():
                 stands = standing((await self._view()).booking, self._now)
                 return f"Only a confirmed booking can be changed; this one is {stands}. {stays}"

@@ -353,7 +353,7 @@ async def mark_missed(request: Request, view: BookingView) -> Response:
     no_show = (await _form(request)).get("came") != "1"
     try:
         await request.app.state.house.bookings.mark_no_show(view.booking.id, no_show=no_show)
-    except BookingConflict as error:
+    except (BookingConflict, PolicyRefused) as error:
         return await _show(request, await _view(request), error=error)
     return _to(request, told="missed" if no_show else "came")
 

@@ -27,7 +27,7 @@ from app.domain import (
     Status,
     StoredEvent,
 )
-from app.errors import BookingConflict, HapioError, HoldfastError, LinkRefused, PolicyRefused, StripeError
+from app.errors import BookingConflict, HapioError, HoldfastError, LinkRefused, NotBegun, PolicyRefused, StripeError
 from app.i18n import N_
 from app.mail import MailKind
 from app.moves import MoveQuote
@@ -329,6 +329,8 @@ def not_done(error: HoldfastError, language: str) -> list[str]:
             ]
         case PolicyRefused(bar=Bar.UNDER_WAY):
             return [_("A move of this booking is being made, or paid, right now."), stays]
+        case NotBegun():
+            return [_(error.sentence), stays]
         case PolicyRefused():
             return [_("That can no longer be done with this booking."), stays]
         case HapioError() | StripeError():
