@@ -126,7 +126,7 @@ Act = Callable[[Call, Any], Awaitable[BaseModel]]
 @dataclass(frozen=True, slots=True)
 class Operation:
     """One route: its act with what goes in and out, who may ask, how often, and which errors it may end in beyond
-    those that every route has."""
+    those that every route has. `tag` and `about` are for the document's readers."""
 
     method: str
     path: str
@@ -139,6 +139,8 @@ class Operation:
     status: int = 200
     rule: Rule = API
     errors: tuple[int, ...] = ()
+    tag: str = ""
+    about: str = ""
 
     @property
     def changes(self) -> bool:
