@@ -167,11 +167,21 @@ class Changes(Settlement):
         starts_from: datetime | None = None,
         starts_to: datetime | None = None,
         email: str = "",
+        widget: str = "",
+        resource_id: str = "",
+        skip: int = 0,
         most: int = 100,
     ) -> list[Booking]:
-        """Bookings that somebody has put a name to, in order of their start."""
+        """Bookings that somebody has put a name to, in order of their start: `most` of them after the first `skip`."""
         return await self._store.find(
-            statuses=statuses, starts_from=starts_from, starts_to=starts_to, email=email, most=most
+            statuses=statuses,
+            starts_from=starts_from,
+            starts_to=starts_to,
+            email=email,
+            widget=widget,
+            resource_id=resource_id,
+            skip=skip,
+            most=most,
         )
 
     # -- cancel and take back ------------------------------------------------------------------------------

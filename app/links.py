@@ -145,13 +145,19 @@ class Links:
         _, expires = self._loads(self._staff, token)
         return sign_in_id, expires - self._now().timestamp() < (STAFF_LIFE - STAFF_RENEWAL).total_seconds()
 
-    def feed_token(self) -> str:
-        """The secret part of the feeds' addresses. It holds until the key that signed it is dropped."""
-        return str(self._feed.dumps("bookings"))
+    def feed_token(self, member: str, version: int) -> str:
+        """The secret part of the addresses of a staff member's feeds. It has no end of its own: that the member works
+        here and has not asked for another `version` is for others to know."""
+        return str(self._feed.dumps([member, version]))
 
-    def read_feed_token(self, token: str) -> None:
-        """Raises LinkRefused for what is not ours, or was signed by a key that is gone."""
-        self._loads(self._feed, token)
+    def read_feed_token(self, token: str) -> tuple[str, int]:
+        """The member and the version. Raises LinkRefused for what is not ours, was signed by a key that is gone, or
+        names nobody, as addresses did before they named a member."""
+        loaded = self._loads(self._feed, token)
+        if not isinstance(loaded, list):
+            raise LinkRefused("names nobody")
+        member, version = loaded
+        return str(member), int(version)
 
     def result_token(self, booking_id: str, *, told: str = "") -> str:
         """What lets its bearer see how one booking stands, for some hours. `told` is a word for the page."""
