@@ -24,6 +24,7 @@ from app.main import Outside, open_house
 from app.sandbox.serve import base_url, listen
 from app.settings import Settings
 from tests.stack import MONDAY, Stack
+from tests.unit.test_staff import copies
 
 ENVIRON = {
     "HAPIO_API_TOKEN": "token",
@@ -495,3 +496,16 @@ def test_a_database_that_is_not_there_is_wrong_use_and_none_is_made(tmp_path: Pa
     assert process.returncode == 2
     assert "Is DATABASE_URL right?" in told
     assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_status_is_looked_for_beyond_the_first_five_hundred(stack: Stack, owner: Owner) -> None:
+    booking = await booked(stack)
+    await copies(stack, booking, 510)
+    await copies(stack, booking, 1, no_show=True, starts_at=booking.starts_at + timedelta(days=1))
+    assert await owner.types("list", "--status", "no-show", "--json") == 0
+    assert [one["status"] for one in owner.result["bookings"]] == ["no-show"]
+    assert owner.result["more"] is False
+    assert await owner.types("list", "--json") == 0
+    assert (len(owner.result["bookings"]), owner.result["more"]) == (500, True)
+    assert await owner.types("list") == 0
+    assert "There are more than these 500" in owner.said

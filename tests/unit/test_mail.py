@@ -937,6 +937,18 @@ def test_without_an_owners_address_there_is_no_organizer() -> None:
     assert "organizer" not in entry_of(ics)
 
 
+def test_without_an_organizer_the_file_states_no_method_and_still_takes_the_entry_off() -> None:
+    """RFC 5546 demands an ORGANIZER wherever there is a METHOD."""
+    for method, status in (("PUBLISH", "CONFIRMED"), ("CANCEL", "CANCELLED")):
+        ics = calendar_file(
+            a_booking(revision=2), widget=Widget(name="plain"), url="", now=NOW, language="en", method=method
+        )
+        assert "method" not in Calendar.from_ical(ics)
+        assert (entry_of(ics)["status"], entry_of(ics)["sequence"]) == (status, 2)
+    with_owner = Calendar.from_ical(a_file())
+    assert (with_owner["method"], str(entry_of(a_file())["organizer"])) == ("PUBLISH", "mailto:owner@studio.example")
+
+
 @settings(max_examples=60, deadline=None)  # as above
 @given(service=ODD, resource=ODD, location=ODD, owner=ODD)
 def test_whatever_things_are_called_the_calendar_file_reads_back(
