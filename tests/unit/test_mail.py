@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -939,7 +939,8 @@ def test_without_an_owners_address_there_is_no_organizer() -> None:
 
 def test_without_an_organizer_the_file_states_no_method_and_still_takes_the_entry_off() -> None:
     """RFC 5546 demands an ORGANIZER wherever there is a METHOD."""
-    for method, status in (("PUBLISH", "CONFIRMED"), ("CANCEL", "CANCELLED")):
+    endings: tuple[tuple[Literal["PUBLISH", "CANCEL"], str], ...] = (("PUBLISH", "CONFIRMED"), ("CANCEL", "CANCELLED"))
+    for method, status in endings:
         ics = calendar_file(
             a_booking(revision=2), widget=Widget(name="plain"), url="", now=NOW, language="en", method=method
         )
