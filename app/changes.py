@@ -27,18 +27,22 @@ from app.domain import (
     Service,
     Slot,
     Status,
+    currency_quantum,
 )
 from app.errors import (
     BookingConflict,
     HapioError,
     HapioUnreachable,
+    InvalidDetails,
     InvalidRequest,
     LinkExpired,
     LinkRefused,
+    NotBegun,
     NotFound,
     PolicyRefused,
     SlotTaken,
 )
+from app.i18n import N_
 from app.links import MANAGE_LIFE_AFTER_END
 from app.mail import MailKind
 from app.moves import MoveQuote
@@ -48,6 +52,7 @@ log = structlog.get_logger()
 
 #: However often somebody asks, one booking's links are renewed this often: each renewal retires the link before it.
 LINK_PAUSE = timedelta(minutes=5)
+_NO_SUCH_AMOUNT = N_("This currency has no such amount. Please use a larger step.")
 #: More bookings of one address than these are not renewed at once.
 MOST_LINKS = 20
 
@@ -162,11 +167,21 @@ class Changes(Settlement):
         starts_from: datetime | None = None,
         starts_to: datetime | None = None,
         email: str = "",
+        widget: str = "",
+        resource_id: str = "",
+        skip: int = 0,
         most: int = 100,
     ) -> list[Booking]:
-        """Bookings that somebody has put a name to, in order of their start."""
+        """Bookings that somebody has put a name to, in order of their start: `most` of them after the first `skip`."""
         return await self._store.find(
-            statuses=statuses, starts_from=starts_from, starts_to=starts_to, email=email, most=most
+            statuses=statuses,
+            starts_from=starts_from,
+            starts_to=starts_to,
+            email=email,
+            widget=widget,
+            resource_id=resource_id,
+            skip=skip,
+            most=most,
         )
 
     # -- cancel and take back ------------------------------------------------------------------------------
@@ -538,13 +553,15 @@ class Changes(Settlement):
     # -- the owner -------------------------------------------------------------------------------------------
 
     async def mark_no_show(self, booking_id: str, *, no_show: bool) -> Booking:
-        """Note that nobody came, or that somebody did after all. Raises BookingConflict before the visit's start."""
+        """Note that nobody came, or that somebody did after all. Raises NotBegun before the visit's start, and
+        BookingConflict for a booking that is not confirmed."""
         booking = await self.get(booking_id)
         if booking.no_show is no_show:
             return booking
         marked = await self._store.mark_no_show(booking_id, no_show=no_show)
         if marked is None:
-            raise BookingConflict("the visit has not begun")
+            booking = await self.get(booking_id)
+            raise NotBegun if booking.status is Status.CONFIRMED else BookingConflict(booking.status)
         return marked
 
     async def give_back(self, booking_id: str, amount: Money | None, *, left: int | None = None) -> list[Refund]:
@@ -552,7 +569,8 @@ class Changes(Settlement):
 
         Bounded by what is left of its payments. Returns the new refunds; none where nothing is left. `left` is what
         the page showed as left, in smallest units: so a form that is sent twice gives back once. Raises InvalidRequest
-        for an amount in another currency, or not above 0, and BookingConflict where something else is left by now.
+        for an amount in another currency, or not above 0, InvalidDetails for one that Stripe cannot move in its
+        currency, and BookingConflict where something else is left by now.
         """
         async with self._turns(booking_id):
             if left is not None and left != await self._refunds.left(booking_id):
@@ -566,6 +584,8 @@ class Changes(Settlement):
             amount = Money(await self._refunds.left(booking_id), price.currency)
         elif amount.currency != price.currency or amount.amount <= 0:
             raise InvalidRequest(f"an amount above 0 in {price.currency}")
+        elif amount.amount % currency_quantum(price.currency):
+            raise InvalidDetails({"amount": _NO_SUCH_AMOUNT})
         debt = self._refunds.debt(booking, amount, EndReason.GOODWILL, cause=self._new_id("gw"))
         told = {"reason": EndReason.GOODWILL, "refund": debt.id}
         mails = self._letters.owed(booking, MailKind.REFUNDED_CUSTOMER, about=debt.id, detail=told)

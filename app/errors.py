@@ -16,6 +16,7 @@
     ├── SlotTaken                      409 BOOKING_CONFLICT, with the nearest free times
     ├── BookingConflict                409 BOOKING_CONFLICT
     ├── PolicyRefused                  409 POLICY_REFUSED, `bar` says which rule
+    │   └── NotBegun                       a no-show before the visit
     ├── HoldExpired                    410 HOLD_EXPIRED
     │   └── SessionExpired             410 SESSION_EXPIRED
     ├── PaymentFailed                  409 PAYMENT_FAILED
@@ -200,6 +201,15 @@ class PolicyRefused(HoldfastError):
     def __init__(self, bar: str) -> None:
         super().__init__(bar)
         self.bar = bar
+
+
+class NotBegun(PolicyRefused):
+    """The visit is still to come: nobody can have missed it."""
+
+    sentence = "The visit has not begun yet, so nobody can have missed it."
+
+    def __init__(self) -> None:
+        super().__init__("not_begun")
 
 
 class HoldExpired(HoldfastError):

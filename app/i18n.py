@@ -308,6 +308,11 @@ def local(moment: datetime, zone: str) -> datetime:
     return moment.astimezone(zone_info(zone))
 
 
+def machine_time(moment: datetime) -> str:
+    """An aware moment for `<time datetime>`, where HTML takes at most three digits of a second."""
+    return moment.isoformat(timespec="seconds")
+
+
 @lru_cache(maxsize=512)
 def _day_pattern(language: str, style: Style, with_year: bool) -> DateTimePattern:
     """CLDR's own pattern. Long dates without a year exist in few locales, so the year is cut out of "full"."""

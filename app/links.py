@@ -6,12 +6,16 @@ Keys rotate: the newest signs, all of them verify.
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
 from itsdangerous import BadSignature, URLSafeSerializer
+from itsdangerous.encoding import base64_decode, base64_encode
 
 from app.errors import LinkExpired, LinkRefused
 
@@ -33,6 +37,7 @@ _LONGEST_VISITOR = 200
 RESULT_LIFE = timedelta(hours=3)
 #: No receipt of ours is longer; what is, need not be unpacked.
 _LONGEST_RECEIPT = 4096
+_VISITOR_KEY = re.compile("[0-9a-f]{24}")
 
 
 class Links:
@@ -50,12 +55,24 @@ class Links:
         self._sign_in = URLSafeSerializer(oldest_first, salt="holdfast.sign-in")
         self._staff = URLSafeSerializer(oldest_first, salt="holdfast.staff")
         self._feed = URLSafeSerializer(oldest_first, salt="holdfast.feed")
+        # The newest key alone: a lock that is repeated over a change of keys is another lock.
+        self._lock_secret = hashlib.sha256(b"holdfast.lock " + keys[0].encode()).digest()
         self._now = now
         self._random = random
 
     def visitor_key(self) -> str:
         """A random name for one page view (not signed: it only makes a doubled click one hold)."""
         return f"{self._random.getrandbits(96):024x}"
+
+    def read_visitor_key(self, text: str) -> str:
+        """The name that a form sends back; a new one for what `visitor_key` does not make, such as a program's."""
+        return text if _VISITOR_KEY.fullmatch(text) else self.visitor_key()
+
+    def lock_key(self, caller: str, key: str) -> str:
+        """The same name for every call that `caller` makes under an idempotency key. Programs log their keys: who
+        reads one cannot name what was held under it."""
+        named = hmac.new(self._lock_secret, f"{caller}\n{key}".encode("utf-8", "surrogateescape"), hashlib.sha256)
+        return f"api {named.hexdigest()[:40]}"
 
     def visitor_token(self, name: str) -> str:
         """What a page carries along for a visitor whose holds are counted; it opens nothing."""
@@ -128,13 +145,19 @@ class Links:
         _, expires = self._loads(self._staff, token)
         return sign_in_id, expires - self._now().timestamp() < (STAFF_LIFE - STAFF_RENEWAL).total_seconds()
 
-    def feed_token(self) -> str:
-        """The secret part of the feeds' addresses. It holds until the key that signed it is dropped."""
-        return str(self._feed.dumps("bookings"))
+    def feed_token(self, member: str, version: int) -> str:
+        """The secret part of the addresses of a staff member's feeds. It has no end of its own: that the member works
+        here and has not asked for another `version` is for others to know."""
+        return str(self._feed.dumps([member, version]))
 
-    def read_feed_token(self, token: str) -> None:
-        """Raises LinkRefused for what is not ours, or was signed by a key that is gone."""
-        self._loads(self._feed, token)
+    def read_feed_token(self, token: str) -> tuple[str, int]:
+        """The member and the version. Raises LinkRefused for what is not ours, was signed by a key that is gone, or
+        names nobody, as addresses did before they named a member."""
+        loaded = self._loads(self._feed, token)
+        if not isinstance(loaded, list):
+            raise LinkRefused("names nobody")
+        member, version = loaded
+        return str(member), int(version)
 
     def result_token(self, booking_id: str, *, told: str = "") -> str:
         """What lets its bearer see how one booking stands, for some hours. `told` is a word for the page."""
@@ -154,8 +177,8 @@ class Links:
         if len(receipt) > _LONGEST_RECEIPT:
             return None
         try:
-            facts: Any = self._receipt.loads(receipt)
-        except BadSignature:
+            facts: Any = self._loads(self._receipt, receipt)
+        except LinkRefused:
             return None
         return dict(facts)
 
@@ -174,6 +197,12 @@ class Links:
 
     def _loads(self, serializer: URLSafeSerializer, token: str) -> Any:
         try:
-            return serializer.loads(token)
+            loaded = serializer.loads(token)
         except BadSignature as error:
             raise LinkRefused("bad signature") from error
+        # base64 has several spellings of the same signature. With one token for each thing, what is compared,
+        # counted or struck out is what opens.
+        signature = token.rpartition(".")[2]
+        if base64_encode(base64_decode(signature)).decode() != signature:
+            raise LinkRefused("another spelling")
+        return loaded

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from random import Random, SystemRandom
+from urllib.parse import quote
 
 import httpx
 import stripe
@@ -18,7 +19,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Match
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app import probes, webhooks
 from app.api.door import WebhookLimits
@@ -61,6 +64,8 @@ log = structlog.get_logger()
 BUDGET_SECONDS = 20
 #: How long a stop waits for the worker's step: one call of Stripe's with all its attempts, and the write after it.
 STOP_SECONDS = 30
+#: What a path may hold as it stands (RFC 3986, pchar).
+_PATH_SAFE = "/:@!$&'()*+,;=~"
 
 
 def utc_now() -> datetime:
@@ -309,10 +314,31 @@ def create_app(settings: Settings, outside: Outside | None = None, *, run_worker
             Exception: show_error,
         },
     )
+    # Starlette's own redirect would repeat whatever Host says.
+    app.router.redirect_slashes = False
+    app.router.default = _without_slash(app)
     app.add_middleware(WebhookLimits)
     app.add_middleware(Guard)
     app.add_middleware(WarmPages)
     return app
+
+
+def _without_slash(app: Starlette) -> ASGIApp:
+    """What answers where no route fits: an address with a slash too many leads to its page, by the path alone."""
+    not_found = app.router.not_found
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope["path"].rstrip("/")
+        # "//host" would lead to another site.
+        known = scope["type"] == "http" and path != scope["path"] and path[:1] == "/" and path[:2] != "//"
+        if not (known and any(route.matches({**scope, "path": path})[0] is not Match.NONE for route in app.routes)):
+            await not_found(scope, receive, send)
+            return
+        query = scope["query_string"].decode("latin-1")
+        address = quote(path, safe=_PATH_SAFE) + (f"?{query}" if query else "")
+        await RedirectResponse(address, status_code=307)(scope, receive, send)
+
+    return answer
 
 
 async def show_error(request: Request, error: Exception) -> Response:

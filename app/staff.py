@@ -6,6 +6,7 @@ carry a token that is renewed while they are used, and a row says whether the si
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -40,6 +41,16 @@ class SignIn:
     id: str
     email: str
     token: str
+
+
+def _member(email: str) -> str:
+    """Who somebody is in a feed's address, which calendar programs keep and show: not their mail address."""
+    return hashlib.sha256(email.encode()).hexdigest()[:16]
+
+
+def _renewals(member: str) -> str:
+    """The counter of how often a member asked for another address."""
+    return f"feed:{member}"
 
 
 class Staff:
@@ -121,17 +132,35 @@ class Staff:
         """From here on no address of this sign-in opens anything."""
         await self._store.end_sign_in(sign_in.id)
 
-    def check_feed(self, token: str) -> None:
-        """Raises LinkRefused where the feeds' secret is not ours, or staff has no page at all."""
-        if not self.enabled:
-            raise LinkRefused("no staff")
-        self._links.read_feed_token(token)
+    # -- the feeds -----------------------------------------------------------------------------------------
+
+    async def feed_token(self, email: str) -> str:
+        """The secret part of this member's feeds, which holds until they renew it or leave."""
+        member = _member(email)
+        return self._links.feed_token(member, await self._store.counter(_renewals(member)))
+
+    async def renew_feed(self, email: str) -> None:
+        """The member's feeds get another address; the one before stops working."""
+        await self._store.add_to_counter(_renewals(_member(email)), 1)
+
+    async def check_feed(self, token: str) -> None:
+        """Raises LinkRefused for a feed's secret that is not ours, was renewed, or is of somebody who left."""
+        member, version = self._links.read_feed_token(token)
+        if member not in {_member(email) for email in self._emails}:
+            raise LinkRefused("nobody who works here")
+        if version != await self._store.counter(_renewals(member)):
+            raise LinkRefused("renewed")
 
     # -- looking -------------------------------------------------------------------------------------------
 
     async def search(self, text: str) -> list[Booking]:
-        """Bookings by a part of the name or address, or by the reference's beginning; the latest first."""
-        return await self._store.search(text, most=MOST)
+        """Bookings by a part of the name or address, or by the reference's beginning; the latest first. One more than
+        `MOST` where there are more than that."""
+        return await self._store.search(text, most=MOST + 1)
+
+    async def people(self, *, starts_from: datetime, starts_to: datetime, widget: str = "") -> list[tuple[str, str]]:
+        """(name, id) of everybody who is booked in that span; by name."""
+        return await self._store.people(starts_from=starts_from, starts_to=starts_to, widget=widget)
 
     async def mails_of(self, booking_id: str) -> list[MailLine]:
         """Every mail of a booking."""

@@ -30,6 +30,10 @@ REQUESTS = {
         "params/checkout/_session_expire_params",
         "SessionExpireParams",
     ),
+    "GET /v1/checkout/sessions/{session}/line_items": (
+        "params/checkout/_session_line_item_list_params",
+        "SessionLineItemListParams",
+    ),
     "GET /v1/payment_intents": ("params/_payment_intent_list_params", "PaymentIntentListParams"),
     "GET /v1/payment_intents/{intent}": (
         "params/_payment_intent_retrieve_params",
@@ -46,6 +50,9 @@ REQUESTS = {
     "GET /v1/refunds": ("params/_refund_list_params", "RefundListParams"),
     "POST /v1/refunds": ("params/_refund_create_params", "RefundCreateParams"),
     "GET /v1/refunds/{refund}": ("params/_refund_retrieve_params", "RefundRetrieveParams"),
+    "POST /v1/refunds/{refund}": ("params/_refund_update_params", "RefundUpdateParams"),
+    "GET /v1/charges/{charge}": ("params/_charge_retrieve_params", "ChargeRetrieveParams"),
+    "GET /v1/balance": ("params/_balance_retrieve_params", "BalanceRetrieveParams"),
     "GET /v1/disputes": ("params/_dispute_list_params", "DisputeListParams"),
     "GET /v1/disputes/{dispute}": ("params/_dispute_retrieve_params", "DisputeRetrieveParams"),
     "GET /v1/events": ("params/_event_list_params", "EventListParams"),
@@ -55,6 +62,7 @@ REQUESTS = {
 
 # value of the field `object` → (module under stripe/, class)
 RESPONSES = {
+    "balance": ("_balance", "Balance"),
     "charge": ("_charge", "Charge"),
     "checkout.session": ("checkout/_session", "Session"),
     "dispute": ("_dispute", "Dispute"),

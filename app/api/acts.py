@@ -56,9 +56,12 @@ LONGEST_LOOK = timedelta(days=62)
 #: What anybody books lies within these years; the calendar's ends overflow in reckoning.
 _YEARS = range(2000, 2200)
 
+#: How long a day's text is.
+_DAY = len("2026-11-24")
+
 _NO_SUCH_ZONE = N_("There is no such time zone.")
 _NO_TIME = N_("Please give a day, or a time with its offset.")
-_BAD_SPAN = N_("This must be later than the start, and at most 62 days.")
+_BAD_SPAN = N_("This must not be before the start, and at most 62 days after it.")
 _BAD_END = N_("The service takes another time than that.")
 _BAD_ADDRESS = N_("The address must be on one of the sites that may show this widget.")
 
@@ -85,9 +88,7 @@ async def show_availability(call: Call, asked: models.AvailabilityQuery) -> mode
     if zone_name is None:
         raise InvalidDetails({"timeZone": _NO_SUCH_ZONE})
     zone = ZoneInfo(zone_name)
-    start, end = _moment("from", asked.from_, zone), _moment("to", asked.to, zone)
-    if not timedelta(0) < end - start <= LONGEST_LOOK:
-        raise InvalidDetails({"to": _BAD_SPAN})
+    start, end = _span(asked.from_, asked.to, zone)
     slots: dict[datetime, Slot] = {}
     now = call.house.now()
     oldest = now
@@ -146,7 +147,11 @@ async def lock(call: Call, asked: models.LockRequest) -> models.LockAnswer:
     _must_fit(service, asked.start, asked.end, "end")
     customer = _customer(asked.customer, widget)
     # Under its key a call that is made again after a crash finds the hold that it made before.
-    key = f"api {call.idempotency_key}" if call.idempotency_key else house.links.visitor_key()
+    key = (
+        house.links.lock_key(call.caller.name, call.idempotency_key)
+        if call.idempotency_key
+        else house.links.visitor_key()
+    )
     visitor = Visitor(
         key=key,
         time_zone="",
@@ -328,7 +333,7 @@ async def _offer(call: Call, widget_name: str, service_id: str) -> tuple[Widget,
 def _moment(field: str, text: str, zone: ZoneInfo) -> datetime:
     """A day's beginning in the zone, or a time with its offset, in UTC."""
     try:
-        if len(text) == len("2026-11-24"):
+        if len(text) == _DAY:
             found = datetime.combine(date.fromisoformat(text), time(), zone)
         else:
             found = datetime.fromisoformat(text)
@@ -337,6 +342,18 @@ def _moment(field: str, text: str, zone: ZoneInfo) -> datetime:
     if found.tzinfo is None or found.year not in _YEARS:
         raise InvalidDetails({field: _NO_TIME})
     return found.astimezone(UTC)
+
+
+def _span(first: str, last: str, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    """From when to when, in UTC. A last day counts to its end, as in the owner's commands; a moment is not part of it.
+    Raises InvalidDetails."""
+    start, end = _moment("from", first, zone), _moment("to", last, zone)
+    longest = end - start
+    if len(last) == _DAY:
+        end = _moment("to", (date.fromisoformat(last) + timedelta(days=1)).isoformat(), zone)
+    if not (timedelta(0) < end - start and longest <= LONGEST_LOOK):
+        raise InvalidDetails({"to": _BAD_SPAN})
+    return start, end
 
 
 def _months(start: datetime, end: datetime) -> Iterator[date]:
@@ -377,7 +394,9 @@ def _must_be_allowed(call: Call, booking: Booking, field: str, address: str) -> 
     except ValueError as error:
         raise InvalidDetails({field: _BAD_ADDRESS}) from error
     allowed = {*call.house.widgets[booking.widget].allowed_origins, call.house.settings.public_url}
-    if f"{parts.scheme}://{parts.netloc}" not in allowed or not address.isascii() or not address.isprintable():
+    # urlsplit forgives blanks at the front; Stripe does not, and would refuse every later attempt, too.
+    spoilt = not address.isascii() or not address.isprintable() or " " in address
+    if spoilt or f"{parts.scheme}://{parts.netloc}" not in allowed:
         raise InvalidDetails({field: _BAD_ADDRESS})
 
 

@@ -37,9 +37,24 @@ _SAYS = {
     503: "Hapio or Stripe does not answer; the code says which. Try again",
 }
 _ABOUT = """Everything that the booking widget does, for programs. Times are ISO 8601 with offset, amounts integers in
-the currency's smallest unit. The lock answers with a token; it is what the booking's other routes ask for, as `token`
-or as `Authorization: Bearer`. A server may present an API key instead, and then acts for the owner. `Idempotency-Key`
-on a POST makes repeating it safe for 24 hours. Unknown fields are refused."""
+the currency's smallest unit. The lock answers with a token; it is what the booking's other routes ask for, as
+`Authorization: Bearer` or as `token` in the body. A server may present an API key instead, and then acts for the owner.
+`Idempotency-Key` on a POST makes repeating it safe for 24 hours; keep it as secret as the token. Unknown fields are
+refused."""
+_TAGS = {
+    "Looking": "What there is to book, and when.",
+    "Booking": "Hold a time, and see how the booking stands.",
+    "Paying": "Stripe's page, and how it stands.",
+    "Changing": "Cancel, take back and move.",
+    "The owner": "What only a server with an API key may do.",
+    "Receipts": "For a site that counts bookings: whether what its page was told is true.",
+    "Webhooks": "Where the providers report.",
+}
+_PATH = {"bookingId": "Our id of the booking.", "sessionId": "Stripe's id of the payment page."}
+_KEY = (
+    "A UUID, a new one for each request and kept secret like a password. The same key and body get the same answer for "
+    "24 hours."
+)
 _WEBHOOKS = (
     ("/api/webhooks/stripe", "stripeWebhook", "Where Stripe sends its events", "Stripe-Signature"),
     ("/api/webhooks/hapio", "hapioWebhook", "Where Hapio sends its events", "the header that Hapio signs in"),
@@ -55,6 +70,7 @@ def document(operations: tuple[Operation, ...], server: str) -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for operation in operations:
         paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation, schemas)
+    paths["/api/receipts/verify"] = {"post": _verify()}
     for path, name, summary, signature in _WEBHOOKS:
         paths[path] = {"post": _webhook(name, summary, signature)}
     used = {name: schema for name, schema in schemas.items() if not name.endswith("Query")}
@@ -65,8 +81,10 @@ def document(operations: tuple[Operation, ...], server: str) -> dict[str, Any]:
             "version": "1",
             "description": _ABOUT,
             "license": {"name": "MIT", "identifier": "MIT"},
+            "contact": {"name": "The API as a page", "url": f"{server}/api"},
         },
         "servers": [{"url": server}],
+        "tags": [{"name": name, "description": about} for name, about in _TAGS.items()],
         "paths": paths,
         "components": {
             "schemas": used,
@@ -78,26 +96,31 @@ def document(operations: tuple[Operation, ...], server: str) -> dict[str, Any]:
 
 
 def _schemas(operations: Sequence[Operation]) -> dict[str, Any]:
-    asked = {operation.asked for operation in operations}
+    asked: set[type[BaseModel]] = {operation.asked for operation in operations} | {models.ReceiptRequest}
     answered: set[type[BaseModel]] = {operation.answer for operation in operations}
-    answered |= {models.ErrorAnswer, models.WebhookAnswer}
+    answered |= {models.ErrorAnswer, models.WebhookAnswer, models.ReceiptAnswer}
     wanted: list[tuple[type[BaseModel], Any]] = [(model, "validation") for model in asked]
     wanted += [(model, "serialization") for model in answered]
     wanted.sort(key=lambda pair: pair[0].__name__)
     _, found = models_json_schema(wanted, ref_template=_REF)
-    schemas: dict[str, Any] = _without_empty_defaults(found["$defs"])
+    schemas: dict[str, Any] = _tidied(found["$defs"])
     return schemas
 
 
-def _without_empty_defaults(schema: Any) -> Any:
-    """An empty default is how our code says "not set"; nobody should send it."""
+def _tidied(schema: Any) -> Any:
+    """Without empty defaults, which are how our code says "not set" and which nobody should send, nor the default of a
+    constant; texts in one line."""
     if isinstance(schema, dict):
         return {
-            name: _without_empty_defaults(value)
+            name: " ".join(value.split()) if name == "description" and isinstance(value, str) else _tidied(value)
             for name, value in schema.items()
-            if not (name == "default" and value in ("", 0, {}) and value is not False)
+            if not (name == "default" and _is_not_set(value))
         }
-    return [_without_empty_defaults(value) for value in schema] if isinstance(schema, list) else schema
+    return [_tidied(value) for value in schema] if isinstance(schema, list) else schema
+
+
+def _is_not_set(default: Any) -> bool:
+    return not (any(default.values()) if isinstance(default, dict) else default or default is False)
 
 
 def _operation(operation: Operation, schemas: Mapping[str, Any]) -> dict[str, Any]:
@@ -109,6 +132,8 @@ def _operation(operation: Operation, schemas: Mapping[str, Any]) -> dict[str, An
     described: dict[str, Any] = {
         "operationId": operation.name,
         "summary": operation.summary,
+        "description": operation.about,
+        "tags": [operation.tag],
         "security": _security(operation),
         "parameters": _parameters(operation, schemas),
         "responses": {
@@ -131,15 +156,21 @@ def _parameters(operation: Operation, schemas: Mapping[str, Any]) -> list[dict[s
     for part in operation.path.split("/"):
         if part.startswith("{"):
             named = {"type": "string", "minLength": 1, "maxLength": 100}
-            parameters.append({"name": part[1:-1], "in": "path", "required": True, "schema": named})
+            name = part[1:-1]
+            parameters.append(
+                {"name": name, "in": "path", "required": True, "description": _PATH[name], "schema": named}
+            )
     if operation.changes:
         key = {"type": "string", "format": "uuid"}
-        parameters.append({"name": "Idempotency-Key", "in": "header", "required": False, "schema": key})
-        return parameters
+        header = {"name": "Idempotency-Key", "in": "header", "required": False, "description": _KEY, "schema": key}
+        return [*parameters, header]
     query = schemas[operation.asked.__name__]
-    for name, schema in query["properties"].items():
+    for name, described in query["properties"].items():
+        # What is about the parameter, and not about its value.
+        about = {word: described[word] for word in ("description", "deprecated") if word in described}
+        schema = {word: value for word, value in described.items() if word not in about}
         required = name in query.get("required", ())
-        parameters.append({"name": name, "in": "query", "required": required, "schema": schema})
+        parameters.append({"name": name, "in": "query", "required": required, **about, "schema": schema})
     return parameters
 
 
@@ -158,11 +189,32 @@ def _json(model: str) -> dict[str, Any]:
     return {"application/json": {"schema": {"$ref": _REF.format(model=model)}}}
 
 
+def _verify() -> dict[str, Any]:
+    """The one route that answers a site's server and is not an act: app/web/embed.py."""
+    return {
+        "operationId": "verifyReceipt",
+        "summary": "Whether a receipt is genuine",
+        "description": "A page is handed a receipt with `holdfast:confirmed`. What a browser reports can be made up; "
+        "this says whether we signed it, and what it confirms.",
+        "tags": ["Receipts"],
+        "security": [],
+        "requestBody": {"required": True, "content": _json("ReceiptRequest")},
+        "responses": {
+            "200": _answer("ReceiptAnswer", (models.ReceiptAnswer.__doc__ or "")),
+            **{
+                str(status): _answer("ErrorAnswer", _SAYS[status], status=status)
+                for status in (400, 405, 413, 429, 500)
+            },
+        },
+    }
+
+
 def _webhook(name: str, summary: str, signature: str) -> dict[str, Any]:
     return {
         "operationId": name,
         "summary": summary,
         "description": f"The raw body, signed in {signature}.",
+        "tags": ["Webhooks"],
         "security": [],
         "requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}},
         "responses": {

@@ -60,6 +60,11 @@ class Caller:
     bearer: str
     address: str
 
+    @property
+    def name(self) -> str:
+        """What tells callers apart. Who comes with neither key nor token is known by nothing but the address."""
+        return self.key or self.bearer or self.address
+
 
 @dataclass(frozen=True, slots=True)
 class Call:
@@ -121,7 +126,7 @@ Act = Callable[[Call, Any], Awaitable[BaseModel]]
 @dataclass(frozen=True, slots=True)
 class Operation:
     """One route: its act with what goes in and out, who may ask, how often, and which errors it may end in beyond
-    those that every route has."""
+    those that every route has. `tag` and `about` are for the document's readers."""
 
     method: str
     path: str
@@ -134,6 +139,8 @@ class Operation:
     status: int = 200
     rule: Rule = API
     errors: tuple[int, ...] = ()
+    tag: str = ""
+    about: str = ""
 
     @property
     def changes(self) -> bool:
@@ -271,7 +278,7 @@ def _idempotency_key(request: Request, operation: Operation) -> str:
     if key is None or not operation.changes:
         return ""
     if not is_uuid(key):
-        raise Malformed({"Idempotency-Key": "must be a UUID"})
+        raise Malformed({"Idempotency-Key": "must be a UUID, a new one for each request"})
     return key.lower()
 
 
@@ -295,8 +302,12 @@ async def _once(call: Call, operation: Operation, asked: BaseModel) -> Answer:
 
 async def _fingerprint(call: Call) -> str:
     """What tells requests under one key apart: method, path, caller and body. Hashed, since a body names people."""
-    caller = call.caller.key or call.caller.bearer
-    parts = (call.request.method, call.request.url.path, caller, hashlib.sha256(await call.request.body()).hexdigest())
+    parts = (
+        call.request.method,
+        call.request.url.path,
+        call.caller.name,
+        hashlib.sha256(await call.request.body()).hexdigest(),
+    )
     return hashlib.sha256("\n".join(parts).encode("utf-8", "surrogateescape")).hexdigest()
 
 

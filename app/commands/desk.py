@@ -8,6 +8,7 @@ import json
 import sys
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from app.errors import (
     HapioUnauthorized,
     HoldfastError,
     InvalidRequest,
+    NotBegun,
     NotFound,
     PolicyRefused,
     SlotTaken,
@@ -123,21 +125,29 @@ class Desk:
         if not (first or last or asked.email):
             first = self._now.date() - timedelta(days=1)
         of_confirmed = {COMPLETED: Status.CONFIRMED, NO_SHOW: Status.CONFIRMED}
-        found = await self._bookings.find(
-            statuses={of_confirmed.get(word) or Status(word) for word in wanted} or set(Status) - {Status.EXPIRED},
-            starts_from=_midnight(first) - _EARLIEST if first else None,
-            starts_to=_midnight(last) + timedelta(days=1) + _LATEST if last else None,
-            email=asked.email,
-            most=MOST,
-        )
-        bookings = [booking for booking in found if self._is_wanted(booking, wanted)]
-        more = len(found) == MOST
+        bookings: list[Booking] = []
+        # What is no column, such as a visit that is over, is chosen here: page by page, so that nothing is cut off
+        # before it was chosen from.
+        for page in count():
+            found = await self._bookings.find(
+                statuses={of_confirmed.get(word) or Status(word) for word in wanted} or set(Status) - {Status.EXPIRED},
+                starts_from=_midnight(first) - _EARLIEST if first else None,
+                starts_to=_midnight(last) + timedelta(days=1) + _LATEST if last else None,
+                email=asked.email,
+                skip=page * MOST,
+                most=MOST,
+            )
+            bookings += [booking for booking in found if self._is_wanted(booking, wanted)]
+            if len(found) < MOST or len(bookings) > MOST:
+                break
+        more = len(bookings) > MOST
+        del bookings[MOST:]
         if asked.json:
             self._say_json(bookings=[booking_json(booking, self._now) for booking in bookings], more=more)
             return DONE
         self._terminal.say(table(bookings, self._now, self._terminal.width) if bookings else "No bookings.")
         if more:
-            self._terminal.tell("There may be more. Choose fewer days with --from and --to.")
+            self._terminal.tell(f"There are more than these {MOST}. Choose fewer days with --from and --to.")
         return DONE
 
     def _is_wanted(self, booking: Booking, wanted: set[str]) -> bool:
@@ -207,7 +217,7 @@ class Desk:
         self._tell(f"{self._back(view, amount)} {money(rest)} stays.")
         self._tell(f"{stands}{self._mailed(booking, owner=False)}")
         self._must_agree("Give this back?")
-        refunds = await self._bookings.give_back(booking.id, amount)
+        refunds = await self._bookings.give_back(booking.id, amount, left=left.amount)
         given = Money(sum(refund.amount.amount for refund in refunds), left.currency)
         if not refunds:
             raise Refused("Nothing was left to give back any more. No money moved.")
@@ -319,6 +329,8 @@ class Desk:
                 return f"That time is not free. {f'The nearest: {nearest}. ' if nearest else ''}{stays}"
             case PolicyRefused(bar=Bar.UNDER_WAY):
                 return f"A move of this booking is being made, or paid, right now. Look again in a while. {stays}"
+            case NotBegun():
+                return f"{error.sentence} {stays}"
             case PolicyRefused():
                 stands = standing((await self._view()).booking, self._now)
                 return f"Only a confirmed booking can be changed; this one is {stands}. {stays}"

@@ -6,7 +6,7 @@ address: anybody may type anybody's address, and ours would carry their words th
 Read `to_customer` and `to_owner` for what is said; `mailer` makes it a message and sends it.
 """
 
-from app.mail.calendars import calendar_file, calendar_links, calendar_method
+from app.mail.calendars import calendar_file, calendar_links, calendar_method, stated_method
 from app.mail.letter import Letter, Mail, MailKind
 from app.mail.mailer import Mailer, write_letter
 from app.mail.phrases import policy_lines
@@ -20,5 +20,6 @@ __all__ = [
     "calendar_links",
     "calendar_method",
     "policy_lines",
+    "stated_method",
     "write_letter",
 ]

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from urllib.parse import quote, urlencode
 
-from icalendar import Calendar, Event, vCalAddress
+from icalendar import Calendar, Event, Timezone, vCalAddress
 
 from app.domain import Booking, Status
 from app.i18n import translator
 from app.mail.letter import Method, one_line, printable
 from app.widgets import Widget
 
+_YEAR = timedelta(days=366)
+
 
 def calendar_method(booking: Booking) -> Method:
     """What a file of the booking asks of the calendar: a booking that is off is taken out."""
     return "CANCEL" if booking.status in {Status.CANCELED, Status.EXPIRED} else "PUBLISH"
+
+
+def stated_method(method: Method, widget: Widget) -> Method | None:
+    """The METHOD that a file of this widget states, and its content type with it: with one, RFC 5546 demands an
+    ORGANIZER, who has an address. Without, STATUS and SEQUENCE say the same to a calendar that imports the file."""
+    return method if widget.owner_email else None
 
 
 def calendar_file(
@@ -28,8 +36,8 @@ def calendar_file(
     language: str,
     method: Method | None = None,
 ) -> bytes:
-    """The booking as an iCalendar file (RFC 5545, RFC 5546); serve it as text/calendar with the same `method`, which
-    is by default `calendar_method`'s.
+    """The booking as an iCalendar file (RFC 5545, RFC 5546). `method` is by default `calendar_method`'s; serve the file
+    as text/calendar with the `stated_method` of that.
 
     One UID for the booking's life and the booking's revision as SEQUENCE, so that a later file changes the entry, or
     takes it out, and does not add one. `url` (may be empty) is where the customer manages the booking. Times are in
@@ -61,26 +69,36 @@ def calendar_file(
     calendar = Calendar()
     calendar.add("prodid", "-//Holdfast//Booking//EN")
     calendar.add("version", "2.0")
-    calendar.add("method", method)
+    if stated := stated_method(method, widget):
+        calendar.add("method", stated)
     calendar.add_component(entry)
     return bytes(calendar.to_ical())
 
 
-def bookings_calendar(bookings: Sequence[Booking], *, now: datetime) -> bytes:
-    """What stands, as one calendar to subscribe to, for those who work here: who comes, and how to reach them."""
+def bookings_calendar(
+    bookings: Sequence[Booking], *, zone: str, first: datetime, last: datetime, rest: Sequence[Booking] = ()
+) -> bytes:
+    """What stands, as one calendar to subscribe to, for those who work here: who comes, and how to reach them.
+
+    It is the same for the same bookings, so that a program that polls it sees no change where there is none. `zone` is
+    the place's, from `first` to `last`; `rest` begins with the first booking that there was no room for.
+    """
     calendar = Calendar()
     calendar.add("prodid", "-//Holdfast//Bookings//EN")
     calendar.add("version", "2.0")
-    calendar.add("method", "PUBLISH")
+    # No METHOD: a calendar to subscribe to is no iTIP message, which would need an ORGANIZER (RFC 5546, 3.2.1).
     calendar.add("x-wr-calname", "Holdfast")
     calendar.add("x-published-ttl", "PT15M")
+    # Without one component a calendar is not valid (RFC 5545, 3.6), and a new studio has no bookings yet.
+    calendar.add_component(Timezone.from_tzid(zone, first_date=_year(first), last_date=_year(last + _YEAR)))
     for booking in bookings:
         customer = booking.customer
         entry = Event()
         # Not the UID of the customer's own file: one person may have both in a calendar.
         entry.add("uid", f"{booking.id}.staff@holdfast")
         entry.add("sequence", booking.revision)
-        entry.add("dtstamp", now.astimezone(UTC))
+        # Without METHOD this is when the entry last changed (RFC 5545, 3.8.7.2).
+        entry.add("dtstamp", booking.updated_at.astimezone(UTC))
         entry.add("dtstart", booking.starts_at.astimezone(UTC))
         entry.add("dtend", booking.ends_at.astimezone(UTC))
         name = one_line(customer.name) if customer else ""
@@ -94,7 +112,26 @@ def bookings_calendar(bookings: Sequence[Booking], *, now: datetime) -> bytes:
         entry.add("description", "\n".join(printable(line) for line in told if line))
         entry.add("status", "CONFIRMED" if booking.status is Status.CONFIRMED else "TENTATIVE")
         calendar.add_component(entry)
+    if rest:
+        calendar.add_component(_more(rest[0], len(bookings)))
     return bytes(calendar.to_ical())
+
+
+def _more(booking: Booking, count: int) -> Event:
+    """An entry at the first booking that is left out, so that an empty week is not taken for a free one."""
+    entry = Event()
+    entry.add("uid", "more.staff@holdfast")
+    entry.add("dtstamp", booking.updated_at.astimezone(UTC))
+    entry.add("dtstart", booking.starts_at.astimezone(UTC))
+    entry.add("dtend", booking.ends_at.astimezone(UTC))
+    entry.add("summary", "Holdfast: more bookings from here on")
+    entry.add("description", f"This calendar holds {count} bookings. Add ?person= or ?widget= to its address.")
+    return entry
+
+
+def _year(moment: datetime) -> date:
+    """The first day of its year: a time zone's description should not change from day to day."""
+    return date(moment.year, 1, 1)
 
 
 def calendar_links(booking: Booking, *, widget: Widget) -> dict[str, str]:

@@ -20,7 +20,7 @@ from app.domain import Status
 from app.errors import MailError
 from app.i18n import direction, format_day, format_span, translator
 from app.mail import to_customer, to_owner
-from app.mail.calendars import calendar_file
+from app.mail.calendars import calendar_file, stated_method
 from app.mail.letter import Letter, Mail, MailKind, one_line, printable
 from app.mail.phrases import today, zones
 
@@ -124,6 +124,7 @@ class Mailer:
         message.set_content(printable(self._text.render(context)))
         message.add_alternative(printable(self._html.render(context)), subtype="html")
         if letter.method:
+            stated = stated_method(letter.method, widget)
             message.add_attachment(
                 calendar_file(
                     booking,
@@ -136,7 +137,7 @@ class Mailer:
                 maintype="text",
                 subtype="calendar",
                 filename="booking.ics",
-                params={"method": letter.method, "charset": "utf-8"},
+                params={**({"method": stated} if stated else {}), "charset": "utf-8"},
             )
         return message
 

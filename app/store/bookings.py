@@ -280,10 +280,18 @@ class BookingRows(Database):
         starts_from: datetime | None = None,
         starts_to: datetime | None = None,
         email: str = "",
+        widget: str = "",
+        resource_id: str = "",
+        skip: int = 0,
         most: int = 100,
     ) -> list[Booking]:
-        """Bookings with a customer, in order of their start. `email` in any case."""
+        """Bookings with a customer, in order of their start, `most` of them after the first `skip`. `email` in any
+        case; what is left empty filters nothing."""
         conditions = [bookings.c.customer_email != ""]
+        if widget:
+            conditions.append(bookings.c.widget == widget)
+        if resource_id:
+            conditions.append(bookings.c.resource_id == resource_id)
         if statuses:
             conditions.append(bookings.c.status.in_(list(statuses)))
         if starts_from:
@@ -292,8 +300,8 @@ class BookingRows(Database):
             conditions.append(bookings.c.starts_at < starts_to)
         if email:
             conditions.append(bookings.c.customer_email == email.casefold())
-        rows = await self._all(sa.select(bookings).where(*conditions).order_by(bookings.c.starts_at).limit(most))
-        return [to_booking(row) for row in rows]
+        chosen = sa.select(bookings).where(*conditions).order_by(bookings.c.starts_at, bookings.c.id)
+        return [to_booking(row) for row in await self._all(chosen.offset(skip).limit(most))]
 
     async def put_off(self, booking_id: str, *, until: datetime) -> None:
         """Something we owe for this booking failed: try again at `until`."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import sqlalchemy as sa
 
 from app.database import Database
@@ -29,6 +31,18 @@ class DeskRows(Database):
             .limit(most)
         )
         return [to_booking(row) for row in rows]
+
+    async def people(self, *, starts_from: datetime, starts_to: datetime, widget: str) -> list[tuple[str, str]]:
+        """(name, id) of everybody who is booked in that span, at a widget if one is named; by name."""
+        conditions = [
+            bookings.c.customer_email != "",
+            bookings.c.starts_at >= starts_from,
+            bookings.c.starts_at < starts_to,
+        ]
+        if widget:
+            conditions.append(bookings.c.widget == widget)
+        chosen = sa.select(bookings.c.resource_name, bookings.c.resource_id).where(*conditions).distinct()
+        return sorted((row["resource_name"], row["resource_id"]) for row in await self._all(chosen))
 
     async def mails_of(self, booking_id: str) -> list[MailLine]:
         """Every mail of a booking, in the order in which they are due."""

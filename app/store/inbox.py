@@ -90,6 +90,11 @@ class InboxRows(Database):
                 )
             )
 
+    async def counter(self, name: str) -> int:
+        """A named number; 0 before anything was added to it."""
+        rows = await self._all(sa.select(counters.c.value).where(counters.c.name == name))
+        return int(rows[0]["value"]) if rows else 0
+
     async def add_to_counter(self, name: str, more: int) -> int:
         """Add to a named number, which begins at 0; the sum."""
         async with self._write() as connection:

@@ -28,7 +28,7 @@ from app.errors import (
 )
 from app.i18n import N_
 from app.limiter import BOOKING, PAY, client_address
-from app.mail import calendar_file, calendar_links
+from app.mail import calendar_file, calendar_links, stated_method
 from app.overdue import CONFIRM_WITHIN
 from app.settlement import BookingView
 from app.web import events
@@ -93,7 +93,8 @@ async def show_booking(request: Request) -> Response:
 async def show_return(request: Request) -> Response:
     """GET /b/{token}/return: back from Stripe. Looks at the payment once, at its source, before showing anything."""
     booking = await _read(request)
-    await request.app.state.house.bookings.settle(booking.id)
+    if request.method == "GET":
+        await request.app.state.house.bookings.settle(booking.id)
     return _to_host(request, booking) or _to(request, {"from": "stripe"})
 
 
@@ -119,7 +120,8 @@ def calendar_response(request: Request, booking: Booking, widget: Widget, *, url
     language = booking.visitor.language
     file = calendar_file(booking, widget=widget, url=url, now=house.now(), language=language, method=method)
     headers = {"Cache-Control": "no-store", "Content-Disposition": 'attachment; filename="booking.ics"'}
-    return Response(file, media_type=f"text/calendar; method={method}", headers=headers)
+    stated = stated_method(method, widget)
+    return Response(file, media_type=f"text/calendar; method={stated}" if stated else "text/calendar", headers=headers)
 
 
 # Doing

@@ -75,7 +75,7 @@ def booking_card(booking: Booking, *, language: str, now: datetime) -> Card:
         duration=i18n.format_duration(ends - starts, language),
         person=booking.resource_name,
         place=booking.location_name,
-        starts_at=starts.isoformat(),
+        starts_at=i18n.machine_time(starts),
         day=i18n.format_day(starts, zone, language, today=today),
         times=i18n.format_span(starts, ends, zone, language),
         zone=i18n.zone_label(zone, starts, language),

@@ -130,8 +130,8 @@ async def _asked_receipt(request: Request) -> str:
         body: Any = json.loads(await request.body())
     except (JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidRequest("not JSON") from error
-    if not isinstance(body, dict) or not isinstance(body.get("receipt"), str):
-        raise InvalidRequest("receipt is missing")
+    if not isinstance(body, dict) or set(body) != {"receipt"} or not isinstance(body["receipt"], str):
+        raise InvalidRequest("a receipt, and nothing else")
     return str(body["receipt"])
 
 

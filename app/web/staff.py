@@ -7,6 +7,7 @@ a page that says first what it does to the money; its form holds for what was sa
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
@@ -40,6 +41,7 @@ from app.limiter import SIGN_IN, STAFF, client_address
 from app.links import SIGN_IN_LIFE
 from app.moves import MoveQuote
 from app.settlement import BookingView
+from app.staff import MOST as FOUND
 from app.staff import SignIn
 from app.web import staff_words as words
 from app.web import standing
@@ -49,13 +51,14 @@ from app.web.render import NOBODY, Shell, make_page, policy, render_text, widget
 from app.web.theme import style_hash, theme_css
 from app.web.widget import Paths, Scene, find_scene, read_look, read_start, times_context, value_of
 
-#: More bookings than these are not listed at once.
+#: More bookings than these are not on one page.
 MOST: Final = 500
 SPANS: Final[Mapping[int, str]] = {1: N_("Day"), 7: N_("Week"), 31: N_("Month")}
 #: Local days begin up to 14 hours before UTC's, and end up to 12 hours after.
 _EARLIEST, _LATEST = timedelta(hours=14), timedelta(hours=12)
 _STANDING: Final = (Status.CONFIRMED, Status.PAID, Status.AWAITING_PAYMENT)
 _LONGEST: Final = 100
+_PAGE: Final = re.compile("[1-9][0-9]{0,3}")
 #: What an owner may do beside the terms.
 _MAY_CANCEL: Final = (None, Bar.BEGUN)
 _MAY_MOVE: Final = (None, Bar.BEGUN, Bar.TOO_LATE, Bar.TOO_OFTEN)
@@ -209,6 +212,7 @@ class Asked:
     widget: str
     person: str
     all: bool
+    page: int = 1
 
     @property
     def last(self) -> date:
@@ -220,27 +224,32 @@ class Asked:
         asked = replace(self, **changes)
         pairs = [("from", asked.first.isoformat()), ("days", str(asked.days))]
         pairs += [(name, text) for name, text in (("widget", asked.widget), ("person", asked.person)) if text]
-        return urlencode([*pairs, ("all", "1")] if asked.all else pairs)
+        pairs += [("all", "1")] if asked.all else []
+        pairs += [("page", str(asked.page))] if asked.page > 1 else []
+        return urlencode(pairs)
 
 
 @_signed_in
 async def show_days(request: Request) -> Response:
     """GET /staff/{token}: today and the coming days, of one widget or person if wished; printed, a day's list."""
     house, language, now = request.app.state.house, request.state.shell.language, request.app.state.house.now()
-    today = i18n.local(now, await _zone(request)).date()
+    today = i18n.local(now, await place_zone(request)).date()
     asked = _read_asked(request.query_params, today)
+    span = {
+        "starts_from": _midnight(asked.first) - _EARLIEST,
+        "starts_to": _midnight(asked.last) + timedelta(days=1) + _LATEST,
+        "widget": asked.widget,
+    }
     found = await house.bookings.find(
         statuses=(*_STANDING, Status.CANCELED) if asked.all else _STANDING,
-        starts_from=_midnight(asked.first) - _EARLIEST,
-        starts_to=_midnight(asked.last) + timedelta(days=1) + _LATEST,
-        most=MOST,
+        resource_id=asked.person,
+        skip=(asked.page - 1) * MOST,
+        most=MOST + 1,
+        **span,
     )
-    shown = [one for one in found if asked.first <= i18n.local(one.starts_at, one.time_zone).date() <= asked.last]
-    if asked.widget:
-        shown = [one for one in shown if one.widget == asked.widget]
-    people = sorted({(one.resource_name, one.resource_id) for one in shown})
-    if asked.person:
-        shown = [one for one in shown if one.resource_id == asked.person]
+    shown = [
+        one for one in found[:MOST] if asked.first <= i18n.local(one.starts_at, one.time_zone).date() <= asked.last
+    ]
     step = timedelta(days=asked.days)
     base = _base(request)
     _ = i18n.translator(language).gettext
@@ -249,13 +258,14 @@ async def show_days(request: Request) -> Response:
         "heading": _span_heading(asked, today, language),
         "days": words.days_of(shown, house.widgets, base, now, language),
         "count": len(shown),
-        "more": len(found) == MOST,
-        "before": asked.query(first=asked.first - step) if asked.first.year > 2000 else "",
-        "after": asked.query(first=asked.first + step) if asked.first.year < 2900 else "",
-        "now": asked.query(first=today) if asked.first != today else "",
-        "spans": [(_(word), asked.query(days=days), days == asked.days) for days, word in SPANS.items()],
+        "page_before": asked.query(page=asked.page - 1) if asked.page > 1 else "",
+        "page_after": asked.query(page=asked.page + 1) if len(found) > MOST else "",
+        "before": asked.query(first=asked.first - step, page=1) if asked.first.year > 2000 else "",
+        "after": asked.query(first=asked.first + step, page=1) if asked.first.year < 2900 else "",
+        "now": asked.query(first=today, page=1) if asked.first != today else "",
+        "spans": [(_(word), asked.query(days=days, page=1), days == asked.days) for days, word in SPANS.items()],
         "widgets": [(name, widget.title or name) for name, widget in house.widgets.items()],
-        "people": people,
+        "people": await house.staff.people(**span),
         "list": asked.days == 1,
     }
     return _render(request, "staff_days.html", context, screen="days")
@@ -268,7 +278,9 @@ def _read_asked(query: Mapping[str, str], today: date) -> Asked:
         first = today
     days = next((days for days in SPANS if str(days) == query.get("days")), 7)
     in_reach = first if 2000 <= first.year < 2900 else today
-    return Asked(in_reach, days, query.get("widget", "")[:_LONGEST], query.get("person", "")[:_LONGEST], "all" in query)
+    page = int(text) if _PAGE.fullmatch(text := query.get("page", "1")) else 1
+    widget, person = (query.get(name, "")[:_LONGEST] for name in ("widget", "person"))
+    return Asked(in_reach, days, widget, person, "all" in query, page)
 
 
 def _span_heading(asked: Asked, today: date, language: str) -> str:
@@ -278,7 +290,7 @@ def _span_heading(asked: Asked, today: date, language: str) -> str:
     return f"{first} – {i18n.format_date(asked.last, language, 'medium', today=today)}"
 
 
-async def _zone(request: Request) -> str:
+async def place_zone(request: Request) -> str:
     """The zone in which it is today: the place's, if Hapio has told us of one."""
     house = request.app.state.house
     try:
@@ -296,8 +308,9 @@ async def show_found(request: Request) -> Response:
     text = " ".join(request.query_params.get("q", "").split())[:_LONGEST]
     found = await house.staff.search(text) if text else []
     base = _base(request)
-    visits = [words.visit(booking, house.widgets, base, now, language) for booking in found]
-    return _render(request, "staff_found.html", {"visits": visits, "text": text}, screen="find")
+    visits = [words.visit(booking, house.widgets, base, now, language) for booking in found[:FOUND]]
+    context = {"visits": visits, "text": text, "more": len(found) > FOUND}
+    return _render(request, "staff_found.html", context, screen="find")
 
 
 # One booking
@@ -325,9 +338,7 @@ async def _show(request: Request, view: BookingView, *, error: HoldfastError | N
         "mark": mark,
         "card": booking_card(here.booking, language=language, now=now),
         "customer": customer,
-        "speaks": i18n.LANGUAGES[booking.visitor.language].native_name
-        if booking.visitor.language in i18n.LANGUAGES
-        else "",
+        "speaks": i18n.LANGUAGES[i18n.base_language(booking.visitor.language)].native_name,
         "answers": words.answers(booking, view.widget),
         "money": [*words.payment_rows(view, language), *words.refund_rows(view, now, language)],
         "left": i18n.format_money(words.left(view), language) if view.payments else "",
@@ -353,7 +364,7 @@ async def mark_missed(request: Request, view: BookingView) -> Response:
     no_show = (await _form(request)).get("came") != "1"
     try:
         await request.app.state.house.bookings.mark_no_show(view.booking.id, no_show=no_show)
-    except BookingConflict as error:
+    except (BookingConflict, PolicyRefused) as error:
         return await _show(request, await _view(request), error=error)
     return _to(request, told="missed" if no_show else "came")
 
@@ -674,8 +685,8 @@ async def _before_moving(
 async def show_house(request: Request) -> Response:
     """GET /staff/{token}/house: money, mails, events, calls, and the feeds' addresses."""
     house, language, now = request.app.state.house, request.state.shell.language, request.app.state.house.now()
-    settings, zone, base = house.settings, await _zone(request), _base(request)
-    feed = f"{settings.public_url}/staff/feed/{house.links.feed_token()}/bookings"
+    settings, zone, base = house.settings, await place_zone(request), _base(request)
+    feed = f"{settings.public_url}/staff/feed/{await house.staff.feed_token(request.state.staff.email)}/bookings"
     context = {
         "stray": [
             {"id": stray.booking_id, "amount": i18n.format_money(Money(stray.amount, stray.currency), language)}
@@ -692,8 +703,16 @@ async def show_house(request: Request) -> Response:
         "csv": f"{feed}.csv",
         "ics": f"{feed}.ics",
         "base": base,
+        "renewed": request.query_params.get("told") == "renewed",
     }
     return _render(request, "staff_house.html", context, screen="house")
+
+
+@_signed_in
+async def renew_feed(request: Request) -> Response:
+    """POST /staff/{token}/feed: other addresses for one's own feeds; those before stop working."""
+    await request.app.state.house.staff.renew_feed(request.state.staff.email)
+    return RedirectResponse(f"{_base(request)}/house?told=renewed", status_code=303)
 
 
 # Shared
@@ -821,6 +840,7 @@ routes = [
     Route("/staff/{token}", show_days),
     Route("/staff/{token}/find", show_found),
     Route("/staff/{token}/house", show_house),
+    Route("/staff/{token}/feed", renew_feed, methods=["POST"]),
     Route("/staff/{token}/sign-out", sign_out, methods=["POST"]),
     Route(_BOOKING, _of_booking(show_booking)),
     Route(f"{_BOOKING}/cancel", _of_booking(show_cancel)),

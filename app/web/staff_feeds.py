@@ -1,14 +1,15 @@
-"""The bookings as a table and as a calendar, under an address that is a secret; dropping the key that signed it retires
-it."""
+"""The bookings as a table and as a calendar, under an address that is a member's secret (`Staff.check_feed`)."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
 from io import StringIO
 from typing import Final
 
+from anyio import to_thread
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -17,7 +18,9 @@ from app import i18n
 from app.domain import Booking, Status
 from app.limiter import STAFF, client_address
 from app.mail.calendars import bookings_calendar
-from app.web.staff_words import clean_cells
+from app.web.staff import place_zone
+from app.web.staff_words import clean_cells, is_number
+from app.widgets import Widget
 
 #: What a feed holds: a month back, a year ahead.
 BACK, AHEAD = timedelta(days=31), timedelta(days=366)
@@ -39,43 +42,85 @@ _HEAD: Final = (
     "currency",
     "no show",
 )
+_PHONE: Final = _HEAD.index("phone")
+#: Counts up when the feeds' form changes, so that programs that ask whether theirs is the newest are told no.
+_FORM: Final = "1"
 
 
 async def show_table(request: Request) -> Response:
     """GET /staff/feed/{secret}/bookings.csv, of one `widget` or `person` if named."""
-    text = StringIO()
-    writer = csv.writer(text)
-    writer.writerow(_HEAD)
-    for booking in await _bookings(request, (Status.CONFIRMED, Status.PAID, Status.CANCELED)):
-        writer.writerow(clean_cells(_cells(booking)))
-    # Spreadsheets take a table without this mark for one in an old encoding.
-    return _answer("\ufeff" + text.getvalue(), "text/csv; charset=utf-8", "bookings.csv")
+    found = await _bookings(request, (Status.CONFIRMED, Status.PAID, Status.CANCELED))
+    questions = _questions(request.app.state.house.widgets, found)
+    text = await to_thread.run_sync(_table, found, questions)
+    return _answer(text.encode(), "text/csv; charset=utf-8", "bookings.csv", {"Cache-Control": "no-store"})
 
 
 async def show_calendar(request: Request) -> Response:
     """GET /staff/feed/{secret}/bookings.ics: what stands, for a calendar program to subscribe to."""
-    bookings = await _bookings(request, (Status.CONFIRMED, Status.PAID))
-    text = bookings_calendar(bookings, now=request.app.state.house.now())
-    return _answer(text.decode(), "text/calendar; charset=utf-8", "bookings.ics")
+    found = await _bookings(request, (Status.CONFIRMED, Status.PAID))
+    # `no-store` would make each poll fetch everything; a program asks whether it has changed instead.
+    headers = {"Cache-Control": "private, no-cache", "ETag": _tag(found)}
+    if headers["ETag"] in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    zone, now = await place_zone(request), request.app.state.house.now()
+    # Thousands of entries take a second or more, in which nobody else would be answered.
+    text = await to_thread.run_sync(
+        lambda: bookings_calendar(found[:MOST], zone=zone, first=now - BACK, last=now + AHEAD, rest=found[MOST:])
+    )
+    return _answer(text, "text/calendar; charset=utf-8", "bookings.ics", headers)
 
 
 async def _bookings(request: Request, statuses: Sequence[Status]) -> list[Booking]:
+    """What is asked for; one more than `MOST` where there are more than that."""
     house, query = request.app.state.house, request.query_params
     house.limiter.check(STAFF, client_address(request.scope))
-    house.staff.check_feed(request.path_params["secret"])
+    await house.staff.check_feed(request.path_params["secret"])
     now = house.now()
     found: list[Booking] = await house.bookings.find(
-        statuses=statuses, starts_from=now - BACK, starts_to=now + AHEAD, most=MOST
+        statuses=statuses,
+        starts_from=now - BACK,
+        starts_to=now + AHEAD,
+        widget=query.get("widget", ""),
+        resource_id=query.get("person", ""),
+        most=MOST + 1,
     )
-    widget, person = query.get("widget"), query.get("person")
-    return [
-        one for one in found if one.widget == (widget or one.widget) and one.resource_id == (person or one.resource_id)
-    ]
+    return found
 
 
-def _cells(booking: Booking) -> list[str]:
+def _tag(bookings: Iterable[Booking]) -> str:
+    """An entity tag that changes with any of the bookings."""
+    told = [f"{booking.id} {booking.updated_at.isoformat()}" for booking in bookings]
+    digest = hashlib.sha256("\n".join([_FORM, *told]).encode()).hexdigest()
+    return f'"{digest[:32]}"'
+
+
+def _questions(widgets: Mapping[str, Widget], bookings: Iterable[Booking]) -> list[str]:
+    """The names of the owner's own questions: as they are asked now, then those that were asked before."""
+    asked = [question.name for widget in widgets.values() for question in widget.questions]
+    answered = sorted({name for booking in bookings if booking.customer for name in booking.customer.answers})
+    return list(dict.fromkeys([*asked, *answered]))
+
+
+def _table(bookings: Sequence[Booking], questions: Collection[str]) -> str:
+    text = StringIO()
+    writer = csv.writer(text)
+    writer.writerow([*_HEAD, *clean_cells(f"q_{name}" for name in questions)])
+    for booking in bookings[:MOST]:
+        row = _cells(booking, questions)
+        clean = clean_cells(row)
+        # A number in full: no spreadsheet makes more of it than a number, and programs can read it.
+        clean[_PHONE] = row[_PHONE] if is_number(row[_PHONE]) else clean[_PHONE]
+        writer.writerow(clean)
+    if len(bookings) > MOST:
+        writer.writerow([f"There are more than these {MOST} bookings. Add ?person= or ?widget= to the address."])
+    # Spreadsheets take a table without this mark for one in an old encoding.
+    return "\ufeff" + text.getvalue()
+
+
+def _cells(booking: Booking, questions: Iterable[str]) -> list[str]:
     start, end = (i18n.local(moment, booking.time_zone) for moment in (booking.starts_at, booking.ends_at))
     customer, price = booking.customer, booking.terms.price
+    answers = customer.answers if customer else {}
     return [
         booking.id,
         booking.status.value,
@@ -92,12 +137,13 @@ def _cells(booking: Booking) -> list[str]:
         format(price.to_decimal(), "f"),
         price.currency.upper(),
         "yes" if booking.no_show else "",
+        *(answers.get(name, "") for name in questions),
     ]
 
 
-def _answer(text: str, kind: str, name: str) -> Response:
-    headers = {"Cache-Control": "no-store", "Content-Disposition": f'attachment; filename="{name}"'}
-    return Response(text, media_type=kind, headers=headers)
+def _answer(content: bytes, kind: str, name: str, headers: Mapping[str, str]) -> Response:
+    disposition = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(content, media_type=kind, headers={**disposition, **headers})
 
 
 routes = [

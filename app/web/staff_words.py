@@ -5,6 +5,7 @@ Times are the place's own, wherever the customer is.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -27,7 +28,7 @@ from app.domain import (
     Status,
     StoredEvent,
 )
-from app.errors import BookingConflict, HapioError, HoldfastError, LinkRefused, PolicyRefused, StripeError
+from app.errors import BookingConflict, HapioError, HoldfastError, LinkRefused, NotBegun, PolicyRefused, StripeError
 from app.i18n import N_
 from app.mail import MailKind
 from app.moves import MoveQuote
@@ -124,7 +125,7 @@ def visit(booking: Booking, widgets: Mapping[str, Widget], base: str, now: datet
     return {
         "path": f"{base}/bookings/{booking.id}",
         "id": booking.id,
-        "iso": booking.starts_at.isoformat(),
+        "iso": i18n.machine_time(booking.starts_at),
         "day": i18n.format_day(booking.starts_at, zone, language, "medium", today=i18n.local(now, zone).date()),
         "times": i18n.format_span(booking.starts_at, booking.ends_at, zone, language),
         "service": booking.service_name,
@@ -214,7 +215,7 @@ def history_rows(view: BookingView, now: datetime, language: str) -> list[dict[s
     return [
         {
             "at": standing.when(entry.at, booking, now, language),
-            "iso": entry.at.isoformat(),
+            "iso": i18n.machine_time(entry.at),
             "what": _happened(entry, booking, now, language),
         }
         for entry in reversed(view.history)
@@ -329,6 +330,8 @@ def not_done(error: HoldfastError, language: str) -> list[str]:
             ]
         case PolicyRefused(bar=Bar.UNDER_WAY):
             return [_("A move of this booking is being made, or paid, right now."), stays]
+        case NotBegun():
+            return [_(error.sentence), stays]
         case PolicyRefused():
             return [_("That can no longer be done with this booking."), stays]
         case HapioError() | StripeError():
@@ -337,9 +340,20 @@ def not_done(error: HoldfastError, language: str) -> list[str]:
             return [stays]
 
 
+#: Where a spreadsheet may begin a cell, and what makes a formula of it: at the start, after a line break, and after a
+#: semicolon, which separates cells in the Excel of half of Europe whatever stands in quotes.
+_FORMULA: Final = re.compile(r"""(^|[;\r\n\t])([\s"']*)([=+\-@\uff1d\uff0b\uff0d\uff20\t\r])""")
+_NUMBER: Final = re.compile(r"\+[1-9][0-9]{4,14}")
+
+
 def clean_cells(cells: Iterable[str]) -> list[str]:
-    """For spreadsheets: what customers typed must not become a formula."""
-    return [f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell for cell in cells]
+    """For spreadsheets: what customers typed must not become a formula. A quote before it makes it text."""
+    return [_FORMULA.sub(r"\1\2'\3", cell) for cell in cells]
+
+
+def is_number(text: str) -> bool:
+    """Whether this is a phone number as it is stored (E.164), and nothing else."""
+    return _NUMBER.fullmatch(text) is not None
 
 
 def event_row(stored: StoredEvent, zone: str, now: datetime, language: str) -> dict[str, str]:

@@ -227,7 +227,9 @@ def history_lines(view: BookingView, now: datetime, language: str) -> list[dict[
     for entry in view.history:
         what = happened(entry, view.booking, now, language)
         if what and not (what == before and entry.what == "disputed"):  # a dispute takes steps that say nothing new
-            lines.append({"at": when(entry.at, view.booking, now, language), "iso": entry.at.isoformat(), "what": what})
+            lines.append(
+                {"at": when(entry.at, view.booking, now, language), "iso": i18n.machine_time(entry.at), "what": what}
+            )
         before = what
     return lines[::-1]
 

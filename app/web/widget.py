@@ -171,7 +171,7 @@ async def hold(request: Request) -> Response:
     carried = _carried(form, widget)
     house = request.app.state.house
     visitor = Visitor(
-        key=clean(form.get("key", ""))[:40] or house.links.visitor_key(),
+        key=house.links.read_visitor_key(form.get("key", "")),
         time_zone=look.zone or "",
         language=shell.language,
         host=trusted_host(form.get("host", "")[:_LONGEST], widget),

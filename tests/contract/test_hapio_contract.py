@@ -543,6 +543,7 @@ async def test_the_schedule_shows_open_time_and_what_is_full(project: Project) -
         ]
 
     assert await spans("fully-booked") == [("10:00", "10:30")]
+    assert await spans("fully-booked", location=studio.location) == [("10:00", "10:30")]
     assert await spans("schedule", location=studio.location, fully_booked="include") == [("08:00", "17:00")]
     exclude = await spans("schedule", location=studio.location, fully_booked="exclude")
     assert exclude == [("08:00", "10:00"), ("10:30", "17:00")]

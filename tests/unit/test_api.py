@@ -185,7 +185,7 @@ async def test_the_owners_server_cancels_with_all_the_money_and_gives_back_besid
     assert (some["refundAmount"], some["refundStatus"]) == (2000, "COMPLETED")
     assert some["refundId"].startswith("re_")
     early = await post(stack, "bookings/no-show", by_id, **SERVER)
-    assert (early.status_code, code(early)) == (409, "BOOKING_CONFLICT")
+    assert (early.status_code, code(early)) == (409, "POLICY_REFUSED")
     await post(stack, "bookings/cancel", by_id, **SERVER)
     await stack.until_quiet()
     assert stack.money_kept() == 0
@@ -623,3 +623,146 @@ def test_no_act_exists_behind_one_door_only() -> None:
     assert in_json <= called["api"]
     in_html = {SAME_BY_ANOTHER_NAME.get(act, act) for act in called["web"] & behind}
     assert in_html <= called["api"]
+
+
+# Keys and tokens are secrets
+
+
+async def test_who_knows_the_idempotency_key_of_a_lock_is_not_handed_the_booking(stack: Stack) -> None:
+    wanted, key = await wish(stack), str(uuid4())
+    for caller in (SERVER, {}):
+        held = await post(stack, "bookings/lock", wanted, **{"Idempotency-Key": key}, **caller)
+        mine = held.json()["bookingId"]
+        form = {"service": wanted["serviceId"], "start": wanted["start"]}
+        for guess in (f"api {key}", key, key.replace("-", "")[:24], f"api {key}"[:40]):
+            answer = await stack.client.post("/w/studio/hold", data=form | {"key": guess})
+            if answer.status_code == 303:
+                token = answer.headers["location"].removeprefix("/b/").partition("?")[0]
+                assert stack.house.links.read_booking_token(token) != mine
+                await stack.house.bookings.give_up(stack.house.links.read_booking_token(token))
+        await stack.house.bookings.give_up(mine)
+        key = str(uuid4())
+
+
+async def test_a_stranger_with_the_same_key_and_body_does_not_get_the_first_callers_token(stack: Stack) -> None:
+    wanted, key = await wish(stack), {"Idempotency-Key": str(uuid4())}
+    held = await post(stack, "bookings/lock", wanted, **key)
+    app = stack.hooks.app
+    assert app
+    elsewhere = httpx.ASGITransport(app=app, client=("203.0.113.9", 4711))
+    async with httpx.AsyncClient(transport=elsewhere, base_url=PUBLIC_URL) as stranger:
+        answer = await stranger.post("/api/bookings/lock", json=wanted, headers=key)
+    assert (answer.status_code, code(answer)) == (422, "INVALID_REQUEST")
+    assert held.json()["token"] not in answer.text
+    again = await post(stack, "bookings/lock", wanted, **key)
+    assert again.content == held.content
+
+
+async def test_a_constant_is_no_idempotency_key(stack: Stack) -> None:
+    wanted = await wish(stack)
+    for constant in (UUID(int=0), UUID(int=2**128 - 1)):
+        answer = await post(stack, "bookings/lock", wanted, **{"Idempotency-Key": str(constant)})
+        assert (answer.status_code, list(answer.json()["error"]["details"])) == (400, ["Idempotency-Key"])
+    assert await rows(stack) == []
+
+
+async def test_a_token_has_one_spelling(stack: Stack) -> None:
+    held = await lock(stack)
+    token, path = held["token"], f"/api/bookings/{held['bookingId']}"
+    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    twin = token[:-1] + alphabet[alphabet.index(token[-1]) ^ 1]
+    for spelling in (f"{token}=", f"{token}==", f"{token}\u4e16", f"{token}.", f"{token}!", twin):
+        assert (await stack.client.get(path, params={"token": spelling})).status_code == 401, spelling
+    page = stack.house.links.booking_token(held["bookingId"], ends_at=stack.clock() + timedelta(days=1))
+    for spelling in (f"{page}=", f"{page}%E4%B8%96"):
+        assert (await stack.client.get(f"/b/{spelling}")).status_code == 403, spelling
+    assert (await stack.client.get(path, params={"token": token})).status_code == 200
+
+
+async def test_a_slash_too_many_leads_to_the_page_and_to_no_other_host(stack: Stack) -> None:
+    for path, right in (("/w/studio/?lang=sv", "/w/studio?lang=sv"), ("/staff/", "/staff"), ("/api/", "/api")):
+        answer = await stack.client.get(path, headers={"Host": "evil.example"})
+        assert (answer.status_code, answer.headers["location"]) == (307, right)
+    for path in ("//evil.example/", "/w/nothing/at/all/", "/%2F%2Fevil.example/"):
+        answer = await stack.client.get(path, headers={"Host": "evil.example"})
+        assert answer.status_code == 404
+
+
+async def test_a_return_address_with_a_blank_is_told_by_its_field(stack: Stack) -> None:
+    held = await lock(stack)
+    named = {"bookingId": held["bookingId"], "token": held["token"]}
+    good = "https://studio.example/done"
+    for address in (f" {good}", f"{good} ", "https://studio.example/all done", f"\u00a0{good}", f"\x01{good}"):
+        for field in ("returnUrl", "cancelUrl"):
+            answer = await post(stack, "checkout/create-session", named | {field: address})
+            assert (answer.status_code, list(answer.json()["error"]["details"])) == (422, [field]), address
+    page = await post(stack, "checkout/create-session", named | {"returnUrl": good})
+    assert page.status_code == 200
+
+
+# Days, amounts, and what is told of them
+
+
+async def test_from_and_to_are_days_and_both_are_shown(stack: Stack) -> None:
+    asked = {"serviceId": stack.planning_id, "timeZone": "Europe/Stockholm"}
+
+    async def days(**span: str) -> set[str]:
+        answer = await stack.client.get("/api/availability", params=asked | span, headers=SERVER)
+        assert answer.status_code == 200, answer.text
+        return {slot["start"][:10] for slot in answer.json()["slots"]}
+
+    assert await days(**{"from": "2026-12-03", "to": "2026-12-03"}) == {"2026-12-03"}
+    assert await days(**{"from": "2026-12-02", "to": "2026-12-04"}) == {"2026-12-02", "2026-12-03", "2026-12-04"}
+    # A moment is a moment: what starts then is no longer shown.
+    moments = {"from": "2026-12-03T00:00:00+01:00", "to": "2026-12-04T00:00:00+01:00"}
+    assert await days(**moments) == {"2026-12-03"}
+    longest = {"from": "2026-12-01", "to": "2027-02-01"}
+    assert "2027-01-29" in await days(**longest)
+    for wrong in ({"from": "2026-12-03", "to": "2026-12-02"}, {"from": "2026-12-01", "to": "2027-02-02"}):
+        answer = await stack.client.get("/api/availability", params=asked | wrong, headers=SERVER)
+        assert (answer.status_code, list(answer.json()["error"]["details"])) == (422, ["to"])
+
+
+async def test_a_no_show_before_the_visit_is_told_as_such(stack: Stack) -> None:
+    named = await confirmed(stack)
+    early = await post(stack, "bookings/no-show", {"bookingId": named["bookingId"]}, **SERVER)
+    assert (early.status_code, code(early)) == (409, "POLICY_REFUSED")
+    assert early.json()["error"]["details"] == {"reason": "NOT_BEGUN"}
+    assert "has not begun" in early.json()["error"]["message"]
+    await post(stack, "bookings/cancel", named)
+    gone = await post(stack, "bookings/no-show", {"bookingId": named["bookingId"]}, **SERVER)
+    assert (gone.status_code, code(gone)) == (409, "BOOKING_CONFLICT")
+
+
+async def test_what_a_move_is_said_to_give_back_is_what_goes_back(stack: Stack) -> None:
+    named = await confirmed(stack)
+    await post(stack, "bookings/refund", {"bookingId": named["bookingId"], "amount": 100000}, **SERVER)
+    kept = stack.money_kept()
+    short = await wish(stack, 20, "headshot")
+    move = named | {"newStart": short["start"], "newEnd": short["end"], "serviceId": short["serviceId"]}
+    would = (await post(stack, "bookings/reschedule", move | {"dryRun": True})).json()
+    moved = (await post(stack, "bookings/reschedule", move)).json()
+    assert moved["priceDifference"] == would["priceDifference"] == stack.money_kept() - kept == -20000
+
+
+@pytest.mark.parametrize(("currency", "odd", "even"), [("isk", 150, 200), ("kwd", 1235, 1230)])
+async def test_an_amount_that_the_currency_does_not_have_is_refused(
+    tmp_path: Path, currency: str, odd: int, even: int
+) -> None:
+    async with open_stack(tmp_path, currency=currency, settings={"api_keys": (KEY,)}) as stack:
+        named = await confirmed(stack)
+        before = stack.money_kept()
+        by_id = {"bookingId": named["bookingId"]}
+        answer = await post(stack, "bookings/refund", by_id | {"amount": odd}, **SERVER)
+        assert (answer.status_code, code(answer)) == (422, "INVALID_REQUEST")
+        assert list(answer.json()["error"]["details"]) == ["amount"]
+        assert stack.money_kept() == before
+        given = await post(stack, "bookings/refund", by_id | {"amount": even}, **SERVER)
+        assert (given.status_code, given.json()["refundAmount"]) == (200, even)
+
+
+async def test_a_name_is_as_long_over_json_as_in_the_form(stack: Stack) -> None:
+    wanted = await wish(stack)
+    answer = await post(stack, "bookings/lock", wanted | {"customer": ANNA | {"name": "A" * 101}})
+    assert (answer.status_code, list(answer.json()["error"]["details"])) == (400, ["customer.name"])
+    assert (await post(stack, "bookings/lock", wanted | {"customer": ANNA | {"name": "A" * 100}})).status_code == 201

@@ -91,6 +91,18 @@ async def test_without_webhooks_the_return_page_confirms(tmp_path: Path) -> None
         assert await stack.status(booking) is Status.CONFIRMED
 
 
+async def test_a_look_at_the_return_page_without_opening_it_settles_nothing(tmp_path: Path) -> None:
+    async with open_stack(tmp_path, webhooks=False) as stack:
+        booking = await stack.hold()
+        await stack.paid(booking)
+        token = stack.house.links.booking_token(booking.id, ends_at=booking.ends_at)
+        answer = await stack.client.head(f"/b/{token}/return")
+        assert answer.status_code == 303
+        assert await stack.status(booking) is Status.AWAITING_PAYMENT
+        assert (await stack.client.get(f"/b/{token}/return")).status_code == 303
+        assert await stack.status(booking) is Status.CONFIRMED
+
+
 async def test_without_webhooks_and_without_return_the_worker_confirms(tmp_path: Path) -> None:
     async with open_stack(tmp_path, webhooks=False) as stack:
         booking = await stack.hold()

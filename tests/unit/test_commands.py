@@ -18,12 +18,13 @@ import httpx
 import pytest
 
 from app.commands import Terminal, add_bookings, serve
-from app.domain import Booking, EndReason, Status
+from app.domain import Booking, EndReason, Money, Status
 from app.errors import LinkRefused
 from app.main import Outside, open_house
 from app.sandbox.serve import base_url, listen
 from app.settings import Settings
 from tests.stack import MONDAY, Stack
+from tests.unit.test_staff import copies
 
 ENVIRON = {
     "HAPIO_API_TOKEN": "token",
@@ -270,7 +271,7 @@ async def test_what_changed_while_the_owner_was_reading_is_not_canceled(stack: S
         return read.wait(30)
 
     def at_another_desk() -> int:
-        return asyncio.run(cancel_by_hand(stack.settings, booking.id, ask))
+        return asyncio.run(by_hand(stack.settings, ["cancel", booking.id], ask))
 
     canceling = loop.run_in_executor(None, at_another_desk)
     await reading.wait()
@@ -281,13 +282,34 @@ async def test_what_changed_while_the_owner_was_reading_is_not_canceled(stack: S
     assert stack.money_kept() == 120000
 
 
-async def cancel_by_hand(settings: Settings, booking_id: str, ask: Callable[[str], bool]) -> int:
+async def test_what_was_given_back_while_the_owner_was_reading_is_not_given_twice(stack: Stack, tmp_path: Path) -> None:
+    booking = await booked(stack)
+    reading, read = asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+
+    def ask(_question: str) -> bool:
+        loop.call_soon_threadsafe(reading.set)
+        return read.wait(30)
+
+    def at_another_desk() -> int:
+        return asyncio.run(by_hand(stack.settings, ["refund", booking.id, "--amount", "200"], ask))
+
+    refunding = loop.run_in_executor(None, at_another_desk)
+    await reading.wait()
+    await stack.house.bookings.give_back(booking.id, Money(20000, "sek"))
+    read.set()
+    assert await refunding == 1
+    assert [refund.amount.amount for refund in await stack.refunds(booking)] == [20000]
+    assert stack.money_kept() == 100000
+
+
+async def by_hand(settings: Settings, words: list[str], ask: Callable[[str], bool]) -> int:
     """The owner's command in a process of its own, or nearly."""
     parser = argparse.ArgumentParser()
     add_bookings(parser)
     terminal = Terminal(lambda _: None, lambda _: None, ask)
     async with open_house(settings, Outside(now=lambda: MONDAY)) as house:
-        return await serve(house, parser.parse_args(["cancel", booking_id]), terminal)
+        return await serve(house, parser.parse_args(words), terminal)
 
 
 async def test_a_free_booking_is_canceled_without_a_word_of_money_going_back(stack: Stack, owner: Owner) -> None:
@@ -474,3 +496,16 @@ def test_a_database_that_is_not_there_is_wrong_use_and_none_is_made(tmp_path: Pa
     assert process.returncode == 2
     assert "Is DATABASE_URL right?" in told
     assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_status_is_looked_for_beyond_the_first_five_hundred(stack: Stack, owner: Owner) -> None:
+    booking = await booked(stack)
+    await copies(stack, booking, 510)
+    await copies(stack, booking, 1, no_show=True, starts_at=booking.starts_at + timedelta(days=1))
+    assert await owner.types("list", "--status", "no-show", "--json") == 0
+    assert [one["status"] for one in owner.result["bookings"]] == ["no-show"]
+    assert owner.result["more"] is False
+    assert await owner.types("list", "--json") == 0
+    assert (len(owner.result["bookings"]), owner.result["more"]) == (500, True)
+    assert await owner.types("list") == 0
+    assert "There are more than these 500" in owner.said

@@ -329,7 +329,7 @@ async def test_a_forged_receipt_is_told_from_a_genuine_one(stack: Stack) -> None
         assert (await verify(stack, {"receipt": forged})).json() == {"success": True, "valid": False}, forged
 
 
-@pytest.mark.parametrize("body", [{}, [], "receipt", {"receipt": 7}, {"receipt": None}])
+@pytest.mark.parametrize("body", [{}, [], "receipt", {"receipt": 7}, {"receipt": None}, {"receipt": "x", "more": 1}])
 async def test_a_question_that_names_no_receipt_is_refused(stack: Stack, body: Any) -> None:
     answer = await verify(stack, body)
     assert answer.status_code == 400

@@ -436,6 +436,47 @@ async def test_protected_metadata_is_for_tokens_that_may_see_it(sandbox: HapioSa
 # strictness
 
 
+async def test_a_browser_may_ask_from_any_origin_and_sends_no_token_when_it_asks_first(sandbox: HapioSandbox) -> None:
+    preflight = {
+        "origin": "https://studio.example",
+        "access-control-request-method": "POST",
+        "access-control-request-headers": "authorization,content-type",
+    }
+    async with httpx.AsyncClient(transport=sandbox.transport(), base_url="http://hapio.test") as browser:
+        for path in ("/v1/locations", "/v1/bookings", "/v1/nowhere"):
+            answer = await browser.options(path, headers=preflight)
+            assert 200 <= answer.status_code < 300
+            assert answer.headers["access-control-allow-origin"] == "*"
+            allowed = {name.strip() for name in answer.headers["access-control-allow-headers"].lower().split(",")}
+            assert {"authorization", "content-type"} <= allowed
+            methods = {name.strip() for name in answer.headers["access-control-allow-methods"].split(",")}
+            assert {"GET", "POST", "PUT", "PATCH", "DELETE"} <= methods
+        refused = await browser.get("/v1/locations", headers={"origin": "https://studio.example"})
+        assert (refused.status_code, refused.headers["access-control-allow-origin"]) == (401, "*")
+
+
+async def test_a_preflight_uses_up_neither_the_limit_nor_a_fault(
+    sandbox: HapioSandbox, client: httpx.AsyncClient
+) -> None:
+    sandbox.switches.rate_limit_per_minute = 1
+    sandbox.faults.append(Fault("error_before"))
+    for _ in range(3):
+        assert (await client.options("locations")).is_success
+    assert (await client.get("locations")).status_code == 500
+    assert (await client.get("locations")).status_code == 200
+
+
+async def test_fully_booked_takes_a_location_and_ignores_it(client: httpx.AsyncClient, project: Project) -> None:
+    studio = await project.studio()
+    window = {"from": "2026-11-21T00:00:00+01:00", "to": "2026-11-28T00:00:00+01:00"}
+    path = f"resources/{studio.resource}/fully-booked"
+    without = await client.get(path, params=window)
+    for location in (studio.location, "no-id-at-all"):
+        answer = await client.get(path, params={"location": location, **window})
+        assert (answer.status_code, answer.json()["data"]) == (200, without.json()["data"])
+    assert (await client.get(path, params={"colour": "red", **window})).status_code == 422
+
+
 async def test_an_unknown_query_parameter_is_refused_rather_than_ignored(client: httpx.AsyncClient) -> None:
     for query in (
         {"resource_id": "x"},

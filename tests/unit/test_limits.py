@@ -19,6 +19,9 @@ from tests.stack import Stack, open_stack, text_of
 from tests.unit.test_crashes import rows
 from tests.unit.test_doors import Browser
 
+#: The name of one page view, as pages make it.
+PAGE_KEY = "0123456789abcdef01234567"
+
 
 class Caller:
     """A machine somewhere else: another address than the other visitors'."""
@@ -189,7 +192,7 @@ async def test_a_hundred_clicks_at_once_are_counted_one_by_one(stack: Stack) -> 
 async def test_too_many_attempts_are_told_when_to_come_back(stack: Stack) -> None:
     start = (await free_starts(stack))[0]
     caller = Caller(stack)
-    answers = [(await caller.hold(start, key="anna")).status_code for _ in range(30)]
+    answers = [(await caller.hold(start, key=PAGE_KEY)).status_code for _ in range(30)]
     assert set(answers) == {303}, "a doubled click is the same hold, however often"
     await stack.take_everyone(start)
     await stack.until_quiet()
@@ -220,11 +223,11 @@ async def test_a_proxy_that_is_not_believed_is_told_of_in_the_log_once(stack: St
     with structlog.testing.capture_logs() as said:
         for _ in range(2):
             caller.client.headers["X-Forwarded-For"] = "192.0.2.1, 198.51.100.7"  # as a believed proxy leaves it
-            await caller.hold(starts[0], key="anna")
+            await caller.hold(starts[0], key=PAGE_KEY)
         assert said == []
         for _ in range(2):
             caller.client.headers["X-Forwarded-For"] = "192.0.2.1"
-            await caller.hold(starts[0], key="anna")
+            await caller.hold(starts[0], key=PAGE_KEY)
     assert [line["event"] for line in said] == ["proxy headers not believed"]
     assert "192.0.2.1" not in str(said)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -935,6 +935,19 @@ def test_a_booking_that_is_not_final_is_tentative() -> None:
 def test_without_an_owners_address_there_is_no_organizer() -> None:
     ics = calendar_file(a_booking(), widget=Widget(name="plain"), url="", now=NOW, language="en")
     assert "organizer" not in entry_of(ics)
+
+
+def test_without_an_organizer_the_file_states_no_method_and_still_takes_the_entry_off() -> None:
+    """RFC 5546 demands an ORGANIZER wherever there is a METHOD."""
+    endings: tuple[tuple[Literal["PUBLISH", "CANCEL"], str], ...] = (("PUBLISH", "CONFIRMED"), ("CANCEL", "CANCELLED"))
+    for method, status in endings:
+        ics = calendar_file(
+            a_booking(revision=2), widget=Widget(name="plain"), url="", now=NOW, language="en", method=method
+        )
+        assert "method" not in Calendar.from_ical(ics)
+        assert (entry_of(ics)["status"], entry_of(ics)["sequence"]) == (status, 2)
+    with_owner = Calendar.from_ical(a_file())
+    assert (with_owner["method"], str(entry_of(a_file())["organizer"])) == ("PUBLISH", "mailto:owner@studio.example")
 
 
 @settings(max_examples=60, deadline=None)  # as above

@@ -1,5 +1,6 @@
 """The mailbox of the demo: real SMTP in, pages and JSON out."""
 
+import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from email.message import EmailMessage
@@ -165,3 +166,17 @@ async def test_stopping_cuts_the_connections_that_are_still_open(mailbox: Mailbo
         await client.noop()
     with pytest.raises(aiosmtplib.SMTPConnectError):
         await aiosmtplib.SMTP(hostname="127.0.0.1", port=port, timeout=10).connect()
+
+
+async def test_the_time_of_a_message_can_be_read_by_machines() -> None:
+    """HTML takes at most three digits of a second in `<time datetime>`."""
+    mailbox = MailboxSandbox(now=lambda: datetime(2026, 11, 21, 9, 30, 1, 123456, tzinfo=UTC))
+    await send(await mailbox.start_smtp())
+    transport = httpx.ASGITransport(mailbox.app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://mailbox.localhost") as browser:
+        pages = [(await browser.get("/")).text]
+        [path] = set(re.findall(r'href="(/[^"?]*\w[^"?]*)"', pages[0]))
+        pages.append((await browser.get(path)).text)
+    await mailbox.stop_smtp()
+    for page in pages:
+        assert re.findall(r'<time[^>]* datetime="([^"]*)"', page) == ["2026-11-21T09:30:01+00:00"]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.domain import Booking, Customer, EndReason, Money, Status
-from app.errors import BookingConflict, InvalidRequest, LinkExpired, LinkRefused, NotFound
+from app.errors import BookingConflict, InvalidRequest, LinkExpired, LinkRefused, NotBegun, NotFound
 from tests.stack import Stack, open_stack
 
 SECOND, MINUTE, HOUR, DAY = (timedelta(**{unit: 1}) for unit in ("seconds", "minutes", "hours", "days"))
@@ -20,7 +20,7 @@ ANNA, OWNER = "anna@customer.example", "owner@studio.example"
 async def test_nobody_came_is_noted_from_the_start_on_and_can_be_taken_back(stack: Stack) -> None:
     booking = await stack.confirmed()
     stack.clock.set(booking.starts_at - SECOND)
-    with pytest.raises(BookingConflict):
+    with pytest.raises(NotBegun):
         await stack.house.bookings.mark_no_show(booking.id, no_show=True)
     stack.clock.set(booking.starts_at)
     assert (await stack.house.bookings.mark_no_show(booking.id, no_show=True)).no_show

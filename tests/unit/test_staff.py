@@ -3,16 +3,23 @@
 import asyncio
 import csv
 import re
+import secrets
 from collections.abc import AsyncIterator
+from dataclasses import asdict, replace
 from datetime import timedelta
+from html import unescape
 from io import StringIO
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
+import sqlalchemy as sa
 from icalendar import Calendar
 
-from app.domain import Customer, EndReason, Status
+from app import tables
+from app.domain import Booking, Customer, EndReason, Status
 from app.settings import SettingsError, read_settings
 from tests.stack import PUBLIC_URL, Stack, open_stack, text_of
 from tests.unit.test_doors import Browser
@@ -156,7 +163,7 @@ async def test_a_customers_link_opens_no_staff_page(studio: Stack, eva: Browser)
     for token in (
         studio.house.links.manage_token(booking.id, booking.link_version),
         studio.house.links.booking_token(booking.id, ends_at=booking.ends_at),
-        studio.house.links.feed_token(),
+        await studio.house.staff.feed_token(EVA),
     ):
         await eva.open(f"/staff/{token}")
         assert eva.page.status_code == 403
@@ -182,7 +189,7 @@ async def test_the_logs_name_nobody_and_open_nothing(
     await eva.open(f"{home}x")
     logged = "".join(capsys.readouterr())
     assert "staff signed in" in logged
-    for secret in (EVA, home, links(studio)[0], studio.house.links.feed_token()):
+    for secret in (EVA, home, links(studio)[0], await studio.house.staff.feed_token(EVA)):
         assert secret.rpartition("/")[2] not in logged
 
 
@@ -395,13 +402,13 @@ async def test_holds_of_nobody_and_strangers_references_are_not_found(studio: St
 # Feeds
 
 
-def feed(stack: Stack, kind: str) -> str:
-    return f"/staff/feed/{stack.house.links.feed_token()}/bookings.{kind}"
+async def feed(stack: Stack, kind: str, email: str = EVA) -> str:
+    return f"/staff/feed/{await stack.house.staff.feed_token(email)}/bookings.{kind}"
 
 
 async def test_a_spreadsheet_gets_every_booking_and_no_formula(studio: Stack) -> None:
     booking = await studio.confirmed(customer=Customer(name="=HYPERLINK(1)", email="bo@customer.example"))
-    answer = await studio.client.get(feed(studio, "csv"))
+    answer = await studio.client.get(await feed(studio, "csv"))
     [row] = csv.DictReader(StringIO(answer.text.lstrip("\ufeff")))
     assert (row["reference"], row["status"], row["price"], row["currency"]) == (
         booking.id,
@@ -417,7 +424,7 @@ async def test_a_calendar_program_gets_what_stands(studio: Stack) -> None:
     booking = await studio.confirmed()
     gone = await studio.confirmed(await studio.in_days(5), customer=studio.customer("Bo Berg"))
     await studio.cancel(gone)
-    answer = await studio.client.get(feed(studio, "ics"))
+    answer = await studio.client.get(await feed(studio, "ics"))
     [entry] = Calendar.from_ical(answer.text).walk("VEVENT")
     assert entry["summary"] == "Portrait session · Anna Ek"
     assert entry.decoded("dtstart") == booking.starts_at
@@ -435,3 +442,202 @@ async def test_the_feeds_address_is_shown_and_stops_working_with_its_key(studio:
         studio.settings = studio.settings.model_validate({**studio.settings.model_dump(), "secret_keys": keys})
         await studio.restart()
         assert (await studio.client.get(urlsplit(address).path)).status_code == status
+
+
+async def copies(stack: Stack, booking: Booking, count: int, **changes: Any) -> None:
+    """So many more bookings like this one, straight into the table: making them by hand would take minutes."""
+    chosen = sa.select(tables.bookings).where(tables.bookings.c.id == booking.id)
+    [row] = [dict(row) for row in await stack.house.store._all(chosen)]
+    rows = [
+        row | {"id": f"bk_{secrets.token_hex(10)}", "hapio_booking_id": None, "occupies": False} | changes
+        for _ in range(count)
+    ]
+    async with stack.house.store._write() as connection:
+        await connection.execute(sa.insert(tables.bookings), rows)
+
+
+def table(answer: httpx.Response) -> list[dict[str, str]]:
+    return list(csv.DictReader(StringIO(answer.text.lstrip("\ufeff"))))
+
+
+async def test_a_members_feeds_end_when_the_member_leaves(studio: Stack) -> None:
+    address = await feed(studio, "csv")
+    assert (await studio.client.get(address)).status_code == 200
+    studio.settings = studio.settings.model_copy(update={"staff_emails": (EVA, "new@studio.example")})
+    await studio.restart()
+    assert (await studio.client.get(address)).status_code == 200
+    studio.settings = studio.settings.model_copy(update={"staff_emails": ("new@studio.example",)})
+    await studio.restart()
+    for kind in ("csv", "ics"):
+        assert (await studio.client.get(address.replace("csv", kind))).status_code == 403
+    assert (await studio.client.get(await feed(studio, "csv", "new@studio.example"))).status_code == 200
+
+
+async def test_a_member_makes_new_addresses_and_nobody_elses_change(studio: Stack, eva: Browser) -> None:
+    studio.settings = studio.settings.model_copy(update={"staff_emails": (EVA, "bo@studio.example")})
+    await studio.restart()
+    home = await sign_in(studio, eva)
+    mine, others = await feed(studio, "ics"), await feed(studio, "ics", "bo@studio.example")
+    await eva.open(f"{home}/house")
+    said = await eva.send('action="[^"]+/feed"')
+    assert "The old ones have stopped working" in said
+    [shown] = re.findall(r'href="([^"]+bookings\.ics)"', eva.page.text)
+    assert urlsplit(shown).path != mine
+    assert EVA not in shown
+    for address, status in ((mine, 403), (urlsplit(shown).path, 200), (others, 200)):
+        assert (await studio.client.get(address)).status_code == status
+
+
+async def test_a_phone_number_arrives_as_one_and_no_text_becomes_a_formula(studio: Stack) -> None:
+    customer = Customer(
+        name="Ada;=cmd|' /C calc'!A0",
+        email="ada@customer.example",
+        phone="+46701234567",
+        notes="first\n=1+1\r\n;@SUM(A1)\n  -2",
+        answers={"occasion": "=2+2", "old": "a;\t+3"},
+    )
+    await studio.confirmed(customer=customer)
+    [row] = table(await studio.client.get(await feed(studio, "csv")))
+    assert row["phone"] == "+46701234567"
+    assert row["name"] == "Ada;'=cmd|' /C calc'!A0"
+    assert (row["q_occasion"], row["q_old"]) == ("'=2+2", "a;\t'+3")
+    for cell in row.values():
+        for part in re.split(r"[;\r\n]", cell if cell != row["phone"] else ""):
+            assert not re.match(r"""[\s"]*[=+\-@]""", part), cell
+
+
+async def test_a_number_that_is_more_than_a_number_is_text(studio: Stack) -> None:
+    for phone in ("+46;=1", "+1+cmd", "=1", "+46 70"):
+        await studio.confirmed(customer=Customer(name="Bo", email="bo@customer.example", phone=phone))
+    phones = {row["phone"] for row in table(await studio.client.get(await feed(studio, "csv")))}
+    assert phones == {"'+46;'=1", "'+1+cmd", "'=1", "'+46 70"}
+
+
+async def test_the_feed_of_a_new_studio_is_a_valid_calendar(studio: Stack) -> None:
+    answer = await studio.client.get(await feed(studio, "ics"))
+    calendar = Calendar.from_ical(answer.text)
+    [zone] = calendar.walk("VTIMEZONE")
+    assert zone["tzid"] == "Europe/Stockholm"
+    assert calendar.walk("VEVENT") == []
+    assert {"prodid", "version"} <= set(map(str.lower, calendar.keys()))
+    await studio.confirmed()
+    full = Calendar.from_ical((await studio.client.get(await feed(studio, "ics"))).text)
+    # With a METHOD each entry would need an ORGANIZER (RFC 5546).
+    assert "method" not in full
+    assert len(full.walk("VTIMEZONE")) == len(full.walk("VEVENT")) == 1
+
+
+async def test_a_poll_that_finds_nothing_new_is_told_so_and_sees_no_change(studio: Stack) -> None:
+    booking = await studio.confirmed()
+    address = await feed(studio, "ics")
+    first = await studio.client.get(address)
+    studio.clock.advance(timedelta(hours=3))
+    again = await studio.client.get(address)
+    assert again.content == first.content
+    unchanged = await studio.client.get(address, headers={"If-None-Match": first.headers["etag"]})
+    assert (unchanged.status_code, unchanged.content) == (304, b"")
+    await studio.house.bookings.reschedule(booking.id, starts_at=await studio.in_days(6), by=EndReason.BY_OWNER)
+    changed = await studio.client.get(address, headers={"If-None-Match": first.headers["etag"]})
+    assert changed.status_code == 200
+    assert changed.headers["etag"] != first.headers["etag"]
+    [before], [after] = (Calendar.from_ical(one.text).walk("VEVENT") for one in (first, changed))
+    assert after.decoded("dtstamp") > before.decoded("dtstamp")
+
+
+async def crowd(stack: Stack, count: int) -> tuple[Booking, str, str]:
+    """So many bookings of one person, and after them one of another, whose visitor is Cia Ceder: the first booking, and
+    both persons' ids."""
+    service = await stack.house.availability.service(stack.house.widgets["studio"], stack.portrait_id)
+    busy, rare = service.resources[:2]
+    booking = await stack.confirmed(customer=stack.customer("Bo Berg"), resource_id=busy.id)
+    assert booking.customer
+    await copies(stack, booking, count - 1)
+    cia = asdict(booking.customer) | {"name": "Cia Ceder"}
+    other = {"resource_id": rare.id, "resource_name": rare.name, "starts_at": booking.starts_at + timedelta(days=2)}
+    await copies(stack, booking, 1, customer=cia, **other)
+    return booking, busy.id, rare.id
+
+
+async def test_one_persons_days_are_whole_however_many_others_there_are(studio: Stack, eva: Browser) -> None:
+    _, busy, rare = await crowd(studio, 510)
+    home = await sign_in(studio, eva)
+    said = await eva.open(f"{home}?person={rare}")
+    assert "Cia Ceder" in said
+    assert "Bo Berg" not in said
+    assert "more bookings than fit" not in said
+    await eva.open(f"{home}?person={busy}")
+    assert f'value="{rare}"' in eva.page.text, "the other person can be chosen, though not on this page"
+
+
+async def test_more_bookings_than_fit_are_told_of_and_are_on_the_next_page(studio: Stack, eva: Browser) -> None:
+    booking, *_ = await crowd(studio, 510)
+    home = await sign_in(studio, eva)
+    said = await eva.open(home)
+    assert "There are more bookings than fit on one page" in said
+    first = set(re.findall(r"bk_[0-9a-f]+", eva.page.text))
+    assert "Cia Ceder" not in said
+    [after] = re.findall(r'<a class="button" href="([^"]+)">Next page</a>', eva.page.text)
+    said = await eva.open(unescape(after))
+    second = set(re.findall(r"bk_[0-9a-f]+", eva.page.text))
+    assert "Cia Ceder" in said
+    assert len(first | second) == 511
+    assert not first & second
+    assert booking.id in first | second
+    assert "Previous page" in said
+
+
+async def test_a_search_says_that_there_are_more(studio: Stack, eva: Browser) -> None:
+    booking = await studio.confirmed()
+    await copies(studio, booking, 99)
+    home = await sign_in(studio, eva)
+    assert "These are the latest" not in await eva.open(f"{home}/find?q=anna")
+    await copies(studio, booking, 1)
+    assert "These are the latest" in await eva.open(f"{home}/find?q=anna")
+
+
+async def test_a_feed_of_one_person_is_whole_and_one_of_all_says_that_there_are_more(studio: Stack) -> None:
+    _, _, rare = await crowd(studio, 5000)
+    for query, more in ((f"?person={rare}", False), ("", True)):
+        rows = table(await studio.client.get(f"{await feed(studio, 'csv')}{query}"))
+        assert any("There are more than these 5000" in row["reference"] for row in rows) is more
+        assert ("Cia Ceder" in {row["name"] for row in rows}) is not more
+        entries = Calendar.from_ical((await studio.client.get(f"{await feed(studio, 'ics')}{query}")).text).walk(
+            "VEVENT"
+        )
+        assert ("more bookings from here on" in str(entries[-1]["summary"])) is more
+        assert len(entries) == (5001 if more else 1)
+
+
+async def test_a_feed_can_be_of_one_widget(studio: Stack) -> None:
+    booking = await studio.confirmed()
+    await copies(studio, booking, 1, widget="other")
+    for widget, count in (("studio", 1), ("other", 1), ("none", 0)):
+        assert len(table(await studio.client.get(f"{await feed(studio, 'csv')}?widget={widget}"))) == count
+
+
+async def test_the_customers_language_is_shown_for_tags_with_a_territory(studio: Stack, eva: Browser) -> None:
+    visitor = replace(studio.visitor(), language="de-DE")
+    booking = await studio.hold(await studio.in_days(3), visitor=visitor)
+    await studio.paid(booking)
+    home = await sign_in(studio, eva)
+    assert "Deutsch" in await eva.open(f"{home}/bookings/{booking.id}")
+
+
+async def test_a_note_that_nobody_came_is_refused_before_the_visit_in_words(studio: Stack, eva: Browser) -> None:
+    booking = await studio.confirmed()
+    home = await sign_in(studio, eva)
+    answer = await studio.client.post(f"{home}/bookings/{booking.id}/no-show")
+    assert answer.status_code == 409
+    assert "The visit has not begun yet" in text_of(answer.text)
+
+
+async def test_no_time_of_a_page_has_more_than_seconds(studio: Stack, eva: Browser) -> None:
+    studio.clock.advance(timedelta(microseconds=123456))
+    booking = await studio.confirmed()
+    home = await sign_in(studio, eva)
+    token = studio.house.links.manage_token(booking.id, booking.link_version)
+    for path in (f"{home}/bookings/{booking.id}", home, f"/manage/{token}"):
+        await eva.open(path)
+        moments = re.findall(r'<time[^>]* datetime="([^"]*)"', eva.page.text)
+        assert moments
+        assert all(re.fullmatch(r"[-0-9]+T[0-9:]+(\.\d{1,3})?[+-]\d\d:\d\d", moment) for moment in moments), moments

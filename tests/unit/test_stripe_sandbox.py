@@ -459,6 +459,67 @@ async def test_held_money_is_not_refunded(client: stripe.StripeClient, sandbox: 
         await client.v1.refunds.create_async({"payment_intent": ident})
 
 
+async def test_a_refunds_metadata_can_be_changed_afterwards(
+    client: stripe.StripeClient, sandbox: StripeSandbox, shop: Shop
+) -> None:
+    ident = await paid(client, sandbox)
+    made = await client.v1.refunds.create_async({"payment_intent": ident, "metadata": {"a": "1", "b": "2"}})
+    changed = await client.v1.refunds.update_async(made.id, {"metadata": {"a": "", "c": "3"}})
+    assert changed.id == made.id
+    assert sandbox.state.refunds[made.id]["metadata"] == {"b": "2", "c": "3"}
+    (told,) = (await client.v1.events.list_async({"type": "refund.updated"})).data
+    assert told.data.to_dict()["previous_attributes"] == {"metadata": {"a": "1", "b": "2"}}
+    with pytest.raises(stripe.InvalidRequestError) as caught:
+        await client.v1.refunds.update_async("re_none", {"metadata": {}})
+    assert (caught.value.http_status, caught.value.code) == (404, "resource_missing")
+
+
+async def test_a_charge_can_be_read_by_its_id(client: stripe.StripeClient, sandbox: StripeSandbox) -> None:
+    intent = await client.v1.payment_intents.retrieve_async(await paid(client, sandbox))
+    charge = await client.v1.charges.retrieve_async(str(intent.latest_charge), {"expand": ["payment_intent"]})
+    assert (charge.id, charge.amount, charge.paid) == (intent.latest_charge, 4500, True)
+    assert isinstance(charge.payment_intent, stripe.PaymentIntent)
+    with pytest.raises(stripe.InvalidRequestError) as caught:
+        await client.v1.charges.retrieve_async("ch_none")
+    assert (caught.value.http_status, caught.value.code) == (404, "resource_missing")
+
+
+async def test_the_balance_is_what_was_taken_less_what_went_back(
+    client: stripe.StripeClient, sandbox: StripeSandbox
+) -> None:
+    empty = await client.v1.balance.retrieve_async()
+    assert [(part.amount, part.currency) for part in empty.available] == [(0, "eur")]
+    ident = await paid(client, sandbox)
+    await paid(client, sandbox)
+    held = await paid(client, sandbox, **MANUAL)
+    await client.v1.refunds.create_async({"payment_intent": ident, "amount": 1000})
+    balance = await client.v1.balance.retrieve_async()
+    assert (balance.livemode, [(part.amount, part.currency) for part in balance.available]) == (False, [(8000, "eur")])
+    await client.v1.payment_intents.capture_async(held)
+    assert (await client.v1.balance.retrieve_async()).available[0].amount == 12500
+
+
+async def test_the_lines_of_a_session_are_listed_page_by_page(client: stripe.StripeClient) -> None:
+    lines = [
+        {
+            "quantity": 1,
+            "price_data": {"currency": "eur", "unit_amount": 100 + n, "product_data": {"name": f"Line {n}"}},
+        }
+        for n in range(23)
+    ]
+    session_id = await open_session(client, line_items=lines)
+    session = await client.v1.checkout.sessions.retrieve_async(session_id, {"expand": ["line_items"]})
+    assert session.line_items is not None
+    assert [line.description async for line in session.line_items.auto_paging_iter()] == [
+        f"Line {n}" for n in range(23)
+    ]
+    page = await client.v1.checkout.sessions.line_items.list_async(session_id, {"limit": 2})
+    assert ([line.description for line in page.data], page.has_more) == (["Line 0", "Line 1"], True)
+    with pytest.raises(stripe.InvalidRequestError) as caught:
+        await client.v1.checkout.sessions.line_items.list_async("cs_test_none")
+    assert (caught.value.http_status, caught.value.code) == (404, "resource_missing")
+
+
 async def test_a_refund_carries_its_metadata_and_reason(client: stripe.StripeClient, sandbox: StripeSandbox) -> None:
     ident = await paid(client, sandbox)
     made = await client.v1.refunds.create_async(
@@ -645,6 +706,67 @@ async def test_the_event_of_a_call_names_the_call_and_its_key(
     (event,) = (await client.v1.events.list_async({"types": ["checkout.session.expired"]})).data
     assert event.request is not None
     assert (event.request.id, event.request.idempotency_key) == (expired.last_response.request_id, "expire:1")
+
+
+@pytest.mark.parametrize(
+    ("changes", "card", "expected"),
+    [
+        (
+            {},
+            "ok",
+            [
+                "payment_intent.created",
+                "charge.succeeded",
+                "payment_intent.succeeded",
+                "checkout.session.completed",
+                "charge.updated",
+            ],
+        ),
+        (
+            {},
+            "delayed",
+            ["payment_intent.created", "charge.pending", "payment_intent.processing", "checkout.session.completed"],
+        ),
+        (
+            MANUAL,
+            "ok",
+            [
+                "payment_intent.created",
+                "charge.succeeded",
+                "payment_intent.amount_capturable_updated",
+                "checkout.session.completed",
+                "charge.captured",
+                "payment_intent.succeeded",
+            ],
+        ),
+    ],
+    ids=["paid", "by bank debit", "held and captured"],
+)
+async def test_an_endpoint_for_all_events_hears_of_each_step_of_a_payment(
+    clock: Clock, shop: Shop, changes: Any, card: Any, expected: list[str]
+) -> None:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(shop)) as webhooks:
+        sandbox = StripeSandbox(
+            now=clock, webhook_client=webhooks, webhook_url="https://shop.example/hook", enabled_events=["*"]
+        )
+        http = StripeHTTP(sandbox.transport())
+        client = stripe.StripeClient("sk_test_sandbox", http_client=http)
+        ident = await paid(client, sandbox, card=card, **changes)
+        if changes:
+            await client.v1.payment_intents.capture_async(ident)
+        await sandbox.deliver_due()
+        assert shop.types() == expected
+        await http.close_async()
+
+
+async def test_events_that_no_endpoint_asked_for_are_listed_and_not_sent(
+    client: stripe.StripeClient, sandbox: StripeSandbox, shop: Shop
+) -> None:
+    await paid(client, sandbox)
+    await sandbox.deliver_due()
+    assert "charge.succeeded" not in shop.types()
+    (event,) = (await client.v1.events.list_async({"type": "charge.succeeded"})).data
+    assert event.pending_webhooks == 0
 
 
 async def test_an_event_keeps_the_object_as_it_was(client: stripe.StripeClient, sandbox: StripeSandbox) -> None:
@@ -1041,6 +1163,31 @@ async def test_the_desk_lists_what_happened_and_its_forms_work(
 async def test_a_body_that_is_not_a_form_is_refused(browser: httpx.AsyncClient) -> None:
     answer = await browser.post("/v1/checkout/sessions", json=order(), auth=("sk_test_sandbox", ""))
     assert (answer.status_code, answer.json()["error"]["type"]) == (400, "invalid_request_error")
+
+
+@pytest.mark.parametrize(
+    "version",
+    ["2025-11-17.clover", "2026-03-25.dahlia", "2026-08-26.dahlia", "2026-09-30.endive", "2026-11-25.endive"],
+)
+async def test_the_versions_that_todays_packages_send_are_answered(browser: httpx.AsyncClient, version: str) -> None:
+    answer = await browser.get("/v1/refunds", auth=("sk_test_sandbox", ""), headers={"Stripe-Version": version})
+    assert (answer.status_code, answer.json()["data"]) == (200, [])
+    assert answer.headers["stripe-version"] == version
+
+
+@pytest.mark.parametrize(
+    "version",
+    ["2025-08-27.basil", "2027-03-31.fennel", "2026-13-40.endive", "2026-10-28.endive; beta=v1", "endive", ""],
+)
+async def test_a_version_that_the_sandbox_cannot_answer_is_refused_in_words_that_say_what_to_do(
+    browser: httpx.AsyncClient, version: str
+) -> None:
+    answer = await browser.get("/v1/refunds", auth=("sk_test_sandbox", ""), headers={"Stripe-Version": version})
+    assert answer.status_code == 400
+    words = answer.json()["error"]["message"]
+    assert f"Invalid Stripe API version: {version}" in words
+    assert "clover, dahlia and endive" in words
+    assert "scripts/derive_stripe_schemas.py" in words
 
 
 @pytest.mark.parametrize(

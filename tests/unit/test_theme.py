@@ -4,6 +4,7 @@ import base64
 import hashlib
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
@@ -26,6 +27,7 @@ from app.widgets import Theme
 from tests.stack import Stack
 from tests.unit.test_doors import Browser
 
+STATIC = Path(__file__).parents[2] / "static"
 SCHEMES: tuple[Scheme, ...] = ("light", "dark")
 GROUNDS = ("surface", "card", "sunken")
 accents = st.integers(0, 0xFFFFFF).map(lambda number: f"#{number:06x}")
@@ -218,3 +220,12 @@ def test_the_hash_is_the_one_a_browser_computes_over_the_style_element() -> None
     css = theme_css(Theme())
     digest = base64.b64encode(hashlib.sha256(css.encode("utf-8")).digest()).decode()
     assert style_hash(css) == f"'sha256-{digest}'"
+
+
+@pytest.mark.parametrize("sheet", sorted(path.name for path in STATIC.glob("*.css")))
+def test_no_custom_property_is_its_own_dead_fallback(sheet: str) -> None:
+    """A custom property accepts any value, so of two in one block the second always wins; @supports is the way."""
+    text = re.sub(r"(?s)/\*.*?\*/", "", (STATIC / sheet).read_text(encoding="utf-8"))
+    for block in re.findall(r"\{([^{}]*)\}", text):
+        names = re.findall(r"(?m)^\s*(--[\w-]+)\s*:", block)
+        assert len(names) == len(set(names)), block

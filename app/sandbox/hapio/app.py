@@ -30,6 +30,15 @@ OPERATIONS: Final[list[Operation]] = [
     *bookings.OPERATIONS,
     *groups.OPERATIONS,
 ]
+_CORS: Final = {"access-control-allow-origin": "*"}
+# Hapio's React booking flow calls the API from the visitor's browser, with its token. A browser asks first and sends
+# no Authorization with that question (Fetch standard, CORS-preflight fetch). Which headers Hapio answers with is not
+# documented.
+_PREFLIGHT: Final = {
+    "access-control-allow-headers": "authorization, content-type",
+    "access-control-allow-methods": "GET, POST, PUT, PATCH, DELETE, OPTIONS",
+    "access-control-max-age": "600",
+}
 _GATEWAY_PAGE: Final = "<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"
 
 
@@ -60,6 +69,9 @@ class _Api:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
+        if request.method == "OPTIONS":
+            await Response(status_code=204, headers=_CORS | _PREFLIGHT)(scope, receive, send)
+            return
         body = await request.body()
         call = Call(self.state.now(), request.method, request.url.path, request.url.query, None, _logged(body))
         self.state.calls.append(call)
@@ -161,7 +173,7 @@ class _Api:
             content,
             status,
             headers={
-                "access-control-allow-origin": "*",
+                **_CORS,
                 "x-ratelimit-limit": str(self.state.switches.rate_limit_per_minute),
                 "x-ratelimit-remaining": str(self._minute_left()),
                 **(headers or {}),

@@ -269,7 +269,8 @@ _SCHEDULE_FIELDS: Final = {
     "fully_booked": Field(fields.one_of("exclude", "include"), default="include"),
     **PAGE_FIELDS,
 }
-_FULLY_BOOKED_FIELDS: Final = {**_WINDOW_FIELDS, **PAGE_FIELDS}
+# The specification names no `location` here; Hapio's own live test of its JavaScript SDK sends one and is answered.
+_FULLY_BOOKED_FIELDS: Final = {**_WINDOW_FIELDS, "location": Field(fields.string, default=None), **PAGE_FIELDS}
 
 
 def _read_window(request: ApiRequest, known: Mapping[str, Field]) -> Json:

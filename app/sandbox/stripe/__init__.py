@@ -2,7 +2,7 @@
 refunds, disputes, events and signed webhooks. The stripe package works against it unchanged; faults are data."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from urllib.parse import urlsplit
 
@@ -13,7 +13,7 @@ from starlette.middleware import Middleware
 from app.sandbox.stripe import api, clockwork, control, disputes, hosted, refunds
 from app.sandbox.stripe.account import Account, Call, Delivery, Fault, Object, State, Switches
 from app.sandbox.stripe.control import ControlError
-from app.sandbox.stripe.events import Deliverer
+from app.sandbox.stripe.events import CHECKOUT_EVENTS, Deliverer
 from app.sandbox.stripe.idempotency import Memory
 from app.sandbox.stripe.payments import Card
 from app.sandbox.stripe.schema import API_VERSION
@@ -29,7 +29,8 @@ class StripeSandbox:
 
     `app` serves `/v1/…`, the hosted page `/c/pay/{session_id}` and the operator's desk `/_sandbox/`.
     `public_url` is where browsers reach it; webhooks go to `webhook_url`, through `webhook_client` if one is
-    given (tests pass one that reaches the product in process).
+    given (tests pass one that reaches the product in process). `enabled_events` are the kinds that are sent there,
+    `*` is all of them; `GET /v1/events` lists all in any case.
     """
 
     def __init__(
@@ -42,8 +43,9 @@ class StripeSandbox:
         webhook_secret: str = "whsec_sandbox",  # noqa: S107 - published on purpose
         webhook_client: httpx.AsyncClient | None = None,
         webhook_url: str | None = None,
+        enabled_events: Sequence[str] = CHECKOUT_EVENTS,
     ) -> None:
-        self._account = Account(now=now, seed=seed, public_url=public_url, has_webhook=webhook_url is not None)
+        self._account = Account(now=now, seed=seed, public_url=public_url)
         self._deliverer: Deliverer | None = None
         if webhook_url is not None:
             client = webhook_client or httpx.AsyncClient()
@@ -55,7 +57,7 @@ class StripeSandbox:
                 "application": None,
                 "created": self._account.seconds(),
                 "description": None,
-                "enabled_events": ["*"],
+                "enabled_events": list(enabled_events),
                 "livemode": False,
                 "metadata": {},
                 "status": "enabled",

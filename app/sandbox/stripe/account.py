@@ -112,10 +112,9 @@ class State:
 
 
 class Account:
-    def __init__(self, *, now: Callable[[], datetime], seed: int, public_url: str, has_webhook: bool) -> None:
+    def __init__(self, *, now: Callable[[], datetime], seed: int, public_url: str) -> None:
         self.now = now
         self.public_url = public_url.rstrip("/")
-        self.has_webhook = has_webhook
         self.business = "Sandbox Studio"
         self.switches = Switches()
         self.faults: list[Fault] = []

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from app.sandbox.stripe import clockwork, disputes, forms, lists, payments, refunds, schema, sessions
+from app.sandbox.stripe import balance, clockwork, disputes, forms, lists, payments, refunds, schema, sessions, versions
 from app.sandbox.stripe.account import Account, Call, Fault, Object
 from app.sandbox.stripe.errors import Dropped, Hung, StripeError, missing
 from app.sandbox.stripe.idempotency import Answer, Memory
@@ -35,6 +35,14 @@ def _list_sessions(account: Account, _: str, params: Object) -> Object:
         and not params.keys() & {"customer", "customer_account", "payment_link", "subscription"}
     ]
     return lists.page("checkout.session", "/v1/checkout/sessions", found, known, params)
+
+
+def _list_lines(account: Account, ident: str, params: Object) -> Object:
+    session = sessions.find(account, ident)
+    # Lists come newest first; lines in the order in which they were given.
+    lines = account.state.terms[session["id"]].line_items[::-1]
+    known = {line["id"]: line for line in lines}
+    return lists.page("item", f"/v1/checkout/sessions/{ident}/line_items", lines, known, params)
 
 
 def _list_intents(account: Account, _: str, params: Object) -> Object:
@@ -101,6 +109,7 @@ ACTS: dict[str, Act] = {
     "GET /v1/checkout/sessions/{session}": lambda account, ident, _: sessions.find(account, ident),
     "POST /v1/checkout/sessions/{session}": sessions.update,
     "POST /v1/checkout/sessions/{session}/expire": lambda account, ident, _: sessions.expire(account, ident),
+    "GET /v1/checkout/sessions/{session}/line_items": _list_lines,
     "GET /v1/payment_intents": _list_intents,
     "GET /v1/payment_intents/{intent}": lambda account, ident, _: payments.find(account, ident),
     "POST /v1/payment_intents/{intent}/capture": payments.capture,
@@ -108,6 +117,9 @@ ACTS: dict[str, Act] = {
     "GET /v1/refunds": _list_refunds,
     "POST /v1/refunds": lambda account, _, params: refunds.create(account, params),
     "GET /v1/refunds/{refund}": lambda account, ident, _: refunds.find(account, ident),
+    "POST /v1/refunds/{refund}": refunds.update,
+    "GET /v1/charges/{charge}": lambda account, ident, _: payments.find_charge(account, ident),
+    "GET /v1/balance": lambda account, _, __: balance.show(account),
     "GET /v1/disputes": _list_disputes,
     "GET /v1/disputes/{dispute}": lambda account, ident, _: disputes.find(account, ident),
     "GET /v1/webhook_endpoints": _list_endpoints,
@@ -179,7 +191,7 @@ class _Door:
         if kind == "drop_after":
             raise Dropped
         call.status = answer.status
-        headers = {"Request-Id": request_id, "Stripe-Version": schema.API_VERSION}
+        headers = {"Request-Id": request_id, "Stripe-Version": _version(request)}
         if key is not None:
             headers["Idempotency-Key"] = key
             headers["Original-Request"] = answer.request_id
@@ -262,9 +274,7 @@ class _Door:
             raise StripeError(f"Invalid API Key provided: {shown}", status=401)
 
     def _check_headers(self, request: Request) -> None:
-        version = request.headers.get("stripe-version", schema.API_VERSION)
-        if version != schema.API_VERSION:
-            raise StripeError(f"Invalid Stripe API version: {version}. This sandbox speaks {schema.API_VERSION}.")
+        versions.check(_version(request))
         if "stripe-account" in request.headers:
             raise StripeError(
                 "The provided key does not have access to the account given in Stripe-Account (or that account "
@@ -277,6 +287,11 @@ class _Door:
             raise StripeError(
                 "Invalid request (check that your POST content type is application/x-www-form-urlencoded)."
             )
+
+
+def _version(request: Request) -> str:
+    """The API version that the call asks for; that of the account where it names none."""
+    return request.headers.get("stripe-version", schema.API_VERSION)
 
 
 def _refusal(fault: Fault) -> StripeError:

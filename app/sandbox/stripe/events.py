@@ -15,12 +15,35 @@ from app.sandbox.stripe.schema import API_VERSION, check
 RETRY_GAPS = (timedelta(minutes=5), timedelta(minutes=30), timedelta(hours=2))
 TIMEOUT_SECONDS = 20.0
 
+#: The kinds that an endpoint of a service that sells over Checkout is usually set up for, in the Dashboard.
+CHECKOUT_EVENTS = (
+    "checkout.session.completed",
+    "checkout.session.async_payment_succeeded",
+    "checkout.session.async_payment_failed",
+    "checkout.session.expired",
+    "payment_intent.amount_capturable_updated",
+    "payment_intent.succeeded",
+    "payment_intent.payment_failed",
+    "payment_intent.canceled",
+    "refund.created",
+    "refund.updated",
+    "refund.failed",
+    "charge.refunded",
+    "charge.refund.updated",
+    "charge.dispute.created",
+    "charge.dispute.updated",
+    "charge.dispute.closed",
+    "charge.dispute.funds_withdrawn",
+    "charge.dispute.funds_reinstated",
+)
+
 
 def emit(account: Account, kind: str, subject: Object, previous: Object | None = None) -> Object:
     """Stores an event with a frozen copy of its object and puts it on its way."""
     data: Object = {"object": copy.deepcopy(subject)}
     if previous is not None:
         data["previous_attributes"] = previous
+    subscribed = _is_subscribed(account, kind)
     event: Object = {
         "id": account.new_id("evt_"),
         "object": "event",
@@ -28,17 +51,25 @@ def emit(account: Account, kind: str, subject: Object, previous: Object | None =
         "created": account.seconds(),
         "data": data,
         "livemode": False,
-        "pending_webhooks": 1 if account.has_webhook else 0,
+        "pending_webhooks": 1 if subscribed else 0,
         "request": dict(account.cause),
         "type": kind,
     }
     check(event)
     account.state.events[event["id"]] = event
-    if account.has_webhook:
+    if subscribed:
         due = account.now() + timedelta(seconds=account.switches.delay_seconds)
         for _ in range(2 if account.switches.double else 1):
             account.state.deliveries.append(Delivery(event["id"], kind, due))
     return event
+
+
+def _is_subscribed(account: Account, kind: str) -> bool:
+    """Whether an endpoint of the account is sent events of this kind."""
+    return any(
+        endpoint["status"] == "enabled" and {kind, "*"} & set(endpoint["enabled_events"])
+        for endpoint in account.webhook_endpoints.values()
+    )
 
 
 def sign(payload: bytes, secret: str, timestamp: int) -> str:

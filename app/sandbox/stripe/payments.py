@@ -31,6 +31,13 @@ def find(account: Account, ident: str, *, param: str = "intent") -> Object:
         raise missing("payment_intent", ident, param=param) from None
 
 
+def find_charge(account: Account, ident: str) -> Object:
+    try:
+        return account.state.charges[ident]
+    except KeyError:
+        raise missing("charge", ident, param="charge") from None
+
+
 def confirm(account: Account, session: Object, card: Card, buyer: Buyer) -> None:
     """The buyer presses the button on an open Session. Afterwards the Session is complete, or still open
     with its PaymentIntent in `requires_payment_method` (declined) or `requires_action` (3-D Secure)."""
@@ -52,11 +59,14 @@ def confirm(account: Account, session: Object, card: Card, buyer: Buyer) -> None
                     "redirect_to_url": {"url": url, "return_url": session["url"]},
                 },
             )
+            emit(account, "payment_intent.requires_action", intent)
         case "delayed":
             method = DELAYED_METHODS[session["currency"]]
             charge = _charge(account, intent, buyer, method, status="pending", paid=False)
             intent.update(status="processing", latest_charge=charge["id"], last_payment_error=None)
             intent.update(payment_method=charge["payment_method"])
+            emit(account, "charge.pending", charge)
+            emit(account, "payment_intent.processing", intent)
             _complete(account, session, buyer, "unpaid")
         case "ok":
             _authorise(account, session, intent, buyer)
@@ -94,6 +104,7 @@ def settle_delayed(account: Account, ident: str, *, succeeded: bool) -> None:
         charge.update(captured=True, balance_transaction=account.new_id("txn_3"))
         intent.update(status="succeeded", amount_received=intent["amount"])
         session["payment_status"] = "paid"
+        emit(account, "charge.succeeded", charge)
         emit(account, "payment_intent.succeeded", intent)
         emit(account, "checkout.session.async_payment_succeeded", session)
         return
@@ -104,6 +115,7 @@ def settle_delayed(account: Account, ident: str, *, succeeded: bool) -> None:
         payment_method=None,
         last_payment_error={"type": "invalid_request_error", "code": "debit_not_authorized", "message": message},
     )
+    emit(account, "charge.failed", charge)
     emit(account, "payment_intent.payment_failed", intent)
     emit(account, "checkout.session.async_payment_failed", session)
 
@@ -135,6 +147,7 @@ def capture(account: Account, ident: str, params: Object) -> Object:
     charge["amount_refunded"] = charge["amount"] - amount
     intent.update(status="succeeded", amount_capturable=0, amount_received=amount)
     session_of(account, intent)["payment_status"] = "paid"
+    emit(account, "charge.captured", charge)
     emit(account, "payment_intent.succeeded", intent)
     return intent
 
@@ -223,6 +236,7 @@ def _create(account: Account, session: Object) -> Object:
     }
     account.state.payment_intents[ident] = intent
     session["payment_intent"] = ident
+    emit(account, "payment_intent.created", intent)
     return intent
 
 
@@ -231,13 +245,18 @@ def _authorise(account: Account, session: Object, intent: Object, buyer: Buyer) 
     intent.update(latest_charge=charge["id"], payment_method=charge["payment_method"], last_payment_error=None)
     if intent["capture_method"] == "manual":
         intent.update(status="requires_capture", amount_capturable=intent["amount"])
+        emit(account, "charge.succeeded", charge)
         emit(account, "payment_intent.amount_capturable_updated", intent)
         _complete(account, session, buyer, "unpaid")
         return
-    charge.update(captured=True, amount_captured=charge["amount"], balance_transaction=account.new_id("txn_3"))
+    charge.update(captured=True, amount_captured=charge["amount"])
     intent.update(status="succeeded", amount_received=intent["amount"])
+    emit(account, "charge.succeeded", charge)
     emit(account, "payment_intent.succeeded", intent)
     _complete(account, session, buyer, "paid")
+    # Captured asynchronously: the entry in the balance comes a moment later (Stripe docs, Asynchronous capture).
+    charge["balance_transaction"] = account.new_id("txn_3")
+    emit(account, "charge.updated", charge, {"balance_transaction": None})
 
 
 def _decline(account: Account, intent: Object, buyer: Buyer, code: str, message: str, decline_code: str) -> None:
@@ -255,6 +274,7 @@ def _decline(account: Account, intent: Object, buyer: Buyer, code: str, message:
             "charge": charge["id"],
         },
     )
+    emit(account, "charge.failed", charge)
     emit(account, "payment_intent.payment_failed", intent)
 
 

@@ -79,6 +79,16 @@ def find(account: Account, ident: str) -> Object:
         raise missing("refund", ident, param="refund") from None
 
 
+def update(account: Account, ident: str, params: Object) -> Object:
+    """Changes the metadata, which is all that can be changed by a call."""
+    refund = find(account, ident)
+    before = refund["metadata"]
+    refund["metadata"] = metadata.merged(before, params.get("metadata"))
+    if refund["metadata"] != before:
+        emit(account, "refund.updated", refund, {"metadata": before})
+    return refund
+
+
 def settle(account: Account, ident: str, status: str, *, why: str = "expired_or_canceled_card") -> Object:
     """A refund comes to another status later: by the bank, the balance or the Dashboard.
 
