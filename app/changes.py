@@ -13,17 +13,20 @@ from enum import StrEnum
 
 import structlog
 
+from app.details import read_address
 from app.domain import (
     Booking,
     EndReason,
     Money,
     Move,
     MoveState,
+    OutboxMail,
     Refund,
     Resource,
     Service,
     Slot,
     Status,
+    given_back,
 )
 from app.errors import (
     BookingConflict,
@@ -120,10 +123,11 @@ class Changes(Settlement):
 
     def offer(self, view: BookingView) -> Offer:
         """What the customer may do now."""
-        return self._offer(view.booking, view.move, self._now(), left=view.left)
+        given = given_back(view.booking, view.payments, view.refunds)
+        return self._offer(view.booking, view.move, self._now(), left=view.left, given=given)
 
-    def _offer(self, booking: Booking, move: Move | None, at: datetime, *, left: int) -> Offer:
-        """`left` bounds the refund: what the owner gave back before, past the terms, is not given twice."""
+    def _offer(self, booking: Booking, move: Move | None, at: datetime, *, left: int, given: int = 0) -> Offer:
+        """`left` bounds the refund; `given` was given back outside the terms before, and is not given twice."""
         terms = booking.terms
         due = terms.refund(at=at, starts_at=booking.starts_at)
         bar = None
@@ -145,7 +149,7 @@ class Changes(Settlement):
             at=at,
             cancel_bar=bar,
             percent=terms.refund_percent(at=at, starts_at=booking.starts_at),
-            refund=replace(due, amount=min(due.amount, left)),
+            refund=replace(due, amount=min(max(0, due.amount - given), left)),
             refund_at=self._undo_until(booking, at),
             move_bar=move_bar,
             move_until=move_until,
@@ -216,7 +220,8 @@ class Changes(Settlement):
         """What a cancellation gives back: the customer what was shown, from the owner everything that is left."""
         owner = by is EndReason.BY_OWNER
         left = await self._refunds.left(booking.id)
-        offer = self._offer(booking, open_move, now if owner else shown_at, left=left)
+        given = await self._refunds.given_back(booking)
+        offer = self._offer(booking, open_move, now if owner else shown_at, left=left, given=given)
         bar = offer.cancel_bar
         if bar is None and not owner and booking.starts_at <= now:
             bar = Bar.BEGUN
@@ -458,11 +463,17 @@ class Changes(Settlement):
     async def renew_link(self, booking_id: str) -> None:
         """Mail a fresh link of one booking that can still be managed. Raises NotFound."""
         booking = await self.get(booking_id)
+        if self._has_link(booking):
+            mails = self._fresh_link(booking)
+            await self._store.renew_link(booking, mails=mails, not_since=self._now() - LINK_PAUSE)
+
+    def _has_link(self, booking: Booking) -> bool:
+        """Whether the booking can still be managed by a link."""
         over = booking.ends_at + MANAGE_LIFE_AFTER_END <= self._now()
-        if over or booking.status not in {Status.CONFIRMED, Status.CANCELED, Status.PAID}:
-            return
-        mails = self._letters.owed(booking, MailKind.LINK_CUSTOMER, about=f"link{booking.link_version + 1}")
-        await self._store.renew_link(booking, mails=mails, not_since=self._now() - LINK_PAUSE)
+        return not over and booking.status in {Status.CONFIRMED, Status.CANCELED, Status.PAID}
+
+    def _fresh_link(self, booking: Booking) -> list[OutboxMail]:
+        return self._letters.owed(booking, MailKind.LINK_CUSTOMER, about=f"link{booking.link_version + 1}")
 
     # -- the owner -------------------------------------------------------------------------------------------
 
@@ -501,3 +512,31 @@ class Changes(Settlement):
         refunds = await self._store.owe(debt, what="refund_added", mails=mails)
         await self._refunds.pay_due(booking_id)
         return refunds
+
+    async def paid_another_way(self, booking_id: str, refund_id: str) -> Refund:
+        """Note that the owner has paid a failed or refused refund without Stripe. A second call returns what the first
+        one did. Raises as `Refunds.paid_another_way`."""
+        async with self._turns(booking_id):
+            return await self._refunds.paid_another_way(booking_id, refund_id)
+
+    async def resend_mails(self, booking_id: str) -> int:
+        """Send again what was given up of a booking's mails. Returns how many mails that is. Raises NotFound."""
+        return await self._store.resend_mails((await self.get(booking_id)).id)
+
+    async def correct_email(self, booking_id: str, email: str) -> Booking:
+        """Give the customer another address: mails that did not reach the old one go to it, else a fresh link does, and
+        older links stop working. Raises InvalidRequest for what is no address, BookingConflict where nobody has put a
+        name to the booking or it has changed meanwhile, NotFound."""
+        address = read_address(email.strip())
+        if address is None:
+            raise InvalidRequest("not an email address")
+        booking = await self.get(booking_id)
+        if booking.customer is None:
+            raise BookingConflict("nobody has put a name to it")
+        if booking.customer.email == address:
+            return booking
+        customer = replace(booking.customer, email=address)
+        otherwise = self._fresh_link(booking) if self._has_link(booking) else []
+        if not await self._store.correct_email(booking, customer, otherwise=otherwise):
+            raise BookingConflict("changed meanwhile")
+        return await self.get(booking_id)

@@ -94,7 +94,7 @@ class Staff:
         try:
             await self._mailer.send_text(to=email, subject=_("Sign in to Holdfast"), text="\n\n".join(lines) + "\n")
         except MailError as error:  # whoever waits for it asks again
-            log.warning("sign-in link not mailed", permanent=error.permanent)
+            log.warning("sign-in link not mailed", permanent=error.permanent, reason=error.reason)
 
     async def sign_in(self, token: str) -> str:
         """Use a mailed link; the token of the pages that it opens. Raises LinkRefused for one that is not ours,

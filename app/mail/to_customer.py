@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from app.domain import EndReason, Status
+from app.domain import EndReason, Money, Status
 from app.i18n import format_money, translator
 from app.mail.calendars import calendar_links
 from app.mail.letter import Letter, Mail
 from app.mail.phrases import (
+    bank_decides,
     before_row,
     booked_rows,
     button,
@@ -93,7 +94,7 @@ def refunded(mail: Mail, now: datetime) -> Letter:
         heading=_("Money goes back to you") if given else _("Your payment goes back to you"),
         paragraphs=(
             _why_refunded(mail),
-            sent_back(mail.refund, mail.language) if mail.refund else uncharged,
+            _goes_back(mail, mail.refund) if mail.refund else uncharged,
         ),
         rows=place_rows(mail),
         action=button(mail.manage_url if given else mail.status_url, _("See your booking")),
@@ -239,7 +240,12 @@ def _what_comes_back(mail: Mail) -> str:
         return _("There was nothing to pay, so no money moves.")
     if not back and not mail.by_owner:
         return _("Under the terms of your booking nothing is paid back.")
-    return sent_back(back, mail.language, of=terms.price)
+    return _goes_back(mail, back, of=terms.price)
+
+
+def _goes_back(mail: Mail, money: Money, *, of: Money | None = None) -> str:
+    said = sent_back(money, mail.language, of=of)
+    return f"{said} {bank_decides(mail.language)}" if money and mail.waits_for_bank else said
 
 
 def _take_back(mail: Mail, now: datetime) -> str:
@@ -248,7 +254,7 @@ def _take_back(mail: Mail, now: datetime) -> str:
     if until is None or not mail.manage_url:
         return ""
     said = _("Until %(time)s you can take the cancellation back through the link below, if the time is still free.")
-    if mail.money("back"):
+    if mail.money("back") and not mail.waits_for_bank:
         said = _(
             "The money goes out at %(time)s. "
             "Until then you can take the cancellation back through the link below, if the time is still free."

@@ -13,7 +13,7 @@ from pydantic.dataclasses import dataclass as checked
 
 Object = dict[str, Any]
 
-RefundMode = Literal["succeed", "pending", "fail_later", "insufficient_funds"]
+RefundMode = Literal["succeed", "pending", "fail_later", "insufficient_funds", "refused"]
 _STRICT = ConfigDict(validate_assignment=True, extra="forbid")
 
 
@@ -38,7 +38,9 @@ class Switches:
     latency_seconds: float = 0.0
 
 
-FaultKind = Literal["error_before", "error_after", "drop_before", "drop_after", "hang", "html_body", "rate_limited"]
+FaultKind = Literal[
+    "error_before", "error_after", "drop_before", "drop_after", "hang", "html_body", "rate_limited", "forbidden"
+]
 
 
 @checked(config=_STRICT)
