@@ -19,7 +19,20 @@ from icalendar import Calendar
 from jinja2 import Environment, FileSystemLoader
 from structlog.testing import capture_logs
 
-from app.domain import Booking, Customer, EndReason, Money, OutboxMail, Owed, PaymentSeen, Status, Terms, Tier, Visitor
+from app.domain import (
+    Booking,
+    Customer,
+    EndReason,
+    Money,
+    OutboxMail,
+    Owed,
+    PaymentSeen,
+    Status,
+    Terms,
+    Tier,
+    Trouble,
+    Visitor,
+)
 from app.errors import MailError
 from app.mail import Mail, Mailer, MailKind, calendar_file, calendar_links, policy_lines, write_letter
 from app.sandbox.mailbox import MailboxSandbox, Message
@@ -66,6 +79,7 @@ DETAILS: dict[MailKind, dict[str, Any]] = {
         "amount": 12000,
         "answer_by": "2026-12-01T22:59:00+00:00",
     },
+    MailKind.TROUBLE_OWNER: {"trouble": Trouble.NOT_CONFIRMED, "amount": 6000, "code": "api_key_expired"},
 }
 for _whom in ("customer", "owner"):
     DETAILS[MailKind(f"canceled_{_whom}")] = {"by": "by_customer", "back": 6000, "undo_until": UNDO.isoformat()}
@@ -592,6 +606,52 @@ async def test_a_refund_that_failed_tells_the_customer_to_call_and_the_owner_wha
     assert "The money is in your Stripe balance." in owner
     assert "Please pay it another way" in owner
     assert "Name: Ada Example" in owner
+
+
+@pytest.mark.parametrize(
+    ("trouble", "said"),
+    [
+        (Trouble.PAYMENT_REFUSED, "Stripe refused to open the payment page"),
+        (Trouble.NOT_CONFIRMED, "The customer has paid, but the calendar has not confirmed the booking yet."),
+        (Trouble.NOT_MOVED, "This booking is being moved, but the calendar has not answered yet."),
+        (Trouble.NOT_RELEASED, "so its time is still blocked there"),
+        (Trouble.REFUND_REFUSED, "Stripe has not carried out a refund of €60.00 to the customer."),
+        (Trouble.MAIL_GIVEN_UP, "A mail to the customer could not be delivered"),
+    ],
+)
+async def test_every_trouble_is_said_in_words_with_its_reason(post: Post, trouble: Trouble, said: str) -> None:
+    message = await post.receive(told(MailKind.TROUBLE_OWNER, trouble=trouble))
+    assert message.header("Subject") == "Needs you: Portrait session, Tue 24 Nov 10:00, Ada Example"
+    text = message.text or ""
+    assert said in text
+    assert "The reason given was: api_key_expired." in text
+    assert trouble not in text
+
+
+def test_every_trouble_has_words_of_its_own() -> None:
+    mails = [told(MailKind.TROUBLE_OWNER, trouble=trouble) for trouble in Trouble]
+    assert len({write_letter(mail, now=NOW).paragraphs for mail in mails}) == len(Trouble)
+
+
+def test_a_trouble_that_this_program_does_not_know_is_still_told() -> None:
+    for detail in ({"trouble": "one_of_tomorrow"}, {}):
+        letter = write_letter(a_mail(MailKind.TROUBLE_OWNER, detail=detail), now=NOW)
+        assert letter.paragraphs == ("Something about this booking could not be done. The log says what.",)
+
+
+def test_a_refund_that_waits_for_the_balance_is_not_to_be_paid_twice() -> None:
+    mail = told(MailKind.TROUBLE_OWNER, trouble=Trouble.REFUND_REFUSED, code="insufficient_funds")
+    text = " ".join(write_letter(mail, now=NOW).paragraphs)
+    assert "Your Stripe balance is too low." in text
+    assert "first cancel the refund in Stripe's dashboard" in text
+
+
+@pytest.mark.parametrize("kind", [MailKind.CANCELED_CUSTOMER, MailKind.CANCELED_OWNER])
+def test_a_cancellation_of_a_disputed_payment_promises_no_time(kind: MailKind) -> None:
+    letter = write_letter(replace(told(kind), waits_for_bank=True), now=NOW)
+    said = " ".join(letter.paragraphs)
+    assert "bank has decided" in said
+    assert "goes out at" not in said
 
 
 @pytest.mark.parametrize(
