@@ -141,6 +141,10 @@ class Staff:
         """Mails that ought to be on their way, or never went."""
         return await self._store.unsent_mails(most=MOST)
 
+    async def resend_all_mails(self) -> int:
+        """Send again what was given up of any booking. Returns how many mails that is."""
+        return await self._store.resend_mails()
+
     def calls_spent(self) -> int:
         """Calls to Hapio this month."""
         return self._budget.spent

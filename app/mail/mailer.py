@@ -96,7 +96,7 @@ class Mailer:
         try:
             await _send(message, server, sender=self._from_address)
         except (aiosmtplib.SMTPException, OSError) as error:
-            step, permanent = _what_failed(error, server)
+            step, permanent = _what_failed(error)
             # A server's own sentence may quote the address, so the cause is left out of tracebacks.
             raise MailError(f"{server.hostname or 'localhost'}:{_port(server)}: {step}", permanent=permanent) from None
 
@@ -171,7 +171,7 @@ def _port(server: SplitResult) -> int:
     return server.port or _PORTS[server.scheme]
 
 
-def _what_failed(error: aiosmtplib.SMTPException | OSError, server: SplitResult) -> tuple[str, bool]:
+def _what_failed(error: aiosmtplib.SMTPException | OSError) -> tuple[str, bool]:
     """(the step that failed and the server's code, whether trying again is of no use). Never the server's sentence."""
     match error:
         case aiosmtplib.SMTPRecipientsRefused():
@@ -196,9 +196,9 @@ def _what_failed(error: aiosmtplib.SMTPException | OSError, server: SplitResult)
     if isinstance(cause, socket.gaierror):
         return "no such host", False
     # The package has no class of its own for what a server does not offer.
-    if type(error) is aiosmtplib.SMTPException and "STARTTLS" in error.message:
+    if "STARTTLS extension" in str(error):
         return "STARTTLS not offered", False
-    if type(error) is aiosmtplib.SMTPException and server.username and "AUTH" in error.message.upper():
+    if "AUTH extension" in str(error):
         return "login not offered", False
     return f"no answer, {type(cause).__name__}", False
 

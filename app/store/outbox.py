@@ -62,12 +62,11 @@ class OutboxRows(Database):
         )
         return next((row["last_error"] for row in rows if row["sent_at"] is None), "")
 
-    async def resend_mails(self, booking_id: str) -> int:
-        """Owe again what was given up of a booking. Returns how many mails that is."""
+    async def resend_mails(self, booking_id: str = "") -> int:
+        """Owe again what was given up of a booking, or without one of all. Returns how many mails that is."""
+        of_booking = [outbox.c.booking_id == booking_id] if booking_id else []
         async with self._write() as connection:
-            again = await connection.execute(
-                sa.update(outbox).where(outbox.c.booking_id == booking_id, _GIVEN_UP).values(**self._afresh())
-            )
+            again = await connection.execute(sa.update(outbox).where(_GIVEN_UP, *of_booking).values(**self._afresh()))
             return again.rowcount
 
     async def correct_email(self, booking: Booking, customer: Customer, *, otherwise: Sequence[OutboxMail]) -> bool:
