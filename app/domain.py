@@ -523,6 +523,8 @@ REFUND_VOID = frozenset({"failed", "canceled", "withdrawn"})
 REFUND_FAILED = frozenset({"failed", "canceled"})
 #: The owner paid a failed or refused refund without Stripe, so it counts as given back.
 PAID_ANOTHER_WAY = "paid_another_way"
+#: The customer has this money, as far as anybody here can know.
+REFUND_DONE = frozenset({"succeeded", PAID_ANOTHER_WAY})
 #: `Refund.problem` of a refund that Stripe has not answered for a while.
 NO_ANSWER = "no answer"
 #: `Refund.problem` of one that Stripe has accepted and sends when the account's balance suffices (Stripe docs,

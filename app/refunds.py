@@ -1,4 +1,4 @@
-"""Money back: each refund is a row, written before Stripe is asked, and one row is one key is one refund.
+"""Money back: each refund is a row, written before Stripe is asked, and one row is one refund.
 
 What is refunded or disputed in Stripe's dashboard, past us, is mirrored: it counts when the next refund is drawn, and
 a disputed payment is not refunded as well (Stripe docs, "Refunds and disputes": money would go out twice).

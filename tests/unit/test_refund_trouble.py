@@ -351,6 +351,16 @@ async def test_a_failed_refund_is_settled_as_paid_another_way(tmp_path: Path) ->
         assert await stack.house.bookings.give_back(booking.id, None) == []
 
 
+async def test_programs_read_a_refund_that_was_paid_another_way_as_completed(tmp_path: Path) -> None:
+    async with open_stack(tmp_path, settings={"api_keys": ("k" * 40,)}) as stack:
+        booking = await failed(stack)
+        [refund] = await stack.refunds(booking)
+        await stack.house.bookings.paid_another_way(booking.id, refund.id)
+        answer = await stack.client.get(f"/api/bookings/{booking.id}", headers={"Authorization": f"Bearer {'k' * 40}"})
+        body = answer.json()
+        assert (body["refund"], body["paymentStatus"]) == ({"status": "COMPLETED", "amount": 120_000}, "REFUNDED")
+
+
 async def test_what_stripe_repeats_of_a_refund_that_was_paid_another_way_changes_nothing(stack: Stack) -> None:
     booking = await failed(stack)
     [refund] = await stack.refunds(booking)
