@@ -1,4 +1,4 @@
-"""python -m app serve | worker | migrate | backup | forget | doctor | events | bookings | demo"""
+"""python -m app serve | worker | migrate | backup | forget | doctor | events | mails | bookings | demo"""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from app.commands.backup import add_backup, run_backup
 from app.commands.doctor import add_doctor, run_doctor
 from app.commands.events import add_events, run_events
 from app.commands.forget import add_forget, run_forget
+from app.commands.mails import add_mails, run_mails
 from app.main import STOP_SECONDS, Outside, create_app, open_house, utc_now
 from app.settings import Settings, SettingsError, read_settings
 from app.store import Store
@@ -55,6 +56,9 @@ def main() -> int:
             case "events":
                 set_up_logs("error")
                 return run_events(settings, arguments)
+            case "mails":
+                set_up_logs("error")
+                return run_mails(settings, arguments)
     except (SettingsError, WidgetsFileError) as error:
         print(f"holdfast does not start:\n{error}", file=sys.stderr)
         return 2
@@ -77,6 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     add_backup(names.add_parser("backup", help="copy the database, beside a running server"))
     add_forget(names.add_parser("forget", help="take customers out of bookings that are over"))
     add_events(names.add_parser("events", help="what providers have told: list, replay, fetch"))
+    add_mails(names.add_parser("mails", help="what could not be delivered: list, resend"))
     add_doctor(names.add_parser("doctor", help="what is wrong with this set-up, and how it is mended"))
     demo = names.add_parser("demo", help="everything on this machine, with sandboxes for Hapio and Stripe")
     demo.add_argument("--port", type=int, default=8400, help="the first of five ports in a row")

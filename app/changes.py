@@ -14,6 +14,7 @@ from enum import StrEnum
 import structlog
 
 from app.charge_minimum import chargeable
+from app.details import read_address
 from app.domain import (
     Booking,
     EndReason,
@@ -21,6 +22,7 @@ from app.domain import (
     Money,
     Move,
     MoveState,
+    OutboxMail,
     PaymentState,
     Refund,
     Resource,
@@ -28,6 +30,7 @@ from app.domain import (
     Slot,
     Status,
     currency_quantum,
+    given_back,
 )
 from app.errors import (
     BookingConflict,
@@ -124,11 +127,13 @@ class Changes(Settlement):
         return self._offer(view.booking, view.move, self._now(), view.funds)
 
     def _offer(self, booking: Booking, move: Move | None, at: datetime, funds: Funds) -> Offer:
-        """What is left of the money bounds the refund. What was paid for a move that is not done comes back with it."""
+        """What is left of the money bounds the refund, and what was given back outside the terms is not given twice.
+        What was paid for a move that is not done comes back with it."""
         terms = booking.terms
         held, for_move = funds.held(booking), funds.paid_for(move)
         due = terms.price if held else terms.refund(at=at, starts_at=booking.starts_at)
-        back = due.amount if held else min(due.amount, funds.left - for_move) + for_move
+        given = given_back(booking, funds.payments, funds.refunds)
+        back = due.amount if held else min(max(0, due.amount - given), funds.left - for_move) + for_move
         bar = None
         if booking.status not in {Status.CONFIRMED, Status.PAID}:
             bar = Bar.NOT_CONFIRMED
@@ -544,11 +549,17 @@ class Changes(Settlement):
     async def renew_link(self, booking_id: str) -> None:
         """Mail a fresh link of one booking that can still be managed. Raises NotFound."""
         booking = await self.get(booking_id)
+        if self._has_link(booking):
+            mails = self._fresh_link(booking)
+            await self._store.renew_link(booking, mails=mails, not_since=self._now() - LINK_PAUSE)
+
+    def _has_link(self, booking: Booking) -> bool:
+        """Whether the booking can still be managed by a link."""
         over = booking.ends_at + MANAGE_LIFE_AFTER_END <= self._now()
-        if over or booking.status not in {Status.CONFIRMED, Status.CANCELED, Status.PAID}:
-            return
-        mails = self._letters.owed(booking, MailKind.LINK_CUSTOMER, about=f"link{booking.link_version + 1}")
-        await self._store.renew_link(booking, mails=mails, not_since=self._now() - LINK_PAUSE)
+        return not over and booking.status in {Status.CONFIRMED, Status.CANCELED, Status.PAID}
+
+    def _fresh_link(self, booking: Booking) -> list[OutboxMail]:
+        return self._letters.owed(booking, MailKind.LINK_CUSTOMER, about=f"link{booking.link_version + 1}")
 
     # -- the owner -------------------------------------------------------------------------------------------
 
@@ -592,6 +603,34 @@ class Changes(Settlement):
         refunds = await self._store.owe(debt, what="refund_added", mails=mails)
         await self._refunds.pay_due(booking_id)
         return refunds
+
+    async def paid_another_way(self, booking_id: str, refund_id: str) -> Refund:
+        """Note that the owner has paid a failed or refused refund without Stripe. A second call returns what the first
+        one did. Raises as `Refunds.paid_another_way`."""
+        async with self._turns(booking_id):
+            return await self._refunds.paid_another_way(booking_id, refund_id)
+
+    async def resend_mails(self, booking_id: str) -> int:
+        """Send again what was given up of a booking's mails. Returns how many mails that is. Raises NotFound."""
+        return await self._store.resend_mails((await self.get(booking_id)).id)
+
+    async def correct_email(self, booking_id: str, email: str) -> Booking:
+        """Give the customer another address: mails that did not reach the old one go to it, else a fresh link does, and
+        older links stop working. Raises InvalidRequest for what is no address, BookingConflict where nobody has put a
+        name to the booking or it has changed meanwhile, NotFound."""
+        address = read_address(email.strip())
+        if address is None:
+            raise InvalidRequest("not an email address")
+        booking = await self.get(booking_id)
+        if booking.customer is None:
+            raise BookingConflict("nobody has put a name to it")
+        if booking.customer.email == address:
+            return booking
+        customer = replace(booking.customer, email=address)
+        otherwise = self._fresh_link(booking) if self._has_link(booking) else []
+        if not await self._store.correct_email(booking, customer, otherwise=otherwise):
+            raise BookingConflict("changed meanwhile")
+        return await self.get(booking_id)
 
 
 def _everything(booking: Booking, move: Move | None, funds: Funds) -> Money:

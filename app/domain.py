@@ -620,6 +620,23 @@ class Move:
 
 #: Refunds that give nothing back: Stripe said so in the end, or they were taken back before Stripe was asked.
 REFUND_VOID = frozenset({"failed", "canceled", "withdrawn"})
+#: Stripe could not deliver these; the money is still the customer's.
+REFUND_FAILED = frozenset({"failed", "canceled"})
+#: The owner paid a failed or refused refund without Stripe, so it counts as given back.
+PAID_ANOTHER_WAY = "paid_another_way"
+#: The customer has this money, as far as anybody here can know.
+REFUND_DONE = frozenset({"succeeded", PAID_ANOTHER_WAY})
+#: `Refund.problem` of a refund that Stripe has not answered for a while.
+NO_ANSWER = "no answer"
+#: `Refund.problem` of one that Stripe has accepted and sends when the account's balance suffices (Stripe docs,
+#: "Refund", pending_reason).
+BALANCE_TOO_LOW = "insufficient_funds"
+#: A due refund that Stripe has not answered for so long is reported to the owner.
+REFUND_PATIENCE = timedelta(hours=1)
+#: Stripe has this one already, so its state may stay unread for longer.
+PENDING_UNREAD_PATIENCE = timedelta(days=1)
+#: Banks take up to ten business days (Stripe docs, "Refunds").
+PENDING_PATIENCE = timedelta(days=14)
 
 
 @dataclass(frozen=True, slots=True)
@@ -658,6 +675,7 @@ class Owed:
                     next_try_at=self.due_at,
                     created_at=self.created_at,
                     updated_at=self.created_at,
+                    due_at=self.due_at,
                     cause=self.cause,
                 )
             )
@@ -666,8 +684,12 @@ class Owed:
 
 @dataclass(frozen=True, slots=True)
 class Refund:
-    """Money owed back. `status` is Stripe's word, "requested" until Stripe has answered, or "withdrawn" where the
-    cancellation was taken back before Stripe was asked."""
+    """Money owed back. `status` is Stripe's word, "requested" until Stripe has answered, "withdrawn" where the
+    cancellation was taken back before Stripe was asked, or `PAID_ANOTHER_WAY`.
+
+    `due_at` is since when Stripe is to be asked; the time that a dispute takes does not count. `problem` is why Stripe
+    does not carry it out: the code of its refusal, or `NO_ANSWER`; empty while nothing is wrong. `refusals` counts
+    the definite ones."""
 
     id: str
     booking_id: str
@@ -681,7 +703,15 @@ class Refund:
     next_try_at: datetime | None
     created_at: datetime
     updated_at: datetime
+    due_at: datetime
     cause: str = ""
+    problem: str = ""
+    refusals: int = 0
+
+    @property
+    def delayed(self) -> bool:
+        """Whether it should have gone out, and Stripe refuses it or does not answer."""
+        return bool(self.problem) and self.status in {"requested", "pending", "requires_action"}
 
 
 def money_left(payments: Sequence[Payment], refunds: Sequence[Refund]) -> int:
@@ -696,6 +726,77 @@ def money_left(payments: Sequence[Payment], refunds: Sequence[Refund]) -> int:
         if refund.payment_id in here and refund.status not in REFUND_VOID:
             here[refund.payment_id] -= refund.amount.amount
     return sum(max(0, amount) for amount in here.values())
+
+
+#: What the owner gives back outside the terms, here or in Stripe's dashboard.
+_BY_HAND = frozenset({EndReason.GOODWILL, EndReason.AT_STRIPE})
+
+
+def _made_good(refunds: Sequence[Refund]) -> list[tuple[Refund, Refund, int]]:
+    """(failed refund, the owner's later refund in its place, how much of it in smallest units), oldest first.
+
+    A replacement that fails in turn still replaces: then it is the one that is to be made good."""
+    available = {
+        refund.id: refund.amount.amount
+        for refund in refunds
+        if refund.reason in _BY_HAND and refund.status != "withdrawn"
+    }
+    pairs = []
+    for failed in refunds:
+        missing = failed.amount.amount if failed.status in REFUND_FAILED else 0
+        for later in refunds:
+            amount = min(missing, available.get(later.id, 0))
+            if amount and later is not failed and later.created_at >= failed.updated_at:
+                available[later.id] -= amount
+                missing -= amount
+                pairs.append((failed, later, amount))
+    return pairs
+
+
+def failures(payments: Sequence[Payment], refunds: Sequence[Refund]) -> dict[str, int]:
+    """What is still to be paid back of each failed refund, by its id, in smallest units; 0 where it was made good:
+    the owner gave it back later, or nothing is left of the payment. `refunds` oldest first."""
+    left = {
+        payment.id: payment.captured - sum(_live(refund) for refund in refunds if refund.payment_id == payment.id)
+        for payment in payments
+    }
+    open_amounts: dict[str, int] = {}
+    made_good = _made_good(refunds)
+    for refund in refunds:
+        if refund.status in REFUND_FAILED:
+            missing = refund.amount.amount - sum(amount for failed, _, amount in made_good if failed is refund)
+            open_amounts[refund.id] = min(missing, max(0, left.get(refund.payment_id, 0)))
+            left[refund.payment_id] = left.get(refund.payment_id, 0) - open_amounts[refund.id]
+    return open_amounts
+
+
+def payable_another_way(payments: Sequence[Payment], refunds: Sequence[Refund]) -> dict[str, int]:
+    """What the owner may pay back without Stripe, by refund id, in smallest units: what failed and was not made good,
+    and what Stripe refuses or does not answer. Not what Stripe sends by itself when its balance suffices: that must
+    first be canceled there, or the customer gets it twice. `refunds` oldest first."""
+    amounts = {refund_id: amount for refund_id, amount in failures(payments, refunds).items() if amount}
+    for refund in refunds:
+        if refund.delayed and refund.problem != BALANCE_TOO_LOW:
+            amounts[refund.id] = refund.amount.amount
+    return amounts
+
+
+def given_back(booking: Booking, payments: Sequence[Payment], refunds: Sequence[Refund]) -> int:
+    """What the customer already has back of the price outside the terms, in smallest units; a cancellation gives that
+    much less. Money back because the price fell, or for a payment too many, is not part of it, nor is a refund by hand
+    that only replaces such a one."""
+    paying = {booking.payment_id} | {payment.id for payment in payments if payment.move_id}
+    by_hand = sum(_live(refund) for refund in refunds if refund.reason in _BY_HAND and refund.payment_id in paying)
+    replaced = sum(
+        amount
+        for failed, later, amount in _made_good(refunds)
+        if failed.reason not in _BY_HAND and _live(later) and later.payment_id in paying
+    )
+    return by_hand - replaced
+
+
+def _live(refund: Refund) -> int:
+    return 0 if refund.status in REFUND_VOID else refund.amount.amount
 
 
 @dataclass(frozen=True, slots=True)

@@ -436,12 +436,15 @@ class StripeMisconfigured(StripeError):
 
 
 class MailError(HoldfastError):
-    """The mail server did not take a message; `permanent` when it said so for good."""
+    """The mail server did not take a message; `permanent` when it said so for good.
+
+    `reason` is for logs and for the operator: the server, the step that failed and its SMTP code. It names nobody."""
 
     status = 503
     code = "INTERNAL_ERROR"
     sentence = "The mail could not be sent yet."
 
-    def __init__(self, message: str, *, permanent: bool) -> None:
-        super().__init__(message)
+    def __init__(self, reason: str, *, permanent: bool) -> None:
+        super().__init__(reason)
+        self.reason = reason
         self.permanent = permanent

@@ -182,6 +182,12 @@ def _of_rows(census: Census) -> Iterator[Metric]:
     yield _gauge("outbox_owed", "Mails that are due and not sent", census.mails_owed)
     yield _gauge("outbox_given_up", "Mails that could not be sent in the end", census.mails_given_up)
     yield _gauge("outbox_age_seconds", "How long the oldest mail has been due", census.oldest_mail)
+    yield _gauge("refunds_age_seconds", "How long the oldest refund has been due", census.oldest_refund)
+    yield _gauge(
+        "refunds_pending_age_seconds",
+        "Age of the oldest refund that Stripe calls pending",
+        census.oldest_pending_refund,
+    )
     yield _gauge("release_age_seconds", "How long the oldest ended booking waits for Hapio", census.oldest_unreleased)
     yield _gauge(
         "confirm_age_seconds", "How long the oldest paid booking waits to be confirmed", census.oldest_unconfirmed

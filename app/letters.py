@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from app.domain import Booking, Money, OutboxMail, PaymentState, Status, Trouble
+from app.domain import (
+    DISPUTE_LOST,
+    DISPUTE_OVER,
+    REFUND_VOID,
+    Booking,
+    Money,
+    OutboxMail,
+    PaymentState,
+    Refund,
+    Status,
+    Trouble,
+)
 from app.links import Links
 from app.mail import Mail, MailKind
 from app.store import Store
@@ -84,6 +95,17 @@ class Letters:
         name = f"{trouble}.{about}" if about else str(trouble)
         return self.owed(steady, MailKind.TROUBLE_OWNER, about=name, detail=told)
 
+    async def given_up(self, mail: OutboxMail, reason: str) -> list[OutboxMail]:
+        """What tells the owner that a mail to the customer was given up: once for each address the booking had. Nothing
+        for a mail to the owner, who would not get it either. `reason` names nobody."""
+        booking = await self._store.booking(mail.booking_id)
+        if booking is None or mail.kind.endswith("_owner"):
+            return []
+        history = await self._store.history(booking.id)
+        corrected = sum(entry.what == "email_corrected" for entry in history)
+        about = f"address{corrected + 1}" if corrected else ""
+        return self.trouble(booking, Trouble.MAIL_GIVEN_UP, about=about, detail={"code": reason})
+
     def reminder(self, booking: Booking) -> list[OutboxMail]:
         """The reminder of a confirmed booking, at its time; none where that has passed, or the widget sends none."""
         widget = self._widgets.get(booking.widget)
@@ -101,7 +123,10 @@ class Letters:
             return None
         widget = self._widgets.get(booking.widget) or Widget(name=booking.widget)
         to = widget.owner_email if kind.to_owner else booking.customer.email if booking.customer else ""
-        refund = await self._sent_back(booking, str(mail.detail.get("refund") or ""))
+        drawn = await self._drawn(booking, str(mail.detail.get("refund") or ""))
+        live = [refund for refund in drawn if refund.status not in REFUND_VOID]
+        if drawn and not live:
+            return None  # it has failed, or made way for one in Stripe's dashboard: another mail says so
         token = self._links.booking_token(booking.id, ends_at=booking.ends_at)
         return Mail(
             message_id=mail.message_id,
@@ -112,21 +137,34 @@ class Letters:
             language=widget.languages[0] if kind.to_owner else booking.visitor.language,
             manage_url=f"{self._public_url}/manage/{self._links.manage_token(booking.id, booking.link_version)}",
             status_url=f"{self._public_url}/b/{token}",
-            refund=refund,
+            refund=_sum(live),
+            waits_for_bank=await self._waits_for_bank(booking),
             detail=mail.detail,
         )
 
-    async def _sent_back(self, booking: Booking, refund_id: str) -> Money | None:
-        """What a debt gives back, from however many payments it was drawn (Owed.draw); None if there is none, or if
-        the money was only held: it is let go without a charge, and nothing goes back."""
-        total = None
-        for refund in await self._store.refunds(booking.id):
-            if not refund_id or not (refund.id == refund_id or refund.id.startswith(f"{refund_id}_")):
-                continue
-            payment = await self._store.payment(refund.payment_id)
-            if payment and payment.state is PaymentState.CAPTURED:
-                total = Money(refund.amount.amount + (total.amount if total else 0), refund.amount.currency)
-        return total
+    async def _drawn(self, booking: Booking, refund_id: str) -> list[Refund]:
+        """The refunds of one debt, from however many payments it was drawn (Owed.draw). None of money that was only
+        held: it is let go without a charge, and nothing goes back."""
+        if not refund_id:
+            return []
+        captured = {
+            payment.id for payment in await self._store.payments(booking.id) if payment.state is PaymentState.CAPTURED
+        }
+        return [
+            refund
+            for refund in await self._store.refunds(booking.id)
+            if (refund.id == refund_id or refund.id.startswith(f"{refund_id}_")) and refund.payment_id in captured
+        ]
+
+    async def _waits_for_bank(self, booking: Booking) -> bool:
+        """Whether money that is to go back is disputed, so that it waits for the bank's decision."""
+        disputed = {
+            payment.id
+            for payment in await self._store.payments(booking.id)
+            if payment.dispute not in DISPUTE_OVER | {DISPUTE_LOST}
+        }
+        refunds = await self._store.refunds(booking.id)
+        return any(refund.status == "requested" and refund.payment_id in disputed for refund in refunds)
 
     def _still_true(self, mail: OutboxMail, kind: MailKind, booking: Booking) -> bool:
         match kind:
@@ -148,3 +186,10 @@ class Letters:
                 return booking.status is Status.CANCELED and mail.revision == booking.revision
             case _:
                 return True
+
+
+def _sum(refunds: Sequence[Refund]) -> Money | None:
+    """What refunds of one currency come to; None where there are none."""
+    if not refunds:
+        return None
+    return Money(sum(refund.amount.amount for refund in refunds), refunds[0].amount.currency)

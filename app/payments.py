@@ -77,6 +77,8 @@ RECENT = 1000
 #: (Stripe docs, Error codes).
 DISPUTED_CODES = frozenset({"charge_disputed", "refund_disputed_payment"})
 ALREADY_REFUNDED = "charge_already_refunded"
+#: `StripeRefused.stripe_code` of an object that is not in the account of the key.
+MISSING = "resource_missing"
 #: What Checkout speaks (SessionCreateParams.locale); every other language is left to the browser's choice.
 CHECKOUT_LOCALES = (
     " bg cs da de el en en-GB es es-419 et fi fil fr fr-CA hi-IN hr hu id it ja ko lt lv ms mt nb nl pl pt pt-BR"
@@ -153,19 +155,21 @@ class RefundFacts:
     refund_row: str | None
     failure_reason: str | None
     created: datetime
+    pending_reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class DisputeFacts:
     """One dispute. `status` is Stripe's word: needs_response, under_review, won, lost, or one that begins with
-    warning_ where the bank only asks. `reason` is what the bank says."""
+    warning_ where the bank only asks. `answer_by` is when the bank decides without the owner's answer; None where none
+    is wanted any more."""
 
     id: str
     status: str
     amount: int
     currency: str
     payment_intent_id: str | None
-    reason: str
+    answer_by: datetime | None
 
 
 # The package ships this constructor without types.
@@ -337,8 +341,12 @@ class Payments:
         refund_id: str,
         booking_id: str,
         first_tried_at: datetime | None,
+        refusals: int = 0,
     ) -> RefundFacts:
         """Send `amount` back, once for each `refund_id` of ours, however often this is called.
+
+        `refusals` counts how often Stripe has definitely refused this refund: under the old key it would repeat that
+        for a day, although its cause is gone.
 
         `first_tried_at` is when this refund was first asked for (None: now), since Stripe forgets keys after a day.
         A repeat under the key tells the refund as it was made; `read_refund` tells how it is.
@@ -358,7 +366,7 @@ class Payments:
                         "reason": "requested_by_customer",
                         "metadata": {"booking_id": booking_id, "refund_id": refund_id},
                     },
-                    {"idempotency_key": f"refund:{refund_id}"},
+                    {"idempotency_key": f"refund:{refund_id}" + (f":{refusals}" if refusals else "")},
                 ),
                 _refund_facts,
             )
@@ -710,18 +718,20 @@ def _refund_facts(answer: stripe.StripeObject) -> RefundFacts:
         refund_row=(refund["metadata"] or {}).get("refund_id"),
         failure_reason=refund.get("failure_reason"),
         created=datetime.fromtimestamp(refund["created"], UTC),
+        pending_reason=refund.get("pending_reason"),
     )
 
 
 def _dispute_facts(answer: stripe.StripeObject) -> DisputeFacts:
     dispute = answer.to_dict()
+    due_by = dispute["evidence_details"].get("due_by")
     return DisputeFacts(
         id=dispute["id"],
         status=dispute["status"],
         amount=dispute["amount"],
         currency=dispute["currency"],
         payment_intent_id=dispute["payment_intent"],
-        reason=dispute["reason"],
+        answer_by=datetime.fromtimestamp(due_by, UTC) if due_by else None,
     )
 
 

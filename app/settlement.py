@@ -77,7 +77,8 @@ UNPAID = (Status.HELD, Status.AWAITING_PAYMENT)
 @dataclass(frozen=True, slots=True)
 class BookingView:
     """A booking with everything that hangs on it, for showing. `payment` is the one that paid it, else the latest
-    attempt; `move` is the move that it is on."""
+    attempt; `move` is the move that it is on. `mail_problem` is why the newest mail to the customer was given up, empty
+    where it was not."""
 
     booking: Booking
     widget: Widget
@@ -86,6 +87,7 @@ class BookingView:
     refunds: Sequence[Refund]
     history: Sequence[HistoryEntry]
     move: Move | None
+    mail_problem: str = ""
 
     @property
     def funds(self) -> Funds:
@@ -188,6 +190,7 @@ class Settlement:
             refunds=await self._store.refunds(booking_id),
             history=await self._store.history(booking_id),
             move=await self._store.open_move(booking_id),
+            mail_problem=await self._store.mail_problem(booking_id),
         )
 
     # -- settle ------------------------------------------------------------------------------------------

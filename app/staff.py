@@ -105,7 +105,7 @@ class Staff:
         try:
             await self._mailer.send_text(to=email, subject=_("Sign in to Holdfast"), text="\n\n".join(lines) + "\n")
         except MailError as error:  # whoever waits for it asks again
-            log.warning("sign-in link not mailed", permanent=error.permanent)
+            log.warning("sign-in link not mailed", permanent=error.permanent, reason=error.reason)
 
     async def sign_in(self, token: str) -> str:
         """Use a mailed link; the token of the pages that it opens. Raises LinkRefused for one that is not ours,
@@ -169,6 +169,10 @@ class Staff:
     async def unsent_mails(self) -> list[MailLine]:
         """Mails that ought to be on their way, or never went."""
         return await self._store.unsent_mails(most=MOST)
+
+    async def resend_all_mails(self) -> int:
+        """Send again what was given up of any booking. Returns how many mails that is."""
+        return await self._store.resend_mails()
 
     def calls_spent(self) -> int:
         """Calls to Hapio this month."""

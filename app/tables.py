@@ -177,6 +177,9 @@ refunds = sa.Table(
     sa.Column("created_at", Instant, nullable=False),
     sa.Column("updated_at", Instant, nullable=False),
     sa.Column("cause", sa.Text, nullable=False),
+    sa.Column("due_at", Instant, nullable=False, server_default="1970-01-01 00:00:00.000000"),
+    sa.Column("problem", sa.Text, nullable=False, server_default=""),
+    sa.Column("refusals", sa.Integer, nullable=False, server_default="0"),
     sa.UniqueConstraint("payment_id", "reason", "cause"),
     sa.Index("refunds_due", "next_try_at"),
 )

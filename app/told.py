@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from app.domain import EndReason
+from app.domain import PAID_ANOTHER_WAY, EndReason
 from app.i18n import N_
 
 #: By the history's own words.
@@ -32,6 +32,8 @@ HISTORY: Final[Mapping[str, str]] = {
     "refund_added": N_("Refund by the owner"),
     "refunded_at_stripe": N_("Refund made at Stripe"),
     "disputed": N_("Disputed at the bank"),
+    PAID_ANOTHER_WAY: N_("Refund paid another way"),
+    "email_corrected": N_("Email address corrected"),
     EndReason.BY_CUSTOMER: N_("Canceled by the customer"),
     EndReason.BY_OWNER: N_("Canceled by the owner"),
     EndReason.DEADLINE: N_("Ended unpaid: the time to pay was over"),
@@ -46,7 +48,7 @@ HISTORY: Final[Mapping[str, str]] = {
     EndReason.PAYMENT_MISMATCH: N_("Not booked: what was paid is not what was ordered"),
 }
 
-#: Stripe's word for where a refund stands, and our two.
+#: Stripe's word for where a refund stands, and our three.
 REFUND_STANDS: Final[Mapping[str, str]] = {
     "requested": N_("Stripe has not taken it yet; the server goes on asking"),
     "pending": N_("on its way"),
@@ -55,4 +57,5 @@ REFUND_STANDS: Final[Mapping[str, str]] = {
     "failed": N_("failed at Stripe; pay it back another way"),
     "canceled": N_("canceled at Stripe; pay it back another way"),
     "withdrawn": N_("withdrawn, nothing is sent"),
+    PAID_ANOTHER_WAY: N_("paid back another way"),
 }

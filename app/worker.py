@@ -40,7 +40,10 @@ FIRST_LOOK = timedelta(minutes=1)
 #: the last mail's lease run out before its turn.
 MAILS_AT_ONCE = 5
 MAIL_LEASE = timedelta(minutes=2)
-MAX_MAIL_TRIES = 14
+#: RFC 5321 4.5.4.1 asks a sender for four days of attempts at least, because mail servers can be down over a weekend.
+MAIL_PATIENCE = timedelta(days=4)
+#: After an outage of ours every mail is late; so many attempts each gets all the same.
+LEAST_MAIL_TRIES = 14
 MAX_BACK_OFF = timedelta(hours=1)
 #: What is told late is told in minutes; a few reads a minute cost nothing.
 LOOK_FOR_OVERDUE_EVERY = timedelta(minutes=1)
@@ -172,11 +175,17 @@ class Worker:
         await self._store.record_mail(mail.id)
 
     async def _put_off_mail(self, mail: OutboxMail, error: Exception) -> None:
-        hopeless = mail.tries >= MAX_MAIL_TRIES or (isinstance(error, MailError) and error.permanent)
-        if hopeless:
-            log.error("mail given up", mail=mail.id, error=type(error).__name__)
-        again_at = None if hopeless else self._now() + _back_off(mail.tries)
-        await self._store.record_mail(mail.id, error=type(error).__name__, again_at=again_at)
+        """Try again later, ever more rarely; give up what was refused for good, or for `MAIL_PATIENCE`."""
+        reason = error.reason if isinstance(error, MailError) else type(error).__name__
+        told = {"kind": mail.kind, "booking": mail.booking_id, "tries": mail.tries, "reason": reason}
+        late = mail.tries >= LEAST_MAIL_TRIES and self._now() - mail.due_at >= MAIL_PATIENCE
+        if late or (isinstance(error, MailError) and error.permanent):
+            log.error("mail given up", **told)
+            owner = await self._letters.given_up(mail, reason)
+            await self._store.record_mail(mail.id, error=reason, mails=owner)
+            return
+        log.warning("mail put off", **told)
+        await self._store.record_mail(mail.id, error=reason, again_at=self._now() + _back_off(mail.tries))
 
     async def _sweep(self) -> None:
         now = self._now()

@@ -23,6 +23,7 @@ from app.attribution import campaign
 from app.challenge import Proof
 from app.details import ANSWER, clean, read_details
 from app.domain import (
+    REFUND_DONE,
     REFUND_VOID,
     Booking,
     Customer,
@@ -443,7 +444,7 @@ def _status(booking: Booking, history: Sequence[HistoryEntry], now: datetime) ->
 def _payment_status(payments: Sequence[Payment], refunds: Sequence[Refund]) -> PaymentStatus:
     """What came and what of it has gone back, not what is on its way."""
     captured = sum(payment.captured for payment in payments if payment.state is PaymentState.CAPTURED)
-    back = sum(refund.amount.amount for refund in refunds if refund.status == "succeeded")
+    back = sum(refund.amount.amount for refund in refunds if refund.status in REFUND_DONE)
     states = {payment.state for payment in payments}
     if captured:
         if back >= captured:
@@ -497,7 +498,7 @@ def _going_back(refunds: Sequence[Refund]) -> tuple[RefundStatus, int, str | Non
     total = sum(refund.amount.amount for refund in live)
     if not total:
         return RefundStatus.NOT_APPLICABLE, 0, None
-    done = all(refund.status == "succeeded" for refund in live)
+    done = all(refund.status in REFUND_DONE for refund in live)
     refund_id = next((refund.stripe_refund_id for refund in reversed(live) if refund.stripe_refund_id), None)
     return RefundStatus.COMPLETED if done else RefundStatus.PENDING, total, refund_id
 

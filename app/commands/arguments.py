@@ -49,15 +49,19 @@ def add_bookings(parser: argparse.ArgumentParser) -> None:
     resend = acts.add_parser("resend", help="mail the customer a fresh link; the old ones stop working")
     refund = acts.add_parser("refund", help="give money back; the booking stands")
     refund.add_argument("--amount", metavar="20.00", help="in the booking's currency; left out: all that is left")
+    paid = acts.add_parser("paid-another-way", help="note that you paid a failed or refused refund without Stripe")
+    paid.add_argument("--refund", default="", metavar="ID", help="which refund, where there are several")
+    correct = acts.add_parser("correct-email", help="change the customer's address, and send there what did not arrive")
+    correct.add_argument("--email", required=True, metavar="ADDRESS", help="the right address")
     move = acts.add_parser("move", help="move to another time, whatever the terms say")
     move.add_argument("--start", required=True, metavar="ISO", help="such as 2026-11-24T10:00; on the place's clock")
     move.add_argument("--service", default="", help="another service: its id or name")
     move.add_argument("--resource", default="", help="whose time: id or name; left out: the same, else anyone")
-    for act in (show, cancel, no_show, resend, refund, move):
+    for act in (show, cancel, no_show, resend, refund, paid, correct, move):
         act.add_argument("id", metavar="ID", help="the booking, such as bk_0123456789abcdef0123")
-    for act in (cancel, refund, move):
+    for act in (cancel, refund, paid, move):
         act.add_argument("--yes", action="store_true", help="do not ask")
-    for act in (a_list, show, cancel, no_show, resend, refund, move):
+    for act in (a_list, show, cancel, no_show, resend, refund, paid, correct, move):
         act.add_argument("--json", action="store_true", help="the result as JSON; all else goes to standard error")
 
 

@@ -49,6 +49,7 @@ def view_json(view: BookingView, now: datetime) -> dict[str, Any]:
         }
         if customer
         else None,
+        "mailProblem": view.mail_problem or None,
         "terms": [
             {"until": _iso(until, zone), "percent": percent}
             for until, percent in booking.terms.steps(booking.starts_at)
@@ -86,6 +87,7 @@ def refund_json(refund: Refund) -> dict[str, Any]:
         "currency": refund.amount.currency,
         "reason": refund.reason,
         "status": refund.status,
+        "problem": refund.problem or None,
     }
 
 

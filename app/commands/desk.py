@@ -19,7 +19,17 @@ from app.commands.arguments import WrongUse, named, read_amount, read_start
 from app.commands.as_json import booking_json, refund_json, view_json
 from app.commands.terminal import Terminal, real_terminal
 from app.commands.words import COMPLETED, NO_SHOW, end, head, money, refund_stands, sheet, span, standing, table, when
-from app.domain import DISPUTE_LOST, DISPUTE_OVER, Booking, EndReason, Money, MoveState, Refund, Status
+from app.domain import (
+    DISPUTE_LOST,
+    DISPUTE_OVER,
+    Booking,
+    EndReason,
+    Money,
+    MoveState,
+    Refund,
+    Status,
+    payable_another_way,
+)
 from app.errors import (
     BookingConflict,
     HapioError,
@@ -111,6 +121,8 @@ class Desk:
             "no-show": self._no_show,
             "resend": self._resend,
             "refund": self._refund,
+            "paid-another-way": self._paid_another_way,
+            "correct-email": self._correct_email,
             "move": self._move,
         }
         return await acts[self._asked.act]()
@@ -225,6 +237,37 @@ class Desk:
             self._tell(f"Meanwhile less was left: {money(given)} goes back.")
         after = await self._view()
         return self._result(after, _new(view, after), changed=True)
+
+    async def _paid_another_way(self) -> int:
+        view = await self._view()
+        payable = payable_another_way(view.payments, view.refunds)
+        if not payable:
+            raise Refused("No refund of this booking has failed or is being refused. Nothing was changed.")
+        named = self._asked.refund or next(iter(payable))
+        if named not in payable or (len(payable) > 1 and not self._asked.refund):
+            currency = view.booking.terms.price.currency
+            each = ", ".join(f"{one} ({money(Money(amount, currency))})" for one, amount in payable.items())
+            raise WrongUse(f"Name one of these with --refund: {each}.")
+        amount = Money(payable[named], view.booking.terms.price.currency)
+        self._tell(*head(view.booking))
+        self._tell(f"{money(amount)} counts as paid back by you, and Stripe is not asked for it again. No money moves.")
+        self._must_agree("Have you paid this to the customer?")
+        await self._bookings.paid_another_way(view.booking.id, named)
+        self._tell("Noted.")
+        return self._result(await self._view(), (), changed=True)
+
+    async def _correct_email(self) -> int:
+        view = await self._view()
+        before = view.booking
+        self._tell("No money moves.")
+        after = await self._bookings.correct_email(before.id, self._asked.email)
+        changed = after != before
+        self._tell(
+            f"The address was changed; older links no longer work. {self._mailed(after, owner=False)}"
+            if changed
+            else "That is the address of this booking already. Nothing was changed."
+        )
+        return self._result(await self._view(), (), changed=changed)
 
     async def _move(self) -> int:
         view = await self._view()

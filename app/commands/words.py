@@ -17,6 +17,8 @@ from app.domain import (
     Payment,
     Refund,
     Status,
+    failures,
+    payable_another_way,
 )
 from app.i18n import format_day, format_money, format_span, format_time, local, offset_label, zone_info
 from app.settlement import BookingView
@@ -77,6 +79,7 @@ def sheet(view: BookingView, now: datetime) -> list[str]:
     if customer:
         rows += [
             ("Customer", [customer.name, customer.email, customer.phone]),
+            ("Mail", [f"not delivered: {view.mail_problem}" if view.mail_problem else ""]),
             ("Message", customer.notes.splitlines()),
             *((name, answer.splitlines()) for name, answer in customer.answers.items()),
         ]
@@ -117,7 +120,8 @@ def _payment_line(payment: Payment) -> str:
 
 def _refund_line(view: BookingView, refund: Refund) -> str:
     said = f"{money(refund.amount)}, {refund_stands(view, refund)}"
-    return ", ".join(filter(None, [said, refund.stripe_refund_id]))
+    payable = refund.id in payable_another_way(view.payments, view.refunds)
+    return ", ".join(filter(None, [said, refund.stripe_refund_id, refund.id if payable else ""]))
 
 
 def refund_stands(view: BookingView, refund: Refund) -> str:
@@ -127,6 +131,10 @@ def refund_stands(view: BookingView, refund: Refund) -> str:
             return "waits until the bank has decided the dispute"
         if refund.next_try_at and not refund.tries:
             return f"goes out on {when(refund.next_try_at, view.booking.time_zone)}"
+    if refund.delayed:
+        return f"delayed ({refund.problem}); the server keeps trying"
+    if failures(view.payments, view.refunds).get(refund.id) == 0:
+        return "failed at Stripe; made good since"
     return REFUND_STANDS.get(refund.status, refund.status)
 
 

@@ -61,15 +61,16 @@ class Mail:
     """One mail to send.
 
     `message_id` is the whole header value, the same for every attempt. `manage_url` and `status_url` may be empty:
-    then nothing links there. `refund` is what goes back; None where held money was let go. `detail` is the outbox
-    row's, by kind; amounts in smallest units, times as ISO 8601, "" for none:
+    then nothing links there. `refund` is what goes back; None where held money was let go. `waits_for_bank`: it goes
+    back only when the bank has decided a dispute. `detail` is the outbox row's, by kind; amounts in smallest units,
+    times as ISO 8601, "" for none:
 
     - confirmed: `rescued`; released, refunded: `reason` (an EndReason);
     - canceled: `by` (an EndReason), `back`, `undo_until`, `held` (the money was only set aside, and is let go);
     - moved: `by`, `from`, `was` (the service's name before), `difference` (above 0 was paid, below goes back);
     - not moved: `to`, `back`;
-    - refund failed: `amount`, `currency`;
-    - disputed: `dispute` (Stripe's word), `amount`, `answer_by`;
+    - refund failed: `amount`, `currency`, `code` (Stripe's, where it does not know the payment);
+    - disputed: `dispute` (Stripe's word), `amount`, `currency`, `answer_by`;
     - trouble: `trouble` (a Trouble), `amount`, `code` (the provider's word for its refusal).
     """
 
@@ -82,6 +83,7 @@ class Mail:
     status_url: str
     widget: Widget
     refund: Money | None = None
+    waits_for_bank: bool = False
     detail: Mapping[str, object] = field(default_factory=dict)
 
     @property

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import socket
+import ssl
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from email.errors import MessageError
@@ -93,18 +95,10 @@ class Mailer:
     async def _give(self, message: EmailMessage, server: SplitResult) -> None:
         try:
             await _send(message, server, sender=self._from_address)
-        except aiosmtplib.SMTPRecipientsRefused as error:
-            codes = [refusal.code for refusal in error.recipients]
-            permanent = all(code >= 500 for code in codes)
-            raise MailError(f"recipient refused: {codes}", permanent=permanent) from None
-        except aiosmtplib.SMTPDataError as error:
-            raise MailError(f"message refused: {error.code}", permanent=error.code >= 500) from None
-        except aiosmtplib.SMTPNotSupported:
-            raise MailError("the server cannot carry this address", permanent=True) from None
-        except aiosmtplib.SMTPResponseException as error:
-            raise MailError(f"{type(error).__name__}: {error.code}", permanent=False) from None
         except (aiosmtplib.SMTPException, OSError) as error:
-            raise MailError(f"no answer: {type(error).__name__}", permanent=False) from None
+            step, permanent = _what_failed(error)
+            # A server's own sentence may quote the address, so the cause is left out of tracebacks.
+            raise MailError(f"{server.hostname or 'localhost'}:{_port(server)}: {step}", permanent=permanent) from None
 
     def message(self, mail: Mail) -> EmailMessage:
         """The finished message: plain text, HTML, and where the calendar must follow its file."""
@@ -165,13 +159,68 @@ async def _send(message: EmailMessage, server: SplitResult, *, sender: str) -> N
         sender=sender,
         recipients=recipients,
         hostname=server.hostname or "localhost",
-        port=server.port or _PORTS[server.scheme],
+        port=_port(server),
         username=unquote(server.username) if server.username else None,
         password=unquote(server.password) if server.password else None,
         use_tls=server.scheme == "smtps",
         start_tls=server.scheme == "smtp+starttls",
         timeout=SMTP_TIMEOUT,
     )
+
+
+def _port(server: SplitResult) -> int:
+    return server.port or _PORTS[server.scheme]
+
+
+def _what_failed(error: aiosmtplib.SMTPException | OSError) -> tuple[str, bool]:
+    """(the step that failed and the server's code, whether trying again is of no use). Never the server's sentence."""
+    match error:
+        case aiosmtplib.SMTPRecipientsRefused():
+            refusals = [(refusal.code, refusal.message) for refusal in error.recipients]
+            codes = ", ".join(_code(*refusal) for refusal in refusals)
+            return f"recipient refused, {codes}", all(_for_good(*refusal) for refusal in refusals)
+        case aiosmtplib.SMTPDataError():
+            return f"message refused, {_code(error.code, error.message)}", _for_good(error.code, error.message)
+        case aiosmtplib.SMTPNotSupported():
+            return "the server cannot carry an address beyond ASCII", True
+        case aiosmtplib.SMTPAuthenticationError():
+            return f"login refused, {_code(error.code, error.message)}", False
+        case aiosmtplib.SMTPSenderRefused():
+            return f"sender refused, {_code(error.code, error.message)}", False
+        case aiosmtplib.SMTPResponseException():
+            return f"refused, {_code(error.code, error.message)}", False
+    cause = error.__cause__ or error
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return f"certificate not accepted, {cause.verify_message}", False
+    if isinstance(cause, ssl.SSLError):
+        return f"no TLS, {cause.reason}", False
+    if isinstance(cause, socket.gaierror):
+        return "no such host", False
+    # The package has no class of its own for what a server does not offer.
+    if "STARTTLS extension" in str(error):
+        return "STARTTLS not offered", False
+    if "AUTH extension" in str(error):
+        return "login not offered", False
+    return f"no answer, {type(cause).__name__}", False
+
+
+def _code(code: int, message: str) -> str:
+    """A server's code with its enhanced status code, where it has one (RFC 3463)."""
+    return f"{code} {_enhanced(message)}".strip()
+
+
+def _enhanced(message: str) -> str:
+    found = re.match(r"[245]\.\d{1,3}\.\d{1,3}\b", message)
+    return found.group() if found else ""
+
+
+def _for_good(code: int, message: str) -> bool:
+    """Whether a refusal lasts. A full mailbox is emptied some day, whatever class its code has: RFC 5321 4.5.3.1.10 on
+    552; RFC 3463 on x.2.2 (mailbox full), x.3.1 (system full) and x.3.2 (system not accepting)."""
+    enhanced = _enhanced(message)
+    if enhanced:
+        return enhanced.startswith("5.") and enhanced[1:] not in {".2.2", ".3.1", ".3.2"} and code >= 500
+    return code >= 500 and code != 552
 
 
 def write_letter(mail: Mail, *, now: datetime) -> Letter:

@@ -147,6 +147,11 @@ def sent_back(money: Money, language: str, *, of: Money | None = None) -> str:
     }
 
 
+def bank_decides(language: str) -> str:
+    """That a refund waits for the end of a dispute."""
+    return translator(language).gettext("The payment is disputed, so the refund is sent once your bank has decided.")
+
+
 def undo_until(mail: Mail, now: datetime) -> datetime | None:
     """Until when the cancellation that the mail tells of may be taken back, if it still may."""
     until = mail.moment("undo_until")

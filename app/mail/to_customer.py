@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from app.domain import EndReason, Status
+from app.domain import EndReason, Money, Status
 from app.i18n import format_money, translator
 from app.mail.calendars import calendar_links
 from app.mail.letter import Letter, Mail
 from app.mail.phrases import (
+    bank_decides,
     before_row,
     booked_rows,
     button,
@@ -95,7 +96,7 @@ def refunded(mail: Mail, now: datetime) -> Letter:
         paragraphs=says(
             (
                 _why_refunded(mail),
-                sent_back(mail.refund, mail.language) if mail.refund else "" if refunded_before else uncharged,
+                _goes_back(mail, mail.refund) if mail.refund else "" if refunded_before else uncharged,
             )
         ),
         rows=place_rows(mail),
@@ -244,7 +245,12 @@ def _what_comes_back(mail: Mail) -> str:
         return _("You have not been charged. What your bank had set aside is free again within days.")
     if not back and not mail.by_owner:
         return _("Under the terms of your booking nothing is paid back.")
-    return sent_back(back, mail.language, of=terms.price)
+    return _goes_back(mail, back, of=terms.price)
+
+
+def _goes_back(mail: Mail, money: Money, *, of: Money | None = None) -> str:
+    said = sent_back(money, mail.language, of=of)
+    return f"{said} {bank_decides(mail.language)}" if money and mail.waits_for_bank else said
 
 
 def _take_back(mail: Mail, now: datetime) -> str:
@@ -253,7 +259,7 @@ def _take_back(mail: Mail, now: datetime) -> str:
     if until is None or not mail.manage_url:
         return ""
     said = _("Until %(time)s you can take the cancellation back through the link below, if the time is still free.")
-    if mail.money("back"):
+    if mail.money("back") and not mail.waits_for_bank:
         said = _(
             "The money goes out at %(time)s. "
             "Until then you can take the cancellation back through the link below, if the time is still free."

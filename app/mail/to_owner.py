@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from app.attribution import booked_on, came_from
-from app.domain import DISPUTE_OVER, EndReason, Status, Trouble
+from app.domain import BALANCE_TOO_LOW, DISPUTE_OVER, EndReason, Status, Trouble
 from app.i18n import format_money, translator
 from app.mail.letter import Letter, Mail
 from app.mail.phrases import Rows, before_row, clock, facts, filled, place_rows, price_row, says, undo_until, when
@@ -29,6 +29,8 @@ def refunded(mail: Mail, now: datetime) -> Letter:
     back = _("We send %(amount)s back to the customer.") if mail.refund else _("Nothing was charged.")
     if mail.reason is EndReason.REFUNDED:
         back = ""
+    if mail.refund and mail.waits_for_bank:
+        back = _("%(amount)s goes back to the customer once the bank has decided the dispute.")
     return Letter(
         subject=_("Refunded: %(service)s, %(when)s, %(customer)s") % what,
         heading=_("A payment goes back"),
@@ -84,12 +86,17 @@ def refund_failed(mail: Mail, now: datetime) -> Letter:
     """Stripe could not deliver a refund; Stripe docs, "Refunds": the money returns, another way must be found."""
     _ = translator(mail.language).gettext
     amount = format_money(mail.money("amount"), mail.language)
+    why = _("Stripe could not send %(amount)s back to the customer. The money is in your Stripe balance.")
+    if mail.detail.get("code") == "resource_missing":
+        why = _(
+            "Stripe does not know this payment, so %(amount)s could not be sent back to the customer. "
+            "It was probably made with the key of another Stripe account, or with a test key."
+        )
     return Letter(
         subject=_("Refund failed: %(service)s, %(when)s, %(customer)s") % facts(mail, now),
         heading=_("A refund did not arrive"),
         paragraphs=(
-            _("Stripe could not send %(amount)s back to the customer. The money is in your Stripe balance.")
-            % {"amount": amount},
+            why % {"amount": amount},
             _("We do not try again. Please pay it another way, such as a bank transfer."),
             _("The customer has been told to contact you."),
         ),
@@ -114,22 +121,19 @@ def disputed(mail: Mail, now: datetime) -> Letter:
 def trouble(mail: Mail, now: datetime) -> Letter:
     """Something that is due cannot be done: what it is, what happens by itself, what the owner can do."""
     _ = translator(mail.language).gettext
-    trouble = Trouble(str(mail.detail["trouble"]))
     code = str(mail.detail.get("code") or "")
     return Letter(
         subject=_("Needs you: %(service)s, %(when)s, %(customer)s") % facts(mail, now),
         heading=_("A booking needs your attention"),
-        paragraphs=says(
-            (*_trouble(mail, trouble), _("The reason given was: %(code)s.") % {"code": code} if code else "")
-        ),
+        paragraphs=says((*_trouble(mail), _("The reason given was: %(code)s.") % {"code": code} if code else "")),
         rows=(*place_rows(mail), *_customer_rows(mail)),
     )
 
 
-def _trouble(mail: Mail, trouble: Trouble) -> tuple[str, ...]:
+def _trouble(mail: Mail) -> tuple[str, ...]:
     _ = translator(mail.language).gettext
     amount = {"amount": format_money(mail.money("amount"), mail.language)}
-    match trouble:
+    match mail.detail.get("trouble"):
         case Trouble.PAYMENT_REFUSED:
             return (
                 _("Stripe refused to open the payment page for this booking, so the customer could not pay."),
@@ -159,6 +163,12 @@ def _trouble(mail: Mail, trouble: Trouble) -> tuple[str, ...]:
                 _("This booking has ended, but the calendar could not be told, so its time is still blocked there."),
                 _("We keep trying. You can also delete the entry in your calendar yourself."),
             )
+        case Trouble.REFUND_REFUSED if mail.detail.get("code") == BALANCE_TOO_LOW:
+            return (
+                _("Stripe has not carried out a refund of %(amount)s to the customer.") % amount,
+                _("Your Stripe balance is too low. Stripe sends the refund by itself once the balance is high enough."),
+                _("If you want to pay the customer another way, first cancel the refund in Stripe's dashboard."),
+            )
         case Trouble.REFUND_REFUSED:
             return (
                 _("Stripe has not carried out a refund of %(amount)s to the customer.") % amount,
@@ -168,8 +178,11 @@ def _trouble(mail: Mail, trouble: Trouble) -> tuple[str, ...]:
         case Trouble.MAIL_GIVEN_UP:
             return (
                 _("A mail to the customer could not be delivered, so they may not know about this booking."),
-                _("Please contact the customer another way, or correct the address and send the mail again."),
+                _("Please contact the customer another way, or correct the address: the mail is then sent again."),
             )
+        case _:
+            # An older program may find what a newer one has written.
+            return (_("Something about this booking could not be done. The log says what."),)
 
 
 def _origin_rows(mail: Mail) -> Rows:
@@ -200,6 +213,8 @@ def _what_goes_back(mail: Mail) -> str:
         return _("The customer was not charged: the amount was only held.")
     if not back:
         return _("Nothing of the %(price)s goes back.") % values
+    if mail.waits_for_bank:
+        return _("%(amount)s goes back to the customer once the bank has decided the dispute.") % values
     if back.amount >= terms.price.amount:
         return _("We send %(amount)s back to the customer.") % values
     return _("We send %(amount)s of %(price)s back to the customer.") % values
@@ -211,7 +226,7 @@ def _take_back(mail: Mail, now: datetime) -> str:
     if until is None:
         return ""
     said = _("Until %(time)s the customer can take the cancellation back, if the time is still free.")
-    if mail.money("back"):
+    if mail.money("back") and not mail.waits_for_bank:
         said = _(
             "The money goes out at %(time)s. "
             "Until then the customer can take the cancellation back, if the time is still free."

@@ -114,6 +114,8 @@ class MailboxSandbox:
         self.messages: list[Message] = []
         self.refuse: Refusal = "none"
         self.drop_after_data = False
+        #: Addresses that nobody has here: refused for good, while all others are taken.
+        self.unknown: set[str] = set()
         self._now = now
         self._server: asyncio.Server | None = None
         self._sessions: list[Any] = []  # aiosmtpd has no types
@@ -167,7 +169,7 @@ class MailboxSandbox:
         """Answer a recipient as the switch says; the codes are those of RFC 5321 and RFC 3463."""
         if self.refuse == "temporary":
             return "451 4.3.0 Mailbox sandbox refuses for now, as switched"
-        if self.refuse == "permanent":
+        if self.refuse == "permanent" or address in self.unknown:
             return "550 5.1.1 Mailbox sandbox refuses for good, as switched"
         envelope.rcpt_tos.append(address)
         return "250 2.1.5 Recipient ok"
@@ -242,6 +244,7 @@ class MailboxSandbox:
     async def _reset(self, _: Request) -> Response:
         self.messages.clear()
         self.refuse, self.drop_after_data = "none", False
+        self.unknown.clear()
         return JSONResponse([])
 
     async def _switch(self, request: Request) -> Response:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,8 +11,31 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
 from app.database import Database
-from app.domain import REFUND_VOID, EndReason, MoveState, PaymentState, Status
-from app.tables import Instant, bookings, counters, history, inbox, moves, outbox, payments, refunds
+from app.domain import (
+    PENDING_UNREAD_PATIENCE,
+    REFUND_FAILED,
+    REFUND_PATIENCE,
+    REFUND_VOID,
+    EndReason,
+    MoveState,
+    PaymentState,
+    Refund,
+    Status,
+    failures,
+)
+from app.tables import (
+    Instant,
+    bookings,
+    counters,
+    history,
+    inbox,
+    moves,
+    outbox,
+    payments,
+    refunds,
+    to_payment,
+    to_refund,
+)
 
 #: Between two writes that belong together lies at most a crash and the worker's next look; what is found earlier is
 #: on its way, not lost.
@@ -20,6 +43,10 @@ GRACE = timedelta(minutes=10)
 _BEAT = "worker_beat"
 _PAID = ("paid", "paid_late", "nothing_due")
 _STANDING = (Status.PAID, Status.CONFIRMED)
+#: Refunds that the worker makes, or follows at Stripe.
+_AT_WORK = sa.and_(
+    refunds.c.status.in_(["requested", "pending", "requires_action"]), refunds.c.next_try_at.is_not(None)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +72,8 @@ class Census:
     mails_owed: int
     mails_given_up: int
     oldest_mail: float
+    oldest_refund: float
+    oldest_pending_refund: float
     oldest_event: float
     oldest_unreleased: float
     oldest_unconfirmed: float
@@ -78,12 +107,19 @@ class HealthRows(Database):
         return datetime.fromtimestamp(found[0]["value"], UTC) if found else None
 
     async def money_without_booking(self) -> list[Discrepancy]:
-        """Money that is kept, or held on a card, although nothing stands for it. Refunds that are owed or on their
-        way count as given back. Empty in health."""
+        """Money that is kept, or held on a card, although nothing stands for it; refunds that failed, and those that
+        Stripe refuses or does not answer. Other refunds that are owed or on their way count as given back. Empty in
+        health."""
+        unbooked = await self._unbooked_money()
+        known = {payment_id for payment_id, _ in unbooked}
+        found = [found for _, found in unbooked]
+        return [*found, *await self._failed_refunds(besides=known), *await self._refunds_held_up()]
+
+    async def _unbooked_money(self) -> list[tuple[str, Discrepancy]]:
+        """(payment id, what is left of it) of every payment that nothing stands for."""
         left = _left(payments.c.id)
         held = payments.c.state == PaymentState.AUTHORIZED
         amount = sa.case((held, payments.c.amount), else_=left)
-        failed = sa.exists().where(refunds.c.payment_id == payments.c.id, refunds.c.status.in_(["failed", "canceled"]))
         why = sa.case(
             (bookings.c.status == Status.CANCELED, "canceled"),
             (bookings.c.status == Status.PAID, "not_confirmed"),
@@ -91,17 +127,15 @@ class HealthRows(Database):
             (moves.c.id.is_not(None), "not_moved"),
             else_="paid_twice",
         )
-        # What a customer who cancels may keep of the payment is in the terms, and was drawn with the claim; only a
-        # refund that Stripe has refused leaves something behind.
-        kept_by_terms = sa.and_(
-            bookings.c.status == Status.CANCELED, bookings.c.end_reason == EndReason.BY_CUSTOMER, sa.not_(failed)
-        )
+        # What may be kept of a payment when its customer cancels is in the terms, and was drawn with the claim.
+        kept_by_terms = sa.and_(bookings.c.status == Status.CANCELED, bookings.c.end_reason == EndReason.BY_CUSTOMER)
         for_booking = sa.and_(bookings.c.status == Status.CONFIRMED, payments.c.id == bookings.c.payment_id)
         for_move = sa.and_(bookings.c.status == Status.CONFIRMED, moves.c.state == MoveState.DONE)
         # A canceled booking's own payments for moves are kept or given back with it.
         stands = sa.or_(for_booking, sa.func.coalesce(for_move, False), kept_by_terms)
         rows = await self._all(
             sa.select(
+                payments.c.id,
                 payments.c.booking_id,
                 amount.label("amount"),
                 payments.c.currency,
@@ -117,7 +151,65 @@ class HealthRows(Database):
             )
             .order_by(payments.c.created_at)
         )
-        return [Discrepancy(**row) for row in rows]
+        return [(row["id"], Discrepancy(row["booking_id"], row["amount"], row["currency"], row["why"])) for row in rows]
+
+    async def _failed_refunds(self, *, besides: Collection[str]) -> list[Discrepancy]:
+        """Refunds that failed and were not made good, but for the payments in `besides`."""
+        canceled = {
+            row["id"]
+            for row in await self._all(
+                sa.select(bookings.c.id)
+                .join(refunds, refunds.c.booking_id == bookings.c.id)
+                .where(refunds.c.status.in_(REFUND_FAILED), bookings.c.status == Status.CANCELED)
+            )
+        }
+        return [
+            Discrepancy(
+                refund.booking_id,
+                amount,
+                refund.amount.currency,
+                "canceled" if refund.booking_id in canceled else "not_refunded",
+            )
+            for refund, amount in await self._failures()
+            if amount and refund.payment_id not in besides and refund.updated_at <= self._now() - GRACE
+        ]
+
+    async def _failures(self) -> list[tuple[Refund, int]]:
+        """Every failed refund, with what is still to be paid back of it."""
+        touched = sa.select(refunds.c.booking_id).where(refunds.c.status.in_(REFUND_FAILED))
+        made = [
+            to_refund(row)
+            for row in await self._all(
+                sa.select(refunds).where(refunds.c.booking_id.in_(touched)).order_by(refunds.c.created_at)
+            )
+        ]
+        paid = [
+            to_payment(row) for row in await self._all(sa.select(payments).where(payments.c.booking_id.in_(touched)))
+        ]
+        found = []
+        for booking_id in dict.fromkeys(refund.booking_id for refund in made):
+            own = [refund for refund in made if refund.booking_id == booking_id]
+            amounts = failures([payment for payment in paid if payment.booking_id == booking_id], own)
+            found += [(refund, amounts[refund.id]) for refund in own if refund.id in amounts]
+        return found
+
+    async def _refunds_held_up(self) -> list[Discrepancy]:
+        """Refunds that Stripe refuses, or has not answered for longer than is usual. Money that is only held counts as
+        unbooked."""
+        now = self._now()
+        requested = refunds.c.status == "requested"
+        late = sa.or_(
+            refunds.c.problem != "",
+            sa.and_(requested, refunds.c.due_at <= now - REFUND_PATIENCE),
+            sa.and_(sa.not_(requested), refunds.c.updated_at <= now - PENDING_UNREAD_PATIENCE),
+        )
+        rows = await self._all(
+            sa.select(refunds.c.booking_id, refunds.c.amount, refunds.c.currency)
+            .join(payments, payments.c.id == refunds.c.payment_id)
+            .where(_AT_WORK, late, payments.c.state != PaymentState.AUTHORIZED)
+            .order_by(refunds.c.due_at)
+        )
+        return [Discrepancy(**row, why="not_refunded") for row in rows]
 
     async def bookings_without_money(self) -> list[Discrepancy]:
         """Confirmed bookings for which less was taken than they cost, or for which everything had gone back before they
@@ -181,7 +273,7 @@ class HealthRows(Database):
         return Census(
             bookings=dict(await self._counted(bookings.c.status)),
             payments=await self._sums(payments.c.state, payments.c.currency, payments.c.captured),
-            refunds=await self._sums(refunds.c.status, refunds.c.currency, refunds.c.amount),
+            refunds=await self._refund_sums(),
             disputes=dict(await self._counted(payments.c.dispute, payments.c.dispute != "")),
             moves=dict(await self._counted(moves.c.state)),
             events={
@@ -195,6 +287,10 @@ class HealthRows(Database):
             mails_owed=await self._count(outbox, owed),
             mails_given_up=await self._count(outbox, given_up),
             oldest_mail=await self._age(outbox.c.due_at, owed),
+            oldest_refund=await self._age(
+                refunds.c.due_at, sa.and_(_AT_WORK, refunds.c.status == "requested", refunds.c.due_at <= now)
+            ),
+            oldest_pending_refund=await self._age(refunds.c.due_at, sa.and_(_AT_WORK, refunds.c.status != "requested")),
             oldest_event=await self._age(inbox.c.received_at, inbox.c.processed_at.is_(None)),
             oldest_unreleased=await self._age(_settled_since(), unreleased),
             oldest_unconfirmed=await self._age(_settled_since(), bookings.c.status == Status.PAID),
@@ -232,6 +328,17 @@ class HealthRows(Database):
         wanted: list[Any] = [column.label("word"), sa.func.count().label("many")]
         rows = await self._all(sa.select(*wanted).where(*where).group_by(column))
         return [(row["word"], row["many"]) for row in rows]
+
+    async def _refund_sums(self) -> dict[tuple[str, str], tuple[int, int]]:
+        """Refunds by status; what failed and was made good since is `failed_covered`, so that its alarm ends."""
+        sums = await self._sums(refunds.c.status, refunds.c.currency, refunds.c.amount)
+        for refund, amount in await self._failures():
+            if not amount:
+                currency = refund.amount.currency
+                for word, sign in ((refund.status, -1), ("failed_covered", 1)):
+                    many, total = sums.get((word, currency), (0, 0))
+                    sums[word, currency] = (many + sign, total + sign * refund.amount.amount)
+        return sums
 
     async def _sums(
         self, word: sa.Column[str], currency: sa.Column[str], amount: sa.Column[int]

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
 from app.database import Database
-from app.domain import OutboxMail
-from app.tables import outbox, to_mail
+from app.domain import Booking, Customer, OutboxMail, Status
+from app.store.owed import add_mails, remember
+from app.tables import bookings, customer_columns, outbox, to_mail
+
+#: `last_error` of a mail that was not sent because it came to wait until it was no longer true.
+_OBSOLETE = "no longer true"
+_TO_CUSTOMER = sa.not_(outbox.c.kind.endswith("_owner"))
+_GIVEN_UP = sa.and_(outbox.c.sent_at.is_(None), outbox.c.next_try_at.is_(None), outbox.c.last_error != _OBSOLETE)
 
 
 class OutboxRows(Database):
@@ -32,12 +39,63 @@ class OutboxRows(Database):
             )
             return [to_mail(row) for row in result.mappings()]
 
-    async def record_mail(self, mail_id: str, *, error: str = "", again_at: datetime | None = None) -> None:
-        """Sent (no `error`), put off (`again_at`), or given up."""
+    async def record_mail(
+        self, mail_id: str, *, error: str = "", again_at: datetime | None = None, mails: Sequence[OutboxMail] = ()
+    ) -> None:
+        """Sent (no `error`), put off (`again_at`), or given up, for which `mails` tell the owner."""
         sent_at = None if error else self._now()
         async with self._write() as connection:
+            await add_mails(connection, mails)
             await connection.execute(
                 sa.update(outbox)
                 .where(outbox.c.id == mail_id)
                 .values(sent_at=sent_at, last_error=error or None, next_try_at=again_at)
             )
+
+    async def mail_problem(self, booking_id: str) -> str:
+        """Why the newest mail to a booking's customer was given up; empty where it was sent, or is still tried."""
+        rows = await self._all(
+            sa.select(outbox.c.sent_at, outbox.c.last_error)
+            .where(outbox.c.booking_id == booking_id, _TO_CUSTOMER, sa.or_(outbox.c.sent_at.is_not(None), _GIVEN_UP))
+            .order_by(outbox.c.due_at.desc(), outbox.c.created_at.desc())
+            .limit(1)
+        )
+        return next((row["last_error"] for row in rows if row["sent_at"] is None), "")
+
+    async def resend_mails(self, booking_id: str = "") -> int:
+        """Owe again what was given up of a booking, or without one of all. Returns how many mails that is."""
+        of_booking = [outbox.c.booking_id == booking_id] if booking_id else []
+        async with self._write() as connection:
+            again = await connection.execute(sa.update(outbox).where(_GIVEN_UP, *of_booking).values(**self._afresh()))
+            return again.rowcount
+
+    async def correct_email(self, booking: Booking, customer: Customer, *, otherwise: Sequence[OutboxMail]) -> bool:
+        """Give a booking's customer another address. What did not reach the old one goes to it; where that is nothing,
+        `otherwise`. Manage links mailed so far are retired. False if the booking has changed since it was read."""
+        failing = sa.and_(outbox.c.sent_at.is_(None), outbox.c.next_try_at.is_not(None), outbox.c.tries > 0)
+        async with self._write() as connection:
+            corrected = await connection.execute(
+                sa.update(bookings)
+                .where(
+                    bookings.c.id == booking.id,
+                    bookings.c.customer_email != "",
+                    bookings.c.link_version == booking.link_version,
+                )
+                .values(**customer_columns(customer), link_version=bookings.c.link_version + 1)
+                .returning(bookings.c.status)
+            )
+            row = corrected.first()
+            if row is None:
+                return False
+            await remember(connection, booking.id, "email_corrected", Status(row.status), at=self._now())
+            again = await connection.execute(
+                sa.update(outbox)
+                .where(outbox.c.booking_id == booking.id, _TO_CUSTOMER, sa.or_(_GIVEN_UP, failing))
+                .values(**self._afresh())
+            )
+            if not again.rowcount:
+                await add_mails(connection, otherwise)
+            return True
+
+    def _afresh(self) -> dict[str, object]:
+        return {"next_try_at": self._now(), "due_at": self._now(), "tries": 0, "last_error": None}

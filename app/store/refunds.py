@@ -8,9 +8,11 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from app.database import Database
-from app.domain import OutboxMail, Owed, PaymentSeen, Refund, Status
+from app.domain import PAID_ANOTHER_WAY, OutboxMail, Owed, PaymentSeen, Refund, Status
 from app.store.owed import add_mails, add_refunds, draw, left, mirror, remember
 from app.tables import Instant, bookings, refunds, to_refund
+
+_OPEN = ("requested", "pending", "requires_action")
 
 
 class RefundRows(Database):
@@ -77,9 +79,10 @@ class RefundRows(Database):
         status: str,
         stripe_refund_id: str | None,
         look_at: datetime | None,
+        problem: str = "",
         mails: Sequence[OutboxMail] = (),
     ) -> None:
-        """Mirror Stripe's word; `look_at` None when it is the last one."""
+        """Mirror Stripe's word; `look_at` None when it is the last one. `problem` as in Refund."""
         async with self._write() as connection:
             await connection.execute(
                 sa.update(refunds)
@@ -89,17 +92,51 @@ class RefundRows(Database):
                     stripe_refund_id=stripe_refund_id,
                     next_try_at=look_at,
                     updated_at=self._now(),
+                    problem=problem,
                 )
             )
             await add_mails(connection, mails)
 
+    async def count_refusal(self, refund_id: str) -> None:
+        """Stripe has definitely refused to make this refund, so that the next attempt needs another key."""
+        async with self._write() as connection:
+            await connection.execute(
+                sa.update(refunds).where(refunds.c.id == refund_id).values(refusals=refunds.c.refusals + 1)
+            )
+
+    async def hold_up_refund(self, refund_id: str, *, problem: str, mails: Sequence[OutboxMail] = ()) -> None:
+        """Note why an open refund does not go out. The next attempt, whose time `try_refund` has set, stays due."""
+        async with self._write() as connection:
+            noted = await connection.execute(
+                sa.update(refunds).where(refunds.c.id == refund_id, refunds.c.status.in_(_OPEN)).values(problem=problem)
+            )
+            if noted.rowcount:
+                await add_mails(connection, mails)
+
+    async def pay_another_way(self, refund: Refund, amount: int) -> bool:
+        """The owner has paid `amount` of a refund without Stripe: no more attempts. False if it has changed since it
+        was read."""
+        async with self._write() as connection:
+            closed = await connection.execute(
+                sa.update(refunds)
+                .where(refunds.c.id == refund.id, refunds.c.status == refund.status)
+                .values(status=PAID_ANOTHER_WAY, amount=amount, next_try_at=None, problem="", updated_at=self._now())
+            )
+            if not closed.rowcount:
+                return False
+            rows = await connection.execute(sa.select(bookings.c.status).where(bookings.c.id == refund.booking_id))
+            status = Status(rows.scalar_one())
+            detail = {"amount": amount}
+            await remember(connection, refund.booking_id, PAID_ANOTHER_WAY, status, at=self._now(), detail=detail)
+            return True
+
     async def put_off_refund(self, refund_id: str, *, until: datetime) -> None:
-        """Not now: the payment is disputed. Counts as no attempt."""
+        """Not now: the payment is disputed. Counts as no attempt, and until then it is not due."""
         async with self._write() as connection:
             await connection.execute(
                 sa.update(refunds)
                 .where(refunds.c.id == refund_id, refunds.c.next_try_at.is_not(None))
-                .values(next_try_at=until)
+                .values(next_try_at=until, due_at=until, problem="")
             )
 
     async def draw_again(self, refund: Refund, owed: Owed) -> bool:

@@ -13,7 +13,17 @@ from starlette.routing import Route
 
 from app import i18n
 from app.details import ANSWER, form_fields, typed_details
-from app.domain import Booking, EndReason, PaymentState, Refund, Status
+from app.domain import (
+    DISPUTE_LOST,
+    DISPUTE_OVER,
+    PAID_ANOTHER_WAY,
+    Booking,
+    EndReason,
+    PaymentState,
+    Refund,
+    Status,
+    failures,
+)
 from app.errors import (
     BookingConflict,
     HapioError,
@@ -469,9 +479,21 @@ def status_context(request: Request, view: BookingView, look: int) -> dict[str, 
         "mailed": house.mailer.enabled,
         "payment_page": "",
         "mailed_to": booking.customer.email if booking.customer and house.mailer.enabled else "",
+        "mail_problem": mail_problem(view, language),
         "calendar_links": calendar_names(booking, view.widget) if confirmed else [],
         "ask": booking.status in {Status.EXPIRED, Status.CANCELED} or bool(slow),
     }
+
+
+def mail_problem(view: BookingView, language: str) -> str:
+    """That the customer's address takes no mail; empty where nothing says so."""
+    customer = view.booking.customer
+    if not view.mail_problem or customer is None:
+        return ""
+    said = i18n.translator(language).gettext(
+        "Our mail to %(email)s could not be delivered. Please contact us, so that we can correct the address."
+    )
+    return said % {"email": customer.email}
 
 
 def calendar_names(booking: Booking, widget: Widget) -> Sequence[tuple[str, str]]:
@@ -526,24 +548,44 @@ def money_lines(view: BookingView, language: str) -> list[str]:
     _ = i18n.translator(language).gettext
     if view.payment is not None and view.payment.state is PaymentState.VOIDED:
         return [_("You have not been charged. What your bank had set aside is free again within days.")]
-    refunds = [refund for refund in view.refunds if refund.status != "withdrawn"]
+    refunds = shown_refunds(view)
     if not refunds:
         captured = view.payment is not None and view.payment.state is PaymentState.CAPTURED
         return [] if captured or view.booking.terms.free else [_("You have not been charged.")]
-    return [_refund_line(refund, language) for refund in refunds]
+    return [_refund_line(refund, view, language) for refund in refunds]
 
 
-def _refund_line(refund: Refund, language: str) -> str:
+def shown_refunds(view: BookingView) -> list[Refund]:
+    """The refunds that say something to the customer: not what was withdrawn, nor what failed and was made good by
+    another that is shown."""
+    made_good = {refund_id for refund_id, amount in failures(view.payments, view.refunds).items() if not amount}
+    return [refund for refund in view.refunds if refund.status != "withdrawn" and refund.id not in made_good]
+
+
+def waits_for_bank(refund: Refund, view: BookingView) -> bool:
+    """Whether a refund cannot go out before a bank has decided about its payment."""
+    payment = next((payment for payment in view.payments if payment.id == refund.payment_id), None)
+    undecided = payment is not None and payment.dispute not in DISPUTE_OVER | {DISPUTE_LOST}
+    return undecided and refund.status == "requested"
+
+
+def _refund_line(refund: Refund, view: BookingView, language: str) -> str:
     """Stripe's word for where the refund stands, in ours (Stripe docs, "Refund", status)."""
     _ = i18n.translator(language).gettext
+    amount = {"amount": price(refund.amount, language)}
+    if waits_for_bank(refund, view):
+        return _("The payment is disputed. We send %(amount)s back once your bank has decided.") % amount
+    if refund.delayed:
+        return _("Your refund of %(amount)s is delayed. We keep trying to send it.") % amount
     told = {
         "failed": N_("%(amount)s could not be sent back to your card. Please contact us, so that you get it."),
         "canceled": N_("%(amount)s could not be sent back to your card. Please contact us, so that you get it."),
+        PAID_ANOTHER_WAY: N_("We paid %(amount)s back to you another way."),
         "requires_action": N_("%(amount)s come back to you; Stripe mails you what it needs for that."),
         "succeeded": N_("%(amount)s are on their way back to your card. Banks usually take 5–10 days to show it."),
     }
     sentence = told.get(refund.status, N_("%(amount)s go back to your card, usually within 5–10 days."))
-    return _(sentence) % {"amount": price(refund.amount, language)}
+    return _(sentence) % amount
 
 
 routes = [

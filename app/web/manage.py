@@ -36,7 +36,7 @@ from app.limiter import MANAGE, MANAGE_ACT, RESEND, client_address
 from app.moves import MoveQuote
 from app.settlement import BookingView
 from app.web import standing
-from app.web.booking import LOOKS, calendar_names, calendar_response, times_address
+from app.web.booking import LOOKS, calendar_names, calendar_response, mail_problem, times_address
 from app.web.card import booking_card, sentence, visitor_zone
 from app.web.moving import in_zone, move_act, now_line, service_choices, taken_words
 from app.web.render import booking_shell, error_shell, render, wants_block
@@ -352,7 +352,7 @@ def _show(
         "path": path,
         "heading": word,
         "mark": mark,
-        "lines": standing.news(view, now, language),
+        "lines": [*standing.news(view, now, language), *filter(None, [mail_problem(view, language)])],
         "told": standing.told(told, view, language),
         "problem": problem,
         "card": booking_card(booking, language=language, now=now),
@@ -425,6 +425,7 @@ def _before_canceling(
         "refund": i18n.format_money(offer.refund, language) if offer.refund and not offer.uncharged else "",
         "uncharged": offer.uncharged,
         "share": standing.share_line(offer, booking, language),
+        "disputed": standing.disputed(view),
         "goes_out": standing.clock(offer.refund_at, booking, language) if offer.refund_at > offer.at else "",
         "steps": [] if offer.uncharged else standing.steps(offer, booking, language),
         "mailed": house.mailer.enabled,

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -24,11 +24,12 @@ from starlette.routing import Route
 from app import i18n
 from app.changes import Bar, Offer
 from app.details import read_address
-from app.domain import EndReason, Money, MoveState, Service, Status
+from app.domain import EndReason, Money, MoveState, Service, Status, payable_another_way
 from app.errors import (
     BookingConflict,
     HapioError,
     HoldfastError,
+    InvalidRequest,
     LinkExpired,
     LinkRefused,
     NotFound,
@@ -321,7 +322,10 @@ async def show_booking(request: Request, view: BookingView) -> Response:
     return await _show(request, view)
 
 
-async def _show(request: Request, view: BookingView, *, error: HoldfastError | None = None) -> Response:
+async def _show(
+    request: Request, view: BookingView, *, error: HoldfastError | None = None, wrong_email: str | None = None
+) -> Response:
+    """`wrong_email` is what was typed as the customer's new address and is none."""
     house, language, now = request.app.state.house, request.state.shell.language, request.app.state.house.now()
     booking, offer = view.booking, _offer(request, view)
     here = replace(view, booking=words.at_place(booking))
@@ -352,7 +356,10 @@ async def _show(request: Request, view: BookingView, *, error: HoldfastError | N
             "miss": begun and not booking.no_show,
             "come": begun and booking.no_show,
             "resend": booking.status in {Status.CONFIRMED, Status.CANCELED, Status.PAID},
+            "mail_again": any(words.given_up(mail) for mail in mails),
         },
+        "mail_problem": view.mail_problem,
+        "wrong_email": wrong_email,
         "history": words.history_rows(view, now, language),
         "mails": [words.mail_row(mail, booking.time_zone, now, language) for mail in mails],
     }
@@ -374,6 +381,24 @@ async def resend(request: Request, view: BookingView) -> Response:
     await request.app.state.house.bookings.renew_link(view.booking.id)
     after = await _view(request)
     return _to(request, told="sent" if after.booking.link_version != view.booking.link_version else "waits")
+
+
+async def resend_mails(request: Request, view: BookingView) -> Response:
+    """POST …/mails: send again what was given up."""
+    await request.app.state.house.bookings.resend_mails(view.booking.id)
+    return _to(request, told="again")
+
+
+async def correct_email(request: Request, view: BookingView) -> Response:
+    """POST …/email: the customer's right address. No money moves."""
+    typed = (await _form(request)).get("email", "").strip()[:254]
+    try:
+        after = await request.app.state.house.bookings.correct_email(view.booking.id, typed)
+    except InvalidRequest:
+        return await _show(request, view, wrong_email=typed)
+    except BookingConflict as error:
+        return await _show(request, await _view(request), error=error)
+    return _to(request, told="same" if after == view.booking else "corrected")
 
 
 # Canceling, and giving back
@@ -511,6 +536,53 @@ def _before_refunding(request: Request, view: BookingView, *, problem: HoldfastE
         button=_("Give %(amount)s back") % {"amount": given},
         action="refund",
         grave=True,
+        problem=problem,
+    )
+
+
+async def show_paid_another_way(request: Request, view: BookingView) -> Response:
+    """GET …/paid-another-way: what noting that means. Nothing happens yet."""
+    return _before_noting(request, view, request.query_params.get("refund", ""))
+
+
+async def paid_another_way(request: Request, view: BookingView) -> Response:
+    """POST …/paid-another-way: as the page showed it."""
+    house, booking, form = request.app.state.house, view.booking, await _form(request)
+    refund_id = form.get("refund", "")
+    try:
+        house.links.read_page_token(form.get("page", ""), booking.id, _noting_act(view, refund_id))
+        await house.bookings.paid_another_way(booking.id, refund_id)
+    except (*_NOT_DONE, NotFound) as error:
+        return await _instead(request, error, partial(_before_noting, refund_id=refund_id))
+    return _to(request, told="paid")
+
+
+def _noting_act(view: BookingView, refund_id: str) -> str:
+    return f"staff paid {refund_id} {payable_another_way(view.payments, view.refunds).get(refund_id)}"
+
+
+def _before_noting(
+    request: Request, view: BookingView, refund_id: str, *, problem: HoldfastError | None = None
+) -> Response:
+    amount = payable_another_way(view.payments, view.refunds).get(refund_id)
+    if amount is None:
+        return _to(request)
+    language, links = request.state.shell.language, request.app.state.house.links
+    _ = i18n.translator(language).gettext
+    said = i18n.format_money(Money(amount, view.booking.terms.price.currency), language)
+    page = links.page_token(view.booking.id, _noting_act(view, refund_id), view.booking.revision)
+    return _before(
+        request,
+        view,
+        heading=_("Did you pay this back another way?"),
+        sum=said,
+        lines=[
+            _("No money moves now. It counts as given back, and Stripe is not asked for it again."),
+            _("The customer reads on the booking's page that you paid it another way."),
+        ],
+        fields=[("refund", refund_id), ("page", page)],
+        button=_("I have paid %(amount)s") % {"amount": said},
+        action="paid-another-way",
         problem=problem,
     )
 
@@ -853,4 +925,8 @@ routes = [
     Route(f"{_BOOKING}/move/give-up", _of_booking(give_up_move), methods=["POST"]),
     Route(f"{_BOOKING}/no-show", _of_booking(mark_missed), methods=["POST"]),
     Route(f"{_BOOKING}/resend", _of_booking(resend), methods=["POST"]),
+    Route(f"{_BOOKING}/mails", _of_booking(resend_mails), methods=["POST"]),
+    Route(f"{_BOOKING}/email", _of_booking(correct_email), methods=["POST"]),
+    Route(f"{_BOOKING}/paid-another-way", _of_booking(show_paid_another_way)),
+    Route(f"{_BOOKING}/paid-another-way", _of_booking(paid_another_way), methods=["POST"]),
 ]

@@ -27,6 +27,8 @@ from app.domain import (
     Refund,
     Status,
     StoredEvent,
+    failures,
+    payable_another_way,
 )
 from app.errors import BookingConflict, HapioError, HoldfastError, LinkRefused, NotBegun, PolicyRefused, StripeError
 from app.i18n import N_
@@ -57,6 +59,8 @@ _MAILS: Final[Mapping[str, str]] = {
     MailKind.REFUND_FAILED_CUSTOMER: N_("Refund failed"),
     MailKind.REFUND_FAILED_OWNER: N_("To you: refund failed"),
     MailKind.DISPUTED_OWNER: N_("To you: disputed at the bank"),
+    MailKind.DELAYED_CUSTOMER: N_("Not confirmed yet"),
+    MailKind.TROUBLE_OWNER: N_("To you: needs your attention"),
 }
 _PAYMENTS: Final[Mapping[PaymentState, str]] = {
     PaymentState.CAPTURED: N_("paid"),
@@ -74,6 +78,10 @@ _TOLD: Final[Mapping[str, str]] = {
     "missed": N_("Noted that nobody came. No money moved."),
     "came": N_("Noted that the customer came. No money moved."),
     "sent": N_("A fresh link is on its way; the old ones have stopped working."),
+    "paid": N_("Noted that you paid this refund another way. It is not tried again."),
+    "corrected": N_("The address was changed. What had not arrived is sent to it; older links have stopped working."),
+    "same": N_("That is the address of this booking already."),
+    "again": N_("The mails that could not be delivered are sent again."),
     "waits": N_("A fresh link was mailed a moment ago. The next one can go out after five minutes."),
 }
 
@@ -168,6 +176,7 @@ def payment_rows(view: BookingView, language: str) -> list[dict[str, str]]:
                 "amount": i18n.format_money(Money(amount, payment.price.currency), language),
                 "how": " · ".join(how),
                 "reference": payment.payment_intent_id or "",
+                "payable": "",
             }
         )
     return rows
@@ -178,14 +187,16 @@ def _disputed(payment: Payment, language: str) -> str:
 
 
 def refund_rows(view: BookingView, now: datetime, language: str) -> list[dict[str, str]]:
-    """Every refund with where it is."""
+    """Every refund with where it is; `payable` is its id where the owner may pay it another way."""
     _ = i18n.translator(language).gettext
+    payable = payable_another_way(view.payments, view.refunds)
     return [
         {
             "label": _("Refund"),
             "amount": i18n.format_money(refund.amount, language),
             "how": refund_stands(view, refund, now, language),
             "reference": refund.stripe_refund_id or "",
+            "payable": refund.id if refund.id in payable else "",
         }
         for refund in view.refunds
     ]
@@ -201,6 +212,10 @@ def refund_stands(view: BookingView, refund: Refund, now: datetime, language: st
         if refund.next_try_at and refund.next_try_at > now and not refund.tries:
             when = standing.when(refund.next_try_at, at_place(view.booking), now, language)
             return _("goes out on %(when)s") % {"when": when}
+    if refund.delayed:
+        return _("delayed (%(reason)s); we keep trying") % {"reason": refund.problem}
+    if failures(view.payments, view.refunds).get(refund.id) == 0:
+        return _("failed at Stripe; made good since")
     return _(REFUND_STANDS[refund.status]) if refund.status in REFUND_STANDS else refund.status
 
 
@@ -241,6 +256,11 @@ def _happened(entry: HistoryEntry, booking: Booking, now: datetime, language: st
     return ", ".join(words)
 
 
+def given_up(mail: MailLine) -> bool:
+    """Whether a mail could not be delivered and is not tried any more."""
+    return mail.sent_at is None and mail.next_try_at is None and mail.error != "no longer true"
+
+
 def mail_row(mail: MailLine, zone: str, now: datetime, language: str) -> dict[str, str]:
     """A mail, and whether it went."""
     _ = i18n.translator(language).gettext
@@ -249,12 +269,12 @@ def mail_row(mail: MailLine, zone: str, now: datetime, language: str) -> dict[st
     def when(moment: datetime) -> str:
         return moment_words(moment, zone, language, today)
 
-    if mail.sent_at:
+    if given_up(mail):
+        how, mark = _("given up: %(why)s") % {"why": mail.error}, "problem"
+    elif mail.sent_at:
         how, mark = _("sent %(when)s") % {"when": when(mail.sent_at)}, "check"
     elif mail.error == "no longer true":
         how, mark = _("not sent: it was no longer true"), "cross"
-    elif mail.next_try_at is None:
-        how, mark = _("given up: %(why)s") % {"why": mail.error}, "problem"
     elif mail.due_at > now:
         how, mark = _("goes out on %(when)s") % {"when": when(mail.due_at)}, "clock"
     elif mail.error:

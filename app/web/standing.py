@@ -11,7 +11,9 @@ from typing import Any
 from app import i18n
 from app.changes import Bar, Offer
 from app.domain import (
+    DISPUTE_LOST,
     DISPUTE_OVER,
+    PAID_ANOTHER_WAY,
     Booking,
     EndReason,
     HistoryEntry,
@@ -26,7 +28,7 @@ from app.errors import BookingConflict, HapioError, HoldfastError, LinkExpired, 
 from app.i18n import N_
 from app.moves import MoveQuote
 from app.settlement import BookingView
-from app.web.booking import WHY_ENDED, money_lines
+from app.web.booking import WHY_ENDED, money_lines, shown_refunds, waits_for_bank
 from app.web.card import price, visitor_zone
 from app.web.widget import moment_words
 
@@ -183,7 +185,7 @@ def captured(view: BookingView) -> bool:
 
 def gives_back(view: BookingView) -> bool:
     """Whether any money goes back, or has gone."""
-    return any(refund.status != "withdrawn" for refund in view.refunds)
+    return bool(shown_refunds(view))
 
 
 def money_rows(view: BookingView, now: datetime, language: str) -> list[dict[str, str]]:
@@ -195,16 +197,25 @@ def money_rows(view: BookingView, now: datetime, language: str) -> list[dict[str
             amount = i18n.format_money(Money(payment.captured, payment.price.currency), language)
             label = _("Paid for the move") if payment.move_id else _("Paid")
             rows.append({"label": label, "amount": amount, "how": ""})
-    for refund in view.refunds:
-        if refund.status != "withdrawn":
-            amount = i18n.format_money(refund.amount, language)
-            rows.append({"label": _("Refund"), "amount": amount, "how": _sent(refund, view.booking, now, language)})
+    for refund in shown_refunds(view):
+        amount = i18n.format_money(refund.amount, language)
+        rows.append({"label": _("Refund"), "amount": amount, "how": _sent(refund, view, now, language)})
     return rows
 
 
-def _sent(refund: Refund, booking: Booking, now: datetime, language: str) -> str:
+def disputed(view: BookingView) -> bool:
+    """Whether a bank has still to decide about one of the payments, so that its money cannot be sent back."""
+    return any(payment.dispute not in DISPUTE_OVER | {DISPUTE_LOST} for payment in view.payments)
+
+
+def _sent(refund: Refund, view: BookingView, now: datetime, language: str) -> str:
     """Stripe's word for where a refund stands, in ours (Stripe docs, "Refund", status)."""
+    booking = view.booking
     _ = i18n.translator(language).gettext
+    if waits_for_bank(refund, view):
+        return _("The payment is disputed, so we send it once your bank has decided.")
+    if refund.delayed:
+        return _("It is delayed. We keep trying to send it, and you need not do anything.")
     if refund.status == "requested" and not refund.tries and refund.next_try_at and refund.next_try_at > now:
         return _("We send it at %(time)s, the way you paid.") % {"time": clock(refund.next_try_at, booking, language)}
     words = {
@@ -213,6 +224,7 @@ def _sent(refund: Refund, booking: Booking, now: datetime, language: str) -> str
         "requires_action": N_("Stripe mails you what it needs for that."),
         "failed": N_("It could not be sent back to your card. Please contact us, so that you get it."),
         "canceled": N_("It could not be sent back to your card. Please contact us, so that you get it."),
+        PAID_ANOTHER_WAY: N_("We paid it back to you another way."),
     }
     return _(words.get(refund.status, N_("On its way to your card, usually within 5–10 days.")))
 

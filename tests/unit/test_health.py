@@ -214,16 +214,27 @@ async def test_a_paid_booking_that_hapio_does_not_confirm_is_money_without_a_boo
     assert await stack.house.health.money_without_booking() == []
 
 
-async def test_a_refund_that_stripe_refuses_in_the_end_leaves_money_without_a_booking(stack: Stack) -> None:
+async def test_a_refund_that_stripe_refuses_is_money_without_a_booking(stack: Stack) -> None:
+    stack.stripe.switches.refund_mode = "refused"
     booking = await stack.hold(await stack.free_slot(nth=30))
     await stack.paid(booking)
     await stack.tick()
     await stack.house.bookings.cancel(booking.id, by=EndReason.BY_CUSTOMER)
-    async with stack.house.store._write() as connection:
-        await connection.execute(sa.text("UPDATE refunds SET status = 'failed', next_try_at = NULL"))
     await stack.tick(after=timedelta(minutes=30))
     [found] = await stack.house.health.money_without_booking()
-    assert (found.booking_id, found.why) == (booking.id, "canceled")
+    assert (found.booking_id, found.amount, found.why) == (booking.id, 120_000, "not_refunded")
+
+
+async def test_a_refund_that_the_bank_sends_back_is_money_without_a_booking(stack: Stack) -> None:
+    stack.stripe.switches.refund_mode = "fail_later"
+    booking = await stack.hold(await stack.free_slot(nth=30))
+    await stack.paid(booking)
+    await stack.tick()
+    await stack.house.bookings.cancel(booking.id, by=EndReason.BY_CUSTOMER)
+    await stack.until_quiet()
+    await stack.tick(after=timedelta(minutes=30))
+    [found] = await stack.house.health.money_without_booking()
+    assert (found.booking_id, found.amount, found.why) == (booking.id, 120_000, "canceled")
 
 
 async def test_a_confirmed_booking_whose_money_is_missing_is_named(stack: Stack) -> None:

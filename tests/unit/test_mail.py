@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import re
+import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -19,7 +21,20 @@ from icalendar import Calendar
 from jinja2 import Environment, FileSystemLoader
 from structlog.testing import capture_logs
 
-from app.domain import Booking, Customer, EndReason, Money, OutboxMail, Owed, PaymentSeen, Status, Terms, Tier, Visitor
+from app.domain import (
+    Booking,
+    Customer,
+    EndReason,
+    Money,
+    OutboxMail,
+    Owed,
+    PaymentSeen,
+    Status,
+    Terms,
+    Tier,
+    Trouble,
+    Visitor,
+)
 from app.errors import MailError
 from app.mail import Mail, Mailer, MailKind, calendar_file, calendar_links, policy_lines, write_letter
 from app.sandbox.mailbox import MailboxSandbox, Message
@@ -66,6 +81,7 @@ DETAILS: dict[MailKind, dict[str, Any]] = {
         "amount": 12000,
         "answer_by": "2026-12-01T22:59:00+00:00",
     },
+    MailKind.TROUBLE_OWNER: {"trouble": Trouble.NOT_CONFIRMED, "amount": 6000, "code": "api_key_expired"},
 }
 for _whom in ("customer", "owner"):
     DETAILS[MailKind(f"canceled_{_whom}")] = {"by": "by_customer", "back": 6000, "undo_until": UNDO.isoformat()}
@@ -595,6 +611,52 @@ async def test_a_refund_that_failed_tells_the_customer_to_call_and_the_owner_wha
 
 
 @pytest.mark.parametrize(
+    ("trouble", "said"),
+    [
+        (Trouble.PAYMENT_REFUSED, "Stripe refused to open the payment page"),
+        (Trouble.NOT_CONFIRMED, "The customer has paid, but the calendar has not confirmed the booking yet."),
+        (Trouble.NOT_MOVED, "This booking is being moved, but the calendar has not answered yet."),
+        (Trouble.NOT_RELEASED, "so its time is still blocked there"),
+        (Trouble.REFUND_REFUSED, "Stripe has not carried out a refund of €60.00 to the customer."),
+        (Trouble.MAIL_GIVEN_UP, "A mail to the customer could not be delivered"),
+    ],
+)
+async def test_every_trouble_is_said_in_words_with_its_reason(post: Post, trouble: Trouble, said: str) -> None:
+    message = await post.receive(told(MailKind.TROUBLE_OWNER, trouble=trouble))
+    assert message.header("Subject") == "Needs you: Portrait session, Tue 24 Nov 10:00, Ada Example"
+    text = message.text or ""
+    assert said in text
+    assert "The reason given was: api_key_expired." in text
+    assert trouble not in text
+
+
+def test_every_trouble_has_words_of_its_own() -> None:
+    mails = [told(MailKind.TROUBLE_OWNER, trouble=trouble) for trouble in Trouble]
+    assert len({write_letter(mail, now=NOW).paragraphs for mail in mails}) == len(Trouble)
+
+
+def test_a_trouble_that_this_program_does_not_know_is_still_told() -> None:
+    for detail in ({"trouble": "one_of_tomorrow"}, {}):
+        letter = write_letter(a_mail(MailKind.TROUBLE_OWNER, detail=detail), now=NOW)
+        assert letter.paragraphs == ("Something about this booking could not be done. The log says what.",)
+
+
+def test_a_refund_that_waits_for_the_balance_is_not_to_be_paid_twice() -> None:
+    mail = told(MailKind.TROUBLE_OWNER, trouble=Trouble.REFUND_REFUSED, code="insufficient_funds")
+    text = " ".join(write_letter(mail, now=NOW).paragraphs)
+    assert "Your Stripe balance is too low." in text
+    assert "first cancel the refund in Stripe's dashboard" in text
+
+
+@pytest.mark.parametrize("kind", [MailKind.CANCELED_CUSTOMER, MailKind.CANCELED_OWNER])
+def test_a_cancellation_of_a_disputed_payment_promises_no_time(kind: MailKind) -> None:
+    letter = write_letter(replace(told(kind), waits_for_bank=True), now=NOW)
+    said = " ".join(letter.paragraphs)
+    assert "bank has decided" in said
+    assert "goes out at" not in said
+
+
+@pytest.mark.parametrize(
     ("stage", "said"),
     [
         ("needs_response", "The customer's bank has taken back a payment of €120.00"),
@@ -831,6 +893,112 @@ async def test_a_recipient_refused_for_good_is_given_up(post: Post) -> None:
         await post.mailer.send(a_mail())
     assert error.value.permanent
     assert "ada" not in str(error.value)
+
+
+@dataclass
+class Refusing:
+    """A mail server that answers each recipient, or each message, with one line."""
+
+    recipient: str = "250 2.1.5 Recipient ok"
+    message: str = "250 2.0.0 Kept"
+
+    async def handle_RCPT(  # noqa: N802  (aiosmtpd finds its hooks by this name)
+        self, _server: Any, _session: Any, envelope: Any, address: str, _options: list[str]
+    ) -> str:
+        envelope.rcpt_tos.append(address)
+        return self.recipient
+
+    async def handle_DATA(self, _server: Any, _session: Any, _envelope: Any) -> str:  # noqa: N802
+        return self.message
+
+
+async def refusal_of(server: Refusing) -> MailError:
+    """What becomes of a mail that this server gets."""
+    loop = asyncio.get_running_loop()
+    listening = await loop.create_server(lambda: SMTP(server, enable_SMTPUTF8=True, loop=loop), "127.0.0.1")
+    try:
+        with pytest.raises(MailError) as error:
+            await a_mailer(f"smtp://127.0.0.1:{listening.sockets[0].getsockname()[1]}").send(a_mail())
+    finally:
+        listening.close()
+    return error.value
+
+
+@pytest.mark.parametrize(
+    ("answer", "for_good"),
+    [
+        ("550 5.1.1 No such user ada@example.test", True),
+        ("550 No such user", True),
+        ("553 5.1.3 Bad address", True),
+        ("554 5.7.1 Refused by policy", True),
+        ("552 Mailbox full", False),
+        ("552 5.2.2 Over quota", False),
+        ("554 5.2.2 Mailbox full", False),
+        ("550 5.2.2 Mailbox full", False),
+        ("554 5.3.1 Mail system full", False),
+        ("550 4.2.2 Over quota", False),
+        ("452 4.2.2 Over quota", False),
+        ("552 5.3.4 Message too big", True),
+    ],
+)
+async def test_only_what_lasts_is_given_up_at_once(answer: str, for_good: bool) -> None:
+    for server in (Refusing(recipient=answer), Refusing(message=answer)):
+        error = await refusal_of(server)
+        assert error.permanent is for_good
+        assert answer.split()[0] in error.reason
+        assert "ada" not in error.reason
+
+
+async def test_a_refused_mail_says_which_server_refused_what_and_with_which_code() -> None:
+    error = await refusal_of(Refusing(recipient="550 5.1.1 No such user ada@example.test"))
+    assert re.fullmatch(r"127\.0\.0\.1:\d+: recipient refused, 550 5\.1\.1", error.reason)
+    error = await refusal_of(Refusing(message="554 Go away"))
+    assert error.reason.endswith(": message refused, 554")
+
+
+async def test_a_mail_that_reached_no_server_says_why(post: Post) -> None:
+    async def reason(smtp_url: str) -> str:
+        with pytest.raises(MailError) as error:
+            await a_mailer(smtp_url).send(a_mail())
+        assert not error.value.permanent
+        return error.value.reason
+
+    here = f"127.0.0.1:{post.port}"
+    assert await reason(f"smtp+starttls://{here}") == f"{here}: STARTTLS not offered"
+    assert await reason(f"smtp://user:secret@{here}") == f"{here}: login not offered"
+    assert (await reason(f"smtps://{here}")).startswith(f"{here}: no TLS, ")
+    assert await reason("smtp://mail.invalid:25") == "mail.invalid:25: no such host"
+    await post.mailbox.stop_smtp()
+    assert await reason(f"smtp://{here}") == f"{here}: no answer, ConnectionRefusedError"
+
+
+async def test_a_login_that_is_refused_says_so_without_the_password() -> None:
+    loop = asyncio.get_running_loop()
+
+    def refuse(_server: object, _session: object, _envelope: object, _mechanism: str, _login: object) -> AuthResult:
+        return AuthResult(success=False, handled=False)
+
+    server = await loop.create_server(
+        lambda: SMTP(Sink(), authenticator=refuse, auth_require_tls=False, loop=loop), "127.0.0.1"
+    )
+    port = server.sockets[0].getsockname()[1]
+    with pytest.raises(MailError) as error:
+        await a_mailer(f"smtp://user:secret@127.0.0.1:{port}").send(a_mail())
+    server.close()
+    assert error.value.reason == f"127.0.0.1:{port}: login refused, 535 5.7.8"
+    assert not error.value.permanent
+
+
+async def test_a_certificate_that_nobody_vouches_for_is_told_as_such() -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(Path(__file__).parent / "self_signed.pem")
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: SMTP(Sink(), loop=loop), "127.0.0.1", ssl=context)
+    port = server.sockets[0].getsockname()[1]
+    with pytest.raises(MailError) as error:
+        await a_mailer(f"smtps://127.0.0.1:{port}").send(a_mail())
+    server.close()
+    assert error.value.reason == f"127.0.0.1:{port}: certificate not accepted, self-signed certificate"
 
 
 async def test_a_server_that_is_not_there_is_asked_again(post: Post) -> None:

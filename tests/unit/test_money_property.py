@@ -77,6 +77,7 @@ class Ledger:
     shop: Shop
     price: int
     kept: int = field(init=False)
+    by_hand: int = 0
 
     def __post_init__(self) -> None:
         self.kept = self.price
@@ -92,8 +93,16 @@ class Ledger:
         self.kept -= given
         return given
 
+    def give_by_hand(self, amount: int) -> None:
+        """The owner gives something back outside the terms: a cancellation gives that much less."""
+        self.by_hand += self.give(amount)
+
     def due(self, left: timedelta) -> int:
         """What a cancellation that long before the start gives back."""
+        return max(0, self.share(left) - self.by_hand)
+
+    def share(self, left: timedelta) -> int:
+        """What the terms give back of the price that long before the start."""
         percent = next((percent for hours, percent in self.shop.tiers if left >= hours * HOUR), 0)
         quantum = currency_quantum(self.shop.currency)
         steps = Decimal(self.price) / quantum * percent / 100
@@ -199,7 +208,7 @@ class Life:
                 amount = self.shop.price(0).share(percent) or Money(
                     currency_quantum(self.shop.currency), self.shop.currency
                 )
-                self.ledger.give(amount.amount)
+                self.ledger.give_by_hand(amount.amount)
                 await self.stack.house.bookings.give_back(self.booking.id, amount)
             case "lose an answer", ():
                 self.stack.stripe.faults.append(Fault("drop_after", path="/v1/refunds", method="POST"))

@@ -124,6 +124,45 @@ async def test_a_free_booking_has_nothing_to_give_back(stack: Stack) -> None:
     assert await stack.house.bookings.give_back(booking.id, None) == []
 
 
+async def test_what_the_owner_gave_back_before_is_not_given_again_by_a_cancellation(stack: Stack) -> None:
+    booking = await stack.confirmed(await stack.in_days(5))
+    await stack.house.bookings.give_back(booking.id, Money(50000, "sek"))
+    stack.clock.set(booking.starts_at - 23 * HOUR)  # half of 1,200 goes back
+    offer = stack.house.bookings.offer(await stack.house.bookings.view(booking.id))
+    quoted = await stack.house.bookings.quote_cancel(booking.id, by=EndReason.BY_CUSTOMER)
+    assert offer.refund == quoted == Money(10000, "sek")
+    await stack.cancel(booking)
+    await stack.until_quiet()
+    assert stack.money_kept() == 60000
+
+
+async def test_whoever_has_more_back_than_the_terms_give_keeps_it_and_gets_no_more(stack: Stack) -> None:
+    booking = await stack.confirmed(await stack.in_days(5))
+    await stack.house.bookings.give_back(booking.id, Money(70000, "sek"))
+    stack.clock.set(booking.starts_at - 23 * HOUR)
+    token = stack.house.links.manage_token(booking.id, booking.link_version)
+    assert "Nothing more would go back." in (await stack.client.get(f"/manage/{token}")).text
+    await stack.cancel(booking)
+    await stack.until_quiet()
+    assert stack.money_kept() == 50000
+
+
+async def test_what_came_back_because_a_move_was_cheaper_is_not_taken_off_the_terms(tmp_path: Path) -> None:
+    async with open_stack(tmp_path, widget="reschedule = { other_service = true }") as stack:
+        booking = await stack.confirmed(await stack.in_days(5))
+        await stack.move(booking, await stack.in_days(6, "headshot"), service="headshot")
+        moved = await stack.now(booking)
+        stack.clock.set(moved.starts_at - 23 * HOUR)  # half of 650 goes back
+        quoted = await stack.house.bookings.quote_cancel(booking.id, by=EndReason.BY_CUSTOMER)
+        assert quoted == Money(32500, "sek")
+
+
+async def test_the_owners_cancellation_gives_back_all_that_is_left_whatever_was_given_before(stack: Stack) -> None:
+    booking = await stack.confirmed()
+    await stack.house.bookings.give_back(booking.id, Money(50000, "sek"))
+    assert await stack.house.bookings.quote_cancel(booking.id, by=EndReason.BY_OWNER) == Money(70000, "sek")
+
+
 # -- links -------------------------------------------------------------------------------------------------
 
 

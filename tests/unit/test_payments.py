@@ -473,7 +473,7 @@ async def test_a_dispute_is_told_with_the_payment_that_it_is_about(shop: Shop) -
     intent_id = paid.payment_intent_id or ""
     assert await shop.payments.disputes_of(intent_id) == []
     dispute_id = shop.sandbox.open_dispute(intent_id)["id"]
-    facts = DisputeFacts(dispute_id, "needs_response", 12000, "eur", intent_id, "product_not_received")
+    facts = DisputeFacts(dispute_id, "needs_response", 12000, "eur", intent_id, NOW + timedelta(days=14))
     assert await shop.payments.dispute(dispute_id) == facts
     assert await shop.payments.disputes_of(intent_id) == [facts]
     assert await shop.payments.recent_disputes(NOW) == [facts]

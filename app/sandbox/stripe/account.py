@@ -13,7 +13,7 @@ from pydantic.dataclasses import dataclass as checked
 
 Object = dict[str, Any]
 
-RefundMode = Literal["succeed", "pending", "fail_later", "insufficient_funds"]
+RefundMode = Literal["succeed", "pending", "fail_later", "insufficient_funds", "refused"]
 _STRICT = ConfigDict(validate_assignment=True, extra="forbid")
 
 
@@ -39,7 +39,15 @@ class Switches:
 
 
 FaultKind = Literal[
-    "error_before", "error_after", "drop_before", "drop_after", "hang", "html_body", "rate_limited", "refuse"
+    "error_before",
+    "error_after",
+    "drop_before",
+    "drop_after",
+    "hang",
+    "html_body",
+    "rate_limited",
+    "refuse",
+    "forbidden",
 ]
 
 

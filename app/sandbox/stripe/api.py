@@ -179,6 +179,8 @@ class _Door:
                 return HTMLResponse("<html><body><h1>502 Bad Gateway</h1></body></html>", status_code=502)
             if kind == "rate_limited":
                 raise StripeError("Request rate limit exceeded.", status=429, code="rate_limit")
+            if kind == "forbidden":
+                raise StripeError("The provided key does not have the required permissions.", status=403)
             if kind == "error_before":
                 raise _unknown_error()
             self._authorize(request)

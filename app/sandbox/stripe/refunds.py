@@ -41,6 +41,9 @@ def create(account: Account, params: Object) -> Object:
             param="amount",
             executed=True,
         )
+    if account.switches.refund_mode == "refused":
+        # Without a code, as Stripe answers it (github.com/Automattic/woocommerce-payments#10025).
+        raise StripeError("Insufficient funds in your Stripe balance to refund this amount.", executed=True)
     refund: Object = {
         "id": account.new_id("re_3"),
         "object": "refund",
