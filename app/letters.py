@@ -10,7 +10,7 @@ from app.domain import Booking, Money, OutboxMail, PaymentState, Status, Trouble
 from app.links import Links
 from app.mail import Mail, MailKind
 from app.store import Store
-from app.widgets import Widget
+from app.widgets import Widgets
 
 
 class Letters:
@@ -20,7 +20,7 @@ class Letters:
         self,
         *,
         store: Store,
-        widgets: Mapping[str, Widget],
+        widgets: Widgets,
         links: Links,
         public_url: str,
         now: Callable[[], datetime],
@@ -45,8 +45,7 @@ class Letters:
         each thing it is `about`. `due_at` None is at once.
         """
         domain = self._public_url.rpartition("//")[2].partition(":")[0]
-        widget = self._widgets.get(booking.widget)
-        owner = widget.owner_email if widget else ""
+        owner = self._widgets.of(booking).owner_email
         now = self._now()
         rows = []
         for kind in kinds:
@@ -99,7 +98,7 @@ class Letters:
         booking, kind = await self._store.booking(mail.booking_id), MailKind(mail.kind)
         if booking is None or not self._still_true(mail, kind, booking):
             return None
-        widget = self._widgets.get(booking.widget) or Widget(name=booking.widget)
+        widget = self._widgets.of(booking)
         to = widget.owner_email if kind.to_owner else booking.customer.email if booking.customer else ""
         refund = await self._sent_back(booking, str(mail.detail.get("refund") or ""))
         token = self._links.booking_token(booking.id, ends_at=booking.ends_at)

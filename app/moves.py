@@ -8,7 +8,7 @@ without asking for room again, and the old booking is deleted.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from random import Random
@@ -48,11 +48,11 @@ from app.hapio import HapioClient
 from app.letters import Letters
 from app.links import Links
 from app.mail import MailKind
-from app.payments import SHORTEST_SESSION, CheckoutFacts, Payments, session_params
+from app.payments import SHORTEST_SESSION, CheckoutFacts, Payments, session_key, session_params
 from app.refunds import Refunds
 from app.store import Store
 from app.tags import hapio_metadata
-from app.widgets import Widget
+from app.widgets import Widgets
 
 log = structlog.get_logger()
 
@@ -75,7 +75,7 @@ class Moves:
         hapio: HapioClient,
         payments: Payments | None,
         availability: Availability,
-        widgets: Mapping[str, Widget],
+        widgets: Widgets,
         links: Links,
         letters: Letters,
         refunds: Refunds,
@@ -106,7 +106,7 @@ class Moves:
         HapioError; then nothing changed.
         """
         now = self._now()
-        widget = self._widgets[booking.widget]
+        widget = self._widgets.of(booking)
         dearer = price.amount > booking.terms.price.amount
         locks = dearer and not _overlap(booking, slot, resource)
         move = Move(
@@ -171,9 +171,7 @@ class Moves:
         its page, if there is one, was given to nobody."""
         payment = await self._open_difference(move, booking)
         try:
-            facts = await self._stripe.create_session(
-                payment.params, idempotency_key=f"cs:{booking.id}:{payment.attempt}"
-            )
+            facts = await self._stripe.create_session(payment.params, idempotency_key=session_key(payment))
         except StripeError:
             await self._end(move, MoveState.EXPIRED, EndReason.NO_ANSWER)
             raise
@@ -194,7 +192,7 @@ class Moves:
 
     async def _open_difference(self, move: Move, booking: Booking) -> Payment:
         now = self._now().replace(microsecond=0)  # Stripe counts whole seconds
-        widget = self._widgets[booking.widget]
+        widget = self._widgets.of(booking)
         attempt = 1 + len(await self._store.payments(booking.id))
         payment_id = f"pay_{self._random.getrandbits(80):020x}"
         price = Money(move.price.amount - booking.terms.price.amount, move.price.currency)

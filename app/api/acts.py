@@ -243,7 +243,7 @@ async def reschedule(call: Call, asked: models.RescheduleRequest) -> models.Resc
         "by": by,
     }
     service = await call.house.availability.service(
-        call.house.widgets[booking.widget], asked.service_id or booking.service_id
+        call.house.bookings.widget_of(booking), asked.service_id or booking.service_id
     )
     _must_fit(service, asked.new_start, asked.new_end, "newEnd")
     if asked.dry_run:
@@ -379,7 +379,7 @@ def _must_be_allowed(call: Call, booking: Booking, field: str, address: str) -> 
         parts = urlsplit(address)
     except ValueError as error:
         raise InvalidDetails({field: _BAD_ADDRESS}) from error
-    allowed = {*call.house.widgets[booking.widget].allowed_origins, call.house.settings.public_url}
+    allowed = {*call.house.bookings.widget_of(booking).allowed_origins, call.house.settings.public_url}
     if f"{parts.scheme}://{parts.netloc}" not in allowed or not address.isascii() or not address.isprintable():
         raise InvalidDetails({field: _BAD_ADDRESS})
 

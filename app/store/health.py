@@ -12,7 +12,7 @@ from sqlalchemy.dialects import sqlite
 
 from app.database import Database
 from app.domain import REFUND_VOID, EndReason, MoveState, PaymentState, Status
-from app.tables import bookings, counters, history, inbox, moves, outbox, payments, refunds
+from app.tables import bookings, counters, history, inbox, moves, outbox, payments, refunds, stray_payments
 
 #: Between two writes that belong together lies at most a crash and the worker's next look; what is found earlier is
 #: on its way, not lost.
@@ -114,7 +114,7 @@ class HealthRows(Database):
             )
             .order_by(payments.c.created_at)
         )
-        return [Discrepancy(**row) for row in rows]
+        return [Discrepancy(**row) for row in [*rows, *await self._all(_STRAYS)]]
 
     async def bookings_without_money(self) -> list[Discrepancy]:
         """Confirmed bookings for which less was taken than they cost. What the owner gave back out of goodwill was
@@ -229,6 +229,19 @@ class HealthRows(Database):
         rows = await self._all(sa.select(sa.func.min(column).label("at")).where(where))
         at: datetime | None = rows[0]["at"]
         return max(0.0, (self._now() - at).total_seconds()) if at else 0.0
+
+
+#: Nothing of these is on its way, so nothing is waited for.
+_STRAYS = (
+    sa.select(
+        stray_payments.c.booking_id,
+        (stray_payments.c.amount - stray_payments.c.returned).label("amount"),
+        stray_payments.c.currency,
+        sa.literal("unknown_booking").label("why"),
+    )
+    .where(stray_payments.c.settled_at.is_(None), stray_payments.c.amount > stray_payments.c.returned)
+    .order_by(stray_payments.c.paid_at)
+)
 
 
 def _settled_since() -> sa.ColumnElement[datetime]:

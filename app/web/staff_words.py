@@ -328,6 +328,8 @@ def not_done(error: HoldfastError, language: str) -> list[str]:
             ]
         case PolicyRefused(bar=Bar.UNDER_WAY):
             return [_("A move of this booking is being made, or paid, right now."), stays]
+        case PolicyRefused(bar=Bar.NOT_OFFERED):
+            return [_("Its widget is no longer in widgets.toml, so it can be canceled, but not moved."), stays]
         case PolicyRefused():
             return [_("That can no longer be done with this booking."), stays]
         case HapioError() | StripeError():
