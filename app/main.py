@@ -43,6 +43,7 @@ from app.mail import Mailer
 from app.metrics import Metrics
 from app.moves import Moves
 from app.payments import Payments
+from app.reconciling import Reconciling
 from app.refunds import Refunds
 from app.settings import Settings, WebhookScheme
 from app.site import Resolve, SiteReader, look_up, origin_of
@@ -104,6 +105,7 @@ class House:
     metrics: Metrics
     health: Health
     forgetting: Forgetting
+    reconciling: Reconciling
     staff: Staff
     now: Callable[[], datetime]
 
@@ -261,6 +263,9 @@ async def open_house(settings: Settings, outside: Outside) -> AsyncIterator[Hous
             sites=sites,
             metrics=metrics,
             forgetting=Forgetting(store=store, hapio=hapio, now=now),
+            reconciling=Reconciling(
+                store=store, hapio=hapio, payments=payments, bookings=bookings, strays=strays, now=now
+            ),
             health=Health(
                 store=store,
                 availability=availability,

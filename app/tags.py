@@ -27,9 +27,10 @@ def hapio_metadata(booking: Booking, payment: Payment | None) -> dict[str, str]:
 
 
 def customer_in(metadata: Mapping[str, str]) -> Customer | None:
-    """Who comes, as a final booking's metadata tells it; None where it names nobody."""
+    """Who comes, as a final booking's metadata tells it; None where it names nobody, or somebody who was
+    forgotten."""
     name, email = metadata.get("customer_name", ""), metadata.get("customer_email", "")
-    if not name or not email:
+    if not name or "@" not in email:
         return None
     return Customer(
         name=name,

@@ -31,6 +31,15 @@ class PaymentRows(Database):
         rows = await self._all(sa.select(payments).where(payments.c.id == payment_id))
         return to_payment(rows[0]) if rows else None
 
+    async def captured_since(self, created_after: datetime) -> list[Payment]:
+        """Payments whose money we have, by when their attempt was made; oldest first."""
+        rows = await self._all(
+            sa.select(payments)
+            .where(payments.c.state == PaymentState.CAPTURED, payments.c.created_at >= created_after)
+            .order_by(payments.c.created_at)
+        )
+        return [to_payment(row) for row in rows]
+
     async def add_payment(self, payment: Payment, *, deadline: datetime) -> bool:
         """Another attempt for a booking that awaits payment, in place of the unfinished ones, whose Sessions were
         never given out. False if the booking is over, an attempt is open, or another process was first."""

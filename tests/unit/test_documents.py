@@ -39,6 +39,7 @@ LAYERS = (
     ("main",),
     ("web", "api", "webhooks", "probes", "worker"),
     ("inbox",),
+    ("reconciling",),
     ("bookings", "staff"),
     ("following",),
     ("doctor", "forgetting", "backup"),
@@ -46,7 +47,7 @@ LAYERS = (
     ("settlement", "health"),
     ("moves",),
     ("refunds",),
-    ("availability", "letters", "gate", "idempotency"),
+    ("availability", "letters", "gate", "idempotency", "strays", "cursors"),
     (
         *("store", "hapio", "payments", "mail", "links", "details", "guard", "limiter", "challenge", "site", "notices"),
         *("told", "migrations"),
