@@ -1,4 +1,4 @@
-"""python -m app serve | worker | migrate | backup | forget | doctor | events | mails | bookings | demo"""
+"""python -m app serve | worker | migrate | backup | reconcile | forget | doctor | events | mails | bookings | demo"""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from app.commands.doctor import add_doctor, run_doctor
 from app.commands.events import add_events, run_events
 from app.commands.forget import add_forget, run_forget
 from app.commands.mails import add_mails, run_mails
+from app.commands.reconcile import add_reconcile, run_reconcile
 from app.main import STOP_SECONDS, Outside, create_app, open_house, utc_now
 from app.settings import Settings, SettingsError, read_settings
 from app.store import Store
@@ -50,6 +51,9 @@ def main() -> int:
                 return commands.run(settings, arguments)
             case "backup":
                 return run_backup(settings, arguments)
+            case "reconcile":
+                set_up_logs("error")
+                return run_reconcile(settings, arguments)
             case "forget":
                 set_up_logs("error")
                 return run_forget(settings, arguments)
@@ -79,6 +83,9 @@ def _parser() -> argparse.ArgumentParser:
     names.add_parser("migrate", help="bring the database up to date and stop")
     commands.add_bookings(names.add_parser("bookings", help="what the owner does: list, show, cancel, move, refund"))
     add_backup(names.add_parser("backup", help="copy the database, beside a running server"))
+    add_reconcile(
+        names.add_parser("reconcile", help="compare with Stripe and Hapio, after a backup was restored; and act")
+    )
     add_forget(names.add_parser("forget", help="take customers out of bookings that are over"))
     add_events(names.add_parser("events", help="what providers have told: list, replay, fetch"))
     add_mails(names.add_parser("mails", help="what could not be delivered: list, resend"))

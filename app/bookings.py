@@ -38,13 +38,14 @@ from app.errors import (
     HapioUnreachable,
     HoldExpired,
     InvalidRequest,
+    NotFound,
     SlotTaken,
     StripeMisconfigured,
     StripeRefused,
 )
 from app.following import Following
 from app.gate import Client
-from app.payments import SHORTEST_SESSION, session_params
+from app.payments import SHORTEST_SESSION, session_key, session_params
 from app.refusals import refuse_payment
 from app.settlement import SESSION_MARGIN, UNPAID
 from app.widgets import Widget
@@ -278,10 +279,10 @@ class Bookings(Following):
         Raises as `hold`, InvalidDetails, BookingConflict if the booking is not an ended hold, and StripeError where
         its payment page cannot be closed.
         """
+        widget = self._on_offer(await self.get(booking_id))
         old = await self.expire(await self.get(booking_id))
         if old.status is not Status.EXPIRED:
             raise BookingConflict(old.status)
-        widget = self._widgets[old.widget]
         return await self.hold(
             widget,
             service_id=old.service_id,
@@ -297,9 +298,8 @@ class Bookings(Following):
     async def extend(self, booking_id: str) -> Booking:
         """Start the hold's time anew. Raises HoldExpired, or BookingConflict when the extensions are used up."""
         booking = await self.get(booking_id)
-        widget = self._widgets[booking.widget]
-        deadline = min(self._now() + widget.hold_time, booking.starts_at)
-        extended = await self._store.extend(booking_id, deadline=deadline, most=widget.max_extensions)
+        deadline = min(self._now() + self._on_offer(booking).hold_time, booking.starts_at)
+        extended = await self._store.extend(booking_id, deadline=deadline, most=self._on_offer(booking).max_extensions)
         if extended is None:
             self._must_be_held(await self.get(booking_id))
             raise BookingConflict("no extensions left")
@@ -307,6 +307,7 @@ class Bookings(Following):
 
     async def give_up(self, booking_id: str) -> Booking:
         """The visitor does not want the time. If Stripe says that it is paid after all, it is settled instead."""
+        await self._catch_up(booking_id)
         booking = await self.get(booking_id)
         if booking.status in UNPAID:
             return await self._end_unpaid(booking, EndReason.GIVEN_UP)
@@ -315,7 +316,7 @@ class Bookings(Following):
     async def add_details(self, booking_id: str, form: Mapping[str, str]) -> Booking:
         """Keep who is coming. Raises InvalidDetails with a sentence per field, or HoldExpired."""
         booking = await self.get(booking_id)
-        customer = read_details(form, self._widgets[booking.widget])
+        customer = read_details(form, self._on_offer(booking))
         kept = await self._store.set_customer(booking_id, customer)
         if kept is None:
             self._must_be_held(await self.get(booking_id))
@@ -325,6 +326,14 @@ class Bookings(Following):
             await self._store.end_unanswered(booking_id)
             return await self._expire_sessions(kept)
         return kept
+
+    def _on_offer(self, booking: Booking) -> Widget:
+        """The widget that the booking was made in. Raises NotFound once it is no longer in the file: what is booked
+        stands, but nothing new is booked."""
+        widget = self._widgets.get(booking.widget)
+        if widget is None:
+            raise NotFound(booking.widget)
+        return widget
 
     def _must_be_held(self, booking: Booking) -> None:
         over = booking.status in UNPAID and booking.deadline <= self._now()
@@ -341,6 +350,7 @@ class Bookings(Following):
         InvalidRequest without details, BookingConflict, or StripeError; after a StripeError the time is still held and
         paying can be tried again.
         """
+        await self._catch_up(booking_id)
         async with self._turns(booking_id):
             booking = await self.get(booking_id)
             if booking.status not in UNPAID:
@@ -363,7 +373,7 @@ class Bookings(Following):
                     self._must_be_held(booking)
                     return None
                 if payment.created_at + REPLAY_TIME > self._now():
-                    held_until = payment.created_at + self._widgets[booking.widget].hold_time
+                    held_until = payment.created_at + self._widgets.of(booking).hold_time
                     return await self._create_session(booking, payment, held_until=held_until)
             payment = await self._open_payment(booking, return_url, cancel_url)
             return await self._create_session(booking, payment, held_until=booking.deadline)
@@ -381,7 +391,7 @@ class Bookings(Following):
         attempts = await self._store.payments(booking.id)
         if len(attempts) >= MAX_ATTEMPTS:
             raise BookingConflict("too many attempts")
-        widget = self._widgets[booking.widget]
+        widget = self._on_offer(booking)
         now = self._now().replace(microsecond=0)  # Stripe counts whole seconds
         deadline = min(now + widget.payment_time, booking.starts_at)
         payment_id = self._new_id("pay")
@@ -436,9 +446,7 @@ class Bookings(Following):
     async def _create_session(self, booking: Booking, payment: Payment, *, held_until: datetime) -> str:
         """`held_until` is what the hold's deadline was before paying began: a refused payment wins it no time."""
         try:
-            facts = await self._stripe.create_session(
-                payment.params, idempotency_key=f"cs:{payment.booking_id}:{payment.attempt}"
-            )
+            facts = await self._stripe.create_session(payment.params, idempotency_key=session_key(payment))
         except (StripeRefused, StripeMisconfigured) as error:
             refusal, mails = refuse_payment(self._letters, booking, error)
             await self._store.end_attempt(payment, deadline=held_until, mails=mails)

@@ -73,6 +73,8 @@ class Bar(StrEnum):
     TOO_LATE = "too_late"
     #: As often as the terms allow.
     TOO_OFTEN = "too_often"
+    #: The widget is no longer in the file: what is booked stands, and can be canceled, but not exchanged.
+    NOT_OFFERED = "not_offered"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,12 +143,13 @@ class Changes(Settlement):
             bar = Bar.BEGUN
         move_until = booking.starts_at - timedelta(hours=terms.move_hours)
         moves_left = max(0, terms.most_moves - booking.moves)
-        move_bar = bar or (Bar.UNDER_WAY if move else None)
+        removed = booking.widget not in self._widgets
+        move_bar = bar or (Bar.UNDER_WAY if move else Bar.NOT_OFFERED if removed else None)
         if move_bar is None and not moves_left:
             move_bar = Bar.TOO_OFTEN
         if move_bar is None and at > move_until:
             move_bar = Bar.TOO_LATE
-        undo = booking.undo_until if booking.status is Status.CANCELED else None
+        undo = booking.undo_until if booking.status is Status.CANCELED and not removed else None
         return Offer(
             at=at,
             cancel_bar=bar,
@@ -162,7 +165,7 @@ class Changes(Settlement):
 
     def _undo_until(self, booking: Booking, at: datetime) -> datetime:
         frozen = booking.terms.undo_minutes
-        minutes = self._widgets[booking.widget].undo_minutes if frozen is None else frozen
+        minutes = self._widgets.of(booking).undo_minutes if frozen is None else frozen
         return max(at, min(at + timedelta(minutes=minutes), booking.starts_at))
 
     async def find(
@@ -344,6 +347,8 @@ class Changes(Settlement):
                 return booking
             if booking.status is not Status.CANCELED or not booking.undo_until:
                 raise BookingConflict(booking.status)
+            if booking.widget not in self._widgets:
+                raise BookingConflict("its widget is no longer in the file")
             if booking.hapio_booking_id and not booking.hapio_canceled and booking.undo_until > self._now():
                 await self.release(booking)
                 booking = await self.get(booking_id)
@@ -361,7 +366,7 @@ class Changes(Settlement):
             return back
 
     async def _capacity(self, booking: Booking) -> int | None:
-        service = await self._availability.service(self._widgets[booking.widget], booking.service_id)
+        service = await self._availability.service(self._widgets.of(booking), booking.service_id)
         resource = service.resource(booking.resource_id)
         if resource is None:
             raise BookingConflict("nobody offers this any more")
@@ -371,7 +376,7 @@ class Changes(Settlement):
 
     async def move_options(self, booking: Booking) -> list[Service]:
         """The services that the customer may move to, the booking's own first."""
-        widget = self._widgets[booking.widget]
+        widget = self._widgets.of(booking)
         services = (await self._availability.catalogue(widget)).services
         own = [service for service in services if service.id == booking.service_id]
         if not widget.reschedule.other_service:
@@ -466,7 +471,7 @@ class Changes(Settlement):
         self, booking: Booking, starts_at: datetime, service_id: str, resource_id: str | None, by: EndReason
     ) -> list[MoveQuote]:
         """One for everybody who could take the booking then, in the order in which to ask."""
-        widget = self._widgets[booking.widget]
+        widget = self._widgets.of(booking)
         service = await self._availability.service(widget, service_id or booking.service_id)
         owner, same = by is EndReason.BY_OWNER, service.id == booking.service_id
         if not same and not (owner or widget.reschedule.other_service):
@@ -503,7 +508,7 @@ class Changes(Settlement):
     async def _taken(
         self, booking: Booking, service_id: str, starts_at: datetime, resource_id: str | None
     ) -> SlotTaken:
-        widget = self._widgets[booking.widget]
+        widget = self._widgets.of(booking)
         service = await self._availability.service(widget, service_id or booking.service_id)
         nearest = await self._availability.nearest(widget, service, starts_at, resource_id=resource_id)
         return SlotTaken(starts_at, [near.starts_at for near in nearest])

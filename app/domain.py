@@ -493,8 +493,17 @@ class PaymentState(StrEnum):
     FAILED = "failed"
 
 
-#: Money may still come: an expired Session is among these, because a payment may land on it late.
-MAY_STILL_PAY = frozenset({PaymentState.OPEN, PaymentState.PROCESSING, PaymentState.EXPIRED})
+#: Money may still come, because no captured or held money was seen: a payment may land late on an expired Session, and
+#: a delayed method that has failed, or a hold that was let go, may be paid after all.
+MAY_STILL_PAY = frozenset(
+    {
+        PaymentState.OPEN,
+        PaymentState.PROCESSING,
+        PaymentState.EXPIRED,
+        PaymentState.FAILED,
+        PaymentState.VOIDED,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -538,6 +547,32 @@ class PaymentSeen:
     session_id: str
     payment_intent_id: str | None
     captured: int
+
+
+@dataclass(frozen=True, slots=True)
+class StrayPayment:
+    """Money that one of our payment pages took for a booking which this database does not know.
+
+    `money` is what was paid, `returned` what of it has gone back since, in smallest units. `told_at` is when the owner
+    was mailed, `settled_at` when nothing was left to decide, `outcome` how: "refunded", "adopted" or "by_hand".
+    """
+
+    session_id: str
+    payment_intent_id: str | None
+    booking_id: str
+    money: Money
+    returned: int
+    paid_at: datetime
+    seen_at: datetime
+    told_at: datetime | None = None
+    tries: int = 0
+    settled_at: datetime | None = None
+    outcome: str = ""
+
+    @property
+    def left(self) -> Money:
+        """What of the money is still here."""
+        return Money(max(0, self.money.amount - self.returned), self.money.currency)
 
 
 class MoveState(StrEnum):

@@ -30,8 +30,9 @@ _OVERLAP = timedelta(minutes=10)
 _FIRST_LOOK_BACK = timedelta(days=1)
 #: What was deleted is in no list of changes; it is missed in the list of all, which costs more the more there are.
 _WHOLE_EVERY = timedelta(days=1)
-#: More bookings than these are not read one by one in one pass; the next pass goes on.
+#: More bookings than these are not read one by one in one pass; the next pass goes on, this much later.
 _MOST = 50
+_GO_ON = timedelta(minutes=1)
 
 
 class Following(Changes):
@@ -50,7 +51,7 @@ class Following(Changes):
                 over = booking.ends_at <= self._now()
                 if booking.status is not Status.CONFIRMED or over or booking.hapio_booking_id is None:
                     return booking
-                there = await self._there(booking, booking.hapio_booking_id)
+                booking, there = await self._there(booking, booking.hapio_booking_id)
                 if agrees(booking, there):
                     return booking
                 if not await self._end_move(booking_id):
@@ -59,16 +60,24 @@ class Following(Changes):
                 return await self._called_off_there(booking, kept=there is not None)
             return await self._moved_there(booking, there)
 
-    async def _there(self, booking: Booking, hapio_booking_id: str) -> HapioBooking | None:
-        """The booking as Hapio has it; None if it is gone."""
+    async def _there(self, booking: Booking, hapio_booking_id: str) -> tuple[Booking, HapioBooking | None]:
+        """Our booking, and as Hapio has it; None if it is gone. Where Hapio has it under another id by now, because the
+        database was put back as it was before that, our row takes the new id."""
         try:
-            return await self._hapio.get_booking(hapio_booking_id)
+            return booking, await self._hapio.get_booking(hapio_booking_id)
         except HapioNotFound:
             # With the token of another project everything would be gone, and everybody's money given back.
             if booking.location_id not in {location.id for location in await self._hapio.locations()}:
                 log.error("neither the booking nor its location is in Hapio", booking=booking.id)
                 raise
-            return None
+        for there in await self._hapio.find_bookings(booking.id):
+            if not there.is_canceled and not there.is_temporary:
+                log.warning("Hapio has the booking under another id", booking=booking.id)
+                taken = await self._store.replace_hapio_id(booking, there.id)
+                if taken is None:
+                    raise BookingConflict("changed meanwhile")
+                return taken, there
+        return booking, None
 
     async def _end_move(self, booking_id: str) -> bool:
         """End the move that the booking is on, as far as that is possible; whether there was one."""
@@ -133,10 +142,11 @@ class Following(Changes):
 
     # -- without webhooks ------------------------------------------------------------------------------------
 
-    async def reconcile(self) -> datetime:
-        """Ask Hapio, if it is time for that, what has changed and, once a day, what there is, and follow what differs.
-        Returns when it is time again: a small share of the month's calls goes into this. Raises HapioError and
-        StripeError, after which the same is asked again."""
+    async def reconcile(self, *, most: int = _MOST) -> datetime:
+        """Ask Hapio, if it is time for that, what has changed and, once a day, what there is, and follow what differs:
+        `most` bookings at once; while more differ, the same is asked again soon. Returns when it is time again: a small
+        share of the month's calls goes into this. Raises HapioError and StripeError, after which the same is asked
+        again."""
         now = self._now()
         changed, whole = await self._store.mark(_CHANGED), await self._store.mark(_WHOLE)
         if changed is None or whole is None:
@@ -147,36 +157,45 @@ class Following(Changes):
         every_whole = max(_WHOLE_EVERY, self._availability.rest(1 + len(standing) // PAGE_SIZE))
         every = self._availability.rest(1)
         if now >= whole + every_whole:
-            await self._follow_all(standing)
-            await self._store.set_mark(_WHOLE, now)
-            await self._store.set_mark(_CHANGED, now)
+            if not await self._follow_all(standing, most):
+                return now + _GO_ON
+            await self._store.set_marks({_WHOLE: now, _CHANGED: now})
             return now + every
         if now >= changed + every:
-            await self._follow_changed(standing, changed - _OVERLAP)
+            if not await self._follow_changed(standing, changed - _OVERLAP, most):
+                return now + _GO_ON
             await self._store.set_mark(_CHANGED, now)
             return min(now + every, whole + every_whole)
         return min(changed + every, whole + every_whole)
 
-    async def _follow_changed(self, standing: Sequence[Booking], since: datetime) -> None:
-        if standing:
-            there = {booking.id: booking for booking in await self._hapio.changed_bookings(since)}
-            await self._follow_each(
-                [ours for ours in standing if _id(ours) in there and not agrees(ours, there[_id(ours)])]
-            )
+    async def _follow_changed(self, standing: Sequence[Booking], since: datetime, most: int) -> bool:
+        if not standing:
+            return True
+        there = {booking.id: booking for booking in await self._hapio.changed_bookings(since)}
+        differing = [ours for ours in standing if _id(ours) in there and not agrees(ours, there[_id(ours)])]
+        return await self._follow_each(differing, most)
 
-    async def _follow_all(self, standing: Sequence[Booking]) -> None:
-        if standing:
-            there = {booking.id: booking for booking in await self._hapio.coming_bookings(self._now())}
-            await self._follow_each([ours for ours in standing if not agrees(ours, there.get(_id(ours)))])
+    async def _follow_all(self, standing: Sequence[Booking], most: int) -> bool:
+        if not standing:
+            return True
+        there = {booking.id: booking for booking in await self._hapio.coming_bookings(self._now())}
+        return await self._follow_each([ours for ours in standing if not agrees(ours, there.get(_id(ours)))], most)
 
-    async def _follow_each(self, differing: Sequence[Booking]) -> None:
-        for booking in differing[:_MOST]:
+    async def _follow_each(self, differing: Sequence[Booking], most: int) -> bool:
+        """Follow `most` of them; whether that is all. What cannot be followed now does not count, or it could keep the
+        others waiting; the list of all names it again within a day."""
+        followed = 0
+        for number, booking in enumerate(differing):
+            if followed == most:
+                log.warning("more bookings differ from Hapio's", left=len(differing) - number)
+                return False
             try:
                 await self.follow(booking.id)
             except BookingConflict:
                 log.info("changed here at the same time", booking=booking.id)
-        if len(differing) > _MOST:
-            log.warning("more bookings differ from Hapio's", left=len(differing) - _MOST)
+            else:
+                followed += 1
+        return True
 
 
 def agrees(booking: Booking, there: HapioBooking | None) -> bool:

@@ -7,7 +7,7 @@ to repeat, so an event may be taken twice, late, out of order or by hand.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from random import Random
@@ -17,12 +17,13 @@ import structlog
 
 from app.availability import Availability
 from app.bookings import Bookings
+from app.cursors import Cursors
 from app.domain import Booking, Event, StoredEvent
 from app.errors import BookingConflict, HapioDown, HapioError, HoldfastError, NotFound, StripeDown, StripeError
 from app.following import agrees
 from app.hapio import read_booking
 from app.notices import Notice, read_notice
-from app.payments import Payments
+from app.payments import RECENT, Listed, Payments
 from app.settings import WebhookScheme
 from app.store import Store
 
@@ -58,6 +59,7 @@ class Inbox:
         bookings: Bookings,
         availability: Availability,
         payments: Payments | None,
+        cursors: Cursors,
         hapio_secret: str,
         hapio_scheme: WebhookScheme,
         now: Callable[[], datetime],
@@ -68,6 +70,7 @@ class Inbox:
         self._bookings = bookings
         self._availability = availability
         self._payments = payments
+        self._cursors = cursors
         self._hapio_secret = hapio_secret
         self._hapio_scheme = hapio_scheme
         self._now = now
@@ -166,19 +169,33 @@ class Inbox:
 
     # -- what never arrived ----------------------------------------------------------------------------------
 
-    async def fetch_missed(self) -> int:
+    async def fetch_missed(self, *, most: int = RECENT) -> int:
         """Store the events that Stripe has made since the last look and that never arrived here: we were down, or the
-        endpoint was wrong. The worker's next step takes them. Returns how many. Raises StripeError."""
+        endpoint was wrong. The worker's next step takes them. Of more than about `most`, the older ones are read by the
+        next looks. Returns how many were stored. Raises StripeError."""
         if self._payments is None:
             return 0
-        now = self._now()
-        since = max(await self._store.mark(_FETCHED) or now - _FIRST_LOOK_BACK, now - _STRIPE_KEEPS)
-        listed = await self._payments.events(created_after=since - _OVERLAP)
+        payments = self._payments
+
+        async def read(after: datetime, *, created_before: datetime | None, most: int) -> Listed[Event]:
+            return await payments.events(created_after=after, created_before=created_before, most=most)
+
+        missed, _ = await self._cursors.take(
+            _FETCHED,
+            read,
+            self._take_missed,
+            overlap=_OVERLAP,
+            first=_FIRST_LOOK_BACK,
+            keeps=_STRIPE_KEEPS,
+            most=most,
+        )
+        if missed:
+            log.warning("events had not arrived", many=missed)
+        return missed
+
+    async def _take_missed(self, listed: Sequence[Event]) -> int:
         missed = await self._store.unknown_events(listed)
-        for event in missed:
-            log.warning("event had not arrived", event_id=event.id, type=event.type)
-            await self._store.add_event(event, again_at=now)
-        await self._store.set_mark(_FETCHED, now)
+        await self._store.add_events(missed, again_at=self._now())
         return len(missed)
 
     def _jitter(self, pause: timedelta) -> timedelta:

@@ -21,7 +21,7 @@ from app.domain import (
 from app.links import Links
 from app.mail import Mail, MailKind
 from app.store import Store
-from app.widgets import Widget
+from app.widgets import Widgets
 
 
 class Letters:
@@ -31,7 +31,7 @@ class Letters:
         self,
         *,
         store: Store,
-        widgets: Mapping[str, Widget],
+        widgets: Widgets,
         links: Links,
         public_url: str,
         now: Callable[[], datetime],
@@ -56,8 +56,7 @@ class Letters:
         each thing it is `about`. `due_at` None is at once.
         """
         domain = self._public_url.rpartition("//")[2].partition(":")[0]
-        widget = self._widgets.get(booking.widget)
-        owner = widget.owner_email if widget else ""
+        owner = self._widgets.of(booking).owner_email
         now = self._now()
         rows = []
         for kind in kinds:
@@ -121,7 +120,7 @@ class Letters:
         booking, kind = await self._store.booking(mail.booking_id), MailKind(mail.kind)
         if booking is None or not self._still_true(mail, kind, booking):
             return None
-        widget = self._widgets.get(booking.widget) or Widget(name=booking.widget)
+        widget = self._widgets.of(booking)
         to = widget.owner_email if kind.to_owner else booking.customer.email if booking.customer else ""
         drawn = await self._drawn(booking, str(mail.detail.get("refund") or ""))
         live = [refund for refund in drawn if refund.status not in REFUND_VOID]

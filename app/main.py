@@ -30,6 +30,7 @@ from app.api.routes import routes as api_routes
 from app.availability import Availability, CallBudget
 from app.bookings import Bookings
 from app.challenge import Challenges
+from app.cursors import Cursors
 from app.errors import ChallengeNeeded, HoldfastError, InvalidRequest, NotFound
 from app.forgetting import Forgetting
 from app.gate import Gate
@@ -46,11 +47,13 @@ from app.metrics import Metrics
 from app.moves import Moves
 from app.overdue import Overdue
 from app.payments import Payments
+from app.reconciling import Reconciling
 from app.refunds import Refunds
 from app.settings import Settings, WebhookScheme
 from app.site import Resolve, SiteReader, look_up, origin_of
 from app.staff import Staff
 from app.store import Store
+from app.strays import Strays
 from app.web import routes as web
 from app.web.challenge import show_challenge
 from app.web.pages import Pages, WarmPages
@@ -108,6 +111,7 @@ class House:
     metrics: Metrics
     health: Health
     forgetting: Forgetting
+    reconciling: Reconciling
     staff: Staff
     now: Callable[[], datetime]
 
@@ -160,6 +164,17 @@ async def open_house(settings: Settings, outside: Outside) -> AsyncIterator[Hous
         challenges = Challenges(settings.keys, now=now, random=outside.random)
         gate = Gate(store=store, limiter=limiter, challenges=challenges, now=now)
         refunds = Refunds(store=store, payments=payments, letters=letters, now=now, random=outside.random)
+        smtp_url = settings.smtp_url.get_secret_value() if settings.smtp_url else None
+        mailer = Mailer(smtp_url=smtp_url, mail_from=settings.mail_from, templates=templates, now=now)
+        strays = Strays(
+            store=store,
+            payments=payments,
+            mailer=mailer,
+            widgets=widgets,
+            public_url=settings.public_url,
+            now=now,
+        )
+        cursors = Cursors(store, now)
         moves = Moves(
             store=store,
             hapio=hapio,
@@ -182,21 +197,23 @@ async def open_house(settings: Settings, outside: Outside) -> AsyncIterator[Hous
             links=links,
             letters=letters,
             refunds=refunds,
+            strays=strays,
+            cursors=cursors,
             moves=moves,
             gate=gate,
             metrics=metrics,
             public_url=settings.public_url,
             now=now,
             random=outside.random,
+            inherited=await store.unpaid_ids(),
         )
-        smtp_url = settings.smtp_url.get_secret_value() if settings.smtp_url else None
-        mailer = Mailer(smtp_url=smtp_url, mail_from=settings.mail_from, templates=templates, now=now)
         hapio_secret = settings.hapio_webhook_secret
         inbox = Inbox(
             store=store,
             bookings=bookings,
             availability=availability,
             payments=payments,
+            cursors=cursors,
             hapio_secret=hapio_secret.get_secret_value() if hapio_secret else "",
             hapio_scheme=WebhookScheme.read(settings.hapio_webhook_scheme),
             now=now,
@@ -207,6 +224,7 @@ async def open_house(settings: Settings, outside: Outside) -> AsyncIterator[Hous
             bookings=bookings,
             inbox=inbox,
             refunds=refunds,
+            strays=strays,
             letters=letters,
             overdue=Overdue(store=store, letters=letters),
             store=store,
@@ -252,6 +270,9 @@ async def open_house(settings: Settings, outside: Outside) -> AsyncIterator[Hous
             sites=sites,
             metrics=metrics,
             forgetting=Forgetting(store=store, hapio=hapio, now=now),
+            reconciling=Reconciling(
+                store=store, hapio=hapio, payments=payments, bookings=bookings, strays=strays, now=now
+            ),
             health=Health(
                 store=store,
                 availability=availability,

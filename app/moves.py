@@ -8,7 +8,7 @@ without asking for room again, and the old booking is deleted.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from random import Random
@@ -50,12 +50,12 @@ from app.hapio import HapioClient
 from app.letters import Letters
 from app.links import Links
 from app.mail import MailKind
-from app.payments import SHORTEST_SESSION, CheckoutFacts, Payments, session_params
+from app.payments import SHORTEST_SESSION, CheckoutFacts, Payments, session_key, session_params
 from app.refunds import Refunds
 from app.refusals import refuse_payment
 from app.store import Store
 from app.tags import hapio_metadata
-from app.widgets import Widget
+from app.widgets import Widgets
 
 log = structlog.get_logger()
 
@@ -93,7 +93,7 @@ class Moves:
         hapio: HapioClient,
         payments: Payments | None,
         availability: Availability,
-        widgets: Mapping[str, Widget],
+        widgets: Widgets,
         links: Links,
         letters: Letters,
         refunds: Refunds,
@@ -161,7 +161,7 @@ class Moves:
 
     def _deadline(self, booking: Booking, slot: Slot, now: datetime) -> datetime:
         """Until when the difference can be paid: not after the new time has begun, nor the old one."""
-        ends = [now + self._widgets[booking.widget].payment_time, slot.starts_at]
+        ends = [now + self._widgets.of(booking).payment_time, slot.starts_at]
         return min([*ends, booking.starts_at] if booking.starts_at > now else ends)
 
     async def _lock(self, move: Move, booking: Booking, service: Service) -> Move:
@@ -194,9 +194,7 @@ class Moves:
         its page, if there is one, was given to nobody."""
         payment = await self._open_difference(move, booking)
         try:
-            facts = await self._stripe.create_session(
-                payment.params, idempotency_key=f"cs:{booking.id}:{payment.attempt}"
-            )
+            facts = await self._stripe.create_session(payment.params, idempotency_key=session_key(payment))
         except (StripeRefused, StripeMisconfigured) as error:
             refusal, mails = refuse_payment(self._letters, booking, error)
             await self._end(move, MoveState.EXPIRED, EndReason.REFUSED, mails=mails)
@@ -221,7 +219,7 @@ class Moves:
 
     async def _open_difference(self, move: Move, booking: Booking) -> Payment:
         now = self._now().replace(microsecond=0)  # Stripe counts whole seconds
-        widget = self._widgets[booking.widget]
+        widget = self._widgets.of(booking)
         attempt = 1 + len(await self._store.payments(booking.id))
         payment_id = f"pay_{self._random.getrandbits(80):020x}"
         price = Money(move.price.amount - booking.terms.price.amount, move.price.currency)
@@ -411,7 +409,7 @@ class Moves:
         if payment is None or payment.session_id is None:
             return False
         if not just_read:
-            facts = await self._stripe.session(payment.session_id)
+            facts = await self._stripe.look_at_session(payment.session_id)
             if facts.refunded:
                 await self._refunds.follow_all(facts.payment_intent_id)
         return (await self._refunds.funds(move.booking_id)).paid_for(move) == 0

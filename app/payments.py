@@ -77,8 +77,8 @@ RECENT = 1000
 #: (Stripe docs, Error codes).
 DISPUTED_CODES = frozenset({"charge_disputed", "refund_disputed_payment"})
 ALREADY_REFUNDED = "charge_already_refunded"
-#: `StripeRefused.stripe_code` of an object that is not in the account of the key.
-MISSING = "resource_missing"
+#: `StripeRefused.stripe_code` of an object that the key's account and mode do not have.
+MISSING_CODE = "resource_missing"
 #: What Checkout speaks (SessionCreateParams.locale); every other language is left to the browser's choice.
 CHECKOUT_LOCALES = (
     " bg cs da de el en en-GB es es-419 et fi fil fr fr-CA hi-IN hr hu id it ja ko lt lv ms mt nb nl pl pt pt-BR"
@@ -120,6 +120,18 @@ class CheckoutFacts:
     expires_at: datetime
     created: datetime
     recovered: bool
+    attempt: int = 0
+    move_id: str | None = None
+    capture: Capture = Capture.AUTOMATIC
+    #: Where Stripe's page leads to, after paying and without: they tell which server made the Session.
+    leads_to: tuple[str, ...] = ()
+
+    @property
+    def is_tagged(self) -> bool:
+        """Whether it carries everything that Holdfast writes on each of its Sessions. Accounts are shared with other
+        software, which may use some of these names, too."""
+        named = (self.booking_id or "").startswith("bk_") and (self.payment_id or "").startswith("pay_")
+        return named and self.attempt > 0
 
     def pays(self, payment: Payment, *, livemode: bool) -> bool:
         """Whether this is the money that the attempt to pay asked for: all of it, and nothing else."""
@@ -170,6 +182,13 @@ class DisputeFacts:
     currency: str
     payment_intent_id: str | None
     answer_by: datetime | None
+
+
+class Listed(list[_T]):
+    """A part of one of Stripe's lists, newest first. `down_to` is when the last of it was made, where older ones are
+    left to read; None where the list was read to its end."""
+
+    down_to: datetime | None = None
 
 
 # The package ships this constructor without types.
@@ -283,8 +302,20 @@ class Payments:
             _checkout_facts,
         )
 
+    async def look_at_session(self, session_id: str) -> CheckoutFacts:
+        """As `session`; but one that this key's account does not have is told as expired, since with this key nobody
+        can ever pay it."""
+        try:
+            return await self.session(session_id)
+        except StripeRefused as error:
+            if error.stripe_code != MISSING_CODE:
+                raise
+            log.error("stripe_session_of_another_account", session=session_id, request_id=error.request_id)
+            return _missing_session(session_id, livemode=self.livemode, at=self._now())
+
     async def expire_session(self, session_id: str) -> CheckoutFacts:
-        """End an open Session; one that is complete, or expired already, is told as it is."""
+        """End an open Session; one that is complete, or expired already, is told as it is, and one that this key's
+        account does not have as expired."""
         _check_id(session_id, "cs")
         try:
             return await self._ask(
@@ -298,7 +329,7 @@ class Payments:
             )
         except StripeRefused:
             # The refusal's text differs from case to case and has no stable code; the object is the fact.
-            return await self.session(session_id)
+            return await self.look_at_session(session_id)
 
     async def receipt_url(self, payment_intent_id: str) -> str | None:
         """Where Stripe shows the receipt of a payment; the address is good for some weeks."""
@@ -390,14 +421,17 @@ class Payments:
             _refund_facts,
         )
 
-    async def recent_refunds(self, created_after: datetime, *, most: int = RECENT) -> list[RefundFacts]:
-        """The refunds made at or after `created_after`, newest first, those of other software on the account too.
+    async def recent_refunds(
+        self, created_after: datetime, *, created_before: datetime | None = None, most: int = RECENT
+    ) -> Listed[RefundFacts]:
+        """The refunds made from `created_after` until `created_before`, newest first, those of other software on the
+        account too.
 
-        About `most` of them, since an account may be busy with other things.
+        About `most` of them, since an account may be busy with other things; `Listed.down_to` tells where to go on.
         """
         return await self._all_pages(
             "list refunds",
-            lambda: self._refunds.list_async({"created": {"gte": int(created_after.timestamp())}, "limit": 100}),
+            lambda: self._refunds.list_async({"created": _span(created_after, created_before), "limit": 100}),
             _refund_facts,
             most=most,
         )
@@ -421,46 +455,57 @@ class Payments:
             _dispute_facts,
         )
 
-    async def recent_disputes(self, created_after: datetime, *, most: int = RECENT) -> list[DisputeFacts]:
-        """The disputes opened at or after `created_after`, newest first; as `recent_refunds`."""
+    async def recent_disputes(
+        self, created_after: datetime, *, created_before: datetime | None = None, most: int = RECENT
+    ) -> Listed[DisputeFacts]:
+        """The disputes opened in that time, newest first; as `recent_refunds`."""
         return await self._all_pages(
             "list disputes",
-            lambda: self._disputes.list_async({"created": {"gte": int(created_after.timestamp())}, "limit": 100}),
+            lambda: self._disputes.list_async({"created": _span(created_after, created_before), "limit": 100}),
             _dispute_facts,
             most=most,
         )
 
-    async def completed_sessions(self, *, created_after: datetime) -> list[CheckoutFacts]:
-        """Every complete Session that carries a booking id, made at or after `created_after`; newest first.
+    async def completed_sessions(
+        self, *, created_after: datetime, created_before: datetime | None = None, most: int | None = None
+    ) -> Listed[CheckoutFacts]:
+        """Every complete Session that carries a booking id, made in that time; newest first, as `recent_refunds`.
 
         Sessions without one belong to other software on the same Stripe account.
         """
-        sessions = await self._all_pages(
+        return await self._list_sessions("complete", _span(created_after, created_before), most=most)
+
+    async def open_sessions(self, *, created_after: datetime) -> Listed[CheckoutFacts]:
+        """Every Session made since then that can still be paid; as `completed_sessions`."""
+        return await self._list_sessions("open", _span(created_after, None))
+
+    async def _list_sessions(
+        self, status: Literal["complete", "open"], created: Any, *, most: int | None = None
+    ) -> Listed[CheckoutFacts]:
+        listed = await self._all_pages(
             "list sessions",
             lambda: self._sessions.list_async(
-                {
-                    "status": "complete",
-                    "created": {"gte": int(created_after.timestamp())},
-                    "limit": 100,
-                    "expand": [f"data.{_WITH_CHARGE}"],
-                }
+                {"status": status, "created": created, "limit": 100, "expand": [f"data.{_WITH_CHARGE}"]}
             ),
             _checkout_facts,
+            most=most,
         )
-        return [session for session in sessions if session.booking_id]
+        return _kept(listed, [facts for facts in listed if facts.booking_id])
 
-    async def events(self, *, created_after: datetime, most: int = RECENT) -> list[Event]:
-        """The events of ours and of other software that Stripe has made at or after `created_after`, newest first:
-        of the kinds that we ask for at the webhook endpoint. About `most` of them."""
+    async def events(
+        self, *, created_after: datetime, created_before: datetime | None = None, most: int = RECENT
+    ) -> Listed[Event]:
+        """The events of ours and of other software that Stripe has made in that time, newest first: of the kinds that
+        we ask for at the webhook endpoint. About `most` of them, as `recent_refunds`."""
         found = await self._all_pages(
             "list events",
             lambda: self._events.list_async(
-                {"created": {"gte": int(created_after.timestamp())}, "types": list(EVENT_TYPES), "limit": 100}
+                {"created": _span(created_after, created_before), "types": list(EVENT_TYPES), "limit": 100}
             ),
             _listed_event,
             most=most,
         )
-        return [event for event in found if event]
+        return _kept(found, [event for event in found if event])
 
     def read_event(self, raw: bytes, signature: str | None) -> Event:
         """The event in a webhook's raw body. Raises WebhookRefused for everything that Stripe did not just send.
@@ -506,8 +551,8 @@ class Payments:
         read: Callable[[stripe.StripeObject], _T],
         *,
         most: int | None = None,
-    ) -> list[_T]:
-        items: list[_T] = []
+    ) -> Listed[_T]:
+        items: Listed[_T] = Listed()
         more: Callable[[], Awaitable[stripe.ListObject[Any]]] | None = call
         while more:
             page, facts = await self._ask(operation, more, lambda page: (page, [read(item) for item in page.data]))
@@ -515,6 +560,7 @@ class Payments:
             more = page.next_page_async if page.has_more and facts else None
             if more and most is not None and len(items) >= most:
                 log.warning("stripe_list_cut_short", operation=operation, read=len(items))
+                items.down_to = datetime.fromtimestamp(page.data[-1].created, UTC)
                 break
         return items
 
@@ -554,6 +600,12 @@ class Payments:
             raise StripeUnreachable(f"{operation}: an answer that is not Stripe's") from error
         self._breaker.succeeded()
         return facts
+
+
+def session_key(payment: Payment) -> str:
+    """The idempotency key of an attempt to pay. It has the payment's id, which is random: after a backup was restored,
+    the same booking's attempts are counted from an earlier number again, with other parameters."""
+    return f"cs:{payment.booking_id}:{payment.attempt}:{payment.id}"
 
 
 def session_params(
@@ -616,6 +668,19 @@ def session_params(
     if booking.customer and booking.customer.email.isascii():
         params["customer_email"] = booking.customer.email
     return params
+
+
+def _span(after: datetime, before: datetime | None) -> Any:
+    """Stripe counts whole seconds, and both ends belong to it. Any, since the package has a type for each list."""
+    begins = {"gte": int(after.timestamp())}
+    return begins if before is None else {**begins, "lte": int(before.timestamp())}
+
+
+def _kept(listed: Listed[Any], kept: Sequence[_T]) -> Listed[_T]:
+    """Some of what was listed; how far the list was read stays the same."""
+    some = Listed(kept)
+    some.down_to = listed.down_to
+    return some
 
 
 def _checkout_locale(language: str) -> str:
@@ -692,6 +757,36 @@ def _checkout_facts(answer: stripe.StripeObject) -> CheckoutFacts:
         expires_at=datetime.fromtimestamp(session["expires_at"], UTC),
         created=datetime.fromtimestamp(session["created"], UTC),
         recovered=bool(session.get("recovered_from")),
+        attempt=_attempt(metadata.get("attempt", "")),
+        move_id=metadata.get("move_id"),
+        capture=Capture.MANUAL if intent.get("capture_method") == "manual" else Capture.AUTOMATIC,
+        leads_to=tuple(url for url in (session.get("success_url"), session.get("cancel_url")) if url),
+    )
+
+
+def _attempt(told: str) -> int:
+    return int(told) if re.fullmatch(r"[1-9][0-9]{0,5}", told) else 0
+
+
+def _missing_session(session_id: str, *, livemode: bool, at: datetime) -> CheckoutFacts:
+    return CheckoutFacts(
+        id=session_id,
+        state=PaymentState.EXPIRED,
+        url=None,
+        payment_intent_id=None,
+        booking_id=None,
+        payment_id=None,
+        amount_subtotal=0,
+        amount_total=0,
+        currency="",
+        livemode=livemode,
+        received=0,
+        capturable=0,
+        refunded=0,
+        charged_at=None,
+        expires_at=at,
+        created=at,
+        recovered=False,
     )
 
 

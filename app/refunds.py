@@ -38,7 +38,7 @@ from app.domain import (
 from app.errors import BookingConflict, NotFound, StripeError, StripeMisconfigured, StripeRefused
 from app.letters import Letters
 from app.mail import MailKind
-from app.payments import DISPUTED_CODES, MISSING, DisputeFacts, Payments, RefundFacts
+from app.payments import DISPUTED_CODES, MISSING_CODE, DisputeFacts, Payments, RefundFacts
 from app.store import Store
 
 log = structlog.get_logger()
@@ -207,7 +207,7 @@ class Refunds:
                 await self._store.put_off_refund(refund.id, until=self._now() + DISPUTE_LOOK)
                 for dispute in await self._payments.disputes_of(payment.payment_intent_id):
                     await self.follow_dispute(dispute)
-            elif error.stripe_code == MISSING:
+            elif error.stripe_code == MISSING_CODE:
                 await self._fail(refund, error)
             elif not await self._draw_again(self._payments, refund, payment.payment_intent_id):
                 raise
@@ -250,7 +250,7 @@ class Refunds:
             status="failed",
             stripe_refund_id=None,
             look_at=None,
-            mails=await self._failed_mails(refund, code=MISSING),
+            mails=await self._failed_mails(refund, code=MISSING_CODE),
         )
 
     async def _failed_mails(self, refund: Refund, **more: str) -> list[OutboxMail]:

@@ -7,7 +7,7 @@ anywhere is picked up by the worker's next tick. Doors reach all of this through
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -16,8 +16,10 @@ from random import Random
 import structlog
 
 from app.availability import Availability
+from app.cursors import Cursors
 from app.domain import (
     MAY_STILL_PAY,
+    REFUND_VOID,
     Booking,
     EndReason,
     Event,
@@ -41,18 +43,19 @@ from app.errors import (
     StripeRefused,
 )
 from app.gate import Gate
-from app.hapio import HapioClient
+from app.hapio import HapioBooking, HapioClient
 from app.letters import Letters
 from app.links import Links
 from app.mail import MailKind
 from app.metrics import Metrics
 from app.moves import PAST_START, Moves
-from app.payments import CheckoutFacts, Payments
+from app.payments import RECENT, CheckoutFacts, DisputeFacts, Listed, Payments, RefundFacts
 from app.refunds import Refunds
 from app.store import Store
-from app.tags import hapio_metadata
+from app.strays import Strays
+from app.tags import customer_in, hapio_metadata
 from app.turns import Turns
-from app.widgets import Widget
+from app.widgets import Widget, Widgets
 
 log = structlog.get_logger()
 
@@ -67,6 +70,14 @@ RESCUE_LEASE = timedelta(minutes=2)
 AGAIN_SOON = timedelta(seconds=5)
 #: A visitor may book for right now; one short failure of Hapio's is no reason to send anybody's money back.
 TRIES_PAST_START = 5
+
+#: How far before the last look at Stripe's Sessions one begins: a Session lives for a day, and is listed by when it was
+#: made.
+LOOK_BACK = timedelta(days=2)
+#: Up to when Stripe's lists were read.
+_SESSIONS, _REFUNDS, _DISPUTES = "stripe:sessions_read", "stripe:refunds_read", "stripe:disputes_read"
+_CATCHING_UP = "catching up"
+_NOTHING = timedelta(0)
 
 #: Stripe's objects whose events tell of money that goes back.
 _MONEY_BACK = frozenset({"refund", "charge", "dispute"})
@@ -101,7 +112,11 @@ class BookingView:
 
 
 class Settlement:
-    """The acts. `payments` is None where no Stripe key is set: then only free services can be booked."""
+    """The acts. `payments` is None where no Stripe key is set: then only free services can be booked.
+
+    `inherited` are the unpaid bookings that were in the database when this process began. A backup may have been put
+    back meanwhile, so what the rows say of these is not believed before Stripe and Hapio were asked; see `_catch_up`.
+    """
 
     def __init__(
         self,
@@ -110,16 +125,19 @@ class Settlement:
         hapio: HapioClient,
         payments: Payments | None,
         availability: Availability,
-        widgets: Mapping[str, Widget],
+        widgets: Widgets,
         links: Links,
         letters: Letters,
         refunds: Refunds,
+        strays: Strays,
+        cursors: Cursors,
         moves: Moves,
         gate: Gate,
         metrics: Metrics,
         public_url: str,
         now: Callable[[], datetime],
         random: Random,
+        inherited: Collection[str] = (),
     ) -> None:
         self._store = store
         self._hapio = hapio
@@ -129,6 +147,8 @@ class Settlement:
         self._links = links
         self._letters = letters
         self._refunds = refunds
+        self._strays = strays
+        self._cursors = cursors
         self._moves = moves
         self._gate = gate
         self._metrics = metrics
@@ -136,18 +156,16 @@ class Settlement:
         self._now = now
         self._random = random
         self._turns = Turns()
+        self._inherited = set(inherited)
+        self._caught_up = False
 
     # -- looking -----------------------------------------------------------------------------------------
 
     async def get(self, booking_id: str) -> Booking:
-        """The booking, for showing and changing. Raises NotFound, also where its widget is no longer in the file."""
-        booking = await self._booking(booking_id)
-        if booking.widget not in self._widgets:
-            raise NotFound(booking_id)
-        return booking
+        """The booking, also one whose widget is no longer in the file. Raises NotFound."""
+        return await self._booking(booking_id)
 
     async def _booking(self, booking_id: str) -> Booking:
-        """The booking, for settling: what a removed widget has booked and taken still has to come to its end."""
         booking = await self._store.booking(booking_id)
         if booking is None:
             raise NotFound(booking_id)
@@ -156,7 +174,7 @@ class Settlement:
     async def by_hapio_id(self, hapio_booking_id: str) -> Booking:
         """The booking that Hapio has under this id now. Raises NotFound."""
         booking = await self._store.booking_in_hapio(hapio_booking_id)
-        if booking is None or booking.widget not in self._widgets:
+        if booking is None:
             raise NotFound(hapio_booking_id)
         return booking
 
@@ -177,13 +195,17 @@ class Settlement:
             log.info("no receipt", payment=payment.id, error=type(error).__name__)
             return None
 
+    def widget_of(self, booking: Booking) -> Widget:
+        """The widget that the booking was made in; a stand-in where it is no longer in the file."""
+        return self._widgets.of(booking)
+
     async def view(self, booking_id: str) -> BookingView:
         """The booking with its payments, refunds, history and move. Raises NotFound."""
         booking = await self.get(booking_id)
         payments = await self._store.payments(booking_id)
         return BookingView(
             booking=booking,
-            widget=self._widgets[booking.widget],
+            widget=self._widgets.of(booking),
             payment=next((payment for payment in payments if payment.id == booking.payment_id), None)
             or (payments[-1] if payments else None),
             payments=payments,
@@ -201,6 +223,7 @@ class Settlement:
         A provider that does not answer changes nothing: the worker carries on.
         """
         try:
+            await self._catch_up(booking_id)
             async with self._turns(booking_id):
                 return await self._settle(await self._booking(booking_id))
         except (HapioError, StripeError) as error:
@@ -212,7 +235,7 @@ class Settlement:
         just_read = False
         for payment in await self._store.payments(booking.id):
             if payment.session_id and payment.state in MAY_STILL_PAY:
-                facts = await self._stripe.session(payment.session_id)
+                facts = await self._stripe.look_at_session(payment.session_id)
                 if facts.state is not payment.state:
                     booking, just_read = await self._apply(payment, facts), True
         if booking.status is Status.PAID:
@@ -374,7 +397,7 @@ class Settlement:
         if payment.state is not PaymentState.CAPTURED:
             return False  # held money has its own answer when it is captured
         if payment.session_id and not just_read:
-            facts = await self._stripe.session(payment.session_id)
+            facts = await self._stripe.look_at_session(payment.session_id)
             if facts.refunded:
                 await self._refunds.follow_all(facts.payment_intent_id)
         return await self._refunds.left(booking.id) == 0
@@ -558,7 +581,9 @@ class Settlement:
     # -- expire and release --------------------------------------------------------------------------------
 
     async def expire(self, booking: Booking) -> Booking:
-        """The deadline has passed. Raises StripeError: without Stripe's word nothing is released."""
+        """The deadline has passed. Raises StripeError: without Stripe's word nothing is released. Raises HapioError for
+        an inherited booking: see `_close`."""
+        await self._catch_up(booking.id)
         async with self._turns(booking.id):
             booking = await self._booking(booking.id)
             if booking.status not in UNPAID or booking.deadline > self._now():
@@ -583,7 +608,15 @@ class Settlement:
         return booking
 
     async def _close(self, booking: Booking, reason: EndReason) -> Booking:
-        """Claim the end of an unpaid booking, unless another Session is still open, and release its time."""
+        """Claim the end of an unpaid booking, unless another Session is still open, and release its time.
+
+        Raises HapioError for an inherited booking, of which Hapio is asked first.
+        """
+        if booking.id in self._inherited:
+            there = await self._there_now(booking)
+            if there and not there.is_temporary and not there.is_canceled:
+                return await self._keep_final(booking, there)
+            self._inherited.discard(booking.id)
         told = reason in {EndReason.GIVEN_UP, EndReason.PAYMENT_MISMATCH}
         mails = () if told else self._letters.owed(booking, MailKind.RELEASED_CUSTOMER, detail={"reason": reason})
         ended = await self._store.claim(
@@ -619,16 +652,22 @@ class Settlement:
         if booking.hapio_booking_id:
             await self._hapio.delete_booking(booking.hapio_booking_id)
         if booking.hapio_unsure:
-            for lost in await self._hapio.find_bookings(booking.id):
-                if not lost.is_canceled:
-                    await self._hapio.delete_booking(lost.id)
+            await self._delete_tagged(booking)
         await self._store.record_release(booking.id, hapio_booking_id=booking.hapio_booking_id)
         self._availability.freed(booking.interval, booking.slot, booking.service_id)
+
+    async def _delete_tagged(self, booking: Booking, *, but: str = "") -> None:
+        """Delete what Hapio has under our booking's tag: a create whose answer was lost may have made it."""
+        for lost in await self._hapio.find_bookings(booking.id):
+            if not lost.is_canceled and lost.id != but:
+                await self._hapio.delete_booking(lost.id)
 
     async def _cancel_in_hapio(self, booking: Booking, hapio_booking_id: str) -> None:
         # For one process alone: a call that lands after the customer has taken the cancellation back would undo that.
         if booking.hapio_canceled or not await self._store.lease(booking, until=self._now() + RESCUE_LEASE):
             return
+        if booking.hapio_unsure:
+            await self._delete_tagged(booking, but=hapio_booking_id)
         try:
             await self._hapio.cancel_booking(hapio_booking_id)
         except HapioNotFound:
@@ -659,15 +698,23 @@ class Settlement:
             await self._follow_money_back(event)
             return
         booking = await self._store.booking(event.booking_id) if event.booking_id else None
+        if event.object_type == "payment_intent":
+            await self._strays.follow_hold(event.object_id)
+        if event.object_type == "checkout.session" and await self._is_unknown(event):
+            await self.take_session(await self._stripe.look_at_session(event.object_id))
         if booking is None:
             return  # not ours: accounts are shared with other software
+        await self._catch_up(booking.id)
         async with self._turns(booking.id):
             await self._settle(await self._booking(booking.id))
 
     async def _follow_money_back(self, event: Event) -> None:
         """What was done in Stripe's dashboard lacks our metadata; its PaymentIntent tells whose it is."""
         intent = event.payment_intent_id
-        if intent is None or await self._store.payment_of_intent(intent) is None:
+        if intent is None:
+            return
+        if await self._store.payment_of_intent(intent) is None:
+            await self._strays.follow(intent)
             return
         if event.object_type == "dispute":
             await self._refunds.follow_dispute(await self._stripe.dispute(event.object_id))
@@ -691,29 +738,211 @@ class Settlement:
             swept += 1
         return swept
 
-    async def sweep_stripe(self, created_after: datetime) -> int:
-        """Take in payments, refunds and disputes that nobody told us about. Returns how many."""
+    async def sweep_stripe(self, created_after: datetime, *, most: int = RECENT) -> int:
+        """Take in payments, refunds and disputes that nobody told us about. Returns how many.
+
+        Looked at is what was made since `created_after`, and, where the last look is longer ago, for as long before
+        that. About `most` refunds and disputes are read; the next look goes on.
+        """
         swept = 0
         if self._payments is None:
             return swept
-        for facts in await self._stripe.completed_sessions(created_after=created_after):
-            payment = await self._store.payment(facts.payment_id) if facts.payment_id else None
-            if payment is None or payment.state not in {PaymentState.OPEN, PaymentState.EXPIRED}:
-                continue
-            log.warning("swept a completed session", booking=payment.booking_id, session=facts.id)
-            self._metrics.swept("payment")
-            async with self._turns(payment.booking_id):
-                await self._apply(payment, facts)  # paid ones are confirmed by the worker's next step
-            swept += 1
-        for refund in await self._stripe.recent_refunds(created_after):
-            if await self._refunds.follow_refund(refund):
+        overlap = self._now() - created_after
+        swept += await self._take_sessions(overlap)
+        refunds, _ = await self._cursors.take(
+            _REFUNDS, self._stripe.recent_refunds, self._take_refunds, overlap=overlap, first=_NOTHING, most=most
+        )
+        disputes, _ = await self._cursors.take(
+            _DISPUTES, self._stripe.recent_disputes, self._take_disputes, overlap=overlap, first=_NOTHING, most=most
+        )
+        return swept + refunds + disputes
+
+    async def _take_sessions(self, overlap: timedelta) -> int:
+        """Take in every complete Session since the last look; paid ones are confirmed by the worker's next step."""
+
+        async def read(after: datetime, *, created_before: datetime | None, most: int | None) -> Listed[CheckoutFacts]:
+            return await self._stripe.completed_sessions(created_after=after, created_before=created_before, most=most)
+
+        async def take(listed: Sequence[CheckoutFacts]) -> int:
+            # The oldest first: of two payments for one booking, the first is the one that buys it.
+            return sum([await self.take_session(facts) for facts in reversed(listed)])
+
+        taken, _ = await self._cursors.take(_SESSIONS, read, take, overlap=overlap, first=_NOTHING, most=None)
+        return taken
+
+    async def _take_refunds(self, listed: Sequence[RefundFacts]) -> int:
+        swept = 0
+        for facts in listed:
+            if await self._refunds.follow_refund(facts) or await self._strays.follow(facts.payment_intent_id):
                 self._metrics.swept("refund")
                 swept += 1
-        for dispute in await self._stripe.recent_disputes(created_after):
-            if await self._refunds.follow_dispute(dispute):
+        return swept
+
+    async def _take_disputes(self, listed: Sequence[DisputeFacts]) -> int:
+        swept = 0
+        for facts in listed:
+            if await self._refunds.follow_dispute(facts):
                 self._metrics.swept("dispute")
                 swept += 1
         return swept
+
+    # -- what a restored database does not know --------------------------------------------------------------
+
+    async def _catch_up(self, booking_id: str) -> None:
+        """Before an inherited booking is ended, or sent to pay, in this process for the first time: read every Session
+        that Stripe has made since the database last read them, and take in those that it does not know.
+
+        Call it without the booking's turn, since it takes the turns of others. Raises StripeError: without Stripe's
+        word nothing is released.
+        """
+        if self._caught_up or self._payments is None or booking_id not in self._inherited:
+            return
+        if (await self._booking(booking_id)).terms.free:
+            return
+        async with self._turns(_CATCHING_UP):
+            if self._caught_up:
+                return
+            since = (await self._store.mark(_SESSIONS) or self._now()) - LOOK_BACK
+            await self._take_sessions(LOOK_BACK)
+            for facts in reversed(await self._stripe.open_sessions(created_after=since)):
+                await self.take_session(facts)
+            self._caught_up = True
+
+    async def take_session(self, facts: CheckoutFacts) -> bool:
+        """Take in a Checkout Session as Stripe has it: of an attempt to pay that we know, or of one that we do not,
+        because the database was put back as it was before. Whether it was news. Raises HapioError, StripeError."""
+        payment = await self._store.payment(facts.payment_id) if facts.payment_id else None
+        if payment is None:
+            booking = await self._store.booking(facts.booking_id or "") if facts.is_tagged else None
+            if booking:
+                return await self._adopt(booking, facts)
+            return await self._strays.notice(facts)
+        if payment.state is facts.state or payment.state not in MAY_STILL_PAY:
+            return False
+        log.warning("swept a completed session", booking=payment.booking_id, session=facts.id)
+        self._metrics.swept("payment")
+        async with self._turns(payment.booking_id):
+            await self._apply(payment, facts)
+        return True
+
+    async def _is_unknown(self, event: Event) -> bool:
+        ours = (event.booking_id or "").startswith("bk_")
+        return ours and await self._store.payment_of_session(event.object_id) is None
+
+    async def _adopt(self, booking: Booking, facts: CheckoutFacts) -> bool:
+        """Make the row of an attempt to pay that Stripe knows and we do not, and let the booking follow."""
+        if facts.state is PaymentState.EXPIRED:
+            return False
+        async with self._turns(booking.id):
+            there = await self._there_now(booking)
+            customer = customer_in(there.metadata) if there and booking.customer is None else None
+            if customer:
+                await self._store.fill_in_customer(booking.id, customer)
+            payment = await self._store.adopt_payment(await self._found(booking, facts))
+            if payment is None:
+                return False
+            log.warning("found a payment that was not known", booking=booking.id, session=facts.id)
+            self._metrics.swept("payment")
+            await self._take_found(await self._booking(booking.id), payment, facts, there)
+        return True
+
+    async def _found(self, booking: Booking, facts: CheckoutFacts) -> Payment:
+        """The payment's row, from what the Session says."""
+        known_move = await self._store.move(facts.move_id) if facts.move_id else None
+        return Payment(
+            id=facts.payment_id or "",
+            booking_id=booking.id,
+            attempt=facts.attempt,
+            state=PaymentState.OPEN,
+            price=Money(facts.amount_total, facts.currency),
+            capture=facts.capture,
+            params={},
+            session_id=facts.id,
+            session_url=facts.url,
+            payment_intent_id=facts.payment_intent_id,
+            expires_at=facts.expires_at,
+            captured=0,
+            looks=0,
+            created_at=facts.created,
+            move_id=known_move.id if known_move else None,
+        )
+
+    async def _take_found(
+        self, booking: Booking, payment: Payment, facts: CheckoutFacts, there: HapioBooking | None
+    ) -> None:
+        """Settle a found attempt as any other, except where the rows show that more than it is missing here."""
+        if facts.state is PaymentState.OPEN:
+            await self._await_found(booking, payment)
+            return
+        seen = PaymentSeen(payment.id, facts.state, facts.id, facts.payment_intent_id, facts.received)
+        refunds = await self._stripe.refunds_of(facts.payment_intent_id) if facts.payment_intent_id else []
+        for refund in refunds:
+            await self._refunds.follow_refund(refund)
+        returned = sum(refund.amount for refund in refunds if refund.status not in REFUND_VOID)
+        if facts.state is PaymentState.CAPTURED and returned >= facts.received:
+            await self._store.record_payment(seen)
+            return
+        unpaid = booking.status in {*UNPAID, Status.EXPIRED}
+        if unpaid and payment.move_id is None and payment.price != booking.terms.price:
+            amount = Money(max(facts.received, facts.capturable), facts.currency)
+            if amount:
+                await self._refunds.owe(booking, payment, amount, EndReason.PAYMENT_MISMATCH, seen)
+            return
+        booking = await self._apply(payment, facts)
+        if booking.status is Status.PAID and there and there.is_canceled:
+            await self._called_off_since(booking, payment, any(refund.refund_row for refund in refunds))
+
+    async def _await_found(self, booking: Booking, payment: Payment) -> None:
+        """Somebody is on Stripe's page: the booking awaits their payment, as it did."""
+        until = min(payment.created_at + self._widgets.of(booking).payment_time, payment.expires_at)
+        await self._store.claim(
+            booking.id,
+            (Status.HELD,),
+            Status.AWAITING_PAYMENT,
+            what="payment_started",
+            values={"deadline": max(until, booking.deadline)},
+        )
+        soon = self._now() + timedelta(minutes=1)
+        await self._store.record_session(
+            payment, session_id=payment.session_id or "", url=payment.session_url or "", look_at=soon
+        )
+
+    async def _called_off_since(self, booking: Booking, payment: Payment, by_terms: bool) -> None:
+        """Hapio says that the booking was canceled. Where we had refunded a part, that was all that the terms gave;
+        else what it was to be is lost, and everything goes back."""
+        if not by_terms:
+            await self._cancel_paid(booking, payment, EndReason.SLOT_GONE)
+            return
+        now = self._now()
+        reason = EndReason.BY_CUSTOMER
+        values = {"end_reason": reason, "canceled_at": now, "undo_until": now, "hapio_canceled": True}
+        await self._store.claim(booking.id, (Status.PAID,), Status.CANCELED, what=reason, values=values)
+
+    async def _there_now(self, booking: Booking) -> HapioBooking | None:
+        """The booking as Hapio has it; None if it is gone, or was never there."""
+        if booking.hapio_booking_id is None:
+            return None
+        try:
+            return await self._hapio.get_booking(booking.hapio_booking_id)
+        except HapioNotFound:
+            return None
+
+    async def _keep_final(self, booking: Booking, there: HapioBooking) -> Booking:
+        """An unpaid booking is final in Hapio. A free one was confirmed after the backup was made. One with a price,
+        for which Stripe has no money, was made final by somebody else: it ends here, and stays there."""
+        self._inherited.discard(booking.id)
+        if not booking.terms.free:
+            log.error("final in Hapio and not paid", booking=booking.id)
+            values = {"end_reason": EndReason.DEADLINE, "hapio_booking_id": None, "hapio_unsure": False}
+            ended = await self._store.claim(
+                booking.id, UNPAID, Status.EXPIRED, what=EndReason.DEADLINE, values=values, without_open_session=True
+            )
+            return ended or await self._booking(booking.id)
+        customer = customer_in(there.metadata) if booking.customer is None else None
+        if customer:
+            await self._store.fill_in_customer(booking.id, customer)
+        stands = await self._store.claim(booking.id, (Status.HELD,), Status.PAID, what="nothing_due")
+        return await self._finalize_soon(stands) if stands else await self._booking(booking.id)
 
     # -- small things --------------------------------------------------------------------------------------
 

@@ -22,6 +22,7 @@ from app.domain import (
     PaymentState,
     Refund,
     Status,
+    StrayPayment,
     Terms,
     Visitor,
 )
@@ -233,6 +234,27 @@ inbox = sa.Table(
     sa.Index("inbox_due", "next_try_at"),
 )
 
+#: Money that our own payment pages took for bookings which this database does not know: it was lost, or put back as it
+#: was before they were made. `returned` is what has gone back since, `outcome` how the rest was settled.
+stray_payments = sa.Table(
+    "stray_payments",
+    metadata,
+    sa.Column("session_id", sa.Text, primary_key=True),
+    sa.Column("payment_intent_id", sa.Text),
+    sa.Column("booking_id", sa.Text, nullable=False),
+    sa.Column("amount", sa.Integer, nullable=False),
+    sa.Column("currency", sa.Text, nullable=False),
+    sa.Column("returned", sa.Integer, nullable=False),
+    sa.Column("paid_at", Instant, nullable=False),
+    sa.Column("seen_at", Instant, nullable=False),
+    sa.Column("told_at", Instant),
+    sa.Column("next_try_at", Instant),
+    sa.Column("tries", sa.Integer, nullable=False),
+    sa.Column("settled_at", Instant),
+    sa.Column("outcome", sa.Text, nullable=False),
+    sa.Index("stray_payments_intent", "payment_intent_id"),
+)
+
 #: What was answered under a program's key. No answer yet: the call is running, or died while it ran.
 idempotency = sa.Table(
     "idempotency",
@@ -358,3 +380,17 @@ def to_mail(row: sa.RowMapping) -> OutboxMail:
     values = {**row}
     del values["next_try_at"], values["last_error"]
     return OutboxMail(**values)
+
+
+def stray_row(stray: StrayPayment) -> dict[str, Any]:
+    """The row of a payment whose booking is unknown."""
+    row = asdict(stray)
+    money = row.pop("money")
+    return {**row, **money}
+
+
+def to_stray(row: sa.RowMapping) -> StrayPayment:
+    """A payment whose booking is unknown, from its row."""
+    values = {**row}
+    del values["next_try_at"]
+    return StrayPayment(money=Money(values.pop("amount"), values.pop("currency")), **values)

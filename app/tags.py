@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from app import attribution
-from app.domain import Booking, Payment
+from app.domain import Booking, Customer, Payment
 
 
 def hapio_metadata(booking: Booking, payment: Payment | None) -> dict[str, str]:
@@ -22,3 +24,18 @@ def hapio_metadata(booking: Booking, payment: Payment | None) -> dict[str, str]:
         **attribution.metadata(booking.visitor),
     }
     return {"holdfast_id": booking.id, **{key: value for key, value in known.items() if value}}
+
+
+def customer_in(metadata: Mapping[str, str]) -> Customer | None:
+    """Who comes, as a final booking's metadata tells it; None where it names nobody, or somebody who was
+    forgotten."""
+    name, email = metadata.get("customer_name", ""), metadata.get("customer_email", "")
+    if not name or "@" not in email:
+        return None
+    return Customer(
+        name=name,
+        email=email,
+        phone=metadata.get("customer_phone", ""),
+        notes=metadata.get("customer_notes", ""),
+        answers={key.removeprefix("answer_"): answer for key, answer in metadata.items() if key.startswith("answer_")},
+    )

@@ -13,6 +13,7 @@ HISTORY: Final[Mapping[str, str]] = {
     "held": N_("Time held"),
     "extended": N_("Hold extended"),
     "payment_started": N_("Sent to Stripe to pay"),
+    "payment_found": N_("Payment page found at Stripe, unknown here until now"),
     "paid": N_("Paid"),
     "paid_late": N_("Paid after the hold had ended"),
     "nothing_due": N_("Nothing to pay"),

@@ -8,7 +8,6 @@ from __future__ import annotations
 import itertools
 import re
 import tomllib
-from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -18,7 +17,7 @@ from urllib.parse import urlsplit
 from email_validator import validate_email
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from app.domain import Capture, Money, Terms, Tier
+from app.domain import Booking, Capture, Money, Terms, Tier
 
 #: Hapio's and Stripe's own limits lie well above these; ours catch slips of the pen.
 Text = Annotated[str, Field(min_length=1, max_length=200)]
@@ -213,21 +212,49 @@ class Widget(_Part):
         return Money.from_decimal(value or Decimal(0), self.currency)
 
 
+class Widgets(dict[str, Widget]):
+    """All widgets by name, and what stands in for those that bookings name and the file does not any more."""
+
+    def of(self, booking: Booking) -> Widget:
+        """The widget that the booking was made in, or a stand-in."""
+        return self.get(booking.widget) or self._stand_in(booking)
+
+    def _stand_in(self, booking: Booking) -> Widget:
+        """What the booking's own row tells, with nothing on offer and nothing to change. The owner is the file's, if it
+        knows only one: with several, another business could be sent this one's customers."""
+        owned = {widget.owner_email: widget for widget in self.values() if widget.owner_email}
+        owner = next(iter(owned.values())) if len(owned) == 1 else Widget(name=booking.widget)
+        return Widget(
+            name=booking.widget,
+            title=booking.location_name or booking.service_name,
+            location=booking.location_id,
+            currency=booking.terms.price.currency,
+            undo_minutes=0,
+            reschedule=MoveSetting(at_most=0),
+            theme=owner.theme,
+            languages=owner.languages,
+            owner_name=owner.owner_name,
+            owner_email=owner.owner_email,
+            owner_phone=owner.owner_phone,
+            privacy_url=owner.privacy_url,
+        )
+
+
 class WidgetsFileError(ValueError):
     """widgets.toml cannot be read; the text names the widget and the setting."""
 
 
-def load_widgets(path: Path | None) -> Mapping[str, Widget]:
+def load_widgets(path: Path | None) -> Widgets:
     """All widgets by name. Raises WidgetsFileError, which stops the start."""
     if path is None:
-        return {"default": Widget(name="default")}
+        return Widgets(default=Widget(name="default"))
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise WidgetsFileError(f"{path}: {error.strerror}") from error
     except tomllib.TOMLDecodeError as error:
         raise WidgetsFileError(f"{path}: {error}") from error
-    widgets = {}
+    widgets = Widgets()
     for name, table in tables.items():
         try:
             widgets[name] = Widget.model_validate({**table, "name": name})

@@ -13,7 +13,7 @@ from typing import TypeVar
 import structlog
 
 from app.bookings import Bookings
-from app.domain import Booking, Move, OutboxMail, Payment, StoredEvent
+from app.domain import Booking, Move, OutboxMail, Payment, StoredEvent, StrayPayment
 from app.errors import HapioError, MailError, StripeError
 from app.inbox import Inbox
 from app.letters import Letters
@@ -21,8 +21,9 @@ from app.mail import Mailer
 from app.metrics import Metrics
 from app.overdue import Overdue
 from app.refunds import Refunds
-from app.settlement import UNPAID
+from app.settlement import LOOK_BACK, UNPAID
 from app.store import Store
+from app.strays import Strays
 
 log = structlog.get_logger()
 
@@ -32,8 +33,6 @@ SWEEP_HAPIO_EVERY = timedelta(days=1)
 HAPIO_STRAY_AGE = timedelta(minutes=15)
 #: Stripe's reads are free; a payment that nobody told us about waits this long at most.
 SWEEP_STRIPE_EVERY = timedelta(minutes=10)
-#: How far back the money sweep looks: a Session lives a day at most, and a webhook may be late by another.
-STRIPE_LOOK_BACK = timedelta(days=2)
 #: An open Session is read again after 1, 2, 4, … minutes.
 FIRST_LOOK = timedelta(minutes=1)
 #: A mail server that does not answer costs SMTP_TIMEOUT a mail: money and time must not wait long behind it, nor may
@@ -62,6 +61,7 @@ class Worker:
         bookings: Bookings,
         inbox: Inbox,
         refunds: Refunds,
+        strays: Strays,
         letters: Letters,
         overdue: Overdue,
         store: Store,
@@ -73,6 +73,7 @@ class Worker:
         self._bookings = bookings
         self._inbox = inbox
         self._refunds = refunds
+        self._strays = strays
         self._letters = letters
         self._overdue = overdue
         self._store = store
@@ -117,6 +118,7 @@ class Worker:
             await self._each(
                 await self._store.take_mail(lease=MAIL_LEASE, most=MAILS_AT_ONCE), self._send, self._put_off_mail
             )
+            await self._each(await self._store.untold_strays(), self._strays.tell, self._put_off_stray)
         await self._beat()
 
     async def _beat(self) -> None:
@@ -187,6 +189,9 @@ class Worker:
         log.warning("mail put off", **told)
         await self._store.record_mail(mail.id, error=reason, again_at=self._now() + _back_off(mail.tries))
 
+    async def _put_off_stray(self, stray: StrayPayment, _error: Exception) -> None:
+        await self._store.put_off_stray(stray.session_id, until=self._now() + _back_off(stray.tries))
+
     async def _sweep(self) -> None:
         now = self._now()
         if now >= self._next_hapio_sweep:
@@ -194,7 +199,7 @@ class Worker:
             await self._each([now - HAPIO_STRAY_AGE], self._bookings.sweep_hapio, self._sweep_hapio_soon)
         if now >= self._next_stripe_sweep:
             self._next_stripe_sweep = now + SWEEP_STRIPE_EVERY
-            await self._each([now - STRIPE_LOOK_BACK], self._bookings.sweep_stripe, _leave)
+            await self._each([now - LOOK_BACK], self._bookings.sweep_stripe, _leave)
             await self._each([now], self._fetch_missed, _leave)
         if now >= self._next_reconciling:
             # Should it fail, it is repeated with a pause; how far it has come is in a row.

@@ -249,7 +249,7 @@ async def reschedule(call: Call, asked: models.RescheduleRequest) -> models.Resc
         "by": by,
     }
     service = await call.house.availability.service(
-        call.house.widgets[booking.widget], asked.service_id or booking.service_id
+        call.house.bookings.widget_of(booking), asked.service_id or booking.service_id
     )
     _must_fit(service, asked.new_start, asked.new_end, "newEnd")
     if asked.dry_run:
@@ -394,7 +394,7 @@ def _must_be_allowed(call: Call, booking: Booking, field: str, address: str) -> 
         parts = urlsplit(address)
     except ValueError as error:
         raise InvalidDetails({field: _BAD_ADDRESS}) from error
-    allowed = {*call.house.widgets[booking.widget].allowed_origins, call.house.settings.public_url}
+    allowed = {*call.house.bookings.widget_of(booking).allowed_origins, call.house.settings.public_url}
     # urlsplit forgives blanks at the front; Stripe does not, and would refuse every later attempt, too.
     spoilt = not address.isascii() or not address.isprintable() or " " in address
     if spoilt or f"{parts.scheme}://{parts.netloc}" not in allowed:

@@ -303,7 +303,7 @@ class Desk:
     async def _places(self, booking: Booking) -> tuple[str, str | None]:
         """The ids of the service and the resource that were named; None for any resource."""
         asked = self._asked
-        widget = self._house.widgets[booking.widget]
+        widget = self._bookings.widget_of(booking)
         services = (await self._house.availability.catalogue(widget)).services
         service = named("service", asked.service, services) if asked.service else None
         own = service or next((service for service in services if service.id == booking.service_id), None)
@@ -374,6 +374,8 @@ class Desk:
                 return f"A move of this booking is being made, or paid, right now. Look again in a while. {stays}"
             case NotBegun():
                 return f"{error.sentence} {stays}"
+            case PolicyRefused(bar=Bar.NOT_OFFERED):
+                return f"Its widget is no longer in widgets.toml, so it can be canceled, but not moved. {stays}"
             case PolicyRefused():
                 stands = standing((await self._view()).booking, self._now)
                 return f"Only a confirmed booking can be changed; this one is {stands}. {stays}"
@@ -431,7 +433,7 @@ class Desk:
     def _mailed(self, booking: Booking, *, owner: bool = True) -> str:
         if not self._house.mailer.enabled:
             return "No mail is sent: SMTP_URL is not set."
-        owner = owner and bool(self._house.widgets[booking.widget].owner_email)
+        owner = owner and bool(self._bookings.widget_of(booking).owner_email)
         return f"The server mails the customer{' and you' if owner else ''}."
 
 

@@ -20,6 +20,7 @@ from app.store.overdue import OverdueRows
 from app.store.payments import PaymentRows
 from app.store.refunds import RefundRows
 from app.store.sign_ins import SignInRows
+from app.store.strays import StrayRows
 
 
 class Store(
@@ -36,5 +37,6 @@ class Store(
     ForgetRows,
     DeskRows,
     SignInRows,
+    StrayRows,
 ):
     """Every read and every write, by what it is for. One object over one file, in a room for each table."""

@@ -207,6 +207,31 @@ class BookingRows(Database):
             .values(**customer_columns(customer))
         )
 
+    async def fill_in_customer(self, booking_id: str, customer: Customer) -> None:
+        """Who booked, as another place remembers it, where we do not know."""
+        await self._update(
+            sa.update(bookings)
+            .where(bookings.c.id == booking_id, bookings.c.customer_email == "")
+            .values(**customer_columns(customer))
+        )
+
+    async def unpaid_ids(self) -> set[str]:
+        """The ids of all bookings that are neither paid nor ended."""
+        unpaid = bookings.c.status.in_([Status.HELD, Status.AWAITING_PAYMENT])
+        return {row["id"] for row in await self._all(sa.select(bookings.c.id).where(unpaid))}
+
+    async def replace_hapio_id(self, booking: Booking, hapio_booking_id: str) -> Booking | None:
+        """Hapio has the booking under another id by now. None if the row has changed since it was read."""
+        return await self._update(
+            sa.update(bookings)
+            .where(
+                bookings.c.id == booking.id,
+                bookings.c.status == booking.status,
+                bookings.c.hapio_booking_id == booking.hapio_booking_id,
+            )
+            .values(hapio_booking_id=hapio_booking_id)
+        )
+
     async def extend(self, booking_id: str, *, deadline: datetime, most: int) -> Booking | None:
         """Move the hold's deadline, at most `most` times; None if it is over or used up."""
         return await self._update(

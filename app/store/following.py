@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 
 import sqlalchemy as sa
@@ -98,10 +98,18 @@ class FollowRows(Database):
 
     async def set_mark(self, name: str, at: datetime) -> None:
         """The list was read as it was then, and what it said is taken in."""
-        value = int(at.timestamp())
+        await self.set_marks({name: at})
+
+    async def set_marks(self, marks: Mapping[str, datetime | None]) -> None:
+        """Several marks at once; None takes one away."""
         async with self._write() as connection:
-            await connection.execute(
-                sqlite.insert(counters)
-                .values(name=name, value=value)
-                .on_conflict_do_update(index_elements=["name"], set_={"value": value})
-            )
+            for name, at in marks.items():
+                if at is None:
+                    await connection.execute(sa.delete(counters).where(counters.c.name == name))
+                    continue
+                value = int(at.timestamp())
+                await connection.execute(
+                    sqlite.insert(counters)
+                    .values(name=name, value=value)
+                    .on_conflict_do_update(index_elements=["name"], set_={"value": value})
+                )

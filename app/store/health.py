@@ -33,6 +33,7 @@ from app.tables import (
     outbox,
     payments,
     refunds,
+    stray_payments,
     to_payment,
     to_refund,
 )
@@ -113,7 +114,8 @@ class HealthRows(Database):
         unbooked = await self._unbooked_money()
         known = {payment_id for payment_id, _ in unbooked}
         found = [found for _, found in unbooked]
-        return [*found, *await self._failed_refunds(besides=known), *await self._refunds_held_up()]
+        strays = [Discrepancy(**row) for row in await self._all(_STRAYS)]
+        return [*found, *await self._failed_refunds(besides=known), *await self._refunds_held_up(), *strays]
 
     async def _unbooked_money(self) -> list[tuple[str, Discrepancy]]:
         """(payment id, what is left of it) of every payment that nothing stands for."""
@@ -356,6 +358,19 @@ class HealthRows(Database):
         rows = await self._all(sa.select(sa.func.min(column, type_=Instant).label("at")).where(where))
         at: datetime | None = rows[0]["at"]
         return max(0.0, (self._now() - at).total_seconds()) if at else 0.0
+
+
+#: Nothing of these is on its way, so nothing is waited for.
+_STRAYS = (
+    sa.select(
+        stray_payments.c.booking_id,
+        (stray_payments.c.amount - stray_payments.c.returned).label("amount"),
+        stray_payments.c.currency,
+        sa.literal("unknown_booking").label("why"),
+    )
+    .where(stray_payments.c.settled_at.is_(None), stray_payments.c.amount > stray_payments.c.returned)
+    .order_by(stray_payments.c.paid_at)
+)
 
 
 def _settled_since() -> sa.ColumnElement[datetime]:

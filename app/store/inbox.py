@@ -24,11 +24,18 @@ class InboxRows(Database):
 
     async def add_event(self, event: Event, *, again_at: datetime) -> bool:
         """Store a webhook event once. `again_at` is when the worker takes it over. False for a repeated one."""
-        row = {**asdict(event), "event_id": event.id, "tries": 0, "next_try_at": again_at, "received_at": self._now()}
-        del row["id"]
+        return bool(await self.add_events([event], again_at=again_at))
+
+    async def add_events(self, events: Sequence[Event], *, again_at: datetime) -> int:
+        """Store events once each, in one transaction. Returns how many were new."""
+        added = 0
         async with self._write() as connection:
-            result = await connection.execute(sqlite.insert(inbox).values(row).on_conflict_do_nothing())
-            return bool(result.rowcount)
+            for event in events:
+                row = {**asdict(event), "tries": 0, "next_try_at": again_at, "received_at": self._now()}
+                row["event_id"] = row.pop("id")
+                result = await connection.execute(sqlite.insert(inbox).values(row).on_conflict_do_nothing())
+                added += result.rowcount
+        return added
 
     async def events_due(self) -> list[StoredEvent]:
         """Stored events that still await their effect."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import sqlite
 
 from app.database import Database
 from app.domain import MAY_STILL_PAY, MoveState, OutboxMail, Payment, PaymentSeen, PaymentState, Status
@@ -28,6 +30,15 @@ class PaymentRows(Database):
         """The payment with this id."""
         rows = await self._all(sa.select(payments).where(payments.c.id == payment_id))
         return to_payment(rows[0]) if rows else None
+
+    async def captured_since(self, created_after: datetime) -> list[Payment]:
+        """Payments whose money we have, by when their attempt was made; oldest first."""
+        rows = await self._all(
+            sa.select(payments)
+            .where(payments.c.state == PaymentState.CAPTURED, payments.c.created_at >= created_after)
+            .order_by(payments.c.created_at)
+        )
+        return [to_payment(row) for row in rows]
 
     async def add_payment(self, payment: Payment, *, deadline: datetime) -> bool:
         """Another attempt for a booking that awaits payment, in place of the unfinished ones, whose Sessions were
@@ -94,6 +105,24 @@ class PaymentRows(Database):
                 )
                 .values(state=PaymentState.EXPIRED)
             )
+
+    async def adopt_payment(self, payment: Payment) -> Payment | None:
+        """An attempt to pay that Stripe knows and we do not, because the database was put back as it was before: with
+        its own number, or, where that was given again since, the next one. None if somebody else was first."""
+        async with self._write() as connection:
+            known = sa.select(payments.c.attempt).where(payments.c.booking_id == payment.booking_id)
+            taken = set((await connection.execute(known)).scalars())
+            attempt = payment.attempt if payment.attempt not in taken else max(taken) + 1
+            adopted = replace(payment, attempt=attempt)
+            added = await connection.execute(
+                sqlite.insert(payments).values(payment_row(adopted)).on_conflict_do_nothing()
+            )
+            if not added.rowcount:
+                return None
+            rows = await connection.execute(sa.select(bookings.c.status).where(bookings.c.id == payment.booking_id))
+            status = Status(rows.scalar_one())
+            await remember(connection, payment.booking_id, "payment_found", status, at=self._now())
+            return adopted
 
     async def record_session(self, payment: Payment, *, session_id: str, url: str, look_at: datetime) -> bool:
         """Store the Session, and only while its booking, or move, still awaits it: after True, the URL may be given

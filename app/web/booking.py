@@ -263,7 +263,7 @@ async def _read(request: Request) -> Booking:
     """The booking that the token names; from here on, errors speak its language."""
     house = request.app.state.house
     booking: Booking = await house.bookings.get(_named(request))
-    request.state.shell = booking_shell(request, booking, house.widgets[booking.widget])
+    request.state.shell = booking_shell(request, booking, house.bookings.widget_of(booking))
     return booking
 
 

@@ -281,7 +281,7 @@ async def _named_booking(request: Request) -> bool:
         booking: Booking = await house.bookings.get(booking_id)
     except (LinkRefused, NotFound):
         return False
-    request.state.shell = booking_shell(request, booking, house.widgets[booking.widget])
+    request.state.shell = booking_shell(request, booking, house.bookings.widget_of(booking))
     return True
 
 

@@ -352,6 +352,8 @@ def not_done(error: HoldfastError, language: str) -> list[str]:
             return [_("A move of this booking is being made, or paid, right now."), stays]
         case NotBegun():
             return [_(error.sentence), stays]
+        case PolicyRefused(bar=Bar.NOT_OFFERED):
+            return [_("Its widget is no longer in widgets.toml, so it can be canceled, but not moved."), stays]
         case PolicyRefused():
             return [_("That can no longer be done with this booking."), stays]
         case HapioError() | StripeError():

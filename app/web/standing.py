@@ -346,6 +346,8 @@ def may_move(offer: Offer, booking: Booking, language: str) -> list[str]:
             return [_("A move is under way.")]
         case Bar.BEGUN:
             return [_("The visit has begun, so it can no longer be moved here.")]
+        case Bar.NOT_OFFERED:
+            return [_("This booking can no longer be moved here. Please contact us to change the time.")]
         case Bar.NOT_CONFIRMED:
             return [_("Only a confirmed booking can be moved.")]
 

@@ -39,6 +39,7 @@ LAYERS = (
     ("main",),
     ("web", "api", "webhooks", "probes", "worker"),
     ("inbox",),
+    ("reconciling",),
     ("bookings", "staff"),
     ("following",),
     ("doctor", "forgetting", "backup"),
@@ -47,7 +48,7 @@ LAYERS = (
     ("moves",),
     ("refunds",),
     ("refusals", "overdue"),
-    ("availability", "letters", "gate", "idempotency"),
+    ("availability", "letters", "gate", "idempotency", "strays", "cursors"),
     (
         *("store", "hapio", "payments", "mail", "links", "details", "guard", "limiter", "challenge", "site", "notices"),
         *("told", "migrations"),
