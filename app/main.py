@@ -44,11 +44,12 @@ from app.moves import Moves
 from app.payments import Payments
 from app.refunds import Refunds
 from app.settings import Settings, WebhookScheme
-from app.site import Resolve, SiteReader, look_up, origin_of
+from app.site import NameLookups, Resolve, SiteReader, origin_of
 from app.staff import Staff
 from app.store import Store
 from app.web import routes as web
 from app.web.challenge import show_challenge
+from app.web.doctor import PageChecks
 from app.web.pages import Pages, WarmPages
 from app.web.render import make_templates, render_error
 from app.widgets import Widget, load_widgets
@@ -77,7 +78,7 @@ class Outside:
     hapio_transport: httpx.AsyncBaseTransport | None = None
     stripe_http: stripe.HTTPClient | None = None
     site_transport: httpx.AsyncBaseTransport | None = None
-    resolve: Resolve = look_up
+    resolve: Resolve | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,7 @@ class House:
     gate: Gate
     idempotency: Idempotency
     sites: SiteReader
+    page_checks: PageChecks
     metrics: Metrics
     health: Health
     forgetting: Forgetting
@@ -209,10 +211,15 @@ async def open_house(settings: Settings, outside: Outside) -> AsyncIterator[Hous
             metrics=metrics,
         )
         pages = Pages(epoch=availability.epoch, visitor_key=links.visitor_key)
+        lookups = NameLookups()
+        closing.callback(lookups.close)
+        page_checks = PageChecks()
+        closing.callback(page_checks.close)
         sites = SiteReader(
             named={origin_of(settings.public_url), *(site for one in widgets.values() for site in one.allowed_origins)},
             agent=f"Mozilla/5.0 (compatible; Holdfast embed doctor; {settings.public_url}/embed/doctor)",
-            resolve=outside.resolve,
+            check=f"{settings.public_url}/embed/doctor",
+            resolve=outside.resolve or lookups,
             transport=outside.site_transport,
         )
         closing.push_async_callback(sites.aclose)
@@ -243,6 +250,7 @@ async def open_house(settings: Settings, outside: Outside) -> AsyncIterator[Hous
             gate=gate,
             idempotency=Idempotency(store=store, now=now, random=outside.random),
             sites=sites,
+            page_checks=page_checks,
             metrics=metrics,
             forgetting=Forgetting(store=store, hapio=hapio, now=now),
             health=Health(

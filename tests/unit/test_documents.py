@@ -52,7 +52,7 @@ LAYERS = (
         *("told", "migrations"),
     ),
     ("widgets", "tags", "i18n", "tables", "database"),
-    ("attribution", "metrics", "charge_minimum"),
+    ("attribution", "metrics", "charge_minimum", "urls"),
     ("domain", "errors", "settings", "breaker", "turns", "telemetry"),
     ("sandbox",),
 )
