@@ -5,6 +5,7 @@
     │   ├── InvalidDetails             422 INVALID_REQUEST, one sentence per field
     │   ├── TooLarge                   413 INVALID_REQUEST
     │   ├── NotJson                    415 INVALID_REQUEST
+    │   ├── NotAForm                   415 INVALID_REQUEST
     │   ├── MethodRefused              405 INVALID_REQUEST, `allowed` says which methods there are
     │   ├── KeyReused                  422 INVALID_REQUEST, an idempotency key under which something else was asked
     │   └── KeyInUse                   409 INVALID_REQUEST, an idempotency key whose first call still runs
@@ -94,6 +95,13 @@ class NotJson(InvalidRequest):
 
     status = 415
     sentence = "Please send JSON, with the header Content-Type: application/json."
+
+
+class NotAForm(InvalidRequest):
+    """A page's form came in another encoding than forms of ours have."""
+
+    status = 415
+    sentence = "We could not read that form. Please go back and send it again."
 
 
 class MethodRefused(InvalidRequest):

@@ -38,6 +38,10 @@ class Rule:
         return cls(name, tuple(parse_many(text)))
 
 
+#: Pages that are drawn anew, by address: far beyond what an office looks at, and a few seconds of work a minute.
+PAGE = Rule.of("page", "300/minute")
+#: Forms, by address, before they are read.
+FORM = Rule.of("form", "60/minute; 1000/hour")
 #: Times that are not answered from the warm shelf: each may cost a drawing, or a call to Hapio.
 SLOTS = Rule.of("slots", "120/minute")
 #: A booking's own pages and acts: details, extend, give up, status. Counted by booking; an act is two.

@@ -50,6 +50,7 @@ from app.store import Store
 from app.web import routes as web
 from app.web.challenge import show_challenge
 from app.web.doctor import PageChecks
+from app.web.limits import PageLimits
 from app.web.pages import Pages, WarmPages
 from app.web.render import make_templates, render_error
 from app.widgets import Widget, load_widgets
@@ -316,6 +317,7 @@ def create_app(settings: Settings, outside: Outside | None = None, *, run_worker
         },
     )
     app.add_middleware(WebhookLimits)
+    app.add_middleware(PageLimits)
     app.add_middleware(Guard)
     app.add_middleware(WarmPages)
     return app

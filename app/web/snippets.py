@@ -81,7 +81,7 @@ def read_choice(query: Mapping[str, str], widgets: Mapping[str, Widget]) -> Choi
         service=query.get("service", "")[:100],
         language=language if language in widget.languages else "",
         style=tuple(pair for pair in style if dressed(own, (pair,)) != own),
-        label=clean(query.get("label", ""))[:60],
+        label=clean(query.get("label", ""), most=60),
         site=site if origin_of(site) else "",
     )
 

@@ -171,7 +171,7 @@ async def hold(request: Request) -> Response:
     carried = _carried(form, widget)
     house = request.app.state.house
     visitor = Visitor(
-        key=clean(form.get("key", ""))[:40] or house.links.visitor_key(),
+        key=clean(form.get("key", ""), most=40) or house.links.visitor_key(),
         time_zone=look.zone or "",
         language=shell.language,
         host=trusted_host(form.get("host", "")[:_LONGEST], widget),
@@ -303,8 +303,10 @@ def _carried(query: Mapping[str, str], widget: Widget) -> Pairs:
     pairs = [("host", host)] if host else []
     pairs += [("place", place)] if host and _PLACE.fullmatch(place := query.get("place", "")) else []
     pairs += [("visitor", visitor)] if _VISITOR.fullmatch(visitor := query.get("visitor", "")) else []
-    pairs += [(name, clean(value, lines=True)[:_LONGEST]) for name, value in query.items() if _fills(name) and value]
-    return [*pairs, *campaign((name, clean(value)) for name, value in query.items()).items()]
+    pairs += [
+        (name, clean(value, most=_LONGEST, lines=True)) for name, value in query.items() if _fills(name) and value
+    ]
+    return [*pairs, *campaign((name, clean(value, most=_LONGEST)) for name, value in query.items()).items()]
 
 
 async def find_scene(
