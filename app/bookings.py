@@ -136,7 +136,7 @@ class Bookings(Following):
             return []
         zone = ZoneInfo((await self._availability.catalogue(widget)).location.time_zone)
         day = starts_at.astimezone(zone).date()
-        times = await self._availability.times(widget, service, month=starts_at.astimezone(UTC).date())
+        times = await self._availability.times(widget, service, month=starts_at.astimezone(UTC).date(), needed=True)
         return [free.starts_at for free in times.slots if free.starts_at.astimezone(zone).date() == day]
 
     async def _lock(

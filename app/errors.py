@@ -29,6 +29,7 @@
     ├── MailError                      503 INTERNAL_ERROR, `permanent` says whether trying again can help
     ├── HapioError                     503 HAPIO_API_ERROR
     │   ├── HapioUnreachable               no answer: the outcome is unknown
+    │   ├── TimesNotRead                   the month's calls for looking are used up, and this month was never read
     │   ├── HapioDown                      the circuit breaker is open: nothing was sent
     │   ├── HapioServerError               5xx, or an answer that cannot be read: the outcome is unknown
     │   ├── HapioRateLimited               429: nothing was done
@@ -314,6 +315,13 @@ class HapioError(HoldfastError):
 class HapioUnreachable(HapioError):
     """No answer from Hapio: whether the call took effect is unknown."""
 
+    retry = True
+
+
+class TimesNotRead(HapioError):
+    """Nobody has read these times yet, and reading them now would spend calls that bookings need. Nothing was sent."""
+
+    sentence = "We have not read the times of this month yet, and may not right now. Please look again later today."
     retry = True
 
 

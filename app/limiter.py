@@ -44,6 +44,8 @@ PAGE = Rule.of("page", "300/minute")
 FORM = Rule.of("form", "60/minute; 1000/hour")
 #: Times that are not answered from the warm shelf: each may cost a drawing, or a call to Hapio.
 SLOTS = Rule.of("slots", "120/minute")
+#: Months that one address makes us read from Hapio, each of which costs up to seven of the plan's calls.
+READ = Rule.of("read", "30/hour; 100/day")
 #: A booking's own pages and acts: details, extend, give up, status. Counted by booking; an act is two.
 BOOKING = Rule.of("booking", "120/minute")
 #: Attempts to hold a time, whether they succeed or not: each is a call to Hapio and two writes.

@@ -142,6 +142,7 @@ async def open_house(settings: Settings, outside: Outside) -> AsyncIterator[Hous
         payments = _payments(settings, outside, metrics)
         if payments:
             closing.push_async_callback(payments.aclose)
+        limiter = Limiter(now)
         availability = Availability(
             hapio=hapio,
             occupied=store.occupied,
@@ -149,11 +150,11 @@ async def open_house(settings: Settings, outside: Outside) -> AsyncIterator[Hous
             now=now,
             ttl=settings.availability_ttl,
             max_age=settings.availability_max_age,
+            limiter=limiter,
         )
         closing.push_async_callback(availability.aclose)
         links = Links(settings.keys, now=now, random=outside.random)
         letters = Letters(store=store, widgets=widgets, links=links, public_url=settings.public_url, now=now)
-        limiter = Limiter(now)
         challenges = Challenges(settings.keys, now=now, random=outside.random)
         gate = Gate(store=store, limiter=limiter, challenges=challenges, now=now)
         refunds = Refunds(store=store, payments=payments, letters=letters, now=now, random=outside.random)

@@ -91,8 +91,11 @@ async def show_availability(call: Call, asked: models.AvailabilityQuery) -> mode
     slots: dict[datetime, Slot] = {}
     now = call.house.now()
     oldest = now
+    reader = "" if call.caller.key else call.caller.address
     for month in _months(start, end):
-        times = await call.house.availability.times(widget, service, month=month, resource_id=asked.resource_id or None)
+        times = await call.house.availability.times(
+            widget, service, month=month, resource_id=asked.resource_id or None, reader=reader
+        )
         oldest = min(oldest, times.as_of)
         slots |= {slot.starts_at: slot for slot in times.slots if start <= slot.starts_at < end}
     return models.AvailabilityAnswer(

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import structlog
 
+from app.availability.budget import CallBudget
 from app.availability.cached import Cached
 from app.domain import Location, Resource, Service
 from app.errors import HapioError, NotFound
@@ -22,6 +23,8 @@ log = structlog.get_logger(__name__)
 
 #: These things change rarely, and reading them again costs three calls and one for each service.
 _FRESH = timedelta(hours=12)
+#: About what reading them again costs, in calls.
+_COST = 6
 #: How soon a value that was read behind the scenes is noticed.
 _LOOK = timedelta(minutes=1)
 
@@ -55,8 +58,15 @@ class _Built:
 class Catalogues:
     """The catalogue of each widget."""
 
-    def __init__(self, hapio: HapioClient, now: Callable[[], datetime], tasks: set[asyncio.Task[None]]) -> None:
+    def __init__(
+        self,
+        hapio: HapioClient,
+        budget: CallBudget,
+        now: Callable[[], datetime],
+        tasks: set[asyncio.Task[None]],
+    ) -> None:
         self._hapio = hapio
+        self._budget = budget
         self._now = now
         self._tasks = tasks
         self._studio = Cached(self._read_studio, now, tasks)
@@ -127,7 +137,7 @@ class Catalogues:
     async def _kept(self, cached: Cached[T]) -> T:
         if cached.value is None:
             return await cached.read()
-        if self._now() - cached.asked_at >= _FRESH:
+        if self._now() - cached.asked_at >= _FRESH and self._budget.may_read(_COST):
             cached.refresh()
         return cached.value
 

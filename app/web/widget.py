@@ -19,7 +19,7 @@ from app.attribution import campaign
 from app.availability import Catalogue, Times
 from app.details import ANSWER, clean
 from app.domain import Resource, Service, Slot, Visitor
-from app.errors import HapioError, InvalidRequest, NotFound, SlotTaken, TooManyHolds
+from app.errors import HapioError, InvalidRequest, NotFound, RateLimited, SlotTaken, TimesNotRead, TooManyHolds
 from app.limiter import SLOTS, client_address
 from app.web import events
 from app.web.calendar import DayView, MonthView, day_view, month_view
@@ -331,8 +331,14 @@ async def find_scene(
     month = max(look.month or today, today).replace(day=1)
     day = look.day if look.day and look.day >= today else None
 
+    reader = client_address(request.scope)
+
     async def read(month: date) -> Times:
-        times: Times = await house.availability.times(widget, service, month=month, resource_id=resource or None)
+        asked = {"month": month, "resource_id": resource or None, "reader": reader}
+        try:
+            times: Times = await house.availability.times(widget, service, **asked)
+        except TimesNotRead:
+            return Times((), now, False, "not read", read=False)
         return times
 
     times = await read(month)
@@ -340,12 +346,10 @@ async def find_scene(
     free = True
     if day is None:
         day = _first_day(times.slots, zone, month)
-    else:
+    elif times.read:
         free = any(i18n.local(slot.starts_at, zone).date() == day for slot in times.slots)
-    if day is None or not free:
-        next_free = await house.availability.next_free(
-            widget, service, after=max(day or month, today), resource_id=resource or None
-        )
+    if times.read and (day is None or not free):
+        next_free = await _next_free(house, widget, service, max(day or month, today), resource, reader)
         if next_free and look.month is None:
             day = i18n.local(next_free.starts_at, zone).date()
             month, next_free = day.replace(day=1), None
@@ -366,6 +370,19 @@ async def find_scene(
         last_day=i18n.local(now + window, zone).date() if window is not None else None,
         opened=look.day is None and day is not None,
     )
+
+
+async def _next_free(
+    house: Any, widget: Widget, service: Service, after: date, resource: str, reader: str
+) -> Slot | None:
+    """The first free time from a day on; None where the months after it have not been read."""
+    try:
+        found: Slot | None = await house.availability.next_free(
+            widget, service, after=after, resource_id=resource or None, reader=reader
+        )
+    except (TimesNotRead, RateLimited):
+        return None
+    return found
 
 
 def _first_day(slots: Sequence[Slot], zone: str, month: date) -> date | None:
@@ -510,6 +527,8 @@ def _empty(scene: Scene, month: MonthView, day: DayView | None, widget: Widget, 
     if day and day.count:
         return None
     _ = i18n.translator(language).gettext
+    if not scene.times.read:
+        return {"sentence": _(TimesNotRead.sentence), "next": None, "until": ""}
     if day and month.total:
         sentence = _("No times on %(day)s") % {"day": day.heading}
     else:
@@ -538,7 +557,7 @@ def _said(day: DayView | None, language: str) -> str:
 
 
 def _age(scene: Scene, language: str) -> str:
-    if not scene.times.stale:
+    if not scene.times.stale or not scene.times.read:
         return ""
     _ = i18n.translator(language).gettext
     return _("Times as of %(time)s; we check again when you choose.") % {
