@@ -7,7 +7,7 @@ write what is owed before doing it, so that a crash anywhere is picked up by the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -41,7 +41,7 @@ from app.errors import (
     SlotTaken,
 )
 from app.following import Following
-from app.gate import Client
+from app.gate import Admission, Client
 from app.payments import SHORTEST_SESSION, session_params
 from app.settlement import SESSION_MARGIN, UNPAID
 from app.widgets import Widget
@@ -55,6 +55,10 @@ FAR_AWAY = timedelta(days=36500)
 REPLAY_TIME = timedelta(seconds=45)
 #: How often paying may be started for one hold, so that a failing Stripe cannot prolong it for ever.
 MAX_ATTEMPTS = 5
+#: However often a hold is extended or its payment begun anew, it ends this long after the lock; a first payment page
+#: that was opened before is open to its end. Stripe's shortest page lives for 31 minutes, so a hold that is extended
+#: twice and then paid for stays below an hour and a quarter, and one whose payment is begun anew gains nothing by it.
+LONGEST_HOLD = timedelta(minutes=45)
 #: A lost create may still land after our time-out; the lookup waits longer than Hapio takes to answer anything.
 UNSURE_PATIENCE = timedelta(seconds=60)
 
@@ -96,26 +100,51 @@ class Bookings(Following):
                 resumed = await self._resume(widget, service, again)
                 if resumed:
                     return resumed
-            spare = None
-            if client:
-                # One at a time, or a hundred clicks at once would all be counted before any of them holds.
-                await turns.enter_async_context(self._turns(("hold", widget.name, client.address or client.name)))
-                free = await self._free_that_day(widget, service, starts_at)
-                spare = await self._gate.admit(widget, client, starts_at, free)
-            slot = await self._availability.find_slot(widget, service, starts_at)
-            if slot:
-                for resource in await self._candidates(service, slot, resource_id):
-                    booking = await self._lock(widget, service, slot, resource, resource_id is None, visitor, customer)
-                    if booking is None:
-                        continue
-                    if client:
-                        self._gate.entered(widget, booking.id, client)
-                    if spare:
-                        await self.give_up(spare)
-                    return booking
+            admission = await self._admit(widget, service, starts_at, client) if client else None
+            held = None
+            try:
+                held = await self._hold(widget, service, starts_at, resource_id, visitor, customer, admission)
+            finally:
+                if admission:
+                    self._gate.left(admission, held=held is not None)
+            if held:
+                if admission and admission.spare:
+                    await self.give_up(admission.spare)
+                return held
         self._metrics.hold_refused(SlotTaken.code)
         nearest = await self._availability.nearest(widget, service, starts_at, resource_id=resource_id)
         raise SlotTaken(starts_at, [near.starts_at for near in nearest])
+
+    async def _admit(self, widget: Widget, service: Service, starts_at: datetime, client: Client) -> Admission:
+        """Ask the gate. Raises as it does."""
+        self._gate.knock(client)
+        zone = ZoneInfo((await self._availability.catalogue(widget)).location.time_zone)
+        free = await self._free_that_day(widget, service, starts_at, zone)
+        # One at a time, or a hundred clicks at once would all be counted before any of them holds. Hapio is asked
+        # after this turn: whoever shares an address need not wait for its answers to one another.
+        async with self._turns(("hold", widget.name, client.address or client.name)):
+            return await self._gate.admit(widget, client, starts_at, free, zone)
+
+    async def _hold(
+        self,
+        widget: Widget,
+        service: Service,
+        starts_at: datetime,
+        resource_id: str | None,
+        visitor: Visitor,
+        customer: Customer | None,
+        admission: Admission | None,
+    ) -> Booking | None:
+        """Try everybody who could take the time; None where nobody can."""
+        slot = await self._availability.find_slot(widget, service, starts_at)
+        for resource in await self._candidates(service, slot, resource_id) if slot else ():
+            assert slot  # noqa: S101 - there are candidates for a slot only
+            booking = await self._lock(
+                widget, service, slot, resource, resource_id is None, visitor, customer, admission
+            )
+            if booking:
+                return booking
+        return None
 
     async def _resume(self, widget: Widget, service: Service, booking: Booking) -> Booking | None:
         """A hold whose process died while Hapio was being asked: what Hapio made of it is the hold. If it made nothing,
@@ -129,12 +158,13 @@ class Bookings(Following):
         await self._end_refused(booking, EndReason.NO_ANSWER, unsure=False)
         return None
 
-    async def _free_that_day(self, widget: Widget, service: Service, starts_at: datetime) -> list[datetime]:
+    async def _free_that_day(
+        self, widget: Widget, service: Service, starts_at: datetime, zone: ZoneInfo
+    ) -> list[datetime]:
         """The free starts of the place's day that a time lies in."""
         slot = await self._availability.find_slot(widget, service, starts_at)
         if slot is None:
             return []
-        zone = ZoneInfo((await self._availability.catalogue(widget)).location.time_zone)
         day = starts_at.astimezone(zone).date()
         times = await self._availability.times(widget, service, month=starts_at.astimezone(UTC).date(), needed=True)
         return [free.starts_at for free in times.slots if free.starts_at.astimezone(zone).date() == day]
@@ -148,6 +178,7 @@ class Bookings(Following):
         any_resource: bool,
         visitor: Visitor,
         customer: Customer | None,
+        admission: Admission | None,
     ) -> Booking | None:
         """Try one resource. None means that it is taken."""
         location = (await self._availability.catalogue(widget)).location
@@ -191,6 +222,8 @@ class Bookings(Following):
             if shown and resource.id in shown.resource_ids:  # another process of ours was faster
                 self._availability.distrust(service, slot.starts_at)
             return None
+        if admission:
+            self._gate.entered(admission, booking.id)
         self._availability.took(booking.interval)
         try:
             locked = await self._hapio.create_booking(
@@ -296,9 +329,12 @@ class Bookings(Following):
         """Start the hold's time anew. Raises HoldExpired, or BookingConflict when the extensions are used up."""
         booking = await self.get(booking_id)
         widget = self._widgets[booking.widget]
-        extended = await self._store.extend(
-            booking_id, deadline=self._now() + widget.hold_time, most=widget.max_extensions
-        )
+        end = _last_end(booking, widget)
+        if booking.deadline >= end:
+            self._must_be_held(booking)
+            raise BookingConflict("held as long as may be")
+        deadline = min(self._now() + widget.hold_time, end)
+        extended = await self._store.extend(booking_id, deadline=deadline, most=widget.max_extensions)
         if extended is None:
             self._must_be_held(await self.get(booking_id))
             raise BookingConflict("no extensions left")
@@ -379,7 +415,7 @@ class Bookings(Following):
             raise BookingConflict("too many attempts")
         widget = self._widgets[booking.widget]
         now = self._now().replace(microsecond=0)  # Stripe counts whole seconds
-        deadline = now + widget.payment_time
+        deadline = self._pay_until(booking, widget, attempts)
         payment_id = self._new_id("pay")
         expires_at = now + max(widget.payment_time, SHORTEST_SESSION)
         token = self._links.booking_token(booking.id, ends_at=booking.ends_at)
@@ -429,6 +465,12 @@ class Bookings(Following):
             raise BookingConflict("changed meanwhile")
         return payment
 
+    def _pay_until(self, booking: Booking, widget: Widget, attempts: Sequence[Payment]) -> datetime:
+        """When paying has to be done. The first page has its whole time; a later one of the same hold, after a changed
+        address or a lost answer, does not make the hold any longer than the first did, or than LONGEST_HOLD."""
+        until = self._now().replace(microsecond=0) + widget.payment_time
+        return min(until, max(booking.deadline, _last_end(booking, widget))) if attempts else until
+
     async def _create_session(self, payment: Payment) -> str:
         facts = await self._stripe.create_session(
             payment.params, idempotency_key=f"cs:{payment.booking_id}:{payment.attempt}"
@@ -441,3 +483,8 @@ class Bookings(Following):
             await self._stripe.expire_session(facts.id)
             raise HoldExpired(payment.booking_id)
         return facts.url
+
+
+def _last_end(booking: Booking, widget: Widget) -> datetime:
+    """When a hold ends at the latest, unless somebody is on its first payment page."""
+    return booking.created_at + max(LONGEST_HOLD, widget.hold_time)

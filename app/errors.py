@@ -275,7 +275,8 @@ class TooManyHolds(RateLimited):
 
 
 class WidgetFull(TooManyHolds):
-    """All visitors together hold as many times of a widget as may be held at once."""
+    """All visitors together hold as many times of a widget as may be held without far more work, which this one's
+    browser cannot do."""
 
     sentence = (
         "So many people are booking right now that we cannot hold another time. Wait a few minutes. "

@@ -23,6 +23,8 @@ from app.errors import RateLimited
 #: Clients times rules that are counted at once; one takes some 500 bytes and 32 for each hit. What was hit longest
 #: ago is forgotten first, so a flood of addresses costs memory up to here and no further.
 MOST_KEPT = 50_000
+#: One IPv6 /48 may take up this part of them.
+_NETWORK_SHARE = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,8 @@ READ = Rule.of("read", "30/hour; 100/day")
 BOOKING = Rule.of("booking", "120/minute")
 #: Attempts to hold a time, whether they succeed or not: each is a call to Hapio and two writes.
 HOLD = Rule.of("hold", "12/minute; 60/hour")
+#: The same for an IPv6 /48 together: a provider's customer has one, and up to 65,536 addresses as we count them in it.
+HOLD_NETWORK = Rule.of("hold_network", "60/minute; 400/hour")
 #: Starting to pay: each may open a page at Stripe.
 PAY = Rule.of("pay", "20/minute; 120/hour")
 #: The page behind the mailed link.
@@ -89,6 +93,17 @@ def client_address(scope: Scope) -> str:
     if address.ipv4_mapped:
         return str(address.ipv4_mapped)
     return str(IPv6Address(int(address) >> 64 << 64))
+
+
+def network_of(address: str) -> str:
+    """The IPv6 /48 of an address as `client_address` gives it; empty for any other, which then is not counted."""
+    if ":" not in address:
+        return ""
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return ""
+    return f"{IPv6Address(int(found) >> 80 << 80)}/48" if isinstance(found, IPv6Address) else ""
 
 
 class Limiter:
@@ -139,6 +154,11 @@ class Limiter:
         return max(1, ceil(max(waits))) if waits else 0
 
 
+def _network_in(key: str) -> str:
+    """The network of the address in a counter's name; empty where there is none."""
+    return next((network for part in key.split("/") if (network := network_of(part))), "")
+
+
 class _Windows(Storage, MovingWindowSupport):
     """When each key was hit, newest first. The package's own memory reads the wall clock, which tests cannot set, and
     starts a thread for each burst."""
@@ -150,6 +170,8 @@ class _Windows(Storage, MovingWindowSupport):
         self._now = now
         self._most_kept = most_kept
         self._hits: OrderedDict[str, tuple[float, deque[float]]] = OrderedDict()
+        #: The keys of each IPv6 network, the one hit longest ago first.
+        self._networks: dict[str, OrderedDict[str, None]] = {}
 
     def __len__(self) -> int:
         return len(self._hits)
@@ -167,6 +189,7 @@ class _Windows(Storage, MovingWindowSupport):
         hits.extendleft([now] * amount)
         self._hits[key] = now + expiry, hits
         self._hits.move_to_end(key)
+        self._crowd(key)
         self._forget(now)
         return True
 
@@ -182,10 +205,31 @@ class _Windows(Storage, MovingWindowSupport):
             hits.pop()
         return hits
 
+    def _crowd(self, key: str) -> None:
+        """Note the key's network. One with too many keys forgets its own: its addresses are free, and would push
+        everybody else's counts out."""
+        network = _network_in(key)
+        if not network:
+            return
+        keys = self._networks.setdefault(network, OrderedDict())
+        keys[key] = None
+        keys.move_to_end(key)
+        if len(keys) > max(1, self._most_kept // _NETWORK_SHARE):
+            self._drop(next(iter(keys)))
+
     def _forget(self, now: float) -> None:
         """Drop what no longer counts from the end that was hit longest ago, and what is too much."""
         while self._hits and (len(self._hits) > self._most_kept or next(iter(self._hits.values()))[0] <= now):
-            self._hits.popitem(last=False)
+            self._drop(next(iter(self._hits)))
+
+    def _drop(self, key: str) -> None:
+        self._hits.pop(key, None)
+        network = _network_in(key)
+        keys = self._networks.get(network)
+        if keys:
+            keys.pop(key, None)
+            if not keys:
+                del self._networks[network]
 
     def check(self) -> bool:
         return True
@@ -193,10 +237,11 @@ class _Windows(Storage, MovingWindowSupport):
     def reset(self) -> int:
         count = len(self._hits)
         self._hits.clear()
+        self._networks.clear()
         return count
 
     def clear(self, key: str) -> None:
-        self._hits.pop(key, None)
+        self._drop(key)
 
     # For fixed windows, which we do not count in.
 

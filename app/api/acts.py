@@ -166,7 +166,7 @@ async def lock(call: Call, asked: models.LockRequest) -> models.LockAnswer:
         resource_id=asked.resource_id or None,
         visitor=visitor,
         customer=customer,
-        client=None if call.caller.key else Client(key, call.caller.address, proof),
+        client=None if call.caller.key else Client(key, call.caller.address, proof, answers=False),
     )
     zone = ZoneInfo(booking.time_zone)
     return models.LockAnswer(
