@@ -8,14 +8,15 @@ write what is owed before doing it, so that a crash anywhere is picked up by the
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack
-from dataclasses import replace
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import structlog
 
+from app.charge_minimum import chargeable
 from app.details import read_details
 from app.domain import (
     Booking,
@@ -33,12 +34,16 @@ from app.domain import (
 from app.errors import (
     BookingConflict,
     HapioError,
+    HapioNotFound,
     HapioServerError,
     HapioUnprocessable,
     HapioUnreachable,
     HoldExpired,
     InvalidRequest,
+    NotFound,
     SlotTaken,
+    TimePassed,
+    TooSoon,
 )
 from app.following import Following
 from app.gate import Admission, Client
@@ -63,6 +68,20 @@ LONGEST_HOLD = timedelta(minutes=45)
 UNSURE_PATIENCE = timedelta(seconds=60)
 
 
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """What a visitor wants to hold, at whatever time. `resource_id` None is anyone; `shown` is the price that they
+    saw; `admission` is the gate's, None for somebody whom the owner trusts."""
+
+    widget: Widget
+    service: Service
+    resource_id: str | None
+    visitor: Visitor
+    customer: Customer | None
+    shown: Money
+    admission: Admission | None
+
+
 class Bookings(Following):
     """Everything that can be done with a booking: here from the hold to the payment, in Changes what a confirmed one
     may still become, in Following what its owner does in Hapio, in Settlement what follows from all of it."""
@@ -79,13 +98,17 @@ class Bookings(Following):
         visitor: Visitor,
         customer: Customer | None = None,
         client: Client | None = None,
+        shown: Money | None = None,
     ) -> Booking:
         """Lock a time: our slot guard first, then a temporary booking in Hapio.
 
         `resource_id` None is "anyone": whoever is free and least booked that day, one after the other until one
         lock succeeds. The same visitor's second click returns the first click's hold. `client` is who is counted;
-        None is somebody whom the owner trusts. Raises SlotTaken with the nearest free times, RateLimited in all its
-        kinds, NotFound, InvalidRequest, or HapioError.
+        None is somebody whom the owner trusts. `shown` is the price that the visitor saw; None is the one on offer.
+        Where Hapio asks another, the booking has that one, and its history says so (`price_changed`).
+
+        Raises SlotTaken with the nearest free times, or its kinds TimePassed and TooSoon, RateLimited in all its kinds,
+        NotFound, InvalidRequest, or HapioError.
         """
         if abs(starts_at - self._now()) > FAR_AWAY:
             raise InvalidRequest("nothing is booked so far away")
@@ -103,7 +126,9 @@ class Bookings(Following):
             admission = await self._admit(widget, service, starts_at, client) if client else None
             held = None
             try:
-                held = await self._hold(widget, service, starts_at, resource_id, visitor, customer, admission)
+                seen = service.price if shown is None else shown
+                wish = _Wish(widget, service, resource_id, visitor, customer, seen, admission)
+                held = await self._hold(wish, starts_at)
             finally:
                 if admission:
                     self._gate.left(admission, held=held is not None)
@@ -112,8 +137,14 @@ class Bookings(Following):
                     await self.give_up(admission.spare)
                 return held
         self._metrics.hold_refused(SlotTaken.code)
+        service = await self._availability.service(widget, service_id)  # what Hapio refused may be gone altogether
         nearest = await self._availability.nearest(widget, service, starts_at, resource_id=resource_id)
-        raise SlotTaken(starts_at, [near.starts_at for near in nearest])
+        now, kind = self._now(), SlotTaken
+        if starts_at <= now:
+            kind = TimePassed
+        elif starts_at < now + service.booking_window_start:
+            kind = TooSoon
+        raise kind(starts_at, [near.starts_at for near in nearest])
 
     async def _admit(self, widget: Widget, service: Service, starts_at: datetime, client: Client) -> Admission:
         """Ask the gate. Raises as it does."""
@@ -125,23 +156,13 @@ class Bookings(Following):
         async with self._turns(("hold", widget.name, client.address or client.name)):
             return await self._gate.admit(widget, client, starts_at, free, zone)
 
-    async def _hold(
-        self,
-        widget: Widget,
-        service: Service,
-        starts_at: datetime,
-        resource_id: str | None,
-        visitor: Visitor,
-        customer: Customer | None,
-        admission: Admission | None,
-    ) -> Booking | None:
+    async def _hold(self, wish: _Wish, starts_at: datetime) -> Booking | None:
         """Try everybody who could take the time; None where nobody can."""
-        slot = await self._availability.find_slot(widget, service, starts_at)
-        for resource in await self._candidates(service, slot, resource_id) if slot else ():
-            assert slot  # noqa: S101 - there are candidates for a slot only
-            booking = await self._lock(
-                widget, service, slot, resource, resource_id is None, visitor, customer, admission
-            )
+        slot = await self._availability.find_slot(wish.widget, wish.service, starts_at)
+        if slot is None:
+            return None
+        for resource in await self._candidates(wish.service, slot, wish.resource_id):
+            booking = await self._lock(wish, slot, resource)
             if booking:
                 return booking
         return None
@@ -151,7 +172,7 @@ class Bookings(Following):
         the row is ended, and None says that the time is there to be held afresh."""
         for made in await self._hapio.find_bookings(booking.id):
             if not made.is_canceled:
-                price = self._price(widget, service, made.price)
+                price = await self._price(widget, service, made.price)
                 return await self._store.record_lock(
                     booking.id, hapio_booking_id=made.id, terms=replace(booking.terms, price=price)
                 )
@@ -169,18 +190,9 @@ class Bookings(Following):
         times = await self._availability.times(widget, service, month=starts_at.astimezone(UTC).date(), needed=True)
         return [free.starts_at for free in times.slots if free.starts_at.astimezone(zone).date() == day]
 
-    async def _lock(
-        self,
-        widget: Widget,
-        service: Service,
-        slot: Slot,
-        resource: Resource,
-        any_resource: bool,
-        visitor: Visitor,
-        customer: Customer | None,
-        admission: Admission | None,
-    ) -> Booking | None:
+    async def _lock(self, wish: _Wish, slot: Slot, resource: Resource) -> Booking | None:
         """Try one resource. None means that it is taken."""
+        widget, service = wish.widget, wish.service
         location = (await self._availability.catalogue(widget)).location
         now = self._now()
         booking = Booking(
@@ -191,7 +203,7 @@ class Bookings(Following):
             service_name=service.name,
             resource_id=resource.id,
             resource_name=resource.name,
-            any_resource=any_resource,
+            any_resource=wish.resource_id is None,
             location_id=location.id,
             location_name=location.name,
             time_zone=location.time_zone,
@@ -208,8 +220,8 @@ class Bookings(Following):
             was_expired=False,
             payment_id=None,
             end_reason=None,
-            customer=customer,
-            visitor=visitor,
+            customer=wish.customer,
+            visitor=wish.visitor,
             revision=0,
             created_at=now,
             updated_at=now,
@@ -218,12 +230,12 @@ class Bookings(Following):
             tries=0,
         )
         if not await self._store.insert_hold(booking, capacity=resource.capacity):
-            shown = await self._availability.find_slot(widget, service, slot.starts_at)
-            if shown and resource.id in shown.resource_ids:  # another process of ours was faster
+            offered = await self._availability.find_slot(widget, service, slot.starts_at)
+            if offered and resource.id in offered.resource_ids:  # another process of ours was faster
                 self._availability.distrust(service, slot.starts_at)
             return None
-        if admission:
-            self._gate.entered(admission, booking.id)
+        if wish.admission:
+            self._gate.entered(wish.admission, booking.id)
         self._availability.took(booking.interval)
         try:
             locked = await self._hapio.create_booking(
@@ -239,16 +251,26 @@ class Bookings(Following):
             log.info("lock refused", booking=booking.id, hapio=error.body[:500])
             await self._end_refused(booking, EndReason.REFUSED, unsure=False)
             self._availability.distrust(service, slot.starts_at)
+            if _names_service(error):
+                await self._availability.contradicted()
             return None
         except HapioError as error:
             await self._end_refused(
                 booking, EndReason.NO_ANSWER, unsure=isinstance(error, HapioUnreachable | HapioServerError)
             )
+            if isinstance(error, HapioNotFound):
+                await self._availability.contradicted()
+                await self._availability.service(widget, service.id)
             raise
-        price = self._price(widget, service, locked.price)
+        price = await self._price(widget, service, locked.price)
         held = await self._store.record_lock(
-            booking.id, hapio_booking_id=locked.id, terms=replace(booking.terms, price=price)
+            booking.id,
+            hapio_booking_id=locked.id,
+            terms=replace(booking.terms, price=price),
+            shown=wish.shown if wish.shown != price else None,
         )
+        if price != service.price:
+            await self._availability.contradicted()
         if not widget.verify_lock:
             return held
         try:
@@ -260,16 +282,24 @@ class Bookings(Following):
             await self._end_refused(booking, EndReason.REFUSED, unsure=False)
         return held if won else None
 
-    def _price(self, widget: Widget, service: Service, hapio_price: Decimal | None) -> Money:
-        """The price Hapio put on the booking itself, should the owner have changed it since we read the service.
-        If it was changed to what cannot be charged, the price that the visitor was shown stands."""
-        if hapio_price is None:
-            return service.price
+    async def _price(self, widget: Widget, service: Service, hapio_price: Decimal | None) -> Money:
+        """The price Hapio put on the booking itself, should the owner have changed it since we read the service. If it
+        was changed to what cannot be charged, the price on offer stands. Where Hapio put none on it, although it had
+        one for the service, what it says of the service now decides."""
         try:
-            return widget.price(service.id, hapio_price)
+            price = widget.price(service.id, hapio_price)
         except ValueError as error:
             log.error("price cannot be charged", service=service.id, reason=str(error))
             return service.price
+        if not chargeable(price):
+            log.error("price cannot be charged", service=service.id, reason="Stripe charges no such amount")
+            return service.price
+        if hapio_price is None and price != service.price:
+            await self._availability.contradicted()
+            with suppress(NotFound):
+                return (await self._availability.service(widget, service.id)).price
+            return service.price
+        return price
 
     async def _won_race(self, booking: Booking, hapio_booking_id: str, resource: Resource) -> bool:
         """Whether our booking is among the first `capacity` that overlap, by (created_at, id): with other programs
@@ -323,6 +353,7 @@ class Bookings(Following):
             visitor=replace(old.visitor, key=f"{visitor_key} {self._links.booking_token(old.id, ends_at=old.ends_at)}"),
             customer=old.customer if form is None else read_details(form, widget),
             client=client,
+            shown=old.terms.price,
         )
 
     async def extend(self, booking_id: str) -> Booking:
@@ -483,6 +514,12 @@ class Bookings(Following):
             await self._stripe.expire_session(facts.id)
             raise HoldExpired(payment.booking_id)
         return facts.url
+
+
+def _names_service(error: HapioUnprocessable) -> bool:
+    """Whether Hapio refuses the service itself, not only the time. How it says so is documented for wrong fields alone
+    (`errors`); its rules answer with a sentence."""
+    return "service_id" in error.errors or "service" in str(error).lower()
 
 
 def _last_end(booking: Booking, widget: Widget) -> datetime:

@@ -15,6 +15,8 @@
     │   └── LinkExpired                410 UNAUTHORIZED
     ├── NotFound                       404 BOOKING_NOT_FOUND
     ├── SlotTaken                      409 BOOKING_CONFLICT, with the nearest free times
+    │   ├── TimePassed                     nobody took it: it has begun
+    │   └── TooSoon                        nobody took it: it is within the notice that the service asks for
     ├── BookingConflict                409 BOOKING_CONFLICT
     ├── PolicyRefused                  409 POLICY_REFUSED, `bar` says which rule
     ├── HoldExpired                    410 HOLD_EXPIRED
@@ -186,6 +188,18 @@ class SlotTaken(HoldfastError):
         super().__init__(start.isoformat())
         self.start = start
         self.nearest = tuple(nearest)
+
+
+class TimePassed(SlotTaken):
+    """The time has begun, so it can no longer be booked."""
+
+    sentence = "That time has passed."
+
+
+class TooSoon(SlotTaken):
+    """The service asks for more notice than is left."""
+
+    sentence = "That is too soon to book here. Please choose a later time."
 
 
 class BookingConflict(HoldfastError):

@@ -177,6 +177,8 @@ async def lock(call: Call, asked: models.LockRequest) -> models.LockAnswer:
         resource_id=booking.resource_id,
         status=_status(booking, (), house.now()),
         expires_at=booking.deadline,
+        price=booking.terms.price.amount,
+        currency=booking.terms.price.currency,
         token=house.links.api_token(booking.id),
     )
 

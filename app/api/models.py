@@ -308,6 +308,10 @@ class LockAnswer(_Answer):
     resource_id: str
     status: BookingStatus
     expires_at: AwareDatetime
+    price: Annotated[
+        int, Field(description="What has to be paid, in the currency's smallest unit, as the time is held")
+    ]
+    currency: str
     token: str
 
 

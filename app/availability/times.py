@@ -16,7 +16,7 @@ from app.availability.catalogue import Catalogue, Catalogues
 from app.availability.month import Month
 from app.availability.own import OwnBookings
 from app.domain import Occupied, Service, Slot
-from app.errors import HapioError, NotFound, RateLimited, TimesNotRead
+from app.errors import HapioError, HapioNotFound, NotFound, RateLimited, TimesNotRead
 from app.hapio import PAGE_SIZE, HapioClient
 from app.limiter import READ, Limiter
 from app.widgets import Widget
@@ -126,6 +126,12 @@ class Availability:
         """
         return await self._catalogues.of(widget)
 
+    async def contradicted(self) -> None:
+        """Hapio has refused a service that is on offer, does not know it, or asks another price for it: what is on
+        offer is read anew, at most once a minute."""
+        await self._catalogues.reread()
+        self._epoch += 1
+
     async def service(self, widget: Widget, service_id: str) -> Service:
         """One service that the widget offers, else NotFound."""
         for service in (await self._catalogues.of(widget)).services:
@@ -149,8 +155,9 @@ class Availability:
         that the reads it causes are counted; empty counts for nobody. `needed` is for holds and moves: what has never
         been read is read for them whatever the budget says.
 
-        Raises TimesNotRead where there is nothing to show and the budget is used up, RateLimited where it is the
-        reader's share of it, and Hapio's errors when there is nothing young enough to show.
+        Raises NotFound where Hapio no longer has the service, TimesNotRead where there is nothing to show and the
+        budget is used up, RateLimited where it is the reader's share of it, and Hapio's errors when there is nothing
+        young enough to show.
         """
         location_id = (await self._catalogues.of(widget)).location.id
         now = self._now()
@@ -162,7 +169,11 @@ class Availability:
             held = self._open(key, service)
             if held is None:
                 return Times((), now, False, "none")
-            late = await self._freshen(held, reader, needed=needed)
+            try:
+                late = await self._freshen(held, reader, needed=needed)
+            except HapioNotFound:
+                await self.service(widget, service.id)
+                raise
             now = self._now()
         waited = held.cached.asked_at != asked_at
         view = held.view(service, resource_id, self._own.rows, now)
@@ -357,6 +368,9 @@ class Availability:
             slots = await self._hapio.bookable_slots(
                 service.id, location_id=key[1], starts_from=starts_from, ends_to=held.ends_to + longest
             )
+        except HapioNotFound:
+            await self.contradicted()
+            raise
         finally:
             self._underway -= underway
         for changed in await self._own.reload():

@@ -18,6 +18,7 @@ from app.domain import (
     Booking,
     Customer,
     HistoryEntry,
+    Money,
     Occupied,
     OutboxMail,
     Owed,
@@ -164,12 +165,17 @@ class BookingRows(Database):
         ]
         return [Occupied(*row.values()) for row in await self._all(sa.union_all(*taken))]
 
-    async def record_lock(self, booking_id: str, *, hapio_booking_id: str, terms: Terms) -> Booking | None:
-        """Hapio's answer to the lock. Stored whatever became of the row meanwhile: an ended one owes a release."""
+    async def record_lock(
+        self, booking_id: str, *, hapio_booking_id: str, terms: Terms, shown: Money | None = None
+    ) -> Booking | None:
+        """Hapio's answer to the lock. Stored whatever became of the row meanwhile: an ended one owes a release.
+        `shown` is the price that the visitor saw, where it is another than the one in `terms`."""
         return await self._update(
             sa.update(bookings)
             .where(bookings.c.id == booking_id)
-            .values(hapio_booking_id=hapio_booking_id, hapio_unsure=False, terms=terms.to_json())
+            .values(hapio_booking_id=hapio_booking_id, hapio_unsure=False, terms=terms.to_json()),
+            what="" if shown is None else "price_changed",
+            detail=None if shown is None else {"shown": shown.amount},
         )
 
     async def record_release(self, booking_id: str, *, hapio_booking_id: str | None) -> None:
@@ -450,7 +456,9 @@ class BookingRows(Database):
         await remember(connection, booking_id, what, to, at=now, detail=detail)
         return to_booking(row)
 
-    async def _update(self, statement: sa.Update, *, what: str = "") -> Booking | None:
+    async def _update(
+        self, statement: sa.Update, *, what: str = "", detail: Mapping[str, Any] | None = None
+    ) -> Booking | None:
         async with self._write() as connection:
             statement = statement.values(updated_at=self._now()).returning(*bookings.c)
             row = (await connection.execute(statement)).mappings().first()
@@ -458,7 +466,7 @@ class BookingRows(Database):
                 return None
             booking = to_booking(row)
             if what:
-                await remember(connection, booking.id, what, booking.status, at=self._now())
+                await remember(connection, booking.id, what, booking.status, at=self._now(), detail=detail)
             return booking
 
     async def history(self, booking_id: str) -> list[HistoryEntry]:

@@ -354,6 +354,7 @@ def _details(
         "fields": fields,
         "errors": bool(errors),
         "told": _(told) if told else "",
+        "new_price": _new_price(view, request.state.shell.language),
         "event": events.held(view.booking),
     }
     return render(request, "details.html", context, shell=request.state.shell, status=422 if errors else 200)
@@ -381,9 +382,18 @@ def _summary(request: Request, view: BookingView, *, told: str = "", problem: st
         "event": events.held(booking),
         "pays": events.payment(booking),
         "told": _(told) if told else "",
+        "new_price": _new_price(view, language),
         "problem": _(problem) if problem else "",
     }
     return render(request, "summary.html", context, shell=request.state.shell, status=status)
+
+
+def _new_price(view: BookingView, language: str) -> str:
+    """That the price is another than the one that was chosen by; empty where it is not."""
+    if not any(entry.what == "price_changed" for entry in view.history):
+        return ""
+    _ = i18n.translator(language).gettext
+    return _("The price has changed: %(price)s") % {"price": price(view.booking.terms.price, language)}
 
 
 async def _status(request: Request, view: BookingView) -> Response:

@@ -18,7 +18,7 @@ from app import i18n
 from app.attribution import campaign
 from app.availability import Catalogue, Times
 from app.details import ANSWER, clean
-from app.domain import Resource, Service, Slot, Visitor
+from app.domain import Money, Resource, Service, Slot, Visitor
 from app.errors import HapioError, InvalidRequest, NotFound, RateLimited, SlotTaken, TimesNotRead, TooManyHolds
 from app.limiter import SLOTS, client_address
 from app.web import events
@@ -45,6 +45,7 @@ PREFILL = ("name", "email", "phone", "notes")
 _LONGEST = 500
 #: What a visitor's signed name looks like; it is read where it counts, at the hold.
 _VISITOR = re.compile(r"[\w.-]{1,200}", re.ASCII)
+_AMOUNT = re.compile(r"[0-9]{1,12}")
 #: Where in the host page our loader put the frame: inline, popup or floating, and the how-manieth of those.
 _PLACE = re.compile(r"[ipf][0-9]{1,3}")
 
@@ -190,6 +191,7 @@ async def hold(request: Request) -> Response:
             resource_id=look.resource or None,
             visitor=visitor,
             client=read_client(request, form),
+            shown=_shown_price(form, service.price),
         )
     except (SlotTaken, HapioError, TooManyHolds) as error:
         return await show_refusal(request, shell, form, starts_at, error)
@@ -235,6 +237,12 @@ async def show_refusal(
 
 
 # Reading what is asked
+
+
+def _shown_price(form: Mapping[str, str], price: Money) -> Money:
+    """The price on the page that was sent; the present one where it does not say."""
+    amount = form.get("price", "")
+    return replace(price, amount=int(amount)) if _AMOUNT.fullmatch(amount) else price
 
 
 def _widget(request: Request) -> Widget:
@@ -463,6 +471,8 @@ def times_context(
     holes = {name: hidden_fields(pairs) for name, pairs in filling.items()} if filling else HOLES
     empty = _empty(scene, month, day, widget, language)
     path = f"/w/{widget.name}"
+    # What a move costs is told before its button; a hold is told when it costs another price than was shown here.
+    shown_price = {} if paths else {"price": str(service.price.amount)}
     return {
         "paths": paths or Paths(path, f"{path}/slots", f"{path}/hold"),
         "moving": None,
@@ -487,7 +497,7 @@ def times_context(
         "event": events.problem(taken["code"]) if taken else None,
         "look": _given({**state, "tz": "" if look.choose_zone else look.zone or "", "date": shown}),
         "look_services": _given({**state, "service": "", "resource": ""}),
-        "hold": _given({**state, "service": service.id, "lang": language}),
+        "hold": _given({**state, "service": service.id, "lang": language, **shown_price}),
         "carried": holes["carried"],
         "key": holes["key"],
     }
