@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
+from app.act_limits import person
 from app.charge_minimum import chargeable
 from app.details import read_details
 from app.domain import (
@@ -43,6 +44,7 @@ from app.errors import (
     NotFound,
     SlotTaken,
     TimePassed,
+    TooManyFree,
     TooSoon,
 )
 from app.following import Following
@@ -360,6 +362,7 @@ class Bookings(Following):
         """Start the hold's time anew. Raises HoldExpired, or BookingConflict when the extensions are used up."""
         booking = await self.get(booking_id)
         widget = self._widgets[booking.widget]
+        self._acts.hold(booking_id)
         end = _last_end(booking, widget)
         if booking.deadline >= end:
             self._must_be_held(booking)
@@ -375,11 +378,13 @@ class Bookings(Following):
         """The visitor does not want the time. If Stripe says that it is paid after all, it is settled instead."""
         booking = await self.get(booking_id)
         if booking.status in UNPAID:
+            self._acts.hold(booking_id)
             return await self._end_unpaid(booking, EndReason.GIVEN_UP)
         return booking
 
     async def add_details(self, booking_id: str, form: Mapping[str, str]) -> Booking:
         """Keep who is coming. Raises InvalidDetails with a sentence per field, or HoldExpired."""
+        self._acts.hold(booking_id)
         booking = await self.get(booking_id)
         customer = read_details(form, self._widgets[booking.widget])
         kept = await self._store.set_customer(booking_id, customer)
@@ -398,24 +403,34 @@ class Bookings(Following):
 
     # -- pay ---------------------------------------------------------------------------------------------
 
-    async def start_checkout(self, booking_id: str, *, return_url: str = "", cancel_url: str = "") -> str | None:
+    async def start_checkout(
+        self,
+        booking_id: str,
+        *,
+        return_url: str = "",
+        cancel_url: str = "",
+        by: EndReason = EndReason.BY_CUSTOMER,
+        address: str = "",
+    ) -> str | None:
         """The address of Stripe's page for this booking; None when nothing is left to pay.
 
         `return_url` and `cancel_url` are where Stripe sends the visitor afterwards; empty is our own page. A second
         call returns the same page while it is good, and leads back where the first one said. Raises HoldExpired,
-        InvalidRequest without details, BookingConflict, or StripeError; after a StripeError the time is still held and
-        paying can be tried again.
+        InvalidRequest without details, BookingConflict, or StripeError; where nothing is to be paid, TooManyFree and
+        TooManyFreeToday, from which the owner (`by`) is exempt. `address` is where the request came from. After a
+        StripeError the time is still held and paying can be tried again.
         """
         async with self._turns(booking_id):
             booking = await self.get(booking_id)
             if booking.status not in UNPAID:
                 self._must_be_held(booking)
                 return None
+            self._acts.pay(booking_id)
             self._must_be_held(booking)
             if booking.customer is None or booking.hapio_booking_id is None:
                 raise InvalidRequest("details are missing")
             if booking.terms.free:
-                await self._skip_payment(booking)
+                await self._confirm_free(booking, by, address)
                 return None
             attempts = await self._store.payments(booking_id)
             payment = attempts[-1] if attempts else None
@@ -430,6 +445,21 @@ class Bookings(Following):
                 if left > SHORTEST_SESSION - REPLAY_TIME:
                     return await self._create_session(payment)
             return await self._create_session(await self._open_payment(booking, return_url, cancel_url))
+
+    async def _confirm_free(self, booking: Booking, by: EndReason, address: str) -> None:
+        """Nothing is due, so it is confirmed at once; but nobody books free times out, so a customer, and an address,
+        may have so many. The owner may have any number."""
+        assert booking.customer  # noqa: S101 - nothing is confirmed without details
+        customer = person(booking.customer.email)
+        async with self._turns(("free", booking.widget, customer)):
+            if by is EndReason.BY_CUSTOMER:
+                widget = self._widgets[booking.widget]
+                standing = await self._store.free_to_come(widget.name)
+                theirs = [one for one in standing if one.customer and person(one.customer.email) == customer]
+                if len(theirs) >= widget.max_free_per_customer:
+                    raise TooManyFree(widget.name)
+                self._acts.free(widget, address)
+            await self._skip_payment(booking)
 
     async def _skip_payment(self, booking: Booking) -> None:
         """Nothing is due: straight on to confirming."""

@@ -6,16 +6,18 @@ anything is done outside. A page shows an offer first; its button does what the 
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 import structlog
 
+from app.act_limits import MOST_UNDOS, moves_left_unpaid, undos
 from app.domain import (
     Booking,
     EndReason,
+    HistoryEntry,
     Money,
     Move,
     MoveState,
@@ -102,6 +104,14 @@ class Rescheduled:
     checkout_url: str | None
 
 
+def _within(offer: Offer, history: Sequence[HistoryEntry]) -> Offer:
+    """The offer, given how often the booking was changed before."""
+    left = max(0, offer.moves_left - moves_left_unpaid(history))
+    bar = Bar.TOO_OFTEN if offer.move_bar is None and not left else offer.move_bar
+    refund_at = offer.at if undos(history) >= MOST_UNDOS else offer.refund_at
+    return replace(offer, moves_left=left, move_bar=bar, refund_at=refund_at)
+
+
 class Changes(Settlement):
     """What customers and owners do with a confirmed booking."""
 
@@ -112,15 +122,18 @@ class Changes(Settlement):
         LinkExpired a month after the visit, NotFound."""
         booking_id, version = self._links.read_manage_token(token)
         booking = await self.get(booking_id)
-        if version != booking.link_version:
+        if version < booking.link_version:
             raise LinkRefused("retired")
+        if version > booking.link_version:
+            # The first use of a link that was asked for by address: the older ones end with it.
+            await self._store.use_link(booking_id, version)
         if booking.ends_at + MANAGE_LIFE_AFTER_END <= self._now():
             raise LinkExpired("long over")
         return booking
 
     def offer(self, view: BookingView) -> Offer:
         """What the customer may do now."""
-        return self._offer(view.booking, view.move, self._now(), left=view.left)
+        return _within(self._offer(view.booking, view.move, self._now(), left=view.left), view.history)
 
     def _offer(self, booking: Booking, move: Move | None, at: datetime, *, left: int) -> Offer:
         """`left` bounds the refund: what the owner gave back before, past the terms, is not given twice."""
@@ -195,6 +208,7 @@ class Changes(Settlement):
             booking = await self.get(booking_id)
             if booking.status is Status.CANCELED:
                 return booking
+            self._acts.change(booking_id, by)
             open_move = await self._store.open_move(booking_id)
             if open_move and open_move.state is MoveState.HELD:
                 await self._moves.expire(open_move, by)
@@ -226,7 +240,8 @@ class Changes(Settlement):
         return everything if owner else offer.refund
 
     async def _call_off(self, booking: Booking, by: EndReason, back: Money, now: datetime, note: str) -> Booking:
-        undo_until = self._undo_until(booking, now) if by is EndReason.BY_CUSTOMER else now
+        final = by is not EndReason.BY_CUSTOMER or undos(await self._store.history(booking.id)) >= MOST_UNDOS
+        undo_until = now if final else self._undo_until(booking, now)
         after = replace(booking, revision=booking.revision + 1)
         told: dict[str, str | int | bool] = {"by": by, "back": back.amount}
         told["undo_until"] = undo_until.isoformat() if undo_until > now else ""
@@ -264,6 +279,7 @@ class Changes(Settlement):
             booking = await self.get(booking_id)
             if booking.status is Status.CONFIRMED:
                 return booking
+            self._acts.change(booking_id)
             if booking.status is not Status.CANCELED or not booking.undo_until:
                 raise BookingConflict(booking.status)
             if booking.hapio_booking_id and not booking.hapio_canceled and booking.undo_until > self._now():
@@ -317,6 +333,7 @@ class Changes(Settlement):
         """
         booking = await self.get(booking_id)
         self._must_be_movable(booking, await self._store.open_move(booking_id), by)
+        await self._must_have_moves_left(booking, by)
         quotes = await self._quotes(booking, starts_at, service_id, resource_id, by)
         return quotes[0]
 
@@ -336,9 +353,11 @@ class Changes(Settlement):
         it was shown, and StripeError; then nothing changed. Where Hapio gives no answer the move stays `MOVING`, both
         times stay ours, and the worker goes on.
         """
+        self._acts.change(booking_id, by)
         async with self._turns(booking_id):
             booking = await self.get(booking_id)
             self._must_be_movable(booking, await self._store.open_move(booking_id), by)
+            await self._must_have_moves_left(booking, by)
             if revision not in {None, booking.revision}:
                 raise BookingConflict("not what was shown")
             for quote in await self._quotes(booking, starts_at, service_id, resource_id, by):
@@ -377,6 +396,7 @@ class Changes(Settlement):
         async with self._turns(booking_id):
             move = await self._store.open_move(booking_id)
             if move and move.state is MoveState.HELD:
+                self._acts.change(booking_id)
                 await self._moves.expire(move, EndReason.GIVEN_UP)
             return await self.get(booking_id)
 
@@ -385,6 +405,12 @@ class Changes(Settlement):
         ours = by is EndReason.BY_OWNER and bar in {Bar.TOO_LATE, Bar.TOO_OFTEN, Bar.BEGUN}
         if bar and not ours:
             raise PolicyRefused(bar)
+
+    async def _must_have_moves_left(self, booking: Booking, by: EndReason) -> None:
+        """A move that was begun and not paid counts like one that was made."""
+        left = moves_left_unpaid(await self._store.history(booking.id))
+        if by is EndReason.BY_CUSTOMER and booking.moves + left >= booking.terms.most_moves:
+            raise PolicyRefused(Bar.TOO_OFTEN)
 
     async def _quotes(
         self, booking: Booking, starts_at: datetime, service_id: str, resource_id: str | None, by: EndReason
@@ -448,15 +474,25 @@ class Changes(Settlement):
             log.info("no booking to renew the link of")
 
     async def resend_links(self, email: str) -> None:
-        """Mail fresh links of all bookings under an address. Says nothing about whether there are any."""
-        since = self._now() - MANAGE_LIFE_AFTER_END
-        for booking in await self._store.find(
-            statuses=(Status.CONFIRMED, Status.CANCELED), starts_from=since, email=email, most=MOST_LINKS
-        ):
-            await self.renew_link(booking.id)
+        """Mail fresh links of all bookings under an address, in one mail. Says nothing about whether there are any.
 
-    async def renew_link(self, booking_id: str) -> None:
+        Anybody may ask for them, so the links that the customer has go on opening until one of these is used, and an
+        address is mailed twice an hour at most.
+        """
+        since = self._now() - MANAGE_LIFE_AFTER_END
+        found = await self._store.find(
+            statuses=(Status.CONFIRMED, Status.CANCELED), starts_from=since, email=email, most=MOST_LINKS
+        )
+        if not found or not self._acts.links(email.casefold()):
+            return
+        first, *others = found
+        detail: dict[str, str | int | bool] = {"others": " ".join(other.id for other in others), "later": True}
+        about = f"links{int(self._now().timestamp())}"
+        await self._store.add_mail(self._letters.owed(first, MailKind.LINK_CUSTOMER, about=about, detail=detail))
+
+    async def renew_link(self, booking_id: str, by: EndReason = EndReason.BY_CUSTOMER) -> None:
         """Mail a fresh link of one booking that can still be managed. Raises NotFound."""
+        self._acts.change(booking_id, by)
         booking = await self.get(booking_id)
         over = booking.ends_at + MANAGE_LIFE_AFTER_END <= self._now()
         if over or booking.status not in {Status.CONFIRMED, Status.CANCELED, Status.PAID}:

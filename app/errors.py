@@ -18,6 +18,8 @@
     │   ├── TimePassed                     nobody took it: it has begun
     │   └── TooSoon                        nobody took it: it is within the notice that the service asks for
     ├── BookingConflict                409 BOOKING_CONFLICT
+    │   ├── TooManyFree                    as many free bookings stand under this mail address as may
+    │   └── TooManyFreeToday               as many free bookings were made from this address today as may be
     ├── PolicyRefused                  409 POLICY_REFUSED, `bar` says which rule
     ├── HoldExpired                    410 HOLD_EXPIRED
     │   └── SessionExpired             410 SESSION_EXPIRED
@@ -209,6 +211,24 @@ class BookingConflict(HoldfastError):
     code = "BOOKING_CONFLICT"
     sentence = "This booking has changed in the meantime."
     retry = False
+
+
+class TooManyFree(BookingConflict):
+    """This customer has as many free bookings to come as the widget allows."""
+
+    sentence = (
+        "You already have as many free bookings to come as one person may have here. Please cancel one of them first, "
+        "or get in touch with us."
+    )
+
+
+class TooManyFreeToday(BookingConflict):
+    """As many free bookings were made from this network address today as the widget allows."""
+
+    sentence = (
+        "Several free bookings were made from your network today. Please book the next one tomorrow, or get in touch "
+        "with us."
+    )
 
 
 class PolicyRefused(HoldfastError):

@@ -103,6 +103,8 @@ class Letters:
         to = widget.owner_email if kind.to_owner else booking.customer.email if booking.customer else ""
         refund = await self._sent_back(booking, str(mail.detail.get("refund") or ""))
         token = self._links.booking_token(booking.id, ends_at=booking.ends_at)
+        # A link that the customer may not have asked for is one version ahead; its first use retires those before.
+        ahead = 1 if mail.detail.get("later") else 0
         return Mail(
             message_id=mail.message_id,
             to=to,
@@ -110,11 +112,24 @@ class Letters:
             booking=booking,
             widget=widget,
             language=widget.languages[0] if kind.to_owner else booking.visitor.language,
-            manage_url=f"{self._public_url}/manage/{self._links.manage_token(booking.id, booking.link_version)}",
+            manage_url=self._manage_url(booking, ahead),
+            others=[(other, self._manage_url(other, ahead)) for other in await self._others(mail, booking)],
             status_url=f"{self._public_url}/b/{token}",
             refund=refund,
             detail=mail.detail,
         )
+
+    def _manage_url(self, booking: Booking, ahead: int) -> str:
+        return f"{self._public_url}/manage/{self._links.manage_token(booking.id, booking.link_version + ahead)}"
+
+    async def _others(self, mail: OutboxMail, booking: Booking) -> list[Booking]:
+        """Further bookings that the mail has links to, as far as they still are the same customer's."""
+        found = [await self._store.booking(name) for name in str(mail.detail.get("others") or "").split()]
+        return [
+            other
+            for other in found
+            if other and other.customer and booking.customer and other.customer.email == booking.customer.email
+        ]
 
     async def _sent_back(self, booking: Booking, refund_id: str) -> Money | None:
         """What a debt gives back, from however many payments it was drawn (Owed.draw); None if there is none, or if

@@ -35,6 +35,11 @@ class Rule:
     limits: tuple[RateLimitItem, ...]
 
     @classmethod
+    def free_bookings(cls, most: int) -> Rule:
+        """Free bookings made from one address in a day, of which the widget allows `most`."""
+        return cls.of("free_bookings", f"{most}/day")
+
+    @classmethod
     def of(cls, name: str, text: str) -> Rule:
         """A rule from words such as "10/minute; 60/hour". Raises ValueError for words that are none."""
         return cls(name, tuple(parse_many(text)))
@@ -43,7 +48,7 @@ class Rule:
 #: Pages that are drawn anew, by address: far beyond what an office looks at, and a few seconds of work a minute.
 PAGE = Rule.of("page", "300/minute")
 #: Forms, by address, before they are read.
-FORM = Rule.of("form", "60/minute; 1000/hour")
+FORM = Rule.of("form", "60/minute; 300/hour; 1000/day")
 #: Times that are not answered from the warm shelf: each may cost a drawing, or a call to Hapio.
 SLOTS = Rule.of("slots", "120/minute")
 #: Months that one address makes us read from Hapio, each of which costs up to seven of the plan's calls.
@@ -60,6 +65,12 @@ PAY = Rule.of("pay", "20/minute; 120/hour")
 MANAGE = Rule.of("manage", "60/minute")
 #: What that page does: cancel, take back, move. Counted by booking.
 MANAGE_ACT = Rule.of("manage_act", "10/minute; 60/hour")
+#: The same acts, counted where they are done, for every door; and those on a hold.
+ACT = Rule.of("act", "10/minute; 60/hour")
+HOLD_ACT = Rule.of("hold_act", "60/minute; 300/hour")
+PAY_ACT = Rule.of("pay_act", "30/minute; 120/hour")
+#: Mails with the links of all bookings under one address. Anybody can ask for them.
+FRESH_LINKS = Rule.of("fresh_links", "1/30minutes; 4/day")
 #: Asking for fresh links: each may be a mail to somebody, and retires the link that they have.
 RESEND = Rule.of("resend", "6/10minutes; 20/hour")
 #: Asking for a link to the staff page, by who asks; and the links that one address is mailed.
@@ -72,6 +83,8 @@ DOCTOR = Rule.of("doctor", "10/minute; 60/hour")
 #: The JSON surface (design section 9).
 API = Rule.of("api", "60/minute")
 API_STATUS = Rule.of("api_status", "120/minute")
+#: What changes anything, over JSON, by address: it mails, or calls Hapio or Stripe.
+API_ACT = Rule.of("api_act", "60/minute; 300/hour; 1000/day")
 #: A server that holds an API key speaks for many visitors.
 API_KEY = Rule.of("api_key", "1000/minute")
 WEBHOOKS = Rule.of("webhooks", "1000/minute")

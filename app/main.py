@@ -21,6 +21,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app import probes, webhooks
+from app.act_limits import ActLimits
 from app.api.door import WebhookLimits
 from app.api.envelope import envelope
 from app.api.routes import routes as api_routes
@@ -182,6 +183,7 @@ async def open_house(settings: Settings, outside: Outside) -> AsyncIterator[Hous
             refunds=refunds,
             moves=moves,
             gate=gate,
+            acts=ActLimits(limiter),
             metrics=metrics,
             public_url=settings.public_url,
             now=now,

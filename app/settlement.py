@@ -15,6 +15,7 @@ from random import Random
 
 import structlog
 
+from app.act_limits import ActLimits
 from app.availability import Availability
 from app.domain import (
     MAY_STILL_PAY,
@@ -109,6 +110,7 @@ class Settlement:
         refunds: Refunds,
         moves: Moves,
         gate: Gate,
+        acts: ActLimits,
         metrics: Metrics,
         public_url: str,
         now: Callable[[], datetime],
@@ -124,6 +126,7 @@ class Settlement:
         self._refunds = refunds
         self._moves = moves
         self._gate = gate
+        self._acts = acts
         self._metrics = metrics
         self._public_url = public_url
         self._now = now

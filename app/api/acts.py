@@ -192,12 +192,14 @@ async def extend(call: Call, asked: Named) -> models.BookingAnswer:
 
 async def create_session(call: Call, asked: models.CheckoutRequest) -> models.CheckoutAnswer:
     """POST /api/checkout/create-session"""
-    booking, _ = await call.booking(asked)
+    booking, by = await call.booking(asked)
     bookings = call.house.bookings
     for field, address in (("returnUrl", asked.return_url), ("cancelUrl", asked.cancel_url)):
         _must_be_allowed(call, booking, field, address)
     try:
-        url = await bookings.start_checkout(booking.id, return_url=asked.return_url, cancel_url=asked.cancel_url)
+        url = await bookings.start_checkout(
+            booking.id, return_url=asked.return_url, cancel_url=asked.cancel_url, by=by, address=call.caller.address
+        )
     except HoldExpired as error:
         raise _why_over(await bookings.view(booking.id)) from error
     view: BookingView = await bookings.view(booking.id)
@@ -278,8 +280,8 @@ async def abandon_move(call: Call, asked: Named) -> models.BookingAnswer:
 
 async def resend_link(call: Call, asked: Named) -> models.DoneAnswer:
     """POST /api/bookings/resend-link: mail the customer a fresh link; the old ones are retired."""
-    booking, _ = await call.booking(asked)
-    await call.house.bookings.renew_link(booking.id)
+    booking, by = await call.booking(asked)
+    await call.house.bookings.renew_link(booking.id, by)
     return models.DoneAnswer()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -70,6 +70,7 @@ class Mail:
     - not moved: `to`, `back`;
     - refund failed: `amount`, `currency`;
     - disputed: `dispute` (Stripe's word), `amount`, `answer_by`;
+    - link: `later` (older links end when this one is used, not before);
     - trouble: `trouble` (a Trouble), `amount`, `code` (the provider's word for its refusal).
     """
 
@@ -83,6 +84,8 @@ class Mail:
     widget: Widget
     refund: Money | None = None
     detail: Mapping[str, object] = field(default_factory=dict)
+    #: The customer's other bookings with their links, where the mail is about all of them.
+    others: Sequence[tuple[Booking, str]] = ()
 
     @property
     def reason(self) -> EndReason | None:
@@ -128,6 +131,8 @@ class Letter:
     calendar_note: str = ""
     method: Method | None = None
     closing: str = ""
+    #: What else is linked to, (words, address).
+    links: tuple[tuple[str, str], ...] = ()
 
 
 def one_line(text: str) -> str:

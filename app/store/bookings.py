@@ -263,6 +263,15 @@ class BookingRows(Database):
                 await add_mails(connection, mails)
             return bool(renewed.rowcount)
 
+    async def use_link(self, booking_id: str, version: int) -> None:
+        """A manage link of this version was used: the ones before it no longer open."""
+        async with self._write() as connection:
+            await connection.execute(
+                sa.update(bookings)
+                .where(bookings.c.id == booking_id, bookings.c.link_version < version)
+                .values(link_version=version)
+            )
+
     async def owe(self, owed: Owed, *, what: str, mails: Sequence[OutboxMail] = ()) -> list[Refund]:
         """Owe money back beside the terms; what is left of the payments bounds it. Returns the new refunds."""
         async with self._write() as connection:
@@ -475,6 +484,17 @@ class BookingRows(Database):
         return [HistoryEntry(row["at"], row["what"], Status(row["status"]), row["detail"]) for row in rows]
 
     # -- what is due -------------------------------------------------------------------------------------
+
+    async def free_to_come(self, widget: str) -> list[Booking]:
+        """Free bookings of a widget that stand and are not over."""
+        rows = await self._all(
+            sa.select(bookings).where(
+                bookings.c.widget == widget,
+                bookings.c.status.in_([Status.PAID, Status.CONFIRMED]),
+                bookings.c.ends_at > self._now(),
+            )
+        )
+        return [booking for booking in map(to_booking, rows) if booking.terms.free]
 
     async def overdue(self) -> list[Booking]:
         """Holds and payments whose deadline has passed."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
 from app.database import Database
 from app.domain import OutboxMail
+from app.store.owed import add_mails
 from app.tables import outbox, to_mail
 
 
@@ -31,6 +33,11 @@ class OutboxRows(Database):
                 .returning(*outbox.c)
             )
             return [to_mail(row) for row in result.mappings()]
+
+    async def add_mail(self, mails: Sequence[OutboxMail]) -> None:
+        """Mails that no change of a booking owes."""
+        async with self._write() as connection:
+            await add_mails(connection, mails)
 
     async def record_mail(self, mail_id: str, *, error: str = "", again_at: datetime | None = None) -> None:
         """Sent (no `error`), put off (`again_at`), or given up."""

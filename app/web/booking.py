@@ -178,7 +178,8 @@ async def pay(request: Request) -> Response:
     booking = await _read(request)
     request.app.state.house.limiter.check(PAY, client_address(request.scope))
     try:
-        url = await request.app.state.house.bookings.start_checkout(booking.id)
+        address = client_address(request.scope)
+        url = await request.app.state.house.bookings.start_checkout(booking.id, address=address)
     except HoldExpired:
         return await _hold_again(request, booking, None)
     except InvalidRequest:
@@ -187,7 +188,7 @@ async def pay(request: Request) -> Response:
         view = await _view(request)
         if view.booking.status not in UNPAID or view.booking.customer is None:
             return _to(request, {})
-        return _summary(request, view, problem=error.sentence, status=error.status)
+        return _summary(request, view, problem=error.sentence, again=error.retry, status=error.status)
     return RedirectResponse(url, status_code=303) if url else _to(request, {})
 
 
@@ -360,7 +361,10 @@ def _details(
     return render(request, "details.html", context, shell=request.state.shell, status=422 if errors else 200)
 
 
-def _summary(request: Request, view: BookingView, *, told: str = "", problem: str = "", status: int = 200) -> Response:
+def _summary(
+    request: Request, view: BookingView, *, told: str = "", problem: str = "", again: bool = True, status: int = 200
+) -> Response:
+    """What is booked, and the button. `problem` is what it met with; `again` says that trying once more may help."""
     booking, language = view.booking, request.state.shell.language
     _ = i18n.translator(language).gettext
     common = _common(request, view)
@@ -384,6 +388,7 @@ def _summary(request: Request, view: BookingView, *, told: str = "", problem: st
         "told": _(told) if told else "",
         "new_price": _new_price(view, language),
         "problem": _(problem) if problem else "",
+        "again": again,
     }
     return render(request, "summary.html", context, shell=request.state.shell, status=status)
 

@@ -46,7 +46,7 @@ LAYERS = (
     ("settlement", "health"),
     ("moves",),
     ("refunds",),
-    ("availability", "letters", "gate", "idempotency"),
+    ("availability", "letters", "gate", "act_limits", "idempotency"),
     (
         *("store", "hapio", "payments", "mail", "links", "details", "guard", "limiter", "challenge", "site", "notices"),
         *("told", "migrations"),
