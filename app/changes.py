@@ -104,12 +104,13 @@ class Rescheduled:
     checkout_url: str | None
 
 
-def _within(offer: Offer, history: Sequence[HistoryEntry]) -> Offer:
+def _within(offer: Offer, most_moves: int, history: Sequence[HistoryEntry]) -> Offer:
     """The offer, given how often the booking was changed before."""
-    left = max(0, offer.moves_left - moves_left_unpaid(history))
-    bar = Bar.TOO_OFTEN if offer.move_bar is None and not left else offer.move_bar
-    refund_at = offer.at if undos(history) >= MOST_UNDOS else offer.refund_at
-    return replace(offer, moves_left=left, move_bar=bar, refund_at=refund_at)
+    if undos(history) >= MOST_UNDOS:
+        offer = replace(offer, refund_at=offer.at)
+    if offer.move_bar is None and moves_left_unpaid(history) >= most_moves:
+        offer = replace(offer, moves_left=0, move_bar=Bar.TOO_OFTEN)
+    return offer
 
 
 class Changes(Settlement):
@@ -133,7 +134,8 @@ class Changes(Settlement):
 
     def offer(self, view: BookingView) -> Offer:
         """What the customer may do now."""
-        return _within(self._offer(view.booking, view.move, self._now(), left=view.left), view.history)
+        offer = self._offer(view.booking, view.move, self._now(), left=view.left)
+        return _within(offer, view.booking.terms.most_moves, view.history)
 
     def _offer(self, booking: Booking, move: Move | None, at: datetime, *, left: int) -> Offer:
         """`left` bounds the refund: what the owner gave back before, past the terms, is not given twice."""
@@ -407,10 +409,11 @@ class Changes(Settlement):
             raise PolicyRefused(bar)
 
     async def _must_have_moves_left(self, booking: Booking, by: EndReason) -> None:
-        """A move that was begun and not paid counts like one that was made."""
-        left = moves_left_unpaid(await self._store.history(booking.id))
-        if by is EndReason.BY_CUSTOMER and booking.moves + left >= booking.terms.most_moves:
-            raise PolicyRefused(Bar.TOO_OFTEN)
+        """Moves may be begun and left unpaid as often as they may be made; one that was left takes none of those."""
+        if by is EndReason.BY_CUSTOMER:
+            left = moves_left_unpaid(await self._store.history(booking.id))
+            if left >= booking.terms.most_moves:
+                raise PolicyRefused(Bar.TOO_OFTEN)
 
     async def _quotes(
         self, booking: Booking, starts_at: datetime, service_id: str, resource_id: str | None, by: EndReason
