@@ -7,15 +7,17 @@ write what is owed before doing it, so that a crash anywhere is picked up by the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import AsyncExitStack
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import structlog
 
+from app.act_limits import person
+from app.charge_minimum import chargeable
 from app.details import read_details
 from app.domain import (
     Booking,
@@ -33,6 +35,7 @@ from app.domain import (
 from app.errors import (
     BookingConflict,
     HapioError,
+    HapioNotFound,
     HapioServerError,
     HapioUnprocessable,
     HapioUnreachable,
@@ -42,9 +45,12 @@ from app.errors import (
     SlotTaken,
     StripeMisconfigured,
     StripeRefused,
+    TimePassed,
+    TooManyFree,
+    TooSoon,
 )
 from app.following import Following
-from app.gate import Client
+from app.gate import Admission, Client
 from app.payments import SHORTEST_SESSION, session_key, session_params
 from app.refusals import refuse_payment
 from app.settlement import SESSION_MARGIN, UNPAID
@@ -58,8 +64,26 @@ FAR_AWAY = timedelta(days=36500)
 REPLAY_TIME = timedelta(seconds=45)
 #: How often paying may be started for one hold, so that a failing Stripe cannot prolong it for ever.
 MAX_ATTEMPTS = 5
+#: However often a hold is extended or its payment begun anew, it ends this long after the lock; a first payment page
+#: that was opened before is open to its end. Stripe's shortest page lives for 31 minutes, so a hold that is extended
+#: twice and then paid for stays below an hour and a quarter, and one whose payment is begun anew gains nothing by it.
+LONGEST_HOLD = timedelta(minutes=45)
 #: A lost create may still land after our time-out; the lookup waits longer than Hapio takes to answer anything.
 UNSURE_PATIENCE = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """What a visitor wants to hold, at whatever time. `resource_id` None is anyone; `shown` is the price that they
+    saw; `admission` is the gate's, None for somebody whom the owner trusts."""
+
+    widget: Widget
+    service: Service
+    resource_id: str | None
+    visitor: Visitor
+    customer: Customer | None
+    shown: Money
+    admission: Admission | None
 
 
 class Bookings(Following):
@@ -78,13 +102,17 @@ class Bookings(Following):
         visitor: Visitor,
         customer: Customer | None = None,
         client: Client | None = None,
+        shown: Money | None = None,
     ) -> Booking:
         """Lock a time: our slot guard first, then a temporary booking in Hapio.
 
         `resource_id` None is "anyone": whoever is free and least booked that day, one after the other until one
         lock succeeds. The same visitor's second click returns the first click's hold. `client` is who is counted;
-        None is somebody whom the owner trusts. Raises SlotTaken with the nearest free times, RateLimited in all its
-        kinds, NotFound, InvalidRequest, or HapioError.
+        None is somebody whom the owner trusts. `shown` is the price that the visitor saw; None is the one on offer.
+        Where Hapio asks another, the booking has that one, and its history says so (`price_changed`).
+
+        Raises SlotTaken with the nearest free times, or its kinds TimePassed and TooSoon, RateLimited in all its kinds,
+        NotFound, InvalidRequest, or HapioError.
         """
         if abs(starts_at - self._now()) > FAR_AWAY:
             raise InvalidRequest("nothing is booked so far away")
@@ -99,60 +127,76 @@ class Bookings(Following):
                 resumed = await self._resume(widget, service, again)
                 if resumed:
                     return resumed
-            spare = None
-            if client:
-                # One at a time, or a hundred clicks at once would all be counted before any of them holds.
-                await turns.enter_async_context(self._turns(("hold", widget.name, client.address or client.name)))
-                free = await self._free_that_day(widget, service, starts_at)
-                spare = await self._gate.admit(widget, client, starts_at, free)
-            slot = await self._availability.find_slot(widget, service, starts_at)
-            if slot:
-                for resource in await self._candidates(service, slot, resource_id):
-                    booking = await self._lock(widget, service, slot, resource, resource_id is None, visitor, customer)
-                    if booking is None:
-                        continue
-                    if client:
-                        self._gate.entered(widget, booking.id, client)
-                    if spare:
-                        await self.give_up(spare)
-                    return booking
+            admission = await self._admit(widget, service, starts_at, client) if client else None
+            held = None
+            try:
+                seen = service.price if shown is None else shown
+                wish = _Wish(widget, service, resource_id, visitor, customer, seen, admission)
+                held = await self._hold(wish, starts_at)
+            finally:
+                if admission:
+                    self._gate.left(admission, held=held is not None)
+            if held:
+                if admission and admission.spare:
+                    await self.give_up(admission.spare)
+                return held
         self._metrics.hold_refused(SlotTaken.code)
+        service = await self._availability.service(widget, service_id)  # what Hapio refused may be gone altogether
         nearest = await self._availability.nearest(widget, service, starts_at, resource_id=resource_id)
-        raise SlotTaken(starts_at, [near.starts_at for near in nearest])
+        now, kind = self._now(), SlotTaken
+        if starts_at <= now:
+            kind = TimePassed
+        elif starts_at < now + service.booking_window_start:
+            kind = TooSoon
+        raise kind(starts_at, [near.starts_at for near in nearest])
+
+    async def _admit(self, widget: Widget, service: Service, starts_at: datetime, client: Client) -> Admission:
+        """Ask the gate. Raises as it does."""
+        self._gate.knock(client)
+        zone = ZoneInfo((await self._availability.catalogue(widget)).location.time_zone)
+        free = await self._free_that_day(widget, service, starts_at, zone)
+        # One at a time, or a hundred clicks at once would all be counted before any of them holds. Hapio is asked
+        # after this turn: whoever shares an address need not wait for its answers to one another.
+        async with self._turns(("hold", widget.name, client.address or client.name)):
+            return await self._gate.admit(widget, client, starts_at, free, zone)
+
+    async def _hold(self, wish: _Wish, starts_at: datetime) -> Booking | None:
+        """Try everybody who could take the time; None where nobody can."""
+        slot = await self._availability.find_slot(wish.widget, wish.service, starts_at)
+        if slot is None:
+            return None
+        for resource in await self._candidates(wish.service, slot, wish.resource_id):
+            booking = await self._lock(wish, slot, resource)
+            if booking:
+                return booking
+        return None
 
     async def _resume(self, widget: Widget, service: Service, booking: Booking) -> Booking | None:
         """A hold whose process died while Hapio was being asked: what Hapio made of it is the hold. If it made nothing,
         the row is ended, and None says that the time is there to be held afresh."""
         for made in await self._hapio.find_bookings(booking.id):
             if not made.is_canceled:
-                price = self._price(widget, service, made.price)
+                price = await self._price(widget, service, made.price)
                 return await self._store.record_lock(
                     booking.id, hapio_booking_id=made.id, terms=replace(booking.terms, price=price)
                 )
         await self._end_refused(booking, EndReason.NO_ANSWER, unsure=False)
         return None
 
-    async def _free_that_day(self, widget: Widget, service: Service, starts_at: datetime) -> list[datetime]:
+    async def _free_that_day(
+        self, widget: Widget, service: Service, starts_at: datetime, zone: ZoneInfo
+    ) -> list[datetime]:
         """The free starts of the place's day that a time lies in."""
         slot = await self._availability.find_slot(widget, service, starts_at)
         if slot is None:
             return []
-        zone = ZoneInfo((await self._availability.catalogue(widget)).location.time_zone)
         day = starts_at.astimezone(zone).date()
-        times = await self._availability.times(widget, service, month=starts_at.astimezone(UTC).date())
+        times = await self._availability.times(widget, service, month=starts_at.astimezone(UTC).date(), needed=True)
         return [free.starts_at for free in times.slots if free.starts_at.astimezone(zone).date() == day]
 
-    async def _lock(
-        self,
-        widget: Widget,
-        service: Service,
-        slot: Slot,
-        resource: Resource,
-        any_resource: bool,
-        visitor: Visitor,
-        customer: Customer | None,
-    ) -> Booking | None:
+    async def _lock(self, wish: _Wish, slot: Slot, resource: Resource) -> Booking | None:
         """Try one resource. None means that it is taken."""
+        widget, service = wish.widget, wish.service
         location = (await self._availability.catalogue(widget)).location
         now = self._now()
         booking = Booking(
@@ -163,7 +207,7 @@ class Bookings(Following):
             service_name=service.name,
             resource_id=resource.id,
             resource_name=resource.name,
-            any_resource=any_resource,
+            any_resource=wish.resource_id is None,
             location_id=location.id,
             location_name=location.name,
             time_zone=location.time_zone,
@@ -180,8 +224,8 @@ class Bookings(Following):
             was_expired=False,
             payment_id=None,
             end_reason=None,
-            customer=customer,
-            visitor=visitor,
+            customer=wish.customer,
+            visitor=wish.visitor,
             revision=0,
             created_at=now,
             updated_at=now,
@@ -190,10 +234,12 @@ class Bookings(Following):
             tries=0,
         )
         if not await self._store.insert_hold(booking, capacity=resource.capacity):
-            shown = await self._availability.find_slot(widget, service, slot.starts_at)
-            if shown and resource.id in shown.resource_ids:  # another process of ours was faster
+            offered = await self._availability.find_slot(widget, service, slot.starts_at)
+            if offered and resource.id in offered.resource_ids:  # another process of ours was faster
                 self._availability.distrust(service, slot.starts_at)
             return None
+        if wish.admission:
+            self._gate.entered(wish.admission, booking.id)
         self._availability.took(booking.interval)
         try:
             locked = await self._hapio.create_booking(
@@ -209,16 +255,26 @@ class Bookings(Following):
             log.info("lock refused", booking=booking.id, hapio=error.body[:500])
             await self._end_refused(booking, EndReason.REFUSED, unsure=False)
             self._availability.distrust(service, slot.starts_at)
+            if _names_service(error):
+                await self._availability.contradicted()
             return None
         except HapioError as error:
             await self._end_refused(
                 booking, EndReason.NO_ANSWER, unsure=isinstance(error, HapioUnreachable | HapioServerError)
             )
+            if isinstance(error, HapioNotFound):
+                await self._availability.contradicted()
+                await self._availability.service(widget, service.id)
             raise
-        price = self._price(widget, service, locked.price)
+        price = await self._price(widget, service, locked.price)
         held = await self._store.record_lock(
-            booking.id, hapio_booking_id=locked.id, terms=replace(booking.terms, price=price)
+            booking.id,
+            hapio_booking_id=locked.id,
+            terms=replace(booking.terms, price=price),
+            shown=wish.shown if wish.shown != price else None,
         )
+        if price != service.price:
+            await self._availability.contradicted()
         if not widget.verify_lock:
             return held
         try:
@@ -230,16 +286,24 @@ class Bookings(Following):
             await self._end_refused(booking, EndReason.REFUSED, unsure=False)
         return held if won else None
 
-    def _price(self, widget: Widget, service: Service, hapio_price: Decimal | None) -> Money:
-        """The price Hapio put on the booking itself, should the owner have changed it since we read the service.
-        If it was changed to what cannot be charged, the price that the visitor was shown stands."""
-        if hapio_price is None:
-            return service.price
+    async def _price(self, widget: Widget, service: Service, hapio_price: Decimal | None) -> Money:
+        """The price Hapio put on the booking itself, should the owner have changed it since we read the service. If it
+        was changed to what cannot be charged, the price on offer stands. Where Hapio put none on it, although it had
+        one for the service, what it says of the service now decides."""
         try:
-            return widget.price(service.id, hapio_price)
+            price = widget.price(service.id, hapio_price)
         except ValueError as error:
             log.error("price cannot be charged", service=service.id, reason=str(error))
             return service.price
+        if not chargeable(price):
+            log.error("price cannot be charged", service=service.id, reason="Stripe charges no such amount")
+            return service.price
+        if hapio_price is None and price != service.price:
+            await self._availability.contradicted()
+            with suppress(NotFound):
+                return (await self._availability.service(widget, service.id)).price
+            return service.price
+        return price
 
     async def _won_race(self, booking: Booking, hapio_booking_id: str, resource: Resource) -> bool:
         """Whether our booking is among the first `capacity` that overlap, by (created_at, id): with other programs
@@ -293,13 +357,20 @@ class Bookings(Following):
             visitor=replace(old.visitor, key=f"{visitor_key} {self._links.booking_token(old.id, ends_at=old.ends_at)}"),
             customer=old.customer if form is None else read_details(form, widget),
             client=client,
+            shown=old.terms.price,
         )
 
     async def extend(self, booking_id: str) -> Booking:
         """Start the hold's time anew. Raises HoldExpired, or BookingConflict when the extensions are used up."""
         booking = await self.get(booking_id)
-        deadline = min(self._now() + self._on_offer(booking).hold_time, booking.starts_at)
-        extended = await self._store.extend(booking_id, deadline=deadline, most=self._on_offer(booking).max_extensions)
+        widget = self._on_offer(booking)
+        self._acts.hold(booking_id)
+        end = _last_end(booking, widget)
+        if booking.deadline >= end:
+            self._must_be_held(booking)
+            raise BookingConflict("held as long as may be")
+        deadline = min(self._now() + widget.hold_time, end)
+        extended = await self._store.extend(booking_id, deadline=deadline, most=widget.max_extensions)
         if extended is None:
             self._must_be_held(await self.get(booking_id))
             raise BookingConflict("no extensions left")
@@ -310,11 +381,13 @@ class Bookings(Following):
         await self._catch_up(booking_id)
         booking = await self.get(booking_id)
         if booking.status in UNPAID:
+            self._acts.hold(booking_id)
             return await self._end_unpaid(booking, EndReason.GIVEN_UP)
         return booking
 
     async def add_details(self, booking_id: str, form: Mapping[str, str]) -> Booking:
         """Keep who is coming. Raises InvalidDetails with a sentence per field, or HoldExpired."""
+        self._acts.hold(booking_id)
         booking = await self.get(booking_id)
         customer = read_details(form, self._on_offer(booking))
         kept = await self._store.set_customer(booking_id, customer)
@@ -342,13 +415,22 @@ class Bookings(Following):
 
     # -- pay ---------------------------------------------------------------------------------------------
 
-    async def start_checkout(self, booking_id: str, *, return_url: str = "", cancel_url: str = "") -> str | None:
+    async def start_checkout(
+        self,
+        booking_id: str,
+        *,
+        return_url: str = "",
+        cancel_url: str = "",
+        by: EndReason = EndReason.BY_CUSTOMER,
+        address: str = "",
+    ) -> str | None:
         """The address of Stripe's page for this booking; None when nothing is left to pay.
 
         `return_url` and `cancel_url` are where Stripe sends the visitor afterwards; empty is our own page. A second
         call returns the same page while it is good, and leads back where the first one said. Raises HoldExpired,
-        InvalidRequest without details, BookingConflict, or StripeError; after a StripeError the time is still held and
-        paying can be tried again.
+        InvalidRequest without details, BookingConflict, or StripeError; where nothing is to be paid, TooManyFree and
+        TooManyFreeToday, from which the owner (`by`) is exempt. `address` is where the request came from. After a
+        StripeError the time is still held and paying can be tried again.
         """
         await self._catch_up(booking_id)
         async with self._turns(booking_id):
@@ -356,11 +438,12 @@ class Bookings(Following):
             if booking.status not in UNPAID:
                 self._must_be_held(booking)
                 return None
+            self._acts.pay(booking_id)
             self._must_be_held(booking)
             if booking.customer is None or booking.hapio_booking_id is None:
                 raise InvalidRequest("details are missing")
             if booking.terms.free:
-                await self._skip_payment(booking)
+                await self._confirm_free(booking, by, address)
                 return None
             attempts = await self._store.payments(booking_id)
             payment = attempts[-1] if attempts else None
@@ -378,6 +461,21 @@ class Bookings(Following):
             payment = await self._open_payment(booking, return_url, cancel_url)
             return await self._create_session(booking, payment, held_until=booking.deadline)
 
+    async def _confirm_free(self, booking: Booking, by: EndReason, address: str) -> None:
+        """Nothing is due, so it is confirmed at once; but nobody books free times out, so a customer, and an address,
+        may have so many. The owner may have any number."""
+        assert booking.customer  # noqa: S101 - nothing is confirmed without details
+        customer = person(booking.customer.email)
+        async with self._turns(("free", booking.widget, customer)):
+            if by is EndReason.BY_CUSTOMER:
+                widget = self._widgets[booking.widget]
+                standing = await self._store.free_to_come(widget.name)
+                theirs = [one for one in standing if one.customer and person(one.customer.email) == customer]
+                if len(theirs) >= widget.max_free_per_customer:
+                    raise TooManyFree(widget.name)
+                self._acts.free(widget, address)
+            await self._skip_payment(booking)
+
     async def _skip_payment(self, booking: Booking) -> None:
         """Nothing is due: straight on to confirming."""
         won = await self._store.claim(booking.id, (Status.HELD,), Status.PAID, what="nothing_due", before_deadline=True)
@@ -393,7 +491,7 @@ class Bookings(Following):
             raise BookingConflict("too many attempts")
         widget = self._on_offer(booking)
         now = self._now().replace(microsecond=0)  # Stripe counts whole seconds
-        deadline = min(now + widget.payment_time, booking.starts_at)
+        deadline = self._pay_until(booking, widget, attempts)
         payment_id = self._new_id("pay")
         expires_at = now + max(widget.payment_time, SHORTEST_SESSION)
         token = self._links.booking_token(booking.id, ends_at=booking.ends_at)
@@ -443,6 +541,13 @@ class Bookings(Following):
             raise BookingConflict("changed meanwhile")
         return payment
 
+    def _pay_until(self, booking: Booking, widget: Widget, attempts: Sequence[Payment]) -> datetime:
+        """When paying has to be done: never after the visit has begun. The first page has its whole time; a later one
+        of the same hold, after a changed address or a lost answer, does not make the hold any longer than the first
+        did, or than LONGEST_HOLD."""
+        until = min(self._now().replace(microsecond=0) + widget.payment_time, booking.starts_at)
+        return min(until, max(booking.deadline, _last_end(booking, widget))) if attempts else until
+
     async def _create_session(self, booking: Booking, payment: Payment, *, held_until: datetime) -> str:
         """`held_until` is what the hold's deadline was before paying began: a refused payment wins it no time."""
         try:
@@ -459,3 +564,14 @@ class Bookings(Following):
             await self._stripe.expire_session(facts.id)
             raise HoldExpired(payment.booking_id)
         return facts.url
+
+
+def _names_service(error: HapioUnprocessable) -> bool:
+    """Whether Hapio refuses the service itself, not only the time. How it says so is documented for wrong fields alone
+    (`errors`); its rules answer with a sentence."""
+    return "service_id" in error.errors or "service" in str(error).lower()
+
+
+def _last_end(booking: Booking, widget: Widget) -> datetime:
+    """When a hold ends at the latest, unless somebody is on its first payment page."""
+    return booking.created_at + max(LONGEST_HOLD, widget.hold_time)

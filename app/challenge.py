@@ -27,13 +27,17 @@ PARTS = 8
 ROUNDS = 1000
 #: Zero bits at the least: 8 parts of 64 keys each, on average. Each further one doubles the work.
 BITS, MOST_BITS = 6, 9
+#: What a full widget asks for: 64 times the least work, some 10 seconds of a processor's time for a program with the
+#: fastest library, and a few of a browser that uses all of its cores. It doubles twice more.
+FULL_BITS, MOST_FULL_BITS = 12, 14
 _SOLUTION = re.compile(rf"\d{{1,9}}(?:,\d{{1,9}}){{{PARTS - 1}}}")
 _LONGEST_TOKEN = 300
 
 
 @dataclass(frozen=True, slots=True)
 class Challenge:
-    """What is asked: `work` for the browser, or the sum of `first` and `second` for a person. `token` comes back."""
+    """What is asked: work for the browser, or, where it `asks`, the sum of `first` and `second` for a person. `token`
+    comes back."""
 
     token: str
     salt: str
@@ -42,6 +46,7 @@ class Challenge:
     second: int
     parts: int = PARTS
     rounds: int = ROUNDS
+    asks: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,18 +71,20 @@ class Challenges:
         self._random = random
         self._spent: dict[str, datetime] = {}
 
-    def make(self, purpose: str, *, effort: int = 0) -> Challenge:
-        """A new one that only serves `purpose`; `effort` doublings of the least work."""
+    def make(self, purpose: str, *, effort: int = 0, full: bool = False, asks: bool = True) -> Challenge:
+        """A new one that only serves `purpose`; `effort` doublings of the least work, or of the work that a `full`
+        widget asks for. Without `asks` no answer to the question is good, only the work."""
         salt = f"{self._random.getrandbits(96):024x}"
-        bits = min(BITS + effort, MOST_BITS)
+        bits = min(FULL_BITS + effort, MOST_FULL_BITS) if full else min(BITS + effort, MOST_BITS)
         first, second = self._random.randint(2, 9), self._random.randint(2, 9)
         expires = int((self._now() + LIFE).timestamp())
-        told = [salt, bits, expires, self._seal(salt, first + second)]
+        told = [salt, bits, expires, self._seal(salt, first + second) if asks else ""]
         token = str(self._serializer.dumps(told, salt=_salt(purpose)))
-        return Challenge(token, salt, bits, first, second)
+        return Challenge(token, salt, bits, first, second, asks=asks)
 
-    def accept(self, purpose: str, proof: Proof) -> bool:
-        """Whether the proof is good, for this purpose and for the first time."""
+    def accept(self, purpose: str, proof: Proof, *, least: int = 0) -> bool:
+        """Whether the proof is good, for this purpose and for the first time. One of less than `least` bits is not:
+        it was asked for before the widget was full."""
         if len(proof.token) > _LONGEST_TOKEN:
             return False
         try:
@@ -87,7 +94,7 @@ class Challenges:
         salt, bits, expires, sealed = told
         now = self._now()
         self._spent = {used: until for used, until in self._spent.items() if until > now}
-        if now.timestamp() >= expires or salt in self._spent:
+        if now.timestamp() >= expires or salt in self._spent or bits < least:
             return False
         if proof.solution:
             good = _solves(salt, bits, proof.solution)

@@ -6,19 +6,21 @@ anything is done outside. A page shows an offer first; its button does what the 
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 import structlog
 
+from app.act_limits import MOST_UNDOS, moves_left_unpaid, undos
 from app.charge_minimum import chargeable
 from app.details import read_address
 from app.domain import (
     Booking,
     EndReason,
     Funds,
+    HistoryEntry,
     Money,
     Move,
     MoveState,
@@ -108,6 +110,15 @@ class Rescheduled:
     difference: int
 
 
+def _within(offer: Offer, most_moves: int, history: Sequence[HistoryEntry]) -> Offer:
+    """The offer, given how often the booking was changed before."""
+    if undos(history) >= MOST_UNDOS:
+        offer = replace(offer, refund_at=offer.at)
+    if offer.move_bar is None and moves_left_unpaid(history) >= most_moves:
+        offer = replace(offer, moves_left=0, move_bar=Bar.TOO_OFTEN)
+    return offer
+
+
 class Changes(Settlement):
     """What customers and owners do with a confirmed booking."""
 
@@ -118,15 +129,19 @@ class Changes(Settlement):
         LinkExpired a month after the visit, NotFound."""
         booking_id, version = self._links.read_manage_token(token)
         booking = await self.get(booking_id)
-        if version != booking.link_version:
+        if version < booking.link_version:
             raise LinkRefused("retired")
+        if version > booking.link_version:
+            # The first use of a link that was asked for by address: the older ones end with it.
+            await self._store.use_link(booking_id, version)
         if booking.ends_at + MANAGE_LIFE_AFTER_END <= self._now():
             raise LinkExpired("long over")
         return booking
 
     def offer(self, view: BookingView) -> Offer:
         """What the customer may do now."""
-        return self._offer(view.booking, view.move, self._now(), view.funds)
+        offer = self._offer(view.booking, view.move, self._now(), view.funds)
+        return _within(offer, view.booking.terms.most_moves, view.history)
 
     def _offer(self, booking: Booking, move: Move | None, at: datetime, funds: Funds) -> Offer:
         """What is left of the money bounds the refund, and what was given back outside the terms is not given twice.
@@ -304,7 +319,8 @@ class Changes(Settlement):
     async def _call_off(
         self, booking: Booking, move: Move | None, by: EndReason, back: Money, now: datetime, note: str
     ) -> Booking:
-        undo_until = self._undo_until(booking, now) if by is EndReason.BY_CUSTOMER else now
+        final = by is not EndReason.BY_CUSTOMER or undos(await self._store.history(booking.id)) >= MOST_UNDOS
+        undo_until = now if final else self._undo_until(booking, now)
         after = replace(booking, revision=booking.revision + 1)
         told: dict[str, str | int | bool] = {"by": by, "back": back.amount}
         told["undo_until"] = undo_until.isoformat() if undo_until > now else ""
@@ -345,6 +361,7 @@ class Changes(Settlement):
             booking = await self.get(booking_id)
             if booking.status is Status.CONFIRMED:
                 return booking
+            self._acts.change(booking_id)
             if booking.status is not Status.CANCELED or not booking.undo_until:
                 raise BookingConflict(booking.status)
             if booking.widget not in self._widgets:
@@ -400,6 +417,7 @@ class Changes(Settlement):
         """
         booking = await self.get(booking_id)
         self._must_be_movable(booking, await self._store.open_move(booking_id), by)
+        await self._must_have_moves_left(booking, by)
         quotes = await self._quotes(booking, starts_at, service_id, resource_id, by)
         return quotes[0]
 
@@ -419,9 +437,11 @@ class Changes(Settlement):
         it was shown, and StripeError; then nothing changed. Where Hapio gives no answer the move stays `MOVING`, both
         times stay ours, and the worker goes on.
         """
+        self._acts.change(booking_id, by)
         async with self._turns(booking_id):
             booking = await self.get(booking_id)
             self._must_be_movable(booking, await self._store.open_move(booking_id), by)
+            await self._must_have_moves_left(booking, by)
             if revision not in {None, booking.revision}:
                 raise BookingConflict("not what was shown")
             for quote in await self._quotes(booking, starts_at, service_id, resource_id, by):
@@ -458,6 +478,7 @@ class Changes(Settlement):
         async with self._turns(booking_id):
             move = await self._store.open_move(booking_id)
             if move and move.state is MoveState.HELD:
+                self._acts.change(booking_id)
                 await self._moves.expire(move, EndReason.GIVEN_UP)
             return await self.get(booking_id)
 
@@ -466,6 +487,13 @@ class Changes(Settlement):
         ours = by is EndReason.BY_OWNER and bar in {Bar.TOO_LATE, Bar.TOO_OFTEN, Bar.BEGUN}
         if bar and not ours:
             raise PolicyRefused(bar)
+
+    async def _must_have_moves_left(self, booking: Booking, by: EndReason) -> None:
+        """Moves may be begun and left unpaid as often as they may be made; one that was left takes none of those."""
+        if by is EndReason.BY_CUSTOMER:
+            left = moves_left_unpaid(await self._store.history(booking.id))
+            if left >= booking.terms.most_moves:
+                raise PolicyRefused(Bar.TOO_OFTEN)
 
     async def _quotes(
         self, booking: Booking, starts_at: datetime, service_id: str, resource_id: str | None, by: EndReason
@@ -544,15 +572,25 @@ class Changes(Settlement):
             log.info("no booking to renew the link of")
 
     async def resend_links(self, email: str) -> None:
-        """Mail fresh links of all bookings under an address. Says nothing about whether there are any."""
-        since = self._now() - MANAGE_LIFE_AFTER_END
-        for booking in await self._store.find(
-            statuses=(Status.CONFIRMED, Status.CANCELED), starts_from=since, email=email, most=MOST_LINKS
-        ):
-            await self.renew_link(booking.id)
+        """Mail fresh links of all bookings under an address, in one mail. Says nothing about whether there are any.
 
-    async def renew_link(self, booking_id: str) -> None:
+        Anybody may ask for them, so the links that the customer has go on opening until one of these is used, and an
+        address is mailed twice an hour at most.
+        """
+        since = self._now() - MANAGE_LIFE_AFTER_END
+        found = await self._store.find(
+            statuses=(Status.CONFIRMED, Status.CANCELED), starts_from=since, email=email, most=MOST_LINKS
+        )
+        if not found or not self._acts.links(email.casefold()):
+            return
+        first, *others = found
+        detail: dict[str, str | int | bool] = {"others": " ".join(other.id for other in others), "later": True}
+        about = f"links{int(self._now().timestamp())}"
+        await self._store.add_mail(self._letters.owed(first, MailKind.LINK_CUSTOMER, about=about, detail=detail))
+
+    async def renew_link(self, booking_id: str, by: EndReason = EndReason.BY_CUSTOMER) -> None:
         """Mail a fresh link of one booking that can still be managed. Raises NotFound."""
+        self._acts.change(booking_id, by)
         booking = await self.get(booking_id)
         if self._has_link(booking):
             mails = self._fresh_link(booking)

@@ -24,6 +24,12 @@ Kind = Literal["text", "email", "tel", "textarea", "select", "checkbox"]
 #: "email" cannot take the place of the address.
 ANSWER = "q_"
 
+#: The most letters of a text that names no limit of its own.
+LONGEST = 2000
+#: Code points that are read for each letter that may be kept: a letter may be typed as itself and its marks.
+_RAW = 4
+_MOST_MARKS = 30
+
 # Directional overrides can make a name read as something else in the owner's mail (Unicode TR 36, section 2.5).
 _DECEIVING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
@@ -111,11 +117,13 @@ def read_details(form: Mapping[str, str], widget: Widget) -> Customer:
     values: dict[str, str] = {}
     wrong: dict[str, str] = {}
     for field in form_fields(widget):
-        text = clean(form.get(field.name, ""), lines=field.kind == "textarea")
-        if not text and field.required:
-            wrong[field.name] = field.missing
-        elif len(text) > field.limit:
+        typed = form.get(field.name, "")
+        # One more than may be, so that what is too long is refused rather than cut.
+        text = clean(typed, most=field.limit + 1, lines=field.kind == "textarea")
+        if len(text) > field.limit or len(typed) > _RAW * field.limit:
             wrong[field.name] = _TOO_LONG
+        elif not text and field.required:
+            wrong[field.name] = field.missing
         elif text and field.options and text not in field.options:
             wrong[field.name] = _NOT_OFFERED
         elif text and field.kind == "email":
@@ -152,15 +160,29 @@ def typed_details(customer: Customer) -> dict[str, str]:
     }
 
 
-def clean(text: str, *, lines: bool = False) -> str:
-    """Composed Unicode without control characters and directional overrides; one line unless `lines`."""
-    text = unicodedata.normalize("NFC", text.replace("\r\n", "\n"))
+def clean(text: str, *, most: int = LONGEST, lines: bool = False) -> str:
+    """At most `most` letters of composed Unicode without control characters and directional overrides; one line unless
+    `lines`. The text is cut before it is composed, so that its cost is bounded whatever comes in."""
+    text = unicodedata.normalize("NFC", _stream_safe(text[: _RAW * most].replace("\r\n", "\n")))
     kept = "".join(
         char
         for char in text
         if char in "\n\t " or not (unicodedata.category(char) in {"Cc", "Cs"} or char in _DECEIVING)
     )
-    return kept.strip() if lines else " ".join(kept.split())
+    return (kept.strip() if lines else " ".join(kept.split()))[:most]
+
+
+def _stream_safe(text: str) -> str:
+    """The text with at most 30 combining marks in a row (Unicode UAX 15, section 13: more is in no language). Ordering
+    them takes time that grows with the square of their number: 29,000 of them, which fit into one form, 6 seconds."""
+    if text.isascii():
+        return text
+    kept, marks = [], 0
+    for char in text:
+        marks = marks + 1 if unicodedata.combining(char) else 0
+        if marks <= _MOST_MARKS:
+            kept.append(char)
+    return "".join(kept)
 
 
 def read_address(text: str) -> str | None:

@@ -352,6 +352,8 @@ class Service:
     booking_window_end: timedelta | None
     price: Money
     resources: tuple[Resource, ...]
+    #: The notice that Hapio asks for: nothing sooner than this from now can be booked.
+    booking_window_start: timedelta = timedelta()
 
     def resource(self, resource_id: str) -> Resource | None:
         """The person or room with this id, if it offers the service."""

@@ -5,6 +5,7 @@
     │   ├── InvalidDetails             422 INVALID_REQUEST, one sentence per field
     │   ├── TooLarge                   413 INVALID_REQUEST
     │   ├── NotJson                    415 INVALID_REQUEST
+    │   ├── NotAForm                   415 INVALID_REQUEST
     │   ├── MethodRefused              405 INVALID_REQUEST, `allowed` says which methods there are
     │   ├── KeyReused                  422 INVALID_REQUEST, an idempotency key under which something else was asked
     │   └── KeyInUse                   409 INVALID_REQUEST, an idempotency key whose first call still runs
@@ -14,7 +15,11 @@
     │   └── LinkExpired                410 UNAUTHORIZED
     ├── NotFound                       404 BOOKING_NOT_FOUND
     ├── SlotTaken                      409 BOOKING_CONFLICT, with the nearest free times
+    │   ├── TimePassed                     nobody took it: it has begun
+    │   └── TooSoon                        nobody took it: it is within the notice that the service asks for
     ├── BookingConflict                409 BOOKING_CONFLICT
+    │   ├── TooManyFree                    as many free bookings stand under this mail address as may
+    │   └── TooManyFreeToday               as many free bookings were made from this address today as may be
     ├── PolicyRefused                  409 POLICY_REFUSED, `bar` says which rule
     │   └── NotBegun                       a no-show before the visit
     ├── HoldExpired                    410 HOLD_EXPIRED
@@ -29,6 +34,7 @@
     ├── MailError                      503 INTERNAL_ERROR, `permanent` says whether trying again can help
     ├── HapioError                     503 HAPIO_API_ERROR
     │   ├── HapioUnreachable               no answer: the outcome is unknown
+    │   ├── TimesNotRead                   the month's calls for looking are used up, and this month was never read
     │   ├── HapioDown                      the circuit breaker is open: nothing was sent
     │   ├── HapioServerError               5xx, or an answer that cannot be read: the outcome is unknown
     │   ├── HapioRateLimited               429: nothing was done
@@ -96,6 +102,13 @@ class NotJson(InvalidRequest):
 
     status = 415
     sentence = "Please send JSON, with the header Content-Type: application/json."
+
+
+class NotAForm(InvalidRequest):
+    """A page's form came in another encoding than forms of ours have."""
+
+    status = 415
+    sentence = "We could not read that form. Please go back and send it again."
 
 
 class MethodRefused(InvalidRequest):
@@ -181,6 +194,18 @@ class SlotTaken(HoldfastError):
         self.nearest = tuple(nearest)
 
 
+class TimePassed(SlotTaken):
+    """The time has begun, so it can no longer be booked."""
+
+    sentence = "That time has passed."
+
+
+class TooSoon(SlotTaken):
+    """The service asks for more notice than is left."""
+
+    sentence = "That is too soon to book here. Please choose a later time."
+
+
 class BookingConflict(HoldfastError):
     """The booking is in a state that does not allow this act (any more)."""
 
@@ -188,6 +213,24 @@ class BookingConflict(HoldfastError):
     code = "BOOKING_CONFLICT"
     sentence = "This booking has changed in the meantime."
     retry = False
+
+
+class TooManyFree(BookingConflict):
+    """This customer has as many free bookings to come as the widget allows."""
+
+    sentence = (
+        "You already have as many free bookings to come as one person may have here. Please cancel one of them first, "
+        "or get in touch with us."
+    )
+
+
+class TooManyFreeToday(BookingConflict):
+    """As many free bookings were made from this network address today as the widget allows."""
+
+    sentence = (
+        "Several free bookings were made from your network today. Please book the next one tomorrow, or get in touch "
+        "with us."
+    )
 
 
 class PolicyRefused(HoldfastError):
@@ -277,7 +320,8 @@ class TooManyHolds(RateLimited):
 
 
 class WidgetFull(TooManyHolds):
-    """All visitors together hold as many times of a widget as may be held at once."""
+    """All visitors together hold as many times of a widget as may be held without far more work, which this one's
+    browser cannot do."""
 
     sentence = (
         "So many people are booking right now that we cannot hold another time. Wait a few minutes. "
@@ -317,6 +361,13 @@ class HapioError(HoldfastError):
 class HapioUnreachable(HapioError):
     """No answer from Hapio: whether the call took effect is unknown."""
 
+    retry = True
+
+
+class TimesNotRead(HapioError):
+    """Nobody has read these times yet, and reading them now would spend calls that bookings need. Nothing was sent."""
+
+    sentence = "We have not read the times of this month yet, and may not right now. Please look again later today."
     retry = True
 
 

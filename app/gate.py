@@ -15,10 +15,10 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
-from app.challenge import Challenges, Proof
+from app.challenge import FULL_BITS, Challenges, Proof
 from app.domain import Booking, Status
 from app.errors import ChallengeNeeded, RateLimited, TooManyHolds, WidgetFull
-from app.limiter import HOLD, Limiter, Rule
+from app.limiter import HOLD, HOLD_NETWORK, Limiter, Rule, network_of
 from app.store import Store
 from app.widgets import Widget
 
@@ -27,19 +27,37 @@ log = structlog.get_logger()
 #: Beyond these, a proof comes first: what one address, and one widget, see on a busy day without any program.
 CALM_CLIENT = Rule.of("calm_client", "8/10minutes")
 CALM_WIDGET = Rule.of("calm_widget", "60/minute")
+#: The same for one IPv6 /48, which is up to 65,536 households to us, and one program's to fill.
+CALM_NETWORK = Rule.of("calm_network", "32/10minutes")
 #: The share of `max_holds` from which on a proof comes first.
 _PRESSED = 4
-#: Tries at the question for people: programs can do sums, so not many.
-ANSWER = Rule.of("answer", "6/10minutes")
+#: One IPv6 /48 that holds this many times what one address may counts as a full widget does.
+_NETWORK_SHARE = 4
+#: Tries at the question for people: programs can do sums, so fewer than there are holds an hour.
+ANSWER = Rule.of("answer", "6/10minutes; 12/hour")
 
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Who asks to hold a time: the visitor's name from the page's state, the address, and a proof if one came."""
+    """Who asks to hold a time: the visitor's name from the page's state, the address, and a proof if one came.
+    `answers` says that a person may be there to answer a question in place of the work."""
 
     name: str
     address: str
     proof: Proof = field(default_factory=Proof)
+    answers: bool = True
+
+
+@dataclass(slots=True)
+class Admission:
+    """One hold that was let in. `spare` is an earlier hold of the same visitor that has to go for it. `booking_id` is
+    empty until there is a row."""
+
+    widget: str
+    client: Client
+    starts_at: datetime
+    spare: str | None
+    booking_id: str = ""
 
 
 class Gate:
@@ -51,26 +69,43 @@ class Gate:
         self._challenges = challenges
         self._now = now
         self._holders: dict[str, tuple[str, Client]] = {}
+        self._under_way: list[Admission] = []
 
-    async def admit(self, widget: Widget, client: Client, starts_at: datetime, free: Sequence[datetime]) -> str | None:
+    def knock(self, client: Client) -> None:
+        """Count one attempt to hold a time, before anything is read for it. Raises RateLimited."""
+        self._limiter.check(HOLD, client.address)
+        self._limiter.check(HOLD_NETWORK, network_of(client.address))
+
+    async def admit(
+        self, widget: Widget, client: Client, starts_at: datetime, free: Sequence[datetime], zone: ZoneInfo
+    ) -> Admission:
         """Let one hold in, or raise RateLimited, TooManyHolds, WidgetFull or ChallengeNeeded.
 
-        `free` are the day's free starts. Where there is only room if the same visitor's earlier hold goes, one that
-        nobody has typed anything into yet, its booking id is the answer: people go back and choose another time.
+        `free` are the free starts of the day, as the place's `zone` has it. Where there is only room if the same
+        visitor's earlier hold goes, one that nobody has typed anything into yet, it is the answer's `spare`: people go
+        back and choose another time. What is let in counts at once; `left` ends that, so that the caller can ask Hapio
+        without keeping others waiting.
         """
-        self._limiter.check(HOLD, client.address)
         holds = await self._store.open_holds(widget.name)
         self._forget(widget, holds)
-        if len(holds) >= widget.max_holds:
-            log.warning("widget full", widget=widget.name, holds=len(holds))
-            raise WidgetFull(self._wait(holds))
-        spare = self._spare(widget, client, starts_at, free, holds)
-        self._prove(widget, client, len(holds))
-        return spare
+        spare = self._spare(widget, client, starts_at, free, zone, holds)
+        self._prove(widget, client, holds)
+        admission = Admission(widget.name, client, starts_at, spare)
+        self._under_way.append(admission)
+        return admission
 
-    def entered(self, widget: Widget, booking_id: str, client: Client) -> None:
-        """Remember whose hold it is."""
-        self._holders[booking_id] = (widget.name, Client(client.name, client.address))
+    def entered(self, admission: Admission, booking_id: str) -> None:
+        """There is a row for it now: remember whose it is."""
+        admission.booking_id = booking_id
+        client = admission.client
+        self._holders[booking_id] = (admission.widget, Client(client.name, client.address))
+
+    def left(self, admission: Admission, *, held: bool) -> None:
+        """The attempt is over. Only holds that came about count towards a widget's pressure: a program that asks for
+        taken times presses nobody."""
+        self._under_way.remove(admission)
+        if held:
+            self._calm(CALM_WIDGET, admission.widget)
 
     def holder(self, booking_id: str) -> str:
         """The visitor's name behind an open hold; empty if it is not known any more."""
@@ -78,7 +113,7 @@ class Gate:
         return known[1].name if known else ""
 
     def _forget(self, widget: Widget, holds: Sequence[Booking]) -> None:
-        live = {booking.id for booking in holds}
+        live = {booking.id for booking in holds} | {admission.booking_id for admission in self._under_way}
         gone = [known for known, (name, _) in self._holders.items() if name == widget.name and known not in live]
         for booking_id in gone:
             del self._holders[booking_id]
@@ -89,47 +124,80 @@ class Gate:
         client: Client,
         starts_at: datetime,
         free: Sequence[datetime],
+        zone: ZoneInfo,
         holds: Sequence[Booking],
     ) -> str | None:
         """The hold that has to go to make room; None where there is room as it is. Raises TooManyHolds."""
         near = [booking for booking in holds if self._is_near(booking, client)]
-        if self._has_room(widget, near, starts_at, free):
+        coming = [one.starts_at for one in self._coming(widget, holds) if _same(one.client, client)]
+        taken = [booking.starts_at for booking in near] + coming
+        if self._has_room(widget, taken, zone, starts_at, free):
             return None
         for booking in near:
             untouched = booking.status is Status.HELD and booking.customer is None
-            if untouched and self.holder(booking.id) == client.name:
-                left = [other for other in near if other is not booking]
-                if self._has_room(widget, left, starts_at, [*free, booking.starts_at]):
+            promised = any(one.spare == booking.id for one in self._under_way)
+            if untouched and not promised and self.holder(booking.id) == client.name:
+                left = [other.starts_at for other in near if other is not booking] + coming
+                if self._has_room(widget, left, zone, starts_at, [*free, booking.starts_at]):
                     return booking.id
-        raise TooManyHolds(self._wait(near))
+        raise TooManyHolds(self._wait(near) if near else 1)
+
+    def _coming(self, widget: Widget, holds: Sequence[Booking]) -> list[Admission]:
+        """What was let in and is not among the holds yet."""
+        rows = {booking.id for booking in holds}
+        return [one for one in self._under_way if one.widget == widget.name and one.booking_id not in rows]
 
     def _is_near(self, booking: Booking, client: Client) -> bool:
         known = self._holders.get(booking.id)
-        if known is None:
-            return False
-        return known[1].name == client.name or (bool(client.address) and known[1].address == client.address)
+        return known is not None and _same(known[1], client)
 
-    def _has_room(self, widget: Widget, near: Sequence[Booking], starts_at: datetime, free: Sequence[datetime]) -> bool:
+    def _has_room(
+        self, widget: Widget, taken: Sequence[datetime], zone: ZoneInfo, starts_at: datetime, free: Sequence[datetime]
+    ) -> bool:
         """Whether one more is within bounds: so many at once, and of one day no more than are left to others."""
-        if len(near) >= widget.max_holds_per_visitor:
+        if len(taken) >= widget.max_holds_per_visitor:
             return False
-        that_day = sum(
-            _day(booking.starts_at, booking.time_zone) == _day(starts_at, booking.time_zone) for booking in near
-        )
-        return not that_day or len({*free} - {starts_at}) > that_day
+        day = starts_at.astimezone(zone).date()
+        that_day = sum(start.astimezone(zone).date() == day for start in taken)
+        return not that_day or len({*free} - {starts_at, *taken}) > that_day
 
-    def _prove(self, widget: Widget, client: Client, holds: int) -> None:
-        """Ask for a proof where many holds come at once, from one address or of one widget."""
-        filled = holds * _PRESSED // widget.max_holds
-        calm = self._calm(CALM_WIDGET, widget.name) and self._calm(CALM_CLIENT, client.address)
-        if calm and not filled:
+    def _prove(self, widget: Widget, client: Client, holds: Sequence[Booking]) -> None:
+        """Ask for a proof where many holds come at once, from one address or network, or of one widget. A full widget,
+        or network, asks for far more of it, and of a machine alone: nobody is shut out by what others hold, and who
+        fills it pays for each hold more than for the last. Raises ChallengeNeeded, and WidgetFull where there is no
+        script to do the work."""
+        count = len(holds) + len(self._coming(widget, holds))
+        filled = count * _PRESSED // widget.max_holds
+        network = network_of(client.address)
+        crowd = self._crowd(widget, network, holds)
+        full = filled >= _PRESSED or crowd >= _NETWORK_SHARE * widget.max_holds_per_visitor
+        calm = not self._limiter.wait(CALM_WIDGET, widget.name) and self._calm(CALM_CLIENT, client.address)
+        if network:
+            calm = self._calm(CALM_NETWORK, network) and calm
+        if calm and not filled and not full:
             return
+        if full:
+            log.warning("widget full", widget=widget.name, holds=count, of_one_network=crowd)
         purpose = f"{widget.name}:{client.address}"
+        asks = client.answers and not full
         if client.proof and not client.proof.solution:
             self._limiter.check(ANSWER, client.address)
-        if client.proof and self._challenges.accept(purpose, client.proof):
+            if full:
+                raise WidgetFull(self._wait(holds) if holds else 1)
+        least = FULL_BITS if full else 0
+        if client.proof and self._challenges.accept(purpose, client.proof, least=least):
             return
-        raise ChallengeNeeded(self._challenges.make(purpose, effort=filled), wrong=bool(client.proof))
+        effort = max(0, filled - _PRESSED) if full else filled
+        challenge = self._challenges.make(purpose, effort=effort, full=full, asks=asks)
+        raise ChallengeNeeded(challenge, wrong=bool(client.proof))
+
+    def _crowd(self, widget: Widget, network: str, holds: Sequence[Booking]) -> int:
+        """How many are held from one IPv6 network, whichever of its many addresses they came from."""
+        if not network:
+            return 0
+        owners = [self._holders[booking.id][1] for booking in holds if booking.id in self._holders]
+        owners += [one.client for one in self._coming(widget, holds)]
+        return sum(network_of(owner.address) == network for owner in owners)
 
     def _calm(self, rule: Rule, key: str) -> bool:
         try:
@@ -143,5 +211,5 @@ class Gate:
         return max(1, ceil(min((booking.deadline - self._now()).total_seconds() for booking in holds)))
 
 
-def _day(moment: datetime, zone: str) -> object:
-    return moment.astimezone(ZoneInfo(zone)).date()
+def _same(one: Client, other: Client) -> bool:
+    return one.name == other.name or (bool(other.address) and one.address == other.address)

@@ -92,6 +92,7 @@ class HapioService:
     price: Decimal | None = None
     buffer_before: Annotated[_Duration, Field(validation_alias="buffer_time_before")] = timedelta()
     buffer_after: Annotated[_Duration, Field(validation_alias="buffer_time_after")] = timedelta()
+    booking_window_start: _MaybeDuration = None
     booking_window_end: _MaybeDuration = None
     metadata: _Metadata = field(default_factory=dict)
 

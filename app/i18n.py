@@ -173,6 +173,8 @@ def install(environment: Environment) -> None:
 
 #: Browsers send a handful; the bound keeps a hostile header from costing time.
 _MAX_HEADER: Final = 500
+#: No tag of a language and its territory is longer (RFC 5646, section 4.4.1). What is longer is in no cache, either.
+_LONGEST_TAG: Final = 35
 _TAG = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*")
 
 
@@ -181,11 +183,13 @@ def _known_locales() -> frozenset[str]:
     return frozenset(locale_identifiers())
 
 
-@lru_cache(maxsize=1024)
 def _canonical(tag: str) -> str | None:
     """ "EN_us" → "en-US"; an unknown territory is dropped; None for what is no tag."""
-    if len(tag) > 35 or not _TAG.fullmatch(tag):
-        return None
+    return _canonical_tag(tag) if len(tag) <= _LONGEST_TAG and _TAG.fullmatch(tag) else None
+
+
+@lru_cache(maxsize=1024)
+def _canonical_tag(tag: str) -> str:
     base, *rest = tag.replace("_", "-").split("-")
     base = base.lower()
     for part in rest:
@@ -239,6 +243,8 @@ def negotiate(requested: str | None, accept_language: str | None, offered: Seque
     the formats, and a bare tag takes the one that the browser names for the same language: a page in "en" read
     in an American browser says "2:30 PM". An offer with a territory is the owner's word and stays.
     """
+    if requested and len(requested) > _LONGEST_TAG:
+        requested = None
     return _negotiate(requested, (accept_language or "")[:_MAX_HEADER], tuple(offered))
 
 

@@ -127,6 +127,8 @@ class Letters:
         if drawn and not live:
             return None  # it has failed, or made way for one in Stripe's dashboard: another mail says so
         token = self._links.booking_token(booking.id, ends_at=booking.ends_at)
+        # A link that the customer may not have asked for is one version ahead; its first use retires those before.
+        ahead = 1 if mail.detail.get("later") else 0
         return Mail(
             message_id=mail.message_id,
             to=to,
@@ -134,12 +136,25 @@ class Letters:
             booking=booking,
             widget=widget,
             language=widget.languages[0] if kind.to_owner else booking.visitor.language,
-            manage_url=f"{self._public_url}/manage/{self._links.manage_token(booking.id, booking.link_version)}",
+            manage_url=self._manage_url(booking, ahead),
+            others=[(other, self._manage_url(other, ahead)) for other in await self._others(mail, booking)],
             status_url=f"{self._public_url}/b/{token}",
             refund=_sum(live),
             waits_for_bank=await self._waits_for_bank(booking),
             detail=mail.detail,
         )
+
+    def _manage_url(self, booking: Booking, ahead: int) -> str:
+        return f"{self._public_url}/manage/{self._links.manage_token(booking.id, booking.link_version + ahead)}"
+
+    async def _others(self, mail: OutboxMail, booking: Booking) -> list[Booking]:
+        """Further bookings that the mail has links to, as far as they still are the same customer's."""
+        found = [await self._store.booking(name) for name in str(mail.detail.get("others") or "").split()]
+        return [
+            other
+            for other in found
+            if other and other.customer and booking.customer and other.customer.email == booking.customer.email
+        ]
 
     async def _drawn(self, booking: Booking, refund_id: str) -> list[Refund]:
         """The refunds of one debt, from however many payments it was drawn (Owed.draw). None of money that was only

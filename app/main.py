@@ -24,6 +24,7 @@ from starlette.routing import Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app import probes, webhooks
+from app.act_limits import ActLimits
 from app.api.door import WebhookLimits
 from app.api.envelope import envelope
 from app.api.routes import routes as api_routes
@@ -50,12 +51,14 @@ from app.payments import Payments
 from app.reconciling import Reconciling
 from app.refunds import Refunds
 from app.settings import Settings, WebhookScheme
-from app.site import Resolve, SiteReader, look_up, origin_of
+from app.site import NameLookups, Resolve, SiteReader, origin_of
 from app.staff import Staff
 from app.store import Store
 from app.strays import Strays
 from app.web import routes as web
 from app.web.challenge import show_challenge
+from app.web.doctor import PageChecks
+from app.web.limits import PageLimits
 from app.web.pages import Pages, WarmPages
 from app.web.render import make_templates, render_error
 from app.widgets import Widget, load_widgets
@@ -86,7 +89,7 @@ class Outside:
     hapio_transport: httpx.AsyncBaseTransport | None = None
     stripe_http: stripe.HTTPClient | None = None
     site_transport: httpx.AsyncBaseTransport | None = None
-    resolve: Resolve = look_up
+    resolve: Resolve | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +111,7 @@ class House:
     gate: Gate
     idempotency: Idempotency
     sites: SiteReader
+    page_checks: PageChecks
     metrics: Metrics
     health: Health
     forgetting: Forgetting
@@ -149,6 +153,7 @@ async def open_house(settings: Settings, outside: Outside) -> AsyncIterator[Hous
         payments = _payments(settings, outside, metrics)
         if payments:
             closing.push_async_callback(payments.aclose)
+        limiter = Limiter(now)
         availability = Availability(
             hapio=hapio,
             occupied=store.occupied,
@@ -156,11 +161,11 @@ async def open_house(settings: Settings, outside: Outside) -> AsyncIterator[Hous
             now=now,
             ttl=settings.availability_ttl,
             max_age=settings.availability_max_age,
+            limiter=limiter,
         )
         closing.push_async_callback(availability.aclose)
         links = Links(settings.keys, now=now, random=outside.random)
         letters = Letters(store=store, widgets=widgets, links=links, public_url=settings.public_url, now=now)
-        limiter = Limiter(now)
         challenges = Challenges(settings.keys, now=now, random=outside.random)
         gate = Gate(store=store, limiter=limiter, challenges=challenges, now=now)
         refunds = Refunds(store=store, payments=payments, letters=letters, now=now, random=outside.random)
@@ -201,6 +206,7 @@ async def open_house(settings: Settings, outside: Outside) -> AsyncIterator[Hous
             cursors=cursors,
             moves=moves,
             gate=gate,
+            acts=ActLimits(limiter),
             metrics=metrics,
             public_url=settings.public_url,
             now=now,
@@ -234,10 +240,15 @@ async def open_house(settings: Settings, outside: Outside) -> AsyncIterator[Hous
             metrics=metrics,
         )
         pages = Pages(epoch=availability.epoch, visitor_key=links.visitor_key)
+        lookups = NameLookups()
+        closing.callback(lookups.close)
+        page_checks = PageChecks()
+        closing.callback(page_checks.close)
         sites = SiteReader(
             named={origin_of(settings.public_url), *(site for one in widgets.values() for site in one.allowed_origins)},
             agent=f"Mozilla/5.0 (compatible; Holdfast embed doctor; {settings.public_url}/embed/doctor)",
-            resolve=outside.resolve,
+            check=f"{settings.public_url}/embed/doctor",
+            resolve=outside.resolve or lookups,
             transport=outside.site_transport,
         )
         closing.push_async_callback(sites.aclose)
@@ -268,6 +279,7 @@ async def open_house(settings: Settings, outside: Outside) -> AsyncIterator[Hous
             gate=gate,
             idempotency=Idempotency(store=store, now=now, random=outside.random),
             sites=sites,
+            page_checks=page_checks,
             metrics=metrics,
             forgetting=Forgetting(store=store, hapio=hapio, now=now),
             reconciling=Reconciling(
@@ -339,6 +351,7 @@ def create_app(settings: Settings, outside: Outside | None = None, *, run_worker
     app.router.redirect_slashes = False
     app.router.default = _without_slash(app)
     app.add_middleware(WebhookLimits)
+    app.add_middleware(PageLimits)
     app.add_middleware(Guard)
     app.add_middleware(WarmPages)
     return app

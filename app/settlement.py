@@ -15,6 +15,7 @@ from random import Random
 
 import structlog
 
+from app.act_limits import ActLimits
 from app.availability import Availability
 from app.cursors import Cursors
 from app.domain import (
@@ -133,6 +134,7 @@ class Settlement:
         cursors: Cursors,
         moves: Moves,
         gate: Gate,
+        acts: ActLimits,
         metrics: Metrics,
         public_url: str,
         now: Callable[[], datetime],
@@ -151,6 +153,7 @@ class Settlement:
         self._cursors = cursors
         self._moves = moves
         self._gate = gate
+        self._acts = acts
         self._metrics = metrics
         self._public_url = public_url
         self._now = now

@@ -7,17 +7,21 @@ somewhere else a moment later leads nowhere. Origins that the operator has named
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import zlib
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from email.message import Message
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from posixpath import normpath
 from typing import Final
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import unquote
 
 import httpx
+
+from app import urls
 
 #: A page's head and tags lie well within; what comes after is not read.
 MOST_BYTES: Final = 512 * 1024
@@ -28,8 +32,25 @@ MOST_REDIRECTS: Final = 5
 _AT_ONCE: Final = 4
 _LONGEST_URL: Final = 2000
 _USUAL_PORTS: Final = {"http": 80, "https": 443}
-#: IPv6 that leads to IPv4 addresses, which would have to be judged in their place: NAT64, 6to4, Teredo.
-_DISGUISES: Final = tuple(map(IPv6Network, ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32")))
+#: IPv6 that leads to IPv4 addresses, which would have to be judged in their place: NAT64, 6to4, Teredo, IPv4-compatible
+#: (RFC 4291). And what older tables of Python call global: site-local addresses (RFC 3879), documentation (RFC 9637)
+#: and segment routing (RFC 9602).
+_REFUSED: Final = tuple(
+    map(
+        IPv6Network,
+        (
+            *("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "::/96"),
+            *("fec0::/10", "3fff::/20", "5f00::/16"),
+        ),
+    )
+)
+#: The encodings that web pages come in (WHATWG Encoding, "Names and labels", as far as Python has them). Other codecs
+#: of Python's are not for strangers' texts: punycode takes quadratic time, undefined raises.
+_CHARSETS: Final = re.compile(
+    r"utf-?8|utf-?16(-?[lb]e)?|us-ascii|ascii|latin-?1|iso-?8859-?\d{1,2}|windows-(125\d|874)|cp125\d|koi8-[ru]|macintosh"
+    r"|shift[_-]jis|euc-(jp|kr)|big5|gbk|gb2312|gb18030"
+)
+_CHARSET: Final = re.compile(r"""charset\s*=\s*["']?([A-Za-z0-9_-]{1,20})["']?\s*(?:;|$)""", re.IGNORECASE)
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
@@ -43,6 +64,8 @@ class Trouble(StrEnum):
     CERTIFICATE = "certificate"
     NO_ANSWER = "no_answer"
     REDIRECTS = "redirects"
+    #: The address is that of the embed check.
+    ITSELF = "itself"
 
 
 class UnreadablePage(Exception):
@@ -75,41 +98,61 @@ class Page:
 
 def origin_of(url: str) -> str:
     """Scheme, host and unusual port, in small letters; empty for what is no web address."""
-    try:
-        parts = urlsplit(url.strip())
-        port = parts.port
-    except ValueError:
+    parts = urls.split(url.strip())
+    if parts is None or parts.scheme.lower() not in _USUAL_PORTS or not parts.hostname:
         return ""
-    if parts.scheme.lower() not in _USUAL_PORTS or not parts.hostname:
-        return ""
-    scheme, host = parts.scheme.lower(), _ascii(parts.hostname)
+    scheme, host, port = parts.scheme.lower(), _ascii(parts.hostname), parts.port
     host = f"[{host}]" if ":" in host else host
     return f"{scheme}://{host}" if port in {None, _USUAL_PORTS[scheme]} else f"{scheme}://{host}:{port}"
 
 
-async def look_up(host: str, port: int) -> Sequence[str]:
-    """The machine's own resolver: every address of a name. Raises OSError where there is none."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [str(entry[4][0]) for entry in found]
+def look_up(host: str, port: int) -> Sequence[str]:
+    """The machine's own resolver: every address of a name. Blocks; raises OSError where there is none."""
+    return [str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+
+
+class NameLookups:
+    """Looks names up in threads of its own, so that strangers' names never keep the threads busy in which Hapio's and
+    Stripe's are looked up. A thread cannot be stopped: whoever gives up waiting leaves it working, and its place is
+    taken until it is done."""
+
+    def __init__(self, ask: Callable[[str, int], Sequence[str]] = look_up, *, at_once: int = _AT_ONCE) -> None:
+        self._ask = ask
+        self._threads = ThreadPoolExecutor(at_once, thread_name_prefix="site-names")
+        self._free = asyncio.Semaphore(at_once)
+
+    async def __call__(self, host: str, port: int) -> Sequence[str]:
+        """Every address of a name. Raises OSError where there is none."""
+        await self._free.acquire()
+        answer = asyncio.get_running_loop().run_in_executor(self._threads, self._ask, host, port)
+        answer.add_done_callback(lambda _: self._free.release())
+        return await asyncio.shield(answer)
+
+    def close(self) -> None:
+        """Begin no more look-ups."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
 
 class SiteReader:
-    """Reads pages. `named` are the origins that may be asked although they are not public."""
+    """Reads pages. `named` are the origins that may be asked although they are not public; `check` is the address of
+    the embed check, which is not read: a check that reads itself would wait for itself."""
 
     def __init__(
         self,
         *,
         named: Collection[str],
         agent: str,
-        resolve: Resolve = look_up,
+        check: str,
+        resolve: Resolve,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._named = frozenset(named)
+        self._check = _place(check)
         self._resolve = resolve
         # Without a client around it: that would keep cookies, and take the environment's proxy, which would look the
         # name up again.
         self._transport = transport or httpx.AsyncHTTPTransport(limits=httpx.Limits(max_keepalive_connections=0))
-        self._agent = agent
+        self.agent = agent
         self._turns = asyncio.Semaphore(_AT_ONCE)
 
     async def aclose(self) -> None:
@@ -129,19 +172,24 @@ class SiteReader:
             page, location = await self._ask(url, dest)
             if not location:
                 return page
-            url = urljoin(url, location)
+            there = urls.join(url, location)
+            if there is None:
+                raise UnreadablePage(Trouble.ADDRESS, url)
+            url = there
         raise UnreadablePage(Trouble.REDIRECTS, url)
 
     async def _ask(self, url: str, dest: str) -> tuple[Page, str]:
         origin = origin_of(url)
-        if not origin or len(url) > _LONGEST_URL:
+        parts = urls.split(origin)
+        if not origin or parts is None or len(url) > _LONGEST_URL:
             raise UnreadablePage(Trouble.ADDRESS, url)
-        parts = urlsplit(origin)
+        if _place(url) == self._check:
+            raise UnreadablePage(Trouble.ITSELF, url)
         host, port = parts.hostname or "", parts.port or _USUAL_PORTS[parts.scheme]
         address = await self._address(url, origin, host, port)
         headers = {
             "Host": parts.netloc,
-            "User-Agent": self._agent,
+            "User-Agent": self.agent,
             "Accept": "text/html,*/*;q=0.5",
             "Accept-Encoding": "identity",
             "Sec-Fetch-Dest": dest,
@@ -167,7 +215,7 @@ class SiteReader:
 
     async def _address(self, url: str, origin: str, host: str, port: int) -> str:
         named = origin in self._named
-        if not named and port != _USUAL_PORTS[urlsplit(origin).scheme]:
+        if not named and port != _USUAL_PORTS[origin.partition(":")[0]]:
             raise UnreadablePage(Trouble.PRIVATE, url)
         try:
             found = [ip_address(address.partition("%")[0]) for address in await self._resolve(host, port)]
@@ -186,7 +234,7 @@ def _is_public(address: IPv4Address | IPv6Address) -> bool:
     if isinstance(address, IPv6Address):
         if address.ipv4_mapped:
             return _is_public(address.ipv4_mapped)
-        if any(address in network for network in _DISGUISES):
+        if any(address in network for network in _REFUSED):
             return False
     return address.is_global and not address.is_multicast
 
@@ -203,19 +251,26 @@ async def _beginning(response: httpx.Response) -> bytes:
 def _text(response: httpx.Response, body: bytes) -> str:
     """The beginning of an HTML page. Some servers compress although they were asked not to; a few bytes may then
     stand for gigabytes, so unpacking stops where reading does."""
-    told = Message()
-    told["content-type"] = response.headers.get("content-type", "")
-    if told.get_content_type() not in {"text/html", "application/xhtml+xml"}:
+    told = response.headers.get("content-type", "")
+    if told.partition(";")[0].strip().lower() not in {"text/html", "application/xhtml+xml"}:
         return ""
     if response.headers.get("content-encoding", "identity").lower() in {"gzip", "deflate"}:
         try:
             body = zlib.decompressobj(wbits=47).decompress(body, MOST_BYTES)
         except zlib.error:
             return ""
+    named = _CHARSET.search(told)
+    charset = named[1].lower() if named and _CHARSETS.fullmatch(named[1].lower()) else "utf-8"
     try:
-        return body.decode(told.get_content_charset("utf-8"), errors="replace")
-    except LookupError:
+        return body.decode(charset, errors="replace")
+    except LookupError:  # a number that none of the family has, such as iso-8859-99
         return body.decode("utf-8", errors="replace")
+
+
+def _place(url: str) -> tuple[str, str]:
+    """Origin and path, however they are written."""
+    parts = urls.split(url)
+    return origin_of(url), normpath(unquote(parts.path)) if parts else ""
 
 
 def _ascii(host: str) -> str:

@@ -11,6 +11,7 @@ from app.i18n import N_
 #: By the history's own words.
 HISTORY: Final[Mapping[str, str]] = {
     "held": N_("Time held"),
+    "price_changed": N_("Held at a new price, which the page told"),
     "extended": N_("Hold extended"),
     "payment_started": N_("Sent to Stripe to pay"),
     "payment_found": N_("Payment page found at Stripe, unknown here until now"),

@@ -108,8 +108,10 @@ class Widget(_Part):
     """One configured embed.
 
     `hold_minutes` counts from the lock, `payment_minutes` from the start of paying. `max_holds` are
-    unpaid at once, of all visitors together, `max_holds_per_visitor` of one address. `phone` says whether the
-    details form asks for one. `country` (ISO, two letters) reads phone numbers without a country code.
+    unpaid at once, of all visitors together, `max_holds_per_visitor` of one address. `max_free_per_customer` are the
+    free bookings to come under one mail address, `max_free_per_day` those made from one network address in a day.
+    `phone` says whether the details form asks for one. `country` (ISO, two letters) reads phone numbers without a
+    country code.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
@@ -122,6 +124,8 @@ class Widget(_Part):
     max_extensions: Annotated[int, Field(ge=0, le=10)] = 2
     max_holds: Annotated[int, Field(ge=1, le=10_000)] = 100
     max_holds_per_visitor: Annotated[int, Field(ge=1, le=1000)] = 6
+    max_free_per_customer: Annotated[int, Field(ge=1, le=1000)] = 2
+    max_free_per_day: Annotated[int, Field(ge=1, le=1000)] = 3
     payment_minutes: Annotated[int, Field(ge=5, le=23 * 60)] = 31
     capture: Capture = Capture.AUTOMATIC
     cancellation: tuple[TierSetting, ...] = ()

@@ -13,7 +13,7 @@
   const show = (working) => {
     work.hidden = !working;
     ask.hidden = working;
-    answer.disabled = working;
+    if (answer) answer.disabled = working; // a full widget asks for the work alone
   };
 
   const key = async (part, number) => {

@@ -93,8 +93,11 @@ async def show_availability(call: Call, asked: models.AvailabilityQuery) -> mode
     slots: dict[datetime, Slot] = {}
     now = call.house.now()
     oldest = now
+    reader = "" if call.caller.key else call.caller.address
     for month in _months(start, end):
-        times = await call.house.availability.times(widget, service, month=month, resource_id=asked.resource_id or None)
+        times = await call.house.availability.times(
+            widget, service, month=month, resource_id=asked.resource_id or None, reader=reader
+        )
         oldest = min(oldest, times.as_of)
         slots |= {slot.starts_at: slot for slot in times.slots if start <= slot.starts_at < end}
     return models.AvailabilityAnswer(
@@ -169,7 +172,7 @@ async def lock(call: Call, asked: models.LockRequest) -> models.LockAnswer:
         resource_id=asked.resource_id or None,
         visitor=visitor,
         customer=customer,
-        client=None if call.caller.key else Client(key, call.caller.address, proof),
+        client=None if call.caller.key else Client(key, call.caller.address, proof, answers=False),
     )
     zone = ZoneInfo(booking.time_zone)
     return models.LockAnswer(
@@ -180,6 +183,8 @@ async def lock(call: Call, asked: models.LockRequest) -> models.LockAnswer:
         resource_id=booking.resource_id,
         status=_status(booking, (), house.now()),
         expires_at=booking.deadline,
+        price=booking.terms.price.amount,
+        currency=booking.terms.price.currency,
         token=house.links.api_token(booking.id),
     )
 
@@ -193,12 +198,14 @@ async def extend(call: Call, asked: Named) -> models.BookingAnswer:
 
 async def create_session(call: Call, asked: models.CheckoutRequest) -> models.CheckoutAnswer:
     """POST /api/checkout/create-session"""
-    booking, _ = await call.booking(asked)
+    booking, by = await call.booking(asked)
     bookings = call.house.bookings
     for field, address in (("returnUrl", asked.return_url), ("cancelUrl", asked.cancel_url)):
         _must_be_allowed(call, booking, field, address)
     try:
-        url = await bookings.start_checkout(booking.id, return_url=asked.return_url, cancel_url=asked.cancel_url)
+        url = await bookings.start_checkout(
+            booking.id, return_url=asked.return_url, cancel_url=asked.cancel_url, by=by, address=call.caller.address
+        )
     except HoldExpired as error:
         raise _why_over(await bookings.view(booking.id)) from error
     view: BookingView = await bookings.view(booking.id)
@@ -276,8 +283,8 @@ async def abandon_move(call: Call, asked: Named) -> models.BookingAnswer:
 
 async def resend_link(call: Call, asked: Named) -> models.DoneAnswer:
     """POST /api/bookings/resend-link: mail the customer a fresh link; the old ones are retired."""
-    booking, _ = await call.booking(asked)
-    await call.house.bookings.renew_link(booking.id)
+    booking, by = await call.booking(asked)
+    await call.house.bookings.renew_link(booking.id, by)
     return models.DoneAnswer()
 
 

@@ -31,7 +31,7 @@ from app.errors import (
     Unauthorized,
 )
 from app.idempotency import Answer
-from app.limiter import API, API_KEY, WEBHOOKS, Rule, client_address
+from app.limiter import API, API_ACT, API_KEY, WEBHOOKS, Rule, client_address
 from app.links import MANAGE_LIFE_AFTER_END
 
 #: What a page on an allowed origin may send, and read beside the body.
@@ -197,7 +197,7 @@ class Door:
             if operation is None:
                 raise MethodRefused(sorted(self._operations))
             caller = _caller(house, request)
-            _count(house, operation.rule, caller, headers)
+            _count(house, operation, caller, headers)
             if operation.who is Who.SERVER and not caller.key:
                 raise NotYours("a token") if _is_token(house, caller) else Unauthorized("no key")
             asked = await _read(request, operation)
@@ -244,11 +244,13 @@ def _is_token(house: Any, caller: Caller) -> bool:
     return True
 
 
-def _count(house: Any, rule: Rule, caller: Caller, headers: MutableHeaders) -> None:
+def _count(house: Any, operation: Operation, caller: Caller, headers: MutableHeaders) -> None:
     """Count the request, and tell how many are left. Raises RateLimited."""
-    rule, who = (API_KEY, caller.key) if caller.key else (rule, caller.address)
+    rule, who = (API_KEY, caller.key) if caller.key else (operation.rule, caller.address)
     try:
         house.limiter.check(rule, who)
+        if operation.changes and not caller.key:
+            house.limiter.check(API_ACT, who)
     finally:
         amount, left, reset = house.limiter.standing(rule, who)
         headers["RateLimit-Limit"] = str(amount)

@@ -89,7 +89,6 @@ def _challenge(challenge: object) -> dict[str, Any]:
         "bits": challenge.bits,
         "parts": challenge.parts,
         "rounds": challenge.rounds,
-        "question": f"{challenge.first} + {challenge.second}",
     }
 
 

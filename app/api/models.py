@@ -404,6 +404,10 @@ class LockAnswer(_Answer):
     status: BookingStatus
     expires_at: AwareDatetime
     """Until when the time is held."""
+    price: Annotated[
+        int, Field(description="What has to be paid, in the currency's smallest unit, as the time is held")
+    ]
+    currency: str
     token: str
     """As secret as a password."""
 

@@ -9,10 +9,14 @@ from app.hapio import HapioCall
 
 #: The share of the month's calls that reading leaves to locks, confirmations and releases.
 _RESERVE = 0.2
-#: How far, as a share of the month's calls, spending may run ahead of the calendar before reads slow down.
+#: How far, as a share of the month's calls, spending may run ahead of the calendar before reads slow down; and how far
+#: before they stop.
 _BURST = 0.04
-#: However little is left, a window that somebody looks at is read once a day: 30 calls a month.
+_LEAD = 2 * _BURST
+#: The longest that a window stays fresh. Whether it may be read then is `may_read`'s to say.
 LONGEST = 86_400.0
+#: What each month further away keeps back of the lead, so that far months cannot use up what near ones need.
+_KEPT_BACK = 0.2
 #: The share of the month's calls that looks may cost for which nobody waits, and how far apart these are at least.
 _RECONCILING = 0.05
 _SHORTEST_REST = 900.0
@@ -22,7 +26,8 @@ _MONTH = timedelta(days=30)
 class CallBudget:
     """How often a window may be read again, given what was spent this month.
 
-    Months are counted in UTC. Nothing is refused here; reads only become rarer.
+    Months are counted in UTC. `may_read` is for looks alone: whatever a hold, a confirmation or a release needs is
+    called without asking here.
     """
 
     def __init__(self, *, calls_per_month: int, now: Callable[[], datetime]) -> None:
@@ -66,13 +71,32 @@ class CallBudget:
         left = self.calls_per_month * (1 - _RESERVE) - self.spent
         if left < cost:
             return LONGEST
-        begin = datetime.combine(self._month, time.min, UTC)
         end = datetime.combine(next_month(self._month), time.min, UTC)
-        plan = self.calls_per_month * ((1 - _RESERVE) * ((now - begin) / (end - begin)) + _BURST)
+        plan = self.calls_per_month * ((1 - _RESERVE) * self._passed() + _BURST)
         ahead = (self._spent - plan) / (self.calls_per_month * _BURST)
         sustainable = (end - now).total_seconds() * cost / left
         growth = max(0.0, sustainable - base_seconds) * max(0.0, ahead)
         return min(base_seconds + growth, LONGEST)
+
+    def may_read(self, cost: int, *, distance: int = 0) -> bool:
+        """Whether a look may spend `cost` calls now. `distance` is how many months away the times are.
+
+        All windows draw on one bucket. It holds a lead at the month's beginning, and fills with the calendar up to the
+        share of the plan that reading may take; what was spent on anything is taken from it. So looks stop at 80 % of
+        the plan, and before that wherever they are far ahead of the calendar, and every day has its share, whoever
+        looks and at whatever. The further away the times, the earlier they stop: near ones are what most visitors
+        look for.
+        """
+        reading, lead = self.calls_per_month * (1 - _RESERVE), self.calls_per_month * _LEAD
+        allowed = lead + (reading - lead) * self._passed()
+        kept_back = min(1.0, _KEPT_BACK * distance) * lead
+        return self.spent + cost + kept_back <= allowed
+
+    def _passed(self) -> float:
+        """How much of the month is over, 0 to 1."""
+        begin = datetime.combine(self._month, time.min, UTC)
+        end = datetime.combine(next_month(self._month), time.min, UTC)
+        return (self._now() - begin) / (end - begin)
 
     def rest(self, cost: int) -> timedelta:
         """How far apart looks of `cost` calls should be that nobody waits for: a small share of the month's calls

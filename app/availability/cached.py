@@ -31,6 +31,11 @@ class Cached(Generic[T]):
         self.value: T | None = None
         self.asked_at = NEVER
 
+    @property
+    def asks(self) -> bool:
+        """Whether a read would ask Hapio now: none is under way, and none has just failed."""
+        return self._reading is None and self._now() >= self._rest_until
+
     async def read(self) -> T:
         """A new value, from the read under way if there is one. Raises what Hapio's client raises."""
         if self._reading is None and not (self._error and self._now() < self._rest_until):
@@ -45,7 +50,7 @@ class Cached(Generic[T]):
 
     def refresh(self) -> None:
         """Read behind the scenes, unless that is under way or has just failed."""
-        if self._reading is None and self._now() >= self._rest_until:
+        if self.asks:
             self._start()
 
     def _start(self) -> None:

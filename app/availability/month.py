@@ -6,7 +6,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 from app.availability.cached import NEVER, Cached
 from app.domain import Occupied, Resource, Service, Slot
@@ -33,7 +33,16 @@ class Month:
     each with the tick of its happening; `suspected` is the tick of a change that only Hapio knows, 0 without one.
     """
 
-    def __init__(self, starts_from: datetime, ends_to: datetime, cached: Cached[tuple[Slot, ...]]) -> None:
+    def __init__(
+        self,
+        service_id: str,
+        first: date,
+        starts_from: datetime,
+        ends_to: datetime,
+        cached: Cached[tuple[Slot, ...]],
+    ) -> None:
+        self.service_id = service_id
+        self._first = first
         self.starts_from = starts_from
         self.ends_to = ends_to
         self.cached = cached
@@ -48,6 +57,11 @@ class Month:
     def age(self, now: datetime) -> float:
         """Seconds since Hapio was asked."""
         return (now - self.cached.asked_at).total_seconds()
+
+    def distance(self, now: datetime) -> int:
+        """How many months away it is; 0 for the current one."""
+        today = now.astimezone(UTC).date()
+        return max(0, (self._first.year - today.year) * 12 + self._first.month - today.month)
 
     def changed(self) -> None:
         """Something that is shown may have changed."""

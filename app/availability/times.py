@@ -16,16 +16,20 @@ from app.availability.catalogue import Catalogue, Catalogues
 from app.availability.month import Month
 from app.availability.own import OwnBookings
 from app.domain import Occupied, Service, Slot
-from app.errors import HapioError, NotFound
+from app.errors import HapioError, HapioNotFound, NotFound, RateLimited, TimesNotRead
 from app.hapio import PAGE_SIZE, HapioClient
+from app.limiter import READ, Limiter
 from app.widgets import Widget
 
 #: How long past its refresh a month may be shown before it is called stale.
 _LATE = 60
 #: From this age on people are told it, whatever the reason.
 _OLD = timedelta(minutes=5)
-#: How far an open-ended booking window is looked into: every made-up month in an address would cost a read.
-_HORIZON = timedelta(days=400)
+#: How far an open-ended booking window is looked into, beyond today or our last booking, whichever is later: three
+#: months. Each month of each service costs up to seven calls to read, a plan has 2,500 for everything, and a bucket
+#: that all months draw on is emptied by those that nobody means to book. A house that is booked further ahead is looked
+#: into further ahead, and Hapio's `booking_window_end`, where the owner sets it, is followed however long it is.
+_HORIZON = timedelta(days=92)
 #: A month whose refresh is overdue is looked after once in so long, where many look at it.
 _PAUSE = timedelta(seconds=1)
 #: How far around a lost time the nearest free ones are looked for.
@@ -38,13 +42,14 @@ class Times:
 
     `as_of` is when Hapio was asked. `stale` says that the age should be told: Hapio cannot be reached, a refresh is
     overdue, or the budget has made reads rare. `version` names the content: equal versions show equal times, and
-    equal ages where stale.
+    equal ages where stale. `read` False is a page's word for TimesNotRead: nobody knows which times are free.
     """
 
     slots: tuple[Slot, ...]
     as_of: datetime
     stale: bool
     version: str
+    read: bool = True
 
 
 @dataclass(slots=True)
@@ -74,16 +79,20 @@ class Availability:
         now: Callable[[], datetime],
         ttl: int,
         max_age: int,
+        limiter: Limiter | None = None,
     ) -> None:
         self._hapio = hapio
         self._budget = budget
+        self._limiter = limiter or Limiter(now)
+        #: What the reads under way will cost, as far as it is known.
+        self._underway = 0
         self._now = now
         self._ttl = ttl
         self._max_age = max_age
         self._ticks = itertools.count(1)
         self._own = OwnBookings(occupied, self._ticks)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._catalogues = Catalogues(hapio, now, self._tasks)
+        self._catalogues = Catalogues(hapio, budget, now, self._tasks)
         self._months: dict[tuple[str, str, date], Month] = {}
         self._epoch = 0
         self.looks = Looks()
@@ -117,6 +126,12 @@ class Availability:
         """
         return await self._catalogues.of(widget)
 
+    async def contradicted(self) -> None:
+        """Hapio has refused a service that is on offer, does not know it, or asks another price for it: what is on
+        offer is read anew, at most once a minute."""
+        await self._catalogues.reread()
+        self._epoch += 1
+
     async def service(self, widget: Widget, service_id: str) -> Service:
         """One service that the widget offers, else NotFound."""
         for service in (await self._catalogues.of(widget)).services:
@@ -124,11 +139,25 @@ class Availability:
                 return service
         raise NotFound(f"widget {widget.name!r} offers no such service")
 
-    async def times(self, widget: Widget, service: Service, *, month: date, resource_id: str | None = None) -> Times:
+    async def times(
+        self,
+        widget: Widget,
+        service: Service,
+        *,
+        month: date,
+        resource_id: str | None = None,
+        reader: str = "",
+        needed: bool = False,
+    ) -> Times:
         """Every free time that falls into the calendar month of `month` in any time zone, in order.
 
-        With `resource_id`, only that resource's, and only that resource in them. Raises Hapio's errors when there is
-        nothing young enough to show.
+        With `resource_id`, only that resource's, and only that resource in them. `reader` is the address that looks, so
+        that the reads it causes are counted; empty counts for nobody. `needed` is for holds and moves: what has never
+        been read is read for them whatever the budget says.
+
+        Raises NotFound where Hapio no longer has the service, TimesNotRead where there is nothing to show and the
+        budget is used up, RateLimited where it is the reader's share of it, and Hapio's errors when there is nothing
+        young enough to show.
         """
         location_id = (await self._catalogues.of(widget)).location.id
         now = self._now()
@@ -140,7 +169,11 @@ class Availability:
             held = self._open(key, service)
             if held is None:
                 return Times((), now, False, "none")
-            late = await self._freshen(held)
+            try:
+                late = await self._freshen(held, reader, needed=needed)
+            except HapioNotFound:
+                await self.service(widget, service.id)
+                raise
             now = self._now()
         waited = held.cached.asked_at != asked_at
         view = held.view(service, resource_id, self._own.rows, now)
@@ -155,10 +188,10 @@ class Availability:
         return Times(view.slots, as_of, False, view.digest)
 
     async def find_slot(self, widget: Widget, service: Service, starts_at: datetime) -> Slot | None:
-        """The slot that starts then, if it is free."""
+        """The slot that starts then, if it is free; for holds and moves, as `times` with `needed`."""
         if not self._imaginable(starts_at):
             return None
-        times = await self.times(widget, service, month=starts_at.astimezone(UTC).date())
+        times = await self.times(widget, service, month=starts_at.astimezone(UTC).date(), needed=True)
         return next((slot for slot in times.slots if slot.starts_at == starts_at), None)
 
     async def nearest(
@@ -202,8 +235,10 @@ class Availability:
         after: date,
         resource_id: str | None = None,
         months: int = 3,
+        reader: str = "",
     ) -> Slot | None:
-        """The first free time on or after a day at the location, within `months` months from that day's."""
+        """The first free time on or after a day at the location, within `months` months from that day's. `reader` as
+        in `times`, whose errors this raises."""
         if not self._imaginable(after):
             return None
         zone = ZoneInfo((await self._catalogues.of(widget)).location.time_zone)
@@ -211,7 +246,7 @@ class Availability:
         opens = datetime.combine(day, time.min, zone)
         month = day.replace(day=1)
         for _ in range(months):
-            times = await self.times(widget, service, month=month, resource_id=resource_id)
+            times = await self.times(widget, service, month=month, resource_id=resource_id, reader=reader)
             for slot in times.slots:
                 if slot.starts_at >= opens:
                     return slot
@@ -260,29 +295,44 @@ class Availability:
         # A day more on either side, so that one read serves every time zone.
         starts_from = datetime.combine(key[2], time.min, UTC) - timedelta(days=1)
         ends_to = datetime.combine(next_month(key[2]), time.min, UTC) + timedelta(days=1)
-        window = _HORIZON if service.booking_window_end is None else service.booking_window_end
-        if ends_to <= now or starts_from > now + window:
+        if ends_to <= now or starts_from > self._reach(service, now):
             self._months.pop(key, None)
             return None
         if key not in self._months:
             self._months = {known: held for known, held in self._months.items() if held.ends_to > now}
             cached = Cached(lambda: self._read(held, key, service), self._now, self._tasks)
-            self._months[key] = held = Month(starts_from, ends_to, cached)
+            self._months[key] = held = Month(service.id, key[2], starts_from, ends_to, cached)
         return self._months[key]
 
-    async def _freshen(self, held: Month) -> bool:
-        """Make sure the month may be shown, reading if it must be; whether its refresh is overdue."""
+    def _reach(self, service: Service, now: datetime) -> datetime:
+        """How far ahead times of this service are looked for."""
+        if service.booking_window_end is not None:
+            return now + service.booking_window_end
+        return max([now, *(row.ends_at for row in self._own.rows.values())]) + _HORIZON
+
+    async def _freshen(self, held: Month, reader: str, *, needed: bool) -> bool:
+        """Make sure the month may be shown, reading if it must be and may be; whether its refresh is overdue."""
         age = held.age(self._now())
         period = self._budget.ttl(self._ttl, held.cost)
         # Where the budget makes reads rarer than `max_age`, times are shown older, with their age: a month of
         # calls spent on looking would leave none for the locks.
-        if held.cached.value is None or age >= max(self._max_age, period):
+        if held.cached.value is None:
+            if not needed and not self._may_read(held, reader, must=True):
+                raise TimesNotRead("no calls left for looking")
             await held.cached.read()
-        elif held.refused and age >= period - self._ttl and self._minute_allows():
-            # What Hapio refused shows that the month has changed: only the budget's growth may put off a look.
-            with suppress(HapioError):
+        elif age >= max(self._max_age, period):
+            if self._may_read(held, reader):
                 await held.cached.read()
-        elif (age >= period or (held.suspected and age >= period - self._ttl)) and self._minute_allows():
+        elif held.refused and age >= period - self._ttl and self._minute_allows():
+            # What Hapio refused shows that the month has changed: only the budget may put off a look.
+            if self._may_read(held, reader):
+                with suppress(HapioError):
+                    await held.cached.read()
+        elif (
+            (age >= period or (held.suspected and age >= period - self._ttl))
+            and self._minute_allows()
+            and self._may_read(held, reader)
+        ):
             held.cached.refresh()
 
         age = held.age(self._now())
@@ -291,14 +341,38 @@ class Availability:
             held.look_at = held.cached.asked_at + timedelta(seconds=min(period, age + self._ttl))
         return age > period + _LATE
 
+    def _may_read(self, held: Month, reader: str, *, must: bool = False) -> bool:
+        """Whether this look may ask Hapio; if so, it counts for its reader. A read that costs nothing, because it is
+        under way or has just failed, may always be waited for. `must` says that there is nothing to show without it:
+        then a reader who has had their share is refused with RateLimited."""
+        if not held.cached.asks:
+            return True
+        cost = max([held.cost, *(other.cost for other in self._months.values() if other.service_id == held.service_id)])
+        if not self._budget.may_read(cost + self._underway, distance=held.distance(self._now())):
+            return False
+        wait = self._limiter.wait(READ, reader) if reader else 0
+        if wait and must:
+            raise RateLimited(wait)
+        if not wait:
+            self._limiter.check(READ, reader)
+        return not wait
+
     async def _read(self, held: Month, key: tuple[str, str, date], service: Service) -> tuple[Slot, ...]:
         began = next(self._ticks)
         starts_from = max(held.starts_from, self._now().replace(second=0, microsecond=0))
         # Whether Hapio wants a slot's start or its end inside the window is not documented: ask for both.
         longest = service.duration + service.buffer_after
-        slots = await self._hapio.bookable_slots(
-            service.id, location_id=key[1], starts_from=starts_from, ends_to=held.ends_to + longest
-        )
+        underway = held.cost
+        self._underway += underway
+        try:
+            slots = await self._hapio.bookable_slots(
+                service.id, location_id=key[1], starts_from=starts_from, ends_to=held.ends_to + longest
+            )
+        except HapioNotFound:
+            await self.contradicted()
+            raise
+        finally:
+            self._underway -= underway
         for changed in await self._own.reload():
             self._redraw(changed)
         held.asked(began, cost=max(1, -(-len(slots) // PAGE_SIZE)))

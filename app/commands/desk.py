@@ -349,7 +349,7 @@ class Desk:
     async def _resend(self) -> int:
         view = await self._view()
         self._tell("No money moves.")
-        await self._bookings.renew_link(view.booking.id)
+        await self._bookings.renew_link(view.booking.id, EndReason.BY_OWNER)
         after = await self._view()
         if after.booking.link_version == view.booking.link_version:
             if standing(view.booking, self._now) in {Status.CONFIRMED, Status.CANCELED, Status.PAID}:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -71,6 +71,7 @@ class Mail:
     - not moved: `to`, `back`;
     - refund failed: `amount`, `currency`, `code` (Stripe's, where it does not know the payment);
     - disputed: `dispute` (Stripe's word), `amount`, `currency`, `answer_by`;
+    - link: `later` (older links end when this one is used, not before);
     - trouble: `trouble` (a Trouble), `amount`, `code` (the provider's word for its refusal).
     """
 
@@ -85,6 +86,8 @@ class Mail:
     refund: Money | None = None
     waits_for_bank: bool = False
     detail: Mapping[str, object] = field(default_factory=dict)
+    #: The customer's other bookings with their links, where the mail is about all of them.
+    others: Sequence[tuple[Booking, str]] = ()
 
     @property
     def reason(self) -> EndReason | None:
@@ -130,6 +133,8 @@ class Letter:
     calendar_note: str = ""
     method: Method | None = None
     closing: str = ""
+    #: What else is linked to, (words, address).
+    links: tuple[tuple[str, str], ...] = ()
 
 
 def one_line(text: str) -> str:

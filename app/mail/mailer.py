@@ -149,6 +149,7 @@ class Mailer:
             "zones": zones(mail),
             "off": booking.status in {Status.CANCELED, Status.EXPIRED},
             "add_to_calendar": translator(language).gettext("Add to your calendar"),
+            "your_others": translator(language).gettext("Your other bookings"),
         }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from app.domain import EndReason, Money, Status
@@ -209,13 +210,18 @@ def new_link(mail: Mail, now: datetime) -> Letter:
         heading=_("Here is a new link to your booking"),
         paragraphs=says(
             (
-                _("Older links no longer work. Nothing else has changed."),
+                _("Links in older mails stop working once you use a link in this one. Nothing else has changed.")
+                if mail.detail.get("later")
+                else _("Older links no longer work. Nothing else has changed."),
                 _("This booking is canceled.") if canceled else "",
             )
         ),
         rows=place_rows(mail),
         action=button(mail.manage_url, _("Change or cancel") if stands else _("See your booking")),
         closing=contact(mail.widget, mail.language),
+        links=tuple(
+            (_("%(service)s, %(when)s") % facts(replace(mail, booking=other), now), url) for other, url in mail.others
+        ),
     )
 
 

@@ -19,6 +19,7 @@ from app.domain import (
     Customer,
     EndReason,
     HistoryEntry,
+    Money,
     Move,
     MoveState,
     Occupied,
@@ -167,12 +168,17 @@ class BookingRows(Database):
         ]
         return [Occupied(*row.values()) for row in await self._all(sa.union_all(*taken))]
 
-    async def record_lock(self, booking_id: str, *, hapio_booking_id: str, terms: Terms) -> Booking | None:
-        """Hapio's answer to the lock. Stored whatever became of the row meanwhile: an ended one owes a release."""
+    async def record_lock(
+        self, booking_id: str, *, hapio_booking_id: str, terms: Terms, shown: Money | None = None
+    ) -> Booking | None:
+        """Hapio's answer to the lock. Stored whatever became of the row meanwhile: an ended one owes a release.
+        `shown` is the price that the visitor saw, where it is another than the one in `terms`."""
         return await self._update(
             sa.update(bookings)
             .where(bookings.c.id == booking_id)
-            .values(hapio_booking_id=hapio_booking_id, hapio_unsure=False, terms=terms.to_json())
+            .values(hapio_booking_id=hapio_booking_id, hapio_unsure=False, terms=terms.to_json()),
+            what="" if shown is None else "price_changed",
+            detail=None if shown is None else {"shown": shown.amount},
         )
 
     async def record_release(self, booking_id: str, *, hapio_booking_id: str | None) -> None:
@@ -284,6 +290,15 @@ class BookingRows(Database):
             if renewed.rowcount:
                 await add_mails(connection, mails)
             return bool(renewed.rowcount)
+
+    async def use_link(self, booking_id: str, version: int) -> None:
+        """A manage link of this version was used: the ones before it no longer open."""
+        async with self._write() as connection:
+            await connection.execute(
+                sa.update(bookings)
+                .where(bookings.c.id == booking_id, bookings.c.link_version < version)
+                .values(link_version=version)
+            )
 
     async def owe(self, owed: Owed, *, what: str, mails: Sequence[OutboxMail] = ()) -> list[Refund]:
         """Owe money back beside the terms; what is left of the payments bounds it. Returns the new refunds."""
@@ -494,7 +509,9 @@ class BookingRows(Database):
         await remember(connection, booking_id, what, to, at=now, detail=detail)
         return to_booking(row)
 
-    async def _update(self, statement: sa.Update, *, what: str = "") -> Booking | None:
+    async def _update(
+        self, statement: sa.Update, *, what: str = "", detail: Mapping[str, Any] | None = None
+    ) -> Booking | None:
         async with self._write() as connection:
             statement = statement.values(updated_at=self._now()).returning(*bookings.c)
             row = (await connection.execute(statement)).mappings().first()
@@ -502,7 +519,7 @@ class BookingRows(Database):
                 return None
             booking = to_booking(row)
             if what:
-                await remember(connection, booking.id, what, booking.status, at=self._now())
+                await remember(connection, booking.id, what, booking.status, at=self._now(), detail=detail)
             return booking
 
     async def history(self, booking_id: str) -> list[HistoryEntry]:
@@ -511,6 +528,17 @@ class BookingRows(Database):
         return [HistoryEntry(row["at"], row["what"], Status(row["status"]), row["detail"]) for row in rows]
 
     # -- what is due -------------------------------------------------------------------------------------
+
+    async def free_to_come(self, widget: str) -> list[Booking]:
+        """Free bookings of a widget that stand and are not over."""
+        rows = await self._all(
+            sa.select(bookings).where(
+                bookings.c.widget == widget,
+                bookings.c.status.in_([Status.PAID, Status.CONFIRMED]),
+                bookings.c.ends_at > self._now(),
+            )
+        )
+        return [booking for booking in map(to_booking, rows) if booking.terms.free]
 
     async def overdue(self) -> list[Booking]:
         """Holds and payments whose deadline has passed."""

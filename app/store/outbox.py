@@ -39,6 +39,11 @@ class OutboxRows(Database):
             )
             return [to_mail(row) for row in result.mappings()]
 
+    async def add_mail(self, mails: Sequence[OutboxMail]) -> None:
+        """Mails that no change of a booking owes."""
+        async with self._write() as connection:
+            await add_mails(connection, mails)
+
     async def record_mail(
         self, mail_id: str, *, error: str = "", again_at: datetime | None = None, mails: Sequence[OutboxMail] = ()
     ) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,6 +13,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain import DISPUTE_LOST, REFUND_VOID, OutboxMail, Owed, PaymentSeen, PaymentState, Refund, Status
 from app.tables import history, mail_row, outbox, payments, refund_row, refunds
+
+#: How far apart mails of one kind about one booking are, where a newer one makes the older one untrue.
+MAIL_PAUSE = timedelta(minutes=15)
+#: Values of `app.mail.MailKind`, as the outbox has them.
+_COALESCED = frozenset(f"{what}_{whom}" for what in ("canceled", "restored", "moved") for whom in ("customer", "owner"))
 
 
 async def remember(
@@ -43,9 +49,20 @@ async def mirror(connection: AsyncConnection, seen: PaymentSeen, *conditions: sa
 
 
 async def add_mails(connection: AsyncConnection, mails: Iterable[OutboxMail]) -> None:
-    """Mails to send; one that is there already is left alone."""
+    """Mails to send; one that is there already is left alone. One of a kind that tells how things stand waits until a
+    quarter of an hour after the last of its kind about the booking: what has changed again by then is not sent, so
+    that a booking which is changed over and over does not fill anybody's mailbox."""
     for mail in mails:
-        await connection.execute(sqlite.insert(outbox).values(mail_row(mail)).on_conflict_do_nothing())
+        due_at = mail.due_at
+        if mail.kind in _COALESCED:
+            last = await connection.scalar(
+                sa.select(sa.func.max(outbox.c.sent_at)).where(
+                    outbox.c.booking_id == mail.booking_id, outbox.c.kind == mail.kind
+                )
+            )
+            due_at = max(due_at, last + MAIL_PAUSE) if last else due_at
+        row = mail_row(replace(mail, due_at=due_at))
+        await connection.execute(sqlite.insert(outbox).values(row).on_conflict_do_nothing())
 
 
 async def add_refunds(connection: AsyncConnection, owed: Iterable[Refund]) -> int:

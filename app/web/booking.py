@@ -31,7 +31,6 @@ from app.errors import (
     HoldfastError,
     InvalidDetails,
     InvalidRequest,
-    PaymentRefused,
     SlotTaken,
     StripeError,
     TooManyHolds,
@@ -195,7 +194,8 @@ async def pay(request: Request) -> Response:
     booking = await _read(request)
     request.app.state.house.limiter.check(PAY, client_address(request.scope))
     try:
-        url = await request.app.state.house.bookings.start_checkout(booking.id)
+        address = client_address(request.scope)
+        url = await request.app.state.house.bookings.start_checkout(booking.id, address=address)
     except HoldExpired:
         return await _hold_again(request, booking, None)
     except InvalidDetails as error:  # an address that Stripe does not take
@@ -374,6 +374,7 @@ def _details(
         "fields": fields,
         "errors": bool(errors),
         "told": _(told) if told else "",
+        "new_price": _new_price(view, request.state.shell.language),
         "event": events.held(view.booking),
     }
     return render(request, "details.html", context, shell=request.state.shell, status=422 if errors else 200)
@@ -401,11 +402,20 @@ def _summary(request: Request, view: BookingView, *, told: str = "", error: Hold
         "event": events.held(booking),
         "pays": events.payment(booking),
         "told": _(told) if told else "",
+        "new_price": _new_price(view, language),
         "problem": _(error.sentence) if error else "",
-        "retry": error is not None and not isinstance(error, PaymentRefused),
+        "retry": error is not None and error.retry,
     }
     status = error.status if error else 200
     return render(request, "summary.html", context, shell=request.state.shell, status=status)
+
+
+def _new_price(view: BookingView, language: str) -> str:
+    """That the price is another than the one that was chosen by; empty where it is not."""
+    if not any(entry.what == "price_changed" for entry in view.history):
+        return ""
+    _ = i18n.translator(language).gettext
+    return _("The price has changed: %(price)s") % {"price": price(view.booking.terms.price, language)}
 
 
 async def _status(request: Request, view: BookingView) -> Response:

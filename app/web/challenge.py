@@ -14,7 +14,7 @@ from starlette.responses import Response
 from app import i18n
 from app.challenge import Challenge, Proof
 from app.domain import Booking
-from app.errors import ChallengeNeeded
+from app.errors import ChallengeNeeded, WidgetFull
 from app.gate import Client
 from app.i18n import N_
 from app.limiter import client_address
@@ -71,6 +71,8 @@ async def show_challenge(request: Request, error: Exception) -> Response:
         "action": request.url.path + (f"?{request.url.query}" if request.url.query else ""),
         "fields": [(name, value) for name, value in (await _sent(request)).items() if name not in _PROOF],
         "challenge": challenge,
+        # Without a script there is no work, and a full widget takes no answer in its place.
+        "full": _(WidgetFull.sentence),
     }
     response = render(request, "challenge.html", context, shell=shell, status=error.status)
     response.headers["Retry-After"] = str(error.retry_after)

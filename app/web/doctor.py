@@ -7,19 +7,23 @@ how high it is) is looked at by `static/embed-doctor.js`, which the loader start
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from html import escape
 from html.parser import HTMLParser
-from typing import Final, Literal
-from urllib.parse import parse_qs, urljoin, urlsplit
+from typing import Final, Literal, TypeVar
+from urllib.parse import parse_qs
 
-from app import i18n
+from app import i18n, urls
 from app.site import Page, Trouble, origin_of
 from app.web.csp import Policy, read_policies
 from app.web.theme import STYLES, asked_style
 from app.widgets import Widget
+
+T = TypeVar("T")
 
 Level = Literal["problem", "advice", "good"]
 Attributes = Mapping[str, str]
@@ -37,6 +41,13 @@ SANDBOX: Final = (
 #: What a bare frame should have: the time step in one column needs about this much.
 _LOW: Final = 700
 _ELEMENTS: Final = ("data-holdfast", "data-holdfast-popup", "data-holdfast-float")
+#: How much of a page the parser is given at a time, and the longest tag that it may wait for the end of, in letters.
+#: It looks at an unfinished tag anew with each step, and at its end (`close`) once for every "<" in it: half a megabyte
+#: of "<a <a <a" would take over an hour.
+_STEP: Final = 4096
+LONGEST_TAG: Final = 16 * 1024
+#: Tags of a kind that are kept: each may become several findings.
+_MOST_TAGS: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +94,8 @@ class Tags:
     scripts: list[Attributes] = field(default_factory=list)
     elements: list[Attributes] = field(default_factory=list)
     frames: list[Attributes] = field(default_factory=list)
+    #: Whether the reading ended before the page did.
+    cut: bool = False
 
 
 def examine(case: Case, gettext: Gettext) -> list[Finding]:
@@ -92,6 +105,7 @@ def examine(case: Case, gettext: Gettext) -> list[Finding]:
     policies += read_policies(tags.policies, in_page=True)
     found = [
         *_answer(case, gettext),
+        *_cut(tags, gettext),
         *_framing(case, gettext),
         *_served(case, gettext),
         *_tags(case, tags, gettext),
@@ -102,6 +116,21 @@ def examine(case: Case, gettext: Gettext) -> list[Finding]:
     ]
     order: Sequence[Level] = ("problem", "advice", "good")
     return sorted(found, key=lambda finding: order.index(finding.level))
+
+
+class PageChecks:
+    """Examines pages in one thread of its own: what a stranger's page costs to parse holds nobody else up."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="embed-check")
+
+    async def examine(self, case: Case, gettext: Gettext) -> list[Finding]:
+        """As the function of that name."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, examine, case, gettext)
+
+    def close(self) -> None:
+        """Begin no more examinations."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
 
 
 def explain(trouble: Trouble, gettext: Gettext) -> str:
@@ -121,6 +150,8 @@ def explain(trouble: Trouble, gettext: Gettext) -> str:
             return _("The site's certificate is not valid for this name, so browsers refuse it, and so do we.")
         case Trouble.REDIRECTS:
             return _("The address leads from one to the next and never ends at a page.")
+        case Trouble.ITSELF:
+            return _("That is the address of this check, which does not check itself.")
         case Trouble.NO_ANSWER:
             return _("The site did not answer within ten seconds.")
 
@@ -140,6 +171,12 @@ def _answer(case: Case, _: Gettext) -> Iterator[Finding]:
     if page.url.startswith("https:") and case.public_url.startswith("http:"):
         text = _("The page is encrypted and the widget is not: browsers refuse such a frame. Serve it with https.")
         yield Finding("problem", _("The widget is not encrypted"), text, "PUBLIC_URL=https://…", _("The environment"))
+
+
+def _cut(tags: Tags, _: Gettext) -> Iterator[Finding]:
+    if tags.cut:
+        text = _("One of its tags has no end, or is longer than 16 KB. What comes after it was not looked at.")
+        yield Finding("advice", _("The page was not read to its end"), text)
 
 
 def _framing(case: Case, _: Gettext) -> Iterator[Finding]:
@@ -286,7 +323,7 @@ def _options(attributes: Attributes, _: Gettext) -> Iterator[Finding]:
 
 def _bare_frame(case: Case, frame: Attributes, _: Gettext) -> Iterator[Finding]:
     title = _("The bare frame")
-    source = urlsplit(urljoin(case.page.url, frame.get("src", "")))
+    source = urls.split(urls.join(case.page.url, frame.get("src", "")) or "")
     if "src" not in frame:
         text = _("A consent tool or a lazy loader holds the frame back. The widget needs no consent: let it load.")
         yield Finding("problem", title, text)
@@ -296,7 +333,7 @@ def _bare_frame(case: Case, frame: Attributes, _: Gettext) -> Iterator[Finding]:
         wanted = " ".join(dict.fromkeys([*frame["sandbox"].split(), *missing]))
         text = _("Its sandbox attribute leaves out what booking and paying need.")
         yield Finding("problem", title, text, f'sandbox="{wanted}"', _("Your page"))
-    host = next(iter(parse_qs(source.query).get("host", ())), "")
+    host = next(iter(parse_qs(source.query if source else "").get("host", ())), "")
     if origin_of(host) != case.page.origin:
         text = _("It does not say which page it is on, so nobody finds back here after paying.")
         yield Finding("advice", title, text, f"host={case.page.url}", _("The frame's address, escaped"))
@@ -350,7 +387,7 @@ def script_tag(address: str, nonce: str = "") -> str:
 
 def _is_loader(case: Case, script: Attributes) -> bool:
     source = next((script[name] for name in ("src", "data-src") if script.get(name)), "")
-    return bool(source) and urljoin(case.page.url, source).partition("?")[0] == case.loader
+    return bool(source) and (urls.join(case.page.url, source) or "").partition("?")[0] == case.loader
 
 
 def _runs(script: Attributes) -> bool:
@@ -369,7 +406,7 @@ def _named(tags: Tags) -> Iterator[str]:
 
 def _frames_us(case: Case, frame: Attributes) -> bool:
     source = frame.get("src") or frame.get("data-src", "")
-    return urljoin(case.page.url, source).startswith(f"{case.public_url}/w/")
+    return (urls.join(case.page.url, source) or "").startswith(f"{case.public_url}/w/")
 
 
 def _bare(case: Case, tags: Tags) -> bool:
@@ -393,10 +430,18 @@ def _pixels(frame: Attributes) -> int | None:
 
 
 def read_tags(text: str) -> Tags:
-    """The tags that matter, from HTML however broken."""
+    """The tags that matter, from HTML however broken, in time that grows with its length alone."""
     reader = _Reader()
-    reader.feed(text)
-    reader.close()
+    for start in range(0, len(text), _STEP):
+        try:
+            reader.feed(text[start : start + _STEP])
+        except AssertionError:  # how html.parser refuses some declarations, such as "<![<"
+            reader.tags.cut = True
+        # A script's text is not a tag: waiting for its end costs one search each step.
+        if len(reader.rawdata) > LONGEST_TAG and reader.cdata_elem is None:
+            reader.tags.cut = True
+        if reader.tags.cut:
+            break
     return reader.tags
 
 
@@ -413,10 +458,15 @@ class _Reader(HTMLParser):
             case "meta" if attributes.get("name", "").lower() == "viewport":
                 self.tags.viewport = True
             case "meta" if attributes.get("http-equiv", "").lower() == "content-security-policy":
-                self.tags.policies.append(attributes.get("content", ""))
+                _keep(self.tags.policies, attributes.get("content", ""))
             case "script":
-                self.tags.scripts.append(attributes)
+                _keep(self.tags.scripts, attributes)
             case "iframe":
-                self.tags.frames.append(attributes)
+                _keep(self.tags.frames, attributes)
         if tag != "script" and any(name in attributes for name in _ELEMENTS):
-            self.tags.elements.append(attributes)
+            _keep(self.tags.elements, attributes)
+
+
+def _keep(found: list[T], one: T) -> None:
+    if len(found) < _MOST_TAGS:
+        found.append(one)

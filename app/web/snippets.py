@@ -21,8 +21,8 @@ from app.details import clean
 from app.errors import HapioError, RateLimited
 from app.i18n import N_
 from app.limiter import DOCTOR, client_address
-from app.site import UnreadablePage, origin_of
-from app.web.doctor import Case, Finding, examine, explain, origins_toml, script_tag
+from app.site import Trouble, UnreadablePage, origin_of
+from app.web.doctor import Case, Finding, explain, origins_toml, script_tag
 from app.web.platforms import PLATFORMS
 from app.web.render import NOBODY, Shell, make_page, render_text
 from app.web.theme import Style, asked_style, contrast, dressed, fitting_scheme, palette, style_hash, theme_css
@@ -81,7 +81,7 @@ def read_choice(query: Mapping[str, str], widgets: Mapping[str, Widget]) -> Choi
         service=query.get("service", "")[:100],
         language=language if language in widget.languages else "",
         style=tuple(pair for pair in style if dressed(own, (pair,)) != own),
-        label=clean(query.get("label", ""))[:60],
+        label=clean(query.get("label", ""), most=60),
         site=site if origin_of(site) else "",
     )
 
@@ -218,8 +218,11 @@ async def show_doctor(request: Request) -> Response:
     if typed:
         try:
             house.limiter.check(DOCTOR, client_address(request.scope))
+            # Our own reader, sent here by a page or under a name of ours that we do not know.
+            if request.headers.get("user-agent") == house.sites.agent:
+                raise UnreadablePage(Trouble.ITSELF, typed)
             case = await _read_case(request, choice, typed)
-            findings, address = examine(case, _), case.page.url
+            findings, address = await house.page_checks.examine(case, _), case.page.url
         except UnreadablePage as error:
             trouble = explain(error.trouble, _)
         except RateLimited as error:

@@ -378,7 +378,7 @@ async def mark_missed(request: Request, view: BookingView) -> Response:
 
 async def resend(request: Request, view: BookingView) -> Response:
     """POST …/resend: a fresh link for the customer, which retires the ones before."""
-    await request.app.state.house.bookings.renew_link(view.booking.id)
+    await request.app.state.house.bookings.renew_link(view.booking.id, EndReason.BY_OWNER)
     after = await _view(request)
     return _to(request, told="sent" if after.booking.link_version != view.booking.link_version else "waits")
 

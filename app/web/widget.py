@@ -18,8 +18,8 @@ from app import i18n
 from app.attribution import campaign
 from app.availability import Catalogue, Times
 from app.details import ANSWER, clean
-from app.domain import Resource, Service, Slot, Visitor
-from app.errors import HapioError, InvalidRequest, NotFound, SlotTaken, TooManyHolds
+from app.domain import Money, Resource, Service, Slot, Visitor
+from app.errors import HapioError, InvalidRequest, NotFound, RateLimited, SlotTaken, TimesNotRead, TooManyHolds
 from app.limiter import SLOTS, client_address
 from app.web import events
 from app.web.calendar import DayView, MonthView, day_view, month_view
@@ -45,6 +45,7 @@ PREFILL = ("name", "email", "phone", "notes")
 _LONGEST = 500
 #: What a visitor's signed name looks like; it is read where it counts, at the hold.
 _VISITOR = re.compile(r"[\w.-]{1,200}", re.ASCII)
+_AMOUNT = re.compile(r"[0-9]{1,12}")
 #: Where in the host page our loader put the frame: inline, popup or floating, and the how-manieth of those.
 _PLACE = re.compile(r"[ipf][0-9]{1,3}")
 
@@ -190,6 +191,7 @@ async def hold(request: Request) -> Response:
             resource_id=look.resource or None,
             visitor=visitor,
             client=read_client(request, form),
+            shown=_shown_price(form, service.price),
         )
     except (SlotTaken, HapioError, TooManyHolds) as error:
         return await show_refusal(request, shell, form, starts_at, error)
@@ -235,6 +237,12 @@ async def show_refusal(
 
 
 # Reading what is asked
+
+
+def _shown_price(form: Mapping[str, str], price: Money) -> Money:
+    """The price on the page that was sent; the present one where it does not say."""
+    amount = form.get("price", "")
+    return replace(price, amount=int(amount)) if _AMOUNT.fullmatch(amount) else price
 
 
 def _widget(request: Request) -> Widget:
@@ -303,8 +311,10 @@ def _carried(query: Mapping[str, str], widget: Widget) -> Pairs:
     pairs = [("host", host)] if host else []
     pairs += [("place", place)] if host and _PLACE.fullmatch(place := query.get("place", "")) else []
     pairs += [("visitor", visitor)] if _VISITOR.fullmatch(visitor := query.get("visitor", "")) else []
-    pairs += [(name, clean(value, lines=True)[:_LONGEST]) for name, value in query.items() if _fills(name) and value]
-    return [*pairs, *campaign((name, clean(value)) for name, value in query.items()).items()]
+    pairs += [
+        (name, clean(value, most=_LONGEST, lines=True)) for name, value in query.items() if _fills(name) and value
+    ]
+    return [*pairs, *campaign((name, clean(value, most=_LONGEST)) for name, value in query.items()).items()]
 
 
 async def find_scene(
@@ -329,8 +339,14 @@ async def find_scene(
     month = max(look.month or today, today).replace(day=1)
     day = look.day if look.day and look.day >= today else None
 
+    reader = client_address(request.scope)
+
     async def read(month: date) -> Times:
-        times: Times = await house.availability.times(widget, service, month=month, resource_id=resource or None)
+        asked = {"month": month, "resource_id": resource or None, "reader": reader}
+        try:
+            times: Times = await house.availability.times(widget, service, **asked)
+        except TimesNotRead:
+            return Times((), now, False, "not read", read=False)
         return times
 
     times = await read(month)
@@ -338,12 +354,10 @@ async def find_scene(
     free = True
     if day is None:
         day = _first_day(times.slots, zone, month)
-    else:
+    elif times.read:
         free = any(i18n.local(slot.starts_at, zone).date() == day for slot in times.slots)
-    if day is None or not free:
-        next_free = await house.availability.next_free(
-            widget, service, after=max(day or month, today), resource_id=resource or None
-        )
+    if times.read and (day is None or not free):
+        next_free = await _next_free(house, widget, service, max(day or month, today), resource, reader)
         if next_free and look.month is None:
             day = i18n.local(next_free.starts_at, zone).date()
             month, next_free = day.replace(day=1), None
@@ -364,6 +378,19 @@ async def find_scene(
         last_day=i18n.local(now + window, zone).date() if window is not None else None,
         opened=look.day is None and day is not None,
     )
+
+
+async def _next_free(
+    house: Any, widget: Widget, service: Service, after: date, resource: str, reader: str
+) -> Slot | None:
+    """The first free time from a day on; None where the months after it have not been read."""
+    try:
+        found: Slot | None = await house.availability.next_free(
+            widget, service, after=after, resource_id=resource or None, reader=reader
+        )
+    except (TimesNotRead, RateLimited):
+        return None
+    return found
 
 
 def _first_day(slots: Sequence[Slot], zone: str, month: date) -> date | None:
@@ -444,6 +471,8 @@ def times_context(
     holes = {name: hidden_fields(pairs) for name, pairs in filling.items()} if filling else HOLES
     empty = _empty(scene, month, day, widget, language)
     path = f"/w/{widget.name}"
+    # What a move costs is told before its button; a hold is told when it costs another price than was shown here.
+    shown_price = {} if paths else {"price": str(service.price.amount)}
     return {
         "paths": paths or Paths(path, f"{path}/slots", f"{path}/hold"),
         "moving": None,
@@ -468,7 +497,7 @@ def times_context(
         "event": events.problem(taken["code"]) if taken else None,
         "look": _given({**state, "tz": "" if look.choose_zone else look.zone or "", "date": shown}),
         "look_services": _given({**state, "service": "", "resource": ""}),
-        "hold": _given({**state, "service": service.id, "lang": language}),
+        "hold": _given({**state, "service": service.id, "lang": language, **shown_price}),
         "carried": holes["carried"],
         "key": holes["key"],
     }
@@ -508,6 +537,8 @@ def _empty(scene: Scene, month: MonthView, day: DayView | None, widget: Widget, 
     if day and day.count:
         return None
     _ = i18n.translator(language).gettext
+    if not scene.times.read:
+        return {"sentence": _(TimesNotRead.sentence), "next": None, "until": ""}
     if day and month.total:
         sentence = _("No times on %(day)s") % {"day": day.heading}
     else:
@@ -536,7 +567,7 @@ def _said(day: DayView | None, language: str) -> str:
 
 
 def _age(scene: Scene, language: str) -> str:
-    if not scene.times.stale:
+    if not scene.times.stale or not scene.times.read:
         return ""
     _ = i18n.translator(language).gettext
     return _("Times as of %(time)s; we check again when you choose.") % {

@@ -18,6 +18,7 @@ from app.sandbox.hapio import Fault
 from app.sandbox.stripe import Fault as StripeFault
 from tests.stack import PUBLIC_URL, Crash, Doom, Stack, open_stack
 from tests.unit.test_crashes import rows
+from tests.unit.test_limits import solve
 
 KEY = "a-server-key-of-some-length"
 SERVER = {"Authorization": f"Bearer {KEY}"}
@@ -551,9 +552,8 @@ async def test_under_pressure_a_program_proves_itself_as_a_browser_does(tmp_path
         asked = await post(stack, "bookings/lock", wanted)
         assert (asked.status_code, code(asked)) == (429, "RATE_LIMITED")
         challenge = asked.json()["error"]["details"]["challenge"]
-        first, second = challenge["question"].split(" + ")
-        proof = {"token": challenge["token"], "answer": str(int(first) + int(second))}
-        assert (await post(stack, "bookings/lock", wanted | {"proof": proof | {"answer": "1"}})).status_code == 429
+        proof = {"token": challenge["token"], "solution": solve(challenge["salt"], challenge["bits"])}
+        assert (await post(stack, "bookings/lock", wanted | {"proof": proof | {"solution": "1"}})).status_code == 429
         assert (await post(stack, "bookings/lock", wanted | {"proof": proof})).status_code == 201
 
 

@@ -48,13 +48,13 @@ LAYERS = (
     ("moves",),
     ("refunds",),
     ("refusals", "overdue"),
-    ("availability", "letters", "gate", "idempotency", "strays", "cursors"),
+    ("availability", "letters", "gate", "act_limits", "idempotency", "strays", "cursors"),
     (
         *("store", "hapio", "payments", "mail", "links", "details", "guard", "limiter", "challenge", "site", "notices"),
         *("told", "migrations"),
     ),
     ("widgets", "tags", "i18n", "tables", "database"),
-    ("attribution", "metrics", "charge_minimum"),
+    ("attribution", "metrics", "charge_minimum", "urls"),
     ("domain", "errors", "settings", "breaker", "turns", "telemetry"),
     ("sandbox",),
 )

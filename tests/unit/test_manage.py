@@ -648,6 +648,9 @@ async def test_a_forged_link_asks_for_the_address(stack: Stack, anna: Browser) -
     said = await anna.send('action="/manage/resend"', email=f" {ANNA.upper()} ")
     assert "If we find a booking, a fresh link is on its way" in said
     assert len(await stack.mail(ANNA)) == 1
+    assert (await stack.now(booking)).link_version == 0, "the link that she has opens until the new one is used"
+    fresh = stack.house.links.manage_token(booking.id, 1)
+    assert (await stack.client.get(f"/manage/{fresh}")).status_code == 200
     assert (await stack.now(booking)).link_version == 1
 
 
