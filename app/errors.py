@@ -5,6 +5,8 @@
     │   ├── InvalidDetails             422 INVALID_REQUEST, one sentence per field
     │   ├── TooLarge                   413 INVALID_REQUEST
     │   ├── NotJson                    415 INVALID_REQUEST
+    │   ├── NotAForm                   415 INVALID_REQUEST
+    │   ├── CrossSite                  403 INVALID_REQUEST
     │   ├── MethodRefused              405 INVALID_REQUEST, `allowed` says which methods there are
     │   ├── KeyReused                  422 INVALID_REQUEST, an idempotency key under which something else was asked
     │   └── KeyInUse                   409 INVALID_REQUEST, an idempotency key whose first call still runs
@@ -94,6 +96,20 @@ class NotJson(InvalidRequest):
 
     status = 415
     sentence = "Please send JSON, with the header Content-Type: application/json."
+
+
+class NotAForm(InvalidRequest):
+    """A form in an encoding that our pages do not send."""
+
+    status = 415
+    sentence = "We could not read that form. Please go back and try again."
+
+
+class CrossSite(InvalidRequest):
+    """A form that a page of another site sent."""
+
+    status = 403
+    sentence = "This form was sent from another website, so we did nothing. Please open our own page and try again."
 
 
 class MethodRefused(InvalidRequest):

@@ -317,7 +317,7 @@ async def show_error(request: Request, error: Exception) -> Response:
     """Every error, once: JSON for programs, a page for people."""
     told = error if isinstance(error, HoldfastError) else HoldfastError()
     request.app.state.house.metrics.told(told.code)
-    if request.url.path.startswith("/api/"):
+    if request.scope["path"].startswith("/api/"):
         return envelope(told)
     return render_error(request, told)
 

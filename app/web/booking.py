@@ -29,6 +29,7 @@ from app.limiter import BOOKING, PAY, client_address
 from app.mail import calendar_file, calendar_links
 from app.settlement import BookingView
 from app.web import events
+from app.web.asked import asked_path, read_form
 from app.web.card import booking_card, hold_line, price, sentence
 from app.web.challenge import read_client, visitor_token
 from app.web.render import Shell, booking_shell, render, trusted_host, wants_block
@@ -123,7 +124,7 @@ def calendar_response(request: Request, booking: Booking, widget: Widget, *, url
 async def add_details(request: Request) -> Response:
     """POST /b/{token}/details: keep who is coming. A hold that ended meanwhile is held again, if it is still free."""
     booking = await _read(request)
-    form = await _form(request)
+    form = await read_form(request)
     bookings = request.app.state.house.bookings
     try:
         await bookings.add_details(booking.id, form)
@@ -139,7 +140,7 @@ async def add_details(request: Request) -> Response:
 async def extend(request: Request) -> Response:
     """POST /b/{token}/extend: hold the time longer. What is typed in the form around the button stays typed."""
     booking = await _read(request)
-    form = await _form(request)
+    form = await read_form(request)
     told = ""
     try:
         await request.app.state.house.bookings.extend(booking.id)
@@ -196,7 +197,7 @@ async def _hold_again(request: Request, booking: Booking, form: Mapping[str, str
     house = request.app.state.house
     try:
         # The ended booking's id as the key: a doubled click is one new hold.
-        client = read_client(request, await _form(request), booking)
+        client = read_client(request, await read_form(request), booking)
         again: Booking = await house.bookings.hold_again(booking.id, booking.id, form, client=client)
     except InvalidDetails as error:
         return _details(request, await _view(request), form or {}, errors=error.fields)
@@ -252,10 +253,6 @@ async def _view(request: Request) -> BookingView:
     view: BookingView = await house.bookings.view(_named(request))
     request.state.shell = booking_shell(request, view.booking, view.widget)
     return view
-
-
-async def _form(request: Request) -> dict[str, str]:
-    return {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
 
 
 def _path(request: Request) -> str:
@@ -431,7 +428,7 @@ def status_context(request: Request, view: BookingView, look: int) -> dict[str, 
     if booking.status in UNSETTLED and not processing:
         if look < len(LOOKS):
             query = urlencode({"from": "stripe", "look": look + 1, "seen": seen, **_kept(request)})
-            poll = {"path": f"{request.url.path}?{query}", "seconds": LOOKS[look]}
+            poll = {"path": f"{asked_path(request)}?{query}", "seconds": LOOKS[look]}
         if look >= _SLOW:
             slow = _("This takes longer than usual. You can close this page and look again later.")
             if house.mailer.enabled:
@@ -452,7 +449,7 @@ def status_context(request: Request, view: BookingView, look: int) -> dict[str, 
         "again": again,
         "event": events.outcome(booking, house.links),
         "confirmed": confirmed,
-        "page_path": request.url.path,
+        "page_path": asked_path(request),
         "mailed": house.mailer.enabled,
         "payment_page": "",
         "mailed_to": booking.customer.email if booking.customer and house.mailer.enabled else "",

@@ -35,6 +35,7 @@ from app.errors import (
 from app.limiter import MANAGE, MANAGE_ACT, RESEND, client_address
 from app.settlement import BookingView
 from app.web import standing
+from app.web.asked import read_form
 from app.web.booking import LOOKS, calendar_names, calendar_response, times_address
 from app.web.card import booking_card, sentence, visitor_zone
 from app.web.moving import in_zone, move_act, now_line, service_choices, taken_words
@@ -112,7 +113,7 @@ async def show_cancel(request: Request, view: BookingView) -> Response:
 
 async def cancel(request: Request, view: BookingView) -> Response:
     """POST /manage/{token}/cancel: as the page showed it. A page that is old, or was overtaken, is shown anew."""
-    house, booking, form = request.app.state.house, view.booking, await _form(request)
+    house, booking, form = request.app.state.house, view.booking, await read_form(request)
     try:
         if booking.status is not Status.CANCELED:
             revision, shown_at = house.links.read_page_token(form.get("page", ""), booking.id, "cancel")
@@ -168,7 +169,7 @@ async def show_preview(request: Request, view: BookingView) -> Response:
 
 async def reschedule(request: Request, view: BookingView) -> Response:
     """POST /manage/{token}/reschedule: as the page showed it; on to Stripe where there is more to pay."""
-    house, booking, form = request.app.state.house, view.booking, await _form(request)
+    house, booking, form = request.app.state.house, view.booking, await read_form(request)
     asked = (form.get("service", ""), form.get("person", ""), read_start(form.get("start", "")))
     if asked == (booking.service_id, booking.resource_id, booking.starts_at):
         return _to(request, told="moved")  # a second click
@@ -223,7 +224,7 @@ async def resend(request: Request) -> Response:
 async def resend_to_address(request: Request) -> Response:
     """POST /manage/resend: fresh links for whatever is booked under an address."""
     request.app.state.house.limiter.check(RESEND, client_address(request.scope))
-    typed = (await _form(request)).get("email", "").strip()[:254]
+    typed = (await read_form(request)).get("email", "").strip()[:254]
     address = read_address(typed)
     if address is None:
         return _link_page(request, None, genuine=False, typed=typed)
@@ -294,10 +295,6 @@ async def _view(request: Request) -> BookingView:
     view: BookingView = await house.bookings.view(booking.id)
     request.state.shell = booking_shell(request, view.booking, view.widget)
     return view
-
-
-async def _form(request: Request) -> dict[str, str]:
-    return {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
 
 
 def _path(request: Request) -> str:

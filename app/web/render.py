@@ -9,18 +9,19 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Literal, cast
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from app import i18n
+from app import i18n, urls
 from app.domain import Booking
 from app.errors import HapioError, HoldfastError, LinkExpired, LinkRefused, NotFound, RateLimited, StripeError, TooLarge
 from app.i18n import N_
 from app.settings import Settings
 from app.web import events
+from app.web.asked import asked_address
 from app.web.theme import Style, asked_style, dressed, style_hash, theme_css
 from app.widgets import Theme, Widget
 
@@ -111,8 +112,8 @@ def is_alone(request: Request) -> bool:
 
 def trusted_host(host: str, widget: Widget) -> str:
     """The address of the embedding page if its origin may frame the widget, else nothing."""
-    parts = urlsplit(host)
-    return host if f"{parts.scheme}://{parts.netloc}" in widget.allowed_origins else ""
+    parts = urls.split(host)
+    return host if parts and f"{parts.scheme}://{parts.netloc}" in widget.allowed_origins else ""
 
 
 def booking_shell(request: Request, booking: Booking, widget: Widget) -> Shell:
@@ -158,9 +159,9 @@ def follow(request: Request) -> dict[str, str]:
     """Let the address bar follow a step that htmx made, so that reload and back do what they do without script."""
     if request.method != "GET":
         return {}
-    here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    was = urlsplit(request.headers.get("hx-current-url", ""))
-    return {"HX-Replace-Url" if was.path == request.url.path else "HX-Push-Url": here}
+    was = urls.split(request.headers.get("hx-current-url", ""))
+    same = was is not None and unquote(was.path) == request.scope["path"]
+    return {"HX-Replace-Url" if same else "HX-Push-Url": asked_address(request)}
 
 
 def make_page(request: Request, shell: Shell, *, fragment: bool, framed: bool = True) -> Page:
@@ -268,7 +269,7 @@ def render_error(request: Request, error: HoldfastError) -> Response:
         },
         shell=shell,
         status=error.status,
-        framed=not request.url.path.startswith(NEVER_FRAMED),
+        framed=not request.scope["path"].startswith(NEVER_FRAMED),
     )
     if isinstance(error, RateLimited):
         response.headers["Retry-After"] = str(error.retry_after)
@@ -294,8 +295,7 @@ def widget_shell(request: Request, widget: Widget) -> Shell:
 def _way_on(request: Request, error: HoldfastError, shell: Shell) -> dict[str, str] | None:
     _ = i18n.translator(shell.language).gettext
     if error.retry and request.method == "GET":
-        here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-        return {"href": here, "label": _("Try again")}
+        return {"href": asked_address(request), "label": _("Try again")}
     if shell.widget is not NOBODY:
         return {"href": f"/w/{shell.widget.name}", "label": _("See free times")}
     return None

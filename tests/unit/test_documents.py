@@ -52,8 +52,8 @@ LAYERS = (
         *("told", "migrations"),
     ),
     ("widgets", "tags", "i18n", "tables", "database"),
-    ("attribution", "metrics", "charge_minimum"),
-    ("domain", "errors", "settings", "breaker", "turns", "telemetry"),
+    ("attribution", "metrics", "charge_minimum", "amounts"),
+    ("domain", "errors", "settings", "breaker", "turns", "telemetry", "urls"),
     ("sandbox",),
 )
 STORE, PROVIDERS = {"store", "tables", "database", "migrations"}, {"hapio", "payments"}
