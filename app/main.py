@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from app import probes, webhooks
 from app.api.door import WebhookLimits
@@ -48,6 +48,7 @@ from app.site import Resolve, SiteReader, look_up, origin_of
 from app.staff import Staff
 from app.store import Store
 from app.web import routes as web
+from app.web.asked import address_without_slash
 from app.web.challenge import show_challenge
 from app.web.pages import Pages, WarmPages
 from app.web.render import make_templates, render_error
@@ -307,6 +308,7 @@ def create_app(settings: Settings, outside: Outside | None = None, *, run_worker
             Exception: show_error,
         },
     )
+    app.router.redirect_slashes = False  # see show_http_error
     app.add_middleware(WebhookLimits)
     app.add_middleware(Guard)
     app.add_middleware(WarmPages)
@@ -325,6 +327,8 @@ async def show_error(request: Request, error: Exception) -> Response:
 async def show_http_error(request: Request, error: Exception) -> Response:
     """What the router itself refuses: no such page, wrong method."""
     status = error.status_code if isinstance(error, HTTPException) else 404
+    if status == 404 and (address := address_without_slash(request)):
+        return RedirectResponse(address)
     response = await show_error(request, NotFound() if status == 404 else InvalidRequest())
     response.status_code = status
     response.headers.update(getattr(error, "headers", None) or {})  # which methods there are

@@ -1,5 +1,5 @@
 """What a browser asks for: its address and its form, read so that nothing in them can raise. Starlette's `request.url`
-can: it decodes the query as UTF-8."""
+can raise: it decodes the query as UTF-8."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Final
 from urllib.parse import quote, quote_from_bytes
 
 from starlette.requests import Request
+from starlette.routing import Match
 
 from app.errors import NotAForm
 
@@ -24,6 +25,18 @@ def asked_address(request: Request) -> str:
     """The path and the query as they stand in an address."""
     query = quote_from_bytes(request.scope["query_string"], safe=_QUERY)
     return asked_path(request) + (f"?{query}" if query else "")
+
+
+def address_without_slash(request: Request) -> str | None:
+    """Where the address leads without the slash at its end; None where no page is there either. Relative to wherever
+    the browser is: Starlette's own redirect takes the host from the request, which anybody can fill in."""
+    path = request.scope["path"]
+    bare = {**request.scope, "path": path.rstrip("/")}
+    if path.startswith("//") or not path.endswith("/"):
+        return None
+    if all(route.matches(bare)[0] is Match.NONE for route in request.app.routes):
+        return None
+    return asked_address(Request(bare))
 
 
 async def read_form(request: Request) -> dict[str, str]:

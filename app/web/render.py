@@ -201,7 +201,7 @@ def page_headers(settings: Settings, widget: Widget, theme: Theme, *, framed: bo
     headers = {"Content-Security-Policy": policy(settings, widget, theme, framed=framed)}
     if framed:
         elsewhere = urlsplit(settings.htmx_url).netloc and not settings.htmx_integrity
-        foreign = elsewhere or any(service.image for service in widget.services)
+        foreign = elsewhere or _has_pictures(widget)
         headers["Cross-Origin-Embedder-Policy"] = "credentialless" if foreign else "require-corp"
         headers["Cross-Origin-Resource-Policy"] = "cross-origin"
     return headers
@@ -217,26 +217,46 @@ def policy(settings: Settings, widget: Widget, theme: Theme, *, framed: bool) ->
         settings.stripe_checkout_origins,
         widget.allowed_origins if framed else None,
         style_hash(theme_css(theme)),
+        pictures=_has_pictures(widget),
     )
 
 
 @lru_cache(maxsize=256)
-def _policy(htmx_url: str, checkout_origins: tuple[str, ...], frame_origins: tuple[str, ...] | None, sheet: str) -> str:
-    htmx = urlsplit(htmx_url)
-    scripts = f"'self' {htmx.scheme}://{htmx.netloc}" if htmx.netloc else "'self'"
+def _policy(
+    htmx_url: str,
+    checkout_origins: tuple[str, ...],
+    frame_origins: tuple[str, ...] | None,
+    sheet: str,
+    *,
+    pictures: bool,
+) -> str:
     ancestors = "'none'" if frame_origins is None else " ".join(("'self'", *frame_origins))
     return "; ".join(
         (
             "default-src 'none'",
-            f"script-src {scripts}",
+            " ".join(("script-src 'self'", *_script_source(htmx_url))),
             f"style-src 'self' {style_hash(_SHEET)} {sheet}",
-            "img-src 'self' data: https:",
+            "img-src 'self' data:" + (" https:" if pictures else ""),
             "connect-src 'self'",
             "form-action 'self' " + " ".join(checkout_origins),
             "base-uri 'none'",
             f"frame-ancestors {ancestors}",
         )
     )
+
+
+def _script_source(url: str) -> tuple[str, ...]:
+    """The one file elsewhere that may run. Its whole address, since a network such as jsDelivr holds every package
+    there is; as a policy writes it, without the query, and with what would end the source escaped (CSP Level 3,
+    section 2.3.1)."""
+    parts = urlsplit(url)
+    if not parts.netloc:
+        return ()
+    return (f"{parts.scheme}://{parts.netloc}{parts.path}".replace(";", "%3B").replace(",", "%2C"),)
+
+
+def _has_pictures(widget: Widget) -> bool:
+    return any(service.image for service in widget.services)
 
 
 # Errors

@@ -95,5 +95,7 @@ async def test_programs_and_providers_send_from_wherever_they_are(stack: Stack) 
 
 
 async def test_looking_from_another_site_is_free(stack: Stack) -> None:
-    answer = await stack.client.get("/w/studio", headers={"Sec-Fetch-Site": "cross-site", "Origin": "https://x.example"})
+    answer = await stack.client.get(
+        "/w/studio", headers={"Sec-Fetch-Site": "cross-site", "Origin": "https://x.example"}
+    )
     assert answer.status_code == 200
