@@ -13,6 +13,7 @@ from functools import wraps
 from typing import Any
 from urllib.parse import urlencode
 
+from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
@@ -213,23 +214,27 @@ async def give_up_move(request: Request, view: BookingView) -> Response:
 
 async def resend(request: Request) -> Response:
     """POST /manage/{token}/resend: a fresh link, to the address on the booking."""
-    request.app.state.house.limiter.check(RESEND, client_address(request.scope))
+    house, token = request.app.state.house, request.path_params["token"]
+    house.limiter.check(RESEND, client_address(request.scope))
     try:
-        await request.app.state.house.bookings.resend_link(request.path_params["token"])
+        house.links.read_manage_token(token)
     except LinkRefused as error:
         return _link_page(request, error, genuine=False)
-    return RedirectResponse(f"{_path(request)}/sent", status_code=303)
+    task = BackgroundTask(house.bookings.resend_link, token)
+    return RedirectResponse(f"{_path(request)}/sent", status_code=303, background=task)
 
 
 async def resend_to_address(request: Request) -> Response:
-    """POST /manage/resend: fresh links for whatever is booked under an address."""
-    request.app.state.house.limiter.check(RESEND, client_address(request.scope))
+    """POST /manage/resend: fresh links for whatever is booked under an address. They are made after the answer, so that
+    the time it takes does not tell whether there are any."""
+    house = request.app.state.house
+    house.limiter.check(RESEND, client_address(request.scope))
     typed = (await read_form(request)).get("email", "").strip()[:254]
     address = read_address(typed)
     if address is None:
         return _link_page(request, None, genuine=False, typed=typed)
-    await request.app.state.house.bookings.resend_links(address)
-    return RedirectResponse("/manage/sent", status_code=303)
+    task = BackgroundTask(house.bookings.resend_links, address)
+    return RedirectResponse("/manage/sent", status_code=303, background=task)
 
 
 async def show_sent(request: Request) -> Response:
