@@ -382,7 +382,7 @@ class Bookings(Following):
         deadline = now + widget.payment_time
         payment_id = self._new_id("pay")
         expires_at = now + max(widget.payment_time, SHORTEST_SESSION)
-        token = self._links.booking_token(booking.id, ends_at=booking.ends_at)
+        token = self._links.return_token(booking.id, "booking", closes_at=expires_at)
         payment = Payment(
             id=payment_id,
             booking_id=booking.id,

@@ -14,6 +14,7 @@
     ├── NotYours                       403 UNAUTHORIZED
     ├── LinkRefused                    403 UNAUTHORIZED
     │   └── LinkExpired                410 UNAUTHORIZED
+    │       └── ReturnExpired              the way back from a payment page, some hours after that has closed
     ├── NotFound                       404 BOOKING_NOT_FOUND
     ├── SlotTaken                      409 BOOKING_CONFLICT, with the nearest free times
     ├── BookingConflict                409 BOOKING_CONFLICT
@@ -170,6 +171,12 @@ class LinkExpired(LinkRefused):
 
     status = 410
     sentence = "This link has expired."
+
+
+class ReturnExpired(LinkExpired):
+    """The address that a payment page led back to, past its time. Whoever opens it may have paid."""
+
+    sentence = "This page was open for a few hours after paying. The link in our mail opens your booking."
 
 
 class NotFound(HoldfastError):

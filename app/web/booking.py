@@ -20,6 +20,8 @@ from app.errors import (
     HoldExpired,
     InvalidDetails,
     InvalidRequest,
+    LinkExpired,
+    LinkRefused,
     SlotTaken,
     StripeError,
     TooManyHolds,
@@ -75,11 +77,16 @@ WHY_ENDED: Mapping[EndReason | None, str] = {
 
 async def show_booking(request: Request) -> Response:
     """GET /b/{token}: whatever comes next for this booking; with `look`, whether it is confirmed by now."""
-    view = await _view(request)
-    booking, asked = view.booking, request.query_params
+    asked = request.query_params
+    view = await _view(request, may_return=True)
+    if asked.get("told") == BACK:
+        view = await surely_unpaid(request, view)
+    booking, back = view.booking, _is_return(request)
+    if back and not open_page(view):
+        return await _status(request, view)
     if booking.status is Status.HELD or (booking.status is Status.AWAITING_PAYMENT and asked.get("from") != "stripe"):
         told = _TOLD.get(asked.get("told", ""), "")
-        if booking.customer is None or asked.get("step") == "details":
+        if not back and (booking.customer is None or asked.get("step") == "details"):
             typed = typed_details(booking.customer) if booking.customer else dict(asked)
             return _details(request, view, typed, told=told)
         return _summary(request, view, told=told)
@@ -88,21 +95,23 @@ async def show_booking(request: Request) -> Response:
 
 async def show_return(request: Request) -> Response:
     """GET /b/{token}/return: back from Stripe. Looks at the payment once, at its source, before showing anything."""
-    booking = await _read(request)
+    booking = await _read(request, may_return=True)
     await request.app.state.house.bookings.settle(booking.id)
     return _to_host(request, booking) or _to(request, {"from": "stripe"})
 
 
 async def show_back(request: Request) -> Response:
     """GET /b/{token}/back: left Stripe's page without paying. The page there stays open, and the time held."""
-    booking = await _read(request)
+    booking = await _read(request, may_return=True)
     return _to_host(request, booking, told=BACK) or _to(request, {"told": BACK})
 
 
 async def calendar(request: Request) -> Response:
-    """GET /b/{token}/calendar.ics"""
-    view = await _view(request)
+    """GET /b/{token}/calendar.ics. A way back from Stripe's page ends too soon for the entry to name it."""
+    view = await _view(request, may_return=True)
     url = request.app.state.house.settings.public_url + _path(request)
+    if _is_return(request):
+        url = trusted_host(view.booking.visitor.host, view.widget)
     return calendar_response(request, view.booking, view.widget, url=url)
 
 
@@ -175,9 +184,13 @@ async def hold_again(request: Request) -> Response:
 
 
 async def pay(request: Request) -> Response:
-    """POST /b/{token}/pay: on to Stripe's page, or straight to the confirmation where nothing is due."""
-    booking = await _read(request)
+    """POST /b/{token}/pay: on to Stripe's page, or straight to the confirmation where nothing is due. Who comes back
+    from Stripe's page is led to that same page, while it is open."""
+    booking = await _read(request, may_return=True)
     request.app.state.house.limiter.check(PAY, client_address(request.scope))
+    if _is_return(request):
+        page = open_page(await _view(request, may_return=True))
+        return RedirectResponse(page, status_code=303) if page else _to(request, {"from": "stripe"})
     try:
         url = await request.app.state.house.bookings.start_checkout(booking.id)
     except HoldExpired:
@@ -232,27 +245,63 @@ async def _show_gone(
 # Reading
 
 
-def _named(request: Request) -> str:
-    """The booking id in the token. Counted by booking, so that an office is not one visitor here."""
-    house = request.app.state.house
-    booking_id: str = house.links.read_booking_token(request.path_params["token"])
+def _named(request: Request, *, may_return: bool) -> str:
+    """The booking id in the token. Counted by booking, so that an office is not one visitor here.
+
+    `may_return` says whether a token of the way back from Stripe's page does, which can only show.
+    """
+    house, token = request.app.state.house, request.path_params["token"]
+    try:
+        booking_id: str = house.links.read_booking_token(token)
+        request.state.is_return = False
+    except LinkExpired:
+        raise
+    except LinkRefused:
+        if not may_return:
+            raise
+        booking_id = house.links.read_return_token(token, "booking")
+        request.state.is_return = True
     house.limiter.check(BOOKING, booking_id)
     return booking_id
 
 
-async def _read(request: Request) -> Booking:
+def _is_return(request: Request) -> bool:
+    """Whether the address is a way back from Stripe's page: it shows nothing of who booked, and offers no act."""
+    is_return: bool = request.state.is_return
+    return is_return
+
+
+async def _read(request: Request, *, may_return: bool = False) -> Booking:
     """The booking that the token names; from here on, errors speak its language."""
     house = request.app.state.house
-    booking: Booking = await house.bookings.get(_named(request))
+    booking: Booking = await house.bookings.get(_named(request, may_return=may_return))
     request.state.shell = booking_shell(request, booking, house.widgets[booking.widget])
     return booking
 
 
-async def _view(request: Request) -> BookingView:
+async def _view(request: Request, *, may_return: bool = False) -> BookingView:
     house = request.app.state.house
-    view: BookingView = await house.bookings.view(_named(request))
+    view: BookingView = await house.bookings.view(_named(request, may_return=may_return))
     request.state.shell = booking_shell(request, view.booking, view.widget)
     return view
+
+
+async def surely_unpaid(request: Request, view: BookingView) -> BookingView:
+    """The same, read anew after a look at Stripe where money may be on its way: no page says that nothing was charged
+    because Stripe's word of it is late."""
+    house = request.app.state.house
+    if view.booking.status is Status.AWAITING_PAYMENT or view.move:
+        await house.bookings.settle(view.booking.id)
+        view = await house.bookings.view(view.booking.id)
+    return view
+
+
+def open_page(view: BookingView) -> str:
+    """Stripe's page, if it is still open for this booking."""
+    payment = view.payment
+    if view.booking.status is not Status.AWAITING_PAYMENT or payment is None or payment.state is not PaymentState.OPEN:
+        return ""
+    return payment.session_url or ""
 
 
 def _path(request: Request) -> str:
@@ -371,6 +420,8 @@ def _summary(request: Request, view: BookingView, *, told: str = "", problem: st
         pay_label = _("Pay %(price)s") % {"price": price(booking.terms.price, language)}
     context = {
         **common,
+        "is_return": _is_return(request),
+        "times": times_address(request, booking),
         "customer": customer,
         "answers": answers,
         "sentence": sentence(common["card"], language),
@@ -388,8 +439,9 @@ async def _status(request: Request, view: BookingView) -> Response:
     look = asked_look(request)
     if settles(look) and view.booking.status in UNSETTLED:
         await request.app.state.house.bookings.settle(view.booking.id)
-        view = await _view(request)
-    return render_status(request, status_context(request, view, look or 0))
+        view = await _view(request, may_return=True)
+    context = status_context(request, view, look or 0)
+    return render_status(request, only_showing(context) if _is_return(request) else context)
 
 
 def asked_look(request: Request) -> int | None:
@@ -412,6 +464,12 @@ def render_status(request: Request, context: Mapping[str, Any]) -> Response:
         response.headers["HX-Retarget"] = "#hf-wait"
         return response
     return render(request, "status.html", context, shell=request.state.shell)
+
+
+def only_showing(context: dict[str, Any]) -> dict[str, Any]:
+    """The same page for an address that may only show: nothing of who booked, and no act but to look elsewhere."""
+    again = context["again"] and context["again"] | {"hold": False}
+    return context | {"mailed_to": "", "again": again, "lasts": False}
 
 
 UNSETTLED = (Status.AWAITING_PAYMENT, Status.PAID)
@@ -451,6 +509,7 @@ def status_context(request: Request, view: BookingView, look: int) -> dict[str, 
         "confirmed": confirmed,
         "page_path": asked_path(request),
         "mailed": house.mailer.enabled,
+        "lasts": True,
         "payment_page": "",
         "mailed_to": booking.customer.email if booking.customer and house.mailer.enabled else "",
         "calendar_links": calendar_names(booking, view.widget) if confirmed else [],

@@ -22,7 +22,7 @@ FOREIGN = (
     {"Origin": "https://book.example:8443"},
     {"Origin": "http://["},
 )
-OWN = (
+OWN: tuple[dict[str, str], ...] = (
     {},
     {"Sec-Fetch-Site": "same-origin", "Origin": PUBLIC_URL},
     {"Sec-Fetch-Site": "same-origin", "Origin": "null"},

@@ -738,7 +738,13 @@ async def effects_around(stack: Stack, path: str, body: bytes) -> Sent:
     """Post a form, and count the transactions before and after the answer."""
     assert stack.hooks.app
     kind = (b"content-type", b"application/x-www-form-urlencoded")
-    scope = {"type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "query_string": b""}
+    scope: dict[str, Any] = {
+        "type": "http",
+        "method": "POST",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+    }
     scope |= {
         "headers": [kind, (b"host", b"book.example")],
         "client": ("192.0.2.1", 1),
