@@ -558,6 +558,10 @@ def _why(booking: Booking, language: str) -> list[str]:
     return [i18n.translator(language).gettext(why)] if why else []
 
 
+#: What a payment ends as that took no money, and will take none.
+_UNCHARGED = frozenset({PaymentState.OPEN, PaymentState.EXPIRED, PaymentState.VOIDED, PaymentState.FAILED})
+
+
 def money_lines(view: BookingView, language: str) -> list[str]:
     """Whether money moved, and what of it comes back."""
     _ = i18n.translator(language).gettext
@@ -565,8 +569,8 @@ def money_lines(view: BookingView, language: str) -> list[str]:
         return [_("You have not been charged. What your bank had set aside is free again within days.")]
     refunds = [refund for refund in view.refunds if refund.status != "withdrawn"]
     if not refunds:
-        captured = view.payment is not None and view.payment.state is PaymentState.CAPTURED
-        return [] if captured or view.booking.terms.free else [_("You have not been charged.")]
+        uncharged = all(payment.state in _UNCHARGED and not payment.captured for payment in view.payments)
+        return [_("You have not been charged.")] if uncharged and not view.booking.terms.free else []
     return [_refund_line(refund, language) for refund in refunds]
 
 

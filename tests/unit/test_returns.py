@@ -3,19 +3,23 @@ booking stands, for some hours, and can do nothing."""
 
 import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from html import unescape
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 import sqlalchemy as sa
 from starlette.routing import Route
 
-from app.domain import Booking, Customer, Status
+from app.domain import Booking, Customer, PaymentState, Status
 from app.sandbox.hapio import Fault
+from app.sandbox.stripe import Fault as StripeFault
 from app.tables import metadata
+from app.web.booking import money_lines
 from tests.stack import PUBLIC_URL, Stack, open_stack, session_of
 from tests.unit.test_doors import Browser
 from tests.unit.test_manage import OTHER_SERVICE, plain
@@ -282,3 +286,60 @@ async def test_without_mail_the_page_after_paying_does_not_ask_to_keep_an_addres
     assert "Your time is confirmed" in said
     assert "Keep the address of this page" not in said
     assert "This page opens for a few hours only." in said
+
+
+# Words for people who have paid
+
+
+def offline_words(page: str) -> list[str]:
+    """What the pages say by script where the server cannot be reached: the screen's own words come first."""
+    return [unescape(words) for words in re.findall(r'<(?:main|p)[^>]* data-offline="([^"]+)"', page)]
+
+
+async def test_a_lost_connection_on_a_page_after_paying_says_nothing_of_money(stack: Stack, anna: Browser) -> None:
+    booking = await stack.confirmed()
+    links = stack.house.links
+    manage = f"/manage/{links.manage_token(booking.id, booking.link_version)}"
+    new = {"start": (await stack.in_days(5)).isoformat()}
+    for path in (
+        f"/b/{links.booking_token(booking.id, ends_at=booking.ends_at)}",
+        f"/r/{links.result_token(booking.id)}",
+        manage,
+        f"{manage}/cancel",
+        f"{manage}/reschedule/preview?{httpx.QueryParams(new)}",
+    ):
+        await anna.open(path)
+        assert anna.page.status_code == 200
+        words = offline_words(anna.page.text)[0]
+        assert "could not reach our server" in words, path
+        assert "charged" not in words, path
+        # htmx swaps the screen alone into a page that came before paying.
+        block = await stack.client.get(path, headers={"HX-Request": "true"})
+        assert offline_words(block.text)[0] == words, path
+
+
+async def test_with_stripe_down_who_leaves_a_difference_is_not_told_of_charges(stack: Stack, anna: Browser) -> None:
+    booking, session_id = await moving_up(stack)
+    await anna.open(f"/manage/{stack.house.links.manage_token(booking.id, booking.link_version)}")
+    stack.stripe.switches.deliver = "off"
+    await stack.stripe.pay(session_id)
+    stack.stripe.faults.append(StripeFault("error_before", times=100))
+    said = await anna.send('action="[^"]*/give-up"')
+    assert anna.page.status_code == 503
+    assert "Our payment service cannot be reached right now." in said
+    assert "charged" not in said
+
+
+async def test_a_bank_that_still_works_on_a_payment_is_not_taken_for_one_that_said_no(stack: Stack) -> None:
+    booking = await stack.hold()
+    await stack.at_stripe(booking)
+    await stack.tick(after=timedelta(minutes=32))
+    view = await stack.house.bookings.view(booking.id)
+    assert view.payment
+    assert money_lines(view, "en") == ["You have not been charged."]
+    for state in (PaymentState.PROCESSING, PaymentState.AUTHORIZED, PaymentState.CAPTURED):
+        unsettled = replace(view.payment, state=state)
+        assert money_lines(replace(view, payment=unsettled, payments=[unsettled]), "en") == []
+    # Of two pages the newer one expired unpaid; the older one took the money.
+    older = replace(view.payment, state=PaymentState.CAPTURED, captured=120000)
+    assert money_lines(replace(view, payments=[older, view.payment]), "en") == []
