@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -19,6 +19,7 @@ from app import i18n, urls
 from app.domain import Booking
 from app.errors import HapioError, HoldfastError, LinkExpired, LinkRefused, NotFound, RateLimited, StripeError, TooLarge
 from app.i18n import N_
+from app.limiter import SLOTS, client_address
 from app.settings import Settings
 from app.web import events
 from app.web.asked import asked_address
@@ -275,7 +276,7 @@ _OTHER_HEADING = N_("That did not work")
 
 def render_error(request: Request, error: HoldfastError) -> Response:
     """An error as a page, or as the main block for htmx: what happened, whether money moved, what to do next."""
-    shell = error_shell(request)
+    shell = _affordable(request, error_shell(request))
     _ = i18n.translator(shell.language).gettext
     heading = next((text for kind, text in _HEADINGS if isinstance(error, kind)), _OTHER_HEADING)
     response = render(
@@ -296,6 +297,18 @@ def render_error(request: Request, error: HoldfastError) -> Response:
     return response
 
 
+def _affordable(request: Request, shell: Shell) -> Shell:
+    """The same, in the look that the address asks for as long as its colors are not asked for too often: each new look
+    takes some milliseconds, and errors come before anything else is counted."""
+    if not shell.style:
+        return shell
+    try:
+        request.app.state.house.limiter.check(SLOTS, client_address(request.scope))
+    except RateLimited:
+        return replace(shell, style=())
+    return shell
+
+
 def error_shell(request: Request) -> Shell:
     """The shell that the door has set, else one that the address and the browser allow."""
     shell = getattr(request.state, "shell", None)
@@ -306,10 +319,12 @@ def error_shell(request: Request) -> Shell:
 
 
 def widget_shell(request: Request, widget: Widget) -> Shell:
-    """A widget's pages speak the language that the address asks for, else the browser's."""
+    """A widget's pages speak the language that the address asks for, else the browser's. Pages of no widget have one
+    look."""
     query = request.query_params
     language = i18n.negotiate(query.get("lang"), request.headers.get("accept-language"), widget.languages)
-    return Shell(widget, language, asked_style(query), query.get("host", ""))
+    style = () if widget is NOBODY else asked_style(query)
+    return Shell(widget, language, style, query.get("host", ""))
 
 
 def _way_on(request: Request, error: HoldfastError, shell: Shell) -> dict[str, str] | None:
