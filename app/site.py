@@ -19,6 +19,8 @@ from urllib.parse import urljoin, urlsplit
 
 import httpx
 
+from app.hostnames import browser_name
+
 #: A page's head and tags lie well within; what comes after is not read.
 MOST_BYTES: Final = 512 * 1024
 #: For everything together, redirects included.
@@ -221,6 +223,6 @@ def _text(response: httpx.Response, body: bytes) -> str:
 def _ascii(host: str) -> str:
     """A host's name as it travels: names in other scripts have a form of letters and digits."""
     try:
-        return host.encode("idna").decode().lower()
-    except UnicodeError:
+        return browser_name(host)
+    except ValueError:
         return host.lower()

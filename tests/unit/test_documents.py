@@ -53,7 +53,7 @@ LAYERS = (
     ),
     ("widgets", "tags", "i18n", "tables", "database"),
     ("attribution", "metrics", "charge_minimum", "amounts"),
-    ("domain", "errors", "settings", "breaker", "turns", "telemetry", "urls"),
+    ("domain", "errors", "settings", "breaker", "turns", "telemetry", "urls", "hostnames"),
     ("sandbox",),
 )
 STORE, PROVIDERS = {"store", "tables", "database", "migrations"}, {"hapio", "payments"}
