@@ -100,10 +100,10 @@ class NotJson(InvalidRequest):
 
 
 class NotAForm(InvalidRequest):
-    """A form in an encoding that our pages do not send."""
+    """A page's form came in another encoding than forms of ours have."""
 
     status = 415
-    sentence = "We could not read that form. Please go back and try again."
+    sentence = "We could not read that form. Please go back and send it again."
 
 
 class CrossSite(InvalidRequest):

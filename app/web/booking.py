@@ -27,7 +27,7 @@ from app.errors import (
     TooManyHolds,
 )
 from app.i18n import N_
-from app.limiter import BOOKING, MANAGE, PAY, client_address
+from app.limiter import BOOKING, PAY, client_address
 from app.mail import calendar_file, calendar_links
 from app.settlement import BookingView
 from app.web import events
@@ -258,29 +258,11 @@ def _named(request: Request, *, may_return: bool) -> str:
         raise
     except LinkRefused:
         if not may_return:
-            count_forged(request)
             raise
-        booking_id = _read_return(request, token)
+        booking_id = house.links.read_return_token(token, "booking")
         request.state.is_return = True
     house.limiter.check(BOOKING, booking_id)
     return booking_id
-
-
-def _read_return(request: Request, token: str) -> str:
-    try:
-        booking_id: str = request.app.state.house.links.read_return_token(token, "booking")
-    except LinkExpired:
-        raise
-    except LinkRefused:
-        count_forged(request)
-        raise
-    return booking_id
-
-
-def count_forged(request: Request) -> None:
-    """Count who asks with a token that is none of ours; whoever has one is counted by its booking. Raises
-    RateLimited."""
-    request.app.state.house.limiter.check(MANAGE, client_address(request.scope))
 
 
 def _is_return(request: Request) -> bool:

@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from app import i18n
-from app.errors import InvalidRequest, LinkRefused
+from app.errors import InvalidRequest
 from app.i18n import N_
 from app.limiter import API, BOOKING, client_address
 from app.settlement import BookingView
@@ -23,7 +23,6 @@ from app.web.booking import (
     UNSETTLED,
     asked_look,
     calendar_response,
-    count_forged,
     only_showing,
     open_page,
     render_status,
@@ -101,11 +100,7 @@ async def show_result_calendar(request: Request) -> Response:
 
 async def _view(request: Request) -> tuple[BookingView, str]:
     house = request.app.state.house
-    try:
-        booking_id, told = house.links.read_result_token(request.path_params["token"])
-    except LinkRefused:
-        count_forged(request)
-        raise
+    booking_id, told = house.links.read_result_token(request.path_params["token"])
     house.limiter.check(BOOKING, booking_id)
     view: BookingView = await house.bookings.view(booking_id)
     request.state.shell = booking_shell(request, view.booking, view.widget)

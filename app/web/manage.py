@@ -245,7 +245,6 @@ async def resend_to_address(request: Request) -> Response:
 
 async def show_sent(request: Request) -> Response:
     """GET /manage/sent, /manage/{token}/sent: what happens now, said alike whether there is a booking or not."""
-    request.app.state.house.limiter.check(MANAGE, client_address(request.scope))
     await _named_booking(request)
     shell = error_shell(request)
     _ = i18n.translator(shell.language).gettext

@@ -20,7 +20,7 @@ from app import i18n
 from app.details import clean
 from app.errors import HapioError, RateLimited
 from app.i18n import N_
-from app.limiter import DOCTOR, SLOTS, client_address
+from app.limiter import DOCTOR, client_address
 from app.site import UnreadablePage, origin_of
 from app.web.doctor import Case, Finding, examine, explain, origins_toml, script_tag
 from app.web.platforms import PLATFORMS
@@ -150,9 +150,8 @@ def _address(choice: Choice, base: str) -> str:
 
 
 async def show_snippets(request: Request) -> Response:
-    """GET /embed: everything that puts a widget on a site. Counted and not kept: each look makes another page."""
+    """GET /embed: everything that puts a widget on a site."""
     house = request.app.state.house
-    house.limiter.check(SLOTS, client_address(request.scope))
     choice = read_choice(request.query_params, house.widgets)
     shell = _shell(request)
     _ = i18n.translator(shell.language).gettext
@@ -186,7 +185,6 @@ async def show_snippets(request: Request) -> Response:
 async def show_preview(request: Request) -> Response:
     """GET /embed/preview: a page like a host's, with the tag in it; framed by our own page only."""
     house = request.app.state.house
-    house.limiter.check(SLOTS, client_address(request.scope))
     choice = read_choice(request.query_params, house.widgets)
     language = choice.language or choice.widget.languages[0]
     label = choice.label or _label(choice, language)
