@@ -220,14 +220,12 @@ async def give_up_move(request: Request, view: BookingView) -> Response:
 
 async def resend(request: Request) -> Response:
     """POST /manage/{token}/resend: a fresh link, to the address on the booking."""
-    house, token = request.app.state.house, request.path_params["token"]
-    house.limiter.check(RESEND, client_address(request.scope))
+    request.app.state.house.limiter.check(RESEND, client_address(request.scope))
     try:
-        house.links.read_manage_token(token)
+        await request.app.state.house.bookings.resend_link(request.path_params["token"])
     except LinkRefused as error:
         return _link_page(request, error, genuine=False)
-    task = BackgroundTask(house.bookings.resend_link, token)
-    return RedirectResponse(f"{_path(request)}/sent", status_code=303, background=task)
+    return RedirectResponse(f"{_path(request)}/sent", status_code=303)
 
 
 async def resend_to_address(request: Request) -> Response:
