@@ -11,6 +11,7 @@ from urllib.parse import quote, urlencode
 import httpx
 import pytest
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from app.domain import Booking
 from tests.stack import Stack, open_stack
@@ -382,3 +383,22 @@ async def test_a_host_page_with_blanks_or_control_characters_is_no_host_page(
     assert page.status_code == 200
     assert 'name="host"' not in page.text
     assert 'name="place"' not in page.text
+
+
+@pytest.mark.parametrize("query", [b"\xff\xfe=\x80", b"host=\xe4\xb8", b"accent=\x00", b"lang=sv&lang=\xff"])
+async def test_bytes_that_are_no_text_in_a_query_are_answered_in_words(stack: Stack, query: bytes) -> None:
+    """Servers hand them on as they come."""
+    assert stack.hooks.app
+    app, booking = stack.hooks.app, await stack.confirmed(await stack.in_days(3))
+
+    async def as_sent(scope: Scope, receive: Receive, send: Send) -> None:
+        await app({**scope, "query_string": query}, receive, send)
+
+    transport = httpx.ASGITransport(as_sent, client=("198.51.100.1", 1))
+    async with httpx.AsyncClient(transport=transport, base_url="https://book.example") as client:
+        for method in ("GET", "POST"):
+            for _, path in [*await opened(stack, booking, method), ("", "/nowhere"), ("", "/w/studio/")]:
+                for headers in ({}, {"HX-Request": "true"}):
+                    answer = await client.request(method, path, headers=headers)
+                    assert answer.status_code != 500, path
+                stack.clock.advance(timedelta(seconds=5))
