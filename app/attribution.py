@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from urllib.parse import urlsplit
 
+from app import urls
 from app.domain import Visitor
 
 _UTM = re.compile(r"utm_[a-z_]{1,20}")
@@ -47,8 +47,8 @@ def campaign(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 def metadata(visitor: Visitor) -> dict[str, str]:
     """What Hapio and Stripe keep beside the booking. The page goes without its query, which may name people."""
-    page = urlsplit(visitor.host)
-    host = f"{page.scheme}://{page.netloc}{page.path}"[:LONGEST] if page.netloc else ""
+    page = urls.split(visitor.host)
+    host = f"{page.scheme}://{page.netloc}{page.path}"[:LONGEST] if page and page.netloc else ""
     return {**visitor.utm, **({"host_page": host} if host else {})}
 
 
@@ -61,5 +61,5 @@ def came_from(visitor: Visitor) -> str:
 
 def booked_on(visitor: Visitor) -> str:
     """The host page as people write it, without scheme and query; empty without one."""
-    page = urlsplit(visitor.host)
-    return f"{page.netloc}{page.path}".rstrip("/")
+    page = urls.split(visitor.host)
+    return f"{page.netloc}{page.path}".rstrip("/") if page else ""

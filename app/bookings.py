@@ -494,7 +494,7 @@ class Bookings(Following):
         deadline = self._pay_until(booking, widget, attempts)
         payment_id = self._new_id("pay")
         expires_at = now + max(widget.payment_time, SHORTEST_SESSION)
-        token = self._links.booking_token(booking.id, ends_at=booking.ends_at)
+        token = self._links.return_token(booking.id, "booking", closes_at=expires_at)
         payment = Payment(
             id=payment_id,
             booking_id=booking.id,
@@ -573,5 +573,5 @@ def _names_service(error: HapioUnprocessable) -> bool:
 
 
 def _last_end(booking: Booking, widget: Widget) -> datetime:
-    """When a hold ends at the latest, unless somebody is on its first payment page."""
-    return booking.created_at + max(LONGEST_HOLD, widget.hold_time)
+    """When a hold ends at the latest, unless somebody is on its first payment page; with its visit's start anyhow."""
+    return min(booking.created_at + max(LONGEST_HOLD, widget.hold_time), booking.starts_at)

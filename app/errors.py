@@ -6,6 +6,7 @@
     │   ├── TooLarge                   413 INVALID_REQUEST
     │   ├── NotJson                    415 INVALID_REQUEST
     │   ├── NotAForm                   415 INVALID_REQUEST
+    │   ├── CrossSite                  403 INVALID_REQUEST
     │   ├── MethodRefused              405 INVALID_REQUEST, `allowed` says which methods there are
     │   ├── KeyReused                  422 INVALID_REQUEST, an idempotency key under which something else was asked
     │   └── KeyInUse                   409 INVALID_REQUEST, an idempotency key whose first call still runs
@@ -13,6 +14,7 @@
     ├── NotYours                       403 UNAUTHORIZED
     ├── LinkRefused                    403 UNAUTHORIZED
     │   └── LinkExpired                410 UNAUTHORIZED
+    │       └── ReturnExpired              the way back from a payment page, some hours after that has closed
     ├── NotFound                       404 BOOKING_NOT_FOUND
     ├── SlotTaken                      409 BOOKING_CONFLICT, with the nearest free times
     │   ├── TimePassed                     nobody took it: it has begun
@@ -111,6 +113,13 @@ class NotAForm(InvalidRequest):
     sentence = "We could not read that form. Please go back and send it again."
 
 
+class CrossSite(InvalidRequest):
+    """A form that a page of another site sent."""
+
+    status = 403
+    sentence = "This form was sent from another website, so we did nothing. Please open our own page and try again."
+
+
 class MethodRefused(InvalidRequest):
     """The address is right, the method is not; `allowed` lists those that are."""
 
@@ -169,6 +178,12 @@ class LinkExpired(LinkRefused):
 
     status = 410
     sentence = "This link has expired."
+
+
+class ReturnExpired(LinkExpired):
+    """The address that a payment page led back to, past its time. Whoever opens it may have paid."""
+
+    sentence = "This page was open for a few hours after paying. The link in our mail opens your booking."
 
 
 class NotFound(HoldfastError):

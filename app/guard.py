@@ -26,7 +26,6 @@ _UNLIMITED = "/api/webhooks/"
 _UNUSED = (
     b"accelerometer",
     b"autoplay",
-    b"bluetooth",
     b"browsing-topics",
     b"camera",
     b"display-capture",

@@ -12,12 +12,12 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from random import Random
-from typing import Any
+from typing import Any, Literal
 
 from itsdangerous import BadSignature, URLSafeSerializer
 from itsdangerous.encoding import base64_decode, base64_encode
 
-from app.errors import LinkExpired, LinkRefused
+from app.errors import LinkExpired, LinkRefused, ReturnExpired
 
 #: A booking's own page outlives the visit, so that a bookmark or an open tab still tells the truth.
 BOOKING_LIFE = timedelta(days=30)
@@ -35,6 +35,10 @@ VISITOR_LIFE = timedelta(days=1)
 _LONGEST_VISITOR = 200
 #: What the host page's address carries for a moment: long enough for a slow bank, too short to be worth keeping.
 RESULT_LIFE = timedelta(hours=3)
+#: How long after Stripe's page has closed its way back still shows something: long enough for a slow bank.
+RETURN_LIFE = timedelta(hours=3)
+#: Which payment a way back belongs to: the booking's own, or the difference of a move.
+Way = Literal["booking", "move"]
 #: No receipt of ours is longer; what is, need not be unpacked.
 _LONGEST_RECEIPT = 4096
 _VISITOR_KEY = re.compile("[0-9a-f]{24}")
@@ -51,6 +55,7 @@ class Links:
         self._page = URLSafeSerializer(oldest_first, salt="holdfast.page")
         self._visitor = URLSafeSerializer(oldest_first, salt="holdfast.visitor")
         self._result = URLSafeSerializer(oldest_first, salt="holdfast.result")
+        self._return = URLSafeSerializer(oldest_first, salt="holdfast.return")
         self._receipt = URLSafeSerializer(oldest_first, salt="holdfast.receipt")
         self._sign_in = URLSafeSerializer(oldest_first, salt="holdfast.sign-in")
         self._staff = URLSafeSerializer(oldest_first, salt="holdfast.staff")
@@ -168,6 +173,21 @@ class Links:
         booking_id, told = self._read_all(self._result, token)
         return booking_id, told
 
+    def return_token(self, booking_id: str, way: Way, *, closes_at: datetime) -> str:
+        """What the addresses carry that Stripe sends the visitor to after its page, which closes at `closes_at`. Stripe
+        keeps them, where others may read them; so it shows how the booking stands, and can do nothing."""
+        return self._sign(self._return, booking_id, closes_at + RETURN_LIFE, way)
+
+    def read_return_token(self, token: str, way: Way) -> str:
+        """The booking id. Raises LinkRefused, or ReturnExpired."""
+        try:
+            booking_id, named = self._read_all(self._return, token)
+        except LinkExpired as error:
+            raise ReturnExpired("expired") from error
+        if named != way:
+            raise LinkRefused("the way back from another payment")
+        return booking_id
+
     def receipt(self, facts: Mapping[str, Any]) -> str:
         """A confirmation that a host page can hand to its server. What it says stays true, so it does not expire."""
         return str(self._receipt.dumps(dict(facts)))
@@ -177,10 +197,9 @@ class Links:
         if len(receipt) > _LONGEST_RECEIPT:
             return None
         try:
-            facts: Any = self._loads(self._receipt, receipt)
+            return dict(self._loads(self._receipt, receipt))
         except LinkRefused:
             return None
-        return dict(facts)
 
     def _sign(self, serializer: URLSafeSerializer, booking_id: str, expires: datetime, *more: str) -> str:
         return str(serializer.dumps([booking_id, int(expires.timestamp()), *more]))
@@ -196,13 +215,15 @@ class Links:
         return [str(booking_id), *map(str, more)]
 
     def _loads(self, serializer: URLSafeSerializer, token: str) -> Any:
+        """What a token says. Raises LinkRefused for all but the one spelling that was handed out: base64 decoding
+        passes over characters that are not its own, and over the last character's spare bits."""
+        if not token.isascii():
+            raise LinkRefused("not ASCII")
         try:
-            loaded = serializer.loads(token)
+            facts = serializer.loads(token)
         except BadSignature as error:
             raise LinkRefused("bad signature") from error
-        # base64 has several spellings of the same signature. With one token for each thing, what is compared,
-        # counted or struck out is what opens.
-        signature = token.rpartition(".")[2]
-        if base64_encode(base64_decode(signature)).decode() != signature:
+        signature = token.rpartition(".")[2].encode()
+        if base64_encode(base64_decode(signature)) != signature:
             raise LinkRefused("another spelling")
-        return loaded
+        return facts

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from random import Random, SystemRandom
-from urllib.parse import quote
 
 import httpx
 import stripe
@@ -20,8 +19,6 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import Match
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app import probes, webhooks
 from app.act_limits import ActLimits
@@ -56,6 +53,7 @@ from app.staff import Staff
 from app.store import Store
 from app.strays import Strays
 from app.web import routes as web
+from app.web.asked import address_without_slash
 from app.web.challenge import show_challenge
 from app.web.doctor import PageChecks
 from app.web.limits import PageLimits
@@ -70,8 +68,6 @@ log = structlog.get_logger()
 BUDGET_SECONDS = 20
 #: How long a stop waits for the worker's step: one call of Stripe's with all its attempts, and the write after it.
 STOP_SECONDS = 30
-#: What a path may hold as it stands (RFC 3986, pchar).
-_PATH_SAFE = "/:@!$&'()*+,;=~"
 
 
 def utc_now() -> datetime:
@@ -347,9 +343,7 @@ def create_app(settings: Settings, outside: Outside | None = None, *, run_worker
             Exception: show_error,
         },
     )
-    # Starlette's own redirect would repeat whatever Host says.
-    app.router.redirect_slashes = False
-    app.router.default = _without_slash(app)
+    app.router.redirect_slashes = False  # see show_http_error
     app.add_middleware(WebhookLimits)
     app.add_middleware(PageLimits)
     app.add_middleware(Guard)
@@ -357,29 +351,11 @@ def create_app(settings: Settings, outside: Outside | None = None, *, run_worker
     return app
 
 
-def _without_slash(app: Starlette) -> ASGIApp:
-    """What answers where no route fits: an address with a slash too many leads to its page, by the path alone."""
-    not_found = app.router.not_found
-
-    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        path = scope["path"].rstrip("/")
-        # "//host" would lead to another site.
-        known = scope["type"] == "http" and path != scope["path"] and path[:1] == "/" and path[:2] != "//"
-        if not (known and any(route.matches({**scope, "path": path})[0] is not Match.NONE for route in app.routes)):
-            await not_found(scope, receive, send)
-            return
-        query = scope["query_string"].decode("latin-1")
-        address = quote(path, safe=_PATH_SAFE) + (f"?{query}" if query else "")
-        await RedirectResponse(address, status_code=307)(scope, receive, send)
-
-    return answer
-
-
 async def show_error(request: Request, error: Exception) -> Response:
     """Every error, once: JSON for programs, a page for people."""
     told = error if isinstance(error, HoldfastError) else HoldfastError()
     request.app.state.house.metrics.told(told.code)
-    if request.url.path.startswith("/api/"):
+    if request.scope["path"].startswith("/api/"):
         return envelope(told)
     return render_error(request, told)
 
@@ -387,6 +363,8 @@ async def show_error(request: Request, error: Exception) -> Response:
 async def show_http_error(request: Request, error: Exception) -> Response:
     """What the router itself refuses: no such page, wrong method."""
     status = error.status_code if isinstance(error, HTTPException) else 404
+    if status == 404 and (address := address_without_slash(request)):
+        return RedirectResponse(address)
     response = await show_error(request, NotFound() if status == 404 else InvalidRequest())
     response.status_code = status
     response.headers.update(getattr(error, "headers", None) or {})  # which methods there are

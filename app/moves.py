@@ -224,7 +224,7 @@ class Moves:
         payment_id = f"pay_{self._random.getrandbits(80):020x}"
         price = Money(move.price.amount - booking.terms.price.amount, move.price.currency)
         expires_at = now + max(widget.payment_time, SHORTEST_SESSION)
-        page = f"{self._public_url}/manage/{self._links.manage_token(booking.id, booking.link_version)}"
+        page = f"{self._public_url}/manage/{self._links.return_token(booking.id, 'move', closes_at=expires_at)}"
         payment = Payment(
             id=payment_id,
             booking_id=booking.id,

@@ -22,6 +22,7 @@ from urllib.parse import unquote
 import httpx
 
 from app import urls
+from app.hostnames import browser_name
 
 #: A page's head and tags lie well within; what comes after is not read.
 MOST_BYTES: Final = 512 * 1024
@@ -276,6 +277,6 @@ def _place(url: str) -> tuple[str, str]:
 def _ascii(host: str) -> str:
     """A host's name as it travels: names in other scripts have a form of letters and digits."""
     try:
-        return host.encode("idna").decode().lower()
-    except UnicodeError:
+        return browser_name(host)
+    except ValueError:
         return host.lower()

@@ -129,7 +129,7 @@
     report();
     say(document.querySelector("[data-say]")?.dataset.say);
   });
-  document.addEventListener("htmx:error", () => say(live.dataset.offline));
+  document.addEventListener("htmx:error", () => say((document.querySelector("main[data-offline]") || live).dataset.offline));
   document.addEventListener("change", (event) => {
     if (event.target.matches("[data-send]")) event.target.form.requestSubmit();
   });

@@ -306,7 +306,7 @@ async def _fingerprint(call: Call) -> str:
     """What tells requests under one key apart: method, path, caller and body. Hashed, since a body names people."""
     parts = (
         call.request.method,
-        call.request.url.path,
+        call.request.scope["path"],
         call.caller.name,
         hashlib.sha256(await call.request.body()).hexdigest(),
     )

@@ -20,6 +20,7 @@ from jinja2 import Environment, StrictUndefined, select_autoescape
 
 from app.domain import Status
 from app.errors import MailError
+from app.hostnames import registered_name
 from app.i18n import direction, format_day, format_span, translator
 from app.mail import to_customer, to_owner
 from app.mail.calendars import calendar_file, stated_method
@@ -265,7 +266,7 @@ def _address(address: str, name: str = "") -> Address:
     if address.isascii():
         return Address(name, addr_spec=address)
     local_part, _, domain = address.rpartition("@")
-    domain = domain.encode("idna").decode()
+    domain = registered_name(domain)
     # The library parses ASCII only; with a stand-in for every other letter it still tells what is no address.
     Address(addr_spec=f"{re.sub('[^ -~]', 'x', local_part)}@{domain}")
     return Address(name, username=local_part, domain=domain)

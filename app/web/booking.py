@@ -31,6 +31,8 @@ from app.errors import (
     HoldfastError,
     InvalidDetails,
     InvalidRequest,
+    LinkExpired,
+    LinkRefused,
     SlotTaken,
     StripeError,
     TooManyHolds,
@@ -41,6 +43,7 @@ from app.mail import calendar_file, calendar_links, stated_method
 from app.overdue import CONFIRM_WITHIN
 from app.settlement import BookingView
 from app.web import events
+from app.web.asked import asked_path, read_form
 from app.web.card import booking_card, hold_line, price, sentence
 from app.web.challenge import read_client, visitor_token
 from app.web.render import Shell, booking_shell, render, trusted_host, wants_block
@@ -88,11 +91,16 @@ WHY_ENDED: Mapping[EndReason | None, str] = {
 
 async def show_booking(request: Request) -> Response:
     """GET /b/{token}: whatever comes next for this booking; with `look`, whether it is confirmed by now."""
-    view = await _view(request)
-    booking, asked = view.booking, request.query_params
+    asked = request.query_params
+    view = await _view(request, may_return=True)
+    if asked.get("told") == BACK:
+        view = await surely_unpaid(request, view)
+    booking, back = view.booking, _is_return(request)
+    if back and not open_page(view):
+        return await _status(request, view)
     if booking.status is Status.HELD or (booking.status is Status.AWAITING_PAYMENT and asked.get("from") != "stripe"):
         told = _TOLD.get(asked.get("told", ""), "")
-        if booking.customer is None or asked.get("step") == "details":
+        if not back and (booking.customer is None or asked.get("step") == "details"):
             typed = typed_details(booking.customer) if booking.customer else dict(asked)
             return _details(request, view, typed, told=told)
         return _summary(request, view, told=told)
@@ -101,7 +109,7 @@ async def show_booking(request: Request) -> Response:
 
 async def show_return(request: Request) -> Response:
     """GET /b/{token}/return: back from Stripe. Looks at the payment once, at its source, before showing anything."""
-    booking = await _read(request)
+    booking = await _read(request, may_return=True)
     if request.method == "GET":
         await request.app.state.house.bookings.settle(booking.id)
     return _to_host(request, booking) or _to(request, {"from": "stripe"})
@@ -109,14 +117,16 @@ async def show_return(request: Request) -> Response:
 
 async def show_back(request: Request) -> Response:
     """GET /b/{token}/back: left Stripe's page without paying. The page there stays open, and the time held."""
-    booking = await _read(request)
+    booking = await _read(request, may_return=True)
     return _to_host(request, booking, told=BACK) or _to(request, {"told": BACK})
 
 
 async def calendar(request: Request) -> Response:
-    """GET /b/{token}/calendar.ics"""
-    view = await _view(request)
+    """GET /b/{token}/calendar.ics. A way back from Stripe's page ends too soon for the entry to name it."""
+    view = await _view(request, may_return=True)
     url = request.app.state.house.settings.public_url + _path(request)
+    if _is_return(request):
+        url = trusted_host(view.booking.visitor.host, view.widget)
     return calendar_response(request, view.booking, view.widget, url=url)
 
 
@@ -139,7 +149,7 @@ def calendar_response(request: Request, booking: Booking, widget: Widget, *, url
 async def add_details(request: Request) -> Response:
     """POST /b/{token}/details: keep who is coming. A hold that ended meanwhile is held again, if it is still free."""
     booking = await _read(request)
-    form = await _form(request)
+    form = await read_form(request)
     bookings = request.app.state.house.bookings
     try:
         await bookings.add_details(booking.id, form)
@@ -155,7 +165,7 @@ async def add_details(request: Request) -> Response:
 async def extend(request: Request) -> Response:
     """POST /b/{token}/extend: hold the time longer. What is typed in the form around the button stays typed."""
     booking = await _read(request)
-    form = await _form(request)
+    form = await read_form(request)
     told = ""
     try:
         await request.app.state.house.bookings.extend(booking.id)
@@ -190,9 +200,13 @@ async def hold_again(request: Request) -> Response:
 
 
 async def pay(request: Request) -> Response:
-    """POST /b/{token}/pay: on to Stripe's page, or straight to the confirmation where nothing is due."""
-    booking = await _read(request)
+    """POST /b/{token}/pay: on to Stripe's page, or straight to the confirmation where nothing is due. Who comes back
+    from Stripe's page is led to that same page, while it is open."""
+    booking = await _read(request, may_return=True)
     request.app.state.house.limiter.check(PAY, client_address(request.scope))
+    if _is_return(request):
+        page = open_page(await _view(request, may_return=True))
+        return RedirectResponse(page, status_code=303) if page else _to(request, {"from": "stripe"})
     try:
         address = client_address(request.scope)
         url = await request.app.state.house.bookings.start_checkout(booking.id, address=address)
@@ -216,7 +230,7 @@ async def _hold_again(request: Request, booking: Booking, form: Mapping[str, str
     house = request.app.state.house
     try:
         # The ended booking's id as the key: a doubled click is one new hold.
-        client = read_client(request, await _form(request), booking)
+        client = read_client(request, await read_form(request), booking)
         again: Booking = await house.bookings.hold_again(booking.id, booking.id, form, client=client)
     except InvalidDetails as error:
         return _details(request, await _view(request), form or {}, errors=error.fields)
@@ -251,31 +265,63 @@ async def _show_gone(
 # Reading
 
 
-def _named(request: Request) -> str:
-    """The booking id in the token. Counted by booking, so that an office is not one visitor here."""
-    house = request.app.state.house
-    booking_id: str = house.links.read_booking_token(request.path_params["token"])
+def _named(request: Request, *, may_return: bool) -> str:
+    """The booking id in the token. Counted by booking, so that an office is not one visitor here.
+
+    `may_return` says whether a token of the way back from Stripe's page does, which can only show.
+    """
+    house, token = request.app.state.house, request.path_params["token"]
+    try:
+        booking_id: str = house.links.read_booking_token(token)
+        request.state.is_return = False
+    except LinkExpired:
+        raise
+    except LinkRefused:
+        if not may_return:
+            raise
+        booking_id = house.links.read_return_token(token, "booking")
+        request.state.is_return = True
     house.limiter.check(BOOKING, booking_id)
     return booking_id
 
 
-async def _read(request: Request) -> Booking:
+def _is_return(request: Request) -> bool:
+    """Whether the address is a way back from Stripe's page: it shows nothing of who booked, and offers no act."""
+    is_return: bool = request.state.is_return
+    return is_return
+
+
+async def _read(request: Request, *, may_return: bool = False) -> Booking:
     """The booking that the token names; from here on, errors speak its language."""
     house = request.app.state.house
-    booking: Booking = await house.bookings.get(_named(request))
+    booking: Booking = await house.bookings.get(_named(request, may_return=may_return))
     request.state.shell = booking_shell(request, booking, house.bookings.widget_of(booking))
     return booking
 
 
-async def _view(request: Request) -> BookingView:
+async def _view(request: Request, *, may_return: bool = False) -> BookingView:
     house = request.app.state.house
-    view: BookingView = await house.bookings.view(_named(request))
+    view: BookingView = await house.bookings.view(_named(request, may_return=may_return))
     request.state.shell = booking_shell(request, view.booking, view.widget)
     return view
 
 
-async def _form(request: Request) -> dict[str, str]:
-    return {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
+async def surely_unpaid(request: Request, view: BookingView) -> BookingView:
+    """The same, read anew after a look at Stripe where money may be on its way: no page says that nothing was charged
+    because Stripe's word of it is late."""
+    house = request.app.state.house
+    if view.booking.status is Status.AWAITING_PAYMENT or view.move:
+        await house.bookings.settle(view.booking.id)
+        view = await house.bookings.view(view.booking.id)
+    return view
+
+
+def open_page(view: BookingView) -> str:
+    """Stripe's page, if it is still open for this booking."""
+    payment = view.payment
+    if view.booking.status is not Status.AWAITING_PAYMENT or payment is None or payment.state is not PaymentState.OPEN:
+        return ""
+    return payment.session_url or ""
 
 
 def _path(request: Request) -> str:
@@ -395,6 +441,8 @@ def _summary(request: Request, view: BookingView, *, told: str = "", error: Hold
         pay_label = _("Pay %(price)s") % {"price": price(booking.terms.price, language)}
     context = {
         **common,
+        "is_return": _is_return(request),
+        "times": times_address(request, booking),
         "customer": customer,
         "answers": answers,
         "sentence": sentence(common["card"], language),
@@ -423,8 +471,9 @@ async def _status(request: Request, view: BookingView) -> Response:
     look = asked_look(request)
     if settles(look) and view.booking.status in UNSETTLED:
         await request.app.state.house.bookings.settle(view.booking.id)
-        view = await _view(request)
-    return render_status(request, status_context(request, view, look or 0))
+        view = await _view(request, may_return=True)
+    context = status_context(request, view, look or 0)
+    return render_status(request, only_showing(context) if _is_return(request) else context)
 
 
 def asked_look(request: Request) -> int | None:
@@ -449,6 +498,12 @@ def render_status(request: Request, context: Mapping[str, Any]) -> Response:
     return render(request, "status.html", context, shell=request.state.shell)
 
 
+def only_showing(context: dict[str, Any]) -> dict[str, Any]:
+    """The same page for an address that may only show: nothing of who booked, and no act but to look elsewhere."""
+    again = context["again"] and context["again"] | {"hold": False}
+    return context | {"mailed_to": "", "again": again, "lasts": False}
+
+
 UNSETTLED = (Status.AWAITING_PAYMENT, Status.PAID)
 
 
@@ -464,7 +519,7 @@ def status_context(request: Request, view: BookingView, look: int) -> dict[str, 
     if booking.status in UNSETTLED and not processing:
         if look < len(LOOKS):
             query = urlencode({"from": "stripe", "look": look + 1, "seen": seen, **_kept(request)})
-            poll = {"path": f"{request.url.path}?{query}", "seconds": LOOKS[look]}
+            poll = {"path": f"{asked_path(request)}?{query}", "seconds": LOOKS[look]}
         if look >= _SLOW:
             slow = _("This takes longer than usual. You can close this page and look again later.")
             if house.mailer.enabled:
@@ -485,8 +540,9 @@ def status_context(request: Request, view: BookingView, look: int) -> dict[str, 
         "again": again,
         "event": events.outcome(booking, house.links),
         "confirmed": confirmed,
-        "page_path": request.url.path,
+        "page_path": asked_path(request),
         "mailed": house.mailer.enabled,
+        "lasts": True,
         "payment_page": "",
         "mailed_to": booking.customer.email if booking.customer and house.mailer.enabled else "",
         "mail_problem": mail_problem(view, language),
@@ -553,6 +609,10 @@ def _why(booking: Booking, language: str) -> list[str]:
     return [i18n.translator(language).gettext(why)] if why else []
 
 
+#: What a payment ends as that took no money, and will take none.
+_UNCHARGED = frozenset({PaymentState.OPEN, PaymentState.EXPIRED, PaymentState.VOIDED, PaymentState.FAILED})
+
+
 def money_lines(view: BookingView, language: str) -> list[str]:
     """Whether money moved, and what of it comes back."""
     _ = i18n.translator(language).gettext
@@ -560,8 +620,8 @@ def money_lines(view: BookingView, language: str) -> list[str]:
         return [_("You have not been charged. What your bank had set aside is free again within days.")]
     refunds = shown_refunds(view)
     if not refunds:
-        captured = view.payment is not None and view.payment.state is PaymentState.CAPTURED
-        return [] if captured or view.booking.terms.free else [_("You have not been charged.")]
+        uncharged = all(payment.state in _UNCHARGED and not payment.captured for payment in view.payments)
+        return [_("You have not been charged.")] if uncharged and not view.booking.terms.free else []
     return [_refund_line(refund, view, language) for refund in refunds]
 
 

@@ -18,6 +18,7 @@ from app.errors import ChallengeNeeded, WidgetFull
 from app.gate import Client
 from app.i18n import N_
 from app.limiter import client_address
+from app.web.asked import asked_address, read_form
 from app.web.render import error_shell, render
 
 log = structlog.get_logger()
@@ -68,8 +69,8 @@ async def show_challenge(request: Request, error: Exception) -> Response:
         "heading": _(_HEADING),
         "sentence": _(error.sentence),
         "wrong": error.wrong,
-        "action": request.url.path + (f"?{request.url.query}" if request.url.query else ""),
-        "fields": [(name, value) for name, value in (await _sent(request)).items() if name not in _PROOF],
+        "action": asked_address(request),
+        "fields": [(name, value) for name, value in (await read_form(request)).items() if name not in _PROOF],
         "challenge": challenge,
         # Without a script there is no work, and a full widget takes no answer in its place.
         "full": _(WidgetFull.sentence),
@@ -77,9 +78,3 @@ async def show_challenge(request: Request, error: Exception) -> Response:
     response = render(request, "challenge.html", context, shell=shell, status=error.status)
     response.headers["Retry-After"] = str(error.retry_after)
     return response
-
-
-async def _sent(request: Request) -> dict[str, str]:
-    """What came with the request, to come once more."""
-    form = await request.form()
-    return {name: value for name, value in form.items() if isinstance(value, str)}

@@ -19,7 +19,7 @@ _DECIDES: Final[Mapping[Kind, tuple[str, ...]]] = {
     "script": ("script-src-elem", "script-src", "default-src"),
 }
 _HOST_SOURCE: Final = re.compile(
-    r"(?:(?P<scheme>[a-z][a-z0-9+.-]*)://)?(?P<host>\*|(?:\*\.)?[^/:*\s]+)(?::(?P<port>\d+|\*))?(?P<path>/\S*)?",
+    r"(?:(?P<scheme>[a-z][a-z0-9+.-]*)://)?(?P<host>\*|(?:\*\.)?[^/:*\s]+)(?::(?P<port>[0-9]{1,5}|\*))?(?P<path>/\S*)?",
     re.IGNORECASE,
 )
 _PORTS: Final = {"http": 80, "https": 443}

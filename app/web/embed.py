@@ -7,7 +7,6 @@ import gzip
 import hashlib
 import json
 from functools import cache
-from json import JSONDecodeError
 from typing import Any
 
 from starlette.requests import Request
@@ -15,7 +14,6 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from app import i18n
-from app.domain import PaymentState, Status
 from app.errors import InvalidRequest
 from app.i18n import N_
 from app.limiter import API, BOOKING, client_address
@@ -25,9 +23,12 @@ from app.web.booking import (
     UNSETTLED,
     asked_look,
     calendar_response,
+    only_showing,
+    open_page,
     render_status,
     settles,
     status_context,
+    surely_unpaid,
     times_address,
 )
 from app.web.render import STATIC, booking_shell, trusted_host
@@ -68,14 +69,14 @@ async def show_result(request: Request) -> Response:
     """GET /r/{token}: how a booking stands, for the host page that the visitor came back to. Shows nothing of who
     booked, and offers no act that needs the booking's own token."""
     view, told = await _view(request)
+    if told == BACK:
+        view = await surely_unpaid(request, view)
     look = asked_look(request)
     if settles(look) and view.booking.status in UNSETTLED:
         await request.app.state.house.bookings.settle(view.booking.id)
         view, told = await _view(request)
-    context = status_context(request, view, look or 0) | {"mailed_to": ""}
-    if context["again"]:
-        context["again"] |= {"hold": False}
-    page = _payment_page(view)
+    context = only_showing(status_context(request, view, look or 0))
+    page = open_page(view)
     if told == BACK and page:
         _ = i18n.translator(request.state.shell.language).gettext
         context |= {
@@ -88,14 +89,6 @@ async def show_result(request: Request) -> Response:
             "slow": "",
         }
     return render_status(request, context)
-
-
-def _payment_page(view: BookingView) -> str:
-    """Stripe's page, if it is still open for this booking."""
-    payment = view.payment
-    if view.booking.status is not Status.AWAITING_PAYMENT or payment is None or payment.state is not PaymentState.OPEN:
-        return ""
-    return payment.session_url or ""
 
 
 async def show_result_calendar(request: Request) -> Response:
@@ -128,7 +121,7 @@ async def verify_receipt(request: Request) -> Response:
 async def _asked_receipt(request: Request) -> str:
     try:
         body: Any = json.loads(await request.body())
-    except (JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # besides bad JSON: text that is no UTF-8, numbers of 5,000 digits
         raise InvalidRequest("not JSON") from error
     if not isinstance(body, dict) or set(body) != {"receipt"} or not isinstance(body["receipt"], str):
         raise InvalidRequest("a receipt, and nothing else")

@@ -13,6 +13,7 @@ from functools import wraps
 from typing import Any
 from urllib.parse import urlencode
 
+from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
@@ -29,6 +30,7 @@ from app.errors import (
     LinkRefused,
     NotFound,
     PolicyRefused,
+    ReturnExpired,
     SlotTaken,
     StripeError,
 )
@@ -36,7 +38,15 @@ from app.limiter import MANAGE, MANAGE_ACT, RESEND, client_address
 from app.moves import MoveQuote
 from app.settlement import BookingView
 from app.web import standing
-from app.web.booking import LOOKS, calendar_names, calendar_response, mail_problem, times_address
+from app.web.asked import read_form
+from app.web.booking import (
+    LOOKS,
+    calendar_names,
+    calendar_response,
+    mail_problem,
+    surely_unpaid,
+    times_address,
+)
 from app.web.card import booking_card, sentence, visitor_zone
 from app.web.moving import in_zone, move_act, now_line, service_choices, taken_words
 from app.web.render import booking_shell, error_shell, render, wants_block
@@ -59,15 +69,17 @@ View = Callable[[Request, BookingView], Awaitable[Response]]
 Door = Callable[[Request], Awaitable[Response]]
 
 
-def _opened(door: View) -> Door:
-    """The one way in: a door for those whose link opens the booking. All others may ask for a fresh link."""
+def _opened(door: View, *, may_return: bool = False) -> Door:
+    """The one way in: a door for those whose link opens the booking. All others may ask for a fresh link. `may_return`
+    says whether the way back from Stripe's page opens it too, which can only show."""
 
     @wraps(door)
     async def open_door(request: Request) -> Response:
         limiter = request.app.state.house.limiter
         limiter.check(MANAGE, client_address(request.scope))
         try:
-            view = await _view(request)
+            view = await _returned(request) if may_return else None
+            view = view or await _view(request)
         except (LinkRefused, NotFound) as error:
             return _link_page(request, error, genuine=await _named_booking(request))
         if request.method == "POST":
@@ -82,7 +94,10 @@ def _opened(door: View) -> Door:
 
 async def show_managed(request: Request, view: BookingView) -> Response:
     """GET /manage/{token}: the booking as it stands, and what may be done with it."""
-    return _show(request, view, told=request.query_params.get("told", ""))
+    told = request.query_params.get("told", "")
+    if told == "back":
+        view = await surely_unpaid(request, view)
+    return _show(request, view, told=told)
 
 
 async def show_return(request: Request, view: BookingView) -> Response:
@@ -113,7 +128,7 @@ async def show_cancel(request: Request, view: BookingView) -> Response:
 
 async def cancel(request: Request, view: BookingView) -> Response:
     """POST /manage/{token}/cancel: as the page showed it. A page that is old, or was overtaken, is shown anew."""
-    house, booking, form = request.app.state.house, view.booking, await _form(request)
+    house, booking, form = request.app.state.house, view.booking, await read_form(request)
     try:
         if booking.status is not Status.CANCELED:
             revision, shown_at = house.links.read_page_token(form.get("page", ""), booking.id, "cancel")
@@ -169,7 +184,7 @@ async def show_preview(request: Request, view: BookingView) -> Response:
 
 async def reschedule(request: Request, view: BookingView) -> Response:
     """POST /manage/{token}/reschedule: as the page showed it; on to Stripe where there is more to pay."""
-    house, booking, form = request.app.state.house, view.booking, await _form(request)
+    house, booking, form = request.app.state.house, view.booking, await read_form(request)
     asked = (form.get("service", ""), form.get("person", ""), read_start(form.get("start", "")))
     if asked == (booking.service_id, booking.resource_id, booking.starts_at):
         return _to(request, told="moved")  # a second click
@@ -222,14 +237,16 @@ async def resend(request: Request) -> Response:
 
 
 async def resend_to_address(request: Request) -> Response:
-    """POST /manage/resend: fresh links for whatever is booked under an address."""
-    request.app.state.house.limiter.check(RESEND, client_address(request.scope))
-    typed = (await _form(request)).get("email", "").strip()[:254]
+    """POST /manage/resend: fresh links for whatever is booked under an address. They are made after the answer, so that
+    the time it takes does not tell whether there are any."""
+    house = request.app.state.house
+    house.limiter.check(RESEND, client_address(request.scope))
+    typed = (await read_form(request)).get("email", "").strip()[:254]
     address = read_address(typed)
     if address is None:
         return _link_page(request, None, genuine=False, typed=typed)
-    await request.app.state.house.bookings.resend_links(address)
-    return RedirectResponse("/manage/sent", status_code=303)
+    task = BackgroundTask(house.bookings.resend_links, address)
+    return RedirectResponse("/manage/sent", status_code=303, background=task)
 
 
 async def show_sent(request: Request) -> Response:
@@ -253,7 +270,9 @@ def _link_page(
     shell, house = error_shell(request), request.app.state.house
     _ = i18n.translator(shell.language).gettext
     heading, line = _("This link does not work"), _("Perhaps a part of it was lost on the way.")
-    if isinstance(error, LinkExpired):
+    if isinstance(error, ReturnExpired):
+        heading, line = _("This link has expired"), _(error.sentence)
+    elif isinstance(error, LinkExpired):
         heading = _("This link has expired")
         line = _("It opened your booking until a month after the visit. The link of another booking we can mail you.")
     elif genuine:
@@ -292,13 +311,27 @@ async def _view(request: Request) -> BookingView:
     """The booking that the link leads to; from here on, errors speak its language."""
     house = request.app.state.house
     booking: Booking = await house.bookings.managed(request.path_params["token"])
-    view: BookingView = await house.bookings.view(booking.id)
+    request.state.is_return = False
+    return await _view_of(request, booking.id)
+
+
+async def _returned(request: Request) -> BookingView | None:
+    """The booking whose difference was to be paid, if the address is the way back from Stripe's page. Raises
+    ReturnExpired, NotFound."""
+    try:
+        booking_id = request.app.state.house.links.read_return_token(request.path_params["token"], "move")
+    except LinkExpired:
+        raise
+    except LinkRefused:
+        return None
+    request.state.is_return = True
+    return await _view_of(request, booking_id)
+
+
+async def _view_of(request: Request, booking_id: str) -> BookingView:
+    view: BookingView = await request.app.state.house.bookings.view(booking_id)
     request.state.shell = booking_shell(request, view.booking, view.widget)
     return view
-
-
-async def _form(request: Request) -> dict[str, str]:
-    return {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
 
 
 def _path(request: Request) -> str:
@@ -337,6 +370,9 @@ async def _quote(request: Request, view: BookingView, asked: Mapping[str, str]) 
 
 # The booking's page
 
+#: What the way back from Stripe's page leaves out. Its calendar entry would name an address that ends soon.
+_NO_ACTS: Mapping[str, Any] = {"undo": "", "move": [], "cancel": [], "calendar": "", "calendar_links": []}
+
 
 def _show(
     request: Request, view: BookingView, *, told: str = "", problem: Sequence[str] = (), status: int = 200
@@ -371,10 +407,14 @@ def _show(
         "history": standing.history_lines(view, now, language),
         "wait": wait,
         "first": look is None,
+        "is_return": request.state.is_return,
+        "mailed": request.app.state.house.mailer.enabled,
     }
     nothing_new = look is not None and wait is not None and request.query_params.get("seen") == wait["seen"]
     block = "wait" if nothing_new and wants_block(request) else None
     shell = request.state.shell
+    if request.state.is_return:
+        context |= _NO_ACTS
     response = render(request, "manage.html", context, shell=shell, block=block, status=status, framed=False)
     if block:
         response.headers["HX-Retarget"] = "#hf-wait"  # focus stays where it is
@@ -571,7 +611,7 @@ async def _before_moving(
 routes = [
     Route("/manage/resend", resend_to_address, methods=["POST"]),
     Route("/manage/sent", show_sent),
-    Route("/manage/{token}", _opened(show_managed)),
+    Route("/manage/{token}", _opened(show_managed, may_return=True)),
     Route("/manage/{token}/cancel", _opened(show_cancel)),
     Route("/manage/{token}/cancel", _opened(cancel), methods=["POST"]),
     Route("/manage/{token}/undo", _opened(undo), methods=["POST"]),
@@ -580,8 +620,8 @@ routes = [
     Route("/manage/{token}/reschedule/slots", _opened(show_slots)),
     Route("/manage/{token}/reschedule/preview", _opened(show_preview)),
     Route("/manage/{token}/reschedule/give-up", _opened(give_up_move), methods=["POST"]),
-    Route("/manage/{token}/return", _opened(show_return)),
-    Route("/manage/{token}/back", _opened(show_back)),
+    Route("/manage/{token}/return", _opened(show_return, may_return=True)),
+    Route("/manage/{token}/back", _opened(show_back, may_return=True)),
     Route("/manage/{token}/resend", resend, methods=["POST"]),
     Route("/manage/{token}/sent", show_sent),
     Route("/manage/{token}/calendar.ics", _opened(calendar)),

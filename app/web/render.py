@@ -5,22 +5,24 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Literal, cast
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from app import i18n
+from app import i18n, urls
 from app.domain import Booking
 from app.errors import HapioError, HoldfastError, LinkExpired, LinkRefused, NotFound, RateLimited, StripeError, TooLarge
 from app.i18n import N_
+from app.limiter import SLOTS, client_address
 from app.settings import Settings
 from app.web import events
+from app.web.asked import asked_address
 from app.web.theme import Style, asked_style, dressed, style_hash, theme_css
 from app.widgets import Theme, Widget
 
@@ -111,8 +113,8 @@ def is_alone(request: Request) -> bool:
 
 def trusted_host(host: str, widget: Widget) -> str:
     """The address of the embedding page if its origin may frame the widget, else nothing."""
-    parts = urlsplit(host)
-    return host if f"{parts.scheme}://{parts.netloc}" in widget.allowed_origins else ""
+    parts = urls.split(host)
+    return host if parts and f"{parts.scheme}://{parts.netloc}" in widget.allowed_origins else ""
 
 
 def booking_shell(request: Request, booking: Booking, widget: Widget) -> Shell:
@@ -158,9 +160,9 @@ def follow(request: Request) -> dict[str, str]:
     """Let the address bar follow a step that htmx made, so that reload and back do what they do without script."""
     if request.method != "GET":
         return {}
-    here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    was = urlsplit(request.headers.get("hx-current-url", ""))
-    return {"HX-Replace-Url" if was.path == request.url.path else "HX-Push-Url": here}
+    was = urls.split(request.headers.get("hx-current-url", ""))
+    same = was is not None and unquote(was.path) == request.scope["path"]
+    return {"HX-Replace-Url" if same else "HX-Push-Url": asked_address(request)}
 
 
 def make_page(request: Request, shell: Shell, *, fragment: bool, framed: bool = True) -> Page:
@@ -200,7 +202,7 @@ def page_headers(settings: Settings, widget: Widget, theme: Theme, *, framed: bo
     headers = {"Content-Security-Policy": policy(settings, widget, theme, framed=framed)}
     if framed:
         elsewhere = urlsplit(settings.htmx_url).netloc and not settings.htmx_integrity
-        foreign = elsewhere or any(service.image for service in widget.services)
+        foreign = elsewhere or _has_pictures(widget)
         headers["Cross-Origin-Embedder-Policy"] = "credentialless" if foreign else "require-corp"
         headers["Cross-Origin-Resource-Policy"] = "cross-origin"
     return headers
@@ -216,26 +218,46 @@ def policy(settings: Settings, widget: Widget, theme: Theme, *, framed: bool) ->
         settings.stripe_checkout_origins,
         widget.allowed_origins if framed else None,
         style_hash(theme_css(theme)),
+        pictures=_has_pictures(widget),
     )
 
 
 @lru_cache(maxsize=256)
-def _policy(htmx_url: str, checkout_origins: tuple[str, ...], frame_origins: tuple[str, ...] | None, sheet: str) -> str:
-    htmx = urlsplit(htmx_url)
-    scripts = f"'self' {htmx.scheme}://{htmx.netloc}" if htmx.netloc else "'self'"
+def _policy(
+    htmx_url: str,
+    checkout_origins: tuple[str, ...],
+    frame_origins: tuple[str, ...] | None,
+    sheet: str,
+    *,
+    pictures: bool,
+) -> str:
     ancestors = "'none'" if frame_origins is None else " ".join(("'self'", *frame_origins))
     return "; ".join(
         (
             "default-src 'none'",
-            f"script-src {scripts}",
+            " ".join(("script-src 'self'", *_script_source(htmx_url))),
             f"style-src 'self' {style_hash(_SHEET)} {sheet}",
-            "img-src 'self' data: https:",
+            "img-src 'self' data:" + (" https:" if pictures else ""),
             "connect-src 'self'",
             "form-action 'self' " + " ".join(checkout_origins),
             "base-uri 'none'",
             f"frame-ancestors {ancestors}",
         )
     )
+
+
+def _script_source(url: str) -> tuple[str, ...]:
+    """The one file elsewhere that may run. Its whole address, since a network such as jsDelivr holds every package
+    there is; as a policy writes it, without the query, and with what would end the source escaped (CSP Level 3,
+    section 2.3.1)."""
+    parts = urlsplit(url)
+    if not parts.netloc:
+        return ()
+    return (f"{parts.scheme}://{parts.netloc}{parts.path}".replace(";", "%3B").replace(",", "%2C"),)
+
+
+def _has_pictures(widget: Widget) -> bool:
+    return any(service.image for service in widget.services)
 
 
 # Errors
@@ -254,7 +276,7 @@ _OTHER_HEADING = N_("That did not work")
 
 def render_error(request: Request, error: HoldfastError) -> Response:
     """An error as a page, or as the main block for htmx: what happened, whether money moved, what to do next."""
-    shell = error_shell(request)
+    shell = _affordable(request, error_shell(request))
     _ = i18n.translator(shell.language).gettext
     heading = next((text for kind, text in _HEADINGS if isinstance(error, kind)), _OTHER_HEADING)
     response = render(
@@ -268,11 +290,23 @@ def render_error(request: Request, error: HoldfastError) -> Response:
         },
         shell=shell,
         status=error.status,
-        framed=not request.url.path.startswith(NEVER_FRAMED),
+        framed=not request.scope["path"].startswith(NEVER_FRAMED),
     )
     if isinstance(error, RateLimited):
         response.headers["Retry-After"] = str(error.retry_after)
     return response
+
+
+def _affordable(request: Request, shell: Shell) -> Shell:
+    """The same, in the look that the address asks for as long as its colors are not asked for too often: each new look
+    takes some milliseconds, and errors come before anything else is counted."""
+    if not shell.style:
+        return shell
+    try:
+        request.app.state.house.limiter.check(SLOTS, client_address(request.scope))
+    except RateLimited:
+        return replace(shell, style=())
+    return shell
 
 
 def error_shell(request: Request) -> Shell:
@@ -285,17 +319,18 @@ def error_shell(request: Request) -> Shell:
 
 
 def widget_shell(request: Request, widget: Widget) -> Shell:
-    """A widget's pages speak the language that the address asks for, else the browser's."""
+    """A widget's pages speak the language that the address asks for, else the browser's. Pages of no widget have one
+    look."""
     query = request.query_params
     language = i18n.negotiate(query.get("lang"), request.headers.get("accept-language"), widget.languages)
-    return Shell(widget, language, asked_style(query), query.get("host", ""))
+    style = () if widget is NOBODY else asked_style(query)
+    return Shell(widget, language, style, query.get("host", ""))
 
 
 def _way_on(request: Request, error: HoldfastError, shell: Shell) -> dict[str, str] | None:
     _ = i18n.translator(shell.language).gettext
     if error.retry and request.method == "GET":
-        here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-        return {"href": here, "label": _("Try again")}
+        return {"href": asked_address(request), "label": _("Try again")}
     if shell.widget is not NOBODY:
         return {"href": f"/w/{shell.widget.name}", "label": _("See free times")}
     return None

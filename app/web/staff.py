@@ -11,7 +11,6 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
-from decimal import Decimal
 from functools import partial, wraps
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -22,6 +21,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from app import i18n
+from app.amounts import read_amount
 from app.changes import Bar, Offer
 from app.details import read_address
 from app.domain import EndReason, Money, MoveState, Service, Status, payable_another_way
@@ -46,6 +46,7 @@ from app.staff import MOST as FOUND
 from app.staff import SignIn
 from app.web import staff_words as words
 from app.web import standing
+from app.web.asked import asked_path, read_form
 from app.web.card import booking_card
 from app.web.moving import move_act, now_line, service_choices, taken_words
 from app.web.render import NOBODY, Shell, make_page, policy, render_text, widget_shell
@@ -117,7 +118,7 @@ async def ask(request: Request) -> Response:
     house = request.app.state.house
     house.limiter.check(SIGN_IN, client_address(request.scope))
     shell = request.state.shell = widget_shell(request, NOBODY)
-    typed = (await _form(request)).get("email", "").strip()[:254]
+    typed = (await read_form(request)).get("email", "").strip()[:254]
     address = read_address(typed)
     if address is None:
         return _ask_page(request, typed=typed)
@@ -146,7 +147,7 @@ async def show_in(request: Request) -> Response:
         house.links.read_sign_in_token(request.path_params["token"])
     except LinkRefused as error:
         return _ask_page(request, error=error)
-    form = {"action": request.url.path, "label": _("Sign in"), "field": None}
+    form = {"action": asked_path(request), "label": _("Sign in"), "field": None}
     return _door_page(request, heading=_("Sign in to the bookings"), form=form)
 
 
@@ -368,7 +369,7 @@ async def _show(
 
 async def mark_missed(request: Request, view: BookingView) -> Response:
     """POST …/no-show: nobody came, or somebody did after all. No money moves."""
-    no_show = (await _form(request)).get("came") != "1"
+    no_show = (await read_form(request)).get("came") != "1"
     try:
         await request.app.state.house.bookings.mark_no_show(view.booking.id, no_show=no_show)
     except (BookingConflict, PolicyRefused) as error:
@@ -391,7 +392,7 @@ async def resend_mails(request: Request, view: BookingView) -> Response:
 
 async def correct_email(request: Request, view: BookingView) -> Response:
     """POST …/email: the customer's right address. No money moves."""
-    typed = (await _form(request)).get("email", "").strip()[:254]
+    typed = (await read_form(request)).get("email", "").strip()[:254]
     try:
         after = await request.app.state.house.bookings.correct_email(view.booking.id, typed)
     except InvalidRequest:
@@ -411,7 +412,7 @@ async def show_cancel(request: Request, view: BookingView) -> Response:
 
 async def cancel(request: Request, view: BookingView) -> Response:
     """POST …/cancel: as the page showed it."""
-    house, booking, page = request.app.state.house, view.booking, (await _form(request)).get("page", "")
+    house, booking, page = request.app.state.house, view.booking, (await read_form(request)).get("page", "")
     if booking.status is Status.CANCELED:
         return _to(request)
     try:
@@ -469,7 +470,7 @@ async def show_refund(request: Request, view: BookingView) -> Response:
 
 async def refund(request: Request, view: BookingView) -> Response:
     """POST …/refund: as the page showed it, and once however often the form comes."""
-    house, booking, form = request.app.state.house, view.booking, await _form(request)
+    house, booking, form = request.app.state.house, view.booking, await read_form(request)
     amount = _read_amount(form.get("amount", ""), words.left(view))
     try:
         if amount is None:
@@ -486,12 +487,9 @@ def _refund_act(amount: Money, view: BookingView) -> str:
 
 
 def _read_amount(text: str, left: Money) -> Money | None:
-    """The amount that was typed, with a comma or a point; None for what cannot be given back."""
-    try:
-        amount = Money.from_decimal(Decimal(text.strip().replace(",", ".")), left.currency)
-    except (ArithmeticError, ValueError):
-        return None
-    return amount if 0 < amount.amount <= left.amount else None
+    """The amount that was typed; None for what cannot be given back."""
+    amount = read_amount(text, left.currency)
+    return amount if amount and amount.amount <= left.amount else None
 
 
 def _before_refunding(request: Request, view: BookingView, *, problem: HoldfastError | None = None) -> Response:
@@ -547,7 +545,7 @@ async def show_paid_another_way(request: Request, view: BookingView) -> Response
 
 async def paid_another_way(request: Request, view: BookingView) -> Response:
     """POST …/paid-another-way: as the page showed it."""
-    house, booking, form = request.app.state.house, view.booking, await _form(request)
+    house, booking, form = request.app.state.house, view.booking, await read_form(request)
     refund_id = form.get("refund", "")
     try:
         house.links.read_page_token(form.get("page", ""), booking.id, _noting_act(view, refund_id))
@@ -606,7 +604,7 @@ async def show_move(request: Request, view: BookingView) -> Response:
 
 async def move(request: Request, view: BookingView) -> Response:
     """POST …/move: as the page showed it."""
-    house, booking, form = request.app.state.house, view.booking, await _form(request)
+    house, booking, form = request.app.state.house, view.booking, await read_form(request)
     if (form.get("service"), form.get("person")) == (booking.service_id, booking.resource_id) and read_start(
         form.get("start", "")
     ) == booking.starts_at:
@@ -847,10 +845,6 @@ def _mailed(request: Request, view: BookingView, *, owner: bool = True) -> str:
 def _offer(request: Request, view: BookingView) -> Offer:
     offer: Offer = request.app.state.house.bookings.offer(view)
     return offer
-
-
-async def _form(request: Request) -> dict[str, str]:
-    return {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
 
 
 def _base(request: Request) -> str:

@@ -357,7 +357,7 @@ def not_done(error: HoldfastError, language: str) -> list[str]:
         case PolicyRefused():
             return [_("That can no longer be done with this booking."), stays]
         case HapioError() | StripeError():
-            return [_(error.sentence), stays]
+            return [_(standing.out_of_reach(error)), stays]
         case _:
             return [stays]
 

@@ -157,11 +157,19 @@ def told(word: str, view: BookingView, language: str) -> str:
     return i18n.translator(language).gettext(_TOLD[word]) if true.get(word) else ""
 
 
+def out_of_reach(error: HapioError | StripeError) -> str:
+    """Which provider does not answer; a msgid. The errors' own sentences say that nothing was charged, which whoever
+    has paid must not read."""
+    if isinstance(error, HapioError):
+        return N_("The calendar cannot be reached right now.")
+    return N_("Our payment service cannot be reached right now.")
+
+
 def not_done(error: HoldfastError, language: str) -> list[str]:
     """Why an act came to nothing, where the booking's page shows how it stands instead."""
     _ = i18n.translator(language).gettext
     if isinstance(error, HapioError | StripeError):
-        return [_(error.sentence), _("Your booking is as you see it here. Please try again in a moment.")]
+        return [_(out_of_reach(error)), _("Your booking is as you see it here. Please try again in a moment.")]
     return [_("This booking has changed in the meantime. This is how it stands now.")]
 
 
@@ -425,7 +433,7 @@ def not_canceled(error: HoldfastError, offer: Offer, view: BookingView, shown: s
     """Why the preview is shown again, and what is different from the one that was `shown` (its percent)."""
     _ = i18n.translator(language).gettext
     if isinstance(error, HapioError | StripeError):
-        return [_(error.sentence), _("Nothing was canceled. Please try again in a moment.")]
+        return [_(out_of_reach(error)), _("Nothing was canceled. Please try again in a moment.")]
     lines = [_("Nothing was canceled yet: this page was open for a while, so please look once more.")]
     if isinstance(error, BookingConflict):
         lines = [_("Nothing was canceled yet: your booking has changed since this page was opened.")]

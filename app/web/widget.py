@@ -22,6 +22,7 @@ from app.domain import Money, Resource, Service, Slot, Visitor
 from app.errors import HapioError, InvalidRequest, NotFound, RateLimited, SlotTaken, TimesNotRead, TooManyHolds
 from app.limiter import SLOTS, client_address
 from app.web import events
+from app.web.asked import read_form
 from app.web.calendar import DayView, MonthView, day_view, month_view
 from app.web.card import price
 from app.web.challenge import read_client
@@ -46,6 +47,8 @@ _LONGEST = 500
 #: What a visitor's signed name looks like; it is read where it counts, at the hold.
 _VISITOR = re.compile(r"[\w.-]{1,200}", re.ASCII)
 _AMOUNT = re.compile(r"[0-9]{1,12}")
+#: Near the ends of the calendar there is no month before or after, and another zone's clock cannot be shown.
+_YEARS = range(1901, 3000)
 #: Where in the host page our loader put the frame: inline, popup or floating, and the how-manieth of those.
 _PLACE = re.compile(r"[ipf][0-9]{1,3}")
 
@@ -162,7 +165,7 @@ async def _show(request: Request, block: str) -> ASGIApp:
 async def hold(request: Request) -> Response:
     """POST /w/{widget}/hold: lock the time, and on to the details. A time that is gone shows the times again."""
     widget = _widget(request)
-    form = {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
+    form = await read_form(request)
     shell = request.state.shell = widget_shell(request, widget)
     if "lang" in form:
         language = i18n.negotiate(form["lang"], request.headers.get("accept-language"), widget.languages)
@@ -274,7 +277,7 @@ def _asked_date(text: str) -> tuple[date | None, date | None]:
         day = date.fromisoformat(f"{text}-01" if len(text) == 7 else text)
     except ValueError:
         return None, None
-    if not 1900 < day.year < 3000:  # near the ends of the calendar there is no month before or after
+    if day.year not in _YEARS:
         return None, None
     return day.replace(day=1), None if len(text) == 7 else day
 
@@ -287,6 +290,8 @@ def read_start(text: str) -> datetime:
         raise InvalidRequest("start is not a time") from error
     if start.tzinfo is None:
         raise InvalidRequest("start has no offset")
+    if start.year not in _YEARS:
+        raise InvalidRequest("nothing is booked so far away")
     return start
 
 

@@ -54,8 +54,8 @@ LAYERS = (
         *("told", "migrations"),
     ),
     ("widgets", "tags", "i18n", "tables", "database"),
-    ("attribution", "metrics", "charge_minimum", "urls"),
-    ("domain", "errors", "settings", "breaker", "turns", "telemetry"),
+    ("attribution", "metrics", "charge_minimum", "amounts"),
+    ("domain", "errors", "settings", "breaker", "turns", "telemetry", "urls", "hostnames"),
     ("sandbox",),
 )
 STORE, PROVIDERS = {"store", "tables", "database", "migrations"}, {"hapio", "payments"}

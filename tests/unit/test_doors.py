@@ -216,3 +216,29 @@ async def test_ten_thousand_views_within_one_period_cost_one_read(stack: Stack, 
     for _ in range(10_000):
         await stack.client.get(f"/w/studio?service={stack.portrait_id}")
     assert len(stack.hapio.calls) == read
+
+
+@pytest.mark.parametrize("host", ["book.example", "evil.example", "evil.example:1", "["])
+@pytest.mark.parametrize(
+    ("path", "led_to"),
+    [
+        ("/w/studio/", "/w/studio"),
+        ("/w/studio/?date=2026-12&host=https%3A%2F%2Fstudio.example%2F", None),
+        ("/staff/", "/staff"),
+        ("/api/services/", "/api/services"),
+        ("/w/studio//", "/w/studio"),
+    ],
+)
+async def test_a_slash_too_many_leads_to_the_page_whatever_the_browser_calls_us(
+    path: str, led_to: str | None, host: str, stack: Stack
+) -> None:
+    answer = await stack.client.get(path, headers={"Host": host})
+    assert answer.status_code == 307
+    assert answer.headers["location"] == (led_to or path.replace("/?", "?"))
+
+
+@pytest.mark.parametrize("path", ["//evil.example/", "//evil.example//", "/\\evil.example/", "/nowhere/", "//", "/w//"])
+async def test_a_slash_too_many_leads_to_no_other_site(path: str, stack: Stack) -> None:
+    answer = await stack.client.get(httpx.URL("https://book.example").copy_with(raw_path=path.encode()))
+    assert answer.status_code == 404
+    assert "location" not in answer.headers

@@ -157,3 +157,52 @@ async def test_the_widget_may_be_framed_by_its_owners_sites_exactly(tmp_path: Pa
         ):
             policy = (await stack.client.get(f"/w/{widget}")).headers["content-security-policy"]
             assert f"frame-ancestors 'self'{sites}" in policy.split("; ")
+
+
+HTMX = "https://cdn.jsdelivr.net/npm/htmx.org@4.0.1/dist/htmx.min.js"
+
+
+def sources(answer: httpx.Response, directive: str) -> list[str]:
+    """What a page's policy lets in of one kind."""
+    for rule in answer.headers["content-security-policy"].split("; "):
+        name, *allowed = rule.split()
+        if name == directive:
+            return list(allowed)
+    return []
+
+
+async def test_of_a_network_that_holds_every_package_only_htmx_may_run(stack: Stack) -> None:
+    booking = await stack.hold()
+    manage = stack.house.links.manage_token(booking.id, booking.link_version)
+    for path in ("/w/studio", f"/manage/{manage}", "/nowhere", "/manage/forged"):
+        answer = await stack.client.get(path)
+        assert sources(answer, "script-src") == ["'self'", HTMX], path
+        assert f'src="{HTMX}"' in answer.text, path
+
+
+@pytest.mark.parametrize(
+    ("url", "allowed"),
+    [
+        ("/static/htmx.min.js", ["'self'"]),
+        ("https://cdn.example/a;b,c/htmx.js?v=1#x", ["'self'", "https://cdn.example/a%3Bb%2Cc/htmx.js"]),
+        ("https://cdn.example:8443/htmx.js", ["'self'", "https://cdn.example:8443/htmx.js"]),
+    ],
+)
+async def test_htmx_from_elsewhere_is_let_in_from_there_alone(tmp_path: Path, url: str, allowed: list[str]) -> None:
+    async with open_stack(tmp_path, settings={"htmx_url": url}) as stack:
+        assert sources(await stack.client.get("/w/studio"), "script-src") == allowed
+
+
+async def test_pictures_from_elsewhere_are_let_in_where_the_owner_has_some(stack: Stack, tmp_path: Path) -> None:
+    assert sources(await stack.client.get("/w/studio"), "img-src") == ["'self'", "data:"]
+    (tmp_path / "pictures").mkdir()
+    picture = '[pictures]\nservices = [{ id = "x", image = "https://www.example.com/portrait.jpg" }]'
+    async with open_stack(tmp_path / "pictures", widget=picture) as other:
+        assert sources(await other.client.get("/w/pictures"), "img-src") == ["'self'", "data:", "https:"]
+        assert sources(await other.client.get("/w/studio"), "img-src") == ["'self'", "data:"]
+
+
+async def test_no_feature_is_refused_that_browsers_do_not_know(stack: Stack) -> None:
+    """Chromium writes a line to the console of every page for each name that it does not know."""
+    features = (await stack.client.get("/w/studio")).headers["permissions-policy"]
+    assert "bluetooth" not in features

@@ -1,5 +1,6 @@
 """Signed links do one thing, for one booking, until their time; keys rotate under them."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from random import Random
 
@@ -92,3 +93,39 @@ def test_whatever_is_not_ours_is_refused(token: str) -> None:
         links().read_manage_token(token)
     with pytest.raises(LinkRefused):
         links().read_page_token(token, "bk_1", "cancel")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda token: token + "=",
+        lambda token: token + "==",
+        lambda token: token + "世",
+        lambda token: token + "\ud800",
+        lambda token: token + "!",
+        lambda token: token + "\n",
+        lambda token: "!" + token,
+        lambda token: token[:-3] + "!" + token[-3:],
+        lambda token: token[:-1] + chr(ord(token[-1]) + 1),
+        lambda token: token[:-1] + chr(ord(token[-1]) - 1),
+        lambda token: token.replace(".", "..", 1),
+    ],
+)
+def test_a_token_opens_in_the_spelling_that_was_handed_out_and_in_no_other(change: Callable[[str], str]) -> None:
+    one = links()
+    for number in range(20):
+        name = f"bk_{number}"
+        with pytest.raises(LinkRefused):
+            one.read_booking_token(change(one.booking_token(name, ends_at=ENDS)))
+        with pytest.raises(LinkRefused):
+            one.read_manage_token(change(one.manage_token(name, 0)))
+        with pytest.raises(LinkRefused):
+            one.read_api_token(change(one.api_token(name)))
+        with pytest.raises(LinkRefused):
+            one.read_staff_token(change(one.staff_token(name)))
+        with pytest.raises(LinkRefused):
+            one.read_feed_token(change(one.feed_token("maja@studio.example", 0)))
+        assert one.read_visitor_token(change(one.visitor_token(name))) == ""
+        assert one.read_receipt(change(one.receipt({"booking": name}))) is None
+        # The token itself is good.
+        assert one.read_booking_token(one.booking_token(name, ends_at=ENDS)) == name

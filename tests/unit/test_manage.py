@@ -2,7 +2,8 @@
 nothing."""
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, MutableMapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -726,3 +727,52 @@ async def test_what_the_owner_did_is_told_as_the_owners(stack: Stack, anna: Brow
     said = await anna.open(link(stack, booking))
     assert "We had to cancel it. We are sorry." in said
     assert "Undo" not in said
+
+
+@dataclass
+class Sent:
+    """What had been written to the database when an answer went out, and how often it was when the request ended."""
+
+    at_the_answer: int
+    in_the_end: int
+
+
+async def effects_around(stack: Stack, path: str, body: bytes) -> Sent:
+    """Post a form, and count the transactions before and after the answer."""
+    assert stack.hooks.app
+    kind = (b"content-type", b"application/x-www-form-urlencoded")
+    scope: dict[str, Any] = {
+        "type": "http",
+        "method": "POST",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+    }
+    scope |= {
+        "headers": [kind, (b"host", b"book.example")],
+        "client": ("192.0.2.1", 1),
+        "server": ("book.example", 443),
+    }
+    scope |= {"scheme": "https", "http_version": "1.1", "asgi": {"version": "3.0"}, "root_path": ""}
+    began, answered = stack.doom.effects, []
+
+    async def receive() -> dict[str, object]:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message: MutableMapping[str, object]) -> None:
+        if message["type"] == "http.response.body" and not message.get("more_body"):
+            answered.append(stack.doom.effects - began)
+
+    await stack.hooks.app(scope, receive, send)
+    return Sent(answered[0], stack.doom.effects - began)
+
+
+async def test_how_long_the_answer_takes_does_not_tell_whose_address_it_is(studio: Stack) -> None:
+    for _ in range(3):
+        await studio.confirmed()
+    sent = await effects_around(studio, "/manage/resend", b"email=anna%40customer.example")
+    assert sent.at_the_answer == 0
+    assert sent.in_the_end > 0
+    unknown = await effects_around(studio, "/manage/resend", b"email=nobody%40customer.example")
+    assert unknown == Sent(0, 0)
+    assert any("link" in subject for subject in await studio.mail("anna@customer.example"))
