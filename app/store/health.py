@@ -18,6 +18,7 @@ from app.tables import bookings, counters, history, inbox, moves, outbox, paymen
 #: on its way, not lost.
 GRACE = timedelta(minutes=10)
 _BEAT = "worker_beat"
+_TRIAL = "trial_write"
 _PAID = ("paid", "paid_late", "nothing_due")
 _STANDING = (Status.PAID, Status.CONFIRMED)
 
@@ -68,6 +69,19 @@ class HealthRows(Database):
             await connection.execute(
                 row.on_conflict_do_update(index_elements=["name"], set_={"value": row.excluded.value})
             )
+
+    async def try_write(self) -> None:
+        """Write one small row, as everything else would be written. Raises StorageError."""
+        row = sqlite.insert(counters).values(name=_TRIAL, value=int(self._now().timestamp()))
+        async with self._write() as connection:
+            await connection.execute(
+                row.on_conflict_do_update(index_elements=["name"], set_={"value": row.excluded.value})
+            )
+
+    async def schema(self) -> str:
+        """The newest migration that the database has been through."""
+        rows = await self._all(sa.select(sa.column("version_num")).select_from(sa.table("alembic_version")))
+        return str(rows[0]["version_num"]) if rows else ""
 
     async def last_beat(self) -> datetime | None:
         """When a worker was last alive; None if there never was one."""
@@ -204,7 +218,7 @@ class HealthRows(Database):
                     new, history.c.what.in_(["confirmed", "rescued"])
                 )
             )
-            seconds = [(row["at"] - row["paid_at"]).total_seconds() for row in confirmed if row["paid_at"]]
+            seconds = [max(0.0, (row["at"] - row["paid_at"]).total_seconds()) for row in confirmed if row["paid_at"]]
         upto = max((row["upto"] for row in rows), default=after or 0)
         return Happened(upto, {row["what"]: row["many"] for row in rows}, seconds)
 

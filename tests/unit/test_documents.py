@@ -36,7 +36,7 @@ PARTS: dict[str, type[BaseModel]] = {
 LAYERS = (
     ("__main__",),
     ("commands", "demo"),
-    ("main",),
+    ("main", "server"),
     ("web", "api", "webhooks", "probes", "worker"),
     ("inbox",),
     ("bookings", "staff"),
@@ -52,8 +52,8 @@ LAYERS = (
         *("told", "migrations"),
     ),
     ("widgets", "tags", "i18n", "tables", "database"),
-    ("attribution", "metrics", "charge_minimum"),
-    ("domain", "errors", "settings", "breaker", "turns", "telemetry"),
+    ("attribution", "metrics", "charge_minimum", "telemetry"),
+    ("domain", "errors", "settings", "breaker", "turns", "background"),
     ("sandbox",),
 )
 STORE, PROVIDERS = {"store", "tables", "database", "migrations"}, {"hapio", "payments"}
