@@ -54,6 +54,8 @@ class Database:
         event.listen(self.engine.sync_engine, "connect", _prepare_connection)
         self._now = now
         self._writer = asyncio.Lock()
+        #: Seconds that a write waits for this process's others.
+        self.patience: float = BUSY_SECONDS
 
     async def close(self) -> None:
         """Give every connection back."""
@@ -80,7 +82,7 @@ class Database:
         """This process's one writer at a time. Whoever waits behind a stuck one is told so, and not made to wait for
         the time-outs of all who came before."""
         try:
-            async with asyncio.timeout(BUSY_SECONDS):
+            async with asyncio.timeout(self.patience):
                 await self._writer.acquire()
         except TimeoutError:
             raise StorageBusy("other writers of this process") from None

@@ -661,16 +661,17 @@ def _translate(operation: str, error: stripe.StripeError) -> StripeError:
         kind = StripeRefused
     if isinstance(error, stripe.IdempotencyError):
         log.error("stripe_key_reused", operation=operation, request_id=error.request_id)
-    log.warning(
-        "no answer" if error.http_status is None else "refused",
-        provider="stripe",
-        operation=operation,
-        reason=type(error).__name__,
-        status=error.http_status,
-        code=error.code,
-        param=param,
-        stripe_request=error.request_id,
-    )
+    else:
+        log.warning(
+            "no answer" if error.http_status is None else "refused",
+            provider="stripe",
+            operation=operation,
+            reason=type(error).__name__,
+            status=error.http_status,
+            code=error.code,
+            param=param,
+            stripe_request=error.request_id,
+        )
     return kind(message, stripe_code=error.code, request_id=error.request_id)
 
 

@@ -29,6 +29,7 @@ _OTHER_FILES = 100
 class Protocol(HttpToolsProtocol):
     """uvicorn's, which waits for headers without end, and answers what is no HTTP without our headers."""
 
+    header_seconds = HEADER_SECONDS
     _late: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
@@ -52,7 +53,8 @@ class Protocol(HttpToolsProtocol):
         self._refuse(400, msg)
 
     def _await_headers(self) -> None:
-        self._late = self.loop.call_later(HEADER_SECONDS, self._refuse, 408, "The request took too long to arrive.")
+        text = "Your request took too long to arrive."
+        self._late = self.loop.call_later(self.header_seconds, self._refuse, 408, text)
 
     def _stop_waiting(self) -> None:
         if self._late is not None:

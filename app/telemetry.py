@@ -33,8 +33,8 @@ from app.errors import HoldfastError
 #: The version that `pyproject.toml` names.
 VERSION = "0.1.0"
 
-#: Libraries that would write request lines (paths carry tokens) or bodies.
-_QUIET = ("httpx", "httpcore", "uvicorn.access", "alembic", "aiosqlite", "stripe")
+#: The only library whose everyday lines are wanted. Others would write addresses, bodies or recipients.
+_SERVER = "uvicorn"
 #: A write of up to 4,096 bytes to a pipe is whole, and does not wait where the pipe has room (pipe(7), PIPE_BUF).
 _LONGEST_LINE = 4000
 _LONGEST_TEXT = 500
@@ -54,17 +54,17 @@ Line = dict[str, Any]
 
 
 def set_up_logs(level: str, stream: TextIO | None = None, *, clock: Callable[[], float] = monotonic) -> None:
-    """Lines on `stream` (standard error) from `level` up; those of quiet libraries from warnings up. `clock` counts
-    seconds. May be called again, with another level."""
+    """Lines on `stream` (standard error) from `level` up, and of libraries from warnings up. `clock` counts seconds.
+    May be called again, with another level."""
     number = logging.getLevelNamesMapping()[level.upper()]
     lines = _Lines(sys.stderr if stream is None else stream, clock)
     root = logging.getLogger()
     for handler in [handler for handler in root.handlers if isinstance(handler, _Handler)]:
         root.removeHandler(handler)
     root.addHandler(_Handler(lines))
-    root.setLevel(number)
-    for name in _QUIET:
-        logging.getLogger(name).setLevel(max(number, logging.WARNING))
+    root.setLevel(max(number, logging.WARNING))
+    logging.getLogger(_SERVER).setLevel(number)
+    logging.getLogger("stripe").setLevel(logging.NOTSET)
     logging.captureWarnings(capture=True)
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(number),

@@ -19,6 +19,8 @@ from app.tables import bookings, counters, history, inbox, moves, outbox, paymen
 GRACE = timedelta(minutes=10)
 _BEAT = "worker_beat"
 _TRIAL = "trial_write"
+#: Bytes of one of SQLite's pages, as it makes them.
+_PAGE = 4096
 _PAID = ("paid", "paid_late", "nothing_due")
 _STANDING = (Status.PAID, Status.CONFIRMED)
 
@@ -71,9 +73,13 @@ class HealthRows(Database):
             )
 
     async def try_write(self) -> None:
-        """Write one small row, as everything else would be written. Raises StorageError."""
+        """Write one small row, after one that needs a page of its own, as everything else would be written. Raises
+        StorageError."""
         row = sqlite.insert(counters).values(name=_TRIAL, value=int(self._now().timestamp()))
+        wide = f"{_TRIAL} {'.' * _PAGE}"
         async with self._write() as connection:
+            await connection.execute(sa.insert(counters).values(name=wide, value=0))
+            await connection.execute(sa.delete(counters).where(counters.c.name == wide))
             await connection.execute(
                 row.on_conflict_do_update(index_elements=["name"], set_={"value": row.excluded.value})
             )
