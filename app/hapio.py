@@ -565,7 +565,7 @@ class HapioClient:
             status = response.status_code
         except httpx.RequestError as error:
             self._breaker.failed()
-            log.warning("no answer", provider="hapio", operation=operation, reason=type(error).__name__)
+            log.info("no answer", provider="hapio", operation=operation, reason=type(error).__name__)
             raise HapioUnreachable(f"{operation}: {type(error).__name__}") from error
         finally:
             seconds = (self._now() - began).total_seconds()
@@ -579,7 +579,8 @@ class HapioClient:
             refusal = self._error(operation, response)
             # Which fields, and not what Hapio says of them: it may repeat a customer's words.
             fields = sorted(getattr(refusal, "errors", ()))
-            tell = log.info if status in {404, 422} else log.warning  # a taken time is everyday life
+            # A taken time is everyday life, and an outage is told by whoever could not go on without the answer.
+            tell = log.warning if status in {401, 403} else log.info
             tell("refused", provider="hapio", operation=operation, status=status, fields=fields)
             raise refusal
         try:

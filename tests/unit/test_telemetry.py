@@ -265,7 +265,7 @@ async def test_an_outage_of_a_provider_is_in_the_log_from_its_begin_to_its_end(s
     await stack.house.bookings.give_up(booking.id)
     await stack.until_quiet()
     told = [(line["event"], line["level"]) for line in lines_of(stream) if line.get("provider") == "hapio"]
-    assert told.count(("refused", "warning")) == 5
+    assert told.count(("refused", "info")) == 5
     assert ("provider down", "error") in told
     assert told[-1] == ("provider up", "info")
 
