@@ -11,8 +11,6 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any
 
-import uvicorn
-
 from app import commands
 from app.commands.backup import add_backup, run_backup
 from app.commands.doctor import add_doctor, run_doctor
@@ -20,16 +18,18 @@ from app.commands.events import add_events, run_events
 from app.commands.forget import add_forget, run_forget
 from app.commands.mails import add_mails, run_mails
 from app.commands.reconcile import add_reconcile, run_reconcile
-from app.main import STOP_SECONDS, Outside, create_app, open_house, utc_now
+from app.main import STOP_SECONDS, Outside, create_app, open_house, run_worker_of, tell_start, utc_now
+from app.server import serve
 from app.settings import Settings, SettingsError, read_settings
 from app.store import Store
-from app.telemetry import set_up_logs
+from app.telemetry import log_crashes, set_up_logs
 from app.widgets import WidgetsFileError
 
 
 def main() -> int:
     """Run one command; 2 for a wrong setting, whose name is printed."""
     arguments = _parser().parse_args()
+    os.umask(0o077)  # the database and its copies hold customers
     if arguments.command == "demo":
         return _demo(arguments.port)
     if arguments.command == "doctor":
@@ -96,25 +96,21 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _serve(settings: Settings, arguments: argparse.Namespace) -> None:
-    uvicorn.run(
-        create_app(settings, run_worker=not arguments.no_worker),
-        host=arguments.host,
-        port=arguments.port,
-        forwarded_allow_ips=arguments.proxy,
-        server_header=False,
-        # Paths carry signed tokens, which must not reach a log; ours are written without them.
-        access_log=False,
-        log_config=None,
-        timeout_graceful_shutdown=STOP_SECONDS,
-    )
+    log_crashes()
+    app = create_app(settings, run_worker=not arguments.no_worker)
+    serve(app, host=arguments.host, port=arguments.port, proxies=arguments.proxy, patience=STOP_SECONDS)
 
 
 async def _work(settings: Settings) -> None:
-    async with open_house(settings, Outside()) as house:
+    log_crashes()
+    outside = Outside()
+    async with open_house(settings, outside) as house:
         loop = asyncio.get_running_loop()
         for name in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(name, house.worker.stop)
-        await house.worker.run()
+        await tell_start(house, worker=True)
+        async with run_worker_of(house, outside) as clock:
+            await clock.wait()
 
 
 async def _migrate(settings: Settings) -> None:

@@ -8,17 +8,28 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+import structlog
+
+log = structlog.get_logger()
+
 
 class Breaker:
     """Opens after `failures` failures in a row, for `pause`; then lets one call through as a probe.
 
-    A probe that never reports (its caller was canceled) is given up after another `pause`.
+    A probe that never reports (its caller was canceled) is given up after another `pause`. `provider` is its name in
+    the log, which hears of each change.
     """
 
     def __init__(
-        self, now: Callable[[], datetime], *, failures: int = 5, pause: timedelta = timedelta(seconds=30)
+        self,
+        now: Callable[[], datetime],
+        *,
+        provider: str = "",
+        failures: int = 5,
+        pause: timedelta = timedelta(seconds=30),
     ) -> None:
         self._now = now
+        self._provider = provider
         self._failures = failures
         self._pause = pause
         self._failed = 0
@@ -39,6 +50,8 @@ class Breaker:
         """Seconds until a call may be sent; 0 when one may be sent now."""
         if self._opened_at is None:
             return 0.0
+        if self._opened_at > self._now():  # the clock was set back: the pause begins anew
+            self._opened_at = self._now()
         return max(0.0, (self._opened_at + self._pause - self._now()).total_seconds())
 
     def check(self) -> float:
@@ -51,6 +64,8 @@ class Breaker:
 
     def succeeded(self) -> None:
         """The provider answered."""
+        if self._opened_at is not None:
+            log.info("provider up", provider=self._provider)
         self._failed = 0
         self._opened_at = None
 
@@ -58,4 +73,6 @@ class Breaker:
         """The provider did not answer, or answered that it is broken."""
         self._failed += 1
         if self._failed >= self._failures:
+            if self._opened_at is None:
+                log.error("provider down", provider=self._provider, failures=self._failed)
             self._opened_at = self._now()

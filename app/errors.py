@@ -1,9 +1,14 @@
 """Every error that a visitor, a program or an operator can meet, as one tree.
 
     HoldfastError                      500 INTERNAL_ERROR
+    ├── StorageError                   503 INTERNAL_ERROR, the disk refuses to read or write
+    │   ├── StorageBusy                    another program has locked the database for too long
+    │   ├── StorageFull                    no space is left
+    │   └── StorageReadOnly                the file, or its disk, may not be written
     ├── InvalidRequest                 400 INVALID_REQUEST
     │   ├── InvalidDetails             422 INVALID_REQUEST, one sentence per field
     │   ├── TooLarge                   413 INVALID_REQUEST
+    │   ├── TooSlow                    408 INVALID_REQUEST
     │   ├── NotJson                    415 INVALID_REQUEST
     │   ├── NotAForm                   415 INVALID_REQUEST
     │   ├── CrossSite                  403 INVALID_REQUEST
@@ -72,6 +77,36 @@ class HoldfastError(Exception):
     retry: ClassVar[bool] = True
 
 
+class StorageError(HoldfastError):
+    """The database cannot be read or written right now. `retry_after` in seconds; `state` is one word or two for
+    those who run the server."""
+
+    status = 503
+    sentence = "Our booking system cannot save anything right now. Nothing was charged by this step."
+    retry_after: ClassVar[int] = 60
+    state: ClassVar[str] = "down"
+
+
+class StorageBusy(StorageError):
+    """Somebody else has been writing for longer than we wait."""
+
+    sentence = "Our booking system is busy and could not save this step. Nothing was charged by it."
+    retry_after = 5
+    state = "busy"
+
+
+class StorageFull(StorageError):
+    """No space is left on the disk."""
+
+    state = "full"
+
+
+class StorageReadOnly(StorageError):
+    """The database file, or the disk that it lies on, may not be written."""
+
+    state = "read only"
+
+
 class InvalidRequest(HoldfastError):
     """The request is malformed; the text says what."""
 
@@ -97,6 +132,14 @@ class TooLarge(InvalidRequest):
 
     status = 413
     sentence = "That was more than we can take in at once. Please shorten your texts and try again."
+
+
+class TooSlow(InvalidRequest):
+    """The body did not arrive in time."""
+
+    status = 408
+    sentence = "Your request took too long to arrive. Please try again."
+    retry = True
 
 
 class NotJson(InvalidRequest):

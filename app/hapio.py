@@ -18,6 +18,7 @@ from typing import Annotated, Any, Generic, TypeVar
 
 import httpx
 import isodate
+import structlog
 from pydantic import (
     AfterValidator,
     AliasPath,
@@ -53,6 +54,8 @@ _LIMIT_WINDOW = timedelta(minutes=1)
 PAGE_SIZE = 100
 #: Longer than any real window, and still short enough to be added to a date.
 _LONGEST = timedelta(days=36500)
+log = structlog.get_logger()
+
 #: Enough of an error's body for a log line; a gateway may send a whole page of HTML.
 _BODY_KEPT = 2000
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
@@ -204,7 +207,7 @@ class HapioClient:
         self._sleep = sleep
         self._on_call = on_call
         self._patience = patience
-        self._breaker = Breaker(now)
+        self._breaker = Breaker(now, provider="hapio")
         self._told: tuple[datetime, int, int] | None = None
         self._http = httpx.AsyncClient(
             base_url=base_url,
@@ -563,6 +566,7 @@ class HapioClient:
             status = response.status_code
         except httpx.RequestError as error:
             self._breaker.failed()
+            log.info("no answer", provider="hapio", operation=operation, reason=type(error).__name__)
             raise HapioUnreachable(f"{operation}: {type(error).__name__}") from error
         finally:
             seconds = (self._now() - began).total_seconds()
@@ -573,12 +577,19 @@ class HapioClient:
             self._breaker.succeeded()
         self._hear_limit(response.headers)
         if not response.is_success:
-            raise self._error(operation, response)
+            refusal = self._error(operation, response)
+            # Which fields, and not what Hapio says of them: it may repeat a customer's words.
+            fields = sorted(getattr(refusal, "errors", ()))
+            # A taken time is everyday life, and an outage is told by whoever could not go on without the answer.
+            tell = log.warning if status in {401, 403} else log.info
+            tell("refused", provider="hapio", operation=operation, status=status, fields=fields)
+            raise refusal
         try:
             return read(response.content)
         except ValidationError as error:
             # Only where it went wrong: the values may be a customer's.
             places = ", ".join(sorted({".".join(map(str, item["loc"])) for item in error.errors()})[:5])
+            log.warning("unreadable answer", provider="hapio", operation=operation, status=status, at=places)
             message = f"{operation}: an answer that cannot be read, at: {places or 'the whole'}"
             raise HapioServerError(message, http_status=status) from None
 

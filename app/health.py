@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -15,6 +15,7 @@ from prometheus_client.registry import Collector
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.availability import Availability, CallBudget
+from app.errors import StorageError
 from app.metrics import Metrics
 from app.store import Store
 from app.store.health import Census, Discrepancy
@@ -22,6 +23,9 @@ from app.store.health import Census, Discrepancy
 #: A worker that has not been alive for so long needs somebody: a step takes half a minute at the worst.
 LATE = timedelta(seconds=90)
 CONTENT_TYPE = CONTENT_TYPE_LATEST
+#: `/readyz` is open to everybody, so its writes are this far apart, and waited for this many seconds.
+TRIAL_EVERY = timedelta(seconds=5)
+TRIAL_SECONDS = 2.0
 
 
 class Provider(Protocol):
@@ -71,20 +75,29 @@ class Health:
         self._pages = pages
         self._metrics = metrics
         self._now = now
+        self._trial = _Trial(store.try_write, now)
+        self._beat = _Beat(now)
         self._told_upto: int | None = None
         self._words: dict[str, int] = {}
         self._following = asyncio.Lock()
 
+    async def aclose(self) -> None:
+        """Leave the database alone from now on."""
+        await self._trial.aclose()
+
     async def readiness(self) -> Readiness:
-        """Whether the database answers and a worker is alive. A provider that is down is told and does not count: times
-        are shown from the cache, and what is held stays held, which a server taken out of service could not do."""
+        """Whether the database can be read and written and a worker is alive. A provider that is down is told and does
+        not count: times are shown from the cache, and what is held stays held, which a server taken out of service
+        could not do."""
         providers = {name: "down" if one.tripped else "ok" for name, one in self._providers.items()}
         try:
             beat = await self._store.last_beat()
-        except SQLAlchemyError:
+        except (SQLAlchemyError, StorageError):
             return Readiness(False, {"database": "down", "worker": "unknown", **providers})
-        late = beat is None or self._now() - beat > LATE
-        return Readiness(not late, {"database": "ok", "worker": "late" if late else "ok", **providers})
+        late = beat is None or self._beat.age(beat) > LATE
+        database = await self._trial.state()
+        ready = database == "ok" and not late
+        return Readiness(ready, {"database": database, "worker": "late" if late else "ok", **providers})
 
     async def money_without_booking(self) -> list[Discrepancy]:
         """Money that nothing stands for. Empty in health."""
@@ -107,9 +120,11 @@ class Health:
                 "bookings_without_money", "Bookings not paid in full", await self.bookings_without_money()
             ),
             _counter("history", "What happened to bookings", "what", self._words),
-            _gauge("worker_age_seconds", "Since the worker's last sign of life", (self._now() - beat).total_seconds())
-            if beat
-            else _gauge("worker_age_seconds", "Since the worker's last sign of life", float("inf")),
+            _gauge(
+                "worker_age_seconds",
+                "Since the worker's last sign of life",
+                self._beat.age(beat).total_seconds() if beat else float("inf"),
+            ),
             *self._of_process(),
         ]
         both = CollectorRegistry()
@@ -143,6 +158,61 @@ class Health:
             ("provider",),
             {(name,): int(one.tripped) for name, one in self._providers.items()},
         )
+
+
+class _Beat:
+    """How old the worker's last sign of life is, also where the clock was set back since: a beat that lies in the
+    future is as old as the time for which it has been the last one."""
+
+    def __init__(self, now: Callable[[], datetime]) -> None:
+        self._now = now
+        self._last: datetime | None = None
+        self._since: datetime | None = None
+
+    def age(self, beat: datetime) -> timedelta:
+        """Never below zero."""
+        now = self._now()
+        known = self._since if beat == self._last and self._since else beat
+        self._last, self._since = beat, min(known, now)
+        return now - self._since
+
+
+class _Trial:
+    """Whether the database can be written, found out by writing: seldom, and once at a time."""
+
+    def __init__(self, write: Callable[[], Awaitable[None]], now: Callable[[], datetime]) -> None:
+        self._write = write
+        self._now = now
+        self._writing: asyncio.Task[None] | None = None
+        self._tried_at: datetime | None = None
+        self._state = "ok"
+
+    async def state(self) -> str:
+        """`ok`, or in a word or two what is wrong."""
+        now = self._now()
+        if self._writing is None:
+            if self._tried_at is not None and abs(now - self._tried_at) < TRIAL_EVERY:
+                return self._state
+            self._tried_at = now
+            self._writing = asyncio.create_task(self._find_out())
+        await asyncio.wait({self._writing}, timeout=TRIAL_SECONDS)
+        return self._state if self._writing is None else "busy"
+
+    async def aclose(self) -> None:
+        """Wait for the write under way; the database is closed next."""
+        if self._writing:
+            await asyncio.wait({self._writing})
+
+    async def _find_out(self) -> None:
+        try:
+            await self._write()
+            self._state = "ok"
+        except StorageError as error:
+            self._state = error.state
+        except SQLAlchemyError:
+            self._state = "down"
+        finally:
+            self._writing = None
 
 
 class _Both(Collector):

@@ -213,7 +213,12 @@ class _Windows(Storage, MovingWindowSupport):
 
     def _recent(self, key: str, expiry: int) -> deque[float]:
         _, hits = self._hits.get(key, (0.0, deque()))
-        since = self._now().timestamp() - expiry
+        now = self._now().timestamp()
+        if hits and hits[0] > now:  # the clock was set back, and the hits go with it
+            ahead = hits[0] - now
+            hits = deque(hit - ahead for hit in hits)
+            self._hits[key] = now + expiry, hits
+        since = now - expiry
         while hits and hits[-1] <= since:
             hits.pop()
         return hits

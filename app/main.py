@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -19,6 +19,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
+from starlette.types import Scope
 
 from app import probes, webhooks
 from app.act_limits import ActLimits
@@ -26,13 +27,14 @@ from app.api.door import WebhookLimits
 from app.api.envelope import envelope
 from app.api.routes import routes as api_routes
 from app.availability import Availability, CallBudget
+from app.background import Background
 from app.bookings import Bookings
 from app.challenge import Challenges
 from app.cursors import Cursors
-from app.errors import ChallengeNeeded, HoldfastError, InvalidRequest, NotFound
+from app.errors import ChallengeNeeded, HoldfastError, InvalidRequest, NotFound, StorageError
 from app.forgetting import Forgetting
 from app.gate import Gate
-from app.guard import Guard
+from app.guard import Guard, guarded, method_of, new_request_id, request_header
 from app.hapio import HapioCall, HapioClient
 from app.health import Health
 from app.idempotency import Idempotency
@@ -44,7 +46,7 @@ from app.mail import Mailer
 from app.metrics import Metrics
 from app.moves import Moves
 from app.overdue import Overdue
-from app.payments import Payments
+from app.payments import RATE_LIMIT_PATIENCE, Payments
 from app.reconciling import Reconciling
 from app.refunds import Refunds
 from app.settings import Settings, WebhookScheme
@@ -52,6 +54,7 @@ from app.site import NameLookups, Resolve, SiteReader, origin_of
 from app.staff import Staff
 from app.store import Store
 from app.strays import Strays
+from app.telemetry import VERSION
 from app.web import routes as web
 from app.web.asked import address_without_slash
 from app.web.challenge import show_challenge
@@ -121,7 +124,7 @@ async def open_house(settings: Settings, outside: Outside) -> AsyncIterator[Hous
     """Build every part inside the running event loop, and close them again."""
     now = outside.now
     widgets = load_widgets(settings.widgets_file)
-    metrics = Metrics()
+    metrics = Metrics(version=VERSION)
     templates = make_templates(settings)
     async with AsyncExitStack() as closing:
         store = Store(settings.database_url, now=now)
@@ -130,7 +133,8 @@ async def open_house(settings: Settings, outside: Outside) -> AsyncIterator[Hous
         budget = CallBudget(calls_per_month=settings.hapio_calls_per_month, now=now)
         await budget.save(store.add_to_counter)
         closing.push_async_callback(budget.save, store.add_to_counter)
-        closing.callback(asyncio.create_task(_keep(budget, store)).cancel)
+        keeping = Background("budget", partial(_keep, budget, store), sleep=outside.sleep)
+        closing.push_async_callback(keeping.aclose)
 
         def called(call: HapioCall) -> None:
             budget.record(call)
@@ -259,6 +263,16 @@ async def open_house(settings: Settings, outside: Outside) -> AsyncIterator[Hous
             now=now,
             random=outside.random,
         )
+        health = Health(
+            store=store,
+            availability=availability,
+            budget=budget,
+            providers={"hapio": hapio} | ({"stripe": payments} if payments else {}),
+            pages=pages,
+            metrics=metrics,
+            now=now,
+        )
+        closing.push_async_callback(health.aclose)
         yield House(
             settings=settings,
             widgets=widgets,
@@ -281,15 +295,7 @@ async def open_house(settings: Settings, outside: Outside) -> AsyncIterator[Hous
             reconciling=Reconciling(
                 store=store, hapio=hapio, payments=payments, bookings=bookings, strays=strays, now=now
             ),
-            health=Health(
-                store=store,
-                availability=availability,
-                budget=budget,
-                providers={"hapio": hapio} | ({"stripe": payments} if payments else {}),
-                pages=pages,
-                metrics=metrics,
-                now=now,
-            ),
+            health=health,
             staff=staff,
             now=now,
         )
@@ -300,7 +306,7 @@ async def _keep(budget: CallBudget, store: Store) -> None:
         await asyncio.sleep(BUDGET_SECONDS)
         try:
             await budget.save(store.add_to_counter)
-        except SQLAlchemyError as error:  # busy for once: what was not saved is kept for the next time
+        except (SQLAlchemyError, StorageError) as error:  # what was not saved is kept for the next time
             log.warning("budget not saved", error=type(error).__name__)
 
 
@@ -314,6 +320,38 @@ def _payments(settings: Settings, outside: Outside, metrics: Metrics) -> Payment
         now=outside.now,
         http_client=outside.stripe_http,
         on_call=partial(metrics.called, "stripe"),
+        patience=RATE_LIMIT_PATIENCE,
+        sleep=outside.sleep,
+        random=outside.random,
+    )
+
+
+@asynccontextmanager
+async def run_worker_of(house: House, outside: Outside) -> AsyncIterator[Background]:
+    """The worker at work, started again whenever it ends by itself; at the end it may finish its step."""
+    worker = house.worker
+    clock = Background("worker", worker.run, sleep=outside.sleep, stopped=lambda: worker.stopping)
+    try:
+        yield clock
+    finally:
+        worker.stop()
+        await clock.aclose(patience=STOP_SECONDS)
+
+
+async def tell_start(house: House, *, worker: bool) -> None:
+    """The first line of the log: what runs here, with which settings that matter."""
+    settings = house.settings
+    live = settings.stripe_secret_key and "_live_" in settings.stripe_secret_key.get_secret_value()[:8]
+    log.info(
+        "started",
+        version=VERSION,
+        mode="live" if live else "test" if settings.stripe_secret_key else "without payments",
+        database=settings.database_url,
+        schema=await house.store.schema(),
+        widgets=sorted(house.widgets),
+        public_url=settings.public_url,
+        mail=house.mailer.enabled,
+        worker=worker,
     )
 
 
@@ -322,16 +360,15 @@ def create_app(settings: Settings, outside: Outside | None = None, *, run_worker
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with open_house(settings, outside or Outside()) as house:
+        world = outside or Outside()
+        async with open_house(settings, world) as house, AsyncExitStack() as running:
             app.state.house = house
-            clock = asyncio.create_task(house.worker.run()) if run_worker else None
+            app.state.worker = None
+            if run_worker:
+                app.state.worker = await running.enter_async_context(run_worker_of(house, world))
+            await tell_start(house, worker=run_worker)
             yield
-            if clock:
-                house.worker.stop()
-                await asyncio.wait({clock}, timeout=STOP_SECONDS)
-                clock.cancel()
-                with suppress(asyncio.CancelledError):
-                    await clock
+            log.info("stopping")
 
     app = Starlette(
         routes=[*probes.routes, *webhooks.routes, *api_routes, *web.routes],
@@ -340,13 +377,15 @@ def create_app(settings: Settings, outside: Outside | None = None, *, run_worker
             ChallengeNeeded: show_challenge,
             HoldfastError: show_error,
             HTTPException: show_http_error,
-            Exception: show_error,
+            Exception: show_outermost,
         },
     )
     app.router.redirect_slashes = False  # see show_http_error
     app.add_middleware(WebhookLimits)
     app.add_middleware(PageLimits)
-    app.add_middleware(Guard)
+    app.add_middleware(
+        Guard, https=settings.public_url.startswith("https://"), show_error=show_error, answered=count_answer
+    )
     app.add_middleware(WarmPages)
     return app
 
@@ -358,6 +397,20 @@ async def show_error(request: Request, error: Exception) -> Response:
     if request.scope["path"].startswith("/api/"):
         return envelope(told)
     return render_error(request, told)
+
+
+async def show_outermost(request: Request, error: Exception) -> Response:
+    """What fails before the guard, and so is answered without it: its headers are put on here. The server closes the
+    connection after such an answer, and says so."""
+    response = await show_error(request, error)
+    headers = guarded((name.lower(), value) for name, value in response.raw_headers)
+    response.raw_headers = [*headers, request_header(new_request_id()), (b"connection", b"close")]
+    return response
+
+
+def count_answer(scope: Scope, route: str, status: int, seconds: float) -> None:
+    """Every answer that passes the guard, in the figures."""
+    scope["app"].state.house.metrics.answered(method_of(scope), route, status, seconds)
 
 
 async def show_http_error(request: Request, error: Exception) -> Response:

@@ -6,12 +6,23 @@ it is right after a restart and whichever process wrote it. Labels are words of 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from platform import python_version
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
+from prometheus_client import CollectorRegistry, Counter, Histogram, Info, ProcessCollector, disable_created_metrics
 
-from app.errors import HoldfastError, WebhookRefused
+from app.errors import (
+    BookingConflict,
+    HapioError,
+    HoldfastError,
+    MailError,
+    SlotTaken,
+    StorageError,
+    StripeError,
+    TooManyHolds,
+    WebhookRefused,
+)
 
 # Else each counter would come twice, the second time with the moment of its making.
 disable_created_metrics()  # type: ignore[no-untyped-call]  # the package leaves out this one's types
@@ -21,13 +32,43 @@ _CALL_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25)
 _WEBHOOK_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 #: From the payment to the confirmation: the sale is Hapio's one answer away, or an outage.
 _CONFIRM_SECONDS = (1, 2.5, 5, 15, 60, 300, 900, 3600)
+#: A warm page takes less than the first, a way to Stripe or Hapio up to the last.
+_REQUEST_SECONDS = (0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+#: What a sweep may find (`Settlement.sweep_hapio`, `sweep_stripe`).
+_FINDINGS = ("lock", "payment", "refund", "dispute")
+#: The worker's steps, and whose errors put each off.
+_STEPS: Mapping[str, tuple[type[HoldfastError], ...]] = {
+    "tick": (StorageError,),
+    "expire": (HapioError, StripeError),
+    "look": (HapioError, StripeError),
+    "sweep_hapio": (HapioError,),
+    "sweep_stripe": (HapioError, StripeError),
+    "fetch_missed": (StripeError,),
+    "reconcile": (HapioError,),
+    "take_event": (HapioError, StripeError, BookingConflict),
+    "confirm": (HapioError, StripeError),
+    "follow_move": (HapioError, StripeError),
+    "release": (HapioError,),
+    "pay": (StripeError,),
+    "send": (MailError,),
+}
 
 
 class Metrics:
     """The counters of one process; each `Metrics` stands alone, so that tests do not share any."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, version: str = "") -> None:
         self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        build = Info("holdfast_build", "What runs", registry=self.registry)
+        build.info({"version": version, "python": python_version()})
+        self._requests = self._counter("http_requests", "Requests answered", "method", "route", "status")
+        self._request_seconds = self._histogram(
+            "http_request_seconds", "Seconds until a request was answered", _REQUEST_SECONDS, "route"
+        )
+        # Looking a label up costs more than counting, and warm pages are quick.
+        self._known_requests: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self._calls = self._counter("provider_calls", "Requests sent", "provider", "operation", "outcome")
         self._call_seconds = self._histogram("provider_seconds", "Seconds a request took", _CALL_SECONDS, "provider")
         self._webhooks = self._counter("webhooks", "Webhooks received at the door", "provider", "outcome")
@@ -41,11 +82,22 @@ class Metrics:
         self.confirm_seconds = self._histogram(
             "confirm_seconds", "Seconds from the payment to the confirmation", _CONFIRM_SECONDS
         )
+        self._begin_at_zero()
+
+    def answered(self, method: str, route: str, status: int, seconds: float) -> None:
+        """A request was answered. `route` is a template, never a path; `status` 0 where the client left."""
+        known = self._known_requests.get((method, route, status))
+        if known is None:
+            known = self._requests.labels(method, route, str(status)), self._request_seconds.labels(route)
+            self._known_requests[method, route, status] = known
+        requests, times = known
+        requests.inc()
+        times.observe(seconds)
 
     def called(self, provider: str, operation: str, outcome: str, seconds: float) -> None:
         """A request was sent. `outcome` is a status, or a word where no answer came."""
         self._calls.labels(provider, operation, outcome).inc()
-        self._call_seconds.labels(provider).observe(seconds)
+        self._call_seconds.labels(provider).observe(max(0.0, seconds))  # the clock may be set back meanwhile
 
     @contextmanager
     def webhook(self, provider: str) -> Iterator[None]:
@@ -86,8 +138,34 @@ class Metrics:
         """A step of the worker's did not come to its end."""
         self._failed_steps.labels(act, type(error).__name__).inc()
 
+    def _begin_at_zero(self) -> None:
+        """A counter that appears with its first event has risen from nothing, which `increase()` does not see."""
+        for code in {kind.code for kind in _kinds(HoldfastError)}:
+            self._errors.labels(code)
+        for code in {
+            kind.code for base in (HapioError, SlotTaken, StorageError, TooManyHolds) for kind in _kinds(base)
+        }:
+            self._holds_refused.labels(code)
+        for provider in ("hapio", "stripe"):
+            for outcome in ("accepted", "refused", "failed"):
+                self._webhooks.labels(provider, outcome)
+            self._call_seconds.labels(provider)
+            self._webhook_seconds.labels(provider)
+        for what in _FINDINGS:
+            self._swept.labels(what)
+        for step, families in _STEPS.items():
+            for kind in {kind for family in families for kind in _kinds(family)}:
+                self._failed_steps.labels(step, kind.__name__)
+
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"holdfast_{name}", text, labels, registry=self.registry)
 
     def _histogram(self, name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
         return Histogram(f"holdfast_{name}", text, labels, buckets=buckets, registry=self.registry)
+
+
+def _kinds(base: type[HoldfastError]) -> Iterator[type[HoldfastError]]:
+    """An error and every kind of it."""
+    yield base
+    for kind in base.__subclasses__():
+        yield from _kinds(kind)

@@ -12,6 +12,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from random import Random, SystemRandom
 from typing import Any, Literal, TypeVar
 
 import httpx
@@ -43,6 +44,9 @@ MAX_RETRIES = 4
 ATTEMPT_TIMEOUT = httpx.Timeout(10, connect=5)
 #: Seconds for one call with all its attempts; after that the worker goes on under the same key.
 CALL_TIMEOUT = 25
+#: How often a call is sent at most while Stripe answers 429, and the visitor's patience for it in seconds.
+RATE_LIMIT_TRIES = 3
+RATE_LIMIT_PATIENCE = 6.0
 #: Stripe's shortest Session is 30 minutes (Stripe docs, "Manage limited inventory"); five more absorb latency, repeated
 #: calls and a clock that runs behind Stripe's. Our own deadline may be earlier: the Session is expired by call then.
 SHORTEST_SESSION = timedelta(minutes=35)
@@ -233,9 +237,11 @@ def _ignore(_operation: str, _outcome: str, _seconds: float) -> None:
 class Payments:
     """Stripe's side of a booking. Build it inside the event loop that uses it.
 
-    `on_call` hears of every call that was sent: its operation, `ok` or the name of its error, and its seconds with all
-    attempts. Every method may raise StripeUnreachable (outcome unknown: repeat, or read), StripeDown (nothing was
-    sent), StripeRateLimited, StripeMisconfigured, and StripeRefused where it does not say otherwise.
+    `patience` is how many seconds one call may spend waiting for a rate limit to pass (429: nothing was done) before
+    StripeRateLimited is raised; `sleep` waits, with jitter from `random`. `on_call` hears of every call that was sent:
+    its operation, `ok` or the name of its error, and its seconds with all attempts. Every method may raise
+    StripeUnreachable (outcome unknown: repeat, or read), StripeDown (nothing was sent), StripeRateLimited,
+    StripeMisconfigured, and StripeRefused where it does not say otherwise.
     """
 
     def __init__(
@@ -247,6 +253,9 @@ class Payments:
         now: Callable[[], datetime],
         http_client: stripe.HTTPClient | None = None,
         on_call: Callable[[str, str, float], None] = _ignore,
+        patience: float = 0.0,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        random: Random | None = None,
     ) -> None:
         self.livemode = secret_key.startswith(("sk_live_", "rk_live_"))
         self._webhook_secrets = tuple(webhook_secrets)
@@ -263,8 +272,11 @@ class Payments:
         self._refunds = client.v1.refunds
         self._disputes = client.v1.disputes
         self._events = client.v1.events
-        self._breaker = Breaker(now)
+        self._breaker = Breaker(now, provider="stripe")
         self._on_call = on_call
+        self._patience = patience
+        self._sleep = sleep
+        self._random = random or SystemRandom()
 
     async def aclose(self) -> None:
         """End the connections."""
@@ -525,7 +537,7 @@ class Payments:
         try:
             envelope = _Envelope.model_validate_json(text)
         except ValidationError as error:
-            raise WebhookRefused("not an event") from error
+            raise WebhookRefused("not an event in Stripe's snapshot form") from error
         return _event_of(envelope)
 
     async def _end_hold(
@@ -581,25 +593,45 @@ class Payments:
     async def _try(self, operation: str, call: Callable[[], Awaitable[_Answer]], read: Callable[[_Answer], _T]) -> _T:
         try:
             async with asyncio.timeout(CALL_TIMEOUT):
-                facts = read(await call())
+                facts = read(await self._patiently(operation, call))
         except stripe.StripeError as error:
             told = _translate(operation, error)
-            # A 409 means that the key or the object is in use: unknown outcome, but Stripe is there.
-            if isinstance(told, StripeUnreachable) and error.http_status != 409:
-                self._breaker.failed()
-            else:
+            # A 409 means that the key or the object is in use: unknown outcome, but Stripe is there. An answer of
+            # success that cannot be read says nothing about whether Stripe is there: one odd object must not shut
+            # everybody out.
+            if not isinstance(told, StripeUnreachable) or error.http_status == 409:
                 self._breaker.succeeded()
+            elif error.http_status != 200:
+                self._breaker.failed()
             # Stripe's own sentence may quote what a customer typed, so the cause is left out of tracebacks.
             raise told from None
         except TimeoutError as error:
             self._breaker.failed()
+            log.warning("no answer", provider="stripe", operation=operation, reason=f"within {CALL_TIMEOUT} s")
             raise StripeUnreachable(f"{operation}: no answer within {CALL_TIMEOUT} s") from error
         except (AttributeError, LookupError, TypeError, ValueError) as error:
             # The package, as we do, takes the shape of an answer for granted; a proxy's answer may have any.
-            self._breaker.failed()
+            log.warning("unreadable answer", provider="stripe", operation=operation, reason=type(error).__name__)
             raise StripeUnreachable(f"{operation}: an answer that is not Stripe's") from error
         self._breaker.succeeded()
         return facts
+
+    async def _patiently(self, operation: str, call: Callable[[], Awaitable[_Answer]]) -> _Answer:
+        """The call, sent again after a 429 for as long as patience lasts; the package never does that."""
+        waited = 0.0
+        for attempt in range(1, RATE_LIMIT_TRIES):
+            try:
+                return await call()
+            except stripe.RateLimitError as error:
+                told = (error.headers or {}).get("retry-after", "")
+                asked = float(told) if re.fullmatch("[0-9]{1,5}", told) else 0.0
+                pause = max(asked, 0.5 * attempt) + self._random.uniform(0.0, 0.5)
+                waited += pause
+                if waited > self._patience:
+                    raise
+                log.warning("rate limited", provider="stripe", operation=operation, pause=round(pause, 2))
+            await self._sleep(pause)
+        return await call()
 
 
 def session_key(payment: Payment) -> str:
@@ -710,6 +742,17 @@ def _translate(operation: str, error: stripe.StripeError) -> StripeError:
         kind = StripeRefused
     if isinstance(error, stripe.IdempotencyError):
         log.error("stripe_key_reused", operation=operation, request_id=error.request_id)
+    else:
+        log.warning(
+            "no answer" if error.http_status is None else "refused",
+            provider="stripe",
+            operation=operation,
+            reason=type(error).__name__,
+            status=error.http_status,
+            code=code,
+            param=param,
+            stripe_request=error.request_id,
+        )
     return kind(message, stripe_code=code, param=param, request_id=error.request_id)
 
 

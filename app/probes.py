@@ -13,8 +13,11 @@ from app.health import CONTENT_TYPE
 
 
 async def healthz(request: Request) -> Response:
-    """GET /healthz: the process is alive."""
-    return JSONResponse({"status": "ok"})
+    """GET /healthz: the process is alive, and so is the worker where it runs in this process, else 503."""
+    worker = request.app.state.worker
+    if worker is None or worker.running:
+        return JSONResponse({"status": "ok"})
+    return JSONResponse({"status": "the worker has ended"}, 503)
 
 
 async def readyz(request: Request) -> Response:

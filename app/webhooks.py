@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import structlog
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from app.errors import WebhookRefused
+
+log = structlog.get_logger()
 
 #: Stripe's events are far below this (Stripe docs, "Webhooks"), and so are Hapio's bookings.
 MAX_BODY = 1 << 20
@@ -16,7 +22,7 @@ async def stripe_webhook(request: Request) -> Response:
     """POST /api/webhooks/stripe, signed in the header `Stripe-Signature`."""
     signature = request.headers.get("stripe-signature")
     house = request.app.state.house
-    with house.metrics.webhook("stripe"):
+    with _told("stripe"), house.metrics.webhook("stripe"):
         await house.inbox.receive_stripe(await _body(request), signature)
     return JSONResponse({"success": True, "message": "Webhook received"})
 
@@ -24,9 +30,19 @@ async def stripe_webhook(request: Request) -> Response:
 async def hapio_webhook(request: Request) -> Response:
     """POST /api/webhooks/hapio, signed as the setting HAPIO_WEBHOOK_SCHEME says."""
     house = request.app.state.house
-    with house.metrics.webhook("hapio"):
+    with _told("hapio"), house.metrics.webhook("hapio"):
         await house.inbox.receive_hapio(await _body(request), request.headers)
     return JSONResponse({"success": True, "message": "Webhook received"})
+
+
+@contextmanager
+def _told(provider: str) -> Iterator[None]:
+    """Log why a webhook is refused: the sender reads no answer of ours, and the owner only the log."""
+    try:
+        yield
+    except WebhookRefused as error:
+        log.warning("webhook refused", provider=provider, reason=str(error))
+        raise
 
 
 async def _body(request: Request) -> bytes:

@@ -13,8 +13,8 @@ from typing import TypeVar
 import structlog
 
 from app.bookings import Bookings
-from app.domain import Booking, Move, OutboxMail, Payment, StoredEvent, StrayPayment
-from app.errors import HapioError, MailError, StripeError
+from app.domain import Booking, Move, OutboxMail, Payment, Refund, StoredEvent, StrayPayment
+from app.errors import HapioError, MailError, StorageBusy, StorageFull, StorageReadOnly, StripeError
 from app.inbox import Inbox
 from app.letters import Letters
 from app.mail import Mailer
@@ -48,8 +48,14 @@ MAX_BACK_OFF = timedelta(hours=1)
 LOOK_FOR_OVERDUE_EVERY = timedelta(minutes=1)
 #: Each beat is a write; `/readyz` waits for several of them before it calls the worker late.
 BEAT_EVERY = timedelta(seconds=10)
+#: While the database refuses, `run` pauses for up to so many of its usual pauses.
+LONGEST_PAUSE = 10
 
 Item = TypeVar("Item")
+#: What the next step would meet as well.
+_EVERYBODYS = (StorageBusy, StorageFull, StorageReadOnly)
+#: What is due and has an id that the log may name.
+_ROWS = (Booking, Move, OutboxMail, Payment, Refund)
 
 
 class Worker:
@@ -83,6 +89,7 @@ class Worker:
         self._metrics = metrics
         self._stopping = False
         self._beaten_at: datetime | None = None
+        self._seen_at = now()
         self._next_hapio_sweep = now()
         self._next_stripe_sweep = now()
         self._next_reconciling = now()
@@ -90,63 +97,104 @@ class Worker:
 
     async def run(self, every: float = 1.0) -> None:
         """Tick until cancelled, or told to stop."""
+        failed = 0
         while not self._stopping:
             try:
                 await self.tick()
+                failed = 0
             except Exception as error:  # a database busy for once must not stop the clock for good
+                failed += 1
                 log.error("tick failed", exc_info=error)
                 self._metrics.put_off("tick", error)
             if not self._stopping:
-                await self._sleep(every)
+                await self._sleep(every * min(2**failed, LONGEST_PAUSE))
+
+    @property
+    def stopping(self) -> bool:
+        """Whether it was told to stop."""
+        return self._stopping
 
     def stop(self) -> None:
         """End `run` after the step under way; what else is due is still due after the next start."""
         self._stopping = True
 
     async def tick(self) -> None:
-        """Do everything that is due now, money and time before mail."""
-        await self._each(await self._store.overdue(), self._expire, self._put_off)
-        await self._each(await self._store.payments_to_look_at(), self._look, _leave)
+        """Do everything that is due now, money and time before mail. Raises StorageError where nothing can be written;
+        what else goes wrong is logged, and the rest goes on."""
+        await self._each(self._store.overdue, self._expire, self._put_off)
+        await self._each(self._store.payments_to_look_at, self._look, _leave)
         await self._sweep()
-        await self._each(await self._store.events_due(), self._take_event, self._inbox.put_off)
-        await self._each(await self._store.paid(), self._bookings.confirm, self._put_off)
-        await self._each(await self._store.moves_due(), self._bookings.follow_move, self._put_off_move)
-        await self._each(await self._store.unreleased(), self._bookings.release, self._put_off)
-        await self._each(await self._store.refunds_due(), self._refunds.pay, _leave)
+        await self._each(self._store.events_due, self._take_event, self._inbox.put_off)
+        await self._each(self._store.paid, self._bookings.confirm, self._put_off)
+        await self._each(self._store.moves_due, self._bookings.follow_move, self._put_off_move)
+        await self._each(self._store.unreleased, self._bookings.release, self._put_off)
+        await self._each(self._store.refunds_due, self._refunds.pay, _leave)
         await self._tell_overdue()
         if self._mailer.enabled:
-            await self._each(
-                await self._store.take_mail(lease=MAIL_LEASE, most=MAILS_AT_ONCE), self._send, self._put_off_mail
-            )
-            await self._each(await self._store.untold_strays(), self._strays.tell, self._put_off_stray)
+            await self._each(self._mails, self._send, self._put_off_mail)
+            await self._each(self._store.untold_strays, self._strays.tell, self._put_off_stray)
         await self._beat()
+
+    async def _mails(self) -> Sequence[OutboxMail]:
+        return await self._store.take_mail(lease=MAIL_LEASE, most=MAILS_AT_ONCE)
 
     async def _beat(self) -> None:
         now = self._now()
-        if self._beaten_at is None or now - self._beaten_at >= BEAT_EVERY:
+        # Apart in either direction: the clock may be set back.
+        if self._beaten_at is None or abs(now - self._beaten_at) >= BEAT_EVERY:
             self._beaten_at = now
             await self._store.beat()
 
     async def _each(
         self,
-        items: Sequence[Item],
+        due: Callable[[], Awaitable[Sequence[Item]]],
         act: Callable[[Item], Awaitable[object]],
         put_off: Callable[[Item, Exception], Awaitable[None]],
     ) -> None:
+        name = act.__name__.lstrip("_")
+        try:
+            items = await due()
+        except _EVERYBODYS:
+            raise
+        except Exception as error:  # one row that cannot be read must not stop the steps after this one
+            log.error("what is due cannot be read", act=name, exc_info=error)
+            self._metrics.put_off(name, error)
+            return
         for item in items:
             if self._stopping:
                 return
-            try:
-                await act(item)
-            except (HapioError, StripeError, MailError) as error:
-                log.warning("put off", act=act.__name__, error=type(error).__name__, code=error.code)
-                self._metrics.put_off(act.__name__.lstrip("_"), error)
-                await put_off(item, error)
-            except Exception as error:  # one faulty booking must not stop the clock for all others
-                log.error("failed", act=act.__name__, exc_info=error)
-                self._metrics.put_off(act.__name__.lstrip("_"), error)
-                await put_off(item, error)
+            await self._one(name, item, act, put_off)
             await self._beat()
+
+    async def _one(
+        self,
+        name: str,
+        item: Item,
+        act: Callable[[Item], Awaitable[object]],
+        put_off: Callable[[Item, Exception], Awaitable[None]],
+    ) -> None:
+        named = {"id": item.id} if isinstance(item, _ROWS) else {}
+        try:
+            await act(item)
+            return
+        except _EVERYBODYS:
+            raise
+        except (HapioError, StripeError) as error:
+            reason: Exception = error
+            log.warning("put off", act=name, error=type(error).__name__, code=error.code, **named)
+        except MailError as error:
+            reason = error
+            log.warning("put off", act=name, error=type(error).__name__, reason=str(error), **named)
+        except Exception as error:  # one faulty booking must not stop the clock for all others
+            reason = error
+            log.error("failed", act=name, exc_info=error, **named)
+        self._metrics.put_off(name, reason)
+        try:
+            await put_off(item, reason)
+        except _EVERYBODYS:
+            raise
+        except Exception as error:  # it is due again at once, which is better than nothing being due any more
+            log.error("not put off", act=name, exc_info=error, **named)
 
     async def _expire(self, booking: Booking) -> None:
         left = await self._bookings.expire(booking)
@@ -174,6 +222,7 @@ class Worker:
             await self._store.record_mail(mail.id, error="no longer true")
             return
         await self._mailer.send(letter)
+        log.info("mail sent", mail=mail.id, kind=str(mail.kind), booking=mail.booking_id)
         await self._store.record_mail(mail.id)
 
     async def _put_off_mail(self, mail: OutboxMail, error: Exception) -> None:
@@ -194,23 +243,33 @@ class Worker:
 
     async def _sweep(self) -> None:
         now = self._now()
+        self._follow_clock(now)
         if now >= self._next_hapio_sweep:
             self._next_hapio_sweep = now + SWEEP_HAPIO_EVERY
-            await self._each([now - HAPIO_STRAY_AGE], self._bookings.sweep_hapio, self._sweep_hapio_soon)
+            await self._one("sweep_hapio", now - HAPIO_STRAY_AGE, self._bookings.sweep_hapio, self._sweep_hapio_soon)
         if now >= self._next_stripe_sweep:
             self._next_stripe_sweep = now + SWEEP_STRIPE_EVERY
-            await self._each([now - LOOK_BACK], self._bookings.sweep_stripe, _leave)
-            await self._each([now], self._fetch_missed, _leave)
+            await self._one("sweep_stripe", now - LOOK_BACK, self._bookings.sweep_stripe, _leave)
+            await self._one("fetch_missed", now, self._fetch_missed, _leave)
         if now >= self._next_reconciling:
             # Should it fail, it is repeated with a pause; how far it has come is in a row.
             self._next_reconciling = now + MAX_BACK_OFF
-            await self._each([now], self._reconcile, _leave)
+            await self._one("reconcile", now, self._reconcile, _leave)
+
+    def _follow_clock(self, now: datetime) -> None:
+        """Where the clock was set back, the sweeps that were planned by it are due earlier by as much."""
+        back = self._seen_at - now
+        self._seen_at = now
+        if back > BEAT_EVERY:
+            self._next_hapio_sweep -= back
+            self._next_stripe_sweep -= back
+            self._next_reconciling -= back
 
     async def _tell_overdue(self) -> None:
         now = self._now()
         if now >= self._next_overdue_look:
             self._next_overdue_look = now + LOOK_FOR_OVERDUE_EVERY
-            await self._each([now], self._look_for_overdue, _leave)
+            await self._one("look_for_overdue", now, self._look_for_overdue, _leave)
 
     async def _look_for_overdue(self, _now: datetime) -> None:
         await self._overdue.tell()

@@ -22,8 +22,8 @@ from app.api.door import Operation, Who
 
 _REF = "#/components/schemas/{model}"
 #: What every route may end in.
-_ALWAYS = (400, 405, 429, 500)
-_BODIES = (413, 415)
+_ALWAYS = (400, 405, 429, 500, 503)
+_BODIES = (408, 413, 415)
 _SAYS = {
     400: "The request does not have the form that this route asks for",
     401: "No token and no API key, or none that we know",
@@ -32,12 +32,13 @@ _SAYS = {
     405: "The address does not know this method",
     409: "The time is taken, the terms do not allow it, or the booking has changed; the code says which",
     410: "The hold, or the token, has expired",
+    408: "The body did not arrive within 10 seconds",
     413: "More than 64 KiB",
     415: "Not JSON",
     422: "Well formed, but a field makes no sense, or another request was made under the Idempotency-Key",
     429: "Too many requests, or too many unpaid holds",
     500: "Our mistake",
-    503: "Hapio or Stripe does not answer; the code says which. Try again",
+    503: "Hapio or Stripe does not answer, or nothing can be saved (INTERNAL_ERROR); the code says which. Try again",
 }
 _ABOUT = """Everything that the booking widget does, for programs. Times are ISO 8601 with offset, amounts integers in
 the currency's smallest unit. The lock answers with a token; it is what the booking's other routes ask for, as
@@ -222,7 +223,7 @@ def _webhook(name: str, summary: str, signature: str) -> dict[str, Any]:
         "requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}},
         "responses": {
             "200": _answer("WebhookAnswer", "The event is stored, or the hint taken."),
-            **{str(status): _answer("ErrorAnswer", _SAYS.get(status, "")) for status in (405, 429, 500)},
+            **{str(status): _answer("ErrorAnswer", _SAYS.get(status, "")) for status in (405, 408, 429, 500, 503)},
             "400": _answer("ErrorAnswer", "Not signed, too old, or no event"),
         },
     }

@@ -204,6 +204,7 @@ class Door:
             call = Call(house, request, caller, _idempotency_key(request, operation))
             answer = await _once(call, operation, asked)
         except HoldfastError as error:
+            house.metrics.told(error.code)
             return envelope(error)
         if answer.replayed:
             headers["Idempotency-Replayed"] = "true"

@@ -41,6 +41,7 @@ from app.errors import (
     NotFound,
     PolicyRefused,
     SlotTaken,
+    StorageError,
     StripeError,
     StripeMisconfigured,
 )
@@ -79,7 +80,7 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
 
     try:
         return asyncio.run(act())
-    except SQLAlchemyError as error:
+    except (SQLAlchemyError, StorageError) as error:
         print(f"The database gave no answer ({type(error).__name__}). `show` tells what was done.", file=sys.stderr)
         return REFUSED
 

@@ -42,6 +42,9 @@ from app.tables import (
 #: on its way, not lost.
 GRACE = timedelta(minutes=10)
 _BEAT = "worker_beat"
+_TRIAL = "trial_write"
+#: Bytes of one of SQLite's pages, as it makes them.
+_PAGE = 4096
 _PAID = ("paid", "paid_late", "nothing_due")
 _STANDING = (Status.PAID, Status.CONFIRMED)
 #: Refunds that the worker makes, or follows at Stripe.
@@ -101,6 +104,23 @@ class HealthRows(Database):
             await connection.execute(
                 row.on_conflict_do_update(index_elements=["name"], set_={"value": row.excluded.value})
             )
+
+    async def try_write(self) -> None:
+        """Write one small row, after one that needs a page of its own, as everything else would be written. Raises
+        StorageError."""
+        row = sqlite.insert(counters).values(name=_TRIAL, value=int(self._now().timestamp()))
+        wide = f"{_TRIAL} {'.' * _PAGE}"
+        async with self._write() as connection:
+            await connection.execute(sa.insert(counters).values(name=wide, value=0))
+            await connection.execute(sa.delete(counters).where(counters.c.name == wide))
+            await connection.execute(
+                row.on_conflict_do_update(index_elements=["name"], set_={"value": row.excluded.value})
+            )
+
+    async def schema(self) -> str:
+        """The newest migration that the database has been through."""
+        rows = await self._all(sa.select(sa.column("version_num")).select_from(sa.table("alembic_version")))
+        return str(rows[0]["version_num"]) if rows else ""
 
     async def last_beat(self) -> datetime | None:
         """When a worker was last alive; None if there never was one."""
@@ -322,7 +342,7 @@ class HealthRows(Database):
                     new, history.c.what.in_(["confirmed", "rescued"])
                 )
             )
-            seconds = [(row["at"] - row["paid_at"]).total_seconds() for row in confirmed if row["paid_at"]]
+            seconds = [max(0.0, (row["at"] - row["paid_at"]).total_seconds()) for row in confirmed if row["paid_at"]]
         upto = max((row["upto"] for row in rows), default=after or 0)
         return Happened(upto, {row["what"]: row["many"] for row in rows}, seconds)
 

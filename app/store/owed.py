@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.database import note
 from app.domain import DISPUTE_LOST, REFUND_VOID, OutboxMail, Owed, PaymentSeen, PaymentState, Refund, Status
 from app.tables import history, mail_row, outbox, payments, refund_row, refunds
 
@@ -32,6 +33,7 @@ async def remember(
     """A line of the booking's history."""
     row = {"booking_id": booking_id, "at": at, "what": what, "status": status, "detail": dict(detail or {})}
     await connection.execute(sa.insert(history).values(row))
+    note(connection, "booking", booking=booking_id, what=what, status=str(status))
 
 
 async def mirror(connection: AsyncConnection, seen: PaymentSeen, *conditions: sa.ColumnElement[bool]) -> None:
@@ -71,6 +73,9 @@ async def add_refunds(connection: AsyncConnection, owed: Iterable[Refund]) -> in
     for refund in owed:
         result = await connection.execute(sqlite.insert(refunds).values(refund_row(refund)).on_conflict_do_nothing())
         added += result.rowcount
+        if result.rowcount:
+            amount = {"amount": refund.amount.amount, "currency": refund.amount.currency}
+            note(connection, "refund asked", booking=refund.booking_id, refund=refund.id, **amount)
     return added
 
 

@@ -4,9 +4,11 @@ the one handler for errors that people see."""
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
+from math import ceil
 from pathlib import Path
 from typing import Any, Literal, cast
 from urllib.parse import unquote, urlsplit
@@ -18,6 +20,7 @@ from starlette.responses import HTMLResponse, Response
 from app import i18n, urls
 from app.domain import Booking
 from app.errors import HapioError, HoldfastError, LinkExpired, LinkRefused, NotFound, RateLimited, StripeError, TooLarge
+from app.guard import HTTPS_ONLY
 from app.i18n import N_
 from app.limiter import SLOTS, client_address
 from app.settings import Settings
@@ -200,6 +203,8 @@ def page_headers(settings: Settings, widget: Widget, theme: Theme, *, framed: bo
     widget on ordinary sites only.
     """
     headers = {"Content-Security-Policy": policy(settings, widget, theme, framed=framed)}
+    if settings.public_url.startswith("https://"):  # a warm page goes out without the guard, which says so elsewhere
+        headers["Strict-Transport-Security"] = HTTPS_ONLY
     if framed:
         elsewhere = urlsplit(settings.htmx_url).netloc and not settings.htmx_integrity
         foreign = elsewhere or _has_pictures(widget)
@@ -274,17 +279,34 @@ _HEADINGS: tuple[tuple[type[HoldfastError], str], ...] = (
 _OTHER_HEADING = N_("That did not work")
 
 
+#: Where somebody may be who has just paid: back from Stripe, and where that leads.
+_AFTER_PAYING = re.compile(r"/b/[^/]+(/return)?|/manage/(?!sent$)[^/]+(/return)?|/r/[^/]+")
+_MOMENT = N_("One moment, please")
+_CANNOT_SHOW = N_("We cannot show this page right now.")
+_DO_NOT_PAY_AGAIN = N_("If you have paid, do not pay again.")
+_LOOKED_UP = N_(
+    "Your payment is not lost: we look it up at Stripe ourselves. "
+    "Open this page again in a few minutes to see your booking."
+)
+
+
 def render_error(request: Request, error: HoldfastError) -> Response:
-    """An error as a page, or as the main block for htmx: what happened, whether money moved, what to do next."""
+    """An error as a page, or as the main block for htmx: what happened, whether money moved, what to do next. Where
+    somebody may just have paid, nothing is said that would make them pay a second time."""
     shell = _affordable(request, error_shell(request))
     _ = i18n.translator(shell.language).gettext
     heading = next((text for kind, text in _HEADINGS if isinstance(error, kind)), _OTHER_HEADING)
+    lines = [error.sentence]
+    if _after_paying(request, error):
+        heading, lines = _MOMENT, [_CANNOT_SHOW, _DO_NOT_PAY_AGAIN, _LOOKED_UP]
+    elif _AFTER_PAYING.fullmatch(request.url.path):
+        lines.append(_DO_NOT_PAY_AGAIN)
     response = render(
         request,
         "message.html",
         {
             "heading": _(heading),
-            "lines": [_(error.sentence)],
+            "lines": [_(line) for line in lines],
             "way_on": _way_on(request, error, shell),
             "event": events.problem(error.code),
         },
@@ -292,8 +314,9 @@ def render_error(request: Request, error: HoldfastError) -> Response:
         status=error.status,
         framed=not request.scope["path"].startswith(NEVER_FRAMED),
     )
-    if isinstance(error, RateLimited):
-        response.headers["Retry-After"] = str(error.retry_after)
+    wait = getattr(error, "retry_after", 0)
+    if wait:
+        response.headers["Retry-After"] = str(ceil(wait))
     return response
 
 
@@ -307,6 +330,11 @@ def _affordable(request: Request, shell: Shell) -> Shell:
     except RateLimited:
         return replace(shell, style=())
     return shell
+
+
+def _after_paying(request: Request, error: HoldfastError) -> bool:
+    """Whether this may be shown to somebody who has just paid, by a page that exists and cannot be shown."""
+    return _AFTER_PAYING.fullmatch(request.url.path) is not None and not isinstance(error, LinkRefused | NotFound)
 
 
 def error_shell(request: Request) -> Shell:
@@ -329,8 +357,9 @@ def widget_shell(request: Request, widget: Widget) -> Shell:
 
 def _way_on(request: Request, error: HoldfastError, shell: Shell) -> dict[str, str] | None:
     _ = i18n.translator(shell.language).gettext
-    if error.retry and request.method == "GET":
-        return {"href": asked_address(request), "label": _("Try again")}
+    paid = _after_paying(request, error)
+    if paid or (error.retry and request.method == "GET"):
+        return {"href": asked_address(request), "label": _("Open this page again") if paid else _("Try again")}
     if shell.widget is not NOBODY:
         return {"href": f"/w/{shell.widget.name}", "label": _("See free times")}
     return None

@@ -36,7 +36,7 @@ PARTS: dict[str, type[BaseModel]] = {
 LAYERS = (
     ("__main__",),
     ("commands", "demo"),
-    ("main",),
+    ("main", "server"),
     ("web", "api", "webhooks", "probes", "worker"),
     ("inbox",),
     ("reconciling",),
@@ -54,8 +54,8 @@ LAYERS = (
         *("told", "migrations"),
     ),
     ("widgets", "tags", "i18n", "tables", "database"),
-    ("attribution", "metrics", "charge_minimum", "amounts"),
-    ("domain", "errors", "settings", "breaker", "turns", "telemetry", "urls", "hostnames"),
+    ("attribution", "metrics", "charge_minimum", "amounts", "telemetry"),
+    ("domain", "errors", "settings", "breaker", "turns", "background", "urls", "hostnames"),
     ("sandbox",),
 )
 STORE, PROVIDERS = {"store", "tables", "database", "migrations"}, {"hapio", "payments"}

@@ -10,6 +10,7 @@ from starlette.routing import Route
 
 from app.web.render import STATIC
 from tests.stack import Stack, open_stack
+from tests.unit.test_webhook_door import event, signed
 
 ROOT = Path(__file__).parents[2]
 #: Every way in which a page can keep something in a browser.
@@ -98,17 +99,76 @@ def test_no_script_of_ours_touches_cookies_or_storage() -> None:
             assert not found, f"{path.name}: {found}"
 
 
+def assert_locked_down(what: str, answer: httpx.Response) -> None:
+    """Every header that every answer carries."""
+    assert re.fullmatch("[0-9a-f]{32}", answer.headers["x-request-id"]), what
+    assert answer.headers["x-content-type-options"] == "nosniff", what
+    assert answer.headers["referrer-policy"] == "no-referrer", f"{what}: addresses carry tokens"
+    assert answer.headers["cross-origin-opener-policy"] == "same-origin", what
+    assert answer.headers["strict-transport-security"] == "max-age=31536000", what
+    features = answer.headers["permissions-policy"]
+    assert all(f"{feature}=()" in features for feature in ("camera", "geolocation", "storage-access")), what
+    assert "bluetooth" not in features, "Chromium does not know it, and says so on the console of each page"
+    policy = answer.headers["content-security-policy"]
+    assert "frame-ancestors" in policy, what
+    assert "unsafe-inline" not in policy, what
+    assert "unsafe-eval" not in policy, what
+
+
 async def test_every_answer_is_locked_down(stack: Stack) -> None:
     async for what, answer in answers(stack):
-        assert answer.headers["x-content-type-options"] == "nosniff", what
-        assert answer.headers["referrer-policy"] == "no-referrer", f"{what}: addresses carry tokens"
-        assert answer.headers["cross-origin-opener-policy"] == "same-origin", what
-        features = answer.headers["permissions-policy"]
-        assert all(f"{feature}=()" in features for feature in ("camera", "geolocation", "storage-access")), what
-        policy = answer.headers["content-security-policy"]
-        assert "frame-ancestors" in policy, what
-        assert "unsafe-inline" not in policy, what
-        assert "unsafe-eval" not in policy, what
+        assert_locked_down(what, answer)
+    for _ in range(2):  # the second one comes from the warm shelf
+        assert_locked_down("warm", await stack.client.get("/w/studio"))
+
+
+async def test_over_plain_http_browsers_are_not_sent_elsewhere(tmp_path: Path) -> None:
+    async with open_stack(tmp_path, settings={"public_url": "http://127.0.0.1:8000"}) as stack:
+        for path in ("/w/studio", "/w/studio", "/healthz"):
+            assert "strict-transport-security" not in (await stack.client.get(path)).headers
+
+
+async def test_what_nobody_expected_is_answered_like_everything_else(tmp_path: Path) -> None:
+    """Tables that are gone stand for every mistake of ours."""
+    async with open_stack(tmp_path, settings={"metrics_token": "a-scrapers-own-token"}) as stack:
+        booking = await stack.hold()
+        links = stack.house.links
+        token = links.booking_token(booking.id, ends_at=booking.ends_at)
+        managed = links.manage_token(booking.id, booking.link_version)
+        async with stack.house.store.engine.connect() as connection:
+            for table in ("bookings", "inbox"):
+                await connection.exec_driver_sql(f"ALTER TABLE {table} RENAME TO no_{table}")
+        bearer = {"Authorization": f"Bearer {links.api_token(booking.id)}"}
+        asked = {
+            "page": ("GET", f"/b/{token}", {}),
+            "other page": ("POST", f"/manage/{managed}/cancel", {}),
+            "part": ("GET", f"/b/{token}", {"HX-Request": "true"}),
+            "JSON": ("GET", f"/api/bookings/{booking.id}", bearer),
+            "webhook": ("POST", "/api/webhooks/stripe", signed(stack, event())),
+            "metrics": ("GET", "/metrics", {"Authorization": "Bearer a-scrapers-own-token"}),
+        }
+        for what, (method, path, headers) in asked.items():
+            content = event() if what == "webhook" else None
+            answer = await stack.client.request(method, path, content=content, headers=headers)
+            assert answer.status_code == 500, what
+            assert_locked_down(what, answer)
+            assert "connection" not in answer.headers, "the client may go on asking"
+            if what in {"JSON", "webhook"}:
+                assert answer.json()["error"]["code"] == "INTERNAL_ERROR"
+            else:
+                assert ("<html" in answer.text) == (what != "part"), what
+                assert 'id="hf-main"' in answer.text, what
+
+
+@pytest.mark.parametrize("path", ["/b/{token}/details", "/manage/resend", "/w/studio/hold"])
+async def test_a_form_that_cannot_be_read_is_refused_like_everything_else(path: str, stack: Stack) -> None:
+    booking = await stack.hold()
+    token = stack.house.links.booking_token(booking.id, ends_at=booking.ends_at)
+    answer = await stack.client.post(
+        path.format(token=token), content=b"no parts", headers={"Content-Type": "multipart/form-data; boundary=x"}
+    )
+    assert answer.status_code in {400, 422, 303, 415}
+    assert_locked_down(path, answer)
 
 
 async def test_only_what_sites_may_frame_or_load_may_be_read_from_other_sites(stack: Stack) -> None:

@@ -1,9 +1,10 @@
 """Stripe's side of a booking, through the real package against the Stripe sandbox."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from random import Random
 from typing import Any
 
 import httpx
@@ -520,6 +521,97 @@ async def test_too_many_calls_are_told_and_not_repeated_at_once(shop: Shop) -> N
     with pytest.raises(StripeRateLimited):
         await shop.open_session()
     assert len(shop.sandbox.calls) == 1
+
+
+class Between(httpx.AsyncBaseTransport):
+    """What stands between us and Stripe, and may change or give answers."""
+
+    def __init__(self, inner: httpx.AsyncBaseTransport, change: Callable[[httpx.Response], httpx.Response]) -> None:
+        self._inner = inner
+        self._change = change
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        response = await self._inner.handle_async_request(request)
+        await response.aread()
+        response.request = request
+        return self._change(response)
+
+
+def patient(shop: Shop, change: Callable[[httpx.Response], httpx.Response]) -> tuple[Payments, list[float]]:
+    """Stripe's side with six seconds of patience for rate limits; the waits that it asks for."""
+    waits: list[float] = []
+
+    async def wait(seconds: float) -> None:
+        waits.append(seconds)
+
+    payments = Payments(
+        secret_key="sk_test_sandbox",
+        webhook_secrets=["whsec_sandbox"],
+        api_base="http://stripe.sandbox",
+        now=shop.clock,
+        http_client=TransportHTTPClient(Between(shop.sandbox.transport(), change)),
+        patience=6.0,
+        sleep=wait,
+        random=Random(1),
+    )
+    return payments, waits
+
+
+def unchanged(response: httpx.Response) -> httpx.Response:
+    """As Stripe has answered."""
+    return response
+
+
+@pytest.mark.parametrize("times", [1, 2])
+async def test_a_passing_rate_limit_is_waited_out_under_the_same_key(shop: Shop, times: int) -> None:
+    payments, waits = patient(shop, unchanged)
+    shop.break_down("rate_limited", times=times)
+    session = await payments.create_session(shop.params(), idempotency_key="cs:bk_1:1")
+    assert session.state is PaymentState.OPEN
+    assert len(waits) == times
+    assert 0 < sum(waits) <= 6
+    assert {call.idempotency_key for call in shop.sandbox.calls} == {"cs:bk_1:1"}
+
+
+async def test_a_rate_limit_that_stays_is_told_before_the_visitor_loses_patience(shop: Shop) -> None:
+    payments, waits = patient(shop, unchanged)
+    shop.break_down("rate_limited")
+    with pytest.raises(StripeRateLimited):
+        await payments.create_session(shop.params(), idempotency_key="cs:bk_1:1")
+    assert len(shop.sandbox.calls) == 3
+    assert sum(waits) <= 6
+
+
+@pytest.mark.parametrize(("told", "waited"), [("4", [4]), ("30", []), ("Wed, 21 Oct", [0, 1]), ("-1", [0, 1])])
+async def test_the_wait_is_the_one_that_stripe_asks_for_unless_it_is_too_long(
+    shop: Shop, told: str, waited: list[int]
+) -> None:
+    def with_a_wait(response: httpx.Response) -> httpx.Response:
+        return httpx.Response(429, headers={"Retry-After": told}, json=response.json())
+
+    payments, waits = patient(shop, with_a_wait)
+    shop.break_down("rate_limited")
+    with pytest.raises(StripeRateLimited):
+        await payments.session("cs_test_1")
+    assert [int(wait) for wait in waits] == waited
+
+
+async def test_one_object_that_cannot_be_read_shuts_nobody_out(shop: Shop) -> None:
+    session = await shop.open_session()
+
+    def without_its_state(response: httpx.Response) -> httpx.Response:
+        told = response.json()
+        if response.request.method == "GET":
+            del told["payment_status"], told["status"]
+        return httpx.Response(response.status_code, json=told)
+
+    payments, _ = patient(shop, without_its_state)
+    for _ in range(20):
+        with pytest.raises(StripeUnreachable):
+            await payments.session(session.id)
+    assert not payments.tripped
+    again = await payments.create_session(shop.params(attempt=2), idempotency_key="cs:bk_1:2")
+    assert again.state is PaymentState.OPEN
 
 
 async def test_a_wrong_key_is_told_as_a_wrong_key(shop: Shop) -> None:
