@@ -107,8 +107,13 @@ class House:
 
 
 @asynccontextmanager
-async def open_house(settings: Settings, outside: Outside) -> AsyncIterator[House]:
-    """Build every part inside the running event loop, and close them again."""
+async def open_house(settings: Settings, outside: Outside, *, may_migrate: bool = False) -> AsyncIterator[House]:
+    """Build every part inside the running event loop, and close them again.
+
+    Only with `may_migrate` a missing database is made, and an older one upgraded: a command of the owner's must not
+    find an empty database where a setting is wrong, nor upgrade it below a server that runs. Raises WidgetsFileError
+    and DatabaseUnusable.
+    """
     now = outside.now
     widgets = load_widgets(settings.widgets_file)
     metrics = Metrics()
@@ -116,7 +121,7 @@ async def open_house(settings: Settings, outside: Outside) -> AsyncIterator[Hous
     async with AsyncExitStack() as closing:
         store = Store(settings.database_url, now=now)
         closing.push_async_callback(store.close)
-        await store.migrate()
+        await (store.migrate() if may_migrate else store.must_be_current())
         budget = CallBudget(calls_per_month=settings.hapio_calls_per_month, now=now)
         await budget.save(store.add_to_counter)
         closing.push_async_callback(budget.save, store.add_to_counter)
@@ -286,7 +291,7 @@ def create_app(settings: Settings, outside: Outside | None = None, *, run_worker
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with open_house(settings, outside or Outside()) as house:
+        async with open_house(settings, outside or Outside(), may_migrate=True) as house:
             app.state.house = house
             clock = asyncio.create_task(house.worker.run()) if run_worker else None
             yield

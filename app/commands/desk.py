@@ -8,7 +8,6 @@ import json
 import sys
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -54,11 +53,7 @@ class Refused(Exception):
 
 
 def run(settings: Settings, arguments: argparse.Namespace) -> int:
-    """Do what the arguments say: 0 done, 1 refused, 2 wrong use."""
-    database = Path(settings.database_url.removeprefix("sqlite:///"))
-    if not database.exists():
-        print(f"There is no database at {database}. Is DATABASE_URL right?", file=sys.stderr)
-        return WRONG_USE
+    """Do what the arguments say: 0 done, 1 refused, 2 wrong use. Raises DatabaseUnusable."""
 
     async def act() -> int:
         async with open_house(settings, Outside()) as house:

@@ -24,7 +24,7 @@ def add_forget(parser: argparse.ArgumentParser) -> None:
 
 
 def run_forget(settings: Settings, arguments: argparse.Namespace) -> int:
-    """0 done or counted; 1 where something is left that cannot be forgotten now."""
+    """0 done or counted; 1 where something is left that cannot be forgotten now. Raises DatabaseUnusable."""
 
     async def act() -> int:
         async with open_house(settings, Outside()) as house:

@@ -17,7 +17,9 @@ from typing import Any
 import httpx
 import pytest
 
-from app.commands import Terminal, add_bookings, serve
+from app.commands.arguments import add_bookings
+from app.commands.desk import serve
+from app.commands.terminal import Terminal
 from app.domain import Booking, EndReason, Status
 from app.errors import LinkRefused
 from app.main import Outside, open_house

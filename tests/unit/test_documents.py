@@ -41,7 +41,7 @@ LAYERS = (
     ("inbox",),
     ("bookings", "staff"),
     ("following",),
-    ("doctor", "forgetting", "backup"),
+    ("doctor", "forgetting"),
     ("changes",),
     ("settlement", "health"),
     ("moves",),
@@ -51,10 +51,11 @@ LAYERS = (
         *("store", "hapio", "payments", "mail", "links", "details", "guard", "limiter", "challenge", "site", "notices"),
         *("told", "migrations"),
     ),
-    ("widgets", "tags", "i18n", "tables", "database"),
-    ("attribution", "metrics", "charge_minimum"),
-    ("domain", "errors", "settings", "breaker", "turns", "telemetry"),
-    ("sandbox",),
+    ("widgets", "tags", "database"),
+    ("schema",),
+    ("attribution", "metrics", "charge_minimum", "i18n", "tables", "environment"),
+    ("domain", "errors", "settings", "breaker", "turns", "telemetry", "backup"),
+    ("sandbox", "explain", "version"),
 )
 STORE, PROVIDERS = {"store", "tables", "database", "migrations"}, {"hapio", "payments"}
 
