@@ -459,7 +459,7 @@ class Changes(Settlement):
         """Mail a fresh link of one booking that can still be managed. Raises NotFound."""
         booking = await self.get(booking_id)
         over = booking.ends_at + MANAGE_LIFE_AFTER_END <= self._now()
-        if over or booking.status not in {Status.CONFIRMED, Status.CANCELED, Status.PAID}:
+        if over or booking.forgotten or booking.status not in {Status.CONFIRMED, Status.CANCELED, Status.PAID}:
             return
         mails = self._letters.owed(booking, MailKind.LINK_CUSTOMER, about=f"link{booking.link_version + 1}")
         await self._store.renew_link(booking, mails=mails, not_since=self._now() - LINK_PAUSE)

@@ -13,6 +13,7 @@ from typing import Any
 
 from itsdangerous import BadSignature, URLSafeSerializer
 
+from app.domain import Booking
 from app.errors import LinkExpired, LinkRefused
 
 #: A booking's own page outlives the visit, so that a bookmark or an open tab still tells the truth.
@@ -33,6 +34,13 @@ _LONGEST_VISITOR = 200
 RESULT_LIFE = timedelta(hours=3)
 #: No receipt of ours is longer; what is, need not be unpacked.
 _LONGEST_RECEIPT = 4096
+
+
+def must_not_be_forgotten(booking: Booking) -> None:
+    """For every door that a token opens. Raises LinkExpired for a booking whose customer was forgotten: a token that
+    was given out before cannot be taken back, and must not show when somebody came, and for what."""
+    if booking.forgotten:
+        raise LinkExpired("its customer was forgotten")
 
 
 class Links:

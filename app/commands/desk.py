@@ -292,6 +292,8 @@ class Desk:
     async def _resend(self) -> int:
         view = await self._view()
         self._tell("No money moves.")
+        if view.booking.forgotten:
+            raise Refused("Its customer was forgotten, so there is nobody to mail a link to.")
         await self._bookings.renew_link(view.booking.id)
         after = await self._view()
         if after.booking.link_version == view.booking.link_version:

@@ -46,6 +46,12 @@ async def forget(house: House, arguments: argparse.Namespace) -> int:
         if done.unreached:
             print(f"{done.unreached} left as they were, since Hapio gave no answer; try again later.", file=sys.stderr)
             return 1
+        if done.traces:
+            print(
+                "The database's log could not be emptied, since another process reads it; run this again.",
+                file=sys.stderr,
+            )
+            return 1
         if done.forgotten:
             print(_ELSEWHERE)
     if left and email:

@@ -17,6 +17,8 @@ from app.schema import check_file, check_tables
 
 #: A nightly copy that failed once is missed by the second morning.
 OLD_BACKUP = timedelta(days=2)
+#: When a copy from before an upgrade has served its purpose.
+OLD_COPY = timedelta(days=30)
 #: Room for a day of bookings and a copy of a small database; below the second, for hardly anything.
 LITTLE_ROOM, NO_ROOM = 1_000_000_000, 100_000_000
 
@@ -39,6 +41,7 @@ def look_at_database(path: Path, *, now: datetime, free_bytes: Callable[[Path], 
     except DatabaseUnusable as error:
         yield fail("database", error.says.rstrip("."), error.fix)
         return
+    yield from _left_copies(path, now)
     if path.stat().st_mode & stat.S_IROTH:
         yield warn("database", f"{path} can be read by every user of this machine", f"Run `chmod 600 {path}*`.")
     with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5)) as connection:
@@ -69,6 +72,14 @@ def _copies(last: datetime | None, now: datetime) -> Iterator[Finding]:
         yield warn("backup", f"the last copy of the database is {(now - last).days} days old", fix)
     else:
         yield ok("backup", f"the last copy of the database was made at {last.astimezone(UTC):%Y-%m-%d %H:%M}Z")
+
+
+def _left_copies(path: Path, now: datetime) -> Iterator[Finding]:
+    """Copies from before an upgrade know customers who were forgotten since."""
+    for copy in sorted(path.absolute().parent.glob(f"{path.name}.before-*")):
+        if now.timestamp() - copy.stat().st_mtime > OLD_COPY.total_seconds():
+            says = f"{copy} is more than {OLD_COPY.days} days old, and has customers who were forgotten since"
+            yield warn("backup", says, "Delete it: the upgrade has proven itself.")
 
 
 def _room(folder: Path, free_bytes: Callable[[Path], int]) -> Iterator[Finding]:

@@ -26,6 +26,7 @@ from app.errors import (
 )
 from app.i18n import N_
 from app.limiter import BOOKING, PAY, client_address
+from app.links import must_not_be_forgotten
 from app.mail import calendar_file, calendar_links
 from app.settlement import BookingView
 from app.web import events
@@ -243,6 +244,7 @@ async def _read(request: Request) -> Booking:
     """The booking that the token names; from here on, errors speak its language."""
     house = request.app.state.house
     booking: Booking = await house.bookings.get(_named(request))
+    must_not_be_forgotten(booking)
     request.state.shell = booking_shell(request, booking, house.widgets[booking.widget])
     return booking
 
@@ -250,6 +252,7 @@ async def _read(request: Request) -> Booking:
 async def _view(request: Request) -> BookingView:
     house = request.app.state.house
     view: BookingView = await house.bookings.view(_named(request))
+    must_not_be_forgotten(view.booking)
     request.state.shell = booking_shell(request, view.booking, view.widget)
     return view
 

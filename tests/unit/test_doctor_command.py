@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import json
+import os
 import socket
 import sqlite3
 import ssl
@@ -424,6 +425,13 @@ def never_a_copy(set_up: SetUp) -> None:
     change_of_the_database("DELETE FROM counters WHERE name = 'last_backup'")(set_up)
 
 
+def a_copy_of_long_before(set_up: SetUp) -> None:
+    copy = set_up.database.with_name("holdfast.sqlite3.before-0002")
+    copy.touch()
+    long_ago = set_up.stack.clock().timestamp() - 40 * 86_400
+    os.utime(copy, (long_ago, long_ago))
+
+
 def a_disk_that_is_nearly_full(set_up: SetUp) -> None:
     set_up.free_bytes = 40_000_000
 
@@ -501,6 +509,7 @@ BROKEN: list[tuple[Callable[[SetUp], None], Level, str, str]] = [
     (settings_that_all_may_read, Level.WARN, "settings", "can be read by every user"),
     (no_copy_for_nine_days, Level.WARN, "backup", "9 days old"),
     (never_a_copy, Level.WARN, "backup", "no copy"),
+    (a_copy_of_long_before, Level.WARN, "backup", "before-0002 is more than 30 days old"),
     (a_disk_that_is_nearly_full, Level.FAIL, "disk", "40 MB are free"),
     (a_key_without("/v1/checkout/sessions"), Level.FAIL, "stripe", "lacks Checkout Sessions: Write"),
     (a_key_without("/v1/payment_intents/pi_nobody/cancel"), Level.FAIL, "stripe", "lacks PaymentIntents: Write"),
