@@ -55,7 +55,7 @@ LAYERS = (
     ("schema",),
     ("attribution", "metrics", "charge_minimum", "i18n", "tables", "environment"),
     ("domain", "errors", "settings", "breaker", "turns", "telemetry", "backup"),
-    ("sandbox", "explain", "version"),
+    ("sandbox", "explain", "version", "files"),
 )
 STORE, PROVIDERS = {"store", "tables", "database", "migrations"}, {"hapio", "payments"}
 
