@@ -13,10 +13,10 @@ from typing import Any
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.changes import Bar, MoveQuote
-from app.commands.arguments import WrongUse, named, read_amount, read_start
+from app.commands.arguments import COMPLETED, NO_SHOW, WrongUse, named, read_amount, read_start
 from app.commands.as_json import booking_json, refund_json, view_json
 from app.commands.terminal import Terminal, real_terminal
-from app.commands.words import COMPLETED, NO_SHOW, end, head, money, refund_stands, sheet, span, standing, table, when
+from app.commands.words import end, head, money, refund_stands, sheet, span, standing, table, when
 from app.domain import DISPUTE_LOST, DISPUTE_OVER, Booking, EndReason, Money, MoveState, Refund, Status
 from app.errors import (
     BookingConflict,
