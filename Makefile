@@ -11,8 +11,8 @@ RUN := .venv/bin/python
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
 
-demo: .venv/runtime.stamp ## Start the product with a sample studio, sandbox providers and a host site
-	$(RUN) -m app demo
+demo: .venv/runtime.stamp ## Start the product with a sample studio, sandbox providers and a host site (PORT=9000: elsewhere)
+	$(RUN) -m app demo $(if $(PORT),--port $(PORT))
 
 test: check unit e2e ## Everything: format, lint, types, unit and contract tests, browser tests
 

@@ -1,4 +1,7 @@
-"""python -m app serve | worker | migrate | backup | reconcile | forget | doctor | events | mails | bookings | demo"""
+"""python -m app serve | worker | migrate | backup | reconcile | forget | doctor | events | mails | bookings | demo
+
+A command's modules are imported when it is asked for: all of them together take seconds.
+"""
 
 from __future__ import annotations
 
@@ -7,70 +10,118 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from contextlib import suppress
-from typing import Any
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from app import commands
-from app.commands.backup import add_backup, run_backup
-from app.commands.doctor import add_doctor, run_doctor
-from app.commands.events import add_events, run_events
-from app.commands.forget import add_forget, run_forget
-from app.commands.mails import add_mails, run_mails
-from app.commands.reconcile import add_reconcile, run_reconcile
-from app.main import STOP_SECONDS, Outside, create_app, open_house, run_worker_of, tell_start, utc_now
-from app.server import serve
-from app.settings import Settings, SettingsError, read_settings
-from app.store import Store
-from app.telemetry import log_crashes, set_up_logs
-from app.widgets import WidgetsFileError
+from app.version import VERSION
+
+if TYPE_CHECKING:
+    from app.environment import Environment
+    from app.settings import Settings
+
+#: A setting or a file is wrong, so that the same start would fail again; systemd is told not to repeat it.
+MISCONFIGURED = 2
+#: Something else stood in the way, such as a full disk.
+FAILED = 1
 
 
-def main() -> int:
-    """Run one command; 2 for a wrong setting, whose name is printed."""
-    arguments = _parser().parse_args()
-    os.umask(0o077)  # the database and its copies hold customers
+def main(words: Sequence[str] | None = None) -> int:
+    """Run one command. 2 for a wrong setting or file, with a line on standard error for each fault."""
+    # The database, its copies and whatever lies beside them hold customers: nobody else on this machine reads them.
+    os.umask(0o077)
+    arguments = _parse(sys.argv[1:] if words is None else words)
     if arguments.command == "demo":
-        return _demo(arguments.port)
-    if arguments.command == "doctor":
-        set_up_logs("error")
-        return run_doctor(os.environ, arguments)
+        return _demo(arguments.host, arguments.port)
+
+    from app.environment import read_environment
+    from app.errors import DatabaseUnusable
+    from app.settings import SettingsError, read_settings
+    from app.telemetry import set_up_logs
+    from app.widgets import WidgetsFileError
+
     try:
-        settings = read_settings(os.environ)
+        environment = read_environment(os.environ, env_file=arguments.env, folder=Path.cwd())
+        if arguments.command == "doctor":
+            from app.commands.doctor import run_doctor
+
+            set_up_logs("error")
+            return run_doctor(environment, arguments)
+        settings = read_settings(environment.variables)
         set_up_logs(settings.log_level)
-        match arguments.command:
-            case "serve":
-                _serve(settings, arguments)
-            case "worker":
-                asyncio.run(_work(settings))
-            case "migrate":
-                asyncio.run(_migrate(settings))
-            case "bookings":
-                # On the owner's terminal the sentences say it; what is put off stays readable from its row.
-                set_up_logs("debug" if settings.log_level == "debug" else "error")
-                return commands.run(settings, arguments)
-            case "backup":
-                return run_backup(settings, arguments)
-            case "reconcile":
-                set_up_logs("error")
-                return run_reconcile(settings, arguments)
-            case "forget":
-                set_up_logs("error")
-                return run_forget(settings, arguments)
-            case "events":
-                set_up_logs("error")
-                return run_events(settings, arguments)
-            case "mails":
-                set_up_logs("error")
-                return run_mails(settings, arguments)
+        return _run(settings, environment, arguments)
     except (SettingsError, WidgetsFileError) as error:
-        print(f"holdfast does not start:\n{error}", file=sys.stderr)
-        return 2
+        return _refuse(arguments, str(error), MISCONFIGURED)
+    except DatabaseUnusable as error:
+        return _refuse(arguments, str(error), FAILED if error.retry else MISCONFIGURED)
+
+
+def _refuse(arguments: argparse.Namespace, faults: str, code: int) -> int:
+    print(f"`{arguments.command}` does not start:\n{faults}", file=sys.stderr)
+    return code
+
+
+def _run(settings: Settings, environment: Environment, arguments: argparse.Namespace) -> int:
+    from app.telemetry import set_up_logs
+
+    match arguments.command:
+        case "serve":
+            _prepare(settings, environment)
+            _serve(settings, arguments)
+        case "worker":
+            _prepare(settings, environment)
+            asyncio.run(_work(settings))
+        case "migrate":
+            asyncio.run(_migrate(settings))
+        case "backup":
+            from app.commands.backup import run_backup
+
+            return run_backup(settings, arguments)
+        case "bookings":
+            from app.commands.desk import run
+
+            # On the owner's terminal the sentences say it; what is put off stays readable from its row.
+            set_up_logs("debug" if settings.log_level == "debug" else "error")
+            return run(settings, arguments)
+        case "reconcile":
+            from app.commands.reconcile import run_reconcile
+
+            set_up_logs("error")
+            return run_reconcile(settings, arguments)
+        case "mails":
+            from app.commands.mails import run_mails
+
+            set_up_logs("error")
+            return run_mails(settings, arguments)
+        case "forget":
+            from app.commands.forget import run_forget
+
+            set_up_logs("error")
+            return run_forget(settings, arguments)
+        case "events":
+            from app.commands.events import run_events
+
+            set_up_logs("error")
+            return run_events(settings, arguments)
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m app", description="Holdfast, the booking widget.")
+def _parse(words: Sequence[str]) -> argparse.Namespace:
+    # By itself, so that it may stand before the command, after it, and after an act of the command's.
+    shared = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    shared.add_argument("--env", type=Path, metavar="FILE", help="where settings are read from; left out: ./.env")
+    env, rest = shared.parse_known_args(words)
+    return _parser(rest, shared).parse_args(rest, namespace=env)
+
+
+def _parser(words: Sequence[str], shared: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    """The commands, and the options of the one that `words` name."""
+    parser = argparse.ArgumentParser(
+        prog="python -m app", description="Holdfast, the booking widget.", parents=[shared]
+    )
+    parser.add_argument("--version", action="version", version=f"Holdfast {VERSION}")
     names = parser.add_subparsers(dest="command", required=True)
     serve = names.add_parser("serve", help="serve the widget, with the worker beside it")
     serve.add_argument("--host", default="127.0.0.1")
@@ -81,30 +132,79 @@ def _parser() -> argparse.ArgumentParser:
     )
     names.add_parser("worker", help="only the worker")
     names.add_parser("migrate", help="bring the database up to date and stop")
-    commands.add_bookings(names.add_parser("bookings", help="what the owner does: list, show, cancel, move, refund"))
-    add_backup(names.add_parser("backup", help="copy the database, beside a running server"))
-    add_reconcile(
-        names.add_parser("reconcile", help="compare with Stripe and Hapio, after a backup was restored; and act")
+    bookings = names.add_parser("bookings", help="what the owner does: list, show, cancel, move, refund")
+    backup = names.add_parser("backup", help="copy the database, beside a running server")
+    reconcile = names.add_parser(
+        "reconcile", help="compare with Stripe and Hapio, after a backup was restored; and act"
     )
-    add_forget(names.add_parser("forget", help="take customers out of bookings that are over"))
-    add_events(names.add_parser("events", help="what providers have told: list, replay, fetch"))
-    add_mails(names.add_parser("mails", help="what could not be delivered: list, resend"))
-    add_doctor(names.add_parser("doctor", help="what is wrong with this set-up, and how it is mended"))
+    forget = names.add_parser("forget", help="take customers out of bookings that are over")
+    events = names.add_parser("events", help="what providers have told: list, replay, fetch")
+    mails = names.add_parser("mails", help="what could not be delivered: list, resend")
+    doctor = names.add_parser("doctor", help="what is wrong with this set-up, and how it is mended")
     demo = names.add_parser("demo", help="everything on this machine, with sandboxes for Hapio and Stripe")
     demo.add_argument("--port", type=int, default=8400, help="the first of five ports in a row")
+    demo.add_argument("--host", default="127.0.0.1", help="the address to listen on; 0.0.0.0 in a container")
+    if "bookings" in words:
+        from app.commands.arguments import add_bookings
+
+        add_bookings(bookings)
+    if "backup" in words:
+        from app.commands.backup import add_backup
+
+        add_backup(backup)
+    if "reconcile" in words:
+        from app.commands.reconcile import add_reconcile
+
+        add_reconcile(reconcile)
+    if "mails" in words:
+        from app.commands.mails import add_mails
+
+        add_mails(mails)
+    if "forget" in words:
+        from app.commands.forget import add_forget
+
+        add_forget(forget)
+    if "events" in words:
+        from app.commands.events import add_events
+
+        add_events(events)
+    if "doctor" in words:
+        from app.commands.doctor import add_doctor
+
+        add_doctor(doctor)
     return parser
 
 
+def _prepare(settings: Settings, environment: Environment) -> None:
+    """What the house's own start does again, done before: there, uvicorn would make a traceback of what is wrong, and
+    exit with a code of its own."""
+    import structlog
+
+    from app.widgets import load_widgets
+
+    load_widgets(settings.widgets_file)
+    asyncio.run(_migrate(settings))
+    files = {"env_file": environment.env_file, "widgets_file": settings.widgets_file}
+    structlog.get_logger().info("settings read", **{name: str(path) for name, path in files.items() if path})
+
+
 def _serve(settings: Settings, arguments: argparse.Namespace) -> None:
+    from app.main import STOP_SECONDS, create_app
+    from app.server import serve
+    from app.telemetry import log_crashes
+
     log_crashes()
     app = create_app(settings, run_worker=not arguments.no_worker)
     serve(app, host=arguments.host, port=arguments.port, proxies=arguments.proxy, patience=STOP_SECONDS)
 
 
 async def _work(settings: Settings) -> None:
+    from app.main import Outside, open_house, run_worker_of, tell_start
+    from app.telemetry import log_crashes
+
     log_crashes()
     outside = Outside()
-    async with open_house(settings, outside) as house:
+    async with open_house(settings, outside, may_migrate=True) as house:
         loop = asyncio.get_running_loop()
         for name in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(name, house.worker.stop)
@@ -114,23 +214,27 @@ async def _work(settings: Settings) -> None:
 
 
 async def _migrate(settings: Settings) -> None:
-    store = Store(settings.database_url, now=utc_now)
-    await store.migrate()
-    await store.close()
+    from app.database import Database
+
+    database = Database(settings.database_url, now=lambda: datetime.now(UTC))
+    try:
+        await database.migrate()
+    finally:
+        await database.close()
 
 
-def _demo(port: int) -> int:
+def _demo(host: str, port: int) -> int:
     try:
         from app.demo import run_demo
         from app.sandbox.serve import PortUnavailableError
     except ModuleNotFoundError as error:
         print(f"the demo needs the sandbox's libraries ({error.name}); run `make demo`", file=sys.stderr)
-        return 2
+        return MISCONFIGURED
     try:
-        _until_stopped(run_demo(port))
+        _until_stopped(run_demo(port, host=host))
     except PortUnavailableError as error:
         print(f"the demo does not start:\n{error}\nChoose other ports with --port.", file=sys.stderr)
-        return 2
+        return MISCONFIGURED
     return 0
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from contextlib import closing
-from datetime import datetime
+from contextlib import closing, suppress
+from datetime import UTC, datetime
 from pathlib import Path
+
+#: The counter that has the time of the last copy.
+LAST = "last_backup"
 
 
 class BackupError(Exception):
@@ -25,22 +28,51 @@ def back_up(database: Path, folder: Path, *, at: datetime, keep: int = 0) -> Pat
     target = folder / f"holdfast-{at:%Y%m%dT%H%M%SZ}.sqlite3"
     if target.exists():
         raise BackupError(f"{target} is there already.")
-    unfinished = target.with_suffix(".unfinished")
     try:
         folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BackupError(f"{target} could not be written: {error}") from error
+    copy_database(database, target)
+    _note(database, at)
+    if keep:
+        for old in sorted(folder.glob("holdfast-*Z.sqlite3"))[:-keep]:
+            old.unlink()
+    return target
+
+
+def last_backup(connection: sqlite3.Connection) -> datetime | None:
+    """When `back_up` last made a copy of this database."""
+    row = connection.execute("SELECT value FROM counters WHERE name = ?", (LAST,)).fetchone()
+    return datetime.fromtimestamp(row[0], UTC) if row else None
+
+
+def _note(database: Path, at: datetime) -> None:
+    """In the database, since only there those who look for its age are sure to find it."""
+    with closing(sqlite3.connect(database, timeout=15)) as connection, suppress(sqlite3.OperationalError):
+        # Suppressed: the copy is there, and is not made undone by a database that is busy, or has no such table.
+        connection.execute(
+            "INSERT INTO counters VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            (LAST, int(at.timestamp())),
+        )
+        connection.commit()
+
+
+def copy_database(database: Path, target: Path) -> None:
+    """Copy `database` to `target`, over what is there: checked, on disk, and readable by its owner alone. Raises
+    BackupError."""
+    unfinished = target.with_name(f"{target.name}.unfinished")
+    try:
+        # Of a copy that a crash cut off.
+        unfinished.unlink(missing_ok=True)
         # It holds customers: nobody else on the machine may read it, not even while it is being written.
         os.close(os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         _copy(database, unfinished)
         _sync(unfinished)
         unfinished.rename(target)
-        _sync(folder)
+        _sync(target.parent)
     except (OSError, sqlite3.Error) as error:
         unfinished.unlink(missing_ok=True)
         raise BackupError(f"{target} could not be written: {error}") from error
-    if keep:
-        for old in sorted(folder.glob("holdfast-*Z.sqlite3"))[:-keep]:
-            old.unlink()
-    return target
 
 
 def _copy(database: Path, target: Path) -> None:

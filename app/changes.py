@@ -599,7 +599,7 @@ class Changes(Settlement):
     def _has_link(self, booking: Booking) -> bool:
         """Whether the booking can still be managed by a link."""
         over = booking.ends_at + MANAGE_LIFE_AFTER_END <= self._now()
-        return not over and booking.status in {Status.CONFIRMED, Status.CANCELED, Status.PAID}
+        return not over and not booking.forgotten and booking.status in {Status.CONFIRMED, Status.CANCELED, Status.PAID}
 
     def _fresh_link(self, booking: Booking) -> list[OutboxMail]:
         return self._letters.owed(booking, MailKind.LINK_CUSTOMER, about=f"link{booking.link_version + 1}")

@@ -6,25 +6,23 @@ A database that is locked, full or not writable raises `app.errors.StorageError`
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import anyio
 import sqlalchemy as sa
 import structlog
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import event
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from app.errors import StorageBusy, StorageError, StorageFull, StorageReadOnly
+from app.backup import BackupError, copy_database
+from app.errors import DatabaseBusy, StorageBusy, StorageError, StorageFull, StorageReadOnly
+from app.schema import MIGRATIONS, PATIENCE, check_file, check_tables, database_path, make_file, unusable, versions
 
-#: Seconds that a write waits for other writers, of this process and of others.
-BUSY_SECONDS = 15
 #: What SQLite's result codes mean, by their beginnings (sqlite.org, "Result and Error Codes").
 _REFUSALS = {
     "SQLITE_BUSY": StorageBusy,
@@ -47,24 +45,54 @@ class Database:
     def __init__(self, url: str, *, now: Callable[[], datetime]) -> None:
         self.engine: AsyncEngine = create_async_engine(
             url.replace("sqlite:///", "sqlite+aiosqlite:///", 1),
-            connect_args={"timeout": BUSY_SECONDS},
+            connect_args={"timeout": PATIENCE},
             # An error names its statement, and errors are logged: rows hold customers and links.
             hide_parameters=True,
         )
         event.listen(self.engine.sync_engine, "connect", _prepare_connection)
         self._now = now
+        self._path = database_path(url)
         self._writer = asyncio.Lock()
         #: Seconds that a write waits for this process's others.
-        self.patience: float = BUSY_SECONDS
+        self.patience: float = PATIENCE
 
     async def close(self) -> None:
         """Give every connection back."""
         await self.engine.dispose()
 
     async def migrate(self) -> None:
-        """Bring the schema up to date; waits while another process does the same."""
-        async with self._write() as connection:
-            await connection.run_sync(_upgrade)
+        """Make the database, or bring it up to date; waits while another process does the same.
+
+        Before an upgrade a copy is made beside the file, such as `holdfast.sqlite3.before-0002`. Raises
+        DatabaseUnusable or DatabaseBusy, with a sentence for the operator.
+        """
+        check_file(self._path, must_exist=False)
+        make_file(self._path)
+        try:
+            async with self._write() as connection:
+                version = await connection.run_sync(_version)
+                if version is not None and version != versions()[-1]:
+                    copy = self._path.with_name(f"{self._path.name}.before-{versions()[-1]}")
+                    # The transaction keeps other writers out, and a second connection may read meanwhile.
+                    await anyio.to_thread.run_sync(copy_database, self._path, copy)
+                    log.warning("upgrading the database", database=str(self._path), of=version, copy=str(copy))
+                if version != versions()[-1]:
+                    await connection.run_sync(_upgrade)
+        except BackupError as error:
+            raise DatabaseBusy(f"No copy of {self._path} could be made before its upgrade.", str(error)) from error
+        except (StorageError, DBAPIError, sqlite3.DatabaseError) as error:
+            told = error.__cause__ if isinstance(error, StorageError) else error
+            cause = told.orig if isinstance(told, DBAPIError) else told
+            if isinstance(cause, sqlite3.DatabaseError):
+                raise unusable(cause, self._path) from error
+            raise
+        check_tables(self._path)
+
+    async def must_be_current(self) -> None:
+        """For what must neither make nor upgrade a database. Raises DatabaseUnusable where it is not there, or not of
+        this version."""
+        check_file(self._path, must_exist=True)
+        check_tables(self._path)
 
     @asynccontextmanager
     async def _write(self) -> AsyncIterator[AsyncConnection]:
@@ -148,8 +176,18 @@ def _prepare_connection(connection: Any, _record: object) -> None:
     cursor.close()
 
 
+def _version(connection: sa.Connection) -> str | None:
+    if not sa.inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+
+
 def _upgrade(connection: sa.Connection) -> None:
+    # Imported here, because most starts find the database up to date, and Alembic takes a while to load.
+    from alembic import command
+    from alembic.config import Config
+
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("script_location", str(MIGRATIONS))
     config.attributes["connection"] = connection
     command.upgrade(config, "head")

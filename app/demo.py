@@ -29,6 +29,8 @@ from app.telemetry import set_up_logs
 
 HAPIO_TOKEN = "hapio-sandbox-token"  # noqa: S105 - published on purpose: it opens the sandbox only
 
+LOOPBACK = "127.0.0.1"
+
 #: Who works at the studio, and may sign in to the staff page.
 OWNER = "hello@studionord.example"
 
@@ -90,11 +92,11 @@ class Demo:
     mailbox_url: str
 
 
-async def run_demo(port: int) -> None:
+async def run_demo(port: int, *, host: str = LOOPBACK) -> None:
     """Serve until cancelled; `port` is the host site's, the others follow it. Raises PortUnavailableError."""
     set_up_logs("warning")
     with TemporaryDirectory() as folder:
-        async with open_demo(Path(folder), first_port=port) as demo:
+        async with open_demo(Path(folder), first_port=port, listen_on=host) as demo:
             print(
                 READY.format(
                     host=demo.host,
@@ -114,21 +116,24 @@ async def open_demo(
     folder: Path,
     *,
     first_port: int = 0,
+    listen_on: str = LOOPBACK,
     widgets: str = WIDGETS,
     settings: Mapping[str, str] | None = None,
     webhooks: bool = True,
     worker: bool = True,
     now: datetime | None = None,
 ) -> AsyncIterator[Demo]:
-    """Everything on loopback ports in a row (0: any free ones), its database in `folder`.
+    """Everything on ports in a row (0: any free ones) of the address `listen_on`, its database in `folder`.
 
     `now` freezes the clock that the product and all sandboxes share; without `worker`, neither the product's
     worker nor Stripe's deliveries run by themselves. The browser tests use these knobs.
     """
     clock = Clock(now)
     async with AsyncExitStack() as running:
-        listeners = [listen(port=first_port + n if first_port else 0) for n in range(5)]
-        host, public, stripe_url, hapio_url, mailbox_url = map(base_url, listeners)
+        listeners = [listen(listen_on, first_port + n if first_port else 0) for n in range(5)]
+        # Inside a container everything listens on 0.0.0.0, which is no address to open in a browser.
+        urls = [base_url(listener).replace("//0.0.0.0:", f"//{LOOPBACK}:") for listener in listeners]
+        host, public, stripe_url, hapio_url, mailbox_url = urls
         # Another name for the same machine, so that the host site is another site to the browser, not only another
         # port: third-party rules for cookies and storage apply as they would between two domains.
         host = host.replace("127.0.0.1", "localhost")

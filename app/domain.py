@@ -466,6 +466,11 @@ class Booking:
         return self.status is Status.CONFIRMED and self.ends_at <= now
 
     @property
+    def forgotten(self) -> bool:
+        """Whether its customer was taken out of it. A hold without details has its visitor's key still."""
+        return self.customer is None and not self.visitor.key
+
+    @property
     def interval(self) -> Occupied:
         """What the booking takes up on its resource."""
         return Occupied(self.id, self.resource_id, self.buffer_starts_at, self.buffer_ends_at)

@@ -38,6 +38,8 @@
     │   ├── TooManyHolds                   as many times are held unpaid as one visitor may hold at once
     │   │   └── WidgetFull                     the same for all visitors of a widget together
     │   └── ChallengeNeeded                a small proof of work comes first; `challenge` says which
+    ├── DatabaseUnusable               500 INTERNAL_ERROR, for the operator: why no process can start on this file
+    │   └── DatabaseBusy                   503 INTERNAL_ERROR: the same start may work later
     ├── MailError                      503 INTERNAL_ERROR, `permanent` says whether trying again can help
     ├── HapioError                     503 HAPIO_API_ERROR
     │   ├── HapioUnreachable               no answer: the outcome is unknown
@@ -542,6 +544,25 @@ class PaymentRefused(StripeError):
 
 class StripeMisconfigured(StripeError):
     """401 or 403: the key is wrong, or lacks a permission."""
+
+
+class DatabaseUnusable(HoldfastError):
+    """The file that DATABASE_URL names is missing, damaged, not writable, or of another version. The text is for the
+    operator: it names the file, and `fix` says what to do."""
+
+    retry = False
+
+    def __init__(self, says: str, fix: str) -> None:
+        super().__init__(f"{says} {fix}")
+        self.says = says
+        self.fix = fix
+
+
+class DatabaseBusy(DatabaseUnusable):
+    """Another process is writing to the database, or the disk is full: the same start may work later."""
+
+    status = 503
+    retry = True
 
 
 class MailError(HoldfastError):

@@ -18,11 +18,13 @@ _KEPT = frozenset({"holdfast_id", "paid_amount", "paid_currency", "payment_inten
 @dataclass(frozen=True, slots=True)
 class Forgotten:
     """What was done: bookings without their customer now, those that were left because they are not over, and those
-    of which Hapio still knows the customer, because it gave no answer."""
+    of which Hapio still knows the customer, because it gave no answer. `traces`: what was taken out still stands in the
+    log beside the database, since another process is reading there."""
 
     forgotten: int
     left: int
     unreached: int
+    traces: bool
 
 
 class Forgetting:
@@ -61,7 +63,9 @@ class Forgetting:
                 unreached += 1
                 continue
             done += await self._store.forget(booking.id)
-        return Forgotten(done, left, unreached)
+        # Every time, so that a run that was cut off is made good by the next.
+        traces = not await self._store.forget_traces()
+        return Forgotten(done, left, unreached, traces)
 
     def _before(self, days: int | None) -> datetime | None:
         return None if days is None else self._now() - timedelta(days=days)

@@ -17,6 +17,7 @@ from typing import Any, Literal
 from itsdangerous import BadSignature, URLSafeSerializer
 from itsdangerous.encoding import base64_decode, base64_encode
 
+from app.domain import Booking
 from app.errors import LinkExpired, LinkRefused, ReturnExpired
 
 #: A booking's own page outlives the visit, so that a bookmark or an open tab still tells the truth.
@@ -42,6 +43,13 @@ Way = Literal["booking", "move"]
 #: No receipt of ours is longer; what is, need not be unpacked.
 _LONGEST_RECEIPT = 4096
 _VISITOR_KEY = re.compile("[0-9a-f]{24}")
+
+
+def must_not_be_forgotten(booking: Booking) -> None:
+    """For every door that a token opens. Raises LinkExpired for a booking whose customer was forgotten: a token that
+    was given out before cannot be taken back, and must not show when somebody came, and for what."""
+    if booking.forgotten:
+        raise LinkExpired("its customer was forgotten")
 
 
 class Links:

@@ -54,7 +54,7 @@ from app.site import NameLookups, Resolve, SiteReader, origin_of
 from app.staff import Staff
 from app.store import Store
 from app.strays import Strays
-from app.telemetry import VERSION
+from app.version import VERSION
 from app.web import routes as web
 from app.web.asked import address_without_slash
 from app.web.challenge import show_challenge
@@ -120,8 +120,13 @@ class House:
 
 
 @asynccontextmanager
-async def open_house(settings: Settings, outside: Outside) -> AsyncIterator[House]:
-    """Build every part inside the running event loop, and close them again."""
+async def open_house(settings: Settings, outside: Outside, *, may_migrate: bool = False) -> AsyncIterator[House]:
+    """Build every part inside the running event loop, and close them again.
+
+    Only with `may_migrate` a missing database is made, and an older one upgraded: a command of the owner's must not
+    find an empty database where a setting is wrong, nor upgrade it below a server that runs. Raises WidgetsFileError
+    and DatabaseUnusable.
+    """
     now = outside.now
     widgets = load_widgets(settings.widgets_file)
     metrics = Metrics(version=VERSION)
@@ -129,7 +134,7 @@ async def open_house(settings: Settings, outside: Outside) -> AsyncIterator[Hous
     async with AsyncExitStack() as closing:
         store = Store(settings.database_url, now=now)
         closing.push_async_callback(store.close)
-        await store.migrate()
+        await (store.migrate() if may_migrate else store.must_be_current())
         budget = CallBudget(calls_per_month=settings.hapio_calls_per_month, now=now)
         await budget.save(store.add_to_counter)
         closing.push_async_callback(budget.save, store.add_to_counter)
@@ -361,7 +366,7 @@ def create_app(settings: Settings, outside: Outside | None = None, *, run_worker
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         world = outside or Outside()
-        async with open_house(settings, world) as house, AsyncExitStack() as running:
+        async with open_house(settings, world, may_migrate=True) as house, AsyncExitStack() as running:
             app.state.house = house
             app.state.worker = None
             if run_worker:

@@ -7,9 +7,10 @@ content is the value (for secrets mounted as files).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from email.utils import parseaddr
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from email_validator import EmailNotValidError, validate_email
 from pydantic import (
@@ -21,6 +22,8 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+
+from app.explain import explain
 
 HAPIO_URL = "https://eu-central-1.hapio.net/v1"
 STRIPE_URL = "https://api.stripe.com"
@@ -124,9 +127,28 @@ class Settings(BaseModel):
     @classmethod
     def _is_web_address(cls, url: str) -> str:
         parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.netloc or parts.query or parts.fragment:
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment or _odd(parts):
             raise ValueError("must be an address such as https://book.example.com")
         return url.rstrip("/")
+
+    @field_validator("public_url")
+    @classmethod
+    def _is_an_origin(cls, url: str) -> str:
+        # Links and the frame's policy are made for a server that has the host to itself.
+        if urlsplit(url).path:
+            raise ValueError("must have no path: Holdfast needs a host of its own, such as https://book.example.com")
+        return url
+
+    @field_validator("mail_from")
+    @classmethod
+    def _is_a_sender(cls, sender: str) -> str:
+        if not sender:
+            return sender
+        try:
+            validate_email(parseaddr(sender)[1], check_deliverability=False, globally_deliverable=False)
+        except EmailNotValidError as error:
+            raise ValueError("must be an address, or a name with an address: Studio Nord <book@example.com>") from error
+        return sender
 
     @field_validator("database_url")
     @classmethod
@@ -150,8 +172,9 @@ class Settings(BaseModel):
     @field_validator("smtp_url")
     @classmethod
     def _is_smtp(cls, url: SecretStr | None) -> SecretStr | None:
-        if url and urlsplit(url.get_secret_value()).scheme not in {"smtp", "smtps", "smtp+starttls"}:
-            raise ValueError("must start with smtp://, smtps:// or smtp+starttls://")
+        parts = urlsplit(url.get_secret_value()) if url else None
+        if parts and (parts.scheme not in {"smtp", "smtps", "smtp+starttls"} or _odd(parts)):
+            raise ValueError("must be smtp://, smtps:// or smtp+starttls:// and then user:password@host:port")
         return url
 
     @model_validator(mode="after")
@@ -185,6 +208,15 @@ class Settings(BaseModel):
         return [key.get_secret_value() for key in self.secret_keys]
 
 
+def _odd(parts: SplitResult) -> bool:
+    """Whether host or port of an address cannot be one."""
+    try:
+        (parts.hostname or "").encode("idna")
+        return parts.port == 0
+    except ValueError:
+        return True
+
+
 class SettingsError(ValueError):
     """A setting is wrong or missing; the text names the variable and never shows a secret's value."""
 
@@ -212,11 +244,10 @@ def _value(environ: Mapping[str, str], name: str) -> str:
     try:
         return Path(path).read_text(encoding="utf-8").strip()
     except OSError as error:
-        raise SettingsError(f"{name}_FILE: {path}: {error.strerror}") from error
+        raise SettingsError(f"{name}_FILE names {path}, which cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{name}_FILE names {path}, which is not UTF-8 text") from error
 
 
 def _explain(item: Mapping[str, Any]) -> str:
-    message = str(item["msg"]).removeprefix("Value error, ")
-    if item["type"] == "missing":
-        message = "is missing"
-    return f"{str(item['loc'][0]).upper()} {message}" if item["loc"] else message
+    return explain(item, str(item["loc"][0]).upper() if item["loc"] else "")

@@ -30,9 +30,6 @@ from structlog.contextvars import get_contextvars
 
 from app.errors import HoldfastError
 
-#: The version that `pyproject.toml` names.
-VERSION = "0.1.0"
-
 #: The only library whose everyday lines are wanted. Others would write addresses, bodies or recipients.
 _SERVER = "uvicorn"
 #: A write of up to 4,096 bytes to a pipe is whole, and does not wait where the pipe has room (pipe(7), PIPE_BUF).

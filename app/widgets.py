@@ -8,16 +8,20 @@ from __future__ import annotations
 import itertools
 import re
 import tomllib
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from email_validator import validate_email
+from email_validator import EmailNotValidError, validate_email
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from app.charge_minimum import chargeable, least_charge
 from app.domain import Booking, Capture, Money, Terms, Tier
+from app.explain import explain, setting_path
+from app.i18n import LANGUAGES
 
 #: Hapio's and Stripe's own limits lie well above these; ours catch slips of the pen.
 Text = Annotated[str, Field(min_length=1, max_length=200)]
@@ -58,7 +62,7 @@ class Question(_Part):
     @model_validator(mode="after")
     def _select_has_options(self) -> Self:
         if (self.kind == "select") != bool(self.options):
-            raise ValueError('options belong to kind = "select", and a select needs some')
+            raise ValueError('has options without kind = "select", or is a select without any')
         return self
 
 
@@ -155,29 +159,56 @@ class Widget(_Part):
                 or not parts.netloc
                 or origin != f"{parts.scheme}://{parts.netloc}"
             ):
-                raise ValueError(f"{origin!r} is not an origin such as https://www.example.com")
+                raise ValueError(f'names "{origin}", which is not an origin such as https://www.example.com')
         return origins
 
     @field_validator("owner_email")
     @classmethod
     def _is_mail_address(cls, address: str) -> str:
         # Customers' mails name it as Reply-To, so a slip here would stop every one of them.
-        return validate_email(address, check_deliverability=False).normalized if address else ""
+        try:
+            return validate_email(address, check_deliverability=False).normalized if address else ""
+        except EmailNotValidError as error:
+            raise ValueError("must be an email address such as hello@example.com") from error
 
     @field_validator("cancellation")
     @classmethod
     def _tiers_fall(cls, tiers: tuple[TierSetting, ...]) -> tuple[TierSetting, ...]:
         for earlier, later in itertools.pairwise(tiers):
             if later.at_least_hours >= earlier.at_least_hours or later.refund_percent > earlier.refund_percent:
-                raise ValueError("tiers must run from many hours and percent to few")
+                raise ValueError("has tiers that do not run from many hours and percent to few")
         return tiers
 
     @field_validator("questions")
     @classmethod
     def _names_are_unique(cls, questions: tuple[Question, ...]) -> tuple[Question, ...]:
         if len({question.name for question in questions}) != len(questions):
-            raise ValueError("two questions share a name")
+            raise ValueError("has two questions of the same name")
         return questions
+
+    @field_validator("languages")
+    @classmethod
+    def _are_spoken(cls, tags: tuple[str, ...]) -> tuple[str, ...]:
+        if not tags or any(re.split("[-_]", tag)[0].lower() not in LANGUAGES for tag in tags):
+            raise ValueError(f"must name one or more of {', '.join(sorted(LANGUAGES))}")
+        return tags
+
+    @model_validator(mode="after")
+    def _prices_can_be_charged(self) -> Self:
+        for service in self.services:
+            if service.price is None:
+                continue
+            try:
+                price = Money.from_decimal(service.price, self.currency)
+            except ValueError as error:
+                raise ValueError(f"services.price of {service.id} cannot be charged: {error}") from error
+            if not chargeable(price):
+                least = Money(least_charge(self.currency), self.currency)
+                raise ValueError(
+                    f"services.price of {service.id} cannot be charged: "
+                    f"Stripe takes {least.to_decimal()} {self.currency.upper()} or more, or nothing at all"
+                )
+        return self
 
     @property
     def tiers(self) -> tuple[Tier, ...]:
@@ -245,25 +276,102 @@ class Widgets(dict[str, Widget]):
 
 
 class WidgetsFileError(ValueError):
-    """widgets.toml cannot be read; the text names the widget and the setting."""
+    """widgets.toml cannot be used; the text has a line for each fault: the file, the line in it, and the setting."""
 
 
 def load_widgets(path: Path | None) -> Widgets:
     """All widgets by name. Raises WidgetsFileError, which stops the start."""
     if path is None:
         return Widgets(default=Widget(name="default"))
+    text = _read(path)
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise WidgetsFileError(f"{path}: {error.strerror}") from error
+        tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise WidgetsFileError(f"{path}: {error}") from error
+        raise WidgetsFileError(_syntax(path, error)) from error
     widgets = Widgets()
+    faults: list[str] = []
     for name, table in tables.items():
+        if not isinstance(table, dict):
+            line = _line_of(text, (name,))
+            faults.append(f"{path}, line {line}: {name} must stand in a widget's table, below [studio] or so")
+            continue
         try:
             widgets[name] = Widget.model_validate({**table, "name": name})
-        except (ValidationError, TypeError) as error:
-            raise WidgetsFileError(f"{path}, widget {name!r}: {error}") from error
+        except ValidationError as error:
+            faults += _faults(path, text, name, error)
+    if faults:
+        raise WidgetsFileError("\n".join(faults))
     if not widgets:
-        raise WidgetsFileError(f"{path} names no widget")
+        raise WidgetsFileError(f"{path} has no widget: add a table such as [studio]; widgets.example.toml shows one")
     return widgets
+
+
+def _read(path: Path) -> str:
+    if path.is_dir():
+        # Docker makes a folder where the file that it should mount is missing.
+        raise WidgetsFileError(f"{path} is a folder; remove it, and put the file there")
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise WidgetsFileError(
+            f"{path} does not exist; make it from widgets.example.toml, or correct WIDGETS_FILE"
+        ) from error
+    except OSError as error:
+        raise WidgetsFileError(f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise WidgetsFileError(f"{path} is not UTF-8 text: save it as UTF-8") from error
+
+
+def _syntax(path: Path, error: tomllib.TOMLDecodeError) -> str:
+    """tomllib ends its messages with "(at line 3, column 7)"."""
+    said = re.fullmatch(r"(.*) \(at (?:line (\d+), column \d+|end of document)\)", str(error), re.DOTALL)
+    if said is None:
+        return f"{path} is not TOML: {error}"
+    if said[2] is None:
+        return f"{path}: this is not TOML, since it ends too early: {said[1]}"
+    return f"{path}, line {said[2]}: this is not TOML: {said[1]}"
+
+
+def _faults(path: Path, text: str, name: str, error: ValidationError) -> list[str]:
+    """One sentence for each setting that is wrong, in the order of the file; of several faults of one setting, the
+    first says it best."""
+    told: dict[str, tuple[int, str]] = {}
+    for fault in error.errors(include_input=False):
+        steps = fault["loc"]
+        setting = setting_path(steps)
+        is_name = steps == ("name",)
+        sentence = explain(fault, f"the widget's name {name!r}" if is_name else setting, _known(steps))
+        line = _line_of(text, (name, *steps))
+        where = f"{path}, line {line}" if line else str(path)
+        told.setdefault(
+            ".".join(map(str, steps[:3])) if steps else "", (line or 0, f"{where}, widget {name}: {sentence}")
+        )
+    return [sentence for _, sentence in sorted(told.values(), key=lambda one: one[0])]
+
+
+def _known(steps: Sequence[str | int]) -> Collection[str]:
+    """The settings of the table in which a fault lies."""
+    parts: dict[str | int, type[_Part]] = {
+        "services": ServiceSetting,
+        "cancellation": TierSetting,
+        "reschedule": MoveSetting,
+        "questions": Question,
+        "theme": Theme,
+    }
+    return (parts.get(steps[0], Widget) if len(steps) > 1 else Widget).model_fields
+
+
+def _line_of(text: str, steps: Sequence[str | int]) -> int | None:
+    """The line where a setting stands, else the nearest line around it: tomllib keeps no positions."""
+    lines: dict[tuple[str | int, ...], int] = {}
+    table: tuple[str | int, ...] = ()
+    for number, line in enumerate(text.splitlines(), start=1):
+        if header := re.match(r"\s*\[(\[?)([^\[\]]+)\]", line):
+            table = tuple(part.strip().strip("\"'") for part in header[2].split("."))
+            if header[1]:
+                table = (*table, sum(len(known) == len(table) + 1 and known[:-1] == table for known in lines))
+            lines.setdefault(table, number)
+        elif key := re.match(r"""\s*["']?([\w.-]+)["']?\s*=""", line):
+            lines.setdefault((*table, *key[1].split(".")), number)
+    near = (tuple(steps[:length]) for length in range(len(steps), 0, -1))
+    return next((lines[one] for one in near if one in lines), None)

@@ -32,7 +32,7 @@ from app.errors import (
 )
 from app.idempotency import Answer
 from app.limiter import API, API_ACT, API_KEY, WEBHOOKS, Rule, client_address
-from app.links import MANAGE_LIFE_AFTER_END
+from app.links import MANAGE_LIFE_AFTER_END, must_not_be_forgotten
 
 #: What a page on an allowed origin may send, and read beside the body.
 _MAY_SEND = "Authorization, Content-Type, Idempotency-Key"
@@ -115,6 +115,7 @@ class Call:
 
     async def _by_token(self, token: str) -> Booking:
         booking: Booking = await self.house.bookings.get(self._read_token(token))
+        must_not_be_forgotten(booking)
         if booking.ends_at + MANAGE_LIFE_AFTER_END <= self.house.now():
             raise LinkExpired("long over")
         return booking

@@ -8,9 +8,11 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import TypeVar
 
-from app.commands.words import COMPLETED, NO_SHOW
 from app.domain import Money, Resource, Service, Status
 from app.i18n import zone_info
+
+#: What --status takes beside the statuses.
+COMPLETED, NO_SHOW = "completed", "no-show"
 
 _Thing = TypeVar("_Thing", Service, Resource)
 

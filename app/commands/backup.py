@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 from app.backup import BackupError, back_up
-from app.main import utc_now
+from app.schema import check_file, database_path
 from app.settings import Settings
 
 
@@ -18,10 +19,12 @@ def add_backup(parser: argparse.ArgumentParser) -> None:
 
 
 def run_backup(settings: Settings, arguments: argparse.Namespace) -> int:
-    """Copy, and print the copy's path: 0 done, 1 not."""
-    database = Path(settings.database_url.removeprefix("sqlite:///"))
+    """Copy, and print the copy's path: 0 done, 1 not. Raises DatabaseUnusable where there is nothing to copy."""
+    database = database_path(settings.database_url)
+    if not database.is_file():
+        check_file(database, must_exist=True)
     try:
-        print(back_up(database, arguments.folder, at=utc_now(), keep=arguments.keep))
+        print(back_up(database, arguments.folder, at=datetime.now(UTC), keep=arguments.keep))
     except BackupError as error:
         print(error, file=sys.stderr)
         return 1

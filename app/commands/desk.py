@@ -9,16 +9,15 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import count
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.changes import Bar
-from app.commands.arguments import WrongUse, named, read_amount, read_start
+from app.commands.arguments import COMPLETED, NO_SHOW, WrongUse, named, read_amount, read_start
 from app.commands.as_json import booking_json, refund_json, view_json
 from app.commands.terminal import Terminal, real_terminal
-from app.commands.words import COMPLETED, NO_SHOW, end, head, money, refund_stands, sheet, span, standing, table, when
+from app.commands.words import end, head, money, refund_stands, sheet, span, standing, table, when
 from app.domain import (
     DISPUTE_LOST,
     DISPUTE_OVER,
@@ -68,11 +67,7 @@ class Refused(Exception):
 
 
 def run(settings: Settings, arguments: argparse.Namespace) -> int:
-    """Do what the arguments say: 0 done, 1 refused, 2 wrong use."""
-    database = Path(settings.database_url.removeprefix("sqlite:///"))
-    if not database.exists():
-        print(f"There is no database at {database}. Is DATABASE_URL right?", file=sys.stderr)
-        return WRONG_USE
+    """Do what the arguments say: 0 done, 1 refused, 2 wrong use. Raises DatabaseUnusable."""
 
     async def act() -> int:
         async with open_house(settings, Outside()) as house:
@@ -350,6 +345,8 @@ class Desk:
     async def _resend(self) -> int:
         view = await self._view()
         self._tell("No money moves.")
+        if view.booking.forgotten:
+            raise Refused("Its customer was forgotten, so there is nobody to mail a link to.")
         await self._bookings.renew_link(view.booking.id, EndReason.BY_OWNER)
         after = await self._view()
         if after.booking.link_version == view.booking.link_version:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-from collections.abc import Mapping
 from dataclasses import asdict
+from datetime import UTC, datetime
 
 from app.doctor import Doctor, Finding, Level, worst
-from app.main import utc_now
+from app.environment import Environment
 
 
 def add_doctor(parser: argparse.ArgumentParser) -> None:
@@ -17,14 +17,18 @@ def add_doctor(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="the findings as JSON")
 
 
-def run_doctor(environ: Mapping[str, str], arguments: argparse.Namespace) -> int:
+def run_doctor(environment: Environment, arguments: argparse.Namespace) -> int:
     """Look at everything, print it: 0 in health and with mere warnings, 1 where something fails."""
-    findings = asyncio.run(Doctor(environ, now=utc_now).findings())
+    findings = asyncio.run(Doctor(environment, now=_utc_now).findings())
     if arguments.json:
         print(json.dumps({"worst": worst(findings), "findings": [asdict(finding) for finding in findings]}))
     else:
         print("\n".join(map(line, findings)))
     return int(worst(findings) is Level.FAIL)
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
 
 
 def line(finding: Finding) -> str:

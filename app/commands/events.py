@@ -12,7 +12,6 @@ import json
 import sys
 from collections.abc import Callable
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from app.domain import StoredEvent
@@ -42,11 +41,7 @@ def add_events(parser: argparse.ArgumentParser) -> None:
 
 
 def run_events(settings: Settings, arguments: argparse.Namespace) -> int:
-    """Do what the arguments say: 0 done, 1 an event has failed, 2 wrong use."""
-    database = Path(settings.database_url.removeprefix("sqlite:///"))
-    if not database.exists():
-        print(f"There is no database at {database}. Is DATABASE_URL right?", file=sys.stderr)
-        return WRONG_USE
+    """Do what the arguments say: 0 done, 1 an event has failed, 2 wrong use. Raises DatabaseUnusable."""
 
     async def act() -> int:
         async with open_house(settings, Outside()) as house:

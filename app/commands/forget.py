@@ -24,7 +24,7 @@ def add_forget(parser: argparse.ArgumentParser) -> None:
 
 
 def run_forget(settings: Settings, arguments: argparse.Namespace) -> int:
-    """0 done or counted; 1 where something is left that cannot be forgotten now."""
+    """0 done or counted; 1 where something is left that cannot be forgotten now. Raises DatabaseUnusable."""
 
     async def act() -> int:
         async with open_house(settings, Outside()) as house:
@@ -45,6 +45,12 @@ async def forget(house: House, arguments: argparse.Namespace) -> int:
         print(f"{done.forgotten} bookings forgotten.")
         if done.unreached:
             print(f"{done.unreached} left as they were, since Hapio gave no answer; try again later.", file=sys.stderr)
+            return 1
+        if done.traces:
+            print(
+                "The database's log could not be emptied, since another process reads it; run this again.",
+                file=sys.stderr,
+            )
             return 1
         if done.forgotten:
             print(_ELSEWHERE)

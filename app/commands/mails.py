@@ -11,7 +11,6 @@ import json
 import sys
 from collections.abc import Callable
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from app.domain import MailLine
@@ -35,11 +34,7 @@ def add_mails(parser: argparse.ArgumentParser) -> None:
 
 
 def run_mails(settings: Settings, arguments: argparse.Namespace) -> int:
-    """Do what the arguments say: 0 done, 2 wrong use."""
-    database = Path(settings.database_url.removeprefix("sqlite:///"))
-    if not database.exists():
-        print(f"There is no database at {database}. Is DATABASE_URL right?", file=sys.stderr)
-        return WRONG_USE
+    """Do what the arguments say: 0 done, 2 wrong use. Raises DatabaseUnusable."""
 
     async def act() -> int:
         async with open_house(settings, Outside()) as house:

@@ -8,9 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import sys
 from collections.abc import Awaitable, Callable, Sequence
-from pathlib import Path
 from typing import Any, TypeVar
 
 from app.commands.terminal import Terminal, real_terminal
@@ -44,11 +42,7 @@ def add_reconcile(parser: argparse.ArgumentParser) -> None:
 
 
 def run_reconcile(settings: Settings, arguments: argparse.Namespace) -> int:
-    """0 looked or done; 1 a provider gave no answer or refused, or you said no; 2 wrong use."""
-    database = Path(settings.database_url.removeprefix("sqlite:///"))
-    if not database.exists():
-        print(f"There is no database at {database}. Is DATABASE_URL right?", file=sys.stderr)
-        return WRONG_USE
+    """0 looked or done; 1 no answer, refused, or you said no; 2 wrong use. Raises DatabaseUnusable."""
 
     async def act() -> int:
         async with open_house(settings, Outside()) as house:

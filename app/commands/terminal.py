@@ -28,7 +28,9 @@ def real_terminal(*, as_json: bool) -> Terminal:
     def tell(line: str) -> None:
         print(plain(line), file=sys.stderr if as_json else sys.stdout)
 
-    return Terminal(print, tell, _ask, shutil.get_terminal_size((100, 24)).columns)
+    # A file or another program has no width to fit into.
+    width = shutil.get_terminal_size((100, 24)).columns if sys.stdout.isatty() else sys.maxsize
+    return Terminal(print, tell, _ask, width)
 
 
 def _ask(question: str) -> bool:

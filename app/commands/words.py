@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, time
 from itertools import groupby
 
+from app.commands.arguments import COMPLETED, NO_SHOW
 from app.domain import (
     DISPUTE_OVER,
     Booking,
@@ -23,9 +24,6 @@ from app.domain import (
 from app.i18n import format_day, format_money, format_span, format_time, local, offset_label, zone_info
 from app.settlement import BookingView
 from app.told import HISTORY, REFUND_STANDS
-
-#: What --status takes beside the statuses.
-COMPLETED, NO_SHOW = "completed", "no-show"
 
 
 def standing(booking: Booking, now: datetime) -> str:

@@ -6,16 +6,16 @@ It stands for the pages that embed the product, and knows nothing of it but its 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from urllib.parse import urlencode
 
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.templating import Jinja2Templates
 
-TEMPLATES = Jinja2Templates(Path(__file__).parents[2] / "templates" / "sandbox")
+from app.sandbox.pages import page_templates
+
+TEMPLATES = page_templates()
 
 
 @dataclass(frozen=True, slots=True)

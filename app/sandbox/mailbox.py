@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from email.message import EmailMessage, MIMEPart
-from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
 from aiosmtpd.smtp import SMTP
@@ -19,11 +18,12 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
-from starlette.templating import Jinja2Templates
+
+from app.sandbox.pages import page_templates
 
 Refusal = Literal["none", "temporary", "permanent"]
 REFUSALS: tuple[Refusal, ...] = get_args(Refusal)
-TEMPLATES = Jinja2Templates(Path(__file__).parents[2] / "templates" / "sandbox")
+TEMPLATES = page_templates()
 REFRESH_SECONDS = 5
 
 

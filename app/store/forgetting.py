@@ -9,8 +9,11 @@ import sqlalchemy as sa
 
 from app.database import Database
 from app.domain import DISPUTE_OVER, Booking, MoveState, PaymentState, Status, Visitor
+from app.schema import PATIENCE
 from app.store.owed import remember
 from app.tables import bookings, customer_columns, moves, outbox, payments, refunds, to_booking
+
+CHECKPOINT_MILLISECONDS = 1000
 
 _KNOWN = sa.or_(bookings.c.customer_email != "", bookings.c.visitor_key != "")
 
@@ -34,7 +37,8 @@ class ForgetRows(Database):
 
     async def forget(self, booking_id: str) -> bool:
         """Take the customer out of a booking and of all that hangs on it; its links stop working. What stays: what was
-        booked when, for how much, what was paid and given back. False if it is not over."""
+        booked when, for how much, what was paid and given back. False if it is not over. Call `forget_traces` when the
+        last one is done."""
         async with self._write() as connection:
             # Else the words stay in the file's free pages until something else is written there.
             await connection.exec_driver_sql("PRAGMA secure_delete = ON")
@@ -62,6 +66,16 @@ class ForgetRows(Database):
             )
             await remember(connection, booking_id, "forgotten", Status(row.status), at=self._now())
             return True
+
+    async def forget_traces(self) -> bool:
+        """Empty the log beside the database, which keeps every row as it was before until it is written over. False
+        where a reader of another process is in its way: then it empties when that is done, and more is written."""
+        async with self.engine.connect() as connection:
+            # A server's reads end within milliseconds; who reads for longer is not waited for.
+            await connection.exec_driver_sql(f"PRAGMA busy_timeout = {CHECKPOINT_MILLISECONDS}")
+            busy, *_ = (await connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")).one()
+            await connection.exec_driver_sql(f"PRAGMA busy_timeout = {PATIENCE * 1000}")
+            return not busy
 
     def _over(self) -> sa.ColumnElement[bool]:
         now = self._now()

@@ -39,6 +39,7 @@ from app.errors import (
 )
 from app.i18n import N_
 from app.limiter import BOOKING, PAY, client_address
+from app.links import must_not_be_forgotten
 from app.mail import calendar_file, calendar_links, stated_method
 from app.overdue import CONFIRM_WITHIN
 from app.settlement import BookingView
@@ -295,6 +296,7 @@ async def _read(request: Request, *, may_return: bool = False) -> Booking:
     """The booking that the token names; from here on, errors speak its language."""
     house = request.app.state.house
     booking: Booking = await house.bookings.get(_named(request, may_return=may_return))
+    must_not_be_forgotten(booking)
     request.state.shell = booking_shell(request, booking, house.bookings.widget_of(booking))
     return booking
 
@@ -302,6 +304,7 @@ async def _read(request: Request, *, may_return: bool = False) -> Booking:
 async def _view(request: Request, *, may_return: bool = False) -> BookingView:
     house = request.app.state.house
     view: BookingView = await house.bookings.view(_named(request, may_return=may_return))
+    must_not_be_forgotten(view.booking)
     request.state.shell = booking_shell(request, view.booking, view.widget)
     return view
 

@@ -17,6 +17,7 @@ from app import i18n
 from app.errors import InvalidRequest
 from app.i18n import N_
 from app.limiter import API, BOOKING, client_address
+from app.links import must_not_be_forgotten
 from app.settlement import BookingView
 from app.web.booking import (
     BACK,
@@ -103,6 +104,7 @@ async def _view(request: Request) -> tuple[BookingView, str]:
     booking_id, told = house.links.read_result_token(request.path_params["token"])
     house.limiter.check(BOOKING, booking_id)
     view: BookingView = await house.bookings.view(booking_id)
+    must_not_be_forgotten(view.booking)
     request.state.shell = booking_shell(request, view.booking, view.widget)
     return view, told
 

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from math import ceil
-from pathlib import Path
 from typing import Any, Literal, cast
 from urllib.parse import unquote, urlsplit
 
@@ -20,6 +19,7 @@ from starlette.responses import HTMLResponse, Response
 from app import i18n, urls
 from app.domain import Booking
 from app.errors import HapioError, HoldfastError, LinkExpired, LinkRefused, NotFound, RateLimited, StripeError, TooLarge
+from app.files import folder
 from app.guard import HTTPS_ONLY
 from app.i18n import N_
 from app.limiter import SLOTS, client_address
@@ -29,8 +29,7 @@ from app.web.asked import asked_address
 from app.web.theme import Style, asked_style, dressed, style_hash, theme_css
 from app.widgets import Theme, Widget
 
-_ROOT = Path(__file__).parents[2]
-STATIC = _ROOT / "static"
+STATIC = folder("static")
 
 #: In the page and not beside it: one request less before the first times are seen. A page is 5 KB heavier for it,
 #: compressed, which htmx pays once a visit.
@@ -84,7 +83,7 @@ class Shell:
 def make_templates(settings: Settings) -> Environment:
     """The template environment that screens and mails share."""
     environment = Environment(
-        loader=FileSystemLoader(_ROOT / "templates"),
+        loader=FileSystemLoader(folder("templates")),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

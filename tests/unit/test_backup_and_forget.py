@@ -96,6 +96,75 @@ async def test_a_customer_whose_visit_is_over_is_forgotten_and_the_books_stay(st
     await stack.start()
 
 
+async def test_right_after_forgetting_no_file_of_the_database_has_the_customer(stack: Stack) -> None:
+    booking = await stack.confirmed(customer=stack.customer("Markedname Ek"))
+    stack.clock.advance(YEARS)
+    await stack.tick()
+    assert b"markedname" in words(database(stack)).lower()
+    assert await forget(stack.house, asked("markedname@customer.example")) == 0
+    assert b"markedname" not in words(database(stack)).lower()
+    assert (await stack.now(booking)).forgotten
+
+
+async def test_where_another_process_reads_the_log_is_left_and_the_next_run_empties_it(
+    stack: Stack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await stack.confirmed(customer=stack.customer("Markedname Ek"))
+    stack.clock.advance(YEARS)
+    await stack.tick()
+    with closing(sqlite3.connect(database(stack), isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM bookings").fetchone()
+        assert await forget(stack.house, asked("markedname@customer.example")) == 1
+    assert "another process" in capsys.readouterr().err
+    assert await forget(stack.house, asked("markedname@customer.example")) == 0
+    assert b"markedname" not in words(database(stack)).lower()
+
+
+async def test_none_of_the_links_of_a_forgotten_customer_opens_any_more(stack: Stack) -> None:
+    # Canceled and over at once, while every one of the links would still open for weeks.
+    booking = await stack.confirmed()
+    await stack.cancel(booking, by=EndReason.BY_OWNER)
+    links = stack.house.links
+    pages = [
+        f"/b/{links.booking_token(booking.id, ends_at=booking.ends_at)}",
+        f"/b/{links.booking_token(booking.id, ends_at=booking.ends_at)}/calendar.ics",
+        f"/r/{links.result_token(booking.id)}",
+        f"/r/{links.result_token(booking.id)}/calendar.ics",
+        f"/manage/{links.manage_token(booking.id, 0)}",
+        f"/api/bookings/{booking.id}",
+    ]
+    bearer = {"Authorization": f"Bearer {links.api_token(booking.id)}"}
+
+    async def opened() -> dict[str, int]:
+        answers = {page: await stack.client.get(page, headers=bearer if "/api/" in page else {}) for page in pages}
+        return {page: answer.status_code for page, answer in answers.items()}
+
+    assert set((await opened()).values()) == {200}
+    await stack.until_quiet()
+    pages[2:4] = [f"/r/{links.result_token(booking.id)}", f"/r/{links.result_token(booking.id)}/calendar.ics"]
+    assert await forget(stack.house, asked("anna@customer.example")) == 0
+    refused = await opened()
+    assert not [page for page, status in refused.items() if status not in {401, 403, 410}], refused
+    acts = {
+        f"{pages[0]}/release": {},
+        f"{pages[0]}/details": {"name": "Anna Ek", "email": "anna@customer.example"},
+    }
+    for page, form in acts.items():
+        assert (await stack.client.post(page, data=form)).status_code == 410
+    assert (await stack.now(booking)).customer is None
+
+
+async def test_nobody_is_mailed_a_fresh_link_to_a_forgotten_booking(stack: Stack) -> None:
+    booking = await stack.confirmed()
+    await stack.cancel(booking, by=EndReason.BY_OWNER)
+    await stack.until_quiet()
+    assert await forget(stack.house, asked("anna@customer.example")) == 0
+    version = (await stack.now(booking)).link_version
+    await stack.house.bookings.renew_link(booking.id)
+    assert (await stack.now(booking)).link_version == version
+
+
 async def test_a_booking_that_is_still_to_come_is_left_and_told(
     stack: Stack, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,9 @@ from typing import Any
 import httpx
 import pytest
 
-from app.commands import Terminal, add_bookings, serve
+from app.commands.arguments import add_bookings
+from app.commands.desk import serve
+from app.commands.terminal import Terminal
 from app.domain import Booking, EndReason, Money, Status
 from app.errors import LinkRefused
 from app.main import Outside, open_house
@@ -488,6 +490,22 @@ async def test_the_command_works_beside_a_running_server_on_the_same_file(stack:
     assert json.loads(result)["booking"]["status"] == "canceled"
     assert "anna" not in told.lower()
     assert await stack.status(booking) is Status.CANCELED
+
+
+async def test_into_a_file_or_another_program_the_list_has_every_name_in_full(stack: Stack) -> None:
+    name = "Wilhelmina Charlotta Ottilia von Rosenstierna af Lilliecreutz"
+    await stack.confirmed(customer=replace(stack.customer(), name=name))
+    environ = {
+        **ENVIRON,
+        "DATABASE_URL": stack.settings.database_url,
+        "WIDGETS_FILE": str(stack.settings.widgets_file),
+        "COLUMNS": "80",
+    }
+    process = run("bookings", "list", "--from", "2026-11-23", **environ)
+    listed, _ = await asyncio.to_thread(process.communicate, "", 60)
+    assert process.returncode == 0
+    assert name in listed
+    assert "Portrait session" in listed
 
 
 def test_a_database_that_is_not_there_is_wrong_use_and_none_is_made(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ LAYERS = (
     ("reconciling",),
     ("bookings", "staff"),
     ("following",),
-    ("doctor", "forgetting", "backup"),
+    ("doctor", "forgetting"),
     ("changes",),
     ("settlement", "health"),
     ("moves",),
@@ -53,10 +53,11 @@ LAYERS = (
         *("store", "hapio", "payments", "mail", "links", "details", "guard", "limiter", "challenge", "site", "notices"),
         *("told", "migrations"),
     ),
-    ("widgets", "tags", "i18n", "tables", "database"),
-    ("attribution", "metrics", "charge_minimum", "amounts", "telemetry"),
-    ("domain", "errors", "settings", "breaker", "turns", "background", "urls", "hostnames"),
-    ("sandbox",),
+    ("widgets", "tags", "database"),
+    ("schema",),
+    ("attribution", "metrics", "charge_minimum", "i18n", "tables", "environment", "amounts", "telemetry"),
+    ("domain", "errors", "settings", "breaker", "turns", "background", "urls", "hostnames", "backup"),
+    ("sandbox", "explain", "version", "files"),
 )
 STORE, PROVIDERS = {"store", "tables", "database", "migrations"}, {"hapio", "payments"}
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from app.commands import Terminal
 from app.commands.reconcile import add_reconcile, reconcile
+from app.commands.terminal import Terminal
 from app.domain import Booking, Status
 from app.sandbox import hapio, stripe
 from tests.stack import Stack, open_stack

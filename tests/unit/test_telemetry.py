@@ -23,7 +23,9 @@ from app.sandbox.clock import Clock
 from app.sandbox.hapio import Fault, HapioSandbox
 from app.sandbox.seed import seed_studio
 from app.sandbox.serve import base_url, listen, serve_on
-from app.telemetry import VERSION, set_up_logs
+from app.schema import versions
+from app.telemetry import set_up_logs
+from app.version import VERSION
 from bench.kill import _free_port
 from tests.stack import Stack
 
@@ -373,7 +375,7 @@ async def test_every_line_of_a_servers_life_is_an_object(tmp_path: Path) -> None
             writer.close()
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     [start] = [line for line in lines if line["event"] == "started"]
-    assert (start["version"], start["mode"], start["schema"]) == (VERSION, "without payments", "0001")
+    assert (start["version"], start["mode"], start["schema"]) == (VERSION, "without payments", versions()[-1])
     assert str(tmp_path) in start["database"]
     assert start["widgets"] == ["default"]
     assert {"uvicorn.error"} == {line["logger"] for line in lines if "logger" in line}

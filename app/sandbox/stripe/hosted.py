@@ -3,19 +3,18 @@
 import asyncio
 import secrets
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
-from starlette.templating import Jinja2Templates
 
+from app.sandbox.pages import page_templates
 from app.sandbox.stripe import clockwork, money, payments
 from app.sandbox.stripe.account import Account, Object
 from app.sandbox.stripe.errors import StripeError
 from app.sandbox.stripe.sessions import DELAYED_METHODS
 
-TEMPLATES = Jinja2Templates(directory=Path(__file__).parents[3] / "templates" / "sandbox")
+TEMPLATES = page_templates()
 TEMPLATES.env.filters["money"] = money.describe
 
 SUBMIT_WORDS = {"book": "Book", "donate": "Donate", "subscribe": "Subscribe"}

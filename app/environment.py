@@ -1,0 +1,80 @@
+"""Where settings come from: the process's environment, and before it a file of NAME=value lines."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.settings import Settings, SettingsError
+
+ENV_FILE = ".env"
+WIDGETS_FILE = "widgets.toml"
+
+_LINE = re.compile(
+    r"""(?:export\s+)?(?P<name>[A-Za-z_]\w*)\s*=\s*
+        (?:'(?P<literal>[^']*)'|"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<bare>(?!['"]).*?))
+        \s*(?:(?:^|(?<=\s))\#.*)?""",
+    re.VERBOSE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """The variables, and the files that they were found by: `env_file` None without one."""
+
+    variables: Mapping[str, str]
+    env_file: Path | None
+
+
+def read_environment(environ: Mapping[str, str], *, env_file: Path | None = None, folder: Path) -> Environment:
+    """The process's variables over those of `env_file`, or of a `.env` in `folder`, the working directory.
+
+    WIDGETS_FILE is the folder's `widgets.toml`, if there is one and nothing else is said. Raises SettingsError for a
+    file that cannot be read, or a line in it that is no setting.
+    """
+    path = env_file or folder / ENV_FILE
+    variables = dict(environ)
+    found = env_file is not None or path.is_file()
+    if found:
+        given = _read(path)
+        # Somebody who sets NAME does not want the file's NAME_FILE beside it, nor the other way round.
+        variables |= {name: value for name, value in given.items() if not _twins(name) & environ.keys()}
+    if not _twins("WIDGETS_FILE") & {name for name, value in variables.items() if value}:
+        widgets = folder / WIDGETS_FILE
+        if widgets.is_file():
+            variables["WIDGETS_FILE"] = str(widgets)
+    return Environment(variables, path if found else None)
+
+
+def _twins(name: str) -> set[str]:
+    """The names under which a setting may be given: itself, and NAME_FILE."""
+    fields = {field.upper() for field in Settings.model_fields}
+    base = name.removesuffix("_FILE") if name.removesuffix("_FILE") in fields else name
+    return {base, f"{base}_FILE"}
+
+
+def _read(path: Path) -> dict[str, str]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise SettingsError(f"{path} does not exist; correct --env") from error
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path} is not UTF-8 text: save it as UTF-8") from error
+    values = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        found = _LINE.fullmatch(line.strip())
+        if found is None:
+            # The line itself is not shown: it may hold a secret.
+            raise SettingsError(f"{path}, line {number}: this is not NAME=value; put values with quotes in quotes")
+        literal, quoted, bare = found["literal"], found["quoted"], found["bare"]
+        if quoted is not None:
+            values[found["name"]] = re.sub(r'\\(["\\$`])', r"\1", quoted)
+        else:
+            values[found["name"]] = literal if literal is not None else bare
+    return values
