@@ -767,8 +767,17 @@ class Settlement:
             return await self._stripe.completed_sessions(created_after=after, created_before=created_before, most=most)
 
         async def take(listed: Sequence[CheckoutFacts]) -> int:
+            taken, failed = 0, None
             # The oldest first: of two payments for one booking, the first is the one that buys it.
-            return sum([await self.take_session(facts) for facts in reversed(listed)])
+            for facts in reversed(listed):
+                try:
+                    taken += await self.take_session(facts)
+                except (HapioError, StripeError) as error:  # it must not keep the others waiting
+                    log.warning("session put off", session=facts.id, error=type(error).__name__)
+                    failed = error
+            if failed:
+                raise failed
+            return taken
 
         taken, _ = await self._cursors.take(_SESSIONS, read, take, overlap=overlap, first=_NOTHING, most=None)
         return taken
@@ -820,6 +829,8 @@ class Settlement:
             if booking:
                 return await self._adopt(booking, facts)
             return await self._strays.notice(facts)
+        if facts.state is PaymentState.OPEN and payment.session_id is None:
+            await self._remember_page(payment, facts)
         if payment.state is facts.state or payment.state not in MAY_STILL_PAY:
             return False
         log.warning("swept a completed session", booking=payment.booking_id, session=facts.id)
@@ -875,7 +886,7 @@ class Settlement:
     ) -> None:
         """Settle a found attempt as any other, except where the rows show that more than it is missing here."""
         if facts.state is PaymentState.OPEN:
-            await self._await_found(booking, payment)
+            await self._await_found(booking, payment, facts)
             return
         seen = PaymentSeen(payment.id, facts.state, facts.id, facts.payment_intent_id, facts.received)
         refunds = await self._stripe.refunds_of(facts.payment_intent_id) if facts.payment_intent_id else []
@@ -895,9 +906,10 @@ class Settlement:
         if booking.status is Status.PAID and there and there.is_canceled:
             await self._called_off_since(booking, payment, any(refund.refund_row for refund in refunds))
 
-    async def _await_found(self, booking: Booking, payment: Payment) -> None:
+    async def _await_found(self, booking: Booking, payment: Payment, facts: CheckoutFacts) -> None:
         """Somebody is on Stripe's page: the booking awaits their payment, as it did."""
-        until = min(payment.created_at + self._widgets.of(booking).payment_time, payment.expires_at)
+        payment_time = self._widgets.of(booking).payment_time
+        until = min(payment.created_at + payment_time, payment.expires_at, booking.starts_at)
         await self._store.claim(
             booking.id,
             (Status.HELD,),
@@ -905,10 +917,12 @@ class Settlement:
             what="payment_started",
             values={"deadline": max(until, booking.deadline)},
         )
+        await self._remember_page(payment, facts)
+
+    async def _remember_page(self, payment: Payment, facts: CheckoutFacts) -> None:
+        """An attempt that awaits its payment has this page at Stripe; it is closed before the time is released."""
         soon = self._now() + timedelta(minutes=1)
-        await self._store.record_session(
-            payment, session_id=payment.session_id or "", url=payment.session_url or "", look_at=soon
-        )
+        await self._store.record_session(payment, session_id=facts.id, url=facts.url or "", look_at=soon)
 
     async def _called_off_since(self, booking: Booking, payment: Payment, by_terms: bool) -> None:
         """Hapio says that the booking was canceled. Where we had refunded a part, that was all that the terms gave;

@@ -9,6 +9,8 @@ import pytest
 
 from app.backup import back_up
 from app.domain import Booking, Customer, EndReason, Money, PaymentState, Status
+from app.errors import StripeError
+from app.sandbox.hapio import Fault as HapioFault
 from app.sandbox.stripe import Fault
 from tests.stack import PUBLIC_URL, Stack, open_stack
 
@@ -152,6 +154,41 @@ async def test_a_payment_page_opened_after_the_copy_is_closed_before_the_time_is
     assert await stack.status(booking) is Status.EXPIRED
     assert stack.stripe.state.sessions[session]["status"] == "expired"
     assert stack.hapio_bookings() == []
+
+
+async def test_a_page_of_which_the_copy_knows_only_the_attempt_is_closed_before_the_time_is_released(
+    tmp_path: Path,
+) -> None:
+    async with open_stack(tmp_path, widget="payment_minutes = 10") as stack:
+        booking = await stack.hold()
+        stack.stripe.faults.append(Fault("drop_after", method="POST", path="/v1/checkout/sessions", times=5))
+        with pytest.raises(StripeError):
+            await stack.house.bookings.start_checkout(booking.id)
+        copy = copied(stack, tmp_path)
+        session = await stack.at_stripe(booking)
+        await put_back(stack, copy)
+        await stack.tick(after=timedelta(minutes=12))
+        assert await stack.status(booking) is Status.EXPIRED
+        assert stack.stripe.state.sessions[session]["status"] == "expired"
+
+
+async def test_one_payment_that_cannot_be_taken_in_yet_does_not_keep_the_others_waiting(
+    stack: Stack, tmp_path: Path
+) -> None:
+    first, second = await stack.hold(), await stack.hold(await stack.free_slot(nth=9))
+    copy = copied(stack, tmp_path)
+    await stack.paid(first)
+    stack.clock.advance(timedelta(minutes=1))
+    await stack.paid(second)
+    stack.stripe.state.events.clear()
+    await put_back(stack, copy)
+    stack.hapio.faults.append(HapioFault("error_before", path=first.hapio_booking_id, times=1000))
+    await stack.tick()
+    assert await stack.status(first) is Status.HELD
+    assert await stack.status(second) in {Status.PAID, Status.CONFIRMED}
+    stack.hapio.faults.clear()
+    await stack.until_quiet()
+    assert (await stack.status(first), await stack.status(second)) == (Status.CONFIRMED, Status.CONFIRMED)
 
 
 async def test_a_page_opened_before_the_restore_and_paid_after_it_is_taken_in_by_its_webhook(
