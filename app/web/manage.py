@@ -254,9 +254,12 @@ async def show_sent(request: Request) -> Response:
     await _named_booking(request)
     shell = error_shell(request)
     _ = i18n.translator(shell.language).gettext
+    named = "token" in request.path_params
     lines = [
         _("If we find a booking, a fresh link is on its way to the address that it was made with."),
-        _("That can take some minutes. Older links no longer open then."),
+        _("That can take some minutes. Older links no longer open then.")
+        if named
+        else _("That can take some minutes. Older links open until you use the new one."),
     ]
     context = {"heading": _("Look into your mail"), "mark": "mail", "lines": lines, "form": None}
     return render(request, "manage_link.html", context, shell=shell, framed=False)
