@@ -12,7 +12,7 @@ from app.domain import Booking, Customer, EndReason, Money, PaymentState, Status
 from app.errors import StripeError
 from app.sandbox.hapio import Fault as HapioFault
 from app.sandbox.stripe import Fault
-from tests.stack import PUBLIC_URL, Stack, open_stack
+from tests.stack import PUBLIC_URL, Crash, Stack, open_stack
 
 PRICE = 120_000
 OWNER = "owner@studio.example"
@@ -501,3 +501,49 @@ async def test_while_the_mail_server_is_down_the_owners_mail_waits(stack: Stack,
     stack.mailbox.refuse = "none"
     await stack.until_quiet()
     assert len([message for message in stack.mailbox.messages if OWNER in message.recipients]) == 1
+
+
+# A crash in the middle
+
+
+async def until_dead(stack: Stack) -> None:
+    """The worker's time goes on until its process dies."""
+    for _ in range(20):
+        await stack.tick(after=timedelta(minutes=5))
+
+
+@pytest.mark.parametrize("effect", range(1, 9))
+async def test_a_crash_while_the_copy_catches_up_ends_with_the_booking_confirmed(
+    stack: Stack, tmp_path: Path, effect: int
+) -> None:
+    booking = await stack.hold()
+    copy = copied(stack, tmp_path)
+    await stack.paid(booking)
+    await stack.tick()
+    await put_back(stack, copy)
+    stack.doom.at = stack.doom.effects + effect
+    with pytest.raises(Crash):
+        await until_dead(stack)
+    stack.doom.at = 0
+    await stack.restart()
+    await stack.until_quiet()
+    assert await stack.status(booking) is Status.CONFIRMED
+    assert final_in_hapio(stack) == [booking.hapio_booking_id]
+    assert stack.money_kept() == PRICE
+    assert await money_alarms(stack) == []
+
+
+@pytest.mark.parametrize("effect", range(1, 6))
+async def test_a_crash_while_an_unknown_payment_is_noted_and_told_loses_neither(
+    stack: Stack, tmp_path: Path, effect: int
+) -> None:
+    await lost_booking(stack, tmp_path)
+    stack.doom.at = stack.doom.effects + effect
+    with pytest.raises(Crash):
+        await until_dead(stack)
+    stack.doom.at = 0
+    await stack.restart()
+    await stack.until_quiet()
+    assert await money_alarms(stack) == [("unknown_booking", PRICE)]
+    told = [message for message in stack.mailbox.messages if OWNER in message.recipients]
+    assert len(told) in {1, 2}  # a crash between sending and noting sends again
