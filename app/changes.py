@@ -234,6 +234,7 @@ class Changes(Settlement):
             booking, move, back = await self._checked(booking_id, by, revision, shown_at or now, now)
             if booking.status is Status.CANCELED:
                 return booking
+            self._acts.change(booking_id, by)
             if move and move.state is MoveState.HELD:
                 # Stripe may say that the difference is paid: then the booking is another one, and is checked anew.
                 await self._moves.expire(move, by)

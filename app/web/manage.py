@@ -584,7 +584,7 @@ async def _before_moving(
         resource_name=quote.resource.name,
         starts_at=quote.slot.starts_at,
         ends_at=quote.slot.ends_at,
-        terms=replace(booking.terms, price=quote.price),
+        terms=booking.terms.moved(quote.price, percent=quote.cap),
     )
     kept = [("service", quote.service.id), ("resource", asked.get("resource", "")[:_LONGEST]), ("tz", zone)]
     day = i18n.local(quote.slot.starts_at, zone).date()

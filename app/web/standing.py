@@ -415,7 +415,7 @@ def steps(offer: Offer, booking: Booking, language: str) -> list[dict[str, Any]]
     dated = [(until, percent) for until, percent in terms.steps(booking.starts_at) if percent]
     for until, percent in dated:
         holds = until >= now and not any(line["now"] for line in lines)
-        amount = i18n.format_money(terms.price.share(percent), language)
+        amount = i18n.format_money(terms.refund(at=until, starts_at=booking.starts_at), language)
         lines.append(
             {
                 "until": _("Until %(when)s") % {"when": when(until, booking, now, language)},
@@ -456,10 +456,18 @@ def price_difference(quote: MoveQuote, booking: Booking, language: str) -> tuple
         return _("%(amount)s more") % amount, _(
             "You pay it on Stripe now. Your old time is yours until then; without the payment nothing changes."
         )
+    cheaper = booking.terms.price.amount - quote.price.amount
+    if 0 < -quote.difference < cheaper:
+        return _("%(amount)s go back to your card") % amount, _(
+            "That is the part of the price difference that your booking terms pay back now. "
+            "Banks usually take 5–10 days to show it."
+        )
     if quote.difference < 0:
         return _("%(amount)s go back to your card") % amount, _(
             "That is the difference in price. Banks usually take 5–10 days to show it."
         )
+    if cheaper > 0:
+        return _("No money moves"), _("It costs less, but under your booking terms nothing is paid back now.")
     if booking.terms.free:
         return _("No money moves"), _("It stays free of charge.")
     return _("No money moves"), _("What you paid counts for the new time.")
