@@ -180,12 +180,15 @@ def _prepare(settings: Settings, environment: Environment) -> None:
     exit with a code of its own."""
     import structlog
 
-    from app.widgets import load_widgets
+    from app.widgets import load_widgets, unchargeable_prices
 
-    load_widgets(settings.widgets_file)
+    log = structlog.get_logger()
+    widgets = load_widgets(settings.widgets_file)
     asyncio.run(_migrate(settings))
     files = {"env_file": environment.env_file, "widgets_file": settings.widgets_file}
-    structlog.get_logger().info("settings read", **{name: str(path) for name, path in files.items() if path})
+    log.info("settings read", **{name: str(path) for name, path in files.items() if path})
+    for widget, service, why in unchargeable_prices(widgets):
+        log.error("a price cannot be charged", widget=widget, service=service, why=why)
 
 
 def _serve(settings: Settings, arguments: argparse.Namespace) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import re
 import tomllib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -193,23 +193,6 @@ class Widget(_Part):
             raise ValueError(f"must name one or more of {', '.join(sorted(LANGUAGES))}")
         return tags
 
-    @model_validator(mode="after")
-    def _prices_can_be_charged(self) -> Self:
-        for service in self.services:
-            if service.price is None:
-                continue
-            try:
-                price = Money.from_decimal(service.price, self.currency)
-            except ValueError as error:
-                raise ValueError(f"services.price of {service.id} cannot be charged: {error}") from error
-            if not chargeable(price):
-                least = Money(least_charge(self.currency), self.currency)
-                raise ValueError(
-                    f"services.price of {service.id} cannot be charged: "
-                    f"Stripe takes {least.to_decimal()} {self.currency.upper()} or more, or nothing at all"
-                )
-        return self
-
     @property
     def tiers(self) -> tuple[Tier, ...]:
         """The cancellation policy as the terms freeze it."""
@@ -273,6 +256,28 @@ class Widgets(dict[str, Widget]):
             owner_phone=owner.owner_phone,
             privacy_url=owner.privacy_url,
         )
+
+
+def unchargeable_prices(widgets: Mapping[str, Widget]) -> Iterator[tuple[str, str, str]]:
+    """(widget, service, why) for each price of the file that cannot be charged. They stop no start, since a price of
+    Hapio's wins over the file's."""
+    for widget in widgets.values():
+        for service in widget.services:
+            try:
+                price = Money.from_decimal(service.price or Decimal(0), widget.currency)
+            except ValueError as error:
+                yield widget.name, service.id, str(error)
+                continue
+            if not chargeable(price):
+                yield widget.name, service.id, beyond_stripe(price)
+
+
+def beyond_stripe(price: Money) -> str:
+    """Why Stripe does not charge a price, with the least that it charges where the price is below that."""
+    told, least = f"{price.to_decimal()} {price.currency.upper()}", least_charge(price.currency)
+    if price.amount < least:
+        return f"{told} is less than Stripe charges, which is {Money(least, price.currency).to_decimal()} or more"
+    return f"{told} is more than Stripe charges at once"
 
 
 class WidgetsFileError(ValueError):

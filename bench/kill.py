@@ -222,7 +222,7 @@ async def _in_process(street: Street) -> AsyncIterator[House]:
         hapio_transport=street.hapio.transport(),
         stripe_http=StripeHTTP(street.stripe.transport()),
     )
-    async with open_house(read_settings(street.environ), outside) as house:
+    async with open_house(read_settings(street.environ), outside, may_migrate=True) as house:
         yield house
 
 

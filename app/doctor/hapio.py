@@ -10,11 +10,10 @@ from typing import Any
 
 import httpx
 
-from app.charge_minimum import chargeable, least_charge
+from app.charge_minimum import chargeable
 from app.doctor.finding import Finding, clock, fail, ok, warn
-from app.domain import Money
 from app.settings import Settings
-from app.widgets import Widget
+from app.widgets import Widget, beyond_stripe
 
 #: A calendar without a free time for so long is likelier to lack a schedule than to be full.
 LOOK_AHEAD = timedelta(days=31)
@@ -307,7 +306,5 @@ def _price_fault(widget: Widget, service: _Row) -> str:
     except (ValueError, ArithmeticError):
         return f"has a price that cannot be charged: {told} {widget.currency.upper()}"
     if not chargeable(price):
-        least = Money(least_charge(price.currency), price.currency)
-        amounts = f"{price.to_decimal()} {price.currency.upper()}, and Stripe charges {least.to_decimal()} or more"
-        return f"has a price that cannot be charged: it costs {amounts}"
+        return f"has a price that cannot be charged: {beyond_stripe(price)}"
     return ""

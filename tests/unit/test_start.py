@@ -1,5 +1,6 @@
 """python -m app with something wrong in it: one sentence for each fault, no traceback, and nothing made or changed."""
 
+import json
 import os
 import re
 import sqlite3
@@ -180,8 +181,6 @@ phone = "never"
         (b'[studio]\ntitle = "\xff"\n', "is not UTF-8 text: save it as UTF-8"),
         (b'title = "Studio"\n', "line 1: title must stand in a widget's table"),
         (b"", "has no widget: add a table such as [studio]"),
-        (b'[studio]\nservices = [{ id = "a", price = "0.20" }]', "Stripe takes 0.50 EUR or more, or nothing at all"),
-        (b'[studio]\nservices = [{ id = "a", price = "1.005" }]', "services.price of a cannot be charged"),
         (b"[studio]\nlanguages = []", "languages must name one or more"),
         (b'[studio]\nreschedule = "no"', "line 2, widget studio: reschedule must be a table"),
         (b"[studio]\nallowed_origins = 'https://a.example'", "allowed_origins must be a list in square brackets"),
@@ -202,6 +201,31 @@ def test_a_widgets_file_that_is_missing_or_a_folder_says_so(tmp_path: Path) -> N
         load_widgets(tmp_path / "widgets.toml")
     with pytest.raises(WidgetsFileError, match="is a folder; remove it"):
         load_widgets(tmp_path)
+
+
+def test_a_price_of_the_file_that_stripe_does_not_charge_is_told_at_each_start(tmp_path: Path) -> None:
+    (tmp_path / "widgets.toml").write_text("""
+[studio]
+services = [
+  { id = "cheap", price = "0.20" },
+  { id = "odd", price = "1.005" },
+  { id = "dear", price = "1000000.00" },
+  { id = "free", price = "0" },
+  { id = "right", price = "0.50" },
+]
+""")
+    process = start(["worker"], tmp_path, LOG_LEVEL="error")
+    assert process.stderr
+    told = [json.loads(process.stderr.readline()) for _ in range(3)]
+    process.terminate()
+    outcome(process)
+    assert [(line["level"], line["widget"], line["service"]) for line in told] == [
+        ("error", "studio", "cheap"),
+        ("error", "studio", "odd"),
+        ("error", "studio", "dear"),
+    ]
+    assert told[0]["why"] == "0.20 EUR is less than Stripe charges, which is 0.50 or more"
+    assert told[2]["why"] == "1000000.00 EUR is more than Stripe charges at once"
 
 
 # What must not make a database
