@@ -28,6 +28,7 @@ from app.settings import Settings
 from tests.stack import MONDAY, Stack
 from tests.unit.test_staff import copies
 
+HERE = Path(__file__).parent
 ENVIRON = {
     "HAPIO_API_TOKEN": "token",
     "HAPIO_BASE_URL": "http://127.0.0.1:9/v1",
@@ -39,7 +40,8 @@ ENVIRON = {
 def run(*arguments: str, **environ: str) -> subprocess.Popen[str]:
     return subprocess.Popen(  # noqa: S603 — our own command line
         [sys.executable, "-m", "app", *arguments],
-        env={"PATH": os.environ["PATH"], **environ},
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(HERE.parents[1]), **environ},
+        cwd=HERE,  # not the checkout's root, where a developer may have a .env
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
