@@ -33,6 +33,7 @@ from starlette.types import ASGIApp, Message
 
 from app.demo import open_demo
 from app.sandbox.serve import serve_app
+from app.telemetry import set_up_logs
 
 ROUNDS, CALLS, REQUESTS, CONNECTIONS = 10, 1000, 1000, 8
 
@@ -188,4 +189,5 @@ async def _measure(client: Process, base: Case, cases: Sequence[Case]) -> None:
 
 
 if __name__ == "__main__":
+    set_up_logs("warning")
     asyncio.run(main())

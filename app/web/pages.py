@@ -11,18 +11,14 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from time import monotonic
 from typing import Generic, TypeVar
 
-import structlog
 from markupsafe import Markup, escape
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.guard import Header, guarded, new_request_id, request_header
 from app.web.splice import Spliced
-
-log = structlog.get_logger()
 
 #: What is kept of pages, and of answers made of them, at most. A page takes some 45 KB, the widest 100 KB; more than
 #: half of that is the style sheet.
@@ -55,16 +51,10 @@ class WarmPages:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["method"] == "GET" and scope["path"].startswith("/w/"):
-            began, asked, house = monotonic(), _headers(scope), scope["app"].state.house
-            answer = house.pages.find(scope, asked)
+            asked = _headers(scope)
+            answer = scope["app"].state.house.pages.find(scope, asked)
             if answer is not None:
-                request_id = new_request_id()
-                await answer.send(asked, send, request_header(request_id))
-                route = "/w/{widget}" if scope["path"].count("/") == 2 else "/w/{widget}/slots"
-                status, seconds = 304 if asked.get(b"if-none-match") == answer.tag else 200, monotonic() - began
-                house.metrics.answered("GET", route, status, seconds)
-                # A line at every level would cost a third of what the page costs.
-                log.debug("request", method="GET", route=route, status=status, request=request_id)
+                await answer.send(asked, send, request_header(new_request_id()))
                 return
         await self._app(scope, receive, send)
 

@@ -51,7 +51,7 @@ async def test_so_does_a_database_that_cannot_be_written(tmp_path: Path) -> None
     async with open_stack(tmp_path, webhooks=False) as stack:
         [back, *_] = await paths(stack)
         for trouble in (read_only, locked):
-            with trouble(stack):
+            with trouble(stack.house):
                 answer = await stack.client.get(back)
             assert answer.status_code == 503
             said = text_of(answer.text)

@@ -9,12 +9,15 @@ from datetime import timedelta
 
 import httpx
 import pytest
+from anyio.lowlevel import checkpoint
 from sqlalchemy import event
 
 from app.domain import Status
 from app.errors import StorageBusy
+from app.main import House
 from app.telemetry import set_up_logs
 from tests.stack import Stack, text_of
+from tests.unit.test_background import until, with_worker
 from tests.unit.test_doors import Browser
 from tests.unit.test_telemetry import lines_of, logs_as_before
 
@@ -25,14 +28,14 @@ __all__ = ["logs_as_before"]  # a fixture
 
 
 @contextmanager
-def pragma(stack: Stack, *statements: str) -> Iterator[None]:
+def pragma(house: House, *statements: str) -> Iterator[None]:
     """Every connection is under these pragmas."""
 
     def before_use(connection: sqlite3.Connection, *_: object) -> None:
         for statement in statements:
             connection.cursor().execute(f"PRAGMA {statement}")
 
-    engine = stack.house.store.engine.sync_engine
+    engine = house.store.engine.sync_engine
     event.listen(engine, "checkout", before_use)
     try:
         yield
@@ -47,29 +50,29 @@ def as_before(connection: sqlite3.Connection, *_: object) -> None:
         connection.cursor().execute(f"PRAGMA {statement}")
 
 
-def full(stack: Stack) -> AbstractContextManager[None]:
+def full(house: House) -> AbstractContextManager[None]:
     """Not one page more fits; small rows still find room in pages that are there."""
-    return pragma(stack, "max_page_count = 1")
+    return pragma(house, "max_page_count = 1")
 
 
-def read_only(stack: Stack) -> AbstractContextManager[None]:
+def read_only(house: House) -> AbstractContextManager[None]:
     """The file may not be written."""
-    return pragma(stack, "query_only = 1")
+    return pragma(house, "query_only = 1")
 
 
 @contextmanager
-def locked(stack: Stack) -> Iterator[None]:
+def locked(house: House) -> Iterator[None]:
     """Another program writes, for longer than we wait."""
-    other = sqlite3.connect(stack.settings.database_url.removeprefix("sqlite:///"), isolation_level=None)
+    other = sqlite3.connect(house.settings.database_url.removeprefix("sqlite:///"), isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     try:
-        with pragma(stack, "busy_timeout = 20"):
+        with pragma(house, "busy_timeout = 20"):
             yield
     finally:
         other.close()
 
 
-Trouble = Callable[[Stack], AbstractContextManager[None]]
+Trouble = Callable[[House], AbstractContextManager[None]]
 TROUBLES = [(full, "full"), (read_only, "read only"), (locked, "busy")]
 
 
@@ -95,7 +98,7 @@ async def test_a_visitor_is_told_that_nothing_could_be_saved_and_when_to_come_ba
     for trouble in (read_only, locked):
         anna = Browser(stack)
         await anna.open(f"/w/studio?service={stack.portrait_id}")
-        with trouble(stack):
+        with trouble(stack.house):
             await anna.send('id="hf-hold"', start=anna.starts[0])
         say_so(anna.page)
         assert "Our booking system" in text_of(anna.page.text)
@@ -108,7 +111,7 @@ async def test_a_visitor_is_told_that_nothing_could_be_saved_and_when_to_come_ba
 async def test_a_program_is_told_the_same_in_json(stack: Stack) -> None:
     wish = await a_wish(stack)
     for trouble in (read_only, locked):
-        with trouble(stack):
+        with trouble(stack.house):
             answer = await stack.client.post("/api/bookings/lock", json=wish)
         say_so(answer)
         error = answer.json()["error"]
@@ -120,7 +123,7 @@ async def test_a_program_is_told_the_same_in_json(stack: Stack) -> None:
 @pytest.mark.parametrize(("trouble", "state"), TROUBLES)
 async def test_readyz_tries_a_write_and_names_what_is_wrong(stack: Stack, trouble: Trouble, state: str) -> None:
     await stack.tick()
-    with trouble(stack):
+    with trouble(stack.house):
         answer = await stack.client.get("/readyz")
         assert (answer.status_code, answer.json()["database"]) == (503, state)
         assert answer.json()["worker"] == "ok"
@@ -143,7 +146,7 @@ async def test_a_page_is_still_shown_while_nothing_can_be_written(stack: Stack) 
     booking = await stack.hold()
     token = stack.house.links.booking_token(booking.id, ends_at=booking.ends_at)
     for trouble, _ in TROUBLES:
-        with trouble(stack):
+        with trouble(stack.house):
             assert (await stack.client.get(f"/b/{token}")).status_code == 200
 
 
@@ -151,7 +154,7 @@ async def test_what_was_paid_while_the_disk_was_full_is_taken_in_once_there_is_r
     booking = await stack.hold()
     session = await stack.at_stripe(booking)
     token = stack.house.links.booking_token(booking.id, ends_at=booking.ends_at)
-    with read_only(stack):
+    with read_only(stack.house):
         await stack.stripe.pay(session)
         back = await stack.client.get(f"/b/{token}/return")
         say_so(back)
@@ -163,26 +166,29 @@ async def test_what_was_paid_while_the_disk_was_full_is_taken_in_once_there_is_r
 
 async def test_the_log_stays_short_while_the_disk_is_full(stack: Stack) -> None:
     await stack.hold()
-    stack.clock.advance(timedelta(minutes=30))
-    stream = io.StringIO()
-    set_up_logs("info", stream)
-    pauses: list[float] = []
+    stream, pauses, broken = io.StringIO(), [], asyncio.Event()
 
-    async def until_enough(seconds: float) -> None:
+    async def wait(seconds: float) -> None:
         pauses.append(seconds)
-        if len(pauses) == 50:
-            stack.house.worker.stop()
+        await broken.wait()
+        await checkpoint()
+        stack.clock.advance(timedelta(seconds=seconds))
+        if len(pauses) > 50:
+            app.state.house.worker.stop()
 
-    stack.house.worker._sleep = until_enough
-    with read_only(stack):
-        await stack.house.worker.run()
-    lines = [line for line in lines_of(stream) if line["event"] == "tick failed"]
-    assert len(lines) == 50
-    assert sum("trace" in line for line in lines) == 1
-    assert "readonly" in str(lines[0]["error"])
-    assert len(stream.getvalue()) < 20_000
-    assert max(pauses) == 10
-    await stack.restart()
+    async with with_worker(stack, wait) as (app, _):
+        await until(lambda: bool(pauses))
+        set_up_logs("info", stream)
+        stack.clock.advance(timedelta(minutes=30))
+        with read_only(app.state.house):
+            broken.set()
+            await until(lambda: app.state.house.worker.stopping)
+        failed = [line for line in lines_of(stream) if line["event"] == "tick failed"]
+        assert len(failed) >= 49
+        assert sum("trace" in line for line in failed) == 1
+        assert "readonly" in str(failed[0]["error"])
+        assert len(stream.getvalue()) < 25_000
+        assert max(pauses) == 10, "and the longer it lasts, the more seldom it is tried"
     await stack.until_quiet()
     assert stack.hapio_bookings() == []
 
@@ -197,7 +203,7 @@ async def test_who_waits_behind_a_write_that_hangs_is_told_so_instead_of_waiting
 
 
 async def test_a_disk_that_fills_up_in_the_middle_of_a_change_leaves_nothing_half_done(stack: Stack) -> None:
-    with full(stack):
+    with full(stack.house):
         for number in range(40):
             answer = await stack.client.post("/api/bookings/lock", json=await a_wish(stack, nth=number))
             if answer.status_code != 201:

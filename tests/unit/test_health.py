@@ -133,6 +133,50 @@ async def test_one_sale_and_one_refused_time_are_in_the_figures(tmp_path: Path) 
         assert await figure(stack, "history_total", what="confirmed") == 1
 
 
+async def test_counters_are_there_before_anything_has_happened(tmp_path: Path) -> None:
+    """Else the first event of each kind, a new series, is no increase to Prometheus."""
+    async with open_stack(tmp_path, settings={"metrics_token": TOKEN}) as stack:
+        told = (await scrape(stack)).text
+    for series in (
+        'errors_total{code="INTERNAL_ERROR"}',
+        'errors_total{code="STRIPE_API_ERROR"}',
+        'holds_refused_total{code="BOOKING_CONFLICT"}',
+        'holds_refused_total{code="RATE_LIMITED"}',
+        'sweep_findings_total{what="payment"}',
+        'sweep_findings_total{what="lock"}',
+        'worker_failures_total{act="confirm",error="HapioUnreachable"}',
+        'worker_failures_total{act="send",error="MailError"}',
+        'worker_failures_total{act="tick",error="StorageFull"}',
+        'webhooks_total{outcome="refused",provider="stripe"}',
+        'webhooks_total{outcome="failed",provider="hapio"}',
+    ):
+        assert f"holdfast_{series} 0.0\n" in told, series
+
+
+async def test_requests_are_counted_by_route_and_never_by_path(tmp_path: Path) -> None:
+    async with open_stack(tmp_path, settings={"metrics_token": TOKEN}) as stack:
+        for path in ("/b/somebodys-token", "/b/anothers-token", "/no/such/page", "/healthz"):
+            await stack.client.get(path)
+        await stack.client.request("BREW", "/healthz")
+        told = (await scrape(stack)).text
+        assert await figure(stack, "http_requests_total", route="/b/{token}", status="403", method="GET") == 2
+        assert await figure(stack, "http_requests_total", route="unmatched", status="404") == 1
+        assert await figure(stack, "http_requests_total", route="/healthz", method="other") == 1
+        assert await figure(stack, "http_request_seconds_count", route="/b/{token}") == 2
+    assert "token" not in told.replace("{token}", "")
+    assert "such" not in told
+    assert "BREW" not in told
+    assert re.search(r'holdfast_build_info\{.*version="0\.1\.0".*\} 1\.0', told)
+    assert re.search(r"^process_resident_memory_bytes \d", told, re.MULTILINE)
+
+
+async def test_errors_that_programs_are_told_of_are_counted_like_those_of_people(tmp_path: Path) -> None:
+    async with open_stack(tmp_path, settings={"metrics_token": TOKEN}) as stack:
+        await stack.client.get("/b/forged")
+        await stack.client.get("/api/bookings/bk_1", headers={"Authorization": "Bearer forged"})
+        assert await figure(stack, "errors_total", code="UNAUTHORIZED") == 2
+
+
 async def test_a_forged_webhook_is_counted_as_refused(tmp_path: Path) -> None:
     async with open_stack(tmp_path, settings={"metrics_token": TOKEN}) as stack:
         await stack.client.post("/api/webhooks/stripe", content=b"{}", headers={"Stripe-Signature": "t=1,v1=0"})
