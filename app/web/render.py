@@ -297,7 +297,8 @@ def render_error(request: Request, error: HoldfastError) -> Response:
     heading = next((text for kind, text in _HEADINGS if isinstance(error, kind)), _OTHER_HEADING)
     lines = [error.sentence]
     if _after_paying(request, error):
-        heading, lines = _MOMENT, [_CANNOT_SHOW, _DO_NOT_PAY_AGAIN, _LOOKED_UP]
+        what = error.sentence if isinstance(error, RateLimited) else _CANNOT_SHOW  # which says nothing of a charge
+        heading, lines = _MOMENT, [what, _DO_NOT_PAY_AGAIN, _LOOKED_UP]
     elif _AFTER_PAYING.fullmatch(request.url.path):
         lines.append(_DO_NOT_PAY_AGAIN)
     response = render(

@@ -224,11 +224,11 @@ async def test_a_proxy_that_is_not_believed_is_told_of_in_the_log_once(stack: St
         for _ in range(2):
             caller.client.headers["X-Forwarded-For"] = "192.0.2.1, 198.51.100.7"  # as a believed proxy leaves it
             await caller.hold(starts[0], key=PAGE_KEY)
-        assert said == []
+        assert not [line for line in said if line["event"] == "proxy headers not believed"]
         for _ in range(2):
             caller.client.headers["X-Forwarded-For"] = "192.0.2.1"
             await caller.hold(starts[0], key=PAGE_KEY)
-    assert [line["event"] for line in said] == ["proxy headers not believed"]
+    assert [line["event"] for line in said].count("proxy headers not believed") == 1
     assert "192.0.2.1" not in str(said)
 
 
