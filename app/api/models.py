@@ -249,6 +249,18 @@ class RefundRequest(Named):
     amount: Annotated[int, Field(ge=1, le=10**12), BeforeValidator(_whole)] = 0
 
 
+class PaidAnotherWayRequest(Named):
+    """Which refund, by Stripe's id or ours; it may be left out where one refund only has failed or is refused."""
+
+    refund_id: Id = ""
+
+
+class CorrectEmailRequest(Named):
+    """The customer's right address."""
+
+    email: Annotated[str, Field(min_length=3, max_length=254)]
+
+
 # Answers
 
 

@@ -72,6 +72,18 @@ OPERATIONS = (
         "POST", "/api/bookings/refund", "refundBooking", "Give money back beside the terms", acts.give_back,
         models.RefundRequest, models.GivenBackAnswer, Who.SERVER, errors=_ACT,
     ),
+    Operation(
+        "POST", "/api/bookings/refund/paid-another-way", "markRefundPaid", "Note that a refund was paid without Stripe",
+        acts.paid_another_way, models.PaidAnotherWayRequest, models.BookingAnswer, Who.SERVER, errors=_ACT,
+    ),
+    Operation(
+        "POST", "/api/bookings/correct-email", "correctEmail", "Change the customer's address", acts.correct_email,
+        models.CorrectEmailRequest, models.BookingAnswer, Who.SERVER, errors=_ACT,
+    ),
+    Operation(
+        "POST", "/api/bookings/resend-mails", "resendMails", "Send again what could not be delivered",
+        acts.resend_mails, models.Named, models.DoneAnswer, Who.SERVER, errors=_ACT,
+    ),
 )  # fmt: skip
 
 
