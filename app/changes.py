@@ -15,7 +15,7 @@ import structlog
 
 from app.act_limits import MOST_UNDOS, moves_left_unpaid, undos
 from app.charge_minimum import chargeable
-from app.details import read_address
+from app.details import EMAIL_WRONG, read_address
 from app.domain import (
     Booking,
     EndReason,
@@ -648,7 +648,7 @@ class Changes(Settlement):
         await self._refunds.pay_due(booking_id)
         return refunds
 
-    async def paid_another_way(self, booking_id: str, refund_id: str) -> Refund:
+    async def paid_another_way(self, booking_id: str, refund_id: str = "") -> Refund:
         """Note that the owner has paid a failed or refused refund without Stripe. A second call returns what the first
         one did. Raises as `Refunds.paid_another_way`."""
         async with self._turns(booking_id):
@@ -660,11 +660,11 @@ class Changes(Settlement):
 
     async def correct_email(self, booking_id: str, email: str) -> Booking:
         """Give the customer another address: mails that did not reach the old one go to it, else a fresh link does, and
-        older links stop working. Raises InvalidRequest for what is no address, BookingConflict where nobody has put a
+        older links stop working. Raises InvalidDetails for what is no address, BookingConflict where nobody has put a
         name to the booking or it has changed meanwhile, NotFound."""
         address = read_address(email.strip())
         if address is None:
-            raise InvalidRequest("not an email address")
+            raise InvalidDetails({"email": EMAIL_WRONG})
         booking = await self.get(booking_id)
         if booking.customer is None:
             raise BookingConflict("nobody has put a name to it")

@@ -66,7 +66,7 @@ _NOTES = Field("notes", N_("Message"), "textarea", False, 1000, "")
 _PHONE_MISSING = N_("Please enter your phone number.")
 _ANSWER_MISSING = N_("Please answer this question.")
 _CONSENT_MISSING = N_("Please tick this box to go on.")
-_EMAIL_WRONG = N_("This does not look like an email address. It should read like name@example.com.")
+EMAIL_WRONG = N_("This does not look like an email address. It should read like name@example.com.")
 _PHONE_WRONG = N_("This does not look like a phone number. Please check the digits, with the country code if abroad.")
 _TOO_LONG = N_("This is too long. Please shorten it.")
 _NOT_OFFERED = N_("Please choose one of the answers.")
@@ -127,7 +127,7 @@ def read_details(form: Mapping[str, str], widget: Widget) -> Customer:
         elif text and field.options and text not in field.options:
             wrong[field.name] = _NOT_OFFERED
         elif text and field.kind == "email":
-            values[field.name] = read_address(text) or wrong.setdefault(field.name, _EMAIL_WRONG)
+            values[field.name] = read_address(text) or wrong.setdefault(field.name, EMAIL_WRONG)
         elif text and field.kind == "tel":
             values[field.name] = _number(text, widget.country) or wrong.setdefault(field.name, _PHONE_WRONG)
         else:

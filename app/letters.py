@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from app.domain import (
     DISPUTE_LOST,
     DISPUTE_OVER,
+    PAID_ANOTHER_WAY,
     REFUND_VOID,
     Booking,
     Money,
@@ -123,9 +124,9 @@ class Letters:
         widget = self._widgets.of(booking)
         to = widget.owner_email if kind.to_owner else booking.customer.email if booking.customer else ""
         drawn = await self._drawn(booking, str(mail.detail.get("refund") or ""))
-        live = [refund for refund in drawn if refund.status not in REFUND_VOID]
+        live = [refund for refund in drawn if refund.status not in REFUND_VOID | {PAID_ANOTHER_WAY}]
         if drawn and not live:
-            return None  # it has failed, or made way for one in Stripe's dashboard: another mail says so
+            return None  # nothing is sent the way it came: it failed, or went back in another way
         token = self._links.booking_token(booking.id, ends_at=booking.ends_at)
         # A link that the customer may not have asked for is one version ahead; its first use retires those before.
         ahead = 1 if mail.detail.get("later") else 0

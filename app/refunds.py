@@ -113,32 +113,39 @@ class Refunds:
         """What of a booking's money is still here, in smallest units: no refund can be more."""
         return (await self.funds(booking_id)).left
 
-    async def paid_another_way(self, booking_id: str, refund_id: str) -> Refund:
+    async def paid_another_way(self, booking_id: str, refund_id: str = "") -> Refund:
         """Note that the owner has paid a failed or refused refund without Stripe: it counts as given back and is not
-        tried again. A second call returns what the first one did.
+        tried again. A second call returns what the first one did. `refund_id` is ours or Stripe's; it may be left out
+        where one refund only needs this.
 
         Raises NotFound, BookingConflict where the refund needs no such payment (any more), and StripeError where Stripe
         does not answer whether it made the refund after all.
         """
-        refund = await self._refund(booking_id, refund_id)
+        refund = await self._refund(booking_id, refund_id or await self._only_payable(booking_id))
         if refund.status == PAID_ANOTHER_WAY:
             return refund
         payment = await self._store.payment(refund.payment_id)
         if refund.status == "requested" and payment and payment.payment_intent_id:
             await self._look_for(refund, payment.payment_intent_id)
-            refund = await self._refund(booking_id, refund_id)
+            refund = await self._refund(booking_id, refund.id)
         payments, refunds = await self._store.payments(booking_id), await self._store.refunds(booking_id)
-        amount = payable_another_way(payments, refunds).get(refund_id)
+        amount = payable_another_way(payments, refunds).get(refund.id)
         if amount is None or not await self._store.pay_another_way(refund, amount):
             raise BookingConflict("this refund needs no other way")
         if payment and payment.state is PaymentState.AUTHORIZED:
             # Held money lapses by itself; nobody looks at it again.
             await self._store.record_capture(payment.id, state=PaymentState.VOIDED, captured=0)
-        return await self._refund(booking_id, refund_id)
+        return await self._refund(booking_id, refund.id)
+
+    async def _only_payable(self, booking_id: str) -> str:
+        payable = payable_another_way(await self._store.payments(booking_id), await self._store.refunds(booking_id))
+        if len(payable) != 1:
+            raise BookingConflict(f"{len(payable)} refunds need another way")
+        return next(iter(payable))
 
     async def _refund(self, booking_id: str, refund_id: str) -> Refund:
         for refund in await self._store.refunds(booking_id):
-            if refund.id == refund_id:
+            if refund_id in {refund.id, refund.stripe_refund_id}:
                 return refund
         raise NotFound(refund_id)
 

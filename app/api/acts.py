@@ -317,6 +317,30 @@ async def give_back(call: Call, asked: models.RefundRequest) -> models.GivenBack
     )
 
 
+async def paid_another_way(call: Call, asked: models.PaidAnotherWayRequest) -> models.BookingAnswer:
+    """POST /api/bookings/refund/paid-another-way: a failed or refused refund was paid without Stripe."""
+    booking, by = await call.booking(asked)
+    _must_be_owner(by)
+    await call.house.bookings.paid_another_way(booking.id, asked.refund_id)
+    return await _shown(call, booking)
+
+
+async def correct_email(call: Call, asked: models.CorrectEmailRequest) -> models.BookingAnswer:
+    """POST /api/bookings/correct-email: the customer's right address, to which goes what the old one did not take."""
+    booking, by = await call.booking(asked)
+    _must_be_owner(by)
+    await call.house.bookings.correct_email(booking.id, asked.email)
+    return await _shown(call, booking)
+
+
+async def resend_mails(call: Call, asked: models.Named) -> models.DoneAnswer:
+    """POST /api/bookings/resend-mails: send again what could not be delivered."""
+    booking, by = await call.booking(asked)
+    _must_be_owner(by)
+    await call.house.bookings.resend_mails(booking.id)
+    return models.DoneAnswer()
+
+
 # Reading what is asked
 
 

@@ -322,6 +322,20 @@ class ReceiptRequest(_In):
     """The receipt, to the letter."""
 
 
+class PaidAnotherWayRequest(Named):
+    """Which refund, by Stripe's id or ours; it may be left out where one refund only has failed or is refused."""
+
+    refund_id: Id = ""
+    """The refund; without it, the only one that has failed or is refused."""
+
+
+class CorrectEmailRequest(Named):
+    """The customer's right address."""
+
+    email: Annotated[str, Field(min_length=3, max_length=254)]
+    """Where mails go from now on. What could not be delivered is sent there."""
+
+
 # Answers
 
 
@@ -408,6 +422,7 @@ class LockAnswer(_Answer):
         int, Field(description="What has to be paid, in the currency's smallest unit, as the time is held")
     ]
     currency: str
+    """Its lower-case ISO code."""
     token: str
     """As secret as a password."""
 

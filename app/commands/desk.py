@@ -35,6 +35,7 @@ from app.errors import (
     HapioForbidden,
     HapioUnauthorized,
     HoldfastError,
+    InvalidDetails,
     InvalidRequest,
     NotBegun,
     NotFound,
@@ -381,6 +382,8 @@ class Desk:
                 return "The booking has changed in the meantime: `show` tells how. No money moved by this command."
             case NotFound():
                 return f"Nobody offers that. {stays}"
+            case InvalidDetails():
+                return f"{' '.join(error.fields.values())} {stays}"
             case InvalidRequest():
                 return f"That cannot be done: {error}. {stays}"
             case HapioUnauthorized() | HapioForbidden():

@@ -29,7 +29,7 @@ from app.errors import (
     BookingConflict,
     HapioError,
     HoldfastError,
-    InvalidRequest,
+    InvalidDetails,
     LinkExpired,
     LinkRefused,
     NotFound,
@@ -364,7 +364,8 @@ async def _show(
         "history": words.history_rows(view, now, language),
         "mails": [words.mail_row(mail, booking.time_zone, now, language) for mail in mails],
     }
-    return _render(request, "staff_booking.html", context, status=error.status if error else 200)
+    status = error.status if error else 422 if wrong_email is not None else 200
+    return _render(request, "staff_booking.html", context, status=status)
 
 
 async def mark_missed(request: Request, view: BookingView) -> Response:
@@ -395,7 +396,7 @@ async def correct_email(request: Request, view: BookingView) -> Response:
     typed = (await read_form(request)).get("email", "").strip()[:254]
     try:
         after = await request.app.state.house.bookings.correct_email(view.booking.id, typed)
-    except InvalidRequest:
+    except InvalidDetails:
         return await _show(request, view, wrong_email=typed)
     except BookingConflict as error:
         return await _show(request, await _view(request), error=error)

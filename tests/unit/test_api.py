@@ -194,6 +194,25 @@ async def test_the_owners_server_cancels_with_all_the_money_and_gives_back_besid
     assert (nothing.status_code, code(nothing)) == (409, "REFUND_FAILED")
 
 
+async def test_the_owners_server_settles_a_refused_refund_and_reaches_a_customer_after_all(stack: Stack) -> None:
+    stack.mailbox.unknown.add(ANNA["email"])
+    by_id = {"bookingId": (await confirmed(stack))["bookingId"]}
+    none = await post(stack, "bookings/refund/paid-another-way", by_id, **SERVER)
+    assert (none.status_code, code(none)) == (409, "BOOKING_CONFLICT")
+    stack.stripe.switches.refund_mode = "refused"
+    refused = (await post(stack, "bookings/refund", by_id, **SERVER)).json()
+    assert refused["refundStatus"] == "PENDING"
+    paid = (await post(stack, "bookings/refund/paid-another-way", by_id, **SERVER)).json()
+    assert (paid["paymentStatus"], paid["refund"]) == ("REFUNDED", {"status": "COMPLETED", "amount": 120000})
+    await stack.tick(times=3)
+    assert (await post(stack, "bookings/correct-email", by_id | {"email": "anna@"}, **SERVER)).status_code == 422
+    right = "anna@right.example"
+    assert (await post(stack, "bookings/correct-email", by_id | {"email": right}, **SERVER)).status_code == 200
+    # Not that money is on its way: it was paid without Stripe.
+    assert [subject.partition(":")[0] for subject in await stack.mail(right)] == ["Confirmed"]
+    assert (await post(stack, "bookings/resend-mails", by_id, **SERVER)).json() == {"success": True}
+
+
 async def test_after_the_visit_a_booking_is_completed_and_can_be_marked_a_no_show(stack: Stack) -> None:
     named = await confirmed(stack)
     stack.clock.advance(timedelta(days=3))
@@ -232,9 +251,10 @@ async def test_a_token_opens_its_own_booking_and_no_other(stack: Stack) -> None:
 
 async def test_a_token_does_not_do_what_is_the_owners(stack: Stack) -> None:
     named = await confirmed(stack)
-    for path in ("bookings/refund", "bookings/no-show"):
+    own = ("refund", "no-show", "refund/paid-another-way", "resend-mails")
+    for path in (*(f"bookings/{act}" for act in own), "bookings/correct-email"):
         for headers in ({}, {"Authorization": f"Bearer {named['token']}"}, SERVER):
-            answer = await post(stack, path, named, **headers)
+            answer = await post(stack, path, named | {"email": "x@y.example"} if "email" in path else named, **headers)
             assert answer.status_code in {401, 403}, path
     assert stack.money_kept() == 120000
 

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from app.commands.mails import add_mails, serve_mails
 from app.domain import Booking, EndReason
-from app.errors import BookingConflict, InvalidRequest, LinkRefused
+from app.errors import BookingConflict, InvalidDetails, LinkRefused
 from tests.stack import Stack, open_stack, text_of
 from tests.unit.test_commands import Owner
 from tests.unit.test_doors import Browser
@@ -242,7 +242,7 @@ async def test_the_owner_is_told_again_when_the_corrected_address_is_wrong_too(s
 async def test_an_address_that_is_none_corrects_nothing(stack: Stack) -> None:
     booking = await unreachable(stack)
     for typed in ("", "anna", "anna@", "a b@example.test"):
-        with pytest.raises(InvalidRequest):
+        with pytest.raises(InvalidDetails):
             await stack.house.bookings.correct_email(booking.id, typed)
     assert await stack.house.bookings.correct_email(booking.id, ANNA) == await stack.now(booking)
 
@@ -264,6 +264,7 @@ async def test_the_terminal_shows_what_was_not_delivered_and_corrects_the_addres
     assert await owner.types("show", booking.id) == 0
     assert "not delivered: 127.0.0.1:" in owner.printed[0]
     assert await owner.types("correct-email", booking.id, "--email", "nobody") == 1
+    assert "This does not look like an email address." in owner.said
     assert await owner.types("correct-email", booking.id, "--email", RIGHT, "--json") == 0
     assert owner.result["changed"] is True
     assert [subject.partition(":")[0] for subject in await stack.mail(RIGHT)] == ["Confirmed"]
