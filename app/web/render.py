@@ -279,7 +279,7 @@ _OTHER_HEADING = N_("That did not work")
 
 
 #: Where somebody may be who has just paid: back from Stripe, and where that leads.
-_AFTER_PAYING = re.compile(r"/b/[^/]+(/return)?|/manage/(?!sent$)[^/]+(/return)?|/r/[^/]+")
+_AFTER_PAYING = re.compile(r"/b/[^/]+(/return|/back)?|/manage/(?!(?:sent|resend)$)[^/]+(/return|/back)?|/r/[^/]+")
 _MOMENT = N_("One moment, please")
 _CANNOT_SHOW = N_("We cannot show this page right now.")
 _DO_NOT_PAY_AGAIN = N_("If you have paid, do not pay again.")
@@ -299,7 +299,7 @@ def render_error(request: Request, error: HoldfastError) -> Response:
     if _after_paying(request, error):
         what = error.sentence if isinstance(error, RateLimited) else _CANNOT_SHOW  # which says nothing of a charge
         heading, lines = _MOMENT, [what, _DO_NOT_PAY_AGAIN, _LOOKED_UP]
-    elif _AFTER_PAYING.fullmatch(request.url.path):
+    elif _AFTER_PAYING.fullmatch(request.scope["path"]):
         lines.append(_DO_NOT_PAY_AGAIN)
     response = render(
         request,
@@ -334,7 +334,7 @@ def _affordable(request: Request, shell: Shell) -> Shell:
 
 def _after_paying(request: Request, error: HoldfastError) -> bool:
     """Whether this may be shown to somebody who has just paid, by a page that exists and cannot be shown."""
-    return _AFTER_PAYING.fullmatch(request.url.path) is not None and not isinstance(error, LinkRefused | NotFound)
+    return _AFTER_PAYING.fullmatch(request.scope["path"]) is not None and not isinstance(error, LinkRefused | NotFound)
 
 
 def error_shell(request: Request) -> Shell:

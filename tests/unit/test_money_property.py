@@ -18,6 +18,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from app.charge_minimum import least_charge
 from app.domain import Booking, EndReason, Money, MoveState, Status, currency_quantum
 from app.errors import BookingConflict, StripeError
 from app.sandbox.stripe import Fault
@@ -40,6 +41,7 @@ class Shop:
     prices: tuple[int, int, int]
     tiers: tuple[tuple[int, int], ...]
     undo_minutes: int
+    full: bool
 
     def price(self, service: int) -> Money:
         """What a service costs."""
@@ -57,6 +59,7 @@ def shops(draw: st.DrawFn) -> Shop:
         prices=draw(st.tuples(price, price, price)),
         tiers=tuple(zip(hours, percents, strict=True)),
         undo_minutes=draw(st.sampled_from([0, 10])),
+        full=draw(st.booleans()),
     )
 
 
@@ -78,13 +81,26 @@ class Ledger:
     price: int
     kept: int = field(init=False)
     by_hand: int = 0
+    #: The price in parts, each with the most per cent of it that a cancellation gives back.
+    parts: list[tuple[int, int]] = field(init=False)
 
     def __post_init__(self) -> None:
         self.kept = self.price
+        self.parts = [(self.price, 100)]
 
-    def move(self, to: int) -> None:
-        """The difference is paid, or comes back as far as anything is left."""
-        self.kept += max(to - self.price, -self.kept)
+    def move(self, to: int, left: timedelta) -> None:
+        """The difference is paid, or its share comes back as far as anything is left. What was paid before keeps the
+        share of this moment as its most."""
+        drop, dropped, stays = max(0, self.price - to), [], []
+        for amount, most in sorted(self.parts, key=lambda part: -part[1]):
+            off = min(amount, drop)
+            drop -= off
+            dropped.append((off, most))
+            stays.append((amount - off, most))
+        percent = 100 if self.shop.full else self.percent(left)
+        back = sum(off for off, _ in dropped) if self.shop.full else self.rounded(dropped, percent)
+        self.kept += max(0, to - self.price) - min(back, self.kept)
+        self.parts = [(amount, min(most, percent)) for amount, most in stays] + [(max(0, to - self.price), 100)]
         self.price = to
 
     def give(self, amount: int) -> int:
@@ -103,9 +119,16 @@ class Ledger:
 
     def share(self, left: timedelta) -> int:
         """What the terms give back of the price that long before the start."""
-        percent = next((percent for hours, percent in self.shop.tiers if left >= hours * HOUR), 0)
+        return self.rounded(self.parts, self.percent(left))
+
+    def percent(self, left: timedelta) -> int:
+        """What the tiers say that long before the start."""
+        return next((percent for hours, percent in self.shop.tiers if left >= hours * HOUR), 0)
+
+    def rounded(self, parts: list[tuple[int, int]], percent: int) -> int:
+        """That share of the parts, rounded once."""
         quantum = currency_quantum(self.shop.currency)
-        steps = Decimal(self.price) / quantum * percent / 100
+        steps = sum((Decimal(amount) / quantum * min(most, percent) / 100 for amount, most in parts), Decimal(0))
         return int(steps.quantize(Decimal(1), ROUND_HALF_UP)) * quantum
 
 
@@ -175,7 +198,13 @@ class Life:
                 TierSetting(at_least_hours=hours, refund_percent=percent) for hours, percent in shop.tiers
             ),
             undo_minutes=shop.undo_minutes,
-            reschedule=MoveSetting(until_hours=0, at_most=100, other_service=True),
+            reschedule=MoveSetting(
+                until_hours=0,
+                at_most=100,
+                other_service=True,
+                refund_difference="full" if shop.full else "by_terms",
+            ),
+            max_free_per_customer=1000,
         )
         widgets[widget.name] = widget
         booking = await stack.house.bookings.hold(
@@ -228,6 +257,7 @@ class Life:
         """To another service; where that costs more, the difference is paid, or not."""
         price = self.shop.price(to).amount
         starts_at = await free(self.stack, self.widget, self.services[to])
+        left = self.booking.starts_at - self.stack.clock()
         try:
             moving = await self.stack.house.bookings.reschedule(
                 self.booking.id, starts_at=starts_at, service_id=self.services[to], by=EndReason.BY_CUSTOMER
@@ -239,12 +269,14 @@ class Life:
         if self.services[to] == self.booking.service_id:
             price = self.ledger.price
         if moving.move.state is MoveState.DONE:
-            assert price <= self.ledger.price
-            self.ledger.move(price)
+            if price > self.ledger.price:  # less than Stripe charges is not asked for
+                assert price - self.ledger.price < least_charge(self.shop.currency)
+                price = self.ledger.price
+            self.ledger.move(price, left)
         elif then == "pay":
             assert price > self.ledger.price
             assert (await self.stack.pay_difference(moving)).starts_at == starts_at
-            self.ledger.move(price)
+            self.ledger.move(price, left)
         elif then == "give up":
             await self.stack.house.bookings.give_up_move(self.booking.id)
         else:
