@@ -165,13 +165,14 @@ class Changes(Settlement):
         if move_bar is None and at > move_until:
             move_bar = Bar.TOO_LATE
         undo = booking.undo_until if booking.status is Status.CANCELED and not removed else None
+        moving = move is not None and move.state is MoveState.MOVING
         return Offer(
             at=at,
             cancel_bar=bar,
             percent=terms.refund_percent(at=at, starts_at=booking.starts_at),
             refund=replace(due, amount=max(0, back)),
             uncharged=held,
-            refund_at=self._undo_until(booking, at) if booking.status is Status.CONFIRMED else at,
+            refund_at=at if booking.status is not Status.CONFIRMED or moving else self._undo_until(booking, at),
             move_bar=move_bar,
             move_until=move_until,
             moves_left=moves_left,
@@ -320,7 +321,8 @@ class Changes(Settlement):
     async def _call_off(
         self, booking: Booking, move: Move | None, by: EndReason, back: Money, now: datetime, note: str
     ) -> Booking:
-        final = by is not EndReason.BY_CUSTOMER or undos(await self._store.history(booking.id)) >= MOST_UNDOS
+        # A call that moves it and has not landed yet would follow the undoing, too.
+        final = by is not EndReason.BY_CUSTOMER or move or undos(await self._store.history(booking.id)) >= MOST_UNDOS
         undo_until = now if final else self._undo_until(booking, now)
         after = replace(booking, revision=booking.revision + 1)
         told: dict[str, str | int | bool] = {"by": by, "back": back.amount}
