@@ -262,7 +262,9 @@ def _of_rows(census: Census) -> Iterator[Metric]:
     yield _gauge(
         "confirm_age_seconds", "How long the oldest paid booking waits to be confirmed", census.oldest_unconfirmed
     )
-    yield _gauge("end_age_seconds", "How long the oldest unpaid booking is past its deadline", census.oldest_unended)
+    yield _gauge(
+        "end_age_seconds", "How long the oldest unpaid booking, or move, is past its deadline", census.oldest_unended
+    )
     yield _gauge("move_age_seconds", "How long the oldest decided move waits to be made", census.oldest_unmoved)
 
 

@@ -316,9 +316,12 @@ class HealthRows(Database):
             oldest_event=await self._age(inbox.c.received_at, inbox.c.processed_at.is_(None)),
             oldest_unreleased=await self._age(_settled_since(), unreleased),
             oldest_unconfirmed=await self._age(_settled_since(), bookings.c.status == Status.PAID),
-            oldest_unended=await self._age(
-                bookings.c.deadline,
-                bookings.c.status.in_([Status.HELD, Status.AWAITING_PAYMENT]) & (bookings.c.deadline <= now),
+            oldest_unended=max(
+                await self._age(
+                    bookings.c.deadline,
+                    bookings.c.status.in_([Status.HELD, Status.AWAITING_PAYMENT]) & (bookings.c.deadline <= now),
+                ),
+                await self._age(moves.c.deadline, (moves.c.state == MoveState.HELD) & (moves.c.deadline <= now)),
             ),
             oldest_unmoved=await self._age(moves.c.updated_at, moves.c.state == MoveState.MOVING),
         )
