@@ -158,18 +158,24 @@ async def turn_everywhere(
             await assert_nobody_waits_in_silence(stack)
             stack.hapio.faults.clear()
             stack.stripe.faults.clear()
-            await days_pass(stack)
+            await hours_pass(stack)
             await assert_all_is_settled(stack)
         after += 1
     assert after >= 2, "the story must ask a provider for something"
 
 
 async def days_pass(stack: Stack) -> None:
-    """The worker goes on through the first hours closely, then through days, past every visit."""
-    for step in [HOUR / 4] * 5 + [4 * HOUR] * 3 + [DAY] * 6:
+    """The worker goes on closely through the first hour, then through days, past every visit."""
+    for step in [HOUR / 4] * 5 + [4 * HOUR] * 2 + [DAY] * 4:
         await stack.tick(after=step)
-    for _ in range(4):
+    for _ in range(3):  # mails go out a few at a time
         await stack.tick(after=timedelta(minutes=5))
+
+
+async def hours_pass(stack: Stack) -> None:
+    """Long enough for every pause between two tries."""
+    for _ in range(6):
+        await stack.tick(after=2 * HOUR)
 
 
 async def assert_nobody_waits_in_silence(stack: Stack) -> None:
