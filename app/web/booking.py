@@ -514,7 +514,7 @@ def status_context(request: Request, view: BookingView, look: int) -> dict[str, 
     """What the page says of a booking that is past its summary."""
     booking, language, house = view.booking, request.state.shell.language, request.app.state.house
     _ = i18n.translator(language).gettext
-    late = bool(view.history) and house.now() - view.history[-1].at >= CONFIRM_WITHIN
+    late = waits_long(view, house.now())
     heading, mark, lines = _told(view, language, late=late)
     processing = view.payment is not None and view.payment.state is PaymentState.PROCESSING
     seen = f"{booking.status}{'-processing' if processing else ''}"
@@ -563,6 +563,11 @@ def mail_problem(view: BookingView, language: str) -> str:
         "Our mail to %(email)s could not be delivered. Please contact us, so that we can correct the address."
     )
     return said % {"email": customer.email}
+
+
+def waits_long(view: BookingView, now: datetime) -> bool:
+    """Whether nothing has happened to the booking for longer than a confirmation takes."""
+    return bool(view.history) and now - view.history[-1].at >= CONFIRM_WITHIN
 
 
 def calendar_names(booking: Booking, widget: Widget) -> Sequence[tuple[str, str]]:

@@ -28,7 +28,7 @@ from app.errors import BookingConflict, HapioError, HoldfastError, LinkExpired, 
 from app.i18n import N_
 from app.moves import MoveQuote
 from app.settlement import BookingView
-from app.web.booking import WHY_ENDED, money_lines, shown_refunds, waits_for_bank
+from app.web.booking import WHY_ENDED, money_lines, shown_refunds, waits_for_bank, waits_long
 from app.web.card import price, visitor_zone
 from app.web.widget import moment_words
 
@@ -123,7 +123,12 @@ def word_for(booking: Booking, move: Move | None, now: datetime, language: str) 
 def news(view: BookingView, now: datetime, language: str) -> list[str]:
     """What there is to know before anything else: why it ended, what a dispute means, what became of a move."""
     _ = i18n.translator(language).gettext
-    booking, lines = view.booking, []
+    booking, lines = view.booking, list[str]()
+    if booking.status is Status.PAID and not booking.canceled_at and waits_long(view, now):
+        lines += [
+            _("We have your payment, but the calendar is not responding. Please do not pay again."),
+            _("We keep trying. If it cannot be confirmed in time, you get all your money back."),
+        ]
     if booking.status in {Status.CANCELED, Status.EXPIRED}:
         why = WHY_ENDED.get(booking.end_reason)
         lines += [_(why)] if why else []

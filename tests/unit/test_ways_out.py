@@ -77,7 +77,10 @@ async def test_the_pages_offer_the_way_out(stack: Stack) -> None:
     booking_id = await paid_and_waiting(stack)
     booking = await stack.house.bookings.get(booking_id)
     link = f"/manage/{stack.house.links.manage_token(booking_id, booking.link_version)}"
-    assert f"{link}/cancel" in (await stack.client.get(link)).text
+    await stack.tick(after=11 * MINUTE)
+    shown = (await stack.client.get(link)).text
+    assert f"{link}/cancel" in shown
+    assert "Please do not pay again" in shown
     page = await stack.client.get(f"{link}/cancel")
     assert "1,200.00" in page.text
     token = page.text.partition('name="page" value="')[2].partition('"')[0]
