@@ -81,7 +81,8 @@ async def _schemathesis(address: str, known: dict[str, list[str]]) -> tuple[str,
     command = [
         str(Path(sys.executable).with_name("schemathesis")), "--config-file", str(HERE / "schemathesis.toml"), "run",
         str(described), "--url", address, "--checks", "all", "--max-examples", str(EXAMPLES), "--seed", "17",
-        "--workers", "2", "--continue-on-failure", "--no-shrink", "--warnings", "off", "--no-color",
+        # One: two threads of it meet a fault of CPython 3.11 ("AST recursion depth mismatch") now and then.
+        "--workers", "1", "--continue-on-failure", "--no-shrink", "--warnings", "off", "--no-color",
         "--header", f"Authorization: Bearer {KEY}", "--generation-database", "none",
         # Their bodies are signed, which nobody can make up; tests/unit/test_webhook_door.py looks at them.
         "--exclude-path-regex", "/api/webhooks/",
