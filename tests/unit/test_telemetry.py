@@ -348,7 +348,7 @@ async def ready(address: str, *, seconds: float = 60) -> httpx.Response:
                 answer = await client.get("/readyz")
                 if answer.is_success:
                     break
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.1)  # another process starts, and only its door tells when it has
     return answer
 
 
