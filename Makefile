@@ -11,7 +11,7 @@ RUN := .venv/bin/python
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
 
-demo: .venv/runtime.stamp ## Start the product with a sample studio, sandbox providers and a host site (PORT=9000: elsewhere)
+demo: .venv/sandbox.stamp ## Start the product with a sample studio, sandbox providers and a host site (PORT=9000: elsewhere)
 	$(RUN) -m app demo $(if $(PORT),--port $(PORT))
 
 test: check unit e2e ## Everything: format, lint, types, unit and contract tests, browser tests
@@ -31,10 +31,10 @@ e2e: .venv/dev.stamp .cache/npm/assets.stamp ## Browser tests (installs Chromium
 screenshots: .venv/dev.stamp .cache/npm/assets.stamp ## Take a picture of every screen and state, into docs/screenshots
 	CHROMIUM="$$($(RUN) scripts/chromium.py)" && export CHROMIUM && $(RUN) -m scripts.screenshots
 
-bench: .venv/runtime.stamp ## Measure a warm page beside bare Starlette with the same ready bytes
+bench: .venv/sandbox.stamp ## Measure a warm page beside bare Starlette with the same ready bytes
 	$(RUN) -m bench.warm_page
 
-kill: .venv/runtime.stamp ## Kill -9 the server amid 200 bookings over JSON, ten times, and compare everybody's books
+kill: .venv/sandbox.stamp ## Kill -9 the server amid 200 bookings over JSON, ten times, and compare everybody's books
 	$(RUN) -m bench.kill
 
 format: .venv/dev.stamp ## Format the code and mend what the linter can mend
@@ -65,7 +65,12 @@ INSTALL := $(RUN) -m pip install --quiet --no-deps --no-compile --requirement
 	$(RUN) -m pip check
 	@touch $@
 
-.venv/dev.stamp: requirements-dev.lock .venv/runtime.stamp
+.venv/sandbox.stamp: requirements-sandbox.lock .venv/runtime.stamp
+	$(INSTALL) requirements-sandbox.lock
+	$(RUN) -m pip check
+	@touch $@
+
+.venv/dev.stamp: requirements-dev.lock .venv/sandbox.stamp
 	$(INSTALL) requirements-dev.lock
 	$(RUN) -m pip check
 	@touch $@

@@ -39,13 +39,13 @@ def main(words: Sequence[str] | None = None) -> int:
     from app.environment import read_environment
     from app.errors import DatabaseUnusable
     from app.settings import SettingsError, read_settings
-    from app.telemetry import set_up_logs
+    from app.telemetry.logs import set_up_logs
     from app.widgets import WidgetsFileError
 
     try:
         environment = read_environment(os.environ, env_file=arguments.env, folder=Path.cwd())
         if arguments.command == "doctor":
-            from app.commands.doctor import run_doctor
+            from app.cli.doctor import run_doctor
 
             set_up_logs("error")
             return run_doctor(environment, arguments)
@@ -64,7 +64,7 @@ def _refuse(arguments: argparse.Namespace, faults: str, code: int) -> int:
 
 
 def _run(settings: Settings, environment: Environment, arguments: argparse.Namespace) -> int:
-    from app.telemetry import set_up_logs
+    from app.telemetry.logs import set_up_logs
 
     match arguments.command:
         case "serve":
@@ -76,32 +76,32 @@ def _run(settings: Settings, environment: Environment, arguments: argparse.Names
         case "migrate":
             asyncio.run(_migrate(settings))
         case "backup":
-            from app.commands.backup import run_backup
+            from app.cli.backup import run_backup
 
             return run_backup(settings, arguments)
         case "bookings":
-            from app.commands.desk import run
+            from app.cli.desk import run
 
             # On the owner's terminal the sentences say it; what is put off stays readable from its row.
             set_up_logs("debug" if settings.log_level == "debug" else "error")
             return run(settings, arguments)
         case "reconcile":
-            from app.commands.reconcile import run_reconcile
+            from app.cli.reconcile import run_reconcile
 
             set_up_logs("error")
             return run_reconcile(settings, arguments)
         case "mails":
-            from app.commands.mails import run_mails
+            from app.cli.mails import run_mails
 
             set_up_logs("error")
             return run_mails(settings, arguments)
         case "forget":
-            from app.commands.forget import run_forget
+            from app.cli.forget import run_forget
 
             set_up_logs("error")
             return run_forget(settings, arguments)
         case "events":
-            from app.commands.events import run_events
+            from app.cli.events import run_events
 
             set_up_logs("error")
             return run_events(settings, arguments)
@@ -145,31 +145,31 @@ def _parser(words: Sequence[str], shared: argparse.ArgumentParser) -> argparse.A
     demo.add_argument("--port", type=int, default=8400, help="the first of five ports in a row")
     demo.add_argument("--host", default="127.0.0.1", help="the address to listen on; 0.0.0.0 in a container")
     if "bookings" in words:
-        from app.commands.arguments import add_bookings
+        from app.cli.arguments import add_bookings
 
         add_bookings(bookings)
     if "backup" in words:
-        from app.commands.backup import add_backup
+        from app.cli.backup import add_backup
 
         add_backup(backup)
     if "reconcile" in words:
-        from app.commands.reconcile import add_reconcile
+        from app.cli.reconcile import add_reconcile
 
         add_reconcile(reconcile)
     if "mails" in words:
-        from app.commands.mails import add_mails
+        from app.cli.mails import add_mails
 
         add_mails(mails)
     if "forget" in words:
-        from app.commands.forget import add_forget
+        from app.cli.forget import add_forget
 
         add_forget(forget)
     if "events" in words:
-        from app.commands.events import add_events
+        from app.cli.events import add_events
 
         add_events(events)
     if "doctor" in words:
-        from app.commands.doctor import add_doctor
+        from app.cli.doctor import add_doctor
 
         add_doctor(doctor)
     return parser
@@ -192,9 +192,9 @@ def _prepare(settings: Settings, environment: Environment) -> None:
 
 
 def _serve(settings: Settings, arguments: argparse.Namespace) -> None:
+    from app.cli.server import serve
     from app.main import STOP_SECONDS, create_app
-    from app.server import serve
-    from app.telemetry import log_crashes
+    from app.telemetry.logs import log_crashes
 
     log_crashes()
     app = create_app(settings, run_worker=not arguments.no_worker)
@@ -202,22 +202,22 @@ def _serve(settings: Settings, arguments: argparse.Namespace) -> None:
 
 
 async def _work(settings: Settings) -> None:
-    from app.main import Outside, open_house, run_worker_of, tell_start
-    from app.telemetry import log_crashes
+    from app.main import Seams, open_parts, run_worker_of, tell_start
+    from app.telemetry.logs import log_crashes
 
     log_crashes()
-    outside = Outside()
-    async with open_house(settings, outside, may_migrate=True) as house:
+    seams = Seams()
+    async with open_parts(settings, seams, may_migrate=True) as parts:
         loop = asyncio.get_running_loop()
         for name in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(name, house.worker.stop)
-        await tell_start(house, worker=True)
-        async with run_worker_of(house, outside) as clock:
+            loop.add_signal_handler(name, parts.worker.stop)
+        await tell_start(parts, worker=True)
+        async with run_worker_of(parts, seams) as clock:
             await clock.wait()
 
 
 async def _migrate(settings: Settings) -> None:
-    from app.database import Database
+    from app.store.database import Database
 
     database = Database(settings.database_url, now=lambda: datetime.now(UTC))
     try:
@@ -228,8 +228,8 @@ async def _migrate(settings: Settings) -> None:
 
 def _demo(host: str, port: int) -> int:
     try:
-        from app.demo import run_demo
-        from app.sandbox.serve import PortUnavailableError
+        from app.cli.demo import run_demo
+        from sandbox.serve import PortUnavailableError
     except ModuleNotFoundError as error:
         print(f"the demo needs the sandbox's libraries ({error.name}); run `make demo`", file=sys.stderr)
         return MISCONFIGURED

@@ -294,7 +294,7 @@ class TooManyFreeToday(BookingConflict):
 
 
 class PolicyRefused(HoldfastError):
-    """The terms, or the time of day, do not allow this; `bar` is the value of an app.changes.Bar."""
+    """The terms, or the time of day, do not allow this; `bar` is the value of an app.booking.changes.Bar."""
 
     status = 409
     code = "POLICY_REFUSED"
@@ -392,8 +392,8 @@ class WidgetFull(TooManyHolds):
 class ChallengeNeeded(RateLimited):
     """Many holds come at once: first a small proof that somebody's own machine, or somebody, is there.
 
-    `challenge` is an `app.challenge.Challenge`, left open here because errors know no other module; `wrong` says
-    whether this follows a proof that did not do.
+    `challenge` is an `app.protection.proof_of_work.Challenge`, left open here because errors know no other module;
+    `wrong` says whether this follows a proof that did not do.
     """
 
     sentence = "Many times are being held right now. We check that no program is blocking them. Nothing was charged."

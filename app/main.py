@@ -21,49 +21,50 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import Scope
 
-from app import probes, webhooks
-from app.act_limits import ActLimits
+from app.api import webhooks
 from app.api.door import WebhookLimits
 from app.api.envelope import envelope
 from app.api.routes import routes as api_routes
-from app.availability import Availability, CallBudget
-from app.background import Background
-from app.bookings import Bookings
-from app.challenge import Challenges
-from app.cursors import Cursors
+from app.booking.bookings import Bookings
+from app.booking.cursors import Cursors
+from app.booking.moves import Moves
+from app.booking.notifications import Notifications
+from app.booking.overdue import Overdue
+from app.booking.refunds import Refunds
+from app.booking.stray_payments import Strays
 from app.errors import ChallengeNeeded, HoldfastError, InvalidRequest, NotFound, StorageError
-from app.forgetting import Forgetting
-from app.gate import Gate
-from app.guard import Guard, guarded, method_of, new_request_id, request_header
-from app.hapio import HapioCall, HapioClient
-from app.health import Health
-from app.idempotency import Idempotency
-from app.inbox import Inbox
-from app.letters import Letters
-from app.limiter import Limiter
-from app.links import Links
 from app.mail import Mailer
-from app.metrics import Metrics
-from app.moves import Moves
-from app.overdue import Overdue
-from app.payments import RATE_LIMIT_PATIENCE, Payments
-from app.reconciling import Reconciling
-from app.refunds import Refunds
+from app.operations.background import Background
+from app.operations.erasure import Erasure
+from app.operations.health import Health
+from app.operations.reconciling import Reconciling
+from app.operations.staff_access import Staff
+from app.operations.webhook_inbox import Inbox
+from app.operations.worker import Worker
+from app.payments.stripe_client import RATE_LIMIT_PATIENCE, Payments
+from app.protection.act_limits import ActLimits
+from app.protection.hold_limits import HoldLimits
+from app.protection.idempotency import Idempotency
+from app.protection.page_reader import NameLookups, PageReader, Resolve, origin_of
+from app.protection.proof_of_work import Challenges
+from app.protection.rate_limits import RateLimits
+from app.protection.signed_links import Links
+from app.scheduling.availability import Availability, CallBudget
+from app.scheduling.hapio.client import HapioCall, HapioClient
 from app.settings import Settings, WebhookScheme
-from app.site import NameLookups, Resolve, SiteReader, origin_of
-from app.staff import Staff
 from app.store import Store
-from app.strays import Strays
+from app.telemetry.metrics import Metrics
 from app.version import VERSION
+from app.web import probes
 from app.web import routes as web
-from app.web.asked import address_without_slash
-from app.web.challenge import show_challenge
-from app.web.doctor import PageChecks
-from app.web.limits import PageLimits
-from app.web.pages import Pages, WarmPages
-from app.web.render import make_templates, render_error
+from app.web.embed.embed_check import PageChecks
+from app.web.shared.page_cache import Pages, WarmPages
+from app.web.shared.page_limits import PageLimits
+from app.web.shared.render import make_templates, render_error
+from app.web.shared.request_input import address_without_slash
+from app.web.shared.security_headers import SecurityHeaders, guarded, method_of, new_request_id, request_header
+from app.web.visitor.proof_of_work import show_challenge
 from app.widgets import Widget, load_widgets
-from app.worker import Worker
 
 log = structlog.get_logger()
 
@@ -79,7 +80,7 @@ def utc_now() -> datetime:
 
 
 @dataclass(frozen=True, slots=True)
-class Outside:
+class Seams:
     """What tests own: the clock, chance, waiting, and the wires to the providers."""
 
     now: Callable[[], datetime] = utc_now
@@ -92,7 +93,7 @@ class Outside:
 
 
 @dataclass(frozen=True, slots=True)
-class House:
+class Parts:
     """Every part, for the doors."""
 
     settings: Settings
@@ -106,28 +107,28 @@ class House:
     mailer: Mailer
     templates: Environment
     pages: Pages
-    limiter: Limiter
-    gate: Gate
+    rate_limits: RateLimits
+    hold_limits: HoldLimits
     idempotency: Idempotency
-    sites: SiteReader
+    sites: PageReader
     page_checks: PageChecks
     metrics: Metrics
     health: Health
-    forgetting: Forgetting
+    erasure: Erasure
     reconciling: Reconciling
     staff: Staff
     now: Callable[[], datetime]
 
 
 @asynccontextmanager
-async def open_house(settings: Settings, outside: Outside, *, may_migrate: bool = False) -> AsyncIterator[House]:
+async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = False) -> AsyncIterator[Parts]:
     """Build every part inside the running event loop, and close them again.
 
     Only with `may_migrate` a missing database is made, and an older one upgraded: a command of the owner's must not
     find an empty database where a setting is wrong, nor upgrade it below a server that runs. Raises WidgetsFileError
     and DatabaseUnusable.
     """
-    now = outside.now
+    now = seams.now
     widgets = load_widgets(settings.widgets_file)
     metrics = Metrics(version=VERSION)
     templates = make_templates(settings)
@@ -138,7 +139,7 @@ async def open_house(settings: Settings, outside: Outside, *, may_migrate: bool 
         budget = CallBudget(calls_per_month=settings.hapio_calls_per_month, now=now)
         await budget.save(store.add_to_counter)
         closing.push_async_callback(budget.save, store.add_to_counter)
-        keeping = Background("budget", partial(_keep, budget, store), sleep=outside.sleep)
+        keeping = Background("budget", partial(_keep, budget, store), sleep=seams.sleep)
         closing.push_async_callback(keeping.aclose)
 
         def called(call: HapioCall) -> None:
@@ -149,16 +150,16 @@ async def open_house(settings: Settings, outside: Outside, *, may_migrate: bool 
             base_url=settings.hapio_base_url,
             token=settings.hapio_api_token.get_secret_value(),
             now=now,
-            random=outside.random,
-            sleep=outside.sleep,
-            transport=outside.hapio_transport,
+            random=seams.random,
+            sleep=seams.sleep,
+            transport=seams.hapio_transport,
             on_call=called,
         )
         closing.push_async_callback(hapio.aclose)
-        payments = _payments(settings, outside, metrics)
+        payments = _payments(settings, seams, metrics)
         if payments:
             closing.push_async_callback(payments.aclose)
-        limiter = Limiter(now)
+        rate_limits = RateLimits(now)
         availability = Availability(
             hapio=hapio,
             occupied=store.occupied,
@@ -166,14 +167,16 @@ async def open_house(settings: Settings, outside: Outside, *, may_migrate: bool 
             now=now,
             ttl=settings.availability_ttl,
             max_age=settings.availability_max_age,
-            limiter=limiter,
+            rate_limits=rate_limits,
         )
         closing.push_async_callback(availability.aclose)
-        links = Links(settings.keys, now=now, random=outside.random)
-        letters = Letters(store=store, widgets=widgets, links=links, public_url=settings.public_url, now=now)
-        challenges = Challenges(settings.keys, now=now, random=outside.random)
-        gate = Gate(store=store, limiter=limiter, challenges=challenges, now=now)
-        refunds = Refunds(store=store, payments=payments, letters=letters, now=now, random=outside.random)
+        links = Links(settings.keys, now=now, random=seams.random)
+        notifications = Notifications(
+            store=store, widgets=widgets, links=links, public_url=settings.public_url, now=now
+        )
+        challenges = Challenges(settings.keys, now=now, random=seams.random)
+        hold_limits = HoldLimits(store=store, rate_limits=rate_limits, challenges=challenges, now=now)
+        refunds = Refunds(store=store, payments=payments, notifications=notifications, now=now, random=seams.random)
         smtp_url = settings.smtp_url.get_secret_value() if settings.smtp_url else None
         mailer = Mailer(smtp_url=smtp_url, mail_from=settings.mail_from, templates=templates, now=now)
         strays = Strays(
@@ -192,11 +195,11 @@ async def open_house(settings: Settings, outside: Outside, *, may_migrate: bool 
             availability=availability,
             widgets=widgets,
             links=links,
-            letters=letters,
+            notifications=notifications,
             refunds=refunds,
             public_url=settings.public_url,
             now=now,
-            random=outside.random,
+            random=seams.random,
         )
         bookings = Bookings(
             store=store,
@@ -205,17 +208,17 @@ async def open_house(settings: Settings, outside: Outside, *, may_migrate: bool 
             availability=availability,
             widgets=widgets,
             links=links,
-            letters=letters,
+            notifications=notifications,
             refunds=refunds,
             strays=strays,
             cursors=cursors,
             moves=moves,
-            gate=gate,
-            acts=ActLimits(limiter),
+            hold_limits=hold_limits,
+            acts=ActLimits(rate_limits),
             metrics=metrics,
             public_url=settings.public_url,
             now=now,
-            random=outside.random,
+            random=seams.random,
             inherited=await store.unpaid_ids(),
         )
         hapio_secret = settings.hapio_webhook_secret
@@ -228,20 +231,20 @@ async def open_house(settings: Settings, outside: Outside, *, may_migrate: bool 
             hapio_secret=hapio_secret.get_secret_value() if hapio_secret else "",
             hapio_scheme=WebhookScheme.read(settings.hapio_webhook_scheme),
             now=now,
-            random=outside.random,
-            sleep=outside.sleep,
+            random=seams.random,
+            sleep=seams.sleep,
         )
         worker = Worker(
             bookings=bookings,
             inbox=inbox,
             refunds=refunds,
             strays=strays,
-            letters=letters,
-            overdue=Overdue(store=store, letters=letters),
+            notifications=notifications,
+            overdue=Overdue(store=store, notifications=notifications),
             store=store,
             mailer=mailer,
             now=now,
-            sleep=outside.sleep,
+            sleep=seams.sleep,
             metrics=metrics,
         )
         pages = Pages(epoch=availability.epoch, visitor_key=links.visitor_key)
@@ -249,24 +252,24 @@ async def open_house(settings: Settings, outside: Outside, *, may_migrate: bool 
         closing.callback(lookups.close)
         page_checks = PageChecks()
         closing.callback(page_checks.close)
-        sites = SiteReader(
+        sites = PageReader(
             named={origin_of(settings.public_url), *(site for one in widgets.values() for site in one.allowed_origins)},
             agent=f"Mozilla/5.0 (compatible; Holdfast embed doctor; {settings.public_url}/embed/doctor)",
             check=f"{settings.public_url}/embed/doctor",
-            resolve=outside.resolve or lookups,
-            transport=outside.site_transport,
+            resolve=seams.resolve or lookups,
+            transport=seams.site_transport,
         )
         closing.push_async_callback(sites.aclose)
         staff = Staff(
             emails=settings.staff_emails,
             store=store,
             links=links,
-            limiter=limiter,
+            rate_limits=rate_limits,
             mailer=mailer,
             budget=budget,
             public_url=settings.public_url,
             now=now,
-            random=outside.random,
+            random=seams.random,
         )
         health = Health(
             store=store,
@@ -278,7 +281,7 @@ async def open_house(settings: Settings, outside: Outside, *, may_migrate: bool 
             now=now,
         )
         closing.push_async_callback(health.aclose)
-        yield House(
+        yield Parts(
             settings=settings,
             widgets=widgets,
             links=links,
@@ -290,13 +293,13 @@ async def open_house(settings: Settings, outside: Outside, *, may_migrate: bool 
             mailer=mailer,
             templates=templates,
             pages=pages,
-            limiter=limiter,
-            gate=gate,
-            idempotency=Idempotency(store=store, now=now, random=outside.random),
+            rate_limits=rate_limits,
+            hold_limits=hold_limits,
+            idempotency=Idempotency(store=store, now=now, random=seams.random),
             sites=sites,
             page_checks=page_checks,
             metrics=metrics,
-            forgetting=Forgetting(store=store, hapio=hapio, now=now),
+            erasure=Erasure(store=store, hapio=hapio, now=now),
             reconciling=Reconciling(
                 store=store, hapio=hapio, payments=payments, bookings=bookings, strays=strays, now=now
             ),
@@ -315,27 +318,27 @@ async def _keep(budget: CallBudget, store: Store) -> None:
             log.warning("budget not saved", error=type(error).__name__)
 
 
-def _payments(settings: Settings, outside: Outside, metrics: Metrics) -> Payments | None:
+def _payments(settings: Settings, seams: Seams, metrics: Metrics) -> Payments | None:
     if settings.stripe_secret_key is None:
         return None
     return Payments(
         secret_key=settings.stripe_secret_key.get_secret_value(),
         webhook_secrets=[secret.get_secret_value() for secret in settings.stripe_webhook_secret],
         api_base=settings.stripe_api_base,
-        now=outside.now,
-        http_client=outside.stripe_http,
+        now=seams.now,
+        http_client=seams.stripe_http,
         on_call=partial(metrics.called, "stripe"),
         patience=RATE_LIMIT_PATIENCE,
-        sleep=outside.sleep,
-        random=outside.random,
+        sleep=seams.sleep,
+        random=seams.random,
     )
 
 
 @asynccontextmanager
-async def run_worker_of(house: House, outside: Outside) -> AsyncIterator[Background]:
+async def run_worker_of(parts: Parts, seams: Seams) -> AsyncIterator[Background]:
     """The worker at work, started again whenever it ends by itself; at the end it may finish its step."""
-    worker = house.worker
-    clock = Background("worker", worker.run, sleep=outside.sleep, stopped=lambda: worker.stopping)
+    worker = parts.worker
+    clock = Background("worker", worker.run, sleep=seams.sleep, stopped=lambda: worker.stopping)
     try:
         yield clock
     finally:
@@ -343,35 +346,35 @@ async def run_worker_of(house: House, outside: Outside) -> AsyncIterator[Backgro
         await clock.aclose(patience=STOP_SECONDS)
 
 
-async def tell_start(house: House, *, worker: bool) -> None:
+async def tell_start(parts: Parts, *, worker: bool) -> None:
     """The first line of the log: what runs here, with which settings that matter."""
-    settings = house.settings
+    settings = parts.settings
     live = settings.stripe_secret_key and "_live_" in settings.stripe_secret_key.get_secret_value()[:8]
     log.info(
         "started",
         version=VERSION,
         mode="live" if live else "test" if settings.stripe_secret_key else "without payments",
         database=settings.database_url,
-        schema=await house.store.schema(),
-        widgets=sorted(house.widgets),
+        schema=await parts.store.schema(),
+        widgets=sorted(parts.widgets),
         public_url=settings.public_url,
-        mail=house.mailer.enabled,
+        mail=parts.mailer.enabled,
         worker=worker,
     )
 
 
-def create_app(settings: Settings, outside: Outside | None = None, *, run_worker: bool = True) -> Starlette:
+def create_app(settings: Settings, seams: Seams | None = None, *, run_worker: bool = True) -> Starlette:
     """The ASGI application. With `run_worker` the worker's clock runs beside it in the same process."""
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        world = outside or Outside()
-        async with open_house(settings, world, may_migrate=True) as house, AsyncExitStack() as running:
-            app.state.house = house
+        world = seams or Seams()
+        async with open_parts(settings, world, may_migrate=True) as parts, AsyncExitStack() as running:
+            app.state.parts = parts
             app.state.worker = None
             if run_worker:
-                app.state.worker = await running.enter_async_context(run_worker_of(house, world))
-            await tell_start(house, worker=run_worker)
+                app.state.worker = await running.enter_async_context(run_worker_of(parts, world))
+            await tell_start(parts, worker=run_worker)
             yield
             log.info("stopping")
 
@@ -389,7 +392,7 @@ def create_app(settings: Settings, outside: Outside | None = None, *, run_worker
     app.add_middleware(WebhookLimits)
     app.add_middleware(PageLimits)
     app.add_middleware(
-        Guard, https=settings.public_url.startswith("https://"), show_error=show_error, answered=count_answer
+        SecurityHeaders, https=settings.public_url.startswith("https://"), show_error=show_error, answered=count_answer
     )
     app.add_middleware(WarmPages)
     return app
@@ -398,7 +401,7 @@ def create_app(settings: Settings, outside: Outside | None = None, *, run_worker
 async def show_error(request: Request, error: Exception) -> Response:
     """Every error, once: JSON for programs, a page for people."""
     told = error if isinstance(error, HoldfastError) else HoldfastError()
-    request.app.state.house.metrics.told(told.code)
+    request.app.state.parts.metrics.told(told.code)
     if request.scope["path"].startswith("/api/"):
         return envelope(told)
     return render_error(request, told)
@@ -415,7 +418,7 @@ async def show_outermost(request: Request, error: Exception) -> Response:
 
 def count_answer(scope: Scope, route: str, status: int, seconds: float) -> None:
     """Every answer that passes the guard, in the figures."""
-    scope["app"].state.house.metrics.answered(method_of(scope), route, status, seconds)
+    scope["app"].state.parts.metrics.answered(method_of(scope), route, status, seconds)
 
 
 async def show_http_error(request: Request, error: Exception) -> Response:

@@ -18,10 +18,12 @@ from urllib.parse import urlsplit
 from email_validator import EmailNotValidError, validate_email
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from app.charge_minimum import chargeable, least_charge
-from app.domain import Booking, Capture, Money, Terms, Tier
+from app.domain.booking import Booking
+from app.domain.charge_minimum import chargeable, least_charge
+from app.domain.money import Money
+from app.domain.terms import Capture, Terms, Tier
 from app.explain import explain, setting_path
-from app.i18n import LANGUAGES
+from app.text.i18n import LANGUAGES
 
 #: Hapio's and Stripe's own limits lie well above these; ours catch slips of the pen.
 Text = Annotated[str, Field(min_length=1, max_length=200)]

@@ -34,17 +34,18 @@ from uuid import UUID
 import httpx
 import uvicorn
 
-from app.domain import REFUND_VOID, Booking, Status
-from app.idempotency import LONGEST_RUN
-from app.main import House, Outside, create_app, open_house
-from app.payments import StripeHTTP
-from app.sandbox.clock import Clock
-from app.sandbox.hapio import HapioSandbox
-from app.sandbox.seed import seed_studio
-from app.sandbox.serve import base_url, listen, serve_on
-from app.sandbox.stripe import StripeSandbox
+from app.domain.booking import Booking, Status
+from app.domain.refund import REFUND_VOID
+from app.main import Parts, Seams, create_app, open_parts
+from app.payments.stripe_client import StripeHTTP
+from app.protection.idempotency import LONGEST_RUN
 from app.settings import read_settings
-from app.telemetry import set_up_logs
+from app.telemetry.logs import set_up_logs
+from sandbox.clock import Clock
+from sandbox.hapio import HapioSandbox
+from sandbox.seed import seed_studio
+from sandbox.serve import base_url, listen, serve_on
+from sandbox.stripe import StripeSandbox
 
 PROGRAMS, ROUNDS = 200, 10
 #: The latest instant of the kill, in seconds from the first request.
@@ -185,15 +186,15 @@ class _Program:
 
 async def _wishes(street: Street, programs: int) -> list[dict[str, Any]]:
     """Free times of the half-hour service, one in three wanted twice."""
-    async with _in_process(street) as house:
-        widget = house.widgets["studio"]
-        [service] = (await house.availability.catalogue(widget)).services
+    async with _in_process(street) as parts:
+        widget = parts.widgets["studio"]
+        [service] = (await parts.availability.catalogue(widget)).services
         today = street.clock().date()
         months = {(today + timedelta(days=days)).replace(day=1) for days in (1, 31)}
         slots = [
             slot
             for month in sorted(months)
-            for slot in (await house.availability.times(widget, service, month=month)).slots
+            for slot in (await parts.availability.times(widget, service, month=month)).slots
             if slot.starts_at > street.clock() + timedelta(days=1)
         ]
     places = [(slot, person) for slot in slots for person in slot.resource_ids]
@@ -214,30 +215,30 @@ async def _wishes(street: Street, programs: int) -> list[dict[str, Any]]:
 
 
 @asynccontextmanager
-async def _in_process(street: Street) -> AsyncIterator[House]:
+async def _in_process(street: Street) -> AsyncIterator[Parts]:
     """The product's parts over the same database, without a server."""
-    outside = Outside(
+    seams = Seams(
         now=street.clock,
         sleep=_no_wait,
         hapio_transport=street.hapio.transport(),
         stripe_http=StripeHTTP(street.stripe.transport()),
     )
-    async with open_house(read_settings(street.environ), outside, may_migrate=True) as house:
-        yield house
+    async with open_parts(read_settings(street.environ), seams, may_migrate=True) as parts:
+        yield parts
 
 
 async def _pass(street: Street) -> None:
     """The worker's passes over an hour and a half, then everybody's books."""
-    async with _in_process(street) as house:
+    async with _in_process(street) as parts:
         for _ in range(9):
             street.clock.advance(timedelta(minutes=10))
-            await house.worker.tick()
-        await _compare(street, house)
+            await parts.worker.tick()
+        await _compare(street, parts)
 
 
-async def _compare(street: Street, house: House) -> None:
+async def _compare(street: Street, parts: Parts) -> None:
     figures = street.figures
-    bookings = {booking.id: booking for booking in await _all_bookings(house)}
+    bookings = {booking.id: booking for booking in await _all_bookings(parts)}
     standing = Counter(booking.status for booking in bookings.values())
     figures.confirmed, figures.expired = standing[Status.CONFIRMED], standing[Status.EXPIRED]
     figures.unfinished = sum(count for status, count in standing.items() if status not in _FINAL)
@@ -279,9 +280,9 @@ def _compare_times(street: Street, bookings: Mapping[str, Booking]) -> None:
         street.figures.double_slots += sum(second.starts_at < first.ends_at for first, second in pairwise(their))
 
 
-async def _all_bookings(house: House) -> list[Booking]:
+async def _all_bookings(parts: Parts) -> list[Booking]:
     """Every booking has a customer here, since the lock takes one."""
-    return await house.bookings.find(most=100_000)
+    return await parts.bookings.find(most=100_000)
 
 
 async def _no_wait(_seconds: float) -> None:
@@ -356,7 +357,7 @@ def _serve(port: int, ahead: int) -> None:
     set_up_logs("error")
     clock = Clock()
     clock.advance(timedelta(seconds=ahead))
-    uvicorn.run(create_app(read_settings(os.environ), Outside(now=clock)), port=port, access_log=False, log_config=None)
+    uvicorn.run(create_app(read_settings(os.environ), Seams(now=clock)), port=port, access_log=False, log_config=None)
 
 
 # The command

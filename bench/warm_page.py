@@ -31,9 +31,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message
 
-from app.demo import open_demo
-from app.sandbox.serve import serve_app
-from app.telemetry import set_up_logs
+from app.cli.demo import open_demo
+from app.telemetry.logs import set_up_logs
+from sandbox.serve import serve_app
 
 ROUNDS, CALLS, REQUESTS, CONNECTIONS = 10, 1000, 1000, 8
 

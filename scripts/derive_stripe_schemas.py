@@ -1,4 +1,4 @@
-"""Derives app/sandbox/stripe/schemas.json from the type declarations of the pinned stripe package.
+"""Derives sandbox/stripe/schemas.json from the type declarations of the pinned stripe package.
 
 The package is generated from Stripe's own OpenAPI description, so its declarations say which parameters
 each call takes and which shape each object has. Run it again whenever the pin of stripe moves.
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-OUTPUT = Path(__file__).parent.parent / "app" / "sandbox" / "stripe" / "schemas.json"
+OUTPUT = Path(__file__).parent.parent / "sandbox" / "stripe" / "schemas.json"
 
 Schema = dict[str, Any]
 

@@ -13,17 +13,18 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from uuid import UUID
 
-from app.domain import EndReason, Money
-from app.sandbox.hapio import Fault
-from app.telemetry import set_up_logs
-from tests.stack import Stack, open_stack
+from app.domain.booking import EndReason
+from app.domain.money import Money
+from app.telemetry.logs import set_up_logs
+from sandbox.hapio import Fault
+from tests.support.stack import Stack, open_stack
 
 WIDGET = "reschedule = { other_service = true }"
 
 
 async def play(stack: Stack) -> None:
     """Everything that leaves a row of its own kind. Ends two days after it began."""
-    bookings = stack.house.bookings
+    bookings = stack.parts.bookings
     await stack.confirmed(await stack.in_days(0), customer=stack.customer("Over Past"))
     expired = await stack.hold(await stack.in_days(1), customer=stack.customer("Expired Gone"))
     await stack.at_stripe(expired)

@@ -1,9 +1,9 @@
 """Collect every text for people from code and templates, and bring the catalogues in step.
 
-    python scripts/extract_messages.py           update app/locale/*.po; new texts are left empty, unused ones go
+    python scripts/extract_messages.py           update app/text/locale/*.po; new texts are left empty, unused ones go
     python scripts/extract_messages.py --check   change nothing; tell what is missing and fail if anything is
 
-A new language is an empty file: `touch app/locale/pl.po`, then run this.
+A new language is an empty file: `touch app/text/locale/pl.po`, then run this.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ sys.path.insert(0, str(ROOT))
 
 from app import errors  # noqa: E402 - a script finds the package only after the path is set
 
-CATALOGUES = ROOT / "app" / "locale"
+CATALOGUES = ROOT / "app" / "text" / "locale"
 
 #: Jinja's extractor must trim as the templates' environment does, or the texts would not match.
 _METHODS = {
-    "app": [("sandbox/**", "ignore"), ("**.py", "python")],
-    "templates": [("sandbox/**", "ignore"), ("**.html", "jinja2"), ("**.txt", "jinja2")],
+    "app": [("**.py", "python")],
+    "templates": [("**.html", "jinja2"), ("**.txt", "jinja2")],
 }
 _OPTIONS = {"**.html": {"trimmed": "true", "silent": "false"}, "**.txt": {"trimmed": "true", "silent": "false"}}
 _KEYWORDS = {

@@ -1,6 +1,7 @@
-"""Write requirements.lock (product and sandbox) and requirements-dev.lock (what the tests add).
+"""Write requirements.lock (the product), requirements-sandbox.lock (what the demo adds) and requirements-dev.lock
+(what the tests add to both).
 
-Both come from pyproject.toml. They name every package and version, and
+All come from pyproject.toml. They name every package and version, and
 neither hashes nor hosts, so that any mirror serves them.
 """
 
@@ -25,13 +26,18 @@ def resolve(requirements: list[str]) -> set[str]:
 
 
 def main() -> None:
-    """Resolve the tests' set on top of the product's, so that both run on the same versions."""
+    """Resolve each set on top of the one before it, so that all run on the same versions."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    runtime = resolve([*project["dependencies"], *extras["sandbox"]])
-    everything = resolve([*sorted(runtime), *extras["dev"]])
-    (ROOT / "requirements.lock").write_text(HEADER + "\n".join(sorted(runtime)) + "\n")
-    (ROOT / "requirements-dev.lock").write_text(HEADER + "\n".join(sorted(everything - runtime)) + "\n")
+    locked: set[str] = set()
+    for name, wanted in (
+        ("requirements.lock", project["dependencies"]),
+        ("requirements-sandbox.lock", extras["sandbox"]),
+        ("requirements-dev.lock", extras["dev"]),
+    ):
+        resolved = resolve([*sorted(locked), *wanted])
+        (ROOT / name).write_text(HEADER + "\n".join(sorted(resolved - locked)) + "\n")
+        locked = resolved
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from PIL import Image
 from playwright.async_api import Browser, Page, async_playwright, expect
 
-from app.demo import WIDGETS
+from app.cli.demo import WIDGETS
 from scripts.chromium import HELP, find
 from tests.e2e.harness import ARGUMENTS, PATIENCE, PHONE, WIDE, Limits, open_visitor
 from tests.e2e.stack import open_shop

@@ -8,48 +8,23 @@ from math import ceil
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from app import i18n
 from app.api import models
 from app.api.door import Call
-from app.api.models import (
-    BookingStatus,
-    HapioStatus,
-    Named,
-    PaymentStatus,
-    RefundStatus,
-    SessionStatus,
-)
-from app.attribution import campaign
-from app.challenge import Proof
-from app.details import ANSWER, clean, read_details
-from app.domain import (
-    REFUND_DONE,
-    REFUND_VOID,
-    Booking,
-    Customer,
-    EndReason,
-    HistoryEntry,
-    Money,
-    Payment,
-    PaymentState,
-    Refund,
-    Service,
-    Slot,
-    Status,
-    Visitor,
-)
-from app.errors import (
-    HoldExpired,
-    InvalidDetails,
-    NotFound,
-    NotYours,
-    PaymentFailed,
-    RefundFailed,
-    SessionExpired,
-)
-from app.gate import Client
-from app.i18n import N_
-from app.settlement import UNPAID, BookingView
+from app.api.models import BookingStatus, HapioStatus, Named, PaymentStatus, RefundStatus, SessionStatus
+from app.booking.customer_form import ANSWER, clean, read_details
+from app.booking.settlement import UNPAID, BookingView
+from app.domain.attribution import campaign
+from app.domain.booking import Booking, Customer, EndReason, Status, Visitor
+from app.domain.catalogue import Service, Slot
+from app.domain.history import HistoryEntry
+from app.domain.money import Money
+from app.domain.payment import Payment, PaymentState
+from app.domain.refund import REFUND_DONE, REFUND_VOID, Refund
+from app.errors import HoldExpired, InvalidDetails, NotFound, NotYours, PaymentFailed, RefundFailed, SessionExpired
+from app.protection.hold_limits import Client
+from app.protection.proof_of_work import Proof
+from app.text import i18n
+from app.text.i18n import N_
 from app.widgets import Widget
 
 #: Months are what costs calls: a longer look is several.
@@ -74,7 +49,7 @@ async def show_services(call: Call, asked: models.ServicesQuery) -> models.Servi
     """GET /api/services"""
     offered = []
     for widget in _widgets(call, asked.widget):
-        catalogue = await call.house.availability.catalogue(widget)
+        catalogue = await call.parts.availability.catalogue(widget)
         offered += [_service(service, widget) for service in catalogue.services]
     return models.ServicesAnswer(services=offered)
 
@@ -84,18 +59,18 @@ async def show_availability(call: Call, asked: models.AvailabilityQuery) -> mode
     widget, service = await _offer(call, asked.widget, asked.service_id)
     if asked.resource_id and service.resource(asked.resource_id) is None:
         raise NotFound(asked.resource_id)
-    location = (await call.house.availability.catalogue(widget)).location
+    location = (await call.parts.availability.catalogue(widget)).location
     zone_name = i18n.valid_zone(asked.time_zone) if asked.time_zone else location.time_zone
     if zone_name is None:
         raise InvalidDetails({"timeZone": _NO_SUCH_ZONE})
     zone = ZoneInfo(zone_name)
     start, end = _span(asked.from_, asked.to, zone)
     slots: dict[datetime, Slot] = {}
-    now = call.house.now()
+    now = call.parts.now()
     oldest = now
     reader = "" if call.caller.key else call.caller.address
     for month in _months(start, end):
-        times = await call.house.availability.times(
+        times = await call.parts.availability.times(
             widget, service, month=month, resource_id=asked.resource_id or None, reader=reader
         )
         oldest = min(oldest, times.as_of)
@@ -117,12 +92,12 @@ async def show_availability(call: Call, asked: models.AvailabilityQuery) -> mode
 async def show_booking(call: Call, asked: models.TokenQuery) -> models.BookingAnswer:
     """GET /api/bookings/{bookingId}"""
     booking, _ = await call.find(booking_id=call.request.path_params["bookingId"], token=asked.token)
-    return models.BookingAnswer(**_booking(await call.house.bookings.view(booking.id), call).model_dump())
+    return models.BookingAnswer(**_booking(await call.parts.bookings.view(booking.id), call).model_dump())
 
 
 async def show_session(call: Call, asked: models.TokenQuery) -> models.SessionAnswer:
     """GET /api/checkout/sessions/{sessionId}. Takes in what Stripe says, as the page does that one comes back to."""
-    bookings = call.house.bookings
+    bookings = call.parts.bookings
     call.must_have_credentials(asked.token)
     session_id = call.request.path_params["sessionId"]
     payment: Payment = await bookings.payment_by_session(session_id)
@@ -146,15 +121,15 @@ async def show_session(call: Call, asked: models.TokenQuery) -> models.SessionAn
 
 async def lock(call: Call, asked: models.LockRequest) -> models.LockAnswer:
     """POST /api/bookings/lock"""
-    house, headers = call.house, call.request.headers
+    parts, headers = call.parts, call.request.headers
     widget, service = await _offer(call, asked.widget, asked.service_id)
     _must_fit(service, asked.start, asked.end, "end")
     customer = _customer(asked.customer, widget)
     # Under its key a call that is made again after a crash finds the hold that it made before.
     key = (
-        house.links.lock_key(call.caller.name, call.idempotency_key)
+        parts.links.lock_key(call.caller.name, call.idempotency_key)
         if call.idempotency_key
-        else house.links.visitor_key()
+        else parts.links.visitor_key()
     )
     visitor = Visitor(
         key=key,
@@ -165,7 +140,7 @@ async def lock(call: Call, asked: models.LockRequest) -> models.LockAnswer:
         metadata={clean(name): clean(value) for name, value in asked.metadata.items()},
     )
     proof = Proof(asked.proof.token, asked.proof.solution, asked.proof.answer)
-    booking: Booking = await house.bookings.hold(
+    booking: Booking = await parts.bookings.hold(
         widget,
         service_id=service.id,
         starts_at=asked.start,
@@ -181,25 +156,25 @@ async def lock(call: Call, asked: models.LockRequest) -> models.LockAnswer:
         start=booking.starts_at.astimezone(zone),
         end=booking.ends_at.astimezone(zone),
         resource_id=booking.resource_id,
-        status=_status(booking, (), house.now()),
+        status=_status(booking, (), parts.now()),
         expires_at=booking.deadline,
         price=booking.terms.price.amount,
         currency=booking.terms.price.currency,
-        token=house.links.api_token(booking.id),
+        token=parts.links.api_token(booking.id),
     )
 
 
 async def extend(call: Call, asked: Named) -> models.BookingAnswer:
     """POST /api/bookings/extend: hold the time longer."""
     booking, _ = await call.booking(asked)
-    await call.house.bookings.extend(booking.id)
+    await call.parts.bookings.extend(booking.id)
     return await _shown(call, booking)
 
 
 async def create_session(call: Call, asked: models.CheckoutRequest) -> models.CheckoutAnswer:
     """POST /api/checkout/create-session"""
     booking, by = await call.booking(asked)
-    bookings = call.house.bookings
+    bookings = call.parts.bookings
     for field, address in (("returnUrl", asked.return_url), ("cancelUrl", asked.cancel_url)):
         _must_be_allowed(call, booking, field, address)
     try:
@@ -223,7 +198,7 @@ async def create_session(call: Call, asked: models.CheckoutRequest) -> models.Ch
 async def cancel(call: Call, asked: models.CancelRequest) -> models.CancelAnswer:
     """POST /api/bookings/cancel: a hold is given up, a confirmed booking called off."""
     booking, by = await call.booking(asked)
-    bookings = call.house.bookings
+    bookings = call.parts.bookings
     if booking.status is Status.CANCELED:
         view: BookingView = await bookings.view(booking.id)
         return _canceled(view, call, *_going_back(view.refunds))
@@ -241,22 +216,22 @@ async def cancel(call: Call, asked: models.CancelRequest) -> models.CancelAnswer
 async def restore(call: Call, asked: Named) -> models.BookingAnswer:
     """POST /api/bookings/restore: take a cancellation back, for as long as it may be."""
     booking, _ = await call.booking(asked)
-    await call.house.bookings.undo(booking.id)
+    await call.parts.bookings.undo(booking.id)
     return await _shown(call, booking)
 
 
 async def reschedule(call: Call, asked: models.RescheduleRequest) -> models.RescheduleAnswer:
     """POST /api/bookings/reschedule"""
     booking, by = await call.booking(asked)
-    bookings = call.house.bookings
+    bookings = call.parts.bookings
     wish = {
         "starts_at": asked.new_start,
         "service_id": asked.service_id,
         "resource_id": asked.resource_id or None,
         "by": by,
     }
-    service = await call.house.availability.service(
-        call.house.bookings.widget_of(booking), asked.service_id or booking.service_id
+    service = await call.parts.availability.service(
+        call.parts.bookings.widget_of(booking), asked.service_id or booking.service_id
     )
     _must_fit(service, asked.new_start, asked.new_end, "newEnd")
     if asked.dry_run:
@@ -277,14 +252,14 @@ async def reschedule(call: Call, asked: models.RescheduleRequest) -> models.Resc
 async def abandon_move(call: Call, asked: Named) -> models.BookingAnswer:
     """POST /api/bookings/reschedule/abandon: leave an unpaid difference; the booking stays as it was."""
     booking, _ = await call.booking(asked)
-    await call.house.bookings.give_up_move(booking.id)
+    await call.parts.bookings.give_up_move(booking.id)
     return await _shown(call, booking)
 
 
 async def resend_link(call: Call, asked: Named) -> models.DoneAnswer:
     """POST /api/bookings/resend-link: mail the customer a fresh link; the old ones are retired."""
     booking, by = await call.booking(asked)
-    await call.house.bookings.renew_link(booking.id, by)
+    await call.parts.bookings.renew_link(booking.id, by)
     return models.DoneAnswer()
 
 
@@ -295,7 +270,7 @@ async def mark_no_show(call: Call, asked: models.NoShowRequest) -> models.Bookin
     """POST /api/bookings/no-show"""
     booking, by = await call.booking(asked)
     _must_be_owner(by)
-    await call.house.bookings.mark_no_show(booking.id, no_show=asked.no_show)
+    await call.parts.bookings.mark_no_show(booking.id, no_show=asked.no_show)
     return await _shown(call, booking)
 
 
@@ -305,9 +280,9 @@ async def give_back(call: Call, asked: models.RefundRequest) -> models.GivenBack
     _must_be_owner(by)
     currency = booking.terms.price.currency
     amount = Money(asked.amount, currency) if asked.amount else None
-    new = await call.house.bookings.give_back(booking.id, amount)
+    new = await call.parts.bookings.give_back(booking.id, amount)
     ids = {refund.id for refund in new}
-    view: BookingView = await call.house.bookings.view(booking.id)
+    view: BookingView = await call.parts.bookings.view(booking.id)
     made = [refund for refund in view.refunds if refund.id in ids and refund.status not in REFUND_VOID]
     if not made:
         raise RefundFailed(booking.id)
@@ -321,7 +296,7 @@ async def paid_another_way(call: Call, asked: models.PaidAnotherWayRequest) -> m
     """POST /api/bookings/refund/paid-another-way: a failed or refused refund was paid without Stripe."""
     booking, by = await call.booking(asked)
     _must_be_owner(by)
-    await call.house.bookings.paid_another_way(booking.id, asked.refund_id)
+    await call.parts.bookings.paid_another_way(booking.id, asked.refund_id)
     return await _shown(call, booking)
 
 
@@ -329,7 +304,7 @@ async def correct_email(call: Call, asked: models.CorrectEmailRequest) -> models
     """POST /api/bookings/correct-email: the customer's right address, to which goes what the old one did not take."""
     booking, by = await call.booking(asked)
     _must_be_owner(by)
-    await call.house.bookings.correct_email(booking.id, asked.email)
+    await call.parts.bookings.correct_email(booking.id, asked.email)
     return await _shown(call, booking)
 
 
@@ -337,7 +312,7 @@ async def resend_mails(call: Call, asked: models.Named) -> models.DoneAnswer:
     """POST /api/bookings/resend-mails: send again what could not be delivered."""
     booking, by = await call.booking(asked)
     _must_be_owner(by)
-    await call.house.bookings.resend_mails(booking.id)
+    await call.parts.bookings.resend_mails(booking.id)
     return models.DoneAnswer()
 
 
@@ -345,7 +320,7 @@ async def resend_mails(call: Call, asked: models.Named) -> models.DoneAnswer:
 
 
 def _widgets(call: Call, name: str) -> list[Widget]:
-    widgets: dict[str, Widget] = call.house.widgets
+    widgets: dict[str, Widget] = call.parts.widgets
     if not name:
         return list(widgets.values())
     if name not in widgets:
@@ -356,7 +331,7 @@ def _widgets(call: Call, name: str) -> list[Widget]:
 async def _offer(call: Call, widget_name: str, service_id: str) -> tuple[Widget, Service]:
     """The service, and the first widget that offers it. Raises NotFound."""
     for widget in _widgets(call, widget_name):
-        for service in (await call.house.availability.catalogue(widget)).services:
+        for service in (await call.parts.availability.catalogue(widget)).services:
             if service.id == service_id:
                 return widget, service
     raise NotFound(service_id)
@@ -425,7 +400,7 @@ def _must_be_allowed(call: Call, booking: Booking, field: str, address: str) -> 
         parts = urlsplit(address)
     except ValueError as error:
         raise InvalidDetails({field: _BAD_ADDRESS}) from error
-    allowed = {*call.house.bookings.widget_of(booking).allowed_origins, call.house.settings.public_url}
+    allowed = {*call.parts.bookings.widget_of(booking).allowed_origins, call.parts.settings.public_url}
     # urlsplit forgives blanks at the front; Stripe does not, and would refuse every later attempt, too.
     spoilt = not address.isascii() or not address.isprintable() or " " in address
     if spoilt or f"{parts.scheme}://{parts.netloc}" not in allowed:
@@ -487,7 +462,7 @@ def _payment_status(payments: Sequence[Payment], refunds: Sequence[Refund]) -> P
 
 
 def _booking(view: BookingView, call: Call) -> models.BookingOut:
-    booking, now = view.booking, call.house.now()
+    booking, now = view.booking, call.parts.now()
     zone = ZoneInfo(booking.time_zone)
     in_hapio = booking.hapio_booking_id and not booking.hapio_canceled
     status, amount, _ = _going_back(view.refunds)
@@ -519,7 +494,7 @@ def _booking(view: BookingView, call: Call) -> models.BookingOut:
 
 
 async def _shown(call: Call, booking: Booking) -> models.BookingAnswer:
-    view = await call.house.bookings.view(booking.id)
+    view = await call.parts.bookings.view(booking.id)
     return models.BookingAnswer(**_booking(view, call).model_dump())
 
 
@@ -535,8 +510,8 @@ def _going_back(refunds: Sequence[Refund]) -> tuple[RefundStatus, int, str | Non
 
 
 async def _would_cancel(call: Call, booking: Booking, by: EndReason, *, refund: bool) -> models.CancelAnswer:
-    view: BookingView = await call.house.bookings.view(booking.id)
-    back: Money = await call.house.bookings.quote_cancel(booking.id, by=by)
+    view: BookingView = await call.parts.bookings.view(booking.id)
+    back: Money = await call.parts.bookings.quote_cancel(booking.id, by=by)
     amount = back.amount if refund else 0
     status = RefundStatus.PENDING if amount else RefundStatus.NOT_APPLICABLE
     return _canceled(view, call, status, amount, None)
@@ -545,7 +520,7 @@ async def _would_cancel(call: Call, booking: Booking, by: EndReason, *, refund: 
 def _canceled(
     view: BookingView, call: Call, status: RefundStatus, amount: int, refund_id: str | None
 ) -> models.CancelAnswer:
-    booking, now = view.booking, call.house.now()
+    booking, now = view.booking, call.parts.now()
     undo = booking.undo_until if booking.status is Status.CANCELED else None
     return models.CancelAnswer(
         booking_id=booking.id,

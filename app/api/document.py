@@ -233,7 +233,7 @@ def show_document(operations: tuple[Operation, ...]) -> _Endpoint:
     """GET /api/openapi.json"""
 
     async def endpoint(request: Request) -> Response:
-        text = json.dumps(document(operations, request.app.state.house.settings.public_url))
+        text = json.dumps(document(operations, request.app.state.parts.settings.public_url))
         headers = {"Cache-Control": "public, max-age=300", "Access-Control-Allow-Origin": "*"}
         return Response(text, media_type="application/json", headers=headers)
 
@@ -244,8 +244,8 @@ def show_page(operations: tuple[Operation, ...]) -> _Endpoint:
     """GET /api: the document as a plain page."""
 
     async def endpoint(request: Request) -> Response:
-        house = request.app.state.house
-        page, sheet = _drawn(house.templates, operations, house.settings.public_url)
+        parts = request.app.state.parts
+        page, sheet = _drawn(parts.templates, operations, parts.settings.public_url)
         policy = f"default-src 'none'; style-src {sheet}; base-uri 'none'; frame-ancestors 'none'"
         return Response(page, media_type="text/html", headers={"Content-Security-Policy": policy})
 
@@ -255,7 +255,7 @@ def show_page(operations: tuple[Operation, ...]) -> _Endpoint:
 @lru_cache(maxsize=1)
 def _drawn(templates: Environment, operations: tuple[Operation, ...], server: str) -> tuple[str, str]:
     """The page, which takes some 10 ms to draw and never changes, and the policy's source for its style sheet."""
-    page = templates.get_template("api.html").render(
+    page = templates.get_template("api/api.html").render(
         document=document(operations, server), rows=_rows, name=_name, marked=_marked
     )
     sheet = page.partition("<style>")[2].partition("</style>")[0]

@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api.envelope import Malformed, envelope
 from app.api.models import Named, is_uuid
-from app.domain import Booking, EndReason
+from app.domain.booking import Booking, EndReason
 from app.errors import (
     HoldfastError,
     LinkExpired,
@@ -30,9 +30,9 @@ from app.errors import (
     RateLimited,
     Unauthorized,
 )
-from app.idempotency import Answer
-from app.limiter import API, API_ACT, API_KEY, WEBHOOKS, Rule, client_address
-from app.links import MANAGE_LIFE_AFTER_END, must_not_be_forgotten
+from app.protection.idempotency import Answer
+from app.protection.rate_limits import API, API_ACT, API_KEY, WEBHOOKS, Rule, client_address
+from app.protection.signed_links import MANAGE_LIFE_AFTER_END, must_not_be_forgotten
 
 #: What a page on an allowed origin may send, and read beside the body.
 _MAY_SEND = "Authorization, Content-Type, Idempotency-Key"
@@ -70,7 +70,7 @@ class Caller:
 class Call:
     """One request, for an operation's act."""
 
-    house: Any
+    parts: Any
     request: Request
     caller: Caller
     idempotency_key: str
@@ -84,7 +84,7 @@ class Call:
     ) -> tuple[Booking, EndReason]:
         """The booking that is meant, and on whose behalf the caller acts: with its token its customer's, with an API
         key alone the owner's. Raises Unauthorized, NotYours, LinkExpired, NotFound."""
-        bookings = self.house.bookings
+        bookings = self.parts.bookings
         if token or self.caller.bearer:
             owned = await self._by_token(token or self.caller.bearer)
             if booking_id not in {"", owned.id} or hapio_booking_id not in {"", owned.hapio_booking_id}:
@@ -108,15 +108,15 @@ class Call:
 
     def _read_token(self, token: str) -> str:
         try:
-            booking_id: str = self.house.links.read_api_token(token)
+            booking_id: str = self.parts.links.read_api_token(token)
         except LinkRefused as error:
             raise Unauthorized("not a token of ours") from error
         return booking_id
 
     async def _by_token(self, token: str) -> Booking:
-        booking: Booking = await self.house.bookings.get(self._read_token(token))
+        booking: Booking = await self.parts.bookings.get(self._read_token(token))
         must_not_be_forgotten(booking)
-        if booking.ends_at + MANAGE_LIFE_AFTER_END <= self.house.now():
+        if booking.ends_at + MANAGE_LIFE_AFTER_END <= self.parts.now():
             raise LinkExpired("long over")
         return booking
 
@@ -162,23 +162,23 @@ class Door:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
-        house = request.app.state.house
+        parts = request.app.state.parts
         headers = MutableHeaders()
         operation = self._operations.get("GET" if request.method == "HEAD" else request.method)
-        if self._allows(house, request.headers.get("origin", ""), headers) and _is_preflight(request):
+        if self._allows(parts, request.headers.get("origin", ""), headers) and _is_preflight(request):
             response = self._preflight(headers)
         else:
-            response = await self._answer(request, house, operation, headers)
+            response = await self._answer(request, parts, operation, headers)
         for name, value in headers.items():
             response.headers[name] = value
         await response(scope, receive, send)
 
-    def _allows(self, house: Any, origin: str, headers: MutableHeaders) -> bool:
+    def _allows(self, parts: Any, origin: str, headers: MutableHeaders) -> bool:
         """Whether a page of this origin may read the answer; the headers that tell its browser."""
         if not any(operation.public for operation in self._operations.values()):
             return False
         headers["Vary"] = "Origin"
-        if not any(origin in widget.allowed_origins for widget in house.widgets.values()):
+        if not any(origin in widget.allowed_origins for widget in parts.widgets.values()):
             return False
         headers["Access-Control-Allow-Origin"] = origin
         headers["Access-Control-Expose-Headers"] = _MAY_READ
@@ -192,20 +192,20 @@ class Door:
         return Response(status_code=204)
 
     async def _answer(
-        self, request: Request, house: Any, operation: Operation | None, headers: MutableHeaders
+        self, request: Request, parts: Any, operation: Operation | None, headers: MutableHeaders
     ) -> Response:
         try:
             if operation is None:
                 raise MethodRefused(sorted(self._operations))
-            caller = _caller(house, request)
-            _count(house, operation, caller, headers)
+            caller = _caller(parts, request)
+            _count(parts, operation, caller, headers)
             if operation.who is Who.SERVER and not caller.key:
-                raise NotYours("a token") if _is_token(house, caller) else Unauthorized("no key")
+                raise NotYours("a token") if _is_token(parts, caller) else Unauthorized("no key")
             asked = await _read(request, operation)
-            call = Call(house, request, caller, _idempotency_key(request, operation))
+            call = Call(parts, request, caller, _idempotency_key(request, operation))
             answer = await _once(call, operation, asked)
         except HoldfastError as error:
-            house.metrics.told(error.code)
+            parts.metrics.told(error.code)
             return envelope(error)
         if answer.replayed:
             headers["Idempotency-Replayed"] = "true"
@@ -221,7 +221,7 @@ def _is_preflight(request: Request) -> bool:
     return request.method == "OPTIONS" and "access-control-request-method" in request.headers
 
 
-def _caller(house: Any, request: Request) -> Caller:
+def _caller(parts: Any, request: Request) -> Caller:
     """Who asks. Raises Unauthorized for credentials that are none."""
     address = client_address(request.scope)
     header = request.headers.get("authorization")
@@ -232,29 +232,29 @@ def _caller(house: Any, request: Request) -> Caller:
         raise Unauthorized("not a bearer token")
     given = match[1].encode("utf-8", "surrogateescape")
     # Every key is compared in full, so that the time taken tells nothing.
-    known = [hmac.compare_digest(given, key.get_secret_value().encode("utf-8")) for key in house.settings.api_keys]
+    known = [hmac.compare_digest(given, key.get_secret_value().encode("utf-8")) for key in parts.settings.api_keys]
     if any(known):
         return Caller(hashlib.sha256(given).hexdigest()[:16], "", address)
     return Caller("", match[1], address)
 
 
-def _is_token(house: Any, caller: Caller) -> bool:
+def _is_token(parts: Any, caller: Caller) -> bool:
     try:
-        house.links.read_api_token(caller.bearer)
+        parts.links.read_api_token(caller.bearer)
     except LinkRefused:
         return False
     return True
 
 
-def _count(house: Any, operation: Operation, caller: Caller, headers: MutableHeaders) -> None:
+def _count(parts: Any, operation: Operation, caller: Caller, headers: MutableHeaders) -> None:
     """Count the request, and tell how many are left. Raises RateLimited."""
     rule, who = (API_KEY, caller.key) if caller.key else (operation.rule, caller.address)
     try:
-        house.limiter.check(rule, who)
+        parts.rate_limits.check(rule, who)
         if operation.changes and not caller.key:
-            house.limiter.check(API_ACT, who)
+            parts.rate_limits.check(API_ACT, who)
     finally:
-        amount, left, reset = house.limiter.standing(rule, who)
+        amount, left, reset = parts.rate_limits.standing(rule, who)
         headers["RateLimit-Limit"] = str(amount)
         headers["RateLimit-Remaining"] = str(left)
         headers["RateLimit-Reset"] = str(reset)
@@ -300,7 +300,7 @@ async def _once(call: Call, operation: Operation, asked: BaseModel) -> Answer:
 
     if not call.idempotency_key:
         return await run()
-    once: Answer = await call.house.idempotency.once(call.idempotency_key, await _fingerprint(call), run)
+    once: Answer = await call.parts.idempotency.once(call.idempotency_key, await _fingerprint(call), run)
     return once
 
 
@@ -326,7 +326,7 @@ class WebhookLimits:
             await self._app(scope, receive, send)
             return
         try:
-            scope["app"].state.house.limiter.check(WEBHOOKS, client_address(scope))
+            scope["app"].state.parts.rate_limits.check(WEBHOOKS, client_address(scope))
         except RateLimited as error:
             await envelope(error)(scope, receive, send)
             return

@@ -10,7 +10,6 @@ from pydantic import ValidationError
 from pydantic.alias_generators import to_camel
 from starlette.responses import JSONResponse
 
-from app.challenge import Challenge
 from app.errors import (
     ChallengeNeeded,
     HoldfastError,
@@ -23,7 +22,8 @@ from app.errors import (
     SlotTaken,
     Unauthorized,
 )
-from app.i18n import N_
+from app.protection.proof_of_work import Challenge
+from app.text.i18n import N_
 
 
 class Malformed(InvalidRequest):

@@ -9,7 +9,7 @@ from starlette.routing import Route
 from app.api import acts, models
 from app.api.document import show_document, show_page
 from app.api.door import Door, Operation, Who
-from app.limiter import API_STATUS
+from app.protection.rate_limits import API_STATUS
 
 #: What a provider that does not answer, or a time that is gone, adds to an act's ends.
 _HAPIO = (503,)

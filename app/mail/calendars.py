@@ -8,9 +8,9 @@ from urllib.parse import quote, urlencode
 
 from icalendar import Calendar, Event, Timezone, vCalAddress
 
-from app.domain import Booking, Status
-from app.i18n import translator
+from app.domain.booking import Booking, Status
 from app.mail.letter import Method, one_line, printable
+from app.text.i18n import translator
 from app.widgets import Widget
 
 _YEAR = timedelta(days=366)

@@ -9,7 +9,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Literal
 
-from app.domain import Booking, EndReason, Money
+from app.domain.booking import Booking, EndReason
+from app.domain.money import Money
 from app.widgets import Widget
 
 #: What a calendar file asks of the calendar (RFC 5546): keep the entry as it is here, or take it out.

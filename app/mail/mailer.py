@@ -18,14 +18,14 @@ import aiosmtplib
 import structlog
 from jinja2 import Environment, StrictUndefined, select_autoescape
 
-from app.domain import Status
+from app.domain.booking import Status
+from app.domain.hostnames import registered_name
 from app.errors import MailError
-from app.hostnames import registered_name
-from app.i18n import direction, format_day, format_span, translator
 from app.mail import to_customer, to_owner
 from app.mail.calendars import calendar_file, stated_method
 from app.mail.letter import Letter, Mail, MailKind, one_line, printable
 from app.mail.phrases import today, zones
+from app.text.i18n import direction, format_day, format_span, translator
 
 #: Seconds for one step of the conversation with the mail server.
 SMTP_TIMEOUT = 20

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import date, datetime
 
-from app.domain import Money, Status, Terms
-from app.i18n import format_day, format_money, format_span, format_time, local, same_clock, translator, zone_label
+from app.domain.booking import Status
+from app.domain.money import Money
+from app.domain.terms import Terms
 from app.mail.letter import Mail
+from app.text.i18n import format_day, format_money, format_span, format_time, local, same_clock, translator, zone_label
 from app.widgets import Widget
 
 Rows = tuple[tuple[str, str], ...]

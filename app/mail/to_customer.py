@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from app.domain import EndReason, Money, Status
-from app.i18n import format_money, translator
+from app.domain.booking import EndReason, Status
+from app.domain.money import Money
 from app.mail.calendars import calendar_links
 from app.mail.letter import Letter, Mail
 from app.mail.phrases import (
@@ -23,6 +23,7 @@ from app.mail.phrases import (
     undo_until,
     when,
 )
+from app.text.i18n import format_money, translator
 
 
 def confirmed(mail: Mail, now: datetime) -> Letter:

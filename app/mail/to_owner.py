@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from app.attribution import booked_on, came_from
-from app.domain import BALANCE_TOO_LOW, DISPUTE_OVER, EndReason, Status, Trouble
-from app.i18n import format_money, translator
+from app.domain.attribution import booked_on, came_from
+from app.domain.booking import EndReason, Status, Trouble
+from app.domain.payment import DISPUTE_OVER
+from app.domain.refund import BALANCE_TOO_LOW
 from app.mail.letter import Letter, Mail
 from app.mail.phrases import Rows, before_row, clock, facts, filled, place_rows, price_row, says, undo_until, when
+from app.text.i18n import format_money, translator
 
 
 def confirmed(mail: Mail, now: datetime) -> Letter:

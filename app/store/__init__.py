@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from app.store.bookings import BookingRows
 from app.store.desk import DeskRows
-from app.store.following import FollowRows
-from app.store.forgetting import ForgetRows
+from app.store.erasure import ForgetRows
+from app.store.follow import FollowRows
 from app.store.health import HealthRows
 from app.store.idempotency import IdempotencyRows
 from app.store.inbox import InboxRows

@@ -10,31 +10,20 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.database import Database
-from app.domain import (
-    LIVE,
-    OPEN_MOVES,
-    TRANSITIONS,
-    Booking,
-    Customer,
-    EndReason,
-    HistoryEntry,
-    Money,
-    Move,
-    MoveState,
-    Occupied,
-    OutboxMail,
-    Owed,
-    Payment,
-    PaymentSeen,
-    Refund,
-    Status,
-    Terms,
-)
-from app.store.guard import room
-from app.store.owed import add_mails, add_refunds, draw, mirror, remember
+from app.domain.booking import LIVE, TRANSITIONS, Booking, Customer, EndReason, Status
+from app.domain.history import HistoryEntry
+from app.domain.money import Money
+from app.domain.move import OPEN_MOVES, Move, MoveState
+from app.domain.outbox import OutboxMail
+from app.domain.payment import Payment, PaymentSeen
+from app.domain.refund import Owed, Refund
+from app.domain.reservation import Occupied
+from app.domain.terms import Terms
+from app.store.database import Database
+from app.store.due import add_mails, add_refunds, draw, mirror, remember
 from app.store.sessions import has_open_session
-from app.tables import (
+from app.store.slot_guard import room
+from app.store.tables import (
     booking_row,
     bookings,
     customer_columns,

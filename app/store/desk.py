@@ -6,9 +6,10 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from app.database import Database
-from app.domain import Booking, MailLine
-from app.tables import bookings, outbox, to_booking
+from app.domain.booking import Booking
+from app.domain.outbox import MailLine
+from app.store.database import Database
+from app.store.tables import bookings, outbox, to_booking
 
 
 class DeskRows(Database):

@@ -10,20 +10,12 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
-from app.database import Database
-from app.domain import (
-    PENDING_UNREAD_PATIENCE,
-    REFUND_FAILED,
-    REFUND_PATIENCE,
-    REFUND_VOID,
-    EndReason,
-    MoveState,
-    PaymentState,
-    Refund,
-    Status,
-    failures,
-)
-from app.tables import (
+from app.domain.booking import EndReason, Status
+from app.domain.move import MoveState
+from app.domain.payment import PaymentState
+from app.domain.refund import PENDING_UNREAD_PATIENCE, REFUND_FAILED, REFUND_PATIENCE, REFUND_VOID, Refund, failures
+from app.store.database import Database
+from app.store.tables import (
     Instant,
     bookings,
     counters,

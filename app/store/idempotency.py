@@ -7,8 +7,8 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from app.database import Database
-from app.tables import idempotency
+from app.store.database import Database
+from app.store.tables import idempotency
 
 
 @dataclass(frozen=True, slots=True)

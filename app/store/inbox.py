@@ -10,9 +10,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
-from app.database import Database
-from app.domain import Event, StoredEvent
-from app.tables import counters, inbox
+from app.domain.event import Event, StoredEvent
+from app.store.database import Database
+from app.store.tables import counters, inbox
 
 _FACTS = [field.name for field in fields(Event) if field.name != "id"]
 #: SQLite takes this many values in one question, and more.

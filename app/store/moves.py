@@ -8,25 +8,17 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app.database import Database
-from app.domain import (
-    MOVE_TRANSITIONS,
-    OPEN_MOVES,
-    Booking,
-    EndReason,
-    Move,
-    MoveState,
-    OutboxMail,
-    Owed,
-    Payment,
-    PaymentSeen,
-    Status,
-    Terms,
-)
-from app.store.guard import room
-from app.store.owed import add_mails, add_refunds, draw, mirror, remember
+from app.domain.booking import Booking, EndReason, Status
+from app.domain.move import MOVE_TRANSITIONS, OPEN_MOVES, Move, MoveState
+from app.domain.outbox import OutboxMail
+from app.domain.payment import Payment, PaymentSeen
+from app.domain.refund import Owed
+from app.domain.terms import Terms
+from app.store.database import Database
+from app.store.due import add_mails, add_refunds, draw, mirror, remember
 from app.store.sessions import has_open_session
-from app.tables import bookings, move_row, moves, payment_row, payments, to_booking, to_move
+from app.store.slot_guard import room
+from app.store.tables import bookings, move_row, moves, payment_row, payments, to_booking, to_move
 
 _ENDED = (MoveState.DONE, MoveState.REFUSED, MoveState.EXPIRED)
 

@@ -7,10 +7,11 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from app.database import Database
-from app.domain import Booking, Customer, OutboxMail, Status
-from app.store.owed import add_mails, remember
-from app.tables import bookings, customer_columns, outbox, to_mail
+from app.domain.booking import Booking, Customer, Status
+from app.domain.outbox import OutboxMail
+from app.store.database import Database
+from app.store.due import add_mails, remember
+from app.store.tables import bookings, customer_columns, outbox, to_mail
 
 #: `last_error` of a mail that was not sent because it came to wait until it was no longer true.
 _OBSOLETE = "no longer true"

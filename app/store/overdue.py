@@ -7,10 +7,12 @@ from datetime import timedelta
 
 import sqlalchemy as sa
 
-from app.database import Database
-from app.domain import OPEN_MOVES, Booking, MoveState, OutboxMail, Status
-from app.store.owed import add_mails
-from app.tables import bookings, history, moves, outbox, to_booking
+from app.domain.booking import Booking, Status
+from app.domain.move import OPEN_MOVES, MoveState
+from app.domain.outbox import OutboxMail
+from app.store.database import Database
+from app.store.due import add_mails
+from app.store.tables import bookings, history, moves, outbox, to_booking
 
 
 class OverdueRows(Database):

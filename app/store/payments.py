@@ -9,11 +9,14 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
-from app.database import Database
-from app.domain import MAY_STILL_PAY, MoveState, OutboxMail, Payment, PaymentSeen, PaymentState, Status
-from app.store.owed import add_mails, mirror, remember
+from app.domain.booking import Status
+from app.domain.move import MoveState
+from app.domain.outbox import OutboxMail
+from app.domain.payment import MAY_STILL_PAY, Payment, PaymentSeen, PaymentState
+from app.store.database import Database
+from app.store.due import add_mails, mirror, remember
 from app.store.sessions import has_open_session
-from app.tables import Instant, bookings, moves, payment_row, payments, to_payment
+from app.store.tables import Instant, bookings, moves, payment_row, payments, to_payment
 
 
 class PaymentRows(Database):

@@ -7,10 +7,13 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from app.database import Database
-from app.domain import PAID_ANOTHER_WAY, OutboxMail, Owed, PaymentSeen, Refund, Status
-from app.store.owed import add_mails, add_refunds, draw, left, mirror, remember
-from app.tables import Instant, bookings, refunds, to_refund
+from app.domain.booking import Status
+from app.domain.outbox import OutboxMail
+from app.domain.payment import PaymentSeen
+from app.domain.refund import PAID_ANOTHER_WAY, Owed, Refund
+from app.store.database import Database
+from app.store.due import add_mails, add_refunds, draw, left, mirror, remember
+from app.store.tables import Instant, bookings, refunds, to_refund
 
 _OPEN = ("requested", "pending", "requires_action")
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from app.domain import PaymentState
-from app.tables import payments
+from app.domain.payment import PaymentState
+from app.store.tables import payments
 
 
 def has_open_session(of: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:

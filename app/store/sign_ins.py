@@ -6,8 +6,8 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from app.database import Database
-from app.tables import sign_ins
+from app.store.database import Database
+from app.store.tables import sign_ins
 
 
 class SignInRows(Database):

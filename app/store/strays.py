@@ -7,9 +7,9 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
-from app.database import Database
-from app.domain import StrayPayment
-from app.tables import stray_payments, stray_row, to_stray
+from app.domain.payment import StrayPayment
+from app.store.database import Database
+from app.store.tables import stray_payments, stray_row, to_stray
 
 _OPEN = stray_payments.c.settled_at.is_(None)
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from app.web import booking, embed, files, manage, snippets, staff, staff_feeds, widget
-from app.web.cross_site import only_from_our_pages
+from app.web.embed import loader, snippets
+from app.web.manage import manage_pages
+from app.web.shared import static_files
+from app.web.shared.cross_site import only_from_our_pages
+from app.web.staff import feeds, staff_pages
+from app.web.visitor import booking, widget
 
 routes = only_from_our_pages(
     [
         *widget.routes,
         *booking.routes,
-        *manage.routes,
-        *embed.routes,
+        *manage_pages.routes,
+        *loader.routes,
         *snippets.routes,
-        *staff_feeds.routes,
-        *staff.routes,
-        *files.routes,
+        *feeds.routes,
+        *staff_pages.routes,
+        *static_files.routes,
     ]
 )

@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 import anyio
 import httpx
 
-from app.sandbox.clock import Clock
-from app.sandbox.hapio import HapioSandbox
+from sandbox.clock import Clock
+from sandbox.hapio import HapioSandbox
 
 Json = dict[str, Any]
 

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from app.sandbox.clock import Clock
+from sandbox.clock import Clock
 from tests.contract.hapio_fixtures import Json, Project, Studio, contract_client
 
 

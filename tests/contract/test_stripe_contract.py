@@ -15,8 +15,8 @@ import httpx
 import pytest
 import stripe
 
-from app.payments import StripeHTTP
-from app.sandbox.stripe import StripeSandbox
+from app.payments.stripe_client import StripeHTTP
+from sandbox.stripe import StripeSandbox
 
 REAL_KEY = os.environ.get("STRIPE_CONTRACT_KEY")
 HALF_HOUR, DAY = 30 * 60, 24 * 60 * 60

@@ -14,13 +14,14 @@ from zoneinfo import ZoneInfo
 
 import httpx
 
-from app.demo import HAPIO_TOKEN, WIDGETS, Demo, open_demo
-from app.domain import Booking, Service
-from app.main import House
-from app.sandbox.clock import Clock
-from app.sandbox.hapio import HapioSandbox
-from app.sandbox.mailbox import Message
-from app.sandbox.stripe import StripeSandbox
+from app.cli.demo import HAPIO_TOKEN, WIDGETS, Demo, open_demo
+from app.domain.booking import Booking
+from app.domain.catalogue import Service
+from app.main import Parts
+from sandbox.clock import Clock
+from sandbox.hapio import HapioSandbox
+from sandbox.mailbox import Message
+from sandbox.stripe import StripeSandbox
 
 STOCKHOLM: Final = ZoneInfo("Europe/Stockholm")
 #: A Monday, nine o'clock. Every test takes a working day, every file begins here: no test meets another season because
@@ -61,10 +62,10 @@ class Shop:
         return self.demo.stripe
 
     @property
-    def house(self) -> House:
+    def parts(self) -> Parts:
         """The product's parts."""
-        house: House = self.demo.app.state.house
-        return house
+        parts: Parts = self.demo.app.state.parts
+        return parts
 
     async def new_day(self) -> None:
         """Nine o'clock on the next working day: what was held is free again, all is well with the providers."""
@@ -88,7 +89,7 @@ class Shop:
         self.clock.advance(after)
         for _ in range(times):
             await self.stripe.deliver_due()
-            await self.house.worker.tick()
+            await self.parts.worker.tick()
 
     def mail_to(self, address: str) -> list[Message]:
         """What this person found in the mailbox today, oldest first."""
@@ -96,13 +97,13 @@ class Shop:
 
     async def service(self, name: str = "Portrait session") -> Service:
         """A service as the widget offers it."""
-        catalogue = await self.house.availability.catalogue(self.house.widgets["studio"])
+        catalogue = await self.parts.availability.catalogue(self.parts.widgets["studio"])
         return next(service for service in catalogue.services if service.name == name)
 
     async def book_elsewhere(self, starts_at: datetime, service: str = "Portrait session") -> None:
         """Another program books this time in Hapio with everyone who offers the service; nobody tells the widget."""
         offered = await self.service(service)
-        catalogue = await self.house.availability.catalogue(self.house.widgets["studio"])
+        catalogue = await self.parts.availability.catalogue(self.parts.widgets["studio"])
         headers = {"Authorization": f"Bearer {HAPIO_TOKEN}"}
         async with httpx.AsyncClient(base_url=f"{self.demo.hapio_url}/v1", headers=headers) as program:
             for resource in offered.resources:
@@ -122,7 +123,7 @@ class Shop:
 
     async def booking(self, token: str) -> Booking:
         """The booking that a page's address names."""
-        return await self.house.bookings.get(self.house.links.read_booking_token(token))
+        return await self.parts.bookings.get(self.parts.links.read_booking_token(token))
 
     async def pay_late(self) -> None:
         """Money lands on the newest Checkout Session although it has expired."""

@@ -9,8 +9,8 @@ from typing import Final
 
 from playwright.async_api import FrameLocator, Locator, Page, expect
 
-from app.domain import Booking, Customer
-from app.domain import Visitor as Browser
+from app.domain.booking import Booking, Customer
+from app.domain.booking import Visitor as Browser
 from tests.e2e.harness import Visitor
 from tests.e2e.stack import Shop
 
@@ -137,12 +137,12 @@ async def booked(
 
     By the acts behind the pages: what is to be seen begins where it stands.
     """
-    house = shop.house
-    studio, offered = house.widgets["studio"], await shop.service(service)
+    parts = shop.parts
+    studio, offered = parts.widgets["studio"], await shop.service(service)
     after = shop.clock().date() + timedelta(days=days)
-    slot = await house.availability.next_free(studio, offered, after=after)
+    slot = await parts.availability.next_free(studio, offered, after=after)
     assert slot
-    held = await house.bookings.hold(
+    held = await parts.bookings.hold(
         studio,
         service_id=offered.id,
         starts_at=slot.starts_at,
@@ -150,17 +150,17 @@ async def booked(
         visitor=Browser(key=f"{slot.starts_at}", time_zone=zone, language=language),
         customer=Customer("Anna Ek", ANNA),
     )
-    address = await house.bookings.start_checkout(held.id)
+    address = await parts.bookings.start_checkout(held.id)
     if address:
         await shop.stripe.pay(address.rpartition("/")[2])
-    booking = await house.bookings.get(held.id)
+    booking = await parts.bookings.get(held.id)
     assert booking.confirmed_at
     return booking, manage_address(shop, booking)
 
 
 def manage_address(shop: Shop, booking: Booking) -> str:
     """The link that the booking's mails carry now."""
-    return f"{shop.public}/manage/{shop.house.links.manage_token(booking.id, booking.link_version)}"
+    return f"{shop.public}/manage/{shop.parts.links.manage_token(booking.id, booking.link_version)}"
 
 
 def told(page: Page, text: str) -> Locator:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from playwright.async_api import FrameLocator, Page, expect
 
-from app.demo import WIDGETS
-from app.domain import Visitor as PageView
+from app.cli.demo import WIDGETS
+from app.domain.booking import Visitor as PageView
 from tests.e2e.conftest import Visit
 from tests.e2e.harness import Visitor, axe
 from tests.e2e.stack import Shop, open_shop
@@ -25,11 +25,11 @@ NEVER = "crypto.subtle.deriveBits = () => new Promise(() => {})"
 async def busy(tmp_path: Path) -> AsyncIterator[Shop]:
     async with open_shop(tmp_path, widgets=SMALL) as shop:
         service = await shop.service()
-        shown = shop.house.widgets["studio"]
+        shown = shop.parts.widgets["studio"]
         month = (shop.clock() + timedelta(days=14)).date().replace(day=1)
-        offered = await shop.house.availability.times(shown, service, month=month)
+        offered = await shop.parts.availability.times(shown, service, month=month)
         for number, slot in enumerate((offered.slots[0], offered.slots[-1])):
-            await shop.house.bookings.hold(
+            await shop.parts.bookings.hold(
                 shown,
                 service_id=service.id,
                 starts_at=slot.starts_at,

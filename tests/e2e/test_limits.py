@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from playwright.async_api import Page, Route, expect
 
-from app.sandbox.hapio import Fault
+from sandbox.hapio import Fault
 from tests.e2e.conftest import Visit
 from tests.e2e.harness import Visitor
 from tests.e2e.stack import Shop

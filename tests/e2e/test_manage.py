@@ -4,7 +4,7 @@ import re
 
 from playwright.async_api import Page, expect
 
-from app.domain import MoveState
+from app.domain.move import MoveState
 from tests.e2e.conftest import Visit
 from tests.e2e.stack import Shop
 from tests.e2e.steps import (
@@ -44,7 +44,7 @@ async def test_a_customer_follows_the_link_in_the_mail_cancels_and_takes_it_back
     await page.get_by_role("button", name="Undo the cancellation").click()
     await expect(told(page, "Your booking stands again")).to_be_visible()
     before = len(shop.refunded())
-    await shop.tick(after=shop.house.widgets["studio"].hold_time * 2, times=2)
+    await shop.tick(after=shop.parts.widgets["studio"].hold_time * 2, times=2)
     assert len(shop.refunded()) == before
 
 
@@ -56,7 +56,7 @@ async def test_what_the_button_says_is_what_goes_back(shop: Shop, visit: Visit) 
     await page.get_by_role("button", name="Cancel and get SEK 1,200.00").click()
     await expect(page.get_by_text("We send it at")).to_be_visible()
     assert shop.in_hapio(booking.starts_at) == []
-    await shop.tick(after=shop.house.widgets["studio"].hold_time * 2, times=2)
+    await shop.tick(after=shop.parts.widgets["studio"].hold_time * 2, times=2)
     assert shop.refunded()[before:] == [120000]
     await page.reload()
     await expect(page.get_by_text("On its way to your card.")).to_be_visible()
@@ -73,7 +73,7 @@ async def test_a_booking_is_moved_for_the_same_price(shop: Shop, visit: Visit) -
     await page.get_by_role("button", name="Move the booking").click()
     await expect(told(page, "Your booking is moved.")).to_be_visible()
     assert shop.in_hapio(booking.starts_at) == []
-    moved = await shop.house.bookings.get(booking.id)
+    moved = await shop.parts.bookings.get(booking.id)
     assert len(shop.in_hapio(moved.starts_at)) == 1
 
 
@@ -85,7 +85,7 @@ async def test_a_dearer_service_is_paid_on_stripe_and_only_then_had(shop: Shop, 
     await choose_new_time(page, service=PORTRAIT)
     await page.get_by_role("button", name="Pay SEK 550.00 and move").click()
     await expect(page.get_by_text("Sandbox — no real money")).to_be_visible()
-    view = await shop.house.bookings.view(booking.id)
+    view = await shop.parts.bookings.view(booking.id)
     assert view.booking.starts_at == booking.starts_at
     assert view.move
     assert view.move.state is MoveState.HELD

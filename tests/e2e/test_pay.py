@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from playwright.async_api import Page, expect
 
-from app.sandbox.hapio import Fault
+from sandbox.hapio import Fault
 from tests.e2e.conftest import Visit
 from tests.e2e.stack import Shop
 from tests.e2e.steps import (

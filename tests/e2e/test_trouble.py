@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from playwright.async_api import expect
 
-from app.sandbox import hapio, stripe
+from sandbox import hapio, stripe
 from tests.e2e.conftest import Visit
 from tests.e2e.stack import Shop
 from tests.e2e.steps import (
@@ -137,7 +137,7 @@ async def test_a_booking_link_that_was_changed_or_is_old_opens_nothing(shop: Sho
     await expect(heading(visitor.page, "This link does not work")).to_be_visible()
 
     booking = await shop.booking(token)
-    long_ago = shop.house.links.booking_token(booking.id, ends_at=datetime(2026, 1, 1, tzinfo=UTC))
+    long_ago = shop.parts.links.booking_token(booking.id, ends_at=datetime(2026, 1, 1, tzinfo=UTC))
     await visitor.page.goto(f"{shop.public}/b/{long_ago}")
     await expect(heading(visitor.page, "This link has expired")).to_be_visible()
 

@@ -13,10 +13,10 @@ from urllib.parse import urlsplit
 
 from playwright.async_api import Page, expect
 
-from app.demo import OWNER, WIDGETS
-from app.domain import Customer
-from app.domain import Visitor as DomainVisitor
-from app.sandbox import hapio, stripe
+from app.cli.demo import OWNER, WIDGETS
+from app.domain.booking import Customer
+from app.domain.booking import Visitor as DomainVisitor
+from sandbox import hapio, stripe
 from tests.e2e.harness import Visitor
 from tests.e2e.stack import Shop
 from tests.e2e.steps import (
@@ -228,7 +228,7 @@ async def go_astray(shop: Shop, visitor: Visitor, show: Show) -> None:
     await show("error-not-found", page)
     await page.goto(f"{shop.public}/b/no-such-link")
     await show("error-link-refused", page)
-    old = shop.house.links.booking_token("bk_0", ends_at=datetime(2026, 1, 1, tzinfo=UTC))
+    old = shop.parts.links.booking_token("bk_0", ends_at=datetime(2026, 1, 1, tzinfo=UTC))
     await page.goto(f"{shop.public}/b/{old}")
     await show("error-link-expired", page)
 
@@ -246,7 +246,7 @@ async def see_the_booking(shop: Shop, visitor: Visitor, show: Show) -> None:
     shop.clock.set(booking.ends_at + timedelta(hours=1))
     await page.goto(address)
     await show("manage-completed", page)
-    await shop.house.bookings.mark_no_show(booking.id, no_show=True)
+    await shop.parts.bookings.mark_no_show(booking.id, no_show=True)
     await page.goto(address)
     await show("manage-missed", page)
     _booking, address = await booked(shop, CALL, zone="America/New_York")
@@ -348,7 +348,7 @@ async def lose_the_link(shop: Shop, visitor: Visitor, show: Show) -> None:
         visitor.expect_problem(status)
     page = visitor.page
     booking, address = await booked(shop)
-    await shop.house.bookings.renew_link(booking.id)
+    await shop.parts.bookings.renew_link(booking.id)
     await page.goto(address)
     await show("manage-link-replaced", page)
     await page.get_by_role("button", name="Mail me a fresh link").click()
@@ -361,7 +361,7 @@ async def lose_the_link(shop: Shop, visitor: Visitor, show: Show) -> None:
     await expect(page.get_by_text("This does not look like an email address.")).to_be_visible()
     await show("manage-link-no-address", page)
     shop.clock.set(booking.ends_at + timedelta(days=31))
-    await page.goto(manage_address(shop, await shop.house.bookings.get(booking.id)))
+    await page.goto(manage_address(shop, await shop.parts.bookings.get(booking.id)))
     await show("manage-link-expired", page)
 
 
@@ -435,11 +435,11 @@ async def work_there(shop: Shop, visitor: Visitor, show: Show) -> None:
 
 async def booked_by(shop: Shop, name: str) -> None:
     """A booking, paid for, without anybody's browser."""
-    house, service = shop.house, await shop.service()
-    widget = house.widgets["studio"]
-    slot = await house.availability.next_free(widget, service, after=shop.clock().date() + timedelta(days=2))
+    parts, service = shop.parts, await shop.service()
+    widget = parts.widgets["studio"]
+    slot = await parts.availability.next_free(widget, service, after=shop.clock().date() + timedelta(days=2))
     assert slot
-    booking = await house.bookings.hold(
+    booking = await parts.bookings.hold(
         widget,
         service_id=service.id,
         starts_at=slot.starts_at,
@@ -447,7 +447,7 @@ async def booked_by(shop: Shop, name: str) -> None:
         visitor=DomainVisitor(key=name, time_zone="Europe/Stockholm", language="en"),
         customer=Customer(name=name, email=f"{name.split()[0].lower()}@customer.example", phone="+46701234567"),
     )
-    url = await house.bookings.start_checkout(booking.id)
+    url = await parts.bookings.start_checkout(booking.id)
     assert url
     await shop.stripe.pay(urlsplit(url).path.rpartition("/")[2])
     await shop.tick(times=2)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.stack import Stack, open_stack
+from tests.support.stack import Stack, open_stack
 
 #: Customers may move to another service as well.
 ANY_SERVICE = "reschedule = { other_service = true }"

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from app.breaker import Breaker
-from app.sandbox.clock import Clock
+from sandbox.clock import Clock
 
 SECOND = timedelta(seconds=1)
 

@@ -1,0 +1,60 @@
+"""The providers' door: raw bytes in, 2xx once stored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import structlog
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from app.errors import WebhookRefused
+
+log = structlog.get_logger()
+
+#: Stripe's events are far below this (Stripe docs, "Webhooks"), and so are Hapio's bookings.
+MAX_BODY = 1 << 20
+
+
+async def stripe_webhook(request: Request) -> Response:
+    """POST /api/webhooks/stripe, signed in the header `Stripe-Signature`."""
+    signature = request.headers.get("stripe-signature")
+    parts = request.app.state.parts
+    with _told("stripe"), parts.metrics.webhook("stripe"):
+        await parts.inbox.receive_stripe(await _body(request), signature)
+    return JSONResponse({"success": True, "message": "Webhook received"})
+
+
+async def hapio_webhook(request: Request) -> Response:
+    """POST /api/webhooks/hapio, signed as the setting HAPIO_WEBHOOK_SCHEME says."""
+    parts = request.app.state.parts
+    with _told("hapio"), parts.metrics.webhook("hapio"):
+        await parts.inbox.receive_hapio(await _body(request), request.headers)
+    return JSONResponse({"success": True, "message": "Webhook received"})
+
+
+@contextmanager
+def _told(provider: str) -> Iterator[None]:
+    """Log why a webhook is refused: the sender reads no answer of ours, and the owner only the log."""
+    try:
+        yield
+    except WebhookRefused as error:
+        log.warning("webhook refused", provider=provider, reason=str(error))
+        raise
+
+
+async def _body(request: Request) -> bytes:
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY:
+            raise WebhookRefused("body too large")
+    return body
+
+
+routes = [
+    Route("/api/webhooks/stripe", stripe_webhook, methods=["POST"]),
+    Route("/api/webhooks/hapio", hapio_webhook, methods=["POST"]),
+]

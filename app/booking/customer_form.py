@@ -1,0 +1,204 @@
+"""The details form: which fields a widget asks for, and reading what a visitor typed into a Customer.
+
+The same fields draw the form and read it, so that nothing is asked for that is not read, or the other way round.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import phonenumbers
+from email_validator import EmailNotValidError, validate_email
+
+from app.domain.booking import Customer
+from app.errors import InvalidDetails
+from app.text.i18n import N_
+from app.widgets import Question, Widget
+
+Kind = Literal["text", "email", "tel", "textarea", "select", "checkbox"]
+
+#: Answers to configured questions travel under their name with this before it, so that a question called
+#: "email" cannot take the place of the address.
+ANSWER = "q_"
+
+#: The most letters of a text that names no limit of its own.
+LONGEST = 2000
+#: Code points that are read for each letter that may be kept: a letter may be typed as itself and its marks.
+_RAW = 4
+_MOST_MARKS = 30
+
+# Directional overrides can make a name read as something else in the owner's mail (Unicode TR 36, section 2.5).
+_DECEIVING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of the form. `label` and `help` are msgids, or the owner's own words if `own_words`."""
+
+    name: str
+    label: str
+    kind: Kind
+    required: bool
+    limit: int
+    missing: str
+    own_words: bool = False
+    help: str = ""
+    options: tuple[str, ...] = ()
+    autocomplete: str = ""
+    inputmode: str = ""
+
+
+_NAME = Field("name", N_("Name"), "text", True, 100, N_("Please enter your name."), autocomplete="name")
+_EMAIL = Field(
+    "email",
+    N_("Email"),
+    "email",
+    True,
+    254,
+    N_("Please enter your email address, so that we can confirm."),
+    autocomplete="email",
+    inputmode="email",
+)
+_NOTES = Field("notes", N_("Message"), "textarea", False, 1000, "")
+_PHONE_MISSING = N_("Please enter your phone number.")
+_ANSWER_MISSING = N_("Please answer this question.")
+_CONSENT_MISSING = N_("Please tick this box to go on.")
+EMAIL_WRONG = N_("This does not look like an email address. It should read like name@example.com.")
+_PHONE_WRONG = N_("This does not look like a phone number. Please check the digits, with the country code if abroad.")
+_TOO_LONG = N_("This is too long. Please shorten it.")
+_NOT_OFFERED = N_("Please choose one of the answers.")
+
+
+def form_fields(widget: Widget) -> tuple[Field, ...]:
+    """The fields that the widget's form shows, in order."""
+    fields = [_NAME, _EMAIL]
+    if widget.phone != "off":
+        fields.append(
+            Field(
+                "phone",
+                N_("Phone"),
+                "tel",
+                widget.phone == "required",
+                40,
+                _PHONE_MISSING,
+                autocomplete="tel",
+                inputmode="tel",
+            )
+        )
+    fields += [_question_field(question) for question in widget.questions]
+    fields.append(_NOTES)
+    if widget.consent:
+        fields.append(Field("consent", widget.consent, "checkbox", True, 10, _CONSENT_MISSING, own_words=True))
+    return tuple(fields)
+
+
+def _question_field(question: Question) -> Field:
+    return Field(
+        ANSWER + question.name,
+        question.label,
+        question.kind,
+        question.required,
+        2000 if question.kind == "textarea" else 300,
+        _CONSENT_MISSING if question.kind == "checkbox" else _ANSWER_MISSING,
+        own_words=True,
+        help=question.help,
+        options=question.options,
+    )
+
+
+def read_details(form: Mapping[str, str], widget: Widget) -> Customer:
+    """The customer from what was typed; the phone number in E.164.
+
+    Raises InvalidDetails with a msgid for every field that needs mending.
+    """
+    values: dict[str, str] = {}
+    wrong: dict[str, str] = {}
+    for field in form_fields(widget):
+        typed = form.get(field.name, "")
+        # One more than may be, so that what is too long is refused rather than cut.
+        text = clean(typed, most=field.limit + 1, lines=field.kind == "textarea")
+        if len(text) > field.limit or len(typed) > _RAW * field.limit:
+            wrong[field.name] = _TOO_LONG
+        elif not text and field.required:
+            wrong[field.name] = field.missing
+        elif text and field.options and text not in field.options:
+            wrong[field.name] = _NOT_OFFERED
+        elif text and field.kind == "email":
+            values[field.name] = read_address(text) or wrong.setdefault(field.name, EMAIL_WRONG)
+        elif text and field.kind == "tel":
+            values[field.name] = _number(text, widget.country) or wrong.setdefault(field.name, _PHONE_WRONG)
+        else:
+            values[field.name] = text
+    if wrong:
+        raise InvalidDetails(wrong)
+    return Customer(
+        name=values["name"],
+        email=values["email"],
+        phone=values.get("phone", ""),
+        notes=values["notes"],
+        answers={
+            question.name: values[ANSWER + question.name]
+            for question in widget.questions
+            if values[ANSWER + question.name]
+        },
+        consent=bool(widget.consent),
+    )
+
+
+def typed_details(customer: Customer) -> dict[str, str]:
+    """What the form shows again for a customer whose details are kept."""
+    return {
+        "name": customer.name,
+        "email": customer.email,
+        "phone": customer.phone,
+        "notes": customer.notes,
+        "consent": "yes" if customer.consent else "",
+        **{ANSWER + name: answer for name, answer in customer.answers.items()},
+    }
+
+
+def clean(text: str, *, most: int = LONGEST, lines: bool = False) -> str:
+    """At most `most` letters of composed Unicode without control characters and directional overrides; one line unless
+    `lines`. The text is cut before it is composed, so that its cost is bounded whatever comes in."""
+    text = unicodedata.normalize("NFC", _stream_safe(text[: _RAW * most].replace("\r\n", "\n")))
+    kept = "".join(
+        char
+        for char in text
+        if char in "\n\t " or not (unicodedata.category(char) in {"Cc", "Cs"} or char in _DECEIVING)
+    )
+    return (kept.strip() if lines else " ".join(kept.split()))[:most]
+
+
+def _stream_safe(text: str) -> str:
+    """The text with at most 30 combining marks in a row (Unicode UAX 15, section 13: more is in no language). Ordering
+    them takes time that grows with the square of their number: 29,000 of them, which fit into one form, 6 seconds."""
+    if text.isascii():
+        return text
+    kept, marks = [], 0
+    for char in text:
+        marks = marks + 1 if unicodedata.combining(char) else 0
+        if marks <= _MOST_MARKS:
+            kept.append(char)
+    return "".join(kept)
+
+
+def read_address(text: str) -> str | None:
+    """The normalized address. Nobody is asked whether its domain exists: that would be a call per visitor."""
+    try:
+        return validate_email(text, check_deliverability=False).normalized
+    except EmailNotValidError:
+        return None
+
+
+def _number(text: str, country: str) -> str | None:
+    """E.164. Lengths are checked, allotted ranges are not: those change more often than this is installed."""
+    try:
+        number = phonenumbers.parse(text, country)
+    except phonenumbers.NumberParseException:
+        return None
+    if not phonenumbers.is_possible_number(number):
+        return None
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)

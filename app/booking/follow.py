@@ -1,0 +1,234 @@
+"""What the owner does in Hapio itself, past us, is followed here: canceled or deleted there is canceled here and the
+money goes back, moved there has the new time here. Customers are told; nothing of it is written to Hapio again.
+
+Whoever tells us that something may have changed, a webhook or a list, gives no more than a hint: the booking is read
+from Hapio, and what it says is compared with our row as it was read before. A change of our own that comes between the
+two is seen in the claim, which then does nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import structlog
+
+from app.booking.changes import Changes
+from app.domain.booking import Booking, EndReason, Status
+from app.domain.move import MoveState
+from app.errors import BookingConflict, HapioNotFound
+from app.mail import MailKind
+from app.scheduling.hapio.client import PAGE_SIZE, HapioBooking
+
+log = structlog.get_logger()
+
+#: When Hapio was last asked what has changed, and what there is, in seconds since 1970.
+_CHANGED, _WHOLE = "hapio:changes_read", "hapio:bookings_read"
+#: Hapio's clock and ours may differ, and a list may lag.
+_OVERLAP = timedelta(minutes=10)
+#: How far back the very first look goes.
+_FIRST_LOOK_BACK = timedelta(days=1)
+#: What was deleted is in no list of changes; it is missed in the list of all, which costs more the more there are.
+_WHOLE_EVERY = timedelta(days=1)
+#: More bookings than these are not read one by one in one pass; the next pass goes on, this much later.
+_MOST = 50
+_GO_ON = timedelta(minutes=1)
+
+
+class Following(Changes):
+    """Follows the owner's own hand in Hapio."""
+
+    async def follow(self, booking_id: str) -> Booking:
+        """Read the booking from Hapio, and let ours be what it is there. Safe to repeat; costs nothing for a booking
+        that is not confirmed, or over: whoever tidies up old entries gives nothing back.
+
+        An unpaid move is ended first. Raises HapioError, StripeError, and BookingConflict where the booking is being
+        changed here at the same time; then nothing changed, and the next try decides.
+        """
+        async with self._turns(booking_id):
+            for _ in range(2):  # the second time after a move was ended, whatever became of it
+                booking = await self._booking(booking_id)
+                over = booking.ends_at <= self._now()
+                if booking.status is not Status.CONFIRMED or over or booking.hapio_booking_id is None:
+                    return booking
+                booking, there = await self._there(booking, booking.hapio_booking_id)
+                if agrees(booking, there):
+                    return booking
+                if not await self._end_move(booking_id):
+                    break
+            if there is None or there.is_canceled:
+                return await self._called_off_there(booking, kept=there is not None)
+            return await self._moved_there(booking, there)
+
+    async def _there(self, booking: Booking, hapio_booking_id: str) -> tuple[Booking, HapioBooking | None]:
+        """Our booking, and as Hapio has it; None if it is gone. Where Hapio has it under another id by now, because the
+        database was put back as it was before that, our row takes the new id."""
+        try:
+            return booking, await self._hapio.get_booking(hapio_booking_id)
+        except HapioNotFound:
+            # With the token of another project everything would be gone, and everybody's money given back.
+            if booking.location_id not in {location.id for location in await self._hapio.locations()}:
+                log.error("neither the booking nor its location is in Hapio", booking=booking.id)
+                raise
+        for there in await self._hapio.find_bookings(booking.id):
+            if not there.is_canceled and not there.is_temporary:
+                log.warning("Hapio has the booking under another id", booking=booking.id)
+                taken = await self._store.replace_hapio_id(booking, there.id)
+                if taken is None:
+                    raise BookingConflict("changed meanwhile")
+                return taken, there
+        return booking, None
+
+    async def _end_move(self, booking_id: str) -> bool:
+        """End the move that the booking is on, as far as that is possible; whether there was one."""
+        move = await self._store.open_move(booking_id)
+        if move and move.state is MoveState.HELD:
+            await self._moves.expire(move, EndReason.BY_OWNER)
+        elif move:
+            await self._moves.follow(move)
+        return move is not None
+
+    async def _called_off_there(self, booking: Booking, *, kept: bool) -> Booking:
+        """By the owner's terms: everything that is left comes back, and nobody takes it back."""
+        now = self._now()
+        left = await self._refunds.left(booking.id)
+        price = booking.terms.price
+        back = replace(price, amount=min(price.amount, left))
+        after = replace(booking, revision=booking.revision + 1)
+        by = EndReason.BY_OWNER
+        told: dict[str, str | int | bool] = {"by": by, "back": back.amount, "undo_until": ""}
+        canceled = await self._store.claim(
+            booking.id,
+            (Status.CONFIRMED,),
+            Status.CANCELED,
+            what=by,
+            values={
+                "end_reason": by,
+                "canceled_at": now,
+                "undo_until": now,
+                "revision": after.revision,
+                "hapio_booking_id": booking.hapio_booking_id if kept else None,
+                "hapio_canceled": kept,
+            },
+            unchanged_since=booking.revision,
+            owes=self._refunds.debt(booking, back, by, cause=str(after.revision)) if back else None,
+            mails=self._notifications.owed(after, MailKind.CANCELED_CUSTOMER, MailKind.CANCELED_OWNER, detail=told),
+            detail={"back": back.amount, "in": "hapio"},
+        )
+        if canceled is None:
+            raise BookingConflict("changed meanwhile")
+        log.info("canceled in Hapio", booking=booking.id, deleted=not kept)
+        self._availability.freed(booking.interval, booking.slot, booking.service_id)
+        await self._refunds.pay_due(booking.id)
+        return await self._booking(booking.id)
+
+    async def _moved_there(self, booking: Booking, there: HapioBooking) -> Booking:
+        """The time and the people are Hapio's now; the price stays what was bought."""
+        after = replace(_with_time_of(there, booking), revision=booking.revision + 1)
+        told: dict[str, str | int | bool] = {
+            "from": booking.starts_at.isoformat(),
+            "was": booking.service_name,
+            "by": EndReason.BY_OWNER,
+            "difference": 0,
+        }
+        mails = self._notifications.owed(after, MailKind.MOVED_CUSTOMER, MailKind.MOVED_OWNER, detail=told)
+        moved = await self._store.take_time(booking, after, mails=[*mails, *self._notifications.reminder(after)])
+        if moved is None:
+            raise BookingConflict("changed meanwhile")
+        log.info("moved in Hapio", booking=booking.id)
+        self._availability.freed(booking.interval, booking.slot, booking.service_id)
+        self._availability.took(moved.interval)
+        return moved
+
+    # -- without webhooks ------------------------------------------------------------------------------------
+
+    async def reconcile(self, *, most: int = _MOST) -> datetime:
+        """Ask Hapio, if it is time for that, what has changed and, once a day, what there is, and follow what differs:
+        `most` bookings at once; while more differ, the same is asked again soon. Returns when it is time again: a small
+        share of the month's calls goes into this. Raises HapioError and StripeError, after which the same is asked
+        again."""
+        now = self._now()
+        changed, whole = await self._store.mark(_CHANGED), await self._store.mark(_WHOLE)
+        if changed is None or whole is None:
+            changed, whole = changed or now - _FIRST_LOOK_BACK, whole or now
+            await self._store.set_mark(_CHANGED, changed)
+            await self._store.set_mark(_WHOLE, whole)
+        standing = await self._store.standing()
+        every_whole = max(_WHOLE_EVERY, self._availability.rest(1 + len(standing) // PAGE_SIZE))
+        every = self._availability.rest(1)
+        if now >= whole + every_whole:
+            if not await self._follow_all(standing, most):
+                return now + _GO_ON
+            await self._store.set_marks({_WHOLE: now, _CHANGED: now})
+            return now + every
+        if now >= changed + every:
+            if not await self._follow_changed(standing, changed - _OVERLAP, most):
+                return now + _GO_ON
+            await self._store.set_mark(_CHANGED, now)
+            return min(now + every, whole + every_whole)
+        return min(changed + every, whole + every_whole)
+
+    async def _follow_changed(self, standing: Sequence[Booking], since: datetime, most: int) -> bool:
+        if not standing:
+            return True
+        there = {booking.id: booking for booking in await self._hapio.changed_bookings(since)}
+        differing = [ours for ours in standing if _id(ours) in there and not agrees(ours, there[_id(ours)])]
+        return await self._follow_each(differing, most)
+
+    async def _follow_all(self, standing: Sequence[Booking], most: int) -> bool:
+        if not standing:
+            return True
+        there = {booking.id: booking for booking in await self._hapio.coming_bookings(self._now())}
+        return await self._follow_each([ours for ours in standing if not agrees(ours, there.get(_id(ours)))], most)
+
+    async def _follow_each(self, differing: Sequence[Booking], most: int) -> bool:
+        """Follow `most` of them; whether that is all. What cannot be followed now does not count, or it could keep the
+        others waiting; the list of all names it again within a day."""
+        followed = 0
+        for number, booking in enumerate(differing):
+            if followed == most:
+                log.warning("more bookings differ from Hapio's", left=len(differing) - number)
+                return False
+            try:
+                await self.follow(booking.id)
+            except BookingConflict:
+                log.info("changed here at the same time", booking=booking.id)
+            else:
+                followed += 1
+        return True
+
+
+def agrees(booking: Booking, there: HapioBooking | None) -> bool:
+    """Whether Hapio has the booking as we have it. What was deleted around it, such as its service, does not count."""
+    if there is None or there.is_canceled:
+        return False
+    return _with_time_of(there, booking) == booking
+
+
+def _with_time_of(there: HapioBooking, booking: Booking) -> Booking:
+    """Our booking with Hapio's time, service, person and place. Buffers follow only where something else does."""
+    same_time = (there.starts_at, there.ends_at) == (booking.starts_at, booking.ends_at)
+    same_service = there.service_id in {None, booking.service_id}
+    same_resource = there.resource_id in {None, booking.resource_id}
+    same_place = there.location_id in {None, booking.location_id}
+    if same_time and same_service and same_resource and same_place:
+        return booking
+    return replace(
+        booking,
+        starts_at=there.starts_at,
+        ends_at=there.ends_at,
+        buffer_starts_at=there.buffer_starts_at,
+        buffer_ends_at=there.buffer_ends_at,
+        service_id=there.service_id or booking.service_id,
+        service_name=booking.service_name if same_service else there.service_name or booking.service_name,
+        resource_id=there.resource_id or booking.resource_id,
+        resource_name=booking.resource_name if same_resource else there.resource_name or booking.resource_name,
+        location_id=there.location_id or booking.location_id,
+        location_name=booking.location_name if same_place else there.location_name or booking.location_name,
+        time_zone=booking.time_zone if same_place else there.time_zone or booking.time_zone,
+    )
+
+
+def _id(booking: Booking) -> str:
+    return booking.hapio_booking_id or ""

@@ -1,0 +1,509 @@
+"""Moving a booking to another time: the new time is ours before the old one is let go.
+
+The slot guard counts both times from the first write to the last. Hapio is asked to move the booking in one call, and
+its refusal leaves everything as it was. Where the new time costs more, it is locked in Hapio as a temporary booking
+while the difference is paid on a Checkout Session of its own; once paid, that lock is made final, which Hapio does
+without asking for room again, and the old booking is deleted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from random import Random
+
+import structlog
+
+from app.booking.notifications import Notifications
+from app.booking.payment_refused import refuse_payment
+from app.booking.refunds import Refunds
+from app.domain.booking import Booking, EndReason, Status
+from app.domain.catalogue import Resource, Service, Slot
+from app.domain.money import Money
+from app.domain.move import OPEN_MOVES, Move, MoveState
+from app.domain.outbox import OutboxMail
+from app.domain.payment import Payment, PaymentSeen, PaymentState
+from app.domain.terms import Capture
+from app.errors import (
+    BookingConflict,
+    HapioError,
+    HapioNotFound,
+    HapioServerError,
+    HapioUnprocessable,
+    HapioUnreachable,
+    NotFound,
+    SlotTaken,
+    StripeError,
+    StripeMisconfigured,
+    StripeRefused,
+)
+from app.mail import MailKind
+from app.payments.stripe_client import SHORTEST_SESSION, CheckoutFacts, Payments, session_key, session_params
+from app.protection.signed_links import Links
+from app.scheduling.availability import Availability
+from app.scheduling.hapio.client import HapioClient
+from app.scheduling.metadata import hapio_metadata
+from app.store import Store
+from app.widgets import Widgets
+
+log = structlog.get_logger()
+
+#: Money may still come of these.
+_UNDER_WAY = frozenset({PaymentState.OPEN, PaymentState.PROCESSING})
+#: A lost create may still land after our time-out; the lookup waits longer than Hapio takes to answer anything.
+_UNSURE_PATIENCE = timedelta(seconds=60)
+#: How long one process has for asking Hapio to move before another one may try: longer than Hapio's client takes for
+#: both of its calls at the worst.
+_LEASE = timedelta(minutes=2)
+#: A move that was decided in time is still made so long after its new time has begun; then its money goes back.
+PAST_START = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True)
+class MoveQuote:
+    """What a move would cost. `difference` in smallest units: above 0 to be paid, below 0 to come back. `cap` is the
+    best share of what was paid so far that a later cancellation gives back."""
+
+    service: Service
+    slot: Slot
+    resource: Resource
+    price: Money
+    difference: int
+    cap: int
+
+
+class Moves:
+    """Carries moves from their first write to their last. Every step is safe to repeat."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        hapio: HapioClient,
+        payments: Payments | None,
+        availability: Availability,
+        widgets: Widgets,
+        links: Links,
+        notifications: Notifications,
+        refunds: Refunds,
+        public_url: str,
+        now: Callable[[], datetime],
+        random: Random,
+    ) -> None:
+        self._store = store
+        self._hapio = hapio
+        self._payments = payments
+        self._availability = availability
+        self._widgets = widgets
+        self._links = links
+        self._notifications = notifications
+        self._refunds = refunds
+        self._public_url = public_url
+        self._now = now
+        self._random = random
+
+    # -- the new time ----------------------------------------------------------------------------------------
+
+    async def begin(self, booking: Booking, quote: MoveQuote, *, by: EndReason) -> Move:
+        """Take the new time beside the old one: `MOVING` at once, or `HELD` where the difference must be paid first.
+
+        Raises SlotTaken without the nearest times, BookingConflict if the booking changed since it was read, or
+        HapioError; then nothing changed.
+        """
+        now = self._now()
+        service, slot, resource, price = quote.service, quote.slot, quote.resource, quote.price
+        dearer = quote.difference > 0
+        locks = dearer and not _overlap(booking, slot, resource)
+        move = Move(
+            id=f"mv_{self._random.getrandbits(80):020x}",
+            booking_id=booking.id,
+            state=MoveState.HELD if dearer else MoveState.MOVING,
+            by=by,
+            service_id=service.id,
+            service_name=service.name,
+            resource_id=resource.id,
+            resource_name=resource.name,
+            starts_at=slot.starts_at,
+            ends_at=slot.ends_at,
+            buffer_starts_at=slot.buffer_starts_at,
+            buffer_ends_at=slot.buffer_ends_at,
+            occupies=True,
+            hapio_booking_id=None,
+            hapio_unsure=locks,
+            price=price,
+            payment_id=None,
+            end_reason=None,
+            deadline=self._deadline(booking, slot, now),
+            created_at=now,
+            updated_at=now,
+            refund_due=max(0, -quote.difference),
+            refund_cap=quote.cap,
+        )
+        if not await self._store.insert_move(move, unchanged_since=booking.revision, capacity=resource.capacity):
+            fresh = await self._store.booking(booking.id)
+            changed = fresh is None or (fresh.status, fresh.revision) != (booking.status, booking.revision)
+            if changed or await self._store.open_move(booking.id):
+                raise BookingConflict("changed meanwhile")
+            raise SlotTaken(slot.starts_at)
+        self._availability.took(move.interval)
+        return await self._lock(move, booking, service) if locks else move
+
+    def _deadline(self, booking: Booking, slot: Slot, now: datetime) -> datetime:
+        """Until when the difference can be paid: not after the new time has begun, nor the old one."""
+        ends = [now + self._widgets.of(booking).payment_time, slot.starts_at]
+        return min([*ends, booking.starts_at] if booking.starts_at > now else ends)
+
+    async def _lock(self, move: Move, booking: Booking, service: Service) -> Move:
+        """Lock the new time in Hapio, under the move's own tag, while its difference is being paid."""
+        try:
+            locked = await self._hapio.create_booking(
+                holdfast_id=move.id,
+                service_id=move.service_id,
+                location_id=booking.location_id,
+                resource_id=move.resource_id,
+                starts_at=move.starts_at,
+                ends_at=move.ends_at,
+                is_temporary=True,
+            )
+        except HapioUnprocessable as error:
+            log.info("lock refused", move=move.id, hapio=error.body[:500])
+            await self._end(move, MoveState.REFUSED, EndReason.REFUSED, unsure=False)
+            self._availability.distrust(service, move.starts_at)
+            raise SlotTaken(move.starts_at) from error
+        except HapioError as error:
+            unsure = isinstance(error, HapioUnreachable | HapioServerError)
+            await self._end(move, MoveState.EXPIRED, EndReason.NO_ANSWER, unsure=unsure)
+            raise
+        return await self._store.record_move_lock(move.id, hapio_booking_id=locked.id) or move
+
+    # -- the difference --------------------------------------------------------------------------------------
+
+    async def checkout(self, move: Move, booking: Booking) -> str:
+        """Stripe's page for the difference. Raises StripeError, after which the move has ended and nothing changed:
+        its page, if there is one, was given to nobody."""
+        payment = await self._open_difference(move, booking)
+        try:
+            facts = await self._stripe.create_session(payment.params, idempotency_key=session_key(payment))
+        except (StripeRefused, StripeMisconfigured) as error:
+            refusal, mails = refuse_payment(self._notifications, booking, error)
+            await self._end(move, MoveState.EXPIRED, EndReason.REFUSED, mails=mails)
+            raise refusal from error
+        except StripeError:
+            await self._end(move, MoveState.EXPIRED, EndReason.NO_ANSWER)
+            raise
+        look_at = self._now() + timedelta(minutes=1)
+        if not facts.url or not await self._store.record_session(
+            payment, session_id=facts.id, url=facts.url, look_at=look_at
+        ):
+            await self._stripe.expire_session(facts.id)
+            raise BookingConflict("the move ended meanwhile")
+        return facts.url
+
+    async def open_page(self, move: Move) -> str | None:
+        """The page on which the difference can still be paid."""
+        for payment in await self._store.payments(move.booking_id):
+            if payment.move_id == move.id and payment.state is PaymentState.OPEN:
+                return payment.session_url
+        return None
+
+    async def _open_difference(self, move: Move, booking: Booking) -> Payment:
+        now = self._now().replace(microsecond=0)  # Stripe counts whole seconds
+        widget = self._widgets.of(booking)
+        attempt = 1 + len(await self._store.payments(booking.id))
+        payment_id = f"pay_{self._random.getrandbits(80):020x}"
+        price = Money(move.price.amount - booking.terms.price.amount, move.price.currency)
+        expires_at = now + max(widget.payment_time, SHORTEST_SESSION)
+        page = f"{self._public_url}/manage/{self._links.return_token(booking.id, 'move', closes_at=expires_at)}"
+        payment = Payment(
+            id=payment_id,
+            booking_id=booking.id,
+            attempt=attempt,
+            state=PaymentState.OPEN,
+            price=price,
+            # Always taken at once: held money that cannot be captured after the move would need a move back.
+            capture=Capture.AUTOMATIC,
+            params=session_params(
+                booking=booking,
+                payment_id=payment_id,
+                attempt=attempt,
+                price=price,
+                move_id=move.id,
+                capture=Capture.AUTOMATIC,
+                expires_at=expires_at,
+                success_url=f"{page}/return",
+                cancel_url=f"{page}/back",
+                locale=booking.visitor.language,
+                product_name=move.service_name,
+                description=f"{move.resource_name}, {booking.location_name}",
+            ),
+            session_id=None,
+            session_url=None,
+            payment_intent_id=None,
+            expires_at=expires_at,
+            captured=0,
+            looks=0,
+            created_at=now,
+            move_id=move.id,
+        )
+        if not await self._store.add_difference(move, payment):
+            raise BookingConflict("the move ended meanwhile")
+        return payment
+
+    async def take_difference(self, payment: Payment, facts: CheckoutFacts, seen: PaymentSeen) -> None:
+        """Take in what Stripe says of a difference: paid, the booking is moved; else the move ends. Raises HapioError
+        after the money was taken in; the worker goes on with the move then."""
+        booking, move = await self._store.booking(payment.booking_id), await self._store.move(payment.move_id or "")
+        if booking is None or move is None:
+            raise NotFound(payment.id)
+        if facts.state not in {PaymentState.AUTHORIZED, PaymentState.CAPTURED}:
+            await self._store.record_payment(seen)
+            if facts.state not in _UNDER_WAY:
+                await self._end(move, MoveState.EXPIRED, EndReason.DEADLINE)
+            return
+        if not facts.pays(payment, livemode=self._stripe.livemode):
+            log.error("payment does not match the order", booking=booking.id, session=facts.id)
+            await self._owe_mismatch(booking, payment, facts, seen)
+            await self._end(move, MoveState.EXPIRED, EndReason.PAYMENT_MISMATCH)
+            return
+        paid = {"payment_id": payment.id}
+        moving = await self._store.claim_move(
+            move.id, [MoveState.HELD], MoveState.MOVING, what="difference_paid", values=paid, seen=seen
+        )
+        if moving:
+            if facts.refunded:
+                await self._refunds.follow_all(facts.payment_intent_id)
+            await self.carry(moving, just_read=True)
+            return
+        # Read anew: another process may have taken this very payment in the meantime.
+        ended = await self._store.move(move.id)
+        if ended is None or ended.payment_id != payment.id:
+            await self._refunds.owe(booking, payment, payment.price, EndReason.NOT_MOVED, seen)
+
+    async def _owe_mismatch(self, booking: Booking, payment: Payment, facts: CheckoutFacts, seen: PaymentSeen) -> None:
+        amount = Money(max(facts.received, facts.capturable), facts.currency)
+        if amount:
+            await self._refunds.owe(booking, payment, amount, EndReason.PAYMENT_MISMATCH, seen)
+        else:
+            await self._store.record_payment(seen)
+
+    # -- the move --------------------------------------------------------------------------------------------
+
+    async def follow(self, move: Move) -> Move:
+        """Go on with a move wherever it stands. Raises HapioError, StripeError; the worker repeats it then."""
+        match move.state:
+            case MoveState.MOVING:
+                return await self.carry(move)
+            case MoveState.HELD if move.deadline <= self._now():
+                return await self.expire(move, EndReason.DEADLINE)
+            case MoveState.HELD:
+                return move
+            case _:
+                await self.release(move)
+                return move
+
+    async def carry(self, move: Move, *, just_read: bool = False) -> Move:
+        """Ask Hapio for the new time, and take it over, or leave everything as it was. Raises HapioError where Hapio
+        gives no usable answer: both times stay ours until it does, or until the new time has begun. `just_read` says
+        that the difference was read at its source in this very act."""
+        booking = await self._store.booking(move.booking_id)
+        if booking is None:
+            raise NotFound(move.booking_id)
+        if move.state is not MoveState.MOVING or booking.status is not Status.CONFIRMED:
+            return move
+        if move.starts_at + PAST_START <= self._now():
+            return await self._refuse(move, booking, EndReason.NO_ANSWER)
+        if await self._gone_back(move, just_read=just_read):
+            return await self._refuse(move, booking, EndReason.REFUNDED)
+        # For one process alone: a call that lands after the booking has been moved on, or called off, would undo that.
+        if not await self._store.lease_move(move.id, until=self._now() + _LEASE):
+            return await self._store.move(move.id) or move
+        after = replace(
+            booking,
+            service_id=move.service_id,
+            service_name=move.service_name,
+            resource_id=move.resource_id,
+            resource_name=move.resource_name,
+            starts_at=move.starts_at,
+            ends_at=move.ends_at,
+            buffer_starts_at=move.buffer_starts_at,
+            buffer_ends_at=move.buffer_ends_at,
+            terms=booking.terms.moved(move.price, percent=move.refund_cap),
+            revision=booking.revision + 1,
+        )
+        try:
+            hapio_booking_id = await self._move_in_hapio(move, booking, after)
+        except (HapioNotFound, HapioUnprocessable) as error:
+            log.info("move refused", move=move.id, error=type(error).__name__)
+            return await self._refuse(move, booking, EndReason.REFUSED)
+        return await self._complete(move, booking, after, hapio_booking_id)
+
+    async def _move_in_hapio(self, move: Move, booking: Booking, after: Booking) -> str:
+        """The id of Hapio's booking that has the new time now."""
+        payment = await self._store.payment(booking.payment_id) if booking.payment_id else None
+        metadata = hapio_metadata(after, payment)
+        if move.hapio_booking_id:
+            try:
+                final = await self._hapio.finalize_booking(move.hapio_booking_id, metadata=metadata)
+            except (HapioNotFound, HapioUnprocessable):
+                log.warning("the lock on the new time is gone", move=move.id)
+            else:
+                if not final.is_canceled:
+                    return final.id
+        if booking.hapio_booking_id is None:
+            raise HapioNotFound("Hapio has no booking to move")
+        moved = await self._hapio.move_booking(
+            booking.hapio_booking_id,
+            service_id=after.service_id,
+            resource_id=after.resource_id,
+            location_id=after.location_id,
+            starts_at=after.starts_at,
+            ends_at=after.ends_at,
+            buffer_starts_at=after.buffer_starts_at if after.service_id != booking.service_id else None,
+            buffer_ends_at=after.buffer_ends_at if after.service_id != booking.service_id else None,
+            metadata=metadata,
+        )
+        if moved.is_canceled:
+            raise HapioNotFound("canceled in Hapio")
+        return moved.id
+
+    async def _complete(self, move: Move, booking: Booking, after: Booking, hapio_booking_id: str) -> Move:
+        back = Money(min(move.refund_due, await self._refunds.left(booking.id)), move.price.currency)
+        owes = self._refunds.debt(booking, back, EndReason.CHEAPER, cause=move.id) if back else None
+        difference = -back.amount or max(0, move.price.amount - booking.terms.price.amount)
+        told: dict[str, str | int | bool] = {
+            "from": booking.starts_at.isoformat(),
+            "was": booking.service_name,
+            "by": move.by,
+            "difference": difference,
+        }
+        mails = self._notifications.owed(after, MailKind.MOVED_CUSTOMER, MailKind.MOVED_OWNER, detail=told)
+        moved = await self._store.complete_move(
+            move,
+            hapio_booking_id=hapio_booking_id,
+            terms=after.terms,
+            owes=owes,
+            mails=[*mails, *self._notifications.reminder(after)],
+        )
+        done = await self._store.move(move.id) or move
+        if moved is None:
+            return done
+        self._availability.took(moved.interval)
+        await self._refunds.pay_due(booking.id)
+        await self._release_soon(done)
+        return done
+
+    async def _gone_back(self, move: Move, *, just_read: bool) -> bool:
+        """Whether the difference that was paid for the move has gone back since."""
+        payment = await self._store.payment(move.payment_id) if move.payment_id else None
+        if payment is None or payment.session_id is None:
+            return False
+        if not just_read:
+            facts = await self._stripe.look_at_session(payment.session_id)
+            if facts.refunded:
+                await self._refunds.follow_all(facts.payment_intent_id)
+        return (await self._refunds.funds(move.booking_id)).paid_for(move) == 0
+
+    async def _refuse(self, move: Move, booking: Booking, reason: EndReason) -> Move:
+        """The booking does not get the new time: what was paid for it goes back."""
+        owes, mails = None, []
+        if move.payment_id:
+            funds = await self._refunds.funds(booking.id)
+            back = Money(funds.paid_for(move), move.price.currency)
+            owes = self._refunds.debt(booking, back, EndReason.NOT_MOVED, cause=move.id) if back else None
+            mails = self._notifications.owed(
+                booking,
+                MailKind.NOT_MOVED_CUSTOMER,
+                about=move.id,
+                detail={"back": back.amount, "to": move.starts_at.isoformat()},
+            )
+        refused = await self._store.claim_move(
+            move.id,
+            [MoveState.MOVING],
+            MoveState.REFUSED,
+            what="move_refused",
+            values={"end_reason": reason},
+            owes=owes,
+            mails=mails,
+        )
+        if refused is None:
+            return await self._store.move(move.id) or move
+        await self._refunds.pay_due(booking.id)
+        await self._release_soon(refused)
+        return refused
+
+    # -- the end ---------------------------------------------------------------------------------------------
+
+    async def expire(self, move: Move, reason: EndReason) -> Move:
+        """End a move whose difference nobody has paid: Stripe's page first, and Stripe may say that it is paid."""
+        for payment in await self._store.payments(move.booking_id):
+            if payment.move_id == move.id and payment.session_id and payment.state in _UNDER_WAY:
+                facts = await self._stripe.expire_session(payment.session_id)
+                seen = PaymentSeen(payment.id, facts.state, facts.id, facts.payment_intent_id, facts.received)
+                if facts.state is PaymentState.EXPIRED:
+                    await self._store.record_payment(seen)
+                else:
+                    await self.take_difference(payment, facts, seen)
+                if facts.state in _UNDER_WAY:
+                    return move  # a delayed method: Stripe's last word is not spoken yet
+        return await self._end(move, MoveState.EXPIRED, reason)
+
+    async def _end(
+        self,
+        move: Move,
+        to: MoveState,
+        reason: EndReason,
+        *,
+        unsure: bool | None = None,
+        mails: Sequence[OutboxMail] = (),
+    ) -> Move:
+        values: dict[str, object] = {"end_reason": reason}
+        if unsure is not None:
+            values["hapio_unsure"] = unsure
+        ended = await self._store.claim_move(
+            move.id, [MoveState.HELD], to, what=f"move_{to}", values=values, without_open_session=True, mails=mails
+        )
+        if ended is None:
+            return await self._store.move(move.id) or move
+        if unsure:
+            await self._store.put_off_move(move.id, until=self._now() + _UNSURE_PATIENCE)
+        else:
+            await self._release_soon(ended)
+        return ended
+
+    async def release(self, move: Move) -> None:
+        """Let go of the time that the booking does not have. Safe to repeat; raises HapioError."""
+        if move.state in OPEN_MOVES:
+            return
+        if move.hapio_booking_id:
+            await self._hapio.delete_booking(move.hapio_booking_id)
+        if move.hapio_unsure:
+            for lost in await self._hapio.find_bookings(move.id):
+                if not lost.is_canceled:
+                    await self._hapio.delete_booking(lost.id)
+        await self._store.record_move_release(move.id, hapio_booking_id=move.hapio_booking_id)
+        self._availability.freed(move.interval, move.slot, move.service_id)
+
+    async def let_go(self, move_id: str) -> None:
+        """The booking was called off while it was being moved: let go of the new time now if Hapio answers."""
+        move = await self._store.move(move_id)
+        if move:
+            await self._release_soon(move)
+
+    async def _release_soon(self, move: Move) -> None:
+        try:
+            await self.release(move)
+        except HapioError as error:
+            log.warning("release put off", move=move.id, error=type(error).__name__)
+
+    @property
+    def _stripe(self) -> Payments:
+        if self._payments is None:
+            raise StripeMisconfigured("no Stripe key is configured")
+        return self._payments
+
+
+def _overlap(booking: Booking, slot: Slot, resource: Resource) -> bool:
+    """Whether the new time meets the booking's own on the same resource, where Hapio would refuse a second booking."""
+    meets = slot.buffer_starts_at < booking.buffer_ends_at and slot.buffer_ends_at > booking.buffer_starts_at
+    return meets and resource.id == booking.resource_id

@@ -1,0 +1,51 @@
+"""What has been due for too long is told: the owner once, and the customer where money waits with it.
+
+Nothing is done about it here. The worker goes on trying, and the owner has ways out; but nobody waits in silence.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import structlog
+
+from app.booking.notifications import Notifications
+from app.domain.booking import Booking, Trouble
+from app.mail import MailKind
+from app.store import Store
+
+log = structlog.get_logger()
+
+#: Hapio answers within seconds; a customer who has paid is looking at a page that promises a mail.
+CONFIRM_WITHIN = timedelta(minutes=10)
+MOVE_WITHIN = timedelta(minutes=10)
+#: Stripe's word on an open payment page; until then the time cannot be given to anybody else.
+END_WITHIN = timedelta(hours=1)
+#: A time that stays blocked costs a sale, not money that was paid; a full month's quota at Hapio may block it for days.
+RELEASE_WITHIN = timedelta(hours=6)
+
+
+class Overdue:
+    """Finds what has waited too long, and writes the mails about it. Safe to repeat: each is written once."""
+
+    def __init__(self, *, store: Store, notifications: Notifications) -> None:
+        self._store = store
+        self._notifications = notifications
+
+    async def tell(self) -> None:
+        """Look at everything that is due, and write what is not told yet."""
+        for booking in await self._store.unconfirmed_since(CONFIRM_WITHIN):
+            await self._tell(booking, Trouble.NOT_CONFIRMED, amount=booking.terms.price.amount)
+        for booking in await self._store.unmoved_since(MOVE_WITHIN):
+            await self._tell(booking, Trouble.NOT_MOVED, about=str(booking.revision))
+        for booking in await self._store.unended_since(END_WITHIN):
+            await self._tell(booking, Trouble.NOT_ENDED, about=str(booking.revision))
+        for booking in await self._store.unreleased_since(RELEASE_WITHIN):
+            await self._tell(booking, Trouble.NOT_RELEASED)
+
+    async def _tell(self, booking: Booking, trouble: Trouble, *, about: str = "", amount: int = 0) -> None:
+        mails = self._notifications.trouble(booking, trouble, about=about, detail={"amount": amount})
+        if trouble is Trouble.NOT_CONFIRMED and not booking.canceled_at:
+            mails += self._notifications.owed(booking, MailKind.DELAYED_CUSTOMER)
+        if await self._store.owe_mails(mails):
+            log.error("overdue", booking=booking.id, trouble=trouble)

@@ -1,0 +1,35 @@
+"""Stripe does not let somebody pay: what the visitor is told, and what the owner."""
+
+from __future__ import annotations
+
+import structlog
+
+from app.booking.notifications import Notifications
+from app.domain.booking import Booking, Trouble
+from app.domain.outbox import OutboxMail
+from app.errors import HoldfastError, InvalidDetails, PaymentRefused, StripeError
+from app.text.i18n import N_
+
+log = structlog.get_logger()
+
+_BAD_EMAIL = N_("The payment page does not accept this address. Please check it.")
+
+
+def email_refused(error: StripeError) -> bool:
+    """Whether Stripe minds the customer's address (Stripe docs, "Error codes", email_invalid)."""
+    return error.stripe_code == "email_invalid" or error.param == "customer_email"
+
+
+def refuse_payment(
+    notifications: Notifications, booking: Booking, error: StripeError
+) -> tuple[HoldfastError, list[OutboxMail]]:
+    """The error to raise for a Session that Stripe refused to make, and the owner's mail about it.
+
+    An address is the visitor's to correct; everything else is the owner's, and asking again would not help.
+    """
+    if email_refused(error):
+        return InvalidDetails({"email": _BAD_EMAIL}), []
+    code = error.stripe_code or "permission"
+    log.error("payment refused", booking=booking.id, code=code, param=error.param, request_id=error.request_id)
+    refusal = PaymentRefused(str(error), stripe_code=error.stripe_code, param=error.param, request_id=error.request_id)
+    return refusal, notifications.trouble(booking, Trouble.PAYMENT_REFUSED, about=code, detail={"code": code})

@@ -1,0 +1,407 @@
+"""Money back: each refund is a row, written before Stripe is asked, and one row is one refund.
+
+What is refunded or disputed in Stripe's dashboard, past us, is mirrored: it counts when the next refund is drawn, and
+a disputed payment is not refunded as well (Stripe docs, "Refunds and disputes": money would go out twice).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from random import Random
+
+import structlog
+
+from app.booking.notifications import Notifications
+from app.domain.booking import Booking, EndReason, Trouble
+from app.domain.money import Money
+from app.domain.outbox import OutboxMail
+from app.domain.payment import DISPUTE_LOST, DISPUTE_OVER, Payment, PaymentSeen, PaymentState
+from app.domain.refund import (
+    BALANCE_TOO_LOW,
+    NO_ANSWER,
+    PAID_ANOTHER_WAY,
+    PENDING_PATIENCE,
+    PENDING_UNREAD_PATIENCE,
+    REFUND_PATIENCE,
+    REFUND_VOID,
+    Funds,
+    Owed,
+    Refund,
+    payable_another_way,
+)
+from app.errors import BookingConflict, NotFound, StripeError, StripeMisconfigured, StripeRefused
+from app.mail import MailKind
+from app.payments.stripe_client import DISPUTED_CODES, MISSING_CODE, DisputeFacts, Payments, RefundFacts
+from app.store import Store
+
+log = structlog.get_logger()
+
+#: A refund that Stripe calls pending is asked about this often, should its webhook be lost.
+REFUND_LOOK = timedelta(hours=1)
+#: How often a refund that waits behind a dispute is thought of again; the dispute's end is a webhook, too.
+DISPUTE_LOOK = timedelta(days=1)
+
+
+class Refunds:
+    """Owes, pays and follows refunds. `payments` is None where no Stripe key is set."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        payments: Payments | None,
+        notifications: Notifications,
+        now: Callable[[], datetime],
+        random: Random,
+    ) -> None:
+        self._store = store
+        self._payments = payments
+        self._notifications = notifications
+        self._now = now
+        self._random = random
+
+    def owed(self, booking: Booking, payment: Payment, amount: Money, reason: EndReason) -> Refund:
+        """The row of a refund to come, for the transaction that makes it due."""
+        now = self._now()
+        return Refund(
+            id=self._new_id(),
+            booking_id=booking.id,
+            payment_id=payment.id,
+            amount=amount,
+            reason=reason,
+            status="requested",
+            stripe_refund_id=None,
+            first_tried_at=None,
+            tries=0,
+            next_try_at=now,
+            created_at=now,
+            updated_at=now,
+            due_at=now,
+        )
+
+    def debt(
+        self, booking: Booking, amount: Money, reason: EndReason, *, cause: str, due_at: datetime | None = None
+    ) -> Owed:
+        """Money to give back, whichever payments it comes from, for the transaction that makes it due. `due_at` None
+        is at once."""
+        now = self._now()
+        return Owed(self._new_id(), booking.id, amount, reason, cause, due_at or now, now)
+
+    async def owe(
+        self, booking: Booking, payment: Payment, amount: Money, reason: EndReason, seen: PaymentSeen
+    ) -> None:
+        """A payment came that could buy nothing: it goes back, and its customer and the owner are told."""
+        refund = self.owed(booking, payment, amount, reason)
+        kinds = (MailKind.REFUNDED_CUSTOMER, MailKind.REFUNDED_OWNER)
+        about = "" if payment.move_id is None else payment.id
+        mails = self._notifications.owed(booking, *kinds, about=about, detail={"reason": reason, "refund": refund.id})
+        if await self._store.add_refund(refund, seen=seen, mails=mails):
+            await self.pay_soon(refund)
+
+    async def funds(self, booking_id: str) -> Funds:
+        """What came for a booking, and what has gone back."""
+        return Funds(await self._store.payments(booking_id), await self._store.refunds(booking_id))
+
+    async def left(self, booking_id: str) -> int:
+        """What of a booking's money is still here, in smallest units: no refund can be more."""
+        return (await self.funds(booking_id)).left
+
+    async def paid_another_way(self, booking_id: str, refund_id: str = "") -> Refund:
+        """Note that the owner has paid a failed or refused refund without Stripe: it counts as given back and is not
+        tried again. A second call returns what the first one did. `refund_id` is ours or Stripe's; it may be left out
+        where one refund only needs this.
+
+        Raises NotFound, BookingConflict where the refund needs no such payment (any more), and StripeError where Stripe
+        does not answer whether it made the refund after all.
+        """
+        refund = await self._refund(booking_id, refund_id or await self._only_payable(booking_id))
+        if refund.status == PAID_ANOTHER_WAY:
+            return refund
+        payment = await self._store.payment(refund.payment_id)
+        if refund.status == "requested" and payment and payment.payment_intent_id:
+            await self._look_for(refund, payment.payment_intent_id)
+            refund = await self._refund(booking_id, refund.id)
+        payments, refunds = await self._store.payments(booking_id), await self._store.refunds(booking_id)
+        amount = payable_another_way(payments, refunds).get(refund.id)
+        if amount is None or not await self._store.pay_another_way(refund, amount):
+            raise BookingConflict("this refund needs no other way")
+        if payment and payment.state is PaymentState.AUTHORIZED:
+            # Held money lapses by itself; nobody looks at it again.
+            await self._store.record_capture(payment.id, state=PaymentState.VOIDED, captured=0)
+        return await self._refund(booking_id, refund.id)
+
+    async def _only_payable(self, booking_id: str) -> str:
+        payable = payable_another_way(await self._store.payments(booking_id), await self._store.refunds(booking_id))
+        if len(payable) != 1:
+            raise BookingConflict(f"{len(payable)} refunds need another way")
+        return next(iter(payable))
+
+    async def _refund(self, booking_id: str, refund_id: str) -> Refund:
+        for refund in await self._store.refunds(booking_id):
+            if refund_id in {refund.id, refund.stripe_refund_id}:
+                return refund
+        raise NotFound(refund_id)
+
+    async def _look_for(self, refund: Refund, payment_intent_id: str) -> None:
+        """Take in a refund that Stripe has made although we had no answer. A key that may not ask has made none."""
+        if self._payments is None:
+            return
+        try:
+            facts = await self._payments.find_refund(payment_intent_id, refund_id=refund.id)
+        except (StripeRefused, StripeMisconfigured):
+            return
+        if facts:
+            await self._record(refund, facts)
+
+    async def pay_due(self, booking_id: str) -> None:
+        """Pay what is due of a booking now if Stripe answers; else the worker does."""
+        for refund in await self._store.refunds(booking_id):
+            if refund.status == "requested" and refund.next_try_at and refund.next_try_at <= self._now():
+                await self.pay_soon(refund)
+
+    async def pay_soon(self, refund: Refund) -> None:
+        """Pay now if Stripe answers; else the worker does."""
+        try:
+            await self.pay(refund)
+        except StripeError as error:
+            log.warning("refund put off", refund=refund.id, error=type(error).__name__)
+
+    async def pay(self, refund: Refund) -> None:
+        """Ask Stripe for what we owe, or how it stands. Safe to repeat: one row is one refund.
+
+        Money that is only held is let go instead. Raises StripeError. A refusal is reported to the owner at once, and
+        so is a refund that has not been answered for `REFUND_PATIENCE`; both are tried again.
+        """
+        try:
+            await self._pay(refund)
+        except StripeError as error:
+            await self._hold_up(refund, error)
+            raise
+
+    async def _pay(self, refund: Refund) -> None:
+        payment = await self._store.payment(refund.payment_id)
+        if payment and not refund.stripe_refund_id and await self._waits_for_dispute(refund, payment):
+            return
+        again_at = self._now() + timedelta(seconds=min(60 * 2 ** min(refund.tries, 6), 3600))
+        attempt = await self._store.try_refund(refund.id, again_at=again_at)
+        if attempt is None:
+            return
+        if self._payments is None:
+            raise StripeMisconfigured("no Stripe key is configured")
+        if payment is None or payment.payment_intent_id is None:
+            raise StripeRefused("no payment to refund")
+        # VOIDED: let go by a try that did not live to say so.
+        if payment.state in {PaymentState.AUTHORIZED, PaymentState.VOIDED}:
+            facts = await self._payments.void(payment.payment_intent_id)
+            await self._store.record_capture(payment.id, state=facts.state, captured=facts.received)
+            if facts.state is PaymentState.VOIDED:
+                await self._store.record_refund(refund.id, status="succeeded", stripe_refund_id=None, look_at=None)
+                return
+        try:
+            answer = await self._ask(self._payments, attempt, payment.payment_intent_id)
+        except StripeRefused as error:
+            if refund.stripe_refund_id:
+                raise
+            await self._store.count_refusal(refund.id)
+            if error.stripe_code in DISPUTED_CODES:
+                await self._store.put_off_refund(refund.id, until=self._now() + DISPUTE_LOOK)
+                for dispute in await self._payments.disputes_of(payment.payment_intent_id):
+                    await self.follow_dispute(dispute)
+            elif error.stripe_code == MISSING_CODE:
+                await self._fail(refund, error)
+            elif not await self._draw_again(self._payments, refund, payment.payment_intent_id):
+                raise
+            return
+        await self._record(refund, answer)
+
+    async def _hold_up(self, refund: Refund, error: StripeError) -> None:
+        """Note and report why a refund does not go out: at once where Stripe refuses it, after a while where it does
+        not answer."""
+        if error.retry:
+            since, patience = refund.due_at, REFUND_PATIENCE
+            if refund.stripe_refund_id:
+                since, patience = refund.updated_at, PENDING_UNREAD_PATIENCE
+            if self._now() - since < patience:
+                return
+        problem = NO_ANSWER if error.retry else error.stripe_code or str(error)
+        if refund.problem != problem:
+            log.error(
+                "refund not answered" if error.retry else "refund refused",
+                refund=refund.id,
+                booking=refund.booking_id,
+                reason=problem,
+                request_id=error.request_id,
+            )
+        await self._store.hold_up_refund(refund.id, problem=problem, mails=await self._trouble(refund, problem))
+
+    async def _trouble(self, refund: Refund, problem: str) -> list[OutboxMail]:
+        booking = await self._store.booking(refund.booking_id)
+        if booking is None:
+            return []
+        told: dict[str, str | int | bool] = {**_amount(refund), "code": problem}
+        return self._notifications.trouble(booking, Trouble.REFUND_REFUSED, about=refund.id, detail=told)
+
+    async def _fail(self, refund: Refund, error: StripeRefused) -> None:
+        """Stripe does not know the payment, since it was made under another account's key: it can never send this
+        refund."""
+        log.error("refund failed", refund=refund.id, booking=refund.booking_id, reason=error.stripe_code)
+        await self._store.record_refund(
+            refund.id,
+            status="failed",
+            stripe_refund_id=None,
+            look_at=None,
+            mails=await self._failed_mails(refund, code=MISSING_CODE),
+        )
+
+    async def _failed_mails(self, refund: Refund, **more: str) -> list[OutboxMail]:
+        booking = await self._store.booking(refund.booking_id)
+        kinds = (MailKind.REFUND_FAILED_CUSTOMER, MailKind.REFUND_FAILED_OWNER)
+        told: dict[str, str | int | bool] = {**_amount(refund), **more}
+        return self._notifications.owed(booking, *kinds, about=refund.id, detail=told) if booking else []
+
+    async def _ask(self, stripe: Payments, refund: Refund, payment_intent_id: str) -> RefundFacts:
+        if refund.stripe_refund_id:
+            return await stripe.read_refund(refund.stripe_refund_id)
+        return await stripe.refund(
+            payment_intent_id,
+            amount=refund.amount.amount,
+            refund_id=refund.id,
+            booking_id=refund.booking_id,
+            first_tried_at=refund.first_tried_at if refund.tries > 1 else None,
+            refusals=refund.refusals,
+        )
+
+    async def _draw_again(self, stripe: Payments, refund: Refund, payment_intent_id: str) -> bool:
+        """Stripe has refused. Where that is because somebody has given money back in the dashboard, which we may not
+        have heard of, what is left goes out instead."""
+        await self.follow_all(payment_intent_id)
+        # Its mail says what the debt gives back, which it finds by the beginning of the id (Letters._sent_back).
+        owed = Owed(
+            f"{refund.id}_r",
+            refund.booking_id,
+            refund.amount,
+            EndReason(refund.reason),
+            f"{refund.cause}+",
+            self._now(),
+            self._now(),
+        )
+        if not await self._store.draw_again(refund, owed):
+            return False
+        await self.pay_due(refund.booking_id)
+        return True
+
+    async def _record(self, refund: Refund, answer: RefundFacts) -> None:
+        """Mirror Stripe's word; a refund that came to nothing is told to both."""
+        open_ended = answer.status in {"pending", "requires_action"}
+        lost = answer.status in REFUND_VOID and refund.status not in REFUND_VOID
+        problem = BALANCE_TOO_LOW if open_ended and answer.pending_reason == BALANCE_TOO_LOW else ""
+        mails = []
+        if lost:
+            log.error("refund failed", refund=refund.id, booking=refund.booking_id, reason=answer.failure_reason)
+            mails = await self._failed_mails(refund)
+        elif problem or (open_ended and self._now() - refund.due_at >= PENDING_PATIENCE):
+            mails = await self._trouble(refund, problem or answer.status)
+        if refund.status == PAID_ANOTHER_WAY and not lost:
+            log.error("refund went out although it was paid another way", refund=refund.id, booking=refund.booking_id)
+        await self._store.record_refund(
+            refund.id,
+            status=answer.status,
+            stripe_refund_id=answer.id,
+            look_at=self._now() + REFUND_LOOK if open_ended else None,
+            problem=problem,
+            mails=mails,
+        )
+
+    async def _waits_for_dispute(self, refund: Refund, payment: Payment) -> bool:
+        """Whether the payment's dispute keeps the refund waiting; one that the customer has won has replaced it."""
+        dispute = payment.dispute
+        if dispute not in DISPUTE_OVER | {DISPUTE_LOST}:
+            await self._store.put_off_refund(refund.id, until=self._now() + DISPUTE_LOOK)
+            dispute = await self._dispute_now(payment)
+        if dispute == DISPUTE_LOST:
+            await self._store.record_refund(refund.id, status="withdrawn", stripe_refund_id=None, look_at=None)
+        return dispute not in DISPUTE_OVER
+
+    async def _dispute_now(self, payment: Payment) -> str:
+        """How the dispute stands at its source: the webhook of its end may be lost, and it may take months."""
+        if self._payments is None or payment.payment_intent_id is None:
+            return payment.dispute
+        words = [facts.status for facts in await self._payments.disputes_of(payment.payment_intent_id)]
+        undecided = [word for word in words if word not in DISPUTE_OVER]
+        word = (undecided or words or [payment.dispute])[0]
+        await self._store.record_dispute(payment, dispute=word)
+        return word
+
+    # -- what is done in Stripe's dashboard ------------------------------------------------------------------
+
+    async def follow_all(self, payment_intent_id: str | None) -> None:
+        """Take in every refund of a payment, whoever made it. Raises StripeError."""
+        if self._payments and payment_intent_id:
+            for facts in await self._payments.refunds_of(payment_intent_id):
+                await self.follow_refund(facts)
+
+    async def follow_refund(self, facts: RefundFacts) -> bool:
+        """Take in a refund as Stripe has it: one of ours, or one made past us. Whether it was news."""
+        payment = await self._store.payment_of_intent(facts.payment_intent_id) if facts.payment_intent_id else None
+        if payment is None:
+            return False  # not ours: accounts are shared with other software
+        for known in await self._store.refunds(payment.booking_id):
+            if facts.id == known.stripe_refund_id or facts.refund_row == known.id:
+                if known.status == PAID_ANOTHER_WAY and facts.status in REFUND_VOID:
+                    return False
+                if facts.status != known.status:
+                    await self._record(known, facts)
+                return facts.status != known.status
+        now = self._now()
+        return await self._store.mirror_refund(
+            Refund(
+                id=facts.id,
+                booking_id=payment.booking_id,
+                payment_id=payment.id,
+                amount=Money(facts.amount, facts.currency),
+                reason=EndReason.AT_STRIPE,
+                status=facts.status,
+                stripe_refund_id=facts.id,
+                first_tried_at=None,
+                tries=0,
+                next_try_at=now + REFUND_LOOK if facts.status in {"pending", "requires_action"} else None,
+                created_at=now,
+                updated_at=now,
+                due_at=now,
+                cause=facts.id,
+            )
+        )
+
+    async def follow_dispute(self, facts: DisputeFacts) -> bool:
+        """Take in a dispute as Stripe has it: the owner is told once, and what waited for it goes on. Whether it was
+        news."""
+        payment = await self._store.payment_of_intent(facts.payment_intent_id) if facts.payment_intent_id else None
+        if payment is None:
+            return False
+        booking = await self._store.booking(payment.booking_id)
+        mails = []
+        # A question that becomes a dispute has taken the money, and has a deadline of its own.
+        grave = payment.dispute.startswith("warning_") and facts.status == "needs_response"
+        if booking and (grave or not payment.dispute):
+            told: dict[str, str | int | bool] = {
+                "dispute": facts.status,
+                "amount": facts.amount,
+                "currency": facts.currency,
+                "answer_by": facts.answer_by.isoformat() if facts.answer_by else "",
+            }
+            about = f"{facts.id}.dispute" if grave else facts.id
+            mails = self._notifications.owed(booking, MailKind.DISPUTED_OWNER, about=about, detail=told)
+        news = await self._store.record_dispute(payment, dispute=facts.status, mails=mails)
+        if news and facts.status in DISPUTE_OVER | {DISPUTE_LOST}:
+            for refund in await self._store.refunds(payment.booking_id):
+                if refund.payment_id == payment.id and refund.status == "requested" and refund.next_try_at:
+                    await self.pay_soon(refund)
+        return news
+
+    def _new_id(self) -> str:
+        return f"rf_{self._random.getrandbits(80):020x}"
+
+
+def _amount(refund: Refund) -> dict[str, str | int]:
+    return {"amount": refund.amount.amount, "currency": refund.amount.currency}

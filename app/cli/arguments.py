@@ -1,0 +1,116 @@
+"""What may be typed after `python -m app bookings`, and reading it."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import TypeVar
+
+from app.domain.booking import Status
+from app.domain.catalogue import Resource, Service
+from app.domain.money import Money
+from app.text.i18n import zone_info
+
+#: What --status takes beside the statuses.
+COMPLETED, NO_SHOW = "completed", "no-show"
+
+_Thing = TypeVar("_Thing", Service, Resource)
+
+
+#: Nobody means others, and arithmetic on the calendar's first and last days overflows.
+_YEARS = range(1990, 2100)
+
+
+class WrongUse(Exception):
+    """The command makes no sense as it was given; the text says why."""
+
+
+def add_bookings(parser: argparse.ArgumentParser) -> None:
+    """The acts of `python -m app bookings` and their options."""
+    acts = parser.add_subparsers(dest="act", required=True)
+    a_list = acts.add_parser(
+        "list", help="bookings in order of their start, from today on; abandoned ones with --status expired"
+    )
+    a_list.add_argument(
+        "--from", dest="first", type=_day, metavar="DAY", help="such as 2026-11-24; on the place's clock"
+    )
+    a_list.add_argument("--to", dest="last", type=_day, metavar="DAY", help="the last day")
+    standings = [*(status.value for status in Status), COMPLETED, NO_SHOW]
+    a_list.add_argument(
+        "--status",
+        action="append",
+        choices=standings,
+        metavar="STATUS",
+        help=f"may be repeated: {', '.join(standings)}",
+    )
+    a_list.add_argument("--email", default="", help="the customer's address; then earlier bookings, too")
+    show = acts.add_parser("show", help="everything about one booking")
+    cancel = acts.add_parser("cancel", help="cancel, and give everything back that is left of the payment")
+    no_show = acts.add_parser("no-show", help="note that nobody came; no money moves")
+    no_show.add_argument("--undo", action="store_true", help="somebody did come after all")
+    resend = acts.add_parser("resend", help="mail the customer a fresh link; the old ones stop working")
+    refund = acts.add_parser("refund", help="give money back; the booking stands")
+    refund.add_argument("--amount", metavar="20.00", help="in the booking's currency; left out: all that is left")
+    paid = acts.add_parser("paid-another-way", help="note that you paid a failed or refused refund without Stripe")
+    paid.add_argument("--refund", default="", metavar="ID", help="which refund, where there are several")
+    correct = acts.add_parser("correct-email", help="change the customer's address, and send there what did not arrive")
+    correct.add_argument("--email", required=True, metavar="ADDRESS", help="the right address")
+    move = acts.add_parser("move", help="move to another time, whatever the terms say")
+    move.add_argument("--start", required=True, metavar="ISO", help="such as 2026-11-24T10:00; on the place's clock")
+    move.add_argument("--service", default="", help="another service: its id or name")
+    move.add_argument("--resource", default="", help="whose time: id or name; left out: the same, else anyone")
+    for act in (show, cancel, no_show, resend, refund, paid, correct, move):
+        act.add_argument("id", metavar="ID", help="the booking, such as bk_0123456789abcdef0123")
+    for act in (cancel, refund, paid, move):
+        act.add_argument("--yes", action="store_true", help="do not ask")
+    for act in (a_list, show, cancel, no_show, resend, refund, paid, correct, move):
+        act.add_argument("--json", action="store_true", help="the result as JSON; all else goes to standard error")
+
+
+def _day(text: str) -> date:
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        day = None
+    if day is None or day.year not in _YEARS:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a day such as 2026-11-24")
+    return day
+
+
+def read_start(text: str, zone: str) -> datetime:
+    """The moment that was typed, on the place's clock where no offset was. Raises WrongUse."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.year not in _YEARS or len(text) <= len("2026-11-24"):
+        raise WrongUse("--start is a day and a time, such as 2026-11-24T10:00 or 2026-11-24T10:00+01:00.")
+    if moment.tzinfo:
+        return moment.astimezone(UTC)
+    both = {moment.replace(tzinfo=zone_info(zone), fold=fold).astimezone(UTC) for fold in (0, 1)}
+    if len(both) > 1:
+        raise WrongUse(f"The clocks change then in {zone}: add the offset to --start, such as +01:00.")
+    return both.pop()
+
+
+def named(kind: str, wanted: str, things: Sequence[_Thing]) -> _Thing:
+    """The thing with this id or name. Raises WrongUse, which tells those there are."""
+    for thing in things:
+        if wanted == thing.id or wanted.casefold() == thing.name.casefold():
+            return thing
+    raise WrongUse(f"There is no {kind} {wanted!r}. There are: {', '.join(thing.name for thing in things)}.")
+
+
+def read_amount(text: str | None, left: Money) -> Money:
+    """The amount that was typed, in the currency of `left`; all of that without one. Raises WrongUse."""
+    if text is None:
+        return left
+    try:
+        amount = Money.from_decimal(Decimal(text), left.currency)
+    except (ArithmeticError, ValueError) as error:
+        raise WrongUse(f"--amount is not an amount in {left.currency.upper()}, such as 20.00.") from error
+    if amount.amount <= 0:
+        raise WrongUse("--amount is above 0.")
+    return amount

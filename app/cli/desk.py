@@ -1,0 +1,441 @@
+"""The owner's acts, in the order in which `bookings --help` names them."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import count
+from typing import Any
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.booking.changes import Refusal
+from app.booking.moves import MoveQuote
+from app.booking.settlement import BookingView
+from app.cli.arguments import COMPLETED, NO_SHOW, WrongUse, named, read_amount, read_start
+from app.cli.as_json import booking_json, refund_json, view_json
+from app.cli.terminal import Terminal, real_terminal
+from app.cli.words import end, head, money, refund_stands, sheet, span, standing, table, when
+from app.domain.booking import Booking, EndReason, Status
+from app.domain.money import Money
+from app.domain.move import MoveState
+from app.domain.payment import DISPUTE_LOST, DISPUTE_OVER
+from app.domain.refund import Refund, payable_another_way
+from app.errors import (
+    BookingConflict,
+    HapioError,
+    HapioForbidden,
+    HapioUnauthorized,
+    HoldfastError,
+    InvalidDetails,
+    InvalidRequest,
+    NotBegun,
+    NotFound,
+    PolicyRefused,
+    SlotTaken,
+    StorageError,
+    StripeError,
+    StripeMisconfigured,
+)
+from app.main import Parts, Seams, open_parts
+from app.settings import Settings
+from app.text.i18n import local
+
+DONE, REFUSED, WRONG_USE = 0, 1, 2
+
+#: More bookings than these are not listed at once.
+MOST = 500
+#: Local days begin up to 14 hours before UTC's, and end up to 12 hours after.
+_EARLIEST, _LATEST = timedelta(hours=14), timedelta(hours=12)
+
+
+class Refused(Exception):
+    """The act was not done; the text says why, and that no money moved."""
+
+    def __init__(self, sentence: str, code: str = BookingConflict.code) -> None:
+        super().__init__(sentence)
+        self.code = code
+
+
+def run(settings: Settings, arguments: argparse.Namespace) -> int:
+    """Do what the arguments say: 0 done, 1 refused, 2 wrong use. Raises DatabaseUnusable."""
+
+    async def act() -> int:
+        async with open_parts(settings, Seams()) as parts:
+            return await serve(parts, arguments, real_terminal(as_json=arguments.json))
+
+    try:
+        return asyncio.run(act())
+    except (SQLAlchemyError, StorageError) as error:
+        print(f"The database gave no answer ({type(error).__name__}). `show` tells what was done.", file=sys.stderr)
+        return REFUSED
+
+
+async def serve(parts: Parts, arguments: argparse.Namespace, terminal: Terminal) -> int:
+    """One act of the owner's, over open parts. Its result, or why there is none, is printed."""
+    desk = Desk(parts, arguments, terminal)
+    try:
+        return await desk.act()
+    except WrongUse as error:
+        terminal.tell(str(error))
+        return WRONG_USE
+    except (Refused, HoldfastError) as error:
+        sentence = str(error) if isinstance(error, Refused) else await desk.reason(error)
+        if arguments.json:
+            body = {"code": error.code, "message": sentence, "details": {}}
+            terminal.say(json.dumps({"success": False, "error": body}))
+        else:
+            terminal.tell(sentence)
+        return REFUSED
+
+
+class Desk:
+    """One command on its way."""
+
+    def __init__(self, parts: Parts, arguments: argparse.Namespace, terminal: Terminal) -> None:
+        self._house = parts
+        self._bookings = parts.bookings
+        self._asked = arguments
+        self._terminal = terminal
+        self._now = parts.now()
+
+    async def act(self) -> int:
+        """Do what was asked for."""
+        acts = {
+            "list": self._list,
+            "show": self._show,
+            "cancel": self._cancel,
+            "no-show": self._no_show,
+            "resend": self._resend,
+            "refund": self._refund,
+            "paid-another-way": self._paid_another_way,
+            "correct-email": self._correct_email,
+            "move": self._move,
+        }
+        return await acts[self._asked.act]()
+
+    # -- looking -----------------------------------------------------------------------------------------
+
+    async def _list(self) -> int:
+        asked = self._asked
+        first, last, wanted = asked.first, asked.last, set(asked.status or ())
+        if first and last and last < first:
+            raise WrongUse("--to is before --from.")
+        if not (first or last or asked.email):
+            first = self._now.date() - timedelta(days=1)
+        of_confirmed = {COMPLETED: Status.CONFIRMED, NO_SHOW: Status.CONFIRMED}
+        bookings: list[Booking] = []
+        # What is no column, such as a visit that is over, is chosen here: page by page, so that nothing is cut off
+        # before it was chosen from.
+        for page in count():
+            found = await self._bookings.find(
+                statuses={of_confirmed.get(word) or Status(word) for word in wanted} or set(Status) - {Status.EXPIRED},
+                starts_from=_midnight(first) - _EARLIEST if first else None,
+                starts_to=_midnight(last) + timedelta(days=1) + _LATEST if last else None,
+                email=asked.email,
+                skip=page * MOST,
+                most=MOST,
+            )
+            bookings += [booking for booking in found if self._is_wanted(booking, wanted)]
+            if len(found) < MOST or len(bookings) > MOST:
+                break
+        more = len(bookings) > MOST
+        del bookings[MOST:]
+        if asked.json:
+            self._say_json(bookings=[booking_json(booking, self._now) for booking in bookings], more=more)
+            return DONE
+        self._terminal.say(table(bookings, self._now, self._terminal.width) if bookings else "No bookings.")
+        if more:
+            self._terminal.tell(f"There are more than these {MOST}. Choose fewer days with --from and --to.")
+        return DONE
+
+    def _is_wanted(self, booking: Booking, wanted: set[str]) -> bool:
+        asked, day = self._asked, local(booking.starts_at, booking.time_zone).date()
+        first = asked.first
+        if not (first or asked.last or asked.email):
+            first = local(self._now, booking.time_zone).date()
+        inside = (not first or day >= first) and (not asked.last or day <= asked.last)
+        stands = standing(booking, self._now)
+        return inside and (not wanted or stands in wanted)
+
+    async def _show(self) -> int:
+        view = await self._view()
+        if self._asked.json:
+            self._say_json(**view_json(view, self._now))
+        else:
+            self._terminal.say("\n".join(sheet(view, self._now)))
+        return DONE
+
+    async def _view(self) -> BookingView:
+        try:
+            return await self._bookings.view(self._asked.id)
+        except NotFound as error:
+            raise Refused("There is no such booking. `bookings list` shows those there are.", error.code) from error
+
+    # -- acts --------------------------------------------------------------------------------------------
+
+    async def _cancel(self) -> int:
+        view = await self._view()
+        booking = view.booking
+        if booking.status is Status.CANCELED:
+            self._tell(f"It was canceled before: {end(booking, self._now)}.", "Nothing was changed, no money moved.")
+            return self._result(view, (), changed=False)
+        offer = self._bookings.offer(view)
+        if offer.cancel_bar not in {None, Refusal.BEGUN}:
+            raise PolicyRefused(str(offer.cancel_bar))
+        back = self._bookings.owner_refund(view)
+        self._tell(*head(booking))
+        if offer.cancel_bar is Refusal.BEGUN:
+            self._tell("The visit has begun.")
+        if view.move:
+            self._tell(
+                f"The move to {when(view.move.starts_at, booking.time_zone)} is ended first, unless it gets paid."
+            )
+        self._tell(f"It is canceled, and the time is free again. {self._back(view, back)}")
+        self._tell(f"This cannot be taken back. {self._mailed(booking)}")
+        self._must_agree("Cancel this booking?")
+        await self._bookings.cancel(booking.id, by=EndReason.BY_OWNER, revision=booking.revision)
+        after = await self._view()
+        if after.booking.end_reason is not EndReason.BY_OWNER:
+            raise Refused(f"It was canceled meanwhile: {end(after.booking, self._now)}. No money moved by this.")
+        self._tell("Canceled.")
+        return self._result(after, _new(view, after), changed=True)
+
+    async def _refund(self) -> int:
+        view = await self._view()
+        booking = view.booking
+        left = Money(view.left, booking.terms.price.currency)
+        amount = read_amount(self._asked.amount, left)
+        if left.amount <= 0:
+            raise Refused("Nothing is left to give back. No money moved.")
+        if amount.amount > left.amount:
+            raise Refused(f"Only {money(left)} is left to give back. No money moved.")
+        self._tell(*head(booking))
+        rest = Money(left.amount - amount.amount, left.currency)
+        stands = "The booking stands. " if booking.status is Status.CONFIRMED else ""
+        self._tell(f"{self._back(view, amount)} {money(rest)} stays.")
+        self._tell(f"{stands}{self._mailed(booking, owner=False)}")
+        self._must_agree("Give this back?")
+        refunds = await self._bookings.give_back(booking.id, amount, left=left.amount)
+        given = Money(sum(refund.amount.amount for refund in refunds), left.currency)
+        if not refunds:
+            raise Refused("Nothing was left to give back any more. No money moved.")
+        if given != amount:
+            self._tell(f"Meanwhile less was left: {money(given)} goes back.")
+        after = await self._view()
+        return self._result(after, _new(view, after), changed=True)
+
+    async def _paid_another_way(self) -> int:
+        view = await self._view()
+        payable = payable_another_way(view.payments, view.refunds)
+        if not payable:
+            raise Refused("No refund of this booking has failed or is being refused. Nothing was changed.")
+        named = self._asked.refund or next(iter(payable))
+        if named not in payable or (len(payable) > 1 and not self._asked.refund):
+            currency = view.booking.terms.price.currency
+            each = ", ".join(f"{one} ({money(Money(amount, currency))})" for one, amount in payable.items())
+            raise WrongUse(f"Name one of these with --refund: {each}.")
+        amount = Money(payable[named], view.booking.terms.price.currency)
+        self._tell(*head(view.booking))
+        self._tell(f"{money(amount)} counts as paid back by you, and Stripe is not asked for it again. No money moves.")
+        self._must_agree("Have you paid this to the customer?")
+        await self._bookings.paid_another_way(view.booking.id, named)
+        self._tell("Noted.")
+        return self._result(await self._view(), (), changed=True)
+
+    async def _correct_email(self) -> int:
+        view = await self._view()
+        before = view.booking
+        self._tell("No money moves.")
+        after = await self._bookings.correct_email(before.id, self._asked.email)
+        changed = after != before
+        self._tell(
+            f"The address was changed; older links no longer work. {self._mailed(after, owner=False)}"
+            if changed
+            else "That is the address of this booking already. Nothing was changed."
+        )
+        return self._result(await self._view(), (), changed=changed)
+
+    async def _move(self) -> int:
+        view = await self._view()
+        booking = view.booking
+        starts_at = read_start(self._asked.start, booking.time_zone)
+        service, resource = await self._places(booking)
+        quote = await self._bookings.quote_move(
+            booking.id, starts_at=starts_at, service_id=service, resource_id=resource, by=EndReason.BY_OWNER
+        )
+        self._tell(*head(booking), *self._preview(view, quote))
+        self._must_agree("Move this booking?")
+        moved = await self._bookings.reschedule(
+            booking.id,
+            starts_at=starts_at,
+            service_id=quote.service.id,
+            resource_id=quote.resource.id,
+            by=EndReason.BY_OWNER,
+            revision=booking.revision,
+        )
+        after = await self._view()
+        match moved.move.state:
+            case MoveState.DONE:
+                self._tell("Moved.")
+            case MoveState.HELD:
+                until = when(moved.move.deadline, booking.time_zone)
+                self._tell(f"The new time is held until {until}. Give the customer this page to pay on:")
+                self._tell(moved.checkout_url or "")
+            case _:
+                self._tell("Hapio has not answered yet. Both times are kept, and the server goes on with it.")
+        told = {"state": moved.move.state, "checkoutUrl": moved.checkout_url, "priceDifference": quote.difference}
+        return self._result(after, _new(view, after), changed=True, move=told)
+
+    async def _places(self, booking: Booking) -> tuple[str, str | None]:
+        """The ids of the service and the resource that were named; None for any resource."""
+        asked = self._asked
+        widget = self._bookings.widget_of(booking)
+        services = (await self._house.availability.catalogue(widget)).services
+        service = named("service", asked.service, services) if asked.service else None
+        own = service or next((service for service in services if service.id == booking.service_id), None)
+        if own is None:
+            raise Refused("Its service is not on offer any more: name another with --service. No money moved.")
+        return own.id, named("person or room", asked.resource, own.resources).id if asked.resource else None
+
+    def _preview(self, view: BookingView, quote: MoveQuote) -> list[str]:
+        booking = view.booking
+        slot, zone = quote.slot, booking.time_zone
+        lines = [f"To:  {span(slot.starts_at, slot.ends_at, zone)}, {quote.service.name} with {quote.resource.name}"]
+        if quote.difference > 0:
+            more = money(Money(quote.difference, quote.price.currency))
+            minutes = view.widget.payment_minutes
+            return [
+                *lines,
+                f"It costs {more} more, {money(quote.price)} in all. No money moves now: the customer has {minutes}",
+                "minutes to pay that on Stripe's page, and the new time is held so long. Unpaid, nothing changes.",
+            ]
+        if quote.difference < 0:
+            back = Money(min(-quote.difference, view.left), quote.price.currency)
+            return [
+                *lines,
+                f"It costs {money(quote.price)}. {self._back(view, back)}",
+                self._mailed(booking),
+            ]
+        stays = "The price stays" if quote.price == booking.terms.price else "It costs"
+        price = f"{stays} {money(quote.price)}" if quote.price else "It is free"
+        return [*lines, f"{price}: no money moves. {self._mailed(booking)}"]
+
+    async def _no_show(self) -> int:
+        view = await self._view()
+        booking, no_show = view.booking, not self._asked.undo
+        if booking.status is not Status.CONFIRMED:
+            raise Refused(f"It is not confirmed but {standing(booking, self._now)}. No money moved.")
+        if booking.starts_at > self._now:
+            raise Refused(f"The visit begins on {when(booking.starts_at, booking.time_zone)}. No money moved.")
+        self._tell("No money moves.")
+        await self._bookings.mark_no_show(booking.id, no_show=no_show)
+        self._tell("Noted that nobody came." if no_show else "Noted that the customer came.")
+        return self._result(await self._view(), (), changed=booking.no_show is not no_show)
+
+    async def _resend(self) -> int:
+        view = await self._view()
+        self._tell("No money moves.")
+        if view.booking.forgotten:
+            raise Refused("Its customer was forgotten, so there is nobody to mail a link to.")
+        await self._bookings.renew_link(view.booking.id, EndReason.BY_OWNER)
+        after = await self._view()
+        if after.booking.link_version == view.booking.link_version:
+            if standing(view.booking, self._now) in {Status.CONFIRMED, Status.CANCELED, Status.PAID}:
+                raise Refused("A fresh link was mailed a moment ago. Wait five minutes before the next.")
+            raise Refused("There is nothing to manage about it any more, so no link was mailed.")
+        self._tell(
+            f"A fresh link is on its way; the old ones have stopped working. {self._mailed(view.booking, owner=False)}"
+        )
+        return self._result(after, (), changed=True)
+
+    # -- what is told ------------------------------------------------------------------------------------
+
+    async def reason(self, error: HoldfastError) -> str:
+        """Why an act was not done, for the owner. None of these comes after a change."""
+        stays = "Nothing was changed, no money moved."
+        match error:
+            case SlotTaken():
+                zone = (await self._view()).booking.time_zone
+                nearest = "; ".join(when(start, zone) for start in error.nearest)
+                return f"That time is not free. {f'The nearest: {nearest}. ' if nearest else ''}{stays}"
+            case PolicyRefused(bar=Refusal.UNDER_WAY):
+                return f"A move of this booking is being made, or paid, right now. Look again in a while. {stays}"
+            case NotBegun():
+                return f"{error.sentence} {stays}"
+            case PolicyRefused(bar=Refusal.NOT_OFFERED):
+                return f"Its widget is no longer in widgets.toml, so it can be canceled, but not moved. {stays}"
+            case PolicyRefused():
+                stands = standing((await self._view()).booking, self._now)
+                return f"Only a confirmed booking can be changed; this one is {stands}. {stays}"
+            case BookingConflict():
+                return "The booking has changed in the meantime: `show` tells how. No money moved by this command."
+            case NotFound():
+                return f"Nobody offers that. {stays}"
+            case InvalidDetails():
+                return f"{' '.join(error.fields.values())} {stays}"
+            case InvalidRequest():
+                return f"That cannot be done: {error}. {stays}"
+            case HapioUnauthorized() | HapioForbidden():
+                return f"Hapio refused: HAPIO_API_TOKEN is wrong, or lacks an ability that README names. {stays}"
+            case HapioError():
+                return f"Hapio gave no usable answer ({type(error).__name__}). {stays}"
+            case StripeMisconfigured():
+                return f"Stripe refused: STRIPE_SECRET_KEY is missing, wrong, or lacks a permission. {stays}"
+            case StripeError():
+                return f"Stripe gave no usable answer ({type(error).__name__}). {stays}"
+            case _:
+                return f"{type(error).__name__}. {stays}"
+
+    def _tell(self, *lines: str) -> None:
+        for line in lines:
+            self._terminal.tell(line)
+
+    def _must_agree(self, question: str) -> None:
+        if not self._asked.yes and not self._terminal.ask(question):
+            raise Refused("Nothing was changed, no money moved.")
+
+    def _say_json(self, **body: Any) -> None:
+        self._terminal.say(json.dumps({"success": True, **body}))
+
+    def _result(self, view: BookingView, refunds: Sequence[Refund], *, changed: bool, **more: Any) -> int:
+        for refund in refunds:
+            self._tell(f"Refund of {money(refund.amount)}: {refund_stands(view, refund)}.")
+        if self._asked.json:
+            told = [refund_json(refund) for refund in refunds]
+            self._say_json(changed=changed, booking=booking_json(view.booking, self._now), refunds=told, **more)
+        return DONE
+
+    def _back(self, view: BookingView, amount: Money, at: str = "at once") -> str:
+        """What goes back, and what keeps it from going."""
+        if not amount:
+            paid = any(payment.captured for payment in view.payments)
+            return f"{'Nothing is left of what was paid' if paid else 'Nothing was paid'}, so no money moves."
+        if any(payment.dispute not in DISPUTE_OVER | {DISPUTE_LOST} for payment in view.payments):
+            at = "as far as the bank, once it has decided the dispute, has not taken it back itself"
+        left = Money(view.left, amount.currency)
+        told = (
+            "all that is left of what was paid"
+            if amount == left
+            else f"of {money(left)} that are left of what was paid"
+        )
+        return f"{money(amount)} goes back to the customer, {at}: {told}."
+
+    def _mailed(self, booking: Booking, *, owner: bool = True) -> str:
+        if not self._house.mailer.enabled:
+            return "No mail is sent: SMTP_URL is not set."
+        owner = owner and bool(self._bookings.widget_of(booking).owner_email)
+        return f"The server mails the customer{' and you' if owner else ''}."
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time(), UTC)
+
+
+def _new(before: BookingView, after: BookingView) -> list[Refund]:
+    known = {refund.id for refund in before.refunds}
+    return [refund for refund in after.refunds if refund.id not in known]

@@ -1,0 +1,118 @@
+"""python -m app events: what providers have told, what is still to be done about it, and doing it once more.
+
+An event is a hint where to look, and its effect is safe to repeat, so a replay does no harm. Nothing personal is in
+an event as it is stored, and so nothing is printed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from app.domain.event import StoredEvent
+from app.errors import NotFound
+from app.main import Parts, Seams, open_parts
+from app.settings import Settings
+
+DONE, FAILED, WRONG_USE = 0, 1, 2
+
+#: More events than these are not listed or replayed at once.
+MOST = 500
+
+
+def add_events(parser: argparse.ArgumentParser) -> None:
+    """The acts of `python -m app events` and their options."""
+    acts = parser.add_subparsers(dest="act", required=True)
+    a_list = acts.add_parser("list", help="stored events, newest first")
+    a_list.add_argument("--waiting", action="store_true", help="only those that have not had their effect yet")
+    a_list.add_argument("--booking", default="", metavar="ID", help="only those about one booking")
+    a_list.add_argument("--most", type=int, default=50, metavar="N", help=f"how many at most, up to {MOST}")
+    replay = acts.add_parser("replay", help="let events have their effect once more, now")
+    replay.add_argument("ids", nargs="*", metavar="ID", help="such as evt_1ABC")
+    replay.add_argument("--waiting", action="store_true", help="all that have not had their effect yet")
+    fetch = acts.add_parser("fetch", help="fetch from Stripe what never arrived, and let it have its effect")
+    for act in (a_list, replay, fetch):
+        act.add_argument("--json", action="store_true", help="the result as JSON, one object")
+
+
+def run_events(settings: Settings, arguments: argparse.Namespace) -> int:
+    """Do what the arguments say: 0 done, 1 an event has failed, 2 wrong use. Raises DatabaseUnusable."""
+
+    async def act() -> int:
+        async with open_parts(settings, Seams()) as parts:
+            return await serve_events(parts, arguments, print)
+
+    return asyncio.run(act())
+
+
+async def serve_events(parts: Parts, arguments: argparse.Namespace, say: Callable[[str], None]) -> int:
+    """One act, over open parts; its result is said."""
+    inbox = parts.inbox
+    if arguments.act == "list":
+        most = max(1, min(arguments.most, MOST))
+        found = await inbox.events(waiting=arguments.waiting, booking_id=arguments.booking, most=most)
+        return _tell(found, as_json=arguments.json, say=say)
+    if arguments.act == "fetch":
+        await inbox.fetch_missed()
+    elif bool(arguments.ids) == arguments.waiting:
+        print("Name events, or say --waiting. `events list` shows those there are.", file=sys.stderr)
+        return WRONG_USE
+    ids = arguments.ids if arguments.act == "replay" else []
+    if not ids:
+        ids = [stored.event.id for stored in await inbox.events(waiting=True, most=MOST)][::-1]
+    replayed = []
+    for event_id in ids:
+        try:
+            replayed.append(await inbox.replay(event_id))
+        except NotFound:
+            print(f"There is no stored event {event_id}. Nothing was changed by it.", file=sys.stderr)
+            return WRONG_USE
+    _tell(replayed, as_json=arguments.json, say=say)
+    return FAILED if any(stored.processed_at is None for stored in replayed) else DONE
+
+
+def _tell(events: list[StoredEvent], *, as_json: bool, say: Callable[[str], None]) -> int:
+    if as_json:
+        say(json.dumps({"success": True, "events": [event_json(stored) for stored in events]}))
+    elif not events:
+        say("No events.")
+    for stored in () if as_json else events:
+        say(_line(stored))
+    return DONE
+
+
+def _line(stored: StoredEvent) -> str:
+    event = stored.event
+    if stored.processed_at:
+        stands = "done"
+    else:
+        again = f", again at {_when(stored.next_try_at)}" if stored.next_try_at else ""
+        stands = f"waiting ({stored.error or 'not tried'}{again})"
+    tries = f"{stored.tries} {'try' if stored.tries == 1 else 'tries'}"
+    return "  ".join([_when(stored.received_at), event.id, event.type, event.booking_id or "-", tries, stands])
+
+
+def _when(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S}Z"
+
+
+def event_json(stored: StoredEvent) -> dict[str, Any]:
+    """A stored event for programs; times in UTC."""
+    event = stored.event
+    return {
+        "id": event.id,
+        "type": event.type,
+        "objectId": event.object_id,
+        "bookingId": event.booking_id,
+        "created": event.created.isoformat(),
+        "receivedAt": stored.received_at.isoformat(),
+        "processedAt": stored.processed_at.isoformat() if stored.processed_at else None,
+        "nextTryAt": stored.next_try_at.isoformat() if stored.next_try_at else None,
+        "tries": stored.tries,
+        "error": stored.error or None,
+    }

@@ -1,0 +1,68 @@
+"""python -m app forget: take customers out of bookings that are over. Bookings, payments and refunds stay."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+
+from app.main import Parts, Seams, open_parts
+from app.settings import Settings
+
+_ELSEWHERE = (
+    "Stripe keeps what was typed on its page (Dashboard, Customers, redact), your mail server its mails, and backups "
+    "what they held."
+)
+
+
+def add_forget(parser: argparse.ArgumentParser) -> None:
+    """The options of `python -m app forget`."""
+    whose = parser.add_mutually_exclusive_group(required=True)
+    whose.add_argument("--email", default="", help="one customer, by the address of the bookings")
+    whose.add_argument("--older-than-days", type=_days, metavar="N", help="everybody whose booking is over for so long")
+    parser.add_argument("--yes", action="store_true", help="do it; without this it is only counted")
+
+
+def run_forget(settings: Settings, arguments: argparse.Namespace) -> int:
+    """0 done or counted; 1 where something is left that cannot be forgotten now. Raises DatabaseUnusable."""
+
+    async def act() -> int:
+        async with open_parts(settings, Seams()) as parts:
+            return await forget(parts, arguments)
+
+    return asyncio.run(act())
+
+
+async def forget(parts: Parts, arguments: argparse.Namespace) -> int:
+    """As `run_forget`, over open parts."""
+    email, days = arguments.email.strip(), arguments.older_than_days
+    if not arguments.yes:
+        over, left = await parts.erasure.count(email=email, days=days)
+        print(f"{over} bookings would be forgotten; add --yes to do it. This cannot be undone.")
+    else:
+        done = await parts.erasure.forget(email=email, days=days)
+        left = done.left
+        print(f"{done.forgotten} bookings forgotten.")
+        if done.unreached:
+            print(f"{done.unreached} left as they were, since Hapio gave no answer; try again later.", file=sys.stderr)
+            return 1
+        if done.traces:
+            print(
+                "The database's log could not be emptied, since another process reads it; run this again.",
+                file=sys.stderr,
+            )
+            return 1
+        if done.forgotten:
+            print(_ELSEWHERE)
+    if left and email:
+        print(
+            f"{left} more are not over: still to come, or money is on its way. Cancel first, or wait.", file=sys.stderr
+        )
+        return 1
+    return 0
+
+
+def _days(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 36_500:
+        raise argparse.ArgumentTypeError("is a number of days from 1 up")
+    return int(text)

@@ -1,0 +1,246 @@
+"""python -m app reconcile: what Stripe and Hapio have and this database has not, and the other way round; and acting.
+
+Without an option that acts it only looks. Each act asks once for all that it means, and names money first.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
+
+from app.cli.terminal import Terminal, real_terminal
+from app.cli.words import money, plain, span, when
+from app.domain.money import Money
+from app.errors import HapioError, StripeError
+from app.main import Parts, Seams, open_parts
+from app.operations.reconciling import Differences
+from app.scheduling.hapio.client import HapioBooking
+from app.settings import Settings
+
+DONE, FAILED, WRONG_USE = 0, 1, 2
+
+_Thing = TypeVar("_Thing")
+
+
+def add_reconcile(parser: argparse.ArgumentParser) -> None:
+    """The options of `python -m app reconcile`."""
+    parser.add_argument("--days", type=_days, default=7, metavar="N", help="how far back to read Stripe's payments; 7")
+    parser.add_argument("--adopt", action="store_true", help="take in payments of bookings that are in the database")
+    parser.add_argument("--refund", action="store_true", help="send payments back whose booking is not in the database")
+    parser.add_argument(
+        "--settled", action="append", default=[], metavar="ID", help="you have dealt with this payment (cs_…) yourself"
+    )
+    parser.add_argument("--release", action="store_true", help="delete holds in Hapio that are not in the database")
+    parser.add_argument(
+        "--release-final", action="append", default=[], metavar="ID", help="cancel this confirmed booking in Hapio, too"
+    )
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+    parser.add_argument("--json", action="store_true", help="the result as JSON; all else goes to standard error")
+
+
+def run_reconcile(settings: Settings, arguments: argparse.Namespace) -> int:
+    """0 looked or done; 1 no answer, refused, or you said no; 2 wrong use. Raises DatabaseUnusable."""
+
+    async def act() -> int:
+        async with open_parts(settings, Seams()) as parts:
+            return await reconcile(parts, arguments, real_terminal(as_json=arguments.json))
+
+    return asyncio.run(act())
+
+
+async def reconcile(parts: Parts, arguments: argparse.Namespace, terminal: Terminal) -> int:
+    """As `run_reconcile`, over open parts."""
+    try:
+        found = await parts.reconciling.look(days=arguments.days)
+    except (HapioError, StripeError) as error:
+        return _unanswered(error, arguments, terminal)
+    return await _Acts(parts, arguments, terminal, found).run()
+
+
+def _unanswered(error: HapioError | StripeError, arguments: argparse.Namespace, terminal: Terminal) -> int:
+    who = "Hapio" if isinstance(error, HapioError) else "Stripe"
+    sentence = f"{who} gave no usable answer ({type(error).__name__}). Nothing was changed, no money moved."
+    if arguments.json:
+        terminal.say(json.dumps({"success": False, "error": {"code": error.code, "message": sentence}}))
+    else:
+        terminal.tell(sentence)
+    return FAILED
+
+
+class _Acts:
+    """One run of the command."""
+
+    def __init__(self, parts: Parts, asked: argparse.Namespace, terminal: Terminal, found: Differences) -> None:
+        self._reconciling = parts.reconciling
+        self._asked = asked
+        self._terminal = terminal
+        self._found = found
+        self._done: list[dict[str, str]] = []
+        self._failed = False
+
+    async def run(self) -> int:
+        found, asked = self._found, self._asked
+        settled = [stray for stray in found.strays if stray.session_id in asked.settled]
+        finals = [there for there in found.finals if there.id in asked.release_final]
+        named = {stray.session_id for stray in settled} | {there.id for there in finals}
+        unknown = sorted({*asked.settled, *asked.release_final} - named)
+        if unknown:
+            self._terminal.tell(f"Nothing here is called {', '.join(unknown)}. Nothing was changed.")
+            return WRONG_USE
+        for line in _lines(found):
+            self._terminal.tell(line)
+        if asked.adopt:
+            await self._each("adopt", found.adoptable, lambda one: one.id, self._reconciling.adopt)
+        if settled:
+            await self._each("settled", settled, lambda one: one.session_id, self._reconciling.settle_by_hand)
+        if asked.refund:
+            rest = [stray for stray in found.strays if stray not in settled]
+            await self._each("refund", rest, lambda one: one.session_id, self._reconciling.refund)
+        if asked.release:
+            await self._each("release", found.holds, lambda one: one.id, self._reconciling.release)
+        if finals:
+            await self._each("release_final", finals, lambda one: one.id, self._reconciling.release)
+        if asked.json:
+            body = {"success": not self._failed, **_as_json(found), "done": self._done}
+            self._terminal.say(json.dumps(body))
+        return FAILED if self._failed else DONE
+
+    async def _each(
+        self,
+        act: str,
+        things: Sequence[_Thing],
+        name: Callable[[_Thing], str],
+        do: Callable[[_Thing], Awaitable[object]],
+    ) -> None:
+        if not things:
+            return
+        if not self._asked.yes and not self._terminal.ask(_QUESTIONS[act].format(many=len(things))):
+            self._terminal.tell("Left as it is.")
+            self._failed = True
+            return
+        for thing in things:
+            try:
+                await do(thing)
+            except (HapioError, StripeError) as error:
+                self._failed = True
+                self._terminal.tell(f"{name(thing)}: not done ({type(error).__name__}). Run the command again later.")
+                continue
+            self._done.append({"act": act, "id": name(thing)})
+            self._terminal.tell(f"{name(thing)}: {_SAID[act]}")
+
+
+_QUESTIONS = {
+    "adopt": "Take in {many} payments of bookings in the database?",
+    "settled": "Mark {many} payments as settled by you? No money moves.",
+    "refund": "Refund {many} payments in full?",
+    "release": "Delete {many} holds in Hapio? Their times become free.",
+    "release_final": "Cancel {many} confirmed bookings in Hapio? Their times become free. No money moves.",
+}
+_SAID = {
+    "adopt": "taken in.",
+    "settled": "marked as settled.",
+    "refund": "refunded.",
+    "release": "deleted in Hapio.",
+    "release_final": "canceled in Hapio.",
+}
+
+
+def _lines(found: Differences) -> list[str]:
+    if not found:
+        return ["Stripe, Hapio and the database fit together."]
+    groups: list[tuple[str, list[str]]] = [
+        (
+            "Paid at Stripe, booking in the database, payment not in it (--adopt takes it in):",
+            [
+                f"{facts.id}  {money(_paid(facts.received, facts.capturable, facts.currency))}  {facts.booking_id}"
+                for facts in found.adoptable
+            ],
+        ),
+        (
+            "Paid at Stripe, booking not in the database (--refund sends it back, --settled ID marks it as settled):",
+            [
+                f"{stray.session_id}  {money(stray.left)}  {when(stray.paid_at, 'UTC')}  {stray.booking_id}  "
+                f"{stray.payment_intent_id or ''}"
+                for stray in found.strays
+            ],
+        ),
+        ("Held in Hapio, not in the database (--release deletes it):", [_there(one) for one in found.holds]),
+        (
+            "Confirmed in Hapio, not in the database (--release-final ID cancels it; else leave it):",
+            [_there(one) for one in found.finals],
+        ),
+        (
+            "Confirmed in the database, not in Hapio (the server cancels it and refunds the customer within a day):",
+            [
+                f"{booking.id}  {span(booking.starts_at, booking.ends_at, booking.time_zone)}  {booking.service_name}"
+                for booking in found.gone
+            ],
+        ),
+        (
+            "Paid in the database, unknown to Stripe (is STRIPE_SECRET_KEY of the same account and mode?):",
+            [f"{payment.session_id}  {money(payment.price)}  {payment.booking_id}" for payment in found.unheard],
+        ),
+    ]
+    told: list[str] = []
+    for heading, lines in groups:
+        if lines:
+            told += [heading, *(f"  {plain(line)}" for line in lines)]
+    return told
+
+
+def _there(there: HapioBooking) -> str:
+    name = str(there.metadata.get("customer_name", ""))
+    zone = there.time_zone or "UTC"
+    told = (there.id, span(there.starts_at, there.ends_at, zone), there.service_name, name, _tag(there))
+    return "  ".join(part for part in told if part)
+
+
+def _tag(there: HapioBooking) -> str:
+    return str(there.metadata.get("holdfast_id", ""))
+
+
+def _paid(received: int, capturable: int, currency: str) -> Money:
+    return Money(max(received, capturable), currency)
+
+
+def _as_json(found: Differences) -> dict[str, Any]:
+    return {
+        "adoptable": [
+            {"sessionId": facts.id, "bookingId": facts.booking_id, "amount": facts.received or facts.capturable}
+            | {"currency": facts.currency}
+            for facts in found.adoptable
+        ],
+        "unknownPayments": [
+            {
+                "sessionId": stray.session_id,
+                "paymentIntentId": stray.payment_intent_id,
+                "bookingId": stray.booking_id,
+                "amount": stray.left.amount,
+                "currency": stray.money.currency,
+                "paidAt": stray.paid_at.isoformat(),
+            }
+            for stray in found.strays
+        ],
+        "unknownHolds": [_there_json(there) for there in found.holds],
+        "unknownBookings": [_there_json(there) for there in found.finals],
+        "notInHapio": [booking.id for booking in found.gone],
+        "notAtStripe": [payment.session_id for payment in found.unheard],
+    }
+
+
+def _there_json(there: HapioBooking) -> dict[str, Any]:
+    return {
+        "hapioBookingId": there.id,
+        "bookingId": _tag(there),
+        "start": there.starts_at.isoformat(),
+        "end": there.ends_at.isoformat(),
+    }
+
+
+def _days(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 3650:
+        raise argparse.ArgumentTypeError("is a number of days from 1 up")
+    return int(text)

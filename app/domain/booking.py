@@ -1,0 +1,206 @@
+"""A booking: who booked what, when, and where it stands; the states it may pass through. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from app.domain.catalogue import Slot
+from app.domain.reservation import Occupied
+from app.domain.terms import Terms
+
+
+class Status(StrEnum):
+    """Where a booking stands. Refunds are rows beside it, never a status."""
+
+    #: Locked in Hapio as a temporary booking; nothing asked of Stripe yet.
+    HELD = "held"
+    #: A Checkout Session exists, or is about to; the deadline is the end of paying.
+    AWAITING_PAYMENT = "awaiting_payment"
+    #: Stripe says paid, or held for capture (or nothing is due); Hapio has not been told yet.
+    PAID = "paid"
+    #: Final in Hapio, money captured.
+    CONFIRMED = "confirmed"
+    #: Was paid, is off: called off by someone, or no room was left. Whatever is due back is a refund row.
+    #: For some minutes a customer may take it back; then it is `PAID` again until Hapio has agreed.
+    CANCELED = "canceled"
+    #: Ended without payment; the time is given back. Late money may still wake it.
+    EXPIRED = "expired"
+
+
+#: Every allowed change of status (design section 6). `None` is "no booking yet".
+TRANSITIONS: Mapping[Status | None, frozenset[Status]] = {
+    None: frozenset({Status.HELD}),
+    Status.HELD: frozenset({Status.AWAITING_PAYMENT, Status.PAID, Status.EXPIRED}),
+    Status.AWAITING_PAYMENT: frozenset({Status.PAID, Status.EXPIRED}),
+    Status.EXPIRED: frozenset({Status.PAID}),
+    Status.PAID: frozenset({Status.CONFIRMED, Status.CANCELED}),
+    Status.CONFIRMED: frozenset({Status.CANCELED}),
+    Status.CANCELED: frozenset({Status.PAID}),
+}
+
+
+#: Statuses in which nothing was taken away from the customer yet: the booking may still become, or is, real.
+LIVE = frozenset({Status.HELD, Status.AWAITING_PAYMENT, Status.PAID, Status.CONFIRMED})
+
+
+class EndReason(StrEnum):
+    """Why a booking, a move or a payment came to its end, or money goes back; told to the customer in words."""
+
+    #: The hold or the payment deadline passed.
+    DEADLINE = "deadline"
+    #: The visitor gave the time back.
+    GIVEN_UP = "given_up"
+    #: Hapio or our own guard refused the lock.
+    REFUSED = "refused"
+    #: Hapio gave no usable answer to the lock.
+    NO_ANSWER = "no_answer"
+    #: The customer's bank or a delayed method said no in the end.
+    PAYMENT_FAILED = "payment_failed"
+    #: Money came, but the time and every substitute were gone.
+    SLOT_GONE = "slot_gone"
+    #: Money came, or was seen, when the visit had begun.
+    BEGUN = "begun"
+    #: All the money had gone back before the booking could be confirmed.
+    REFUNDED = "refunded"
+    #: The held money could not be captured.
+    CAPTURE_FAILED = "capture_failed"
+    #: What Stripe took is not what was ordered.
+    PAYMENT_MISMATCH = "payment_mismatch"
+    #: A second payment for the same booking, or one for a booking that is over.
+    PAID_TWICE = "paid_twice"
+    #: Called off by the customer.
+    BY_CUSTOMER = "by_customer"
+    #: Called off by the owner.
+    BY_OWNER = "by_owner"
+    #: The new time costs less.
+    CHEAPER = "cheaper"
+    #: The difference was paid, but the booking could not be moved.
+    NOT_MOVED = "not_moved"
+    #: The owner gives money back beside the terms.
+    GOODWILL = "goodwill"
+    #: Made in Stripe's dashboard, past us.
+    AT_STRIPE = "at_stripe"
+
+
+class Trouble(StrEnum):
+    """What keeps something that is due from being done. The owner is mailed once about each, and an alarm stays on
+    until it is over; see `app.booking.notifications.Letters.trouble`."""
+
+    #: Stripe refuses to open a payment page, so nobody can pay; `code` is Stripe's.
+    PAYMENT_REFUSED = "payment_refused"
+    #: Paid, but the scheduler does not answer, or refuses for a reason that is not the time.
+    NOT_CONFIRMED = "not_confirmed"
+    #: A move was decided, but the scheduler does not answer.
+    NOT_MOVED = "not_moved"
+    #: An unpaid booking, or an unpaid move, whose deadline has passed cannot be ended: Stripe does not say how its
+    #: payment page stands.
+    NOT_ENDED = "not_ended"
+    #: An ended booking's time could not be given back in the scheduler.
+    NOT_RELEASED = "not_released"
+    #: Stripe refuses a refund, or does not answer; `amount` and `code` say which.
+    REFUND_REFUSED = "refund_refused"
+    #: A mail to the customer was given up.
+    MAIL_GIVEN_UP = "mail_given_up"
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """Who booked. `answers` maps a configured question's name to its answer."""
+
+    name: str
+    email: str
+    phone: str = ""
+    notes: str = ""
+    answers: Mapping[str, str] = field(default_factory=dict)
+    consent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """What the browser told us about itself: `key` names the page view that asks, so that a doubled click is
+    one hold; `host` is the page that embeds us, `place` where in it our loader put the frame (empty without one),
+    `utm` its campaign parameters. `reference` and `metadata` are a program's own words, kept for it."""
+
+    key: str
+    time_zone: str = ""
+    language: str = "en"
+    host: str = ""
+    place: str = ""
+    utm: Mapping[str, str] = field(default_factory=dict)
+    reference: str = ""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Booking:
+    """One row of `bookings`.
+
+    `hapio_booking_id` is what Hapio still holds for us: cleared when released, so that a crash in between is
+    readable. `hapio_unsure` is set before Hapio is asked for a lock and cleared by a definite answer. `occupies`
+    says whether this row counts in the slot guard. `payment_id` is the payment that paid. `deadline` is the end of
+    the hold, then of paying. `revision` rises with every change that the customer's calendar must follow.
+    `hapio_canceled`: what Hapio holds is canceled there, and stays for its history. `canceled_at` is when a confirmed
+    booking was called off, `undo_until` how long that may be taken back; both are kept while it is being taken back.
+    `moves` counts how often its customer moved it. Manage links signed for an older `link_version` are retired.
+    """
+
+    id: str
+    widget: str
+    status: Status
+    service_id: str
+    service_name: str
+    resource_id: str
+    resource_name: str
+    any_resource: bool
+    location_id: str
+    location_name: str
+    time_zone: str
+    starts_at: datetime
+    ends_at: datetime
+    buffer_starts_at: datetime
+    buffer_ends_at: datetime
+    occupies: bool
+    hapio_booking_id: str | None
+    hapio_unsure: bool
+    terms: Terms
+    deadline: datetime
+    extensions: int
+    was_expired: bool
+    payment_id: str | None
+    end_reason: EndReason | None
+    customer: Customer | None
+    visitor: Visitor
+    revision: int
+    created_at: datetime
+    updated_at: datetime
+    confirmed_at: datetime | None
+    next_try_at: datetime | None
+    tries: int
+    hapio_canceled: bool = False
+    canceled_at: datetime | None = None
+    undo_until: datetime | None = None
+    moves: int = 0
+    no_show: bool = False
+    link_version: int = 0
+
+    def over(self, now: datetime) -> bool:
+        """Whether the visit has come to its end as it was booked."""
+        return self.status is Status.CONFIRMED and self.ends_at <= now
+
+    @property
+    def forgotten(self) -> bool:
+        """Whether its customer was taken out of it. A hold without details has its visitor's key still."""
+        return self.customer is None and not self.visitor.key
+
+    @property
+    def interval(self) -> Occupied:
+        """What the booking takes up on its resource."""
+        return Occupied(self.id, self.resource_id, self.buffer_starts_at, self.buffer_ends_at)
+
+    @property
+    def slot(self) -> Slot:
+        """The bookable slot that the booking is of."""
+        return Slot(self.starts_at, self.ends_at, self.buffer_starts_at, self.buffer_ends_at, (self.resource_id,))

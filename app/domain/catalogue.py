@@ -1,0 +1,59 @@
+"""What can be booked: services, the resources that offer them, places, and free times. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from app.domain.money import Money
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A Hapio location; schedules are read in its `time_zone`."""
+
+    id: str
+    name: str
+    time_zone: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """A Hapio resource: a person or a room. `capacity` None is Hapio's "no limit"."""
+
+    id: str
+    name: str
+    capacity: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A Hapio service as one widget offers it: price and currency settled, texts of the owner's choice."""
+
+    id: str
+    name: str
+    description: str
+    image: str
+    duration: timedelta
+    buffer_before: timedelta
+    buffer_after: timedelta
+    booking_window_end: timedelta | None
+    price: Money
+    resources: tuple[Resource, ...]
+    #: The notice that Hapio asks for: nothing sooner than this from now can be booked.
+    booking_window_start: timedelta = timedelta()
+
+    def resource(self, resource_id: str) -> Resource | None:
+        """The person or room with this id, if it offers the service."""
+        return next((resource for resource in self.resources if resource.id == resource_id), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One bookable start with everyone who is free then (Hapio lists it once per start)."""
+
+    starts_at: datetime
+    ends_at: datetime
+    buffer_starts_at: datetime
+    buffer_ends_at: datetime
+    resource_ids: tuple[str, ...]

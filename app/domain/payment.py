@@ -1,0 +1,115 @@
+"""Attempts to pay, and what Stripe says of them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from app.domain.money import Money
+from app.domain.terms import Capture
+
+
+class PaymentState(StrEnum):
+    """How one Checkout Session of a booking stands, in our reading of Stripe's answer."""
+
+    #: Not created yet, or open: the customer may still pay.
+    OPEN = "open"
+    #: Ended without payment.
+    EXPIRED = "expired"
+    #: A delayed method is still processing.
+    PROCESSING = "processing"
+    #: Held for capture.
+    AUTHORIZED = "authorized"
+    #: Money is ours.
+    CAPTURED = "captured"
+    #: The hold was given back before capture, or lapsed.
+    VOIDED = "voided"
+    #: Complete, but no money came.
+    FAILED = "failed"
+
+
+#: Money may still come, because no captured or held money was seen: a payment may land late on an expired Session, and
+#: a delayed method that has failed, or a hold that was let go, may be paid after all.
+MAY_STILL_PAY = frozenset(
+    {
+        PaymentState.OPEN,
+        PaymentState.PROCESSING,
+        PaymentState.EXPIRED,
+        PaymentState.FAILED,
+        PaymentState.VOIDED,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """One attempt to pay: the parameters of its Checkout Session are stored before Stripe is asked.
+
+    `move_id` names the move whose difference it pays; None where it pays the booking itself. `dispute` is Stripe's
+    word for how a dispute over it stands, empty without one.
+    """
+
+    id: str
+    booking_id: str
+    attempt: int
+    state: PaymentState
+    price: Money
+    capture: Capture
+    params: Mapping[str, Any]
+    session_id: str | None
+    session_url: str | None
+    payment_intent_id: str | None
+    expires_at: datetime
+    captured: int
+    looks: int
+    created_at: datetime
+    move_id: str | None = None
+    dispute: str = ""
+
+
+#: A dispute that stands thus is decided, or was no more than a question (Stripe docs, "Dispute", status).
+DISPUTE_OVER = frozenset({"", "won", "warning_closed", "prevented"})
+
+
+#: The customer has the money, by way of the bank.
+DISPUTE_LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentSeen:
+    """What Stripe says of one attempt to pay, for its row."""
+
+    payment_id: str
+    state: PaymentState
+    session_id: str
+    payment_intent_id: str | None
+    captured: int
+
+
+@dataclass(frozen=True, slots=True)
+class StrayPayment:
+    """Money that one of our payment pages took for a booking which this database does not know.
+
+    `money` is what was paid, `returned` what of it has gone back since, in smallest units. `told_at` is when the owner
+    was mailed, `settled_at` when nothing was left to decide, `outcome` how: "refunded", "adopted" or "by_hand".
+    """
+
+    session_id: str
+    payment_intent_id: str | None
+    booking_id: str
+    money: Money
+    returned: int
+    paid_at: datetime
+    seen_at: datetime
+    told_at: datetime | None = None
+    tries: int = 0
+    settled_at: datetime | None = None
+    outcome: str = ""
+
+    @property
+    def left(self) -> Money:
+        """What of the money is still here."""
+        return Money(max(0, self.money.amount - self.returned), self.money.currency)

@@ -1,0 +1,233 @@
+"""Money that goes back: how much is due, from which payment, and what is left. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from app.domain.booking import Booking, EndReason
+from app.domain.money import Money
+from app.domain.move import Move
+from app.domain.payment import DISPUTE_LOST, Payment, PaymentState
+
+#: Refunds that give nothing back: Stripe said so in the end, or they were taken back before Stripe was asked.
+REFUND_VOID = frozenset({"failed", "canceled", "withdrawn"})
+
+
+#: Stripe could not deliver these; the money is still the customer's.
+REFUND_FAILED = frozenset({"failed", "canceled"})
+
+
+#: The owner paid a failed or refused refund without Stripe, so it counts as given back.
+PAID_ANOTHER_WAY = "paid_another_way"
+
+
+#: The customer has this money, as far as anybody here can know.
+REFUND_DONE = frozenset({"succeeded", PAID_ANOTHER_WAY})
+
+
+#: `Refund.problem` of a refund that Stripe has not answered for a while.
+NO_ANSWER = "no answer"
+
+
+#: `Refund.problem` of one that Stripe has accepted and sends when the account's balance suffices (Stripe docs,
+#: "Refund", pending_reason).
+BALANCE_TOO_LOW = "insufficient_funds"
+
+
+#: A due refund that Stripe has not answered for so long is reported to the owner.
+REFUND_PATIENCE = timedelta(hours=1)
+
+
+#: Stripe has this one already, so its state may stay unread for longer.
+PENDING_UNREAD_PATIENCE = timedelta(days=1)
+
+
+#: Banks take up to ten business days (Stripe docs, "Refunds").
+PENDING_PATIENCE = timedelta(days=14)
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """Money to give back on a booking, whichever of its payments it comes from: the newest first, and never more of
+    one than it brought. `cause` tells two debts for the same reason apart; Stripe is asked from `due_at` on."""
+
+    id: str
+    booking_id: str
+    amount: Money
+    reason: EndReason
+    cause: str
+    due_at: datetime
+    created_at: datetime
+
+    def draw(self, left: Sequence[tuple[str, int]]) -> list[Refund]:
+        """The refunds, given what is left of each payment, (payment id, smallest units), newest first."""
+        refunds: list[Refund] = []
+        rest = self.amount.amount
+        for payment_id, available in left:
+            amount = min(rest, available)
+            if amount <= 0:
+                continue
+            rest -= amount
+            refunds.append(
+                Refund(
+                    id=f"{self.id}_{len(refunds) + 1}" if refunds else self.id,
+                    booking_id=self.booking_id,
+                    payment_id=payment_id,
+                    amount=Money(amount, self.amount.currency),
+                    reason=self.reason,
+                    status="requested",
+                    stripe_refund_id=None,
+                    first_tried_at=None,
+                    tries=0,
+                    next_try_at=self.due_at,
+                    created_at=self.created_at,
+                    updated_at=self.created_at,
+                    due_at=self.due_at,
+                    cause=self.cause,
+                )
+            )
+        return refunds
+
+
+@dataclass(frozen=True, slots=True)
+class Refund:
+    """Money owed back. `status` is Stripe's word, "requested" until Stripe has answered, "withdrawn" where the
+    cancellation was taken back before Stripe was asked, or `PAID_ANOTHER_WAY`.
+
+    `due_at` is since when Stripe is to be asked; the time that a dispute takes does not count. `problem` is why Stripe
+    does not carry it out: the code of its refusal, or `NO_ANSWER`; empty while nothing is wrong. `refusals` counts
+    the definite ones."""
+
+    id: str
+    booking_id: str
+    payment_id: str
+    amount: Money
+    reason: str
+    status: str
+    stripe_refund_id: str | None
+    first_tried_at: datetime | None
+    tries: int
+    next_try_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+    due_at: datetime
+    cause: str = ""
+    problem: str = ""
+    refusals: int = 0
+
+    @property
+    def delayed(self) -> bool:
+        """Whether it should have gone out, and Stripe refuses it or does not answer."""
+        return bool(self.problem) and self.status in {"requested", "pending", "requires_action"}
+
+
+def money_left(payments: Sequence[Payment], refunds: Sequence[Refund]) -> int:
+    """What of all that was captured is neither given back, nor on its way back, nor lost in a dispute, in smallest
+    units. Never below 0, although money may have gone out past us while ours was waiting."""
+    here = {
+        payment.id: payment.captured
+        for payment in payments
+        if payment.state is PaymentState.CAPTURED and payment.dispute != DISPUTE_LOST
+    }
+    for refund in refunds:
+        if refund.payment_id in here and refund.status not in REFUND_VOID:
+            here[refund.payment_id] -= refund.amount.amount
+    return sum(max(0, amount) for amount in here.values())
+
+
+#: What the owner gives back outside the terms, here or in Stripe's dashboard.
+_BY_HAND = frozenset({EndReason.GOODWILL, EndReason.AT_STRIPE})
+
+
+def _made_good(refunds: Sequence[Refund]) -> list[tuple[Refund, Refund, int]]:
+    """(failed refund, the owner's later refund in its place, how much of it in smallest units), oldest first.
+
+    A replacement that fails in turn still replaces: then it is the one that is to be made good."""
+    available = {
+        refund.id: refund.amount.amount
+        for refund in refunds
+        if refund.reason in _BY_HAND and refund.status != "withdrawn"
+    }
+    pairs = []
+    for failed in refunds:
+        missing = failed.amount.amount if failed.status in REFUND_FAILED else 0
+        for later in refunds:
+            amount = min(missing, available.get(later.id, 0))
+            if amount and later is not failed and later.created_at >= failed.updated_at:
+                available[later.id] -= amount
+                missing -= amount
+                pairs.append((failed, later, amount))
+    return pairs
+
+
+def failures(payments: Sequence[Payment], refunds: Sequence[Refund]) -> dict[str, int]:
+    """What is still to be paid back of each failed refund, by its id, in smallest units; 0 where it was made good:
+    the owner gave it back later, or nothing is left of the payment. `refunds` oldest first."""
+    left = {
+        payment.id: payment.captured - sum(_live(refund) for refund in refunds if refund.payment_id == payment.id)
+        for payment in payments
+    }
+    open_amounts: dict[str, int] = {}
+    made_good = _made_good(refunds)
+    for refund in refunds:
+        if refund.status in REFUND_FAILED:
+            missing = refund.amount.amount - sum(amount for failed, _, amount in made_good if failed is refund)
+            open_amounts[refund.id] = min(missing, max(0, left.get(refund.payment_id, 0)))
+            left[refund.payment_id] = left.get(refund.payment_id, 0) - open_amounts[refund.id]
+    return open_amounts
+
+
+def payable_another_way(payments: Sequence[Payment], refunds: Sequence[Refund]) -> dict[str, int]:
+    """What the owner may pay back without Stripe, by refund id, in smallest units: what failed and was not made good,
+    and what Stripe refuses or does not answer. Not what Stripe sends by itself when its balance suffices: that must
+    first be canceled there, or the customer gets it twice. `refunds` oldest first."""
+    amounts = {refund_id: amount for refund_id, amount in failures(payments, refunds).items() if amount}
+    for refund in refunds:
+        if refund.delayed and refund.problem != BALANCE_TOO_LOW:
+            amounts[refund.id] = refund.amount.amount
+    return amounts
+
+
+def given_back(booking: Booking, payments: Sequence[Payment], refunds: Sequence[Refund]) -> int:
+    """What the customer already has back of the price outside the terms, in smallest units; a cancellation gives that
+    much less. Money back because the price fell, or for a payment too many, is not part of it, nor is a refund by hand
+    that only replaces such a one."""
+    paying = {booking.payment_id} | {payment.id for payment in payments if payment.move_id}
+    by_hand = sum(_live(refund) for refund in refunds if refund.reason in _BY_HAND and refund.payment_id in paying)
+    replaced = sum(
+        amount
+        for failed, later, amount in _made_good(refunds)
+        if failed.reason not in _BY_HAND and _live(later) and later.payment_id in paying
+    )
+    return by_hand - replaced
+
+
+def _live(refund: Refund) -> int:
+    return 0 if refund.status in REFUND_VOID else refund.amount.amount
+
+
+@dataclass(frozen=True, slots=True)
+class Funds:
+    """What came for a booking, and what has gone back. All amounts in smallest units."""
+
+    payments: Sequence[Payment]
+    refunds: Sequence[Refund]
+
+    @property
+    def left(self) -> int:
+        """What of the money is still here."""
+        return money_left(self.payments, self.refunds)
+
+    def held(self, booking: Booking) -> bool:
+        """Whether the booking's own payment is only set aside by the bank, so that letting it go charges nothing."""
+        return any(
+            payment.id == booking.payment_id and payment.state is PaymentState.AUTHORIZED for payment in self.payments
+        )
+
+    def paid_for(self, move: Move | None) -> int:
+        """What was paid for a move that is not done yet."""
+        if move is None or move.payment_id is None:
+            return 0
+        return money_left([payment for payment in self.payments if payment.id == move.payment_id], self.refunds)

@@ -1,0 +1,71 @@
+"""Forgetting a customer: in our rows, and at Hapio, where a booking carries who came."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from app.errors import HapioError, HapioNotFound
+from app.scheduling.hapio.client import HapioClient
+from app.scheduling.metadata import hapio_metadata
+from app.store import Store
+
+#: What tells nobody who came: our id, and what the owner's books need.
+_KEPT = frozenset({"holdfast_id", "paid_amount", "paid_currency", "payment_intent"})
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """What was done: bookings without their customer now, those that were left because they are not over, and those
+    of which Hapio still knows the customer, because it gave no answer. `traces`: what was taken out still stands in the
+    log beside the database, since another process is reading there."""
+
+    forgotten: int
+    left: int
+    unreached: int
+    traces: bool
+
+
+class Erasure:
+    """`now` gives aware datetimes."""
+
+    def __init__(self, *, store: Store, hapio: HapioClient, now: Callable[[], datetime]) -> None:
+        self._store = store
+        self._hapio = hapio
+        self._now = now
+
+    async def count(self, *, email: str = "", days: int | None = None) -> tuple[int, int]:
+        """How many bookings would be forgotten, and how many more are meant but not over."""
+        found, left = await self._store.forgettable(email=email, before=self._before(days))
+        return len(found), left
+
+    async def forget(self, *, email: str = "", days: int | None = None) -> Forgotten:
+        """Forget the customers of bookings that are over: of one address, or untouched for so many days.
+
+        Hapio first: what it could not be told of keeps its row, so that the next run finds it again.
+        """
+        found, left = await self._store.forgettable(email=email, before=self._before(days))
+        done = unreached = 0
+        for booking in found:
+            try:
+                if booking.hapio_booking_id:
+                    payment = await self._store.payment(booking.payment_id) if booking.payment_id else None
+                    tags = hapio_metadata(booking, payment)
+                    # Overwritten, not left out: whether Hapio replaces or merges is not documented.
+                    await self._hapio.replace_metadata(
+                        booking.hapio_booking_id,
+                        {name: value if name in _KEPT else "forgotten" for name, value in tags.items()},
+                    )
+            except HapioNotFound:
+                pass  # deleted there: nothing left to forget
+            except HapioError:
+                unreached += 1
+                continue
+            done += await self._store.forget(booking.id)
+        # Every time, so that a run that was cut off is made good by the next.
+        traces = not await self._store.forget_traces()
+        return Forgotten(done, left, unreached, traces)
+
+    def _before(self, days: int | None) -> datetime | None:
+        return None if days is None else self._now() - timedelta(days=days)

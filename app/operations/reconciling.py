@@ -1,0 +1,129 @@
+"""What Stripe and Hapio have with our tag and this database has not, and what it has and they have not; and putting
+that right, one kind at a time, when the owner says so.
+
+After a backup was put back the server does by itself what is safe. What is left for people is shown here: money and
+bookings of which nothing here knows any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from app.booking.bookings import Bookings
+from app.booking.stray_payments import Strays
+from app.domain.booking import Booking, Status
+from app.domain.payment import Payment, PaymentState, StrayPayment
+from app.payments.stripe_client import CheckoutFacts, Payments
+from app.scheduling.hapio.client import HapioBooking, HapioClient
+from app.store import Store
+
+_TAGS = ("bk_", "mv_")
+_PAID = frozenset({PaymentState.AUTHORIZED, PaymentState.CAPTURED})
+
+
+@dataclass(frozen=True, slots=True)
+class Differences:
+    """What does not fit together.
+
+    `adoptable` are paid Sessions of bookings that we know, `strays` payments of bookings that we do not know. `holds`
+    and `finals` are Hapio's temporary and final bookings under a tag of which no row of ours has anything. `gone` are
+    confirmed bookings that Hapio does not have, `unheard` payments of which Stripe does not have the Session.
+    """
+
+    adoptable: Sequence[CheckoutFacts]
+    strays: Sequence[StrayPayment]
+    holds: Sequence[HapioBooking]
+    finals: Sequence[HapioBooking]
+    gone: Sequence[Booking]
+    unheard: Sequence[Payment]
+
+    def __bool__(self) -> bool:
+        return any((self.adoptable, self.strays, self.holds, self.finals, self.gone, self.unheard))
+
+
+class Reconciling:
+    """Compares, and acts. `payments` is None where no Stripe key is set. All of it raises HapioError, StripeError."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        hapio: HapioClient,
+        payments: Payments | None,
+        bookings: Bookings,
+        strays: Strays,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._store = store
+        self._hapio = hapio
+        self._payments = payments
+        self._bookings = bookings
+        self._strays = strays
+        self._now = now
+
+    async def look(self, *, days: int) -> Differences:
+        """Compare with Stripe's Sessions of the last `days`, and with Hapio's bookings that are still to come. Nothing
+        is changed, except that payments of unknown bookings are written down, as the server does."""
+        since = self._now() - timedelta(days=days)
+        sessions = await self._payments.completed_sessions(created_after=since) if self._payments else []
+        adoptable = [facts for facts in sessions if await self._is_adoptable(facts)]
+        for facts in sessions:
+            if facts.is_tagged and await self._store.booking(facts.booking_id or "") is None:
+                await self._strays.notice(facts)
+        final = await self._hapio.coming_bookings(self._now())
+        # Whatever Hapio's clock says: a hold's row is written before Hapio is asked, so an unknown one is not new.
+        temporary = await self._hapio.temporary_bookings(created_before=self._now() + timedelta(days=1))
+        there = {booking.id for booking in final if not booking.is_canceled}
+        complete = {facts.id for facts in sessions}
+        return Differences(
+            adoptable=adoptable,
+            strays=await self._strays.open(),
+            holds=[booking for booking in temporary if await self._is_unknown(booking)],
+            finals=[booking for booking in final if await self._is_unknown(booking)],
+            gone=[booking for booking in await self._store.standing() if booking.hapio_booking_id not in there],
+            unheard=[
+                payment
+                for payment in (await self._store.captured_since(since) if self._payments else [])
+                if payment.session_id not in complete
+            ],
+        )
+
+    async def _is_adoptable(self, facts: CheckoutFacts) -> bool:
+        if facts.state not in _PAID or not facts.is_tagged:
+            return False
+        known = await self._store.payment(facts.payment_id or "")
+        return known is None and await self._store.booking(facts.booking_id or "") is not None
+
+    async def _is_unknown(self, there: HapioBooking) -> bool:
+        tag = str(there.metadata.get("holdfast_id", ""))
+        if there.is_canceled or not tag.startswith(_TAGS):
+            return False
+        booking, move = await self._store.booking(tag), await self._store.move(tag)
+        if there.is_temporary or booking is None:
+            return booking is None and move is None
+        return booking.status is Status.EXPIRED
+
+    # -- putting right ---------------------------------------------------------------------------------------
+
+    async def adopt(self, facts: CheckoutFacts) -> Booking:
+        """Take a payment in for its booking, and let that follow."""
+        await self._bookings.take_session(facts)
+        return await self._bookings.settle(facts.booking_id or "")
+
+    async def refund(self, stray: StrayPayment) -> None:
+        """Send a payment of an unknown booking back."""
+        await self._strays.refund(stray)
+
+    async def settle_by_hand(self, stray: StrayPayment) -> bool:
+        """The owner has dealt with such a payment. False if that was noted before."""
+        return await self._strays.settle_by_hand(stray)
+
+    async def release(self, there: HapioBooking) -> None:
+        """Give the time of an unknown booking back: a temporary one is deleted, a final one canceled, so that it stays
+        in Hapio's history."""
+        if there.is_temporary:
+            await self._hapio.delete_booking(there.id)
+        else:
+            await self._hapio.cancel_booking(there.id)

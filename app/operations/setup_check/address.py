@@ -1,0 +1,40 @@
+"""PUBLIC_URL: whether it leads to this server, as visitors reach it."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+import httpx
+
+from app.operations.setup_check.finding import Finding, fail, ok
+
+_SECONDS = httpx.Timeout(15, connect=8)
+
+
+async def look_at_address(url: str, *, transport: httpx.AsyncBaseTransport | None) -> list[Finding]:
+    """Asks /healthz from here, which is what visitors reach only if the names agree."""
+    found: list[Finding] = []
+    if urlsplit(url).scheme != "https" and not _is_here(url):
+        fix = "Put TLS in front; README, TLS in front, shows how in three lines."
+        found.append(fail("address", f"{url} is not https: links and what customers type are readable", fix))
+    async with httpx.AsyncClient(transport=transport, timeout=_SECONDS) as http:
+        try:
+            answer = await http.get(f"{url}/healthz")
+        except httpx.HTTPError as error:
+            if "CERTIFICATE" in str(error).upper():
+                return [*found, fail("address", f"{url} has a certificate that browsers refuse", "Renew it.")]
+            says = f"{url} gives no answer ({type(error).__name__})"
+            return [*found, fail("address", says, "Start the server; check DNS, firewall and the proxy.")]
+    if answer.status_code != 200 or "x-request-id" not in answer.headers or '"ok"' not in answer.text:
+        says = f"{url}/healthz is answered by something else ({answer.status_code})"
+        return [*found, fail("address", says, "Check PUBLIC_URL, and where the proxy sends it.")]
+    return [*found, ok("address", f"{url} leads here")]
+
+
+def _is_here(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,310 @@
+"""Hapio: the token with each ability, and what makes a widget empty."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import httpx
+
+from app.domain.charge_minimum import chargeable
+from app.operations.setup_check.finding import Finding, clock, fail, ok, warn
+from app.settings import Settings
+from app.widgets import Widget, beyond_stripe
+
+#: A calendar without a free time for so long is likelier to lack a schedule than to be full.
+LOOK_AHEAD = timedelta(days=31)
+#: A wait that no limit by the minute asks for.
+_MONTHLY = timedelta(minutes=5)
+_SECONDS = httpx.Timeout(15, connect=8)
+#: Nobody's id, of the right form.
+_NOBODY = "00000000-0000-4000-8000-000000000000"
+#: Each ability with a request that needs it and changes nothing: what it would change does not exist, or it lacks
+#: every required field. Hapio answers 403 before it looks (hapio-api, order of checks; seen in the sandbox only).
+_ABILITIES: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
+    ("location:view", "GET", "/locations", {}),
+    ("resource:view", "GET", "/resources", {}),
+    ("service:view", "GET", "/services", {}),
+    ("resource_service:view", "GET", f"/services/{_NOBODY}/resources", {}),
+    ("bookable_slot:view", "GET", f"/services/{_NOBODY}/bookable-slots", {}),
+    ("booking:view", "GET", "/bookings", {}),
+    ("booking:create", "POST", "/bookings", {}),
+    ("booking:update", "PATCH", f"/bookings/{_NOBODY}", {}),
+    ("booking:delete", "DELETE", f"/bookings/{_NOBODY}", {}),
+    ("booking:ignore_cancelation_threshold", "POST", "/bookings", {"ignore_cancelation_threshold": True}),
+    ("booking:ignore_booking_window", "POST", "/bookings", {"ignore_booking_window": True}),
+)
+#: Which abilities the two flags need, besides; without it they cannot be asked about.
+_FLAGS_NEED = "booking:create"
+
+_Row = Mapping[str, Any]
+
+
+class _Limited(Exception):
+    """Hapio answers 429."""
+
+    def __init__(self, answer: httpx.Response) -> None:
+        super().__init__("429")
+        told = answer.headers.get("retry-after", "")
+        self.wait = timedelta(seconds=int(told)) if told.isdecimal() else timedelta(minutes=1)
+        # What a used-up month looks like is not documented. No minute's limit asks for so long a wait, nor refuses
+        # while it says that there is room in this minute.
+        room = answer.headers.get("x-ratelimit-remaining", "0")
+        self.month = self.wait > _MONTHLY or (room.isdecimal() and int(room) > 0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Project:
+    """What there is in Hapio, disabled ones too."""
+
+    places: Sequence[_Row]
+    services: Sequence[_Row]
+    people: Sequence[_Row]
+
+
+class HapioLook:
+    """One look. `calls` is how many requests it took, since they count against the plan."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        widgets: Mapping[str, Widget],
+        *,
+        now: datetime,
+        transport: httpx.AsyncBaseTransport | None,
+    ) -> None:
+        self.calls = 0
+        self._settings = settings
+        self._widgets = widgets
+        self._now = now
+        self._transport = transport
+        self._http: httpx.AsyncClient
+
+    async def findings(self) -> list[Finding]:
+        """Everything about Hapio; what was found before it stopped answering, too."""
+        found: list[Finding] = []
+        headers = {
+            "Authorization": f"Bearer {self._settings.hapio_api_token.get_secret_value()}",
+            "Accept": "application/json",
+        }
+        url = self._settings.hapio_base_url
+        async with httpx.AsyncClient(
+            base_url=url, headers=headers, transport=self._transport, timeout=_SECONDS
+        ) as self._http:
+            try:
+                await self._look(found)
+            except _Limited as limit:
+                found.append(_limited(limit))
+            except httpx.HTTPStatusError as error:
+                fix = "Look at Hapio's status page, and try again."
+                found.append(fail("hapio", f"{url} answers {error.response.status_code}", fix))
+            except httpx.HTTPError as error:
+                fix = "Check HAPIO_BASE_URL, this machine's DNS and firewall, then Hapio's status page."
+                found.append(fail("hapio", f"{url} gives no answer ({type(error).__name__})", fix))
+            except ValueError:
+                fix = "Check HAPIO_BASE_URL; it ends in /v1."
+                found.append(fail("hapio", f"{url} does not answer as Hapio does", fix))
+        return found
+
+    async def _look(self, found: list[Finding]) -> None:
+        project = await self._ask("GET", "/project")
+        if project.status_code == 401:
+            fix = "Make a token in Hapio's portal, in this project, and set HAPIO_API_TOKEN."
+            found.append(fail("hapio", "the token is not accepted", fix))
+            return
+        if project.status_code >= 400:
+            says = f"{self._settings.hapio_base_url} answers {project.status_code}"
+            found.append(fail("hapio", says, "Check HAPIO_BASE_URL, then Hapio's status page."))
+            return
+        found.append(ok("hapio", "answers, and knows the token"))
+        found += clock("hapio", project, self._now)
+        lacking = await self._lacking()
+        if lacking:
+            fix = "Tick them for the token in Hapio's portal; README, Hapio, lists all."
+            found.append(fail("hapio", f"the token lacks {', '.join(lacking)}", fix))
+            if any(ability.endswith(":view") for ability in lacking):
+                return
+        else:
+            found.append(ok("hapio", f"the token has all {len(_ABILITIES)} abilities"))
+        there = _Project(*[await self._all(path) for path in ("/locations", "/services", "/resources")])
+        found += _contents(there)
+        for widget in self._widgets.values():
+            found += await self._widget(widget, there)
+
+    async def _lacking(self) -> list[str]:
+        lacking: list[str] = []
+        for ability, method, path, body in _ABILITIES:
+            if body and _FLAGS_NEED in lacking:
+                continue
+            if (await self._ask(method, path, json=None if method == "GET" else body)).status_code == 403:
+                lacking.append(ability)
+        return lacking
+
+    # -- what makes a widget empty -----------------------------------------------------------------------
+
+    async def _widget(self, widget: Widget, there: _Project) -> list[Finding]:
+        about = f"widget {widget.name}"
+        found = list(_place_faults(about, widget, there))
+        place = next((one for one in there.places if widget.location in {"", one["id"]}), None)
+        wanted = [one.id for one in widget.services] or [one["id"] for one in there.services if one["enabled"]]
+        for service_id in wanted:
+            found += await self._service(about, widget, place, service_id, there)
+        if not wanted and there.services:
+            found.append(fail(about, "it offers no service", "Enable a service in Hapio's portal."))
+        return found
+
+    async def _service(
+        self, about: str, widget: Widget, place: _Row | None, service_id: str, there: _Project
+    ) -> list[Finding]:
+        service = next((one for one in there.services if one["id"] == service_id), None)
+        if service is None:
+            fix = "Correct `services.id`; the services' ids are listed above."
+            return [fail(about, f"its service {service_id} is not in Hapio", fix)]
+        called = service["name"]
+        if not service["enabled"]:
+            return [fail(about, f"{called} is disabled", "Enable it in Hapio's portal, or leave it out.")]
+        if service["type"] != "fixed":
+            return [warn(about, f"{called} is of type {service['type']}", "Only `fixed` ones are offered.")]
+        wrong = _price_fault(widget, service)
+        if wrong:
+            return [fail(about, f"{called} {wrong}", "Correct its price in Hapio, or the widget's `currency`.")]
+        answer = (await self._ask("GET", f"/services/{service_id}/resources")).raise_for_status().json()
+        offering = {one["resource_id"] for one in answer}
+        people = [one for one in there.people if one["id"] in offering and one["enabled"]]
+        if not people:
+            return [fail(about, f"nobody offers {called}", "Associate an enabled resource with it in Hapio's portal.")]
+        if place is None or not place["enabled"]:
+            return []
+        return await self._times(about, service, place, people)
+
+    async def _times(self, about: str, service: _Row, place: _Row, people: Sequence[_Row]) -> list[Finding]:
+        called = service["name"]
+        slots = await self._slots(service, place, per_page="100")
+        if not slots:
+            return [await self._why_none(about, service, place, people)]
+        seen = {person["id"] for slot in slots for person in slot["resources"]}
+        idle = [
+            one["name"]
+            for one in people
+            if one["id"] not in seen and not await self._slots(service, place, resource=one["id"], per_page="1")
+        ]
+        found = []
+        if idle:
+            says = f"{', '.join(idle)} can be chosen for {called}, and has no free time within {LOOK_AHEAD.days} days"
+            fix = "Give them a recurring schedule with blocks at this location, or end the association."
+            found.append(warn(about, says, fix))
+        endless = [one["name"] for one in people if one.get("max_simultaneous_bookings") is None]
+        if endless:
+            says = f"{', '.join(endless)} can be booked by any number of people at once"
+            found.append(warn(about, says, "Set max_simultaneous_bookings in Hapio, unless that is meant."))
+        return found or [ok(about, f"{called} can be booked")]
+
+    async def _why_none(self, about: str, service: _Row, place: _Row, people: Sequence[_Row]) -> Finding:
+        """Which of the causes it is that a service has no free time."""
+        says = f"{service['name']} has no free time within {LOOK_AHEAD.days} days"
+        if await self._slots(service, place, ignore_booking_window="true", per_page="1"):
+            fix = "Correct booking_window_start and booking_window_end of the service in Hapio."
+            return fail(about, f"{says}: its booking window leaves none out of the hours that there are", fix)
+        schedules = {one["id"]: await self._schedules(one["id"], place) for one in people}
+        if any(known is None for known in schedules.values()):
+            fix = "Look whether there are recurring schedules, and blocks in them; README, Hapio, explains them."
+            return warn(about, f"{says}: no opening hours at {place['name']}, or all are taken", fix)
+        if not any(schedules.values()):
+            fix = "Make a recurring schedule with blocks in Hapio's portal."
+            return fail(about, f"{says}: nobody has a schedule at {place['name']}", fix)
+        if not any([await self._has_blocks(one, schedules[one] or ()) for one in schedules]):
+            fix = "Add blocks to the recurring schedules in Hapio's portal: weekday, from when, until when."
+            return fail(about, f"{says}: the schedules at {place['name']} have no blocks", fix)
+        return warn(about, f"{says}: everything is taken or closed", "Open more hours in Hapio, unless that is meant.")
+
+    async def _schedules(self, person: str, place: _Row) -> list[str] | None:
+        """The ids of a person's recurring schedules at a place; None if the token may not read them."""
+        answer = await self._ask("GET", f"/resources/{person}/recurring-schedules", params={"location": place["id"]})
+        if answer.status_code == 403:
+            return None
+        return [one["id"] for one in answer.raise_for_status().json()["data"]]
+
+    async def _has_blocks(self, person: str, schedules: Sequence[str]) -> bool:
+        for schedule in schedules:
+            path = f"/resources/{person}/recurring-schedules/{schedule}/schedule-blocks"
+            answer = await self._ask("GET", path, params={"per_page": "1"})
+            if answer.status_code == 403 or answer.raise_for_status().json()["data"]:
+                return True
+        return False
+
+    # -- asking ------------------------------------------------------------------------------------------
+
+    async def _slots(self, service: _Row, place: _Row, **more: str) -> list[_Row]:
+        params = {
+            "location": place["id"],
+            "from": self._now.isoformat(timespec="seconds"),
+            "to": (self._now + LOOK_AHEAD).isoformat(timespec="seconds"),
+            **more,
+        }
+        answer = await self._ask("GET", f"/services/{service['id']}/bookable-slots", params=params)
+        return list(answer.raise_for_status().json()["data"])
+
+    async def _all(self, path: str) -> list[_Row]:
+        """Every page of a list, disabled ones too."""
+        rows: list[_Row] = []
+        page, last = 1, 1
+        while page <= last:
+            params = {"disabled": "include", "sort": "created_at.asc", "page": str(page), "per_page": "100"}
+            body = (await self._ask("GET", path, params=params)).raise_for_status().json()
+            rows += body["data"]
+            page, last = page + 1, int(body["meta"]["last_page"])
+        return rows
+
+    async def _ask(
+        self, method: str, path: str, *, params: Mapping[str, str] | None = None, json: object = None
+    ) -> httpx.Response:
+        self.calls += 1
+        answer = await self._http.request(method, path, params=params, json=json)
+        if answer.status_code == 429:
+            raise _Limited(answer)
+        return answer
+
+
+def _limited(limit: _Limited) -> Finding:
+    if limit.month:
+        fix = "Take a larger plan at Hapio and set HAPIO_CALLS_PER_MONTH to it, or wait for the next month."
+        return fail("hapio", "Hapio answers 429: this month's calls are used up", fix)
+    seconds = round(limit.wait.total_seconds())
+    says = f"Hapio answers 429: too many requests this minute; try again in {seconds} s"
+    return warn("hapio", says, "Wait, and run the doctor again: the rest of Hapio was not looked at.")
+
+
+def _contents(there: _Project) -> Iterator[Finding]:
+    """What there is, with the ids that widgets.toml and embed tags take."""
+    kinds = (("location", there.places), ("service", there.services), ("person", there.people))
+    for kind, rows in kinds:
+        for row in rows:
+            yield ok("ids", f"{kind} {row['name']}: {row['id']}{'' if row['enabled'] else ' (disabled)'}")
+    for what, rows in (("location", there.places), ("service", there.services), ("resource", there.people)):
+        if not rows:
+            fix = f"Make a {what} in Hapio's portal; README, Hapio, lists what is needed."
+            yield fail("hapio", f"the project has no {what}", fix)
+
+
+def _place_faults(about: str, widget: Widget, there: _Project) -> Iterator[Finding]:
+    place = next((one for one in there.places if widget.location in {"", one["id"]}), None)
+    if place is None and widget.location:
+        fix = "Correct `location`; the locations' ids are listed above."
+        yield fail(about, f"its location {widget.location} is not in Hapio", fix)
+    elif place is not None and not place["enabled"]:
+        yield fail(about, f"its location {place['name']} is disabled", "Enable it in Hapio's portal.")
+
+
+def _price_fault(widget: Widget, service: _Row) -> str:
+    """Why a service cannot be paid for; empty if it can."""
+    told = service.get("price")
+    try:
+        price = widget.price(service["id"], None if told is None else Decimal(str(told)))
+    except (ValueError, ArithmeticError):
+        return f"has a price that cannot be charged: {told} {widget.currency.upper()}"
+    if not chargeable(price):
+        return f"has a price that cannot be charged: {beyond_stripe(price)}"
+    return ""

@@ -1,0 +1,101 @@
+"""One look at everything, in order."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import httpx
+
+from app.environment import Environment
+from app.operations.setup_check.address import look_at_address
+from app.operations.setup_check.finding import Finding, fail, ok, warn
+from app.operations.setup_check.hapio import HapioLook
+from app.operations.setup_check.machine import count_calls, look_at_database, look_at_env_file
+from app.operations.setup_check.mail import look_at_mail
+from app.operations.setup_check.stripe import StripeLook
+from app.settings import Settings, SettingsError, read_settings
+from app.store.schema import database_path
+from app.widgets import Widget, WidgetsFileError, load_widgets
+
+
+def free_bytes(folder: Path) -> int:
+    """How much room is left where a folder lies."""
+    return shutil.disk_usage(folder).free
+
+
+@dataclass(frozen=True, slots=True)
+class Wires:
+    """How the providers and our own address are reached, None being the network; and how the disk is asked."""
+
+    hapio: httpx.AsyncBaseTransport | None = None
+    stripe: httpx.AsyncBaseTransport | None = None
+    web: httpx.AsyncBaseTransport | None = None
+    free_bytes: Callable[[Path], int] = free_bytes
+
+
+class Doctor:
+    """`now` gives aware datetimes."""
+
+    def __init__(self, environment: Environment, *, now: Callable[[], datetime], wires: Wires | None = None) -> None:
+        self._environment = environment
+        self._now = now
+        self._wires = wires or Wires()
+
+    async def findings(self) -> list[Finding]:
+        """Everything that was looked at, in order. Without good settings nothing else can be looked at."""
+        try:
+            settings = read_settings(self._environment.variables)
+        except SettingsError as error:
+            fix = "Correct it in .env, or wherever the process gets its environment from; .env.example explains each."
+            return [fail("settings", line, fix) for line in str(error).splitlines()]
+        found = [ok("settings", f"every variable makes sense{self._source()}")]
+        found += look_at_env_file(self._environment.env_file)
+        found += _left_out(settings)
+        widgets: Mapping[str, Widget] = {}
+        try:
+            widgets = load_widgets(settings.widgets_file)
+            found += _widgets(settings, widgets)
+        except WidgetsFileError as error:
+            fix = "Correct the file; widgets.example.toml shows every setting."
+            found += [fail("widgets", line, fix) for line in str(error).splitlines()]
+        path, now = database_path(settings.database_url), self._now()
+        found += look_at_database(path, now=now, free_bytes=self._wires.free_bytes)
+        hapio = HapioLook(settings, widgets, now=now, transport=self._wires.hapio)
+        found += await hapio.findings()
+        count_calls(path, hapio.calls, month=now)
+        found += await StripeLook(settings, path, now=now, transport=self._wires.stripe).findings()
+        found += await look_at_mail(settings, widgets)
+        found += await look_at_address(settings.public_url, transport=self._wires.web)
+        return found
+
+    def _source(self) -> str:
+        return f"; read from {self._environment.env_file}" if self._environment.env_file else ""
+
+
+def _left_out(settings: Settings) -> Iterator[Finding]:
+    """What works without, and is missed later."""
+    if not settings.staff_emails:
+        fix = "Set STAFF_EMAILS to your address to sign in at /staff."
+        yield warn("settings", "the staff page is off, since nobody may sign in to it", fix)
+    if settings.hapio_webhook_secret is None:
+        fix = "Make a webhook in Hapio's portal and set HAPIO_WEBHOOK_SECRET; README, Hapio, explains it."
+        yield warn("settings", "what you cancel or move in Hapio's portal is noticed only hours later", fix)
+
+
+def _widgets(settings: Settings, widgets: Mapping[str, Widget]) -> Iterator[Finding]:
+    source = f"from {settings.widgets_file}" if settings.widgets_file else "without a file: every service, as it is"
+    yield ok("widgets", f"{', '.join(widgets)}, {source}")
+    for name, widget in widgets.items():
+        about = f"widget {name}"
+        if not widget.allowed_origins:
+            fix = "Name your site in `allowed_origins`, such as https://www.example.com, unless you only link to it."
+            yield warn(about, "no site may show it in its pages", fix)
+        if not widget.owner_email:
+            yield warn(about, "nobody is mailed about its bookings and troubles", "Set `owner_email`.")
+        if not widget.cancellation:
+            fix = "Set `cancellation`, unless that is meant; README, Canceling, has an example."
+            yield warn(about, "a customer who cancels gets nothing back", fix)

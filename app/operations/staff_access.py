@@ -1,0 +1,184 @@
+"""Who works here: signing in by a link in the mail, and what only they may see.
+
+There is no password, and nothing is kept in browsers. A mailed link opens one sign-in, once; its pages' addresses
+carry a token that is renewed while they are used, and a row says whether the sign-in still stands.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from random import Random
+from typing import Final
+
+import structlog
+
+from app.domain.booking import Booking
+from app.domain.outbox import MailLine
+from app.errors import LinkExpired, LinkRefused, MailError
+from app.mail import Mailer
+from app.protection.rate_limits import SIGN_IN_MAIL, RateLimits
+from app.protection.signed_links import SIGN_IN_LIFE, Links
+from app.scheduling.availability import CallBudget
+from app.store import Store
+from app.text.i18n import translator
+
+log = structlog.get_logger()
+
+#: However much it is used, a sign-in ends after a working day.
+LONGEST: Final = timedelta(hours=12)
+#: Rows of sign-ins say nothing to anybody after that.
+_KEPT: Final = timedelta(days=2)
+#: More than these are not listed at once.
+MOST: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """Somebody who is signed in. `token` is what the next addresses carry."""
+
+    id: str
+    email: str
+    token: str
+
+
+def _member(email: str) -> str:
+    """Who somebody is in a feed's address, which calendar programs keep and show: not their mail address."""
+    return hashlib.sha256(email.encode()).hexdigest()[:16]
+
+
+def _renewals(member: str) -> str:
+    """The counter of how often a member asked for another address."""
+    return f"feed:{member}"
+
+
+class Staff:
+    """Signing in, and looking. `emails` may sign in, in small letters; the rest is as everywhere."""
+
+    def __init__(
+        self,
+        *,
+        emails: Sequence[str],
+        store: Store,
+        links: Links,
+        rate_limits: RateLimits,
+        mailer: Mailer,
+        budget: CallBudget,
+        public_url: str,
+        now: Callable[[], datetime],
+        random: Random,
+    ) -> None:
+        self._emails = frozenset(emails)
+        self._store = store
+        self._links = links
+        self._rate_limits = rate_limits
+        self._mailer = mailer
+        self._budget = budget
+        self._public_url = public_url
+        self._now = now
+        self._random = random
+
+    @property
+    def enabled(self) -> bool:
+        """Whether anybody may sign in."""
+        return bool(self._emails)
+
+    async def ask(self, email: str, language: str) -> None:
+        """Mail a link, if the address is one of ours. Says nothing about whether it is; call it after the answer, so
+        that the time that it takes says nothing either."""
+        email = email.casefold()
+        if email not in self._emails or self._rate_limits.wait(SIGN_IN_MAIL, email):
+            return
+        self._rate_limits.check(SIGN_IN_MAIL, email)
+        sign_in_id = f"si_{self._random.getrandbits(128):032x}"
+        await self._store.add_sign_in(sign_in_id, email, forget_before=self._now() - _KEPT)
+        _ = translator(language).gettext
+        url = f"{self._public_url}/staff/in/{self._links.sign_in_token(sign_in_id)}"
+        minutes = int(SIGN_IN_LIFE.total_seconds() // 60)
+        lines = (
+            _("This link signs you in to the bookings:"),
+            url,
+            _("It works once, within %(num)s minutes.") % {"num": minutes},
+            _("If you did not ask for it, you need not do anything."),
+        )
+        try:
+            await self._mailer.send_text(to=email, subject=_("Sign in to Holdfast"), text="\n\n".join(lines) + "\n")
+        except MailError as error:  # whoever waits for it asks again
+            log.warning("sign-in link not mailed", permanent=error.permanent, reason=error.reason)
+
+    async def sign_in(self, token: str) -> str:
+        """Use a mailed link; the token of the pages that it opens. Raises LinkRefused for one that is not ours,
+        LinkExpired for one that is old or was used."""
+        sign_in_id = self._links.read_sign_in_token(token)
+        if not await self._store.use_sign_in(sign_in_id):
+            raise LinkExpired("used before")
+        log.info("staff signed in")
+        return self._links.staff_token(sign_in_id)
+
+    async def signed_in(self, token: str) -> SignIn:
+        """Who an address of a page belongs to. Raises LinkRefused, or LinkExpired half an hour after it was made,
+        after a working day, after signing out, and for an address that may not sign in any more."""
+        sign_in_id, old = self._links.read_staff_token(token)
+        found = await self._store.open_sign_in(sign_in_id)
+        if found is None:
+            raise LinkExpired("signed out")
+        email, since = found
+        if email not in self._emails or self._now() - since >= LONGEST:
+            raise LinkExpired("over")
+        return SignIn(sign_in_id, email, self._links.staff_token(sign_in_id) if old else token)
+
+    async def sign_out(self, sign_in: SignIn) -> None:
+        """From here on no address of this sign-in opens anything."""
+        await self._store.end_sign_in(sign_in.id)
+
+    # -- the feeds -----------------------------------------------------------------------------------------
+
+    async def feed_token(self, email: str) -> str:
+        """The secret part of this member's feeds, which holds until they renew it or leave."""
+        member = _member(email)
+        return self._links.feed_token(member, await self._store.counter(_renewals(member)))
+
+    async def renew_feed(self, email: str) -> None:
+        """The member's feeds get another address; the one before stops working."""
+        await self._store.add_to_counter(_renewals(_member(email)), 1)
+
+    async def check_feed(self, token: str) -> None:
+        """Raises LinkRefused for a feed's secret that is not ours, was renewed, or is of somebody who left."""
+        member, version = self._links.read_feed_token(token)
+        if member not in {_member(email) for email in self._emails}:
+            raise LinkRefused("nobody who works here")
+        if version != await self._store.counter(_renewals(member)):
+            raise LinkRefused("renewed")
+
+    # -- looking -------------------------------------------------------------------------------------------
+
+    async def search(self, text: str) -> list[Booking]:
+        """Bookings by a part of the name or address, or by the reference's beginning; the latest first. One more than
+        `MOST` where there are more than that."""
+        return await self._store.search(text, most=MOST + 1)
+
+    async def people(self, *, starts_from: datetime, starts_to: datetime, widget: str = "") -> list[tuple[str, str]]:
+        """(name, id) of everybody who is booked in that span; by name."""
+        return await self._store.people(starts_from=starts_from, starts_to=starts_to, widget=widget)
+
+    async def mails_of(self, booking_id: str) -> list[MailLine]:
+        """Every mail of a booking."""
+        return await self._store.mails_of(booking_id)
+
+    async def unsent_mails(self) -> list[MailLine]:
+        """Mails that ought to be on their way, or never went."""
+        return await self._store.unsent_mails(most=MOST)
+
+    async def resend_all_mails(self) -> int:
+        """Send again what was given up of any booking. Returns how many mails that is."""
+        return await self._store.resend_mails()
+
+    def calls_spent(self) -> int:
+        """Calls to Hapio this month."""
+        return self._budget.spent
+
+    def seconds_fresh(self, base: int) -> float:
+        """How long a month of times stays fresh at this pace, where `base` seconds are asked for."""
+        return self._budget.ttl(base, 1)

@@ -1,0 +1,210 @@
+"""Webhooks of both providers: checked, stored once, then acted on; what fails is tried again with growing pauses, and
+what never arrived is fetched.
+
+A webhook is a hint where to look. Its effect is an act of `app.booking` that reads the provider and is safe to
+repeat, so an event may be taken twice, late, out of order or by hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from random import Random
+
+import anyio
+import structlog
+
+from app.booking.bookings import Bookings
+from app.booking.cursors import Cursors
+from app.booking.follow import agrees
+from app.domain.booking import Booking
+from app.domain.event import Event, StoredEvent
+from app.errors import BookingConflict, HapioDown, HapioError, HoldfastError, NotFound, StripeDown, StripeError
+from app.payments.stripe_client import RECENT, Listed, Payments
+from app.scheduling.availability import Availability
+from app.scheduling.hapio.client import read_booking
+from app.scheduling.hapio.webhook import Notice, read_notice
+from app.settings import WebhookScheme
+from app.store import Store
+
+log = structlog.get_logger()
+
+#: Checkout waits up to 10 s for our answer before it sends the customer back (Stripe docs, "Fulfill orders").
+EVENT_SECONDS = 4
+#: The first attempts follow each other from half a second on (design section 9); after these the worker goes on alone.
+QUICK_TRIES = 5
+QUICK_PAUSE = timedelta(milliseconds=500)
+#: The worker's pauses grow from this to the longest. It never gives up: the event stays listed until it had its effect.
+WORKER_PAUSE = timedelta(seconds=15)
+LONGEST_PAUSE = timedelta(hours=1)
+#: `Event.object_type` of a hint from Hapio; `object_id` is the booking's id there.
+HAPIO_BOOKING = "hapio_booking"
+#: Up to when Stripe's list of events was read, in seconds since 1970.
+_FETCHED = "stripe:events_read"
+#: Events are listed in the order in which they were made, and may appear late.
+_OVERLAP = timedelta(minutes=10)
+#: How far back the very first look goes, and how far the list reaches (Stripe docs, "List all events").
+_FIRST_LOOK_BACK = timedelta(days=1)
+_STRIPE_KEEPS = timedelta(days=30)
+
+
+class Inbox:
+    """Takes in what providers tell. `payments` is None where no Stripe key is set, `hapio_secret` empty where Hapio's
+    webhooks are not received. `sleep` waits seconds."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        bookings: Bookings,
+        availability: Availability,
+        payments: Payments | None,
+        cursors: Cursors,
+        hapio_secret: str,
+        hapio_scheme: WebhookScheme,
+        now: Callable[[], datetime],
+        random: Random,
+        sleep: Callable[[float], Awaitable[None]],
+    ) -> None:
+        self._store = store
+        self._bookings = bookings
+        self._availability = availability
+        self._payments = payments
+        self._cursors = cursors
+        self._hapio_secret = hapio_secret
+        self._hapio_scheme = hapio_scheme
+        self._now = now
+        self._random = random
+        self._sleep = sleep
+
+    # -- the doors -------------------------------------------------------------------------------------------
+
+    async def receive_stripe(self, raw: bytes, signature: str | None) -> None:
+        """A webhook of Stripe: checked, stored once, then acted on within a bound; what takes longer, or fails, is
+        the worker's. Raises WebhookRefused, and NotFound without a Stripe key."""
+        if self._payments is None:
+            raise NotFound("no Stripe key is configured")
+        await self._take_in(self._payments.read_event(raw, signature))
+
+    async def receive_hapio(self, raw: bytes, headers: Mapping[str, str]) -> None:
+        """A webhook of Hapio: a hint that a booking of ours, or somebody else's, has changed there. Raises
+        WebhookRefused, and NotFound without a secret to check it with."""
+        if not self._hapio_secret:
+            raise NotFound("no secret for Hapio's webhooks is configured")
+        notice = read_notice(raw, headers, secret=self._hapio_secret, scheme=self._hapio_scheme, now=self._now)
+        ours = await self._store.ours_among(notice.ids)
+        if not ours:
+            self._availability.hinted(notice.moments)
+        for booking in ours:
+            if _tells_nothing(notice, booking):
+                continue
+            await self._take_in(self._hint(notice, booking.id, booking.hapio_booking_id or ""))
+
+    def _hint(self, notice: Notice, booking_id: str, hapio_booking_id: str) -> Event:
+        return Event(
+            id=f"{notice.id}.{booking_id}",
+            type=f"hapio.{notice.type}",
+            object_id=hapio_booking_id,
+            object_type=HAPIO_BOOKING,
+            livemode=True,
+            created=self._now(),
+            booking_id=booking_id,
+            payment_intent_id=None,
+        )
+
+    async def _take_in(self, event: Event) -> None:
+        new = await self._store.add_event(event, again_at=self._now() + WORKER_PAUSE)
+        log.info("webhook", event_id=event.id, type=event.type, new=new)
+        if not new:
+            return
+        stored = StoredEvent(event, 0, self._now(), None, None, "")
+        with anyio.move_on_after(EVENT_SECONDS):
+            while stored.tries < QUICK_TRIES:
+                error = await self.attempt(stored)
+                # A provider that is known to be down is not asked again before the pause is over.
+                if error is None or isinstance(error, HapioDown | StripeDown):
+                    return
+                stored = replace(stored, tries=stored.tries + 1)
+                await self._sleep(self._jitter(QUICK_PAUSE * 2 ** (stored.tries - 1)).total_seconds())
+
+    # -- the effect ------------------------------------------------------------------------------------------
+
+    async def attempt(self, stored: StoredEvent) -> HoldfastError | None:
+        """Let a stored event have its effect, and write down what came of it. Returns what it failed of."""
+        try:
+            await self._act(stored.event)
+        except (HapioError, StripeError, BookingConflict) as error:
+            log.warning("event put off", event_id=stored.event.id, error=type(error).__name__)
+            await self.put_off(stored, error)
+            return error
+        await self._store.record_event(stored.event.id)
+        return None
+
+    async def put_off(self, stored: StoredEvent, error: Exception) -> None:
+        """An attempt has failed: the next one is the worker's."""
+        doublings = max(0, stored.tries + 1 - QUICK_TRIES)
+        pause = min(WORKER_PAUSE * 2 ** min(doublings, 12), LONGEST_PAUSE)
+        again_at = self._now() + self._jitter(pause)
+        await self._store.record_event(stored.event.id, error=type(error).__name__, again_at=again_at)
+
+    async def _act(self, event: Event) -> None:
+        if event.object_type == HAPIO_BOOKING:
+            await self._bookings.follow(event.booking_id or "")
+        else:
+            await self._bookings.take_event(event)
+
+    # -- by hand ---------------------------------------------------------------------------------------------
+
+    async def events(self, *, waiting: bool = False, booking_id: str = "", most: int = 100) -> list[StoredEvent]:
+        """Stored events, newest first; with `waiting` only those that still await their effect."""
+        return await self._store.events(waiting=waiting, booking_id=booking_id, most=most)
+
+    async def replay(self, event_id: str) -> StoredEvent:
+        """Let a stored event have its effect once more, now. The answer tells how it stands; raises NotFound."""
+        stored = await self._store.event(event_id)
+        if stored is None:
+            raise NotFound(event_id)
+        await self.attempt(stored)
+        return await self._store.event(event_id) or stored
+
+    # -- what never arrived ----------------------------------------------------------------------------------
+
+    async def fetch_missed(self, *, most: int = RECENT) -> int:
+        """Store the events that Stripe has made since the last look and that never arrived here: we were down, or the
+        endpoint was wrong. The worker's next step takes them. Of more than about `most`, the older ones are read by the
+        next looks. Returns how many were stored. Raises StripeError."""
+        if self._payments is None:
+            return 0
+        payments = self._payments
+
+        async def read(after: datetime, *, created_before: datetime | None, most: int) -> Listed[Event]:
+            return await payments.events(created_after=after, created_before=created_before, most=most)
+
+        missed, _ = await self._cursors.take(
+            _FETCHED,
+            read,
+            self._take_missed,
+            overlap=_OVERLAP,
+            first=_FIRST_LOOK_BACK,
+            keeps=_STRIPE_KEEPS,
+            most=most,
+        )
+        if missed:
+            log.warning("events had not arrived", many=missed)
+        return missed
+
+    async def _take_missed(self, listed: Sequence[Event]) -> int:
+        missed = await self._store.unknown_events(listed)
+        await self._store.add_events(missed, again_at=self._now())
+        return len(missed)
+
+    def _jitter(self, pause: timedelta) -> timedelta:
+        return pause * self._random.uniform(1.0, 1.5)
+
+
+def _tells_nothing(notice: Notice, booking: Booking) -> bool:
+    """Whether a notice says of a booking what we know: each change of our own is told to us as well, and reading it
+    back would cost a call. A deletion may come with the booking as it was."""
+    there = read_booking(notice.things.get((booking.hapio_booking_id or "").lower()))
+    return there is not None and "delete" not in notice.type and agrees(booking, there)

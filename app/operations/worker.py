@@ -1,0 +1,297 @@
+"""The clock: what is due, what was forgotten, what must be mailed.
+
+Alone it brings every booking to its end, with webhooks off and nobody returning. Each step is safe to repeat, so a
+crash, or a second worker, costs nothing but the repetition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+import structlog
+
+from app.booking.bookings import Bookings
+from app.booking.notifications import Notifications
+from app.booking.overdue import Overdue
+from app.booking.refunds import Refunds
+from app.booking.settlement import LOOK_BACK, UNPAID
+from app.booking.stray_payments import Strays
+from app.domain.booking import Booking
+from app.domain.event import StoredEvent
+from app.domain.move import Move
+from app.domain.outbox import OutboxMail
+from app.domain.payment import Payment, StrayPayment
+from app.domain.refund import Refund
+from app.errors import HapioError, MailError, StorageBusy, StorageFull, StorageReadOnly, StripeError
+from app.mail import Mailer
+from app.operations.webhook_inbox import Inbox
+from app.store import Store
+from app.telemetry.metrics import Metrics
+
+log = structlog.get_logger()
+
+#: Hapio is swept rarely, since every call counts against the month: at start, daily, and after a lost answer.
+SWEEP_HAPIO_EVERY = timedelta(days=1)
+#: No lock is still being made this long after Hapio created its temporary booking.
+HAPIO_STRAY_AGE = timedelta(minutes=15)
+#: Stripe's reads are free; a payment that nobody told us about waits this long at most.
+SWEEP_STRIPE_EVERY = timedelta(minutes=10)
+#: An open Session is read again after 1, 2, 4, … minutes.
+FIRST_LOOK = timedelta(minutes=1)
+#: A mail server that does not answer costs SMTP_TIMEOUT a mail: money and time must not wait long behind it, nor may
+#: the last mail's lease run out before its turn.
+MAILS_AT_ONCE = 5
+MAIL_LEASE = timedelta(minutes=2)
+#: RFC 5321 4.5.4.1 asks a sender for four days of attempts at least, because mail servers can be down over a weekend.
+MAIL_PATIENCE = timedelta(days=4)
+#: After an outage of ours every mail is late; so many attempts each gets all the same.
+LEAST_MAIL_TRIES = 14
+MAX_BACK_OFF = timedelta(hours=1)
+#: What is told late is told in minutes; a few reads a minute cost nothing.
+LOOK_FOR_OVERDUE_EVERY = timedelta(minutes=1)
+#: Each beat is a write; `/readyz` waits for several of them before it calls the worker late.
+BEAT_EVERY = timedelta(seconds=10)
+#: While the database refuses, `run` pauses for up to so many of its usual pauses.
+LONGEST_PAUSE = 10
+
+Item = TypeVar("Item")
+#: What the next step would meet as well.
+_EVERYBODYS = (StorageBusy, StorageFull, StorageReadOnly)
+#: What is due and has an id that the log may name.
+_ROWS = (Booking, Move, OutboxMail, Payment, Refund)
+
+
+class Worker:
+    """Runs `tick` again and again. `sleep` waits seconds; `now` gives aware UTC datetimes."""
+
+    def __init__(
+        self,
+        *,
+        bookings: Bookings,
+        inbox: Inbox,
+        refunds: Refunds,
+        strays: Strays,
+        notifications: Notifications,
+        overdue: Overdue,
+        store: Store,
+        mailer: Mailer,
+        now: Callable[[], datetime],
+        sleep: Callable[[float], Awaitable[None]],
+        metrics: Metrics,
+    ) -> None:
+        self._bookings = bookings
+        self._inbox = inbox
+        self._refunds = refunds
+        self._strays = strays
+        self._notifications = notifications
+        self._overdue = overdue
+        self._store = store
+        self._mailer = mailer
+        self._now = now
+        self._sleep = sleep
+        self._metrics = metrics
+        self._stopping = False
+        self._beaten_at: datetime | None = None
+        self._seen_at = now()
+        self._next_hapio_sweep = now()
+        self._next_stripe_sweep = now()
+        self._next_reconciling = now()
+        self._next_overdue_look = now()
+
+    async def run(self, every: float = 1.0) -> None:
+        """Tick until cancelled, or told to stop."""
+        failed = 0
+        while not self._stopping:
+            try:
+                await self.tick()
+                failed = 0
+            except Exception as error:  # a database busy for once must not stop the clock for good
+                failed += 1
+                log.error("tick failed", exc_info=error)
+                self._metrics.put_off("tick", error)
+            if not self._stopping:
+                await self._sleep(every * min(2**failed, LONGEST_PAUSE))
+
+    @property
+    def stopping(self) -> bool:
+        """Whether it was told to stop."""
+        return self._stopping
+
+    def stop(self) -> None:
+        """End `run` after the step under way; what else is due is still due after the next start."""
+        self._stopping = True
+
+    async def tick(self) -> None:
+        """Do everything that is due now, money and time before mail. Raises StorageError where nothing can be written;
+        what else goes wrong is logged, and the rest goes on."""
+        await self._each(self._store.overdue, self._expire, self._put_off)
+        await self._each(self._store.payments_to_look_at, self._look, _leave)
+        await self._sweep()
+        await self._each(self._store.events_due, self._take_event, self._inbox.put_off)
+        await self._each(self._store.paid, self._bookings.confirm, self._put_off)
+        await self._each(self._store.moves_due, self._bookings.follow_move, self._put_off_move)
+        await self._each(self._store.unreleased, self._bookings.release, self._put_off)
+        await self._each(self._store.refunds_due, self._refunds.pay, _leave)
+        await self._tell_overdue()
+        if self._mailer.enabled:
+            await self._each(self._mails, self._send, self._put_off_mail)
+            await self._each(self._store.untold_strays, self._strays.tell, self._put_off_stray)
+        await self._beat()
+
+    async def _mails(self) -> Sequence[OutboxMail]:
+        return await self._store.take_mail(lease=MAIL_LEASE, most=MAILS_AT_ONCE)
+
+    async def _beat(self) -> None:
+        now = self._now()
+        # Apart in either direction: the clock may be set back.
+        if self._beaten_at is None or abs(now - self._beaten_at) >= BEAT_EVERY:
+            self._beaten_at = now
+            await self._store.beat()
+
+    async def _each(
+        self,
+        due: Callable[[], Awaitable[Sequence[Item]]],
+        act: Callable[[Item], Awaitable[object]],
+        put_off: Callable[[Item, Exception], Awaitable[None]],
+    ) -> None:
+        name = act.__name__.lstrip("_")
+        try:
+            items = await due()
+        except _EVERYBODYS:
+            raise
+        except Exception as error:  # one row that cannot be read must not stop the steps after this one
+            log.error("what is due cannot be read", act=name, exc_info=error)
+            self._metrics.put_off(name, error)
+            return
+        for item in items:
+            if self._stopping:
+                return
+            await self._one(name, item, act, put_off)
+            await self._beat()
+
+    async def _one(
+        self,
+        name: str,
+        item: Item,
+        act: Callable[[Item], Awaitable[object]],
+        put_off: Callable[[Item, Exception], Awaitable[None]],
+    ) -> None:
+        named = {"id": item.id} if isinstance(item, _ROWS) else {}
+        try:
+            await act(item)
+            return
+        except _EVERYBODYS:
+            raise
+        except (HapioError, StripeError) as error:
+            reason: Exception = error
+            log.warning("put off", act=name, error=type(error).__name__, code=error.code, **named)
+        except MailError as error:
+            reason = error
+            log.warning("put off", act=name, error=type(error).__name__, reason=str(error), **named)
+        except Exception as error:  # one faulty booking must not stop the clock for all others
+            reason = error
+            log.error("failed", act=name, exc_info=error, **named)
+        self._metrics.put_off(name, reason)
+        try:
+            await put_off(item, reason)
+        except _EVERYBODYS:
+            raise
+        except Exception as error:  # it is due again at once, which is better than nothing being due any more
+            log.error("not put off", act=name, exc_info=error, **named)
+
+    async def _expire(self, booking: Booking) -> None:
+        left = await self._bookings.expire(booking)
+        if left.status in UNPAID and left.deadline <= self._now():
+            await self._put_off(left)  # Stripe's last word is not spoken yet
+
+    async def _put_off(self, booking: Booking, _error: Exception | None = None) -> None:
+        await self._store.put_off(booking.id, until=self._now() + _back_off(booking.tries))
+
+    async def _put_off_move(self, move: Move, _error: Exception) -> None:
+        await self._store.put_off_move(move.id, until=self._now() + _back_off(move.tries))
+
+    async def _look(self, payment: Payment) -> None:
+        await self._store.look_again(payment.id, at=self._now() + FIRST_LOOK * 2 ** min(payment.looks + 1, 6))
+        await self._bookings.settle(payment.booking_id)
+
+    async def _take_event(self, stored: StoredEvent) -> None:
+        error = await self._inbox.attempt(stored)
+        if error:
+            self._metrics.put_off("take_event", error)
+
+    async def _send(self, mail: OutboxMail) -> None:
+        letter = await self._notifications.letter(mail)
+        if letter is None:
+            await self._store.record_mail(mail.id, error="no longer true")
+            return
+        await self._mailer.send(letter)
+        log.info("mail sent", mail=mail.id, kind=str(mail.kind), booking=mail.booking_id)
+        await self._store.record_mail(mail.id)
+
+    async def _put_off_mail(self, mail: OutboxMail, error: Exception) -> None:
+        """Try again later, ever more rarely; give up what was refused for good, or for `MAIL_PATIENCE`."""
+        reason = error.reason if isinstance(error, MailError) else type(error).__name__
+        told = {"kind": mail.kind, "booking": mail.booking_id, "tries": mail.tries, "reason": reason}
+        late = mail.tries >= LEAST_MAIL_TRIES and self._now() - mail.due_at >= MAIL_PATIENCE
+        if late or (isinstance(error, MailError) and error.permanent):
+            log.error("mail given up", **told)
+            owner = await self._notifications.given_up(mail, reason)
+            await self._store.record_mail(mail.id, error=reason, mails=owner)
+            return
+        log.warning("mail put off", **told)
+        await self._store.record_mail(mail.id, error=reason, again_at=self._now() + _back_off(mail.tries))
+
+    async def _put_off_stray(self, stray: StrayPayment, _error: Exception) -> None:
+        await self._store.put_off_stray(stray.session_id, until=self._now() + _back_off(stray.tries))
+
+    async def _sweep(self) -> None:
+        now = self._now()
+        self._follow_clock(now)
+        if now >= self._next_hapio_sweep:
+            self._next_hapio_sweep = now + SWEEP_HAPIO_EVERY
+            await self._one("sweep_hapio", now - HAPIO_STRAY_AGE, self._bookings.sweep_hapio, self._sweep_hapio_soon)
+        if now >= self._next_stripe_sweep:
+            self._next_stripe_sweep = now + SWEEP_STRIPE_EVERY
+            await self._one("sweep_stripe", now - LOOK_BACK, self._bookings.sweep_stripe, _leave)
+            await self._one("fetch_missed", now, self._fetch_missed, _leave)
+        if now >= self._next_reconciling:
+            # Should it fail, it is repeated with a pause; how far it has come is in a row.
+            self._next_reconciling = now + MAX_BACK_OFF
+            await self._one("reconcile", now, self._reconcile, _leave)
+
+    def _follow_clock(self, now: datetime) -> None:
+        """Where the clock was set back, the sweeps that were planned by it are due earlier by as much."""
+        back = self._seen_at - now
+        self._seen_at = now
+        if back > BEAT_EVERY:
+            self._next_hapio_sweep -= back
+            self._next_stripe_sweep -= back
+            self._next_reconciling -= back
+
+    async def _tell_overdue(self) -> None:
+        now = self._now()
+        if now >= self._next_overdue_look:
+            self._next_overdue_look = now + LOOK_FOR_OVERDUE_EVERY
+            await self._one("look_for_overdue", now, self._look_for_overdue, _leave)
+
+    async def _look_for_overdue(self, _now: datetime) -> None:
+        await self._overdue.tell()
+
+    async def _fetch_missed(self, _now: datetime) -> None:
+        await self._inbox.fetch_missed()
+
+    async def _reconcile(self, _now: datetime) -> None:
+        self._next_reconciling = await self._bookings.reconcile()
+
+    async def _sweep_hapio_soon(self, _created_before: datetime, _error: Exception) -> None:
+        self._next_hapio_sweep = self._now() + MAX_BACK_OFF
+
+
+async def _leave(_item: object, _error: Exception) -> None:
+    """The next attempt was written down before this one."""
+
+
+def _back_off(tries: int) -> timedelta:
+    return min(timedelta(seconds=5 << min(tries, 12)), MAX_BACK_OFF)

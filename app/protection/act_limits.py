@@ -1,0 +1,72 @@
+"""How often one booking may be acted on, whichever door the act comes through: each act may be a mail to somebody, and
+calls to Hapio or Stripe that others need. The owner's own acts are not counted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from app.domain.booking import EndReason
+from app.domain.history import HistoryEntry
+from app.errors import TooManyFreeToday
+from app.protection.rate_limits import ACT, FRESH_LINKS, HOLD_ACT, PAY_ACT, RateLimits, Rule, network_of
+from app.widgets import Widget
+
+#: How often one booking's cancellation can be taken back. Each round is two mails to the customer and to the owner.
+MOST_UNDOS: Final = 3
+_NETWORK_SHARE: Final = 4
+
+
+class ActLimits:
+    """Counts the acts on a booking. Every method raises RateLimited beyond its limit, and counts one act else."""
+
+    def __init__(self, rate_limits: RateLimits) -> None:
+        self._rate_limits = rate_limits
+
+    def change(self, booking_id: str, by: EndReason = EndReason.BY_CUSTOMER) -> None:
+        """Cancel, take back, move, leave a move, mail a link."""
+        if by is EndReason.BY_CUSTOMER:
+            self._rate_limits.check(ACT, booking_id)
+
+    def hold(self, booking_id: str) -> None:
+        """Extend a hold, type details, give it up."""
+        self._rate_limits.check(HOLD_ACT, booking_id)
+
+    def pay(self, booking_id: str) -> None:
+        """Start paying."""
+        self._rate_limits.check(PAY_ACT, booking_id)
+
+    def free(self, widget: Widget, address: str) -> None:
+        """Confirm a free booking. Raises TooManyFreeToday. An IPv6 network may four times what an address may."""
+        counted = [
+            (Rule.free_bookings(widget.max_free_per_day), address),
+            (Rule.free_bookings(_NETWORK_SHARE * widget.max_free_per_day), network_of(address)),
+        ]
+        for rule, who in counted:
+            if who and self._rate_limits.wait(rule, widget.name, who):
+                raise TooManyFreeToday(widget.name)
+        for rule, who in counted:
+            self._rate_limits.check(rule, widget.name, who)
+
+    def links(self, email: str) -> bool:
+        """Whether links may be mailed to this address once more; nothing is raised, as nobody is told."""
+        wait = self._rate_limits.wait(FRESH_LINKS, email)
+        if not wait:
+            self._rate_limits.check(FRESH_LINKS, email)
+        return not wait
+
+
+def person(email: str) -> str:
+    """The one who reads a mail address: letters' case and a tag after "+" lead to the same mailbox."""
+    name, _, domain = email.casefold().rpartition("@")
+    return f"{name.partition('+')[0]}@{domain}"
+
+
+def undos(history: Sequence[HistoryEntry]) -> int:
+    """How often a cancellation of this booking was taken back."""
+    return sum(entry.what == "taken_back" for entry in history)
+
+
+def moves_left_unpaid(history: Sequence[HistoryEntry]) -> int:
+    """How often a move was begun and its difference not paid. Each took a time for half an hour, and four calls."""
+    return sum(entry.what == "move_expired" for entry in history)

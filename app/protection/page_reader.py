@@ -1,0 +1,282 @@
+"""Reading one page of somebody's site, as carefully as anything that an address from outside makes a server do.
+
+Only public addresses are asked, on their usual ports, and exactly the one that was looked up: a name that points
+somewhere else a moment later leads nowhere. Origins that the operator has named himself are asked wherever they are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+import zlib
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from enum import StrEnum
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from posixpath import normpath
+from typing import Final
+from urllib.parse import unquote
+
+import httpx
+
+from app.domain import urls
+from app.domain.hostnames import browser_name
+
+#: A page's head and tags lie well within; what comes after is not read.
+MOST_BYTES: Final = 512 * 1024
+#: For everything together, redirects included.
+SECONDS: Final = 10.0
+MOST_REDIRECTS: Final = 5
+#: Pages read at the same time; more of them wait within their own seconds.
+_AT_ONCE: Final = 4
+_LONGEST_URL: Final = 2000
+_USUAL_PORTS: Final = {"http": 80, "https": 443}
+#: IPv6 that leads to IPv4 addresses, which would have to be judged in their place: NAT64, 6to4, Teredo, IPv4-compatible
+#: (RFC 4291). And what older tables of Python call global: site-local addresses (RFC 3879), documentation (RFC 9637)
+#: and segment routing (RFC 9602).
+_REFUSED: Final = tuple(
+    map(
+        IPv6Network,
+        (
+            *("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "::/96"),
+            *("fec0::/10", "3fff::/20", "5f00::/16"),
+        ),
+    )
+)
+#: The encodings that web pages come in (WHATWG Encoding, "Names and labels", as far as Python has them). Other codecs
+#: of Python's are not for strangers' texts: punycode takes quadratic time, undefined raises.
+_CHARSETS: Final = re.compile(
+    r"utf-?8|utf-?16(-?[lb]e)?|us-ascii|ascii|latin-?1|iso-?8859-?\d{1,2}|windows-(125\d|874)|cp125\d|koi8-[ru]|macintosh"
+    r"|shift[_-]jis|euc-(jp|kr)|big5|gbk|gb2312|gb18030"
+)
+_CHARSET: Final = re.compile(r"""charset\s*=\s*["']?([A-Za-z0-9_-]{1,20})["']?\s*(?:;|$)""", re.IGNORECASE)
+
+Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
+
+
+class Trouble(StrEnum):
+    """Why a page could not be read."""
+
+    ADDRESS = "address"
+    PRIVATE = "private"
+    UNKNOWN = "unknown"
+    CERTIFICATE = "certificate"
+    NO_ANSWER = "no_answer"
+    REDIRECTS = "redirects"
+    #: The address is that of the embed check.
+    ITSELF = "itself"
+
+
+class UnreadablePage(Exception):
+    """There is no page to judge; `url` is the address at which it ended."""
+
+    def __init__(self, trouble: Trouble, url: str) -> None:
+        super().__init__(trouble)
+        self.trouble = trouble
+        self.url = url
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What a site answered at the end of its redirects. `text` is empty for what is not HTML."""
+
+    url: str
+    status: int
+    headers: httpx.Headers
+    text: str
+
+    def header(self, name: str) -> str:
+        """All lines of a header as one; empty where there is none."""
+        return ", ".join(self.headers.get_list(name))
+
+    @property
+    def origin(self) -> str:
+        """The origin as browsers name it."""
+        return origin_of(self.url)
+
+
+def origin_of(url: str) -> str:
+    """Scheme, host and unusual port, in small letters; empty for what is no web address."""
+    parts = urls.split(url.strip())
+    if parts is None or parts.scheme.lower() not in _USUAL_PORTS or not parts.hostname:
+        return ""
+    scheme, host, port = parts.scheme.lower(), _ascii(parts.hostname), parts.port
+    host = f"[{host}]" if ":" in host else host
+    return f"{scheme}://{host}" if port in {None, _USUAL_PORTS[scheme]} else f"{scheme}://{host}:{port}"
+
+
+def look_up(host: str, port: int) -> Sequence[str]:
+    """The machine's own resolver: every address of a name. Blocks; raises OSError where there is none."""
+    return [str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+
+
+class NameLookups:
+    """Looks names up in threads of its own, so that strangers' names never keep the threads busy in which Hapio's and
+    Stripe's are looked up. A thread cannot be stopped: whoever gives up waiting leaves it working, and its place is
+    taken until it is done."""
+
+    def __init__(self, ask: Callable[[str, int], Sequence[str]] = look_up, *, at_once: int = _AT_ONCE) -> None:
+        self._ask = ask
+        self._threads = ThreadPoolExecutor(at_once, thread_name_prefix="site-names")
+        self._free = asyncio.Semaphore(at_once)
+
+    async def __call__(self, host: str, port: int) -> Sequence[str]:
+        """Every address of a name. Raises OSError where there is none."""
+        await self._free.acquire()
+        answer = asyncio.get_running_loop().run_in_executor(self._threads, self._ask, host, port)
+        answer.add_done_callback(lambda _: self._free.release())
+        return await asyncio.shield(answer)
+
+    def close(self) -> None:
+        """Begin no more look-ups."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+class PageReader:
+    """Reads pages. `named` are the origins that may be asked although they are not public; `check` is the address of
+    the embed check, which is not read: a check that reads itself would wait for itself."""
+
+    def __init__(
+        self,
+        *,
+        named: Collection[str],
+        agent: str,
+        check: str,
+        resolve: Resolve,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self._named = frozenset(named)
+        self._check = _place(check)
+        self._resolve = resolve
+        # Without a client around it: that would keep cookies, and take the environment's proxy, which would look the
+        # name up again.
+        self._transport = transport or httpx.AsyncHTTPTransport(limits=httpx.Limits(max_keepalive_connections=0))
+        self.agent = agent
+        self._turns = asyncio.Semaphore(_AT_ONCE)
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._transport.aclose()
+
+    async def read(self, url: str, *, framed: bool = False) -> Page:
+        """The page at this address; `framed` asks as a browser does for a frame. Raises UnreadablePage."""
+        try:
+            async with asyncio.timeout(SECONDS), self._turns:
+                return await self._follow(url.strip(), "iframe" if framed else "document")
+        except TimeoutError as error:
+            raise UnreadablePage(Trouble.NO_ANSWER, url) from error
+
+    async def _follow(self, url: str, dest: str) -> Page:
+        for _ in range(MOST_REDIRECTS + 1):
+            page, location = await self._ask(url, dest)
+            if not location:
+                return page
+            there = urls.join(url, location)
+            if there is None:
+                raise UnreadablePage(Trouble.ADDRESS, url)
+            url = there
+        raise UnreadablePage(Trouble.REDIRECTS, url)
+
+    async def _ask(self, url: str, dest: str) -> tuple[Page, str]:
+        origin = origin_of(url)
+        parts = urls.split(origin)
+        if not origin or parts is None or len(url) > _LONGEST_URL:
+            raise UnreadablePage(Trouble.ADDRESS, url)
+        if _place(url) == self._check:
+            raise UnreadablePage(Trouble.ITSELF, url)
+        host, port = parts.hostname or "", parts.port or _USUAL_PORTS[parts.scheme]
+        address = await self._address(url, origin, host, port)
+        headers = {
+            "Host": parts.netloc,
+            "User-Agent": self.agent,
+            "Accept": "text/html,*/*;q=0.5",
+            "Accept-Encoding": "identity",
+            "Sec-Fetch-Dest": dest,
+            "Sec-Fetch-Mode": "navigate",
+        }
+        extensions = {"sni_hostname": host, "timeout": httpx.Timeout(SECONDS).as_dict()}
+        try:
+            target = httpx.URL(url).copy_with(host=address, port=parts.port, userinfo=b"", fragment=None)
+            request = httpx.Request("GET", target, headers=headers, extensions=extensions)
+            response = await self._transport.handle_async_request(request)
+            try:
+                body = b"" if response.is_redirect else await _beginning(response)
+            finally:
+                await response.aclose()
+        except httpx.InvalidURL as error:
+            raise UnreadablePage(Trouble.ADDRESS, url) from error
+        except httpx.HTTPError as error:
+            certificate = "CERTIFICATE" in str(error).upper()
+            trouble = Trouble.CERTIFICATE if certificate else Trouble.NO_ANSWER
+            raise UnreadablePage(trouble, url) from error
+        location = response.headers.get("location", "") if response.is_redirect else ""
+        return Page(url, response.status_code, response.headers, _text(response, body)), location
+
+    async def _address(self, url: str, origin: str, host: str, port: int) -> str:
+        named = origin in self._named
+        if not named and port != _USUAL_PORTS[origin.partition(":")[0]]:
+            raise UnreadablePage(Trouble.PRIVATE, url)
+        try:
+            found = [ip_address(address.partition("%")[0]) for address in await self._resolve(host, port)]
+        except (OSError, UnicodeError) as error:
+            raise UnreadablePage(Trouble.UNKNOWN, url) from error
+        if not found:
+            raise UnreadablePage(Trouble.UNKNOWN, url)
+        # One private address among public ones is how a name is made to lead inside at the second look.
+        if not named and not all(map(_is_public, found)):
+            raise UnreadablePage(Trouble.PRIVATE, url)
+        # IPv4 first: it is what servers without IPv6 of their own can reach.
+        return str(min(found, key=lambda address: address.version))
+
+
+def _is_public(address: IPv4Address | IPv6Address) -> bool:
+    if isinstance(address, IPv6Address):
+        if address.ipv4_mapped:
+            return _is_public(address.ipv4_mapped)
+        if any(address in network for network in _REFUSED):
+            return False
+    return address.is_global and not address.is_multicast
+
+
+async def _beginning(response: httpx.Response) -> bytes:
+    body = b""
+    async for part in response.aiter_raw():
+        body += part
+        if len(body) >= MOST_BYTES:
+            break
+    return body[:MOST_BYTES]
+
+
+def _text(response: httpx.Response, body: bytes) -> str:
+    """The beginning of an HTML page. Some servers compress although they were asked not to; a few bytes may then
+    stand for gigabytes, so unpacking stops where reading does."""
+    told = response.headers.get("content-type", "")
+    if told.partition(";")[0].strip().lower() not in {"text/html", "application/xhtml+xml"}:
+        return ""
+    if response.headers.get("content-encoding", "identity").lower() in {"gzip", "deflate"}:
+        try:
+            body = zlib.decompressobj(wbits=47).decompress(body, MOST_BYTES)
+        except zlib.error:
+            return ""
+    named = _CHARSET.search(told)
+    charset = named[1].lower() if named and _CHARSETS.fullmatch(named[1].lower()) else "utf-8"
+    try:
+        return body.decode(charset, errors="replace")
+    except LookupError:  # a number that none of the family has, such as iso-8859-99
+        return body.decode("utf-8", errors="replace")
+
+
+def _place(url: str) -> tuple[str, str]:
+    """Origin and path, however they are written."""
+    parts = urls.split(url)
+    return origin_of(url), normpath(unquote(parts.path)) if parts else ""
+
+
+def _ascii(host: str) -> str:
+    """A host's name as it travels: names in other scripts have a form of letters and digits."""
+    try:
+        return browser_name(host)
+    except ValueError:
+        return host.lower()

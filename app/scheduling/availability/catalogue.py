@@ -1,0 +1,189 @@
+"""What each widget offers: services, people and opening places, read rarely and once for all widgets."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+import structlog
+
+from app.domain.catalogue import Location, Resource, Service
+from app.domain.charge_minimum import chargeable, least_charge
+from app.domain.money import Money
+from app.errors import HapioError, NotFound
+from app.scheduling.availability.budget import CallBudget
+from app.scheduling.availability.cached import NEVER, Cached
+from app.scheduling.hapio.client import HapioClient, HapioService
+from app.widgets import Widget
+
+T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
+
+#: These things change rarely, and reading them again costs three calls and one for each service.
+_FRESH = timedelta(hours=12)
+#: About what reading them again costs, in calls.
+_COST = 6
+#: How far apart these things are read anew when Hapio contradicts them, at least; the pause doubles while nothing else
+#: than before is found, so that a refusal that is always the same costs no calls.
+_PAUSE = timedelta(minutes=1)
+#: How soon a value that was read behind the scenes is noticed.
+_LOOK = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """What one widget offers, in the widget's order."""
+
+    location: Location
+    services: tuple[Service, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Studio:
+    """Everything that can be offered, for all widgets."""
+
+    locations: tuple[Location, ...]
+    services: tuple[HapioService, ...]
+    resources: tuple[Resource, ...]
+
+
+@dataclass(slots=True)
+class _Built:
+    """A widget's catalogue, and when to look whether it still holds."""
+
+    widget: Widget
+    catalogue: Catalogue
+    look_at: datetime
+
+
+class Catalogues:
+    """The catalogue of each widget."""
+
+    def __init__(
+        self,
+        hapio: HapioClient,
+        budget: CallBudget,
+        now: Callable[[], datetime],
+        tasks: set[asyncio.Task[None]],
+    ) -> None:
+        self._hapio = hapio
+        self._budget = budget
+        self._now = now
+        self._tasks = tasks
+        self._studio = Cached(self._read_studio, now, tasks)
+        self._offers: dict[str, Cached[frozenset[str]]] = {}
+        self._built: dict[str, _Built] = {}
+        self._reread_from = NEVER
+        self._pause = _PAUSE
+        self._left_out: set[tuple[str, str, str]] = set()
+
+    async def of(self, widget: Widget) -> Catalogue:
+        """As Availability.catalogue tells."""
+        built = self._built.get(widget.name)
+        if built and built.widget is widget and self._now() < built.look_at:
+            return built.catalogue
+        known = built.catalogue if built and built.widget is widget else None
+        try:
+            catalogue = await self._build(widget)
+        except HapioError:
+            if known is None:
+                raise
+            catalogue = known
+        if catalogue == known:
+            catalogue = known
+        self._built[widget.name] = _Built(widget, catalogue, self._now() + _LOOK)
+        return catalogue
+
+    async def reread(self) -> None:
+        """Read everything anew, because Hapio has said something else than what is kept here: at once, if that was not
+        done a moment ago. What cannot be read stays as it is."""
+        now = self._now()
+        if now < self._reread_from:
+            return
+        before = self._values()
+        self._reread_from = now + self._pause
+        with suppress(HapioError):
+            studio = await self._studio.read()
+            there = {service.id for service in studio.services}
+            self._offers = {id_: offer for id_, offer in self._offers.items() if id_ in there}
+            await asyncio.gather(*(offer.read() for offer in self._offers.values()))
+        self._pause = _PAUSE if self._values() != before else min(2 * self._pause, _FRESH)
+        self._built.clear()
+
+    def _values(self) -> tuple[object, ...]:
+        return self._studio.value, {id_: offer.value for id_, offer in self._offers.items()}
+
+    async def _build(self, widget: Widget) -> Catalogue:
+        studio = await self._kept(self._studio)
+        places = (place for place in studio.locations if widget.location in {"", place.id})
+        location = next(places, None)
+        if location is None:
+            raise NotFound(f"widget {widget.name!r}: its location is not among Hapio's")
+        known = {service.id: service for service in studio.services}
+        wanted = [setting.id for setting in widget.services] or list(known)
+        fixed = [known[wish] for wish in wanted if wish in known and known[wish].type == "fixed"]
+        offers = await asyncio.gather(*(self._kept(self._offer(service.id)) for service in fixed))
+        services = [
+            self._service(widget, service, tuple(one for one in studio.resources if one.id in offer))
+            for service, offer in zip(fixed, offers, strict=True)
+        ]
+        return Catalogue(location, tuple(service for service in services if service))
+
+    def _service(self, widget: Widget, service: HapioService, resources: tuple[Resource, ...]) -> Service | None:
+        setting = widget.setting(service.id)
+        try:
+            price = widget.price(service.id, service.price)
+        except ValueError as error:
+            self._leave_out(widget, service, str(error))
+            return None
+        if not chargeable(price):
+            least = Money(least_charge(price.currency), price.currency)
+            reason = f"Stripe charges no {price.to_decimal()} {price.currency}, the least is {least.to_decimal()}"
+            self._leave_out(widget, service, reason)
+            return None
+        return Service(
+            id=service.id,
+            name=service.name,
+            description=setting.description if setting else "",
+            image=setting.image if setting else "",
+            duration=service.duration or timedelta(),
+            buffer_before=service.buffer_before,
+            buffer_after=service.buffer_after,
+            booking_window_end=service.booking_window_end,
+            price=price,
+            resources=resources,
+            booking_window_start=service.booking_window_start or timedelta(),
+        )
+
+    def _leave_out(self, widget: Widget, service: HapioService, reason: str) -> None:
+        """Say so in the log, once for each reason: the offer is looked over every minute."""
+        if (widget.name, service.id, reason) not in self._left_out:
+            self._left_out.add((widget.name, service.id, reason))
+            log.warning("service left out", widget=widget.name, service=service.id, reason=reason)
+
+    def _offer(self, service_id: str) -> Cached[frozenset[str]]:
+        if service_id not in self._offers:
+            self._offers[service_id] = Cached(lambda: self._read_offer(service_id), self._now, self._tasks)
+        return self._offers[service_id]
+
+    async def _read_offer(self, service_id: str) -> frozenset[str]:
+        return frozenset(await self._hapio.service_resource_ids(service_id))
+
+    async def _kept(self, cached: Cached[T]) -> T:
+        if cached.value is None:
+            return await cached.read()
+        if self._now() - cached.asked_at >= _FRESH and self._budget.may_read(_COST):
+            cached.refresh()
+        return cached.value
+
+    async def _read_studio(self) -> _Studio:
+        return _Studio(
+            tuple(await self._hapio.locations()),
+            tuple(await self._hapio.services()),
+            tuple(await self._hapio.resources()),
+        )

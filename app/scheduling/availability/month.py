@@ -1,0 +1,182 @@
+"""One month of one service: Hapio's answer, what we know beyond it, and what is shown of both."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+
+from app.domain.catalogue import Resource, Service, Slot
+from app.domain.reservation import Occupied
+from app.scheduling.availability.cached import NEVER, Cached
+
+_ALWAYS = datetime.max.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What a month offers, of everyone or of one resource, until the first of its times has passed.
+
+    `digest` names the content.
+    """
+
+    slots: tuple[Slot, ...]
+    digest: str
+    until: datetime
+
+
+class Month:
+    """One service at one location from `starts_from` to `ends_to`; until `look_at` it need not be read again.
+
+    `cost` is how many calls the last read took. `returned` and `refused` hold what happened since Hapio was asked,
+    each with the tick of its happening; `suspected` is the tick of a change that only Hapio knows, 0 without one.
+    """
+
+    def __init__(
+        self,
+        service_id: str,
+        first: date,
+        starts_from: datetime,
+        ends_to: datetime,
+        cached: Cached[tuple[Slot, ...]],
+    ) -> None:
+        self.service_id = service_id
+        self._first = first
+        self.starts_from = starts_from
+        self.ends_to = ends_to
+        self.cached = cached
+        self.cost = 1
+        self.look_at = NEVER
+        self.returned: list[tuple[int, Slot]] = []
+        self.refused: dict[datetime, int] = {}
+        self.suspected = 0
+        self._views: dict[str | None, View] = {}
+        self._resources: tuple[Resource, ...] = ()
+
+    def age(self, now: datetime) -> float:
+        """Seconds since Hapio was asked."""
+        return (now - self.cached.asked_at).total_seconds()
+
+    def distance(self, now: datetime) -> int:
+        """How many months away it is; 0 for the current one."""
+        today = now.astimezone(UTC).date()
+        return max(0, (self._first.year - today.year) * 12 + self._first.month - today.month)
+
+    def changed(self) -> None:
+        """Something that is shown may have changed."""
+        self._views.clear()
+
+    def give_back(self, slot: Slot, tick: int) -> None:
+        """A time that we released, and that Hapio may have listed as taken when it was asked."""
+        self.returned.append((tick, slot))
+        self.changed()
+
+    def refuse(self, starts_at: datetime, tick: int) -> None:
+        """A time that Hapio listed, and then refused: it is not shown before Hapio is asked again."""
+        self.refused[starts_at] = tick
+        self.look_at = NEVER
+        self.changed()
+
+    def suspect(self, tick: int) -> None:
+        """Something may have changed that we do not know."""
+        self.suspected = tick
+        self.look_at = NEVER
+
+    def asked(self, tick: int, cost: int) -> None:
+        """Hapio has been asked: what happened before `tick` is in its answer."""
+        self.cost = cost
+        self.returned = [(happened, slot) for happened, slot in self.returned if happened > tick]
+        self.refused = {starts_at: happened for starts_at, happened in self.refused.items() if happened > tick}
+        self.suspected = self.suspected if self.suspected > tick else 0
+        self.look_at = NEVER
+        self.changed()
+
+    def view(self, service: Service, resource_id: str | None, own: Mapping[str, Occupied], now: datetime) -> View:
+        """What is shown at `now`, given our own bookings; worked out anew only if something has changed."""
+        if self._resources is not service.resources and self._resources != service.resources:
+            self._resources = service.resources
+            self.changed()
+        view = self._views.get(resource_id)
+        if view and now < view.until:
+            return view
+        if resource_id is None:
+            slots = self._offered(own, now)
+        elif service.resource(resource_id) is None:
+            # Not remembered: the id may be anything that a visitor made up.
+            return View((), _digest(()), _ALWAYS)
+        else:
+            everyone = self.view(service, None, own, now)
+            mine = (slot for slot in everyone.slots if resource_id in slot.resource_ids)
+            slots = tuple(replace(slot, resource_ids=(resource_id,)) for slot in mine)
+        until = slots[0].starts_at if slots else _ALWAYS
+        self._views[resource_id] = view = View(slots, _digest(slots), until)
+        return view
+
+    def _offered(self, own: Mapping[str, Occupied], now: datetime) -> tuple[Slot, ...]:
+        """Hapio's slots, with our releases since and without our bookings, refused times and the past."""
+        capacity = {resource.id: resource.capacity for resource in self._resources}
+        occupied = _by_day(
+            row for row in own.values() if row.starts_at < self.ends_to and row.ends_at > self.starts_from
+        )
+        slots = {slot.starts_at: slot for slot in self.cached.value or ()}
+        for _tick, back in self.returned:
+            known = slots.get(back.starts_at, replace(back, resource_ids=()))
+            missing = tuple(set(back.resource_ids) - set(known.resource_ids))
+            slots[back.starts_at] = replace(known, resource_ids=known.resource_ids + missing)
+        offered = []
+        for starts_at in sorted(slots):
+            if starts_at <= now or starts_at in self.refused:
+                continue
+            slot = slots[starts_at]
+            free = tuple(
+                resource_id
+                for resource_id in slot.resource_ids
+                if resource_id in capacity and not _full(resource_id, capacity[resource_id], slot, occupied)
+            )
+            if free:
+                offered.append(slot if free == slot.resource_ids else replace(slot, resource_ids=free))
+        return tuple(offered)
+
+
+def _by_day(rows: Iterable[Occupied]) -> Mapping[tuple[str, int], list[Occupied]]:
+    """Rows by resource and by each UTC day that they touch, so that a slot meets only its own day's."""
+    found: dict[tuple[str, int], list[Occupied]] = defaultdict(list)
+    for row in rows:
+        for day in _days(row.starts_at, row.ends_at):
+            found[row.resource_id, day].append(row)
+    return found
+
+
+def _full(
+    resource_id: str,
+    capacity: int | None,
+    slot: Slot,
+    occupied: Mapping[tuple[str, int], Sequence[Occupied]],
+) -> bool:
+    """Whether our own bookings alone fill the resource at some moment of the slot's buffered interval."""
+    if capacity is None:
+        return False
+    over = {
+        row
+        for day in _days(slot.buffer_starts_at, slot.buffer_ends_at)
+        for row in occupied.get((resource_id, day), ())
+        if row.starts_at < slot.buffer_ends_at and row.ends_at > slot.buffer_starts_at
+    }
+    if len(over) < capacity:
+        return False
+    moments = {max(row.starts_at, slot.buffer_starts_at) for row in over}
+    return any(sum(row.starts_at <= at < row.ends_at for row in over) >= capacity for at in moments)
+
+
+def _days(starts_at: datetime, ends_at: datetime) -> range:
+    return range(starts_at.toordinal(), ends_at.toordinal() + 1)
+
+
+def _digest(slots: Iterable[Slot]) -> str:
+    digest = hashlib.blake2b(digest_size=12)
+    for slot in slots:
+        starts_at, ends_at = slot.starts_at.isoformat(), slot.ends_at.isoformat()
+        digest.update(f"{starts_at} {ends_at} {' '.join(slot.resource_ids)}\n".encode())
+    return digest.hexdigest()

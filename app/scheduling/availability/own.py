@@ -1,0 +1,51 @@
+"""Our own bookings that occupy time, as the store has them and as they change here."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+
+from app.domain.reservation import Occupied
+
+
+class OwnBookings:
+    """The rows that occupy time, by booking id.
+
+    `ticks` orders what happens; the clock cannot, since much happens within one of its steps.
+    """
+
+    def __init__(self, load: Callable[[], Awaitable[Sequence[Occupied]]], ticks: Iterator[int]) -> None:
+        self._load = load
+        self._ticks = ticks
+        self._loaded = 0
+        self._changed: dict[str, int] = {}
+        self.rows: dict[str, Occupied] = {}
+
+    def put(self, occupied: Occupied) -> None:
+        """A booking that occupies time from now on."""
+        self.rows[occupied.booking_id] = occupied
+        self._changed[occupied.booking_id] = next(self._ticks)
+
+    def drop(self, booking_id: str) -> int:
+        """A booking that no longer does. Returns the tick of it."""
+        self.rows.pop(booking_id, None)
+        self._changed[booking_id] = tick = next(self._ticks)
+        return tick
+
+    async def reload(self) -> set[Occupied]:
+        """Take over what the store says, except where that was overtaken while it was being read.
+
+        Returns what came or went by it, which happened in other processes.
+        """
+        began = next(self._ticks)
+        rows = {row.booking_id: row for row in await self._load()}
+        if began < self._loaded:
+            return set()
+        self._loaded = began
+        self._changed = {booking_id: tick for booking_id, tick in self._changed.items() if tick > began}
+        for booking_id in self._changed:
+            rows.pop(booking_id, None)
+            if booking_id in self.rows:
+                rows[booking_id] = self.rows[booking_id]
+        differing = set(rows.values()) ^ set(self.rows.values())
+        self.rows = rows
+        return differing

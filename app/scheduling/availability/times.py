@@ -1,0 +1,403 @@
+"""Free times, asked of Hapio as rarely as may be and shown as truly as can be."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from app.domain.catalogue import Service, Slot
+from app.domain.reservation import Occupied
+from app.errors import HapioError, HapioNotFound, NotFound, RateLimited, TimesNotRead
+from app.protection.rate_limits import READ, RateLimits
+from app.scheduling.availability.budget import CallBudget, next_month
+from app.scheduling.availability.cached import NEVER, Cached
+from app.scheduling.availability.catalogue import Catalogue, Catalogues
+from app.scheduling.availability.month import Month
+from app.scheduling.availability.own import OwnBookings
+from app.scheduling.hapio.client import PAGE_SIZE, HapioClient
+from app.widgets import Widget
+
+#: How long past its refresh a month may be shown before it is called stale.
+_LATE = 60
+#: From this age on people are told it, whatever the reason.
+_OLD = timedelta(minutes=5)
+#: How far an open-ended booking window is looked into, beyond today or our last booking, whichever is later: three
+#: months. Each month of each service costs up to seven calls to read, a plan has 2,500 for everything, and a bucket
+#: that all months draw on is emptied by those that nobody means to book. A house that is booked further ahead is looked
+#: into further ahead, and Hapio's `booking_window_end`, where the owner sets it, is followed however long it is.
+_HORIZON = timedelta(days=92)
+#: A month whose refresh is overdue is looked after once in so long, where many look at it.
+_PAUSE = timedelta(seconds=1)
+#: How far around a lost time the nearest free ones are looked for.
+_NEAR = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """Free times as they can be shown.
+
+    `as_of` is when Hapio was asked. `stale` says that the age should be told: Hapio cannot be reached, a refresh is
+    overdue, or the budget has made reads rare. `version` names the content: equal versions show equal times, and
+    equal ages where stale. `read` False is a page's word for TimesNotRead: nobody knows which times are free.
+    """
+
+    slots: tuple[Slot, ...]
+    as_of: datetime
+    stale: bool
+    version: str
+    read: bool = True
+
+
+@dataclass(slots=True)
+class Looks:
+    """How looks at times were answered: from the cache, after a read, or with times old enough that their age is told;
+    `age` is the last one's, in seconds."""
+
+    cached: int = 0
+    read: int = 0
+    stale: int = 0
+    age: float = 0.0
+
+
+class Availability:
+    """What every door asks about times. Safe to ask at any rate: what is warm costs no input or output.
+
+    `occupied` reads our live bookings that occupy time. `ttl` and `max_age` are seconds: how long a read is fresh
+    while the budget is on plan, and how old it may be and still be shown where the budget asks for no more.
+    """
+
+    def __init__(
+        self,
+        *,
+        hapio: HapioClient,
+        occupied: Callable[[], Awaitable[Sequence[Occupied]]],
+        budget: CallBudget,
+        now: Callable[[], datetime],
+        ttl: int,
+        max_age: int,
+        rate_limits: RateLimits | None = None,
+    ) -> None:
+        self._hapio = hapio
+        self._budget = budget
+        self._rate_limits = rate_limits or RateLimits(now)
+        #: What the reads under way will cost, as far as it is known.
+        self._underway = 0
+        self._now = now
+        self._ttl = ttl
+        self._max_age = max_age
+        self._ticks = itertools.count(1)
+        self._own = OwnBookings(occupied, self._ticks)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._catalogues = Catalogues(hapio, budget, now, self._tasks)
+        self._months: dict[tuple[str, str, date], Month] = {}
+        self._epoch = 0
+        self.looks = Looks()
+        self._epoch_ends = NEVER
+
+    async def aclose(self) -> None:
+        """End the reads under way."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def epoch(self) -> int:
+        """While this number stays the same, another look need not be taken: it would show what it showed before.
+
+        It changes whenever a time is taken, freed or refused, when a month has been read or ought to be looked after,
+        and with every minute, since days begin, times pass and providers go down.
+        """
+        now = self._now()
+        if now >= self._epoch_ends:
+            self._epoch += 1
+            self._epoch_ends = now.replace(second=0, microsecond=0) + timedelta(minutes=1)
+        return self._epoch
+
+    async def catalogue(self, widget: Widget) -> Catalogue:
+        """The widget's location and services. Kept for as long as Hapio cannot be read.
+
+        Left out are services that Hapio does not list as enabled, the types "flexible" and "day", and those whose
+        price is no amount of the widget's currency. NotFound if the location is missing or disabled; Hapio's
+        errors before the first successful read.
+        """
+        return await self._catalogues.of(widget)
+
+    async def contradicted(self) -> None:
+        """Hapio has refused a service that is on offer, does not know it, or asks another price for it: what is on
+        offer is read anew, at most once a minute."""
+        await self._catalogues.reread()
+        self._epoch += 1
+
+    async def service(self, widget: Widget, service_id: str) -> Service:
+        """One service that the widget offers, else NotFound."""
+        for service in (await self._catalogues.of(widget)).services:
+            if service.id == service_id:
+                return service
+        raise NotFound(f"widget {widget.name!r} offers no such service")
+
+    async def times(
+        self,
+        widget: Widget,
+        service: Service,
+        *,
+        month: date,
+        resource_id: str | None = None,
+        reader: str = "",
+        needed: bool = False,
+    ) -> Times:
+        """Every free time that falls into the calendar month of `month` in any time zone, in order.
+
+        With `resource_id`, only that resource's, and only that resource in them. `reader` is the address that looks, so
+        that the reads it causes are counted; empty counts for nobody. `needed` is for holds and moves: what has never
+        been read is read for them whatever the budget says.
+
+        Raises NotFound where Hapio no longer has the service, TimesNotRead where there is nothing to show and the
+        budget is used up, RateLimited where it is the reader's share of it, and Hapio's errors when there is nothing
+        young enough to show.
+        """
+        location_id = (await self._catalogues.of(widget)).location.id
+        now = self._now()
+        key = (service.id, location_id, month.replace(day=1))
+        held = self._months.get(key)
+        late = False
+        asked_at = held.cached.asked_at if held else NEVER
+        if held is None or now >= held.look_at:
+            held = self._open(key, service)
+            if held is None:
+                return Times((), now, False, "none")
+            try:
+                late = await self._freshen(held, reader, needed=needed)
+            except HapioNotFound:
+                await self.service(widget, service.id)
+                raise
+            now = self._now()
+        waited = held.cached.asked_at != asked_at
+        view = held.view(service, resource_id, self._own.rows, now)
+        self._epoch_ends = min(self._epoch_ends, max(held.look_at, now + _PAUSE))
+        as_of = held.cached.asked_at
+        self.looks.age = (now - as_of).total_seconds()
+        if late or self._hapio.down or now - as_of > _OLD:
+            self.looks.stale += 1
+            return Times(view.slots, as_of, True, f"{view.digest}-{as_of:%Y%m%dT%H%M%S}")
+        self.looks.read += waited
+        self.looks.cached += not waited
+        return Times(view.slots, as_of, False, view.digest)
+
+    async def find_slot(self, widget: Widget, service: Service, starts_at: datetime) -> Slot | None:
+        """The slot that starts then, if it is free; for holds and moves, as `times` with `needed`."""
+        if not self._imaginable(starts_at):
+            return None
+        times = await self.times(widget, service, month=starts_at.astimezone(UTC).date(), needed=True)
+        return next((slot for slot in times.slots if slot.starts_at == starts_at), None)
+
+    async def nearest(
+        self,
+        widget: Widget,
+        service: Service,
+        starts_at: datetime,
+        *,
+        resource_id: str | None = None,
+        count: int = 3,
+    ) -> list[Slot]:
+        """The free times closest to one that was lost, at most a week away, in order of time.
+
+        A courtesy: it reads at most the month of `starts_at`, and offers nothing if Hapio cannot be read.
+        """
+        if not self._imaginable(starts_at):
+            return []
+        month = starts_at.astimezone(UTC).date().replace(day=1)
+        try:
+            times = await self.times(widget, service, month=month, resource_id=resource_id)
+            location_id = (await self._catalogues.of(widget)).location.id
+        except HapioError:
+            return []
+        near = {slot.starts_at: slot for slot in times.slots}
+        now = self._now()
+        for neighbor in {(starts_at + way).astimezone(UTC).date().replace(day=1) for way in (-_NEAR, _NEAR)}:
+            held = self._months.get((service.id, location_id, neighbor))
+            if held and neighbor != month and held.age(now) < self._max_age:
+                view = held.view(service, resource_id, self._own.rows, now)
+                near |= {slot.starts_at: slot for slot in view.slots}
+        near.pop(starts_at, None)
+        within = [slot for slot in near.values() if abs(slot.starts_at - starts_at) <= _NEAR]
+        closest = sorted(within, key=lambda slot: (abs(slot.starts_at - starts_at), slot.starts_at))
+        return sorted(closest[:count], key=lambda slot: slot.starts_at)
+
+    async def next_free(
+        self,
+        widget: Widget,
+        service: Service,
+        *,
+        after: date,
+        resource_id: str | None = None,
+        months: int = 3,
+        reader: str = "",
+    ) -> Slot | None:
+        """The first free time on or after a day at the location, within `months` months from that day's. `reader` as
+        in `times`, whose errors this raises."""
+        if not self._imaginable(after):
+            return None
+        zone = ZoneInfo((await self._catalogues.of(widget)).location.time_zone)
+        day = max(after, self._now().astimezone(zone).date())
+        opens = datetime.combine(day, time.min, zone)
+        month = day.replace(day=1)
+        for _ in range(months):
+            times = await self.times(widget, service, month=month, resource_id=resource_id, reader=reader)
+            for slot in times.slots:
+                if slot.starts_at >= opens:
+                    return slot
+            month = next_month(month)
+        return None
+
+    def took(self, occupied: Occupied) -> None:
+        """Our own new booking: its time is no longer shown. Call it once the row is written."""
+        self._own.put(occupied)
+        self._redraw(occupied)
+
+    def freed(self, occupied: Occupied, slot: Slot, service_id: str) -> None:
+        """Our own release: the time is shown again. Call it once Hapio has let go of it, because a read that begins
+        later is believed."""
+        tick = self._own.drop(occupied.booking_id)
+        self._redraw(occupied)
+        back = replace(slot, resource_ids=(occupied.resource_id,))
+        for held in self._around(service_id, slot.starts_at):
+            held.give_back(back, tick)
+
+    def distrust(self, service: Service, starts_at: datetime) -> None:
+        """Hapio refused what we showed: the next look asks Hapio first, and until then that time is not shown."""
+        tick = next(self._ticks)
+        self._epoch += 1
+        for held in self._around(service.id, starts_at):
+            held.refuse(starts_at, tick)
+
+    def hinted(self, moments: Collection[datetime] = ()) -> None:
+        """Somebody else has changed something in Hapio at these moments, or who knows when: what is shown of then is
+        read again behind the next look, as far as the budget allows."""
+        tick = next(self._ticks)
+        self._epoch += 1
+        for held in self._months.values():
+            if not moments or any(held.starts_from <= moment < held.ends_to for moment in moments):
+                held.suspect(tick)
+
+    def rest(self, calls: int) -> timedelta:
+        """How far apart looks of so many calls to Hapio should be that nobody waits for."""
+        return self._budget.rest(calls)
+
+    def _open(self, key: tuple[str, str, date], service: Service) -> Month | None:
+        """The month's place in the cache; None where no time can be bookable, so that no call is made."""
+        now = self._now()
+        if not self._imaginable(key[2]):
+            return None
+        # A day more on either side, so that one read serves every time zone.
+        starts_from = datetime.combine(key[2], time.min, UTC) - timedelta(days=1)
+        ends_to = datetime.combine(next_month(key[2]), time.min, UTC) + timedelta(days=1)
+        if ends_to <= now or starts_from > self._reach(service, now):
+            self._months.pop(key, None)
+            return None
+        if key not in self._months:
+            self._months = {known: held for known, held in self._months.items() if held.ends_to > now}
+            cached = Cached(lambda: self._read(held, key, service), self._now, self._tasks)
+            self._months[key] = held = Month(service.id, key[2], starts_from, ends_to, cached)
+        return self._months[key]
+
+    def _reach(self, service: Service, now: datetime) -> datetime:
+        """How far ahead times of this service are looked for."""
+        if service.booking_window_end is not None:
+            return now + service.booking_window_end
+        return max([now, *(row.ends_at for row in self._own.rows.values())]) + _HORIZON
+
+    async def _freshen(self, held: Month, reader: str, *, needed: bool) -> bool:
+        """Make sure the month may be shown, reading if it must be and may be; whether its refresh is overdue."""
+        age = held.age(self._now())
+        period = self._budget.ttl(self._ttl, held.cost)
+        # Where the budget makes reads rarer than `max_age`, times are shown older, with their age: a month of
+        # calls spent on looking would leave none for the locks.
+        if held.cached.value is None:
+            if not needed and not self._may_read(held, reader, must=True):
+                raise TimesNotRead("no calls left for looking")
+            await held.cached.read()
+        elif age >= max(self._max_age, period):
+            if self._may_read(held, reader):
+                await held.cached.read()
+        elif held.refused and age >= period - self._ttl and self._minute_allows():
+            # What Hapio refused shows that the month has changed: only the budget may put off a look.
+            if self._may_read(held, reader):
+                with suppress(HapioError):
+                    await held.cached.read()
+        elif (
+            (age >= period or (held.suspected and age >= period - self._ttl))
+            and self._minute_allows()
+            and self._may_read(held, reader)
+        ):
+            held.cached.refresh()
+
+        age = held.age(self._now())
+        period = self._budget.ttl(self._ttl, held.cost)
+        if not held.refused:
+            held.look_at = held.cached.asked_at + timedelta(seconds=min(period, age + self._ttl))
+        return age > period + _LATE
+
+    def _may_read(self, held: Month, reader: str, *, must: bool = False) -> bool:
+        """Whether this look may ask Hapio; if so, it counts for its reader. A read that costs nothing, because it is
+        under way or has just failed, may always be waited for. `must` says that there is nothing to show without it:
+        then a reader who has had their share is refused with RateLimited."""
+        if not held.cached.asks:
+            return True
+        cost = max([held.cost, *(other.cost for other in self._months.values() if other.service_id == held.service_id)])
+        if not self._budget.may_read(cost + self._underway, distance=held.distance(self._now())):
+            return False
+        wait = self._rate_limits.wait(READ, reader) if reader else 0
+        if wait and must:
+            raise RateLimited(wait)
+        if not wait:
+            self._rate_limits.check(READ, reader)
+        return not wait
+
+    async def _read(self, held: Month, key: tuple[str, str, date], service: Service) -> tuple[Slot, ...]:
+        began = next(self._ticks)
+        starts_from = max(held.starts_from, self._now().replace(second=0, microsecond=0))
+        # Whether Hapio wants a slot's start or its end inside the window is not documented: ask for both.
+        longest = service.duration + service.buffer_after
+        underway = held.cost
+        self._underway += underway
+        try:
+            slots = await self._hapio.bookable_slots(
+                service.id, location_id=key[1], starts_from=starts_from, ends_to=held.ends_to + longest
+            )
+        except HapioNotFound:
+            await self.contradicted()
+            raise
+        finally:
+            self._underway -= underway
+        for changed in await self._own.reload():
+            self._redraw(changed)
+        held.asked(began, cost=max(1, -(-len(slots) // PAGE_SIZE)))
+        self._epoch += 1
+        return tuple(slot for slot in slots if slot.starts_at < held.ends_to)
+
+    def _imaginable(self, day: date) -> bool:
+        """Whether one may reckon with a day that a visitor may have made up, and with those around it."""
+        return abs(day.year - self._now().year) <= 150
+
+    def _minute_allows(self) -> bool:
+        """Whether Hapio's limit per minute leaves room beside locks and confirmations."""
+        remaining, limit = self._hapio.remaining, self._hapio.limit
+        return remaining is None or limit is None or remaining * 10 >= limit
+
+    def _redraw(self, occupied: Occupied) -> None:
+        self._epoch += 1
+        for held in self._months.values():
+            if occupied.starts_at < held.ends_to and occupied.ends_at > held.starts_from:
+                held.changed()
+
+    def _around(self, service_id: str, starts_at: datetime) -> list[Month]:
+        return [
+            held
+            for key, held in self._months.items()
+            if key[0] == service_id and held.starts_from <= starts_at < held.ends_to
+        ]

@@ -1,0 +1,42 @@
+"""What travels to Hapio with a booking: who comes, how it was paid, where it came from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from app.domain import attribution
+from app.domain.booking import Booking, Customer
+from app.domain.payment import Payment
+
+
+def hapio_metadata(booking: Booking, payment: Payment | None) -> dict[str, str]:
+    """The whole metadata of a final booking; our id is what finds it again."""
+    customer = booking.customer
+    known = {
+        "customer_name": customer.name if customer else "",
+        "customer_email": customer.email if customer else "",
+        "customer_phone": customer.phone if customer else "",
+        "customer_notes": customer.notes if customer else "",
+        "paid_amount": str(booking.terms.price.to_decimal()),
+        "paid_currency": booking.terms.price.currency,
+        "payment_intent": payment.payment_intent_id if payment and payment.payment_intent_id else "",
+        **{f"answer_{name}": answer for name, answer in (customer.answers.items() if customer else ())},
+        "reference": booking.visitor.reference,
+        **attribution.metadata(booking.visitor),
+    }
+    return {"holdfast_id": booking.id, **{key: value for key, value in known.items() if value}}
+
+
+def customer_in(metadata: Mapping[str, str]) -> Customer | None:
+    """Who comes, as a final booking's metadata tells it; None where it names nobody, or somebody who was
+    forgotten."""
+    name, email = metadata.get("customer_name", ""), metadata.get("customer_email", "")
+    if not name or "@" not in email:
+        return None
+    return Customer(
+        name=name,
+        email=email,
+        phone=metadata.get("customer_phone", ""),
+        notes=metadata.get("customer_notes", ""),
+        answers={key.removeprefix("answer_"): answer for key, answer in metadata.items() if key.startswith("answer_")},
+    )

@@ -1,0 +1,106 @@
+"""What a change owes the outside world, written in the transaction of the change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.domain.booking import Status
+from app.domain.outbox import OutboxMail
+from app.domain.payment import DISPUTE_LOST, PaymentSeen, PaymentState
+from app.domain.refund import REFUND_VOID, Owed, Refund
+from app.store.database import note
+from app.store.tables import history, mail_row, outbox, payments, refund_row, refunds
+
+#: How far apart mails of one kind about one booking are, where a newer one makes the older one untrue.
+MAIL_PAUSE = timedelta(minutes=15)
+#: Values of `app.mail.MailKind`, as the outbox has them.
+_COALESCED = frozenset(f"{what}_{whom}" for what in ("canceled", "restored", "moved") for whom in ("customer", "owner"))
+
+
+async def remember(
+    connection: AsyncConnection,
+    booking_id: str,
+    what: str,
+    status: Status,
+    *,
+    at: datetime,
+    detail: Mapping[str, Any] | None = None,
+) -> None:
+    """A line of the booking's history."""
+    row = {"booking_id": booking_id, "at": at, "what": what, "status": status, "detail": dict(detail or {})}
+    await connection.execute(sa.insert(history).values(row))
+    note(connection, "booking", booking=booking_id, what=what, status=str(status))
+
+
+async def mirror(connection: AsyncConnection, seen: PaymentSeen, *conditions: sa.ColumnElement[bool]) -> None:
+    """What Stripe says of an attempt to pay."""
+    await connection.execute(
+        sa.update(payments)
+        .where(payments.c.id == seen.payment_id, *conditions)
+        .values(
+            state=seen.state,
+            session_id=seen.session_id,
+            payment_intent_id=seen.payment_intent_id,
+            captured=seen.captured,
+        )
+    )
+
+
+async def add_mails(connection: AsyncConnection, mails: Iterable[OutboxMail]) -> None:
+    """Mails to send; one that is there already is left alone. One of a kind that tells how things stand waits until a
+    quarter of an hour after the last of its kind about the booking: what has changed again by then is not sent, so
+    that a booking which is changed over and over does not fill anybody's mailbox."""
+    for mail in mails:
+        due_at = mail.due_at
+        if mail.kind in _COALESCED:
+            last = await connection.scalar(
+                sa.select(sa.func.max(outbox.c.sent_at)).where(
+                    outbox.c.booking_id == mail.booking_id, outbox.c.kind == mail.kind
+                )
+            )
+            due_at = max(due_at, last + MAIL_PAUSE) if last else due_at
+        row = mail_row(replace(mail, due_at=due_at))
+        await connection.execute(sqlite.insert(outbox).values(row).on_conflict_do_nothing())
+
+
+async def add_refunds(connection: AsyncConnection, owed: Iterable[Refund]) -> int:
+    """Refunds to make, once per payment, reason and cause. Returns how many are new."""
+    added = 0
+    for refund in owed:
+        result = await connection.execute(sqlite.insert(refunds).values(refund_row(refund)).on_conflict_do_nothing())
+        added += result.rowcount
+        if result.rowcount:
+            amount = {"amount": refund.amount.amount, "currency": refund.amount.currency}
+            note(connection, "refund asked", booking=refund.booking_id, refund=refund.id, **amount)
+    return added
+
+
+async def draw(connection: AsyncConnection, owed: Owed) -> list[Refund]:
+    """What a debt comes to, given what was captured and given back until now. Exact, because one writes at a time."""
+    return owed.draw(await left(connection, owed.booking_id))
+
+
+async def left(connection: AsyncConnection, booking_id: str) -> list[tuple[str, int]]:
+    """What is left of each payment, newest first, in smallest units. Below 0, where money went back past us."""
+    back = (
+        sa.select(sa.func.coalesce(sa.func.sum(refunds.c.amount), 0))
+        .where(refunds.c.payment_id == payments.c.id, refunds.c.status.not_in(REFUND_VOID))
+        .scalar_subquery()
+    )
+    rows = await connection.execute(
+        sa.select(payments.c.id, payments.c.captured - back)
+        .where(
+            payments.c.booking_id == booking_id,
+            payments.c.state == PaymentState.CAPTURED,
+            payments.c.dispute != DISPUTE_LOST,
+        )
+        .order_by(payments.c.attempt.desc())
+    )
+    return [(payment_id, amount) for payment_id, amount in rows]

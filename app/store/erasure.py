@@ -1,0 +1,102 @@
+"""Taking people out of the rows, and leaving what bookkeeping needs."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from app.domain.booking import Booking, Status, Visitor
+from app.domain.move import MoveState
+from app.domain.payment import DISPUTE_OVER, PaymentState
+from app.store.database import Database
+from app.store.due import remember
+from app.store.schema import PATIENCE
+from app.store.tables import bookings, customer_columns, moves, outbox, payments, refunds, to_booking
+
+CHECKPOINT_MILLISECONDS = 1000
+
+_KNOWN = sa.or_(bookings.c.customer_email != "", bookings.c.visitor_key != "")
+
+
+class ForgetRows(Database):
+    """The tables that name a customer."""
+
+    async def forgettable(self, *, email: str = "", before: datetime | None = None) -> tuple[list[Booking], int]:
+        """Bookings that name somebody and are over, and how many others meet the conditions but are not: still to come,
+        or with something owed. `email` is the customer's; `before`: nothing has happened to it since, nor will."""
+        wanted = [_KNOWN]
+        if email:
+            wanted.append(bookings.c.customer_email == email.casefold())
+        if before is not None:
+            wanted += [bookings.c.updated_at < before, bookings.c.ends_at < before]
+        found = await self._all(sa.select(bookings).where(*wanted, self._over()).order_by(bookings.c.created_at))
+        still = await self._all(
+            sa.select(sa.func.count().label("many")).select_from(bookings).where(*wanted, sa.not_(self._over()))
+        )
+        return [to_booking(row) for row in found], int(still[0]["many"])
+
+    async def forget(self, booking_id: str) -> bool:
+        """Take the customer out of a booking and of all that hangs on it; its links stop working. What stays: what was
+        booked when, for how much, what was paid and given back. False if it is not over. Call `forget_traces` when the
+        last one is done."""
+        async with self._write() as connection:
+            # Else the words stay in the file's free pages until something else is written there.
+            await connection.exec_driver_sql("PRAGMA secure_delete = ON")
+            result = await connection.execute(
+                sa.update(bookings)
+                .where(bookings.c.id == booking_id, self._over())
+                .values(
+                    **customer_columns(None),
+                    visitor_key="",
+                    visitor=asdict(Visitor(key="")),
+                    link_version=bookings.c.link_version + 1,
+                )
+                .returning(bookings.c.status)
+            )
+            row = result.first()
+            if row is None:
+                return False
+            await connection.execute(
+                sa.update(payments).where(payments.c.booking_id == booking_id).values(params={}, session_url=None)
+            )
+            await connection.execute(
+                sa.update(outbox)
+                .where(outbox.c.booking_id == booking_id, outbox.c.sent_at.is_(None))
+                .values(next_try_at=None, last_error="no longer true")
+            )
+            await remember(connection, booking_id, "forgotten", Status(row.status), at=self._now())
+            return True
+
+    async def forget_traces(self) -> bool:
+        """Empty the log beside the database, which keeps every row as it was before until it is written over. False
+        where a reader of another process is in its way: then it empties when that is done, and more is written."""
+        async with self.engine.connect() as connection:
+            # A server's reads end within milliseconds; who reads for longer is not waited for.
+            await connection.exec_driver_sql(f"PRAGMA busy_timeout = {CHECKPOINT_MILLISECONDS}")
+            busy, *_ = (await connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")).one()
+            await connection.exec_driver_sql(f"PRAGMA busy_timeout = {PATIENCE * 1000}")
+            return not busy
+
+    def _over(self) -> sa.ColumnElement[bool]:
+        now = self._now()
+        ended = bookings.c.status.in_([Status.EXPIRED, Status.CANCELED])
+        happened = sa.and_(bookings.c.status == Status.CONFIRMED, bookings.c.ends_at <= now)
+        released = sa.or_(happened, bookings.c.hapio_booking_id.is_(None), bookings.c.hapio_canceled)
+        undone = sa.or_(bookings.c.undo_until.is_(None), bookings.c.undo_until <= now)
+        open_states = [PaymentState.OPEN, PaymentState.PROCESSING, PaymentState.AUTHORIZED]
+        paying = sa.exists().where(
+            payments.c.booking_id == bookings.c.id,
+            sa.or_(payments.c.state.in_(open_states), payments.c.dispute.not_in(DISPUTE_OVER | {"lost"})),
+        )
+        owing = sa.exists().where(
+            refunds.c.booking_id == bookings.c.id,
+            sa.or_(
+                refunds.c.next_try_at.is_not(None), refunds.c.status.in_(["requested", "pending", "requires_action"])
+            ),
+        )
+        moving = sa.exists().where(
+            moves.c.booking_id == bookings.c.id, moves.c.state.in_([MoveState.HELD, MoveState.MOVING])
+        )
+        return sa.and_(sa.or_(ended, happened), released, undone, ~bookings.c.hapio_unsure, ~paying, ~owing, ~moving)

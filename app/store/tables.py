@@ -1,0 +1,386 @@
+"""The tables, and how a row becomes one of the domain's objects and back."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Dialect
+
+from app.domain.booking import Booking, Customer, EndReason, Status, Visitor
+from app.domain.money import Money
+from app.domain.move import Move, MoveState
+from app.domain.outbox import OutboxMail
+from app.domain.payment import Payment, PaymentState, StrayPayment
+from app.domain.refund import Refund
+from app.domain.terms import Capture, Terms
+
+
+class Instant(sa.types.TypeDecorator[datetime]):
+    """An aware datetime, kept in UTC. SQLite has no zones, so they are taken off and put back here."""
+
+    impl = sa.DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """UTC without its zone. ValueError for a naive datetime."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("naive datetime")
+        return value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """The same instant, aware."""
+        return value.replace(tzinfo=UTC) if value else None
+
+
+metadata = sa.MetaData()
+
+bookings = sa.Table(
+    "bookings",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("widget", sa.Text, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("service_id", sa.Text, nullable=False),
+    sa.Column("service_name", sa.Text, nullable=False),
+    sa.Column("resource_id", sa.Text, nullable=False),
+    sa.Column("resource_name", sa.Text, nullable=False),
+    sa.Column("any_resource", sa.Boolean, nullable=False),
+    sa.Column("location_id", sa.Text, nullable=False),
+    sa.Column("location_name", sa.Text, nullable=False),
+    sa.Column("time_zone", sa.Text, nullable=False),
+    sa.Column("starts_at", Instant, nullable=False),
+    sa.Column("ends_at", Instant, nullable=False),
+    sa.Column("buffer_starts_at", Instant, nullable=False),
+    sa.Column("buffer_ends_at", Instant, nullable=False),
+    sa.Column("occupies", sa.Boolean, nullable=False),
+    sa.Column("hapio_booking_id", sa.Text),
+    sa.Column("hapio_unsure", sa.Boolean, nullable=False),
+    sa.Column("terms", sa.JSON, nullable=False),
+    sa.Column("deadline", Instant, nullable=False),
+    sa.Column("extensions", sa.Integer, nullable=False),
+    sa.Column("was_expired", sa.Boolean, nullable=False),
+    sa.Column("payment_id", sa.Text),
+    sa.Column("end_reason", sa.Text),
+    sa.Column("customer", sa.JSON),
+    sa.Column("visitor_key", sa.Text, nullable=False),
+    sa.Column("visitor", sa.JSON, nullable=False),
+    sa.Column("revision", sa.Integer, nullable=False),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Column("updated_at", Instant, nullable=False),
+    sa.Column("confirmed_at", Instant),
+    sa.Column("next_try_at", Instant),
+    sa.Column("tries", sa.Integer, nullable=False),
+    sa.Column("hapio_canceled", sa.Boolean, nullable=False),
+    sa.Column("canceled_at", Instant),
+    sa.Column("undo_until", Instant),
+    sa.Column("moves", sa.Integer, nullable=False),
+    sa.Column("no_show", sa.Boolean, nullable=False),
+    sa.Column("link_version", sa.Integer, nullable=False),
+    sa.Column("customer_email", sa.Text, nullable=False),
+    sa.Index("bookings_guard", "resource_id", "buffer_starts_at", sqlite_where=sa.text("occupies = 1")),
+    sa.Index("bookings_due", "status", "deadline"),
+    sa.Index("bookings_owed", "hapio_booking_id", "status"),
+    sa.Index("bookings_visitor", "visitor_key"),
+    sa.Index("bookings_email", "customer_email"),
+    sa.Index("bookings_starts", "starts_at"),
+)
+
+moves = sa.Table(
+    "moves",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("booking_id", sa.Text, sa.ForeignKey("bookings.id"), nullable=False, index=True),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("by", sa.Text, nullable=False),
+    sa.Column("service_id", sa.Text, nullable=False),
+    sa.Column("service_name", sa.Text, nullable=False),
+    sa.Column("resource_id", sa.Text, nullable=False),
+    sa.Column("resource_name", sa.Text, nullable=False),
+    sa.Column("starts_at", Instant, nullable=False),
+    sa.Column("ends_at", Instant, nullable=False),
+    sa.Column("buffer_starts_at", Instant, nullable=False),
+    sa.Column("buffer_ends_at", Instant, nullable=False),
+    sa.Column("occupies", sa.Boolean, nullable=False),
+    sa.Column("hapio_booking_id", sa.Text),
+    sa.Column("hapio_unsure", sa.Boolean, nullable=False),
+    sa.Column("amount", sa.Integer, nullable=False),
+    sa.Column("currency", sa.Text, nullable=False),
+    sa.Column("payment_id", sa.Text),
+    sa.Column("end_reason", sa.Text),
+    sa.Column("deadline", Instant, nullable=False),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Column("updated_at", Instant, nullable=False),
+    sa.Column("next_try_at", Instant),
+    sa.Column("tries", sa.Integer, nullable=False),
+    sa.Column("refund_due", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("refund_cap", sa.Integer, nullable=False, server_default="100"),
+    # One open move a booking: two tabs cannot both be on the way.
+    sa.Index("moves_open", "booking_id", unique=True, sqlite_where=sa.text("state IN ('held', 'moving')")),
+    sa.Index("moves_guard", "resource_id", "buffer_starts_at", sqlite_where=sa.text("occupies = 1")),
+    sa.Index("moves_due", "state", "deadline"),
+    sa.Index("moves_owed", "hapio_booking_id", "state"),
+)
+
+payments = sa.Table(
+    "payments",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("booking_id", sa.Text, sa.ForeignKey("bookings.id"), nullable=False),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("amount", sa.Integer, nullable=False),
+    sa.Column("currency", sa.Text, nullable=False),
+    sa.Column("capture", sa.Text, nullable=False),
+    sa.Column("params", sa.JSON, nullable=False),
+    sa.Column("session_id", sa.Text, unique=True),
+    sa.Column("session_url", sa.Text),
+    sa.Column("payment_intent_id", sa.Text, unique=True),
+    sa.Column("expires_at", Instant, nullable=False),
+    sa.Column("captured", sa.Integer, nullable=False),
+    sa.Column("looks", sa.Integer, nullable=False),
+    sa.Column("next_look_at", Instant),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Column("move_id", sa.Text, sa.ForeignKey("moves.id")),
+    sa.Column("dispute", sa.Text, nullable=False),
+    sa.UniqueConstraint("booking_id", "attempt"),
+    sa.Index("payments_due", "state", "next_look_at"),
+)
+
+refunds = sa.Table(
+    "refunds",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("booking_id", sa.Text, sa.ForeignKey("bookings.id"), nullable=False),
+    sa.Column("payment_id", sa.Text, sa.ForeignKey("payments.id"), nullable=False),
+    sa.Column("amount", sa.Integer, nullable=False),
+    sa.Column("currency", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("stripe_refund_id", sa.Text, unique=True),
+    sa.Column("first_tried_at", Instant),
+    sa.Column("tries", sa.Integer, nullable=False),
+    sa.Column("next_try_at", Instant),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Column("updated_at", Instant, nullable=False),
+    sa.Column("cause", sa.Text, nullable=False),
+    sa.Column("due_at", Instant, nullable=False, server_default="1970-01-01 00:00:00.000000"),
+    sa.Column("problem", sa.Text, nullable=False, server_default=""),
+    sa.Column("refusals", sa.Integer, nullable=False, server_default="0"),
+    sa.UniqueConstraint("payment_id", "reason", "cause"),
+    sa.Index("refunds_due", "next_try_at"),
+)
+
+history = sa.Table(
+    "history",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("booking_id", sa.Text, sa.ForeignKey("bookings.id"), nullable=False, index=True),
+    sa.Column("at", Instant, nullable=False),
+    sa.Column("what", sa.Text, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("detail", sa.JSON, nullable=False),
+)
+
+outbox = sa.Table(
+    "outbox",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("booking_id", sa.Text, sa.ForeignKey("bookings.id"), nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("message_id", sa.Text, nullable=False),
+    sa.Column("detail", sa.JSON, nullable=False),
+    sa.Column("tries", sa.Integer, nullable=False),
+    sa.Column("next_try_at", Instant),
+    sa.Column("last_error", sa.Text),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Column("sent_at", Instant),
+    sa.Column("due_at", Instant, nullable=False),
+    sa.Column("revision", sa.Integer, nullable=False),
+    sa.Index("outbox_due", "next_try_at"),
+)
+
+inbox = sa.Table(
+    "inbox",
+    metadata,
+    sa.Column("event_id", sa.Text, primary_key=True),
+    sa.Column("type", sa.Text, nullable=False),
+    sa.Column("object_id", sa.Text, nullable=False),
+    sa.Column("object_type", sa.Text, nullable=False),
+    sa.Column("livemode", sa.Boolean, nullable=False),
+    sa.Column("created", Instant, nullable=False),
+    sa.Column("booking_id", sa.Text),
+    sa.Column("payment_intent_id", sa.Text),
+    sa.Column("tries", sa.Integer, nullable=False),
+    sa.Column("next_try_at", Instant),
+    sa.Column("last_error", sa.Text),
+    sa.Column("received_at", Instant, nullable=False),
+    sa.Column("processed_at", Instant),
+    # What is done has no next try; without this, every tick would read every event ever received.
+    sa.Index("inbox_due", "next_try_at"),
+)
+
+#: Money that our own payment pages took for bookings which this database does not know: it was lost, or put back as it
+#: was before they were made. `returned` is what has gone back since, `outcome` how the rest was settled.
+stray_payments = sa.Table(
+    "stray_payments",
+    metadata,
+    sa.Column("session_id", sa.Text, primary_key=True),
+    sa.Column("payment_intent_id", sa.Text),
+    sa.Column("booking_id", sa.Text, nullable=False),
+    sa.Column("amount", sa.Integer, nullable=False),
+    sa.Column("currency", sa.Text, nullable=False),
+    sa.Column("returned", sa.Integer, nullable=False),
+    sa.Column("paid_at", Instant, nullable=False),
+    sa.Column("seen_at", Instant, nullable=False),
+    sa.Column("told_at", Instant),
+    sa.Column("next_try_at", Instant),
+    sa.Column("tries", sa.Integer, nullable=False),
+    sa.Column("settled_at", Instant),
+    sa.Column("outcome", sa.Text, nullable=False),
+    sa.Index("stray_payments_intent", "payment_intent_id"),
+)
+
+#: What was answered under a program's key. No answer yet: the call is running, or died while it ran.
+idempotency = sa.Table(
+    "idempotency",
+    metadata,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("fingerprint", sa.Text, nullable=False),
+    sa.Column("run", sa.Text, nullable=False),
+    sa.Column("running_until", Instant, nullable=False),
+    sa.Column("forget_at", Instant, nullable=False),
+    sa.Column("status", sa.Integer),
+    sa.Column("body", sa.LargeBinary),
+    sa.Index("idempotency_forget", "forget_at"),
+)
+
+counters = sa.Table(
+    "counters",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("value", sa.Integer, nullable=False),
+)
+
+#: Links that staff asked for, and what became of them: used once, then the sign-in that they opened.
+sign_ins = sa.Table(
+    "sign_ins",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("email", sa.Text, nullable=False),
+    sa.Column("asked_at", Instant, nullable=False),
+    sa.Column("used_at", Instant),
+    sa.Column("ended_at", Instant),
+)
+
+
+def booking_row(booking: Booking) -> dict[str, Any]:
+    """The row of a booking."""
+    apart = {"terms", "customer", "customer_email", "visitor_key", "visitor"}
+    names = [column.name for column in bookings.c if column.name not in apart]
+    return {
+        **{name: getattr(booking, name) for name in names},
+        "terms": booking.terms.to_json(),
+        **customer_columns(booking.customer),
+        "visitor_key": booking.visitor.key,
+        "visitor": asdict(booking.visitor),
+    }
+
+
+def customer_columns(customer: Customer | None) -> dict[str, Any]:
+    """Who booked; the address also by itself, in small letters, to find bookings by."""
+    return {
+        "customer": asdict(customer) if customer else None,
+        "customer_email": customer.email.casefold() if customer else "",
+    }
+
+
+def to_booking(row: sa.RowMapping) -> Booking:
+    """A booking from its row."""
+    values = {**row}
+    del values["visitor_key"], values["customer_email"]
+    return Booking(
+        **{
+            **values,
+            "status": Status(row["status"]),
+            "terms": Terms.from_json(row["terms"]),
+            "end_reason": EndReason(row["end_reason"]) if row["end_reason"] else None,
+            "customer": Customer(**row["customer"]) if row["customer"] else None,
+            "visitor": Visitor(**row["visitor"]),
+        }
+    )
+
+
+def move_row(move: Move) -> dict[str, Any]:
+    """The row of a move."""
+    row = asdict(move)
+    price = row.pop("price")
+    return {**row, **price}
+
+
+def to_move(row: sa.RowMapping) -> Move:
+    """A move from its row."""
+    values = {
+        **row,
+        "state": MoveState(row["state"]),
+        "by": EndReason(row["by"]),
+        "end_reason": EndReason(row["end_reason"]) if row["end_reason"] else None,
+    }
+    return Move(price=Money(values.pop("amount"), values.pop("currency")), **values)
+
+
+def payment_row(payment: Payment) -> dict[str, Any]:
+    """The row of a payment."""
+    row = asdict(payment)
+    price = row.pop("price")
+    return {**row, **price}
+
+
+def to_payment(row: sa.RowMapping) -> Payment:
+    """A payment from its row."""
+    values = {**row, "state": PaymentState(row["state"]), "capture": Capture(row["capture"])}
+    del values["next_look_at"]
+    return Payment(price=Money(values.pop("amount"), values.pop("currency")), **values)
+
+
+def refund_row(refund: Refund) -> dict[str, Any]:
+    """The row of a refund."""
+    row = asdict(refund)
+    amount = row.pop("amount")
+    return {**row, **amount}
+
+
+def to_refund(row: sa.RowMapping) -> Refund:
+    """A refund from its row."""
+    values = {**row}
+    return Refund(amount=Money(values.pop("amount"), values.pop("currency")), **values)
+
+
+def mail_row(mail: OutboxMail) -> dict[str, Any]:
+    """The row of a mail we owe."""
+    return {**asdict(mail), "next_try_at": mail.due_at}
+
+
+def to_mail(row: sa.RowMapping) -> OutboxMail:
+    """A mail we owe from its row."""
+    values = {**row}
+    del values["next_try_at"], values["last_error"]
+    return OutboxMail(**values)
+
+
+def stray_row(stray: StrayPayment) -> dict[str, Any]:
+    """The row of a payment whose booking is unknown."""
+    row = asdict(stray)
+    money = row.pop("money")
+    return {**row, **money}
+
+
+def to_stray(row: sa.RowMapping) -> StrayPayment:
+    """A payment whose booking is unknown, from its row."""
+    values = {**row}
+    del values["next_try_at"]
+    return StrayPayment(money=Money(values.pop("amount"), values.pop("currency")), **values)

@@ -1,0 +1,123 @@
+"""A booking in words: what, with whom, when (at the visitor and at the place), where, for how much, on which terms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from app.domain.booking import Booking, Status
+from app.domain.money import Money
+from app.mail import policy_lines
+from app.text import i18n
+from app.widgets import Widget
+
+#: From here on the countdown is shown in colour, with the offer to keep the time.
+SOON = timedelta(minutes=3)
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A booking as every screen shows it, ready for the eye. `local` is the time at the place, where it differs."""
+
+    service: str
+    duration: str
+    person: str
+    place: str
+    starts_at: str
+    day: str
+    times: str
+    zone: str
+    relative: str
+    local: str
+    price: str
+    free: bool
+    terms: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HoldLine:
+    """How long the time is still ours. `pay_until` is when paying would have to be done, if it began now."""
+
+    path: str
+    query: str
+    until: str
+    pay_until: str
+    minutes_left: int
+    seconds_left: int
+    soon: bool
+    ended: bool
+    can_extend: bool
+    extension_minutes: int
+
+
+def visitor_zone(booking: Booking) -> str:
+    """The zone that the visitor chose times in, else the place's."""
+    return i18n.valid_zone(booking.visitor.time_zone) or booking.time_zone
+
+
+def booking_card(booking: Booking, *, language: str, now: datetime) -> Card:
+    """The booking in the visitor's zone and language."""
+    zone = visitor_zone(booking)
+    starts, ends = booking.starts_at, booking.ends_at
+    today = i18n.local(now, zone).date()
+    _ = i18n.translator(language).gettext
+    local = ""
+    if not i18n.same_clock(zone, booking.time_zone, starts):
+        there = i18n.format_span(starts, ends, booking.time_zone, language)
+        if i18n.local(starts, zone).date() != i18n.local(starts, booking.time_zone).date():
+            day = i18n.format_day(starts, booking.time_zone, language, "medium", today=today)
+            there = _("%(day)s, %(times)s") % {"day": day, "times": there}
+        local = _("%(time)s at the place (%(zone)s)") % {
+            "time": there,
+            "zone": i18n.zone_label(booking.time_zone, starts, language),
+        }
+    return Card(
+        service=booking.service_name,
+        duration=i18n.format_duration(ends - starts, language),
+        person=booking.resource_name,
+        place=booking.location_name,
+        starts_at=i18n.machine_time(starts),
+        day=i18n.format_day(starts, zone, language, today=today),
+        times=i18n.format_span(starts, ends, zone, language),
+        zone=i18n.zone_label(zone, starts, language),
+        relative=i18n.relative_day(starts, zone, now, language) if starts > now else "",
+        local=local,
+        price=price(booking.terms.price, language),
+        free=booking.terms.free,
+        terms=tuple(policy_lines(booking.terms, starts, zone, language, now=now)),
+    )
+
+
+def price(money: Money, language: str) -> str:
+    """ "120,00 €", or the word for nothing."""
+    return i18n.format_money(money, language) if money else i18n.translator(language).gettext("Free of charge")
+
+
+def sentence(card: Card, language: str) -> str:
+    """The booking in one sentence."""
+    _ = i18n.translator(language).gettext
+    return _("%(service)s with %(person)s on %(day)s, %(times)s.") % {
+        "service": card.service,
+        "person": card.person,
+        "day": card.day,
+        "times": card.times.replace("–", "\u2060–\u2060"),  # word joiners: no line break inside a span
+    }
+
+
+def hold_line(booking: Booking, widget: Widget, *, path: str, query: str, language: str, now: datetime) -> HoldLine:
+    """The countdown of a booking that is held or being paid."""
+    zone = visitor_zone(booking)
+    left = max(booking.deadline - now, timedelta(0))
+    paying = booking.deadline if booking.status is Status.AWAITING_PAYMENT else now + widget.payment_time
+    return HoldLine(
+        path=path,
+        query=query,
+        until=i18n.format_time(booking.deadline, zone, language),
+        pay_until=i18n.format_time(paying, zone, language),
+        minutes_left=-(-left // timedelta(minutes=1)),
+        seconds_left=int(left.total_seconds()),
+        soon=left <= SOON,
+        ended=not left or booking.status not in {Status.HELD, Status.AWAITING_PAYMENT},
+        can_extend=booking.status is Status.HELD and booking.extensions < widget.max_extensions,
+        extension_minutes=widget.hold_minutes,
+    )

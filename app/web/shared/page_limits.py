@@ -1,0 +1,53 @@
+"""Before a page is drawn or a form is read: how often its address asks, and whether the form is one of ours."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from starlette.requests import Request
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.errors import HoldfastError, NotAForm
+from app.protection.rate_limits import FORM, PAGE, client_address
+from app.web.shared.render import render_error
+
+#: Files in memory and the operator's doors: neither draws a page.
+_FREE: Final = ("/static/", "/embed.js", "/healthz", "/readyz")
+#: Programs are counted at their own doors (`app.api.door`). These two are pages about them.
+_API: Final = "/api/"
+_API_PAGES: Final = ("/api/openapi.json",)
+
+
+class PageLimits:
+    """ASGI middleware: every page counts for its address, every form once more, before anything is read or drawn."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not _is_page(scope["path"]):
+            await self._app(scope, receive, send)
+            return
+        request = Request(scope, receive)
+        try:
+            _admit(request)
+        except HoldfastError as error:
+            request.app.state.parts.metrics.told(error.code)
+            await render_error(request, error)(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+
+def _is_page(path: str) -> bool:
+    return not path.startswith((*_FREE, _API)) or path in _API_PAGES
+
+
+def _admit(request: Request) -> None:
+    rate_limits, address = request.app.state.parts.rate_limits, client_address(request.scope)
+    rate_limits.check(PAGE, address)
+    if request.method != "POST":
+        return
+    rate_limits.check(FORM, address)
+    # No form of ours is sent in parts, and its parser decodes with whatever charset the sender names.
+    if request.headers.get("content-type", "").lstrip().lower().startswith("multipart/"):
+        raise NotAForm("multipart")

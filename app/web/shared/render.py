@@ -1,0 +1,366 @@
+"""Templates to answers: the page around every screen, single blocks for htmx, the policy that goes with a page, and
+the one handler for errors that people see."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cache, lru_cache
+from math import ceil
+from typing import Any, Literal, cast
+from urllib.parse import unquote, urlsplit
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from app.domain import urls
+from app.domain.booking import Booking
+from app.errors import HapioError, HoldfastError, LinkExpired, LinkRefused, NotFound, RateLimited, StripeError, TooLarge
+from app.protection.rate_limits import SLOTS, client_address
+from app.settings import Settings
+from app.text import i18n
+from app.text.i18n import N_
+from app.web.shared import host_events
+from app.web.shared.folders import folder
+from app.web.shared.request_input import asked_address
+from app.web.shared.security_headers import HTTPS_ONLY
+from app.web.shared.theme import Style, asked_style, dressed, style_hash, theme_css
+from app.widgets import Theme, Widget
+
+STATIC = folder("static")
+
+#: In the page and not beside it: one request less before the first times are seen. A page is 5 KB heavier for it,
+#: compressed, which htmx pays once a visit.
+_SHEET = (STATIC / "widget.css").read_text(encoding="utf-8")
+
+#: Pages whose acts cost money must not be laid under another site's buttons, nor their errors, which lead on to them.
+NEVER_FRAMED = ("/manage/", "/staff")
+
+#: Every language that we speak, for pages that belong to no widget.
+NOBODY = Widget(name="nobody", title="Holdfast", languages=tuple(i18n.LANGUAGES))
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What the page around a screen needs to know. `path` is where the widget's first screen lives, `hosts` names the
+    origins that the frame may talk to."""
+
+    language: str
+    direction: Literal["ltr", "rtl"]
+    title: str
+    path: str
+    owner: str
+    owner_email: str
+    owner_phone: str
+    privacy_url: str
+    theme_css: str
+    htmx_url: str
+    htmx_integrity: str
+    alone: bool
+    fragment: bool
+    back_to_host: str
+    host_name: str
+    hosts: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shell:
+    """Whose page it is and how it is shown: the widget, the language, the host page's wishes."""
+
+    widget: Widget
+    language: str
+    style: Style = ()
+    host: str = ""
+
+    @property
+    def theme(self) -> Theme:
+        """How the widget looks here: as its owner set it, and as this tag asks."""
+        return dressed(self.widget.theme, self.style)
+
+
+def make_templates(settings: Settings) -> Environment:
+    """The template environment that screens and mails share."""
+    environment = Environment(
+        loader=FileSystemLoader(folder("templates")),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    i18n.install(environment)
+    environment.globals["asset"] = asset
+    environment.globals["sheet"] = _SHEET
+    environment.globals["settings"] = settings
+    return environment
+
+
+@cache
+def asset(name: str) -> str:
+    """The address of a file in static/, with its content's hash, so that browsers may keep it for good."""
+    digest = hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]
+    return f"/static/{name}?v={digest}"
+
+
+def wants_block(request: Request) -> bool:
+    """Whether htmx asks, and so swaps a part of the page it has."""
+    return request.headers.get("hx-request") == "true"
+
+
+def is_alone(request: Request) -> bool:
+    """Whether the page fills a window of its own. Old browsers do not say, and are taken to be framed."""
+    return request.headers.get("sec-fetch-dest") == "document"
+
+
+def trusted_host(host: str, widget: Widget) -> str:
+    """The address of the embedding page if its origin may frame the widget, else nothing."""
+    parts = urls.split(host)
+    return host if parts and f"{parts.scheme}://{parts.netloc}" in widget.allowed_origins else ""
+
+
+def booking_shell(request: Request, booking: Booking, widget: Widget) -> Shell:
+    """A booking's pages speak the language and know the host page that it was held in."""
+    return Shell(widget, booking.visitor.language, asked_style(request.query_params), booking.visitor.host)
+
+
+def render(
+    request: Request,
+    name: str,
+    context: Mapping[str, Any],
+    *,
+    shell: Shell,
+    block: str | None = None,
+    status: int = 200,
+    framed: bool = True,
+) -> Response:
+    """One screen as a page, or as the named block (htmx gets `main` unless told otherwise). Never stored: screens
+    that may be are cached by `app.web.visitor.widget`. `framed` says whether the widget's sites may frame it."""
+    if block is None and wants_block(request):
+        block = "main"
+    page = make_page(request, shell, fragment=block is not None, framed=framed)
+    text = render_text(request.app.state.parts.templates, name, {**context, "page": page}, block=block)
+    headers = {"Cache-Control": "no-store"}
+    if block is None:
+        settings: Settings = request.app.state.parts.settings
+        headers |= page_headers(settings, shell.widget, shell.theme, framed=framed)
+    elif block == "main":
+        headers |= follow(request)
+    return HTMLResponse(text, status_code=status, headers=headers)
+
+
+def render_text(templates: Environment, name: str, context: Mapping[str, Any], *, block: str | None = None) -> str:
+    """The text of a template, or of one of its blocks alone."""
+    template = templates.get_template(name)
+    context = {**context, "language": context["page"].language}
+    if block is None:
+        return template.render(context)
+    return "".join(template.blocks[block](template.new_context(context)))
+
+
+def follow(request: Request) -> dict[str, str]:
+    """Let the address bar follow a step that htmx made, so that reload and back do what they do without script."""
+    if request.method != "GET":
+        return {}
+    was = urls.split(request.headers.get("hx-current-url", ""))
+    same = was is not None and unquote(was.path) == request.scope["path"]
+    return {"HX-Replace-Url" if same else "HX-Push-Url": asked_address(request)}
+
+
+def make_page(request: Request, shell: Shell, *, fragment: bool, framed: bool = True) -> Page:
+    """The page around a screen of this request. What may not be `framed` fills a window of its own, whatever old
+    browsers fail to say."""
+    widget, settings = shell.widget, cast("Settings", request.app.state.parts.settings)
+    alone = is_alone(request) or not framed
+    host = trusted_host(shell.host, widget) if alone else ""
+    return Page(
+        language=shell.language,
+        direction=i18n.direction(shell.language),
+        title=widget.title,
+        path=f"/w/{widget.name}",
+        owner=widget.owner_name,
+        owner_email=widget.owner_email,
+        owner_phone=widget.owner_phone,
+        privacy_url=widget.privacy_url,
+        theme_css=theme_css(shell.theme),
+        htmx_url=settings.htmx_url,
+        htmx_integrity=settings.htmx_integrity,
+        alone=alone,
+        fragment=fragment,
+        back_to_host=host,
+        host_name=urlsplit(host).hostname or "",
+        hosts=" ".join(widget.allowed_origins) if framed else "",
+    )
+
+
+def page_headers(settings: Settings, widget: Widget, theme: Theme, *, framed: bool) -> dict[str, str]:
+    """Who may frame the page, and what it may load; see `security_headers` for what every answer carries.
+
+    A site that isolates itself (COOP and COEP, for shared memory) frames only pages that opt in: `framed` ones do, and
+    promise that what they load opted in, too. Owners' pictures, and a self-hosted htmx without its hash, cannot promise
+    that, so there `credentialless` fetches them without cookies instead; Safari does not know it, and frames such a
+    widget on ordinary sites only.
+    """
+    headers = {"Content-Security-Policy": policy(settings, widget, theme, framed=framed)}
+    if settings.public_url.startswith("https://"):  # a warm page goes out without the guard, which says so elsewhere
+        headers["Strict-Transport-Security"] = HTTPS_ONLY
+    if framed:
+        elsewhere = urlsplit(settings.htmx_url).netloc and not settings.htmx_integrity
+        foreign = elsewhere or _has_pictures(widget)
+        headers["Cross-Origin-Embedder-Policy"] = "credentialless" if foreign else "require-corp"
+        headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+    return headers
+
+
+def policy(settings: Settings, widget: Widget, theme: Theme, *, framed: bool) -> str:
+    """The page's Content-Security-Policy.
+
+    `form-action` names Stripe's page too, because browsers check it again on the redirect after the form.
+    """
+    return _policy(
+        settings.htmx_url,
+        settings.stripe_checkout_origins,
+        widget.allowed_origins if framed else None,
+        style_hash(theme_css(theme)),
+        pictures=_has_pictures(widget),
+    )
+
+
+@lru_cache(maxsize=256)
+def _policy(
+    htmx_url: str,
+    checkout_origins: tuple[str, ...],
+    frame_origins: tuple[str, ...] | None,
+    sheet: str,
+    *,
+    pictures: bool,
+) -> str:
+    ancestors = "'none'" if frame_origins is None else " ".join(("'self'", *frame_origins))
+    return "; ".join(
+        (
+            "default-src 'none'",
+            " ".join(("script-src 'self'", *_script_source(htmx_url))),
+            f"style-src 'self' {style_hash(_SHEET)} {sheet}",
+            "img-src 'self' data:" + (" https:" if pictures else ""),
+            "connect-src 'self'",
+            "form-action 'self' " + " ".join(checkout_origins),
+            "base-uri 'none'",
+            f"frame-ancestors {ancestors}",
+        )
+    )
+
+
+def _script_source(url: str) -> tuple[str, ...]:
+    """The one file elsewhere that may run. Its whole address, since a network such as jsDelivr holds every package
+    there is; as a policy writes it, without the query, and with what would end the source escaped (CSP Level 3,
+    section 2.3.1)."""
+    parts = urlsplit(url)
+    if not parts.netloc:
+        return ()
+    return (f"{parts.scheme}://{parts.netloc}{parts.path}".replace(";", "%3B").replace(",", "%2C"),)
+
+
+def _has_pictures(widget: Widget) -> bool:
+    return any(service.image for service in widget.services)
+
+
+# Errors
+
+_HEADINGS: tuple[tuple[type[HoldfastError], str], ...] = (
+    (LinkExpired, N_("This link has expired")),
+    (LinkRefused, N_("This link does not work")),
+    (NotFound, N_("There is nothing here")),
+    (RateLimited, N_("One moment, please")),
+    (TooLarge, N_("That was too much at once")),
+    (HapioError, N_("The calendar does not answer")),
+    (StripeError, N_("The payment page does not answer")),
+)
+_OTHER_HEADING = N_("That did not work")
+
+
+#: Where somebody may be who has just paid: back from Stripe, and where that leads.
+_AFTER_PAYING = re.compile(r"/b/[^/]+(/return|/back)?|/manage/(?!(?:sent|resend)$)[^/]+(/return|/back)?|/r/[^/]+")
+_MOMENT = N_("One moment, please")
+_CANNOT_SHOW = N_("We cannot show this page right now.")
+_DO_NOT_PAY_AGAIN = N_("If you have paid, do not pay again.")
+_LOOKED_UP = N_(
+    "Your payment is not lost: we look it up at Stripe ourselves. "
+    "Open this page again in a few minutes to see your booking."
+)
+
+
+def render_error(request: Request, error: HoldfastError) -> Response:
+    """An error as a page, or as the main block for htmx: what happened, whether money moved, what to do next. Where
+    somebody may just have paid, nothing is said that would make them pay a second time."""
+    shell = _affordable(request, error_shell(request))
+    _ = i18n.translator(shell.language).gettext
+    heading = next((text for kind, text in _HEADINGS if isinstance(error, kind)), _OTHER_HEADING)
+    lines = [error.sentence]
+    if _after_paying(request, error):
+        what = error.sentence if isinstance(error, RateLimited) else _CANNOT_SHOW  # which says nothing of a charge
+        heading, lines = _MOMENT, [what, _DO_NOT_PAY_AGAIN, _LOOKED_UP]
+    elif _AFTER_PAYING.fullmatch(request.scope["path"]):
+        lines.append(_DO_NOT_PAY_AGAIN)
+    response = render(
+        request,
+        "shared/message.html",
+        {
+            "heading": _(heading),
+            "lines": [_(line) for line in lines],
+            "way_on": _way_on(request, error, shell),
+            "event": host_events.problem(error.code),
+        },
+        shell=shell,
+        status=error.status,
+        framed=not request.scope["path"].startswith(NEVER_FRAMED),
+    )
+    wait = getattr(error, "retry_after", 0)
+    if wait:
+        response.headers["Retry-After"] = str(ceil(wait))
+    return response
+
+
+def _affordable(request: Request, shell: Shell) -> Shell:
+    """The same, in the look that the address asks for as long as its colors are not asked for too often: each new look
+    takes some milliseconds, and errors come before anything else is counted."""
+    if not shell.style:
+        return shell
+    try:
+        request.app.state.parts.rate_limits.check(SLOTS, client_address(request.scope))
+    except RateLimited:
+        return replace(shell, style=())
+    return shell
+
+
+def _after_paying(request: Request, error: HoldfastError) -> bool:
+    """Whether this may be shown to somebody who has just paid, by a page that exists and cannot be shown."""
+    return _AFTER_PAYING.fullmatch(request.scope["path"]) is not None and not isinstance(error, LinkRefused | NotFound)
+
+
+def error_shell(request: Request) -> Shell:
+    """The shell that the door has set, else one that the address and the browser allow."""
+    shell = getattr(request.state, "shell", None)
+    if isinstance(shell, Shell):
+        return shell
+    widget = request.app.state.parts.widgets.get(request.path_params.get("widget", ""), NOBODY)
+    return widget_shell(request, widget)
+
+
+def widget_shell(request: Request, widget: Widget) -> Shell:
+    """A widget's pages speak the language that the address asks for, else the browser's. Pages of no widget have one
+    look."""
+    query = request.query_params
+    language = i18n.negotiate(query.get("lang"), request.headers.get("accept-language"), widget.languages)
+    style = () if widget is NOBODY else asked_style(query)
+    return Shell(widget, language, style, query.get("host", ""))
+
+
+def _way_on(request: Request, error: HoldfastError, shell: Shell) -> dict[str, str] | None:
+    _ = i18n.translator(shell.language).gettext
+    paid = _after_paying(request, error)
+    if paid or (error.retry and request.method == "GET"):
+        return {"href": asked_address(request), "label": _("Open this page again") if paid else _("Try again")}
+    if shell.widget is not NOBODY:
+        return {"href": f"/w/{shell.widget.name}", "label": _("See free times")}
+    return None

@@ -1,0 +1,49 @@
+"""The widget's own sheet and script, kept in memory, ready compressed."""
+
+from __future__ import annotations
+
+import gzip
+from functools import cache
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from app.errors import NotFound
+from app.web.shared.render import STATIC
+
+_TYPES = {"css": "text/css", "js": "text/javascript"}
+
+
+async def show_file(request: Request) -> Response:
+    """GET /static/{name}. Our pages' addresses carry the content's hash, so browsers keep what they have for good;
+    what is asked for without one is kept for five minutes."""
+    name = request.path_params["name"]
+    kind = _TYPES.get(name.rpartition(".")[2])
+    if kind is None or name not in _names():
+        raise NotFound(name)
+    plain, packed = _content(name)
+    headers = {
+        "Cache-Control": f"public, max-age={'31536000, immutable' if 'v' in request.query_params else '300'}",
+        "Cross-Origin-Resource-Policy": "cross-origin",
+        # The loader imports the self-test into host pages, and browsers import across origins only with leave.
+        "Access-Control-Allow-Origin": "*",
+        "Vary": "Accept-Encoding",
+    }
+    if "gzip" not in request.headers.get("accept-encoding", ""):
+        return Response(plain, media_type=kind, headers=headers)
+    return Response(packed, media_type=kind, headers={**headers, "Content-Encoding": "gzip"})
+
+
+@cache
+def _names() -> frozenset[str]:
+    return frozenset(path.name for path in STATIC.iterdir())
+
+
+@cache
+def _content(name: str) -> tuple[bytes, bytes]:
+    plain = (STATIC / name).read_bytes()
+    return plain, gzip.compress(plain, 9, mtime=0)
+
+
+routes = [Route("/static/{name}", show_file)]

@@ -1,0 +1,152 @@
+"""The bookings as a table and as a calendar, under an address that is a member's secret (`Staff.check_feed`)."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import timedelta
+from io import StringIO
+from typing import Final
+
+from anyio import to_thread
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from app.domain.booking import Booking, Status
+from app.mail.calendars import bookings_calendar
+from app.protection.rate_limits import STAFF, client_address
+from app.text import i18n
+from app.web.staff.staff_pages import place_zone
+from app.web.staff.staff_words import clean_cells, is_number
+from app.widgets import Widget
+
+#: What a feed holds: a month back, a year ahead.
+BACK, AHEAD = timedelta(days=31), timedelta(days=366)
+MOST: Final = 5000
+_HEAD: Final = (
+    "reference",
+    "status",
+    "start",
+    "end",
+    "time zone",
+    "service",
+    "with",
+    "place",
+    "name",
+    "email",
+    "phone",
+    "notes",
+    "price",
+    "currency",
+    "no show",
+)
+_PHONE: Final = _HEAD.index("phone")
+#: Counts up when the feeds' form changes, so that programs that ask whether theirs is the newest are told no.
+_FORM: Final = "1"
+
+
+async def show_table(request: Request) -> Response:
+    """GET /staff/feed/{secret}/bookings.csv, of one `widget` or `person` if named."""
+    found = await _bookings(request, (Status.CONFIRMED, Status.PAID, Status.CANCELED))
+    questions = _questions(request.app.state.parts.widgets, found)
+    text = await to_thread.run_sync(_table, found, questions)
+    return _answer(text.encode(), "text/csv; charset=utf-8", "bookings.csv", {"Cache-Control": "no-store"})
+
+
+async def show_calendar(request: Request) -> Response:
+    """GET /staff/feed/{secret}/bookings.ics: what stands, for a calendar program to subscribe to."""
+    found = await _bookings(request, (Status.CONFIRMED, Status.PAID))
+    # `no-store` would make each poll fetch everything; a program asks whether it has changed instead.
+    headers = {"Cache-Control": "private, no-cache", "ETag": _tag(found)}
+    if headers["ETag"] in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    zone, now = await place_zone(request), request.app.state.parts.now()
+    # Thousands of entries take a second or more, in which nobody else would be answered.
+    text = await to_thread.run_sync(
+        lambda: bookings_calendar(found[:MOST], zone=zone, first=now - BACK, last=now + AHEAD, rest=found[MOST:])
+    )
+    return _answer(text, "text/calendar; charset=utf-8", "bookings.ics", headers)
+
+
+async def _bookings(request: Request, statuses: Sequence[Status]) -> list[Booking]:
+    """What is asked for; one more than `MOST` where there are more than that."""
+    parts, query = request.app.state.parts, request.query_params
+    parts.rate_limits.check(STAFF, client_address(request.scope))
+    await parts.staff.check_feed(request.path_params["secret"])
+    now = parts.now()
+    found: list[Booking] = await parts.bookings.find(
+        statuses=statuses,
+        starts_from=now - BACK,
+        starts_to=now + AHEAD,
+        widget=query.get("widget", ""),
+        resource_id=query.get("person", ""),
+        most=MOST + 1,
+    )
+    return found
+
+
+def _tag(bookings: Iterable[Booking]) -> str:
+    """An entity tag that changes with any of the bookings."""
+    told = [f"{booking.id} {booking.updated_at.isoformat()}" for booking in bookings]
+    digest = hashlib.sha256("\n".join([_FORM, *told]).encode()).hexdigest()
+    return f'"{digest[:32]}"'
+
+
+def _questions(widgets: Mapping[str, Widget], bookings: Iterable[Booking]) -> list[str]:
+    """The names of the owner's own questions: as they are asked now, then those that were asked before."""
+    asked = [question.name for widget in widgets.values() for question in widget.questions]
+    answered = sorted({name for booking in bookings if booking.customer for name in booking.customer.answers})
+    return list(dict.fromkeys([*asked, *answered]))
+
+
+def _table(bookings: Sequence[Booking], questions: Collection[str]) -> str:
+    text = StringIO()
+    writer = csv.writer(text)
+    writer.writerow([*_HEAD, *clean_cells(f"q_{name}" for name in questions)])
+    for booking in bookings[:MOST]:
+        row = _cells(booking, questions)
+        clean = clean_cells(row)
+        # A number in full: no spreadsheet makes more of it than a number, and programs can read it.
+        clean[_PHONE] = row[_PHONE] if is_number(row[_PHONE]) else clean[_PHONE]
+        writer.writerow(clean)
+    if len(bookings) > MOST:
+        writer.writerow([f"There are more than these {MOST} bookings. Add ?person= or ?widget= to the address."])
+    # Spreadsheets take a table without this mark for one in an old encoding.
+    return "\ufeff" + text.getvalue()
+
+
+def _cells(booking: Booking, questions: Iterable[str]) -> list[str]:
+    start, end = (i18n.local(moment, booking.time_zone) for moment in (booking.starts_at, booking.ends_at))
+    customer, price = booking.customer, booking.terms.price
+    answers = customer.answers if customer else {}
+    return [
+        booking.id,
+        booking.status.value,
+        f"{start:%Y-%m-%d %H:%M}",
+        f"{end:%Y-%m-%d %H:%M}",
+        booking.time_zone,
+        booking.service_name,
+        booking.resource_name,
+        booking.location_name,
+        customer.name if customer else "",
+        customer.email if customer else "",
+        customer.phone if customer else "",
+        customer.notes if customer else "",
+        format(price.to_decimal(), "f"),
+        price.currency.upper(),
+        "yes" if booking.no_show else "",
+        *(answers.get(name, "") for name in questions),
+    ]
+
+
+def _answer(content: bytes, kind: str, name: str, headers: Mapping[str, str]) -> Response:
+    disposition = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(content, media_type=kind, headers={**disposition, **headers})
+
+
+routes = [
+    Route("/staff/feed/{secret}/bookings.csv", show_table),
+    Route("/staff/feed/{secret}/bookings.ics", show_calendar),
+]

@@ -1,0 +1,384 @@
+"""The staff page's words: a booking in a list, its whole story, what an act would do to the money; pure.
+
+Times are the place's own, wherever the customer is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from itertools import groupby
+from typing import Any, Final
+
+from app.booking.changes import Refusal
+from app.booking.moves import MoveQuote
+from app.booking.settlement import BookingView
+from app.domain.booking import Booking, EndReason, Status
+from app.domain.event import StoredEvent
+from app.domain.history import HistoryEntry
+from app.domain.money import Money
+from app.domain.outbox import MailLine
+from app.domain.payment import DISPUTE_LOST, DISPUTE_OVER, Payment, PaymentState
+from app.domain.refund import Refund, failures, payable_another_way
+from app.errors import BookingConflict, HapioError, HoldfastError, LinkRefused, NotBegun, PolicyRefused, StripeError
+from app.mail import MailKind
+from app.text import i18n
+from app.text.history_words import HISTORY, REFUND_STANDS
+from app.text.i18n import N_
+from app.web.shared import booking_words
+from app.web.shared.booking_summary import price
+from app.web.visitor.widget import moment_words
+from app.widgets import Widget
+
+_MAILS: Final[Mapping[str, str]] = {
+    MailKind.CONFIRMED_CUSTOMER: N_("Confirmation"),
+    MailKind.CONFIRMED_OWNER: N_("To you: booked"),
+    MailKind.RELEASED_CUSTOMER: N_("Not booked, nothing charged"),
+    MailKind.REFUNDED_CUSTOMER: N_("Money goes back"),
+    MailKind.REFUNDED_OWNER: N_("To you: money goes back"),
+    MailKind.CANCELED_CUSTOMER: N_("Canceled"),
+    MailKind.CANCELED_OWNER: N_("To you: canceled"),
+    MailKind.RESTORED_CUSTOMER: N_("Cancellation taken back"),
+    MailKind.RESTORED_OWNER: N_("To you: cancellation taken back"),
+    MailKind.MOVED_CUSTOMER: N_("Moved"),
+    MailKind.MOVED_OWNER: N_("To you: moved"),
+    MailKind.NOT_MOVED_CUSTOMER: N_("Not moved"),
+    MailKind.REMINDER_CUSTOMER: N_("Reminder"),
+    MailKind.LINK_CUSTOMER: N_("Fresh link"),
+    MailKind.REFUND_FAILED_CUSTOMER: N_("Refund failed"),
+    MailKind.REFUND_FAILED_OWNER: N_("To you: refund failed"),
+    MailKind.DISPUTED_OWNER: N_("To you: disputed at the bank"),
+    MailKind.DELAYED_CUSTOMER: N_("Not confirmed yet"),
+    MailKind.TROUBLE_OWNER: N_("To you: needs your attention"),
+}
+_PAYMENTS: Final[Mapping[PaymentState, str]] = {
+    PaymentState.CAPTURED: N_("paid"),
+    PaymentState.AUTHORIZED: N_("held on the card"),
+    PaymentState.OPEN: N_("not paid yet"),
+    PaymentState.PROCESSING: N_("the bank is working on it"),
+}
+_TOLD: Final[Mapping[str, str]] = {
+    "canceled": N_("The booking is canceled."),
+    "refunded": N_("The refund is on its way."),
+    "moved": N_("The booking is moved."),
+    "held": N_("The new time is held until the difference is paid. Give the customer the page below."),
+    "moving": N_("Hapio has not answered yet. Both times are kept, and the server goes on with it."),
+    "left": N_("The move is given up, and the booking stands as it was."),
+    "missed": N_("Noted that nobody came. No money moved."),
+    "came": N_("Noted that the customer came. No money moved."),
+    "sent": N_("A fresh link is on its way; the old ones have stopped working."),
+    "paid": N_("Noted that you paid this refund another way. It is not tried again."),
+    "corrected": N_("The address was changed. What had not arrived is sent to it; older links have stopped working."),
+    "same": N_("That is the address of this booking already."),
+    "again": N_("The mails that could not be delivered are sent again."),
+    "waits": N_("A fresh link was mailed a moment ago. The next one can go out after five minutes."),
+}
+
+
+def at_place(booking: Booking) -> Booking:
+    """The booking as it is seen where it takes place."""
+    return replace(booking, visitor=replace(booking.visitor, time_zone=booking.time_zone))
+
+
+def told(word: str, language: str) -> str:
+    """What an act that led to the page has to say."""
+    return i18n.translator(language).gettext(_TOLD[word]) if word in _TOLD else ""
+
+
+# Lists
+
+
+def days_of(
+    bookings: Sequence[Booking], widgets: Mapping[str, Widget], base: str, now: datetime, language: str
+) -> list[dict[str, Any]]:
+    """A heading for each day, with its visits in order."""
+
+    def day(booking: Booking) -> tuple[str, str]:
+        return i18n.local(booking.starts_at, booking.time_zone).date().isoformat(), booking.time_zone
+
+    several = len({booking.time_zone for booking in bookings}) > 1
+    days = []
+    for (date, zone), visits in groupby(sorted(bookings, key=lambda one: (*day(one), one.starts_at)), key=day):
+        those = list(visits)
+        start = those[0].starts_at
+        days.append(
+            {
+                "date": date,
+                "heading": i18n.format_day(start, zone, language, today=i18n.local(now, zone).date()),
+                "relative": i18n.relative_day(start, zone, now, language),
+                "zone": i18n.zone_label(zone, start, language) if several else "",
+                "visits": [visit(booking, widgets, base, now, language) for booking in those],
+            }
+        )
+    return days
+
+
+def visit(booking: Booking, widgets: Mapping[str, Widget], base: str, now: datetime, language: str) -> dict[str, Any]:
+    """One booking as a line of a list; the printed day has all of it."""
+    word, mark = booking_words.word_for(booking, None, now, language)
+    if booking.no_show and booking.status is Status.CONFIRMED:
+        word, mark = i18n.translator(language).gettext("Missed"), "cross"
+    zone, customer = booking.time_zone, booking.customer
+    return {
+        "path": f"{base}/bookings/{booking.id}",
+        "id": booking.id,
+        "iso": i18n.machine_time(booking.starts_at),
+        "day": i18n.format_day(booking.starts_at, zone, language, "medium", today=i18n.local(now, zone).date()),
+        "times": i18n.format_span(booking.starts_at, booking.ends_at, zone, language),
+        "service": booking.service_name,
+        "person": booking.resource_name,
+        "price": price(booking.terms.price, language),
+        "name": customer.name if customer else "",
+        "phone": customer.phone if customer else "",
+        "email": customer.email if customer else "",
+        "notes": customer.notes if customer else "",
+        "answers": answers(booking, widgets.get(booking.widget)),
+        "word": word,
+        "mark": mark,
+        "plain": booking.status is Status.CONFIRMED and mark in {"check", "clock"},
+        "off": booking.status in {Status.CANCELED, Status.EXPIRED},
+    }
+
+
+def answers(booking: Booking, widget: Widget | None) -> list[tuple[str, str]]:
+    """What was asked, in the owner's words, and what the customer answered."""
+    labels = {question.name: question.label for question in widget.questions} if widget else {}
+    given = booking.customer.answers if booking.customer else {}
+    return [(labels.get(name, name), text) for name, text in given.items() if text]
+
+
+# One booking
+
+
+def payment_rows(view: BookingView, language: str) -> list[dict[str, str]]:
+    """Every payment that came, or may come, with Stripe's name for it."""
+    _ = i18n.translator(language).gettext
+    rows = []
+    for payment in view.payments:
+        state = _(_PAYMENTS[payment.state]) if payment.state in _PAYMENTS else _("nothing was taken")
+        how = [_("difference of a move")] if payment.move_id else []
+        how += [state, *([_disputed(payment, language)] if payment.dispute else [])]
+        amount = payment.captured if payment.state is PaymentState.CAPTURED else payment.price.amount
+        rows.append(
+            {
+                "label": _("Payment"),
+                "amount": i18n.format_money(Money(amount, payment.price.currency), language),
+                "how": " · ".join(how),
+                "reference": payment.payment_intent_id or "",
+                "payable": "",
+            }
+        )
+    return rows
+
+
+def _disputed(payment: Payment, language: str) -> str:
+    return i18n.translator(language).gettext("disputed: %(state)s") % {"state": payment.dispute}
+
+
+def refund_rows(view: BookingView, now: datetime, language: str) -> list[dict[str, str]]:
+    """Every refund with where it is; `payable` is its id where the owner may pay it another way."""
+    _ = i18n.translator(language).gettext
+    payable = payable_another_way(view.payments, view.refunds)
+    return [
+        {
+            "label": _("Refund"),
+            "amount": i18n.format_money(refund.amount, language),
+            "how": refund_stands(view, refund, now, language),
+            "reference": refund.stripe_refund_id or "",
+            "payable": refund.id if refund.id in payable else "",
+        }
+        for refund in view.refunds
+    ]
+
+
+def refund_stands(view: BookingView, refund: Refund, now: datetime, language: str) -> str:
+    """Where a refund is, and what it waits for."""
+    _ = i18n.translator(language).gettext
+    payment = next((payment for payment in view.payments if payment.id == refund.payment_id), None)
+    if refund.status == "requested":
+        if payment and payment.dispute not in DISPUTE_OVER:
+            return _("waits until the bank has decided the dispute")
+        if refund.next_try_at and refund.next_try_at > now and not refund.tries:
+            when = booking_words.when(refund.next_try_at, at_place(view.booking), now, language)
+            return _("goes out on %(when)s") % {"when": when}
+    if refund.delayed:
+        return _("delayed (%(reason)s); we keep trying") % {"reason": refund.problem}
+    if failures(view.payments, view.refunds).get(refund.id) == 0:
+        return _("failed at Stripe; made good since")
+    return _(REFUND_STANDS[refund.status]) if refund.status in REFUND_STANDS else refund.status
+
+
+def left(view: BookingView) -> Money:
+    """What of the booking's money is still here."""
+    return Money(view.left, view.booking.terms.price.currency)
+
+
+def history_rows(view: BookingView, now: datetime, language: str) -> list[dict[str, str]]:
+    """Everything that happened, newest first."""
+    booking = at_place(view.booking)
+    return [
+        {
+            "at": booking_words.when(entry.at, booking, now, language),
+            "iso": i18n.machine_time(entry.at),
+            "what": _happened(entry, booking, now, language),
+        }
+        for entry in reversed(view.history)
+    ]
+
+
+def _happened(entry: HistoryEntry, booking: Booking, now: datetime, language: str) -> str:
+    _ = i18n.translator(language).gettext
+    detail = entry.detail
+    words = [_(HISTORY[entry.what]) if entry.what in HISTORY else entry.what.replace("_", " ")]
+    if "from" in detail and "to" in detail:
+        before, after = (
+            booking_words.when(datetime.fromisoformat(detail[end]), booking, now, language) for end in ("from", "to")
+        )
+        words.append(_("from %(before)s to %(after)s") % {"before": before, "after": after})
+    if "by" in detail:
+        words.append(_("by the owner") if detail["by"] == EndReason.BY_OWNER else _("by the customer"))
+    amount = detail.get("amount", detail.get("back"))
+    if amount is not None:
+        back = i18n.format_money(Money(amount, booking.terms.price.currency), language)
+        words.append(_("%(amount)s back") % {"amount": back})
+    words += [str(detail[name]) for name in ("dispute", "note") if detail.get(name)]
+    return ", ".join(words)
+
+
+def given_up(mail: MailLine) -> bool:
+    """Whether a mail could not be delivered and is not tried any more."""
+    return mail.sent_at is None and mail.next_try_at is None and mail.error != "no longer true"
+
+
+def mail_row(mail: MailLine, zone: str, now: datetime, language: str) -> dict[str, str]:
+    """A mail, and whether it went."""
+    _ = i18n.translator(language).gettext
+    today = i18n.local(now, zone).date()
+
+    def when(moment: datetime) -> str:
+        return moment_words(moment, zone, language, today)
+
+    if given_up(mail):
+        how, mark = _("given up: %(why)s") % {"why": mail.error}, "problem"
+    elif mail.sent_at:
+        how, mark = _("sent %(when)s") % {"when": when(mail.sent_at)}, "check"
+    elif mail.error == "no longer true":
+        how, mark = _("not sent: it was no longer true"), "cross"
+    elif mail.due_at > now:
+        how, mark = _("goes out on %(when)s") % {"when": when(mail.due_at)}, "clock"
+    elif mail.error:
+        how, mark = _("tried again: %(why)s") % {"why": mail.error}, "problem"
+    else:
+        how, mark = _("is being sent"), "clock"
+    return {"what": _(_MAILS.get(mail.kind, mail.kind)), "how": how, "mark": mark, "booking": mail.booking_id}
+
+
+# Before an act
+
+
+def goes_back(view: BookingView, amount: Money, language: str) -> list[str]:
+    """What goes back, and what keeps it from going."""
+    _ = i18n.translator(language).gettext
+    if not amount:
+        if booking_words.captured(view):
+            return [_("Nothing is left of what was paid, so no money moves.")]
+        return [_("Nothing was paid, so no money moves.")]
+    whole = left(view)
+    if amount == whole:
+        lines = [_("That is all that is left of what was paid. It goes out at once, the way it came.")]
+    else:
+        rest = Money(whole.amount - amount.amount, amount.currency)
+        lines = [
+            _("It goes out at once, the way it came. %(rest)s of what was paid stays.")
+            % {"rest": i18n.format_money(rest, language)}
+        ]
+    if any(payment.dispute not in DISPUTE_OVER | {DISPUTE_LOST} for payment in view.payments):
+        lines.append(_("A payment is disputed: what the bank takes back itself is not given back as well."))
+    return lines
+
+
+def moves_money(quote: MoveQuote, view: BookingView, language: str) -> tuple[str, list[str]]:
+    """What a move by the owner does to the money, in a word and in sentences."""
+    _ = i18n.translator(language).gettext
+    amount = i18n.format_money(Money(abs(quote.difference), quote.price.currency), language)
+    if quote.difference > 0:
+        head = _("%(amount)s more") % {"amount": amount}
+        line = _(
+            "No money moves now: the customer has %(num)s minutes to pay that on Stripe's page, and the new time is "
+            "held so long. Unpaid, nothing changes."
+        )
+        return head, [line % {"num": view.widget.payment_minutes}]
+    if quote.difference < 0:
+        return _("%(amount)s back") % {"amount": amount}, [
+            _("The new time costs less. The difference goes out at once.")
+        ]
+    return _("No money moves"), [_("The price stays: %(price)s.") % {"price": price(quote.price, language)}]
+
+
+def mailed(view: BookingView, language: str, *, enabled: bool, owner: bool = True) -> str:
+    """Who hears of it."""
+    _ = i18n.translator(language).gettext
+    if not enabled:
+        return _("No mail is sent: there is no mail server.")
+    return (
+        _("The customer and the owner are mailed.")
+        if owner and view.widget.owner_email
+        else _("The customer is mailed.")
+    )
+
+
+def not_done(error: HoldfastError, language: str) -> list[str]:
+    """Why an act was not done. None of these comes after a change."""
+    _ = i18n.translator(language).gettext
+    stays = _("Nothing was changed, and no money moved.")
+    match error:
+        case LinkRefused() | BookingConflict():
+            return [
+                _("This page was open for a while, or the booking has changed meanwhile. Please look once more."),
+                stays,
+            ]
+        case PolicyRefused(bar=Refusal.UNDER_WAY):
+            return [_("A move of this booking is being made, or paid, right now."), stays]
+        case NotBegun():
+            return [_(error.sentence), stays]
+        case PolicyRefused(bar=Refusal.NOT_OFFERED):
+            return [_("Its widget is no longer in widgets.toml, so it can be canceled, but not moved."), stays]
+        case PolicyRefused():
+            return [_("That can no longer be done with this booking."), stays]
+        case HapioError() | StripeError():
+            return [_(booking_words.out_of_reach(error)), stays]
+        case _:
+            return [stays]
+
+
+#: Where a spreadsheet may begin a cell, and what makes a formula of it: at the start, after a line break, and after a
+#: semicolon, which separates cells in the Excel of half of Europe whatever stands in quotes.
+_FORMULA: Final = re.compile(r"""(^|[;\r\n\t])([\s"']*)([=+\-@\uff1d\uff0b\uff0d\uff20\t\r])""")
+_NUMBER: Final = re.compile(r"\+[1-9][0-9]{4,14}")
+
+
+def clean_cells(cells: Iterable[str]) -> list[str]:
+    """For spreadsheets: what customers typed must not become a formula. A quote before it makes it text."""
+    return [_FORMULA.sub(r"\1\2'\3", cell) for cell in cells]
+
+
+def is_number(text: str) -> bool:
+    """Whether this is a phone number as it is stored (E.164), and nothing else."""
+    return _NUMBER.fullmatch(text) is not None
+
+
+def event_row(stored: StoredEvent, zone: str, now: datetime, language: str) -> dict[str, str]:
+    """A stored event, and whether it had its effect."""
+    _ = i18n.translator(language).gettext
+    today = i18n.local(now, zone).date()
+    event = stored.event
+    if stored.processed_at:
+        how, mark = _("done"), "check"
+    elif stored.error:
+        how, mark = _("tried again: %(why)s") % {"why": stored.error}, "problem"
+    else:
+        how, mark = _("is waiting"), "clock"
+    came = moment_words(stored.received_at, zone, language, today)
+    return {"what": event.type, "id": event.id, "how": how, "mark": mark, "at": came, "booking": event.booking_id or ""}

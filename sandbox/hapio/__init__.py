@@ -1,0 +1,69 @@
+"""A strict, stateful stand-in for Hapio's project API v1.7, for tests and the demo. Imports nothing from the product.
+
+What Hapio documents is done as documented; what it leaves open is a switch, or the strictest reading.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+
+import httpx
+
+from sandbox.hapio.app import create_app
+from sandbox.hapio.control import BadControl, Call, ConnectionDropped, Fault, RequestHangs, Switches
+from sandbox.hapio.state import ALL_ABILITIES, Booking, State
+
+__all__ = [
+    "ALL_ABILITIES",
+    "BadControl",
+    "Booking",
+    "Call",
+    "ConnectionDropped",
+    "Fault",
+    "HapioSandbox",
+    "RequestHangs",
+    "Switches",
+]
+
+
+class HapioSandbox:
+    """One Hapio project that lives in memory.
+
+    `app` serves /v1 and /_sandbox; `switches`, `faults`, `calls` and `state` are the live objects, and stay the same
+    ones through `reset()`. The default `token` has every ability; `state.tokens` takes more.
+    """
+
+    def __init__(
+        self,
+        *,
+        now: Callable[[], datetime],
+        seed: int = 0,
+        token: str = "hapio-sandbox-token",  # noqa: S107 - published on purpose
+    ) -> None:
+        """Start empty at `now` (aware UTC); the same `seed` gives the same ids in the same order of requests."""
+        self.token = token
+        self.state = State(now, seed, token)
+        self.switches: Switches = self.state.switches
+        self.faults: list[Fault] = self.state.faults
+        self.calls: list[Call] = self.state.calls
+        self.app = create_app(self.state)
+
+    def reset(self) -> None:
+        """Become a new project again: no objects, faults or calls, default switches, the same ids to come."""
+        self.state.clear()
+
+    def transport(self) -> httpx.AsyncBaseTransport:
+        """Return a transport for httpx clients in process; dropped and hanging calls are httpx errors there."""
+        return _Transport(httpx.ASGITransport(app=self.app))
+
+
+class _Transport(httpx.AsyncBaseTransport):
+    def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
+        self._inner = inner
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        try:
+            return await self._inner.handle_async_request(request)
+        except ConnectionDropped as error:
+            raise httpx.ReadError("the sandbox dropped the connection", request=request) from error
+        except RequestHangs as error:
+            raise httpx.ReadTimeout("the sandbox never answers", request=request) from error

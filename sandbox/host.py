@@ -1,0 +1,96 @@
+"""A small studio's own website, on an origin of its own, with the booking widget embedded in every way there is.
+
+It stands for the pages that embed the product, and knows nothing of it but its address: `/` has the script tag,
+`/plain` a bare iframe, and the others what owners' sites do to a widget besides.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import urlencode
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from sandbox.pages import page_templates
+
+TEMPLATES = page_templates()
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of the site: how it embeds the widget (`kind`), and the headers that it comes with."""
+
+    kind: str
+    title: str = "Book a time"
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class HostSandbox:
+    """Studio Nord, portrait photographers in Stockholm; `app` serves the pages."""
+
+    def __init__(self, *, widget_origin: str, widget: str = "studio") -> None:
+        """Embed `widget` as served at `widget_origin`, for example "http://127.0.0.1:8000"."""
+        self._origin = widget_origin.rstrip("/")
+        self._widget = widget
+        self.pages = {
+            "/popup": Page("popup", "A dialog from any element"),
+            "/float": Page("float", "A floating button"),
+            "/ten": Page("ten", "Ten on one page"),
+            # What README documents for a site that allows nothing it does not name.
+            "/strict": Page(
+                "inline",
+                "The strictest policy",
+                {
+                    "Content-Security-Policy": f"default-src 'none'; img-src data:; script-src {self._origin}; "
+                    f"frame-src {self._origin}; base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'"
+                },
+            ),
+            "/isolated": Page(
+                "inline",
+                "Isolated from other origins",
+                {"Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp"},
+            ),
+            "/walled": Page(
+                "inline",
+                "A policy that refuses the frame",
+                {
+                    "Content-Security-Policy": "default-src 'none'; img-src data:; frame-src 'self';"
+                    f" script-src {self._origin}"
+                },
+            ),
+        }
+        self.app = Starlette(
+            routes=[
+                Route("/", self._home),
+                Route("/plain", self._home),
+                Route("/about", self._about),
+                *(Route(path, self._page) for path in self.pages),
+            ]
+        )
+
+    async def _home(self, request: Request) -> Response:
+        own_address = str(request.url.replace(query="", fragment=""))
+        address = f"{self._origin}/w/{self._widget}"
+        context = {
+            **self._embed(),
+            "plain": request.url.path == "/plain",
+            "widget_src": f"{address}?{urlencode({'host': own_address})}",
+        }
+        return TEMPLATES.TemplateResponse(request, "host.html", context)
+
+    async def _about(self, request: Request) -> Response:
+        return TEMPLATES.TemplateResponse(request, "host_about.html")
+
+    async def _page(self, request: Request) -> Response:
+        page = self.pages[request.url.path]
+        context = {**self._embed(), "page": page}
+        return TEMPLATES.TemplateResponse(request, "host_embed.html", context, headers=dict(page.headers))
+
+    def _embed(self) -> dict[str, str]:
+        return {
+            "widget": self._widget,
+            "loader": f"{self._origin}/embed.js",
+            "link": f"{self._origin}/w/{self._widget}",
+        }

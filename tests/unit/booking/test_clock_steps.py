@@ -1,0 +1,103 @@
+"""The machine's clock is set back or forth, by an hour: what is planned by it follows, and nobody is shut out."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from app.breaker import Breaker
+from app.domain.booking import Status
+from app.errors import RateLimited
+from app.protection.rate_limits import RateLimits, Rule
+from sandbox.clock import Clock
+from tests.support.stack import Stack, open_stack
+from tests.unit.operations.test_health import TOKEN, figure
+
+HOUR = timedelta(hours=1)
+
+
+async def test_the_workers_age_is_never_below_zero(tmp_path: Path) -> None:
+    async with open_stack(tmp_path, settings={"metrics_token": TOKEN}) as stack:
+        await stack.tick()
+        stack.clock.advance(-HOUR)
+        assert await figure(stack, "worker_age_seconds") == 0
+        stack.clock.advance(timedelta(seconds=40))
+        assert await figure(stack, "worker_age_seconds") == 40
+
+
+@pytest.mark.parametrize("watched", [True, False])
+async def test_a_worker_that_dies_is_noticed_although_the_clock_was_set_back(stack: Stack, watched: bool) -> None:
+    await stack.tick()
+    if watched:
+        assert (await stack.client.get("/readyz")).status_code == 200
+    stack.clock.advance(-HOUR)
+    assert (await stack.client.get("/readyz")).status_code == 200
+    stack.clock.advance(timedelta(minutes=2))
+    answer = await stack.client.get("/readyz")
+    assert (answer.status_code, answer.json()["worker"]) == (503, "late")
+
+
+async def test_a_worker_that_lives_is_ready_before_and_after_each_step(stack: Stack) -> None:
+    for step in (timedelta(0), -HOUR, timedelta(minutes=5), HOUR, -HOUR):
+        await stack.tick(after=step)
+        assert (await stack.client.get("/readyz")).status_code == 200, step
+
+
+def test_who_was_at_a_limit_waits_no_longer_than_its_window() -> None:
+    clock = Clock(datetime(2026, 11, 23, 8, 0, tzinfo=UTC))
+    rate_limits, rule = RateLimits(clock), Rule.of("knock", "3/minute")
+    for _ in range(2):
+        rate_limits.check(rule, "anna")
+    clock.advance(timedelta(seconds=10))
+    rate_limits.check(rule, "anna")
+    clock.advance(-HOUR)
+    with pytest.raises(RateLimited) as refused:
+        rate_limits.check(rule, "anna")
+    assert refused.value.retry_after == 50
+    assert rate_limits.standing(rule, "anna") == (3, 0, 50)
+    clock.advance(timedelta(seconds=50))
+    rate_limits.check(rule, "anna")
+
+
+def test_a_provider_that_was_down_is_asked_again_after_the_usual_pause() -> None:
+    clock = Clock(datetime(2026, 11, 23, 8, 0, tzinfo=UTC))
+    breaker = Breaker(clock)
+    for _ in range(5):
+        breaker.failed()
+    clock.advance(-HOUR)
+    assert breaker.retry_after == 30
+    clock.advance(timedelta(seconds=30))
+    assert breaker.check() == 0
+
+
+async def test_lost_payments_are_looked_for_as_often_as_ever(tmp_path: Path) -> None:
+    async with open_stack(tmp_path, webhooks=False) as stack:
+        booking = await stack.hold()
+        await stack.tick()
+        stack.clock.advance(-HOUR)
+        await stack.tick()
+        reads = len(stack.stripe.calls)
+        await stack.tick(after=timedelta(minutes=11))
+        assert len(stack.stripe.calls) > reads
+        assert await stack.status(booking) is Status.HELD
+
+
+async def test_calls_that_the_clock_was_set_back_in_do_not_make_the_figures_fall(tmp_path: Path) -> None:
+    async with open_stack(tmp_path, settings={"metrics_token": TOKEN}) as stack:
+        stack.parts.metrics.called("hapio", "getBookings", "200", 3.0)
+        before = await figure(stack, "provider_seconds_sum", provider="hapio")
+        stack.parts.metrics.called("hapio", "getBookings", "200", -3600.0)
+        assert await figure(stack, "provider_seconds_sum", provider="hapio") == before
+
+
+@pytest.mark.parametrize("step", [-HOUR, HOUR])
+async def test_a_booking_that_was_begun_before_the_step_can_be_paid_or_says_in_words_that_its_hold_has_ended(
+    stack: Stack, step: timedelta
+) -> None:
+    booking = await stack.hold()
+    token = stack.parts.links.booking_token(booking.id, ends_at=booking.ends_at)
+    stack.clock.advance(step)
+    answer = await stack.client.post(f"/b/{token}/pay")
+    assert answer.status_code == 303
+    await stack.until_quiet()
+    assert stack.money_kept() == 0

@@ -1,0 +1,45 @@
+"""The order of effects keeps the promises over every interleaving, and leaving out any rule breaks one."""
+
+import pytest
+
+from app.domain.booking import TRANSITIONS
+from app.domain.move import MOVE_TRANSITIONS
+from tests.unit.booking import changes_model
+from tests.unit.booking.lifecycle_model import MUTANTS, WORLDS, search
+
+
+@pytest.mark.parametrize("world", WORLDS)
+def test_every_interleaving_ends_with_money_and_time_in_agreement(world: str) -> None:
+    outcome = search(world=world)
+    assert outcome.problem == ""
+    assert outcome.endings
+
+
+@pytest.mark.parametrize("world", changes_model.WORLDS)
+def test_every_interleaving_of_changes_ends_with_money_and_time_in_agreement(world: str) -> None:
+    outcome = changes_model.search("", world)
+    assert outcome.problem == ""
+    assert len(outcome.endings) > 1
+
+
+def test_every_allowed_change_of_status_happens_and_no_other() -> None:
+    seen = {change for world in WORLDS for change in search(world=world).changes}
+    changed = {change for world in changes_model.WORLDS for change in changes_model.search("", world).changes}
+    allowed = {(before, after) for before, afters in TRANSITIONS.items() for after in afters}
+    assert seen | changed == allowed
+
+
+def test_every_allowed_change_of_a_move_happens_and_no_other() -> None:
+    seen = {change for world in changes_model.WORLDS for change in changes_model.search("", world).moves}
+    assert seen == {(before, after) for before, afters in MOVE_TRANSITIONS.items() for after in afters}
+
+
+@pytest.mark.parametrize("mutant", MUTANTS)
+def test_leaving_out_a_rule_breaks_a_promise(mutant: str) -> None:
+    assert any(search(mutant, world).problem for world in WORLDS)
+
+
+@pytest.mark.parametrize("mutant", changes_model.MUTANTS)
+def test_leaving_out_a_rule_of_changes_breaks_a_promise(mutant: str) -> None:
+    _what, world = changes_model.MUTANTS[mutant]
+    assert changes_model.search(mutant, world).problem

@@ -1,0 +1,227 @@
+"""A provider refuses for good, or never answers again, from any call on: nobody waits in silence.
+
+Every captured amount stands for a confirmed booking or went back, or the owner was told and an alarm is on. When the
+provider answers again after days, everything ends as if it had never been away.
+"""
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from app.domain.booking import Booking, Status
+from app.errors import HoldfastError
+from sandbox.hapio import Fault
+from sandbox.stripe import Fault as StripeFault
+from tests.support.stack import Doom, Stack, open_stack
+from tests.unit.booking.test_crashes import (
+    FREE,
+    HEADSHOT,
+    OTHER_SERVICE,
+    PORTRAIT,
+    Change,
+    all_moves,
+    book_for_free,
+    cancel,
+    cancel_by_the_owner,
+    due_to_the_house,
+    give_up_while_paying,
+    intents_of,
+    move,
+    move_to_a_higher_price,
+    move_to_a_lower_price,
+    pay,
+    rows,
+    tag,
+    take_a_cancellation_back,
+    walk_away_from_stripe,
+)
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+
+
+def hapio_is_silent(stack: Stack) -> None:
+    stack.hapio.faults.append(Fault("drop_before", times=None))
+
+
+def hapio_refuses_the_token(stack: Stack) -> None:
+    stack.hapio.faults.append(Fault("refuse", times=None, status=401))
+
+
+def stripe_is_silent(stack: Stack) -> None:
+    stack.stripe.faults.append(StripeFault("drop_before", times=None))
+
+
+def stripe_refuses_the_key(stack: Stack) -> None:
+    stack.stripe.faults.append(StripeFault("refuse", times=None, status=403, code="account_invalid"))
+
+
+def stripe_refuses_refunds(stack: Stack) -> None:
+    stack.stripe.faults.append(
+        StripeFault("refuse", method="POST", path="/refunds$", times=None, status=400, code="insufficient_funds")
+    )
+
+
+@dataclass
+class Turn(Doom):
+    """From the n-th answer of a provider on the world is another one; the process lives. What is committed in between
+    makes no difference to who never answers."""
+
+    then: Callable[[], None] = lambda: None
+
+    def effect(self) -> None:
+        """A commit is no turn."""
+
+    def answered(self) -> None:
+        self.effects += 1
+        if self.effects == self.at:
+            self.then()
+
+
+HAPIO = [hapio_is_silent, hapio_refuses_the_token]
+STRIPE = [stripe_is_silent, stripe_refuses_the_key]
+#: What is done, and who of those that it asks may never answer again.
+STORIES = [
+    *((pay, never) for never in HAPIO + STRIPE),
+    *((walk_away_from_stripe, never) for never in HAPIO + STRIPE),
+    *((give_up_while_paying, never) for never in HAPIO + STRIPE),
+    *((book_for_free, never) for never in HAPIO),
+]
+REFUNDS = [*STRIPE, stripe_refuses_refunds]
+CHANGES = [
+    *((cancel, PORTRAIT, "", never) for never in HAPIO + REFUNDS),
+    *((cancel_by_the_owner, PORTRAIT, "", never) for never in HAPIO + REFUNDS),
+    *((cancel, FREE, "", never) for never in HAPIO),
+    *((take_a_cancellation_back, PORTRAIT, "", never) for never in HAPIO + REFUNDS),
+    *((move, PORTRAIT, "", never) for never in HAPIO),
+    *((move_to_a_lower_price, PORTRAIT, OTHER_SERVICE, never) for never in HAPIO + REFUNDS),
+    *((move_to_a_higher_price, HEADSHOT, OTHER_SERVICE, never) for never in HAPIO + REFUNDS),
+]
+
+
+def named(part: object) -> str:
+    """A parameter's name in the list of tests."""
+    return str(getattr(part, "__name__", part))
+
+
+@pytest.mark.parametrize(("story", "never"), STORIES, ids=named)
+async def test_nobody_waits_in_silence_for_a_booking(
+    story: Callable[[Stack], Awaitable[None]], never: Callable[[Stack], None], tmp_path: Path
+) -> None:
+    async def prepare(stack: Stack) -> Callable[[], Awaitable[object]]:
+        await stack.free_slot()
+        return lambda: story(stack)
+
+    await turn_everywhere(tmp_path, prepare, never, widget="")
+
+
+@pytest.mark.parametrize(("change", "service", "widget", "never"), CHANGES, ids=named)
+async def test_nobody_waits_in_silence_for_a_change(
+    change: Change, service: str, widget: str, never: Callable[[Stack], None], tmp_path: Path
+) -> None:
+    async def prepare(stack: Stack) -> Callable[[], Awaitable[object]]:
+        booking = await stack.confirmed(service=service)
+        await stack.tick()  # its mails
+        return lambda: change(stack, booking)
+
+    await turn_everywhere(tmp_path, prepare, never, widget=widget)
+
+
+async def turn_everywhere(
+    tmp_path: Path,
+    prepare: Callable[[Stack], Awaitable[Callable[[], Awaitable[object]]]],
+    never: Callable[[Stack], None],
+    *,
+    widget: str,
+) -> None:
+    """Let the provider be gone from the first effect on, from the second, … until the story has no more of them."""
+    after = 0
+    fired = True
+    while fired:
+        folder = tmp_path / str(after)
+        folder.mkdir()
+        turn = Turn()
+        async with open_stack(folder, widget=widget, webhooks=False, doom=turn) as stack:
+            story = await prepare(stack)
+            turn.effects, turn.at, turn.then = 0, after, partial(never, stack)
+            if after == 0:
+                never(stack)
+            with suppress(HoldfastError):
+                await story()
+            fired = after == 0 or turn.effects >= turn.at
+            turn.at = 0
+            await days_pass(stack)
+            await assert_nobody_waits_in_silence(stack)
+            stack.hapio.faults.clear()
+            stack.stripe.faults.clear()
+            await hours_pass(stack)
+            await assert_all_is_settled(stack)
+        after += 1
+    assert after >= 2, "the story must ask a provider for something"
+
+
+async def days_pass(stack: Stack) -> None:
+    """The worker goes on closely through the first hour, then through days, past every visit."""
+    for step in [HOUR / 4] * 5 + [4 * HOUR] * 2 + [DAY] * 4:
+        await stack.tick(after=step)
+    for _ in range(3):  # mails go out a few at a time
+        await stack.tick(after=timedelta(minutes=5))
+
+
+async def hours_pass(stack: Stack) -> None:
+    """Long enough for every pause between two tries."""
+    for _ in range(6):
+        await stack.tick(after=2 * HOUR)
+
+
+async def assert_nobody_waits_in_silence(stack: Stack) -> None:
+    told = " ".join(message.header("Message-ID") for message in stack.mailbox.messages)
+    alarms = await alarms_on(stack)
+    active = {tag(held) for held in stack.hapio_bookings()}
+    for booking in await rows(stack):
+        kept = money_kept_for(stack, booking)
+        moves_of = {moved.id for moved in await all_moves(stack) if moved.booking_id == booking.id}
+        occupied = active & {booking.id, *moves_of}
+        is_right = kept == due_to_the_house(booking) and bool(occupied) is (booking.status is Status.CONFIRMED)
+        if not is_right:
+            assert f"{booking.id}.trouble_owner" in told, f"nobody told the owner: {booking}"
+            assert alarms, f"no alarm is on: {booking}"
+
+
+async def alarms_on(stack: Stack) -> list[str]:
+    """The alarms of the documents that would wake somebody now."""
+    census = await stack.parts.store.census()
+    ages = {name: getattr(census, name) for name in census.__slots__ if name.startswith("oldest_")}
+    alarms = [name for name, age in ages.items() if name != "oldest_event" and age > 3600]
+    if await stack.parts.store.money_without_booking():
+        alarms.append("money_without_booking")
+    return alarms
+
+
+async def assert_all_is_settled(stack: Stack) -> None:
+    for booking in await rows(stack):
+        assert booking.status in {Status.CONFIRMED, Status.EXPIRED, Status.CANCELED}
+        assert not booking.hapio_unsure
+        assert money_kept_for(stack, booking) == due_to_the_house(booking)
+    for moved in await all_moves(stack):
+        assert moved.state in {"done", "refused", "expired"}
+        assert (moved.occupies, moved.hapio_booking_id, moved.hapio_unsure) == (False, None, False)
+    confirmed = [booking.id for booking in await rows(stack) if booking.status is Status.CONFIRMED]
+    assert sorted(tag(held) for held in stack.hapio_bookings()) == sorted(confirmed)
+    assert stack.money_held() == 0
+    assert await stack.parts.store.money_without_booking() == []
+
+
+def money_kept_for(stack: Stack, booking: Booking) -> int:
+    """What Stripe took for the booking and did not give back."""
+    intents = {intent["id"]: intent["amount_received"] for intent in intents_of(stack, booking)}
+    returned = sum(
+        made["amount"]
+        for made in stack.stripe.state.refunds.values()
+        if made["payment_intent"] in intents and made["status"] in {"succeeded", "pending"}
+    )
+    return int(sum(intents.values()) - returned)

@@ -1,0 +1,230 @@
+"""What is on offer turns out to be wrong: it is read anew at the first contradiction, and the visitor is told."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+
+from app.domain.booking import Status
+from app.domain.money import Money
+from app.errors import HapioError, NotFound, SlotTaken, TimePassed, TooSoon
+from sandbox.hapio import Fault
+from tests.support.stack import Stack, open_stack, text_of
+from tests.unit.api.test_api import code, post, wish
+from tests.unit.booking.test_crashes import rows
+from tests.unit.web.test_doors import Browser
+
+SHOWN = 120_000
+
+
+async def change(stack: Stack, service_id: str, **changes: Any) -> None:
+    """The owner changes a service in Hapio's own pages."""
+    async with stack.hapio_api() as api:
+        (await api.patch(f"/services/{service_id}", json=changes)).raise_for_status()
+
+
+async def open_times(stack: Stack) -> Browser:
+    """A visitor who looks at the times of the portrait session."""
+    anna = Browser(stack)
+    said = await anna.open(f"/w/studio?service={stack.portrait_id}")
+    assert "1,200" in said
+    return anna
+
+
+# Another price
+
+
+async def test_a_price_that_changed_is_told_before_paying_and_shown_from_then_on(stack: Stack) -> None:
+    anna = await open_times(stack)
+    await change(stack, stack.portrait_id, price="1500.000")
+    said = await anna.send('id="hf-hold"', start=anna.starts[0])
+    assert "The price has changed: SEK 1,500" in said
+    said = await anna.send('action="[^"]*/details"', name="Anna Ek", email="anna@customer.example")
+    assert "The price has changed: SEK 1,500" in said
+    assert "Pay SEK 1,500" in said
+    listed = await Browser(stack).open("/w/studio")
+    assert "1,500" in listed
+    assert "1,200" not in listed
+
+
+async def test_a_page_that_was_drawn_before_the_offer_was_read_anew_is_told_too(stack: Stack) -> None:
+    """By then the list and the lock agree, and only this visitor saw the old price."""
+    anna, bo = await open_times(stack), await open_times(stack)
+    await change(stack, stack.portrait_id, price="1500.000")
+    await bo.send('id="hf-hold"', start=bo.starts[0])
+    said = await anna.send('id="hf-hold"', start=anna.starts[-1])
+    assert "The price has changed: SEK 1,500" in said
+
+
+async def test_nothing_is_said_of_a_price_that_is_as_it_was(stack: Stack) -> None:
+    anna = await open_times(stack)
+    assert "The price has changed" not in await anna.send('id="hf-hold"', start=anna.starts[0])
+
+
+@pytest.mark.parametrize("price", ["0.000", None])
+async def test_what_has_become_free_is_told_to_be(stack: Stack, price: str | None) -> None:
+    anna = await open_times(stack)
+    await change(stack, stack.portrait_id, price=price)
+    said = await anna.send('id="hf-hold"', start=anna.starts[0])
+    assert "The price has changed: Free of charge" in said
+    [booking] = await rows(stack)
+    assert booking.terms.free
+
+
+async def test_what_was_free_and_now_costs_something_is_told_and_has_to_be_paid(stack: Stack) -> None:
+    anna = Browser(stack)
+    await anna.open(f"/w/studio?service={stack.planning_id}")
+    await change(stack, stack.planning_id, price="300.000")
+    assert "The price has changed: SEK 300" in await anna.send('id="hf-hold"', start=anna.starts[0])
+    said = await anna.send('action="[^"]*/details"', name="Anna Ek", email="anna@customer.example")
+    assert "Pay SEK 300" in said
+
+
+async def test_a_hold_that_is_made_again_at_another_price_says_so(stack: Stack) -> None:
+    booking = await stack.hold()
+    await stack.tick(after=timedelta(minutes=11))
+    await change(stack, stack.portrait_id, price="1500.000")
+    again = await stack.parts.bookings.hold_again(booking.id, booking.id)
+    assert again.terms.price == Money(150_000, "sek")
+    assert "price_changed" in await stack.history(again)
+
+
+async def test_the_locks_answer_names_the_price_that_will_be_charged(stack: Stack) -> None:
+    wanted = await wish(stack)
+    listed = (await stack.client.get("/api/services")).json()["services"]
+    assert next(one["price"] for one in listed if one["id"] == stack.portrait_id) == SHOWN
+    await change(stack, stack.portrait_id, price="1500.000")
+    held = (await post(stack, "bookings/lock", wanted)).json()
+    assert (held["price"], held["currency"]) == (150_000, "sek")
+    listed = (await stack.client.get("/api/services")).json()["services"]
+    assert next(one["price"] for one in listed if one["id"] == stack.portrait_id) == 150_000
+
+
+async def test_a_price_that_stripe_would_not_charge_leaves_the_one_that_was_shown(stack: Stack) -> None:
+    anna = await open_times(stack)
+    await change(stack, stack.portrait_id, price="2.000")
+    await anna.send('id="hf-hold"', start=anna.starts[0])
+    [booking] = await rows(stack)
+    assert booking.terms.price == Money(SHOWN, "sek")
+
+
+# Gone, or not offered any more
+
+
+async def test_a_service_that_was_deleted_is_gone_at_the_first_click(stack: Stack) -> None:
+    anna = await open_times(stack)
+    start = anna.starts[0]
+    async with stack.hapio_api() as api:
+        (await api.delete(f"/services/{stack.portrait_id}")).raise_for_status()
+    await anna.send('id="hf-hold"', start=start)
+    assert anna.page.status_code == 404
+    assert "Portrait session" not in await Browser(stack).open("/w/studio")
+    answer = await post(
+        stack, "bookings/lock", {**await wish(stack, service="headshot"), "serviceId": stack.portrait_id}
+    )
+    assert (answer.status_code, code(answer)) == (404, "BOOKING_NOT_FOUND")
+
+
+async def test_a_service_that_was_deleted_is_gone_with_the_first_read_of_its_times(stack: Stack) -> None:
+    await open_times(stack)
+    async with stack.hapio_api() as api:
+        (await api.delete(f"/services/{stack.portrait_id}")).raise_for_status()
+    later = await stack.client.get(f"/w/studio?service={stack.portrait_id}&date=2027-01")
+    assert later.status_code == 404
+    assert "Portrait session" not in await Browser(stack).open("/w/studio")
+
+
+@pytest.mark.parametrize("shape", ["A", "B"])
+async def test_a_service_that_was_disabled_is_gone_at_the_first_click(stack: Stack, shape: str) -> None:
+    stack.hapio.switches.update({"rule_error_shape": shape})
+    anna = await open_times(stack)
+    await change(stack, stack.portrait_id, enabled=False)
+    said = await anna.send('id="hf-hold"', start=anna.starts[0])
+    assert anna.page.status_code == 404
+    assert "just taken" not in said
+    assert "Portrait session" not in await Browser(stack).open("/w/studio")
+
+
+async def test_the_offer_is_read_anew_at_most_once_a_minute_and_more_seldom_where_nothing_comes_of_it(
+    stack: Stack,
+) -> None:
+    """Hapio refuses the service again and again, and lists it as before."""
+    await open_times(stack)
+    stack.hapio.switches.rate_limit_per_minute = 1000
+    reads = []
+    for _ in range(20):
+        await stack.parts.availability.contradicted()
+        reads.append(sum(call.path == "/v1/services" for call in stack.hapio.calls))
+        stack.clock.advance(timedelta(seconds=30))
+    assert reads[1] == reads[0] == reads[2] - 1
+    assert reads[-1] <= 5, "after 1, 2 and 4 minutes"
+
+
+async def test_without_hapios_answer_the_old_offer_stands(stack: Stack) -> None:
+    await open_times(stack)
+    stack.hapio.faults.append(Fault("error_before", times=50))
+    await stack.parts.availability.contradicted()
+    assert len((await stack.parts.availability.catalogue(stack.parts.widgets["studio"])).services) == 3
+
+
+# Below what Stripe charges
+
+
+async def test_a_service_below_stripes_least_charge_is_left_out_and_the_log_says_so_once(tmp_path: Path) -> None:
+    async with open_stack(tmp_path) as stack:
+        await change(stack, stack.headshot_id, price="2.000")
+        with structlog.testing.capture_logs() as said:
+            for _ in range(3):
+                page = await stack.client.get("/w/studio")
+                assert "Headshot express" not in text_of(page.text)
+                assert "Portrait session" in text_of(page.text)
+                stack.clock.advance(timedelta(minutes=2))
+        told = [line for line in said if line["event"] == "service left out"]
+        assert len(told) == 1
+        assert told[0]["service"] == stack.headshot_id
+        assert "least" in told[0]["reason"]
+
+
+# Not taken, but passed or too soon
+
+
+async def test_a_time_that_has_passed_is_not_called_taken(stack: Stack) -> None:
+    anna = await open_times(stack)
+    start = anna.starts[0]
+    stack.clock.advance(timedelta(days=1))
+    said = await anna.send('id="hf-hold"', start=start)
+    assert anna.page.status_code == 409
+    assert "That time has passed." in said
+    assert "just taken" not in said
+
+
+async def test_a_time_within_the_notice_is_called_too_soon(stack: Stack) -> None:
+    """The portrait session asks for two hours."""
+    anna = await open_times(stack)
+    start = await stack.free_slot()
+    stack.clock.set(start - timedelta(minutes=75))
+    said = await anna.send('id="hf-hold"', start=start.isoformat())
+    assert "too soon to book here" in said
+    assert "just taken" not in said
+    with pytest.raises(TooSoon):
+        await stack.hold(start)
+
+
+async def test_a_time_that_somebody_took_is_called_taken(stack: Stack) -> None:
+    start = await stack.in_days(2)
+    await stack.take_everyone(start)
+    with pytest.raises(SlotTaken) as refused:
+        await stack.hold(start)
+    assert not isinstance(refused.value, TimePassed | TooSoon)
+
+
+async def test_a_service_that_is_gone_ends_a_move_with_that(stack: Stack) -> None:
+    booking = await stack.confirmed()
+    later = await stack.in_days(6)
+    async with stack.hapio_api() as api:
+        (await api.delete(f"/services/{stack.portrait_id}")).raise_for_status()
+    with pytest.raises((NotFound, HapioError, SlotTaken)):
+        await stack.move(booking, later)
+    assert await stack.status(booking) is Status.CONFIRMED

@@ -1,0 +1,122 @@
+"""The HTTP server: slow clients are not waited for without end, idle connections outlive a proxy's, and what is no HTTP
+is answered like everything else."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from app.cli import server
+from app.errors import HoldfastError
+from app.web.shared.security_headers import SecurityHeaders
+from sandbox.serve import listen
+
+
+class Hasty(server.Protocol):
+    """Waits for headers as long as a test may take."""
+
+    header_seconds = 0.1
+
+
+async def echo(request: Request) -> Response:
+    return PlainTextResponse(f"{len(await request.body())} bytes")
+
+
+async def refuse(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HoldfastError)
+    return PlainTextResponse(error.sentence, status_code=error.status)
+
+
+@asynccontextmanager
+async def a_server() -> AsyncIterator[int]:
+    app = Starlette(routes=[Route("/", echo, methods=["POST", "GET"])], exception_handlers={HoldfastError: refuse})
+    app.add_middleware(SecurityHeaders, body_seconds=0.1)
+    config = uvicorn.Config(app, http=Hasty, log_config=None, access_log=False, lifespan="off")
+    running = uvicorn.Server(config)
+    listener = listen(port=0)
+    task = asyncio.create_task(running.serve(sockets=[listener]))
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        running.should_exit = True
+        await task
+
+
+async def say(port: int, *parts: bytes) -> str:
+    """Everything that comes back until the server hangs up."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    for part in parts:
+        writer.write(part)
+        await writer.drain()
+    answer = await asyncio.wait_for(reader.read(), 10)
+    writer.close()
+    return answer.decode().lower()
+
+
+def assert_guarded(answer: str) -> None:
+    for header in (
+        "x-request-id: ",
+        "x-content-type-options: nosniff",
+        "content-security-policy: ",
+        "connection: close",
+    ):
+        assert header in answer
+
+
+async def test_headers_that_never_end_are_not_waited_for() -> None:
+    async with a_server() as port:
+        for beginning in (b"", b"GET / HTTP/1.1\r\nHost: book.example\r\nX-Slow: ", b"POST /"):
+            answer = await say(port, beginning)
+            assert answer.startswith("http/1.1 408"), beginning
+            assert_guarded(answer)
+
+
+async def test_the_headers_of_a_second_request_are_not_waited_for_either() -> None:
+    async with a_server() as port:
+        answer = await say(port, b"GET / HTTP/1.1\r\nHost: book.example\r\n\r\n", b"GET / HTTP/1.1\r\nHost: ")
+        assert answer.startswith("http/1.1 200")
+        assert "http/1.1 408" in answer
+
+
+async def test_a_body_that_never_ends_is_not_waited_for() -> None:
+    async with a_server() as port:
+        head = b"POST / HTTP/1.1\r\nHost: book.example\r\nContent-Length: 1000\r\n\r\n"
+        answer = await say(port, head + b"x" * 10)
+        assert answer.startswith("http/1.1 408")
+        assert "took too long" in answer
+        assert_guarded(answer)
+
+
+async def test_what_is_no_http_is_answered_with_every_header() -> None:
+    async with a_server() as port:
+        answer = await say(port, b"this is no HTTP\r\n\r\n")
+        assert answer.startswith("http/1.1 400")
+        assert_guarded(answer)
+
+
+async def test_an_idle_connection_is_kept_open_beyond_the_time_for_headers() -> None:
+    async with a_server() as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        ask = b"GET / HTTP/1.1\r\nHost: book.example\r\n\r\n"
+        for _ in range(2):
+            writer.write(ask)
+            head = await reader.readuntil(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 200")
+            await reader.readexactly(len(b"0 bytes"))
+            # The server's own timer runs by real time, and an idle connection has to outlast it: a short sleep would
+            # let the test pass without it, a long one only costs time.
+            await asyncio.sleep(Hasty.header_seconds * 1.5)
+        writer.close()
+
+
+def test_idle_connections_outlive_those_of_usual_proxies() -> None:
+    assert server.KEEP_ALIVE_SECONDS > 120, "Caddy keeps them for two minutes, nginx for one"
+
+
+def test_there_are_never_more_visitors_than_files_that_may_be_open() -> None:
+    assert 1 <= server.most_connections() <= 2000

@@ -1,0 +1,129 @@
+"""Money and terms: whole smallest units, one rounding, nothing lost."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.domain.booking import EndReason
+from app.domain.money import Money, currency_quantum
+from app.domain.payment import Payment, PaymentState
+from app.domain.refund import Owed, Refund, money_left
+from app.domain.terms import Capture, Terms, Tier
+
+STARTS = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
+CURRENCIES = st.sampled_from(["eur", "sek", "jpy", "bhd", "isk"])
+
+
+@pytest.mark.parametrize(
+    ("price", "currency", "amount"),
+    [
+        ("149.000", "eur", 14900),
+        ("0.500", "usd", 50),
+        ("1200.000", "jpy", 1200),
+        ("1.230", "bhd", 1230),
+        ("500.000", "isk", 50000),
+    ],
+)
+def test_a_price_of_hapios_becomes_the_amount_stripe_charges(price: str, currency: str, amount: int) -> None:
+    money = Money.from_decimal(Decimal(price), currency)
+    assert money.amount == amount
+    assert money.to_decimal() == Decimal(price)
+
+
+@pytest.mark.parametrize(
+    ("price", "currency"), [("1.005", "eur"), ("10.500", "jpy"), ("1.234", "bhd"), ("10.500", "isk")]
+)
+def test_a_price_that_stripe_cannot_charge_is_refused(price: str, currency: str) -> None:
+    with pytest.raises(ValueError, match="chargeable"):
+        Money.from_decimal(Decimal(price), currency)
+
+
+@given(units=st.integers(0, 10**6), percent=st.integers(0, 100), currency=CURRENCIES)
+@settings(deadline=None)
+def test_a_share_is_chargeable_fair_to_half_a_unit_and_never_more_than_the_whole(
+    units: int, percent: int, currency: str
+) -> None:
+    quantum = currency_quantum(currency)
+    whole = Money(units * quantum, currency)
+    part = whole.share(percent)
+    assert part.amount % quantum == 0
+    assert 0 <= part.amount <= whole.amount
+    assert abs(part.amount * 100 - whole.amount * percent) <= 50 * quantum
+
+
+@given(minutes=st.integers(-60, 60 * 100))
+@settings(deadline=None)
+def test_the_refund_falls_at_each_deadline_and_not_a_second_earlier(minutes: int) -> None:
+    terms = Terms(Money(12000, "eur"), (Tier(24, 100), Tier(2, 50)))
+    at = STARTS - timedelta(minutes=minutes)
+    expected = 12000 if minutes >= 24 * 60 else 6000 if minutes >= 2 * 60 else 0
+    assert terms.refund(at=at, starts_at=STARTS).amount == expected
+
+
+AMOUNTS = st.integers(0, 10**6)
+
+
+@given(owed=AMOUNTS, left=st.lists(st.integers(-(10**4), 10**6), max_size=5))
+@settings(deadline=None)
+def test_a_debt_is_drawn_on_the_newest_payment_first_and_never_on_more_than_is_left(owed: int, left: list[int]) -> None:
+    payments = [(f"pay_{number}", amount) for number, amount in enumerate(left)]
+    debt = Owed("rf", "bk", Money(owed, "eur"), EndReason.BY_CUSTOMER, "1", STARTS, STARTS)
+    drawn = debt.draw(payments)
+    available = {payment_id: max(0, amount) for payment_id, amount in payments}
+    assert sum(refund.amount.amount for refund in drawn) == min(owed, sum(available.values()))
+    assert all(0 < refund.amount.amount <= available[refund.payment_id] for refund in drawn)
+    # Whatever lies behind a payment that was drawn on in part stays untouched.
+    assert all(refund.amount.amount == available[refund.payment_id] for refund in drawn[:-1])
+    assert [refund.payment_id for refund in drawn] == [name for name, amount in payments if amount > 0][: len(drawn)]
+    assert len({refund.id for refund in drawn}) == len(drawn)
+
+
+def test_what_is_left_counts_refunds_on_their_way_but_not_those_that_came_to_nothing() -> None:
+    payment = a_payment("pay_1", captured=12000)
+    refunds = [a_refund(payment, 1000, status) for status in ("requested", "pending", "succeeded")]
+    void = [a_refund(payment, 1000, status) for status in ("failed", "canceled", "withdrawn")]
+    assert money_left([payment], refunds + void) == 9000
+
+
+def test_what_is_left_is_nothing_of_what_was_overdrawn_or_lost_in_a_dispute() -> None:
+    overdrawn, whole = a_payment("pay_1", captured=500), a_payment("pay_2", captured=700)
+    lost = replace(a_payment("pay_3", captured=900), dispute="lost")
+    held = replace(a_payment("pay_4", captured=0), state=PaymentState.AUTHORIZED)
+    assert money_left([overdrawn, whole, lost, held], [a_refund(overdrawn, 600, "requested")]) == 700
+
+
+def a_payment(payment_id: str, *, captured: int) -> Payment:
+    """A payment that was captured."""
+    return Payment(
+        id=payment_id,
+        booking_id="bk",
+        attempt=1,
+        state=PaymentState.CAPTURED,
+        price=Money(captured, "eur"),
+        capture=Capture.AUTOMATIC,
+        params={},
+        session_id="cs_1",
+        session_url=None,
+        payment_intent_id="pi_1",
+        expires_at=STARTS,
+        captured=captured,
+        looks=0,
+        created_at=STARTS,
+    )
+
+
+def a_refund(payment: Payment, amount: int, status: str) -> Refund:
+    """A refund on the payment."""
+    debt = Owed("rf", "bk", Money(amount, "eur"), EndReason.GOODWILL, status, STARTS, STARTS)
+    [refund] = debt.draw([(payment.id, amount)])
+    return replace(refund, status=status)
+
+
+def test_terms_survive_being_stored() -> None:
+    terms = Terms(Money(12000, "eur"), (Tier(24, 100), Tier(2, 50)), move_hours=24, most_moves=3)
+    assert Terms.from_json(terms.to_json()) == terms
+    assert terms.steps(STARTS) == [(STARTS - timedelta(hours=24), 100), (STARTS - timedelta(hours=2), 50)]

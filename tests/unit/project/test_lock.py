@@ -1,0 +1,28 @@
+"""The lock files are what gets installed; pyproject.toml is what was decided.
+
+`make` proves by `pip check` that the locks are complete.
+"""
+
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).parents[3]
+
+
+def locked(name: str) -> set[str]:
+    return set((ROOT / name).read_text().splitlines()[1:])
+
+
+def test_every_pinned_dependency_is_installed_at_that_very_version() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    assert set(project["dependencies"]) <= locked("requirements.lock")
+    assert set(extras["sandbox"]) <= locked("requirements-sandbox.lock")
+    assert set(extras["dev"]) <= locked("requirements-dev.lock")
+
+
+def test_the_product_runs_without_the_sandbox_and_the_test_tools() -> None:
+    product, sandbox, dev = (locked(f"requirements{name}.lock") for name in ("", "-sandbox", "-dev"))
+    assert not product & sandbox
+    assert not (product | sandbox) & dev
+    assert not any(line.startswith(("pytest", "playwright", "mypy", "aiosmtpd", "jsonschema")) for line in product)

@@ -1,0 +1,54 @@
+"""What the database alone holds to: its shape, and that the second of two writers learns that it is second."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from app.domain.payment import PaymentSeen, PaymentState
+from app.store.tables import metadata
+from tests.support.stack import Stack
+
+
+async def test_the_migrations_make_the_tables_that_the_code_expects(stack: Stack) -> None:
+    def differences(connection: sa.Connection) -> object:
+        return compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), metadata)
+
+    async with stack.parts.store.engine.connect() as connection:
+        assert await connection.run_sync(differences) == []
+
+
+async def test_late_word_of_an_unpaid_page_does_not_undo_what_was_noted_as_paid(stack: Stack) -> None:
+    booking = await stack.hold()
+    session_id = await stack.paid(booking)
+    [paid] = await stack.parts.store.payments(booking.id)
+    await stack.parts.store.record_payment(PaymentSeen(paid.id, PaymentState.EXPIRED, session_id, None, 0))
+    assert await stack.parts.store.payments(booking.id) == [paid]
+
+
+async def test_two_processes_that_start_paying_at_once_write_one_attempt(stack: Stack) -> None:
+    booking = await stack.hold()
+    await stack.at_stripe(booking)
+    await stack.parts.bookings.add_details(booking.id, {"name": "Anna Ek", "email": "new@customer.example"})
+    [first] = await stack.parts.store.payments(booking.id)
+    again = replace(first, attempt=2, state=PaymentState.OPEN, session_id=None)
+    deadline = stack.clock() + timedelta(minutes=31)
+    outcomes = [
+        await stack.parts.store.add_payment(replace(again, id=process), deadline=deadline)
+        for process in ("pay_one", "pay_two")
+    ]
+    assert outcomes == [True, False]
+    assert [payment.id for payment in await stack.parts.store.payments(booking.id)] == [first.id, "pay_one"]
+
+
+async def test_an_error_of_the_database_names_no_customer(stack: Stack) -> None:
+    booking = await stack.hold()
+    async with stack.parts.store.engine.connect() as connection:
+        await connection.exec_driver_sql("ALTER TABLE bookings RENAME TO elsewhere")
+    with pytest.raises(sa.exc.OperationalError) as error:
+        await stack.parts.store.set_customer(booking.id, stack.customer("Berit Berg"))
+    assert "bookings" in str(error.value)
+    assert "berit" not in str(error.value).lower()

@@ -1,0 +1,418 @@
+"""What a visitor reads is in the language, the order and the clock that the visitor knows."""
+
+import re
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from zoneinfo import available_timezones
+
+import pytest
+from babel.localedata import locale_identifiers
+from babel.messages.pofile import read_po
+from hypothesis import given
+from hypothesis import strategies as st
+from jinja2 import Environment
+
+from app.domain.money import Money
+from app.text import i18n
+from app.text.i18n import (
+    LANGUAGES,
+    first_weekday,
+    format_date,
+    format_day,
+    format_duration,
+    format_list,
+    format_money,
+    format_month,
+    format_span,
+    format_time,
+    negotiate,
+    relative_day,
+    same_clock,
+    translator,
+    valid_zone,
+    zone_choices,
+    zone_label,
+)
+from scripts.extract_messages import load, missing, template
+
+STOCKHOLM = "Europe/Stockholm"
+NINE = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
+CATALOGUES = sorted(i18n.CATALOGUES.glob("*.po"))
+PLACEHOLDER = re.compile(r"%\((\w+)\)[sd]|%%")
+
+
+def plain(text: str) -> str:
+    """The text with every kind of no-break space made plain, and without direction marks."""
+    return re.sub("[\u00a0\u202f]", " ", text).replace("\u200f", "")
+
+
+# Catalogues
+
+
+@pytest.mark.parametrize("path", CATALOGUES, ids=lambda path: path.stem)
+def test_every_translation_keeps_its_placeholders_and_has_every_plural_form(path: Path) -> None:
+    with path.open("rb") as po:
+        catalogue = read_po(po, locale=path.stem, abort_invalid=True)
+    assert [str(error) for _, errors in catalogue.check() for error in errors] == []
+    for message in catalogue:
+        if not message.id or not message.string:
+            continue
+        if isinstance(message.id, str):
+            assert isinstance(message.string, str)
+            assert set(PLACEHOLDER.findall(message.string)) == set(PLACEHOLDER.findall(message.id)), message.id
+            continue
+        forms = tuple(message.string)
+        if not any(forms):
+            continue
+        assert len(forms) == catalogue.num_plurals, message.id
+        assert all(forms), message.id
+        known = {name for form in message.id for name in PLACEHOLDER.findall(form)}
+        assert all(set(PLACEHOLDER.findall(form)) <= known for form in forms), message.id
+
+
+@pytest.mark.parametrize("path", CATALOGUES, ids=lambda path: path.stem)
+def test_no_translation_brings_markup_of_its_own(path: Path) -> None:
+    with path.open("rb") as po:
+        catalogue = read_po(po, locale=path.stem)
+    for message in catalogue:
+        forms = [message.string] if isinstance(message.string, str) else list(message.string or ())
+        assert all("<" not in form or "<" in str(message.id) for form in forms if message.id), message.id
+
+
+@pytest.mark.parametrize("language", [path.stem for path in CATALOGUES])
+def test_every_text_is_said_in_every_language(language: str) -> None:
+    assert missing(language, template()) == []
+
+
+@pytest.mark.parametrize("language", [path.stem for path in CATALOGUES])
+def test_no_catalogue_keeps_a_text_that_nobody_says(language: str) -> None:
+    texts = template()
+    unused = [message.id for message in load(language) if texts.get(message.id, message.context) is None]
+    assert [text for text in unused if text] == []
+
+
+def test_arabic_counts_in_six_forms() -> None:
+    arabic = translator("ar")
+    forms = {count: arabic.ngettext("%(num)s time", "%(num)s times", count) for count in (1, 2, 3, 10, 11, 99, 100)}
+    assert len(set(forms.values())) == 5
+    assert "%(num)s" not in forms[2]
+    assert forms[3] == forms[10]
+    assert forms[11] == forms[99] != forms[100]
+
+
+def test_french_counts_nothing_as_one() -> None:
+    french = translator("fr")
+    assert french.ngettext("%(num)s time", "%(num)s times", 0) == french.ngettext("%(num)s time", "%(num)s times", 1)
+
+
+def test_a_text_without_translation_stays_english() -> None:
+    assert translator("sv").gettext("No translator has seen this") == "No translator has seen this"
+    assert translator("sv").ngettext("one unseen", "many unseen", 2) == "many unseen"
+    assert translator("tlh").gettext("today") == "today"
+
+
+def test_only_arabic_runs_from_right_to_left() -> None:
+    assert [tag for tag, language in LANGUAGES.items() if language.direction == "rtl"] == ["ar"]
+    assert set(LANGUAGES) == {"en", "sv", "de", "fr", "es", "ar"}
+    assert LANGUAGES["sv"].native_name == "svenska"
+    assert i18n.direction("ar-EG") == "rtl"
+
+
+def test_one_template_environment_speaks_every_language() -> None:
+    environment = Environment(autoescape=True)
+    i18n.install(environment)
+    template = environment.from_string(
+        '{{ _("today") }} {% trans num=count %}{{ num }} day{% pluralize %}{{ num }} days{% endtrans %} '
+        '{{ _("%(hours)s h", hours=name) }}'
+    )
+    assert template.render(language="sv", count=2, name="<b>") == "i dag 2 dagar &lt;b&gt; tim"
+    assert template.render(language="en-US", count=1, name=3) == "today 1 day 3 h"
+    assert template.render(count=1, name=3) == "today 1 day 3 h"
+
+
+# Choosing a language
+
+
+@pytest.mark.parametrize(
+    ("requested", "header", "offered", "spoken"),
+    [
+        ("sv", "en-US,en;q=0.9", ["en", "sv"], "sv"),
+        (None, "sv-FI,sv;q=0.9,en;q=0.8", ["en", "sv"], "sv-FI"),
+        (None, "fr;q=0.4, de;q=0.9", ["fr", "de"], "de"),
+        (None, "en;q=0, sv;q=0.1", ["en", "sv"], "sv"),
+        (None, "pl, *;q=0.5", ["sv", "en"], "sv"),
+        (None, None, ["de", "en"], "de"),
+        ("pl", "fr", ["en", "fr"], "fr"),
+        ("en", "en-US,en;q=0.9", ["en"], "en-US"),
+        ("en", "sv-SE,sv;q=0.9", ["en"], "en"),
+        ("en-GB", "en-US", ["en"], "en-GB"),
+        (None, "en-US", ["en-GB"], "en-GB"),
+        ("EN_us", None, ["en"], "en-US"),
+        ("en-ZZ", None, ["en"], "en"),
+        ("sv", "sv", [], "en"),
+        ("pl", "pl", ["pl"], "en"),
+        ("../../etc/passwd", ";;;,,=q", ["sv"], "sv"),
+    ],
+)
+def test_the_page_is_asked_first_then_the_browser_then_the_owner(
+    requested: str | None, header: str | None, offered: list[str], spoken: str
+) -> None:
+    assert negotiate(requested, header, offered) == spoken
+
+
+@given(
+    st.text(max_size=60), st.text("enEN-_usUSsv;q=0.19, *", max_size=200), st.lists(st.sampled_from(["en", "sv", "ar"]))
+)
+def test_no_header_can_bring_a_language_that_was_not_offered(requested: str, header: str, offered: list[str]) -> None:
+    language = negotiate(requested, header, offered)
+    assert i18n.base_language(language) in (offered or ["en"])
+    assert format_time(NINE, STOCKHOLM, language)
+
+
+# Money
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "language", "text"),
+    [
+        (12000, "eur", "sv", "120,00 €"),
+        (12000, "eur", "en", "€120.00"),
+        (12000, "usd", "en-US", "$120.00"),
+        (12000, "jpy", "en", "JP¥12,000"),
+        (12000, "isk", "en", "ISK 120"),
+        (370000, "ugx", "en", "UGX 3,700"),
+        (1500, "kwd", "en", "KWD 1.500"),
+        (125050, "rsd", "de", "1.250,50 RSD"),
+        (125000, "rsd", "de", "1.250 RSD"),
+        (12000, "chf", "de-CH", "CHF 120.00"),
+        (0, "eur", "fr", "0,00 €"),
+        (123456789, "eur", "de", "1.234.567,89 €"),
+    ],
+)
+def test_amounts_read_as_people_write_them(amount: int, currency: str, language: str, text: str) -> None:
+    assert plain(format_money(Money(amount, currency), language)) == text
+
+
+@given(st.integers(0, 10**9), st.sampled_from(["eur", "jpy", "kwd", "rsd", "huf", "isk", "mga", "xof", "clp", "lak"]))
+def test_no_amount_is_rounded_for_show(amount: int, currency: str) -> None:
+    money = Money(amount, currency)
+    shown = re.sub(r"[^\d.]", "", format_money(money, "en"))
+    assert Decimal(shown) == money.to_decimal()
+
+
+# Days and clocks
+
+
+@pytest.mark.parametrize(
+    ("language", "full", "medium", "with_year"),
+    [
+        ("en", "Tuesday 24 November", "Tue 24 Nov", "Tuesday, 24 November 2026"),
+        ("en-US", "Tuesday, November 24", "Tue, Nov 24", "Tuesday, November 24, 2026"),
+        ("sv", "tisdag 24 november", "tis 24 nov.", "tisdag 24 november 2026"),
+        ("de", "Dienstag, 24. November", "Di., 24. Nov.", "Dienstag, 24. November 2026"),
+        ("fr", "mardi 24 novembre", "mar. 24 nov.", "mardi 24 novembre 2026"),
+        ("es", "martes, 24 de noviembre", "mar, 24 nov", "martes, 24 de noviembre de 2026"),
+        ("ar", "الثلاثاء، 24 نوفمبر", "الثلاثاء، 24 نوفمبر", "الثلاثاء، 24 نوفمبر 2026"),
+    ],
+)
+def test_days_are_said_as_people_say_them(language: str, full: str, medium: str, with_year: str) -> None:
+    today = date(2026, 1, 1)
+    assert format_day(NINE, STOCKHOLM, language, today=today) == full
+    assert format_day(NINE, STOCKHOLM, language, "medium", today=today) == medium
+    assert format_day(NINE, STOCKHOLM, language, today=date(2027, 1, 1)) == with_year
+    assert format_day(NINE, STOCKHOLM, language) == with_year
+
+
+def test_no_territory_leaves_a_scrap_of_the_year_behind() -> None:
+    tags = [tag.replace("_", "-") for tag in locale_identifiers() if tag.partition("_")[0] in LANGUAGES]
+    assert len(tags) > 100
+    day = date(2026, 11, 24)
+    for tag in tags:
+        text = format_date(day, tag, today=day)
+        assert "2026" not in text, tag
+        assert "24" in text, tag
+        assert re.fullmatch(r"\w.*[\w.]", text), (tag, text)
+        assert not re.search(r"\b(de|del)$", text), (tag, text)
+        assert "2026" in format_month(day, tag)
+
+
+def test_a_day_is_the_day_of_the_zone() -> None:
+    late = datetime(2026, 11, 24, 23, 30, tzinfo=UTC)
+    assert format_day(late, STOCKHOLM, "en", "medium", today=date(2026, 1, 1)) == "Wed 25 Nov"
+    assert format_day(late, "America/New_York", "en", "medium", today=date(2026, 1, 1)) == "Tue 24 Nov"
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("en", "14:30"),
+        ("en-GB", "14:30"),
+        ("en-US", "2:30 PM"),
+        ("sv", "14:30"),
+        ("es-MX", "2:30 p.m."),
+        ("ar", "2:30 م"),
+    ],
+)
+def test_the_territory_decides_between_twelve_and_twenty_four_hours(language: str, text: str) -> None:
+    assert plain(format_time(datetime(2026, 11, 24, 13, 30, tzinfo=UTC), STOCKHOLM, language)) == text
+
+
+def test_a_wall_time_that_happens_twice_carries_its_offset() -> None:
+    first = datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
+    shown = [format_time(first + timedelta(hours=hour), STOCKHOLM, "en") for hour in (-1, 0, 1, 2)]
+    assert shown == ["01:30", "02:30 (UTC+2)", "02:30 (UTC+1)", "03:30"]
+
+
+@pytest.mark.parametrize(
+    ("language", "minutes", "text"),
+    [
+        ("en", 60, "10:00–11:00"),
+        ("en-US", 60, "10:00 – 11:00 AM"),
+        ("en-US", 180, "10:00 AM – 1:00 PM"),
+        ("en", 48 * 60, "Tue 24 Nov, 10:00 – Thu 26 Nov, 10:00"),
+        ("en", 16 * 60, "10:00 – 02:00"),
+    ],
+)
+def test_a_span_says_no_more_than_it_must(language: str, minutes: int, text: str) -> None:
+    span = format_span(NINE, NINE + timedelta(minutes=minutes), STOCKHOLM, language)
+    assert re.sub("[\u00a0\u202f\u2009]", " ", span) == text
+
+
+def test_a_span_over_the_end_of_summer_time_does_not_seem_to_run_backwards() -> None:
+    start = datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
+    assert format_span(start, start + timedelta(minutes=45), STOCKHOLM, "en") == "02:30 (UTC+2) – 02:15 (UTC+1)"
+
+
+@pytest.mark.parametrize(
+    ("minutes", "language", "text"),
+    [
+        (90, "en", "1 h 30 min"),
+        (45, "en", "45 min"),
+        (120, "de", "2 Std."),
+        (60, "es", "1 h"),
+        (0, "en", "0 min"),
+        (24 * 60, "en", "1 day"),
+        (49 * 60, "sv", "2 dagar 1 tim"),
+        (48 * 60, "ar", "يومان"),
+    ],
+)
+def test_durations(minutes: int, language: str, text: str) -> None:
+    assert format_duration(timedelta(minutes=minutes), language) == text
+
+
+@pytest.mark.parametrize(
+    ("days", "language", "text"),
+    [
+        (0, "en", "today"),
+        (1, "sv", "i morgon"),
+        (-1, "de", "gestern"),
+        (12, "en", "in 12 days"),
+        (45, "fr", "dans 45 jours"),
+        (-3, "en", "3 days ago"),
+    ],
+)
+def test_how_far_away_a_day_is(days: int, language: str, text: str) -> None:
+    assert relative_day(NINE + timedelta(days=days), STOCKHOLM, NINE, language) == text
+
+
+def test_tomorrow_begins_at_the_zone_s_midnight() -> None:
+    evening = datetime(2026, 11, 24, 22, 55, tzinfo=UTC)
+    soon = evening + timedelta(minutes=10)
+    assert relative_day(soon, STOCKHOLM, evening, "en") == "tomorrow"
+    assert relative_day(soon, "America/New_York", evening, "en") == "today"
+
+
+@pytest.mark.parametrize(
+    ("language", "day"), [("en", 0), ("en-US", 6), ("sv", 0), ("ar", 5), ("ar-SA", 6), ("es", 0), ("es-MX", 6)]
+)
+def test_the_week_starts_where_people_expect_it(language: str, day: int) -> None:
+    assert first_weekday(language) == day
+
+
+def test_a_list_is_joined_as_the_language_joins() -> None:
+    assert format_list(["Ada", "Bo", "Cleo"], "sv") == "Ada, Bo och Cleo"
+
+
+# Zones
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        None,
+        "../../etc/passwd",
+        "/etc/localtime",
+        "Europe",
+        "Europe/Nowhere",
+        "europe/stockholm",
+        "Factory",
+        "a\0b",
+        "tzdata.zi",
+    ],
+)
+def test_what_is_no_zone_is_refused(name: str | None) -> None:
+    assert valid_zone(name) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "zone"),
+    [
+        (STOCKHOLM, STOCKHOLM),
+        ("Asia/Calcutta", "Asia/Kolkata"),
+        ("Europe/Kiev", "Europe/Kyiv"),
+        ("US/Eastern", "America/New_York"),
+        ("Etc/UTC", "UTC"),
+        ("Etc/GMT+5", "Etc/GMT+5"),
+    ],
+)
+def test_old_names_of_zones_lead_to_the_current_one(name: str, zone: str) -> None:
+    assert valid_zone(name) == zone
+
+
+def test_every_zone_that_browsers_may_send_can_be_labeled_and_keeps_its_clock() -> None:
+    for name in sorted(available_timezones() - {"Factory", "localtime"}):
+        zone = valid_zone(name)
+        if zone is None:
+            continue
+        assert same_clock(name, zone, NINE), name
+        assert zone_label(zone, NINE, "en"), name
+
+
+@pytest.mark.parametrize(
+    ("zone", "language", "label"),
+    [
+        (STOCKHOLM, "es", "Estocolmo, UTC+1"),
+        ("Asia/Kolkata", "de", "Kalkutta, UTC+5:30"),
+        ("America/Argentina/Buenos_Aires", "en", "Buenos Aires, UTC−3"),
+        ("America/St_Johns", "en", "St John’s, UTC−3:30"),
+        ("UTC", "en", "UTC"),
+        ("Etc/GMT+5", "en", "UTC−5"),
+        ("Africa/Cairo", "ar", "القاهرة، UTC+2"),
+    ],
+)
+def test_a_zone_is_a_place_and_an_offset(zone: str, language: str, label: str) -> None:
+    assert zone_label(zone, NINE, language) == label
+
+
+def test_two_zones_show_the_same_clock_only_while_their_offsets_agree() -> None:
+    assert same_clock(STOCKHOLM, "Africa/Lagos", NINE)
+    assert not same_clock(STOCKHOLM, "Africa/Lagos", NINE - timedelta(days=120))
+
+
+def test_the_picker_offers_every_current_zone_once() -> None:
+    groups = zone_choices("sv", NINE)
+    names = [name for _, zones in groups for name, _ in zones]
+    assert len(names) == len(set(names)) > 400
+    assert all(valid_zone(name) == name for name in names)
+    regions = [region for region, _ in groups]
+    assert "Europa" in regions
+    assert "Atlanten" in regions
+    assert (STOCKHOLM, "Stockholm, UTC+1") in dict(groups)["Europa"]
+
+
+def test_the_picker_shows_a_chosen_zone_that_is_no_place() -> None:
+    names = [name for _, zones in zone_choices("en", NINE, "Etc/GMT+5") for name, _ in zones]
+    assert names[-1] == "Etc/GMT+5"
+    assert zone_choices("en", NINE, STOCKHOLM) == zone_choices("en", NINE)

@@ -1,0 +1,421 @@
+"""The embed doctor: what stands in the way of the widget on somebody's page, and exactly what mends it."""
+
+import gzip
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from html import escape, unescape
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.protection.page_reader import MOST_BYTES, origin_of
+from app.web.embed.content_security_policy import read_policies
+from tests.support.stack import PUBLIC_URL, Stack, text_of
+
+PAGE = "https://studio.example/book"
+SCRIPT = f'<script async src="{PUBLIC_URL}/embed.js"></script>'
+TAG = f'{SCRIPT}<div data-holdfast="studio"></div>'
+FRAME = f'<iframe src="{PUBLIC_URL}/w/studio?host={PAGE}" title="Book a time" height="900"></iframe>'
+VIEWPORT = '<meta name="viewport" content="width=device-width, initial-scale=1">'
+
+
+@dataclass(frozen=True)
+class Found:
+    """One finding of a report."""
+
+    level: str
+    title: str
+    text: str
+    fix: str
+
+
+class Report(list[Found]):
+    """What the doctor says of a page."""
+
+    def of(self, title: str) -> Found:
+        """The first finding under this title; the gravest, as they are in that order."""
+        return next(found for found in self if found.title == title)
+
+    @property
+    def problems(self) -> list[str]:
+        """What stands in the way."""
+        return [found.title for found in self if found.level == "problem"]
+
+
+def page_of(body: str = TAG, *, head: str = VIEWPORT, lang: str = "en") -> bytes:
+    """A page of the studio's site."""
+    return f'<!doctype html><html lang="{lang}"><head>{head}</head><body>{body}</body></html>'.encode()
+
+
+async def report(stack: Stack, page: str = PAGE) -> Report:
+    """The doctor's report on a page, as its owner reads it."""
+    answer = await stack.client.get("/embed/doctor", params={"widget": "studio", "site": page})
+    assert answer.status_code == 200
+    items = re.findall(r'(?s)<li class="finding (\w+)">(.*?)</li>', answer.text)
+    found = Report()
+    for level, item in items:
+        fix = re.search(r"(?s)<code[^>]*>(.*?)</code>", item)
+        heading, text = re.search(r"<h3>(.*?)</h3>", item), re.search(r"(?s)</h3><p>(.*?)</p>", item)
+        assert heading
+        assert text
+        found.append(Found(level, unescape(heading[1]), unescape(text[1]), unescape(fix[1]) if fix else ""))
+    return found
+
+
+async def examine(stack: Stack, body: bytes | None = None, headers: Mapping[str, str] | None = None) -> Report:
+    """The report on the studio's page, were it this one."""
+    html = {"content-type": "text/html; charset=utf-8"}
+    stack.sites.pages[PAGE] = (200, {**html, **(headers or {})}, page_of() if body is None else body)
+    return await report(stack)
+
+
+# What the page and its headers say
+
+
+async def test_a_page_with_the_tag_on_an_allowed_site_is_well(stack: Stack) -> None:
+    found = await examine(stack)
+    assert {finding.level for finding in found} == {"good"}
+    assert len(found) == 7
+
+
+async def test_a_site_that_is_not_allowed_is_told_the_line_that_allows_it_beside_the_others(stack: Stack) -> None:
+    other = "https://www.studio.example/book"
+    stack.sites.pages[other] = (200, {"content-type": "text/html"}, page_of())
+    finding = (await report(stack, other)).of("The site may not show the widget")
+    assert finding.level == "problem"
+    assert tomllib.loads(finding.fix) == {
+        "studio": {"allowed_origins": ["https://studio.example", "https://www.studio.example"]}
+    }
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        "default-src 'self'",
+        "default-src 'none'; style-src 'unsafe-inline'",
+        "script-src 'self' https://cdn.example; frame-src 'none'",
+        "default-src https:; child-src 'self' https://maps.example; script-src-elem 'unsafe-inline'",
+        "script-src https://book.example/other.js; frame-src https://*.book.example http://book.example:8080",
+    ],
+)
+@pytest.mark.parametrize("where", ["header", "meta"])
+async def test_a_policy_that_forbids_us_is_mended_by_what_the_doctor_hands_out_and_keeps_the_rest(
+    stack: Stack, policy: str, where: str
+) -> None:
+    async def with_policy(policy: str) -> Report:
+        if where == "header":
+            return await examine(stack, headers={"content-security-policy": policy})
+        meta = f'<meta http-equiv="Content-Security-Policy" content="{escape(policy)}">'
+        return await examine(stack, page_of(head=VIEWPORT + meta))
+
+    finding = (await with_policy(policy)).of("Your site's Content-Security-Policy")
+    assert finding.level == "problem"
+    mended = re.sub(r'^Content-Security-Policy: |^<meta.* content="|">$', "", finding.fix)
+    assert (await with_policy(unescape(mended))).problems == []
+    [before], [after] = read_policies([policy]), read_policies([unescape(mended)])
+    for name, sources in before.directives.items():
+        assert set(sources) - {"'none'"} <= set(after.directives[name])
+    assert after.directives.get("default-src") == before.directives.get("default-src")
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        f"script-src {PUBLIC_URL}; frame-src {PUBLIC_URL}",
+        "default-src https:",
+        "default-src *",
+        "script-src book.example; frame-src *.example",
+        f"default-src 'none'; script-src {PUBLIC_URL}/embed.js; frame-src {PUBLIC_URL}/w/",
+        "frame-ancestors 'none'; img-src 'self'",
+        "script-src 'nonce-abc' 'strict-dynamic'; frame-src https://book.example:443",
+    ],
+)
+async def test_a_policy_that_lets_us_in_is_left_alone(stack: Stack, policy: str) -> None:
+    nonce = TAG.replace("async", 'async nonce="abc"')
+    assert (await examine(stack, page_of(nonce), {"content-security-policy": policy})).problems == []
+
+
+async def test_of_several_policies_each_has_to_let_us_in(stack: Stack) -> None:
+    both = f"script-src {PUBLIC_URL}, frame-src 'self'"
+    found = await examine(stack, headers={"content-security-policy": both})
+    assert [f.fix for f in found if f.level == "problem"] == [f"Content-Security-Policy: frame-src 'self' {PUBLIC_URL}"]
+
+
+async def test_where_scripts_go_by_nonce_alone_the_tag_is_told_to_carry_one(stack: Stack) -> None:
+    policy = {"content-security-policy": f"script-src 'nonce-abc' 'strict-dynamic' {PUBLIC_URL}"}
+    finding = (await examine(stack, headers=policy)).of("Your site's Content-Security-Policy")
+    assert finding.level == "problem"
+    assert 'nonce="…"' in finding.fix
+
+
+async def test_a_policy_that_is_only_reported_forbids_nothing(stack: Stack) -> None:
+    only = {"content-security-policy-report-only": "default-src 'none'"}
+    assert (await examine(stack, headers=only)).problems == []
+
+
+async def test_a_proxy_that_adds_x_frame_options_is_found(stack: Stack) -> None:
+    stack.sites.proxy["x-frame-options"] = "SAMEORIGIN"
+    finding = (await examine(stack)).of("What your proxy makes of our headers")
+    assert (finding.level, finding.fix) == ("problem", "proxy_hide_header X-Frame-Options;")
+
+
+@pytest.mark.parametrize("policy", [None, "frame-ancestors 'self'", "default-src 'self'"])
+async def test_a_proxy_that_replaces_our_policy_is_found(stack: Stack, policy: str | None) -> None:
+    stack.sites.proxy["content-security-policy"] = policy
+    assert (await examine(stack)).problems == ["What your proxy makes of our headers"]
+
+
+ISOLATED = {"cross-origin-embedder-policy": "require-corp", "cross-origin-opener-policy": "same-origin"}
+
+
+async def test_an_isolated_page_may_show_the_widget_as_we_serve_it(stack: Stack) -> None:
+    assert "cross-origin isolated" in (await examine(stack, headers=ISOLATED)).of("Isolation").text
+    assert (await examine(stack, headers=ISOLATED)).problems == []
+
+
+@pytest.mark.parametrize("lost", ["cross-origin-embedder-policy", "cross-origin-resource-policy"])
+async def test_an_isolated_page_is_told_which_of_our_headers_a_proxy_lost(stack: Stack, lost: str) -> None:
+    stack.sites.proxy[lost] = None
+    finding = (await examine(stack, headers=ISOLATED)).of("Isolation")
+    assert finding.level == "problem"
+    assert lost in finding.fix.lower()
+
+
+@pytest.mark.parametrize(
+    ("body", "says", "fix"),
+    [
+        ("<p>Nothing here</p>", "neither our script nor our frame", TAG.replace("><div", ">\n<div")),
+        ('<div data-holdfast="studio"></div>', "script that fills it is not", SCRIPT),
+        (SCRIPT, "no element says where", '<div data-holdfast="studio"></div>'),
+        (TAG.replace(PUBLIC_URL, "https://old.example"), "comes from another address", SCRIPT),
+        (TAG.replace("async", 'type="text/plain" async'), "consent tool holds the script back", SCRIPT),
+        (TAG.replace(" src=", " data-src="), "consent tool holds the script back", SCRIPT),
+        (TAG.replace('"studio"', '"stduio"'), "No widget is called stduio", 'data-holdfast="studio"'),
+        (f"<!-- {TAG} -->", "neither our script nor our frame", TAG.replace("><div", ">\n<div")),
+    ],
+)
+async def test_a_tag_that_cannot_work_is_named_with_the_one_that_does(
+    stack: Stack, body: str, says: str, fix: str
+) -> None:
+    finding = (await examine(stack, page_of(body))).of("The tag")
+    assert finding.level == "problem"
+    assert says in finding.text
+    assert finding.fix == fix
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        f'{SCRIPT}<a href="/book" data-holdfast-popup="studio">Book</a>',
+        SCRIPT.replace(" async", ' data-holdfast-float="studio" async'),
+        TAG.replace(PUBLIC_URL, "//book.example"),
+        TAG.replace("async", 'type="module" async').upper().replace(PUBLIC_URL.upper(), PUBLIC_URL.lower()),
+    ],
+)
+async def test_every_way_to_write_the_tag_is_understood(stack: Stack, body: str) -> None:
+    body = body.replace("/EMBED.JS", "/embed.js").replace('"STUDIO"', '"studio"').replace('"MODULE"', '"module"')
+    assert (await examine(stack, page_of(body))).problems == []
+
+
+async def test_an_option_that_means_nothing_is_named(stack: Stack) -> None:
+    tag = TAG.replace("data-holdfast", 'data-accent="green" data-radius="8" data-holdfast')
+    assert 'data-accent="green"' in (await examine(stack, page_of(tag))).of("The tag").text
+
+
+async def test_a_bare_frame_is_told_what_it_lacks(stack: Stack) -> None:
+    assert (await examine(stack, page_of(FRAME))).problems == []
+    boxed = FRAME.replace("<iframe", '<iframe sandbox="allow-scripts allow-forms"')
+    finding = (await examine(stack, page_of(boxed))).of("The bare frame")
+    assert finding.level == "problem"
+    mended = FRAME.replace("<iframe", f"<iframe {finding.fix}")
+    assert (await examine(stack, page_of(mended))).problems == []
+    poor = f'<iframe src="{PUBLIC_URL}/w/studio" style="border: 0; height: 400px"></iframe>'
+    texts = " ".join(found.text for found in await examine(stack, page_of(poor)))
+    assert "nobody finds back here" in texts
+    assert "no title" in texts
+    assert "400 px high" in texts
+
+
+async def test_a_language_that_the_widget_does_not_speak_can_be_added_and_is(stack: Stack) -> None:
+    finding = (await examine(stack, page_of(lang="sv-SE"))).of("Language")
+    assert finding.level == "advice"
+    assert tomllib.loads(finding.fix) == {"studio": {"languages": ["en", "sv"]}}
+    assert (await examine(stack, page_of(lang="fi"))).of("Language").fix == ""
+    assert "does not say" in (await examine(stack, page_of(lang=""))).of("Language").text
+
+
+async def test_a_page_that_phones_shrink_is_told_so(stack: Stack) -> None:
+    assert (await examine(stack, page_of(head=""))).of("Phones").fix == VIEWPORT
+
+
+async def test_an_address_that_leads_elsewhere_is_judged_where_it_ends(stack: Stack) -> None:
+    stack.sites.pages["http://studio.example/"] = (301, {"location": PAGE}, b"")
+    stack.sites.pages[PAGE] = (200, {"content-type": "text/html"}, page_of())
+    found = await report(stack, "http://studio.example/")
+    assert "leads to https://studio.example" in found.of("The page lives at another address").text
+    assert found.problems == []
+
+
+async def test_a_page_that_is_not_there_says_so(stack: Stack) -> None:
+    assert "The page does not open" in (await report(stack, f"{PAGE}/gone")).problems
+
+
+async def test_what_a_page_says_is_shown_as_text_and_never_as_markup(stack: Stack) -> None:
+    evil = TAG.replace('"studio"', '"&quot;><script>alert(1)</script>"')
+    await examine(stack, page_of(evil, lang='"><img src=x>'), {"content-security-policy": "frame-src <b>x</b>"})
+    answer = await stack.client.get("/embed/doctor", params={"widget": "studio", "site": PAGE})
+    assert "<script>alert" not in answer.text
+    assert "<img src=x" not in answer.text
+    assert "<b>x" not in answer.text
+
+
+# Whom the server asks, and how
+
+
+PRIVATE = [
+    "127.0.0.1",
+    "10.1.2.3",
+    "172.16.0.1",
+    "192.168.1.1",
+    "169.254.169.254",
+    "100.64.0.1",
+    "0.0.0.0",  # noqa: S104 - an address that must not be asked
+    "224.0.0.1",
+    "::1",
+    "fe80::1%eth0",
+    "fd00::1",
+    "::ffff:127.0.0.1",
+    "64:ff9b::7f00:1",
+    "2002:7f00:1::",
+]
+
+
+async def refused(stack: Stack, url: str) -> str:
+    """Why the doctor does not read this page; nobody but ourselves was asked."""
+    stack.sites.asked.clear()
+    answer = await stack.client.get("/embed/doctor", params={"site": url})
+    assert [request.headers["host"] for request in stack.sites.asked] == []
+    found = re.search(r'(?s)id="d-trouble".*?</strong>(.*?)</p>', answer.text)
+    assert found
+    return unescape(found[1]).strip()
+
+
+@pytest.mark.parametrize("address", PRIVATE)
+async def test_no_address_inside_is_asked_whatever_name_leads_there(stack: Stack, address: str) -> None:
+    stack.sites.names["inside.example"] = [address]
+    assert "pages that everybody can reach" in await refused(stack, "https://inside.example/")
+
+
+async def test_a_name_with_one_address_inside_is_not_asked_at_all(stack: Stack) -> None:
+    stack.sites.names["both.example"] = ["93.184.215.14", "127.0.0.1"]
+    assert "pages that everybody can reach" in await refused(stack, "https://both.example/")
+
+
+async def test_unusual_ports_are_not_asked(stack: Stack) -> None:
+    assert "usual ports" in await refused(stack, "http://studio.example:6379/")
+
+
+@pytest.mark.parametrize(
+    "url", ["ftp://studio.example/", "file:///etc/passwd", "https://", "javascript:alert(1)", "x" * 400]
+)
+async def test_what_is_no_web_address_is_not_asked(stack: Stack, url: str) -> None:
+    stack.sites.names[("x" * 400)[:500]] = []
+    said = await refused(stack, url)
+    assert "not the address of a web page" in said or "No site goes by that name" in said
+
+
+async def test_a_redirect_inside_is_not_followed(stack: Stack) -> None:
+    stack.sites.names["inside.example"] = ["10.0.0.1"]
+    stack.sites.pages[PAGE] = (302, {"location": "http://inside.example/admin"}, b"")
+    answer = await stack.client.get("/embed/doctor", params={"site": PAGE})
+    assert "pages that everybody can reach" in text_of(answer.text)
+    assert [request.headers["host"] for request in stack.sites.asked] == ["studio.example"]
+
+
+async def test_a_circle_of_redirects_ends(stack: Stack) -> None:
+    stack.sites.pages[PAGE] = (302, {"location": PAGE}, b"")
+    answer = await stack.client.get("/embed/doctor", params={"site": PAGE})
+    assert "never ends at a page" in text_of(answer.text)
+    assert len(stack.sites.asked) == 6
+
+
+async def test_the_address_that_was_looked_up_is_the_one_that_is_asked(stack: Stack) -> None:
+    """A second look-up, which could lead elsewhere, does not happen."""
+    stack.sites.names["studio.example"] = ["2606:2800:21f::1", "93.184.215.99"]
+    await examine(stack, headers={"set-cookie": "visitor=1"})
+    await report(stack)
+    for request in (request for request in stack.sites.asked if request.headers["host"] == "studio.example"):
+        assert request.url.host == "93.184.215.99"
+        assert request.extensions["sni_hostname"] == "studio.example"
+        assert "cookie" not in request.headers
+
+
+async def test_a_site_that_the_operator_has_named_is_read_wherever_it_is(stack: Stack) -> None:
+    stack.sites.names["studio.example"] = ["127.0.0.1"]
+    assert (await examine(stack)).problems == []
+
+
+async def test_only_the_beginning_of_a_page_is_read_packed_or_not(stack: Stack) -> None:
+    late = page_of(head=" " * MOST_BYTES)
+    assert "neither our script" in (await examine(stack, late)).of("The tag").text
+    bomb = gzip.compress(page_of() + b" " * (64 * MOST_BYTES))
+    assert (await examine(stack, bomb, {"content-encoding": "gzip"})).problems == []
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (httpx.ConnectError("refused"), "did not answer"),
+        (httpx.ReadTimeout("slow"), "did not answer"),
+        (httpx.ConnectError("[SSL: CERTIFICATE_VERIFY_FAILED] expired"), "certificate is not valid"),
+    ],
+)
+async def test_a_site_that_does_not_answer_is_told_why(stack: Stack, error: Exception, says: str) -> None:
+    stack.sites.pages[PAGE] = error
+    assert says in text_of((await stack.client.get("/embed/doctor", params={"site": PAGE})).text)
+
+
+async def test_without_our_own_address_in_reach_the_page_is_judged_all_the_same(stack: Stack) -> None:
+    stack.sites.names["book.example"] = []
+    found = await examine(stack)
+    assert found.problems == []
+    assert found.of("What your proxy makes of our headers").level == "advice"
+
+
+async def test_one_client_may_not_send_the_doctor_around_all_day(stack: Stack) -> None:
+    answers = [await stack.client.get("/embed/doctor", params={"site": PAGE}) for _ in range(11)]
+    assert [answer.status_code for answer in answers] == [200] * 10 + [429]
+    assert "wait a moment" in text_of(answers[-1].text)
+    asked = len(stack.sites.asked)
+    assert (await stack.client.get("/embed/doctor")).status_code == 200
+    assert len(stack.sites.asked) == asked
+
+
+@given(st.text(max_size=60))
+def test_every_text_has_an_origin_or_none(text: str) -> None:
+    origin = origin_of(text)
+    assert origin == "" or re.fullmatch(r"https?://[^/?#@\s]+", origin)
+
+
+@pytest.mark.parametrize(
+    ("url", "origin"),
+    [
+        ("HTTPS://WWW.Studio.example:443/Book?x#y", "https://www.studio.example"),
+        ("http://studio.example:8080/", "http://studio.example:8080"),
+        ("https://user:word@studio.example/", "https://studio.example"),
+        ("https://bücher.example/", "https://xn--bcher-kva.example"),
+        ("https://BÜCHER.example/", "https://xn--bcher-kva.example"),
+        ("https://straße.example/", "https://xn--strae-oqa.example"),
+        ("https://βόλος.example/", "https://xn--nxasmm1c.example"),
+        ("https://i❤.example/", "https://xn--i-7iq.example"),
+        ("https://my_shop.example/", "https://my_shop.example"),
+        ("https://[2001:db8::1]/", "https://[2001:db8::1]"),
+        ("https://studio.example:port/", ""),
+    ],
+)
+def test_an_origin_is_what_browsers_call_it(url: str, origin: str) -> None:
+    assert origin_of(url) == origin
