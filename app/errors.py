@@ -41,16 +41,16 @@
     ├── DatabaseUnusable               500 INTERNAL_ERROR, for the operator: why no process can start on this file
     │   └── DatabaseBusy                   503 INTERNAL_ERROR: the same start may work later
     ├── MailError                      503 INTERNAL_ERROR, `permanent` says whether trying again can help
-    ├── HapioError                     503 HAPIO_API_ERROR
-    │   ├── HapioUnreachable               no answer: the outcome is unknown
+    ├── SchedulerError                     503 HAPIO_API_ERROR
+    │   ├── SchedulerUnreachable               no answer: the outcome is unknown
     │   ├── TimesNotRead                   the month's calls for looking are used up, and this month was never read
-    │   ├── HapioDown                      the circuit breaker is open: nothing was sent
-    │   ├── HapioServerError               5xx, or an answer that cannot be read: the outcome is unknown
-    │   ├── HapioRateLimited               429: nothing was done
-    │   ├── HapioUnauthorized              401 ┐
-    │   ├── HapioForbidden                 403 │ not mended by trying again
-    │   ├── HapioNotFound                  404 │
-    │   └── HapioUnprocessable             422 ┘ the time is taken or not bookable
+    │   ├── SchedulerDown                      the circuit breaker is open: nothing was sent
+    │   ├── SchedulerFailed               5xx, or an answer that cannot be read: the outcome is unknown
+    │   ├── SchedulerRateLimited               429: nothing was done
+    │   ├── SchedulerUnauthorized              401 ┐
+    │   ├── SchedulerForbidden                 403 │ not mended by trying again
+    │   ├── SchedulerNotFound                  404 │
+    │   └── SchedulerRefused             422 ┘ the time is taken or not bookable
     └── StripeError                    503 STRIPE_API_ERROR
         ├── StripeUnreachable              no answer, or 5xx: the outcome is unknown
         ├── StripeDown                     the circuit breaker is open: nothing was sent
@@ -404,7 +404,7 @@ class ChallengeNeeded(RateLimited):
         self.wrong = wrong
 
 
-class HapioError(HoldfastError):
+class SchedulerError(HoldfastError):
     """Hapio did not do what was asked. `http_status` is None without an answer; `body` is kept for logs."""
 
     status = 503
@@ -418,20 +418,20 @@ class HapioError(HoldfastError):
         self.body = body
 
 
-class HapioUnreachable(HapioError):
+class SchedulerUnreachable(SchedulerError):
     """No answer from Hapio: whether the call took effect is unknown."""
 
     retry = True
 
 
-class TimesNotRead(HapioError):
+class TimesNotRead(SchedulerError):
     """Nobody has read these times yet, and reading them now would spend calls that bookings need. Nothing was sent."""
 
     sentence = "We have not read the times of this month yet, and may not right now. Please look again later today."
     retry = True
 
 
-class HapioDown(HapioError):
+class SchedulerDown(SchedulerError):
     """Hapio has failed repeatedly, so nothing was sent; `retry_after` in seconds."""
 
     retry = True
@@ -441,13 +441,13 @@ class HapioDown(HapioError):
         self.retry_after = retry_after
 
 
-class HapioServerError(HapioError):
+class SchedulerFailed(SchedulerError):
     """5xx, or an answer that is not what the API promises: the outcome is unknown."""
 
     retry = True
 
 
-class HapioRateLimited(HapioError):
+class SchedulerRateLimited(SchedulerError):
     """429: not processed. `retry_after` in seconds."""
 
     retry = True
@@ -457,19 +457,19 @@ class HapioRateLimited(HapioError):
         self.retry_after = retry_after
 
 
-class HapioUnauthorized(HapioError):
+class SchedulerUnauthorized(SchedulerError):
     """401: the API token is missing or wrong."""
 
 
-class HapioForbidden(HapioError):
+class SchedulerForbidden(SchedulerError):
     """403: the API token lacks the ability for this operation."""
 
 
-class HapioNotFound(HapioError):
+class SchedulerNotFound(SchedulerError):
     """404: no such object."""
 
 
-class HapioUnprocessable(HapioError):
+class SchedulerRefused(SchedulerError):
     """422 in any of its three shapes (`errors` by field, `messages` by group member, or neither)."""
 
     def __init__(

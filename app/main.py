@@ -50,7 +50,7 @@ from app.protection.proof_of_work import Challenges
 from app.protection.rate_limits import RateLimits
 from app.protection.signed_links import Links
 from app.scheduling.availability import Availability, CallBudget
-from app.scheduling.hapio.client import HapioCall, HapioClient
+from app.scheduling.hapio.client import HapioClient, SchedulerCall
 from app.settings import Settings, WebhookScheme
 from app.store import Store
 from app.telemetry.metrics import Metrics
@@ -142,11 +142,11 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
         keeping = Background("budget", partial(_keep, budget, store), sleep=seams.sleep)
         closing.push_async_callback(keeping.aclose)
 
-        def called(call: HapioCall) -> None:
+        def called(call: SchedulerCall) -> None:
             budget.record(call)
             metrics.called("hapio", call.operation, str(call.status or "no_answer"), call.seconds)
 
-        hapio = HapioClient(
+        scheduler = HapioClient(
             base_url=settings.hapio_base_url,
             token=settings.hapio_api_token.get_secret_value(),
             now=now,
@@ -155,13 +155,13 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
             transport=seams.hapio_transport,
             on_call=called,
         )
-        closing.push_async_callback(hapio.aclose)
+        closing.push_async_callback(scheduler.aclose)
         payments = _payments(settings, seams, metrics)
         if payments:
             closing.push_async_callback(payments.aclose)
         rate_limits = RateLimits(now)
         availability = Availability(
-            hapio=hapio,
+            scheduler=scheduler,
             occupied=store.occupied,
             budget=budget,
             now=now,
@@ -190,7 +190,7 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
         cursors = Cursors(store, now)
         moves = Moves(
             store=store,
-            hapio=hapio,
+            scheduler=scheduler,
             payments=payments,
             availability=availability,
             widgets=widgets,
@@ -203,7 +203,7 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
         )
         bookings = Bookings(
             store=store,
-            hapio=hapio,
+            scheduler=scheduler,
             payments=payments,
             availability=availability,
             widgets=widgets,
@@ -275,7 +275,7 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
             store=store,
             availability=availability,
             budget=budget,
-            providers={"hapio": hapio} | ({"stripe": payments} if payments else {}),
+            providers={"hapio": scheduler} | ({"stripe": payments} if payments else {}),
             pages=pages,
             metrics=metrics,
             now=now,
@@ -299,9 +299,9 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
             sites=sites,
             page_checks=page_checks,
             metrics=metrics,
-            erasure=Erasure(store=store, hapio=hapio, now=now),
+            erasure=Erasure(store=store, scheduler=scheduler, now=now),
             reconciling=Reconciling(
-                store=store, hapio=hapio, payments=payments, bookings=bookings, strays=strays, now=now
+                store=store, scheduler=scheduler, payments=payments, bookings=bookings, strays=strays, now=now
             ),
             health=health,
             staff=staff,

@@ -225,10 +225,10 @@ class Widget(_Part):
         """What the file says of one service; None if it does not name it."""
         return next((service for service in self.services if service.id == service_id), None)
 
-    def price(self, service_id: str, hapio_price: Decimal | None) -> Money:
+    def price(self, service_id: str, scheduler_price: Decimal | None) -> Money:
         """The price to charge: Hapio's, else the file's, else nothing. ValueError if it cannot be charged."""
         setting = self.setting(service_id)
-        value = hapio_price if hapio_price is not None else setting.price if setting else None
+        value = scheduler_price if scheduler_price is not None else setting.price if setting else None
         return Money.from_decimal(value or Decimal(0), self.currency)
 
 

@@ -93,7 +93,7 @@ class Call:
         if not self.caller.key:
             raise Unauthorized("no token")
         if not booking_id:
-            return await bookings.by_hapio_id(hapio_booking_id), EndReason.BY_OWNER
+            return await bookings.by_reference(hapio_booking_id), EndReason.BY_OWNER
         booking: Booking = await bookings.get(booking_id)
         if hapio_booking_id not in {"", booking.hapio_booking_id}:
             raise NotFound("two bookings")

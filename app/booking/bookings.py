@@ -27,14 +27,14 @@ from app.domain.money import Money
 from app.domain.payment import Payment, PaymentState
 from app.errors import (
     BookingConflict,
-    HapioError,
-    HapioNotFound,
-    HapioServerError,
-    HapioUnprocessable,
-    HapioUnreachable,
     HoldExpired,
     InvalidRequest,
     NotFound,
+    SchedulerError,
+    SchedulerFailed,
+    SchedulerNotFound,
+    SchedulerRefused,
+    SchedulerUnreachable,
     SlotTaken,
     StripeMisconfigured,
     StripeRefused,
@@ -103,7 +103,7 @@ class Bookings(Following):
         Where Hapio asks another, the booking has that one, and its history says so (`price_changed`).
 
         Raises SlotTaken with the nearest free times, or its kinds TimePassed and TooSoon, RateLimited in all its kinds,
-        NotFound, InvalidRequest, or HapioError.
+        NotFound, InvalidRequest, or SchedulerError.
         """
         if abs(starts_at - self._now()) > FAR_AWAY:
             raise InvalidRequest("nothing is booked so far away")
@@ -165,7 +165,7 @@ class Bookings(Following):
     async def _resume(self, widget: Widget, service: Service, booking: Booking) -> Booking | None:
         """A hold whose process died while Hapio was being asked: what Hapio made of it is the hold. If it made nothing,
         the row is ended, and None says that the time is there to be held afresh."""
-        for made in await self._hapio.find_bookings(booking.id):
+        for made in await self._scheduler.find_bookings(booking.id):
             if not made.is_canceled:
                 price = await self._price(widget, service, made.price)
                 return await self._store.record_lock(
@@ -233,7 +233,7 @@ class Bookings(Following):
             self._hold_limits.entered(wish.admission, booking.id)
         self._availability.took(booking.interval)
         try:
-            locked = await self._hapio.create_booking(
+            locked = await self._scheduler.create_booking(
                 holdfast_id=booking.id,
                 service_id=service.id,
                 location_id=location.id,
@@ -242,18 +242,18 @@ class Bookings(Following):
                 ends_at=slot.ends_at,
                 is_temporary=True,
             )
-        except HapioUnprocessable as error:
-            log.info("lock refused", booking=booking.id, hapio=error.body[:500])
+        except SchedulerRefused as error:
+            log.info("lock refused", booking=booking.id, scheduler=error.body[:500])
             await self._end_refused(booking, EndReason.REFUSED, unsure=False)
             self._availability.distrust(service, slot.starts_at)
             if _names_service(error):
                 await self._availability.contradicted()
             return None
-        except HapioError as error:
+        except SchedulerError as error:
             await self._end_refused(
-                booking, EndReason.NO_ANSWER, unsure=isinstance(error, HapioUnreachable | HapioServerError)
+                booking, EndReason.NO_ANSWER, unsure=isinstance(error, SchedulerUnreachable | SchedulerFailed)
             )
-            if isinstance(error, HapioNotFound):
+            if isinstance(error, SchedulerNotFound):
                 await self._availability.contradicted()
                 await self._availability.service(widget, service.id)
             raise
@@ -270,26 +270,26 @@ class Bookings(Following):
             return held
         try:
             won = await self._won_race(booking, locked.id, resource)
-        except HapioError:
+        except SchedulerError:
             await self._end_refused(booking, EndReason.NO_ANSWER, unsure=False)
             raise
         if not won:
             await self._end_refused(booking, EndReason.REFUSED, unsure=False)
         return held if won else None
 
-    async def _price(self, widget: Widget, service: Service, hapio_price: Decimal | None) -> Money:
+    async def _price(self, widget: Widget, service: Service, scheduler_price: Decimal | None) -> Money:
         """The price Hapio put on the booking itself, should the owner have changed it since we read the service. If it
         was changed to what cannot be charged, the price on offer stands. Where Hapio put none on it, although it had
         one for the service, what it says of the service now decides."""
         try:
-            price = widget.price(service.id, hapio_price)
+            price = widget.price(service.id, scheduler_price)
         except ValueError as error:
             log.error("price cannot be charged", service=service.id, reason=str(error))
             return service.price
         if not chargeable(price):
             log.error("price cannot be charged", service=service.id, reason="Stripe charges no such amount")
             return service.price
-        if hapio_price is None and price != service.price:
+        if scheduler_price is None and price != service.price:
             await self._availability.contradicted()
             with suppress(NotFound):
                 return (await self._availability.service(widget, service.id)).price
@@ -299,7 +299,7 @@ class Bookings(Following):
     async def _won_race(self, booking: Booking, hapio_booking_id: str, resource: Resource) -> bool:
         """Whether our booking is among the first `capacity` that overlap, by (created_at, id): with other programs
         writing to the same project, Hapio may have let several in."""
-        others = await self._hapio.overlapping_bookings(
+        others = await self._scheduler.overlapping_bookings(
             resource.id, starts_from=booking.buffer_starts_at, ends_to=booking.buffer_ends_at
         )
         first = sorted(others, key=lambda other: (other.created_at, other.id))[: resource.capacity]
@@ -557,7 +557,7 @@ class Bookings(Following):
         return facts.url
 
 
-def _names_service(error: HapioUnprocessable) -> bool:
+def _names_service(error: SchedulerRefused) -> bool:
     """Whether Hapio refuses the service itself, not only the time. How it says so is documented for wrong fields alone
     (`errors`); its rules answer with a sentence."""
     return "service_id" in error.errors or "service" in str(error).lower()

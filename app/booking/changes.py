@@ -27,8 +27,6 @@ from app.domain.payment import PaymentState
 from app.domain.refund import Funds, Refund, given_back
 from app.errors import (
     BookingConflict,
-    HapioError,
-    HapioUnreachable,
     InvalidDetails,
     InvalidRequest,
     LinkExpired,
@@ -36,6 +34,8 @@ from app.errors import (
     NotBegun,
     NotFound,
     PolicyRefused,
+    SchedulerError,
+    SchedulerUnreachable,
     SlotTaken,
 )
 from app.mail import MailKind
@@ -217,7 +217,7 @@ class Changes(Settlement):
         for as long as the customer may take the cancellation back. A second call returns what the first one did.
         `note` is kept in the history; without `refund` whoever calls it off does without the money.
         Everything is checked before anything is ended: an act that is refused changes nothing. Raises PolicyRefused,
-        BookingConflict where the booking has changed since it was shown, StripeError, and HapioError where the
+        BookingConflict where the booking has changed since it was shown, StripeError, and SchedulerError where the
         difference of a move is being settled.
         """
         async with self._turns(booking_id):
@@ -347,8 +347,8 @@ class Changes(Settlement):
         standing booking.
 
         Raises BookingConflict where it is too late, the time is gone, or the refund is on its way: then the booking
-        stays canceled, and its refund goes out. Raises HapioError while Hapio has not heard of the cancellation; where
-        it does not answer later than that, the worker goes on.
+        stays canceled, and its refund goes out. Raises SchedulerError while Hapio has not heard of the cancellation;
+        where it does not answer later than that, the worker goes on.
         """
         async with self._turns(booking_id):
             booking = await self.get(booking_id)
@@ -364,7 +364,7 @@ class Changes(Settlement):
                 booking = await self.get(booking_id)
                 if booking.hapio_booking_id and not booking.hapio_canceled:
                     # A cancel that still is on its way would undo the undoing.
-                    raise HapioUnreachable("not canceled there yet")
+                    raise SchedulerUnreachable("not canceled there yet")
             back = await self._store.take_back(booking, capacity=await self._capacity(booking))
             if back is None:
                 raise BookingConflict("too late to take back")
@@ -406,7 +406,7 @@ class Changes(Settlement):
         """What moving to that time would mean. `service_id` empty is the same service; `resource_id` None the same
         person, else anyone, where the widget lets customers change that.
 
-        Raises PolicyRefused, SlotTaken with the nearest times, NotFound, HapioError.
+        Raises PolicyRefused, SlotTaken with the nearest times, NotFound, SchedulerError.
         """
         booking = await self.get(booking_id)
         self._must_be_movable(booking, await self._store.open_move(booking_id), by)
@@ -456,7 +456,7 @@ class Changes(Settlement):
             return move, await self._moves.checkout(move, booking)
         try:
             return await self._moves.carry(move), None
-        except HapioError as error:
+        except SchedulerError as error:
             log.warning("move put off", move=move.id, error=type(error).__name__)
             await self._store.put_off_move(move.id, until=self._now() + AGAIN_SOON)
             return move, None

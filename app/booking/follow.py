@@ -17,9 +17,9 @@ import structlog
 from app.booking.changes import Changes
 from app.domain.booking import Booking, EndReason, Status
 from app.domain.move import MoveState
-from app.errors import BookingConflict, HapioNotFound
+from app.errors import BookingConflict, SchedulerNotFound
 from app.mail import MailKind
-from app.scheduling.hapio.client import PAGE_SIZE, HapioBooking
+from app.scheduling.hapio.client import PAGE_SIZE, SchedulerBooking
 
 log = structlog.get_logger()
 
@@ -43,8 +43,8 @@ class Following(Changes):
         """Read the booking from Hapio, and let ours be what it is there. Safe to repeat; costs nothing for a booking
         that is not confirmed, or over: whoever tidies up old entries gives nothing back.
 
-        An unpaid move is ended first. Raises HapioError, StripeError, and BookingConflict where the booking is being
-        changed here at the same time; then nothing changed, and the next try decides.
+        An unpaid move is ended first. Raises SchedulerError, StripeError, and BookingConflict where the booking is
+        being changed here at the same time; then nothing changed, and the next try decides.
         """
         async with self._turns(booking_id):
             for _ in range(2):  # the second time after a move was ended, whatever became of it
@@ -61,20 +61,20 @@ class Following(Changes):
                 return await self._called_off_there(booking, kept=there is not None)
             return await self._moved_there(booking, there)
 
-    async def _there(self, booking: Booking, hapio_booking_id: str) -> tuple[Booking, HapioBooking | None]:
+    async def _there(self, booking: Booking, hapio_booking_id: str) -> tuple[Booking, SchedulerBooking | None]:
         """Our booking, and as Hapio has it; None if it is gone. Where Hapio has it under another id by now, because the
         database was put back as it was before that, our row takes the new id."""
         try:
-            return booking, await self._hapio.get_booking(hapio_booking_id)
-        except HapioNotFound:
+            return booking, await self._scheduler.get_booking(hapio_booking_id)
+        except SchedulerNotFound:
             # With the token of another project everything would be gone, and everybody's money given back.
-            if booking.location_id not in {location.id for location in await self._hapio.locations()}:
+            if booking.location_id not in {location.id for location in await self._scheduler.locations()}:
                 log.error("neither the booking nor its location is in Hapio", booking=booking.id)
                 raise
-        for there in await self._hapio.find_bookings(booking.id):
+        for there in await self._scheduler.find_bookings(booking.id):
             if not there.is_canceled and not there.is_temporary:
                 log.warning("Hapio has the booking under another id", booking=booking.id)
-                taken = await self._store.replace_hapio_id(booking, there.id)
+                taken = await self._store.replace_reference(booking, there.id)
                 if taken is None:
                     raise BookingConflict("changed meanwhile")
                 return taken, there
@@ -123,7 +123,7 @@ class Following(Changes):
         await self._refunds.pay_due(booking.id)
         return await self._booking(booking.id)
 
-    async def _moved_there(self, booking: Booking, there: HapioBooking) -> Booking:
+    async def _moved_there(self, booking: Booking, there: SchedulerBooking) -> Booking:
         """The time and the people are Hapio's now; the price stays what was bought."""
         after = replace(_with_time_of(there, booking), revision=booking.revision + 1)
         told: dict[str, str | int | bool] = {
@@ -146,7 +146,7 @@ class Following(Changes):
     async def reconcile(self, *, most: int = _MOST) -> datetime:
         """Ask Hapio, if it is time for that, what has changed and, once a day, what there is, and follow what differs:
         `most` bookings at once; while more differ, the same is asked again soon. Returns when it is time again: a small
-        share of the month's calls goes into this. Raises HapioError and StripeError, after which the same is asked
+        share of the month's calls goes into this. Raises SchedulerError and StripeError, after which the same is asked
         again."""
         now = self._now()
         changed, whole = await self._store.mark(_CHANGED), await self._store.mark(_WHOLE)
@@ -172,14 +172,14 @@ class Following(Changes):
     async def _follow_changed(self, standing: Sequence[Booking], since: datetime, most: int) -> bool:
         if not standing:
             return True
-        there = {booking.id: booking for booking in await self._hapio.changed_bookings(since)}
+        there = {booking.id: booking for booking in await self._scheduler.changed_bookings(since)}
         differing = [ours for ours in standing if _id(ours) in there and not agrees(ours, there[_id(ours)])]
         return await self._follow_each(differing, most)
 
     async def _follow_all(self, standing: Sequence[Booking], most: int) -> bool:
         if not standing:
             return True
-        there = {booking.id: booking for booking in await self._hapio.coming_bookings(self._now())}
+        there = {booking.id: booking for booking in await self._scheduler.coming_bookings(self._now())}
         return await self._follow_each([ours for ours in standing if not agrees(ours, there.get(_id(ours)))], most)
 
     async def _follow_each(self, differing: Sequence[Booking], most: int) -> bool:
@@ -199,14 +199,14 @@ class Following(Changes):
         return True
 
 
-def agrees(booking: Booking, there: HapioBooking | None) -> bool:
+def agrees(booking: Booking, there: SchedulerBooking | None) -> bool:
     """Whether Hapio has the booking as we have it. What was deleted around it, such as its service, does not count."""
     if there is None or there.is_canceled:
         return False
     return _with_time_of(there, booking) == booking
 
 
-def _with_time_of(there: HapioBooking, booking: Booking) -> Booking:
+def _with_time_of(there: SchedulerBooking, booking: Booking) -> Booking:
     """Our booking with Hapio's time, service, person and place. Buffers follow only where something else does."""
     same_time = (there.starts_at, there.ends_at) == (booking.starts_at, booking.ends_at)
     same_service = there.service_id in {None, booking.service_id}

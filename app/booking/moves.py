@@ -27,12 +27,12 @@ from app.domain.payment import Payment, PaymentSeen, PaymentState
 from app.domain.terms import Capture
 from app.errors import (
     BookingConflict,
-    HapioError,
-    HapioNotFound,
-    HapioServerError,
-    HapioUnprocessable,
-    HapioUnreachable,
     NotFound,
+    SchedulerError,
+    SchedulerFailed,
+    SchedulerNotFound,
+    SchedulerRefused,
+    SchedulerUnreachable,
     SlotTaken,
     StripeError,
     StripeMisconfigured,
@@ -43,7 +43,7 @@ from app.payments.stripe_client import SHORTEST_SESSION, CheckoutFacts, Payments
 from app.protection.signed_links import Links
 from app.scheduling.availability import Availability
 from app.scheduling.hapio.client import HapioClient
-from app.scheduling.metadata import hapio_metadata
+from app.scheduling.metadata import scheduler_metadata
 from app.store import Store
 from app.widgets import Widgets
 
@@ -80,7 +80,7 @@ class Moves:
         self,
         *,
         store: Store,
-        hapio: HapioClient,
+        scheduler: HapioClient,
         payments: Payments | None,
         availability: Availability,
         widgets: Widgets,
@@ -92,7 +92,7 @@ class Moves:
         random: Random,
     ) -> None:
         self._store = store
-        self._hapio = hapio
+        self._scheduler = scheduler
         self._payments = payments
         self._availability = availability
         self._widgets = widgets
@@ -109,7 +109,7 @@ class Moves:
         """Take the new time beside the old one: `MOVING` at once, or `HELD` where the difference must be paid first.
 
         Raises SlotTaken without the nearest times, BookingConflict if the booking changed since it was read, or
-        HapioError; then nothing changed.
+        SchedulerError; then nothing changed.
         """
         now = self._now()
         service, slot, resource, price = quote.service, quote.slot, quote.resource, quote.price
@@ -157,7 +157,7 @@ class Moves:
     async def _lock(self, move: Move, booking: Booking, service: Service) -> Move:
         """Lock the new time in Hapio, under the move's own tag, while its difference is being paid."""
         try:
-            locked = await self._hapio.create_booking(
+            locked = await self._scheduler.create_booking(
                 holdfast_id=move.id,
                 service_id=move.service_id,
                 location_id=booking.location_id,
@@ -166,13 +166,13 @@ class Moves:
                 ends_at=move.ends_at,
                 is_temporary=True,
             )
-        except HapioUnprocessable as error:
-            log.info("lock refused", move=move.id, hapio=error.body[:500])
+        except SchedulerRefused as error:
+            log.info("lock refused", move=move.id, scheduler=error.body[:500])
             await self._end(move, MoveState.REFUSED, EndReason.REFUSED, unsure=False)
             self._availability.distrust(service, move.starts_at)
             raise SlotTaken(move.starts_at) from error
-        except HapioError as error:
-            unsure = isinstance(error, HapioUnreachable | HapioServerError)
+        except SchedulerError as error:
+            unsure = isinstance(error, SchedulerUnreachable | SchedulerFailed)
             await self._end(move, MoveState.EXPIRED, EndReason.NO_ANSWER, unsure=unsure)
             raise
         return await self._store.record_move_lock(move.id, hapio_booking_id=locked.id) or move
@@ -251,8 +251,8 @@ class Moves:
         return payment
 
     async def take_difference(self, payment: Payment, facts: CheckoutFacts, seen: PaymentSeen) -> None:
-        """Take in what Stripe says of a difference: paid, the booking is moved; else the move ends. Raises HapioError
-        after the money was taken in; the worker goes on with the move then."""
+        """Take in what Stripe says of a difference: paid, the booking is moved; else the move ends. Raises
+        SchedulerError after the money was taken in; the worker goes on with the move then."""
         booking, move = await self._store.booking(payment.booking_id), await self._store.move(payment.move_id or "")
         if booking is None or move is None:
             raise NotFound(payment.id)
@@ -290,7 +290,7 @@ class Moves:
     # -- the move --------------------------------------------------------------------------------------------
 
     async def follow(self, move: Move) -> Move:
-        """Go on with a move wherever it stands. Raises HapioError, StripeError; the worker repeats it then."""
+        """Go on with a move wherever it stands. Raises SchedulerError, StripeError; the worker repeats it then."""
         match move.state:
             case MoveState.MOVING:
                 return await self.carry(move)
@@ -303,9 +303,9 @@ class Moves:
                 return move
 
     async def carry(self, move: Move, *, just_read: bool = False) -> Move:
-        """Ask Hapio for the new time, and take it over, or leave everything as it was. Raises HapioError where Hapio
-        gives no usable answer: both times stay ours until it does, or until the new time has begun. `just_read` says
-        that the difference was read at its source in this very act."""
+        """Ask Hapio for the new time, and take it over, or leave everything as it was. Raises SchedulerError where
+        Hapio gives no usable answer: both times stay ours until it does, or until the new time has begun. `just_read`
+        says that the difference was read at its source in this very act."""
         booking = await self._store.booking(move.booking_id)
         if booking is None:
             raise NotFound(move.booking_id)
@@ -332,27 +332,27 @@ class Moves:
             revision=booking.revision + 1,
         )
         try:
-            hapio_booking_id = await self._move_in_hapio(move, booking, after)
-        except (HapioNotFound, HapioUnprocessable) as error:
+            hapio_booking_id = await self._move_at_scheduler(move, booking, after)
+        except (SchedulerNotFound, SchedulerRefused) as error:
             log.info("move refused", move=move.id, error=type(error).__name__)
             return await self._refuse(move, booking, EndReason.REFUSED)
         return await self._complete(move, booking, after, hapio_booking_id)
 
-    async def _move_in_hapio(self, move: Move, booking: Booking, after: Booking) -> str:
+    async def _move_at_scheduler(self, move: Move, booking: Booking, after: Booking) -> str:
         """The id of Hapio's booking that has the new time now."""
         payment = await self._store.payment(booking.payment_id) if booking.payment_id else None
-        metadata = hapio_metadata(after, payment)
+        metadata = scheduler_metadata(after, payment)
         if move.hapio_booking_id:
             try:
-                final = await self._hapio.finalize_booking(move.hapio_booking_id, metadata=metadata)
-            except (HapioNotFound, HapioUnprocessable):
+                final = await self._scheduler.finalize_booking(move.hapio_booking_id, metadata=metadata)
+            except (SchedulerNotFound, SchedulerRefused):
                 log.warning("the lock on the new time is gone", move=move.id)
             else:
                 if not final.is_canceled:
                     return final.id
         if booking.hapio_booking_id is None:
-            raise HapioNotFound("Hapio has no booking to move")
-        moved = await self._hapio.move_booking(
+            raise SchedulerNotFound("Hapio has no booking to move")
+        moved = await self._scheduler.move_booking(
             booking.hapio_booking_id,
             service_id=after.service_id,
             resource_id=after.resource_id,
@@ -364,7 +364,7 @@ class Moves:
             metadata=metadata,
         )
         if moved.is_canceled:
-            raise HapioNotFound("canceled in Hapio")
+            raise SchedulerNotFound("canceled in Hapio")
         return moved.id
 
     async def _complete(self, move: Move, booking: Booking, after: Booking, hapio_booking_id: str) -> Move:
@@ -472,15 +472,15 @@ class Moves:
         return ended
 
     async def release(self, move: Move) -> None:
-        """Let go of the time that the booking does not have. Safe to repeat; raises HapioError."""
+        """Let go of the time that the booking does not have. Safe to repeat; raises SchedulerError."""
         if move.state in OPEN_MOVES:
             return
         if move.hapio_booking_id:
-            await self._hapio.delete_booking(move.hapio_booking_id)
+            await self._scheduler.delete_booking(move.hapio_booking_id)
         if move.hapio_unsure:
-            for lost in await self._hapio.find_bookings(move.id):
+            for lost in await self._scheduler.find_bookings(move.id):
                 if not lost.is_canceled:
-                    await self._hapio.delete_booking(lost.id)
+                    await self._scheduler.delete_booking(lost.id)
         await self._store.record_move_release(move.id, hapio_booking_id=move.hapio_booking_id)
         self._availability.freed(move.interval, move.slot, move.service_id)
 
@@ -493,7 +493,7 @@ class Moves:
     async def _release_soon(self, move: Move) -> None:
         try:
             await self.release(move)
-        except HapioError as error:
+        except SchedulerError as error:
             log.warning("release put off", move=move.id, error=type(error).__name__)
 
     @property

@@ -29,10 +29,10 @@ from app.domain.move import Move
 from app.domain.payment import MAY_STILL_PAY, Payment, PaymentSeen, PaymentState
 from app.domain.refund import REFUND_VOID, Funds, Refund
 from app.errors import (
-    HapioError,
-    HapioNotFound,
-    HapioUnprocessable,
     NotFound,
+    SchedulerError,
+    SchedulerNotFound,
+    SchedulerRefused,
     StripeError,
     StripeMisconfigured,
     StripeRefused,
@@ -43,8 +43,8 @@ from app.protection.act_limits import ActLimits
 from app.protection.hold_limits import HoldLimits
 from app.protection.signed_links import Links
 from app.scheduling.availability import Availability
-from app.scheduling.hapio.client import HapioBooking, HapioClient
-from app.scheduling.metadata import customer_in, hapio_metadata
+from app.scheduling.hapio.client import HapioClient, SchedulerBooking
+from app.scheduling.metadata import customer_in, scheduler_metadata
 from app.store import Store
 from app.telemetry.metrics import Metrics
 from app.widgets import Widget, Widgets
@@ -114,7 +114,7 @@ class Settlement:
         self,
         *,
         store: Store,
-        hapio: HapioClient,
+        scheduler: HapioClient,
         payments: Payments | None,
         availability: Availability,
         widgets: Widgets,
@@ -133,7 +133,7 @@ class Settlement:
         inherited: Collection[str] = (),
     ) -> None:
         self._store = store
-        self._hapio = hapio
+        self._scheduler = scheduler
         self._payments = payments
         self._availability = availability
         self._widgets = widgets
@@ -165,9 +165,9 @@ class Settlement:
             raise NotFound(booking_id)
         return booking
 
-    async def by_hapio_id(self, hapio_booking_id: str) -> Booking:
+    async def by_reference(self, hapio_booking_id: str) -> Booking:
         """The booking that Hapio has under this id now. Raises NotFound."""
-        booking = await self._store.booking_in_hapio(hapio_booking_id)
+        booking = await self._store.booking_by_reference(hapio_booking_id)
         if booking is None:
             raise NotFound(hapio_booking_id)
         return booking
@@ -220,12 +220,12 @@ class Settlement:
             await self._catch_up(booking_id)
             async with self._turns(booking_id):
                 return await self._settle(await self._booking(booking_id))
-        except (HapioError, StripeError) as error:
+        except (SchedulerError, StripeError) as error:
             log.warning("settle put off", booking=booking_id, error=type(error).__name__, code=error.code)
             return await self._booking(booking_id)
 
     async def _settle(self, booking: Booking) -> Booking:
-        """As `settle`, raising HapioError and StripeError."""
+        """As `settle`, raising SchedulerError and StripeError."""
         just_read = False
         for payment in await self._store.payments(booking.id):
             if payment.session_id and payment.state in MAY_STILL_PAY:
@@ -305,7 +305,7 @@ class Settlement:
     # -- paid → confirmed ----------------------------------------------------------------------------------
 
     async def confirm(self, booking: Booking) -> Booking:
-        """Carry a paid booking on to confirmed, or to its refund. Raises HapioError, StripeError.
+        """Carry a paid booking on to confirmed, or to its refund. Raises SchedulerError, StripeError.
 
         Once the visit would have begun and Hapio has failed repeatedly, waiting helps nobody: the money goes back.
         """
@@ -315,7 +315,7 @@ class Settlement:
                 return booking
             try:
                 return await self._finalize(booking)
-            except HapioError:
+            except SchedulerError:
                 if booking.starts_at > self._now() or booking.tries < TRIES_PAST_START:
                     raise
             if booking.canceled_at:
@@ -326,7 +326,7 @@ class Settlement:
     async def _finalize_soon(self, booking: Booking) -> Booking:
         try:
             return await self._finalize(booking)
-        except (HapioError, StripeError) as error:
+        except (SchedulerError, StripeError) as error:
             log.warning("confirm put off", booking=booking.id, error=type(error).__name__)
             await self._store.put_off(booking.id, until=self._now() + AGAIN_SOON)
             return booking
@@ -418,9 +418,9 @@ class Settlement:
         """A cancellation is being taken back: if Hapio gives the time again, the booking stands as it was; if not, it
         stays canceled, and its refund goes out."""
         try:
-            hapio_booking_id = await self._restore_in_hapio(booking)
-        except HapioUnprocessable as error:
-            log.info("not taken back", booking=booking.id, hapio=error.body[:500])
+            hapio_booking_id = await self._restore_at_scheduler(booking)
+        except SchedulerRefused as error:
+            log.info("not taken back", booking=booking.id, scheduler=error.body[:500])
             return await self._leave_canceled(booking, sure=True)
         if hapio_booking_id is None:  # another process is at it
             return await self._booking(booking.id)
@@ -431,20 +431,20 @@ class Settlement:
         )
         return back or await self._booking(booking.id)
 
-    async def _restore_in_hapio(self, booking: Booking) -> str | None:
+    async def _restore_at_scheduler(self, booking: Booking) -> str | None:
         """The id of Hapio's booking that has the time again: the canceled one, or, where that was deleted, one made
         afresh. None while another process is at it."""
         # A call that lands after the booking has been called off again would undo that.
         if not await self._store.lease(booking, until=self._now() + 2 * RESCUE_LEASE):
             return None
         if booking.hapio_booking_id:
-            with suppress(HapioNotFound):
-                return (await self._hapio.restore_booking(booking.hapio_booking_id)).id
-        for made in await self._hapio.find_bookings(booking.id):
+            with suppress(SchedulerNotFound):
+                return (await self._scheduler.restore_booking(booking.hapio_booking_id)).id
+        for made in await self._scheduler.find_bookings(booking.id):
             if not made.is_canceled:
                 return made.id  # by an earlier try that did not live to say so
         payment = await self._store.payment(booking.payment_id) if booking.payment_id else None
-        afresh = await self._hapio.create_booking(
+        afresh = await self._scheduler.create_booking(
             holdfast_id=booking.id,
             service_id=booking.service_id,
             location_id=booking.location_id,
@@ -452,7 +452,7 @@ class Settlement:
             starts_at=booking.starts_at,
             ends_at=booking.ends_at,
             is_temporary=False,
-            metadata=hapio_metadata(booking, payment),
+            metadata=scheduler_metadata(booking, payment),
         )
         return afresh.id
 
@@ -482,17 +482,17 @@ class Settlement:
             return False
         try:
             try:
-                final = await self._hapio.finalize_booking(
-                    booking.hapio_booking_id, metadata=hapio_metadata(booking, payment)
+                final = await self._scheduler.finalize_booking(
+                    booking.hapio_booking_id, metadata=scheduler_metadata(booking, payment)
                 )
-            except HapioUnprocessable as error:
+            except SchedulerRefused as error:
                 # Room is not checked again for this (Hapio API v1.7, patchBooking), so it is the texts that Hapio
                 # minds, whose limits are not documented; they must not cost the time.
                 log.error("confirmed without details", booking=booking.id, fields=sorted(error.errors))
-                final = await self._hapio.finalize_booking(
+                final = await self._scheduler.finalize_booking(
                     booking.hapio_booking_id, metadata={"holdfast_id": booking.id}
                 )
-        except (HapioNotFound, HapioUnprocessable):
+        except (SchedulerNotFound, SchedulerRefused):
             return False
         return not final.is_canceled
 
@@ -501,13 +501,13 @@ class Settlement:
 
         An expired hold is never revived: our own old lock, if it is still there, is deleted first.
         """
-        for old in await self._hapio.find_bookings(booking.id):
+        for old in await self._scheduler.find_bookings(booking.id):
             if old.is_canceled:
                 continue
             if not old.is_temporary and old.resource_id == booking.resource_id:
                 # Made by an earlier try that did not live to say so.
                 return await self._store.record_lock(booking.id, hapio_booking_id=old.id, terms=booking.terms)
-            await self._hapio.delete_booking(old.id)
+            await self._scheduler.delete_booking(old.id)
         widget = self._widgets.get(booking.widget)
         if booking.starts_at <= self._now() or widget is None:
             return None
@@ -528,7 +528,7 @@ class Settlement:
                 continue
             self._availability.took(reserved.interval)
             try:
-                made = await self._hapio.create_booking(
+                made = await self._scheduler.create_booking(
                     holdfast_id=booking.id,
                     service_id=booking.service_id,
                     location_id=booking.location_id,
@@ -536,9 +536,9 @@ class Settlement:
                     starts_at=booking.starts_at,
                     ends_at=booking.ends_at,
                     is_temporary=False,
-                    metadata=hapio_metadata(reserved, payment),
+                    metadata=scheduler_metadata(reserved, payment),
                 )
-            except HapioUnprocessable:
+            except SchedulerRefused:
                 await self._store.unreserve(booking.id)
                 self._availability.freed(reserved.interval, reserved.slot, booking.service_id)
                 continue
@@ -579,8 +579,8 @@ class Settlement:
     # -- expire and release --------------------------------------------------------------------------------
 
     async def expire(self, booking: Booking) -> Booking:
-        """The deadline has passed. Raises StripeError: without Stripe's word nothing is released. Raises HapioError for
-        an inherited booking: see `_close`."""
+        """The deadline has passed. Raises StripeError: without Stripe's word nothing is released. Raises SchedulerError
+        for an inherited booking: see `_close`."""
         await self._catch_up(booking.id)
         async with self._turns(booking.id):
             booking = await self._booking(booking.id)
@@ -608,7 +608,7 @@ class Settlement:
     async def _close(self, booking: Booking, reason: EndReason) -> Booking:
         """Claim the end of an unpaid booking, unless another Session is still open, and release its time.
 
-        Raises HapioError for an inherited booking, of which Hapio is asked first.
+        Raises SchedulerError for an inherited booking, of which Hapio is asked first.
         """
         if booking.id in self._inherited:
             there = await self._there_now(booking)
@@ -636,19 +636,19 @@ class Settlement:
     async def _release_soon(self, booking: Booking) -> None:
         try:
             await self.release(booking)
-        except HapioError as error:
+        except SchedulerError as error:
             log.warning("release put off", booking=booking.id, error=type(error).__name__)
 
     async def release(self, booking: Booking) -> None:
         """Give an ended booking's time back in Hapio: one that was confirmed stays there as canceled, for its history.
-        Safe to repeat; raises HapioError."""
+        Safe to repeat; raises SchedulerError."""
         if booking.status not in {Status.EXPIRED, Status.CANCELED}:
             return
         if booking.canceled_at and booking.hapio_booking_id:
-            await self._cancel_in_hapio(booking, booking.hapio_booking_id)
+            await self._cancel_at_scheduler(booking, booking.hapio_booking_id)
             return
         if booking.hapio_booking_id:
-            await self._hapio.delete_booking(booking.hapio_booking_id)
+            await self._scheduler.delete_booking(booking.hapio_booking_id)
         if booking.hapio_unsure:
             await self._delete_tagged(booking)
         await self._store.record_release(booking.id, hapio_booking_id=booking.hapio_booking_id)
@@ -656,31 +656,31 @@ class Settlement:
 
     async def _delete_tagged(self, booking: Booking, *, but: str = "") -> None:
         """Delete what Hapio has under our booking's tag: a create whose answer was lost may have made it."""
-        for lost in await self._hapio.find_bookings(booking.id):
+        for lost in await self._scheduler.find_bookings(booking.id):
             if not lost.is_canceled and lost.id != but:
-                await self._hapio.delete_booking(lost.id)
+                await self._scheduler.delete_booking(lost.id)
 
-    async def _cancel_in_hapio(self, booking: Booking, hapio_booking_id: str) -> None:
+    async def _cancel_at_scheduler(self, booking: Booking, hapio_booking_id: str) -> None:
         # For one process alone: a call that lands after the customer has taken the cancellation back would undo that.
         if booking.hapio_canceled or not await self._store.lease(booking, until=self._now() + RESCUE_LEASE):
             return
         if booking.hapio_unsure:
             await self._delete_tagged(booking, but=hapio_booking_id)
         try:
-            await self._hapio.cancel_booking(hapio_booking_id)
-        except HapioNotFound:
+            await self._scheduler.cancel_booking(hapio_booking_id)
+        except SchedulerNotFound:
             await self._store.record_release(booking.id, hapio_booking_id=hapio_booking_id)
-        except HapioUnprocessable as error:
+        except SchedulerRefused as error:
             # Hapio's own threshold must not contradict what the customer was told; a deletion asks for none.
             log.error("deleted, since Hapio refused to cancel", booking=booking.id, fields=sorted(error.errors))
-            await self._hapio.delete_booking(hapio_booking_id)
+            await self._scheduler.delete_booking(hapio_booking_id)
             await self._store.record_release(booking.id, hapio_booking_id=hapio_booking_id)
         else:
             await self._store.record_cancel(booking.id, hapio_booking_id=hapio_booking_id)
         self._availability.freed(booking.interval, booking.slot, booking.service_id)
 
     async def follow_move(self, move: Move) -> None:
-        """Go on with a move that is due. Raises HapioError, StripeError."""
+        """Go on with a move that is due. Raises SchedulerError, StripeError."""
         async with self._turns(move.booking_id):
             current = await self._store.move(move.id)
             if current:
@@ -689,7 +689,7 @@ class Settlement:
     # -- events and sweeps ---------------------------------------------------------------------------------
 
     async def take_event(self, event: Event) -> None:
-        """A stored webhook event: a hint to look. Raises HapioError, StripeError; the worker repeats it then."""
+        """A stored webhook event: a hint to look. Raises SchedulerError, StripeError; the worker repeats it then."""
         if self._payments is None or event.livemode != self._stripe.livemode:
             return
         if event.object_type in _MONEY_BACK:
@@ -721,10 +721,10 @@ class Settlement:
         else:
             await self._refunds.follow_all(intent)
 
-    async def sweep_hapio(self, created_before: datetime) -> int:
+    async def sweep_scheduler(self, created_before: datetime) -> int:
         """Delete temporary bookings of ours that no live booking stands behind. Returns how many."""
         swept = 0
-        for stray in await self._hapio.temporary_bookings(created_before=created_before):
+        for stray in await self._scheduler.temporary_bookings(created_before=created_before):
             tag = stray.metadata.get("holdfast_id", "")
             holder: Booking | Move | None = await self._store.booking(tag) or await self._store.move(tag)
             # A tag that our database does not know belongs to another program: its booking is left alone.
@@ -732,7 +732,7 @@ class Settlement:
                 continue
             log.warning("swept a temporary booking", holder=tag)
             self._metrics.swept("lock")
-            await self._hapio.delete_booking(stray.id)
+            await self._scheduler.delete_booking(stray.id)
             swept += 1
         return swept
 
@@ -767,7 +767,7 @@ class Settlement:
             for facts in reversed(listed):
                 try:
                     taken += await self.take_session(facts)
-                except (HapioError, StripeError) as error:  # it must not keep the others waiting
+                except (SchedulerError, StripeError) as error:  # it must not keep the others waiting
                     log.warning("session put off", session=facts.id, error=type(error).__name__)
                     failed = error
             if failed:
@@ -817,7 +817,7 @@ class Settlement:
 
     async def take_session(self, facts: CheckoutFacts) -> bool:
         """Take in a Checkout Session as Stripe has it: of an attempt to pay that we know, or of one that we do not,
-        because the database was put back as it was before. Whether it was news. Raises HapioError, StripeError."""
+        because the database was put back as it was before. Whether it was news. Raises SchedulerError, StripeError."""
         payment = await self._store.payment(facts.payment_id) if facts.payment_id else None
         if payment is None:
             booking = await self._store.booking(facts.booking_id or "") if facts.is_tagged else None
@@ -877,7 +877,7 @@ class Settlement:
         )
 
     async def _take_found(
-        self, booking: Booking, payment: Payment, facts: CheckoutFacts, there: HapioBooking | None
+        self, booking: Booking, payment: Payment, facts: CheckoutFacts, there: SchedulerBooking | None
     ) -> None:
         """Settle a found attempt as any other, except where the rows show that more than it is missing here."""
         if facts.state is PaymentState.OPEN:
@@ -930,16 +930,16 @@ class Settlement:
         values = {"end_reason": reason, "canceled_at": now, "undo_until": now, "hapio_canceled": True}
         await self._store.claim(booking.id, (Status.PAID,), Status.CANCELED, what=reason, values=values)
 
-    async def _there_now(self, booking: Booking) -> HapioBooking | None:
+    async def _there_now(self, booking: Booking) -> SchedulerBooking | None:
         """The booking as Hapio has it; None if it is gone, or was never there."""
         if booking.hapio_booking_id is None:
             return None
         try:
-            return await self._hapio.get_booking(booking.hapio_booking_id)
-        except HapioNotFound:
+            return await self._scheduler.get_booking(booking.hapio_booking_id)
+        except SchedulerNotFound:
             return None
 
-    async def _keep_final(self, booking: Booking, there: HapioBooking) -> Booking:
+    async def _keep_final(self, booking: Booking, there: SchedulerBooking) -> Booking:
         """An unpaid booking is final in Hapio. A free one was confirmed after the backup was made. One with a price,
         for which Stripe has no money, was made final by somebody else: it ends here, and stays there."""
         self._inherited.discard(booking.id)

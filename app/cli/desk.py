@@ -27,15 +27,15 @@ from app.domain.payment import DISPUTE_LOST, DISPUTE_OVER
 from app.domain.refund import Refund, payable_another_way
 from app.errors import (
     BookingConflict,
-    HapioError,
-    HapioForbidden,
-    HapioUnauthorized,
     HoldfastError,
     InvalidDetails,
     InvalidRequest,
     NotBegun,
     NotFound,
     PolicyRefused,
+    SchedulerError,
+    SchedulerForbidden,
+    SchedulerUnauthorized,
     SlotTaken,
     StorageError,
     StripeError,
@@ -380,9 +380,9 @@ class Desk:
                 return f"{' '.join(error.fields.values())} {stays}"
             case InvalidRequest():
                 return f"That cannot be done: {error}. {stays}"
-            case HapioUnauthorized() | HapioForbidden():
+            case SchedulerUnauthorized() | SchedulerForbidden():
                 return f"Hapio refused: HAPIO_API_TOKEN is wrong, or lacks an ability that README names. {stays}"
-            case HapioError():
+            case SchedulerError():
                 return f"Hapio gave no usable answer ({type(error).__name__}). {stays}"
             case StripeMisconfigured():
                 return f"Stripe refused: STRIPE_SECRET_KEY is missing, wrong, or lacks a permission. {stays}"

@@ -14,10 +14,10 @@ from typing import Any, TypeVar
 from app.cli.terminal import Terminal, real_terminal
 from app.cli.words import money, plain, span, when
 from app.domain.money import Money
-from app.errors import HapioError, StripeError
+from app.errors import SchedulerError, StripeError
 from app.main import Parts, Seams, open_parts
 from app.operations.reconciling import Differences
-from app.scheduling.hapio.client import HapioBooking
+from app.scheduling.hapio.client import SchedulerBooking
 from app.settings import Settings
 
 DONE, FAILED, WRONG_USE = 0, 1, 2
@@ -55,13 +55,13 @@ async def reconcile(parts: Parts, arguments: argparse.Namespace, terminal: Termi
     """As `run_reconcile`, over open parts."""
     try:
         found = await parts.reconciling.look(days=arguments.days)
-    except (HapioError, StripeError) as error:
+    except (SchedulerError, StripeError) as error:
         return _unanswered(error, arguments, terminal)
     return await _Acts(parts, arguments, terminal, found).run()
 
 
-def _unanswered(error: HapioError | StripeError, arguments: argparse.Namespace, terminal: Terminal) -> int:
-    who = "Hapio" if isinstance(error, HapioError) else "Stripe"
+def _unanswered(error: SchedulerError | StripeError, arguments: argparse.Namespace, terminal: Terminal) -> int:
+    who = "Hapio" if isinstance(error, SchedulerError) else "Stripe"
     sentence = f"{who} gave no usable answer ({type(error).__name__}). Nothing was changed, no money moved."
     if arguments.json:
         terminal.say(json.dumps({"success": False, "error": {"code": error.code, "message": sentence}}))
@@ -124,7 +124,7 @@ class _Acts:
         for thing in things:
             try:
                 await do(thing)
-            except (HapioError, StripeError) as error:
+            except (SchedulerError, StripeError) as error:
                 self._failed = True
                 self._terminal.tell(f"{name(thing)}: not done ({type(error).__name__}). Run the command again later.")
                 continue
@@ -191,14 +191,14 @@ def _lines(found: Differences) -> list[str]:
     return told
 
 
-def _there(there: HapioBooking) -> str:
+def _there(there: SchedulerBooking) -> str:
     name = str(there.metadata.get("customer_name", ""))
     zone = there.time_zone or "UTC"
     told = (there.id, span(there.starts_at, there.ends_at, zone), there.service_name, name, _tag(there))
     return "  ".join(part for part in told if part)
 
 
-def _tag(there: HapioBooking) -> str:
+def _tag(there: SchedulerBooking) -> str:
     return str(there.metadata.get("holdfast_id", ""))
 
 
@@ -231,7 +231,7 @@ def _as_json(found: Differences) -> dict[str, Any]:
     }
 
 
-def _there_json(there: HapioBooking) -> dict[str, Any]:
+def _there_json(there: SchedulerBooking) -> dict[str, Any]:
     return {
         "hapioBookingId": there.id,
         "bookingId": _tag(there),

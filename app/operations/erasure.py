@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from app.errors import HapioError, HapioNotFound
+from app.errors import SchedulerError, SchedulerNotFound
 from app.scheduling.hapio.client import HapioClient
-from app.scheduling.metadata import hapio_metadata
+from app.scheduling.metadata import scheduler_metadata
 from app.store import Store
 
 #: What tells nobody who came: our id, and what the owner's books need.
@@ -30,9 +30,9 @@ class Forgotten:
 class Erasure:
     """`now` gives aware datetimes."""
 
-    def __init__(self, *, store: Store, hapio: HapioClient, now: Callable[[], datetime]) -> None:
+    def __init__(self, *, store: Store, scheduler: HapioClient, now: Callable[[], datetime]) -> None:
         self._store = store
-        self._hapio = hapio
+        self._scheduler = scheduler
         self._now = now
 
     async def count(self, *, email: str = "", days: int | None = None) -> tuple[int, int]:
@@ -51,15 +51,15 @@ class Erasure:
             try:
                 if booking.hapio_booking_id:
                     payment = await self._store.payment(booking.payment_id) if booking.payment_id else None
-                    tags = hapio_metadata(booking, payment)
+                    tags = scheduler_metadata(booking, payment)
                     # Overwritten, not left out: whether Hapio replaces or merges is not documented.
-                    await self._hapio.replace_metadata(
+                    await self._scheduler.replace_metadata(
                         booking.hapio_booking_id,
                         {name: value if name in _KEPT else "forgotten" for name, value in tags.items()},
                     )
-            except HapioNotFound:
+            except SchedulerNotFound:
                 pass  # deleted there: nothing left to forget
-            except HapioError:
+            except SchedulerError:
                 unreached += 1
                 continue
             done += await self._store.forget(booking.id)

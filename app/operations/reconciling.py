@@ -16,7 +16,7 @@ from app.booking.stray_payments import Strays
 from app.domain.booking import Booking, Status
 from app.domain.payment import Payment, PaymentState, StrayPayment
 from app.payments.stripe_client import CheckoutFacts, Payments
-from app.scheduling.hapio.client import HapioBooking, HapioClient
+from app.scheduling.hapio.client import HapioClient, SchedulerBooking
 from app.store import Store
 
 _TAGS = ("bk_", "mv_")
@@ -34,8 +34,8 @@ class Differences:
 
     adoptable: Sequence[CheckoutFacts]
     strays: Sequence[StrayPayment]
-    holds: Sequence[HapioBooking]
-    finals: Sequence[HapioBooking]
+    holds: Sequence[SchedulerBooking]
+    finals: Sequence[SchedulerBooking]
     gone: Sequence[Booking]
     unheard: Sequence[Payment]
 
@@ -44,20 +44,21 @@ class Differences:
 
 
 class Reconciling:
-    """Compares, and acts. `payments` is None where no Stripe key is set. All of it raises HapioError, StripeError."""
+    """Compares, and acts. `payments` is None where no Stripe key is set. All of it raises SchedulerError,
+    StripeError."""
 
     def __init__(
         self,
         *,
         store: Store,
-        hapio: HapioClient,
+        scheduler: HapioClient,
         payments: Payments | None,
         bookings: Bookings,
         strays: Strays,
         now: Callable[[], datetime],
     ) -> None:
         self._store = store
-        self._hapio = hapio
+        self._scheduler = scheduler
         self._payments = payments
         self._bookings = bookings
         self._strays = strays
@@ -72,9 +73,9 @@ class Reconciling:
         for facts in sessions:
             if facts.is_tagged and await self._store.booking(facts.booking_id or "") is None:
                 await self._strays.notice(facts)
-        final = await self._hapio.coming_bookings(self._now())
+        final = await self._scheduler.coming_bookings(self._now())
         # Whatever Hapio's clock says: a hold's row is written before Hapio is asked, so an unknown one is not new.
-        temporary = await self._hapio.temporary_bookings(created_before=self._now() + timedelta(days=1))
+        temporary = await self._scheduler.temporary_bookings(created_before=self._now() + timedelta(days=1))
         there = {booking.id for booking in final if not booking.is_canceled}
         complete = {facts.id for facts in sessions}
         return Differences(
@@ -96,7 +97,7 @@ class Reconciling:
         known = await self._store.payment(facts.payment_id or "")
         return known is None and await self._store.booking(facts.booking_id or "") is not None
 
-    async def _is_unknown(self, there: HapioBooking) -> bool:
+    async def _is_unknown(self, there: SchedulerBooking) -> bool:
         tag = str(there.metadata.get("holdfast_id", ""))
         if there.is_canceled or not tag.startswith(_TAGS):
             return False
@@ -120,10 +121,10 @@ class Reconciling:
         """The owner has dealt with such a payment. False if that was noted before."""
         return await self._strays.settle_by_hand(stray)
 
-    async def release(self, there: HapioBooking) -> None:
+    async def release(self, there: SchedulerBooking) -> None:
         """Give the time of an unknown booking back: a temporary one is deleted, a final one canceled, so that it stays
         in Hapio's history."""
         if there.is_temporary:
-            await self._hapio.delete_booking(there.id)
+            await self._scheduler.delete_booking(there.id)
         else:
-            await self._hapio.cancel_booking(there.id)
+            await self._scheduler.cancel_booking(there.id)

@@ -20,7 +20,7 @@ from app.booking.cursors import Cursors
 from app.booking.follow import agrees
 from app.domain.booking import Booking
 from app.domain.event import Event, StoredEvent
-from app.errors import BookingConflict, HapioDown, HapioError, HoldfastError, NotFound, StripeDown, StripeError
+from app.errors import BookingConflict, HoldfastError, NotFound, SchedulerDown, SchedulerError, StripeDown, StripeError
 from app.payments.stripe_client import RECENT, Listed, Payments
 from app.scheduling.availability import Availability
 from app.scheduling.hapio.client import read_booking
@@ -123,7 +123,7 @@ class Inbox:
             while stored.tries < QUICK_TRIES:
                 error = await self.attempt(stored)
                 # A provider that is known to be down is not asked again before the pause is over.
-                if error is None or isinstance(error, HapioDown | StripeDown):
+                if error is None or isinstance(error, SchedulerDown | StripeDown):
                     return
                 stored = replace(stored, tries=stored.tries + 1)
                 await self._sleep(self._jitter(QUICK_PAUSE * 2 ** (stored.tries - 1)).total_seconds())
@@ -134,7 +134,7 @@ class Inbox:
         """Let a stored event have its effect, and write down what came of it. Returns what it failed of."""
         try:
             await self._act(stored.event)
-        except (HapioError, StripeError, BookingConflict) as error:
+        except (SchedulerError, StripeError, BookingConflict) as error:
             log.warning("event put off", event_id=stored.event.id, error=type(error).__name__)
             await self.put_off(stored, error)
             return error

@@ -24,7 +24,7 @@ from app.domain.move import Move
 from app.domain.outbox import OutboxMail
 from app.domain.payment import Payment, StrayPayment
 from app.domain.refund import Refund
-from app.errors import HapioError, MailError, StorageBusy, StorageFull, StorageReadOnly, StripeError
+from app.errors import MailError, SchedulerError, StorageBusy, StorageFull, StorageReadOnly, StripeError
 from app.mail import Mailer
 from app.operations.webhook_inbox import Inbox
 from app.store import Store
@@ -33,9 +33,9 @@ from app.telemetry.metrics import Metrics
 log = structlog.get_logger()
 
 #: Hapio is swept rarely, since every call counts against the month: at start, daily, and after a lost answer.
-SWEEP_HAPIO_EVERY = timedelta(days=1)
+SWEEP_SCHEDULER_EVERY = timedelta(days=1)
 #: No lock is still being made this long after Hapio created its temporary booking.
-HAPIO_STRAY_AGE = timedelta(minutes=15)
+SCHEDULER_STRAY_AGE = timedelta(minutes=15)
 #: Stripe's reads are free; a payment that nobody told us about waits this long at most.
 SWEEP_STRIPE_EVERY = timedelta(minutes=10)
 #: An open Session is read again after 1, 2, 4, … minutes.
@@ -95,7 +95,7 @@ class Worker:
         self._stopping = False
         self._beaten_at: datetime | None = None
         self._seen_at = now()
-        self._next_hapio_sweep = now()
+        self._next_scheduler_sweep = now()
         self._next_stripe_sweep = now()
         self._next_reconciling = now()
         self._next_overdue_look = now()
@@ -184,7 +184,7 @@ class Worker:
             return
         except _EVERYBODYS:
             raise
-        except (HapioError, StripeError) as error:
+        except (SchedulerError, StripeError) as error:
             reason: Exception = error
             log.warning("put off", act=name, error=type(error).__name__, code=error.code, **named)
         except MailError as error:
@@ -249,9 +249,11 @@ class Worker:
     async def _sweep(self) -> None:
         now = self._now()
         self._follow_clock(now)
-        if now >= self._next_hapio_sweep:
-            self._next_hapio_sweep = now + SWEEP_HAPIO_EVERY
-            await self._one("sweep_hapio", now - HAPIO_STRAY_AGE, self._bookings.sweep_hapio, self._sweep_hapio_soon)
+        if now >= self._next_scheduler_sweep:
+            self._next_scheduler_sweep = now + SWEEP_SCHEDULER_EVERY
+            await self._one(
+                "sweep_hapio", now - SCHEDULER_STRAY_AGE, self._bookings.sweep_scheduler, self._sweep_scheduler_soon
+            )
         if now >= self._next_stripe_sweep:
             self._next_stripe_sweep = now + SWEEP_STRIPE_EVERY
             await self._one("sweep_stripe", now - LOOK_BACK, self._bookings.sweep_stripe, _leave)
@@ -266,7 +268,7 @@ class Worker:
         back = self._seen_at - now
         self._seen_at = now
         if back > BEAT_EVERY:
-            self._next_hapio_sweep -= back
+            self._next_scheduler_sweep -= back
             self._next_stripe_sweep -= back
             self._next_reconciling -= back
 
@@ -285,8 +287,8 @@ class Worker:
     async def _reconcile(self, _now: datetime) -> None:
         self._next_reconciling = await self._bookings.reconcile()
 
-    async def _sweep_hapio_soon(self, _created_before: datetime, _error: Exception) -> None:
-        self._next_hapio_sweep = self._now() + MAX_BACK_OFF
+    async def _sweep_scheduler_soon(self, _created_before: datetime, _error: Exception) -> None:
+        self._next_scheduler_sweep = self._now() + MAX_BACK_OFF
 
 
 async def _leave(_item: object, _error: Exception) -> None:

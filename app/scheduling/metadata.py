@@ -9,7 +9,7 @@ from app.domain.booking import Booking, Customer
 from app.domain.payment import Payment
 
 
-def hapio_metadata(booking: Booking, payment: Payment | None) -> dict[str, str]:
+def scheduler_metadata(booking: Booking, payment: Payment | None) -> dict[str, str]:
     """The whole metadata of a final booking; our id is what finds it again."""
     customer = booking.customer
     known = {

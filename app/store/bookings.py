@@ -115,7 +115,7 @@ class BookingRows(Database):
         rows = await self._all(sa.select(bookings).where(bookings.c.id == booking_id))
         return to_booking(rows[0]) if rows else None
 
-    async def booking_in_hapio(self, hapio_booking_id: str) -> Booking | None:
+    async def booking_by_reference(self, hapio_booking_id: str) -> Booking | None:
         """The booking that Hapio has under this id."""
         rows = await self._all(sa.select(bookings).where(bookings.c.hapio_booking_id == hapio_booking_id))
         return to_booking(rows[0]) if rows else None
@@ -215,7 +215,7 @@ class BookingRows(Database):
         unpaid = bookings.c.status.in_([Status.HELD, Status.AWAITING_PAYMENT])
         return {row["id"] for row in await self._all(sa.select(bookings.c.id).where(unpaid))}
 
-    async def replace_hapio_id(self, booking: Booking, hapio_booking_id: str) -> Booking | None:
+    async def replace_reference(self, booking: Booking, hapio_booking_id: str) -> Booking | None:
         """Hapio has the booking under another id by now. None if the row has changed since it was read."""
         return await self._update(
             sa.update(bookings)

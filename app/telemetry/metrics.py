@@ -14,9 +14,9 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, Info, Proce
 
 from app.errors import (
     BookingConflict,
-    HapioError,
     HoldfastError,
     MailError,
+    SchedulerError,
     SlotTaken,
     StorageError,
     StripeError,
@@ -40,16 +40,16 @@ _FINDINGS = ("lock", "payment", "refund", "dispute")
 #: The worker's steps, and whose errors put each off.
 _STEPS: Mapping[str, tuple[type[HoldfastError], ...]] = {
     "tick": (StorageError,),
-    "expire": (HapioError, StripeError),
-    "look": (HapioError, StripeError),
-    "sweep_hapio": (HapioError,),
-    "sweep_stripe": (HapioError, StripeError),
+    "expire": (SchedulerError, StripeError),
+    "look": (SchedulerError, StripeError),
+    "sweep_hapio": (SchedulerError,),
+    "sweep_stripe": (SchedulerError, StripeError),
     "fetch_missed": (StripeError,),
-    "reconcile": (HapioError,),
-    "take_event": (HapioError, StripeError, BookingConflict),
-    "confirm": (HapioError, StripeError),
-    "follow_move": (HapioError, StripeError),
-    "release": (HapioError,),
+    "reconcile": (SchedulerError,),
+    "take_event": (SchedulerError, StripeError, BookingConflict),
+    "confirm": (SchedulerError, StripeError),
+    "follow_move": (SchedulerError, StripeError),
+    "release": (SchedulerError,),
     "pay": (StripeError,),
     "send": (MailError,),
 }
@@ -143,7 +143,7 @@ class Metrics:
         for code in {kind.code for kind in _kinds(HoldfastError)}:
             self._errors.labels(code)
         for code in {
-            kind.code for base in (HapioError, SlotTaken, StorageError, TooManyHolds) for kind in _kinds(base)
+            kind.code for base in (SchedulerError, SlotTaken, StorageError, TooManyHolds) for kind in _kinds(base)
         }:
             self._holds_refused.labels(code)
         for provider in ("hapio", "stripe"):

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 from anyio.lowlevel import checkpoint
 
-from app.scheduling.hapio.client import HapioCall, HapioClient
+from app.scheduling.hapio.client import HapioClient, SchedulerCall
 from sandbox.clock import Clock
 from sandbox.hapio import HapioSandbox
 from sandbox.seed import StudioIds, seed_studio
@@ -61,13 +61,13 @@ class HapioStudio:
     ids: StudioIds
     wire: Wire
     waits: list[float] = field(default_factory=list)
-    heard: list[HapioCall] = field(default_factory=list)
+    heard: list[SchedulerCall] = field(default_factory=list)
     client: HapioClient = field(init=False)
 
     def __post_init__(self) -> None:
         self.client = self.make_client(self.sandbox.token)
 
-    def make_client(self, token: str, on_call: Callable[[HapioCall], None] | None = None) -> HapioClient:
+    def make_client(self, token: str, on_call: Callable[[SchedulerCall], None] | None = None) -> HapioClient:
         return HapioClient(
             base_url=URL,
             token=token,

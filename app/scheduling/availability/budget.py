@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from datetime import UTC, date, datetime, time, timedelta
 
-from app.scheduling.hapio.client import HapioCall
+from app.scheduling.hapio.client import SchedulerCall
 
 #: The share of the month's calls that reading leaves to locks, confirmations and releases.
 _RESERVE = 0.2
@@ -43,7 +43,7 @@ class CallBudget:
         self._turn_month()
         return self._spent
 
-    def record(self, _call: HapioCall) -> None:
+    def record(self, _call: SchedulerCall) -> None:
         """Count one call. Refused and unanswered ones count too: Hapio may have counted them."""
         self._turn_month()
         self._spent += 1

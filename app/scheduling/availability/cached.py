@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Generic, TypeVar
 
-from app.errors import HapioDown, HapioError, HapioRateLimited
+from app.errors import SchedulerDown, SchedulerError, SchedulerRateLimited
 
 T = TypeVar("T")
 
@@ -26,7 +26,7 @@ class Cached(Generic[T]):
         self._now = now
         self._tasks = tasks
         self._reading: asyncio.Task[None] | None = None
-        self._error: HapioError | None = None
+        self._error: SchedulerError | None = None
         self._rest_until = NEVER
         self.value: T | None = None
         self.asked_at = NEVER
@@ -67,9 +67,9 @@ class Cached(Generic[T]):
             self.asked_at = asked_at
             self._error = None
             self._rest_until = NEVER
-        except HapioError as error:
+        except SchedulerError as error:
             self._error = error
-            told = error.retry_after if isinstance(error, HapioDown | HapioRateLimited) else 0.0
+            told = error.retry_after if isinstance(error, SchedulerDown | SchedulerRateLimited) else 0.0
             self._rest_until = self._now() + max(REST, timedelta(seconds=told))
         finally:
             self._reading = None

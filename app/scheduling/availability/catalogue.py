@@ -14,10 +14,10 @@ import structlog
 from app.domain.catalogue import Location, Resource, Service
 from app.domain.charge_minimum import chargeable, least_charge
 from app.domain.money import Money
-from app.errors import HapioError, NotFound
+from app.errors import NotFound, SchedulerError
 from app.scheduling.availability.budget import CallBudget
 from app.scheduling.availability.cached import NEVER, Cached
-from app.scheduling.hapio.client import HapioClient, HapioService
+from app.scheduling.hapio.client import HapioClient, SchedulerService
 from app.widgets import Widget
 
 T = TypeVar("T")
@@ -48,7 +48,7 @@ class _Studio:
     """Everything that can be offered, for all widgets."""
 
     locations: tuple[Location, ...]
-    services: tuple[HapioService, ...]
+    services: tuple[SchedulerService, ...]
     resources: tuple[Resource, ...]
 
 
@@ -66,12 +66,12 @@ class Catalogues:
 
     def __init__(
         self,
-        hapio: HapioClient,
+        scheduler: HapioClient,
         budget: CallBudget,
         now: Callable[[], datetime],
         tasks: set[asyncio.Task[None]],
     ) -> None:
-        self._hapio = hapio
+        self._scheduler = scheduler
         self._budget = budget
         self._now = now
         self._tasks = tasks
@@ -90,7 +90,7 @@ class Catalogues:
         known = built.catalogue if built and built.widget is widget else None
         try:
             catalogue = await self._build(widget)
-        except HapioError:
+        except SchedulerError:
             if known is None:
                 raise
             catalogue = known
@@ -107,7 +107,7 @@ class Catalogues:
             return
         before = self._values()
         self._reread_from = now + self._pause
-        with suppress(HapioError):
+        with suppress(SchedulerError):
             studio = await self._studio.read()
             there = {service.id for service in studio.services}
             self._offers = {id_: offer for id_, offer in self._offers.items() if id_ in there}
@@ -134,7 +134,7 @@ class Catalogues:
         ]
         return Catalogue(location, tuple(service for service in services if service))
 
-    def _service(self, widget: Widget, service: HapioService, resources: tuple[Resource, ...]) -> Service | None:
+    def _service(self, widget: Widget, service: SchedulerService, resources: tuple[Resource, ...]) -> Service | None:
         setting = widget.setting(service.id)
         try:
             price = widget.price(service.id, service.price)
@@ -160,7 +160,7 @@ class Catalogues:
             booking_window_start=service.booking_window_start or timedelta(),
         )
 
-    def _leave_out(self, widget: Widget, service: HapioService, reason: str) -> None:
+    def _leave_out(self, widget: Widget, service: SchedulerService, reason: str) -> None:
         """Say so in the log, once for each reason: the offer is looked over every minute."""
         if (widget.name, service.id, reason) not in self._left_out:
             self._left_out.add((widget.name, service.id, reason))
@@ -172,7 +172,7 @@ class Catalogues:
         return self._offers[service_id]
 
     async def _read_offer(self, service_id: str) -> frozenset[str]:
-        return frozenset(await self._hapio.service_resource_ids(service_id))
+        return frozenset(await self._scheduler.service_resource_ids(service_id))
 
     async def _kept(self, cached: Cached[T]) -> T:
         if cached.value is None:
@@ -183,7 +183,7 @@ class Catalogues:
 
     async def _read_studio(self) -> _Studio:
         return _Studio(
-            tuple(await self._hapio.locations()),
-            tuple(await self._hapio.services()),
-            tuple(await self._hapio.resources()),
+            tuple(await self._scheduler.locations()),
+            tuple(await self._scheduler.services()),
+            tuple(await self._scheduler.resources()),
         )

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from app.domain.catalogue import Service, Slot
 from app.domain.reservation import Occupied
-from app.errors import HapioError, HapioNotFound, NotFound, RateLimited, TimesNotRead
+from app.errors import NotFound, RateLimited, SchedulerError, SchedulerNotFound, TimesNotRead
 from app.protection.rate_limits import READ, RateLimits
 from app.scheduling.availability.budget import CallBudget, next_month
 from app.scheduling.availability.cached import NEVER, Cached
@@ -74,7 +74,7 @@ class Availability:
     def __init__(
         self,
         *,
-        hapio: HapioClient,
+        scheduler: HapioClient,
         occupied: Callable[[], Awaitable[Sequence[Occupied]]],
         budget: CallBudget,
         now: Callable[[], datetime],
@@ -82,7 +82,7 @@ class Availability:
         max_age: int,
         rate_limits: RateLimits | None = None,
     ) -> None:
-        self._hapio = hapio
+        self._scheduler = scheduler
         self._budget = budget
         self._rate_limits = rate_limits or RateLimits(now)
         #: What the reads under way will cost, as far as it is known.
@@ -93,7 +93,7 @@ class Availability:
         self._ticks = itertools.count(1)
         self._own = OwnBookings(occupied, self._ticks)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._catalogues = Catalogues(hapio, budget, now, self._tasks)
+        self._catalogues = Catalogues(scheduler, budget, now, self._tasks)
         self._months: dict[tuple[str, str, date], Month] = {}
         self._epoch = 0
         self.looks = Looks()
@@ -172,7 +172,7 @@ class Availability:
                 return Times((), now, False, "none")
             try:
                 late = await self._freshen(held, reader, needed=needed)
-            except HapioNotFound:
+            except SchedulerNotFound:
                 await self.service(widget, service.id)
                 raise
             now = self._now()
@@ -181,7 +181,7 @@ class Availability:
         self._epoch_ends = min(self._epoch_ends, max(held.look_at, now + _PAUSE))
         as_of = held.cached.asked_at
         self.looks.age = (now - as_of).total_seconds()
-        if late or self._hapio.down or now - as_of > _OLD:
+        if late or self._scheduler.down or now - as_of > _OLD:
             self.looks.stale += 1
             return Times(view.slots, as_of, True, f"{view.digest}-{as_of:%Y%m%dT%H%M%S}")
         self.looks.read += waited
@@ -214,7 +214,7 @@ class Availability:
         try:
             times = await self.times(widget, service, month=month, resource_id=resource_id)
             location_id = (await self._catalogues.of(widget)).location.id
-        except HapioError:
+        except SchedulerError:
             return []
         near = {slot.starts_at: slot for slot in times.slots}
         now = self._now()
@@ -327,7 +327,7 @@ class Availability:
         elif held.refused and age >= period - self._ttl and self._minute_allows():
             # What Hapio refused shows that the month has changed: only the budget may put off a look.
             if self._may_read(held, reader):
-                with suppress(HapioError):
+                with suppress(SchedulerError):
                     await held.cached.read()
         elif (
             (age >= period or (held.suspected and age >= period - self._ttl))
@@ -366,10 +366,10 @@ class Availability:
         underway = held.cost
         self._underway += underway
         try:
-            slots = await self._hapio.bookable_slots(
+            slots = await self._scheduler.bookable_slots(
                 service.id, location_id=key[1], starts_from=starts_from, ends_to=held.ends_to + longest
             )
-        except HapioNotFound:
+        except SchedulerNotFound:
             await self.contradicted()
             raise
         finally:
@@ -386,7 +386,7 @@ class Availability:
 
     def _minute_allows(self) -> bool:
         """Whether Hapio's limit per minute leaves room beside locks and confirmations."""
-        remaining, limit = self._hapio.remaining, self._hapio.limit
+        remaining, limit = self._scheduler.remaining, self._scheduler.limit
         return remaining is None or limit is None or remaining * 10 >= limit
 
     def _redraw(self, occupied: Occupied) -> None:

@@ -33,15 +33,15 @@ from pydantic import (
 from app.breaker import Breaker
 from app.domain.catalogue import Location, Resource, Slot
 from app.errors import (
-    HapioDown,
-    HapioError,
-    HapioForbidden,
-    HapioNotFound,
-    HapioRateLimited,
-    HapioServerError,
-    HapioUnauthorized,
-    HapioUnprocessable,
-    HapioUnreachable,
+    SchedulerDown,
+    SchedulerError,
+    SchedulerFailed,
+    SchedulerForbidden,
+    SchedulerNotFound,
+    SchedulerRateLimited,
+    SchedulerRefused,
+    SchedulerUnauthorized,
+    SchedulerUnreachable,
 )
 
 T = TypeVar("T")
@@ -84,7 +84,7 @@ _Metadata = Annotated[dict[str, Any], BeforeValidator(lambda value: value or {})
 
 
 @dataclass(frozen=True, slots=True)
-class HapioService:
+class SchedulerService:
     """A service as Hapio has it. `duration` only for type "fixed"; `price` in major units, without currency."""
 
     id: str
@@ -101,7 +101,7 @@ class HapioService:
 
 
 @dataclass(frozen=True, slots=True)
-class HapioBooking:
+class SchedulerBooking:
     """A booking as Hapio has it, times in UTC. The ids are None, and the names empty, once their objects were
     deleted."""
 
@@ -125,7 +125,7 @@ class HapioBooking:
 
 
 @dataclass(frozen=True, slots=True)
-class HapioCall:
+class SchedulerCall:
     """One request that was sent. `status` is None when no answer came; `seconds` is how long it took."""
 
     at: datetime
@@ -165,11 +165,11 @@ class _Association(BaseModel):
     resource_id: str
 
 
-_BOOKING = TypeAdapter(HapioBooking)
+_BOOKING = TypeAdapter(SchedulerBooking)
 _ASSOCIATIONS = TypeAdapter(list[_Association])
 
 
-def read_booking(told: object) -> HapioBooking | None:
+def read_booking(told: object) -> SchedulerBooking | None:
     """A booking that was told past the API, if it has the form of one."""
     try:
         return _BOOKING.validate_python(told)
@@ -177,17 +177,17 @@ def read_booking(told: object) -> HapioBooking | None:
         return None
 
 
-def _ignore(_call: HapioCall) -> None:
+def _ignore(_call: SchedulerCall) -> None:
     pass
 
 
 class HapioClient:
     """The one way to Hapio.
 
-    `patience` is how many seconds one call may spend waiting for a rate limit to pass before HapioRateLimited
+    `patience` is how many seconds one call may spend waiting for a rate limit to pass before SchedulerRateLimited
     is raised. `on_call` hears of every request sent, retries included, since each counts against the plan.
-    Every method raises the Hapio errors of app.errors: HapioDown when nothing was sent, HapioUnreachable or
-    HapioServerError when the outcome is unknown, the others for what Hapio answered.
+    Every method raises the Hapio errors of app.errors: SchedulerDown when nothing was sent, SchedulerUnreachable or
+    SchedulerFailed when the outcome is unknown, the others for what Hapio answered.
     """
 
     def __init__(
@@ -199,7 +199,7 @@ class HapioClient:
         random: Random,
         sleep: Callable[[float], Awaitable[None]],
         transport: httpx.AsyncBaseTransport | None = None,
-        on_call: Callable[[HapioCall], None] = _ignore,
+        on_call: Callable[[SchedulerCall], None] = _ignore,
         patience: float = 2.0,
     ) -> None:
         self._now = now
@@ -247,10 +247,10 @@ class HapioClient:
         params = {"disabled": "exclude", "sort": "created_at.asc"}
         return await self._pages("getLocations", "/locations", _Page[Location], params)
 
-    async def services(self) -> list[HapioService]:
+    async def services(self) -> list[SchedulerService]:
         """All enabled services, oldest first."""
         params = {"disabled": "exclude", "sort": "created_at.asc"}
-        return await self._pages("getServices", "/services", _Page[HapioService], params)
+        return await self._pages("getServices", "/services", _Page[SchedulerService], params)
 
     async def resources(self) -> list[Resource]:
         """All enabled resources, oldest first."""
@@ -293,12 +293,12 @@ class HapioClient:
         ends_at: datetime,
         is_temporary: bool,
         metadata: Mapping[str, str] | None = None,
-    ) -> HapioBooking:
+    ) -> SchedulerBooking:
         """Lock (or book) a time, once, even if an answer is lost on the way.
 
         Hapio has no idempotency keys, so after an attempt of unknown outcome we look for the booking by our
-        own id before trying again. HapioUnprocessable: not bookable, nothing was created. HapioUnreachable
-        and HapioServerError: a booking tagged `holdfast_id` may exist, or come into being yet.
+        own id before trying again. SchedulerRefused: not bookable, nothing was created. SchedulerUnreachable
+        and SchedulerFailed: a booking tagged `holdfast_id` may exist, or come into being yet.
         """
         body = {
             "service_id": service_id,
@@ -309,21 +309,21 @@ class HapioClient:
             "is_temporary": is_temporary,
             "metadata": {**(metadata or {}), "holdfast_id": _tag(holdfast_id)},
         }
-        unknown: HapioError | None = None
+        unknown: SchedulerError | None = None
         for attempt in range(1, _ATTEMPTS + 1):
-            refusal: HapioUnprocessable | None = None
+            refusal: SchedulerRefused | None = None
             try:
                 return await self._call(
                     "postBooking", "POST", "/bookings", _BOOKING.validate_json, json=body, repeatable=False
                 )
-            except (HapioUnreachable, HapioServerError) as error:
+            except (SchedulerUnreachable, SchedulerFailed) as error:
                 unknown = error
-            except HapioUnprocessable as error:
+            except SchedulerRefused as error:
                 # An attempt without an answer may itself have taken the time that is now refused.
                 if unknown is None:
                     raise
                 refusal = error
-            except HapioError as error:
+            except SchedulerError as error:
                 # "Nothing was done" would be true of this attempt only.
                 if unknown is None:
                     raise
@@ -331,7 +331,7 @@ class HapioClient:
 
             try:
                 found = await self.find_bookings(holdfast_id)
-            except HapioError as error:
+            except SchedulerError as error:
                 raise unknown from error
             for booking in found:
                 same = booking.resource_id == resource_id and booking.starts_at == starts_at
@@ -344,8 +344,8 @@ class HapioClient:
         assert unknown is not None  # noqa: S101 - the loop ends here only after three unknown outcomes
         raise unknown
 
-    async def finalize_booking(self, booking_id: str, *, metadata: Mapping[str, str]) -> HapioBooking:
-        """Make a temporary booking permanent; safe to repeat. HapioNotFound when it is gone.
+    async def finalize_booking(self, booking_id: str, *, metadata: Mapping[str, str]) -> SchedulerBooking:
+        """Make a temporary booking permanent; safe to repeat. SchedulerNotFound when it is gone.
 
         `metadata` must be the whole of it, `holdfast_id` included: a PATCH may replace rather than merge.
         Hapio does not check availability again for this change (Hapio API v1.7, patchBooking).
@@ -355,17 +355,18 @@ class HapioClient:
         path = f"/bookings/{_id(booking_id)}"
         return await self._call("patchBooking", "PATCH", path, _BOOKING.validate_json, json=body)
 
-    async def replace_metadata(self, booking_id: str, metadata: Mapping[str, str]) -> HapioBooking:
-        """Write a booking's metadata, whole; safe to repeat. HapioNotFound when it is gone."""
+    async def replace_metadata(self, booking_id: str, metadata: Mapping[str, str]) -> SchedulerBooking:
+        """Write a booking's metadata, whole; safe to repeat. SchedulerNotFound when it is gone."""
         _tag(metadata.get("holdfast_id", ""))
         body, path = {"metadata": dict(metadata)}, f"/bookings/{_id(booking_id)}"
         return await self._call("patchBooking", "PATCH", path, _BOOKING.validate_json, json=body)
 
-    async def cancel_booking(self, booking_id: str) -> HapioBooking:
-        """Cancel a booking, which frees its time and keeps its record; safe to repeat. HapioNotFound when it is gone.
+    async def cancel_booking(self, booking_id: str) -> SchedulerBooking:
+        """Cancel a booking, which frees its time and keeps its record; safe to repeat. SchedulerNotFound when it is
+        gone.
 
         Our own terms decide how late one may cancel, so Hapio's threshold is overruled, if the token may do that.
-        HapioUnprocessable: it may not, and the threshold has passed.
+        SchedulerRefused: it may not, and the threshold has passed.
         """
         return await self._change(
             booking_id,
@@ -374,10 +375,10 @@ class HapioClient:
             overrule="ignore_cancelation_threshold",
         )
 
-    async def restore_booking(self, booking_id: str) -> HapioBooking:
-        """Take back a cancelation; safe to repeat. HapioNotFound when the booking is gone.
+    async def restore_booking(self, booking_id: str) -> SchedulerBooking:
+        """Take back a cancelation; safe to repeat. SchedulerNotFound when the booking is gone.
 
-        Hapio checks the time anew: HapioUnprocessable when somebody else has it by now. The booking window is
+        Hapio checks the time anew: SchedulerRefused when somebody else has it by now. The booking window is
         overruled, if the token may do that, because it was kept when the time was booked.
         """
         return await self._change(
@@ -399,10 +400,10 @@ class HapioClient:
         metadata: Mapping[str, str],
         buffer_starts_at: datetime | None = None,
         buffer_ends_at: datetime | None = None,
-    ) -> HapioBooking:
+    ) -> SchedulerBooking:
         """Move a booking in one step; safe to repeat, since Hapio checks only what changes. Its price is Hapio's anew.
 
-        HapioUnprocessable: the new time is taken or not bookable, and the booking is where it was. `metadata` must be
+        SchedulerRefused: the new time is taken or not bookable, and the booking is where it was. `metadata` must be
         the whole of it, as for `finalize_booking`. Give the buffers of the new slot when the service changes: Hapio
         derives them anew only beside a start or an end that changes (Hapio API v1.7, patchBooking). Look at the
         answer's `is_canceled`: a canceled booking is moved unchecked, and takes up nothing.
@@ -420,7 +421,7 @@ class HapioClient:
             if moment is not None:
                 body[name] = _timestamp(moment)
 
-        def moved(booking: HapioBooking) -> bool:
+        def moved(booking: SchedulerBooking) -> bool:
             there = booking.starts_at == starts_at and booking.ends_at == ends_at
             theirs = (booking.service_id, booking.resource_id, booking.location_id)
             return there and theirs == (service_id, resource_id, location_id)
@@ -430,14 +431,14 @@ class HapioClient:
     async def delete_booking(self, booking_id: str) -> None:
         """Give the time back. A booking that is already gone is what was wanted."""
         path = f"/bookings/{_id(booking_id)}"
-        with suppress(HapioNotFound):
+        with suppress(SchedulerNotFound):
             await self._call("deleteBooking", "DELETE", path, lambda _content: None)
 
-    async def get_booking(self, booking_id: str) -> HapioBooking:
+    async def get_booking(self, booking_id: str) -> SchedulerBooking:
         """One booking, whatever its state."""
         return await self._call("getBooking", "GET", f"/bookings/{_id(booking_id)}", _BOOKING.validate_json)
 
-    async def find_bookings(self, holdfast_id: str) -> list[HapioBooking]:
+    async def find_bookings(self, holdfast_id: str) -> list[SchedulerBooking]:
         """All bookings tagged with our booking's id, temporary and canceled ones too."""
         params = {"metadata[holdfast_id][eq]": _tag(holdfast_id), "canceled": "include"}
         found = await self._bookings({**params, "temporary": "include"})
@@ -446,7 +447,7 @@ class HapioClient:
 
     async def overlapping_bookings(
         self, resource_id: str, *, starts_from: datetime, ends_to: datetime
-    ) -> list[HapioBooking]:
+    ) -> list[SchedulerBooking]:
         """What occupies a resource in an interval: temporary and permanent, not canceled."""
         return await self._bookings(
             {
@@ -458,48 +459,48 @@ class HapioClient:
             }
         )
 
-    async def temporary_bookings(self, *, created_before: datetime) -> list[HapioBooking]:
+    async def temporary_bookings(self, *, created_before: datetime) -> list[SchedulerBooking]:
         """Temporary bookings made before a moment, whoever made them: look at their `holdfast_id`."""
         params = {"temporary": "only", "canceled": "include", "created_at[lt]": _timestamp(created_before)}
         found = await self._bookings(params)
         return [booking for booking in found if booking.is_temporary and booking.created_at < created_before]
 
-    async def changed_bookings(self, since: datetime) -> list[HapioBooking]:
+    async def changed_bookings(self, since: datetime) -> list[SchedulerBooking]:
         """Final bookings that were changed at or after a moment, canceled ones too, whoever made them. What was
         deleted is in no list."""
         return await self._bookings(
             {"temporary": "exclude", "canceled": "include", "updated_at[gte]": _timestamp(since)}
         )
 
-    async def coming_bookings(self, ends_after: datetime) -> list[HapioBooking]:
+    async def coming_bookings(self, ends_after: datetime) -> list[SchedulerBooking]:
         """Final bookings that end after a moment, canceled ones too, whoever made them."""
         return await self._bookings({"temporary": "exclude", "canceled": "include", "from": _timestamp(ends_after)})
 
     async def _change(
-        self, booking_id: str, body: Mapping[str, Any], done: Callable[[HapioBooking], bool], *, overrule: str = ""
-    ) -> HapioBooking:
+        self, booking_id: str, body: Mapping[str, Any], done: Callable[[SchedulerBooking], bool], *, overrule: str = ""
+    ) -> SchedulerBooking:
         """A PATCH that can be repeated. `overrule` names a flag that needs an ability of its own."""
         path = f"/bookings/{_id(booking_id)}"
 
-        async def patch(json: Mapping[str, Any]) -> HapioBooking:
+        async def patch(json: Mapping[str, Any]) -> SchedulerBooking:
             return await self._call("patchBooking", "PATCH", path, _BOOKING.validate_json, json=json)
 
         try:
             if overrule:
-                with suppress(HapioForbidden):
+                with suppress(SchedulerForbidden):
                     return await patch({**body, overrule: True})
             return await patch(body)
-        except HapioUnprocessable:
+        except SchedulerRefused:
             # That a change which is made already is not checked again is inferred, not promised.
             booking = await self.get_booking(booking_id)
             if not done(booking):
                 raise
             return booking
 
-    async def _bookings(self, params: Mapping[str, str]) -> list[HapioBooking]:
+    async def _bookings(self, params: Mapping[str, str]) -> list[SchedulerBooking]:
         # A stable order, so that nothing slips between two pages.
         query = {**params, "sort": "created_at.asc"}
-        return await self._pages("getBookings", "/bookings", _Page[HapioBooking], query)
+        return await self._pages("getBookings", "/bookings", _Page[SchedulerBooking], query)
 
     async def _pages(self, operation: str, path: str, page: type[_Page[T]], params: Mapping[str, str]) -> list[T]:
         items: list[T] = []
@@ -527,20 +528,20 @@ class HapioClient:
         that nothing was done (Hapio SDK). An own loop, because stamina sleeps by the real clock."""
         waited = 0.0
         attempt = 0
-        unknown: HapioError | None = None
+        unknown: SchedulerError | None = None
         while True:
             attempt += 1
             wait = self._backoff(attempt)
             try:
                 return await self._send(operation, method, path, read, params, json)
-            except HapioRateLimited as error:
+            except SchedulerRateLimited as error:
                 wait = max(wait, error.retry_after)
                 waited += wait
                 if attempt == _ATTEMPTS or waited > self._patience:
                     raise unknown or error from error
-            except HapioDown as error:
+            except SchedulerDown as error:
                 raise unknown or error from error
-            except (HapioUnreachable, HapioServerError) as error:
+            except (SchedulerUnreachable, SchedulerFailed) as error:
                 if attempt == _ATTEMPTS or not repeatable:
                     raise
                 # "Nothing was done", said of a later attempt, is not true of this one.
@@ -558,7 +559,7 @@ class HapioClient:
     ) -> T:
         wait = self._breaker.check()
         if wait:
-            raise HapioDown(f"{operation}: not sent, Hapio has failed repeatedly", retry_after=wait)
+            raise SchedulerDown(f"{operation}: not sent, Hapio has failed repeatedly", retry_after=wait)
         began = self._now()
         status = None
         try:
@@ -567,10 +568,10 @@ class HapioClient:
         except httpx.RequestError as error:
             self._breaker.failed()
             log.info("no answer", provider="hapio", operation=operation, reason=type(error).__name__)
-            raise HapioUnreachable(f"{operation}: {type(error).__name__}") from error
+            raise SchedulerUnreachable(f"{operation}: {type(error).__name__}") from error
         finally:
             seconds = (self._now() - began).total_seconds()
-            self._on_call(HapioCall(at=began, operation=operation, status=status, seconds=seconds))
+            self._on_call(SchedulerCall(at=began, operation=operation, status=status, seconds=seconds))
         if status >= 500:
             self._breaker.failed()
         else:
@@ -591,9 +592,9 @@ class HapioClient:
             places = ", ".join(sorted({".".join(map(str, item["loc"])) for item in error.errors()})[:5])
             log.warning("unreadable answer", provider="hapio", operation=operation, status=status, at=places)
             message = f"{operation}: an answer that cannot be read, at: {places or 'the whole'}"
-            raise HapioServerError(message, http_status=status) from None
+            raise SchedulerFailed(message, http_status=status) from None
 
-    def _error(self, operation: str, response: httpx.Response) -> HapioError:
+    def _error(self, operation: str, response: httpx.Response) -> SchedulerError:
         """What an answer outside 200-299 means. Never fails, whatever the body is."""
         status = response.status_code
         body = response.text[:_BODY_KEPT]
@@ -603,16 +604,16 @@ class HapioClient:
         content = content if isinstance(content, dict) else {}
         message = f"{operation}: {status} {content.get('message', '')}".rstrip()
         if status == 429:
-            return HapioRateLimited(message, retry_after=self._retry_after(response.headers), body=body)
+            return SchedulerRateLimited(message, retry_after=self._retry_after(response.headers), body=body)
         if status == 422:
-            return HapioUnprocessable(
+            return SchedulerRefused(
                 message,
                 errors=_texts_by_field(content.get("errors")),
                 messages=_text_by_field(content.get("messages")),
                 body=body,
             )
-        kinds = {401: HapioUnauthorized, 403: HapioForbidden, 404: HapioNotFound}
-        kind = kinds.get(status, HapioError if 400 <= status < 500 else HapioServerError)
+        kinds = {401: SchedulerUnauthorized, 403: SchedulerForbidden, 404: SchedulerNotFound}
+        kind = kinds.get(status, SchedulerError if 400 <= status < 500 else SchedulerFailed)
         return kind(message, http_status=status, body=body)
 
     def _retry_after(self, headers: httpx.Headers) -> float:
@@ -644,7 +645,7 @@ def _id(value: str) -> str:
     """A Hapio id for a path. Anything else is not found, as Hapio itself answers (Hapio live test); an empty
     one would turn the path into another operation's."""
     if not _UUID.fullmatch(value):
-        raise HapioNotFound("not an id of Hapio", http_status=404)
+        raise SchedulerNotFound("not an id of Hapio", http_status=404)
     return value
 
 

@@ -17,7 +17,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from app.booking.customer_form import clean
-from app.errors import HapioError, RateLimited
+from app.errors import RateLimited, SchedulerError
 from app.protection.page_reader import Trouble, UnreadablePage, origin_of
 from app.protection.rate_limits import DOCTOR, client_address
 from app.text import i18n
@@ -255,7 +255,7 @@ async def _services(request: Request, widget: Widget) -> Sequence[tuple[str, str
     """The services to open on; none while Hapio does not say."""
     try:
         catalogue = await request.app.state.parts.availability.catalogue(widget)
-    except HapioError:
+    except SchedulerError:
         return ()
     services = [(service.id, service.name) for service in catalogue.services]
     return services if len(services) > 1 else ()

@@ -27,13 +27,13 @@ from app.domain.catalogue import Service
 from app.domain.move import MoveState
 from app.errors import (
     BookingConflict,
-    HapioError,
     HoldfastError,
     LinkExpired,
     LinkRefused,
     NotFound,
     PolicyRefused,
     ReturnExpired,
+    SchedulerError,
     SlotTaken,
     StripeError,
 )
@@ -119,7 +119,7 @@ async def cancel(request: Request, view: BookingView) -> Response:
         if booking.status is not Status.CANCELED:
             revision, shown_at = parts.links.read_page_token(form.get("page", ""), booking.id, "cancel")
             await parts.bookings.cancel(booking.id, by=EndReason.BY_CUSTOMER, revision=revision, shown_at=shown_at)
-    except (LinkRefused, PolicyRefused, BookingConflict, HapioError, StripeError) as error:
+    except (LinkRefused, PolicyRefused, BookingConflict, SchedulerError, StripeError) as error:
         view = await _view(request)
         if view.booking.status is not Status.CANCELED:
             if _offer(request, view).cancel_bar:
@@ -132,7 +132,7 @@ async def undo(request: Request, view: BookingView) -> Response:
     """POST /manage/{token}/undo: take the cancellation back, if the time can still be had."""
     try:
         await request.app.state.parts.bookings.undo(view.booking.id)
-    except (BookingConflict, HapioError, StripeError) as error:
+    except (BookingConflict, SchedulerError, StripeError) as error:
         view = await _view(request)
         if view.booking.status is Status.CANCELED:
             language, now = request.state.shell.language, request.app.state.parts.now()
@@ -188,7 +188,7 @@ async def reschedule(request: Request, view: BookingView) -> Response:
             by=EndReason.BY_CUSTOMER,
             revision=revision,
         )
-    except (LinkRefused, PolicyRefused, BookingConflict, SlotTaken, HapioError, StripeError) as error:
+    except (LinkRefused, PolicyRefused, BookingConflict, SlotTaken, SchedulerError, StripeError) as error:
         view = await _view(request)
         if _offer(request, view).move_bar:
             return _show_instead(request, view, error)
@@ -204,7 +204,7 @@ async def give_up_move(request: Request, view: BookingView) -> Response:
     """POST /manage/{token}/reschedule/give-up: leave the difference unpaid, and the booking where it is."""
     try:
         await request.app.state.parts.bookings.give_up_move(view.booking.id)
-    except (HapioError, StripeError) as error:
+    except (SchedulerError, StripeError) as error:
         return _show_instead(request, await _view(request), error)
     return _to(request, told="left")
 
@@ -477,7 +477,7 @@ async def _times(
     view: BookingView,
     asked: Mapping[str, str],
     *,
-    error: SlotTaken | HapioError | StripeError | None = None,
+    error: SlotTaken | SchedulerError | StripeError | None = None,
     block: str | None = None,
 ) -> Response:
     """The time step for a booking that has a time already, which is shown among the others. With an `error`, around
@@ -561,7 +561,7 @@ async def _before_moving(
         quote = await _quote(request, view, asked)
     except SlotTaken as error:
         # What Hapio gave no answer to is not offered for a while, but it is not taken either.
-        down = problem if isinstance(problem, HapioError | StripeError) else None
+        down = problem if isinstance(problem, SchedulerError | StripeError) else None
         return await _times(request, view, asked, error=down or error)
     offer = _offer(request, view)
     zone = i18n.valid_zone(asked.get("tz")) or visitor_zone(view.booking)

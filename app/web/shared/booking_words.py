@@ -17,7 +17,7 @@ from app.domain.money import Money
 from app.domain.move import Move, MoveState
 from app.domain.payment import DISPUTE_LOST, DISPUTE_OVER, PaymentState
 from app.domain.refund import PAID_ANOTHER_WAY, Refund
-from app.errors import BookingConflict, HapioError, HoldfastError, LinkExpired, PaymentRefused, StripeError
+from app.errors import BookingConflict, HoldfastError, LinkExpired, PaymentRefused, SchedulerError, StripeError
 from app.text import i18n
 from app.text.i18n import N_
 from app.web.shared.booking_summary import price, visitor_zone
@@ -154,10 +154,10 @@ def told(word: str, view: BookingView, language: str) -> str:
     return i18n.translator(language).gettext(_TOLD[word]) if true.get(word) else ""
 
 
-def out_of_reach(error: HapioError | StripeError) -> str:
+def out_of_reach(error: SchedulerError | StripeError) -> str:
     """Which provider does not answer; a msgid. The errors' own sentences say that nothing was charged, which whoever
     has paid must not read."""
-    if isinstance(error, HapioError):
+    if isinstance(error, SchedulerError):
         return N_("The calendar cannot be reached right now.")
     return N_("Our payment service cannot be reached right now.")
 
@@ -165,7 +165,7 @@ def out_of_reach(error: HapioError | StripeError) -> str:
 def not_done(error: HoldfastError, language: str) -> list[str]:
     """Why an act came to nothing, where the booking's page shows how it stands instead."""
     _ = i18n.translator(language).gettext
-    if isinstance(error, HapioError | StripeError):
+    if isinstance(error, SchedulerError | StripeError):
         return [_(out_of_reach(error)), _("Your booking is as you see it here. Please try again in a moment.")]
     return [_("This booking has changed in the meantime. This is how it stands now.")]
 
@@ -429,7 +429,7 @@ def steps(offer: Offer, booking: Booking, language: str) -> list[dict[str, Any]]
 def not_canceled(error: HoldfastError, offer: Offer, view: BookingView, shown: str, language: str) -> list[str]:
     """Why the preview is shown again, and what is different from the one that was `shown` (its percent)."""
     _ = i18n.translator(language).gettext
-    if isinstance(error, HapioError | StripeError):
+    if isinstance(error, SchedulerError | StripeError):
         return [_(out_of_reach(error)), _("Nothing was canceled. Please try again in a moment.")]
     lines = [_("Nothing was canceled yet: this page was open for a while, so please look once more.")]
     if isinstance(error, BookingConflict):
@@ -499,7 +499,7 @@ def not_moved(error: HoldfastError, language: str) -> list[str]:
     _ = i18n.translator(language).gettext
     if isinstance(error, PaymentRefused):
         return [_(error.sentence), _("Nothing was moved: your booking stands as it was.")]
-    if isinstance(error, HapioError | StripeError):
+    if isinstance(error, SchedulerError | StripeError):
         return [_(error.sentence), _("Nothing was moved: your booking stands as it was. Please try again in a moment.")]
     if isinstance(error, LinkExpired):
         return [_("Nothing was moved yet: this page was open for a while, so please look once more.")]

@@ -18,7 +18,16 @@ from starlette.responses import HTMLResponse, Response
 
 from app.domain import urls
 from app.domain.booking import Booking
-from app.errors import HapioError, HoldfastError, LinkExpired, LinkRefused, NotFound, RateLimited, StripeError, TooLarge
+from app.errors import (
+    HoldfastError,
+    LinkExpired,
+    LinkRefused,
+    NotFound,
+    RateLimited,
+    SchedulerError,
+    StripeError,
+    TooLarge,
+)
 from app.protection.rate_limits import SLOTS, client_address
 from app.settings import Settings
 from app.text import i18n
@@ -273,7 +282,7 @@ _HEADINGS: tuple[tuple[type[HoldfastError], str], ...] = (
     (NotFound, N_("There is nothing here")),
     (RateLimited, N_("One moment, please")),
     (TooLarge, N_("That was too much at once")),
-    (HapioError, N_("The calendar does not answer")),
+    (SchedulerError, N_("The calendar does not answer")),
     (StripeError, N_("The payment page does not answer")),
 )
 _OTHER_HEADING = N_("That did not work")

@@ -10,7 +10,7 @@ from app.booking.moves import MoveQuote
 from app.booking.settlement import BookingView
 from app.domain.booking import Booking
 from app.domain.catalogue import Service
-from app.errors import HapioError, SlotTaken, StripeError
+from app.errors import SchedulerError, SlotTaken, StripeError
 from app.text import i18n
 from app.web.shared import booking_words
 from app.web.shared.booking_summary import price
@@ -23,7 +23,7 @@ def move_act(quote: MoveQuote) -> str:
 
 
 def taken_words(
-    error: SlotTaken | HapioError | StripeError, lost: datetime, zone: str, language: str, today: date
+    error: SlotTaken | SchedulerError | StripeError, lost: datetime, zone: str, language: str, today: date
 ) -> dict[str, Any]:
     """That the time is gone, with the nearest ones to choose instead; or that it can be tried again."""
     gone = isinstance(error, SlotTaken)

@@ -32,13 +32,13 @@ from app.domain.move import MoveState
 from app.domain.refund import payable_another_way
 from app.errors import (
     BookingConflict,
-    HapioError,
     HoldfastError,
     InvalidDetails,
     LinkExpired,
     LinkRefused,
     NotFound,
     PolicyRefused,
+    SchedulerError,
     SlotTaken,
     StripeError,
 )
@@ -68,7 +68,7 @@ _PAGE: Final = re.compile("[1-9][0-9]{0,3}")
 #: What an owner may do beside the terms.
 _MAY_CANCEL: Final = (None, Refusal.BEGUN)
 _MAY_MOVE: Final = (None, Refusal.BEGUN, Refusal.TOO_LATE, Refusal.TOO_OFTEN)
-_NOT_DONE = (LinkRefused, PolicyRefused, BookingConflict, HapioError, StripeError)
+_NOT_DONE = (LinkRefused, PolicyRefused, BookingConflict, SchedulerError, StripeError)
 
 Door = Callable[[Request], Awaitable[Response]]
 View = Callable[[Request, BookingView], Awaitable[Response]]
@@ -301,7 +301,7 @@ async def place_zone(request: Request) -> str:
     parts = request.app.state.parts
     try:
         catalogue = await parts.availability.catalogue(next(iter(parts.widgets.values())))
-    except (HapioError, NotFound):
+    except (SchedulerError, NotFound):
         return "UTC"
     zone: str = catalogue.location.time_zone
     return zone
@@ -640,7 +640,7 @@ async def give_up_move(request: Request, view: BookingView) -> Response:
     """POST …/move/give-up: leave the difference unpaid, and the booking where it is."""
     try:
         await request.app.state.parts.bookings.give_up_move(view.booking.id)
-    except (HapioError, StripeError) as error:
+    except (SchedulerError, StripeError) as error:
         return await _show(request, await _view(request), error=error)
     return _to(request, told="left")
 

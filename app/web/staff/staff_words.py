@@ -22,7 +22,7 @@ from app.domain.money import Money
 from app.domain.outbox import MailLine
 from app.domain.payment import DISPUTE_LOST, DISPUTE_OVER, Payment, PaymentState
 from app.domain.refund import Refund, failures, payable_another_way
-from app.errors import BookingConflict, HapioError, HoldfastError, LinkRefused, NotBegun, PolicyRefused, StripeError
+from app.errors import BookingConflict, HoldfastError, LinkRefused, NotBegun, PolicyRefused, SchedulerError, StripeError
 from app.mail import MailKind
 from app.text import i18n
 from app.text.history_words import HISTORY, REFUND_STANDS
@@ -347,7 +347,7 @@ def not_done(error: HoldfastError, language: str) -> list[str]:
             return [_("Its widget is no longer in widgets.toml, so it can be canceled, but not moved."), stays]
         case PolicyRefused():
             return [_("That can no longer be done with this booking."), stays]
-        case HapioError() | StripeError():
+        case SchedulerError() | StripeError():
             return [_(booking_words.out_of_reach(error)), stays]
         case _:
             return [stays]

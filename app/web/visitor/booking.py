@@ -19,13 +19,13 @@ from app.domain.payment import DISPUTE_LOST, DISPUTE_OVER, PaymentState
 from app.domain.refund import PAID_ANOTHER_WAY, Refund, failures
 from app.errors import (
     BookingConflict,
-    HapioError,
     HoldExpired,
     HoldfastError,
     InvalidDetails,
     InvalidRequest,
     LinkExpired,
     LinkRefused,
+    SchedulerError,
     SlotTaken,
     StripeError,
     TooManyHolds,
@@ -180,7 +180,7 @@ async def release(request: Request) -> Response:
     booking = await _read(request)
     try:
         booking = await request.app.state.parts.bookings.give_up(booking.id)
-    except (HapioError, StripeError):
+    except (SchedulerError, StripeError):
         return RedirectResponse(times_address(request, booking), status_code=303)
     if booking.status in {Status.PAID, Status.CONFIRMED}:
         return _to(request, {})
@@ -210,7 +210,7 @@ async def pay(request: Request) -> Response:
         return _details(request, await _view(request), typed, errors=error.fields)
     except InvalidRequest:
         return _to(request, {})
-    except (StripeError, HapioError, BookingConflict) as error:
+    except (StripeError, SchedulerError, BookingConflict) as error:
         view = await _view(request)
         if view.booking.status not in UNPAID or view.booking.customer is None:
             return _to(request, {})
@@ -227,7 +227,7 @@ async def _hold_again(request: Request, booking: Booking, form: Mapping[str, str
         again: Booking = await parts.bookings.hold_again(booking.id, booking.id, form, client=client)
     except InvalidDetails as error:
         return _details(request, await _view(request), form or {}, errors=error.fields)
-    except (SlotTaken, HapioError, TooManyHolds) as error:
+    except (SlotTaken, SchedulerError, TooManyHolds) as error:
         typed = form if form is not None else typed_details(booking.customer) if booking.customer else {}
         return await _show_gone(request, booking, typed, error)
     except BookingConflict:
@@ -239,7 +239,7 @@ async def _hold_again(request: Request, booking: Booking, form: Mapping[str, str
 
 
 async def _show_gone(
-    request: Request, booking: Booking, typed: Mapping[str, str], error: SlotTaken | HapioError | TooManyHolds
+    request: Request, booking: Booking, typed: Mapping[str, str], error: SlotTaken | SchedulerError | TooManyHolds
 ) -> Response:
     """The times around one that is gone, with what was typed carried along."""
     visitor = booking.visitor

@@ -19,7 +19,7 @@ from app.domain.attribution import campaign
 from app.domain.booking import Visitor
 from app.domain.catalogue import Resource, Service, Slot
 from app.domain.money import Money
-from app.errors import HapioError, InvalidRequest, NotFound, RateLimited, SlotTaken, TimesNotRead, TooManyHolds
+from app.errors import InvalidRequest, NotFound, RateLimited, SchedulerError, SlotTaken, TimesNotRead, TooManyHolds
 from app.protection.rate_limits import SLOTS, client_address
 from app.scheduling.availability import Catalogue, Times
 from app.text import i18n
@@ -198,7 +198,7 @@ async def hold(request: Request) -> Response:
             client=read_client(request, form),
             shown=_shown_price(form, service.price),
         )
-    except (SlotTaken, HapioError, TooManyHolds) as error:
+    except (SlotTaken, SchedulerError, TooManyHolds) as error:
         return await show_refusal(request, shell, form, starts_at, error)
     token = parts.links.booking_token(booking.id, ends_at=booking.ends_at)
     passed_on = {name: value for name, value in carried if _fills(name)}
@@ -211,7 +211,7 @@ async def show_refusal(
     shell: Shell,
     asked: Mapping[str, str],
     starts_at: datetime,
-    error: SlotTaken | HapioError | TooManyHolds,
+    error: SlotTaken | SchedulerError | TooManyHolds,
 ) -> Response:
     """The times again, in place, with what happened and the nearest times, or the same one to try again."""
     widget, parts = shell.widget, request.app.state.parts

@@ -9,7 +9,7 @@ import pytest
 from app.booking.changes import Refusal
 from app.domain.booking import Booking, EndReason, Status
 from app.domain.money import Money
-from app.errors import BookingConflict, HapioError, PolicyRefused
+from app.errors import BookingConflict, PolicyRefused, SchedulerError
 from sandbox.hapio import ALL_ABILITIES, Fault
 from sandbox.stripe import Fault as StripeFault
 from tests.support.stack import PUBLIC_URL, Stack, open_stack
@@ -393,7 +393,7 @@ async def test_while_hapio_has_not_heard_of_the_cancellation_taking_it_back_can_
     booking = await stack.confirmed()
     stack.hapio.faults.append(Fault("drop_before", times=20))
     await stack.cancel(booking)
-    with pytest.raises(HapioError):
+    with pytest.raises(SchedulerError):
         await stack.parts.bookings.undo(booking.id)
     stack.hapio.faults.clear()
     stack.clock.advance(3 * MINUTE)

@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from app.domain.booking import Booking, EndReason, Status
-from app.errors import HapioError
+from app.errors import SchedulerError
 from sandbox.hapio import Fault
 from tests.support.stack import Crash, Doom, Stack, open_stack
 
@@ -176,7 +176,7 @@ async def test_with_another_projects_token_nobodys_money_goes_back(stack: Stack)
     booking = await booked(stack)
     for table in (stack.hapio.state.bookings, stack.hapio.state.locations):
         table.clear()
-    with pytest.raises(HapioError):
+    with pytest.raises(SchedulerError):
         await stack.parts.bookings.follow(booking.id)
     assert await stack.status(booking) is Status.CONFIRMED
 
@@ -185,7 +185,7 @@ async def test_without_an_answer_from_hapio_nothing_is_believed(stack: Stack) ->
     booking = await booked(stack)
     await in_hapio(stack, booking)
     stack.hapio.faults.append(Fault("drop_before", times=9))
-    with pytest.raises(HapioError):
+    with pytest.raises(SchedulerError):
         await stack.parts.bookings.follow(booking.id)
     assert await stack.status(booking) is Status.CONFIRMED
 

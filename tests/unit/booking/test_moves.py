@@ -10,7 +10,7 @@ from app.booking.changes import Refusal, Rescheduled
 from app.domain.booking import Booking, EndReason, Status
 from app.domain.money import Money
 from app.domain.move import MoveState
-from app.errors import BookingConflict, HapioError, InvalidRequest, NotFound, PolicyRefused, SlotTaken, StripeError
+from app.errors import BookingConflict, InvalidRequest, NotFound, PolicyRefused, SchedulerError, SlotTaken, StripeError
 from sandbox.hapio import Fault
 from sandbox.stripe import Fault as StripeFault
 from tests.support.stack import Stack, open_stack, session_of
@@ -446,7 +446,7 @@ async def test_a_lock_on_the_new_time_that_nobody_heard_of_is_released(open_mind
     stack = open_minded
     booking, later = await stack.confirmed(service="headshot"), await stack.in_days(6)
     stack.hapio.faults += [Fault("drop_after", method="POST"), Fault("drop_before", times=20)]
-    with pytest.raises(HapioError):
+    with pytest.raises(SchedulerError):
         await stack.move(booking, later, service="portrait")
     assert len(stack.hapio_bookings()) == 2
     stack.hapio.faults.clear()

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.domain.booking import EndReason, Status
-from app.errors import HapioError, SlotTaken
+from app.errors import SchedulerError, SlotTaken
 from sandbox.hapio import Fault
 from sandbox.stripe import Fault as StripeFault
 from tests.support.stack import Stack, open_stack
@@ -25,7 +25,7 @@ async def test_a_lock_whose_answer_was_lost_is_found_and_used(stack: Stack) -> N
 async def test_a_lock_that_hapio_made_although_nobody_heard_of_it_is_released(stack: Stack) -> None:
     starts_at = await stack.free_slot()
     stack.hapio.faults += [Fault("drop_after", method="POST"), Fault("drop_before", times=20)]
-    with pytest.raises(HapioError):
+    with pytest.raises(SchedulerError):
         await stack.hold(starts_at)
     assert len(stack.hapio_bookings()) == 1
     stack.hapio.faults.clear()
@@ -54,7 +54,7 @@ async def test_the_sweep_deletes_our_forgotten_locks_and_nobody_elses(stack: Sta
     await stack.parts.bookings.give_up(forgotten.id)
     foreign = await stack.book_elsewhere(await stack.free_slot(nth=5), is_temporary=True)
     stack.clock.advance(MINUTE)
-    assert await stack.parts.bookings.sweep_hapio(stack.clock()) == 1
+    assert await stack.parts.bookings.sweep_scheduler(stack.clock()) == 1
     assert {booking.id for booking in stack.hapio_bookings()} == {live.hapio_booking_id, *foreign}
 
 

@@ -9,7 +9,7 @@ import structlog
 
 from app.domain.booking import Status
 from app.domain.money import Money
-from app.errors import HapioError, NotFound, SlotTaken, TimePassed, TooSoon
+from app.errors import NotFound, SchedulerError, SlotTaken, TimePassed, TooSoon
 from sandbox.hapio import Fault
 from tests.support.stack import Stack, open_stack, text_of
 from tests.unit.api.test_api import code, post, wish
@@ -225,6 +225,6 @@ async def test_a_service_that_is_gone_ends_a_move_with_that(stack: Stack) -> Non
     later = await stack.in_days(6)
     async with stack.hapio_api() as api:
         (await api.delete(f"/services/{stack.portrait_id}")).raise_for_status()
-    with pytest.raises((NotFound, HapioError, SlotTaken)):
+    with pytest.raises((NotFound, SchedulerError, SlotTaken)):
         await stack.move(booking, later)
     assert await stack.status(booking) is Status.CONFIRMED

@@ -144,7 +144,7 @@ async def test_counters_are_there_before_anything_has_happened(tmp_path: Path) -
         'holds_refused_total{code="RATE_LIMITED"}',
         'sweep_findings_total{what="payment"}',
         'sweep_findings_total{what="lock"}',
-        'worker_failures_total{act="confirm",error="HapioUnreachable"}',
+        'worker_failures_total{act="confirm",error="SchedulerUnreachable"}',
         'worker_failures_total{act="send",error="MailError"}',
         'worker_failures_total{act="tick",error="StorageFull"}',
         'webhooks_total{outcome="refused",provider="stripe"}',

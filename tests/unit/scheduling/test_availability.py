@@ -16,9 +16,9 @@ import pytest
 from app.domain.catalogue import Service, Slot
 from app.domain.money import Money
 from app.domain.reservation import Occupied
-from app.errors import HapioError, HapioServerError, NotFound
+from app.errors import NotFound, SchedulerError, SchedulerFailed
 from app.scheduling.availability import Availability, CallBudget, Times
-from app.scheduling.hapio.client import HapioCall
+from app.scheduling.hapio.client import SchedulerCall
 from app.widgets import ServiceSetting, Widget
 from sandbox.clock import Clock
 from sandbox.hapio import Fault
@@ -100,7 +100,7 @@ async def open_shop(studio: HapioStudio, *, max_age: int = 3600, calls_per_month
         return read
 
     availability = Availability(
-        hapio=client, occupied=occupied, budget=budget, now=studio.clock, ttl=45, max_age=max_age
+        scheduler=client, occupied=occupied, budget=budget, now=studio.clock, ttl=45, max_age=max_age
     )
     yield Shop(studio, availability, budget, widget, rows, store_open)
     await availability.aclose()
@@ -442,7 +442,7 @@ async def test_when_hapio_is_down_what_we_have_is_shown_with_its_age_and_then_no
         assert (late.slots, late.as_of, late.stale) == (before.slots, before.as_of, minutes > 1)
     assert late.version != before.version
     shop.studio.clock.set(before.as_of + 61 * MINUTE)
-    with pytest.raises(HapioError):
+    with pytest.raises(SchedulerError):
         await shop.look()
     shop.studio.sandbox.faults.clear()
     shop.studio.clock.advance(MINUTE)
@@ -454,7 +454,7 @@ async def test_an_outage_that_the_client_has_noticed_is_told_at_once(shop: Shop)
     await shop.look()
     shop.studio.sandbox.faults.append(Fault("drop_before", times=10_000))
     for month in (date(2026, 11, 1), date(2027, 1, 1)):
-        with pytest.raises(HapioError):
+        with pytest.raises(SchedulerError):
             await shop.look(month)
     assert (await shop.look()).stale
 
@@ -480,7 +480,7 @@ async def test_a_crowd_before_an_empty_cache_does_not_storm_a_failing_hapio(shop
     sent = len(shop.studio.sandbox.calls)
     shop.studio.sandbox.faults.append(Fault("error_before", times=10_000))
     for _ in range(20):
-        with pytest.raises(HapioServerError):
+        with pytest.raises(SchedulerFailed):
             await shop.look()
     assert len(shop.studio.sandbox.calls) == sent + 3
 
@@ -490,7 +490,7 @@ async def test_a_rate_limit_is_left_in_peace_for_as_long_as_hapio_says(shop: Sho
     sent = len(shop.studio.sandbox.calls)
     shop.studio.sandbox.faults.append(Fault("rate_limited", retry_after=40))
     for _ in range(2):
-        with pytest.raises(HapioError):
+        with pytest.raises(SchedulerError):
             await shop.look()
         shop.studio.clock.advance(39 * SECOND)
     assert len(shop.studio.sandbox.calls) == sent + 1
@@ -538,7 +538,7 @@ async def test_closing_ends_a_refresh_under_way(shop: Shop) -> None:
 
 def spend(budget: CallBudget, calls: int, at: datetime = MONDAY) -> None:
     for _ in range(calls):
-        budget.record(HapioCall(at, "getBookings", 200, 0.1))
+        budget.record(SchedulerCall(at, "getBookings", 200, 0.1))
 
 
 def test_on_plan_a_read_is_fresh_for_its_usual_time() -> None:
@@ -750,7 +750,7 @@ async def test_the_catalogue_outlives_any_outage(shop: Shop) -> None:
         assert await shop.availability.catalogue(shop.widget) == old
         await shop.studio.quiet()
     async with open_shop(shop.studio) as fresh:
-        with pytest.raises(HapioError):
+        with pytest.raises(SchedulerError):
             await fresh.availability.catalogue(fresh.widget)
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from app.domain.booking import Status
-from app.errors import HapioError, RateLimited
+from app.errors import RateLimited, SchedulerError
 from app.scheduling.availability import CallBudget
 from app.scheduling.availability.budget import next_month
-from app.scheduling.hapio.client import HapioCall
+from app.scheduling.hapio.client import SchedulerCall
 from sandbox.clock import Clock
 from tests.support.stack import Stack, open_stack, text_of
 from tests.unit.protection.test_hold_limits import Caller
@@ -24,7 +24,7 @@ PLAN = 2500
 
 def spend(budget: CallBudget, calls: int) -> None:
     for _ in range(calls):
-        budget.record(HapioCall(FIRST, "getBookings", 200, 0.1))
+        budget.record(SchedulerCall(FIRST, "getBookings", 200, 0.1))
 
 
 @pytest.fixture
@@ -108,7 +108,7 @@ async def look_at_everything(stack: Stack, rounds: int) -> None:
         for month in months_from(stack.clock().date().replace(day=1), 14):
             try:
                 await stack.parts.availability.times(widget, service, month=month, reader=f"192.0.2.{rounds % 200}")
-            except (HapioError, RateLimited):
+            except (SchedulerError, RateLimited):
                 continue
 
 

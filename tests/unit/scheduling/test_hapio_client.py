@@ -9,17 +9,17 @@ import pytest
 
 from app.domain.catalogue import Location
 from app.errors import (
-    HapioDown,
-    HapioError,
-    HapioForbidden,
-    HapioNotFound,
-    HapioRateLimited,
-    HapioServerError,
-    HapioUnauthorized,
-    HapioUnprocessable,
-    HapioUnreachable,
+    SchedulerDown,
+    SchedulerError,
+    SchedulerFailed,
+    SchedulerForbidden,
+    SchedulerNotFound,
+    SchedulerRateLimited,
+    SchedulerRefused,
+    SchedulerUnauthorized,
+    SchedulerUnreachable,
 )
-from app.scheduling.hapio.client import HapioBooking
+from app.scheduling.hapio.client import SchedulerBooking
 from sandbox.hapio import ALL_ABILITIES, Fault
 from tests.support.hapio_studio import MONDAY, HapioStudio, open_studio
 
@@ -45,7 +45,7 @@ async def studio() -> AsyncIterator[HapioStudio]:
         yield studio
 
 
-async def lock(studio: HapioStudio, holdfast_id: str = "bk_1", starts_at: datetime = TEN) -> HapioBooking:
+async def lock(studio: HapioStudio, holdfast_id: str = "bk_1", starts_at: datetime = TEN) -> SchedulerBooking:
     return await studio.client.create_booking(
         holdfast_id=holdfast_id,
         service_id=studio.portrait,
@@ -115,10 +115,10 @@ async def test_a_lock_carries_our_id_and_comes_back_in_utc(studio: HapioStudio) 
 
 async def test_a_time_that_is_taken_is_refused_with_hapios_words_in_either_shape(studio: HapioStudio) -> None:
     await lock(studio)
-    with pytest.raises(HapioUnprocessable) as bare:
+    with pytest.raises(SchedulerRefused) as bare:
         await lock(studio, "bk_2")
     studio.sandbox.switches.rule_error_shape = "A"
-    with pytest.raises(HapioUnprocessable) as by_field:
+    with pytest.raises(SchedulerRefused) as by_field:
         await lock(studio, "bk_3")
     assert bare.value.errors == {}
     assert [text for texts in by_field.value.errors.values() for text in texts]
@@ -138,9 +138,9 @@ async def test_an_id_that_is_none_never_reaches_the_address(studio: HapioStudio,
     client = studio.client
     by_id = (client.get_booking, client.delete_booking, client.cancel_booking, client.restore_booking)
     for call in (*by_id, client.service_resource_ids):
-        with pytest.raises(HapioNotFound):
+        with pytest.raises(SchedulerNotFound):
             await call(id_)
-    with pytest.raises(HapioNotFound):
+    with pytest.raises(SchedulerNotFound):
         await studio.client.finalize_booking(id_, metadata={"holdfast_id": "bk_1"})
     assert studio.sandbox.calls == []
 
@@ -188,21 +188,21 @@ async def test_a_lock_that_arrives_late_and_then_stands_in_its_own_way_is_found(
 async def test_a_refusal_after_a_lost_answer_is_believed_when_the_time_is_someone_elses(studio: HapioStudio) -> None:
     theirs = await studio.book_elsewhere(studio.portrait, studio.astrid, TEN)
     studio.sandbox.faults.append(Fault("drop_before", method="POST"))
-    with pytest.raises(HapioUnprocessable):
+    with pytest.raises(SchedulerRefused):
         await lock(studio)
     assert list(studio.sandbox.state.bookings) == [theirs]
 
 
 async def test_an_unknown_outcome_is_never_told_as_nothing_was_done(studio: HapioStudio) -> None:
     studio.sandbox.faults += [Fault("drop_after", method="POST"), Fault("rate_limited", times=9, method="GET")]
-    with pytest.raises(HapioUnreachable):
+    with pytest.raises(SchedulerUnreachable):
         await lock(studio)
     studio.sandbox.faults[:] = [Fault("drop_before", times=4, method="GET")]
-    with pytest.raises(HapioUnreachable):
+    with pytest.raises(SchedulerUnreachable):
         await studio.client.find_bookings("bk_1")
     # The fourth and fifth failure open the breaker between the lock and the look for it.
     studio.sandbox.faults[:] = [Fault("drop_before", times=9, method="GET"), Fault("drop_after", method="POST")]
-    with pytest.raises(HapioUnreachable):
+    with pytest.raises(SchedulerUnreachable):
         await lock(studio, "bk_2", TEN + 3 * HOUR)
     assert studio.client.down
     assert len(studio.sandbox.state.bookings) == 2
@@ -210,13 +210,13 @@ async def test_an_unknown_outcome_is_never_told_as_nothing_was_done(studio: Hapi
 
 async def test_an_unknown_outcome_is_not_forgotten_when_the_next_attempt_is_turned_away(studio: HapioStudio) -> None:
     studio.sandbox.faults += [Fault("hang", method="POST"), Fault("rate_limited", method="POST", retry_after=30)]
-    with pytest.raises(HapioUnreachable):
+    with pytest.raises(SchedulerUnreachable):
         await lock(studio)
 
 
 async def test_three_failures_end_the_attempt_with_nothing_made(studio: HapioStudio) -> None:
     studio.sandbox.faults.append(Fault("error_before", method="POST", times=3, status=503))
-    with pytest.raises(HapioServerError) as caught:
+    with pytest.raises(SchedulerFailed) as caught:
         await lock(studio)
     assert caught.value.http_status == 503
     assert studio.posts() == 3
@@ -233,7 +233,7 @@ async def test_a_short_rate_limit_is_waited_for_and_nothing_is_made_twice(studio
 
 async def test_a_long_rate_limit_is_told_instead_of_waited_for(studio: HapioStudio) -> None:
     studio.sandbox.faults.append(Fault("rate_limited", retry_after=30))
-    with pytest.raises(HapioRateLimited) as caught:
+    with pytest.raises(SchedulerRateLimited) as caught:
         await lock(studio)
     assert caught.value.retry_after == 30
     assert (studio.waits, studio.posts()) == ([], 1)
@@ -241,7 +241,7 @@ async def test_a_long_rate_limit_is_told_instead_of_waited_for(studio: HapioStud
 
 async def test_the_waits_of_one_call_together_stay_within_its_patience(studio: HapioStudio) -> None:
     studio.sandbox.faults.append(Fault("rate_limited", times=3, retry_after=1))
-    with pytest.raises(HapioRateLimited):
+    with pytest.raises(SchedulerRateLimited):
         await studio.client.locations()
     assert studio.waits == [1.0, 1.0]
 
@@ -258,7 +258,7 @@ async def test_confirming_keeps_our_id_and_can_be_repeated(studio: HapioStudio) 
 async def test_confirming_a_lock_that_is_gone_is_told_as_such(studio: HapioStudio) -> None:
     locked = await lock(studio)
     await studio.client.delete_booking(locked.id)
-    with pytest.raises(HapioNotFound):
+    with pytest.raises(SchedulerNotFound):
         await studio.client.finalize_booking(locked.id, metadata={"holdfast_id": "bk_1"})
 
 
@@ -270,20 +270,20 @@ async def test_releasing_twice_or_without_an_answer_is_fine(studio: HapioStudio)
     assert studio.sandbox.state.bookings == {}
 
 
-async def final(studio: HapioStudio, holdfast_id: str = "bk_1", starts_at: datetime = TEN) -> HapioBooking:
+async def final(studio: HapioStudio, holdfast_id: str = "bk_1", starts_at: datetime = TEN) -> SchedulerBooking:
     locked = await lock(studio, holdfast_id, starts_at)
     return await studio.client.finalize_booking(locked.id, metadata={"holdfast_id": holdfast_id})
 
 
 async def move(
     studio: HapioStudio,
-    booking: HapioBooking,
+    booking: SchedulerBooking,
     starts_at: datetime,
     *,
     service_id: str | None = None,
     length: timedelta = HOUR,
     buffer: timedelta | None = None,
-) -> HapioBooking:
+) -> SchedulerBooking:
     ends_at = starts_at + length
     return await studio.client.move_booking(
         booking.id,
@@ -326,13 +326,13 @@ async def test_a_token_that_may_not_overrule_the_threshold_cancels_while_hapio_l
     first, second = await final(studio), await final(studio, "bk_2", TEN + 24 * HOUR)
     assert (await narrow.cancel_booking(first.id)).is_canceled
     await studio.api("PATCH", f"/services/{studio.portrait}", {"cancelation_threshold": "P30D"})
-    with pytest.raises(HapioUnprocessable):
+    with pytest.raises(SchedulerRefused):
         await narrow.cancel_booking(second.id)
     assert not (await studio.client.get_booking(second.id)).is_canceled
     assert (await narrow.cancel_booking(first.id)).is_canceled
     studio.sandbox.state.tokens["reader"] = frozenset({"booking:view"})
     reader = studio.make_client("reader")
-    with pytest.raises(HapioForbidden):
+    with pytest.raises(SchedulerForbidden):
         await reader.cancel_booking(second.id)
     await narrow.aclose()
     await reader.aclose()
@@ -342,9 +342,9 @@ async def test_changing_a_booking_that_is_gone_is_told_as_such(studio: HapioStud
     booking = await final(studio)
     await studio.client.delete_booking(booking.id)
     for change in (studio.client.cancel_booking, studio.client.restore_booking):
-        with pytest.raises(HapioNotFound):
+        with pytest.raises(SchedulerNotFound):
             await change(booking.id)
-    with pytest.raises(HapioNotFound):
+    with pytest.raises(SchedulerNotFound):
         await move(studio, booking, TEN + 3 * HOUR)
 
 
@@ -356,7 +356,7 @@ async def test_a_cancelation_is_taken_back_while_the_time_is_free(studio: HapioS
     assert await studio.client.restore_booking(booking.id) == restored
     await studio.client.cancel_booking(booking.id)
     await lock(studio, "bk_2")
-    with pytest.raises(HapioUnprocessable):
+    with pytest.raises(SchedulerRefused):
         await studio.client.restore_booking(booking.id)
     assert (await studio.client.get_booking(booking.id)).is_canceled
 
@@ -367,7 +367,7 @@ async def test_a_cancelation_is_taken_back_although_the_time_could_no_longer_be_
     await studio.api("PATCH", f"/services/{studio.portrait}", {"booking_window_start": "P3D"})
     studio.sandbox.state.tokens["narrow"] = ALL_ABILITIES - {"booking:ignore_booking_window"}
     narrow = studio.make_client("narrow")
-    with pytest.raises(HapioUnprocessable):
+    with pytest.raises(SchedulerRefused):
         await narrow.restore_booking(booking.id)
     await narrow.aclose()
     assert await studio.client.restore_booking(booking.id) == booking
@@ -399,7 +399,7 @@ async def test_a_booking_may_move_over_its_own_old_time(studio: HapioStudio) -> 
 async def test_a_move_to_a_taken_time_leaves_everything_as_it_was(studio: HapioStudio) -> None:
     booking = await final(studio)
     await lock(studio, "bk_2", TEN + 3 * HOUR)
-    with pytest.raises(HapioUnprocessable):
+    with pytest.raises(SchedulerRefused):
         await move(studio, booking, TEN + 3 * HOUR)
     assert await studio.client.get_booking(booking.id) == booking
 
@@ -417,14 +417,14 @@ async def test_a_move_without_an_answer_is_made_once_and_can_be_repeated(studio:
 async def test_a_change_whose_outcome_is_unknown_is_never_told_as_nothing_was_done(studio: HapioStudio) -> None:
     booking = await final(studio)
     studio.sandbox.faults += [Fault("drop_after", method="PATCH"), Fault("rate_limited", method="PATCH", retry_after=9)]
-    with pytest.raises(HapioUnreachable):
+    with pytest.raises(SchedulerUnreachable):
         await move(studio, booking, TEN + 3 * HOUR)
     assert (await studio.client.get_booking(booking.id)).starts_at == TEN + 3 * HOUR
     studio.sandbox.faults += [Fault("drop_before", times=4, method="GET"), Fault("drop_after", times=9, method="PATCH")]
-    with pytest.raises(HapioUnreachable):
+    with pytest.raises(SchedulerUnreachable):
         await studio.client.get_booking(booking.id)
     # One failure more is the reading's, and the fifth opens the breaker between two attempts at the change.
-    with pytest.raises(HapioUnreachable):
+    with pytest.raises(SchedulerUnreachable):
         await studio.client.cancel_booking(booking.id)
     assert studio.client.down
     studio.clock.advance(MINUTE)
@@ -437,7 +437,7 @@ async def test_a_refusal_of_what_is_done_already_is_not_believed(studio: HapioSt
     await move(studio, booking, TEN + 3 * HOUR)
     studio.sandbox.faults.append(Fault("error_before", method="PATCH", status=422, times=2))
     assert (await move(studio, booking, TEN + 3 * HOUR)).starts_at == TEN + 3 * HOUR
-    with pytest.raises(HapioUnprocessable):
+    with pytest.raises(SchedulerRefused):
         await move(studio, booking, TEN + 5 * HOUR)
 
 
@@ -447,7 +447,7 @@ async def test_a_move_to_another_service_at_the_same_time_brings_the_buffers_of_
     prints = await studio.api("POST", "/services", _WITH_PRINTS)
     await studio.api("PUT", f"/services/{prints['id']}/resources/{studio.astrid}")
     booking = await final(studio)
-    with pytest.raises(HapioUnprocessable):
+    with pytest.raises(SchedulerRefused):
         await move(studio, booking, TEN, service_id=prints["id"])
     moved = await move(studio, booking, TEN, service_id=prints["id"], buffer=30 * MINUTE)
     assert (moved.service_id, moved.buffer_ends_at) == (prints["id"], TEN + 90 * MINUTE)
@@ -495,14 +495,14 @@ async def test_reading_is_tried_again_until_the_answer_can_be_read(studio: Hapio
 async def test_an_answer_that_cannot_be_read_is_told_without_what_it_says(studio: HapioStudio) -> None:
     locked = await lock(studio)
     studio.sandbox.faults.append(Fault("truncated_json", times=3))
-    with pytest.raises(HapioServerError) as caught:
+    with pytest.raises(SchedulerFailed) as caught:
         await studio.client.get_booking(locked.id)
     assert "bk_1" not in str(caught.value)
 
 
 async def test_a_gateways_page_instead_of_an_answer_is_survived(studio: HapioStudio) -> None:
     studio.sandbox.faults.append(Fault("html_body", times=3))
-    with pytest.raises(HapioServerError) as caught:
+    with pytest.raises(SchedulerFailed) as caught:
         await studio.client.locations()
     assert (caught.value.http_status, "Bad Gateway" in caught.value.body) == (502, True)
 
@@ -510,9 +510,9 @@ async def test_a_gateways_page_instead_of_an_answer_is_survived(studio: HapioStu
 async def test_a_wrong_token_and_a_missing_ability_are_told_apart(studio: HapioStudio) -> None:
     studio.sandbox.state.tokens["narrow"] = ALL_ABILITIES - {"location:view"}
     narrow, stranger = studio.make_client("narrow"), studio.make_client("stranger")
-    with pytest.raises(HapioForbidden):
+    with pytest.raises(SchedulerForbidden):
         await narrow.locations()
-    with pytest.raises(HapioUnauthorized):
+    with pytest.raises(SchedulerUnauthorized):
         await stranger.locations()
     assert len(studio.sandbox.calls) == 2
     await narrow.aclose()
@@ -540,14 +540,14 @@ async def test_the_minutes_limit_is_known_for_a_minute(studio: HapioStudio) -> N
 
 async def test_when_hapio_is_down_nothing_is_sent_until_one_call_finds_it_up_again(studio: HapioStudio) -> None:
     studio.sandbox.faults.append(Fault("drop_before", times=5))
-    with pytest.raises(HapioUnreachable):
+    with pytest.raises(SchedulerUnreachable):
         await studio.client.locations()
-    with pytest.raises(HapioDown) as caught:
+    with pytest.raises(SchedulerDown) as caught:
         await studio.client.locations()
     assert studio.client.down
     assert 29 < caught.value.retry_after <= 30
     sent = len(studio.sandbox.calls)
-    with pytest.raises(HapioDown):
+    with pytest.raises(SchedulerDown):
         await lock(studio)
     assert len(studio.sandbox.calls) == sent == 5
 
@@ -558,17 +558,17 @@ async def test_when_hapio_is_down_nothing_is_sent_until_one_call_finds_it_up_aga
     studio.wire.let_go()
     first, *others = await together
     assert isinstance(first, list)
-    assert {type(other) for other in others} == {HapioDown}
+    assert {type(other) for other in others} == {SchedulerDown}
     assert len(studio.sandbox.calls) == 6
     assert await studio.client.locations()
 
 
 async def test_a_refusal_is_an_answer_and_does_not_count_as_an_outage(studio: HapioStudio) -> None:
     for _ in range(6):
-        with pytest.raises(HapioError):
+        with pytest.raises(SchedulerError):
             await studio.client.get_booking(UNKNOWN_ID)
     studio.sandbox.faults.append(Fault("rate_limited", times=6))
     for _ in range(6):
-        with pytest.raises(HapioRateLimited):
+        with pytest.raises(SchedulerRateLimited):
             await studio.client.locations()
     assert not studio.client.down
