@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,7 +13,6 @@ from random import Random, SystemRandom
 import httpx
 import stripe
 import structlog
-from jinja2 import Environment
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -41,6 +40,7 @@ from app.operations.reconciling import Reconciling
 from app.operations.staff_access import Staff
 from app.operations.webhook_inbox import Inbox
 from app.operations.worker import Worker
+from app.parts import Parts, parts_in, parts_of
 from app.payments.stripe_client import RATE_LIMIT_PATIENCE, Payments
 from app.protection.act_limits import ActLimits
 from app.protection.hold_limits import HoldLimits
@@ -64,7 +64,7 @@ from app.web.shared.render import make_templates, render_error
 from app.web.shared.request_input import address_without_slash
 from app.web.shared.security_headers import SecurityHeaders, guarded, method_of, new_request_id, request_header
 from app.web.visitor.proof_of_work import show_challenge
-from app.widgets import Widget, load_widgets
+from app.widgets import load_widgets
 
 log = structlog.get_logger()
 
@@ -90,34 +90,6 @@ class Seams:
     stripe_http: stripe.HTTPClient | None = None
     site_transport: httpx.AsyncBaseTransport | None = None
     resolve: Resolve | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """Every part, for the doors."""
-
-    settings: Settings
-    widgets: Mapping[str, Widget]
-    links: Links
-    store: Store
-    availability: Availability
-    bookings: Bookings
-    inbox: Inbox
-    worker: Worker
-    mailer: Mailer
-    templates: Environment
-    pages: Pages
-    rate_limits: RateLimits
-    hold_limits: HoldLimits
-    idempotency: Idempotency
-    sites: PageReader
-    page_checks: PageChecks
-    metrics: Metrics
-    health: Health
-    erasure: Erasure
-    reconciling: Reconciling
-    staff: Staff
-    now: Callable[[], datetime]
 
 
 @asynccontextmanager
@@ -247,11 +219,8 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
             sleep=seams.sleep,
             metrics=metrics,
         )
-        pages = Pages(epoch=availability.epoch, visitor_key=links.visitor_key)
         lookups = NameLookups()
         closing.callback(lookups.close)
-        page_checks = PageChecks()
-        closing.callback(page_checks.close)
         sites = PageReader(
             named={origin_of(settings.public_url), *(site for one in widgets.values() for site in one.allowed_origins)},
             agent=f"Mozilla/5.0 (compatible; Holdfast embed doctor; {settings.public_url}/embed/doctor)",
@@ -276,7 +245,6 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
             availability=availability,
             budget=budget,
             providers={"hapio": scheduler} | ({"stripe": payments} if payments else {}),
-            pages=pages,
             metrics=metrics,
             now=now,
         )
@@ -292,12 +260,10 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
             worker=worker,
             mailer=mailer,
             templates=templates,
-            pages=pages,
             rate_limits=rate_limits,
             hold_limits=hold_limits,
             idempotency=Idempotency(store=store, now=now, random=seams.random),
             sites=sites,
-            page_checks=page_checks,
             metrics=metrics,
             erasure=Erasure(store=store, scheduler=scheduler, now=now),
             reconciling=Reconciling(
@@ -371,6 +337,10 @@ def create_app(settings: Settings, seams: Seams | None = None, *, run_worker: bo
         world = seams or Seams()
         async with open_parts(settings, world, may_migrate=True) as parts, AsyncExitStack() as running:
             app.state.parts = parts
+            app.state.pages = Pages(epoch=parts.availability.epoch, visitor_key=parts.links.visitor_key)
+            parts.health.watch(app.state.pages)
+            app.state.page_checks = PageChecks()
+            running.callback(app.state.page_checks.close)
             app.state.worker = None
             if run_worker:
                 app.state.worker = await running.enter_async_context(run_worker_of(parts, world))
@@ -401,7 +371,7 @@ def create_app(settings: Settings, seams: Seams | None = None, *, run_worker: bo
 async def show_error(request: Request, error: Exception) -> Response:
     """Every error, once: JSON for programs, a page for people."""
     told = error if isinstance(error, HoldfastError) else HoldfastError()
-    request.app.state.parts.metrics.told(told.code)
+    parts_of(request).metrics.told(told.code)
     if request.scope["path"].startswith("/api/"):
         return envelope(told)
     return render_error(request, told)
@@ -418,7 +388,7 @@ async def show_outermost(request: Request, error: Exception) -> Response:
 
 def count_answer(scope: Scope, route: str, status: int, seconds: float) -> None:
     """Every answer that passes the guard, in the figures."""
-    scope["app"].state.parts.metrics.answered(method_of(scope), route, status, seconds)
+    parts_in(scope).metrics.answered(method_of(scope), route, status, seconds)
 
 
 async def show_http_error(request: Request, error: Exception) -> Response:

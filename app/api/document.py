@@ -19,6 +19,7 @@ from starlette.responses import Response
 
 from app.api import models
 from app.api.door import Operation, Who
+from app.parts import parts_of
 
 _REF = "#/components/schemas/{model}"
 #: What every route may end in.
@@ -233,7 +234,7 @@ def show_document(operations: tuple[Operation, ...]) -> _Endpoint:
     """GET /api/openapi.json"""
 
     async def endpoint(request: Request) -> Response:
-        text = json.dumps(document(operations, request.app.state.parts.settings.public_url))
+        text = json.dumps(document(operations, parts_of(request).settings.public_url))
         headers = {"Cache-Control": "public, max-age=300", "Access-Control-Allow-Origin": "*"}
         return Response(text, media_type="application/json", headers=headers)
 
@@ -244,7 +245,7 @@ def show_page(operations: tuple[Operation, ...]) -> _Endpoint:
     """GET /api: the document as a plain page."""
 
     async def endpoint(request: Request) -> Response:
-        parts = request.app.state.parts
+        parts = parts_of(request)
         page, sheet = _drawn(parts.templates, operations, parts.settings.public_url)
         policy = f"default-src 'none'; style-src {sheet}; base-uri 'none'; frame-ancestors 'none'"
         return Response(page, media_type="text/html", headers={"Content-Security-Policy": policy})

@@ -30,6 +30,7 @@ from app.errors import (
     RateLimited,
     Unauthorized,
 )
+from app.parts import parts_in, parts_of
 from app.protection.idempotency import Answer
 from app.protection.rate_limits import API, API_ACT, API_KEY, WEBHOOKS, Rule, client_address
 from app.protection.signed_links import MANAGE_LIFE_AFTER_END, must_not_be_forgotten
@@ -162,7 +163,7 @@ class Door:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
-        parts = request.app.state.parts
+        parts = parts_of(request)
         headers = MutableHeaders()
         operation = self._operations.get("GET" if request.method == "HEAD" else request.method)
         if self._allows(parts, request.headers.get("origin", ""), headers) and _is_preflight(request):
@@ -326,7 +327,7 @@ class WebhookLimits:
             await self._app(scope, receive, send)
             return
         try:
-            scope["app"].state.parts.rate_limits.check(WEBHOOKS, client_address(scope))
+            parts_in(scope).rate_limits.check(WEBHOOKS, client_address(scope))
         except RateLimited as error:
             await envelope(error)(scope, receive, send)
             return

@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from app.errors import WebhookRefused
+from app.parts import parts_of
 
 log = structlog.get_logger()
 
@@ -21,7 +22,7 @@ MAX_BODY = 1 << 20
 async def stripe_webhook(request: Request) -> Response:
     """POST /api/webhooks/stripe, signed in the header `Stripe-Signature`."""
     signature = request.headers.get("stripe-signature")
-    parts = request.app.state.parts
+    parts = parts_of(request)
     with _told("stripe"), parts.metrics.webhook("stripe"):
         await parts.inbox.receive_stripe(await _body(request), signature)
     return JSONResponse({"success": True, "message": "Webhook received"})
@@ -29,7 +30,7 @@ async def stripe_webhook(request: Request) -> Response:
 
 async def hapio_webhook(request: Request) -> Response:
     """POST /api/webhooks/hapio, signed as the setting HAPIO_WEBHOOK_SCHEME says."""
-    parts = request.app.state.parts
+    parts = parts_of(request)
     with _told("hapio"), parts.metrics.webhook("hapio"):
         await parts.inbox.receive_hapio(await _body(request), request.headers)
     return JSONResponse({"success": True, "message": "Webhook received"})

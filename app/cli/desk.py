@@ -41,7 +41,8 @@ from app.errors import (
     StripeError,
     StripeMisconfigured,
 )
-from app.main import Parts, Seams, open_parts
+from app.main import Seams, open_parts
+from app.parts import Parts
 from app.settings import Settings
 from app.text.i18n import local
 

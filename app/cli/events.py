@@ -16,7 +16,8 @@ from typing import Any
 
 from app.domain.event import StoredEvent
 from app.errors import NotFound
-from app.main import Parts, Seams, open_parts
+from app.main import Seams, open_parts
+from app.parts import Parts
 from app.settings import Settings
 
 DONE, FAILED, WRONG_USE = 0, 1, 2

@@ -6,7 +6,8 @@ import argparse
 import asyncio
 import sys
 
-from app.main import Parts, Seams, open_parts
+from app.main import Seams, open_parts
+from app.parts import Parts
 from app.settings import Settings
 
 _ELSEWHERE = (

@@ -15,7 +15,8 @@ from typing import Any
 
 from app.domain.outbox import MailLine
 from app.errors import NotFound
-from app.main import Parts, Seams, open_parts
+from app.main import Seams, open_parts
+from app.parts import Parts
 from app.settings import Settings
 
 DONE, WRONG_USE = 0, 2

@@ -15,8 +15,9 @@ from app.cli.terminal import Terminal, real_terminal
 from app.cli.words import money, plain, span, when
 from app.domain.money import Money
 from app.errors import SchedulerError, StripeError
-from app.main import Parts, Seams, open_parts
+from app.main import Seams, open_parts
 from app.operations.reconciling import Differences
+from app.parts import Parts
 from app.scheduling.hapio.client import SchedulerBooking
 from app.settings import Settings
 

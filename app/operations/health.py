@@ -64,7 +64,6 @@ class Health:
         availability: Availability,
         budget: CallBudget,
         providers: Mapping[str, Provider],
-        pages: Shelf,
         metrics: Metrics,
         now: Callable[[], datetime],
     ) -> None:
@@ -72,7 +71,7 @@ class Health:
         self._availability = availability
         self._budget = budget
         self._providers = providers
-        self._pages = pages
+        self._pages: Shelf | None = None
         self._metrics = metrics
         self._now = now
         self._trial = _Trial(store.try_write, now)
@@ -80,6 +79,10 @@ class Health:
         self._told_upto: int | None = None
         self._words: dict[str, int] = {}
         self._following = asyncio.Lock()
+
+    def watch(self, pages: Shelf) -> None:
+        """Count what this shelf answers, too; without one no page is kept."""
+        self._pages = pages
 
     async def aclose(self) -> None:
         """Leave the database alone from now on."""
@@ -142,14 +145,20 @@ class Health:
 
     def _of_process(self) -> Iterator[Metric]:
         looks = self._availability.looks
+        hits, kept = (self._pages.hits, self._pages.bytes_kept) if self._pages else (0, 0)
         yield _counter(
             "looks",
             "Looks at times, by how they were answered",
             "from",
-            {"cache": looks.cached, "hapio": looks.read, "stale": looks.stale, "warm_page": self._pages.hits},
+            {
+                "cache": looks.cached,
+                "hapio": looks.read,
+                "stale": looks.stale,
+                "warm_page": hits,
+            },
         )
         yield _gauge("times_age_seconds", "Age of the times that were shown last", looks.age)
-        yield _gauge("pages_bytes", "Bytes of pages kept ready", self._pages.bytes_kept)
+        yield _gauge("pages_bytes", "Bytes of pages kept ready", kept)
         yield _gauge("hapio_calls_this_month", "Calls to Hapio this month, all processes", self._budget.spent)
         yield _gauge("hapio_calls_budget", "Calls a month that the plan has", self._budget.calls_per_month)
         yield _gauges(

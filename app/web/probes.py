@@ -10,6 +10,7 @@ from starlette.routing import Route
 
 from app.errors import NotFound, Unauthorized
 from app.operations.health import CONTENT_TYPE
+from app.parts import parts_of
 
 
 async def healthz(request: Request) -> Response:
@@ -23,7 +24,7 @@ async def healthz(request: Request) -> Response:
 async def readyz(request: Request) -> Response:
     """GET /readyz: 200 while the database answers and a worker is alive, else 503. Tells each part's state, providers
     included."""
-    readiness = await request.app.state.parts.health.readiness()
+    readiness = await parts_of(request).health.readiness()
     body = {"status": "ready" if readiness.ready else "not ready", **readiness.parts}
     return JSONResponse(body, 200 if readiness.ready else 503, headers={"Cache-Control": "no-store"})
 
@@ -31,7 +32,7 @@ async def readyz(request: Request) -> Response:
 async def metrics(request: Request) -> Response:
     """GET /metrics, for whoever presents METRICS_TOKEN as a bearer: turnover is nobody else's business. Without that
     setting there is no such page."""
-    parts = request.app.state.parts
+    parts = parts_of(request)
     if parts.settings.metrics_token is None:
         raise NotFound("metrics are off")
     wanted = f"Bearer {parts.settings.metrics_token.get_secret_value()}"

@@ -17,7 +17,7 @@ import httpx
 from app.cli.demo import HAPIO_TOKEN, WIDGETS, Demo, open_demo
 from app.domain.booking import Booking
 from app.domain.catalogue import Service
-from app.main import Parts
+from app.parts import Parts
 from sandbox.clock import Clock
 from sandbox.hapio import HapioSandbox
 from sandbox.mailbox import Message

@@ -26,7 +26,8 @@ from app.booking.changes import Rescheduled
 from app.domain.booking import Booking, Customer, EndReason, Status, Visitor
 from app.domain.refund import Refund
 from app.errors import SlotTaken
-from app.main import Parts, Seams, create_app
+from app.main import Seams, create_app
+from app.parts import Parts
 from app.settings import Settings
 from sandbox.clock import Clock
 from sandbox.hapio import HapioSandbox

@@ -14,8 +14,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from html import escape
 from html.parser import HTMLParser
-from typing import Final, Literal, TypeVar
+from typing import Final, Literal, TypeVar, cast
 from urllib.parse import parse_qs
+
+from starlette.requests import Request
 
 from app.domain import urls
 from app.protection.page_reader import Page, Trouble, origin_of
@@ -132,6 +134,11 @@ class PageChecks:
     def close(self) -> None:
         """Begin no more examinations."""
         self._thread.shutdown(wait=False, cancel_futures=True)
+
+
+def page_checks_of(request: Request) -> PageChecks:
+    """The thread of the program that answers this request."""
+    return cast("PageChecks", request.app.state.page_checks)
 
 
 def explain(trouble: Trouble, gettext: Gettext) -> str:

@@ -15,6 +15,7 @@ from starlette.routing import Route
 
 from app.booking.settlement import BookingView
 from app.errors import InvalidRequest
+from app.parts import parts_of
 from app.protection.rate_limits import API, BOOKING, client_address
 from app.protection.signed_links import must_not_be_forgotten
 from app.text import i18n
@@ -74,7 +75,7 @@ async def show_result(request: Request) -> Response:
         view = await surely_unpaid(request, view)
     look = asked_look(request)
     if settles(look) and view.booking.status in UNSETTLED:
-        await request.app.state.parts.bookings.settle(view.booking.id)
+        await parts_of(request).bookings.settle(view.booking.id)
         view, told = await _view(request)
     context = only_showing(status_context(request, view, look or 0))
     page = open_page(view)
@@ -100,7 +101,7 @@ async def show_result_calendar(request: Request) -> Response:
 
 
 async def _view(request: Request) -> tuple[BookingView, str]:
-    parts = request.app.state.parts
+    parts = parts_of(request)
     booking_id, told = parts.links.read_result_token(request.path_params["token"])
     parts.rate_limits.check(BOOKING, booking_id)
     view: BookingView = await parts.bookings.view(booking_id)
@@ -112,7 +113,7 @@ async def _view(request: Request) -> tuple[BookingView, str]:
 async def verify_receipt(request: Request) -> Response:
     """POST /api/receipts/verify {"receipt": "…"}: whether we signed it, and what it says. For a host's server, so
     that a conversion need not be believed because a browser reports it."""
-    parts = request.app.state.parts
+    parts = parts_of(request)
     parts.rate_limits.check(API, client_address(request.scope))
     facts = parts.links.read_receipt(await _asked_receipt(request))
     if facts is None:

@@ -18,11 +18,12 @@ from starlette.routing import Route
 
 from app.booking.customer_form import clean
 from app.errors import RateLimited, SchedulerError
+from app.parts import parts_of
 from app.protection.page_reader import Trouble, UnreadablePage, origin_of
 from app.protection.rate_limits import DOCTOR, client_address
 from app.text import i18n
 from app.text.i18n import N_
-from app.web.embed.embed_check import Case, Finding, explain, origins_toml, script_tag
+from app.web.embed.embed_check import Case, Finding, explain, origins_toml, page_checks_of, script_tag
 from app.web.embed.platforms import PLATFORMS
 from app.web.shared.render import NOBODY, Shell, make_page, render_text
 from app.web.shared.theme import Style, asked_style, contrast, dressed, fitting_scheme, palette, style_hash, theme_css
@@ -151,7 +152,7 @@ def _address(choice: Choice, base: str) -> str:
 
 async def show_snippets(request: Request) -> Response:
     """GET /embed: everything that puts a widget on a site."""
-    parts = request.app.state.parts
+    parts = parts_of(request)
     choice = read_choice(request.query_params, parts.widgets)
     shell = _shell(request)
     _ = i18n.translator(shell.language).gettext
@@ -184,7 +185,7 @@ async def show_snippets(request: Request) -> Response:
 
 async def show_preview(request: Request) -> Response:
     """GET /embed/preview: a page like a host's, with the tag in it; framed by our own page only."""
-    parts = request.app.state.parts
+    parts = parts_of(request)
     choice = read_choice(request.query_params, parts.widgets)
     language = choice.language or choice.widget.languages[0]
     label = choice.label or _label(choice, language)
@@ -208,7 +209,7 @@ async def show_preview(request: Request) -> Response:
 
 async def show_doctor(request: Request) -> Response:
     """GET /embed/doctor: what stands in the way of the widget on the page at `site`, and what mends it."""
-    parts, asked = request.app.state.parts, request.query_params
+    parts, asked = parts_of(request), request.query_params
     choice = read_choice(asked, parts.widgets)
     shell = _shell(request)
     _ = i18n.translator(shell.language).gettext
@@ -222,7 +223,7 @@ async def show_doctor(request: Request) -> Response:
             if request.headers.get("user-agent") == parts.sites.agent:
                 raise UnreadablePage(Trouble.ITSELF, typed)
             case = await _read_case(request, choice, typed)
-            findings, address = await parts.page_checks.examine(case, _), case.page.url
+            findings, address = await page_checks_of(request).examine(case, _), case.page.url
         except UnreadablePage as error:
             trouble = explain(error.trouble, _)
         except RateLimited as error:
@@ -241,7 +242,7 @@ async def show_doctor(request: Request) -> Response:
 
 
 async def _read_case(request: Request, choice: Choice, typed: str) -> Case:
-    parts = request.app.state.parts
+    parts = parts_of(request)
     page = await parts.sites.read(choice.site or typed)
     base, own = parts.settings.public_url, None
     try:
@@ -254,7 +255,7 @@ async def _read_case(request: Request, choice: Choice, typed: str) -> Case:
 async def _services(request: Request, widget: Widget) -> Sequence[tuple[str, str]]:
     """The services to open on; none while Hapio does not say."""
     try:
-        catalogue = await request.app.state.parts.availability.catalogue(widget)
+        catalogue = await parts_of(request).availability.catalogue(widget)
     except SchedulerError:
         return ()
     services = [(service.id, service.name) for service in catalogue.services]
@@ -319,7 +320,7 @@ def _render(
 ) -> Response:
     """A page for owners: our own scripts, our own frames, and framed by nobody but ourselves."""
     page = make_page(request, shell, fragment=False)
-    text = render_text(request.app.state.parts.templates, name, {**context, "page": page})
+    text = render_text(parts_of(request).templates, name, {**context, "page": page})
     policy = "; ".join(
         (
             "default-src 'none'",

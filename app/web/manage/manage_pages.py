@@ -37,6 +37,7 @@ from app.errors import (
     SlotTaken,
     StripeError,
 )
+from app.parts import parts_of
 from app.protection.rate_limits import MANAGE, MANAGE_ACT, RESEND, client_address
 from app.text import i18n
 from app.web.shared import booking_words
@@ -61,7 +62,7 @@ def _opened(door: View, *, may_return: bool = False) -> Door:
 
     @wraps(door)
     async def open_door(request: Request) -> Response:
-        rate_limits = request.app.state.parts.rate_limits
+        rate_limits = parts_of(request).rate_limits
         rate_limits.check(MANAGE, client_address(request.scope))
         try:
             view = await _returned(request) if may_return else None
@@ -89,7 +90,7 @@ async def show_managed(request: Request, view: BookingView) -> Response:
 async def show_return(request: Request, view: BookingView) -> Response:
     """GET /manage/{token}/return: the difference was paid on Stripe. Looks at the payment once, at its source."""
     if request.method == "GET":
-        await request.app.state.parts.bookings.settle(view.booking.id)
+        await parts_of(request).bookings.settle(view.booking.id)
     return _to(request, told="moved")
 
 
@@ -100,7 +101,7 @@ async def show_back(request: Request, view: BookingView) -> Response:
 
 async def calendar(request: Request, view: BookingView) -> Response:
     """GET /manage/{token}/calendar.ics"""
-    url = request.app.state.parts.settings.public_url + _path(request)
+    url = parts_of(request).settings.public_url + _path(request)
     return calendar_response(request, view.booking, view.widget, url=url)
 
 
@@ -114,7 +115,7 @@ async def show_cancel(request: Request, view: BookingView) -> Response:
 
 async def cancel(request: Request, view: BookingView) -> Response:
     """POST /manage/{token}/cancel: as the page showed it. A page that is old, or was overtaken, is shown anew."""
-    parts, booking, form = request.app.state.parts, view.booking, await read_form(request)
+    parts, booking, form = parts_of(request), view.booking, await read_form(request)
     try:
         if booking.status is not Status.CANCELED:
             revision, shown_at = parts.links.read_page_token(form.get("page", ""), booking.id, "cancel")
@@ -131,11 +132,11 @@ async def cancel(request: Request, view: BookingView) -> Response:
 async def undo(request: Request, view: BookingView) -> Response:
     """POST /manage/{token}/undo: take the cancellation back, if the time can still be had."""
     try:
-        await request.app.state.parts.bookings.undo(view.booking.id)
+        await parts_of(request).bookings.undo(view.booking.id)
     except (BookingConflict, SchedulerError, StripeError) as error:
         view = await _view(request)
         if view.booking.status is Status.CANCELED:
-            language, now = request.state.shell.language, request.app.state.parts.now()
+            language, now = request.state.shell.language, parts_of(request).now()
             problem = booking_words.not_undone(error, view.booking, now, language)
             return _show(request, view, problem=problem, status=error.status)
     return _to(request, told="undone")
@@ -170,7 +171,7 @@ async def show_preview(request: Request, view: BookingView) -> Response:
 
 async def reschedule(request: Request, view: BookingView) -> Response:
     """POST /manage/{token}/reschedule: as the page showed it; on to Stripe where there is more to pay."""
-    parts, booking, form = request.app.state.parts, view.booking, await read_form(request)
+    parts, booking, form = parts_of(request), view.booking, await read_form(request)
     asked = (form.get("service", ""), form.get("person", ""), read_start(form.get("start", "")))
     if asked == (booking.service_id, booking.resource_id, booking.starts_at):
         return _to(request, told="moved")  # a second click
@@ -203,7 +204,7 @@ async def reschedule(request: Request, view: BookingView) -> Response:
 async def give_up_move(request: Request, view: BookingView) -> Response:
     """POST /manage/{token}/reschedule/give-up: leave the difference unpaid, and the booking where it is."""
     try:
-        await request.app.state.parts.bookings.give_up_move(view.booking.id)
+        await parts_of(request).bookings.give_up_move(view.booking.id)
     except (SchedulerError, StripeError) as error:
         return _show_instead(request, await _view(request), error)
     return _to(request, told="left")
@@ -214,9 +215,9 @@ async def give_up_move(request: Request, view: BookingView) -> Response:
 
 async def resend(request: Request) -> Response:
     """POST /manage/{token}/resend: a fresh link, to the address on the booking."""
-    request.app.state.parts.rate_limits.check(RESEND, client_address(request.scope))
+    parts_of(request).rate_limits.check(RESEND, client_address(request.scope))
     try:
-        await request.app.state.parts.bookings.resend_link(request.path_params["token"])
+        await parts_of(request).bookings.resend_link(request.path_params["token"])
     except LinkRefused as error:
         return _link_page(request, error, genuine=False)
     return RedirectResponse(f"{_path(request)}/sent", status_code=303)
@@ -225,7 +226,7 @@ async def resend(request: Request) -> Response:
 async def resend_to_address(request: Request) -> Response:
     """POST /manage/resend: fresh links for whatever is booked under an address. They are made after the answer, so that
     the time it takes does not tell whether there are any."""
-    parts = request.app.state.parts
+    parts = parts_of(request)
     parts.rate_limits.check(RESEND, client_address(request.scope))
     typed = (await read_form(request)).get("email", "").strip()[:254]
     address = read_address(typed)
@@ -256,7 +257,7 @@ def _link_page(
 ) -> Response:
     """What is wrong with a link, and how to get a fresh one: with a genuine link at a click, else for an address.
     `typed` is what was given for one and is none."""
-    shell, parts = error_shell(request), request.app.state.parts
+    shell, parts = error_shell(request), parts_of(request)
     _ = i18n.translator(shell.language).gettext
     heading, line = _("This link does not work"), _("Perhaps a part of it was lost on the way.")
     if isinstance(error, ReturnExpired):
@@ -283,7 +284,7 @@ def _link_page(
 
 async def _named_booking(request: Request) -> bool:
     """Whether the link was once ours, although it does not open; then the page looks and speaks as its booking's."""
-    parts = request.app.state.parts
+    parts = parts_of(request)
     try:
         booking_id, _version = parts.links.read_manage_token(request.path_params.get("token", ""))
         booking: Booking = await parts.bookings.get(booking_id)
@@ -298,7 +299,7 @@ async def _named_booking(request: Request) -> bool:
 
 async def _view(request: Request) -> BookingView:
     """The booking that the link leads to; from here on, errors speak its language."""
-    parts = request.app.state.parts
+    parts = parts_of(request)
     booking: Booking = await parts.bookings.managed(request.path_params["token"])
     request.state.is_return = False
     return await _view_of(request, booking.id)
@@ -308,7 +309,7 @@ async def _returned(request: Request) -> BookingView | None:
     """The booking whose difference was to be paid, if the address is the way back from Stripe's page. Raises
     ReturnExpired, NotFound."""
     try:
-        booking_id = request.app.state.parts.links.read_return_token(request.path_params["token"], "move")
+        booking_id = parts_of(request).links.read_return_token(request.path_params["token"], "move")
     except LinkExpired:
         raise
     except LinkRefused:
@@ -318,7 +319,7 @@ async def _returned(request: Request) -> BookingView | None:
 
 
 async def _view_of(request: Request, booking_id: str) -> BookingView:
-    view: BookingView = await request.app.state.parts.bookings.view(booking_id)
+    view: BookingView = await parts_of(request).bookings.view(booking_id)
     request.state.shell = booking_shell(request, view.booking, view.widget)
     return view
 
@@ -342,13 +343,12 @@ def _to_stripe(request: Request, url: str | None) -> Response:
 
 
 def _offer(request: Request, view: BookingView) -> Offer:
-    offer: Offer = request.app.state.parts.bookings.offer(view)
-    return offer
+    return parts_of(request).bookings.offer(view)
 
 
 async def _quote(request: Request, view: BookingView, asked: Mapping[str, str]) -> MoveQuote:
     """What the time that is asked for would mean. `resource` is whom the visitor chose, `person` who was shown."""
-    quote: MoveQuote = await request.app.state.parts.bookings.quote_move(
+    quote: MoveQuote = await parts_of(request).bookings.quote_move(
         view.booking.id,
         starts_at=read_start(asked.get("start", "")),
         service_id=asked.get("service", "")[:_LONGEST],
@@ -397,7 +397,7 @@ def _show(
         "wait": wait,
         "first": look is None,
         "is_return": request.state.is_return,
-        "mailed": request.app.state.parts.mailer.enabled,
+        "mailed": parts_of(request).mailer.enabled,
     }
     nothing_new = look is not None and wait is not None and request.query_params.get("seen") == wait["seen"]
     block = "wait" if nothing_new and wants_block(request) else None
@@ -446,7 +446,7 @@ def _before_canceling(
     request: Request, view: BookingView, *, problem: HoldfastError | None = None, shown: str = ""
 ) -> Response:
     """What canceling means: the amount, when it goes out, the terms, what else happens."""
-    parts, booking, language = request.app.state.parts, view.booking, request.state.shell.language
+    parts, booking, language = parts_of(request), view.booking, request.state.shell.language
     offer = _offer(request, view)
     card = booking_card(booking, language=language, now=offer.at)
     context = {
@@ -482,7 +482,7 @@ async def _times(
 ) -> Response:
     """The time step for a booking that has a time already, which is shown among the others. With an `error`, around
     the time that could not be had."""
-    parts, booking, language = request.app.state.parts, view.booking, request.state.shell.language
+    parts, booking, language = parts_of(request), view.booking, request.state.shell.language
     services = await parts.bookings.move_options(booking)
     if not services:
         raise NotFound(booking.service_id)
@@ -537,7 +537,7 @@ async def _find_scene(request: Request, view: BookingView, service: Service, loo
     """The times to show. A calendar that `opens` does so on the booking's own day, or where that has no other time,
     on the first day of its month that has one."""
     widget = view.widget
-    catalogue = await request.app.state.parts.availability.catalogue(widget)
+    catalogue = await parts_of(request).availability.catalogue(widget)
     people = service.resources
     if not widget.reschedule.other_resource:
         people = tuple(one for one in people if one.id == view.booking.resource_id)
@@ -556,7 +556,7 @@ async def _before_moving(
     request: Request, view: BookingView, asked: Mapping[str, str], *, problem: HoldfastError | None = None
 ) -> Response:
     """From when to when, what it costs, and the form that does it."""
-    parts, language = request.app.state.parts, request.state.shell.language
+    parts, language = parts_of(request), request.state.shell.language
     try:
         quote = await _quote(request, view, asked)
     except SlotTaken as error:

@@ -14,6 +14,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.errors import CrossSite
+from app.parts import parts_in
 from app.protection.page_reader import origin_of
 
 
@@ -35,7 +36,7 @@ class _OurPages:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
-        if not _is_ours(headers, scope["app"].state.parts.settings.public_url):
+        if not _is_ours(headers, parts_in(scope).settings.public_url):
             raise CrossSite(headers.get("origin", ""))
         await self._app(scope, receive, send)
 

@@ -11,7 +11,7 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 from markupsafe import Markup, escape
 from starlette.requests import Request
@@ -39,6 +39,11 @@ Headers = Mapping[bytes, bytes]
 V = TypeVar("V")
 
 
+def pages_in(scope: Scope) -> Pages:
+    """The shelf of the program that answers this request."""
+    return cast("Pages", scope["app"].state.pages)
+
+
 class WarmPages:
     """ASGI middleware that answers a page view as it was answered before, if that still holds.
 
@@ -52,7 +57,7 @@ class WarmPages:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["method"] == "GET" and scope["path"].startswith("/w/"):
             asked = _headers(scope)
-            answer = scope["app"].state.parts.pages.find(scope, asked)
+            answer = pages_in(scope).find(scope, asked)
             if answer is not None:
                 await answer.send(asked, send, request_header(new_request_id()))
                 return

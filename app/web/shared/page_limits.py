@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.errors import HoldfastError, NotAForm
+from app.parts import parts_of
 from app.protection.rate_limits import FORM, PAGE, client_address
 from app.web.shared.render import render_error
 
@@ -32,7 +33,7 @@ class PageLimits:
         try:
             _admit(request)
         except HoldfastError as error:
-            request.app.state.parts.metrics.told(error.code)
+            parts_of(request).metrics.told(error.code)
             await render_error(request, error)(scope, receive, send)
             return
         await self._app(scope, receive, send)
@@ -43,7 +44,7 @@ def _is_page(path: str) -> bool:
 
 
 def _admit(request: Request) -> None:
-    rate_limits, address = request.app.state.parts.rate_limits, client_address(request.scope)
+    rate_limits, address = parts_of(request).rate_limits, client_address(request.scope)
     rate_limits.check(PAGE, address)
     if request.method != "POST":
         return

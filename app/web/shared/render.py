@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from math import ceil
-from typing import Any, Literal, cast
+from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -28,6 +28,7 @@ from app.errors import (
     StripeError,
     TooLarge,
 )
+from app.parts import parts_of
 from app.protection.rate_limits import SLOTS, client_address
 from app.settings import Settings
 from app.text import i18n
@@ -149,10 +150,10 @@ def render(
     if block is None and wants_block(request):
         block = "main"
     page = make_page(request, shell, fragment=block is not None, framed=framed)
-    text = render_text(request.app.state.parts.templates, name, {**context, "page": page}, block=block)
+    text = render_text(parts_of(request).templates, name, {**context, "page": page}, block=block)
     headers = {"Cache-Control": "no-store"}
     if block is None:
-        settings: Settings = request.app.state.parts.settings
+        settings = parts_of(request).settings
         headers |= page_headers(settings, shell.widget, shell.theme, framed=framed)
     elif block == "main":
         headers |= follow(request)
@@ -180,7 +181,7 @@ def follow(request: Request) -> dict[str, str]:
 def make_page(request: Request, shell: Shell, *, fragment: bool, framed: bool = True) -> Page:
     """The page around a screen of this request. What may not be `framed` fills a window of its own, whatever old
     browsers fail to say."""
-    widget, settings = shell.widget, cast("Settings", request.app.state.parts.settings)
+    widget, settings = shell.widget, parts_of(request).settings
     alone = is_alone(request) or not framed
     host = trusted_host(shell.host, widget) if alone else ""
     return Page(
@@ -336,7 +337,7 @@ def _affordable(request: Request, shell: Shell) -> Shell:
     if not shell.style:
         return shell
     try:
-        request.app.state.parts.rate_limits.check(SLOTS, client_address(request.scope))
+        parts_of(request).rate_limits.check(SLOTS, client_address(request.scope))
     except RateLimited:
         return replace(shell, style=())
     return shell
@@ -352,7 +353,7 @@ def error_shell(request: Request) -> Shell:
     shell = getattr(request.state, "shell", None)
     if isinstance(shell, Shell):
         return shell
-    widget = request.app.state.parts.widgets.get(request.path_params.get("widget", ""), NOBODY)
+    widget = parts_of(request).widgets.get(request.path_params.get("widget", ""), NOBODY)
     return widget_shell(request, widget)
 
 

@@ -16,6 +16,7 @@ from starlette.routing import Route
 
 from app.domain.booking import Booking, Status
 from app.mail.calendars import bookings_calendar
+from app.parts import parts_of
 from app.protection.rate_limits import STAFF, client_address
 from app.text import i18n
 from app.web.staff.staff_pages import place_zone
@@ -50,7 +51,7 @@ _FORM: Final = "1"
 async def show_table(request: Request) -> Response:
     """GET /staff/feed/{secret}/bookings.csv, of one `widget` or `person` if named."""
     found = await _bookings(request, (Status.CONFIRMED, Status.PAID, Status.CANCELED))
-    questions = _questions(request.app.state.parts.widgets, found)
+    questions = _questions(parts_of(request).widgets, found)
     text = await to_thread.run_sync(_table, found, questions)
     return _answer(text.encode(), "text/csv; charset=utf-8", "bookings.csv", {"Cache-Control": "no-store"})
 
@@ -62,7 +63,7 @@ async def show_calendar(request: Request) -> Response:
     headers = {"Cache-Control": "private, no-cache", "ETag": _tag(found)}
     if headers["ETag"] in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
-    zone, now = await place_zone(request), request.app.state.parts.now()
+    zone, now = await place_zone(request), parts_of(request).now()
     # Thousands of entries take a second or more, in which nobody else would be answered.
     text = await to_thread.run_sync(
         lambda: bookings_calendar(found[:MOST], zone=zone, first=now - BACK, last=now + AHEAD, rest=found[MOST:])
@@ -72,7 +73,7 @@ async def show_calendar(request: Request) -> Response:
 
 async def _bookings(request: Request, statuses: Sequence[Status]) -> list[Booking]:
     """What is asked for; one more than `MOST` where there are more than that."""
-    parts, query = request.app.state.parts, request.query_params
+    parts, query = parts_of(request), request.query_params
     parts.rate_limits.check(STAFF, client_address(request.scope))
     await parts.staff.check_feed(request.path_params["secret"])
     now = parts.now()

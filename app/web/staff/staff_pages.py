@@ -44,12 +44,14 @@ from app.errors import (
 )
 from app.operations.staff_access import MOST as FOUND
 from app.operations.staff_access import SignIn
+from app.parts import parts_of
 from app.protection.rate_limits import SIGN_IN, STAFF, client_address
 from app.protection.signed_links import SIGN_IN_LIFE
 from app.text import i18n
 from app.text.i18n import N_
 from app.web.shared import booking_words
 from app.web.shared.booking_summary import booking_card
+from app.web.shared.page_cache import pages_in
 from app.web.shared.render import NOBODY, Shell, make_page, policy, render_text, widget_shell
 from app.web.shared.request_input import asked_path, read_form
 from app.web.shared.reschedule_calendar import move_act, now_line, service_choices, taken_words
@@ -79,7 +81,7 @@ def _signed_in(door: Door) -> Door:
 
     @wraps(door)
     async def open_door(request: Request) -> Response:
-        parts = request.app.state.parts
+        parts = parts_of(request)
         parts.rate_limits.check(STAFF, client_address(request.scope))
         request.state.shell = widget_shell(request, NOBODY)
         try:
@@ -103,7 +105,7 @@ def _of_booking(door: View) -> Door:
 
 
 async def _view(request: Request) -> BookingView:
-    view: BookingView = await request.app.state.parts.bookings.view(request.path_params["booking"])
+    view: BookingView = await parts_of(request).bookings.view(request.path_params["booking"])
     if view.booking.customer is None:
         raise NotFound("nobody has put a name to it")
     return view
@@ -119,7 +121,7 @@ async def show_ask(request: Request) -> Response:
 
 async def ask(request: Request) -> Response:
     """POST /staff: the same answer for every address; a link goes to those that may sign in."""
-    parts = request.app.state.parts
+    parts = parts_of(request)
     parts.rate_limits.check(SIGN_IN, client_address(request.scope))
     shell = request.state.shell = widget_shell(request, NOBODY)
     typed = (await read_form(request)).get("email", "").strip()[:254]
@@ -143,7 +145,7 @@ async def show_sent(request: Request) -> Response:
 
 async def show_in(request: Request) -> Response:
     """GET /staff/in/{token}: a button, since mail scanners open links and the link works once."""
-    parts = request.app.state.parts
+    parts = parts_of(request)
     parts.rate_limits.check(STAFF, client_address(request.scope))
     shell = request.state.shell = widget_shell(request, NOBODY)
     _ = i18n.translator(shell.language).gettext
@@ -157,7 +159,7 @@ async def show_in(request: Request) -> Response:
 
 async def sign_in(request: Request) -> Response:
     """POST /staff/in/{token}"""
-    parts = request.app.state.parts
+    parts = parts_of(request)
     parts.rate_limits.check(STAFF, client_address(request.scope))
     request.state.shell = widget_shell(request, NOBODY)
     try:
@@ -170,13 +172,13 @@ async def sign_in(request: Request) -> Response:
 @_signed_in
 async def sign_out(request: Request) -> Response:
     """POST /staff/{token}/sign-out"""
-    await request.app.state.parts.staff.sign_out(request.state.staff)
+    await parts_of(request).staff.sign_out(request.state.staff)
     return RedirectResponse("/staff", status_code=303)
 
 
 def _ask_page(request: Request, *, error: LinkRefused | None = None, typed: str | None = None) -> Response:
     """The form that asks for a link; `error` is why the address at hand does not open, `typed` what is no address."""
-    if not request.app.state.parts.staff.enabled:
+    if not parts_of(request).staff.enabled:
         raise NotFound("no staff")
     shell = request.state.shell = widget_shell(request, NOBODY)
     _ = i18n.translator(shell.language).gettext
@@ -238,20 +240,19 @@ class Asked:
 @_signed_in
 async def show_days(request: Request) -> Response:
     """GET /staff/{token}: today and the coming days, of one widget or person if wished; printed, a day's list."""
-    parts, language, now = request.app.state.parts, request.state.shell.language, request.app.state.parts.now()
+    parts, language, now = parts_of(request), request.state.shell.language, parts_of(request).now()
     today = i18n.local(now, await place_zone(request)).date()
     asked = _read_asked(request.query_params, today)
-    span = {
-        "starts_from": _midnight(asked.first) - _EARLIEST,
-        "starts_to": _midnight(asked.last) + timedelta(days=1) + _LATEST,
-        "widget": asked.widget,
-    }
+    starts_from = _midnight(asked.first) - _EARLIEST
+    starts_to = _midnight(asked.last) + timedelta(days=1) + _LATEST
     found = await parts.bookings.find(
         statuses=(*_STANDING, Status.CANCELED) if asked.all else _STANDING,
+        starts_from=starts_from,
+        starts_to=starts_to,
+        widget=asked.widget,
         resource_id=asked.person,
         skip=(asked.page - 1) * MOST,
         most=MOST + 1,
-        **span,
     )
     shown = [
         one for one in found[:MOST] if asked.first <= i18n.local(one.starts_at, one.time_zone).date() <= asked.last
@@ -271,7 +272,7 @@ async def show_days(request: Request) -> Response:
         "now": asked.query(first=today, page=1) if asked.first != today else "",
         "spans": [(_(word), asked.query(days=days, page=1), days == asked.days) for days, word in SPANS.items()],
         "widgets": [(name, widget.title or name) for name, widget in parts.widgets.items()],
-        "people": await parts.staff.people(**span),
+        "people": await parts.staff.people(starts_from=starts_from, starts_to=starts_to, widget=asked.widget),
         "list": asked.days == 1,
     }
     return _render(request, "staff/days.html", context, screen="days")
@@ -298,7 +299,7 @@ def _span_heading(asked: Asked, today: date, language: str) -> str:
 
 async def place_zone(request: Request) -> str:
     """The zone in which it is today: the place's, if Hapio has told us of one."""
-    parts = request.app.state.parts
+    parts = parts_of(request)
     try:
         catalogue = await parts.availability.catalogue(next(iter(parts.widgets.values())))
     except (SchedulerError, NotFound):
@@ -310,7 +311,7 @@ async def place_zone(request: Request) -> str:
 @_signed_in
 async def show_found(request: Request) -> Response:
     """GET /staff/{token}/find: bookings by a part of a name or address, or by the reference."""
-    parts, language, now = request.app.state.parts, request.state.shell.language, request.app.state.parts.now()
+    parts, language, now = parts_of(request), request.state.shell.language, parts_of(request).now()
     text = " ".join(request.query_params.get("q", "").split())[:_LONGEST]
     found = await parts.staff.search(text) if text else []
     base = _base(request)
@@ -331,7 +332,7 @@ async def _show(
     request: Request, view: BookingView, *, error: HoldfastError | None = None, wrong_email: str | None = None
 ) -> Response:
     """`wrong_email` is what was typed as the customer's new address and is none."""
-    parts, language, now = request.app.state.parts, request.state.shell.language, request.app.state.parts.now()
+    parts, language, now = parts_of(request), request.state.shell.language, parts_of(request).now()
     booking, offer = view.booking, _offer(request, view)
     here = replace(view, booking=words.at_place(booking))
     word, mark = booking_words.standing(here, now, language)
@@ -376,7 +377,7 @@ async def mark_missed(request: Request, view: BookingView) -> Response:
     """POST …/no-show: nobody came, or somebody did after all. No money moves."""
     no_show = (await read_form(request)).get("came") != "1"
     try:
-        await request.app.state.parts.bookings.mark_no_show(view.booking.id, no_show=no_show)
+        await parts_of(request).bookings.mark_no_show(view.booking.id, no_show=no_show)
     except (BookingConflict, PolicyRefused) as error:
         return await _show(request, await _view(request), error=error)
     return _to(request, told="missed" if no_show else "came")
@@ -384,14 +385,14 @@ async def mark_missed(request: Request, view: BookingView) -> Response:
 
 async def resend(request: Request, view: BookingView) -> Response:
     """POST …/resend: a fresh link for the customer, which retires the ones before."""
-    await request.app.state.parts.bookings.renew_link(view.booking.id, EndReason.BY_OWNER)
+    await parts_of(request).bookings.renew_link(view.booking.id, EndReason.BY_OWNER)
     after = await _view(request)
     return _to(request, told="sent" if after.booking.link_version != view.booking.link_version else "waits")
 
 
 async def resend_mails(request: Request, view: BookingView) -> Response:
     """POST …/mails: send again what was given up."""
-    await request.app.state.parts.bookings.resend_mails(view.booking.id)
+    await parts_of(request).bookings.resend_mails(view.booking.id)
     return _to(request, told="again")
 
 
@@ -399,7 +400,7 @@ async def correct_email(request: Request, view: BookingView) -> Response:
     """POST …/email: the customer's right address. No money moves."""
     typed = (await read_form(request)).get("email", "").strip()[:254]
     try:
-        after = await request.app.state.parts.bookings.correct_email(view.booking.id, typed)
+        after = await parts_of(request).bookings.correct_email(view.booking.id, typed)
     except InvalidDetails:
         return await _show(request, view, wrong_email=typed)
     except BookingConflict as error:
@@ -417,7 +418,7 @@ async def show_cancel(request: Request, view: BookingView) -> Response:
 
 async def cancel(request: Request, view: BookingView) -> Response:
     """POST …/cancel: as the page showed it."""
-    parts, booking, page = request.app.state.parts, view.booking, (await read_form(request)).get("page", "")
+    parts, booking, page = parts_of(request), view.booking, (await read_form(request)).get("page", "")
     if booking.status is Status.CANCELED:
         return _to(request)
     try:
@@ -433,8 +434,7 @@ def _cancel_act(request: Request, view: BookingView) -> str:
 
 
 def _back(request: Request, view: BookingView) -> Money:
-    back: Money = request.app.state.parts.bookings.owner_refund(view)
-    return back
+    return parts_of(request).bookings.owner_refund(view)
 
 
 def _before_canceling(request: Request, view: BookingView, *, problem: HoldfastError | None = None) -> Response:
@@ -456,9 +456,7 @@ def _before_canceling(request: Request, view: BookingView, *, problem: HoldfastE
         fields=[
             (
                 "page",
-                request.app.state.parts.links.page_token(
-                    view.booking.id, _cancel_act(request, view), view.booking.revision
-                ),
+                parts_of(request).links.page_token(view.booking.id, _cancel_act(request, view), view.booking.revision),
             )
         ],
         button=_("Cancel and give %(amount)s back") % {"amount": amount} if back else _("Cancel the booking"),
@@ -475,7 +473,7 @@ async def show_refund(request: Request, view: BookingView) -> Response:
 
 async def refund(request: Request, view: BookingView) -> Response:
     """POST …/refund: as the page showed it, and once however often the form comes."""
-    parts, booking, form = request.app.state.parts, view.booking, await read_form(request)
+    parts, booking, form = parts_of(request), view.booking, await read_form(request)
     amount = _read_amount(form.get("amount", ""), words.left(view))
     try:
         if amount is None:
@@ -524,7 +522,7 @@ def _before_refunding(request: Request, view: BookingView, *, problem: HoldfastE
             problem=problem,
         )
     given = i18n.format_money(amount, language)
-    page = request.app.state.parts.links.page_token(view.booking.id, _refund_act(amount, view), view.booking.revision)
+    page = parts_of(request).links.page_token(view.booking.id, _refund_act(amount, view), view.booking.revision)
     return _before(
         request,
         view,
@@ -550,7 +548,7 @@ async def show_paid_another_way(request: Request, view: BookingView) -> Response
 
 async def paid_another_way(request: Request, view: BookingView) -> Response:
     """POST …/paid-another-way: as the page showed it."""
-    parts, booking, form = request.app.state.parts, view.booking, await read_form(request)
+    parts, booking, form = parts_of(request), view.booking, await read_form(request)
     refund_id = form.get("refund", "")
     try:
         parts.links.read_page_token(form.get("page", ""), booking.id, _noting_act(view, refund_id))
@@ -570,7 +568,7 @@ def _before_noting(
     amount = payable_another_way(view.payments, view.refunds).get(refund_id)
     if amount is None:
         return _to(request)
-    language, links = request.state.shell.language, request.app.state.parts.links
+    language, links = request.state.shell.language, parts_of(request).links
     _ = i18n.translator(language).gettext
     said = i18n.format_money(Money(amount, view.booking.terms.price.currency), language)
     page = links.page_token(view.booking.id, _noting_act(view, refund_id), view.booking.revision)
@@ -609,7 +607,7 @@ async def show_move(request: Request, view: BookingView) -> Response:
 
 async def move(request: Request, view: BookingView) -> Response:
     """POST …/move: as the page showed it."""
-    parts, booking, form = request.app.state.parts, view.booking, await read_form(request)
+    parts, booking, form = parts_of(request), view.booking, await read_form(request)
     if (form.get("service"), form.get("person")) == (booking.service_id, booking.resource_id) and read_start(
         form.get("start", "")
     ) == booking.starts_at:
@@ -639,14 +637,14 @@ async def move(request: Request, view: BookingView) -> Response:
 async def give_up_move(request: Request, view: BookingView) -> Response:
     """POST …/move/give-up: leave the difference unpaid, and the booking where it is."""
     try:
-        await request.app.state.parts.bookings.give_up_move(view.booking.id)
+        await parts_of(request).bookings.give_up_move(view.booking.id)
     except (SchedulerError, StripeError) as error:
         return await _show(request, await _view(request), error=error)
     return _to(request, told="left")
 
 
 async def _quote(request: Request, view: BookingView, asked: Mapping[str, str]) -> MoveQuote:
-    quote: MoveQuote = await request.app.state.parts.bookings.quote_move(
+    quote: MoveQuote = await parts_of(request).bookings.quote_move(
         view.booking.id,
         starts_at=read_start(asked.get("start", "")),
         service_id=asked.get("service", "")[:_LONGEST],
@@ -660,7 +658,7 @@ async def _times(
     request: Request, view: BookingView, asked: Mapping[str, str], *, error: SlotTaken | None = None
 ) -> Response:
     """The customer's time step, with everybody and everything that is offered in the same currency."""
-    parts, booking, language = request.app.state.parts, view.booking, request.state.shell.language
+    parts, booking, language = parts_of(request), view.booking, request.state.shell.language
     catalogue = await parts.availability.catalogue(view.widget)
     services = [one for one in catalogue.services if one.price.currency == booking.terms.price.currency]
     if not services:
@@ -716,7 +714,7 @@ async def _times(
 async def _before_moving(
     request: Request, view: BookingView, asked: Mapping[str, str], *, problem: HoldfastError | None = None
 ) -> Response:
-    parts, booking, language = request.app.state.parts, view.booking, request.state.shell.language
+    parts, booking, language = parts_of(request), view.booking, request.state.shell.language
     try:
         quote = await _quote(request, view, asked)
     except SlotTaken as error:
@@ -759,7 +757,7 @@ async def _before_moving(
 @_signed_in
 async def show_house(request: Request) -> Response:
     """GET /staff/{token}/house: money, mails, events, calls, and the feeds' addresses."""
-    parts, language, now = request.app.state.parts, request.state.shell.language, request.app.state.parts.now()
+    parts, language, now = parts_of(request), request.state.shell.language, parts_of(request).now()
     settings, zone, base = parts.settings, await place_zone(request), _base(request)
     feed = f"{settings.public_url}/staff/feed/{await parts.staff.feed_token(request.state.staff.email)}/bookings"
     context = {
@@ -774,7 +772,7 @@ async def show_house(request: Request) -> Response:
         "calls": settings.hapio_calls_per_month,
         "fresh": round(parts.staff.seconds_fresh(settings.availability_ttl)),
         "asked_fresh": settings.availability_ttl,
-        "kept": round(parts.pages.bytes_kept / 1024),
+        "kept": round(pages_in(request.scope).bytes_kept / 1024),
         "csv": f"{feed}.csv",
         "ics": f"{feed}.ics",
         "base": base,
@@ -786,7 +784,7 @@ async def show_house(request: Request) -> Response:
 @_signed_in
 async def renew_feed(request: Request) -> Response:
     """POST /staff/{token}/feed: other addresses for one's own feeds; those before stop working."""
-    await request.app.state.parts.staff.renew_feed(request.state.staff.email)
+    await parts_of(request).staff.renew_feed(request.state.staff.email)
     return RedirectResponse(f"{_base(request)}/house?told=renewed", status_code=303)
 
 
@@ -809,7 +807,7 @@ def _before(
     problem: HoldfastError | None = None,
 ) -> Response:
     """The page before an act: whose booking, what it does to the money, what else happens."""
-    language, now = request.state.shell.language, request.app.state.parts.now()
+    language, now = request.state.shell.language, parts_of(request).now()
     booking = words.at_place(view.booking)
     _ = i18n.translator(language).gettext
     what = _("%(service)s with %(person)s, %(when)s") % {
@@ -843,13 +841,12 @@ async def _instead(request: Request, error: HoldfastError, before: Callable[...,
 
 
 def _mailed(request: Request, view: BookingView, *, owner: bool = True) -> str:
-    enabled = request.app.state.parts.mailer.enabled
+    enabled = parts_of(request).mailer.enabled
     return words.mailed(view, request.state.shell.language, enabled=enabled, owner=owner)
 
 
 def _offer(request: Request, view: BookingView) -> Offer:
-    offer: Offer = request.app.state.parts.bookings.offer(view)
-    return offer
+    return parts_of(request).bookings.offer(view)
 
 
 def _base(request: Request) -> str:
@@ -878,7 +875,7 @@ def _render(
     request: Request, name: str, context: Mapping[str, Any], *, screen: str = "", status: int = 200
 ) -> Response:
     """A page for staff: no script at all, never stored, framed by nobody."""
-    parts, shell = request.app.state.parts, request.state.shell
+    parts, shell = parts_of(request), request.state.shell
     staff: SignIn | None = getattr(request.state, "staff", None)
     page = make_page(request, shell, fragment=False, framed=False)
     own = {

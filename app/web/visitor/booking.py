@@ -31,6 +31,7 @@ from app.errors import (
     TooManyHolds,
 )
 from app.mail import calendar_file, calendar_links, stated_method
+from app.parts import parts_of
 from app.protection.rate_limits import BOOKING, PAY, client_address
 from app.protection.signed_links import must_not_be_forgotten
 from app.text import i18n
@@ -104,7 +105,7 @@ async def show_return(request: Request) -> Response:
     """GET /b/{token}/return: back from Stripe. Looks at the payment once, at its source, before showing anything."""
     booking = await _read(request, may_return=True)
     if request.method == "GET":
-        await request.app.state.parts.bookings.settle(booking.id)
+        await parts_of(request).bookings.settle(booking.id)
     return _to_host(request, booking) or _to(request, {"from": "stripe"})
 
 
@@ -117,7 +118,7 @@ async def show_back(request: Request) -> Response:
 async def calendar(request: Request) -> Response:
     """GET /b/{token}/calendar.ics. A way back from Stripe's page ends too soon for the entry to name it."""
     view = await _view(request, may_return=True)
-    url = request.app.state.parts.settings.public_url + _path(request)
+    url = parts_of(request).settings.public_url + _path(request)
     if _is_return(request):
         url = trusted_host(view.booking.visitor.host, view.widget)
     return calendar_response(request, view.booking, view.widget, url=url)
@@ -125,7 +126,7 @@ async def calendar(request: Request) -> Response:
 
 def calendar_response(request: Request, booking: Booking, widget: Widget, *, url: str) -> Response:
     """The booking as a calendar file, with the address of its page; a canceled one takes the entry off again."""
-    parts = request.app.state.parts
+    parts = parts_of(request)
     if booking.status not in {Status.PAID, Status.CONFIRMED, Status.CANCELED}:
         raise BookingConflict(booking.status)
     method: Literal["CANCEL", "PUBLISH"] = "CANCEL" if booking.status is Status.CANCELED else "PUBLISH"
@@ -143,7 +144,7 @@ async def add_details(request: Request) -> Response:
     """POST /b/{token}/details: keep who is coming. A hold that ended meanwhile is held again, if it is still free."""
     booking = await _read(request)
     form = await read_form(request)
-    bookings = request.app.state.parts.bookings
+    bookings = parts_of(request).bookings
     try:
         await bookings.add_details(booking.id, form)
         return _to(request, {})
@@ -161,7 +162,7 @@ async def extend(request: Request) -> Response:
     form = await read_form(request)
     told = ""
     try:
-        await request.app.state.parts.bookings.extend(booking.id)
+        await parts_of(request).bookings.extend(booking.id)
     except HoldExpired:
         pass
     except BookingConflict:
@@ -179,7 +180,7 @@ async def release(request: Request) -> Response:
     """POST /b/{token}/release: another time, please. If Stripe does not answer, the hold ends by itself."""
     booking = await _read(request)
     try:
-        booking = await request.app.state.parts.bookings.give_up(booking.id)
+        booking = await parts_of(request).bookings.give_up(booking.id)
     except (SchedulerError, StripeError):
         return RedirectResponse(times_address(request, booking), status_code=303)
     if booking.status in {Status.PAID, Status.CONFIRMED}:
@@ -196,13 +197,13 @@ async def pay(request: Request) -> Response:
     """POST /b/{token}/pay: on to Stripe's page, or straight to the confirmation where nothing is due. Who comes back
     from Stripe's page is led to that same page, while it is open."""
     booking = await _read(request, may_return=True)
-    request.app.state.parts.rate_limits.check(PAY, client_address(request.scope))
+    parts_of(request).rate_limits.check(PAY, client_address(request.scope))
     if _is_return(request):
         page = open_page(await _view(request, may_return=True))
         return RedirectResponse(page, status_code=303) if page else _to(request, {"from": "stripe"})
     try:
         address = client_address(request.scope)
-        url = await request.app.state.parts.bookings.start_checkout(booking.id, address=address)
+        url = await parts_of(request).bookings.start_checkout(booking.id, address=address)
     except HoldExpired:
         return await _hold_again(request, booking, None)
     except InvalidDetails as error:  # an address that Stripe does not take
@@ -220,7 +221,7 @@ async def pay(request: Request) -> Response:
 
 async def _hold_again(request: Request, booking: Booking, form: Mapping[str, str] | None) -> Response:
     """Hold an ended hold's time afresh, for the same customer or the one just typed; else offer the nearest."""
-    parts = request.app.state.parts
+    parts = parts_of(request)
     try:
         # The ended booking's id as the key: a doubled click is one new hold.
         client = read_client(request, await read_form(request), booking)
@@ -263,7 +264,7 @@ def _named(request: Request, *, may_return: bool) -> str:
 
     `may_return` says whether a token of the way back from Stripe's page does, which can only show.
     """
-    parts, token = request.app.state.parts, request.path_params["token"]
+    parts, token = parts_of(request), request.path_params["token"]
     try:
         booking_id: str = parts.links.read_booking_token(token)
         request.state.is_return = False
@@ -286,7 +287,7 @@ def _is_return(request: Request) -> bool:
 
 async def _read(request: Request, *, may_return: bool = False) -> Booking:
     """The booking that the token names; from here on, errors speak its language."""
-    parts = request.app.state.parts
+    parts = parts_of(request)
     booking: Booking = await parts.bookings.get(_named(request, may_return=may_return))
     must_not_be_forgotten(booking)
     request.state.shell = booking_shell(request, booking, parts.bookings.widget_of(booking))
@@ -294,7 +295,7 @@ async def _read(request: Request, *, may_return: bool = False) -> Booking:
 
 
 async def _view(request: Request, *, may_return: bool = False) -> BookingView:
-    parts = request.app.state.parts
+    parts = parts_of(request)
     view: BookingView = await parts.bookings.view(_named(request, may_return=may_return))
     must_not_be_forgotten(view.booking)
     request.state.shell = booking_shell(request, view.booking, view.widget)
@@ -304,7 +305,7 @@ async def _view(request: Request, *, may_return: bool = False) -> BookingView:
 async def surely_unpaid(request: Request, view: BookingView) -> BookingView:
     """The same, read anew after a look at Stripe where money may be on its way: no page says that nothing was charged
     because Stripe's word of it is late."""
-    parts = request.app.state.parts
+    parts = parts_of(request)
     if view.booking.status is Status.AWAITING_PAYMENT or view.move:
         await parts.bookings.settle(view.booking.id)
         view = await parts.bookings.view(view.booking.id)
@@ -344,7 +345,7 @@ def _to_host(request: Request, booking: Booking, *, told: str = "") -> Response 
     host, _ = urldefrag(trusted_host(booking.visitor.host, shell.widget))
     if not host or not booking.visitor.place:
         return None
-    token = request.app.state.parts.links.result_token(booking.id, told=told)
+    token = parts_of(request).links.result_token(booking.id, told=told)
     return RedirectResponse(f"{host}#holdfast={booking.visitor.place}.{token}", status_code=303)
 
 
@@ -355,7 +356,7 @@ def times_address(request: Request, booking: Booking) -> str:
     query = {
         "service": booking.service_id,
         "resource": "" if booking.any_resource else booking.resource_id,
-        "date": day.isoformat() if booking.starts_at > request.app.state.parts.now() else "",
+        "date": day.isoformat() if booking.starts_at > parts_of(request).now() else "",
         "tz": visitor.time_zone,
         "lang": visitor.language,
         "host": visitor.host,
@@ -372,7 +373,7 @@ def times_address(request: Request, booking: Booking) -> str:
 
 def _common(request: Request, view: BookingView) -> dict[str, Any]:
     shell: Shell = request.state.shell
-    now: datetime = request.app.state.parts.now()
+    now = parts_of(request).now()
     path, kept = _path(request), _kept(request)
     query = f"?{urlencode(kept)}" if kept else ""
     return {
@@ -465,7 +466,7 @@ async def _status(request: Request, view: BookingView) -> Response:
     """How the booking stands. While it is being confirmed, the page looks again by itself, ever more seldom."""
     look = asked_look(request)
     if settles(look) and view.booking.status in UNSETTLED:
-        await request.app.state.parts.bookings.settle(view.booking.id)
+        await parts_of(request).bookings.settle(view.booking.id)
         view = await _view(request, may_return=True)
     context = status_context(request, view, look or 0)
     return render_status(request, only_showing(context) if _is_return(request) else context)
@@ -504,7 +505,7 @@ UNSETTLED = (Status.AWAITING_PAYMENT, Status.PAID)
 
 def status_context(request: Request, view: BookingView, look: int) -> dict[str, Any]:
     """What the page says of a booking that is past its summary."""
-    booking, language, parts = view.booking, request.state.shell.language, request.app.state.parts
+    booking, language, parts = view.booking, request.state.shell.language, parts_of(request)
     _ = i18n.translator(language).gettext
     late = waits_long(view, parts.now())
     heading, mark, lines = _told(view, language, late=late)

@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from app.domain.booking import Booking
 from app.errors import ChallengeNeeded, WidgetFull
+from app.parts import parts_of
 from app.protection.hold_limits import Client
 from app.protection.proof_of_work import Challenge, Proof
 from app.protection.rate_limits import client_address
@@ -30,7 +31,7 @@ _HEADING = N_("One moment, please")
 
 def read_client(request: Request, form: Mapping[str, str], booking: Booking | None = None) -> Client:
     """Who asks to hold a time. `booking` is an ended hold of theirs, whose name goes on."""
-    parts = request.app.state.parts
+    parts = parts_of(request)
     token, solution, answer = (form.get(name, "")[:400] for name in _PROOF)
     name = parts.links.read_visitor_token(form.get("visitor", "")) or form.get("key", "")[:40]
     address = client_address(request.scope)
@@ -47,7 +48,7 @@ def read_client(request: Request, form: Mapping[str, str], booking: Booking | No
 
 def visitor_token(request: Request, booking: Booking) -> str:
     """The holder's name, signed, for the pages that they look at next."""
-    parts = request.app.state.parts
+    parts = parts_of(request)
     token: str = parts.links.visitor_token(parts.hold_limits.holder(booking.id) or booking.visitor.key)
     return token
 

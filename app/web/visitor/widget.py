@@ -20,12 +20,13 @@ from app.domain.booking import Visitor
 from app.domain.catalogue import Resource, Service, Slot
 from app.domain.money import Money
 from app.errors import InvalidRequest, NotFound, RateLimited, SchedulerError, SlotTaken, TimesNotRead, TooManyHolds
+from app.parts import parts_of
 from app.protection.rate_limits import SLOTS, client_address
 from app.scheduling.availability import Catalogue, Times
 from app.text import i18n
 from app.web.shared import host_events
 from app.web.shared.booking_summary import price
-from app.web.shared.page_cache import HOLES, Pages, Pairs, hidden_fields
+from app.web.shared.page_cache import HOLES, Pages, Pairs, hidden_fields, pages_in
 from app.web.shared.render import (
     Shell,
     follow,
@@ -128,7 +129,7 @@ async def _show(request: Request, block: str) -> ASGIApp:
     widget = _widget(request)
     shell = request.state.shell = widget_shell(request, widget)
     look = read_look(request.query_params, shell.language)
-    parts = request.app.state.parts
+    parts = parts_of(request)
     parts.rate_limits.check(SLOTS, client_address(request.scope))
     # Before anything is read: what changes while it is being read has to count as a change.
     epoch = parts.availability.epoch()
@@ -160,7 +161,7 @@ async def _show(request: Request, block: str) -> ASGIApp:
     elif part:
         asked = {name: value for name, value in request.query_params.items() if value and name != "zones"}
         headers["HX-Replace-Url"] = f"{page.path}?{urlencode(asked)}"
-    pages: Pages = parts.pages
+    pages: Pages = pages_in(request.scope)
     return pages.answer(request, key, draw, epoch=epoch, carried=carried, headers=headers)
 
 
@@ -175,7 +176,7 @@ async def hold(request: Request) -> Response:
     look = read_look(form, shell.language)
     starts_at = read_start(form.get("start", ""))
     carried = _carried(form, widget)
-    parts = request.app.state.parts
+    parts = parts_of(request)
     visitor = Visitor(
         key=parts.links.read_visitor_key(form.get("key", "")),
         time_zone=look.zone or "",
@@ -214,7 +215,7 @@ async def show_refusal(
     error: SlotTaken | SchedulerError | TooManyHolds,
 ) -> Response:
     """The times again, in place, with what happened and the nearest times, or the same one to try again."""
-    widget, parts = shell.widget, request.app.state.parts
+    widget, parts = shell.widget, parts_of(request)
     catalogue = await parts.availability.catalogue(widget)
     look = read_look(asked, shell.language)
     service = _chosen_service(catalogue, look.service)
@@ -252,7 +253,7 @@ def _shown_price(form: Mapping[str, str], price: Money) -> Money:
 
 def _widget(request: Request) -> Widget:
     name = request.path_params["widget"]
-    widget = request.app.state.parts.widgets.get(name)
+    widget = parts_of(request).widgets.get(name)
     if not isinstance(widget, Widget):
         raise NotFound(name)
     return widget
@@ -336,8 +337,8 @@ async def find_scene(
 
     `people` are those whom one may choose; None leaves it to the widget.
     """
-    parts = request.app.state.parts
-    now: datetime = parts.now()
+    parts = parts_of(request)
+    now = parts.now()
     zone = look.zone or catalogue.location.time_zone
     today = i18n.local(now, zone).date()
     if people is None:
@@ -349,12 +350,12 @@ async def find_scene(
     reader = client_address(request.scope)
 
     async def read(month: date) -> Times:
-        asked = {"month": month, "resource_id": resource or None, "reader": reader}
         try:
-            times: Times = await parts.availability.times(widget, service, **asked)
+            return await parts.availability.times(
+                widget, service, month=month, resource_id=resource or None, reader=reader
+            )
         except TimesNotRead:
             return Times((), now, False, "not read", read=False)
-        return times
 
     times = await read(month)
     next_free: Slot | None = None

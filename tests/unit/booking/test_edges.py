@@ -13,7 +13,8 @@ import pytest
 from app.domain.booking import Booking, Customer, EndReason, Status
 from app.domain.payment import PaymentState
 from app.errors import HoldExpired
-from app.main import Parts, Seams, open_parts
+from app.main import Seams, open_parts
+from app.parts import Parts
 from sandbox.hapio import Fault
 from sandbox.stripe import Fault as StripeFault
 from tests.support.stack import Stack, no_wait, open_stack

@@ -10,7 +10,8 @@ from asgi_lifespan import LifespanManager
 
 from app.domain.booking import Booking, Status, Visitor
 from app.errors import SlotTaken
-from app.main import Parts, Seams, create_app
+from app.main import Seams, create_app
+from app.parts import Parts
 from tests.support.stack import Stack, make_settings, no_wait, open_stack
 from tests.support.stripe_transport import TransportHTTPClient
 

@@ -14,7 +14,7 @@ from sqlalchemy import event
 
 from app.domain.booking import Status
 from app.errors import StorageBusy
-from app.main import Parts
+from app.parts import Parts
 from app.telemetry.logs import set_up_logs
 from tests.support.stack import Stack, text_of
 from tests.unit.operations.test_background import until, with_worker

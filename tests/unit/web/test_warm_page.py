@@ -17,7 +17,7 @@ import pytest
 from anyio.lowlevel import checkpoint
 from starlette.types import Receive, Scope, Send
 
-from app.web.shared.page_cache import MOST_BYTES, Answer, WarmPages
+from app.web.shared.page_cache import MOST_BYTES, Answer, Pages, WarmPages, pages_in
 from sandbox.hapio import Fault
 from tests.support.stack import PUBLIC_URL, Stack, open_stack, text_of
 
@@ -344,13 +344,15 @@ async def test_a_page_that_is_answered_anew_takes_the_place_of_the_old_answer(
     stack: Stack, kept: httpx.AsyncClient
 ) -> None:
     await stack.client.get("/w/studio")
-    room = stack.parts.pages.bytes_kept
+    assert stack.hooks.app
+    pages: Pages = stack.hooks.app.state.pages
+    room = pages.bytes_kept
     for _ in range(20):
         stack.clock.advance(60 * SECOND)
         with pytest.raises(NotKept):
             await kept.get("/w/studio")
         await stack.client.get("/w/studio")
-    assert stack.parts.pages.bytes_kept == room > 0
+    assert pages.bytes_kept == room > 0
 
 
 async def test_ten_thousand_made_up_addresses_fill_no_memory_and_ask_hapio_nothing(
@@ -382,7 +384,7 @@ async def test_ten_thousand_made_up_addresses_fill_no_memory_and_ask_hapio_nothi
             query = f"service={stack.portrait_id}&{made_up}={next(number)}{'x' * 300}".encode()
             await stack.hooks.app({**scope, "query_string": query, "state": {}}, receive, send)
     assert next(number) == 10_000
-    assert MOST_BYTES < stack.parts.pages.bytes_kept <= 2 * MOST_BYTES
+    assert MOST_BYTES < pages_in({"app": stack.hooks.app}).bytes_kept <= 2 * MOST_BYTES
     answers = [thing for thing in gc.get_objects() if isinstance(thing, Answer)]
     assert 0 < sum(answer.page.size for answer in answers) < MOST_BYTES
     assert len(stack.hapio.calls) == calls

@@ -1,0 +1,71 @@
+"""Every part of the running program, typed: what a door may ask for.
+
+`app.main` builds them; doors get them by `parts_of(request)`, so that a renamed act breaks the type check at every
+door.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import cast
+
+from jinja2 import Environment
+from starlette.requests import HTTPConnection
+from starlette.types import Scope
+
+from app.booking.bookings import Bookings
+from app.mail import Mailer
+from app.operations.erasure import Erasure
+from app.operations.health import Health
+from app.operations.reconciling import Reconciling
+from app.operations.staff_access import Staff
+from app.operations.webhook_inbox import Inbox
+from app.operations.worker import Worker
+from app.protection.hold_limits import HoldLimits
+from app.protection.idempotency import Idempotency
+from app.protection.page_reader import PageReader
+from app.protection.rate_limits import RateLimits
+from app.protection.signed_links import Links
+from app.scheduling.availability import Availability
+from app.settings import Settings
+from app.store import Store
+from app.telemetry.metrics import Metrics
+from app.widgets import Widget
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Every part, for the doors."""
+
+    settings: Settings
+    widgets: Mapping[str, Widget]
+    links: Links
+    store: Store
+    availability: Availability
+    bookings: Bookings
+    inbox: Inbox
+    worker: Worker
+    mailer: Mailer
+    templates: Environment
+    rate_limits: RateLimits
+    hold_limits: HoldLimits
+    idempotency: Idempotency
+    sites: PageReader
+    metrics: Metrics
+    health: Health
+    erasure: Erasure
+    reconciling: Reconciling
+    staff: Staff
+    now: Callable[[], datetime]
+
+
+def parts_of(connection: HTTPConnection) -> Parts:
+    """The parts of the program that answers this request."""
+    return parts_in(connection.scope)
+
+
+def parts_in(scope: Scope) -> Parts:
+    """As `parts_of`, for ASGI middleware."""
+    return cast("Parts", scope["app"].state.parts)
