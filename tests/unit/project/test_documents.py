@@ -14,7 +14,7 @@ import pytest
 import stripe
 from pydantic import BaseModel, SecretStr
 
-from app.domain.booking import EndReason, Status
+from app.domain.booking import Actor, Status
 from app.errors import HoldfastError
 from app.settings import Settings, read_settings
 from app.widgets import MoveSetting, Question, ServiceSetting, Theme, TierSetting, Widget, load_widgets
@@ -182,12 +182,12 @@ async def refused(stack: Stack, abilities: Iterable[str]) -> list[str]:
         booking = await stack.hold(await stack.free_slot(nth=20))
         await stack.paid(booking)
         assert await stack.status(booking) in {Status.PAID, Status.CONFIRMED}
-        bookings, customer = stack.parts.bookings, EndReason.BY_CUSTOMER
+        customer = Actor.CUSTOMER
         start = await stack.free_slot(nth=30)
-        await bookings.reschedule(booking.id, starts_at=start, by=customer)
-        await bookings.cancel(booking.id, by=customer)
-        assert (await bookings.undo(booking.id)).starts_at == start
-        await stack.parts.bookings.give_up((await stack.hold()).id)
+        await stack.parts.reschedule.booking(booking.id, starts_at=start, by=customer)
+        await stack.parts.cancel.booking(booking.id, by=customer)
+        assert (await stack.parts.cancel.undo(booking.id)).starts_at == start
+        await stack.parts.hold.give_up((await stack.hold()).id)
     await stack.tick(after=timedelta(days=1))
     return [f"{call.method} {call.path}" for call in stack.hapio.calls if call.status == 403]
 
