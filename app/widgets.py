@@ -187,7 +187,8 @@ class Widget(_Part):
     consent: LongText = ""
     """The text next to a box that must be ticked. Without it there is no box."""
     choose_resource: bool = True
-    """Whether visitors choose among people or rooms. If not, the one with the fewest bookings is taken."""
+    """Whether visitors choose among people or rooms. If not, the one with the fewest bookings around that
+    time is taken."""
     verify_lock: bool = False
     """Whether each hold is checked against other programs that book in the same Hapio project. Costs one more
     Hapio call for each hold."""
