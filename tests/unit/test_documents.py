@@ -1,4 +1,7 @@
-"""The documents say what is: settings, widgets, commands, abilities, files, tests and imports are held to the code."""
+"""The documents say what is: settings, widgets, commands, abilities, files, tests and imports are held to the code.
+
+`test_guide` holds their form: links, sizes, pictures, words.
+"""
 
 import ast
 import json
@@ -18,12 +21,21 @@ from app.domain import EndReason, Status
 from app.errors import HoldfastError
 from app.settings import Settings, read_settings
 from app.widgets import MoveSetting, Question, ServiceSetting, Theme, TierSetting, Widget, load_widgets
+from scripts import configuration
 from tests.stack import Stack
 from tests.unit import changes_model
 from tests.unit.lifecycle_model import MUTANTS
 
 ROOT = Path(__file__).parents[2]
-README, ARCHITECTURE = ((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "ARCHITECTURE.md"))
+#: Every document but the changelog, whose entries are about what was.
+DOCUMENTS = {
+    path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
+    for path in sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+    if path.name != "CHANGELOG.md"
+}
+ARCHITECTURE = DOCUMENTS["docs/dev/architecture.md"]
+CONFIGURATION = DOCUMENTS["docs/configuration.md"]
+SET_UP = DOCUMENTS["docs/set-up.md"]
 PARTS: dict[str, type[BaseModel]] = {
     "services": ServiceSetting,
     "cancellation": TierSetting,
@@ -78,8 +90,12 @@ def test_the_example_environment_names_every_setting_once_with_its_default() -> 
     assert read_settings({**told, **given}) == read_settings(given)
 
 
-def test_the_readme_tells_every_setting_with_its_default() -> None:
-    told = dict(re.findall(r"^\| `([A-Z_]+)` \| .+ \| (.+) \|$", section(README, "## Settings"), re.MULTILINE))
+def test_the_configuration_is_what_the_models_say() -> None:
+    assert configuration.page() == CONFIGURATION, "run `make configuration`"
+
+
+def test_the_configuration_tells_every_setting_with_its_default() -> None:
+    told = dict(re.findall(r"^\| `([A-Z_]+)` \| .+ \| (.+) \|$", section(CONFIGURATION, "## Settings"), re.MULTILINE))
     assert told == {name.upper(): plain_default(Settings, name) for name in Settings.model_fields}
 
 
@@ -88,8 +104,8 @@ def test_the_example_of_widgets_loads_and_shows_every_setting() -> None:
     assert set(widget_fields()) == {*shown(example)} - {"name"}
 
 
-def test_the_readme_tells_every_setting_of_a_widget_with_its_default() -> None:
-    told = dict(re.findall(r"^\| `([a-z_.]+)` \| .+ \| (.+) \|$", section(README, "## Widgets"), re.MULTILINE))
+def test_the_configuration_tells_every_setting_of_a_widget_with_its_default() -> None:
+    told = dict(re.findall(r"^\| `([a-z_.]+)` \| .+ \| (.+) \|$", section(CONFIGURATION, "## Widgets"), re.MULTILINE))
     assert told == {
         name: quoted_default(PARTS.get(parent, Widget) if child else Widget, child or parent)
         for name in widget_fields()
@@ -136,41 +152,44 @@ def as_told(model: type[BaseModel], name: str, write: Any) -> str:
     return "none" if value in (None, "", ()) else f"`{write(value)}`"
 
 
-# What the README asks of the reader
+# What the guide asks of the reader
 
 
 def test_every_command_that_the_documents_name_exists() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     targets = set(re.findall(r"^([a-z0-9-]+):", makefile, re.MULTILINE))
-    named = {name for text in code(README) + code(ARCHITECTURE) for name in re.findall(r"\bmake ([a-z0-9-]+)", text)}
+    texts = [text for document in DOCUMENTS.values() for text in code(document)]
+    named = {name for text in texts for name in re.findall(r"\bmake ([a-z0-9-]+)", text)}
     assert {"demo", "test"} <= named <= targets
 
     commands, acts = (
         set(re.findall(r'add_parser\(\s*"([a-z-]+)"', (ROOT / file).read_text(encoding="utf-8")))
         for file in ("app/__main__.py", "app/commands/arguments.py")
     )
-    assert {name for text in code(README) for name in re.findall(r"-m app ([a-z]+)", text)} <= commands
-    assert {name for text in code(README) for name in re.findall(r"-m app bookings ([a-z-]+)", text)} == acts
+    named = {name for text in texts for name in re.findall(r"-m app ([a-z]+)", text)}
+    assert commands - named == set(), "no page names these"
+    assert named - commands == set()
+    assert {name for text in texts for name in re.findall(r"-m app bookings ([a-z-]+)", text)} == acts
 
 
-def test_the_readme_tells_every_option_of_the_owners_commands() -> None:
+def test_the_guide_tells_every_option_of_the_owners_commands() -> None:
     defined = set(re.findall(r'"(--[a-z]+)"', (ROOT / "app/commands/arguments.py").read_text(encoding="utf-8")))
-    assert set(re.findall(r"--[a-z]+", section(README, "## The owner's commands"))) == defined
+    assert set(re.findall(r"--[a-z]+", section(DOCUMENTS["docs/owner.md"], "## Commands"))) == defined
 
 
 def test_the_webhook_endpoint_has_the_version_that_the_pinned_package_speaks() -> None:
-    assert f"`{stripe.api_version}`" in README
+    assert f"`{stripe.api_version}`" in SET_UP
 
 
-ABILITIES = sorted(set(re.findall(r"\b[a-z_]+:(?:view|create|update|delete|ignore_[a-z_]+)\b", README)))
+ABILITIES = sorted(set(re.findall(r"\b[a-z_]+:(?:view|create|update|delete|ignore_[a-z_]+)\b", SET_UP)))
 
 
-async def test_a_token_with_the_abilities_that_the_readme_names_is_enough(stack: Stack) -> None:
+async def test_a_token_with_the_abilities_that_the_guide_names_is_enough(stack: Stack) -> None:
     assert await refused(stack, ABILITIES) == []
 
 
 @pytest.mark.parametrize("left_out", ABILITIES)
-async def test_no_ability_that_the_readme_names_is_one_too_many(stack: Stack, left_out: str) -> None:
+async def test_no_ability_that_the_guide_names_is_one_too_many(stack: Stack, left_out: str) -> None:
     assert await refused(stack, [ability for ability in ABILITIES if ability != left_out])
 
 
@@ -195,30 +214,14 @@ async def refused(stack: Stack, abilities: Iterable[str]) -> list[str]:
 # What is where, and who may know whom
 
 
-def test_the_map_names_every_file_and_no_other() -> None:
-    named = re.findall(r"^\| `([^`]+)` \|", section(ARCHITECTURE, "## The map"), re.MULTILINE)
-    assert sorted(named) == sorted(expected_files())
-
-
-def expected_files() -> Iterator[str]:
-    """The product's modules; what needs no line of its own stands under its folder."""
-    whole = ("app/sandbox/hapio/", "app/sandbox/stripe/", "app/migrations/", "app/locale/")
-    yield from whole
-    for path in (ROOT / "app").rglob("*.py"):
-        name = path.relative_to(ROOT).as_posix()
-        if not name.startswith(whole) and path.stat().st_size:
-            yield name
-
-
-def test_every_file_test_and_link_in_the_documents_exists() -> None:
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_file_and_test_in_the_documents_exists(document: str) -> None:
     tests = set(defined(ROOT / "tests"))
-    for text in code(README) + code(ARCHITECTURE):
+    for text in code(DOCUMENTS[document]):
         if re.fullmatch(r"test_\w+", text):
             assert text in tests
-        if re.fullmatch(r"(app|tests|scripts|templates|static)/[\w./]*", text):
+        if re.fullmatch(r"(app|tests|scripts|templates|static|deploy|docs)/[\w./]*", text):
             assert (ROOT / text).exists(), text
-    for link in re.findall(r"\[[^\]]+\]\(([^)#:]+)\)", README + ARCHITECTURE):
-        assert (ROOT / link).exists(), link
 
 
 def test_every_function_that_the_architecture_names_exists() -> None:
@@ -237,11 +240,6 @@ def defined(folder: Path) -> Iterator[str]:
     """The names of all functions and methods in a folder."""
     for path in folder.rglob("*.py"):
         yield from re.findall(r"^ *(?:async )?def (\w+)", path.read_text(encoding="utf-8"), re.MULTILINE)
-
-
-def test_the_import_table_is_the_one_that_is_held() -> None:
-    rows = re.findall(r"^\| [a-z ]+ \| (`.+) \|$", section(ARCHITECTURE, "## Imports point downward"), re.MULTILINE)
-    assert [tuple(re.findall(r"`(\w+)`", row)) for row in rows] == list(LAYERS)
 
 
 def test_every_module_has_its_layer() -> None:
