@@ -1,4 +1,4 @@
-"""The documents' form: every link leads somewhere, the first page is short, pictures and decisions are in their places."""
+"""The form of the documents: links lead somewhere, the first page is short, decisions have their price."""
 
 import re
 from pathlib import Path
