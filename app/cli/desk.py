@@ -381,7 +381,10 @@ class Desk:
             case InvalidRequest():
                 return f"That cannot be done: {error}. {stays}"
             case SchedulerUnauthorized() | SchedulerForbidden():
-                return f"Hapio refused: HAPIO_API_TOKEN is wrong, or lacks an ability that README names. {stays}"
+                return (
+                    "Hapio refused: HAPIO_API_TOKEN is wrong, or lacks an ability that docs/set-up.md#hapio names. "
+                    f"{stays}"
+                )
             case SchedulerError():
                 return f"Hapio gave no usable answer ({type(error).__name__}). {stays}"
             case StripeMisconfigured():

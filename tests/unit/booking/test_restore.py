@@ -28,7 +28,7 @@ def copied(stack: Stack, folder: Path) -> Path:
 
 
 async def put_back(stack: Stack, copy: Path) -> None:
-    """Restore the copy as the README says."""
+    """Restore the copy as docs/operations.md says."""
     await stack.stop()
     database = Path(stack.settings.database_url.removeprefix("sqlite:///"))
     for log in database.parent.glob(f"{database.name}-*"):

@@ -97,7 +97,7 @@ async def test_the_figures_are_for_whoever_has_the_token(tmp_path: Path) -> None
 
 
 async def test_the_guide_names_every_figure_and_no_other(tmp_path: Path) -> None:
-    guide = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+    guide = (Path(__file__).parents[3] / "docs/operations.md").read_text(encoding="utf-8")
     told = {re.sub("_(total|amount)$", "", name) for name in re.findall(r"\b(?:holdfast|process)_[a-z_]+", guide)}
     async with open_stack(tmp_path, settings={"metrics_token": TOKEN}) as stack:
         await stack.tick()
