@@ -41,7 +41,8 @@ from app.operations.staff_access import Staff
 from app.operations.webhook_inbox import Inbox
 from app.operations.worker import Worker
 from app.parts import Parts, parts_in, parts_of
-from app.payments.stripe_client import RATE_LIMIT_PATIENCE, Payments
+from app.payments.connection import RATE_LIMIT_PATIENCE
+from app.payments.stripe_client import Payments
 from app.protection.act_limits import ActLimits
 from app.protection.hold_limits import HoldLimits
 from app.protection.idempotency import Idempotency

@@ -42,7 +42,7 @@ from app.errors import (
     TooManyFree,
     TooSoon,
 )
-from app.payments.stripe_client import SHORTEST_SESSION, session_key, session_params
+from app.payments.sessions import SHORTEST_SESSION, session_key, session_params
 from app.protection.act_limits import person
 from app.protection.hold_limits import Admission, Client
 from app.widgets import Widget

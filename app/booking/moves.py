@@ -39,7 +39,9 @@ from app.errors import (
     StripeRefused,
 )
 from app.mail import MailKind
-from app.payments.stripe_client import SHORTEST_SESSION, CheckoutFacts, Payments, session_key, session_params
+from app.payments.facts import CheckoutFacts
+from app.payments.sessions import SHORTEST_SESSION, session_key, session_params
+from app.payments.stripe_client import Payments
 from app.protection.signed_links import Links
 from app.scheduling.availability import Availability
 from app.scheduling.hapio.client import HapioClient

@@ -38,7 +38,8 @@ from app.errors import (
     StripeRefused,
 )
 from app.mail import MailKind
-from app.payments.stripe_client import RECENT, CheckoutFacts, DisputeFacts, Listed, Payments, RefundFacts
+from app.payments.facts import CheckoutFacts, DisputeFacts, Listed, RefundFacts
+from app.payments.stripe_client import RECENT, Payments
 from app.protection.act_limits import ActLimits
 from app.protection.hold_limits import HoldLimits
 from app.protection.signed_links import Links

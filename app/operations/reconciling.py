@@ -15,7 +15,8 @@ from app.booking.bookings import Bookings
 from app.booking.stray_payments import Strays
 from app.domain.booking import Booking, Status
 from app.domain.payment import Payment, PaymentState, StrayPayment
-from app.payments.stripe_client import CheckoutFacts, Payments
+from app.payments.facts import CheckoutFacts
+from app.payments.stripe_client import Payments
 from app.scheduling.hapio.client import HapioClient, SchedulerBooking
 from app.store import Store
 

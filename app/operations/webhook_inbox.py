@@ -21,7 +21,8 @@ from app.booking.follow import agrees
 from app.domain.booking import Booking
 from app.domain.event import Event, StoredEvent
 from app.errors import BookingConflict, HoldfastError, NotFound, SchedulerDown, SchedulerError, StripeDown, StripeError
-from app.payments.stripe_client import RECENT, Listed, Payments
+from app.payments.facts import Listed
+from app.payments.stripe_client import RECENT, Payments
 from app.scheduling.availability import Availability
 from app.scheduling.hapio.client import read_booking
 from app.scheduling.hapio.webhook import Notice, read_notice

@@ -7,7 +7,7 @@ from typing import Any
 
 from app.cli.events import add_events, serve_events
 from app.domain.booking import Booking, Status
-from app.payments.stripe_client import EVENT_TYPES
+from app.payments.events import EVENT_TYPES
 from sandbox.hapio import Fault
 from tests.support.stack import Stack
 
