@@ -470,19 +470,17 @@ class SchedulerNotFound(SchedulerError):
 
 
 class SchedulerRefused(SchedulerError):
-    """422 in any of its three shapes (`errors` by field, `messages` by group member, or neither)."""
+    """422: the time is taken or not bookable. `errors` are by field, where the scheduler names fields."""
 
     def __init__(
         self,
         message: str,
         *,
         errors: Mapping[str, Sequence[str]] | None = None,
-        messages: Mapping[str, str] | None = None,
         body: str = "",
     ) -> None:
         super().__init__(message, http_status=422, body=body)
         self.errors = dict(errors or {})
-        self.messages = dict(messages or {})
 
 
 class StripeError(HoldfastError):

@@ -51,7 +51,9 @@ from app.protection.proof_of_work import Challenges
 from app.protection.rate_limits import RateLimits
 from app.protection.signed_links import Links
 from app.scheduling.availability import Availability, CallBudget
-from app.scheduling.hapio.client import HapioClient, SchedulerCall
+from app.scheduling.hapio.client import HapioClient
+from app.scheduling.hapio.webhook import HapioWebhooks
+from app.scheduling.port import Scheduler, SchedulerCall, SchedulerWebhooks
 from app.settings import Settings, WebhookScheme
 from app.store import Store
 from app.telemetry.metrics import Metrics
@@ -119,7 +121,7 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
             budget.record(call)
             metrics.called("hapio", call.operation, str(call.status or "no_answer"), call.seconds)
 
-        scheduler = HapioClient(
+        scheduler: Scheduler = HapioClient(
             base_url=settings.hapio_base_url,
             token=settings.hapio_api_token.get_secret_value(),
             now=now,
@@ -194,15 +196,13 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
             random=seams.random,
             inherited=await store.unpaid_ids(),
         )
-        hapio_secret = settings.hapio_webhook_secret
         inbox = Inbox(
             store=store,
             bookings=bookings,
             availability=availability,
             payments=payments,
             cursors=cursors,
-            hapio_secret=hapio_secret.get_secret_value() if hapio_secret else "",
-            hapio_scheme=WebhookScheme.read(settings.hapio_webhook_scheme),
+            scheduler_webhooks=_scheduler_webhooks(settings, now),
             now=now,
             random=seams.random,
             sleep=seams.sleep,
@@ -283,6 +283,13 @@ async def _keep(budget: CallBudget, store: Store) -> None:
             await budget.save(store.add_to_counter)
         except (SQLAlchemyError, StorageError) as error:  # what was not saved is kept for the next time
             log.warning("budget not saved", error=type(error).__name__)
+
+
+def _scheduler_webhooks(settings: Settings, now: Callable[[], datetime]) -> SchedulerWebhooks | None:
+    secret = settings.hapio_webhook_secret.get_secret_value() if settings.hapio_webhook_secret else ""
+    if not secret:
+        return None
+    return HapioWebhooks(secret=secret, scheme=WebhookScheme.read(settings.hapio_webhook_scheme), now=now)
 
 
 def _payments(settings: Settings, seams: Seams, metrics: Metrics) -> Payments | None:

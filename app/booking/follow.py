@@ -19,7 +19,8 @@ from app.domain.booking import Booking, EndReason, Status
 from app.domain.move import MoveState
 from app.errors import BookingConflict, SchedulerNotFound
 from app.mail import MailKind
-from app.scheduling.hapio.client import PAGE_SIZE, SchedulerBooking
+from app.scheduling.hapio.connection import PAGE_SIZE
+from app.scheduling.port import SchedulerBooking
 
 log = structlog.get_logger()
 

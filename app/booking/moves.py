@@ -44,8 +44,8 @@ from app.payments.sessions import SHORTEST_SESSION, session_key, session_params
 from app.payments.stripe_client import Payments
 from app.protection.signed_links import Links
 from app.scheduling.availability import Availability
-from app.scheduling.hapio.client import HapioClient
 from app.scheduling.metadata import scheduler_metadata
+from app.scheduling.port import Scheduler
 from app.store import Store
 from app.widgets import Widgets
 
@@ -82,7 +82,7 @@ class Moves:
         self,
         *,
         store: Store,
-        scheduler: HapioClient,
+        scheduler: Scheduler,
         payments: Payments | None,
         availability: Availability,
         widgets: Widgets,

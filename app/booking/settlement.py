@@ -44,8 +44,8 @@ from app.protection.act_limits import ActLimits
 from app.protection.hold_limits import HoldLimits
 from app.protection.signed_links import Links
 from app.scheduling.availability import Availability
-from app.scheduling.hapio.client import HapioClient, SchedulerBooking
 from app.scheduling.metadata import customer_in, scheduler_metadata
+from app.scheduling.port import Scheduler, SchedulerBooking
 from app.store import Store
 from app.telemetry.metrics import Metrics
 from app.widgets import Widget, Widgets
@@ -115,7 +115,7 @@ class Settlement:
         self,
         *,
         store: Store,
-        scheduler: HapioClient,
+        scheduler: Scheduler,
         payments: Payments | None,
         availability: Availability,
         widgets: Widgets,

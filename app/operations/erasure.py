@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from app.errors import SchedulerError, SchedulerNotFound
-from app.scheduling.hapio.client import HapioClient
 from app.scheduling.metadata import scheduler_metadata
+from app.scheduling.port import Scheduler
 from app.store import Store
 
 #: What tells nobody who came: our id, and what the owner's books need.
@@ -30,7 +30,7 @@ class Forgotten:
 class Erasure:
     """`now` gives aware datetimes."""
 
-    def __init__(self, *, store: Store, scheduler: HapioClient, now: Callable[[], datetime]) -> None:
+    def __init__(self, *, store: Store, scheduler: Scheduler, now: Callable[[], datetime]) -> None:
         self._store = store
         self._scheduler = scheduler
         self._now = now

@@ -17,7 +17,7 @@ from app.domain.booking import Booking, Status
 from app.domain.payment import Payment, PaymentState, StrayPayment
 from app.payments.facts import CheckoutFacts
 from app.payments.stripe_client import Payments
-from app.scheduling.hapio.client import HapioClient, SchedulerBooking
+from app.scheduling.port import Scheduler, SchedulerBooking
 from app.store import Store
 
 _TAGS = ("bk_", "mv_")
@@ -52,7 +52,7 @@ class Reconciling:
         self,
         *,
         store: Store,
-        scheduler: HapioClient,
+        scheduler: Scheduler,
         payments: Payments | None,
         bookings: Bookings,
         strays: Strays,

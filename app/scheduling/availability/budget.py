@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from datetime import UTC, date, datetime, time, timedelta
 
-from app.scheduling.hapio.client import SchedulerCall
+from app.scheduling.port import SchedulerCall
 
 #: The share of the month's calls that reading leaves to locks, confirmations and releases.
 _RESERVE = 0.2

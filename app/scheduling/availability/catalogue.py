@@ -17,7 +17,7 @@ from app.domain.money import Money
 from app.errors import NotFound, SchedulerError
 from app.scheduling.availability.budget import CallBudget
 from app.scheduling.availability.cached import NEVER, Cached
-from app.scheduling.hapio.client import HapioClient, SchedulerService
+from app.scheduling.port import Scheduler, SchedulerService
 from app.widgets import Widget
 
 T = TypeVar("T")
@@ -66,7 +66,7 @@ class Catalogues:
 
     def __init__(
         self,
-        scheduler: HapioClient,
+        scheduler: Scheduler,
         budget: CallBudget,
         now: Callable[[], datetime],
         tasks: set[asyncio.Task[None]],
@@ -126,7 +126,7 @@ class Catalogues:
             raise NotFound(f"widget {widget.name!r}: its location is not among Hapio's")
         known = {service.id: service for service in studio.services}
         wanted = [setting.id for setting in widget.services] or list(known)
-        fixed = [known[wish] for wish in wanted if wish in known and known[wish].type == "fixed"]
+        fixed = [known[wish] for wish in wanted if wish in known and known[wish].duration is not None]
         offers = await asyncio.gather(*(self._kept(self._offer(service.id)) for service in fixed))
         services = [
             self._service(widget, service, tuple(one for one in studio.resources if one.id in offer))

@@ -19,7 +19,7 @@ from app.scheduling.availability.cached import NEVER, Cached
 from app.scheduling.availability.catalogue import Catalogue, Catalogues
 from app.scheduling.availability.month import Month
 from app.scheduling.availability.own import OwnBookings
-from app.scheduling.hapio.client import PAGE_SIZE, HapioClient
+from app.scheduling.port import Scheduler
 from app.widgets import Widget
 
 #: How long past its refresh a month may be shown before it is called stale.
@@ -74,7 +74,7 @@ class Availability:
     def __init__(
         self,
         *,
-        scheduler: HapioClient,
+        scheduler: Scheduler,
         occupied: Callable[[], Awaitable[Sequence[Occupied]]],
         budget: CallBudget,
         now: Callable[[], datetime],
@@ -376,7 +376,7 @@ class Availability:
             self._underway -= underway
         for changed in await self._own.reload():
             self._redraw(changed)
-        held.asked(began, cost=max(1, -(-len(slots) // PAGE_SIZE)))
+        held.asked(began, cost=self._scheduler.calls_to_list(len(slots)))
         self._epoch += 1
         return tuple(slot for slot in slots if slot.starts_at < held.ends_to)
 

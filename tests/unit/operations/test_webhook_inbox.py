@@ -92,7 +92,7 @@ async def test_people_read_a_line_for_each_event(stack: Stack) -> None:
     said: list[str] = []
     await serve_events(stack.parts, parser.parse_args(["list"]), said.append)
     assert booking.id in said[0]
-    assert "waiting (Hapio" in said[0]
+    assert "waiting (SchedulerDown" in said[0]
     assert "anna" not in said[0]
 
 

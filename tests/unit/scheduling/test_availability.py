@@ -18,7 +18,7 @@ from app.domain.money import Money
 from app.domain.reservation import Occupied
 from app.errors import NotFound, SchedulerError, SchedulerFailed
 from app.scheduling.availability import Availability, CallBudget, Times
-from app.scheduling.hapio.client import SchedulerCall
+from app.scheduling.port import SchedulerCall
 from app.widgets import ServiceSetting, Widget
 from sandbox.clock import Clock
 from sandbox.hapio import Fault

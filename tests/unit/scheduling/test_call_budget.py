@@ -11,7 +11,7 @@ from app.domain.booking import Status
 from app.errors import RateLimited, SchedulerError
 from app.scheduling.availability import CallBudget
 from app.scheduling.availability.budget import next_month
-from app.scheduling.hapio.client import SchedulerCall
+from app.scheduling.port import SchedulerCall
 from sandbox.clock import Clock
 from tests.support.stack import Stack, open_stack, text_of
 from tests.unit.protection.test_hold_limits import Caller

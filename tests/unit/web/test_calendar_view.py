@@ -17,7 +17,6 @@ from app.web.visitor.calendar import (
     TimeChoice,
     clock_changes,
     day_view,
-    first_free_day,
     month_view,
     next_month,
     previous_month,
@@ -117,13 +116,6 @@ def test_a_time_stands_on_the_visitor_s_day_not_the_place_s() -> None:
     midnight_in_stockholm = slot(at("2026-11-23T23:15"))
     assert cells(november(midnight_in_stockholm))[date(2026, 11, 24)].count == 1
     assert cells(november(midnight_in_stockholm, zone=NEW_YORK))[date(2026, 11, 23)].count == 1
-
-
-def test_the_first_free_day_of_the_month_is_found_in_the_visitor_s_zone() -> None:
-    times = [slot(at("2026-11-30T23:30")), slot(at("2026-12-05T09:00")), slot(at("2026-12-02T09:00"))]
-    assert first_free_day(times, STOCKHOLM, date(2026, 12, 1)) == date(2026, 12, 1)
-    assert first_free_day(times, NEW_YORK, date(2026, 12, 1)) == date(2026, 12, 2)
-    assert first_free_day(times, STOCKHOLM, date(2027, 1, 1)) is None
 
 
 def test_months_past_and_beyond_the_booking_window_cannot_be_turned_to() -> None:
