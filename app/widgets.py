@@ -23,7 +23,7 @@ from app.domain.charge_minimum import chargeable, least_charge
 from app.domain.money import Money
 from app.domain.terms import Capture, Terms, Tier
 from app.explain import explain, setting_path
-from app.text.i18n import LANGUAGES
+from app.text.languages import LANGUAGES
 
 #: Hapio's and Stripe's own limits lie well above these; ours catch slips of the pen.
 Text = Annotated[str, Field(min_length=1, max_length=200)]

@@ -39,9 +39,9 @@ from app.errors import (
     SlotTaken,
 )
 from app.mail import MailKind
+from app.msgid import N_
 from app.protection.act_limits import MOST_UNDOS, moves_left_unpaid, undos
 from app.protection.signed_links import MANAGE_LIFE_AFTER_END
-from app.text.i18n import N_
 
 log = structlog.get_logger()
 

@@ -23,7 +23,7 @@ from app.protection.rate_limits import SIGN_IN_MAIL, RateLimits
 from app.protection.signed_links import SIGN_IN_LIFE, Links
 from app.scheduling.availability import CallBudget
 from app.store import Store
-from app.text.i18n import translator
+from app.text.catalogues import translator
 
 log = structlog.get_logger()
 

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from jinja2 import Environment
 
 from app.domain.money import Money
-from app.text import i18n
-from app.text.i18n import (
-    LANGUAGES,
+from app.text import languages
+from app.text.catalogues import install, translator
+from app.text.formats import (
     first_weekday,
     format_date,
     format_day,
@@ -26,19 +26,15 @@ from app.text.i18n import (
     format_month,
     format_span,
     format_time,
-    negotiate,
     relative_day,
-    same_clock,
-    translator,
-    valid_zone,
-    zone_choices,
-    zone_label,
 )
+from app.text.languages import LANGUAGES, base_language, direction, negotiate
+from app.text.zones import same_clock, valid_zone, zone_choices, zone_label
 from scripts.extract_messages import load, missing, template
 
 STOCKHOLM = "Europe/Stockholm"
 NINE = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
-CATALOGUES = sorted(i18n.CATALOGUES.glob("*.po"))
+CATALOGUES = sorted(languages.CATALOGUES.glob("*.po"))
 PLACEHOLDER = re.compile(r"%\((\w+)\)[sd]|%%")
 
 
@@ -116,12 +112,12 @@ def test_only_arabic_runs_from_right_to_left() -> None:
     assert [tag for tag, language in LANGUAGES.items() if language.direction == "rtl"] == ["ar"]
     assert set(LANGUAGES) == {"en", "sv", "de", "fr", "es", "ar"}
     assert LANGUAGES["sv"].native_name == "svenska"
-    assert i18n.direction("ar-EG") == "rtl"
+    assert direction("ar-EG") == "rtl"
 
 
 def test_one_template_environment_speaks_every_language() -> None:
     environment = Environment(autoescape=True)
-    i18n.install(environment)
+    install(environment)
     template = environment.from_string(
         '{{ _("today") }} {% trans num=count %}{{ num }} day{% pluralize %}{{ num }} days{% endtrans %} '
         '{{ _("%(hours)s h", hours=name) }}'
@@ -166,7 +162,7 @@ def test_the_page_is_asked_first_then_the_browser_then_the_owner(
 )
 def test_no_header_can_bring_a_language_that_was_not_offered(requested: str, header: str, offered: list[str]) -> None:
     language = negotiate(requested, header, offered)
-    assert i18n.base_language(language) in (offered or ["en"])
+    assert base_language(language) in (offered or ["en"])
     assert format_time(NINE, STOCKHOLM, language)
 
 

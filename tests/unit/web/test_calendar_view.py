@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.domain.catalogue import Slot
-from app.text import i18n
+from app.text.zones import zone_choices, zone_info
 from app.web.visitor.calendar import (
     DayCell,
     DayView,
@@ -24,7 +24,7 @@ from app.web.visitor.calendar import (
 
 STOCKHOLM = "Europe/Stockholm"
 NEW_YORK = "America/New_York"
-ZONES = sorted(name for _, zones in i18n.zone_choices("en", datetime(2026, 1, 1, tzinfo=UTC)) for name, _ in zones)
+ZONES = sorted(name for _, zones in zone_choices("en", datetime(2026, 1, 1, tzinfo=UTC)) for name, _ in zones)
 
 
 def slot(starts_at: datetime, minutes: int = 30, *people: str) -> Slot:
@@ -218,7 +218,7 @@ def check_month(zone: str, place: str, month: date, language: str) -> None:
     view = month_view(slots, month=month, zone=zone, location_zone=place, language=language, today=month)
     expected: dict[date, list[datetime]] = {}
     for one in slots:
-        day = one.starts_at.astimezone(i18n.zone_info(zone)).date()
+        day = one.starts_at.astimezone(zone_info(zone)).date()
         if (day.year, day.month) == (month.year, month.month):
             expected.setdefault(day, []).append(one.starts_at)
     assert view.total == sum(map(len, expected.values()))
@@ -232,7 +232,7 @@ def check_month(zone: str, place: str, month: date, language: str) -> None:
         assert len({time.label for time in shown}) == len(shown), day
         assert len({time.name for time in shown}) == len(shown), day
         assert len({time.value for time in shown}) == len(shown), day
-        walls = [time.starts_at.astimezone(i18n.zone_info(zone)) for time in shown]
+        walls = [time.starts_at.astimezone(zone_info(zone)) for time in shown]
         irregular = {one.utcoffset() for one in walls} != {walls[0].utcoffset()} if walls else False
         assert not irregular or cell.clocks_change, day
 
@@ -271,7 +271,7 @@ def test_every_zone_s_clock_changes_of_the_coming_years_are_told_apart() -> None
                 view = a_day(day, list(every(15, start, start + timedelta(hours=54))), zone)
                 labels = [time.label for time in choices(view)]
                 assert len(set(labels)) == len(labels), (zone, day)
-                hours = i18n.zone_info(zone)
+                hours = zone_info(zone)
                 parts = {
                     part.name: {time.starts_at.astimezone(hours).hour for time in part.times} for part in view.parts
                 }
