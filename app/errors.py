@@ -409,7 +409,7 @@ class ChallengeNeeded(RateLimited):
 
 
 class SchedulerError(HoldfastError):
-    """Hapio did not do what was asked. `http_status` is None without an answer; `body` is kept for logs."""
+    """The scheduler did not do what was asked. `http_status` is None without an answer; `body` is kept for logs."""
 
     status = 503
     code = "HAPIO_API_ERROR"
@@ -423,7 +423,7 @@ class SchedulerError(HoldfastError):
 
 
 class SchedulerUnreachable(SchedulerError):
-    """No answer from Hapio: whether the call took effect is unknown."""
+    """No answer from the scheduler: whether the call took effect is unknown."""
 
     retry = True
 
@@ -436,7 +436,7 @@ class TimesNotRead(SchedulerError):
 
 
 class SchedulerDown(SchedulerError):
-    """Hapio has failed repeatedly, so nothing was sent; `retry_after` in seconds."""
+    """The scheduler has failed repeatedly, so nothing was sent; `retry_after` in seconds."""
 
     retry = True
 

@@ -111,7 +111,7 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
         store = Store(settings.database_url, now=now)
         closing.push_async_callback(store.close)
         await (store.migrate() if may_migrate else store.must_be_current())
-        budget = CallBudget(calls_per_month=settings.hapio_calls_per_month, now=now)
+        budget = CallBudget(calls_per_month=settings.hapio_calls_per_month, counter="hapio_calls", now=now)
         await budget.save(store.add_to_counter)
         closing.push_async_callback(budget.save, store.add_to_counter)
         keeping = Background("budget", partial(_keep, budget, store), sleep=seams.sleep)

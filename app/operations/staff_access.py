@@ -176,7 +176,7 @@ class Staff:
         return await self._store.resend_mails()
 
     def calls_spent(self) -> int:
-        """Calls to Hapio this month."""
+        """Calls to the scheduler this month."""
         return self._budget.spent
 
     def seconds_fresh(self, base: int) -> float:

@@ -34,7 +34,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def budget(clock: Clock) -> CallBudget:
-    return CallBudget(calls_per_month=PLAN, now=clock)
+    return CallBudget(calls_per_month=PLAN, counter="hapio_calls", now=clock)
 
 
 @pytest.fixture
