@@ -22,10 +22,11 @@ from app.domain.money import Money
 from app.domain.payment import Payment, PaymentState
 from app.domain.refund import REFUND_DONE, REFUND_VOID, Refund
 from app.errors import HoldExpired, InvalidDetails, NotFound, NotYours, PaymentFailed, RefundFailed, SessionExpired
+from app.msgid import N_
 from app.protection.hold_limits import Client
 from app.protection.proof_of_work import Proof
-from app.text import i18n
-from app.text.i18n import N_
+from app.text.languages import negotiate
+from app.text.zones import valid_zone
 from app.widgets import Widget
 
 #: Months are what costs calls: a longer look is several.
@@ -61,7 +62,7 @@ async def show_availability(call: Call, asked: models.AvailabilityQuery) -> mode
     if asked.resource_id and service.resource(asked.resource_id) is None:
         raise NotFound(asked.resource_id)
     location = (await call.parts.availability.catalogue(widget)).location
-    zone_name = i18n.valid_zone(asked.time_zone) if asked.time_zone else location.time_zone
+    zone_name = valid_zone(asked.time_zone) if asked.time_zone else location.time_zone
     if zone_name is None:
         raise InvalidDetails({"timeZone": _NO_SUCH_ZONE})
     zone = ZoneInfo(zone_name)
@@ -134,7 +135,7 @@ async def lock(call: Call, asked: models.LockRequest) -> models.LockAnswer:
     visitor = Visitor(
         key=key,
         time_zone="",
-        language=i18n.negotiate(None, headers.get("accept-language"), widget.languages),
+        language=negotiate(None, headers.get("accept-language"), widget.languages),
         utm=campaign((name, clean(value)) for name, value in asked.utm.items()),
         reference=clean(asked.reference),
         metadata={clean(name): clean(value) for name, value in asked.metadata.items()},

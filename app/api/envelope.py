@@ -22,8 +22,8 @@ from app.errors import (
     SlotTaken,
     Unauthorized,
 )
+from app.msgid import N_
 from app.protection.proof_of_work import Challenge
-from app.text.i18n import N_
 
 
 class Malformed(InvalidRequest):

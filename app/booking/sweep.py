@@ -11,11 +11,8 @@ from app.booking.adopt import Adopt
 from app.booking.tools import Tools
 from app.domain.booking import Booking
 from app.domain.move import Move
-from app.payments.stripe_client import (
-    RECENT,
-    DisputeFacts,
-    RefundFacts,
-)
+from app.payments.facts import DisputeFacts, RefundFacts
+from app.payments.stripe_client import RECENT
 
 log = structlog.get_logger()
 

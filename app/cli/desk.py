@@ -44,7 +44,7 @@ from app.errors import (
 from app.main import Seams, open_parts
 from app.parts import Parts
 from app.settings import Settings
-from app.text.i18n import local
+from app.text.zones import local
 
 DONE, REFUSED, WRONG_USE = 0, 1, 2
 

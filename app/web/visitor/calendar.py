@@ -190,12 +190,6 @@ def day_view(
     )
 
 
-def first_free_day(slots: Iterable[Slot], zone: str, month: date) -> date | None:
-    """The first day of the month, in the zone, that has a time."""
-    days = (i18n.local(slot.starts_at, zone).date() for slot in slots)
-    return min((day for day in days if _same_month(day, month)), default=None)
-
-
 def previous_month(month: date, *, today: date) -> date | None:
     """The first day of the month before, unless it is past."""
     before = (month.replace(day=1) - timedelta(days=1)).replace(day=1)
