@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from math import ceil
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
@@ -17,6 +17,7 @@ from app.domain.attribution import campaign
 from app.domain.booking import Booking, Customer, EndReason, Status, Visitor
 from app.domain.catalogue import Service, Slot
 from app.domain.history import HistoryEntry
+from app.domain.local_days import next_month, start_of_day
 from app.domain.money import Money
 from app.domain.payment import Payment, PaymentState
 from app.domain.refund import REFUND_DONE, REFUND_VOID, Refund
@@ -340,13 +341,14 @@ async def _offer(call: Call, widget_name: str, service_id: str) -> tuple[Widget,
 def _moment(field: str, text: str, zone: ZoneInfo) -> datetime:
     """A day's beginning in the zone, or a time with its offset, in UTC."""
     try:
-        if len(text) == _DAY:
-            found = datetime.combine(date.fromisoformat(text), time(), zone)
-        else:
-            found = datetime.fromisoformat(text)
+        found = date.fromisoformat(text) if len(text) == _DAY else datetime.fromisoformat(text)
     except ValueError as error:
         raise InvalidDetails({field: _NO_TIME}) from error
-    if found.tzinfo is None or found.year not in _YEARS:
+    if found.year not in _YEARS:
+        raise InvalidDetails({field: _NO_TIME})
+    if not isinstance(found, datetime):
+        return start_of_day(found, zone)
+    if found.tzinfo is None:
         raise InvalidDetails({field: _NO_TIME})
     return found.astimezone(UTC)
 
@@ -367,7 +369,7 @@ def _months(start: datetime, end: datetime) -> Iterator[date]:
     month = start.date().replace(day=1)
     while month < end.date() or month == start.date().replace(day=1):
         yield month
-        month = (month + timedelta(days=32)).replace(day=1)
+        month = next_month(month)
 
 
 def _must_fit(service: Service, start: datetime, end: datetime, field: str) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, timedelta
 from functools import partial, wraps
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -27,6 +27,7 @@ from app.booking.settlement import BookingView
 from app.domain.amounts import read_amount
 from app.domain.booking import EndReason, Status
 from app.domain.catalogue import Service
+from app.domain.local_days import days_in_utc
 from app.domain.money import Money
 from app.domain.move import MoveState
 from app.domain.refund import payable_another_way
@@ -62,8 +63,6 @@ from app.web.visitor.widget import Paths, Scene, find_scene, read_look, read_sta
 #: More bookings than these are not on one page.
 MOST: Final = 500
 SPANS: Final[Mapping[int, str]] = {1: N_("Day"), 7: N_("Week"), 31: N_("Month")}
-#: Local days begin up to 14 hours before UTC's, and end up to 12 hours after.
-_EARLIEST, _LATEST = timedelta(hours=14), timedelta(hours=12)
 _STANDING: Final = (Status.CONFIRMED, Status.PAID, Status.AWAITING_PAYMENT)
 _LONGEST: Final = 100
 _PAGE: Final = re.compile("[1-9][0-9]{0,3}")
@@ -243,8 +242,7 @@ async def show_days(request: Request) -> Response:
     parts, language, now = parts_of(request), request.state.shell.language, parts_of(request).now()
     today = i18n.local(now, await place_zone(request)).date()
     asked = _read_asked(request.query_params, today)
-    starts_from = _midnight(asked.first) - _EARLIEST
-    starts_to = _midnight(asked.last) + timedelta(days=1) + _LATEST
+    starts_from, starts_to = days_in_utc(asked.first, asked.last)
     found = await parts.bookings.find(
         statuses=(*_STANDING, Status.CANCELED) if asked.all else _STANDING,
         starts_from=starts_from,
@@ -861,10 +859,6 @@ def _path(request: Request) -> str:
 
 def _to(request: Request, *, told: str = "") -> Response:
     return RedirectResponse(_path(request) + (f"?told={told}" if told else ""), status_code=303)
-
-
-def _midnight(day: date) -> datetime:
-    return datetime.combine(day, time(), UTC)
 
 
 def _minutes(span: timedelta) -> int:

@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Final, Literal
 
+from app.domain import local_days
 from app.domain.catalogue import Slot
 from app.text import i18n
 from app.text.i18n import N_
@@ -204,7 +205,7 @@ def previous_month(month: date, *, today: date) -> date | None:
 
 def next_month(month: date, *, last_day: date | None) -> date | None:
     """The first day of the month after, unless the booking window ends before it."""
-    after = (month.replace(day=1) + timedelta(days=32)).replace(day=1)
+    after = local_days.next_month(month)
     return after if last_day is None or after <= last_day else None
 
 
@@ -214,7 +215,7 @@ def _same_month(day: date, month: date) -> bool:
 
 def _weeks(month: date, first_weekday: int) -> Iterable[list[date]]:
     start = month - timedelta(days=(month.weekday() - first_weekday) % 7)
-    after = (month + timedelta(days=32)).replace(day=1)
+    after = local_days.next_month(month)
     while start < after:
         yield [start + timedelta(days=offset) for offset in range(7)]
         start += timedelta(days=7)
