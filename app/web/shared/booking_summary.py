@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from app.domain.booking import Booking, Status
@@ -53,6 +53,16 @@ class HoldLine:
 def visitor_zone(booking: Booking) -> str:
     """The zone that the visitor chose times in, else the place's."""
     return i18n.valid_zone(booking.visitor.time_zone) or booking.time_zone
+
+
+def at_place(booking: Booking) -> Booking:
+    """The booking as it is seen where it takes place."""
+    return in_zone(booking, booking.time_zone)
+
+
+def in_zone(booking: Booking, zone: str) -> Booking:
+    """The booking as seen by somebody who has just chosen times in this zone."""
+    return replace(booking, visitor=replace(booking.visitor, time_zone=zone))
 
 
 def booking_card(booking: Booking, *, language: str, now: datetime) -> Card:

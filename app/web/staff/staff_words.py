@@ -1,13 +1,11 @@
-"""The staff page's words: a booking in a list, its whole story, what an act would do to the money; pure.
+"""The staff pages' words: a booking in a list, its whole story, what an act would do to the money; pure.
 
 Times are the place's own, wherever the customer is.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
 from typing import Any, Final
@@ -20,16 +18,17 @@ from app.domain.event import StoredEvent
 from app.domain.history import HistoryEntry
 from app.domain.money import Money
 from app.domain.outbox import MailLine
-from app.domain.payment import DISPUTE_LOST, DISPUTE_OVER, Payment, PaymentState
-from app.domain.refund import Refund, failures, payable_another_way
+from app.domain.payment import Payment, PaymentState
+from app.domain.refund import payable_another_way
 from app.errors import BookingConflict, HoldfastError, LinkRefused, NotBegun, PolicyRefused, SchedulerError, StripeError
 from app.mail import MailKind
 from app.text import i18n
-from app.text.history_words import HISTORY, REFUND_STANDS
+from app.text.history_words import HISTORY
 from app.text.i18n import N_
-from app.web.shared import booking_words
-from app.web.shared.booking_summary import price
-from app.web.visitor.widget import moment_words
+from app.web.shared.booking_summary import at_place, price
+from app.web.shared.refund_words import captured, disputed, owner_refund_words
+from app.web.shared.status_words import out_of_reach, status_words_of
+from app.web.shared.time_words import moment_words, when
 from app.widgets import Widget
 
 _MAILS: Final[Mapping[str, str]] = {
@@ -53,13 +52,17 @@ _MAILS: Final[Mapping[str, str]] = {
     MailKind.DELAYED_CUSTOMER: N_("Not confirmed yet"),
     MailKind.TROUBLE_OWNER: N_("To you: needs your attention"),
 }
+
+
 _PAYMENTS: Final[Mapping[PaymentState, str]] = {
     PaymentState.CAPTURED: N_("paid"),
     PaymentState.AUTHORIZED: N_("held on the card"),
     PaymentState.OPEN: N_("not paid yet"),
     PaymentState.PROCESSING: N_("the bank is working on it"),
 }
-_TOLD: Final[Mapping[str, str]] = {
+
+
+_REPORTS: Final[Mapping[str, str]] = {
     "canceled": N_("The booking is canceled."),
     "refunded": N_("The refund is on its way."),
     "moved": N_("The booking is moved."),
@@ -77,14 +80,9 @@ _TOLD: Final[Mapping[str, str]] = {
 }
 
 
-def at_place(booking: Booking) -> Booking:
-    """The booking as it is seen where it takes place."""
-    return replace(booking, visitor=replace(booking.visitor, time_zone=booking.time_zone))
-
-
-def told(word: str, language: str) -> str:
+def reported_words(word: str, language: str) -> str:
     """What an act that led to the page has to say."""
-    return i18n.translator(language).gettext(_TOLD[word]) if word in _TOLD else ""
+    return i18n.translator(language).gettext(_REPORTS[word]) if word in _REPORTS else ""
 
 
 # Lists
@@ -117,7 +115,7 @@ def days_of(
 
 def visit(booking: Booking, widgets: Mapping[str, Widget], base: str, now: datetime, language: str) -> dict[str, Any]:
     """One booking as a line of a list; the printed day has all of it."""
-    word, mark = booking_words.word_for(booking, None, now, language)
+    word, mark = status_words_of(booking, None, now, language)
     if booking.no_show and booking.status is Status.CONFIRMED:
         word, mark = i18n.translator(language).gettext("Missed"), "cross"
     zone, customer = booking.time_zone, booking.customer
@@ -185,7 +183,7 @@ def refund_rows(view: BookingView, now: datetime, language: str) -> list[dict[st
         {
             "label": _("Refund"),
             "amount": i18n.format_money(refund.amount, language),
-            "how": refund_stands(view, refund, now, language),
+            "how": owner_refund_words(refund, view, now, language),
             "reference": refund.stripe_refund_id or "",
             "payable": refund.id if refund.id in payable else "",
         }
@@ -193,24 +191,7 @@ def refund_rows(view: BookingView, now: datetime, language: str) -> list[dict[st
     ]
 
 
-def refund_stands(view: BookingView, refund: Refund, now: datetime, language: str) -> str:
-    """Where a refund is, and what it waits for."""
-    _ = i18n.translator(language).gettext
-    payment = next((payment for payment in view.payments if payment.id == refund.payment_id), None)
-    if refund.status == "requested":
-        if payment and payment.dispute not in DISPUTE_OVER:
-            return _("waits until the bank has decided the dispute")
-        if refund.next_try_at and refund.next_try_at > now and not refund.tries:
-            when = booking_words.when(refund.next_try_at, at_place(view.booking), now, language)
-            return _("goes out on %(when)s") % {"when": when}
-    if refund.delayed:
-        return _("delayed (%(reason)s); we keep trying") % {"reason": refund.problem}
-    if failures(view.payments, view.refunds).get(refund.id) == 0:
-        return _("failed at Stripe; made good since")
-    return _(REFUND_STANDS[refund.status]) if refund.status in REFUND_STANDS else refund.status
-
-
-def left(view: BookingView) -> Money:
+def money_left(view: BookingView) -> Money:
     """What of the booking's money is still here."""
     return Money(view.left, view.booking.terms.price.currency)
 
@@ -220,7 +201,7 @@ def history_rows(view: BookingView, now: datetime, language: str) -> list[dict[s
     booking = at_place(view.booking)
     return [
         {
-            "at": booking_words.when(entry.at, booking, now, language),
+            "at": when(entry.at, booking, now, language),
             "iso": i18n.machine_time(entry.at),
             "what": _happened(entry, booking, now, language),
         }
@@ -233,9 +214,7 @@ def _happened(entry: HistoryEntry, booking: Booking, now: datetime, language: st
     detail = entry.detail
     words = [_(HISTORY[entry.what]) if entry.what in HISTORY else entry.what.replace("_", " ")]
     if "from" in detail and "to" in detail:
-        before, after = (
-            booking_words.when(datetime.fromisoformat(detail[end]), booking, now, language) for end in ("from", "to")
-        )
+        before, after = (when(datetime.fromisoformat(detail[end]), booking, now, language) for end in ("from", "to"))
         words.append(_("from %(before)s to %(after)s") % {"before": before, "after": after})
     if "by" in detail:
         words.append(_("by the owner") if detail["by"] == EndReason.BY_OWNER else _("by the customer"))
@@ -282,10 +261,10 @@ def goes_back(view: BookingView, amount: Money, language: str) -> list[str]:
     """What goes back, and what keeps it from going."""
     _ = i18n.translator(language).gettext
     if not amount:
-        if booking_words.captured(view):
+        if captured(view):
             return [_("Nothing is left of what was paid, so no money moves.")]
         return [_("Nothing was paid, so no money moves.")]
-    whole = left(view)
+    whole = money_left(view)
     if amount == whole:
         lines = [_("That is all that is left of what was paid. It goes out at once, the way it came.")]
     else:
@@ -294,7 +273,7 @@ def goes_back(view: BookingView, amount: Money, language: str) -> list[str]:
             _("It goes out at once, the way it came. %(rest)s of what was paid stays.")
             % {"rest": i18n.format_money(rest, language)}
         ]
-    if any(payment.dispute not in DISPUTE_OVER | {DISPUTE_LOST} for payment in view.payments):
+    if disputed(view):
         lines.append(_("A payment is disputed: what the bank takes back itself is not given back as well."))
     return lines
 
@@ -348,25 +327,12 @@ def not_done(error: HoldfastError, language: str) -> list[str]:
         case PolicyRefused():
             return [_("That can no longer be done with this booking."), stays]
         case SchedulerError() | StripeError():
-            return [_(booking_words.out_of_reach(error)), stays]
+            return [_(out_of_reach(error)), stays]
         case _:
             return [stays]
 
 
-#: Where a spreadsheet may begin a cell, and what makes a formula of it: at the start, after a line break, and after a
-#: semicolon, which separates cells in the Excel of half of Europe whatever stands in quotes.
-_FORMULA: Final = re.compile(r"""(^|[;\r\n\t])([\s"']*)([=+\-@\uff1d\uff0b\uff0d\uff20\t\r])""")
-_NUMBER: Final = re.compile(r"\+[1-9][0-9]{4,14}")
-
-
-def clean_cells(cells: Iterable[str]) -> list[str]:
-    """For spreadsheets: what customers typed must not become a formula. A quote before it makes it text."""
-    return [_FORMULA.sub(r"\1\2'\3", cell) for cell in cells]
-
-
-def is_number(text: str) -> bool:
-    """Whether this is a phone number as it is stored (E.164), and nothing else."""
-    return _NUMBER.fullmatch(text) is not None
+# Events
 
 
 def event_row(stored: StoredEvent, zone: str, now: datetime, language: str) -> dict[str, str]:

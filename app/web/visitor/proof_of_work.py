@@ -46,13 +46,6 @@ def read_client(request: Request, form: Mapping[str, str], booking: Booking | No
     )
 
 
-def visitor_token(request: Request, booking: Booking) -> str:
-    """The holder's name, signed, for the pages that they look at next."""
-    parts = parts_of(request)
-    token: str = parts.links.visitor_token(parts.hold_limits.holder(booking.id) or booking.visitor.key)
-    return token
-
-
 @cache
 def _tell_of_proxy() -> None:
     """Once: all that come through this proxy are counted as one visitor."""
@@ -63,7 +56,7 @@ async def show_challenge(request: Request, error: Exception) -> Response:
     """The exception handler for ChallengeNeeded."""
     assert isinstance(error, ChallengeNeeded)  # noqa: S101 - registered for nothing else
     challenge = error.challenge
-    assert isinstance(challenge, Challenge)  # noqa: S101 - made by the gate
+    assert isinstance(challenge, Challenge)  # noqa: S101 - made by the hold limits
     shell = error_shell(request)
     _ = i18n.translator(shell.language).gettext
     context: dict[str, Any] = {
