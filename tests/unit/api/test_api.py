@@ -626,14 +626,14 @@ def test_no_act_exists_behind_one_door_only() -> None:
     root = Path(__file__).parents[3] / "app"
     acts = {
         name
-        for file in ("bookings.py", "changes.py")
+        for file in ("booking/bookings.py", "booking/changes.py")
         for name in re.findall(r"^    async def ([a-z]\w+)", (root / file).read_text(encoding="utf-8"), re.MULTILINE)
     }
     looking = {"managed", "find", "quote_move", "quote_cancel", "move_options", "difference_page"}
     called = {
         door: {
             name
-            for path in (root / door).glob("*.py")
+            for path in (root / door).rglob("*.py")
             for name in re.findall(r"\bbookings\.(\w+)\(", path.read_text(encoding="utf-8"))
         }
         for door in ("api", "web")
