@@ -15,7 +15,7 @@ from app.web.manage.link import manage_path, offer_of, read_view, to_manage
 from app.web.manage.manage import managed_screen, managed_screen_instead
 from app.web.manage.manage_words import not_undone
 from app.web.manage.move_words import may_move
-from app.web.shared.booking_summary import booking_card, sentence
+from app.web.shared.booking_summary import sentence, summarize
 from app.web.shared.refund_words import disputed
 from app.web.shared.render import render
 from app.web.shared.request_input import read_form
@@ -62,10 +62,10 @@ def _before_canceling(
     """What canceling means: the amount, when it goes out, the terms, what else happens."""
     parts, booking, language = parts_of(request), view.booking, request.state.shell.language
     offer = offer_of(request, view)
-    card = booking_card(booking, language=language, now=offer.at)
+    summary = summarize(booking, language=language, now=offer.at)
     context = {
         "path": manage_path(request),
-        "sentence": sentence(card, language),
+        "sentence": sentence(summary, language),
         "free": booking.terms.free,
         "refund": i18n.format_money(offer.refund, language) if offer.refund and not offer.uncharged else "",
         "uncharged": offer.uncharged,

@@ -22,8 +22,6 @@ from app.web.shared.render import booking_shell, error_shell, render, wants_bloc
 from app.web.shared.request_input import read_form
 
 View = Callable[[Request, BookingView], Awaitable[Response]]
-
-
 Door = Callable[[Request], Awaitable[Response]]
 
 

@@ -22,7 +22,7 @@ from app.web.manage.link import manage_path, offer_of, to_manage
 from app.web.manage.manage_words import news, not_done, reported_words, undo_line
 from app.web.manage.move_words import may_move
 from app.web.shared.addresses import times_address
-from app.web.shared.booking_summary import booking_card
+from app.web.shared.booking_summary import summarize
 from app.web.shared.calendar_file import calendar_response, named_calendar_links
 from app.web.shared.refund_words import gives_back, money_rows
 from app.web.shared.render import render, wants_block
@@ -80,7 +80,7 @@ def managed_screen(
         "lines": [*news(view, now, language), *filter(None, [mail_problem(view, language)])],
         "reported": reported_words(reported, view, language),
         "problem": problem,
-        "card": booking_card(booking, language=language, now=now),
+        "summary": summarize(booking, language=language, now=now),
         "money": money_rows(view, now, language),
         "undo": undo_line(offer, booking, language),
         "gives_back": gives_back(view),

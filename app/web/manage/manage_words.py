@@ -19,8 +19,6 @@ from app.web.shared.time_words import clock
 
 #: How long the page tells of a move that came to nothing.
 _STILL_NEWS = timedelta(days=1)
-
-
 #: What an act that led to the page has to say, by the word in the address.
 _REPORTS = {
     "moved": N_("Your booking is moved."),

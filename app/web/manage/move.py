@@ -29,7 +29,7 @@ from app.text import i18n
 from app.web.manage.link import manage_path, offer_of, read_view, to_manage, to_stripe
 from app.web.manage.manage import managed_screen_instead
 from app.web.manage.move_words import afterwards, move_button, not_moved, price_difference
-from app.web.shared.booking_summary import booking_card, in_zone, visitor_zone
+from app.web.shared.booking_summary import in_zone, summarize, visitor_zone
 from app.web.shared.render import render, wants_block
 from app.web.shared.request_input import read_form
 from app.web.shared.reschedule_calendar import (
@@ -187,8 +187,8 @@ async def _before_moving(
     context = {
         "path": manage_path(request),
         "back": f"{manage_path(request)}/reschedule?{urlencode([*kept, ('date', day.isoformat())])}",
-        "was": booking_card(booking, language=language, now=offer.at),
-        "card": booking_card(after, language=language, now=offer.at),
+        "was": summarize(booking, language=language, now=offer.at),
+        "summary": summarize(after, language=language, now=offer.at),
         "money_head": head,
         "money": money,
         "more": quote.difference > 0,

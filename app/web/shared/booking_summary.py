@@ -16,7 +16,7 @@ SOON = timedelta(minutes=3)
 
 
 @dataclass(frozen=True, slots=True)
-class Card:
+class BookingSummary:
     """A booking as every screen shows it, ready for the eye. `local` is the time at the place, where it differs."""
 
     service: str
@@ -65,7 +65,7 @@ def in_zone(booking: Booking, zone: str) -> Booking:
     return replace(booking, visitor=replace(booking.visitor, time_zone=zone))
 
 
-def booking_card(booking: Booking, *, language: str, now: datetime) -> Card:
+def summarize(booking: Booking, *, language: str, now: datetime) -> BookingSummary:
     """The booking in the visitor's zone and language."""
     zone = visitor_zone(booking)
     starts, ends = booking.starts_at, booking.ends_at
@@ -81,7 +81,7 @@ def booking_card(booking: Booking, *, language: str, now: datetime) -> Card:
             "time": there,
             "zone": i18n.zone_label(booking.time_zone, starts, language),
         }
-    return Card(
+    return BookingSummary(
         service=booking.service_name,
         duration=i18n.format_duration(ends - starts, language),
         person=booking.resource_name,
@@ -103,14 +103,14 @@ def price(money: Money, language: str) -> str:
     return i18n.format_money(money, language) if money else i18n.translator(language).gettext("Free of charge")
 
 
-def sentence(card: Card, language: str) -> str:
+def sentence(summary: BookingSummary, language: str) -> str:
     """The booking in one sentence."""
     _ = i18n.translator(language).gettext
     return _("%(service)s with %(person)s on %(day)s, %(times)s.") % {
-        "service": card.service,
-        "person": card.person,
-        "day": card.day,
-        "times": card.times.replace("–", "\u2060–\u2060"),  # word joiners: no line break inside a span
+        "service": summary.service,
+        "person": summary.person,
+        "day": summary.day,
+        "times": summary.times.replace("–", "\u2060–\u2060"),  # word joiners: no line break inside a span
     }
 
 

@@ -287,8 +287,6 @@ _HEADINGS: tuple[tuple[type[HoldfastError], str], ...] = (
     (StripeError, N_("The payment page does not answer")),
 )
 _OTHER_HEADING = N_("That did not work")
-
-
 #: Where somebody may be who has just paid: back from Stripe, and where that leads.
 _AFTER_PAYING = re.compile(r"/b/[^/]+(/return|/back)?|/manage/(?!(?:sent|resend)$)[^/]+(/return|/back)?|/r/[^/]+")
 _MOMENT = N_("One moment, please")

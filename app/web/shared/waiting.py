@@ -10,12 +10,8 @@ from app.parts import parts_of
 
 #: Seconds before a page that waits reads its booking again: soon at first, then seldom, two minutes in all.
 POLL_SECONDS = (1, 1, 2, 2, 3, 3, 4, 5, 6, 8, 10, 12, 15, 20, 30)
-
-
 #: From this poll on, some 20 seconds have passed, which is longer than usual.
 SLOW_FROM = 8
-
-
 #: Every so many polls ask Stripe and Hapio themselves, in case the webhook was lost.
 _SETTLE_EVERY = 4
 

@@ -16,7 +16,7 @@ from app.domain.booking import EndReason, Status
 from app.errors import BookingConflict, HoldfastError, InvalidDetails, NotFound, PolicyRefused
 from app.parts import parts_of
 from app.text import i18n
-from app.web.shared.booking_summary import at_place, booking_card
+from app.web.shared.booking_summary import at_place, summarize
 from app.web.shared.request_input import read_form
 from app.web.shared.status_words import paying, status_words
 from app.web.staff.page import base_path, render_staff
@@ -35,11 +35,7 @@ from app.web.staff.staff_words import (
 
 #: What an owner may do beside the terms.
 MAY_CANCEL: Final = (None, Refusal.BEGUN)
-
-
 MAY_MOVE: Final = (None, Refusal.BEGUN, Refusal.TOO_LATE, Refusal.TOO_OFTEN)
-
-
 View = Callable[[Request, BookingView], Awaitable[Response]]
 
 
@@ -88,7 +84,7 @@ async def booking_screen(
         "id": booking.id,
         "word": word,
         "mark": mark,
-        "card": booking_card(here.booking, language=language, now=now),
+        "summary": summarize(here.booking, language=language, now=now),
         "customer": customer,
         "speaks": i18n.LANGUAGES[i18n.base_language(booking.visitor.language)].native_name,
         "answers": answers(booking, view.widget),

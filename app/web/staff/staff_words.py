@@ -52,16 +52,12 @@ _MAILS: Final[Mapping[str, str]] = {
     MailKind.DELAYED_CUSTOMER: N_("Not confirmed yet"),
     MailKind.TROUBLE_OWNER: N_("To you: needs your attention"),
 }
-
-
 _PAYMENTS: Final[Mapping[PaymentState, str]] = {
     PaymentState.CAPTURED: N_("paid"),
     PaymentState.AUTHORIZED: N_("held on the card"),
     PaymentState.OPEN: N_("not paid yet"),
     PaymentState.PROCESSING: N_("the bank is working on it"),
 }
-
-
 _REPORTS: Final[Mapping[str, str]] = {
     "canceled": N_("The booking is canceled."),
     "refunded": N_("The refund is on its way."),

@@ -18,7 +18,7 @@ from app.protection.signed_links import must_not_be_forgotten
 from app.text import i18n
 from app.web.shared import host_events
 from app.web.shared.addresses import kept_style
-from app.web.shared.booking_summary import booking_card, hold_line, price
+from app.web.shared.booking_summary import hold_line, price, summarize
 from app.web.shared.render import Shell, booking_shell, trusted_host
 
 
@@ -105,7 +105,7 @@ def common_context(request: Request, view: BookingView) -> dict[str, Any]:
     return {
         "path": path,
         "query": query,
-        "card": booking_card(view.booking, language=shell.language, now=now),
+        "summary": summarize(view.booking, language=shell.language, now=now),
         "gives_up": host_events.canceled(view.booking, EndReason.GIVEN_UP),
         "hold": hold_line(view.booking, view.widget, path=path, query=query, language=shell.language, now=now),
     }

@@ -19,15 +19,9 @@ from app.widgets import Widget
 
 #: What the host page may fill into the details form.
 _PREFILL = ("name", "email", "phone", "notes")
-
-
 LONGEST = 500
-
-
 #: What a visitor's signed name looks like; it is read where it counts, at the hold.
 _VISITOR = re.compile(r"[\w.-]{1,200}", re.ASCII)
-
-
 #: Where in the host page our loader put the frame: inline, popup or floating, and the how-manieth of those.
 _PLACE = re.compile(r"[ipf][0-9]{1,3}")
 

@@ -20,8 +20,6 @@ from app.web.visitor.booking_access import common_context, is_return, new_price
 
 #: The word for a visitor who comes from Stripe's page without having paid.
 BACK = "back"
-
-
 #: What the step that led here reported, by the word in the address.
 _REPORTS = {
     "again": N_("We held your time again."),
@@ -90,7 +88,7 @@ def pay_screen(
         "times": times_address(request, booking),
         "customer": customer,
         "answers": answers,
-        "sentence": sentence(common["card"], language),
+        "sentence": sentence(common["summary"], language),
         "pay_label": pay_label,
         "event": host_events.held(booking),
         "pays": host_events.payment(booking),
