@@ -17,6 +17,7 @@ _HAPIO = (503,)
 _ACT = (401, 403, 404, 409, 410, 422, 503)
 
 _by_holder = partial(Operation, "POST", who=Who.HOLDER, errors=_ACT)
+_status = partial(Operation, "GET", who=Who.HOLDER, rule=API_STATUS, errors=(401, 403, 404, 410, 503))
 _by_server = partial(Operation, "POST", who=Who.SERVER, errors=_ACT)
 
 OPERATIONS = (
@@ -71,27 +72,19 @@ OPERATIONS = (
         tag="Paying",
         about="Opens Stripe's page for the booking, or confirms it at once where nothing is due.",
     ),
-    Operation(
-        "GET",
+    _status(
         "/api/checkout/sessions/{sessionId}",
         "showSession",
         "How a payment page stands",
         paying.show_session,
-        who=Who.HOLDER,
-        rule=API_STATUS,
-        errors=(401, 403, 404, 410, 503),
         tag="Paying",
         about="Reads how the payment page stands, from Stripe where that is still open.",
     ),
-    Operation(
-        "GET",
+    _status(
         "/api/bookings/{bookingId}",
         "showBooking",
         "How a booking stands",
         booking.show_booking,
-        who=Who.HOLDER,
-        rule=API_STATUS,
-        errors=(401, 403, 404, 410, 503),
         tag="Booking",
         about="Reads the booking. Poll this after the payment until `status` is no longer PENDING.",
     ),

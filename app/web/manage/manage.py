@@ -119,8 +119,8 @@ def managed_screen_instead(request: Request, view: BookingView, error: HoldfastE
 
 def _wait(request: Request, view: BookingView, polls: int) -> dict[str, Any] | None:
     """When to ask again; None where nothing is awaited."""
-    moving = view.move is not None and view.move.state is MoveState.MOVING
-    if not moving and view.booking.status is not Status.PAID:
+    being_moved = view.move is not None and view.move.state is MoveState.MOVING
+    if not being_moved and view.booking.status is not Status.PAID:
         return None
     _ = i18n.translator(request.state.shell.language).gettext
     seen = f"{view.booking.status}-{view.booking.revision}"

@@ -213,7 +213,7 @@ def page_headers(settings: Settings, widget: Widget, theme: Theme, *, framed: bo
     widget on ordinary sites only.
     """
     headers = {"Content-Security-Policy": policy(settings, widget, theme, framed=framed)}
-    if settings.public_url.startswith("https://"):  # a warm page goes out without the guard, which says so elsewhere
+    if settings.public_url.startswith("https://"):  # a warm page passes by `SecurityHeaders`, which says so elsewhere
         headers["Strict-Transport-Security"] = HTTPS_ONLY
     if framed:
         elsewhere = urlsplit(settings.htmx_url).netloc and not settings.htmx_integrity
