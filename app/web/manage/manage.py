@@ -69,7 +69,7 @@ def managed_screen(
     """The booking as it stands. While Hapio is being asked, the page asks again by itself, ever more seldom."""
     booking, offer, language = view.booking, offer_of(request, view), request.state.shell.language
     now, path = offer.at, manage_path(request)
-    word, mark = status_words(view, now, language)
+    word, mark = status_words(booking, view.move, now, language)
     to_come = stands(booking, now)
     polls = asked_poll(request)
     wait = _wait(request, view, polls or 0)

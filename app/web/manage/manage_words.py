@@ -14,7 +14,7 @@ from app.errors import BookingConflict, HoldfastError, SchedulerError, StripeErr
 from app.text import i18n
 from app.text.i18n import N_
 from app.web.shared.refund_words import captured, disputed, gives_back, money_lines
-from app.web.shared.status_words import out_of_reach, waits_long, why_ended
+from app.web.shared.status_words import out_of_reach, paid_and_waiting, waits_long, why_ended
 from app.web.shared.time_words import clock
 
 #: How long the page tells of a move that came to nothing.
@@ -33,10 +33,7 @@ def news(view: BookingView, now: datetime, language: str) -> list[str]:
     _ = i18n.translator(language).gettext
     booking, lines = view.booking, list[str]()
     if booking.status is Status.PAID and not booking.canceled_at and waits_long(view, now):
-        lines += [
-            _("We have your payment, but the calendar is not responding. Please do not pay again."),
-            _("We keep trying. If it cannot be confirmed in time, you get all your money back."),
-        ]
+        lines += paid_and_waiting(language)
     if booking.status in {Status.CANCELED, Status.EXPIRED}:
         lines += filter(None, [why_ended(booking.end_reason, language)])
         given_back = gives_back(view)

@@ -114,6 +114,12 @@ def sentence(summary: BookingSummary, language: str) -> str:
     }
 
 
+def visit_line(service: str, person: str, when: str, language: str) -> str:
+    """What, with whom and when, as a line."""
+    _ = i18n.translator(language).gettext
+    return _("%(service)s with %(person)s, %(when)s") % {"service": service, "person": person, "when": when}
+
+
 def hold_line(booking: Booking, widget: Widget, *, path: str, query: str, language: str, now: datetime) -> HoldLine:
     """The countdown of a booking that is held or being paid."""
     zone = visitor_zone(booking)

@@ -15,6 +15,7 @@ from app.domain.payment import PaymentState
 from app.errors import SchedulerError, StripeError
 from app.text import i18n
 from app.text.i18n import N_
+from app.web.shared.booking_summary import visit_line
 from app.web.shared.time_words import clock, long_when
 
 _WHY_ENDED: Mapping[EndReason | None, str] = {
@@ -44,6 +45,15 @@ def waits_long(view: BookingView, now: datetime) -> bool:
     return bool(view.history) and now - view.history[-1].at >= CONFIRM_WITHIN
 
 
+def paid_and_waiting(language: str) -> list[str]:
+    """That the money is here, and that the calendar has not taken the booking yet."""
+    _ = i18n.translator(language).gettext
+    return [
+        _("We have your payment, but the calendar is not responding. Please do not pay again."),
+        _("We keep trying. If it cannot be confirmed in time, you get all your money back."),
+    ]
+
+
 def mail_problem(view: BookingView, language: str) -> str:
     """That the customer's address takes no mail; empty where nothing says so."""
     customer = view.booking.customer
@@ -60,13 +70,8 @@ def stands(booking: Booking, now: datetime) -> bool:
     return booking.status is Status.CONFIRMED and not booking.over(now)
 
 
-def status_words(view: BookingView, now: datetime, language: str) -> tuple[str, str]:
-    """(word, mark): where the booking stands."""
-    return status_words_of(view.booking, view.move, now, language)
-
-
-def status_words_of(booking: Booking, move: Move | None, now: datetime, language: str) -> tuple[str, str]:
-    """The same, of a booking and the move that it is on."""
+def status_words(booking: Booking, move: Move | None, now: datetime, language: str) -> tuple[str, str]:
+    """(word, mark): where the booking stands, and the move that it is on."""
     _ = i18n.translator(language).gettext
     match booking.status:
         case Status.CONFIRMED if booking.over(now):
@@ -96,14 +101,9 @@ def paying(view: BookingView, now: datetime, language: str) -> dict[str, Any] | 
         return None
     payment = next((payment for payment in reversed(view.payments) if payment.move_id == move.id), None)
     difference = Money(move.price.amount - booking.terms.price.amount, move.price.currency)
-    _ = i18n.translator(language).gettext
-    what = _("%(service)s with %(person)s, %(when)s") % {
-        "service": move.service_name,
-        "person": move.resource_name,
-        "when": long_when(move.starts_at, move.ends_at, booking, now, language),
-    }
+    there = long_when(move.starts_at, move.ends_at, booking, now, language)
     return {
-        "what": what,
+        "what": visit_line(move.service_name, move.resource_name, there, language),
         "amount": i18n.format_money(payment.price if payment else difference, language),
         "until": clock(move.deadline, booking, language),
         "url": payment.session_url if payment and payment.state is PaymentState.OPEN else None,

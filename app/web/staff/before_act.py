@@ -13,8 +13,7 @@ from starlette.responses import Response
 from app.booking.settlement import BookingView
 from app.errors import BookingConflict, HoldfastError, LinkRefused, PolicyRefused, SchedulerError, StripeError
 from app.parts import parts_of
-from app.text import i18n
-from app.web.shared.booking_summary import at_place
+from app.web.shared.booking_summary import at_place, visit_line
 from app.web.shared.time_words import long_when
 from app.web.staff.booking import booking_path, booking_screen, read_view
 from app.web.staff.page import render_staff
@@ -46,17 +45,12 @@ def before_act(
     """The page before an act: whose booking, what it does to the money, what else happens."""
     language, now = request.state.shell.language, parts_of(request).now()
     booking = at_place(view.booking)
-    _ = i18n.translator(language).gettext
-    what = _("%(service)s with %(person)s, %(when)s") % {
-        "service": booking.service_name,
-        "person": booking.resource_name,
-        "when": long_when(booking.starts_at, booking.ends_at, booking, now, language),
-    }
+    there = long_when(booking.starts_at, booking.ends_at, booking, now, language)
     context = {
         "path": booking_path(request),
         "heading": act.heading,
         "name": booking.customer.name if booking.customer else "",
-        "what": what,
+        "what": visit_line(booking.service_name, booking.resource_name, there, language),
         "to": act.to,
         "sum": act.sum,
         "lines": act.lines,

@@ -18,7 +18,7 @@ from app.parts import parts_of
 from app.text import i18n
 from app.web.shared.booking_summary import at_place, summarize
 from app.web.shared.request_input import read_form
-from app.web.shared.status_words import paying, status_words
+from app.web.shared.status_words import paying
 from app.web.staff.page import base_path, render_staff
 from app.web.staff.sign_in import Door, signed_in
 from app.web.staff.staff_words import (
@@ -28,6 +28,7 @@ from app.web.staff.staff_words import (
     mail_row,
     money_left,
     not_done,
+    owner_status_words,
     payment_rows,
     refund_rows,
     reported_words,
@@ -73,9 +74,7 @@ async def booking_screen(
     parts, language, now = parts_of(request), request.state.shell.language, parts_of(request).now()
     booking, offer = view.booking, offer_of(request, view)
     here = replace(view, booking=at_place(booking))
-    word, mark = status_words(here, now, language)
-    if booking.no_show and booking.status is Status.CONFIRMED:
-        word, mark = i18n.translator(language).gettext("Missed"), "cross"
+    word, mark = owner_status_words(booking, view.move, now, language)
     customer = booking.customer
     mails = await parts.staff.mails_of(booking.id)
     begun = booking.status is Status.CONFIRMED and booking.starts_at <= now

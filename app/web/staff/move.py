@@ -14,7 +14,7 @@ from app.domain.move import MoveState
 from app.errors import HoldfastError, NotFound, SchedulerError, SlotTaken, StripeError
 from app.parts import parts_of
 from app.text import i18n
-from app.web.shared.booking_summary import at_place
+from app.web.shared.booking_summary import at_place, visit_line
 from app.web.shared.render import Shell, make_page, policy, render_text
 from app.web.shared.request_input import read_form
 from app.web.shared.reschedule_calendar import (
@@ -130,11 +130,8 @@ async def _before_moving(
     _ = i18n.translator(language).gettext
     after = replace(booking, starts_at=quote.slot.starts_at, ends_at=quote.slot.ends_at)
     here = at_place(after)
-    to = _("%(service)s with %(person)s, %(when)s") % {
-        "service": quote.service.name,
-        "person": quote.resource.name,
-        "when": long_when(after.starts_at, after.ends_at, here, parts.now(), language),
-    }
+    there = long_when(after.starts_at, after.ends_at, here, parts.now(), language)
+    to = visit_line(quote.service.name, quote.resource.name, there, language)
     head, lines = moves_money(quote, view, language)
     act = f"staff {move_act(quote)}"
     page = BeforeAct(

@@ -17,6 +17,7 @@ from app.domain.booking import Booking, EndReason, Status
 from app.domain.event import StoredEvent
 from app.domain.history import HistoryEntry
 from app.domain.money import Money
+from app.domain.move import Move
 from app.domain.outbox import MailLine
 from app.domain.payment import Payment, PaymentState
 from app.domain.refund import payable_another_way
@@ -27,7 +28,7 @@ from app.text.history_words import HISTORY
 from app.text.i18n import N_
 from app.web.shared.booking_summary import at_place, price
 from app.web.shared.refund_words import captured, disputed, owner_refund_words
-from app.web.shared.status_words import out_of_reach, status_words_of
+from app.web.shared.status_words import out_of_reach, status_words
 from app.web.shared.time_words import moment_words, when
 from app.widgets import Widget
 
@@ -111,9 +112,7 @@ def days_of(
 
 def visit(booking: Booking, widgets: Mapping[str, Widget], base: str, now: datetime, language: str) -> dict[str, Any]:
     """One booking as a line of a list; the printed day has all of it."""
-    word, mark = status_words_of(booking, None, now, language)
-    if booking.no_show and booking.status is Status.CONFIRMED:
-        word, mark = i18n.translator(language).gettext("Missed"), "cross"
+    word, mark = owner_status_words(booking, None, now, language)
     zone, customer = booking.time_zone, booking.customer
     return {
         "path": f"{base}/bookings/{booking.id}",
@@ -134,6 +133,13 @@ def visit(booking: Booking, widgets: Mapping[str, Widget], base: str, now: datet
         "plain": booking.status is Status.CONFIRMED and mark in {"check", "clock"},
         "off": booking.status in {Status.CANCELED, Status.EXPIRED},
     }
+
+
+def owner_status_words(booking: Booking, move: Move | None, now: datetime, language: str) -> tuple[str, str]:
+    """(word, mark): as the customer reads it, but that a visit may be missed before it is over."""
+    if booking.no_show and booking.status is Status.CONFIRMED:
+        return i18n.translator(language).gettext("Missed"), "cross"
+    return status_words(booking, move, now, language)
 
 
 def answers(booking: Booking, widget: Widget | None) -> list[tuple[str, str]]:

@@ -20,7 +20,7 @@ from app.web.shared.calendar_file import named_calendar_links
 from app.web.shared.refund_words import money_lines
 from app.web.shared.render import render, wants_block
 from app.web.shared.request_input import asked_path
-from app.web.shared.status_words import mail_problem, waits_long, why_ended
+from app.web.shared.status_words import mail_problem, paid_and_waiting, waits_long, why_ended
 from app.web.shared.waiting import POLL_SECONDS, SLOW_FROM, asked_poll
 from app.web.visitor.booking_access import common_context
 
@@ -84,11 +84,7 @@ def _heading_and_lines(view: BookingView, language: str, *, late: bool) -> tuple
         case Status.PAID if booking.terms.free:
             return _("Confirming your time"), "waiting", []
         case Status.PAID if late:
-            lines = [
-                _("We have your payment, but the calendar is not responding. Please do not pay again."),
-                _("We keep trying. If it cannot be confirmed in time, you get all your money back."),
-            ]
-            return _("Your time is not confirmed yet"), "waiting", lines
+            return _("Your time is not confirmed yet"), "waiting", paid_and_waiting(language)
         case Status.PAID:
             return _("Payment received, confirming your time"), "waiting", []
         case Status.CONFIRMED:
