@@ -196,9 +196,9 @@ def day_view(
 
 
 def first_free_day(slots: Iterable[Slot], zone: str, month: date) -> date | None:
-    """The first day of the month, in the zone, that has a time. Slots are in order, so the first that falls into the
-    month has it."""
-    days = (i18n.local(slot.starts_at, zone).date() for slot in slots)
+    """The first day of the month, in the zone, that has a time."""
+    in_order = sorted(slots, key=lambda slot: slot.starts_at)
+    days = (i18n.local(slot.starts_at, zone).date() for slot in in_order)
     return next((day for day in days if _same_month(day, month)), None)
 
 
