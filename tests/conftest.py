@@ -7,6 +7,7 @@ from functools import partial
 import pytest
 from jinja2 import Environment
 
+from tests.support.logs import plain_logs
 from tests.support.once import CompiledTemplates
 
 
@@ -14,6 +15,12 @@ from tests.support.once import CompiledTemplates
 def anyio_backend() -> str:
     """Name the event loop for anyio's pytest plugin."""
     return "asyncio"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _plain_logs() -> None:
+    """What a failing test shows of the log is quick to write, and to read."""
+    plain_logs()
 
 
 @pytest.fixture(scope="session", autouse=True)
