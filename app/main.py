@@ -24,13 +24,13 @@ from app.api import webhooks
 from app.api.door import WebhookLimits
 from app.api.envelope import envelope
 from app.api.routes import routes as api_routes
-from app.booking.bookings import Bookings
+from app.booking.acts import make_acts
 from app.booking.cursors import Cursors
-from app.booking.moves import Moves
 from app.booking.notifications import Notifications
 from app.booking.overdue import Overdue
 from app.booking.refunds import Refunds
 from app.booking.stray_payments import Strays
+from app.booking.tools import Tools
 from app.errors import ChallengeNeeded, HoldfastError, InvalidRequest, NotFound, StorageError
 from app.mail import Mailer
 from app.operations.background import Background
@@ -41,7 +41,8 @@ from app.operations.staff_access import Staff
 from app.operations.webhook_inbox import Inbox
 from app.operations.worker import Worker
 from app.parts import Parts, parts_in, parts_of
-from app.payments.stripe_client import RATE_LIMIT_PATIENCE, Payments
+from app.payments.connection import RATE_LIMIT_PATIENCE
+from app.payments.stripe_client import Payments
 from app.protection.act_limits import ActLimits
 from app.protection.hold_limits import HoldLimits
 from app.protection.idempotency import Idempotency
@@ -50,7 +51,9 @@ from app.protection.proof_of_work import Challenges
 from app.protection.rate_limits import RateLimits
 from app.protection.signed_links import Links
 from app.scheduling.availability import Availability, CallBudget
-from app.scheduling.hapio.client import HapioClient, SchedulerCall
+from app.scheduling.hapio.client import HapioClient
+from app.scheduling.hapio.webhook import HapioWebhooks
+from app.scheduling.port import Scheduler, SchedulerCall, SchedulerWebhooks
 from app.settings import Settings, WebhookScheme
 from app.store import Store
 from app.telemetry.metrics import Metrics
@@ -108,7 +111,7 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
         store = Store(settings.database_url, now=now)
         closing.push_async_callback(store.close)
         await (store.migrate() if may_migrate else store.must_be_current())
-        budget = CallBudget(calls_per_month=settings.hapio_calls_per_month, now=now)
+        budget = CallBudget(calls_per_month=settings.hapio_calls_per_month, counter="hapio_calls", now=now)
         await budget.save(store.add_to_counter)
         closing.push_async_callback(budget.save, store.add_to_counter)
         keeping = Background("budget", partial(_keep, budget, store), sleep=seams.sleep)
@@ -118,7 +121,7 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
             budget.record(call)
             metrics.called("hapio", call.operation, str(call.status or "no_answer"), call.seconds)
 
-        scheduler = HapioClient(
+        scheduler: Scheduler = HapioClient(
             base_url=settings.hapio_base_url,
             token=settings.hapio_api_token.get_secret_value(),
             now=now,
@@ -160,20 +163,7 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
             now=now,
         )
         cursors = Cursors(store, now)
-        moves = Moves(
-            store=store,
-            scheduler=scheduler,
-            payments=payments,
-            availability=availability,
-            widgets=widgets,
-            links=links,
-            notifications=notifications,
-            refunds=refunds,
-            public_url=settings.public_url,
-            now=now,
-            random=seams.random,
-        )
-        bookings = Bookings(
+        tools = Tools(
             store=store,
             scheduler=scheduler,
             payments=payments,
@@ -184,30 +174,26 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
             refunds=refunds,
             strays=strays,
             cursors=cursors,
-            moves=moves,
-            hold_limits=hold_limits,
-            acts=ActLimits(rate_limits),
+            act_limits=ActLimits(rate_limits),
             metrics=metrics,
             public_url=settings.public_url,
             now=now,
             random=seams.random,
-            inherited=await store.unpaid_ids(),
         )
-        hapio_secret = settings.hapio_webhook_secret
+        acts = make_acts(tools, hold_limits, inherited=await store.unpaid_ids())
         inbox = Inbox(
             store=store,
-            bookings=bookings,
+            acts=acts,
             availability=availability,
             payments=payments,
             cursors=cursors,
-            hapio_secret=hapio_secret.get_secret_value() if hapio_secret else "",
-            hapio_scheme=WebhookScheme.read(settings.hapio_webhook_scheme),
+            scheduler_webhooks=_scheduler_webhooks(settings, now),
             now=now,
             random=seams.random,
             sleep=seams.sleep,
         )
         worker = Worker(
-            bookings=bookings,
+            acts=acts,
             inbox=inbox,
             refunds=refunds,
             strays=strays,
@@ -255,7 +241,18 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
             links=links,
             store=store,
             availability=availability,
-            bookings=bookings,
+            bookings=acts.bookings,
+            offers=acts.offers,
+            hold=acts.hold,
+            checkout=acts.checkout,
+            settle=acts.settle,
+            cancel=acts.cancel,
+            reschedule=acts.reschedule,
+            owner_refunds=acts.owner_refunds,
+            manage_links=acts.manage_links,
+            corrections=acts.corrections,
+            follow=acts.follow,
+            sweep=acts.sweep,
             inbox=inbox,
             worker=worker,
             mailer=mailer,
@@ -267,7 +264,7 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
             metrics=metrics,
             erasure=Erasure(store=store, scheduler=scheduler, now=now),
             reconciling=Reconciling(
-                store=store, scheduler=scheduler, payments=payments, bookings=bookings, strays=strays, now=now
+                store=store, scheduler=scheduler, payments=payments, acts=acts, strays=strays, now=now
             ),
             health=health,
             staff=staff,
@@ -282,6 +279,13 @@ async def _keep(budget: CallBudget, store: Store) -> None:
             await budget.save(store.add_to_counter)
         except (SQLAlchemyError, StorageError) as error:  # what was not saved is kept for the next time
             log.warning("budget not saved", error=type(error).__name__)
+
+
+def _scheduler_webhooks(settings: Settings, now: Callable[[], datetime]) -> SchedulerWebhooks | None:
+    secret = settings.hapio_webhook_secret.get_secret_value() if settings.hapio_webhook_secret else ""
+    if not secret:
+        return None
+    return HapioWebhooks(secret=secret, scheme=WebhookScheme.read(settings.hapio_webhook_scheme), now=now)
 
 
 def _payments(settings: Settings, seams: Seams, metrics: Metrics) -> Payments | None:

@@ -7,16 +7,17 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, time
 from itertools import groupby
 
-from app.booking.settlement import BookingView
+from app.booking.bookings import BookingView
 from app.cli.arguments import COMPLETED, NO_SHOW
-from app.domain.booking import Booking, EndReason, Status
+from app.domain.booking import Actor, Booking, Status
 from app.domain.history import HistoryEntry
 from app.domain.money import Money
 from app.domain.move import MoveState
 from app.domain.payment import DISPUTE_OVER, Payment
 from app.domain.refund import Refund, failures, payable_another_way
+from app.text.formats import format_day, format_money, format_span, format_time
 from app.text.history_words import HISTORY, REFUND_STANDS
-from app.text.i18n import format_day, format_money, format_span, format_time, local, offset_label, zone_info
+from app.text.zones import local, offset_label, zone_info
 
 
 def standing(booking: Booking, now: datetime) -> str:
@@ -135,7 +136,7 @@ def _history_line(entry: HistoryEntry, booking: Booking) -> str:
     if "from" in detail and "to" in detail:
         words.append(" to ".join(when(datetime.fromisoformat(detail[end]), zone) for end in ("from", "to")))
     if "by" in detail:
-        words.append("by the owner" if detail["by"] == EndReason.BY_OWNER else "by the customer")
+        words.append("by the owner" if detail["by"] == Actor.OWNER else "by the customer")
     amount = detail.get("amount", detail.get("back"))
     if amount is not None:
         words.append(f"{money(Money(amount, booking.terms.price.currency))} back")

@@ -15,16 +15,16 @@ from app.domain.terms import Terms
 class Status(StrEnum):
     """Where a booking stands. Refunds are rows beside it, never a status."""
 
-    #: Locked in Hapio as a temporary booking; nothing asked of Stripe yet.
+    #: Locked in the scheduler as a temporary booking; nothing asked of Stripe yet.
     HELD = "held"
     #: A Checkout Session exists, or is about to; the deadline is the end of paying.
     AWAITING_PAYMENT = "awaiting_payment"
-    #: Stripe says paid, or held for capture (or nothing is due); Hapio has not been told yet.
+    #: Stripe says paid, or held for capture (or nothing is due); the scheduler has not been told yet.
     PAID = "paid"
-    #: Final in Hapio, money captured.
+    #: Final in the scheduler, money captured.
     CONFIRMED = "confirmed"
     #: Was paid, is off: called off by someone, or no room was left. Whatever is due back is a refund row.
-    #: For some minutes a customer may take it back; then it is `PAID` again until Hapio has agreed.
+    #: For some minutes a customer may take it back; then it is `PAID` again until the scheduler has agreed.
     CANCELED = "canceled"
     #: Ended without payment; the time is given back. Late money may still wake it.
     EXPIRED = "expired"
@@ -53,9 +53,9 @@ class EndReason(StrEnum):
     DEADLINE = "deadline"
     #: The visitor gave the time back.
     GIVEN_UP = "given_up"
-    #: Hapio or our own guard refused the lock.
+    #: The scheduler or our own guard refused the lock.
     REFUSED = "refused"
-    #: Hapio gave no usable answer to the lock.
+    #: The scheduler gave no usable answer to the lock.
     NO_ANSWER = "no_answer"
     #: The customer's bank or a delayed method said no in the end.
     PAYMENT_FAILED = "payment_failed"
@@ -83,6 +83,18 @@ class EndReason(StrEnum):
     GOODWILL = "goodwill"
     #: Made in Stripe's dashboard, past us.
     AT_STRIPE = "at_stripe"
+
+
+class Actor(StrEnum):
+    """Who does something to a booking. The value is also the word for it in the history."""
+
+    CUSTOMER = "by_customer"
+    OWNER = "by_owner"
+
+    @property
+    def end_reason(self) -> EndReason:
+        """Why a booking is over that they canceled."""
+        return EndReason(self.value)
 
 
 class Trouble(StrEnum):
@@ -138,13 +150,14 @@ class Visitor:
 class Booking:
     """One row of `bookings`.
 
-    `hapio_booking_id` is what Hapio still holds for us: cleared when released, so that a crash in between is
-    readable. `hapio_unsure` is set before Hapio is asked for a lock and cleared by a definite answer. `occupies`
-    says whether this row counts in the slot guard. `payment_id` is the payment that paid. `deadline` is the end of
-    the hold, then of paying. `revision` rises with every change that the customer's calendar must follow.
-    `hapio_canceled`: what Hapio holds is canceled there, and stays for its history. `canceled_at` is when a confirmed
-    booking was called off, `undo_until` how long that may be taken back; both are kept while it is being taken back.
-    `moves` counts how often its customer moved it. Manage links signed for an older `link_version` are retired.
+    `hapio_booking_id` is what the scheduler still holds for us: cleared when released, so that a crash in between is
+    readable. `hapio_unsure` is set before the scheduler is asked for a lock and cleared by a definite answer.
+    `occupies` says whether this row counts in the slot guard. `payment_id` is the payment that paid. `deadline` is the
+    end of the hold, then of paying. `revision` rises with every change that the customer's calendar must follow.
+    `hapio_canceled`: what the scheduler holds is canceled there, and stays for its history. `canceled_at` is when a
+    confirmed booking was called off, `undo_until` how long that may be taken back; both are kept while it is being
+    taken back. `moves` counts how often its customer moved it. Manage links signed for an older `link_version` are
+    retired.
     """
 
     id: str

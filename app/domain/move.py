@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from app.domain.booking import EndReason
+from app.domain.booking import Actor, EndReason
 from app.domain.catalogue import Slot
 from app.domain.money import Money
 from app.domain.reservation import Occupied
@@ -18,7 +18,7 @@ class MoveState(StrEnum):
 
     #: The new time is held while its higher price is being paid.
     HELD = "held"
-    #: Decided: Hapio is being asked.
+    #: Decided: the scheduler is being asked.
     MOVING = "moving"
     #: The booking has the new time.
     DONE = "done"
@@ -48,17 +48,17 @@ class Move:
     """One row of `moves`: a booking's way to another time, and the time that it does not have.
 
     Until it is `DONE` that is the new time, with `price` as what the booking will cost; then it is the old one, until
-    Hapio has let go of it. `occupies` says whether that time counts in the slot guard. `hapio_booking_id` is a second
-    booking that Hapio holds for it: the lock on the new time while the difference is being paid, afterwards the old
-    booking. `hapio_unsure` as in Booking. `deadline` is the end of paying. `by` is who asked: BY_CUSTOMER, BY_OWNER.
-    `refund_due` is what comes back once it is done, in smallest units, and `refund_cap` the best share that what was
-    paid before keeps: both as they were when the customer was shown them.
+    the scheduler has let go of it. `occupies` says whether that time counts in the slot guard. `hapio_booking_id` is a
+    second booking that the scheduler holds for it: the lock on the new time while the difference is being paid,
+    afterwards the old booking. `hapio_unsure` as in Booking. `deadline` is the end of paying. `by` is who asked:
+    BY_CUSTOMER, BY_OWNER. `refund_due` is what comes back once it is done, in smallest units, and `refund_cap` the best
+    share that what was paid before keeps: both as they were when the customer was shown them.
     """
 
     id: str
     booking_id: str
     state: MoveState
-    by: EndReason
+    by: Actor
     service_id: str
     service_name: str
     resource_id: str
