@@ -3,19 +3,21 @@
 import gc
 import os
 import shutil
-from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 import pytest
-from jinja2 import Environment
+from hypothesis import settings
 
 from tests.support.logs import plain_logs
-from tests.support.once import CompiledTemplates
 
 #: A file system in memory, on Linux. In containers it is often too small.
 MEMORY = Path("/dev/shm")  # noqa: S108 - pytest makes a folder of its own there that nobody else may read
 ENOUGH = 2 << 30
+
+
+#: A busy machine is no defect; `make bench` says what is slow.
+settings.register_profile("unhurried")
+settings.load_profile("unhurried")
 
 
 def pytest_configure() -> None:
@@ -34,14 +36,6 @@ def anyio_backend() -> str:
 def _plain_logs() -> None:
     """What a failing test shows of the log is quick to write, and to read."""
     plain_logs()
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _compiled_templates() -> Iterator[None]:
-    """Every app of this process finds the templates that an earlier one compiled."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("app.web.shared.render.Environment", partial(Environment, bytecode_cache=CompiledTemplates()))
-        yield
 
 
 def pytest_collection_finish() -> None:

@@ -41,6 +41,10 @@ class CompiledTemplates(BytecodeCache):
         self._codes[bucket.key, bucket.checksum] = bucket.code
 
 
+#: Every app of this process finds the templates that an earlier one compiled.
+COMPILED = CompiledTemplates()
+
+
 def share_statements(engine: Engine) -> None:
     """Let this engine find the statements that an earlier one compiled. They are kept by dialect, so it takes the
     earlier one's dialect, too."""

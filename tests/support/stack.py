@@ -35,7 +35,7 @@ from sandbox.hapio import HapioSandbox
 from sandbox.mailbox import MailboxSandbox
 from sandbox.seed import StudioIds
 from sandbox.stripe import StripeSandbox
-from tests.support.once import empty_database, open_api, seeded_hapio, share_statements
+from tests.support.once import COMPILED, empty_database, open_api, seeded_hapio, share_statements
 from tests.support.stripe_transport import TransportHTTPClient
 
 #: A Monday in Stockholm, 09:00, well before the next clock change.
@@ -94,6 +94,7 @@ class Stack:
             stripe_http=TransportHTTPClient(_Wire(self.stripe.transport(), self.doom)),
             site_transport=self.sites,
             resolve=self.sites.resolve,
+            compiled_templates=COMPILED,
         )
         app = create_app(self.settings, seams, run_worker=False)
         await self._life.enter_async_context(LifespanManager(app))

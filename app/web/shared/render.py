@@ -12,7 +12,7 @@ from math import ceil
 from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import BytecodeCache, Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
@@ -91,14 +91,15 @@ class Shell:
         return dressed(self.widget.theme, self.style)
 
 
-def make_templates(settings: Settings) -> Environment:
-    """The template environment that screens and mails share."""
+def make_templates(settings: Settings, compiled: BytecodeCache | None = None) -> Environment:
+    """The template environment that screens and mails share. `compiled` keeps what was compiled for the next one."""
     environment = Environment(
         loader=FileSystemLoader(folder("templates")),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        bytecode_cache=compiled,
     )
     catalogues.install(environment)
     environment.globals["asset"] = asset

@@ -237,7 +237,7 @@ def check_month(zone: str, place: str, month: date, language: str) -> None:
 
 
 @given(st.sampled_from(ZONES), st.sampled_from(ZONES), months, languages)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_every_time_of_a_month_appears_once_on_its_day_under_a_label_of_its_own(
     zone: str, place: str, month: date, language: str
 ) -> None:
