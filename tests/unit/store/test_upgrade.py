@@ -57,7 +57,7 @@ def test_each_migration_follows_the_one_before_it_and_is_named_by_its_version() 
 
 
 def test_each_release_left_a_database_to_upgrade() -> None:
-    assert sorted(path.stem for path in RELEASED.glob("*.sql")) == sorted(FROZEN)
+    assert {path.stem for path in RELEASED.glob("*.sql")} >= FROZEN.keys()
 
 
 # What a release left
