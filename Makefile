@@ -6,7 +6,7 @@ RUN := .venv/bin/python
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check unit e2e screenshots bench kill format loader lock clean
+.PHONY: help demo test check unit e2e screenshots bench kill format loader configuration lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -28,7 +28,7 @@ unit: .venv/dev.stamp ## Unit and contract tests
 e2e: .venv/dev.stamp .cache/npm/assets.stamp ## Browser tests (installs Chromium if there is none)
 	CHROMIUM="$$($(RUN) scripts/chromium.py)" && export CHROMIUM && $(RUN) -m pytest tests/e2e
 
-screenshots: .venv/dev.stamp .cache/npm/assets.stamp ## Take a picture of every screen and state, into docs/screenshots
+screenshots: .venv/dev.stamp .cache/npm/assets.stamp ## Take a picture of every screen and state, into docs/screenshots (git keeps those that a document shows)
 	CHROMIUM="$$($(RUN) scripts/chromium.py)" && export CHROMIUM && $(RUN) -m scripts.screenshots
 
 bench: .venv/sandbox.stamp ## Measure a warm page beside bare Starlette with the same ready bytes
@@ -37,12 +37,15 @@ bench: .venv/sandbox.stamp ## Measure a warm page beside bare Starlette with the
 kill: .venv/sandbox.stamp ## Kill -9 the server amid 200 bookings over JSON, ten times, and compare everybody's books
 	$(RUN) -m bench.kill
 
-format: .venv/dev.stamp ## Format the code and mend what the linter can mend
+format: .venv/dev.stamp ## Format the code and fix what the linter can fix
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
 
 loader: .venv/dev.stamp ## Write static/embed.min.js anew from static/embed.js
 	$(RUN) scripts/loader.py
+
+configuration: .venv/runtime.stamp ## Write docs/configuration.md anew from the settings' own descriptions
+	$(RUN) -m scripts.configuration
 
 lock: .venv/runtime.stamp ## Write the lock files anew from pyproject.toml
 	$(RUN) scripts/lock.py

@@ -24,13 +24,13 @@ from app.api import webhooks
 from app.api.door import WebhookLimits
 from app.api.envelope import envelope
 from app.api.routes import routes as api_routes
-from app.booking.bookings import Bookings
+from app.booking.acts import make_acts
 from app.booking.cursors import Cursors
-from app.booking.moves import Moves
 from app.booking.notifications import Notifications
 from app.booking.overdue import Overdue
 from app.booking.refunds import Refunds
 from app.booking.stray_payments import Strays
+from app.booking.tools import Tools
 from app.errors import ChallengeNeeded, HoldfastError, InvalidRequest, NotFound, StorageError
 from app.mail import Mailer
 from app.operations.background import Background
@@ -160,20 +160,7 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
             now=now,
         )
         cursors = Cursors(store, now)
-        moves = Moves(
-            store=store,
-            scheduler=scheduler,
-            payments=payments,
-            availability=availability,
-            widgets=widgets,
-            links=links,
-            notifications=notifications,
-            refunds=refunds,
-            public_url=settings.public_url,
-            now=now,
-            random=seams.random,
-        )
-        bookings = Bookings(
+        tools = Tools(
             store=store,
             scheduler=scheduler,
             payments=payments,
@@ -184,19 +171,17 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
             refunds=refunds,
             strays=strays,
             cursors=cursors,
-            moves=moves,
-            hold_limits=hold_limits,
-            acts=ActLimits(rate_limits),
+            act_limits=ActLimits(rate_limits),
             metrics=metrics,
             public_url=settings.public_url,
             now=now,
             random=seams.random,
-            inherited=await store.unpaid_ids(),
         )
+        acts = make_acts(tools, hold_limits, inherited=await store.unpaid_ids())
         hapio_secret = settings.hapio_webhook_secret
         inbox = Inbox(
             store=store,
-            bookings=bookings,
+            acts=acts,
             availability=availability,
             payments=payments,
             cursors=cursors,
@@ -207,7 +192,7 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
             sleep=seams.sleep,
         )
         worker = Worker(
-            bookings=bookings,
+            acts=acts,
             inbox=inbox,
             refunds=refunds,
             strays=strays,
@@ -255,7 +240,18 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
             links=links,
             store=store,
             availability=availability,
-            bookings=bookings,
+            bookings=acts.bookings,
+            offers=acts.offers,
+            hold=acts.hold,
+            checkout=acts.checkout,
+            settle=acts.settle,
+            cancel=acts.cancel,
+            reschedule=acts.reschedule,
+            owner_refunds=acts.owner_refunds,
+            manage_links=acts.manage_links,
+            corrections=acts.corrections,
+            follow=acts.follow,
+            sweep=acts.sweep,
             inbox=inbox,
             worker=worker,
             mailer=mailer,
@@ -267,7 +263,7 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
             metrics=metrics,
             erasure=Erasure(store=store, scheduler=scheduler, now=now),
             reconciling=Reconciling(
-                store=store, scheduler=scheduler, payments=payments, bookings=bookings, strays=strays, now=now
+                store=store, scheduler=scheduler, payments=payments, acts=acts, strays=strays, now=now
             ),
             health=health,
             staff=staff,

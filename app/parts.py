@@ -16,6 +16,17 @@ from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
 from app.booking.bookings import Bookings
+from app.booking.cancel import Cancel
+from app.booking.checkout import Checkout
+from app.booking.corrections import Corrections
+from app.booking.follow import Follow
+from app.booking.hold import Hold
+from app.booking.manage_links import ManageLinks
+from app.booking.offer import Offers
+from app.booking.owner_refunds import OwnerRefunds
+from app.booking.reschedule import Reschedule
+from app.booking.settle import Settle
+from app.booking.sweep import Sweep
 from app.mail import Mailer
 from app.operations.erasure import Erasure
 from app.operations.health import Health
@@ -45,6 +56,17 @@ class Parts:
     store: Store
     availability: Availability
     bookings: Bookings
+    offers: Offers
+    hold: Hold
+    checkout: Checkout
+    settle: Settle
+    cancel: Cancel
+    reschedule: Reschedule
+    owner_refunds: OwnerRefunds
+    manage_links: ManageLinks
+    corrections: Corrections
+    follow: Follow
+    sweep: Sweep
     inbox: Inbox
     worker: Worker
     mailer: Mailer

@@ -1,7 +1,8 @@
 """The environment, read once at start into one frozen Settings.
 
 A wrong value stops the start and names its variable. Every name may be given as NAME_FILE instead, whose
-content is the value (for secrets mounted as files).
+content is the value (for secrets mounted as files). `make configuration` writes docs/configuration.md from what is said
+under each setting here, and in app/widgets.py.
 """
 
 from __future__ import annotations
@@ -42,13 +43,18 @@ class WebhookScheme(BaseModel):
     """How Hapio signs its webhooks: HMAC-SHA256 over `signed`, written as `encoding`; where the signature and the
     time of signing stand, and in which `unit` that time is."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, use_attribute_docstrings=True)
 
     signed: Literal["timestamp.body", "timestamp+body", "body"] = "timestamp.body"
+    """What the signature covers: the time stamp and the body, joined by a full stop or directly."""
     encoding: Literal["hex", "base64"] = "hex"
+    """How the signature is written."""
     unit: Literal["seconds", "milliseconds", "iso"] = "seconds"
+    """How the time stamp is written."""
     signature_header: Annotated[str, Field(alias="signature", pattern=_HEADER)] = "x-hapio-signature"
+    """The header that holds the signature."""
     timestamp_header: Annotated[str, Field(alias="timestamp", pattern=_HEADER)] = "x-hapio-signature-timestamp"
+    """The header that holds the time stamp."""
 
     @classmethod
     def read(cls, text: str) -> WebhookScheme:
@@ -59,33 +65,61 @@ class WebhookScheme(BaseModel):
 class Settings(BaseModel):
     """What an operator may set. Secrets do not print."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     hapio_api_token: SecretStr
+    """The API token of your Hapio project."""
     hapio_base_url: str = HAPIO_URL
+    """Hapio's address."""
     hapio_calls_per_month: Annotated[int, Field(ge=100)] = 2500
+    """The calls that your Hapio plan includes each month. Times are read less often before they run out."""
     hapio_webhook_secret: SecretStr | None = None
+    """The secret of the webhook that you made in Hapio's portal. Without it Hapio's webhooks are refused, and
+    changes made in Hapio are found by checking every few hours."""
     hapio_webhook_scheme: str = HAPIO_SCHEME
+    """How Hapio signs its webhooks, as words separated by spaces; the table below lists them."""
     stripe_secret_key: SecretStr | None = None
+    """A restricted Stripe key, live or test. Without one only free services can be booked."""
     stripe_webhook_secret: tuple[SecretStr, ...] = ()
+    """The signing secret of Stripe's webhook endpoint. Required with a key; several while you roll it."""
     stripe_api_base: str = STRIPE_URL
+    """Stripe's address, for the sandbox. Any other address is refused with a live key."""
     secret_keys: Annotated[tuple[SecretStr, ...], Field(min_length=1)]
+    """Keys that sign the links, newest first: the first signs, all verify. At least 32 characters each. Keep an
+    old key for as long as links that it signed must work."""
     public_url: str
+    """Where visitors reach the server: scheme and host, no path. Must be https with a live Stripe key."""
     database_url: str = "sqlite:///holdfast.sqlite3"
+    """The SQLite file. An absolute path has four slashes: `sqlite:////var/lib/holdfast/holdfast.sqlite3`."""
     smtp_url: SecretStr | None = None
+    """The mail server: `smtp://`, `smtps://` or `smtp+starttls://`, then `user:password@host:port`.
+    Percent-encode special characters. Without it mails wait, and go out once it is set."""
     mail_from: str = ""
+    """The sender: an address, or `Name <address>`. Required with `SMTP_URL`."""
     api_keys: tuple[SecretStr, ...] = ()
-    #: Who may sign in to the staff page, by a link mailed to them.
+    """Keys of servers that may do everything over JSON. At least 24 characters each."""
     staff_emails: tuple[str, ...] = ()
-    #: Where Checkout's hosted page lives: the browser checks `form-action` on the redirect to it, too.
+    """Who may sign in to the staff page, by a link mailed to them. Needs `SMTP_URL`."""
+    # The browser checks `form-action` on the redirect to Stripe's page, too.
     stripe_checkout_origins: tuple[str, ...] = ("https://checkout.stripe.com",)
+    """The origins of Stripe's payment page. Change it if you use a custom domain for Checkout."""
     htmx_url: str = HTMX_URL
+    """Where browsers load htmx from. To host it yourself, put the same file into `static/` and set
+    `/static/htmx.min.js`."""
     htmx_integrity: str = HTMX_INTEGRITY
+    """The hash of that file, which browsers check, wherever it comes from."""
     metrics_token: Annotated[SecretStr, Field(min_length=16)] | None = None
+    """The bearer token that Prometheus presents at `/metrics`, at least 16 characters. Without it there is no
+    such page."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least severe lines that are logged."""
     widgets_file: Path | None = None
+    """The file that describes the widgets. If it is not set, `widgets.toml` in the working directory is used;
+    without that file there is one widget, `default`, with all services."""
     availability_ttl: Annotated[int, Field(ge=5, le=3600)] = 45
+    """For how many seconds times count as fresh."""
     availability_max_age: Annotated[int, Field(ge=60, le=86400)] = 3600
+    """For how many seconds times may still be shown while Hapio does not answer."""
 
     @field_validator(
         "stripe_webhook_secret", "secret_keys", "api_keys", "staff_emails", "stripe_checkout_origins", mode="before"
@@ -166,7 +200,7 @@ class Settings(BaseModel):
         try:
             WebhookScheme.read(text)
         except ValueError as error:
-            raise ValueError(f"is made of words such as {HAPIO_SCHEME}; see README") from error
+            raise ValueError(f"is made of words such as {HAPIO_SCHEME}; docs/configuration.md lists them") from error
         return text
 
     @field_validator("smtp_url")

@@ -31,35 +31,49 @@ LongText = Annotated[str, Field(max_length=2000)]
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class TierSetting(_Part):
     """One cancellation tier."""
 
     at_least_hours: Annotated[int, Field(ge=0, le=24 * 365)]
+    """Up to this many hours before the start …"""
     refund_percent: Annotated[int, Field(ge=0, le=100)]
+    """… this share of the price is refunded."""
 
 
 class MoveSetting(_Part):
     """What a customer may change about a confirmed booking. The limits are frozen into each booking."""
 
     until_hours: Annotated[int, Field(ge=0, le=24 * 365)] = 24
+    """Customers may move a booking until this many hours before the start."""
     at_most: Annotated[int, Field(ge=0, le=100)] = 3
+    """How often a customer may move a booking. With 0 they cannot."""
     other_resource: bool = True
+    """Whether to another person or room."""
     other_service: bool = False
+    """Whether to another service, whose price may differ."""
     refund_difference: Literal["by_terms", "full"] = "by_terms"
+    """What a move to a lower price refunds: with `by_terms` the share of the difference that a cancellation at
+    that moment would refund, with `full` all of it."""
 
 
 class Question(_Part):
     """One question of the details form beyond name, email and phone."""
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+    """The name that the answer is stored under."""
     label: Text
+    """The question."""
     help: LongText = ""
+    """A line under the question."""
     kind: Literal["text", "textarea", "select", "checkbox"] = "text"
+    """The kind of field."""
     options: tuple[Text, ...] = ()
+    """The answers to choose from, for a `select` only."""
     required: bool = False
+    """Whether it must be answered. A required checkbox must be ticked."""
 
     @model_validator(mode="after")
     def _select_has_options(self) -> Self:
@@ -88,68 +102,111 @@ Color = Annotated[str, BeforeValidator(_color), Field(pattern=r"^#[0-9a-f]{6}$")
 class Theme(_Part):
     """How the widget looks on the owner's page.
 
-    A `background` is what lies behind the widget: its own ground, or, where `transparent`, the page's that shows
-    through. It decides between light and dark, because texts have to be readable on it.
+    A `background` is what lies behind the widget: its own, or, where `transparent`, the page's. It decides between
+    light and dark, because text has to be readable on it.
     """
 
     accent: Color = "#2f5d50"
+    """The colour of buttons and marks, adjusted where text would be hard to read."""
     radius: Annotated[int, Field(ge=0, le=16)] = 10
+    """How round corners are, in pixels."""
     density: Literal["compact", "regular", "spacious"] = "regular"
+    """How much space there is between things."""
     font: Annotated[str, Field(max_length=200, pattern=r"^[\w\s,'\"-]*$")] = ""
+    """A CSS list of fonts that visitors' devices have, such as `Georgia, serif`."""
     scheme: Literal["auto", "light", "dark"] = "auto"
+    """Light or dark; `auto` follows the visitor's device."""
     background: Color | Literal[""] = ""
+    """The colour behind everything. It then decides between light and dark itself."""
     transparent: bool = False
+    """Whether your page's background shows through. Name its colour in `background`, so that text is readable on it."""
 
 
 class ServiceSetting(_Part):
-    """A service of Hapio, with what Hapio has no room for. `price` in major units, where Hapio has none."""
+    """A service of Hapio, with what Hapio has no room for."""
 
     id: str
+    """The service's id in Hapio."""
     description: LongText = ""
+    """A sentence under the service's name."""
     image: Annotated[str, Field(max_length=500)] = ""
+    """The https address of a picture."""
     price: Annotated[Decimal, Field(ge=0, max_digits=11)] | None = None
+    """The price if Hapio has none, in whole units of the currency, such as `"65.00"`. With neither the service
+    is free."""
 
 
 class Widget(_Part):
-    """One configured embed.
-
-    `hold_minutes` counts from the lock, `payment_minutes` from the start of paying. `max_holds` are
-    unpaid at once, of all visitors together, `max_holds_per_visitor` of one address. `max_free_per_customer` are the
-    free bookings to come under one mail address, `max_free_per_day` those made from one network address in a day.
-    `phone` says whether the details form asks for one. `country` (ISO, two letters) reads phone numbers without a
-    country code.
-    """
+    """One configured embed."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
+    """The table's name, a part of the address."""
     title: Text = "Book a time"
+    """The heading of the list of services."""
     location: str = ""
+    """The id of the Hapio location. Without it the project's first one is used."""
     services: tuple[ServiceSetting, ...] = ()
+    """The services on offer, in order. Without it every enabled one of Hapio's type `fixed`."""
     currency: Annotated[str, Field(pattern=r"^[a-z]{3}$")] = "eur"
+    """The currency of Hapio's prices, which have none of their own: an ISO code in small letters."""
     allowed_origins: tuple[str, ...] = ()
+    """The sites that may frame the widget: scheme and host, with a port if there is one, no path. Without it the
+    widget works only as a page of its own."""
     hold_minutes: Annotated[int, Field(ge=2, le=60)] = 10
+    """How long a chosen time is held."""
     max_extensions: Annotated[int, Field(ge=0, le=10)] = 2
+    """How often a visitor may start those minutes again."""
     max_holds: Annotated[int, Field(ge=1, le=10_000)] = 100
+    """How many unpaid holds all visitors together may have at once. From a quarter of this number a hold asks
+    for a small proof of work, and beyond it for a much larger one."""
     max_holds_per_visitor: Annotated[int, Field(ge=1, le=1000)] = 6
+    """The same for one visitor, and for everyone at one network address. Raise it if many people book from one
+    office."""
     max_free_per_customer: Annotated[int, Field(ge=1, le=1000)] = 2
+    """How many free bookings to come one mail address may have. Letter case, and anything after a `+`, make no
+    difference."""
     max_free_per_day: Annotated[int, Field(ge=1, le=1000)] = 3
+    """How many free bookings one network address may make in a day. Raise it if many people book from one office."""
     payment_minutes: Annotated[int, Field(ge=5, le=23 * 60)] = 31
+    """How long paying may take, counted from the click on Pay. Stripe's own shortest time is 30 minutes; a
+    shorter one is kept by ending Stripe's page early."""
     capture: Capture = Capture.AUTOMATIC
+    """`manual` only holds the money at first, and takes it once the booking is final in Hapio."""
     cancellation: tuple[TierSetting, ...] = ()
+    """What a cancellation refunds, from many hours before the start to few. Without it nothing."""
     undo_minutes: Annotated[int, Field(ge=0, le=60)] = 10
+    """How long a customer may undo a cancellation. The refund waits that long; with 0 it goes out at once."""
     reschedule: MoveSetting = MoveSetting()
+    """How customers may move a booking."""
     reminder_hours: Annotated[int, Field(ge=0, le=24 * 14)] = 24
+    """How many hours before the start the customer is reminded by mail. With 0 there is no reminder."""
     phone: Literal["off", "optional", "required"] = "optional"
+    """Whether the form asks for a phone number."""
     country: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] = "SE"
+    """The country of phone numbers without a country code: two capital letters."""
     questions: tuple[Question, ...] = ()
+    """What the form asks in addition to name, email, phone and message."""
     consent: LongText = ""
+    """The text next to a box that must be ticked. Without it there is no box."""
     choose_resource: bool = True
+    """Whether visitors choose among people or rooms. If not, the one with the fewest bookings around that
+    time is taken."""
     verify_lock: bool = False
+    """Whether each hold is checked against other programs that book in the same Hapio project. Costs one more
+    Hapio call for each hold."""
     theme: Theme = Theme()
+    """How the widget looks. A tag on a page may ask for something else."""
     languages: tuple[str, ...] = ("en",)
+    """The languages to choose from: `ar`, `de`, `en`, `es`, `fr`, `sv`. The first is the fallback, and the
+    language of mails to the owner."""
     owner_name: Annotated[str, Field(max_length=200)] = ""
+    """Your name on pages and in mails."""
     owner_email: Annotated[str, Field(max_length=254)] = ""
+    """Gets a mail for each booking and each change of one. Customers' replies go there."""
     owner_phone: Annotated[str, Field(max_length=40)] = ""
+    """Shown where customers need help."""
     privacy_url: Annotated[str, Field(max_length=500)] = ""
+    """Linked at the foot of every page."""
 
     @field_validator("allowed_origins")
     @classmethod

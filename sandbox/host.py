@@ -38,7 +38,7 @@ class HostSandbox:
             "/popup": Page("popup", "A dialog from any element"),
             "/float": Page("float", "A floating button"),
             "/ten": Page("ten", "Ten on one page"),
-            # What README documents for a site that allows nothing it does not name.
+            # What docs/embed.md documents for a site that allows nothing it does not name.
             "/strict": Page(
                 "inline",
                 "The strictest policy",

@@ -17,7 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from uuid import UUID
 
-from app.domain.booking import EndReason
+from app.domain.booking import Actor
 from app.domain.money import Money
 from app.errors import SchedulerError, SlotTaken
 from app.telemetry.logs import set_up_logs
@@ -30,7 +30,6 @@ WIDGET = "reschedule = { other_service = true }"
 
 async def play(stack: Stack) -> None:
     """Everything that leaves a row of its own kind. Ends two days after it began."""
-    bookings = stack.parts.bookings
     await stack.confirmed(await stack.in_days(0), customer=stack.customer("Over Past"))
     expired = await stack.hold(await stack.in_days(1), customer=stack.customer("Expired Gone"))
     await stack.at_stripe(expired)
@@ -41,7 +40,7 @@ async def play(stack: Stack) -> None:
     await stack.cancel(returned)
     await stack.until_quiet()
     partly = await stack.confirmed(await stack.in_days(3), customer=stack.customer("Partly Back"))
-    await bookings.give_back(partly.id, Money(20000, "sek"))
+    await stack.parts.owner_refunds.give_back(partly.id, Money(20000, "sek"))
     await stack.until_quiet()
 
     moved = await stack.confirmed(await stack.in_days(4), customer=stack.customer("Moved Once"))
@@ -59,7 +58,7 @@ async def play(stack: Stack) -> None:
     await stack.hold(await stack.in_days(8), customer=stack.customer("Held Only"))
     await stack.at_stripe(await stack.hold(await stack.in_days(8), customer=stack.customer("Awaiting Payment")))
     called_off = await stack.confirmed(await stack.in_days(9), customer=stack.customer("Called Off"))
-    await stack.cancel(called_off, by=EndReason.BY_OWNER)
+    await stack.cancel(called_off, by=Actor.OWNER)
 
     await _by_program(stack)
     waiting = await stack.hold(await stack.in_days(9), customer=stack.customer("Paid Waiting"))

@@ -1,4 +1,7 @@
-"""Write docs/screenshots: every screen and state of tests/e2e/tour.py, wide and phone, light and dark."""
+"""Write docs/screenshots: every screen and state of tests/e2e/tour.py, wide and phone, light and dark.
+
+Git keeps those that a document shows, as .gitignore says.
+"""
 
 import asyncio
 import sys

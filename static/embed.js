@@ -1,5 +1,5 @@
 // Holdfast's loader: one tag on any page. It finds the elements that ask for a widget, gives each a frame that fits,
-// passes on what the page knows, and turns what happens inside into DOM events. README, "Embedding", tells the rest.
+// passes on what the page knows, and turns what happens inside into DOM events. docs/embed.md has the rest.
 //
 //   <div data-holdfast="studio"></div>                inline
 //   <button data-holdfast-popup="studio">…</button>   in a dialog

@@ -11,10 +11,11 @@ from zoneinfo import ZoneInfo
 from app.api import models
 from app.api.door import Call
 from app.api.models import BookingStatus, HapioStatus, Named, PaymentStatus, RefundStatus, SessionStatus
+from app.booking.bookings import BookingView
 from app.booking.customer_form import ANSWER, clean, read_details
-from app.booking.settlement import UNPAID, BookingView
+from app.booking.take_payment import UNPAID
 from app.domain.attribution import campaign
-from app.domain.booking import Booking, Customer, EndReason, Status, Visitor
+from app.domain.booking import Actor, Booking, Customer, EndReason, Status, Visitor
 from app.domain.catalogue import Service, Slot
 from app.domain.history import HistoryEntry
 from app.domain.money import Money
@@ -97,22 +98,21 @@ async def show_booking(call: Call, asked: models.TokenQuery) -> models.BookingAn
 
 async def show_session(call: Call, asked: models.TokenQuery) -> models.SessionAnswer:
     """GET /api/checkout/sessions/{sessionId}. Takes in what Stripe says, as the page does that one comes back to."""
-    bookings = call.parts.bookings
     call.must_have_credentials(asked.token)
     session_id = call.request.path_params["sessionId"]
-    payment: Payment = await bookings.payment_by_session(session_id)
+    payment: Payment = await call.parts.bookings.payment_by_session(session_id)
     await call.find(booking_id=payment.booking_id, token=asked.token)
     if payment.state in {PaymentState.OPEN, PaymentState.PROCESSING}:
-        await bookings.settle(payment.booking_id)
-        payment = await bookings.payment_by_session(session_id)
-    view: BookingView = await bookings.view(payment.booking_id)
+        await call.parts.settle.booking(payment.booking_id)
+        payment = await call.parts.bookings.payment_by_session(session_id)
+    view: BookingView = await call.parts.bookings.view(payment.booking_id)
     refunds = [refund for refund in view.refunds if refund.payment_id == payment.id]
     return models.SessionAnswer(
         session_id=session_id,
         status=_SESSIONS.get(payment.state, SessionStatus.COMPLETE),
         payment_status=_payment_status([payment], refunds),
         payment_intent_id=payment.payment_intent_id,
-        receipt_url=await bookings.receipt_url(payment),
+        receipt_url=await call.parts.bookings.receipt_url(payment),
     )
 
 
@@ -140,7 +140,7 @@ async def lock(call: Call, asked: models.LockRequest) -> models.LockAnswer:
         metadata={clean(name): clean(value) for name, value in asked.metadata.items()},
     )
     proof = Proof(asked.proof.token, asked.proof.solution, asked.proof.answer)
-    booking: Booking = await parts.bookings.hold(
+    booking: Booking = await parts.hold.take(
         widget,
         service_id=service.id,
         starts_at=asked.start,
@@ -167,23 +167,22 @@ async def lock(call: Call, asked: models.LockRequest) -> models.LockAnswer:
 async def extend(call: Call, asked: Named) -> models.BookingAnswer:
     """POST /api/bookings/extend: hold the time longer."""
     booking, _ = await call.booking(asked)
-    await call.parts.bookings.extend(booking.id)
+    await call.parts.hold.extend(booking.id)
     return await _shown(call, booking)
 
 
 async def create_session(call: Call, asked: models.CheckoutRequest) -> models.CheckoutAnswer:
     """POST /api/checkout/create-session"""
     booking, by = await call.booking(asked)
-    bookings = call.parts.bookings
     for field, address in (("returnUrl", asked.return_url), ("cancelUrl", asked.cancel_url)):
         _must_be_allowed(call, booking, field, address)
     try:
-        url = await bookings.start_checkout(
+        url = await call.parts.checkout.start(
             booking.id, return_url=asked.return_url, cancel_url=asked.cancel_url, by=by, address=call.caller.address
         )
     except HoldExpired as error:
-        raise _why_over(await bookings.view(booking.id)) from error
-    view: BookingView = await bookings.view(booking.id)
+        raise _why_over(await call.parts.bookings.view(booking.id)) from error
+    view: BookingView = await call.parts.bookings.view(booking.id)
     payment = view.payments[-1] if url and view.payments else None
     return models.CheckoutAnswer(
         session_id=payment.session_id if payment else None,
@@ -198,52 +197,51 @@ async def create_session(call: Call, asked: models.CheckoutRequest) -> models.Ch
 async def cancel(call: Call, asked: models.CancelRequest) -> models.CancelAnswer:
     """POST /api/bookings/cancel: a hold is given up, a confirmed booking called off."""
     booking, by = await call.booking(asked)
-    bookings = call.parts.bookings
     if booking.status is Status.CANCELED:
-        view: BookingView = await bookings.view(booking.id)
+        view: BookingView = await call.parts.bookings.view(booking.id)
         return _canceled(view, call, *_going_back(view.refunds))
     if booking.status in {*UNPAID, Status.EXPIRED}:
         if not asked.dry_run:
-            booking = await bookings.give_up(booking.id)
-        return _canceled(await bookings.view(booking.id), call, RefundStatus.NOT_APPLICABLE, 0, None)
+            booking = await call.parts.hold.give_up(booking.id)
+        return _canceled(await call.parts.bookings.view(booking.id), call, RefundStatus.NOT_APPLICABLE, 0, None)
     if asked.dry_run:
         return await _would_cancel(call, booking, by, refund=asked.refund_requested)
-    await bookings.cancel(booking.id, by=by, note=clean(asked.reason, lines=True), refund=asked.refund_requested)
-    view = await bookings.view(booking.id)
+    await call.parts.cancel.booking(
+        booking.id, by=by, note=clean(asked.reason, lines=True), refund=asked.refund_requested
+    )
+    view = await call.parts.bookings.view(booking.id)
     return _canceled(view, call, *_going_back(view.refunds))
 
 
 async def restore(call: Call, asked: Named) -> models.BookingAnswer:
     """POST /api/bookings/restore: take a cancellation back, for as long as it may be."""
     booking, _ = await call.booking(asked)
-    await call.parts.bookings.undo(booking.id)
+    await call.parts.cancel.undo(booking.id)
     return await _shown(call, booking)
 
 
 async def reschedule(call: Call, asked: models.RescheduleRequest) -> models.RescheduleAnswer:
     """POST /api/bookings/reschedule"""
     booking, by = await call.booking(asked)
-    bookings = call.parts.bookings
-    wish = {
-        "starts_at": asked.new_start,
-        "service_id": asked.service_id,
-        "resource_id": asked.resource_id or None,
-        "by": by,
-    }
+    starts_at, service_id, resource_id = asked.new_start, asked.service_id, asked.resource_id or None
     service = await call.parts.availability.service(
         call.parts.bookings.widget_of(booking), asked.service_id or booking.service_id
     )
     _must_fit(service, asked.new_start, asked.new_end, "newEnd")
     if asked.dry_run:
-        quote = await bookings.quote_move(booking.id, **wish)
+        quote = await call.parts.reschedule.quote(
+            booking.id, starts_at=starts_at, service_id=service_id, resource_id=resource_id, by=by
+        )
         return models.RescheduleAnswer(
-            booking=_booking(await bookings.view(booking.id), call),
+            booking=_booking(await call.parts.bookings.view(booking.id), call),
             price_difference=quote.difference,
             checkout_url=None,
         )
-    moved = await bookings.reschedule(booking.id, **wish)
+    moved = await call.parts.reschedule.booking(
+        booking.id, starts_at=starts_at, service_id=service_id, resource_id=resource_id, by=by
+    )
     return models.RescheduleAnswer(
-        booking=_booking(await bookings.view(booking.id), call),
+        booking=_booking(await call.parts.bookings.view(booking.id), call),
         price_difference=moved.difference,
         checkout_url=moved.checkout_url,
     )
@@ -252,14 +250,14 @@ async def reschedule(call: Call, asked: models.RescheduleRequest) -> models.Resc
 async def abandon_move(call: Call, asked: Named) -> models.BookingAnswer:
     """POST /api/bookings/reschedule/abandon: leave an unpaid difference; the booking stays as it was."""
     booking, _ = await call.booking(asked)
-    await call.parts.bookings.give_up_move(booking.id)
+    await call.parts.reschedule.give_up(booking.id)
     return await _shown(call, booking)
 
 
 async def resend_link(call: Call, asked: Named) -> models.DoneAnswer:
     """POST /api/bookings/resend-link: mail the customer a fresh link; the old ones are retired."""
     booking, by = await call.booking(asked)
-    await call.parts.bookings.renew_link(booking.id, by)
+    await call.parts.manage_links.renew(booking.id, by)
     return models.DoneAnswer()
 
 
@@ -270,7 +268,7 @@ async def mark_no_show(call: Call, asked: models.NoShowRequest) -> models.Bookin
     """POST /api/bookings/no-show"""
     booking, by = await call.booking(asked)
     _must_be_owner(by)
-    await call.parts.bookings.mark_no_show(booking.id, no_show=asked.no_show)
+    await call.parts.corrections.mark_no_show(booking.id, no_show=asked.no_show)
     return await _shown(call, booking)
 
 
@@ -280,7 +278,7 @@ async def give_back(call: Call, asked: models.RefundRequest) -> models.GivenBack
     _must_be_owner(by)
     currency = booking.terms.price.currency
     amount = Money(asked.amount, currency) if asked.amount else None
-    new = await call.parts.bookings.give_back(booking.id, amount)
+    new = await call.parts.owner_refunds.give_back(booking.id, amount)
     ids = {refund.id for refund in new}
     view: BookingView = await call.parts.bookings.view(booking.id)
     made = [refund for refund in view.refunds if refund.id in ids and refund.status not in REFUND_VOID]
@@ -296,7 +294,7 @@ async def paid_another_way(call: Call, asked: models.PaidAnotherWayRequest) -> m
     """POST /api/bookings/refund/paid-another-way: a failed or refused refund was paid without Stripe."""
     booking, by = await call.booking(asked)
     _must_be_owner(by)
-    await call.parts.bookings.paid_another_way(booking.id, asked.refund_id)
+    await call.parts.owner_refunds.paid_another_way(booking.id, asked.refund_id)
     return await _shown(call, booking)
 
 
@@ -304,7 +302,7 @@ async def correct_email(call: Call, asked: models.CorrectEmailRequest) -> models
     """POST /api/bookings/correct-email: the customer's right address, to which goes what the old one did not take."""
     booking, by = await call.booking(asked)
     _must_be_owner(by)
-    await call.parts.bookings.correct_email(booking.id, asked.email)
+    await call.parts.corrections.correct_email(booking.id, asked.email)
     return await _shown(call, booking)
 
 
@@ -312,7 +310,7 @@ async def resend_mails(call: Call, asked: models.Named) -> models.DoneAnswer:
     """POST /api/bookings/resend-mails: send again what could not be delivered."""
     booking, by = await call.booking(asked)
     _must_be_owner(by)
-    await call.parts.bookings.resend_mails(booking.id)
+    await call.parts.corrections.resend_mails(booking.id)
     return models.DoneAnswer()
 
 
@@ -320,7 +318,7 @@ async def resend_mails(call: Call, asked: models.Named) -> models.DoneAnswer:
 
 
 def _widgets(call: Call, name: str) -> list[Widget]:
-    widgets: dict[str, Widget] = call.parts.widgets
+    widgets = call.parts.widgets
     if not name:
         return list(widgets.values())
     if name not in widgets:
@@ -407,8 +405,8 @@ def _must_be_allowed(call: Call, booking: Booking, field: str, address: str) -> 
         raise InvalidDetails({field: _BAD_ADDRESS})
 
 
-def _must_be_owner(by: EndReason) -> None:
-    if by is not EndReason.BY_OWNER:
+def _must_be_owner(by: Actor) -> None:
+    if by is not Actor.OWNER:
         raise NotYours("a token")
 
 
@@ -509,9 +507,9 @@ def _going_back(refunds: Sequence[Refund]) -> tuple[RefundStatus, int, str | Non
     return RefundStatus.COMPLETED if done else RefundStatus.PENDING, total, refund_id
 
 
-async def _would_cancel(call: Call, booking: Booking, by: EndReason, *, refund: bool) -> models.CancelAnswer:
+async def _would_cancel(call: Call, booking: Booking, by: Actor, *, refund: bool) -> models.CancelAnswer:
     view: BookingView = await call.parts.bookings.view(booking.id)
-    back: Money = await call.parts.bookings.quote_cancel(booking.id, by=by)
+    back = await call.parts.cancel.quote(booking.id, by=by)
     amount = back.amount if refund else 0
     status = RefundStatus.PENDING if amount else RefundStatus.NOT_APPLICABLE
     return _canceled(view, call, status, amount, None)

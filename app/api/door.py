@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api.envelope import Malformed, envelope
 from app.api.models import Named, is_uuid
-from app.domain.booking import Booking, EndReason
+from app.domain.booking import Actor, Booking
 from app.errors import (
     HoldfastError,
     LinkExpired,
@@ -30,7 +30,7 @@ from app.errors import (
     RateLimited,
     Unauthorized,
 )
-from app.parts import parts_in, parts_of
+from app.parts import Parts, parts_in, parts_of
 from app.protection.idempotency import Answer
 from app.protection.rate_limits import API, API_ACT, API_KEY, WEBHOOKS, Rule, client_address
 from app.protection.signed_links import MANAGE_LIFE_AFTER_END, must_not_be_forgotten
@@ -71,34 +71,31 @@ class Caller:
 class Call:
     """One request, for an operation's act."""
 
-    parts: Any
+    parts: Parts
     request: Request
     caller: Caller
     idempotency_key: str
 
-    async def booking(self, named: Named) -> tuple[Booking, EndReason]:
+    async def booking(self, named: Named) -> tuple[Booking, Actor]:
         """The booking that a body names; as `find`."""
         return await self.find(booking_id=named.booking_id, hapio_booking_id=named.hapio_booking_id, token=named.token)
 
-    async def find(
-        self, *, booking_id: str = "", hapio_booking_id: str = "", token: str = ""
-    ) -> tuple[Booking, EndReason]:
+    async def find(self, *, booking_id: str = "", hapio_booking_id: str = "", token: str = "") -> tuple[Booking, Actor]:
         """The booking that is meant, and on whose behalf the caller acts: with its token its customer's, with an API
         key alone the owner's. Raises Unauthorized, NotYours, LinkExpired, NotFound."""
-        bookings = self.parts.bookings
         if token or self.caller.bearer:
             owned = await self._by_token(token or self.caller.bearer)
             if booking_id not in {"", owned.id} or hapio_booking_id not in {"", owned.hapio_booking_id}:
                 raise NotYours("another booking")
-            return owned, EndReason.BY_CUSTOMER
+            return owned, Actor.CUSTOMER
         if not self.caller.key:
             raise Unauthorized("no token")
         if not booking_id:
-            return await bookings.by_reference(hapio_booking_id), EndReason.BY_OWNER
-        booking: Booking = await bookings.get(booking_id)
+            return await self.parts.bookings.by_reference(hapio_booking_id), Actor.OWNER
+        booking = await self.parts.bookings.get(booking_id)
         if hapio_booking_id not in {"", booking.hapio_booking_id}:
             raise NotFound("two bookings")
-        return booking, EndReason.BY_OWNER
+        return booking, Actor.OWNER
 
     def must_have_credentials(self, token: str) -> None:
         """Who has none is told nothing, not even what there is. Raises Unauthorized."""
@@ -115,7 +112,7 @@ class Call:
         return booking_id
 
     async def _by_token(self, token: str) -> Booking:
-        booking: Booking = await self.parts.bookings.get(self._read_token(token))
+        booking = await self.parts.bookings.get(self._read_token(token))
         must_not_be_forgotten(booking)
         if booking.ends_at + MANAGE_LIFE_AFTER_END <= self.parts.now():
             raise LinkExpired("long over")
@@ -174,7 +171,7 @@ class Door:
             response.headers[name] = value
         await response(scope, receive, send)
 
-    def _allows(self, parts: Any, origin: str, headers: MutableHeaders) -> bool:
+    def _allows(self, parts: Parts, origin: str, headers: MutableHeaders) -> bool:
         """Whether a page of this origin may read the answer; the headers that tell its browser."""
         if not any(operation.public for operation in self._operations.values()):
             return False
@@ -193,7 +190,7 @@ class Door:
         return Response(status_code=204)
 
     async def _answer(
-        self, request: Request, parts: Any, operation: Operation | None, headers: MutableHeaders
+        self, request: Request, parts: Parts, operation: Operation | None, headers: MutableHeaders
     ) -> Response:
         try:
             if operation is None:
@@ -222,7 +219,7 @@ def _is_preflight(request: Request) -> bool:
     return request.method == "OPTIONS" and "access-control-request-method" in request.headers
 
 
-def _caller(parts: Any, request: Request) -> Caller:
+def _caller(parts: Parts, request: Request) -> Caller:
     """Who asks. Raises Unauthorized for credentials that are none."""
     address = client_address(request.scope)
     header = request.headers.get("authorization")
@@ -239,7 +236,7 @@ def _caller(parts: Any, request: Request) -> Caller:
     return Caller("", match[1], address)
 
 
-def _is_token(parts: Any, caller: Caller) -> bool:
+def _is_token(parts: Parts, caller: Caller) -> bool:
     try:
         parts.links.read_api_token(caller.bearer)
     except LinkRefused:
@@ -247,7 +244,7 @@ def _is_token(parts: Any, caller: Caller) -> bool:
     return True
 
 
-def _count(parts: Any, operation: Operation, caller: Caller, headers: MutableHeaders) -> None:
+def _count(parts: Parts, operation: Operation, caller: Caller, headers: MutableHeaders) -> None:
     """Count the request, and tell how many are left. Raises RateLimited."""
     rule, who = (API_KEY, caller.key) if caller.key else (operation.rule, caller.address)
     try:

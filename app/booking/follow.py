@@ -14,10 +14,15 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from app.booking.changes import Changes
-from app.domain.booking import Booking, EndReason, Status
+from app.booking.moves import Moves
+from app.booking.offer import everything
+from app.booking.tools import Tools
+from app.domain.booking import Actor, Booking, EndReason, Status
 from app.domain.move import MoveState
-from app.errors import BookingConflict, SchedulerNotFound
+from app.errors import (
+    BookingConflict,
+    SchedulerNotFound,
+)
 from app.mail import MailKind
 from app.scheduling.hapio.client import PAGE_SIZE, SchedulerBooking
 
@@ -36,19 +41,30 @@ _MOST = 50
 _GO_ON = timedelta(minutes=1)
 
 
-class Following(Changes):
-    """Follows the owner's own hand in Hapio."""
+class Follow:
+    """Follows the owner's own hand at the scheduler."""
 
-    async def follow(self, booking_id: str) -> Booking:
+    def __init__(self, tools: Tools, moves: Moves) -> None:
+        self._tools = tools
+        self._store = tools.store
+        self._scheduler = tools.scheduler
+        self._availability = tools.availability
+        self._notifications = tools.notifications
+        self._refunds = tools.refunds
+        self._now = tools.now
+        self._locks = tools.locks
+        self._moves = moves
+
+    async def booking(self, booking_id: str) -> Booking:
         """Read the booking from Hapio, and let ours be what it is there. Safe to repeat; costs nothing for a booking
         that is not confirmed, or over: whoever tidies up old entries gives nothing back.
 
         An unpaid move is ended first. Raises SchedulerError, StripeError, and BookingConflict where the booking is
         being changed here at the same time; then nothing changed, and the next try decides.
         """
-        async with self._turns(booking_id):
+        async with self._locks(booking_id):
             for _ in range(2):  # the second time after a move was ended, whatever became of it
-                booking = await self._booking(booking_id)
+                booking = await self._tools.booking(booking_id)
                 over = booking.ends_at <= self._now()
                 if booking.status is not Status.CONFIRMED or over or booking.hapio_booking_id is None:
                     return booking
@@ -92,11 +108,9 @@ class Following(Changes):
     async def _called_off_there(self, booking: Booking, *, kept: bool) -> Booking:
         """By the owner's terms: everything that is left comes back, and nobody takes it back."""
         now = self._now()
-        left = await self._refunds.left(booking.id)
-        price = booking.terms.price
-        back = replace(price, amount=min(price.amount, left))
+        back = everything(booking, None, await self._refunds.funds(booking.id))
         after = replace(booking, revision=booking.revision + 1)
-        by = EndReason.BY_OWNER
+        by = Actor.OWNER
         told: dict[str, str | int | bool] = {"by": by, "back": back.amount, "undo_until": ""}
         canceled = await self._store.claim(
             booking.id,
@@ -112,7 +126,7 @@ class Following(Changes):
                 "hapio_canceled": kept,
             },
             unchanged_since=booking.revision,
-            owes=self._refunds.debt(booking, back, by, cause=str(after.revision)) if back else None,
+            owes=self._refunds.debt(booking, back, by.end_reason, cause=str(after.revision)) if back else None,
             mails=self._notifications.owed(after, MailKind.CANCELED_CUSTOMER, MailKind.CANCELED_OWNER, detail=told),
             detail={"back": back.amount, "in": "hapio"},
         )
@@ -121,7 +135,7 @@ class Following(Changes):
         log.info("canceled in Hapio", booking=booking.id, deleted=not kept)
         self._availability.freed(booking.interval, booking.slot, booking.service_id)
         await self._refunds.pay_due(booking.id)
-        return await self._booking(booking.id)
+        return await self._tools.booking(booking.id)
 
     async def _moved_there(self, booking: Booking, there: SchedulerBooking) -> Booking:
         """The time and the people are Hapio's now; the price stays what was bought."""
@@ -129,7 +143,7 @@ class Following(Changes):
         told: dict[str, str | int | bool] = {
             "from": booking.starts_at.isoformat(),
             "was": booking.service_name,
-            "by": EndReason.BY_OWNER,
+            "by": Actor.OWNER,
             "difference": 0,
         }
         mails = self._notifications.owed(after, MailKind.MOVED_CUSTOMER, MailKind.MOVED_OWNER, detail=told)
@@ -140,8 +154,6 @@ class Following(Changes):
         self._availability.freed(booking.interval, booking.slot, booking.service_id)
         self._availability.took(moved.interval)
         return moved
-
-    # -- without webhooks ------------------------------------------------------------------------------------
 
     async def reconcile(self, *, most: int = _MOST) -> datetime:
         """Ask Hapio, if it is time for that, what has changed and, once a day, what there is, and follow what differs:
@@ -191,7 +203,7 @@ class Following(Changes):
                 log.warning("more bookings differ from Hapio's", left=len(differing) - number)
                 return False
             try:
-                await self.follow(booking.id)
+                await self.booking(booking.id)
             except BookingConflict:
                 log.info("changed here at the same time", booking=booking.id)
             else:

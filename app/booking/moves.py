@@ -8,17 +8,15 @@ without asking for room again, and the old booking is deleted.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from random import Random
 
 import structlog
 
-from app.booking.notifications import Notifications
 from app.booking.payment_refused import refuse_payment
-from app.booking.refunds import Refunds
-from app.domain.booking import Booking, EndReason, Status
+from app.booking.tools import Tools
+from app.domain.booking import Actor, Booking, EndReason, Status
 from app.domain.catalogue import Resource, Service, Slot
 from app.domain.money import Money
 from app.domain.move import OPEN_MOVES, Move, MoveState
@@ -39,13 +37,13 @@ from app.errors import (
     StripeRefused,
 )
 from app.mail import MailKind
-from app.payments.stripe_client import SHORTEST_SESSION, CheckoutFacts, Payments, session_key, session_params
-from app.protection.signed_links import Links
-from app.scheduling.availability import Availability
-from app.scheduling.hapio.client import HapioClient
+from app.payments.stripe_client import (
+    SHORTEST_SESSION,
+    CheckoutFacts,
+    session_key,
+    session_params,
+)
 from app.scheduling.metadata import scheduler_metadata
-from app.store import Store
-from app.widgets import Widgets
 
 log = structlog.get_logger()
 
@@ -76,36 +74,20 @@ class MoveQuote:
 class Moves:
     """Carries moves from their first write to their last. Every step is safe to repeat."""
 
-    def __init__(
-        self,
-        *,
-        store: Store,
-        scheduler: HapioClient,
-        payments: Payments | None,
-        availability: Availability,
-        widgets: Widgets,
-        links: Links,
-        notifications: Notifications,
-        refunds: Refunds,
-        public_url: str,
-        now: Callable[[], datetime],
-        random: Random,
-    ) -> None:
-        self._store = store
-        self._scheduler = scheduler
-        self._payments = payments
-        self._availability = availability
-        self._widgets = widgets
-        self._links = links
-        self._notifications = notifications
-        self._refunds = refunds
-        self._public_url = public_url
-        self._now = now
-        self._random = random
+    def __init__(self, tools: Tools) -> None:
+        self._tools = tools
+        self._store = tools.store
+        self._scheduler = tools.scheduler
+        self._availability = tools.availability
+        self._widgets = tools.widgets
+        self._links = tools.links
+        self._notifications = tools.notifications
+        self._refunds = tools.refunds
+        self._public_url = tools.public_url
+        self._now = tools.now
+        self._random = tools.random
 
-    # -- the new time ----------------------------------------------------------------------------------------
-
-    async def begin(self, booking: Booking, quote: MoveQuote, *, by: EndReason) -> Move:
+    async def begin(self, booking: Booking, quote: MoveQuote, *, by: Actor) -> Move:
         """Take the new time beside the old one: `MOVING` at once, or `HELD` where the difference must be paid first.
 
         Raises SlotTaken without the nearest times, BookingConflict if the booking changed since it was read, or
@@ -177,14 +159,12 @@ class Moves:
             raise
         return await self._store.record_move_lock(move.id, hapio_booking_id=locked.id) or move
 
-    # -- the difference --------------------------------------------------------------------------------------
-
     async def checkout(self, move: Move, booking: Booking) -> str:
         """Stripe's page for the difference. Raises StripeError, after which the move has ended and nothing changed:
         its page, if there is one, was given to nobody."""
         payment = await self._open_difference(move, booking)
         try:
-            facts = await self._stripe.create_session(payment.params, idempotency_key=session_key(payment))
+            facts = await self._tools.stripe.create_session(payment.params, idempotency_key=session_key(payment))
         except (StripeRefused, StripeMisconfigured) as error:
             refusal, mails = refuse_payment(self._notifications, booking, error)
             await self._end(move, MoveState.EXPIRED, EndReason.REFUSED, mails=mails)
@@ -196,7 +176,7 @@ class Moves:
         if not facts.url or not await self._store.record_session(
             payment, session_id=facts.id, url=facts.url, look_at=look_at
         ):
-            await self._stripe.expire_session(facts.id)
+            await self._tools.stripe.expire_session(facts.id)
             raise BookingConflict("the move ended meanwhile")
         return facts.url
 
@@ -261,7 +241,7 @@ class Moves:
             if facts.state not in _UNDER_WAY:
                 await self._end(move, MoveState.EXPIRED, EndReason.DEADLINE)
             return
-        if not facts.pays(payment, livemode=self._stripe.livemode):
+        if not facts.pays(payment, livemode=self._tools.stripe.livemode):
             log.error("payment does not match the order", booking=booking.id, session=facts.id)
             await self._owe_mismatch(booking, payment, facts, seen)
             await self._end(move, MoveState.EXPIRED, EndReason.PAYMENT_MISMATCH)
@@ -286,8 +266,6 @@ class Moves:
             await self._refunds.owe(booking, payment, amount, EndReason.PAYMENT_MISMATCH, seen)
         else:
             await self._store.record_payment(seen)
-
-    # -- the move --------------------------------------------------------------------------------------------
 
     async def follow(self, move: Move) -> Move:
         """Go on with a move wherever it stands. Raises SchedulerError, StripeError; the worker repeats it then."""
@@ -399,7 +377,7 @@ class Moves:
         if payment is None or payment.session_id is None:
             return False
         if not just_read:
-            facts = await self._stripe.look_at_session(payment.session_id)
+            facts = await self._tools.stripe.look_at_session(payment.session_id)
             if facts.refunded:
                 await self._refunds.follow_all(facts.payment_intent_id)
         return (await self._refunds.funds(move.booking_id)).paid_for(move) == 0
@@ -432,13 +410,11 @@ class Moves:
         await self._release_soon(refused)
         return refused
 
-    # -- the end ---------------------------------------------------------------------------------------------
-
     async def expire(self, move: Move, reason: EndReason) -> Move:
         """End a move whose difference nobody has paid: Stripe's page first, and Stripe may say that it is paid."""
         for payment in await self._store.payments(move.booking_id):
             if payment.move_id == move.id and payment.session_id and payment.state in _UNDER_WAY:
-                facts = await self._stripe.expire_session(payment.session_id)
+                facts = await self._tools.stripe.expire_session(payment.session_id)
                 seen = PaymentSeen(payment.id, facts.state, facts.id, facts.payment_intent_id, facts.received)
                 if facts.state is PaymentState.EXPIRED:
                     await self._store.record_payment(seen)
@@ -495,12 +471,6 @@ class Moves:
             await self.release(move)
         except SchedulerError as error:
             log.warning("release put off", move=move.id, error=type(error).__name__)
-
-    @property
-    def _stripe(self) -> Payments:
-        if self._payments is None:
-            raise StripeMisconfigured("no Stripe key is configured")
-        return self._payments
 
 
 def _overlap(booking: Booking, slot: Slot, resource: Resource) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from app.booking.settlement import BookingView
+from app.booking.bookings import BookingView
 from app.cli.words import standing
 from app.domain.booking import Booking
 from app.domain.refund import Refund

@@ -13,14 +13,14 @@ from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.booking.changes import Refusal
+from app.booking.bookings import BookingView
 from app.booking.moves import MoveQuote
-from app.booking.settlement import BookingView
+from app.booking.offer import Refusal
 from app.cli.arguments import COMPLETED, NO_SHOW, WrongUse, named, read_amount, read_start
 from app.cli.as_json import booking_json, refund_json, view_json
 from app.cli.terminal import Terminal, real_terminal
 from app.cli.words import end, head, money, refund_stands, sheet, span, standing, table, when
-from app.domain.booking import Booking, EndReason, Status
+from app.domain.booking import Actor, Booking, EndReason, Status
 from app.domain.money import Money
 from app.domain.move import MoveState
 from app.domain.payment import DISPUTE_LOST, DISPUTE_OVER
@@ -98,8 +98,7 @@ class Desk:
     """One command on its way."""
 
     def __init__(self, parts: Parts, arguments: argparse.Namespace, terminal: Terminal) -> None:
-        self._house = parts
-        self._bookings = parts.bookings
+        self._parts = parts
         self._asked = arguments
         self._terminal = terminal
         self._now = parts.now()
@@ -133,7 +132,7 @@ class Desk:
         # What is no column, such as a visit that is over, is chosen here: page by page, so that nothing is cut off
         # before it was chosen from.
         for page in count():
-            found = await self._bookings.find(
+            found = await self._parts.bookings.find(
                 statuses={of_confirmed.get(word) or Status(word) for word in wanted} or set(Status) - {Status.EXPIRED},
                 starts_from=_midnight(first) - _EARLIEST if first else None,
                 starts_to=_midnight(last) + timedelta(days=1) + _LATEST if last else None,
@@ -173,7 +172,7 @@ class Desk:
 
     async def _view(self) -> BookingView:
         try:
-            return await self._bookings.view(self._asked.id)
+            return await self._parts.bookings.view(self._asked.id)
         except NotFound as error:
             raise Refused("There is no such booking. `bookings list` shows those there are.", error.code) from error
 
@@ -185,10 +184,10 @@ class Desk:
         if booking.status is Status.CANCELED:
             self._tell(f"It was canceled before: {end(booking, self._now)}.", "Nothing was changed, no money moved.")
             return self._result(view, (), changed=False)
-        offer = self._bookings.offer(view)
+        offer = self._parts.offers.of(view)
         if offer.cancel_bar not in {None, Refusal.BEGUN}:
             raise PolicyRefused(str(offer.cancel_bar))
-        back = self._bookings.owner_refund(view)
+        back = self._parts.offers.owner_refund(view)
         self._tell(*head(booking))
         if offer.cancel_bar is Refusal.BEGUN:
             self._tell("The visit has begun.")
@@ -199,7 +198,7 @@ class Desk:
         self._tell(f"It is canceled, and the time is free again. {self._back(view, back)}")
         self._tell(f"This cannot be taken back. {self._mailed(booking)}")
         self._must_agree("Cancel this booking?")
-        await self._bookings.cancel(booking.id, by=EndReason.BY_OWNER, revision=booking.revision)
+        await self._parts.cancel.booking(booking.id, by=Actor.OWNER, revision=booking.revision)
         after = await self._view()
         if after.booking.end_reason is not EndReason.BY_OWNER:
             raise Refused(f"It was canceled meanwhile: {end(after.booking, self._now)}. No money moved by this.")
@@ -221,7 +220,7 @@ class Desk:
         self._tell(f"{self._back(view, amount)} {money(rest)} stays.")
         self._tell(f"{stands}{self._mailed(booking, owner=False)}")
         self._must_agree("Give this back?")
-        refunds = await self._bookings.give_back(booking.id, amount, left=left.amount)
+        refunds = await self._parts.owner_refunds.give_back(booking.id, amount, left=left.amount)
         given = Money(sum(refund.amount.amount for refund in refunds), left.currency)
         if not refunds:
             raise Refused("Nothing was left to give back any more. No money moved.")
@@ -244,7 +243,7 @@ class Desk:
         self._tell(*head(view.booking))
         self._tell(f"{money(amount)} counts as paid back by you, and Stripe is not asked for it again. No money moves.")
         self._must_agree("Have you paid this to the customer?")
-        await self._bookings.paid_another_way(view.booking.id, named)
+        await self._parts.owner_refunds.paid_another_way(view.booking.id, named)
         self._tell("Noted.")
         return self._result(await self._view(), (), changed=True)
 
@@ -252,7 +251,7 @@ class Desk:
         view = await self._view()
         before = view.booking
         self._tell("No money moves.")
-        after = await self._bookings.correct_email(before.id, self._asked.email)
+        after = await self._parts.corrections.correct_email(before.id, self._asked.email)
         changed = after != before
         self._tell(
             f"The address was changed; older links no longer work. {self._mailed(after, owner=False)}"
@@ -266,17 +265,17 @@ class Desk:
         booking = view.booking
         starts_at = read_start(self._asked.start, booking.time_zone)
         service, resource = await self._places(booking)
-        quote = await self._bookings.quote_move(
-            booking.id, starts_at=starts_at, service_id=service, resource_id=resource, by=EndReason.BY_OWNER
+        quote = await self._parts.reschedule.quote(
+            booking.id, starts_at=starts_at, service_id=service, resource_id=resource, by=Actor.OWNER
         )
         self._tell(*head(booking), *self._preview(view, quote))
         self._must_agree("Move this booking?")
-        moved = await self._bookings.reschedule(
+        moved = await self._parts.reschedule.booking(
             booking.id,
             starts_at=starts_at,
             service_id=quote.service.id,
             resource_id=quote.resource.id,
-            by=EndReason.BY_OWNER,
+            by=Actor.OWNER,
             revision=booking.revision,
         )
         after = await self._view()
@@ -295,8 +294,8 @@ class Desk:
     async def _places(self, booking: Booking) -> tuple[str, str | None]:
         """The ids of the service and the resource that were named; None for any resource."""
         asked = self._asked
-        widget = self._bookings.widget_of(booking)
-        services = (await self._house.availability.catalogue(widget)).services
+        widget = self._parts.bookings.widget_of(booking)
+        services = (await self._parts.availability.catalogue(widget)).services
         service = named("service", asked.service, services) if asked.service else None
         own = service or next((service for service in services if service.id == booking.service_id), None)
         if own is None:
@@ -334,7 +333,7 @@ class Desk:
         if booking.starts_at > self._now:
             raise Refused(f"The visit begins on {when(booking.starts_at, booking.time_zone)}. No money moved.")
         self._tell("No money moves.")
-        await self._bookings.mark_no_show(booking.id, no_show=no_show)
+        await self._parts.corrections.mark_no_show(booking.id, no_show=no_show)
         self._tell("Noted that nobody came." if no_show else "Noted that the customer came.")
         return self._result(await self._view(), (), changed=booking.no_show is not no_show)
 
@@ -343,7 +342,7 @@ class Desk:
         self._tell("No money moves.")
         if view.booking.forgotten:
             raise Refused("Its customer was forgotten, so there is nobody to mail a link to.")
-        await self._bookings.renew_link(view.booking.id, EndReason.BY_OWNER)
+        await self._parts.manage_links.renew(view.booking.id, Actor.OWNER)
         after = await self._view()
         if after.booking.link_version == view.booking.link_version:
             if standing(view.booking, self._now) in {Status.CONFIRMED, Status.CANCELED, Status.PAID}:
@@ -382,7 +381,10 @@ class Desk:
             case InvalidRequest():
                 return f"That cannot be done: {error}. {stays}"
             case SchedulerUnauthorized() | SchedulerForbidden():
-                return f"Hapio refused: HAPIO_API_TOKEN is wrong, or lacks an ability that README names. {stays}"
+                return (
+                    "Hapio refused: HAPIO_API_TOKEN is wrong, or lacks an ability that docs/set-up.md#hapio names. "
+                    f"{stays}"
+                )
             case SchedulerError():
                 return f"Hapio gave no usable answer ({type(error).__name__}). {stays}"
             case StripeMisconfigured():
@@ -427,9 +429,9 @@ class Desk:
         return f"{money(amount)} goes back to the customer, {at}: {told}."
 
     def _mailed(self, booking: Booking, *, owner: bool = True) -> str:
-        if not self._house.mailer.enabled:
+        if not self._parts.mailer.enabled:
             return "No mail is sent: SMTP_URL is not set."
-        owner = owner and bool(self._bookings.widget_of(booking).owner_email)
+        owner = owner and bool(self._parts.bookings.widget_of(booking).owner_email)
         return f"The server mails the customer{' and you' if owner else ''}."
 
 

@@ -55,7 +55,7 @@ async def serve_mails(parts: Parts, arguments: argparse.Namespace, say: Callable
         print("Name bookings, or say --all. `mails list` shows what was given up.", file=sys.stderr)
         return WRONG_USE
     try:
-        again = [await parts.bookings.resend_mails(booking) for booking in arguments.bookings]
+        again = [await parts.corrections.resend_mails(booking) for booking in arguments.bookings]
     except NotFound as error:
         print(f"There is no booking {error}.", file=sys.stderr)
         return WRONG_USE

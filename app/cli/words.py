@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, time
 from itertools import groupby
 
-from app.booking.settlement import BookingView
+from app.booking.bookings import BookingView
 from app.cli.arguments import COMPLETED, NO_SHOW
-from app.domain.booking import Booking, EndReason, Status
+from app.domain.booking import Actor, Booking, Status
 from app.domain.history import HistoryEntry
 from app.domain.money import Money
 from app.domain.move import MoveState
@@ -135,7 +135,7 @@ def _history_line(entry: HistoryEntry, booking: Booking) -> str:
     if "from" in detail and "to" in detail:
         words.append(" to ".join(when(datetime.fromisoformat(detail[end]), zone) for end in ("from", "to")))
     if "by" in detail:
-        words.append("by the owner" if detail["by"] == EndReason.BY_OWNER else "by the customer")
+        words.append("by the owner" if detail["by"] == Actor.OWNER else "by the customer")
     amount = detail.get("amount", detail.get("back"))
     if amount is not None:
         words.append(f"{money(Money(amount, booking.terms.price.currency))} back")

@@ -85,6 +85,18 @@ class EndReason(StrEnum):
     AT_STRIPE = "at_stripe"
 
 
+class Actor(StrEnum):
+    """Who does something to a booking. The value is also the word for it in the history."""
+
+    CUSTOMER = "by_customer"
+    OWNER = "by_owner"
+
+    @property
+    def end_reason(self) -> EndReason:
+        """Why a booking is over that they canceled."""
+        return EndReason(self.value)
+
+
 class Trouble(StrEnum):
     """What keeps something that is due from being done. The owner is mailed once about each, and an alarm stays on
     until it is over; see `app.booking.notifications.Letters.trouble`."""

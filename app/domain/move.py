@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from app.domain.booking import EndReason
+from app.domain.booking import Actor, EndReason
 from app.domain.catalogue import Slot
 from app.domain.money import Money
 from app.domain.reservation import Occupied
@@ -58,7 +58,7 @@ class Move:
     id: str
     booking_id: str
     state: MoveState
-    by: EndReason
+    by: Actor
     service_id: str
     service_name: str
     resource_id: str

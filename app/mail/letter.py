@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Literal
 
-from app.domain.booking import Booking, EndReason
+from app.domain.booking import Actor, Booking, EndReason
 from app.domain.money import Money
 from app.widgets import Widget
 
@@ -99,7 +99,7 @@ class Mail:
     @property
     def by_owner(self) -> bool:
         """Whether the owner did what the mail tells."""
-        return self.detail.get("by") == EndReason.BY_OWNER
+        return self.detail.get("by") == Actor.OWNER
 
     def units(self, name: str) -> int:
         """A number of the detail; 0 where there is none."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from app.booking.bookings import Bookings
+from app.booking.acts import Acts
 from app.booking.stray_payments import Strays
 from app.domain.booking import Booking, Status
 from app.domain.payment import Payment, PaymentState, StrayPayment
@@ -53,14 +53,14 @@ class Reconciling:
         store: Store,
         scheduler: HapioClient,
         payments: Payments | None,
-        bookings: Bookings,
+        acts: Acts,
         strays: Strays,
         now: Callable[[], datetime],
     ) -> None:
         self._store = store
         self._scheduler = scheduler
         self._payments = payments
-        self._bookings = bookings
+        self._acts = acts
         self._strays = strays
         self._now = now
 
@@ -110,8 +110,8 @@ class Reconciling:
 
     async def adopt(self, facts: CheckoutFacts) -> Booking:
         """Take a payment in for its booking, and let that follow."""
-        await self._bookings.take_session(facts)
-        return await self._bookings.settle(facts.booking_id or "")
+        await self._acts.adopt.take_session(facts)
+        return await self._acts.settle.booking(facts.booking_id or "")
 
     async def refund(self, stray: StrayPayment) -> None:
         """Send a payment of an unknown booking back."""

@@ -15,7 +15,7 @@ from random import Random
 import anyio
 import structlog
 
-from app.booking.bookings import Bookings
+from app.booking.acts import Acts
 from app.booking.cursors import Cursors
 from app.booking.follow import agrees
 from app.domain.booking import Booking
@@ -57,7 +57,7 @@ class Inbox:
         self,
         *,
         store: Store,
-        bookings: Bookings,
+        acts: Acts,
         availability: Availability,
         payments: Payments | None,
         cursors: Cursors,
@@ -68,7 +68,7 @@ class Inbox:
         sleep: Callable[[float], Awaitable[None]],
     ) -> None:
         self._store = store
-        self._bookings = bookings
+        self._acts = acts
         self._availability = availability
         self._payments = payments
         self._cursors = cursors
@@ -150,9 +150,9 @@ class Inbox:
 
     async def _act(self, event: Event) -> None:
         if event.object_type == HAPIO_BOOKING:
-            await self._bookings.follow(event.booking_id or "")
+            await self._acts.follow.booking(event.booking_id or "")
         else:
-            await self._bookings.take_event(event)
+            await self._acts.stripe_events.take_event(event)
 
     # -- by hand ---------------------------------------------------------------------------------------------
 

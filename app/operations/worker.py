@@ -12,12 +12,13 @@ from typing import TypeVar
 
 import structlog
 
-from app.booking.bookings import Bookings
+from app.booking.acts import Acts
+from app.booking.adopt import LOOK_BACK
 from app.booking.notifications import Notifications
 from app.booking.overdue import Overdue
 from app.booking.refunds import Refunds
-from app.booking.settlement import LOOK_BACK, UNPAID
 from app.booking.stray_payments import Strays
+from app.booking.take_payment import UNPAID
 from app.domain.booking import Booking
 from app.domain.event import StoredEvent
 from app.domain.move import Move
@@ -69,7 +70,7 @@ class Worker:
     def __init__(
         self,
         *,
-        bookings: Bookings,
+        acts: Acts,
         inbox: Inbox,
         refunds: Refunds,
         strays: Strays,
@@ -81,7 +82,7 @@ class Worker:
         sleep: Callable[[float], Awaitable[None]],
         metrics: Metrics,
     ) -> None:
-        self._bookings = bookings
+        self._acts = acts
         self._inbox = inbox
         self._refunds = refunds
         self._strays = strays
@@ -130,9 +131,9 @@ class Worker:
         await self._each(self._store.payments_to_look_at, self._look, _leave)
         await self._sweep()
         await self._each(self._store.events_due, self._take_event, self._inbox.put_off)
-        await self._each(self._store.paid, self._bookings.confirm, self._put_off)
-        await self._each(self._store.moves_due, self._bookings.follow_move, self._put_off_move)
-        await self._each(self._store.unreleased, self._bookings.release, self._put_off)
+        await self._each(self._store.paid, self._acts.confirm.confirm, self._put_off)
+        await self._each(self._store.moves_due, self._acts.reschedule.follow_move, self._put_off_move)
+        await self._each(self._store.unreleased, self._acts.release.release, self._put_off)
         await self._each(self._store.refunds_due, self._refunds.pay, _leave)
         await self._tell_overdue()
         if self._mailer.enabled:
@@ -202,7 +203,7 @@ class Worker:
             log.error("not put off", act=name, exc_info=error, **named)
 
     async def _expire(self, booking: Booking) -> None:
-        left = await self._bookings.expire(booking)
+        left = await self._acts.settle.expire(booking)
         if left.status in UNPAID and left.deadline <= self._now():
             await self._put_off(left)  # Stripe's last word is not spoken yet
 
@@ -214,7 +215,7 @@ class Worker:
 
     async def _look(self, payment: Payment) -> None:
         await self._store.look_again(payment.id, at=self._now() + FIRST_LOOK * 2 ** min(payment.looks + 1, 6))
-        await self._bookings.settle(payment.booking_id)
+        await self._acts.settle.booking(payment.booking_id)
 
     async def _take_event(self, stored: StoredEvent) -> None:
         error = await self._inbox.attempt(stored)
@@ -252,11 +253,11 @@ class Worker:
         if now >= self._next_scheduler_sweep:
             self._next_scheduler_sweep = now + SWEEP_SCHEDULER_EVERY
             await self._one(
-                "sweep_hapio", now - SCHEDULER_STRAY_AGE, self._bookings.sweep_scheduler, self._sweep_scheduler_soon
+                "sweep_hapio", now - SCHEDULER_STRAY_AGE, self._acts.sweep.sweep_scheduler, self._sweep_scheduler_soon
             )
         if now >= self._next_stripe_sweep:
             self._next_stripe_sweep = now + SWEEP_STRIPE_EVERY
-            await self._one("sweep_stripe", now - LOOK_BACK, self._bookings.sweep_stripe, _leave)
+            await self._one("sweep_stripe", now - LOOK_BACK, self._acts.sweep.sweep_stripe, _leave)
             await self._one("fetch_missed", now, self._fetch_missed, _leave)
         if now >= self._next_reconciling:
             # Should it fail, it is repeated with a pause; how far it has come is in a row.
@@ -285,7 +286,7 @@ class Worker:
         await self._inbox.fetch_missed()
 
     async def _reconcile(self, _now: datetime) -> None:
-        self._next_reconciling = await self._bookings.reconcile()
+        self._next_reconciling = await self._acts.follow.reconcile()
 
     async def _sweep_scheduler_soon(self, _created_before: datetime, _error: Exception) -> None:
         self._next_scheduler_sweep = self._now() + MAX_BACK_OFF

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from app.domain.booking import EndReason
+from app.domain.booking import Actor
 from app.domain.history import HistoryEntry
 from app.errors import TooManyFreeToday
 from app.protection.rate_limits import ACT, FRESH_LINKS, HOLD_ACT, PAY_ACT, RateLimits, Rule, network_of
@@ -23,9 +23,9 @@ class ActLimits:
     def __init__(self, rate_limits: RateLimits) -> None:
         self._rate_limits = rate_limits
 
-    def change(self, booking_id: str, by: EndReason = EndReason.BY_CUSTOMER) -> None:
+    def change(self, booking_id: str, by: Actor = Actor.CUSTOMER) -> None:
         """Cancel, take back, move, leave a move, mail a link."""
-        if by is EndReason.BY_CUSTOMER:
+        if by is Actor.CUSTOMER:
             self._rate_limits.check(ACT, booking_id)
 
     def hold(self, booking_id: str) -> None:

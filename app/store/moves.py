@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app.domain.booking import Booking, EndReason, Status
+from app.domain.booking import Actor, Booking, Status
 from app.domain.move import MOVE_TRANSITIONS, OPEN_MOVES, Move, MoveState
 from app.domain.outbox import OutboxMail
 from app.domain.payment import Payment, PaymentSeen
@@ -177,7 +177,7 @@ class MoveRows(Database):
                     terms=terms.to_json(),
                     revision=bookings.c.revision + 1,
                     # What the owner asks for is not held against the customer's limit.
-                    moves=bookings.c.moves + int(move.by is EndReason.BY_CUSTOMER),
+                    moves=bookings.c.moves + int(move.by is Actor.CUSTOMER),
                     no_show=False,
                     updated_at=now,
                 )

@@ -18,7 +18,7 @@ from app.store.tables import metadata
 #: Seconds to wait for another process that is writing.
 PATIENCE = 15
 MIGRATIONS = Path(__file__).with_name("migrations")
-_RESTORE = "Restore the last backup; README, Backup, explains how."
+_RESTORE = "Restore the last backup; docs/operations.md#restore explains how."
 
 
 def database_path(url: str) -> Path:

@@ -142,7 +142,7 @@ async def booked(
     after = shop.clock().date() + timedelta(days=days)
     slot = await parts.availability.next_free(studio, offered, after=after)
     assert slot
-    held = await parts.bookings.hold(
+    held = await parts.hold.take(
         studio,
         service_id=offered.id,
         starts_at=slot.starts_at,
@@ -150,7 +150,7 @@ async def booked(
         visitor=Browser(key=f"{slot.starts_at}", time_zone=zone, language=language),
         customer=Customer("Anna Ek", ANNA),
     )
-    address = await parts.bookings.start_checkout(held.id)
+    address = await parts.checkout.start(held.id)
     if address:
         await shop.stripe.pay(address.rpartition("/")[2])
     booking = await parts.bookings.get(held.id)

@@ -29,7 +29,7 @@ async def busy(tmp_path: Path) -> AsyncIterator[Shop]:
         month = (shop.clock() + timedelta(days=14)).date().replace(day=1)
         offered = await shop.parts.availability.times(shown, service, month=month)
         for number, slot in enumerate((offered.slots[0], offered.slots[-1])):
-            await shop.parts.bookings.hold(
+            await shop.parts.hold.take(
                 shown,
                 service_id=service.id,
                 starts_at=slot.starts_at,

@@ -246,7 +246,7 @@ async def see_the_booking(shop: Shop, visitor: Visitor, show: Show) -> None:
     shop.clock.set(booking.ends_at + timedelta(hours=1))
     await page.goto(address)
     await show("manage-completed", page)
-    await shop.parts.bookings.mark_no_show(booking.id, no_show=True)
+    await shop.parts.corrections.mark_no_show(booking.id, no_show=True)
     await page.goto(address)
     await show("manage-missed", page)
     _booking, address = await booked(shop, CALL, zone="America/New_York")
@@ -348,7 +348,7 @@ async def lose_the_link(shop: Shop, visitor: Visitor, show: Show) -> None:
         visitor.expect_problem(status)
     page = visitor.page
     booking, address = await booked(shop)
-    await shop.parts.bookings.renew_link(booking.id)
+    await shop.parts.manage_links.renew(booking.id)
     await page.goto(address)
     await show("manage-link-replaced", page)
     await page.get_by_role("button", name="Mail me a fresh link").click()
@@ -439,7 +439,7 @@ async def booked_by(shop: Shop, name: str) -> None:
     widget = parts.widgets["studio"]
     slot = await parts.availability.next_free(widget, service, after=shop.clock().date() + timedelta(days=2))
     assert slot
-    booking = await parts.bookings.hold(
+    booking = await parts.hold.take(
         widget,
         service_id=service.id,
         starts_at=slot.starts_at,
@@ -447,7 +447,7 @@ async def booked_by(shop: Shop, name: str) -> None:
         visitor=DomainVisitor(key=name, time_zone="Europe/Stockholm", language="en"),
         customer=Customer(name=name, email=f"{name.split()[0].lower()}@customer.example", phone="+46701234567"),
     )
-    url = await parts.bookings.start_checkout(booking.id)
+    url = await parts.checkout.start(booking.id)
     assert url
     await shop.stripe.pay(urlsplit(url).path.rpartition("/")[2])
     await shop.tick(times=2)

@@ -22,8 +22,8 @@ from asgi_lifespan import LifespanManager
 from sqlalchemy import event
 from starlette.applications import Starlette
 
-from app.booking.changes import Rescheduled
-from app.domain.booking import Booking, Customer, EndReason, Status, Visitor
+from app.booking.reschedule import Rescheduled
+from app.domain.booking import Actor, Booking, Customer, Status, Visitor
 from app.domain.refund import Refund
 from app.errors import SlotTaken
 from app.main import Seams, create_app
@@ -173,7 +173,7 @@ class Stack:
         resource_id: str | None = None,
     ) -> Booking:
         """A hold with details, by the act that every door calls."""
-        return await self.parts.bookings.hold(
+        return await self.parts.hold.take(
             self.parts.widgets["studio"],
             service_id=getattr(self, f"{service}_id"),
             starts_at=starts_at or await self.free_slot(service),
@@ -184,7 +184,7 @@ class Stack:
 
     async def at_stripe(self, booking: Booking) -> str:
         """Start paying; the id of the Checkout Session that the visitor is sent to."""
-        url = await self.parts.bookings.start_checkout(booking.id)
+        url = await self.parts.checkout.start(booking.id)
         assert url
         return urlsplit(url).path.rpartition("/")[2]
 
@@ -206,10 +206,10 @@ class Stack:
         starts_at = starts_at or await self.in_days(3, service, resource_id=resource_id)
         booking = await self.hold(starts_at, service=service, customer=customer, resource_id=resource_id)
         if booking.terms.free:
-            assert await self.parts.bookings.start_checkout(booking.id) is None
+            assert await self.parts.checkout.start(booking.id) is None
         else:
             await self.paid(booking)
-            await self.parts.bookings.settle(booking.id)  # as the return page does, should the webhook be off
+            await self.parts.settle.booking(booking.id)  # as the return page does, should the webhook be off
         confirmed = await self.now(booking)
         assert confirmed.status is Status.CONFIRMED
         return confirmed
@@ -227,9 +227,9 @@ class Stack:
         assert slot
         return slot.starts_at
 
-    async def cancel(self, booking: Booking, *, by: EndReason = EndReason.BY_CUSTOMER) -> Booking:
+    async def cancel(self, booking: Booking, *, by: Actor = Actor.CUSTOMER) -> Booking:
         """Call the booking off, as it stands now."""
-        return await self.parts.bookings.cancel(booking.id, by=by)
+        return await self.parts.cancel.booking(booking.id, by=by)
 
     async def move(
         self,
@@ -238,10 +238,10 @@ class Stack:
         *,
         service: str = "",
         resource_id: str | None = None,
-        by: EndReason = EndReason.BY_CUSTOMER,
+        by: Actor = Actor.CUSTOMER,
     ) -> Rescheduled:
         """Move the booking, to another service only where it is named."""
-        return await self.parts.bookings.reschedule(
+        return await self.parts.reschedule.booking(
             booking.id,
             starts_at=starts_at,
             service_id=getattr(self, f"{service}_id") if service else "",

@@ -16,7 +16,7 @@ async def look_at_address(url: str, *, transport: httpx.AsyncBaseTransport | Non
     """Asks /healthz from here, which is what visitors reach only if the names agree."""
     found: list[Finding] = []
     if urlsplit(url).scheme != "https" and not _is_here(url):
-        fix = "Put TLS in front; README, TLS in front, shows how in three lines."
+        fix = "Put TLS in front; docs/set-up.md#tls-in-front shows how in three lines."
         found.append(fail("address", f"{url} is not https: links and what customers type are readable", fix))
     async with httpx.AsyncClient(transport=transport, timeout=_SECONDS) as http:
         try:

@@ -123,7 +123,7 @@ class HapioLook:
         found += clock("hapio", project, self._now)
         lacking = await self._lacking()
         if lacking:
-            fix = "Tick them for the token in Hapio's portal; README, Hapio, lists all."
+            fix = "Tick them for the token in Hapio's portal; docs/set-up.md#hapio lists all."
             found.append(fail("hapio", f"the token lacks {', '.join(lacking)}", fix))
             if any(ability.endswith(":view") for ability in lacking):
                 return
@@ -210,7 +210,7 @@ class HapioLook:
             return fail(about, f"{says}: its booking window leaves none out of the hours that there are", fix)
         schedules = {one["id"]: await self._schedules(one["id"], place) for one in people}
         if any(known is None for known in schedules.values()):
-            fix = "Look whether there are recurring schedules, and blocks in them; README, Hapio, explains them."
+            fix = "Look whether there are recurring schedules, and blocks in them; docs/set-up.md#hapio explains them."
             return warn(about, f"{says}: no opening hours at {place['name']}, or all are taken", fix)
         if not any(schedules.values()):
             fix = "Make a recurring schedule with blocks in Hapio's portal."
@@ -285,7 +285,7 @@ def _contents(there: _Project) -> Iterator[Finding]:
             yield ok("ids", f"{kind} {row['name']}: {row['id']}{'' if row['enabled'] else ' (disabled)'}")
     for what, rows in (("location", there.places), ("service", there.services), ("resource", there.people)):
         if not rows:
-            fix = f"Make a {what} in Hapio's portal; README, Hapio, lists what is needed."
+            fix = f"Make a {what} in Hapio's portal; docs/set-up.md#hapio lists what is needed."
             yield fail("hapio", f"the project has no {what}", fix)
 
 

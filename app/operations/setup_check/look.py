@@ -82,7 +82,7 @@ def _left_out(settings: Settings) -> Iterator[Finding]:
         fix = "Set STAFF_EMAILS to your address to sign in at /staff."
         yield warn("settings", "the staff page is off, since nobody may sign in to it", fix)
     if settings.hapio_webhook_secret is None:
-        fix = "Make a webhook in Hapio's portal and set HAPIO_WEBHOOK_SECRET; README, Hapio, explains it."
+        fix = "Make a webhook in Hapio's portal and set HAPIO_WEBHOOK_SECRET; docs/set-up.md#hapio explains it."
         yield warn("settings", "what you cancel or move in Hapio's portal is noticed only hours later", fix)
 
 
@@ -97,5 +97,5 @@ def _widgets(settings: Settings, widgets: Mapping[str, Widget]) -> Iterator[Find
         if not widget.owner_email:
             yield warn(about, "nobody is mailed about its bookings and troubles", "Set `owner_email`.")
         if not widget.cancellation:
-            fix = "Set `cancellation`, unless that is meant; README, Canceling, has an example."
+            fix = "Set `cancellation`, unless that is meant; docs/cancel-and-move.md#cancel has an example."
             yield warn(about, "a customer who cancels gets nothing back", fix)

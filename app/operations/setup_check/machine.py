@@ -46,7 +46,7 @@ def look_at_database(path: Path, *, now: datetime, free_bytes: Callable[[Path], 
         yield warn("database", f"{path} can be read by every user of this machine", f"Run `chmod 600 {path}*`.")
     with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5)) as connection:
         if connection.execute("PRAGMA quick_check(1)").fetchall() != [("ok",)]:
-            fix = "Restore the last backup; README, Backup, explains how."
+            fix = "Restore the last backup; docs/operations.md#restore explains how."
             yield fail("database", f"{path} is damaged", fix)
             return
         yield ok("database", f"{path} is readable, writable and up to date")
@@ -65,7 +65,7 @@ def _worker(connection: sqlite3.Connection, now: datetime) -> Iterator[Finding]:
 
 
 def _copies(last: datetime | None, now: datetime) -> Iterator[Finding]:
-    fix = "Run `python -m app backup FOLDER` every night; README, Backup, has more."
+    fix = "Run `python -m app backup FOLDER` every night; docs/operations.md#backup has more."
     if last is None:
         yield warn("backup", "no copy of the database has been made yet", fix)
     elif now - last > OLD_BACKUP:

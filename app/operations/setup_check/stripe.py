@@ -22,8 +22,11 @@ _PERMISSIONS: tuple[tuple[str, str, str, dict[str, str]], ...] = (
     ("Disputes: Read", "GET", "/v1/disputes", {"limit": "1"}),
     ("Events: Read", "GET", "/v1/events", {"limit": "1"}),
 )
-_EDIT = "Edit the restricted key in Stripe's Dashboard; README, Stripe, lists all permissions."
-_OTHER_KEY = "Go back to its key until all is settled, or begin with a fresh database; README, Go live, says more."
+_EDIT = "Edit the restricted key in Stripe's Dashboard; docs/set-up.md#stripe lists all permissions."
+_OTHER_KEY = (
+    "Go back to its key until all is settled, or begin with a fresh database; "
+    "docs/set-up.md#from-the-test-key-to-the-live-key says more."
+)
 
 
 class StripeLook:
@@ -92,7 +95,7 @@ class StripeLook:
             return [warn("webhook", "the key may not list webhook endpoints", fix)]
         endpoint = next((one for one in answer.json()["data"] if one["url"].rstrip("/") == address), None)
         if endpoint is None:
-            fix = "Make one; README, Stripe, lists its events."
+            fix = "Make one; docs/set-up.md#stripe lists its events."
             return [fail("webhook", f"Stripe has no endpoint for {address}", fix)]
         found: list[Finding] = []
         if endpoint["status"] != "enabled":

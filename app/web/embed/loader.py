@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from app.booking.settlement import BookingView
+from app.booking.bookings import BookingView
 from app.errors import InvalidRequest
 from app.parts import parts_of
 from app.protection.rate_limits import API, BOOKING, client_address
@@ -75,7 +75,7 @@ async def show_result(request: Request) -> Response:
         view = await surely_unpaid(request, view)
     look = asked_look(request)
     if settles(look) and view.booking.status in UNSETTLED:
-        await parts_of(request).bookings.settle(view.booking.id)
+        await parts_of(request).settle.booking(view.booking.id)
         view, told = await _view(request)
     context = only_showing(status_context(request, view, look or 0))
     page = open_page(view)

@@ -18,11 +18,11 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from app.booking.changes import Offer, Refusal
+from app.booking.bookings import BookingView
 from app.booking.customer_form import read_address
 from app.booking.moves import MoveQuote
-from app.booking.settlement import BookingView
-from app.domain.booking import Booking, EndReason, Status
+from app.booking.offer import Offer, Refusal
+from app.domain.booking import Actor, Booking, Status
 from app.domain.catalogue import Service
 from app.domain.move import MoveState
 from app.errors import (
@@ -90,7 +90,7 @@ async def show_managed(request: Request, view: BookingView) -> Response:
 async def show_return(request: Request, view: BookingView) -> Response:
     """GET /manage/{token}/return: the difference was paid on Stripe. Looks at the payment once, at its source."""
     if request.method == "GET":
-        await parts_of(request).bookings.settle(view.booking.id)
+        await parts_of(request).settle.booking(view.booking.id)
     return _to(request, told="moved")
 
 
@@ -119,7 +119,7 @@ async def cancel(request: Request, view: BookingView) -> Response:
     try:
         if booking.status is not Status.CANCELED:
             revision, shown_at = parts.links.read_page_token(form.get("page", ""), booking.id, "cancel")
-            await parts.bookings.cancel(booking.id, by=EndReason.BY_CUSTOMER, revision=revision, shown_at=shown_at)
+            await parts.cancel.booking(booking.id, by=Actor.CUSTOMER, revision=revision, shown_at=shown_at)
     except (LinkRefused, PolicyRefused, BookingConflict, SchedulerError, StripeError) as error:
         view = await _view(request)
         if view.booking.status is not Status.CANCELED:
@@ -132,7 +132,7 @@ async def cancel(request: Request, view: BookingView) -> Response:
 async def undo(request: Request, view: BookingView) -> Response:
     """POST /manage/{token}/undo: take the cancellation back, if the time can still be had."""
     try:
-        await parts_of(request).bookings.undo(view.booking.id)
+        await parts_of(request).cancel.undo(view.booking.id)
     except (BookingConflict, SchedulerError, StripeError) as error:
         view = await _view(request)
         if view.booking.status is Status.CANCELED:
@@ -177,16 +177,16 @@ async def reschedule(request: Request, view: BookingView) -> Response:
         return _to(request, told="moved")  # a second click
     move = view.move
     if move and move.state is MoveState.HELD and asked == (move.service_id, move.resource_id, move.starts_at):
-        return _to_stripe(request, await parts.bookings.difference_page(booking.id))
+        return _to_stripe(request, await parts.reschedule.difference_page(booking.id))
     try:
         quote = await _quote(request, view, form)
         revision, _ = parts.links.read_page_token(form.get("page", ""), booking.id, move_act(quote))
-        moved = await parts.bookings.reschedule(
+        moved = await parts.reschedule.booking(
             booking.id,
             starts_at=quote.slot.starts_at,
             service_id=quote.service.id,
             resource_id=quote.resource.id,
-            by=EndReason.BY_CUSTOMER,
+            by=Actor.CUSTOMER,
             revision=revision,
         )
     except (LinkRefused, PolicyRefused, BookingConflict, SlotTaken, SchedulerError, StripeError) as error:
@@ -204,7 +204,7 @@ async def reschedule(request: Request, view: BookingView) -> Response:
 async def give_up_move(request: Request, view: BookingView) -> Response:
     """POST /manage/{token}/reschedule/give-up: leave the difference unpaid, and the booking where it is."""
     try:
-        await parts_of(request).bookings.give_up_move(view.booking.id)
+        await parts_of(request).reschedule.give_up(view.booking.id)
     except (SchedulerError, StripeError) as error:
         return _show_instead(request, await _view(request), error)
     return _to(request, told="left")
@@ -217,7 +217,7 @@ async def resend(request: Request) -> Response:
     """POST /manage/{token}/resend: a fresh link, to the address on the booking."""
     parts_of(request).rate_limits.check(RESEND, client_address(request.scope))
     try:
-        await parts_of(request).bookings.resend_link(request.path_params["token"])
+        await parts_of(request).manage_links.resend(request.path_params["token"])
     except LinkRefused as error:
         return _link_page(request, error, genuine=False)
     return RedirectResponse(f"{_path(request)}/sent", status_code=303)
@@ -232,7 +232,7 @@ async def resend_to_address(request: Request) -> Response:
     address = read_address(typed)
     if address is None:
         return _link_page(request, None, genuine=False, typed=typed)
-    task = BackgroundTask(parts.bookings.resend_links, address)
+    task = BackgroundTask(parts.manage_links.resend_all, address)
     return RedirectResponse("/manage/sent", status_code=303, background=task)
 
 
@@ -300,7 +300,7 @@ async def _named_booking(request: Request) -> bool:
 async def _view(request: Request) -> BookingView:
     """The booking that the link leads to; from here on, errors speak its language."""
     parts = parts_of(request)
-    booking: Booking = await parts.bookings.managed(request.path_params["token"])
+    booking: Booking = await parts.manage_links.open(request.path_params["token"])
     request.state.is_return = False
     return await _view_of(request, booking.id)
 
@@ -343,12 +343,12 @@ def _to_stripe(request: Request, url: str | None) -> Response:
 
 
 def _offer(request: Request, view: BookingView) -> Offer:
-    return parts_of(request).bookings.offer(view)
+    return parts_of(request).offers.of(view)
 
 
 async def _quote(request: Request, view: BookingView, asked: Mapping[str, str]) -> MoveQuote:
     """What the time that is asked for would mean. `resource` is whom the visitor chose, `person` who was shown."""
-    quote: MoveQuote = await parts_of(request).bookings.quote_move(
+    quote: MoveQuote = await parts_of(request).reschedule.quote(
         view.booking.id,
         starts_at=read_start(asked.get("start", "")),
         service_id=asked.get("service", "")[:_LONGEST],
@@ -483,7 +483,7 @@ async def _times(
     """The time step for a booking that has a time already, which is shown among the others. With an `error`, around
     the time that could not be had."""
     parts, booking, language = parts_of(request), view.booking, request.state.shell.language
-    services = await parts.bookings.move_options(booking)
+    services = await parts.reschedule.options(booking)
     if not services:
         raise NotFound(booking.service_id)
     lost = read_start(asked.get("start", "")) if error else None

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from app.booking.changes import Offer, Refusal
+from app.booking.bookings import BookingView
 from app.booking.moves import MoveQuote
-from app.booking.settlement import BookingView
-from app.domain.booking import Booking, EndReason, Status
+from app.booking.offer import Offer, Refusal
+from app.domain.booking import Actor, Booking, Status
 from app.domain.history import HistoryEntry
 from app.domain.money import Money
 from app.domain.move import Move, MoveState
@@ -260,7 +260,7 @@ def happened(entry: HistoryEntry, booking: Booking, now: datetime, language: str
             "before": when(datetime.fromisoformat(detail["from"]), booking, now, language),
             "after": when(datetime.fromisoformat(detail["to"]), booking, now, language),
         }
-        if detail.get("by") == EndReason.BY_OWNER:
+        if detail.get("by") == Actor.OWNER:
             return _("We moved it from %(before)s to %(after)s") % times
         return _("You moved it from %(before)s to %(after)s") % times
     if entry.what in {"refund_added", "refunded_at_stripe"}:

@@ -6,8 +6,8 @@ from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
+from app.booking.bookings import BookingView
 from app.booking.moves import MoveQuote
-from app.booking.settlement import BookingView
 from app.domain.booking import Booking
 from app.domain.catalogue import Service
 from app.errors import SchedulerError, SlotTaken, StripeError

@@ -20,12 +20,12 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from app.booking.changes import Offer, Refusal
+from app.booking.bookings import BookingView
 from app.booking.customer_form import read_address
 from app.booking.moves import MoveQuote
-from app.booking.settlement import BookingView
+from app.booking.offer import Offer, Refusal
 from app.domain.amounts import read_amount
-from app.domain.booking import EndReason, Status
+from app.domain.booking import Actor, Status
 from app.domain.catalogue import Service
 from app.domain.money import Money
 from app.domain.move import MoveState
@@ -377,7 +377,7 @@ async def mark_missed(request: Request, view: BookingView) -> Response:
     """POST …/no-show: nobody came, or somebody did after all. No money moves."""
     no_show = (await read_form(request)).get("came") != "1"
     try:
-        await parts_of(request).bookings.mark_no_show(view.booking.id, no_show=no_show)
+        await parts_of(request).corrections.mark_no_show(view.booking.id, no_show=no_show)
     except (BookingConflict, PolicyRefused) as error:
         return await _show(request, await _view(request), error=error)
     return _to(request, told="missed" if no_show else "came")
@@ -385,14 +385,14 @@ async def mark_missed(request: Request, view: BookingView) -> Response:
 
 async def resend(request: Request, view: BookingView) -> Response:
     """POST …/resend: a fresh link for the customer, which retires the ones before."""
-    await parts_of(request).bookings.renew_link(view.booking.id, EndReason.BY_OWNER)
+    await parts_of(request).manage_links.renew(view.booking.id, Actor.OWNER)
     after = await _view(request)
     return _to(request, told="sent" if after.booking.link_version != view.booking.link_version else "waits")
 
 
 async def resend_mails(request: Request, view: BookingView) -> Response:
     """POST …/mails: send again what was given up."""
-    await parts_of(request).bookings.resend_mails(view.booking.id)
+    await parts_of(request).corrections.resend_mails(view.booking.id)
     return _to(request, told="again")
 
 
@@ -400,7 +400,7 @@ async def correct_email(request: Request, view: BookingView) -> Response:
     """POST …/email: the customer's right address. No money moves."""
     typed = (await read_form(request)).get("email", "").strip()[:254]
     try:
-        after = await parts_of(request).bookings.correct_email(view.booking.id, typed)
+        after = await parts_of(request).corrections.correct_email(view.booking.id, typed)
     except InvalidDetails:
         return await _show(request, view, wrong_email=typed)
     except BookingConflict as error:
@@ -423,7 +423,7 @@ async def cancel(request: Request, view: BookingView) -> Response:
         return _to(request)
     try:
         revision, _shown_at = parts.links.read_page_token(page, booking.id, _cancel_act(request, view))
-        await parts.bookings.cancel(booking.id, by=EndReason.BY_OWNER, revision=revision)
+        await parts.cancel.booking(booking.id, by=Actor.OWNER, revision=revision)
     except _NOT_DONE as error:
         return await _instead(request, error, _before_canceling)
     return _to(request, told="canceled")
@@ -434,7 +434,7 @@ def _cancel_act(request: Request, view: BookingView) -> str:
 
 
 def _back(request: Request, view: BookingView) -> Money:
-    return parts_of(request).bookings.owner_refund(view)
+    return parts_of(request).offers.owner_refund(view)
 
 
 def _before_canceling(request: Request, view: BookingView, *, problem: HoldfastError | None = None) -> Response:
@@ -479,7 +479,7 @@ async def refund(request: Request, view: BookingView) -> Response:
         if amount is None:
             raise BookingConflict("less is left")
         parts.links.read_page_token(form.get("page", ""), booking.id, _refund_act(amount, view))
-        await parts.bookings.give_back(booking.id, amount, left=view.left)
+        await parts.owner_refunds.give_back(booking.id, amount, left=view.left)
     except _NOT_DONE as error:
         return await _instead(request, error, _before_refunding)
     return _to(request, told="refunded")
@@ -552,7 +552,7 @@ async def paid_another_way(request: Request, view: BookingView) -> Response:
     refund_id = form.get("refund", "")
     try:
         parts.links.read_page_token(form.get("page", ""), booking.id, _noting_act(view, refund_id))
-        await parts.bookings.paid_another_way(booking.id, refund_id)
+        await parts.owner_refunds.paid_another_way(booking.id, refund_id)
     except (*_NOT_DONE, NotFound) as error:
         return await _instead(request, error, partial(_before_noting, refund_id=refund_id))
     return _to(request, told="paid")
@@ -615,12 +615,12 @@ async def move(request: Request, view: BookingView) -> Response:
     try:
         quote = await _quote(request, view, form)
         revision, _shown_at = parts.links.read_page_token(form.get("page", ""), booking.id, f"staff {move_act(quote)}")
-        moved = await parts.bookings.reschedule(
+        moved = await parts.reschedule.booking(
             booking.id,
             starts_at=quote.slot.starts_at,
             service_id=quote.service.id,
             resource_id=quote.resource.id,
-            by=EndReason.BY_OWNER,
+            by=Actor.OWNER,
             revision=revision,
         )
     except SlotTaken as error:
@@ -637,19 +637,19 @@ async def move(request: Request, view: BookingView) -> Response:
 async def give_up_move(request: Request, view: BookingView) -> Response:
     """POST …/move/give-up: leave the difference unpaid, and the booking where it is."""
     try:
-        await parts_of(request).bookings.give_up_move(view.booking.id)
+        await parts_of(request).reschedule.give_up(view.booking.id)
     except (SchedulerError, StripeError) as error:
         return await _show(request, await _view(request), error=error)
     return _to(request, told="left")
 
 
 async def _quote(request: Request, view: BookingView, asked: Mapping[str, str]) -> MoveQuote:
-    quote: MoveQuote = await parts_of(request).bookings.quote_move(
+    quote: MoveQuote = await parts_of(request).reschedule.quote(
         view.booking.id,
         starts_at=read_start(asked.get("start", "")),
         service_id=asked.get("service", "")[:_LONGEST],
         resource_id=(asked.get("person") or asked.get("resource") or "")[:_LONGEST] or None,
-        by=EndReason.BY_OWNER,
+        by=Actor.OWNER,
     )
     return quote
 
@@ -846,7 +846,7 @@ def _mailed(request: Request, view: BookingView, *, owner: bool = True) -> str:
 
 
 def _offer(request: Request, view: BookingView) -> Offer:
-    return parts_of(request).bookings.offer(view)
+    return parts_of(request).offers.of(view)
 
 
 def _base(request: Request) -> str:

@@ -12,10 +12,10 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any, Final
 
-from app.booking.changes import Refusal
+from app.booking.bookings import BookingView
 from app.booking.moves import MoveQuote
-from app.booking.settlement import BookingView
-from app.domain.booking import Booking, EndReason, Status
+from app.booking.offer import Refusal
+from app.domain.booking import Actor, Booking, Status
 from app.domain.event import StoredEvent
 from app.domain.history import HistoryEntry
 from app.domain.money import Money
@@ -238,7 +238,7 @@ def _happened(entry: HistoryEntry, booking: Booking, now: datetime, language: st
         )
         words.append(_("from %(before)s to %(after)s") % {"before": before, "after": after})
     if "by" in detail:
-        words.append(_("by the owner") if detail["by"] == EndReason.BY_OWNER else _("by the customer"))
+        words.append(_("by the owner") if detail["by"] == Actor.OWNER else _("by the customer"))
     amount = detail.get("amount", detail.get("back"))
     if amount is not None:
         back = i18n.format_money(Money(amount, booking.terms.price.currency), language)

@@ -11,9 +11,9 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from app.booking.bookings import BookingView
 from app.booking.customer_form import ANSWER, form_fields, typed_details
 from app.booking.overdue import CONFIRM_WITHIN
-from app.booking.settlement import BookingView
 from app.domain.booking import Booking, EndReason, Status
 from app.domain.payment import DISPUTE_LOST, DISPUTE_OVER, PaymentState
 from app.domain.refund import PAID_ANOTHER_WAY, Refund, failures
@@ -105,7 +105,7 @@ async def show_return(request: Request) -> Response:
     """GET /b/{token}/return: back from Stripe. Looks at the payment once, at its source, before showing anything."""
     booking = await _read(request, may_return=True)
     if request.method == "GET":
-        await parts_of(request).bookings.settle(booking.id)
+        await parts_of(request).settle.booking(booking.id)
     return _to_host(request, booking) or _to(request, {"from": "stripe"})
 
 
@@ -144,9 +144,8 @@ async def add_details(request: Request) -> Response:
     """POST /b/{token}/details: keep who is coming. A hold that ended meanwhile is held again, if it is still free."""
     booking = await _read(request)
     form = await read_form(request)
-    bookings = parts_of(request).bookings
     try:
-        await bookings.add_details(booking.id, form)
+        await parts_of(request).checkout.add_details(booking.id, form)
         return _to(request, {})
     except InvalidDetails as error:
         return _details(request, await _view(request), form, errors=error.fields)
@@ -162,7 +161,7 @@ async def extend(request: Request) -> Response:
     form = await read_form(request)
     told = ""
     try:
-        await parts_of(request).bookings.extend(booking.id)
+        await parts_of(request).hold.extend(booking.id)
     except HoldExpired:
         pass
     except BookingConflict:
@@ -180,7 +179,7 @@ async def release(request: Request) -> Response:
     """POST /b/{token}/release: another time, please. If Stripe does not answer, the hold ends by itself."""
     booking = await _read(request)
     try:
-        booking = await parts_of(request).bookings.give_up(booking.id)
+        booking = await parts_of(request).hold.give_up(booking.id)
     except (SchedulerError, StripeError):
         return RedirectResponse(times_address(request, booking), status_code=303)
     if booking.status in {Status.PAID, Status.CONFIRMED}:
@@ -203,7 +202,7 @@ async def pay(request: Request) -> Response:
         return RedirectResponse(page, status_code=303) if page else _to(request, {"from": "stripe"})
     try:
         address = client_address(request.scope)
-        url = await parts_of(request).bookings.start_checkout(booking.id, address=address)
+        url = await parts_of(request).checkout.start(booking.id, address=address)
     except HoldExpired:
         return await _hold_again(request, booking, None)
     except InvalidDetails as error:  # an address that Stripe does not take
@@ -225,7 +224,7 @@ async def _hold_again(request: Request, booking: Booking, form: Mapping[str, str
     try:
         # The ended booking's id as the key: a doubled click is one new hold.
         client = read_client(request, await read_form(request), booking)
-        again: Booking = await parts.bookings.hold_again(booking.id, booking.id, form, client=client)
+        again: Booking = await parts.hold.again(booking.id, booking.id, form, client=client)
     except InvalidDetails as error:
         return _details(request, await _view(request), form or {}, errors=error.fields)
     except (SlotTaken, SchedulerError, TooManyHolds) as error:
@@ -307,7 +306,7 @@ async def surely_unpaid(request: Request, view: BookingView) -> BookingView:
     because Stripe's word of it is late."""
     parts = parts_of(request)
     if view.booking.status is Status.AWAITING_PAYMENT or view.move:
-        await parts.bookings.settle(view.booking.id)
+        await parts.settle.booking(view.booking.id)
         view = await parts.bookings.view(view.booking.id)
     return view
 
@@ -466,7 +465,7 @@ async def _status(request: Request, view: BookingView) -> Response:
     """How the booking stands. While it is being confirmed, the page looks again by itself, ever more seldom."""
     look = asked_look(request)
     if settles(look) and view.booking.status in UNSETTLED:
-        await parts_of(request).bookings.settle(view.booking.id)
+        await parts_of(request).settle.booking(view.booking.id)
         view = await _view(request, may_return=True)
     context = status_context(request, view, look or 0)
     return render_status(request, only_showing(context) if _is_return(request) else context)

@@ -20,7 +20,7 @@ from app.domain.booking import Visitor
 from app.domain.catalogue import Resource, Service, Slot
 from app.domain.money import Money
 from app.errors import InvalidRequest, NotFound, RateLimited, SchedulerError, SlotTaken, TimesNotRead, TooManyHolds
-from app.parts import parts_of
+from app.parts import Parts, parts_of
 from app.protection.rate_limits import SLOTS, client_address
 from app.scheduling.availability import Catalogue, Times
 from app.text import i18n
@@ -190,7 +190,7 @@ async def hold(request: Request) -> Response:
     if service is None:
         raise NotFound(look.service)
     try:
-        booking = await parts.bookings.hold(
+        booking = await parts.hold.take(
             widget,
             service_id=service.id,
             starts_at=starts_at,
@@ -389,7 +389,7 @@ async def find_scene(
 
 
 async def _next_free(
-    parts: Any, widget: Widget, service: Service, after: date, resource: str, reader: str
+    parts: Parts, widget: Widget, service: Service, after: date, resource: str, reader: str
 ) -> Slot | None:
     """The first free time from a day on; None where the months after it have not been read."""
     try:

@@ -659,8 +659,8 @@ async def test_who_knows_the_idempotency_key_of_a_lock_is_not_handed_the_booking
             if answer.status_code == 303:
                 token = answer.headers["location"].removeprefix("/b/").partition("?")[0]
                 assert stack.parts.links.read_booking_token(token) != mine
-                await stack.parts.bookings.give_up(stack.parts.links.read_booking_token(token))
-        await stack.parts.bookings.give_up(mine)
+                await stack.parts.hold.give_up(stack.parts.links.read_booking_token(token))
+        await stack.parts.hold.give_up(mine)
         key = str(uuid4())
 
 

@@ -1,4 +1,4 @@
-"""The worked example in the README does what it says, word for word, in a shell."""
+"""The worked example in docs/api.md does what it says, word for word, in a shell."""
 
 import asyncio
 import re
@@ -9,11 +9,10 @@ from app.cli.demo import open_demo
 ROOT = Path(__file__).parents[3]
 
 
-async def test_the_readmes_example_books_pays_moves_and_cancels(tmp_path: Path) -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    section = readme.split("\n## The JSON API\n")[1].split("\n## ")[0]
-    [example] = re.findall(r"^```sh\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
-    said = re.findall(r"`([^`]+)`", section.partition("It prints ")[2].partition(".")[0])
+async def test_the_example_books_pays_moves_and_cancels(tmp_path: Path) -> None:
+    guide = (ROOT / "docs/api.md").read_text(encoding="utf-8")
+    [example] = re.findall(r"^```sh\n(.*?)^```$", guide, re.MULTILINE | re.DOTALL)
+    said = re.findall(r"`([^`]+)`", guide.partition("It prints ")[2].partition(".")[0])
     async with open_demo(tmp_path, worker=False) as demo:
         script = example.replace("http://127.0.0.1:8401", demo.public).replace("http://127.0.0.1:8402", demo.stripe_url)
         shell = await asyncio.create_subprocess_exec(

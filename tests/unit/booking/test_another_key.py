@@ -7,7 +7,7 @@ from typing import Literal
 
 import pytest
 
-from app.domain.booking import Booking, EndReason, Status
+from app.domain.booking import Actor, Booking, Status
 from app.domain.payment import PaymentState
 from sandbox.hapio import Fault
 from tests.support.stack import Stack, open_stack, session_of
@@ -39,7 +39,7 @@ async def test_a_visitor_gives_such_a_time_back_at_once(stack: Stack) -> None:
     booking = await stack.hold()
     await stack.at_stripe(booking)
     other_account(stack)
-    assert (await stack.parts.bookings.give_up(booking.id)).status is Status.EXPIRED
+    assert (await stack.parts.hold.give_up(booking.id)).status is Status.EXPIRED
     assert stack.hapio_bookings() == []
 
 
@@ -59,7 +59,7 @@ async def test_a_confirmed_booking_is_canceled_although_its_move_is_at_another_a
         booking = await stack.confirmed(service="headshot")
         await stack.move(booking, await stack.in_days(6), service="portrait")
         other_account(stack)
-        canceled = await stack.cancel(booking, by=EndReason.BY_OWNER)
+        canceled = await stack.cancel(booking, by=Actor.OWNER)
         assert canceled.status is Status.CANCELED
 
 
@@ -130,7 +130,7 @@ async def test_money_after_a_failed_difference_goes_back_and_the_booking_stands(
         else:
             intent = stack.stripe.state.sessions[session_id]["payment_intent"]
             stack.stripe.state.payment_intents[intent]["status"] = "canceled"
-        await stack.parts.bookings.settle(booking.id)
+        await stack.parts.settle.booking(booking.id)
         payments = (await stack.parts.bookings.view(booking.id)).payments
         assert payments[-1].state is state
         await comes_after_all(stack, session_id)
@@ -149,7 +149,7 @@ async def test_a_booking_made_afresh_for_an_undo_without_an_answer_is_not_left_b
     async with stack.hapio_api() as api:  # the owner tidies the canceled entry away
         (await api.delete(f"/bookings/{booking.hapio_booking_id}")).raise_for_status()
     stack.hapio.faults.append(Fault("error_before", method="POST", path="/bookings", times=3))
-    await stack.parts.bookings.undo(booking.id)
+    await stack.parts.cancel.undo(booking.id)
     await lands_late(stack, booking)
     stack.hapio.faults.append(Fault("error_before", method="GET", path="/bookings", times=500))
     stack.clock.set(booking.starts_at + MINUTE)

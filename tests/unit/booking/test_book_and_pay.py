@@ -124,7 +124,7 @@ async def test_a_declined_card_keeps_the_time_and_a_second_card_pays(stack: Stac
 
 async def test_a_free_service_is_confirmed_without_stripe(stack: Stack) -> None:
     booking = await stack.hold(service="planning")
-    assert await stack.parts.bookings.start_checkout(booking.id) is None
+    assert await stack.parts.checkout.start(booking.id) is None
     assert await stack.status(booking) is Status.CONFIRMED
     assert stack.stripe.calls == []
 
@@ -164,7 +164,7 @@ async def test_paying_twice_is_one_page_and_one_session(stack: Stack) -> None:
 async def test_changed_details_get_a_new_session_and_the_old_one_cannot_be_paid(stack: Stack) -> None:
     booking = await stack.hold()
     first = await stack.at_stripe(booking)
-    await stack.parts.bookings.add_details(booking.id, {"name": "Anna Ek", "email": "new@customer.example"})
+    await stack.parts.checkout.add_details(booking.id, {"name": "Anna Ek", "email": "new@customer.example"})
     second = await stack.at_stripe(booking)
     assert stack.stripe.state.sessions[first]["status"] == "expired"
     await stack.stripe.pay(second)
@@ -173,7 +173,7 @@ async def test_changed_details_get_a_new_session_and_the_old_one_cannot_be_paid(
 
 async def test_paying_needs_details(stack: Stack) -> None:
     widget = stack.parts.widgets["studio"]
-    booking = await stack.parts.bookings.hold(
+    booking = await stack.parts.hold.take(
         widget,
         service_id=stack.portrait_id,
         starts_at=await stack.free_slot(),
@@ -181,14 +181,14 @@ async def test_paying_needs_details(stack: Stack) -> None:
         visitor=stack.visitor(),
     )
     with pytest.raises(InvalidRequest):
-        await stack.parts.bookings.start_checkout(booking.id)
+        await stack.parts.checkout.start(booking.id)
 
 
 async def test_an_ended_hold_cannot_be_paid(stack: Stack) -> None:
     booking = await stack.hold()
     stack.clock.advance(11 * MINUTE)
     with pytest.raises(HoldExpired):
-        await stack.parts.bookings.start_checkout(booking.id)
+        await stack.parts.checkout.start(booking.id)
     assert stack.stripe.state.sessions == {}
 
 
@@ -196,7 +196,7 @@ async def test_with_stripe_down_the_time_stays_held_and_paying_can_be_tried_agai
     booking = await stack.hold()
     stack.stripe.faults.append(Fault("drop_before", times=5))
     with pytest.raises(StripeError):
-        await stack.parts.bookings.start_checkout(booking.id)
+        await stack.parts.checkout.start(booking.id)
     assert len(stack.hapio_bookings()) == 1
     await stack.paid(booking)
     assert await stack.status(booking) is Status.CONFIRMED
@@ -206,7 +206,7 @@ async def test_a_lost_answer_to_the_session_is_repeated_under_its_key(stack: Sta
     booking = await stack.hold()
     stack.stripe.faults.append(Fault("drop_after", times=5, path="/v1/checkout/sessions"))
     with pytest.raises(StripeError):
-        await stack.parts.bookings.start_checkout(booking.id)
+        await stack.parts.checkout.start(booking.id)
     await stack.at_stripe(booking)
     assert len(stack.stripe.state.sessions) == 1
 
@@ -216,27 +216,27 @@ async def test_a_failing_stripe_cannot_prolong_a_hold_for_ever(stack: Stack) -> 
     for _ in range(5):
         stack.stripe.faults.append(Fault("drop_before", times=5))
         with pytest.raises(StripeError):
-            await stack.parts.bookings.start_checkout(booking.id)
+            await stack.parts.checkout.start(booking.id)
         stack.stripe.faults.clear()
         stack.clock.advance(2 * MINUTE)
     with pytest.raises(BookingConflict):
-        await stack.parts.bookings.start_checkout(booking.id)
+        await stack.parts.checkout.start(booking.id)
 
 
 async def test_a_hold_can_be_extended_twice(stack: Stack) -> None:
     booking = await stack.hold()
     for _ in range(2):
         stack.clock.advance(9 * MINUTE)
-        booking = await stack.parts.bookings.extend(booking.id)
+        booking = await stack.parts.hold.extend(booking.id)
         assert booking.deadline == stack.clock() + 10 * MINUTE
     with pytest.raises(BookingConflict):
-        await stack.parts.bookings.extend(booking.id)
+        await stack.parts.hold.extend(booking.id)
 
 
 async def test_a_time_given_back_is_free_at_once(stack: Stack) -> None:
     first = await stack.free_slot()
     booking = await stack.hold(first)
-    ended = await stack.parts.bookings.give_up(booking.id)
+    ended = await stack.parts.hold.give_up(booking.id)
     assert (ended.status, ended.end_reason) == (Status.EXPIRED, EndReason.GIVEN_UP)
     assert stack.hapio_bookings() == []
     assert await stack.free_slot() == first
@@ -246,13 +246,13 @@ async def test_a_time_given_back_while_it_was_being_paid_is_kept(tmp_path: Path)
     async with open_stack(tmp_path, webhooks=False) as stack:
         booking = await stack.hold()
         await stack.paid(booking)
-        assert (await stack.parts.bookings.give_up(booking.id)).status is Status.CONFIRMED
+        assert (await stack.parts.hold.give_up(booking.id)).status is Status.CONFIRMED
 
 
 async def test_an_ended_hold_is_held_again_with_its_details(stack: Stack) -> None:
     booking = await stack.hold()
     await stack.tick(after=11 * MINUTE)
-    again = await stack.parts.bookings.hold_again(booking.id, "another-page-view")
+    again = await stack.parts.hold.again(booking.id, "another-page-view")
     assert again.id != booking.id
     assert (again.starts_at, again.customer) == (booking.starts_at, booking.customer)
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import anyio
 import pytest
 
-from app.booking.changes import Refusal
-from app.domain.booking import Booking, EndReason, Status
+from app.booking.offer import Refusal
+from app.domain.booking import Actor, Booking, EndReason, Status
 from app.domain.money import Money
 from app.errors import BookingConflict, PolicyRefused, SchedulerError
 from sandbox.hapio import ALL_ABILITIES, Fault
@@ -39,7 +39,7 @@ async def test_what_comes_back_is_what_the_terms_say_at_each_edge(
 ) -> None:
     booking = await stack.confirmed(await stack.in_days(5))
     stack.clock.set(booking.starts_at - before_start)
-    offer = stack.parts.bookings.offer(await stack.parts.bookings.view(booking.id))
+    offer = stack.parts.offers.of(await stack.parts.bookings.view(booking.id))
     assert (offer.cancel_bar, offer.percent, offer.refund) == (None, percent, Money(back, "sek"))
     canceled = await stack.cancel(booking)
     assert canceled.status is Status.CANCELED
@@ -51,7 +51,7 @@ async def test_what_comes_back_is_what_the_terms_say_at_each_edge(
 
 async def test_the_refund_goes_out_when_the_offer_said_and_not_before(stack: Stack) -> None:
     booking = await stack.confirmed()
-    offer = stack.parts.bookings.offer(await stack.parts.bookings.view(booking.id))
+    offer = stack.parts.offers.of(await stack.parts.bookings.view(booking.id))
     assert offer.refund_at == stack.clock() + 10 * MINUTE
     await stack.cancel(booking)
     await stack.tick(after=10 * MINUTE - SECOND)
@@ -84,17 +84,17 @@ async def test_without_a_policy_nothing_comes_back(tmp_path: Path) -> None:
 async def test_the_owner_cancels_even_at_the_last_minute_and_everything_comes_back_at_once(stack: Stack) -> None:
     booking = await stack.confirmed()
     stack.clock.set(booking.starts_at - MINUTE)
-    canceled = await stack.cancel(booking, by=EndReason.BY_OWNER)
+    canceled = await stack.cancel(booking, by=Actor.OWNER)
     assert (canceled.status, canceled.end_reason) == (Status.CANCELED, EndReason.BY_OWNER)
     assert stack.money_kept() == 0
     with pytest.raises(BookingConflict):
-        await stack.parts.bookings.undo(booking.id)
+        await stack.parts.cancel.undo(booking.id)
 
 
 async def test_the_owner_may_cancel_a_visit_that_has_begun(stack: Stack) -> None:
     booking = await stack.confirmed()
     stack.clock.set(booking.starts_at + MINUTE)
-    await stack.cancel(booking, by=EndReason.BY_OWNER)
+    await stack.cancel(booking, by=Actor.OWNER)
     assert stack.money_kept() == 0
 
 
@@ -121,7 +121,7 @@ async def test_the_second_click_returns_what_the_first_one_did(stack: Stack) -> 
     first = await stack.cancel(booking)
     second = await stack.cancel(booking)
     await stack.until_quiet()
-    third = await stack.cancel(booking, by=EndReason.BY_OWNER)
+    third = await stack.cancel(booking, by=Actor.OWNER)
     assert first.canceled_at == second.canceled_at == third.canceled_at
     assert len(stack.stripe.state.refunds) == 1
     assert (await stack.history(booking)).count("by_customer") == 1
@@ -140,7 +140,7 @@ async def test_many_clicks_at_once_cancel_once(stack: Stack) -> None:
 async def test_what_has_begun_is_no_longer_canceled_by_the_customer(stack: Stack) -> None:
     booking = await stack.confirmed()
     stack.clock.set(booking.starts_at)
-    assert stack.parts.bookings.offer(await stack.parts.bookings.view(booking.id)).cancel_bar is Refusal.BEGUN
+    assert stack.parts.offers.of(await stack.parts.bookings.view(booking.id)).cancel_bar is Refusal.BEGUN
     with pytest.raises(PolicyRefused) as refused:
         await stack.cancel(booking)
     assert refused.value.bar == Refusal.BEGUN
@@ -161,9 +161,7 @@ async def test_a_page_shown_before_the_edge_keeps_its_amount(stack: Stack) -> No
     stack.clock.set(booking.starts_at - 24 * HOUR - MINUTE)
     shown_at = stack.clock()
     stack.clock.advance(10 * MINUTE)
-    await stack.parts.bookings.cancel(
-        booking.id, by=EndReason.BY_CUSTOMER, revision=booking.revision, shown_at=shown_at
-    )
+    await stack.parts.cancel.booking(booking.id, by=Actor.CUSTOMER, revision=booking.revision, shown_at=shown_at)
     await stack.tick(after=AGAIN)
     assert stack.money_kept() == 0
 
@@ -174,9 +172,7 @@ async def test_a_page_shown_before_the_visit_does_not_cancel_it_once_it_has_begu
     shown_at = stack.clock()
     stack.clock.advance(2 * MINUTE)
     with pytest.raises(PolicyRefused) as refused:
-        await stack.parts.bookings.cancel(
-            booking.id, by=EndReason.BY_CUSTOMER, revision=booking.revision, shown_at=shown_at
-        )
+        await stack.parts.cancel.booking(booking.id, by=Actor.CUSTOMER, revision=booking.revision, shown_at=shown_at)
     assert refused.value.bar == Refusal.BEGUN
 
 
@@ -184,8 +180,8 @@ async def test_a_page_that_was_overtaken_cancels_nothing(stack: Stack) -> None:
     booking = await stack.confirmed()
     await stack.move(booking, await stack.in_days(6))
     with pytest.raises(BookingConflict):
-        await stack.parts.bookings.cancel(
-            booking.id, by=EndReason.BY_CUSTOMER, revision=booking.revision, shown_at=stack.clock()
+        await stack.parts.cancel.booking(
+            booking.id, by=Actor.CUSTOMER, revision=booking.revision, shown_at=stack.clock()
         )
     assert await stack.status(booking) is Status.CONFIRMED
 
@@ -272,7 +268,7 @@ async def test_within_ten_minutes_a_cancellation_is_taken_back_as_if_nothing_had
     booking = await stack.confirmed()
     await stack.cancel(booking)
     stack.clock.advance(10 * MINUTE - SECOND)
-    back = await stack.parts.bookings.undo(booking.id)
+    back = await stack.parts.cancel.undo(booking.id)
     assert back.status is Status.CONFIRMED
     assert (back.starts_at, back.resource_id, back.end_reason, back.undo_until) == (
         booking.starts_at,
@@ -290,8 +286,8 @@ async def test_within_ten_minutes_a_cancellation_is_taken_back_as_if_nothing_had
 async def test_taking_back_twice_is_taking_back_once(stack: Stack) -> None:
     booking = await stack.confirmed()
     await stack.cancel(booking)
-    first = await stack.parts.bookings.undo(booking.id)
-    assert await stack.parts.bookings.undo(booking.id) == first
+    first = await stack.parts.cancel.undo(booking.id)
+    assert await stack.parts.cancel.undo(booking.id) == first
 
 
 async def test_after_ten_minutes_it_is_too_late(stack: Stack) -> None:
@@ -299,7 +295,7 @@ async def test_after_ten_minutes_it_is_too_late(stack: Stack) -> None:
     await stack.cancel(booking)
     stack.clock.advance(10 * MINUTE)
     with pytest.raises(BookingConflict):
-        await stack.parts.bookings.undo(booking.id)
+        await stack.parts.cancel.undo(booking.id)
     await stack.tick()
     assert stack.money_kept() == 0
     assert stack.hapio_bookings() == []
@@ -312,7 +308,7 @@ async def test_nothing_is_taken_back_after_the_start(stack: Stack) -> None:
     assert canceled.undo_until == booking.starts_at
     stack.clock.set(booking.starts_at)
     with pytest.raises(BookingConflict):
-        await stack.parts.bookings.undo(booking.id)
+        await stack.parts.cancel.undo(booking.id)
 
 
 async def test_a_taken_time_is_not_taken_back_and_the_refund_goes_out(stack: Stack) -> None:
@@ -320,7 +316,7 @@ async def test_a_taken_time_is_not_taken_back_and_the_refund_goes_out(stack: Sta
     await stack.cancel(booking)
     await stack.hold(booking.starts_at, resource_id=booking.resource_id)
     with pytest.raises(BookingConflict):
-        await stack.parts.bookings.undo(booking.id)
+        await stack.parts.cancel.undo(booking.id)
     assert await stack.status(booking) is Status.CANCELED
     await stack.tick(after=AGAIN)
     assert stack.money_kept() == 0
@@ -331,7 +327,7 @@ async def test_a_time_that_another_program_took_is_not_taken_back_and_the_refund
     await stack.cancel(booking)
     await stack.book_elsewhere(booking.starts_at)
     with pytest.raises(BookingConflict):
-        await stack.parts.bookings.undo(booking.id)
+        await stack.parts.cancel.undo(booking.id)
     assert await stack.status(booking) is Status.CANCELED
     await stack.tick(after=MINUTE)
     assert stack.money_kept() == 0
@@ -344,17 +340,17 @@ async def test_without_minutes_to_undo_the_refund_goes_out_at_once(tmp_path: Pat
         booking = await stack.confirmed()
         canceled = await stack.cancel(booking)
         assert stack.money_kept() == 0
-        offer = stack.parts.bookings.offer(await stack.parts.bookings.view(canceled.id))
+        offer = stack.parts.offers.of(await stack.parts.bookings.view(canceled.id))
         assert offer.undo_until is None
         with pytest.raises(BookingConflict):
-            await stack.parts.bookings.undo(booking.id)
+            await stack.parts.cancel.undo(booking.id)
 
 
 async def test_hapio_failing_while_a_cancellation_is_taken_back_is_waited_for(stack: Stack) -> None:
     booking = await stack.confirmed()
     await stack.cancel(booking)
     stack.hapio.faults.append(Fault("drop_before", times=20))
-    taking = await stack.parts.bookings.undo(booking.id)
+    taking = await stack.parts.cancel.undo(booking.id)
     assert taking.status is Status.PAID
     await stack.tick(after=AGAIN)
     assert stack.money_kept() == 120000
@@ -369,7 +365,7 @@ async def test_a_taking_back_whose_answer_was_lost_holds(stack: Stack) -> None:
     booking = await stack.confirmed()
     await stack.cancel(booking)
     stack.hapio.faults.append(Fault("drop_after", times=3, method="PATCH"))
-    await stack.parts.bookings.undo(booking.id)
+    await stack.parts.cancel.undo(booking.id)
     await stack.until_quiet()
     assert await stack.status(booking) is Status.CONFIRMED
     assert len(stack.hapio_bookings()) == 1
@@ -379,7 +375,7 @@ async def test_if_hapio_stays_away_beyond_the_visit_the_cancellation_stands(stac
     booking = await stack.confirmed()
     await stack.cancel(booking)
     stack.hapio.faults.append(Fault("drop_before", times=10**6))
-    await stack.parts.bookings.undo(booking.id)
+    await stack.parts.cancel.undo(booking.id)
     stack.clock.set(booking.starts_at)
     for _ in range(10):
         await stack.tick(after=HOUR)
@@ -394,10 +390,10 @@ async def test_while_hapio_has_not_heard_of_the_cancellation_taking_it_back_can_
     stack.hapio.faults.append(Fault("drop_before", times=20))
     await stack.cancel(booking)
     with pytest.raises(SchedulerError):
-        await stack.parts.bookings.undo(booking.id)
+        await stack.parts.cancel.undo(booking.id)
     stack.hapio.faults.clear()
     stack.clock.advance(3 * MINUTE)
-    assert (await stack.parts.bookings.undo(booking.id)).status is Status.CONFIRMED
+    assert (await stack.parts.cancel.undo(booking.id)).status is Status.CONFIRMED
 
 
 async def test_what_hapio_deleted_is_booked_afresh_when_it_is_taken_back(stack: Stack) -> None:
@@ -406,7 +402,7 @@ async def test_what_hapio_deleted_is_booked_afresh_when_it_is_taken_back(stack: 
     stack.clock.set(booking.starts_at - 5 * HOUR)
     await stack.cancel(booking)
     assert stack.hapio.state.bookings == {}
-    back = await stack.parts.bookings.undo(booking.id)
+    back = await stack.parts.cancel.undo(booking.id)
     await stack.until_quiet()
     assert await stack.status(booking) is Status.CONFIRMED
     assert [in_hapio.id for in_hapio in stack.hapio_bookings()] == [back.hapio_booking_id]
@@ -418,7 +414,7 @@ async def test_canceled_again_after_it_was_taken_back_the_money_goes_back_once(s
     for _ in range(3):
         await stack.cancel(booking)
         stack.clock.advance(MINUTE)
-        await stack.parts.bookings.undo(booking.id)
+        await stack.parts.cancel.undo(booking.id)
         stack.clock.advance(MINUTE)
     await stack.cancel(booking)
     await stack.until_quiet()
@@ -431,7 +427,7 @@ async def test_the_link_of_a_canceled_booking_still_opens_it(stack: Stack) -> No
     booking = await stack.confirmed()
     token = stack.parts.links.manage_token(booking.id, booking.link_version)
     await stack.cancel(booking)
-    assert (await stack.parts.bookings.managed(token)).status is Status.CANCELED
+    assert (await stack.parts.manage_links.open(token)).status is Status.CANCELED
 
 
 # -- two at once -------------------------------------------------------------------------------------------
@@ -443,8 +439,8 @@ async def test_two_tabs_cancel_and_move_at_once_and_one_is_told(stack: Stack) ->
 
     async def cancel() -> None:
         try:
-            await stack.parts.bookings.cancel(
-                booking.id, by=EndReason.BY_CUSTOMER, revision=booking.revision, shown_at=stack.clock()
+            await stack.parts.cancel.booking(
+                booking.id, by=Actor.CUSTOMER, revision=booking.revision, shown_at=stack.clock()
             )
             outcomes.append("canceled")
         except BookingConflict:
@@ -452,8 +448,8 @@ async def test_two_tabs_cancel_and_move_at_once_and_one_is_told(stack: Stack) ->
 
     async def move() -> None:
         try:
-            await stack.parts.bookings.reschedule(
-                booking.id, starts_at=later, by=EndReason.BY_CUSTOMER, revision=booking.revision
+            await stack.parts.reschedule.booking(
+                booking.id, starts_at=later, by=Actor.CUSTOMER, revision=booking.revision
             )
             outcomes.append("moved")
         except (BookingConflict, PolicyRefused):
@@ -476,14 +472,14 @@ async def test_two_processes_cancel_and_move_at_once_and_one_wins(stack: Stack, 
 
         async def cancel() -> None:
             try:
-                await stack.parts.bookings.cancel(booking.id, by=EndReason.BY_CUSTOMER)
+                await stack.parts.cancel.booking(booking.id, by=Actor.CUSTOMER)
                 outcomes.append("canceled")
             except (BookingConflict, PolicyRefused):
                 outcomes.append("told")
 
         async def move() -> None:
             try:
-                await other.bookings.reschedule(booking.id, starts_at=later, by=EndReason.BY_CUSTOMER)
+                await other.reschedule.booking(booking.id, starts_at=later, by=Actor.CUSTOMER)
                 outcomes.append("moved")
             except (BookingConflict, PolicyRefused):
                 outcomes.append("told")
@@ -619,7 +615,7 @@ async def test_a_refund_from_stripes_dashboard_is_mirrored_and_not_given_twice(t
             Money(30000, "sek"),
             "succeeded",
         )
-        offer = stack.parts.bookings.offer(await stack.parts.bookings.view(booking.id))
+        offer = stack.parts.offers.of(await stack.parts.bookings.view(booking.id))
         assert offer.refund == Money(90000, "sek")
         await stack.cancel(booking)
         await stack.until_quiet()
@@ -701,7 +697,7 @@ async def test_what_the_customer_has_won_in_a_dispute_is_not_promised_again(stac
     dispute = stack.stripe.open_dispute(await stack.intent_of(booking))
     stack.stripe.close_dispute(dispute["id"], "lost")
     await stack.until_quiet()
-    offer = stack.parts.bookings.offer(await stack.parts.bookings.view(booking.id))
+    offer = stack.parts.offers.of(await stack.parts.bookings.view(booking.id))
     assert offer.refund == Money(0, "sek")
     await stack.cancel(booking)
     await stack.until_quiet()
@@ -759,7 +755,7 @@ async def test_a_cancellation_is_told_to_both_and_taking_it_back_as_well(stack: 
     [to_anna] = await stack.mail(ANNA)
     assert to_anna.startswith("Canceled:")
     assert len(await stack.mail(OWNER)) == 1
-    await stack.parts.bookings.undo(booking.id)
+    await stack.parts.cancel.undo(booking.id)
     [to_anna] = await stack.mail(ANNA)
     assert to_anna.startswith("Booked again:")
     assert len(await stack.mail(OWNER)) == 1
@@ -769,7 +765,7 @@ async def test_a_cancellation_taken_back_before_its_mail_went_out_is_not_told(st
     booking = await stack.confirmed()
     await stack.mail(ANNA)
     await stack.cancel(booking)
-    await stack.parts.bookings.undo(booking.id)
+    await stack.parts.cancel.undo(booking.id)
     [told] = await stack.mail(ANNA)
     assert told.startswith("Booked again:")
 

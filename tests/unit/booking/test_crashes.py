@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from app.domain.booking import Booking, EndReason, Status
+from app.domain.booking import Actor, Booking, EndReason, Status
 from app.domain.move import Move
 from app.errors import HoldfastError
 from app.store.tables import bookings, moves, to_booking, to_move
@@ -39,7 +39,7 @@ async def pay_without_webhook(stack: Stack) -> None:
 
 async def book_for_free(stack: Stack) -> None:
     booking = await stack.hold(service="planning")
-    await stack.parts.bookings.start_checkout(booking.id)
+    await stack.parts.checkout.start(booking.id)
 
 
 async def walk_away_from_stripe(stack: Stack) -> None:
@@ -50,7 +50,7 @@ async def walk_away_from_stripe(stack: Stack) -> None:
 async def give_up_while_paying(stack: Stack) -> None:
     booking = await stack.hold()
     await stack.at_stripe(booking)
-    await stack.parts.bookings.give_up(booking.id)
+    await stack.parts.hold.give_up(booking.id)
 
 
 async def pay_late(stack: Stack) -> None:
@@ -101,7 +101,7 @@ async def cancel(stack: Stack, booking: Booking) -> None:
 
 
 async def cancel_by_the_owner(stack: Stack, booking: Booking) -> None:
-    await stack.cancel(booking, by=EndReason.BY_OWNER)
+    await stack.cancel(booking, by=Actor.OWNER)
 
 
 async def cancel_with_a_refund_whose_answer_is_cut(stack: Stack, booking: Booking) -> None:
@@ -119,19 +119,19 @@ async def cancel_with_a_refund_that_fails(stack: Stack, booking: Booking) -> Non
 async def take_a_cancellation_back(stack: Stack, booking: Booking) -> None:
     await stack.cancel(booking)
     await stack.tick(after=timedelta(minutes=3))
-    await stack.parts.bookings.undo(booking.id)
+    await stack.parts.cancel.undo(booking.id)
 
 
 async def take_a_cancellation_back_in_vain(stack: Stack, booking: Booking) -> None:
     await stack.cancel(booking)
     await stack.book_elsewhere(booking.starts_at)
-    await stack.parts.bookings.undo(booking.id)
+    await stack.parts.cancel.undo(booking.id)
 
 
 async def take_a_cancellation_back_without_an_answer(stack: Stack, booking: Booking) -> None:
     await stack.cancel(booking)
     stack.hapio.faults.append(Fault("drop_after", method="PATCH", times=3))
-    await stack.parts.bookings.undo(booking.id)
+    await stack.parts.cancel.undo(booking.id)
     await stack.tick(after=timedelta(minutes=3))
 
 
@@ -158,7 +158,7 @@ async def move_to_a_lower_price(stack: Stack, booking: Booking) -> None:
 async def move_to_a_higher_price(stack: Stack, booking: Booking) -> None:
     moving = await stack.move(booking, await stack.in_days(4), service="portrait")
     await stack.pay_difference(moving)
-    await stack.parts.bookings.settle(booking.id)  # as the return page does, should the webhook be off
+    await stack.parts.settle.booking(booking.id)  # as the return page does, should the webhook be off
 
 
 async def move_to_a_higher_price_and_cancel(stack: Stack, booking: Booking) -> None:
@@ -181,7 +181,7 @@ async def move_and_pay_the_difference_late(stack: Stack, booking: Booking) -> No
 
 async def move_and_give_up_the_difference(stack: Stack, booking: Booking) -> None:
     await stack.move(booking, await stack.in_days(4), service="portrait")
-    await stack.parts.bookings.give_up_move(booking.id)
+    await stack.parts.reschedule.give_up(booking.id)
 
 
 async def move_and_cancel_while_the_difference_is_open(stack: Stack, booking: Booking) -> None:
@@ -200,7 +200,7 @@ async def pay_the_difference_for_a_time_that_hapio_gave_away(stack: Stack, booki
             times = {"starts_at": lock.starts_at.isoformat(), "ends_at": lock.ends_at.isoformat()}
             await api.post("/bookings", json=other | times)
     await stack.pay_difference(moving)
-    await stack.parts.bookings.settle(booking.id)  # as the return page does, should the webhook be off
+    await stack.parts.settle.booking(booking.id)  # as the return page does, should the webhook be off
 
 
 PORTRAIT, HEADSHOT, FREE = "portrait", "headshot", "planning"

@@ -101,7 +101,7 @@ async def test_refunds_beyond_the_bound_are_taken_in_by_the_next_sweeps(stack: S
     await lost_events(stack, 240)
     [booking] = await stack.parts.bookings.find()
     for _ in range(5):
-        await stack.parts.bookings.sweep_stripe(stack.clock() - 2 * DAY, most=100)
+        await stack.parts.sweep.sweep_stripe(stack.clock() - 2 * DAY, most=100)
     assert len(await stack.refunds(booking)) == 240
 
 
@@ -127,13 +127,12 @@ async def standing(stack: Stack, bookings: Sequence[Booking]) -> int:
 
 
 async def test_more_cancellations_in_hapio_than_one_look_follows_take_minutes_not_days(stack: Stack) -> None:
-    bookings_of_the_house = stack.parts.bookings
-    await bookings_of_the_house.reconcile()
+    await stack.parts.follow.reconcile()
     bookings = await canceled_in_hapio(stack, 5)
     stack.clock.advance(7 * HOUR)
     left = []
     for _ in range(3):
-        again = await bookings_of_the_house.reconcile(most=2)
+        again = await stack.parts.follow.reconcile(most=2)
         left.append(await standing(stack, bookings))
         if left[-1]:
             assert again - stack.clock() <= timedelta(minutes=5)
@@ -144,17 +143,17 @@ async def test_more_cancellations_in_hapio_than_one_look_follows_take_minutes_no
 
 
 async def test_after_all_were_followed_the_next_look_is_as_rare_as_before(stack: Stack) -> None:
-    await stack.parts.bookings.reconcile()
+    await stack.parts.follow.reconcile()
     await canceled_in_hapio(stack, 3)
     stack.clock.advance(7 * HOUR)
-    await stack.parts.bookings.reconcile(most=2)
+    await stack.parts.follow.reconcile(most=2)
     stack.clock.advance(timedelta(minutes=2))
-    again = await stack.parts.bookings.reconcile(most=2)
+    again = await stack.parts.follow.reconcile(most=2)
     assert again - stack.clock() > HOUR
 
 
 async def test_deletions_in_hapio_beyond_the_bound_are_followed_the_same_day(stack: Stack) -> None:
-    await stack.parts.bookings.reconcile()
+    await stack.parts.follow.reconcile()
     bookings = [
         await stack.confirmed(
             await stack.in_days(9, "planning"), service="planning", customer=stack.customer(f"Anna{number} Ek")
@@ -166,6 +165,6 @@ async def test_deletions_in_hapio_beyond_the_bound_are_followed_the_same_day(sta
             (await api.delete(f"/bookings/{booking.hapio_booking_id}")).raise_for_status()
     stack.clock.advance(DAY + HOUR)
     for _ in range(3):
-        await stack.parts.bookings.reconcile(most=2)
+        await stack.parts.follow.reconcile(most=2)
         stack.clock.advance(timedelta(minutes=2))
     assert await standing(stack, bookings) == 0

@@ -88,7 +88,7 @@ async def test_a_payment_page_in_its_last_minute_is_not_given_out_again(stack: S
     await stack.at_stripe(booking)
     stack.clock.advance(30 * MINUTE + timedelta(seconds=30))
     with pytest.raises(HoldExpired):
-        await stack.parts.bookings.start_checkout(booking.id)
+        await stack.parts.checkout.start(booking.id)
     assert stack.hapio_bookings() == []
 
 
@@ -205,8 +205,8 @@ async def test_two_processes_that_rescue_late_money_at_once_make_one_booking(tmp
         # Both have passed Hapio's check before either inserts.
         stack.hapio.switches.update({"race_mode": "non_atomic", "race_parties": 2, "race_wait_seconds": 1})
         async with anyio.create_task_group() as at_once:
-            at_once.start_soon(stack.parts.bookings.settle, booking.id)
-            at_once.start_soon(other.bookings.settle, booking.id)
+            at_once.start_soon(stack.parts.settle.booking, booking.id)
+            at_once.start_soon(other.settle.booking, booking.id)
         stack.hapio.switches.update({"race_mode": "atomic"})
         await stack.until_quiet()
         assert await stack.status(booking) is Status.CONFIRMED
@@ -235,7 +235,7 @@ async def test_a_free_booking_that_cannot_be_is_not_told_of_a_payment(stack: Sta
     booking = await stack.hold(service="planning")
     stack.hapio.state.bookings.clear()
     stack.hapio.faults.append(Fault("error_before", method="POST", status=422, times=10))
-    await stack.parts.bookings.start_checkout(booking.id)
+    await stack.parts.checkout.start(booking.id)
     ended = await stack.parts.bookings.get(booking.id)
     assert (ended.status, ended.end_reason) == (Status.CANCELED, EndReason.REFUSED)
     await stack.until_quiet()
@@ -263,7 +263,7 @@ async def test_held_money_that_came_twice_is_not_called_a_payment_on_its_way_bac
     async with open_stack(tmp_path, widget='capture = "manual"') as stack:
         booking = await stack.hold()
         first = await stack.at_stripe(booking)
-        await stack.parts.bookings.add_details(booking.id, {"name": "Anna Ek", "email": "anna@customer.example"})
+        await stack.parts.checkout.add_details(booking.id, {"name": "Anna Ek", "email": "anna@customer.example"})
         await close_page(stack, first)
         await stack.stripe.pay(await stack.at_stripe(booking))
         await stack.pay_late(first)

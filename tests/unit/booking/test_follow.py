@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 import pytest
 
-from app.domain.booking import Booking, EndReason, Status
+from app.domain.booking import Actor, Booking, EndReason, Status
 from app.errors import SchedulerError
 from sandbox.hapio import Fault
 from tests.support.stack import Crash, Doom, Stack, open_stack
@@ -21,7 +21,7 @@ async def booked(stack: Stack, nth: int = 30, *, service: str = "portrait") -> B
     """A confirmed booking some days ahead, with its first mails sent."""
     booking = await stack.hold(await stack.free_slot(service, nth), service=service)
     if service == "planning":
-        await stack.parts.bookings.start_checkout(booking.id)
+        await stack.parts.checkout.start(booking.id)
     else:
         await stack.paid(booking)
     await stack.tick()
@@ -56,7 +56,7 @@ def writes(stack: Stack) -> list[str]:
 async def test_a_booking_canceled_in_hapio_is_canceled_here_and_all_its_money_goes_back(stack: Stack) -> None:
     booking = await booked(stack)
     await in_hapio(stack, booking, is_canceled=True)
-    followed = await stack.parts.bookings.follow(booking.id)
+    followed = await stack.parts.follow.booking(booking.id)
     assert (followed.status, followed.end_reason, followed.occupies) == (Status.CANCELED, EndReason.BY_OWNER, False)
     assert stack.money_kept() == 0
     await stack.tick()
@@ -67,7 +67,7 @@ async def test_a_booking_canceled_in_hapio_is_canceled_here_and_all_its_money_go
 async def test_a_booking_deleted_in_hapio_counts_as_canceled(stack: Stack) -> None:
     booking = await booked(stack)
     await in_hapio(stack, booking)
-    followed = await stack.parts.bookings.follow(booking.id)
+    followed = await stack.parts.follow.booking(booking.id)
     assert (followed.status, followed.hapio_booking_id) == (Status.CANCELED, None)
     assert stack.money_kept() == 0
     await stack.until_quiet()
@@ -77,23 +77,23 @@ async def test_a_booking_deleted_in_hapio_counts_as_canceled(stack: Stack) -> No
 async def test_a_free_booking_canceled_in_hapio_is_canceled_without_money(stack: Stack) -> None:
     booking = await booked(stack, service="planning")
     await in_hapio(stack, booking, is_canceled=True)
-    assert (await stack.parts.bookings.follow(booking.id)).status is Status.CANCELED
+    assert (await stack.parts.follow.booking(booking.id)).status is Status.CANCELED
     assert await stack.parts.store.refunds(booking.id) == []
 
 
 async def test_the_customer_cannot_take_back_what_the_owner_has_canceled(stack: Stack) -> None:
     booking = await booked(stack)
     await in_hapio(stack, booking, is_canceled=True)
-    await stack.parts.bookings.follow(booking.id)
+    await stack.parts.follow.booking(booking.id)
     view = await stack.parts.bookings.view(booking.id)
-    assert stack.parts.bookings.offer(view).undo_until is None
+    assert stack.parts.offers.of(view).undo_until is None
 
 
 async def test_a_booking_moved_in_hapio_has_its_new_time_and_both_are_told(stack: Stack) -> None:
     booking = await booked(stack)
     to = await stack.free_slot(nth=60)
     await moved_in_hapio(stack, booking, to)
-    moved = await stack.parts.bookings.follow(booking.id)
+    moved = await stack.parts.follow.booking(booking.id)
     assert (moved.starts_at, moved.status, moved.revision) == (to, Status.CONFIRMED, booking.revision + 1)
     assert moved.terms == booking.terms
     assert stack.money_kept() == PRICE
@@ -110,7 +110,7 @@ async def test_a_booking_given_to_somebody_else_in_hapio_names_that_person(stack
     service = await stack.parts.availability.service(widget, booking.service_id)
     other = next(resource for resource in service.resources if resource.id != booking.resource_id)
     await in_hapio(stack, booking, resource_id=other.id)
-    moved = await stack.parts.bookings.follow(booking.id)
+    moved = await stack.parts.follow.booking(booking.id)
     assert (moved.resource_id, moved.resource_name) == (other.id, other.name)
     assert moved.starts_at == booking.starts_at
 
@@ -121,7 +121,7 @@ async def test_the_old_time_is_offered_again_and_the_new_one_is_not(stack: Stack
     service = await stack.parts.availability.service(widget, booking.service_id)
     to = await stack.free_slot(nth=60)
     await moved_in_hapio(stack, booking, to)
-    await stack.parts.bookings.follow(booking.id)
+    await stack.parts.follow.booking(booking.id)
     left = await stack.parts.availability.find_slot(widget, service, booking.starts_at)
     assert left
     assert booking.resource_id in left.resource_ids
@@ -132,8 +132,8 @@ async def test_the_old_time_is_offered_again_and_the_new_one_is_not(stack: Stack
 async def test_what_was_followed_once_is_not_followed_again(stack: Stack) -> None:
     booking = await booked(stack)
     await moved_in_hapio(stack, booking, await stack.free_slot(nth=60))
-    first = await stack.parts.bookings.follow(booking.id)
-    assert await stack.parts.bookings.follow(booking.id) == first
+    first = await stack.parts.follow.booking(booking.id)
+    assert await stack.parts.follow.booking(booking.id) == first
     await stack.tick()
     assert len(stack.mailbox.messages) == 2
 
@@ -143,7 +143,7 @@ async def test_five_hints_at_once_are_one_change(stack: Stack) -> None:
     await in_hapio(stack, booking, is_canceled=True)
     async with anyio.create_task_group() as hints:
         for _ in range(5):
-            hints.start_soon(stack.parts.bookings.follow, booking.id)
+            hints.start_soon(stack.parts.follow.booking, booking.id)
     await stack.tick()
     assert len(stack.mailbox.messages) == 2
     assert stack.money_kept() == 0
@@ -152,7 +152,7 @@ async def test_five_hints_at_once_are_one_change(stack: Stack) -> None:
 async def test_a_change_of_the_customers_own_in_between_is_not_overwritten(stack: Stack) -> None:
     booking = await booked(stack)
     old = replace(booking, starts_at=booking.starts_at + timedelta(days=7), revision=booking.revision + 1)
-    await stack.parts.bookings.reschedule(booking.id, starts_at=await stack.free_slot(nth=60), by=EndReason.BY_CUSTOMER)
+    await stack.parts.reschedule.booking(booking.id, starts_at=await stack.free_slot(nth=60), by=Actor.CUSTOMER)
     moved = await stack.parts.bookings.get(booking.id)
     assert await stack.parts.store.take_time(booking, old, mails=()) is None
     assert await stack.parts.bookings.get(booking.id) == moved
@@ -160,7 +160,7 @@ async def test_a_change_of_the_customers_own_in_between_is_not_overwritten(stack
 
 async def test_nothing_changed_means_one_read_and_nothing_else(stack: Stack) -> None:
     booking = await booked(stack)
-    assert await stack.parts.bookings.follow(booking.id) == booking
+    assert await stack.parts.follow.booking(booking.id) == booking
     assert len(stack.hapio.calls) == 1
 
 
@@ -168,7 +168,7 @@ async def test_a_visit_that_is_over_gives_nothing_back_when_its_entry_is_tidied_
     booking = await booked(stack)
     stack.clock.set(booking.ends_at + timedelta(days=1))
     await in_hapio(stack, booking)
-    assert (await stack.parts.bookings.follow(booking.id)).status is Status.CONFIRMED
+    assert (await stack.parts.follow.booking(booking.id)).status is Status.CONFIRMED
     assert stack.money_kept() == PRICE
 
 
@@ -177,7 +177,7 @@ async def test_with_another_projects_token_nobodys_money_goes_back(stack: Stack)
     for table in (stack.hapio.state.bookings, stack.hapio.state.locations):
         table.clear()
     with pytest.raises(SchedulerError):
-        await stack.parts.bookings.follow(booking.id)
+        await stack.parts.follow.booking(booking.id)
     assert await stack.status(booking) is Status.CONFIRMED
 
 
@@ -186,7 +186,7 @@ async def test_without_an_answer_from_hapio_nothing_is_believed(stack: Stack) ->
     await in_hapio(stack, booking)
     stack.hapio.faults.append(Fault("drop_before", times=9))
     with pytest.raises(SchedulerError):
-        await stack.parts.bookings.follow(booking.id)
+        await stack.parts.follow.booking(booking.id)
     assert await stack.status(booking) is Status.CONFIRMED
 
 
@@ -200,15 +200,15 @@ async def movable(tmp_path: Path) -> AsyncIterator[Stack]:
 async def test_an_unpaid_move_ends_when_the_owner_cancels_in_hapio(movable: Stack) -> None:
     stack = movable
     booking = await booked(stack, service="headshot")
-    waiting = await stack.parts.bookings.reschedule(
+    waiting = await stack.parts.reschedule.booking(
         booking.id,
         starts_at=await stack.free_slot("portrait", 60),
         service_id=stack.portrait_id,
-        by=EndReason.BY_CUSTOMER,
+        by=Actor.CUSTOMER,
     )
     assert waiting.checkout_url
     await in_hapio(stack, booking, is_canceled=True)
-    assert (await stack.parts.bookings.follow(booking.id)).status is Status.CANCELED
+    assert (await stack.parts.follow.booking(booking.id)).status is Status.CANCELED
     await stack.until_quiet()
     assert stack.money_kept() == 0
     assert stack.hapio_bookings() == []

@@ -18,7 +18,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.domain.booking import Booking, EndReason, Status
+from app.domain.booking import Actor, Booking, Status
 from app.domain.charge_minimum import least_charge
 from app.domain.money import Money, currency_quantum
 from app.domain.move import MoveState
@@ -209,7 +209,7 @@ class Life:
             max_free_per_customer=1000,
         )
         widgets[widget.name] = widget
-        booking = await stack.parts.bookings.hold(
+        booking = await stack.parts.hold.take(
             widget,
             service_id=services[first],
             starts_at=await free(stack, widget, services[first]),
@@ -220,7 +220,7 @@ class Life:
         if shop.price(first):
             await stack.paid(booking)
         else:
-            await stack.parts.bookings.start_checkout(booking.id)
+            await stack.parts.checkout.start(booking.id)
         booking = await stack.now(booking)
         assert booking.status is Status.CONFIRMED
         return cls(stack, services, shop, widget, booking, Ledger(shop, shop.price(first).amount))
@@ -240,7 +240,7 @@ class Life:
                     currency_quantum(self.shop.currency), self.shop.currency
                 )
                 self.ledger.give_by_hand(amount.amount)
-                await self.stack.parts.bookings.give_back(self.booking.id, amount)
+                await self.stack.parts.owner_refunds.give_back(self.booking.id, amount)
             case "lose an answer", ():
                 self.stack.stripe.faults.append(Fault("drop_after", path="/v1/refunds", method="POST"))
             case "customer cancels", ():
@@ -248,7 +248,7 @@ class Life:
                 await self.stack.cancel(self.booking)
             case "owner cancels", ():
                 self.ledger.give(self.ledger.price)
-                await self.stack.cancel(self.booking, by=EndReason.BY_OWNER)
+                await self.stack.cancel(self.booking, by=Actor.OWNER)
             case "the visit takes place", ():
                 self.stack.clock.set(self.booking.ends_at)
             case _:
@@ -261,8 +261,8 @@ class Life:
         starts_at = await free(self.stack, self.widget, self.services[to])
         left = self.booking.starts_at - self.stack.clock()
         try:
-            moving = await self.stack.parts.bookings.reschedule(
-                self.booking.id, starts_at=starts_at, service_id=self.services[to], by=EndReason.BY_CUSTOMER
+            moving = await self.stack.parts.reschedule.booking(
+                self.booking.id, starts_at=starts_at, service_id=self.services[to], by=Actor.CUSTOMER
             )
         except StripeError:  # a difference below the smallest sum that Stripe takes: nothing has changed
             assert 0 < price - self.ledger.price < 60
@@ -280,7 +280,7 @@ class Life:
             assert (await self.stack.pay_difference(moving)).starts_at == starts_at
             self.ledger.move(price, left)
         elif then == "give up":
-            await self.stack.parts.bookings.give_up_move(self.booking.id)
+            await self.stack.parts.reschedule.give_up(self.booking.id)
         else:
             await self.stack.tick(after=40 * MINUTE)
             assert self.stack.stripe.state.sessions[session_of(moving)]["status"] == "expired"
@@ -291,7 +291,7 @@ class Life:
             return
         await self.stack.cancel(self.booking)
         try:
-            assert (await self.stack.parts.bookings.undo(self.booking.id)).status is Status.CONFIRMED
+            assert (await self.stack.parts.cancel.undo(self.booking.id)).status is Status.CONFIRMED
         except BookingConflict:
             raise AssertionError("nobody else wants this time") from None
 

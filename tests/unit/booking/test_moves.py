@@ -6,8 +6,9 @@ from pathlib import Path
 import anyio
 import pytest
 
-from app.booking.changes import Refusal, Rescheduled
-from app.domain.booking import Booking, EndReason, Status
+from app.booking.offer import Refusal
+from app.booking.reschedule import Rescheduled
+from app.domain.booking import Actor, Booking, EndReason, Status
 from app.domain.money import Money
 from app.domain.move import MoveState
 from app.errors import BookingConflict, InvalidRequest, NotFound, PolicyRefused, SchedulerError, SlotTaken, StripeError
@@ -74,7 +75,7 @@ async def test_what_was_bought_keeps_its_price_when_the_owner_asks_for_more_toda
 
 async def test_a_quote_changes_nothing(stack: Stack) -> None:
     booking, later = await stack.confirmed(), await stack.in_days(6)
-    quote = await stack.parts.bookings.quote_move(booking.id, starts_at=later)
+    quote = await stack.parts.reschedule.quote(booking.id, starts_at=later)
     assert (quote.slot.starts_at, quote.price, quote.difference) == (later, Money(120000, "sek"), 0)
     assert await stack.now(booking) == booking
     assert taken(stack, booking)
@@ -84,9 +85,9 @@ async def test_the_same_person_comes_first_and_another_only_where_she_is_not_fre
     astrid, jonas = (stack.ids.resources[name] for name in ("Astrid Lindqvist", "Jonas Berg"))
     booking = await stack.confirmed(await stack.in_days(3, resource_id=jonas), resource_id=jonas)
     both = await shared_time(stack)
-    assert (await stack.parts.bookings.quote_move(booking.id, starts_at=both)).resource.id == jonas
+    assert (await stack.parts.reschedule.quote(booking.id, starts_at=both)).resource.id == jonas
     await stack.hold(both, resource_id=jonas)
-    assert (await stack.parts.bookings.quote_move(booking.id, starts_at=both)).resource.id == astrid
+    assert (await stack.parts.reschedule.quote(booking.id, starts_at=both)).resource.id == astrid
     done = await stack.move(booking, both)
     assert (done.booking.resource_id, done.booking.resource_name) == (astrid, "Astrid Lindqvist")
 
@@ -136,7 +137,7 @@ async def test_a_move_that_meets_its_own_time_is_one_booking_not_two(stack: Stac
 async def test_to_a_cheaper_service_the_difference_comes_back_at_once(open_minded: Stack) -> None:
     stack = open_minded
     booking, later = await stack.confirmed(), await stack.in_days(6, "headshot")
-    quote = await stack.parts.bookings.quote_move(booking.id, starts_at=later, service_id=stack.headshot_id)
+    quote = await stack.parts.reschedule.quote(booking.id, starts_at=later, service_id=stack.headshot_id)
     assert quote.difference == -55000
     done = await stack.move(booking, later, service="headshot")
     assert done.move.state is MoveState.DONE
@@ -167,8 +168,8 @@ async def test_after_a_refund_out_of_goodwill_a_cheaper_time_gives_back_no_more_
 ) -> None:
     stack = open_minded
     booking, later = await stack.confirmed(), await stack.in_days(6, "headshot")
-    await stack.parts.bookings.give_back(booking.id, Money(100000, "sek"))
-    quote = await stack.parts.bookings.quote_move(booking.id, starts_at=later, service_id=stack.headshot_id)
+    await stack.parts.owner_refunds.give_back(booking.id, Money(100000, "sek"))
+    quote = await stack.parts.reschedule.quote(booking.id, starts_at=later, service_id=stack.headshot_id)
     assert quote.difference == -20000
     await stack.mail(ANNA)
     await stack.move(booking, later, service="headshot")
@@ -268,11 +269,11 @@ async def test_a_difference_paid_too_late_goes_back_and_the_booking_stays(open_m
 async def test_giving_up_the_move_frees_the_time_at_once(open_minded: Stack) -> None:
     stack = open_minded
     booking, moving = await dearer(stack)
-    assert await stack.parts.bookings.difference_page(booking.id) == moving.checkout_url
-    assert await stack.parts.bookings.give_up_move(booking.id) == booking
+    assert await stack.parts.reschedule.difference_page(booking.id) == moving.checkout_url
+    assert await stack.parts.reschedule.give_up(booking.id) == booking
     assert taken(stack, booking)
     assert stack.stripe.state.sessions[session_of(moving)]["status"] == "expired"
-    assert await stack.parts.bookings.difference_page(booking.id) is None
+    assert await stack.parts.reschedule.difference_page(booking.id) is None
     again = await stack.move(booking, moving.move.starts_at, service="portrait")
     assert (await stack.pay_difference(again)).starts_at == moving.move.starts_at
 
@@ -281,14 +282,14 @@ async def test_giving_up_what_is_paid_after_all_moves_the_booking(tmp_path: Path
     async with open_stack(tmp_path, widget=ANY_SERVICE, webhooks=False) as stack:
         booking, moving = await dearer(stack)
         await stack.stripe.pay(session_of(moving))
-        left = await stack.parts.bookings.give_up_move(booking.id)
+        left = await stack.parts.reschedule.give_up(booking.id)
         assert left.starts_at == moving.move.starts_at
         assert stack.money_kept() == 120000
 
 
 async def test_giving_up_where_there_is_no_move_does_nothing(stack: Stack) -> None:
     booking = await stack.confirmed()
-    assert await stack.parts.bookings.give_up_move(booking.id) == booking
+    assert await stack.parts.reschedule.give_up(booking.id) == booking
 
 
 async def test_canceling_while_the_difference_is_open_gives_both_times_back(open_minded: Stack) -> None:
@@ -307,8 +308,8 @@ async def test_canceling_what_is_paid_after_all_tells_that_it_was_moved(tmp_path
         booking, moving = await dearer(stack)
         await stack.stripe.pay(session_of(moving))
         with pytest.raises(BookingConflict):
-            await stack.parts.bookings.cancel(
-                booking.id, by=EndReason.BY_CUSTOMER, revision=booking.revision, shown_at=stack.clock()
+            await stack.parts.cancel.booking(
+                booking.id, by=Actor.CUSTOMER, revision=booking.revision, shown_at=stack.clock()
             )
         assert (await stack.now(booking)).starts_at == moving.move.starts_at
 
@@ -316,7 +317,7 @@ async def test_canceling_what_is_paid_after_all_tells_that_it_was_moved(tmp_path
 async def test_while_the_difference_is_open_there_is_no_second_move(open_minded: Stack) -> None:
     stack = open_minded
     booking, _ = await dearer(stack)
-    offer = stack.parts.bookings.offer(await stack.parts.bookings.view(booking.id))
+    offer = stack.parts.offers.of(await stack.parts.bookings.view(booking.id))
     assert (offer.move_bar, offer.cancel_bar) == (Refusal.UNDER_WAY, None)
     with pytest.raises(PolicyRefused):
         await stack.move(booking, await stack.in_days(8, "headshot"))
@@ -407,7 +408,7 @@ async def test_hapio_failing_in_the_middle_keeps_both_times_until_it_answers(sta
     for starts_at, person in ((booking.starts_at, booking.resource_id), (later, moving.move.resource_id)):
         with pytest.raises(SlotTaken):
             await stack.hold(starts_at, resource_id=person)
-    offer = stack.parts.bookings.offer(await stack.parts.bookings.view(booking.id))
+    offer = stack.parts.offers.of(await stack.parts.bookings.view(booking.id))
     assert (offer.cancel_bar, offer.move_bar) == (None, Refusal.UNDER_WAY)
     stack.hapio.faults.clear()
     await stack.until_quiet()
@@ -501,10 +502,10 @@ async def test_a_time_that_another_process_is_moving_to_is_not_held_although_hap
     async with another_house(stack, tmp_path, stack.settings.database_url, wire) as other:
         with anyio.fail_after(30):
             async with anyio.create_task_group() as at_once:
-                quote = await other.bookings.quote_move(booking.id, starts_at=later)
+                quote = await other.reschedule.quote(booking.id, starts_at=later)
 
                 async def move() -> None:
-                    await other.bookings.reschedule(booking.id, starts_at=later, by=EndReason.BY_CUSTOMER)
+                    await other.reschedule.booking(booking.id, starts_at=later, by=Actor.CUSTOMER)
 
                 at_once.start_soon(move)
                 await wire.sent.wait()
@@ -525,7 +526,7 @@ async def test_a_booking_canceled_while_another_process_moves_it_leaves_both_tim
 
                 async def move() -> None:
                     with pytest.raises(BookingConflict):
-                        await other.bookings.reschedule(booking.id, starts_at=later, by=EndReason.BY_CUSTOMER)
+                        await other.reschedule.booking(booking.id, starts_at=later, by=Actor.CUSTOMER)
 
                 at_once.start_soon(move)
                 await wire.sent.wait()
@@ -544,12 +545,12 @@ async def test_a_time_that_a_visitor_holds_is_not_moved_to_by_a_process_that_sho
 ) -> None:
     booking, later = await stack.confirmed(), await stack.in_days(6)
     async with another_house(stack, tmp_path, stack.settings.database_url) as other:
-        quote = await other.bookings.quote_move(booking.id, starts_at=later)
+        quote = await other.reschedule.quote(booking.id, starts_at=later)
         await stack.hold(later, resource_id=quote.resource.id)
         patches = sum(call.method == "PATCH" for call in stack.hapio.calls)
         with pytest.raises(SlotTaken):
-            await other.bookings.reschedule(
-                booking.id, starts_at=later, resource_id=quote.resource.id, by=EndReason.BY_CUSTOMER
+            await other.reschedule.booking(
+                booking.id, starts_at=later, resource_id=quote.resource.id, by=Actor.CUSTOMER
             )
     assert sum(call.method == "PATCH" for call in stack.hapio.calls) == patches
     assert await stack.now(booking) == booking
@@ -585,8 +586,8 @@ async def test_two_tabs_move_to_two_times_and_one_is_told(stack: Stack) -> None:
 
     async def move(starts_at: datetime) -> None:
         try:
-            await stack.parts.bookings.reschedule(
-                booking.id, starts_at=starts_at, by=EndReason.BY_CUSTOMER, revision=booking.revision
+            await stack.parts.reschedule.booking(
+                booking.id, starts_at=starts_at, by=Actor.CUSTOMER, revision=booking.revision
             )
             outcomes.append("moved")
         except BookingConflict:
@@ -605,7 +606,7 @@ async def test_two_tabs_move_to_two_times_and_one_is_told(stack: Stack) -> None:
 async def test_a_booking_is_moved_until_a_day_before_it_and_not_a_second_later(stack: Stack) -> None:
     booking, later = await stack.confirmed(), await stack.in_days(6)
     stack.clock.set(booking.starts_at - 24 * HOUR + SECOND)
-    offer = stack.parts.bookings.offer(await stack.parts.bookings.view(booking.id))
+    offer = stack.parts.offers.of(await stack.parts.bookings.view(booking.id))
     assert (offer.move_bar, offer.move_until) == (Refusal.TOO_LATE, booking.starts_at - 24 * HOUR)
     with pytest.raises(PolicyRefused) as refused:
         await stack.move(booking, later)
@@ -621,16 +622,16 @@ async def test_a_booking_is_moved_three_times_and_no_more(stack: Stack) -> None:
     with pytest.raises(PolicyRefused) as refused:
         await stack.move(booking, await stack.in_days(9))
     assert refused.value.bar == Refusal.TOO_OFTEN
-    owners = await stack.move(booking, await stack.in_days(9), by=EndReason.BY_OWNER)
+    owners = await stack.move(booking, await stack.in_days(9), by=Actor.OWNER)
     assert owners.move.state is MoveState.DONE
 
 
 async def test_a_move_that_came_to_nothing_is_not_counted(open_minded: Stack) -> None:
     stack = open_minded
     booking, _ = await dearer(stack)
-    await stack.parts.bookings.give_up_move(booking.id)
+    await stack.parts.reschedule.give_up(booking.id)
     view = await stack.parts.bookings.view(booking.id)
-    assert stack.parts.bookings.offer(view).moves_left == 3
+    assert stack.parts.offers.of(view).moves_left == 3
 
 
 async def test_where_moving_is_not_offered_it_is_refused(tmp_path: Path) -> None:
@@ -654,17 +655,17 @@ async def test_limits_that_the_owner_changes_later_do_not_change_what_was_bought
 
 async def test_another_service_only_where_the_owner_allows_it(stack: Stack) -> None:
     booking, later = await stack.confirmed(), await stack.in_days(6, "headshot")
-    assert [service.id for service in await stack.parts.bookings.move_options(booking)] == [stack.portrait_id]
+    assert [service.id for service in await stack.parts.reschedule.options(booking)] == [stack.portrait_id]
     with pytest.raises(InvalidRequest):
         await stack.move(booking, later, service="headshot")
-    owners = await stack.move(booking, later, service="headshot", by=EndReason.BY_OWNER)
+    owners = await stack.move(booking, later, service="headshot", by=Actor.OWNER)
     assert owners.booking.service_id == stack.headshot_id
 
 
 async def test_where_another_service_is_allowed_the_own_comes_first(open_minded: Stack) -> None:
     stack = open_minded
     booking = await stack.confirmed(service="headshot")
-    options = [service.id for service in await stack.parts.bookings.move_options(booking)]
+    options = [service.id for service in await stack.parts.reschedule.options(booking)]
     assert options[0] == stack.headshot_id
     assert set(options) == {stack.headshot_id, stack.portrait_id, stack.planning_id}
 
@@ -679,7 +680,7 @@ async def test_another_person_only_where_the_owner_allows_it(tmp_path: Path) -> 
             await stack.move(booking, both)
         with pytest.raises(SlotTaken):
             await stack.move(booking, both, resource_id=jonas)
-        owners = await stack.move(booking, both, resource_id=jonas, by=EndReason.BY_OWNER)
+        owners = await stack.move(booking, both, resource_id=jonas, by=Actor.OWNER)
         assert owners.booking.resource_id == jonas
 
 
@@ -689,8 +690,8 @@ async def test_a_time_that_has_passed_or_never_was_is_not_moved_to(stack: Stack)
         with pytest.raises(SlotTaken):
             await stack.move(booking, nowhere)
     with pytest.raises(NotFound):
-        await stack.parts.bookings.reschedule(
-            booking.id, starts_at=booking.starts_at, service_id="nothing", by=EndReason.BY_CUSTOMER
+        await stack.parts.reschedule.booking(
+            booking.id, starts_at=booking.starts_at, service_id="nothing", by=Actor.CUSTOMER
         )
 
 
@@ -732,8 +733,8 @@ async def test_a_partial_refund_that_one_payment_covers_is_one_refund(open_minde
     stack = open_minded
     booking, moving = await dearer(stack)
     await stack.pay_difference(moving)
-    await stack.parts.bookings.give_back(booking.id, Money(50000, "sek"))
-    await stack.cancel(booking, by=EndReason.BY_OWNER)
+    await stack.parts.owner_refunds.give_back(booking.id, Money(50000, "sek"))
+    await stack.cancel(booking, by=Actor.OWNER)
     await stack.until_quiet()
     assert sorted(refund["amount"] for refund in stack.stripe.state.refunds.values()) == [5000, 50000, 65000]
     assert stack.money_kept() == 0
@@ -744,7 +745,7 @@ async def test_a_moved_booking_that_was_canceled_can_be_taken_back(open_minded: 
     _, moving = await dearer(stack)
     moved = await stack.pay_difference(moving)
     await stack.cancel(moved)
-    back = await stack.parts.bookings.undo(moved.id)
+    back = await stack.parts.cancel.undo(moved.id)
     await stack.until_quiet()
     assert (back.status, back.starts_at) == (Status.CONFIRMED, moved.starts_at)
     assert taken(stack, back)

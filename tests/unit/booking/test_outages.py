@@ -38,7 +38,7 @@ async def test_a_lock_that_hapio_made_although_nobody_heard_of_it_is_released(st
 async def test_a_release_that_failed_is_made_up_for(stack: Stack) -> None:
     booking = await stack.hold()
     stack.hapio.faults.append(Fault("drop_before", times=20, method="DELETE"))
-    await stack.parts.bookings.give_up(booking.id)
+    await stack.parts.hold.give_up(booking.id)
     assert len(stack.hapio_bookings()) == 1
     stack.hapio.faults.clear()
     for _ in range(3):
@@ -51,10 +51,10 @@ async def test_the_sweep_deletes_our_forgotten_locks_and_nobody_elses(stack: Sta
     forgotten = await stack.hold()
     # As after a database restored from yesterday's copy: the row has ended, Hapio's lock is not written there.
     await stack.parts.store.record_release(forgotten.id, hapio_booking_id=forgotten.hapio_booking_id)
-    await stack.parts.bookings.give_up(forgotten.id)
+    await stack.parts.hold.give_up(forgotten.id)
     foreign = await stack.book_elsewhere(await stack.free_slot(nth=5), is_temporary=True)
     stack.clock.advance(MINUTE)
-    assert await stack.parts.bookings.sweep_scheduler(stack.clock()) == 1
+    assert await stack.parts.sweep.sweep_scheduler(stack.clock()) == 1
     assert {booking.id for booking in stack.hapio_bookings()} == {live.hapio_booking_id, *foreign}
 
 

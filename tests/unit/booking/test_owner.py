@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.domain.booking import Booking, Customer, EndReason, Status
+from app.domain.booking import Actor, Booking, Customer, EndReason, Status
 from app.domain.money import Money
 from app.errors import BookingConflict, InvalidRequest, LinkExpired, LinkRefused, NotBegun, NotFound
 from tests.support.stack import Stack, open_stack
@@ -22,11 +22,11 @@ async def test_nobody_came_is_noted_from_the_start_on_and_can_be_taken_back(stac
     booking = await stack.confirmed()
     stack.clock.set(booking.starts_at - SECOND)
     with pytest.raises(NotBegun):
-        await stack.parts.bookings.mark_no_show(booking.id, no_show=True)
+        await stack.parts.corrections.mark_no_show(booking.id, no_show=True)
     stack.clock.set(booking.starts_at)
-    assert (await stack.parts.bookings.mark_no_show(booking.id, no_show=True)).no_show
-    assert (await stack.parts.bookings.mark_no_show(booking.id, no_show=True)).no_show
-    assert not (await stack.parts.bookings.mark_no_show(booking.id, no_show=False)).no_show
+    assert (await stack.parts.corrections.mark_no_show(booking.id, no_show=True)).no_show
+    assert (await stack.parts.corrections.mark_no_show(booking.id, no_show=True)).no_show
+    assert not (await stack.parts.corrections.mark_no_show(booking.id, no_show=False)).no_show
     assert (await stack.history(booking))[-2:] == ["no_show", "came_after_all"]
 
 
@@ -35,7 +35,7 @@ async def test_a_canceled_booking_is_no_no_show(stack: Stack) -> None:
     await stack.cancel(booking)
     stack.clock.set(booking.starts_at)
     with pytest.raises(BookingConflict):
-        await stack.parts.bookings.mark_no_show(booking.id, no_show=True)
+        await stack.parts.corrections.mark_no_show(booking.id, no_show=True)
 
 
 async def test_a_visit_is_over_when_it_has_ended_as_booked(stack: Stack) -> None:
@@ -51,7 +51,7 @@ async def test_a_visit_is_over_when_it_has_ended_as_booked(stack: Stack) -> None
 async def test_the_owner_gives_back_a_part_and_the_booking_stands(stack: Stack) -> None:
     booking = await stack.confirmed()
     await stack.mail(ANNA)
-    [refund] = await stack.parts.bookings.give_back(booking.id, Money(20000, "sek"))
+    [refund] = await stack.parts.owner_refunds.give_back(booking.id, Money(20000, "sek"))
     assert (refund.amount, refund.reason) == (Money(20000, "sek"), EndReason.GOODWILL)
     assert stack.money_kept() == 100000
     assert await stack.status(booking) is Status.CONFIRMED
@@ -61,20 +61,20 @@ async def test_the_owner_gives_back_a_part_and_the_booking_stands(stack: Stack) 
 
 async def test_the_owner_gives_back_all_that_is_left_and_then_nothing_more(stack: Stack) -> None:
     booking = await stack.confirmed()
-    await stack.parts.bookings.give_back(booking.id, Money(20000, "sek"))
-    [refund] = await stack.parts.bookings.give_back(booking.id, None)
+    await stack.parts.owner_refunds.give_back(booking.id, Money(20000, "sek"))
+    [refund] = await stack.parts.owner_refunds.give_back(booking.id, None)
     assert refund.amount == Money(100000, "sek")
     assert stack.money_kept() == 0
     await stack.mail(ANNA)
-    assert await stack.parts.bookings.give_back(booking.id, None) == []
-    assert await stack.parts.bookings.give_back(booking.id, Money(1, "sek")) == []
+    assert await stack.parts.owner_refunds.give_back(booking.id, None) == []
+    assert await stack.parts.owner_refunds.give_back(booking.id, Money(1, "sek")) == []
     assert await stack.mail(ANNA) == []
     assert stack.money_kept() == 0
 
 
 async def test_goodwill_gives_no_more_than_is_left(stack: Stack) -> None:
     booking = await stack.confirmed()
-    await stack.parts.bookings.give_back(booking.id, Money(999999, "sek"))
+    await stack.parts.owner_refunds.give_back(booking.id, Money(999999, "sek"))
     assert stack.money_kept() == 0
 
 
@@ -82,14 +82,14 @@ async def test_goodwill_gives_no_more_than_is_left(stack: Stack) -> None:
 async def test_an_amount_that_makes_no_sense_is_refused(stack: Stack, amount: Money) -> None:
     booking = await stack.confirmed()
     with pytest.raises(InvalidRequest):
-        await stack.parts.bookings.give_back(booking.id, amount)
+        await stack.parts.owner_refunds.give_back(booking.id, amount)
     assert stack.money_kept() == 120000
 
 
 async def test_goodwill_is_given_after_the_visit_too(stack: Stack) -> None:
     booking = await stack.confirmed()
     await stack.tick(after=10 * DAY)
-    await stack.parts.bookings.give_back(booking.id, Money(60000, "sek"))
+    await stack.parts.owner_refunds.give_back(booking.id, Money(60000, "sek"))
     assert stack.money_kept() == 60000
 
 
@@ -97,7 +97,7 @@ async def test_goodwill_is_given_on_top_of_what_a_cancellation_gave(stack: Stack
     booking = await stack.confirmed()
     stack.clock.set(booking.starts_at - 3 * HOUR)
     await stack.cancel(booking)
-    await stack.parts.bookings.give_back(booking.id, None)
+    await stack.parts.owner_refunds.give_back(booking.id, None)
     await stack.until_quiet()
     assert stack.money_kept() == 0
     assert await stack.status(booking) is Status.CANCELED
@@ -105,8 +105,8 @@ async def test_goodwill_is_given_on_top_of_what_a_cancellation_gave(stack: Stack
 
 async def test_goodwill_given_before_is_not_given_again_by_a_cancellation(stack: Stack) -> None:
     booking = await stack.confirmed()
-    await stack.parts.bookings.give_back(booking.id, Money(100000, "sek"))
-    offer = stack.parts.bookings.offer(await stack.parts.bookings.view(booking.id))
+    await stack.parts.owner_refunds.give_back(booking.id, Money(100000, "sek"))
+    offer = stack.parts.offers.of(await stack.parts.bookings.view(booking.id))
     assert offer.refund == Money(20000, "sek")
     await stack.cancel(booking)
     await stack.until_quiet()
@@ -116,21 +116,21 @@ async def test_goodwill_given_before_is_not_given_again_by_a_cancellation(stack:
 async def test_the_same_goodwill_twice_is_two_refunds(stack: Stack) -> None:
     booking = await stack.confirmed()
     for _ in range(2):
-        await stack.parts.bookings.give_back(booking.id, Money(10000, "sek"))
+        await stack.parts.owner_refunds.give_back(booking.id, Money(10000, "sek"))
     assert stack.money_kept() == 100000
 
 
 async def test_a_free_booking_has_nothing_to_give_back(stack: Stack) -> None:
     booking = await stack.confirmed(service="planning")
-    assert await stack.parts.bookings.give_back(booking.id, None) == []
+    assert await stack.parts.owner_refunds.give_back(booking.id, None) == []
 
 
 async def test_what_the_owner_gave_back_before_is_not_given_again_by_a_cancellation(stack: Stack) -> None:
     booking = await stack.confirmed(await stack.in_days(5))
-    await stack.parts.bookings.give_back(booking.id, Money(50000, "sek"))
+    await stack.parts.owner_refunds.give_back(booking.id, Money(50000, "sek"))
     stack.clock.set(booking.starts_at - 23 * HOUR)  # half of 1,200 goes back
-    offer = stack.parts.bookings.offer(await stack.parts.bookings.view(booking.id))
-    quoted = await stack.parts.bookings.quote_cancel(booking.id, by=EndReason.BY_CUSTOMER)
+    offer = stack.parts.offers.of(await stack.parts.bookings.view(booking.id))
+    quoted = await stack.parts.cancel.quote(booking.id, by=Actor.CUSTOMER)
     assert offer.refund == quoted == Money(10000, "sek")
     await stack.cancel(booking)
     await stack.until_quiet()
@@ -139,7 +139,7 @@ async def test_what_the_owner_gave_back_before_is_not_given_again_by_a_cancellat
 
 async def test_whoever_has_more_back_than_the_terms_give_keeps_it_and_gets_no_more(stack: Stack) -> None:
     booking = await stack.confirmed(await stack.in_days(5))
-    await stack.parts.bookings.give_back(booking.id, Money(70000, "sek"))
+    await stack.parts.owner_refunds.give_back(booking.id, Money(70000, "sek"))
     stack.clock.set(booking.starts_at - 23 * HOUR)
     token = stack.parts.links.manage_token(booking.id, booking.link_version)
     assert "Nothing more would go back." in (await stack.client.get(f"/manage/{token}")).text
@@ -154,14 +154,14 @@ async def test_what_came_back_because_a_move_was_cheaper_is_not_taken_off_the_te
         await stack.move(booking, await stack.in_days(6, "headshot"), service="headshot")
         moved = await stack.now(booking)
         stack.clock.set(moved.starts_at - 23 * HOUR)  # half of 650 goes back
-        quoted = await stack.parts.bookings.quote_cancel(booking.id, by=EndReason.BY_CUSTOMER)
+        quoted = await stack.parts.cancel.quote(booking.id, by=Actor.CUSTOMER)
         assert quoted == Money(32500, "sek")
 
 
 async def test_the_owners_cancellation_gives_back_all_that_is_left_whatever_was_given_before(stack: Stack) -> None:
     booking = await stack.confirmed()
-    await stack.parts.bookings.give_back(booking.id, Money(50000, "sek"))
-    assert await stack.parts.bookings.quote_cancel(booking.id, by=EndReason.BY_OWNER) == Money(70000, "sek")
+    await stack.parts.owner_refunds.give_back(booking.id, Money(50000, "sek"))
+    assert await stack.parts.cancel.quote(booking.id, by=Actor.OWNER) == Money(70000, "sek")
 
 
 # -- links -------------------------------------------------------------------------------------------------
@@ -184,32 +184,32 @@ async def mailed_link(stack: Stack) -> str:
 async def test_a_fresh_link_opens_the_booking_and_retires_the_old_one(stack: Stack) -> None:
     booking = await stack.confirmed()
     old = await mailed_link(stack)
-    assert (await stack.parts.bookings.managed(old)).id == booking.id
-    await stack.parts.bookings.resend_link(old)
+    assert (await stack.parts.manage_links.open(old)).id == booking.id
+    await stack.parts.manage_links.resend(old)
     fresh = await mailed_link(stack)
     assert fresh != old
-    assert (await stack.parts.bookings.managed(fresh)).id == booking.id
+    assert (await stack.parts.manage_links.open(fresh)).id == booking.id
     with pytest.raises(LinkRefused):
-        await stack.parts.bookings.managed(old)
+        await stack.parts.manage_links.open(old)
 
 
 async def test_an_old_link_may_ask_for_the_newest_again_after_a_pause(stack: Stack) -> None:
     booking = await stack.confirmed()
     old = await mailed_link(stack)
     for _ in range(5):
-        await stack.parts.bookings.resend_link(old)
+        await stack.parts.manage_links.resend(old)
     assert (await stack.now(booking)).link_version == 1
     stack.clock.advance(6 * MINUTE)
-    await stack.parts.bookings.resend_link(old)
+    await stack.parts.manage_links.resend(old)
     assert (await stack.now(booking)).link_version == 2
-    assert (await stack.parts.bookings.managed(await mailed_link(stack))).id == booking.id
+    assert (await stack.parts.manage_links.open(await mailed_link(stack))).id == booking.id
 
 
 async def test_the_fresh_link_goes_to_the_address_on_the_booking_alone(stack: Stack) -> None:
     booking = await stack.confirmed()
     await stack.mail(ANNA)
     await stack.mail(OWNER)
-    await stack.parts.bookings.resend_link(link(stack, booking))
+    await stack.parts.manage_links.resend(link(stack, booking))
     [subject] = await stack.mail(ANNA)
     assert subject.startswith("New link:")
     assert stack.mailbox.messages == []
@@ -222,18 +222,18 @@ async def test_who_asks_by_address_gets_one_mail_with_links_to_her_bookings_and_
     other = await stack.confirmed(customer=Customer(name="Bo Ek", email="bo@customer.example"))
     for address in (ANNA, OWNER, "bo@customer.example"):
         await stack.mail(address)
-    await stack.parts.bookings.resend_links("ANNA@customer.example")
+    await stack.parts.manage_links.resend_all("ANNA@customer.example")
     await stack.parts.worker.tick()
     [message] = stack.mailbox.messages
     assert message.recipients == (ANNA,)
     for booking in (first, second):
-        await stack.parts.bookings.managed(stack.parts.links.manage_token(booking.id, 1))
+        await stack.parts.manage_links.open(stack.parts.links.manage_token(booking.id, 1))
     assert stack.parts.links.manage_token(other.id, 1) not in (message.text or "")
     assert [(await stack.now(booking)).link_version for booking in (first, second, other)] == [1, 1, 0]
 
 
 async def test_who_asks_by_an_unknown_address_is_answered_alike(stack: Stack) -> None:
-    await stack.parts.bookings.resend_links("nobody@customer.example")
+    await stack.parts.manage_links.resend_all("nobody@customer.example")
     await stack.parts.worker.tick()
     assert stack.mailbox.messages == []
 
@@ -242,17 +242,17 @@ async def test_a_link_that_was_never_ours_is_not_answered_by_mail(stack: Stack) 
     booking = await stack.confirmed()
     await stack.mail(ANNA)
     with pytest.raises(LinkRefused):
-        await stack.parts.bookings.resend_link("made.up")
+        await stack.parts.manage_links.resend("made.up")
     with pytest.raises(LinkRefused):
-        await stack.parts.bookings.resend_link(stack.parts.links.booking_token(booking.id, ends_at=booking.ends_at))
+        await stack.parts.manage_links.resend(stack.parts.links.booking_token(booking.id, ends_at=booking.ends_at))
     assert await stack.mail(ANNA) == []
 
 
 async def test_a_link_to_nothing_is_answered_like_any_other(stack: Stack) -> None:
     nothing = stack.parts.links.manage_token("bk_nothing", 0)
-    await stack.parts.bookings.resend_link(nothing)
+    await stack.parts.manage_links.resend(nothing)
     with pytest.raises(NotFound):
-        await stack.parts.bookings.managed(nothing)
+        await stack.parts.manage_links.open(nothing)
 
 
 async def test_a_link_lives_for_a_month_after_the_visit_wherever_that_moves(stack: Stack) -> None:
@@ -260,11 +260,11 @@ async def test_a_link_lives_for_a_month_after_the_visit_wherever_that_moves(stac
     token = link(stack, booking)
     moved = (await stack.move(booking, await stack.in_days(20))).booking
     stack.clock.set(booking.ends_at + 31 * DAY)
-    assert (await stack.parts.bookings.managed(token)).starts_at == moved.starts_at
+    assert (await stack.parts.manage_links.open(token)).starts_at == moved.starts_at
     stack.clock.set(moved.ends_at + 30 * DAY)
     with pytest.raises(LinkExpired):
-        await stack.parts.bookings.managed(token)
-    await stack.parts.bookings.resend_link(token)
+        await stack.parts.manage_links.open(token)
+    await stack.parts.manage_links.resend(token)
     assert (await stack.now(booking)).link_version == 0
 
 
@@ -334,7 +334,7 @@ async def test_a_reminder_moves_with_the_booking(stack: Stack) -> None:
 async def test_a_visit_that_was_canceled_and_taken_back_is_reminded_of_once(stack: Stack) -> None:
     booking = await stack.confirmed()
     await stack.cancel(booking)
-    await stack.parts.bookings.undo(booking.id)
+    await stack.parts.cancel.undo(booking.id)
     stack.clock.set(booking.starts_at - 24 * HOUR)
     assert len(await reminders(stack)) == 1
 

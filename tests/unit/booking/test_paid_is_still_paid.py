@@ -27,7 +27,7 @@ async def paid_while_hapio_is_down(stack: Stack) -> tuple[str, str]:
     booking = await stack.hold()
     stack.hapio.faults.append(Fault("error_before", times=None))
     session_id = await stack.paid(booking)
-    await stack.parts.bookings.settle(booking.id)
+    await stack.parts.settle.booking(booking.id)
     assert await stack.status(booking) is Status.PAID
     return booking.id, session_id
 
@@ -55,7 +55,7 @@ async def test_a_booking_refunded_in_the_dashboard_before_it_was_confirmed_is_no
 
 async def test_a_booking_refunded_by_its_owner_before_it_was_confirmed_is_not_confirmed(stack: Stack) -> None:
     booking_id, _ = await paid_while_hapio_is_down(stack)
-    await stack.parts.bookings.give_back(booking_id, None)
+    await stack.parts.owner_refunds.give_back(booking_id, None)
     stack.hapio.faults.clear()
     await stack.until_quiet()
     assert (await stack.parts.bookings.get(booking_id)).status is Status.CANCELED
@@ -76,7 +76,7 @@ async def test_a_payment_refunded_before_anybody_looked_is_not_confirmed(stack: 
     booking = await stack.hold()
     session_id = await stack.paid(booking)
     await refund_in_the_dashboard(stack, session_id)
-    settled = await stack.parts.bookings.settle(booking.id)
+    settled = await stack.parts.settle.booking(booking.id)
     assert (settled.status, settled.end_reason) == (Status.CANCELED, EndReason.REFUNDED)
 
 
@@ -87,7 +87,7 @@ async def test_a_difference_refunded_before_the_move_was_made_moves_nothing(open
     stack.stripe.switches.deliver = "off"
     stack.hapio.faults.append(Fault("error_before", times=None))
     await stack.stripe.pay(session_of(moving))
-    await stack.parts.bookings.settle(booking.id)
+    await stack.parts.settle.booking(booking.id)
     await refund_in_the_dashboard(stack, session_of(moving))
     stack.hapio.faults.clear()
     await stack.until_quiet()

@@ -92,7 +92,7 @@ async def test_the_webhook_and_the_return_page_at_once_confirm_once(tmp_path: Pa
         async with anyio.create_task_group() as at_once:
             for _ in range(5):
                 at_once.start_soon(stack.client.get, back)
-                at_once.start_soon(stack.parts.bookings.settle, booking.id)
+                at_once.start_soon(stack.parts.settle.booking, booking.id)
         assert await stack.status(booking) is Status.CONFIRMED
         assert [call.method for call in stack.hapio.calls] == ["PATCH"]
         await stack.tick()
@@ -127,7 +127,7 @@ async def race(stack: Stack, houses: list[Parts]) -> Counter[str]:
 
     async def click(parts: Parts, visitor: Visitor) -> None:
         try:
-            await parts.bookings.hold(
+            await parts.hold.take(
                 widget,
                 service_id=service.id,
                 starts_at=starts_at,

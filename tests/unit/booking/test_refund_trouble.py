@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from app.domain.booking import Booking, EndReason, Status
+from app.domain.booking import Actor, Booking, Status
 from app.domain.money import Money
 from app.domain.payment import PaymentState
 from app.errors import BookingConflict, NotFound, StripeError
@@ -18,7 +18,7 @@ MINUTE, HOUR, DAY = (timedelta(**{unit: 1}) for unit in ("minutes", "hours", "da
 ANNA, OWNER = "anna@customer.example", "owner@studio.example"
 
 
-async def canceled(stack: Stack, *, by: EndReason = EndReason.BY_CUSTOMER) -> Booking:
+async def canceled(stack: Stack, *, by: Actor = Actor.CUSTOMER) -> Booking:
     """A paid booking that was called off, whose refund of 1,200 kr. is due; the mails about that have gone out."""
     booking = await stack.confirmed(await stack.in_days(20))
     await stack.cancel(booking, by=by)
@@ -279,7 +279,7 @@ async def test_a_payment_that_stripe_does_not_know_ends_its_refund_as_failed(sta
 # -- made good otherwise ---------------------------------------------------------------------------------------
 
 
-async def failed(stack: Stack, *, by: EndReason = EndReason.BY_CUSTOMER) -> Booking:
+async def failed(stack: Stack, *, by: Actor = Actor.CUSTOMER) -> Booking:
     """A canceled booking whose refund the bank has sent back; everybody has been told."""
     stack.stripe.switches.refund_mode = "fail_later"
     booking = await canceled(stack, by=by)
@@ -297,7 +297,7 @@ async def test_a_failed_refund_that_was_given_back_again_is_no_alarm_and_one_lin
         booking = await failed(stack)
         assert await figure(stack, "refunds", state="failed") == 1
         assert await reasons(stack) == ["canceled"]
-        await stack.parts.bookings.give_back(booking.id, None)
+        await stack.parts.owner_refunds.give_back(booking.id, None)
         await stack.tick(after=7 * DAY)
         assert await figure(stack, "refunds", state="failed") == 0
         assert await figure(stack, "refunds", state="failed_covered") == 1
@@ -320,7 +320,7 @@ async def test_half_of_the_price_that_failed_and_was_given_again_is_no_alarm_alt
     [found] = await stack.parts.health.money_without_booking()
     assert (found.amount, found.why) == (60_000, "canceled")
     stack.stripe.switches.refund_mode = "succeed"
-    await stack.parts.bookings.give_back(booking.id, Money(60_000, "sek"))
+    await stack.parts.owner_refunds.give_back(booking.id, Money(60_000, "sek"))
     await stack.tick(after=DAY)
     assert await reasons(stack) == []
     assert stack.money_kept() == 60_000
@@ -328,7 +328,7 @@ async def test_half_of_the_price_that_failed_and_was_given_again_is_no_alarm_alt
 
 async def test_a_failed_refund_that_was_given_back_in_part_is_told_with_the_rest(stack: Stack) -> None:
     booking = await failed(stack)
-    await stack.parts.bookings.give_back(booking.id, Money(50_000, "sek"))
+    await stack.parts.owner_refunds.give_back(booking.id, Money(50_000, "sek"))
     await stack.tick(after=DAY)
     [found] = await stack.parts.health.money_without_booking()
     assert (found.amount, found.why) == (70_000, "canceled")
@@ -338,9 +338,9 @@ async def test_a_failed_refund_is_settled_as_paid_another_way(tmp_path: Path) ->
     async with open_stack(tmp_path, settings={"metrics_token": TOKEN}) as stack:
         booking = await failed(stack)
         [refund] = await stack.refunds(booking)
-        closed = await stack.parts.bookings.paid_another_way(booking.id, refund.id)
+        closed = await stack.parts.owner_refunds.paid_another_way(booking.id, refund.id)
         assert (closed.status, closed.amount) == ("paid_another_way", Money(120_000, "sek"))
-        assert await stack.parts.bookings.paid_another_way(booking.id, refund.id) == closed
+        assert await stack.parts.owner_refunds.paid_another_way(booking.id, refund.id) == closed
         await stack.tick(after=7 * DAY)
         assert await figure(stack, "refunds", state="failed") == 0
         assert await figure(stack, "refunds", state="paid_another_way") == 1
@@ -350,14 +350,14 @@ async def test_a_failed_refund_is_settled_as_paid_another_way(tmp_path: Path) ->
         page = await page_of(stack, booking)
         assert page.count("another way") == 1
         assert "Please contact us, so that" not in page
-        assert await stack.parts.bookings.give_back(booking.id, None) == []
+        assert await stack.parts.owner_refunds.give_back(booking.id, None) == []
 
 
 async def test_programs_read_a_refund_that_was_paid_another_way_as_completed(tmp_path: Path) -> None:
     async with open_stack(tmp_path, settings={"api_keys": ("k" * 40,)}) as stack:
         booking = await failed(stack)
         [refund] = await stack.refunds(booking)
-        await stack.parts.bookings.paid_another_way(booking.id, refund.id)
+        await stack.parts.owner_refunds.paid_another_way(booking.id, refund.id)
         answer = await stack.client.get(f"/api/bookings/{booking.id}", headers={"Authorization": f"Bearer {'k' * 40}"})
         body = answer.json()
         assert (body["refund"], body["paymentStatus"]) == ({"status": "COMPLETED", "amount": 120_000}, "REFUNDED")
@@ -366,7 +366,7 @@ async def test_programs_read_a_refund_that_was_paid_another_way_as_completed(tmp
 async def test_what_stripe_repeats_of_a_refund_that_was_paid_another_way_changes_nothing(stack: Stack) -> None:
     booking = await failed(stack)
     [refund] = await stack.refunds(booking)
-    await stack.parts.bookings.paid_another_way(booking.id, refund.id)
+    await stack.parts.owner_refunds.paid_another_way(booking.id, refund.id)
     for _ in range(4):  # the sweep reads recent refunds again
         await stack.tick(after=HOUR)
     assert [refund.status for refund in await stack.refunds(booking)] == ["paid_another_way"]
@@ -378,7 +378,7 @@ async def test_a_refused_refund_that_was_paid_another_way_is_not_tried_again(sta
     booking = await canceled(stack)
     await stack.tick(after=10 * MINUTE)
     [refund] = await stack.refunds(booking)
-    await stack.parts.bookings.paid_another_way(booking.id, refund.id)
+    await stack.parts.owner_refunds.paid_another_way(booking.id, refund.id)
     stack.stripe.switches.refund_mode = "succeed"
     for _ in range(5):
         await stack.tick(after=HOUR)
@@ -397,11 +397,11 @@ async def test_a_refund_that_went_out_after_all_is_not_noted_as_paid_another_way
         [refund] = await stack.refunds(booking)
         assert refund.status == "requested"
         with pytest.raises(StripeError):  # nobody can say whether it went out
-            await stack.parts.bookings.paid_another_way(booking.id, refund.id)
+            await stack.parts.owner_refunds.paid_another_way(booking.id, refund.id)
         stack.stripe.faults.clear()
         stack.clock.advance(2 * MINUTE)
         with pytest.raises(BookingConflict):
-            await stack.parts.bookings.paid_another_way(booking.id, refund.id)
+            await stack.parts.owner_refunds.paid_another_way(booking.id, refund.id)
         assert [refund.status for refund in await stack.refunds(booking)] == ["succeeded"]
 
 
@@ -410,10 +410,10 @@ async def test_only_a_refund_that_failed_or_was_refused_can_be_paid_another_way(
     [refund] = await stack.refunds(booking)
     for _ in range(2):  # before it is due, and when it is sent
         with pytest.raises(BookingConflict):
-            await stack.parts.bookings.paid_another_way(booking.id, refund.id)
+            await stack.parts.owner_refunds.paid_another_way(booking.id, refund.id)
         await stack.tick(after=10 * MINUTE)
     with pytest.raises(NotFound):
-        await stack.parts.bookings.paid_another_way(booking.id, "rf_of_nobody")
+        await stack.parts.owner_refunds.paid_another_way(booking.id, "rf_of_nobody")
 
 
 async def test_held_money_whose_refund_was_settled_by_hand_is_no_alarm(tmp_path: Path) -> None:
@@ -427,7 +427,7 @@ async def test_held_money_whose_refund_was_settled_by_hand_is_no_alarm(tmp_path:
         await stack.tick(after=20 * MINUTE)
         assert await reasons(stack) == ["canceled"]
         [refund] = await stack.refunds(booking)
-        await stack.parts.bookings.paid_another_way(booking.id, refund.id)
+        await stack.parts.owner_refunds.paid_another_way(booking.id, refund.id)
         await stack.tick(after=HOUR)
         assert await reasons(stack) == []
         [payment] = (await stack.parts.bookings.view(booking.id)).payments
@@ -517,7 +517,7 @@ async def test_the_mail_about_a_second_payment_says_what_really_goes_back(tmp_pa
         await stack.mail(ANNA)
         await stack.tick()
         stack.stripe.refund_in_dashboard(await stack.intent_of(booking), amount=100_000)
-        await stack.parts.bookings.give_back(booking.id, Money(120_000, "sek"))
+        await stack.parts.owner_refunds.give_back(booking.id, Money(120_000, "sek"))
         await stack.tick()
         [told] = [message for message in stack.mailbox.messages if message.recipients == (ANNA,)]
         assert "We send SEK\N{NO-BREAK SPACE}200.00 back the way you paid." in (told.text or "")
@@ -529,7 +529,7 @@ async def test_no_mail_promises_a_refund_that_has_failed_already(stack: Stack) -
     await stack.mail(ANNA)
     stack.mailbox.refuse = "temporary"
     stack.stripe.switches.refund_mode = "fail_later"
-    await stack.parts.bookings.give_back(booking.id, Money(20_000, "sek"))
+    await stack.parts.owner_refunds.give_back(booking.id, Money(20_000, "sek"))
     await stack.until_quiet()
     stack.mailbox.refuse = "none"
     await stack.until_quiet()

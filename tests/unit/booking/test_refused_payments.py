@@ -30,7 +30,7 @@ async def test_a_refused_payment_page_is_told_to_the_owner_once_and_prolongs_not
     refuse_sessions(stack, code, status=status)
     for _ in range(4):
         with pytest.raises(PaymentRefused) as refusal:
-            await stack.parts.bookings.start_checkout(booking.id)
+            await stack.parts.checkout.start(booking.id)
         assert not refusal.value.retry
         stack.clock.advance(MINUTE)
     assert (await stack.now(booking)).deadline == booking.deadline
@@ -61,11 +61,11 @@ async def test_an_address_that_stripe_refuses_is_marked_and_can_be_corrected_at_
     assert "does not accept this address" in page.text
     assert 'value="anna@customer.example"' in page.text
     with pytest.raises(InvalidDetails) as refusal:
-        await stack.parts.bookings.start_checkout(booking.id)
+        await stack.parts.checkout.start(booking.id)
     assert set(refusal.value.fields) == {"email"}
 
     stack.stripe.faults.clear()
-    await stack.parts.bookings.add_details(booking.id, {"name": "Anna Ek", "email": "anna.ek@customer.example"})
+    await stack.parts.checkout.add_details(booking.id, {"name": "Anna Ek", "email": "anna.ek@customer.example"})
     session_id = await stack.at_stripe(booking)
     assert stack.stripe.state.sessions[session_id]["customer_email"] == "anna.ek@customer.example"
     assert await stack.mail(OWNER) == []
@@ -77,7 +77,7 @@ async def test_after_an_unanswered_attempt_a_corrected_address_is_the_one_that_i
     token = stack.parts.links.booking_token(booking.id, ends_at=booking.ends_at)
     assert (await stack.client.post(f"/b/{token}/pay")).status_code == 503
     stack.stripe.faults.clear()
-    await stack.parts.bookings.add_details(booking.id, {"name": "Anna Ek", "email": "anna.ek@customer.example"})
+    await stack.parts.checkout.add_details(booking.id, {"name": "Anna Ek", "email": "anna.ek@customer.example"})
     session_id = await stack.at_stripe(booking)
     assert stack.stripe.state.sessions[session_id]["customer_email"] == "anna.ek@customer.example"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.booking.changes import Refusal
+from app.booking.offer import Refusal
 from app.domain.booking import Booking, EndReason, Status
 from app.domain.money import Money
 from app.errors import BookingConflict, NotFound, PolicyRefused
@@ -89,14 +89,14 @@ async def test_a_cancellation_made_before_the_removal_cannot_be_taken_back(studi
     assert anna.page.status_code == 200
     assert "/undo" not in anna.page.text
     with pytest.raises(BookingConflict):
-        await studio.parts.bookings.undo(booking.id)
+        await studio.parts.cancel.undo(booking.id)
     await studio.until_quiet()
     assert studio.money_kept() == 0
 
 
 async def test_the_customer_gets_a_fresh_link(studio: Stack) -> None:
     booking = await booked(studio)
-    await studio.parts.bookings.resend_links(ANNA)
+    await studio.parts.manage_links.resend_all(ANNA)
     assert len(await studio.mail(ANNA)) == 1
     assert (await studio.now(booking)).link_version == 0, "older links end when the new one is used"
 
@@ -130,7 +130,7 @@ async def test_staff_give_money_back_and_are_offered_no_move(studio: Stack) -> N
     assert f"{booking.id}/move" not in eva.page.text
     await eva.open(f"{home}/bookings/{booking.id}/move")
     assert eva.page.status_code == 200
-    [refund] = await studio.parts.bookings.give_back(booking.id, Money(20_000, "sek"))
+    [refund] = await studio.parts.owner_refunds.give_back(booking.id, Money(20_000, "sek"))
     assert refund.reason == EndReason.GOODWILL
     assert studio.money_kept() == PRICE - 20_000
 
@@ -192,21 +192,21 @@ async def test_nothing_new_is_booked_in_a_removed_widget(studio: Stack) -> None:
     await remove_widget(studio)
     assert (await studio.client.get("/w/studio")).status_code == 404
     with pytest.raises(NotFound):
-        await studio.parts.bookings.extend(held.id)
+        await studio.parts.hold.extend(held.id)
     with pytest.raises(NotFound):
-        await studio.parts.bookings.start_checkout(held.id)
+        await studio.parts.checkout.start(held.id)
     studio.clock.advance(timedelta(minutes=11))
     await studio.tick()
     assert await studio.status(held) is Status.EXPIRED
     with pytest.raises(NotFound):
-        await studio.parts.bookings.hold_again(held.id, "key")
+        await studio.parts.hold.again(held.id, "key")
     assert studio.hapio_bookings() == []
 
 
 async def test_a_visitor_may_still_give_the_time_back(studio: Stack) -> None:
     held = await studio.hold()
     await remove_widget(studio)
-    await studio.parts.bookings.give_up(held.id)
+    await studio.parts.hold.give_up(held.id)
     assert studio.hapio_bookings() == []
 
 

@@ -7,7 +7,7 @@ from shutil import copyfile
 import httpx
 import pytest
 
-from app.domain.booking import Booking, Customer, EndReason, Status
+from app.domain.booking import Actor, Booking, Customer, Status
 from app.domain.money import Money
 from app.domain.payment import PaymentState
 from app.errors import StripeError
@@ -28,7 +28,7 @@ def copied(stack: Stack, folder: Path) -> Path:
 
 
 async def put_back(stack: Stack, copy: Path) -> None:
-    """Restore the copy as the README says."""
+    """Restore the copy as docs/operations.md says."""
     await stack.stop()
     database = Path(stack.settings.database_url.removeprefix("sqlite:///"))
     for log in database.parent.glob(f"{database.name}-*"):
@@ -103,7 +103,7 @@ async def test_whoever_is_still_there_after_paying_gets_no_second_payment_page(s
     await stack.paid(booking)
     await stack.tick()
     await put_back(stack, copy)
-    assert await stack.parts.bookings.start_checkout(booking.id) is None
+    assert await stack.parts.checkout.start(booking.id) is None
     await stack.tick()
     assert await stack.status(booking) is Status.CONFIRMED
     assert len(stack.stripe.state.sessions) == 1
@@ -118,7 +118,7 @@ async def test_whoever_gives_up_a_restored_hold_that_is_paid_does_not_lose_the_b
     await stack.paid(booking)
     await stack.tick()
     await put_back(stack, copy)
-    await stack.parts.bookings.give_up(booking.id)
+    await stack.parts.hold.give_up(booking.id)
     await stack.until_quiet()
     assert await stack.status(booking) is Status.CONFIRMED
     assert final_in_hapio(stack) == [booking.hapio_booking_id]
@@ -139,9 +139,9 @@ async def test_the_return_page_of_a_payment_that_the_copy_does_not_know_confirms
 async def test_a_payment_page_opened_after_the_copy_is_the_one_that_pay_leads_to(stack: Stack, tmp_path: Path) -> None:
     booking = await stack.hold()
     copy = copied(stack, tmp_path)
-    url = await stack.parts.bookings.start_checkout(booking.id)
+    url = await stack.parts.checkout.start(booking.id)
     await put_back(stack, copy)
-    assert await stack.parts.bookings.start_checkout(booking.id) == url
+    assert await stack.parts.checkout.start(booking.id) == url
     assert len(stack.stripe.state.sessions) == 1
 
 
@@ -165,7 +165,7 @@ async def test_a_page_of_which_the_copy_knows_only_the_attempt_is_closed_before_
         booking = await stack.hold()
         stack.stripe.faults.append(Fault("drop_after", method="POST", path="/v1/checkout/sessions", times=5))
         with pytest.raises(StripeError):
-            await stack.parts.bookings.start_checkout(booking.id)
+            await stack.parts.checkout.start(booking.id)
         copy = copied(stack, tmp_path)
         session = await stack.at_stripe(booking)
         await put_back(stack, copy)
@@ -222,7 +222,7 @@ async def test_a_restored_hold_can_be_paid_although_its_attempt_has_the_number_o
 async def test_a_free_booking_confirmed_after_the_copy_stands(stack: Stack, tmp_path: Path) -> None:
     booking = await stack.hold(service="planning")
     copy = copied(stack, tmp_path)
-    assert await stack.parts.bookings.start_checkout(booking.id) is None
+    assert await stack.parts.checkout.start(booking.id) is None
     there = final_in_hapio(stack)
     await put_back(stack, copy)
     await stack.until_quiet()
@@ -252,7 +252,7 @@ async def test_an_abandoned_hold_is_released_after_a_restore_too(stack: Stack, t
 
 async def test_who_booked_is_read_from_hapio_where_the_copy_does_not_know(stack: Stack, tmp_path: Path) -> None:
     anna = Customer("Anna Ek", ANNA, phone="+46701234567", notes="Two people")
-    booking = await stack.parts.bookings.hold(
+    booking = await stack.parts.hold.take(
         stack.parts.widgets["studio"],
         service_id=stack.portrait_id,
         starts_at=await stack.free_slot(),
@@ -261,7 +261,7 @@ async def test_who_booked_is_read_from_hapio_where_the_copy_does_not_know(stack:
     )
     copy = copied(stack, tmp_path)
     form = {"name": anna.name, "email": anna.email, "phone": "070-123 45 67", "notes": anna.notes}
-    await stack.parts.bookings.add_details(booking.id, form)
+    await stack.parts.checkout.add_details(booking.id, form)
     await stack.paid(booking)
     await stack.tick()
     await put_back(stack, copy)
@@ -279,7 +279,7 @@ async def test_money_that_went_back_since_the_copy_confirms_nothing(stack: Stack
     copy = copied(stack, tmp_path)
     await stack.paid(booking)
     await stack.tick()
-    await stack.cancel(booking, by=EndReason.BY_OWNER)
+    await stack.cancel(booking, by=Actor.OWNER)
     await stack.tick()
     assert stack.money_kept() == 0
     await put_back(stack, copy)
@@ -353,7 +353,7 @@ async def test_a_second_payment_that_the_copy_does_not_know_goes_back(stack: Sta
 async def test_a_move_to_a_dearer_time_after_the_copy_does_not_cost_the_booking(stack: Stack, tmp_path: Path) -> None:
     booking = await stack.confirmed(service="headshot")
     copy = copied(stack, tmp_path)
-    moving = await stack.move(booking, await stack.in_days(6), service="portrait", by=EndReason.BY_OWNER)
+    moving = await stack.move(booking, await stack.in_days(6), service="portrait", by=Actor.OWNER)
     await stack.pay_difference(moving)
     await stack.until_quiet()
     moved = await stack.now(booking)

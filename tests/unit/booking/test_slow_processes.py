@@ -7,9 +7,9 @@ from pathlib import Path
 import anyio
 import httpx
 
-from app.booking.bookings import Bookings
-from app.domain.booking import Booking, EndReason
+from app.domain.booking import Actor, Booking
 from app.errors import HoldfastError
+from app.parts import Parts
 from tests.support.stack import Stack, open_stack, session_of
 from tests.unit.booking.test_crashes import OTHER_SERVICE, assert_agreement, let_it_rest
 from tests.unit.booking.test_races import another_house
@@ -37,11 +37,11 @@ async def booked(stack: Stack, service: str = "portrait") -> Booking:
 
 
 @asynccontextmanager
-async def slow_house(stack: Stack, folder: Path) -> AsyncIterator[tuple[Bookings, SlowWire]]:
+async def slow_house(stack: Stack, folder: Path) -> AsyncIterator[tuple[Parts, SlowWire]]:
     """The acts of a second process, and its slow wire to Hapio."""
     wire = SlowWire(stack)
     async with another_house(stack, folder, stack.settings.database_url, wire) as other:
-        yield other.bookings, wire
+        yield other, wire
 
 
 async def while_it_is_slow(
@@ -74,7 +74,7 @@ async def test_a_move_that_lands_late_does_not_undo_the_next_one(stack: Stack, t
         await stack.move(booking, second)
 
     async with slow_house(stack, tmp_path) as (slow, wire):
-        move = slow.reschedule(booking.id, starts_at=first, by=EndReason.BY_CUSTOMER)
+        move = slow.reschedule.booking(booking.id, starts_at=first, by=Actor.CUSTOMER)
         await while_it_is_slow(stack, wire, move, meanwhile)
 
 
@@ -83,10 +83,10 @@ async def test_a_move_that_lands_late_does_not_follow_a_cancellation(stack: Stac
 
     async def meanwhile() -> None:
         await stack.cancel(booking)
-        await stack.parts.bookings.undo(booking.id)
+        await stack.parts.cancel.undo(booking.id)
 
     async with slow_house(stack, tmp_path) as (slow, wire):
-        move = slow.reschedule(booking.id, starts_at=await stack.in_days(6), by=EndReason.BY_CUSTOMER)
+        move = slow.reschedule.booking(booking.id, starts_at=await stack.in_days(6), by=Actor.CUSTOMER)
         await while_it_is_slow(stack, wire, move, meanwhile)
 
 
@@ -94,10 +94,10 @@ async def test_a_cancellation_that_lands_late_does_not_undo_the_undoing(stack: S
     booking = await booked(stack)
 
     async def meanwhile() -> None:
-        await stack.parts.bookings.undo(booking.id)
+        await stack.parts.cancel.undo(booking.id)
 
     async with slow_house(stack, tmp_path) as (slow, wire):
-        await while_it_is_slow(stack, wire, slow.cancel(booking.id, by=EndReason.BY_CUSTOMER), meanwhile)
+        await while_it_is_slow(stack, wire, slow.cancel.booking(booking.id, by=Actor.CUSTOMER), meanwhile)
 
 
 async def test_an_undoing_that_lands_late_does_not_undo_the_next_cancellation(stack: Stack, tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ async def test_an_undoing_that_lands_late_does_not_undo_the_next_cancellation(st
         await stack.cancel(booking)
 
     async with slow_house(stack, tmp_path) as (slow, wire):
-        await while_it_is_slow(stack, wire, slow.undo(booking.id), meanwhile)
+        await while_it_is_slow(stack, wire, slow.cancel.undo(booking.id), meanwhile)
 
 
 async def test_a_difference_that_two_processes_see_at_once_moves_the_booking_and_stays(tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ async def test_a_difference_that_two_processes_see_at_once_moves_the_booking_and
             anyio.create_task_group() as at_once,
         ):
             for parts in (stack.parts, other):
-                at_once.start_soon(parts.bookings.settle, booking.id)
+                at_once.start_soon(parts.settle.booking, booking.id)
         assert (await stack.now(booking)).moves == 1
         assert await stack.refunds(booking) == []
         await let_it_rest(stack)

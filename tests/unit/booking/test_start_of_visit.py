@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.domain.booking import Booking, EndReason, Status
+from app.domain.booking import Actor, Booking, EndReason, Status
 from app.domain.move import MoveState
 from app.errors import BookingConflict, HoldExpired
 from sandbox.hapio import Fault
@@ -37,10 +37,10 @@ async def test_a_hold_does_not_outlast_the_start_of_its_visit(stack: Stack) -> N
     booking = await held_shortly_before(stack, 3)
     assert booking.deadline == booking.starts_at
     with pytest.raises(BookingConflict):
-        await stack.parts.bookings.extend(booking.id)
+        await stack.parts.hold.extend(booking.id)
     stack.clock.advance(4 * MINUTE)
     with pytest.raises(HoldExpired):
-        await stack.parts.bookings.start_checkout(booking.id)
+        await stack.parts.checkout.start(booking.id)
 
 
 @pytest.mark.parametrize("capture", ["automatic", "manual"])
@@ -98,7 +98,7 @@ async def test_a_move_is_paid_for_before_the_old_and_the_new_time_begin(open_min
     stack.clock.advance(booking.starts_at - stack.clock() - 300 * MINUTE)
     later = await stack.in_days(3, "portrait")
     stack.clock.advance(295 * MINUTE)  # five minutes before the old visit, which is what its terms allow here
-    moving = await stack.move(booking, later, service="portrait", by=EndReason.BY_OWNER)
+    moving = await stack.move(booking, later, service="portrait", by=Actor.OWNER)
     assert moving.move.deadline == booking.starts_at
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.domain.booking import EndReason
+from app.domain.booking import Actor
 from app.domain.money import Money
 from app.domain.terms import Terms, Tier
 from tests.support.stack import Stack, open_stack
@@ -33,7 +33,7 @@ async def test_a_cheaper_move_gives_back_what_a_cancellation_would(
     async with open_stack(tmp_path, widget="reschedule = { other_service = true, until_hours = 0 }") as stack:
         booking_id, _ = await booked(stack, hours_before=hours_before)
         later = await stack.in_days(6, "headshot")
-        quote = await stack.parts.bookings.quote_move(booking_id, starts_at=later, service_id=stack.headshot_id)
+        quote = await stack.parts.reschedule.quote(booking_id, starts_at=later, service_id=stack.headshot_id)
         moved = await stack.move(await stack.parts.bookings.get(booking_id), later, service="headshot")
         assert quote.difference == moved.difference == -back
         assert stack.money_kept() == 120000 - back
@@ -55,16 +55,16 @@ async def test_a_booking_moved_a_month_ahead_gives_back_no_more_than_it_did_befo
         booking_id, _ = await booked(stack, hours_before=5)
         booking = await stack.parts.bookings.get(booking_id)
         await stack.move(booking, await stack.in_days(30))
-        assert (await stack.parts.bookings.quote_cancel(booking_id, by=EndReason.BY_CUSTOMER)).amount == 60000
-        assert (await stack.parts.bookings.quote_cancel(booking_id, by=EndReason.BY_OWNER)).amount == 120000
+        assert (await stack.parts.cancel.quote(booking_id, by=Actor.CUSTOMER)).amount == 60000
+        assert (await stack.parts.cancel.quote(booking_id, by=Actor.OWNER)).amount == 120000
 
 
 async def test_an_owners_move_takes_nothing_from_the_customer(tmp_path: Path) -> None:
     async with open_stack(tmp_path, widget="reschedule = { until_hours = 0 }") as stack:
         booking_id, _ = await booked(stack, hours_before=5)
         booking = await stack.parts.bookings.get(booking_id)
-        await stack.move(booking, await stack.in_days(30), by=EndReason.BY_OWNER)
-        assert (await stack.parts.bookings.quote_cancel(booking_id, by=EndReason.BY_CUSTOMER)).amount == 120000
+        await stack.move(booking, await stack.in_days(30), by=Actor.OWNER)
+        assert (await stack.parts.cancel.quote(booking_id, by=Actor.CUSTOMER)).amount == 120000
 
 
 async def test_an_owner_may_let_the_whole_difference_come_back(tmp_path: Path) -> None:
@@ -74,15 +74,15 @@ async def test_an_owner_may_let_the_whole_difference_come_back(tmp_path: Path) -
         booking = await stack.parts.bookings.get(booking_id)
         moved = await stack.move(booking, await stack.in_days(6, "headshot"), service="headshot")
         assert moved.difference == -55000
-        assert (await stack.parts.bookings.quote_cancel(booking_id, by=EndReason.BY_CUSTOMER)).amount == 65000
+        assert (await stack.parts.cancel.quote(booking_id, by=Actor.CUSTOMER)).amount == 65000
 
 
 async def test_what_the_dry_run_said_is_what_the_move_says_after_money_was_given_back(tmp_path: Path) -> None:
     async with open_stack(tmp_path, widget="reschedule = { other_service = true, until_hours = 0 }") as stack:
         booking_id, _ = await booked(stack, hours_before=30)
-        await stack.parts.bookings.give_back(booking_id, Money(100000, "sek"))
+        await stack.parts.owner_refunds.give_back(booking_id, Money(100000, "sek"))
         later = await stack.in_days(6, "headshot")
-        quote = await stack.parts.bookings.quote_move(booking_id, starts_at=later, service_id=stack.headshot_id)
+        quote = await stack.parts.reschedule.quote(booking_id, starts_at=later, service_id=stack.headshot_id)
         moved = await stack.move(await stack.parts.bookings.get(booking_id), later, service="headshot")
         assert quote.difference == moved.difference == -20000
         assert stack.money_kept() == 0
@@ -94,7 +94,7 @@ async def test_a_difference_below_what_stripe_charges_is_not_asked_for(tmp_path:
             (await api.patch(f"/services/{stack.headshot_id}", json={"price": "1199.000"})).raise_for_status()
         booking = await stack.confirmed(service="headshot")
         later = await stack.in_days(6, "portrait")
-        quote = await stack.parts.bookings.quote_move(booking.id, starts_at=later, service_id=stack.portrait_id)
+        quote = await stack.parts.reschedule.quote(booking.id, starts_at=later, service_id=stack.portrait_id)
         moved = await stack.move(booking, later, service="portrait")
         assert (quote.difference, moved.checkout_url) == (0, None)
         assert moved.booking.terms.price.amount == 119900

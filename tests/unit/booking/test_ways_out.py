@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.domain.booking import EndReason, Status
+from app.domain.booking import Actor, Status
 from app.domain.move import MoveState
 from app.errors import BookingConflict, PolicyRefused
 from sandbox.hapio import Fault
@@ -41,32 +41,30 @@ async def test_customer_and_owner_are_mailed_once_when_a_paid_booking_is_not_con
     assert "Please do not pay again" in page.text
 
 
-@pytest.mark.parametrize(("by", "kept"), [(EndReason.BY_OWNER, 0), (EndReason.BY_CUSTOMER, 60000)])
-async def test_a_paid_booking_that_waits_for_the_calendar_can_be_called_off(
-    stack: Stack, by: EndReason, kept: int
-) -> None:
+@pytest.mark.parametrize(("by", "kept"), [(Actor.OWNER, 0), (Actor.CUSTOMER, 60000)])
+async def test_a_paid_booking_that_waits_for_the_calendar_can_be_called_off(stack: Stack, by: Actor, kept: int) -> None:
     booking_id = await paid_and_waiting(stack)
     booking = await stack.parts.bookings.get(booking_id)
     stack.clock.advance(booking.starts_at - stack.clock() - timedelta(hours=5))  # half comes back under its terms
-    quoted = await stack.parts.bookings.quote_cancel(booking_id, by=by)
-    canceled = await stack.parts.bookings.cancel(booking_id, by=by)
-    assert (canceled.status, canceled.end_reason) == (Status.CANCELED, by)
+    quoted = await stack.parts.cancel.quote(booking_id, by=by)
+    canceled = await stack.parts.cancel.booking(booking_id, by=by)
+    assert (canceled.status, canceled.end_reason) == (Status.CANCELED, by.end_reason)
     assert quoted.amount == 120000 - kept
     stack.hapio.faults.clear()
     await stack.until_quiet()
     assert stack.money_kept() == kept
     assert stack.hapio_bookings() == []
     with pytest.raises(BookingConflict):
-        await stack.parts.bookings.undo(booking_id)
+        await stack.parts.cancel.undo(booking_id)
 
 
-@pytest.mark.parametrize("by", [EndReason.BY_OWNER, EndReason.BY_CUSTOMER])
-async def test_money_that_is_only_held_is_let_go_when_the_booking_is_called_off(tmp_path: Path, by: EndReason) -> None:
+@pytest.mark.parametrize("by", [Actor.OWNER, Actor.CUSTOMER])
+async def test_money_that_is_only_held_is_let_go_when_the_booking_is_called_off(tmp_path: Path, by: Actor) -> None:
     async with open_stack(tmp_path, widget='capture = "manual"') as stack:
         booking_id = await paid_and_waiting(stack)
         booking = await stack.parts.bookings.get(booking_id)
         stack.clock.advance(booking.starts_at - stack.clock() - timedelta(hours=1))  # nothing back under its terms
-        await stack.parts.bookings.cancel(booking_id, by=by)
+        await stack.parts.cancel.booking(booking_id, by=by)
         stack.hapio.faults.clear()
         await stack.until_quiet()
         assert (stack.money_kept(), stack.money_held()) == (0, 0)
@@ -95,8 +93,8 @@ async def test_a_customer_cannot_call_off_what_has_begun_but_the_owner_can(stack
     booking = await stack.parts.bookings.get(booking_id)
     stack.clock.advance(booking.starts_at - stack.clock() + MINUTE)
     with pytest.raises(PolicyRefused):
-        await stack.parts.bookings.cancel(booking_id, by=EndReason.BY_CUSTOMER)
-    assert (await stack.parts.bookings.cancel(booking_id, by=EndReason.BY_OWNER)).status is Status.CANCELED
+        await stack.parts.cancel.booking(booking_id, by=Actor.CUSTOMER)
+    assert (await stack.parts.cancel.booking(booking_id, by=Actor.OWNER)).status is Status.CANCELED
 
 
 async def test_a_cancellation_that_is_being_taken_back_can_be_called_off_again(stack: Stack) -> None:
@@ -104,16 +102,16 @@ async def test_a_cancellation_that_is_being_taken_back_can_be_called_off_again(s
     stack.clock.advance(booking.starts_at - stack.clock() - timedelta(hours=5))
     await stack.cancel(booking)
     stack.hapio.faults.append(Fault("drop_before", times=None))
-    assert (await stack.parts.bookings.undo(booking.id)).status is Status.PAID
-    assert (await stack.cancel(booking, by=EndReason.BY_OWNER)).status is Status.CANCELED
+    assert (await stack.parts.cancel.undo(booking.id)).status is Status.PAID
+    assert (await stack.cancel(booking, by=Actor.OWNER)).status is Status.CANCELED
     stack.hapio.faults.clear()
     await stack.until_quiet()
     assert stack.money_kept() == 0
     assert [one for one in stack.hapio_bookings() if not one.is_canceled] == []
 
 
-@pytest.mark.parametrize(("by", "kept"), [(EndReason.BY_OWNER, 0), (EndReason.BY_CUSTOMER, 32500)])
-async def test_a_booking_whose_paid_move_hangs_can_be_called_off(open_minded: Stack, by: EndReason, kept: int) -> None:
+@pytest.mark.parametrize(("by", "kept"), [(Actor.OWNER, 0), (Actor.CUSTOMER, 32500)])
+async def test_a_booking_whose_paid_move_hangs_can_be_called_off(open_minded: Stack, by: Actor, kept: int) -> None:
     stack = open_minded
     booking = await stack.confirmed(service="headshot", starts_at=await stack.in_days(3, "headshot"))
     stack.clock.advance(booking.starts_at - stack.clock() - timedelta(hours=25))
@@ -121,8 +119,8 @@ async def test_a_booking_whose_paid_move_hangs_can_be_called_off(open_minded: St
     stack.hapio.faults.append(Fault("drop_before", times=None))
     await stack.pay_difference(moving)
     stack.clock.advance(timedelta(hours=20))  # five hours before: half comes back
-    quoted = await stack.parts.bookings.quote_cancel(booking.id, by=by)
-    canceled = await stack.parts.bookings.cancel(booking.id, by=by)
+    quoted = await stack.parts.cancel.quote(booking.id, by=by)
+    canceled = await stack.parts.cancel.booking(booking.id, by=by)
     assert canceled.status is Status.CANCELED
     assert quoted.amount == 120000 - kept
     stack.hapio.faults.clear()
@@ -154,7 +152,7 @@ async def test_a_paid_move_that_hangs_is_told_to_the_owner_and_counts_as_money_w
 async def test_a_time_that_stays_blocked_in_the_calendar_is_told_to_the_owner_once(stack: Stack) -> None:
     booking = await stack.hold()
     stack.hapio.faults.append(Fault("error_before", times=None, method="DELETE"))
-    await stack.parts.bookings.give_up(booking.id)
+    await stack.parts.hold.give_up(booking.id)
     stack.mailbox.messages.clear()
     for _ in range(20):
         await stack.tick(after=60 * MINUTE)
@@ -168,9 +166,9 @@ async def test_a_cancellation_that_is_refused_leaves_the_move_and_its_payment_pa
     moving = await stack.move(booking, await stack.in_days(6, "portrait"), service="portrait")
     in_hapio = len(stack.hapio_bookings())
     with pytest.raises(BookingConflict):
-        await stack.parts.bookings.cancel(booking.id, by=EndReason.BY_CUSTOMER, revision=booking.revision + 1)
+        await stack.parts.cancel.booking(booking.id, by=Actor.CUSTOMER, revision=booking.revision + 1)
     with pytest.raises(BookingConflict):
-        await stack.parts.bookings.cancel(booking.id, by=EndReason.BY_OWNER, revision=booking.revision + 1)
+        await stack.parts.cancel.booking(booking.id, by=Actor.OWNER, revision=booking.revision + 1)
     stack.clock.advance(MINUTE)
     assert stack.stripe.state.sessions[session_of(moving)]["status"] == "open"
     assert len(stack.hapio_bookings()) == in_hapio

@@ -86,7 +86,7 @@ async def test_a_hold_that_is_made_again_at_another_price_says_so(stack: Stack) 
     booking = await stack.hold()
     await stack.tick(after=timedelta(minutes=11))
     await change(stack, stack.portrait_id, price="1500.000")
-    again = await stack.parts.bookings.hold_again(booking.id, booking.id)
+    again = await stack.parts.hold.again(booking.id, booking.id)
     assert again.terms.price == Money(150_000, "sek")
     assert "price_changed" in await stack.history(again)
 

@@ -20,7 +20,7 @@ import pytest
 from app.cli.arguments import add_bookings
 from app.cli.desk import serve
 from app.cli.terminal import Terminal
-from app.domain.booking import Booking, EndReason, Status
+from app.domain.booking import Actor, Booking, Status
 from app.domain.money import Money
 from app.errors import LinkRefused
 from app.main import Seams, open_parts
@@ -255,7 +255,7 @@ async def test_a_cancellation_tells_and_gives_back_only_what_is_left(stack: Stac
 
 async def test_a_second_cancellation_changes_nothing_and_says_who_was_first(stack: Stack, owner: Owner) -> None:
     booking = await booked(stack)
-    await stack.parts.bookings.cancel(booking.id, by=EndReason.BY_CUSTOMER)
+    await stack.parts.cancel.booking(booking.id, by=Actor.CUSTOMER)
     assert await owner.types("cancel", booking.id, "--yes", "--json") == 0
     assert owner.result["changed"] is False
     assert "canceled by the customer" in owner.said
@@ -280,7 +280,7 @@ async def test_what_changed_while_the_owner_was_reading_is_not_canceled(stack: S
 
     canceling = loop.run_in_executor(None, at_another_desk)
     await reading.wait()
-    await stack.parts.bookings.reschedule(booking.id, starts_at=start, by=EndReason.BY_CUSTOMER)
+    await stack.parts.reschedule.booking(booking.id, starts_at=start, by=Actor.CUSTOMER)
     read.set()
     assert await canceling == 1
     assert await stack.status(booking) is Status.CONFIRMED
@@ -301,7 +301,7 @@ async def test_what_was_given_back_while_the_owner_was_reading_is_not_given_twic
 
     refunding = loop.run_in_executor(None, at_another_desk)
     await reading.wait()
-    await stack.parts.bookings.give_back(booking.id, Money(20000, "sek"))
+    await stack.parts.owner_refunds.give_back(booking.id, Money(20000, "sek"))
     read.set()
     assert await refunding == 1
     assert [refund.amount.amount for refund in await stack.refunds(booking)] == [20000]
@@ -319,7 +319,7 @@ async def by_hand(settings: Settings, words: list[str], ask: Callable[[str], boo
 
 async def test_a_free_booking_is_canceled_without_a_word_of_money_going_back(stack: Stack, owner: Owner) -> None:
     booking = await stack.hold(service="planning")
-    await stack.parts.bookings.start_checkout(booking.id)
+    await stack.parts.checkout.start(booking.id)
     await stack.tick()
     assert await owner.types("cancel", booking.id) == 0
     assert "Nothing was paid, so no money moves." in owner.said
@@ -458,7 +458,7 @@ async def test_a_resent_link_retires_the_old_one_and_is_not_sent_twice_in_a_row(
     old = links.manage_token(booking.id, booking.link_version)
     assert await owner.types("resend", booking.id) == 0
     with pytest.raises(LinkRefused):
-        await stack.parts.bookings.managed(old)
+        await stack.parts.manage_links.open(old)
     assert await owner.types("resend", booking.id) == 1
     assert owner.told[-1] == "A fresh link was mailed a moment ago. Wait five minutes before the next."
     stack.clock.advance(timedelta(days=40))
@@ -468,7 +468,7 @@ async def test_a_resent_link_retires_the_old_one_and_is_not_sent_twice_in_a_row(
 
 async def test_the_command_works_beside_a_running_server_on_the_same_file(stack: Stack, tmp_path: Path) -> None:
     booking = await stack.hold(service="planning")
-    await stack.parts.bookings.start_checkout(booking.id)
+    await stack.parts.checkout.start(booking.id)
     await stack.tick()
     environ = {
         **ENVIRON,

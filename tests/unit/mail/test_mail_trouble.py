@@ -10,7 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from app.cli.mails import add_mails, serve_mails
-from app.domain.booking import Booking, EndReason
+from app.domain.booking import Actor, Booking
 from app.errors import BookingConflict, InvalidDetails, LinkRefused
 from tests.support.stack import Stack, open_stack, text_of
 from tests.unit.cli.test_commands import Owner
@@ -52,7 +52,7 @@ async def test_the_owner_is_told_once_that_a_customer_cannot_be_reached(stack: S
     booking = await unreachable(stack)
     subjects = await stack.mail(OWNER)
     assert [subject.partition(":")[0] for subject in subjects] == ["New booking", "Needs you"]
-    await stack.cancel(booking, by=EndReason.BY_OWNER)  # which is mailed, and refused, too
+    await stack.cancel(booking, by=Actor.OWNER)  # which is mailed, and refused, too
     assert [subject.partition(":")[0] for subject in await stack.mail(OWNER)] == ["Canceled"]
 
 
@@ -140,7 +140,7 @@ async def test_a_mail_that_nobody_takes_for_days_is_given_up_in_the_end(stack: S
         await stack.tick(after=2 * HOUR)
     assert "confirmed_customer" in await given_up(stack)
     stack.mailbox.refuse = "none"
-    await stack.parts.bookings.resend_mails(booking.id)
+    await stack.parts.corrections.resend_mails(booking.id)
     await stack.tick(after=HOUR)
     assert [subject.partition(":")[0] for subject in await stack.mail(ANNA)] == ["Confirmed"]
     assert sorted(subject.partition(":")[0] for subject in await stack.mail(OWNER)) == ["Needs you", "New booking"]
@@ -202,7 +202,7 @@ async def test_people_read_a_line_for_each_mail_and_no_address(stack: Stack) -> 
 
 async def test_a_corrected_address_gets_what_the_wrong_one_refused(stack: Stack) -> None:
     booking = await unreachable(stack)
-    corrected = await stack.parts.bookings.correct_email(booking.id, f" {RIGHT} ")
+    corrected = await stack.parts.corrections.correct_email(booking.id, f" {RIGHT} ")
     assert corrected.customer
     assert corrected.customer.email == RIGHT
     assert [subject.partition(":")[0] for subject in await stack.mail(RIGHT)] == ["Confirmed"]
@@ -217,7 +217,7 @@ async def test_a_mail_that_is_still_tried_goes_to_the_corrected_address_at_once(
     for _ in range(12):
         await stack.tick(after=HOUR)
     stack.mailbox.refuse = "none"
-    await stack.parts.bookings.correct_email(booking.id, RIGHT)
+    await stack.parts.corrections.correct_email(booking.id, RIGHT)
     assert [subject.partition(":")[0] for subject in await stack.mail(RIGHT)] == ["Confirmed"]
 
 
@@ -225,17 +225,17 @@ async def test_a_corrected_address_of_a_booking_whose_mails_arrived_gets_a_fresh
     booking = await stack.confirmed(await stack.in_days(20))
     await stack.tick()
     old = stack.parts.links.manage_token(booking.id, booking.link_version)
-    await stack.parts.bookings.correct_email(booking.id, RIGHT)
+    await stack.parts.corrections.correct_email(booking.id, RIGHT)
     assert [subject.partition(":")[0] for subject in await stack.mail(RIGHT)] == ["New link"]
     with pytest.raises(LinkRefused):  # whoever got the mails before has no business here any more
-        await stack.parts.bookings.managed(old)
+        await stack.parts.manage_links.open(old)
 
 
 async def test_the_owner_is_told_again_when_the_corrected_address_is_wrong_too(stack: Stack) -> None:
     booking = await unreachable(stack)
     await stack.mail(OWNER)
     stack.mailbox.unknown.add(RIGHT)
-    await stack.parts.bookings.correct_email(booking.id, RIGHT)
+    await stack.parts.corrections.correct_email(booking.id, RIGHT)
     assert [subject.partition(":")[0] for subject in await stack.mail(OWNER)] == ["Needs you"]
 
 
@@ -243,8 +243,8 @@ async def test_an_address_that_is_none_corrects_nothing(stack: Stack) -> None:
     booking = await unreachable(stack)
     for typed in ("", "anna", "anna@", "a b@example.test"):
         with pytest.raises(InvalidDetails):
-            await stack.parts.bookings.correct_email(booking.id, typed)
-    assert await stack.parts.bookings.correct_email(booking.id, ANNA) == await stack.now(booking)
+            await stack.parts.corrections.correct_email(booking.id, typed)
+    assert await stack.parts.corrections.correct_email(booking.id, ANNA) == await stack.now(booking)
 
 
 async def test_a_hold_of_nobody_has_no_address_to_correct(stack: Stack) -> None:
@@ -253,7 +253,7 @@ async def test_a_hold_of_nobody_has_no_address_to_correct(stack: Stack) -> None:
     await browser.send('id="hf-hold"', start=browser.starts[0])
     booking_id = stack.parts.links.read_booking_token(browser.page.url.path.split("/")[2])
     with pytest.raises(BookingConflict):
-        await stack.parts.bookings.correct_email(booking_id, RIGHT)
+        await stack.parts.corrections.correct_email(booking_id, RIGHT)
 
 
 # -- at the owner's doors -----------------------------------------------------------------------------------
@@ -275,7 +275,7 @@ async def test_the_terminal_shows_what_was_not_delivered_and_corrects_the_addres
 async def test_the_terminal_notes_that_a_refund_was_paid_another_way(stack: Stack) -> None:
     booking, owner = await stack.confirmed(await stack.in_days(20)), Owner(stack)
     stack.stripe.switches.refund_mode = "refused"
-    await stack.parts.bookings.give_back(booking.id, None)
+    await stack.parts.owner_refunds.give_back(booking.id, None)
     [refund] = await stack.refunds(booking)
     assert await owner.types("show", booking.id) == 0
     assert "delayed (refund: InvalidRequestError 400); the server keeps trying" in owner.printed[0]
@@ -293,7 +293,7 @@ async def test_the_terminal_notes_that_a_refund_was_paid_another_way(stack: Stac
 async def test_without_a_yes_nothing_is_noted_as_paid(stack: Stack) -> None:
     booking, owner = await stack.confirmed(await stack.in_days(20)), Owner(stack, answer=False)
     stack.stripe.switches.refund_mode = "refused"
-    await stack.parts.bookings.give_back(booking.id, None)
+    await stack.parts.owner_refunds.give_back(booking.id, None)
     assert await owner.types("paid-another-way", booking.id) == 1
     assert [refund.status for refund in await stack.refunds(booking)] == ["requested"]
 
@@ -309,7 +309,7 @@ async def test_eva_corrects_an_address_and_sends_mails_again(tmp_path: Path) -> 
         assert "The address was changed." in text_of(eva.page.text)
         assert [subject.partition(":")[0] for subject in await stack.mail(RIGHT)] == ["Confirmed"]
         stack.mailbox.unknown.add(RIGHT)
-        await stack.cancel(booking, by=EndReason.BY_OWNER)
+        await stack.cancel(booking, by=Actor.OWNER)
         await stack.tick(times=2)
         stack.mailbox.unknown.clear()
         await eva.open(eva.page.url.path)
@@ -321,7 +321,7 @@ async def test_eva_notes_that_a_refund_was_paid_another_way(tmp_path: Path) -> N
     async with open_stack(tmp_path, settings={"staff_emails": EVA}) as stack:
         booking, eva = await stack.confirmed(await stack.in_days(20)), Browser(stack)
         stack.stripe.switches.refund_mode = "refused"
-        await stack.parts.bookings.give_back(booking.id, None)
+        await stack.parts.owner_refunds.give_back(booking.id, None)
         [refund] = await stack.refunds(booking)
         await eva.open(f"{await sign_in(stack, eva)}/bookings/{booking.id}")
         page = eva.page.url.path

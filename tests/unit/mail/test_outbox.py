@@ -47,6 +47,6 @@ async def test_who_walked_away_with_details_given_is_told_that_nothing_was_charg
 
 async def test_who_gave_the_time_back_gets_no_mail(stack: Stack) -> None:
     booking = await stack.hold()
-    await stack.parts.bookings.give_up(booking.id)
+    await stack.parts.hold.give_up(booking.id)
     await stack.until_quiet()
     assert stack.mailbox.messages == []

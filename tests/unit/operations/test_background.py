@@ -111,7 +111,7 @@ async def test_a_row_that_cannot_be_read_stops_nothing_but_its_own_step(tmp_path
         lapsed = await stack.hold(await stack.free_slot(nth=9))
         ended = await stack.hold(await stack.free_slot(nth=12))
         stack.hapio.faults.append(Fault("drop_before", times=20, method="DELETE"))
-        await stack.parts.bookings.give_up(ended.id)
+        await stack.parts.hold.give_up(ended.id)
         stack.hapio.faults.clear()
         async with stack.parts.store._write() as connection:
             await connection.execute(

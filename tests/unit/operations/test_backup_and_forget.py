@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.cli.forget import forget
-from app.domain.booking import EndReason, Status
+from app.domain.booking import Actor, Status
 from app.errors import LinkRefused
 from app.store.backup import BackupError, back_up
 from sandbox.hapio import Fault
@@ -85,7 +85,7 @@ async def test_a_customer_whose_visit_is_over_is_forgotten_and_the_books_stay(st
     assert (view.payments[0].captured, view.payments[0].session_id) == (120_000, session)
     assert [entry.what for entry in view.history][-1] == "forgotten"
     with pytest.raises(LinkRefused):
-        await stack.parts.bookings.managed(token)
+        await stack.parts.manage_links.open(token)
     [there] = stack.hapio_bookings()
     assert there.metadata["holdfast_id"] == booking.id
     assert there.metadata["paid_amount"] == "1200.00"
@@ -124,7 +124,7 @@ async def test_where_another_process_reads_the_log_is_left_and_the_next_run_empt
 async def test_none_of_the_links_of_a_forgotten_customer_opens_any_more(stack: Stack) -> None:
     # Canceled and over at once, while every one of the links would still open for weeks.
     booking = await stack.confirmed()
-    await stack.cancel(booking, by=EndReason.BY_OWNER)
+    await stack.cancel(booking, by=Actor.OWNER)
     links = stack.parts.links
     pages = [
         f"/b/{links.booking_token(booking.id, ends_at=booking.ends_at)}",
@@ -157,11 +157,11 @@ async def test_none_of_the_links_of_a_forgotten_customer_opens_any_more(stack: S
 
 async def test_nobody_is_mailed_a_fresh_link_to_a_forgotten_booking(stack: Stack) -> None:
     booking = await stack.confirmed()
-    await stack.cancel(booking, by=EndReason.BY_OWNER)
+    await stack.cancel(booking, by=Actor.OWNER)
     await stack.until_quiet()
     assert await forget(stack.parts, asked("anna@customer.example")) == 0
     version = (await stack.now(booking)).link_version
-    await stack.parts.bookings.renew_link(booking.id)
+    await stack.parts.manage_links.renew(booking.id)
     assert (await stack.now(booking)).link_version == version
 
 
@@ -180,7 +180,7 @@ async def test_a_cancellation_whose_refund_is_on_its_way_is_left(stack: Stack) -
     booking = await stack.hold(await stack.free_slot(nth=30))
     await stack.paid(booking)
     await stack.tick()
-    await stack.parts.bookings.cancel(booking.id, by=EndReason.BY_CUSTOMER)
+    await stack.parts.cancel.booking(booking.id, by=Actor.CUSTOMER)
     assert await forget(stack.parts, asked("anna@customer.example")) == 1
     await stack.until_quiet()
     assert await forget(stack.parts, asked("anna@customer.example")) == 0

@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 from prometheus_client.parser import text_string_to_metric_families
 
-from app.domain.booking import EndReason, Status
+from app.domain.booking import Actor, Status
 from app.errors import SlotTaken
 from app.store.tables import payments
 from sandbox.hapio import Fault
@@ -97,7 +97,7 @@ async def test_the_figures_are_for_whoever_has_the_token(tmp_path: Path) -> None
 
 
 async def test_the_guide_names_every_figure_and_no_other(tmp_path: Path) -> None:
-    guide = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+    guide = (Path(__file__).parents[3] / "docs/operations.md").read_text(encoding="utf-8")
     told = {re.sub("_(total|amount)$", "", name) for name in re.findall(r"\b(?:holdfast|process)_[a-z_]+", guide)}
     async with open_stack(tmp_path, settings={"metrics_token": TOKEN}) as stack:
         await stack.tick()
@@ -229,13 +229,11 @@ async def test_in_health_no_money_is_without_a_booking_and_no_booking_without_mo
     moved = await stack.hold(await stack.free_slot(nth=16))
     await stack.paid(moved)
     free = await stack.hold(service="planning")
-    await stack.parts.bookings.start_checkout(free.id)
+    await stack.parts.checkout.start(free.id)
     await stack.tick()
-    await stack.parts.bookings.cancel(called_off.id, by=EndReason.BY_CUSTOMER)
+    await stack.parts.cancel.booking(called_off.id, by=Actor.CUSTOMER)
     cheaper = await stack.free_slot("headshot", nth=3)
-    await stack.parts.bookings.reschedule(
-        moved.id, starts_at=cheaper, service_id=stack.headshot_id, by=EndReason.BY_OWNER
-    )
+    await stack.parts.reschedule.booking(moved.id, starts_at=cheaper, service_id=stack.headshot_id, by=Actor.OWNER)
     await stack.until_quiet()
     await stack.pay_late(session)
     await stack.until_quiet()
@@ -263,7 +261,7 @@ async def test_a_refund_that_stripe_refuses_is_money_without_a_booking(stack: St
     booking = await stack.hold(await stack.free_slot(nth=30))
     await stack.paid(booking)
     await stack.tick()
-    await stack.parts.bookings.cancel(booking.id, by=EndReason.BY_CUSTOMER)
+    await stack.parts.cancel.booking(booking.id, by=Actor.CUSTOMER)
     await stack.tick(after=timedelta(minutes=30))
     [found] = await stack.parts.health.money_without_booking()
     assert (found.booking_id, found.amount, found.why) == (booking.id, 120_000, "not_refunded")
@@ -274,7 +272,7 @@ async def test_a_refund_that_the_bank_sends_back_is_money_without_a_booking(stac
     booking = await stack.hold(await stack.free_slot(nth=30))
     await stack.paid(booking)
     await stack.tick()
-    await stack.parts.bookings.cancel(booking.id, by=EndReason.BY_CUSTOMER)
+    await stack.parts.cancel.booking(booking.id, by=Actor.CUSTOMER)
     await stack.until_quiet()
     await stack.tick(after=timedelta(minutes=30))
     [found] = await stack.parts.health.money_without_booking()

@@ -265,7 +265,7 @@ async def test_an_outage_of_a_provider_is_in_the_log_from_its_begin_to_its_end(s
     stream = io.StringIO()
     set_up_logs("info", stream)
     stack.hapio.faults.append(Fault("error_before", times=5))
-    await stack.parts.bookings.give_up(booking.id)
+    await stack.parts.hold.give_up(booking.id)
     await stack.until_quiet()
     told = [(line["event"], line["level"]) for line in lines_of(stream) if line.get("provider") == "hapio"]
     assert told.count(("refused", "info")) == 5
@@ -278,7 +278,7 @@ async def test_a_refused_call_is_logged_with_what_stripe_says_of_it(stack: Stack
     del stack.stripe.state.sessions[await stack.at_stripe(booking)]
     stream = io.StringIO()
     set_up_logs("info", stream)
-    await stack.parts.bookings.settle(booking.id)
+    await stack.parts.settle.booking(booking.id)
     [line] = [line for line in lines_of(stream) if line["event"] == "refused"]
     assert (line["provider"], line["operation"], line["code"], line["status"]) == (
         *("stripe", "read session", "resource_missing", 404),

@@ -1,6 +1,8 @@
-"""The documents say what is: settings, widgets, commands, abilities, files, tests and imports are held to the code."""
+"""The documents say what is: settings, widgets, commands, abilities, files, tests and imports are held to the code.
 
-import ast
+`test_guide` holds their form: links, sizes, pictures, words.
+"""
+
 import json
 import re
 import shlex
@@ -14,16 +16,25 @@ import pytest
 import stripe
 from pydantic import BaseModel, SecretStr
 
-from app.domain.booking import EndReason, Status
+from app.domain.booking import Actor, Status
 from app.errors import HoldfastError
 from app.settings import Settings, read_settings
 from app.widgets import MoveSetting, Question, ServiceSetting, Theme, TierSetting, Widget, load_widgets
+from scripts import configuration
 from tests.support.stack import Stack
 from tests.unit.booking import changes_model
 from tests.unit.booking.lifecycle_model import MUTANTS
 
 ROOT = Path(__file__).parents[3]
-README, ARCHITECTURE = ((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "ARCHITECTURE.md"))
+#: Every document but the changelog, whose entries are about what was.
+DOCUMENTS = {
+    path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
+    for path in sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+    if path.name != "CHANGELOG.md"
+}
+ARCHITECTURE = DOCUMENTS["docs/dev/architecture.md"]
+CONFIGURATION = DOCUMENTS["docs/configuration.md"]
+SET_UP = DOCUMENTS["docs/set-up.md"]
 PARTS: dict[str, type[BaseModel]] = {
     "services": ServiceSetting,
     "cancellation": TierSetting,
@@ -32,33 +43,6 @@ PARTS: dict[str, type[BaseModel]] = {
     "theme": Theme,
 }
 
-#: Who may import whom: only what stands below (design section 5, with every module in its place).
-LAYERS = (
-    ("__main__",),
-    ("commands", "demo"),
-    ("main", "server"),
-    ("web", "api", "webhooks", "probes", "worker"),
-    ("inbox",),
-    ("reconciling",),
-    ("bookings", "staff"),
-    ("following",),
-    ("doctor", "forgetting"),
-    ("changes",),
-    ("settlement", "health"),
-    ("moves",),
-    ("refunds",),
-    ("refusals", "overdue"),
-    ("availability", "letters", "gate", "act_limits", "idempotency", "strays", "cursors"),
-    (
-        *("store", "hapio", "payments", "mail", "links", "details", "guard", "limiter", "challenge", "site", "notices"),
-        *("told", "migrations"),
-    ),
-    ("widgets", "tags", "database"),
-    ("schema",),
-    ("attribution", "metrics", "charge_minimum", "i18n", "tables", "environment", "amounts", "telemetry"),
-    ("domain", "errors", "settings", "breaker", "turns", "background", "urls", "hostnames", "backup"),
-    ("sandbox", "explain", "version", "files"),
-)
 STORE, PROVIDERS = {"store", "tables", "database", "migrations"}, {"hapio", "payments"}
 
 
@@ -78,8 +62,12 @@ def test_the_example_environment_names_every_setting_once_with_its_default() -> 
     assert read_settings({**told, **given}) == read_settings(given)
 
 
-def test_the_readme_tells_every_setting_with_its_default() -> None:
-    told = dict(re.findall(r"^\| `([A-Z_]+)` \| .+ \| (.+) \|$", section(README, "## Settings"), re.MULTILINE))
+def test_the_configuration_is_what_the_models_say() -> None:
+    assert configuration.page() == CONFIGURATION, "run `make configuration`"
+
+
+def test_the_configuration_tells_every_setting_with_its_default() -> None:
+    told = dict(re.findall(r"^\| `([A-Z_]+)` \| .+ \| (.+) \|$", section(CONFIGURATION, "## Settings"), re.MULTILINE))
     assert told == {name.upper(): plain_default(Settings, name) for name in Settings.model_fields}
 
 
@@ -88,8 +76,8 @@ def test_the_example_of_widgets_loads_and_shows_every_setting() -> None:
     assert set(widget_fields()) == {*shown(example)} - {"name"}
 
 
-def test_the_readme_tells_every_setting_of_a_widget_with_its_default() -> None:
-    told = dict(re.findall(r"^\| `([a-z_.]+)` \| .+ \| (.+) \|$", section(README, "## Widgets"), re.MULTILINE))
+def test_the_configuration_tells_every_setting_of_a_widget_with_its_default() -> None:
+    told = dict(re.findall(r"^\| `([a-z_.]+)` \| .+ \| (.+) \|$", section(CONFIGURATION, "## Widgets"), re.MULTILINE))
     assert told == {
         name: quoted_default(PARTS.get(parent, Widget) if child else Widget, child or parent)
         for name in widget_fields()
@@ -136,41 +124,44 @@ def as_told(model: type[BaseModel], name: str, write: Any) -> str:
     return "none" if value in (None, "", ()) else f"`{write(value)}`"
 
 
-# What the README asks of the reader
+# What the guide asks of the reader
 
 
 def test_every_command_that_the_documents_name_exists() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     targets = set(re.findall(r"^([a-z0-9-]+):", makefile, re.MULTILINE))
-    named = {name for text in code(README) + code(ARCHITECTURE) for name in re.findall(r"\bmake ([a-z0-9-]+)", text)}
+    texts = [text for document in DOCUMENTS.values() for text in code(document)]
+    named = {name for text in texts for name in re.findall(r"\bmake ([a-z0-9-]+)", text)}
     assert {"demo", "test"} <= named <= targets
 
     commands, acts = (
         set(re.findall(r'add_parser\(\s*"([a-z-]+)"', (ROOT / file).read_text(encoding="utf-8")))
-        for file in ("app/__main__.py", "app/commands/arguments.py")
+        for file in ("app/__main__.py", "app/cli/arguments.py")
     )
-    assert {name for text in code(README) for name in re.findall(r"-m app ([a-z]+)", text)} <= commands
-    assert {name for text in code(README) for name in re.findall(r"-m app bookings ([a-z-]+)", text)} == acts
+    named = {name for text in texts for name in re.findall(r"-m app ([a-z]+)", text)}
+    assert commands - named == set(), "no page names these"
+    assert named - commands == set()
+    assert {name for text in texts for name in re.findall(r"-m app bookings ([a-z-]+)", text)} == acts
 
 
-def test_the_readme_tells_every_option_of_the_owners_commands() -> None:
-    defined = set(re.findall(r'"(--[a-z]+)"', (ROOT / "app/commands/arguments.py").read_text(encoding="utf-8")))
-    assert set(re.findall(r"--[a-z]+", section(README, "## The owner's commands"))) == defined
+def test_the_guide_tells_every_option_of_the_owners_commands() -> None:
+    defined = set(re.findall(r'"(--[a-z]+)"', (ROOT / "app/cli/arguments.py").read_text(encoding="utf-8")))
+    assert set(re.findall(r"--[a-z]+", section(DOCUMENTS["docs/owner.md"], "## Commands"))) == defined
 
 
 def test_the_webhook_endpoint_has_the_version_that_the_pinned_package_speaks() -> None:
-    assert f"`{stripe.api_version}`" in README
+    assert f"`{stripe.api_version}`" in SET_UP
 
 
-ABILITIES = sorted(set(re.findall(r"\b[a-z_]+:(?:view|create|update|delete|ignore_[a-z_]+)\b", README)))
+ABILITIES = sorted(set(re.findall(r"\b[a-z_]+:(?:view|create|update|delete|ignore_[a-z_]+)\b", SET_UP)))
 
 
-async def test_a_token_with_the_abilities_that_the_readme_names_is_enough(stack: Stack) -> None:
+async def test_a_token_with_the_abilities_that_the_guide_names_is_enough(stack: Stack) -> None:
     assert await refused(stack, ABILITIES) == []
 
 
 @pytest.mark.parametrize("left_out", ABILITIES)
-async def test_no_ability_that_the_readme_names_is_one_too_many(stack: Stack, left_out: str) -> None:
+async def test_no_ability_that_the_guide_names_is_one_too_many(stack: Stack, left_out: str) -> None:
     assert await refused(stack, [ability for ability in ABILITIES if ability != left_out])
 
 
@@ -182,12 +173,12 @@ async def refused(stack: Stack, abilities: Iterable[str]) -> list[str]:
         booking = await stack.hold(await stack.free_slot(nth=20))
         await stack.paid(booking)
         assert await stack.status(booking) in {Status.PAID, Status.CONFIRMED}
-        bookings, customer = stack.parts.bookings, EndReason.BY_CUSTOMER
+        customer = Actor.CUSTOMER
         start = await stack.free_slot(nth=30)
-        await bookings.reschedule(booking.id, starts_at=start, by=customer)
-        await bookings.cancel(booking.id, by=customer)
-        assert (await bookings.undo(booking.id)).starts_at == start
-        await stack.parts.bookings.give_up((await stack.hold()).id)
+        await stack.parts.reschedule.booking(booking.id, starts_at=start, by=customer)
+        await stack.parts.cancel.booking(booking.id, by=customer)
+        assert (await stack.parts.cancel.undo(booking.id)).starts_at == start
+        await stack.parts.hold.give_up((await stack.hold()).id)
     await stack.tick(after=timedelta(days=1))
     return [f"{call.method} {call.path}" for call in stack.hapio.calls if call.status == 403]
 
@@ -195,30 +186,14 @@ async def refused(stack: Stack, abilities: Iterable[str]) -> list[str]:
 # What is where, and who may know whom
 
 
-def test_the_map_names_every_file_and_no_other() -> None:
-    named = re.findall(r"^\| `([^`]+)` \|", section(ARCHITECTURE, "## The map"), re.MULTILINE)
-    assert sorted(named) == sorted(expected_files())
-
-
-def expected_files() -> Iterator[str]:
-    """The product's modules; what needs no line of its own stands under its folder."""
-    whole = ("app/sandbox/hapio/", "app/sandbox/stripe/", "app/migrations/", "app/locale/")
-    yield from whole
-    for path in (ROOT / "app").rglob("*.py"):
-        name = path.relative_to(ROOT).as_posix()
-        if not name.startswith(whole) and path.stat().st_size:
-            yield name
-
-
-def test_every_file_test_and_link_in_the_documents_exists() -> None:
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_file_and_test_in_the_documents_exists(document: str) -> None:
     tests = set(defined(ROOT / "tests"))
-    for text in code(README) + code(ARCHITECTURE):
+    for text in code(DOCUMENTS[document]):
         if re.fullmatch(r"test_\w+", text):
             assert text in tests
-        if re.fullmatch(r"(app|tests|scripts|templates|static)/[\w./]*", text):
+        if re.fullmatch(r"(app|tests|scripts|templates|static|deploy|docs)/[\w./]*", text):
             assert (ROOT / text).exists(), text
-    for link in re.findall(r"\[[^\]]+\]\(([^)#:]+)\)", README + ARCHITECTURE):
-        assert (ROOT / link).exists(), link
 
 
 def test_every_function_that_the_architecture_names_exists() -> None:
@@ -237,61 +212,6 @@ def defined(folder: Path) -> Iterator[str]:
     """The names of all functions and methods in a folder."""
     for path in folder.rglob("*.py"):
         yield from re.findall(r"^ *(?:async )?def (\w+)", path.read_text(encoding="utf-8"), re.MULTILINE)
-
-
-def test_the_import_table_is_the_one_that_is_held() -> None:
-    rows = re.findall(r"^\| [a-z ]+ \| (`.+) \|$", section(ARCHITECTURE, "## Imports point downward"), re.MULTILINE)
-    assert [tuple(re.findall(r"`(\w+)`", row)) for row in rows] == list(LAYERS)
-
-
-def test_every_module_has_its_layer() -> None:
-    found = {path.stem for path in (ROOT / "app").iterdir() if path.suffix == ".py"} - {"__init__"}
-    found |= {path.parent.name for path in (ROOT / "app").glob("*/*.py")}
-    assert found == {module for layer in LAYERS for module in layer}
-
-
-def test_imports_point_downward_only() -> None:
-    depth = {module: number for number, layer in enumerate(LAYERS) for module in layer}
-    upward = [f"{who} imports {whom}" for who, whom in imports() if depth[whom] <= depth[who]]
-    assert upward == []
-
-
-def test_doors_meet_neither_the_store_nor_a_provider() -> None:
-    """The worker alone reads from the store what is due; it acts through bookings."""
-    seen = set(imports())
-    assert not {(who, whom) for who, whom in seen if who in {"web", "api", "webhooks"} and whom in STORE | PROVIDERS}
-    assert not {(who, whom) for who, whom in seen if who == "worker" and whom in PROVIDERS}
-    for path in [*(ROOT / "app/web").glob("*.py"), *(ROOT / "app/api").glob("*.py"), ROOT / "app/webhooks.py"]:
-        assert not re.search(r"\.(store|worker)\b", path.read_text(encoding="utf-8")), path.name
-
-
-def test_the_store_knows_no_provider() -> None:
-    assert not {(who, whom) for who, whom in imports() if who in STORE and whom in PROVIDERS | {"mail"}}
-
-
-def test_the_sandbox_and_the_product_stand_apart() -> None:
-    assert {who for who, whom in imports() if whom == "sandbox"} == {"__main__", "demo"}
-    assert not [whom for who, whom in imports() if who == "sandbox"]
-
-
-def imports() -> Iterator[tuple[str, str]]:
-    """(importing, imported): every import of one of the product's modules or packages by another."""
-    for path in (ROOT / "app").rglob("*.py"):
-        who = path.relative_to(ROOT / "app").parts[0].removesuffix(".py")
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            for name in imported(node):
-                parts = name.split(".")
-                if parts[0] == "app" and len(parts) > 1 and parts[1] != who:
-                    yield who, parts[1]
-
-
-def imported(node: ast.AST) -> list[str]:
-    if isinstance(node, ast.Import):
-        return [alias.name for alias in node.names]
-    if isinstance(node, ast.ImportFrom):
-        assert node.level == 0, "imports name the whole way"
-        return [f"{node.module}.{alias.name}" for alias in node.names]
-    return []
 
 
 # Reading the documents

@@ -47,7 +47,7 @@ def test_every_file_beside_the_code_is_installed() -> None:
         for package, folder in folders().items()
         for path in folder.iterdir()
         if path.is_file() and path.suffix != ".py"
-        if not any(fnmatch(path.name, pattern) for pattern in patterns.get(package, []))
+        if not any(fnmatch(path.name, pattern) for pattern in [*patterns["*"], *patterns.get(package, [])])
     ]
     assert left_out == []
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.domain.booking import Booking, Customer, EndReason, Status
+from app.domain.booking import Actor, Booking, Customer, Status
 from app.errors import BookingConflict, LinkRefused, PolicyRefused, RateLimited, TooManyFree, TooManyFreeToday
 from app.protection.act_limits import person
 from tests.support.stack import Stack, open_stack, text_of
@@ -64,14 +64,14 @@ async def test_moves_are_begun_and_left_unpaid_no_more_often_than_they_may_be_ma
         for _ in range(2):
             moving = await stack.move(booking, await stack.in_days(8), service="portrait")
             assert moving.checkout_url
-            await stack.parts.bookings.give_up_move(booking.id)
-        offer = stack.parts.bookings.offer(await stack.parts.bookings.view(booking.id))
+            await stack.parts.reschedule.give_up(booking.id)
+        offer = stack.parts.offers.of(await stack.parts.bookings.view(booking.id))
         assert (offer.moves_left, offer.move_bar) == (0, "too_often")
         calls = hapio_calls(stack)
         with pytest.raises(PolicyRefused):
             await stack.move(booking, await stack.in_days(9))
         assert not [call for call in stack.hapio.calls[calls:] if call.method != "GET"]
-        moved = await stack.move(booking, await stack.in_days(9), by=EndReason.BY_OWNER)
+        moved = await stack.move(booking, await stack.in_days(9), by=Actor.OWNER)
         assert moved.booking.starts_at != booking.starts_at
 
 
@@ -81,14 +81,14 @@ async def test_the_fourth_cancellation_is_final_at_once(stack: Stack) -> None:
         canceled = await stack.cancel(booking)
         assert canceled.undo_until
         assert canceled.undo_until > stack.clock()
-        await stack.parts.bookings.undo(booking.id)
+        await stack.parts.cancel.undo(booking.id)
         stack.clock.advance(5 * MINUTE)
     view = await stack.parts.bookings.view(booking.id)
-    assert stack.parts.bookings.offer(view).refund_at == stack.clock(), "and the page before it says so"
+    assert stack.parts.offers.of(view).refund_at == stack.clock(), "and the page before it says so"
     canceled = await stack.cancel(booking)
     assert canceled.undo_until == stack.clock()
     with pytest.raises(BookingConflict):
-        await stack.parts.bookings.undo(booking.id)
+        await stack.parts.cancel.undo(booking.id)
     assert await stack.status(booking) is Status.CANCELED
 
 
@@ -96,7 +96,7 @@ async def test_the_owner_is_not_counted(stack: Stack) -> None:
     booking = await stack.confirmed()
     for number in range(12):
         later = await stack.in_days(4 + number % 2)
-        await stack.move(await stack.now(booking), later, by=EndReason.BY_OWNER)
+        await stack.move(await stack.now(booking), later, by=Actor.OWNER)
     assert await stack.status(booking) is Status.CONFIRMED
 
 
@@ -104,9 +104,9 @@ async def test_a_hold_is_not_acted_on_without_end(stack: Stack) -> None:
     booking = await stack.hold()
     form = {"name": "Anna Ek", "email": ANNA}
     for _ in range(60):
-        await stack.parts.bookings.add_details(booking.id, form)
+        await stack.parts.checkout.add_details(booking.id, form)
     with pytest.raises(RateLimited):
-        await stack.parts.bookings.add_details(booking.id, form)
+        await stack.parts.checkout.add_details(booking.id, form)
 
 
 async def test_programs_are_counted_by_the_hour_where_they_change_anything(stack: Stack) -> None:
@@ -129,7 +129,7 @@ async def test_a_booking_that_is_changed_over_and_over_mails_once_in_a_quarter_o
     for _ in range(2):
         await stack.cancel(booking)
         told += await stack.mail(ANNA)
-        await stack.parts.bookings.undo(booking.id)
+        await stack.parts.cancel.undo(booking.id)
         told += await stack.mail(ANNA)
         stack.clock.advance(MINUTE)
     await stack.cancel(booking)
@@ -156,7 +156,7 @@ async def test_the_first_mail_of_a_kind_goes_out_at_once(stack: Stack) -> None:
 async def test_whoever_asks_by_address_gets_one_mail_with_all_of_its_bookings(stack: Stack) -> None:
     bookings = [await stack.confirmed(await stack.in_days(3 + number)) for number in range(4)]
     await stack.mail(ANNA)
-    await stack.parts.bookings.resend_links(ANNA)
+    await stack.parts.manage_links.resend_all(ANNA)
     for _ in range(3):
         await stack.parts.worker.tick()
     [message] = [message for message in stack.mailbox.messages if ANNA in message.recipients]
@@ -171,12 +171,12 @@ async def test_the_link_that_a_customer_has_opens_until_a_newer_one_is_used(stac
     booking = await stack.confirmed()
     old = stack.parts.links.manage_token(booking.id, booking.link_version)
     newer = stack.parts.links.manage_token(booking.id, booking.link_version + 1)
-    await stack.parts.bookings.resend_links(ANNA)
+    await stack.parts.manage_links.resend_all(ANNA)
     assert (await stack.client.get(f"/manage/{old}")).status_code == 200
     assert (await stack.client.get(f"/manage/{newer}")).status_code == 200
     assert (await stack.client.get(f"/manage/{old}")).status_code == 403
     with pytest.raises(LinkRefused):
-        await stack.parts.bookings.managed(old)
+        await stack.parts.manage_links.open(old)
     assert (await stack.client.get(f"/manage/{newer}")).status_code == 200
 
 
@@ -212,7 +212,7 @@ async def free(stack: Stack, day: int, email: str = ANNA, address: str = "") -> 
     """Book a planning call so many days from now."""
     start = await stack.in_days(day, "planning")
     booking = await stack.hold(start, service="planning", customer=Customer(name="Anna Ek", email=email))
-    await stack.parts.bookings.start_checkout(booking.id, address=address)
+    await stack.parts.checkout.start(booking.id, address=address)
     return await stack.now(booking)
 
 

@@ -121,7 +121,7 @@ async def test_many_holds_in_a_minute_do(stack: Stack) -> None:
     for number in range(60):
         assert (await Caller(stack, f"203.0.113.{number}").hold(start)).status_code == 303
         [booking] = [one for one in await rows(stack) if one.status is Status.HELD]
-        await stack.parts.bookings.give_up(booking.id)
+        await stack.parts.hold.give_up(booking.id)
         stack.clock.advance(timedelta(milliseconds=500))
     caller = Caller(stack, "198.51.100.9")
     assert (await caller.hold(start)).status_code == 429
@@ -217,10 +217,10 @@ async def test_no_extension_leads_beyond_three_quarters_of_an_hour(tmp_path: Pat
         booking = await stack.hold()
         for _ in range(4):
             stack.clock.advance(timedelta(minutes=9))
-            extended = await stack.parts.bookings.extend(booking.id)
+            extended = await stack.parts.hold.extend(booking.id)
         assert extended.deadline == booking.created_at + timedelta(minutes=45)
         with pytest.raises(BookingConflict):
-            await stack.parts.bookings.extend(booking.id)
+            await stack.parts.hold.extend(booking.id)
         await stack.tick(after=timedelta(minutes=9))
         assert await stack.status(booking) is Status.EXPIRED
 
@@ -234,7 +234,7 @@ async def test_paying_that_is_begun_again_and_again_holds_the_time_no_longer(sta
         deadlines.append((await stack.now(booking)).deadline)
         stack.clock.advance(timedelta(minutes=8))
         form = {"name": "Anna Ek", "email": f"anna{number}@customer.example"}
-        await stack.parts.bookings.add_details(booking.id, form)
+        await stack.parts.checkout.add_details(booking.id, form)
     assert deadlines[0] == booking.created_at + timedelta(minutes=31)
     assert max(deadlines) <= booking.created_at + timedelta(minutes=45)
     await stack.tick(after=timedelta(minutes=14))
@@ -245,11 +245,11 @@ async def test_whoever_fixes_the_address_once_may_still_pay(stack: Stack) -> Non
     booking = await stack.hold()
     await stack.at_stripe(booking)
     stack.clock.advance(timedelta(minutes=20))
-    await stack.parts.bookings.add_details(booking.id, {"name": "Anna Ek", "email": "anna@right.example"})
+    await stack.parts.checkout.add_details(booking.id, {"name": "Anna Ek", "email": "anna@right.example"})
     session = await stack.at_stripe(booking)
     stack.clock.advance(timedelta(minutes=10))
     await stack.stripe.pay(session)
-    await stack.parts.bookings.settle(booking.id)
+    await stack.parts.settle.booking(booking.id)
     assert await stack.status(booking) is Status.CONFIRMED
 
 
@@ -259,11 +259,11 @@ async def test_a_payment_page_that_was_opened_late_is_open_to_its_end(tmp_path: 
         booking = await stack.hold()
         for _ in range(4):
             stack.clock.advance(timedelta(minutes=9))
-            await stack.parts.bookings.extend(booking.id)
+            await stack.parts.hold.extend(booking.id)
         session = await stack.at_stripe(booking)
         await stack.tick(after=timedelta(minutes=29))
         await stack.stripe.pay(session)
-        await stack.parts.bookings.settle(booking.id)
+        await stack.parts.settle.booking(booking.id)
         assert await stack.status(booking) is Status.CONFIRMED
 
 
@@ -274,4 +274,4 @@ async def test_an_hour_that_the_owner_gives_is_given(tmp_path: Path) -> None:
         assert await stack.status(booking) is Status.HELD
         await stack.tick(after=timedelta(minutes=2))
         with pytest.raises(HoldExpired):
-            await stack.parts.bookings.extend(booking.id)
+            await stack.parts.hold.extend(booking.id)

@@ -116,9 +116,9 @@ async def test_whoever_pays_may_go_on(stack: Stack) -> None:
         await caller.hold(start)
     assert (await caller.hold(starts[6])).status_code == 429
     first = (await rows(stack))[0]
-    await stack.parts.bookings.add_details(first.id, {"name": "Anna Ek", "email": "anna@customer.example"})
+    await stack.parts.checkout.add_details(first.id, {"name": "Anna Ek", "email": "anna@customer.example"})
     await stack.paid(first)
-    await stack.parts.bookings.settle(first.id)
+    await stack.parts.settle.booking(first.id)
     stack.clock.advance(stack.minutes(1))
     assert (await caller.hold(starts[6])).status_code == 303
 
@@ -144,7 +144,7 @@ async def test_a_hold_that_somebody_filled_in_is_not_given_away_for_another(stac
     for start in starts[:6]:
         await caller.hold(start, visitor=token)
     for booking in await rows(stack):
-        await stack.parts.bookings.add_details(booking.id, {"name": "Anna Ek", "email": "anna@customer.example"})
+        await stack.parts.checkout.add_details(booking.id, {"name": "Anna Ek", "email": "anna@customer.example"})
     assert (await caller.hold(starts[6], visitor=token)).status_code == 429
     assert await held(stack) == 6
 
@@ -164,7 +164,7 @@ async def test_the_signed_name_goes_along_when_a_time_is_given_back(stack: Stack
         for booking in await rows(stack):
             if booking.customer is None and booking.status is Status.HELD:
                 form = {"name": "Anna Ek", "email": "anna@customer.example"}
-                await stack.parts.bookings.add_details(booking.id, form)
+                await stack.parts.checkout.add_details(booking.id, form)
     assert answers == [303] * 6 + [429]
 
 

@@ -32,7 +32,7 @@ async def test_late_word_of_an_unpaid_page_does_not_undo_what_was_noted_as_paid(
 async def test_two_processes_that_start_paying_at_once_write_one_attempt(stack: Stack) -> None:
     booking = await stack.hold()
     await stack.at_stripe(booking)
-    await stack.parts.bookings.add_details(booking.id, {"name": "Anna Ek", "email": "new@customer.example"})
+    await stack.parts.checkout.add_details(booking.id, {"name": "Anna Ek", "email": "new@customer.example"})
     [first] = await stack.parts.store.payments(booking.id)
     again = replace(first, attempt=2, state=PaymentState.OPEN, session_id=None)
     deadline = stack.clock() + timedelta(minutes=31)

@@ -201,7 +201,7 @@ async def test_a_foreign_return_address_is_not_used(stack: Stack, anna: Browser,
     await anna.send('id="hf-hold"', start=anna.starts[0])
     (booking,) = await rows(stack)
     assert (booking.visitor.host, booking.visitor.place) == ("", "")
-    booking = await stack.parts.bookings.add_details(booking.id, {"name": "Anna", "email": "anna@customer.example"})
+    booking = await stack.parts.checkout.add_details(booking.id, {"name": "Anna", "email": "anna@customer.example"})
     assert (await back_from_stripe(stack, booking)).startswith("/b/")
 
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 import sqlalchemy as sa
 
-from app.domain.booking import Booking, EndReason, Status, Visitor
+from app.domain.booking import Actor, Booking, Status, Visitor
 from app.domain.move import MoveState
 from app.store.tables import metadata
 from app.text import i18n
@@ -678,7 +678,7 @@ async def test_what_is_no_address_is_marked(stack: Stack, anna: Browser) -> None
 async def test_a_replaced_link_is_renewed_at_a_click(stack: Stack, anna: Browser) -> None:
     booking = await stack.confirmed(await stack.in_days(3))
     old = link(stack, booking)
-    await stack.parts.bookings.resend_link(old.rpartition("/")[2])
+    await stack.parts.manage_links.resend(old.rpartition("/")[2])
     await stack.mail(ANNA)
     stack.clock.advance(timedelta(minutes=10))
     said = await anna.open(old)
@@ -705,7 +705,7 @@ async def test_a_link_that_is_long_over_says_so(stack: Stack, anna: Browser) -> 
 async def test_a_link_that_does_not_open_does_nothing(act: str, stack: Stack) -> None:
     booking = await stack.confirmed(await stack.in_days(3))
     retired = link(stack, booking)
-    await stack.parts.bookings.resend_link(retired.rpartition("/")[2])
+    await stack.parts.manage_links.resend(retired.rpartition("/")[2])
     before = await everything(stack)
     for path in (retired, "/manage/forged"):
         assert (await stack.client.post(f"{path}/{act}")).status_code == 403
@@ -722,9 +722,9 @@ async def test_without_a_mail_server_no_link_is_promised(tmp_path: Path) -> None
 
 async def test_what_the_owner_did_is_told_as_the_owners(stack: Stack, anna: Browser) -> None:
     booking = await stack.confirmed(await stack.in_days(3))
-    await stack.move(booking, await stack.in_days(5), by=EndReason.BY_OWNER)
+    await stack.move(booking, await stack.in_days(5), by=Actor.OWNER)
     assert "We moved it from Thu 26 Nov" in await anna.open(link(stack, booking))
-    await stack.cancel(await stack.now(booking), by=EndReason.BY_OWNER)
+    await stack.cancel(await stack.now(booking), by=Actor.OWNER)
     said = await anna.open(link(stack, booking))
     assert "We had to cancel it. We are sorry." in said
     assert "Undo" not in said

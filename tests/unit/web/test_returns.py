@@ -271,7 +271,7 @@ async def test_a_way_back_leads_back_from_its_own_payment_only(stack: Stack, kin
 async def test_a_host_with_addresses_of_its_own_is_led_back_to_those(stack: Stack) -> None:
     booking = await stack.hold()
     site = "https://stack.example"
-    url = await stack.parts.bookings.start_checkout(booking.id, return_url=f"{site}/done", cancel_url=f"{site}/left")
+    url = await stack.parts.checkout.start(booking.id, return_url=f"{site}/done", cancel_url=f"{site}/left")
     assert url
     assert ways_back(stack, url.rpartition("/")[2]) == (f"{site}/done", f"{site}/left")
 

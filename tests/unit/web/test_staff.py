@@ -18,7 +18,7 @@ import pytest
 import sqlalchemy as sa
 from icalendar import Calendar
 
-from app.domain.booking import Booking, Customer, EndReason, Status
+from app.domain.booking import Actor, Booking, Customer, EndReason, Status
 from app.settings import SettingsError, read_settings
 from app.store import tables
 from tests.support.stack import PUBLIC_URL, Stack, open_stack, text_of
@@ -536,7 +536,7 @@ async def test_a_poll_that_finds_nothing_new_is_told_so_and_sees_no_change(studi
     assert again.content == first.content
     unchanged = await studio.client.get(address, headers={"If-None-Match": first.headers["etag"]})
     assert (unchanged.status_code, unchanged.content) == (304, b"")
-    await studio.parts.bookings.reschedule(booking.id, starts_at=await studio.in_days(6), by=EndReason.BY_OWNER)
+    await studio.parts.reschedule.booking(booking.id, starts_at=await studio.in_days(6), by=Actor.OWNER)
     changed = await studio.client.get(address, headers={"If-None-Match": first.headers["etag"]})
     assert changed.status_code == 200
     assert changed.headers["etag"] != first.headers["etag"]

@@ -113,7 +113,7 @@ async def test_a_time_that_is_taken_through_us_is_gone_from_the_next_view_and_ba
     assert before[0] not in starts(await kept.get(portrait))
     assert len(stack.hapio.calls) == calls
     for booking in taken:
-        await stack.parts.bookings.give_up(booking.id)
+        await stack.parts.hold.give_up(booking.id)
     calls = len(stack.hapio.calls)
     with pytest.raises(NotKept):
         await kept.get(portrait)

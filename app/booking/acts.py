@@ -1,0 +1,84 @@
+"""All acts, built once and given to the doors and the worker.
+
+Read them in the order of a booking's life: hold, checkout, take_payment, confirm, release. Then comes what a confirmed
+one may still become (cancel, reschedule), and what others do (follow, stripe_events, sweep, adopt).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from app.booking.adopt import Adopt
+from app.booking.bookings import Bookings
+from app.booking.cancel import Cancel
+from app.booking.candidates import Candidates
+from app.booking.checkout import Checkout
+from app.booking.confirm import Confirm
+from app.booking.corrections import Corrections
+from app.booking.follow import Follow
+from app.booking.hold import Hold
+from app.booking.manage_links import ManageLinks
+from app.booking.moves import Moves
+from app.booking.offer import Offers
+from app.booking.owner_refunds import OwnerRefunds
+from app.booking.release import Release
+from app.booking.reschedule import Reschedule
+from app.booking.settle import Settle
+from app.booking.stripe_events import StripeEvents
+from app.booking.sweep import Sweep
+from app.booking.take_payment import TakePayment
+from app.booking.tools import Tools
+from app.protection.hold_limits import HoldLimits
+
+
+@dataclass(frozen=True, slots=True)
+class Acts:
+    """Each business act, once."""
+
+    bookings: Bookings
+    offers: Offers
+    hold: Hold
+    checkout: Checkout
+    settle: Settle
+    confirm: Confirm
+    release: Release
+    cancel: Cancel
+    reschedule: Reschedule
+    owner_refunds: OwnerRefunds
+    manage_links: ManageLinks
+    corrections: Corrections
+    follow: Follow
+    adopt: Adopt
+    stripe_events: StripeEvents
+    sweep: Sweep
+
+
+def make_acts(tools: Tools, hold_limits: HoldLimits, *, inherited: Collection[str] = ()) -> Acts:
+    """Build the acts over their tools. `inherited` are the unpaid bookings that the database had before."""
+    release = Release(tools)
+    confirm = Confirm(tools, release)
+    moves = Moves(tools)
+    take_payment = TakePayment(tools, release, confirm, moves, inherited)
+    adopt = Adopt(tools, take_payment, confirm)
+    settle = Settle(tools, take_payment, adopt)
+    offers, candidates = Offers(tools), Candidates(tools)
+    owner_refunds, manage_links = OwnerRefunds(tools), ManageLinks(tools)
+    return Acts(
+        bookings=Bookings(tools),
+        offers=offers,
+        hold=Hold(tools, hold_limits, release, take_payment, adopt, settle, candidates),
+        checkout=Checkout(tools, confirm, take_payment, adopt),
+        settle=settle,
+        confirm=confirm,
+        release=release,
+        cancel=Cancel(tools, offers, release, confirm, moves, owner_refunds),
+        reschedule=Reschedule(tools, offers, moves, candidates),
+        owner_refunds=owner_refunds,
+        manage_links=manage_links,
+        corrections=Corrections(tools, manage_links),
+        follow=Follow(tools, moves),
+        adopt=adopt,
+        stripe_events=StripeEvents(tools, take_payment, adopt),
+        sweep=Sweep(tools, adopt),
+    )

@@ -1,0 +1,217 @@
+"""What a restored database does not know: payments that Stripe has, and bookings that were confirmed or canceled
+since."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import structlog
+
+from app.booking.confirm import Confirm
+from app.booking.take_payment import UNPAID, TakePayment
+from app.booking.tools import Tools
+from app.domain.booking import Booking, EndReason, Status
+from app.domain.event import Event
+from app.domain.money import Money
+from app.domain.payment import MAY_STILL_PAY, Payment, PaymentSeen, PaymentState
+from app.domain.refund import REFUND_VOID
+from app.errors import (
+    SchedulerError,
+    StripeError,
+)
+from app.payments.stripe_client import (
+    CheckoutFacts,
+    Listed,
+)
+from app.scheduling.hapio.client import SchedulerBooking
+from app.scheduling.metadata import customer_in
+
+log = structlog.get_logger()
+
+#: How far before the last look at Stripe's Sessions one begins: a Session lives for a day, and is listed by when it was
+#: made.
+LOOK_BACK = timedelta(days=2)
+
+#: Up to when Stripe's lists were read.
+_SESSIONS = "stripe:sessions_read"
+
+_CATCHING_UP = "catching up"
+
+
+class Adopt:
+    """Takes in Checkout Sessions, those that the rows know and those that they do not."""
+
+    def __init__(self, tools: Tools, take_payment: TakePayment, confirm: Confirm) -> None:
+        self._tools = tools
+        self._store = tools.store
+        self._payments = tools.payments
+        self._widgets = tools.widgets
+        self._refunds = tools.refunds
+        self._strays = tools.strays
+        self._cursors = tools.cursors
+        self._metrics = tools.metrics
+        self._now = tools.now
+        self._locks = tools.locks
+        self._take_payment = take_payment
+        self._confirm = confirm
+        self._caught_up = False
+
+    async def catch_up(self, booking_id: str) -> None:
+        """Before an inherited booking is ended, or sent to pay, in this process for the first time: read every Session
+        that Stripe has made since the database last read them, and take in those that it does not know.
+
+        Call it without the booking's turn, since it takes the turns of others. Raises StripeError: without Stripe's
+        word nothing is released.
+        """
+        if self._caught_up or self._payments is None or booking_id not in self._take_payment.inherited:
+            return
+        if (await self._tools.booking(booking_id)).terms.free:
+            return
+        async with self._locks(_CATCHING_UP):
+            if self._caught_up:
+                return
+            since = (await self._store.mark(_SESSIONS) or self._now()) - LOOK_BACK
+            await self.take_sessions(LOOK_BACK)
+            for facts in reversed(await self._tools.stripe.open_sessions(created_after=since)):
+                await self.take_session(facts)
+            self._caught_up = True
+
+    async def take_session(self, facts: CheckoutFacts) -> bool:
+        """Take in a Checkout Session as Stripe has it: of an attempt to pay that we know, or of one that we do not,
+        because the database was put back as it was before. Whether it was news. Raises SchedulerError, StripeError."""
+        payment = await self._store.payment(facts.payment_id) if facts.payment_id else None
+        if payment is None:
+            booking = await self._store.booking(facts.booking_id or "") if facts.is_tagged else None
+            if booking:
+                return await self._adopt(booking, facts)
+            return await self._strays.notice(facts)
+        if facts.state is PaymentState.OPEN and payment.session_id is None:
+            await self._remember_page(payment, facts)
+        if payment.state is facts.state or payment.state not in MAY_STILL_PAY:
+            return False
+        log.warning("swept a completed session", booking=payment.booking_id, session=facts.id)
+        self._metrics.swept("payment")
+        async with self._locks(payment.booking_id):
+            await self._take_payment.apply(payment, facts)
+        return True
+
+    async def take_sessions(self, overlap: timedelta) -> int:
+        """Take in every complete Session since the last look; paid ones are confirmed by the worker's next step."""
+
+        async def read(after: datetime, *, created_before: datetime | None, most: int | None) -> Listed[CheckoutFacts]:
+            return await self._tools.stripe.completed_sessions(
+                created_after=after, created_before=created_before, most=most
+            )
+
+        async def take(listed: Sequence[CheckoutFacts]) -> int:
+            taken, failed = 0, None
+            # The oldest first: of two payments for one booking, the first is the one that buys it.
+            for facts in reversed(listed):
+                try:
+                    taken += await self.take_session(facts)
+                except (SchedulerError, StripeError) as error:  # it must not keep the others waiting
+                    log.warning("session put off", session=facts.id, error=type(error).__name__)
+                    failed = error
+            if failed:
+                raise failed
+            return taken
+
+        taken, _ = await self._cursors.take(_SESSIONS, read, take, overlap=overlap, first=timedelta(0), most=None)
+        return taken
+
+    async def is_unknown(self, event: Event) -> bool:
+        ours = (event.booking_id or "").startswith("bk_")
+        return ours and await self._store.payment_of_session(event.object_id) is None
+
+    async def _adopt(self, booking: Booking, facts: CheckoutFacts) -> bool:
+        """Make the row of an attempt to pay that Stripe knows and we do not, and let the booking follow."""
+        if facts.state is PaymentState.EXPIRED:
+            return False
+        async with self._locks(booking.id):
+            there = await self._take_payment.there_now(booking)
+            customer = customer_in(there.metadata) if there and booking.customer is None else None
+            if customer:
+                await self._store.fill_in_customer(booking.id, customer)
+            payment = await self._store.adopt_payment(await self._found(booking, facts))
+            if payment is None:
+                return False
+            log.warning("found a payment that was not known", booking=booking.id, session=facts.id)
+            self._metrics.swept("payment")
+            await self._take_found(await self._tools.booking(booking.id), payment, facts, there)
+        return True
+
+    async def _found(self, booking: Booking, facts: CheckoutFacts) -> Payment:
+        """The payment's row, from what the Session says."""
+        known_move = await self._store.move(facts.move_id) if facts.move_id else None
+        return Payment(
+            id=facts.payment_id or "",
+            booking_id=booking.id,
+            attempt=facts.attempt,
+            state=PaymentState.OPEN,
+            price=Money(facts.amount_total, facts.currency),
+            capture=facts.capture,
+            params={},
+            session_id=facts.id,
+            session_url=facts.url,
+            payment_intent_id=facts.payment_intent_id,
+            expires_at=facts.expires_at,
+            captured=0,
+            looks=0,
+            created_at=facts.created,
+            move_id=known_move.id if known_move else None,
+        )
+
+    async def _take_found(
+        self, booking: Booking, payment: Payment, facts: CheckoutFacts, there: SchedulerBooking | None
+    ) -> None:
+        """Settle a found attempt as any other, except where the rows show that more than it is missing here."""
+        if facts.state is PaymentState.OPEN:
+            await self._await_found(booking, payment, facts)
+            return
+        seen = PaymentSeen(payment.id, facts.state, facts.id, facts.payment_intent_id, facts.received)
+        refunds = await self._tools.stripe.refunds_of(facts.payment_intent_id) if facts.payment_intent_id else []
+        for refund in refunds:
+            await self._refunds.follow_refund(refund)
+        returned = sum(refund.amount for refund in refunds if refund.status not in REFUND_VOID)
+        if facts.state is PaymentState.CAPTURED and returned >= facts.received:
+            await self._store.record_payment(seen)
+            return
+        unpaid = booking.status in {*UNPAID, Status.EXPIRED}
+        if unpaid and payment.move_id is None and payment.price != booking.terms.price:
+            amount = Money(max(facts.received, facts.capturable), facts.currency)
+            if amount:
+                await self._refunds.owe(booking, payment, amount, EndReason.PAYMENT_MISMATCH, seen)
+            return
+        booking = await self._take_payment.apply(payment, facts)
+        if booking.status is Status.PAID and there and there.is_canceled:
+            await self._called_off_since(booking, payment, any(refund.refund_row for refund in refunds))
+
+    async def _await_found(self, booking: Booking, payment: Payment, facts: CheckoutFacts) -> None:
+        """Somebody is on Stripe's page: the booking awaits their payment, as it did."""
+        payment_time = self._widgets.of(booking).payment_time
+        until = min(payment.created_at + payment_time, payment.expires_at, booking.starts_at)
+        await self._store.claim(
+            booking.id,
+            (Status.HELD,),
+            Status.AWAITING_PAYMENT,
+            what="payment_started",
+            values={"deadline": max(until, booking.deadline)},
+        )
+        await self._remember_page(payment, facts)
+
+    async def _remember_page(self, payment: Payment, facts: CheckoutFacts) -> None:
+        """An attempt that awaits its payment has this page at Stripe; it is closed before the time is released."""
+        soon = self._now() + timedelta(minutes=1)
+        await self._store.record_session(payment, session_id=facts.id, url=facts.url or "", look_at=soon)
+
+    async def _called_off_since(self, booking: Booking, payment: Payment, by_terms: bool) -> None:
+        """Hapio says that the booking was canceled. Where we had refunded a part, that was all that the terms gave;
+        else what it was to be is lost, and everything goes back."""
+        if not by_terms:
+            await self._confirm.cancel_paid(booking, payment, EndReason.SLOT_GONE)
+            return
+        now = self._now()
+        reason = EndReason.BY_CUSTOMER
+        values = {"end_reason": reason, "canceled_at": now, "undo_until": now, "hapio_canceled": True}
+        await self._store.claim(booking.id, (Status.PAID,), Status.CANCELED, what=reason, values=values)

@@ -1,0 +1,237 @@
+"""Calling a booking off, and taking that back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from app.booking.confirm import Confirm
+from app.booking.moves import Moves
+from app.booking.offer import Offers, Refusal, everything
+from app.booking.owner_refunds import OwnerRefunds
+from app.booking.release import RESCUE_LEASE, Release
+from app.booking.tools import Tools
+from app.domain.booking import Actor, Booking, Status
+from app.domain.money import Money
+from app.domain.move import Move, MoveState
+from app.domain.payment import PaymentState
+from app.domain.refund import Owed
+from app.errors import (
+    BookingConflict,
+    PolicyRefused,
+    SchedulerUnreachable,
+)
+from app.mail import MailKind
+from app.protection.act_limits import MOST_UNDOS, undos
+
+
+class Cancel:
+    """Cancels under the terms, or for the owner with everything back."""
+
+    def __init__(
+        self,
+        tools: Tools,
+        offers: Offers,
+        release: Release,
+        confirm: Confirm,
+        moves: Moves,
+        owner_refunds: OwnerRefunds,
+    ) -> None:
+        self._tools = tools
+        self._store = tools.store
+        self._availability = tools.availability
+        self._widgets = tools.widgets
+        self._notifications = tools.notifications
+        self._refunds = tools.refunds
+        self._act_limits = tools.act_limits
+        self._now = tools.now
+        self._locks = tools.locks
+        self._offers = offers
+        self._release = release
+        self._confirm = confirm
+        self._moves = moves
+        self._owner_refunds = owner_refunds
+
+    async def booking(
+        self,
+        booking_id: str,
+        *,
+        by: Actor,
+        revision: int | None = None,
+        shown_at: datetime | None = None,
+        note: str = "",
+        refund: bool = True,
+    ) -> Booking:
+        """Call a booking off that is confirmed, or paid and waits for the calendar: by BY_CUSTOMER under its terms, by
+        BY_OWNER with all its money back.
+
+        `revision` and `shown_at` are what the page showed: the refund is the one of that moment. The refund waits
+        for as long as the customer may take the cancellation back. A second call returns what the first one did.
+        `note` is kept in the history; without `refund` whoever calls it off does without the money.
+        Everything is checked before anything is ended: an act that is refused changes nothing. Raises PolicyRefused,
+        BookingConflict where the booking has changed since it was shown, StripeError, and SchedulerError where the
+        difference of a move is being settled.
+        """
+        async with self._locks(booking_id):
+            now = self._now()
+            booking, move, back = await self._checked(booking_id, by, revision, shown_at or now, now)
+            if booking.status is Status.CANCELED:
+                return booking
+            self._act_limits.change(booking_id, by)
+            if move and move.state is MoveState.HELD:
+                # Stripe may say that the difference is paid: then the booking is another one, and is checked anew.
+                await self._moves.expire(move, by.end_reason)
+                booking, move, back = await self._checked(booking_id, by, revision, shown_at or now, now)
+            if not refund:
+                back = replace(back, amount=0)
+            if booking.status is Status.PAID:
+                return await self._call_off_paid(booking, by, back, note)
+            return await self._call_off(booking, move, by, back, now, note)
+
+    async def _checked(
+        self, booking_id: str, by: Actor, revision: int | None, shown_at: datetime, now: datetime
+    ) -> tuple[Booking, Move | None, Money]:
+        """The booking, its move, and what calling it off gives back. Raises PolicyRefused or BookingConflict."""
+        booking, move = await self._tools.booking(booking_id), await self._store.open_move(booking_id)
+        if booking.status is Status.CANCELED:
+            return booking, None, replace(booking.terms.price, amount=0)
+        if revision not in {None, booking.revision}:
+            raise BookingConflict("not what was shown")
+        return booking, move, await self._comes_back(booking, move, by, shown_at, now)
+
+    async def quote(self, booking_id: str, *, by: Actor) -> Money:
+        """What calling the booking off would give back now; changes nothing. Raises PolicyRefused."""
+        booking, now = await self._tools.booking(booking_id), self._now()
+        return await self._comes_back(booking, await self._store.open_move(booking_id), by, now, now)
+
+    async def _comes_back(
+        self, booking: Booking, move: Move | None, by: Actor, shown_at: datetime, now: datetime
+    ) -> Money:
+        """What a cancellation gives back: the customer what was shown, from the owner everything that is left."""
+        owner = by is Actor.OWNER
+        funds = await self._refunds.funds(booking.id)
+        offer = self._offers.at(booking, move, now if owner else shown_at, funds)
+        bar = offer.cancel_bar
+        if bar is None and not owner and booking.starts_at <= now:
+            bar = Refusal.BEGUN
+        if bar and not (owner and bar is Refusal.BEGUN):
+            raise PolicyRefused(bar)
+        return everything(booking, move, funds) if owner else offer.refund
+
+    async def _call_off_paid(self, booking: Booking, by: Actor, back: Money, note: str) -> Booking:
+        """Off before the calendar has confirmed it. Nobody takes that back, so the money goes out at once; money that
+        is only held is let go, all of it."""
+        if booking.canceled_at:  # it was being taken back
+            return await self._off_again(booking, by)
+        after = replace(booking, revision=booking.revision + 1)
+        payment = await self._store.payment(booking.payment_id) if booking.payment_id else None
+        held = payment is not None and payment.state is PaymentState.AUTHORIZED
+        told: dict[str, str | int | bool] = {"by": by, "back": back.amount, "undo_until": "", "held": held}
+        canceled = await self._store.claim(
+            booking.id,
+            (Status.PAID,),
+            Status.CANCELED,
+            what=by,
+            values={"end_reason": by, "revision": after.revision},
+            unchanged_since=booking.revision,
+            refund=self._refunds.owed(booking, payment, payment.price, by.end_reason) if payment and held else None,
+            owes=self._refunds.debt(booking, back, by.end_reason, cause=str(after.revision))
+            if back and not held
+            else None,
+            mails=self._notifications.owed(after, MailKind.CANCELED_CUSTOMER, MailKind.CANCELED_OWNER, detail=told),
+            detail={"back": back.amount, **({"note": note} if note else {})},
+        )
+        if canceled is None:
+            raise BookingConflict("changed meanwhile")
+        if canceled.hapio_unsure:  # it may be being made afresh: look for it when that call must have landed
+            await self._store.put_off(booking.id, until=self._now() + RESCUE_LEASE)
+        else:
+            await self._release.soon(canceled)
+        await self._refunds.pay_due(booking.id)
+        return await self._tools.booking(booking.id)
+
+    def _due(self, after: Booking, back: Money, by: Actor, *, at: datetime | None = None) -> Owed | None:
+        return self._refunds.debt(after, back, by.end_reason, cause=str(after.revision), due_at=at) if back else None
+
+    async def _off_again(self, booking: Booking, by: Actor) -> Booking:
+        """A cancellation that is being taken back stands again; an owner gives back what its terms kept, too."""
+        canceled = await self._confirm.leave_canceled(booking, sure=False)
+        if by is Actor.OWNER and canceled.status is Status.CANCELED:
+            await self._owner_refunds.give_back_now(booking.id, None)
+        return await self._tools.booking(booking.id)
+
+    async def _call_off(
+        self, booking: Booking, move: Move | None, by: Actor, back: Money, now: datetime, note: str
+    ) -> Booking:
+        # A call that moves it and has not landed yet would follow the undoing, too.
+        final = by is not Actor.CUSTOMER or move or undos(await self._store.history(booking.id)) >= MOST_UNDOS
+        undo_until = now if final else self._offers.undo_until(booking, now)
+        after = replace(booking, revision=booking.revision + 1)
+        told: dict[str, str | int | bool] = {"by": by, "back": back.amount}
+        told["undo_until"] = undo_until.isoformat() if undo_until > now else ""
+        canceled = await self._store.claim(
+            booking.id,
+            (Status.CONFIRMED,),
+            Status.CANCELED,
+            what=by,
+            values={
+                "end_reason": by,
+                "canceled_at": now,
+                "undo_until": undo_until,
+                "revision": after.revision,
+            },
+            unchanged_since=booking.revision,
+            ends_move=move,
+            owes=self._refunds.debt(booking, back, by.end_reason, cause=str(after.revision), due_at=undo_until)
+            if back
+            else None,
+            mails=self._notifications.owed(after, MailKind.CANCELED_CUSTOMER, MailKind.CANCELED_OWNER, detail=told),
+            detail={"back": back.amount, **({"note": note} if note else {})},
+        )
+        if canceled is None:
+            raise BookingConflict("changed meanwhile")
+        if move:
+            await self._moves.let_go(move.id)
+        await self._release.soon(canceled)
+        await self._refunds.pay_due(booking.id)
+        return await self._tools.booking(booking.id)
+
+    async def undo(self, booking_id: str) -> Booking:
+        """Take a cancellation back: the same time again, and the refund is withdrawn. A second call returns the
+        standing booking.
+
+        Raises BookingConflict where it is too late, the time is gone, or the refund is on its way: then the booking
+        stays canceled, and its refund goes out. Raises SchedulerError while Hapio has not heard of the cancellation;
+        where it does not answer later than that, the worker goes on.
+        """
+        async with self._locks(booking_id):
+            booking = await self._tools.booking(booking_id)
+            if booking.status is Status.CONFIRMED:
+                return booking
+            self._act_limits.change(booking_id)
+            if booking.status is not Status.CANCELED or not booking.undo_until:
+                raise BookingConflict(booking.status)
+            if booking.widget not in self._widgets:
+                raise BookingConflict("its widget is no longer in the file")
+            if booking.hapio_booking_id and not booking.hapio_canceled and booking.undo_until > self._now():
+                await self._release.release(booking)
+                booking = await self._tools.booking(booking_id)
+                if booking.hapio_booking_id and not booking.hapio_canceled:
+                    # A cancel that still is on its way would undo the undoing.
+                    raise SchedulerUnreachable("not canceled there yet")
+            back = await self._store.take_back(booking, capacity=await self._capacity(booking))
+            if back is None:
+                raise BookingConflict("too late to take back")
+            self._availability.took(back.interval)
+            back = await self._confirm.finalize_soon(back)
+            if back.status is Status.CANCELED:
+                self._availability.freed(back.interval, back.slot, back.service_id)
+                raise BookingConflict("the time is gone")
+            return back
+
+    async def _capacity(self, booking: Booking) -> int | None:
+        service = await self._availability.service(self._widgets.of(booking), booking.service_id)
+        resource = service.resource(booking.resource_id)
+        if resource is None:
+            raise BookingConflict("nobody offers this any more")
+        return resource.capacity

@@ -1,0 +1,36 @@
+"""Who could take a time, in the order in which to ask."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from app.booking.tools import Tools
+from app.domain.catalogue import Resource, Service, Slot
+
+
+class Candidates:
+    """Orders the resources that are free."""
+
+    def __init__(self, tools: Tools) -> None:
+        self._store = tools.store
+        self._now = tools.now
+        self._random = tools.random
+
+    async def of(self, service: Service, slot: Slot, resource_id: str | None) -> list[Resource]:
+        """Who to ask, in order: the chosen one, or everyone free, the least booked through us first."""
+        if slot.starts_at <= self._now():
+            return []
+        free = [resource for resource in service.resources if resource.id in slot.resource_ids]
+        if resource_id is not None:
+            return [resource for resource in free if resource.id == resource_id]
+        occupied = await self._store.occupied()
+        self._random.shuffle(free)
+
+        def busy(resource: Resource) -> int:
+            return sum(
+                abs(taken.starts_at - slot.starts_at) < timedelta(hours=12)
+                for taken in occupied
+                if taken.resource_id == resource.id
+            )
+
+        return sorted(free, key=busy)

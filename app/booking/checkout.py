@@ -1,0 +1,224 @@
+"""From a held time to Stripe's page: who comes, and the attempt to pay."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+import structlog
+
+from app.booking.adopt import Adopt
+from app.booking.confirm import Confirm
+from app.booking.customer_form import read_details
+from app.booking.hold import last_end, must_be_held, on_offer
+from app.booking.payment_refused import refuse_payment
+from app.booking.take_payment import SESSION_MARGIN, UNPAID, TakePayment
+from app.booking.tools import Tools
+from app.domain.booking import Actor, Booking, EndReason, Status
+from app.domain.payment import Payment, PaymentState
+from app.errors import (
+    BookingConflict,
+    HoldExpired,
+    InvalidRequest,
+    StripeMisconfigured,
+    StripeRefused,
+    TooManyFree,
+)
+from app.payments.stripe_client import (
+    SHORTEST_SESSION,
+    session_key,
+    session_params,
+)
+from app.protection.act_limits import person
+from app.widgets import Widget
+
+log = structlog.get_logger()
+
+#: How long an attempt whose answer was lost is repeated under its key; then a new attempt takes its place.
+REPLAY_TIME = timedelta(seconds=45)
+
+#: How often paying may be started for one hold, so that a failing Stripe cannot prolong it for ever.
+MAX_ATTEMPTS = 5
+
+
+class Checkout:
+    """Takes the details, and opens payment pages."""
+
+    def __init__(self, tools: Tools, confirm: Confirm, take_payment: TakePayment, adopt: Adopt) -> None:
+        self._tools = tools
+        self._store = tools.store
+        self._widgets = tools.widgets
+        self._links = tools.links
+        self._notifications = tools.notifications
+        self._act_limits = tools.act_limits
+        self._public_url = tools.public_url
+        self._now = tools.now
+        self._locks = tools.locks
+        self._confirm = confirm
+        self._take_payment = take_payment
+        self._adopt = adopt
+
+    async def add_details(self, booking_id: str, form: Mapping[str, str]) -> Booking:
+        """Keep who is coming. Raises InvalidDetails with a sentence per field, or HoldExpired."""
+        self._act_limits.hold(booking_id)
+        booking = await self._tools.booking(booking_id)
+        customer = read_details(form, on_offer(self._widgets, booking))
+        kept = await self._store.set_customer(booking_id, customer)
+        if kept is None:
+            must_be_held(await self._tools.booking(booking_id), self._now())
+            raise BookingConflict(booking.status)
+        if kept.status is Status.AWAITING_PAYMENT and booking.customer != customer:
+            # What was asked of Stripe carries the old address; the next click on Pay asks anew.
+            await self._store.end_unanswered(booking_id)
+            return await self._take_payment.expire_sessions(kept)
+        return kept
+
+    async def start(
+        self,
+        booking_id: str,
+        *,
+        return_url: str = "",
+        cancel_url: str = "",
+        by: Actor = Actor.CUSTOMER,
+        address: str = "",
+    ) -> str | None:
+        """The address of Stripe's page for this booking; None when nothing is left to pay.
+
+        `return_url` and `cancel_url` are where Stripe sends the visitor afterwards; empty is our own page. A second
+        call returns the same page while it is good, and leads back where the first one said. Raises HoldExpired,
+        InvalidRequest without details, BookingConflict, or StripeError; where nothing is to be paid, TooManyFree and
+        TooManyFreeToday, from which the owner (`by`) is exempt. `address` is where the request came from. After a
+        StripeError the time is still held and paying can be tried again.
+        """
+        await self._adopt.catch_up(booking_id)
+        async with self._locks(booking_id):
+            booking = await self._tools.booking(booking_id)
+            if booking.status not in UNPAID:
+                must_be_held(booking, self._now())
+                return None
+            self._act_limits.pay(booking_id)
+            must_be_held(booking, self._now())
+            if booking.customer is None or booking.hapio_booking_id is None:
+                raise InvalidRequest("details are missing")
+            if booking.terms.free:
+                await self._confirm_free(booking, by, address)
+                return None
+            attempts = await self._store.payments(booking_id)
+            payment = attempts[-1] if attempts else None
+            if payment and payment.state is PaymentState.OPEN:
+                left = min(payment.expires_at, booking.deadline) - self._now()
+                if payment.session_url and left > SESSION_MARGIN:
+                    return payment.session_url
+                if payment.session_url:
+                    booking = await self._take_payment.end_unpaid(booking, EndReason.DEADLINE)
+                    must_be_held(booking, self._now())
+                    return None
+                if payment.created_at + REPLAY_TIME > self._now():
+                    held_until = payment.created_at + self._widgets.of(booking).hold_time
+                    return await self._create_session(booking, payment, held_until=held_until)
+            payment = await self._open_payment(booking, return_url, cancel_url)
+            return await self._create_session(booking, payment, held_until=booking.deadline)
+
+    async def _confirm_free(self, booking: Booking, by: Actor, address: str) -> None:
+        """Nothing is due, so it is confirmed at once; but nobody books free times out, so a customer, and an address,
+        may have so many. The owner may have any number."""
+        assert booking.customer  # noqa: S101 - nothing is confirmed without details
+        customer = person(booking.customer.email)
+        async with self._locks(("free", booking.widget, customer)):
+            if by is Actor.CUSTOMER:
+                widget = self._widgets[booking.widget]
+                standing = await self._store.free_to_come(widget.name)
+                theirs = [one for one in standing if one.customer and person(one.customer.email) == customer]
+                if len(theirs) >= widget.max_free_per_customer:
+                    raise TooManyFree(widget.name)
+                self._act_limits.free(widget, address)
+            await self._skip_payment(booking)
+
+    async def _skip_payment(self, booking: Booking) -> None:
+        """Nothing is due: straight on to confirming."""
+        won = await self._store.claim(booking.id, (Status.HELD,), Status.PAID, what="nothing_due", before_deadline=True)
+        if won is None:
+            must_be_held(await self._tools.booking(booking.id), self._now())
+        else:
+            await self._confirm.finalize_soon(won)
+
+    async def _open_payment(self, booking: Booking, return_url: str, cancel_url: str) -> Payment:
+        """Write the attempt, with all its parameters, before Stripe hears of it; the deadline moves with it."""
+        attempts = await self._store.payments(booking.id)
+        if len(attempts) >= MAX_ATTEMPTS:
+            raise BookingConflict("too many attempts")
+        widget = on_offer(self._widgets, booking)
+        now = self._now().replace(microsecond=0)  # Stripe counts whole seconds
+        deadline = self._pay_until(booking, widget, attempts)
+        payment_id = self._tools.new_id("pay")
+        expires_at = now + max(widget.payment_time, SHORTEST_SESSION)
+        token = self._links.return_token(booking.id, "booking", closes_at=expires_at)
+        payment = Payment(
+            id=payment_id,
+            booking_id=booking.id,
+            attempt=len(attempts) + 1,
+            state=PaymentState.OPEN,
+            price=booking.terms.price,
+            capture=widget.capture,
+            params=session_params(
+                booking=booking,
+                price=booking.terms.price,
+                payment_id=payment_id,
+                attempt=len(attempts) + 1,
+                capture=widget.capture,
+                expires_at=expires_at,
+                success_url=return_url or f"{self._public_url}/b/{token}/return",
+                cancel_url=cancel_url or f"{self._public_url}/b/{token}/back",
+                locale=booking.visitor.language,
+                product_name=booking.service_name,
+                description=f"{booking.resource_name}, {booking.location_name}",
+            ),
+            session_id=None,
+            session_url=None,
+            payment_intent_id=None,
+            expires_at=expires_at,
+            captured=0,
+            looks=0,
+            created_at=now,
+        )
+        written: object
+        if booking.status is Status.HELD:
+            written = await self._store.claim(
+                booking.id,
+                (Status.HELD,),
+                Status.AWAITING_PAYMENT,
+                what="payment_started",
+                values={"deadline": deadline},
+                before_deadline=True,
+                payment=payment,
+            )
+        else:
+            written = await self._store.add_payment(payment, deadline=deadline)
+        if not written:
+            must_be_held(await self._tools.booking(booking.id), self._now())
+            raise BookingConflict("changed meanwhile")
+        return payment
+
+    def _pay_until(self, booking: Booking, widget: Widget, attempts: Sequence[Payment]) -> datetime:
+        """When paying has to be done: never after the visit has begun. The first page has its whole time; a later one
+        of the same hold, after a changed address or a lost answer, does not make the hold any longer than the first
+        did, or than LONGEST_HOLD."""
+        until = min(self._now().replace(microsecond=0) + widget.payment_time, booking.starts_at)
+        return min(until, max(booking.deadline, last_end(booking, widget))) if attempts else until
+
+    async def _create_session(self, booking: Booking, payment: Payment, *, held_until: datetime) -> str:
+        """`held_until` is what the hold's deadline was before paying began: a refused payment wins it no time."""
+        try:
+            facts = await self._tools.stripe.create_session(payment.params, idempotency_key=session_key(payment))
+        except (StripeRefused, StripeMisconfigured) as error:
+            refusal, mails = refuse_payment(self._notifications, booking, error)
+            await self._store.end_attempt(payment, deadline=held_until, mails=mails)
+            raise refusal from error
+        look_at = self._now() + timedelta(minutes=1)
+        if not facts.url or not await self._store.record_session(
+            payment, session_id=facts.id, url=facts.url, look_at=look_at
+        ):
+            # The booking ended while Stripe was answering: nobody was given this page, so it may go.
+            await self._tools.stripe.expire_session(facts.id)
+            raise HoldExpired(payment.booking_id)
+        return facts.url

@@ -1,0 +1,321 @@
+"""From paid to confirmed: the time becomes final at the scheduler, or the money goes back."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
+
+import structlog
+
+from app.booking.moves import PAST_START
+from app.booking.release import RESCUE_LEASE, Release
+from app.booking.tools import Tools
+from app.domain.booking import Booking, EndReason, Status
+from app.domain.payment import Payment, PaymentState
+from app.errors import (
+    NotFound,
+    SchedulerError,
+    SchedulerNotFound,
+    SchedulerRefused,
+    StripeError,
+    StripeRefused,
+)
+from app.mail import MailKind
+from app.scheduling.metadata import scheduler_metadata
+
+log = structlog.get_logger()
+
+#: When the worker goes on with what got no answer at a door: the lease of this process is over with its call.
+AGAIN_SOON = timedelta(seconds=5)
+
+#: A visitor may book for right now; one short failure of Hapio's is no reason to send anybody's money back.
+TRIES_PAST_START = 5
+
+
+class Confirm:
+    """Carries a paid booking on to confirmed, or to its refund."""
+
+    def __init__(self, tools: Tools, release: Release) -> None:
+        self._tools = tools
+        self._store = tools.store
+        self._scheduler = tools.scheduler
+        self._availability = tools.availability
+        self._widgets = tools.widgets
+        self._notifications = tools.notifications
+        self._refunds = tools.refunds
+        self._now = tools.now
+        self._locks = tools.locks
+        self._release = release
+
+    async def confirm(self, booking: Booking) -> Booking:
+        """Carry a paid booking on to confirmed, or to its refund. Raises SchedulerError, StripeError.
+
+        Once the visit would have begun and Hapio has failed repeatedly, waiting helps nobody: the money goes back.
+        """
+        async with self._locks(booking.id):
+            booking = await self._tools.booking(booking.id)
+            if booking.status is not Status.PAID:
+                return booking
+            try:
+                return await self.finalize(booking)
+            except SchedulerError:
+                if booking.starts_at > self._now() or booking.tries < TRIES_PAST_START:
+                    raise
+            if booking.canceled_at:
+                return await self.leave_canceled(booking, sure=False)
+            payment = await self._store.payment(booking.payment_id) if booking.payment_id else None
+            return await self.cancel_paid(booking, payment, EndReason.NO_ANSWER)
+
+    async def finalize_soon(self, booking: Booking) -> Booking:
+        try:
+            return await self.finalize(booking)
+        except (SchedulerError, StripeError) as error:
+            log.warning("confirm put off", booking=booking.id, error=type(error).__name__)
+            await self._store.put_off(booking.id, until=self._now() + AGAIN_SOON)
+            return booking
+
+    async def finalize(self, booking: Booking, *, just_read: bool = False) -> Booking:
+        """Make the time final in Hapio, capture held money, confirm; or give the money back. Safe to repeat.
+
+        `just_read` says that the payment was read at its source in this very act.
+        """
+        if booking.canceled_at:
+            if self._too_late(booking):
+                return await self.leave_canceled(booking, sure=False)
+            return await self._restore(booking)
+        payment = await self._store.payment(booking.payment_id) if booking.payment_id else None
+        if self._too_late(booking):
+            reason = EndReason.BEGUN if booking.was_expired else EndReason.NO_ANSWER
+            return await self.cancel_paid(booking, payment, reason)
+        if payment and await self._gone_back(booking, payment, just_read=just_read):
+            return await self._cancel_refunded(booking)
+        rescued = False
+        if booking.was_expired or not await self._make_final(booking, payment):
+            rescued = True
+            leased = await self._store.lease(booking, until=self._now() + RESCUE_LEASE)
+            if leased is None:  # another process is at it: two would make two bookings
+                return await self._tools.booking(booking.id)
+            found = await self._rescue(leased, payment)
+            if found is None:
+                # Whoever had nothing to pay is not told of a payment.
+                reason = EndReason.REFUSED if booking.terms.free else EndReason.SLOT_GONE
+                return await self.cancel_paid(booking, payment, reason)
+            booking = found
+        if payment and payment.state is not PaymentState.CAPTURED:
+            payment = await self._capture(payment)
+            if payment.state is PaymentState.PROCESSING:
+                raise StripeRefused("the capture is still processing")
+            if payment.state is not PaymentState.CAPTURED:
+                still_held = payment if payment.state is PaymentState.AUTHORIZED else None
+                return await self.cancel_paid(booking, still_held, EndReason.CAPTURE_FAILED)
+        confirmed = await self._store.claim(
+            booking.id,
+            (Status.PAID,),
+            Status.CONFIRMED,
+            what="rescued" if rescued else "confirmed",
+            values={"confirmed_at": self._now(), "end_reason": None},
+            mails=[
+                *self._notifications.owed(
+                    booking, MailKind.CONFIRMED_CUSTOMER, MailKind.CONFIRMED_OWNER, detail={"rescued": rescued}
+                ),
+                *self._notifications.reminder(booking),
+            ],
+        )
+        return confirmed or await self._tools.booking(booking.id)
+
+    def _too_late(self, booking: Booking) -> bool:
+        """Whether the visit has begun so long ago that nothing but the money's way back is left. Late money buys
+        nothing from the start on."""
+        patience = timedelta(0) if booking.was_expired else PAST_START
+        return booking.starts_at + patience <= self._now()
+
+    async def _gone_back(self, booking: Booking, payment: Payment, *, just_read: bool) -> bool:
+        """Whether nothing is left of the payment: that it was paid once does not mean that it still is."""
+        if payment.state is not PaymentState.CAPTURED:
+            return False  # held money has its own answer when it is captured
+        if payment.session_id and not just_read:
+            facts = await self._tools.stripe.look_at_session(payment.session_id)
+            if facts.refunded:
+                await self._refunds.follow_all(facts.payment_intent_id)
+        return await self._refunds.left(booking.id) == 0
+
+    async def _cancel_refunded(self, booking: Booking) -> Booking:
+        """All the money went back before the time was final: the booking is off, and its time free."""
+        kinds = (MailKind.REFUNDED_CUSTOMER, MailKind.REFUNDED_OWNER)
+        canceled = await self._store.claim(
+            booking.id,
+            (Status.PAID,),
+            Status.CANCELED,
+            what=EndReason.REFUNDED,
+            values={"end_reason": EndReason.REFUNDED},
+            mails=self._notifications.owed(
+                booking, *kinds, about="all", detail={"reason": EndReason.REFUNDED, "refund": ""}
+            ),
+        )
+        if canceled is None:
+            return await self._tools.booking(booking.id)
+        await self._release.soon(canceled)
+        return canceled
+
+    async def _restore(self, booking: Booking) -> Booking:
+        """A cancellation is being taken back: if Hapio gives the time again, the booking stands as it was; if not, it
+        stays canceled, and its refund goes out."""
+        try:
+            hapio_booking_id = await self._restore_at_scheduler(booking)
+        except SchedulerRefused as error:
+            log.info("not taken back", booking=booking.id, scheduler=error.body[:500])
+            return await self.leave_canceled(booking, sure=True)
+        if hapio_booking_id is None:  # another process is at it
+            return await self._tools.booking(booking.id)
+        after = replace(booking, revision=booking.revision + 1)
+        mails = self._notifications.owed(after, MailKind.RESTORED_CUSTOMER, MailKind.RESTORED_OWNER)
+        back = await self._store.taken_back(
+            booking, hapio_booking_id=hapio_booking_id, mails=[*mails, *self._notifications.reminder(after)]
+        )
+        return back or await self._tools.booking(booking.id)
+
+    async def _restore_at_scheduler(self, booking: Booking) -> str | None:
+        """The id of Hapio's booking that has the time again: the canceled one, or, where that was deleted, one made
+        afresh. None while another process is at it."""
+        # A call that lands after the booking has been called off again would undo that.
+        if not await self._store.lease(booking, until=self._now() + 2 * RESCUE_LEASE):
+            return None
+        if booking.hapio_booking_id:
+            with suppress(SchedulerNotFound):
+                return (await self._scheduler.restore_booking(booking.hapio_booking_id)).id
+        for made in await self._scheduler.find_bookings(booking.id):
+            if not made.is_canceled:
+                return made.id  # by an earlier try that did not live to say so
+        payment = await self._store.payment(booking.payment_id) if booking.payment_id else None
+        afresh = await self._scheduler.create_booking(
+            holdfast_id=booking.id,
+            service_id=booking.service_id,
+            location_id=booking.location_id,
+            resource_id=booking.resource_id,
+            starts_at=booking.starts_at,
+            ends_at=booking.ends_at,
+            is_temporary=False,
+            metadata=scheduler_metadata(booking, payment),
+        )
+        return afresh.id
+
+    async def leave_canceled(self, booking: Booking, *, sure: bool) -> Booking:
+        back = sum(
+            refund.amount.amount
+            for refund in await self._store.refunds(booking.id)
+            if (refund.reason, refund.cause) == (booking.end_reason, str(booking.revision))
+        )
+        told: dict[str, str | int | bool] = {"by": booking.end_reason or "", "back": back, "undo_until": ""}
+        # Whoever took it back, and left before Hapio's answer, would believe that the booking stands.
+        kinds = (MailKind.CANCELED_CUSTOMER, MailKind.CANCELED_OWNER)
+        mails = self._notifications.owed(booking, *kinds, about="kept", detail=told)
+        left = await self._store.not_taken_back(booking, sure=sure, mails=mails)
+        if left is None:
+            return await self._tools.booking(booking.id)
+        await self._refunds.pay_due(booking.id)
+        if sure:
+            await self._release.soon(left)
+        else:  # a call that has not landed yet would undo the release
+            await self._store.put_off(booking.id, until=self._now() + 2 * RESCUE_LEASE)
+        return left
+
+    async def _make_final(self, booking: Booking, payment: Payment | None) -> bool:
+        """Whether the lock is a final booking in Hapio now; False if it is gone, or was canceled there."""
+        if booking.hapio_booking_id is None:
+            return False
+        try:
+            try:
+                final = await self._scheduler.finalize_booking(
+                    booking.hapio_booking_id, metadata=scheduler_metadata(booking, payment)
+                )
+            except SchedulerRefused as error:
+                # Room is not checked again for this (Hapio API v1.7, patchBooking), so it is the texts that Hapio
+                # minds, whose limits are not documented; they must not cost the time.
+                log.error("confirmed without details", booking=booking.id, fields=sorted(error.errors))
+                final = await self._scheduler.finalize_booking(
+                    booking.hapio_booking_id, metadata={"holdfast_id": booking.id}
+                )
+        except (SchedulerNotFound, SchedulerRefused):
+            return False
+        return not final.is_canceled
+
+    async def _rescue(self, booking: Booking, payment: Payment | None) -> Booking | None:
+        """Late money: the same time afresh, else the same time with another resource, else None.
+
+        An expired hold is never revived: our own old lock, if it is still there, is deleted first.
+        """
+        for old in await self._scheduler.find_bookings(booking.id):
+            if old.is_canceled:
+                continue
+            if not old.is_temporary and old.resource_id == booking.resource_id:
+                # Made by an earlier try that did not live to say so.
+                return await self._store.record_lock(booking.id, hapio_booking_id=old.id, terms=booking.terms)
+            await self._scheduler.delete_booking(old.id)
+        widget = self._widgets.get(booking.widget)
+        if booking.starts_at <= self._now() or widget is None:
+            return None
+        try:
+            service = await self._availability.service(widget, booking.service_id)
+        except NotFound:
+            return None
+        same_first = sorted(service.resources, key=lambda resource: resource.id != booking.resource_id)
+        for resource in same_first:
+            reserved = await self._store.reserve(
+                booking,
+                resource_id=resource.id,
+                resource_name=resource.name,
+                capacity=resource.capacity,
+                lease_until=self._now() + RESCUE_LEASE,
+            )
+            if reserved is None:
+                continue
+            self._availability.took(reserved.interval)
+            try:
+                made = await self._scheduler.create_booking(
+                    holdfast_id=booking.id,
+                    service_id=booking.service_id,
+                    location_id=booking.location_id,
+                    resource_id=resource.id,
+                    starts_at=booking.starts_at,
+                    ends_at=booking.ends_at,
+                    is_temporary=False,
+                    metadata=scheduler_metadata(reserved, payment),
+                )
+            except SchedulerRefused:
+                await self._store.unreserve(booking.id)
+                self._availability.freed(reserved.interval, reserved.slot, booking.service_id)
+                continue
+            return await self._store.record_lock(booking.id, hapio_booking_id=made.id, terms=booking.terms)
+        return None
+
+    async def _capture(self, payment: Payment) -> Payment:
+        if payment.payment_intent_id is None:
+            raise StripeRefused("no payment to capture")
+        facts = await self._tools.stripe.capture(payment.payment_intent_id, amount=payment.price.amount)
+        await self._store.record_capture(payment.id, state=facts.state, captured=facts.received)
+        return replace(payment, state=facts.state, captured=facts.received)
+
+    async def cancel_paid(self, booking: Booking, payment: Payment | None, reason: EndReason) -> Booking:
+        """Paid, but it cannot be: the money goes back, whatever Hapio still holds is released."""
+        refund = self._refunds.owed(booking, payment, payment.price, reason) if payment else None
+        kinds = [MailKind.REFUNDED_CUSTOMER, MailKind.REFUNDED_OWNER]
+        if booking.terms.free:
+            kinds = [MailKind.RELEASED_CUSTOMER]
+        canceled = await self._store.claim(
+            booking.id,
+            (Status.PAID,),
+            Status.CANCELED,
+            what=reason,
+            values={"end_reason": reason},
+            refund=refund,
+            mails=self._notifications.owed(
+                booking, *kinds, detail={"reason": reason, "refund": refund.id if refund else ""}
+            ),
+        )
+        if canceled is None:
+            return await self._tools.booking(booking.id)
+        if refund:
+            await self._refunds.pay_soon(refund)
+        await self._release.soon(canceled)
+        return canceled

@@ -1,0 +1,417 @@
+"""Holding a time: the slot guard first, then the lock at the scheduler; again, longer, or not after all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+import structlog
+
+from app.booking.adopt import Adopt
+from app.booking.candidates import Candidates
+from app.booking.customer_form import read_details
+from app.booking.release import Release
+from app.booking.settle import Settle
+from app.booking.take_payment import UNPAID, TakePayment
+from app.booking.tools import Tools
+from app.domain.booking import Booking, Customer, EndReason, Status, Visitor
+from app.domain.catalogue import Resource, Service, Slot
+from app.domain.charge_minimum import chargeable
+from app.domain.money import Money
+from app.errors import (
+    BookingConflict,
+    HoldExpired,
+    InvalidRequest,
+    NotFound,
+    SchedulerError,
+    SchedulerFailed,
+    SchedulerNotFound,
+    SchedulerRefused,
+    SchedulerUnreachable,
+    SlotTaken,
+    TimePassed,
+    TooSoon,
+)
+from app.protection.hold_limits import Admission, Client, HoldLimits
+from app.widgets import Widget, Widgets
+
+log = structlog.get_logger()
+
+#: No time that anybody means is further away; arithmetic on the calendar's last days overflows.
+FAR_AWAY = timedelta(days=36500)
+
+#: However often a hold is extended or its payment begun anew, it ends this long after the lock; a first payment page
+#: that was opened before is open to its end. Stripe's shortest page lives for 31 minutes, so a hold that is extended
+#: twice and then paid for stays below an hour and a quarter, and one whose payment is begun anew gains nothing by it.
+LONGEST_HOLD = timedelta(minutes=45)
+
+#: A lost create may still land after our time-out; the lookup waits longer than Hapio takes to answer anything.
+UNSURE_PATIENCE = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """What a visitor wants to hold, at whatever time. `resource_id` None is anyone; `shown` is the price that they
+    saw; `admission` is the gate's, None for somebody whom the owner trusts."""
+
+    widget: Widget
+    service: Service
+    resource_id: str | None
+    visitor: Visitor
+    customer: Customer | None
+    shown: Money
+    admission: Admission | None
+
+
+class Hold:
+    """Locks times, and lets go of locks that nobody wants."""
+
+    def __init__(
+        self,
+        tools: Tools,
+        hold_limits: HoldLimits,
+        release: Release,
+        take_payment: TakePayment,
+        adopt: Adopt,
+        settle: Settle,
+        candidates: Candidates,
+    ) -> None:
+        self._tools = tools
+        self._store = tools.store
+        self._scheduler = tools.scheduler
+        self._availability = tools.availability
+        self._widgets = tools.widgets
+        self._links = tools.links
+        self._metrics = tools.metrics
+        self._act_limits = tools.act_limits
+        self._now = tools.now
+        self._locks = tools.locks
+        self._hold_limits = hold_limits
+        self._release = release
+        self._take_payment = take_payment
+        self._adopt = adopt
+        self._settle = settle
+        self._candidates = candidates
+
+    async def take(
+        self,
+        widget: Widget,
+        *,
+        service_id: str,
+        starts_at: datetime,
+        resource_id: str | None,
+        visitor: Visitor,
+        customer: Customer | None = None,
+        client: Client | None = None,
+        shown: Money | None = None,
+    ) -> Booking:
+        """Lock a time: our slot guard first, then a temporary booking in Hapio.
+
+        `resource_id` None is "anyone": whoever is free and least booked that day, one after the other until one
+        lock succeeds. The same visitor's second click returns the first click's hold. `client` is who is counted;
+        None is somebody whom the owner trusts. `shown` is the price that the visitor saw; None is the one on offer.
+        Where Hapio asks another, the booking has that one, and its history says so (`price_changed`).
+
+        Raises SlotTaken with the nearest free times, or its kinds TimePassed and TooSoon, RateLimited in all its kinds,
+        NotFound, InvalidRequest, or SchedulerError.
+        """
+        if abs(starts_at - self._now()) > FAR_AWAY:
+            raise InvalidRequest("nothing is booked so far away")
+        service = await self._availability.service(widget, service_id)
+        async with AsyncExitStack() as turns:
+            turns.enter_context(self._metrics.holding())
+            await turns.enter_async_context(self._locks((visitor.key, service_id, starts_at)))
+            again = await self._store.hold_by_key(visitor.key, service_id, starts_at)
+            if again and again.hapio_booking_id:
+                return again
+            if again and again.created_at + UNSURE_PATIENCE <= self._now():
+                resumed = await self._resume(widget, service, again)
+                if resumed:
+                    return resumed
+            admission = await self._admit(widget, service, starts_at, client) if client else None
+            held = None
+            try:
+                seen = service.price if shown is None else shown
+                wish = _Wish(widget, service, resource_id, visitor, customer, seen, admission)
+                held = await self._hold(wish, starts_at)
+            finally:
+                if admission:
+                    self._hold_limits.left(admission, held=held is not None)
+            if held:
+                if admission and admission.spare:
+                    await self.give_up(admission.spare)
+                return held
+        self._metrics.hold_refused(SlotTaken.code)
+        service = await self._availability.service(widget, service_id)  # what Hapio refused may be gone altogether
+        nearest = await self._availability.nearest(widget, service, starts_at, resource_id=resource_id)
+        now, kind = self._now(), SlotTaken
+        if starts_at <= now:
+            kind = TimePassed
+        elif starts_at < now + service.booking_window_start:
+            kind = TooSoon
+        raise kind(starts_at, [near.starts_at for near in nearest])
+
+    async def _admit(self, widget: Widget, service: Service, starts_at: datetime, client: Client) -> Admission:
+        """Ask the gate. Raises as it does."""
+        self._hold_limits.knock(client)
+        zone = ZoneInfo((await self._availability.catalogue(widget)).location.time_zone)
+        free = await self._free_that_day(widget, service, starts_at, zone)
+        # One at a time, or a hundred clicks at once would all be counted before any of them holds. Hapio is asked
+        # after this turn: whoever shares an address need not wait for its answers to one another.
+        async with self._locks(("hold", widget.name, client.address or client.name)):
+            return await self._hold_limits.admit(widget, client, starts_at, free, zone)
+
+    async def _hold(self, wish: _Wish, starts_at: datetime) -> Booking | None:
+        """Try everybody who could take the time; None where nobody can."""
+        slot = await self._availability.find_slot(wish.widget, wish.service, starts_at)
+        if slot is None:
+            return None
+        for resource in await self._candidates.of(wish.service, slot, wish.resource_id):
+            booking = await self._lock(wish, slot, resource)
+            if booking:
+                return booking
+        return None
+
+    async def _resume(self, widget: Widget, service: Service, booking: Booking) -> Booking | None:
+        """A hold whose process died while Hapio was being asked: what Hapio made of it is the hold. If it made nothing,
+        the row is ended, and None says that the time is there to be held afresh."""
+        for made in await self._scheduler.find_bookings(booking.id):
+            if not made.is_canceled:
+                price = await self._price(widget, service, made.price)
+                return await self._store.record_lock(
+                    booking.id, hapio_booking_id=made.id, terms=replace(booking.terms, price=price)
+                )
+        await self._end_refused(booking, EndReason.NO_ANSWER, unsure=False)
+        return None
+
+    async def _free_that_day(
+        self, widget: Widget, service: Service, starts_at: datetime, zone: ZoneInfo
+    ) -> list[datetime]:
+        """The free starts of the place's day that a time lies in."""
+        slot = await self._availability.find_slot(widget, service, starts_at)
+        if slot is None:
+            return []
+        day = starts_at.astimezone(zone).date()
+        times = await self._availability.times(widget, service, month=starts_at.astimezone(UTC).date(), needed=True)
+        return [free.starts_at for free in times.slots if free.starts_at.astimezone(zone).date() == day]
+
+    async def _lock(self, wish: _Wish, slot: Slot, resource: Resource) -> Booking | None:
+        """Try one resource. None means that it is taken."""
+        widget, service = wish.widget, wish.service
+        location = (await self._availability.catalogue(widget)).location
+        now = self._now()
+        booking = Booking(
+            id=self._tools.new_id("bk"),
+            widget=widget.name,
+            status=Status.HELD,
+            service_id=service.id,
+            service_name=service.name,
+            resource_id=resource.id,
+            resource_name=resource.name,
+            any_resource=wish.resource_id is None,
+            location_id=location.id,
+            location_name=location.name,
+            time_zone=location.time_zone,
+            starts_at=slot.starts_at,
+            ends_at=slot.ends_at,
+            buffer_starts_at=slot.buffer_starts_at,
+            buffer_ends_at=slot.buffer_ends_at,
+            occupies=True,
+            hapio_booking_id=None,
+            hapio_unsure=True,
+            terms=widget.terms(service.price),
+            deadline=min(now + widget.hold_time, slot.starts_at),
+            extensions=0,
+            was_expired=False,
+            payment_id=None,
+            end_reason=None,
+            customer=wish.customer,
+            visitor=wish.visitor,
+            revision=0,
+            created_at=now,
+            updated_at=now,
+            confirmed_at=None,
+            next_try_at=None,
+            tries=0,
+        )
+        if not await self._store.insert_hold(booking, capacity=resource.capacity):
+            offered = await self._availability.find_slot(widget, service, slot.starts_at)
+            if offered and resource.id in offered.resource_ids:  # another process of ours was faster
+                self._availability.distrust(service, slot.starts_at)
+            return None
+        if wish.admission:
+            self._hold_limits.entered(wish.admission, booking.id)
+        self._availability.took(booking.interval)
+        try:
+            locked = await self._scheduler.create_booking(
+                holdfast_id=booking.id,
+                service_id=service.id,
+                location_id=location.id,
+                resource_id=resource.id,
+                starts_at=slot.starts_at,
+                ends_at=slot.ends_at,
+                is_temporary=True,
+            )
+        except SchedulerRefused as error:
+            log.info("lock refused", booking=booking.id, scheduler=error.body[:500])
+            await self._end_refused(booking, EndReason.REFUSED, unsure=False)
+            self._availability.distrust(service, slot.starts_at)
+            if _names_service(error):
+                await self._availability.contradicted()
+            return None
+        except SchedulerError as error:
+            await self._end_refused(
+                booking, EndReason.NO_ANSWER, unsure=isinstance(error, SchedulerUnreachable | SchedulerFailed)
+            )
+            if isinstance(error, SchedulerNotFound):
+                await self._availability.contradicted()
+                await self._availability.service(widget, service.id)
+            raise
+        price = await self._price(widget, service, locked.price)
+        held = await self._store.record_lock(
+            booking.id,
+            hapio_booking_id=locked.id,
+            terms=replace(booking.terms, price=price),
+            shown=wish.shown if wish.shown != price else None,
+        )
+        if price != service.price:
+            await self._availability.contradicted()
+        if not widget.verify_lock:
+            return held
+        try:
+            won = await self._won_race(booking, locked.id, resource)
+        except SchedulerError:
+            await self._end_refused(booking, EndReason.NO_ANSWER, unsure=False)
+            raise
+        if not won:
+            await self._end_refused(booking, EndReason.REFUSED, unsure=False)
+        return held if won else None
+
+    async def _price(self, widget: Widget, service: Service, scheduler_price: Decimal | None) -> Money:
+        """The price Hapio put on the booking itself, should the owner have changed it since we read the service. If it
+        was changed to what cannot be charged, the price on offer stands. Where Hapio put none on it, although it had
+        one for the service, what it says of the service now decides."""
+        try:
+            price = widget.price(service.id, scheduler_price)
+        except ValueError as error:
+            log.error("price cannot be charged", service=service.id, reason=str(error))
+            return service.price
+        if not chargeable(price):
+            log.error("price cannot be charged", service=service.id, reason="Stripe charges no such amount")
+            return service.price
+        if scheduler_price is None and price != service.price:
+            await self._availability.contradicted()
+            with suppress(NotFound):
+                return (await self._availability.service(widget, service.id)).price
+            return service.price
+        return price
+
+    async def _won_race(self, booking: Booking, hapio_booking_id: str, resource: Resource) -> bool:
+        """Whether our booking is among the first `capacity` that overlap, by (created_at, id): with other programs
+        writing to the same project, Hapio may have let several in."""
+        others = await self._scheduler.overlapping_bookings(
+            resource.id, starts_from=booking.buffer_starts_at, ends_to=booking.buffer_ends_at
+        )
+        first = sorted(others, key=lambda other: (other.created_at, other.id))[: resource.capacity]
+        return any(other.id == hapio_booking_id for other in first)
+
+    async def _end_refused(self, booking: Booking, reason: EndReason, *, unsure: bool) -> None:
+        """A lock that did not come about. If Hapio may have made it after all, the worker looks for it."""
+        ended = await self._store.claim(
+            booking.id,
+            UNPAID,
+            Status.EXPIRED,
+            what=reason,
+            values={"end_reason": reason, "hapio_unsure": unsure},
+        )
+        if ended is None:
+            return
+        if unsure:
+            await self._store.put_off(booking.id, until=self._now() + UNSURE_PATIENCE)
+        else:
+            await self._release.soon(ended)
+
+    async def again(
+        self,
+        booking_id: str,
+        visitor_key: str,
+        form: Mapping[str, str] | None = None,
+        *,
+        client: Client | None = None,
+    ) -> Booking:
+        """Lock the time of an ended hold afresh, for the customer just typed in, or the one it had.
+
+        Raises as `hold`, InvalidDetails, BookingConflict if the booking is not an ended hold, and StripeError where
+        its payment page cannot be closed.
+        """
+        widget = on_offer(self._widgets, await self._tools.booking(booking_id))
+        old = await self._settle.expire(await self._tools.booking(booking_id))
+        if old.status is not Status.EXPIRED:
+            raise BookingConflict(old.status)
+        return await self.take(
+            widget,
+            service_id=old.service_id,
+            starts_at=old.starts_at,
+            resource_id=None if old.any_resource else old.resource_id,
+            # A booking's id stands in logs and calendars. With its token beside it, nobody else can name this key and
+            # be handed the new booking as the answer to a doubled click.
+            visitor=replace(old.visitor, key=f"{visitor_key} {self._links.booking_token(old.id, ends_at=old.ends_at)}"),
+            customer=old.customer if form is None else read_details(form, widget),
+            client=client,
+            shown=old.terms.price,
+        )
+
+    async def extend(self, booking_id: str) -> Booking:
+        """Start the hold's time anew. Raises HoldExpired, or BookingConflict when the extensions are used up."""
+        booking = await self._tools.booking(booking_id)
+        widget = on_offer(self._widgets, booking)
+        self._act_limits.hold(booking_id)
+        end = last_end(booking, widget)
+        if booking.deadline >= end:
+            must_be_held(booking, self._now())
+            raise BookingConflict("held as long as may be")
+        deadline = min(self._now() + widget.hold_time, end)
+        extended = await self._store.extend(booking_id, deadline=deadline, most=widget.max_extensions)
+        if extended is None:
+            must_be_held(await self._tools.booking(booking_id), self._now())
+            raise BookingConflict("no extensions left")
+        return extended
+
+    async def give_up(self, booking_id: str) -> Booking:
+        """The visitor does not want the time. If Stripe says that it is paid after all, it is settled instead."""
+        await self._adopt.catch_up(booking_id)
+        booking = await self._tools.booking(booking_id)
+        if booking.status in UNPAID:
+            self._act_limits.hold(booking_id)
+            return await self._take_payment.end_unpaid(booking, EndReason.GIVEN_UP)
+        return booking
+
+
+def _names_service(error: SchedulerRefused) -> bool:
+    """Whether Hapio refuses the service itself, not only the time. How it says so is documented for wrong fields alone
+    (`errors`); its rules answer with a sentence."""
+    return "service_id" in error.errors or "service" in str(error).lower()
+
+
+def on_offer(widgets: Widgets, booking: Booking) -> Widget:
+    """The widget that the booking was made in. Raises NotFound once it is no longer in the file: what is booked
+    stands, but nothing new is booked."""
+    widget = widgets.get(booking.widget)
+    if widget is None:
+        raise NotFound(booking.widget)
+    return widget
+
+
+def must_be_held(booking: Booking, now: datetime) -> None:
+    over = booking.status in UNPAID and booking.deadline <= now
+    if over or booking.status is Status.EXPIRED:
+        raise HoldExpired(booking.id)
+
+
+def last_end(booking: Booking, widget: Widget) -> datetime:
+    """When a hold ends at the latest, unless somebody is on its first payment page; with its visit's start anyhow."""
+    return min(booking.created_at + max(LONGEST_HOLD, widget.hold_time), booking.starts_at)

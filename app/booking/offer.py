@@ -1,0 +1,132 @@
+"""What a customer, or the owner, may do with a booking now, and what would follow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+import structlog
+
+from app.booking.bookings import BookingView
+from app.booking.tools import Tools
+from app.domain.booking import Booking, Status
+from app.domain.history import HistoryEntry
+from app.domain.money import Money
+from app.domain.move import Move, MoveState
+from app.domain.refund import Funds, given_back
+from app.protection.act_limits import MOST_UNDOS, moves_left_unpaid, undos
+
+log = structlog.get_logger()
+
+
+class Refusal(StrEnum):
+    """Why an act is not open."""
+
+    #: The visit has begun.
+    BEGUN = "begun"
+    #: Not confirmed, or no more.
+    NOT_CONFIRMED = "not_confirmed"
+    #: A move is being made.
+    UNDER_WAY = "under_way"
+    #: Later than the terms allow.
+    TOO_LATE = "too_late"
+    #: As often as the terms allow.
+    TOO_OFTEN = "too_often"
+    #: The widget is no longer in the file: what is booked stands, and can be canceled, but not exchanged.
+    NOT_OFFERED = "not_offered"
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What the customer may do at one reading of the clock, `at`, and what would follow.
+
+    `percent` of the price, which is `refund`, comes back on cancellation, and goes out at `refund_at`; `uncharged` says
+    that it is only set aside at the bank, and is let go. A bar of None means that the act is open.
+    """
+
+    at: datetime
+    cancel_bar: Refusal | None
+    percent: int
+    refund: Money
+    uncharged: bool
+    refund_at: datetime
+    move_bar: Refusal | None
+    move_until: datetime
+    moves_left: int
+    undo_until: datetime | None
+
+
+class Offers:
+    """Reads the clock once, and decides by the terms that the booking was bought under."""
+
+    def __init__(self, tools: Tools) -> None:
+        self._widgets = tools.widgets
+        self._now = tools.now
+
+    def of(self, view: BookingView) -> Offer:
+        """What the customer may do now."""
+        offer = self.at(view.booking, view.move, self._now(), view.funds)
+        return _within(offer, view.booking.terms.most_moves, view.history)
+
+    def at(self, booking: Booking, move: Move | None, at: datetime, funds: Funds) -> Offer:
+        """What is left of the money bounds the refund, and what was given back outside the terms is not given twice.
+        What was paid for a move that is not done comes back with it."""
+        terms = booking.terms
+        held, for_move = funds.held(booking), funds.paid_for(move)
+        due = terms.price if held else terms.refund(at=at, starts_at=booking.starts_at)
+        given = given_back(booking, funds.payments, funds.refunds)
+        back = due.amount if held else min(max(0, due.amount - given), funds.left - for_move) + for_move
+        bar = None
+        if booking.status not in {Status.CONFIRMED, Status.PAID}:
+            bar = Refusal.NOT_CONFIRMED
+        elif booking.starts_at <= at:
+            bar = Refusal.BEGUN
+        move_until = booking.starts_at - timedelta(hours=terms.move_hours)
+        moves_left = max(0, terms.most_moves - booking.moves)
+        removed = booking.widget not in self._widgets
+        move_bar = bar or (Refusal.UNDER_WAY if move else Refusal.NOT_OFFERED if removed else None)
+        if move_bar is None and not moves_left:
+            move_bar = Refusal.TOO_OFTEN
+        if move_bar is None and at > move_until:
+            move_bar = Refusal.TOO_LATE
+        undo = booking.undo_until if booking.status is Status.CANCELED and not removed else None
+        moving = move is not None and move.state is MoveState.MOVING
+        return Offer(
+            at=at,
+            cancel_bar=bar,
+            percent=terms.refund_percent(at=at, starts_at=booking.starts_at),
+            refund=replace(due, amount=max(0, back)),
+            uncharged=held,
+            refund_at=at if booking.status is not Status.CONFIRMED or moving else self.undo_until(booking, at),
+            move_bar=move_bar,
+            move_until=move_until,
+            moves_left=moves_left,
+            undo_until=undo if undo and undo > at else None,
+        )
+
+    def undo_until(self, booking: Booking, at: datetime) -> datetime:
+        frozen = booking.terms.undo_minutes
+        minutes = self._widgets.of(booking).undo_minutes if frozen is None else frozen
+        return max(at, min(at + timedelta(minutes=minutes), booking.starts_at))
+
+    def owner_refund(self, view: BookingView) -> Money:
+        """What the owner's cancellation gives back: everything that is left of what the booking costs, and of what was
+        paid for a move that is not done."""
+        return everything(view.booking, view.move, view.funds)
+
+
+def _within(offer: Offer, most_moves: int, history: Sequence[HistoryEntry]) -> Offer:
+    """The offer, given how often the booking was changed before."""
+    if undos(history) >= MOST_UNDOS:
+        offer = replace(offer, refund_at=offer.at)
+    if offer.move_bar is None and moves_left_unpaid(history) >= most_moves:
+        offer = replace(offer, moves_left=0, move_bar=Refusal.TOO_OFTEN)
+    return offer
+
+
+def everything(booking: Booking, move: Move | None, funds: Funds) -> Money:
+    price = booking.terms.price
+    most = price.amount + funds.paid_for(move)
+    return replace(price, amount=price.amount if funds.held(booking) else min(most, funds.left))

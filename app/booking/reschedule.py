@@ -1,0 +1,215 @@
+"""Moving a booking to another time: who may, where to, what it costs, and doing it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import structlog
+
+from app.booking.candidates import Candidates
+from app.booking.confirm import AGAIN_SOON
+from app.booking.moves import MoveQuote, Moves
+from app.booking.offer import Offers, Refusal
+from app.booking.tools import Tools
+from app.domain.booking import Actor, Booking, EndReason
+from app.domain.catalogue import Service
+from app.domain.charge_minimum import chargeable
+from app.domain.money import Money
+from app.domain.move import Move, MoveState
+from app.domain.refund import Funds
+from app.errors import (
+    BookingConflict,
+    InvalidRequest,
+    PolicyRefused,
+    SchedulerError,
+    SlotTaken,
+)
+from app.protection.act_limits import moves_left_unpaid
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Rescheduled:
+    """What became of a wish to move: `checkout_url` is Stripe's page where the difference must be paid first.
+    `difference` is the one that was quoted."""
+
+    booking: Booking
+    move: Move
+    checkout_url: str | None
+    difference: int
+
+
+class Reschedule:
+    """Moves bookings; `Moves` carries each move from its first write to its last."""
+
+    def __init__(self, tools: Tools, offers: Offers, moves: Moves, candidates: Candidates) -> None:
+        self._tools = tools
+        self._store = tools.store
+        self._availability = tools.availability
+        self._widgets = tools.widgets
+        self._refunds = tools.refunds
+        self._act_limits = tools.act_limits
+        self._now = tools.now
+        self._locks = tools.locks
+        self._offers = offers
+        self._moves = moves
+        self._candidates = candidates
+
+    async def options(self, booking: Booking) -> list[Service]:
+        """The services that the customer may move to, the booking's own first."""
+        widget = self._widgets.of(booking)
+        services = (await self._availability.catalogue(widget)).services
+        own = [service for service in services if service.id == booking.service_id]
+        if not widget.reschedule.other_service:
+            return own
+        currency = booking.terms.price.currency
+        return own + [service for service in services if service not in own and service.price.currency == currency]
+
+    async def quote(
+        self,
+        booking_id: str,
+        *,
+        starts_at: datetime,
+        service_id: str = "",
+        resource_id: str | None = None,
+        by: Actor = Actor.CUSTOMER,
+    ) -> MoveQuote:
+        """What moving to that time would mean. `service_id` empty is the same service; `resource_id` None the same
+        person, else anyone, where the widget lets customers change that.
+
+        Raises PolicyRefused, SlotTaken with the nearest times, NotFound, SchedulerError.
+        """
+        booking = await self._tools.booking(booking_id)
+        self._must_be_movable(booking, await self._store.open_move(booking_id), by)
+        await self._must_have_moves_left(booking, by)
+        quotes = await self._quotes(booking, starts_at, service_id, resource_id, by)
+        return quotes[0]
+
+    async def booking(
+        self,
+        booking_id: str,
+        *,
+        starts_at: datetime,
+        by: Actor,
+        service_id: str = "",
+        resource_id: str | None = None,
+        revision: int | None = None,
+    ) -> Rescheduled:
+        """Move the booking to another time: at once, or, where it costs more, when the difference is paid.
+
+        `revision` is what the page showed. Raises as `quote_move`, BookingConflict where the booking has changed since
+        it was shown, and StripeError; then nothing changed. Where Hapio gives no answer the move stays `MOVING`, both
+        times stay ours, and the worker goes on.
+        """
+        self._act_limits.change(booking_id, by)
+        async with self._locks(booking_id):
+            booking = await self._tools.booking(booking_id)
+            self._must_be_movable(booking, await self._store.open_move(booking_id), by)
+            await self._must_have_moves_left(booking, by)
+            if revision not in {None, booking.revision}:
+                raise BookingConflict("not what was shown")
+            for quote in await self._quotes(booking, starts_at, service_id, resource_id, by):
+                try:
+                    move = await self._moves.begin(booking, quote, by=by)
+                except SlotTaken:
+                    continue
+                move, url = await self._go_on(move, booking)
+                if move.state is MoveState.REFUSED and move.end_reason is EndReason.REFUSED:
+                    self._availability.distrust(quote.service, starts_at)
+                    continue
+                if move.state in {MoveState.REFUSED, MoveState.EXPIRED}:
+                    raise BookingConflict("the move ended meanwhile")
+                return Rescheduled(await self._tools.booking(booking_id), move, url, quote.difference)
+        raise await self._taken(booking, service_id, starts_at, resource_id)
+
+    async def _go_on(self, move: Move, booking: Booking) -> tuple[Move, str | None]:
+        if move.state is MoveState.HELD:
+            return move, await self._moves.checkout(move, booking)
+        try:
+            return await self._moves.carry(move), None
+        except SchedulerError as error:
+            log.warning("move put off", move=move.id, error=type(error).__name__)
+            await self._store.put_off_move(move.id, until=self._now() + AGAIN_SOON)
+            return move, None
+
+    async def difference_page(self, booking_id: str) -> str | None:
+        """Stripe's page for the difference of the move that the booking is on, while it is open."""
+        move = await self._store.open_move(booking_id)
+        return await self._moves.open_page(move) if move else None
+
+    async def give_up(self, booking_id: str) -> Booking:
+        """Leave the booking as it was. If Stripe says that the difference is paid after all, it is moved instead."""
+        async with self._locks(booking_id):
+            move = await self._store.open_move(booking_id)
+            if move and move.state is MoveState.HELD:
+                self._act_limits.change(booking_id)
+                await self._moves.expire(move, EndReason.GIVEN_UP)
+            return await self._tools.booking(booking_id)
+
+    async def follow_move(self, move: Move) -> None:
+        """Go on with a move that is due. Raises SchedulerError, StripeError."""
+        async with self._locks(move.booking_id):
+            current = await self._store.move(move.id)
+            if current:
+                await self._moves.follow(current)
+
+    def _must_be_movable(self, booking: Booking, move: Move | None, by: Actor) -> None:
+        bar = self._offers.at(booking, move, self._now(), Funds((), ())).move_bar
+        ours = by is Actor.OWNER and bar in {Refusal.TOO_LATE, Refusal.TOO_OFTEN, Refusal.BEGUN}
+        if bar and not ours:
+            raise PolicyRefused(bar)
+
+    async def _must_have_moves_left(self, booking: Booking, by: Actor) -> None:
+        """Moves may be begun and left unpaid as often as they may be made; one that was left takes none of those."""
+        if by is Actor.CUSTOMER:
+            left = moves_left_unpaid(await self._store.history(booking.id))
+            if left >= booking.terms.most_moves:
+                raise PolicyRefused(Refusal.TOO_OFTEN)
+
+    async def _quotes(
+        self, booking: Booking, starts_at: datetime, service_id: str, resource_id: str | None, by: Actor
+    ) -> list[MoveQuote]:
+        """One for everybody who could take the booking then, in the order in which to ask."""
+        widget = self._widgets.of(booking)
+        service = await self._availability.service(widget, service_id or booking.service_id)
+        owner, same = by is Actor.OWNER, service.id == booking.service_id
+        if not same and not (owner or widget.reschedule.other_service):
+            raise InvalidRequest("another service is not offered")
+        # What was bought keeps its price, whatever the owner asks for it today.
+        price = booking.terms.price if same else service.price
+        if price.currency != booking.terms.price.currency:
+            raise InvalidRequest("another currency")
+        if not (owner or widget.reschedule.other_resource) and service.resource(booking.resource_id):
+            resource_id = booking.resource_id
+        slot = await self._availability.find_slot(widget, service, starts_at)
+        asked = await self._candidates.of(service, slot, resource_id) if slot else []
+        if slot is None or not asked:
+            raise await self._taken(booking, service_id, starts_at, resource_id)
+        asked.sort(key=lambda resource: resource.id != booking.resource_id)
+        price, difference, cap = await self._price_of_move(booking, price, owner=owner)
+        return [MoveQuote(service, slot, resource, price, difference, cap) for resource in asked]
+
+    async def _price_of_move(self, booking: Booking, price: Money, *, owner: bool) -> tuple[Money, int, int]:
+        """(price, difference, cap) of a move to a service at this price: the one place where that is reckoned.
+
+        An owner's move is no customer's way around the terms: it gives the whole difference back, and caps nothing.
+        """
+        terms, now = booking.terms, self._now()
+        dearer = price.amount - terms.price.amount
+        cap = 100 if owner else terms.cap_of_move(at=now, starts_at=booking.starts_at)
+        if dearer > 0:
+            if chargeable(replace(price, amount=dearer)):
+                return price, dearer, cap
+            return terms.price, 0, cap  # less than Stripe charges: the owner goes without it
+        back = -dearer if owner else terms.move_refund(price, at=now, starts_at=booking.starts_at).amount
+        return price, -min(back, await self._refunds.left(booking.id)), cap
+
+    async def _taken(
+        self, booking: Booking, service_id: str, starts_at: datetime, resource_id: str | None
+    ) -> SlotTaken:
+        widget = self._widgets.of(booking)
+        service = await self._availability.service(widget, service_id or booking.service_id)
+        nearest = await self._availability.nearest(widget, service, starts_at, resource_id=resource_id)
+        return SlotTaken(starts_at, [near.starts_at for near in nearest])

@@ -1,0 +1,96 @@
+"""Looking for what was forgotten: times at the scheduler, money at Stripe."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import structlog
+
+from app.booking.adopt import Adopt
+from app.booking.tools import Tools
+from app.domain.booking import Booking
+from app.domain.move import Move
+from app.payments.stripe_client import (
+    RECENT,
+    DisputeFacts,
+    RefundFacts,
+)
+
+log = structlog.get_logger()
+
+#: Up to when Stripe's lists were read.
+_REFUNDS, _DISPUTES = "stripe:refunds_read", "stripe:disputes_read"
+
+_NOTHING = timedelta(0)
+
+
+class Sweep:
+    """Reads the providers' lists."""
+
+    def __init__(self, tools: Tools, adopt: Adopt) -> None:
+        self._tools = tools
+        self._store = tools.store
+        self._scheduler = tools.scheduler
+        self._payments = tools.payments
+        self._refunds = tools.refunds
+        self._strays = tools.strays
+        self._cursors = tools.cursors
+        self._metrics = tools.metrics
+        self._now = tools.now
+        self._adopt = adopt
+
+    async def sweep_scheduler(self, created_before: datetime) -> int:
+        """Delete temporary bookings of ours that no live booking stands behind. Returns how many."""
+        swept = 0
+        for stray in await self._scheduler.temporary_bookings(created_before=created_before):
+            tag = stray.metadata.get("holdfast_id", "")
+            holder: Booking | Move | None = await self._store.booking(tag) or await self._store.move(tag)
+            # A tag that our database does not know belongs to another program: its booking is left alone.
+            if holder is None or (holder.occupies and holder.hapio_booking_id in {stray.id, None}):
+                continue
+            log.warning("swept a temporary booking", holder=tag)
+            self._metrics.swept("lock")
+            await self._scheduler.delete_booking(stray.id)
+            swept += 1
+        return swept
+
+    async def sweep_stripe(self, created_after: datetime, *, most: int = RECENT) -> int:
+        """Take in payments, refunds and disputes that nobody told us about. Returns how many.
+
+        Looked at is what was made since `created_after`, and, where the last look is longer ago, for as long before
+        that. About `most` refunds and disputes are read; the next look goes on.
+        """
+        swept = 0
+        if self._payments is None:
+            return swept
+        overlap = self._now() - created_after
+        swept += await self._adopt.take_sessions(overlap)
+        refunds, _ = await self._cursors.take(
+            _REFUNDS, self._tools.stripe.recent_refunds, self._take_refunds, overlap=overlap, first=_NOTHING, most=most
+        )
+        disputes, _ = await self._cursors.take(
+            _DISPUTES,
+            self._tools.stripe.recent_disputes,
+            self._take_disputes,
+            overlap=overlap,
+            first=_NOTHING,
+            most=most,
+        )
+        return swept + refunds + disputes
+
+    async def _take_refunds(self, listed: Sequence[RefundFacts]) -> int:
+        swept = 0
+        for facts in listed:
+            if await self._refunds.follow_refund(facts) or await self._strays.follow(facts.payment_intent_id):
+                self._metrics.swept("refund")
+                swept += 1
+        return swept
+
+    async def _take_disputes(self, listed: Sequence[DisputeFacts]) -> int:
+        swept = 0
+        for facts in listed:
+            if await self._refunds.follow_dispute(facts):
+                self._metrics.swept("dispute")
+                swept += 1
+        return swept

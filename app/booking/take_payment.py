@@ -1,0 +1,207 @@
+"""Taking in what Stripe says of an attempt to pay: the booking is paid, or it ends and its time is free."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import timedelta
+
+import structlog
+
+from app.booking.confirm import Confirm
+from app.booking.moves import Moves
+from app.booking.release import Release
+from app.booking.tools import Tools
+from app.domain.booking import Booking, EndReason, Status
+from app.domain.money import Money
+from app.domain.payment import MAY_STILL_PAY, Payment, PaymentSeen, PaymentState
+from app.errors import (
+    SchedulerNotFound,
+)
+from app.mail import MailKind
+from app.payments.stripe_client import (
+    CheckoutFacts,
+)
+from app.scheduling.hapio.client import SchedulerBooking
+from app.scheduling.metadata import customer_in
+
+log = structlog.get_logger()
+
+#: How long a payment that Stripe is still processing keeps the time, before it is looked at again.
+PROCESSING_PATIENCE = timedelta(minutes=30)
+
+#: A Session this close to its end is not worth sending anyone to.
+SESSION_MARGIN = timedelta(minutes=1)
+
+UNPAID = (Status.HELD, Status.AWAITING_PAYMENT)
+
+
+class TakePayment:
+    """Lets a booking follow its payments. Call these with the booking's lock.
+
+    `inherited` are the unpaid bookings that were in the database when this process began. A backup may have been put
+    back meanwhile, so what the rows say of these is not believed before Stripe and the scheduler were asked: see
+    `Adopt`.
+    """
+
+    def __init__(
+        self, tools: Tools, release: Release, confirm: Confirm, moves: Moves, inherited: Collection[str] = ()
+    ) -> None:
+        self._tools = tools
+        self._store = tools.store
+        self._scheduler = tools.scheduler
+        self._notifications = tools.notifications
+        self._refunds = tools.refunds
+        self._now = tools.now
+        self._release = release
+        self._confirm = confirm
+        self._moves = moves
+        self.inherited = set(inherited)
+
+    async def settle(self, booking: Booking) -> Booking:
+        """As `settle`, raising SchedulerError and StripeError."""
+        just_read = False
+        for payment in await self._store.payments(booking.id):
+            if payment.session_id and payment.state in MAY_STILL_PAY:
+                facts = await self._tools.stripe.look_at_session(payment.session_id)
+                if facts.state is not payment.state:
+                    booking, just_read = await self.apply(payment, facts), True
+        if booking.status is Status.PAID:
+            booking = await self._confirm.finalize(booking, just_read=just_read)
+        return booking
+
+    async def apply(self, payment: Payment, facts: CheckoutFacts) -> Booking:
+        """Take in what Stripe says of one attempt, and let the booking follow."""
+        seen = PaymentSeen(payment.id, facts.state, facts.id, facts.payment_intent_id, facts.received)
+        if payment.move_id:
+            await self._moves.take_difference(payment, facts, seen)
+            return await self._tools.booking(payment.booking_id)
+        if facts.state in {PaymentState.AUTHORIZED, PaymentState.CAPTURED}:
+            return await self._take_payment(await self._tools.booking(payment.booking_id), payment, facts, seen)
+        await self._store.record_payment(seen)
+        booking = await self._tools.booking(payment.booking_id)
+        match facts.state:
+            case PaymentState.OPEN:
+                return booking
+            case PaymentState.PROCESSING:
+                return await self._wait_for_processing(booking)
+            case PaymentState.EXPIRED:
+                return await self.close(booking, EndReason.DEADLINE)
+            case _:
+                return await self.close(booking, EndReason.PAYMENT_FAILED)
+
+    async def _wait_for_processing(self, booking: Booking) -> Booking:
+        """A delayed method: keep the time while Stripe works, though not beyond the visit itself."""
+        until = self._now() + PROCESSING_PATIENCE
+        if booking.status is Status.AWAITING_PAYMENT and until < booking.starts_at and until > booking.deadline:
+            return await self._store.postpone(booking.id, deadline=until) or booking
+        return booking
+
+    async def _take_payment(
+        self, booking: Booking, payment: Payment, facts: CheckoutFacts, seen: PaymentSeen
+    ) -> Booking:
+        """Money is here, or held for us: the booking is paid, or the money goes back."""
+        if not facts.pays(payment, livemode=self._tools.stripe.livemode):
+            log.error("payment does not match the order", booking=booking.id, session=facts.id)
+            amount = Money(max(facts.received, facts.capturable), facts.currency)
+            if amount:
+                await self._refunds.owe(booking, payment, amount, EndReason.PAYMENT_MISMATCH, seen)
+            else:
+                await self._store.record_payment(seen)
+            return await self.close(booking, EndReason.PAYMENT_MISMATCH)
+        mine = {"payment_id": payment.id}
+        late = {**mine, "was_expired": True}
+        if self._in_time(booking, payment, facts):
+            paid = await self._store.claim(booking.id, UNPAID, Status.PAID, what="paid", values=mine, seen=seen)
+        else:
+            paid = await self._store.claim(booking.id, UNPAID, Status.PAID, what="paid_late", values=late, seen=seen)
+        paid = paid or await self._store.claim(
+            booking.id, (Status.EXPIRED,), Status.PAID, what="paid_late", values=late, seen=seen
+        )
+        if paid:
+            if facts.refunded:
+                await self._refunds.follow_all(facts.payment_intent_id)
+            return paid
+        booking = await self._tools.booking(booking.id)
+        if booking.payment_id != payment.id:
+            # Already paid by another attempt, or called off: this money has nothing to buy.
+            await self._refunds.owe(booking, payment, payment.price, EndReason.PAID_TWICE, seen)
+        return booking
+
+    def _in_time(self, booking: Booking, payment: Payment, facts: CheckoutFacts) -> bool:
+        """Whether the customer paid for a visit that was still to come. Money of a delayed method comes when it comes,
+        however early it was promised."""
+        if self._now() < booking.starts_at:
+            return True
+        promised = payment.state is PaymentState.PROCESSING or facts.charged_at is None
+        return not promised and facts.charged_at is not None and facts.charged_at < booking.starts_at
+
+    async def end_unpaid(self, booking: Booking, reason: EndReason) -> Booking:
+        """Expire every Session that somebody may have, and only then claim the end. Stripe may say: paid."""
+        booking = await self.expire_sessions(booking)
+        if booking.status is Status.PAID:
+            return await self._confirm.finalize(booking, just_read=True)
+        return await self.close(booking, reason) if booking.status in UNPAID else booking
+
+    async def expire_sessions(self, booking: Booking) -> Booking:
+        for payment in await self._store.payments(booking.id):
+            if payment.session_id and payment.state in {PaymentState.OPEN, PaymentState.PROCESSING}:
+                facts = await self._tools.stripe.expire_session(payment.session_id)
+                if facts.state is PaymentState.EXPIRED:
+                    await self._store.record_payment(PaymentSeen(payment.id, facts.state, facts.id, None, 0))
+                else:
+                    booking = await self.apply(payment, facts)
+        return booking
+
+    async def close(self, booking: Booking, reason: EndReason) -> Booking:
+        """Claim the end of an unpaid booking, unless another Session is still open, and release its time.
+
+        Raises SchedulerError for an inherited booking, of which Hapio is asked first.
+        """
+        if booking.id in self.inherited:
+            there = await self.there_now(booking)
+            if there and not there.is_temporary and not there.is_canceled:
+                return await self._keep_final(booking, there)
+            self.inherited.discard(booking.id)
+        told = reason in {EndReason.GIVEN_UP, EndReason.PAYMENT_MISMATCH}
+        mails = () if told else self._notifications.owed(booking, MailKind.RELEASED_CUSTOMER, detail={"reason": reason})
+        ended = await self._store.claim(
+            booking.id,
+            UNPAID,
+            Status.EXPIRED,
+            what=reason,
+            values={"end_reason": reason},
+            # A page that ended early, such as one with old details on it, is not the end of the booking.
+            due_by=self._now() + SESSION_MARGIN if reason is EndReason.DEADLINE else None,
+            without_open_session=True,
+            mails=mails,
+        )
+        if ended is None:
+            return await self._tools.booking(booking.id)
+        await self._release.soon(ended)
+        return ended
+
+    async def _keep_final(self, booking: Booking, there: SchedulerBooking) -> Booking:
+        """An unpaid booking is final in Hapio. A free one was confirmed after the backup was made. One with a price,
+        for which Stripe has no money, was made final by somebody else: it ends here, and stays there."""
+        self.inherited.discard(booking.id)
+        if not booking.terms.free:
+            log.error("final in Hapio and not paid", booking=booking.id)
+            values = {"end_reason": EndReason.DEADLINE, "hapio_booking_id": None, "hapio_unsure": False}
+            ended = await self._store.claim(
+                booking.id, UNPAID, Status.EXPIRED, what=EndReason.DEADLINE, values=values, without_open_session=True
+            )
+            return ended or await self._tools.booking(booking.id)
+        customer = customer_in(there.metadata) if booking.customer is None else None
+        if customer:
+            await self._store.fill_in_customer(booking.id, customer)
+        stands = await self._store.claim(booking.id, (Status.HELD,), Status.PAID, what="nothing_due")
+        return await self._confirm.finalize_soon(stands) if stands else await self._tools.booking(booking.id)
+
+    async def there_now(self, booking: Booking) -> SchedulerBooking | None:
+        """The booking as Hapio has it; None if it is gone, or was never there."""
+        if booking.hapio_booking_id is None:
+            return None
+        try:
+            return await self._scheduler.get_booking(booking.hapio_booking_id)
+        except SchedulerNotFound:
+            return None

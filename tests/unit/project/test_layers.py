@@ -1,0 +1,86 @@
+"""Imports point down: who may import whom, and where the word of one scheduler may stand."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[3]
+
+#: The folders are the layers. Each may import what stands in a row below it, or further to the right in its own row.
+LAYERS = (
+    ("__main__", "cli", "main"),
+    ("web", "api"),
+    ("parts",),
+    ("operations",),
+    ("booking",),
+    ("scheduling", "payments", "mail", "protection"),
+    ("store", "widgets"),
+    ("text", "telemetry"),
+    ("domain", "errors", "breaker", "environment", "settings", "explain", "version"),
+)
+
+
+def test_every_module_has_its_layer() -> None:
+    found = {path.stem for path in (ROOT / "app").iterdir() if path.suffix == ".py"} - {"__init__"}
+    found |= {path.relative_to(ROOT / "app").parts[0] for path in (ROOT / "app").rglob("*/*.py")}
+    assert found == {module for layer in LAYERS for module in layer}
+
+
+def test_imports_point_downward_only() -> None:
+    place = {module: (row, column) for row, layer in enumerate(LAYERS) for column, module in enumerate(layer)}
+    upward = [f"{who} imports {whom} in {path}" for path, who, whom in imports() if place[whom] <= place[who]]
+    assert upward == []
+
+
+def test_doors_meet_neither_the_store_nor_a_provider() -> None:
+    """The worker alone reads from the store what is due; it acts through the acts."""
+    inside = {"store", "scheduling.hapio", "payments"}
+    assert not [(path, whom) for path, who, whom in modules() if who in {"web", "api"} and whom in inside]
+    for folder in ("web", "api"):
+        for path in (ROOT / "app" / folder).rglob("*.py"):
+            assert not re.search(r"parts\.(store|worker)\b", path.read_text(encoding="utf-8")), path.name
+
+
+def test_the_store_knows_no_provider() -> None:
+    providers = {"scheduling", "payments", "mail"}
+    assert not [(path, whom) for path, who, whom in imports() if who == "store" and whom in providers]
+
+
+def test_the_sandbox_and_the_product_stand_apart() -> None:
+    users = {path for path in files("app") for name in imported_in(path) if name.split(".")[0] == "sandbox"}
+    assert {path.relative_to(ROOT).as_posix() for path in users} == {"app/__main__.py", "app/cli/demo.py"}
+    assert not [path for path in files("sandbox") for name in imported_in(path) if name.split(".")[0] == "app"]
+
+
+def files(folder: str) -> Iterator[Path]:
+    yield from sorted((ROOT / folder).rglob("*.py"))
+
+
+def imports() -> Iterator[tuple[str, str, str]]:
+    """(file, importing, imported): every import of one of the product's rooms by another."""
+    for path in files("app"):
+        who = path.relative_to(ROOT / "app").parts[0].removesuffix(".py")
+        for name in imported_in(path):
+            parts = name.split(".")
+            if parts[0] == "app" and len(parts) > 1 and parts[1] != who:
+                yield path.relative_to(ROOT).as_posix(), who, parts[1]
+
+
+def modules() -> Iterator[tuple[str, str, str]]:
+    """As `imports`, with the imported room and the room inside it."""
+    for path in files("app"):
+        who = path.relative_to(ROOT / "app").parts[0].removesuffix(".py")
+        for name in imported_in(path):
+            parts = name.split(".")[1:]
+            for length in (1, 2):
+                yield path.relative_to(ROOT).as_posix(), who, ".".join(parts[:length])
+
+
+def imported_in(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports name the whole way"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
