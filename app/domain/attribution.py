@@ -1,6 +1,6 @@
 """Where a booking came from: the campaign in the host page's address, and the page itself. Pure.
 
-Nothing of it decides anything; it is kept for the owner, in their words, and handed on to Hapio and Stripe.
+Nothing of it decides anything; it is kept for the owner, in their words, and handed on to the scheduler and Stripe.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def campaign(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 
 def metadata(visitor: Visitor) -> dict[str, str]:
-    """What Hapio and Stripe keep beside the booking. The page goes without its query, which may name people."""
+    """What the scheduler and Stripe keep beside the booking. The page goes without its query, which may name people."""
     page = urls.split(visitor.host)
     host = f"{page.scheme}://{page.netloc}{page.path}"[:LONGEST] if page and page.netloc else ""
     return {**visitor.utm, **({"host_page": host} if host else {})}

@@ -10,7 +10,7 @@ from app.domain.money import Money
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """A Hapio location; schedules are read in its `time_zone`."""
+    """A place of the scheduler's; schedules are read in its `time_zone`."""
 
     id: str
     name: str
@@ -19,7 +19,7 @@ class Location:
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """A Hapio resource: a person or a room. `capacity` None is Hapio's "no limit"."""
+    """A resource of the scheduler's: a person or a room. `capacity` None is "no limit"."""
 
     id: str
     name: str
@@ -28,7 +28,7 @@ class Resource:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A Hapio service as one widget offers it: price and currency settled, texts of the owner's choice."""
+    """A service of the scheduler's as one widget offers it: price and currency settled, texts of the owner's choice."""
 
     id: str
     name: str
@@ -40,7 +40,7 @@ class Service:
     booking_window_end: timedelta | None
     price: Money
     resources: tuple[Resource, ...]
-    #: The notice that Hapio asks for: nothing sooner than this from now can be booked.
+    #: The notice that the scheduler asks for: nothing sooner than this from now can be booked.
     booking_window_start: timedelta = timedelta()
 
     def resource(self, resource_id: str) -> Resource | None:
@@ -50,7 +50,7 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """One bookable start with everyone who is free then (Hapio lists it once per start)."""
+    """One bookable start with everyone who is free then (it is listed once per start)."""
 
     starts_at: datetime
     ends_at: datetime

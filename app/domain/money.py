@@ -41,7 +41,7 @@ class Money:
 
     @classmethod
     def from_decimal(cls, value: Decimal, currency: str) -> Money:
-        """The amount for a decimal price such as Hapio's "149.000".
+        """The amount for a decimal price such as "149.000".
 
         Raises ValueError if Stripe cannot charge it exactly.
         """
