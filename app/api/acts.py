@@ -152,7 +152,7 @@ async def lock(call: Call, asked: models.LockRequest) -> models.LockAnswer:
     zone = ZoneInfo(booking.time_zone)
     return models.LockAnswer(
         booking_id=booking.id,
-        hapio_booking_id=booking.hapio_booking_id or "",
+        hapio_booking_id=booking.reservation.reference or "",
         start=booking.starts_at.astimezone(zone),
         end=booking.ends_at.astimezone(zone),
         resource_id=booking.resource_id,
@@ -462,12 +462,12 @@ def _payment_status(payments: Sequence[Payment], refunds: Sequence[Refund]) -> P
 def _booking(view: BookingView, call: Call) -> models.BookingOut:
     booking, now = view.booking, call.parts.now()
     zone = ZoneInfo(booking.time_zone)
-    in_hapio = booking.hapio_booking_id and not booking.hapio_canceled
+    in_hapio = booking.reservation.reference and not booking.reservation.canceled
     status, amount, _ = _going_back(view.refunds)
     undo = booking.undo_until if booking.status is Status.CANCELED else None
     return models.BookingOut(
         booking_id=booking.id,
-        hapio_booking_id=booking.hapio_booking_id,
+        hapio_booking_id=booking.reservation.reference,
         status=_status(booking, view.history, now),
         payment_status=_payment_status(view.payments, view.refunds),
         hapio_status=HapioStatus.ACTIVE if in_hapio else HapioStatus.CANCELLED,

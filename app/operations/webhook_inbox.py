@@ -99,7 +99,7 @@ class Inbox:
         for booking in ours:
             if _tells_nothing(notice, booking):
                 continue
-            await self._take_in(self._hint(notice, booking.id, booking.hapio_booking_id or ""))
+            await self._take_in(self._hint(notice, booking.id, booking.reservation.reference or ""))
 
     def _hint(self, notice: Notice, booking_id: str, hapio_booking_id: str) -> Event:
         return Event(
@@ -206,5 +206,5 @@ class Inbox:
 def _tells_nothing(notice: Notice, booking: Booking) -> bool:
     """Whether a notice says of a booking what we know: each change of our own is told to us as well, and reading it
     back would cost a call. A deletion may come with the booking as it was."""
-    there = read_booking(notice.things.get((booking.hapio_booking_id or "").lower()))
+    there = read_booking(notice.things.get((booking.reservation.reference or "").lower()))
     return there is not None and "delete" not in notice.type and agrees(booking, there)

@@ -566,14 +566,13 @@ async def _before_moving(
     offer = _offer(request, view)
     zone = i18n.valid_zone(asked.get("tz")) or visitor_zone(view.booking)
     booking = in_zone(view.booking, zone)
-    after = replace(
-        booking,
+    there = booking.elsewhere(
         service_name=quote.service.name,
         resource_name=quote.resource.name,
         starts_at=quote.slot.starts_at,
         ends_at=quote.slot.ends_at,
-        terms=booking.terms.moved(quote.price, percent=quote.cap),
     )
+    after = replace(there, terms=booking.terms.moved(quote.price, percent=quote.cap))
     kept = [("service", quote.service.id), ("resource", asked.get("resource", "")[:_LONGEST]), ("tz", zone)]
     day = i18n.local(quote.slot.starts_at, zone).date()
     head, money = booking_words.price_difference(quote, booking, language)

@@ -274,7 +274,7 @@ def happened(entry: HistoryEntry, booking: Booking, now: datetime, language: str
     if entry.what in _HISTORY:
         return _(_HISTORY[entry.what])
     if entry.status in {Status.CANCELED, Status.EXPIRED}:
-        why = next((text for reason, text in WHY_ENDED.items() if reason == entry.what), "")
+        why = next((text for reason, text in WHY_ENDED.items() if reason and reason.value == entry.what), "")
         return _(why).rstrip(".") if why else ""
     return ""
 

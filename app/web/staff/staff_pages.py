@@ -721,7 +721,7 @@ async def _before_moving(
         return await _times(request, view, asked, error=error)
     zone = i18n.valid_zone(asked.get("tz")) or booking.time_zone
     _ = i18n.translator(language).gettext
-    after = replace(booking, starts_at=quote.slot.starts_at, ends_at=quote.slot.ends_at)
+    after = booking.elsewhere(starts_at=quote.slot.starts_at, ends_at=quote.slot.ends_at)
     here = words.at_place(after)
     to = _("%(service)s with %(person)s, %(when)s") % {
         "service": quote.service.name,
