@@ -90,9 +90,8 @@ async def play_on(stack: Stack) -> None:
 
 
 async def _moves_that_have_ended(stack: Stack) -> None:
-    bookings = stack.parts.bookings
     twice = await stack.confirmed(await stack.in_days(11), customer=stack.customer("Twice Moved"))
-    await stack.move(twice, await stack.in_days(12), by=EndReason.BY_OWNER)
+    await stack.move(twice, await stack.in_days(12), by=Actor.OWNER)
     stack.clock.advance(timedelta(minutes=1))
     await stack.move(twice, await stack.in_days(12, "headshot"), service="headshot")
 
@@ -105,7 +104,7 @@ async def _moves_that_have_ended(stack: Stack) -> None:
         path = f"/bookings/{next(one.id for one in stack.hapio_bookings() if one.starts_at == moved.starts_at)}"
         body = {name: at.isoformat() for name, at in later.items()}
         (await api.patch(path, json=body)).raise_for_status()
-    await bookings.follow(by_hand.id)
+    await stack.parts.follow.booking(by_hand.id)
 
     refused = await stack.confirmed(await stack.in_days(16), customer=stack.customer("Refused Elsewhere"))
     wanted = await stack.in_days(17)
@@ -116,7 +115,7 @@ async def _moves_that_have_ended(stack: Stack) -> None:
         await stack.in_days(18, "headshot"), service="headshot", customer=stack.customer("Lapsed Unpaid")
     )
     await stack.move(left, await stack.in_days(19), service="portrait")
-    await bookings.give_up_move(left.id)
+    await stack.parts.reschedule.give_up(left.id)
     then_off = await stack.confirmed(await stack.in_days(20), customer=stack.customer("Offmoved Undoable"))
     await stack.move(then_off, await stack.in_days(21))
     await stack.cancel(then_off)
@@ -124,22 +123,21 @@ async def _moves_that_have_ended(stack: Stack) -> None:
 
 async def _bookings_that_go_wrong(stack: Stack) -> None:
     """Paid late, taken back and called off, given up, asked for: each time Hapio says nothing."""
-    bookings = stack.parts.bookings
     late = await stack.hold(await stack.in_days(22), customer=stack.customer("Late Money"))
     session_id = await stack.at_stripe(late)
-    await bookings.give_up(late.id)
+    await stack.parts.hold.give_up(late.id)
     with _silent(stack, ""):
         await stack.pay_late(session_id)
     restoring = await stack.confirmed(await stack.in_days(23), customer=stack.customer("Restoring Soon"))
     await stack.cancel(restoring)
     with _silent(stack, "PATCH"):
-        await bookings.undo(restoring.id)
+        await stack.parts.cancel.undo(restoring.id)
     unheard = await stack.confirmed(await stack.in_days(23), customer=stack.customer("Unheard Cancel"))
     with _silent(stack, "PATCH"):
         await stack.cancel(unheard)
     given_up = await stack.hold(await stack.in_days(24), customer=stack.customer("Givenup Kept"))
     with _silent(stack, "DELETE"):
-        await bookings.give_up(given_up.id)
+        await stack.parts.hold.give_up(given_up.id)
     starts_at = await stack.in_days(24)
     with _silent(stack, "", "drop_after"), suppress(SchedulerError):
         await stack.hold(starts_at, customer=stack.customer("Unsure Answer"))

@@ -189,7 +189,7 @@ async def at(stack: Stack, left: Left, name: str) -> Booking:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ("ALTER TABLE bookings DROP COLUMN hapio_canceled", "bookings.hapio_canceled is missing"),
+        ("ALTER TABLE bookings DROP COLUMN any_resource", "bookings.any_resource is missing"),
         ("ALTER TABLE bookings ADD COLUMN colour TEXT NOT NULL DEFAULT ''", "bookings.colour is unknown"),
         ("DROP TABLE sign_ins", "table sign_ins is missing"),
         ("DROP INDEX moves_open", "index moves_open is missing or different"),
@@ -213,7 +213,7 @@ async def test_a_database_without_the_tables_that_its_version_has_stops_every_st
 async def test_a_further_table_or_index_of_the_owners_does_no_harm(stack: Stack) -> None:
     with closing(sqlite3.connect(database(stack))) as db:
         db.execute("CREATE TABLE _litestream_seq (id INTEGER PRIMARY KEY)")
-        db.execute("CREATE INDEX by_name ON bookings (service_name)")
+        db.execute("CREATE INDEX by_name ON reservations (service_name)")
         db.commit()
     await stack.restart()
     assert (await stack.confirmed()).status is Status.CONFIRMED
@@ -242,7 +242,7 @@ async def at_the_providers(stack: Stack, left: Left) -> dict[str, str]:
                 resource_id=left.studio(stack)[left.move["resource_id"]],
             )
         view = await stack.parts.bookings.view(booking.id)
-        pairs = [(booking.id, row["id"]), (view.booking.hapio_booking_id, row["hapio_booking_id"])]
+        pairs = [(booking.id, row["id"]), (view.booking.reservation.reference, row["hapio_booking_id"])]
         if view.move:
             pairs += [(view.move.id, left.move["id"]), (view.move.hapio_booking_id, left.move["hapio_booking_id"])]
         for payment, then in zip(view.payments, left.payments(name), strict=True):
