@@ -6,7 +6,7 @@ RUN := .venv/bin/python
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check unit e2e screenshots bench kill format loader configuration lock clean
+.PHONY: help demo test check unit e2e screenshots bench kill format messages loader configuration lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -40,6 +40,16 @@ kill: .venv/sandbox.stamp ## Kill -9 the server amid 200 bookings over JSON, ten
 format: .venv/dev.stamp ## Format the code and fix what the linter can fix
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
+
+# A new language: `make messages`, then `.venv/bin/pybabel init -l pl -i .cache/messages.pot -o app/text/locale/pl.po`.
+messages: .venv/dev.stamp ## Collect every text for people into the catalogues; new texts are left empty, unused ones go
+	@mkdir -p .cache
+	.venv/bin/pybabel -q extract --mapping-file pyproject.toml --project Holdfast --version 1 --add-comments i18n: \
+		--add-location file --sort-output --output-file .cache/messages.pot .
+	for po in app/text/locale/*.po; do \
+		.venv/bin/pybabel -q update --input-file .cache/messages.pot --output-file $$po --locale $$(basename $$po .po) \
+			--no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date --width 110 || exit 1; \
+	done
 
 loader: .venv/dev.stamp ## Write static/embed.min.js anew from static/embed.js
 	$(RUN) scripts/loader.py

@@ -69,13 +69,15 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import ClassVar
 
+from app.msgid import N_
+
 
 class HoldfastError(Exception):
     """Something went wrong on our side."""
 
     status: ClassVar[int] = 500
     code: ClassVar[str] = "INTERNAL_ERROR"
-    sentence: ClassVar[str] = "Something went wrong on our side. Nothing was charged by this step."
+    sentence: ClassVar[str] = N_("Something went wrong on our side. Nothing was charged by this step.")
     retry: ClassVar[bool] = True
 
 
@@ -84,7 +86,7 @@ class StorageError(HoldfastError):
     those who run the server."""
 
     status = 503
-    sentence = "Our booking system cannot save anything right now. Nothing was charged by this step."
+    sentence = N_("Our booking system cannot save anything right now. Nothing was charged by this step.")
     retry_after: ClassVar[int] = 60
     state: ClassVar[str] = "down"
 
@@ -92,7 +94,7 @@ class StorageError(HoldfastError):
 class StorageBusy(StorageError):
     """Somebody else has been writing for longer than we wait."""
 
-    sentence = "Our booking system is busy and could not save this step. Nothing was charged by it."
+    sentence = N_("Our booking system is busy and could not save this step. Nothing was charged by it.")
     retry_after = 5
     state = "busy"
 
@@ -114,7 +116,7 @@ class InvalidRequest(HoldfastError):
 
     status = 400
     code = "INVALID_REQUEST"
-    sentence = "We could not read that request. Please go back and try again."
+    sentence = N_("We could not read that request. Please go back and try again.")
     retry = False
 
 
@@ -122,7 +124,7 @@ class InvalidDetails(InvalidRequest):
     """Fields of the details form that need mending: `fields` maps a field's name to its sentence."""
 
     status = 422
-    sentence = "Please check the marked fields."
+    sentence = N_("Please check the marked fields.")
 
     def __init__(self, fields: Mapping[str, str]) -> None:
         super().__init__(", ".join(sorted(fields)))
@@ -133,14 +135,14 @@ class TooLarge(InvalidRequest):
     """The body is beyond the limit."""
 
     status = 413
-    sentence = "That was more than we can take in at once. Please shorten your texts and try again."
+    sentence = N_("That was more than we can take in at once. Please shorten your texts and try again.")
 
 
 class TooSlow(InvalidRequest):
     """The body did not arrive in time."""
 
     status = 408
-    sentence = "Your request took too long to arrive. Please try again."
+    sentence = N_("Your request took too long to arrive. Please try again.")
     retry = True
 
 
@@ -148,28 +150,28 @@ class NotJson(InvalidRequest):
     """A program sent something else than JSON, or does not say that it is JSON."""
 
     status = 415
-    sentence = "Please send JSON, with the header Content-Type: application/json."
+    sentence = N_("Please send JSON, with the header Content-Type: application/json.")
 
 
 class NotAForm(InvalidRequest):
     """A page's form came in another encoding than forms of ours have."""
 
     status = 415
-    sentence = "We could not read that form. Please go back and send it again."
+    sentence = N_("We could not read that form. Please go back and send it again.")
 
 
 class CrossSite(InvalidRequest):
     """A form that a page of another site sent."""
 
     status = 403
-    sentence = "This form was sent from another website, so we did nothing. Please open our own page and try again."
+    sentence = N_("This form was sent from another website, so we did nothing. Please open our own page and try again.")
 
 
 class MethodRefused(InvalidRequest):
     """The address is right, the method is not; `allowed` lists those that are."""
 
     status = 405
-    sentence = "This address does not know that method."
+    sentence = N_("This address does not know that method.")
 
     def __init__(self, allowed: Sequence[str]) -> None:
         super().__init__(", ".join(allowed))
@@ -180,14 +182,14 @@ class KeyReused(InvalidRequest):
     """Something else was asked under this idempotency key before."""
 
     status = 422
-    sentence = "Another request was made under this Idempotency-Key. Please choose a new key for a new request."
+    sentence = N_("Another request was made under this Idempotency-Key. Please choose a new key for a new request.")
 
 
 class KeyInUse(InvalidRequest):
     """The first request under this idempotency key has not been answered yet."""
 
     status = 409
-    sentence = "A request under this Idempotency-Key is being answered right now. Please repeat it in a moment."
+    sentence = N_("A request under this Idempotency-Key is being answered right now. Please repeat it in a moment.")
     retry = True
 
 
@@ -196,7 +198,7 @@ class Unauthorized(HoldfastError):
 
     status = 401
     code = "UNAUTHORIZED"
-    sentence = "This needs the booking's token, or an API key."
+    sentence = N_("This needs the booking's token, or an API key.")
     retry = False
 
 
@@ -205,7 +207,7 @@ class NotYours(HoldfastError):
 
     status = 403
     code = "UNAUTHORIZED"
-    sentence = "This token does not allow that."
+    sentence = N_("This token does not allow that.")
     retry = False
 
 
@@ -214,7 +216,7 @@ class LinkRefused(HoldfastError):
 
     status = 403
     code = "UNAUTHORIZED"
-    sentence = "This link is not valid. Please use the newest link that we sent you."
+    sentence = N_("This link is not valid. Please use the newest link that we sent you.")
     retry = False
 
 
@@ -222,13 +224,13 @@ class LinkExpired(LinkRefused):
     """A signed link past its time."""
 
     status = 410
-    sentence = "This link has expired."
+    sentence = N_("This link has expired.")
 
 
 class ReturnExpired(LinkExpired):
     """The address that a payment page led back to, past its time. Whoever opens it may have paid."""
 
-    sentence = "This page was open for a few hours after paying. The link in our mail opens your booking."
+    sentence = N_("This page was open for a few hours after paying. The link in our mail opens your booking.")
 
 
 class NotFound(HoldfastError):
@@ -236,7 +238,7 @@ class NotFound(HoldfastError):
 
     status = 404
     code = "BOOKING_NOT_FOUND"
-    sentence = "We could not find what you were looking for."
+    sentence = N_("We could not find what you were looking for.")
     retry = False
 
 
@@ -245,7 +247,7 @@ class SlotTaken(HoldfastError):
 
     status = 409
     code = "BOOKING_CONFLICT"
-    sentence = "That time was just taken."
+    sentence = N_("That time was just taken.")
     retry = False
 
     def __init__(self, start: datetime, nearest: Sequence[datetime] = ()) -> None:
@@ -257,13 +259,13 @@ class SlotTaken(HoldfastError):
 class TimePassed(SlotTaken):
     """The time has begun, so it can no longer be booked."""
 
-    sentence = "That time has passed."
+    sentence = N_("That time has passed.")
 
 
 class TooSoon(SlotTaken):
     """The service asks for more notice than is left."""
 
-    sentence = "That is too soon to book here. Please choose a later time."
+    sentence = N_("That is too soon to book here. Please choose a later time.")
 
 
 class BookingConflict(HoldfastError):
@@ -271,14 +273,14 @@ class BookingConflict(HoldfastError):
 
     status = 409
     code = "BOOKING_CONFLICT"
-    sentence = "This booking has changed in the meantime."
+    sentence = N_("This booking has changed in the meantime.")
     retry = False
 
 
 class TooManyFree(BookingConflict):
     """This customer has as many free bookings to come as the widget allows."""
 
-    sentence = (
+    sentence = N_(
         "You already have as many free bookings to come as one person may have here. Please cancel one of them first, "
         "or get in touch with us."
     )
@@ -287,7 +289,7 @@ class TooManyFree(BookingConflict):
 class TooManyFreeToday(BookingConflict):
     """As many free bookings were made from this network address today as the widget allows."""
 
-    sentence = (
+    sentence = N_(
         "Several free bookings were made from your network today. Please book the next one tomorrow, or get in touch "
         "with us."
     )
@@ -298,7 +300,7 @@ class PolicyRefused(HoldfastError):
 
     status = 409
     code = "POLICY_REFUSED"
-    sentence = "This booking can no longer be changed here."
+    sentence = N_("This booking can no longer be changed here.")
     retry = False
 
     def __init__(self, bar: str) -> None:
@@ -309,7 +311,7 @@ class PolicyRefused(HoldfastError):
 class NotBegun(PolicyRefused):
     """The visit is still to come: nobody can have missed it."""
 
-    sentence = "The visit has not begun yet, so nobody can have missed it."
+    sentence = N_("The visit has not begun yet, so nobody can have missed it.")
 
     def __init__(self) -> None:
         super().__init__("not_begun")
@@ -320,7 +322,7 @@ class HoldExpired(HoldfastError):
 
     status = 410
     code = "HOLD_EXPIRED"
-    sentence = "Your hold on this time has ended. You have not been charged."
+    sentence = N_("Your hold on this time has ended. You have not been charged.")
     retry = False
 
 
@@ -328,7 +330,7 @@ class SessionExpired(HoldExpired):
     """The payment page was closed before anybody paid, and the hold has ended with it."""
 
     code = "SESSION_EXPIRED"
-    sentence = "The time for paying is over, and the hold has ended. Nothing was charged."
+    sentence = N_("The time for paying is over, and the hold has ended. Nothing was charged.")
 
 
 class PaymentFailed(HoldfastError):
@@ -336,7 +338,7 @@ class PaymentFailed(HoldfastError):
 
     status = 409
     code = "PAYMENT_FAILED"
-    sentence = "The payment did not go through, and the hold has ended. Nothing was charged."
+    sentence = N_("The payment did not go through, and the hold has ended. Nothing was charged.")
     retry = False
 
 
@@ -345,7 +347,7 @@ class RefundFailed(HoldfastError):
 
     status = 409
     code = "REFUND_FAILED"
-    sentence = "No money could be given back."
+    sentence = N_("No money could be given back.")
     retry = False
 
 
@@ -354,7 +356,7 @@ class WebhookRefused(HoldfastError):
 
     status = 400
     code = "WEBHOOK_VERIFICATION_FAILED"
-    sentence = "Webhook refused."
+    sentence = N_("Webhook refused.")
     retry = False
 
 
@@ -363,7 +365,7 @@ class RateLimited(HoldfastError):
 
     status = 429
     code = "RATE_LIMITED"
-    sentence = "That was a lot of requests. Please wait a moment and try again."
+    sentence = N_("That was a lot of requests. Please wait a moment and try again.")
 
     def __init__(self, retry_after: int) -> None:
         super().__init__(f"retry after {retry_after} s")
@@ -373,7 +375,7 @@ class RateLimited(HoldfastError):
 class TooManyHolds(RateLimited):
     """One visitor holds as many times, unpaid, as one may; `retry_after` until the first of them ends."""
 
-    sentence = (
+    sentence = N_(
         "Several times are already held for you, or for others on your network. Pay for one, or wait a few minutes. "
         "Nothing was charged."
     )
@@ -383,7 +385,7 @@ class WidgetFull(TooManyHolds):
     """All visitors together hold as many times of a widget as may be held without far more work, which this one's
     browser cannot do."""
 
-    sentence = (
+    sentence = N_(
         "So many people are booking right now that we cannot hold another time. Wait a few minutes. "
         "Nothing was charged."
     )
@@ -396,7 +398,9 @@ class ChallengeNeeded(RateLimited):
     `wrong` says whether this follows a proof that did not do.
     """
 
-    sentence = "Many times are being held right now. We check that no program is blocking them. Nothing was charged."
+    sentence = N_(
+        "Many times are being held right now. We check that no program is blocking them. Nothing was charged."
+    )
 
     def __init__(self, challenge: object, *, wrong: bool) -> None:
         super().__init__(1)
@@ -405,11 +409,11 @@ class ChallengeNeeded(RateLimited):
 
 
 class SchedulerError(HoldfastError):
-    """Hapio did not do what was asked. `http_status` is None without an answer; `body` is kept for logs."""
+    """The scheduler did not do what was asked. `http_status` is None without an answer; `body` is kept for logs."""
 
     status = 503
     code = "HAPIO_API_ERROR"
-    sentence = "The calendar cannot be reached right now. You have not been charged by this step."
+    sentence = N_("The calendar cannot be reached right now. You have not been charged by this step.")
     retry = False
 
     def __init__(self, message: str, *, http_status: int | None = None, body: str = "") -> None:
@@ -419,7 +423,7 @@ class SchedulerError(HoldfastError):
 
 
 class SchedulerUnreachable(SchedulerError):
-    """No answer from Hapio: whether the call took effect is unknown."""
+    """No answer from the scheduler: whether the call took effect is unknown."""
 
     retry = True
 
@@ -427,12 +431,12 @@ class SchedulerUnreachable(SchedulerError):
 class TimesNotRead(SchedulerError):
     """Nobody has read these times yet, and reading them now would spend calls that bookings need. Nothing was sent."""
 
-    sentence = "We have not read the times of this month yet, and may not right now. Please look again later today."
+    sentence = N_("We have not read the times of this month yet, and may not right now. Please look again later today.")
     retry = True
 
 
 class SchedulerDown(SchedulerError):
-    """Hapio has failed repeatedly, so nothing was sent; `retry_after` in seconds."""
+    """The scheduler has failed repeatedly, so nothing was sent; `retry_after` in seconds."""
 
     retry = True
 
@@ -470,19 +474,17 @@ class SchedulerNotFound(SchedulerError):
 
 
 class SchedulerRefused(SchedulerError):
-    """422 in any of its three shapes (`errors` by field, `messages` by group member, or neither)."""
+    """422: the time is taken or not bookable. `errors` are by field, where the scheduler names fields."""
 
     def __init__(
         self,
         message: str,
         *,
         errors: Mapping[str, Sequence[str]] | None = None,
-        messages: Mapping[str, str] | None = None,
         body: str = "",
     ) -> None:
         super().__init__(message, http_status=422, body=body)
         self.errors = dict(errors or {})
-        self.messages = dict(messages or {})
 
 
 class StripeError(HoldfastError):
@@ -491,7 +493,7 @@ class StripeError(HoldfastError):
 
     status = 503
     code = "STRIPE_API_ERROR"
-    sentence = "The payment page cannot be reached right now. You have not been charged by this step."
+    sentence = N_("The payment page cannot be reached right now. You have not been charged by this step.")
     retry = False
 
     def __init__(
@@ -537,7 +539,7 @@ class StripeRefused(StripeError):
 class PaymentRefused(StripeError):
     """Stripe does not open a payment page for this amount, account or key, however often it is asked."""
 
-    sentence = (
+    sentence = N_(
         "We cannot take this payment, and trying again will not help. You have not been charged. Please contact us."
     )
 
@@ -572,7 +574,7 @@ class MailError(HoldfastError):
 
     status = 503
     code = "INTERNAL_ERROR"
-    sentence = "The mail could not be sent yet."
+    sentence = N_("The mail could not be sent yet.")
 
     def __init__(self, reason: str, *, permanent: bool) -> None:
         super().__init__(reason)

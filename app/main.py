@@ -41,7 +41,8 @@ from app.operations.staff_access import Staff
 from app.operations.webhook_inbox import Inbox
 from app.operations.worker import Worker
 from app.parts import Parts, parts_in, parts_of
-from app.payments.stripe_client import RATE_LIMIT_PATIENCE, Payments
+from app.payments.connection import RATE_LIMIT_PATIENCE
+from app.payments.stripe_client import Payments
 from app.protection.act_limits import ActLimits
 from app.protection.hold_limits import HoldLimits
 from app.protection.idempotency import Idempotency
@@ -50,7 +51,9 @@ from app.protection.proof_of_work import Challenges
 from app.protection.rate_limits import RateLimits
 from app.protection.signed_links import Links
 from app.scheduling.availability import Availability, CallBudget
-from app.scheduling.hapio.client import HapioClient, SchedulerCall
+from app.scheduling.hapio.client import HapioClient
+from app.scheduling.hapio.webhook import HapioWebhooks
+from app.scheduling.port import Scheduler, SchedulerCall, SchedulerWebhooks
 from app.settings import Settings, WebhookScheme
 from app.store import Store
 from app.telemetry.metrics import Metrics
@@ -108,7 +111,7 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
         store = Store(settings.database_url, now=now)
         closing.push_async_callback(store.close)
         await (store.migrate() if may_migrate else store.must_be_current())
-        budget = CallBudget(calls_per_month=settings.hapio_calls_per_month, now=now)
+        budget = CallBudget(calls_per_month=settings.hapio_calls_per_month, counter="hapio_calls", now=now)
         await budget.save(store.add_to_counter)
         closing.push_async_callback(budget.save, store.add_to_counter)
         keeping = Background("budget", partial(_keep, budget, store), sleep=seams.sleep)
@@ -118,7 +121,7 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
             budget.record(call)
             metrics.called("hapio", call.operation, str(call.status or "no_answer"), call.seconds)
 
-        scheduler = HapioClient(
+        scheduler: Scheduler = HapioClient(
             base_url=settings.hapio_base_url,
             token=settings.hapio_api_token.get_secret_value(),
             now=now,
@@ -178,15 +181,13 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
             random=seams.random,
         )
         acts = make_acts(tools, hold_limits, inherited=await store.unpaid_ids())
-        hapio_secret = settings.hapio_webhook_secret
         inbox = Inbox(
             store=store,
             acts=acts,
             availability=availability,
             payments=payments,
             cursors=cursors,
-            hapio_secret=hapio_secret.get_secret_value() if hapio_secret else "",
-            hapio_scheme=WebhookScheme.read(settings.hapio_webhook_scheme),
+            scheduler_webhooks=_scheduler_webhooks(settings, now),
             now=now,
             random=seams.random,
             sleep=seams.sleep,
@@ -278,6 +279,13 @@ async def _keep(budget: CallBudget, store: Store) -> None:
             await budget.save(store.add_to_counter)
         except (SQLAlchemyError, StorageError) as error:  # what was not saved is kept for the next time
             log.warning("budget not saved", error=type(error).__name__)
+
+
+def _scheduler_webhooks(settings: Settings, now: Callable[[], datetime]) -> SchedulerWebhooks | None:
+    secret = settings.hapio_webhook_secret.get_secret_value() if settings.hapio_webhook_secret else ""
+    if not secret:
+        return None
+    return HapioWebhooks(secret=secret, scheme=WebhookScheme.read(settings.hapio_webhook_scheme), now=now)
 
 
 def _payments(settings: Settings, seams: Seams, metrics: Metrics) -> Payments | None:

@@ -32,8 +32,6 @@ HTMX_URL = "https://cdn.jsdelivr.net/npm/htmx.org@4.0.1/dist/htmx.min.js"
 #: Of dist/htmx.min.js in the package htmx.org 4.0.1; a test compares it with the genuine file.
 HTMX_INTEGRITY = "sha384-Qp9rdC8H7EqOoX+nR0P3RPG2Noji+qdwJlGpfzwQJsfOpp3sGwIdSP9xO3+UlEhn"
 
-_Csv = tuple[str, ...]
-
 #: Which of the possible ways of signing Hapio has taken is not documented; this one is assumed.
 HAPIO_SCHEME = "signed=timestamp.body encoding=hex unit=seconds"
 _HEADER = r"^[a-z0-9-]{1,64}$"

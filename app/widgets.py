@@ -23,9 +23,9 @@ from app.domain.charge_minimum import chargeable, least_charge
 from app.domain.money import Money
 from app.domain.terms import Capture, Terms, Tier
 from app.explain import explain, setting_path
-from app.text.i18n import LANGUAGES
+from app.text.languages import LANGUAGES
 
-#: Hapio's and Stripe's own limits lie well above these; ours catch slips of the pen.
+#: The scheduler's and Stripe's own limits lie well above these; ours catch slips of the pen.
 Text = Annotated[str, Field(min_length=1, max_length=200)]
 LongText = Annotated[str, Field(max_length=2000)]
 
@@ -123,7 +123,7 @@ class Theme(_Part):
 
 
 class ServiceSetting(_Part):
-    """A service of Hapio, with what Hapio has no room for."""
+    """A service of the scheduler's, with what it has no room for."""
 
     id: str
     """The service's id in Hapio."""
@@ -283,7 +283,7 @@ class Widget(_Part):
         return next((service for service in self.services if service.id == service_id), None)
 
     def price(self, service_id: str, scheduler_price: Decimal | None) -> Money:
-        """The price to charge: Hapio's, else the file's, else nothing. ValueError if it cannot be charged."""
+        """The price to charge: the scheduler's, else the file's, else nothing. ValueError if it cannot be charged."""
         setting = self.setting(service_id)
         value = scheduler_price if scheduler_price is not None else setting.price if setting else None
         return Money.from_decimal(value or Decimal(0), self.currency)
@@ -319,7 +319,7 @@ class Widgets(dict[str, Widget]):
 
 def unchargeable_prices(widgets: Mapping[str, Widget]) -> Iterator[tuple[str, str, str]]:
     """(widget, service, why) for each price of the file that cannot be charged. They stop no start, since a price of
-    Hapio's wins over the file's."""
+    the scheduler's wins over the file's."""
     for widget in widgets.values():
         for service in widget.services:
             try:

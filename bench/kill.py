@@ -38,7 +38,7 @@ from app.domain.booking import Booking, Status
 from app.domain.refund import REFUND_VOID
 from app.main import Seams, create_app, open_parts
 from app.parts import Parts
-from app.payments.stripe_client import StripeHTTP
+from app.payments.connection import StripeHTTP
 from app.protection.idempotency import LONGEST_RUN
 from app.settings import read_settings
 from app.telemetry.logs import set_up_logs

@@ -22,8 +22,8 @@ from app.errors import (
     SlotTaken,
     Unauthorized,
 )
+from app.msgid import N_
 from app.protection.proof_of_work import Challenge
-from app.text.i18n import N_
 
 
 class Malformed(InvalidRequest):
@@ -82,7 +82,7 @@ def _details(error: HoldfastError) -> dict[str, Any]:
 
 def _challenge(challenge: object) -> dict[str, Any]:
     """What to prove, and how; the lock takes it as `proof`."""
-    assert isinstance(challenge, Challenge)  # noqa: S101 - made by the gate
+    assert isinstance(challenge, Challenge)  # noqa: S101 - made by the hold limits
     return {
         "token": challenge.token,
         "salt": challenge.salt,

@@ -21,12 +21,9 @@ from app.errors import (
     SchedulerError,
     StripeError,
 )
-from app.payments.stripe_client import (
-    CheckoutFacts,
-    Listed,
-)
-from app.scheduling.hapio.client import SchedulerBooking
+from app.payments.facts import CheckoutFacts, Listed
 from app.scheduling.metadata import customer_in
+from app.scheduling.port import SchedulerBooking
 from app.store.change import Change
 
 log = structlog.get_logger()

@@ -25,11 +25,7 @@ from app.errors import (
     StripeRefused,
     TooManyFree,
 )
-from app.payments.stripe_client import (
-    SHORTEST_SESSION,
-    session_key,
-    session_params,
-)
+from app.payments.sessions import SHORTEST_SESSION, session_key, session_params
 from app.protection.act_limits import person
 from app.store.change import Change
 from app.widgets import Widget

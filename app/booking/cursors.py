@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
-from app.payments.stripe_client import Listed
+from app.payments.facts import Listed
 from app.store import Store
 
 _T = TypeVar("_T")

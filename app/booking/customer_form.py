@@ -15,7 +15,7 @@ from email_validator import EmailNotValidError, validate_email
 
 from app.domain.booking import Customer
 from app.errors import InvalidDetails
-from app.text.i18n import N_
+from app.msgid import N_
 from app.widgets import Question, Widget
 
 Kind = Literal["text", "email", "tel", "textarea", "select", "checkbox"]

@@ -25,7 +25,7 @@ from app.errors import (
     SchedulerNotFound,
 )
 from app.mail import MailKind
-from app.scheduling.hapio.client import PAGE_SIZE, SchedulerBooking
+from app.scheduling.port import SchedulerBooking
 from app.store.change import Change
 
 log = structlog.get_logger()
@@ -163,7 +163,7 @@ class Follow:
             await self._store.set_mark(_CHANGED, changed)
             await self._store.set_mark(_WHOLE, whole)
         standing = await self._store.standing()
-        every_whole = max(_WHOLE_EVERY, self._availability.rest(1 + len(standing) // PAGE_SIZE))
+        every_whole = max(_WHOLE_EVERY, self._availability.rest(self._scheduler.calls_to_list(len(standing) + 1)))
         every = self._availability.rest(1)
         if now >= whole + every_whole:
             if not await self._follow_all(standing, most):

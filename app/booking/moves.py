@@ -39,12 +39,8 @@ from app.errors import (
     StripeRefused,
 )
 from app.mail import MailKind
-from app.payments.stripe_client import (
-    SHORTEST_SESSION,
-    CheckoutFacts,
-    session_key,
-    session_params,
-)
+from app.payments.facts import CheckoutFacts
+from app.payments.sessions import SHORTEST_SESSION, session_key, session_params
 from app.scheduling.metadata import scheduler_metadata
 from app.store.change import MoveChange
 

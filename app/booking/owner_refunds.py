@@ -13,7 +13,7 @@ from app.errors import (
     InvalidRequest,
 )
 from app.mail import MailKind
-from app.text.i18n import N_
+from app.msgid import N_
 
 _NO_SUCH_AMOUNT = N_("This currency has no such amount. Please use a larger step.")
 

@@ -8,7 +8,7 @@ from app.booking.notifications import Notifications
 from app.domain.booking import Booking, Trouble
 from app.domain.outbox import OutboxMail
 from app.errors import HoldfastError, InvalidDetails, PaymentRefused, StripeError
-from app.text.i18n import N_
+from app.msgid import N_
 
 log = structlog.get_logger()
 

@@ -32,7 +32,8 @@ from app.domain.refund import (
 )
 from app.errors import BookingConflict, NotFound, StripeError, StripeMisconfigured, StripeRefused
 from app.mail import MailKind
-from app.payments.stripe_client import DISPUTED_CODES, MISSING_CODE, DisputeFacts, Payments, RefundFacts
+from app.payments.facts import DisputeFacts, RefundFacts
+from app.payments.stripe_client import DISPUTED_CODES, MISSING_CODE, Payments
 from app.store import Store
 
 log = structlog.get_logger()

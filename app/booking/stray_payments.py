@@ -18,9 +18,11 @@ from app.domain.payment import PaymentState, StrayPayment
 from app.domain.refund import REFUND_VOID
 from app.errors import StripeMisconfigured, StripeRefused
 from app.mail import Mailer
-from app.payments.stripe_client import CheckoutFacts, Payments
+from app.payments.facts import CheckoutFacts
+from app.payments.stripe_client import Payments
 from app.store import Store
-from app.text.i18n import format_day, format_money, translator
+from app.text.catalogues import translator
+from app.text.formats import format_day, format_money
 from app.widgets import Widgets
 
 log = structlog.get_logger()

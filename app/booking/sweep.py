@@ -9,11 +9,8 @@ import structlog
 
 from app.booking.adopt import Adopt
 from app.booking.tools import Tools
-from app.payments.stripe_client import (
-    RECENT,
-    DisputeFacts,
-    RefundFacts,
-)
+from app.payments.facts import DisputeFacts, RefundFacts
+from app.payments.stripe_client import RECENT
 
 log = structlog.get_logger()
 

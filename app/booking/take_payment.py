@@ -19,11 +19,9 @@ from app.errors import (
     SchedulerNotFound,
 )
 from app.mail import MailKind
-from app.payments.stripe_client import (
-    CheckoutFacts,
-)
-from app.scheduling.hapio.client import SchedulerBooking
+from app.payments.facts import CheckoutFacts
 from app.scheduling.metadata import customer_in
+from app.scheduling.port import SchedulerBooking
 from app.store.change import Change
 
 log = structlog.get_logger()

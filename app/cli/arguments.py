@@ -11,7 +11,7 @@ from typing import TypeVar
 from app.domain.booking import Status
 from app.domain.catalogue import Resource, Service
 from app.domain.money import Money
-from app.text.i18n import zone_info
+from app.text.zones import zone_info
 
 #: What --status takes beside the statuses.
 COMPLETED, NO_SHOW = "completed", "no-show"

@@ -9,7 +9,7 @@ from app.booking.bookings import BookingView
 from app.cli.words import standing
 from app.domain.booking import Booking
 from app.domain.refund import Refund
-from app.text.i18n import local
+from app.text.zones import local
 
 
 def booking_json(booking: Booking, now: datetime) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import timedelta
 from itertools import count
 from typing import Any
 
@@ -21,6 +21,7 @@ from app.cli.as_json import booking_json, refund_json, view_json
 from app.cli.terminal import Terminal, real_terminal
 from app.cli.words import end, head, money, refund_stands, sheet, span, standing, table, when
 from app.domain.booking import Actor, Booking, EndReason, Status
+from app.domain.local_days import days_in_utc
 from app.domain.money import Money
 from app.domain.move import MoveState
 from app.domain.payment import DISPUTE_LOST, DISPUTE_OVER
@@ -44,14 +45,12 @@ from app.errors import (
 from app.main import Seams, open_parts
 from app.parts import Parts
 from app.settings import Settings
-from app.text.i18n import local
+from app.text.zones import local
 
 DONE, REFUSED, WRONG_USE = 0, 1, 2
 
 #: More bookings than these are not listed at once.
 MOST = 500
-#: Local days begin up to 14 hours before UTC's, and end up to 12 hours after.
-_EARLIEST, _LATEST = timedelta(hours=14), timedelta(hours=12)
 
 
 class Refused(Exception):
@@ -134,8 +133,8 @@ class Desk:
         for page in count():
             found = await self._parts.bookings.find(
                 statuses={of_confirmed.get(word) or Status(word) for word in wanted} or set(Status) - {Status.EXPIRED},
-                starts_from=_midnight(first) - _EARLIEST if first else None,
-                starts_to=_midnight(last) + timedelta(days=1) + _LATEST if last else None,
+                starts_from=days_in_utc(first, first)[0] if first else None,
+                starts_to=days_in_utc(last, last)[1] if last else None,
                 email=asked.email,
                 skip=page * MOST,
                 most=MOST,
@@ -433,10 +432,6 @@ class Desk:
             return "No mail is sent: SMTP_URL is not set."
         owner = owner and bool(self._parts.bookings.widget_of(booking).owner_email)
         return f"The server mails the customer{' and you' if owner else ''}."
-
-
-def _midnight(day: date) -> datetime:
-    return datetime.combine(day, time(), UTC)
 
 
 def _new(before: BookingView, after: BookingView) -> list[Refund]:

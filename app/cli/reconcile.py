@@ -18,7 +18,7 @@ from app.errors import SchedulerError, StripeError
 from app.main import Seams, open_parts
 from app.operations.reconciling import Differences
 from app.parts import Parts
-from app.scheduling.hapio.client import SchedulerBooking
+from app.scheduling.port import SchedulerBooking
 from app.settings import Settings
 
 DONE, FAILED, WRONG_USE = 0, 1, 2

@@ -15,8 +15,9 @@ from app.domain.money import Money
 from app.domain.move import MoveState
 from app.domain.payment import DISPUTE_OVER, Payment
 from app.domain.refund import Refund, failures, payable_another_way
+from app.text.formats import format_day, format_money, format_span, format_time
 from app.text.history_words import HISTORY, REFUND_STANDS
-from app.text.i18n import format_day, format_money, format_span, format_time, local, offset_label, zone_info
+from app.text.zones import local, offset_label, zone_info
 
 
 def standing(booking: Booking, now: datetime) -> str:

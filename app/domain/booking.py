@@ -15,7 +15,7 @@ from app.domain.terms import Terms
 class Status(StrEnum):
     """Where a booking stands. Refunds are rows beside it, never a status."""
 
-    #: Locked in the scheduler for some minutes; nothing asked of Stripe yet.
+    #: Locked in the scheduler as a temporary booking; nothing asked of Stripe yet.
     HELD = "held"
     #: A Checkout Session exists, or is about to; the deadline is the end of paying.
     AWAITING_PAYMENT = "awaiting_payment"
@@ -24,8 +24,7 @@ class Status(StrEnum):
     #: Final in the scheduler, money captured.
     CONFIRMED = "confirmed"
     #: Was paid, is off: called off by someone, or no room was left. Whatever is due back is a refund row.
-    #: For some minutes a customer may take it back; then it is `PAID` again until the scheduler has
-    #: agreed.
+    #: For some minutes a customer may take it back; then it is `PAID` again until the scheduler has agreed.
     CANCELED = "canceled"
     #: Ended without payment; the time is given back. Late money may still wake it.
     EXPIRED = "expired"

@@ -10,7 +10,7 @@ from app.domain.money import Money
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """A place of the scheduler's; schedules are read in its `time_zone`."""
+    """A place; schedules are read in its `time_zone`."""
 
     id: str
     name: str
@@ -19,7 +19,7 @@ class Location:
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """A resource of the scheduler's: a person or a room. `capacity` None is "no limit"."""
+    """A person or a room. `capacity` None: any number of bookings at once."""
 
     id: str
     name: str
@@ -28,7 +28,7 @@ class Resource:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A service of the scheduler's as one widget offers it: price and currency settled, texts of the owner's choice."""
+    """A service as one widget offers it: price and currency settled, texts of the owner's choice."""
 
     id: str
     name: str
@@ -50,7 +50,7 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """One bookable start with everyone who is free then (it is listed once per start)."""
+    """One bookable start with everyone who is free then (listed once per start)."""
 
     starts_at: datetime
     ends_at: datetime

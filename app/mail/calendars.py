@@ -10,7 +10,7 @@ from icalendar import Calendar, Event, Timezone, vCalAddress
 
 from app.domain.booking import Booking, Status
 from app.mail.letter import Method, one_line, printable
-from app.text.i18n import translator
+from app.text.catalogues import translator
 from app.widgets import Widget
 
 _YEAR = timedelta(days=366)

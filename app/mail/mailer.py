@@ -25,7 +25,9 @@ from app.mail import to_customer, to_owner
 from app.mail.calendars import calendar_file, stated_method
 from app.mail.letter import Letter, Mail, MailKind, one_line, printable
 from app.mail.phrases import today, zones
-from app.text.i18n import direction, format_day, format_span, translator
+from app.text.catalogues import translator
+from app.text.formats import format_day, format_span
+from app.text.languages import direction
 
 #: Seconds for one step of the conversation with the mail server.
 SMTP_TIMEOUT = 20

@@ -9,7 +9,9 @@ from app.domain.booking import Status
 from app.domain.money import Money
 from app.domain.terms import Terms
 from app.mail.letter import Mail
-from app.text.i18n import format_day, format_money, format_span, format_time, local, same_clock, translator, zone_label
+from app.text.catalogues import translator
+from app.text.formats import format_day, format_money, format_span, format_time
+from app.text.zones import local, same_clock, zone_label
 from app.widgets import Widget
 
 Rows = tuple[tuple[str, str], ...]

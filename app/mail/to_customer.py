@@ -23,7 +23,8 @@ from app.mail.phrases import (
     undo_until,
     when,
 )
-from app.text.i18n import format_money, translator
+from app.text.catalogues import translator
+from app.text.formats import format_money
 
 
 def confirmed(mail: Mail, now: datetime) -> Letter:

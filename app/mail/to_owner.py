@@ -10,7 +10,8 @@ from app.domain.payment import DISPUTE_OVER
 from app.domain.refund import BALANCE_TOO_LOW
 from app.mail.letter import Letter, Mail
 from app.mail.phrases import Rows, before_row, clock, facts, filled, place_rows, price_row, says, undo_until, when
-from app.text.i18n import format_money, translator
+from app.text.catalogues import translator
+from app.text.formats import format_money
 
 
 def confirmed(mail: Mail, now: datetime) -> Letter:

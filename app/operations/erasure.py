@@ -1,4 +1,4 @@
-"""Forgetting a customer: in our rows, and at Hapio, where a booking carries who came."""
+"""Forgetting a customer: in our rows, and at the scheduler, where a booking carries who came."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from app.errors import SchedulerError, SchedulerNotFound
-from app.scheduling.hapio.client import HapioClient
 from app.scheduling.metadata import scheduler_metadata
+from app.scheduling.port import Scheduler
 from app.store import Store
 
 #: What tells nobody who came: our id, and what the owner's books need.
@@ -18,8 +18,8 @@ _KEPT = frozenset({"holdfast_id", "paid_amount", "paid_currency", "payment_inten
 @dataclass(frozen=True, slots=True)
 class Forgotten:
     """What was done: bookings without their customer now, those that were left because they are not over, and those
-    of which Hapio still knows the customer, because it gave no answer. `traces`: what was taken out still stands in the
-    log beside the database, since another process is reading there."""
+    of which the scheduler still knows the customer, because it gave no answer. `traces`: what was taken out still
+    stands in the log beside the database, since another process is reading there."""
 
     forgotten: int
     left: int
@@ -30,7 +30,7 @@ class Forgotten:
 class Erasure:
     """`now` gives aware datetimes."""
 
-    def __init__(self, *, store: Store, scheduler: HapioClient, now: Callable[[], datetime]) -> None:
+    def __init__(self, *, store: Store, scheduler: Scheduler, now: Callable[[], datetime]) -> None:
         self._store = store
         self._scheduler = scheduler
         self._now = now
@@ -43,7 +43,7 @@ class Erasure:
     async def forget(self, *, email: str = "", days: int | None = None) -> Forgotten:
         """Forget the customers of bookings that are over: of one address, or untouched for so many days.
 
-        Hapio first: what it could not be told of keeps its row, so that the next run finds it again.
+        The scheduler first: what it could not be told of keeps its row, so that the next run finds it again.
         """
         found, left = await self._store.forgettable(email=email, before=self._before(days))
         done = unreached = 0
@@ -52,7 +52,7 @@ class Erasure:
                 if booking.reservation.reference:
                     payment = await self._store.payment(booking.payment_id) if booking.payment_id else None
                     tags = scheduler_metadata(booking, payment)
-                    # Overwritten, not left out: whether Hapio replaces or merges is not documented.
+                    # Overwritten, not left out: not every scheduler says whether it replaces or merges.
                     await self._scheduler.replace_metadata(
                         booking.reservation.reference,
                         {name: value if name in _KEPT else "forgotten" for name, value in tags.items()},

@@ -1,5 +1,5 @@
-"""What Stripe and Hapio have with our tag and this database has not, and what it has and they have not; and putting
-that right, one kind at a time, when the owner says so.
+"""What Stripe and the scheduler have with our tag and this database has not, and what it has and they have not; and
+putting that right, one kind at a time, when the owner says so.
 
 After a backup was put back the server does by itself what is safe. What is left for people is shown here: money and
 bookings of which nothing here knows any more.
@@ -15,8 +15,9 @@ from app.booking.acts import Acts
 from app.booking.stray_payments import Strays
 from app.domain.booking import Booking, Status
 from app.domain.payment import Payment, PaymentState, StrayPayment
-from app.payments.stripe_client import CheckoutFacts, Payments
-from app.scheduling.hapio.client import HapioClient, SchedulerBooking
+from app.payments.facts import CheckoutFacts
+from app.payments.stripe_client import Payments
+from app.scheduling.port import Scheduler, SchedulerBooking
 from app.store import Store
 
 _TAGS = ("bk_", "mv_")
@@ -28,8 +29,9 @@ class Differences:
     """What does not fit together.
 
     `adoptable` are paid Sessions of bookings that we know, `strays` payments of bookings that we do not know. `holds`
-    and `finals` are Hapio's temporary and final bookings under a tag of which no row of ours has anything. `gone` are
-    confirmed bookings that Hapio does not have, `unheard` payments of which Stripe does not have the Session.
+    and `finals` are the scheduler's temporary and final bookings under a tag of which no row of ours has anything.
+    `gone` are confirmed bookings that the scheduler does not have, `unheard` payments of which Stripe does not have the
+    Session.
     """
 
     adoptable: Sequence[CheckoutFacts]
@@ -51,7 +53,7 @@ class Reconciling:
         self,
         *,
         store: Store,
-        scheduler: HapioClient,
+        scheduler: Scheduler,
         payments: Payments | None,
         acts: Acts,
         strays: Strays,
@@ -65,8 +67,8 @@ class Reconciling:
         self._now = now
 
     async def look(self, *, days: int) -> Differences:
-        """Compare with Stripe's Sessions of the last `days`, and with Hapio's bookings that are still to come. Nothing
-        is changed, except that payments of unknown bookings are written down, as the server does."""
+        """Compare with Stripe's Sessions of the last `days`, and with the scheduler's bookings that are still to come.
+        Nothing is changed, except that payments of unknown bookings are written down, as the server does."""
         since = self._now() - timedelta(days=days)
         sessions = await self._payments.completed_sessions(created_after=since) if self._payments else []
         adoptable = [facts for facts in sessions if await self._is_adoptable(facts)]
@@ -74,7 +76,8 @@ class Reconciling:
             if facts.is_tagged and await self._store.booking(facts.booking_id or "") is None:
                 await self._strays.notice(facts)
         final = await self._scheduler.coming_bookings(self._now())
-        # Whatever Hapio's clock says: a hold's row is written before Hapio is asked, so an unknown one is not new.
+        # Whatever the scheduler's clock says: a hold's row is written before the scheduler is asked, so an unknown one
+        # is not new.
         temporary = await self._scheduler.temporary_bookings(created_before=self._now() + timedelta(days=1))
         there = {booking.id for booking in final if not booking.is_canceled}
         complete = {facts.id for facts in sessions}
@@ -123,7 +126,7 @@ class Reconciling:
 
     async def release(self, there: SchedulerBooking) -> None:
         """Give the time of an unknown booking back: a temporary one is deleted, a final one canceled, so that it stays
-        in Hapio's history."""
+        in the scheduler's history."""
         if there.is_temporary:
             await self._scheduler.delete_booking(there.id)
         else:

@@ -23,7 +23,7 @@ from app.protection.rate_limits import SIGN_IN_MAIL, RateLimits
 from app.protection.signed_links import SIGN_IN_LIFE, Links
 from app.scheduling.availability import CallBudget
 from app.store import Store
-from app.text.i18n import translator
+from app.text.catalogues import translator
 
 log = structlog.get_logger()
 
@@ -176,7 +176,7 @@ class Staff:
         return await self._store.resend_mails()
 
     def calls_spent(self) -> int:
-        """Calls to Hapio this month."""
+        """Calls to the scheduler this month."""
         return self._budget.spent
 
     def seconds_fresh(self, base: int) -> float:

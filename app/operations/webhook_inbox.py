@@ -21,11 +21,10 @@ from app.booking.follow import agrees
 from app.domain.booking import Booking
 from app.domain.event import Event, StoredEvent
 from app.errors import BookingConflict, HoldfastError, NotFound, SchedulerDown, SchedulerError, StripeDown, StripeError
-from app.payments.stripe_client import RECENT, Listed, Payments
+from app.payments.facts import Listed
+from app.payments.stripe_client import RECENT, Payments
 from app.scheduling.availability import Availability
-from app.scheduling.hapio.client import read_booking
-from app.scheduling.hapio.webhook import Notice, read_notice
-from app.settings import WebhookScheme
+from app.scheduling.port import SchedulerNotice, SchedulerWebhooks
 from app.store import Store
 
 log = structlog.get_logger()
@@ -38,8 +37,9 @@ QUICK_PAUSE = timedelta(milliseconds=500)
 #: The worker's pauses grow from this to the longest. It never gives up: the event stays listed until it had its effect.
 WORKER_PAUSE = timedelta(seconds=15)
 LONGEST_PAUSE = timedelta(hours=1)
-#: `Event.object_type` of a hint from Hapio; `object_id` is the booking's id there.
-HAPIO_BOOKING = "hapio_booking"
+#: `Event.object_type` of a hint from the scheduler; `object_id` is the booking's id there. Stored under the name of the
+#: first scheduler.
+_SCHEDULER_BOOKING = "hapio_booking"
 #: Up to when Stripe's list of events was read, in seconds since 1970.
 _FETCHED = "stripe:events_read"
 #: Events are listed in the order in which they were made, and may appear late.
@@ -50,9 +50,10 @@ _STRIPE_KEEPS = timedelta(days=30)
 
 
 class Inbox:
-    """Takes in what providers tell. `payments` is None where no Stripe key is set, `hapio_secret` empty where Hapio's
-    webhooks are not received. `sleep` waits seconds."""
+    """Takes in what providers tell. `payments` is None where no Stripe key is set, `scheduler_webhooks` where the
+    scheduler's are not received. `sleep` waits seconds."""
 
+    # Nine parameters: the parts that a webhook passes through, and what tests put in the place of time and chance.
     def __init__(
         self,
         *,
@@ -61,8 +62,7 @@ class Inbox:
         availability: Availability,
         payments: Payments | None,
         cursors: Cursors,
-        hapio_secret: str,
-        hapio_scheme: WebhookScheme,
+        scheduler_webhooks: SchedulerWebhooks | None,
         now: Callable[[], datetime],
         random: Random,
         sleep: Callable[[float], Awaitable[None]],
@@ -72,8 +72,7 @@ class Inbox:
         self._availability = availability
         self._payments = payments
         self._cursors = cursors
-        self._hapio_secret = hapio_secret
-        self._hapio_scheme = hapio_scheme
+        self._scheduler_webhooks = scheduler_webhooks
         self._now = now
         self._random = random
         self._sleep = sleep
@@ -88,11 +87,11 @@ class Inbox:
         await self._take_in(self._payments.read_event(raw, signature))
 
     async def receive_hapio(self, raw: bytes, headers: Mapping[str, str]) -> None:
-        """A webhook of Hapio: a hint that a booking of ours, or somebody else's, has changed there. Raises
+        """A webhook of the scheduler: a hint that a booking of ours, or somebody else's, has changed there. Raises
         WebhookRefused, and NotFound without a secret to check it with."""
-        if not self._hapio_secret:
-            raise NotFound("no secret for Hapio's webhooks is configured")
-        notice = read_notice(raw, headers, secret=self._hapio_secret, scheme=self._hapio_scheme, now=self._now)
+        if self._scheduler_webhooks is None:
+            raise NotFound("no secret for the scheduler's webhooks is configured")
+        notice = self._scheduler_webhooks.read(raw, headers)
         ours = await self._store.ours_among(notice.ids)
         if not ours:
             self._availability.hinted(notice.moments)
@@ -101,12 +100,12 @@ class Inbox:
                 continue
             await self._take_in(self._hint(notice, booking.id, booking.reservation.reference or ""))
 
-    def _hint(self, notice: Notice, booking_id: str, hapio_booking_id: str) -> Event:
+    def _hint(self, notice: SchedulerNotice, booking_id: str, reference: str) -> Event:
         return Event(
             id=f"{notice.id}.{booking_id}",
-            type=f"hapio.{notice.type}",
-            object_id=hapio_booking_id,
-            object_type=HAPIO_BOOKING,
+            type=notice.type,
+            object_id=reference,
+            object_type=_SCHEDULER_BOOKING,
             livemode=True,
             created=self._now(),
             booking_id=booking_id,
@@ -149,7 +148,7 @@ class Inbox:
         await self._store.record_event(stored.event.id, error=type(error).__name__, again_at=again_at)
 
     async def _act(self, event: Event) -> None:
-        if event.object_type == HAPIO_BOOKING:
+        if event.object_type == _SCHEDULER_BOOKING:
             await self._acts.follow.booking(event.booking_id or "")
         else:
             await self._acts.stripe_events.take_event(event)
@@ -203,8 +202,8 @@ class Inbox:
         return pause * self._random.uniform(1.0, 1.5)
 
 
-def _tells_nothing(notice: Notice, booking: Booking) -> bool:
+def _tells_nothing(notice: SchedulerNotice, booking: Booking) -> bool:
     """Whether a notice says of a booking what we know: each change of our own is told to us as well, and reading it
     back would cost a call. A deletion may come with the booking as it was."""
-    there = read_booking(notice.things.get((booking.reservation.reference or "").lower()))
-    return there is not None and "delete" not in notice.type and agrees(booking, there)
+    there = notice.bookings.get((booking.reservation.reference or "").lower())
+    return there is not None and not notice.deletes and agrees(booking, there)

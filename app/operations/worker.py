@@ -34,9 +34,9 @@ from app.telemetry.metrics import Metrics
 
 log = structlog.get_logger()
 
-#: Hapio is swept rarely, since every call counts against the month: at start, daily, and after a lost answer.
+#: The scheduler is swept rarely, since every call counts against the month: at start, daily, and after a lost answer.
 SWEEP_SCHEDULER_EVERY = timedelta(days=1)
-#: No lock is still being made this long after Hapio created its temporary booking.
+#: No lock is still being made this long after the scheduler created its temporary booking.
 SCHEDULER_STRAY_AGE = timedelta(minutes=15)
 #: Stripe's reads are free; a payment that nobody told us about waits this long at most.
 SWEEP_STRIPE_EVERY = timedelta(minutes=10)

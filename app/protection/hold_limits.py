@@ -85,8 +85,8 @@ class HoldLimits:
 
         `free` are the free starts of the day, as the place's `zone` has it. Where there is only room if the same
         visitor's earlier hold goes, one that nobody has typed anything into yet, it is the answer's `spare`: people go
-        back and choose another time. What is let in counts at once; `left` ends that, so that the caller can ask Hapio
-        without keeping others waiting.
+        back and choose another time. What is let in counts at once; `left` ends that, so that the caller can ask the
+        scheduler without keeping others waiting.
         """
         holds = await self._store.open_holds(widget.name)
         self._forget(widget, holds)

@@ -113,9 +113,9 @@ def look_up(host: str, port: int) -> Sequence[str]:
 
 
 class NameLookups:
-    """Looks names up in threads of its own, so that strangers' names never keep the threads busy in which Hapio's and
-    Stripe's are looked up. A thread cannot be stopped: whoever gives up waiting leaves it working, and its place is
-    taken until it is done."""
+    """Looks names up in threads of its own, so that strangers' names never keep the threads busy in which the
+    scheduler's and Stripe's are looked up. A thread cannot be stopped: whoever gives up waiting leaves it working, and
+    its place is taken until it is done."""
 
     def __init__(self, ask: Callable[[str, int], Sequence[str]] = look_up, *, at_once: int = _AT_ONCE) -> None:
         self._ask = ask

@@ -49,13 +49,13 @@ class Rule:
 PAGE = Rule.of("page", "300/minute")
 #: Forms, by address, before they are read.
 FORM = Rule.of("form", "60/minute; 300/hour; 1000/day")
-#: Times that are not answered from the warm shelf: each may cost a drawing, or a call to Hapio.
+#: Times that are not answered from the warm shelf: each may cost a drawing, or a call to the scheduler.
 SLOTS = Rule.of("slots", "120/minute")
-#: Months that one address makes us read from Hapio, each of which costs up to seven of the plan's calls.
+#: Months that one address makes us read from the scheduler, each of which costs up to seven of the plan's calls.
 READ = Rule.of("read", "30/hour; 100/day")
 #: A booking's own pages and acts: details, extend, give up, status. Counted by booking; an act is two.
 BOOKING = Rule.of("booking", "120/minute")
-#: Attempts to hold a time, whether they succeed or not: each is a call to Hapio and two writes.
+#: Attempts to hold a time, whether they succeed or not: each is a call to the scheduler and two writes.
 HOLD = Rule.of("hold", "12/minute; 60/hour")
 #: The same for an IPv6 /48 together: a provider's customer has one, and up to 65,536 addresses as we count them in it.
 HOLD_NETWORK = Rule.of("hold_network", "60/minute; 400/hour")
@@ -83,7 +83,7 @@ DOCTOR = Rule.of("doctor", "10/minute; 60/hour")
 #: The JSON surface (design section 9).
 API = Rule.of("api", "60/minute")
 API_STATUS = Rule.of("api_status", "120/minute")
-#: What changes anything, over JSON, by address: it mails, or calls Hapio or Stripe.
+#: What changes anything, over JSON, by address: it mails, or calls the scheduler or Stripe.
 API_ACT = Rule.of("api_act", "60/minute; 300/hour; 1000/day")
 #: A server that holds an API key speaks for many visitors.
 API_KEY = Rule.of("api_key", "1000/minute")

@@ -27,15 +27,15 @@ from app.errors import (
 # Else each counter would come twice, the second time with the moment of its making.
 disable_created_metrics()  # type: ignore[no-untyped-call]  # the package leaves out this one's types
 
-#: Seconds. A page waits for Hapio up to 8, Stripe's five attempts end after 25.
+#: Seconds. A page waits for the scheduler up to 8, Stripe's five attempts end after 25.
 _CALL_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25)
 _WEBHOOK_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
-#: From the payment to the confirmation: the sale is Hapio's one answer away, or an outage.
+#: From the payment to the confirmation: the sale is the scheduler's one answer away, or an outage.
 _CONFIRM_SECONDS = (1, 2.5, 5, 15, 60, 300, 900, 3600)
-#: A warm page takes less than the first, a way to Stripe or Hapio up to the last.
+#: A warm page takes less than the first, a way to Stripe or the scheduler up to the last.
 _REQUEST_SECONDS = (0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
-#: What a sweep may find (`Settlement.sweep_hapio`, `sweep_stripe`).
+#: What a sweep may find (`sweep_scheduler`, `sweep_stripe`).
 _FINDINGS = ("lock", "payment", "refund", "dispute")
 #: The worker's steps, and whose errors put each off.
 _STEPS: Mapping[str, tuple[type[HoldfastError], ...]] = {

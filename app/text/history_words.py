@@ -7,7 +7,7 @@ from typing import Final
 
 from app.domain.booking import EndReason
 from app.domain.refund import PAID_ANOTHER_WAY
-from app.text.i18n import N_
+from app.msgid import N_
 
 #: By the history's own words.
 HISTORY: Final[Mapping[str, str]] = {

@@ -15,7 +15,7 @@ import httpx
 import pytest
 import stripe
 
-from app.payments.stripe_client import StripeHTTP
+from app.payments.connection import StripeHTTP
 from sandbox.stripe import StripeSandbox
 
 REAL_KEY = os.environ.get("STRIPE_CONTRACT_KEY")

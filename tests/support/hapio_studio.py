@@ -13,7 +13,8 @@ from typing import Any
 import httpx
 from anyio.lowlevel import checkpoint
 
-from app.scheduling.hapio.client import HapioClient, SchedulerCall
+from app.scheduling.hapio.client import HapioClient
+from app.scheduling.port import SchedulerCall
 from sandbox.clock import Clock
 from sandbox.hapio import HapioSandbox
 from sandbox.seed import StudioIds, seed_studio

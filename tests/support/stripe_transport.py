@@ -2,7 +2,7 @@
 
 import httpx
 
-from app.payments.stripe_client import StripeHTTP
+from app.payments.connection import StripeHTTP
 
 
 class TransportHTTPClient(StripeHTTP):

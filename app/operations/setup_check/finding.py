@@ -10,7 +10,7 @@ from enum import StrEnum
 
 import httpx
 
-from app.payments.stripe_client import WEBHOOK_TOLERANCE
+from app.payments.events import WEBHOOK_TOLERANCE
 
 #: From here on people notice; from `WEBHOOK_TOLERANCE` on Stripe's webhooks are refused.
 SKEW = timedelta(seconds=30)

@@ -95,7 +95,7 @@ def _room(folder: Path, free_bytes: Callable[[Path], int]) -> Iterator[Finding]:
 
 
 def count_calls(path: Path, calls: int, *, month: datetime) -> None:
-    """Add calls to Hapio to the month's number that all processes share, as `CallBudget` does."""
+    """Add calls to the scheduler to the month's number that all processes share, as `CallBudget` does."""
     if not calls or not path.is_file():
         return
     try:

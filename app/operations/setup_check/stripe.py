@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 
 from app.operations.setup_check.finding import Finding, clock, fail, ok, warn
-from app.payments.stripe_client import API_VERSION, EVENT_TYPES
+from app.payments.events import API_VERSION, EVENT_TYPES
 from app.settings import Settings
 
 _SECONDS = httpx.Timeout(15, connect=8)

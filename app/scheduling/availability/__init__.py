@@ -1,7 +1,7 @@
-"""Which times to show: Hapio's bookable slots, read once for all visitors, within a budget of calls.
+"""Which times to show: the scheduler's bookable slots, read once for all visitors, within a budget of calls.
 
-Caching is for showing: the lock decides. On top of what Hapio said a moment ago lie our own bookings since.
-Read `times` first; `month` says what is shown, `cached` when Hapio is asked, `budget` how often.
+Caching is for showing: the lock decides. On top of what the scheduler said a moment ago lie our own bookings since.
+Read `times` first; `month` says what is shown, `cached` when the scheduler is asked, `budget` how often.
 """
 
 from app.scheduling.availability.budget import CallBudget

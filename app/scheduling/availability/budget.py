@@ -1,11 +1,11 @@
-"""The month's Hapio calls against the plan."""
+"""The month's calls to the scheduler, against the plan."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, date, datetime, time, timedelta
 
-from app.scheduling.hapio.client import SchedulerCall
+from app.scheduling.port import SchedulerCall
 
 #: The share of the month's calls that reading leaves to locks, confirmations and releases.
 _RESERVE = 0.2
@@ -26,12 +26,13 @@ _MONTH = timedelta(days=30)
 class CallBudget:
     """How often a window may be read again, given what was spent this month.
 
-    Months are counted in UTC. `may_read` is for looks alone: whatever a hold, a confirmation or a release needs is
-    called without asking here.
+    Months are counted in UTC, each under `counter` and its name. `may_read` is for looks alone: whatever a hold, a
+    confirmation or a release needs is called without asking here.
     """
 
-    def __init__(self, *, calls_per_month: int, now: Callable[[], datetime]) -> None:
+    def __init__(self, *, calls_per_month: int, counter: str, now: Callable[[], datetime]) -> None:
         self.calls_per_month = calls_per_month
+        self._counter = counter
         self._now = now
         self._month = now().date().replace(day=1)
         self._spent = 0
@@ -44,7 +45,7 @@ class CallBudget:
         return self._spent
 
     def record(self, _call: SchedulerCall) -> None:
-        """Count one call. Refused and unanswered ones count too: Hapio may have counted them."""
+        """Count one call. Refused and unanswered ones count too: the scheduler may have counted them."""
         self._turn_month()
         self._spent += 1
         self._unsaved += 1
@@ -56,7 +57,7 @@ class CallBudget:
         """
         self._turn_month()
         month, counted = self._month, self._unsaved
-        total = await add(f"hapio_calls:{month:%Y-%m}", counted)
+        total = await add(f"{self._counter}:{month:%Y-%m}", counted)
         if month == self._month:
             self._unsaved -= counted
             self._spent = total + self._unsaved

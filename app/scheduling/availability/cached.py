@@ -1,4 +1,4 @@
-"""One value of Hapio's, shared by everyone who wants it."""
+"""One value of the scheduler's, shared by everyone who wants it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ REST = timedelta(seconds=5)
 
 
 class Cached(Generic[T]):
-    """One value of Hapio's, shared by all who want it: never two reads at once, none soon after a failure."""
+    """One value of the scheduler's, shared by all who want it: never two reads at once, none soon after a failure."""
 
     def __init__(
         self, fetch: Callable[[], Awaitable[T]], now: Callable[[], datetime], tasks: set[asyncio.Task[None]]
@@ -33,11 +33,11 @@ class Cached(Generic[T]):
 
     @property
     def asks(self) -> bool:
-        """Whether a read would ask Hapio now: none is under way, and none has just failed."""
+        """Whether a read would ask the scheduler now: none is under way, and none has just failed."""
         return self._reading is None and self._now() >= self._rest_until
 
     async def read(self) -> T:
-        """A new value, from the read under way if there is one. Raises what Hapio's client raises."""
+        """A new value, from the read under way if there is one. Raises what the scheduler's client raises."""
         if self._reading is None and not (self._error and self._now() < self._rest_until):
             self._start()
         if self._reading is not None:

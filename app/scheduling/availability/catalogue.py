@@ -17,7 +17,7 @@ from app.domain.money import Money
 from app.errors import NotFound, SchedulerError
 from app.scheduling.availability.budget import CallBudget
 from app.scheduling.availability.cached import NEVER, Cached
-from app.scheduling.hapio.client import HapioClient, SchedulerService
+from app.scheduling.port import Scheduler, SchedulerService
 from app.widgets import Widget
 
 T = TypeVar("T")
@@ -28,8 +28,8 @@ log = structlog.get_logger(__name__)
 _FRESH = timedelta(hours=12)
 #: About what reading them again costs, in calls.
 _COST = 6
-#: How far apart these things are read anew when Hapio contradicts them, at least; the pause doubles while nothing else
-#: than before is found, so that a refusal that is always the same costs no calls.
+#: How far apart these things are read anew when the scheduler contradicts them, at least; the pause doubles while
+#: nothing else than before is found, so that a refusal that is always the same costs no calls.
 _PAUSE = timedelta(minutes=1)
 #: How soon a value that was read behind the scenes is noticed.
 _LOOK = timedelta(minutes=1)
@@ -66,7 +66,7 @@ class Catalogues:
 
     def __init__(
         self,
-        scheduler: HapioClient,
+        scheduler: Scheduler,
         budget: CallBudget,
         now: Callable[[], datetime],
         tasks: set[asyncio.Task[None]],
@@ -100,8 +100,8 @@ class Catalogues:
         return catalogue
 
     async def reread(self) -> None:
-        """Read everything anew, because Hapio has said something else than what is kept here: at once, if that was not
-        done a moment ago. What cannot be read stays as it is."""
+        """Read everything anew, because the scheduler has said something else than what is kept here: at once, if that
+        was not done a moment ago. What cannot be read stays as it is."""
         now = self._now()
         if now < self._reread_from:
             return
@@ -123,10 +123,10 @@ class Catalogues:
         places = (place for place in studio.locations if widget.location in {"", place.id})
         location = next(places, None)
         if location is None:
-            raise NotFound(f"widget {widget.name!r}: its location is not among Hapio's")
+            raise NotFound(f"widget {widget.name!r}: its location is not among the scheduler's")
         known = {service.id: service for service in studio.services}
         wanted = [setting.id for setting in widget.services] or list(known)
-        fixed = [known[wish] for wish in wanted if wish in known and known[wish].type == "fixed"]
+        fixed = [known[wish] for wish in wanted if wish in known and known[wish].duration is not None]
         offers = await asyncio.gather(*(self._kept(self._offer(service.id)) for service in fixed))
         services = [
             self._service(widget, service, tuple(one for one in studio.resources if one.id in offer))

@@ -1,4 +1,4 @@
-"""One month of one service: Hapio's answer, what we know beyond it, and what is shown of both."""
+"""One month of one service: the scheduler's answer, what we know beyond it, and what is shown of both."""
 
 from __future__ import annotations
 
@@ -30,8 +30,9 @@ class View:
 class Month:
     """One service at one location from `starts_from` to `ends_to`; until `look_at` it need not be read again.
 
-    `cost` is how many calls the last read took. `returned` and `refused` hold what happened since Hapio was asked,
-    each with the tick of its happening; `suspected` is the tick of a change that only Hapio knows, 0 without one.
+    `cost` is how many calls the last read took. `returned` and `refused` hold what happened since the scheduler was
+    asked, each with the tick of its happening; `suspected` is the tick of a change that only the scheduler knows, 0
+    without one.
     """
 
     def __init__(
@@ -56,7 +57,7 @@ class Month:
         self._resources: tuple[Resource, ...] = ()
 
     def age(self, now: datetime) -> float:
-        """Seconds since Hapio was asked."""
+        """Seconds since the scheduler was asked."""
         return (now - self.cached.asked_at).total_seconds()
 
     def distance(self, now: datetime) -> int:
@@ -69,12 +70,12 @@ class Month:
         self._views.clear()
 
     def give_back(self, slot: Slot, tick: int) -> None:
-        """A time that we released, and that Hapio may have listed as taken when it was asked."""
+        """A time that we released, and that the scheduler may have listed as taken when it was asked."""
         self.returned.append((tick, slot))
         self.changed()
 
     def refuse(self, starts_at: datetime, tick: int) -> None:
-        """A time that Hapio listed, and then refused: it is not shown before Hapio is asked again."""
+        """A time that the scheduler listed, and then refused: it is not shown before the scheduler is asked again."""
         self.refused[starts_at] = tick
         self.look_at = NEVER
         self.changed()
@@ -85,7 +86,7 @@ class Month:
         self.look_at = NEVER
 
     def asked(self, tick: int, cost: int) -> None:
-        """Hapio has been asked: what happened before `tick` is in its answer."""
+        """The scheduler has been asked: what happened before `tick` is in its answer."""
         self.cost = cost
         self.returned = [(happened, slot) for happened, slot in self.returned if happened > tick]
         self.refused = {starts_at: happened for starts_at, happened in self.refused.items() if happened > tick}
@@ -115,7 +116,7 @@ class Month:
         return view
 
     def _offered(self, own: Mapping[str, Occupied], now: datetime) -> tuple[Slot, ...]:
-        """Hapio's slots, with our releases since and without our bookings, refused times and the past."""
+        """The scheduler's slots, with our releases since and without our bookings, refused times and the past."""
         capacity = {resource.id: resource.capacity for resource in self._resources}
         occupied = _by_day(
             row for row in own.values() if row.starts_at < self.ends_to and row.ends_at > self.starts_from

@@ -1,4 +1,4 @@
-"""Free times, asked of Hapio as rarely as may be and shown as truly as can be."""
+"""Free times, asked of the scheduler as rarely as may be and shown as truly as can be."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from app.scheduling.availability.cached import NEVER, Cached
 from app.scheduling.availability.catalogue import Catalogue, Catalogues
 from app.scheduling.availability.month import Month
 from app.scheduling.availability.own import OwnBookings
-from app.scheduling.hapio.client import PAGE_SIZE, HapioClient
+from app.scheduling.port import Scheduler
 from app.widgets import Widget
 
 #: How long past its refresh a month may be shown before it is called stale.
@@ -29,7 +29,8 @@ _OLD = timedelta(minutes=5)
 #: How far an open-ended booking window is looked into, beyond today or our last booking, whichever is later: three
 #: months. Each month of each service costs up to seven calls to read, a plan has 2,500 for everything, and a bucket
 #: that all months draw on is emptied by those that nobody means to book. A house that is booked further ahead is looked
-#: into further ahead, and Hapio's `booking_window_end`, where the owner sets it, is followed however long it is.
+#: into further ahead, and the scheduler's `booking_window_end`, where the owner sets it, is followed however long it
+#: is.
 _HORIZON = timedelta(days=92)
 #: A month whose refresh is overdue is looked after once in so long, where many look at it.
 _PAUSE = timedelta(seconds=1)
@@ -41,9 +42,10 @@ _NEAR = timedelta(days=7)
 class Times:
     """Free times as they can be shown.
 
-    `as_of` is when Hapio was asked. `stale` says that the age should be told: Hapio cannot be reached, a refresh is
-    overdue, or the budget has made reads rare. `version` names the content: equal versions show equal times, and
-    equal ages where stale. `read` False is a page's word for TimesNotRead: nobody knows which times are free.
+    `as_of` is when the scheduler was asked. `stale` says that the age should be told: the scheduler cannot be reached,
+    a refresh is overdue, or the budget has made reads rare. `version` names the content: equal versions show equal
+    times, and equal ages where stale. `read` False is a page's word for TimesNotRead: nobody knows which times are
+    free.
     """
 
     slots: tuple[Slot, ...]
@@ -74,7 +76,7 @@ class Availability:
     def __init__(
         self,
         *,
-        scheduler: HapioClient,
+        scheduler: Scheduler,
         occupied: Callable[[], Awaitable[Sequence[Occupied]]],
         budget: CallBudget,
         now: Callable[[], datetime],
@@ -119,17 +121,17 @@ class Availability:
         return self._epoch
 
     async def catalogue(self, widget: Widget) -> Catalogue:
-        """The widget's location and services. Kept for as long as Hapio cannot be read.
+        """The widget's location and services. Kept for as long as the scheduler cannot be read.
 
-        Left out are services that Hapio does not list as enabled, the types "flexible" and "day", and those whose
-        price is no amount of the widget's currency. NotFound if the location is missing or disabled; Hapio's
-        errors before the first successful read.
+        Left out are services that the scheduler does not list as in use, those without a length of their own, and those
+        whose price is no amount of the widget's currency. NotFound if the location is missing or disabled; the
+        scheduler's errors before the first successful read.
         """
         return await self._catalogues.of(widget)
 
     async def contradicted(self) -> None:
-        """Hapio has refused a service that is on offer, does not know it, or asks another price for it: what is on
-        offer is read anew, at most once a minute."""
+        """The scheduler has refused a service that is on offer, does not know it, or asks another price for it: what is
+        on offer is read anew, at most once a minute."""
         await self._catalogues.reread()
         self._epoch += 1
 
@@ -156,9 +158,9 @@ class Availability:
         that the reads it causes are counted; empty counts for nobody. `needed` is for holds and moves: what has never
         been read is read for them whatever the budget says.
 
-        Raises NotFound where Hapio no longer has the service, TimesNotRead where there is nothing to show and the
-        budget is used up, RateLimited where it is the reader's share of it, and Hapio's errors when there is nothing
-        young enough to show.
+        Raises NotFound where the scheduler no longer has the service, TimesNotRead where there is nothing to show and
+        the budget is used up, RateLimited where it is the reader's share of it, and the scheduler's errors when there
+        is nothing young enough to show.
         """
         location_id = (await self._catalogues.of(widget)).location.id
         now = self._now()
@@ -206,7 +208,7 @@ class Availability:
     ) -> list[Slot]:
         """The free times closest to one that was lost, at most a week away, in order of time.
 
-        A courtesy: it reads at most the month of `starts_at`, and offers nothing if Hapio cannot be read.
+        A courtesy: it reads at most the month of `starts_at`, and offers nothing if the scheduler cannot be read.
         """
         if not self._imaginable(starts_at):
             return []
@@ -260,8 +262,8 @@ class Availability:
         self._redraw(occupied)
 
     def freed(self, occupied: Occupied, slot: Slot, service_id: str) -> None:
-        """Our own release: the time is shown again. Call it once Hapio has let go of it, because a read that begins
-        later is believed."""
+        """Our own release: the time is shown again. Call it once the scheduler has let go of it, because a read that
+        begins later is believed."""
         tick = self._own.drop(occupied.reservation_id)
         self._redraw(occupied)
         back = replace(slot, resource_ids=(occupied.resource_id,))
@@ -269,15 +271,15 @@ class Availability:
             held.give_back(back, tick)
 
     def distrust(self, service: Service, starts_at: datetime) -> None:
-        """Hapio refused what we showed: the next look asks Hapio first, and until then that time is not shown."""
+        """The scheduler refused what we showed: the next look asks it first, and until then that time is not shown."""
         tick = next(self._ticks)
         self._epoch += 1
         for held in self._around(service.id, starts_at):
             held.refuse(starts_at, tick)
 
     def hinted(self, moments: Collection[datetime] = ()) -> None:
-        """Somebody else has changed something in Hapio at these moments, or who knows when: what is shown of then is
-        read again behind the next look, as far as the budget allows."""
+        """Somebody else has changed something in the scheduler at these moments, or who knows when: what is shown of
+        then is read again behind the next look, as far as the budget allows."""
         tick = next(self._ticks)
         self._epoch += 1
         for held in self._months.values():
@@ -285,7 +287,7 @@ class Availability:
                 held.suspect(tick)
 
     def rest(self, calls: int) -> timedelta:
-        """How far apart looks of so many calls to Hapio should be that nobody waits for."""
+        """How far apart looks of so many calls to the scheduler should be that nobody waits for."""
         return self._budget.rest(calls)
 
     def _open(self, key: tuple[str, str, date], service: Service) -> Month | None:
@@ -325,7 +327,7 @@ class Availability:
             if self._may_read(held, reader):
                 await held.cached.read()
         elif held.refused and age >= period - self._ttl and self._minute_allows():
-            # What Hapio refused shows that the month has changed: only the budget may put off a look.
+            # What the scheduler refused shows that the month has changed: only the budget may put off a look.
             if self._may_read(held, reader):
                 with suppress(SchedulerError):
                     await held.cached.read()
@@ -343,9 +345,9 @@ class Availability:
         return age > period + _LATE
 
     def _may_read(self, held: Month, reader: str, *, must: bool = False) -> bool:
-        """Whether this look may ask Hapio; if so, it counts for its reader. A read that costs nothing, because it is
-        under way or has just failed, may always be waited for. `must` says that there is nothing to show without it:
-        then a reader who has had their share is refused with RateLimited."""
+        """Whether this look may ask the scheduler; if so, it counts for its reader. A read that costs nothing, because
+        it is under way or has just failed, may always be waited for. `must` says that there is nothing to show without
+        it: then a reader who has had their share is refused with RateLimited."""
         if not held.cached.asks:
             return True
         cost = max([held.cost, *(other.cost for other in self._months.values() if other.service_id == held.service_id)])
@@ -361,7 +363,7 @@ class Availability:
     async def _read(self, held: Month, key: tuple[str, str, date], service: Service) -> tuple[Slot, ...]:
         began = next(self._ticks)
         starts_from = max(held.starts_from, self._now().replace(second=0, microsecond=0))
-        # Whether Hapio wants a slot's start or its end inside the window is not documented: ask for both.
+        # Whether the scheduler wants a slot's start or its end inside the window is not documented: ask for both.
         longest = service.duration + service.buffer_after
         underway = held.cost
         self._underway += underway
@@ -376,7 +378,7 @@ class Availability:
             self._underway -= underway
         for changed in await self._own.reload():
             self._redraw(changed)
-        held.asked(began, cost=max(1, -(-len(slots) // PAGE_SIZE)))
+        held.asked(began, cost=self._scheduler.calls_to_list(len(slots)))
         self._epoch += 1
         return tuple(slot for slot in slots if slot.starts_at < held.ends_to)
 
@@ -385,7 +387,7 @@ class Availability:
         return abs(day.year - self._now().year) <= 150
 
     def _minute_allows(self) -> bool:
-        """Whether Hapio's limit per minute leaves room beside locks and confirmations."""
+        """Whether the scheduler's limit per minute leaves room beside locks and confirmations."""
         remaining, limit = self._scheduler.remaining, self._scheduler.limit
         return remaining is None or limit is None or remaining * 10 >= limit
 

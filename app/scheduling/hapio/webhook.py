@@ -14,15 +14,16 @@ import hmac
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from app.errors import WebhookRefused
+from app.scheduling.hapio.translation import booking_in
+from app.scheduling.port import SchedulerNotice
 from app.settings import WebhookScheme
 
 #: A signature may be this old, or this far ahead of our clock.
-TOLERANCE = timedelta(minutes=5)
+_TOLERANCE = timedelta(minutes=5)
 #: More than enough for a booking with everything around it; a body is at most a mebibyte.
 _MOST_THINGS = 2000
 _MOST_IDS = 50
@@ -30,47 +31,43 @@ _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|bk_[0-9a-f]{20}",
 _DIGITS = re.compile(r"[0-9]{1,17}")
 
 
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """What a webhook of Hapio's may be about. `id` tells deliveries apart; `ids` are all ids in it, of whatever;
-    `moments` are the starts and ends that it names; `things` by their ids are what it tells of them."""
+class HapioWebhooks:
+    """Hapio's webhooks, signed with `secret` in the way of `scheme`; `SchedulerWebhooks`."""
 
-    id: str
-    type: str
-    ids: tuple[str, ...]
-    moments: tuple[datetime, ...]
-    things: Mapping[str, Mapping[str, Any]]
+    def __init__(self, *, secret: str, scheme: WebhookScheme, now: Callable[[], datetime]) -> None:
+        self._secret = secret
+        self._scheme = scheme
+        self._now = now
 
-
-def read_notice(
-    raw: bytes, headers: Mapping[str, str], *, secret: str, scheme: WebhookScheme, now: Callable[[], datetime]
-) -> Notice:
-    """The notice in a webhook's raw body. Raises WebhookRefused for everything that Hapio did not just send."""
-    check_signature(raw, headers, secret=secret, scheme=scheme, now=now())
-    try:
-        told = json.loads(raw)
-    except (ValueError, RecursionError) as error:
-        raise WebhookRefused("not JSON") from error
-    if not isinstance(told, dict):
-        raise WebhookRefused("not an object")
-    stamp = headers.get(scheme.timestamp_header, "")
-    digest = hashlib.sha256(stamp.encode() + b"." + raw).hexdigest()
-    kind = told.get("type") or told.get("event")
-    inside = list(_inside(told))
-    texts = [(name, value) for name, value in inside if isinstance(value, str)]
-    things = {value["id"].lower(): value for _, value in inside if isinstance(value, dict) and _has_id(value)}
-    ids = dict.fromkeys(text.lower() for _name, text in texts if _ID.fullmatch(text))
-    moments = {moment for name, text in texts if name in {"starts_at", "ends_at"} for moment in _moments(text)}
-    return Notice(
-        id=f"hapio_{digest[:40]}",
-        type=re.sub(r"[^\w.:-]", "", kind)[:80] if isinstance(kind, str) else "",
-        ids=tuple(ids)[:_MOST_IDS],
-        moments=tuple(sorted(moments)),
-        things=things,
-    )
+    def read(self, raw: bytes, headers: Mapping[str, str]) -> SchedulerNotice:
+        """The notice in a webhook's raw body. Raises WebhookRefused for everything that Hapio did not just send."""
+        _check_signature(raw, headers, secret=self._secret, scheme=self._scheme, now=self._now())
+        try:
+            content = json.loads(raw)
+        except (ValueError, RecursionError) as error:
+            raise WebhookRefused("not JSON") from error
+        if not isinstance(content, dict):
+            raise WebhookRefused("not an object")
+        stamp = headers.get(self._scheme.timestamp_header, "")
+        digest = hashlib.sha256(stamp.encode() + b"." + raw).hexdigest()
+        kind = content.get("type") or content.get("event")
+        inside = list(_inside(content))
+        texts = [(name, value) for name, value in inside if isinstance(value, str)]
+        things = {value["id"].lower(): value for _, value in inside if isinstance(value, dict) and _has_id(value)}
+        ids = dict.fromkeys(text.lower() for _name, text in texts if _ID.fullmatch(text))
+        moments = {moment for name, text in texts if name in {"starts_at", "ends_at"} for moment in _moments(text)}
+        word = re.sub(r"[^\w.:-]", "", kind)[:80] if isinstance(kind, str) else ""
+        return SchedulerNotice(
+            id=f"hapio_{digest[:40]}",
+            type=f"hapio.{word}",
+            ids=tuple(ids)[:_MOST_IDS],
+            moments=tuple(sorted(moments)),
+            bookings={id_: booking for id_, thing in things.items() if (booking := booking_in(thing))},
+            deletes="delete" in word,
+        )
 
 
-def check_signature(
+def _check_signature(
     raw: bytes, headers: Mapping[str, str], *, secret: str, scheme: WebhookScheme, now: datetime
 ) -> None:
     """Raises WebhookRefused unless the body was signed with the secret, in the way of `scheme`, lately."""
@@ -82,7 +79,7 @@ def check_signature(
         text = raw
     else:
         signed_at = _signed_at(stamp, scheme)
-        if signed_at is None or abs(now - signed_at) > TOLERANCE:
+        if signed_at is None or abs(now - signed_at) > _TOLERANCE:
             raise WebhookRefused("signed too long ago, or in the future")
         text = stamp.encode() + (b"." if scheme.signed == "timestamp.body" else b"") + raw
     try:

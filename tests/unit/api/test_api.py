@@ -614,27 +614,35 @@ async def test_every_route_of_the_contract_is_told(stack: Stack) -> None:
 
 #: Acts that one door alone calls by their name, and what the other has for them.
 SAME_BY_ANOTHER_NAME = {
-    "add_details": "hold",  # the lock call takes the details at once
-    "hold_again": "hold",  # a program locks again by itself
-    "resend_links": "renew_link",  # by address for people who lost the mail, by booking for programs
-    "resend_link": "renew_link",
-    "settle": "settle",
+    "checkout.add_details": "hold.take",  # the lock call takes the details at once
+    "hold.again": "hold.take",  # a program locks again by itself
+    "manage_links.resend_all": "manage_links.renew",  # by address for people, by booking for programs
+    "manage_links.resend": "manage_links.renew",
+    "settle.expire": "settle.booking",  # the worker's
+    "owner_refunds.give_back_now": "owner_refunds.give_back",  # the same, inside another act
+    "reschedule.follow_move": "settle.booking",  # the worker's
 }
 
 
 def test_no_act_exists_behind_one_door_only() -> None:
     root = Path(__file__).parents[3] / "app"
+    rooms = ("hold", "checkout", "settle", "cancel", "reschedule", "owner_refunds", "manage_links", "corrections")
     acts = {
-        name
-        for file in ("bookings.py", "changes.py")
-        for name in re.findall(r"^    async def ([a-z]\w+)", (root / file).read_text(encoding="utf-8"), re.MULTILINE)
+        f"{room}.{name}"
+        for room in rooms
+        for name in re.findall(
+            r"^    async def ([a-z]\w+)", (root / f"booking/{room}.py").read_text(encoding="utf-8"), re.MULTILINE
+        )
     }
-    looking = {"managed", "find", "quote_move", "quote_cancel", "move_options", "difference_page"}
+    looking = {"manage_links.open", "cancel.quote"}
+    looking |= {f"reschedule.{name}" for name in ("quote", "options", "difference_page")}
     called = {
         door: {
             name
-            for path in (root / door).glob("*.py")
-            for name in re.findall(r"\bbookings\.(\w+)\(", path.read_text(encoding="utf-8"))
+            for path in (root / door).rglob("*.py")
+            for name in re.findall(
+                rf"\bparts(?:_of\(request\))?\.((?:{'|'.join(rooms)})\.\w+)\(", path.read_text(encoding="utf-8")
+            )
         }
         for door in ("api", "web")
     }

@@ -84,15 +84,15 @@ async def _schemathesis(address: str, known: dict[str, list[str]]) -> tuple[str,
         # One: two threads of it meet a fault of CPython 3.11 ("AST recursion depth mismatch") now and then.
         "--workers", "1", "--continue-on-failure", "--no-shrink", "--warnings", "off", "--no-color",
         "--header", f"Authorization: Bearer {KEY}", "--generation-database", "none",
-        # Their bodies are signed, which nobody can make up; tests/unit/test_webhook_door.py looks at them.
+        # Their bodies are signed, which nobody can make up; tests/unit/api/test_webhook_door.py looks at them.
         "--exclude-path-regex", "/api/webhooks/",
     ]  # fmt: skip
     process = await asyncio.create_subprocess_exec(
         *command,
         cwd=folder,
         env=os.environ
-        | {"SCHEMATHESIS_HOOKS": "tests.unit.schemathesis_hooks", "HOLDFAST_KNOWN": json.dumps(known)}
-        | {"PYTHONPATH": str(HERE.parents[1])},
+        | {"SCHEMATHESIS_HOOKS": "tests.unit.api.schemathesis_hooks", "HOLDFAST_KNOWN": json.dumps(known)}
+        | {"PYTHONPATH": str(HERE.parents[2])},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )

@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 
 from app.domain.booking import Booking, EndReason, Status
 from app.errors import StripeError
-from app.payments.stripe_client import EVENT_TYPES
+from app.payments.events import EVENT_TYPES
 from sandbox.stripe import Fault
 from tests.support.stack import Stack
 

@@ -41,7 +41,7 @@ ENVIRON = {
 def run(*arguments: str, **environ: str) -> subprocess.Popen[str]:
     return subprocess.Popen(  # noqa: S603 — our own command line
         [sys.executable, "-m", "app", *arguments],
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(HERE.parents[1]), **environ},
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(HERE.parents[2]), **environ},
         cwd=HERE,  # not the checkout's root, where a developer may have a .env
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -21,7 +21,7 @@ from starlette.responses import PlainTextResponse
 from app.cli.doctor import line, run_doctor
 from app.environment import Environment
 from app.operations.setup_check import Doctor, Finding, Level, Wires, worst
-from app.payments.stripe_client import EVENT_TYPES
+from app.payments.events import EVENT_TYPES
 from app.store.backup import back_up
 from sandbox.hapio import ALL_ABILITIES, Fault
 from tests.support.stack import PUBLIC_URL, Stack, open_stack

@@ -7,7 +7,7 @@ from typing import Any
 
 from app.cli.events import add_events, serve_events
 from app.domain.booking import Booking, Status
-from app.payments.stripe_client import EVENT_TYPES
+from app.payments.events import EVENT_TYPES
 from sandbox.hapio import Fault
 from tests.support.stack import Stack
 
@@ -92,7 +92,7 @@ async def test_people_read_a_line_for_each_event(stack: Stack) -> None:
     said: list[str] = []
     await serve_events(stack.parts, parser.parse_args(["list"]), said.append)
     assert booking.id in said[0]
-    assert "waiting (Hapio" in said[0]
+    assert "waiting (SchedulerDown" in said[0]
     assert "anna" not in said[0]
 
 

@@ -14,7 +14,7 @@ import stripe
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.payments.stripe_client import StripeHTTP
+from app.payments.connection import StripeHTTP
 from sandbox.clock import Clock
 from sandbox.serve import serve_app
 from sandbox.stripe import ControlError, StripeSandbox

@@ -18,7 +18,7 @@ from app.domain.money import Money
 from app.domain.reservation import Occupied
 from app.errors import NotFound, SchedulerError, SchedulerFailed
 from app.scheduling.availability import Availability, CallBudget, Times
-from app.scheduling.hapio.client import SchedulerCall
+from app.scheduling.port import SchedulerCall
 from app.widgets import ServiceSetting, Widget
 from sandbox.clock import Clock
 from sandbox.hapio import Fault
@@ -87,7 +87,7 @@ class Shop:
 async def open_shop(studio: HapioStudio, *, max_age: int = 3600, calls_per_month: int = 2500) -> AsyncIterator[Shop]:
     services = tuple(ServiceSetting(id=id_) for id_ in (studio.portrait, studio.headshot, studio.planning))
     widget = Widget(name="studio", currency="sek", services=services)
-    budget = CallBudget(calls_per_month=calls_per_month, now=studio.clock)
+    budget = CallBudget(calls_per_month=calls_per_month, counter="hapio_calls", now=studio.clock)
     client = studio.make_client(studio.sandbox.token, on_call=budget.record)
 
     rows: list[Occupied] = []
@@ -543,14 +543,14 @@ def spend(budget: CallBudget, calls: int, at: datetime = MONDAY) -> None:
 
 def test_on_plan_a_read_is_fresh_for_its_usual_time() -> None:
     clock = Clock(datetime(2026, 11, 16, 0, 0, tzinfo=UTC))
-    budget = CallBudget(calls_per_month=2500, now=clock)
+    budget = CallBudget(calls_per_month=2500, counter="hapio_calls", now=clock)
     spend(budget, 1000)
     assert budget.ttl(45, 4) == 45
 
 
 def test_ahead_of_plan_the_period_grows_step_by_step_and_never_beyond_the_oldest_allowed() -> None:
     clock = Clock(datetime(2026, 11, 16, 0, 0, tzinfo=UTC))
-    budget = CallBudget(calls_per_month=2500, now=clock)
+    budget = CallBudget(calls_per_month=2500, counter="hapio_calls", now=clock)
     periods = []
     for _ in range(100):
         spend(budget, 25)
@@ -576,7 +576,7 @@ class Counters:
 
 async def test_two_processes_count_their_calls_together() -> None:
     clock, shared = Clock(MONDAY), Counters()
-    one, two = (CallBudget(calls_per_month=2500, now=clock) for _ in range(2))
+    one, two = (CallBudget(calls_per_month=2500, counter="hapio_calls", now=clock) for _ in range(2))
     spend(one, 30)
     spend(two, 12)
     for budget in (one, two, one):
@@ -590,7 +590,7 @@ async def test_two_processes_count_their_calls_together() -> None:
 
 async def test_a_new_month_begins_with_nothing_spent() -> None:
     clock = Clock(datetime(2026, 11, 30, 23, 59, tzinfo=UTC))
-    budget = CallBudget(calls_per_month=2500, now=clock)
+    budget = CallBudget(calls_per_month=2500, counter="hapio_calls", now=clock)
     shared = Counters(hapio_calls_2026_11=2400)
     await budget.save(shared.add)
     assert (budget.spent, budget.ttl(45, 4)) == (2400, 86_400)
@@ -603,7 +603,7 @@ async def test_a_new_month_begins_with_nothing_spent() -> None:
 @pytest.mark.parametrize(("windows", "cost"), [(1, 1), (1, 6), (6, 2)])
 def test_a_month_of_uninterrupted_looking_leaves_the_locks_their_share(windows: int, cost: int) -> None:
     clock = Clock(datetime(2026, 11, 1, tzinfo=UTC))
-    budget = CallBudget(calls_per_month=2500, now=clock)
+    budget = CallBudget(calls_per_month=2500, counter="hapio_calls", now=clock)
     read_at = [datetime(2026, 10, 31, tzinfo=UTC)] * windows
     spent = []
     while clock().month == 11:

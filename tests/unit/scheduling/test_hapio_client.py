@@ -19,7 +19,7 @@ from app.errors import (
     SchedulerUnauthorized,
     SchedulerUnreachable,
 )
-from app.scheduling.hapio.client import SchedulerBooking
+from app.scheduling.port import SchedulerBooking
 from sandbox.hapio import ALL_ABILITIES, Fault
 from tests.support.hapio_studio import MONDAY, HapioStudio, open_studio
 

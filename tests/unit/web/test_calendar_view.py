@@ -9,15 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.domain.catalogue import Slot
-from app.text import i18n
-from app.web.visitor.calendar import (
+from app.text.zones import zone_choices, zone_info
+from app.web.shared.calendar_view import (
+    Clocks,
     DayCell,
     DayView,
     MonthView,
     TimeChoice,
     clock_changes,
     day_view,
-    first_free_day,
     month_view,
     next_month,
     previous_month,
@@ -25,7 +25,7 @@ from app.web.visitor.calendar import (
 
 STOCKHOLM = "Europe/Stockholm"
 NEW_YORK = "America/New_York"
-ZONES = sorted(name for _, zones in i18n.zone_choices("en", datetime(2026, 1, 1, tzinfo=UTC)) for name, _ in zones)
+ZONES = sorted(name for _, zones in zone_choices("en", datetime(2026, 1, 1, tzinfo=UTC)) for name, _ in zones)
 
 
 def slot(starts_at: datetime, minutes: int = 30, *people: str) -> Slot:
@@ -46,10 +46,8 @@ def every(minutes: int, start: datetime, end: datetime) -> Iterator[Slot]:
 def november(*slots: Slot, language: str = "en", zone: str = STOCKHOLM, chosen: date | None = None) -> MonthView:
     return month_view(
         slots,
+        Clocks(zone, STOCKHOLM, language),
         month=date(2026, 11, 1),
-        zone=zone,
-        location_zone=STOCKHOLM,
-        language=language,
         today=date(2026, 11, 10),
         chosen=chosen,
     )
@@ -64,7 +62,7 @@ def choices(view: DayView) -> list[TimeChoice]:
 
 
 def a_day(day: date, slots: list[Slot], zone: str, place: str = STOCKHOLM, language: str = "en") -> DayView:
-    return day_view(slots, day=day, zone=zone, location_zone=place, language=language)
+    return day_view(slots, Clocks(zone, place, language), day=day)
 
 
 # The month
@@ -117,13 +115,6 @@ def test_a_time_stands_on_the_visitor_s_day_not_the_place_s() -> None:
     midnight_in_stockholm = slot(at("2026-11-23T23:15"))
     assert cells(november(midnight_in_stockholm))[date(2026, 11, 24)].count == 1
     assert cells(november(midnight_in_stockholm, zone=NEW_YORK))[date(2026, 11, 23)].count == 1
-
-
-def test_the_first_free_day_of_the_month_is_found_in_the_visitor_s_zone() -> None:
-    times = [slot(at("2026-11-30T23:30")), slot(at("2026-12-05T09:00")), slot(at("2026-12-02T09:00"))]
-    assert first_free_day(times, STOCKHOLM, date(2026, 12, 1)) == date(2026, 12, 1)
-    assert first_free_day(times, NEW_YORK, date(2026, 12, 1)) == date(2026, 12, 2)
-    assert first_free_day(times, STOCKHOLM, date(2027, 1, 1)) is None
 
 
 def test_months_past_and_beyond_the_booking_window_cannot_be_turned_to() -> None:
@@ -223,10 +214,10 @@ def starts_of(zone: str, month: date) -> list[Slot]:
 
 def check_month(zone: str, place: str, month: date, language: str) -> None:
     slots = starts_of(zone, month)
-    view = month_view(slots, month=month, zone=zone, location_zone=place, language=language, today=month)
+    view = month_view(slots, Clocks(zone, place, language), month=month, today=month)
     expected: dict[date, list[datetime]] = {}
     for one in slots:
-        day = one.starts_at.astimezone(i18n.zone_info(zone)).date()
+        day = one.starts_at.astimezone(zone_info(zone)).date()
         if (day.year, day.month) == (month.year, month.month):
             expected.setdefault(day, []).append(one.starts_at)
     assert view.total == sum(map(len, expected.values()))
@@ -240,7 +231,7 @@ def check_month(zone: str, place: str, month: date, language: str) -> None:
         assert len({time.label for time in shown}) == len(shown), day
         assert len({time.name for time in shown}) == len(shown), day
         assert len({time.value for time in shown}) == len(shown), day
-        walls = [time.starts_at.astimezone(i18n.zone_info(zone)) for time in shown]
+        walls = [time.starts_at.astimezone(zone_info(zone)) for time in shown]
         irregular = {one.utcoffset() for one in walls} != {walls[0].utcoffset()} if walls else False
         assert not irregular or cell.clocks_change, day
 
@@ -279,7 +270,7 @@ def test_every_zone_s_clock_changes_of_the_coming_years_are_told_apart() -> None
                 view = a_day(day, list(every(15, start, start + timedelta(hours=54))), zone)
                 labels = [time.label for time in choices(view)]
                 assert len(set(labels)) == len(labels), (zone, day)
-                hours = i18n.zone_info(zone)
+                hours = zone_info(zone)
                 parts = {
                     part.name: {time.starts_at.astimezone(hours).hour for time in part.times} for part in view.parts
                 }

@@ -10,7 +10,7 @@ import pytest
 from app.booking.customer_form import clean, read_details
 from app.domain.booking import Status
 from app.errors import InvalidDetails
-from app.text import i18n
+from app.text.languages import negotiate
 from app.widgets import Widget
 from tests.support.stack import Stack, text_of
 from tests.unit.booking.test_crashes import rows
@@ -131,8 +131,8 @@ def test_no_long_language_is_kept() -> None:
     try:
         for number in range(300):
             long = f"{number}".rjust(30_000, "x")
-            assert i18n.negotiate(long, long[-500:], ("en", "sv")) == "en"
-            assert i18n.negotiate(None, f"{long[-400:]}, de", ("en", "sv")) == "en"
+            assert negotiate(long, long[-500:], ("en", "sv")) == "en"
+            assert negotiate(None, f"{long[-400:]}, de", ("en", "sv")) == "en"
         kept, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -140,4 +140,4 @@ def test_no_long_language_is_kept() -> None:
 
 
 def test_a_long_language_asks_for_none() -> None:
-    assert i18n.negotiate("sv" + "-x" * 100, "de", ("en", "de", "sv")) == "de"
+    assert negotiate("sv" + "-x" * 100, "de", ("en", "de", "sv")) == "de"

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from app.domain.booking import Actor, Booking, Status, Visitor
 from app.domain.move import MoveState
 from app.store.tables import metadata
-from app.text import i18n
+from app.text.zones import local
 from sandbox import stripe
 from sandbox.hapio import Fault
 from tests.support.stack import PUBLIC_URL, Stack, open_stack, session_of, text_of
@@ -223,7 +223,7 @@ async def test_what_the_preview_says_is_what_comes_back(stack: Stack, anna: Brow
     said = plain(await anna.open(f"{link(stack, booking)}/cancel"))
     assert "You get back SEK 600.00" in said
     assert "50 % of SEK 1,200.00" in said
-    until = i18n.local(stack.clock() + timedelta(minutes=10), booking.time_zone)
+    until = local(stack.clock() + timedelta(minutes=10), booking.time_zone)
     assert f"It goes out at {until:%H:%M}" in said
     assert await stack.status(booking) is Status.CONFIRMED
     said = plain(await anna.send('action="[^"]*/cancel"'))
