@@ -146,7 +146,8 @@ async def _foreign_keys(connection: AsyncConnection, *, on: bool) -> AsyncIterat
     try:
         yield
     finally:
-        await connection.exec_driver_sql("PRAGMA foreign_keys = ON")
+        if not connection.invalidated:
+            await connection.exec_driver_sql("PRAGMA foreign_keys = ON")
 
 
 def note(connection: AsyncConnection, event: str, **facts: object) -> None:
