@@ -13,6 +13,7 @@ from app.domain.booking import Actor, Booking, EndReason, Status
 from app.domain.move import Move
 from app.domain.reservation import Reservation
 from app.errors import HoldfastError
+from app.store.reservations import settle_due
 from app.store.tables import reservations, select_bookings, select_moves, to_booking, to_move, to_reservation
 from sandbox.hapio import Fault
 from sandbox.stripe import Fault as StripeFault
@@ -284,6 +285,7 @@ async def crash_everywhere(
             doom.at = 0
             if fired:
                 await stack.restart()
+                await assert_what_is_due_is_written(stack)
             await let_it_rest(stack)
             await assert_agreement(stack)
         if not fired:
@@ -328,6 +330,15 @@ async def assert_agreement(stack: Stack) -> None:
     assert sorted(tag(held) for held in active) == sorted(confirmed)
     assert not any(held.is_temporary for held in active)
     assert stack.money_held() == 0
+
+
+async def assert_what_is_due_is_written(stack: Stack) -> None:
+    """At whatever effect the process dies, the rows say what is due to the scheduler: no change leaves it for later."""
+    before = await all_reservations(stack)
+    async with stack.parts.store._write() as connection:
+        for reservation in before:
+            await settle_due(connection, reservation.booking_id, at=stack.clock())
+    assert await all_reservations(stack) == before
 
 
 async def assert_nothing_is_due_to_the_scheduler(stack: Stack) -> None:

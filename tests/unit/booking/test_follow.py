@@ -153,6 +153,24 @@ async def test_five_hints_at_once_are_one_change(stack: Stack) -> None:
     assert stack.money_kept() == 0
 
 
+async def test_moved_by_its_owner_after_its_customer_had_moved_it_both_moves_are_told_as_they_were(
+    stack: Stack,
+) -> None:
+    booking = await booked(stack)
+    moving = await stack.move(booking, await stack.free_slot(nth=60))
+    first = moving.booking.starts_at
+    later = first + timedelta(days=7)
+    await moved_in_hapio(stack, moving.booking, later)
+    followed = await stack.parts.follow.booking(booking.id)
+    assert followed.starts_at == later
+    done = await stack.parts.store.move(moving.move.id)
+    assert done
+    left = await stack.parts.store.reservation(done.from_reservation_id)
+    assert left
+    assert (left.starts_at, done.starts_at) == (booking.starts_at, first)
+    assert (done.reservation.occupies, done.reservation.reference, done.reservation.due) == (False, None, None)
+
+
 async def test_a_change_of_the_customers_own_in_between_is_not_overwritten(stack: Stack) -> None:
     booking = await booked(stack)
     elsewhere = booking.elsewhere(starts_at=booking.starts_at + timedelta(days=7))
