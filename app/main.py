@@ -105,7 +105,7 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
     """
     now = seams.now
     widgets = load_widgets(settings.widgets_file)
-    metrics = Metrics(version=VERSION)
+    metrics = Metrics(version=VERSION, providers=("hapio", "stripe"))
     templates = make_templates(settings)
     async with AsyncExitStack() as closing:
         store = Store(settings.database_url, now=now)

@@ -175,6 +175,10 @@ class Staff:
         """Send again what was given up of any booking. Returns how many mails that is."""
         return await self._store.resend_mails()
 
+    def calls_a_month(self) -> int:
+        """Calls to the scheduler that the plan has."""
+        return self._budget.calls_per_month
+
     def calls_spent(self) -> int:
         """Calls to the scheduler this month."""
         return self._budget.spent

@@ -39,7 +39,7 @@ WORKER_PAUSE = timedelta(seconds=15)
 LONGEST_PAUSE = timedelta(hours=1)
 #: `Event.object_type` of a hint from the scheduler; `object_id` is the booking's id there. Stored under the name of the
 #: first scheduler.
-_SCHEDULER_BOOKING = "hapio_booking"
+_SCHEDULER_BOOKING = "scheduler_booking"
 #: Up to when Stripe's list of events was read, in seconds since 1970.
 _FETCHED = "stripe:events_read"
 #: Events are listed in the order in which they were made, and may appear late.
@@ -86,7 +86,7 @@ class Inbox:
             raise NotFound("no Stripe key is configured")
         await self._take_in(self._payments.read_event(raw, signature))
 
-    async def receive_hapio(self, raw: bytes, headers: Mapping[str, str]) -> None:
+    async def receive_scheduler(self, raw: bytes, headers: Mapping[str, str]) -> None:
         """A webhook of the scheduler: a hint that a booking of ours, or somebody else's, has changed there. Raises
         WebhookRefused, and NotFound without a secret to check it with."""
         if self._scheduler_webhooks is None:

@@ -258,7 +258,10 @@ class Worker:
         if now >= self._next_scheduler_sweep:
             self._next_scheduler_sweep = now + SWEEP_SCHEDULER_EVERY
             await self._one(
-                "sweep_hapio", now - SCHEDULER_STRAY_AGE, self._acts.sweep.sweep_scheduler, self._sweep_scheduler_soon
+                "sweep_scheduler",
+                now - SCHEDULER_STRAY_AGE,
+                self._acts.sweep.sweep_scheduler,
+                self._sweep_scheduler_soon,
             )
         if now >= self._next_stripe_sweep:
             self._next_stripe_sweep = now + SWEEP_STRIPE_EVERY

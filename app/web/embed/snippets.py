@@ -255,7 +255,7 @@ async def _read_case(request: Request, choice: Choice, typed: str) -> Case:
 
 
 async def _services(request: Request, widget: Widget) -> Sequence[tuple[str, str]]:
-    """The services to open on; none while Hapio does not say."""
+    """The services to open on; none while the scheduler does not say."""
     try:
         catalogue = await parts_of(request).availability.catalogue(widget)
     except SchedulerError:

@@ -66,7 +66,7 @@ _NO_ACTS: Mapping[str, Any] = {"undo": "", "move": [], "cancel": [], "calendar":
 def managed_screen(
     request: Request, view: BookingView, *, reported: str = "", problem: Sequence[str] = (), status: int = 200
 ) -> Response:
-    """The booking as it stands. While Hapio is being asked, the page asks again by itself, ever more seldom."""
+    """The booking as it stands. While the scheduler is being asked, the page asks again by itself, ever more seldom."""
     booking, offer, language = view.booking, offer_of(request, view), request.state.shell.language
     now, path = offer.at, manage_path(request)
     word, mark = status_words(booking, view.move, now, language)

@@ -167,7 +167,7 @@ async def _before_moving(
     try:
         quote = await quote_asked_move(request, view, asked, by=Actor.CUSTOMER)
     except SlotTaken as error:
-        # What Hapio gave no answer to is not offered for a while, but it is not taken either.
+        # What the scheduler gave no answer to is not offered for a while, but it is not taken either.
         down = problem if isinstance(problem, SchedulerError | StripeError) else None
         return await _times(request, view, asked, error=down or error)
     offer = offer_of(request, view)

@@ -20,7 +20,7 @@ from app.web.shared.time_step import AskedTimes, Scene, find_scene, read_start
 from app.web.shared.time_step_words import Paths, times_context
 from app.web.shared.time_words import long_when, start_value
 
-#: Longer than any id of Hapio's.
+#: Longer than any id of a scheduler's.
 LONGEST_ID: Final = 100
 
 

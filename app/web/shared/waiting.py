@@ -12,7 +12,7 @@ from app.parts import parts_of
 POLL_SECONDS = (1, 1, 2, 2, 3, 3, 4, 5, 6, 8, 10, 12, 15, 20, 30)
 #: From this poll on, some 20 seconds have passed, which is longer than usual.
 SLOW_FROM = 8
-#: Every so many polls ask Stripe and Hapio themselves, in case the webhook was lost.
+#: Every so many polls ask Stripe and the scheduler themselves, in case the webhook was lost.
 _SETTLE_EVERY = 4
 
 
@@ -23,7 +23,7 @@ def asked_poll(request: Request) -> int | None:
 
 
 def asks_providers(poll: int | None) -> bool:
-    """Whether this poll asks Stripe and Hapio themselves."""
+    """Whether this poll asks Stripe and the scheduler themselves."""
     return poll is not None and poll % _SETTLE_EVERY == _SETTLE_EVERY - 1
 
 

@@ -29,7 +29,7 @@ async def show_health(request: Request) -> Response:
         "mail_on": parts.mailer.enabled,
         "events": [event_row(stored, zone, now, language) for stored in await parts.inbox.events()],
         "spent": parts.staff.calls_spent(),
-        "calls": settings.hapio_calls_per_month,
+        "calls": parts.staff.calls_a_month(),
         "fresh": round(parts.staff.seconds_fresh(settings.availability_ttl)),
         "asked_fresh": settings.availability_ttl,
         "kept": round(pages_in(request.scope).bytes_kept / 1024),

@@ -48,7 +48,7 @@ def base_path(request: Request) -> str:
 
 
 async def place_zone(request: Request) -> str:
-    """The zone in which it is today: the place's, if Hapio has told us of one."""
+    """The zone in which it is today: the place's, if the scheduler has told us of one."""
     parts = parts_of(request)
     try:
         catalogue = await parts.availability.catalogue(next(iter(parts.widgets.values())))

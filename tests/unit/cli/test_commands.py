@@ -83,7 +83,7 @@ def test_the_worker_stops_cleanly_when_told(tmp_path: Path) -> None:
     process = run("worker", **ENVIRON, DATABASE_URL=f"sqlite:///{tmp_path / 'holdfast.sqlite3'}", LOG_LEVEL="warning")
     assert process.stderr
     # With Hapio out of reach the first sweep is put off, and says so: the worker is at work.
-    assert "sweep_hapio" in process.stderr.readline() + process.stderr.readline()
+    assert "sweep_scheduler" in process.stderr.readline() + process.stderr.readline()
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=30)
     assert process.returncode == 0
