@@ -49,7 +49,7 @@ async def lock(call: Call, asked: requests.LockRequest) -> answers.LockAnswer:
     zone = ZoneInfo(booking.time_zone)
     return answers.LockAnswer(
         booking_id=booking.id,
-        hapio_booking_id=booking.hapio_booking_id or "",
+        hapio_booking_id=booking.reservation.reference or "",
         start=booking.starts_at.astimezone(zone),
         end=booking.ends_at.astimezone(zone),
         resource_id=booking.resource_id,

@@ -87,7 +87,7 @@ class Call:
         key alone the owner's. Raises Unauthorized, NotYours, LinkExpired, NotFound."""
         if token or self.caller.bearer:
             owned = await self._by_token(token or self.caller.bearer)
-            if booking_id not in {"", owned.id} or hapio_booking_id not in {"", owned.hapio_booking_id}:
+            if booking_id not in {"", owned.id} or hapio_booking_id not in {"", owned.reservation.reference}:
                 raise NotYours("another booking")
             return owned, Actor.CUSTOMER
         if not self.caller.key:
@@ -95,7 +95,7 @@ class Call:
         if not booking_id:
             return await self.parts.bookings.by_reference(hapio_booking_id), Actor.OWNER
         booking: Booking = await self.parts.bookings.get(booking_id)
-        if hapio_booking_id not in {"", booking.hapio_booking_id}:
+        if hapio_booking_id not in {"", booking.reservation.reference}:
             raise NotFound("two bookings")
         return booking, Actor.OWNER
 

@@ -26,12 +26,12 @@ def booking_out(view: BookingView, call: Call) -> answers.BookingOut:
     """A booking with its money, in the place's time."""
     booking, now = view.booking, call.parts.now()
     zone = ZoneInfo(booking.time_zone)
-    in_hapio = booking.hapio_booking_id and not booking.hapio_canceled
+    in_hapio = booking.reservation.reference and not booking.reservation.canceled
     status, amount, _ = going_back(view.refunds)
     undo = booking.undo_until if booking.status is Status.CANCELED else None
     return answers.BookingOut(
         booking_id=booking.id,
-        hapio_booking_id=booking.hapio_booking_id,
+        hapio_booking_id=booking.reservation.reference,
         status=booking_status(booking, view.history, now),
         payment_status=payment_status(view.payments, view.refunds),
         hapio_status=answers.HapioStatus.ACTIVE if in_hapio else answers.HapioStatus.CANCELLED,

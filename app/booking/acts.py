@@ -58,7 +58,7 @@ def make_acts(tools: Tools, hold_limits: HoldLimits, *, inherited: Collection[st
     """Build the acts over their tools. `inherited` are the unpaid bookings that the database had before."""
     release = Release(tools)
     confirm = Confirm(tools, release)
-    moves = Moves(tools)
+    moves = Moves(tools, release)
     take_payment = TakePayment(tools, release, confirm, moves, inherited)
     adopt = Adopt(tools, take_payment, confirm)
     settle = Settle(tools, take_payment, adopt)

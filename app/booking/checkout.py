@@ -15,6 +15,7 @@ from app.booking.payment_refused import refuse_payment
 from app.booking.take_payment import SESSION_MARGIN, UNPAID, TakePayment
 from app.booking.tools import Tools
 from app.domain.booking import Actor, Booking, EndReason, Status
+from app.domain.history import HistoryWord
 from app.domain.payment import Payment, PaymentState
 from app.errors import (
     BookingConflict,
@@ -26,6 +27,7 @@ from app.errors import (
 )
 from app.payments.sessions import SHORTEST_SESSION, session_key, session_params
 from app.protection.act_limits import person
+from app.store.change import Change
 from app.widgets import Widget
 
 log = structlog.get_logger()
@@ -94,7 +96,7 @@ class Checkout:
                 return None
             self._act_limits.pay(booking_id)
             must_be_held(booking, self._now())
-            if booking.customer is None or booking.hapio_booking_id is None:
+            if booking.customer is None or booking.reservation.reference is None:
                 raise InvalidRequest("details are missing")
             if booking.terms.free:
                 await self._confirm_free(booking, by, address)
@@ -132,7 +134,8 @@ class Checkout:
 
     async def _skip_payment(self, booking: Booking) -> None:
         """Nothing is due: straight on to confirming."""
-        won = await self._store.claim(booking.id, (Status.HELD,), Status.PAID, what="nothing_due", before_deadline=True)
+        free = Change((Status.HELD,), Status.PAID, HistoryWord.NOTHING_DUE, before_deadline=True)
+        won = await self._store.claim(booking.id, free)
         if won is None:
             must_be_held(await self._tools.booking(booking.id), self._now())
         else:
@@ -179,15 +182,15 @@ class Checkout:
         )
         written: object
         if booking.status is Status.HELD:
-            written = await self._store.claim(
-                booking.id,
+            change = Change(
                 (Status.HELD,),
                 Status.AWAITING_PAYMENT,
-                what="payment_started",
-                values={"deadline": deadline},
+                HistoryWord.PAYMENT_STARTED,
                 before_deadline=True,
+                values={"deadline": deadline},
                 payment=payment,
             )
+            written = await self._store.claim(booking.id, change)
         else:
             written = await self._store.add_payment(payment, deadline=deadline)
         if not written:

@@ -18,6 +18,7 @@ from app.booking.moves import Moves
 from app.booking.offer import everything
 from app.booking.tools import Tools
 from app.domain.booking import Actor, Booking, EndReason, Status
+from app.domain.history import HistoryWord
 from app.domain.move import MoveState
 from app.errors import (
     BookingConflict,
@@ -25,6 +26,7 @@ from app.errors import (
 )
 from app.mail import MailKind
 from app.scheduling.port import SchedulerBooking
+from app.store.change import Change
 
 log = structlog.get_logger()
 
@@ -66,9 +68,9 @@ class Follow:
             for _ in range(2):  # the second time after a move was ended, whatever became of it
                 booking = await self._tools.booking(booking_id)
                 over = booking.ends_at <= self._now()
-                if booking.status is not Status.CONFIRMED or over or booking.hapio_booking_id is None:
+                if booking.status is not Status.CONFIRMED or over or booking.reservation.reference is None:
                     return booking
-                booking, there = await self._there(booking, booking.hapio_booking_id)
+                booking, there = await self._there(booking, booking.reservation.reference)
                 if agrees(booking, there):
                     return booking
                 if not await self._end_move(booking_id):
@@ -77,11 +79,11 @@ class Follow:
                 return await self._called_off_there(booking, kept=there is not None)
             return await self._moved_there(booking, there)
 
-    async def _there(self, booking: Booking, hapio_booking_id: str) -> tuple[Booking, SchedulerBooking | None]:
+    async def _there(self, booking: Booking, reference: str) -> tuple[Booking, SchedulerBooking | None]:
         """Our booking, and as Hapio has it; None if it is gone. Where Hapio has it under another id by now, because the
         database was put back as it was before that, our row takes the new id."""
         try:
-            return booking, await self._scheduler.get_booking(hapio_booking_id)
+            return booking, await self._scheduler.get_booking(reference)
         except SchedulerNotFound:
             # With the token of another project everything would be gone, and everybody's money given back.
             if booking.location_id not in {location.id for location in await self._scheduler.locations()}:
@@ -112,24 +114,18 @@ class Follow:
         after = replace(booking, revision=booking.revision + 1)
         by = Actor.OWNER
         told: dict[str, str | int | bool] = {"by": by, "back": back.amount, "undo_until": ""}
-        canceled = await self._store.claim(
-            booking.id,
+        change = Change(
             (Status.CONFIRMED,),
             Status.CANCELED,
-            what=by,
-            values={
-                "end_reason": by,
-                "canceled_at": now,
-                "undo_until": now,
-                "revision": after.revision,
-                "hapio_booking_id": booking.hapio_booking_id if kept else None,
-                "hapio_canceled": kept,
-            },
+            HistoryWord(by),
             unchanged_since=booking.revision,
+            values={"end_reason": by, "canceled_at": now, "undo_until": now, "revision": after.revision},
+            reservation={"canceled": True} if kept else {"reference": None},
             owes=self._refunds.debt(booking, back, by.end_reason, cause=str(after.revision)) if back else None,
             mails=self._notifications.owed(after, MailKind.CANCELED_CUSTOMER, MailKind.CANCELED_OWNER, detail=told),
-            detail={"back": back.amount, "in": "hapio"},
+            detail={"back": back.amount, "in": "scheduler"},
         )
+        canceled = await self._store.claim(booking.id, change)
         if canceled is None:
             raise BookingConflict("changed meanwhile")
         log.info("canceled in Hapio", booking=booking.id, deleted=not kept)
@@ -226,8 +222,7 @@ def _with_time_of(there: SchedulerBooking, booking: Booking) -> Booking:
     same_place = there.location_id in {None, booking.location_id}
     if same_time and same_service and same_resource and same_place:
         return booking
-    return replace(
-        booking,
+    return booking.elsewhere(
         starts_at=there.starts_at,
         ends_at=there.ends_at,
         buffer_starts_at=there.buffer_starts_at,
@@ -243,4 +238,4 @@ def _with_time_of(there: SchedulerBooking, booking: Booking) -> Booking:
 
 
 def _id(booking: Booking) -> str:
-    return booking.hapio_booking_id or ""
+    return booking.reservation.reference or ""

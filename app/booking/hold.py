@@ -21,7 +21,9 @@ from app.booking.tools import Tools
 from app.domain.booking import Booking, Customer, EndReason, Status, Visitor
 from app.domain.catalogue import Resource, Service, Slot
 from app.domain.charge_minimum import chargeable
+from app.domain.history import HistoryWord
 from app.domain.money import Money
+from app.domain.reservation import Reservation
 from app.errors import (
     BookingConflict,
     HoldExpired,
@@ -37,6 +39,7 @@ from app.errors import (
     TooSoon,
 )
 from app.protection.hold_limits import Admission, Client, HoldLimits
+from app.store.change import Change
 from app.widgets import Widget, Widgets
 
 log = structlog.get_logger()
@@ -126,7 +129,7 @@ class Hold:
             turns.enter_context(self._metrics.holding())
             await turns.enter_async_context(self._locks((visitor.key, service_id, starts_at)))
             again = await self._store.hold_by_key(visitor.key, service_id, starts_at)
-            if again and again.hapio_booking_id:
+            if again and again.reservation.reference:
                 return again
             if again and again.created_at + UNSURE_PATIENCE <= self._now():
                 resumed = await self._resume(widget, service, again)
@@ -182,9 +185,8 @@ class Hold:
         for made in await self._scheduler.find_bookings(booking.id):
             if not made.is_canceled:
                 price = await self._price(widget, service, made.price)
-                return await self._store.record_lock(
-                    booking.id, hapio_booking_id=made.id, terms=replace(booking.terms, price=price)
-                )
+                terms = replace(booking.terms, price=price)
+                return await self._store.record_lock(booking, reference=made.id, terms=terms)
         await self._end_refused(booking, EndReason.NO_ANSWER, unsure=False)
         return None
 
@@ -203,16 +205,14 @@ class Hold:
         """Try one resource. None means that it is taken."""
         widget, service = wish.widget, wish.service
         location = (await self._availability.catalogue(widget)).location
-        now = self._now()
-        booking = Booking(
-            id=self._tools.new_id("bk"),
-            widget=widget.name,
-            status=Status.HELD,
+        now, booking_id = self._now(), self._tools.new_id("bk")
+        reservation = Reservation(
+            id=booking_id,
+            booking_id=booking_id,
             service_id=service.id,
             service_name=service.name,
             resource_id=resource.id,
             resource_name=resource.name,
-            any_resource=wish.resource_id is None,
             location_id=location.id,
             location_name=location.name,
             time_zone=location.time_zone,
@@ -220,9 +220,16 @@ class Hold:
             ends_at=slot.ends_at,
             buffer_starts_at=slot.buffer_starts_at,
             buffer_ends_at=slot.buffer_ends_at,
-            occupies=True,
-            hapio_booking_id=None,
-            hapio_unsure=True,
+            unsure=True,
+            created_at=now,
+            updated_at=now,
+        )
+        booking = Booking(
+            id=booking_id,
+            widget=widget.name,
+            status=Status.HELD,
+            reservation=reservation,
+            any_resource=wish.resource_id is None,
             terms=widget.terms(service.price),
             deadline=min(now + widget.hold_time, slot.starts_at),
             extensions=0,
@@ -273,8 +280,8 @@ class Hold:
             raise
         price = await self._price(widget, service, locked.price)
         held = await self._store.record_lock(
-            booking.id,
-            hapio_booking_id=locked.id,
+            booking,
+            reference=locked.id,
             terms=replace(booking.terms, price=price),
             shown=wish.shown if wish.shown != price else None,
         )
@@ -310,29 +317,27 @@ class Hold:
             return service.price
         return price
 
-    async def _won_race(self, booking: Booking, hapio_booking_id: str, resource: Resource) -> bool:
+    async def _won_race(self, booking: Booking, reference: str, resource: Resource) -> bool:
         """Whether our booking is among the first `capacity` that overlap, by (created_at, id): with other programs
         writing to the same project, Hapio may have let several in."""
         others = await self._scheduler.overlapping_bookings(
             resource.id, starts_from=booking.buffer_starts_at, ends_to=booking.buffer_ends_at
         )
         first = sorted(others, key=lambda other: (other.created_at, other.id))[: resource.capacity]
-        return any(other.id == hapio_booking_id for other in first)
+        return any(other.id == reference for other in first)
 
     async def _end_refused(self, booking: Booking, reason: EndReason, *, unsure: bool) -> None:
         """A lock that did not come about. If Hapio may have made it after all, the worker looks for it."""
-        ended = await self._store.claim(
-            booking.id,
+        change = Change(
             UNPAID,
             Status.EXPIRED,
-            what=reason,
-            values={"end_reason": reason, "hapio_unsure": unsure},
+            HistoryWord(reason),
+            values={"end_reason": reason},
+            reservation={"unsure": unsure},
+            find_out_at=self._now() + UNSURE_PATIENCE if unsure else None,
         )
-        if ended is None:
-            return
-        if unsure:
-            await self._store.put_off(booking.id, until=self._now() + UNSURE_PATIENCE)
-        else:
+        ended = await self._store.claim(booking.id, change)
+        if ended and not unsure:
             await self._release.soon(ended)
 
     async def again(

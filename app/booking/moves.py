@@ -15,11 +15,13 @@ from datetime import datetime, timedelta
 import structlog
 
 from app.booking.payment_refused import refuse_payment
+from app.booking.release import Release
 from app.booking.tools import Tools
 from app.domain.booking import Actor, Booking, EndReason, Status
 from app.domain.catalogue import Resource, Service, Slot
+from app.domain.history import HistoryWord
 from app.domain.money import Money
-from app.domain.move import OPEN_MOVES, Move, MoveState
+from app.domain.move import Move, MoveState
 from app.domain.outbox import OutboxMail
 from app.domain.payment import Payment, PaymentSeen, PaymentState
 from app.domain.terms import Capture
@@ -40,6 +42,7 @@ from app.mail import MailKind
 from app.payments.facts import CheckoutFacts
 from app.payments.sessions import SHORTEST_SESSION, session_key, session_params
 from app.scheduling.metadata import scheduler_metadata
+from app.store.change import MoveChange
 
 log = structlog.get_logger()
 
@@ -70,8 +73,9 @@ class MoveQuote:
 class Moves:
     """Carries moves from their first write to their last. Every step is safe to repeat."""
 
-    def __init__(self, tools: Tools) -> None:
+    def __init__(self, tools: Tools, release: Release) -> None:
         self._tools = tools
+        self._release = release
         self._store = tools.store
         self._scheduler = tools.scheduler
         self._availability = tools.availability
@@ -93,11 +97,10 @@ class Moves:
         service, slot, resource, price = quote.service, quote.slot, quote.resource, quote.price
         dearer = quote.difference > 0
         locks = dearer and not _overlap(booking, slot, resource)
-        move = Move(
-            id=f"mv_{self._random.getrandbits(80):020x}",
-            booking_id=booking.id,
-            state=MoveState.HELD if dearer else MoveState.MOVING,
-            by=by,
+        move_id = f"mv_{self._random.getrandbits(80):020x}"
+        reservation = replace(
+            booking.reservation,
+            id=move_id,
             service_id=service.id,
             service_name=service.name,
             resource_id=resource.id,
@@ -106,10 +109,25 @@ class Moves:
             ends_at=slot.ends_at,
             buffer_starts_at=slot.buffer_starts_at,
             buffer_ends_at=slot.buffer_ends_at,
+            created_at=now,
+            updated_at=now,
             occupies=True,
-            hapio_booking_id=None,
-            hapio_unsure=locks,
+            reference=None,
+            unsure=locks,
+            canceled=False,
+            due=None,
+            next_try_at=None,
+            tries=0,
+        )
+        move = Move(
+            id=move_id,
+            booking_id=booking.id,
+            state=MoveState.HELD if dearer else MoveState.MOVING,
+            by=by,
+            reservation=reservation,
+            from_reservation_id=booking.reservation.id,
             price=price,
+            from_price=booking.terms.price,
             payment_id=None,
             end_reason=None,
             deadline=self._deadline(booking, slot, now),
@@ -153,7 +171,7 @@ class Moves:
             unsure = isinstance(error, SchedulerUnreachable | SchedulerFailed)
             await self._end(move, MoveState.EXPIRED, EndReason.NO_ANSWER, unsure=unsure)
             raise
-        return await self._store.record_move_lock(move.id, hapio_booking_id=locked.id) or move
+        return await self._store.record_move_lock(move, reference=locked.id) or move
 
     async def checkout(self, move: Move, booking: Booking) -> str:
         """Stripe's page for the difference. Raises StripeError, after which the move has ended and nothing changed:
@@ -243,9 +261,8 @@ class Moves:
             await self._end(move, MoveState.EXPIRED, EndReason.PAYMENT_MISMATCH)
             return
         paid = {"payment_id": payment.id}
-        moving = await self._store.claim_move(
-            move.id, [MoveState.HELD], MoveState.MOVING, what="difference_paid", values=paid, seen=seen
-        )
+        decided = MoveChange((MoveState.HELD,), MoveState.MOVING, HistoryWord.DIFFERENCE_PAID, values=paid, seen=seen)
+        moving = await self._store.claim_move(move.id, decided)
         if moving:
             if facts.refunded:
                 await self._refunds.follow_all(facts.payment_intent_id)
@@ -270,10 +287,7 @@ class Moves:
                 return await self.carry(move)
             case MoveState.HELD if move.deadline <= self._now():
                 return await self.expire(move, EndReason.DEADLINE)
-            case MoveState.HELD:
-                return move
             case _:
-                await self.release(move)
                 return move
 
     async def carry(self, move: Move, *, just_read: bool = False) -> Move:
@@ -294,40 +308,33 @@ class Moves:
             return await self._store.move(move.id) or move
         after = replace(
             booking,
-            service_id=move.service_id,
-            service_name=move.service_name,
-            resource_id=move.resource_id,
-            resource_name=move.resource_name,
-            starts_at=move.starts_at,
-            ends_at=move.ends_at,
-            buffer_starts_at=move.buffer_starts_at,
-            buffer_ends_at=move.buffer_ends_at,
+            reservation=move.reservation,
             terms=booking.terms.moved(move.price, percent=move.refund_cap),
             revision=booking.revision + 1,
         )
         try:
-            hapio_booking_id = await self._move_at_scheduler(move, booking, after)
+            reference = await self._move_at_scheduler(move, booking, after)
         except (SchedulerNotFound, SchedulerRefused) as error:
             log.info("move refused", move=move.id, error=type(error).__name__)
             return await self._refuse(move, booking, EndReason.REFUSED)
-        return await self._complete(move, booking, after, hapio_booking_id)
+        return await self._complete(move, booking, after, reference)
 
     async def _move_at_scheduler(self, move: Move, booking: Booking, after: Booking) -> str:
         """The id of Hapio's booking that has the new time now."""
         payment = await self._store.payment(booking.payment_id) if booking.payment_id else None
         metadata = scheduler_metadata(after, payment)
-        if move.hapio_booking_id:
+        if move.reservation.reference:
             try:
-                final = await self._scheduler.finalize_booking(move.hapio_booking_id, metadata=metadata)
+                final = await self._scheduler.finalize_booking(move.reservation.reference, metadata=metadata)
             except (SchedulerNotFound, SchedulerRefused):
                 log.warning("the lock on the new time is gone", move=move.id)
             else:
                 if not final.is_canceled:
                     return final.id
-        if booking.hapio_booking_id is None:
+        if booking.reservation.reference is None:
             raise SchedulerNotFound("Hapio has no booking to move")
         moved = await self._scheduler.move_booking(
-            booking.hapio_booking_id,
+            booking.reservation.reference,
             service_id=after.service_id,
             resource_id=after.resource_id,
             location_id=after.location_id,
@@ -341,7 +348,7 @@ class Moves:
             raise SchedulerNotFound("canceled in Hapio")
         return moved.id
 
-    async def _complete(self, move: Move, booking: Booking, after: Booking, hapio_booking_id: str) -> Move:
+    async def _complete(self, move: Move, booking: Booking, after: Booking, reference: str) -> Move:
         back = Money(min(move.refund_due, await self._refunds.left(booking.id)), move.price.currency)
         owes = self._refunds.debt(booking, back, EndReason.CHEAPER, cause=move.id) if back else None
         difference = -back.amount or max(0, move.price.amount - booking.terms.price.amount)
@@ -354,7 +361,7 @@ class Moves:
         mails = self._notifications.owed(after, MailKind.MOVED_CUSTOMER, MailKind.MOVED_OWNER, detail=told)
         moved = await self._store.complete_move(
             move,
-            hapio_booking_id=hapio_booking_id,
+            reference=reference,
             terms=after.terms,
             owes=owes,
             mails=[*mails, *self._notifications.reminder(after)],
@@ -364,7 +371,7 @@ class Moves:
             return done
         self._availability.took(moved.interval)
         await self._refunds.pay_due(booking.id)
-        await self._release_soon(done)
+        await self._release.left(move.from_reservation_id)
         return done
 
     async def _gone_back(self, move: Move, *, just_read: bool) -> bool:
@@ -391,19 +398,19 @@ class Moves:
                 about=move.id,
                 detail={"back": back.amount, "to": move.starts_at.isoformat()},
             )
-        refused = await self._store.claim_move(
-            move.id,
-            [MoveState.MOVING],
+        change = MoveChange(
+            (MoveState.MOVING,),
             MoveState.REFUSED,
-            what="move_refused",
+            HistoryWord.MOVE_REFUSED,
             values={"end_reason": reason},
             owes=owes,
             mails=mails,
         )
+        refused = await self._store.claim_move(move.id, change)
         if refused is None:
             return await self._store.move(move.id) or move
         await self._refunds.pay_due(booking.id)
-        await self._release_soon(refused)
+        await self._release.left(refused.reservation.id)
         return refused
 
     async def expire(self, move: Move, reason: EndReason) -> Move:
@@ -429,44 +436,22 @@ class Moves:
         unsure: bool | None = None,
         mails: Sequence[OutboxMail] = (),
     ) -> Move:
-        values: dict[str, object] = {"end_reason": reason}
-        if unsure is not None:
-            values["hapio_unsure"] = unsure
-        ended = await self._store.claim_move(
-            move.id, [MoveState.HELD], to, what=f"move_{to}", values=values, without_open_session=True, mails=mails
+        change = MoveChange(
+            (MoveState.HELD,),
+            to,
+            HistoryWord(f"move_{to}"),
+            without_open_session=True,
+            values={"end_reason": reason},
+            reservation={} if unsure is None else {"unsure": unsure},
+            find_out_at=self._now() + _UNSURE_PATIENCE if unsure else None,
+            mails=mails,
         )
+        ended = await self._store.claim_move(move.id, change)
         if ended is None:
             return await self._store.move(move.id) or move
-        if unsure:
-            await self._store.put_off_move(move.id, until=self._now() + _UNSURE_PATIENCE)
-        else:
-            await self._release_soon(ended)
+        if not unsure:
+            await self._release.left(ended.reservation.id)
         return ended
-
-    async def release(self, move: Move) -> None:
-        """Let go of the time that the booking does not have. Safe to repeat; raises SchedulerError."""
-        if move.state in OPEN_MOVES:
-            return
-        if move.hapio_booking_id:
-            await self._scheduler.delete_booking(move.hapio_booking_id)
-        if move.hapio_unsure:
-            for lost in await self._scheduler.find_bookings(move.id):
-                if not lost.is_canceled:
-                    await self._scheduler.delete_booking(lost.id)
-        await self._store.record_move_release(move.id, hapio_booking_id=move.hapio_booking_id)
-        self._availability.freed(move.interval, move.slot, move.service_id)
-
-    async def let_go(self, move_id: str) -> None:
-        """The booking was called off while it was being moved: let go of the new time now if Hapio answers."""
-        move = await self._store.move(move_id)
-        if move:
-            await self._release_soon(move)
-
-    async def _release_soon(self, move: Move) -> None:
-        try:
-            await self.release(move)
-        except SchedulerError as error:
-            log.warning("release put off", move=move.id, error=type(error).__name__)
 
 
 def _overlap(booking: Booking, slot: Slot, resource: Resource) -> bool:

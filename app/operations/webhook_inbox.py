@@ -98,7 +98,7 @@ class Inbox:
         for booking in ours:
             if _tells_nothing(notice, booking):
                 continue
-            await self._take_in(self._hint(notice, booking.id, booking.hapio_booking_id or ""))
+            await self._take_in(self._hint(notice, booking.id, booking.reservation.reference or ""))
 
     def _hint(self, notice: SchedulerNotice, booking_id: str, reference: str) -> Event:
         return Event(
@@ -205,5 +205,5 @@ class Inbox:
 def _tells_nothing(notice: SchedulerNotice, booking: Booking) -> bool:
     """Whether a notice says of a booking what we know: each change of our own is told to us as well, and reading it
     back would cost a call. A deletion may come with the booking as it was."""
-    there = notice.bookings.get((booking.hapio_booking_id or "").lower())
+    there = notice.bookings.get((booking.reservation.reference or "").lower())
     return there is not None and not notice.deletes and agrees(booking, there)

@@ -78,7 +78,7 @@ class Database:
         check_file(self._path, must_exist=False)
         make_file(self._path)
         try:
-            async with self._write() as connection:
+            async with self._write(foreign_keys=False) as connection:
                 version = await connection.run_sync(_version)
                 if version is not None and version != versions()[-1]:
                     copy = self._path.with_name(f"{self._path.name}.before-{versions()[-1]}")
@@ -104,14 +104,14 @@ class Database:
         check_tables(self._path)
 
     @asynccontextmanager
-    async def _write(self) -> AsyncIterator[AsyncConnection]:
+    async def _write(self, *, foreign_keys: bool = True) -> AsyncIterator[AsyncConnection]:
         # The lock queues this process's writers; BEGIN IMMEDIATE makes another process wait at the door instead of
         # failing in the middle. Shielded, because a canceled request must not leave a transaction half open.
         async with self._turn():
             with _refusals():
                 async with self.engine.connect() as connection:
                     with anyio.CancelScope(shield=True):
-                        async with _transaction(connection):
+                        async with _foreign_keys(connection, on=foreign_keys), _transaction(connection):
                             yield connection
 
     @asynccontextmanager
@@ -132,6 +132,22 @@ class Database:
         with _refusals():
             async with self.engine.connect() as connection:
                 return list((await connection.execute(query)).mappings())
+
+
+@asynccontextmanager
+async def _foreign_keys(connection: AsyncConnection, *, on: bool) -> AsyncIterator[None]:
+    """Whether foreign keys are minded; always again afterwards. A migration that makes a table anew cannot do so while
+    others point at it, and SQLite takes the word only outside a transaction (its docs, "Making Other Kinds Of Table
+    Schema Changes")."""
+    if on:
+        yield
+        return
+    await connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
+    try:
+        yield
+    finally:
+        if not connection.invalidated:
+            await connection.exec_driver_sql("PRAGMA foreign_keys = ON")
 
 
 def note(connection: AsyncConnection, event: str, **facts: object) -> None:
@@ -179,7 +195,8 @@ def _prepare_connection(connection: Any, _record: object) -> None:
     connection.isolation_level = None
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode = WAL")
-    # FULL, not NORMAL: what we owe Stripe and Hapio must survive a power cut too; the price is one fsync a write.
+    # FULL, not NORMAL: what is due to Stripe and the scheduler must survive a power cut too; the price is one fsync a
+    # write.
     cursor.execute("PRAGMA synchronous = FULL")
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.close()
@@ -200,3 +217,6 @@ def _upgrade(connection: sa.Connection) -> None:
     config.set_main_option("script_location", str(MIGRATIONS))
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
+    astray = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall()
+    if astray:  # rolls everything back
+        raise sqlite3.IntegrityError(f"rows that point at nothing after the upgrade: {sorted(set(astray))[:5]}")

@@ -173,14 +173,13 @@ async def _before_moving(
     offer = offer_of(request, view)
     zone = zones.valid_zone(asked.get("tz")) or visitor_zone(view.booking)
     booking = in_zone(view.booking, zone)
-    after = replace(
-        booking,
+    there = booking.elsewhere(
         service_name=quote.service.name,
         resource_name=quote.resource.name,
         starts_at=quote.slot.starts_at,
         ends_at=quote.slot.ends_at,
-        terms=booking.terms.moved(quote.price, percent=quote.cap),
     )
+    after = replace(there, terms=booking.terms.moved(quote.price, percent=quote.cap))
     kept = [("service", quote.service.id), ("resource", asked.get("resource", "")[:LONGEST_ID]), ("tz", zone)]
     day = zones.local(quote.slot.starts_at, zone).date()
     head, money = price_difference(quote, booking, language)

@@ -128,7 +128,7 @@ async def _before_moving(
         return await _times(request, view, asked, error=error)
     zone = zones.valid_zone(asked.get("tz")) or booking.time_zone
     _ = catalogues.translator(language).gettext
-    after = replace(booking, starts_at=quote.slot.starts_at, ends_at=quote.slot.ends_at)
+    after = booking.elsewhere(starts_at=quote.slot.starts_at, ends_at=quote.slot.ends_at)
     here = at_place(after)
     there = long_when(after.starts_at, after.ends_at, here, parts.now(), language)
     to = visit_line(quote.service.name, quote.resource.name, there, language)

@@ -9,9 +9,11 @@ import pytest
 from app.booking.offer import Refusal
 from app.booking.reschedule import Rescheduled
 from app.domain.booking import Actor, Booking, EndReason, Status
+from app.domain.history import HistoryWord
 from app.domain.money import Money
 from app.domain.move import MoveState
 from app.errors import BookingConflict, InvalidRequest, NotFound, PolicyRefused, SchedulerError, SlotTaken, StripeError
+from app.store.change import Change
 from sandbox.hapio import Fault
 from sandbox.stripe import Fault as StripeFault
 from tests.support.stack import Stack, open_stack, session_of
@@ -45,7 +47,7 @@ async def test_to_another_time_at_the_same_price_no_money_moves(stack: Stack) ->
     assert (done.booking.starts_at, done.booking.status) == (later, Status.CONFIRMED)
     assert (done.booking.revision, done.booking.moves) == (booking.revision + 1, 1)
     assert taken(stack, done.booking)
-    assert [one.id for one in stack.hapio_bookings()] == [booking.hapio_booking_id]
+    assert [one.id for one in stack.hapio_bookings()] == [booking.reservation.reference]
     assert len(stack.stripe.calls) == calls
     assert stack.money_kept() == 120000
 
@@ -473,7 +475,7 @@ async def test_the_old_time_that_could_not_be_released_is_released_later(open_mi
 async def test_a_booking_that_was_canceled_in_hapio_itself_is_not_moved(stack: Stack) -> None:
     booking, later = await stack.confirmed(), await stack.in_days(6)
     async with stack.hapio_api() as api:
-        (await api.patch(f"/bookings/{booking.hapio_booking_id}", json={"is_canceled": True})).raise_for_status()
+        (await api.patch(f"/bookings/{booking.reservation.reference}", json={"is_canceled": True})).raise_for_status()
     with pytest.raises(SlotTaken):
         await stack.move(booking, later)
     assert await stack.now(booking) == booking
@@ -570,13 +572,8 @@ async def test_the_last_word_between_a_move_and_a_cancellation_is_the_databases(
 
 async def called_off(stack: Stack, as_read: Booking) -> bool:
     """Whether the database lets a cancellation pass that was decided on this reading."""
-    won = await stack.parts.store.claim(
-        as_read.id,
-        [Status.CONFIRMED],
-        Status.CANCELED,
-        what=EndReason.BY_CUSTOMER,
-        unchanged_since=as_read.revision,
-    )
+    called_off = Change([Status.CONFIRMED], Status.CANCELED, HistoryWord.BY_CUSTOMER, unchanged_since=as_read.revision)
+    won = await stack.parts.store.claim(as_read.id, called_off)
     return won is not None
 
 
