@@ -205,8 +205,8 @@ class Adopt:
         await self._store.record_session(payment, session_id=facts.id, url=facts.url or "", look_at=soon)
 
     async def _called_off_since(self, booking: Booking, payment: Payment, by_terms: bool) -> None:
-        """Hapio says that the booking was canceled. Where we had refunded a part, that was all that the terms gave;
-        else what it was to be is lost, and everything goes back."""
+        """The scheduler says that the booking was canceled. Where we had refunded a part, that was all that the terms
+        gave; else what it was to be is lost, and everything goes back."""
         if not by_terms:
             await self._confirm.cancel_paid(booking, payment, EndReason.SLOT_GONE)
             return

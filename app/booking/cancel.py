@@ -203,8 +203,8 @@ class Cancel:
         standing booking.
 
         Raises BookingConflict where it is too late, the time is gone, or the refund is on its way: then the booking
-        stays canceled, and its refund goes out. Raises SchedulerError while Hapio has not heard of the cancellation;
-        where it does not answer later than that, the worker goes on.
+        stays canceled, and its refund goes out. Raises SchedulerError while the scheduler has not heard of the
+        cancellation; where it does not answer later than that, the worker goes on.
         """
         async with self._locks(booking_id):
             booking = await self._tools.booking(booking_id)

@@ -31,7 +31,7 @@ log = structlog.get_logger()
 #: When the worker goes on with what got no answer at a door: the lease of this process is over with its call.
 AGAIN_SOON = timedelta(seconds=5)
 
-#: A visitor may book for right now; one short failure of Hapio's is no reason to send anybody's money back.
+#: A visitor may book for right now; one short failure of the scheduler's is no reason to send anybody's money back.
 TRIES_PAST_START = 5
 
 
@@ -53,7 +53,8 @@ class Confirm:
     async def confirm(self, booking: Booking) -> Booking:
         """Carry a paid booking on to confirmed, or to its refund. Raises SchedulerError, StripeError.
 
-        Once the visit would have begun and Hapio has failed repeatedly, waiting helps nobody: the money goes back.
+        Once the visit would have begun and the scheduler has failed repeatedly, waiting helps nobody: the money goes
+        back.
         """
         async with self._locks(booking.id):
             booking = await self._tools.booking(booking.id)
@@ -78,7 +79,7 @@ class Confirm:
             return booking
 
     async def finalize(self, booking: Booking, *, just_read: bool = False) -> Booking:
-        """Make the time final in Hapio, capture held money, confirm; or give the money back. Safe to repeat.
+        """Make the time final in the scheduler, capture held money, confirm; or give the money back. Safe to repeat.
 
         `just_read` says that the payment was read at its source in this very act.
         """
@@ -161,8 +162,8 @@ class Confirm:
         return canceled
 
     async def _restore(self, booking: Booking) -> Booking:
-        """A cancellation is being taken back: if Hapio gives the time again, the booking stands as it was; if not, it
-        stays canceled, and its refund goes out."""
+        """A cancellation is being taken back: if the scheduler gives the time again, the booking stands as it was; if
+        not, it stays canceled, and its refund goes out."""
         try:
             reference = await self._restore_at_scheduler(booking)
         except SchedulerRefused as error:
@@ -178,8 +179,8 @@ class Confirm:
         return back or await self._tools.booking(booking.id)
 
     async def _restore_at_scheduler(self, booking: Booking) -> str | None:
-        """The id of Hapio's booking that has the time again: the canceled one, or, where that was deleted, one made
-        afresh. None while another process is at it."""
+        """The id of the scheduler's booking that has the time again: the canceled one, or, where that was deleted, one
+        made afresh. None while another process is at it."""
         # A call that lands after the booking has been called off again would undo that.
         if not await self._store.lease(booking, until=self._now() + 2 * RESCUE_LEASE):
             return None
@@ -209,7 +210,7 @@ class Confirm:
             if (refund.reason, refund.cause) == (booking.end_reason, str(booking.revision))
         )
         told: dict[str, str | int | bool] = {"by": booking.end_reason or "", "back": back, "undo_until": ""}
-        # Whoever took it back, and left before Hapio's answer, would believe that the booking stands.
+        # Whoever took it back, and left before the scheduler's answer, would believe that the booking stands.
         kinds = (MailKind.CANCELED_CUSTOMER, MailKind.CANCELED_OWNER)
         mails = self._notifications.owed(booking, *kinds, about="kept", detail=told)
         # A call that has not landed yet would undo the release.
@@ -223,7 +224,7 @@ class Confirm:
         return left
 
     async def _make_final(self, booking: Booking, payment: Payment | None) -> bool:
-        """Whether the lock is a final booking in Hapio now; False if it is gone, or was canceled there."""
+        """Whether the lock is a final booking in the scheduler now; False if it is gone, or was canceled there."""
         reference = booking.reservation.reference
         if reference is None:
             return False
@@ -231,7 +232,7 @@ class Confirm:
             try:
                 final = await self._scheduler.finalize_booking(reference, metadata=scheduler_metadata(booking, payment))
             except SchedulerRefused as error:
-                # Room is not checked again for this (Hapio API v1.7, patchBooking), so it is the texts that Hapio
+                # Room is not checked again for this, so it is the texts that the scheduler
                 # minds, whose limits are not documented; they must not cost the time.
                 log.error("confirmed without details", booking=booking.id, fields=sorted(error.errors))
                 final = await self._scheduler.finalize_booking(reference, metadata={"holdfast_id": booking.id})
@@ -290,7 +291,7 @@ class Confirm:
         return replace(payment, state=facts.state, captured=facts.received)
 
     async def cancel_paid(self, booking: Booking, payment: Payment | None, reason: EndReason) -> Booking:
-        """Paid, but it cannot be: the money goes back, whatever Hapio still holds is released."""
+        """Paid, but it cannot be: the money goes back, whatever the scheduler still holds is released."""
         refund = self._refunds.owed(booking, payment, payment.price, reason) if payment else None
         kinds = [MailKind.REFUNDED_CUSTOMER, MailKind.REFUNDED_OWNER]
         if booking.terms.free:

@@ -52,7 +52,7 @@ FAR_AWAY = timedelta(days=36500)
 #: twice and then paid for stays below an hour and a quarter, and one whose payment is begun anew gains nothing by it.
 LONGEST_HOLD = timedelta(minutes=45)
 
-#: A lost create may still land after our time-out; the lookup waits longer than Hapio takes to answer anything.
+#: A lost create may still land after our time-out; the lookup waits longer than the scheduler takes to answer anything.
 UNSURE_PATIENCE = timedelta(seconds=60)
 
 
@@ -112,12 +112,12 @@ class Hold:
         client: Client | None = None,
         shown: Money | None = None,
     ) -> Booking:
-        """Lock a time: our slot guard first, then a temporary booking in Hapio.
+        """Lock a time: our slot guard first, then a temporary booking in the scheduler.
 
         `resource_id` None is "anyone": whoever is free and least booked that day, one after the other until one
         lock succeeds. The same visitor's second click returns the first click's hold. `client` is who is counted;
         None is somebody whom the owner trusts. `shown` is the price that the visitor saw; None is the one on offer.
-        Where Hapio asks another, the booking has that one, and its history says so (`price_changed`).
+        Where the scheduler asks another, the booking has that one, and its history says so (`price_changed`).
 
         Raises SlotTaken with the nearest free times, or its kinds TimePassed and TooSoon, RateLimited in all its kinds,
         NotFound, InvalidRequest, or SchedulerError.
@@ -149,7 +149,8 @@ class Hold:
                     await self.give_up(admission.spare)
                 return held
         self._metrics.hold_refused(SlotTaken.code)
-        service = await self._availability.service(widget, service_id)  # what Hapio refused may be gone altogether
+        # Read again: what the scheduler refused may be gone altogether.
+        service = await self._availability.service(widget, service_id)
         nearest = await self._availability.nearest(widget, service, starts_at, resource_id=resource_id)
         now, kind = self._now(), SlotTaken
         if starts_at <= now:
@@ -163,8 +164,8 @@ class Hold:
         self._hold_limits.knock(client)
         zone = ZoneInfo((await self._availability.catalogue(widget)).location.time_zone)
         free = await self._free_that_day(widget, service, starts_at, zone)
-        # One at a time, or a hundred clicks at once would all be counted before any of them holds. Hapio is asked
-        # after this turn: whoever shares an address need not wait for its answers to one another.
+        # One at a time, or a hundred clicks at once would all be counted before any of them holds. The scheduler is
+        # asked after this turn: whoever shares an address need not wait for its answers to one another.
         async with self._locks(("hold", widget.name, client.address or client.name)):
             return await self._hold_limits.admit(widget, client, starts_at, free, zone)
 
@@ -180,8 +181,8 @@ class Hold:
         return None
 
     async def _resume(self, widget: Widget, service: Service, booking: Booking) -> Booking | None:
-        """A hold whose process died while Hapio was being asked: what Hapio made of it is the hold. If it made nothing,
-        the row is ended, and None says that the time is there to be held afresh."""
+        """A hold whose process died while the scheduler was being asked: what the scheduler made of it is the hold. If
+        it made nothing, the row is ended, and None says that the time is there to be held afresh."""
         for made in await self._scheduler.find_bookings(booking.id):
             if not made.is_canceled:
                 price = await self._price(widget, service, made.price)
@@ -299,9 +300,9 @@ class Hold:
         return held if won else None
 
     async def _price(self, widget: Widget, service: Service, scheduler_price: Decimal | None) -> Money:
-        """The price Hapio put on the booking itself, should the owner have changed it since we read the service. If it
-        was changed to what cannot be charged, the price on offer stands. Where Hapio put none on it, although it had
-        one for the service, what it says of the service now decides."""
+        """The price the scheduler put on the booking itself, should the owner have changed it since we read the
+        service. If it was changed to what cannot be charged, the price on offer stands. Where the scheduler put none on
+        it, although it had one for the service, what it says of the service now decides."""
         try:
             price = widget.price(service.id, scheduler_price)
         except ValueError as error:
@@ -319,7 +320,7 @@ class Hold:
 
     async def _won_race(self, booking: Booking, reference: str, resource: Resource) -> bool:
         """Whether our booking is among the first `capacity` that overlap, by (created_at, id): with other programs
-        writing to the same project, Hapio may have let several in."""
+        writing to the same project, the scheduler may have let several in."""
         others = await self._scheduler.overlapping_bookings(
             resource.id, starts_from=booking.buffer_starts_at, ends_to=booking.buffer_ends_at
         )
@@ -327,7 +328,7 @@ class Hold:
         return any(other.id == reference for other in first)
 
     async def _end_refused(self, booking: Booking, reason: EndReason, *, unsure: bool) -> None:
-        """A lock that did not come about. If Hapio may have made it after all, the worker looks for it."""
+        """A lock that did not come about. If the scheduler may have made it after all, the worker looks for it."""
         change = Change(
             UNPAID,
             Status.EXPIRED,
@@ -397,8 +398,8 @@ class Hold:
 
 
 def _names_service(error: SchedulerRefused) -> bool:
-    """Whether Hapio refuses the service itself, not only the time. How it says so is documented for wrong fields alone
-    (`errors`); its rules answer with a sentence."""
+    """Whether the scheduler refuses the service itself, not only the time. How it says so is documented for wrong
+    fields alone (`errors`); its rules answer with a sentence."""
     return "service_id" in error.errors or "service" in str(error).lower()
 
 

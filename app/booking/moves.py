@@ -1,9 +1,9 @@
 """Moving a booking to another time: the new time is ours before the old one is let go.
 
-The slot guard counts both times from the first write to the last. Hapio is asked to move the booking in one call, and
-its refusal leaves everything as it was. Where the new time costs more, it is locked in Hapio as a temporary booking
-while the difference is paid on a Checkout Session of its own; once paid, that lock is made final, which Hapio does
-without asking for room again, and the old booking is deleted.
+The slot guard counts both times from the first write to the last. The scheduler is asked to move the booking in one
+call, and its refusal leaves everything as it was. Where the new time costs more, it is locked in the scheduler as a
+temporary booking while the difference is paid on a Checkout Session of its own; once paid, that lock is made final,
+which the scheduler does without asking for room again, and the old booking is deleted.
 """
 
 from __future__ import annotations
@@ -48,10 +48,10 @@ log = structlog.get_logger()
 
 #: Money may still come of these.
 _UNDER_WAY = frozenset({PaymentState.OPEN, PaymentState.PROCESSING})
-#: A lost create may still land after our time-out; the lookup waits longer than Hapio takes to answer anything.
+#: A lost create may still land after our time-out; the lookup waits longer than the scheduler takes to answer anything.
 _UNSURE_PATIENCE = timedelta(seconds=60)
-#: How long one process has for asking Hapio to move before another one may try: longer than Hapio's client takes for
-#: both of its calls at the worst.
+#: How long one process has for asking the scheduler to move before another one may try: longer than the scheduler's
+#: client takes for both of its calls at the worst.
 _LEASE = timedelta(minutes=2)
 #: A move that was decided in time is still made so long after its new time has begun; then its money goes back.
 PAST_START = timedelta(minutes=10)
@@ -151,7 +151,7 @@ class Moves:
         return min([*ends, booking.starts_at] if booking.starts_at > now else ends)
 
     async def _lock(self, move: Move, booking: Booking, service: Service) -> Move:
-        """Lock the new time in Hapio, under the move's own tag, while its difference is being paid."""
+        """Lock the new time in the scheduler, under the move's own tag, while its difference is being paid."""
         try:
             locked = await self._scheduler.create_booking(
                 holdfast_id=move.id,
@@ -291,9 +291,9 @@ class Moves:
                 return move
 
     async def carry(self, move: Move, *, just_read: bool = False) -> Move:
-        """Ask Hapio for the new time, and take it over, or leave everything as it was. Raises SchedulerError where
-        Hapio gives no usable answer: both times stay ours until it does, or until the new time has begun. `just_read`
-        says that the difference was read at its source in this very act."""
+        """Ask the scheduler for the new time, and take it over, or leave everything as it was. Raises SchedulerError
+        where the scheduler gives no usable answer: both times stay ours until it does, or until the new time has begun.
+        `just_read` says that the difference was read at its source in this very act."""
         booking = await self._store.booking(move.booking_id)
         if booking is None:
             raise NotFound(move.booking_id)
@@ -320,7 +320,7 @@ class Moves:
         return await self._complete(move, booking, after, reference)
 
     async def _move_at_scheduler(self, move: Move, booking: Booking, after: Booking) -> str:
-        """The id of Hapio's booking that has the new time now."""
+        """The id of the scheduler's booking that has the new time now."""
         payment = await self._store.payment(booking.payment_id) if booking.payment_id else None
         metadata = scheduler_metadata(after, payment)
         if move.reservation.reference:
@@ -332,7 +332,7 @@ class Moves:
                 if not final.is_canceled:
                     return final.id
         if booking.reservation.reference is None:
-            raise SchedulerNotFound("Hapio has no booking to move")
+            raise SchedulerNotFound("the scheduler has no booking to move")
         moved = await self._scheduler.move_booking(
             booking.reservation.reference,
             service_id=after.service_id,
@@ -345,7 +345,7 @@ class Moves:
             metadata=metadata,
         )
         if moved.is_canceled:
-            raise SchedulerNotFound("canceled in Hapio")
+            raise SchedulerNotFound("canceled in the scheduler")
         return moved.id
 
     async def _complete(self, move: Move, booking: Booking, after: Booking, reference: str) -> Move:
@@ -455,6 +455,7 @@ class Moves:
 
 
 def _overlap(booking: Booking, slot: Slot, resource: Resource) -> bool:
-    """Whether the new time meets the booking's own on the same resource, where Hapio would refuse a second booking."""
+    """Whether the new time meets the booking's own on the same resource, where the scheduler would refuse a second
+    booking."""
     meets = slot.buffer_starts_at < booking.buffer_ends_at and slot.buffer_ends_at > booking.buffer_starts_at
     return meets and resource.id == booking.resource_id

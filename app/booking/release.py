@@ -17,8 +17,8 @@ from app.errors import (
 
 log = structlog.get_logger()
 
-#: How long one process has for making a booking afresh before another one may try. Longer than Hapio's client takes
-#: for one booking at the worst; renewed for each.
+#: How long one process has for making a booking afresh before another one may try. Longer than the scheduler's client
+#: takes for one booking at the worst; renewed for each.
 RESCUE_LEASE = timedelta(minutes=2)
 
 
@@ -96,9 +96,11 @@ class Release:
         except SchedulerNotFound:
             await self._store.record_release(reservation)
         except SchedulerRefused as error:
-            # Hapio's own threshold must not contradict what the customer was told; a deletion asks for none.
+            # The scheduler's own threshold must not contradict what the customer was told; a deletion asks for none.
             log.error(
-                "deleted, since Hapio refused to cancel", booking=reservation.booking_id, fields=sorted(error.errors)
+                "deleted, since the scheduler refused to cancel",
+                booking=reservation.booking_id,
+                fields=sorted(error.errors),
             )
             await self._scheduler.delete_booking(reference)
             await self._store.record_release(reservation)

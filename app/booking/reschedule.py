@@ -100,8 +100,8 @@ class Reschedule:
         """Move the booking to another time: at once, or, where it costs more, when the difference is paid.
 
         `revision` is what the page showed. Raises as `quote_move`, BookingConflict where the booking has changed since
-        it was shown, and StripeError; then nothing changed. Where Hapio gives no answer the move stays `MOVING`, both
-        times stay ours, and the worker goes on.
+        it was shown, and StripeError; then nothing changed. Where the scheduler gives no answer the move stays
+        `MOVING`, both times stay ours, and the worker goes on.
         """
         self._act_limits.change(booking_id, by)
         async with self._locks(booking_id):

@@ -153,7 +153,7 @@ class TakePayment:
     async def close(self, booking: Booking, reason: EndReason) -> Booking:
         """Claim the end of an unpaid booking, unless another Session is still open, and release its time.
 
-        Raises SchedulerError for an inherited booking, of which Hapio is asked first.
+        Raises SchedulerError for an inherited booking, of which the scheduler is asked first.
         """
         if booking.id in self.inherited:
             there = await self.there_now(booking)
@@ -179,11 +179,11 @@ class TakePayment:
         return ended
 
     async def _keep_final(self, booking: Booking, there: SchedulerBooking) -> Booking:
-        """An unpaid booking is final in Hapio. A free one was confirmed after the backup was made. One with a price,
-        for which Stripe has no money, was made final by somebody else: it ends here, and stays there."""
+        """An unpaid booking is final in the scheduler. A free one was confirmed after the backup was made. One with a
+        price, for which Stripe has no money, was made final by somebody else: it ends here, and stays there."""
         self.inherited.discard(booking.id)
         if not booking.terms.free:
-            log.error("final in Hapio and not paid", booking=booking.id)
+            log.error("final in the scheduler and not paid", booking=booking.id)
             change = Change(
                 UNPAID,
                 Status.EXPIRED,
@@ -202,7 +202,7 @@ class TakePayment:
         return await self._confirm.finalize_soon(stands) if stands else await self._tools.booking(booking.id)
 
     async def there_now(self, booking: Booking) -> SchedulerBooking | None:
-        """The booking as Hapio has it; None if it is gone, or was never there."""
+        """The booking as the scheduler has it; None if it is gone, or was never there."""
         if booking.reservation.reference is None:
             return None
         try:

@@ -38,6 +38,7 @@ def upgrade() -> None:
     _rebuild_bookings()
     _rebuild_moves()
     _note_what_is_due()
+    _name_by_the_scheduler()
 
 
 def _make_reservations() -> None:
@@ -117,6 +118,13 @@ def _note_what_is_due() -> None:
         )
         """
     )
+
+
+def _name_by_the_scheduler() -> None:
+    """Hints that wait, and how far lists were read, by the word that fits any scheduler."""
+    op.execute("UPDATE inbox SET object_type = 'scheduler_booking' WHERE object_type = 'hapio_booking'")
+    for name in ("changes_read", "bookings_read"):
+        op.execute(f"UPDATE counters SET name = 'scheduler:{name}' WHERE name = 'hapio:{name}'")
 
 
 # -- every booking with its moves ----------------------------------------------------------------------------
