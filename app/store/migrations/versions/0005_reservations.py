@@ -123,8 +123,8 @@ def _note_what_is_due() -> None:
 def _name_by_the_scheduler() -> None:
     """Hints that wait, and how far lists were read, by the word that fits any scheduler."""
     op.execute("UPDATE inbox SET object_type = 'scheduler_booking' WHERE object_type = 'hapio_booking'")
-    for name in ("changes_read", "bookings_read"):
-        op.execute(f"UPDATE counters SET name = 'scheduler:{name}' WHERE name = 'hapio:{name}'")
+    op.execute("UPDATE counters SET name = 'scheduler:changes_read' WHERE name = 'hapio:changes_read'")
+    op.execute("UPDATE counters SET name = 'scheduler:bookings_read' WHERE name = 'hapio:bookings_read'")
 
 
 # -- every booking with its moves ----------------------------------------------------------------------------
