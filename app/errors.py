@@ -27,7 +27,7 @@
     ├── BookingConflict                409 BOOKING_CONFLICT
     │   ├── TooManyFree                    as many free bookings stand under this mail address as may
     │   └── TooManyFreeToday               as many free bookings were made from this address today as may be
-    ├── PolicyRefused                  409 POLICY_REFUSED, `bar` says which rule
+    ├── PolicyRefused                  409 POLICY_REFUSED, `refusal` says which rule
     │   └── NotBegun                       a no-show before the visit
     ├── HoldExpired                    410 HOLD_EXPIRED
     │   └── SessionExpired             410 SESSION_EXPIRED
@@ -296,16 +296,16 @@ class TooManyFreeToday(BookingConflict):
 
 
 class PolicyRefused(HoldfastError):
-    """The terms, or the time of day, do not allow this; `bar` is the value of an app.booking.changes.Bar."""
+    """The terms, or the time of day, do not allow this; `refusal` is the value of an app.booking.offer.Refusal."""
 
     status = 409
     code = "POLICY_REFUSED"
     sentence = N_("This booking can no longer be changed here.")
     retry = False
 
-    def __init__(self, bar: str) -> None:
-        super().__init__(bar)
-        self.bar = bar
+    def __init__(self, refusal: str) -> None:
+        super().__init__(refusal)
+        self.refusal = refusal
 
 
 class NotBegun(PolicyRefused):

@@ -71,7 +71,7 @@ def _details(error: HoldfastError) -> dict[str, Any]:
         case SlotTaken():
             return {"nearest": [start.isoformat() for start in error.nearest]}
         case PolicyRefused():
-            return {"reason": error.bar.upper()}
+            return {"reason": error.refusal.upper()}
         case ChallengeNeeded():
             return {"retryAfter": error.retry_after, "challenge": _challenge(error.challenge)}
         case RateLimited():

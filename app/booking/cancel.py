@@ -113,11 +113,11 @@ class Cancel:
         owner = by is Actor.OWNER
         funds = await self._refunds.funds(booking.id)
         offer = self._offers.at(booking, move, now if owner else shown_at, funds)
-        bar = offer.cancel_bar
-        if bar is None and not owner and booking.starts_at <= now:
-            bar = Refusal.BEGUN
-        if bar and not (owner and bar is Refusal.BEGUN):
-            raise PolicyRefused(bar)
+        refusal = offer.not_canceled(by)
+        if refusal is None and not owner and booking.starts_at <= now:
+            refusal = Refusal.BEGUN
+        if refusal:
+            raise PolicyRefused(refusal)
         return everything(booking, move, funds) if owner else offer.refund
 
     async def _call_off_paid(self, booking: Booking, by: Actor, back: Money, note: str) -> Booking:

@@ -184,11 +184,12 @@ class Desk:
             self._tell(f"It was canceled before: {end(booking, self._now)}.", "Nothing was changed, no money moved.")
             return self._result(view, (), changed=False)
         offer = self._parts.offers.of(view)
-        if offer.cancel_bar not in {None, Refusal.BEGUN}:
-            raise PolicyRefused(str(offer.cancel_bar))
+        refusal = offer.not_canceled(Actor.OWNER)
+        if refusal:
+            raise PolicyRefused(refusal)
         back = self._parts.offers.owner_refund(view)
         self._tell(*head(booking))
-        if offer.cancel_bar is Refusal.BEGUN:
+        if offer.cancel_refusal is Refusal.BEGUN:
             self._tell("The visit has begun.")
         if view.move:
             self._tell(
@@ -362,11 +363,11 @@ class Desk:
                 zone = (await self._view()).booking.time_zone
                 nearest = "; ".join(when(start, zone) for start in error.nearest)
                 return f"That time is not free. {f'The nearest: {nearest}. ' if nearest else ''}{stays}"
-            case PolicyRefused(bar=Refusal.UNDER_WAY):
+            case PolicyRefused(refusal=Refusal.UNDER_WAY):
                 return f"A move of this booking is being made, or paid, right now. Look again in a while. {stays}"
             case NotBegun():
                 return f"{error.sentence} {stays}"
-            case PolicyRefused(bar=Refusal.NOT_OFFERED):
+            case PolicyRefused(refusal=Refusal.NOT_OFFERED):
                 return f"Its widget is no longer in widgets.toml, so it can be canceled, but not moved. {stays}"
             case PolicyRefused():
                 stands = standing((await self._view()).booking, self._now)

@@ -24,7 +24,7 @@ from app.web.shared.time_words import clock
 
 async def show_cancel(request: Request, view: BookingView) -> Response:
     """GET /manage/{token}/cancel: what canceling now gives back, and when. Nothing happens yet."""
-    return to_manage(request) if offer_of(request, view).cancel_bar else _before_canceling(request, view)
+    return to_manage(request) if offer_of(request, view).cancel_refusal else _before_canceling(request, view)
 
 
 async def cancel(request: Request, view: BookingView) -> Response:
@@ -37,7 +37,7 @@ async def cancel(request: Request, view: BookingView) -> Response:
     except (LinkRefused, PolicyRefused, BookingConflict, SchedulerError, StripeError) as error:
         view = await read_view(request)
         if view.booking.status is not Status.CANCELED:
-            if offer_of(request, view).cancel_bar:
+            if offer_of(request, view).cancel_refusal:
                 return managed_screen_instead(request, view, error)
             return _before_canceling(request, view, problem=error, shown=form.get("shown", ""))
     return to_manage(request)
@@ -74,7 +74,7 @@ def _before_canceling(
         "goes_out": clock(offer.refund_at, booking, language) if offer.refund_at > offer.at else "",
         "steps": [] if offer.uncharged else steps(offer, booking, language),
         "mailed": parts.mailer.enabled,
-        "move": may_move(offer, booking, language) if offer.move_bar is None else [],
+        "move": may_move(offer, booking, language) if offer.move_refusal is None else [],
         "percent": offer.percent,
         "page_token": parts.links.page_token(booking.id, "cancel", booking.revision),
         "problem": not_canceled(problem, offer, view, shown, language) if problem else [],

@@ -18,7 +18,7 @@ from app.web.shared.time_words import when
 def may_cancel(offer: Offer, booking: Booking, language: str) -> list[str]:
     """What a cancellation gives back at this moment and until when; or why there is none."""
     _ = catalogues.translator(language).gettext
-    match offer.cancel_bar:
+    match offer.cancel_refusal:
         case None:
             return [tight(line) for line in _gives_back(offer, booking, language)]
         case Refusal.BEGUN:

@@ -12,7 +12,6 @@ from starlette.responses import Response
 
 from app.booking.bookings import BookingView
 from app.domain.booking import Actor
-from app.domain.catalogue import Resource, Service
 from app.domain.move import MoveState
 from app.errors import (
     BookingConflict,
@@ -47,14 +46,14 @@ from app.web.shared.time_words import start_value
 
 async def show_reschedule(request: Request, view: BookingView) -> Response:
     """GET /manage/{token}/reschedule: the calendar again, with the booking's own time in it."""
-    if offer_of(request, view).move_bar:
+    if offer_of(request, view).move_refusal:
         return to_manage(request)
     return await _times(request, view, request.query_params)
 
 
 async def show_slots(request: Request, view: BookingView) -> Response:
     """GET /manage/{token}/reschedule/slots: the month and the day's times, as a part of the page for htmx."""
-    if not wants_block(request) or offer_of(request, view).move_bar:
+    if not wants_block(request) or offer_of(request, view).move_refusal:
         return await show_reschedule(request, view)
     response = await _times(request, view, request.query_params, block="times")
     asked = {name: value for name, value in request.query_params.items() if name != "zones"}
@@ -64,7 +63,7 @@ async def show_slots(request: Request, view: BookingView) -> Response:
 
 async def show_preview(request: Request, view: BookingView) -> Response:
     """GET /manage/{token}/reschedule/preview: from when to when, and what it costs. Nothing happens yet."""
-    if offer_of(request, view).move_bar:
+    if offer_of(request, view).move_refusal:
         return to_manage(request)
     return await _before_moving(request, view, request.query_params)
 
@@ -84,7 +83,7 @@ async def reschedule(request: Request, view: BookingView) -> Response:
         moved = await move_as_quoted(request, booking.id, quote, by=Actor.CUSTOMER, revision=revision)
     except (LinkRefused, PolicyRefused, BookingConflict, SlotTaken, SchedulerError, StripeError) as error:
         view = await read_view(request)
-        if offer_of(request, view).move_bar:
+        if offer_of(request, view).move_refusal:
             return managed_screen_instead(request, view, error)
         if isinstance(error, SlotTaken):
             return await _times(request, view, form, error=error)
@@ -117,13 +116,16 @@ async def _times(
     """The time step for a booking that has a time already, which is shown among the others. With an `error`, around
     the time that could not be had."""
     booking, language = view.booking, request.state.shell.language
-    services = await parts_of(request).reschedule.options(booking)
+    services = await parts_of(request).reschedule.services(booking, Actor.CUSTOMER)
     if not services:
         raise NotFound(booking.service_id)
     lost = read_start(asked.get("start", "")) if error else None
     wanted = _read_wanted(view, asked, language, lost)
     service = next((one for one in services if one.id == wanted.service), services[0])
-    people = _people(view, service)
+    people = parts_of(request).reschedule.people(booking, service, Actor.CUSTOMER)
+    if people == service.resources and not view.widget.choose_resource:
+        people = ()
+    )
     opens = "date" not in asked and error is None
     scene = await find_reschedule_scene(request, view, service, wanted, people, opens=opens)
     path = f"{manage_path(request)}/reschedule"
@@ -147,13 +149,6 @@ def _read_wanted(view: BookingView, asked: Mapping[str, str], language: str, los
         day = zones.local(lost or booking.starts_at, zone).date()
         wanted = wanted.on(day)
     return replace(wanted, resource=resource, zone=zone)
-
-
-def _people(view: BookingView, service: Service) -> tuple[Resource, ...]:
-    """With whom it may be instead."""
-    if not view.widget.reschedule.other_resource:
-        return tuple(one for one in service.resources if one.id == view.booking.resource_id)
-    return service.resources if view.widget.choose_resource else ()
 
 
 # Before moving

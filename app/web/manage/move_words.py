@@ -19,7 +19,7 @@ def may_move(offer: Offer, booking: Booking, language: str) -> list[str]:
     _ = said.gettext
     until = {"until": when(offer.move_until, booking, offer.at, language)}
     often = booking.terms.most_moves
-    match offer.move_bar:
+    match offer.move_refusal:
         case None:
             times = said.ngettext("%(num)s more time", "%(num)s more times", offer.moves_left)
             return [

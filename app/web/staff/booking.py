@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import wraps
-from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from app.booking.bookings import BookingView
-from app.booking.offer import Offer, Refusal
+from app.booking.offer import Offer
 from app.domain.booking import Actor, Status
 from app.errors import BookingConflict, HoldfastError, InvalidDetails, NotFound, PolicyRefused
 from app.parts import parts_of
@@ -34,9 +33,6 @@ from app.web.staff.staff_words import (
     reported_words,
 )
 
-#: What an owner may do beside the terms.
-MAY_CANCEL: Final = (None, Refusal.BEGUN)
-MAY_MOVE: Final = (None, Refusal.BEGUN, Refusal.TOO_LATE, Refusal.TOO_OFTEN)
 View = Callable[[Request, BookingView], Awaitable[Response]]
 
 
@@ -93,8 +89,8 @@ async def booking_screen(
         "reported": reported_words(request.query_params.get("told", ""), language) if error is None else "",
         "problem": not_done(error, language) if error else [],
         "may": {
-            "move": offer.move_bar in MAY_MOVE,
-            "cancel": offer.cancel_bar in MAY_CANCEL,
+            "move": offer.not_moved(Actor.OWNER) is None,
+            "cancel": offer.not_canceled(Actor.OWNER) is None,
             "refund": view.left > 0,
             "miss": begun and not booking.no_show,
             "come": begun and booking.no_show,
@@ -162,5 +158,5 @@ def to_booking(request: Request, *, reported: str = "") -> Response:
 
 
 def offer_of(request: Request, view: BookingView) -> Offer:
-    """What its customer may do now; `MAY_CANCEL` and `MAY_MOVE` are the refusals that do not bind the owner."""
+    """What may be done with it now."""
     return parts_of(request).offers.of(view)

@@ -320,11 +320,11 @@ def not_done(error: HoldfastError, language: str) -> list[str]:
                 _("This page was open for a while, or the booking has changed meanwhile. Please look once more."),
                 stays,
             ]
-        case PolicyRefused(bar=Refusal.UNDER_WAY):
+        case PolicyRefused(refusal=Refusal.UNDER_WAY):
             return [_("A move of this booking is being made, or paid, right now."), stays]
         case NotBegun():
             return [_(error.sentence), stays]
-        case PolicyRefused(bar=Refusal.NOT_OFFERED):
+        case PolicyRefused(refusal=Refusal.NOT_OFFERED):
             return [_("Its widget is no longer in widgets.toml, so it can be canceled, but not moved."), stays]
         case PolicyRefused():
             return [_("That can no longer be done with this booking."), stays]

@@ -635,7 +635,7 @@ def test_no_act_exists_behind_one_door_only() -> None:
         )
     }
     looking = {"manage_links.open", "cancel.quote"}
-    looking |= {f"reschedule.{name}" for name in ("quote", "options", "difference_page")}
+    looking |= {f"reschedule.{name}" for name in ("quote", "services", "difference_page")}
     called = {
         door: {
             name

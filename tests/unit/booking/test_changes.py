@@ -40,7 +40,7 @@ async def test_what_comes_back_is_what_the_terms_say_at_each_edge(
     booking = await stack.confirmed(await stack.in_days(5))
     stack.clock.set(booking.starts_at - before_start)
     offer = stack.parts.offers.of(await stack.parts.bookings.view(booking.id))
-    assert (offer.cancel_bar, offer.percent, offer.refund) == (None, percent, Money(back, "sek"))
+    assert (offer.cancel_refusal, offer.percent, offer.refund) == (None, percent, Money(back, "sek"))
     canceled = await stack.cancel(booking)
     assert canceled.status is Status.CANCELED
     assert canceled.end_reason is EndReason.BY_CUSTOMER
@@ -140,10 +140,10 @@ async def test_many_clicks_at_once_cancel_once(stack: Stack) -> None:
 async def test_what_has_begun_is_no_longer_canceled_by_the_customer(stack: Stack) -> None:
     booking = await stack.confirmed()
     stack.clock.set(booking.starts_at)
-    assert stack.parts.offers.of(await stack.parts.bookings.view(booking.id)).cancel_bar is Refusal.BEGUN
+    assert stack.parts.offers.of(await stack.parts.bookings.view(booking.id)).cancel_refusal is Refusal.BEGUN
     with pytest.raises(PolicyRefused) as refused:
         await stack.cancel(booking)
-    assert refused.value.bar == Refusal.BEGUN
+    assert refused.value.refusal == Refusal.BEGUN
     assert await stack.status(booking) is Status.CONFIRMED
     assert stack.money_kept() == 120000
 
@@ -152,7 +152,7 @@ async def test_what_is_not_paid_yet_is_not_canceled_but_given_up(stack: Stack) -
     held = await stack.hold()
     with pytest.raises(PolicyRefused) as refused:
         await stack.cancel(held)
-    assert refused.value.bar == Refusal.NOT_CONFIRMED
+    assert refused.value.refusal == Refusal.NOT_CONFIRMED
     assert await stack.status(held) is Status.HELD
 
 
@@ -173,7 +173,7 @@ async def test_a_page_shown_before_the_visit_does_not_cancel_it_once_it_has_begu
     stack.clock.advance(2 * MINUTE)
     with pytest.raises(PolicyRefused) as refused:
         await stack.parts.cancel.booking(booking.id, by=Actor.CUSTOMER, revision=booking.revision, shown_at=shown_at)
-    assert refused.value.bar == Refusal.BEGUN
+    assert refused.value.refusal == Refusal.BEGUN
 
 
 async def test_a_page_that_was_overtaken_cancels_nothing(stack: Stack) -> None:
