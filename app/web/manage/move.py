@@ -125,7 +125,6 @@ async def _times(
     people = parts_of(request).reschedule.people(booking, service, Actor.CUSTOMER)
     if people == service.resources and not view.widget.choose_resource:
         people = ()
-    )
     opens = "date" not in asked and error is None
     scene = await find_reschedule_scene(request, view, service, wanted, people, opens=opens)
     path = f"{manage_path(request)}/reschedule"
