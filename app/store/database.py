@@ -78,7 +78,7 @@ class Database:
         check_file(self._path, must_exist=False)
         make_file(self._path)
         try:
-            async with self._write(foreign_keys=False) as connection:
+            async with self._write(upgrading=True) as connection:
                 version = await connection.run_sync(_version)
                 if version is not None and version != versions()[-1]:
                     copy = self._path.with_name(f"{self._path.name}.before-{versions()[-1]}")
@@ -104,14 +104,14 @@ class Database:
         check_tables(self._path)
 
     @asynccontextmanager
-    async def _write(self, *, foreign_keys: bool = True) -> AsyncIterator[AsyncConnection]:
+    async def _write(self, *, upgrading: bool = False) -> AsyncIterator[AsyncConnection]:
         # The lock queues this process's writers; BEGIN IMMEDIATE makes another process wait at the door instead of
         # failing in the middle. Shielded, because a canceled request must not leave a transaction half open.
         async with self._turn():
             with _refusals():
                 async with self.engine.connect() as connection:
                     with anyio.CancelScope(shield=True):
-                        async with _foreign_keys(connection, on=foreign_keys), _transaction(connection):
+                        async with _prepared(connection, upgrading=upgrading), _transaction(connection):
                             yield connection
 
     @asynccontextmanager
@@ -135,14 +135,16 @@ class Database:
 
 
 @asynccontextmanager
-async def _foreign_keys(connection: AsyncConnection, *, on: bool) -> AsyncIterator[None]:
-    """Whether foreign keys are minded; always again afterwards. A migration that makes a table anew cannot do so while
-    others point at it, and SQLite takes the word only outside a transaction (its docs, "Making Other Kinds Of Table
-    Schema Changes")."""
-    if on:
+async def _prepared(connection: AsyncConnection, *, upgrading: bool) -> AsyncIterator[None]:
+    """For an upgrade, foreign keys are not minded until it is over: a table cannot be made anew while others point at
+    it, and SQLite takes the word only outside a transaction (its docs, "Making Other Kinds Of Table Schema Changes").
+    What the old tables held is wiped, or names would stay in the file's free pages when their customers are forgotten.
+    """
+    if not upgrading:
         yield
         return
     await connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
+    await connection.exec_driver_sql("PRAGMA secure_delete = ON")
     try:
         yield
     finally:

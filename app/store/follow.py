@@ -15,7 +15,7 @@ from app.domain.move import OPEN_MOVES
 from app.domain.outbox import OutboxMail
 from app.store.database import Database
 from app.store.due import add_mails, remember
-from app.store.reservations import change_reservation, insert_reservation, read_booking, settle_due
+from app.store.reservations import change_reservation, insert_reservation, read_booking
 from app.store.tables import bookings, counters, moves, reservations, select_bookings, to_booking
 
 
@@ -69,8 +69,8 @@ class FollowRows(Database):
             if not changed.rowcount:
                 return None
             await insert_reservation(connection, taken)
+            # The scheduler has done it already: nothing is due about either.
             await change_reservation(connection, old.id, {"reference": None, "occupies": False})
-            await settle_due(connection, booking.id, at=now)
             detail = {
                 "from": old.starts_at.isoformat(),
                 "to": taken.starts_at.isoformat(),

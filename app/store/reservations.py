@@ -94,7 +94,7 @@ class ReservationRows(Database):
     async def reserve(self, booking: Booking, resource: Resource, *, lease_until: datetime) -> Booking | None:
         """The slot guard for late money: let a paid booking that lost its time occupy it again, with this person.
 
-        The scheduler is asked next, so the row is unsure of it until there is an answer.
+        The scheduler is asked next, so the row is unsure of it until there is an answer. What is due stays the same.
         """
         wanted = replace(booking.interval, resource_id=resource.id)
         async with self._write() as connection:
@@ -114,7 +114,6 @@ class ReservationRows(Database):
                 .where(bookings.c.id == booking.id)
                 .values(next_try_at=lease_until, updated_at=self._now())
             )
-            await settle_due(connection, booking.id, at=self._now())
             if resource.id != booking.resource_id:
                 await remember(connection, booking.id, HistoryWord.OTHER_PERSON, booking.status, at=self._now())
             return await read_booking(connection, booking.id)
@@ -139,7 +138,7 @@ async def settle_due(
 ) -> None:
     """Write what is due to the scheduler about a booking's reservations, as the rows are now: the one place that
     decides it. Every change of a status, of a move's state, of a pointer, and of what the scheduler holds ends with it,
-    in the same transaction.
+    in the same transaction, unless what is due stays what it was.
 
     Where something else is due than before, it is due from `at` on, and tried at once; what a call without an answer
     may have made is looked for from `find_out_at` on.

@@ -10,11 +10,12 @@ import pytest
 import sqlalchemy as sa
 
 from app.domain.booking import Actor, Booking, Status
+from app.domain.catalogue import Resource
 from app.domain.history import HistoryWord
 from app.domain.move import Move, MoveState
 from app.domain.reservation import Due, Reservation
 from app.store import Store
-from app.store.change import Change
+from app.store.change import Change, MoveChange
 from app.store.reservations import change_reservation, settle_due
 from app.store.tables import booking_row, bookings, reservations
 from sandbox.clock import Clock
@@ -232,6 +233,42 @@ async def test_what_is_due_about_the_time_that_a_move_goes_to(store: Store, stat
         due = (await of(store, "mv_1")).due
         assert due is expected(MOVE_STAGES[state], unsure=unsure, holds=holds, canceled=False), facts
         assert (await of(store, "bk_one")).due is None
+
+
+async def test_a_hold_is_due_to_be_made_until_there_is_an_answer(store: Store) -> None:
+    booking = held("bk_one")
+    assert await store.insert_hold(booking, capacity=1)
+    assert (await of(store, "bk_one")).due is Due.MAKE
+    answered = await store.record_lock(booking, reference="there", terms=booking.terms)
+    assert answered
+    assert answered.reservation.due is None
+
+
+async def test_the_lock_on_a_moves_time_is_due_like_a_holds(store: Store) -> None:
+    booking = await confirmed(store, "bk_one")
+    move = a_move(booking, "mv_1", TEN + HOUR, MoveState.HELD)
+    move = replace(move, reservation=replace(move.reservation, unsure=True))
+    assert await store.insert_move(move, unchanged_since=0, capacity=1)
+    assert (await of(store, "mv_1")).due is Due.MAKE
+    await store.record_move_lock(move, reference="locked")
+    assert (await of(store, "mv_1")).due is None
+    ended = await store.claim_move("mv_1", MoveChange((MoveState.HELD,), MoveState.EXPIRED, HistoryWord.MOVE_EXPIRED))
+    assert ended
+    assert (ended.reservation.due, ended.reservation.occupies) == (Due.LET_GO, False)
+
+
+async def test_late_money_may_have_the_time_again_and_nothing_else_is_due_for_it(store: Store) -> None:
+    booking = held("bk_one")
+    assert await store.insert_hold(booking, capacity=1)
+    await store.claim("bk_one", Change((Status.HELD,), Status.EXPIRED, HistoryWord.DEADLINE))
+    paid = await store.claim("bk_one", Change((Status.EXPIRED,), Status.PAID, HistoryWord.PAID_LATE))
+    assert paid
+    reserved = await store.reserve(paid, Resource("bo", "Bo", 1), lease_until=NOW + HALF)
+    assert reserved
+    assert (reserved.resource_name, reserved.reservation.occupies) == ("Bo", True)
+    assert reserved.reservation.due is paid.reservation.due is Due.FIRM_UP
+    await store.unreserve(reserved)
+    assert (await of(store, "bk_one")).occupies is False
 
 
 async def test_attempts_do_not_change_since_when_it_is_due_and_something_else_becoming_due_begins_anew(

@@ -291,6 +291,18 @@ async def test_every_time_of_an_earlier_version_has_a_row_of_its_own(tmp_path: P
             ]
 
 
+async def test_an_upgrade_leaves_no_names_in_the_files_free_pages(tmp_path: Path) -> None:
+    left = Left("0004")
+    file, whole = tmp_path / "holdfast.sqlite3", tmp_path / "without-free-pages.sqlite3"
+    async with upgraded(left, file):
+        pass
+    with closing(sqlite3.connect(file, isolation_level=None)) as db:
+        assert db.execute("PRAGMA freelist_count").fetchone()[0] > 0
+        db.execute("VACUUM INTO ?", (str(whole),))
+    for name in ("Shifting Now", "Unsure Answer"):
+        assert file.read_bytes().count(name.encode()) == whole.read_bytes().count(name.encode()) > 0
+
+
 async def test_a_time_that_the_owner_wrote_over_in_the_calendar_is_told_by_the_history(tmp_path: Path) -> None:
     left = Left("0004")
     [move] = theirs(left.rows, "moves", left.bookings["calendar"]["id"])
