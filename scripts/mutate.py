@@ -84,8 +84,8 @@ def copy_checkout() -> None:
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, copy)
     for copy in [path for path in TREE.rglob("*") if path.is_file()]:
-        name = copy.relative_to(TREE)
-        if name.parts[0] != "mutants" and name.suffix != ".pyc" and str(name) not in wanted:
+        place = copy.relative_to(TREE)
+        if place.parts[0] != "mutants" and place.suffix != ".pyc" and str(place) not in wanted:
             copy.unlink()
 
 
@@ -105,7 +105,8 @@ def get_ready() -> None:
 
 def quickest(tests: Sequence[str], seconds: dict[str, float]) -> list[str]:
     """As many of the tests as fit into SECONDS, and one in any case."""
-    left, taken = SECONDS, []
+    left = SECONDS
+    taken: list[str] = []
     for test in sorted(tests, key=lambda test: seconds[test]):
         if taken and seconds[test] > left:
             break
@@ -195,12 +196,12 @@ def figure(tried: dict[str, str], *, total: int, seed: int) -> str:
     lines = [
         "# Mutation testing",
         "",
-        "Written by `make mutate`, which changes `app/booking` and `app/store` in small ways, one at a time, and runs",
-        f"the quickest tests that reach the change, up to {SECONDS:.0f} seconds of them. Slower tests, crash stories and",
-        "models are left out, so the share is a lower bound.",
+        "Written by `make mutate`, which changes `app/booking` and `app/store` in small ways, one at a time, and",
+        f"runs the quickest tests that reach the change, up to {SECONDS:.0f} seconds of them. Slower tests, crash",
+        "stories and models are left out, so the share is a lower bound.",
         "",
-        f"Of {total:,} possible changes {len(tried):,} were tried, chosen by chance (seed {seed}), at commit `{commit}`.",
-        f"The tests noticed **{noticed / max(1, len(tried)):.1%}** of them.",
+        f"Of {total:,} possible changes {len(tried):,} were tried, chosen by chance (seed {seed}), at commit",
+        f"`{commit}`. The tests noticed **{noticed / max(1, len(tried)):.1%}** of them.",
         "",
         "| module | tried | noticed | not noticed |",
         "| --- | ---: | ---: | ---: |",
