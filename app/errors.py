@@ -413,6 +413,8 @@ class SchedulerError(HoldfastError):
 
     status = 503
     code = "HAPIO_API_ERROR"
+    #: Whether the call may have taken effect all the same.
+    outcome_unknown = False
     sentence = N_("The calendar cannot be reached right now. You have not been charged by this step.")
     retry = False
 
@@ -425,6 +427,7 @@ class SchedulerError(HoldfastError):
 class SchedulerUnreachable(SchedulerError):
     """No answer from the scheduler: whether the call took effect is unknown."""
 
+    outcome_unknown = True
     retry = True
 
 
@@ -448,6 +451,7 @@ class SchedulerDown(SchedulerError):
 class SchedulerFailed(SchedulerError):
     """5xx, or an answer that is not what the API promises: the outcome is unknown."""
 
+    outcome_unknown = True
     retry = True
 
 
