@@ -1,4 +1,5 @@
-"""Every error that a visitor, a program or an operator can meet, as one tree.
+"""Every error that a visitor, a program or an operator can meet, as one tree. One file, though a long one: who adds
+an error, or asks what an answer means, needs the whole tree at once.
 
     HoldfastError                      500 INTERNAL_ERROR
     ├── StorageError                   503 INTERNAL_ERROR, the disk refuses to read or write

@@ -57,6 +57,7 @@ def _renewals(member: str) -> str:
 class Staff:
     """Signing in, and looking. `emails` may sign in, in small letters; the rest is as everywhere."""
 
+    # Nine parameters: what signing in touches, and what tests put in the place of time and chance.
     def __init__(
         self,
         *,
