@@ -385,7 +385,7 @@ class Desk:
                 return f"That cannot be done: {error}. {stays}"
             case SchedulerUnauthorized() | SchedulerForbidden():
                 return (
-                    "Hapio refused: HAPIO_API_TOKEN is wrong, or lacks an ability that docs/set-up.md#hapio lists. "
+                    "The scheduler refused: its token is wrong, or lacks an ability. `python -m app doctor` says which. "
                     f"{stays}"
                 )
             case SchedulerError():

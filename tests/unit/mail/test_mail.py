@@ -447,7 +447,7 @@ async def test_a_cancellation_tells_both_what_it_does_to_the_money(
     for kind, said in ((MailKind.CANCELED_CUSTOMER, customer_told), (MailKind.CANCELED_OWNER, owner_told)):
         text = (await post.receive(told(kind, booking=booking, back=back))).text or ""
         assert said in text
-        assert ("money goes out at 10:10" in text) == bool(back)
+        assert ("We send the money at 10:10" in text) == bool(back)
         assert "undo the cancellation" in text
 
 
@@ -608,7 +608,7 @@ async def test_a_refund_that_failed_tells_the_customer_to_call_and_the_owner_wha
     customer = (await post.receive(told(MailKind.REFUND_FAILED_CUSTOMER))).text or ""
     assert "We tried to refund €60.00 the way you paid" in customer
     assert "The money is still yours. Please contact us" in customer
-    assert "Reply to this mail or call +46 8 123 45." in customer
+    assert "Reply to this email or call +46 8 123 45." in customer
     owner = (await post.receive(told(MailKind.REFUND_FAILED_OWNER, amount=6000, currency="jpy"))).text or ""
     assert "JP¥6,000" in owner
     assert "The money is in your Stripe balance." in owner

@@ -196,7 +196,7 @@ async def test_people_read_a_line_for_each_mail_and_no_address(stack: Stack) -> 
     await serve_mails(stack.parts, parser.parse_args(["list"]), said.append)
     [line] = said
     assert booking.id in line
-    assert "given up after 1 try: 127.0.0.1:" in line
+    assert "not delivered after 1 try: 127.0.0.1:" in line
     assert "anna" not in line
 
 
@@ -281,7 +281,7 @@ async def test_the_terminal_notes_that_a_refund_was_paid_another_way(stack: Stac
     await stack.parts.owner_refunds.give_back(booking.id, None)
     [refund] = await stack.refunds(booking)
     assert await owner.types("show", booking.id) == 0
-    assert "delayed (refund: InvalidRequestError 400); the server keeps trying" in owner.printed[0]
+    assert "delayed (refund: InvalidRequestError 400); we keep trying" in owner.printed[0]
     assert await owner.types("paid-another-way", booking.id, "--refund", "rf_other", "--yes") == 2
     assert refund.id in owner.said
     assert await owner.types("paid-another-way", booking.id, "--yes", "--json") == 0
