@@ -9,6 +9,7 @@ import pytest
 from hypothesis import settings
 
 from tests.support.logs import plain_logs
+from tests.support.once import OnceInARun
 
 #: A file system in memory, on Linux. In containers it is often too small.
 MEMORY = Path("/dev/shm")  # noqa: S108 - pytest makes a folder of its own there that nobody else may read
@@ -16,7 +17,7 @@ ENOUGH = 2 << 30
 
 
 #: A busy machine is no defect; `make bench` says what is slow.
-settings.register_profile("unhurried")
+settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
 
 
@@ -36,6 +37,13 @@ def anyio_backend() -> str:
 def _plain_logs() -> None:
     """What a failing test shows of the log is quick to write, and to read."""
     plain_logs()
+
+
+@pytest.fixture(scope="session")
+def once_in_a_run(tmp_path_factory: pytest.TempPathFactory) -> OnceInARun:
+    """Shared between the processes of a run: pytest-xdist gives each of them a folder in the run's own."""
+    folder = tmp_path_factory.getbasetemp()
+    return OnceInARun(folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder)
 
 
 def pytest_collection_finish() -> None:

@@ -1,14 +1,18 @@
-"""What every test needs and what always comes out the same: made once in a process, then copied.
+"""What every test needs and what always comes out the same: made once in a process or a run, then copied.
 
 Nothing here is shared between tests but immutable things: the bytes of an empty database, compiled templates, and the
 records of the demo's studio, which the sandbox never changes in place.
 """
 
+import os
+import pickle
+from collections.abc import Callable
 from datetime import datetime
+from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import CodeType
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import anyio
 import httpx
@@ -21,6 +25,8 @@ from app.store.database import Database
 from sandbox.clock import Clock
 from sandbox.hapio import HapioSandbox
 from sandbox.seed import StudioIds, seed_studio
+
+T = TypeVar("T")
 
 HAPIO_URL = "http://hapio.sandbox/v1"
 
@@ -51,6 +57,24 @@ def share_statements(engine: Engine) -> None:
     engine.dialect, engine._compiled_cache = _statements.setdefault(
         engine.dialect.name, (engine.dialect, LRUCache(10_000))
     )
+
+
+class OnceInARun:
+    """Long work whose outcome several tests look at, in whichever of the run's processes they are."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def __call__(self, name: str, work: Callable[[], T]) -> T:
+        """What `work` comes to, or came to before in this run. Two processes that begin at once both do it."""
+        file = self._folder / f"{sha256(name.encode()).hexdigest()[:16]}.pickle"
+        if file.exists():
+            return cast("T", pickle.loads(file.read_bytes()))  # noqa: S301 - written below, in the run's own folder
+        outcome = work()
+        mine = file.with_suffix(f".{os.getpid()}")
+        mine.write_bytes(pickle.dumps(outcome))
+        mine.replace(file)
+        return outcome
 
 
 _statements: dict[str, tuple[Dialect, LRUCache[Any, Any]]] = {}
