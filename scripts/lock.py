@@ -1,5 +1,5 @@
-"""Write requirements.lock (the product), requirements-sandbox.lock (what the demo adds), requirements-dev.lock (what the
-tests add to both) and requirements-mutation.lock (what `make mutate` adds to all).
+"""Write requirements.lock (the product), requirements-sandbox.lock (what the demo adds), requirements-dev.lock (what
+the tests add to both) and requirements-mutation.lock (what `make mutate` adds to all).
 
 All come from pyproject.toml. They name every package and version, and
 neither hashes nor hosts, so that any mirror serves them.

@@ -385,7 +385,7 @@ class Desk:
                 return f"That cannot be done: {error}. {stays}"
             case SchedulerUnauthorized() | SchedulerForbidden():
                 return (
-                    "The scheduler refused: its token is wrong, or lacks an ability. `python -m app doctor` says which. "
+                    "The scheduler refused: its token is wrong or lacks an ability; `python -m app doctor` says which. "
                     f"{stays}"
                 )
             case SchedulerError():

@@ -1,4 +1,4 @@
-"""python -m app reconcile: what Stripe and the scheduler have and this database has not, and the other way round; and acting.
+"""python -m app reconcile: what Stripe and the scheduler have and this database lacks, the reverse, and what to do.
 
 Without an option that acts it only looks. Each act asks once for all that it means, and names money first.
 """
