@@ -101,7 +101,7 @@ class Staff:
             _("This link signs you in to the bookings:"),
             url,
             _("It works once, within %(num)s minutes.") % {"num": minutes},
-            _("If you did not ask for it, you need not do anything."),
+            _("If you did not ask for it, you can ignore this email."),
         )
         try:
             await self._mailer.send_text(to=email, subject=_("Sign in to Holdfast"), text="\n\n".join(lines) + "\n")

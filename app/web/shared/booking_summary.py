@@ -67,7 +67,7 @@ def booking_card(booking: Booking, *, language: str, now: datetime) -> Card:
         if i18n.local(starts, zone).date() != i18n.local(starts, booking.time_zone).date():
             day = i18n.format_day(starts, booking.time_zone, language, "medium", today=today)
             there = _("%(day)s, %(times)s") % {"day": day, "times": there}
-        local = _("%(time)s at the place (%(zone)s)") % {
+        local = _("%(time)s at the venue (%(zone)s)") % {
             "time": there,
             "zone": i18n.zone_label(booking.time_zone, starts, language),
         }

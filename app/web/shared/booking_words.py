@@ -30,12 +30,12 @@ _STILL_NEWS = timedelta(days=1)
 #: What a customer finds in the history. The rest is of use to nobody but us.
 _HISTORY: Mapping[str, str] = {
     "confirmed": N_("Booked"),
-    "rescued": N_("Booked, after a payment that came late"),
-    "other_person": N_("Given to somebody else, since the one you chose was no longer free"),
-    "taken_back": N_("You took the cancellation back"),
-    "not_taken_back": N_("The cancellation could not be taken back: the time was gone"),
+    "rescued": N_("Booked after a late payment"),
+    "other_person": N_("Booked with another person, because the one you chose was no longer free"),
+    "taken_back": N_("You undid the cancellation"),
+    "not_taken_back": N_("The cancellation could not be undone: the time was no longer free"),
     "difference_paid": N_("You paid the difference for another time"),
-    "move_refused": N_("The other time could not be had, so nothing changed"),
+    "move_refused": N_("The other time was no longer free, so nothing changed"),
     "move_expired": N_("The other time was not paid for, so nothing changed"),
     "no_show": N_("Marked as missed"),
     "came_after_all": N_("No longer marked as missed"),
@@ -43,9 +43,9 @@ _HISTORY: Mapping[str, str] = {
 
 #: What an act that led to the page has to say, by the word in the address.
 _TOLD = {
-    "moved": N_("Your booking is moved."),
-    "undone": N_("Your booking stands again, as if nothing had happened."),
-    "left": N_("Everything stays as it was."),
+    "moved": N_("Your booking has been moved."),
+    "undone": N_("The cancellation has been undone. Your booking is confirmed as before."),
+    "left": N_("Your booking stays as it was."),
     "back": N_("Nothing was charged."),
 }
 
@@ -99,7 +99,7 @@ def word_for(booking: Booking, move: Move | None, now: datetime, language: str) 
         case Status.CONFIRMED:
             return (_("Under way"), "clock") if booking.starts_at <= now else (_("Confirmed"), "check")
         case Status.CANCELED:
-            return _("Canceled"), "cross"
+            return _("Cancelled"), "cross"
         case Status.PAID if booking.canceled_at:
             return _("Being confirmed again"), "waiting"
         case Status.PAID:
@@ -119,24 +119,24 @@ def news(view: BookingView, now: datetime, language: str) -> list[str]:
     if booking.status is Status.PAID and not booking.canceled_at and waits_long(view, now):
         lines += [
             _("We have your payment, but the calendar is not responding. Please do not pay again."),
-            _("We keep trying. If it cannot be confirmed in time, you get all your money back."),
+            _("We keep trying. If it cannot be confirmed in time, we refund you in full."),
         ]
     if booking.status in {Status.CANCELED, Status.EXPIRED}:
         why = WHY_ENDED.get(booking.end_reason)
         lines += [_(why)] if why else []
         given_back = gives_back(view)
         if booking.status is Status.CANCELED and captured(view) and not given_back:
-            lines.append(_("Under the terms you booked with, nothing is paid back."))
+            lines.append(_("Under your booking terms, there is no refund."))
         elif not given_back:  # what went back stands in the table of the money, with where it is
             lines += money_lines(view, language)
     disputes = {payment.dispute for payment in view.payments}
     if "lost" in disputes:
         lines.append(_("Your bank has given you the payment back."))
     if disputes - DISPUTE_OVER - {"lost"}:
-        lines.append(_("Your bank asks for the payment back. Until it has decided, we cannot pay anything back."))
+        lines.append(_("Your bank is asking for the payment back. Until it has decided, we cannot refund anything."))
     last = view.history[-1] if view.history else None
     if booking.status is Status.CONFIRMED and last and now - last.at < _STILL_NEWS and last.what == "move_refused":
-        lines.append(_("The other time could not be had any more. Your booking stays as it is."))
+        lines.append(_("The other time was no longer free. Your booking stays as it is."))
     return lines
 
 
@@ -166,8 +166,8 @@ def not_done(error: HoldfastError, language: str) -> list[str]:
     """Why an act came to nothing, where the booking's page shows how it stands instead."""
     _ = i18n.translator(language).gettext
     if isinstance(error, SchedulerError | StripeError):
-        return [_(out_of_reach(error)), _("Your booking is as you see it here. Please try again in a moment.")]
-    return [_("This booking has changed in the meantime. This is how it stands now.")]
+        return [_(out_of_reach(error)), _("This page shows your booking as it is now. Please try again in a moment.")]
+    return [_("This booking has changed in the meantime. This page shows it as it is now.")]
 
 
 def not_undone(error: HoldfastError, booking: Booking, now: datetime, language: str) -> list[str]:
@@ -176,8 +176,8 @@ def not_undone(error: HoldfastError, booking: Booking, now: datetime, language: 
     if not isinstance(error, BookingConflict):
         return not_done(error, language)
     if booking.undo_until is None or booking.undo_until <= now:
-        return [_("The time for taking it back is over. Your booking stays canceled.")]
-    return [_("The time was taken in the meantime, so your booking stays canceled.")]
+        return [_("The time to undo the cancellation has run out. Your booking stays cancelled.")]
+    return [_("The time was taken in the meantime, so your booking stays cancelled.")]
 
 
 # Money
@@ -220,18 +220,19 @@ def _sent(refund: Refund, view: BookingView, now: datetime, language: str) -> st
     if waits_for_bank(refund, view):
         return _("The payment is disputed, so we send it once your bank has decided.")
     if refund.delayed:
-        return _("It is delayed. We keep trying to send it, and you need not do anything.")
+        return _("It is delayed. We keep trying to send it; you do not need to do anything.")
     if refund.status == "requested" and not refund.tries and refund.next_try_at and refund.next_try_at > now:
         return _("We send it at %(time)s, the way you paid.") % {"time": clock(refund.next_try_at, booking, language)}
     words = {
-        "requested": N_("We are sending it, the way you paid."),
+        "requested": N_("We are sending it the way you paid."),
         "succeeded": N_("On its way to your card. Banks usually take 5–10 days to show it."),
-        "requires_action": N_("Stripe mails you what it needs for that."),
-        "failed": N_("It could not be sent back to your card. Please contact us, so that you get it."),
-        "canceled": N_("It could not be sent back to your card. Please contact us, so that you get it."),
+        "requires_action": N_("Stripe will email you to ask for the details it needs."),
+        "failed": N_("We could not send it back to your card. Please contact us so that we can send it another way."),
+        "canceled": N_("We could not send it back to your card. Please contact us so that we can send it another way."),
         PAID_ANOTHER_WAY: N_("We paid it back to you another way."),
     }
-    return _(words.get(refund.status, N_("On its way to your card, usually within 5–10 days.")))
+    sentence = words.get(refund.status, N_("On its way to your card. It usually arrives within 5–10 days."))
+    return _(sentence)
 
 
 # History
@@ -265,7 +266,7 @@ def happened(entry: HistoryEntry, booking: Booking, now: datetime, language: str
         return _("You moved it from %(before)s to %(after)s") % times
     if entry.what in {"refund_added", "refunded_at_stripe"}:
         amount = i18n.format_money(Money(int(detail["amount"]), booking.terms.price.currency), language)
-        return _("We gave %(amount)s back") % {"amount": amount}
+        return _("We refunded %(amount)s") % {"amount": amount}
     if entry.what == "disputed":
         if detail["dispute"] == "lost":
             return _("Your bank gave you the payment back")
@@ -289,18 +290,18 @@ def may_cancel(offer: Offer, booking: Booking, language: str) -> list[str]:
         case None:
             return [tight(line) for line in _gives_back(offer, booking, language)]
         case Refusal.BEGUN:
-            return [_("The visit has begun, so it can no longer be canceled here.")]
+            return [_("The visit has begun, so it can no longer be cancelled here.")]
         case _:
-            return [_("This booking cannot be canceled here.")]
+            return [_("This booking cannot be cancelled here.")]
 
 
 def _gives_back(offer: Offer, booking: Booking, language: str) -> list[str]:
     _ = i18n.translator(language).gettext
     terms, now = booking.terms, offer.at
     if terms.free:
-        return [_("Canceling costs nothing.")]
+        return [_("Cancelling is free.")]
     if offer.uncharged:
-        return [_("You have not been charged yet. If you cancel, you are not charged.")]
+        return [_("You have not been charged yet. If you cancel, you will not be charged.")]
     steps = terms.steps(booking.starts_at)
     past = [step for step in steps if step[0] < now and step[1] > offer.percent]
     ahead = next((until for until, _percent in steps if until >= now), None)
@@ -312,20 +313,20 @@ def _gives_back(offer: Offer, booking: Booking, language: str) -> list[str]:
         "until": when(ahead, booking, now, language) if ahead else "",
     }
     if offer.refund != terms.price.share(offer.percent):  # some of it went back already, or is disputed
-        return [_("You would get %(amount)s back.") % values if offer.refund else _("Nothing more would go back.")]
+        return [_("You would get %(amount)s back.") % values if offer.refund else _("You would get nothing more back.")]
     if offer.percent == 100:
         return [_("Free cancellation until %(until)s: you would get %(amount)s back.") % values]
     if not past and not offer.percent:
-        return [_("The price is not paid back.")]
+        return [_("You would get no refund.")]
     if not past:
-        return [_("Until %(until)s you would get %(percent)d %% back, %(amount)s.") % values]
+        return [_("Until %(until)s you would get %(percent)d%% back: %(amount)s.") % values]
     if past[-1][1] == 100:
         ended = _("Free cancellation ended on %(ended)s.") % values
     else:
-        ended = _("The %(before)d %% back ended on %(ended)s.") % values
+        ended = _("The %(before)d%% refund ended on %(ended)s.") % values
     if not offer.percent:
         return [ended, _("You would get nothing back.")]
-    return [ended, _("Until %(until)s you would get %(percent)d %%, %(amount)s.") % values]
+    return [ended, _("Until %(until)s you would get %(percent)d%% back: %(amount)s.") % values]
 
 
 def may_move(offer: Offer, booking: Booking, language: str) -> list[str]:
@@ -338,17 +339,19 @@ def may_move(offer: Offer, booking: Booking, language: str) -> list[str]:
         case None:
             times = said.ngettext("%(num)s more time", "%(num)s more times", offer.moves_left)
             return [
-                _("It can be moved until %(until)s, %(times)s.") % {**until, "times": times % {"num": offer.moves_left}}
+                _("You can move it %(times)s, until %(until)s.") % {**until, "times": times % {"num": offer.moves_left}}
             ]
         case Refusal.TOO_LATE:
-            return [_("It could be moved until %(until)s.") % until]
+            return [_("You could move it until %(until)s.") % until]
         case Refusal.TOO_OFTEN if often:
-            moved = said.ngettext("It was moved %(num)s time already.", "It was moved %(num)s times already.", often)
+            moved = said.ngettext(
+                "The limit of %(num)s move has been reached.", "The limit of %(num)s moves has been reached.", often
+            )
             return [moved % {"num": often}]
         case Refusal.TOO_OFTEN:
             return [_("This booking cannot be moved.")]
         case Refusal.UNDER_WAY:
-            return [_("A move is under way.")]
+            return [_("A move is in progress.")]
         case Refusal.BEGUN:
             return [_("The visit has begun, so it can no longer be moved here.")]
         case Refusal.NOT_OFFERED:
@@ -361,7 +364,7 @@ def undo_line(offer: Offer, booking: Booking, language: str) -> str:
     """Until when a cancellation may be taken back; empty where it may not."""
     if offer.undo_until is None:
         return ""
-    return i18n.translator(language).gettext("Until %(time)s you can have the same time back.") % {
+    return i18n.translator(language).gettext("Until %(time)s you can undo the cancellation and keep the same time.") % {
         "time": clock(offer.undo_until, booking, language)
     }
 
@@ -397,8 +400,8 @@ def share_line(offer: Offer, booking: Booking, language: str) -> str:
         return ""
     _ = i18n.translator(language).gettext
     if not offer.percent:
-        return _("Under the terms you booked with, nothing is paid back.")
-    share = _("%(percent)d %% of %(price)s, under the terms you booked with.")
+        return _("Under your booking terms, there is no refund.")
+    share = _("%(percent)d%% of %(price)s, under your booking terms.")
     return tight(share % {"percent": offer.percent, "price": price(booking.terms.price, language)})
 
 
@@ -416,29 +419,29 @@ def steps(offer: Offer, booking: Booking, language: str) -> list[dict[str, Any]]
         lines.append(
             {
                 "until": _("Until %(when)s") % {"when": when(until, booking, now, language)},
-                "back": tight(_("%(percent)d %%, %(amount)s") % {"percent": percent, "amount": amount}),
+                "back": tight(_("%(percent)d%%, %(amount)s") % {"percent": percent, "amount": amount}),
                 "now": holds,
                 "past": until < now,
             }
         )
     last = _("After that") if lines else _("At any time")
     none_holds = not any(line["now"] for line in lines)
-    return [*lines, {"until": last, "back": _("nothing back"), "now": none_holds, "past": False}]
+    return [*lines, {"until": last, "back": _("no refund"), "now": none_holds, "past": False}]
 
 
 def not_canceled(error: HoldfastError, offer: Offer, view: BookingView, shown: str, language: str) -> list[str]:
     """Why the preview is shown again, and what is different from the one that was `shown` (its percent)."""
     _ = i18n.translator(language).gettext
     if isinstance(error, SchedulerError | StripeError):
-        return [_(out_of_reach(error)), _("Nothing was canceled. Please try again in a moment.")]
-    lines = [_("Nothing was canceled yet: this page was open for a while, so please look once more.")]
+        return [_(out_of_reach(error)), _("Your booking was not cancelled. Please try again in a moment.")]
+    lines = [_("Your booking has not been cancelled yet. This page was open for a while, so please check it again.")]
     if isinstance(error, BookingConflict):
-        lines = [_("Nothing was canceled yet: your booking has changed since this page was opened.")]
+        lines = [_("Your booking has not been cancelled yet. It has changed since you opened this page.")]
         changes = (happened(entry, view.booking, offer.at, language) for entry in reversed(view.history))
         lines += [f"{change}." for change in [next(filter(None, changes), "")] if change]
     if shown.isdecimal() and len(shown) < 4 and int(shown) != offer.percent and not view.booking.terms.free:
         values = {"before": int(shown), "percent": offer.percent}
-        lines.append(tight(_("Then %(before)d %% would have gone back, now it is %(percent)d %%.") % values))
+        lines.append(tight(_("The refund would have been %(before)d%%; now it is %(percent)d%%.") % values))
     return lines
 
 
@@ -451,23 +454,23 @@ def price_difference(quote: MoveQuote, booking: Booking, language: str) -> tuple
     amount = {"amount": i18n.format_money(Money(abs(quote.difference), quote.price.currency), language)}
     if quote.difference > 0:
         return _("%(amount)s more") % amount, _(
-            "You pay it on Stripe now. Your old time is yours until then; without the payment nothing changes."
+            "You pay this on Stripe now. You keep your old time until then; if you do not pay, nothing changes."
         )
     cheaper = booking.terms.price.amount - quote.price.amount
     if 0 < -quote.difference < cheaper:
-        return _("%(amount)s go back to your card") % amount, _(
-            "That is the part of the price difference that your booking terms pay back now. "
-            "Banks usually take 5–10 days to show it."
+        return _("You get %(amount)s back") % amount, _(
+            "This is the part of the price difference that your booking terms refund now. Banks usually take 5–10 "
+            "days to show it."
         )
     if quote.difference < 0:
-        return _("%(amount)s go back to your card") % amount, _(
-            "That is the difference in price. Banks usually take 5–10 days to show it."
+        return _("You get %(amount)s back") % amount, _(
+            "This is the difference in price. Banks usually take 5–10 days to show it."
         )
     if cheaper > 0:
-        return _("No money moves"), _("It costs less, but under your booking terms nothing is paid back now.")
+        return _("Nothing to pay or refund"), _("It costs less, but your booking terms give no refund now.")
     if booking.terms.free:
-        return _("No money moves"), _("It stays free of charge.")
-    return _("No money moves"), _("What you paid counts for the new time.")
+        return _("Nothing to pay or refund"), _("It stays free of charge.")
+    return _("Nothing to pay or refund"), _("What you paid counts towards the new time.")
 
 
 def move_button(quote: MoveQuote, language: str) -> str:
@@ -485,10 +488,10 @@ def afterwards(offer: Offer, after: Booking, language: str) -> str:
     left = offer.moves_left - 1
     until = after.starts_at - timedelta(hours=after.terms.move_hours)
     if left <= 0 or until <= offer.at:
-        return said.gettext("After this it can no longer be moved here.")
+        return said.gettext("After this, you can no longer move it here.")
     again = said.ngettext(
-        "After this it can be moved %(num)s more time, until %(until)s.",
-        "After this it can be moved %(num)s more times, until %(until)s.",
+        "After this, you can move it %(num)s more time, until %(until)s.",
+        "After this, you can move it %(num)s more times, until %(until)s.",
         left,
     )
     return again % {"num": left, "until": when(until, after, offer.at, language)}
@@ -498,9 +501,9 @@ def not_moved(error: HoldfastError, language: str) -> list[str]:
     """Why the preview is shown again."""
     _ = i18n.translator(language).gettext
     if isinstance(error, PaymentRefused):
-        return [_(error.sentence), _("Nothing was moved: your booking stands as it was.")]
+        return [_(error.sentence), _("Your booking was not moved. It stays as it was.")]
     if isinstance(error, SchedulerError | StripeError):
-        return [_(error.sentence), _("Nothing was moved: your booking stands as it was. Please try again in a moment.")]
+        return [_(error.sentence), _("Your booking was not moved. It stays as it was. Please try again in a moment.")]
     if isinstance(error, LinkExpired):
-        return [_("Nothing was moved yet: this page was open for a while, so please look once more.")]
-    return [_("Nothing was moved yet: your booking, or its price, has changed since this page was opened.")]
+        return [_("Your booking has not been moved yet. This page was open for a while, so please check it again.")]
+    return [_("Your booking has not been moved yet. The booking or its price has changed since you opened this page.")]

@@ -137,10 +137,10 @@ async def show_sent(request: Request) -> Response:
     shell = request.state.shell = widget_shell(request, NOBODY)
     _ = i18n.translator(shell.language).gettext
     lines = [
-        _("If this address may sign in, a link is on its way to it."),
+        _("If this address is allowed to sign in, a link is on its way to it."),
         _("It works once, within %(num)s minutes.") % {"num": _minutes(SIGN_IN_LIFE)},
     ]
-    return _door_page(request, heading=_("Look into your mail"), lines=lines)
+    return _door_page(request, heading=_("Check your email"), lines=lines)
 
 
 async def show_in(request: Request) -> Response:
@@ -182,16 +182,21 @@ def _ask_page(request: Request, *, error: LinkRefused | None = None, typed: str 
         raise NotFound("no staff")
     shell = request.state.shell = widget_shell(request, NOBODY)
     _ = i18n.translator(shell.language).gettext
-    lines = [_("We mail a link to those who work here. No password, and nothing is kept in your browser.")]
+    lines = [
+        _(
+            "We email a sign-in link to people who work here. You need no password, and nothing is stored in your "
+            "browser."
+        )
+    ]
     heading = _("Sign in to the bookings")
     if isinstance(error, LinkExpired):
         heading = _("Please sign in again")
-        lines.insert(0, _("This address has expired, or was used before. Nothing was changed."))
+        lines.insert(0, _("This link has expired, or was used before. Nothing was changed."))
     elif error:
-        heading = _("This address does not open")
-        lines.insert(0, _("Perhaps a part of it was lost on the way."))
+        heading = _("This link does not work")
+        lines.insert(0, _("Part of it may be missing."))
     field = {"typed": typed or "", "wrong": typed is not None}
-    form = {"action": "/staff", "label": _("Mail me a link"), "field": field}
+    form = {"action": "/staff", "label": _("Email me a link"), "field": field}
     status = error.status if error else 422 if typed is not None else 200
     return _door_page(request, heading=heading, lines=lines, form=form, status=status)
 
@@ -445,13 +450,13 @@ def _before_canceling(request: Request, view: BookingView, *, problem: HoldfastE
     amount = i18n.format_money(back, language)
     lines = words.goes_back(view, back, language)
     if view.move:
-        lines.append(_("The move that is waiting for its payment is ended first."))
-    lines += [_("The time is free for others again. This cannot be taken back."), _mailed(request, view)]
+        lines.append(_("The move that is waiting for payment is stopped first."))
+    lines += [_("The time becomes available to others again. This cannot be undone."), _mailed(request, view)]
     return _before(
         request,
         view,
         heading=_("Cancel this booking?"),
-        sum=_("%(amount)s back") % {"amount": amount} if back else _("No money moves"),
+        sum=_("%(amount)s back") % {"amount": amount} if back else _("Nothing to pay or refund"),
         lines=lines,
         fields=[
             (
@@ -459,7 +464,7 @@ def _before_canceling(request: Request, view: BookingView, *, problem: HoldfastE
                 parts_of(request).links.page_token(view.booking.id, _cancel_act(request, view), view.booking.revision),
             )
         ],
-        button=_("Cancel and give %(amount)s back") % {"amount": amount} if back else _("Cancel the booking"),
+        button=_("Cancel and refund %(amount)s") % {"amount": amount} if back else _("Cancel the booking"),
         action="cancel",
         grave=True,
         problem=problem,
@@ -507,15 +512,15 @@ def _before_refunding(request: Request, view: BookingView, *, problem: HoldfastE
         ask = {
             "value": typed if typed is not None else format(left.to_decimal(), "f"),
             "wrong": typed is not None,
-            "help": _("At most %(amount)s, which is what is left of the payments.") % most,
+            "help": _("At most %(amount)s, which is what has not been refunded yet.") % most,
             "currency": left.currency.upper(),
         }
         return _before(
             request,
             view,
-            heading=_("Give money back"),
+            heading=_("Refund the customer"),
             sum="",
-            lines=[_("The booking stays as it is. The next page shows what happens; nothing moves before.")],
+            lines=[_("The booking stays as it is. The next page shows what happens; nothing is refunded before that.")],
             ask=ask,
             button=_("Continue"),
             action="refund",
@@ -526,7 +531,7 @@ def _before_refunding(request: Request, view: BookingView, *, problem: HoldfastE
     return _before(
         request,
         view,
-        heading=_("Give this back?"),
+        heading=_("Refund this amount?"),
         sum=_("%(amount)s back") % {"amount": given},
         lines=[
             *words.goes_back(view, amount, language),
@@ -534,7 +539,7 @@ def _before_refunding(request: Request, view: BookingView, *, problem: HoldfastE
             _mailed(request, view, owner=False),
         ],
         fields=[("amount", format(amount.to_decimal(), "f")), ("page", page)],
-        button=_("Give %(amount)s back") % {"amount": given},
+        button=_("Refund %(amount)s") % {"amount": given},
         action="refund",
         grave=True,
         problem=problem,
@@ -578,8 +583,8 @@ def _before_noting(
         heading=_("Did you pay this back another way?"),
         sum=said,
         lines=[
-            _("No money moves now. It counts as given back, and Stripe is not asked for it again."),
-            _("The customer reads on the booking's page that you paid it another way."),
+            _("No money is sent now. The refund counts as paid, and Stripe is not asked for it again."),
+            _("The booking's page tells the customer that you paid it another way."),
         ],
         fields=[("refund", refund_id), ("page", page)],
         button=_("I have paid %(amount)s") % {"amount": said},

@@ -61,21 +61,21 @@ BACK = "back"
 _TOLD = {
     "again": N_("We held your time again."),
     BACK: N_("Nothing was charged. Your time is still held."),
-    "kept": N_("Your time cannot be kept any longer without paying. It is yours until the time above."),
+    "kept": N_("We cannot hold your time any longer without payment. It is yours until the time above."),
 }
 
 WHY_ENDED: Mapping[EndReason | None, str] = {
-    EndReason.DEADLINE: N_("No payment came while we held it, so the time went back."),
-    EndReason.GIVEN_UP: N_("You gave the time back."),
-    EndReason.REFUSED: N_("Somebody else was faster."),
-    EndReason.NO_ANSWER: N_("The calendar did not answer, so we could not keep it for you."),
+    EndReason.DEADLINE: N_("We did not receive a payment in time, so we released the time."),
+    EndReason.GIVEN_UP: N_("You released the time."),
+    EndReason.REFUSED: N_("Someone else booked this time first."),
+    EndReason.NO_ANSWER: N_("The calendar did not answer, so we could not hold the time for you."),
     EndReason.PAYMENT_FAILED: N_("The payment did not go through."),
-    EndReason.PAYMENT_MISMATCH: N_("What was paid is not what was ordered."),
-    EndReason.SLOT_GONE: N_("Your payment came after our hold had ended, and the time was gone by then."),
+    EndReason.PAYMENT_MISMATCH: N_("The payment did not match the price."),
+    EndReason.SLOT_GONE: N_("Your payment arrived after the hold had ended, and the time was no longer free."),
     EndReason.BEGUN: N_("Your payment arrived after the appointment had begun."),
     EndReason.REFUNDED: N_("Your payment was refunded before the booking was confirmed."),
-    EndReason.CAPTURE_FAILED: N_("Your bank did not release the amount that it had set aside."),
-    EndReason.BY_CUSTOMER: N_("You canceled it."),
+    EndReason.CAPTURE_FAILED: N_("Your bank did not pay out the amount that it had set aside."),
+    EndReason.BY_CUSTOMER: N_("You cancelled it."),
     EndReason.BY_OWNER: N_("We had to cancel it. We are sorry."),
 }
 
@@ -516,9 +516,9 @@ def status_context(request: Request, view: BookingView, look: int) -> dict[str, 
             query = urlencode({"from": "stripe", "look": look + 1, "seen": seen, **_kept(request)})
             poll = {"path": f"{asked_path(request)}?{query}", "seconds": LOOKS[look]}
         if look >= _SLOW:
-            slow = _("This takes longer than usual. You can close this page and look again later.")
+            slow = _("This is taking longer than usual. You can close this page and check again later.")
             if parts.mailer.enabled:
-                slow = _("This takes longer than usual. You can close this page; we mail you.")
+                slow = _("This is taking longer than usual. You can close this page; we will email you.")
     again = None
     if booking.status in {Status.EXPIRED, Status.CANCELED}:
         ahead = booking.starts_at > parts.now()
@@ -552,7 +552,7 @@ def mail_problem(view: BookingView, language: str) -> str:
     if not view.mail_problem or customer is None:
         return ""
     said = i18n.translator(language).gettext(
-        "Our mail to %(email)s could not be delivered. Please contact us, so that we can correct the address."
+        "Our email to %(email)s could not be delivered. Please contact us so that we can correct the address."
     )
     return said % {"email": customer.email}
 
@@ -574,26 +574,30 @@ def _told(view: BookingView, language: str, *, late: bool) -> tuple[str, str, li
     booking = view.booking
     match booking.status:
         case Status.AWAITING_PAYMENT if view.payment and view.payment.state is PaymentState.PROCESSING:
-            later = _("Your bank takes a while with this one. We keep your time meanwhile, and mail you.")
+            later = _("Your bank needs a while for this payment. We keep your time, and will email you.")
             return _("Your payment is on its way"), "clock", [later]
         case Status.AWAITING_PAYMENT | Status.HELD:
-            return _("Waiting for Stripe"), "waiting", [_("As soon as Stripe tells us that you paid, we confirm.")]
+            return (
+                _("Waiting for Stripe"),
+                "waiting",
+                [_("We confirm your booking as soon as Stripe tells us that you have paid.")],
+            )
         case Status.PAID if booking.terms.free:
             return _("Confirming your time"), "waiting", []
         case Status.PAID if late:
             lines = [
                 _("We have your payment, but the calendar is not responding. Please do not pay again."),
-                _("We keep trying. If it cannot be confirmed in time, you get all your money back."),
+                _("We keep trying. If it cannot be confirmed in time, we refund you in full."),
             ]
             return _("Your time is not confirmed yet"), "waiting", lines
         case Status.PAID:
             return _("Payment received, confirming your time"), "waiting", []
         case Status.CONFIRMED:
-            lines = [_("Somebody else looks after you than you chose: %(person)s.") % {"person": booking.resource_name}]
+            lines = [_("Your appointment is now with %(person)s.") % {"person": booking.resource_name}]
             moved = not booking.any_resource and _other_person(view)
             return _("Your time is confirmed"), "check", lines if moved else []
         case Status.CANCELED:
-            return _("This booking is canceled"), "cross", [*_why(booking, language), *money_lines(view, language)]
+            return _("This booking is cancelled"), "cross", [*_why(booking, language), *money_lines(view, language)]
         case Status.EXPIRED:
             lines = [*_why(booking, language), *money_lines(view, language)]
             return _("This time is no longer held for you"), "clock", lines
@@ -617,7 +621,7 @@ def money_lines(view: BookingView, language: str) -> list[str]:
     """Whether money moved, and what of it comes back."""
     _ = i18n.translator(language).gettext
     if view.payment is not None and view.payment.state is PaymentState.VOIDED:
-        return [_("You have not been charged. What your bank had set aside is free again within days.")]
+        return [_("You have not been charged. Your bank releases the amount it had set aside within a few days.")]
     refunds = shown_refunds(view)
     if not refunds:
         uncharged = all(payment.state in _UNCHARGED and not payment.captured for payment in view.payments)
@@ -644,17 +648,23 @@ def _refund_line(refund: Refund, view: BookingView, language: str) -> str:
     _ = i18n.translator(language).gettext
     amount = {"amount": price(refund.amount, language)}
     if waits_for_bank(refund, view):
-        return _("The payment is disputed. We send %(amount)s back once your bank has decided.") % amount
+        return _("The payment is disputed. We will refund %(amount)s once your bank has decided.") % amount
     if refund.delayed:
         return _("Your refund of %(amount)s is delayed. We keep trying to send it.") % amount
     told = {
-        "failed": N_("%(amount)s could not be sent back to your card. Please contact us, so that you get it."),
-        "canceled": N_("%(amount)s could not be sent back to your card. Please contact us, so that you get it."),
+        "failed": N_(
+            "We could not refund %(amount)s to your card. Please contact us so that we can send it another way."
+        ),
+        "canceled": N_(
+            "We could not refund %(amount)s to your card. Please contact us so that we can send it another way."
+        ),
         PAID_ANOTHER_WAY: N_("We paid %(amount)s back to you another way."),
-        "requires_action": N_("%(amount)s come back to you; Stripe mails you what it needs for that."),
-        "succeeded": N_("%(amount)s are on their way back to your card. Banks usually take 5–10 days to show it."),
+        "requires_action": N_("We are refunding %(amount)s. Stripe will email you to ask for the details it needs."),
+        "succeeded": N_("We are refunding %(amount)s to your card. Banks usually take 5–10 days to show it."),
     }
-    sentence = told.get(refund.status, N_("%(amount)s go back to your card, usually within 5–10 days."))
+    sentence = told.get(
+        refund.status, N_("We are refunding %(amount)s to your card. It usually arrives within 5–10 days.")
+    )
     return _(sentence) % amount
 
 

@@ -267,7 +267,7 @@ def _choice(slot: Slot, zone: str, location_zone: str, language: str, *, own: bo
     said = i18n.translator(language)
     name = said.gettext("%(start)s to %(end)s") % {"start": label, "end": end_label}
     if place_label:
-        name = said.gettext("%(time)s, %(place_time)s at the place") % {"time": name, "place_time": place_label}
+        name = said.gettext("%(time)s, %(place_time)s at the venue") % {"time": name, "place_time": place_label}
     return TimeChoice(
         starts_at=slot.starts_at,
         value=slot.starts_at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
