@@ -217,7 +217,7 @@ def new_link(mail: Mail, now: datetime) -> Letter:
         heading=_("Here is a new link to your booking"),
         paragraphs=says(
             (
-                _("Links in older mails stop working once you use a link in this one. Nothing else has changed.")
+                _("Links in older emails stop working once you use a link in this one. Nothing else has changed.")
                 if mail.detail.get("later")
                 else _("Older links no longer work. Nothing else has changed."),
                 _("This booking is cancelled.") if canceled else "",

@@ -167,7 +167,7 @@ async def test_a_visitor_far_away_sees_both_clocks(shop: Shop, visit: Visit) -> 
     local = times(screen).last
     here = (await local.inner_text()).strip()
     there = await local.get_attribute("data-place") or ""
-    await expect(local).to_have_accessible_name(re.compile(f"{here} to .*{there} at the place"))
+    await expect(local).to_have_accessible_name(re.compile(f"{here} to .*{there} at the venue"))
     assert (int(there[:2]) - int(here[:2])) % 24 == 6
     await choose_time(screen)
     shown = screen.get_by_text(re.compile(f"{there}.* at the venue")).filter(visible=True)

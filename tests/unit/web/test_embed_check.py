@@ -194,7 +194,7 @@ async def test_an_isolated_page_is_told_which_of_our_headers_a_proxy_lost(stack:
         (TAG.replace(PUBLIC_URL, "https://old.example"), "comes from a different address", SCRIPT),
         (TAG.replace("async", 'type="text/plain" async'), "consent tool is blocking the script", SCRIPT),
         (TAG.replace(" src=", " data-src="), "consent tool is blocking the script", SCRIPT),
-        (TAG.replace('"studio"', '"stduio"'), "No widget is called stduio", 'data-holdfast="studio"'),
+        (TAG.replace('"studio"', '"stduio"'), "There is no widget called stduio", 'data-holdfast="studio"'),
         (f"<!-- {TAG} -->", "neither our script nor our frame", TAG.replace("><div", ">\n<div")),
     ],
 )
@@ -245,7 +245,7 @@ async def test_a_language_that_the_widget_does_not_speak_can_be_added_and_is(sta
     assert finding.level == "advice"
     assert tomllib.loads(finding.fix) == {"studio": {"languages": ["en", "sv"]}}
     assert (await examine(stack, page_of(lang="fi"))).of("Language").fix == ""
-    assert "does not say" in (await examine(stack, page_of(lang=""))).of("Language").text
+    assert "does not state" in (await examine(stack, page_of(lang=""))).of("Language").text
 
 
 async def test_a_page_that_phones_shrink_is_told_so(stack: Stack) -> None:
