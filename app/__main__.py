@@ -59,7 +59,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def _refuse(arguments: argparse.Namespace, faults: str, code: int) -> int:
-    print(f"`{arguments.command}` does not start:\n{faults}", file=sys.stderr)
+    print(f"`{arguments.command}` cannot start:\n{faults}", file=sys.stderr)
     return code
 
 
@@ -111,7 +111,7 @@ def _run(settings: Settings, environment: Environment, arguments: argparse.Names
 def _parse(words: Sequence[str]) -> argparse.Namespace:
     # By itself, so that it may stand before the command, after it, and after an act of the command's.
     shared = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    shared.add_argument("--env", type=Path, metavar="FILE", help="where settings are read from; left out: ./.env")
+    shared.add_argument("--env", type=Path, metavar="FILE", help="the file to read settings from (default: ./.env)")
     env, rest = shared.parse_known_args(words)
     return _parser(rest, shared).parse_args(rest, namespace=env)
 
@@ -123,25 +123,27 @@ def _parser(words: Sequence[str], shared: argparse.ArgumentParser) -> argparse.A
     )
     parser.add_argument("--version", action="version", version=f"Holdfast {VERSION}")
     names = parser.add_subparsers(dest="command", required=True)
-    serve = names.add_parser("serve", help="serve the widget, with the worker beside it")
+    serve = names.add_parser("serve", help="serve the widget, and run the worker with it")
     serve.add_argument("--host", default="127.0.0.1")
     serve.add_argument("--port", type=int, default=8000)
-    serve.add_argument("--no-worker", action="store_true", help="the worker runs as a process of its own")
     serve.add_argument(
-        "--proxy", default="127.0.0.1", help="addresses whose X-Forwarded-* headers are believed, with commas"
+        "--no-worker", action="store_true", help="do not run the worker here; it runs as a separate process"
     )
-    names.add_parser("worker", help="only the worker")
-    names.add_parser("migrate", help="bring the database up to date and stop")
-    bookings = names.add_parser("bookings", help="what the owner does: list, show, cancel, move, refund")
-    backup = names.add_parser("backup", help="copy the database, beside a running server")
+    serve.add_argument(
+        "--proxy", default="127.0.0.1", help="addresses whose X-Forwarded-* headers are trusted, separated by commas"
+    )
+    names.add_parser("worker", help="run only the worker")
+    names.add_parser("migrate", help="bring the database up to date, then exit")
+    bookings = names.add_parser("bookings", help="manage bookings as the owner: list, show, cancel, move, refund")
+    backup = names.add_parser("backup", help="copy the database, while the server runs or not")
     reconcile = names.add_parser(
-        "reconcile", help="compare with Stripe and Hapio, after a backup was restored; and act"
+        "reconcile", help="after restoring a backup: compare with Stripe and the scheduler, and fix differences"
     )
-    forget = names.add_parser("forget", help="take customers out of bookings that are over")
-    events = names.add_parser("events", help="what providers have told: list, replay, fetch")
-    mails = names.add_parser("mails", help="what could not be delivered: list, resend")
-    doctor = names.add_parser("doctor", help="what is wrong with this set-up, and how it is mended")
-    demo = names.add_parser("demo", help="everything on this machine, with sandboxes for Hapio and Stripe")
+    forget = names.add_parser("forget", help="remove customers' personal data from bookings that are over")
+    events = names.add_parser("events", help="events received from providers: list, replay, fetch")
+    mails = names.add_parser("mails", help="emails that could not be delivered: list, resend")
+    doctor = names.add_parser("doctor", help="set-up check: what is wrong with this set-up, and how to fix it")
+    demo = names.add_parser("demo", help="run everything on this machine, with sandboxes for Hapio and Stripe")
     demo.add_argument("--port", type=int, default=8400, help="the first of five ports in a row")
     demo.add_argument("--host", default="127.0.0.1", help="the address to listen on; 0.0.0.0 in a container")
     if "bookings" in words:
@@ -231,12 +233,12 @@ def _demo(host: str, port: int) -> int:
         from app.cli.demo import run_demo
         from sandbox.serve import PortUnavailableError
     except ModuleNotFoundError as error:
-        print(f"the demo needs the sandbox's libraries ({error.name}); run `make demo`", file=sys.stderr)
+        print(f"The demo needs the sandbox's libraries ({error.name}). Run `make demo`.", file=sys.stderr)
         return MISCONFIGURED
     try:
         _until_stopped(run_demo(port, host=host))
     except PortUnavailableError as error:
-        print(f"the demo does not start:\n{error}\nChoose other ports with --port.", file=sys.stderr)
+        print(f"the demo cannot start:\n{error}\nChoose other ports with --port.", file=sys.stderr)
         return MISCONFIGURED
     return 0
 

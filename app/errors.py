@@ -1,4 +1,5 @@
-"""Every error that a visitor, a program or an operator can meet, as one tree.
+"""Every error that a visitor, a program or an operator can meet, as one tree. One file, though a long one: who adds
+an error, or asks what an answer means, needs the whole tree at once.
 
     HoldfastError                      500 INTERNAL_ERROR
     ├── StorageError                   503 INTERNAL_ERROR, the disk refuses to read or write
@@ -77,7 +78,7 @@ class HoldfastError(Exception):
 
     status: ClassVar[int] = 500
     code: ClassVar[str] = "INTERNAL_ERROR"
-    sentence: ClassVar[str] = N_("Something went wrong on our side. Nothing was charged by this step.")
+    sentence: ClassVar[str] = N_("Something went wrong on our side. Nothing was charged in this step.")
     retry: ClassVar[bool] = True
 
 
@@ -86,7 +87,7 @@ class StorageError(HoldfastError):
     those who run the server."""
 
     status = 503
-    sentence = N_("Our booking system cannot save anything right now. Nothing was charged by this step.")
+    sentence = N_("Our booking system cannot save anything right now. Nothing was charged in this step.")
     retry_after: ClassVar[int] = 60
     state: ClassVar[str] = "down"
 
@@ -94,7 +95,7 @@ class StorageError(HoldfastError):
 class StorageBusy(StorageError):
     """Somebody else has been writing for longer than we wait."""
 
-    sentence = N_("Our booking system is busy and could not save this step. Nothing was charged by it.")
+    sentence = N_("Our booking system is busy and could not save this step. Nothing was charged in this step.")
     retry_after = 5
     state = "busy"
 
@@ -135,7 +136,7 @@ class TooLarge(InvalidRequest):
     """The body is beyond the limit."""
 
     status = 413
-    sentence = N_("That was more than we can take in at once. Please shorten your texts and try again.")
+    sentence = N_("This is too long. Please shorten your text and try again.")
 
 
 class TooSlow(InvalidRequest):
@@ -171,7 +172,7 @@ class MethodRefused(InvalidRequest):
     """The address is right, the method is not; `allowed` lists those that are."""
 
     status = 405
-    sentence = N_("This address does not know that method.")
+    sentence = N_("This address does not support that method.")
 
     def __init__(self, allowed: Sequence[str]) -> None:
         super().__init__(", ".join(allowed))
@@ -182,14 +183,14 @@ class KeyReused(InvalidRequest):
     """Something else was asked under this idempotency key before."""
 
     status = 422
-    sentence = N_("Another request was made under this Idempotency-Key. Please choose a new key for a new request.")
+    sentence = N_("This Idempotency-Key was used for a different request. Please choose a new key for a new request.")
 
 
 class KeyInUse(InvalidRequest):
     """The first request under this idempotency key has not been answered yet."""
 
     status = 409
-    sentence = N_("A request under this Idempotency-Key is being answered right now. Please repeat it in a moment.")
+    sentence = N_("A request with this Idempotency-Key is still being processed. Please try again in a moment.")
     retry = True
 
 
@@ -230,7 +231,7 @@ class LinkExpired(LinkRefused):
 class ReturnExpired(LinkExpired):
     """The address that a payment page led back to, past its time. Whoever opens it may have paid."""
 
-    sentence = N_("This page was open for a few hours after paying. The link in our mail opens your booking.")
+    sentence = N_("This page only worked for a few hours after payment. Use the link in our email to see your booking.")
 
 
 class NotFound(HoldfastError):
@@ -247,7 +248,7 @@ class SlotTaken(HoldfastError):
 
     status = 409
     code = "BOOKING_CONFLICT"
-    sentence = N_("That time was just taken.")
+    sentence = N_("This time has just been taken.")
     retry = False
 
     def __init__(self, start: datetime, nearest: Sequence[datetime] = ()) -> None:
@@ -259,13 +260,13 @@ class SlotTaken(HoldfastError):
 class TimePassed(SlotTaken):
     """The time has begun, so it can no longer be booked."""
 
-    sentence = N_("That time has passed.")
+    sentence = N_("This time has passed.")
 
 
 class TooSoon(SlotTaken):
     """The service asks for more notice than is left."""
 
-    sentence = N_("That is too soon to book here. Please choose a later time.")
+    sentence = N_("This is too soon to book here. Please choose a later time.")
 
 
 class BookingConflict(HoldfastError):
@@ -281,8 +282,8 @@ class TooManyFree(BookingConflict):
     """This customer has as many free bookings to come as the widget allows."""
 
     sentence = N_(
-        "You already have as many free bookings to come as one person may have here. Please cancel one of them first, "
-        "or get in touch with us."
+        "You already have as many upcoming free bookings as one person may have here. Please cancel one of them "
+        "first, or get in touch with us."
     )
 
 
@@ -290,8 +291,8 @@ class TooManyFreeToday(BookingConflict):
     """As many free bookings were made from this network address today as the widget allows."""
 
     sentence = N_(
-        "Several free bookings were made from your network today. Please book the next one tomorrow, or get in touch "
-        "with us."
+        "Several free bookings were made from your network today. Please make your next one tomorrow, or get in "
+        "touch with us."
     )
 
 
@@ -311,7 +312,7 @@ class PolicyRefused(HoldfastError):
 class NotBegun(PolicyRefused):
     """The visit is still to come: nobody can have missed it."""
 
-    sentence = N_("The visit has not begun yet, so nobody can have missed it.")
+    sentence = N_("The visit has not begun yet, so it cannot be marked as missed.")
 
     def __init__(self) -> None:
         super().__init__("not_begun")
@@ -330,7 +331,7 @@ class SessionExpired(HoldExpired):
     """The payment page was closed before anybody paid, and the hold has ended with it."""
 
     code = "SESSION_EXPIRED"
-    sentence = N_("The time for paying is over, and the hold has ended. Nothing was charged.")
+    sentence = N_("The time to pay has run out, and the hold has ended. Nothing was charged.")
 
 
 class PaymentFailed(HoldfastError):
@@ -347,7 +348,7 @@ class RefundFailed(HoldfastError):
 
     status = 409
     code = "REFUND_FAILED"
-    sentence = N_("No money could be given back.")
+    sentence = N_("The refund could not be made.")
     retry = False
 
 
@@ -365,7 +366,7 @@ class RateLimited(HoldfastError):
 
     status = 429
     code = "RATE_LIMITED"
-    sentence = N_("That was a lot of requests. Please wait a moment and try again.")
+    sentence = N_("There were too many requests. Please wait a moment and try again.")
 
     def __init__(self, retry_after: int) -> None:
         super().__init__(f"retry after {retry_after} s")
@@ -376,8 +377,8 @@ class TooManyHolds(RateLimited):
     """One visitor holds as many times, unpaid, as one may; `retry_after` until the first of them ends."""
 
     sentence = N_(
-        "Several times are already held for you, or for others on your network. Pay for one, or wait a few minutes. "
-        "Nothing was charged."
+        "You, or others on your network, are already holding several times. Please pay for one of them, or wait a "
+        "few minutes. Nothing was charged."
     )
 
 
@@ -386,8 +387,8 @@ class WidgetFull(TooManyHolds):
     browser cannot do."""
 
     sentence = N_(
-        "So many people are booking right now that we cannot hold another time. Wait a few minutes. "
-        "Nothing was charged."
+        "So many people are booking right now that we cannot hold another time. Please wait a few minutes. Nothing "
+        "was charged."
     )
 
 
@@ -399,7 +400,7 @@ class ChallengeNeeded(RateLimited):
     """
 
     sentence = N_(
-        "Many times are being held right now. We check that no program is blocking them. Nothing was charged."
+        "Many times are on hold right now, so we are checking that no program is blocking them. Nothing was charged."
     )
 
     def __init__(self, challenge: object, *, wrong: bool) -> None:
@@ -413,7 +414,9 @@ class SchedulerError(HoldfastError):
 
     status = 503
     code = "HAPIO_API_ERROR"
-    sentence = N_("The calendar cannot be reached right now. You have not been charged by this step.")
+    #: Whether the call may have taken effect all the same.
+    outcome_unknown = False
+    sentence = N_("The calendar cannot be reached right now. You have not been charged in this step.")
     retry = False
 
     def __init__(self, message: str, *, http_status: int | None = None, body: str = "") -> None:
@@ -425,13 +428,16 @@ class SchedulerError(HoldfastError):
 class SchedulerUnreachable(SchedulerError):
     """No answer from the scheduler: whether the call took effect is unknown."""
 
+    outcome_unknown = True
     retry = True
 
 
 class TimesNotRead(SchedulerError):
     """Nobody has read these times yet, and reading them now would spend calls that bookings need. Nothing was sent."""
 
-    sentence = N_("We have not read the times of this month yet, and may not right now. Please look again later today.")
+    sentence = N_(
+        "We have not loaded the times of this month yet, and cannot do so right now. Please try again later today."
+    )
     retry = True
 
 
@@ -448,6 +454,7 @@ class SchedulerDown(SchedulerError):
 class SchedulerFailed(SchedulerError):
     """5xx, or an answer that is not what the API promises: the outcome is unknown."""
 
+    outcome_unknown = True
     retry = True
 
 
@@ -493,7 +500,7 @@ class StripeError(HoldfastError):
 
     status = 503
     code = "STRIPE_API_ERROR"
-    sentence = N_("The payment page cannot be reached right now. You have not been charged by this step.")
+    sentence = N_("The payment page cannot be reached right now. You have not been charged in this step.")
     retry = False
 
     def __init__(
@@ -574,7 +581,7 @@ class MailError(HoldfastError):
 
     status = 503
     code = "INTERNAL_ERROR"
-    sentence = N_("The mail could not be sent yet.")
+    sentence = N_("The email could not be sent yet.")
 
     def __init__(self, reason: str, *, permanent: bool) -> None:
         super().__init__(reason)

@@ -1,4 +1,4 @@
-// The embed doctor's other half: looks at a host page from inside, where only a browser can. The loader fetches it for
+// The embed check's other half: looks at a host page from inside, where only a browser can. The loader fetches it for
 // addresses that end in #holdfast-doctor; nobody else does. It reads and shows, and changes nothing but its own panel.
 // No inline style, no HTML from strings: it has to run where the loader runs, under any policy.
 
@@ -28,7 +28,7 @@ const SHEET = `
     font: 12px/1.5 ui-monospace, Menlo, Consolas, monospace; white-space: pre-wrap; overflow-wrap: anywhere; user-select: all; }
 `;
 const SIGNS = { problem: "✕", advice: "!", good: "✓" };
-const KINDS = { "data-holdfast": "in the page", "data-holdfast-popup": "in a dialog", "data-holdfast-float": "as a button" };
+const KINDS = { "data-holdfast": "on the page", "data-holdfast-popup": "in a dialog", "data-holdfast-float": "as a button" };
 const NARROWEST = 280;
 
 const make = (tag, properties, ...children) => {
@@ -59,7 +59,7 @@ const examine = (shown, base, why, refused) => {
     note("problem", "The script runs, but no element asks for a widget.", '<div data-holdfast="…"></div>');
   }
   if (self !== top) {
-    note("advice", "This page is itself in a frame, perhaps an editor's. Whoever frames it has to be in allowed_origins, too.");
+    note("advice", "This page is itself in a frame, perhaps an editor's. The site that frames it must also be in allowed_origins.");
   }
   for (const [element, { frame, ready, failed, dialog }] of shown) {
     if (!frame || frame.tagName !== "IFRAME" || !element.isConnected) continue;
@@ -67,30 +67,30 @@ const examine = (shown, base, why, refused) => {
     const name = `“${element.getAttribute(kind)}” ${KINDS[kind]}`;
     if (failed) {
       const source = /"(frame-src [^"]+)"/.exec(why);
-      note("problem", `${name}: the frame was refused or did not answer, so a link stands in its place. ${why}.`, source ? source[1] : `allowed_origins = ["${location.origin}"]`);
+      note("problem", `${name}: the frame was blocked or did not answer, so a link is shown instead. ${why}.`, source ? source[1] : `allowed_origins = ["${location.origin}"]`);
       continue;
     }
     if (!ready) {
-      note("advice", `${name}: the frame has not spoken yet. It gets six seconds, then a link takes its place.`);
+      note("advice", `${name}: the frame has not answered yet. After six seconds a link is shown instead.`);
       continue;
     }
     if (!dialog) fits(element, frame, name, note);
     grounds(element, frame, name, note);
   }
-  for (const frame of bare) note("advice", "A bare frame keeps the height that you gave it, and leads back here only if its address names this page.", `host=${encodeURIComponent(location.href.split("#")[0])}`);
+  for (const frame of bare) note("advice", "A frame without the script keeps the height that you gave it, and leads visitors back here only if its address names this page.", `host=${encodeURIComponent(location.href.split("#")[0])}`);
   for (const element of elements) {
     if (element.isConnected && !element.hasAttribute("data-holdfast") && !(shown.get(element) || {}).ready) {
-      note("good", `${named(element)} opens the widget in a dialog. Open it, and it is looked at, too.`);
+      note("good", `${named(element)} opens the widget in a dialog. Open it to check it, too.`);
     }
   }
   for (const [directive, address] of refused) {
-    note("problem", `This page's Content-Security-Policy refused ${address}.`, `${directive} ${base}`);
+    note("problem", `This page's Content-Security-Policy blocks ${address}.`, `${directive} ${base}`);
   }
-  if (!refused.size && !/Policy/.test(why)) note("good", "The page's Content-Security-Policy refused nothing of ours.");
-  if (!document.documentElement.lang) note("advice", "The page does not say its language, so the widget takes the visitor's.", '<html lang="…">');
-  else note("good", `The page says “${document.documentElement.lang}”, and the widget is told.`);
+  if (!refused.size && !/Policy/.test(why)) note("good", "The page's Content-Security-Policy blocks nothing of ours.");
+  if (!document.documentElement.lang) note("advice", "The page does not state its language, so the widget uses the visitor's.", '<html lang="…">');
+  else note("good", `The page's language is “${document.documentElement.lang}”, and the widget is told.`);
   if (!document.querySelector('meta[name="viewport" i]')) {
-    note("problem", "Phones show this page as a shrunken desktop.", '<meta name="viewport" content="width=device-width, initial-scale=1">');
+    note("problem", "Phones show this page as a shrunken desktop page.", '<meta name="viewport" content="width=device-width, initial-scale=1">');
   }
   if (crossOriginIsolated) note("good", "The page is cross-origin isolated, and the widget may still be framed.");
   const order = Object.keys(SIGNS);
@@ -140,8 +140,8 @@ const grounds = (element, frame, name, note) => {
       break;
     }
   }
-  if (!background || background.toLowerCase() === ground) note("good", `${name}: shows this page through, and takes its color for ${ground}.`);
-  else note("advice", `${name}: shows this page through, whose color is ${ground}. Name it, and texts are readable on it.`, `data-background="${ground}"`);
+  if (!background || background.toLowerCase() === ground) note("good", `${name}: is transparent, and takes this page's colour to be ${ground}.`);
+  else note("advice", `${name}: is transparent. This page's colour is ${ground}: state it, so that text is readable on it.`, `data-background="${ground}"`);
 };
 
 /** Shows the panel, and looks again while frames arrive. The loader calls it. */
@@ -156,14 +156,14 @@ export default (shown, base, why) => {
   sheet.replaceSync(SHEET);
   root.adoptedStyleSheets = [sheet];
   const list = make("ul", {});
-  const title = make("h2", { textContent: "Holdfast embed doctor" });
+  const title = make("h2", { textContent: "Holdfast embed check" });
   const again = make("button", { type: "button", textContent: "Again", onclick: () => look() });
   const close = make("button", { type: "button", textContent: "✕", ariaLabel: "Close", onclick: () => host.remove() });
-  root.append(make("section", { role: "region", ariaLabel: "Holdfast embed doctor" }, make("header", {}, title, again, close), list));
+  root.append(make("section", { role: "region", ariaLabel: "Holdfast embed check" }, make("header", {}, title, again, close), list));
   const look = () => {
     const found = examine(shown, base, why() || "", refused);
     const problems = found.filter(([level]) => level === "problem").length;
-    title.textContent = problems ? `${problems} ${problems > 1 ? "things stand" : "thing stands"} in the way` : "Nothing stands in the way";
+    title.textContent = problems ? `${problems} ${problems > 1 ? "problems" : "problem"} found` : "No problems found";
     list.replaceChildren(
       ...found.map(([level, sentence, fix]) =>
         make("li", { className: level }, make("b", { textContent: SIGNS[level], ariaHidden: "true" }), make("div", {}, make("p", { textContent: sentence }), ...(fix ? [make("pre", { textContent: fix })] : []))),

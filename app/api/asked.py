@@ -23,9 +23,9 @@ LONGEST_LOOK = timedelta(days=62)
 _YEARS = range(2000, 2200)
 #: How long a day's text is.
 _DAY = len("2026-11-24")
-_NO_TIME = N_("Please give a day, or a time with its offset.")
+_NO_TIME = N_("Please give a date, or a time with its UTC offset.")
 _BAD_SPAN = N_("This must not be before the start, and at most 62 days after it.")
-_BAD_END = N_("The service takes another time than that.")
+_BAD_END = N_("This service has a different duration.")
 _BAD_ADDRESS = N_("The address must be on one of the sites that may show this widget.")
 
 

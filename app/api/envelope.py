@@ -29,7 +29,7 @@ from app.protection.proof_of_work import Challenge
 class Malformed(InvalidRequest):
     """A request that does not have the form that the OpenAPI document asks for; `fields` say where and why."""
 
-    sentence = N_("The request does not have the form that this route asks for.")
+    sentence = N_("The request is not in the form that this route expects.")
 
     def __init__(self, fields: Mapping[str, str]) -> None:
         super().__init__(", ".join(sorted(fields)))

@@ -11,6 +11,7 @@ from app.booking.adopt import Adopt
 from app.booking.confirm import Confirm
 from app.booking.customer_form import read_details
 from app.booking.hold import last_end, must_be_held, on_offer
+from app.booking.payment_pages import Order, PaymentPages
 from app.booking.payment_refused import refuse_payment
 from app.booking.take_payment import SESSION_MARGIN, UNPAID, TakePayment
 from app.booking.tools import Tools
@@ -25,7 +26,6 @@ from app.errors import (
     StripeRefused,
     TooManyFree,
 )
-from app.payments.sessions import SHORTEST_SESSION, session_key, session_params
 from app.protection.act_limits import person
 from app.store.change import Change
 from app.widgets import Widget
@@ -42,8 +42,11 @@ MAX_ATTEMPTS = 5
 class Checkout:
     """Takes the details, and opens payment pages."""
 
-    def __init__(self, tools: Tools, confirm: Confirm, take_payment: TakePayment, adopt: Adopt) -> None:
+    def __init__(
+        self, tools: Tools, confirm: Confirm, take_payment: TakePayment, adopt: Adopt, pages: PaymentPages
+    ) -> None:
         self._tools = tools
+        self._pages = pages
         self._store = tools.store
         self._widgets = tools.widgets
         self._links = tools.links
@@ -147,38 +150,19 @@ class Checkout:
         if len(attempts) >= MAX_ATTEMPTS:
             raise BookingConflict("too many attempts")
         widget = on_offer(self._widgets, booking)
-        now = self._now().replace(microsecond=0)  # Stripe counts whole seconds
         deadline = self._pay_until(booking, widget, attempts)
-        payment_id = self._tools.new_id("pay")
-        expires_at = now + max(widget.payment_time, SHORTEST_SESSION)
-        token = self._links.return_token(booking.id, "booking", closes_at=expires_at)
-        payment = Payment(
-            id=payment_id,
-            booking_id=booking.id,
-            attempt=len(attempts) + 1,
-            state=PaymentState.OPEN,
-            price=booking.terms.price,
-            capture=widget.capture,
-            params=session_params(
-                booking=booking,
+        payment = self._pages.attempt(
+            Order(
+                booking,
+                booking.reservation,
                 price=booking.terms.price,
-                payment_id=payment_id,
-                attempt=len(attempts) + 1,
+                number=len(attempts) + 1,
                 capture=widget.capture,
-                expires_at=expires_at,
-                success_url=return_url or f"{self._public_url}/b/{token}/return",
-                cancel_url=cancel_url or f"{self._public_url}/b/{token}/back",
-                locale=booking.visitor.language,
-                product_name=booking.service_name,
-                description=f"{booking.resource_name}, {booking.location_name}",
-            ),
-            session_id=None,
-            session_url=None,
-            payment_intent_id=None,
-            expires_at=expires_at,
-            captured=0,
-            looks=0,
-            created_at=now,
+                purpose="booking",
+                page="/b/{token}",
+                success_url=return_url,
+                cancel_url=cancel_url,
+            )
         )
         written: object
         if booking.status is Status.HELD:
@@ -208,16 +192,11 @@ class Checkout:
     async def _create_session(self, booking: Booking, payment: Payment, *, held_until: datetime) -> str:
         """`held_until` is what the hold's deadline was before paying began: a refused payment wins it no time."""
         try:
-            facts = await self._tools.stripe.create_session(payment.params, idempotency_key=session_key(payment))
+            url = await self._pages.open(payment)
         except (StripeRefused, StripeMisconfigured) as error:
             refusal, mails = refuse_payment(self._notifications, booking, error)
             await self._store.end_attempt(payment, deadline=held_until, mails=mails)
             raise refusal from error
-        look_at = self._now() + timedelta(minutes=1)
-        if not facts.url or not await self._store.record_session(
-            payment, session_id=facts.id, url=facts.url, look_at=look_at
-        ):
-            # The booking ended while Stripe was answering: nobody was given this page, so it may go.
-            await self._tools.stripe.expire_session(facts.id)
+        if url is None:
             raise HoldExpired(payment.booking_id)
-        return facts.url
+        return url

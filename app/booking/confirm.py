@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import structlog
 
+from app.booking.lock import book_at_scheduler
 from app.booking.moves import PAST_START
 from app.booking.release import RESCUE_LEASE, Release
 from app.booking.tools import Tools
@@ -191,16 +192,7 @@ class Confirm:
             if not made.is_canceled:
                 return made.id  # by an earlier try that did not live to say so
         payment = await self._store.payment(booking.payment_id) if booking.payment_id else None
-        afresh = await self._scheduler.create_booking(
-            holdfast_id=booking.id,
-            service_id=booking.service_id,
-            location_id=booking.location_id,
-            resource_id=booking.resource_id,
-            starts_at=booking.starts_at,
-            ends_at=booking.ends_at,
-            is_temporary=False,
-            metadata=scheduler_metadata(booking, payment),
-        )
+        afresh = await book_at_scheduler(self._tools, booking, payment)
         return afresh.id
 
     async def leave_canceled(self, booking: Booking, *, sure: bool) -> Booking:
@@ -266,16 +258,7 @@ class Confirm:
                 continue
             self._availability.took(reserved.interval)
             try:
-                made = await self._scheduler.create_booking(
-                    holdfast_id=booking.id,
-                    service_id=booking.service_id,
-                    location_id=booking.location_id,
-                    resource_id=resource.id,
-                    starts_at=booking.starts_at,
-                    ends_at=booking.ends_at,
-                    is_temporary=False,
-                    metadata=scheduler_metadata(reserved, payment),
-                )
+                made = await book_at_scheduler(self._tools, reserved, payment)
             except SchedulerRefused:
                 await self._store.unreserve(booking)
                 self._availability.freed(reserved.interval, reserved.slot, booking.service_id)

@@ -58,16 +58,18 @@ _EMAIL = Field(
     "email",
     True,
     254,
-    N_("Please enter your email address, so that we can confirm."),
+    N_("Please enter your email address so that we can confirm your booking."),
     autocomplete="email",
     inputmode="email",
 )
 _NOTES = Field("notes", N_("Message"), "textarea", False, 1000, "")
 _PHONE_MISSING = N_("Please enter your phone number.")
 _ANSWER_MISSING = N_("Please answer this question.")
-_CONSENT_MISSING = N_("Please tick this box to go on.")
+_CONSENT_MISSING = N_("Please tick this box to continue.")
 EMAIL_WRONG = N_("This does not look like an email address. It should read like name@example.com.")
-_PHONE_WRONG = N_("This does not look like a phone number. Please check the digits, with the country code if abroad.")
+_PHONE_WRONG = N_(
+    "This does not look like a phone number. Please check the digits, and add the country code if it is from abroad."
+)
 _TOO_LONG = N_("This is too long. Please shorten it.")
 _NOT_OFFERED = N_("Please choose one of the answers.")
 

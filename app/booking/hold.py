@@ -14,6 +14,7 @@ import structlog
 from app.booking.adopt import Adopt
 from app.booking.candidates import Candidates
 from app.booking.customer_form import read_details
+from app.booking.lock import lock_at_scheduler
 from app.booking.release import Release
 from app.booking.settle import Settle
 from app.booking.take_payment import UNPAID, TakePayment
@@ -30,10 +31,8 @@ from app.errors import (
     InvalidRequest,
     NotFound,
     SchedulerError,
-    SchedulerFailed,
     SchedulerNotFound,
     SchedulerRefused,
-    SchedulerUnreachable,
     SlotTaken,
     TimePassed,
     TooSoon,
@@ -255,15 +254,7 @@ class Hold:
             self._hold_limits.entered(wish.admission, booking.id)
         self._availability.took(booking.interval)
         try:
-            locked = await self._scheduler.create_booking(
-                holdfast_id=booking.id,
-                service_id=service.id,
-                location_id=location.id,
-                resource_id=resource.id,
-                starts_at=slot.starts_at,
-                ends_at=slot.ends_at,
-                is_temporary=True,
-            )
+            locked = await lock_at_scheduler(self._tools, booking.reservation)
         except SchedulerRefused as error:
             log.info("lock refused", booking=booking.id, scheduler=error.body[:500])
             await self._end_refused(booking, EndReason.REFUSED, unsure=False)
@@ -272,9 +263,7 @@ class Hold:
                 await self._availability.contradicted()
             return None
         except SchedulerError as error:
-            await self._end_refused(
-                booking, EndReason.NO_ANSWER, unsure=isinstance(error, SchedulerUnreachable | SchedulerFailed)
-            )
+            await self._end_refused(booking, EndReason.NO_ANSWER, unsure=error.outcome_unknown)
             if isinstance(error, SchedulerNotFound):
                 await self._availability.contradicted()
                 await self._availability.service(widget, service.id)

@@ -14,6 +14,8 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from app.booking.lock import lock_at_scheduler
+from app.booking.payment_pages import Order, PaymentPages
 from app.booking.payment_refused import refuse_payment
 from app.booking.release import Release
 from app.booking.tools import Tools
@@ -29,10 +31,8 @@ from app.errors import (
     BookingConflict,
     NotFound,
     SchedulerError,
-    SchedulerFailed,
     SchedulerNotFound,
     SchedulerRefused,
-    SchedulerUnreachable,
     SlotTaken,
     StripeError,
     StripeMisconfigured,
@@ -40,7 +40,6 @@ from app.errors import (
 )
 from app.mail import MailKind
 from app.payments.facts import CheckoutFacts
-from app.payments.sessions import SHORTEST_SESSION, session_key, session_params
 from app.scheduling.metadata import scheduler_metadata
 from app.store.change import MoveChange
 
@@ -73,8 +72,9 @@ class MoveQuote:
 class Moves:
     """Carries moves from their first write to their last. Every step is safe to repeat."""
 
-    def __init__(self, tools: Tools, release: Release) -> None:
+    def __init__(self, tools: Tools, release: Release, pages: PaymentPages) -> None:
         self._tools = tools
+        self._pages = pages
         self._release = release
         self._store = tools.store
         self._scheduler = tools.scheduler
@@ -85,7 +85,6 @@ class Moves:
         self._refunds = tools.refunds
         self._public_url = tools.public_url
         self._now = tools.now
-        self._random = tools.random
 
     async def begin(self, booking: Booking, quote: MoveQuote, *, by: Actor) -> Move:
         """Take the new time beside the old one: `MOVING` at once, or `HELD` where the difference must be paid first.
@@ -97,7 +96,7 @@ class Moves:
         service, slot, resource, price = quote.service, quote.slot, quote.resource, quote.price
         dearer = quote.difference > 0
         locks = dearer and not _overlap(booking, slot, resource)
-        move_id = f"mv_{self._random.getrandbits(80):020x}"
+        move_id = self._tools.new_id("mv")
         reservation = replace(
             booking.reservation,
             id=move_id,
@@ -153,22 +152,14 @@ class Moves:
     async def _lock(self, move: Move, booking: Booking, service: Service) -> Move:
         """Lock the new time in the scheduler, under the move's own tag, while its difference is being paid."""
         try:
-            locked = await self._scheduler.create_booking(
-                holdfast_id=move.id,
-                service_id=move.service_id,
-                location_id=booking.location_id,
-                resource_id=move.resource_id,
-                starts_at=move.starts_at,
-                ends_at=move.ends_at,
-                is_temporary=True,
-            )
+            locked = await lock_at_scheduler(self._tools, move.reservation)
         except SchedulerRefused as error:
             log.info("lock refused", move=move.id, scheduler=error.body[:500])
             await self._end(move, MoveState.REFUSED, EndReason.REFUSED, unsure=False)
             self._availability.distrust(service, move.starts_at)
             raise SlotTaken(move.starts_at) from error
         except SchedulerError as error:
-            unsure = isinstance(error, SchedulerUnreachable | SchedulerFailed)
+            unsure = error.outcome_unknown
             await self._end(move, MoveState.EXPIRED, EndReason.NO_ANSWER, unsure=unsure)
             raise
         return await self._store.record_move_lock(move, reference=locked.id) or move
@@ -178,7 +169,7 @@ class Moves:
         its page, if there is one, was given to nobody."""
         payment = await self._open_difference(move, booking)
         try:
-            facts = await self._tools.stripe.create_session(payment.params, idempotency_key=session_key(payment))
+            url = await self._pages.open(payment)
         except (StripeRefused, StripeMisconfigured) as error:
             refusal, mails = refuse_payment(self._notifications, booking, error)
             await self._end(move, MoveState.EXPIRED, EndReason.REFUSED, mails=mails)
@@ -186,13 +177,9 @@ class Moves:
         except StripeError:
             await self._end(move, MoveState.EXPIRED, EndReason.NO_ANSWER)
             raise
-        look_at = self._now() + timedelta(minutes=1)
-        if not facts.url or not await self._store.record_session(
-            payment, session_id=facts.id, url=facts.url, look_at=look_at
-        ):
-            await self._tools.stripe.expire_session(facts.id)
+        if url is None:
             raise BookingConflict("the move ended meanwhile")
-        return facts.url
+        return url
 
     async def open_page(self, move: Move) -> str | None:
         """The page on which the difference can still be paid."""
@@ -202,43 +189,18 @@ class Moves:
         return None
 
     async def _open_difference(self, move: Move, booking: Booking) -> Payment:
-        now = self._now().replace(microsecond=0)  # Stripe counts whole seconds
-        widget = self._widgets.of(booking)
-        attempt = 1 + len(await self._store.payments(booking.id))
-        payment_id = f"pay_{self._random.getrandbits(80):020x}"
-        price = Money(move.price.amount - booking.terms.price.amount, move.price.currency)
-        expires_at = now + max(widget.payment_time, SHORTEST_SESSION)
-        page = f"{self._public_url}/manage/{self._links.return_token(booking.id, 'move', closes_at=expires_at)}"
-        payment = Payment(
-            id=payment_id,
-            booking_id=booking.id,
-            attempt=attempt,
-            state=PaymentState.OPEN,
-            price=price,
-            # Always taken at once: held money that cannot be captured after the move would need a move back.
-            capture=Capture.AUTOMATIC,
-            params=session_params(
-                booking=booking,
-                payment_id=payment_id,
-                attempt=attempt,
-                price=price,
-                move_id=move.id,
+        payment = self._pages.attempt(
+            Order(
+                booking,
+                move.reservation,
+                price=Money(move.price.amount - booking.terms.price.amount, move.price.currency),
+                number=1 + len(await self._store.payments(booking.id)),
+                # Always taken at once: held money that cannot be captured after the move would need a move back.
                 capture=Capture.AUTOMATIC,
-                expires_at=expires_at,
-                success_url=f"{page}/return",
-                cancel_url=f"{page}/back",
-                locale=booking.visitor.language,
-                product_name=move.service_name,
-                description=f"{move.resource_name}, {booking.location_name}",
-            ),
-            session_id=None,
-            session_url=None,
-            payment_intent_id=None,
-            expires_at=expires_at,
-            captured=0,
-            looks=0,
-            created_at=now,
-            move_id=move.id,
+                purpose="move",
+                page="/manage/{token}",
+                move_id=move.id,
+            )
         )
         if not await self._store.add_difference(move, payment):
             raise BookingConflict("the move ended meanwhile")

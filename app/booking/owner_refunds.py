@@ -15,7 +15,7 @@ from app.errors import (
 from app.mail import MailKind
 from app.msgid import N_
 
-_NO_SUCH_AMOUNT = N_("This currency has no such amount. Please use a larger step.")
+_NO_SUCH_AMOUNT = N_("This currency has no such amount. Please round it.")
 
 
 class OwnerRefunds:

@@ -12,7 +12,7 @@ from app.msgid import N_
 
 log = structlog.get_logger()
 
-_BAD_EMAIL = N_("The payment page does not accept this address. Please check it.")
+_BAD_EMAIL = N_("The payment page does not accept this email address. Please check it.")
 
 
 def email_refused(error: StripeError) -> bool:

@@ -172,7 +172,7 @@ def _words(stray: StrayPayment, language: str) -> tuple[str, str]:
         _("A customer paid %(amount)s on %(day)s, but the booking is not in the database."),
         _("This happens when the database was restored from a backup that is older than the booking."),
         _("The money is in your Stripe account. Nothing was refunded."),
-        _("To find the customer, search for this payment in Stripe's dashboard: %(payment)s"),
+        _("To find the customer, search for this payment in the Stripe dashboard: %(payment)s"),
         _("The booking was %(booking)s, the payment page %(session)s."),
         _("To see everything that is missing, and to refund it or mark it as settled, run: python -m app reconcile"),
     )

@@ -31,10 +31,10 @@ def add_bookings(parser: argparse.ArgumentParser) -> None:
     """The acts of `python -m app bookings` and their options."""
     acts = parser.add_subparsers(dest="act", required=True)
     a_list = acts.add_parser(
-        "list", help="bookings in order of their start, from today on; abandoned ones with --status expired"
+        "list", help="list bookings by their start, from today on; abandoned ones only with --status expired"
     )
     a_list.add_argument(
-        "--from", dest="first", type=_day, metavar="DAY", help="such as 2026-11-24; on the place's clock"
+        "--from", dest="first", type=_day, metavar="DAY", help="such as 2026-11-24, in the venue's time zone"
     )
     a_list.add_argument("--to", dest="last", type=_day, metavar="DAY", help="the last day")
     standings = [*(status.value for status in Status), COMPLETED, NO_SHOW]
@@ -45,28 +45,34 @@ def add_bookings(parser: argparse.ArgumentParser) -> None:
         metavar="STATUS",
         help=f"may be repeated: {', '.join(standings)}",
     )
-    a_list.add_argument("--email", default="", help="the customer's address; then earlier bookings, too")
-    show = acts.add_parser("show", help="everything about one booking")
-    cancel = acts.add_parser("cancel", help="cancel, and give everything back that is left of the payment")
-    no_show = acts.add_parser("no-show", help="note that nobody came; no money moves")
-    no_show.add_argument("--undo", action="store_true", help="somebody did come after all")
-    resend = acts.add_parser("resend", help="mail the customer a fresh link; the old ones stop working")
-    refund = acts.add_parser("refund", help="give money back; the booking stands")
-    refund.add_argument("--amount", metavar="20.00", help="in the booking's currency; left out: all that is left")
-    paid = acts.add_parser("paid-another-way", help="note that you paid a failed or refused refund without Stripe")
-    paid.add_argument("--refund", default="", metavar="ID", help="which refund, where there are several")
-    correct = acts.add_parser("correct-email", help="change the customer's address, and send there what did not arrive")
+    a_list.add_argument("--email", default="", help="the customer's address; also lists earlier bookings")
+    show = acts.add_parser("show", help="show everything about one booking")
+    cancel = acts.add_parser("cancel", help="cancel, and refund everything that is left of the payment")
+    no_show = acts.add_parser("no-show", help="mark as missed; nothing is charged or refunded")
+    no_show.add_argument("--undo", action="store_true", help="the customer came after all")
+    resend = acts.add_parser("resend", help="email the customer a new link; older links stop working")
+    refund = acts.add_parser("refund", help="refund the customer; the booking stays as it is")
+    refund.add_argument("--amount", metavar="20.00", help="in the booking's currency (default: all that is left)")
+    paid = acts.add_parser("paid-another-way", help="mark a failed or refused refund as paid without Stripe")
+    paid.add_argument("--refund", default="", metavar="ID", help="which refund, if there are several")
+    correct = acts.add_parser("correct-email", help="correct the customer's address, and send undelivered emails there")
     correct.add_argument("--email", required=True, metavar="ADDRESS", help="the right address")
     move = acts.add_parser("move", help="move to another time, whatever the terms say")
-    move.add_argument("--start", required=True, metavar="ISO", help="such as 2026-11-24T10:00; on the place's clock")
+    move.add_argument(
+        "--start", required=True, metavar="ISO", help="such as 2026-11-24T10:00, in the venue's time zone"
+    )
     move.add_argument("--service", default="", help="another service: its id or name")
-    move.add_argument("--resource", default="", help="whose time: id or name; left out: the same, else anyone")
+    move.add_argument(
+        "--resource", default="", help="with whom or in which room: id or name (default: the same, otherwise anyone)"
+    )
     for act in (show, cancel, no_show, resend, refund, paid, correct, move):
         act.add_argument("id", metavar="ID", help="the booking, such as bk_0123456789abcdef0123")
     for act in (cancel, refund, paid, move):
-        act.add_argument("--yes", action="store_true", help="do not ask")
+        act.add_argument("--yes", action="store_true", help="do not ask for confirmation")
     for act in (a_list, show, cancel, no_show, resend, refund, paid, correct, move):
-        act.add_argument("--json", action="store_true", help="the result as JSON; all else goes to standard error")
+        act.add_argument(
+            "--json", action="store_true", help="print the result as JSON; everything else goes to standard error"
+        )
 
 
 def _day(text: str) -> date:
@@ -75,7 +81,7 @@ def _day(text: str) -> date:
     except ValueError:
         day = None
     if day is None or day.year not in _YEARS:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a day such as 2026-11-24")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a date such as 2026-11-24")
     return day
 
 
@@ -86,12 +92,12 @@ def read_start(text: str, zone: str) -> datetime:
     except ValueError:
         moment = None
     if moment is None or moment.year not in _YEARS or len(text) <= len("2026-11-24"):
-        raise WrongUse("--start is a day and a time, such as 2026-11-24T10:00 or 2026-11-24T10:00+01:00.")
+        raise WrongUse("--start must be a date and a time, such as 2026-11-24T10:00 or 2026-11-24T10:00+01:00.")
     if moment.tzinfo:
         return moment.astimezone(UTC)
     both = {moment.replace(tzinfo=zone_info(zone), fold=fold).astimezone(UTC) for fold in (0, 1)}
     if len(both) > 1:
-        raise WrongUse(f"The clocks change then in {zone}: add the offset to --start, such as +01:00.")
+        raise WrongUse(f"The clocks change at that time in {zone}. Add the offset to --start, such as +01:00.")
     return both.pop()
 
 
@@ -100,7 +106,7 @@ def named(kind: str, wanted: str, things: Sequence[_Thing]) -> _Thing:
     for thing in things:
         if wanted == thing.id or wanted.casefold() == thing.name.casefold():
             return thing
-    raise WrongUse(f"There is no {kind} {wanted!r}. There are: {', '.join(thing.name for thing in things)}.")
+    raise WrongUse(f"There is no {kind} {wanted!r}. Choose one of: {', '.join(thing.name for thing in things)}.")
 
 
 def read_amount(text: str | None, left: Money) -> Money:
@@ -110,7 +116,7 @@ def read_amount(text: str | None, left: Money) -> Money:
     try:
         amount = Money.from_decimal(Decimal(text), left.currency)
     except (ArithmeticError, ValueError) as error:
-        raise WrongUse(f"--amount is not an amount in {left.currency.upper()}, such as 20.00.") from error
+        raise WrongUse(f"--amount must be an amount in {left.currency.upper()}, such as 20.00.") from error
     if amount.amount <= 0:
-        raise WrongUse("--amount is above 0.")
+        raise WrongUse("--amount must be above 0.")
     return amount

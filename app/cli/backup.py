@@ -14,7 +14,7 @@ from app.store.schema import check_file, database_path
 
 def add_backup(parser: argparse.ArgumentParser) -> None:
     """The options of `python -m app backup`."""
-    parser.add_argument("folder", type=Path, help="where the copy goes; it is named after the time")
+    parser.add_argument("folder", type=Path, help="the folder for the copy, which is named after the time")
     parser.add_argument("--keep", type=_count, default=0, metavar="N", help="delete older copies beyond the newest N")
 
 
@@ -33,5 +33,5 @@ def run_backup(settings: Settings, arguments: argparse.Namespace) -> int:
 
 def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError("is a number from 1 up")
+        raise argparse.ArgumentTypeError("must be a number from 1 up")
     return int(text)

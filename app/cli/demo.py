@@ -58,21 +58,21 @@ theme = {{ accent = "#2f5d50", radius = 10 }}
 """
 
 READY = """
-Holdfast is running. Everything here is made up: no money moves, no mail leaves this machine.
+Holdfast is running. Everything here is made up: nothing is charged, and no email leaves this machine.
 
   A site that embeds the widget   {host}
-  In a dialog, as a button, bare  {host}/popup  {host}/float  {host}/plain
+  In a dialog, as a button, frame  {host}/popup  {host}/float  {host}/plain
   The widget alone                {public}/w/studio
   The staff page                  {public}/staff  (sign in as {owner})
   The mailbox                     {mailbox}
   The sandboxed Stripe            {stripe}/_sandbox/
   The sandboxed Hapio             {hapio}/_sandbox/bookings
 
-On Stripe's page you may pay, be declined, confirm with 3-D Secure, or walk away: the time is free again when the
-hold ends. Faults are set over HTTP, for example Stripe's webhooks off:
+On Stripe's page you can pay, be declined, confirm with 3-D Secure, or leave: the time is free again when the hold
+ends. Set faults over HTTP; for example, turn off Stripe's webhooks:
   curl -X PATCH {stripe}/_sandbox/switches -H 'Content-Type: application/json' -d '{{"deliver": "off"}}'
 
-Ctrl-C stops it.
+Press Ctrl-C to stop.
 """
 
 

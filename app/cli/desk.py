@@ -49,12 +49,14 @@ from app.text.zones import local
 
 DONE, REFUSED, WRONG_USE = 0, 1, 2
 
+_NOTHING_DONE = "Nothing was changed, charged or refunded."
+
 #: More bookings than these are not listed at once.
 MOST = 500
 
 
 class Refused(Exception):
-    """The act was not done; the text says why, and that no money moved."""
+    """The act was not done; the text says why, and that nothing was charged or refunded."""
 
     def __init__(self, sentence: str, code: str = BookingConflict.code) -> None:
         super().__init__(sentence)
@@ -71,7 +73,7 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
     try:
         return asyncio.run(act())
     except (SQLAlchemyError, StorageError) as error:
-        print(f"The database gave no answer ({type(error).__name__}). `show` tells what was done.", file=sys.stderr)
+        print(f"The database did not answer ({type(error).__name__}). `show` says what was done.", file=sys.stderr)
         return REFUSED
 
 
@@ -149,7 +151,7 @@ class Desk:
             return DONE
         self._terminal.say(table(bookings, self._now, self._terminal.width) if bookings else "No bookings.")
         if more:
-            self._terminal.tell(f"There are more than these {MOST}. Choose fewer days with --from and --to.")
+            self._terminal.tell(f"There are more bookings than these {MOST}. Choose fewer days with --from and --to.")
         return DONE
 
     def _is_wanted(self, booking: Booking, wanted: set[str]) -> bool:
@@ -173,7 +175,7 @@ class Desk:
         try:
             return await self._parts.bookings.view(self._asked.id)
         except NotFound as error:
-            raise Refused("There is no such booking. `bookings list` shows those there are.", error.code) from error
+            raise Refused("There is no such booking. `bookings list` shows all bookings.", error.code) from error
 
     # -- acts --------------------------------------------------------------------------------------------
 
@@ -181,7 +183,7 @@ class Desk:
         view = await self._view()
         booking = view.booking
         if booking.status is Status.CANCELED:
-            self._tell(f"It was canceled before: {end(booking, self._now)}.", "Nothing was changed, no money moved.")
+            self._tell(f"It is already cancelled: {end(booking, self._now)}.", _NOTHING_DONE)
             return self._result(view, (), changed=False)
         offer = self._parts.offers.of(view)
         refusal = offer.not_canceled(Actor.OWNER)
@@ -193,16 +195,16 @@ class Desk:
             self._tell("The visit has begun.")
         if view.move:
             self._tell(
-                f"The move to {when(view.move.starts_at, booking.time_zone)} is ended first, unless it gets paid."
+                f"The move to {when(view.move.starts_at, booking.time_zone)} is stopped first, unless it is paid for."
             )
-        self._tell(f"It is canceled, and the time is free again. {self._back(view, back)}")
-        self._tell(f"This cannot be taken back. {self._mailed(booking)}")
+        self._tell(f"The booking will be cancelled, and the time will be free again. {self._back(view, back)}")
+        self._tell(f"This cannot be undone. {self._mailed(booking)}")
         self._must_agree("Cancel this booking?")
         await self._parts.cancel.booking(booking.id, by=Actor.OWNER, revision=booking.revision)
         after = await self._view()
         if after.booking.end_reason is not EndReason.BY_OWNER:
-            raise Refused(f"It was canceled meanwhile: {end(after.booking, self._now)}. No money moved by this.")
-        self._tell("Canceled.")
+            raise Refused(f"It was cancelled in the meantime: {end(after.booking, self._now)}. {_NOTHING_DONE}")
+        self._tell("Cancelled.")
         return self._result(after, _new(view, after), changed=True)
 
     async def _refund(self) -> int:
@@ -211,21 +213,21 @@ class Desk:
         left = Money(view.left, booking.terms.price.currency)
         amount = read_amount(self._asked.amount, left)
         if left.amount <= 0:
-            raise Refused("Nothing is left to give back. No money moved.")
+            raise Refused(f"There is nothing left to refund. {_NOTHING_DONE}")
         if amount.amount > left.amount:
-            raise Refused(f"Only {money(left)} is left to give back. No money moved.")
+            raise Refused(f"Only {money(left)} is left to refund. {_NOTHING_DONE}")
         self._tell(*head(booking))
         rest = Money(left.amount - amount.amount, left.currency)
-        stands = "The booking stands. " if booking.status is Status.CONFIRMED else ""
-        self._tell(f"{self._back(view, amount)} {money(rest)} stays.")
+        stands = "The booking stays confirmed. " if booking.status is Status.CONFIRMED else ""
+        self._tell(f"{self._back(view, amount)} The remaining {money(rest)} is not refunded.")
         self._tell(f"{stands}{self._mailed(booking, owner=False)}")
-        self._must_agree("Give this back?")
+        self._must_agree("Refund this amount?")
         refunds = await self._parts.owner_refunds.give_back(booking.id, amount, left=left.amount)
         given = Money(sum(refund.amount.amount for refund in refunds), left.currency)
         if not refunds:
-            raise Refused("Nothing was left to give back any more. No money moved.")
+            raise Refused(f"There was nothing left to refund any more. {_NOTHING_DONE}")
         if given != amount:
-            self._tell(f"Meanwhile less was left: {money(given)} goes back.")
+            self._tell(f"Less was left in the meantime: we refund {money(given)}.")
         after = await self._view()
         return self._result(after, _new(view, after), changed=True)
 
@@ -241,22 +243,22 @@ class Desk:
             raise WrongUse(f"Name one of these with --refund: {each}.")
         amount = Money(payable[named], view.booking.terms.price.currency)
         self._tell(*head(view.booking))
-        self._tell(f"{money(amount)} counts as paid back by you, and Stripe is not asked for it again. No money moves.")
+        self._tell(f"The refund of {money(amount)} will count as paid by you, and Stripe is not asked for it again.")
         self._must_agree("Have you paid this to the customer?")
         await self._parts.owner_refunds.paid_another_way(view.booking.id, named)
-        self._tell("Noted.")
+        self._tell("Marked as paid another way.")
         return self._result(await self._view(), (), changed=True)
 
     async def _correct_email(self) -> int:
         view = await self._view()
         before = view.booking
-        self._tell("No money moves.")
+        self._tell("Nothing is charged or refunded.")
         after = await self._parts.corrections.correct_email(before.id, self._asked.email)
         changed = after != before
         self._tell(
             f"The address was changed; older links no longer work. {self._mailed(after, owner=False)}"
             if changed
-            else "That is the address of this booking already. Nothing was changed."
+            else "The booking already has this address. Nothing was changed."
         )
         return self._result(await self._view(), (), changed=changed)
 
@@ -284,10 +286,10 @@ class Desk:
                 self._tell("Moved.")
             case MoveState.HELD:
                 until = when(moved.move.deadline, booking.time_zone)
-                self._tell(f"The new time is held until {until}. Give the customer this page to pay on:")
+                self._tell(f"The new time is held until {until}. Send the customer to this page to pay:")
                 self._tell(moved.checkout_url or "")
             case _:
-                self._tell("Hapio has not answered yet. Both times are kept, and the server goes on with it.")
+                self._tell("The scheduler has not answered yet. Both times are kept, and the server keeps trying.")
         told = {"state": moved.move.state, "checkoutUrl": moved.checkout_url, "priceDifference": quote.difference}
         return self._result(after, _new(view, after), changed=True, move=told)
 
@@ -299,7 +301,7 @@ class Desk:
         service = named("service", asked.service, services) if asked.service else None
         own = service or next((service for service in services if service.id == booking.service_id), None)
         if own is None:
-            raise Refused("Its service is not on offer any more: name another with --service. No money moved.")
+            raise Refused(f"Its service is no longer offered. Name another one with --service. {_NOTHING_DONE}")
         return own.id, named("person or room", asked.resource, own.resources).id if asked.resource else None
 
     def _preview(self, view: BookingView, quote: MoveQuote) -> list[str]:
@@ -311,8 +313,9 @@ class Desk:
             minutes = view.widget.payment_minutes
             return [
                 *lines,
-                f"It costs {more} more, {money(quote.price)} in all. No money moves now: the customer has {minutes}",
-                "minutes to pay that on Stripe's page, and the new time is held so long. Unpaid, nothing changes.",
+                f"It costs {more} more, {money(quote.price)} in all. Nothing is charged now. The customer has",
+                f"{minutes} minutes to pay the difference on Stripe's page, and the new time is held until then.",
+                "If they do not pay, nothing changes.",
             ]
         if quote.difference < 0:
             back = Money(min(-quote.difference, view.left), quote.price.currency)
@@ -321,72 +324,72 @@ class Desk:
                 f"It costs {money(quote.price)}. {self._back(view, back)}",
                 self._mailed(booking),
             ]
-        stays = "The price stays" if quote.price == booking.terms.price else "It costs"
+        stays = "The price stays at" if quote.price == booking.terms.price else "It costs"
         price = f"{stays} {money(quote.price)}" if quote.price else "It is free"
-        return [*lines, f"{price}: no money moves. {self._mailed(booking)}"]
+        return [*lines, f"{price}. There is nothing to pay or refund. {self._mailed(booking)}"]
 
     async def _no_show(self) -> int:
         view = await self._view()
         booking, no_show = view.booking, not self._asked.undo
         if booking.status is not Status.CONFIRMED:
-            raise Refused(f"It is not confirmed but {standing(booking, self._now)}. No money moved.")
+            raise Refused(f"It is not confirmed but {standing(booking, self._now)}. {_NOTHING_DONE}")
         if booking.starts_at > self._now:
-            raise Refused(f"The visit begins on {when(booking.starts_at, booking.time_zone)}. No money moved.")
-        self._tell("No money moves.")
+            raise Refused(f"The visit only begins on {when(booking.starts_at, booking.time_zone)}. {_NOTHING_DONE}")
+        self._tell("Nothing is charged or refunded.")
         await self._parts.corrections.mark_no_show(booking.id, no_show=no_show)
-        self._tell("Noted that nobody came." if no_show else "Noted that the customer came.")
+        self._tell("Marked as missed." if no_show else "No longer marked as missed.")
         return self._result(await self._view(), (), changed=booking.no_show is not no_show)
 
     async def _resend(self) -> int:
         view = await self._view()
-        self._tell("No money moves.")
+        self._tell("Nothing is charged or refunded.")
         if view.booking.forgotten:
-            raise Refused("Its customer was forgotten, so there is nobody to mail a link to.")
+            raise Refused("Its customer's data was removed, so there is no address to send a link to.")
         await self._parts.manage_links.renew(view.booking.id, Actor.OWNER)
         after = await self._view()
         if after.booking.link_version == view.booking.link_version:
             if standing(view.booking, self._now) in {Status.CONFIRMED, Status.CANCELED, Status.PAID}:
-                raise Refused("A fresh link was mailed a moment ago. Wait five minutes before the next.")
-            raise Refused("There is nothing to manage about it any more, so no link was mailed.")
-        self._tell(
-            f"A fresh link is on its way; the old ones have stopped working. {self._mailed(view.booking, owner=False)}"
-        )
+                raise Refused("A new link was emailed a moment ago. Wait five minutes before you send another one.")
+            raise Refused("There is nothing left to manage about this booking, so no link was sent.")
+        self._tell(f"A new link is on its way. Older links no longer work. {self._mailed(view.booking, owner=False)}")
         return self._result(after, (), changed=True)
 
     # -- what is told ------------------------------------------------------------------------------------
 
     async def reason(self, error: HoldfastError) -> str:
         """Why an act was not done, for the owner. None of these comes after a change."""
-        stays = "Nothing was changed, no money moved."
+        stays = _NOTHING_DONE
         match error:
             case SlotTaken():
                 zone = (await self._view()).booking.time_zone
                 nearest = "; ".join(when(start, zone) for start in error.nearest)
                 return f"That time is not free. {f'The nearest: {nearest}. ' if nearest else ''}{stays}"
             case PolicyRefused(refusal=Refusal.UNDER_WAY):
-                return f"A move of this booking is being made, or paid, right now. Look again in a while. {stays}"
+                return f"This booking is being moved, or the customer is paying for a move. Try again later. {stays}"
             case NotBegun():
                 return f"{error.sentence} {stays}"
             case PolicyRefused(refusal=Refusal.NOT_OFFERED):
-                return f"Its widget is no longer in widgets.toml, so it can be canceled, but not moved. {stays}"
+                return (
+                    f"Its widget is no longer in widgets.toml, so you can cancel the booking but not move it. {stays}"
+                )
             case PolicyRefused():
                 stands = standing((await self._view()).booking, self._now)
                 return f"Only a confirmed booking can be changed; this one is {stands}. {stays}"
             case BookingConflict():
-                return "The booking has changed in the meantime: `show` tells how. No money moved by this command."
+                return f"The booking has changed in the meantime. `show` says how. {_NOTHING_DONE}"
             case NotFound():
-                return f"Nobody offers that. {stays}"
+                return f"That is not offered. {stays}"
             case InvalidDetails():
                 return f"{' '.join(error.fields.values())} {stays}"
             case InvalidRequest():
                 return f"That cannot be done: {error}. {stays}"
             case SchedulerUnauthorized() | SchedulerForbidden():
                 return (
-                    "Hapio refused: HAPIO_API_TOKEN is wrong, or lacks an ability that docs/set-up.md#hapio names. "
+                    "The scheduler refused: its token is wrong or lacks an ability; `python -m app doctor` says which. "
                     f"{stays}"
                 )
             case SchedulerError():
-                return f"Hapio gave no usable answer ({type(error).__name__}). {stays}"
+                return f"The scheduler gave no usable answer ({type(error).__name__}). {stays}"
             case StripeMisconfigured():
                 return f"Stripe refused: STRIPE_SECRET_KEY is missing, wrong, or lacks a permission. {stays}"
             case StripeError():
@@ -400,7 +403,7 @@ class Desk:
 
     def _must_agree(self, question: str) -> None:
         if not self._asked.yes and not self._terminal.ask(question):
-            raise Refused("Nothing was changed, no money moved.")
+            raise Refused(_NOTHING_DONE)
 
     def _say_json(self, **body: Any) -> None:
         self._terminal.say(json.dumps({"success": True, **body}))
@@ -413,26 +416,24 @@ class Desk:
             self._say_json(changed=changed, booking=booking_json(view.booking, self._now), refunds=told, **more)
         return DONE
 
-    def _back(self, view: BookingView, amount: Money, at: str = "at once") -> str:
+    def _back(self, view: BookingView, amount: Money, at: str = "straight away") -> str:
         """What goes back, and what keeps it from going."""
         if not amount:
             paid = any(payment.captured for payment in view.payments)
-            return f"{'Nothing is left of what was paid' if paid else 'Nothing was paid'}, so no money moves."
+            return f"{'Nothing is left of the payment' if paid else 'Nothing was paid'}, so there is nothing to refund."
         if any(payment.dispute not in DISPUTE_OVER | {DISPUTE_LOST} for payment in view.payments):
-            at = "as far as the bank, once it has decided the dispute, has not taken it back itself"
+            at = "once the bank has decided the dispute, unless it has taken the money back itself"
         left = Money(view.left, amount.currency)
         told = (
-            "all that is left of what was paid"
-            if amount == left
-            else f"of {money(left)} that are left of what was paid"
+            "all that is left of the payment" if amount == left else f"out of {money(left)} that is left of the payment"
         )
-        return f"{money(amount)} goes back to the customer, {at}: {told}."
+        return f"We refund {money(amount)} to the customer {at}: {told}."
 
     def _mailed(self, booking: Booking, *, owner: bool = True) -> str:
         if not self._parts.mailer.enabled:
-            return "No mail is sent: SMTP_URL is not set."
+            return "No email is sent, because SMTP_URL is not set."
         owner = owner and bool(self._parts.bookings.widget_of(booking).owner_email)
-        return f"The server mails the customer{' and you' if owner else ''}."
+        return f"The server emails the customer{' and you' if owner else ''}."
 
 
 def _new(before: BookingView, after: BookingView) -> list[Refund]:

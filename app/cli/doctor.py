@@ -14,7 +14,7 @@ from app.operations.setup_check import Doctor, Finding, Level, worst
 
 def add_doctor(parser: argparse.ArgumentParser) -> None:
     """The options of `python -m app doctor`."""
-    parser.add_argument("--json", action="store_true", help="the findings as JSON")
+    parser.add_argument("--json", action="store_true", help="print the findings as JSON")
 
 
 def run_doctor(environment: Environment, arguments: argparse.Namespace) -> int:

@@ -29,16 +29,16 @@ MOST = 500
 def add_events(parser: argparse.ArgumentParser) -> None:
     """The acts of `python -m app events` and their options."""
     acts = parser.add_subparsers(dest="act", required=True)
-    a_list = acts.add_parser("list", help="stored events, newest first")
-    a_list.add_argument("--waiting", action="store_true", help="only those that have not had their effect yet")
+    a_list = acts.add_parser("list", help="list stored events, newest first")
+    a_list.add_argument("--waiting", action="store_true", help="only those that have not been processed yet")
     a_list.add_argument("--booking", default="", metavar="ID", help="only those about one booking")
     a_list.add_argument("--most", type=int, default=50, metavar="N", help=f"how many at most, up to {MOST}")
-    replay = acts.add_parser("replay", help="let events have their effect once more, now")
+    replay = acts.add_parser("replay", help="process events again, now")
     replay.add_argument("ids", nargs="*", metavar="ID", help="such as evt_1ABC")
-    replay.add_argument("--waiting", action="store_true", help="all that have not had their effect yet")
-    fetch = acts.add_parser("fetch", help="fetch from Stripe what never arrived, and let it have its effect")
+    replay.add_argument("--waiting", action="store_true", help="all that have not been processed yet")
+    fetch = acts.add_parser("fetch", help="fetch events from Stripe that never arrived, and process them")
     for act in (a_list, replay, fetch):
-        act.add_argument("--json", action="store_true", help="the result as JSON, one object")
+        act.add_argument("--json", action="store_true", help="print the result as one JSON object")
 
 
 def run_events(settings: Settings, arguments: argparse.Namespace) -> int:
@@ -61,7 +61,7 @@ async def serve_events(parts: Parts, arguments: argparse.Namespace, say: Callabl
     if arguments.act == "fetch":
         await inbox.fetch_missed()
     elif bool(arguments.ids) == arguments.waiting:
-        print("Name events, or say --waiting. `events list` shows those there are.", file=sys.stderr)
+        print("Name events, or use --waiting. `events list` shows all events.", file=sys.stderr)
         return WRONG_USE
     ids = arguments.ids if arguments.act == "replay" else []
     if not ids:
@@ -71,7 +71,7 @@ async def serve_events(parts: Parts, arguments: argparse.Namespace, say: Callabl
         try:
             replayed.append(await inbox.replay(event_id))
         except NotFound:
-            print(f"There is no stored event {event_id}. Nothing was changed by it.", file=sys.stderr)
+            print(f"There is no stored event {event_id}. Nothing was changed.", file=sys.stderr)
             return WRONG_USE
     _tell(replayed, as_json=arguments.json, say=say)
     return FAILED if any(stored.processed_at is None for stored in replayed) else DONE

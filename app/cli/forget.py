@@ -11,17 +11,19 @@ from app.parts import Parts
 from app.settings import Settings
 
 _ELSEWHERE = (
-    "Stripe keeps what was typed on its page (Dashboard, Customers, redact), your mail server its mails, and backups "
-    "what they held."
+    "Personal data remains at Stripe (in the Dashboard: Customers, Redact), in your mail server's emails, and in "
+    "backups."
 )
 
 
 def add_forget(parser: argparse.ArgumentParser) -> None:
     """The options of `python -m app forget`."""
     whose = parser.add_mutually_exclusive_group(required=True)
-    whose.add_argument("--email", default="", help="one customer, by the address of the bookings")
-    whose.add_argument("--older-than-days", type=_days, metavar="N", help="everybody whose booking is over for so long")
-    parser.add_argument("--yes", action="store_true", help="do it; without this it is only counted")
+    whose.add_argument("--email", default="", help="one customer, by the email address of the bookings")
+    whose.add_argument(
+        "--older-than-days", type=_days, metavar="N", help="everyone whose booking has been over for this long"
+    )
+    parser.add_argument("--yes", action="store_true", help="do it; without this, bookings are only counted")
 
 
 def run_forget(settings: Settings, arguments: argparse.Namespace) -> int:
@@ -39,17 +41,20 @@ async def forget(parts: Parts, arguments: argparse.Namespace) -> int:
     email, days = arguments.email.strip(), arguments.older_than_days
     if not arguments.yes:
         over, left = await parts.erasure.count(email=email, days=days)
-        print(f"{over} bookings would be forgotten; add --yes to do it. This cannot be undone.")
+        print(f"Customers' data would be removed from {_bookings(over)}. Add --yes to do it. This cannot be undone.")
     else:
         done = await parts.erasure.forget(email=email, days=days)
         left = done.left
-        print(f"{done.forgotten} bookings forgotten.")
+        print(f"Customers' data was removed from {_bookings(done.forgotten)}.")
         if done.unreached:
-            print(f"{done.unreached} left as they were, since Hapio gave no answer; try again later.", file=sys.stderr)
+            print(
+                f"{_bookings(done.unreached)} not changed, because the scheduler did not answer. Try again later.",
+                file=sys.stderr,
+            )
             return 1
         if done.traces:
             print(
-                "The database's log could not be emptied, since another process reads it; run this again.",
+                "The database's log could not be emptied, because another process is reading it. Run this again.",
                 file=sys.stderr,
             )
             return 1
@@ -57,13 +62,18 @@ async def forget(parts: Parts, arguments: argparse.Namespace) -> int:
             print(_ELSEWHERE)
     if left and email:
         print(
-            f"{left} more are not over: still to come, or money is on its way. Cancel first, or wait.", file=sys.stderr
+            f"{_bookings(left)} not over yet: still to come, or a payment or refund is open. Cancel first, or wait.",
+            file=sys.stderr,
         )
         return 1
     return 0
 
 
+def _bookings(many: int) -> str:
+    return "1 booking" if many == 1 else f"{many} bookings"
+
+
 def _days(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 36_500:
-        raise argparse.ArgumentTypeError("is a number of days from 1 up")
+        raise argparse.ArgumentTypeError("must be a number of days from 1 up")
     return int(text)

@@ -25,13 +25,15 @@ DONE, WRONG_USE = 0, 2
 def add_mails(parser: argparse.ArgumentParser) -> None:
     """The acts of `python -m app mails` and their options."""
     acts = parser.add_subparsers(dest="act", required=True)
-    a_list = acts.add_parser("list", help="mails that are due and not sent, and those that were given up")
-    a_list.add_argument("--booking", default="", metavar="ID", help="every mail of one booking, sent ones too")
-    resend = acts.add_parser("resend", help="send again what was given up")
+    a_list = acts.add_parser("list", help="list emails that are waiting, and those that could not be delivered")
+    a_list.add_argument(
+        "--booking", default="", metavar="ID", help="list every email about one booking, including those sent"
+    )
+    resend = acts.add_parser("resend", help="send undelivered emails again")
     resend.add_argument("bookings", nargs="*", metavar="BOOKING", help="such as bk_0123456789abcdef0123")
-    resend.add_argument("--all", action="store_true", help="of all bookings")
+    resend.add_argument("--all", action="store_true", help="for all bookings")
     for act in (a_list, resend):
-        act.add_argument("--json", action="store_true", help="the result as JSON, one object")
+        act.add_argument("--json", action="store_true", help="print the result as one JSON object")
 
 
 def run_mails(settings: Settings, arguments: argparse.Namespace) -> int:
@@ -52,7 +54,7 @@ async def serve_mails(parts: Parts, arguments: argparse.Namespace, say: Callable
         _tell(found, as_json=arguments.json, say=say)
         return DONE
     if bool(arguments.bookings) == arguments.all:
-        print("Name bookings, or say --all. `mails list` shows what was given up.", file=sys.stderr)
+        print("Name bookings, or use --all. `mails list` shows what could not be delivered.", file=sys.stderr)
         return WRONG_USE
     try:
         again = [await parts.corrections.resend_mails(booking) for booking in arguments.bookings]
@@ -63,7 +65,7 @@ async def serve_mails(parts: Parts, arguments: argparse.Namespace, say: Callable
     if arguments.json:
         say(json.dumps({"success": True, "resent": many}))
     else:
-        say(f"{many} {'mail is' if many == 1 else 'mails are'} sent again when the server runs.")
+        say(f"{many} {'email' if many == 1 else 'emails'} will be sent again when the server runs.")
     return DONE
 
 
@@ -71,7 +73,7 @@ def _tell(found: list[MailLine], *, as_json: bool, say: Callable[[str], None]) -
     if as_json:
         say(json.dumps({"success": True, "mails": [mail_json(mail) for mail in found]}))
     elif not found:
-        say("No mails.")
+        say("No emails.")
     for mail in () if as_json else found:
         say("  ".join([_when(mail.due_at), mail.booking_id, mail.kind, _standing(mail)]))
 
@@ -81,7 +83,7 @@ def _standing(mail: MailLine) -> str:
     if mail.sent_at:
         return f"sent {_when(mail.sent_at)}"
     if mail.next_try_at is None:
-        return f"given up after {tries}: {mail.error}"
+        return f"not delivered after {tries}: {mail.error}"
     return f"waiting, {tries}, next {_when(mail.next_try_at)}" + (f": {mail.error}" if mail.error else "")
 
 

@@ -1,4 +1,4 @@
-"""python -m app reconcile: what Stripe and Hapio have and this database has not, and the other way round; and acting.
+"""python -m app reconcile: what Stripe and the scheduler have and this database lacks, the reverse, and what to do.
 
 Without an option that acts it only looks. Each act asks once for all that it means, and names money first.
 """
@@ -28,18 +28,28 @@ _Thing = TypeVar("_Thing")
 
 def add_reconcile(parser: argparse.ArgumentParser) -> None:
     """The options of `python -m app reconcile`."""
-    parser.add_argument("--days", type=_days, default=7, metavar="N", help="how far back to read Stripe's payments; 7")
-    parser.add_argument("--adopt", action="store_true", help="take in payments of bookings that are in the database")
-    parser.add_argument("--refund", action="store_true", help="send payments back whose booking is not in the database")
     parser.add_argument(
-        "--settled", action="append", default=[], metavar="ID", help="you have dealt with this payment (cs_…) yourself"
+        "--days", type=_days, default=7, metavar="N", help="how far back to read Stripe's payments (default: 7)"
     )
-    parser.add_argument("--release", action="store_true", help="delete holds in Hapio that are not in the database")
+    parser.add_argument("--adopt", action="store_true", help="add payments whose booking is in the database")
+    parser.add_argument("--refund", action="store_true", help="refund payments whose booking is not in the database")
     parser.add_argument(
-        "--release-final", action="append", default=[], metavar="ID", help="cancel this confirmed booking in Hapio, too"
+        "--settled", action="append", default=[], metavar="ID", help="mark this payment (cs_…) as settled by you"
     )
-    parser.add_argument("--yes", action="store_true", help="do not ask")
-    parser.add_argument("--json", action="store_true", help="the result as JSON; all else goes to standard error")
+    parser.add_argument(
+        "--release", action="store_true", help="delete holds at the scheduler that are not in the database"
+    )
+    parser.add_argument(
+        "--release-final",
+        action="append",
+        default=[],
+        metavar="ID",
+        help="also cancel this confirmed booking at the scheduler",
+    )
+    parser.add_argument("--yes", action="store_true", help="do not ask for confirmation")
+    parser.add_argument(
+        "--json", action="store_true", help="print the result as JSON; everything else goes to standard error"
+    )
 
 
 def run_reconcile(settings: Settings, arguments: argparse.Namespace) -> int:
@@ -62,8 +72,8 @@ async def reconcile(parts: Parts, arguments: argparse.Namespace, terminal: Termi
 
 
 def _unanswered(error: SchedulerError | StripeError, arguments: argparse.Namespace, terminal: Terminal) -> int:
-    who = "Hapio" if isinstance(error, SchedulerError) else "Stripe"
-    sentence = f"{who} gave no usable answer ({type(error).__name__}). Nothing was changed, no money moved."
+    who = "The scheduler" if isinstance(error, SchedulerError) else "Stripe"
+    sentence = f"{who} gave no usable answer ({type(error).__name__}). Nothing was changed, charged or refunded."
     if arguments.json:
         terminal.say(json.dumps({"success": False, "error": {"code": error.code, "message": sentence}}))
     else:
@@ -89,7 +99,7 @@ class _Acts:
         named = {stray.session_id for stray in settled} | {there.id for there in finals}
         unknown = sorted({*asked.settled, *asked.release_final} - named)
         if unknown:
-            self._terminal.tell(f"Nothing here is called {', '.join(unknown)}. Nothing was changed.")
+            self._terminal.tell(f"No difference found with the id {', '.join(unknown)}. Nothing was changed.")
             return WRONG_USE
         for line in _lines(found):
             self._terminal.tell(line)
@@ -118,8 +128,8 @@ class _Acts:
     ) -> None:
         if not things:
             return
-        if not self._asked.yes and not self._terminal.ask(_QUESTIONS[act].format(many=len(things))):
-            self._terminal.tell("Left as it is.")
+        if not self._asked.yes and not self._terminal.ask(_question(act, len(things))):
+            self._terminal.tell("Nothing was changed.")
             self._failed = True
             return
         for thing in things:
@@ -134,54 +144,70 @@ class _Acts:
 
 
 _QUESTIONS = {
-    "adopt": "Take in {many} payments of bookings in the database?",
-    "settled": "Mark {many} payments as settled by you? No money moves.",
-    "refund": "Refund {many} payments in full?",
-    "release": "Delete {many} holds in Hapio? Their times become free.",
-    "release_final": "Cancel {many} confirmed bookings in Hapio? Their times become free. No money moves.",
+    "adopt": "Add {many} to bookings in the database?",
+    "settled": "Mark {many} as settled by you? Nothing is charged or refunded.",
+    "refund": "Refund {many} in full?",
+    "release": "Delete {many} at the scheduler? The time becomes free.",
+    "release_final": "Cancel {many} at the scheduler? The time becomes free. Nothing is refunded.",
+}
+#: What the questions are about: one, and several.
+_THINGS = {
+    "adopt": ("1 payment", "{many} payments"),
+    "settled": ("1 payment", "{many} payments"),
+    "refund": ("1 payment", "{many} payments"),
+    "release": ("1 hold", "{many} holds"),
+    "release_final": ("1 confirmed booking", "{many} confirmed bookings"),
 }
 _SAID = {
-    "adopt": "taken in.",
+    "adopt": "added.",
     "settled": "marked as settled.",
     "refund": "refunded.",
-    "release": "deleted in Hapio.",
-    "release_final": "canceled in Hapio.",
+    "release": "deleted at the scheduler.",
+    "release_final": "cancelled at the scheduler.",
 }
+
+
+def _question(act: str, many: int) -> str:
+    one, several = _THINGS[act]
+    return _QUESTIONS[act].format(many=one if many == 1 else several.format(many=many))
 
 
 def _lines(found: Differences) -> list[str]:
     if not found:
-        return ["Stripe, Hapio and the database fit together."]
+        return ["Stripe, the scheduler and the database agree."]
     groups: list[tuple[str, list[str]]] = [
         (
-            "Paid at Stripe, booking in the database, payment not in it (--adopt takes it in):",
+            "Paid at Stripe; the booking is in the database, but the payment is not (--adopt adds it):",
             [
                 f"{facts.id}  {money(_paid(facts.received, facts.capturable, facts.currency))}  {facts.booking_id}"
                 for facts in found.adoptable
             ],
         ),
         (
-            "Paid at Stripe, booking not in the database (--refund sends it back, --settled ID marks it as settled):",
+            "Paid at Stripe; the booking is not in the database (--refund refunds it, --settled ID marks it settled):",
             [
                 f"{stray.session_id}  {money(stray.left)}  {when(stray.paid_at, 'UTC')}  {stray.booking_id}  "
                 f"{stray.payment_intent_id or ''}"
                 for stray in found.strays
             ],
         ),
-        ("Held in Hapio, not in the database (--release deletes it):", [_there(one) for one in found.holds]),
         (
-            "Confirmed in Hapio, not in the database (--release-final ID cancels it; else leave it):",
+            "Held at the scheduler, but not in the database (--release deletes it):",
+            [_there(one) for one in found.holds],
+        ),
+        (
+            "Confirmed at the scheduler, but not in the database (--release-final ID cancels it; otherwise leave it):",
             [_there(one) for one in found.finals],
         ),
         (
-            "Confirmed in the database, not in Hapio (the server cancels it and refunds the customer within a day):",
+            "Confirmed in the database, but not at the scheduler (the server cancels and refunds it within a day):",
             [
                 f"{booking.id}  {span(booking.starts_at, booking.ends_at, booking.time_zone)}  {booking.service_name}"
                 for booking in found.gone
             ],
         ),
         (
-            "Paid in the database, unknown to Stripe (is STRIPE_SECRET_KEY of the same account and mode?):",
+            "Paid in the database, but unknown to Stripe (is STRIPE_SECRET_KEY for the same account and mode?):",
             [f"{payment.session_id}  {money(payment.price)}  {payment.booking_id}" for payment in found.unheard],
         ),
     ]
@@ -227,14 +253,14 @@ def _as_json(found: Differences) -> dict[str, Any]:
         ],
         "unknownHolds": [_there_json(there) for there in found.holds],
         "unknownBookings": [_there_json(there) for there in found.finals],
-        "notInHapio": [booking.id for booking in found.gone],
+        "notAtScheduler": [booking.id for booking in found.gone],
         "notAtStripe": [payment.session_id for payment in found.unheard],
     }
 
 
 def _there_json(there: SchedulerBooking) -> dict[str, Any]:
     return {
-        "hapioBookingId": there.id,
+        "reference": there.id,
         "bookingId": _tag(there),
         "start": there.starts_at.isoformat(),
         "end": there.ends_at.isoformat(),
@@ -243,5 +269,5 @@ def _there_json(there: SchedulerBooking) -> dict[str, Any]:
 
 def _days(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 3650:
-        raise argparse.ArgumentTypeError("is a number of days from 1 up")
+        raise argparse.ArgumentTypeError("must be a number of days from 1 up")
     return int(text)

@@ -50,11 +50,11 @@ def head(booking: Booking) -> list[str]:
 
 def end(booking: Booking, now: datetime) -> str:
     """Who canceled it, when, and how long that may be taken back."""
-    told = [HISTORY.get(str(booking.end_reason), "Canceled").lower()]
+    told = [HISTORY.get(str(booking.end_reason), "Cancelled").lower()]
     if booking.canceled_at:
         told.append(when(booking.canceled_at, booking.time_zone))
     if booking.undo_until and booking.undo_until > now:
-        told.append(f"which the customer may take back until {when(booking.undo_until, booking.time_zone)}")
+        told.append(f"the customer can undo this until {when(booking.undo_until, booking.time_zone)}")
     return ", ".join(told)
 
 
@@ -71,7 +71,7 @@ def sheet(view: BookingView, now: datetime) -> list[str]:
     if customer:
         rows += [
             ("Customer", [customer.name, customer.email, customer.phone]),
-            ("Mail", [f"not delivered: {view.mail_problem}" if view.mail_problem else ""]),
+            ("Email", [f"not delivered: {view.mail_problem}" if view.mail_problem else ""]),
             ("Message", customer.notes.splitlines()),
             *((name, answer.splitlines()) for name, answer in customer.answers.items()),
         ]
@@ -80,10 +80,10 @@ def sheet(view: BookingView, now: datetime) -> list[str]:
         ("Terms", _terms(booking) if price else []),
         ("Moved", [f"{booking.moves} of {booking.terms.most_moves} times"]),
         ("Move", [_open_move(view)]),
-        ("Canceled", [end(booking, now)] if booking.status is Status.CANCELED else []),
+        ("Cancelled", [end(booking, now)] if booking.status is Status.CANCELED else []),
         ("Payments", [_payment_line(payment) for payment in view.payments]),
         ("Refunds", [_refund_line(view, refund) for refund in view.refunds]),
-        ("Left", [money(Money(view.left, price.currency))] if view.payments else []),
+        ("Remaining", [money(Money(view.left, price.currency))] if view.payments else []),
         ("History", [_history_line(entry, booking) for entry in view.history]),
     ]
     return [f"{booking.id}  {standing(booking, now)}", *_rows(rows)]
@@ -91,8 +91,8 @@ def sheet(view: BookingView, now: datetime) -> list[str]:
 
 def _terms(booking: Booking) -> list[str]:
     steps = booking.terms.steps(booking.starts_at)
-    lines = [f"{percent} % back until {when(until, booking.time_zone)}" for until, percent in steps if percent]
-    return [*lines, "then nothing" if lines else "nothing back"]
+    lines = [f"{percent}% back until {when(until, booking.time_zone)}" for until, percent in steps if percent]
+    return [*lines, "after that, no refund" if lines else "no refund"]
 
 
 def _open_move(view: BookingView) -> str:
@@ -120,13 +120,13 @@ def refund_stands(view: BookingView, refund: Refund) -> str:
     payment = next((payment for payment in view.payments if payment.id == refund.payment_id), None)
     if refund.status == "requested":
         if payment and payment.dispute not in DISPUTE_OVER:
-            return "waits until the bank has decided the dispute"
+            return "waiting for the bank to decide the dispute"
         if refund.next_try_at and not refund.tries:
-            return f"goes out on {when(refund.next_try_at, view.booking.time_zone)}"
+            return f"will be sent on {when(refund.next_try_at, view.booking.time_zone)}"
     if refund.delayed:
-        return f"delayed ({refund.problem}); the server keeps trying"
+        return f"delayed ({refund.problem}); we keep trying"
     if failures(view.payments, view.refunds).get(refund.id) == 0:
-        return "failed at Stripe; made good since"
+        return "failed at Stripe; settled since"
     return REFUND_STANDS.get(refund.status, refund.status)
 
 

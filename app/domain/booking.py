@@ -99,7 +99,7 @@ class Actor(StrEnum):
 
 class Trouble(StrEnum):
     """What keeps something that is due from being done. The owner is mailed once about each, and an alarm stays on
-    until it is over; see `app.booking.notifications.Letters.trouble`."""
+    until it is over; see `app.booking.notifications.Notifications.trouble`."""
 
     #: Stripe refuses to open a payment page, so nobody can pay; `code` is Stripe's.
     PAYMENT_REFUSED = "payment_refused"

@@ -83,10 +83,10 @@ def policy_lines(terms: Terms, starts_at: datetime, zone: str, language: str, *,
         if percent == 100:
             lines.append(_("Free cancellation until %(when)s") % values)
         elif lines:
-            lines.append(_("then %(percent)d %% back until %(when)s") % values)
+            lines.append(_("then %(percent)d%% back until %(when)s") % values)
         else:
-            lines.append(_("%(percent)d %% back until %(when)s") % values)
-    lines.append(_("after that, nothing back") if lines else _("The price is not paid back"))
+            lines.append(_("%(percent)d%% back until %(when)s") % values)
+    lines.append(_("after that, no refund") if lines else _("No refund if you cancel"))
     return lines
 
 
@@ -139,13 +139,13 @@ def sent_back(money: Money, language: str, *, of: Money | None = None) -> str:
     """That money goes back to the customer, all `of` what was paid or a part; that none moves if it is nothing."""
     _ = translator(language).gettext
     if not money:
-        return _("No money moves.")
+        return _("There is nothing to refund.")
     amount = format_money(money, language)
     if of is None or of.amount <= money.amount:
-        return _("We send %(amount)s back the way you paid. It usually arrives within 5 to 10 days.") % {
+        return _("We will refund %(amount)s the way you paid. It usually arrives within 5 to 10 days.") % {
             "amount": amount
         }
-    return _("We send %(amount)s of %(price)s back the way you paid. It usually arrives within 5 to 10 days.") % {
+    return _("We will refund %(amount)s of %(price)s the way you paid. It usually arrives within 5 to 10 days.") % {
         "amount": amount,
         "price": format_money(of, language),
     }
@@ -153,7 +153,7 @@ def sent_back(money: Money, language: str, *, of: Money | None = None) -> str:
 
 def bank_decides(language: str) -> str:
     """That a refund waits for the end of a dispute."""
-    return translator(language).gettext("The payment is disputed, so the refund is sent once your bank has decided.")
+    return translator(language).gettext("The payment is disputed, so we send the refund once your bank has decided.")
 
 
 def undo_until(mail: Mail, now: datetime) -> datetime | None:
@@ -166,9 +166,9 @@ def contact(widget: Widget, language: str) -> str:
     """How to reach the owner; empty if there is no way."""
     _ = translator(language).gettext
     if widget.owner_email and widget.owner_phone:
-        return _("Questions? Reply to this mail or call %(phone)s.") % {"phone": widget.owner_phone}
+        return _("Questions? Reply to this email or call %(phone)s.") % {"phone": widget.owner_phone}
     if widget.owner_email:
-        return _("Questions? Reply to this mail.")
+        return _("Questions? Reply to this email.")
     if widget.owner_phone:
         return _("Questions? Call %(phone)s.") % {"phone": widget.owner_phone}
     return ""

@@ -32,8 +32,8 @@ def confirmed(mail: Mail, now: datetime) -> Letter:
     _ = translator(mail.language).gettext
     what = facts(mail, now)
     again = _(
-        "Your payment arrived after the time had been given back. "
-        "It was still free, and we booked it again with %(resource)s."
+        "Your payment arrived after we had released the time. It was still free, so we booked it again with "
+        "%(resource)s."
     )
     links = calendar_links(mail.booking, widget=mail.widget)
     return Letter(
@@ -48,7 +48,7 @@ def confirmed(mail: Mail, now: datetime) -> Letter:
         rows=booked_rows(mail, now),
         action=button(mail.manage_url, _("Change or cancel")),
         calendar=(("Google Calendar", links["google"]), ("Outlook", links["outlook"])),
-        calendar_note=_("The attached file fits every calendar program."),
+        calendar_note=_("The attached file works with every calendar app."),
         method="PUBLISH",
         closing=contact(mail.widget, mail.language),
     )
@@ -59,8 +59,8 @@ def delayed(mail: Mail, now: datetime) -> Letter:
     _ = translator(mail.language).gettext
     paragraphs = (
         _("We have your payment, but the calendar is not responding, so your time is not confirmed yet."),
-        _("Please do not pay again. We keep trying, and mail you as soon as it is confirmed."),
-        _("If it cannot be confirmed before your appointment begins, you get all your money back."),
+        _("Please do not pay again. We keep trying, and will email you as soon as it is confirmed."),
+        _("If it cannot be confirmed before your appointment begins, we refund you in full."),
     )
     return Letter(
         subject=_("Not confirmed yet: %(service)s, %(when)s") % facts(mail, now),
@@ -77,7 +77,7 @@ def released(mail: Mail, now: datetime) -> Letter:
     _ = translator(mail.language).gettext
     return Letter(
         subject=_("Not booked: %(service)s, %(when)s") % facts(mail, now),
-        heading=_("Your time was given back"),
+        heading=_("Your time is no longer held"),
         paragraphs=(_why_released(mail.reason, mail.language), _("You have not been charged.")),
         rows=place_rows(mail),
         action=button(mail.status_url, _("See if the time is still free")),
@@ -88,14 +88,14 @@ def released(mail: Mail, now: datetime) -> Letter:
 def refunded(mail: Mail, now: datetime) -> Letter:
     """A payment bought nothing and goes back; or the owner gives money back."""
     _ = translator(mail.language).gettext
-    uncharged = _("You have not been charged. What your bank had set aside is free again within days.")
+    uncharged = _("You have not been charged. Your bank releases the amount it had set aside within a few days.")
     twice = mail.reason is EndReason.PAID_TWICE and mail.booking.status is Status.CONFIRMED
     subject = _("Second payment refunded: %(service)s, %(when)s") if twice else _("Refunded: %(service)s, %(when)s")
     given = mail.reason is EndReason.GOODWILL
     refunded_before = mail.reason is EndReason.REFUNDED
     return Letter(
         subject=subject % facts(mail, now),
-        heading=_("Money goes back to you") if given else _("Your payment goes back to you"),
+        heading=_("You are getting a refund") if given else _("You get your payment back"),
         paragraphs=says(
             (
                 _why_refunded(mail),
@@ -111,16 +111,16 @@ def refunded(mail: Mail, now: datetime) -> Letter:
 def canceled(mail: Mail, now: datetime) -> Letter:
     """The booking is off, and what comes back."""
     _ = translator(mail.language).gettext
-    who = _("We had to cancel your booking, and we are sorry.") if mail.by_owner else _("You canceled your booking.")
+    who = _("We had to cancel your booking, and we are sorry.") if mail.by_owner else _("You cancelled your booking.")
     return Letter(
-        subject=_("Canceled: %(service)s, %(when)s") % facts(mail, now),
-        heading=_("Your booking is canceled"),
+        subject=_("Cancelled: %(service)s, %(when)s") % facts(mail, now),
+        heading=_("Your booking has been cancelled"),
         paragraphs=says((who, _what_comes_back(mail), _take_back(mail, now))),
         rows=place_rows(mail),
         action=button(mail.manage_url, _("See your booking")),
         calendar_note=_(
-            "The attached file takes the entry out of your calendar. "
-            "One that you added through a link stays until you remove it."
+            "The attached file removes the entry from your calendar. An entry that you added through a link stays "
+            "until you remove it."
         ),
         method="CANCEL",
         closing=contact(mail.widget, mail.language),
@@ -132,8 +132,13 @@ def restored(mail: Mail, now: datetime) -> Letter:
     _ = translator(mail.language).gettext
     return Letter(
         subject=_("Booked again: %(service)s, %(when)s") % facts(mail, now),
-        heading=_("Your booking stands again"),
-        paragraphs=(_("The cancellation is taken back. Your time is booked as before, and no money moves."),),
+        heading=_("Your booking has been restored"),
+        paragraphs=(
+            _(
+                "The cancellation has been undone. Your time is booked as before, and there is nothing to pay or "
+                "refund."
+            ),
+        ),
         rows=booked_rows(mail, now),
         action=button(mail.manage_url, _("Change or cancel")),
         calendar_note=_("The attached file puts the entry back into your calendar."),
@@ -147,17 +152,17 @@ def moved(mail: Mail, now: datetime) -> Letter:
     _ = translator(mail.language).gettext
     same_time = mail.moment("from") == mail.booking.starts_at
     sorry = _("We had to change your booking, and we are sorry. If this does not suit you, please tell us.")
-    free = _("The old time is free for others again.")
+    free = _("The old time is available to others again.")
     return Letter(
         subject=(_("Changed: %(service)s, %(when)s") if same_time else _("Moved: %(service)s, %(when)s"))
         % facts(mail, now),
-        heading=_("Your booking is changed") if same_time else _("Your booking is moved"),
+        heading=_("Your booking has been changed") if same_time else _("Your booking has been moved"),
         paragraphs=says((sorry if mail.by_owner else "" if same_time else free, _difference(mail))),
         rows=(*before_row(mail, now), *booked_rows(mail, now)),
         action=button(mail.manage_url, _("Change or cancel")),
         calendar_note=_(
-            "The attached file changes the entry in your calendar. "
-            "One that you added through a link does not change by itself."
+            "The attached file updates the entry in your calendar. An entry that you added through a link does not "
+            "update by itself."
         ),
         method="PUBLISH",
         closing=contact(mail.widget, mail.language),
@@ -169,15 +174,15 @@ def not_moved(mail: Mail, now: datetime) -> Letter:
     _ = translator(mail.language).gettext
     to, back = mail.moment("to"), mail.money("back")
     stands = mail.booking.status is Status.CONFIRMED
-    named = _("You paid to move your booking to %(when)s, but that time was gone.")
-    unnamed = _("You paid to move your booking, but the new time was gone.")
+    named = _("You paid to move your booking to %(when)s, but that time was no longer free.")
+    unnamed = _("You paid to move your booking, but the new time was no longer free.")
     return Letter(
         subject=_("Not moved: %(service)s, %(when)s") % facts(mail, now),
         heading=_("Your booking was not moved"),
         paragraphs=says(
             (
                 named % {"when": when(mail, to, now)} if to else unnamed,
-                _("Nothing has changed: your booking stands.") if stands else "",
+                _("Nothing has changed: your booking is still confirmed.") if stands else "",
                 sent_back(back, mail.language) if back else _("You have not been charged."),
             )
         ),
@@ -194,7 +199,7 @@ def reminder(mail: Mail, now: datetime) -> Letter:
     return Letter(
         subject=_("Reminder: %(service)s, %(when)s") % facts(mail, now),
         heading=_("Your booking is coming up"),
-        paragraphs=says((_("If you cannot come, please say so through the link below.") if mail.manage_url else "",)),
+        paragraphs=says((_("If you cannot come, please tell us using the link below.") if mail.manage_url else "",)),
         rows=booked_rows(mail, now),
         action=button(mail.manage_url, _("Change or cancel")),
         calendar=((_("Calendar file"), file),) if mail.manage_url else (),
@@ -212,10 +217,10 @@ def new_link(mail: Mail, now: datetime) -> Letter:
         heading=_("Here is a new link to your booking"),
         paragraphs=says(
             (
-                _("Links in older mails stop working once you use a link in this one. Nothing else has changed.")
+                _("Links in older emails stop working once you use a link in this one. Nothing else has changed.")
                 if mail.detail.get("later")
                 else _("Older links no longer work. Nothing else has changed."),
-                _("This booking is canceled.") if canceled else "",
+                _("This booking is cancelled.") if canceled else "",
             )
         ),
         rows=place_rows(mail),
@@ -235,8 +240,9 @@ def refund_failed(mail: Mail, now: datetime) -> Letter:
         subject=_("Refund failed: %(service)s, %(when)s") % facts(mail, now),
         heading=_("Your refund did not arrive"),
         paragraphs=(
-            _("We tried to send %(amount)s back the way you paid, but it could not be delivered.") % {"amount": amount},
-            _("The money is still yours. Please contact us, so that we can send it another way."),
+            _("We tried to refund %(amount)s the way you paid, but the refund could not be delivered.")
+            % {"amount": amount},
+            _("The money is still yours. Please contact us so that we can send it another way."),
         ),
         rows=place_rows(mail),
         action=button(mail.manage_url, _("See your booking")),
@@ -248,11 +254,11 @@ def _what_comes_back(mail: Mail) -> str:
     _ = translator(mail.language).gettext
     terms, back = mail.booking.terms, mail.money("back")
     if terms.free:
-        return _("There was nothing to pay, so no money moves.")
+        return _("There was nothing to pay, so there is nothing to refund.")
     if mail.detail.get("held"):
-        return _("You have not been charged. What your bank had set aside is free again within days.")
+        return _("You have not been charged. Your bank releases the amount it had set aside within a few days.")
     if not back and not mail.by_owner:
-        return _("Under the terms of your booking nothing is paid back.")
+        return _("Under your booking terms, there is no refund.")
     return _goes_back(mail, back, of=terms.price)
 
 
@@ -266,11 +272,11 @@ def _take_back(mail: Mail, now: datetime) -> str:
     until = undo_until(mail, now)
     if until is None or not mail.manage_url:
         return ""
-    said = _("Until %(time)s you can take the cancellation back through the link below, if the time is still free.")
+    said = _("Until %(time)s you can undo the cancellation using the link below, if the time is still free.")
     if mail.money("back") and not mail.waits_for_bank:
         said = _(
-            "The money goes out at %(time)s. "
-            "Until then you can take the cancellation back through the link below, if the time is still free."
+            "We send the money at %(time)s. Until then you can undo the cancellation using the link below, if the "
+            "time is still free."
         )
     return said % {"time": clock(mail, until)}
 
@@ -284,20 +290,20 @@ def _difference(mail: Mail) -> str:
         return _("It costs less now.") + " " + sent_back(money, mail.language)
     if mail.booking.terms.free:
         return _("There is nothing to pay.")
-    return _("The price is the same, and no money moves.")
+    return _("There is nothing to pay or refund.")
 
 
 def _why_released(reason: EndReason | None, language: str) -> str:
     _ = translator(language).gettext
     match reason:
         case EndReason.PAYMENT_FAILED:
-            return _("Your payment did not go through, so the time is free for others again.")
+            return _("Your payment did not go through, so the time is available to others again.")
         case EndReason.GIVEN_UP:
-            return _("You gave the time back, so it is free for others again.")
+            return _("You released the time, so it is available to others again.")
         case EndReason.REFUSED | EndReason.NO_ANSWER:
             return _("The calendar could not keep this time for you.")
         case _:
-            return _("No payment came while we held the time, so it is free for others again.")
+            return _("We did not receive a payment in time, so the time is available to others again.")
 
 
 def _why_refunded(mail: Mail) -> str:
@@ -305,24 +311,29 @@ def _why_refunded(mail: Mail) -> str:
     stands = mail.booking.status is Status.CONFIRMED
     match mail.reason:
         case EndReason.GOODWILL:
-            return _("Your booking stands as it is.") if stands else _("This is beside the terms of your booking.")
+            return (
+                _("Your booking stays as it is.")
+                if stands
+                else _("This is a goodwill refund, outside your booking terms.")
+            )
         case EndReason.PAID_TWICE if stands:
-            return _("You paid twice. Your booking stands; the second payment goes back.")
+            return _("You paid twice. Your booking stays confirmed; you get the second payment back.")
         case _ if stands:
-            return _("This payment was one too many. Your booking stands; the payment goes back.")
+            return _("This payment was not needed. Your booking stays confirmed; you get the payment back.")
         case EndReason.SLOT_GONE:
             return _(
-                "Your payment came when the time was already gone, and no one else was free then. You have no booking."
+                "Your payment arrived when the time was no longer free, and no one else was free then. You have no "
+                "booking."
             )
         case EndReason.BEGUN:
             return _("Your payment arrived after the appointment had begun. You have no booking.")
         case EndReason.REFUNDED:
             return _("Your payment was refunded before the booking was confirmed. You have no booking.")
         case EndReason.CAPTURE_FAILED:
-            return _("Your bank did not hand over the amount that it had set aside. You have no booking.")
+            return _("Your bank did not pay out the amount that it had set aside. You have no booking.")
         case EndReason.PAYMENT_MISMATCH:
-            return _("What was paid is not the price of this booking. You have no booking.")
+            return _("Your payment does not match the price of this booking. You have no booking.")
         case EndReason.NO_ANSWER:
-            return _("The calendar did not answer until the time had come. You have no booking.")
+            return _("The calendar did not answer before your appointment was due to begin. You have no booking.")
         case _:
-            return _("Your payment came when this booking was already over.")
+            return _("Your payment arrived after this booking had ended.")

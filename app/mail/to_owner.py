@@ -29,15 +29,15 @@ def refunded(mail: Mail, now: datetime) -> Letter:
     """A payment that bought nothing goes back, or the owner's own refund does."""
     _ = translator(mail.language).gettext
     what = facts(mail, now)
-    back = _("We send %(amount)s back to the customer.") if mail.refund else _("Nothing was charged.")
+    back = _("We will refund %(amount)s to the customer.") if mail.refund else _("Nothing was charged.")
     if mail.reason is EndReason.REFUNDED:
         back = ""
     if mail.refund and mail.waits_for_bank:
-        back = _("%(amount)s goes back to the customer once the bank has decided the dispute.")
+        back = _("We will refund %(amount)s to the customer once the bank has decided the dispute.")
     return Letter(
         subject=_("Refunded: %(service)s, %(when)s, %(customer)s") % what,
-        heading=_("A payment goes back"),
-        paragraphs=says((_why_refunded(mail), back % what, _("There is nothing you must do."))),
+        heading=_("The customer gets their payment back"),
+        paragraphs=says((_why_refunded(mail), back % what, _("You do not need to do anything."))),
         rows=(*place_rows(mail), *_customer_rows(mail)),
     )
 
@@ -45,11 +45,11 @@ def refunded(mail: Mail, now: datetime) -> Letter:
 def canceled(mail: Mail, now: datetime) -> Letter:
     """A booking is off."""
     _ = translator(mail.language).gettext
-    theirs = _("The customer canceled this booking. The time is free again.")
-    ours = _("You canceled this booking. The time is free again, and the customer has been told.")
+    theirs = _("The customer cancelled this booking. The time is free again.")
+    ours = _("You cancelled this booking. The time is free again, and the customer has been told.")
     return Letter(
-        subject=_("Canceled: %(service)s, %(when)s, %(customer)s") % facts(mail, now),
-        heading=_("A booking is canceled"),
+        subject=_("Cancelled: %(service)s, %(when)s, %(customer)s") % facts(mail, now),
+        heading=_("A booking has been cancelled"),
         paragraphs=says((ours if mail.by_owner else theirs, _what_goes_back(mail), _take_back(mail, now))),
         rows=(*place_rows(mail), *_customer_rows(mail)),
     )
@@ -60,8 +60,10 @@ def restored(mail: Mail, now: datetime) -> Letter:
     _ = translator(mail.language).gettext
     return Letter(
         subject=_("Booked again: %(service)s, %(when)s, %(customer)s") % facts(mail, now),
-        heading=_("A canceled booking stands again"),
-        paragraphs=(_("The cancellation is taken back. The time is booked as before, and no money moves."),),
+        heading=_("A cancelled booking has been restored"),
+        paragraphs=(
+            _("The cancellation has been undone. The time is booked as before, and there is nothing to pay or refund."),
+        ),
         rows=(*place_rows(mail), price_row(mail), *_customer_rows(mail)),
     )
 
@@ -79,7 +81,7 @@ def moved(mail: Mail, now: datetime) -> Letter:
     theirs = _("The customer changed this booking.")
     return Letter(
         subject=subject % facts(mail, now),
-        heading=_("A booking is changed") if same_time else _("A booking is moved"),
+        heading=_("A booking has been changed") if same_time else _("A booking has been moved"),
         paragraphs=(ours if mail.by_owner else theirs, _difference(mail)),
         rows=(*before_row(mail, now), *place_rows(mail), price_row(mail), *_customer_rows(mail)),
     )
@@ -92,16 +94,16 @@ def refund_failed(mail: Mail, now: datetime) -> Letter:
     why = _("Stripe could not send %(amount)s back to the customer. The money is in your Stripe balance.")
     if mail.detail.get("code") == "resource_missing":
         why = _(
-            "Stripe does not know this payment, so %(amount)s could not be sent back to the customer. "
-            "It was probably made with the key of another Stripe account, or with a test key."
+            "Stripe does not know this payment, so %(amount)s could not be refunded to the customer. The payment was "
+            "probably made with the key of another Stripe account, or with a test key."
         )
     return Letter(
         subject=_("Refund failed: %(service)s, %(when)s, %(customer)s") % facts(mail, now),
-        heading=_("A refund did not arrive"),
+        heading=_("A refund has failed"),
         paragraphs=(
             why % {"amount": amount},
-            _("We do not try again. Please pay it another way, such as a bank transfer."),
-            _("The customer has been told to contact you."),
+            _("We will not try again. Please pay it another way, such as a bank transfer."),
+            _("The customer has been asked to contact you."),
         ),
         rows=(*place_rows(mail), *_customer_rows(mail)),
     )
@@ -115,7 +117,7 @@ def disputed(mail: Mail, now: datetime) -> Letter:
         subject=_("Payment disputed: %(service)s, %(when)s, %(customer)s") % facts(mail, now),
         heading=_("A payment is disputed"),
         paragraphs=says(
-            (*_dispute(mail, now), _("The booking stands as long as you do not cancel it.") if stands else "")
+            (*_dispute(mail, now), _("The booking stays confirmed unless you cancel it.") if stands else "")
         ),
         rows=(*place_rows(mail), *_customer_rows(mail)),
     )
@@ -126,7 +128,7 @@ def trouble(mail: Mail, now: datetime) -> Letter:
     _ = translator(mail.language).gettext
     code = str(mail.detail.get("code") or "")
     return Letter(
-        subject=_("Needs you: %(service)s, %(when)s, %(customer)s") % facts(mail, now),
+        subject=_("Needs your attention: %(service)s, %(when)s, %(customer)s") % facts(mail, now),
         heading=_("A booking needs your attention"),
         paragraphs=says((*_trouble(mail), _("The reason given was: %(code)s.") % {"code": code} if code else "")),
         rows=(*place_rows(mail), *_customer_rows(mail)),
@@ -146,46 +148,49 @@ def _trouble(mail: Mail) -> tuple[str, ...]:
         case Trouble.NOT_CONFIRMED:
             return (
                 _("The customer has paid, but the calendar has not confirmed the booking yet."),
-                _("We keep trying until the appointment begins. If it fails, the customer is refunded in full."),
-                _("You can cancel the booking at any time. The customer then gets all the money back."),
+                _("We keep trying until the appointment begins. If that fails, we refund the customer in full."),
+                _("You can cancel the booking at any time. We then refund the customer in full."),
             )
         case Trouble.NOT_MOVED:
             return (
                 _("This booking is being moved, but the calendar has not answered yet."),
-                _("We keep trying until the new time begins. If it fails, any difference paid is refunded."),
-                _("You can cancel the booking at any time. The customer then gets all the money back."),
+                _("We keep trying until the new time begins. If that fails, we refund any difference paid."),
+                _("You can cancel the booking at any time. We then refund the customer in full."),
             )
         case Trouble.NOT_ENDED:
             return (
-                _("The time to pay for this is over, but Stripe does not say whether the customer has paid."),
-                _("Until it does, the time stays blocked. If the payment arrived, we confirm it or refund it."),
+                _("The time to pay has run out, but Stripe does not say whether the customer has paid."),
+                _(
+                    "Until it does, the time stays blocked. If the payment did arrive, we confirm the booking or "
+                    "refund the payment."
+                ),
                 _("Please check your Stripe account and run: python -m app doctor"),
             )
         case Trouble.NOT_RELEASED:
             return (
-                _("This booking has ended, but the calendar could not be told, so its time is still blocked there."),
+                _("This booking has ended, but we could not tell the calendar, so the time is still blocked there."),
                 _("We keep trying. You can also delete the entry in your calendar yourself."),
             )
         case Trouble.REFUND_REFUSED if mail.detail.get("code") == BALANCE_TOO_LOW:
             return (
                 _("Stripe has not carried out a refund of %(amount)s to the customer.") % amount,
                 _("Your Stripe balance is too low. Stripe sends the refund by itself once the balance is high enough."),
-                _("If you want to pay the customer another way, first cancel the refund in Stripe's dashboard."),
+                _("If you want to pay the customer another way, first cancel the refund in the Stripe dashboard."),
             )
         case Trouble.REFUND_REFUSED:
             return (
                 _("Stripe has not carried out a refund of %(amount)s to the customer.") % amount,
-                _("We keep trying. Please check your balance and your key's permissions in Stripe's dashboard."),
+                _("We keep trying. Please check your balance and your key's permissions in the Stripe dashboard."),
                 _("If you pay the customer another way, mark the refund as paid another way."),
             )
         case Trouble.MAIL_GIVEN_UP:
             return (
-                _("A mail to the customer could not be delivered, so they may not know about this booking."),
-                _("Please contact the customer another way, or correct the address: the mail is then sent again."),
+                _("An email to the customer could not be delivered, so they may not know about this booking."),
+                _("Please contact the customer another way, or correct the address: we then send the email again."),
             )
         case _:
             # An older program may find what a newer one has written.
-            return (_("Something about this booking could not be done. The log says what."),)
+            return (_("Something about this booking could not be done. The log has the details."),)
 
 
 def _origin_rows(mail: Mail) -> Rows:
@@ -211,16 +216,16 @@ def _what_goes_back(mail: Mail) -> str:
     terms, back = mail.booking.terms, mail.money("back")
     values = {"amount": format_money(back, mail.language), "price": format_money(terms.price, mail.language)}
     if terms.free:
-        return _("There was nothing to pay, so no money moves.")
+        return _("There was nothing to pay, so there is nothing to refund.")
     if mail.detail.get("held"):
         return _("The customer was not charged: the amount was only held.")
     if not back:
-        return _("Nothing of the %(price)s goes back.") % values
+        return _("None of the %(price)s is refunded.") % values
     if mail.waits_for_bank:
-        return _("%(amount)s goes back to the customer once the bank has decided the dispute.") % values
+        return _("We will refund %(amount)s to the customer once the bank has decided the dispute.") % values
     if back.amount >= terms.price.amount:
-        return _("We send %(amount)s back to the customer.") % values
-    return _("We send %(amount)s of %(price)s back to the customer.") % values
+        return _("We will refund %(amount)s to the customer.") % values
+    return _("We will refund %(amount)s of %(price)s to the customer.") % values
 
 
 def _take_back(mail: Mail, now: datetime) -> str:
@@ -228,11 +233,11 @@ def _take_back(mail: Mail, now: datetime) -> str:
     until = undo_until(mail, now)
     if until is None:
         return ""
-    said = _("Until %(time)s the customer can take the cancellation back, if the time is still free.")
+    said = _("Until %(time)s the customer can undo the cancellation, if the time is still free.")
     if mail.money("back") and not mail.waits_for_bank:
         said = _(
-            "The money goes out at %(time)s. "
-            "Until then the customer can take the cancellation back, if the time is still free."
+            "We send the money at %(time)s. Until then the customer can undo the cancellation, if the time is still "
+            "free."
         )
     return said % {"time": clock(mail, until)}
 
@@ -244,10 +249,10 @@ def _difference(mail: Mail) -> str:
     if difference > 0:
         return _("The customer paid the difference of %(amount)s.") % amount
     if difference < 0:
-        return _("It costs less now. We send the difference of %(amount)s back to the customer.") % amount
+        return _("It costs less now. We will refund the difference of %(amount)s to the customer.") % amount
     if mail.booking.terms.free:
         return _("There is nothing to pay.")
-    return _("The price is the same, and no money moves.")
+    return _("There is nothing to pay or refund.")
 
 
 def _dispute(mail: Mail, now: datetime) -> tuple[str, ...]:
@@ -255,16 +260,19 @@ def _dispute(mail: Mail, now: datetime) -> tuple[str, ...]:
     stage, answer_by = str(mail.detail.get("dispute") or "needs_response"), mail.moment("answer_by")
     amount = {"amount": format_money(mail.money("amount"), mail.language)}
     if stage in DISPUTE_OVER | {"lost"}:
-        decided = _("The customer's bank questioned a payment of %(amount)s. It is decided: see Stripe's dashboard.")
+        decided = _(
+            "The customer's bank questioned a payment of %(amount)s. The dispute has been decided: see the "
+            "Stripe dashboard."
+        )
         return (decided % amount,)
-    asks = _("The customer's bank asks about a payment of %(amount)s. It has not taken the money back.")
+    asks = _("The customer's bank is asking about a payment of %(amount)s. It has not taken the money back.")
     took = _("The customer's bank has taken back a payment of %(amount)s until the dispute is decided.")
-    undated = _("Please answer in Stripe's dashboard. The deadline stands there.")
-    dated = _("Please answer in Stripe's dashboard by %(when)s.")
+    undated = _("Please answer in the Stripe dashboard. You find the deadline there.")
+    dated = _("Please answer in the Stripe dashboard by %(when)s.")
     return (
         (asks if stage.startswith("warning_") else took) % amount,
         dated % {"when": when(mail, answer_by, now)} if answer_by else undated,
-        _("While the bank decides, we refund nothing of this payment."),
+        _("We refund nothing of this payment while the bank is deciding."),
     )
 
 
@@ -273,22 +281,25 @@ def _why_refunded(mail: Mail) -> str:
     stands = mail.booking.status is Status.CONFIRMED
     match mail.reason:
         case EndReason.GOODWILL:
-            return _("You gave money back beside the terms of the booking.")
+            return _("You made a refund outside the terms of the booking.")
         case EndReason.PAID_TWICE if stands:
-            return _("The customer paid twice. The booking stands; the second payment goes back.")
+            return _("The customer paid twice. The booking stays confirmed; they get the second payment back.")
         case _ if stands:
-            return _("This payment was one too many. The booking stands; the payment goes back.")
+            return _("This payment was not needed. The booking stays confirmed; the customer gets the payment back.")
         case EndReason.SLOT_GONE:
-            return _("The payment came when the time was already gone, and no one else was free then.")
+            return _("The payment arrived when the time was no longer free, and no one else was free then.")
         case EndReason.BEGUN:
             return _("The payment arrived after the appointment had begun.")
         case EndReason.REFUNDED:
             return _("The payment was refunded before the booking was confirmed, so the time is free again.")
         case EndReason.CAPTURE_FAILED:
-            return _("The customer's bank did not hand over the amount that it had set aside.")
+            return _("The customer's bank did not pay out the amount that it had set aside.")
         case EndReason.PAYMENT_MISMATCH:
-            return _("What was paid is not the price of the booking.")
+            return _("The payment does not match the price of the booking.")
         case EndReason.NO_ANSWER:
-            return _("Hapio did not answer until the time had come, so the booking could not be confirmed.")
+            return _(
+                "The calendar did not answer before the appointment was due to begin, so the booking could not "
+                "be confirmed."
+            )
         case _:
-            return _("The payment came when the booking was already over.")
+            return _("The payment arrived after the booking had ended.")

@@ -57,6 +57,7 @@ def _renewals(member: str) -> str:
 class Staff:
     """Signing in, and looking. `emails` may sign in, in small letters; the rest is as everywhere."""
 
+    # Nine parameters: what signing in touches, and what tests put in the place of time and chance.
     def __init__(
         self,
         *,
@@ -101,7 +102,7 @@ class Staff:
             _("This link signs you in to the bookings:"),
             url,
             _("It works once, within %(num)s minutes.") % {"num": minutes},
-            _("If you did not ask for it, you need not do anything."),
+            _("If you did not ask for it, you can ignore this email."),
         )
         try:
             await self._mailer.send_text(to=email, subject=_("Sign in to Holdfast"), text="\n\n".join(lines) + "\n")

@@ -68,6 +68,7 @@ _ROWS = (Booking, Move, OutboxMail, Payment, Refund, Reservation)
 class Worker:
     """Runs `tick` again and again. `sleep` waits seconds; `now` gives aware UTC datetimes."""
 
+    # Eleven parameters: one for each queue that it empties, and what tests put in the place of time and waiting.
     def __init__(
         self,
         *,

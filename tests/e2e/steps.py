@@ -85,7 +85,7 @@ async def type_details(screen: Screen, *, name: str = "Anna Ek", email: str = AN
 async def to_summary(screen: Screen) -> None:
     """Send the details, and come to the summary."""
     await screen.get_by_role("button", name="Continue").click()
-    await expect(heading(screen, "Everything right?")).to_be_visible()
+    await expect(heading(screen, "Check your booking")).to_be_visible()
 
 
 async def hold_and_tell(screen: Screen, service: str = PORTRAIT) -> datetime:

@@ -191,7 +191,7 @@ async def test_giving_the_time_back_is_told(shop: Shop, visit: Visit) -> None:
     screen = await come(visitor, shop, "/")
     await choose_service(screen)
     await choose_time(screen)
-    await screen.get_by_role("button", name="Other time").click()
+    await screen.get_by_role("button", name="Other times").click()
     await expect(times(screen).first).to_be_visible()
     await heard.until("canceled")
     (told,) = heard.details("canceled")
@@ -667,7 +667,7 @@ async def test_in_a_bare_frame_without_script_everything_can_be_done(shop: Shop,
     await screen.get_by_role("button", name=PORTRAIT).click()
     await expect(times(screen).first).to_be_visible()
     await choose_time(screen)
-    await screen.get_by_role("button", name="Other time").click()  # and gives it back
+    await screen.get_by_role("button", name="Other times").click()  # and gives it back
     starts_at = await choose_time(screen)
     await screen.get_by_role("button", name="Continue").click()
     await expect(screen.get_by_text("Please check the marked fields.")).to_be_visible()

@@ -69,7 +69,7 @@ async def test_everything_can_be_done_with_the_keyboard_alone(shop: Shop, visit:
     await keys.press("Space")
     await tab_to(page, screen.get_by_role("button", name="Continue"))
     await keys.press("Enter")
-    await expect(heading(screen, "Everything right?")).to_be_focused()
+    await expect(heading(screen, "Check your booking")).to_be_focused()
 
     await tab_to(page, screen.get_by_role("button", name="Pay"))
     await keys.press("Enter")
@@ -85,7 +85,7 @@ async def test_enter_in_a_field_sends_the_details(shop: Shop, visit: Visit) -> N
     await choose_time(screen)
     await type_details(screen)
     await screen.get_by_label("Email").press("Enter")
-    await expect(heading(screen, "Everything right?")).to_be_visible()
+    await expect(heading(screen, "Check your booking")).to_be_visible()
 
 
 async def test_a_booking_fits_on_a_phone(shop: Shop, visit: Visit) -> None:
@@ -163,14 +163,14 @@ async def test_a_visitor_far_away_sees_both_clocks(shop: Shop, visit: Visit) -> 
     screen = await open_widget(visitor, shop)
     await choose_service(screen)
     await expect(screen.get_by_text("Times in New York, UTC−5")).to_be_visible()
-    await expect(screen.get_by_text("The small time is the one at the place: Stockholm, UTC+1")).to_be_visible()
+    await expect(screen.get_by_text("The small time is the time at the venue: Stockholm, UTC+1")).to_be_visible()
     local = times(screen).last
     here = (await local.inner_text()).strip()
     there = await local.get_attribute("data-place") or ""
-    await expect(local).to_have_accessible_name(re.compile(f"{here} to .*{there} at the place"))
+    await expect(local).to_have_accessible_name(re.compile(f"{here} to .*{there} at the venue"))
     assert (int(there[:2]) - int(here[:2])) % 24 == 6
     await choose_time(screen)
-    shown = screen.get_by_text(re.compile(f"{there}.* at the place")).filter(visible=True)
+    shown = screen.get_by_text(re.compile(f"{there}.* at the venue")).filter(visible=True)
     await expect(screen.locator(".when").filter(visible=True)).to_contain_text(here)
     await expect(shown).to_be_visible()
     await type_details(screen)
@@ -186,7 +186,7 @@ async def test_where_the_times_come_first_they_turn_to_the_visitors_clock_by_the
     await visitor.page.goto(f"{shop.public}/w/studio?service={service.id}")
     await expect(visitor.page.get_by_text(re.compile(r"Times in .*, UTC\+5:30"))).to_be_visible()
     await choose_time(visitor.page)
-    await expect(visitor.page.get_by_text("at the place").filter(visible=True)).to_be_visible()
+    await expect(visitor.page.get_by_text("at the venue").filter(visible=True)).to_be_visible()
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,7 @@ async def test_a_time_that_was_just_taken_is_told_in_place_with_the_nearest_ones
     wanted = await start_of(times(screen).last)
     await shop.book_elsewhere(wanted)
     await times(screen).last.click()
-    told = screen.get_by_role("group").filter(has_text="That time was just taken.")
+    told = screen.get_by_role("group").filter(has_text="This time has just been taken.")
     await expect(told).to_contain_text("The nearest free times are:")
     await expect(told).to_be_focused()
     nearest = told.get_by_role("button")
@@ -119,7 +119,7 @@ async def test_a_time_lost_while_typing_is_told_and_what_was_typed_goes_along(sh
     await shop.tick(after=HOLD_MINUTES)
     await shop.book_elsewhere(starts_at)
     await screen.get_by_role("button", name="Continue").click()
-    told = screen.get_by_role("group").filter(has_text="That time was just taken.")
+    told = screen.get_by_role("group").filter(has_text="This time has just been taken.")
     await told.get_by_role("button").first.click()
     await expect(screen.get_by_label("Name")).to_have_value("Anna Ek")
     await expect(screen.get_by_label("Email")).to_have_value(ANNA)
@@ -138,7 +138,7 @@ async def test_a_hold_that_ends_on_the_summary_is_taken_again_by_the_click_on_pa
     await shop.tick(after=HOLD_MINUTES)
     await screen.get_by_role("button", name="Pay").click()
     await expect(visitor.page.get_by_text("We held your time again.")).to_be_visible()
-    await expect(heading(visitor.page, "Everything right?")).to_be_visible()
+    await expect(heading(visitor.page, "Check your booking")).to_be_visible()
     assert len(shop.in_hapio(starts_at)) == 1
 
 
@@ -150,7 +150,7 @@ async def test_near_its_end_a_hold_can_be_kept_longer_without_losing_what_is_typ
     starts_at = await choose_time(screen)
     await _type_everything(screen)
     await expect(screen.get_by_text("10 min")).to_be_visible()
-    longer = screen.get_by_role("button", name="Keep it 10 more minutes")
+    longer = screen.get_by_role("button", name="Keep it for 10 more minutes")
     await expect(longer).to_be_hidden()
 
     await _both_clocks(shop, visitor, minutes=8)
@@ -176,7 +176,7 @@ async def test_a_hold_that_was_kept_twice_is_not_kept_a_third_time(shop: Shop, v
     screen = await open_widget(visitor, shop)
     await choose_service(screen)
     await choose_time(screen)
-    longer = screen.get_by_role("button", name="Keep it 10 more minutes")
+    longer = screen.get_by_role("button", name="Keep it for 10 more minutes")
     for until in ("09:18", "09:26"):
         await _both_clocks(shop, visitor, minutes=8)
         await longer.click()
@@ -194,7 +194,7 @@ async def test_giving_a_time_back_makes_it_free_for_others_at_once(shop: Shop, v
     await choose_service(screen)
     starts_at = await choose_time(screen)
     assert len(shop.in_hapio(starts_at)) == 1
-    await screen.get_by_role("button", name="Other time").click()
+    await screen.get_by_role("button", name="Other times").click()
     await expect(times(screen).last).to_be_visible()
     assert shop.in_hapio(starts_at) == []
     assert await offered(bo, shop, starts_at)
@@ -247,7 +247,7 @@ async def test_a_page_that_is_loaded_again_stays_on_its_step(shop: Shop, visit: 
     await type_details(page)
     await to_summary(page)
     await page.reload()
-    await expect(heading(page, "Everything right?")).to_be_visible()
+    await expect(heading(page, "Check your booking")).to_be_visible()
     assert len(shop.in_hapio(starts_at)) == 1
 
 

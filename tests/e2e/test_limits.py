@@ -102,7 +102,7 @@ async def test_mistakes_a_lost_time_and_a_hold_that_ended_are_told_all_the_same(
     wanted = await start_of(times(screen).last)
     await shop.book_elsewhere(wanted)
     await times(screen).last.click()
-    told = screen.get_by_role("group").filter(has_text="That time was just taken.")
+    told = screen.get_by_role("group").filter(has_text="This time has just been taken.")
     await told.get_by_role("button").last.click()
 
     await screen.get_by_role("button", name="Continue").click()
@@ -113,7 +113,7 @@ async def test_mistakes_a_lost_time_and_a_hold_that_ended_are_told_all_the_same(
     await expect(screen.get_by_text("We held your time again.")).to_be_visible()
 
     await screen.get_by_role("link", name="Details").click()
-    await screen.get_by_role("button", name="Other time").click()
+    await screen.get_by_role("button", name="Other times").click()
     await expect(times(screen).first).to_be_visible()
 
 

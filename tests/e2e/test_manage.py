@@ -40,9 +40,9 @@ async def test_a_customer_follows_the_link_in_the_mail_cancels_and_takes_it_back
     await page.get_by_role("link", name="Cancel the booking").click()
     await expect(heading(page, "Cancel this booking?")).to_be_focused()
     await page.get_by_role("button", name="Cancel and get").click()
-    await expect(page.get_by_text("You canceled it.")).to_be_visible()
+    await expect(page.get_by_text("You cancelled it.")).to_be_visible()
     await page.get_by_role("button", name="Undo the cancellation").click()
-    await expect(told(page, "Your booking stands again")).to_be_visible()
+    await expect(told(page, "Your booking has been restored")).to_be_visible()
     before = len(shop.refunded())
     await shop.tick(after=shop.parts.widgets["studio"].hold_time * 2, times=2)
     assert len(shop.refunded()) == before
@@ -69,9 +69,9 @@ async def test_a_booking_is_moved_for_the_same_price(shop: Shop, visit: Visit) -
     booking, address = await booked(shop)
     await page.goto(address)
     await choose_new_time(page)
-    await expect(page.get_by_text("No money moves")).to_be_visible()
+    await expect(page.get_by_text("Nothing to pay or refund")).to_be_visible()
     await page.get_by_role("button", name="Move the booking").click()
-    await expect(told(page, "Your booking is moved.")).to_be_visible()
+    await expect(told(page, "Your booking has been moved.")).to_be_visible()
     assert shop.in_hapio(booking.starts_at) == []
     moved = await shop.parts.bookings.get(booking.id)
     assert len(shop.in_hapio(moved.starts_at)) == 1
@@ -90,9 +90,9 @@ async def test_a_dearer_service_is_paid_on_stripe_and_only_then_had(shop: Shop, 
     assert view.move
     assert view.move.state is MoveState.HELD
     await page.get_by_role("link", name="Back to Studio Nord").click()
-    await page.get_by_role("link", name="Continue paying SEK 550.00").click()
+    await page.get_by_role("link", name="Continue to pay SEK 550.00").click()
     await pay(page)
-    await expect(told(page, "Your booking is moved.")).to_be_visible()
+    await expect(told(page, "Your booking has been moved.")).to_be_visible()
     await expect(heading(page, PORTRAIT)).to_be_visible()
     assert shop.in_hapio(booking.starts_at) == []
     assert len(shop.in_hapio(view.move.starts_at)) == 1
@@ -105,10 +105,10 @@ async def test_without_script_a_booking_is_moved_and_canceled(shop: Shop, visit:
     await page.goto(address)
     await choose_new_time(page)
     await page.get_by_role("button", name="Move the booking").click()
-    await expect(told(page, "Your booking is moved.")).to_be_visible()
+    await expect(told(page, "Your booking has been moved.")).to_be_visible()
     await page.get_by_role("link", name="Cancel the booking").click()
     await page.get_by_role("button", name="Cancel and get").click()
-    await expect(page.get_by_text("You canceled it.")).to_be_visible()
+    await expect(page.get_by_text("You cancelled it.")).to_be_visible()
 
 
 async def test_with_the_keyboard_alone_a_booking_is_moved(shop: Shop, visit: Visit) -> None:
@@ -122,7 +122,7 @@ async def test_with_the_keyboard_alone_a_booking_is_moved(shop: Shop, visit: Vis
     await reach(page, await times(page).last.get_attribute("aria-label") or "")
     await expect(heading(page, "Move this booking?")).to_be_focused()
     await reach(page, "Move the booking")
-    await expect(told(page, "Your booking is moved.")).to_be_visible()
+    await expect(told(page, "Your booking has been moved.")).to_be_visible()
     await expect(page.locator("p.when")).not_to_contain_text(own)
 
 
@@ -148,10 +148,10 @@ async def test_two_tabs_cancel_and_move_and_the_second_is_told(shop: Shop, visit
     other = await visitor.context.new_page()
     await other.goto(f"{address}/cancel")
     await other.get_by_role("button", name="Cancel and get").click()
-    await expect(other.get_by_text("You canceled it.")).to_be_visible()
+    await expect(other.get_by_text("You cancelled it.")).to_be_visible()
     await page.get_by_role("button", name="Move the booking").click()
     await expect(page.get_by_text("This booking has changed in the meantime.")).to_be_visible()
-    await expect(page.get_by_text("Canceled", exact=True)).to_be_visible()
+    await expect(page.get_by_text("Cancelled", exact=True)).to_be_visible()
 
 
 async def test_the_way_back_in_the_browser_never_offers_what_is_done(shop: Shop, visit: Visit) -> None:
@@ -161,9 +161,9 @@ async def test_the_way_back_in_the_browser_never_offers_what_is_done(shop: Shop,
     await page.goto(address)
     await page.get_by_role("link", name="Cancel the booking").click()
     await page.get_by_role("button", name="Cancel and get").click()
-    await expect(page.get_by_text("You canceled it.")).to_be_visible()
+    await expect(page.get_by_text("You cancelled it.")).to_be_visible()
     await page.go_back()
-    await expect(page.get_by_text("You canceled it.")).to_be_visible()
+    await expect(page.get_by_text("You cancelled it.")).to_be_visible()
 
 
 async def test_nothing_sticks_out_on_the_narrowest_phone(shop: Shop, visit: Visit) -> None:

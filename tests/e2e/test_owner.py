@@ -66,7 +66,7 @@ async def test_without_script_the_page_is_a_form_with_a_live_preview(shop: Shop,
     await page.get_by_role("button", name="Show").click()
     await expect(page.locator("#c-script")).to_contain_text('data-holdfast-popup="studio" data-accent="#b3261e"')
     await expect(page.frame_locator(".desktop iframe").get_by_role("link", name="Book a time")).to_be_visible()
-    await page.get_by_label("In the page").check()
+    await page.get_by_label("On the page").check()
     await page.get_by_role("button", name="Show").click()
     inside = page.frame_locator(".desktop iframe").frame_locator("iframe")
     await expect(inside.get_by_role("button", name=PORTRAIT)).to_be_visible()
@@ -88,7 +88,7 @@ async def test_the_self_test_runs_under_the_strictest_policy(shop: Shop, visit: 
     visitor = await visit()
     await visitor.page.goto(f"{shop.host}/strict#holdfast-doctor")
     await says(visitor.page, "nothing cut off or in the way")
-    await says(visitor.page, "Policy refused nothing of ours")
+    await says(visitor.page, "Policy blocks nothing of ours")
 
 
 async def test_the_self_test_names_what_the_policy_has_to_say(shop: Shop, visit: Visit) -> None:

@@ -169,10 +169,12 @@ async def test_a_payment_that_lands_after_the_time_is_gone_goes_back_in_full(sho
     await shop.tick()
     assert shop.refunded()[before:] == [120000]
     await _back_from_closed_page(visitor.page)
-    await expect(heading(visitor.page, "This booking is canceled")).to_be_visible()
+    await expect(heading(visitor.page, "This booking is cancelled")).to_be_visible()
     told = visitor.page.get_by_role("main")
-    await expect(told).to_contain_text("Your payment came after our hold had ended, and the time was gone by then.")
-    await expect(told).to_contain_text("SEK 1,200.00 are on their way back to your card.")
+    await expect(told).to_contain_text(
+        "Your payment arrived after the hold had ended, and the time was no longer free."
+    )
+    await expect(told).to_contain_text("SEK 1,200.00 to your card.")
     await expect(visitor.page.get_by_role("link", name="See other times")).to_be_visible()
     assert any("1,200.00" in (mail.text or "") for mail in shop.mail_to(ANNA))
 

@@ -39,7 +39,7 @@ async def test_when_the_calendar_is_down_the_chosen_time_waits_for_another_try(s
     shop.hapio.faults.append(hapio.Fault(kind="error_before", status=503, times=1000))
     await times(screen).last.click()
     told = screen.get_by_role("group").filter(has_text="The calendar cannot be reached right now.")
-    await expect(told).to_contain_text("You have not been charged by this step.")
+    await expect(told).to_contain_text("You have not been charged in this step.")
     assert await start_of(told.get_by_role("button")) == wanted
     await expect(times(screen).first).to_be_visible()
 
@@ -71,7 +71,7 @@ async def test_when_the_calendar_was_never_reached_the_page_says_so_and_offers_a
     shop.hapio.faults.append(hapio.Fault(kind="error_before", status=503, times=1000))
     shop.clock.advance(timedelta(hours=2))
     await screen.get_by_role("button", name="Portrait session").click()
-    await expect(heading(screen, "The calendar does not answer")).to_be_visible()
+    await expect(heading(screen, "The calendar is not responding")).to_be_visible()
     shop.mend()
     shop.clock.advance(PAUSE)
     await screen.get_by_role("link", name="Try again").click()
@@ -86,9 +86,9 @@ async def test_when_stripe_is_down_the_summary_stays_and_paying_can_be_tried_aga
     shop.stripe.faults.append(stripe.Fault(kind="error_before", times=1000))
     await screen.get_by_role("button", name="Pay").click()
     told = visitor.page.get_by_role("group").filter(has_text="The payment page cannot be reached right now.")
-    await expect(told).to_contain_text("You have not been charged by this step.")
+    await expect(told).to_contain_text("You have not been charged in this step.")
     await expect(told).to_contain_text("Your time is still held.")
-    await expect(heading(visitor.page, "Everything right?")).to_be_visible()
+    await expect(heading(visitor.page, "Check your booking")).to_be_visible()
     assert len(shop.in_hapio(starts_at)) == 1
 
     shop.mend()
@@ -119,7 +119,7 @@ async def test_an_address_that_leads_nowhere_says_so(shop: Shop, visit: Visit, p
     visitor.expect_problem("40[34]")
     await visitor.page.goto(shop.public + path)
     refused = "/b/" in path or "/manage/" in path
-    told = "This link does not work" if refused else "There is nothing here"
+    told = "This link does not work" if refused else "Page not found"
     await expect(heading(visitor.page, told)).to_be_visible()
 
 

@@ -64,6 +64,6 @@ def clock(provider: str, answer: httpx.Response, now: datetime) -> Iterator[Find
     if skew < SKEW:
         yield ok("clock", f"agrees with {provider}'s")
         return
-    says = f"this machine's clock is {round(skew.total_seconds())} seconds away from {provider}'s"
-    fix = "Let it follow a time server, such as chrony or systemd-timesyncd."
+    says = f"this machine's clock is {round(skew.total_seconds())} seconds off from {provider}'s"
+    fix = "Synchronise it with a time server, using chrony or systemd-timesyncd for example."
     yield Finding(Level.FAIL if skew >= WEBHOOK_TOLERANCE else Level.WARN, "clock", says, fix)

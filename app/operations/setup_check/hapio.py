@@ -99,11 +99,11 @@ class HapioLook:
             except _Limited as limit:
                 found.append(_limited(limit))
             except httpx.HTTPStatusError as error:
-                fix = "Look at Hapio's status page, and try again."
+                fix = "Check Hapio's status page, and try again."
                 found.append(fail("hapio", f"{url} answers {error.response.status_code}", fix))
             except httpx.HTTPError as error:
                 fix = "Check HAPIO_BASE_URL, this machine's DNS and firewall, then Hapio's status page."
-                found.append(fail("hapio", f"{url} gives no answer ({type(error).__name__})", fix))
+                found.append(fail("hapio", f"{url} does not answer ({type(error).__name__})", fix))
             except ValueError:
                 fix = "Check HAPIO_BASE_URL; it ends in /v1."
                 found.append(fail("hapio", f"{url} does not answer as Hapio does", fix))
@@ -112,18 +112,18 @@ class HapioLook:
     async def _look(self, found: list[Finding]) -> None:
         project = await self._ask("GET", "/project")
         if project.status_code == 401:
-            fix = "Make a token in Hapio's portal, in this project, and set HAPIO_API_TOKEN."
+            fix = "Create a token for this project in Hapio's portal, and set HAPIO_API_TOKEN."
             found.append(fail("hapio", "the token is not accepted", fix))
             return
         if project.status_code >= 400:
             says = f"{self._settings.hapio_base_url} answers {project.status_code}"
             found.append(fail("hapio", says, "Check HAPIO_BASE_URL, then Hapio's status page."))
             return
-        found.append(ok("hapio", "answers, and knows the token"))
+        found.append(ok("hapio", "answers, and accepts the token"))
         found += clock("hapio", project, self._now)
         lacking = await self._lacking()
         if lacking:
-            fix = "Tick them for the token in Hapio's portal; docs/set-up.md#hapio lists all."
+            fix = "Tick them for the token in Hapio's portal; docs/set-up.md#hapio lists them all."
             found.append(fail("hapio", f"the token lacks {', '.join(lacking)}", fix))
             if any(ability.endswith(":view") for ability in lacking):
                 return
@@ -167,7 +167,7 @@ class HapioLook:
         if not service["enabled"]:
             return [fail(about, f"{called} is disabled", "Enable it in Hapio's portal, or leave it out.")]
         if service["type"] != "fixed":
-            return [warn(about, f"{called} is of type {service['type']}", "Only `fixed` ones are offered.")]
+            return [warn(about, f"{called} is of type {service['type']}", "Holdfast offers only `fixed` services.")]
         wrong = _price_fault(widget, service)
         if wrong:
             return [fail(about, f"{called} {wrong}", "Correct its price in Hapio, or the widget's `currency`.")]
@@ -175,7 +175,13 @@ class HapioLook:
         offering = {one["resource_id"] for one in answer}
         people = [one for one in there.people if one["id"] in offering and one["enabled"]]
         if not people:
-            return [fail(about, f"nobody offers {called}", "Associate an enabled resource with it in Hapio's portal.")]
+            return [
+                fail(
+                    about,
+                    f"no person or room offers {called}",
+                    "Associate an enabled resource with it in Hapio's portal.",
+                )
+            ]
         if place is None or not place["enabled"]:
             return []
         return await self._times(about, service, place, people)
@@ -193,13 +199,13 @@ class HapioLook:
         ]
         found = []
         if idle:
-            says = f"{', '.join(idle)} can be chosen for {called}, and has no free time within {LOOK_AHEAD.days} days"
-            fix = "Give them a recurring schedule with blocks at this location, or end the association."
+            says = f"{', '.join(idle)} can be chosen for {called}, but has no free time within {LOOK_AHEAD.days} days"
+            fix = "Give them a recurring schedule with blocks at this location, or remove the association."
             found.append(warn(about, says, fix))
         endless = [one["name"] for one in people if one.get("max_simultaneous_bookings") is None]
         if endless:
             says = f"{', '.join(endless)} can be booked by any number of people at once"
-            found.append(warn(about, says, "Set max_simultaneous_bookings in Hapio, unless that is meant."))
+            found.append(warn(about, says, "Set max_simultaneous_bookings in Hapio, unless this is intended."))
         return found or [ok(about, f"{called} can be booked")]
 
     async def _why_none(self, about: str, service: _Row, place: _Row, people: Sequence[_Row]) -> Finding:
@@ -207,18 +213,20 @@ class HapioLook:
         says = f"{service['name']} has no free time within {LOOK_AHEAD.days} days"
         if await self._slots(service, place, ignore_booking_window="true", per_page="1"):
             fix = "Correct booking_window_start and booking_window_end of the service in Hapio."
-            return fail(about, f"{says}: its booking window leaves none out of the hours that there are", fix)
+            return fail(about, f"{says}: its booking window excludes all the opening hours", fix)
         schedules = {one["id"]: await self._schedules(one["id"], place) for one in people}
         if any(known is None for known in schedules.values()):
-            fix = "Look whether there are recurring schedules, and blocks in them; docs/set-up.md#hapio explains them."
+            fix = "Check that there are recurring schedules with blocks in them; docs/set-up.md#hapio explains them."
             return warn(about, f"{says}: no opening hours at {place['name']}, or all are taken", fix)
         if not any(schedules.values()):
-            fix = "Make a recurring schedule with blocks in Hapio's portal."
-            return fail(about, f"{says}: nobody has a schedule at {place['name']}", fix)
+            fix = "Create a recurring schedule with blocks in Hapio's portal."
+            return fail(about, f"{says}: no person or room has a schedule at {place['name']}", fix)
         if not any([await self._has_blocks(one, schedules[one] or ()) for one in schedules]):
-            fix = "Add blocks to the recurring schedules in Hapio's portal: weekday, from when, until when."
+            fix = "Add blocks to the recurring schedules in Hapio's portal: weekday, start and end."
             return fail(about, f"{says}: the schedules at {place['name']} have no blocks", fix)
-        return warn(about, f"{says}: everything is taken or closed", "Open more hours in Hapio, unless that is meant.")
+        return warn(
+            about, f"{says}: everything is taken or closed", "Add opening hours in Hapio, unless this is intended."
+        )
 
     async def _schedules(self, person: str, place: _Row) -> list[str] | None:
         """The ids of a person's recurring schedules at a place; None if the token may not read them."""
@@ -270,11 +278,11 @@ class HapioLook:
 
 def _limited(limit: _Limited) -> Finding:
     if limit.month:
-        fix = "Take a larger plan at Hapio and set HAPIO_CALLS_PER_MONTH to it, or wait for the next month."
-        return fail("hapio", "Hapio answers 429: this month's calls are used up", fix)
+        fix = "Upgrade to a larger plan at Hapio and set HAPIO_CALLS_PER_MONTH to it, or wait for the next month."
+        return fail("hapio", "Hapio answers 429: this month's calls have been used up", fix)
     seconds = round(limit.wait.total_seconds())
     says = f"Hapio answers 429: too many requests this minute; try again in {seconds} s"
-    return warn("hapio", says, "Wait, and run the doctor again: the rest of Hapio was not looked at.")
+    return warn("hapio", says, "Wait, and run the set-up check again: the rest of Hapio was not checked.")
 
 
 def _contents(there: _Project) -> Iterator[Finding]:
@@ -285,7 +293,7 @@ def _contents(there: _Project) -> Iterator[Finding]:
             yield ok("ids", f"{kind} {row['name']}: {row['id']}{'' if row['enabled'] else ' (disabled)'}")
     for what, rows in (("location", there.places), ("service", there.services), ("resource", there.people)):
         if not rows:
-            fix = f"Make a {what} in Hapio's portal; docs/set-up.md#hapio lists what is needed."
+            fix = f"Create a {what} in Hapio's portal; docs/set-up.md#hapio lists what is needed."
             yield fail("hapio", f"the project has no {what}", fix)
 
 

@@ -50,9 +50,9 @@ class Doctor:
         try:
             settings = read_settings(self._environment.variables)
         except SettingsError as error:
-            fix = "Correct it in .env, or wherever the process gets its environment from; .env.example explains each."
+            fix = "Correct it in .env, or where the process gets its environment from; .env.example explains each."
             return [fail("settings", line, fix) for line in str(error).splitlines()]
-        found = [ok("settings", f"every variable makes sense{self._source()}")]
+        found = [ok("settings", f"every variable is valid{self._source()}")]
         found += look_at_env_file(self._environment.env_file)
         found += _left_out(settings)
         widgets: Mapping[str, Widget] = {}
@@ -80,22 +80,26 @@ def _left_out(settings: Settings) -> Iterator[Finding]:
     """What works without, and is missed later."""
     if not settings.staff_emails:
         fix = "Set STAFF_EMAILS to your address to sign in at /staff."
-        yield warn("settings", "the staff page is off, since nobody may sign in to it", fix)
+        yield warn("settings", "the staff page is off, because no one is allowed to sign in", fix)
     if settings.hapio_webhook_secret is None:
-        fix = "Make a webhook in Hapio's portal and set HAPIO_WEBHOOK_SECRET; docs/set-up.md#hapio explains it."
-        yield warn("settings", "what you cancel or move in Hapio's portal is noticed only hours later", fix)
+        fix = "Create a webhook in Hapio's portal and set HAPIO_WEBHOOK_SECRET; docs/set-up.md#hapio explains it."
+        yield warn("settings", "changes that you make in Hapio's portal are noticed only hours later", fix)
 
 
 def _widgets(settings: Settings, widgets: Mapping[str, Widget]) -> Iterator[Finding]:
-    source = f"from {settings.widgets_file}" if settings.widgets_file else "without a file: every service, as it is"
+    source = (
+        f"from {settings.widgets_file}"
+        if settings.widgets_file
+        else "without a file: every service, with the default settings"
+    )
     yield ok("widgets", f"{', '.join(widgets)}, {source}")
     for name, widget in widgets.items():
         about = f"widget {name}"
         if not widget.allowed_origins:
-            fix = "Name your site in `allowed_origins`, such as https://www.example.com, unless you only link to it."
-            yield warn(about, "no site may show it in its pages", fix)
+            fix = "Add your site to `allowed_origins`, such as https://www.example.com, unless you only link to it."
+            yield warn(about, "no site is allowed to embed it", fix)
         if not widget.owner_email:
-            yield warn(about, "nobody is mailed about its bookings and troubles", "Set `owner_email`.")
+            yield warn(about, "no one is emailed about its bookings and problems", "Set `owner_email`.")
         if not widget.cancellation:
-            fix = "Set `cancellation`, unless that is meant; docs/cancel-and-move.md#cancel has an example."
-            yield warn(about, "a customer who cancels gets nothing back", fix)
+            fix = "Set `cancellation`, unless this is intended; docs/cancel-and-move.md#cancel has an example."
+            yield warn(about, "a customer who cancels gets no refund", fix)

@@ -26,7 +26,7 @@ LITTLE_ROOM, NO_ROOM = 1_000_000_000, 100_000_000
 def look_at_env_file(path: Path | None) -> Iterator[Finding]:
     """Whether others on this machine may read the keys."""
     if path and path.stat().st_mode & stat.S_IROTH:
-        yield warn("settings", f"{path} can be read by every user of this machine", f"Run `chmod 600 {path}`.")
+        yield warn("settings", f"every user of this machine can read {path}", f"Run `chmod 600 {path}`.")
 
 
 def look_at_database(path: Path, *, now: datetime, free_bytes: Callable[[Path], int]) -> Iterator[Finding]:
@@ -34,7 +34,7 @@ def look_at_database(path: Path, *, now: datetime, free_bytes: Callable[[Path], 
     try:
         check_file(path, must_exist=False)
         if not path.exists():
-            yield warn("database", f"{path} is not there yet", "The first start creates it.")
+            yield warn("database", f"{path} does not exist yet", "The first start creates it.")
             return
         check_file(path, must_exist=True)
         check_tables(path)
@@ -43,7 +43,7 @@ def look_at_database(path: Path, *, now: datetime, free_bytes: Callable[[Path], 
         return
     yield from _left_copies(path, now)
     if path.stat().st_mode & stat.S_IROTH:
-        yield warn("database", f"{path} can be read by every user of this machine", f"Run `chmod 600 {path}*`.")
+        yield warn("database", f"every user of this machine can read {path}", f"Run `chmod 600 {path}*`.")
     with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5)) as connection:
         if connection.execute("PRAGMA quick_check(1)").fetchall() != [("ok",)]:
             fix = "Restore the last backup; docs/operations.md#restore explains how."
@@ -58,14 +58,14 @@ def look_at_database(path: Path, *, now: datetime, free_bytes: Callable[[Path], 
 def _worker(connection: sqlite3.Connection, now: datetime) -> Iterator[Finding]:
     beat = connection.execute("SELECT value FROM counters WHERE name = 'worker_beat'").fetchone()
     if beat is None or now.timestamp() - beat[0] > LATE.total_seconds():
-        fix = "Start the server, or `python -m app worker` beside `serve --no-worker`."
-        yield warn("worker", "no worker is running: nothing is confirmed late, released or mailed", fix)
+        fix = "Start the server, or `python -m app worker` in addition to `serve --no-worker`."
+        yield warn("worker", "no worker is running: no late confirmations, no releases, no emails", fix)
     else:
         yield ok("worker", "alive")
 
 
 def _copies(last: datetime | None, now: datetime) -> Iterator[Finding]:
-    fix = "Run `python -m app backup FOLDER` every night; docs/operations.md#backup has more."
+    fix = "Run `python -m app backup FOLDER` every night; docs/operations.md#backup says more."
     if last is None:
         yield warn("backup", "no copy of the database has been made yet", fix)
     elif now - last > OLD_BACKUP:
@@ -78,14 +78,16 @@ def _left_copies(path: Path, now: datetime) -> Iterator[Finding]:
     """Copies from before an upgrade know customers who were forgotten since."""
     for copy in sorted(path.absolute().parent.glob(f"{path.name}.before-*")):
         if now.timestamp() - copy.stat().st_mtime > OLD_COPY.total_seconds():
-            says = f"{copy} is more than {OLD_COPY.days} days old, and has customers who were forgotten since"
-            yield warn("backup", says, "Delete it: the upgrade has proven itself.")
+            says = (
+                f"{copy} is more than {OLD_COPY.days} days old, and still has data of customers that was removed since"
+            )
+            yield warn("backup", says, "Delete it: the upgrade has worked for long enough.")
 
 
 def _room(folder: Path, free_bytes: Callable[[Path], int]) -> Iterator[Finding]:
     free = free_bytes(folder)
-    says = f"{free // 1_000_000} MB are free where {folder} lies"
-    fix = "Make room: when the disk is full, nothing can be booked any more."
+    says = f"{free // 1_000_000} MB free on the disk of {folder}"
+    fix = "Free up space: when the disk is full, nothing can be booked any more."
     if free < NO_ROOM:
         yield fail("disk", says, fix)
     elif free < LITTLE_ROOM:

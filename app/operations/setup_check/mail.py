@@ -21,7 +21,7 @@ _PORTS = {"smtp": 25, "smtps": 465, "smtp+starttls": 587}
 async def look_at_mail(settings: Settings, widgets: Mapping[str, Widget]) -> list[Finding]:
     """Whether the server takes mail from us, to the first owner; if not, its reason."""
     if settings.smtp_url is None:
-        return [warn("mail", "SMTP_URL is not set", "Without it mails wait, and are not sent.")]
+        return [warn("mail", "SMTP_URL is not set", "Set it: without it, emails wait and are not sent.")]
     server = urlsplit(settings.smtp_url.get_secret_value())
     port = server.port or _PORTS[server.scheme]
     smtp = aiosmtplib.SMTP(
@@ -48,7 +48,7 @@ async def look_at_mail(settings: Settings, widgets: Mapping[str, Widget]) -> lis
         return [fail("mail", f"{where} {says}", fix)]
     finally:
         smtp.close()
-    return [ok("mail", f"{where} takes mail from {sender}")]
+    return [ok("mail", f"{where} accepts mail from {sender}")]
 
 
 def _reason(error: Exception) -> tuple[str, str]:
@@ -56,31 +56,31 @@ def _reason(error: Exception) -> tuple[str, str]:
     cause = _root(error)
     match error:
         case aiosmtplib.SMTPAuthenticationError():
-            return f"refuses the login ({error.code})", "Correct user and password in SMTP_URL."
+            return f"refuses the login ({error.code})", "Correct the user and password in SMTP_URL."
         case aiosmtplib.SMTPSenderRefused():
             return f"refuses the sender ({error.code})", "Set MAIL_FROM to an address it allows."
         case aiosmtplib.SMTPRecipientRefused():
             return f"refuses the owner's address ({error.code})", "Correct `owner_email`."
     match cause:
         case socket.gaierror():
-            return "is not a name that is known", "Correct the host in SMTP_URL, or this machine's DNS."
+            return "is not a known host name", "Correct the host in SMTP_URL, or this machine's DNS."
         case ConnectionRefusedError():
-            return "refuses the connection", "Correct host and port in SMTP_URL: nothing listens there."
+            return "refuses the connection", "Correct the host and port in SMTP_URL: nothing listens there."
         case ssl.SSLCertVerificationError():
             says = f"has a certificate that is not trusted ({cause.verify_message})"
-            return says, "Use the name that the certificate is for, or have the server's certificate renewed."
+            return says, "Use the name that the certificate is for, or have the certificate renewed."
         case ssl.SSLError():
             says = "does not speak TLS from the first byte"
             return says, "Use smtp+starttls:// (often port 587), or smtps:// with its own port (often 465)."
         case TimeoutError():
-            return f"gives no answer within {SMTP_SECONDS} seconds", "Check the port, and this machine's firewall."
+            return f"does not answer within {SMTP_SECONDS} seconds", "Check the port, and this machine's firewall."
     if "AUTH extension" in str(error):
-        return "offers no login", "Take user and password out of SMTP_URL, or use smtp+starttls:// or smtps://."
+        return "offers no login", "Remove the user and password from SMTP_URL, or use smtp+starttls:// or smtps://."
     if "STARTTLS extension" in str(error):
         return "offers no STARTTLS", "Use smtps:// if it has TLS on another port, smtp:// if it needs none."
     code = getattr(error, "code", None)
     told = f"{type(error).__name__}, {code}" if code else type(error).__name__
-    return f"gives no mail server's answer ({told})", "Check host, port and scheme of SMTP_URL."
+    return f"does not answer as a mail server does ({told})", "Check the host, port and scheme in SMTP_URL."
 
 
 def _root(error: BaseException) -> BaseException:

@@ -24,7 +24,7 @@ _PERMISSIONS: tuple[tuple[str, str, str, dict[str, str]], ...] = (
 )
 _EDIT = "Edit the restricted key in Stripe's Dashboard; docs/set-up.md#stripe lists all permissions."
 _OTHER_KEY = (
-    "Go back to its key until all is settled, or begin with a fresh database; "
+    "Go back to its key until everything is settled, or begin with a new database; "
     "docs/set-up.md#from-the-test-key-to-the-live-key says more."
 )
 
@@ -45,7 +45,7 @@ class StripeLook:
         """Everything about Stripe; what was found before it stopped answering, too."""
         key, url = self._settings.stripe_secret_key, self._settings.stripe_api_base
         if key is None:
-            fix = "Set STRIPE_SECRET_KEY unless everything is free."
+            fix = "Set STRIPE_SECRET_KEY, unless everything is free."
             return [warn("stripe", "there is no key: only free services can be booked", fix)]
         found = self._of_the_other_mode()
         headers = {"Authorization": f"Bearer {key.get_secret_value()}", "Stripe-Version": API_VERSION}
@@ -56,26 +56,26 @@ class StripeLook:
                 await self._look(found)
             except httpx.HTTPError as error:
                 fix = "Check this machine's DNS and firewall, then status.stripe.com."
-                found.append(fail("stripe", f"{url} gives no answer ({type(error).__name__})", fix))
+                found.append(fail("stripe", f"{url} does not answer ({type(error).__name__})", fix))
             except (ValueError, LookupError):
-                found.append(fail("stripe", f"{url} does not answer as Stripe does", "Look at status.stripe.com."))
+                found.append(fail("stripe", f"{url} does not answer as Stripe does", "Check status.stripe.com."))
         return found
 
     async def _look(self, found: list[Finding]) -> None:
         first = await self._http.get("/v1/checkout/sessions", params={"limit": "1"})
         if first.status_code == 401:
-            fix = "Copy the key anew from Stripe's Dashboard; keys that were rolled stop working."
+            fix = "Copy the key again from Stripe's Dashboard; keys that were rolled stop working."
             found.append(fail("stripe", "the key is not accepted", fix))
             return
         if first.status_code == 429:
-            says, fix = "answers 429: too many requests right now", "Wait a moment, and run the doctor again."
+            says, fix = "answers 429: too many requests right now", "Wait a moment, and run the set-up check again."
             found.append(warn("stripe", says, fix))
             return
         if first.status_code >= 500:
-            found.append(fail("stripe", f"answers {first.status_code}", "Look at status.stripe.com."))
+            found.append(fail("stripe", f"answers {first.status_code}", "Check status.stripe.com."))
             return
         mode = "live: real money" if self._settings.live else "test: no real money"
-        found.append(ok("stripe", f"knows the key, {mode}"))
+        found.append(ok("stripe", f"accepts the key, {mode}"))
         found += clock("stripe", first, self._now)
         for permission, method, path, fields in _PERMISSIONS:
             form, query = (fields, None) if method == "POST" else (None, fields)
@@ -83,7 +83,7 @@ class StripeLook:
                 found.append(fail("stripe", f"the key lacks {permission}", _EDIT))
         if not all(one.get_secret_value().startswith("whsec_") for one in self._settings.stripe_webhook_secret):
             fix = "Copy the endpoint's signing secret; it begins with whsec_."
-            found.append(fail("stripe", "STRIPE_WEBHOOK_SECRET is no signing secret", fix))
+            found.append(fail("stripe", "STRIPE_WEBHOOK_SECRET is not a signing secret", fix))
         found += await self._endpoint()
         found += await self._of_another_account()
 
@@ -91,11 +91,11 @@ class StripeLook:
         address = f"{self._settings.public_url}/api/webhooks/stripe"
         answer = await self._http.get("/v1/webhook_endpoints", params={"limit": "100"})
         if answer.status_code != 200:
-            fix = "Look in Stripe's Dashboard, or give the key Webhook Endpoints: Read."
-            return [warn("webhook", "the key may not list webhook endpoints", fix)]
+            fix = "Check them in Stripe's Dashboard, or give the key Webhook Endpoints: Read."
+            return [warn("webhook", "the key is not allowed to list webhook endpoints", fix)]
         endpoint = next((one for one in answer.json()["data"] if one["url"].rstrip("/") == address), None)
         if endpoint is None:
-            fix = "Make one; docs/set-up.md#stripe lists its events."
+            fix = "Create one; docs/set-up.md#stripe lists its events."
             return [fail("webhook", f"Stripe has no endpoint for {address}", fix)]
         found: list[Finding] = []
         if endpoint["status"] != "enabled":
@@ -107,8 +107,8 @@ class StripeLook:
             found.append(fail("webhook", says, "Add them to the endpoint."))
         version = endpoint["api_version"] or "the account's own"
         if version != API_VERSION:
-            fix = f"Make a new endpoint with version {API_VERSION}: it cannot be changed afterwards."
-            found.append(fail("webhook", f"the endpoint speaks version {version}, Holdfast {API_VERSION}", fix))
+            fix = f"Create a new endpoint with version {API_VERSION}: the version cannot be changed afterwards."
+            found.append(fail("webhook", f"the endpoint uses version {version}, Holdfast {API_VERSION}", fix))
         return found or [ok("webhook", "the endpoint is enabled, with every event, in the right version")]
 
     # -- payments of another key -------------------------------------------------------------------------
@@ -120,7 +120,7 @@ class StripeLook:
         if not strange:
             return []
         what = "1 payment belongs" if strange == 1 else f"{strange} payments belong"
-        says = f"{what} to another key (cs_{other}_… under a {mode} key), and cannot be given back with this one"
+        says = f"{what} to another key (cs_{other}_… under a {mode} key), and cannot be refunded with this one"
         return [fail("stripe", says, _OTHER_KEY)]
 
     async def _of_another_account(self) -> list[Finding]:
@@ -129,7 +129,7 @@ class StripeLook:
         newest = next((session for session in self._sessions() if session.startswith(f"cs_{mode}_")), None)
         if newest is None or (await self._http.get(f"/v1/checkout/sessions/{newest}")).status_code != 404:
             return []
-        says = f"the newest payment ({newest[:16]}…) is in another account than this key's"
+        says = f"the newest payment ({newest[:16]}…) belongs to a different account than this key"
         return [fail("stripe", says, _OTHER_KEY)]
 
     def _sessions(self) -> list[str]:

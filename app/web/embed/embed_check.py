@@ -146,20 +146,20 @@ def explain(trouble: Trouble, gettext: Gettext) -> str:
     _ = gettext
     match trouble:
         case Trouble.ADDRESS:
-            return _("That is not the address of a web page. It starts with https:// and names a site.")
+            return _("This is not the address of a web page. It should start with https:// and name a site.")
         case Trouble.PRIVATE:
             return _(
-                "We only read pages that everybody can reach, on their usual ports. A site of your own network is "
-                "read once its origin is in allowed_origins."
+                "We only read pages that anyone can reach, on the usual ports. To check a site on your own network, "
+                "add its origin to allowed_origins."
             )
         case Trouble.UNKNOWN:
-            return _("No site goes by that name. Is it spelled right?")
+            return _("We could not find a site with that name. Is it spelt correctly?")
         case Trouble.CERTIFICATE:
             return _("The site's certificate is not valid for this name, so browsers refuse it, and so do we.")
         case Trouble.REDIRECTS:
-            return _("The address leads from one to the next and never ends at a page.")
+            return _("The address redirects again and again and never reaches a page.")
         case Trouble.ITSELF:
-            return _("That is the address of this check, which does not check itself.")
+            return _("This is the address of the embed check itself, which cannot check itself.")
         case Trouble.NO_ANSWER:
             return _("The site did not answer within ten seconds.")
 
@@ -170,32 +170,38 @@ def explain(trouble: Trouble, gettext: Gettext) -> str:
 def _answer(case: Case, _: Gettext) -> Iterator[Finding]:
     page = case.page
     if page.status >= 400:
-        text = _("It answered %(status)s, so we judge an error page. Is the page published?") % {"status": page.status}
+        text = _("It answered with status %(status)s, so we checked an error page. Is the page published?") % {
+            "status": page.status
+        }
         yield Finding("problem", _("The page does not open"), text)
     if origin_of(case.asked) != page.origin:
-        text = _("%(asked)s leads to %(origin)s. That is the site that browsers name, and the one we look at.")
+        text = _("%(asked)s leads to %(origin)s. Browsers use that site's name, so that is the site we checked.")
         said = text % {"asked": origin_of(case.asked), "origin": page.origin}
-        yield Finding("advice", _("The page lives at another address"), said)
+        yield Finding("advice", _("The page is at another address"), said)
     if page.url.startswith("https:") and case.public_url.startswith("http:"):
-        text = _("The page is encrypted and the widget is not: browsers refuse such a frame. Serve it with https.")
-        yield Finding("problem", _("The widget is not encrypted"), text, "PUBLIC_URL=https://…", _("The environment"))
+        text = _(
+            "The page uses https and the widget does not, so browsers block the frame. Serve the widget over https."
+        )
+        yield Finding(
+            "problem", _("The widget does not use https"), text, "PUBLIC_URL=https://…", _("Environment variables")
+        )
 
 
 def _cut(tags: Tags, _: Gettext) -> Iterator[Finding]:
     if tags.cut:
-        text = _("One of its tags has no end, or is longer than 16 KB. What comes after it was not looked at.")
-        yield Finding("advice", _("The page was not read to its end"), text)
+        text = _("One of its tags has no end, or is longer than 16 KB. We did not check what comes after it.")
+        yield Finding("advice", _("The page was only partly read"), text)
 
 
 def _framing(case: Case, _: Gettext) -> Iterator[Finding]:
     origin, widget = case.page.origin, case.widget
     if origin in widget.allowed_origins:
-        yield Finding("good", _("The site may show the widget"), _("%(site)s is allowed.") % {"site": origin})
+        yield Finding("good", _("The site is allowed to show the widget"), _("%(site)s is allowed.") % {"site": origin})
         return
-    text = _("Browsers refuse to show the widget on %(site)s, because the widget does not name that site.")
+    text = _("Browsers will not show the widget on %(site)s, because that site is not in its allowed_origins.")
     fix = f"[{widget.name}]\nallowed_origins = {origins_toml([*widget.allowed_origins, origin])}"
-    title = _("The site may not show the widget")
-    yield Finding("problem", title, text % {"site": origin}, fix, _("widgets.toml, then start again"))
+    title = _("The site is not allowed to show the widget")
+    yield Finding("problem", title, text % {"site": origin}, fix, _("widgets.toml, then restart Holdfast"))
 
 
 def origins_toml(origins: Sequence[str]) -> str:
@@ -205,13 +211,13 @@ def origins_toml(origins: Sequence[str]) -> str:
 
 def _served(case: Case, _: Gettext) -> Iterator[Finding]:
     """Our own answer, as it comes out of whatever stands before us."""
-    own, title, good = case.own, _("What your proxy makes of our headers"), True
+    own, title, good = case.own, _("Our headers after your proxy"), True
     if own is None:
         text = _("We could not reach %(address)s from here. If visitors can, all is well.") % {"address": case.frame}
         yield Finding("advice", title, text)
         return
     if own.header("x-frame-options"):
-        text = _("Something before us adds X-Frame-Options, and with it browsers refuse every frame. Take it away.")
+        text = _("Your proxy adds X-Frame-Options, which makes browsers refuse every frame. Remove it.")
         yield Finding("problem", title, text, "proxy_hide_header X-Frame-Options;", _("nginx, for example"))
         good = False
     ancestors = [
@@ -221,7 +227,7 @@ def _served(case: Case, _: Gettext) -> Iterator[Finding]:
     ]
     wanted = set(case.widget.allowed_origins)
     if not all(wanted <= set(sources) for sources in ancestors) or not ancestors:
-        text = _("Something before us replaces our Content-Security-Policy, which says who may show the widget.")
+        text = _("Your proxy replaces our Content-Security-Policy, which says which sites may show the widget.")
         yield Finding("problem", title, text)
         good = False
     if good:
@@ -236,18 +242,18 @@ def _policy(case: Case, tags: Tags, policies: Sequence[Policy], _: Gettext) -> I
         mended, needs = policy, ""
         if not policy.allows("frame", case.frame, page=page):
             mended = mended.with_source("frame", case.public_url)
-            needs = _("It forbids the frame.")
+            needs = _("It blocks the frame.")
         if not policy.allows("script", case.loader, page=page, nonce=nonce) and not _bare(case, tags):
             if policy.wants_nonce:
                 good = False
-                text = _("It lets scripts in by nonce alone. Put the nonce of the page into our tag.")
+                text = _("It only allows scripts with a nonce. Add the page's nonce to our tag.")
                 yield Finding("problem", title, text, script_tag(case.loader, "…"), _("Your page"))
             else:
                 mended = mended.with_source("script", case.public_url)
-                needs = _("It forbids the script and the frame.") if needs else _("It forbids the script.")
+                needs = _("It blocks the script and the frame.") if needs else _("It blocks the script.")
         if needs:
             good = False
-            said = needs + " " + _("Changed like this, it lets in what the widget needs and nothing else.")
+            said = needs + " " + _("With this change it allows what the widget needs, and nothing else.")
             meta = f'<meta http-equiv="Content-Security-Policy" content="{escape(str(mended))}">'
             header = f"Content-Security-Policy: {mended}"
             where = _("Your page, in place of the meta element") if policy.in_page else _("Your site's header")
@@ -255,9 +261,9 @@ def _policy(case: Case, tags: Tags, policies: Sequence[Policy], _: Gettext) -> I
         missing = _missing(policy.directives.get("sandbox"))
         if missing:
             good = False
-            yield Finding("problem", title, _("Its sandbox leaves out what the widget needs."), " ".join(missing))
+            yield Finding("problem", title, _("Its sandbox does not allow what the widget needs."), " ".join(missing))
     if good:
-        text = _("It lets the widget in.") if policies else _("There is none, so nothing stands in the way.")
+        text = _("It allows the widget.") if policies else _("There is none, so nothing is blocked.")
         yield Finding("good", title, text)
 
 
@@ -265,7 +271,7 @@ def _isolation(case: Case, _: Gettext) -> Iterator[Finding]:
     title = _("Isolation")
     embedder = case.page.header("cross-origin-embedder-policy").partition(";")[0].strip().lower()
     if embedder not in {"require-corp", "credentialless"}:
-        text = _("The page is not cross-origin isolated, so nothing is asked of the widget.")
+        text = _("The page is not cross-origin isolated, so the widget needs nothing special.")
         yield Finding("good", title, text)
         return
     own = case.own
@@ -273,11 +279,15 @@ def _isolation(case: Case, _: Gettext) -> Iterator[Finding]:
         return
     ready = own.header("cross-origin-embedder-policy") in {"require-corp", "credentialless"}
     if ready and own.header("cross-origin-resource-policy") == "cross-origin":
-        yield Finding("good", title, _("The page is cross-origin isolated, and the widget says what that asks for."))
+        yield Finding(
+            "good", title, _("The page is cross-origin isolated, and the widget sends the headers that this needs.")
+        )
         return
-    text = _("The page is cross-origin isolated, but our headers do not arrive as we send them. Let them through.")
+    text = _(
+        "The page is cross-origin isolated, but our headers do not arrive as we send them. Let them through unchanged."
+    )
     fix = "Cross-Origin-Embedder-Policy: require-corp\nCross-Origin-Resource-Policy: cross-origin"
-    yield Finding("problem", title, text, fix, _("What %(address)s has to answer") % {"address": case.frame})
+    yield Finding("problem", title, text, fix, _("The headers that %(address)s has to send") % {"address": case.frame})
 
 
 def _tags(case: Case, tags: Tags, _: Gettext) -> Iterator[Finding]:
@@ -285,8 +295,8 @@ def _tags(case: Case, tags: Tags, _: Gettext) -> Iterator[Finding]:
     element = f'<div data-holdfast="{name}"></div>'
     if held_back := [script for script in tags.scripts if _is_loader(case, script) and not _runs(script)]:
         text = _(
-            "A consent tool holds the script back (type=%(type)s). The widget sets no cookie and stores nothing, so it "
-            "needs no consent: take it off that tool's list."
+            "A consent tool is blocking the script (type=%(type)s). The widget sets no cookies and stores nothing, "
+            "so it needs no consent: remove it from that tool's list."
         )
         said = text % {"type": held_back[0].get("type", "")}
         yield Finding("problem", title, said, script_tag(case.loader), _("Your page"))
@@ -294,24 +304,24 @@ def _tags(case: Case, tags: Tags, _: Gettext) -> Iterator[Finding]:
     elsewhere = [script["src"] for script in tags.scripts if "/embed.js" in script.get("src", "")]
     loaders, named = _loaders(case, tags), [*_named(tags)]
     if named and not loaders:
-        text = _("The widget's element is there, but the script that fills it is not.")
+        text = _("The widget's element is there, but the script that fills it is missing.")
         if elsewhere:
-            text = _("The script comes from another address than this server's.")
+            text = _("The script comes from a different address than this server's.")
         yield Finding("problem", title, text, script_tag(case.loader), _("Your page"))
     elif loaders and not named:
         text = _("The script is there, but no element says where the widget goes.")
-        yield Finding("problem", title, text, element, _("Your page, where the widget shall be"))
+        yield Finding("problem", title, text, element, _("Your page, where the widget should be"))
     elif loaders:
         yield Finding("good", title, _("The script is there, and so is the widget. The frame sizes itself."))
     elif not tags.frames or not any(_frames_us(case, frame) for frame in tags.frames):
         text = _(
             "The page's HTML has neither our script nor our frame. If your site builder adds them with a script of "
-            "its own, look from inside the page; else paste this."
+            "its own, check from inside the page; otherwise paste this."
         )
         yield Finding("problem", title, text, f"{script_tag(case.loader)}\n{element}", _("Your page"))
     unknown = sorted({word for word in named if word not in case.widgets})
     if unknown:
-        text = _("No widget is called %(name)s. There are: %(names)s.")
+        text = _("There is no widget called %(name)s. The widgets are: %(names)s.")
         said = text % {"name": ", ".join(unknown), "names": ", ".join(case.widgets)}
         yield Finding("problem", title, said, f'data-holdfast="{name}"', _("Your page"))
     for attributes in [*tags.elements, *(script for script in loaders if "data-holdfast-float" in script)]:
@@ -325,62 +335,69 @@ def _options(attributes: Attributes, _: Gettext) -> Iterator[Finding]:
     for name in STYLES:
         value = attributes.get(f"data-{name}", "")
         if value and not asked_style({name: value}):
-            text = _('data-%(name)s="%(value)s" is nothing that we can do, so it is left aside.')
+            text = _('data-%(name)s="%(value)s" is not a value that we know, so it is ignored.')
             yield Finding("advice", _("The tag"), text % {"name": name, "value": value})
 
 
 def _bare_frame(case: Case, frame: Attributes, _: Gettext) -> Iterator[Finding]:
-    title = _("The bare frame")
+    title = _("The frame without the script")
     source = urls.split(urls.join(case.page.url, frame.get("src", "")) or "")
     if "src" not in frame:
-        text = _("A consent tool or a lazy loader holds the frame back. The widget needs no consent: let it load.")
+        text = _("A consent tool or a lazy loader is blocking the frame. The widget needs no consent: let it load.")
         yield Finding("problem", title, text)
         return
     missing = _missing(frame["sandbox"].split() if "sandbox" in frame else None)
     if missing:
         wanted = " ".join(dict.fromkeys([*frame["sandbox"].split(), *missing]))
-        text = _("Its sandbox attribute leaves out what booking and paying need.")
+        text = _("Its sandbox attribute does not allow what booking and paying need.")
         yield Finding("problem", title, text, f'sandbox="{wanted}"', _("Your page"))
     host = next(iter(parse_qs(source.query if source else "").get("host", ())), "")
     if origin_of(host) != case.page.origin:
-        text = _("It does not say which page it is on, so nobody finds back here after paying.")
-        yield Finding("advice", title, text, f"host={case.page.url}", _("The frame's address, escaped"))
+        text = _("It does not say which page it is on, so visitors cannot return here after paying.")
+        yield Finding("advice", title, text, f"host={case.page.url}", _("The frame's address, URL-encoded"))
     if not frame.get("title"):
         text = _("It has no title, so screen readers cannot say what it is.")
         yield Finding("advice", title, text, 'title="Book a time"', _("Your page"))
     height = _pixels(frame)
     if height is not None and height < _LOW:
-        text = _("It is %(height)s px high. The times need some 760 px, on phones 1080; the rest scrolls inside.")
+        text = _(
+            "It is %(height)s px high. The times need about 760 px, or 1080 px on phones; if the frame is lower, "
+            "visitors have to scroll inside it."
+        )
         fix = 'style="width: 100%; height: max(760px, min(1080px, (760px - 100vw) * 999)); border: 0"'
         yield Finding("advice", title, text % {"height": height}, fix, _("Your page"))
     if not missing:
-        yield Finding("good", title, _("There is one. With the script it would size itself and lead back here."))
+        yield Finding(
+            "good", title, _("The frame is there. With the script it would size itself and lead visitors back here.")
+        )
 
 
 def _language(case: Case, tags: Tags, _: Gettext) -> Iterator[Finding]:
     title, offered = _("Language"), case.widget.languages
     asked = next((one["data-lang"] for one in tags.elements if one.get("data-lang")), "") or tags.language
     if not asked:
-        text = _("The page does not say its language, so the widget takes the visitor's.")
+        text = _("The page does not state its language, so the widget uses the visitor's.")
         yield Finding("advice", title, text, f'<html lang="{offered[0]}">', _("Your page"))
         return
     base = asked.replace("_", "-").partition("-")[0].lower()
     if base in {language.partition("-")[0] for language in offered}:
-        yield Finding("good", title, _("The page says “%(language)s”, and so does the widget.") % {"language": asked})
+        yield Finding(
+            "good", title, _("The page's language is “%(language)s”, and so is the widget's.") % {"language": asked}
+        )
         return
-    text = _("The page says “%(language)s”; the widget speaks %(offered)s.")
+    text = _("The page's language is “%(language)s”; the widget speaks %(offered)s.")
     said = text % {"language": asked, "offered": ", ".join(offered)}
     listed = ", ".join(f'"{language}"' for language in (*offered, base))
     fix = f"[{case.widget.name}]\nlanguages = [{listed}]" if base in languages.LANGUAGES else ""
-    yield Finding("advice", title, said, fix, _("widgets.toml, then start again") if fix else "")
+    yield Finding("advice", title, said, fix, _("widgets.toml, then restart Holdfast") if fix else "")
 
 
 def _phone(tags: Tags, _: Gettext) -> Iterator[Finding]:
     title = _("Phones")
     if tags.viewport:
-        yield Finding("good", title, _("The page fits phones, so the widget does."))
+        yield Finding("good", title, _("The page is set up for phones, so the widget is, too."))
         return
-    text = _("Phones show the page as a shrunken desktop, and the widget with it.")
+    text = _("Phones show the page as a shrunken desktop page, and the widget with it.")
     fix = '<meta name="viewport" content="width=device-width, initial-scale=1">'
     yield Finding("problem", title, text, fix, _("Your page, in its head"))
 

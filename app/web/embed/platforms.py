@@ -23,13 +23,13 @@ PLATFORMS = (
             N_("Edit the page, add a block, choose Custom HTML, paste the script, and publish."),
             N_("In Elementor it is the HTML widget, in Divi the Code module, in the classic editor the Text tab."),
             N_(
-                "If the tag is gone after saving, your account may not post scripts (authors may not, nor editors of "
-                "a multisite; on WordPress.com it takes a plan with plugins). Paste the link instead, or ask an "
-                "administrator."
+                "If the tag disappears when you save, your account is not allowed to post scripts. (Authors are not, "
+                "nor are editors of a multisite; WordPress.com needs a plan with plugins.) Paste the link instead, "
+                "or ask an administrator."
             ),
             N_(
-                "A plugin that combines or delays scripts, or a cookie banner, may hold ours back: put embed.js on its "
-                "list of exceptions. It sets no cookie and stores nothing."
+                "A plugin that combines or delays scripts, or a cookie banner, may block ours: add embed.js to its "
+                "list of exceptions. It sets no cookies and stores nothing."
             ),
         ),
     ),
@@ -37,47 +37,56 @@ PLATFORMS = (
         "Squarespace",
         (
             N_("Edit the page, add a Code block, choose HTML, paste the script, and save."),
-            N_("A floating button goes into Settings, Code injection, Footer, and is then on every page."),
             N_(
-                "Code blocks run scripts on plans with code injection only. On others paste the link into a Button "
-                "block."
+                "For a floating button, paste the script under Settings > Code injection > Footer. It then "
+                "appears on every page."
             ),
-            N_("While you are logged in, the editor shows a placeholder. Look at the page in a private window."),
+            N_(
+                "Code blocks run scripts only on plans with code injection. On other plans, paste the link into a "
+                "Button block."
+            ),
+            N_("While you are logged in, the editor shows a placeholder. Check the page in a private window."),
         ),
     ),
     Platform(
         "Wix",
         (
             N_(
-                "Add Elements, Embed Code, Embed a Site, and paste the frame's address alone. That frame is the page's "
-                "own; Embed HTML would put us into a frame of Wix's, which our allowed_origins do not name."
+                "Choose Add Elements > Embed Code > Embed a Site, and paste only the frame's address. Do not use "
+                "Embed HTML: it puts the widget in a frame of Wix's own, which is not in allowed_origins."
             ),
-            N_("Make the element 760 px high on the desktop, and 1080 px in the mobile editor."),
+            N_("Make the element 760 px high on desktop, and 1080 px high in the mobile editor."),
             N_(
-                "With a plan that allows it, the script works as well: Settings, Custom Code, at the end of the body. "
-                "That is the place for the floating button."
+                "If your plan allows it, you can also use the script: paste it under Settings > Custom Code, at the "
+                "end of the body. That is also the place for the floating button."
             ),
-            N_("Name the published domain in allowed_origins, and the wixsite.com one if you use it."),
+            N_("Add the published domain to allowed_origins, and the wixsite.com one if you use it."),
         ),
     ),
     Platform(
         "Webflow",
         (
-            N_("Add a Code Embed element where the widget shall be, paste the script, and publish."),
-            N_("A floating button goes into the site's settings, Custom code, Footer."),
-            N_("The canvas shows a placeholder; embeds run on the published site, and need a paid plan."),
-            N_("Name your domain in allowed_origins, and the webflow.io one while you try it there."),
+            N_("Add a Code Embed element where the widget should be, paste the script, and publish."),
+            N_("For a floating button, paste the script in the site's settings, under Custom code > Footer."),
+            N_("The canvas shows a placeholder. Embeds only run on the published site, and need a paid plan."),
+            N_("Add your domain to allowed_origins, and the webflow.io one while you test there."),
         ),
     ),
     Platform(
         "Shopify",
         (
-            N_("Online Store, Themes, Customize: open the page, add a Custom Liquid section, and paste the script."),
-            N_("A floating button goes into the theme's code, before the end of the body in theme.liquid."),
-            N_("The editor of a page's text takes scripts away, so do not paste it there."),
             N_(
-                "The theme editor frames your shop in admin.shopify.com, where browsers refuse the widget, and you see "
-                "the link. Look at the shop itself."
+                "Choose Online Store > Themes > Customize, open the page, add a Custom Liquid section, and paste "
+                "the script."
+            ),
+            N_(
+                "For a floating button, paste the script into theme.liquid in the theme's code, before the end "
+                "of the body."
+            ),
+            N_("The page text editor removes scripts, so do not paste it there."),
+            N_(
+                "The theme editor shows your shop inside admin.shopify.com, where browsers block the widget and you "
+                "see the link instead. Check the shop itself."
             ),
         ),
     ),

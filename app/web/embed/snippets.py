@@ -34,7 +34,7 @@ MODES: Final[tuple[Mode, ...]] = ("inline", "popup", "float")
 
 #: Fonts that machines have, by kind (modernfontstacks.com), under names that owners know.
 FONTS: Final[Mapping[str, str]] = {
-    N_("The system's own"): "system-ui",
+    N_("System font"): "system-ui",
     N_("Humanist"): "Seravek, Gill Sans Nova, Ubuntu, Calibri, sans-serif",
     N_("Geometric"): "Avenir, Montserrat, Corbel, URW Gothic, sans-serif",
     N_("Classical serif"): "Charter, Bitstream Charter, Cambria, serif",
@@ -229,7 +229,7 @@ async def show_doctor(request: Request) -> Response:
         except UnreadablePage as error:
             trouble = explain(error.trouble, _)
         except RateLimited as error:
-            trouble, status = _("That was a lot of requests. Please wait a moment and try again."), error.status
+            trouble, status = _("There were too many requests. Please wait a moment and try again."), error.status
     context = {
         "choice": choice,
         "widgets": list(parts.widgets.values()),

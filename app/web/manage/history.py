@@ -18,12 +18,12 @@ from app.web.shared.time_words import when
 #: What a customer finds in the history. The rest is of use to nobody but us.
 _HISTORY: Mapping[str, str] = {
     "confirmed": N_("Booked"),
-    "rescued": N_("Booked, after a payment that came late"),
-    "other_person": N_("Given to somebody else, since the one you chose was no longer free"),
-    "taken_back": N_("You took the cancellation back"),
-    "not_taken_back": N_("The cancellation could not be taken back: the time was gone"),
+    "rescued": N_("Booked after a late payment"),
+    "other_person": N_("Booked with another person, because the one you chose was no longer free"),
+    "taken_back": N_("You undid the cancellation"),
+    "not_taken_back": N_("The cancellation could not be undone: the time was no longer free"),
     "difference_paid": N_("You paid the difference for another time"),
-    "move_refused": N_("The other time could not be had, so nothing changed"),
+    "move_refused": N_("The other time was no longer free, so nothing changed"),
     "move_expired": N_("The other time was not paid for, so nothing changed"),
     "no_show": N_("Marked as missed"),
     "came_after_all": N_("No longer marked as missed"),
@@ -58,7 +58,7 @@ def happened(entry: HistoryEntry, booking: Booking, now: datetime, language: str
         return _("You moved it from %(before)s to %(after)s") % times
     if entry.what in {"refund_added", "refunded_at_stripe"}:
         amount = formats.format_money(Money(int(detail["amount"]), booking.terms.price.currency), language)
-        return _("We gave %(amount)s back") % {"amount": amount}
+        return _("We refunded %(amount)s") % {"amount": amount}
     if entry.what == "disputed":
         if detail["dispute"] == "lost":
             return _("Your bank gave you the payment back")

@@ -147,12 +147,12 @@ async def show_sent(request: Request) -> Response:
     _ = catalogues.translator(shell.language).gettext
     named = "token" in request.path_params
     lines = [
-        _("If we find a booking, a fresh link is on its way to the address that it was made with."),
-        _("That can take some minutes. Older links no longer open then.")
+        _("If we find a booking, a new link is on its way to the address used for it."),
+        _("This can take a few minutes. Older links then no longer work.")
         if named
-        else _("That can take some minutes. Older links open until you use the new one."),
+        else _("This can take a few minutes. Older links keep working until you use the new one."),
     ]
-    context = {"heading": _("Look into your mail"), "mark": "mail", "lines": lines, "form": None}
+    context = {"heading": _("Check your email"), "mark": "mail", "lines": lines, "form": None}
     return render(request, "manage/link.html", context, shell=shell, framed=False)
 
 
@@ -163,16 +163,19 @@ def _link_page(
     `typed` is what was given for one and is none."""
     shell, parts = error_shell(request), parts_of(request)
     _ = catalogues.translator(shell.language).gettext
-    heading, line = _("This link does not work"), _("Perhaps a part of it was lost on the way.")
+    heading, line = _("This link does not work"), _("Part of it may be missing.")
     if isinstance(error, ReturnExpired):
         heading, line = _("This link has expired"), _(error.sentence)
     elif isinstance(error, LinkExpired):
         heading = _("This link has expired")
-        line = _("It opened your booking until a month after the visit. The link of another booking we can mail you.")
+        line = _("It worked until a month after the visit. If you have another booking, we can email you its link.")
     elif genuine:
-        heading, line = _("This link was replaced"), _("We sent a newer one since, and only the newest one opens.")
+        heading, line = (
+            _("This link was replaced"),
+            _("We have sent you a newer link since, and only the newest one works."),
+        )
     elif typed is not None:
-        heading, line = _("A fresh link"), ""
+        heading, line = _("Get a new link"), ""
     form = None
     if parts.mailer.enabled:
         one_click = genuine and not isinstance(error, LinkExpired)  # what is long over has no link any more

@@ -129,7 +129,7 @@ def _wait(request: Request, view: BookingView, polls: int) -> dict[str, Any] | N
         "seen": seen,
         "path": f"{manage_path(request)}?{query}" if polls < len(POLL_SECONDS) else "",
         "seconds": POLL_SECONDS[min(polls, len(POLL_SECONDS) - 1)],
-        "slow": _("This takes longer than usual. You can close this page and look again later.")
+        "slow": _("This is taking longer than usual. You can close this page and check again later.")
         if polls >= SLOW_FROM
         else "",
     }

@@ -21,9 +21,9 @@ from app.web.shared.time_words import clock
 _STILL_NEWS = timedelta(days=1)
 #: What an act that led to the page has to say, by the word in the address.
 _REPORTS = {
-    "moved": N_("Your booking is moved."),
-    "undone": N_("Your booking stands again, as if nothing had happened."),
-    "left": N_("Everything stays as it was."),
+    "moved": N_("Your booking has been moved."),
+    "undone": N_("The cancellation has been undone. Your booking is confirmed as before."),
+    "left": N_("Your booking stays as it was."),
     "back": N_("Nothing was charged."),
 }
 
@@ -38,16 +38,16 @@ def news(view: BookingView, now: datetime, language: str) -> list[str]:
         lines += filter(None, [why_ended(booking.end_reason, language)])
         given_back = gives_back(view)
         if booking.status is Status.CANCELED and captured(view) and not given_back:
-            lines.append(_("Under the terms you booked with, nothing is paid back."))
+            lines.append(_("Under your booking terms, there is no refund."))
         elif not given_back:  # what went back stands in the table of the money, with where it is
             lines += money_lines(view, language)
     if any(payment.dispute == DISPUTE_LOST for payment in view.payments):
         lines.append(_("Your bank has given you the payment back."))
     if disputed(view):
-        lines.append(_("Your bank asks for the payment back. Until it has decided, we cannot pay anything back."))
+        lines.append(_("Your bank is asking for the payment back. Until it has decided, we cannot refund anything."))
     last = view.history[-1] if view.history else None
     if booking.status is Status.CONFIRMED and last and now - last.at < _STILL_NEWS and last.what == "move_refused":
-        lines.append(_("The other time could not be had any more. Your booking stays as it is."))
+        lines.append(_("The other time was no longer free. Your booking stays as it is."))
     return lines
 
 
@@ -69,8 +69,8 @@ def not_done(error: HoldfastError, language: str) -> list[str]:
     """Why an act came to nothing, where the booking's page shows how it stands instead."""
     _ = catalogues.translator(language).gettext
     if isinstance(error, SchedulerError | StripeError):
-        return [_(out_of_reach(error)), _("Your booking is as you see it here. Please try again in a moment.")]
-    return [_("This booking has changed in the meantime. This is how it stands now.")]
+        return [_(out_of_reach(error)), _("This page shows your booking as it is now. Please try again in a moment.")]
+    return [_("This booking has changed in the meantime. This page shows it as it is now.")]
 
 
 def not_undone(error: HoldfastError, booking: Booking, now: datetime, language: str) -> list[str]:
@@ -79,14 +79,14 @@ def not_undone(error: HoldfastError, booking: Booking, now: datetime, language: 
     if not isinstance(error, BookingConflict):
         return not_done(error, language)
     if booking.undo_until is None or booking.undo_until <= now:
-        return [_("The time for taking it back is over. Your booking stays canceled.")]
-    return [_("The time was taken in the meantime, so your booking stays canceled.")]
+        return [_("The time to undo the cancellation has run out. Your booking stays cancelled.")]
+    return [_("The time was taken in the meantime, so your booking stays cancelled.")]
 
 
 def undo_line(offer: Offer, booking: Booking, language: str) -> str:
     """Until when a cancellation may be taken back; empty where it may not."""
     if offer.undo_until is None:
         return ""
-    return catalogues.translator(language).gettext("Until %(time)s you can have the same time back.") % {
-        "time": clock(offer.undo_until, booking, language)
-    }
+    return catalogues.translator(language).gettext(
+        "Until %(time)s you can undo the cancellation and keep the same time."
+    ) % {"time": clock(offer.undo_until, booking, language)}

@@ -23,17 +23,19 @@ def may_move(offer: Offer, booking: Booking, language: str) -> list[str]:
         case None:
             times = said.ngettext("%(num)s more time", "%(num)s more times", offer.moves_left)
             return [
-                _("It can be moved until %(until)s, %(times)s.") % {**until, "times": times % {"num": offer.moves_left}}
+                _("You can move it %(times)s, until %(until)s.") % {**until, "times": times % {"num": offer.moves_left}}
             ]
         case Refusal.TOO_LATE:
-            return [_("It could be moved until %(until)s.") % until]
+            return [_("You could move it until %(until)s.") % until]
         case Refusal.TOO_OFTEN if often:
-            moved = said.ngettext("It was moved %(num)s time already.", "It was moved %(num)s times already.", often)
+            moved = said.ngettext(
+                "The limit of %(num)s move has been reached.", "The limit of %(num)s moves has been reached.", often
+            )
             return [moved % {"num": often}]
         case Refusal.TOO_OFTEN:
             return [_("This booking cannot be moved.")]
         case Refusal.UNDER_WAY:
-            return [_("A move is under way.")]
+            return [_("A move is in progress.")]
         case Refusal.BEGUN:
             return [_("The visit has begun, so it can no longer be moved here.")]
         case Refusal.NOT_OFFERED:
@@ -51,23 +53,23 @@ def price_difference(quote: MoveQuote, booking: Booking, language: str) -> tuple
     amount = {"amount": formats.format_money(Money(abs(quote.difference), quote.price.currency), language)}
     if quote.difference > 0:
         return _("%(amount)s more") % amount, _(
-            "You pay it on Stripe now. Your old time is yours until then; without the payment nothing changes."
+            "You pay this on Stripe now. You keep your old time until then; if you do not pay, nothing changes."
         )
     cheaper = booking.terms.price.amount - quote.price.amount
     if 0 < -quote.difference < cheaper:
-        return _("%(amount)s go back to your card") % amount, _(
-            "That is the part of the price difference that your booking terms pay back now. "
-            "Banks usually take 5–10 days to show it."
+        return _("You get %(amount)s back") % amount, _(
+            "This is the part of the price difference that your booking terms refund now. Banks usually take 5–10 "
+            "days to show it."
         )
     if quote.difference < 0:
-        return _("%(amount)s go back to your card") % amount, _(
-            "That is the difference in price. Banks usually take 5–10 days to show it."
+        return _("You get %(amount)s back") % amount, _(
+            "This is the difference in price. Banks usually take 5–10 days to show it."
         )
     if cheaper > 0:
-        return _("No money moves"), _("It costs less, but under your booking terms nothing is paid back now.")
+        return _("Nothing to pay or refund"), _("It costs less, but your booking terms give no refund now.")
     if booking.terms.free:
-        return _("No money moves"), _("It stays free of charge.")
-    return _("No money moves"), _("What you paid counts for the new time.")
+        return _("Nothing to pay or refund"), _("It stays free of charge.")
+    return _("Nothing to pay or refund"), _("What you paid counts towards the new time.")
 
 
 def move_button(quote: MoveQuote, language: str) -> str:
@@ -85,10 +87,10 @@ def afterwards(offer: Offer, after: Booking, language: str) -> str:
     left = offer.moves_left - 1
     until = after.starts_at - timedelta(hours=after.terms.move_hours)
     if left <= 0 or until <= offer.at:
-        return said.gettext("After this it can no longer be moved here.")
+        return said.gettext("After this, you can no longer move it here.")
     again = said.ngettext(
-        "After this it can be moved %(num)s more time, until %(until)s.",
-        "After this it can be moved %(num)s more times, until %(until)s.",
+        "After this, you can move it %(num)s more time, until %(until)s.",
+        "After this, you can move it %(num)s more times, until %(until)s.",
         left,
     )
     return again % {"num": left, "until": when(until, after, offer.at, language)}
@@ -98,9 +100,9 @@ def not_moved(error: HoldfastError, language: str) -> list[str]:
     """Why the preview is shown again."""
     _ = catalogues.translator(language).gettext
     if isinstance(error, PaymentRefused):
-        return [_(error.sentence), _("Nothing was moved: your booking stands as it was.")]
+        return [_(error.sentence), _("Your booking was not moved. It stays as it was.")]
     if isinstance(error, SchedulerError | StripeError):
-        return [_(error.sentence), _("Nothing was moved: your booking stands as it was. Please try again in a moment.")]
+        return [_(error.sentence), _("Your booking was not moved. It stays as it was. Please try again in a moment.")]
     if isinstance(error, LinkExpired):
-        return [_("Nothing was moved yet: this page was open for a while, so please look once more.")]
-    return [_("Nothing was moved yet: your booking, or its price, has changed since this page was opened.")]
+        return [_("Your booking has not been moved yet. This page was open for a while, so please check it again.")]
+    return [_("Your booking has not been moved yet. The booking or its price has changed since you opened this page.")]

@@ -77,7 +77,7 @@ def summarize(booking: Booking, *, language: str, now: datetime) -> BookingSumma
         if zones.local(starts, zone).date() != zones.local(starts, booking.time_zone).date():
             day = formats.format_day(starts, booking.time_zone, language, "medium", today=today)
             there = _("%(day)s, %(times)s") % {"day": day, "times": there}
-        local = _("%(time)s at the place (%(zone)s)") % {
+        local = _("%(time)s at the venue (%(zone)s)") % {
             "time": there,
             "zone": zones.zone_label(booking.time_zone, starts, language),
         }

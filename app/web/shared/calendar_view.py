@@ -277,7 +277,7 @@ def _choice(slot: Slot, clocks: Clocks, *, own: bool) -> TimeChoice:
     said = catalogues.translator(clocks.language)
     name = said.gettext("%(start)s to %(end)s") % {"start": label, "end": end_label}
     if place_label:
-        name = said.gettext("%(time)s, %(place_time)s at the place") % {"time": name, "place_time": place_label}
+        name = said.gettext("%(time)s, %(place_time)s at the venue") % {"time": name, "place_time": place_label}
     return TimeChoice(
         starts_at=slot.starts_at,
         value=start_value(slot.starts_at.astimezone(UTC)),

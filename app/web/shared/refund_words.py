@@ -74,7 +74,7 @@ def money_lines(view: BookingView, language: str) -> list[str]:
     """Whether money moved, and what of it comes back."""
     _ = catalogues.translator(language).gettext
     if view.payment is not None and view.payment.state is PaymentState.VOIDED:
-        return [_("You have not been charged. What your bank had set aside is free again within days.")]
+        return [_("You have not been charged. Your bank releases the amount it had set aside within a few days.")]
     refunds = shown_refunds(view)
     if not refunds:
         uncharged = all(payment.state in _UNCHARGED and not payment.captured for payment in view.payments)
@@ -87,17 +87,23 @@ def _refund_line(refund: Refund, view: BookingView, language: str) -> str:
     _ = catalogues.translator(language).gettext
     amount = {"amount": price(refund.amount, language)}
     if waits_for_bank(refund, view):
-        return _("The payment is disputed. We send %(amount)s back once your bank has decided.") % amount
+        return _("The payment is disputed. We will refund %(amount)s once your bank has decided.") % amount
     if refund.delayed:
         return _("Your refund of %(amount)s is delayed. We keep trying to send it.") % amount
     words = {
-        "failed": N_("%(amount)s could not be sent back to your card. Please contact us, so that you get it."),
-        "canceled": N_("%(amount)s could not be sent back to your card. Please contact us, so that you get it."),
+        "failed": N_(
+            "We could not refund %(amount)s to your card. Please contact us so that we can send it another way."
+        ),
+        "canceled": N_(
+            "We could not refund %(amount)s to your card. Please contact us so that we can send it another way."
+        ),
         PAID_ANOTHER_WAY: N_("We paid %(amount)s back to you another way."),
-        "requires_action": N_("%(amount)s come back to you; Stripe mails you what it needs for that."),
-        "succeeded": N_("%(amount)s are on their way back to your card. Banks usually take 5–10 days to show it."),
+        "requires_action": N_("We are refunding %(amount)s. Stripe will email you to ask for the details it needs."),
+        "succeeded": N_("We are refunding %(amount)s to your card. Banks usually take 5–10 days to show it."),
     }
-    sentence = words.get(refund.status, N_("%(amount)s go back to your card, usually within 5–10 days."))
+    sentence = words.get(
+        refund.status, N_("We are refunding %(amount)s to your card. It usually arrives within 5–10 days.")
+    )
     return _(sentence) % amount
 
 
@@ -123,18 +129,19 @@ def _refund_row_words(refund: Refund, view: BookingView, now: datetime, language
     if waits_for_bank(refund, view):
         return _("The payment is disputed, so we send it once your bank has decided.")
     if refund.delayed:
-        return _("It is delayed. We keep trying to send it, and you need not do anything.")
+        return _("It is delayed. We keep trying to send it; you do not need to do anything.")
     if later := goes_out_later(refund, now):
         return _("We send it at %(time)s, the way you paid.") % {"time": clock(later, booking, language)}
     words = {
-        "requested": N_("We are sending it, the way you paid."),
+        "requested": N_("We are sending it the way you paid."),
         "succeeded": N_("On its way to your card. Banks usually take 5–10 days to show it."),
-        "requires_action": N_("Stripe mails you what it needs for that."),
-        "failed": N_("It could not be sent back to your card. Please contact us, so that you get it."),
-        "canceled": N_("It could not be sent back to your card. Please contact us, so that you get it."),
+        "requires_action": N_("Stripe will email you to ask for the details it needs."),
+        "failed": N_("We could not send it back to your card. Please contact us so that we can send it another way."),
+        "canceled": N_("We could not send it back to your card. Please contact us so that we can send it another way."),
         PAID_ANOTHER_WAY: N_("We paid it back to you another way."),
     }
-    return _(words.get(refund.status, N_("On its way to your card, usually within 5–10 days.")))
+    sentence = words.get(refund.status, N_("On its way to your card. It usually arrives within 5–10 days."))
+    return _(sentence)
 
 
 # What the owner reads
@@ -144,11 +151,11 @@ def owner_refund_words(refund: Refund, view: BookingView, now: datetime, languag
     """Where a refund is, and what it waits for."""
     _ = catalogues.translator(language).gettext
     if waits_for_bank(refund, view):
-        return _("waits until the bank has decided the dispute")
+        return _("waiting for the bank to decide the dispute")
     if later := goes_out_later(refund, now):
-        return _("goes out on %(when)s") % {"when": when(later, at_place(view.booking), now, language)}
+        return _("will be sent on %(when)s") % {"when": when(later, at_place(view.booking), now, language)}
     if refund.delayed:
         return _("delayed (%(reason)s); we keep trying") % {"reason": refund.problem}
     if refund.id in made_good(view):
-        return _("failed at Stripe; made good since")
+        return _("failed at Stripe; settled since")
     return _(REFUND_STANDS[refund.status]) if refund.status in REFUND_STANDS else refund.status

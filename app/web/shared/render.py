@@ -281,21 +281,21 @@ def _has_pictures(widget: Widget) -> bool:
 _HEADINGS: tuple[tuple[type[HoldfastError], str], ...] = (
     (LinkExpired, N_("This link has expired")),
     (LinkRefused, N_("This link does not work")),
-    (NotFound, N_("There is nothing here")),
+    (NotFound, N_("Page not found")),
     (RateLimited, N_("One moment, please")),
-    (TooLarge, N_("That was too much at once")),
-    (SchedulerError, N_("The calendar does not answer")),
-    (StripeError, N_("The payment page does not answer")),
+    (TooLarge, N_("This is too long")),
+    (SchedulerError, N_("The calendar is not responding")),
+    (StripeError, N_("The payment page is not responding")),
 )
 _OTHER_HEADING = N_("That did not work")
 #: Where somebody may be who has just paid: back from Stripe, and where that leads.
 _AFTER_PAYING = re.compile(r"/b/[^/]+(/return|/back)?|/manage/(?!(?:sent|resend)$)[^/]+(/return|/back)?|/r/[^/]+")
 _MOMENT = N_("One moment, please")
 _CANNOT_SHOW = N_("We cannot show this page right now.")
-_DO_NOT_PAY_AGAIN = N_("If you have paid, do not pay again.")
+_DO_NOT_PAY_AGAIN = N_("If you have already paid, please do not pay again.")
 _LOOKED_UP = N_(
-    "Your payment is not lost: we look it up at Stripe ourselves. "
-    "Open this page again in a few minutes to see your booking."
+    "Your payment is not lost: we check it at Stripe ourselves. Open this page again in a few minutes to see your "
+    "booking."
 )
 
 

@@ -19,17 +19,17 @@ from app.web.shared.booking_summary import visit_line
 from app.web.shared.time_words import clock, long_when
 
 _WHY_ENDED: Mapping[EndReason | None, str] = {
-    EndReason.DEADLINE: N_("No payment came while we held it, so the time went back."),
-    EndReason.GIVEN_UP: N_("You gave the time back."),
-    EndReason.REFUSED: N_("Somebody else was faster."),
-    EndReason.NO_ANSWER: N_("The calendar did not answer, so we could not keep it for you."),
+    EndReason.DEADLINE: N_("We did not receive a payment in time, so we released the time."),
+    EndReason.GIVEN_UP: N_("You released the time."),
+    EndReason.REFUSED: N_("Someone else booked this time first."),
+    EndReason.NO_ANSWER: N_("The calendar did not answer, so we could not hold the time for you."),
     EndReason.PAYMENT_FAILED: N_("The payment did not go through."),
-    EndReason.PAYMENT_MISMATCH: N_("What was paid is not what was ordered."),
-    EndReason.SLOT_GONE: N_("Your payment came after our hold had ended, and the time was gone by then."),
+    EndReason.PAYMENT_MISMATCH: N_("The payment did not match the price."),
+    EndReason.SLOT_GONE: N_("Your payment arrived after the hold had ended, and the time was no longer free."),
     EndReason.BEGUN: N_("Your payment arrived after the appointment had begun."),
     EndReason.REFUNDED: N_("Your payment was refunded before the booking was confirmed."),
-    EndReason.CAPTURE_FAILED: N_("Your bank did not release the amount that it had set aside."),
-    EndReason.BY_CUSTOMER: N_("You canceled it."),
+    EndReason.CAPTURE_FAILED: N_("Your bank did not pay out the amount that it had set aside."),
+    EndReason.BY_CUSTOMER: N_("You cancelled it."),
     EndReason.BY_OWNER: N_("We had to cancel it. We are sorry."),
 }
 
@@ -50,7 +50,7 @@ def paid_and_waiting(language: str) -> list[str]:
     _ = catalogues.translator(language).gettext
     return [
         _("We have your payment, but the calendar is not responding. Please do not pay again."),
-        _("We keep trying. If it cannot be confirmed in time, you get all your money back."),
+        _("We keep trying. If it cannot be confirmed in time, we refund you in full."),
     ]
 
 
@@ -60,7 +60,7 @@ def mail_problem(view: BookingView, language: str) -> str:
     if not view.mail_problem or customer is None:
         return ""
     said = catalogues.translator(language).gettext(
-        "Our mail to %(email)s could not be delivered. Please contact us, so that we can correct the address."
+        "Our email to %(email)s could not be delivered. Please contact us so that we can correct the address."
     )
     return said % {"email": customer.email}
 
@@ -81,7 +81,7 @@ def status_words(booking: Booking, move: Move | None, now: datetime, language: s
         case Status.CONFIRMED:
             return (_("Under way"), "clock") if booking.starts_at <= now else (_("Confirmed"), "check")
         case Status.CANCELED:
-            return _("Canceled"), "cross"
+            return _("Cancelled"), "cross"
         case Status.PAID if booking.canceled_at:
             return _("Being confirmed again"), "waiting"
         case Status.PAID:

@@ -51,11 +51,11 @@ def _before_canceling(request: Request, view: BookingView, *, problem: HoldfastE
     amount = formats.format_money(back, language)
     lines = goes_back(view, back, language)
     if view.move:
-        lines.append(_("The move that is waiting for its payment is ended first."))
-    lines += [_("The time is free for others again. This cannot be taken back."), mailed_line(request, view)]
+        lines.append(_("The move that is waiting for payment is stopped first."))
+    lines += [_("The time becomes available to others again. This cannot be undone."), mailed_line(request, view)]
     act = BeforeAct(
         heading=_("Cancel this booking?"),
-        sum=_("%(amount)s back") % {"amount": amount} if back else _("No money moves"),
+        sum=_("%(amount)s back") % {"amount": amount} if back else _("Nothing to pay or refund"),
         lines=lines,
         fields=[
             (
@@ -63,7 +63,7 @@ def _before_canceling(request: Request, view: BookingView, *, problem: HoldfastE
                 parts_of(request).links.page_token(view.booking.id, _cancel_act(request, view), view.booking.revision),
             )
         ],
-        button=_("Cancel and give %(amount)s back") % {"amount": amount} if back else _("Cancel the booking"),
+        button=_("Cancel and refund %(amount)s") % {"amount": amount} if back else _("Cancel the booking"),
         action="cancel",
         grave=True,
     )

@@ -61,13 +61,13 @@ def _before_refunding(request: Request, view: BookingView, *, problem: HoldfastE
         ask = {
             "value": typed if typed is not None else format(left.to_decimal(), "f"),
             "wrong": typed is not None,
-            "help": _("At most %(amount)s, which is what is left of the payments.") % most,
+            "help": _("At most %(amount)s, which is what has not been refunded yet.") % most,
             "currency": left.currency.upper(),
         }
         act = BeforeAct(
-            heading=_("Give money back"),
+            heading=_("Refund the customer"),
             sum="",
-            lines=[_("The booking stays as it is. The next page shows what happens; nothing moves before.")],
+            lines=[_("The booking stays as it is. The next page shows what happens; nothing is refunded before that.")],
             ask=ask,
             button=_("Continue"),
             action="refund",
@@ -76,7 +76,7 @@ def _before_refunding(request: Request, view: BookingView, *, problem: HoldfastE
     given = formats.format_money(amount, language)
     page = parts_of(request).links.page_token(view.booking.id, _refund_act(amount, view), view.booking.revision)
     act = BeforeAct(
-        heading=_("Give this back?"),
+        heading=_("Refund this amount?"),
         sum=_("%(amount)s back") % {"amount": given},
         lines=[
             *goes_back(view, amount, language),
@@ -84,7 +84,7 @@ def _before_refunding(request: Request, view: BookingView, *, problem: HoldfastE
             mailed_line(request, view, owner=False),
         ],
         fields=[("amount", format(amount.to_decimal(), "f")), ("page", page)],
-        button=_("Give %(amount)s back") % {"amount": given},
+        button=_("Refund %(amount)s") % {"amount": given},
         action="refund",
         grave=True,
     )
@@ -129,8 +129,8 @@ def _before_noting(
         heading=_("Did you pay this back another way?"),
         sum=said,
         lines=[
-            _("No money moves now. It counts as given back, and Stripe is not asked for it again."),
-            _("The customer reads on the booking's page that you paid it another way."),
+            _("No money is sent now. The refund counts as paid, and Stripe is not asked for it again."),
+            _("The booking's page tells the customer that you paid it another way."),
         ],
         fields=[("refund", refund_id), ("page", page)],
         button=_("I have paid %(amount)s") % {"amount": said},

@@ -69,10 +69,10 @@ async def show_sent(request: Request) -> Response:
     shell = request.state.shell = widget_shell(request, NOBODY)
     _ = catalogues.translator(shell.language).gettext
     lines = [
-        _("If this address may sign in, a link is on its way to it."),
+        _("If this address is allowed to sign in, a link is on its way to it."),
         _("It works once, within %(num)s minutes.") % {"num": _minutes(SIGN_IN_LIFE)},
     ]
-    return _door_page(request, heading=_("Look into your mail"), lines=lines)
+    return _door_page(request, heading=_("Check your email"), lines=lines)
 
 
 # The link
@@ -120,16 +120,21 @@ def _ask_page(request: Request, *, error: LinkRefused | None = None, typed: str 
         raise NotFound("no staff")
     shell = request.state.shell = widget_shell(request, NOBODY)
     _ = catalogues.translator(shell.language).gettext
-    lines = [_("We mail a link to those who work here. No password, and nothing is kept in your browser.")]
+    lines = [
+        _(
+            "We email a sign-in link to people who work here. You need no password, and nothing is stored in your "
+            "browser."
+        )
+    ]
     heading = _("Sign in to the bookings")
     if isinstance(error, LinkExpired):
         heading = _("Please sign in again")
-        lines.insert(0, _("This address has expired, or was used before. Nothing was changed."))
+        lines.insert(0, _("This link has expired, or was used before. Nothing was changed."))
     elif error:
-        heading = _("This address does not open")
-        lines.insert(0, _("Perhaps a part of it was lost on the way."))
+        heading = _("This link does not work")
+        lines.insert(0, _("Part of it may be missing."))
     field = {"typed": typed or "", "wrong": typed is not None}
-    form = {"action": "/staff", "label": _("Mail me a link"), "field": field}
+    form = {"action": "/staff", "label": _("Email me a link"), "field": field}
     status = error.status if error else 422 if typed is not None else 200
     return _door_page(request, heading=heading, lines=lines, form=form, status=status)
 

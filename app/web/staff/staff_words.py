@@ -36,17 +36,17 @@ _MAILS: Final[Mapping[str, str]] = {
     MailKind.CONFIRMED_CUSTOMER: N_("Confirmation"),
     MailKind.CONFIRMED_OWNER: N_("To you: booked"),
     MailKind.RELEASED_CUSTOMER: N_("Not booked, nothing charged"),
-    MailKind.REFUNDED_CUSTOMER: N_("Money goes back"),
-    MailKind.REFUNDED_OWNER: N_("To you: money goes back"),
-    MailKind.CANCELED_CUSTOMER: N_("Canceled"),
-    MailKind.CANCELED_OWNER: N_("To you: canceled"),
-    MailKind.RESTORED_CUSTOMER: N_("Cancellation taken back"),
-    MailKind.RESTORED_OWNER: N_("To you: cancellation taken back"),
+    MailKind.REFUNDED_CUSTOMER: N_("Refund"),
+    MailKind.REFUNDED_OWNER: N_("To you: refund"),
+    MailKind.CANCELED_CUSTOMER: N_("Cancelled"),
+    MailKind.CANCELED_OWNER: N_("To you: cancelled"),
+    MailKind.RESTORED_CUSTOMER: N_("Cancellation undone"),
+    MailKind.RESTORED_OWNER: N_("To you: cancellation undone"),
     MailKind.MOVED_CUSTOMER: N_("Moved"),
     MailKind.MOVED_OWNER: N_("To you: moved"),
     MailKind.NOT_MOVED_CUSTOMER: N_("Not moved"),
     MailKind.REMINDER_CUSTOMER: N_("Reminder"),
-    MailKind.LINK_CUSTOMER: N_("Fresh link"),
+    MailKind.LINK_CUSTOMER: N_("New link"),
     MailKind.REFUND_FAILED_CUSTOMER: N_("Refund failed"),
     MailKind.REFUND_FAILED_OWNER: N_("To you: refund failed"),
     MailKind.DISPUTED_OWNER: N_("To you: disputed at the bank"),
@@ -60,20 +60,20 @@ _PAYMENTS: Final[Mapping[PaymentState, str]] = {
     PaymentState.PROCESSING: N_("the bank is working on it"),
 }
 _REPORTS: Final[Mapping[str, str]] = {
-    "canceled": N_("The booking is canceled."),
+    "canceled": N_("The booking has been cancelled."),
     "refunded": N_("The refund is on its way."),
-    "moved": N_("The booking is moved."),
-    "held": N_("The new time is held until the difference is paid. Give the customer the page below."),
-    "moving": N_("Hapio has not answered yet. Both times are kept, and the server goes on with it."),
-    "left": N_("The move is given up, and the booking stands as it was."),
-    "missed": N_("Noted that nobody came. No money moved."),
-    "came": N_("Noted that the customer came. No money moved."),
-    "sent": N_("A fresh link is on its way; the old ones have stopped working."),
-    "paid": N_("Noted that you paid this refund another way. It is not tried again."),
-    "corrected": N_("The address was changed. What had not arrived is sent to it; older links have stopped working."),
-    "same": N_("That is the address of this booking already."),
-    "again": N_("The mails that could not be delivered are sent again."),
-    "waits": N_("A fresh link was mailed a moment ago. The next one can go out after five minutes."),
+    "moved": N_("The booking has been moved."),
+    "held": N_("The new time is held until the difference is paid. Send the customer to the page below."),
+    "moving": N_("The calendar has not answered yet. Both times are kept, and we keep trying."),
+    "left": N_("The move has been stopped. The booking stays as it was."),
+    "missed": N_("Marked as missed. Nothing was charged or refunded."),
+    "came": N_("No longer marked as missed. Nothing was charged or refunded."),
+    "sent": N_("A new link is on its way. Older links no longer work."),
+    "paid": N_("Marked as paid another way. We do not try this refund again."),
+    "corrected": N_("The address was changed. Emails that had not arrived are sent to it. Older links no longer work."),
+    "same": N_("The booking already has this address."),
+    "again": N_("The emails that could not be delivered are being sent again."),
+    "waits": N_("A new link was emailed a moment ago. You can send another one after five minutes."),
 }
 
 
@@ -157,7 +157,7 @@ def payment_rows(view: BookingView, language: str) -> list[dict[str, str]]:
     _ = catalogues.translator(language).gettext
     rows = []
     for payment in view.payments:
-        state = _(_PAYMENTS[payment.state]) if payment.state in _PAYMENTS else _("nothing was taken")
+        state = _(_PAYMENTS[payment.state]) if payment.state in _PAYMENTS else _("nothing was charged")
         how = [_("difference of a move")] if payment.move_id else []
         how += [state, *([_disputed(payment, language)] if payment.dispute else [])]
         amount = payment.captured if payment.state is PaymentState.CAPTURED else payment.price.amount
@@ -242,15 +242,15 @@ def mail_row(mail: MailLine, zone: str, now: datetime, language: str) -> dict[st
         return moment_words(moment, zone, language, today)
 
     if given_up(mail):
-        how, mark = _("given up: %(why)s") % {"why": mail.error}, "problem"
+        how, mark = _("stopped trying: %(why)s") % {"why": mail.error}, "problem"
     elif mail.sent_at:
         how, mark = _("sent %(when)s") % {"when": when(mail.sent_at)}, "check"
     elif mail.error == "no longer true":
         how, mark = _("not sent: it was no longer true"), "cross"
     elif mail.due_at > now:
-        how, mark = _("goes out on %(when)s") % {"when": when(mail.due_at)}, "clock"
+        how, mark = _("will be sent on %(when)s") % {"when": when(mail.due_at)}, "clock"
     elif mail.error:
-        how, mark = _("tried again: %(why)s") % {"why": mail.error}, "problem"
+        how, mark = _("trying again: %(why)s") % {"why": mail.error}, "problem"
     else:
         how, mark = _("is being sent"), "clock"
     return {"what": _(_MAILS.get(mail.kind, mail.kind)), "how": how, "mark": mark, "booking": mail.booking_id}
@@ -264,19 +264,21 @@ def goes_back(view: BookingView, amount: Money, language: str) -> list[str]:
     _ = catalogues.translator(language).gettext
     if not amount:
         if captured(view):
-            return [_("Nothing is left of what was paid, so no money moves.")]
-        return [_("Nothing was paid, so no money moves.")]
+            return [_("Nothing is left of the payment, so there is nothing to refund.")]
+        return [_("Nothing was paid, so there is nothing to refund.")]
     whole = money_left(view)
     if amount == whole:
-        lines = [_("That is all that is left of what was paid. It goes out at once, the way it came.")]
+        lines = [
+            _("That is everything that is left of the payment. It is refunded straight away, the way it was paid.")
+        ]
     else:
         rest = Money(whole.amount - amount.amount, amount.currency)
         lines = [
-            _("It goes out at once, the way it came. %(rest)s of what was paid stays.")
+            _("It is refunded straight away, the way it was paid. The remaining %(rest)s is not refunded.")
             % {"rest": formats.format_money(rest, language)}
         ]
     if disputed(view):
-        lines.append(_("A payment is disputed: what the bank takes back itself is not given back as well."))
+        lines.append(_("A payment is disputed. What the bank takes back itself is not refunded as well."))
     return lines
 
 
@@ -287,47 +289,47 @@ def moves_money(quote: MoveQuote, view: BookingView, language: str) -> tuple[str
     if quote.difference > 0:
         head = _("%(amount)s more") % {"amount": amount}
         line = _(
-            "No money moves now: the customer has %(num)s minutes to pay that on Stripe's page, and the new time is "
-            "held so long. Unpaid, nothing changes."
+            "Nothing is charged now. The customer has %(num)s minutes to pay this on Stripe's page, and the new time "
+            "is held until then. If they do not pay, nothing changes."
         )
         return head, [line % {"num": view.widget.payment_minutes}]
     if quote.difference < 0:
         return _("%(amount)s back") % {"amount": amount}, [
-            _("The new time costs less. The difference goes out at once.")
+            _("The new time costs less. The difference is refunded straight away.")
         ]
-    return _("No money moves"), [_("The price stays: %(price)s.") % {"price": price(quote.price, language)}]
+    return _("Nothing to pay or refund"), [_("The price stays at %(price)s.") % {"price": price(quote.price, language)}]
 
 
 def mailed(view: BookingView, language: str, *, enabled: bool, owner: bool = True) -> str:
     """Who hears of it."""
     _ = catalogues.translator(language).gettext
     if not enabled:
-        return _("No mail is sent: there is no mail server.")
+        return _("No email is sent, because no mail server is set up.")
     return (
-        _("The customer and the owner are mailed.")
+        _("The customer and the owner get an email.")
         if owner and view.widget.owner_email
-        else _("The customer is mailed.")
+        else _("The customer gets an email.")
     )
 
 
 def not_done(error: HoldfastError, language: str) -> list[str]:
     """Why an act was not done. None of these comes after a change."""
     _ = catalogues.translator(language).gettext
-    stays = _("Nothing was changed, and no money moved.")
+    stays = _("Nothing was changed, charged or refunded.")
     match error:
         case LinkRefused() | BookingConflict():
             return [
-                _("This page was open for a while, or the booking has changed meanwhile. Please look once more."),
+                _("This page was open for a while, or the booking has changed in the meantime. Please check it again."),
                 stays,
             ]
         case PolicyRefused(refusal=Refusal.UNDER_WAY):
-            return [_("A move of this booking is being made, or paid, right now."), stays]
+            return [_("This booking is being moved right now, or the customer is paying for a move."), stays]
         case NotBegun():
             return [_(error.sentence), stays]
         case PolicyRefused(refusal=Refusal.NOT_OFFERED):
-            return [_("Its widget is no longer in widgets.toml, so it can be canceled, but not moved."), stays]
+            return [_("Its widget is no longer in widgets.toml, so you can cancel the booking but not move it."), stays]
         case PolicyRefused():
-            return [_("That can no longer be done with this booking."), stays]
+            return [_("This can no longer be done with this booking."), stays]
         case SchedulerError() | StripeError():
             return [_(out_of_reach(error)), stays]
         case _:
@@ -345,7 +347,7 @@ def event_row(stored: StoredEvent, zone: str, now: datetime, language: str) -> d
     if stored.processed_at:
         how, mark = _("done"), "check"
     elif stored.error:
-        how, mark = _("tried again: %(why)s") % {"why": stored.error}, "problem"
+        how, mark = _("trying again: %(why)s") % {"why": stored.error}, "problem"
     else:
         how, mark = _("is waiting"), "clock"
     came = moment_words(stored.received_at, zone, language, today)

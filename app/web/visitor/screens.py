@@ -24,7 +24,7 @@ BACK = "back"
 _REPORTS = {
     "again": N_("We held your time again."),
     BACK: N_("Nothing was charged. Your time is still held."),
-    "kept": N_("Your time cannot be kept any longer without paying. It is yours until the time above."),
+    "kept": N_("We cannot hold your time any longer without payment. It is yours until the time above."),
 }
 
 

@@ -41,9 +41,9 @@ def status_context(request: Request, view: BookingView, polls: int) -> dict[str,
             query = urlencode({"from": "stripe", "look": polls + 1, "seen": seen, **kept_style(request)})
             poll = {"path": f"{asked_path(request)}?{query}", "seconds": POLL_SECONDS[polls]}
         if polls >= SLOW_FROM:
-            slow = _("This takes longer than usual. You can close this page and look again later.")
+            slow = _("This is taking longer than usual. You can close this page and check again later.")
             if parts.mailer.enabled:
-                slow = _("This takes longer than usual. You can close this page; we mail you.")
+                slow = _("This is taking longer than usual. You can close this page; we will email you.")
     again = None
     if booking.status in {Status.EXPIRED, Status.CANCELED}:
         ahead = booking.starts_at > parts.now()
@@ -77,10 +77,14 @@ def _heading_and_lines(view: BookingView, language: str, *, late: bool) -> tuple
     booking = view.booking
     match booking.status:
         case Status.AWAITING_PAYMENT if view.payment and view.payment.state is PaymentState.PROCESSING:
-            later = _("Your bank takes a while with this one. We keep your time meanwhile, and mail you.")
+            later = _("Your bank needs a while for this payment. We keep your time, and will email you.")
             return _("Your payment is on its way"), "clock", [later]
         case Status.AWAITING_PAYMENT | Status.HELD:
-            return _("Waiting for Stripe"), "waiting", [_("As soon as Stripe tells us that you paid, we confirm.")]
+            return (
+                _("Waiting for Stripe"),
+                "waiting",
+                [_("We confirm your booking as soon as Stripe tells us that you have paid.")],
+            )
         case Status.PAID if booking.terms.free:
             return _("Confirming your time"), "waiting", []
         case Status.PAID if late:
@@ -88,11 +92,11 @@ def _heading_and_lines(view: BookingView, language: str, *, late: bool) -> tuple
         case Status.PAID:
             return _("Payment received, confirming your time"), "waiting", []
         case Status.CONFIRMED:
-            lines = [_("Somebody else looks after you than you chose: %(person)s.") % {"person": booking.resource_name}]
+            lines = [_("Your appointment is now with %(person)s.") % {"person": booking.resource_name}]
             moved = not booking.any_resource and _other_person(view)
             return _("Your time is confirmed"), "check", lines if moved else []
         case Status.CANCELED:
-            return _("This booking is canceled"), "cross", _how_it_ended(view, language)
+            return _("This booking is cancelled"), "cross", _how_it_ended(view, language)
         case Status.EXPIRED:
             return _("This time is no longer held for you"), "clock", _how_it_ended(view, language)
 

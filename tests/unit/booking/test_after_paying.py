@@ -42,7 +42,7 @@ async def test_a_mistake_of_ours_tells_whoever_has_paid_not_to_pay_again(stack: 
             answer = await stack.client.get(path, headers=headers)
             assert answer.status_code == 500, path
             said = text_of(answer.text)
-            assert "If you have paid, do not pay again." in said, path
+            assert "If you have already paid, please do not pay again." in said, path
             assert "Open this page again" in said
             assert not [words for words in NEVER if words in said], path
 
@@ -55,7 +55,7 @@ async def test_so_does_a_database_that_cannot_be_written(tmp_path: Path) -> None
                 answer = await stack.client.get(back)
             assert answer.status_code == 503
             said = text_of(answer.text)
-            assert "If you have paid, do not pay again." in said
+            assert "If you have already paid, please do not pay again." in said
             assert not [words for words in NEVER if words in said]
 
 
@@ -69,7 +69,7 @@ async def test_so_does_a_limit(stack: Stack) -> None:
         assert answer.status_code == 429
         assert int(answer.headers["retry-after"]) >= 1
         said = text_of(answer.text)
-        assert "If you have paid, do not pay again." in said
+        assert "If you have already paid, please do not pay again." in said
         assert "charged" not in said
         assert "Try again" not in said, "the link that would lead back to paying"
 
@@ -80,7 +80,7 @@ async def test_a_link_that_does_not_open_says_so_and_not_to_pay_again(stack: Sta
         assert answer.status_code in {403, 404}, path
         said = text_of(answer.text)
         assert "This link is not valid" in said, path
-        assert "If you have paid, do not pay again." in said, path
+        assert "If you have already paid, please do not pay again." in said, path
 
 
 async def test_a_page_where_nobody_can_have_paid_says_that_nothing_was_charged(stack: Stack) -> None:
@@ -90,4 +90,4 @@ async def test_a_page_where_nobody_can_have_paid_says_that_nothing_was_charged(s
             "/w/studio/hold", data={"service": stack.portrait_id, "start": "2026-11-24T08:00:00Z", "key": "k" * 24}
         )
         assert answer.status_code == 500
-        assert "Nothing was charged by this step." in text_of(answer.text)
+        assert "Nothing was charged in this step." in text_of(answer.text)

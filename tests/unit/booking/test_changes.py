@@ -753,7 +753,7 @@ async def test_a_cancellation_is_told_to_both_and_taking_it_back_as_well(stack: 
     await stack.mail(OWNER)
     await stack.cancel(booking)
     [to_anna] = await stack.mail(ANNA)
-    assert to_anna.startswith("Canceled:")
+    assert to_anna.startswith("Cancelled:")
     assert len(await stack.mail(OWNER)) == 1
     await stack.parts.cancel.undo(booking.id)
     [to_anna] = await stack.mail(ANNA)

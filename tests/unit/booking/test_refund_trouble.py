@@ -29,7 +29,7 @@ async def canceled(stack: Stack, *, by: Actor = Actor.CUSTOMER) -> Booking:
 
 async def troubles(stack: Stack) -> list[str]:
     """The subjects of the mails that ask the owner to act, since the last call."""
-    return [subject for subject in await stack.mail(OWNER) if subject.startswith("Needs you")]
+    return [subject for subject in await stack.mail(OWNER) if subject.startswith("Needs your attention")]
 
 
 async def page_of(stack: Stack, booking: Booking) -> str:
@@ -57,7 +57,7 @@ async def test_a_refund_that_stripe_refuses_is_told_to_the_owner_at_once_and_onl
     booking = await canceled(stack)
     await stack.tick(after=10 * MINUTE)
     messages = [message for message in stack.mailbox.messages if message.recipients == (OWNER,)]
-    assert [message.header("Subject").partition(":")[0] for message in messages] == ["Needs you"]
+    assert [message.header("Subject").partition(":")[0] for message in messages] == ["Needs your attention"]
     text = messages[0].text or ""
     assert "Stripe has not carried out a refund of SEK\N{NO-BREAK SPACE}1,200.00 to the customer." in text
     assert "The reason given was:" in text
@@ -86,7 +86,7 @@ async def test_the_customer_reads_that_a_refused_refund_is_delayed(stack: Stack)
     for page in (await page_of(stack, booking), await after_paying_page_of(stack, booking)):
         assert "delayed" in page
         assert "We are sending it" not in page
-        assert "usually within 5–10 days" not in page
+        assert "It usually arrives within 5–10 days" not in page
 
 
 async def test_a_refused_refund_is_money_without_a_booking_until_it_goes_out(tmp_path: Path) -> None:
@@ -303,9 +303,9 @@ async def test_a_failed_refund_that_was_given_back_again_is_no_alarm_and_one_lin
         assert await figure(stack, "refunds", state="failed_covered") == 1
         assert await reasons(stack) == []
         page = await page_of(stack, booking)
-        assert "could not be sent back" not in page
+        assert "We could not" not in page
         assert page.count("On its way to your card") == 1
-        assert "could not be sent back" not in await after_paying_page_of(stack, booking)
+        assert "We could not" not in await after_paying_page_of(stack, booking)
 
 
 async def test_half_of_the_price_that_failed_and_was_given_again_is_no_alarm_although_half_is_kept(
@@ -349,7 +349,7 @@ async def test_a_failed_refund_is_settled_as_paid_another_way(tmp_path: Path) ->
         assert (await stack.history(booking)).count("paid_another_way") == 1
         page = await page_of(stack, booking)
         assert page.count("another way") == 1
-        assert "Please contact us, so that" not in page
+        assert "Please contact us so that" not in page
         assert await stack.parts.owner_refunds.give_back(booking.id, None) == []
 
 
@@ -444,7 +444,7 @@ async def test_the_owner_is_told_until_when_a_dispute_must_be_answered(stack: St
     await stack.stripe.deliver_due()
     await stack.tick(times=2)
     [told] = [message for message in stack.mailbox.messages if message.recipients == (OWNER,)]
-    assert "Please answer in Stripe's dashboard by Mon 7 Dec, 09:00." in (told.text or "")
+    assert "Please answer in the Stripe dashboard by Mon 7 Dec, 09:00." in (told.text or "")
 
 
 async def test_a_banks_question_that_becomes_a_dispute_is_told_again(stack: Stack) -> None:
@@ -467,13 +467,13 @@ async def test_whoever_cancels_a_disputed_booking_reads_that_the_refund_waits_fo
     token = stack.parts.links.manage_token(booking.id, booking.link_version)
     before = text_of((await stack.client.get(f"/manage/{token}/cancel")).text)
     assert "once your bank has decided" in before
-    assert "It goes out at" not in before
+    assert "We send it at" not in before
     await stack.cancel(booking)
     await stack.tick()
     [told] = [message for message in stack.mailbox.messages if message.recipients == (ANNA,)]
     for said in (told.text or "", await page_of(stack, booking)):
         assert "once your bank has decided" in said
-        assert "goes out at" not in said
+        assert "We send the money at" not in said
         assert "We send it at" not in said
     await stack.until_quiet()
     assert "We send it at" not in await page_of(stack, booking)

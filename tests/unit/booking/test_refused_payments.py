@@ -58,7 +58,7 @@ async def test_an_address_that_stripe_refuses_is_marked_and_can_be_corrected_at_
     token = stack.parts.links.booking_token(booking.id, ends_at=booking.ends_at)
     page = await stack.client.post(f"/b/{token}/pay")
     assert page.status_code == 422
-    assert "does not accept this address" in page.text
+    assert "does not accept this email address" in page.text
     assert 'value="anna@customer.example"' in page.text
     with pytest.raises(InvalidDetails) as refusal:
         await stack.parts.checkout.start(booking.id)
@@ -92,7 +92,7 @@ async def test_a_refused_difference_moves_nothing_and_is_told_to_the_owner(open_
     await stack.until_quiet()
     assert (await stack.now(booking)).starts_at == booking.starts_at
     assert len(stack.hapio_bookings()) == 1
-    assert [subject.partition(":")[0] for subject in await stack.mail(OWNER)] == ["New booking", "Needs you"]
+    assert [subject.partition(":")[0] for subject in await stack.mail(OWNER)] == ["New booking", "Needs your attention"]
 
 
 async def test_a_session_ends_late_enough_for_a_clock_that_runs_four_minutes_behind_stripe(stack: Stack) -> None:

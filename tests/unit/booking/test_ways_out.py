@@ -33,7 +33,7 @@ async def test_customer_and_owner_are_mailed_once_when_a_paid_booking_is_not_con
     for _ in range(40):
         await stack.tick(after=10 * MINUTE)
     sent = [(message.recipients, message.header("Subject").partition(":")[0]) for message in stack.mailbox.messages]
-    assert sorted(sent) == [((ANNA,), "Not confirmed yet"), ((OWNER,), "Needs you")]
+    assert sorted(sent) == [((ANNA,), "Not confirmed yet"), ((OWNER,), "Needs your attention")]
     census = await stack.parts.store.census()
     assert census.oldest_unconfirmed > 6 * 3600
     assert [found.why for found in await stack.parts.store.money_without_booking()] == ["not_confirmed"]
@@ -144,7 +144,7 @@ async def test_a_paid_move_that_hangs_is_told_to_the_owner_and_counts_as_money_w
     for _ in range(12):
         await stack.tick(after=10 * MINUTE)
     subjects = [message.header("Subject") for message in stack.mailbox.messages if message.recipients == (OWNER,)]
-    assert len([subject for subject in subjects if subject.startswith("Needs you")]) == 1
+    assert len([subject for subject in subjects if subject.startswith("Needs your attention")]) == 1
     assert [(one.why, one.amount) for one in await stack.parts.store.money_without_booking()] == [("not_moved", 55000)]
     assert (await stack.parts.store.census()).oldest_unmoved > 3600
 

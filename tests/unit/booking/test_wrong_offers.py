@@ -143,7 +143,7 @@ async def test_a_service_that_was_disabled_is_gone_at_the_first_click(stack: Sta
     await change(stack, stack.portrait_id, enabled=False)
     said = await anna.send('id="hf-hold"', start=anna.starts[0])
     assert anna.page.status_code == 404
-    assert "just taken" not in said
+    assert "just been taken" not in said
     assert "Portrait session" not in await Browser(stack).open("/w/studio")
 
 
@@ -196,8 +196,8 @@ async def test_a_time_that_has_passed_is_not_called_taken(stack: Stack) -> None:
     stack.clock.advance(timedelta(days=1))
     said = await anna.send('id="hf-hold"', start=start)
     assert anna.page.status_code == 409
-    assert "That time has passed." in said
-    assert "just taken" not in said
+    assert "This time has passed." in said
+    assert "just been taken" not in said
 
 
 async def test_a_time_within_the_notice_is_called_too_soon(stack: Stack) -> None:
@@ -207,7 +207,7 @@ async def test_a_time_within_the_notice_is_called_too_soon(stack: Stack) -> None
     stack.clock.set(start - timedelta(minutes=75))
     said = await anna.send('id="hf-hold"', start=start.isoformat())
     assert "too soon to book here" in said
-    assert "just taken" not in said
+    assert "just been taken" not in said
     with pytest.raises(TooSoon):
         await stack.hold(start)
 

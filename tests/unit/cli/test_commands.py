@@ -199,7 +199,7 @@ async def test_show_tells_the_owner_who_comes_what_was_paid_and_what_happened(st
     assert f"{booking.id} confirmed" in told
     assert "Mon, 23 Nov 2026, 13:00–14:00 UTC+1 (Europe/Stockholm)" in told
     assert "Customer Anna Ek anna@customer.example" in told
-    assert "50 % back until Mon, 23 Nov 2026, 11:00 UTC+1 then nothing" in told
+    assert "50% back until Mon, 23 Nov 2026, 11:00 UTC+1 after that, no refund" in told
     assert "Payments SEK 1,200.00, captured, pi_" in told
     assert told.endswith("Confirmed")
 
@@ -224,7 +224,7 @@ async def test_without_a_yes_nothing_is_canceled_moved_or_given_back(stack: Stac
     for act in (["cancel"], ["refund"], ["move", "--start", start]):
         assert await owner.types(*act, booking.id) == 1
         assert len(owner.questions) == 1
-        assert owner.told[-1] == "Nothing was changed, no money moved."
+        assert owner.told[-1] == "Nothing was changed, charged or refunded."
     assert await stack.parts.bookings.get(booking.id) == booking
     assert stack.money_kept() == 120000
 
@@ -232,9 +232,9 @@ async def test_without_a_yes_nothing_is_canceled_moved_or_given_back(stack: Stac
 async def test_the_owner_cancels_and_everything_goes_back_whatever_the_terms_say(stack: Stack, owner: Owner) -> None:
     booking = await booked(stack)
     assert await owner.types("cancel", booking.id) == 0
-    assert "SEK 1,200.00 goes back to the customer, at once: all that is left of what was paid." in owner.said
+    assert "We refund SEK 1,200.00 to the customer straight away: all that is left of the payment." in owner.said
     assert owner.questions == ["Cancel this booking?"]
-    assert owner.told[-2:] == ["Canceled.", "Refund of SEK 1,200.00: sent."]
+    assert owner.told[-2:] == ["Cancelled.", "Refund of SEK 1,200.00: sent."]
     assert await stack.status(booking) is Status.CANCELED
     assert stack.money_kept() == 0
     assert stack.hapio_bookings() == []
@@ -243,10 +243,13 @@ async def test_the_owner_cancels_and_everything_goes_back_whatever_the_terms_say
 async def test_a_cancellation_tells_and_gives_back_only_what_is_left(stack: Stack, owner: Owner) -> None:
     booking = await booked(stack)
     assert await owner.types("refund", booking.id, "--amount", "200") == 0
-    assert "SEK 200.00 goes back to the customer, at once: of SEK 1,200.00 that are left" in owner.said
+    assert (
+        "We refund SEK 200.00 to the customer straight away: out of SEK 1,200.00 that is left of the payment."
+        in owner.said
+    )
     assert await owner.types("cancel", booking.id, "--yes", "--json") == 0
     assert owner.questions == []
-    assert "SEK 1,000.00 goes back" in owner.said
+    assert "We refund SEK 1,000.00 to the customer" in owner.said
     assert owner.result["changed"] is True
     assert owner.result["booking"]["status"] == "canceled"
     assert [(back["amount"], back["status"]) for back in owner.result["refunds"]] == [(100000, "succeeded")]
@@ -258,8 +261,8 @@ async def test_a_second_cancellation_changes_nothing_and_says_who_was_first(stac
     await stack.parts.cancel.booking(booking.id, by=Actor.CUSTOMER)
     assert await owner.types("cancel", booking.id, "--yes", "--json") == 0
     assert owner.result["changed"] is False
-    assert "canceled by the customer" in owner.said
-    assert "which the customer may take back until Mon, 23 Nov 2026, 09:10 UTC+1" in owner.said
+    assert "cancelled by the customer" in owner.said
+    assert "the customer can undo this until Mon, 23 Nov 2026, 09:10 UTC+1" in owner.said
     assert await owner.types("refund", booking.id, "--yes") == 0
     await stack.until_quiet()
     assert stack.money_kept() == 0
@@ -322,15 +325,15 @@ async def test_a_free_booking_is_canceled_without_a_word_of_money_going_back(sta
     await stack.parts.checkout.start(booking.id)
     await stack.tick()
     assert await owner.types("cancel", booking.id) == 0
-    assert "Nothing was paid, so no money moves." in owner.said
+    assert "Nothing was paid, so there is nothing to refund." in owner.said
     assert await owner.types("refund", booking.id) == 1
-    assert owner.told == ["Nothing is left to give back. No money moved."]
+    assert owner.told == ["There is nothing left to refund. Nothing was changed, charged or refunded."]
 
 
 async def test_no_more_is_given_back_than_is_left(stack: Stack, owner: Owner) -> None:
     booking = await booked(stack)
     assert await owner.types("refund", booking.id, "--amount", "1200.01") == 1
-    assert owner.told == ["Only SEK 1,200.00 is left to give back. No money moved."]
+    assert owner.told == ["Only SEK 1,200.00 is left to refund. Nothing was changed, charged or refunded."]
     for amount in ("twenty", "20.005", "0", "-5", "NaN", "1e99999999"):
         assert await owner.types("refund", booking.id, f"--amount={amount}") == 2
     assert stack.money_kept() == 120000
@@ -345,8 +348,8 @@ async def test_a_refund_waits_for_a_bank_and_the_owner_is_told(stack: Stack, own
     (payment,) = (await stack.parts.bookings.view(booking.id)).payments
     await stack.parts.store.record_dispute(payment, dispute="needs_response")
     assert await owner.types("cancel", booking.id, "--yes") == 0
-    assert "as far as the bank, once it has decided the dispute, has not taken it back itself" in owner.said
-    assert owner.told[-1] == "Refund of SEK 1,200.00: waits until the bank has decided the dispute."
+    assert "once the bank has decided the dispute, unless it has taken the money back itself" in owner.said
+    assert owner.told[-1] == "Refund of SEK 1,200.00: waiting for the bank to decide the dispute."
     assert stack.money_kept() == 120000
 
 
@@ -354,7 +357,7 @@ async def test_a_move_at_the_same_price_moves_no_money(stack: Stack, owner: Owne
     booking = await booked(stack)
     assert await owner.types("move", booking.id, "--start", "2026-11-26T13:00", "--resource", "jonas berg") == 0
     assert "To:  Thu, 26 Nov 2026, 13:00–14:00 UTC+1, Portrait session with Jonas Berg" in owner.told
-    assert "The price stays SEK 1,200.00: no money moves." in owner.said
+    assert "The price stays at SEK 1,200.00. There is nothing to pay or refund." in owner.said
     moved = await stack.parts.bookings.get(booking.id)
     assert (moved.starts_at.isoformat(), moved.resource_name) == ("2026-11-26T12:00:00+00:00", "Jonas Berg")
     assert stack.money_kept() == 120000
@@ -364,7 +367,7 @@ async def test_a_move_to_a_cheaper_service_tells_the_difference_and_gives_it_bac
     booking = await booked(stack)
     start = (await stack.free_slot("headshot", 20)).isoformat()
     assert await owner.types("move", booking.id, "--start", start, "--service", "Headshot express", "--json") == 0
-    assert "It costs SEK 650.00. SEK 550.00 goes back to the customer" in owner.said
+    assert "It costs SEK 650.00. We refund SEK 550.00 to the customer straight away" in owner.said
     assert owner.result["move"] == {"state": "done", "checkoutUrl": None, "priceDifference": -55000}
     assert [back["amount"] for back in owner.result["refunds"]] == [55000]
     assert stack.money_kept() == 65000
@@ -375,9 +378,9 @@ async def test_a_move_after_everything_was_given_back_promises_no_money(stack: S
     assert await owner.types("refund", booking.id, "--yes") == 0
     start = (await stack.free_slot("headshot", 20)).isoformat()
     assert await owner.types("move", booking.id, "--start", start, "--service", "Headshot express") == 0
-    assert "It costs SEK 650.00: no money moves." in owner.said
+    assert "It costs SEK 650.00. There is nothing to pay or refund." in owner.said
     assert await owner.types("cancel", booking.id) == 0
-    assert "Nothing is left of what was paid, so no money moves." in owner.said
+    assert "Nothing is left of the payment, so there is nothing to refund." in owner.said
     assert stack.money_kept() == 0
 
 
@@ -386,14 +389,14 @@ async def test_a_move_to_a_dearer_service_waits_for_the_customer_to_pay(stack: S
     start = await stack.free_slot("portrait", 20)
     words = ("move", booking.id, "--start", start.isoformat(), "--service", stack.portrait_id, "--json")
     assert await owner.types(*words) == 0
-    assert "It costs SEK 550.00 more, SEK 1,200.00 in all. No money moves now" in owner.said
+    assert "It costs SEK 550.00 more, SEK 1,200.00 in all. Nothing is charged now." in owner.said
     assert owner.result["move"]["state"] == "held"
     assert (await stack.parts.bookings.get(booking.id)).starts_at == booking.starts_at
     assert await owner.types(*words) == 1
     assert owner.result["error"]["code"] == "POLICY_REFUSED"
 
     assert await owner.types(*words[:1], booking.id, *words[2:-1]) == 1
-    assert owner.told[-1].startswith("A move of this booking is being made, or paid, right now.")
+    assert owner.told[-1].startswith("This booking is being moved, or the customer is paying for a move.")
     view = await stack.parts.bookings.view(booking.id)
     assert view.move
     await stack.stripe.pay(str(view.payments[-1].session_id))
@@ -407,8 +410,8 @@ async def test_cancelling_a_booking_on_the_move_ends_the_move_first(stack: Stack
     start = (await stack.free_slot("portrait", 20)).isoformat()
     assert await owner.types("move", booking.id, "--start", start, "--service", "Portrait session", "--yes") == 0
     assert await owner.types("cancel", booking.id, "--yes") == 0
-    assert "is ended first, unless it gets paid." in owner.said
-    assert "SEK 650.00 goes back" in owner.said
+    assert "is stopped first, unless it is paid for." in owner.said
+    assert "We refund SEK 650.00 to the customer" in owner.said
     await stack.until_quiet()
     assert (stack.money_kept(), stack.hapio_bookings()) == (0, [])
 
@@ -417,7 +420,7 @@ async def test_a_time_that_is_not_free_is_refused_with_the_nearest(stack: Stack,
     booking = await booked(stack)
     assert await owner.types("move", booking.id, "--start", "2026-11-24T03:00") == 1
     assert owner.told[-1].startswith("That time is not free. The nearest: ")
-    assert owner.told[-1].endswith("UTC+1. Nothing was changed, no money moved.")
+    assert owner.told[-1].endswith("UTC+1. Nothing was changed, charged or refunded.")
     assert await owner.types("move", booking.id, "--start", "2026-11-20T10:00") == 1
 
 
@@ -426,7 +429,7 @@ async def test_a_start_that_cannot_be_meant_is_wrong_use(stack: Stack, owner: Ow
     for start in ("soon", "2026-11-24", "9999-12-31T23:30", "2027-03-28T02:30", "2026-10-25T02:30"):
         assert await owner.types("move", booking.id, "--start", start) == 2
     assert await owner.types("move", booking.id, "--start", "2026-11-24T10:00", "--service", "Massage") == 2
-    assert "There are: Portrait session, Headshot express, Planning call." in owner.told[-1]
+    assert "Choose one of: Portrait session, Headshot express, Planning call." in owner.told[-1]
 
 
 async def test_with_hapio_down_a_move_changes_nothing_and_says_so(stack: Stack, owner: Owner) -> None:
@@ -441,10 +444,12 @@ async def test_with_hapio_down_a_move_changes_nothing_and_says_so(stack: Stack, 
 async def test_nobody_came_can_be_noted_once_the_visit_has_begun_and_taken_back(stack: Stack, owner: Owner) -> None:
     booking = await booked(stack)
     assert await owner.types("no-show", booking.id) == 1
-    assert owner.told == ["The visit begins on Mon, 23 Nov 2026, 13:00 UTC+1. No money moved."]
+    assert owner.told == [
+        "The visit only begins on Mon, 23 Nov 2026, 13:00 UTC+1. Nothing was changed, charged or refunded."
+    ]
     stack.clock.advance(timedelta(hours=5))
     assert await owner.types("no-show", booking.id) == 0
-    assert owner.told == ["No money moves.", "Noted that nobody came."]
+    assert owner.told == ["Nothing is charged or refunded.", "Marked as missed."]
     assert await owner.types("list", "--status", "no-show", "--json") == 0
     assert [found["bookingId"] for found in owner.result["bookings"]] == [booking.id]
     assert await owner.types("no-show", booking.id, "--undo", "--json") == 0
@@ -460,10 +465,10 @@ async def test_a_resent_link_retires_the_old_one_and_is_not_sent_twice_in_a_row(
     with pytest.raises(LinkRefused):
         await stack.parts.manage_links.open(old)
     assert await owner.types("resend", booking.id) == 1
-    assert owner.told[-1] == "A fresh link was mailed a moment ago. Wait five minutes before the next."
+    assert owner.told[-1] == "A new link was emailed a moment ago. Wait five minutes before you send another one."
     stack.clock.advance(timedelta(days=40))
     assert await owner.types("resend", booking.id) == 1
-    assert "nothing to manage" in owner.told[-1]
+    assert "nothing left to manage" in owner.told[-1]
 
 
 async def test_the_command_works_beside_a_running_server_on_the_same_file(stack: Stack, tmp_path: Path) -> None:
@@ -529,4 +534,4 @@ async def test_a_status_is_looked_for_beyond_the_first_five_hundred(stack: Stack
     assert await owner.types("list", "--json") == 0
     assert (len(owner.result["bookings"]), owner.result["more"]) == (500, True)
     assert await owner.types("list") == 0
-    assert "There are more than these 500" in owner.said
+    assert "There are more bookings than these 500" in owner.said

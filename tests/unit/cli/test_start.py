@@ -135,7 +135,7 @@ def test_what_stops_a_start_is_one_sentence_and_the_exit_code_of_a_wrong_configu
         code, out, err = outcome(process)
         assert (code, out) == (2, "")
         heading, *sentences = err.strip().splitlines()
-        assert heading == f"`{name}` does not start:"
+        assert heading == f"`{name}` cannot start:"
         assert [says in sentence for sentence in sentences] == [True], err
 
 

@@ -173,20 +173,20 @@ Where: Studio Nord, Götgatan 1
 Price: €120.00, paid
 If you cancel:
   Free cancellation until Mon 23 Nov, 10:00
-  then 50 % back until Tue 24 Nov, 08:00
-  after that, nothing back
+  then 50% back until Tue 24 Nov, 08:00
+  after that, no refund
 
 Change or cancel:
 https://book.example/manage/token
 
-Add to your calendar. The attached file fits every calendar program.
+Add to your calendar. The attached file works with every calendar app.
 Google Calendar: """
         + calendar_links(a_booking(), widget=WIDGET)["google"]
         + "\nOutlook: "
         + calendar_links(a_booking(), widget=WIDGET)["outlook"]
         + """
 
-Questions? Reply to this mail or call +46 8 123 45.
+Questions? Reply to this email or call +46 8 123 45.
 
 Studio Nord
 """
@@ -245,7 +245,7 @@ async def test_one_clock_is_enough_where_the_clocks_agree(post: Post, zone: str)
 
 async def test_the_deadlines_of_the_policy_name_their_zone_where_the_clocks_differ(post: Post) -> None:
     text = (await post.receive(a_mail(booking=a_booking(visitor=NEW_YORK)))).text or ""
-    assert "  after that, nothing back\n  Times in Stockholm, UTC+1" in text
+    assert "  after that, no refund\n  Times in Stockholm, UTC+1" in text
     nothing = a_booking(visitor=NEW_YORK, terms=Terms(Money(12000, "eur")))
     assert "Times in" not in ((await post.receive(a_mail(booking=nothing))).text or "")
 
@@ -294,9 +294,9 @@ async def test_a_time_booked_anew_for_late_money_says_with_whom(post: Post) -> N
 @pytest.mark.parametrize(
     ("reason", "said"),
     [
-        (EndReason.DEADLINE, "No payment came while we held the time"),
+        (EndReason.DEADLINE, "We did not receive a payment in time"),
         (EndReason.PAYMENT_FAILED, "Your payment did not go through"),
-        (EndReason.GIVEN_UP, "You gave the time back"),
+        (EndReason.GIVEN_UP, "You released the time"),
         (EndReason.NO_ANSWER, "The calendar could not keep this time"),
     ],
 )
@@ -315,10 +315,10 @@ async def test_a_released_time_says_why_and_that_nothing_was_charged(post: Post,
 @pytest.mark.parametrize(
     ("reason", "said"),
     [
-        (EndReason.SLOT_GONE, "the time was already gone"),
-        (EndReason.CAPTURE_FAILED, "bank did not hand over"),
-        (EndReason.PAYMENT_MISMATCH, "What was paid is not the price"),
-        (EndReason.PAID_TWICE, "already over"),
+        (EndReason.SLOT_GONE, "the time was no longer free"),
+        (EndReason.CAPTURE_FAILED, "bank did not pay out"),
+        (EndReason.PAYMENT_MISMATCH, "payment does not match the price"),
+        (EndReason.PAID_TWICE, "had ended"),
     ],
 )
 async def test_a_refund_says_why_and_how_much(post: Post, reason: EndReason, said: str) -> None:
@@ -337,7 +337,7 @@ async def test_a_second_payment_goes_back_while_the_booking_stands(post: Post) -
     mail = a_mail(MailKind.REFUNDED_CUSTOMER, refund=Money(12000, "eur"), detail={"reason": "paid_twice"})
     message = await post.receive(mail)
     assert message.header("Subject") == "Second payment refunded: Portrait session, Tue 24 Nov 10:00"
-    assert "Your booking stands" in (message.text or "")
+    assert "Your booking stays confirmed" in (message.text or "")
     assert "no booking" not in (message.text or "")
 
 
@@ -356,8 +356,8 @@ async def test_there_is_no_link_to_what_cannot_be_done(post: Post) -> None:
 @pytest.mark.parametrize(
     ("email", "phone", "said"),
     [
-        ("o@x.example", "+46 8", "Questions? Reply to this mail or call +46 8."),
-        ("o@x.example", "", "Questions? Reply to this mail."),
+        ("o@x.example", "+46 8", "Questions? Reply to this email or call +46 8."),
+        ("o@x.example", "", "Questions? Reply to this email."),
         ("", "+46 8", "Questions? Call +46 8."),
     ],
 )
@@ -377,12 +377,12 @@ def test_the_policy_is_told_by_its_deadlines_and_what_is_past_is_left_out() -> N
     price = Money(12000, "eur")
     tiers = Terms(price, (Tier(24, 100), Tier(2, 50)))
     assert lines(tiers, booking.starts_at - timedelta(hours=3)) == [
-        "50 % back until Tue 24 Nov, 08:00",
-        "after that, nothing back",
+        "50% back until Tue 24 Nov, 08:00",
+        "after that, no refund",
     ]
-    assert lines(tiers, booking.starts_at - timedelta(hours=2)) == ["The price is not paid back"]
-    assert lines(Terms(price), NOW) == ["The price is not paid back"]
-    assert lines(Terms(price, (Tier(24, 0),)), NOW) == ["The price is not paid back"]
+    assert lines(tiers, booking.starts_at - timedelta(hours=2)) == ["No refund if you cancel"]
+    assert lines(Terms(price), NOW) == ["No refund if you cancel"]
+    assert lines(Terms(price, (Tier(24, 0),)), NOW) == ["No refund if you cancel"]
     assert lines(Terms(Money(0, "eur"), tiers.tiers), NOW) == []
     assert lines(tiers, NOW - timedelta(days=400))[0] == "Free cancellation until Mon, 23 Nov 2026, 10:00"
 
@@ -392,15 +392,15 @@ def test_the_policy_is_told_by_its_deadlines_and_what_is_past_is_left_out() -> N
 
 async def test_a_cancellation_says_what_comes_back_when_and_until_when_it_can_be_taken_back(post: Post) -> None:
     message = await post.receive(told(MailKind.CANCELED_CUSTOMER))
-    assert message.header("Subject") == "Canceled: Portrait session, Tue 24 Nov 10:00"
+    assert message.header("Subject") == "Cancelled: Portrait session, Tue 24 Nov 10:00"
     assert (
         message.text
         == """\
-Your booking is canceled
+Your booking has been cancelled
 
-You canceled your booking.
-We send €60.00 of €120.00 back the way you paid. It usually arrives within 5 to 10 days.
-The money goes out at 10:10. Until then you can take the cancellation back through the link below, if the time is still free.
+You cancelled your booking.
+We will refund €60.00 of €120.00 the way you paid. It usually arrives within 5 to 10 days.
+We send the money at 10:10. Until then you can undo the cancellation using the link below, if the time is still free.
 
 Tuesday 24 November
 10:00–11:00
@@ -412,9 +412,9 @@ Where: Studio Nord, Götgatan 1
 See your booking:
 https://book.example/manage/token
 
-The attached file takes the entry out of your calendar. One that you added through a link stays until you remove it.
+The attached file removes the entry from your calendar. An entry that you added through a link stays until you remove it.
 
-Questions? Reply to this mail or call +46 8 123 45.
+Questions? Reply to this email or call +46 8 123 45.
 
 Studio Nord
 """  # noqa: E501 - as it arrives
@@ -424,10 +424,20 @@ Studio Nord
 @pytest.mark.parametrize(
     ("terms", "back", "customer_told", "owner_told"),
     [
-        (Terms(Money(12000, "eur")), 12000, "We send €120.00 back the way you paid.", "We send €120.00 back to the"),
-        (Terms(Money(12000, "eur")), 0, "nothing is paid back", "Nothing of the €120.00 goes back."),
-        (Terms(Money(9000, "jpy")), 4500, "We send JP¥4,500 of JP¥9,000 back", "We send JP¥4,500 of JP¥9,000 back"),
-        (Terms(Money(0, "eur")), 0, "nothing to pay, so no money moves", "nothing to pay, so no money moves"),
+        (
+            Terms(Money(12000, "eur")),
+            12000,
+            "We will refund €120.00 the way you paid.",
+            "We will refund €120.00 to the",
+        ),
+        (Terms(Money(12000, "eur")), 0, "there is no refund", "None of the €120.00 is refunded."),
+        (Terms(Money(9000, "jpy")), 4500, "We will refund JP¥4,500 of JP¥9,000", "We will refund JP¥4,500 of JP¥9,000"),
+        (
+            Terms(Money(0, "eur")),
+            0,
+            "nothing to pay, so there is nothing to refund",
+            "nothing to pay, so there is nothing to refund",
+        ),
     ],
 )
 async def test_a_cancellation_tells_both_what_it_does_to_the_money(
@@ -437,15 +447,15 @@ async def test_a_cancellation_tells_both_what_it_does_to_the_money(
     for kind, said in ((MailKind.CANCELED_CUSTOMER, customer_told), (MailKind.CANCELED_OWNER, owner_told)):
         text = (await post.receive(told(kind, booking=booking, back=back))).text or ""
         assert said in text
-        assert ("money goes out at 10:10" in text) == bool(back)
-        assert "take the cancellation back" in text
+        assert ("We send the money at 10:10" in text) == bool(back)
+        assert "undo the cancellation" in text
 
 
 @pytest.mark.parametrize("until", ["", (NOW - timedelta(seconds=1)).isoformat(), NOW.isoformat()])
 async def test_what_cannot_be_taken_back_any_more_is_not_offered(post: Post, until: str) -> None:
     for kind in (MailKind.CANCELED_CUSTOMER, MailKind.CANCELED_OWNER):
         text = (await post.receive(told(kind, undo_until=until))).text or ""
-        assert "take the cancellation back" not in text
+        assert "undo the cancellation" not in text
         assert "€60.00 of €120.00" in text
 
 
@@ -453,25 +463,25 @@ async def test_an_owner_who_cancels_is_sorry_and_gives_everything_back(post: Pos
     detail: dict[str, Any] = {"by": EndReason.BY_OWNER, "back": 12000, "undo_until": ""}
     text = (await post.receive(told(MailKind.CANCELED_CUSTOMER, **detail))).text or ""
     assert "We had to cancel your booking, and we are sorry." in text
-    assert "We send €120.00 back the way you paid." in text
-    assert "You canceled" not in text
+    assert "We will refund €120.00 the way you paid." in text
+    assert "You cancelled" not in text
     ours = (await post.receive(told(MailKind.CANCELED_OWNER, **detail))).text or ""
-    assert "You canceled this booking. The time is free again, and the customer has been told." in ours
+    assert "You cancelled this booking. The time is free again, and the customer has been told." in ours
 
 
 async def test_the_minutes_for_taking_back_are_told_on_the_readers_own_clock(post: Post) -> None:
     booking = a_booking(status=Status.CANCELED, visitor=NEW_YORK)
     text = (await post.receive(told(MailKind.CANCELED_CUSTOMER, booking=booking))).text or ""
-    assert "The money goes out at 04:10 (New York, UTC−5)." in text
+    assert "We send the money at 04:10 (New York, UTC−5)." in text
     owner = (await post.receive(told(MailKind.CANCELED_OWNER, booking=booking))).text or ""
-    assert "The money goes out at 10:10." in owner
+    assert "We send the money at 10:10." in owner
 
 
 async def test_a_booking_taken_back_stands_as_before(post: Post) -> None:
     message = await post.receive(told(MailKind.RESTORED_CUSTOMER))
     assert message.header("Subject") == "Booked again: Portrait session, Tue 24 Nov 10:00"
     text = message.text or ""
-    assert "Your time is booked as before, and no money moves." in text
+    assert "Your time is booked as before, and there is nothing to pay or refund." in text
     assert "Price: €120.00, paid" in text
     assert "Free cancellation until Mon 23 Nov, 10:00" in text
 
@@ -482,9 +492,9 @@ async def test_a_move_says_from_when_to_when_what_was_paid_and_what_holds_now(po
     assert message.header("Subject") == "Moved: Portrait session, Tue 24 Nov 10:00"
     assert (message.text or "").startswith(
         """\
-Your booking is moved
+Your booking has been moved
 
-The old time is free for others again.
+The old time is available to others again.
 You paid the difference of €30.00.
 
 Tuesday 24 November
@@ -497,13 +507,13 @@ Where: Studio Nord, Götgatan 1
 Price: €150.00, paid
 If you cancel:
   Free cancellation until Mon 23 Nov, 10:00
-  then 50 % back until Tue 24 Nov, 08:00
-  after that, nothing back
+  then 50% back until Tue 24 Nov, 08:00
+  after that, no refund
 
 Change or cancel:
 https://book.example/manage/token
 
-The attached file changes the entry in your calendar. One that you added through a link does not change by itself.
+The attached file updates the entry in your calendar. An entry that you added through a link does not update by itself.
 """
     )
 
@@ -512,8 +522,12 @@ The attached file changes the entry in your calendar. One that you added through
     ("difference", "customer_told", "owner_told"),
     [
         (3000, "You paid the difference of €30.00.", "The customer paid the difference of €30.00."),
-        (-3000, "It costs less now. We send €30.00 back the way you paid.", "We send the difference of €30.00 back"),
-        (0, "The price is the same, and no money moves.", "The price is the same, and no money moves."),
+        (
+            -3000,
+            "It costs less now. We will refund €30.00 the way you paid.",
+            "We will refund the difference of €30.00",
+        ),
+        (0, "There is nothing to pay or refund.", "There is nothing to pay or refund."),
     ],
 )
 async def test_a_move_tells_both_what_it_does_to_the_money(
@@ -544,7 +558,7 @@ async def test_another_service_at_the_same_time_is_a_change_and_names_both(post:
     assert message.header("Subject") == "Changed: Portrait session, Tue 24 Nov 10:00"
     text = message.text or ""
     assert "Before:\n  Family session\n  Tue 24 Nov, 10:00" in text
-    assert "free for others" not in text
+    assert "available to others" not in text
 
 
 async def test_the_times_of_a_move_name_their_zone_to_a_customer_elsewhere(post: Post) -> None:
@@ -559,13 +573,13 @@ async def test_a_move_that_failed_changes_nothing_and_gives_the_difference_back(
     message = await post.receive(told(MailKind.NOT_MOVED_CUSTOMER))
     assert message.header("Subject") == "Not moved: Portrait session, Tue 24 Nov 10:00"
     text = message.text or ""
-    assert "You paid to move your booking to Wed 25 Nov, 14:00, but that time was gone." in text
-    assert "Nothing has changed: your booking stands." in text
-    assert "We send €30.00 back the way you paid." in text
+    assert "You paid to move your booking to Wed 25 Nov, 14:00, but that time was no longer free." in text
+    assert "Nothing has changed: your booking is still confirmed." in text
+    assert "We will refund €30.00 the way you paid." in text
     held = (await post.receive(told(MailKind.NOT_MOVED_CUSTOMER, back=0))).text or ""
     assert "You have not been charged." in held
     off = told(MailKind.NOT_MOVED_CUSTOMER, booking=a_booking(status=Status.CANCELED))
-    assert "your booking stands" not in ((await post.receive(off)).text or "")
+    assert "your booking is still confirmed" not in ((await post.receive(off)).text or "")
 
 
 async def test_a_reminder_says_what_when_where_and_with_whom_and_adds_no_second_calendar_entry(post: Post) -> None:
@@ -586,15 +600,15 @@ async def test_a_new_link_retires_the_older_ones_and_changes_nothing_else(post: 
     assert "Older links no longer work. Nothing else has changed." in text
     assert f"Change or cancel:\n{MANAGE}" in text
     off = (await post.receive(told(MailKind.LINK_CUSTOMER, booking=a_booking(status=Status.CANCELED)))).text or ""
-    assert "This booking is canceled." in off
+    assert "This booking is cancelled." in off
     assert f"See your booking:\n{MANAGE}" in off
 
 
 async def test_a_refund_that_failed_tells_the_customer_to_call_and_the_owner_what_to_do(post: Post) -> None:
     customer = (await post.receive(told(MailKind.REFUND_FAILED_CUSTOMER))).text or ""
-    assert "We tried to send €60.00 back the way you paid" in customer
+    assert "We tried to refund €60.00 the way you paid" in customer
     assert "The money is still yours. Please contact us" in customer
-    assert "Reply to this mail or call +46 8 123 45." in customer
+    assert "Reply to this email or call +46 8 123 45." in customer
     owner = (await post.receive(told(MailKind.REFUND_FAILED_OWNER, amount=6000, currency="jpy"))).text or ""
     assert "JP¥6,000" in owner
     assert "The money is in your Stripe balance." in owner
@@ -608,14 +622,14 @@ async def test_a_refund_that_failed_tells_the_customer_to_call_and_the_owner_wha
         (Trouble.PAYMENT_REFUSED, "Stripe refused to open the payment page"),
         (Trouble.NOT_CONFIRMED, "The customer has paid, but the calendar has not confirmed the booking yet."),
         (Trouble.NOT_MOVED, "This booking is being moved, but the calendar has not answered yet."),
-        (Trouble.NOT_RELEASED, "so its time is still blocked there"),
+        (Trouble.NOT_RELEASED, "so the time is still blocked there"),
         (Trouble.REFUND_REFUSED, "Stripe has not carried out a refund of €60.00 to the customer."),
-        (Trouble.MAIL_GIVEN_UP, "A mail to the customer could not be delivered"),
+        (Trouble.MAIL_GIVEN_UP, "An email to the customer could not be delivered"),
     ],
 )
 async def test_every_trouble_is_said_in_words_with_its_reason(post: Post, trouble: Trouble, said: str) -> None:
     message = await post.receive(told(MailKind.TROUBLE_OWNER, trouble=trouble))
-    assert message.header("Subject") == "Needs you: Portrait session, Tue 24 Nov 10:00, Ada Example"
+    assert message.header("Subject") == "Needs your attention: Portrait session, Tue 24 Nov 10:00, Ada Example"
     text = message.text or ""
     assert said in text
     assert "The reason given was: api_key_expired." in text
@@ -630,14 +644,14 @@ def test_every_trouble_has_words_of_its_own() -> None:
 def test_a_trouble_that_this_program_does_not_know_is_still_told() -> None:
     for detail in ({"trouble": "one_of_tomorrow"}, {}):
         letter = write_letter(a_mail(MailKind.TROUBLE_OWNER, detail=detail), now=NOW)
-        assert letter.paragraphs == ("Something about this booking could not be done. The log says what.",)
+        assert letter.paragraphs == ("Something about this booking could not be done. The log has the details.",)
 
 
 def test_a_refund_that_waits_for_the_balance_is_not_to_be_paid_twice() -> None:
     mail = told(MailKind.TROUBLE_OWNER, trouble=Trouble.REFUND_REFUSED, code="insufficient_funds")
     text = " ".join(write_letter(mail, now=NOW).paragraphs)
     assert "Your Stripe balance is too low." in text
-    assert "first cancel the refund in Stripe's dashboard" in text
+    assert "first cancel the refund in the Stripe dashboard" in text
 
 
 @pytest.mark.parametrize("kind", [MailKind.CANCELED_CUSTOMER, MailKind.CANCELED_OWNER])
@@ -645,16 +659,19 @@ def test_a_cancellation_of_a_disputed_payment_promises_no_time(kind: MailKind) -
     letter = write_letter(replace(told(kind), waits_for_bank=True), now=NOW)
     said = " ".join(letter.paragraphs)
     assert "bank has decided" in said
-    assert "goes out at" not in said
+    assert "We send the money at" not in said
 
 
 @pytest.mark.parametrize(
     ("stage", "said"),
     [
         ("needs_response", "The customer's bank has taken back a payment of €120.00"),
-        ("warning_needs_response", "The customer's bank asks about a payment of €120.00. It has not taken the money"),
-        ("lost", "It is decided"),
-        ("won", "It is decided"),
+        (
+            "warning_needs_response",
+            "The customer's bank is asking about a payment of €120.00. It has not taken the money",
+        ),
+        ("lost", "The dispute has been decided"),
+        ("won", "The dispute has been decided"),
     ],
 )
 async def test_a_dispute_tells_the_owner_where_and_until_when_to_answer(post: Post, stage: str, said: str) -> None:
@@ -662,24 +679,24 @@ async def test_a_dispute_tells_the_owner_where_and_until_when_to_answer(post: Po
     assert message.header("Subject") == "Payment disputed: Portrait session, Tue 24 Nov 10:00, Ada Example"
     text = message.text or ""
     assert said in text
-    assert "The booking stands" in text
+    assert "The booking stays confirmed" in text
     open_still = "decided:" not in text
-    assert ("Please answer in Stripe's dashboard by Tue 1 Dec, 23:59." in text) == open_still
-    assert ("While the bank decides, we refund nothing of this payment." in text) == open_still
+    assert ("Please answer in the Stripe dashboard by Tue 1 Dec, 23:59." in text) == open_still
+    assert ("We refund nothing of this payment while the bank is deciding." in text) == open_still
 
 
 async def test_a_dispute_without_a_known_deadline_says_where_it_stands(post: Post) -> None:
     text = (await post.receive(told(MailKind.DISPUTED_OWNER, answer_by=""))).text or ""
-    assert "Please answer in Stripe's dashboard. The deadline stands there." in text
+    assert "Please answer in the Stripe dashboard. You find the deadline there." in text
     off = told(MailKind.DISPUTED_OWNER, booking=a_booking(status=Status.CANCELED))
-    assert "The booking stands" not in ((await post.receive(off)).text or "")
+    assert "The booking stays confirmed" not in ((await post.receive(off)).text or "")
 
 
 async def test_money_given_back_by_the_owner_leaves_the_booking_as_it_is(post: Post) -> None:
     mail = a_mail(MailKind.REFUNDED_CUSTOMER, refund=Money(2000, "eur"), detail={"reason": EndReason.GOODWILL})
     message = await post.receive(mail)
     text = message.text or ""
-    assert "Your booking stands as it is.\nWe send €20.00 back the way you paid." in text
+    assert "Your booking stays as it is.\nWe will refund €20.00 the way you paid." in text
     assert f"See your booking:\n{MANAGE}" in text
 
 
@@ -708,7 +725,7 @@ async def test_money_drawn_from_two_payments_is_told_as_one_sum(stack: Stack) ->
         assert await parts.store.add_refund(refund, seen=seen, mails=[owes])
     await stack.until_quiet()
     [text] = [mail.text for mail in stack.mailbox.messages if mail.header("Subject").startswith("Refunded")]
-    assert "We send €50.00 back the way you paid." in (text or "")
+    assert "We will refund €50.00 the way you paid." in (text or "")
 
 
 @pytest.mark.parametrize("reason", [EndReason.NOT_MOVED, EndReason.DEADLINE, EndReason.PAYMENT_MISMATCH])
@@ -716,7 +733,7 @@ async def test_a_payment_too_many_is_never_said_to_cost_the_booking(post: Post, 
     mail = a_mail(refund=Money(3000, "eur"), detail={"reason": reason})
     for kind in (MailKind.REFUNDED_CUSTOMER, MailKind.REFUNDED_OWNER):
         text = (await post.receive(replace(mail, kind=kind))).text or ""
-        assert "booking stands" in text
+        assert "booking stays confirmed" in text
         assert "no booking" not in text
 
 

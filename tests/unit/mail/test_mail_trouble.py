@@ -51,16 +51,16 @@ async def given_up(stack: Stack) -> list[str]:
 async def test_the_owner_is_told_once_that_a_customer_cannot_be_reached(stack: Stack) -> None:
     booking = await unreachable(stack)
     subjects = await stack.mail(OWNER)
-    assert [subject.partition(":")[0] for subject in subjects] == ["New booking", "Needs you"]
+    assert [subject.partition(":")[0] for subject in subjects] == ["New booking", "Needs your attention"]
     await stack.cancel(booking, by=Actor.OWNER)  # which is mailed, and refused, too
-    assert [subject.partition(":")[0] for subject in await stack.mail(OWNER)] == ["Canceled"]
+    assert [subject.partition(":")[0] for subject in await stack.mail(OWNER)] == ["Cancelled"]
 
 
 async def test_the_owner_reads_why_and_whom_to_call(stack: Stack) -> None:
     await unreachable(stack)
-    [told] = [mail for mail in stack.mailbox.messages if mail.header("Subject").startswith("Needs you")]
+    [told] = [mail for mail in stack.mailbox.messages if mail.header("Subject").startswith("Needs your attention")]
     text = told.text or ""
-    assert "A mail to the customer could not be delivered" in text
+    assert "An email to the customer could not be delivered" in text
     assert "recipient refused, 550 5.1.1" in text
     assert "Name: Anna Ek" in text
 
@@ -69,10 +69,10 @@ async def test_the_pages_say_that_the_address_was_refused(stack: Stack) -> None:
     booking = await unreachable(stack)
     token = stack.parts.links.booking_token(booking.id, ends_at=booking.ends_at)
     after_paying = text_of((await stack.client.get(f"/b/{token}")).text)
-    assert f"Our mail to {ANNA} could not be delivered." in after_paying
-    assert "We mail everything to" not in after_paying
+    assert f"Our email to {ANNA} could not be delivered." in after_paying
+    assert "We email everything to" not in after_paying
     manage = stack.parts.links.manage_token(booking.id, booking.link_version)
-    assert f"Our mail to {ANNA} could not be delivered." in text_of((await stack.client.get(f"/manage/{manage}")).text)
+    assert f"Our email to {ANNA} could not be delivered." in text_of((await stack.client.get(f"/manage/{manage}")).text)
 
 
 async def test_an_address_that_takes_mail_is_said_to_be_mailed_to(stack: Stack) -> None:
@@ -80,7 +80,7 @@ async def test_an_address_that_takes_mail_is_said_to_be_mailed_to(stack: Stack) 
     await stack.tick()
     token = stack.parts.links.booking_token(booking.id, ends_at=booking.ends_at)
     page = text_of((await stack.client.get(f"/b/{token}")).text)
-    assert f"We mail everything to {ANNA}" in page
+    assert f"We email everything to {ANNA}" in page
     assert "could not be delivered" not in page
 
 
@@ -143,7 +143,10 @@ async def test_a_mail_that_nobody_takes_for_days_is_given_up_in_the_end(stack: S
     await stack.parts.corrections.resend_mails(booking.id)
     await stack.tick(after=HOUR)
     assert [subject.partition(":")[0] for subject in await stack.mail(ANNA)] == ["Confirmed"]
-    assert sorted(subject.partition(":")[0] for subject in await stack.mail(OWNER)) == ["Needs you", "New booking"]
+    assert sorted(subject.partition(":")[0] for subject in await stack.mail(OWNER)) == [
+        "Needs your attention",
+        "New booking",
+    ]
 
 
 async def test_after_an_outage_of_ours_a_late_mail_is_not_given_up_at_its_first_failure(stack: Stack) -> None:
@@ -193,7 +196,7 @@ async def test_people_read_a_line_for_each_mail_and_no_address(stack: Stack) -> 
     await serve_mails(stack.parts, parser.parse_args(["list"]), said.append)
     [line] = said
     assert booking.id in line
-    assert "given up after 1 try: 127.0.0.1:" in line
+    assert "not delivered after 1 try: 127.0.0.1:" in line
     assert "anna" not in line
 
 
@@ -236,7 +239,7 @@ async def test_the_owner_is_told_again_when_the_corrected_address_is_wrong_too(s
     await stack.mail(OWNER)
     stack.mailbox.unknown.add(RIGHT)
     await stack.parts.corrections.correct_email(booking.id, RIGHT)
-    assert [subject.partition(":")[0] for subject in await stack.mail(OWNER)] == ["Needs you"]
+    assert [subject.partition(":")[0] for subject in await stack.mail(OWNER)] == ["Needs your attention"]
 
 
 async def test_an_address_that_is_none_corrects_nothing(stack: Stack) -> None:
@@ -278,12 +281,12 @@ async def test_the_terminal_notes_that_a_refund_was_paid_another_way(stack: Stac
     await stack.parts.owner_refunds.give_back(booking.id, None)
     [refund] = await stack.refunds(booking)
     assert await owner.types("show", booking.id) == 0
-    assert "delayed (refund: InvalidRequestError 400); the server keeps trying" in owner.printed[0]
+    assert "delayed (refund: InvalidRequestError 400); we keep trying" in owner.printed[0]
     assert await owner.types("paid-another-way", booking.id, "--refund", "rf_other", "--yes") == 2
     assert refund.id in owner.said
     assert await owner.types("paid-another-way", booking.id, "--yes", "--json") == 0
     assert owner.result["changed"] is True
-    assert "SEK 1,200.00 counts as paid back by you" in owner.said
+    assert "The refund of SEK 1,200.00 will count as paid by you" in owner.said
     assert [refund.status for refund in await stack.refunds(booking)] == ["paid_another_way"]
     assert await owner.types("paid-another-way", booking.id, "--yes") == 1
     assert await owner.types("show", booking.id) == 0
@@ -314,7 +317,7 @@ async def test_eva_corrects_an_address_and_sends_mails_again(tmp_path: Path) -> 
         stack.mailbox.unknown.clear()
         await eva.open(eva.page.url.path)
         await eva.send('action="[^"]*/mails"')
-        assert [subject.partition(":")[0] for subject in await stack.mail(RIGHT)] == ["Canceled"]
+        assert [subject.partition(":")[0] for subject in await stack.mail(RIGHT)] == ["Cancelled"]
 
 
 async def test_eva_notes_that_a_refund_was_paid_another_way(tmp_path: Path) -> None:
@@ -329,7 +332,7 @@ async def test_eva_notes_that_a_refund_was_paid_another_way(tmp_path: Path) -> N
         await eva.open(f"{page}/paid-another-way?refund={refund.id}")
         assert "Did you pay this back another way?" in text_of(eva.page.text)
         await eva.send('action="[^"]*/paid-another-way"')
-        assert "Noted that you paid this refund another way." in text_of(eva.page.text)
+        assert "Marked as paid another way." in text_of(eva.page.text)
         assert [refund.status for refund in await stack.refunds(booking)] == ["paid_another_way"]
         await eva.open(f"{page}/paid-another-way?refund={refund.id}")
         assert "Did you pay this back" not in text_of(eva.page.text)

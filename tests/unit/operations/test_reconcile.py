@@ -71,7 +71,7 @@ async def test_in_health_there_is_nothing_to_show(stack: Stack, desk: Desk) -> N
     await stack.confirmed()
     await stack.hold(await stack.free_slot(nth=9))
     assert await desk.types() == 0
-    assert desk.told == ["Stripe, Hapio and the database fit together."]
+    assert desk.told == ["Stripe, the scheduler and the database agree."]
     assert desk.questions == []
 
 
@@ -137,7 +137,7 @@ async def test_a_payment_of_a_known_booking_is_adopted_and_confirmed(stack: Stac
     assert await desk.types("--adopt", "--yes") == 0
     assert await stack.status(booking) is Status.CONFIRMED
     assert await desk.types() == 0
-    assert "fit together" in desk.said
+    assert "the database agree" in desk.said
 
 
 async def test_a_payment_of_an_unknown_booking_is_refunded_and_its_alarm_ends(
@@ -145,7 +145,7 @@ async def test_a_payment_of_an_unknown_booking_is_refunded_and_its_alarm_ends(
 ) -> None:
     await lost_booking(stack, tmp_path)
     assert await desk.types("--refund") == 0
-    assert desk.questions == ["Refund 1 payments in full?"]
+    assert desk.questions == ["Refund 1 payment in full?"]
     assert stack.money_kept() == 0
     assert await money_alarms(stack) == []
     assert await desk.types("--refund", "--yes") == 0
@@ -228,7 +228,7 @@ async def test_a_payment_that_stripe_does_not_know_is_shown(stack: Stack, desk: 
     booking = await stack.confirmed()
     stack.stripe.state.sessions.clear()
     assert await desk.types() == 0
-    assert "is STRIPE_SECRET_KEY of the same account" in desk.said
+    assert "is STRIPE_SECRET_KEY for the same account" in desk.said
     assert booking.id in desk.said
 
 
@@ -243,9 +243,9 @@ async def test_programs_read_what_was_found_and_done(stack: Stack, desk: Desk, t
     assert desk.result["done"] == [{"act": "refund", "id": session}]
 
 
-@pytest.mark.parametrize("who", ["Hapio", "Stripe"])
+@pytest.mark.parametrize("who", ["The scheduler", "Stripe"])
 async def test_without_an_answer_nothing_is_done_and_it_says_so(stack: Stack, desk: Desk, who: str) -> None:
-    if who == "Hapio":
+    if who == "The scheduler":
         stack.hapio.faults.append(hapio.Fault("error_before", times=50))
     else:
         stack.stripe.faults.append(stripe.Fault("error_before", times=50))

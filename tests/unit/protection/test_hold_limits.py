@@ -89,7 +89,7 @@ async def test_one_visitor_cannot_block_a_day(stack: Stack) -> None:
     assert 0 < taken <= len(day) / 2
     assert caller.page.status_code == 429
     assert int(caller.page.headers["retry-after"]) > 60
-    assert "Pay for one, or wait" in text_of(caller.page.text)
+    assert "pay for one of them, or wait" in text_of(caller.page.text)
 
 
 async def test_an_address_holds_six_times_unpaid_and_others_are_not_kept_from_theirs(stack: Stack) -> None:
@@ -249,7 +249,7 @@ async def test_a_page_that_is_asked_for_without_end_says_when_to_come_back(stack
     answers = [await stack.client.get(f"/b/{token}") for _ in range(121)]
     assert [answer.status_code for answer in answers] == [200] * 120 + [429]
     assert 0 < int(answers[-1].headers["retry-after"]) <= 60
-    assert "a lot of requests" in text_of(answers[-1].text)
+    assert "too many requests" in text_of(answers[-1].text)
     stack.clock.advance(stack.minutes(1))
     assert (await stack.client.get(f"/b/{token}")).status_code == 200
 

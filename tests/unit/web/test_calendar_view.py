@@ -157,7 +157,7 @@ def test_where_zones_differ_a_time_tells_the_place_s_time_and_its_day_if_that_di
         ("10:00", "16:00"),
         ("18:30", "Wed 25 Nov, 00:30"),
     ]
-    assert choices(view)[0].name == "10:00 to 10:30, 16:00 at the place"
+    assert choices(view)[0].name == "10:00 to 10:30, 16:00 at the venue"
 
 
 def test_the_hour_that_happens_twice_is_told_apart() -> None:

@@ -102,7 +102,7 @@ async def test_a_time_that_is_gone_is_answered_with_the_nearest_free_times(stack
     await stack.take_everyone(await stack.free_slot())
     said = await anna.send('id="hf-hold"', start=wanted)
     assert anna.page.status_code == 409
-    assert "just taken" in said
+    assert "just been taken" in said
     assert anna.starts
     assert wanted not in anna.starts
 

@@ -85,7 +85,7 @@ async def test_a_page_with_the_tag_on_an_allowed_site_is_well(stack: Stack) -> N
 async def test_a_site_that_is_not_allowed_is_told_the_line_that_allows_it_beside_the_others(stack: Stack) -> None:
     other = "https://www.studio.example/book"
     stack.sites.pages[other] = (200, {"content-type": "text/html"}, page_of())
-    finding = (await report(stack, other)).of("The site may not show the widget")
+    finding = (await report(stack, other)).of("The site is not allowed to show the widget")
     assert finding.level == "problem"
     assert tomllib.loads(finding.fix) == {
         "studio": {"allowed_origins": ["https://studio.example", "https://www.studio.example"]}
@@ -159,14 +159,14 @@ async def test_a_policy_that_is_only_reported_forbids_nothing(stack: Stack) -> N
 
 async def test_a_proxy_that_adds_x_frame_options_is_found(stack: Stack) -> None:
     stack.sites.proxy["x-frame-options"] = "SAMEORIGIN"
-    finding = (await examine(stack)).of("What your proxy makes of our headers")
+    finding = (await examine(stack)).of("Our headers after your proxy")
     assert (finding.level, finding.fix) == ("problem", "proxy_hide_header X-Frame-Options;")
 
 
 @pytest.mark.parametrize("policy", [None, "frame-ancestors 'self'", "default-src 'self'"])
 async def test_a_proxy_that_replaces_our_policy_is_found(stack: Stack, policy: str | None) -> None:
     stack.sites.proxy["content-security-policy"] = policy
-    assert (await examine(stack)).problems == ["What your proxy makes of our headers"]
+    assert (await examine(stack)).problems == ["Our headers after your proxy"]
 
 
 ISOLATED = {"cross-origin-embedder-policy": "require-corp", "cross-origin-opener-policy": "same-origin"}
@@ -189,12 +189,12 @@ async def test_an_isolated_page_is_told_which_of_our_headers_a_proxy_lost(stack:
     ("body", "says", "fix"),
     [
         ("<p>Nothing here</p>", "neither our script nor our frame", TAG.replace("><div", ">\n<div")),
-        ('<div data-holdfast="studio"></div>', "script that fills it is not", SCRIPT),
+        ('<div data-holdfast="studio"></div>', "script that fills it is missing", SCRIPT),
         (SCRIPT, "no element says where", '<div data-holdfast="studio"></div>'),
-        (TAG.replace(PUBLIC_URL, "https://old.example"), "comes from another address", SCRIPT),
-        (TAG.replace("async", 'type="text/plain" async'), "consent tool holds the script back", SCRIPT),
-        (TAG.replace(" src=", " data-src="), "consent tool holds the script back", SCRIPT),
-        (TAG.replace('"studio"', '"stduio"'), "No widget is called stduio", 'data-holdfast="studio"'),
+        (TAG.replace(PUBLIC_URL, "https://old.example"), "comes from a different address", SCRIPT),
+        (TAG.replace("async", 'type="text/plain" async'), "consent tool is blocking the script", SCRIPT),
+        (TAG.replace(" src=", " data-src="), "consent tool is blocking the script", SCRIPT),
+        (TAG.replace('"studio"', '"stduio"'), "There is no widget called stduio", 'data-holdfast="studio"'),
         (f"<!-- {TAG} -->", "neither our script nor our frame", TAG.replace("><div", ">\n<div")),
     ],
 )
@@ -229,13 +229,13 @@ async def test_an_option_that_means_nothing_is_named(stack: Stack) -> None:
 async def test_a_bare_frame_is_told_what_it_lacks(stack: Stack) -> None:
     assert (await examine(stack, page_of(FRAME))).problems == []
     boxed = FRAME.replace("<iframe", '<iframe sandbox="allow-scripts allow-forms"')
-    finding = (await examine(stack, page_of(boxed))).of("The bare frame")
+    finding = (await examine(stack, page_of(boxed))).of("The frame without the script")
     assert finding.level == "problem"
     mended = FRAME.replace("<iframe", f"<iframe {finding.fix}")
     assert (await examine(stack, page_of(mended))).problems == []
     poor = f'<iframe src="{PUBLIC_URL}/w/studio" style="border: 0; height: 400px"></iframe>'
     texts = " ".join(found.text for found in await examine(stack, page_of(poor)))
-    assert "nobody finds back here" in texts
+    assert "visitors cannot return here" in texts
     assert "no title" in texts
     assert "400 px high" in texts
 
@@ -245,7 +245,7 @@ async def test_a_language_that_the_widget_does_not_speak_can_be_added_and_is(sta
     assert finding.level == "advice"
     assert tomllib.loads(finding.fix) == {"studio": {"languages": ["en", "sv"]}}
     assert (await examine(stack, page_of(lang="fi"))).of("Language").fix == ""
-    assert "does not say" in (await examine(stack, page_of(lang=""))).of("Language").text
+    assert "does not state" in (await examine(stack, page_of(lang=""))).of("Language").text
 
 
 async def test_a_page_that_phones_shrink_is_told_so(stack: Stack) -> None:
@@ -256,7 +256,7 @@ async def test_an_address_that_leads_elsewhere_is_judged_where_it_ends(stack: St
     stack.sites.pages["http://studio.example/"] = (301, {"location": PAGE}, b"")
     stack.sites.pages[PAGE] = (200, {"content-type": "text/html"}, page_of())
     found = await report(stack, "http://studio.example/")
-    assert "leads to https://studio.example" in found.of("The page lives at another address").text
+    assert "leads to https://studio.example" in found.of("The page is at another address").text
     assert found.problems == []
 
 
@@ -307,12 +307,12 @@ async def refused(stack: Stack, url: str) -> str:
 @pytest.mark.parametrize("address", PRIVATE)
 async def test_no_address_inside_is_asked_whatever_name_leads_there(stack: Stack, address: str) -> None:
     stack.sites.names["inside.example"] = [address]
-    assert "pages that everybody can reach" in await refused(stack, "https://inside.example/")
+    assert "pages that anyone can reach" in await refused(stack, "https://inside.example/")
 
 
 async def test_a_name_with_one_address_inside_is_not_asked_at_all(stack: Stack) -> None:
     stack.sites.names["both.example"] = ["93.184.215.14", "127.0.0.1"]
-    assert "pages that everybody can reach" in await refused(stack, "https://both.example/")
+    assert "pages that anyone can reach" in await refused(stack, "https://both.example/")
 
 
 async def test_unusual_ports_are_not_asked(stack: Stack) -> None:
@@ -325,21 +325,21 @@ async def test_unusual_ports_are_not_asked(stack: Stack) -> None:
 async def test_what_is_no_web_address_is_not_asked(stack: Stack, url: str) -> None:
     stack.sites.names[("x" * 400)[:500]] = []
     said = await refused(stack, url)
-    assert "not the address of a web page" in said or "No site goes by that name" in said
+    assert "not the address of a web page" in said or "could not find a site with that name" in said
 
 
 async def test_a_redirect_inside_is_not_followed(stack: Stack) -> None:
     stack.sites.names["inside.example"] = ["10.0.0.1"]
     stack.sites.pages[PAGE] = (302, {"location": "http://inside.example/admin"}, b"")
     answer = await stack.client.get("/embed/doctor", params={"site": PAGE})
-    assert "pages that everybody can reach" in text_of(answer.text)
+    assert "pages that anyone can reach" in text_of(answer.text)
     assert [request.headers["host"] for request in stack.sites.asked] == ["studio.example"]
 
 
 async def test_a_circle_of_redirects_ends(stack: Stack) -> None:
     stack.sites.pages[PAGE] = (302, {"location": PAGE}, b"")
     answer = await stack.client.get("/embed/doctor", params={"site": PAGE})
-    assert "never ends at a page" in text_of(answer.text)
+    assert "never reaches a page" in text_of(answer.text)
     assert len(stack.sites.asked) == 6
 
 
@@ -383,7 +383,7 @@ async def test_without_our_own_address_in_reach_the_page_is_judged_all_the_same(
     stack.sites.names["book.example"] = []
     found = await examine(stack)
     assert found.problems == []
-    assert found.of("What your proxy makes of our headers").level == "advice"
+    assert found.of("Our headers after your proxy").level == "advice"
 
 
 async def test_one_client_may_not_send_the_doctor_around_all_day(stack: Stack) -> None:

@@ -163,12 +163,12 @@ async def test_the_policy_that_the_page_documents_satisfies_the_doctor(stack: St
     body = f'<html lang="en"><meta name="viewport" content="x">{snippet(page, "script")}'
     stack.sites.pages["https://studio.example/"] = (200, headers, body.encode())
     report = await stack.client.get("/embed/doctor", params={"site": "https://studio.example/"})
-    assert "Nothing stands in the way" in text_of(report.text)
+    assert "No problems found" in text_of(report.text)
 
 
 async def test_a_site_that_is_not_allowed_yet_is_told_so_beside_the_snippet(stack: Stack) -> None:
     page = await embed(stack, site="www.studio.example")
-    assert "https://www.studio.example may not show this widget yet" in text_of(page)
+    assert "https://www.studio.example is not allowed to show this widget yet" in text_of(page)
     assert snippet(page, "origins") == (
         '[studio]\nallowed_origins = ["https://studio.example", "https://www.studio.example"]'
     )

@@ -265,7 +265,7 @@ async def test_the_house_tells_of_money_mail_events_and_calls(studio: Stack, eva
     assert f"{studio.parts.staff.calls_spent()} / 2500" in said
     assert "is being sent Confirmation" in said
     await studio.mail("anna@customer.example")
-    assert "everything that was due is sent" in await eva.open(f"{home}/house")
+    assert "everything that was due has been sent" in await eva.open(f"{home}/house")
 
 
 # Acts
@@ -278,7 +278,7 @@ async def test_eva_cancels_and_the_amount_that_was_shown_goes_back(studio: Stack
     assert "SEK 1,200.00 back" in said
     assert studio.money_kept() == 120000
     said = await eva.send('action="[^"]+/cancel"')
-    assert "The booking is canceled." in said
+    assert "The booking has been cancelled." in said
     assert studio.money_kept() == 0
     canceled = await studio.now(booking)
     assert (canceled.status, canceled.end_reason) == (Status.CANCELED, EndReason.BY_OWNER)
@@ -290,7 +290,7 @@ async def test_a_cancellation_that_was_overtaken_is_shown_anew(studio: Stack, ev
     await eva.open(f"{home}/bookings/{booking.id}/cancel")
     await studio.move(booking, await studio.in_days(6))
     said = await eva.send('action="[^"]+/cancel"')
-    assert "has changed meanwhile" in said
+    assert "has changed in the meantime" in said
     assert await studio.status(booking) is Status.CONFIRMED
     await eva.send('action="[^"]+/cancel"')
     assert await studio.status(booking) is Status.CANCELED
@@ -301,7 +301,7 @@ async def test_an_old_page_cancels_nothing(studio: Stack, eva: Browser) -> None:
     home = await sign_in(studio, eva)
     await eva.open(f"{home}/bookings/{booking.id}/cancel")
     studio.clock.advance(timedelta(minutes=11))
-    assert "Please look once more" in await eva.send('action="[^"]+/cancel"')
+    assert "Please check it again" in await eva.send('action="[^"]+/cancel"')
     assert await studio.status(booking) is Status.CONFIRMED
 
 
@@ -311,13 +311,13 @@ async def test_eva_gives_a_part_back_and_the_form_that_comes_twice_gives_it_once
     await eva.open(f"{home}/bookings/{booking.id}/refund")
     said = plain(await eva.send('action="[^"]+/refund"', amount="200,50"))
     assert "SEK 200.50 back" in said
-    assert "SEK 999.50 of what was paid stays" in said
+    assert "The remaining SEK 999.50 is not refunded" in said
     assert studio.money_kept() == 120000
     form = eva.page
     await eva.send('action="[^"]+/refund"')
     assert studio.money_kept() == 99950
     eva.page = form
-    assert "Please look once more" in await eva.send('action="[^"]+/refund"')
+    assert "Please check it again" in await eva.send('action="[^"]+/refund"')
     assert studio.money_kept() == 99950
     assert await studio.status(booking) is Status.CONFIRMED
 
@@ -337,7 +337,7 @@ async def test_what_cannot_be_given_back_is_asked_again(studio: Stack, eva: Brow
     booking = await studio.confirmed()
     home = await sign_in(studio, eva)
     said = plain(await eva.open(f"{home}/bookings/{booking.id}/refund?amount={amount}"))
-    assert "This is not an amount that can be given back." in said
+    assert "This amount cannot be refunded." in said
     assert "At most SEK 1,200.00" in said
 
 
@@ -348,10 +348,10 @@ async def test_eva_moves_a_booking_past_the_customers_limits(studio: Stack, eva:
     assert "Choose another time" in said
     start = next(start for start in eva.starts if start != booking.starts_at.isoformat().replace("+00:00", "Z"))
     said = await eva.send('id="hf-hold"', start=start)
-    assert "No money moves" in said
+    assert "Nothing to pay or refund" in said
     assert (await studio.now(booking)).starts_at == booking.starts_at
     said = await eva.send('action="[^"]+/move"')
-    assert "The booking is moved." in said
+    assert "The booking has been moved." in said
     assert (await studio.now(booking)).starts_at.isoformat().replace("+00:00", "Z") == start
     assert (await studio.now(booking)).moves == 0, "the owner's moves do not count against the customer's"
 
@@ -363,23 +363,23 @@ async def test_a_dearer_move_is_held_and_the_page_to_pay_on_is_shown(studio: Sta
     said = plain(await eva.send('id="hf-hold"', start=eva.starts[-1]))
     assert "SEK 550.00 more" in said
     said = plain(await eva.send('action="[^"]+/move"'))
-    assert "SEK 550.00 until" in said
+    assert "SEK 550.00 by" in said
     assert "http://stripe.sandbox/" in eva.page.text
     said = await eva.send('action="[^"]+/give-up"')
-    assert "The move is given up" in said
+    assert "The move has been stopped" in said
     assert (await studio.now(booking)).starts_at == booking.starts_at
 
 
 async def test_eva_notes_that_nobody_came(studio: Stack, eva: Browser) -> None:
     booking = await studio.confirmed()
     home = await sign_in(studio, eva)
-    assert "Nobody came" not in await eva.open(f"{home}/bookings/{booking.id}")
+    assert "Mark as missed" not in await eva.open(f"{home}/bookings/{booking.id}")
     studio.clock.set(booking.starts_at + timedelta(minutes=15))
     home = await sign_in(studio, eva)
     await eva.open(f"{home}/bookings/{booking.id}")
-    assert "Noted that nobody came" in await eva.send('action="[^"]+/no-show"')
+    assert "Marked as missed." in await eva.send('action="[^"]+/no-show"')
     assert (await studio.now(booking)).no_show
-    assert "Noted that the customer came" in await eva.send('action="[^"]+/no-show"')
+    assert "No longer marked as missed." in await eva.send('action="[^"]+/no-show"')
     assert not (await studio.now(booking)).no_show
 
 
@@ -388,7 +388,7 @@ async def test_eva_mails_the_customer_a_fresh_link(studio: Stack, eva: Browser) 
     await studio.mail("anna@customer.example")
     home = await sign_in(studio, eva)
     await eva.open(f"{home}/bookings/{booking.id}")
-    assert "A fresh link is on its way" in await eva.send('action="[^"]+/resend"')
+    assert "A new link is on its way" in await eva.send('action="[^"]+/resend"')
     assert await studio.mail("anna@customer.example")
     assert "a moment ago" in await eva.send('action="[^"]+/resend"')
 
