@@ -94,7 +94,7 @@ def get_ready() -> None:
     # mutmut has no command for these two steps alone. A change of this name is never found, and it ends there.
     said = mutmut("run", "app.no_such_change")
     if "nothing matches" not in said:
-        raise SystemExit(said)
+        raise SystemExit(without_spinner(said))
     stats = TREE / "mutants/mutmut-stats.json"
     known: dict[str, Any] = json.loads(stats.read_text())
     seconds: dict[str, float] = known["duration_by_test"]
@@ -138,7 +138,6 @@ def try_out(names: Sequence[str], until: float) -> None:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
     )
     try:
         said, _ = process.communicate(timeout=max(1.0, until - monotonic()))
@@ -151,7 +150,7 @@ def try_out(names: Sequence[str], until: float) -> None:
             process.communicate()
         return
     if process.returncode:
-        raise SystemExit(said)
+        raise SystemExit(without_spinner(said.decode()))
     print(f"{len(names)} more", flush=True)
 
 
@@ -170,9 +169,13 @@ def mutmut(*arguments: str) -> str:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
         env=os.environ | {"COLUMNS": "200"},
-    ).stdout
+    ).stdout.decode()
+
+
+def without_spinner(said: str) -> str:
+    """What a terminal would show in the end."""
+    return "\n".join(line.rpartition("\r")[2] for line in said.split("\n"))
 
 
 def write_survivors(names: Sequence[str]) -> None:

@@ -1,5 +1,8 @@
 """The log lines of a test run."""
 
+import io
+import json
+
 import structlog
 
 
@@ -11,3 +14,8 @@ def plain_logs() -> None:
     assert isinstance(console, structlog.dev.ConsoleRenderer)
     plain = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
     structlog.configure(processors=[*others, plain])
+
+
+def lines_of(stream: io.StringIO) -> list[dict[str, object]]:
+    """What was logged; each line must be an object."""
+    return [json.loads(line) for line in stream.getvalue().splitlines()]

@@ -1,10 +1,12 @@
 """What unit tests share: the whole product in one process."""
 
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.support.logs import plain_logs
 from tests.support.stack import Stack, open_stack
 
 #: Customers may move to another service as well.
@@ -23,3 +25,16 @@ async def open_minded(tmp_path: Path) -> AsyncIterator[Stack]:
     """The studio, where customers may move to another service as well."""
     async with open_stack(tmp_path, widget=ANY_SERVICE) as stack:
         yield stack
+
+
+@pytest.fixture
+def logs_as_before() -> Iterator[None]:
+    """Tests set up logs as a process does; the next test shall not notice."""
+    level = logging.getLogger().level
+    handlers = list(logging.getLogger().handlers)
+    yield
+    plain_logs()
+    logging.captureWarnings(capture=False)
+    logging.getLogger().handlers[:] = handlers
+    logging.getLogger().setLevel(level)
+    logging.getLogger("uvicorn").setLevel(logging.NOTSET)

@@ -16,13 +16,10 @@ import pytest
 from app.domain.booking import Status
 from sandbox.hapio import Fault
 from sandbox.stripe import Fault as StripeFault
+from tests.support.callers import solve
+from tests.support.json_door import ANNA, KEY, SERVER, code, confirmed, lock, post, wish
+from tests.support.rows import rows
 from tests.support.stack import PUBLIC_URL, Crash, Doom, Stack, open_stack
-from tests.unit.booking.test_crashes import rows
-from tests.unit.protection.test_hold_limits import solve
-
-KEY = "a-server-key-of-some-length"
-SERVER = {"Authorization": f"Bearer {KEY}"}
-ANNA = {"name": "Anna Ek", "email": "anna@customer.example"}
 
 
 @pytest.fixture
@@ -31,44 +28,6 @@ async def stack(tmp_path: Path) -> AsyncIterator[Stack]:
     widget = "[studio.reschedule]\nother_service = true\nuntil_hours = 2"
     async with open_stack(tmp_path, widget=widget, settings={"api_keys": (KEY,)}) as stack:
         yield stack
-
-
-async def post(stack: Stack, path: str, body: Any, **headers: str) -> httpx.Response:
-    return await stack.client.post(f"/api/{path}", json=body, headers=headers)
-
-
-async def wish(stack: Stack, nth: int = 0, service: str = "portrait") -> dict[str, Any]:
-    """What to lock: the n-th free time, read over JSON."""
-    service_id = getattr(stack, f"{service}_id")
-    asked = {"serviceId": service_id, "from": "2026-11-23", "to": "2026-12-20"}
-    answer = await stack.client.get("/api/availability", params=asked, headers=SERVER)
-    slot = answer.json()["slots"][nth]
-    return {"serviceId": service_id, "start": slot["start"], "end": slot["end"], "customer": ANNA}
-
-
-async def lock(stack: Stack, nth: int = 0, service: str = "portrait", **headers: str) -> dict[str, Any]:
-    answer = await post(stack, "bookings/lock", await wish(stack, nth, service), **headers)
-    assert answer.status_code == 201, answer.text
-    return dict(answer.json())
-
-
-async def confirmed(stack: Stack, nth: int = 0, service: str = "portrait") -> dict[str, str]:
-    """A booking, paid for; how to name it."""
-    held = await lock(stack, nth, service)
-    named = {"bookingId": held["bookingId"], "token": held["token"]}
-    page = (await post(stack, "checkout/create-session", named)).json()
-    if page["sessionId"]:
-        await stack.stripe.pay(page["sessionId"])
-    return named
-
-
-def code(answer: httpx.Response) -> str:
-    """The code of an error, which comes in the one envelope."""
-    body = answer.json()
-    assert set(body) == {"success", "error"}
-    assert body["success"] is False
-    assert set(body["error"]) == {"code", "message", "details"}
-    return str(body["error"]["code"])
 
 
 # The whole way

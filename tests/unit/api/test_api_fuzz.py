@@ -13,8 +13,8 @@ import httpx
 from starlette.types import Receive, Scope, Send
 
 from sandbox.serve import serve_app
+from tests.support.json_door import KEY, SERVER, lock, wish
 from tests.support.stack import Stack, open_stack
-from tests.unit.api.test_api import KEY, SERVER, lock, wish
 
 HERE = Path(__file__).parent
 #: Beyond what the document alone makes. Some 3,000 cases in half a minute, on two cores.

@@ -1,46 +1,19 @@
 """Stripe's door: every malformed input is refused, every genuine event is stored once and answered at once."""
 
-import json
 from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
 import sqlalchemy as sa
-import stripe as stripe_package
 
 from app.domain.booking import Status
 from app.store.tables import inbox
 from sandbox.hapio import Fault
 from tests.support.stack import Stack
+from tests.support.stripe_events import event, signed
 
 DOOR = "/api/webhooks/stripe"
-
-
-def signed(stack: Stack, payload: str, *, at: timedelta = timedelta(0), key: str = "whsec_sandbox") -> dict[str, str]:
-    """A genuine signature of the payload, `at` from now."""
-    stamp = int((stack.clock() + at).timestamp())
-    header = stripe_package.WebhookSignature.generate_signature_header(payload, key, stamp)
-    return {"stripe-signature": header}
-
-
-def event(**changes: Any) -> str:
-    """An event about a Session of somebody else's."""
-    thing: dict[str, Any] = {
-        "id": "cs_test_other",
-        "object": "checkout.session",
-        "metadata": {},
-        "client_reference_id": None,
-    }
-    envelope = {
-        "id": "evt_1",
-        "object": "event",
-        "type": "checkout.session.completed",
-        "created": 1795000000,
-        "livemode": False,
-        "data": {"object": thing},
-    }
-    return json.dumps(envelope | changes)
 
 
 async def stored(stack: Stack) -> list[Any]:

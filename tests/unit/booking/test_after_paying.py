@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.disk import locked, read_only
 from tests.support.stack import Stack, open_stack, text_of
-from tests.unit.store.test_disk import locked, read_only
 
 NEVER = ("Nothing was charged", "not been charged", "not been paid", "Try again", "try again", "See free times")
 

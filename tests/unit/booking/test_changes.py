@@ -12,8 +12,8 @@ from app.domain.money import Money
 from app.errors import BookingConflict, PolicyRefused, SchedulerError
 from sandbox.hapio import ALL_ABILITIES, Fault
 from sandbox.stripe import Fault as StripeFault
+from tests.support.processes import another_house
 from tests.support.stack import PUBLIC_URL, Stack, open_stack
-from tests.unit.booking.test_races import another_house
 
 SECOND, MINUTE, HOUR, DAY = (timedelta(**{unit: 1}) for unit in ("seconds", "minutes", "hours", "days"))
 ANNA, OWNER = "anna@customer.example", "owner@studio.example"

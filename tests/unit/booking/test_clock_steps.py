@@ -10,8 +10,8 @@ from app.domain.booking import Status
 from app.errors import RateLimited
 from app.protection.rate_limits import RateLimits, Rule
 from sandbox.clock import Clock
+from tests.support.figures import TOKEN, figure
 from tests.support.stack import Stack, open_stack
-from tests.unit.operations.test_health import TOKEN, figure
 
 HOUR = timedelta(hours=1)
 

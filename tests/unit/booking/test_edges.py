@@ -17,9 +17,9 @@ from app.main import Seams, open_parts
 from app.parts import Parts
 from sandbox.hapio import Fault
 from sandbox.stripe import Fault as StripeFault
+from tests.support.rows import rows
 from tests.support.stack import Stack, no_wait, open_stack
 from tests.support.stripe_transport import TransportHTTPClient
-from tests.unit.booking.test_crashes import rows
 
 MINUTE = timedelta(minutes=1)
 

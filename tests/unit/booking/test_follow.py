@@ -2,47 +2,19 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import anyio
 import pytest
 
-from app.domain.booking import Actor, Booking, EndReason, Status
+from app.domain.booking import Actor, EndReason, Status
 from app.errors import SchedulerError
 from sandbox.hapio import Fault
+from tests.support.owner_calendar import booked, in_hapio, moved_in_hapio
 from tests.support.stack import Crash, Doom, Stack, open_stack
 
 PRICE = 120_000
-
-
-async def booked(stack: Stack, nth: int = 30, *, service: str = "portrait") -> Booking:
-    """A confirmed booking some days ahead, with its first mails sent."""
-    booking = await stack.hold(await stack.free_slot(service, nth), service=service)
-    if service == "planning":
-        await stack.parts.checkout.start(booking.id)
-    else:
-        await stack.paid(booking)
-    await stack.tick()
-    stack.mailbox.messages.clear()
-    stack.hapio.calls.clear()
-    assert await stack.status(booking) is Status.CONFIRMED
-    return await stack.parts.bookings.get(booking.id)
-
-
-async def in_hapio(stack: Stack, booking: Booking, **changes: Any) -> None:
-    """The owner changes the booking in Hapio; without changes it is deleted."""
-    async with stack.hapio_api() as api:
-        path = f"/bookings/{booking.reservation.reference}"
-        answer = await (api.patch(path, json=changes) if changes else api.delete(path))
-        answer.raise_for_status()
-    stack.hapio.calls.clear()
-
-
-async def moved_in_hapio(stack: Stack, booking: Booking, to: datetime) -> None:
-    length = booking.ends_at - booking.starts_at
-    await in_hapio(stack, booking, starts_at=to.isoformat(), ends_at=(to + length).isoformat())
 
 
 def subjects(stack: Stack) -> list[tuple[str, str]]:

@@ -16,9 +16,8 @@ from app.errors import BookingConflict, InvalidRequest, NotFound, PolicyRefused,
 from app.store.change import Change
 from sandbox.hapio import Fault
 from sandbox.stripe import Fault as StripeFault
+from tests.support.processes import SlowWire, another_house
 from tests.support.stack import Stack, open_stack, session_of
-from tests.unit.booking.test_races import another_house
-from tests.unit.booking.test_slow_processes import SlowWire
 
 SECOND, MINUTE, HOUR, DAY = (timedelta(**{unit: 1}) for unit in ("seconds", "minutes", "hours", "days"))
 ANNA, OWNER = "anna@customer.example", "owner@studio.example"

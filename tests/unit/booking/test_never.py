@@ -17,27 +17,23 @@ from app.domain.booking import Booking, Status
 from app.errors import HoldfastError
 from sandbox.hapio import Fault
 from sandbox.stripe import Fault as StripeFault
+from tests.support.agreement import assert_nothing_is_due_to_the_scheduler, due_to_the_house, intents_of, tag
+from tests.support.rows import all_moves, rows
 from tests.support.stack import Doom, Stack, open_stack
-from tests.unit.booking.test_crashes import (
+from tests.support.stories import (
     FREE,
     HEADSHOT,
     OTHER_SERVICE,
     PORTRAIT,
     Change,
-    all_moves,
-    assert_nothing_is_due_to_the_scheduler,
     book_for_free,
     cancel,
     cancel_by_the_owner,
-    due_to_the_house,
     give_up_while_paying,
-    intents_of,
     move,
     move_to_a_higher_price,
     move_to_a_lower_price,
     pay,
-    rows,
-    tag,
     take_a_cancellation_back,
     walk_away_from_stripe,
 )

@@ -10,8 +10,8 @@ from app.errors import SchedulerError, SlotTaken
 from app.store.reservations import change_reservation
 from sandbox.hapio import Fault
 from sandbox.stripe import Fault as StripeFault
+from tests.support.rows import rows
 from tests.support.stack import Stack, open_stack
-from tests.unit.booking.test_crashes import rows
 
 MINUTE = timedelta(minutes=1)
 

@@ -4,16 +4,13 @@ from collections import Counter
 from pathlib import Path
 
 import anyio
-import httpx
 import pytest
-from asgi_lifespan import LifespanManager
 
 from app.domain.booking import Booking, Status, Visitor
 from app.errors import SlotTaken
-from app.main import Seams, create_app
 from app.parts import Parts
-from tests.support.stack import Stack, make_settings, no_wait, open_stack
-from tests.support.stripe_transport import TransportHTTPClient
+from tests.support.processes import another_house
+from tests.support.stack import Stack, open_stack
 
 
 async def test_without_a_shared_guard_hapio_books_two_visitors_into_one_time(stack: Stack, tmp_path: Path) -> None:
@@ -143,31 +140,3 @@ async def race(stack: Stack, houses: list[Parts]) -> Counter[str]:
         for parts in houses:
             clicks.start_soon(click, parts, stack.visitor())
     return outcomes
-
-
-class another_house:  # noqa: N801 — reads as a function where it is used
-    """A second process of the product on the same Hapio and Stripe; its own database unless one is given, its own wire
-    to Hapio, too."""
-
-    def __init__(
-        self, stack: Stack, folder: Path, database: str = "", wire: httpx.AsyncBaseTransport | None = None
-    ) -> None:
-        url = database or f"sqlite:///{folder / 'other.sqlite3'}"
-        settings = make_settings(folder, smtp_url=stack.settings.smtp_url, database_url=url)
-        seams = Seams(
-            now=stack.clock,
-            random=stack.random,
-            sleep=no_wait,
-            hapio_transport=wire or stack.hapio.transport(),
-            stripe_http=TransportHTTPClient(stack.stripe.transport()),
-        )
-        self._app = create_app(settings, seams, run_worker=False)
-        self._life = LifespanManager(self._app)
-
-    async def __aenter__(self) -> Parts:
-        await self._life.__aenter__()
-        parts: Parts = self._app.state.parts
-        return parts
-
-    async def __aexit__(self, *error: object) -> None:
-        await self._life.__aexit__(None, None, None)

@@ -11,8 +11,8 @@ from app.domain.money import Money
 from app.domain.payment import PaymentState
 from app.errors import BookingConflict, NotFound, StripeError
 from sandbox.stripe import Fault
+from tests.support.figures import TOKEN, figure
 from tests.support.stack import Stack, open_stack, text_of
-from tests.unit.operations.test_health import TOKEN, figure
 
 MINUTE, HOUR, DAY = (timedelta(**{unit: 1}) for unit in ("minutes", "hours", "days"))
 ANNA, OWNER = "anna@customer.example", "owner@studio.example"

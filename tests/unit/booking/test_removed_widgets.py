@@ -11,11 +11,11 @@ from app.booking.offer import Refusal
 from app.domain.booking import Booking, EndReason, Status
 from app.domain.money import Money
 from app.errors import BookingConflict, NotFound, PolicyRefused
+from tests.support.browser import Browser
+from tests.support.commands import Owner
+from tests.support.manage import link
 from tests.support.stack import Stack, open_stack
-from tests.unit.cli.test_commands import Owner
-from tests.unit.web.test_doors import Browser
-from tests.unit.web.test_manage import link
-from tests.unit.web.test_staff import EVA, sign_in
+from tests.support.staff import EVA, sign_in
 
 ANNA, OWNER = "anna@customer.example", "owner@studio.example"
 PRICE = 120_000

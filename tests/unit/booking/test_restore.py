@@ -2,49 +2,21 @@
 
 from datetime import timedelta
 from pathlib import Path
-from shutil import copyfile
 
 import httpx
 import pytest
 
-from app.domain.booking import Actor, Booking, Customer, Status
+from app.domain.booking import Actor, Customer, Status
 from app.domain.money import Money
 from app.domain.payment import PaymentState
 from app.errors import StripeError
-from app.store.backup import back_up
 from sandbox.hapio import Fault as HapioFault
 from sandbox.stripe import Fault
+from tests.support.backups import OWNER, copied, final_in_hapio, lost_booking, money_alarms, put_back
 from tests.support.stack import PUBLIC_URL, Crash, Stack, open_stack
 
 PRICE = 120_000
-OWNER = "owner@studio.example"
 ANNA = "anna@customer.example"
-
-
-def copied(stack: Stack, folder: Path) -> Path:
-    """The copy that `python -m app backup` makes."""
-    database = Path(stack.settings.database_url.removeprefix("sqlite:///"))
-    return back_up(database, folder / "backups", at=stack.clock())
-
-
-async def put_back(stack: Stack, copy: Path) -> None:
-    """Restore the copy as docs/operations.md says."""
-    await stack.stop()
-    database = Path(stack.settings.database_url.removeprefix("sqlite:///"))
-    for log in database.parent.glob(f"{database.name}-*"):
-        log.unlink()
-    copyfile(copy, database)
-    stack.mailbox.messages.clear()
-    await stack.start()
-
-
-def final_in_hapio(stack: Stack) -> list[str]:
-    """The ids of the final bookings that take up time in Hapio."""
-    return [booking.id for booking in stack.hapio_bookings() if not booking.is_temporary]
-
-
-async def money_alarms(stack: Stack) -> list[tuple[str, int]]:
-    return [(one.why, one.amount) for one in await stack.parts.health.money_without_booking()]
 
 
 # A booking that the copy knows as a hold was paid and confirmed since
@@ -368,17 +340,6 @@ async def test_a_move_to_a_dearer_time_after_the_copy_does_not_cost_the_booking(
 
 
 # A booking that the copy does not know
-
-
-async def lost_booking(stack: Stack, folder: Path) -> tuple[Booking, str]:
-    """A copy is made, then somebody books and pays, then the copy is put back."""
-    await stack.tick()
-    copy = copied(stack, folder)
-    booking = await stack.hold()
-    session = await stack.paid(booking)
-    await stack.tick()
-    await put_back(stack, copy)
-    return booking, session
 
 
 async def test_money_of_a_booking_that_the_copy_does_not_know_is_told_to_the_owner_once(

@@ -5,28 +5,14 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import anyio
-import httpx
 
 from app.domain.booking import Actor, Booking
 from app.errors import HoldfastError
 from app.parts import Parts
+from tests.support.agreement import assert_agreement, let_it_rest
+from tests.support.processes import SlowWire, another_house
 from tests.support.stack import Stack, open_stack, session_of
-from tests.unit.booking.test_crashes import OTHER_SERVICE, assert_agreement, let_it_rest
-from tests.unit.booking.test_races import another_house
-
-
-class SlowWire(httpx.AsyncBaseTransport):
-    """Holds the first PATCH back until `go`, and then delivers it."""
-
-    def __init__(self, stack: Stack) -> None:
-        self._inner = stack.hapio.transport()
-        self.sent, self.go = anyio.Event(), anyio.Event()
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        if request.method == "PATCH" and not self.sent.is_set():
-            self.sent.set()
-            await self.go.wait()
-        return await self._inner.handle_async_request(request)
+from tests.support.stories import OTHER_SERVICE
 
 
 async def booked(stack: Stack, service: str = "portrait") -> Booking:

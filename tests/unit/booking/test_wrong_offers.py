@@ -11,10 +11,10 @@ from app.domain.booking import Status
 from app.domain.money import Money
 from app.errors import NotFound, SchedulerError, SlotTaken, TimePassed, TooSoon
 from sandbox.hapio import Fault
+from tests.support.browser import Browser
+from tests.support.json_door import code, post, wish
+from tests.support.rows import rows
 from tests.support.stack import Stack, open_stack, text_of
-from tests.unit.api.test_api import code, post, wish
-from tests.unit.booking.test_crashes import rows
-from tests.unit.web.test_doors import Browser
 
 SHOWN = 120_000
 

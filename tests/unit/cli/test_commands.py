@@ -9,10 +9,9 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -26,16 +25,11 @@ from app.errors import LinkRefused
 from app.main import Seams, open_parts
 from app.settings import Settings
 from sandbox.serve import base_url, listen
+from tests.support.commands import ENVIRON, Owner
 from tests.support.stack import MONDAY, Stack
-from tests.unit.web.test_staff import copies
+from tests.support.staff import copies
 
 HERE = Path(__file__).parent
-ENVIRON = {
-    "HAPIO_API_TOKEN": "token",
-    "HAPIO_BASE_URL": "http://127.0.0.1:9/v1",
-    "SECRET_KEYS": "k" * 32,
-    "PUBLIC_URL": "http://127.0.0.1:8000",
-}
 
 
 def run(*arguments: str, **environ: str) -> subprocess.Popen[str]:
@@ -90,40 +84,6 @@ def test_the_worker_stops_cleanly_when_told(tmp_path: Path) -> None:
 
 
 # What the owner does: python -m app bookings
-
-
-@dataclass
-class Owner:
-    """The owner at a terminal: says yes unless `answer` is something else, and reads what is printed."""
-
-    stack: Stack
-    answer: bool = True
-    printed: list[str] = field(default_factory=list)
-    told: list[str] = field(default_factory=list)
-    questions: list[str] = field(default_factory=list)
-
-    async def types(self, *words: str, width: int = 200) -> int:
-        """One command; its exit code."""
-        parser = argparse.ArgumentParser()
-        add_bookings(parser)
-        self.printed, self.told, self.questions = [], [], []
-        terminal = Terminal(self.printed.append, self.told.append, self._ask, width)
-        return await serve(self.stack.parts, parser.parse_args(words), terminal)
-
-    def _ask(self, question: str) -> bool:
-        self.questions.append(question)
-        return self.answer
-
-    @property
-    def result(self) -> Any:
-        """What a program reads."""
-        (line,) = self.printed
-        return json.loads(line)
-
-    @property
-    def said(self) -> str:
-        """Everything before the result."""
-        return " ".join(self.told)
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """python -m app with something wrong in it: one sentence for each fault, no traceback, and nothing made or changed."""
 
 import json
-import os
 import re
 import sqlite3
 import subprocess
@@ -16,6 +15,7 @@ from app.environment import read_environment
 from app.settings import SettingsError, read_settings
 from app.version import VERSION
 from app.widgets import WidgetsFileError, load_widgets
+from tests.support.commands import environ
 
 #: Every command that reads or changes a database and may not make one, with what it needs.
 OTHERS = (
@@ -26,18 +26,6 @@ OTHERS = (
     ("forget", "--older-than-days", "400"),
     ("backup", "copies"),
 )
-
-
-def environ(**changes: str) -> dict[str, str]:
-    good = {
-        "HAPIO_API_TOKEN": "token",
-        "HAPIO_BASE_URL": "http://127.0.0.1:9/v1",
-        "SECRET_KEYS": "k" * 32,
-        "PUBLIC_URL": "http://127.0.0.1:8000",
-        "PYTHONPATH": str(Path(__file__).parents[3]),
-        "PATH": os.environ["PATH"],
-    }
-    return {**good, **changes}
 
 
 def start(words: Sequence[str], folder: Path, **changes: str) -> subprocess.Popen[str]:

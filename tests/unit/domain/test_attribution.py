@@ -6,9 +6,9 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from app.domain.attribution import booked_on, came_from, campaign, metadata
 from app.domain.booking import Visitor
+from tests.support.browser import Browser
+from tests.support.rows import rows
 from tests.support.stack import Stack
-from tests.unit.booking.test_crashes import rows
-from tests.unit.web.test_doors import Browser
 
 CAMPAIGN = {"utm_source": "instagram", "utm_medium": "social", "utm_campaign": "Höst & vinter", "gclid": "Cj0KCQiA"}
 PAGE = "https://studio.example/book?customer=4711"

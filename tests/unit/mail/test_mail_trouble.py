@@ -12,11 +12,11 @@ from structlog.testing import capture_logs
 from app.cli.mails import add_mails, serve_mails
 from app.domain.booking import Actor, Booking
 from app.errors import BookingConflict, InvalidDetails, LinkRefused
+from tests.support.browser import Browser
+from tests.support.commands import Owner
+from tests.support.figures import TOKEN, figure
 from tests.support.stack import Stack, open_stack, text_of
-from tests.unit.cli.test_commands import Owner
-from tests.unit.operations.test_health import TOKEN, figure
-from tests.unit.web.test_doors import Browser
-from tests.unit.web.test_staff import EVA, sign_in
+from tests.support.staff import EVA, sign_in
 
 MINUTE, HOUR, DAY = (timedelta(**{unit: 1}) for unit in ("minutes", "hours", "days"))
 ANNA, RIGHT, OWNER = "anna@customer.example", "anna@right.example", "owner@studio.example"

@@ -1,32 +1,19 @@
 """What runs beside the requests goes on whatever happens to it, and `/healthz` tells when it does not."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 
-import httpx
 import pytest
 import sqlalchemy as sa
 from anyio.lowlevel import checkpoint
-from asgi_lifespan import LifespanManager
-from starlette.applications import Starlette
 
 from app.domain.booking import Status
-from app.main import Seams, create_app
 from app.operations.background import Background
 from sandbox.hapio import Fault
-from tests.support.stack import PUBLIC_URL, Stack, no_wait, open_stack
-from tests.support.stripe_transport import TransportHTTPClient
-from tests.unit.operations.test_health import TOKEN, figure
-
-
-async def until(happened: Callable[[], bool]) -> None:
-    """Let everything run until something is so."""
-    async with asyncio.timeout(60):
-        while not happened():
-            await checkpoint()
+from tests.support.figures import TOKEN, figure
+from tests.support.stack import Stack, no_wait, open_stack
+from tests.support.workers import until, with_worker
 
 
 class Stumbling:
@@ -41,26 +28,6 @@ class Stumbling:
         await checkpoint()
         if self.errors and seconds < 5:
             raise self.errors.pop(0)
-
-
-@asynccontextmanager
-async def with_worker(
-    stack: Stack, sleep: Callable[[float], Awaitable[None]]
-) -> AsyncIterator[tuple[Starlette, httpx.AsyncClient]]:
-    """The application with its worker in the same process, over the stack's database and providers."""
-    seams = Seams(
-        now=stack.clock,
-        random=stack.random,
-        sleep=sleep,
-        hapio_transport=stack.hapio.transport(),
-        stripe_http=TransportHTTPClient(stack.stripe.transport()),
-    )
-    app = create_app(stack.settings, seams, run_worker=True)
-    async with (
-        LifespanManager(app, startup_timeout=60, shutdown_timeout=60),
-        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=PUBLIC_URL) as client,
-    ):
-        yield app, client
 
 
 @pytest.mark.parametrize("error", [RuntimeError("a bug"), asyncio.CancelledError(), KeyError("x")])

@@ -1,6 +1,5 @@
 """A copy of the database while it is in use, and customers who are forgotten when their time is over."""
 
-import argparse
 import sqlite3
 from contextlib import closing
 from datetime import timedelta
@@ -13,22 +12,15 @@ from app.domain.booking import Actor, Status
 from app.errors import LinkRefused
 from app.store.backup import BackupError, back_up
 from sandbox.hapio import Fault
+from tests.support.backups import asked, database
 from tests.support.stack import MONDAY, Stack
 
 YEARS = timedelta(days=500)
 
 
-def database(stack: Stack) -> Path:
-    return Path(stack.settings.database_url.removeprefix("sqlite:///"))
-
-
 def words(path: Path) -> bytes:
     """Everything that the database's files hold, free pages and log included."""
     return b"".join(file.read_bytes() for file in path.parent.glob(f"{path.name}*"))
-
-
-def asked(email: str = "", days: int | None = None, *, yes: bool = True) -> argparse.Namespace:
-    return argparse.Namespace(email=email, older_than_days=days, yes=yes)
 
 
 # Backup

@@ -4,7 +4,6 @@ import re
 from datetime import timedelta
 from pathlib import Path
 
-import httpx
 import pytest
 import sqlalchemy as sa
 from prometheus_client.parser import text_string_to_metric_families
@@ -13,32 +12,16 @@ from app.domain.booking import Actor, Status
 from app.errors import SlotTaken
 from app.store.tables import payments
 from sandbox.hapio import Fault
+from tests.support.browser import Browser
+from tests.support.figures import TOKEN, figure, scrape
 from tests.support.stack import Stack, open_stack
-from tests.unit.web.test_doors import Browser
 
-TOKEN = "a-scraper-s-own-token"
 MARKED = {
     "name": "Zzyzx Markedname",
     "email": "markedmail@customer.example",
     "phone": "+46701234567",
     "notes": "markednote",
 }
-
-
-async def scrape(stack: Stack) -> httpx.Response:
-    return await stack.client.get("/metrics", headers={"Authorization": f"Bearer {TOKEN}"})
-
-
-async def figure(stack: Stack, name: str, **labels: str) -> float:
-    """One figure; 0 where nothing was counted under these labels yet."""
-    families = text_string_to_metric_families((await scrape(stack)).text)
-    found = [
-        sample.value
-        for family in families
-        for sample in family.samples
-        if sample.name == f"holdfast_{name}" and labels.items() <= sample.labels.items()
-    ]
-    return sum(found)
 
 
 # Ready or not

@@ -3,8 +3,8 @@
 import pytest
 
 from sandbox.hapio import Fault
+from tests.support.browser import Browser
 from tests.support.stack import Stack
-from tests.unit.web.test_doors import Browser
 
 MARKED = {
     "name": "Zzyzx Markedname",

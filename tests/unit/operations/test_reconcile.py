@@ -13,8 +13,8 @@ from app.cli.reconcile import add_reconcile, reconcile
 from app.cli.terminal import Terminal
 from app.domain.booking import Booking, Status
 from sandbox import hapio, stripe
+from tests.support.backups import OWNER, copied, final_in_hapio, lost_booking, money_alarms, put_back
 from tests.support.stack import Stack, open_stack
-from tests.unit.booking.test_restore import OWNER, copied, final_in_hapio, lost_booking, money_alarms, put_back
 
 PRICE = 120_000
 

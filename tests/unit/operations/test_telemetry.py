@@ -10,7 +10,7 @@ import signal
 import sys
 import tomllib
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, redirect_stderr, suppress
 from pathlib import Path
 
@@ -27,7 +27,7 @@ from sandbox.clock import Clock
 from sandbox.hapio import Fault, HapioSandbox
 from sandbox.seed import seed_studio
 from sandbox.serve import base_url, listen, serve_on
-from tests.support.logs import plain_logs
+from tests.support.logs import lines_of
 from tests.support.stack import Stack
 
 ROOT = Path(__file__).parents[3]
@@ -44,22 +44,7 @@ class Broken(io.StringIO):
         raise OSError(self.number, os.strerror(self.number))
 
 
-@pytest.fixture(autouse=True)
-def logs_as_before() -> Iterator[None]:
-    """Tests set up logs as a process does; the next test shall not notice."""
-    level = logging.getLogger().level
-    handlers = list(logging.getLogger().handlers)
-    yield
-    plain_logs()
-    logging.captureWarnings(capture=False)
-    logging.getLogger().handlers[:] = handlers
-    logging.getLogger().setLevel(level)
-    logging.getLogger("uvicorn").setLevel(logging.NOTSET)
-
-
-def lines_of(stream: io.StringIO) -> list[dict[str, object]]:
-    """What was logged; each line must be an object."""
-    return [json.loads(line) for line in stream.getvalue().splitlines()]
+pytestmark = pytest.mark.usefixtures("logs_as_before")
 
 
 def fail(how: Exception) -> Exception:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[3]
+from tests.support.documents import ROOT, avoided, text_of
+
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 NAMES = [page.relative_to(ROOT).as_posix() for page in PAGES]
 DECISIONS = ROOT / "docs/dev/decisions"
@@ -16,10 +17,6 @@ SPEAKERS = [
     *(ROOT / "deploy").iterdir(),
     *(ROOT / name for name in (".env.example", "widgets.example.toml", "compose.yaml", "Makefile", "Dockerfile")),
 ]
-
-
-def text_of(page: Path) -> str:
-    return page.read_text(encoding="utf-8")
 
 
 def prose(page: Path) -> str:
@@ -130,12 +127,6 @@ def test_git_keeps_the_pictures_that_a_document_shows_and_no_other() -> None:
 
 
 # Words
-
-
-def avoided() -> list[str]:
-    """The words of the first table in CONTRIBUTING."""
-    table = text_of(ROOT / "CONTRIBUTING.md").split("\n| avoid | write |\n")[1].split("\n\n")[0]
-    return [word for row in table.splitlines()[1:] for word in row.split("|")[1].strip().split(", ")]
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in {"CONTRIBUTING.md", "CHANGELOG.md"}])

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 
 from sandbox.serve import base_url, listen
-from tests.unit.cli.test_start import environ
+from tests.support.commands import environ
 
 ROOT = Path(__file__).parents[3]
 #: Folders that are beside `app` in a checkout, and inside it when installed.

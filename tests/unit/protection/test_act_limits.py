@@ -10,10 +10,10 @@ import pytest
 from app.domain.booking import Actor, Booking, Customer, Status
 from app.errors import BookingConflict, LinkRefused, PolicyRefused, RateLimited, TooManyFree, TooManyFreeToday
 from app.protection.act_limits import person
+from tests.support.callers import Caller
+from tests.support.json_door import KEY, SERVER, code, confirmed, lock, post
+from tests.support.rows import rows
 from tests.support.stack import Stack, open_stack, text_of
-from tests.unit.api.test_api import KEY, SERVER, code, confirmed, lock, post
-from tests.unit.booking.test_crashes import rows
-from tests.unit.protection.test_hold_limits import Caller
 
 ANNA, OWNER = "anna@customer.example", "owner@studio.example"
 MINUTE = timedelta(minutes=1)

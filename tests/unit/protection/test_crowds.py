@@ -14,10 +14,10 @@ from app.errors import BookingConflict, HoldExpired
 from app.protection.proof_of_work import FULL_BITS
 from app.protection.rate_limits import RateLimits, Rule, network_of
 from sandbox.clock import Clock
+from tests.support.callers import Caller, days, free_starts, held, solve
+from tests.support.json_door import code, post, wish
+from tests.support.rows import rows
 from tests.support.stack import Stack, open_stack, text_of
-from tests.unit.api.test_api import code, post, wish
-from tests.unit.booking.test_crashes import rows
-from tests.unit.protection.test_hold_limits import Caller, days, free_starts, held, solve
 
 
 @pytest.fixture

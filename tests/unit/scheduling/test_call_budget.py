@@ -13,8 +13,8 @@ from app.scheduling.availability import CallBudget
 from app.scheduling.availability.budget import next_month
 from app.scheduling.port import SchedulerCall
 from sandbox.clock import Clock
+from tests.support.callers import Caller
 from tests.support.stack import Stack, open_stack, text_of
-from tests.unit.protection.test_hold_limits import Caller
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)

@@ -16,9 +16,9 @@ from anyio.lowlevel import checkpoint
 
 from app.domain.booking import Booking, Status
 from app.settings import SettingsError, WebhookScheme, read_settings
+from tests.support.commands import ENVIRON
+from tests.support.owner_calendar import booked, in_hapio, moved_in_hapio
 from tests.support.stack import Stack, open_stack
-from tests.unit.booking.test_follow import booked, in_hapio, moved_in_hapio
-from tests.unit.cli.test_commands import ENVIRON
 
 DOOR = "/api/webhooks/hapio"
 SECRET = "hapio-webhook-secret"

@@ -2,74 +2,33 @@
 
 import asyncio
 import io
-import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import timedelta
 
 import httpx
 import pytest
 from anyio.lowlevel import checkpoint
-from sqlalchemy import event
 
 from app.domain.booking import Status
 from app.errors import StorageBusy
 from app.parts import Parts
 from app.telemetry.logs import set_up_logs
+from tests.support.browser import Browser
+from tests.support.disk import locked, pragma, read_only
+from tests.support.logs import lines_of
 from tests.support.stack import Stack, text_of
-from tests.unit.operations.test_background import until, with_worker
-from tests.unit.operations.test_telemetry import lines_of, logs_as_before
-from tests.unit.web.test_doors import Browser
+from tests.support.workers import until, with_worker
 
 #: Beyond the pause between two trial writes of `/readyz`.
 LATER = timedelta(seconds=6)
 
-__all__ = ["logs_as_before"]  # a fixture
-
-
-@contextmanager
-def pragma(parts: Parts, *statements: str) -> Iterator[None]:
-    """Every connection is under these pragmas."""
-
-    def before_use(connection: sqlite3.Connection, *_: object) -> None:
-        for statement in statements:
-            connection.cursor().execute(f"PRAGMA {statement}")
-
-    engine = parts.store.engine.sync_engine
-    event.listen(engine, "checkout", before_use)
-    try:
-        yield
-    finally:
-        event.remove(engine, "checkout", before_use)
-        event.listen(engine, "checkout", as_before)
-
-
-def as_before(connection: sqlite3.Connection, *_: object) -> None:
-    """Pragmas outlive their use; this is what they are in health."""
-    for statement in ("query_only = 0", "max_page_count = 1000000", "busy_timeout = 15000"):
-        connection.cursor().execute(f"PRAGMA {statement}")
+pytestmark = pytest.mark.usefixtures("logs_as_before")
 
 
 def full(parts: Parts) -> AbstractContextManager[None]:
     """Not one page more fits; small rows still find room in pages that are there."""
     return pragma(parts, "max_page_count = 1")
-
-
-def read_only(parts: Parts) -> AbstractContextManager[None]:
-    """The file may not be written."""
-    return pragma(parts, "query_only = 1")
-
-
-@contextmanager
-def locked(parts: Parts) -> Iterator[None]:
-    """Another program writes, for longer than we wait."""
-    other = sqlite3.connect(parts.settings.database_url.removeprefix("sqlite:///"), isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
-    try:
-        with pragma(parts, "busy_timeout = 20"):
-            yield
-    finally:
-        other.close()
 
 
 Trouble = Callable[[Parts], AbstractContextManager[None]]

@@ -27,9 +27,9 @@ from app.main import Seams, open_parts
 from app.store import Store
 from app.store.schema import unusable, versions
 from scripts.dump_release import WIDGET, play, play_on
+from tests.support.agreement import assert_nothing_is_due_to_the_scheduler
+from tests.support.backups import asked, database
 from tests.support.stack import Stack, open_stack
-from tests.unit.booking.test_crashes import assert_nothing_is_due_to_the_scheduler
-from tests.unit.operations.test_backup_and_forget import asked, database
 
 MIGRATIONS = Path(__file__).parents[3] / "app/store/migrations/versions"
 RELEASED = Path(__file__).with_name("released")

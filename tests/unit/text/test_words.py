@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from babel.messages.pofile import read_po
 
-from tests.unit.project.test_guide import avoided
+from tests.support.documents import avoided
 
 CATALOGUES = Path(__file__).parents[3] / "app/text/locale"
 

@@ -8,8 +8,8 @@ import pytest
 from starlette.routing import Route
 
 from app.domain.booking import Status
+from tests.support.rows import rows
 from tests.support.stack import PUBLIC_URL, Stack, open_stack
-from tests.unit.booking.test_crashes import rows
 
 FOREIGN = (
     {"Sec-Fetch-Site": "cross-site"},

@@ -18,9 +18,9 @@ from app.domain.booking import Booking, Status, Visitor
 from app.protection.signed_links import Links
 from sandbox.hapio import Fault
 from scripts.loader import minified
+from tests.support.browser import Browser
+from tests.support.rows import rows
 from tests.support.stack import Stack, text_of
-from tests.unit.booking.test_crashes import rows
-from tests.unit.web.test_doors import Browser
 
 HOST_PAGE = "https://studio.example/book?room=2"
 MOST_LOADER = 3 * 1024

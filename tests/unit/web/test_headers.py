@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from app.web.shared.render import STATIC
 from tests.support.stack import Stack, open_stack
-from tests.unit.api.test_webhook_door import event, signed
+from tests.support.stripe_events import event, signed
 
 ROOT = Path(__file__).parents[3]
 #: Every way in which a page can keep something in a browser.

@@ -12,9 +12,9 @@ from app.domain.booking import Status
 from app.errors import InvalidDetails
 from app.text.languages import negotiate
 from app.widgets import Widget
+from tests.support.callers import Caller
+from tests.support.rows import rows
 from tests.support.stack import Stack, text_of
-from tests.unit.booking.test_crashes import rows
-from tests.unit.protection.test_hold_limits import Caller
 
 #: Alternating marks of two classes: putting them into order takes time that grows with the square of their number.
 MARKS = "\u0301\u0323" * 14_500

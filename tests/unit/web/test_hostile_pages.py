@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from app.domain import urls
 from app.protection.page_reader import NameLookups
 from app.web.embed.embed_check import LONGEST_TAG, read_tags
+from tests.support.host_pages import PAGE, SCRIPT, TAG, examine, page_of, refused, report
 from tests.support.stack import PUBLIC_URL, Stack
-from tests.unit.web.test_embed_check import PAGE, SCRIPT, TAG, examine, page_of, refused, report
 
 HALF_A_MEGABYTE = 512 * 1024
 

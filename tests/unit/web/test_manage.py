@@ -10,20 +10,18 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-import sqlalchemy as sa
 
 from app.domain.booking import Actor, Booking, Status, Visitor
 from app.domain.move import MoveState
-from app.store.tables import metadata
 from app.text.zones import local
 from sandbox import stripe
 from sandbox.hapio import Fault
+from tests.support.browser import Browser
+from tests.support.manage import OTHER_SERVICE, everything, link, plain
 from tests.support.stack import PUBLIC_URL, Stack, open_stack, session_of, text_of
-from tests.unit.web.test_doors import Browser
 
 ANNA = "anna@customer.example"
 HOUR = timedelta(hours=1)
-OTHER_SERVICE = "reschedule = { other_service = true }"
 
 
 @pytest.fixture
@@ -37,26 +35,6 @@ async def studio(tmp_path: Path) -> AsyncIterator[Stack]:
     """A studio whose customers may also change the service."""
     async with open_stack(tmp_path, widget=OTHER_SERVICE) as stack:
         yield stack
-
-
-def link(stack: Stack, booking: Booking) -> str:
-    """The path of the link that the booking's mails carry now."""
-    return f"/manage/{stack.parts.links.manage_token(booking.id, booking.link_version)}"
-
-
-def plain(text: str) -> str:
-    """Amounts with plain spaces."""
-    return re.sub("[\u00a0\u202f]", " ", text)
-
-
-async def everything(stack: Stack) -> dict[str, list[Any]]:
-    """Every row that we have, but for the count of Hapio's calls."""
-    async with stack.parts.store.engine.connect() as connection:
-        return {
-            table.name: list(await connection.execute(sa.select(table)))
-            for table in metadata.sorted_tables
-            if table.name != "counters"
-        }
 
 
 def hidden(page: str) -> dict[str, str]:
@@ -200,7 +178,7 @@ async def test_a_mail_scanner_that_opens_every_link_twice_changes_nothing(studio
         links |= set(re.findall(rf"{PUBLIC_URL}(/[^\s\"<>]+)", message.text or ""))
         links |= set(re.findall(rf'href="{PUBLIC_URL}(/[^"]+)"', message.html or ""))
     assert len(links) >= 3
-    for path in sorted(link for link in links if "/manage/" in link):
+    for path in sorted(path for path in links if "/manage/" in path):
         page = (await studio.client.get(path)).text
         links |= set(re.findall(r'(?:href|hx-get)="(/manage/[^"]+)"', page))
         acts = ("cancel", "undo", "reschedule", "reschedule/give-up", "resend", "reschedule/slots", "back", "return")

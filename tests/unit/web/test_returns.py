@@ -21,9 +21,9 @@ from app.store.tables import metadata
 from app.web.shared.refund_words import money_lines
 from sandbox.hapio import Fault
 from sandbox.stripe import Fault as StripeFault
+from tests.support.browser import Browser
+from tests.support.manage import OTHER_SERVICE, plain
 from tests.support.stack import PUBLIC_URL, Stack, open_stack, session_of
-from tests.unit.web.test_doors import Browser
-from tests.unit.web.test_manage import OTHER_SERVICE, plain
 
 BO = Customer(name="Bo Lind", email="bo@customer.example", phone="+46701234567", notes="by the back door")
 TOKEN = re.compile(r"/(?:b|manage|r)/([\w.-]+)|token=([\w.-]+)")

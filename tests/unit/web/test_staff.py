@@ -3,30 +3,24 @@
 import asyncio
 import csv
 import re
-import secrets
 from collections.abc import AsyncIterator
 from dataclasses import asdict, replace
 from datetime import timedelta
 from html import unescape
 from io import StringIO
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
-import sqlalchemy as sa
 from icalendar import Calendar
 
 from app.domain.booking import Actor, Booking, Customer, EndReason, Status
 from app.settings import SettingsError, read_settings
-from app.store import tables
-from tests.support.stack import PUBLIC_URL, Stack, open_stack, text_of
-from tests.unit.web.test_doors import Browser
-from tests.unit.web.test_manage import everything, plain
-
-EVA = "eva@studio.example"
-LINK = re.compile(rf"{PUBLIC_URL}(/staff/in/\S+)")
+from tests.support.browser import Browser
+from tests.support.manage import everything, plain
+from tests.support.stack import Stack, open_stack, text_of
+from tests.support.staff import EVA, ask, copies, links, sign_in
 
 
 @pytest.fixture
@@ -40,27 +34,6 @@ async def studio(tmp_path: Path) -> AsyncIterator[Stack]:
 def eva(studio: Stack) -> Browser:
     """Who works there."""
     return Browser(studio)
-
-
-def links(stack: Stack) -> list[str]:
-    """The paths of the links that Eva was mailed, oldest first."""
-    mails = [message for message in stack.mailbox.messages if message.recipients == (EVA,)]
-    return [found[1] for message in mails if (found := LINK.search(message.text or ""))]
-
-
-async def ask(stack: Stack, browser: Browser, email: str = EVA) -> str:
-    """Ask for a link; what the page says."""
-    await browser.open("/staff")
-    return await browser.send('action="/staff"', email=email)
-
-
-async def sign_in(stack: Stack, browser: Browser) -> str:
-    """Ask, open the mailed link, and press its button; the path of the first page."""
-    await ask(stack, browser)
-    await browser.open(links(stack)[-1])
-    await browser.send('action="/staff/in/[^"]+"')
-    assert browser.page.status_code == 200
-    return browser.page.url.path
 
 
 # Signing in
@@ -442,20 +415,6 @@ async def test_the_feeds_address_is_shown_and_stops_working_with_its_key(studio:
         studio.settings = studio.settings.model_validate({**studio.settings.model_dump(), "secret_keys": keys})
         await studio.restart()
         assert (await studio.client.get(urlsplit(address).path)).status_code == status
-
-
-async def copies(stack: Stack, booking: Booking, count: int, **changes: Any) -> None:
-    """So many more bookings like this one, straight into the table: making them by hand would take minutes."""
-    ids = [f"bk_{secrets.token_hex(10)}" for _ in range(count)]
-    async with stack.parts.store._write() as connection:
-        for table in (tables.bookings, tables.reservations):
-            [row] = (await connection.execute(sa.select(table).where(table.c.id == booking.id))).mappings()
-            for one in ids:
-                alone = {"id": one, "reservation_id": one, "booking_id": one, "reference": None, "occupies": False}
-                values = {**row, **alone, **changes}
-                await connection.execute(
-                    sa.insert(table).values({column.name: values[column.name] for column in table.c})
-                )
 
 
 def table(answer: httpx.Response) -> list[dict[str, str]]:

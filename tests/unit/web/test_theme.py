@@ -24,8 +24,8 @@ from app.web.shared.theme import (
     to_oklch,
 )
 from app.widgets import Theme
+from tests.support.browser import Browser
 from tests.support.stack import Stack
-from tests.unit.web.test_doors import Browser
 
 STATIC = Path(__file__).parents[3] / "static"
 SCHEMES: tuple[Scheme, ...] = ("light", "dark")

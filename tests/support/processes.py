@@ -1,0 +1,54 @@
+"""Further processes over the same database, and a wire on which calls arrive late."""
+
+from pathlib import Path
+
+import anyio
+import httpx
+from asgi_lifespan import LifespanManager
+
+from app.main import Seams, create_app
+from app.parts import Parts
+from tests.support.stack import Stack, make_settings, no_wait
+from tests.support.stripe_transport import TransportHTTPClient
+
+
+class another_house:  # noqa: N801 — reads as a function where it is used
+    """A second process of the product on the same Hapio and Stripe; its own database unless one is given, its own wire
+    to Hapio, too."""
+
+    def __init__(
+        self, stack: Stack, folder: Path, database: str = "", wire: httpx.AsyncBaseTransport | None = None
+    ) -> None:
+        url = database or f"sqlite:///{folder / 'other.sqlite3'}"
+        settings = make_settings(folder, smtp_url=stack.settings.smtp_url, database_url=url)
+        seams = Seams(
+            now=stack.clock,
+            random=stack.random,
+            sleep=no_wait,
+            hapio_transport=wire or stack.hapio.transport(),
+            stripe_http=TransportHTTPClient(stack.stripe.transport()),
+        )
+        self._app = create_app(settings, seams, run_worker=False)
+        self._life = LifespanManager(self._app)
+
+    async def __aenter__(self) -> Parts:
+        await self._life.__aenter__()
+        parts: Parts = self._app.state.parts
+        return parts
+
+    async def __aexit__(self, *error: object) -> None:
+        await self._life.__aexit__(None, None, None)
+
+
+class SlowWire(httpx.AsyncBaseTransport):
+    """Holds the first PATCH back until `go`, and then delivers it."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._inner = stack.hapio.transport()
+        self.sent, self.go = anyio.Event(), anyio.Event()
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if request.method == "PATCH" and not self.sent.is_set():
+            self.sent.set()
+            await self.go.wait()
+        return await self._inner.handle_async_request(request)

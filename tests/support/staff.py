@@ -1,0 +1,50 @@
+"""Staff, signed in."""
+
+import re
+import secrets
+from typing import Any
+
+import sqlalchemy as sa
+
+from app.domain.booking import Booking
+from app.store import tables
+from tests.support.browser import Browser
+from tests.support.stack import PUBLIC_URL, Stack
+
+EVA = "eva@studio.example"
+LINK = re.compile(rf"{PUBLIC_URL}(/staff/in/\S+)")
+
+
+def links(stack: Stack) -> list[str]:
+    """The paths of the links that Eva was mailed, oldest first."""
+    mails = [message for message in stack.mailbox.messages if message.recipients == (EVA,)]
+    return [found[1] for message in mails if (found := LINK.search(message.text or ""))]
+
+
+async def ask(stack: Stack, browser: Browser, email: str = EVA) -> str:
+    """Ask for a link; what the page says."""
+    await browser.open("/staff")
+    return await browser.send('action="/staff"', email=email)
+
+
+async def sign_in(stack: Stack, browser: Browser) -> str:
+    """Ask, open the mailed link, and press its button; the path of the first page."""
+    await ask(stack, browser)
+    await browser.open(links(stack)[-1])
+    await browser.send('action="/staff/in/[^"]+"')
+    assert browser.page.status_code == 200
+    return browser.page.url.path
+
+
+async def copies(stack: Stack, booking: Booking, count: int, **changes: Any) -> None:
+    """So many more bookings like this one, straight into the table: making them by hand would take minutes."""
+    ids = [f"bk_{secrets.token_hex(10)}" for _ in range(count)]
+    async with stack.parts.store._write() as connection:
+        for table in (tables.bookings, tables.reservations):
+            [row] = (await connection.execute(sa.select(table).where(table.c.id == booking.id))).mappings()
+            for one in ids:
+                alone = {"id": one, "reservation_id": one, "booking_id": one, "reference": None, "occupies": False}
+                values = {**row, **alone, **changes}
+                await connection.execute(
+                    sa.insert(table).values({column.name: values[column.name] for column in table.c})
+                )
