@@ -42,7 +42,7 @@ async def test_a_customer_follows_the_link_in_the_mail_cancels_and_takes_it_back
     await page.get_by_role("button", name="Cancel and get").click()
     await expect(page.get_by_text("You cancelled it.")).to_be_visible()
     await page.get_by_role("button", name="Undo the cancellation").click()
-    await expect(told(page, "Your booking has been restored")).to_be_visible()
+    await expect(told(page, "Your booking is confirmed as before")).to_be_visible()
     before = len(shop.refunded())
     await shop.tick(after=shop.parts.widgets["studio"].hold_time * 2, times=2)
     assert len(shop.refunded()) == before
