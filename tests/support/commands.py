@@ -34,9 +34,12 @@ class Owner:
         """One command; its exit code."""
         parser = argparse.ArgumentParser()
         add_bookings(parser)
+        return await serve(self.stack.parts, parser.parse_args(words), self.terminal(width))
+
+    def terminal(self, width: int) -> Terminal:
+        """An empty one."""
         self.printed, self.told, self.questions = [], [], []
-        terminal = Terminal(self.printed.append, self.told.append, self._ask, width)
-        return await serve(self.stack.parts, parser.parse_args(words), terminal)
+        return Terminal(self.printed.append, self.told.append, self._ask, width)
 
     def _ask(self, question: str) -> bool:
         self.questions.append(question)

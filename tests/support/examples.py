@@ -6,8 +6,9 @@ from typing import Any
 
 from app.domain.booking import Booking, Customer, Status, Visitor
 from app.domain.money import Money
+from app.domain.payment import Payment, PaymentState
 from app.domain.reservation import Reservation
-from app.domain.terms import Terms, Tier
+from app.domain.terms import Capture, Terms, Tier
 
 #: A Friday in Stockholm, 10:00; the session is on the Tuesday after, at the same time.
 NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
@@ -59,3 +60,24 @@ def a_booking(**changes: Any) -> Booking:
     )
     of_time = {name: changes.pop(name) for name in {*changes} & _OF_RESERVATION}
     return replace(booking.elsewhere(**of_time), **changes)
+
+
+def a_payment(payment_id: str = "pay_1", captured: int = 120_000, **changes: Any) -> Payment:
+    """A payment of kronor that was captured, with `changes` of its fields."""
+    payment = Payment(
+        id=payment_id,
+        booking_id="bk_1",
+        attempt=1,
+        state=PaymentState.CAPTURED,
+        price=Money(captured, "sek"),
+        capture=Capture.AUTOMATIC,
+        params={},
+        session_id=f"cs_{payment_id}",
+        session_url=None,
+        payment_intent_id=f"pi_{payment_id}",
+        expires_at=NOW,
+        captured=captured,
+        looks=0,
+        created_at=NOW,
+    )
+    return replace(payment, **changes)

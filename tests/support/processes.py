@@ -12,7 +12,7 @@ from tests.support.stack import Stack, make_settings, no_wait
 from tests.support.stripe_transport import TransportHTTPClient
 
 
-class another_house:  # noqa: N801 — reads as a function where it is used
+class another_process:  # noqa: N801 — reads as a function where it is used
     """A second process of the product on the same Hapio and Stripe; its own database unless one is given, its own wire
     to Hapio, too."""
 

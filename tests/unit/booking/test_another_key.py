@@ -69,9 +69,7 @@ async def test_a_confirmed_booking_is_canceled_although_its_move_is_at_another_a
 async def failed_payment(stack: Stack) -> str:
     """A bank debit that came to nothing; the Session's id."""
     booking = await stack.hold(await stack.in_days(5))
-    session_id = await stack.at_stripe(booking)
-    stack.stripe.state.sessions[session_id]["payment_method_types"].append("sepa_debit")
-    await stack.stripe.pay(session_id, card="delayed")
+    session_id = await stack.paid_by_bank(booking)
     await stack.settle_delayed(session_id, "failed")
     assert await stack.status(booking) is Status.EXPIRED
     return session_id

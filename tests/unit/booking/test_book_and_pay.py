@@ -331,10 +331,7 @@ async def test_a_lock_vanished_from_hapio_is_made_afresh_at_confirm(stack: Stack
 async def test_a_payment_still_processing_keeps_the_time_until_the_bank_has_spoken(tmp_path: Path) -> None:
     async with open_stack(tmp_path, currency="eur") as stack:
         booking = await stack.hold()
-        session_id = await stack.at_stripe(booking)
-        # Our Sessions leave delayed methods out; one switched on behind our back must be survived all the same.
-        stack.stripe.state.sessions[session_id]["payment_method_types"].append("sepa_debit")
-        await stack.stripe.pay(session_id, card="delayed")
+        session_id = await stack.paid_by_bank(booking)
         view = await stack.parts.bookings.view(booking.id)
         assert view.payment
         assert view.payment.state is PaymentState.PROCESSING
@@ -348,9 +345,7 @@ async def test_a_payment_still_processing_keeps_the_time_until_the_bank_has_spok
 async def test_a_delayed_payment_that_fails_gives_the_time_back(tmp_path: Path) -> None:
     async with open_stack(tmp_path, currency="eur") as stack:
         booking = await stack.hold()
-        session_id = await stack.at_stripe(booking)
-        stack.stripe.state.sessions[session_id]["payment_method_types"].append("sepa_debit")
-        await stack.stripe.pay(session_id, card="delayed")
+        session_id = await stack.paid_by_bank(booking)
         await stack.settle_delayed(session_id, "failed")
         ended = await stack.parts.bookings.get(booking.id)
         assert (ended.status, ended.end_reason) == (Status.EXPIRED, EndReason.PAYMENT_FAILED)

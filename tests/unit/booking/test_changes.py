@@ -12,7 +12,7 @@ from app.domain.money import Money
 from app.errors import BookingConflict, PolicyRefused, SchedulerError
 from sandbox.hapio import ALL_ABILITIES, Fault
 from sandbox.stripe import Fault as StripeFault
-from tests.support.processes import another_house
+from tests.support.processes import another_process
 from tests.support.stack import PUBLIC_URL, Stack, open_stack
 
 SECOND, MINUTE, HOUR, DAY = (timedelta(**{unit: 1}) for unit in ("seconds", "minutes", "hours", "days"))
@@ -467,7 +467,7 @@ async def test_two_processes_cancel_and_move_at_once_and_one_wins(stack: Stack, 
     """The turns of one process are a courtesy; between processes the database decides."""
     booking, outcomes = await stack.confirmed(), []
     later = await stack.in_days(6)
-    async with another_house(stack, tmp_path, database=stack.settings.database_url) as other:
+    async with another_process(stack, tmp_path, database=stack.settings.database_url) as other:
         await other.availability.catalogue(other.widgets["studio"])
 
         async def cancel() -> None:
@@ -658,19 +658,25 @@ async def test_a_disputed_payment_is_told_to_the_owner_and_not_refunded_as_well(
         assert [refund.status for refund in await stack.refunds(booking)] == ["requested"]
 
 
+async def disputed_and_canceled(stack: Stack, outcome: str) -> Booking:
+    """A booking that is called off while its payment is disputed, and how the bank decides three days later."""
+    booking = await stack.confirmed()
+    dispute = stack.stripe.open_dispute(await stack.intent_of(booking))
+    await stack.until_quiet()
+    await stack.cancel(booking)
+    for _ in range(6):
+        await stack.tick(after=12 * HOUR)
+    stack.stripe.close_dispute(dispute["id"], outcome)
+    await stack.stripe.deliver_due()
+    for _ in range(6):
+        await stack.tick(after=12 * HOUR)
+    return booking
+
+
 @pytest.mark.parametrize("webhooks", [True, False])
 async def test_a_dispute_that_the_owner_wins_lets_the_refund_go_out(tmp_path: Path, webhooks: bool) -> None:
     async with open_stack(tmp_path, webhooks=webhooks) as stack:
-        booking = await stack.confirmed()
-        dispute = stack.stripe.open_dispute(await stack.intent_of(booking))
-        await stack.until_quiet()
-        await stack.cancel(booking)
-        for _ in range(6):
-            await stack.tick(after=12 * HOUR)
-        stack.stripe.close_dispute(dispute["id"], "won")
-        await stack.stripe.deliver_due()
-        for _ in range(6):
-            await stack.tick(after=12 * HOUR)
+        booking = await disputed_and_canceled(stack, "won")
         assert [refund.status for refund in await stack.refunds(booking)] == ["succeeded"]
         assert stack.money_kept() == 0
 
@@ -678,16 +684,7 @@ async def test_a_dispute_that_the_owner_wins_lets_the_refund_go_out(tmp_path: Pa
 @pytest.mark.parametrize("webhooks", [True, False])
 async def test_a_dispute_that_the_owner_loses_replaces_the_refund(tmp_path: Path, webhooks: bool) -> None:
     async with open_stack(tmp_path, webhooks=webhooks) as stack:
-        booking = await stack.confirmed()
-        dispute = stack.stripe.open_dispute(await stack.intent_of(booking))
-        await stack.until_quiet()
-        await stack.cancel(booking)
-        for _ in range(6):
-            await stack.tick(after=12 * HOUR)
-        stack.stripe.close_dispute(dispute["id"], "lost")
-        await stack.stripe.deliver_due()
-        for _ in range(6):
-            await stack.tick(after=12 * HOUR)
+        booking = await disputed_and_canceled(stack, "lost")
         assert [refund.status for refund in await stack.refunds(booking)] == ["withdrawn"]
         assert stack.stripe.state.refunds == {}
 

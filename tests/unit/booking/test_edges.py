@@ -95,9 +95,7 @@ async def test_a_payment_page_in_its_last_minute_is_not_given_out_again(stack: S
 async def test_a_bank_that_takes_days_is_not_asked_every_second(tmp_path: Path) -> None:
     async with open_stack(tmp_path, currency="eur") as stack:
         booking = await stack.hold()
-        session_id = await stack.at_stripe(booking)
-        stack.stripe.state.sessions[session_id]["payment_method_types"].append("sepa_debit")
-        await stack.stripe.pay(session_id, card="delayed")
+        session_id = await stack.paid_by_bank(booking)
         await stack.tick(after=booking.starts_at - stack.clock() + MINUTE)
         stack.stripe.calls.clear()
         for _ in range(20):

@@ -1,5 +1,7 @@
 """Moving a booking: the new time is the customer's before the old one is let go, and money moves by the difference."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -16,7 +18,7 @@ from app.errors import BookingConflict, InvalidRequest, NotFound, PolicyRefused,
 from app.store.change import Change
 from sandbox.hapio import Fault
 from sandbox.stripe import Fault as StripeFault
-from tests.support.processes import SlowWire, another_house
+from tests.support.processes import SlowWire, another_process
 from tests.support.stack import Stack, open_stack, session_of
 
 SECOND, MINUTE, HOUR, DAY = (timedelta(**{unit: 1}) for unit in ("seconds", "minutes", "hours", "days"))
@@ -494,25 +496,36 @@ async def test_while_the_difference_is_paid_nobody_else_can_have_either_time(ope
             await stack.hold(starts_at, service=service, resource_id=person)
 
 
+@asynccontextmanager
+async def moving_in_another_process(
+    stack: Stack, folder: Path, booking: Booking, starts_at: datetime, refused: type[Exception] | None = None
+) -> AsyncIterator[str]:
+    """Another process moves the booking, to the person whose id this is; its call is on the way to Hapio, and lands
+    when the block is over."""
+    wire = SlowWire(stack)
+    async with another_process(stack, folder, stack.settings.database_url, wire) as other:
+        quote = await other.reschedule.quote(booking.id, starts_at=starts_at)
+
+        async def move() -> None:
+            with pytest.raises(refused) if refused else nullcontext():
+                await other.reschedule.booking(booking.id, starts_at=starts_at, by=Actor.CUSTOMER)
+
+        with anyio.fail_after(30):
+            async with anyio.create_task_group() as at_once:
+                at_once.start_soon(move)
+                await wire.sent.wait()
+                yield quote.resource.id
+                wire.go.set()
+
+
 async def test_a_time_that_another_process_is_moving_to_is_not_held_although_hapio_still_has_it(
     stack: Stack, tmp_path: Path
 ) -> None:
     """Until the move reaches Hapio, nothing but our own guard knows that the time is spoken for."""
     booking, later = await stack.confirmed(), await stack.in_days(6)
-    wire = SlowWire(stack)
-    async with another_house(stack, tmp_path, stack.settings.database_url, wire) as other:
-        with anyio.fail_after(30):
-            async with anyio.create_task_group() as at_once:
-                quote = await other.reschedule.quote(booking.id, starts_at=later)
-
-                async def move() -> None:
-                    await other.reschedule.booking(booking.id, starts_at=later, by=Actor.CUSTOMER)
-
-                at_once.start_soon(move)
-                await wire.sent.wait()
-                with pytest.raises(SlotTaken):
-                    await stack.hold(later, resource_id=quote.resource.id)
-                wire.go.set()
+    async with moving_in_another_process(stack, tmp_path, booking, later) as person:
+        with pytest.raises(SlotTaken):
+            await stack.hold(later, resource_id=person)
     assert taken(stack, await stack.now(booking))
 
 
@@ -520,19 +533,8 @@ async def test_a_booking_canceled_while_another_process_moves_it_leaves_both_tim
     stack: Stack, tmp_path: Path
 ) -> None:
     booking, later = await stack.confirmed(), await stack.in_days(6)
-    wire = SlowWire(stack)
-    async with another_house(stack, tmp_path, stack.settings.database_url, wire) as other:
-        with anyio.fail_after(30):
-            async with anyio.create_task_group() as at_once:
-
-                async def move() -> None:
-                    with pytest.raises(BookingConflict):
-                        await other.reschedule.booking(booking.id, starts_at=later, by=Actor.CUSTOMER)
-
-                at_once.start_soon(move)
-                await wire.sent.wait()
-                canceled = await stack.cancel(booking)
-                wire.go.set()
+    async with moving_in_another_process(stack, tmp_path, booking, later, refused=BookingConflict):
+        canceled = await stack.cancel(booking)
     await stack.until_quiet()
     assert canceled.status is Status.CANCELED
     assert stack.money_kept() == 0
@@ -545,7 +547,7 @@ async def test_a_time_that_a_visitor_holds_is_not_moved_to_by_a_process_that_sho
     stack: Stack, tmp_path: Path
 ) -> None:
     booking, later = await stack.confirmed(), await stack.in_days(6)
-    async with another_house(stack, tmp_path, stack.settings.database_url) as other:
+    async with another_process(stack, tmp_path, stack.settings.database_url) as other:
         quote = await other.reschedule.quote(booking.id, starts_at=later)
         await stack.hold(later, resource_id=quote.resource.id)
         patches = sum(call.method == "PATCH" for call in stack.hapio.calls)

@@ -9,13 +9,13 @@ import pytest
 from app.domain.booking import Booking, Status, Visitor
 from app.errors import SlotTaken
 from app.parts import Parts
-from tests.support.processes import another_house
+from tests.support.processes import another_process
 from tests.support.stack import Stack, open_stack
 
 
 async def test_without_a_shared_guard_hapio_books_two_visitors_into_one_time(stack: Stack, tmp_path: Path) -> None:
     """The guard switched off: each visitor meets an app with a database of its own."""
-    async with another_house(stack, tmp_path) as other:
+    async with another_process(stack, tmp_path) as other:
         outcomes = await race(stack, [stack.parts, other])
     assert outcomes == {"won": 2}
     assert len(stack.hapio_bookings()) == 2
@@ -34,7 +34,7 @@ async def test_fifty_visitors_click_one_time_and_one_of_them_has_it(stack: Stack
 
 
 async def test_two_processes_over_one_database_have_one_winner(stack: Stack, tmp_path: Path) -> None:
-    async with another_house(stack, tmp_path, database=stack.settings.database_url) as other:
+    async with another_process(stack, tmp_path, database=stack.settings.database_url) as other:
         outcomes = await race(stack, [stack.parts, other])
     assert outcomes == {"won": 1, "refused": 1}
     assert len(stack.hapio_bookings()) == 1
@@ -43,7 +43,7 @@ async def test_two_processes_over_one_database_have_one_winner(stack: Stack, tmp
 async def test_where_other_programs_book_too_the_lock_is_verified_and_one_wins(tmp_path: Path) -> None:
     async with (
         open_stack(tmp_path, widget="verify_lock = true") as stack,
-        another_house(stack, tmp_path) as other,
+        another_process(stack, tmp_path) as other,
     ):
         outcomes = await race(stack, [stack.parts, other])
         assert outcomes == {"won": 1, "refused": 1}
@@ -100,7 +100,7 @@ async def test_two_workers_do_no_harm(stack: Stack, tmp_path: Path) -> None:
     booking = await stack.hold()
     await stack.paid(booking)
     async with (
-        another_house(stack, tmp_path, database=stack.settings.database_url) as other,
+        another_process(stack, tmp_path, database=stack.settings.database_url) as other,
         anyio.create_task_group() as at_once,
     ):
         at_once.start_soon(stack.parts.worker.tick)

@@ -162,14 +162,20 @@ async def test_a_balance_that_makes_a_refund_wait_at_stripe_is_told_like_a_refus
     assert await reasons(stack) == []
 
 
+async def held_for_a_time_that_is_gone(stack: Stack) -> Booking:
+    """A booking whose money is held on the card after its time was lost, and cannot be let go."""
+    booking = await stack.hold(await stack.in_days(3))
+    session = await stack.at_stripe(booking)
+    await stack.tick(after=40 * MINUTE)
+    await stack.take_everyone(booking.starts_at)
+    stack.stripe.faults.append(Fault("forbidden", path="/cancel$", times=10**6))
+    await stack.pay_late(session)
+    return booking
+
+
 async def test_held_money_that_cannot_be_let_go_is_told(tmp_path: Path) -> None:
     async with open_stack(tmp_path, widget='capture = "manual"') as stack:
-        booking = await stack.hold(await stack.in_days(3))
-        session = await stack.at_stripe(booking)
-        await stack.tick(after=40 * MINUTE)
-        await stack.take_everyone(booking.starts_at)
-        stack.stripe.faults.append(Fault("forbidden", path="/cancel$", times=10**6))
-        await stack.pay_late(session)
+        await held_for_a_time_that_is_gone(stack)
         await stack.tick()
         assert stack.money_held() == 120_000
         assert len(await troubles(stack)) == 1
@@ -418,12 +424,7 @@ async def test_only_a_refund_that_failed_or_was_refused_can_be_paid_another_way(
 
 async def test_held_money_whose_refund_was_settled_by_hand_is_no_alarm(tmp_path: Path) -> None:
     async with open_stack(tmp_path, widget='capture = "manual"') as stack:
-        booking = await stack.hold(await stack.in_days(3))
-        session = await stack.at_stripe(booking)
-        await stack.tick(after=40 * MINUTE)
-        await stack.take_everyone(booking.starts_at)
-        stack.stripe.faults.append(Fault("forbidden", path="/cancel$", times=10**6))
-        await stack.pay_late(session)
+        booking = await held_for_a_time_that_is_gone(stack)
         await stack.tick(after=20 * MINUTE)
         assert await reasons(stack) == ["canceled"]
         [refund] = await stack.refunds(booking)
@@ -520,7 +521,7 @@ async def test_the_mail_about_a_second_payment_says_what_really_goes_back(tmp_pa
         await stack.parts.owner_refunds.give_back(booking.id, Money(120_000, "sek"))
         await stack.tick()
         [told] = [message for message in stack.mailbox.messages if message.recipients == (ANNA,)]
-        assert "We send SEK\N{NO-BREAK SPACE}200.00 back the way you paid." in (told.text or "")
+        assert "We will refund SEK\N{NO-BREAK SPACE}200.00 the way you paid." in (told.text or "")
         assert stack.money_kept() == 0
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.domain.booking import Actor, Customer, Status
+from app.domain.booking import Actor, Booking, Customer, Status
 from app.domain.money import Money
 from app.domain.payment import PaymentState
 from app.errors import StripeError
@@ -20,6 +20,25 @@ ANNA = "anna@customer.example"
 
 
 # A booking that the copy knows as a hold was paid and confirmed since
+
+
+async def paid_after_the_copy(stack: Stack, folder: Path) -> Booking:
+    """A booking that the restored copy knows as a hold."""
+    booking = await stack.hold()
+    copy = copied(stack, folder)
+    await stack.paid(booking)
+    await stack.tick()
+    await put_back(stack, copy)
+    return booking
+
+
+async def at_stripe_after_the_copy(stack: Stack, folder: Path) -> tuple[Booking, str]:
+    """A booking whose payment page the restored copy does not know; the Session's id."""
+    booking = await stack.hold()
+    copy = copied(stack, folder)
+    session = await stack.at_stripe(booking)
+    await put_back(stack, copy)
+    return booking, session
 
 
 async def test_a_booking_paid_after_the_copy_is_confirmed_again(stack: Stack, tmp_path: Path) -> None:
@@ -43,11 +62,7 @@ async def test_a_booking_paid_after_the_copy_is_confirmed_again(stack: Stack, tm
 
 
 async def test_a_booking_paid_after_the_copy_is_not_told_that_it_was_not_booked(stack: Stack, tmp_path: Path) -> None:
-    booking = await stack.hold()
-    copy = copied(stack, tmp_path)
-    await stack.paid(booking)
-    await stack.tick()
-    await put_back(stack, copy)
+    await paid_after_the_copy(stack, tmp_path)
     await stack.until_quiet()
     assert [subject for subject in await stack.mail(ANNA) if "ot booked" in subject] == []
 
@@ -55,11 +70,7 @@ async def test_a_booking_paid_after_the_copy_is_not_told_that_it_was_not_booked(
 async def test_nothing_is_released_before_stripe_was_asked_what_the_copy_does_not_know(
     stack: Stack, tmp_path: Path
 ) -> None:
-    booking = await stack.hold()
-    copy = copied(stack, tmp_path)
-    await stack.paid(booking)
-    await stack.tick()
-    await put_back(stack, copy)
+    booking = await paid_after_the_copy(stack, tmp_path)
     stack.stripe.faults.append(Fault("error_before", path="/v1/checkout/sessions", method="GET", times=500))
     for _ in range(12):
         await stack.tick(after=timedelta(minutes=5))
@@ -70,11 +81,7 @@ async def test_nothing_is_released_before_stripe_was_asked_what_the_copy_does_no
 
 
 async def test_whoever_is_still_there_after_paying_gets_no_second_payment_page(stack: Stack, tmp_path: Path) -> None:
-    booking = await stack.hold()
-    copy = copied(stack, tmp_path)
-    await stack.paid(booking)
-    await stack.tick()
-    await put_back(stack, copy)
+    booking = await paid_after_the_copy(stack, tmp_path)
     assert await stack.parts.checkout.start(booking.id) is None
     await stack.tick()
     assert await stack.status(booking) is Status.CONFIRMED
@@ -85,11 +92,7 @@ async def test_whoever_is_still_there_after_paying_gets_no_second_payment_page(s
 async def test_whoever_gives_up_a_restored_hold_that_is_paid_does_not_lose_the_booking(
     stack: Stack, tmp_path: Path
 ) -> None:
-    booking = await stack.hold()
-    copy = copied(stack, tmp_path)
-    await stack.paid(booking)
-    await stack.tick()
-    await put_back(stack, copy)
+    booking = await paid_after_the_copy(stack, tmp_path)
     await stack.parts.hold.give_up(booking.id)
     await stack.until_quiet()
     assert await stack.status(booking) is Status.CONFIRMED
@@ -120,10 +123,7 @@ async def test_a_payment_page_opened_after_the_copy_is_the_one_that_pay_leads_to
 async def test_a_payment_page_opened_after_the_copy_is_closed_before_the_time_is_released(
     stack: Stack, tmp_path: Path
 ) -> None:
-    booking = await stack.hold()
-    copy = copied(stack, tmp_path)
-    session = await stack.at_stripe(booking)
-    await put_back(stack, copy)
+    booking, session = await at_stripe_after_the_copy(stack, tmp_path)
     await stack.until_quiet()
     assert await stack.status(booking) is Status.EXPIRED
     assert stack.stripe.state.sessions[session]["status"] == "expired"
@@ -168,10 +168,7 @@ async def test_one_payment_that_cannot_be_taken_in_yet_does_not_keep_the_others_
 async def test_a_page_opened_before_the_restore_and_paid_after_it_is_taken_in_by_its_webhook(
     stack: Stack, tmp_path: Path
 ) -> None:
-    booking = await stack.hold()
-    copy = copied(stack, tmp_path)
-    session = await stack.at_stripe(booking)
-    await put_back(stack, copy)
+    booking, session = await at_stripe_after_the_copy(stack, tmp_path)
     await stack.stripe.pay(session)
     assert await stack.status(booking) is Status.CONFIRMED
     assert stack.money_kept() == PRICE
@@ -479,11 +476,7 @@ async def until_dead(stack: Stack) -> None:
 async def test_a_crash_while_the_copy_catches_up_ends_with_the_booking_confirmed(
     stack: Stack, tmp_path: Path, effect: int
 ) -> None:
-    booking = await stack.hold()
-    copy = copied(stack, tmp_path)
-    await stack.paid(booking)
-    await stack.tick()
-    await put_back(stack, copy)
+    booking = await paid_after_the_copy(stack, tmp_path)
     stack.doom.at = stack.doom.effects + effect
     with pytest.raises(Crash):
         await until_dead(stack)

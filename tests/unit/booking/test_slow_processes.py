@@ -10,7 +10,7 @@ from app.domain.booking import Actor, Booking
 from app.errors import HoldfastError
 from app.parts import Parts
 from tests.support.agreement import assert_agreement, let_it_rest
-from tests.support.processes import SlowWire, another_house
+from tests.support.processes import SlowWire, another_process
 from tests.support.stack import Stack, open_stack, session_of
 from tests.support.stories import OTHER_SERVICE
 
@@ -26,7 +26,7 @@ async def booked(stack: Stack, service: str = "portrait") -> Booking:
 async def slow_house(stack: Stack, folder: Path) -> AsyncIterator[tuple[Parts, SlowWire]]:
     """The acts of a second process, and its slow wire to Hapio."""
     wire = SlowWire(stack)
-    async with another_house(stack, folder, stack.settings.database_url, wire) as other:
+    async with another_process(stack, folder, stack.settings.database_url, wire) as other:
         yield other, wire
 
 
@@ -103,7 +103,7 @@ async def test_a_difference_that_two_processes_see_at_once_moves_the_booking_and
         moving = await stack.move(booking, await stack.in_days(4), service="portrait")
         await stack.stripe.pay(session_of(moving))
         async with (
-            another_house(stack, tmp_path, database=stack.settings.database_url) as other,
+            another_process(stack, tmp_path, database=stack.settings.database_url) as other,
             anyio.create_task_group() as at_once,
         ):
             for parts in (stack.parts, other):

@@ -82,9 +82,7 @@ async def test_what_was_paid_in_time_and_heard_of_when_the_visit_is_over_goes_ba
 async def test_money_that_a_bank_promised_before_the_visit_and_sends_after_it_goes_back(tmp_path: Path) -> None:
     async with open_stack(tmp_path, currency="eur") as stack:
         booking = await held_shortly_before(stack, 20)
-        session_id = await stack.at_stripe(booking)
-        stack.stripe.state.sessions[session_id]["payment_method_types"].append("sepa_debit")
-        await stack.stripe.pay(session_id, card="delayed")
+        session_id = await stack.paid_by_bank(booking)
         await stack.tick(after=40 * MINUTE)
         await stack.settle_delayed(session_id, "succeeded")
         await stack.until_quiet()

@@ -12,7 +12,8 @@ from app.domain.booking import EndReason
 from app.domain.money import Money, currency_quantum
 from app.domain.payment import Payment, PaymentState
 from app.domain.refund import Owed, Refund, money_left
-from app.domain.terms import Capture, Terms, Tier
+from app.domain.terms import Terms, Tier
+from tests.support.examples import a_payment
 
 STARTS = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 CURRENCIES = st.sampled_from(["eur", "sek", "jpy", "bhd", "isk"])
@@ -88,34 +89,14 @@ def test_what_is_left_counts_refunds_on_their_way_but_not_those_that_came_to_not
 
 def test_what_is_left_is_nothing_of_what_was_overdrawn_or_lost_in_a_dispute() -> None:
     overdrawn, whole = a_payment("pay_1", captured=500), a_payment("pay_2", captured=700)
-    lost = replace(a_payment("pay_3", captured=900), dispute="lost")
-    held = replace(a_payment("pay_4", captured=0), state=PaymentState.AUTHORIZED)
+    lost = a_payment("pay_3", captured=900, dispute="lost")
+    held = a_payment("pay_4", captured=0, state=PaymentState.AUTHORIZED)
     assert money_left([overdrawn, whole, lost, held], [a_refund(overdrawn, 600, "requested")]) == 700
-
-
-def a_payment(payment_id: str, *, captured: int) -> Payment:
-    """A payment that was captured."""
-    return Payment(
-        id=payment_id,
-        booking_id="bk",
-        attempt=1,
-        state=PaymentState.CAPTURED,
-        price=Money(captured, "eur"),
-        capture=Capture.AUTOMATIC,
-        params={},
-        session_id="cs_1",
-        session_url=None,
-        payment_intent_id="pi_1",
-        expires_at=STARTS,
-        captured=captured,
-        looks=0,
-        created_at=STARTS,
-    )
 
 
 def a_refund(payment: Payment, amount: int, status: str) -> Refund:
     """A refund on the payment."""
-    debt = Owed("rf", "bk", Money(amount, "eur"), EndReason.GOODWILL, status, STARTS, STARTS)
+    debt = Owed("rf", "bk_1", Money(amount, "sek"), EndReason.GOODWILL, status, STARTS, STARTS)
     [refund] = debt.draw([(payment.id, amount)])
     return replace(refund, status=status)
 

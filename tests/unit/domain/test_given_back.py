@@ -8,30 +8,8 @@ import pytest
 
 from app.domain.booking import EndReason
 from app.domain.money import Money
-from app.domain.payment import Payment, PaymentState
 from app.domain.refund import PAID_ANOTHER_WAY, Refund, failures, given_back, payable_another_way
-from app.domain.terms import Capture
-from tests.support.examples import NOW, a_booking
-
-
-def a_payment(payment_id: str = "pay_1", captured: int = 120_000, *, move_id: str | None = None) -> Payment:
-    return Payment(
-        id=payment_id,
-        booking_id="bk_1",
-        attempt=1,
-        state=PaymentState.CAPTURED,
-        price=Money(captured, "sek"),
-        capture=Capture.AUTOMATIC,
-        params={},
-        session_id=f"cs_{payment_id}",
-        session_url=None,
-        payment_intent_id=f"pi_{payment_id}",
-        expires_at=NOW,
-        captured=captured,
-        looks=0,
-        created_at=NOW,
-        move_id=move_id,
-    )
+from tests.support.examples import NOW, a_booking, a_payment
 
 
 def a_refund(number: int, amount: int, reason: EndReason, status: str = "succeeded", **changes: Any) -> Refund:

@@ -1,51 +1,29 @@
 """`python -m app reconcile`: what Stripe, Hapio and the database do not have in common, and putting it right."""
 
 import argparse
-import json
-from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from app.cli.reconcile import add_reconcile, reconcile
-from app.cli.terminal import Terminal
 from app.domain.booking import Booking, Status
 from sandbox import hapio, stripe
 from tests.support.backups import OWNER, copied, final_in_hapio, lost_booking, money_alarms, put_back
+from tests.support.commands import Owner
 from tests.support.stack import Stack, open_stack
 
 PRICE = 120_000
 
 
-@dataclass
-class Desk:
-    """The owner at a terminal: says yes unless `answer` is something else, and reads what is printed."""
+class Desk(Owner):
+    """The owner, who only ever reconciles."""
 
-    stack: Stack
-    answer: bool = True
-    printed: list[str] = field(default_factory=list)
-    told: list[str] = field(default_factory=list)
-    questions: list[str] = field(default_factory=list)
-
-    async def types(self, *words: str) -> int:
+    async def types(self, *words: str, width: int = 0) -> int:
         """The command with these options; its exit code."""
         parser = argparse.ArgumentParser()
         add_reconcile(parser)
-        self.printed, self.told, self.questions = [], [], []
-        terminal = Terminal(self.printed.append, self.told.append, self._ask)
-        return await reconcile(self.stack.parts, parser.parse_args(words), terminal)
-
-    def _ask(self, question: str) -> bool:
-        self.questions.append(question)
-        return self.answer
-
-    @property
-    def result(self) -> Any:
-        """What a program reads."""
-        (line,) = self.printed
-        return json.loads(line)
+        return await reconcile(self.stack.parts, parser.parse_args(words), self.terminal(width))
 
     @property
     def said(self) -> str:
