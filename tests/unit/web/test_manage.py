@@ -323,7 +323,7 @@ async def test_a_cancellation_can_be_taken_back_for_some_minutes(stack: Stack, a
     said = await anna.send('action="[^"]*/cancel"')
     assert "you can undo the cancellation and keep the same time" in said
     said = await anna.send('action="[^"]*/undo"')
-    assert "Your booking has been restored" in said
+    assert "Your booking is confirmed as before" in said
     assert "Confirmed" in said
     assert "Refund" not in said
     await stack.until_quiet()
