@@ -397,7 +397,7 @@ async def test_with_hapio_down_a_move_changes_nothing_and_says_so(stack: Stack, 
     stack.hapio.state.tokens.clear()
     stack.clock.advance(timedelta(days=1))
     assert await owner.types("move", booking.id, "--start", "2026-12-01T10:00") == 1
-    assert owner.told[-1].startswith("Hapio refused: HAPIO_API_TOKEN is wrong")
+    assert owner.told[-1].startswith("The scheduler refused: its token is wrong")
     assert await stack.parts.bookings.get(booking.id) == booking
 
 

@@ -201,7 +201,7 @@ async def test_3d_secure_asks_once_more_before_the_money_moves(
     session = await client.v1.checkout.sessions.retrieve_async(session_id, {"expand": ["payment_intent"]})
     assert isinstance(session.payment_intent, stripe.PaymentIntent)
     assert (session.status, session.payment_intent.status) == ("open", "requires_action")
-    assert "Your bank is asking" in (await browser.get(f"/c/pay/{session_id}/3ds")).text
+    assert "Your bank asks" in (await browser.get(f"/c/pay/{session_id}/3ds")).text
     failed = await browser.post(f"/c/pay/{session_id}/3ds", data={"outcome": "fail"})
     assert "unable to authenticate" in failed.text
     await browser.post(f"/c/pay/{session_id}", data={"card": "3ds", **BUYER})
