@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -310,6 +311,7 @@ def select_moves(*where: sa.ColumnElement[bool]) -> sa.Select[Any]:
     return _with_reservation(moves).where(*where)
 
 
+@cache
 def _with_reservation(table: sa.Table) -> sa.Select[Any]:
     reserved = [column.label(name) for column, name in _RESERVED.items()]
     return sa.select(*table.c, *reserved).join_from(table, reservations, reservations.c.id == table.c.reservation_id)
