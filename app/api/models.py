@@ -86,7 +86,7 @@ class _Out(BaseModel):
 
 
 class BookingStatus(StrEnum):
-    """How a booking stands. PENDING: held, being paid, or being confirmed."""
+    """The state of a booking. PENDING: held, being paid, or being confirmed."""
 
     PENDING = "PENDING"
     CONFIRMED = "CONFIRMED"
@@ -96,7 +96,7 @@ class BookingStatus(StrEnum):
 
 
 class PaymentStatus(StrEnum):
-    """How its money stands. UNPAID also where nothing is due."""
+    """The state of its money. UNPAID also where nothing is due."""
 
     UNPAID = "UNPAID"
     PENDING = "PENDING"
@@ -122,7 +122,7 @@ class RefundStatus(StrEnum):
 
 
 class SessionStatus(StrEnum):
-    """How a payment page stands."""
+    """The state of a payment page."""
 
     OPEN = "OPEN"
     COMPLETE = "COMPLETE"
@@ -164,7 +164,7 @@ class AvailabilityQuery(_In):
     service_id: Id
     """The service's id, from `/api/services`."""
     resource_id: Id = ""
-    """Only the times of this person or room; without it, everybody's."""
+    """Only the times of this person or room; without it, those of everyone."""
     from_: Annotated[Day, Field(alias="from")]
     """The first day (`2026-12-03`), or a moment with its offset (`2026-12-03T10:00:00+01:00`)."""
     to: Day
@@ -219,7 +219,7 @@ class LockRequest(_In):
     service_id: Id
     """The service's id, from `/api/services`."""
     resource_id: Id = ""
-    """With this person or room; without it, whoever is free."""
+    """With this person or room; without it, anyone who is free."""
     start: Moment
     """When it starts: one of the free times."""
     end: Moment
@@ -290,9 +290,9 @@ class RescheduleRequest(Named):
     """Which booking to move, and where to: `bookingId` or `hapioBookingId` is needed."""
 
     new_start: Moment
-    """When it shall start: one of the free times."""
+    """When it starts: one of the free times."""
     new_end: Moment
-    """When it shall end. It must fit the service's duration."""
+    """When it ends. It must fit the service's duration."""
     service_id: Id = ""
     """Another service; without it, the same."""
     resource_id: Id = ""
@@ -302,14 +302,14 @@ class RescheduleRequest(Named):
 
 
 class NoShowRequest(Named):
-    """Which booking nobody came to: `bookingId` or `hapioBookingId` is needed."""
+    """Which booking was missed: `bookingId` or `hapioBookingId` is needed."""
 
     no_show: bool = True
     """False takes it back."""
 
 
 class RefundRequest(Named):
-    """Which booking's money to give back: `bookingId` or `hapioBookingId` is needed."""
+    """Which booking to refund: `bookingId` or `hapioBookingId` is needed."""
 
     amount: Annotated[int, Field(ge=1, le=10**12), BeforeValidator(_whole)] = 0
     """How much, in the currency's smallest unit, and a whole step of it; without it, all that is left."""
@@ -333,7 +333,7 @@ class CorrectEmailRequest(Named):
     """The customer's right address."""
 
     email: Annotated[str, Field(min_length=3, max_length=254)]
-    """Where mails go from now on. What could not be delivered is sent there."""
+    """Where emails go from now on. What could not be delivered is sent there."""
 
 
 # Answers
@@ -439,7 +439,7 @@ class CheckoutAnswer(_Answer):
 
 
 class SessionAnswer(_Answer):
-    """How a payment page stands."""
+    """The state of a payment page."""
 
     session_id: str
     """Stripe's id of the payment page."""
@@ -460,7 +460,7 @@ class RefundOut(_Out):
 
 
 class BookingOut(_Out):
-    """A booking as it stands. `expiresAt` while it is held or being paid; `price` in the smallest unit."""
+    """A booking as it is now. `expiresAt` while it is held or being paid; `price` in the smallest unit."""
 
     booking_id: str
     """Our id of the booking."""
@@ -495,7 +495,7 @@ class BookingOut(_Out):
     undo_until: AwareDatetime | None
     """Until when its cancellation can be taken back."""
     no_show: bool
-    """Whether nobody came."""
+    """Whether the customer missed the visit."""
     reference: str
     """Your own number for it."""
     metadata: dict[str, str]
@@ -505,7 +505,7 @@ class BookingOut(_Out):
 
 
 class BookingAnswer(_Answer, BookingOut):
-    """A booking as it stands."""
+    """A booking as it is now."""
 
 
 class CancelAnswer(_Answer):
