@@ -520,7 +520,7 @@ async def test_the_mail_about_a_second_payment_says_what_really_goes_back(tmp_pa
         await stack.parts.owner_refunds.give_back(booking.id, Money(120_000, "sek"))
         await stack.tick()
         [told] = [message for message in stack.mailbox.messages if message.recipients == (ANNA,)]
-        assert "We send SEK\N{NO-BREAK SPACE}200.00 back the way you paid." in (told.text or "")
+        assert "We will refund SEK\N{NO-BREAK SPACE}200.00 the way you paid." in (told.text or "")
         assert stack.money_kept() == 0
 
 

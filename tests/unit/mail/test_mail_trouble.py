@@ -286,7 +286,7 @@ async def test_the_terminal_notes_that_a_refund_was_paid_another_way(stack: Stac
     assert refund.id in owner.said
     assert await owner.types("paid-another-way", booking.id, "--yes", "--json") == 0
     assert owner.result["changed"] is True
-    assert "SEK 1,200.00 counts as paid back by you" in owner.said
+    assert "The refund of SEK 1,200.00 will count as paid by you" in owner.said
     assert [refund.status for refund in await stack.refunds(booking)] == ["paid_another_way"]
     assert await owner.types("paid-another-way", booking.id, "--yes") == 1
     assert await owner.types("show", booking.id) == 0

@@ -172,7 +172,7 @@ async def test_a_site_that_is_not_allowed_yet_is_told_so_beside_the_snippet(stac
     assert snippet(page, "origins") == (
         '[studio]\nallowed_origins = ["https://studio.example", "https://www.studio.example"]'
     )
-    assert "https://studio.example may show this widget" in text_of(await embed(stack, site=HOST))
+    assert "https://studio.example is allowed to show this widget" in text_of(await embed(stack, site=HOST))
 
 
 # The page itself
