@@ -261,7 +261,7 @@ async def test_a_second_cancellation_changes_nothing_and_says_who_was_first(stac
     await stack.parts.cancel.booking(booking.id, by=Actor.CUSTOMER)
     assert await owner.types("cancel", booking.id, "--yes", "--json") == 0
     assert owner.result["changed"] is False
-    assert "canceled by the customer" in owner.said
+    assert "cancelled by the customer" in owner.said
     assert "the customer can undo this until Mon, 23 Nov 2026, 09:10 UTC+1" in owner.said
     assert await owner.types("refund", booking.id, "--yes") == 0
     await stack.until_quiet()
