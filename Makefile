@@ -6,7 +6,7 @@ RUN := .venv/bin/python
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check unit e2e screenshots bench kill format messages loader configuration lock clean
+.PHONY: help demo test check unit e2e coverage mutate screenshots bench kill format messages loader configuration lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -25,8 +25,17 @@ check: .venv/dev.stamp ## Format, lint and types, without changing anything
 unit: .venv/dev.stamp ## Unit and contract tests
 	$(RUN) -m pytest tests/unit tests/contract -n auto --dist worksteal
 
+# Each process has its own shop, ports and browser. A browser wants most of a core, and half a gigabyte.
 e2e: .venv/dev.stamp .cache/npm/assets.stamp ## Browser tests (installs Chromium if there is none)
-	CHROMIUM="$$($(RUN) scripts/chromium.py)" && export CHROMIUM && $(RUN) -m pytest tests/e2e
+	CHROMIUM="$$($(RUN) scripts/chromium.py)" && export CHROMIUM \
+		&& $(RUN) -m pytest tests/e2e -n auto --maxprocesses 4 --dist worksteal
+
+coverage: .venv/dev.stamp ## Unit and contract tests with the branches of app/ that they reach; fails below the floor in pyproject.toml
+	rm -rf .cache/coverage && mkdir -p .cache/coverage
+	$(RUN) -m pytest tests/unit tests/contract -n auto --dist worksteal --cov --cov-report=term --cov-report=html
+
+mutate: .venv/mutation.stamp ## Change app/booking and app/store in small ways, and see whether a test notices (MINUTES=30 SEED=1 ONLY=app/store/inbox.py)
+	$(RUN) -m scripts.mutate --minutes $(or $(MINUTES),30) --seed $(or $(SEED),1) $(ONLY)
 
 screenshots: .venv/dev.stamp .cache/npm/assets.stamp ## Take a picture of every screen and state, into docs/screenshots (git keeps those that a document shows)
 	CHROMIUM="$$($(RUN) scripts/chromium.py)" && export CHROMIUM && $(RUN) -m scripts.screenshots
@@ -85,6 +94,11 @@ INSTALL := $(RUN) -m pip install --quiet --no-deps --no-compile --requirement
 
 .venv/dev.stamp: requirements-dev.lock .venv/sandbox.stamp
 	$(INSTALL) requirements-dev.lock
+	$(RUN) -m pip check
+	@touch $@
+
+.venv/mutation.stamp: requirements-mutation.lock .venv/dev.stamp
+	$(INSTALL) requirements-mutation.lock
 	$(RUN) -m pip check
 	@touch $@
 

@@ -1,4 +1,5 @@
-"""Every error that a visitor, a program or an operator can meet, as one tree.
+"""Every error that a visitor, a program or an operator can meet, as one tree. One file, though a long one: who adds
+an error, or asks what an answer means, needs the whole tree at once.
 
     HoldfastError                      500 INTERNAL_ERROR
     ├── StorageError                   503 INTERNAL_ERROR, the disk refuses to read or write
@@ -27,7 +28,7 @@
     ├── BookingConflict                409 BOOKING_CONFLICT
     │   ├── TooManyFree                    as many free bookings stand under this mail address as may
     │   └── TooManyFreeToday               as many free bookings were made from this address today as may be
-    ├── PolicyRefused                  409 POLICY_REFUSED, `bar` says which rule
+    ├── PolicyRefused                  409 POLICY_REFUSED, `refusal` says which rule
     │   └── NotBegun                       a no-show before the visit
     ├── HoldExpired                    410 HOLD_EXPIRED
     │   └── SessionExpired             410 SESSION_EXPIRED
@@ -296,16 +297,16 @@ class TooManyFreeToday(BookingConflict):
 
 
 class PolicyRefused(HoldfastError):
-    """The terms, or the time of day, do not allow this; `bar` is the value of an app.booking.changes.Bar."""
+    """The terms, or the time of day, do not allow this; `refusal` is the value of an app.booking.offer.Refusal."""
 
     status = 409
     code = "POLICY_REFUSED"
     sentence = N_("This booking can no longer be changed here.")
     retry = False
 
-    def __init__(self, bar: str) -> None:
-        super().__init__(bar)
-        self.bar = bar
+    def __init__(self, refusal: str) -> None:
+        super().__init__(refusal)
+        self.refusal = refusal
 
 
 class NotBegun(PolicyRefused):
@@ -413,6 +414,8 @@ class SchedulerError(HoldfastError):
 
     status = 503
     code = "HAPIO_API_ERROR"
+    #: Whether the call may have taken effect all the same.
+    outcome_unknown = False
     sentence = N_("The calendar cannot be reached right now. You have not been charged in this step.")
     retry = False
 
@@ -425,6 +428,7 @@ class SchedulerError(HoldfastError):
 class SchedulerUnreachable(SchedulerError):
     """No answer from the scheduler: whether the call took effect is unknown."""
 
+    outcome_unknown = True
     retry = True
 
 
@@ -450,6 +454,7 @@ class SchedulerDown(SchedulerError):
 class SchedulerFailed(SchedulerError):
     """5xx, or an answer that is not what the API promises: the outcome is unknown."""
 
+    outcome_unknown = True
     retry = True
 
 

@@ -13,6 +13,7 @@ from random import Random, SystemRandom
 import httpx
 import stripe
 import structlog
+from jinja2 import BytecodeCache
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -84,7 +85,7 @@ def utc_now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Seams:
-    """What tests own: the clock, chance, waiting, and the wires to the providers."""
+    """What tests own: the clock, chance, waiting, the wires to the providers, and where compiled templates are kept."""
 
     now: Callable[[], datetime] = utc_now
     random: Random = field(default_factory=SystemRandom)
@@ -93,6 +94,7 @@ class Seams:
     stripe_http: stripe.HTTPClient | None = None
     site_transport: httpx.AsyncBaseTransport | None = None
     resolve: Resolve | None = None
+    compiled_templates: BytecodeCache | None = None
 
 
 @asynccontextmanager
@@ -105,8 +107,8 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
     """
     now = seams.now
     widgets = load_widgets(settings.widgets_file)
-    metrics = Metrics(version=VERSION)
-    templates = make_templates(settings)
+    metrics = Metrics(version=VERSION, providers=("hapio", "stripe"))
+    templates = make_templates(settings, seams.compiled_templates)
     async with AsyncExitStack() as closing:
         store = Store(settings.database_url, now=now)
         closing.push_async_callback(store.close)

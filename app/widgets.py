@@ -126,13 +126,13 @@ class ServiceSetting(_Part):
     """A service of the scheduler's, with what it has no room for."""
 
     id: str
-    """The service's id in Hapio."""
+    """The service's id in the scheduler."""
     description: LongText = ""
     """A sentence under the service's name."""
     image: Annotated[str, Field(max_length=500)] = ""
     """The https address of a picture."""
     price: Annotated[Decimal, Field(ge=0, max_digits=11)] | None = None
-    """The price if Hapio has none, in whole units of the currency, such as `"65.00"`. With neither the service
+    """The price if the scheduler has none, in whole units of the currency, such as `"65.00"`. With neither the service
     is free."""
 
 
@@ -144,11 +144,11 @@ class Widget(_Part):
     title: Text = "Book a time"
     """The heading of the list of services."""
     location: str = ""
-    """The id of the Hapio location. Without it the project's first one is used."""
+    """The id of the scheduler's location. Without it the project's first one is used."""
     services: tuple[ServiceSetting, ...] = ()
-    """The services on offer, in order. Without it every enabled one of Hapio's type `fixed`."""
+    """The services on offer, in order. Without it every enabled one that has a fixed length."""
     currency: Annotated[str, Field(pattern=r"^[a-z]{3}$")] = "eur"
-    """The currency of Hapio's prices, which have none of their own: an ISO code in small letters."""
+    """The currency of the scheduler's prices, which have none of their own: an ISO code in small letters."""
     allowed_origins: tuple[str, ...] = ()
     """The sites that may frame the widget: scheme and host, with a port if there is one, no path. Without it the
     widget works only as a page of its own."""
@@ -171,7 +171,7 @@ class Widget(_Part):
     """How long paying may take, counted from the click on Pay. Stripe's own shortest time is 30 minutes; a
     shorter one is kept by ending Stripe's page early."""
     capture: Capture = Capture.AUTOMATIC
-    """`manual` only holds the money at first, and takes it once the booking is final in Hapio."""
+    """`manual` only holds the money at first, and takes it once the booking is final in the scheduler."""
     cancellation: tuple[TierSetting, ...] = ()
     """What a cancellation refunds, from many hours before the start to few. Without it nothing."""
     undo_minutes: Annotated[int, Field(ge=0, le=60)] = 10
@@ -192,8 +192,8 @@ class Widget(_Part):
     """Whether visitors choose among people or rooms. If not, the one with the fewest bookings around that
     time is taken."""
     verify_lock: bool = False
-    """Whether each hold is checked against other programs that book in the same Hapio project. Costs one more
-    Hapio call for each hold."""
+    """Whether each hold is checked against other programs that book in the same account of the scheduler. Costs one
+    more call to the scheduler for each hold."""
     theme: Theme = Theme()
     """How the widget looks. A tag on a page may ask for something else."""
     languages: tuple[str, ...] = ("en",)

@@ -1,13 +1,17 @@
-"""Write the database of a studio in the middle of its week as SQL, for the test that upgrades what a release left.
+"""Write the database of a studio in the middle of its week as SQL, for the test that upgrades what a version left.
 
-Run it when a release is made, and never again for that release:
-    python -m scripts.dump_release > tests/unit/released/0001.sql
+Run it when a release is made, or before its tables are changed, and never again for that version:
+    python -m scripts.dump_release > tests/unit/store/released/0004.sql
+
+The test plays the same once more with the code of the day, so that Hapio and Stripe have what the rows speak of: what
+`play` and `play_on` do is never changed. What a later version has beside them gets a play of its own.
 """
 
 import asyncio
 import sqlite3
 import sys
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,9 +19,11 @@ from uuid import UUID
 
 from app.domain.booking import Actor
 from app.domain.money import Money
+from app.errors import SchedulerError, SlotTaken
 from app.telemetry.logs import set_up_logs
 from sandbox.hapio import Fault
-from tests.support.stack import Stack, open_stack
+from sandbox.hapio.control import FaultKind
+from tests.support.stack import Crash, Stack, open_stack
 
 WIDGET = "reschedule = { other_service = true }"
 
@@ -75,6 +81,102 @@ async def _by_program(stack: Stack) -> None:
     answer.raise_for_status()
 
 
+async def play_on(stack: Stack) -> None:
+    """Everything that is due to the scheduler, and moves that have ended in every way."""
+    stack.clock.advance(timedelta(seconds=31))  # since Hapio was last asked in vain
+    await _moves_that_have_ended(stack)
+    await _bookings_that_go_wrong(stack)
+    await _moves_that_go_wrong(stack)
+
+
+async def _moves_that_have_ended(stack: Stack) -> None:
+    twice = await stack.confirmed(await stack.in_days(11), customer=stack.customer("Twice Moved"))
+    await stack.move(twice, await stack.in_days(12), by=Actor.OWNER)
+    stack.clock.advance(timedelta(minutes=1))
+    await stack.move(twice, await stack.in_days(12, "headshot"), service="headshot")
+
+    by_hand = await stack.confirmed(await stack.in_days(13), customer=stack.customer("Calendar Moved"))
+    await stack.move(by_hand, await stack.in_days(14))
+    stack.clock.advance(timedelta(minutes=1))
+    moved = await stack.now(by_hand)
+    async with stack.hapio_api() as api:
+        later = {"starts_at": moved.starts_at + timedelta(days=1), "ends_at": moved.ends_at + timedelta(days=1)}
+        path = f"/bookings/{next(one.id for one in stack.hapio_bookings() if one.starts_at == moved.starts_at)}"
+        body = {name: at.isoformat() for name, at in later.items()}
+        (await api.patch(path, json=body)).raise_for_status()
+    await stack.parts.follow.booking(by_hand.id)
+
+    refused = await stack.confirmed(await stack.in_days(16), customer=stack.customer("Refused Elsewhere"))
+    wanted = await stack.in_days(17)
+    await stack.book_elsewhere(wanted)
+    with suppress(SlotTaken):
+        await stack.move(refused, wanted)
+    left = await stack.confirmed(
+        await stack.in_days(18, "headshot"), service="headshot", customer=stack.customer("Lapsed Unpaid")
+    )
+    await stack.move(left, await stack.in_days(19), service="portrait")
+    await stack.parts.reschedule.give_up(left.id)
+    then_off = await stack.confirmed(await stack.in_days(20), customer=stack.customer("Offmoved Undoable"))
+    await stack.move(then_off, await stack.in_days(21))
+    await stack.cancel(then_off)
+
+
+async def _bookings_that_go_wrong(stack: Stack) -> None:
+    """Paid late, taken back and called off, given up, asked for: each time Hapio says nothing."""
+    late = await stack.hold(await stack.in_days(22), customer=stack.customer("Late Money"))
+    session_id = await stack.at_stripe(late)
+    await stack.parts.hold.give_up(late.id)
+    with _silent(stack, ""):
+        await stack.pay_late(session_id)
+    restoring = await stack.confirmed(await stack.in_days(23), customer=stack.customer("Restoring Soon"))
+    await stack.cancel(restoring)
+    with _silent(stack, "PATCH"):
+        await stack.parts.cancel.undo(restoring.id)
+    unheard = await stack.confirmed(await stack.in_days(23), customer=stack.customer("Unheard Cancel"))
+    with _silent(stack, "PATCH"):
+        await stack.cancel(unheard)
+    given_up = await stack.hold(await stack.in_days(24), customer=stack.customer("Givenup Kept"))
+    with _silent(stack, "DELETE"):
+        await stack.parts.hold.give_up(given_up.id)
+    starts_at = await stack.in_days(24)
+    with _silent(stack, "", "drop_after"), suppress(SchedulerError):
+        await stack.hold(starts_at, customer=stack.customer("Unsure Answer"))
+    starts_at = await stack.in_days(25)
+    stack.doom.effects, stack.doom.at = 0, 2
+    with suppress(Crash):
+        await stack.hold(starts_at, customer=stack.customer("Crashed Asking"))
+    stack.doom.at = 0
+    await stack.restart()
+
+
+async def _moves_that_go_wrong(stack: Stack) -> None:
+    """Decided, paid, done: each time Hapio says nothing to what comes next."""
+    shifting = await stack.confirmed(await stack.in_days(26), customer=stack.customer("Shifting Now"))
+    with _silent(stack, "PATCH"):
+        await stack.move(shifting, await stack.in_days(27))
+    leaving = await stack.confirmed(
+        await stack.in_days(27, "headshot"), service="headshot", customer=stack.customer("Leaving Old")
+    )
+    moving = await stack.move(leaving, await stack.in_days(28), service="portrait")
+    with _silent(stack, "DELETE"):
+        await stack.pay_difference(moving)
+    mislaid = await stack.confirmed(
+        await stack.in_days(28, "headshot"), service="headshot", customer=stack.customer("Mislaid Lock")
+    )
+    starts_at = await stack.in_days(29)
+    with _silent(stack, "", "drop_after"), suppress(SchedulerError):
+        await stack.move(mislaid, starts_at, service="portrait")
+
+
+@contextmanager
+def _silent(stack: Stack, method: str, kind: FaultKind = "error_before") -> Iterator[None]:
+    """Hapio answers no such call about a booking; its client goes on asking afterwards."""
+    stack.hapio.faults.append(Fault(kind, method=method or None, path="bookings", times=None))
+    yield
+    stack.hapio.faults.clear()
+    stack.clock.advance(timedelta(seconds=31))
+
+
 async def main() -> None:
     """Play, stop, and print."""
     set_up_logs("error")  # standard output is the dump's
@@ -84,6 +186,7 @@ async def main() -> None:
         ) as stack:
             stack.hapio.state.switches.rate_limit_per_minute = 10_000
             await play(stack)
+            await play_on(stack)
             print(f"-- Made at {stack.clock().isoformat()} by scripts/dump_release.py; never to be changed.")
         with closing(sqlite3.connect(Path(folder) / "holdfast.sqlite3")) as connection:
             sys.stdout.writelines(f"{line}\n" for line in connection.iterdump())

@@ -1,9 +1,52 @@
 """What every test shares: asynchronous tests run on asyncio, the product's own event loop."""
 
+import gc
+import os
+import shutil
+from pathlib import Path
+
 import pytest
+from hypothesis import settings
+
+from tests.support.logs import plain_logs
+from tests.support.once import OnceInARun
+
+#: A file system in memory, on Linux. In containers it is often too small.
+MEMORY = Path("/dev/shm")  # noqa: S108 - pytest makes a folder of its own there that nobody else may read
+ENOUGH = 2 << 30
+
+
+#: A busy machine is no defect; `make bench` says what is slow.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
+
+
+def pytest_configure() -> None:
+    """Databases of tests lie in memory where there is room: the product waits for the disk after every write."""
+    if MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ENOUGH:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     """Name the event loop for anyio's pytest plugin."""
     return "asyncio"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _plain_logs() -> None:
+    """What a failing test shows of the log is quick to write, and to read."""
+    plain_logs()
+
+
+@pytest.fixture(scope="session")
+def once_in_a_run(tmp_path_factory: pytest.TempPathFactory) -> OnceInARun:
+    """Shared between the processes of a run: pytest-xdist gives each of them a folder in the run's own."""
+    folder = tmp_path_factory.getbasetemp()
+    return OnceInARun(folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder)
+
+
+def pytest_collection_finish() -> None:
+    """What is imported by now stays: the collector need not look through it again and again."""
+    gc.collect()
+    gc.freeze()

@@ -17,7 +17,7 @@ from pydantic.json_schema import models_json_schema
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.api import models
+from app.api import answers, requests
 from app.api.door import Operation, Who
 from app.parts import parts_of
 
@@ -101,9 +101,9 @@ def document(operations: tuple[Operation, ...], server: str) -> dict[str, Any]:
 
 
 def _schemas(operations: Sequence[Operation]) -> dict[str, Any]:
-    asked: set[type[BaseModel]] = {operation.asked for operation in operations} | {models.ReceiptRequest}
+    asked: set[type[BaseModel]] = {operation.asked for operation in operations} | {requests.ReceiptRequest}
     answered: set[type[BaseModel]] = {operation.answer for operation in operations}
-    answered |= {models.ErrorAnswer, models.WebhookAnswer, models.ReceiptAnswer}
+    answered |= {answers.ErrorAnswer, answers.WebhookAnswer, answers.ReceiptAnswer}
     wanted: list[tuple[type[BaseModel], Any]] = [(model, "validation") for model in asked]
     wanted += [(model, "serialization") for model in answered]
     wanted.sort(key=lambda pair: pair[0].__name__)
@@ -195,7 +195,7 @@ def _json(model: str) -> dict[str, Any]:
 
 
 def _verify() -> dict[str, Any]:
-    """The one route that answers a site's server and is not an act: app/web/embed.py."""
+    """The one route that answers a site's server and is not an act: app/web/embed/receipts.py."""
     return {
         "operationId": "verifyReceipt",
         "summary": "Whether a receipt is genuine",
@@ -205,7 +205,7 @@ def _verify() -> dict[str, Any]:
         "security": [],
         "requestBody": {"required": True, "content": _json("ReceiptRequest")},
         "responses": {
-            "200": _answer("ReceiptAnswer", (models.ReceiptAnswer.__doc__ or "")),
+            "200": _answer("ReceiptAnswer", (answers.ReceiptAnswer.__doc__ or "")),
             **{
                 str(status): _answer("ErrorAnswer", _SAYS[status], status=status)
                 for status in (400, 405, 413, 429, 500)
@@ -269,9 +269,9 @@ def _marked(text: str) -> Markup:
     return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped right here
 
 
-def _rows(told: Mapping[str, Any], schema: Mapping[str, Any]) -> list[tuple[str, str, bool, str]]:
+def _rows(document: Mapping[str, Any], schema: Mapping[str, Any]) -> list[tuple[str, str, bool, str]]:
     """(name, kind, required, what else) of an object's fields."""
-    schema = _resolved(told, schema)
+    schema = _resolved(document, schema)
     required = schema.get("required", ())
     return [
         (name, _kind(field), name in required, field.get("description", ""))
@@ -279,8 +279,8 @@ def _rows(told: Mapping[str, Any], schema: Mapping[str, Any]) -> list[tuple[str,
     ]
 
 
-def _resolved(told: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = told["components"]["schemas"][_name(schema)] if "$ref" in schema else schema
+def _resolved(document: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = document["components"]["schemas"][_name(schema)] if "$ref" in schema else schema
     return found
 
 

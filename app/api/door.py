@@ -8,7 +8,8 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from functools import cache
+from typing import Any, get_type_hints
 
 from pydantic import BaseModel, ValidationError
 from starlette.datastructures import MutableHeaders
@@ -17,7 +18,8 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api.envelope import Malformed, envelope
-from app.api.models import Named, is_uuid
+from app.api.fields import is_uuid
+from app.api.requests import Named
 from app.domain.booking import Actor, Booking
 from app.errors import (
     HoldfastError,
@@ -85,15 +87,15 @@ class Call:
         key alone the owner's. Raises Unauthorized, NotYours, LinkExpired, NotFound."""
         if token or self.caller.bearer:
             owned = await self._by_token(token or self.caller.bearer)
-            if booking_id not in {"", owned.id} or hapio_booking_id not in {"", owned.hapio_booking_id}:
+            if booking_id not in {"", owned.id} or hapio_booking_id not in {"", owned.reservation.reference}:
                 raise NotYours("another booking")
             return owned, Actor.CUSTOMER
         if not self.caller.key:
             raise Unauthorized("no token")
         if not booking_id:
             return await self.parts.bookings.by_reference(hapio_booking_id), Actor.OWNER
-        booking = await self.parts.bookings.get(booking_id)
-        if hapio_booking_id not in {"", booking.hapio_booking_id}:
+        booking: Booking = await self.parts.bookings.get(booking_id)
+        if hapio_booking_id not in {"", booking.reservation.reference}:
             raise NotFound("two bookings")
         return booking, Actor.OWNER
 
@@ -106,7 +108,7 @@ class Call:
 
     def _read_token(self, token: str) -> str:
         try:
-            booking_id: str = self.parts.links.read_api_token(token)
+            booking_id = self.parts.links.read_api_token(token)
         except LinkRefused as error:
             raise Unauthorized("not a token of ours") from error
         return booking_id
@@ -124,22 +126,30 @@ Act = Callable[[Call, Any], Awaitable[BaseModel]]
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One route: its act with what goes in and out, who may ask, how often, and which errors it may end in beyond
-    those that every route has. `tag` and `about` are for the document's readers."""
+    """One route: its act, who may ask, how often, and which errors it may end in beyond those that every route has.
+    What goes in and out is what the act's own signature says. `tag` and `about` are for the document's readers."""
 
     method: str
     path: str
     name: str
     summary: str
     act: Act
-    asked: type[BaseModel]
-    answer: type[BaseModel]
     who: Who
     status: int = 200
     rule: Rule = API
     errors: tuple[int, ...] = ()
     tag: str = ""
     about: str = ""
+
+    @property
+    def asked(self) -> type[BaseModel]:
+        """What goes in."""
+        return _signature(self.act)["asked"]
+
+    @property
+    def answer(self) -> type[BaseModel]:
+        """What comes out."""
+        return _signature(self.act)["return"]
 
     @property
     def changes(self) -> bool:
@@ -150,6 +160,11 @@ class Operation:
     def public(self) -> bool:
         """Whether pages on allowed origins may ask."""
         return self.who is not Who.SERVER
+
+
+@cache
+def _signature(act: Act) -> dict[str, type[BaseModel]]:
+    return get_type_hints(act)
 
 
 class Door:
@@ -298,8 +313,7 @@ async def _once(call: Call, operation: Operation, asked: BaseModel) -> Answer:
 
     if not call.idempotency_key:
         return await run()
-    once: Answer = await call.parts.idempotency.once(call.idempotency_key, await _fingerprint(call), run)
-    return once
+    return await call.parts.idempotency.once(call.idempotency_key, await _fingerprint(call), run)
 
 
 async def _fingerprint(call: Call) -> str:

@@ -71,7 +71,7 @@ def _details(error: HoldfastError) -> dict[str, Any]:
         case SlotTaken():
             return {"nearest": [start.isoformat() for start in error.nearest]}
         case PolicyRefused():
-            return {"reason": error.bar.upper()}
+            return {"reason": error.refusal.upper()}
         case ChallengeNeeded():
             return {"retryAfter": error.retry_after, "challenge": _challenge(error.challenge)}
         case RateLimited():
@@ -82,7 +82,7 @@ def _details(error: HoldfastError) -> dict[str, Any]:
 
 def _challenge(challenge: object) -> dict[str, Any]:
     """What to prove, and how; the lock takes it as `proof`."""
-    assert isinstance(challenge, Challenge)  # noqa: S101 - made by the gate
+    assert isinstance(challenge, Challenge)  # noqa: S101 - made by the hold limits
     return {
         "token": challenge.token,
         "salt": challenge.salt,

@@ -23,7 +23,7 @@ async def stripe_webhook(request: Request) -> Response:
     """POST /api/webhooks/stripe, signed in the header `Stripe-Signature`."""
     signature = request.headers.get("stripe-signature")
     parts = parts_of(request)
-    with _told("stripe"), parts.metrics.webhook("stripe"):
+    with _refusals_logged("stripe"), parts.metrics.webhook("stripe"):
         await parts.inbox.receive_stripe(await _body(request), signature)
     return JSONResponse({"success": True, "message": "Webhook received"})
 
@@ -31,13 +31,13 @@ async def stripe_webhook(request: Request) -> Response:
 async def hapio_webhook(request: Request) -> Response:
     """POST /api/webhooks/hapio, signed as the setting HAPIO_WEBHOOK_SCHEME says."""
     parts = parts_of(request)
-    with _told("hapio"), parts.metrics.webhook("hapio"):
-        await parts.inbox.receive_hapio(await _body(request), request.headers)
+    with _refusals_logged("hapio"), parts.metrics.webhook("hapio"):
+        await parts.inbox.receive_scheduler(await _body(request), request.headers)
     return JSONResponse({"success": True, "message": "Webhook received"})
 
 
 @contextmanager
-def _told(provider: str) -> Iterator[None]:
+def _refusals_logged(provider: str) -> Iterator[None]:
     """Log why a webhook is refused: the sender reads no answer of ours, and the owner only the log."""
     try:
         yield

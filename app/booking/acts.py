@@ -22,6 +22,7 @@ from app.booking.manage_links import ManageLinks
 from app.booking.moves import Moves
 from app.booking.offer import Offers
 from app.booking.owner_refunds import OwnerRefunds
+from app.booking.payment_pages import PaymentPages
 from app.booking.release import Release
 from app.booking.reschedule import Reschedule
 from app.booking.settle import Settle
@@ -58,7 +59,8 @@ def make_acts(tools: Tools, hold_limits: HoldLimits, *, inherited: Collection[st
     """Build the acts over their tools. `inherited` are the unpaid bookings that the database had before."""
     release = Release(tools)
     confirm = Confirm(tools, release)
-    moves = Moves(tools)
+    pages = PaymentPages(tools)
+    moves = Moves(tools, release, pages)
     take_payment = TakePayment(tools, release, confirm, moves, inherited)
     adopt = Adopt(tools, take_payment, confirm)
     settle = Settle(tools, take_payment, adopt)
@@ -68,7 +70,7 @@ def make_acts(tools: Tools, hold_limits: HoldLimits, *, inherited: Collection[st
         bookings=Bookings(tools),
         offers=offers,
         hold=Hold(tools, hold_limits, release, take_payment, adopt, settle, candidates),
-        checkout=Checkout(tools, confirm, take_payment, adopt),
+        checkout=Checkout(tools, confirm, take_payment, adopt, pages),
         settle=settle,
         confirm=confirm,
         release=release,

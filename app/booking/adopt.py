@@ -13,6 +13,7 @@ from app.booking.take_payment import UNPAID, TakePayment
 from app.booking.tools import Tools
 from app.domain.booking import Booking, EndReason, Status
 from app.domain.event import Event
+from app.domain.history import HistoryWord
 from app.domain.money import Money
 from app.domain.payment import MAY_STILL_PAY, Payment, PaymentSeen, PaymentState
 from app.domain.refund import REFUND_VOID
@@ -23,6 +24,7 @@ from app.errors import (
 from app.payments.facts import CheckoutFacts, Listed
 from app.scheduling.metadata import customer_in
 from app.scheduling.port import SchedulerBooking
+from app.store.change import Change
 
 log = structlog.get_logger()
 
@@ -188,13 +190,13 @@ class Adopt:
         """Somebody is on Stripe's page: the booking awaits their payment, as it did."""
         payment_time = self._widgets.of(booking).payment_time
         until = min(payment.created_at + payment_time, payment.expires_at, booking.starts_at)
-        await self._store.claim(
-            booking.id,
+        change = Change(
             (Status.HELD,),
             Status.AWAITING_PAYMENT,
-            what="payment_started",
+            HistoryWord.PAYMENT_STARTED,
             values={"deadline": max(until, booking.deadline)},
         )
+        await self._store.claim(booking.id, change)
         await self._remember_page(payment, facts)
 
     async def _remember_page(self, payment: Payment, facts: CheckoutFacts) -> None:
@@ -203,12 +205,18 @@ class Adopt:
         await self._store.record_session(payment, session_id=facts.id, url=facts.url or "", look_at=soon)
 
     async def _called_off_since(self, booking: Booking, payment: Payment, by_terms: bool) -> None:
-        """Hapio says that the booking was canceled. Where we had refunded a part, that was all that the terms gave;
-        else what it was to be is lost, and everything goes back."""
+        """The scheduler says that the booking was canceled. Where we had refunded a part, that was all that the terms
+        gave; else what it was to be is lost, and everything goes back."""
         if not by_terms:
             await self._confirm.cancel_paid(booking, payment, EndReason.SLOT_GONE)
             return
         now = self._now()
         reason = EndReason.BY_CUSTOMER
-        values = {"end_reason": reason, "canceled_at": now, "undo_until": now, "hapio_canceled": True}
-        await self._store.claim(booking.id, (Status.PAID,), Status.CANCELED, what=reason, values=values)
+        change = Change(
+            (Status.PAID,),
+            Status.CANCELED,
+            HistoryWord(reason),
+            values={"end_reason": reason, "canceled_at": now, "undo_until": now},
+            reservation={"canceled": True},
+        )
+        await self._store.claim(booking.id, change)

@@ -61,11 +61,11 @@ class Bookings:
         """The booking, also one whose widget is no longer in the file. Raises NotFound."""
         return await self._tools.booking(booking_id)
 
-    async def by_reference(self, hapio_booking_id: str) -> Booking:
-        """The booking that Hapio has under this id now. Raises NotFound."""
-        booking = await self._store.booking_by_reference(hapio_booking_id)
+    async def by_reference(self, reference: str) -> Booking:
+        """The booking that the scheduler has under this id now. Raises NotFound."""
+        booking = await self._store.booking_by_reference(reference)
         if booking is None:
-            raise NotFound(hapio_booking_id)
+            raise NotFound(reference)
         return booking
 
     async def payment_by_session(self, session_id: str) -> Payment:

@@ -12,6 +12,7 @@ from app.booking.owner_refunds import OwnerRefunds
 from app.booking.release import RESCUE_LEASE, Release
 from app.booking.tools import Tools
 from app.domain.booking import Actor, Booking, Status
+from app.domain.history import HistoryWord
 from app.domain.money import Money
 from app.domain.move import Move, MoveState
 from app.domain.payment import PaymentState
@@ -23,6 +24,7 @@ from app.errors import (
 )
 from app.mail import MailKind
 from app.protection.act_limits import MOST_UNDOS, undos
+from app.store.change import Change
 
 
 class Cancel:
@@ -111,11 +113,11 @@ class Cancel:
         owner = by is Actor.OWNER
         funds = await self._refunds.funds(booking.id)
         offer = self._offers.at(booking, move, now if owner else shown_at, funds)
-        bar = offer.cancel_bar
-        if bar is None and not owner and booking.starts_at <= now:
-            bar = Refusal.BEGUN
-        if bar and not (owner and bar is Refusal.BEGUN):
-            raise PolicyRefused(bar)
+        refusal = offer.not_canceled(by)
+        if refusal is None and not owner and booking.starts_at <= now:
+            refusal = Refusal.BEGUN
+        if refusal:
+            raise PolicyRefused(refusal)
         return everything(booking, move, funds) if owner else offer.refund
 
     async def _call_off_paid(self, booking: Booking, by: Actor, back: Money, note: str) -> Booking:
@@ -127,13 +129,14 @@ class Cancel:
         payment = await self._store.payment(booking.payment_id) if booking.payment_id else None
         held = payment is not None and payment.state is PaymentState.AUTHORIZED
         told: dict[str, str | int | bool] = {"by": by, "back": back.amount, "undo_until": "", "held": held}
-        canceled = await self._store.claim(
-            booking.id,
+        change = Change(
             (Status.PAID,),
             Status.CANCELED,
-            what=by,
-            values={"end_reason": by, "revision": after.revision},
+            HistoryWord(by),
             unchanged_since=booking.revision,
+            values={"end_reason": by, "revision": after.revision},
+            # It may be being made afresh: it is looked for when that call must have landed.
+            find_out_at=self._now() + RESCUE_LEASE,
             refund=self._refunds.owed(booking, payment, payment.price, by.end_reason) if payment and held else None,
             owes=self._refunds.debt(booking, back, by.end_reason, cause=str(after.revision))
             if back and not held
@@ -141,11 +144,10 @@ class Cancel:
             mails=self._notifications.owed(after, MailKind.CANCELED_CUSTOMER, MailKind.CANCELED_OWNER, detail=told),
             detail={"back": back.amount, **({"note": note} if note else {})},
         )
+        canceled = await self._store.claim(booking.id, change)
         if canceled is None:
             raise BookingConflict("changed meanwhile")
-        if canceled.hapio_unsure:  # it may be being made afresh: look for it when that call must have landed
-            await self._store.put_off(booking.id, until=self._now() + RESCUE_LEASE)
-        else:
+        if not canceled.reservation.unsure:
             await self._release.soon(canceled)
         await self._refunds.pay_due(booking.id)
         return await self._tools.booking(booking.id)
@@ -169,29 +171,29 @@ class Cancel:
         after = replace(booking, revision=booking.revision + 1)
         told: dict[str, str | int | bool] = {"by": by, "back": back.amount}
         told["undo_until"] = undo_until.isoformat() if undo_until > now else ""
-        canceled = await self._store.claim(
-            booking.id,
+        change = Change(
             (Status.CONFIRMED,),
             Status.CANCELED,
-            what=by,
+            HistoryWord(by),
+            unchanged_since=booking.revision,
+            ends_move=move,
             values={
                 "end_reason": by,
                 "canceled_at": now,
                 "undo_until": undo_until,
                 "revision": after.revision,
             },
-            unchanged_since=booking.revision,
-            ends_move=move,
             owes=self._refunds.debt(booking, back, by.end_reason, cause=str(after.revision), due_at=undo_until)
             if back
             else None,
             mails=self._notifications.owed(after, MailKind.CANCELED_CUSTOMER, MailKind.CANCELED_OWNER, detail=told),
             detail={"back": back.amount, **({"note": note} if note else {})},
         )
+        canceled = await self._store.claim(booking.id, change)
         if canceled is None:
             raise BookingConflict("changed meanwhile")
         if move:
-            await self._moves.let_go(move.id)
+            await self._release.left(move.reservation.id)
         await self._release.soon(canceled)
         await self._refunds.pay_due(booking.id)
         return await self._tools.booking(booking.id)
@@ -201,8 +203,8 @@ class Cancel:
         standing booking.
 
         Raises BookingConflict where it is too late, the time is gone, or the refund is on its way: then the booking
-        stays canceled, and its refund goes out. Raises SchedulerError while Hapio has not heard of the cancellation;
-        where it does not answer later than that, the worker goes on.
+        stays canceled, and its refund goes out. Raises SchedulerError while the scheduler has not heard of the
+        cancellation; where it does not answer later than that, the worker goes on.
         """
         async with self._locks(booking_id):
             booking = await self._tools.booking(booking_id)
@@ -213,10 +215,10 @@ class Cancel:
                 raise BookingConflict(booking.status)
             if booking.widget not in self._widgets:
                 raise BookingConflict("its widget is no longer in the file")
-            if booking.hapio_booking_id and not booking.hapio_canceled and booking.undo_until > self._now():
-                await self._release.release(booking)
+            if booking.reservation.due and booking.undo_until > self._now():
+                await self._release.booking(booking)
                 booking = await self._tools.booking(booking_id)
-                if booking.hapio_booking_id and not booking.hapio_canceled:
+                if booking.reservation.due:
                     # A cancel that still is on its way would undo the undoing.
                     raise SchedulerUnreachable("not canceled there yet")
             back = await self._store.take_back(booking, capacity=await self._capacity(booking))

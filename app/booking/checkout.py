@@ -11,10 +11,12 @@ from app.booking.adopt import Adopt
 from app.booking.confirm import Confirm
 from app.booking.customer_form import read_details
 from app.booking.hold import last_end, must_be_held, on_offer
+from app.booking.payment_pages import Order, PaymentPages
 from app.booking.payment_refused import refuse_payment
 from app.booking.take_payment import SESSION_MARGIN, UNPAID, TakePayment
 from app.booking.tools import Tools
 from app.domain.booking import Actor, Booking, EndReason, Status
+from app.domain.history import HistoryWord
 from app.domain.payment import Payment, PaymentState
 from app.errors import (
     BookingConflict,
@@ -24,8 +26,8 @@ from app.errors import (
     StripeRefused,
     TooManyFree,
 )
-from app.payments.sessions import SHORTEST_SESSION, session_key, session_params
 from app.protection.act_limits import person
+from app.store.change import Change
 from app.widgets import Widget
 
 log = structlog.get_logger()
@@ -40,8 +42,11 @@ MAX_ATTEMPTS = 5
 class Checkout:
     """Takes the details, and opens payment pages."""
 
-    def __init__(self, tools: Tools, confirm: Confirm, take_payment: TakePayment, adopt: Adopt) -> None:
+    def __init__(
+        self, tools: Tools, confirm: Confirm, take_payment: TakePayment, adopt: Adopt, pages: PaymentPages
+    ) -> None:
         self._tools = tools
+        self._pages = pages
         self._store = tools.store
         self._widgets = tools.widgets
         self._links = tools.links
@@ -94,7 +99,7 @@ class Checkout:
                 return None
             self._act_limits.pay(booking_id)
             must_be_held(booking, self._now())
-            if booking.customer is None or booking.hapio_booking_id is None:
+            if booking.customer is None or booking.reservation.reference is None:
                 raise InvalidRequest("details are missing")
             if booking.terms.free:
                 await self._confirm_free(booking, by, address)
@@ -132,7 +137,8 @@ class Checkout:
 
     async def _skip_payment(self, booking: Booking) -> None:
         """Nothing is due: straight on to confirming."""
-        won = await self._store.claim(booking.id, (Status.HELD,), Status.PAID, what="nothing_due", before_deadline=True)
+        free = Change((Status.HELD,), Status.PAID, HistoryWord.NOTHING_DUE, before_deadline=True)
+        won = await self._store.claim(booking.id, free)
         if won is None:
             must_be_held(await self._tools.booking(booking.id), self._now())
         else:
@@ -144,50 +150,31 @@ class Checkout:
         if len(attempts) >= MAX_ATTEMPTS:
             raise BookingConflict("too many attempts")
         widget = on_offer(self._widgets, booking)
-        now = self._now().replace(microsecond=0)  # Stripe counts whole seconds
         deadline = self._pay_until(booking, widget, attempts)
-        payment_id = self._tools.new_id("pay")
-        expires_at = now + max(widget.payment_time, SHORTEST_SESSION)
-        token = self._links.return_token(booking.id, "booking", closes_at=expires_at)
-        payment = Payment(
-            id=payment_id,
-            booking_id=booking.id,
-            attempt=len(attempts) + 1,
-            state=PaymentState.OPEN,
-            price=booking.terms.price,
-            capture=widget.capture,
-            params=session_params(
-                booking=booking,
+        payment = self._pages.attempt(
+            Order(
+                booking,
+                booking.reservation,
                 price=booking.terms.price,
-                payment_id=payment_id,
-                attempt=len(attempts) + 1,
+                number=len(attempts) + 1,
                 capture=widget.capture,
-                expires_at=expires_at,
-                success_url=return_url or f"{self._public_url}/b/{token}/return",
-                cancel_url=cancel_url or f"{self._public_url}/b/{token}/back",
-                locale=booking.visitor.language,
-                product_name=booking.service_name,
-                description=f"{booking.resource_name}, {booking.location_name}",
-            ),
-            session_id=None,
-            session_url=None,
-            payment_intent_id=None,
-            expires_at=expires_at,
-            captured=0,
-            looks=0,
-            created_at=now,
+                purpose="booking",
+                page="/b/{token}",
+                success_url=return_url,
+                cancel_url=cancel_url,
+            )
         )
         written: object
         if booking.status is Status.HELD:
-            written = await self._store.claim(
-                booking.id,
+            change = Change(
                 (Status.HELD,),
                 Status.AWAITING_PAYMENT,
-                what="payment_started",
-                values={"deadline": deadline},
+                HistoryWord.PAYMENT_STARTED,
                 before_deadline=True,
+                values={"deadline": deadline},
                 payment=payment,
             )
+            written = await self._store.claim(booking.id, change)
         else:
             written = await self._store.add_payment(payment, deadline=deadline)
         if not written:
@@ -205,16 +192,11 @@ class Checkout:
     async def _create_session(self, booking: Booking, payment: Payment, *, held_until: datetime) -> str:
         """`held_until` is what the hold's deadline was before paying began: a refused payment wins it no time."""
         try:
-            facts = await self._tools.stripe.create_session(payment.params, idempotency_key=session_key(payment))
+            url = await self._pages.open(payment)
         except (StripeRefused, StripeMisconfigured) as error:
             refusal, mails = refuse_payment(self._notifications, booking, error)
             await self._store.end_attempt(payment, deadline=held_until, mails=mails)
             raise refusal from error
-        look_at = self._now() + timedelta(minutes=1)
-        if not facts.url or not await self._store.record_session(
-            payment, session_id=facts.id, url=facts.url, look_at=look_at
-        ):
-            # The booking ended while Stripe was answering: nobody was given this page, so it may go.
-            await self._tools.stripe.expire_session(facts.id)
+        if url is None:
             raise HoldExpired(payment.booking_id)
-        return facts.url
+        return url

@@ -8,10 +8,12 @@ from datetime import timedelta
 
 import structlog
 
+from app.booking.lock import book_at_scheduler
 from app.booking.moves import PAST_START
 from app.booking.release import RESCUE_LEASE, Release
 from app.booking.tools import Tools
 from app.domain.booking import Booking, EndReason, Status
+from app.domain.history import HistoryWord
 from app.domain.payment import Payment, PaymentState
 from app.errors import (
     NotFound,
@@ -23,13 +25,14 @@ from app.errors import (
 )
 from app.mail import MailKind
 from app.scheduling.metadata import scheduler_metadata
+from app.store.change import Change
 
 log = structlog.get_logger()
 
 #: When the worker goes on with what got no answer at a door: the lease of this process is over with its call.
 AGAIN_SOON = timedelta(seconds=5)
 
-#: A visitor may book for right now; one short failure of Hapio's is no reason to send anybody's money back.
+#: A visitor may book for right now; one short failure of the scheduler's is no reason to send anybody's money back.
 TRIES_PAST_START = 5
 
 
@@ -51,7 +54,8 @@ class Confirm:
     async def confirm(self, booking: Booking) -> Booking:
         """Carry a paid booking on to confirmed, or to its refund. Raises SchedulerError, StripeError.
 
-        Once the visit would have begun and Hapio has failed repeatedly, waiting helps nobody: the money goes back.
+        Once the visit would have begun and the scheduler has failed repeatedly, waiting helps nobody: the money goes
+        back.
         """
         async with self._locks(booking.id):
             booking = await self._tools.booking(booking.id)
@@ -76,7 +80,7 @@ class Confirm:
             return booking
 
     async def finalize(self, booking: Booking, *, just_read: bool = False) -> Booking:
-        """Make the time final in Hapio, capture held money, confirm; or give the money back. Safe to repeat.
+        """Make the time final in the scheduler, capture held money, confirm; or give the money back. Safe to repeat.
 
         `just_read` says that the payment was read at its source in this very act.
         """
@@ -109,11 +113,10 @@ class Confirm:
             if payment.state is not PaymentState.CAPTURED:
                 still_held = payment if payment.state is PaymentState.AUTHORIZED else None
                 return await self.cancel_paid(booking, still_held, EndReason.CAPTURE_FAILED)
-        confirmed = await self._store.claim(
-            booking.id,
+        change = Change(
             (Status.PAID,),
             Status.CONFIRMED,
-            what="rescued" if rescued else "confirmed",
+            HistoryWord.RESCUED if rescued else HistoryWord.CONFIRMED,
             values={"confirmed_at": self._now(), "end_reason": None},
             mails=[
                 *self._notifications.owed(
@@ -122,6 +125,7 @@ class Confirm:
                 *self._notifications.reminder(booking),
             ],
         )
+        confirmed = await self._store.claim(booking.id, change)
         return confirmed or await self._tools.booking(booking.id)
 
     def _too_late(self, booking: Booking) -> bool:
@@ -143,61 +147,52 @@ class Confirm:
     async def _cancel_refunded(self, booking: Booking) -> Booking:
         """All the money went back before the time was final: the booking is off, and its time free."""
         kinds = (MailKind.REFUNDED_CUSTOMER, MailKind.REFUNDED_OWNER)
-        canceled = await self._store.claim(
-            booking.id,
+        change = Change(
             (Status.PAID,),
             Status.CANCELED,
-            what=EndReason.REFUNDED,
+            HistoryWord.REFUNDED,
             values={"end_reason": EndReason.REFUNDED},
             mails=self._notifications.owed(
                 booking, *kinds, about="all", detail={"reason": EndReason.REFUNDED, "refund": ""}
             ),
         )
+        canceled = await self._store.claim(booking.id, change)
         if canceled is None:
             return await self._tools.booking(booking.id)
         await self._release.soon(canceled)
         return canceled
 
     async def _restore(self, booking: Booking) -> Booking:
-        """A cancellation is being taken back: if Hapio gives the time again, the booking stands as it was; if not, it
-        stays canceled, and its refund goes out."""
+        """A cancellation is being taken back: if the scheduler gives the time again, the booking stands as it was; if
+        not, it stays canceled, and its refund goes out."""
         try:
-            hapio_booking_id = await self._restore_at_scheduler(booking)
+            reference = await self._restore_at_scheduler(booking)
         except SchedulerRefused as error:
             log.info("not taken back", booking=booking.id, scheduler=error.body[:500])
             return await self.leave_canceled(booking, sure=True)
-        if hapio_booking_id is None:  # another process is at it
+        if reference is None:  # another process is at it
             return await self._tools.booking(booking.id)
         after = replace(booking, revision=booking.revision + 1)
         mails = self._notifications.owed(after, MailKind.RESTORED_CUSTOMER, MailKind.RESTORED_OWNER)
         back = await self._store.taken_back(
-            booking, hapio_booking_id=hapio_booking_id, mails=[*mails, *self._notifications.reminder(after)]
+            booking, reference=reference, mails=[*mails, *self._notifications.reminder(after)]
         )
         return back or await self._tools.booking(booking.id)
 
     async def _restore_at_scheduler(self, booking: Booking) -> str | None:
-        """The id of Hapio's booking that has the time again: the canceled one, or, where that was deleted, one made
-        afresh. None while another process is at it."""
+        """The id of the scheduler's booking that has the time again: the canceled one, or, where that was deleted, one
+        made afresh. None while another process is at it."""
         # A call that lands after the booking has been called off again would undo that.
         if not await self._store.lease(booking, until=self._now() + 2 * RESCUE_LEASE):
             return None
-        if booking.hapio_booking_id:
+        if booking.reservation.reference:
             with suppress(SchedulerNotFound):
-                return (await self._scheduler.restore_booking(booking.hapio_booking_id)).id
+                return (await self._scheduler.restore_booking(booking.reservation.reference)).id
         for made in await self._scheduler.find_bookings(booking.id):
             if not made.is_canceled:
                 return made.id  # by an earlier try that did not live to say so
         payment = await self._store.payment(booking.payment_id) if booking.payment_id else None
-        afresh = await self._scheduler.create_booking(
-            holdfast_id=booking.id,
-            service_id=booking.service_id,
-            location_id=booking.location_id,
-            resource_id=booking.resource_id,
-            starts_at=booking.starts_at,
-            ends_at=booking.ends_at,
-            is_temporary=False,
-            metadata=scheduler_metadata(booking, payment),
-        )
+        afresh = await book_at_scheduler(self._tools, booking, payment)
         return afresh.id
 
     async def leave_canceled(self, booking: Booking, *, sure: bool) -> Booking:
@@ -207,35 +202,32 @@ class Confirm:
             if (refund.reason, refund.cause) == (booking.end_reason, str(booking.revision))
         )
         told: dict[str, str | int | bool] = {"by": booking.end_reason or "", "back": back, "undo_until": ""}
-        # Whoever took it back, and left before Hapio's answer, would believe that the booking stands.
+        # Whoever took it back, and left before the scheduler's answer, would believe that the booking stands.
         kinds = (MailKind.CANCELED_CUSTOMER, MailKind.CANCELED_OWNER)
         mails = self._notifications.owed(booking, *kinds, about="kept", detail=told)
-        left = await self._store.not_taken_back(booking, sure=sure, mails=mails)
+        # A call that has not landed yet would undo the release.
+        find_out_at = None if sure else self._now() + 2 * RESCUE_LEASE
+        left = await self._store.not_taken_back(booking, mails=mails, find_out_at=find_out_at)
         if left is None:
             return await self._tools.booking(booking.id)
         await self._refunds.pay_due(booking.id)
         if sure:
             await self._release.soon(left)
-        else:  # a call that has not landed yet would undo the release
-            await self._store.put_off(booking.id, until=self._now() + 2 * RESCUE_LEASE)
         return left
 
     async def _make_final(self, booking: Booking, payment: Payment | None) -> bool:
-        """Whether the lock is a final booking in Hapio now; False if it is gone, or was canceled there."""
-        if booking.hapio_booking_id is None:
+        """Whether the lock is a final booking in the scheduler now; False if it is gone, or was canceled there."""
+        reference = booking.reservation.reference
+        if reference is None:
             return False
         try:
             try:
-                final = await self._scheduler.finalize_booking(
-                    booking.hapio_booking_id, metadata=scheduler_metadata(booking, payment)
-                )
+                final = await self._scheduler.finalize_booking(reference, metadata=scheduler_metadata(booking, payment))
             except SchedulerRefused as error:
-                # Room is not checked again for this (Hapio API v1.7, patchBooking), so it is the texts that Hapio
+                # Room is not checked again for this, so it is the texts that the scheduler
                 # minds, whose limits are not documented; they must not cost the time.
                 log.error("confirmed without details", booking=booking.id, fields=sorted(error.errors))
-                final = await self._scheduler.finalize_booking(
-                    booking.hapio_booking_id, metadata={"holdfast_id": booking.id}
-                )
+                final = await self._scheduler.finalize_booking(reference, metadata={"holdfast_id": booking.id})
         except (SchedulerNotFound, SchedulerRefused):
             return False
         return not final.is_canceled
@@ -250,7 +242,7 @@ class Confirm:
                 continue
             if not old.is_temporary and old.resource_id == booking.resource_id:
                 # Made by an earlier try that did not live to say so.
-                return await self._store.record_lock(booking.id, hapio_booking_id=old.id, terms=booking.terms)
+                return await self._store.record_lock(booking, reference=old.id, terms=booking.terms)
             await self._scheduler.delete_booking(old.id)
         widget = self._widgets.get(booking.widget)
         if booking.starts_at <= self._now() or widget is None:
@@ -261,32 +253,17 @@ class Confirm:
             return None
         same_first = sorted(service.resources, key=lambda resource: resource.id != booking.resource_id)
         for resource in same_first:
-            reserved = await self._store.reserve(
-                booking,
-                resource_id=resource.id,
-                resource_name=resource.name,
-                capacity=resource.capacity,
-                lease_until=self._now() + RESCUE_LEASE,
-            )
+            reserved = await self._store.reserve(booking, resource, lease_until=self._now() + RESCUE_LEASE)
             if reserved is None:
                 continue
             self._availability.took(reserved.interval)
             try:
-                made = await self._scheduler.create_booking(
-                    holdfast_id=booking.id,
-                    service_id=booking.service_id,
-                    location_id=booking.location_id,
-                    resource_id=resource.id,
-                    starts_at=booking.starts_at,
-                    ends_at=booking.ends_at,
-                    is_temporary=False,
-                    metadata=scheduler_metadata(reserved, payment),
-                )
+                made = await book_at_scheduler(self._tools, reserved, payment)
             except SchedulerRefused:
-                await self._store.unreserve(booking.id)
+                await self._store.unreserve(booking)
                 self._availability.freed(reserved.interval, reserved.slot, booking.service_id)
                 continue
-            return await self._store.record_lock(booking.id, hapio_booking_id=made.id, terms=booking.terms)
+            return await self._store.record_lock(booking, reference=made.id, terms=booking.terms)
         return None
 
     async def _capture(self, payment: Payment) -> Payment:
@@ -297,22 +274,22 @@ class Confirm:
         return replace(payment, state=facts.state, captured=facts.received)
 
     async def cancel_paid(self, booking: Booking, payment: Payment | None, reason: EndReason) -> Booking:
-        """Paid, but it cannot be: the money goes back, whatever Hapio still holds is released."""
+        """Paid, but it cannot be: the money goes back, whatever the scheduler still holds is released."""
         refund = self._refunds.owed(booking, payment, payment.price, reason) if payment else None
         kinds = [MailKind.REFUNDED_CUSTOMER, MailKind.REFUNDED_OWNER]
         if booking.terms.free:
             kinds = [MailKind.RELEASED_CUSTOMER]
-        canceled = await self._store.claim(
-            booking.id,
+        change = Change(
             (Status.PAID,),
             Status.CANCELED,
-            what=reason,
+            HistoryWord(reason),
             values={"end_reason": reason},
             refund=refund,
             mails=self._notifications.owed(
                 booking, *kinds, detail={"reason": reason, "refund": refund.id if refund else ""}
             ),
         )
+        canceled = await self._store.claim(booking.id, change)
         if canceled is None:
             return await self._tools.booking(booking.id)
         if refund:

@@ -1,9 +1,10 @@
-"""What the owner does in Hapio itself, past us, is followed here: canceled or deleted there is canceled here and the
-money goes back, moved there has the new time here. Customers are told; nothing of it is written to Hapio again.
+"""What the owner does in the scheduler itself, past us, is followed here: canceled or deleted there is canceled here
+and the money goes back, moved there has the new time here. Customers are told; nothing of it is written to the
+scheduler again.
 
 Whoever tells us that something may have changed, a webhook or a list, gives no more than a hint: the booking is read
-from Hapio, and what it says is compared with our row as it was read before. A change of our own that comes between the
-two is seen in the claim, which then does nothing.
+from the scheduler, and what it says is compared with our row as it was read before. A change of our own that comes
+between the two is seen in the claim, which then does nothing.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from app.booking.moves import Moves
 from app.booking.offer import everything
 from app.booking.tools import Tools
 from app.domain.booking import Actor, Booking, EndReason, Status
+from app.domain.history import HistoryWord
 from app.domain.move import MoveState
 from app.errors import (
     BookingConflict,
@@ -25,12 +27,13 @@ from app.errors import (
 )
 from app.mail import MailKind
 from app.scheduling.port import SchedulerBooking
+from app.store.change import Change
 
 log = structlog.get_logger()
 
-#: When Hapio was last asked what has changed, and what there is, in seconds since 1970.
-_CHANGED, _WHOLE = "hapio:changes_read", "hapio:bookings_read"
-#: Hapio's clock and ours may differ, and a list may lag.
+#: When the scheduler was last asked what has changed, and what there is, in seconds since 1970.
+_CHANGED, _WHOLE = "scheduler:changes_read", "scheduler:bookings_read"
+#: The scheduler's clock and ours may differ, and a list may lag.
 _OVERLAP = timedelta(minutes=10)
 #: How far back the very first look goes.
 _FIRST_LOOK_BACK = timedelta(days=1)
@@ -56,8 +59,8 @@ class Follow:
         self._moves = moves
 
     async def booking(self, booking_id: str) -> Booking:
-        """Read the booking from Hapio, and let ours be what it is there. Safe to repeat; costs nothing for a booking
-        that is not confirmed, or over: whoever tidies up old entries gives nothing back.
+        """Read the booking from the scheduler, and let ours be what it is there. Safe to repeat; costs nothing for a
+        booking that is not confirmed, or over: whoever tidies up old entries gives nothing back.
 
         An unpaid move is ended first. Raises SchedulerError, StripeError, and BookingConflict where the booking is
         being changed here at the same time; then nothing changed, and the next try decides.
@@ -66,9 +69,9 @@ class Follow:
             for _ in range(2):  # the second time after a move was ended, whatever became of it
                 booking = await self._tools.booking(booking_id)
                 over = booking.ends_at <= self._now()
-                if booking.status is not Status.CONFIRMED or over or booking.hapio_booking_id is None:
+                if booking.status is not Status.CONFIRMED or over or booking.reservation.reference is None:
                     return booking
-                booking, there = await self._there(booking, booking.hapio_booking_id)
+                booking, there = await self._there(booking, booking.reservation.reference)
                 if agrees(booking, there):
                     return booking
                 if not await self._end_move(booking_id):
@@ -77,19 +80,19 @@ class Follow:
                 return await self._called_off_there(booking, kept=there is not None)
             return await self._moved_there(booking, there)
 
-    async def _there(self, booking: Booking, hapio_booking_id: str) -> tuple[Booking, SchedulerBooking | None]:
-        """Our booking, and as Hapio has it; None if it is gone. Where Hapio has it under another id by now, because the
-        database was put back as it was before that, our row takes the new id."""
+    async def _there(self, booking: Booking, reference: str) -> tuple[Booking, SchedulerBooking | None]:
+        """Our booking, and as the scheduler has it; None if it is gone. Where the scheduler has it under another id by
+        now, because the database was put back as it was before that, our row takes the new id."""
         try:
-            return booking, await self._scheduler.get_booking(hapio_booking_id)
+            return booking, await self._scheduler.get_booking(reference)
         except SchedulerNotFound:
             # With the token of another project everything would be gone, and everybody's money given back.
             if booking.location_id not in {location.id for location in await self._scheduler.locations()}:
-                log.error("neither the booking nor its location is in Hapio", booking=booking.id)
+                log.error("neither the booking nor its location is in the scheduler", booking=booking.id)
                 raise
         for there in await self._scheduler.find_bookings(booking.id):
             if not there.is_canceled and not there.is_temporary:
-                log.warning("Hapio has the booking under another id", booking=booking.id)
+                log.warning("the scheduler has the booking under another id", booking=booking.id)
                 taken = await self._store.replace_reference(booking, there.id)
                 if taken is None:
                     raise BookingConflict("changed meanwhile")
@@ -112,33 +115,27 @@ class Follow:
         after = replace(booking, revision=booking.revision + 1)
         by = Actor.OWNER
         told: dict[str, str | int | bool] = {"by": by, "back": back.amount, "undo_until": ""}
-        canceled = await self._store.claim(
-            booking.id,
+        change = Change(
             (Status.CONFIRMED,),
             Status.CANCELED,
-            what=by,
-            values={
-                "end_reason": by,
-                "canceled_at": now,
-                "undo_until": now,
-                "revision": after.revision,
-                "hapio_booking_id": booking.hapio_booking_id if kept else None,
-                "hapio_canceled": kept,
-            },
+            HistoryWord(by),
             unchanged_since=booking.revision,
+            values={"end_reason": by, "canceled_at": now, "undo_until": now, "revision": after.revision},
+            reservation={"canceled": True} if kept else {"reference": None},
             owes=self._refunds.debt(booking, back, by.end_reason, cause=str(after.revision)) if back else None,
             mails=self._notifications.owed(after, MailKind.CANCELED_CUSTOMER, MailKind.CANCELED_OWNER, detail=told),
-            detail={"back": back.amount, "in": "hapio"},
+            detail={"back": back.amount, "in": "scheduler"},
         )
+        canceled = await self._store.claim(booking.id, change)
         if canceled is None:
             raise BookingConflict("changed meanwhile")
-        log.info("canceled in Hapio", booking=booking.id, deleted=not kept)
+        log.info("canceled in the scheduler", booking=booking.id, deleted=not kept)
         self._availability.freed(booking.interval, booking.slot, booking.service_id)
         await self._refunds.pay_due(booking.id)
         return await self._tools.booking(booking.id)
 
     async def _moved_there(self, booking: Booking, there: SchedulerBooking) -> Booking:
-        """The time and the people are Hapio's now; the price stays what was bought."""
+        """The time and the people are the scheduler's now; the price stays what was bought."""
         after = replace(_with_time_of(there, booking), revision=booking.revision + 1)
         told: dict[str, str | int | bool] = {
             "from": booking.starts_at.isoformat(),
@@ -150,16 +147,16 @@ class Follow:
         moved = await self._store.take_time(booking, after, mails=[*mails, *self._notifications.reminder(after)])
         if moved is None:
             raise BookingConflict("changed meanwhile")
-        log.info("moved in Hapio", booking=booking.id)
+        log.info("moved in the scheduler", booking=booking.id)
         self._availability.freed(booking.interval, booking.slot, booking.service_id)
         self._availability.took(moved.interval)
         return moved
 
     async def reconcile(self, *, most: int = _MOST) -> datetime:
-        """Ask Hapio, if it is time for that, what has changed and, once a day, what there is, and follow what differs:
-        `most` bookings at once; while more differ, the same is asked again soon. Returns when it is time again: a small
-        share of the month's calls goes into this. Raises SchedulerError and StripeError, after which the same is asked
-        again."""
+        """Ask the scheduler, if it is time for that, what has changed and, once a day, what there is, and follow what
+        differs: `most` bookings at once; while more differ, the same is asked again soon. Returns when it is time
+        again: a small share of the month's calls goes into this. Raises SchedulerError and StripeError, after which the
+        same is asked again."""
         now = self._now()
         changed, whole = await self._store.mark(_CHANGED), await self._store.mark(_WHOLE)
         if changed is None or whole is None:
@@ -200,7 +197,7 @@ class Follow:
         followed = 0
         for number, booking in enumerate(differing):
             if followed == most:
-                log.warning("more bookings differ from Hapio's", left=len(differing) - number)
+                log.warning("more bookings differ from the scheduler's", left=len(differing) - number)
                 return False
             try:
                 await self.booking(booking.id)
@@ -212,22 +209,23 @@ class Follow:
 
 
 def agrees(booking: Booking, there: SchedulerBooking | None) -> bool:
-    """Whether Hapio has the booking as we have it. What was deleted around it, such as its service, does not count."""
+    """Whether the scheduler has the booking as we have it. What was deleted around it, such as its service, does not
+    count."""
     if there is None or there.is_canceled:
         return False
     return _with_time_of(there, booking) == booking
 
 
 def _with_time_of(there: SchedulerBooking, booking: Booking) -> Booking:
-    """Our booking with Hapio's time, service, person and place. Buffers follow only where something else does."""
+    """Our booking with the scheduler's time, service, person and place. Buffers follow only where something else
+    does."""
     same_time = (there.starts_at, there.ends_at) == (booking.starts_at, booking.ends_at)
     same_service = there.service_id in {None, booking.service_id}
     same_resource = there.resource_id in {None, booking.resource_id}
     same_place = there.location_id in {None, booking.location_id}
     if same_time and same_service and same_resource and same_place:
         return booking
-    return replace(
-        booking,
+    return booking.elsewhere(
         starts_at=there.starts_at,
         ends_at=there.ends_at,
         buffer_starts_at=there.buffer_starts_at,
@@ -243,4 +241,4 @@ def _with_time_of(there: SchedulerBooking, booking: Booking) -> Booking:
 
 
 def _id(booking: Booking) -> str:
-    return booking.hapio_booking_id or ""
+    return booking.reservation.reference or ""

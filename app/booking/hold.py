@@ -14,6 +14,7 @@ import structlog
 from app.booking.adopt import Adopt
 from app.booking.candidates import Candidates
 from app.booking.customer_form import read_details
+from app.booking.lock import lock_at_scheduler
 from app.booking.release import Release
 from app.booking.settle import Settle
 from app.booking.take_payment import UNPAID, TakePayment
@@ -21,22 +22,23 @@ from app.booking.tools import Tools
 from app.domain.booking import Booking, Customer, EndReason, Status, Visitor
 from app.domain.catalogue import Resource, Service, Slot
 from app.domain.charge_minimum import chargeable
+from app.domain.history import HistoryWord
 from app.domain.money import Money
+from app.domain.reservation import Reservation
 from app.errors import (
     BookingConflict,
     HoldExpired,
     InvalidRequest,
     NotFound,
     SchedulerError,
-    SchedulerFailed,
     SchedulerNotFound,
     SchedulerRefused,
-    SchedulerUnreachable,
     SlotTaken,
     TimePassed,
     TooSoon,
 )
 from app.protection.hold_limits import Admission, Client, HoldLimits
+from app.store.change import Change
 from app.widgets import Widget, Widgets
 
 log = structlog.get_logger()
@@ -49,7 +51,7 @@ FAR_AWAY = timedelta(days=36500)
 #: twice and then paid for stays below an hour and a quarter, and one whose payment is begun anew gains nothing by it.
 LONGEST_HOLD = timedelta(minutes=45)
 
-#: A lost create may still land after our time-out; the lookup waits longer than Hapio takes to answer anything.
+#: A lost create may still land after our time-out; the lookup waits longer than the scheduler takes to answer anything.
 UNSURE_PATIENCE = timedelta(seconds=60)
 
 
@@ -109,12 +111,12 @@ class Hold:
         client: Client | None = None,
         shown: Money | None = None,
     ) -> Booking:
-        """Lock a time: our slot guard first, then a temporary booking in Hapio.
+        """Lock a time: our slot guard first, then a temporary booking in the scheduler.
 
         `resource_id` None is "anyone": whoever is free and least booked that day, one after the other until one
         lock succeeds. The same visitor's second click returns the first click's hold. `client` is who is counted;
         None is somebody whom the owner trusts. `shown` is the price that the visitor saw; None is the one on offer.
-        Where Hapio asks another, the booking has that one, and its history says so (`price_changed`).
+        Where the scheduler asks another, the booking has that one, and its history says so (`price_changed`).
 
         Raises SlotTaken with the nearest free times, or its kinds TimePassed and TooSoon, RateLimited in all its kinds,
         NotFound, InvalidRequest, or SchedulerError.
@@ -126,7 +128,7 @@ class Hold:
             turns.enter_context(self._metrics.holding())
             await turns.enter_async_context(self._locks((visitor.key, service_id, starts_at)))
             again = await self._store.hold_by_key(visitor.key, service_id, starts_at)
-            if again and again.hapio_booking_id:
+            if again and again.reservation.reference:
                 return again
             if again and again.created_at + UNSURE_PATIENCE <= self._now():
                 resumed = await self._resume(widget, service, again)
@@ -146,7 +148,8 @@ class Hold:
                     await self.give_up(admission.spare)
                 return held
         self._metrics.hold_refused(SlotTaken.code)
-        service = await self._availability.service(widget, service_id)  # what Hapio refused may be gone altogether
+        # Read again: what the scheduler refused may be gone altogether.
+        service = await self._availability.service(widget, service_id)
         nearest = await self._availability.nearest(widget, service, starts_at, resource_id=resource_id)
         now, kind = self._now(), SlotTaken
         if starts_at <= now:
@@ -160,8 +163,8 @@ class Hold:
         self._hold_limits.knock(client)
         zone = ZoneInfo((await self._availability.catalogue(widget)).location.time_zone)
         free = await self._free_that_day(widget, service, starts_at, zone)
-        # One at a time, or a hundred clicks at once would all be counted before any of them holds. Hapio is asked
-        # after this turn: whoever shares an address need not wait for its answers to one another.
+        # One at a time, or a hundred clicks at once would all be counted before any of them holds. The scheduler is
+        # asked after this turn: whoever shares an address need not wait for its answers to one another.
         async with self._locks(("hold", widget.name, client.address or client.name)):
             return await self._hold_limits.admit(widget, client, starts_at, free, zone)
 
@@ -177,14 +180,13 @@ class Hold:
         return None
 
     async def _resume(self, widget: Widget, service: Service, booking: Booking) -> Booking | None:
-        """A hold whose process died while Hapio was being asked: what Hapio made of it is the hold. If it made nothing,
-        the row is ended, and None says that the time is there to be held afresh."""
+        """A hold whose process died while the scheduler was being asked: what the scheduler made of it is the hold. If
+        it made nothing, the row is ended, and None says that the time is there to be held afresh."""
         for made in await self._scheduler.find_bookings(booking.id):
             if not made.is_canceled:
                 price = await self._price(widget, service, made.price)
-                return await self._store.record_lock(
-                    booking.id, hapio_booking_id=made.id, terms=replace(booking.terms, price=price)
-                )
+                terms = replace(booking.terms, price=price)
+                return await self._store.record_lock(booking, reference=made.id, terms=terms)
         await self._end_refused(booking, EndReason.NO_ANSWER, unsure=False)
         return None
 
@@ -203,16 +205,14 @@ class Hold:
         """Try one resource. None means that it is taken."""
         widget, service = wish.widget, wish.service
         location = (await self._availability.catalogue(widget)).location
-        now = self._now()
-        booking = Booking(
-            id=self._tools.new_id("bk"),
-            widget=widget.name,
-            status=Status.HELD,
+        now, booking_id = self._now(), self._tools.new_id("bk")
+        reservation = Reservation(
+            id=booking_id,
+            booking_id=booking_id,
             service_id=service.id,
             service_name=service.name,
             resource_id=resource.id,
             resource_name=resource.name,
-            any_resource=wish.resource_id is None,
             location_id=location.id,
             location_name=location.name,
             time_zone=location.time_zone,
@@ -220,9 +220,16 @@ class Hold:
             ends_at=slot.ends_at,
             buffer_starts_at=slot.buffer_starts_at,
             buffer_ends_at=slot.buffer_ends_at,
-            occupies=True,
-            hapio_booking_id=None,
-            hapio_unsure=True,
+            unsure=True,
+            created_at=now,
+            updated_at=now,
+        )
+        booking = Booking(
+            id=booking_id,
+            widget=widget.name,
+            status=Status.HELD,
+            reservation=reservation,
+            any_resource=wish.resource_id is None,
             terms=widget.terms(service.price),
             deadline=min(now + widget.hold_time, slot.starts_at),
             extensions=0,
@@ -247,15 +254,7 @@ class Hold:
             self._hold_limits.entered(wish.admission, booking.id)
         self._availability.took(booking.interval)
         try:
-            locked = await self._scheduler.create_booking(
-                holdfast_id=booking.id,
-                service_id=service.id,
-                location_id=location.id,
-                resource_id=resource.id,
-                starts_at=slot.starts_at,
-                ends_at=slot.ends_at,
-                is_temporary=True,
-            )
+            locked = await lock_at_scheduler(self._tools, booking.reservation)
         except SchedulerRefused as error:
             log.info("lock refused", booking=booking.id, scheduler=error.body[:500])
             await self._end_refused(booking, EndReason.REFUSED, unsure=False)
@@ -264,17 +263,15 @@ class Hold:
                 await self._availability.contradicted()
             return None
         except SchedulerError as error:
-            await self._end_refused(
-                booking, EndReason.NO_ANSWER, unsure=isinstance(error, SchedulerUnreachable | SchedulerFailed)
-            )
+            await self._end_refused(booking, EndReason.NO_ANSWER, unsure=error.outcome_unknown)
             if isinstance(error, SchedulerNotFound):
                 await self._availability.contradicted()
                 await self._availability.service(widget, service.id)
             raise
         price = await self._price(widget, service, locked.price)
         held = await self._store.record_lock(
-            booking.id,
-            hapio_booking_id=locked.id,
+            booking,
+            reference=locked.id,
             terms=replace(booking.terms, price=price),
             shown=wish.shown if wish.shown != price else None,
         )
@@ -292,9 +289,9 @@ class Hold:
         return held if won else None
 
     async def _price(self, widget: Widget, service: Service, scheduler_price: Decimal | None) -> Money:
-        """The price Hapio put on the booking itself, should the owner have changed it since we read the service. If it
-        was changed to what cannot be charged, the price on offer stands. Where Hapio put none on it, although it had
-        one for the service, what it says of the service now decides."""
+        """The price the scheduler put on the booking itself, should the owner have changed it since we read the
+        service. If it was changed to what cannot be charged, the price on offer stands. Where the scheduler put none on
+        it, although it had one for the service, what it says of the service now decides."""
         try:
             price = widget.price(service.id, scheduler_price)
         except ValueError as error:
@@ -310,29 +307,27 @@ class Hold:
             return service.price
         return price
 
-    async def _won_race(self, booking: Booking, hapio_booking_id: str, resource: Resource) -> bool:
+    async def _won_race(self, booking: Booking, reference: str, resource: Resource) -> bool:
         """Whether our booking is among the first `capacity` that overlap, by (created_at, id): with other programs
-        writing to the same project, Hapio may have let several in."""
+        writing to the same project, the scheduler may have let several in."""
         others = await self._scheduler.overlapping_bookings(
             resource.id, starts_from=booking.buffer_starts_at, ends_to=booking.buffer_ends_at
         )
         first = sorted(others, key=lambda other: (other.created_at, other.id))[: resource.capacity]
-        return any(other.id == hapio_booking_id for other in first)
+        return any(other.id == reference for other in first)
 
     async def _end_refused(self, booking: Booking, reason: EndReason, *, unsure: bool) -> None:
-        """A lock that did not come about. If Hapio may have made it after all, the worker looks for it."""
-        ended = await self._store.claim(
-            booking.id,
+        """A lock that did not come about. If the scheduler may have made it after all, the worker looks for it."""
+        change = Change(
             UNPAID,
             Status.EXPIRED,
-            what=reason,
-            values={"end_reason": reason, "hapio_unsure": unsure},
+            HistoryWord(reason),
+            values={"end_reason": reason},
+            reservation={"unsure": unsure},
+            find_out_at=self._now() + UNSURE_PATIENCE if unsure else None,
         )
-        if ended is None:
-            return
-        if unsure:
-            await self._store.put_off(booking.id, until=self._now() + UNSURE_PATIENCE)
-        else:
+        ended = await self._store.claim(booking.id, change)
+        if ended and not unsure:
             await self._release.soon(ended)
 
     async def again(
@@ -392,8 +387,8 @@ class Hold:
 
 
 def _names_service(error: SchedulerRefused) -> bool:
-    """Whether Hapio refuses the service itself, not only the time. How it says so is documented for wrong fields alone
-    (`errors`); its rules answer with a sentence."""
+    """Whether the scheduler refuses the service itself, not only the time. How it says so is documented for wrong
+    fields alone (`errors`); its rules answer with a sentence."""
     return "service_id" in error.errors or "service" in str(error).lower()
 
 

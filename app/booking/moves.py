@@ -1,9 +1,9 @@
 """Moving a booking to another time: the new time is ours before the old one is let go.
 
-The slot guard counts both times from the first write to the last. Hapio is asked to move the booking in one call, and
-its refusal leaves everything as it was. Where the new time costs more, it is locked in Hapio as a temporary booking
-while the difference is paid on a Checkout Session of its own; once paid, that lock is made final, which Hapio does
-without asking for room again, and the old booking is deleted.
+The slot guard counts both times from the first write to the last. The scheduler is asked to move the booking in one
+call, and its refusal leaves everything as it was. Where the new time costs more, it is locked in the scheduler as a
+temporary booking while the difference is paid on a Checkout Session of its own; once paid, that lock is made final,
+which the scheduler does without asking for room again, and the old booking is deleted.
 """
 
 from __future__ import annotations
@@ -14,12 +14,16 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from app.booking.lock import lock_at_scheduler
+from app.booking.payment_pages import Order, PaymentPages
 from app.booking.payment_refused import refuse_payment
+from app.booking.release import Release
 from app.booking.tools import Tools
 from app.domain.booking import Actor, Booking, EndReason, Status
 from app.domain.catalogue import Resource, Service, Slot
+from app.domain.history import HistoryWord
 from app.domain.money import Money
-from app.domain.move import OPEN_MOVES, Move, MoveState
+from app.domain.move import Move, MoveState
 from app.domain.outbox import OutboxMail
 from app.domain.payment import Payment, PaymentSeen, PaymentState
 from app.domain.terms import Capture
@@ -27,10 +31,8 @@ from app.errors import (
     BookingConflict,
     NotFound,
     SchedulerError,
-    SchedulerFailed,
     SchedulerNotFound,
     SchedulerRefused,
-    SchedulerUnreachable,
     SlotTaken,
     StripeError,
     StripeMisconfigured,
@@ -38,17 +40,17 @@ from app.errors import (
 )
 from app.mail import MailKind
 from app.payments.facts import CheckoutFacts
-from app.payments.sessions import SHORTEST_SESSION, session_key, session_params
 from app.scheduling.metadata import scheduler_metadata
+from app.store.change import MoveChange
 
 log = structlog.get_logger()
 
 #: Money may still come of these.
 _UNDER_WAY = frozenset({PaymentState.OPEN, PaymentState.PROCESSING})
-#: A lost create may still land after our time-out; the lookup waits longer than Hapio takes to answer anything.
+#: A lost create may still land after our time-out; the lookup waits longer than the scheduler takes to answer anything.
 _UNSURE_PATIENCE = timedelta(seconds=60)
-#: How long one process has for asking Hapio to move before another one may try: longer than Hapio's client takes for
-#: both of its calls at the worst.
+#: How long one process has for asking the scheduler to move before another one may try: longer than the scheduler's
+#: client takes for both of its calls at the worst.
 _LEASE = timedelta(minutes=2)
 #: A move that was decided in time is still made so long after its new time has begun; then its money goes back.
 PAST_START = timedelta(minutes=10)
@@ -70,8 +72,10 @@ class MoveQuote:
 class Moves:
     """Carries moves from their first write to their last. Every step is safe to repeat."""
 
-    def __init__(self, tools: Tools) -> None:
+    def __init__(self, tools: Tools, release: Release, pages: PaymentPages) -> None:
         self._tools = tools
+        self._pages = pages
+        self._release = release
         self._store = tools.store
         self._scheduler = tools.scheduler
         self._availability = tools.availability
@@ -81,7 +85,6 @@ class Moves:
         self._refunds = tools.refunds
         self._public_url = tools.public_url
         self._now = tools.now
-        self._random = tools.random
 
     async def begin(self, booking: Booking, quote: MoveQuote, *, by: Actor) -> Move:
         """Take the new time beside the old one: `MOVING` at once, or `HELD` where the difference must be paid first.
@@ -93,11 +96,10 @@ class Moves:
         service, slot, resource, price = quote.service, quote.slot, quote.resource, quote.price
         dearer = quote.difference > 0
         locks = dearer and not _overlap(booking, slot, resource)
-        move = Move(
-            id=f"mv_{self._random.getrandbits(80):020x}",
-            booking_id=booking.id,
-            state=MoveState.HELD if dearer else MoveState.MOVING,
-            by=by,
+        move_id = self._tools.new_id("mv")
+        reservation = replace(
+            booking.reservation,
+            id=move_id,
             service_id=service.id,
             service_name=service.name,
             resource_id=resource.id,
@@ -106,10 +108,25 @@ class Moves:
             ends_at=slot.ends_at,
             buffer_starts_at=slot.buffer_starts_at,
             buffer_ends_at=slot.buffer_ends_at,
+            created_at=now,
+            updated_at=now,
             occupies=True,
-            hapio_booking_id=None,
-            hapio_unsure=locks,
+            reference=None,
+            unsure=locks,
+            canceled=False,
+            due=None,
+            next_try_at=None,
+            tries=0,
+        )
+        move = Move(
+            id=move_id,
+            booking_id=booking.id,
+            state=MoveState.HELD if dearer else MoveState.MOVING,
+            by=by,
+            reservation=reservation,
+            from_reservation_id=booking.reservation.id,
             price=price,
+            from_price=booking.terms.price,
             payment_id=None,
             end_reason=None,
             deadline=self._deadline(booking, slot, now),
@@ -133,34 +150,26 @@ class Moves:
         return min([*ends, booking.starts_at] if booking.starts_at > now else ends)
 
     async def _lock(self, move: Move, booking: Booking, service: Service) -> Move:
-        """Lock the new time in Hapio, under the move's own tag, while its difference is being paid."""
+        """Lock the new time in the scheduler, under the move's own tag, while its difference is being paid."""
         try:
-            locked = await self._scheduler.create_booking(
-                holdfast_id=move.id,
-                service_id=move.service_id,
-                location_id=booking.location_id,
-                resource_id=move.resource_id,
-                starts_at=move.starts_at,
-                ends_at=move.ends_at,
-                is_temporary=True,
-            )
+            locked = await lock_at_scheduler(self._tools, move.reservation)
         except SchedulerRefused as error:
             log.info("lock refused", move=move.id, scheduler=error.body[:500])
             await self._end(move, MoveState.REFUSED, EndReason.REFUSED, unsure=False)
             self._availability.distrust(service, move.starts_at)
             raise SlotTaken(move.starts_at) from error
         except SchedulerError as error:
-            unsure = isinstance(error, SchedulerUnreachable | SchedulerFailed)
+            unsure = error.outcome_unknown
             await self._end(move, MoveState.EXPIRED, EndReason.NO_ANSWER, unsure=unsure)
             raise
-        return await self._store.record_move_lock(move.id, hapio_booking_id=locked.id) or move
+        return await self._store.record_move_lock(move, reference=locked.id) or move
 
     async def checkout(self, move: Move, booking: Booking) -> str:
         """Stripe's page for the difference. Raises StripeError, after which the move has ended and nothing changed:
         its page, if there is one, was given to nobody."""
         payment = await self._open_difference(move, booking)
         try:
-            facts = await self._tools.stripe.create_session(payment.params, idempotency_key=session_key(payment))
+            url = await self._pages.open(payment)
         except (StripeRefused, StripeMisconfigured) as error:
             refusal, mails = refuse_payment(self._notifications, booking, error)
             await self._end(move, MoveState.EXPIRED, EndReason.REFUSED, mails=mails)
@@ -168,13 +177,9 @@ class Moves:
         except StripeError:
             await self._end(move, MoveState.EXPIRED, EndReason.NO_ANSWER)
             raise
-        look_at = self._now() + timedelta(minutes=1)
-        if not facts.url or not await self._store.record_session(
-            payment, session_id=facts.id, url=facts.url, look_at=look_at
-        ):
-            await self._tools.stripe.expire_session(facts.id)
+        if url is None:
             raise BookingConflict("the move ended meanwhile")
-        return facts.url
+        return url
 
     async def open_page(self, move: Move) -> str | None:
         """The page on which the difference can still be paid."""
@@ -184,43 +189,18 @@ class Moves:
         return None
 
     async def _open_difference(self, move: Move, booking: Booking) -> Payment:
-        now = self._now().replace(microsecond=0)  # Stripe counts whole seconds
-        widget = self._widgets.of(booking)
-        attempt = 1 + len(await self._store.payments(booking.id))
-        payment_id = f"pay_{self._random.getrandbits(80):020x}"
-        price = Money(move.price.amount - booking.terms.price.amount, move.price.currency)
-        expires_at = now + max(widget.payment_time, SHORTEST_SESSION)
-        page = f"{self._public_url}/manage/{self._links.return_token(booking.id, 'move', closes_at=expires_at)}"
-        payment = Payment(
-            id=payment_id,
-            booking_id=booking.id,
-            attempt=attempt,
-            state=PaymentState.OPEN,
-            price=price,
-            # Always taken at once: held money that cannot be captured after the move would need a move back.
-            capture=Capture.AUTOMATIC,
-            params=session_params(
-                booking=booking,
-                payment_id=payment_id,
-                attempt=attempt,
-                price=price,
-                move_id=move.id,
+        payment = self._pages.attempt(
+            Order(
+                booking,
+                move.reservation,
+                price=Money(move.price.amount - booking.terms.price.amount, move.price.currency),
+                number=1 + len(await self._store.payments(booking.id)),
+                # Always taken at once: held money that cannot be captured after the move would need a move back.
                 capture=Capture.AUTOMATIC,
-                expires_at=expires_at,
-                success_url=f"{page}/return",
-                cancel_url=f"{page}/back",
-                locale=booking.visitor.language,
-                product_name=move.service_name,
-                description=f"{move.resource_name}, {booking.location_name}",
-            ),
-            session_id=None,
-            session_url=None,
-            payment_intent_id=None,
-            expires_at=expires_at,
-            captured=0,
-            looks=0,
-            created_at=now,
-            move_id=move.id,
+                purpose="move",
+                page="/manage/{token}",
+                move_id=move.id,
+            )
         )
         if not await self._store.add_difference(move, payment):
             raise BookingConflict("the move ended meanwhile")
@@ -243,9 +223,8 @@ class Moves:
             await self._end(move, MoveState.EXPIRED, EndReason.PAYMENT_MISMATCH)
             return
         paid = {"payment_id": payment.id}
-        moving = await self._store.claim_move(
-            move.id, [MoveState.HELD], MoveState.MOVING, what="difference_paid", values=paid, seen=seen
-        )
+        decided = MoveChange((MoveState.HELD,), MoveState.MOVING, HistoryWord.DIFFERENCE_PAID, values=paid, seen=seen)
+        moving = await self._store.claim_move(move.id, decided)
         if moving:
             if facts.refunded:
                 await self._refunds.follow_all(facts.payment_intent_id)
@@ -270,16 +249,13 @@ class Moves:
                 return await self.carry(move)
             case MoveState.HELD if move.deadline <= self._now():
                 return await self.expire(move, EndReason.DEADLINE)
-            case MoveState.HELD:
-                return move
             case _:
-                await self.release(move)
                 return move
 
     async def carry(self, move: Move, *, just_read: bool = False) -> Move:
-        """Ask Hapio for the new time, and take it over, or leave everything as it was. Raises SchedulerError where
-        Hapio gives no usable answer: both times stay ours until it does, or until the new time has begun. `just_read`
-        says that the difference was read at its source in this very act."""
+        """Ask the scheduler for the new time, and take it over, or leave everything as it was. Raises SchedulerError
+        where the scheduler gives no usable answer: both times stay ours until it does, or until the new time has begun.
+        `just_read` says that the difference was read at its source in this very act."""
         booking = await self._store.booking(move.booking_id)
         if booking is None:
             raise NotFound(move.booking_id)
@@ -294,40 +270,33 @@ class Moves:
             return await self._store.move(move.id) or move
         after = replace(
             booking,
-            service_id=move.service_id,
-            service_name=move.service_name,
-            resource_id=move.resource_id,
-            resource_name=move.resource_name,
-            starts_at=move.starts_at,
-            ends_at=move.ends_at,
-            buffer_starts_at=move.buffer_starts_at,
-            buffer_ends_at=move.buffer_ends_at,
+            reservation=move.reservation,
             terms=booking.terms.moved(move.price, percent=move.refund_cap),
             revision=booking.revision + 1,
         )
         try:
-            hapio_booking_id = await self._move_at_scheduler(move, booking, after)
+            reference = await self._move_at_scheduler(move, booking, after)
         except (SchedulerNotFound, SchedulerRefused) as error:
             log.info("move refused", move=move.id, error=type(error).__name__)
             return await self._refuse(move, booking, EndReason.REFUSED)
-        return await self._complete(move, booking, after, hapio_booking_id)
+        return await self._complete(move, booking, after, reference)
 
     async def _move_at_scheduler(self, move: Move, booking: Booking, after: Booking) -> str:
-        """The id of Hapio's booking that has the new time now."""
+        """The id of the scheduler's booking that has the new time now."""
         payment = await self._store.payment(booking.payment_id) if booking.payment_id else None
         metadata = scheduler_metadata(after, payment)
-        if move.hapio_booking_id:
+        if move.reservation.reference:
             try:
-                final = await self._scheduler.finalize_booking(move.hapio_booking_id, metadata=metadata)
+                final = await self._scheduler.finalize_booking(move.reservation.reference, metadata=metadata)
             except (SchedulerNotFound, SchedulerRefused):
                 log.warning("the lock on the new time is gone", move=move.id)
             else:
                 if not final.is_canceled:
                     return final.id
-        if booking.hapio_booking_id is None:
-            raise SchedulerNotFound("Hapio has no booking to move")
+        if booking.reservation.reference is None:
+            raise SchedulerNotFound("the scheduler has no booking to move")
         moved = await self._scheduler.move_booking(
-            booking.hapio_booking_id,
+            booking.reservation.reference,
             service_id=after.service_id,
             resource_id=after.resource_id,
             location_id=after.location_id,
@@ -338,10 +307,10 @@ class Moves:
             metadata=metadata,
         )
         if moved.is_canceled:
-            raise SchedulerNotFound("canceled in Hapio")
+            raise SchedulerNotFound("canceled in the scheduler")
         return moved.id
 
-    async def _complete(self, move: Move, booking: Booking, after: Booking, hapio_booking_id: str) -> Move:
+    async def _complete(self, move: Move, booking: Booking, after: Booking, reference: str) -> Move:
         back = Money(min(move.refund_due, await self._refunds.left(booking.id)), move.price.currency)
         owes = self._refunds.debt(booking, back, EndReason.CHEAPER, cause=move.id) if back else None
         difference = -back.amount or max(0, move.price.amount - booking.terms.price.amount)
@@ -354,7 +323,7 @@ class Moves:
         mails = self._notifications.owed(after, MailKind.MOVED_CUSTOMER, MailKind.MOVED_OWNER, detail=told)
         moved = await self._store.complete_move(
             move,
-            hapio_booking_id=hapio_booking_id,
+            reference=reference,
             terms=after.terms,
             owes=owes,
             mails=[*mails, *self._notifications.reminder(after)],
@@ -364,7 +333,7 @@ class Moves:
             return done
         self._availability.took(moved.interval)
         await self._refunds.pay_due(booking.id)
-        await self._release_soon(done)
+        await self._release.left(move.from_reservation_id)
         return done
 
     async def _gone_back(self, move: Move, *, just_read: bool) -> bool:
@@ -391,19 +360,19 @@ class Moves:
                 about=move.id,
                 detail={"back": back.amount, "to": move.starts_at.isoformat()},
             )
-        refused = await self._store.claim_move(
-            move.id,
-            [MoveState.MOVING],
+        change = MoveChange(
+            (MoveState.MOVING,),
             MoveState.REFUSED,
-            what="move_refused",
+            HistoryWord.MOVE_REFUSED,
             values={"end_reason": reason},
             owes=owes,
             mails=mails,
         )
+        refused = await self._store.claim_move(move.id, change)
         if refused is None:
             return await self._store.move(move.id) or move
         await self._refunds.pay_due(booking.id)
-        await self._release_soon(refused)
+        await self._release.left(refused.reservation.id)
         return refused
 
     async def expire(self, move: Move, reason: EndReason) -> Move:
@@ -429,47 +398,26 @@ class Moves:
         unsure: bool | None = None,
         mails: Sequence[OutboxMail] = (),
     ) -> Move:
-        values: dict[str, object] = {"end_reason": reason}
-        if unsure is not None:
-            values["hapio_unsure"] = unsure
-        ended = await self._store.claim_move(
-            move.id, [MoveState.HELD], to, what=f"move_{to}", values=values, without_open_session=True, mails=mails
+        change = MoveChange(
+            (MoveState.HELD,),
+            to,
+            HistoryWord(f"move_{to}"),
+            without_open_session=True,
+            values={"end_reason": reason},
+            reservation={} if unsure is None else {"unsure": unsure},
+            find_out_at=self._now() + _UNSURE_PATIENCE if unsure else None,
+            mails=mails,
         )
+        ended = await self._store.claim_move(move.id, change)
         if ended is None:
             return await self._store.move(move.id) or move
-        if unsure:
-            await self._store.put_off_move(move.id, until=self._now() + _UNSURE_PATIENCE)
-        else:
-            await self._release_soon(ended)
+        if not unsure:
+            await self._release.left(ended.reservation.id)
         return ended
-
-    async def release(self, move: Move) -> None:
-        """Let go of the time that the booking does not have. Safe to repeat; raises SchedulerError."""
-        if move.state in OPEN_MOVES:
-            return
-        if move.hapio_booking_id:
-            await self._scheduler.delete_booking(move.hapio_booking_id)
-        if move.hapio_unsure:
-            for lost in await self._scheduler.find_bookings(move.id):
-                if not lost.is_canceled:
-                    await self._scheduler.delete_booking(lost.id)
-        await self._store.record_move_release(move.id, hapio_booking_id=move.hapio_booking_id)
-        self._availability.freed(move.interval, move.slot, move.service_id)
-
-    async def let_go(self, move_id: str) -> None:
-        """The booking was called off while it was being moved: let go of the new time now if Hapio answers."""
-        move = await self._store.move(move_id)
-        if move:
-            await self._release_soon(move)
-
-    async def _release_soon(self, move: Move) -> None:
-        try:
-            await self.release(move)
-        except SchedulerError as error:
-            log.warning("release put off", move=move.id, error=type(error).__name__)
 
 
 def _overlap(booking: Booking, slot: Slot, resource: Resource) -> bool:
-    """Whether the new time meets the booking's own on the same resource, where Hapio would refuse a second booking."""
+    """Whether the new time meets the booking's own on the same resource, where the scheduler would refuse a second
+    booking."""
     meets = slot.buffer_starts_at < booking.buffer_ends_at and slot.buffer_ends_at > booking.buffer_starts_at
     return meets and resource.id == booking.resource_id

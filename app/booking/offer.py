@@ -11,7 +11,7 @@ import structlog
 
 from app.booking.bookings import BookingView
 from app.booking.tools import Tools
-from app.domain.booking import Booking, Status
+from app.domain.booking import Actor, Booking, Status
 from app.domain.history import HistoryEntry
 from app.domain.money import Money
 from app.domain.move import Move, MoveState
@@ -38,24 +38,41 @@ class Refusal(StrEnum):
     NOT_OFFERED = "not_offered"
 
 
+#: What binds customers and not the owner, who may also act beside the terms.
+_OWNER_MAY_CANCEL = frozenset({Refusal.BEGUN})
+_OWNER_MAY_MOVE = frozenset({Refusal.BEGUN, Refusal.TOO_LATE, Refusal.TOO_OFTEN})
+
+
 @dataclass(frozen=True, slots=True)
 class Offer:
     """What the customer may do at one reading of the clock, `at`, and what would follow.
 
     `percent` of the price, which is `refund`, comes back on cancellation, and goes out at `refund_at`; `uncharged` says
-    that it is only set aside at the bank, and is let go. A bar of None means that the act is open.
+    that it is only set aside at the bank, and is let go. A refusal of None means that the act is open to the customer.
     """
 
     at: datetime
-    cancel_bar: Refusal | None
+    cancel_refusal: Refusal | None
     percent: int
     refund: Money
     uncharged: bool
     refund_at: datetime
-    move_bar: Refusal | None
+    move_refusal: Refusal | None
     move_until: datetime
     moves_left: int
     undo_until: datetime | None
+
+    def not_canceled(self, by: Actor) -> Refusal | None:
+        """Why they may not cancel; None where they may."""
+        return _binding(self.cancel_refusal, by, _OWNER_MAY_CANCEL)
+
+    def not_moved(self, by: Actor) -> Refusal | None:
+        """Why they may not move it; None where they may."""
+        return _binding(self.move_refusal, by, _OWNER_MAY_MOVE)
+
+
+def _binding(refusal: Refusal | None, by: Actor, passed: frozenset[Refusal]) -> Refusal | None:
+    return None if by is Actor.OWNER and refusal in passed else refusal
 
 
 class Offers:
@@ -78,29 +95,29 @@ class Offers:
         due = terms.price if held else terms.refund(at=at, starts_at=booking.starts_at)
         given = given_back(booking, funds.payments, funds.refunds)
         back = due.amount if held else min(max(0, due.amount - given), funds.left - for_move) + for_move
-        bar = None
+        refusal = None
         if booking.status not in {Status.CONFIRMED, Status.PAID}:
-            bar = Refusal.NOT_CONFIRMED
+            refusal = Refusal.NOT_CONFIRMED
         elif booking.starts_at <= at:
-            bar = Refusal.BEGUN
+            refusal = Refusal.BEGUN
         move_until = booking.starts_at - timedelta(hours=terms.move_hours)
         moves_left = max(0, terms.most_moves - booking.moves)
         removed = booking.widget not in self._widgets
-        move_bar = bar or (Refusal.UNDER_WAY if move else Refusal.NOT_OFFERED if removed else None)
-        if move_bar is None and not moves_left:
-            move_bar = Refusal.TOO_OFTEN
-        if move_bar is None and at > move_until:
-            move_bar = Refusal.TOO_LATE
+        move_refusal = refusal or (Refusal.UNDER_WAY if move else Refusal.NOT_OFFERED if removed else None)
+        if move_refusal is None and not moves_left:
+            move_refusal = Refusal.TOO_OFTEN
+        if move_refusal is None and at > move_until:
+            move_refusal = Refusal.TOO_LATE
         undo = booking.undo_until if booking.status is Status.CANCELED and not removed else None
         moving = move is not None and move.state is MoveState.MOVING
         return Offer(
             at=at,
-            cancel_bar=bar,
+            cancel_refusal=refusal,
             percent=terms.refund_percent(at=at, starts_at=booking.starts_at),
             refund=replace(due, amount=max(0, back)),
             uncharged=held,
             refund_at=at if booking.status is not Status.CONFIRMED or moving else self.undo_until(booking, at),
-            move_bar=move_bar,
+            move_refusal=move_refusal,
             move_until=move_until,
             moves_left=moves_left,
             undo_until=undo if undo and undo > at else None,
@@ -121,8 +138,8 @@ def _within(offer: Offer, most_moves: int, history: Sequence[HistoryEntry]) -> O
     """The offer, given how often the booking was changed before."""
     if undos(history) >= MOST_UNDOS:
         offer = replace(offer, refund_at=offer.at)
-    if offer.move_bar is None and moves_left_unpaid(history) >= most_moves:
-        offer = replace(offer, moves_left=0, move_bar=Refusal.TOO_OFTEN)
+    if offer.move_refusal is None and moves_left_unpaid(history) >= most_moves:
+        offer = replace(offer, moves_left=0, move_refusal=Refusal.TOO_OFTEN)
     return offer
 
 

@@ -16,12 +16,13 @@ from app.store import Store
 
 log = structlog.get_logger()
 
-#: Hapio answers within seconds; a customer who has paid is looking at a page that promises a mail.
+#: The scheduler answers within seconds; a customer who has paid is looking at a page that promises a mail.
 CONFIRM_WITHIN = timedelta(minutes=10)
 MOVE_WITHIN = timedelta(minutes=10)
 #: Stripe's word on an open payment page; until then the time cannot be given to anybody else.
 END_WITHIN = timedelta(hours=1)
-#: A time that stays blocked costs a sale, not money that was paid; a full month's quota at Hapio may block it for days.
+#: A time that stays blocked costs a sale, not money that was paid; a full month's quota at the scheduler may block it
+#: for days.
 RELEASE_WITHIN = timedelta(hours=6)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from app.booking.tools import Tools
 from app.domain.booking import EndReason
+from app.domain.history import HistoryWord
 from app.domain.money import Money, currency_quantum
 from app.domain.refund import Refund
 from app.errors import (
@@ -52,7 +53,7 @@ class OwnerRefunds:
         debt = self._refunds.debt(booking, amount, EndReason.GOODWILL, cause=self._tools.new_id("gw"))
         told = {"reason": EndReason.GOODWILL, "refund": debt.id}
         mails = self._notifications.owed(booking, MailKind.REFUNDED_CUSTOMER, about=debt.id, detail=told)
-        refunds = await self._store.owe(debt, what="refund_added", mails=mails)
+        refunds = await self._store.owe(debt, what=HistoryWord.REFUND_ADDED, mails=mails)
         await self._refunds.pay_due(booking_id)
         return refunds
 

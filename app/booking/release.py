@@ -8,6 +8,7 @@ import structlog
 
 from app.booking.tools import Tools
 from app.domain.booking import Booking, Status
+from app.domain.reservation import GIVE_BACK, Reservation
 from app.errors import (
     SchedulerError,
     SchedulerNotFound,
@@ -16,62 +17,93 @@ from app.errors import (
 
 log = structlog.get_logger()
 
-#: How long one process has for making a booking afresh before another one may try. Longer than Hapio's client takes
-#: for one booking at the worst; renewed for each.
+#: How long one process has for making a booking afresh before another one may try. Longer than the scheduler's client
+#: takes for one booking at the worst; renewed for each.
 RESCUE_LEASE = timedelta(minutes=2)
 
 
 class Release:
-    """Gives back what an ended booking still holds."""
+    """Gives back what the scheduler still holds for nobody."""
 
     def __init__(self, tools: Tools) -> None:
+        self._tools = tools
         self._store = tools.store
         self._scheduler = tools.scheduler
         self._availability = tools.availability
         self._now = tools.now
 
-    async def release(self, booking: Booking) -> None:
-        """Give an ended booking's time back in Hapio: one that was confirmed stays there as canceled, for its history.
-        Safe to repeat; raises SchedulerError."""
+    async def booking(self, booking: Booking) -> None:
+        """Give an ended booking's time back at the scheduler: one that was confirmed stays there as canceled, for its
+        history. Safe to repeat; raises SchedulerError."""
+        reservation = booking.reservation
         if booking.status not in {Status.EXPIRED, Status.CANCELED}:
             return
-        if booking.canceled_at and booking.hapio_booking_id:
-            await self._cancel_at_scheduler(booking, booking.hapio_booking_id)
+        if booking.canceled_at and reservation.reference:
+            await self._cancel_at_scheduler(reservation, reservation.reference)
             return
-        if booking.hapio_booking_id:
-            await self._scheduler.delete_booking(booking.hapio_booking_id)
-        if booking.hapio_unsure:
-            await self.delete_tagged(booking)
-        await self._store.record_release(booking.id, hapio_booking_id=booking.hapio_booking_id)
-        self._availability.freed(booking.interval, booking.slot, booking.service_id)
+        await self._let_go(reservation)
 
     async def soon(self, booking: Booking) -> None:
         try:
-            await self.release(booking)
+            await self.booking(booking)
         except SchedulerError as error:
             log.warning("release put off", booking=booking.id, error=type(error).__name__)
 
-    async def delete_tagged(self, booking: Booking, *, but: str = "") -> None:
-        """Delete what Hapio has under our booking's tag: a create whose answer was lost may have made it."""
-        for lost in await self._scheduler.find_bookings(booking.id):
+    async def due(self, reservation: Reservation) -> None:
+        """Do what is due about a reservation that is over, whether of an ended booking, of an ended move, or the time
+        that a finished one has left. Safe to repeat; raises SchedulerError."""
+        booking = await self._tools.booking(reservation.booking_id)
+        if booking.reservation.id == reservation.id:
+            await self.booking(booking)
+        elif reservation.due in {None, *GIVE_BACK}:
+            await self._let_go(reservation)
+
+    async def left(self, reservation_id: str) -> None:
+        """The same for a time that the booking does not have, at once if the scheduler answers."""
+        reservation = await self._store.reservation(reservation_id)
+        if reservation is None:
+            return
+        try:
+            await self.due(reservation)
+        except SchedulerError as error:
+            log.warning("release put off", reservation=reservation.id, error=type(error).__name__)
+
+    async def _let_go(self, reservation: Reservation) -> None:
+        if reservation.reference:
+            await self._scheduler.delete_booking(reservation.reference)
+        if reservation.unsure:
+            await self._delete_tagged(reservation)
+        await self._store.record_release(reservation)
+        self._availability.freed(reservation.interval, reservation.slot, reservation.service_id)
+
+    async def _delete_tagged(self, reservation: Reservation, *, but: str = "") -> None:
+        """Delete what the scheduler has under the tag: a create whose answer was lost may have made it. What it made
+        for the booking itself is tagged with the booking's id; for a move, with the move's."""
+        booking = await self._tools.booking(reservation.booking_id)
+        tag = booking.id if booking.reservation.id == reservation.id else reservation.id
+        for lost in await self._scheduler.find_bookings(tag):
             if not lost.is_canceled and lost.id != but:
                 await self._scheduler.delete_booking(lost.id)
 
-    async def _cancel_at_scheduler(self, booking: Booking, hapio_booking_id: str) -> None:
+    async def _cancel_at_scheduler(self, reservation: Reservation, reference: str) -> None:
         # For one process alone: a call that lands after the customer has taken the cancellation back would undo that.
-        if booking.hapio_canceled or not await self._store.lease(booking, until=self._now() + RESCUE_LEASE):
+        if not await self._store.lease_reservation(reservation, until=self._now() + RESCUE_LEASE):
             return
-        if booking.hapio_unsure:
-            await self.delete_tagged(booking, but=hapio_booking_id)
+        if reservation.unsure:
+            await self._delete_tagged(reservation, but=reference)
         try:
-            await self._scheduler.cancel_booking(hapio_booking_id)
+            await self._scheduler.cancel_booking(reference)
         except SchedulerNotFound:
-            await self._store.record_release(booking.id, hapio_booking_id=hapio_booking_id)
+            await self._store.record_release(reservation)
         except SchedulerRefused as error:
-            # Hapio's own threshold must not contradict what the customer was told; a deletion asks for none.
-            log.error("deleted, since Hapio refused to cancel", booking=booking.id, fields=sorted(error.errors))
-            await self._scheduler.delete_booking(hapio_booking_id)
-            await self._store.record_release(booking.id, hapio_booking_id=hapio_booking_id)
+            # The scheduler's own threshold must not contradict what the customer was told; a deletion asks for none.
+            log.error(
+                "deleted, since the scheduler refused to cancel",
+                booking=reservation.booking_id,
+                fields=sorted(error.errors),
+            )
+            await self._scheduler.delete_booking(reference)
+            await self._store.record_release(reservation)
         else:
-            await self._store.record_cancel(booking.id, hapio_booking_id=hapio_booking_id)
-        self._availability.freed(booking.interval, booking.slot, booking.service_id)
+            await self._store.record_cancel(reservation)
+        self._availability.freed(reservation.interval, reservation.slot, reservation.service_id)

@@ -13,7 +13,7 @@ from app.booking.moves import MoveQuote, Moves
 from app.booking.offer import Offers, Refusal
 from app.booking.tools import Tools
 from app.domain.booking import Actor, Booking, EndReason
-from app.domain.catalogue import Service
+from app.domain.catalogue import Resource, Service
 from app.domain.charge_minimum import chargeable
 from app.domain.money import Money
 from app.domain.move import Move, MoveState
@@ -26,6 +26,7 @@ from app.errors import (
     SlotTaken,
 )
 from app.protection.act_limits import moves_left_unpaid
+from app.widgets import Widget
 
 log = structlog.get_logger()
 
@@ -57,15 +58,24 @@ class Reschedule:
         self._moves = moves
         self._candidates = candidates
 
-    async def options(self, booking: Booking) -> list[Service]:
-        """The services that the customer may move to, the booking's own first."""
+    async def services(self, booking: Booking, by: Actor) -> list[Service]:
+        """The services that they may move it to, the booking's own first: others only in the same currency, and for
+        customers only where the widget lets them."""
         widget = self._widgets.of(booking)
         services = (await self._availability.catalogue(widget)).services
         own = [service for service in services if service.id == booking.service_id]
-        if not widget.reschedule.other_service:
+        if not _may_change_service(widget, by):
             return own
         currency = booking.terms.price.currency
         return own + [service for service in services if service not in own and service.price.currency == currency]
+
+    def people(self, booking: Booking, service: Service, by: Actor) -> tuple[Resource, ...]:
+        """Whom they may move it to: customers to somebody else only where the widget lets them, or where the one who
+        was booked does not offer the service."""
+        own = service.resource(booking.resource_id)
+        if own and by is Actor.CUSTOMER and not self._widgets.of(booking).reschedule.other_resource:
+            return (own,)
+        return service.resources
 
     async def quote(
         self,
@@ -100,8 +110,8 @@ class Reschedule:
         """Move the booking to another time: at once, or, where it costs more, when the difference is paid.
 
         `revision` is what the page showed. Raises as `quote_move`, BookingConflict where the booking has changed since
-        it was shown, and StripeError; then nothing changed. Where Hapio gives no answer the move stays `MOVING`, both
-        times stay ours, and the worker goes on.
+        it was shown, and StripeError; then nothing changed. Where the scheduler gives no answer the move stays
+        `MOVING`, both times stay ours, and the worker goes on.
         """
         self._act_limits.change(booking_id, by)
         async with self._locks(booking_id):
@@ -156,10 +166,9 @@ class Reschedule:
                 await self._moves.follow(current)
 
     def _must_be_movable(self, booking: Booking, move: Move | None, by: Actor) -> None:
-        bar = self._offers.at(booking, move, self._now(), Funds((), ())).move_bar
-        ours = by is Actor.OWNER and bar in {Refusal.TOO_LATE, Refusal.TOO_OFTEN, Refusal.BEGUN}
-        if bar and not ours:
-            raise PolicyRefused(bar)
+        refusal = self._offers.at(booking, move, self._now(), Funds((), ())).not_moved(by)
+        if refusal:
+            raise PolicyRefused(refusal)
 
     async def _must_have_moves_left(self, booking: Booking, by: Actor) -> None:
         """Moves may be begun and left unpaid as often as they may be made; one that was left takes none of those."""
@@ -175,14 +184,15 @@ class Reschedule:
         widget = self._widgets.of(booking)
         service = await self._availability.service(widget, service_id or booking.service_id)
         owner, same = by is Actor.OWNER, service.id == booking.service_id
-        if not same and not (owner or widget.reschedule.other_service):
+        if not same and not _may_change_service(widget, by):
             raise InvalidRequest("another service is not offered")
         # What was bought keeps its price, whatever the owner asks for it today.
         price = booking.terms.price if same else service.price
         if price.currency != booking.terms.price.currency:
             raise InvalidRequest("another currency")
-        if not (owner or widget.reschedule.other_resource) and service.resource(booking.resource_id):
-            resource_id = booking.resource_id
+        people = self.people(booking, service, by)
+        if people != service.resources:
+            resource_id = people[0].id
         slot = await self._availability.find_slot(widget, service, starts_at)
         asked = await self._candidates.of(service, slot, resource_id) if slot else []
         if slot is None or not asked:
@@ -213,3 +223,7 @@ class Reschedule:
         service = await self._availability.service(widget, service_id or booking.service_id)
         nearest = await self._availability.nearest(widget, service, starts_at, resource_id=resource_id)
         return SlotTaken(starts_at, [near.starts_at for near in nearest])
+
+
+def _may_change_service(widget: Widget, by: Actor) -> bool:
+    return by is Actor.OWNER or widget.reschedule.other_service

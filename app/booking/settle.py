@@ -27,7 +27,7 @@ class Settle:
         self._adopt = adopt
 
     async def booking(self, booking_id: str) -> Booking:
-        """Look at Stripe and Hapio and bring the booking to the state the facts demand. Safe to repeat.
+        """Look at Stripe and the scheduler and bring the booking to the state the facts demand. Safe to repeat.
 
         A provider that does not answer changes nothing: the worker carries on.
         """

@@ -21,7 +21,8 @@ from app.mail import Mailer
 from app.payments.facts import CheckoutFacts
 from app.payments.stripe_client import Payments
 from app.store import Store
-from app.text.i18n import format_day, format_money, translator
+from app.text.catalogues import translator
+from app.text.formats import format_day, format_money
 from app.widgets import Widgets
 
 log = structlog.get_logger()

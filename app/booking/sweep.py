@@ -9,8 +9,6 @@ import structlog
 
 from app.booking.adopt import Adopt
 from app.booking.tools import Tools
-from app.domain.booking import Booking
-from app.domain.move import Move
 from app.payments.facts import DisputeFacts, RefundFacts
 from app.payments.stripe_client import RECENT
 
@@ -42,9 +40,9 @@ class Sweep:
         swept = 0
         for stray in await self._scheduler.temporary_bookings(created_before=created_before):
             tag = stray.metadata.get("holdfast_id", "")
-            holder: Booking | Move | None = await self._store.booking(tag) or await self._store.move(tag)
+            holder = await self._store.reservation(tag)
             # A tag that our database does not know belongs to another program: its booking is left alone.
-            if holder is None or (holder.occupies and holder.hapio_booking_id in {stray.id, None}):
+            if holder is None or (holder.occupies and holder.reference in {stray.id, None}):
                 continue
             log.warning("swept a temporary booking", holder=tag)
             self._metrics.swept("lock")

@@ -12,6 +12,7 @@ from app.booking.moves import Moves
 from app.booking.release import Release
 from app.booking.tools import Tools
 from app.domain.booking import Booking, EndReason, Status
+from app.domain.history import HistoryWord
 from app.domain.money import Money
 from app.domain.payment import MAY_STILL_PAY, Payment, PaymentSeen, PaymentState
 from app.errors import (
@@ -21,6 +22,7 @@ from app.mail import MailKind
 from app.payments.facts import CheckoutFacts
 from app.scheduling.metadata import customer_in
 from app.scheduling.port import SchedulerBooking
+from app.store.change import Change
 
 log = structlog.get_logger()
 
@@ -108,13 +110,11 @@ class TakePayment:
             return await self.close(booking, EndReason.PAYMENT_MISMATCH)
         mine = {"payment_id": payment.id}
         late = {**mine, "was_expired": True}
-        if self._in_time(booking, payment, facts):
-            paid = await self._store.claim(booking.id, UNPAID, Status.PAID, what="paid", values=mine, seen=seen)
-        else:
-            paid = await self._store.claim(booking.id, UNPAID, Status.PAID, what="paid_late", values=late, seen=seen)
-        paid = paid or await self._store.claim(
-            booking.id, (Status.EXPIRED,), Status.PAID, what="paid_late", values=late, seen=seen
-        )
+        in_time = Change(UNPAID, Status.PAID, HistoryWord.PAID, values=mine, seen=seen)
+        too_late = Change(UNPAID, Status.PAID, HistoryWord.PAID_LATE, values=late, seen=seen)
+        ended = Change((Status.EXPIRED,), Status.PAID, HistoryWord.PAID_LATE, values=late, seen=seen)
+        paid = await self._store.claim(booking.id, in_time if self._in_time(booking, payment, facts) else too_late)
+        paid = paid or await self._store.claim(booking.id, ended)
         if paid:
             if facts.refunded:
                 await self._refunds.follow_all(facts.payment_intent_id)
@@ -153,7 +153,7 @@ class TakePayment:
     async def close(self, booking: Booking, reason: EndReason) -> Booking:
         """Claim the end of an unpaid booking, unless another Session is still open, and release its time.
 
-        Raises SchedulerError for an inherited booking, of which Hapio is asked first.
+        Raises SchedulerError for an inherited booking, of which the scheduler is asked first.
         """
         if booking.id in self.inherited:
             there = await self.there_now(booking)
@@ -162,44 +162,50 @@ class TakePayment:
             self.inherited.discard(booking.id)
         told = reason in {EndReason.GIVEN_UP, EndReason.PAYMENT_MISMATCH}
         mails = () if told else self._notifications.owed(booking, MailKind.RELEASED_CUSTOMER, detail={"reason": reason})
-        ended = await self._store.claim(
-            booking.id,
+        change = Change(
             UNPAID,
             Status.EXPIRED,
-            what=reason,
-            values={"end_reason": reason},
+            HistoryWord(reason),
             # A page that ended early, such as one with old details on it, is not the end of the booking.
             due_by=self._now() + SESSION_MARGIN if reason is EndReason.DEADLINE else None,
             without_open_session=True,
+            values={"end_reason": reason},
             mails=mails,
         )
+        ended = await self._store.claim(booking.id, change)
         if ended is None:
             return await self._tools.booking(booking.id)
         await self._release.soon(ended)
         return ended
 
     async def _keep_final(self, booking: Booking, there: SchedulerBooking) -> Booking:
-        """An unpaid booking is final in Hapio. A free one was confirmed after the backup was made. One with a price,
-        for which Stripe has no money, was made final by somebody else: it ends here, and stays there."""
+        """An unpaid booking is final in the scheduler. A free one was confirmed after the backup was made. One with a
+        price, for which Stripe has no money, was made final by somebody else: it ends here, and stays there."""
         self.inherited.discard(booking.id)
         if not booking.terms.free:
-            log.error("final in Hapio and not paid", booking=booking.id)
-            values = {"end_reason": EndReason.DEADLINE, "hapio_booking_id": None, "hapio_unsure": False}
-            ended = await self._store.claim(
-                booking.id, UNPAID, Status.EXPIRED, what=EndReason.DEADLINE, values=values, without_open_session=True
+            log.error("final in the scheduler and not paid", booking=booking.id)
+            change = Change(
+                UNPAID,
+                Status.EXPIRED,
+                HistoryWord.DEADLINE,
+                without_open_session=True,
+                values={"end_reason": EndReason.DEADLINE},
+                reservation={"reference": None, "unsure": False},
             )
+            ended = await self._store.claim(booking.id, change)
             return ended or await self._tools.booking(booking.id)
         customer = customer_in(there.metadata) if booking.customer is None else None
         if customer:
             await self._store.fill_in_customer(booking.id, customer)
-        stands = await self._store.claim(booking.id, (Status.HELD,), Status.PAID, what="nothing_due")
+        free = Change((Status.HELD,), Status.PAID, HistoryWord.NOTHING_DUE)
+        stands = await self._store.claim(booking.id, free)
         return await self._confirm.finalize_soon(stands) if stands else await self._tools.booking(booking.id)
 
     async def there_now(self, booking: Booking) -> SchedulerBooking | None:
-        """The booking as Hapio has it; None if it is gone, or was never there."""
-        if booking.hapio_booking_id is None:
+        """The booking as the scheduler has it; None if it is gone, or was never there."""
+        if booking.reservation.reference is None:
             return None
         try:
-            return await self._scheduler.get_booking(booking.hapio_booking_id)
+            return await self._scheduler.get_booking(booking.reservation.reference)
         except SchedulerNotFound:
             return None

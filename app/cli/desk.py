@@ -7,7 +7,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import timedelta
 from itertools import count
 from typing import Any
 
@@ -21,6 +21,7 @@ from app.cli.as_json import booking_json, refund_json, view_json
 from app.cli.terminal import Terminal, real_terminal
 from app.cli.words import end, head, money, refund_stands, sheet, span, standing, table, when
 from app.domain.booking import Actor, Booking, EndReason, Status
+from app.domain.local_days import days_in_utc
 from app.domain.money import Money
 from app.domain.move import MoveState
 from app.domain.payment import DISPUTE_LOST, DISPUTE_OVER
@@ -52,8 +53,6 @@ _NOTHING_DONE = "Nothing was changed, charged or refunded."
 
 #: More bookings than these are not listed at once.
 MOST = 500
-#: Local days begin up to 14 hours before UTC's, and end up to 12 hours after.
-_EARLIEST, _LATEST = timedelta(hours=14), timedelta(hours=12)
 
 
 class Refused(Exception):
@@ -136,8 +135,8 @@ class Desk:
         for page in count():
             found = await self._parts.bookings.find(
                 statuses={of_confirmed.get(word) or Status(word) for word in wanted} or set(Status) - {Status.EXPIRED},
-                starts_from=_midnight(first) - _EARLIEST if first else None,
-                starts_to=_midnight(last) + timedelta(days=1) + _LATEST if last else None,
+                starts_from=days_in_utc(first, first)[0] if first else None,
+                starts_to=days_in_utc(last, last)[1] if last else None,
                 email=asked.email,
                 skip=page * MOST,
                 most=MOST,
@@ -187,11 +186,12 @@ class Desk:
             self._tell(f"It is already cancelled: {end(booking, self._now)}.", _NOTHING_DONE)
             return self._result(view, (), changed=False)
         offer = self._parts.offers.of(view)
-        if offer.cancel_bar not in {None, Refusal.BEGUN}:
-            raise PolicyRefused(str(offer.cancel_bar))
+        refusal = offer.not_canceled(Actor.OWNER)
+        if refusal:
+            raise PolicyRefused(refusal)
         back = self._parts.offers.owner_refund(view)
         self._tell(*head(booking))
-        if offer.cancel_bar is Refusal.BEGUN:
+        if offer.cancel_refusal is Refusal.BEGUN:
             self._tell("The visit has begun.")
         if view.move:
             self._tell(
@@ -364,11 +364,11 @@ class Desk:
                 zone = (await self._view()).booking.time_zone
                 nearest = "; ".join(when(start, zone) for start in error.nearest)
                 return f"That time is not free. {f'The nearest: {nearest}. ' if nearest else ''}{stays}"
-            case PolicyRefused(bar=Refusal.UNDER_WAY):
+            case PolicyRefused(refusal=Refusal.UNDER_WAY):
                 return f"This booking is being moved, or the customer is paying for a move. Try again later. {stays}"
             case NotBegun():
                 return f"{error.sentence} {stays}"
-            case PolicyRefused(bar=Refusal.NOT_OFFERED):
+            case PolicyRefused(refusal=Refusal.NOT_OFFERED):
                 return (
                     f"Its widget is no longer in widgets.toml, so you can cancel the booking but not move it. {stays}"
                 )
@@ -385,7 +385,7 @@ class Desk:
                 return f"That cannot be done: {error}. {stays}"
             case SchedulerUnauthorized() | SchedulerForbidden():
                 return (
-                    "Hapio refused: HAPIO_API_TOKEN is wrong, or lacks an ability that docs/set-up.md#hapio lists. "
+                    "The scheduler refused: its token is wrong or lacks an ability; `python -m app doctor` says which. "
                     f"{stays}"
                 )
             case SchedulerError():
@@ -434,10 +434,6 @@ class Desk:
             return "No email is sent, because SMTP_URL is not set."
         owner = owner and bool(self._parts.bookings.widget_of(booking).owner_email)
         return f"The server emails the customer{' and you' if owner else ''}."
-
-
-def _midnight(day: date) -> datetime:
-    return datetime.combine(day, time(), UTC)
 
 
 def _new(before: BookingView, after: BookingView) -> list[Refund]:

@@ -1,4 +1,4 @@
-"""python -m app reconcile: what Stripe and Hapio have and this database has not, and the other way round; and acting.
+"""python -m app reconcile: what Stripe and the scheduler have and this database lacks, the reverse, and what to do.
 
 Without an option that acts it only looks. Each act asks once for all that it means, and names money first.
 """
@@ -253,14 +253,14 @@ def _as_json(found: Differences) -> dict[str, Any]:
         ],
         "unknownHolds": [_there_json(there) for there in found.holds],
         "unknownBookings": [_there_json(there) for there in found.finals],
-        "notInHapio": [booking.id for booking in found.gone],
+        "notAtScheduler": [booking.id for booking in found.gone],
         "notAtStripe": [payment.session_id for payment in found.unheard],
     }
 
 
 def _there_json(there: SchedulerBooking) -> dict[str, Any]:
     return {
-        "hapioBookingId": there.id,
+        "reference": there.id,
         "bookingId": _tag(there),
         "start": there.starts_at.isoformat(),
         "end": there.ends_at.isoformat(),

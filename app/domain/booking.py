@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
-from app.domain.catalogue import Slot
-from app.domain.reservation import Occupied
+from app.domain.reservation import Reservation, Reserved
 from app.domain.terms import Terms
 
 
@@ -99,7 +99,7 @@ class Actor(StrEnum):
 
 class Trouble(StrEnum):
     """What keeps something that is due from being done. The owner is mailed once about each, and an alarm stays on
-    until it is over; see `app.booking.notifications.Letters.trouble`."""
+    until it is over; see `app.booking.notifications.Notifications.trouble`."""
 
     #: Stripe refuses to open a payment page, so nobody can pay; `code` is Stripe's.
     PAYMENT_REFUSED = "payment_refused"
@@ -147,37 +147,22 @@ class Visitor:
 
 
 @dataclass(frozen=True, slots=True)
-class Booking:
-    """One row of `bookings`.
+class Booking(Reserved):
+    """One row of `bookings`, with the reservation that it points at: the time that it has.
 
-    `hapio_booking_id` is what the scheduler still holds for us: cleared when released, so that a crash in between is
-    readable. `hapio_unsure` is set before the scheduler is asked for a lock and cleared by a definite answer.
-    `occupies` says whether this row counts in the slot guard. `payment_id` is the payment that paid. `deadline` is the
-    end of the hold, then of paying. `revision` rises with every change that the customer's calendar must follow.
-    `hapio_canceled`: what the scheduler holds is canceled there, and stays for its history. `canceled_at` is when a
-    confirmed booking was called off, `undo_until` how long that may be taken back; both are kept while it is being
-    taken back. `moves` counts how often its customer moved it. Manage links signed for an older `link_version` are
-    retired.
+    While it is on a move that is the old time. `payment_id` is the payment that paid. `deadline` is the end of
+    the hold, then of paying. `revision` rises with every change that the customer's calendar must follow.
+    `canceled_at` is when a confirmed booking was called off, `undo_until` how long that may be taken back; both are
+    kept while it is being taken back. `moves` counts how often its customer moved it. Manage links signed for an older
+    `link_version` are retired. `next_try_at` and `tries` are of what is due about it beside its reservation: to end it
+    when its deadline has passed, or to confirm it when it is paid.
     """
 
     id: str
     widget: str
     status: Status
-    service_id: str
-    service_name: str
-    resource_id: str
-    resource_name: str
+    reservation: Reservation
     any_resource: bool
-    location_id: str
-    location_name: str
-    time_zone: str
-    starts_at: datetime
-    ends_at: datetime
-    buffer_starts_at: datetime
-    buffer_ends_at: datetime
-    occupies: bool
-    hapio_booking_id: str | None
-    hapio_unsure: bool
     terms: Terms
     deadline: datetime
     extensions: int
@@ -192,7 +177,6 @@ class Booking:
     confirmed_at: datetime | None
     next_try_at: datetime | None
     tries: int
-    hapio_canceled: bool = False
     canceled_at: datetime | None = None
     undo_until: datetime | None = None
     moves: int = 0
@@ -203,17 +187,11 @@ class Booking:
         """Whether the visit has come to its end as it was booked."""
         return self.status is Status.CONFIRMED and self.ends_at <= now
 
+    def elsewhere(self, **changes: Any) -> Booking:
+        """This booking at another time, place or person: `changes` are of its reservation."""
+        return replace(self, reservation=replace(self.reservation, **changes))
+
     @property
     def forgotten(self) -> bool:
         """Whether its customer was taken out of it. A hold without details has its visitor's key still."""
         return self.customer is None and not self.visitor.key
-
-    @property
-    def interval(self) -> Occupied:
-        """What the booking takes up on its resource."""
-        return Occupied(self.id, self.resource_id, self.buffer_starts_at, self.buffer_ends_at)
-
-    @property
-    def slot(self) -> Slot:
-        """The bookable slot that the booking is of."""
-        return Slot(self.starts_at, self.ends_at, self.buffer_starts_at, self.buffer_ends_at, (self.resource_id,))

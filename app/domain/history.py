@@ -5,9 +5,59 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from app.domain.booking import Status
+
+
+class HistoryWord(StrEnum):
+    """What happened. The ends of bookings are told in the words of `EndReason`, and go by the same values."""
+
+    # A hold, and how it becomes a booking
+    HELD = "held"
+    EXTENDED = "extended"
+    PRICE_CHANGED = "price_changed"
+    PAYMENT_STARTED = "payment_started"
+    NOTHING_DUE = "nothing_due"
+    PAID = "paid"
+    PAID_LATE = "paid_late"
+    CONFIRMED = "confirmed"
+    RESCUED = "rescued"
+    OTHER_PERSON = "other_person"
+    # How it ends
+    DEADLINE = "deadline"
+    GIVEN_UP = "given_up"
+    REFUSED = "refused"
+    NO_ANSWER = "no_answer"
+    PAYMENT_FAILED = "payment_failed"
+    SLOT_GONE = "slot_gone"
+    BEGUN = "begun"
+    REFUNDED = "refunded"
+    CAPTURE_FAILED = "capture_failed"
+    PAYMENT_MISMATCH = "payment_mismatch"
+    BY_CUSTOMER = "by_customer"
+    BY_OWNER = "by_owner"
+    TAKING_BACK = "taking_back"
+    TAKEN_BACK = "taken_back"
+    NOT_TAKEN_BACK = "not_taken_back"
+    # Moves
+    MOVE_HELD = "move_held"
+    DIFFERENCE_PAID = "difference_paid"
+    MOVED = "moved"
+    MOVE_REFUSED = "move_refused"
+    MOVE_EXPIRED = "move_expired"
+    # Money
+    REFUND_ADDED = "refund_added"
+    REFUNDED_AT_STRIPE = "refunded_at_stripe"
+    PAID_ANOTHER_WAY = "paid_another_way"
+    DISPUTED = "disputed"
+    PAYMENT_FOUND = "payment_found"
+    # The visit, and who comes
+    NO_SHOW = "no_show"
+    CAME_AFTER_ALL = "came_after_all"
+    EMAIL_CORRECTED = "email_corrected"
+    FORGOTTEN = "forgotten"
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +65,6 @@ class HistoryEntry:
     """One line of a booking's history."""
 
     at: datetime
-    what: str
+    what: HistoryWord
     status: Status
     detail: Mapping[str, Any]

@@ -8,9 +8,8 @@ from datetime import datetime
 from enum import StrEnum
 
 from app.domain.booking import Actor, EndReason
-from app.domain.catalogue import Slot
 from app.domain.money import Money
-from app.domain.reservation import Occupied
+from app.domain.reservation import Reservation, Reserved
 
 
 class MoveState(StrEnum):
@@ -44,33 +43,24 @@ OPEN_MOVES = frozenset({MoveState.HELD, MoveState.MOVING})
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
-    """One row of `moves`: a booking's way to another time, and the time that it does not have.
+class Move(Reserved):
+    """One row of `moves`: a booking's way from one time to another, at what price.
 
-    Until it is `DONE` that is the new time, with `price` as what the booking will cost; then it is the old one, until
-    the scheduler has let go of it. `occupies` says whether that time counts in the slot guard. `hapio_booking_id` is a
-    second booking that the scheduler holds for it: the lock on the new time while the difference is being paid,
-    afterwards the old booking. `hapio_unsure` as in Booking. `deadline` is the end of paying. `by` is who asked:
-    BY_CUSTOMER, BY_OWNER. `refund_due` is what comes back once it is done, in smallest units, and `refund_cap` the best
-    share that what was paid before keeps: both as they were when the customer was shown them.
+    `reservation` is the time that it goes to, and `from_reservation_id` names the one that the booking had when it
+    began; `price` is what the booking costs then, `from_price` what it cost. None of it changes when the move is done,
+    refused or expired: it is the booking that points to the other time. `deadline` is the end of paying. `by` is who
+    asked. `refund_due` is what comes back once it is done, in smallest units, and `refund_cap` the best share that what
+    was paid before keeps: both as they were when the customer was shown them.
     """
 
     id: str
     booking_id: str
     state: MoveState
     by: Actor
-    service_id: str
-    service_name: str
-    resource_id: str
-    resource_name: str
-    starts_at: datetime
-    ends_at: datetime
-    buffer_starts_at: datetime
-    buffer_ends_at: datetime
-    occupies: bool
-    hapio_booking_id: str | None
-    hapio_unsure: bool
+    reservation: Reservation
+    from_reservation_id: str
     price: Money
+    from_price: Money
     payment_id: str | None
     end_reason: EndReason | None
     deadline: datetime
@@ -80,13 +70,3 @@ class Move:
     tries: int = 0
     refund_due: int = 0
     refund_cap: int = 100
-
-    @property
-    def interval(self) -> Occupied:
-        """What it takes up beside the booking."""
-        return Occupied(self.id, self.resource_id, self.buffer_starts_at, self.buffer_ends_at)
-
-    @property
-    def slot(self) -> Slot:
-        """The bookable slot of its time."""
-        return Slot(self.starts_at, self.ends_at, self.buffer_starts_at, self.buffer_ends_at, (self.resource_id,))

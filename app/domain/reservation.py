@@ -1,16 +1,145 @@
-"""What a booking takes up of a resource's time. Pure."""
+"""A claim on time at the scheduler: a resource, an interval, and what is due to the scheduler about it. Pure."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
+
+from app.domain.catalogue import Slot
+
+
+class Due(StrEnum):
+    """What is due to the scheduler about a reservation."""
+
+    #: A lock is being asked for, and there is no answer yet.
+    MAKE = "make"
+    #: Paid, or decided: to be made final there, made afresh, or moved there, whichever gives the time.
+    FIRM_UP = "firm_up"
+    #: The scheduler holds it for nobody: to be deleted or canceled there.
+    LET_GO = "let_go"
+    #: It is over, and a call whose answer was lost may have made something: to be looked for, and deleted.
+    FIND_OUT = "find_out"
+
+
+#: What the worker does by itself. The rest belongs to a payment or a move, which say when.
+GIVE_BACK = frozenset({Due.LET_GO, Due.FIND_OUT})
 
 
 @dataclass(frozen=True, slots=True)
 class Occupied:
-    """The buffered interval that one of our live bookings takes up on its resource."""
+    """The buffered interval that one of our reservations takes up on its resource."""
 
-    booking_id: str
+    reservation_id: str
     resource_id: str
     starts_at: datetime
     ends_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """One row of `reservations`.
+
+    A booking's first reservation has the booking's id, and the one that a move goes to has the move's id: this is the
+    tag (`holdfast_id` in its metadata) under which the scheduler knows the lock. Once it is final there, the tag is the
+    booking's id. A time that the owner chose in the scheduler's own calendar has the booking's id with the booking's
+    revision behind it.
+
+    `occupies` says whether it counts in the slot guard. `reference` is what the scheduler holds for us: its id, cleared
+    when it was let go, so that a crash in between is readable. `unsure` is set before the scheduler is asked for a lock
+    and cleared by a definite answer. `canceled`: what the scheduler holds is canceled there, and stays for its history.
+    `updated_at` is since when `due` is what it is. `places` is how many people it takes up.
+    """
+
+    id: str
+    booking_id: str
+    service_id: str
+    service_name: str
+    resource_id: str
+    resource_name: str
+    location_id: str
+    location_name: str
+    time_zone: str
+    starts_at: datetime
+    ends_at: datetime
+    buffer_starts_at: datetime
+    buffer_ends_at: datetime
+    created_at: datetime
+    updated_at: datetime
+    places: int = 1
+    occupies: bool = True
+    reference: str | None = None
+    unsure: bool = False
+    canceled: bool = False
+    due: Due | None = None
+    next_try_at: datetime | None = None
+    tries: int = 0
+
+    @property
+    def interval(self) -> Occupied:
+        """What it takes up on its resource."""
+        return Occupied(self.id, self.resource_id, self.buffer_starts_at, self.buffer_ends_at)
+
+    @property
+    def slot(self) -> Slot:
+        """The bookable slot that it is of."""
+        return Slot(self.starts_at, self.ends_at, self.buffer_starts_at, self.buffer_ends_at, (self.resource_id,))
+
+
+class Reserved:
+    """What has a reservation, and reads as if its time were its own."""
+
+    __slots__ = ()
+    reservation: Reservation
+
+    @property
+    def service_id(self) -> str:
+        return self.reservation.service_id
+
+    @property
+    def service_name(self) -> str:
+        return self.reservation.service_name
+
+    @property
+    def resource_id(self) -> str:
+        return self.reservation.resource_id
+
+    @property
+    def resource_name(self) -> str:
+        return self.reservation.resource_name
+
+    @property
+    def location_id(self) -> str:
+        return self.reservation.location_id
+
+    @property
+    def location_name(self) -> str:
+        return self.reservation.location_name
+
+    @property
+    def time_zone(self) -> str:
+        return self.reservation.time_zone
+
+    @property
+    def starts_at(self) -> datetime:
+        return self.reservation.starts_at
+
+    @property
+    def ends_at(self) -> datetime:
+        return self.reservation.ends_at
+
+    @property
+    def buffer_starts_at(self) -> datetime:
+        return self.reservation.buffer_starts_at
+
+    @property
+    def buffer_ends_at(self) -> datetime:
+        return self.reservation.buffer_ends_at
+
+    @property
+    def interval(self) -> Occupied:
+        return self.reservation.interval
+
+    @property
+    def slot(self) -> Slot:
+        return self.reservation.slot

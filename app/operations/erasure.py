@@ -49,12 +49,12 @@ class Erasure:
         done = unreached = 0
         for booking in found:
             try:
-                if booking.hapio_booking_id:
+                if booking.reservation.reference:
                     payment = await self._store.payment(booking.payment_id) if booking.payment_id else None
                     tags = scheduler_metadata(booking, payment)
                     # Overwritten, not left out: not every scheduler says whether it replaces or merges.
                     await self._scheduler.replace_metadata(
-                        booking.hapio_booking_id,
+                        booking.reservation.reference,
                         {name: value if name in _KEPT else "forgotten" for name, value in tags.items()},
                     )
             except SchedulerNotFound:

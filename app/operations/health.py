@@ -152,15 +152,17 @@ class Health:
             "from",
             {
                 "cache": looks.cached,
-                "hapio": looks.read,
+                "scheduler": looks.read,
                 "stale": looks.stale,
                 "warm_page": hits,
             },
         )
         yield _gauge("times_age_seconds", "Age of the times that were shown last", looks.age)
         yield _gauge("pages_bytes", "Bytes of pages kept ready", kept)
-        yield _gauge("hapio_calls_this_month", "Calls to Hapio this month, all processes", self._budget.spent)
-        yield _gauge("hapio_calls_budget", "Calls a month that the plan has", self._budget.calls_per_month)
+        yield _gauge(
+            "scheduler_calls_this_month", "Calls to the scheduler this month, all processes", self._budget.spent
+        )
+        yield _gauge("scheduler_calls_budget", "Calls a month that the plan has", self._budget.calls_per_month)
         yield _gauges(
             "breaker_open",
             "1 while a provider has failed repeatedly",
@@ -267,7 +269,9 @@ def _of_rows(census: Census) -> Iterator[Metric]:
         "Age of the oldest refund that Stripe calls pending",
         census.oldest_pending_refund,
     )
-    yield _gauge("release_age_seconds", "How long the oldest ended booking waits for Hapio", census.oldest_unreleased)
+    yield _gauge(
+        "release_age_seconds", "How long the oldest ended booking waits for the scheduler", census.oldest_unreleased
+    )
     yield _gauge(
         "confirm_age_seconds", "How long the oldest paid booking waits to be confirmed", census.oldest_unconfirmed
     )

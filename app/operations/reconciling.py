@@ -86,7 +86,7 @@ class Reconciling:
             strays=await self._strays.open(),
             holds=[booking for booking in temporary if await self._is_unknown(booking)],
             finals=[booking for booking in final if await self._is_unknown(booking)],
-            gone=[booking for booking in await self._store.standing() if booking.hapio_booking_id not in there],
+            gone=[booking for booking in await self._store.standing() if booking.reservation.reference not in there],
             unheard=[
                 payment
                 for payment in (await self._store.captured_since(since) if self._payments else [])

@@ -57,6 +57,7 @@ def _renewals(member: str) -> str:
 class Staff:
     """Signing in, and looking. `emails` may sign in, in small letters; the rest is as everywhere."""
 
+    # Nine parameters: what signing in touches, and what tests put in the place of time and chance.
     def __init__(
         self,
         *,
@@ -174,6 +175,10 @@ class Staff:
     async def resend_all_mails(self) -> int:
         """Send again what was given up of any booking. Returns how many mails that is."""
         return await self._store.resend_mails()
+
+    def calls_a_month(self) -> int:
+        """Calls to the scheduler that the plan has."""
+        return self._budget.calls_per_month
 
     def calls_spent(self) -> int:
         """Calls to the scheduler this month."""

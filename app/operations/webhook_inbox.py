@@ -39,7 +39,7 @@ WORKER_PAUSE = timedelta(seconds=15)
 LONGEST_PAUSE = timedelta(hours=1)
 #: `Event.object_type` of a hint from the scheduler; `object_id` is the booking's id there. Stored under the name of the
 #: first scheduler.
-_SCHEDULER_BOOKING = "hapio_booking"
+_SCHEDULER_BOOKING = "scheduler_booking"
 #: Up to when Stripe's list of events was read, in seconds since 1970.
 _FETCHED = "stripe:events_read"
 #: Events are listed in the order in which they were made, and may appear late.
@@ -86,7 +86,7 @@ class Inbox:
             raise NotFound("no Stripe key is configured")
         await self._take_in(self._payments.read_event(raw, signature))
 
-    async def receive_hapio(self, raw: bytes, headers: Mapping[str, str]) -> None:
+    async def receive_scheduler(self, raw: bytes, headers: Mapping[str, str]) -> None:
         """A webhook of the scheduler: a hint that a booking of ours, or somebody else's, has changed there. Raises
         WebhookRefused, and NotFound without a secret to check it with."""
         if self._scheduler_webhooks is None:
@@ -98,7 +98,7 @@ class Inbox:
         for booking in ours:
             if _tells_nothing(notice, booking):
                 continue
-            await self._take_in(self._hint(notice, booking.id, booking.hapio_booking_id or ""))
+            await self._take_in(self._hint(notice, booking.id, booking.reservation.reference or ""))
 
     def _hint(self, notice: SchedulerNotice, booking_id: str, reference: str) -> Event:
         return Event(
@@ -205,5 +205,5 @@ class Inbox:
 def _tells_nothing(notice: SchedulerNotice, booking: Booking) -> bool:
     """Whether a notice says of a booking what we know: each change of our own is told to us as well, and reading it
     back would cost a call. A deletion may come with the booking as it was."""
-    there = notice.bookings.get((booking.hapio_booking_id or "").lower())
+    there = notice.bookings.get((booking.reservation.reference or "").lower())
     return there is not None and not notice.deletes and agrees(booking, there)

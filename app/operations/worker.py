@@ -25,6 +25,7 @@ from app.domain.move import Move
 from app.domain.outbox import OutboxMail
 from app.domain.payment import Payment, StrayPayment
 from app.domain.refund import Refund
+from app.domain.reservation import Reservation
 from app.errors import MailError, SchedulerError, StorageBusy, StorageFull, StorageReadOnly, StripeError
 from app.mail import Mailer
 from app.operations.webhook_inbox import Inbox
@@ -61,12 +62,13 @@ Item = TypeVar("Item")
 #: What the next step would meet as well.
 _EVERYBODYS = (StorageBusy, StorageFull, StorageReadOnly)
 #: What is due and has an id that the log may name.
-_ROWS = (Booking, Move, OutboxMail, Payment, Refund)
+_ROWS = (Booking, Move, OutboxMail, Payment, Refund, Reservation)
 
 
 class Worker:
     """Runs `tick` again and again. `sleep` waits seconds; `now` gives aware UTC datetimes."""
 
+    # Eleven parameters: one for each queue that it empties, and what tests put in the place of time and waiting.
     def __init__(
         self,
         *,
@@ -133,7 +135,7 @@ class Worker:
         await self._each(self._store.events_due, self._take_event, self._inbox.put_off)
         await self._each(self._store.paid, self._acts.confirm.confirm, self._put_off)
         await self._each(self._store.moves_due, self._acts.reschedule.follow_move, self._put_off_move)
-        await self._each(self._store.unreleased, self._acts.release.release, self._put_off)
+        await self._each(self._store.reservations_due, self._acts.release.due, self._put_off_reservation)
         await self._each(self._store.refunds_due, self._refunds.pay, _leave)
         await self._tell_overdue()
         if self._mailer.enabled:
@@ -213,6 +215,10 @@ class Worker:
     async def _put_off_move(self, move: Move, _error: Exception) -> None:
         await self._store.put_off_move(move.id, until=self._now() + _back_off(move.tries))
 
+    async def _put_off_reservation(self, reservation: Reservation, _error: Exception) -> None:
+        until = self._now() + _back_off(reservation.tries)
+        await self._store.put_off_reservation(reservation.id, until=until)
+
     async def _look(self, payment: Payment) -> None:
         await self._store.look_again(payment.id, at=self._now() + FIRST_LOOK * 2 ** min(payment.looks + 1, 6))
         await self._acts.settle.booking(payment.booking_id)
@@ -253,7 +259,10 @@ class Worker:
         if now >= self._next_scheduler_sweep:
             self._next_scheduler_sweep = now + SWEEP_SCHEDULER_EVERY
             await self._one(
-                "sweep_hapio", now - SCHEDULER_STRAY_AGE, self._acts.sweep.sweep_scheduler, self._sweep_scheduler_soon
+                "sweep_scheduler",
+                now - SCHEDULER_STRAY_AGE,
+                self._acts.sweep.sweep_scheduler,
+                self._sweep_scheduler_soon,
             )
         if now >= self._next_stripe_sweep:
             self._next_stripe_sweep = now + SWEEP_STRIPE_EVERY

@@ -19,12 +19,14 @@ from app.store.outbox import OutboxRows
 from app.store.overdue import OverdueRows
 from app.store.payments import PaymentRows
 from app.store.refunds import RefundRows
+from app.store.reservations import ReservationRows
 from app.store.sign_ins import SignInRows
 from app.store.strays import StrayRows
 
 
 class Store(
     BookingRows,
+    ReservationRows,
     FollowRows,
     MoveRows,
     PaymentRows,

@@ -1,9 +1,8 @@
-"""Bookings: the slot guard, the one writer of status, and what is due."""
+"""Bookings: the slot guard for holds, the one writer of status, and what is due."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -11,16 +10,16 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.booking import LIVE, TRANSITIONS, Booking, Customer, EndReason, Status
-from app.domain.history import HistoryEntry
+from app.domain.history import HistoryEntry, HistoryWord
 from app.domain.money import Money
 from app.domain.move import OPEN_MOVES, Move, MoveState
 from app.domain.outbox import OutboxMail
-from app.domain.payment import Payment, PaymentSeen
 from app.domain.refund import Owed, Refund
-from app.domain.reservation import Occupied
 from app.domain.terms import Terms
+from app.store.change import Change
 from app.store.database import Database
 from app.store.due import add_mails, add_refunds, draw, mirror, remember
+from app.store.reservations import change_reservation, insert_reservation, read_booking, settle_due
 from app.store.sessions import has_open_session
 from app.store.slot_guard import room
 from app.store.tables import (
@@ -33,6 +32,8 @@ from app.store.tables import (
     payment_row,
     payments,
     refunds,
+    reservations,
+    select_bookings,
     to_booking,
 )
 
@@ -54,43 +55,14 @@ class BookingRows(Database):
             )
             if inserted.first() is None:
                 return False
-            await remember(connection, booking.id, "held", booking.status, at=self._now())
+            await insert_reservation(connection, booking.reservation)
+            await settle_due(connection, booking.id, at=self._now())
+            await remember(connection, booking.id, HistoryWord.HELD, booking.status, at=self._now())
             return True
 
-    async def reserve(
-        self,
-        booking: Booking,
-        *,
-        resource_id: str,
-        resource_name: str,
-        capacity: int | None,
-        lease_until: datetime,
-    ) -> Booking | None:
-        """The slot guard for late money: let a paid row that lost its time occupy one again, on this resource.
-
-        Hapio is asked next, so the row is unsure of it until there is an answer.
-        """
-        wanted = replace(booking.interval, resource_id=resource_id)
-        return await self._update(
-            sa.update(bookings)
-            .where(
-                bookings.c.id == booking.id,
-                bookings.c.status == Status.PAID,
-                room(wanted, capacity, booking_id=booking.id),
-            )
-            .values(
-                occupies=True,
-                hapio_unsure=True,
-                resource_id=resource_id,
-                resource_name=resource_name,
-                next_try_at=lease_until,
-            ),
-            what="other_person" if resource_id != booking.resource_id else "",
-        )
-
     async def lease(self, booking: Booking, *, until: datetime) -> Booking | None:
-        """Have a booking, in the status it was read in, for this process alone until then; None while another process
-        has it, or waits with it."""
+        """Have what is due about a booking beside its reservation, in the status it was read in, for this process alone
+        until then; None while another process has it, or waits with it."""
         now = self._now()
         return await self._update(
             sa.update(bookings)
@@ -102,32 +74,24 @@ class BookingRows(Database):
             .values(next_try_at=until)
         )
 
-    async def unreserve(self, booking_id: str) -> None:
-        """The time that `reserve` took was refused by Hapio."""
-        await self._update(
-            sa.update(bookings)
-            .where(bookings.c.id == booking_id, bookings.c.status == Status.PAID)
-            .values(occupies=False, hapio_unsure=False)
-        )
-
     async def booking(self, booking_id: str) -> Booking | None:
         """The booking with this id."""
-        rows = await self._all(sa.select(bookings).where(bookings.c.id == booking_id))
+        rows = await self._all(select_bookings(bookings.c.id == booking_id))
         return to_booking(rows[0]) if rows else None
 
-    async def booking_by_reference(self, hapio_booking_id: str) -> Booking | None:
-        """The booking that Hapio has under this id."""
-        rows = await self._all(sa.select(bookings).where(bookings.c.hapio_booking_id == hapio_booking_id))
+    async def booking_by_reference(self, reference: str) -> Booking | None:
+        """The booking that the scheduler has under this id."""
+        rows = await self._all(select_bookings(reservations.c.reference == reference))
         return to_booking(rows[0]) if rows else None
 
     async def hold_by_key(self, visitor_key: str, service_id: str, starts_at: datetime) -> Booking | None:
         """The unpaid booking that this very page view already made of this time (a doubled click)."""
         rows = await self._all(
-            sa.select(bookings).where(
+            select_bookings(
                 bookings.c.visitor_key == visitor_key,
-                bookings.c.service_id == service_id,
-                bookings.c.starts_at == starts_at,
-                bookings.c.occupies,
+                reservations.c.service_id == service_id,
+                reservations.c.starts_at == starts_at,
+                reservations.c.occupies,
                 bookings.c.status.in_([Status.HELD, Status.AWAITING_PAYMENT]),
                 bookings.c.deadline > self._now(),
             )
@@ -137,58 +101,33 @@ class BookingRows(Database):
     async def open_holds(self, widget: str) -> list[Booking]:
         """What is held at a widget and not paid, oldest first."""
         rows = await self._all(
-            sa.select(bookings)
-            .where(
+            select_bookings(
                 bookings.c.widget == widget,
                 bookings.c.status.in_([Status.HELD, Status.AWAITING_PAYMENT]),
                 bookings.c.deadline > self._now(),
-            )
-            .order_by(bookings.c.created_at, bookings.c.id)
+            ).order_by(bookings.c.created_at, bookings.c.id)
         )
         return [to_booking(row) for row in rows]
 
-    async def occupied(self) -> list[Occupied]:
-        """What our live bookings, and the moves of them, take up from now on."""
-        taken = [
-            sa.select(table.c.id, table.c.resource_id, table.c.buffer_starts_at, table.c.buffer_ends_at).where(
-                table.c.occupies, table.c.buffer_ends_at > self._now()
-            )
-            for table in (bookings, moves)
-        ]
-        return [Occupied(*row.values()) for row in await self._all(sa.union_all(*taken))]
-
     async def record_lock(
-        self, booking_id: str, *, hapio_booking_id: str, terms: Terms, shown: Money | None = None
+        self, booking: Booking, *, reference: str, terms: Terms, shown: Money | None = None
     ) -> Booking | None:
-        """Hapio's answer to the lock. Stored whatever became of the row meanwhile: an ended one owes a release.
-        `shown` is the price that the visitor saw, where it is another than the one in `terms`."""
-        return await self._update(
-            sa.update(bookings)
-            .where(bookings.c.id == booking_id)
-            .values(hapio_booking_id=hapio_booking_id, hapio_unsure=False, terms=terms.to_json()),
-            what="" if shown is None else "price_changed",
-            detail=None if shown is None else {"shown": shown.amount},
-        )
-
-    async def record_release(self, booking_id: str, *, hapio_booking_id: str | None) -> None:
-        """Hapio holds nothing for this row any more (unless it was given something new meanwhile)."""
-        await self._update(
-            sa.update(bookings)
-            .where(bookings.c.id == booking_id, bookings.c.hapio_booking_id.is_(hapio_booking_id))
-            .values(hapio_booking_id=None, hapio_unsure=False, next_try_at=None, tries=0)
-        )
-
-    async def record_cancel(self, booking_id: str, *, hapio_booking_id: str) -> None:
-        """Hapio has canceled its booking, and keeps it for its history."""
-        await self._update(
-            sa.update(bookings)
-            .where(
-                bookings.c.id == booking_id,
-                bookings.c.hapio_booking_id == hapio_booking_id,
-                bookings.c.status == Status.CANCELED,
+        """The scheduler's answer to the lock. Stored whatever became of the row meanwhile: of an ended one it is to be
+        given back. `shown` is the price that the visitor saw, where it is another than the one in `terms`."""
+        async with self._write() as connection:
+            await change_reservation(connection, booking.reservation.id, {"reference": reference, "unsure": False})
+            await connection.execute(
+                sa.update(bookings)
+                .where(bookings.c.id == booking.id)
+                .values(terms=terms.to_json(), updated_at=self._now())
             )
-            .values(hapio_canceled=True, hapio_unsure=False, next_try_at=None, tries=0)
-        )
+            await settle_due(connection, booking.id, at=self._now())
+            held = await read_booking(connection, booking.id)
+            if held and shown is not None:
+                detail = {"shown": shown.amount}
+                word = HistoryWord.PRICE_CHANGED
+                await remember(connection, booking.id, word, held.status, at=self._now(), detail=detail)
+            return held
 
     async def set_customer(self, booking_id: str, customer: Customer) -> Booking | None:
         """Store the details of a live hold; None if it is over."""
@@ -215,17 +154,24 @@ class BookingRows(Database):
         unpaid = bookings.c.status.in_([Status.HELD, Status.AWAITING_PAYMENT])
         return {row["id"] for row in await self._all(sa.select(bookings.c.id).where(unpaid))}
 
-    async def replace_reference(self, booking: Booking, hapio_booking_id: str) -> Booking | None:
-        """Hapio has the booking under another id by now. None if the row has changed since it was read."""
-        return await self._update(
-            sa.update(bookings)
-            .where(
-                bookings.c.id == booking.id,
-                bookings.c.status == booking.status,
-                bookings.c.hapio_booking_id == booking.hapio_booking_id,
-            )
-            .values(hapio_booking_id=hapio_booking_id)
+    async def replace_reference(self, booking: Booking, reference: str) -> Booking | None:
+        """The scheduler has the booking under another id by now. None if the row has changed since it was read."""
+        unchanged = sa.exists().where(
+            bookings.c.id == booking.id,
+            bookings.c.status == booking.status,
+            bookings.c.reservation_id == reservations.c.id,
         )
+        async with self._write() as connection:
+            replaced = await connection.execute(
+                sa.update(reservations)
+                .where(
+                    reservations.c.id == booking.reservation.id,
+                    reservations.c.reference == booking.reservation.reference,
+                    unchanged,
+                )
+                .values(reference=reference)
+            )
+            return await read_booking(connection, booking.id) if replaced.rowcount else None
 
     async def extend(self, booking_id: str, *, deadline: datetime, most: int) -> Booking | None:
         """Move the hold's deadline, at most `most` times; None if it is over or used up."""
@@ -238,7 +184,7 @@ class BookingRows(Database):
                 bookings.c.extensions < most,
             )
             .values(deadline=deadline, extensions=bookings.c.extensions + 1),
-            what="extended",
+            what=HistoryWord.EXTENDED,
         )
 
     async def postpone(self, booking_id: str, *, deadline: datetime) -> Booking | None:
@@ -256,11 +202,13 @@ class BookingRows(Database):
             .where(
                 bookings.c.id == booking_id,
                 bookings.c.status == Status.CONFIRMED,
-                bookings.c.starts_at <= self._now(),
+                sa.exists().where(
+                    reservations.c.id == bookings.c.reservation_id, reservations.c.starts_at <= self._now()
+                ),
                 bookings.c.no_show != no_show,
             )
             .values(no_show=no_show),
-            what="no_show" if no_show else "came_after_all",
+            what=HistoryWord.NO_SHOW if no_show else HistoryWord.CAME_AFTER_ALL,
         )
 
     async def renew_link(self, booking: Booking, *, mails: Sequence[OutboxMail], not_since: datetime) -> bool:
@@ -289,7 +237,7 @@ class BookingRows(Database):
                 .values(link_version=version)
             )
 
-    async def owe(self, owed: Owed, *, what: str, mails: Sequence[OutboxMail] = ()) -> list[Refund]:
+    async def owe(self, owed: Owed, *, what: HistoryWord, mails: Sequence[OutboxMail] = ()) -> list[Refund]:
         """Owe money back beside the terms; what is left of the payments bounds it. Returns the new refunds."""
         async with self._write() as connection:
             drawn = await draw(connection, owed)
@@ -320,16 +268,16 @@ class BookingRows(Database):
         if widget:
             conditions.append(bookings.c.widget == widget)
         if resource_id:
-            conditions.append(bookings.c.resource_id == resource_id)
+            conditions.append(reservations.c.resource_id == resource_id)
         if statuses:
             conditions.append(bookings.c.status.in_(list(statuses)))
         if starts_from:
-            conditions.append(bookings.c.starts_at >= starts_from)
+            conditions.append(reservations.c.starts_at >= starts_from)
         if starts_to:
-            conditions.append(bookings.c.starts_at < starts_to)
+            conditions.append(reservations.c.starts_at < starts_to)
         if email:
             conditions.append(bookings.c.customer_email == email.casefold())
-        chosen = sa.select(bookings).where(*conditions).order_by(bookings.c.starts_at, bookings.c.id)
+        chosen = select_bookings(*conditions).order_by(reservations.c.starts_at, bookings.c.id)
         return [to_booking(row) for row in await self._all(chosen.offset(skip).limit(most))]
 
     async def put_off(self, booking_id: str, *, until: datetime) -> None:
@@ -338,109 +286,75 @@ class BookingRows(Database):
             sa.update(bookings).where(bookings.c.id == booking_id).values(next_try_at=until, tries=bookings.c.tries + 1)
         )
 
-    async def claim(
-        self,
-        booking_id: str,
-        from_: Collection[Status],
-        to: Status,
-        *,
-        what: str,
-        values: Mapping[str, Any] | None = None,
-        before_deadline: bool = False,
-        due_by: datetime | None = None,
-        without_open_session: bool = False,
-        unchanged_since: int | None = None,
-        ends_move: Move | None = None,
-        payment: Payment | None = None,
-        seen: PaymentSeen | None = None,
-        refund: Refund | None = None,
-        owes: Owed | None = None,
-        mails: Sequence[OutboxMail] = (),
-        detail: Mapping[str, Any] | None = None,
-    ) -> Booking | None:
-        """Change the status if it is still one of `from_`; with `take_back`, the only place that does.
-
-        The conditions hold in the same statement: `unchanged_since` is the revision that was read, and no move may be
-        under way but `ends_move`, which ends with it. The winner's `payment`, `seen`, `refund`, `owes` and `mails` are
-        written in the same transaction.
-        None means somebody else won: do nothing outside.
-        """
+    async def claim(self, booking_id: str, change: Change) -> Booking | None:
+        """Change the status if it is still one of `change.from_`; with `take_back` and what follows it, the only place
+        that does. The winner's writes are in the same transaction. None means somebody else won: do nothing
+        outside."""
         conditions: list[sa.ColumnElement[bool]] = []
-        if before_deadline:
+        if change.before_deadline:
             conditions.append(bookings.c.deadline > self._now())
-        if due_by:
-            conditions.append(bookings.c.deadline <= due_by)
-        if without_open_session:
+        if change.due_by:
+            conditions.append(bookings.c.deadline <= change.due_by)
+        if change.without_open_session:
             conditions.append(~has_open_session(payments.c.booking_id == booking_id))
-        if unchanged_since is not None:
-            conditions += [bookings.c.revision == unchanged_since, ~_has_open_move(booking_id, but=ends_move)]
+        if change.unchanged_since is not None:
+            conditions += [
+                bookings.c.revision == change.unchanged_since,
+                ~_has_open_move(booking_id, but=change.ends_move),
+            ]
         async with self._write() as connection:
-            booking = await self._claim(
-                connection, booking_id, from_, to, conditions, values=values or {}, what=what, detail=detail
-            )
+            booking = await self._claim(connection, booking_id, change, *conditions)
             if booking is None:
                 return None
-            if ends_move:
-                await connection.execute(
-                    sa.update(moves)
-                    .where(moves.c.id == ends_move.id, moves.c.state == MoveState.MOVING)
-                    .values(state=MoveState.REFUSED, **_ended_move(booking.end_reason, self._now()))
-                )
-            if payment:
-                await connection.execute(sa.insert(payments).values(payment_row(payment)))
-            if seen:
-                await mirror(connection, seen)
-            if refund:
-                await add_refunds(connection, [refund])
-            if owes:
-                await add_refunds(connection, await draw(connection, owes))
-            await add_mails(connection, mails)
+            if change.payment:
+                await connection.execute(sa.insert(payments).values(payment_row(change.payment)))
+            if change.seen:
+                await mirror(connection, change.seen)
+            if change.refund:
+                await add_refunds(connection, [change.refund])
+            if change.owes:
+                await add_refunds(connection, await draw(connection, change.owes))
+            await add_mails(connection, change.mails)
             return booking
 
     async def take_back(self, booking: Booking, *, capacity: int | None) -> Booking | None:
         """A cancellation is taken back, if none of its money has gone out and the time has room: its refunds wait
-        until Hapio has agreed or refused. None if it is too late for that."""
+        until the scheduler has agreed or refused. None if it is too late for that."""
+        heard = sa.exists().where(reservations.c.id == bookings.c.reservation_id, reservations.c.due.is_(None))
         conditions = [
             bookings.c.revision == booking.revision,
             bookings.c.undo_until > self._now(),
-            sa.or_(bookings.c.hapio_canceled, bookings.c.hapio_booking_id.is_(None)),
+            heard,
             room(booking.interval, capacity, booking_id=booking.id),
             ~sa.exists().where(
                 *_refunds_of_cancel(booking), sa.or_(refunds.c.tries > 0, refunds.c.status != "requested")
             ),
         ]
+        change = Change((Status.CANCELED,), Status.PAID, HistoryWord.TAKING_BACK, reservation={"occupies": True})
         async with self._write() as connection:
-            back = await self._claim(
-                connection,
-                booking.id,
-                [Status.CANCELED],
-                Status.PAID,
-                conditions,
-                values={"occupies": True},
-                what="taking_back",
-            )
+            back = await self._claim(connection, booking.id, change, *conditions)
             if back:
                 await connection.execute(
                     sa.update(refunds).where(*_refunds_of_cancel(booking)).values(next_try_at=None)
                 )
             return back
 
-    async def taken_back(
-        self, booking: Booking, *, hapio_booking_id: str, mails: Sequence[OutboxMail]
-    ) -> Booking | None:
-        """Hapio has agreed: the booking stands again, and what it owed is withdrawn."""
-        values = {
-            "hapio_booking_id": hapio_booking_id,
-            "end_reason": None,
-            "canceled_at": None,
-            "undo_until": None,
-            "hapio_canceled": False,
-            "revision": bookings.c.revision + 1,
-        }
+    async def taken_back(self, booking: Booking, *, reference: str, mails: Sequence[OutboxMail]) -> Booking | None:
+        """The scheduler has agreed: the booking stands again, and what it owed is withdrawn."""
+        change = Change(
+            (Status.PAID,),
+            Status.CONFIRMED,
+            HistoryWord.TAKEN_BACK,
+            values={
+                "end_reason": None,
+                "canceled_at": None,
+                "undo_until": None,
+                "revision": bookings.c.revision + 1,
+            },
+            reservation={"reference": reference, "canceled": False},
+        )
         async with self._write() as connection:
-            back = await self._claim(
-                connection, booking.id, [Status.PAID], Status.CONFIRMED, (), values=values, what="taken_back"
-            )
+            back = await self._claim(connection, booking.id, change)
             if back:
                 await connection.execute(
                     sa.update(refunds)
@@ -450,14 +364,22 @@ class BookingRows(Database):
                 await add_mails(connection, mails)
             return back
 
-    async def not_taken_back(self, booking: Booking, *, sure: bool, mails: Sequence[OutboxMail]) -> Booking | None:
-        """Hapio has refused, or, not `sure`, never answered: the booking stays canceled, and its refunds go out."""
-        now = self._now()
-        values = {"undo_until": now, "hapio_canceled": sure, "hapio_unsure": not sure}
+    async def not_taken_back(
+        self, booking: Booking, *, mails: Sequence[OutboxMail], find_out_at: datetime | None = None
+    ) -> Booking | None:
+        """The scheduler has refused: the booking stays canceled, and its refunds go out. Where it never answered, what
+        it may have made of it is looked for from `find_out_at` on."""
+        now, sure = self._now(), find_out_at is None
+        change = Change(
+            (Status.PAID,),
+            Status.CANCELED,
+            HistoryWord.NOT_TAKEN_BACK,
+            values={"undo_until": now},
+            reservation={"canceled": sure, "unsure": not sure},
+            find_out_at=find_out_at,
+        )
         async with self._write() as connection:
-            left = await self._claim(
-                connection, booking.id, [Status.PAID], Status.CANCELED, (), values=values, what="not_taken_back"
-            )
+            left = await self._claim(connection, booking.id, change)
             if left:
                 await connection.execute(
                     sa.update(refunds)
@@ -468,63 +390,58 @@ class BookingRows(Database):
             return left
 
     async def _claim(
-        self,
-        connection: AsyncConnection,
-        booking_id: str,
-        from_: Collection[Status],
-        to: Status,
-        conditions: Sequence[sa.ColumnElement[bool]],
-        *,
-        values: Mapping[str, Any],
-        what: str,
-        detail: Mapping[str, Any] | None = None,
+        self, connection: AsyncConnection, booking_id: str, change: Change, *conditions: sa.ColumnElement[bool]
     ) -> Booking | None:
-        for status in from_:
-            if to not in TRANSITIONS[status]:
-                raise ValueError(f"{status} → {to} is not in TRANSITIONS")
+        for status in change.from_:
+            if change.to not in TRANSITIONS[status]:
+                raise ValueError(f"{status} → {change.to} is not in TRANSITIONS")
         now = self._now()
-        changes: dict[str, Any] = {"status": to, "updated_at": now, "next_try_at": None, "tries": 0}
-        if to not in LIVE:
-            changes["occupies"] = False
-        result = await connection.execute(
+        claimed = await connection.execute(
             sa.update(bookings)
-            .where(bookings.c.id == booking_id, bookings.c.status.in_(list(from_)), *conditions)
-            .values(**changes, **values)
-            .returning(*bookings.c)
+            .where(bookings.c.id == booking_id, bookings.c.status.in_(list(change.from_)), *conditions)
+            .values(status=change.to, updated_at=now, next_try_at=None, tries=0, **change.values)
+            .returning(bookings.c.reservation_id, bookings.c.end_reason)
         )
-        row = result.mappings().first()
+        row = claimed.first()
         if row is None:
             return None
-        await remember(connection, booking_id, what, to, at=now, detail=detail)
-        return to_booking(row)
+        facts = change.reservation if change.to in LIVE else {"occupies": False, **change.reservation}
+        if facts:
+            await change_reservation(connection, row.reservation_id, facts)
+        if change.ends_move:
+            await _end_move(connection, change.ends_move, row.end_reason, at=now)
+        await settle_due(connection, booking_id, at=now, find_out_at=change.find_out_at)
+        await remember(connection, booking_id, change.what, change.to, at=now, detail=change.detail)
+        return await read_booking(connection, booking_id)
 
     async def _update(
-        self, statement: sa.Update, *, what: str = "", detail: Mapping[str, Any] | None = None
+        self, statement: sa.Update, *, what: HistoryWord | None = None, detail: Mapping[str, Any] | None = None
     ) -> Booking | None:
         async with self._write() as connection:
-            statement = statement.values(updated_at=self._now()).returning(*bookings.c)
-            row = (await connection.execute(statement)).mappings().first()
+            changed = await connection.execute(
+                statement.values(updated_at=self._now()).returning(bookings.c.id, bookings.c.status)
+            )
+            row = changed.first()
             if row is None:
                 return None
-            booking = to_booking(row)
             if what:
-                await remember(connection, booking.id, what, booking.status, at=self._now(), detail=detail)
-            return booking
+                await remember(connection, row.id, what, Status(row.status), at=self._now(), detail=detail)
+            return await read_booking(connection, row.id)
 
     async def history(self, booking_id: str) -> list[HistoryEntry]:
         """What happened to a booking, oldest first."""
         rows = await self._all(sa.select(history).where(history.c.booking_id == booking_id).order_by(history.c.id))
-        return [HistoryEntry(row["at"], row["what"], Status(row["status"]), row["detail"]) for row in rows]
+        return [HistoryEntry(row["at"], HistoryWord(row["what"]), Status(row["status"]), row["detail"]) for row in rows]
 
     # -- what is due -------------------------------------------------------------------------------------
 
     async def free_to_come(self, widget: str) -> list[Booking]:
         """Free bookings of a widget that stand and are not over."""
         rows = await self._all(
-            sa.select(bookings).where(
+            select_bookings(
                 bookings.c.widget == widget,
                 bookings.c.status.in_([Status.PAID, Status.CONFIRMED]),
-                bookings.c.ends_at > self._now(),
+                reservations.c.ends_at > self._now(),
             )
         )
         return [booking for booking in map(to_booking, rows) if booking.terms.free]
@@ -539,19 +456,9 @@ class BookingRows(Database):
         """Bookings whose money is here and whose time is not final yet."""
         return await self._due(bookings.c.status == Status.PAID)
 
-    async def unreleased(self) -> list[Booking]:
-        """Ended bookings for which Hapio still holds, or may hold, something."""
-        return await self._due(
-            bookings.c.status.in_([Status.EXPIRED, Status.CANCELED]),
-            sa.or_(
-                bookings.c.hapio_booking_id.is_not(None) & ~bookings.c.hapio_canceled,
-                bookings.c.hapio_unsure,
-            ),
-        )
-
     async def _due(self, *conditions: sa.ColumnElement[bool]) -> list[Booking]:
         ready = sa.or_(bookings.c.next_try_at.is_(None), bookings.c.next_try_at <= self._now())
-        rows = await self._all(sa.select(bookings).where(*conditions, ready).order_by(bookings.c.updated_at).limit(100))
+        rows = await self._all(select_bookings(*conditions, ready).order_by(bookings.c.updated_at).limit(100))
         return [to_booking(row) for row in rows]
 
 
@@ -561,8 +468,14 @@ def _has_open_move(booking_id: str, *, but: Move | None = None) -> sa.ColumnElem
     return sa.exists().where(moves.c.booking_id == booking_id, moves.c.state.in_(list(OPEN_MOVES)), ~ends)
 
 
-def _ended_move(reason: EndReason | None, now: datetime) -> dict[str, Any]:
-    return {"end_reason": reason, "occupies": False, "updated_at": now, "next_try_at": None, "tries": 0}
+async def _end_move(connection: AsyncConnection, move: Move, reason: EndReason | None, *, at: datetime) -> None:
+    ended = await connection.execute(
+        sa.update(moves)
+        .where(moves.c.id == move.id, moves.c.state == MoveState.MOVING)
+        .values(state=MoveState.REFUSED, end_reason=reason, updated_at=at, next_try_at=None, tries=0)
+    )
+    if ended.rowcount:
+        await change_reservation(connection, move.reservation.id, {"occupies": False})
 
 
 def _refunds_of_cancel(booking: Booking) -> tuple[sa.ColumnElement[bool], ...]:

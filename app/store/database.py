@@ -78,7 +78,7 @@ class Database:
         check_file(self._path, must_exist=False)
         make_file(self._path)
         try:
-            async with self._write() as connection:
+            async with self._write(upgrading=True) as connection:
                 version = await connection.run_sync(_version)
                 if version is not None and version != versions()[-1]:
                     copy = self._path.with_name(f"{self._path.name}.before-{versions()[-1]}")
@@ -104,14 +104,14 @@ class Database:
         check_tables(self._path)
 
     @asynccontextmanager
-    async def _write(self) -> AsyncIterator[AsyncConnection]:
+    async def _write(self, *, upgrading: bool = False) -> AsyncIterator[AsyncConnection]:
         # The lock queues this process's writers; BEGIN IMMEDIATE makes another process wait at the door instead of
         # failing in the middle. Shielded, because a canceled request must not leave a transaction half open.
         async with self._turn():
             with _refusals():
                 async with self.engine.connect() as connection:
                     with anyio.CancelScope(shield=True):
-                        async with _transaction(connection):
+                        async with _prepared(connection, upgrading=upgrading), _transaction(connection):
                             yield connection
 
     @asynccontextmanager
@@ -132,6 +132,24 @@ class Database:
         with _refusals():
             async with self.engine.connect() as connection:
                 return list((await connection.execute(query)).mappings())
+
+
+@asynccontextmanager
+async def _prepared(connection: AsyncConnection, *, upgrading: bool) -> AsyncIterator[None]:
+    """For an upgrade, foreign keys are not minded until it is over: a table cannot be made anew while others point at
+    it, and SQLite takes the word only outside a transaction (its docs, "Making Other Kinds Of Table Schema Changes").
+    What the old tables held is wiped, or names would stay in the file's free pages when their customers are forgotten.
+    """
+    if not upgrading:
+        yield
+        return
+    await connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
+    await connection.exec_driver_sql("PRAGMA secure_delete = ON")
+    try:
+        yield
+    finally:
+        if not connection.invalidated:
+            await connection.exec_driver_sql("PRAGMA foreign_keys = ON")
 
 
 def note(connection: AsyncConnection, event: str, **facts: object) -> None:
@@ -179,7 +197,8 @@ def _prepare_connection(connection: Any, _record: object) -> None:
     connection.isolation_level = None
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode = WAL")
-    # FULL, not NORMAL: what we owe Stripe and Hapio must survive a power cut too; the price is one fsync a write.
+    # FULL, not NORMAL: what is due to Stripe and the scheduler must survive a power cut too; the price is one fsync a
+    # write.
     cursor.execute("PRAGMA synchronous = FULL")
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.close()
@@ -200,3 +219,6 @@ def _upgrade(connection: sa.Connection) -> None:
     config.set_main_option("script_location", str(MIGRATIONS))
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
+    astray = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall()
+    if astray:  # rolls everything back
+        raise sqlite3.IntegrityError(f"rows that point at nothing after the upgrade: {sorted(set(astray))[:5]}")

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from app.domain.booking import Booking
 from app.domain.outbox import MailLine
 from app.store.database import Database
-from app.store.tables import bookings, outbox, to_booking
+from app.store.tables import bookings, outbox, reservations, select_bookings, to_booking
 
 
 class DeskRows(Database):
@@ -26,9 +26,8 @@ class DeskRows(Database):
             bookings.c.id.istartswith(text, autoescape=True),
         )
         rows = await self._all(
-            sa.select(bookings)
-            .where(bookings.c.customer_email != "", wanted)
-            .order_by(bookings.c.starts_at.desc())
+            select_bookings(bookings.c.customer_email != "", wanted)
+            .order_by(reservations.c.starts_at.desc())
             .limit(most)
         )
         return [to_booking(row) for row in rows]
@@ -37,12 +36,17 @@ class DeskRows(Database):
         """(name, id) of everybody who is booked in that span, at a widget if one is named; by name."""
         conditions = [
             bookings.c.customer_email != "",
-            bookings.c.starts_at >= starts_from,
-            bookings.c.starts_at < starts_to,
+            reservations.c.starts_at >= starts_from,
+            reservations.c.starts_at < starts_to,
         ]
         if widget:
             conditions.append(bookings.c.widget == widget)
-        chosen = sa.select(bookings.c.resource_name, bookings.c.resource_id).where(*conditions).distinct()
+        chosen = (
+            sa.select(reservations.c.resource_name, reservations.c.resource_id)
+            .join(bookings, bookings.c.reservation_id == reservations.c.id)
+            .where(*conditions)
+            .distinct()
+        )
         return sorted((row["resource_name"], row["resource_id"]) for row in await self._all(chosen))
 
     async def mails_of(self, booking_id: str) -> list[MailLine]:

@@ -12,6 +12,7 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.booking import Status
+from app.domain.history import HistoryWord
 from app.domain.outbox import OutboxMail
 from app.domain.payment import DISPUTE_LOST, PaymentSeen, PaymentState
 from app.domain.refund import REFUND_VOID, Owed, Refund
@@ -27,7 +28,7 @@ _COALESCED = frozenset(f"{what}_{whom}" for what in ("canceled", "restored", "mo
 async def remember(
     connection: AsyncConnection,
     booking_id: str,
-    what: str,
+    what: HistoryWord,
     status: Status,
     *,
     at: datetime,

@@ -8,12 +8,23 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from app.domain.booking import Booking, Status, Visitor
+from app.domain.history import HistoryWord
 from app.domain.move import MoveState
 from app.domain.payment import DISPUTE_OVER, PaymentState
 from app.store.database import Database
 from app.store.due import remember
 from app.store.schema import PATIENCE
-from app.store.tables import bookings, customer_columns, moves, outbox, payments, refunds, to_booking
+from app.store.tables import (
+    bookings,
+    customer_columns,
+    moves,
+    outbox,
+    payments,
+    refunds,
+    reservations,
+    select_bookings,
+    to_booking,
+)
 
 CHECKPOINT_MILLISECONDS = 1000
 
@@ -30,8 +41,8 @@ class ForgetRows(Database):
         if email:
             wanted.append(bookings.c.customer_email == email.casefold())
         if before is not None:
-            wanted += [bookings.c.updated_at < before, bookings.c.ends_at < before]
-        found = await self._all(sa.select(bookings).where(*wanted, self._over()).order_by(bookings.c.created_at))
+            wanted += [bookings.c.updated_at < before, _ends_at() < before]
+        found = await self._all(select_bookings(*wanted, self._over()).order_by(bookings.c.created_at))
         still = await self._all(
             sa.select(sa.func.count().label("many")).select_from(bookings).where(*wanted, sa.not_(self._over()))
         )
@@ -66,7 +77,7 @@ class ForgetRows(Database):
                 .where(outbox.c.booking_id == booking_id, outbox.c.sent_at.is_(None))
                 .values(next_try_at=None, last_error="no longer true")
             )
-            await remember(connection, booking_id, "forgotten", Status(row.status), at=self._now())
+            await remember(connection, booking_id, HistoryWord.FORGOTTEN, Status(row.status), at=self._now())
             return True
 
     async def forget_traces(self) -> bool:
@@ -82,8 +93,9 @@ class ForgetRows(Database):
     def _over(self) -> sa.ColumnElement[bool]:
         now = self._now()
         ended = bookings.c.status.in_([Status.EXPIRED, Status.CANCELED])
-        happened = sa.and_(bookings.c.status == Status.CONFIRMED, bookings.c.ends_at <= now)
-        released = sa.or_(happened, bookings.c.hapio_booking_id.is_(None), bookings.c.hapio_canceled)
+        happened = sa.and_(bookings.c.status == Status.CONFIRMED, _ends_at() <= now)
+        due = reservations.alias("due")
+        released = ~sa.exists().where(due.c.booking_id == bookings.c.id, due.c.due.is_not(None))
         undone = sa.or_(bookings.c.undo_until.is_(None), bookings.c.undo_until <= now)
         open_states = [PaymentState.OPEN, PaymentState.PROCESSING, PaymentState.AUTHORIZED]
         paying = sa.exists().where(
@@ -99,4 +111,9 @@ class ForgetRows(Database):
         moving = sa.exists().where(
             moves.c.booking_id == bookings.c.id, moves.c.state.in_([MoveState.HELD, MoveState.MOVING])
         )
-        return sa.and_(sa.or_(ended, happened), released, undone, ~bookings.c.hapio_unsure, ~paying, ~owing, ~moving)
+        return sa.and_(sa.or_(ended, happened), released, undone, ~paying, ~owing, ~moving)
+
+
+def _ends_at() -> sa.ColumnElement[datetime]:
+    has = reservations.alias("has")
+    return sa.select(has.c.ends_at).where(has.c.id == bookings.c.reservation_id).scalar_subquery()

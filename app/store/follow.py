@@ -1,64 +1,51 @@
-"""Bookings as Hapio's own users change them, and how far the looks into the providers' lists have come."""
+"""Bookings as the scheduler's own users change them, and how far the looks into the providers' lists have come."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
-from app.domain.booking import Booking, Status
+from app.domain.booking import Actor, Booking, Status
+from app.domain.history import HistoryWord
 from app.domain.move import OPEN_MOVES
 from app.domain.outbox import OutboxMail
 from app.store.database import Database
 from app.store.due import add_mails, remember
-from app.store.tables import bookings, counters, moves, to_booking
-
-#: What changes with a booking's time.
-_TIME = (
-    "service_id",
-    "service_name",
-    "resource_id",
-    "resource_name",
-    "location_id",
-    "location_name",
-    "time_zone",
-    "starts_at",
-    "ends_at",
-    "buffer_starts_at",
-    "buffer_ends_at",
-)
+from app.store.reservations import change_reservation, insert_reservation, read_booking
+from app.store.tables import bookings, counters, moves, reservations, select_bookings, to_booking
 
 
 class FollowRows(Database):
     """What is read and written where somebody else decides."""
 
     async def ours_among(self, ids: Collection[str]) -> list[Booking]:
-        """The bookings that go by one of these ids, ours or Hapio's."""
+        """The bookings that go by one of these ids, ours or the scheduler's."""
         wanted = list(ids)
-        rows = await self._all(
-            sa.select(bookings).where(sa.or_(bookings.c.id.in_(wanted), bookings.c.hapio_booking_id.in_(wanted)))
-        )
+        rows = await self._all(select_bookings(sa.or_(bookings.c.id.in_(wanted), reservations.c.reference.in_(wanted))))
         return [to_booking(row) for row in rows]
 
     async def standing(self) -> list[Booking]:
         """Confirmed bookings whose end is still to come."""
         rows = await self._all(
-            sa.select(bookings)
-            .where(
+            select_bookings(
                 bookings.c.status == Status.CONFIRMED,
-                bookings.c.ends_at > self._now(),
-                bookings.c.hapio_booking_id.is_not(None),
-            )
-            .order_by(bookings.c.starts_at)
+                reservations.c.ends_at > self._now(),
+                reservations.c.reference.is_not(None),
+            ).order_by(reservations.c.starts_at)
         )
         return [to_booking(row) for row in rows]
 
     async def take_time(self, booking: Booking, after: Booking, *, mails: Sequence[OutboxMail]) -> Booking | None:
-        """The owner has moved the booking in Hapio: the row takes that time, and counts in the slot guard there,
-        whether there is room or not. None if the booking has changed since it was read as `booking`."""
-        now = self._now()
+        """The owner has moved the booking at the scheduler: it gets a reservation of that time, which counts in the
+        slot guard whether there is room or not, and leaves the old one. None if the booking has changed since it was
+        read as `booking`."""
+        now, old = self._now(), booking.reservation
+        taken = replace(after.reservation, id=f"{booking.id}.{after.revision}", created_at=now, updated_at=now)
+        as_read = sa.exists().where(reservations.c.id == old.id, reservations.c.reference == old.reference)
         on_the_move = sa.exists().where(moves.c.booking_id == booking.id, moves.c.state.in_(list(OPEN_MOVES)))
         async with self._write() as connection:
             changed = await connection.execute(
@@ -67,31 +54,32 @@ class FollowRows(Database):
                     bookings.c.id == booking.id,
                     bookings.c.status == Status.CONFIRMED,
                     bookings.c.revision == booking.revision,
-                    bookings.c.hapio_booking_id == booking.hapio_booking_id,
+                    bookings.c.reservation_id == old.id,
+                    as_read,
                     ~on_the_move,
                 )
                 .values(
-                    **{name: getattr(after, name) for name in _TIME},
-                    any_resource=bookings.c.any_resource & (bookings.c.resource_id == after.resource_id),
+                    reservation_id=taken.id,
+                    any_resource=booking.any_resource and old.resource_id == taken.resource_id,
                     revision=after.revision,
                     no_show=False,
                     updated_at=now,
                 )
-                .returning(*bookings.c)
             )
-            row = changed.mappings().first()
-            if row is None:
+            if not changed.rowcount:
                 return None
-            moved = to_booking(row)
+            await insert_reservation(connection, taken)
+            # The scheduler has done it already: nothing is due about either.
+            await change_reservation(connection, old.id, {"reference": None, "occupies": False})
             detail = {
-                "from": booking.starts_at.isoformat(),
-                "to": moved.starts_at.isoformat(),
-                "by": "by_owner",
-                "in": "hapio",
+                "from": old.starts_at.isoformat(),
+                "to": taken.starts_at.isoformat(),
+                "by": Actor.OWNER,
+                "in": "scheduler",
             }
-            await remember(connection, moved.id, "moved", moved.status, at=now, detail=detail)
+            await remember(connection, booking.id, HistoryWord.MOVED, Status.CONFIRMED, at=now, detail=detail)
             await add_mails(connection, mails)
-            return moved
+            return await read_booking(connection, booking.id)
 
     async def mark(self, name: str) -> datetime | None:
         """How far a look through a provider's list has come; None before the first."""

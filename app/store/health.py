@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -11,9 +12,11 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
 from app.domain.booking import EndReason, Status
+from app.domain.history import HistoryWord
 from app.domain.move import MoveState
 from app.domain.payment import PaymentState
 from app.domain.refund import PENDING_UNREAD_PATIENCE, REFUND_FAILED, REFUND_PATIENCE, REFUND_VOID, Refund, failures
+from app.domain.reservation import GIVE_BACK
 from app.store.database import Database
 from app.store.tables import (
     Instant,
@@ -25,6 +28,7 @@ from app.store.tables import (
     outbox,
     payments,
     refunds,
+    reservations,
     stray_payments,
     to_payment,
     to_refund,
@@ -37,7 +41,7 @@ _BEAT = "worker_beat"
 _TRIAL = "trial_write"
 #: Bytes of one of SQLite's pages, as it makes them.
 _PAGE = 4096
-_PAID = ("paid", "paid_late", "nothing_due")
+_PAID = (HistoryWord.PAID, HistoryWord.PAID_LATE, HistoryWord.NOTHING_DUE)
 _STANDING = (Status.PAID, Status.CONFIRMED)
 #: Refunds that the worker makes, or follows at Stripe.
 _AT_WORK = sa.and_(
@@ -271,18 +275,9 @@ class HealthRows(Database):
     async def census(self) -> Census:
         """Everything that is counted by how it stands."""
         now = self._now()
-        source = sa.case((inbox.c.event_id.startswith("evt_"), "stripe"), else_="hapio")
-        standing = sa.case(
-            (inbox.c.processed_at.is_not(None), "processed"), (inbox.c.tries > 0, "failing"), else_="waiting"
-        )
         owed = sa.and_(outbox.c.sent_at.is_(None), outbox.c.next_try_at.is_not(None), outbox.c.due_at <= now)
         given_up = sa.and_(
             outbox.c.sent_at.is_(None), outbox.c.next_try_at.is_(None), outbox.c.last_error != "no longer true"
-        )
-        unreleased = sa.and_(
-            bookings.c.status.in_([Status.EXPIRED, Status.CANCELED]),
-            bookings.c.hapio_booking_id.is_not(None),
-            sa.not_(bookings.c.hapio_canceled),
         )
         return Census(
             bookings=dict(await self._counted(bookings.c.status)),
@@ -290,14 +285,7 @@ class HealthRows(Database):
             refunds=await self._refund_sums(),
             disputes=dict(await self._counted(payments.c.dispute, payments.c.dispute != "")),
             moves=dict(await self._counted(moves.c.state)),
-            events={
-                (row["source"], row["standing"]): row["many"]
-                for row in await self._all(
-                    sa.select(
-                        source.label("source"), standing.label("standing"), sa.func.count().label("many")
-                    ).group_by(source, standing)
-                )
-            },
+            events=await self._counted_events(),
             mails_owed=await self._count(outbox, owed),
             mails_given_up=await self._count(outbox, given_up),
             oldest_mail=await self._age(outbox.c.due_at, owed),
@@ -306,7 +294,7 @@ class HealthRows(Database):
             ),
             oldest_pending_refund=await self._age(refunds.c.due_at, sa.and_(_AT_WORK, refunds.c.status != "requested")),
             oldest_event=await self._age(inbox.c.received_at, inbox.c.processed_at.is_(None)),
-            oldest_unreleased=await self._age(_settled_since(), unreleased),
+            oldest_unreleased=await self._age(reservations.c.updated_at, reservations.c.due.in_(sorted(GIVE_BACK))),
             oldest_unconfirmed=await self._age(_settled_since(), bookings.c.status == Status.PAID),
             oldest_unended=max(
                 await self._age(
@@ -317,6 +305,18 @@ class HealthRows(Database):
             ),
             oldest_unmoved=await self._age(moves.c.updated_at, moves.c.state == MoveState.MOVING),
         )
+
+    async def _counted_events(self) -> dict[tuple[str, str], int]:
+        """How many events of whom stand how. A scheduler's begin with its name; Stripe's type does not."""
+        source = sa.case((inbox.c.event_id.startswith("evt_"), "stripe"), else_=inbox.c.type)
+        standing = sa.case(
+            (inbox.c.processed_at.is_not(None), "processed"), (inbox.c.tries > 0, "failing"), else_="waiting"
+        )
+        counted = sa.select(source.label("source"), standing.label("standing"), sa.func.count().label("many"))
+        found: Counter[tuple[str, str]] = Counter()
+        for row in await self._all(counted.group_by(source, standing)):
+            found[row["source"].partition(".")[0], row["standing"]] += row["many"]
+        return dict(found)
 
     async def happened(self, after: int | None) -> Happened:
         """What the history has gained since its line `after`; None for all of it, without the confirmations' times:
@@ -334,7 +334,7 @@ class HealthRows(Database):
             )
             confirmed = await self._all(
                 sa.select(history.c.at, paid_at.label("paid_at")).where(
-                    new, history.c.what.in_(["confirmed", "rescued"])
+                    new, history.c.what.in_([HistoryWord.CONFIRMED, HistoryWord.RESCUED])
                 )
             )
             seconds = [max(0.0, (row["at"] - row["paid_at"]).total_seconds()) for row in confirmed if row["paid_at"]]

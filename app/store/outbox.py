@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from app.domain.booking import Booking, Customer, Status
+from app.domain.history import HistoryWord
 from app.domain.outbox import OutboxMail
 from app.store.database import Database
 from app.store.due import add_mails, remember
@@ -93,7 +94,7 @@ class OutboxRows(Database):
             row = corrected.first()
             if row is None:
                 return False
-            await remember(connection, booking.id, "email_corrected", Status(row.status), at=self._now())
+            await remember(connection, booking.id, HistoryWord.EMAIL_CORRECTED, Status(row.status), at=self._now())
             again = await connection.execute(
                 sa.update(outbox)
                 .where(outbox.c.booking_id == booking.id, _TO_CUSTOMER, sa.or_(_GIVEN_UP, failing))

@@ -8,15 +8,16 @@ from datetime import timedelta
 import sqlalchemy as sa
 
 from app.domain.booking import Booking, Status
-from app.domain.move import OPEN_MOVES, MoveState
+from app.domain.move import MoveState
 from app.domain.outbox import OutboxMail
+from app.domain.reservation import GIVE_BACK
 from app.store.database import Database
 from app.store.due import add_mails
-from app.store.tables import bookings, history, moves, outbox, to_booking
+from app.store.tables import bookings, history, moves, outbox, reservations, select_bookings, to_booking
 
 
 class OverdueRows(Database):
-    """Questions over `bookings` and `moves`: since when something waits."""
+    """Questions over `bookings`, `moves` and `reservations`: since when something waits."""
 
     async def unconfirmed_since(self, age: timedelta) -> list[Booking]:
         """Bookings that were paid so long ago, or taken back, and are not confirmed yet."""
@@ -41,17 +42,15 @@ class OverdueRows(Database):
         return await self._waiting(sa.or_(unpaid, move))
 
     async def unreleased_since(self, age: timedelta) -> list[Booking]:
-        """Ended bookings, and bookings with ended moves, whose time the scheduler still holds after so long."""
-        since = self._now() - age
-        held = sa.or_(bookings.c.hapio_booking_id.is_not(None) & ~bookings.c.hapio_canceled, bookings.c.hapio_unsure)
-        ended = bookings.c.status.in_([Status.EXPIRED, Status.CANCELED]) & held & (_last_change() <= since)
-        left_by_move = sa.exists().where(
-            moves.c.booking_id == bookings.c.id,
-            moves.c.state.not_in(list(OPEN_MOVES)),
-            moves.c.hapio_booking_id.is_not(None) | moves.c.hapio_unsure,
-            moves.c.updated_at <= since,
+        """Bookings of which the scheduler still holds, or may hold, a time for nobody after so long."""
+        owed = reservations.alias("owed")
+        return await self._waiting(
+            sa.exists().where(
+                owed.c.booking_id == bookings.c.id,
+                owed.c.due.in_(sorted(GIVE_BACK)),
+                owed.c.updated_at <= self._now() - age,
+            )
         )
-        return await self._waiting(sa.or_(ended, left_by_move))
 
     async def owe_mails(self, mails: Sequence[OutboxMail]) -> int:
         """Mails to send; one that is there already is left alone. Returns how many are new."""
@@ -64,7 +63,7 @@ class OverdueRows(Database):
         return len(new)
 
     async def _waiting(self, *conditions: sa.ColumnElement[bool]) -> list[Booking]:
-        rows = await self._all(sa.select(bookings).where(*conditions).order_by(bookings.c.starts_at))
+        rows = await self._all(select_bookings(*conditions).order_by(reservations.c.starts_at))
         return [to_booking(row) for row in rows]
 
 

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
 from app.domain.booking import Status
+from app.domain.history import HistoryWord
 from app.domain.move import MoveState
 from app.domain.outbox import OutboxMail
 from app.domain.payment import MAY_STILL_PAY, Payment, PaymentSeen, PaymentState
@@ -124,7 +125,7 @@ class PaymentRows(Database):
                 return None
             rows = await connection.execute(sa.select(bookings.c.status).where(bookings.c.id == payment.booking_id))
             status = Status(rows.scalar_one())
-            await remember(connection, payment.booking_id, "payment_found", status, at=self._now())
+            await remember(connection, payment.booking_id, HistoryWord.PAYMENT_FOUND, status, at=self._now())
             return adopted
 
     async def record_session(self, payment: Payment, *, session_id: str, url: str, look_at: datetime) -> bool:
@@ -203,7 +204,7 @@ class PaymentRows(Database):
             rows = await connection.execute(sa.select(bookings.c.status).where(bookings.c.id == payment.booking_id))
             status = Status(rows.scalar_one())
             detail = {"dispute": dispute}
-            await remember(connection, payment.booking_id, "disputed", status, at=self._now(), detail=detail)
+            await remember(connection, payment.booking_id, HistoryWord.DISPUTED, status, at=self._now(), detail=detail)
             await add_mails(connection, mails)
             return True
 

@@ -8,6 +8,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from app.domain.booking import Status
+from app.domain.history import HistoryWord
 from app.domain.outbox import OutboxMail
 from app.domain.payment import PaymentSeen
 from app.domain.refund import PAID_ANOTHER_WAY, Owed, Refund
@@ -38,7 +39,9 @@ class RefundRows(Database):
             rows = await connection.execute(sa.select(bookings.c.status).where(bookings.c.id == refund.booking_id))
             detail = {"amount": refund.amount.amount}
             status = Status(rows.scalar_one())
-            await remember(connection, refund.booking_id, "refunded_at_stripe", status, at=self._now(), detail=detail)
+            await remember(
+                connection, refund.booking_id, HistoryWord.REFUNDED_AT_STRIPE, status, at=self._now(), detail=detail
+            )
             return True
 
     async def refunds(self, booking_id: str) -> list[Refund]:
@@ -130,7 +133,9 @@ class RefundRows(Database):
             rows = await connection.execute(sa.select(bookings.c.status).where(bookings.c.id == refund.booking_id))
             status = Status(rows.scalar_one())
             detail = {"amount": amount}
-            await remember(connection, refund.booking_id, PAID_ANOTHER_WAY, status, at=self._now(), detail=detail)
+            await remember(
+                connection, refund.booking_id, HistoryWord.PAID_ANOTHER_WAY, status, at=self._now(), detail=detail
+            )
             return True
 
     async def put_off_refund(self, refund_id: str, *, until: datetime) -> None:

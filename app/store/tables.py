@@ -9,12 +9,13 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
 
-from app.domain.booking import Booking, Customer, EndReason, Status, Visitor
+from app.domain.booking import Actor, Booking, Customer, EndReason, Status, Visitor
 from app.domain.money import Money
 from app.domain.move import Move, MoveState
 from app.domain.outbox import OutboxMail
 from app.domain.payment import Payment, PaymentState, StrayPayment
 from app.domain.refund import Refund
+from app.domain.reservation import Due, Reservation
 from app.domain.terms import Capture, Terms
 
 
@@ -45,21 +46,16 @@ bookings = sa.Table(
     sa.Column("id", sa.Text, primary_key=True),
     sa.Column("widget", sa.Text, nullable=False),
     sa.Column("status", sa.Text, nullable=False),
-    sa.Column("service_id", sa.Text, nullable=False),
-    sa.Column("service_name", sa.Text, nullable=False),
-    sa.Column("resource_id", sa.Text, nullable=False),
-    sa.Column("resource_name", sa.Text, nullable=False),
+    # Checked at the end of the transaction, since each of the two rows names the other.
+    sa.Column(
+        "reservation_id",
+        sa.Text,
+        sa.ForeignKey(
+            "reservations.id", name="bookings_reservation", deferrable=True, initially="DEFERRED", use_alter=True
+        ),
+        nullable=False,
+    ),
     sa.Column("any_resource", sa.Boolean, nullable=False),
-    sa.Column("location_id", sa.Text, nullable=False),
-    sa.Column("location_name", sa.Text, nullable=False),
-    sa.Column("time_zone", sa.Text, nullable=False),
-    sa.Column("starts_at", Instant, nullable=False),
-    sa.Column("ends_at", Instant, nullable=False),
-    sa.Column("buffer_starts_at", Instant, nullable=False),
-    sa.Column("buffer_ends_at", Instant, nullable=False),
-    sa.Column("occupies", sa.Boolean, nullable=False),
-    sa.Column("hapio_booking_id", sa.Text),
-    sa.Column("hapio_unsure", sa.Boolean, nullable=False),
     sa.Column("terms", sa.JSON, nullable=False),
     sa.Column("deadline", Instant, nullable=False),
     sa.Column("extensions", sa.Integer, nullable=False),
@@ -75,19 +71,50 @@ bookings = sa.Table(
     sa.Column("confirmed_at", Instant),
     sa.Column("next_try_at", Instant),
     sa.Column("tries", sa.Integer, nullable=False),
-    sa.Column("hapio_canceled", sa.Boolean, nullable=False),
     sa.Column("canceled_at", Instant),
     sa.Column("undo_until", Instant),
     sa.Column("moves", sa.Integer, nullable=False),
     sa.Column("no_show", sa.Boolean, nullable=False),
     sa.Column("link_version", sa.Integer, nullable=False),
     sa.Column("customer_email", sa.Text, nullable=False),
-    sa.Index("bookings_guard", "resource_id", "buffer_starts_at", sqlite_where=sa.text("occupies = 1")),
+    # No two bookings have the same time of the same person.
+    sa.Index("bookings_reserved", "reservation_id", unique=True),
     sa.Index("bookings_due", "status", "deadline"),
-    sa.Index("bookings_owed", "hapio_booking_id", "status"),
     sa.Index("bookings_visitor", "visitor_key"),
     sa.Index("bookings_email", "customer_email"),
-    sa.Index("bookings_starts", "starts_at"),
+)
+
+#: What our bookings claim of the scheduler's time: the time that each has, those that moves go to or have left.
+reservations = sa.Table(
+    "reservations",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("booking_id", sa.Text, sa.ForeignKey("bookings.id"), nullable=False, index=True),
+    sa.Column("service_id", sa.Text, nullable=False),
+    sa.Column("service_name", sa.Text, nullable=False),
+    sa.Column("resource_id", sa.Text, nullable=False),
+    sa.Column("resource_name", sa.Text, nullable=False),
+    sa.Column("location_id", sa.Text, nullable=False),
+    sa.Column("location_name", sa.Text, nullable=False),
+    sa.Column("time_zone", sa.Text, nullable=False),
+    sa.Column("starts_at", Instant, nullable=False),
+    sa.Column("ends_at", Instant, nullable=False),
+    sa.Column("buffer_starts_at", Instant, nullable=False),
+    sa.Column("buffer_ends_at", Instant, nullable=False),
+    sa.Column("places", sa.Integer, nullable=False),
+    sa.Column("occupies", sa.Boolean, nullable=False),
+    sa.Column("reference", sa.Text),
+    sa.Column("unsure", sa.Boolean, nullable=False),
+    sa.Column("canceled", sa.Boolean, nullable=False),
+    sa.Column("due", sa.Text),
+    sa.Column("next_try_at", Instant),
+    sa.Column("tries", sa.Integer, nullable=False),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Column("updated_at", Instant, nullable=False),
+    sa.Index("reservations_guard", "resource_id", "buffer_starts_at", sqlite_where=sa.text("occupies = 1")),
+    sa.Index("reservations_due", "due"),
+    sa.Index("reservations_reference", "reference"),
+    sa.Index("reservations_starts", "starts_at"),
 )
 
 moves = sa.Table(
@@ -97,18 +124,10 @@ moves = sa.Table(
     sa.Column("booking_id", sa.Text, sa.ForeignKey("bookings.id"), nullable=False, index=True),
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("by", sa.Text, nullable=False),
-    sa.Column("service_id", sa.Text, nullable=False),
-    sa.Column("service_name", sa.Text, nullable=False),
-    sa.Column("resource_id", sa.Text, nullable=False),
-    sa.Column("resource_name", sa.Text, nullable=False),
-    sa.Column("starts_at", Instant, nullable=False),
-    sa.Column("ends_at", Instant, nullable=False),
-    sa.Column("buffer_starts_at", Instant, nullable=False),
-    sa.Column("buffer_ends_at", Instant, nullable=False),
-    sa.Column("occupies", sa.Boolean, nullable=False),
-    sa.Column("hapio_booking_id", sa.Text),
-    sa.Column("hapio_unsure", sa.Boolean, nullable=False),
+    sa.Column("reservation_id", sa.Text, sa.ForeignKey("reservations.id"), nullable=False),
+    sa.Column("from_reservation_id", sa.Text, sa.ForeignKey("reservations.id"), nullable=False),
     sa.Column("amount", sa.Integer, nullable=False),
+    sa.Column("from_amount", sa.Integer, nullable=False),
     sa.Column("currency", sa.Text, nullable=False),
     sa.Column("payment_id", sa.Text),
     sa.Column("end_reason", sa.Text),
@@ -121,9 +140,8 @@ moves = sa.Table(
     sa.Column("refund_cap", sa.Integer, nullable=False, server_default="100"),
     # One open move a booking: two tabs cannot both be on the way.
     sa.Index("moves_open", "booking_id", unique=True, sqlite_where=sa.text("state IN ('held', 'moving')")),
-    sa.Index("moves_guard", "resource_id", "buffer_starts_at", sqlite_where=sa.text("occupies = 1")),
+    sa.Index("moves_reserved", "reservation_id", unique=True),
     sa.Index("moves_due", "state", "deadline"),
-    sa.Index("moves_owed", "hapio_booking_id", "state"),
 )
 
 payments = sa.Table(
@@ -278,12 +296,32 @@ sign_ins = sa.Table(
 )
 
 
+#: What the columns of a reservation are called beside those of the booking or the move that it belongs to.
+_RESERVED = {column: f"reserved_{column.name}" for column in reservations.c}
+
+
+def select_bookings(*where: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    """Bookings with the reservation that each points at, as `to_booking` reads them; `where` may speak of both."""
+    return _with_reservation(bookings).where(*where)
+
+
+def select_moves(*where: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    """Moves with the reservation that each goes to, as `to_move` reads them."""
+    return _with_reservation(moves).where(*where)
+
+
+def _with_reservation(table: sa.Table) -> sa.Select[Any]:
+    reserved = [column.label(name) for column, name in _RESERVED.items()]
+    return sa.select(*table.c, *reserved).join_from(table, reservations, reservations.c.id == table.c.reservation_id)
+
+
 def booking_row(booking: Booking) -> dict[str, Any]:
-    """The row of a booking."""
-    apart = {"terms", "customer", "customer_email", "visitor_key", "visitor"}
+    """The row of a booking; `reservation_row` makes that of its reservation."""
+    apart = {"reservation_id", "terms", "customer", "customer_email", "visitor_key", "visitor"}
     names = [column.name for column in bookings.c if column.name not in apart]
     return {
         **{name: getattr(booking, name) for name in names},
+        "reservation_id": booking.reservation.id,
         "terms": booking.terms.to_json(),
         **customer_columns(booking.customer),
         "visitor_key": booking.visitor.key,
@@ -300,8 +338,8 @@ def customer_columns(customer: Customer | None) -> dict[str, Any]:
 
 
 def to_booking(row: sa.RowMapping) -> Booking:
-    """A booking from its row."""
-    values = {**row}
+    """A booking from its row in `select_bookings`."""
+    values, reservation = _apart(row)
     del values["visitor_key"], values["customer_email"]
     return Booking(
         **{
@@ -311,26 +349,58 @@ def to_booking(row: sa.RowMapping) -> Booking:
             "end_reason": EndReason(row["end_reason"]) if row["end_reason"] else None,
             "customer": Customer(**row["customer"]) if row["customer"] else None,
             "visitor": Visitor(**row["visitor"]),
-        }
+        },
+        reservation=reservation,
     )
 
 
+def _apart(row: sa.RowMapping) -> tuple[dict[str, Any], Reservation]:
+    """What is of the thing itself, and the reservation beside it."""
+    values = {**row}
+    reserved = {column.name: values.pop(name) for column, name in _RESERVED.items()}
+    del values["reservation_id"]
+    return values, _to_reservation(reserved)
+
+
+def reservation_row(reservation: Reservation) -> dict[str, Any]:
+    """The row of a reservation."""
+    return asdict(reservation)
+
+
+def to_reservation(row: sa.RowMapping) -> Reservation:
+    """A reservation from its row."""
+    return _to_reservation({**row})
+
+
+def _to_reservation(values: dict[str, Any]) -> Reservation:
+    return Reservation(**{**values, "due": Due(values["due"]) if values["due"] else None})
+
+
 def move_row(move: Move) -> dict[str, Any]:
-    """The row of a move."""
+    """The row of a move; `reservation_row` makes that of its reservation."""
     row = asdict(move)
-    price = row.pop("price")
-    return {**row, **price}
+    del row["reservation"], row["price"], row["from_price"]
+    return {
+        **row,
+        "reservation_id": move.reservation.id,
+        "amount": move.price.amount,
+        "from_amount": move.from_price.amount,
+        "currency": move.price.currency,
+    }
 
 
 def to_move(row: sa.RowMapping) -> Move:
-    """A move from its row."""
-    values = {
-        **row,
+    """A move from its row in `select_moves`."""
+    values, reservation = _apart(row)
+    currency = values.pop("currency")
+    values |= {
         "state": MoveState(row["state"]),
-        "by": EndReason(row["by"]),
+        "by": Actor(row["by"]),
         "end_reason": EndReason(row["end_reason"]) if row["end_reason"] else None,
+        "price": Money(values.pop("amount"), currency),
+        "from_price": Money(values.pop("from_amount"), currency),
     }
-    return Move(price=Money(values.pop("amount"), values.pop("currency")), **values)
+    return Move(**values, reservation=reservation)
 
 
 def payment_row(payment: Payment) -> dict[str, Any]:

@@ -6,7 +6,7 @@ it is right after a restart and whichever process wrote it. Labels are words of 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from platform import python_version
 
@@ -42,7 +42,7 @@ _STEPS: Mapping[str, tuple[type[HoldfastError], ...]] = {
     "tick": (StorageError,),
     "expire": (SchedulerError, StripeError),
     "look": (SchedulerError, StripeError),
-    "sweep_hapio": (SchedulerError,),
+    "sweep_scheduler": (SchedulerError,),
     "sweep_stripe": (SchedulerError, StripeError),
     "fetch_missed": (StripeError,),
     "reconcile": (SchedulerError,),
@@ -56,9 +56,11 @@ _STEPS: Mapping[str, tuple[type[HoldfastError], ...]] = {
 
 
 class Metrics:
-    """The counters of one process; each `Metrics` stands alone, so that tests do not share any."""
+    """The counters of one process; each `Metrics` stands alone, so that tests do not share any. `providers` are named
+    in labels, from the start."""
 
-    def __init__(self, *, version: str = "") -> None:
+    def __init__(self, *, version: str = "", providers: Sequence[str] = ()) -> None:
+        self._providers = providers
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         build = Info("holdfast_build", "What runs", registry=self.registry)
@@ -146,7 +148,7 @@ class Metrics:
             kind.code for base in (SchedulerError, SlotTaken, StorageError, TooManyHolds) for kind in _kinds(base)
         }:
             self._holds_refused.labels(code)
-        for provider in ("hapio", "stripe"):
+        for provider in self._providers:
             for outcome in ("accepted", "refused", "failed"):
                 self._webhooks.labels(provider, outcome)
             self._call_seconds.labels(provider)

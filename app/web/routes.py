@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from app.web.embed import loader, snippets
-from app.web.manage import manage_pages
+from app.web.embed import loader, receipts, snippets
+from app.web.manage import routes as manage
 from app.web.shared import static_files
 from app.web.shared.cross_site import only_from_our_pages
-from app.web.staff import feeds, staff_pages
-from app.web.visitor import booking, widget
+from app.web.staff import routes as staff
+from app.web.visitor import routes as visitor
 
 routes = only_from_our_pages(
     [
-        *widget.routes,
-        *booking.routes,
-        *manage_pages.routes,
+        *visitor.routes,
+        *manage.routes,
         *loader.routes,
+        *receipts.routes,
         *snippets.routes,
-        *feeds.routes,
-        *staff_pages.routes,
+        *staff.routes,
         *static_files.routes,
     ]
 )

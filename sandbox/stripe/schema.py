@@ -1,6 +1,6 @@
 """Holds every request and every answer against the schemas derived from the pinned stripe package.
 
-Requests are read by hand, since Stripe's refusals name parameter and reason; answers by jsonschema, since
+Requests are read by hand, since Stripe's refusals name parameter and reason; answers by jsonschema-rs, since
 a wrong answer is a defect of the sandbox and only has to be loud.
 """
 
@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jsonschema import Draft202012Validator
+from jsonschema_rs import Draft202012Validator
 
 from sandbox.stripe.errors import StripeError
 
@@ -129,7 +129,7 @@ def check(answer: Any) -> None:
     if isinstance(kind, str) and kind in SCHEMAS["responses"]:
         subject = answer["error"] if kind == "error" else answer
         for fault in _validator(kind).iter_errors(subject):
-            raise WrongAnswer(f"{kind} {'.'.join(map(str, fault.absolute_path))}: {fault.message}")
+            raise WrongAnswer(f"{kind} {'.'.join(map(str, fault.instance_path))}: {fault.message}")
     for value in answer.values():
         check(value)
 

@@ -278,7 +278,7 @@ async def cancel_it(shop: Shop, visitor: Visitor, show: Show) -> None:
     await expect(page.get_by_text("Changed your mind?")).to_be_visible()
     await show("manage-canceled", page)
     await page.get_by_role("button", name="Undo the cancellation").click()
-    await expect(told(page, "The cancellation has been undone.")).to_be_visible()
+    await expect(told(page, "Your booking is confirmed as before")).to_be_visible()
     await show("manage-undone", page)
     shop.clock.set(booking.starts_at - timedelta(hours=1))
     await page.goto(f"{address}/cancel")

@@ -1,30 +1,30 @@
 """A booking as it stands in most examples: Ada's portrait session with Maja, confirmed and paid in Stockholm."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from app.domain.booking import Booking, Customer, Status, Visitor
 from app.domain.money import Money
+from app.domain.reservation import Reservation
 from app.domain.terms import Terms, Tier
 
 #: A Friday in Stockholm, 10:00; the session is on the Tuesday after, at the same time.
 NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
+_OF_RESERVATION = {field.name for field in fields(Reservation)} - {field.name for field in fields(Booking)}
 
 
 def a_booking(**changes: Any) -> Booking:
-    """The booking, with `changes` of its fields."""
+    """The booking, with `changes` of its fields, or of its reservation's."""
     starts_at = NOW + timedelta(days=4)
     ends_at = starts_at + timedelta(hours=1)
-    booking = Booking(
+    reservation = Reservation(
         id="bk_1",
-        widget="studio",
-        status=Status.CONFIRMED,
+        booking_id="bk_1",
         service_id="service",
         service_name="Portrait session",
         resource_id="resource",
         resource_name="Maja Lind",
-        any_resource=False,
         location_id="location",
         location_name="Studio Nord, Götgatan 1",
         time_zone="Europe/Stockholm",
@@ -32,9 +32,16 @@ def a_booking(**changes: Any) -> Booking:
         ends_at=ends_at,
         buffer_starts_at=starts_at,
         buffer_ends_at=ends_at,
-        occupies=True,
-        hapio_booking_id="hapio",
-        hapio_unsure=False,
+        reference="there",
+        created_at=NOW,
+        updated_at=NOW,
+    )
+    booking = Booking(
+        id="bk_1",
+        widget="studio",
+        status=Status.CONFIRMED,
+        reservation=reservation,
+        any_resource=False,
         terms=Terms(Money(12000, "eur"), (Tier(24, 100), Tier(2, 50))),
         deadline=NOW + timedelta(minutes=10),
         extensions=0,
@@ -50,4 +57,5 @@ def a_booking(**changes: Any) -> Booking:
         next_try_at=None,
         tries=0,
     )
-    return replace(booking, **changes)
+    of_time = {name: changes.pop(name) for name in {*changes} & _OF_RESERVATION}
+    return replace(booking.elsewhere(**of_time), **changes)

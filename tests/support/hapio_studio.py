@@ -17,11 +17,11 @@ from app.scheduling.hapio.client import HapioClient
 from app.scheduling.port import SchedulerCall
 from sandbox.clock import Clock
 from sandbox.hapio import HapioSandbox
-from sandbox.seed import StudioIds, seed_studio
+from sandbox.seed import StudioIds
+from tests.support.once import HAPIO_URL, open_api, seeded_hapio
 
 #: A Monday in Stockholm, 09:00.
 MONDAY = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
-URL = "http://hapio.sandbox/v1"
 
 
 class Wire(httpx.AsyncBaseTransport):
@@ -70,7 +70,7 @@ class HapioStudio:
 
     def make_client(self, token: str, on_call: Callable[[SchedulerCall], None] | None = None) -> HapioClient:
         return HapioClient(
-            base_url=URL,
+            base_url=HAPIO_URL,
             token=token,
             now=self.clock,
             random=Random(1),
@@ -145,20 +145,12 @@ class HapioStudio:
             await checkpoint()
 
 
-def open_api(sandbox: HapioSandbox) -> httpx.AsyncClient:
-    headers = {"Authorization": f"Bearer {sandbox.token}"}
-    return httpx.AsyncClient(transport=sandbox.transport(), base_url=URL, headers=headers)
-
-
 @asynccontextmanager
 async def open_studio(at: datetime = MONDAY) -> AsyncIterator[HapioStudio]:
     """The studio of the demo, with nothing booked and no call made."""
     clock = Clock(at)
-    sandbox = HapioSandbox(now=clock)
+    sandbox, ids = await seeded_hapio(clock)
     sandbox.switches.rate_limit_per_minute = 1000
-    async with open_api(sandbox) as api:
-        ids = await seed_studio(api)
-    sandbox.calls.clear()
     studio = HapioStudio(clock, sandbox, ids, Wire(sandbox.transport()))
     yield studio
     await studio.client.aclose()

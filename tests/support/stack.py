@@ -29,11 +29,13 @@ from app.errors import SlotTaken
 from app.main import Seams, create_app
 from app.parts import Parts
 from app.settings import Settings
+from app.store.schema import database_path
 from sandbox.clock import Clock
 from sandbox.hapio import HapioSandbox
 from sandbox.mailbox import MailboxSandbox
-from sandbox.seed import StudioIds, seed_studio
+from sandbox.seed import StudioIds
 from sandbox.stripe import StripeSandbox
+from tests.support.once import COMPILED, empty_database, open_api, seeded_hapio, share_statements
 from tests.support.stripe_transport import TransportHTTPClient
 
 #: A Monday in Stockholm, 09:00, well before the next clock change.
@@ -92,10 +94,12 @@ class Stack:
             stripe_http=TransportHTTPClient(_Wire(self.stripe.transport(), self.doom)),
             site_transport=self.sites,
             resolve=self.sites.resolve,
+            compiled_templates=COMPILED,
         )
         app = create_app(self.settings, seams, run_worker=False)
         await self._life.enter_async_context(LifespanManager(app))
         self.parts = app.state.parts
+        share_statements(self.parts.store.engine.sync_engine)
         event.listen(self.parts.store.engine.sync_engine, "after_cursor_execute", self._count_commit)
         self.hooks.app = self.sites.own = app
         transport = httpx.ASGITransport(app=app)
@@ -327,7 +331,7 @@ class Stack:
 
     def hapio_api(self) -> httpx.AsyncClient:
         """Hapio's API, for what other programs do."""
-        return _hapio_api(self.hapio)
+        return open_api(self.hapio)
 
     async def status(self, booking: Booking) -> Status:
         """Where the booking stands now."""
@@ -474,10 +478,7 @@ async def open_stack(
 ) -> AsyncIterator[Stack]:
     """Open sandboxes and the app. `webhooks` False turns Stripe's off; `doom` kills the app's process."""
     clock = Clock(MONDAY)
-    hapio = HapioSandbox(now=clock)
-    async with _hapio_api(hapio) as api:
-        ids = await seed_studio(api)
-    hapio.calls.clear()
+    hapio, ids = await seeded_hapio(clock)
     (folder / "widgets.toml").write_text(
         WIDGET.format(
             portrait=ids.services["Portrait session"],
@@ -498,6 +499,9 @@ async def open_stack(
             webhook_url=f"{PUBLIC_URL}/api/webhooks/stripe" if webhooks else None,
         )
         chosen = make_settings(folder, **{"smtp_url": f"smtp://127.0.0.1:{port}", **(settings or {})})
+        database = database_path(chosen.database_url)
+        if not database.exists():
+            database.write_bytes(await empty_database())
         stack = Stack(clock, hapio, stripe, mailbox, ids, chosen, hooks, doom or Doom())
         try:
             await stack.start()
@@ -505,14 +509,6 @@ async def open_stack(
         finally:
             await stack.stop()
             await mailbox.stop_smtp()
-
-
-def _hapio_api(hapio: HapioSandbox) -> httpx.AsyncClient:
-    return httpx.AsyncClient(
-        transport=hapio.transport(),
-        base_url="http://hapio.sandbox/v1",
-        headers={"Authorization": f"Bearer {hapio.token}"},
-    )
 
 
 class _Hooks(httpx.AsyncBaseTransport):

@@ -1,4 +1,4 @@
-"""Our own bookings that occupy time, as the store has them and as they change here."""
+"""Our own reservations that occupy time, as the store has them and as they change here."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from app.domain.reservation import Occupied
 
 
 class OwnBookings:
-    """The rows that occupy time, by booking id.
+    """The rows that occupy time, by the reservation's id.
 
     `ticks` orders what happens; the clock cannot, since much happens within one of its steps.
     """
@@ -21,14 +21,14 @@ class OwnBookings:
         self.rows: dict[str, Occupied] = {}
 
     def put(self, occupied: Occupied) -> None:
-        """A booking that occupies time from now on."""
-        self.rows[occupied.booking_id] = occupied
-        self._changed[occupied.booking_id] = next(self._ticks)
+        """A reservation that occupies time from now on."""
+        self.rows[occupied.reservation_id] = occupied
+        self._changed[occupied.reservation_id] = next(self._ticks)
 
-    def drop(self, booking_id: str) -> int:
-        """A booking that no longer does. Returns the tick of it."""
-        self.rows.pop(booking_id, None)
-        self._changed[booking_id] = tick = next(self._ticks)
+    def drop(self, reservation_id: str) -> int:
+        """A reservation that no longer does. Returns the tick of it."""
+        self.rows.pop(reservation_id, None)
+        self._changed[reservation_id] = tick = next(self._ticks)
         return tick
 
     async def reload(self) -> set[Occupied]:
@@ -37,15 +37,15 @@ class OwnBookings:
         Returns what came or went by it, which happened in other processes.
         """
         began = next(self._ticks)
-        rows = {row.booking_id: row for row in await self._load()}
+        rows = {row.reservation_id: row for row in await self._load()}
         if began < self._loaded:
             return set()
         self._loaded = began
-        self._changed = {booking_id: tick for booking_id, tick in self._changed.items() if tick > began}
-        for booking_id in self._changed:
-            rows.pop(booking_id, None)
-            if booking_id in self.rows:
-                rows[booking_id] = self.rows[booking_id]
+        self._changed = {reservation_id: tick for reservation_id, tick in self._changed.items() if tick > began}
+        for reservation_id in self._changed:
+            rows.pop(reservation_id, None)
+            if reservation_id in self.rows:
+                rows[reservation_id] = self.rows[reservation_id]
         differing = set(rows.values()) ^ set(self.rows.values())
         self.rows = rows
         return differing

@@ -264,7 +264,7 @@ class Availability:
     def freed(self, occupied: Occupied, slot: Slot, service_id: str) -> None:
         """Our own release: the time is shown again. Call it once the scheduler has let go of it, because a read that
         begins later is believed."""
-        tick = self._own.drop(occupied.booking_id)
+        tick = self._own.drop(occupied.reservation_id)
         self._redraw(occupied)
         back = replace(slot, resource_ids=(occupied.resource_id,))
         for held in self._around(service_id, slot.starts_at):

@@ -21,7 +21,7 @@ from starlette.requests import Request
 
 from app.domain import urls
 from app.protection.page_reader import Page, Trouble, origin_of
-from app.text import i18n
+from app.text import languages
 from app.web.embed.content_security_policy import Policy, read_policies
 from app.web.shared.theme import STYLES, asked_style
 from app.widgets import Widget
@@ -388,7 +388,7 @@ def _language(case: Case, tags: Tags, _: Gettext) -> Iterator[Finding]:
     text = _("The page's language is “%(language)s”; the widget speaks %(offered)s.")
     said = text % {"language": asked, "offered": ", ".join(offered)}
     listed = ", ".join(f'"{language}"' for language in (*offered, base))
-    fix = f"[{case.widget.name}]\nlanguages = [{listed}]" if base in i18n.LANGUAGES else ""
+    fix = f"[{case.widget.name}]\nlanguages = [{listed}]" if base in languages.LANGUAGES else ""
     yield Finding("advice", title, said, fix, _("widgets.toml, then restart Holdfast") if fix else "")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app.text.i18n import N_
+from app.msgid import N_
 
 
 @dataclass(frozen=True, slots=True)

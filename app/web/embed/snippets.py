@@ -18,11 +18,11 @@ from starlette.routing import Route
 
 from app.booking.customer_form import clean
 from app.errors import RateLimited, SchedulerError
+from app.msgid import N_
 from app.parts import parts_of
 from app.protection.page_reader import Trouble, UnreadablePage, origin_of
 from app.protection.rate_limits import DOCTOR, client_address
-from app.text import i18n
-from app.text.i18n import N_
+from app.text import catalogues, languages
 from app.web.embed.embed_check import Case, Finding, explain, origins_toml, page_checks_of, script_tag
 from app.web.embed.platforms import PLATFORMS
 from app.web.shared.render import NOBODY, Shell, make_page, render_text
@@ -155,7 +155,7 @@ async def show_snippets(request: Request) -> Response:
     parts = parts_of(request)
     choice = read_choice(request.query_params, parts.widgets)
     shell = _shell(request)
-    _ = i18n.translator(shell.language).gettext
+    _ = catalogues.translator(shell.language).gettext
     base = parts.settings.public_url
     label = choice.label or _label(choice, shell.language)
     context = {
@@ -163,7 +163,9 @@ async def show_snippets(request: Request) -> Response:
         "theme": choice.theme,
         "widgets": list(parts.widgets.values()),
         "services": await _services(request, choice.widget),
-        "languages": [(tag, i18n.LANGUAGES[i18n.base_language(tag)].native_name) for tag in choice.widget.languages],
+        "languages": [
+            (tag, languages.LANGUAGES[languages.base_language(tag)].native_name) for tag in choice.widget.languages
+        ],
         "fonts": [(value, _(name)) for name, value in FONTS.items()],
         "query": urlencode(_query(choice)),
         "label": label,
@@ -212,7 +214,7 @@ async def show_doctor(request: Request) -> Response:
     parts, asked = parts_of(request), request.query_params
     choice = read_choice(asked, parts.widgets)
     shell = _shell(request)
-    _ = i18n.translator(shell.language).gettext
+    _ = catalogues.translator(shell.language).gettext
     typed, trouble = asked.get("site", "").strip()[:_LONGEST], ""
     findings: Sequence[Finding] = ()
     address, status = choice.site, 200
@@ -253,7 +255,7 @@ async def _read_case(request: Request, choice: Choice, typed: str) -> Case:
 
 
 async def _services(request: Request, widget: Widget) -> Sequence[tuple[str, str]]:
-    """The services to open on; none while Hapio does not say."""
+    """The services to open on; none while the scheduler does not say."""
     try:
         catalogue = await parts_of(request).availability.catalogue(widget)
     except SchedulerError:
@@ -277,7 +279,7 @@ def _query(choice: Choice) -> list[tuple[str, str]]:
 
 def _label(choice: Choice, language: str) -> str:
     """What the button says if the owner says nothing."""
-    return i18n.translator(choice.language or language).gettext("Book a time")
+    return catalogues.translator(choice.language or language).gettext("Book a time")
 
 
 def _readable(theme: Theme, _: Callable[[str], str]) -> list[dict[str, str]]:
@@ -305,7 +307,7 @@ def _readable(theme: Theme, _: Callable[[str], str]) -> list[dict[str, str]]:
 
 def _shell(request: Request) -> Shell:
     """The page's own language is the browser's: `lang` chooses the widget's."""
-    return Shell(NOBODY, i18n.negotiate(None, request.headers.get("accept-language"), NOBODY.languages))
+    return Shell(NOBODY, languages.negotiate(None, request.headers.get("accept-language"), NOBODY.languages))
 
 
 def _render(

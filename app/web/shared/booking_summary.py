@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from app.domain.booking import Booking, Status
 from app.domain.money import Money
 from app.mail import policy_lines
-from app.text import i18n
+from app.text import catalogues, formats, zones
 from app.widgets import Widget
 
 #: From here on the countdown is shown in colour, with the offer to keep the time.
@@ -16,7 +16,7 @@ SOON = timedelta(minutes=3)
 
 
 @dataclass(frozen=True, slots=True)
-class Card:
+class BookingSummary:
     """A booking as every screen shows it, ready for the eye. `local` is the time at the place, where it differs."""
 
     service: str
@@ -52,35 +52,45 @@ class HoldLine:
 
 def visitor_zone(booking: Booking) -> str:
     """The zone that the visitor chose times in, else the place's."""
-    return i18n.valid_zone(booking.visitor.time_zone) or booking.time_zone
+    return zones.valid_zone(booking.visitor.time_zone) or booking.time_zone
 
 
-def booking_card(booking: Booking, *, language: str, now: datetime) -> Card:
+def at_place(booking: Booking) -> Booking:
+    """The booking as it is seen where it takes place."""
+    return in_zone(booking, booking.time_zone)
+
+
+def in_zone(booking: Booking, zone: str) -> Booking:
+    """The booking as seen by somebody who has just chosen times in this zone."""
+    return replace(booking, visitor=replace(booking.visitor, time_zone=zone))
+
+
+def summarize(booking: Booking, *, language: str, now: datetime) -> BookingSummary:
     """The booking in the visitor's zone and language."""
     zone = visitor_zone(booking)
     starts, ends = booking.starts_at, booking.ends_at
-    today = i18n.local(now, zone).date()
-    _ = i18n.translator(language).gettext
+    today = zones.local(now, zone).date()
+    _ = catalogues.translator(language).gettext
     local = ""
-    if not i18n.same_clock(zone, booking.time_zone, starts):
-        there = i18n.format_span(starts, ends, booking.time_zone, language)
-        if i18n.local(starts, zone).date() != i18n.local(starts, booking.time_zone).date():
-            day = i18n.format_day(starts, booking.time_zone, language, "medium", today=today)
+    if not zones.same_clock(zone, booking.time_zone, starts):
+        there = formats.format_span(starts, ends, booking.time_zone, language)
+        if zones.local(starts, zone).date() != zones.local(starts, booking.time_zone).date():
+            day = formats.format_day(starts, booking.time_zone, language, "medium", today=today)
             there = _("%(day)s, %(times)s") % {"day": day, "times": there}
         local = _("%(time)s at the venue (%(zone)s)") % {
             "time": there,
-            "zone": i18n.zone_label(booking.time_zone, starts, language),
+            "zone": zones.zone_label(booking.time_zone, starts, language),
         }
-    return Card(
+    return BookingSummary(
         service=booking.service_name,
-        duration=i18n.format_duration(ends - starts, language),
+        duration=formats.format_duration(ends - starts, language),
         person=booking.resource_name,
         place=booking.location_name,
-        starts_at=i18n.machine_time(starts),
-        day=i18n.format_day(starts, zone, language, today=today),
-        times=i18n.format_span(starts, ends, zone, language),
-        zone=i18n.zone_label(zone, starts, language),
-        relative=i18n.relative_day(starts, zone, now, language) if starts > now else "",
+        starts_at=formats.machine_time(starts),
+        day=formats.format_day(starts, zone, language, today=today),
+        times=formats.format_span(starts, ends, zone, language),
+        zone=zones.zone_label(zone, starts, language),
+        relative=formats.relative_day(starts, zone, now, language) if starts > now else "",
         local=local,
         price=price(booking.terms.price, language),
         free=booking.terms.free,
@@ -90,18 +100,24 @@ def booking_card(booking: Booking, *, language: str, now: datetime) -> Card:
 
 def price(money: Money, language: str) -> str:
     """ "120,00 €", or the word for nothing."""
-    return i18n.format_money(money, language) if money else i18n.translator(language).gettext("Free of charge")
+    return formats.format_money(money, language) if money else catalogues.translator(language).gettext("Free of charge")
 
 
-def sentence(card: Card, language: str) -> str:
+def sentence(summary: BookingSummary, language: str) -> str:
     """The booking in one sentence."""
-    _ = i18n.translator(language).gettext
+    _ = catalogues.translator(language).gettext
     return _("%(service)s with %(person)s on %(day)s, %(times)s.") % {
-        "service": card.service,
-        "person": card.person,
-        "day": card.day,
-        "times": card.times.replace("–", "\u2060–\u2060"),  # word joiners: no line break inside a span
+        "service": summary.service,
+        "person": summary.person,
+        "day": summary.day,
+        "times": summary.times.replace("–", "\u2060–\u2060"),  # word joiners: no line break inside a span
     }
+
+
+def visit_line(service: str, person: str, when: str, language: str) -> str:
+    """What, with whom and when, as a line."""
+    _ = catalogues.translator(language).gettext
+    return _("%(service)s with %(person)s, %(when)s") % {"service": service, "person": person, "when": when}
 
 
 def hold_line(booking: Booking, widget: Widget, *, path: str, query: str, language: str, now: datetime) -> HoldLine:
@@ -112,8 +128,8 @@ def hold_line(booking: Booking, widget: Widget, *, path: str, query: str, langua
     return HoldLine(
         path=path,
         query=query,
-        until=i18n.format_time(booking.deadline, zone, language),
-        pay_until=i18n.format_time(paying, zone, language),
+        until=formats.format_time(booking.deadline, zone, language),
+        pay_until=formats.format_time(paying, zone, language),
         minutes_left=-(-left // timedelta(minutes=1)),
         seconds_left=int(left.total_seconds()),
         soon=left <= SOON,

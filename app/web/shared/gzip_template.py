@@ -35,14 +35,14 @@ class _Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Spliced:
+class GzipTemplate:
     """A page in parts: the first, then holes by their names and parts in turn."""
 
     first: _Part
     rest: tuple[_Part | str, ...]
 
     @classmethod
-    def cut(cls, page: str, marks: Mapping[str, str]) -> Spliced:
+    def cut(cls, page: str, marks: Mapping[str, str]) -> GzipTemplate:
         """Cut a page at its marks. `marks` maps a hole's name to the text that stands in its place."""
         parts: list[_Part | str] = []
         rest = page
@@ -60,7 +60,7 @@ class Spliced:
         parts = [self.first, *(part for part in self.rest if isinstance(part, _Part))]
         return sum(len(part.plain) + len(part.deflated) for part in parts)
 
-    def fill(self, filling: Mapping[str, bytes]) -> Spliced:
+    def fill(self, filling: Mapping[str, bytes]) -> GzipTemplate:
         """The page with the named holes filled for good; the others stay open."""
         parts: list[_Part | str] = [self.first]
         for part in self.rest:
@@ -72,7 +72,7 @@ class Spliced:
                 parts.append(filled)
         first, *others = parts
         assert isinstance(first, _Part)  # noqa: S101 - it was one before, and only grew
-        return Spliced(first, tuple(others))
+        return GzipTemplate(first, tuple(others))
 
     def plain(self, filling: Mapping[str, bytes]) -> bytes:
         """The page, uncompressed, with its holes filled."""

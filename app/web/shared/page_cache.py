@@ -17,7 +17,7 @@ from markupsafe import Markup, escape
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.web.shared.gzip_template import Spliced
+from app.web.shared.gzip_template import GzipTemplate
 from app.web.shared.security_headers import Header, guarded, new_request_id, request_header
 
 #: What is kept of pages, and of answers made of them, at most. A page takes some 45 KB, the widest 100 KB; more than
@@ -47,8 +47,9 @@ def pages_in(scope: Scope) -> Pages:
 class WarmPages:
     """ASGI middleware that answers a page view as it was answered before, if that still holds.
 
-    It stands before the guard and the router, each of which costs as much as all the rest of a warm page (`make bench`
-    measures it); so its answers carry the guard's headers. A request that was not met before goes on to its door.
+    It stands before `SecurityHeaders` and the router, each of which costs as much as all the rest of a warm page
+    (`make bench` measures it); so its answers carry those headers. A request that was not met before goes on to its
+    door.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -71,7 +72,7 @@ class Answer:
     The entity tag leaves that key out: a page that is shown again names the same page view.
     """
 
-    page: Spliced
+    page: GzipTemplate
     tag: bytes
     headers: tuple[Header, ...]
     visitor_key: Callable[[], str]
@@ -100,7 +101,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class _Drawn:
-    page: Spliced
+    page: GzipTemplate
     digest: str
 
 
@@ -149,7 +150,7 @@ class Pages:
         drawn = self._drawn.get(key)
         if drawn is None:
             text = draw()
-            page = Spliced.cut(text, {"carried": _CARRIED, "key": _KEY})
+            page = GzipTemplate.cut(text, {"carried": _CARRIED, "key": _KEY})
             drawn = _Drawn(page, _digest(text.encode()))
             self._drawn.put(key, drawn, page.size)
         fields = hidden_fields(carried).encode()

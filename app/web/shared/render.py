@@ -12,7 +12,7 @@ from math import ceil
 from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import BytecodeCache, Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
@@ -28,11 +28,11 @@ from app.errors import (
     StripeError,
     TooLarge,
 )
+from app.msgid import N_
 from app.parts import parts_of
 from app.protection.rate_limits import SLOTS, client_address
 from app.settings import Settings
-from app.text import i18n
-from app.text.i18n import N_
+from app.text import catalogues, languages
 from app.web.shared import host_events
 from app.web.shared.folders import folder
 from app.web.shared.request_input import asked_address
@@ -50,7 +50,7 @@ _SHEET = (STATIC / "widget.css").read_text(encoding="utf-8")
 NEVER_FRAMED = ("/manage/", "/staff")
 
 #: Every language that we speak, for pages that belong to no widget.
-NOBODY = Widget(name="nobody", title="Holdfast", languages=tuple(i18n.LANGUAGES))
+NOBODY = Widget(name="nobody", title="Holdfast", languages=tuple(languages.LANGUAGES))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,16 +91,17 @@ class Shell:
         return dressed(self.widget.theme, self.style)
 
 
-def make_templates(settings: Settings) -> Environment:
-    """The template environment that screens and mails share."""
+def make_templates(settings: Settings, compiled: BytecodeCache | None = None) -> Environment:
+    """The template environment that screens and mails share. `compiled` keeps what was compiled for the next one."""
     environment = Environment(
         loader=FileSystemLoader(folder("templates")),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        bytecode_cache=compiled,
     )
-    i18n.install(environment)
+    catalogues.install(environment)
     environment.globals["asset"] = asset
     environment.globals["sheet"] = _SHEET
     environment.globals["settings"] = settings
@@ -186,7 +187,7 @@ def make_page(request: Request, shell: Shell, *, fragment: bool, framed: bool = 
     host = trusted_host(shell.host, widget) if alone else ""
     return Page(
         language=shell.language,
-        direction=i18n.direction(shell.language),
+        direction=languages.direction(shell.language),
         title=widget.title,
         path=f"/w/{widget.name}",
         owner=widget.owner_name,
@@ -213,7 +214,7 @@ def page_headers(settings: Settings, widget: Widget, theme: Theme, *, framed: bo
     widget on ordinary sites only.
     """
     headers = {"Content-Security-Policy": policy(settings, widget, theme, framed=framed)}
-    if settings.public_url.startswith("https://"):  # a warm page goes out without the guard, which says so elsewhere
+    if settings.public_url.startswith("https://"):  # a warm page passes by `SecurityHeaders`, which says so elsewhere
         headers["Strict-Transport-Security"] = HTTPS_ONLY
     if framed:
         elsewhere = urlsplit(settings.htmx_url).netloc and not settings.htmx_integrity
@@ -287,8 +288,6 @@ _HEADINGS: tuple[tuple[type[HoldfastError], str], ...] = (
     (StripeError, N_("The payment page is not responding")),
 )
 _OTHER_HEADING = N_("That did not work")
-
-
 #: Where somebody may be who has just paid: back from Stripe, and where that leads.
 _AFTER_PAYING = re.compile(r"/b/[^/]+(/return|/back)?|/manage/(?!(?:sent|resend)$)[^/]+(/return|/back)?|/r/[^/]+")
 _MOMENT = N_("One moment, please")
@@ -304,7 +303,7 @@ def render_error(request: Request, error: HoldfastError) -> Response:
     """An error as a page, or as the main block for htmx: what happened, whether money moved, what to do next. Where
     somebody may just have paid, nothing is said that would make them pay a second time."""
     shell = _affordable(request, error_shell(request))
-    _ = i18n.translator(shell.language).gettext
+    _ = catalogues.translator(shell.language).gettext
     heading = next((text for kind, text in _HEADINGS if isinstance(error, kind)), _OTHER_HEADING)
     lines = [error.sentence]
     if _after_paying(request, error):
@@ -361,13 +360,13 @@ def widget_shell(request: Request, widget: Widget) -> Shell:
     """A widget's pages speak the language that the address asks for, else the browser's. Pages of no widget have one
     look."""
     query = request.query_params
-    language = i18n.negotiate(query.get("lang"), request.headers.get("accept-language"), widget.languages)
+    language = languages.negotiate(query.get("lang"), request.headers.get("accept-language"), widget.languages)
     style = () if widget is NOBODY else asked_style(query)
     return Shell(widget, language, style, query.get("host", ""))
 
 
 def _way_on(request: Request, error: HoldfastError, shell: Shell) -> dict[str, str] | None:
-    _ = i18n.translator(shell.language).gettext
+    _ = catalogues.translator(shell.language).gettext
     paid = _after_paying(request, error)
     if paid or (error.retry and request.method == "GET"):
         return {"href": asked_address(request), "label": _("Open this page again") if paid else _("Try again")}

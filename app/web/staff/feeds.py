@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
 from io import StringIO
@@ -18,9 +19,8 @@ from app.domain.booking import Booking, Status
 from app.mail.calendars import bookings_calendar
 from app.parts import parts_of
 from app.protection.rate_limits import STAFF, client_address
-from app.text import i18n
-from app.web.staff.staff_pages import place_zone
-from app.web.staff.staff_words import clean_cells, is_number
+from app.text import zones
+from app.web.staff.page import place_zone
 from app.widgets import Widget
 
 #: What a feed holds: a month back, a year ahead.
@@ -46,6 +46,10 @@ _HEAD: Final = (
 _PHONE: Final = _HEAD.index("phone")
 #: Counts up when the feeds' form changes, so that programs that ask whether theirs is the newest are told no.
 _FORM: Final = "1"
+#: Where a spreadsheet may begin a cell, and what makes a formula of it: at the start, after a line break, and after a
+#: semicolon, which separates cells in the Excel of half of Europe whatever stands in quotes.
+_FORMULA: Final = re.compile(r"""(^|[;\r\n\t])([\s"']*)([=+\-@\uff1d\uff0b\uff0d\uff20\t\r])""")
+_NUMBER: Final = re.compile(r"\+[1-9][0-9]{4,14}")
 
 
 async def show_table(request: Request) -> Response:
@@ -77,7 +81,7 @@ async def _bookings(request: Request, statuses: Sequence[Status]) -> list[Bookin
     parts.rate_limits.check(STAFF, client_address(request.scope))
     await parts.staff.check_feed(request.path_params["secret"])
     now = parts.now()
-    found: list[Booking] = await parts.bookings.find(
+    return await parts.bookings.find(
         statuses=statuses,
         starts_from=now - BACK,
         starts_to=now + AHEAD,
@@ -85,13 +89,12 @@ async def _bookings(request: Request, statuses: Sequence[Status]) -> list[Bookin
         resource_id=query.get("person", ""),
         most=MOST + 1,
     )
-    return found
 
 
 def _tag(bookings: Iterable[Booking]) -> str:
     """An entity tag that changes with any of the bookings."""
-    told = [f"{booking.id} {booking.updated_at.isoformat()}" for booking in bookings]
-    digest = hashlib.sha256("\n".join([_FORM, *told]).encode()).hexdigest()
+    lines = [f"{booking.id} {booking.updated_at.isoformat()}" for booking in bookings]
+    digest = hashlib.sha256("\n".join([_FORM, *lines]).encode()).hexdigest()
     return f'"{digest[:32]}"'
 
 
@@ -105,12 +108,12 @@ def _questions(widgets: Mapping[str, Widget], bookings: Iterable[Booking]) -> li
 def _table(bookings: Sequence[Booking], questions: Collection[str]) -> str:
     text = StringIO()
     writer = csv.writer(text)
-    writer.writerow([*_HEAD, *clean_cells(f"q_{name}" for name in questions)])
+    writer.writerow([*_HEAD, *_clean_cells(f"q_{name}" for name in questions)])
     for booking in bookings[:MOST]:
         row = _cells(booking, questions)
-        clean = clean_cells(row)
+        clean = _clean_cells(row)
         # A number in full: no spreadsheet makes more of it than a number, and programs can read it.
-        clean[_PHONE] = row[_PHONE] if is_number(row[_PHONE]) else clean[_PHONE]
+        clean[_PHONE] = row[_PHONE] if _is_number(row[_PHONE]) else clean[_PHONE]
         writer.writerow(clean)
     if len(bookings) > MOST:
         writer.writerow([f"There are more than these {MOST} bookings. Add ?person= or ?widget= to the address."])
@@ -119,7 +122,7 @@ def _table(bookings: Sequence[Booking], questions: Collection[str]) -> str:
 
 
 def _cells(booking: Booking, questions: Iterable[str]) -> list[str]:
-    start, end = (i18n.local(moment, booking.time_zone) for moment in (booking.starts_at, booking.ends_at))
+    start, end = (zones.local(moment, booking.time_zone) for moment in (booking.starts_at, booking.ends_at))
     customer, price = booking.customer, booking.terms.price
     answers = customer.answers if customer else {}
     return [
@@ -140,6 +143,16 @@ def _cells(booking: Booking, questions: Iterable[str]) -> list[str]:
         "yes" if booking.no_show else "",
         *(answers.get(name, "") for name in questions),
     ]
+
+
+def _clean_cells(cells: Iterable[str]) -> list[str]:
+    """For spreadsheets: what customers typed must not become a formula. A quote before it makes it text."""
+    return [_FORMULA.sub(r"\1\2'\3", cell) for cell in cells]
+
+
+def _is_number(text: str) -> bool:
+    """Whether this is a phone number as it is stored (E.164), and nothing else."""
+    return _NUMBER.fullmatch(text) is not None
 
 
 def _answer(content: bytes, kind: str, name: str, headers: Mapping[str, str]) -> Response:

@@ -1,13 +1,11 @@
-"""The staff page's words: a booking in a list, its whole story, what an act would do to the money; pure.
+"""The staff pages' words: a booking in a list, its whole story, what an act would do to the money; pure.
 
 Times are the place's own, wherever the customer is.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
 from typing import Any, Final
@@ -19,17 +17,19 @@ from app.domain.booking import Actor, Booking, Status
 from app.domain.event import StoredEvent
 from app.domain.history import HistoryEntry
 from app.domain.money import Money
+from app.domain.move import Move
 from app.domain.outbox import MailLine
-from app.domain.payment import DISPUTE_LOST, DISPUTE_OVER, Payment, PaymentState
-from app.domain.refund import Refund, failures, payable_another_way
+from app.domain.payment import Payment, PaymentState
+from app.domain.refund import payable_another_way
 from app.errors import BookingConflict, HoldfastError, LinkRefused, NotBegun, PolicyRefused, SchedulerError, StripeError
 from app.mail import MailKind
-from app.text import i18n
-from app.text.history_words import HISTORY, REFUND_STANDS
-from app.text.i18n import N_
-from app.web.shared import booking_words
-from app.web.shared.booking_summary import price
-from app.web.visitor.widget import moment_words
+from app.msgid import N_
+from app.text import catalogues, formats, zones
+from app.text.history_words import HISTORY
+from app.web.shared.booking_summary import at_place, price
+from app.web.shared.refund_words import captured, disputed, owner_refund_words
+from app.web.shared.status_words import out_of_reach, status_words
+from app.web.shared.time_words import moment_words, when
 from app.widgets import Widget
 
 _MAILS: Final[Mapping[str, str]] = {
@@ -59,7 +59,7 @@ _PAYMENTS: Final[Mapping[PaymentState, str]] = {
     PaymentState.OPEN: N_("not paid yet"),
     PaymentState.PROCESSING: N_("the bank is working on it"),
 }
-_TOLD: Final[Mapping[str, str]] = {
+_REPORTS: Final[Mapping[str, str]] = {
     "canceled": N_("The booking has been cancelled."),
     "refunded": N_("The refund is on its way."),
     "moved": N_("The booking has been moved."),
@@ -77,14 +77,9 @@ _TOLD: Final[Mapping[str, str]] = {
 }
 
 
-def at_place(booking: Booking) -> Booking:
-    """The booking as it is seen where it takes place."""
-    return replace(booking, visitor=replace(booking.visitor, time_zone=booking.time_zone))
-
-
-def told(word: str, language: str) -> str:
+def reported_words(word: str, language: str) -> str:
     """What an act that led to the page has to say."""
-    return i18n.translator(language).gettext(_TOLD[word]) if word in _TOLD else ""
+    return catalogues.translator(language).gettext(_REPORTS[word]) if word in _REPORTS else ""
 
 
 # Lists
@@ -96,7 +91,7 @@ def days_of(
     """A heading for each day, with its visits in order."""
 
     def day(booking: Booking) -> tuple[str, str]:
-        return i18n.local(booking.starts_at, booking.time_zone).date().isoformat(), booking.time_zone
+        return zones.local(booking.starts_at, booking.time_zone).date().isoformat(), booking.time_zone
 
     several = len({booking.time_zone for booking in bookings}) > 1
     days = []
@@ -106,9 +101,9 @@ def days_of(
         days.append(
             {
                 "date": date,
-                "heading": i18n.format_day(start, zone, language, today=i18n.local(now, zone).date()),
-                "relative": i18n.relative_day(start, zone, now, language),
-                "zone": i18n.zone_label(zone, start, language) if several else "",
+                "heading": formats.format_day(start, zone, language, today=zones.local(now, zone).date()),
+                "relative": formats.relative_day(start, zone, now, language),
+                "zone": zones.zone_label(zone, start, language) if several else "",
                 "visits": [visit(booking, widgets, base, now, language) for booking in those],
             }
         )
@@ -117,16 +112,14 @@ def days_of(
 
 def visit(booking: Booking, widgets: Mapping[str, Widget], base: str, now: datetime, language: str) -> dict[str, Any]:
     """One booking as a line of a list; the printed day has all of it."""
-    word, mark = booking_words.word_for(booking, None, now, language)
-    if booking.no_show and booking.status is Status.CONFIRMED:
-        word, mark = i18n.translator(language).gettext("Missed"), "cross"
+    word, mark = owner_status_words(booking, None, now, language)
     zone, customer = booking.time_zone, booking.customer
     return {
         "path": f"{base}/bookings/{booking.id}",
         "id": booking.id,
-        "iso": i18n.machine_time(booking.starts_at),
-        "day": i18n.format_day(booking.starts_at, zone, language, "medium", today=i18n.local(now, zone).date()),
-        "times": i18n.format_span(booking.starts_at, booking.ends_at, zone, language),
+        "iso": formats.machine_time(booking.starts_at),
+        "day": formats.format_day(booking.starts_at, zone, language, "medium", today=zones.local(now, zone).date()),
+        "times": formats.format_span(booking.starts_at, booking.ends_at, zone, language),
         "service": booking.service_name,
         "person": booking.resource_name,
         "price": price(booking.terms.price, language),
@@ -142,6 +135,13 @@ def visit(booking: Booking, widgets: Mapping[str, Widget], base: str, now: datet
     }
 
 
+def owner_status_words(booking: Booking, move: Move | None, now: datetime, language: str) -> tuple[str, str]:
+    """(word, mark): as the customer reads it, but that a visit may be missed before it is over."""
+    if booking.no_show and booking.status is Status.CONFIRMED:
+        return catalogues.translator(language).gettext("Missed"), "cross"
+    return status_words(booking, move, now, language)
+
+
 def answers(booking: Booking, widget: Widget | None) -> list[tuple[str, str]]:
     """What was asked, in the owner's words, and what the customer answered."""
     labels = {question.name: question.label for question in widget.questions} if widget else {}
@@ -154,7 +154,7 @@ def answers(booking: Booking, widget: Widget | None) -> list[tuple[str, str]]:
 
 def payment_rows(view: BookingView, language: str) -> list[dict[str, str]]:
     """Every payment that came, or may come, with Stripe's name for it."""
-    _ = i18n.translator(language).gettext
+    _ = catalogues.translator(language).gettext
     rows = []
     for payment in view.payments:
         state = _(_PAYMENTS[payment.state]) if payment.state in _PAYMENTS else _("nothing was charged")
@@ -164,7 +164,7 @@ def payment_rows(view: BookingView, language: str) -> list[dict[str, str]]:
         rows.append(
             {
                 "label": _("Payment"),
-                "amount": i18n.format_money(Money(amount, payment.price.currency), language),
+                "amount": formats.format_money(Money(amount, payment.price.currency), language),
                 "how": " · ".join(how),
                 "reference": payment.payment_intent_id or "",
                 "payable": "",
@@ -174,18 +174,18 @@ def payment_rows(view: BookingView, language: str) -> list[dict[str, str]]:
 
 
 def _disputed(payment: Payment, language: str) -> str:
-    return i18n.translator(language).gettext("disputed: %(state)s") % {"state": payment.dispute}
+    return catalogues.translator(language).gettext("disputed: %(state)s") % {"state": payment.dispute}
 
 
 def refund_rows(view: BookingView, now: datetime, language: str) -> list[dict[str, str]]:
     """Every refund with where it is; `payable` is its id where the owner may pay it another way."""
-    _ = i18n.translator(language).gettext
+    _ = catalogues.translator(language).gettext
     payable = payable_another_way(view.payments, view.refunds)
     return [
         {
             "label": _("Refund"),
-            "amount": i18n.format_money(refund.amount, language),
-            "how": refund_stands(view, refund, now, language),
+            "amount": formats.format_money(refund.amount, language),
+            "how": owner_refund_words(refund, view, now, language),
             "reference": refund.stripe_refund_id or "",
             "payable": refund.id if refund.id in payable else "",
         }
@@ -193,24 +193,7 @@ def refund_rows(view: BookingView, now: datetime, language: str) -> list[dict[st
     ]
 
 
-def refund_stands(view: BookingView, refund: Refund, now: datetime, language: str) -> str:
-    """Where a refund is, and what it waits for."""
-    _ = i18n.translator(language).gettext
-    payment = next((payment for payment in view.payments if payment.id == refund.payment_id), None)
-    if refund.status == "requested":
-        if payment and payment.dispute not in DISPUTE_OVER:
-            return _("waiting for the bank to decide the dispute")
-        if refund.next_try_at and refund.next_try_at > now and not refund.tries:
-            when = booking_words.when(refund.next_try_at, at_place(view.booking), now, language)
-            return _("will be sent on %(when)s") % {"when": when}
-    if refund.delayed:
-        return _("delayed (%(reason)s); we keep trying") % {"reason": refund.problem}
-    if failures(view.payments, view.refunds).get(refund.id) == 0:
-        return _("failed at Stripe; settled since")
-    return _(REFUND_STANDS[refund.status]) if refund.status in REFUND_STANDS else refund.status
-
-
-def left(view: BookingView) -> Money:
+def money_left(view: BookingView) -> Money:
     """What of the booking's money is still here."""
     return Money(view.left, view.booking.terms.price.currency)
 
@@ -220,8 +203,8 @@ def history_rows(view: BookingView, now: datetime, language: str) -> list[dict[s
     booking = at_place(view.booking)
     return [
         {
-            "at": booking_words.when(entry.at, booking, now, language),
-            "iso": i18n.machine_time(entry.at),
+            "at": when(entry.at, booking, now, language),
+            "iso": formats.machine_time(entry.at),
             "what": _happened(entry, booking, now, language),
         }
         for entry in reversed(view.history)
@@ -229,19 +212,17 @@ def history_rows(view: BookingView, now: datetime, language: str) -> list[dict[s
 
 
 def _happened(entry: HistoryEntry, booking: Booking, now: datetime, language: str) -> str:
-    _ = i18n.translator(language).gettext
+    _ = catalogues.translator(language).gettext
     detail = entry.detail
     words = [_(HISTORY[entry.what]) if entry.what in HISTORY else entry.what.replace("_", " ")]
     if "from" in detail and "to" in detail:
-        before, after = (
-            booking_words.when(datetime.fromisoformat(detail[end]), booking, now, language) for end in ("from", "to")
-        )
+        before, after = (when(datetime.fromisoformat(detail[end]), booking, now, language) for end in ("from", "to"))
         words.append(_("from %(before)s to %(after)s") % {"before": before, "after": after})
     if "by" in detail:
         words.append(_("by the owner") if detail["by"] == Actor.OWNER else _("by the customer"))
     amount = detail.get("amount", detail.get("back"))
     if amount is not None:
-        back = i18n.format_money(Money(amount, booking.terms.price.currency), language)
+        back = formats.format_money(Money(amount, booking.terms.price.currency), language)
         words.append(_("%(amount)s back") % {"amount": back})
     words += [str(detail[name]) for name in ("dispute", "note") if detail.get(name)]
     return ", ".join(words)
@@ -254,8 +235,8 @@ def given_up(mail: MailLine) -> bool:
 
 def mail_row(mail: MailLine, zone: str, now: datetime, language: str) -> dict[str, str]:
     """A mail, and whether it went."""
-    _ = i18n.translator(language).gettext
-    today = i18n.local(now, zone).date()
+    _ = catalogues.translator(language).gettext
+    today = zones.local(now, zone).date()
 
     def when(moment: datetime) -> str:
         return moment_words(moment, zone, language, today)
@@ -280,12 +261,12 @@ def mail_row(mail: MailLine, zone: str, now: datetime, language: str) -> dict[st
 
 def goes_back(view: BookingView, amount: Money, language: str) -> list[str]:
     """What goes back, and what keeps it from going."""
-    _ = i18n.translator(language).gettext
+    _ = catalogues.translator(language).gettext
     if not amount:
-        if booking_words.captured(view):
+        if captured(view):
             return [_("Nothing is left of the payment, so there is nothing to refund.")]
         return [_("Nothing was paid, so there is nothing to refund.")]
-    whole = left(view)
+    whole = money_left(view)
     if amount == whole:
         lines = [
             _("That is everything that is left of the payment. It is refunded straight away, the way it was paid.")
@@ -294,17 +275,17 @@ def goes_back(view: BookingView, amount: Money, language: str) -> list[str]:
         rest = Money(whole.amount - amount.amount, amount.currency)
         lines = [
             _("It is refunded straight away, the way it was paid. The remaining %(rest)s is not refunded.")
-            % {"rest": i18n.format_money(rest, language)}
+            % {"rest": formats.format_money(rest, language)}
         ]
-    if any(payment.dispute not in DISPUTE_OVER | {DISPUTE_LOST} for payment in view.payments):
+    if disputed(view):
         lines.append(_("A payment is disputed. What the bank takes back itself is not refunded as well."))
     return lines
 
 
 def moves_money(quote: MoveQuote, view: BookingView, language: str) -> tuple[str, list[str]]:
     """What a move by the owner does to the money, in a word and in sentences."""
-    _ = i18n.translator(language).gettext
-    amount = i18n.format_money(Money(abs(quote.difference), quote.price.currency), language)
+    _ = catalogues.translator(language).gettext
+    amount = formats.format_money(Money(abs(quote.difference), quote.price.currency), language)
     if quote.difference > 0:
         head = _("%(amount)s more") % {"amount": amount}
         line = _(
@@ -321,7 +302,7 @@ def moves_money(quote: MoveQuote, view: BookingView, language: str) -> tuple[str
 
 def mailed(view: BookingView, language: str, *, enabled: bool, owner: bool = True) -> str:
     """Who hears of it."""
-    _ = i18n.translator(language).gettext
+    _ = catalogues.translator(language).gettext
     if not enabled:
         return _("No email is sent, because no mail server is set up.")
     return (
@@ -333,7 +314,7 @@ def mailed(view: BookingView, language: str, *, enabled: bool, owner: bool = Tru
 
 def not_done(error: HoldfastError, language: str) -> list[str]:
     """Why an act was not done. None of these comes after a change."""
-    _ = i18n.translator(language).gettext
+    _ = catalogues.translator(language).gettext
     stays = _("Nothing was changed, charged or refunded.")
     match error:
         case LinkRefused() | BookingConflict():
@@ -341,40 +322,27 @@ def not_done(error: HoldfastError, language: str) -> list[str]:
                 _("This page was open for a while, or the booking has changed in the meantime. Please check it again."),
                 stays,
             ]
-        case PolicyRefused(bar=Refusal.UNDER_WAY):
+        case PolicyRefused(refusal=Refusal.UNDER_WAY):
             return [_("This booking is being moved right now, or the customer is paying for a move."), stays]
         case NotBegun():
             return [_(error.sentence), stays]
-        case PolicyRefused(bar=Refusal.NOT_OFFERED):
+        case PolicyRefused(refusal=Refusal.NOT_OFFERED):
             return [_("Its widget is no longer in widgets.toml, so you can cancel the booking but not move it."), stays]
         case PolicyRefused():
             return [_("This can no longer be done with this booking."), stays]
         case SchedulerError() | StripeError():
-            return [_(booking_words.out_of_reach(error)), stays]
+            return [_(out_of_reach(error)), stays]
         case _:
             return [stays]
 
 
-#: Where a spreadsheet may begin a cell, and what makes a formula of it: at the start, after a line break, and after a
-#: semicolon, which separates cells in the Excel of half of Europe whatever stands in quotes.
-_FORMULA: Final = re.compile(r"""(^|[;\r\n\t])([\s"']*)([=+\-@\uff1d\uff0b\uff0d\uff20\t\r])""")
-_NUMBER: Final = re.compile(r"\+[1-9][0-9]{4,14}")
-
-
-def clean_cells(cells: Iterable[str]) -> list[str]:
-    """For spreadsheets: what customers typed must not become a formula. A quote before it makes it text."""
-    return [_FORMULA.sub(r"\1\2'\3", cell) for cell in cells]
-
-
-def is_number(text: str) -> bool:
-    """Whether this is a phone number as it is stored (E.164), and nothing else."""
-    return _NUMBER.fullmatch(text) is not None
+# Events
 
 
 def event_row(stored: StoredEvent, zone: str, now: datetime, language: str) -> dict[str, str]:
     """A stored event, and whether it had its effect."""
-    _ = i18n.translator(language).gettext
-    today = i18n.local(now, zone).date()
+    _ = catalogues.translator(language).gettext
+    today = zones.local(now, zone).date()
     event = stored.event
     if stored.processed_at:
         how, mark = _("done"), "check"

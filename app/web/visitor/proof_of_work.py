@@ -13,12 +13,12 @@ from starlette.responses import Response
 
 from app.domain.booking import Booking
 from app.errors import ChallengeNeeded, WidgetFull
+from app.msgid import N_
 from app.parts import parts_of
 from app.protection.hold_limits import Client
 from app.protection.proof_of_work import Challenge, Proof
 from app.protection.rate_limits import client_address
-from app.text import i18n
-from app.text.i18n import N_
+from app.text import catalogues
 from app.web.shared.render import error_shell, render
 from app.web.shared.request_input import asked_address, read_form
 
@@ -46,13 +46,6 @@ def read_client(request: Request, form: Mapping[str, str], booking: Booking | No
     )
 
 
-def visitor_token(request: Request, booking: Booking) -> str:
-    """The holder's name, signed, for the pages that they look at next."""
-    parts = parts_of(request)
-    token: str = parts.links.visitor_token(parts.hold_limits.holder(booking.id) or booking.visitor.key)
-    return token
-
-
 @cache
 def _tell_of_proxy() -> None:
     """Once: all that come through this proxy are counted as one visitor."""
@@ -63,9 +56,9 @@ async def show_challenge(request: Request, error: Exception) -> Response:
     """The exception handler for ChallengeNeeded."""
     assert isinstance(error, ChallengeNeeded)  # noqa: S101 - registered for nothing else
     challenge = error.challenge
-    assert isinstance(challenge, Challenge)  # noqa: S101 - made by the gate
+    assert isinstance(challenge, Challenge)  # noqa: S101 - made by the hold limits
     shell = error_shell(request)
-    _ = i18n.translator(shell.language).gettext
+    _ = catalogues.translator(shell.language).gettext
     context: dict[str, Any] = {
         "heading": _(_HEADING),
         "sentence": _(error.sentence),

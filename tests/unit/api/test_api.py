@@ -500,9 +500,9 @@ async def test_a_crash_in_the_middle_leaves_the_key_usable_and_one_booking(tmp_p
             stack.clock.advance(timedelta(seconds=61))
             late = await post(stack, "bookings/lock", wanted, **headers)
             assert (early.status_code, late.status_code) in {(201, 201), (409, 201)}, died
-            [standing] = [booking for booking in await rows(stack) if booking.occupies]
+            [standing] = [booking for booking in await rows(stack) if booking.reservation.occupies]
             assert standing.id == late.json()["bookingId"]
-            assert [booking.id for booking in stack.hapio_bookings()] == [standing.hapio_booking_id]
+            assert [booking.id for booking in stack.hapio_bookings()] == [standing.reservation.reference]
         if not fired:
             break
         died += 1
@@ -635,7 +635,7 @@ def test_no_act_exists_behind_one_door_only() -> None:
         )
     }
     looking = {"manage_links.open", "cancel.quote"}
-    looking |= {f"reschedule.{name}" for name in ("quote", "options", "difference_page")}
+    looking |= {f"reschedule.{name}" for name in ("quote", "services", "difference_page")}
     called = {
         door: {
             name

@@ -1,7 +1,7 @@
 """What a confirmed booking may still become, as a model: canceled, taken back, moved; every interleaving, crashes too.
 
-The second half of `lifecycle_model`: the steps are those of app/changes.py, app/moves.py, app/settlement.py and
-app/refunds.py in their order, and the allowed changes are the product's own. Two or three processes run at once, each a
+The second half of `lifecycle_model`: the steps are those of the acts in app/booking (cancel, confirm, release, moves,
+refunds) in their order, and the allowed changes are the product's own. Two or three processes run at once, each a
 browser's request, a webhook or a worker. A call of a process takes effect when its step does, however late; whoever
 crashes holds no lease any more. `broken` must never hold; `unsettled` must not hold wherever nothing is left to do.
 
@@ -74,7 +74,11 @@ MUTANTS = {
     "keep-late-difference": ("leave money alone that came for a move that had ended", "dearer, paid late"),
     "draw-from-first": ("draw every refund from the first payment, beyond what it brought", "dearer"),
     "no-own-retry": ("leave to the browser's request what it did not finish", "same price"),
-    "forget-old-time": ("do not note the old booking when the move is done", "dearer"),
+    "forget-old-time": ("do not note that the old reservation is to be let go when the move is done", "dearer"),
+    "release-not-due": (
+        "do not note that a canceled booking's reservation is to be let go",
+        "half comes back, or is taken back",
+    ),
     "tell-nobody": ("do not tell the owner what has waited for too long", "moved, and never answered"),
     "move-past-start": ("go on asking for a new time that has begun", "moved, and never answered"),
     "drop-the-difference": ("call a booking off without the difference of its move", "moved, and never answered"),
@@ -86,18 +90,18 @@ class State(NamedTuple):
 
     # -- our rows
     status: Status = Status.CONFIRMED
-    place: str = "old"  # the booking's time
-    ours: str = "x"  # which of Hapio's bookings it is
+    place: str = "old"  # the reservation that the booking points at
+    ours: str = "x"  # its reference: which of Hapio's bookings it is
     price: int = PAID_FIRST
     revision: int = 0
     called_off: bool = False  # canceled_at
-    told: bool = False  # hapio_canceled
+    told: bool = False  # the reservation is canceled at Hapio; until then it is due to be let go
     undoable: bool = False  # undo_until has not passed
     back: int = 0  # what the cancellation gives back
     move: MoveState | None = None
-    lock: bool = False  # the move's row names "y"
-    unsure: bool = False
-    left: bool = False  # the move's row names the old booking, "x"
+    lock: bool = False  # the new reservation, while the move has not come to its end: its reference is "y"
+    unsure: bool = False  # of the new reservation
+    left: bool = False  # the old reservation, which the booking has left, still has the reference "x"
     move_paid: bool = False
     page: str = ""  # the difference's row: "", written, open, expired, captured
     # refunds of the cancellation ("cancel"), of a cheaper time ("cheaper"), of a difference in vain ("vain"):
@@ -590,7 +594,7 @@ def jobs(s: State, mutant: str) -> Iterator[str]:
 
 def due(s: State, mutant: str) -> Iterator[str]:
     """What is left to do."""
-    if s.status is Status.CANCELED and not s.told:
+    if s.status is Status.CANCELED and not s.told and mutant != "release-not-due":
         yield "cancel.lease"
     if s.status is Status.PAID and mutant != "no-own-retry":
         yield "restore.lease"

@@ -1,10 +1,10 @@
 """The booking's life until it is confirmed, as a model: every step one atomic effect, every interleaving visited,
 crashes included. What it may become then is in `changes_model`.
 
-The steps are those of app/bookings.py and app/settlement.py in their order; statuses and allowed changes are the
-product's own. Between any two steps the process may crash (twice a run), and a browser, a webhook and two workers may
-run. `broken` must never hold; `unsettled` must not hold wherever nothing is left to do. The mutants leave one rule
-out each, to show that the search can fail.
+The steps are those of the acts in app/booking (hold, checkout, take_payment, confirm, release) in their order; statuses
+and allowed changes are the product's own. Between any two steps the process may crash (twice a run), and a browser, a
+webhook and two workers may run. `broken` must never hold; `unsettled` must not hold wherever nothing is left to do. The
+mutants leave one rule out each, to show that the search can fail.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class State(NamedTuple):
     """Our row, Hapio, Stripe and the world at one moment."""
 
     status: Status | None = None
-    hapio_id: str = ""  # "a" the lock, "b" a booking made afresh; "" nothing is owed
+    reference: str = ""  # of its reservation: "a" the lock, "b" a booking made afresh; "" nothing is due
     was_expired: bool = False
     by_customer: bool = False
     refund_due: bool = False
@@ -129,7 +129,7 @@ def _step(s: State, pc: str, mutant: str) -> Iterator[tuple[State, str]]:
             yield s, "hold.give_up"
         yield s, "hold.give_up"  # the request was lost
     elif pc == "hold.store_id":
-        yield s._replace(hapio_id="a"), ""
+        yield s._replace(reference="a"), ""
     elif pc == "hold.give_up":
         yield claim(s, UNPAID, Status.EXPIRED, mutant, was_expired=True) or s, ""
     # -- pay: claim with the attempt, create the Session, give its page out only if the row still awaits it
@@ -158,11 +158,11 @@ def _step(s: State, pc: str, mutant: str) -> Iterator[tuple[State, str]]:
     # -- cancel, in a few words: changes_model has what may follow in full
     elif pc == "cancel.claim":
         won = claim(s, (Status.CONFIRMED,), Status.CANCELED, mutant, refund_due=paid(s), by_customer=True)
-        yield (won, f"release.delete:{won.hapio_id}") if won else (s, "")
+        yield (won, f"release.delete:{won.reference}") if won else (s, "")
     # -- the owner's way out of a booking that is paid and not confirmed
     elif pc == "calloff.claim":
         won = claim(s, (Status.PAID,), Status.CANCELED, mutant, refund_due=paid(s), by_customer=True)
-        yield (won, f"release.delete:{won.hapio_id}") if won else (s, "")
+        yield (won, f"release.delete:{won.reference}") if won else (s, "")
     elif pc == "tell":
         yield s._replace(told=True), ""
     # -- a payment is seen
@@ -181,7 +181,7 @@ def _step(s: State, pc: str, mutant: str) -> Iterator[tuple[State, str]]:
     elif pc == "finalize.hapio":
         yield from _finalize(s, mutant)
     elif pc == "finalize.claim":
-        yield claim(s, (Status.PAID,), Status.CONFIRMED, mutant, hapio_id=arg) or s, ""
+        yield claim(s, (Status.PAID,), Status.CONFIRMED, mutant, reference=arg) or s, ""
     elif pc == "finalize.lost":
         yield claim(s, (Status.PAID,), Status.CANCELED, mutant, refund_due=paid(s)) or s, ""
     # -- the deadline: Stripe's word first
@@ -200,7 +200,7 @@ def _step(s: State, pc: str, mutant: str) -> Iterator[tuple[State, str]]:
     elif pc == "expire.claim":
         blocked = s.open_row and mutant not in ("skip-session-expire", "ignore-open-session")
         won = None if blocked else claim(s, UNPAID, Status.EXPIRED, mutant, was_expired=True)
-        yield (won, f"release.delete:{won.hapio_id}") if won else (s, "")
+        yield (won, f"release.delete:{won.reference}") if won else (s, "")
     # -- give the time back
     elif pc == "release.delete":
         deleted = s._replace(
@@ -209,7 +209,7 @@ def _step(s: State, pc: str, mutant: str) -> Iterator[tuple[State, str]]:
         yield deleted, f"release.mark:{arg}"
         yield s, ""  # Hapio is unreachable
     elif pc == "release.mark":
-        yield s._replace(hapio_id="" if s.hapio_id == arg else s.hapio_id), ""
+        yield s._replace(reference="" if s.reference == arg else s.reference), ""
     elif pc == "refund":
         yield s._replace(refunded=True, refund_due=False), ""
     elif pc == "sweep.delete":
@@ -244,7 +244,7 @@ def _finalize(s: State, mutant: str) -> Iterator[tuple[State, str]]:
 def waits(s: State) -> bool:
     """Whether something is due that whoever never answers keeps from being done."""
     unpaid = s.late and s.status in UNPAID
-    unreleased = s.status in (Status.EXPIRED, Status.CANCELED) and (bool(s.hapio_id) or s.a == "temporary")
+    unreleased = s.status in (Status.EXPIRED, Status.CANCELED) and (bool(s.reference) or s.a == "temporary")
     return bool(s.dead) and (unpaid or s.status is Status.PAID or unreleased or (s.refund_due and not s.refunded))
 
 
@@ -259,8 +259,8 @@ def worker_jobs(s: State, mutant: str, world: str) -> Iterator[str]:
         yield "finalize.hapio"
     if waits(s) and not s.told and mutant != "tell-nobody":
         yield "tell"
-    if s.status in (Status.EXPIRED, Status.CANCELED) and s.hapio_id:
-        yield f"release.delete:{s.hapio_id}"
+    if s.status in (Status.EXPIRED, Status.CANCELED) and s.reference:
+        yield f"release.delete:{s.reference}"
     if s.refund_due and not s.refunded:
         yield "refund"
     if mutant != "no-sweep" and s.late and s.a == "temporary" and s.status not in LIVE:
@@ -293,9 +293,9 @@ def moves(s: State, mutant: str, world: str) -> Iterator[State]:
     if not s.web:
         if s.status is None:
             yield s._replace(web="hold.insert")
-        if s.status in UNPAID and s.hapio_id and not s.late:
+        if s.status in UNPAID and s.reference and not s.late:
             yield s._replace(web="free.claim" if world == "free" else "pay.claim")
-        if s.status in UNPAID and s.hapio_id:
+        if s.status in UNPAID and s.reference:
             yield s._replace(web="expire.session")  # the visitor gives the time back
         if s.status is Status.CONFIRMED:
             yield s._replace(web="cancel.claim")

@@ -51,7 +51,7 @@ async def test_a_move_whose_difference_is_to_be_paid_at_another_account_ends(tmp
         other_account(stack)
         await stack.until_quiet()
         assert (await stack.parts.bookings.view(booking.id)).move is None
-        assert [one.id for one in stack.hapio_bookings()] == [booking.hapio_booking_id]
+        assert [one.id for one in stack.hapio_bookings()] == [booking.reservation.reference]
 
 
 async def test_a_confirmed_booking_is_canceled_although_its_move_is_at_another_account(tmp_path: Path) -> None:
@@ -147,7 +147,7 @@ async def test_a_booking_made_afresh_for_an_undo_without_an_answer_is_not_left_b
     await stack.cancel(booking)
     await stack.tick()
     async with stack.hapio_api() as api:  # the owner tidies the canceled entry away
-        (await api.delete(f"/bookings/{booking.hapio_booking_id}")).raise_for_status()
+        (await api.delete(f"/bookings/{booking.reservation.reference}")).raise_for_status()
     stack.hapio.faults.append(Fault("error_before", method="POST", path="/bookings", times=3))
     await stack.parts.cancel.undo(booking.id)
     await lands_late(stack, booking)

@@ -40,7 +40,7 @@ async def test_what_comes_back_is_what_the_terms_say_at_each_edge(
     booking = await stack.confirmed(await stack.in_days(5))
     stack.clock.set(booking.starts_at - before_start)
     offer = stack.parts.offers.of(await stack.parts.bookings.view(booking.id))
-    assert (offer.cancel_bar, offer.percent, offer.refund) == (None, percent, Money(back, "sek"))
+    assert (offer.cancel_refusal, offer.percent, offer.refund) == (None, percent, Money(back, "sek"))
     canceled = await stack.cancel(booking)
     assert canceled.status is Status.CANCELED
     assert canceled.end_reason is EndReason.BY_CUSTOMER
@@ -140,10 +140,10 @@ async def test_many_clicks_at_once_cancel_once(stack: Stack) -> None:
 async def test_what_has_begun_is_no_longer_canceled_by_the_customer(stack: Stack) -> None:
     booking = await stack.confirmed()
     stack.clock.set(booking.starts_at)
-    assert stack.parts.offers.of(await stack.parts.bookings.view(booking.id)).cancel_bar is Refusal.BEGUN
+    assert stack.parts.offers.of(await stack.parts.bookings.view(booking.id)).cancel_refusal is Refusal.BEGUN
     with pytest.raises(PolicyRefused) as refused:
         await stack.cancel(booking)
-    assert refused.value.bar == Refusal.BEGUN
+    assert refused.value.refusal == Refusal.BEGUN
     assert await stack.status(booking) is Status.CONFIRMED
     assert stack.money_kept() == 120000
 
@@ -152,7 +152,7 @@ async def test_what_is_not_paid_yet_is_not_canceled_but_given_up(stack: Stack) -
     held = await stack.hold()
     with pytest.raises(PolicyRefused) as refused:
         await stack.cancel(held)
-    assert refused.value.bar == Refusal.NOT_CONFIRMED
+    assert refused.value.refusal == Refusal.NOT_CONFIRMED
     assert await stack.status(held) is Status.HELD
 
 
@@ -173,7 +173,7 @@ async def test_a_page_shown_before_the_visit_does_not_cancel_it_once_it_has_begu
     stack.clock.advance(2 * MINUTE)
     with pytest.raises(PolicyRefused) as refused:
         await stack.parts.cancel.booking(booking.id, by=Actor.CUSTOMER, revision=booking.revision, shown_at=shown_at)
-    assert refused.value.bar == Refusal.BEGUN
+    assert refused.value.refusal == Refusal.BEGUN
 
 
 async def test_a_page_that_was_overtaken_cancels_nothing(stack: Stack) -> None:
@@ -204,7 +204,7 @@ async def test_a_canceled_booking_stays_in_hapio_as_canceled_and_its_time_is_fre
     booking = await stack.confirmed()
     assert await stack.in_days(3, resource_id=booking.resource_id) > booking.starts_at
     await stack.cancel(booking)
-    assert stack.hapio.state.bookings[booking.hapio_booking_id or ""].is_canceled
+    assert stack.hapio.state.bookings[booking.reservation.reference or ""].is_canceled
     assert await stack.in_days(3, resource_id=booking.resource_id) == booking.starts_at
 
 
@@ -240,7 +240,7 @@ async def test_while_hapio_is_down_a_cancellation_holds_and_hapio_is_told_later(
     stack.hapio.faults.clear()
     await stack.until_quiet()
     assert stack.hapio_bookings() == []
-    assert stack.hapio.state.bookings[booking.hapio_booking_id or ""].is_canceled
+    assert stack.hapio.state.bookings[booking.reservation.reference or ""].is_canceled
 
 
 async def test_a_cancel_whose_answer_was_lost_is_told_to_hapio_once_more(stack: Stack) -> None:
@@ -248,14 +248,14 @@ async def test_a_cancel_whose_answer_was_lost_is_told_to_hapio_once_more(stack: 
     stack.hapio.faults.append(Fault("drop_after", times=3, method="PATCH"))
     await stack.cancel(booking)
     await stack.until_quiet()
-    assert (await stack.now(booking)).hapio_canceled
+    assert (await stack.now(booking)).reservation.canceled
     assert stack.hapio_bookings() == []
 
 
 async def test_a_booking_that_somebody_deleted_in_hapio_is_canceled_and_paid_back(stack: Stack) -> None:
     booking = await stack.confirmed()
     async with stack.hapio_api() as api:
-        await api.delete(f"/bookings/{booking.hapio_booking_id}")
+        await api.delete(f"/bookings/{booking.reservation.reference}")
     assert (await stack.cancel(booking)).status is Status.CANCELED
     await stack.until_quiet()
     assert stack.money_kept() == 0
@@ -279,7 +279,7 @@ async def test_within_ten_minutes_a_cancellation_is_taken_back_as_if_nothing_had
     await stack.until_quiet()
     assert stack.money_kept() == 120000
     assert stack.stripe.state.refunds == {}
-    assert [in_hapio.id for in_hapio in stack.hapio_bookings()] == [booking.hapio_booking_id]
+    assert [in_hapio.id for in_hapio in stack.hapio_bookings()] == [booking.reservation.reference]
     assert [refund.status for refund in await stack.refunds(booking)] == ["withdrawn"]
 
 
@@ -332,7 +332,7 @@ async def test_a_time_that_another_program_took_is_not_taken_back_and_the_refund
     await stack.tick(after=MINUTE)
     assert stack.money_kept() == 0
     assert "not_taken_back" in await stack.history(booking)
-    assert stack.hapio.state.bookings[booking.hapio_booking_id or ""].is_canceled
+    assert stack.hapio.state.bookings[booking.reservation.reference or ""].is_canceled
 
 
 async def test_without_minutes_to_undo_the_refund_goes_out_at_once(tmp_path: Path) -> None:
@@ -405,7 +405,7 @@ async def test_what_hapio_deleted_is_booked_afresh_when_it_is_taken_back(stack: 
     back = await stack.parts.cancel.undo(booking.id)
     await stack.until_quiet()
     assert await stack.status(booking) is Status.CONFIRMED
-    assert [in_hapio.id for in_hapio in stack.hapio_bookings()] == [back.hapio_booking_id]
+    assert [in_hapio.id for in_hapio in stack.hapio_bookings()] == [back.reservation.reference]
     assert stack.money_kept() == 120000
 
 

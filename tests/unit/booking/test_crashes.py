@@ -11,8 +11,10 @@ import sqlalchemy as sa
 
 from app.domain.booking import Actor, Booking, EndReason, Status
 from app.domain.move import Move
+from app.domain.reservation import Reservation
 from app.errors import HoldfastError
-from app.store.tables import bookings, moves, to_booking, to_move
+from app.store.reservations import settle_due
+from app.store.tables import reservations, select_bookings, select_moves, to_booking, to_move, to_reservation
 from sandbox.hapio import Fault
 from sandbox.stripe import Fault as StripeFault
 from tests.support.stack import Crash, Doom, Stack, open_stack, session_of
@@ -283,6 +285,7 @@ async def crash_everywhere(
             doom.at = 0
             if fired:
                 await stack.restart()
+                await assert_what_is_due_is_written(stack)
             await let_it_rest(stack)
             await assert_agreement(stack)
         if not fired:
@@ -305,10 +308,10 @@ async def assert_agreement(stack: Stack) -> None:
     in_hapio = [held for held in stack.hapio.state.bookings.values() if tag(held)]
     for booking in all_bookings:
         assert booking.status in {Status.CONFIRMED, Status.EXPIRED, Status.CANCELED}
-        assert booking.occupies is (booking.status is Status.CONFIRMED)
-        assert not booking.hapio_unsure
+        assert booking.reservation.occupies is (booking.status is Status.CONFIRMED)
+        assert not booking.reservation.unsure
         called_off = booking.status is Status.CANCELED and booking.canceled_at is not None
-        kept = [held for held in in_hapio if held.id == booking.hapio_booking_id]
+        kept = [held for held in in_hapio if held.id == booking.reservation.reference]
         assert [held.is_canceled for held in kept] == (
             [False] if booking.status is Status.CONFIRMED else [True] if called_off else []
         )
@@ -321,12 +324,30 @@ async def assert_agreement(stack: Stack) -> None:
         await assert_told(stack, booking)
     for moved in await all_moves(stack):
         assert moved.state in {"done", "refused", "expired"}
-        assert (moved.occupies, moved.hapio_booking_id, moved.hapio_unsure) == (False, None, False)
+    await assert_nothing_is_due_to_the_scheduler(stack)
     active = [held for held in in_hapio if not held.is_canceled]
     confirmed = [booking.id for booking in all_bookings if booking.status is Status.CONFIRMED]
     assert sorted(tag(held) for held in active) == sorted(confirmed)
     assert not any(held.is_temporary for held in active)
     assert stack.money_held() == 0
+
+
+async def assert_what_is_due_is_written(stack: Stack) -> None:
+    """At whatever effect the process dies, the rows say what is due to the scheduler: no change leaves it for later."""
+    before = await all_reservations(stack)
+    async with stack.parts.store._write() as connection:
+        for reservation in before:
+            await settle_due(connection, reservation.booking_id, at=stack.clock())
+    assert await all_reservations(stack) == before
+
+
+async def assert_nothing_is_due_to_the_scheduler(stack: Stack) -> None:
+    """And of the times that no booking has, nothing is held."""
+    has = {booking.reservation.id for booking in await rows(stack)}
+    for reservation in await all_reservations(stack):
+        assert reservation.due is None
+        if reservation.id not in has:
+            assert (reservation.occupies, reservation.reference, reservation.unsure) == (False, None, False)
 
 
 def booked_as(thing: Booking | Move) -> tuple[str, str, datetime, datetime]:
@@ -412,9 +433,14 @@ def tag(held: Any) -> str:
 
 async def rows(stack: Stack) -> list[Booking]:
     async with stack.parts.store.engine.connect() as connection:
-        return [to_booking(row) for row in (await connection.execute(sa.select(bookings))).mappings()]
+        return [to_booking(row) for row in (await connection.execute(select_bookings())).mappings()]
 
 
 async def all_moves(stack: Stack) -> list[Move]:
     async with stack.parts.store.engine.connect() as connection:
-        return [to_move(row) for row in (await connection.execute(sa.select(moves))).mappings()]
+        return [to_move(row) for row in (await connection.execute(select_moves())).mappings()]
+
+
+async def all_reservations(stack: Stack) -> list[Reservation]:
+    async with stack.parts.store.engine.connect() as connection:
+        return [to_reservation(row) for row in (await connection.execute(sa.select(reservations))).mappings()]

@@ -118,7 +118,9 @@ async def canceled_in_hapio(stack: Stack, many: int) -> list[Booking]:
     ]
     async with stack.hapio_api() as api:
         for booking in bookings:
-            (await api.patch(f"/bookings/{booking.hapio_booking_id}", json={"is_canceled": True})).raise_for_status()
+            (
+                await api.patch(f"/bookings/{booking.reservation.reference}", json={"is_canceled": True})
+            ).raise_for_status()
     return bookings
 
 
@@ -162,7 +164,7 @@ async def test_deletions_in_hapio_beyond_the_bound_are_followed_the_same_day(sta
     ]
     async with stack.hapio_api() as api:
         for booking in bookings:
-            (await api.delete(f"/bookings/{booking.hapio_booking_id}")).raise_for_status()
+            (await api.delete(f"/bookings/{booking.reservation.reference}")).raise_for_status()
     stack.clock.advance(DAY + HOUR)
     for _ in range(3):
         await stack.parts.follow.reconcile(most=2)

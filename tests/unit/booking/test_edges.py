@@ -43,7 +43,7 @@ async def test_a_lock_that_was_canceled_in_hapio_while_it_was_paid_for_is_made_a
     booking = await stack.hold()
     async with stack.hapio_api() as api:
         canceled = {"is_canceled": True, "ignore_cancelation_threshold": True}
-        (await api.patch(f"/bookings/{booking.hapio_booking_id}", json=canceled)).raise_for_status()
+        (await api.patch(f"/bookings/{booking.reservation.reference}", json=canceled)).raise_for_status()
     await stack.paid(booking)
     assert await stack.status(booking) is Status.CONFIRMED
     [in_hapio] = stack.hapio_bookings()
@@ -57,7 +57,7 @@ async def test_texts_that_hapio_does_not_take_cost_nobody_the_time_they_paid_for
     await stack.paid(booking)
     assert await stack.status(booking) is Status.CONFIRMED
     [in_hapio] = stack.hapio_bookings()
-    assert (in_hapio.id, in_hapio.is_temporary) == (booking.hapio_booking_id, False)
+    assert (in_hapio.id, in_hapio.is_temporary) == (booking.reservation.reference, False)
     assert in_hapio.metadata["holdfast_id"] == booking.id
 
 

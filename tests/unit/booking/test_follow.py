@@ -34,7 +34,7 @@ async def booked(stack: Stack, nth: int = 30, *, service: str = "portrait") -> B
 async def in_hapio(stack: Stack, booking: Booking, **changes: Any) -> None:
     """The owner changes the booking in Hapio; without changes it is deleted."""
     async with stack.hapio_api() as api:
-        path = f"/bookings/{booking.hapio_booking_id}"
+        path = f"/bookings/{booking.reservation.reference}"
         answer = await (api.patch(path, json=changes) if changes else api.delete(path))
         answer.raise_for_status()
     stack.hapio.calls.clear()
@@ -57,7 +57,11 @@ async def test_a_booking_canceled_in_hapio_is_canceled_here_and_all_its_money_go
     booking = await booked(stack)
     await in_hapio(stack, booking, is_canceled=True)
     followed = await stack.parts.follow.booking(booking.id)
-    assert (followed.status, followed.end_reason, followed.occupies) == (Status.CANCELED, EndReason.BY_OWNER, False)
+    assert (followed.status, followed.end_reason, followed.reservation.occupies) == (
+        Status.CANCELED,
+        EndReason.BY_OWNER,
+        False,
+    )
     assert stack.money_kept() == 0
     await stack.tick()
     assert [to for to, _subject in subjects(stack)] == ["anna@customer.example", "owner@studio.example"]
@@ -68,7 +72,7 @@ async def test_a_booking_deleted_in_hapio_counts_as_canceled(stack: Stack) -> No
     booking = await booked(stack)
     await in_hapio(stack, booking)
     followed = await stack.parts.follow.booking(booking.id)
-    assert (followed.status, followed.hapio_booking_id) == (Status.CANCELED, None)
+    assert (followed.status, followed.reservation.reference) == (Status.CANCELED, None)
     assert stack.money_kept() == 0
     await stack.until_quiet()
     assert writes(stack) == []
@@ -149,9 +153,28 @@ async def test_five_hints_at_once_are_one_change(stack: Stack) -> None:
     assert stack.money_kept() == 0
 
 
+async def test_moved_by_its_owner_after_its_customer_had_moved_it_both_moves_are_told_as_they_were(
+    stack: Stack,
+) -> None:
+    booking = await booked(stack)
+    moving = await stack.move(booking, await stack.free_slot(nth=60))
+    first = moving.booking.starts_at
+    later = first + timedelta(days=7)
+    await moved_in_hapio(stack, moving.booking, later)
+    followed = await stack.parts.follow.booking(booking.id)
+    assert followed.starts_at == later
+    done = await stack.parts.store.move(moving.move.id)
+    assert done
+    left = await stack.parts.store.reservation(done.from_reservation_id)
+    assert left
+    assert (left.starts_at, done.starts_at) == (booking.starts_at, first)
+    assert (done.reservation.occupies, done.reservation.reference, done.reservation.due) == (False, None, None)
+
+
 async def test_a_change_of_the_customers_own_in_between_is_not_overwritten(stack: Stack) -> None:
     booking = await booked(stack)
-    old = replace(booking, starts_at=booking.starts_at + timedelta(days=7), revision=booking.revision + 1)
+    elsewhere = booking.elsewhere(starts_at=booking.starts_at + timedelta(days=7))
+    old = replace(elsewhere, revision=booking.revision + 1)
     await stack.parts.reschedule.booking(booking.id, starts_at=await stack.free_slot(nth=60), by=Actor.CUSTOMER)
     moved = await stack.parts.bookings.get(booking.id)
     assert await stack.parts.store.take_time(booking, old, mails=()) is None

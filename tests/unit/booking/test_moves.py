@@ -9,9 +9,11 @@ import pytest
 from app.booking.offer import Refusal
 from app.booking.reschedule import Rescheduled
 from app.domain.booking import Actor, Booking, EndReason, Status
+from app.domain.history import HistoryWord
 from app.domain.money import Money
 from app.domain.move import MoveState
 from app.errors import BookingConflict, InvalidRequest, NotFound, PolicyRefused, SchedulerError, SlotTaken, StripeError
+from app.store.change import Change
 from sandbox.hapio import Fault
 from sandbox.stripe import Fault as StripeFault
 from tests.support.stack import Stack, open_stack, session_of
@@ -45,7 +47,7 @@ async def test_to_another_time_at_the_same_price_no_money_moves(stack: Stack) ->
     assert (done.booking.starts_at, done.booking.status) == (later, Status.CONFIRMED)
     assert (done.booking.revision, done.booking.moves) == (booking.revision + 1, 1)
     assert taken(stack, done.booking)
-    assert [one.id for one in stack.hapio_bookings()] == [booking.hapio_booking_id]
+    assert [one.id for one in stack.hapio_bookings()] == [booking.reservation.reference]
     assert len(stack.stripe.calls) == calls
     assert stack.money_kept() == 120000
 
@@ -318,7 +320,7 @@ async def test_while_the_difference_is_open_there_is_no_second_move(open_minded:
     stack = open_minded
     booking, _ = await dearer(stack)
     offer = stack.parts.offers.of(await stack.parts.bookings.view(booking.id))
-    assert (offer.move_bar, offer.cancel_bar) == (Refusal.UNDER_WAY, None)
+    assert (offer.move_refusal, offer.cancel_refusal) == (Refusal.UNDER_WAY, None)
     with pytest.raises(PolicyRefused):
         await stack.move(booking, await stack.in_days(8, "headshot"))
 
@@ -409,7 +411,7 @@ async def test_hapio_failing_in_the_middle_keeps_both_times_until_it_answers(sta
         with pytest.raises(SlotTaken):
             await stack.hold(starts_at, resource_id=person)
     offer = stack.parts.offers.of(await stack.parts.bookings.view(booking.id))
-    assert (offer.cancel_bar, offer.move_bar) == (None, Refusal.UNDER_WAY)
+    assert (offer.cancel_refusal, offer.move_refusal) == (None, Refusal.UNDER_WAY)
     stack.hapio.faults.clear()
     await stack.until_quiet()
     moved = await stack.now(booking)
@@ -473,7 +475,7 @@ async def test_the_old_time_that_could_not_be_released_is_released_later(open_mi
 async def test_a_booking_that_was_canceled_in_hapio_itself_is_not_moved(stack: Stack) -> None:
     booking, later = await stack.confirmed(), await stack.in_days(6)
     async with stack.hapio_api() as api:
-        (await api.patch(f"/bookings/{booking.hapio_booking_id}", json={"is_canceled": True})).raise_for_status()
+        (await api.patch(f"/bookings/{booking.reservation.reference}", json={"is_canceled": True})).raise_for_status()
     with pytest.raises(SlotTaken):
         await stack.move(booking, later)
     assert await stack.now(booking) == booking
@@ -570,13 +572,8 @@ async def test_the_last_word_between_a_move_and_a_cancellation_is_the_databases(
 
 async def called_off(stack: Stack, as_read: Booking) -> bool:
     """Whether the database lets a cancellation pass that was decided on this reading."""
-    won = await stack.parts.store.claim(
-        as_read.id,
-        [Status.CONFIRMED],
-        Status.CANCELED,
-        what=EndReason.BY_CUSTOMER,
-        unchanged_since=as_read.revision,
-    )
+    called_off = Change([Status.CONFIRMED], Status.CANCELED, HistoryWord.BY_CUSTOMER, unchanged_since=as_read.revision)
+    won = await stack.parts.store.claim(as_read.id, called_off)
     return won is not None
 
 
@@ -607,10 +604,10 @@ async def test_a_booking_is_moved_until_a_day_before_it_and_not_a_second_later(s
     booking, later = await stack.confirmed(), await stack.in_days(6)
     stack.clock.set(booking.starts_at - 24 * HOUR + SECOND)
     offer = stack.parts.offers.of(await stack.parts.bookings.view(booking.id))
-    assert (offer.move_bar, offer.move_until) == (Refusal.TOO_LATE, booking.starts_at - 24 * HOUR)
+    assert (offer.move_refusal, offer.move_until) == (Refusal.TOO_LATE, booking.starts_at - 24 * HOUR)
     with pytest.raises(PolicyRefused) as refused:
         await stack.move(booking, later)
-    assert refused.value.bar == Refusal.TOO_LATE
+    assert refused.value.refusal == Refusal.TOO_LATE
     stack.clock.set(booking.starts_at - 24 * HOUR)
     assert (await stack.move(booking, later)).move.state is MoveState.DONE
 
@@ -621,7 +618,7 @@ async def test_a_booking_is_moved_three_times_and_no_more(stack: Stack) -> None:
         await stack.move(booking, await stack.in_days(day))
     with pytest.raises(PolicyRefused) as refused:
         await stack.move(booking, await stack.in_days(9))
-    assert refused.value.bar == Refusal.TOO_OFTEN
+    assert refused.value.refusal == Refusal.TOO_OFTEN
     owners = await stack.move(booking, await stack.in_days(9), by=Actor.OWNER)
     assert owners.move.state is MoveState.DONE
 
@@ -639,7 +636,7 @@ async def test_where_moving_is_not_offered_it_is_refused(tmp_path: Path) -> None
         booking = await stack.confirmed()
         with pytest.raises(PolicyRefused) as refused:
             await stack.move(booking, await stack.in_days(6))
-        assert refused.value.bar == Refusal.TOO_OFTEN
+        assert refused.value.refusal == Refusal.TOO_OFTEN
 
 
 async def test_limits_that_the_owner_changes_later_do_not_change_what_was_bought(stack: Stack) -> None:
@@ -655,7 +652,9 @@ async def test_limits_that_the_owner_changes_later_do_not_change_what_was_bought
 
 async def test_another_service_only_where_the_owner_allows_it(stack: Stack) -> None:
     booking, later = await stack.confirmed(), await stack.in_days(6, "headshot")
-    assert [service.id for service in await stack.parts.reschedule.options(booking)] == [stack.portrait_id]
+    assert [service.id for service in await stack.parts.reschedule.services(booking, Actor.CUSTOMER)] == [
+        stack.portrait_id
+    ]
     with pytest.raises(InvalidRequest):
         await stack.move(booking, later, service="headshot")
     owners = await stack.move(booking, later, service="headshot", by=Actor.OWNER)
@@ -665,7 +664,7 @@ async def test_another_service_only_where_the_owner_allows_it(stack: Stack) -> N
 async def test_where_another_service_is_allowed_the_own_comes_first(open_minded: Stack) -> None:
     stack = open_minded
     booking = await stack.confirmed(service="headshot")
-    options = [service.id for service in await stack.parts.reschedule.options(booking)]
+    options = [service.id for service in await stack.parts.reschedule.services(booking, Actor.CUSTOMER)]
     assert options[0] == stack.headshot_id
     assert set(options) == {stack.headshot_id, stack.portrait_id, stack.planning_id}
 
@@ -700,7 +699,7 @@ async def test_a_canceled_booking_is_not_moved(stack: Stack) -> None:
     await stack.cancel(booking)
     with pytest.raises(PolicyRefused) as refused:
         await stack.move(booking, later)
-    assert refused.value.bar == Refusal.NOT_CONFIRMED
+    assert refused.value.refusal == Refusal.NOT_CONFIRMED
 
 
 # -- what comes later --------------------------------------------------------------------------------------

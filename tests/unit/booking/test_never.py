@@ -25,6 +25,7 @@ from tests.unit.booking.test_crashes import (
     PORTRAIT,
     Change,
     all_moves,
+    assert_nothing_is_due_to_the_scheduler,
     book_for_free,
     cancel,
     cancel_by_the_owner,
@@ -205,11 +206,11 @@ async def alarms_on(stack: Stack) -> list[str]:
 async def assert_all_is_settled(stack: Stack) -> None:
     for booking in await rows(stack):
         assert booking.status in {Status.CONFIRMED, Status.EXPIRED, Status.CANCELED}
-        assert not booking.hapio_unsure
+        assert not booking.reservation.unsure
         assert money_kept_for(stack, booking) == due_to_the_house(booking)
     for moved in await all_moves(stack):
         assert moved.state in {"done", "refused", "expired"}
-        assert (moved.occupies, moved.hapio_booking_id, moved.hapio_unsure) == (False, None, False)
+    await assert_nothing_is_due_to_the_scheduler(stack)
     confirmed = [booking.id for booking in await rows(stack) if booking.status is Status.CONFIRMED]
     assert sorted(tag(held) for held in stack.hapio_bookings()) == sorted(confirmed)
     assert stack.money_held() == 0

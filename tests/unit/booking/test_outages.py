@@ -7,6 +7,7 @@ import pytest
 
 from app.domain.booking import EndReason, Status
 from app.errors import SchedulerError, SlotTaken
+from app.store.reservations import change_reservation
 from sandbox.hapio import Fault
 from sandbox.stripe import Fault as StripeFault
 from tests.support.stack import Stack, open_stack
@@ -19,7 +20,7 @@ async def test_a_lock_whose_answer_was_lost_is_found_and_used(stack: Stack) -> N
     stack.hapio.faults.append(Fault("drop_after", method="POST"))
     booking = await stack.hold()
     [in_hapio] = stack.hapio_bookings()
-    assert booking.hapio_booking_id == in_hapio.id
+    assert booking.reservation.reference == in_hapio.id
 
 
 async def test_a_lock_that_hapio_made_although_nobody_heard_of_it_is_released(stack: Stack) -> None:
@@ -50,12 +51,13 @@ async def test_the_sweep_deletes_our_forgotten_locks_and_nobody_elses(stack: Sta
     live = await stack.hold(service="headshot")
     forgotten = await stack.hold()
     # As after a database restored from yesterday's copy: the row has ended, Hapio's lock is not written there.
-    await stack.parts.store.record_release(forgotten.id, hapio_booking_id=forgotten.hapio_booking_id)
+    async with stack.parts.store._write() as connection:
+        await change_reservation(connection, forgotten.id, {"reference": None})
     await stack.parts.hold.give_up(forgotten.id)
     foreign = await stack.book_elsewhere(await stack.free_slot(nth=5), is_temporary=True)
     stack.clock.advance(MINUTE)
     assert await stack.parts.sweep.sweep_scheduler(stack.clock()) == 1
-    assert {booking.id for booking in stack.hapio_bookings()} == {live.hapio_booking_id, *foreign}
+    assert {booking.id for booking in stack.hapio_bookings()} == {live.reservation.reference, *foreign}
 
 
 async def test_a_refund_whose_answer_was_lost_is_made_once(stack: Stack) -> None:

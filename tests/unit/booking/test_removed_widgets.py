@@ -77,7 +77,7 @@ async def test_the_customer_is_told_that_it_cannot_be_moved(studio: Stack) -> No
     assert anna.page.status_code == 200
     with pytest.raises(PolicyRefused) as refused:
         await studio.move(booking, booking.starts_at + timedelta(days=1))
-    assert refused.value.bar == Refusal.NOT_OFFERED
+    assert refused.value.refusal == Refusal.NOT_OFFERED
 
 
 async def test_a_cancellation_made_before_the_removal_cannot_be_taken_back(studio: Stack) -> None:

@@ -60,7 +60,7 @@ async def test_a_booking_paid_after_the_copy_is_confirmed_again(stack: Stack, tm
     assert await stack.status(booking) is Status.HELD
     await stack.until_quiet()
     after = await stack.now(booking)
-    assert (after.status, after.hapio_booking_id) == (Status.CONFIRMED, booking.hapio_booking_id)
+    assert (after.status, after.reservation.reference) == (Status.CONFIRMED, booking.reservation.reference)
     assert final_in_hapio(stack) == there
     [payment] = (await stack.parts.bookings.view(booking.id)).payments
     assert (payment.session_id, payment.state, payment.captured) == (session, PaymentState.CAPTURED, PRICE)
@@ -91,7 +91,7 @@ async def test_nothing_is_released_before_stripe_was_asked_what_the_copy_does_no
     stack.stripe.faults.append(Fault("error_before", path="/v1/checkout/sessions", method="GET", times=500))
     for _ in range(12):
         await stack.tick(after=timedelta(minutes=5))
-    assert final_in_hapio(stack) == [booking.hapio_booking_id]
+    assert final_in_hapio(stack) == [booking.reservation.reference]
     stack.stripe.faults.clear()
     await stack.until_quiet()
     assert await stack.status(booking) is Status.CONFIRMED
@@ -121,7 +121,7 @@ async def test_whoever_gives_up_a_restored_hold_that_is_paid_does_not_lose_the_b
     await stack.parts.hold.give_up(booking.id)
     await stack.until_quiet()
     assert await stack.status(booking) is Status.CONFIRMED
-    assert final_in_hapio(stack) == [booking.hapio_booking_id]
+    assert final_in_hapio(stack) == [booking.reservation.reference]
 
 
 async def test_the_return_page_of_a_payment_that_the_copy_does_not_know_confirms_it(
@@ -184,7 +184,7 @@ async def test_one_payment_that_cannot_be_taken_in_yet_does_not_keep_the_others_
     await stack.paid(second)
     stack.stripe.state.events.clear()
     await put_back(stack, copy)
-    stack.hapio.faults.append(HapioFault("error_before", path=first.hapio_booking_id, times=1000))
+    stack.hapio.faults.append(HapioFault("error_before", path=first.reservation.reference, times=1000))
     await stack.tick()
     assert await stack.status(first) is Status.HELD
     assert await stack.status(second) in {Status.PAID, Status.CONFIRMED}
@@ -236,10 +236,10 @@ async def test_a_hold_that_was_made_final_in_hapio_without_any_money_is_left_the
     booking = await stack.hold()
     copy = copied(stack, tmp_path)
     async with stack.hapio_api() as api:
-        (await api.patch(f"/bookings/{booking.hapio_booking_id}", json={"is_temporary": False})).raise_for_status()
+        (await api.patch(f"/bookings/{booking.reservation.reference}", json={"is_temporary": False})).raise_for_status()
     await put_back(stack, copy)
     await stack.until_quiet()
-    assert final_in_hapio(stack) == [booking.hapio_booking_id]
+    assert final_in_hapio(stack) == [booking.reservation.reference]
 
 
 async def test_an_abandoned_hold_is_released_after_a_restore_too(stack: Stack, tmp_path: Path) -> None:
@@ -331,7 +331,7 @@ async def test_a_copy_of_last_week_takes_in_what_was_paid_since(stack: Stack, tm
     await put_back(stack, copy)
     await stack.until_quiet()
     assert await stack.status(booking) is Status.CONFIRMED
-    assert final_in_hapio(stack) == [booking.hapio_booking_id]
+    assert final_in_hapio(stack) == [booking.reservation.reference]
 
 
 async def test_a_second_payment_that_the_copy_does_not_know_goes_back(stack: Stack, tmp_path: Path) -> None:
@@ -364,7 +364,7 @@ async def test_a_move_to_a_dearer_time_after_the_copy_does_not_cost_the_booking(
     await stack.until_quiet()
     after = await stack.now(booking)
     assert (after.status, after.starts_at) == (Status.CONFIRMED, moved.starts_at)
-    assert final_in_hapio(stack) == [moved.hapio_booking_id]
+    assert final_in_hapio(stack) == [moved.reservation.reference]
 
 
 # A booking that the copy does not know
@@ -530,7 +530,7 @@ async def test_a_crash_while_the_copy_catches_up_ends_with_the_booking_confirmed
     await stack.restart()
     await stack.until_quiet()
     assert await stack.status(booking) is Status.CONFIRMED
-    assert final_in_hapio(stack) == [booking.hapio_booking_id]
+    assert final_in_hapio(stack) == [booking.reservation.reference]
     assert stack.money_kept() == PRICE
     assert await money_alarms(stack) == []
 

@@ -129,7 +129,7 @@ async def test_a_booking_whose_paid_move_hangs_can_be_called_off(open_minded: St
     assert [one for one in stack.hapio_bookings() if not one.is_canceled] == []
     move = await stack.parts.store.move(moving.move.id)
     assert move
-    assert (move.state, move.occupies) == (MoveState.REFUSED, False)
+    assert (move.state, move.reservation.occupies) == (MoveState.REFUSED, False)
 
 
 async def test_a_paid_move_that_hangs_is_told_to_the_owner_and_counts_as_money_without_a_booking(

@@ -83,7 +83,7 @@ def test_the_worker_stops_cleanly_when_told(tmp_path: Path) -> None:
     process = run("worker", **ENVIRON, DATABASE_URL=f"sqlite:///{tmp_path / 'holdfast.sqlite3'}", LOG_LEVEL="warning")
     assert process.stderr
     # With Hapio out of reach the first sweep is put off, and says so: the worker is at work.
-    assert "sweep_hapio" in process.stderr.readline() + process.stderr.readline()
+    assert "sweep_scheduler" in process.stderr.readline() + process.stderr.readline()
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=30)
     assert process.returncode == 0
@@ -437,7 +437,7 @@ async def test_with_hapio_down_a_move_changes_nothing_and_says_so(stack: Stack, 
     stack.hapio.state.tokens.clear()
     stack.clock.advance(timedelta(days=1))
     assert await owner.types("move", booking.id, "--start", "2026-12-01T10:00") == 1
-    assert owner.told[-1].startswith("Hapio refused: HAPIO_API_TOKEN is wrong")
+    assert owner.told[-1].startswith("The scheduler refused: its token is wrong")
     assert await stack.parts.bookings.get(booking.id) == booking
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.booking import EndReason
@@ -43,7 +43,6 @@ def test_a_price_that_stripe_cannot_charge_is_refused(price: str, currency: str)
 
 
 @given(units=st.integers(0, 10**6), percent=st.integers(0, 100), currency=CURRENCIES)
-@settings(deadline=None)
 def test_a_share_is_chargeable_fair_to_half_a_unit_and_never_more_than_the_whole(
     units: int, percent: int, currency: str
 ) -> None:
@@ -56,7 +55,6 @@ def test_a_share_is_chargeable_fair_to_half_a_unit_and_never_more_than_the_whole
 
 
 @given(minutes=st.integers(-60, 60 * 100))
-@settings(deadline=None)
 def test_the_refund_falls_at_each_deadline_and_not_a_second_earlier(minutes: int) -> None:
     terms = Terms(Money(12000, "eur"), (Tier(24, 100), Tier(2, 50)))
     at = STARTS - timedelta(minutes=minutes)
@@ -68,7 +66,6 @@ AMOUNTS = st.integers(0, 10**6)
 
 
 @given(owed=AMOUNTS, left=st.lists(st.integers(-(10**4), 10**6), max_size=5))
-@settings(deadline=None)
 def test_a_debt_is_drawn_on_the_newest_payment_first_and_never_on_more_than_is_left(owed: int, left: list[int]) -> None:
     payments = [(f"pay_{number}", amount) for number, amount in enumerate(left)]
     debt = Owed("rf", "bk", Money(owed, "eur"), EndReason.BY_CUSTOMER, "1", STARTS, STARTS)

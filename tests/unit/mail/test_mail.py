@@ -846,7 +846,7 @@ async def test_texts_with_markup_line_breaks_or_headers_in_them_stay_texts(post:
         assert len(message.recipients) == 1
 
 
-@settings(max_examples=40, deadline=None)  # a busy machine is no defect
+@settings(max_examples=40)
 @given(name=st.text(max_size=60))
 def test_whatever_a_service_is_called_its_mail_can_be_written(name: str) -> None:
     mail = a_mail(booking=a_booking(service_name=name, resource_name=name, location_name=name))
@@ -1131,7 +1131,7 @@ def test_without_an_organizer_the_file_states_no_method_and_still_takes_the_entr
     assert (with_owner["method"], str(entry_of(a_file())["organizer"])) == ("PUBLISH", "mailto:owner@studio.example")
 
 
-@settings(max_examples=60, deadline=None)  # as above
+@settings(max_examples=60)
 @given(service=ODD, resource=ODD, location=ODD, owner=ODD)
 def test_whatever_things_are_called_the_calendar_file_reads_back(
     service: str, resource: str, location: str, owner: str

@@ -124,7 +124,7 @@ async def test_one_sale_and_one_refused_time_are_in_the_figures(tmp_path: Path) 
         assert await figure(stack, "webhook_events", provider="stripe", state="processed") == 2
         assert await figure(stack, "holds_refused_total", code="BOOKING_CONFLICT") == 1
         assert await figure(stack, "looks_total") > 0
-        assert await figure(stack, "hapio_calls_this_month") == await figure(
+        assert await figure(stack, "scheduler_calls_this_month") == await figure(
             stack, "provider_calls_total", provider="hapio"
         )
         assert await figure(stack, "outbox_owed") == 0

@@ -83,7 +83,7 @@ async def test_looking_shows_everything_and_moves_nothing(stack: Stack, desk: De
     await put_back(stack, copy)
     before = [(one.id, one.is_temporary) for one in stack.hapio_bookings()]
     assert await desk.types() == 0
-    for shown in (session, "SEK 1,200.00", held.hapio_booking_id, booking.hapio_booking_id, "Anna Ek"):
+    for shown in (session, "SEK 1,200.00", held.reservation.reference, booking.reservation.reference, "Anna Ek"):
         assert str(shown) in desk.said
     assert [(one.id, one.is_temporary) for one in stack.hapio_bookings()] == before
     assert stack.money_kept() == PRICE
@@ -100,14 +100,14 @@ async def test_holds_that_the_database_does_not_know_are_released_with_one_answe
     known = await stack.hold(await stack.free_slot(nth=27))
     assert await desk.types("--release") == 0
     assert len(desk.questions) == 1
-    assert [one.id for one in stack.hapio_bookings()] == [known.hapio_booking_id]
+    assert [one.id for one in stack.hapio_bookings()] == [known.reservation.reference]
 
 
 async def test_a_no_releases_nothing(stack: Stack, desk: Desk, tmp_path: Path) -> None:
     booking = await lost_hold(stack, tmp_path)
     desk.answer = False
     assert await desk.types("--release") == 1
-    assert [one.id for one in stack.hapio_bookings()] == [booking.hapio_booking_id]
+    assert [one.id for one in stack.hapio_bookings()] == [booking.reservation.reference]
 
 
 async def test_with_yes_nothing_is_asked(stack: Stack, desk: Desk, tmp_path: Path) -> None:

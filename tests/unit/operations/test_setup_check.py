@@ -398,7 +398,7 @@ def change_of_the_database(statement: str) -> Callable[[SetUp], None]:
     return change
 
 
-a_column_that_is_missing = change_of_the_database("ALTER TABLE bookings DROP COLUMN hapio_canceled")
+a_column_that_is_missing = change_of_the_database("ALTER TABLE bookings DROP COLUMN any_resource")
 an_index_that_is_missing = change_of_the_database("DROP INDEX moves_open")
 a_table_that_is_missing = change_of_the_database("DROP TABLE sign_ins")
 a_newer_database = change_of_the_database("UPDATE alembic_version SET version_num = '9999'")
@@ -506,7 +506,7 @@ BROKEN: list[tuple[Callable[[SetUp], None], Level, str, str]] = [
     (a_mail_server_without_starttls, Level.FAIL, "mail", "offers no STARTTLS"),
     (a_mail_server_without_tls, Level.FAIL, "mail", "does not speak TLS"),
     (a_mail_server_without_a_name, Level.FAIL, "mail", "is not a known host name"),
-    (a_column_that_is_missing, Level.FAIL, "database", "bookings.hapio_canceled is missing"),
+    (a_column_that_is_missing, Level.FAIL, "database", "bookings.any_resource is missing"),
     (an_index_that_is_missing, Level.FAIL, "database", "index moves_open is missing"),
     (a_table_that_is_missing, Level.FAIL, "database", "table sign_ins is missing"),
     (a_newer_database, Level.FAIL, "database", "a newer version of Holdfast (9999;"),

@@ -27,6 +27,7 @@ from sandbox.clock import Clock
 from sandbox.hapio import Fault, HapioSandbox
 from sandbox.seed import seed_studio
 from sandbox.serve import base_url, listen, serve_on
+from tests.support.logs import plain_logs
 from tests.support.stack import Stack
 
 ROOT = Path(__file__).parents[3]
@@ -49,7 +50,7 @@ def logs_as_before() -> Iterator[None]:
     level = logging.getLogger().level
     handlers = list(logging.getLogger().handlers)
     yield
-    structlog.reset_defaults()
+    plain_logs()
     logging.captureWarnings(capture=False)
     logging.getLogger().handlers[:] = handlers
     logging.getLogger().setLevel(level)

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import httpx
 import pytest
 import stripe
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.event import Event
@@ -126,7 +126,6 @@ def test_an_event_of_the_other_mode_is_told_as_such() -> None:
     assert PAYMENTS.read_event(*signed(EVENT | {"livemode": True})).livemode is True
 
 
-@settings(deadline=None)  # a busy machine is no defect
 @given(body=st.binary(max_size=200), header=st.one_of(st.none(), st.text(max_size=100)))
 def test_whatever_bytes_arrive_unsigned_are_refused(body: bytes, header: str | None) -> None:
     with pytest.raises(WebhookRefused):
@@ -140,7 +139,6 @@ _JSON = st.recursive(
 )
 
 
-@settings(deadline=None)  # a busy machine is no defect
 @given(
     changes=st.dictionaries(st.sampled_from(["id", "object", "type", "created", "livemode", "data"]), _JSON),
     thing=st.dictionaries(

@@ -43,8 +43,6 @@ PARTS: dict[str, type[BaseModel]] = {
     "theme": Theme,
 }
 
-STORE, PROVIDERS = {"store", "tables", "database", "migrations"}, {"hapio", "payments"}
-
 
 # Settings and widgets
 

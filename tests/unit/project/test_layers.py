@@ -53,6 +53,32 @@ def test_the_sandbox_and_the_product_stand_apart() -> None:
     assert not [path for path in files("sandbox") for name in imported_in(path) if name.split(".")[0] == "app"]
 
 
+#: Where the name of one scheduler may stand, and why.
+ONE_SCHEDULER = {
+    "app/scheduling/hapio/": "its client",
+    "app/operations/setup_check/": "its set-up check names its token and abilities",
+    "app/settings.py": "its settings have the provider's names",
+    "app/main.py": "wiring says which scheduler it is",
+    "app/cli/demo.py": "the demo starts its sandbox",
+    "app/__main__.py": "the demo's help",
+    "app/api/": "the JSON surface is stable: hapioBookingId, hapioStatus, its webhook's address",
+    "app/errors.py": "the JSON surface is stable: HAPIO_API_ERROR",
+    "app/store/migrations/versions/": "what older versions called their columns",
+}
+
+
+def test_the_name_of_one_scheduler_stands_nowhere_else() -> None:
+    named = {
+        path.relative_to(ROOT).as_posix()
+        for folder in ("app", "templates", "static")
+        for path in (ROOT / folder).rglob("*.*")
+        if path.suffix in {".py", ".html", ".txt", ".js", ".css", ".po"}
+        and "hapio" in path.read_text(encoding="utf-8").lower()
+    }
+    assert {name for name in named if not name.startswith(tuple(ONE_SCHEDULER))} == set()
+    assert all(any(name.startswith(where) for name in named) for where in ONE_SCHEDULER)
+
+
 def files(folder: str) -> Iterator[Path]:
     yield from sorted((ROOT / folder).rglob("*.py"))
 

@@ -19,6 +19,7 @@ def test_every_pinned_dependency_is_installed_at_that_very_version() -> None:
     assert set(project["dependencies"]) <= locked("requirements.lock")
     assert set(extras["sandbox"]) <= locked("requirements-sandbox.lock")
     assert set(extras["dev"]) <= locked("requirements-dev.lock")
+    assert set(extras["mutation"]) <= locked("requirements-mutation.lock")
 
 
 def test_the_product_runs_without_the_sandbox_and_the_test_tools() -> None:

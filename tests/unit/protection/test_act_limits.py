@@ -66,7 +66,7 @@ async def test_moves_are_begun_and_left_unpaid_no_more_often_than_they_may_be_ma
             assert moving.checkout_url
             await stack.parts.reschedule.give_up(booking.id)
         offer = stack.parts.offers.of(await stack.parts.bookings.view(booking.id))
-        assert (offer.moves_left, offer.move_bar) == (0, "too_often")
+        assert (offer.moves_left, offer.move_refusal) == (0, "too_often")
         calls = hapio_calls(stack)
         with pytest.raises(PolicyRefused):
             await stack.move(booking, await stack.in_days(9))

@@ -73,12 +73,12 @@ async def test_a_message_sent_over_smtp_is_listed_with_its_bodies_and_its_calend
 async def test_the_newest_message_stands_first_and_opens(port: int, browser: httpx.AsyncClient) -> None:
     await send(port)
     later = confirmation()
-    later.replace_header("Subject", "Canceled: <Portrait session>")
+    later.replace_header("Subject", "Cancelled: <Portrait session>")
     await send(port, later)
     page = (await browser.get("/")).text
-    assert page.index("Canceled: &lt;Portrait session&gt;") < page.index("Confirmed: Portrait session")
+    assert page.index("Cancelled: &lt;Portrait session&gt;") < page.index("Confirmed: Portrait session")
     opened = (await browser.get("/messages/2")).text
-    assert "Canceled: &lt;Portrait session&gt;" in opened
+    assert "Cancelled: &lt;Portrait session&gt;" in opened
     assert "portrait session.ics" in opened
     assert "Your time is confirmed." in opened
 

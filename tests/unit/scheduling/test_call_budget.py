@@ -133,7 +133,7 @@ async def test_a_month_of_looking_leaves_an_honest_visitor_their_booking_on_the_
     booking = await stack.confirmed(times.slots[0].starts_at)
     assert booking.status is Status.CONFIRMED, told
     canceled = await stack.cancel(booking)
-    assert canceled.hapio_canceled, told
+    assert canceled.reservation.canceled, told
 
 
 # Without calls for looking
@@ -184,7 +184,7 @@ async def test_no_hold_confirmation_or_release_is_refused_for_the_budget(small: 
     await use_up(small)
     booking = await small.confirmed(datetime(2026, 12, 2, 9, 0, tzinfo=UTC), service="headshot")
     assert booking.status is Status.CONFIRMED
-    assert (await small.cancel(booking)).hapio_canceled
+    assert (await small.cancel(booking)).reservation.canceled
 
 
 async def test_what_is_on_offer_is_not_read_again_either(small: Stack) -> None:

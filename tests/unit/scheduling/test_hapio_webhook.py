@@ -64,7 +64,7 @@ async def send(stack: Stack, body: bytes, **signing: Any) -> httpx.Response:
 async def test_a_cancellation_in_hapio_is_followed_at_once(hooked: Stack) -> None:
     booking = await booked(hooked)
     await in_hapio(hooked, booking, is_canceled=True)
-    answer = await send(hooked, told(booking.hapio_booking_id))
+    answer = await send(hooked, told(booking.reservation.reference))
     assert (answer.status_code, answer.json()) == (200, {"success": True, "message": "Webhook received"})
     assert await hooked.status(booking) is Status.CANCELED
     assert hooked.money_kept() == 0
@@ -72,7 +72,7 @@ async def test_a_cancellation_in_hapio_is_followed_at_once(hooked: Stack) -> Non
 
 async def test_a_forged_state_cancels_nothing_since_hapio_is_asked(hooked: Stack) -> None:
     booking = await booked(hooked)
-    body = json.dumps({"type": "booking.canceled", "data": {"id": booking.hapio_booking_id, "is_canceled": True}})
+    body = json.dumps({"type": "booking.canceled", "data": {"id": booking.reservation.reference, "is_canceled": True}})
     assert (await send(hooked, body.encode())).status_code == 200
     assert await hooked.status(booking) is Status.CONFIRMED
 
@@ -80,7 +80,7 @@ async def test_a_forged_state_cancels_nothing_since_hapio_is_asked(hooked: Stack
 async def test_an_unsigned_a_forged_an_old_and_a_future_webhook_are_refused(hooked: Stack) -> None:
     booking = await booked(hooked)
     await in_hapio(hooked, booking, is_canceled=True)
-    body = told(booking.hapio_booking_id)
+    body = told(booking.reservation.reference)
     for headers in (
         {},
         {"x-hapio-signature": ""},
@@ -132,7 +132,7 @@ def test_a_way_of_signing_that_makes_no_sense_stops_the_start(words: str) -> Non
 
 async def test_the_same_delivery_twice_is_taken_once(hooked: Stack) -> None:
     booking = await booked(hooked)
-    body = told(booking.hapio_booking_id)
+    body = told(booking.reservation.reference)
     headers = signed(hooked, body)
     for _ in range(3):
         assert (await hooked.client.post(DOOR, content=body, headers=headers)).status_code == 200
@@ -154,7 +154,7 @@ async def test_what_we_did_ourselves_is_not_read_back(hooked: Stack) -> None:
 async def as_hapio_tells(stack: Stack, booking: Booking, kind: str) -> bytes:
     """With the whole booking in it."""
     async with stack.hapio_api() as api:
-        data = (await api.get(f"/bookings/{booking.hapio_booking_id}")).raise_for_status().json()
+        data = (await api.get(f"/bookings/{booking.reservation.reference}")).raise_for_status().json()
     stack.hapio.calls.clear()
     return json.dumps({"id": "n2", "type": kind, "data": data}).encode()
 
@@ -163,7 +163,7 @@ async def test_with_hapio_down_the_hint_is_kept_and_followed_later(hooked: Stack
     booking = await booked(hooked)
     await moved_in_hapio(hooked, booking, await hooked.free_slot(nth=60))
     token, hooked.hapio.state.tokens = hooked.hapio.state.tokens, {}
-    assert (await send(hooked, told(booking.hapio_booking_id))).status_code == 200
+    assert (await send(hooked, told(booking.reservation.reference))).status_code == 200
     assert (await hooked.parts.bookings.get(booking.id)).starts_at == booking.starts_at
     hooked.hapio.state.tokens = token
     await hooked.restart()

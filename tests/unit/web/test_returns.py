@@ -18,7 +18,7 @@ from starlette.routing import Route
 from app.domain.booking import Booking, Customer, Status
 from app.domain.payment import PaymentState
 from app.store.tables import metadata
-from app.web.visitor.booking import money_lines
+from app.web.shared.refund_words import money_lines
 from sandbox.hapio import Fault
 from sandbox.stripe import Fault as StripeFault
 from tests.support.stack import PUBLIC_URL, Stack, open_stack, session_of

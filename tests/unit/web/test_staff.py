@@ -446,14 +446,16 @@ async def test_the_feeds_address_is_shown_and_stops_working_with_its_key(studio:
 
 async def copies(stack: Stack, booking: Booking, count: int, **changes: Any) -> None:
     """So many more bookings like this one, straight into the table: making them by hand would take minutes."""
-    chosen = sa.select(tables.bookings).where(tables.bookings.c.id == booking.id)
-    [row] = [dict(row) for row in await stack.parts.store._all(chosen)]
-    rows = [
-        row | {"id": f"bk_{secrets.token_hex(10)}", "hapio_booking_id": None, "occupies": False} | changes
-        for _ in range(count)
-    ]
+    ids = [f"bk_{secrets.token_hex(10)}" for _ in range(count)]
     async with stack.parts.store._write() as connection:
-        await connection.execute(sa.insert(tables.bookings), rows)
+        for table in (tables.bookings, tables.reservations):
+            [row] = (await connection.execute(sa.select(table).where(table.c.id == booking.id))).mappings()
+            for one in ids:
+                alone = {"id": one, "reservation_id": one, "booking_id": one, "reference": None, "occupies": False}
+                values = {**row, **alone, **changes}
+                await connection.execute(
+                    sa.insert(table).values({column.name: values[column.name] for column in table.c})
+                )
 
 
 def table(answer: httpx.Response) -> list[dict[str, str]]:

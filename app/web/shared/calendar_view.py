@@ -11,9 +11,11 @@ from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Final, Literal
 
+from app.domain import local_days
 from app.domain.catalogue import Slot
-from app.text import i18n
-from app.text.i18n import N_
+from app.msgid import N_
+from app.text import catalogues, formats, zones
+from app.web.shared.time_words import start_value
 
 Density = Literal["none", "few", "some", "many"]
 
@@ -23,6 +25,15 @@ _SOME: Final = 8
 
 #: (first hour, name). A visitor far away may see times at night, and ought to notice.
 _PARTS: Final = ((0, N_("Night")), (5, N_("Morning")), (12, N_("Afternoon")), (17, N_("Evening")))
+
+
+@dataclass(frozen=True, slots=True)
+class Clocks:
+    """Whose days and hours these are: the visitor's zone, the place's, and the language that they are written in."""
+
+    zone: str
+    place_zone: str
+    language: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,17 +114,15 @@ class DayView:
 
 def month_view(
     slots: Iterable[Slot],
+    clocks: Clocks,
     *,
     month: date,
-    zone: str,
-    location_zone: str,
-    language: str,
     today: date,
     chosen: date | None = None,
     last_day: date | None = None,
     own: Slot | None = None,
 ) -> MonthView:
-    """The month around `month` in the visitor's `zone`; slots outside it are passed over.
+    """The month around `month` in the visitor's zone; slots outside it are passed over.
 
     `today` is the visitor's day; `last_day` the end of the booking window, None without one; `own` the time of a
     booking that is to be moved.
@@ -122,30 +131,28 @@ def month_view(
     by_day: dict[date, list[Slot]] = {}
     for slot in slots:
         if own is None or slot.starts_at != own.starts_at:
-            by_day.setdefault(i18n.local(slot.starts_at, zone).date(), []).append(slot)
-    own_day = i18n.local(own.starts_at, zone).date() if own else None
+            by_day.setdefault(zones.local(slot.starts_at, clocks.zone).date(), []).append(slot)
+    own_day = zones.local(own.starts_at, clocks.zone).date() if own else None
     weeks = tuple(
         tuple(
             _cell(
                 day,
                 by_day.get(day, []) if _same_month(day, month) else [],
+                clocks,
                 month=month,
-                zone=zone,
-                location_zone=location_zone,
-                language=language,
                 today=today,
                 chosen=chosen,
                 own_day=own_day,
             )
             for day in week
         )
-        for week in _weeks(month, i18n.first_weekday(language))
+        for week in _weeks(month, formats.first_weekday(clocks.language))
     )
     free = sorted(day for day in by_day if _same_month(day, month))
     return MonthView(
         month=month,
-        heading=i18n.format_month(month, language),
-        weekdays=i18n.weekday_names(language),
+        heading=formats.format_month(month, clocks.language),
+        weekdays=formats.weekday_names(clocks.language),
         weeks=weeks,
         previous=previous_month(month, today=today),
         next=next_month(month, last_day=last_day),
@@ -156,15 +163,13 @@ def month_view(
 
 def day_view(
     slots: Iterable[Slot],
+    clocks: Clocks,
     *,
     day: date,
-    zone: str,
-    location_zone: str,
-    language: str,
     today: date | None = None,
     own: Slot | None = None,
 ) -> DayView:
-    """The times that fall on `day` in the visitor's `zone`, in order, under the parts of that day; `own`, the time of
+    """The times that fall on `day` in the visitor's zone, in order, under the parts of that day; `own`, the time of
     a booking that is to be moved, among them.
 
     Labels are unique: a wall time that happens twice carries its UTC offset.
@@ -172,22 +177,29 @@ def day_view(
     if own:
         slots = [*(slot for slot in slots if slot.starts_at != own.starts_at), own]
     chosen = sorted(
-        (slot for slot in slots if i18n.local(slot.starts_at, zone).date() == day),
+        (slot for slot in slots if zones.local(slot.starts_at, clocks.zone).date() == day),
         key=lambda slot: slot.starts_at,
     )
-    translate = i18n.translator(language).gettext
+    translate = catalogues.translator(clocks.language).gettext
     parts: dict[str, list[TimeChoice]] = {}
     for slot in chosen:
-        name = _part(i18n.local(slot.starts_at, zone).hour)
-        parts.setdefault(name, []).append(_choice(slot, zone, location_zone, language, own=slot is own))
+        name = _part(zones.local(slot.starts_at, clocks.zone).hour)
+        parts.setdefault(name, []).append(_choice(slot, clocks, own=slot is own))
     return DayView(
         date=day,
-        heading=i18n.format_date(day, language, today=today),
+        heading=formats.format_date(day, clocks.language, today=today),
         parts=tuple(DayPart(translate(name), tuple(times)) for name, times in parts.items()),
         count=sum(slot is not own for slot in chosen),
-        zones_differ=any(not i18n.same_clock(zone, location_zone, slot.starts_at) for slot in chosen),
-        clocks_change=_clocks_change(day, chosen, zone, location_zone),
+        zones_differ=any(not zones.same_clock(clocks.zone, clocks.place_zone, slot.starts_at) for slot in chosen),
+        clocks_change=_clocks_change(day, chosen, clocks),
     )
+
+
+def first_free_day(slots: Iterable[Slot], zone: str, month: date) -> date | None:
+    """The first day of the month, in the zone, that has a time."""
+    in_order = sorted(slots, key=lambda slot: slot.starts_at)
+    days = (zones.local(slot.starts_at, zone).date() for slot in in_order)
+    return next((day for day in days if _same_month(day, month)), None)
 
 
 def previous_month(month: date, *, today: date) -> date | None:
@@ -198,7 +210,7 @@ def previous_month(month: date, *, today: date) -> date | None:
 
 def next_month(month: date, *, last_day: date | None) -> date | None:
     """The first day of the month after, unless the booking window ends before it."""
-    after = (month.replace(day=1) + timedelta(days=32)).replace(day=1)
+    after = local_days.next_month(month)
     return after if last_day is None or after <= last_day else None
 
 
@@ -208,7 +220,7 @@ def _same_month(day: date, month: date) -> bool:
 
 def _weeks(month: date, first_weekday: int) -> Iterable[list[date]]:
     start = month - timedelta(days=(month.weekday() - first_weekday) % 7)
-    after = (month + timedelta(days=32)).replace(day=1)
+    after = local_days.next_month(month)
     while start < after:
         yield [start + timedelta(days=offset) for offset in range(7)]
         start += timedelta(days=7)
@@ -225,20 +237,18 @@ def _density(count: int) -> Density:
 def _cell(
     day: date,
     slots: Sequence[Slot],
+    clocks: Clocks,
     *,
     month: date,
-    zone: str,
-    location_zone: str,
-    language: str,
     today: date,
     chosen: date | None,
     own_day: date | None,
 ) -> DayCell:
     count = len(slots)
-    said = i18n.translator(language)
+    said = catalogues.translator(clocks.language)
     times = said.ngettext("%(num)s time", "%(num)s times", count) if count else said.gettext("no times")
     # The month's heading already says the year.
-    day_name = i18n.format_date(day, language, today=day)
+    day_name = formats.format_date(day, clocks.language, today=day)
     name = said.gettext("%(day)s, %(times)s") % {"day": day_name, "times": times % {"num": count}}
     if day == own_day:
         name = said.gettext("%(day)s; your booking is on this day") % {"day": name}
@@ -251,7 +261,7 @@ def _cell(
         is_today=day == today,
         is_chosen=day == chosen,
         in_month=_same_month(day, month),
-        clocks_change=_clocks_change(day, slots, zone, location_zone),
+        clocks_change=_clocks_change(day, slots, clocks),
         is_own=day == own_day,
     )
 
@@ -260,17 +270,17 @@ def _part(hour: int) -> str:
     return next(name for first, name in reversed(_PARTS) if hour >= first)
 
 
-def _choice(slot: Slot, zone: str, location_zone: str, language: str, *, own: bool) -> TimeChoice:
-    label = i18n.format_time(slot.starts_at, zone, language)
-    end_label = i18n.format_time(slot.ends_at, zone, language)
-    place_label = _place_label(slot.starts_at, zone, location_zone, language)
-    said = i18n.translator(language)
+def _choice(slot: Slot, clocks: Clocks, *, own: bool) -> TimeChoice:
+    label = formats.format_time(slot.starts_at, clocks.zone, clocks.language)
+    end_label = formats.format_time(slot.ends_at, clocks.zone, clocks.language)
+    place_label = _place_label(slot.starts_at, clocks)
+    said = catalogues.translator(clocks.language)
     name = said.gettext("%(start)s to %(end)s") % {"start": label, "end": end_label}
     if place_label:
         name = said.gettext("%(time)s, %(place_time)s at the venue") % {"time": name, "place_time": place_label}
     return TimeChoice(
         starts_at=slot.starts_at,
-        value=slot.starts_at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+        value=start_value(slot.starts_at.astimezone(UTC)),
         label=label,
         end_label=end_label,
         place_label=place_label,
@@ -280,24 +290,24 @@ def _choice(slot: Slot, zone: str, location_zone: str, language: str, *, own: bo
     )
 
 
-def _place_label(moment: datetime, zone: str, location_zone: str, language: str) -> str:
-    if i18n.same_clock(zone, location_zone, moment):
+def _place_label(moment: datetime, clocks: Clocks) -> str:
+    if zones.same_clock(clocks.zone, clocks.place_zone, moment):
         return ""
-    clock = i18n.format_time(moment, location_zone, language)
-    there = i18n.local(moment, location_zone).date()
-    if there == i18n.local(moment, zone).date():
+    clock = formats.format_time(moment, clocks.place_zone, clocks.language)
+    there = zones.local(moment, clocks.place_zone).date()
+    if there == zones.local(moment, clocks.zone).date():
         return clock
-    day = i18n.format_date(there, language, "medium", today=there)
-    return i18n.translator(language).gettext("%(day)s, %(times)s") % {"day": day, "times": clock}
+    day = formats.format_date(there, clocks.language, "medium", today=there)
+    return catalogues.translator(clocks.language).gettext("%(day)s, %(times)s") % {"day": day, "times": clock}
 
 
-def _clocks_change(day: date, slots: Sequence[Slot], zone: str, location_zone: str) -> bool:
+def _clocks_change(day: date, slots: Sequence[Slot], clocks: Clocks) -> bool:
     """Whether times shown on the day touch a clock change, in the visitor's zone or at the place."""
     if not slots:
         return False
-    there = {i18n.local(slot.starts_at, location_zone).date() for slot in slots}
-    return day in clock_changes(zone, day.year) or any(
-        place_day in clock_changes(location_zone, place_day.year) for place_day in there
+    there = {zones.local(slot.starts_at, clocks.place_zone).date() for slot in slots}
+    return day in clock_changes(clocks.zone, day.year) or any(
+        place_day in clock_changes(clocks.place_zone, place_day.year) for place_day in there
     )
 
 
@@ -327,7 +337,7 @@ def clock_changes(zone: str, year: int) -> frozenset[date]:
 
 
 def _utc_offset(moment: datetime, zone: str) -> timedelta:
-    return i18n.local(moment, zone).utcoffset() or timedelta(0)
+    return zones.local(moment, zone).utcoffset() or timedelta(0)
 
 
 def _bisect(before: datetime, after: datetime, zone: str) -> datetime:

@@ -1,0 +1,83 @@
+"""Canceling by the customer: what it gives back, the act, and taking it back."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.booking.bookings import BookingView
+from app.domain.booking import Actor, Status
+from app.errors import BookingConflict, HoldfastError, LinkRefused, PolicyRefused, SchedulerError, StripeError
+from app.parts import parts_of
+from app.text import formats
+from app.web.manage.cancel_words import not_canceled, share_line, steps
+from app.web.manage.link import manage_path, offer_of, read_view, to_manage
+from app.web.manage.manage import managed_screen, managed_screen_instead
+from app.web.manage.manage_words import not_undone
+from app.web.manage.move_words import may_move
+from app.web.shared.booking_summary import sentence, summarize
+from app.web.shared.refund_words import disputed
+from app.web.shared.render import render
+from app.web.shared.request_input import read_form
+from app.web.shared.time_words import clock
+
+
+async def show_cancel(request: Request, view: BookingView) -> Response:
+    """GET /manage/{token}/cancel: what canceling now gives back, and when. Nothing happens yet."""
+    return to_manage(request) if offer_of(request, view).cancel_refusal else _before_canceling(request, view)
+
+
+async def cancel(request: Request, view: BookingView) -> Response:
+    """POST /manage/{token}/cancel: as the page showed it. A page that is old, or was overtaken, is shown anew."""
+    parts, booking, form = parts_of(request), view.booking, await read_form(request)
+    try:
+        if booking.status is not Status.CANCELED:
+            revision, shown_at = parts.links.read_page_token(form.get("page", ""), booking.id, "cancel")
+            await parts.cancel.booking(booking.id, by=Actor.CUSTOMER, revision=revision, shown_at=shown_at)
+    except (LinkRefused, PolicyRefused, BookingConflict, SchedulerError, StripeError) as error:
+        view = await read_view(request)
+        if view.booking.status is not Status.CANCELED:
+            if offer_of(request, view).cancel_refusal:
+                return managed_screen_instead(request, view, error)
+            return _before_canceling(request, view, problem=error, shown=form.get("shown", ""))
+    return to_manage(request)
+
+
+async def undo(request: Request, view: BookingView) -> Response:
+    """POST /manage/{token}/undo: take the cancellation back, if the time can still be had."""
+    try:
+        await parts_of(request).cancel.undo(view.booking.id)
+    except (BookingConflict, SchedulerError, StripeError) as error:
+        view = await read_view(request)
+        if view.booking.status is Status.CANCELED:
+            language, now = request.state.shell.language, parts_of(request).now()
+            problem = not_undone(error, view.booking, now, language)
+            return managed_screen(request, view, problem=problem, status=error.status)
+    return to_manage(request, reported="undone")
+
+
+def _before_canceling(
+    request: Request, view: BookingView, *, problem: HoldfastError | None = None, shown: str = ""
+) -> Response:
+    """What canceling means: the amount, when it goes out, the terms, what else happens."""
+    parts, booking, language = parts_of(request), view.booking, request.state.shell.language
+    offer = offer_of(request, view)
+    summary = summarize(booking, language=language, now=offer.at)
+    context = {
+        "path": manage_path(request),
+        "sentence": sentence(summary, language),
+        "free": booking.terms.free,
+        "refund": formats.format_money(offer.refund, language) if offer.refund and not offer.uncharged else "",
+        "uncharged": offer.uncharged,
+        "share": share_line(offer, booking, language),
+        "disputed": disputed(view),
+        "goes_out": clock(offer.refund_at, booking, language) if offer.refund_at > offer.at else "",
+        "steps": [] if offer.uncharged else steps(offer, booking, language),
+        "mailed": parts.mailer.enabled,
+        "move": may_move(offer, booking, language) if offer.move_refusal is None else [],
+        "percent": offer.percent,
+        "page_token": parts.links.page_token(booking.id, "cancel", booking.revision),
+        "problem": not_canceled(problem, offer, view, shown, language) if problem else [],
+    }
+    status, shell = problem.status if problem else 200, request.state.shell
+    return render(request, "manage/cancel.html", context, shell=shell, status=status, framed=False)

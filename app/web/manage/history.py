@@ -1,0 +1,71 @@
+"""What happened to a booking, as its customer reads it; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from app.booking.bookings import BookingView
+from app.domain.booking import Actor, Booking, Status
+from app.domain.history import HistoryEntry
+from app.domain.money import Money
+from app.domain.payment import DISPUTE_OVER
+from app.msgid import N_
+from app.text import catalogues, formats
+from app.web.shared.status_words import why_ended
+from app.web.shared.time_words import when
+
+#: What a customer finds in the history. The rest is of use to nobody but us.
+_HISTORY: Mapping[str, str] = {
+    "confirmed": N_("Booked"),
+    "rescued": N_("Booked after a late payment"),
+    "other_person": N_("Booked with another person, because the one you chose was no longer free"),
+    "taken_back": N_("You undid the cancellation"),
+    "not_taken_back": N_("The cancellation could not be undone: the time was no longer free"),
+    "difference_paid": N_("You paid the difference for another time"),
+    "move_refused": N_("The other time was no longer free, so nothing changed"),
+    "move_expired": N_("The other time was not paid for, so nothing changed"),
+    "no_show": N_("Marked as missed"),
+    "came_after_all": N_("No longer marked as missed"),
+}
+
+
+def history_lines(view: BookingView, now: datetime, language: str) -> list[dict[str, str]]:
+    """What happened, newest first, in words that name nobody."""
+    lines: list[dict[str, str]] = []
+    before = ""
+    for entry in view.history:
+        what = happened(entry, view.booking, now, language)
+        if what and not (what == before and entry.what == "disputed"):  # a dispute takes steps that say nothing new
+            lines.append(
+                {"at": when(entry.at, view.booking, now, language), "iso": formats.machine_time(entry.at), "what": what}
+            )
+        before = what
+    return lines[::-1]
+
+
+def happened(entry: HistoryEntry, booking: Booking, now: datetime, language: str) -> str:
+    """One line of the history; empty for what is of no use to the customer."""
+    _ = catalogues.translator(language).gettext
+    detail = entry.detail
+    if entry.what == "moved":
+        times = {
+            "before": when(datetime.fromisoformat(detail["from"]), booking, now, language),
+            "after": when(datetime.fromisoformat(detail["to"]), booking, now, language),
+        }
+        if detail.get("by") == Actor.OWNER:
+            return _("We moved it from %(before)s to %(after)s") % times
+        return _("You moved it from %(before)s to %(after)s") % times
+    if entry.what in {"refund_added", "refunded_at_stripe"}:
+        amount = formats.format_money(Money(int(detail["amount"]), booking.terms.price.currency), language)
+        return _("We refunded %(amount)s") % {"amount": amount}
+    if entry.what == "disputed":
+        if detail["dispute"] == "lost":
+            return _("Your bank gave you the payment back")
+        over = detail["dispute"] in DISPUTE_OVER
+        return _("Your bank left the payment with us") if over else _("Your bank asked for the payment back")
+    if entry.what in _HISTORY:
+        return _(_HISTORY[entry.what])
+    if entry.status in {Status.CANCELED, Status.EXPIRED}:
+        return why_ended(entry.what, language).rstrip(".")
+    return ""

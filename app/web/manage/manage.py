@@ -1,0 +1,135 @@
+"""The booking behind the link in the mail, as it stands, with what may be done with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import urlencode
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.booking.bookings import BookingView
+from app.booking.offer import Refusal
+from app.domain.booking import Status
+from app.domain.move import MoveState
+from app.errors import HoldfastError
+from app.parts import parts_of
+from app.text import catalogues
+from app.web.manage.cancel_words import may_cancel
+from app.web.manage.history import history_lines
+from app.web.manage.link import manage_path, offer_of, to_manage
+from app.web.manage.manage_words import news, not_done, reported_words, undo_line
+from app.web.manage.move_words import may_move
+from app.web.shared.addresses import times_address
+from app.web.shared.booking_summary import summarize
+from app.web.shared.calendar_file import calendar_response, named_calendar_links
+from app.web.shared.refund_words import gives_back, money_rows
+from app.web.shared.render import render, wants_block
+from app.web.shared.status_words import mail_problem, paying, stands, status_words
+from app.web.shared.waiting import POLL_SECONDS, SLOW_FROM, asked_poll, surely_unpaid
+
+
+async def show_managed(request: Request, view: BookingView) -> Response:
+    """GET /manage/{token}: the booking as it stands, and what may be done with it."""
+    reported = request.query_params.get("told", "")
+    if reported == "back":
+        view = await surely_unpaid(request, view)
+    return managed_screen(request, view, reported=reported)
+
+
+async def show_return(request: Request, view: BookingView) -> Response:
+    """GET /manage/{token}/return: the difference was paid on Stripe. Looks at the payment once, at its source."""
+    if request.method == "GET":
+        await parts_of(request).settle.booking(view.booking.id)
+    return to_manage(request, reported="moved")
+
+
+async def show_back(request: Request, view: BookingView) -> Response:
+    """GET /manage/{token}/back: left Stripe's page without paying. It stays open, and the new time held."""
+    return to_manage(request, reported="back")
+
+
+async def calendar(request: Request, view: BookingView) -> Response:
+    """GET /manage/{token}/calendar.ics"""
+    url = parts_of(request).settings.public_url + manage_path(request)
+    return calendar_response(request, view.booking, view.widget, url=url)
+
+
+# The booking's page
+
+
+#: What the way back from Stripe's page leaves out. Its calendar entry would name an address that ends soon.
+_NO_ACTS: Mapping[str, Any] = {"undo": "", "move": [], "cancel": [], "calendar": "", "calendar_links": []}
+
+
+def managed_screen(
+    request: Request, view: BookingView, *, reported: str = "", problem: Sequence[str] = (), status: int = 200
+) -> Response:
+    """The booking as it stands. While the scheduler is being asked, the page asks again by itself, ever more seldom."""
+    booking, offer, language = view.booking, offer_of(request, view), request.state.shell.language
+    now, path = offer.at, manage_path(request)
+    word, mark = status_words(booking, view.move, now, language)
+    to_come = stands(booking, now)
+    polls = asked_poll(request)
+    wait = _wait(request, view, polls or 0)
+    context = {
+        "path": path,
+        "heading": word,
+        "mark": mark,
+        "lines": [*news(view, now, language), *filter(None, [mail_problem(view, language)])],
+        "reported": reported_words(reported, view, language),
+        "problem": problem,
+        "summary": summarize(booking, language=language, now=now),
+        "money": money_rows(view, now, language),
+        "undo": undo_line(offer, booking, language),
+        "gives_back": gives_back(view),
+        "paying": paying(view, now, language),
+        "begun": to_come and offer.cancel_refusal is Refusal.BEGUN,
+        "move": may_move(offer, booking, language) if to_come and not view.move else [],
+        "movable": offer.move_refusal is None,
+        "cancel": may_cancel(offer, booking, language) if to_come or offer.cancel_refusal is None else [],
+        "cancelable": offer.cancel_refusal is None,
+        "again": "" if to_come or booking.status is Status.PAID else times_address(request, booking),
+        "calendar": f"{path}/calendar.ics" if to_come else "",
+        "calendar_links": named_calendar_links(booking, view.widget) if to_come else [],
+        "history": history_lines(view, now, language),
+        "wait": wait,
+        "first": polls is None,
+        "is_return": request.state.is_return,
+        "mailed": parts_of(request).mailer.enabled,
+    }
+    nothing_new = polls is not None and wait is not None and request.query_params.get("seen") == wait["seen"]
+    block = "wait" if nothing_new and wants_block(request) else None
+    shell = request.state.shell
+    if request.state.is_return:
+        context |= _NO_ACTS
+    response = render(request, "manage/manage.html", context, shell=shell, block=block, status=status, framed=False)
+    if block:
+        response.headers["HX-Retarget"] = "#hf-wait"  # focus stays where it is
+    elif polls is not None and wants_block(request):
+        response.headers["HX-Replace-Url"] = path
+    return response
+
+
+def managed_screen_instead(request: Request, view: BookingView, error: HoldfastError) -> Response:
+    """The booking as it stands, where an act came to nothing."""
+    return managed_screen(request, view, problem=not_done(error, request.state.shell.language), status=error.status)
+
+
+def _wait(request: Request, view: BookingView, polls: int) -> dict[str, Any] | None:
+    """When to ask again; None where nothing is awaited."""
+    being_moved = view.move is not None and view.move.state is MoveState.MOVING
+    if not being_moved and view.booking.status is not Status.PAID:
+        return None
+    _ = catalogues.translator(request.state.shell.language).gettext
+    seen = f"{view.booking.status}-{view.booking.revision}"
+    query = urlencode({"look": polls + 1, "seen": seen})
+    return {
+        "seen": seen,
+        "path": f"{manage_path(request)}?{query}" if polls < len(POLL_SECONDS) else "",
+        "seconds": POLL_SECONDS[min(polls, len(POLL_SECONDS) - 1)],
+        "slow": _("This is taking longer than usual. You can close this page and check again later.")
+        if polls >= SLOW_FROM
+        else "",
+    }

@@ -1,0 +1,108 @@
+"""How long and how often a booking may be moved, what a move costs, and why it was not done; pure."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from app.booking.moves import MoveQuote
+from app.booking.offer import Offer, Refusal
+from app.domain.booking import Booking
+from app.domain.money import Money
+from app.errors import HoldfastError, LinkExpired, PaymentRefused, SchedulerError, StripeError
+from app.text import catalogues, formats
+from app.web.shared.time_words import when
+
+
+def may_move(offer: Offer, booking: Booking, language: str) -> list[str]:
+    """How long and how often it may be moved; or why not."""
+    said = catalogues.translator(language)
+    _ = said.gettext
+    until = {"until": when(offer.move_until, booking, offer.at, language)}
+    often = booking.terms.most_moves
+    match offer.move_refusal:
+        case None:
+            times = said.ngettext("%(num)s more time", "%(num)s more times", offer.moves_left)
+            return [
+                _("You can move it %(times)s, until %(until)s.") % {**until, "times": times % {"num": offer.moves_left}}
+            ]
+        case Refusal.TOO_LATE:
+            return [_("You could move it until %(until)s.") % until]
+        case Refusal.TOO_OFTEN if often:
+            moved = said.ngettext(
+                "The limit of %(num)s move has been reached.", "The limit of %(num)s moves has been reached.", often
+            )
+            return [moved % {"num": often}]
+        case Refusal.TOO_OFTEN:
+            return [_("This booking cannot be moved.")]
+        case Refusal.UNDER_WAY:
+            return [_("A move is in progress.")]
+        case Refusal.BEGUN:
+            return [_("The visit has begun, so it can no longer be moved here.")]
+        case Refusal.NOT_OFFERED:
+            return [_("This booking can no longer be moved here. Please contact us to change the time.")]
+        case Refusal.NOT_CONFIRMED:
+            return [_("Only a confirmed booking can be moved.")]
+
+
+# Before moving
+
+
+def price_difference(quote: MoveQuote, booking: Booking, language: str) -> tuple[str, str]:
+    """What the move does to the money, in a word and in a sentence."""
+    _ = catalogues.translator(language).gettext
+    amount = {"amount": formats.format_money(Money(abs(quote.difference), quote.price.currency), language)}
+    if quote.difference > 0:
+        return _("%(amount)s more") % amount, _(
+            "You pay this on Stripe now. You keep your old time until then; if you do not pay, nothing changes."
+        )
+    cheaper = booking.terms.price.amount - quote.price.amount
+    if 0 < -quote.difference < cheaper:
+        return _("You get %(amount)s back") % amount, _(
+            "This is the part of the price difference that your booking terms refund now. Banks usually take 5–10 "
+            "days to show it."
+        )
+    if quote.difference < 0:
+        return _("You get %(amount)s back") % amount, _(
+            "This is the difference in price. Banks usually take 5–10 days to show it."
+        )
+    if cheaper > 0:
+        return _("Nothing to pay or refund"), _("It costs less, but your booking terms give no refund now.")
+    if booking.terms.free:
+        return _("Nothing to pay or refund"), _("It stays free of charge.")
+    return _("Nothing to pay or refund"), _("What you paid counts towards the new time.")
+
+
+def move_button(quote: MoveQuote, language: str) -> str:
+    """What the button does."""
+    _ = catalogues.translator(language).gettext
+    if quote.difference > 0:
+        amount = formats.format_money(Money(quote.difference, quote.price.currency), language)
+        return _("Pay %(amount)s and move") % {"amount": amount}
+    return _("Move the booking")
+
+
+def afterwards(offer: Offer, after: Booking, language: str) -> str:
+    """How often and how long the new time could be moved again."""
+    said = catalogues.translator(language)
+    left = offer.moves_left - 1
+    until = after.starts_at - timedelta(hours=after.terms.move_hours)
+    if left <= 0 or until <= offer.at:
+        return said.gettext("After this, you can no longer move it here.")
+    again = said.ngettext(
+        "After this, you can move it %(num)s more time, until %(until)s.",
+        "After this, you can move it %(num)s more times, until %(until)s.",
+        left,
+    )
+    return again % {"num": left, "until": when(until, after, offer.at, language)}
+
+
+def not_moved(error: HoldfastError, language: str) -> list[str]:
+    """Why the preview is shown again."""
+    _ = catalogues.translator(language).gettext
+    if isinstance(error, PaymentRefused):
+        return [_(error.sentence), _("Your booking was not moved. It stays as it was.")]
+    if isinstance(error, SchedulerError | StripeError):
+        return [_(error.sentence), _("Your booking was not moved. It stays as it was. Please try again in a moment.")]
+    if isinstance(error, LinkExpired):
+        return [_("Your booking has not been moved yet. This page was open for a while, so please check it again.")]
+    return [_("Your booking has not been moved yet. The booking or its price has changed since you opened this page.")]

@@ -1,0 +1,161 @@
+"""What comes back of a booking's money and where each refund is, in words: to the customer in sentences and in a table,
+to the owner in full; pure. What a refund waits for is decided once, and worded three times."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from app.booking.bookings import BookingView
+from app.domain.money import Money
+from app.domain.payment import DISPUTE_LOST, DISPUTE_OVER, Payment, PaymentState
+from app.domain.refund import PAID_ANOTHER_WAY, Refund, failures
+from app.msgid import N_
+from app.text import catalogues, formats
+from app.text.history_words import REFUND_STANDS
+from app.web.shared.booking_summary import at_place, price
+from app.web.shared.time_words import clock, when
+
+# Where the money is
+
+
+def captured(view: BookingView) -> bool:
+    """Whether any money came."""
+    return any(payment.captured for payment in view.payments)
+
+
+def gives_back(view: BookingView) -> bool:
+    """Whether any money goes back, or has gone."""
+    return bool(shown_refunds(view))
+
+
+def disputed(view: BookingView) -> bool:
+    """Whether a bank has still to decide about one of the payments, so that its money cannot be sent back."""
+    return any(bank_decides(payment) for payment in view.payments)
+
+
+def shown_refunds(view: BookingView) -> list[Refund]:
+    """The refunds that say something to the customer: not what was withdrawn, nor what failed and was made good by
+    another that is shown."""
+    past = made_good(view)
+    return [refund for refund in view.refunds if refund.status != "withdrawn" and refund.id not in past]
+
+
+def made_good(view: BookingView) -> set[str]:
+    """The refunds that failed, and whose money went back by a later one."""
+    return {refund_id for refund_id, amount in failures(view.payments, view.refunds).items() if not amount}
+
+
+def waits_for_bank(refund: Refund, view: BookingView) -> bool:
+    """Whether a refund cannot go out before a bank has decided about its payment."""
+    payment = next((payment for payment in view.payments if payment.id == refund.payment_id), None)
+    return payment is not None and bank_decides(payment) and refund.status == "requested"
+
+
+def bank_decides(payment: Payment) -> bool:
+    """Whether a bank has still to decide about a dispute of the payment."""
+    return payment.dispute not in DISPUTE_OVER | {DISPUTE_LOST}
+
+
+def goes_out_later(refund: Refund, now: datetime) -> datetime | None:
+    """When a refund goes out that waits because its cancellation can still be taken back; None where none is
+    awaited."""
+    waits = refund.status == "requested" and not refund.tries and refund.next_try_at
+    return refund.next_try_at if waits and refund.next_try_at and refund.next_try_at > now else None
+
+
+# What the customer reads
+
+
+#: What a payment ends as that took no money, and will take none.
+_UNCHARGED = frozenset({PaymentState.OPEN, PaymentState.EXPIRED, PaymentState.VOIDED, PaymentState.FAILED})
+
+
+def money_lines(view: BookingView, language: str) -> list[str]:
+    """Whether money moved, and what of it comes back."""
+    _ = catalogues.translator(language).gettext
+    if view.payment is not None and view.payment.state is PaymentState.VOIDED:
+        return [_("You have not been charged. Your bank releases the amount it had set aside within a few days.")]
+    refunds = shown_refunds(view)
+    if not refunds:
+        uncharged = all(payment.state in _UNCHARGED and not payment.captured for payment in view.payments)
+        return [_("You have not been charged.")] if uncharged and not view.booking.terms.free else []
+    return [_refund_line(refund, view, language) for refund in refunds]
+
+
+def _refund_line(refund: Refund, view: BookingView, language: str) -> str:
+    """Stripe's word for where the refund stands, in ours (Stripe docs, "Refund", status)."""
+    _ = catalogues.translator(language).gettext
+    amount = {"amount": price(refund.amount, language)}
+    if waits_for_bank(refund, view):
+        return _("The payment is disputed. We will refund %(amount)s once your bank has decided.") % amount
+    if refund.delayed:
+        return _("Your refund of %(amount)s is delayed. We keep trying to send it.") % amount
+    words = {
+        "failed": N_(
+            "We could not refund %(amount)s to your card. Please contact us so that we can send it another way."
+        ),
+        "canceled": N_(
+            "We could not refund %(amount)s to your card. Please contact us so that we can send it another way."
+        ),
+        PAID_ANOTHER_WAY: N_("We paid %(amount)s back to you another way."),
+        "requires_action": N_("We are refunding %(amount)s. Stripe will email you to ask for the details it needs."),
+        "succeeded": N_("We are refunding %(amount)s to your card. Banks usually take 5–10 days to show it."),
+    }
+    sentence = words.get(
+        refund.status, N_("We are refunding %(amount)s to your card. It usually arrives within 5–10 days.")
+    )
+    return _(sentence) % amount
+
+
+def money_rows(view: BookingView, now: datetime, language: str) -> list[dict[str, str]]:
+    """What was paid and what went back, each with how it stands."""
+    _ = catalogues.translator(language).gettext
+    rows = []
+    for payment in view.payments:
+        if payment.captured:
+            amount = formats.format_money(Money(payment.captured, payment.price.currency), language)
+            label = _("Paid for the move") if payment.move_id else _("Paid")
+            rows.append({"label": label, "amount": amount, "how": ""})
+    for refund in shown_refunds(view):
+        amount = formats.format_money(refund.amount, language)
+        rows.append({"label": _("Refund"), "amount": amount, "how": _refund_row_words(refund, view, now, language)})
+    return rows
+
+
+def _refund_row_words(refund: Refund, view: BookingView, now: datetime, language: str) -> str:
+    """Stripe's word for where a refund stands, in ours (Stripe docs, "Refund", status)."""
+    booking = view.booking
+    _ = catalogues.translator(language).gettext
+    if waits_for_bank(refund, view):
+        return _("The payment is disputed, so we send it once your bank has decided.")
+    if refund.delayed:
+        return _("It is delayed. We keep trying to send it; you do not need to do anything.")
+    if later := goes_out_later(refund, now):
+        return _("We send it at %(time)s, the way you paid.") % {"time": clock(later, booking, language)}
+    words = {
+        "requested": N_("We are sending it the way you paid."),
+        "succeeded": N_("On its way to your card. Banks usually take 5–10 days to show it."),
+        "requires_action": N_("Stripe will email you to ask for the details it needs."),
+        "failed": N_("We could not send it back to your card. Please contact us so that we can send it another way."),
+        "canceled": N_("We could not send it back to your card. Please contact us so that we can send it another way."),
+        PAID_ANOTHER_WAY: N_("We paid it back to you another way."),
+    }
+    sentence = words.get(refund.status, N_("On its way to your card. It usually arrives within 5–10 days."))
+    return _(sentence)
+
+
+# What the owner reads
+
+
+def owner_refund_words(refund: Refund, view: BookingView, now: datetime, language: str) -> str:
+    """Where a refund is, and what it waits for."""
+    _ = catalogues.translator(language).gettext
+    if waits_for_bank(refund, view):
+        return _("waiting for the bank to decide the dispute")
+    if later := goes_out_later(refund, now):
+        return _("will be sent on %(when)s") % {"when": when(later, at_place(view.booking), now, language)}
+    if refund.delayed:
+        return _("delayed (%(reason)s); we keep trying") % {"reason": refund.problem}
+    if refund.id in made_good(view):
+        return _("failed at Stripe; settled since")
+    return _(REFUND_STANDS[refund.status]) if refund.status in REFUND_STANDS else refund.status

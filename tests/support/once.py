@@ -1,0 +1,116 @@
+"""What every test needs and what always comes out the same: made once in a process or a run, then copied.
+
+Nothing here is shared between tests but immutable things: the bytes of an empty database, compiled templates, and the
+records of the demo's studio, which the sandbox never changes in place.
+"""
+
+import os
+import pickle
+from collections.abc import Callable
+from datetime import datetime
+from hashlib import sha256
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import CodeType
+from typing import Any, TypeVar, cast
+
+import anyio
+import httpx
+from jinja2 import BytecodeCache
+from jinja2.bccache import Bucket
+from sqlalchemy import Dialect, Engine
+from sqlalchemy.util import LRUCache
+
+from app.store.database import Database
+from sandbox.clock import Clock
+from sandbox.hapio import HapioSandbox
+from sandbox.seed import StudioIds, seed_studio
+
+T = TypeVar("T")
+
+HAPIO_URL = "http://hapio.sandbox/v1"
+
+
+class CompiledTemplates(BytecodeCache):
+    """Templates compiled once in a process; compiling a page's takes longer than most tests that look at it."""
+
+    def __init__(self) -> None:
+        self._codes: dict[tuple[str, str], CodeType] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        """What was compiled of the same file with the same text."""
+        bucket.code = self._codes.get((bucket.key, bucket.checksum))
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        """Keep what was compiled."""
+        assert bucket.code
+        self._codes[bucket.key, bucket.checksum] = bucket.code
+
+
+#: Every app of this process finds the templates that an earlier one compiled.
+COMPILED = CompiledTemplates()
+
+
+def share_statements(engine: Engine) -> None:
+    """Let this engine find the statements that an earlier one compiled. They are kept by dialect, so it takes the
+    earlier one's dialect, too."""
+    engine.dialect, engine._compiled_cache = _statements.setdefault(
+        engine.dialect.name, (engine.dialect, LRUCache(10_000))
+    )
+
+
+class OnceInARun:
+    """Long work whose outcome several tests look at, in whichever of the run's processes they are."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def __call__(self, name: str, work: Callable[[], T]) -> T:
+        """What `work` comes to, or came to before in this run. Two processes that begin at once both do it."""
+        file = self._folder / f"{sha256(name.encode()).hexdigest()[:16]}.pickle"
+        if file.exists():
+            return cast("T", pickle.loads(file.read_bytes()))  # noqa: S301 - written below, in the run's own folder
+        outcome = work()
+        mine = file.with_suffix(f".{os.getpid()}")
+        mine.write_bytes(pickle.dumps(outcome))
+        mine.replace(file)
+        return outcome
+
+
+_statements: dict[str, tuple[Dialect, LRUCache[Any, Any]]] = {}
+_database: list[bytes] = []
+_studios: dict[datetime, tuple[HapioSandbox, StudioIds]] = {}
+
+
+async def empty_database() -> bytes:
+    """The file that the product's own migrations make of nothing."""
+    if not _database:
+        with TemporaryDirectory() as folder:
+            file = Path(folder, "empty.sqlite3")
+            database = Database(f"sqlite:///{file}", now=Clock())
+            await database.migrate()
+            async with database.engine.connect() as connection:
+                # Tables that a migration made anew leave free pages, in which a full disk would show late.
+                await connection.exec_driver_sql("VACUUM")
+            await database.close()
+            _database.append(await anyio.Path(file).read_bytes())
+    return _database[0]
+
+
+async def seeded_hapio(clock: Clock) -> tuple[HapioSandbox, StudioIds]:
+    """Hapio with the demo's studio in it, nothing booked and no call made."""
+    at = clock()
+    if at not in _studios:
+        first = HapioSandbox(now=Clock(at))
+        async with open_api(first) as api:
+            _studios[at] = first, await seed_studio(api)
+    first, ids = _studios[at]
+    hapio = HapioSandbox(now=clock)
+    hapio.state.become(first.state)
+    return hapio, ids
+
+
+def open_api(sandbox: HapioSandbox) -> httpx.AsyncClient:
+    """Hapio's API, as the owner and other programs use it."""
+    headers = {"Authorization": f"Bearer {sandbox.token}"}
+    return httpx.AsyncClient(transport=sandbox.transport(), base_url=HAPIO_URL, headers=headers)
