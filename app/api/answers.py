@@ -14,7 +14,7 @@ from app.api.fields import No, Out, Yes
 
 
 class BookingStatus(StrEnum):
-    """How a booking stands. PENDING: held, being paid, or being confirmed."""
+    """The state of a booking. PENDING: held, being paid, or being confirmed."""
 
     PENDING = "PENDING"
     CONFIRMED = "CONFIRMED"
@@ -24,7 +24,7 @@ class BookingStatus(StrEnum):
 
 
 class PaymentStatus(StrEnum):
-    """How its money stands. UNPAID also where nothing is due."""
+    """The state of its money. UNPAID also where nothing is due."""
 
     UNPAID = "UNPAID"
     PENDING = "PENDING"
@@ -50,7 +50,7 @@ class RefundStatus(StrEnum):
 
 
 class SessionStatus(StrEnum):
-    """How a payment page stands."""
+    """The state of a payment page."""
 
     OPEN = "OPEN"
     COMPLETE = "COMPLETE"
@@ -181,7 +181,7 @@ class CheckoutAnswer(Answered):
 
 
 class SessionAnswer(Answered):
-    """How a payment page stands."""
+    """The state of a payment page."""
 
     session_id: str
     """Stripe's id of the payment page."""
@@ -202,7 +202,7 @@ class RefundOut(Out):
 
 
 class BookingOut(Out):
-    """A booking as it stands. `expiresAt` while it is held or being paid; `price` in the smallest unit."""
+    """A booking as it is now. `expiresAt` while it is held or being paid; `price` in the smallest unit."""
 
     booking_id: str
     """Our id of the booking."""
@@ -237,7 +237,7 @@ class BookingOut(Out):
     undo_until: AwareDatetime | None
     """Until when its cancellation can be taken back."""
     no_show: bool
-    """Whether nobody came."""
+    """Whether the customer missed the visit."""
     reference: str
     """Your own number for it."""
     metadata: dict[str, str]
@@ -247,7 +247,7 @@ class BookingOut(Out):
 
 
 class BookingAnswer(Answered, BookingOut):
-    """A booking as it stands."""
+    """A booking as it is now."""
 
 
 class CancelAnswer(Answered):

@@ -23,7 +23,7 @@ class AvailabilityQuery(In):
     service_id: Id
     """The service's id, from `/api/services`."""
     resource_id: Id = ""
-    """Only the times of this person or room; without it, everybody's."""
+    """Only the times of this person or room; without it, those of everyone."""
     from_: Annotated[Day, Field(alias="from")]
     """The first day (`2026-12-03`), or a moment with its offset (`2026-12-03T10:00:00+01:00`)."""
     to: Day
@@ -78,7 +78,7 @@ class LockRequest(In):
     service_id: Id
     """The service's id, from `/api/services`."""
     resource_id: Id = ""
-    """With this person or room; without it, whoever is free."""
+    """With this person or room; without it, anyone who is free."""
     start: Moment
     """When it starts: one of the free times."""
     end: Moment
@@ -149,9 +149,9 @@ class RescheduleRequest(Named):
     """Which booking to move, and where to: `bookingId` or `hapioBookingId` is needed."""
 
     new_start: Moment
-    """When it shall start: one of the free times."""
+    """When it starts: one of the free times."""
     new_end: Moment
-    """When it shall end. It must fit the service's duration."""
+    """When it ends. It must fit the service's duration."""
     service_id: Id = ""
     """Another service; without it, the same."""
     resource_id: Id = ""
@@ -161,7 +161,7 @@ class RescheduleRequest(Named):
 
 
 class NoShowRequest(Named):
-    """Which booking nobody came to: `bookingId` or `hapioBookingId` is needed."""
+    """Which booking was missed: `bookingId` or `hapioBookingId` is needed."""
 
     no_show: bool = True
     """False takes it back."""
@@ -173,7 +173,7 @@ def _whole(value: object) -> object:
 
 
 class RefundRequest(Named):
-    """Which booking's money to give back: `bookingId` or `hapioBookingId` is needed."""
+    """Which booking to refund: `bookingId` or `hapioBookingId` is needed."""
 
     amount: Annotated[int, Field(ge=1, le=10**12), BeforeValidator(_whole)] = 0
     """How much, in the currency's smallest unit, and a whole step of it; without it, all that is left."""
@@ -197,4 +197,4 @@ class CorrectEmailRequest(Named):
     """The customer's right address."""
 
     email: Annotated[str, Field(min_length=3, max_length=254)]
-    """Where mails go from now on. What could not be delivered is sent there."""
+    """Where emails go from now on. What could not be delivered is sent there."""

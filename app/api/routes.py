@@ -62,7 +62,7 @@ OPERATIONS = (
         "Hold the time longer",
         booking.extend,
         tag="Booking",
-        about="Starts the hold's minutes anew, as often as the widget allows.",
+        about="Starts the hold's minutes again, as often as the widget allows.",
     ),
     _by_holder(
         "/api/checkout/create-session",
@@ -75,15 +75,15 @@ OPERATIONS = (
     _status(
         "/api/checkout/sessions/{sessionId}",
         "showSession",
-        "How a payment page stands",
+        "Read the state of a payment page",
         paying.show_session,
         tag="Paying",
-        about="Reads how the payment page stands, from Stripe where that is still open.",
+        about="Reads the state of the payment page, from Stripe while it is still open.",
     ),
     _status(
         "/api/bookings/{bookingId}",
         "showBooking",
-        "How a booking stands",
+        "Read a booking",
         booking.show_booking,
         tag="Booking",
         about="Reads the booking. Poll this after the payment until `status` is no longer PENDING.",
@@ -125,27 +125,27 @@ OPERATIONS = (
     _by_holder(
         "/api/bookings/resend-link",
         "resendLink",
-        "Mail the customer a fresh link",
+        "Email the customer a new link",
         changing.resend_link,
         tag="Changing",
-        about="Mails a fresh link to the address on the booking, at most every five minutes, and retires the older "
+        about="Emails a new link to the address on the booking, at most every five minutes, and retires the older "
         "ones.",
     ),
     _by_server(
         "/api/bookings/no-show",
         "markNoShow",
-        "Note that nobody came",
+        "Mark a booking as missed",
         owner.mark_no_show,
         tag="The owner",
-        about="For servers with an API key, once the visit has begun. No money moves.",
+        about="For servers with an API key, once the visit has begun. Nothing is charged or refunded.",
     ),
     _by_server(
         "/api/bookings/refund",
         "refundBooking",
-        "Give money back beside the terms",
+        "Refund outside the terms",
         owner.give_back,
         tag="The owner",
-        about="For servers with an API key: gives money back without regard to the terms. The booking stands.",
+        about="For servers with an API key: refunds without regard to the terms. The booking stays as it is.",
     ),
     _by_server(
         "/api/bookings/refund/paid-another-way",
@@ -153,7 +153,7 @@ OPERATIONS = (
         "Note that a refund was paid without Stripe",
         owner.paid_another_way,
         tag="The owner",
-        about="For servers with an API key: closes a refund that failed, or that Stripe refuses. No money moves.",
+        about="For servers with an API key: closes a refund that failed, or that Stripe refuses. No money is sent.",
     ),
     _by_server(
         "/api/bookings/correct-email",
@@ -161,7 +161,7 @@ OPERATIONS = (
         "Change the customer's address",
         owner.correct_email,
         tag="The owner",
-        about="For servers with an API key: what could not be delivered goes to the new address, else a fresh link.",
+        about="For servers with an API key: what could not be delivered goes to the new address, else a new link.",
     ),
     _by_server(
         "/api/bookings/resend-mails",
@@ -169,7 +169,7 @@ OPERATIONS = (
         "Send again what could not be delivered",
         owner.resend_mails,
         tag="The owner",
-        about="For servers with an API key: sends the booking's mails again that were given up.",
+        about="For servers with an API key: sends the booking's undelivered emails again.",
     ),
 )
 

@@ -170,5 +170,5 @@ def unusable(error: sqlite3.DatabaseError, path: Path) -> DatabaseUnusable:
 def _not_writable(path: Path) -> DatabaseUnusable:
     return DatabaseUnusable(
         f"{path} cannot be written by this user.",
-        "Give the file and its folder to the user that runs Holdfast: SQLite writes beside the file, too.",
+        "Give the file and its folder to the user that runs Holdfast: SQLite writes next to the file, too.",
     )
