@@ -21,8 +21,8 @@ from app.domain.booking import Actor
 from app.domain.money import Money
 from app.errors import SchedulerError, SlotTaken
 from app.telemetry.logs import set_up_logs
+from sandbox.faults import FaultKind
 from sandbox.hapio import Fault
-from sandbox.hapio.control import FaultKind
 from tests.support.stack import Crash, Stack, open_stack
 
 WIDGET = "reschedule = { other_service = true }"

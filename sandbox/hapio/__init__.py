@@ -8,8 +8,9 @@ from datetime import datetime
 
 import httpx
 
+from sandbox.faults import BadControl, Call, ConnectionDropped, Fault, InProcess, RequestHangs
 from sandbox.hapio.app import create_app
-from sandbox.hapio.control import BadControl, Call, ConnectionDropped, Fault, RequestHangs, Switches
+from sandbox.hapio.control import Switches
 from sandbox.hapio.state import ALL_ABILITIES, Booking, State
 
 __all__ = [
@@ -53,17 +54,4 @@ class HapioSandbox:
 
     def transport(self) -> httpx.AsyncBaseTransport:
         """Return a transport for httpx clients in process; dropped and hanging calls are httpx errors there."""
-        return _Transport(httpx.ASGITransport(app=self.app))
-
-
-class _Transport(httpx.AsyncBaseTransport):
-    def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
-        self._inner = inner
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        try:
-            return await self._inner.handle_async_request(request)
-        except ConnectionDropped as error:
-            raise httpx.ReadError("the sandbox dropped the connection", request=request) from error
-        except RequestHangs as error:
-            raise httpx.ReadTimeout("the sandbox never answers", request=request) from error
+        return InProcess(self.app)

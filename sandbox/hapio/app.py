@@ -16,8 +16,8 @@ from starlette.responses import Response
 from starlette.routing import Mount
 from starlette.types import Receive, Scope, Send
 
+from sandbox.faults import GATEWAY_PAGE, Call, Fault, logged, silence, take_fault
 from sandbox.hapio import bookings, groups, schedule, setup, slots
-from sandbox.hapio.control import Call, ConnectionDropped, Fault, RequestHangs
 from sandbox.hapio.errors import Refusal, RuleFailure, forbidden, not_found
 from sandbox.hapio.operator import control_routes
 from sandbox.hapio.request import ApiRequest, Operation, Reply
@@ -39,7 +39,6 @@ _PREFLIGHT: Final = {
     "access-control-allow-methods": "GET, POST, PUT, PATCH, DELETE, OPTIONS",
     "access-control-max-age": "600",
 }
-_GATEWAY_PAGE: Final = "<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"
 
 
 def _routes() -> list[tuple[re.Pattern[str], dict[str, Operation]]]:
@@ -73,23 +72,15 @@ class _Api:
             await Response(status_code=204, headers=_CORS | _PREFLIGHT)(scope, receive, send)
             return
         body = await request.body()
-        call = Call(self.state.now(), request.method, request.url.path, request.url.query, None, _logged(body))
+        call = Call(self.state.now(), request.method, request.url.path, request.url.query, None, logged(body))
         self.state.calls.append(call)
-        fault = self._next_fault(request)
+        fault = take_fault(self.state.faults, request.method, request.url.path)
         response = await self._troubled(fault, request, body) if fault else await self._answer(request, body)
-        if response is None:
-            await (_drop if fault and fault.kind.startswith("drop") else _hang)(receive)
-        else:
+        if response:
             call.status = response.status_code
             await response(scope, receive, send)
-
-    def _next_fault(self, request: Request) -> Fault | None:
-        faults = self.state.faults
-        fault = next((f for f in faults if f.matches(request.method, request.url.path)), None)
-        if fault is not None and fault.times is not None:
-            fault.times -= 1
-            faults[:] = [f for f in faults if f.times != 0]
-        return fault
+        elif fault:
+            await silence(fault.kind, receive)
 
     async def _troubled(self, fault: Fault, request: Request, body: bytes) -> Response | None:
         """Return the answer that a fault lets through, with the request's effect or without; None is silence."""
@@ -101,7 +92,7 @@ class _Api:
             case "refuse":
                 return self._reply((fault.status, fault.body))
             case "html_body":
-                return Response(_GATEWAY_PAGE, 502, media_type="text/html")
+                return Response(GATEWAY_PAGE, 502, media_type="text/html")
             case "rate_limited":
                 headers = {"x-ratelimit-remaining": "0", "retry-after": str(fault.retry_after)}
                 return self._reply((429, {"message": "Too Many Attempts."}), headers)
@@ -182,15 +173,6 @@ class _Api:
         )
 
 
-def _logged(body: bytes) -> Any:
-    if not body:
-        return None
-    try:
-        return json.loads(body)
-    except ValueError:
-        return None
-
-
 def _token(request: Request) -> str:
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     return token if scheme.lower() == "bearer" else ""
@@ -229,28 +211,3 @@ def _parse_body(request: Request, body: bytes) -> Json:
 
 def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
-
-
-async def _drop(receive: Receive) -> None:
-    """Close the connection without an answer.
-
-    Under uvicorn the connection belongs to the object whose method `receive` is. In process there is none, and the
-    dedicated exception takes its place: httpx.ASGITransport lets it through as it is.
-    """
-    connection = getattr(getattr(receive, "__self__", None), "transport", None)
-    if connection is None:
-        raise ConnectionDropped
-    connection.abort()
-    await _until_gone(receive)
-
-
-async def _hang(receive: Receive) -> None:
-    """Answer nothing until the client goes away; in process raise at once instead."""
-    if getattr(getattr(receive, "__self__", None), "transport", None) is None:
-        raise RequestHangs
-    await _until_gone(receive)
-
-
-async def _until_gone(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        continue

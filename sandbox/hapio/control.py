@@ -1,43 +1,18 @@
-"""What an operator or a test can turn on the Hapio sandbox: switches, faults, the race gate, the call log.
+"""What an operator or a test can turn on the Hapio sandbox: its switches, and the race gate.
 
 Everything here is invented for the sandbox; nothing of it exists at Hapio. The switches cover the questions that
 Hapio's documentation leaves open, so that the product can be run against either answer.
 """
 
-import re
-from dataclasses import dataclass, field, fields
-from datetime import datetime
-from typing import Any, Final, Literal, get_args
+from dataclasses import dataclass, fields
+from typing import Final, Literal
 
 import anyio
 import anyio.lowlevel
 
-FaultKind = Literal[
-    "error_before",
-    "error_after",
-    "drop_before",
-    "drop_after",
-    "hang",
-    "hang_after",
-    "html_body",
-    "truncated_json",
-    "rate_limited",
-    "refuse",
-]
-FAULT_KINDS: Final[tuple[str, ...]] = get_args(FaultKind)
+from sandbox.faults import BadControl
+
 RACE_CHECKPOINTS: Final = 50
-
-
-class BadControl(ValueError):
-    """A control request that makes no sense; the text says why."""
-
-
-class ConnectionDropped(Exception):
-    """In process: the connection is lost without an answer. `HapioSandbox.transport()` makes it a ReadError."""
-
-
-class RequestHangs(Exception):
-    """In process: no answer ever comes. `HapioSandbox.transport()` makes it a ReadTimeout."""
 
 
 @dataclass
@@ -97,70 +72,6 @@ def _check_switch(name: str, value: object) -> None:
             raise BadControl(f"{name} is an integer of at least {_MINIMUMS[name]}")
     else:
         raise BadControl(f"there is no switch {name!r}")
-
-
-@dataclass
-class Fault:
-    """A trouble that the next `times` matching requests meet (None: all until it is cleared), then used up.
-
-    `method` and `path` (a regular expression searched in the path) select requests; None matches all.
-    `status` is for error_before, error_after and refuse, `body` is what refuse answers, `retry_after` (seconds) is
-    for rate_limited.
-    """
-
-    kind: FaultKind
-    times: int | None = 1
-    method: str | None = None
-    path: str | None = None
-    status: int = 500
-    retry_after: int = 30
-    body: dict[str, Any] = field(default_factory=lambda: {"message": "Refused by a fault."})
-
-    def matches(self, method: str, path: str) -> bool:
-        """Tell whether this fault waits for such a request."""
-        return (
-            self.times != 0
-            and self.method in (None, method)
-            and (self.path is None or re.search(self.path, path) is not None)
-        )
-
-
-def parse_fault(raw: object) -> Fault:
-    """Return the fault that a JSON object describes; raises BadControl."""
-    if not isinstance(raw, dict):
-        raise BadControl("a fault is a JSON object")
-    if unknown := set(raw) - {one.name for one in fields(Fault)}:
-        raise BadControl(f"a fault has no {sorted(unknown)}")
-    if raw.get("kind") not in FAULT_KINDS:
-        raise BadControl(f"kind is one of {FAULT_KINDS}")
-    bounds = {"times": (1, 10_000), "status": (400, 599), "retry_after": (0, 86_400)}
-    for name, (low, high) in bounds.items():
-        if name == "times" and raw.get(name, 1) is None:
-            continue
-        if name in raw and not (type(raw[name]) is int and low <= raw[name] <= high):
-            raise BadControl(f"{name} is an integer between {low} and {high}")
-    if not isinstance(raw.get("body", {}), dict):
-        raise BadControl("body is a JSON object")
-    for name in ("method", "path"):
-        if not isinstance(raw.get(name), str | None):
-            raise BadControl(f"{name} is a string")
-    try:
-        re.compile(raw.get("path") or "")
-    except re.error as error:
-        raise BadControl(f"path is not a regular expression: {error}") from error
-    return Fault(**raw)
-
-
-@dataclass
-class Call:
-    """One request to /v1 as the sandbox saw it; `status` is None if it was never answered."""
-
-    at: datetime
-    method: str
-    path: str
-    query: str
-    status: int | None
-    body: Any = None
 
 
 class RaceGate:

@@ -13,7 +13,8 @@ from typing import Any, Final, Literal
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sandbox.hapio.control import Call, Fault, RaceGate, Switches
+from sandbox.faults import Call, Fault
+from sandbox.hapio.control import RaceGate, Switches
 from sandbox.hapio.fields import php_json
 
 Abilities = frozenset[str]
