@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from email.utils import parseaddr
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import SplitResult, urlsplit
 
 from email_validator import EmailNotValidError, validate_email
@@ -26,6 +26,8 @@ from pydantic import (
 
 from app.explain import explain
 
+#: The schedulers that a widget may name.
+SCHEDULERS: Final = ("hapio", "calcom", "calendly")
 HAPIO_URL = "https://eu-central-1.hapio.net/v1"
 STRIPE_URL = "https://api.stripe.com"
 HTMX_URL = "https://cdn.jsdelivr.net/npm/htmx.org@4.0.1/dist/htmx.min.js"
@@ -65,7 +67,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    hapio_api_token: SecretStr
+    hapio_api_token: SecretStr = SecretStr("")
     """The API token of your Hapio project."""
     hapio_base_url: str = HAPIO_URL
     """Hapio's address."""
@@ -220,6 +222,8 @@ class Settings(BaseModel):
             raise ValueError("STRIPE_API_BASE must not be set with a live STRIPE_SECRET_KEY")
         if self.live and urlsplit(self.hapio_base_url).scheme != "https":
             raise ValueError("HAPIO_BASE_URL must be https with a live STRIPE_SECRET_KEY: real money, real times")
+        if not self.schedulers:
+            raise ValueError("HAPIO_API_TOKEN is missing: without a scheduler there is nothing to book")
         if key and not self.stripe_webhook_secret:
             raise ValueError("STRIPE_WEBHOOK_SECRET is missing; without it a forged webhook could not be told apart")
         if self.smtp_url and not self.mail_from:
@@ -227,6 +231,12 @@ class Settings(BaseModel):
         if self.staff_emails and not self.smtp_url:
             raise ValueError("SMTP_URL is missing; STAFF_EMAILS sign in by a link that is mailed to them")
         return self
+
+    @property
+    def schedulers(self) -> tuple[str, ...]:
+        """The schedulers whose credentials are set."""
+        credentials = {"hapio": self.hapio_api_token}
+        return tuple(name for name in SCHEDULERS if credentials.get(name))
 
     @property
     def live(self) -> bool:

@@ -1,0 +1,22 @@
+"""The schedulers that this server is connected to, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from app.errors import SchedulerNotConnected
+from app.scheduling.port import Scheduler
+
+
+class Schedulers(dict[str, Scheduler]):
+    """All of them, by the names that widgets use."""
+
+    def __init__(self, connected: Mapping[str, Scheduler]) -> None:
+        super().__init__(connected)
+
+    def of(self, name: str) -> Scheduler:
+        """The scheduler of this name. Raises SchedulerNotConnected: a booking outlives the settings of its time."""
+        scheduler = self.get(name)
+        if scheduler is None:
+            raise SchedulerNotConnected(f"no credentials are set for the scheduler {name!r}")
+        return scheduler
