@@ -52,7 +52,8 @@ from app.protection.proof_of_work import Challenges
 from app.protection.rate_limits import RateLimits
 from app.protection.signed_links import Links
 from app.scheduling.availability import Availability, CallBudget, SchedulerAvailability
-from app.scheduling.connect import World, connect
+from app.scheduling.connect import connect
+from app.scheduling.connected import World
 from app.scheduling.schedulers import Schedulers
 from app.settings import Settings
 from app.store import Store

@@ -174,8 +174,10 @@ class Widget(_Part):
     payment_minutes: Annotated[int, Field(ge=5, le=23 * 60)] = 31
     """How long paying may take, counted from the click on Pay. Stripe's own shortest time is 30 minutes; a
     shorter one is kept by ending Stripe's page early."""
-    capture: Capture = Capture.AUTOMATIC
-    """`manual` only holds the money at first, and takes it once the booking is final in the scheduler."""
+    capture: Capture | None = None
+    """`manual` only holds the money at first, and takes it once the booking is final in the scheduler; `automatic`
+    takes it at once. Without it `manual` where the scheduler cannot keep a time from others (Cal.com, Calendly), so
+    that whoever loses the time to a stranger was never charged; else `automatic`."""
     cancellation: tuple[TierSetting, ...] = ()
     """What a cancellation refunds, from many hours before the start to few. Without it nothing."""
     undo_minutes: Annotated[int, Field(ge=0, le=60)] = 10

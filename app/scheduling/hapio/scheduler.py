@@ -23,7 +23,7 @@ from app.scheduling.port import (
 
 log = structlog.get_logger()
 
-TRAITS: Final = Traits(lock=LockKind.BINDING, keeps_metadata=True, mails_customer=False)
+TRAITS: Final = Traits(lock=LockKind.BINDING, keeps_metadata=True, mails_customer=False, prices=True)
 
 
 class HapioScheduler:
