@@ -177,7 +177,7 @@ class Widget(_Part):
     capture: Capture | None = None
     """`manual` only holds the money at first, and takes it once the booking is final in the scheduler; `automatic`
     takes it at once. Without it `manual` where the scheduler cannot keep a time from others (Cal.com, Calendly), so
-    that whoever loses the time to a stranger was never charged; else `automatic`."""
+    that a customer who loses the time to a stranger was never charged; else `automatic`."""
     cancellation: tuple[TierSetting, ...] = ()
     """What a cancellation refunds, from many hours before the start to few. Without it nothing."""
     undo_minutes: Annotated[int, Field(ge=0, le=60)] = 10
