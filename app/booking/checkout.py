@@ -28,7 +28,6 @@ from app.errors import (
     TooManyFree,
 )
 from app.protection.act_limits import person
-from app.scheduling.port import LockKind
 from app.store.change import Change
 from app.widgets import Widget
 
@@ -124,7 +123,7 @@ class Checkout:
 
     def _capture(self, booking: Booking, widget: Widget) -> Capture:
         """Where the lock does not bind, a stranger may have the time by now: money that is only held is let go then."""
-        binds = self._tools.schedulers.of(booking.reservation.scheduler).traits.lock is LockKind.BINDING
+        binds = self._tools.schedulers.lock_binds(booking.reservation.scheduler)
         return widget.capture or (Capture.AUTOMATIC if binds else Capture.MANUAL)
 
     async def _confirm_free(self, booking: Booking, by: Actor, address: str) -> None:

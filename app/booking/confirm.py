@@ -112,9 +112,7 @@ class Confirm:
                 return await self._tools.booking(booking.id)
             found = await self._rescue(leased, payment, taken=lock is _Lock.TAKEN)
             if found is None:
-                # Whoever had nothing to pay is not told of a payment.
-                reason = EndReason.REFUSED if booking.terms.free else EndReason.SLOT_GONE
-                return await self.cancel_paid(booking, payment, reason)
+                return await self.cancel_paid(booking, payment, _why_gone(booking))
             booking = found
         if payment and payment.state is not PaymentState.CAPTURED:
             payment = await self._capture(payment)
@@ -307,3 +305,10 @@ class Confirm:
             await self._refunds.pay_soon(refund)
         await self._release.soon(canceled)
         return canceled
+
+
+def _why_gone(booking: Booking) -> EndReason:
+    """Why there is no time left to book. Whoever had nothing to pay is not told of a payment."""
+    if booking.terms.free:
+        return EndReason.REFUSED
+    return EndReason.SLOT_GONE if booking.was_expired else EndReason.TAKEN

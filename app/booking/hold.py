@@ -38,7 +38,7 @@ from app.errors import (
     TooSoon,
 )
 from app.protection.hold_limits import Admission, Client, HoldLimits
-from app.scheduling.port import LockKind, Scheduler
+from app.scheduling.port import Scheduler
 from app.store.change import Change
 from app.widgets import Widget, Widgets
 
@@ -282,7 +282,7 @@ class Hold:
         if price != service.price:
             await self._availability.contradicted(widget)
         scheduler = self._tools.schedulers.of(widget.scheduler)
-        if not widget.verify_lock or scheduler.traits.lock is not LockKind.BINDING:
+        if not widget.verify_lock or not self._tools.schedulers.lock_binds(widget.scheduler):
             return held
         try:
             won = await self._won_race(scheduler, booking, locked.reference, resource)

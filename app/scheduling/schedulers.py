@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from app.errors import SchedulerNotConnected
-from app.scheduling.port import Scheduler
+from app.scheduling.port import LockKind, Scheduler
 
 
 class Schedulers(dict[str, Scheduler]):
@@ -20,3 +20,8 @@ class Schedulers(dict[str, Scheduler]):
         if scheduler is None:
             raise SchedulerNotConnected(f"no credentials are set for the scheduler {name!r}")
         return scheduler
+
+    def lock_binds(self, name: str) -> bool:
+        """Whether nobody else can take a time that this scheduler has locked for us."""
+        scheduler = self.get(name)
+        return scheduler is None or scheduler.traits.lock is LockKind.BINDING
