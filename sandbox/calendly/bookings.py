@@ -39,7 +39,7 @@ def _book(
     state: State, event_type: EventType, opening: Opening, guest: Guest, old_invitee: str | None = None
 ) -> Invitee:
     now = state.now()
-    event = _joinable(state, event_type, opening)
+    event = _joinable(state, event_type, opening.start)
     if event is None:
         end = opening.start + timedelta(minutes=event_type.duration)
         event = Event(
@@ -76,14 +76,14 @@ def _book(
     return invitee
 
 
-def _joinable(state: State, event_type: EventType, opening: Opening) -> Event | None:
+def _joinable(state: State, event_type: EventType, start: datetime) -> Event | None:
     """Return the event of a group at that time; in a race of creates a solo type gets a second event instead."""
     return next(
         (
             event
             for event in state.events.values()
             if event.event_type == event_type.id
-            and event.start == opening.start
+            and event.start == start
             and event.status == "active"
             and event.invitee_limit > 1
         ),
@@ -116,18 +116,14 @@ def _strike(
     now = state.now()
     cancellation = Cancellation(by, reason, canceler_type, now)
     for invitee in leaving:
-        state.invitees[invitee.id] = replace(
-            state.invitees[invitee.id], cancellation=cancellation, updated_at=now
-        )
+        state.invitees[invitee.id] = replace(state.invitees[invitee.id], cancellation=cancellation, updated_at=now)
     gone = state.places_taken(event) == 0
     state.events[event.id] = replace(event, updated_at=now, cancellation=cancellation if gone else None)
     return cancellation
 
 
-def reschedule(
-    state: State, invitee: Invitee, opening: Opening, *, by: Canceler, reason: str | None = None
-) -> Invitee:
-    """Move an invitee as Calendly's page does: a new event and a new invitee, linked with the old in both directions."""
+def reschedule(state: State, invitee: Invitee, opening: Opening, *, by: Canceler, reason: str | None = None) -> Invitee:
+    """Move an invitee as Calendly's page does: a new event and a new invitee, each invitee linked with the other."""
     event = state.events[invitee.event]
     event_type = state.event_types[event.event_type]
     guest = Guest(

@@ -38,9 +38,7 @@ def paginate(request: ApiRequest, records: list[R], show: Callable[[R], Json]) -
     return 200, {"collection": [show(one) for one in page], "pagination": pagination}
 
 
-def ordered(
-    request: ApiRequest, records: Iterable[R], keys: Mapping[str, Callable[[R], Any]], default: str
-) -> list[R]:
+def ordered(request: ApiRequest, records: Iterable[R], keys: Mapping[str, Callable[[R], Any]], default: str) -> list[R]:
     """Return the records in the order that `sort` asks for, as `field:direction`; the direction may be left out."""
     name, _, direction = request.query.get("sort", default).partition(":")
     if name not in keys or direction not in ("", "asc", "desc"):

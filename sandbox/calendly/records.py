@@ -18,7 +18,7 @@ Interval = tuple[datetime, datetime]
 Hours = Mapping[str, tuple[tuple[str, str], ...]]
 
 WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-OFFICE_HOURS: Final[Hours] = {day: (("09:00", "17:00"),) for day in WEEKDAYS[:5]}
+OFFICE_HOURS: Final[Hours] = dict.fromkeys(WEEKDAYS[:5], (("09:00", "17:00"),))
 
 TRACKING_KEYS: Final = ("utm_campaign", "utm_source", "utm_medium", "utm_content", "utm_term", "salesforce_uuid")
 
@@ -206,6 +206,10 @@ class Token:
     expires_at: datetime | None = None
     revoked: bool = False
     app: str | None = None
+
+    def allows(self, scope: str) -> bool:
+        """Tell whether it has a scope; the one that writes includes the one that reads."""
+        return scope in self.scopes or scope.replace(":read", ":write") in self.scopes
 
 
 @dataclass(frozen=True)

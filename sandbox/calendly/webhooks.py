@@ -134,6 +134,7 @@ async def _create(request: ApiRequest) -> Reply:
     if (scope == "organization" and not request.is_admin) or (scope == "user" and user != request.user.id):
         raise denied(NO_PERMISSION)
     _check_rights(request, events)
+    user = user if scope == "user" else None
     if any(_same(one, body["url"], organization, user) for one in state.subscriptions.values()):
         raise error(409, "Already Exists", "Hook with this url already exists")
     app = state.apps.get(request.token.app or "")
@@ -144,7 +145,7 @@ async def _create(request: ApiRequest) -> Reply:
         events=tuple(events),
         scope=scope,
         organization=organization,
-        user=user if scope == "user" else None,
+        user=user,
         creator=request.user.id,
         created_at=now,
         updated_at=now,
@@ -160,9 +161,9 @@ def _same(subscription: Subscription, url: str, organization: str, user: str | N
 
 def _check_rights(request: ApiRequest, events: list[str]) -> None:
     """The data of a webhook also needs the scope that reads it."""
-    if set(events) & set(INVITEE_EVENTS) and "scheduled_events:read" not in request.token.scopes:
+    if set(events) & set(INVITEE_EVENTS) and not request.token.allows("scheduled_events:read"):
         raise scope_missing("scheduled_events:read")
-    if set(events) & set(_EVENT_TYPE_EVENTS) and "event_types:read" not in request.token.scopes:
+    if set(events) & set(_EVENT_TYPE_EVENTS) and not request.token.allows("event_types:read"):
         raise scope_missing("event_types:read")
 
 
