@@ -14,7 +14,7 @@ from sandbox.calendly import acts, webhooks
 from sandbox.calendly.app import create_app
 from sandbox.calendly.bookings import Canceler
 from sandbox.calendly.control import Switches
-from sandbox.calendly.records import Hours, Json, Question
+from sandbox.calendly.records import Hours, Json, Question, Role
 from sandbox.calendly.render import event_json, event_type_json, invitee_json, user_json
 from sandbox.calendly.seed import AdviserIds, seed_adviser
 from sandbox.calendly.signing import SIGNATURE_HEADER, signature
@@ -145,7 +145,7 @@ class CalendlySandbox:
         """Ask other questions at booking."""
         return self.change_event_type(event_type, custom_questions=questions)
 
-    def add_user(self, name: str, email: str, *, role: str = "user", timezone: str = "America/New_York") -> Json:
+    def add_user(self, name: str, email: str, *, role: Role = "user", timezone: str = "America/New_York") -> Json:
         """Take a colleague into the organization."""
         return user_json(self.state, acts.add_user(self.state, name, email, role=role, timezone=timezone))
 

@@ -29,6 +29,7 @@ from sandbox.calendly.records import (
     Json,
     Question,
     QuestionType,
+    Role,
     Token,
     User,
 )
@@ -215,10 +216,10 @@ def _question(raw: Mapping[str, Any]) -> Question:
         raise BadControl(str(error)) from error
 
 
-def add_user(state: State, name: str, email: str, *, role: str = "user", timezone: str = "America/New_York") -> User:
+def add_user(state: State, name: str, email: str, *, role: Role = "user", timezone: str = "America/New_York") -> User:
     """Take a colleague into the organization, with office hours."""
-    if role not in ("owner", "admin", "user") or not zone(timezone) or not is_email(email):
-        raise BadControl("a user has an email, an IANA time zone, and the role owner, admin or user")
+    if not name or not zone(timezone) or not is_email(email):
+        raise BadControl("a user has a name, an email and an IANA time zone")
     now = state.now()
     user = replace(
         state.owner,

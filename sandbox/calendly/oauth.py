@@ -10,7 +10,7 @@ import hashlib
 import hmac
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from starlette.requests import Request
@@ -20,7 +20,7 @@ from starlette.routing import BaseRoute, Route
 from sandbox.calendly import limits
 from sandbox.calendly.errors import Refusal
 from sandbox.calendly.pages import render
-from sandbox.calendly.records import Grant, OAuthApp, Token
+from sandbox.calendly.records import Grant, Json, OAuthApp, Token
 from sandbox.calendly.state import State
 from sandbox.faults import Fault
 
@@ -52,7 +52,7 @@ def _consent(state: State, request: Request, given: dict[str, str], decision: st
     """Show the page, or send the browser back with a code or an error. A wrong client or address is never sent back."""
     app = state.apps.get(given.get("client_id", ""))
     if app is None or not _may_redirect(app, given.get("redirect_uri", "")):
-        context = {"problem": "This app is unknown, or the address to return to is not registered for it."}
+        context: Json = {"problem": "This app is unknown, or the address to return to is not registered for it."}
         return render(request, "calendly_consent.html", context, 400)
     if given.get("response_type") != "code":
         return _back(given, error="unsupported_response_type")
@@ -146,7 +146,7 @@ def _redeem(state: State, app: OAuthApp, given: dict[str, str]) -> Grant | None:
     return grant if fits and grant.app == app.client_id else None
 
 
-def _issue(state: State, grant: Grant) -> dict[str, Any]:
+def _issue(state: State, grant: Grant) -> Json:
     now = state.now()
     access, refresh = state.new_secret(), state.new_secret()
     state.tokens[access] = Token(access, grant.user, grant.scopes, now + TOKEN_LIFE, app=grant.app)

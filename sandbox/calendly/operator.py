@@ -15,7 +15,7 @@ from starlette.routing import Route
 from sandbox.calendly import acts, limits, webhooks
 from sandbox.calendly.control import Switches
 from sandbox.calendly.pages import render
-from sandbox.calendly.records import Json
+from sandbox.calendly.records import Json, Role, Token
 from sandbox.calendly.render import event_json, event_type_json, invitee_json, subscription_json, user_json
 from sandbox.calendly.seed import seed_adviser
 from sandbox.calendly.site import next_openings
@@ -26,6 +26,7 @@ from sandbox.operating import common_routes, strict
 _FORM = "application/x-www-form-urlencoded"
 _DESK = "/_sandbox/"
 _FEW_TIMES = 12
+_ROLES: dict[str, Role] = {role: role for role in get_args(Role)}
 _LATEST_CALLS = 30
 
 
@@ -167,7 +168,9 @@ class _Desk:
     async def add_user(self, request: Request) -> Response:
         """`{"name", "email", "role"?, "timezone"?}`."""
         body = await _object(request)
-        user = acts.add_user(self._state, **_texts(body, "name", "email", "role", "timezone"))
+        user = acts.add_user(
+            self._state, str(body.get("name")), str(body.get("email")), **_texts(body, "role", "timezone")
+        )
         return _done(request, user_json(self._state, user), 201)
 
     async def change_hours(self, request: Request) -> Response:
@@ -260,7 +263,7 @@ class _Desk:
     async def expire_token(self, request: Request) -> Response:
         return self._token(request, acts.expire_token(self._state, request.path_params["token"]))
 
-    def _token(self, request: Request, token: acts.Token) -> Response:
+    def _token(self, request: Request, token: Token) -> Response:
         return _done(request, {"scopes": sorted(token.scopes), "revoked": token.revoked})
 
 

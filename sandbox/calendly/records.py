@@ -30,6 +30,8 @@ CONFERENCES: Final = frozenset(
 ASKING_KINDS: Final = frozenset({"ask_invitee", "outbound_call"})
 LOCATION_KINDS: Final = CONFERENCES | ASKING_KINDS | {"custom", "physical", "inbound_call"}
 
+SubscriptionScope = Literal["user", "organization"]
+Role = Literal["owner", "admin", "user"]
 QuestionType = Literal["string", "text", "phone_number", "single_select", "multi_select"]
 
 
@@ -43,7 +45,7 @@ class User:
     email: str
     slug: str
     timezone: str
-    role: Literal["owner", "admin", "user"]
+    role: Role
     hours: Hours
     created_at: datetime
     updated_at: datetime
@@ -187,7 +189,7 @@ class Subscription:
     id: str
     endpoint: Endpoint
     events: tuple[str, ...]
-    scope: Literal["user", "organization"]
+    scope: SubscriptionScope
     organization: str
     user: str | None
     creator: str

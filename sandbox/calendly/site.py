@@ -5,7 +5,7 @@ At Calendly they are at calendly.com. Tracking comes from the address, as `utm_s
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -50,7 +50,7 @@ class _Site:
         )
         if event_type is None or not event_type.active:
             return self._page(request, "This calendar is not available.", status=404)
-        context = {
+        context: Json = {
             "host": state.users[event_type.hosts[0]],
             "event_type": event_type,
             "times": next_openings(state, event_type),
@@ -103,7 +103,7 @@ class _Site:
         try:
             moved = acts.reschedule(self._state, invitee.id, _start(await _form(request)))
         except BadControl as refusal:
-            context = {"act": "reschedule", "times": times, "problem": str(refusal)}
+            context: Json = {"act": "reschedule", "times": times, "problem": str(refusal)}
             return self._done(request, "Choose another time", invitee, status=409, **context)
         return self._done(request, "Your event is rescheduled", moved)
 
@@ -111,13 +111,13 @@ class _Site:
         invitee = self._state.invitees.get(request.path_params["invitee"])
         return invitee, self._state.events[invitee.event] if invitee else None
 
-    def _done(self, request: Request, title: str, invitee: Invitee, status: int = 200, **context: object) -> Response:
+    def _done(self, request: Request, title: str, invitee: Invitee, status: int = 200, **context: Any) -> Response:
         """Return the page about one invitee's event."""
         event = self._state.events[invitee.event]
         host = self._state.users[event.hosts[0]]
         return self._page(request, title, status=status, host=host, event=event, invitee=invitee, **context)
 
-    def _page(self, request: Request, title: str, status: int = 200, **context: object) -> Response:
+    def _page(self, request: Request, title: str, status: int = 200, **context: Any) -> Response:
         shown: Json = {"title": title, "act": None, "problem": None, "times": [], "event": None, "host": None}
         return render(request, "calendly_site.html", shown | context, status)
 

@@ -8,7 +8,7 @@ import json
 from dataclasses import replace
 from datetime import datetime
 from ipaddress import ip_address
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from sandbox.calendly.errors import (
@@ -23,20 +23,24 @@ from sandbox.calendly.errors import (
 )
 from sandbox.calendly.fields import micros
 from sandbox.calendly.listing import choice, ordered, paginate
-from sandbox.calendly.records import TRACKING_KEYS, Invitee, Json, Subscription
+from sandbox.calendly.records import TRACKING_KEYS, Invitee, Json, Subscription, SubscriptionScope
 from sandbox.calendly.render import event_json, invitee_json, subscription_json
 from sandbox.calendly.request import ApiRequest, Operation, Reply
 from sandbox.calendly.state import State
 from sandbox.deliveries import Endpoint
 
-INVITEE_EVENTS: Final = (
+INVITEE_SCOPES: Final[dict[str, SubscriptionScope]] = {"user": "user", "organization": "organization"}
+_EVENTS: Final = (
     "invitee.created",
     "invitee.canceled",
     "invitee_no_show.created",
     "invitee_no_show.deleted",
 )
-_EVENT_TYPE_EVENTS: Final = ("event_type.created", "event_type.updated", "event_type.deleted")
-_ORGANIZATION_EVENTS: Final = ("routing_form_submission.created",)
+_EVENT_TYPE_SCOPES: Final[dict[str, SubscriptionScope]] = {"user": "user", "organization": "organization"}
+_EVENTS: Final = ("event_type.created", "event_type.updated", "event_type.deleted")
+_ORGANIZATION_SCOPES: Final[dict[str, SubscriptionScope]] = {"user": "user", "organization": "organization"}
+_EVENTS: Final = ("routing_form_submission.created",)
+_SCOPES: Final[dict[str, SubscriptionScope]] = {"user": "user", "organization": "organization"}
 _EVENTS: Final = (*INVITEE_EVENTS, *_EVENT_TYPE_EVENTS, *_ORGANIZATION_EVENTS)
 
 
@@ -101,50 +105,68 @@ def _is_public(url: object, *, local: bool) -> bool:
         return parts.scheme == "https" and "." in host
 
 
-async def _create(request: ApiRequest) -> Reply:
-    state, body = request.state, request.body
-    if state.switches.plan == "free_old":
-        raise denied(PLAN)
+class _Wanted(NamedTuple):
+    """A subscription as it was asked for, in the right form."""
+
+    url: str
+    events: tuple[str, ...]
+    scope: SubscriptionScope
+    organization: str
+    user: str | None
+    key: str
+
+
+def _read(state: State, body: Json) -> _Wanted:
+    """Read what to subscribe to; raises Refusal 400 that names all that is wrong."""
     problems = []
-    if not _is_public(body.get("url"), local=state.switches.local_webhook_urls):
+    url, key = body.get("url"), body.get("signing_key")
+    scope = _SCOPES.get(str(body.get("scope")))
+    if not _is_public(url, local=state.switches.local_webhook_urls):
         problems.append(detail("url", "must be a public https URL"))
-    events = body.get("events")
-    if not isinstance(events, list) or not events or not all(one in _EVENTS for one in events):
+    given = body.get("events")
+    events = tuple(given) if isinstance(given, list) else ()
+    if not events or not all(one in _EVENTS for one in events):
         problems.append(detail("events", f"must be some of: {', '.join(_EVENTS)}"))
     elif len(set(events)) < len(events):
         problems.append(detail("events", "must be unique"))
-    scope = body.get("scope")
-    if scope not in ("user", "organization"):
-        problems.append(detail("scope", "must be user or organization"))
-    elif scope == "user" and isinstance(events, list) and set(events) & set(_ORGANIZATION_EVENTS):
+    elif scope == "user" and set(events) & set(_ORGANIZATION_EVENTS):
         problems.append(detail("events", "are not all available for this scope"))
+    if scope is None:
+        problems.append(detail("scope", "must be user or organization"))
     organization = state.id_in("organizations", body.get("organization"))
     if organization is None:
         problems.append(detail("organization", "must be a URI of organizations"))
     user = state.id_in("users", body.get("user"))
     if user is None and (scope == "user" or body.get("user") is not None):
         problems.append(detail("user", "must be a URI of users"))
-    key = body.get("signing_key")
     if key is not None and (not isinstance(key, str) or not key):
         problems.append(detail("signing_key", "must be a text"))
-    if problems or organization is None:
+    if problems or organization is None or scope is None:
         raise invalid(*problems)
-    if organization != request.user.organization or (user is not None and user not in state.users):
+    return _Wanted(str(url), events, scope, organization, user, key or "")
+
+
+async def _create(request: ApiRequest) -> Reply:
+    state = request.state
+    if state.switches.plan == "free_old":
+        raise denied(PLAN)
+    wanted = _read(state, request.body)
+    if wanted.organization != request.user.organization or (wanted.user is not None and wanted.user not in state.users):
         raise denied(NOT_YOURS)
-    if (scope == "organization" and not request.is_admin) or (scope == "user" and user != request.user.id):
+    personal = wanted.scope == "user"
+    if (personal and wanted.user != request.user.id) or not (personal or request.is_admin):
         raise denied(NO_PERMISSION)
-    _check_rights(request, events)
-    user = user if scope == "user" else None
-    if any(_same(one, body["url"], organization, user) for one in state.subscriptions.values()):
+    _check_rights(request, wanted.events)
+    user = wanted.user if personal else None
+    if any(_same(one, wanted.url, wanted.organization, user) for one in state.subscriptions.values()):
         raise error(409, "Already Exists", "Hook with this url already exists")
-    app = state.apps.get(request.token.app or "")
-    now = state.now()
+    app, now = state.apps.get(request.token.app or ""), state.now()
     subscription = Subscription(
         id=state.new_id(),
-        endpoint=Endpoint(body["url"], app.signing_key if app else key or ""),
-        events=tuple(events),
-        scope=scope,
-        organization=organization,
+        endpoint=Endpoint(wanted.url, app.signing_key if app else wanted.key),
+        events=wanted.events,
+        scope=wanted.scope,
+        organization=wanted.organization,
         user=user,
         creator=request.user.id,
         created_at=now,
@@ -159,7 +181,7 @@ def _same(subscription: Subscription, url: str, organization: str, user: str | N
     return (subscription.endpoint.url, subscription.organization, subscription.user) == (url, organization, user)
 
 
-def _check_rights(request: ApiRequest, events: list[str]) -> None:
+def _check_rights(request: ApiRequest, events: tuple[str, ...]) -> None:
     """The data of a webhook also needs the scope that reads it."""
     if set(events) & set(INVITEE_EVENTS) and not request.token.allows("scheduled_events:read"):
         raise scope_missing("scheduled_events:read")
