@@ -29,19 +29,11 @@ from sandbox.calendly.request import ApiRequest, Operation, Reply
 from sandbox.calendly.state import State
 from sandbox.deliveries import Endpoint
 
-INVITEE_SCOPES: Final[dict[str, SubscriptionScope]] = {"user": "user", "organization": "organization"}
-_EVENTS: Final = (
-    "invitee.created",
-    "invitee.canceled",
-    "invitee_no_show.created",
-    "invitee_no_show.deleted",
-)
-_EVENT_TYPE_SCOPES: Final[dict[str, SubscriptionScope]] = {"user": "user", "organization": "organization"}
-_EVENTS: Final = ("event_type.created", "event_type.updated", "event_type.deleted")
-_ORGANIZATION_SCOPES: Final[dict[str, SubscriptionScope]] = {"user": "user", "organization": "organization"}
-_EVENTS: Final = ("routing_form_submission.created",)
-_SCOPES: Final[dict[str, SubscriptionScope]] = {"user": "user", "organization": "organization"}
+INVITEE_EVENTS: Final = ("invitee.created", "invitee.canceled", "invitee_no_show.created", "invitee_no_show.deleted")
+_EVENT_TYPE_EVENTS: Final = ("event_type.created", "event_type.updated", "event_type.deleted")
+_ORGANIZATION_EVENTS: Final = ("routing_form_submission.created",)
 _EVENTS: Final = (*INVITEE_EVENTS, *_EVENT_TYPE_EVENTS, *_ORGANIZATION_EVENTS)
+_SCOPES: Final[dict[str, SubscriptionScope]] = {"user": "user", "organization": "organization"}
 
 
 def emit(state: State, kind: str, invitee: Invitee) -> None:
