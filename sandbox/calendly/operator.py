@@ -168,9 +168,11 @@ class _Desk:
     async def add_user(self, request: Request) -> Response:
         """`{"name", "email", "role"?, "timezone"?}`."""
         body = await _object(request)
-        user = acts.add_user(
-            self._state, str(body.get("name")), str(body.get("email")), **_texts(body, "role", "timezone")
-        )
+        if (role := _ROLES.get(body.get("role", "user"))) is None:
+            raise BadControl(f"role is one of {tuple(_ROLES)}")
+        name, email = str(body.get("name", "")), str(body.get("email", ""))
+        zone = body.get("timezone") or "America/New_York"
+        user = acts.add_user(self._state, name, email, role=role, timezone=zone)
         return _done(request, user_json(self._state, user), 201)
 
     async def change_hours(self, request: Request) -> Response:
