@@ -30,7 +30,7 @@ from sandbox.faults import Call, Fault
 
 T = TypeVar("T")
 
-#: The scopes that the documents name and that an operation here asks for.
+#: The scopes of which this product may need one (Calendly API v2, tokens).
 ALL_SCOPES: Final = frozenset(
     {
         "availability:read",
