@@ -287,7 +287,7 @@ def set_scopes(state: State, value: str, scopes: Sequence[str]) -> Token:
 
 
 def revoke_token(state: State, value: str) -> Token:
-    """Revoke an access token; whoever has it connects again."""
+    """Revoke an access token; the program that has it must connect again."""
     return _change_token(state, value, revoked=True)
 
 

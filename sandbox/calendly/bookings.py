@@ -1,4 +1,4 @@
-"""What happens to events and invitees, whoever makes it happen: the API, the pages, the operator. No HTTP here."""
+"""What happens to events and invitees, by the API, the pages or the operator. No HTTP here."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -97,7 +97,7 @@ def cancel_event(state: State, event: Event, reason: str | None) -> Cancellation
 
 
 def cancel_invitee(state: State, invitee: Invitee, reason: str | None) -> Cancellation:
-    """Give one invitee's place back, as that invitee; the event goes with its last one."""
+    """Cancel one invitee's place, as that invitee; the event ends with its last one."""
     return _cancel(state, state.events[invitee.event], [invitee], invitee.name, "invitee", reason)
 
 

@@ -104,7 +104,7 @@ class _Desk:
         return render(request, "calendly_desk.html", context)
 
     async def show_state(self, _: Request) -> Response:
-        """All objects as the API shows them, whoever asks."""
+        """All objects as the API shows them, without a token."""
         state = self._state
         state.tick()
         return JSONResponse(

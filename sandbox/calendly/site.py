@@ -1,4 +1,4 @@
-"""Calendly's public pages: book, cancel, reschedule. Whoever has a link needs no login.
+"""Calendly's public pages: book, cancel, reschedule. Anyone who has a link needs no login.
 
 At Calendly they are at calendly.com. Tracking comes from the address, as `utm_source` and so on.
 """

@@ -245,7 +245,7 @@ async def test_a_page_that_is_not_there_says_so(browser: httpx.AsyncClient, path
     assert (await browser.get(path)).status_code == 404
 
 
-async def test_whoever_has_the_link_cancels_with_a_reason(
+async def test_anyone_who_has_the_link_cancels_with_a_reason(
     sandbox: CalendlySandbox, browser: httpx.AsyncClient, ids: AdviserIds
 ) -> None:
     link = sandbox.book(ids.uris["Review"], TUESDAY)["cancel_url"]
@@ -258,7 +258,7 @@ async def test_whoever_has_the_link_cancels_with_a_reason(
     assert "<button" not in (await browser.get(link)).text
 
 
-async def test_whoever_has_the_link_moves_to_a_free_time(
+async def test_anyone_who_has_the_link_moves_to_a_free_time(
     sandbox: CalendlySandbox, browser: httpx.AsyncClient, ids: AdviserIds
 ) -> None:
     sandbox.book(ids.uris["Review"], TUESDAY + timedelta(hours=1))
