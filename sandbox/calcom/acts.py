@@ -69,6 +69,12 @@ class Acts:
             new = booking_rules.plan_reschedule(self._state, None, booking, start, by=by, by_link=True)
             return self._shown(booking_rules.store_move(self._state, booking, new, reason))
 
+    def pay_at_calcom(self, uid: str) -> Json:
+        """Pay with Cal.com's own payment app, where the type has a price there."""
+        booking = self._booking(uid)
+        with _refusals():
+            return self._shown(booking_rules.pay(self._state, booking))
+
     # owners, in the web app
 
     def cancel_as_owner(self, uid: str, reason: str = "Something came up") -> Json:
@@ -305,6 +311,7 @@ BY_NAME: dict[str, Callable[[Acts, Json], Any]] = {
     "book_as_stranger": lambda acts, raw: acts.book_as_stranger(_kind(raw), _time(raw), **_stranger(raw)),
     "cancel_as_attendee": lambda acts, raw: acts.cancel_as_attendee(_text(raw, "uid"), **_reason(raw)),
     "move_as_attendee": lambda acts, raw: acts.move_as_attendee(_text(raw, "uid"), _time(raw), **_reason(raw)),
+    "pay_at_calcom": lambda acts, raw: acts.pay_at_calcom(_text(raw, "uid")),
     "cancel_as_owner": lambda acts, raw: acts.cancel_as_owner(_text(raw, "uid"), **_reason(raw)),
     "move_as_owner": lambda acts, raw: acts.move_as_owner(_text(raw, "uid"), _time(raw), **_reason(raw)),
     "ask_for_new_time": lambda acts, raw: acts.ask_for_new_time(_text(raw, "uid"), **_reason(raw)),

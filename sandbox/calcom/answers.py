@@ -70,8 +70,8 @@ def responses(kind: EventType, asked: Json, who: Attendee) -> Json:
     given: Json = asked.get("bookingFieldsResponses", {})
     for field in kind.fields["bookingFields"]:
         slug = field["slug"]
-        if field.get("isDefault"):
-            continue
+        if field.get("isDefault") or slug == "attendeePhoneNumber":
+            continue  # answered by the attendee's own fields
         if given.get(slug) is None:
             if field.get("required"):
                 raise bad_request(

@@ -126,6 +126,8 @@ def plan_reschedule(
         uid=uid,
         status="pending" if waits else "accepted",
         unique=not waits,
+        price=kind.price,
+        currency=kind.currency,
         start=start,
         end=end,
         location=old.location.replace(old.uid, uid),
@@ -210,6 +212,22 @@ def confirm(state: State, booking: Booking) -> Booking:
         raise procedure_failed()
     booking = state.change(booking, status="accepted")
     events.emit(state, "BOOKING_CREATED", booking)
+    return booking
+
+
+def pay(state: State, booking: Booking) -> Booking:
+    """Take the money of Cal.com's own payment app, which accepts the booking unless the owner must say yes.
+
+    Raises Refusal 400.
+    """
+    kind = state.type_of(booking)
+    if booking.status != "pending" or not booking.price or booking.paid:
+        raise bad_request("Nothing is to be paid for this booking.")
+    waits = kind is not None and kind.needs_confirmation(booking.start, state.now())
+    booking = state.change(booking, paid=True, status="pending" if waits else "accepted")
+    events.emit(state, "BOOKING_PAID", booking)
+    if not waits:
+        events.emit(state, "BOOKING_CREATED", booking)
     return booking
 
 
