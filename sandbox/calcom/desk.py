@@ -95,6 +95,7 @@ class _Desk:
             "fault_kinds": FAULT_KINDS,
             "switches": {name: (value, choices(name)) for name, value in asdict(state.switches).items()},
             "at": lambda moment: _local(moment, zone),
+            "days": lambda names: ", ".join(name[:3] for name in names),
         }
         return _TEMPLATES.TemplateResponse(
             request,
@@ -103,8 +104,8 @@ class _Desk:
             status_code=status,
             headers={
                 "X-Frame-Options": "DENY",
-                "Content-Security-Policy": f"default-src 'none'; style-src 'nonce-{nonce}'; base-uri 'none'; "
-                "frame-ancestors 'none'",
+                "Content-Security-Policy": f"default-src 'none'; img-src data:; style-src 'nonce-{nonce}'; "
+                "base-uri 'none'; frame-ancestors 'none'",
                 "Cache-Control": "no-store",
             },
         )

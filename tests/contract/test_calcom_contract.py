@@ -1,7 +1,7 @@
 """What the product relies on at Cal.com (API v2), asked over plain HTTP.
 
 Runs against the sandbox, or against the real service when CALCOM_CONTRACT_TOKEN is set (an account for nothing else;
-about 350 requests). Only documented or observed behaviour is asserted here; the sandbox's own choices have unit tests.
+about 450 requests). Only documented or observed behaviour is asserted here; the sandbox's own choices have unit tests.
 """
 
 import random

@@ -349,9 +349,10 @@ async def test_a_reservation_lapses_by_the_clock_and_is_shown_until_a_listing_cl
 
 
 async def test_a_lapsed_reservation_is_in_nobodys_way(clock: Clock, coach: Coach) -> None:
-    kind = await coach.event_type()
+    kind, other = await coach.event_type(), await coach.event_type()
     await coach.reserved(kind, "10:00")
     clock.advance(timedelta(minutes=5))
+    assert "10:00" in await coach.starts(other)
     await coach.reserved(kind, "10:00")
 
 
@@ -840,10 +841,13 @@ async def test_the_owners_calendar_hides_times_and_leaves_bookings_alone(sandbox
 async def test_two_hosts_are_in_nobodys_way(sandbox: CalcomSandbox, client: httpx.AsyncClient, coach: Coach) -> None:
     kind = await coach.event_type()
     await coach.booked(kind, "10:00")
+    await coach.reserved(kind, "11:00")
     sandbox.add_user(OTTO, "cal_otto")
     client.headers["authorization"] = "Bearer cal_otto"
     otto = Coach(client, lambda: FRIDAY, random.Random(1))
-    await otto.booked(await otto.event_type(), "10:00")
+    his = await otto.event_type()
+    assert {"10:00", "11:00"} <= set(await otto.starts(his))
+    await otto.booked(his, "10:00")
 
 
 async def test_changed_hours_count_at_once(sandbox: CalcomSandbox, coach: Coach) -> None:
