@@ -6,7 +6,7 @@ RUN := .venv/bin/python
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check unit e2e coverage mutate screenshots bench kill format messages loader configuration lock clean
+.PHONY: help demo test check unit e2e browser coverage mutate screenshots bench kill format messages loader configuration lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -14,7 +14,11 @@ help: ## Show this list
 demo: .venv/sandbox.stamp ## Start the product with a sample studio, sandbox providers and a host site (PORT=9000: elsewhere)
 	$(RUN) -m app demo $(if $(PORT),--port $(PORT))
 
-test: check unit e2e ## Everything: format, lint, types, unit and contract tests, browser tests
+# What waits for the network runs beside the type checker, which uses one core.
+test: ## Everything: format, lint, types, unit and contract tests, browser tests
+	$(MAKE) -j2 check browser
+	$(MAKE) unit
+	$(MAKE) e2e
 
 check: .venv/dev.stamp ## Format, lint and types, without changing anything
 	.venv/bin/ruff format --check .
@@ -26,9 +30,12 @@ unit: .venv/dev.stamp ## Unit and contract tests
 	$(RUN) -m pytest tests/unit tests/contract -n auto --dist worksteal
 
 # Each process has its own shop, ports and browser. A browser wants most of a core, and half a gigabyte.
-e2e: .venv/dev.stamp .cache/npm/assets.stamp ## Browser tests (installs Chromium if there is none)
+e2e: browser ## Browser tests (installs Chromium if there is none)
 	CHROMIUM="$$($(RUN) scripts/chromium.py)" && export CHROMIUM \
 		&& $(RUN) -m pytest tests/e2e -n auto --maxprocesses 4 --dist worksteal
+
+browser: .venv/dev.stamp .cache/npm/assets.stamp
+	@$(RUN) scripts/chromium.py >/dev/null
 
 coverage: .venv/dev.stamp ## Unit and contract tests with the branches of app/ that they reach; fails below the floor in pyproject.toml
 	rm -rf .cache/coverage && mkdir -p .cache/coverage

@@ -468,6 +468,10 @@ class SchedulerRateLimited(SchedulerError):
         self.retry_after = retry_after
 
 
+class SchedulerNotConnected(SchedulerError):
+    """The settings have no credentials for the scheduler that a booking was made at. Nothing was sent."""
+
+
 class SchedulerUnauthorized(SchedulerError):
     """401: the API token is missing or wrong."""
 

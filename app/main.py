@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -51,11 +51,11 @@ from app.protection.page_reader import NameLookups, PageReader, Resolve, origin_
 from app.protection.proof_of_work import Challenges
 from app.protection.rate_limits import RateLimits
 from app.protection.signed_links import Links
-from app.scheduling.availability import Availability, CallBudget
-from app.scheduling.hapio.client import HapioClient
-from app.scheduling.hapio.webhook import HapioWebhooks
-from app.scheduling.port import Scheduler, SchedulerCall, SchedulerWebhooks
-from app.settings import Settings, WebhookScheme
+from app.scheduling.availability import Availability, CallBudget, SchedulerAvailability
+from app.scheduling.connect import connect
+from app.scheduling.connected import World
+from app.scheduling.schedulers import Schedulers
+from app.settings import Settings
 from app.store import Store
 from app.telemetry.metrics import Metrics
 from app.version import VERSION
@@ -90,7 +90,7 @@ class Seams:
     now: Callable[[], datetime] = utc_now
     random: Random = field(default_factory=SystemRandom)
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
-    hapio_transport: httpx.AsyncBaseTransport | None = None
+    scheduler_transports: Mapping[str, httpx.AsyncBaseTransport] = field(default_factory=dict)
     stripe_http: stripe.HTTPClient | None = None
     site_transport: httpx.AsyncBaseTransport | None = None
     resolve: Resolve | None = None
@@ -106,45 +106,51 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
     and DatabaseUnusable.
     """
     now = seams.now
-    widgets = load_widgets(settings.widgets_file)
-    metrics = Metrics(version=VERSION, providers=("hapio", "stripe"))
+    widgets = load_widgets(settings.widgets_file, settings.schedulers)
+    metrics = Metrics(version=VERSION, providers=(*settings.schedulers, "stripe"))
     templates = make_templates(settings, seams.compiled_templates)
     async with AsyncExitStack() as closing:
         store = Store(settings.database_url, now=now)
         closing.push_async_callback(store.close)
         await (store.migrate() if may_migrate else store.must_be_current())
-        budget = CallBudget(calls_per_month=settings.hapio_calls_per_month, counter="hapio_calls", now=now)
-        await budget.save(store.add_to_counter)
-        closing.push_async_callback(budget.save, store.add_to_counter)
-        keeping = Background("budget", partial(_keep, budget, store), sleep=seams.sleep)
-        closing.push_async_callback(keeping.aclose)
-
-        def called(call: SchedulerCall) -> None:
-            budget.record(call)
-            metrics.called("hapio", call.operation, str(call.status or "no_answer"), call.seconds)
-
-        scheduler: Scheduler = HapioClient(
-            base_url=settings.hapio_base_url,
-            token=settings.hapio_api_token.get_secret_value(),
-            now=now,
-            random=seams.random,
-            sleep=seams.sleep,
-            transport=seams.hapio_transport,
-            on_call=called,
+        connected = connect(
+            settings,
+            World(
+                now=now,
+                random=seams.random,
+                sleep=seams.sleep,
+                transports=seams.scheduler_transports,
+                called=lambda name, call: metrics.called(
+                    name, call.operation, str(call.status or "no_answer"), call.seconds
+                ),
+            ),
         )
-        closing.push_async_callback(scheduler.aclose)
+        schedulers = Schedulers({name: one.scheduler for name, one in connected.items()})
+        budgets = {name: one.budget for name, one in connected.items()}
+        for budget in budgets.values():
+            await budget.save(store.add_to_counter)
+            closing.push_async_callback(budget.save, store.add_to_counter)
+        keeping = Background("budget", partial(_keep, budgets.values(), store), sleep=seams.sleep)
+        closing.push_async_callback(keeping.aclose)
+        for scheduler in schedulers.values():
+            closing.push_async_callback(scheduler.aclose)
         payments = _payments(settings, seams, metrics)
         if payments:
             closing.push_async_callback(payments.aclose)
         rate_limits = RateLimits(now)
         availability = Availability(
-            scheduler=scheduler,
-            occupied=store.occupied,
-            budget=budget,
-            now=now,
-            ttl=settings.availability_ttl,
-            max_age=settings.availability_max_age,
-            rate_limits=rate_limits,
+            {
+                name: SchedulerAvailability(
+                    scheduler=one.scheduler,
+                    occupied=store.occupied,
+                    budget=one.budget,
+                    now=now,
+                    ttl=settings.availability_ttl,
+                    max_age=settings.availability_max_age,
+                    rate_limits=rate_limits,
+                )
+                for name, one in connected.items()
+            }
         )
         closing.push_async_callback(availability.aclose)
         links = Links(settings.keys, now=now, random=seams.random)
@@ -167,7 +173,7 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
         cursors = Cursors(store, now)
         tools = Tools(
             store=store,
-            scheduler=scheduler,
+            schedulers=schedulers,
             payments=payments,
             availability=availability,
             widgets=widgets,
@@ -189,7 +195,7 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
             availability=availability,
             payments=payments,
             cursors=cursors,
-            scheduler_webhooks=_scheduler_webhooks(settings, now),
+            scheduler_webhooks={name: one.webhooks for name, one in connected.items() if one.webhooks},
             now=now,
             random=seams.random,
             sleep=seams.sleep,
@@ -223,7 +229,7 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
             links=links,
             rate_limits=rate_limits,
             mailer=mailer,
-            budget=budget,
+            budgets=budgets,
             public_url=settings.public_url,
             now=now,
             random=seams.random,
@@ -231,8 +237,8 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
         health = Health(
             store=store,
             availability=availability,
-            budget=budget,
-            providers={"hapio": scheduler} | ({"stripe": payments} if payments else {}),
+            budgets=budgets,
+            providers={**schedulers, **({"stripe": payments} if payments else {})},
             metrics=metrics,
             now=now,
         )
@@ -264,9 +270,9 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
             idempotency=Idempotency(store=store, now=now, random=seams.random),
             sites=sites,
             metrics=metrics,
-            erasure=Erasure(store=store, scheduler=scheduler, now=now),
+            erasure=Erasure(store=store, schedulers=schedulers, now=now),
             reconciling=Reconciling(
-                store=store, scheduler=scheduler, payments=payments, acts=acts, strays=strays, now=now
+                store=store, schedulers=schedulers, payments=payments, acts=acts, strays=strays, now=now
             ),
             health=health,
             staff=staff,
@@ -274,20 +280,14 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
         )
 
 
-async def _keep(budget: CallBudget, store: Store) -> None:
+async def _keep(budgets: Collection[CallBudget], store: Store) -> None:
     while True:
         await asyncio.sleep(BUDGET_SECONDS)
         try:
-            await budget.save(store.add_to_counter)
+            for budget in budgets:
+                await budget.save(store.add_to_counter)
         except (SQLAlchemyError, StorageError) as error:  # what was not saved is kept for the next time
             log.warning("budget not saved", error=type(error).__name__)
-
-
-def _scheduler_webhooks(settings: Settings, now: Callable[[], datetime]) -> SchedulerWebhooks | None:
-    secret = settings.hapio_webhook_secret.get_secret_value() if settings.hapio_webhook_secret else ""
-    if not secret:
-        return None
-    return HapioWebhooks(secret=secret, scheme=WebhookScheme.read(settings.hapio_webhook_scheme), now=now)
 
 
 def _payments(settings: Settings, seams: Seams, metrics: Metrics) -> Payments | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from email.utils import parseaddr
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import SplitResult, urlsplit
 
 from email_validator import EmailNotValidError, validate_email
@@ -26,7 +26,11 @@ from pydantic import (
 
 from app.explain import explain
 
+#: The schedulers that a widget may name.
+SCHEDULERS: Final = ("hapio", "calcom", "calendly")
 HAPIO_URL = "https://eu-central-1.hapio.net/v1"
+CALCOM_URL = "https://api.cal.com/v2"
+CALENDLY_URL = "https://api.calendly.com"
 STRIPE_URL = "https://api.stripe.com"
 HTMX_URL = "https://cdn.jsdelivr.net/npm/htmx.org@4.0.1/dist/htmx.min.js"
 #: Of dist/htmx.min.js in the package htmx.org 4.0.1; a test compares it with the genuine file.
@@ -65,7 +69,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    hapio_api_token: SecretStr
+    hapio_api_token: SecretStr | None = None
     """The API token of your Hapio project."""
     hapio_base_url: str = HAPIO_URL
     """Hapio's address."""
@@ -76,6 +80,22 @@ class Settings(BaseModel):
     changes made in Hapio are found by checking every few hours."""
     hapio_webhook_scheme: str = HAPIO_SCHEME
     """How Hapio signs its webhooks, as words separated by spaces; the table below lists them."""
+    calcom_api_key: SecretStr | None = None
+    """The API key of your Cal.com account."""
+    calcom_base_url: str = CALCOM_URL
+    """The address of Cal.com's API; your own, if you host Cal.com yourself."""
+    calcom_webhook_secret: SecretStr | None = None
+    """The secret of the webhook that you made in Cal.com. Without it Cal.com's webhooks are refused, and changes made
+    there are found by checking every few minutes."""
+    calendly_token: SecretStr | None = None
+    """A personal access token of your Calendly account."""
+    calendly_base_url: str = CALENDLY_URL
+    """The address of Calendly's API."""
+    calendly_webhook_key: SecretStr | None = None
+    """The signing key that you gave when you made Calendly's webhook subscription. Without it Calendly's webhooks are
+    refused, and changes made there are found by checking every few minutes."""
+    calendly_creates_per_day: Annotated[int, Field(ge=1)] = 100
+    """How many bookings Calendly lets your plan make in a day, moves included."""
     stripe_secret_key: SecretStr | None = None
     """A restricted Stripe key, live or test. Without one only free services can be booked."""
     stripe_webhook_secret: tuple[SecretStr, ...] = ()
@@ -155,7 +175,7 @@ class Settings(BaseModel):
         except EmailNotValidError as error:
             raise ValueError("must be email addresses, separated by commas") from error
 
-    @field_validator("public_url", "hapio_base_url", "stripe_api_base")
+    @field_validator("public_url", "hapio_base_url", "calcom_base_url", "calendly_base_url", "stripe_api_base")
     @classmethod
     def _is_web_address(cls, url: str) -> str:
         parts = urlsplit(url)
@@ -211,15 +231,22 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _money_is_safe(self) -> Self:
-        key = self.stripe_secret_key.get_secret_value() if self.stripe_secret_key else ""
+        key = opened(self.stripe_secret_key)
         if key and not key.startswith(("sk_test_", "rk_test_", "sk_live_", "rk_live_")):
             raise ValueError("STRIPE_SECRET_KEY must start with sk_ or rk_, then test_ or live_")
         if self.live and urlsplit(self.public_url).scheme != "https":
             raise ValueError("PUBLIC_URL must be https with a live STRIPE_SECRET_KEY")
         if self.live and self.stripe_api_base != STRIPE_URL:
             raise ValueError("STRIPE_API_BASE must not be set with a live STRIPE_SECRET_KEY")
-        if self.live and urlsplit(self.hapio_base_url).scheme != "https":
-            raise ValueError("HAPIO_BASE_URL must be https with a live STRIPE_SECRET_KEY: real money, real times")
+        for name in SCHEDULERS:
+            if self.live and urlsplit(getattr(self, f"{name}_base_url")).scheme != "https":
+                raise ValueError(
+                    f"{name.upper()}_BASE_URL must be https with a live STRIPE_SECRET_KEY: real money, real times"
+                )
+        if not self.schedulers:
+            raise ValueError(
+                "HAPIO_API_TOKEN, CALCOM_API_KEY or CALENDLY_TOKEN is missing; without one there is nothing to book"
+            )
         if key and not self.stripe_webhook_secret:
             raise ValueError("STRIPE_WEBHOOK_SECRET is missing; without it a forged webhook could not be told apart")
         if self.smtp_url and not self.mail_from:
@@ -229,15 +256,26 @@ class Settings(BaseModel):
         return self
 
     @property
+    def schedulers(self) -> tuple[str, ...]:
+        """The schedulers whose credentials are set."""
+        credentials = (self.hapio_api_token, self.calcom_api_key, self.calendly_token)
+        return tuple(name for name, credential in zip(SCHEDULERS, credentials, strict=True) if credential)
+
+    @property
     def live(self) -> bool:
         """Whether the Stripe key moves real money."""
-        key = self.stripe_secret_key.get_secret_value() if self.stripe_secret_key else ""
+        key = opened(self.stripe_secret_key)
         return key.startswith(("sk_live_", "rk_live_"))
 
     @property
     def keys(self) -> list[str]:
         """The signing keys, newest first."""
         return [key.get_secret_value() for key in self.secret_keys]
+
+
+def opened(secret: SecretStr | None) -> str:
+    """A secret's text; empty where none is set."""
+    return secret.get_secret_value() if secret else ""
 
 
 def _odd(parts: SplitResult) -> bool:

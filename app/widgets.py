@@ -23,6 +23,7 @@ from app.domain.charge_minimum import chargeable, least_charge
 from app.domain.money import Money
 from app.domain.terms import Capture, Terms, Tier
 from app.explain import explain, setting_path
+from app.settings import SCHEDULERS
 from app.text.languages import LANGUAGES
 
 #: The scheduler's and Stripe's own limits lie well above these; ours catch slips of the pen.
@@ -132,8 +133,8 @@ class ServiceSetting(_Part):
     image: Annotated[str, Field(max_length=500)] = ""
     """The https address of a picture."""
     price: Annotated[Decimal, Field(ge=0, max_digits=11)] | None = None
-    """The price if the scheduler has none, in whole units of the currency, such as `"65.00"`. With neither the service
-    is free."""
+    """The price if the scheduler has none, in whole units of the currency, such as `"65.00"`; `0` is free. Cal.com and
+    Calendly have no prices, so a service of theirs is left out without one here. In Hapio it is free then."""
 
 
 class Widget(_Part):
@@ -141,6 +142,9 @@ class Widget(_Part):
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
     """The table's name, a part of the address."""
+    scheduler: str = ""
+    """Where the calendar is kept: `hapio`, `calcom` or `calendly`. Without it the one whose credentials are set; if
+    several are, each widget must say it."""
     title: Text = "Book a time"
     """The heading of the list of services."""
     location: str = ""
@@ -170,8 +174,10 @@ class Widget(_Part):
     payment_minutes: Annotated[int, Field(ge=5, le=23 * 60)] = 31
     """How long paying may take, counted from the click on Pay. Stripe's own shortest time is 30 minutes; a
     shorter one is kept by ending Stripe's page early."""
-    capture: Capture = Capture.AUTOMATIC
-    """`manual` only holds the money at first, and takes it once the booking is final in the scheduler."""
+    capture: Capture | None = None
+    """`manual` only holds the money at first, and takes it once the booking is final in the scheduler; `automatic`
+    takes it at once. Without it `manual` where the scheduler cannot keep a time from others (Cal.com, Calendly), so
+    that a customer who loses the time to a stranger was never charged; else `automatic`."""
     cancellation: tuple[TierSetting, ...] = ()
     """What a cancellation refunds, from many hours before the start to few. Without it nothing."""
     undo_minutes: Annotated[int, Field(ge=0, le=60)] = 10
@@ -303,6 +309,7 @@ class Widgets(dict[str, Widget]):
         owner = next(iter(owned.values())) if len(owned) == 1 else Widget(name=booking.widget)
         return Widget(
             name=booking.widget,
+            scheduler=booking.reservation.scheduler,
             title=booking.location_name or booking.service_name,
             location=booking.location_id,
             currency=booking.terms.price.currency,
@@ -343,10 +350,15 @@ class WidgetsFileError(ValueError):
     """widgets.toml cannot be used; the text has a line for each fault: the file, the line in it, and the setting."""
 
 
-def load_widgets(path: Path | None) -> Widgets:
-    """All widgets by name. Raises WidgetsFileError, which stops the start."""
+def load_widgets(path: Path | None, schedulers: Sequence[str] = SCHEDULERS[:1]) -> Widgets:
+    """All widgets by name, each with its scheduler; `schedulers` are those whose credentials are set. Raises
+    WidgetsFileError, which stops the start."""
     if path is None:
-        return Widgets(default=Widget(name="default"))
+        if len(schedulers) > 1:
+            raise WidgetsFileError(
+                f"WIDGETS_FILE is missing: with {_listed(schedulers)} connected, each widget must name its scheduler"
+            )
+        return Widgets(default=Widget(name="default", scheduler=schedulers[0]))
     text = _read(path)
     try:
         tables = tomllib.loads(text)
@@ -360,14 +372,33 @@ def load_widgets(path: Path | None) -> Widgets:
             faults.append(f"{path}, line {line}: {name} must stand in a widget's table, below [studio] or so")
             continue
         try:
-            widgets[name] = Widget.model_validate({**table, "name": name})
+            widgets[name] = _with_scheduler(Widget.model_validate({**table, "name": name}), schedulers)
         except ValidationError as error:
             faults += _faults(path, text, name, error)
+        except WidgetsFileError as error:
+            line = _line_of(text, (name, "scheduler"))
+            faults.append(f"{path}, line {line}, widget {name}: {error}")
     if faults:
         raise WidgetsFileError("\n".join(faults))
     if not widgets:
         raise WidgetsFileError(f"{path} has no widget: add a table such as [studio]; widgets.example.toml shows one")
     return widgets
+
+
+def _with_scheduler(widget: Widget, connected: Sequence[str]) -> Widget:
+    if not widget.scheduler:
+        if len(connected) == 1:
+            return widget.model_copy(update={"scheduler": connected[0]})
+        raise WidgetsFileError(f"scheduler is missing; it must be one of {_listed(connected)}")
+    if widget.scheduler not in SCHEDULERS:
+        raise WidgetsFileError(f'scheduler must be one of {_listed(SCHEDULERS)}, not "{widget.scheduler}"')
+    if widget.scheduler not in connected:
+        raise WidgetsFileError(f'scheduler is "{widget.scheduler}", for which no credentials are set')
+    return widget
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names)
 
 
 def _read(path: Path) -> str:

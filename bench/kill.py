@@ -221,7 +221,7 @@ async def _in_process(street: Street) -> AsyncIterator[Parts]:
     seams = Seams(
         now=street.clock,
         sleep=_no_wait,
-        hapio_transport=street.hapio.transport(),
+        scheduler_transports={"hapio": street.hapio.transport()},
         stripe_http=StripeHTTP(street.stripe.transport()),
     )
     async with open_parts(read_settings(street.environ), seams, may_migrate=True) as parts:

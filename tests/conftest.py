@@ -16,6 +16,9 @@ MEMORY = Path("/dev/shm")  # noqa: S108 - pytest makes a folder of its own there
 ENOUGH = 2 << 30
 
 
+#: Files whose single tests take many seconds.
+LONG = {"test_crashes.py", "test_lifecycle_model.py", "test_api_fuzz.py", "test_money_property.py"}
+
 #: A busy machine is no defect; `make bench` says what is slow.
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
@@ -44,6 +47,11 @@ def once_in_a_run(tmp_path_factory: pytest.TempPathFactory) -> OnceInARun:
     """Shared between the processes of a run: pytest-xdist gives each of them a folder in the run's own."""
     folder = tmp_path_factory.getbasetemp()
     return OnceInARun(folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long stories first: whoever gets one at the end keeps the others waiting."""
+    items.sort(key=lambda item: item.path.name not in LONG)
 
 
 def pytest_collection_finish() -> None:

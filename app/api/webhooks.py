@@ -32,7 +32,7 @@ async def hapio_webhook(request: Request) -> Response:
     """POST /api/webhooks/hapio, signed as the setting HAPIO_WEBHOOK_SCHEME says."""
     parts = parts_of(request)
     with _refusals_logged("hapio"), parts.metrics.webhook("hapio"):
-        await parts.inbox.receive_scheduler(await _body(request), request.headers)
+        await parts.inbox.receive_scheduler("hapio", await _body(request), request.headers)
     return JSONResponse({"success": True, "message": "Webhook received"})
 
 

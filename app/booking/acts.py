@@ -79,7 +79,7 @@ def make_acts(tools: Tools, hold_limits: HoldLimits, *, inherited: Collection[st
         owner_refunds=owner_refunds,
         manage_links=manage_links,
         corrections=Corrections(tools, manage_links),
-        follow=Follow(tools, moves),
+        follow=Follow(tools, moves, offers),
         adopt=adopt,
         stripe_events=StripeEvents(tools, take_payment, adopt),
         sweep=Sweep(tools, adopt),

@@ -27,7 +27,7 @@ log = structlog.get_logger()
 class BookingView:
     """A booking with everything that hangs on it, for showing. `payment` is the one that paid it, else the latest
     attempt; `move` is the move that it is on. `mail_problem` is why the newest mail to the customer was given up, empty
-    where it was not."""
+    where it was not. `lock_binds`: until it is confirmed, nobody else can take the time at the scheduler."""
 
     booking: Booking
     widget: Widget
@@ -37,6 +37,7 @@ class BookingView:
     history: Sequence[HistoryEntry]
     move: Move | None
     mail_problem: str = ""
+    lock_binds: bool = True
 
     @property
     def funds(self) -> Funds:
@@ -103,6 +104,7 @@ class Bookings:
             history=await self._store.history(booking_id),
             move=await self._store.open_move(booking_id),
             mail_problem=await self._store.mail_problem(booking_id),
+            lock_binds=self._tools.schedulers.lock_binds(booking.reservation.scheduler),
         )
 
     async def find(

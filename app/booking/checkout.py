@@ -18,6 +18,7 @@ from app.booking.tools import Tools
 from app.domain.booking import Actor, Booking, EndReason, Status
 from app.domain.history import HistoryWord
 from app.domain.payment import Payment, PaymentState
+from app.domain.terms import Capture
 from app.errors import (
     BookingConflict,
     HoldExpired,
@@ -120,6 +121,11 @@ class Checkout:
             payment = await self._open_payment(booking, return_url, cancel_url)
             return await self._create_session(booking, payment, held_until=booking.deadline)
 
+    def _capture(self, booking: Booking, widget: Widget) -> Capture:
+        """Where the lock does not bind, a stranger may have the time by now: money that is only held is let go then."""
+        binds = self._tools.schedulers.lock_binds(booking.reservation.scheduler)
+        return widget.capture or (Capture.AUTOMATIC if binds else Capture.MANUAL)
+
     async def _confirm_free(self, booking: Booking, by: Actor, address: str) -> None:
         """Nothing is due, so it is confirmed at once; but nobody books free times out, so a customer, and an address,
         may have so many. The owner may have any number."""
@@ -157,7 +163,7 @@ class Checkout:
                 booking.reservation,
                 price=booking.terms.price,
                 number=len(attempts) + 1,
-                capture=widget.capture,
+                capture=self._capture(booking, widget),
                 purpose="booking",
                 page="/b/{token}",
                 success_url=return_url,

@@ -5,10 +5,11 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
+from enum import Enum, auto
 
 import structlog
 
-from app.booking.lock import book_at_scheduler
+from app.booking.at_scheduler import confirm_at_scheduler, find_at_scheduler
 from app.booking.moves import PAST_START
 from app.booking.release import RESCUE_LEASE, Release
 from app.booking.tools import Tools
@@ -24,7 +25,6 @@ from app.errors import (
     StripeRefused,
 )
 from app.mail import MailKind
-from app.scheduling.metadata import scheduler_metadata
 from app.store.change import Change
 
 log = structlog.get_logger()
@@ -36,13 +36,23 @@ AGAIN_SOON = timedelta(seconds=5)
 TRIES_PAST_START = 5
 
 
+class _Lock(Enum):
+    """What has become of a lock that was to be made final."""
+
+    FINAL = auto()
+    #: The scheduler does not have it any more; its time may be free.
+    GONE = auto()
+    #: Somebody else has its time, or the scheduler does not book it.
+    TAKEN = auto()
+
+
 class Confirm:
     """Carries a paid booking on to confirmed, or to its refund."""
 
     def __init__(self, tools: Tools, release: Release) -> None:
         self._tools = tools
         self._store = tools.store
-        self._scheduler = tools.scheduler
+        self._schedulers = tools.schedulers
         self._availability = tools.availability
         self._widgets = tools.widgets
         self._notifications = tools.notifications
@@ -94,17 +104,15 @@ class Confirm:
             return await self.cancel_paid(booking, payment, reason)
         if payment and await self._gone_back(booking, payment, just_read=just_read):
             return await self._cancel_refunded(booking)
-        rescued = False
-        if booking.was_expired or not await self._make_final(booking, payment):
-            rescued = True
+        lock = _Lock.GONE if booking.was_expired else await self._make_final(booking, payment)
+        rescued = lock is not _Lock.FINAL
+        if rescued:
             leased = await self._store.lease(booking, until=self._now() + RESCUE_LEASE)
             if leased is None:  # another process is at it: two would make two bookings
                 return await self._tools.booking(booking.id)
-            found = await self._rescue(leased, payment)
+            found = await self._rescue(leased, payment, taken=lock is _Lock.TAKEN)
             if found is None:
-                # Whoever had nothing to pay is not told of a payment.
-                reason = EndReason.REFUSED if booking.terms.free else EndReason.SLOT_GONE
-                return await self.cancel_paid(booking, payment, reason)
+                return await self.cancel_paid(booking, payment, _why_gone(booking))
             booking = found
         if payment and payment.state is not PaymentState.CAPTURED:
             payment = await self._capture(payment)
@@ -187,13 +195,13 @@ class Confirm:
             return None
         if booking.reservation.reference:
             with suppress(SchedulerNotFound):
-                return (await self._scheduler.restore_booking(booking.reservation.reference)).id
-        for made in await self._scheduler.find_bookings(booking.id):
+                scheduler = self._schedulers.of(booking.reservation.scheduler)
+                return (await scheduler.restore(booking.reservation.reference)).id
+        for made in await find_at_scheduler(self._tools, booking, booking.reservation):
             if not made.is_canceled:
                 return made.id  # by an earlier try that did not live to say so
         payment = await self._store.payment(booking.payment_id) if booking.payment_id else None
-        afresh = await book_at_scheduler(self._tools, booking, payment)
-        return afresh.id
+        return (await confirm_at_scheduler(self._tools, booking, payment, lock=None)).id
 
     async def leave_canceled(self, booking: Booking, *, sure: bool) -> Booking:
         back = sum(
@@ -215,35 +223,36 @@ class Confirm:
             await self._release.soon(left)
         return left
 
-    async def _make_final(self, booking: Booking, payment: Payment | None) -> bool:
-        """Whether the lock is a final booking in the scheduler now; False if it is gone, or was canceled there."""
+    async def _make_final(self, booking: Booking, payment: Payment | None) -> _Lock:
+        """Make the lock a final booking in the scheduler, or find out why it cannot be one."""
         reference = booking.reservation.reference
         if reference is None:
-            return False
+            return _Lock.GONE
         try:
-            try:
-                final = await self._scheduler.finalize_booking(reference, metadata=scheduler_metadata(booking, payment))
-            except SchedulerRefused as error:
-                # Room is not checked again for this, so it is the texts that the scheduler
-                # minds, whose limits are not documented; they must not cost the time.
-                log.error("confirmed without details", booking=booking.id, fields=sorted(error.errors))
-                final = await self._scheduler.finalize_booking(reference, metadata={"holdfast_id": booking.id})
-        except (SchedulerNotFound, SchedulerRefused):
-            return False
-        return not final.is_canceled
+            final = await confirm_at_scheduler(self._tools, booking, payment, lock=reference)
+        except SchedulerNotFound:
+            return _Lock.GONE
+        except SchedulerRefused as error:
+            log.info("the time is taken", booking=booking.id, scheduler=error.body[:500])
+            return _Lock.TAKEN
+        if final.id != reference:
+            await self._store.record_lock(booking, reference=final.id, terms=booking.terms)
+        return _Lock.FINAL
 
-    async def _rescue(self, booking: Booking, payment: Payment | None) -> Booking | None:
-        """Late money: the same time afresh, else the same time with another resource, else None.
+    async def _rescue(self, booking: Booking, payment: Payment | None, *, taken: bool) -> Booking | None:
+        """The same time afresh, unless the scheduler has just called it `taken`; else the same time with another
+        resource, else None.
 
         An expired hold is never revived: our own old lock, if it is still there, is deleted first.
         """
-        for old in await self._scheduler.find_bookings(booking.id):
+        scheduler = self._schedulers.of(booking.reservation.scheduler)
+        for old in await find_at_scheduler(self._tools, booking, booking.reservation):
             if old.is_canceled:
                 continue
             if not old.is_temporary and old.resource_id == booking.resource_id:
                 # Made by an earlier try that did not live to say so.
                 return await self._store.record_lock(booking, reference=old.id, terms=booking.terms)
-            await self._scheduler.delete_booking(old.id)
+            await scheduler.release(old.id)
         widget = self._widgets.get(booking.widget)
         if booking.starts_at <= self._now() or widget is None:
             return None
@@ -252,13 +261,13 @@ class Confirm:
         except NotFound:
             return None
         same_first = sorted(service.resources, key=lambda resource: resource.id != booking.resource_id)
-        for resource in same_first:
+        for resource in same_first[1:] if taken else same_first:
             reserved = await self._store.reserve(booking, resource, lease_until=self._now() + RESCUE_LEASE)
             if reserved is None:
                 continue
             self._availability.took(reserved.interval)
             try:
-                made = await book_at_scheduler(self._tools, reserved, payment)
+                made = await confirm_at_scheduler(self._tools, reserved, payment, lock=None)
             except SchedulerRefused:
                 await self._store.unreserve(booking)
                 self._availability.freed(reserved.interval, reserved.slot, booking.service_id)
@@ -296,3 +305,10 @@ class Confirm:
             await self._refunds.pay_soon(refund)
         await self._release.soon(canceled)
         return canceled
+
+
+def _why_gone(booking: Booking) -> EndReason:
+    """Why there is no time left to book. Whoever had nothing to pay is not told of a payment."""
+    if booking.terms.free:
+        return EndReason.REFUSED
+    return EndReason.SLOT_GONE if booking.was_expired else EndReason.TAKEN

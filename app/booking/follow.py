@@ -15,24 +15,29 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from app.booking.at_scheduler import find_at_scheduler
 from app.booking.moves import Moves
-from app.booking.offer import everything
+from app.booking.offer import Offers, everything
 from app.booking.tools import Tools
 from app.domain.booking import Actor, Booking, EndReason, Status
 from app.domain.history import HistoryWord
 from app.domain.move import MoveState
 from app.errors import (
     BookingConflict,
+    SchedulerError,
     SchedulerNotFound,
+    StripeError,
 )
 from app.mail import MailKind
-from app.scheduling.port import SchedulerBooking
+from app.scheduling.port import Scheduler, SchedulerBooking
 from app.store.change import Change
 
 log = structlog.get_logger()
 
-#: When the scheduler was last asked what has changed, and what there is, in seconds since 1970.
-_CHANGED, _WHOLE = "scheduler:changes_read", "scheduler:bookings_read"
+#: When a scheduler was last asked what has changed, and what there is, in seconds since 1970; its name stands before.
+_CHANGED, _WHOLE = "changes_read", "bookings_read"
+#: How many moves in a row are followed from one booking to the next, where a move there makes a new one.
+_MOST_MOVES = 20
 #: The scheduler's clock and ours may differ, and a list may lag.
 _OVERLAP = timedelta(minutes=10)
 #: How far back the very first look goes.
@@ -47,16 +52,17 @@ _GO_ON = timedelta(minutes=1)
 class Follow:
     """Follows the owner's own hand at the scheduler."""
 
-    def __init__(self, tools: Tools, moves: Moves) -> None:
+    def __init__(self, tools: Tools, moves: Moves, offers: Offers) -> None:
         self._tools = tools
         self._store = tools.store
-        self._scheduler = tools.scheduler
+        self._schedulers = tools.schedulers
         self._availability = tools.availability
         self._notifications = tools.notifications
         self._refunds = tools.refunds
         self._now = tools.now
         self._locks = tools.locks
         self._moves = moves
+        self._offers = offers
 
     async def booking(self, booking_id: str) -> Booking:
         """Read the booking from the scheduler, and let ours be what it is there. Safe to repeat; costs nothing for a
@@ -71,33 +77,48 @@ class Follow:
                 over = booking.ends_at <= self._now()
                 if booking.status is not Status.CONFIRMED or over or booking.reservation.reference is None:
                     return booking
-                booking, there = await self._there(booking, booking.reservation.reference)
-                if agrees(booking, there):
-                    return booking
+                there, by = await self._there(booking, booking.reservation.reference)
+                if there and agrees(booking, there):
+                    return await self._renamed(booking, there)
                 if not await self._end_move(booking_id):
                     break
             if there is None or there.is_canceled:
-                return await self._called_off_there(booking, kept=there is not None)
-            return await self._moved_there(booking, there)
+                return await self._called_off_there(booking, there, by)
+            return await self._moved_there(await self._renamed(booking, there), there, by)
 
-    async def _there(self, booking: Booking, reference: str) -> tuple[Booking, SchedulerBooking | None]:
-        """Our booking, and as the scheduler has it; None if it is gone. Where the scheduler has it under another id by
-        now, because the database was put back as it was before that, our row takes the new id."""
+    async def _there(self, booking: Booking, reference: str) -> tuple[SchedulerBooking | None, Actor]:
+        """The booking as the scheduler has it, by whatever id it has there by now, and who has changed it: the owner,
+        where that is not known. None if it is gone."""
+        scheduler, by = self._schedulers.of(booking.reservation.scheduler), Actor.OWNER
         try:
-            return booking, await self._scheduler.get_booking(reference)
+            there = await scheduler.read(reference)
         except SchedulerNotFound:
             # With the token of another project everything would be gone, and everybody's money given back.
-            if booking.location_id not in {location.id for location in await self._scheduler.locations()}:
+            if booking.location_id not in {location.id for location in await scheduler.locations()}:
                 log.error("neither the booking nor its location is in the scheduler", booking=booking.id)
                 raise
-        for there in await self._scheduler.find_bookings(booking.id):
-            if not there.is_canceled and not there.is_temporary:
-                log.warning("the scheduler has the booking under another id", booking=booking.id)
-                taken = await self._store.replace_reference(booking, there.id)
-                if taken is None:
-                    raise BookingConflict("changed meanwhile")
-                return taken, there
-        return booking, None
+        else:
+            for _ in range(_MOST_MOVES):
+                by = there.canceled_by or by
+                if not there.successor:
+                    break
+                there = await scheduler.read(there.successor)
+            return there, by
+        # The database may have been put back as it was before the booking had this id.
+        for found in await find_at_scheduler(self._tools, booking, booking.reservation):
+            if not found.is_canceled and not found.is_temporary:
+                return found, by
+        return None, by
+
+    async def _renamed(self, booking: Booking, there: SchedulerBooking) -> Booking:
+        """Our booking with the id that the scheduler has it under."""
+        if there.id == booking.reservation.reference:
+            return booking
+        log.warning("the scheduler has the booking under another id", booking=booking.id)
+        renamed = await self._store.replace_reference(booking, there.id)
+        if renamed is None:
+            raise BookingConflict("changed meanwhile")
+        return renamed
 
     async def _end_move(self, booking_id: str) -> bool:
         """End the move that the booking is on, as far as that is possible; whether there was one."""
@@ -108,12 +129,15 @@ class Follow:
             await self._moves.follow(move)
         return move is not None
 
-    async def _called_off_there(self, booking: Booking, *, kept: bool) -> Booking:
-        """By the owner's terms: everything that is left comes back, and nobody takes it back."""
-        now = self._now()
-        back = everything(booking, None, await self._refunds.funds(booking.id))
+    async def _called_off_there(self, booking: Booking, there: SchedulerBooking | None, by: Actor) -> Booking:
+        """Nobody takes it back. A customer who canceled by the scheduler's own link gets what the terms give; from the
+        owner, or where it is not known who it was, everything that is left comes back."""
+        now, kept = self._now(), there is not None
+        funds = await self._refunds.funds(booking.id)
+        back = everything(booking, None, funds)
+        if by is Actor.CUSTOMER:
+            back = self._offers.at(booking, None, now, funds).refund
         after = replace(booking, revision=booking.revision + 1)
-        by = Actor.OWNER
         told: dict[str, str | int | bool] = {"by": by, "back": back.amount, "undo_until": ""}
         change = Change(
             (Status.CONFIRMED,),
@@ -134,13 +158,13 @@ class Follow:
         await self._refunds.pay_due(booking.id)
         return await self._tools.booking(booking.id)
 
-    async def _moved_there(self, booking: Booking, there: SchedulerBooking) -> Booking:
+    async def _moved_there(self, booking: Booking, there: SchedulerBooking, by: Actor) -> Booking:
         """The time and the people are the scheduler's now; the price stays what was bought."""
         after = replace(_with_time_of(there, booking), revision=booking.revision + 1)
         told: dict[str, str | int | bool] = {
             "from": booking.starts_at.isoformat(),
             "was": booking.service_name,
-            "by": Actor.OWNER,
+            "by": by,
             "difference": 0,
         }
         mails = self._notifications.owed(after, MailKind.MOVED_CUSTOMER, MailKind.MOVED_OWNER, detail=told)
@@ -153,42 +177,60 @@ class Follow:
         return moved
 
     async def reconcile(self, *, most: int = _MOST) -> datetime:
-        """Ask the scheduler, if it is time for that, what has changed and, once a day, what there is, and follow what
+        """Ask each scheduler, if it is time for that, what has changed and, once a day, what there is, and follow what
         differs: `most` bookings at once; while more differ, the same is asked again soon. Returns when it is time
-        again: a small share of the month's calls goes into this. Raises SchedulerError and StripeError, after which the
-        same is asked again."""
+        again: a small share of the calls goes into this. Raises SchedulerError and StripeError after all were asked;
+        the one that failed is asked the same again."""
+        standing = await self._store.standing()
+        again: list[datetime] = []
+        failed: SchedulerError | StripeError | None = None
+        for name in self._schedulers:
+            there = [booking for booking in standing if booking.reservation.scheduler == name]
+            try:
+                again.append(await self._reconcile(name, there, most))
+            except (SchedulerError, StripeError) as error:  # it must not keep the others waiting
+                log.warning("scheduler not read", scheduler=name, error=type(error).__name__)
+                failed = error
+        if failed:
+            raise failed
+        return min(again)
+
+    async def _reconcile(self, name: str, standing: Sequence[Booking], most: int) -> datetime:
         now = self._now()
-        changed, whole = await self._store.mark(_CHANGED), await self._store.mark(_WHOLE)
+        changed_mark, whole_mark = f"{name}:{_CHANGED}", f"{name}:{_WHOLE}"
+        changed, whole = await self._store.mark(changed_mark), await self._store.mark(whole_mark)
         if changed is None or whole is None:
             changed, whole = changed or now - _FIRST_LOOK_BACK, whole or now
-            await self._store.set_mark(_CHANGED, changed)
-            await self._store.set_mark(_WHOLE, whole)
-        standing = await self._store.standing()
-        every_whole = max(_WHOLE_EVERY, self._availability.rest(self._scheduler.calls_to_list(len(standing) + 1)))
-        every = self._availability.rest(1)
+            await self._store.set_mark(changed_mark, changed)
+            await self._store.set_mark(whole_mark, whole)
+        scheduler = self._schedulers.of(name)
+        rest_whole = self._availability.rest(name, scheduler.calls_to_list(len(standing) + 1))
+        every, every_whole = self._availability.rest(name, 1), max(_WHOLE_EVERY, rest_whole)
         if now >= whole + every_whole:
-            if not await self._follow_all(standing, most):
+            if not await self._follow_all(scheduler, standing, most):
                 return now + _GO_ON
-            await self._store.set_marks({_WHOLE: now, _CHANGED: now})
+            await self._store.set_marks({whole_mark: now, changed_mark: now})
             return now + every
         if now >= changed + every:
-            if not await self._follow_changed(standing, changed - _OVERLAP, most):
+            if not await self._follow_changed(scheduler, standing, changed - _OVERLAP, most):
                 return now + _GO_ON
-            await self._store.set_mark(_CHANGED, now)
+            await self._store.set_mark(changed_mark, now)
             return min(now + every, whole + every_whole)
         return min(changed + every, whole + every_whole)
 
-    async def _follow_changed(self, standing: Sequence[Booking], since: datetime, most: int) -> bool:
+    async def _follow_changed(
+        self, scheduler: Scheduler, standing: Sequence[Booking], since: datetime, most: int
+    ) -> bool:
         if not standing:
             return True
-        there = {booking.id: booking for booking in await self._scheduler.changed_bookings(since)}
+        there = {booking.id: booking for booking in await scheduler.changed(since)}
         differing = [ours for ours in standing if _id(ours) in there and not agrees(ours, there[_id(ours)])]
         return await self._follow_each(differing, most)
 
-    async def _follow_all(self, standing: Sequence[Booking], most: int) -> bool:
+    async def _follow_all(self, scheduler: Scheduler, standing: Sequence[Booking], most: int) -> bool:
         if not standing:
             return True
-        there = {booking.id: booking for booking in await self._scheduler.coming_bookings(self._now())}
+        there = {booking.id: booking for booking in await scheduler.coming(self._now())}
         return await self._follow_each([ours for ours in standing if not agrees(ours, there.get(_id(ours)))], most)
 
     async def _follow_each(self, differing: Sequence[Booking], most: int) -> bool:

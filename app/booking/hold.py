@@ -12,9 +12,9 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from app.booking.adopt import Adopt
+from app.booking.at_scheduler import find_at_scheduler, lock_at_scheduler
 from app.booking.candidates import Candidates
 from app.booking.customer_form import read_details
-from app.booking.lock import lock_at_scheduler
 from app.booking.release import Release
 from app.booking.settle import Settle
 from app.booking.take_payment import UNPAID, TakePayment
@@ -38,6 +38,7 @@ from app.errors import (
     TooSoon,
 )
 from app.protection.hold_limits import Admission, Client, HoldLimits
+from app.scheduling.port import Scheduler
 from app.store.change import Change
 from app.widgets import Widget, Widgets
 
@@ -50,6 +51,9 @@ FAR_AWAY = timedelta(days=36500)
 #: that was opened before is open to its end. Stripe's shortest page lives for 31 minutes, so a hold that is extended
 #: twice and then paid for stays below an hour and a quarter, and one whose payment is begun anew gains nothing by it.
 LONGEST_HOLD = timedelta(minutes=45)
+
+#: How much longer than the booking needs it a lock that ends by itself is asked for: for the worker, and for clocks.
+_LOCK_MARGIN = timedelta(minutes=5)
 
 #: A lost create may still land after our time-out; the lookup waits longer than the scheduler takes to answer anything.
 UNSURE_PATIENCE = timedelta(seconds=60)
@@ -84,7 +88,6 @@ class Hold:
     ) -> None:
         self._tools = tools
         self._store = tools.store
-        self._scheduler = tools.scheduler
         self._availability = tools.availability
         self._widgets = tools.widgets
         self._links = tools.links
@@ -182,7 +185,7 @@ class Hold:
     async def _resume(self, widget: Widget, service: Service, booking: Booking) -> Booking | None:
         """A hold whose process died while the scheduler was being asked: what the scheduler made of it is the hold. If
         it made nothing, the row is ended, and None says that the time is there to be held afresh."""
-        for made in await self._scheduler.find_bookings(booking.id):
+        for made in await find_at_scheduler(self._tools, booking, booking.reservation):
             if not made.is_canceled:
                 price = await self._price(widget, service, made.price)
                 terms = replace(booking.terms, price=price)
@@ -209,6 +212,7 @@ class Hold:
         reservation = Reservation(
             id=booking_id,
             booking_id=booking_id,
+            scheduler=widget.scheduler,
             service_id=service.id,
             service_name=service.name,
             resource_id=resource.id,
@@ -254,33 +258,34 @@ class Hold:
             self._hold_limits.entered(wish.admission, booking.id)
         self._availability.took(booking.interval)
         try:
-            locked = await lock_at_scheduler(self._tools, booking.reservation)
+            locked = await lock_at_scheduler(self._tools, booking.reservation, until=self._latest_end(booking, widget))
         except SchedulerRefused as error:
             log.info("lock refused", booking=booking.id, scheduler=error.body[:500])
             await self._end_refused(booking, EndReason.REFUSED, unsure=False)
             self._availability.distrust(service, slot.starts_at)
             if _names_service(error):
-                await self._availability.contradicted()
+                await self._availability.contradicted(widget)
             return None
         except SchedulerError as error:
             await self._end_refused(booking, EndReason.NO_ANSWER, unsure=error.outcome_unknown)
             if isinstance(error, SchedulerNotFound):
-                await self._availability.contradicted()
+                await self._availability.contradicted(widget)
                 await self._availability.service(widget, service.id)
             raise
         price = await self._price(widget, service, locked.price)
         held = await self._store.record_lock(
             booking,
-            reference=locked.id,
+            reference=locked.reference,
             terms=replace(booking.terms, price=price),
             shown=wish.shown if wish.shown != price else None,
         )
         if price != service.price:
-            await self._availability.contradicted()
-        if not widget.verify_lock:
+            await self._availability.contradicted(widget)
+        scheduler = self._tools.schedulers.of(widget.scheduler)
+        if not widget.verify_lock or not self._tools.schedulers.lock_binds(widget.scheduler):
             return held
         try:
-            won = await self._won_race(booking, locked.id, resource)
+            won = await self._won_race(scheduler, booking, locked.reference, resource)
         except SchedulerError:
             await self._end_refused(booking, EndReason.NO_ANSWER, unsure=False)
             raise
@@ -301,16 +306,20 @@ class Hold:
             log.error("price cannot be charged", service=service.id, reason="Stripe charges no such amount")
             return service.price
         if scheduler_price is None and price != service.price:
-            await self._availability.contradicted()
+            await self._availability.contradicted(widget)
             with suppress(NotFound):
                 return (await self._availability.service(widget, service.id)).price
             return service.price
         return price
 
-    async def _won_race(self, booking: Booking, reference: str, resource: Resource) -> bool:
+    def _latest_end(self, booking: Booking, widget: Widget) -> datetime:
+        """Until when the time may have to stay locked: the longest hold, and a payment page opened at its end."""
+        return last_end(booking, widget) + widget.payment_time + _LOCK_MARGIN
+
+    async def _won_race(self, scheduler: Scheduler, booking: Booking, reference: str, resource: Resource) -> bool:
         """Whether our booking is among the first `capacity` that overlap, by (created_at, id): with other programs
         writing to the same project, the scheduler may have let several in."""
-        others = await self._scheduler.overlapping_bookings(
+        others = await scheduler.overlapping(
             resource.id, starts_from=booking.buffer_starts_at, ends_to=booking.buffer_ends_at
         )
         first = sorted(others, key=lambda other: (other.created_at, other.id))[: resource.capacity]

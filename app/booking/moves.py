@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from app.booking.lock import lock_at_scheduler
+from app.booking.at_scheduler import lock_at_scheduler, visit, wanted
 from app.booking.payment_pages import Order, PaymentPages
 from app.booking.payment_refused import refuse_payment
 from app.booking.release import Release
@@ -40,7 +40,6 @@ from app.errors import (
 )
 from app.mail import MailKind
 from app.payments.facts import CheckoutFacts
-from app.scheduling.metadata import scheduler_metadata
 from app.store.change import MoveChange
 
 log = structlog.get_logger()
@@ -52,6 +51,9 @@ _UNSURE_PATIENCE = timedelta(seconds=60)
 #: How long one process has for asking the scheduler to move before another one may try: longer than the scheduler's
 #: client takes for both of its calls at the worst.
 _LEASE = timedelta(minutes=2)
+
+#: How much longer than the difference may be paid a lock that ends by itself is asked for.
+_LOCK_MARGIN = timedelta(minutes=5)
 #: A move that was decided in time is still made so long after its new time has begun; then its money goes back.
 PAST_START = timedelta(minutes=10)
 
@@ -77,7 +79,7 @@ class Moves:
         self._pages = pages
         self._release = release
         self._store = tools.store
-        self._scheduler = tools.scheduler
+        self._schedulers = tools.schedulers
         self._availability = tools.availability
         self._widgets = tools.widgets
         self._links = tools.links
@@ -152,7 +154,7 @@ class Moves:
     async def _lock(self, move: Move, booking: Booking, service: Service) -> Move:
         """Lock the new time in the scheduler, under the move's own tag, while its difference is being paid."""
         try:
-            locked = await lock_at_scheduler(self._tools, move.reservation)
+            locked = await lock_at_scheduler(self._tools, move.reservation, until=move.deadline + _LOCK_MARGIN)
         except SchedulerRefused as error:
             log.info("lock refused", move=move.id, scheduler=error.body[:500])
             await self._end(move, MoveState.REFUSED, EndReason.REFUSED, unsure=False)
@@ -162,7 +164,7 @@ class Moves:
             unsure = error.outcome_unknown
             await self._end(move, MoveState.EXPIRED, EndReason.NO_ANSWER, unsure=unsure)
             raise
-        return await self._store.record_move_lock(move, reference=locked.id) or move
+        return await self._store.record_move_lock(move, reference=locked.reference) or move
 
     async def checkout(self, move: Move, booking: Booking) -> str:
         """Stripe's page for the difference. Raises StripeError, after which the move has ended and nothing changed:
@@ -283,28 +285,14 @@ class Moves:
 
     async def _move_at_scheduler(self, move: Move, booking: Booking, after: Booking) -> str:
         """The id of the scheduler's booking that has the new time now."""
-        payment = await self._store.payment(booking.payment_id) if booking.payment_id else None
-        metadata = scheduler_metadata(after, payment)
-        if move.reservation.reference:
-            try:
-                final = await self._scheduler.finalize_booking(move.reservation.reference, metadata=metadata)
-            except (SchedulerNotFound, SchedulerRefused):
-                log.warning("the lock on the new time is gone", move=move.id)
-            else:
-                if not final.is_canceled:
-                    return final.id
         if booking.reservation.reference is None:
             raise SchedulerNotFound("the scheduler has no booking to move")
-        moved = await self._scheduler.move_booking(
+        payment = await self._store.payment(booking.payment_id) if booking.payment_id else None
+        moved = await self._schedulers.of(after.reservation.scheduler).move(
             booking.reservation.reference,
-            service_id=after.service_id,
-            resource_id=after.resource_id,
-            location_id=after.location_id,
-            starts_at=after.starts_at,
-            ends_at=after.ends_at,
-            buffer_starts_at=after.buffer_starts_at if after.service_id != booking.service_id else None,
-            buffer_ends_at=after.buffer_ends_at if after.service_id != booking.service_id else None,
-            metadata=metadata,
+            wanted(after.reservation, tag=booking.id),
+            visit(after, payment),
+            lock=move.reservation.reference,
         )
         if moved.is_canceled:
             raise SchedulerNotFound("canceled in the scheduler")

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import structlog
 
+from app.booking.at_scheduler import find_at_scheduler
 from app.booking.tools import Tools
 from app.domain.booking import Booking, Status
 from app.domain.reservation import GIVE_BACK, Reservation
@@ -28,7 +29,7 @@ class Release:
     def __init__(self, tools: Tools) -> None:
         self._tools = tools
         self._store = tools.store
-        self._scheduler = tools.scheduler
+        self._schedulers = tools.schedulers
         self._availability = tools.availability
         self._now = tools.now
 
@@ -70,29 +71,28 @@ class Release:
 
     async def _let_go(self, reservation: Reservation) -> None:
         if reservation.reference:
-            await self._scheduler.delete_booking(reservation.reference)
+            await self._schedulers.of(reservation.scheduler).release(reservation.reference)
         if reservation.unsure:
             await self._delete_tagged(reservation)
         await self._store.record_release(reservation)
         self._availability.freed(reservation.interval, reservation.slot, reservation.service_id)
 
     async def _delete_tagged(self, reservation: Reservation, *, but: str = "") -> None:
-        """Delete what the scheduler has under the tag: a create whose answer was lost may have made it. What it made
-        for the booking itself is tagged with the booking's id; for a move, with the move's."""
+        """Delete what the scheduler has under the tag: a create whose answer was lost may have made it."""
         booking = await self._tools.booking(reservation.booking_id)
-        tag = booking.id if booking.reservation.id == reservation.id else reservation.id
-        for lost in await self._scheduler.find_bookings(tag):
+        for lost in await find_at_scheduler(self._tools, booking, reservation):
             if not lost.is_canceled and lost.id != but:
-                await self._scheduler.delete_booking(lost.id)
+                await self._schedulers.of(reservation.scheduler).release(lost.id)
 
     async def _cancel_at_scheduler(self, reservation: Reservation, reference: str) -> None:
         # For one process alone: a call that lands after the customer has taken the cancellation back would undo that.
         if not await self._store.lease_reservation(reservation, until=self._now() + RESCUE_LEASE):
             return
+        scheduler = self._schedulers.of(reservation.scheduler)
         if reservation.unsure:
             await self._delete_tagged(reservation, but=reference)
         try:
-            await self._scheduler.cancel_booking(reference)
+            await scheduler.cancel(reference)
         except SchedulerNotFound:
             await self._store.record_release(reservation)
         except SchedulerRefused as error:
@@ -102,7 +102,7 @@ class Release:
                 booking=reservation.booking_id,
                 fields=sorted(error.errors),
             )
-            await self._scheduler.delete_booking(reference)
+            await scheduler.release(reference)
             await self._store.record_release(reservation)
         else:
             await self._store.record_cancel(reservation)

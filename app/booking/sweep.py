@@ -11,6 +11,7 @@ from app.booking.adopt import Adopt
 from app.booking.tools import Tools
 from app.payments.facts import DisputeFacts, RefundFacts
 from app.payments.stripe_client import RECENT
+from app.scheduling.port import Scheduler
 
 log = structlog.get_logger()
 
@@ -26,7 +27,7 @@ class Sweep:
     def __init__(self, tools: Tools, adopt: Adopt) -> None:
         self._tools = tools
         self._store = tools.store
-        self._scheduler = tools.scheduler
+        self._schedulers = tools.schedulers
         self._payments = tools.payments
         self._refunds = tools.refunds
         self._strays = tools.strays
@@ -37,8 +38,11 @@ class Sweep:
 
     async def sweep_scheduler(self, created_before: datetime) -> int:
         """Delete temporary bookings of ours that no live booking stands behind. Returns how many."""
+        return sum([await self._sweep(scheduler, created_before) for scheduler in self._schedulers.values()])
+
+    async def _sweep(self, scheduler: Scheduler, created_before: datetime) -> int:
         swept = 0
-        for stray in await self._scheduler.temporary_bookings(created_before=created_before):
+        for stray in await scheduler.locks(created_before=created_before):
             tag = stray.metadata.get("holdfast_id", "")
             holder = await self._store.reservation(tag)
             # A tag that our database does not know belongs to another program: its booking is left alone.
@@ -46,7 +50,7 @@ class Sweep:
                 continue
             log.warning("swept a temporary booking", holder=tag)
             self._metrics.swept("lock")
-            await self._scheduler.delete_booking(stray.id)
+            await scheduler.release(stray.id)
             swept += 1
         return swept
 

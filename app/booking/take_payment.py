@@ -48,7 +48,7 @@ class TakePayment:
     ) -> None:
         self._tools = tools
         self._store = tools.store
-        self._scheduler = tools.scheduler
+        self._schedulers = tools.schedulers
         self._notifications = tools.notifications
         self._refunds = tools.refunds
         self._now = tools.now
@@ -206,6 +206,6 @@ class TakePayment:
         if booking.reservation.reference is None:
             return None
         try:
-            return await self._scheduler.get_booking(booking.reservation.reference)
+            return await self._schedulers.of(booking.reservation.scheduler).read(booking.reservation.reference)
         except SchedulerNotFound:
             return None

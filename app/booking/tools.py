@@ -18,7 +18,7 @@ from app.payments.stripe_client import Payments
 from app.protection.act_limits import ActLimits
 from app.protection.signed_links import Links
 from app.scheduling.availability import Availability
-from app.scheduling.port import Scheduler
+from app.scheduling.schedulers import Schedulers
 from app.store import Store
 from app.telemetry.metrics import Metrics
 from app.widgets import Widgets
@@ -30,7 +30,7 @@ class Tools:
     `locks` queues those who act on the same booking within this process."""
 
     store: Store
-    scheduler: Scheduler
+    schedulers: Schedulers
     payments: Payments | None
     availability: Availability
     widgets: Widgets

@@ -16,9 +16,8 @@ from app.cli.words import money, plain, span, when
 from app.domain.money import Money
 from app.errors import SchedulerError, StripeError
 from app.main import Seams, open_parts
-from app.operations.reconciling import Differences
+from app.operations.reconciling import Differences, Unknown
 from app.parts import Parts
-from app.scheduling.port import SchedulerBooking
 from app.settings import Settings
 
 DONE, FAILED, WRONG_USE = 0, 1, 2
@@ -95,8 +94,8 @@ class _Acts:
     async def run(self) -> int:
         found, asked = self._found, self._asked
         settled = [stray for stray in found.strays if stray.session_id in asked.settled]
-        finals = [there for there in found.finals if there.id in asked.release_final]
-        named = {stray.session_id for stray in settled} | {there.id for there in finals}
+        finals = [one for one in found.finals if one.booking.id in asked.release_final]
+        named = {stray.session_id for stray in settled} | {one.booking.id for one in finals}
         unknown = sorted({*asked.settled, *asked.release_final} - named)
         if unknown:
             self._terminal.tell(f"No difference found with the id {', '.join(unknown)}. Nothing was changed.")
@@ -111,9 +110,9 @@ class _Acts:
             rest = [stray for stray in found.strays if stray not in settled]
             await self._each("refund", rest, lambda one: one.session_id, self._reconciling.refund)
         if asked.release:
-            await self._each("release", found.holds, lambda one: one.id, self._reconciling.release)
+            await self._each("release", found.holds, lambda one: one.booking.id, self._reconciling.release)
         if finals:
-            await self._each("release_final", finals, lambda one: one.id, self._reconciling.release)
+            await self._each("release_final", finals, lambda one: one.booking.id, self._reconciling.release)
         if asked.json:
             body = {"success": not self._failed, **_as_json(found), "done": self._done}
             self._terminal.say(json.dumps(body))
@@ -218,15 +217,12 @@ def _lines(found: Differences) -> list[str]:
     return told
 
 
-def _there(there: SchedulerBooking) -> str:
+def _there(unknown: Unknown) -> str:
+    there = unknown.booking
     name = str(there.metadata.get("customer_name", ""))
     zone = there.time_zone or "UTC"
-    told = (there.id, span(there.starts_at, there.ends_at, zone), there.service_name, name, _tag(there))
+    told = (there.id, span(there.starts_at, there.ends_at, zone), there.service_name, name, unknown.tag)
     return "  ".join(part for part in told if part)
-
-
-def _tag(there: SchedulerBooking) -> str:
-    return str(there.metadata.get("holdfast_id", ""))
 
 
 def _paid(received: int, capturable: int, currency: str) -> Money:
@@ -258,12 +254,13 @@ def _as_json(found: Differences) -> dict[str, Any]:
     }
 
 
-def _there_json(there: SchedulerBooking) -> dict[str, Any]:
+def _there_json(unknown: Unknown) -> dict[str, Any]:
     return {
-        "reference": there.id,
-        "bookingId": _tag(there),
-        "start": there.starts_at.isoformat(),
-        "end": there.ends_at.isoformat(),
+        "scheduler": unknown.scheduler,
+        "reference": unknown.booking.id,
+        "bookingId": unknown.tag,
+        "start": unknown.booking.starts_at.isoformat(),
+        "end": unknown.booking.ends_at.isoformat(),
     }
 
 

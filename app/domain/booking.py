@@ -61,6 +61,8 @@ class EndReason(StrEnum):
     PAYMENT_FAILED = "payment_failed"
     #: Money came, but the time and every substitute were gone.
     SLOT_GONE = "slot_gone"
+    #: Paid in time, but the calendar had given the time to somebody else, and nobody else was free then.
+    TAKEN = "taken"
     #: Money came, or was seen, when the visit had begun.
     BEGUN = "begun"
     #: All the money had gone back before the booking could be confirmed.

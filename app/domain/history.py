@@ -32,6 +32,7 @@ class HistoryWord(StrEnum):
     NO_ANSWER = "no_answer"
     PAYMENT_FAILED = "payment_failed"
     SLOT_GONE = "slot_gone"
+    TAKEN = "taken"
     BEGUN = "begun"
     REFUNDED = "refunded"
     CAPTURE_FAILED = "capture_failed"

@@ -45,14 +45,16 @@ class Reservation:
     booking's id. A time that the owner chose in the scheduler's own calendar has the booking's id with the booking's
     revision behind it.
 
-    `occupies` says whether it counts in the slot guard. `reference` is what the scheduler holds for us: its id, cleared
-    when it was let go, so that a crash in between is readable. `unsure` is set before the scheduler is asked for a lock
+    `scheduler` is the name of the one that keeps the calendar. `occupies` says whether it counts in the slot guard.
+    `reference` is what the scheduler holds for us: its id, cleared when it was let go, so that a crash in between is
+    readable. `unsure` is set before the scheduler is asked for a lock
     and cleared by a definite answer. `canceled`: what the scheduler holds is canceled there, and stays for its history.
     `updated_at` is since when `due` is what it is. `places` is how many people it takes up.
     """
 
     id: str
     booking_id: str
+    scheduler: str
     service_id: str
     service_name: str
     resource_id: str

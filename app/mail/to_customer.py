@@ -325,6 +325,8 @@ def _why_refunded(mail: Mail) -> str:
                 "Your payment arrived when the time was no longer free, and no one else was free then. You have no "
                 "booking."
             )
+        case EndReason.TAKEN:
+            return _("Someone else took this time in the calendar before we could confirm it. You have no booking.")
         case EndReason.BEGUN:
             return _("Your payment arrived after the appointment had begun. You have no booking.")
         case EndReason.REFUNDED:

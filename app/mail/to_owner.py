@@ -288,6 +288,8 @@ def _why_refunded(mail: Mail) -> str:
             return _("This payment was not needed. The booking stays confirmed; the customer gets the payment back.")
         case EndReason.SLOT_GONE:
             return _("The payment arrived when the time was no longer free, and no one else was free then.")
+        case EndReason.TAKEN:
+            return _("Someone else took the time in the calendar before the booking was confirmed.")
         case EndReason.BEGUN:
             return _("The payment arrived after the appointment had begun.")
         case EndReason.REFUNDED:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from app.errors import SchedulerError, SchedulerNotFound
 from app.scheduling.metadata import scheduler_metadata
-from app.scheduling.port import Scheduler
+from app.scheduling.schedulers import Schedulers
 from app.store import Store
 
 #: What tells nobody who came: our id, and what the owner's books need.
@@ -30,9 +30,9 @@ class Forgotten:
 class Erasure:
     """`now` gives aware datetimes."""
 
-    def __init__(self, *, store: Store, scheduler: Scheduler, now: Callable[[], datetime]) -> None:
+    def __init__(self, *, store: Store, schedulers: Schedulers, now: Callable[[], datetime]) -> None:
         self._store = store
-        self._scheduler = scheduler
+        self._schedulers = schedulers
         self._now = now
 
     async def count(self, *, email: str = "", days: int | None = None) -> tuple[int, int]:
@@ -49,11 +49,12 @@ class Erasure:
         done = unreached = 0
         for booking in found:
             try:
-                if booking.reservation.reference:
+                scheduler = self._schedulers.of(booking.reservation.scheduler)
+                if booking.reservation.reference and scheduler.traits.keeps_metadata:
                     payment = await self._store.payment(booking.payment_id) if booking.payment_id else None
                     tags = scheduler_metadata(booking, payment)
                     # Overwritten, not left out: not every scheduler says whether it replaces or merges.
-                    await self._scheduler.replace_metadata(
+                    await scheduler.forget(
                         booking.reservation.reference,
                         {name: value if name in _KEPT else "forgotten" for name, value in tags.items()},
                     )

@@ -62,14 +62,14 @@ class Health:
         *,
         store: Store,
         availability: Availability,
-        budget: CallBudget,
+        budgets: Mapping[str, CallBudget],
         providers: Mapping[str, Provider],
         metrics: Metrics,
         now: Callable[[], datetime],
     ) -> None:
         self._store = store
         self._availability = availability
-        self._budget = budget
+        self._budgets = budgets
         self._providers = providers
         self._pages: Shelf | None = None
         self._metrics = metrics
@@ -159,10 +159,18 @@ class Health:
         )
         yield _gauge("times_age_seconds", "Age of the times that were shown last", looks.age)
         yield _gauge("pages_bytes", "Bytes of pages kept ready", kept)
-        yield _gauge(
-            "scheduler_calls_this_month", "Calls to the scheduler this month, all processes", self._budget.spent
+        yield _gauges(
+            "scheduler_calls_this_month",
+            "Calls to a scheduler this month, all processes",
+            ("scheduler",),
+            {(name,): budget.spent for name, budget in self._budgets.items()},
         )
-        yield _gauge("scheduler_calls_budget", "Calls a month that the plan has", self._budget.calls_per_month)
+        yield _gauges(
+            "scheduler_calls_budget",
+            "Calls a month that its plan has",
+            ("scheduler",),
+            {(name,): budget.calls_per_month for name, budget in self._budgets.items()},
+        )
         yield _gauges(
             "breaker_open",
             "1 while a provider has failed repeatedly",

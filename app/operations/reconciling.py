@@ -7,7 +7,7 @@ bookings of which nothing here knows any more.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -17,11 +17,25 @@ from app.domain.booking import Booking, Status
 from app.domain.payment import Payment, PaymentState, StrayPayment
 from app.payments.facts import CheckoutFacts
 from app.payments.stripe_client import Payments
-from app.scheduling.port import Scheduler, SchedulerBooking
+from app.scheduling.port import SchedulerBooking
+from app.scheduling.schedulers import Schedulers
 from app.store import Store
 
 _TAGS = ("bk_", "mv_")
 _PAID = frozenset({PaymentState.AUTHORIZED, PaymentState.CAPTURED})
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """A booking at a scheduler that no row of ours has anything of."""
+
+    scheduler: str
+    booking: SchedulerBooking
+
+    @property
+    def tag(self) -> str:
+        """Our tag on it."""
+        return str(self.booking.metadata.get("holdfast_id", ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +50,8 @@ class Differences:
 
     adoptable: Sequence[CheckoutFacts]
     strays: Sequence[StrayPayment]
-    holds: Sequence[SchedulerBooking]
-    finals: Sequence[SchedulerBooking]
+    holds: Sequence[Unknown]
+    finals: Sequence[Unknown]
     gone: Sequence[Booking]
     unheard: Sequence[Payment]
 
@@ -53,14 +67,14 @@ class Reconciling:
         self,
         *,
         store: Store,
-        scheduler: Scheduler,
+        schedulers: Schedulers,
         payments: Payments | None,
         acts: Acts,
         strays: Strays,
         now: Callable[[], datetime],
     ) -> None:
         self._store = store
-        self._scheduler = scheduler
+        self._schedulers = schedulers
         self._payments = payments
         self._acts = acts
         self._strays = strays
@@ -75,17 +89,18 @@ class Reconciling:
         for facts in sessions:
             if facts.is_tagged and await self._store.booking(facts.booking_id or "") is None:
                 await self._strays.notice(facts)
-        final = await self._scheduler.coming_bookings(self._now())
+        final = {name: await one.coming(self._now()) for name, one in self._schedulers.items()}
         # Whatever the scheduler's clock says: a hold's row is written before the scheduler is asked, so an unknown one
         # is not new.
-        temporary = await self._scheduler.temporary_bookings(created_before=self._now() + timedelta(days=1))
-        there = {booking.id for booking in final if not booking.is_canceled}
+        soon = self._now() + timedelta(days=1)
+        temporary = {name: await one.locks(created_before=soon) for name, one in self._schedulers.items()}
+        there = {booking.id for listed in final.values() for booking in listed if not booking.is_canceled}
         complete = {facts.id for facts in sessions}
         return Differences(
             adoptable=adoptable,
             strays=await self._strays.open(),
-            holds=[booking for booking in temporary if await self._is_unknown(booking)],
-            finals=[booking for booking in final if await self._is_unknown(booking)],
+            holds=await self._unknown(temporary),
+            finals=await self._unknown(final),
             gone=[booking for booking in await self._store.standing() if booking.reservation.reference not in there],
             unheard=[
                 payment
@@ -99,6 +114,14 @@ class Reconciling:
             return False
         known = await self._store.payment(facts.payment_id or "")
         return known is None and await self._store.booking(facts.booking_id or "") is not None
+
+    async def _unknown(self, listed: Mapping[str, Sequence[SchedulerBooking]]) -> list[Unknown]:
+        return [
+            Unknown(name, booking)
+            for name, bookings in listed.items()
+            for booking in bookings
+            if await self._is_unknown(booking)
+        ]
 
     async def _is_unknown(self, there: SchedulerBooking) -> bool:
         tag = str(there.metadata.get("holdfast_id", ""))
@@ -124,10 +147,11 @@ class Reconciling:
         """The owner has dealt with such a payment. False if that was noted before."""
         return await self._strays.settle_by_hand(stray)
 
-    async def release(self, there: SchedulerBooking) -> None:
+    async def release(self, unknown: Unknown) -> None:
         """Give the time of an unknown booking back: a temporary one is deleted, a final one canceled, so that it stays
         in the scheduler's history."""
-        if there.is_temporary:
-            await self._scheduler.delete_booking(there.id)
+        scheduler = self._schedulers.of(unknown.scheduler)
+        if unknown.booking.is_temporary:
+            await scheduler.release(unknown.booking.id)
         else:
-            await self._scheduler.cancel_booking(there.id)
+            await scheduler.cancel(unknown.booking.id)

@@ -7,7 +7,7 @@ carry a token that is renewed while they are used, and a row says whether the si
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import Random
@@ -44,6 +44,17 @@ class SignIn:
     token: str
 
 
+@dataclass(frozen=True, slots=True)
+class SchedulerCalls:
+    """Calls to one scheduler in this month, and those that its plan has; `fresh` is for how many seconds times are not
+    read again at this pace."""
+
+    scheduler: str
+    spent: int
+    plan: int
+    fresh: float
+
+
 def _member(email: str) -> str:
     """Who somebody is in a feed's address, which calendar programs keep and show: not their mail address."""
     return hashlib.sha256(email.encode()).hexdigest()[:16]
@@ -66,7 +77,7 @@ class Staff:
         links: Links,
         rate_limits: RateLimits,
         mailer: Mailer,
-        budget: CallBudget,
+        budgets: Mapping[str, CallBudget],
         public_url: str,
         now: Callable[[], datetime],
         random: Random,
@@ -76,7 +87,7 @@ class Staff:
         self._links = links
         self._rate_limits = rate_limits
         self._mailer = mailer
-        self._budget = budget
+        self._budgets = budgets
         self._public_url = public_url
         self._now = now
         self._random = random
@@ -176,14 +187,9 @@ class Staff:
         """Send again what was given up of any booking. Returns how many mails that is."""
         return await self._store.resend_mails()
 
-    def calls_a_month(self) -> int:
-        """Calls to the scheduler that the plan has."""
-        return self._budget.calls_per_month
-
-    def calls_spent(self) -> int:
-        """Calls to the scheduler this month."""
-        return self._budget.spent
-
-    def seconds_fresh(self, base: int) -> float:
-        """How long a month of times stays fresh at this pace, where `base` seconds are asked for."""
-        return self._budget.ttl(base, 1)
+    def calls(self, base: int) -> list[SchedulerCalls]:
+        """The calls to each scheduler; `base` seconds is how long times stay fresh while there are enough of them."""
+        return [
+            SchedulerCalls(name, budget.spent, budget.calls_per_month, budget.ttl(base, 1))
+            for name, budget in self._budgets.items()
+        ]

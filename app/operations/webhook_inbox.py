@@ -50,8 +50,8 @@ _STRIPE_KEEPS = timedelta(days=30)
 
 
 class Inbox:
-    """Takes in what providers tell. `payments` is None where no Stripe key is set, `scheduler_webhooks` where the
-    scheduler's are not received. `sleep` waits seconds."""
+    """Takes in what providers tell. `payments` is None where no Stripe key is set; `scheduler_webhooks` has those
+    schedulers, by name, whose webhooks are received. `sleep` waits seconds."""
 
     # Nine parameters: the parts that a webhook passes through, and what tests put in the place of time and chance.
     def __init__(
@@ -62,7 +62,7 @@ class Inbox:
         availability: Availability,
         payments: Payments | None,
         cursors: Cursors,
-        scheduler_webhooks: SchedulerWebhooks | None,
+        scheduler_webhooks: Mapping[str, SchedulerWebhooks],
         now: Callable[[], datetime],
         random: Random,
         sleep: Callable[[float], Awaitable[None]],
@@ -86,15 +86,16 @@ class Inbox:
             raise NotFound("no Stripe key is configured")
         await self._take_in(self._payments.read_event(raw, signature))
 
-    async def receive_scheduler(self, raw: bytes, headers: Mapping[str, str]) -> None:
-        """A webhook of the scheduler: a hint that a booking of ours, or somebody else's, has changed there. Raises
+    async def receive_scheduler(self, scheduler: str, raw: bytes, headers: Mapping[str, str]) -> None:
+        """A webhook of a scheduler: a hint that a booking of ours, or somebody else's, has changed there. Raises
         WebhookRefused, and NotFound without a secret to check it with."""
-        if self._scheduler_webhooks is None:
+        webhooks = self._scheduler_webhooks.get(scheduler)
+        if webhooks is None:
             raise NotFound("no secret for the scheduler's webhooks is configured")
-        notice = self._scheduler_webhooks.read(raw, headers)
+        notice = webhooks.read(raw, headers)
         ours = await self._store.ours_among(notice.ids)
         if not ours:
-            self._availability.hinted(notice.moments)
+            self._availability.hinted(scheduler, notice.moments)
         for booking in ours:
             if _tells_nothing(notice, booking):
                 continue

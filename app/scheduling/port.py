@@ -1,7 +1,7 @@
-"""The scheduler as everything else sees it: what may be asked of it, and what it answers.
+"""Schedulers as everything else sees them: what may be asked of one, what it answers, and how they differ.
 
-A scheduler keeps the owner's calendar: places, services, people, hours and bookings. Which one it is, and how it is
-reached, is known in its own folder here and in `app.main`; nobody else imports that folder.
+A scheduler keeps the owner's calendar: places, services, people, hours and bookings. Each has a folder of its own here;
+only `app.main` and the set-up check import that. The acts know which one they talk to by its traits alone.
 
 Times are aware datetimes, answers are in UTC; prices are in major units without a currency, which is the widget's to
 say. Every call raises `app.errors.SchedulerError` or one below it:
@@ -21,9 +21,65 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
+from enum import StrEnum
 from typing import Any, Protocol
 
+from app.domain.booking import Actor, Customer
 from app.domain.catalogue import Location, Resource, Slot
+
+
+class LockKind(StrEnum):
+    """What a lock at the scheduler is worth."""
+
+    #: Nobody else can book the time.
+    BINDING = "binding"
+    #: The scheduler does not offer the time to others, but books it for whoever asks all the same.
+    COURTESY = "courtesy"
+    #: The scheduler has no locks: the time is ours from the confirmation on.
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """How a scheduler differs from the others, as far as it matters outside its folder.
+
+    `lock`: what a lock is worth; where it does not bind, a confirmation may find the time taken after the payment.
+    `keeps_metadata`: what goes with a booking can be changed later, so a customer can be forgotten there.
+    `mails_customer`: it sends customers mails of its own, with its own links to cancel and move.
+    `prices`: its services have prices; where they have none, `widgets.toml` must name each.
+    `creates_per_day`: how many bookings it makes in a day at most, moves included; None without such a bound.
+    """
+
+    lock: LockKind
+    keeps_metadata: bool
+    mails_customer: bool
+    prices: bool
+    creates_per_day: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A time that is asked for, under our tag: a booking's or a move's id, by which it is found again."""
+
+    tag: str
+    service_id: str
+    location_id: str
+    resource_id: str
+    starts_at: datetime
+    ends_at: datetime
+    buffer_starts_at: datetime
+    buffer_ends_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """Who comes, and what goes with the booking: `metadata` is the whole of it, our tag (`holdfast_id`) included.
+    `time_zone` and `language` are the visitor's."""
+
+    customer: Customer | None
+    time_zone: str
+    language: str
+    metadata: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +104,11 @@ class SchedulerService:
 class SchedulerBooking:
     """A booking as the scheduler has it. The ids are None, and the names and the zone empty, once their objects were
     deleted. `is_temporary` says that it only locks the time. `metadata` carries our tag under `holdfast_id`, if the
-    booking is one of ours, and the values that went with it."""
+    booking is one of ours and the scheduler tells so here, and the values that went with it.
+
+    `canceled_by` is who canceled it there, None where that is not known. `successor` is the id of the booking that has
+    taken its place, where a move there makes a new one; it is canceled then.
+    """
 
     id: str
     service_id: str | None
@@ -67,6 +127,17 @@ class SchedulerBooking:
     resource_name: str = ""
     location_name: str = ""
     time_zone: str = ""
+    canceled_by: Actor | None = None
+    successor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SchedulerLock:
+    """A locked time: what to confirm or release it by, and the price that the scheduler asks for it, None where it has
+    none. Where the scheduler holds nothing, `reference` is of its adapter's making."""
+
+    reference: str
+    price: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +179,10 @@ class Scheduler(Protocol):
     """A scheduler. Its errors are listed above; a method names those that it gives a meaning of its own."""
 
     # -- how it is -------------------------------------------------------------------------------------------
+
+    @property
+    def traits(self) -> Traits:
+        """How it differs from others."""
 
     @property
     def down(self) -> bool:
@@ -152,83 +227,69 @@ class Scheduler(Protocol):
 
     # -- taking, keeping and giving back a time --------------------------------------------------------------
 
-    # Eight values make one booking: whose, what, where, with whom, when, how firm, and what goes with it.
-    async def create_booking(
-        self,
-        *,
-        holdfast_id: str,
-        service_id: str,
-        location_id: str,
-        resource_id: str,
-        starts_at: datetime,
-        ends_at: datetime,
-        is_temporary: bool,
-        metadata: Mapping[str, str] | None = None,
-    ) -> SchedulerBooking:
-        """Lock a time (`is_temporary`), or book it, once for each `holdfast_id`, even if an answer is lost on the way.
+    async def lock(self, wanted: Wanted, *, until: datetime) -> SchedulerLock:
+        """Lock a time, at least until a moment, once for each tag, even if an answer is lost on the way.
 
-        SchedulerRefused: nothing was created. SchedulerUnreachable and SchedulerFailed: a booking tagged `holdfast_id`
-        may exist, or come into being yet.
+        SchedulerRefused: nothing was locked. SchedulerUnreachable and SchedulerFailed: a lock under the tag may exist,
+        or come into being yet.
         """
 
-    async def finalize_booking(self, booking_id: str, *, metadata: Mapping[str, str]) -> SchedulerBooking:
-        """Make a locked time final; safe to repeat. `metadata` is the whole of it, `holdfast_id` included.
-        SchedulerNotFound when the lock is gone."""
+    async def confirm(self, reference: str | None, wanted: Wanted, visit: Visit) -> SchedulerBooking:
+        """Make a locked time final, or book one that was not locked (`reference` None); safe to repeat, once for each
+        tag. The booking's id is its reference from now on, and need not be the lock's.
 
-    async def replace_metadata(self, booking_id: str, metadata: Mapping[str, str]) -> SchedulerBooking:
-        """Write a booking's metadata, whole; safe to repeat. SchedulerNotFound when it is gone."""
+        SchedulerNotFound: the lock is gone. SchedulerRefused: the time is taken, or no longer bookable.
+        SchedulerUnreachable and SchedulerFailed: a booking under the tag may exist, or come into being yet.
+        """
 
-    async def cancel_booking(self, booking_id: str) -> SchedulerBooking:
+    async def move(self, reference: str, wanted: Wanted, visit: Visit, *, lock: str | None) -> SchedulerBooking:
+        """Give a booking another time; safe to repeat. `lock` is what holds that time, if anything does. Its price is
+        the scheduler's anew.
+
+        The answer's id may be another than `reference`: what has the old time then is given back by `release`.
+        SchedulerRefused: the new time is taken or not bookable, and the booking is where it was. SchedulerNotFound:
+        there is no such booking. Look at the answer's `is_canceled`: a canceled booking may be moved unchecked, and
+        takes up nothing.
+        """
+
+    async def release(self, reference: str) -> None:
+        """Give the time of a lock or a booking back, without a record where the scheduler can do that; safe to repeat.
+        What is already gone is what was wanted."""
+
+    async def cancel(self, reference: str) -> None:
         """Cancel a booking, which frees its time and keeps its record; safe to repeat. SchedulerNotFound when it is
-        gone, SchedulerRefused where the scheduler's own rules find it too late."""
+        gone, SchedulerRefused where the scheduler's own rules forbid it."""
 
-    async def restore_booking(self, booking_id: str) -> SchedulerBooking:
-        """Take back a cancellation; safe to repeat. SchedulerNotFound when the booking is gone, SchedulerRefused when
-        the time is."""
+    async def restore(self, reference: str) -> SchedulerBooking:
+        """Take back a cancellation; safe to repeat. SchedulerNotFound when the booking is gone, or the scheduler takes
+        none back, SchedulerRefused when the time is taken."""
 
-    # Nine values: which booking, and all that a booking has, because a move may change each of it in one step.
-    async def move_booking(
-        self,
-        booking_id: str,
-        *,
-        service_id: str,
-        resource_id: str,
-        location_id: str,
-        starts_at: datetime,
-        ends_at: datetime,
-        metadata: Mapping[str, str],
-        buffer_starts_at: datetime | None = None,
-        buffer_ends_at: datetime | None = None,
-    ) -> SchedulerBooking:
-        """Move a booking in one step; safe to repeat. Its price is the scheduler's anew.
-
-        SchedulerRefused: the new time is taken or not bookable, and the booking is where it was. `metadata` is the
-        whole of it, as for `finalize_booking`. Give the buffers of the new slot when the service changes. Look at the
-        answer's `is_canceled`: a canceled booking may be moved unchecked, and takes up nothing.
-        """
-
-    async def delete_booking(self, booking_id: str) -> None:
-        """Give the time back, without a record. A booking that is already gone is what was wanted."""
+    async def forget(self, reference: str, metadata: Mapping[str, str]) -> None:
+        """Replace what goes with a booking, whole, by what names nobody; safe to repeat. SchedulerNotFound when it is
+        gone. Not called where the scheduler does not keep metadata that can change."""
 
     # -- looking ---------------------------------------------------------------------------------------------
 
-    async def get_booking(self, booking_id: str) -> SchedulerBooking:
+    async def read(self, reference: str) -> SchedulerBooking:
         """One booking, whatever its state. SchedulerNotFound when it is gone."""
 
-    async def find_bookings(self, holdfast_id: str) -> list[SchedulerBooking]:
-        """All bookings with this tag, temporary and canceled ones too."""
+    async def find(self, wanted: Wanted, visit: Visit) -> list[SchedulerBooking]:
+        """All bookings under the tag, locks and canceled ones too. Whoever cannot search for tags looks among those
+        with this service, start and customer."""
 
-    async def overlapping_bookings(
+    async def overlapping(
         self, resource_id: str, *, starts_from: datetime, ends_to: datetime
     ) -> list[SchedulerBooking]:
-        """What occupies a person or room in an interval, temporary or final, whoever made it."""
+        """What occupies a person or room in an interval, temporary or final, whoever made it. Asked of schedulers
+        whose locks bind."""
 
-    async def temporary_bookings(self, *, created_before: datetime) -> list[SchedulerBooking]:
-        """Locks made before a moment, whoever made them: look at their `holdfast_id`."""
+    async def locks(self, *, created_before: datetime) -> list[SchedulerBooking]:
+        """Locks made before a moment, whoever made them: look at their `holdfast_id`. None where locks end by
+        themselves."""
 
-    async def changed_bookings(self, since: datetime) -> list[SchedulerBooking]:
+    async def changed(self, since: datetime) -> list[SchedulerBooking]:
         """Final bookings that were changed at or after a moment, canceled ones too, whoever made them. What was
         deleted is in no list."""
 
-    async def coming_bookings(self, ends_after: datetime) -> list[SchedulerBooking]:
+    async def coming(self, ends_after: datetime) -> list[SchedulerBooking]:
         """Final bookings that end after a moment, canceled ones too, whoever made them."""

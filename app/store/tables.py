@@ -91,6 +91,7 @@ reservations = sa.Table(
     metadata,
     sa.Column("id", sa.Text, primary_key=True),
     sa.Column("booking_id", sa.Text, sa.ForeignKey("bookings.id"), nullable=False, index=True),
+    sa.Column("scheduler", sa.Text, nullable=False, server_default="hapio"),
     sa.Column("service_id", sa.Text, nullable=False),
     sa.Column("service_name", sa.Text, nullable=False),
     sa.Column("resource_id", sa.Text, nullable=False),

@@ -44,6 +44,7 @@ HISTORY: Final[Mapping[str, str]] = {
     EndReason.REFUSED: N_("Not booked: the time was taken"),
     EndReason.NO_ANSWER: N_("Not booked: the calendar did not answer"),
     EndReason.PAYMENT_FAILED: N_("Not booked: the payment failed"),
+    EndReason.TAKEN: N_("Not booked: someone else took the time in the calendar; nothing is kept of the payment"),
     EndReason.SLOT_GONE: N_("Not booked: the time was no longer free; the payment is refunded"),
     EndReason.BEGUN: N_("Not booked: paid after the visit had begun; the payment is refunded"),
     EndReason.REFUNDED: N_("Not booked: refunded before it was confirmed"),

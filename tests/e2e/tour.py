@@ -472,8 +472,11 @@ async def put_it_on_a_site(shop: Shop, visitor: Visitor, show: Show) -> None:
     await expect(preview.frame_locator("iframe").get_by_role("button", name=PORTRAIT)).to_be_visible()
     await show("owner-embed", page)
     await page.goto(f"{shop.public}/embed?mode=popup&accent=b3261e&density=compact&site=https://www.example.com/book")
+    link = preview.get_by_role("link", name="Book a time")
+    # Until the loader has come it is a plain link, which leaves the page.
+    await expect(link).to_have_attribute("aria-haspopup", "dialog")
     # By key: Playwright aims beside what stands in a frame that is scaled.
-    await preview.get_by_role("link", name="Book a time").press("Enter")
+    await link.press("Enter")
     await expect(preview.frame_locator("iframe").get_by_role("button", name=PORTRAIT)).to_be_visible()
     await show("owner-embed-dialog", page)
     await page.goto(f"{shop.public}/embed/doctor?site={shop.host}/")

@@ -22,6 +22,7 @@ def a_booking(**changes: Any) -> Booking:
     reservation = Reservation(
         id="bk_1",
         booking_id="bk_1",
+        scheduler="hapio",
         service_id="service",
         service_name="Portrait session",
         resource_id="resource",

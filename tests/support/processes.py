@@ -25,7 +25,7 @@ class another_process:  # noqa: N801 — reads as a function where it is used
             now=stack.clock,
             random=stack.random,
             sleep=no_wait,
-            hapio_transport=wire or stack.hapio.transport(),
+            scheduler_transports={"hapio": wire or stack.hapio.transport()},
             stripe_http=TransportHTTPClient(stack.stripe.transport()),
         )
         self._app = create_app(settings, seams, run_worker=False)

@@ -90,7 +90,7 @@ class Stack:
             now=self.clock,
             random=self.random,
             sleep=no_wait,
-            hapio_transport=_Wire(self.hapio.transport(), self.doom),
+            scheduler_transports={"hapio": _Wire(self.hapio.transport(), self.doom)},
             stripe_http=TransportHTTPClient(_Wire(self.stripe.transport(), self.doom)),
             site_transport=self.sites,
             resolve=self.sites.resolve,

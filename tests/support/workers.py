@@ -30,7 +30,7 @@ async def with_worker(
         now=stack.clock,
         random=stack.random,
         sleep=sleep,
-        hapio_transport=stack.hapio.transport(),
+        scheduler_transports={"hapio": stack.hapio.transport()},
         stripe_http=TransportHTTPClient(stack.stripe.transport()),
     )
     app = create_app(stack.settings, seams, run_worker=True)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from app.settings import SettingsError, read_settings
+from app.settings import SettingsError, opened, read_settings
 from app.widgets import WidgetsFileError, load_widgets
 
 GOOD = {
@@ -83,7 +83,7 @@ def test_every_name_may_be_given_as_a_file(tmp_path: Path) -> None:
     secret.write_text("from-a-file\n")
     environ = {name: value for name, value in GOOD.items() if name != "HAPIO_API_TOKEN"}
     settings = read_settings(environ | {"HAPIO_API_TOKEN_FILE": str(secret)})
-    assert settings.hapio_api_token.get_secret_value() == "from-a-file"
+    assert opened(settings.hapio_api_token) == "from-a-file"
 
 
 def test_without_a_file_there_is_one_widget_with_everything() -> None:

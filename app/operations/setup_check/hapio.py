@@ -12,7 +12,7 @@ import httpx
 
 from app.domain.charge_minimum import chargeable
 from app.operations.setup_check.finding import Finding, clock, fail, ok, warn
-from app.settings import Settings
+from app.settings import Settings, opened
 from app.widgets import Widget, beyond_stripe
 
 #: A calendar without a free time for so long is likelier to lack a schedule than to be full.
@@ -87,7 +87,7 @@ class HapioLook:
         """Everything about Hapio; what was found before it stopped answering, too."""
         found: list[Finding] = []
         headers = {
-            "Authorization": f"Bearer {self._settings.hapio_api_token.get_secret_value()}",
+            "Authorization": f"Bearer {opened(self._settings.hapio_api_token)}",
             "Accept": "application/json",
         }
         url = self._settings.hapio_base_url

@@ -136,6 +136,9 @@ class Catalogues:
 
     def _service(self, widget: Widget, service: SchedulerService, resources: tuple[Resource, ...]) -> Service | None:
         setting = widget.setting(service.id)
+        if not self._scheduler.traits.prices and (setting is None or setting.price is None):
+            self._leave_out(widget, service, 'it has no price in widgets.toml; write price = "0" for a free one')
+            return None
         try:
             price = widget.price(service.id, service.price)
         except ValueError as error:

@@ -66,8 +66,8 @@ class Looks:
     age: float = 0.0
 
 
-class Availability:
-    """What every door asks about times. Safe to ask at any rate: what is warm costs no input or output.
+class SchedulerAvailability:
+    """The times of one scheduler. Safe to ask at any rate: what is warm costs no input or output.
 
     `occupied` reads our live bookings that occupy time. `ttl` and `max_age` are seconds: how long a read is fresh
     while the budget is on plan, and how old it may be and still be shown where the budget asks for no more.

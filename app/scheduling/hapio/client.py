@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from datetime import datetime
 from random import Random
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 
@@ -22,8 +22,10 @@ from app.errors import (
     SchedulerRefused,
     SchedulerUnreachable,
 )
-from app.scheduling.hapio.connection import ATTEMPTS, PAGE_SIZE, HapioConnection
+from app.scheduling.connection import ATTEMPTS, Connection
+from app.scheduling.hapio.dialect import HapioDialect
 from app.scheduling.hapio.translation import (
+    Page,
     id_in_path,
     read_associations,
     read_booking,
@@ -36,13 +38,18 @@ from app.scheduling.hapio.translation import (
 )
 from app.scheduling.port import SchedulerBooking, SchedulerCall, SchedulerService
 
+T = TypeVar("T")
+
+#: Hapio's default and largest page (Hapio SDK).
+PAGE_SIZE = 100
+
 
 def _ignore(_call: SchedulerCall) -> None:
     pass
 
 
 class HapioClient:
-    """The one way to Hapio; a `Scheduler`.
+    """The one way to Hapio.
 
     `patience` is how many seconds one call may spend waiting for a rate limit to pass before SchedulerRateLimited
     is raised. `on_call` hears of every request sent, retries included, since each counts against the plan.
@@ -61,9 +68,13 @@ class HapioClient:
         on_call: Callable[[SchedulerCall], None] = _ignore,
         patience: float = 2.0,
     ) -> None:
-        self._connection = HapioConnection(
+        async def authorize() -> dict[str, str]:
+            return {"Authorization": f"Bearer {token}"}
+
+        self._connection = Connection(
+            HapioDialect(),
             base_url=base_url,
-            token=token,
+            authorize=authorize,
             now=now,
             random=random,
             sleep=sleep,
@@ -102,20 +113,34 @@ class HapioClient:
         """How many pages so many things fill, at least one."""
         return max(1, -(-things // PAGE_SIZE))
 
+    async def _pages(
+        self, operation: str, path: str, read: Callable[[bytes], Page[T]], params: Mapping[str, str]
+    ) -> list[T]:
+        """A list with all its pages."""
+        items: list[T] = []
+        number = 0
+        while True:
+            number += 1
+            query = {**params, "per_page": str(PAGE_SIZE), "page": str(number)}
+            page = await self._connection.call(operation, "GET", path, read, params=query)
+            items += page.items
+            if number >= page.last_page or not page.items:
+                return items
+
     async def locations(self) -> list[Location]:
         """All enabled locations, oldest first."""
         params = {"disabled": "exclude", "sort": "created_at.asc"}
-        return await self._connection.pages("getLocations", "/locations", read_locations, params)
+        return await self._pages("getLocations", "/locations", read_locations, params)
 
     async def services(self) -> list[SchedulerService]:
         """All enabled services, oldest first."""
         params = {"disabled": "exclude", "sort": "created_at.asc"}
-        return await self._connection.pages("getServices", "/services", read_services, params)
+        return await self._pages("getServices", "/services", read_services, params)
 
     async def resources(self) -> list[Resource]:
         """All enabled resources, oldest first."""
         params = {"disabled": "exclude", "sort": "created_at.asc"}
-        return await self._connection.pages("getResources", "/resources", read_resources, params)
+        return await self._pages("getResources", "/resources", read_resources, params)
 
     async def service_resource_ids(self, service_id: str) -> list[str]:
         """Who offers the service, enabled or not."""
@@ -128,7 +153,7 @@ class HapioClient:
         """Every bookable start of a fixed service with all who are free then, from all pages."""
         params = {"location": location_id, "from": timestamp(starts_from), "to": timestamp(ends_to)}
         path = f"/services/{id_in_path(service_id)}/bookable-slots"
-        return await self._connection.pages("getServiceBookableSlots", path, read_slots, params)
+        return await self._pages("getServiceBookableSlots", path, read_slots, params)
 
     async def create_booking(
         self,
@@ -349,7 +374,7 @@ class HapioClient:
     async def _bookings(self, params: Mapping[str, str]) -> list[SchedulerBooking]:
         # A stable order, so that nothing slips between two pages.
         query = {**params, "sort": "created_at.asc"}
-        return await self._connection.pages("getBookings", "/bookings", read_bookings, query)
+        return await self._pages("getBookings", "/bookings", read_bookings, query)
 
 
 def _tag(holdfast_id: str) -> str:

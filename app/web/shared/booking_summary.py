@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from app.booking.bookings import BookingView
 from app.domain.booking import Booking, Status
 from app.domain.money import Money
 from app.mail import policy_lines
 from app.text import catalogues, formats, zones
-from app.widgets import Widget
 
 #: From here on the countdown is shown in colour, with the offer to keep the time.
 SOON = timedelta(minutes=3)
@@ -36,7 +36,8 @@ class BookingSummary:
 
 @dataclass(frozen=True, slots=True)
 class HoldLine:
-    """How long the time is still ours. `pay_until` is when paying would have to be done, if it began now."""
+    """How long the time is still ours; without `binds`, only against our other visitors. `pay_until` is when paying
+    would have to be done, if it began now."""
 
     path: str
     query: str
@@ -47,6 +48,7 @@ class HoldLine:
     soon: bool
     ended: bool
     can_extend: bool
+    binds: bool
     extension_minutes: int
 
 
@@ -120,8 +122,9 @@ def visit_line(service: str, person: str, when: str, language: str) -> str:
     return _("%(service)s with %(person)s, %(when)s") % {"service": service, "person": person, "when": when}
 
 
-def hold_line(booking: Booking, widget: Widget, *, path: str, query: str, language: str, now: datetime) -> HoldLine:
+def hold_line(view: BookingView, *, path: str, query: str, language: str, now: datetime) -> HoldLine:
     """The countdown of a booking that is held or being paid."""
+    booking, widget = view.booking, view.widget
     zone = visitor_zone(booking)
     left = max(booking.deadline - now, timedelta(0))
     paying = booking.deadline if booking.status is Status.AWAITING_PAYMENT else now + widget.payment_time
@@ -135,5 +138,6 @@ def hold_line(booking: Booking, widget: Widget, *, path: str, query: str, langua
         soon=left <= SOON,
         ended=not left or booking.status not in {Status.HELD, Status.AWAITING_PAYMENT},
         can_extend=booking.status is Status.HELD and booking.extensions < widget.max_extensions,
+        binds=view.lock_binds,
         extension_minutes=widget.hold_minutes,
     )

@@ -25,6 +25,7 @@ _WHY_ENDED: Mapping[EndReason | None, str] = {
     EndReason.NO_ANSWER: N_("The calendar did not answer, so we could not hold the time for you."),
     EndReason.PAYMENT_FAILED: N_("The payment did not go through."),
     EndReason.PAYMENT_MISMATCH: N_("The payment did not match the price."),
+    EndReason.TAKEN: N_("Someone else took this time in the calendar before we could confirm it for you."),
     EndReason.SLOT_GONE: N_("Your payment arrived after the hold had ended, and the time was no longer free."),
     EndReason.BEGUN: N_("Your payment arrived after the appointment had begun."),
     EndReason.REFUNDED: N_("Your payment was refunded before the booking was confirmed."),

@@ -107,7 +107,7 @@ def common_context(request: Request, view: BookingView) -> dict[str, Any]:
         "query": query,
         "summary": summarize(view.booking, language=shell.language, now=now),
         "gives_up": host_events.canceled(view.booking, EndReason.GIVEN_UP),
-        "hold": hold_line(view.booking, view.widget, path=path, query=query, language=shell.language, now=now),
+        "hold": hold_line(view, path=path, query=query, language=shell.language, now=now),
     }
 
 

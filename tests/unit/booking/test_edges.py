@@ -287,7 +287,7 @@ async def second_process(stack: Stack) -> AsyncIterator[Parts]:
         now=stack.clock,
         random=stack.random,
         sleep=no_wait,
-        hapio_transport=stack.hapio.transport(),
+        scheduler_transports={"hapio": stack.hapio.transport()},
         stripe_http=TransportHTTPClient(stack.stripe.transport()),
     )
     async with open_parts(stack.settings, seams) as parts:

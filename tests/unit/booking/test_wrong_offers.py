@@ -155,7 +155,7 @@ async def test_the_offer_is_read_anew_at_most_once_a_minute_and_more_seldom_wher
     stack.hapio.switches.rate_limit_per_minute = 1000
     reads = []
     for _ in range(20):
-        await stack.parts.availability.contradicted()
+        await stack.parts.availability.contradicted(stack.parts.widgets["studio"])
         reads.append(sum(call.path == "/v1/services" for call in stack.hapio.calls))
         stack.clock.advance(timedelta(seconds=30))
     assert reads[1] == reads[0] == reads[2] - 1
@@ -165,7 +165,7 @@ async def test_the_offer_is_read_anew_at_most_once_a_minute_and_more_seldom_wher
 async def test_without_hapios_answer_the_old_offer_stands(stack: Stack) -> None:
     await open_times(stack)
     stack.hapio.faults.append(Fault("error_before", times=50))
-    await stack.parts.availability.contradicted()
+    await stack.parts.availability.contradicted(stack.parts.widgets["studio"])
     assert len((await stack.parts.availability.catalogue(stack.parts.widgets["studio"])).services) == 3
 
 

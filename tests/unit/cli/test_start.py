@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from app.environment import read_environment
-from app.settings import SettingsError, read_settings
+from app.settings import SettingsError, opened, read_settings
 from app.version import VERSION
 from app.widgets import WidgetsFileError, load_widgets
 from tests.support.commands import environ
@@ -269,11 +269,11 @@ def test_the_environment_wins_over_the_file_also_where_one_names_a_file_of_the_v
     (tmp_path / ".env").write_text(f"HAPIO_API_TOKEN_FILE={tmp_path / 'secret'}\nPUBLIC_URL=https://file.example\n")
     given = {"SECRET_KEYS": "k" * 32, "HAPIO_API_TOKEN": "from-the-environment", "PUBLIC_URL": "https://given.example"}
     settings = read_settings(read_environment(given, folder=tmp_path).variables)
-    assert settings.hapio_api_token.get_secret_value() == "from-the-environment"
+    assert opened(settings.hapio_api_token) == "from-the-environment"
     assert settings.public_url == "https://given.example"
     del given["HAPIO_API_TOKEN"]
     settings = read_settings(read_environment(given, folder=tmp_path).variables)
-    assert settings.hapio_api_token.get_secret_value() == "from-the-secret"
+    assert opened(settings.hapio_api_token) == "from-the-secret"
 
 
 @pytest.mark.parametrize(

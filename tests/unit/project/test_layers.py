@@ -57,8 +57,10 @@ def test_the_sandbox_and_the_product_stand_apart() -> None:
 ONE_SCHEDULER = {
     "app/scheduling/hapio/": "its client",
     "app/operations/setup_check/": "its set-up check names its token and abilities",
+    "app/scheduling/connect.py": "the list of schedulers",
+    "app/widgets.py": "a widget names its scheduler",
+    "app/store/tables.py": "the scheduler of rows that were made when there was one",
     "app/settings.py": "its settings have the provider's names",
-    "app/main.py": "wiring says which scheduler it is",
     "app/cli/demo.py": "the demo starts its sandbox",
     "app/__main__.py": "the demo's help",
     "app/api/": "the JSON surface is stable: hapioBookingId, hapioStatus, its webhook's address",

@@ -17,7 +17,8 @@ from app.domain.catalogue import Service, Slot
 from app.domain.money import Money
 from app.domain.reservation import Occupied
 from app.errors import NotFound, SchedulerError, SchedulerFailed
-from app.scheduling.availability import Availability, CallBudget, Times
+from app.scheduling.availability import CallBudget, SchedulerAvailability, Times
+from app.scheduling.hapio.scheduler import HapioScheduler
 from app.scheduling.port import SchedulerCall
 from app.widgets import ServiceSetting, Widget
 from sandbox.clock import Clock
@@ -39,7 +40,7 @@ class Shop:
     """The studio with one process of the product that shows its times. `rows` is what the store holds."""
 
     studio: HapioStudio
-    availability: Availability
+    availability: SchedulerAvailability
     budget: CallBudget
     widget: Widget
     rows: list[Occupied]
@@ -99,8 +100,8 @@ async def open_shop(studio: HapioStudio, *, max_age: int = 3600, calls_per_month
         await store_open.wait()
         return read
 
-    availability = Availability(
-        scheduler=client, occupied=occupied, budget=budget, now=studio.clock, ttl=45, max_age=max_age
+    availability = SchedulerAvailability(
+        scheduler=HapioScheduler(client), occupied=occupied, budget=budget, now=studio.clock, ttl=45, max_age=max_age
     )
     yield Shop(studio, availability, budget, widget, rows, store_open)
     await availability.aclose()

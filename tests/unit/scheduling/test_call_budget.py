@@ -148,7 +148,7 @@ async def small(tmp_path: Path) -> AsyncIterator[Stack]:
 
 async def use_up(stack: Stack) -> None:
     """Visitors hold times and leave, until looking has nothing left."""
-    while stack.parts.staff.calls_spent() < 80:
+    while stack.parts.staff.calls(45)[0].spent < 80:
         await stack.parts.hold.give_up((await stack.hold()).id)
         stack.clock.advance(timedelta(seconds=10))
 

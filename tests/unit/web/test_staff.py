@@ -235,7 +235,7 @@ async def test_the_house_tells_of_money_mail_events_and_calls(studio: Stack, eva
     said = await eva.open(f"{home}/house")
     assert "Money without a booking 0" in said
     assert "checkout.session.completed" in said
-    assert f"{studio.parts.staff.calls_spent()} / 2500" in said
+    assert f"{studio.parts.staff.calls(45)[0].spent} / 2500" in said
     assert "is being sent Confirmation" in said
     await studio.mail("anna@customer.example")
     assert "everything that was due has been sent" in await eva.open(f"{home}/house")

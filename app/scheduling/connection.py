@@ -1,6 +1,6 @@
-"""How Hapio is reached: attempts, waiting, the circuit breaker, its limit by the minute, and its errors in the port's.
+"""How a scheduler is reached over HTTP: attempts, waiting, the circuit breaker, its limit by the minute.
 
-Facts about Hapio are cited as in `translation`.
+What a scheduler's answers mean, its `Dialect` says; facts about it are cited there.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from random import Random
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import httpx
 import structlog
@@ -24,21 +24,17 @@ from app.errors import (
     SchedulerForbidden,
     SchedulerNotFound,
     SchedulerRateLimited,
-    SchedulerRefused,
     SchedulerUnauthorized,
     SchedulerUnreachable,
 )
-from app.scheduling.hapio.translation import Page, texts_by_field
 from app.scheduling.port import SchedulerCall
 
 T = TypeVar("T")
 
 #: How often a call is sent at most.
 ATTEMPTS = 3
-#: Hapio's default and largest page (Hapio SDK).
-PAGE_SIZE = 100
 _FIRST_WAIT = 0.1
-#: Hapio counts requests per minute: what an older answer said of the limit says nothing.
+#: Limits are counted per minute: what an older answer said of one says nothing.
 _LIMIT_WINDOW = timedelta(minutes=1)
 #: Enough of an error's body for a log line; a gateway may send a whole page of HTML.
 _BODY_KEPT = 2000
@@ -46,14 +42,42 @@ _BODY_KEPT = 2000
 log = structlog.get_logger()
 
 
-class HapioConnection:
-    """Makes calls, through one circuit breaker. The parameters are those of `HapioClient`."""
+class Dialect(Protocol):
+    """What one scheduler's answers mean."""
 
+    @property
+    def provider(self) -> str:
+        """Its name, in logs."""
+
+    def limit(self, headers: httpx.Headers) -> tuple[int, int] | None:
+        """Requests left in this minute, and allowed in one; None where an answer does not say."""
+
+    def retry_after(self, headers: httpx.Headers, now: datetime) -> float:
+        """Seconds to wait after a 429."""
+
+    def refusal(self, message: str, status: int, content: Mapping[str, Any], body: str) -> SchedulerError | None:
+        """What an answer outside 200-299 means, where it means more than its status. `content` is its JSON object,
+        empty where it has none, `body` the beginning of its text."""
+
+    def sentence(self, content: Mapping[str, Any]) -> str:
+        """What an error's JSON says in words."""
+
+
+class Connection:
+    """Makes calls, through one circuit breaker.
+
+    `authorize` gives the headers that every call needs. `patience` is how many seconds one call may spend waiting for a
+    rate limit to pass before SchedulerRateLimited is raised. `on_call` hears of every request sent, retries included,
+    since each counts against the plan.
+    """
+
+    # Nine parameters: where the scheduler is and how it speaks, and what tests put in the place of time and chance.
     def __init__(
         self,
+        dialect: Dialect,
         *,
         base_url: str,
-        token: str,
+        authorize: Callable[[], Awaitable[Mapping[str, str]]],
         now: Callable[[], datetime],
         random: Random,
         sleep: Callable[[float], Awaitable[None]],
@@ -61,7 +85,9 @@ class HapioConnection:
         on_call: Callable[[SchedulerCall], None],
         patience: float,
     ) -> None:
-        self.breaker = Breaker(now, provider="hapio")
+        self.breaker = Breaker(now, provider=dialect.provider)
+        self._dialect = dialect
+        self._authorize = authorize
         self._now = now
         self._random = random
         self._sleep = sleep
@@ -70,7 +96,7 @@ class HapioConnection:
         self._limit: tuple[datetime, int, int] | None = None
         self._http = httpx.AsyncClient(
             base_url=base_url,
-            headers={"Authorization": f"Bearer {token}", "Accept": "application/json"},
+            headers={"Accept": "application/json"},
             timeout=httpx.Timeout(8.0, connect=3.0),
             transport=transport,
         )
@@ -81,7 +107,7 @@ class HapioConnection:
 
     @property
     def limit(self) -> tuple[int, int] | None:
-        """Requests left in this minute, and allowed in one, as Hapio last said; None if it has not said lately."""
+        """Requests left in this minute, and allowed in one, as last said; None if that was not said lately."""
         if self._limit is None or self._now() - self._limit[0] >= _LIMIT_WINDOW:
             return None
         return self._limit[1:]
@@ -90,20 +116,7 @@ class HapioConnection:
         """Wait before the attempt after this one."""
         await self._sleep(self._backoff(attempt))
 
-    async def pages(
-        self, operation: str, path: str, read: Callable[[bytes], Page[T]], params: Mapping[str, str]
-    ) -> list[T]:
-        """A list with all its pages."""
-        items: list[T] = []
-        number = 0
-        while True:
-            number += 1
-            query = {**params, "per_page": str(PAGE_SIZE), "page": str(number)}
-            page = await self.call(operation, "GET", path, read, params=query)
-            items += page.items
-            if number >= page.last_page or not page.items:
-                return items
-
+    # Eight: an HTTP request has so many parts, and how it may be repeated is one more.
     async def call(
         self,
         operation: str,
@@ -113,10 +126,11 @@ class HapioConnection:
         *,
         params: Mapping[str, str] | None = None,
         json: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
         repeatable: bool = True,
     ) -> T:
         """Up to three attempts. A call that is not `repeatable` is tried again only after 429, which means
-        that nothing was done (Hapio SDK). An own loop, because stamina sleeps by the real clock."""
+        that nothing was done. An own loop, because stamina sleeps by the real clock."""
         waited = 0.0
         attempt = 0
         unknown: SchedulerError | None = None
@@ -124,7 +138,8 @@ class HapioConnection:
             attempt += 1
             wait = self._backoff(attempt)
             try:
-                return await self._send(operation, method, path, read, params, json)
+                request = await self._request(method, path, params, json, headers)
+                return await self._send(operation, request, read)
             except SchedulerRateLimited as error:
                 wait = max(wait, error.retry_after)
                 waited += wait
@@ -139,26 +154,30 @@ class HapioConnection:
                 unknown = None if method == "GET" else error
             await self._sleep(wait)
 
-    async def _send(
+    async def _request(
         self,
-        operation: str,
         method: str,
         path: str,
-        read: Callable[[bytes], T],
         params: Mapping[str, str] | None,
         json: Mapping[str, Any] | None,
-    ) -> T:
+        headers: Mapping[str, str] | None,
+    ) -> httpx.Request:
+        all_headers = {**(headers or {}), **await self._authorize()}
+        return self._http.build_request(method, path, params=params, json=json, headers=all_headers)
+
+    async def _send(self, operation: str, request: httpx.Request, read: Callable[[bytes], T]) -> T:
+        provider = self._dialect.provider
         wait = self.breaker.check()
         if wait:
-            raise SchedulerDown(f"{operation}: not sent, Hapio has failed repeatedly", retry_after=wait)
+            raise SchedulerDown(f"{operation}: not sent, {provider} has failed repeatedly", retry_after=wait)
         began = self._now()
         status = None
         try:
-            response = await self._http.request(method, path, params=params, json=json)
+            response = await self._http.send(request)
             status = response.status_code
         except httpx.RequestError as error:
             self.breaker.failed()
-            log.info("no answer", provider="hapio", operation=operation, reason=type(error).__name__)
+            log.info("no answer", provider=provider, operation=operation, reason=type(error).__name__)
             raise SchedulerUnreachable(f"{operation}: {type(error).__name__}") from error
         finally:
             seconds = (self._now() - began).total_seconds()
@@ -167,21 +186,23 @@ class HapioConnection:
             self.breaker.failed()
         else:
             self.breaker.succeeded()
-        self._note_limit(response.headers)
+        limit = self._dialect.limit(response.headers)
+        if limit:
+            self._limit = (self._now(), *limit)
         if not response.is_success:
             refusal = self._error(operation, response)
-            # Which fields, and not what Hapio says of them: it may repeat a customer's words.
+            # Which fields, and not what is said of them: it may repeat a customer's words.
             fields = sorted(getattr(refusal, "errors", ()))
             # A taken time is everyday life, and an outage is told by whoever could not go on without the answer.
             tell = log.warning if status in {401, 403} else log.info
-            tell("refused", provider="hapio", operation=operation, status=status, fields=fields)
+            tell("refused", provider=provider, operation=operation, status=status, fields=fields)
             raise refusal
         try:
             return read(response.content)
         except ValidationError as error:
             # Only where it went wrong: the values may be a customer's.
             places = ", ".join(sorted({".".join(map(str, item["loc"])) for item in error.errors()})[:5])
-            log.warning("unreadable answer", provider="hapio", operation=operation, status=status, at=places)
+            log.warning("unreadable answer", provider=provider, operation=operation, status=status, at=places)
             message = f"{operation}: an answer that cannot be read, at: {places or 'the whole'}"
             raise SchedulerFailed(message, http_status=status) from None
 
@@ -193,34 +214,34 @@ class HapioConnection:
         with suppress(ValueError):
             content = response.json()
         content = content if isinstance(content, dict) else {}
-        message = f"{operation}: {status} {content.get('message', '')}".rstrip()
+        message = f"{operation}: {status} {self._dialect.sentence(content)}".rstrip()
         if status == 429:
-            return SchedulerRateLimited(message, retry_after=self._retry_after(response.headers), body=body)
-        if status == 422:
-            return SchedulerRefused(
-                message,
-                errors=texts_by_field(content.get("errors")),
-                body=body,
-            )
+            wait = self._dialect.retry_after(response.headers, self._now())
+            return SchedulerRateLimited(message, retry_after=wait, body=body)
+        meant = self._dialect.refusal(message, status, content, body)
+        if meant is not None:
+            return meant
         kinds = {401: SchedulerUnauthorized, 403: SchedulerForbidden, 404: SchedulerNotFound}
         kind = kinds.get(status, SchedulerError if 400 <= status < 500 else SchedulerFailed)
         return kind(message, http_status=status, body=body)
 
-    def _retry_after(self, headers: httpx.Headers) -> float:
-        """Seconds or an HTTP date; a second if Hapio did not say (as the Hapio SDK waits)."""
-        text = headers.get("retry-after", "")
-        if text.isascii() and text.isdigit():
-            return float(text)
-        with suppress(ValueError):
-            moment = parsedate_to_datetime(text)
-            if moment.tzinfo is not None:
-                return max(0.0, (moment - self._now()).total_seconds())
-        return 1.0
-
-    def _note_limit(self, headers: httpx.Headers) -> None:
-        limit, remaining = headers.get("x-ratelimit-limit", ""), headers.get("x-ratelimit-remaining", "")
-        if limit.isdecimal() and remaining.isdecimal():
-            self._limit = (self._now(), int(remaining), int(limit))
-
     def _backoff(self, attempt: int) -> float:
         return _FIRST_WAIT * 2.0 ** (attempt - 1) * self._random.uniform(1.0, 1.5)
+
+
+def retry_after(headers: httpx.Headers, now: datetime, *, default: float) -> float:
+    """The seconds of a Retry-After header, which has a number of them or a date; `default` where it has neither."""
+    text = headers.get("retry-after", "")
+    if text.isascii() and text.isdigit():
+        return float(text)
+    with suppress(ValueError):
+        moment = parsedate_to_datetime(text)
+        if moment.tzinfo is not None:
+            return max(0.0, (moment - now).total_seconds())
+    return default
+
+
+def limit_in(headers: httpx.Headers, allowed: str, remaining: str) -> tuple[int, int] | None:
+    """(left, allowed) from two headers of these names; None where they are not both numbers."""
+    most, left = headers.get(allowed, ""), headers.get(remaining, "")
+    return (int(left), int(most)) if most.isdecimal() and left.isdecimal() else None

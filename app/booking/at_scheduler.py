@@ -1,0 +1,61 @@
+"""Our bookings in the scheduler's terms: what is asked for, under which tag, and who comes."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from app.booking.tools import Tools
+from app.domain.booking import Booking
+from app.domain.payment import Payment
+from app.domain.reservation import Reservation
+from app.scheduling.metadata import scheduler_metadata
+from app.scheduling.port import SchedulerBooking, SchedulerLock, Visit, Wanted
+
+
+def wanted(reservation: Reservation, *, tag: str) -> Wanted:
+    """The time of a reservation. A lock has the reservation's own id as its tag, what is final the booking's."""
+    return Wanted(
+        tag=tag,
+        service_id=reservation.service_id,
+        location_id=reservation.location_id,
+        resource_id=reservation.resource_id,
+        starts_at=reservation.starts_at,
+        ends_at=reservation.ends_at,
+        buffer_starts_at=reservation.buffer_starts_at,
+        buffer_ends_at=reservation.buffer_ends_at,
+    )
+
+
+def visit(booking: Booking, payment: Payment | None) -> Visit:
+    """Who comes, and what goes with the booking to the scheduler."""
+    return Visit(
+        customer=booking.customer,
+        time_zone=booking.visitor.time_zone,
+        language=booking.visitor.language,
+        metadata=scheduler_metadata(booking, payment),
+    )
+
+
+async def lock_at_scheduler(tools: Tools, reservation: Reservation, *, until: datetime) -> SchedulerLock:
+    """Lock a reservation's time under its own tag. Raises SchedulerError; `outcome_unknown` says whether the lock may
+    have come about all the same."""
+    asked = wanted(reservation, tag=reservation.id)
+    return await tools.schedulers.of(reservation.scheduler).lock(asked, until=until)
+
+
+async def confirm_at_scheduler(
+    tools: Tools, booking: Booking, payment: Payment | None, *, lock: str | None
+) -> SchedulerBooking:
+    """Make the lock on the booking's time final, or book the time outright where `lock` is None. Raises as the port
+    says."""
+    scheduler = tools.schedulers.of(booking.reservation.scheduler)
+    asked = wanted(booking.reservation, tag=booking.id)
+    return await scheduler.confirm(lock, asked, visit(booking, payment))
+
+
+async def find_at_scheduler(tools: Tools, booking: Booking, reservation: Reservation) -> list[SchedulerBooking]:
+    """What the scheduler has of one of the booking's reservations. What was made for the booking itself is tagged with
+    the booking's id, what was made for a move with the move's."""
+    tag = booking.id if booking.reservation.id == reservation.id else reservation.id
+    scheduler = tools.schedulers.of(reservation.scheduler)
+    return await scheduler.find(wanted(reservation, tag=tag), visit(booking, None))

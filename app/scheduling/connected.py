@@ -1,0 +1,43 @@
+"""What connecting to a scheduler takes, and what comes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from random import Random
+
+import httpx
+
+from app.scheduling.availability import CallBudget
+from app.scheduling.port import Scheduler, SchedulerCall, SchedulerWebhooks
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """A scheduler with what belongs to it. `webhooks` is None where no secret is set to check them with."""
+
+    scheduler: Scheduler
+    budget: CallBudget
+    webhooks: SchedulerWebhooks | None
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What tests own. `transports` has the wires to schedulers, by name, where they are not the network. `called` hears
+    of every request, with the scheduler's name."""
+
+    now: Callable[[], datetime]
+    random: Random
+    sleep: Callable[[float], Awaitable[None]]
+    transports: Mapping[str, httpx.AsyncBaseTransport]
+    called: Callable[[str, SchedulerCall], None]
+
+    def counting(self, name: str, budget: CallBudget) -> Callable[[SchedulerCall], None]:
+        """Who hears of each request to this scheduler: its budget, and the figures."""
+
+        def hear(call: SchedulerCall) -> None:
+            budget.record(call)
+            self.called(name, call)
+
+        return hear

@@ -1,0 +1,27 @@
+"""The schedulers that this server is connected to, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from app.errors import SchedulerNotConnected
+from app.scheduling.port import LockKind, Scheduler
+
+
+class Schedulers(dict[str, Scheduler]):
+    """All of them, by the names that widgets use."""
+
+    def __init__(self, connected: Mapping[str, Scheduler]) -> None:
+        super().__init__(connected)
+
+    def of(self, name: str) -> Scheduler:
+        """The scheduler of this name. Raises SchedulerNotConnected: a booking outlives the settings of its time."""
+        scheduler = self.get(name)
+        if scheduler is None:
+            raise SchedulerNotConnected(f"no credentials are set for the scheduler {name!r}")
+        return scheduler
+
+    def lock_binds(self, name: str) -> bool:
+        """Whether nobody else can take a time that this scheduler has locked for us."""
+        scheduler = self.get(name)
+        return scheduler is None or scheduler.traits.lock is LockKind.BINDING
