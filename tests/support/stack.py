@@ -35,7 +35,8 @@ from sandbox.hapio import HapioSandbox
 from sandbox.mailbox import MailboxSandbox
 from sandbox.seed import StudioIds
 from sandbox.stripe import StripeSandbox
-from tests.support.once import COMPILED, empty_database, open_api, seeded_hapio, share_statements
+from tests.support.once import COMPILED, empty_database, open_api, share_statements
+from tests.support.sides import HapioSide, Side, open_side
 from tests.support.stripe_transport import TransportHTTPClient
 
 #: A Monday in Stockholm, 09:00, well before the next clock change.
@@ -48,9 +49,9 @@ WIDGET = """
 [studio]
 title = "Studio Nord"
 services = [
-  {{ id = "{portrait}", description = "An hour in the studio." }},
-  {{ id = "{headshot}", description = "Half an hour." }},
-  {{ id = "{planning}", description = "A free call." }},
+  {{ id = "{portrait}", description = "An hour in the studio.", price = "1200" }},
+  {{ id = "{headshot}", description = "Half an hour.", price = "650" }},
+  {{ id = "{planning}", description = "A free call.", price = "0" }},
 ]
 currency = "{currency}"
 allowed_origins = ["https://studio.example"]
@@ -74,7 +75,7 @@ class Stack:
     hapio: HapioSandbox
     stripe: StripeSandbox
     mailbox: MailboxSandbox
-    ids: StudioIds
+    side: Side
     settings: Settings
     hooks: _Hooks
     doom: Doom
@@ -90,7 +91,7 @@ class Stack:
             now=self.clock,
             random=self.random,
             sleep=no_wait,
-            scheduler_transports={"hapio": _Wire(self.hapio.transport(), self.doom)},
+            scheduler_transports={self.side.name: _Wire(self.side.transport(), self.doom)},
             stripe_http=TransportHTTPClient(_Wire(self.stripe.transport(), self.doom)),
             site_transport=self.sites,
             resolve=self.sites.resolve,
@@ -153,19 +154,25 @@ class Stack:
         return times.slots[nth].starts_at
 
     @property
+    def ids(self) -> StudioIds:
+        """Hapio's ids of the studio's objects, by name."""
+        assert isinstance(self.side, HapioSide)
+        return self.side.ids
+
+    @property
     def portrait_id(self) -> str:
         """The service that costs 1,200 kr."""
-        return self.ids.services["Portrait session"]
+        return self.side.services["portrait"]
 
     @property
     def headshot_id(self) -> str:
         """The service that costs 650 kr."""
-        return self.ids.services["Headshot express"]
+        return self.side.services["headshot"]
 
     @property
     def planning_id(self) -> str:
         """The free service."""
-        return self.ids.services["Planning call"]
+        return self.side.services["planning"]
 
     async def hold(
         self,
@@ -483,34 +490,30 @@ async def open_stack(
     settings: dict[str, Any] | None = None,
     webhooks: bool = True,
     doom: Doom | None = None,
+    scheduler: str = "hapio",
 ) -> AsyncIterator[Stack]:
-    """Open sandboxes and the app. `webhooks` False turns Stripe's off; `doom` kills the app's process."""
+    """Open sandboxes and the app. `webhooks` False turns Stripe's off; `doom` kills the app's process; `scheduler` is
+    where the calendar is kept."""
     clock = Clock(MONDAY)
-    hapio, ids = await seeded_hapio(clock)
-    (folder / "widgets.toml").write_text(
-        WIDGET.format(
-            portrait=ids.services["Portrait session"],
-            headshot=ids.services["Headshot express"],
-            planning=ids.services["Planning call"],
-            currency=currency,
-            cancellation=cancellation,
-            more=widget,
-        )
-    )
     mailbox = MailboxSandbox(now=clock)
     port = await mailbox.start_smtp()
     hooks = _Hooks()
     async with httpx.AsyncClient(transport=hooks) as webhook_client:
+        side = await open_side(scheduler, clock, webhook_client, PUBLIC_URL)
+        (folder / "widgets.toml").write_text(
+            WIDGET.format(**side.services, currency=currency, cancellation=cancellation, more=widget)
+        )
         stripe = StripeSandbox(
             now=clock,
             webhook_client=webhook_client,
             webhook_url=f"{PUBLIC_URL}/api/webhooks/stripe" if webhooks else None,
         )
-        chosen = make_settings(folder, **{"smtp_url": f"smtp://127.0.0.1:{port}", **(settings or {})})
+        chosen = make_settings(folder, **{"smtp_url": f"smtp://127.0.0.1:{port}", **side.settings, **(settings or {})})
         database = database_path(chosen.database_url)
         if not database.exists():
             database.write_bytes(await empty_database())
-        stack = Stack(clock, hapio, stripe, mailbox, ids, chosen, hooks, doom or Doom())
+        hapio = side.sandbox if isinstance(side, HapioSide) else HapioSandbox(now=clock)
+        stack = Stack(clock, hapio, stripe, mailbox, side, chosen, hooks, doom or Doom())
         try:
             await stack.start()
             yield stack
