@@ -23,6 +23,7 @@ WORLDS = {
     "lossy": "as prompt, but a webhook may be lost for good",
     "worst": "late payments and lost webhooks together",
     "free": "a free service: Stripe is never asked",
+    "weak": "the lock does not bind and may lapse: a stranger may take the time until it is final; money is held first",
     "never": "from some moment on Hapio, Stripe, or Stripe for refunds alone, refuses for good or never answers",
 }
 MUTANTS = {
@@ -37,6 +38,8 @@ MUTANTS = {
     "no-own-retry": "finalize only inside the webhook, never from the worker",
     "tell-nobody": "do not tell the owner what has waited for too long",
     "wait-past-start": "go on waiting for Hapio when the visit has begun",
+    "capture-at-once": "take money that is only held before the calendar has agreed",
+    "create-without-looking": "book again after a lost answer, without looking for what it may have made",
 }
 
 
@@ -57,6 +60,7 @@ class State(NamedTuple):
     url_given: bool = False
     event: bool = False  # a webhook that is not acknowledged yet
     refunded: bool = False
+    captured: bool = False  # money that was held first is taken
     late: bool = False  # the deadline has passed
     begun: bool = False  # so has the start of the visit
     dead: str = ""  # who never answers again: hapio, stripe, refunds
@@ -72,9 +76,10 @@ def paid(s: State) -> bool:
     return s.session == "complete"
 
 
-def slot_free(s: State) -> bool:
-    """Whether Hapio would accept a booking of this time."""
-    return s.a not in ("temporary", "final") and s.b != "final" and not s.other
+def slot_free(s: State, world: str) -> bool:
+    """Whether the scheduler would accept a booking of this time from anybody."""
+    locked = s.a == "temporary" and world != "weak"
+    return not locked and "final" not in (s.a, s.b) and not s.other
 
 
 def claim(s: State, from_: Collection[Status], to: Status, mutant: str, **also: Any) -> State | None:
@@ -108,21 +113,21 @@ def silent(s: State, pc: str) -> bool:
     return bool(s.dead) and (asked == s.dead or (asked == "refunds" and s.dead == "stripe"))
 
 
-def step(s: State, pc: str, mutant: str) -> Iterator[tuple[State, str]]:
+def step(s: State, pc: str, mutant: str, world: str) -> Iterator[tuple[State, str]]:
     """(state, next step) for every outcome of one step."""
     if silent(s, pc.partition(":")[0]):
         yield s, "hold.give_up" if pc == "hold.post" else ""
     else:
-        yield from _step(s, pc, mutant)
+        yield from _step(s, pc, mutant, world)
 
 
-def _step(s: State, pc: str, mutant: str) -> Iterator[tuple[State, str]]:
+def _step(s: State, pc: str, mutant: str, world: str) -> Iterator[tuple[State, str]]:
     pc, _, arg = pc.partition(":")
     # -- hold: insert the row under the guard, ask Hapio, store its answer
     if pc == "hold.insert":
         yield s._replace(status=Status.HELD), "hold.post"
     elif pc == "hold.post":
-        if slot_free(s):
+        if slot_free(s, world):
             yield s._replace(a="temporary"), "hold.store_id"
             yield s._replace(a="temporary"), "hold.give_up"  # the answer was lost
         else:
@@ -176,10 +181,14 @@ def _step(s: State, pc: str, mutant: str) -> Iterator[tuple[State, str]]:
             )
             yield won or s, "payment.ack"
     elif pc == "payment.ack":
-        yield s._replace(event=False), "finalize.hapio"
+        yield s._replace(event=False, captured=s.captured or mutant == "capture-at-once"), "finalize.hapio"
     # -- paid → confirmed, or rescue, or refund
     elif pc == "finalize.hapio":
-        yield from _finalize(s, mutant)
+        yield from _finalize(s, mutant, world)
+    elif pc == "finalize.capture":
+        if s.status is Status.PAID:
+            yield s._replace(captured=True), f"finalize.claim:{arg}"
+        yield s, ""  # called off meanwhile, or Stripe is unreachable: the worker comes back
     elif pc == "finalize.claim":
         yield claim(s, (Status.PAID,), Status.CONFIRMED, mutant, reference=arg) or s, ""
     elif pc == "finalize.lost":
@@ -218,19 +227,21 @@ def _step(s: State, pc: str, mutant: str) -> Iterator[tuple[State, str]]:
         raise AssertionError(pc)
 
 
-def _finalize(s: State, mutant: str) -> Iterator[tuple[State, str]]:
+def _finalize(s: State, mutant: str, world: str) -> Iterator[tuple[State, str]]:
     if s.status is not Status.PAID:
         yield s, ""
     elif s.begun and mutant != "wait-past-start":
         yield s, "finalize.lost"
     elif s.dead in ("hapio", "stripe"):  # Stripe is asked whether the money is still there
         yield s, ""
+    elif world == "weak":
+        yield from _finalize_weak(s, mutant)
     elif s.was_expired and mutant != "revive-expired-hold":
         if s.b == "final":  # made by an earlier try that crashed
             yield s, "finalize.claim:b"
         elif s.a == "temporary":  # our own old lock is in the way
             yield s._replace(a="gone"), "finalize.hapio"
-        elif slot_free(s):
+        elif slot_free(s, world):
             yield s._replace(b="final"), "finalize.claim:b"
         else:
             yield s, "finalize.lost"
@@ -239,6 +250,17 @@ def _finalize(s: State, mutant: str) -> Iterator[tuple[State, str]]:
     else:
         yield s, "finalize.lost"
     yield s, ""  # Hapio is unreachable: the worker comes back
+
+
+def _finalize_weak(s: State, mutant: str) -> Iterator[tuple[State, str]]:
+    """A confirmation that may be refused, whatever has become of the lock."""
+    if s.a == "final" and mutant != "create-without-looking":  # its answer was lost, or its process died
+        yield s, "finalize.capture:a"
+    elif s.other or s.a == "final":
+        yield s, "finalize.lost"
+    else:
+        yield s._replace(a="final", reference="a"), "finalize.capture:a"
+        yield s._replace(a="final"), ""  # the answer was lost
 
 
 def waits(s: State) -> bool:
@@ -277,8 +299,10 @@ def moves(s: State, mutant: str, world: str) -> Iterator[State]:
     crashes = 1 if world == "never" else MAX_CRASHES  # the worlds in which providers answer have seen the second one
     if not s.late and s.status:
         yield s._replace(late=True)
-    if slot_free(s) and s.status:
+    if slot_free(s, world) and s.status:
         yield s._replace(other=True)
+    if world == "weak" and s.a == "temporary" and s.late:
+        yield s._replace(a="gone")  # it ends by itself
     if world == "never" and s.status:
         if s.late and not s.begun:
             yield s._replace(begun=True)
@@ -309,18 +333,18 @@ def moves(s: State, mutant: str, world: str) -> Iterator[State]:
             for job in jobs:
                 yield s._replace(work=_put(s.work, i, job))
     if s.web:
-        for after, next_pc in step(s, s.web, mutant):
+        for after, next_pc in step(s, s.web, mutant, world):
             yield after._replace(web=next_pc)
         if s.crashes < crashes:
             yield s._replace(web="", crashes=s.crashes + 1)
     if s.hook:
-        for after, next_pc in step(s, s.hook, mutant):
+        for after, next_pc in step(s, s.hook, mutant, world):
             yield after._replace(hook=next_pc)
         if s.crashes < crashes:
             yield s._replace(hook="", crashes=s.crashes + 1)
     for i in (0, 1):
         if pc := s.work[i]:
-            for after, next_pc in step(s, pc, mutant):
+            for after, next_pc in step(s, pc, mutant, world):
                 yield after._replace(work=_put(after.work, i, next_pc))
             if s.crashes < crashes:
                 yield s._replace(work=_put(s.work, i, ""), crashes=s.crashes + 1)
@@ -341,12 +365,16 @@ def broken(s: State, world: str) -> str:
             return "confirmed, but Hapio has no such booking"
         if s.refunded or s.refund_due:
             return "confirmed and refunded"
+        if world == "weak" and not s.captured:
+            return "confirmed, and the money only held"
+    if world == "weak" and s.captured and s.status is Status.PAID and "final" not in (s.a, s.b):
+        return "charged before the calendar agreed"
     if s.status is Status.EXPIRED and s.session == "open" and s.url_given:
         return "given back while it can still be paid"
     return ""
 
 
-def unsettled(s: State) -> str:
+def unsettled(s: State, world: str) -> str:
     """What must not be true where no process runs, no event waits and no job is due."""
     if s.status is None:
         return ""
@@ -358,7 +386,10 @@ def unsettled(s: State) -> str:
         return "temporary booking leaked in Hapio"
     if s.status is not Status.CONFIRMED and "final" in (s.a, s.b):
         return "booking left in Hapio for a dead row"
-    if s.status is Status.CANCELED and not s.by_customer and not s.was_expired and not s.begun:
+    if world == "weak" and s.status is Status.CANCELED and s.other and s.captured and not s.by_customer:
+        return "charged for a time that a stranger has"
+    excused = s.by_customer or s.was_expired or s.begun or (s.other and world == "weak")
+    if s.status is Status.CANCELED and not excused:
         return "paid in time, yet the time was lost"
     return ""
 
@@ -368,7 +399,7 @@ def nothing_helps(s: State, mutant: str, world: str) -> bool:
     return all(
         outcome in ((s, ""), (s, "hold.give_up"))
         for job in worker_jobs(s, mutant, world)
-        for outcome in step(s, job, mutant)
+        for outcome in step(s, job, mutant, world)
     )
 
 
@@ -394,7 +425,7 @@ def search(mutant: str = "", world: str = "prompt") -> Outcome:
         settled = idle and s.late and not s.event and not any(worker_jobs(s, mutant, world))
         if world == "never":
             settled = idle and s.begun and (not s.event or s.dead == "stripe") and nothing_helps(s, mutant, world)
-        problem = broken(s, world) or (unsettled(s) if settled else "")
+        problem = broken(s, world) or (unsettled(s, world) if settled else "")
         if problem and settled and s.told and s.status is not Status.PAID:
             problem = ""  # the owner knows, and has a way out
         if problem:
