@@ -253,7 +253,8 @@ class CalendlyScheduler:
             if made is not None:
                 return made
             if not said.outcome_unknown:
-                raise (unknown or await self._meaning(said, wanted)) from said
+                meant = unknown or await self._meaning(said, wanted)
+                raise meant from (None if meant is said else said)
             if attempt < _CREATES:
                 await self._client.connection.pause(attempt)
         assert unknown is not None  # noqa: S101 - the loop ends here only after unknown outcomes
