@@ -12,6 +12,7 @@ import httpx
 
 from app.environment import Environment
 from app.operations.setup_check.address import look_at_address
+from app.operations.setup_check.calcom import CalcomLook
 from app.operations.setup_check.finding import Finding, fail, ok, warn
 from app.operations.setup_check.hapio import HapioLook
 from app.operations.setup_check.machine import count_calls, look_at_database, look_at_env_file
@@ -32,6 +33,7 @@ class Wires:
     """How the providers and our own address are reached, None being the network; and how the disk is asked."""
 
     hapio: httpx.AsyncBaseTransport | None = None
+    calcom: httpx.AsyncBaseTransport | None = None
     stripe: httpx.AsyncBaseTransport | None = None
     web: httpx.AsyncBaseTransport | None = None
     free_bytes: Callable[[Path], int] = free_bytes
@@ -67,6 +69,8 @@ class Doctor:
         hapio = HapioLook(settings, widgets, now=now, transport=self._wires.hapio)
         found += await hapio.findings()
         count_calls(path, hapio.calls, month=now)
+        if "calcom" in settings.schedulers:
+            found += await CalcomLook(settings, widgets, now=now, transport=self._wires.calcom).findings()
         found += await StripeLook(settings, path, now=now, transport=self._wires.stripe).findings()
         found += await look_at_mail(settings, widgets)
         found += await look_at_address(settings.public_url, transport=self._wires.web)
