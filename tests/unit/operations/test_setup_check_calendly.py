@@ -1,10 +1,12 @@
 """`python -m app doctor` for Calendly: a good set-up passes, and each of these broken ones is told by its fault and
 its fix."""
 
+import re
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import closing
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
@@ -14,9 +16,10 @@ from app.cli.doctor import line
 from app.environment import Environment
 from app.operations.setup_check import Doctor, Finding, Level, Wires
 from sandbox.calendly import ALL_SCOPES, Fault, Question
-from tests.support.calendly_adviser import CalendlyAdviser, open_adviser
+from tests.support.calendly_adviser import TEN, VISIT, CalendlyAdviser, open_adviser
 from tests.support.once import empty_database
 
+ROOT = Path(__file__).parents[3]
 KEY = "calendly-webhook-key"
 ADDRESS = "https://book.example/api/webhooks/calendly"
 WIDGETS = """
@@ -267,6 +270,21 @@ async def test_all_scopes_are_named_of_a_token_that_has_none(set_up: SetUp) -> N
     [told] = bad(await set_up.findings())
     scopes = "event_types:read, availability:read, scheduled_events:read, scheduled_events:write, webhooks:read"
     assert told.says == f"the token lacks users:read, {scopes}, webhooks:write"
+
+
+async def test_the_scopes_that_the_guide_names_are_enough(set_up: SetUp) -> None:
+    guide = (ROOT / "docs/schedulers.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`([a-z_]+:(?:read|write))`", guide))
+    set_up.adviser.sandbox.set_scopes(sorted(named))
+    assert bad(await set_up.findings()) == []
+    scheduler, starts_at = set_up.adviser.scheduler, TEN + timedelta(days=2)
+    assert await scheduler.services()
+    assert (await scheduler.lock(set_up.adviser.wanted(), until=TEN)).reference
+    booked = await set_up.adviser.booked()
+    moved = await scheduler.move(booked, set_up.adviser.wanted(starts_at), VISIT, lock=None)
+    await scheduler.release(booked)
+    await scheduler.cancel(moved.id)
+    assert [one.is_canceled for one in await scheduler.coming(TEN - timedelta(days=1))] == [True, True]
 
 
 async def test_a_webhook_that_misses_cancellations_is_noticed(set_up: SetUp) -> None:
