@@ -185,7 +185,8 @@ class CalcomSide:
         ]
 
     def locks(self) -> int:
-        return len(self.sandbox.state.reservations)
+        state = self.sandbox.state
+        return sum(one.until > state.now() for one in state.reservations.values())
 
     async def stranger_takes(self, starts_at: datetime, service: str = "portrait") -> None:
         self.sandbox.book_as_stranger(int(self.services[service]), starts_at)

@@ -42,7 +42,7 @@ class CalcomLook:
     ) -> None:
         self.calls = 0
         self._settings = settings
-        self._widgets = [widget for widget in widgets.values() if widget.scheduler == "calcom"]
+        self._widgets = list(widgets.values())
         self._now = now
         self._transport = transport
         self._http: httpx.AsyncClient

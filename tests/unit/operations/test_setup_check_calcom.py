@@ -288,17 +288,9 @@ async def test_disabled_rescheduling_matters_only_where_customers_may_move(set_u
     assert [one for one in await set_up.findings() if one.level is not Level.OK] == []
 
 
-async def test_widgets_of_other_schedulers_are_none_of_its_business(set_up: SetUp) -> None:
-    widgets = load_widgets(set_up.widgets, ("calcom",))
-    widgets["coach"] = widgets["coach"].model_copy(update={"scheduler": "hapio"})
-    look = CalcomLook(set_up.settings, widgets, now=set_up.coach.clock(), transport=set_up.coach.sandbox.transport())
-    assert "widget coach" not in {one.about for one in await look.findings()}
-    assert look.calls == len(set_up.coach.sandbox.calls)
-
-
 async def test_the_doctor_looks_at_cal_com_where_its_key_is_set(set_up: SetUp) -> None:
     nobody = httpx.MockTransport(lambda request: httpx.Response(401, request=request))
-    wires = Wires(hapio=nobody, stripe=nobody, web=nobody, calcom=set_up.coach.sandbox.transport())
+    wires = Wires({"hapio": nobody, "calcom": set_up.coach.sandbox.transport()}, stripe=nobody, web=nobody)
     environ = {
         "CALCOM_API_KEY": set_up.coach.sandbox.token,
         "CALCOM_BASE_URL": URL,
