@@ -468,6 +468,17 @@ class SchedulerRateLimited(SchedulerError):
         self.retry_after = retry_after
 
 
+class SchedulerFull(SchedulerError):
+    """The scheduler makes no more bookings today; `retry_after` in seconds. Nothing was sent."""
+
+    sentence = N_("The calendar takes no more bookings today. Please try again tomorrow. You have not been charged.")
+    retry = True
+
+    def __init__(self, message: str, *, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
 class SchedulerNotConnected(SchedulerError):
     """The settings have no credentials for the scheduler that a booking was made at. Nothing was sent."""
 

@@ -54,6 +54,7 @@ from app.protection.signed_links import Links
 from app.scheduling.availability import Availability, CallBudget, SchedulerAvailability
 from app.scheduling.connect import connect
 from app.scheduling.connected import World
+from app.scheduling.creates import CreateBudget
 from app.scheduling.schedulers import Schedulers
 from app.settings import Settings
 from app.store import Store
@@ -125,12 +126,14 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
                 ),
             ),
         )
-        schedulers = Schedulers({name: one.scheduler for name, one in connected.items()})
+        creates = {name: one.creates for name, one in connected.items() if one.creates}
+        schedulers = Schedulers({name: one.scheduler for name, one in connected.items()}, creates)
         budgets = {name: one.budget for name, one in connected.items()}
-        for budget in budgets.values():
+        counted: list[CallBudget | CreateBudget] = [*budgets.values(), *creates.values()]
+        for budget in counted:
             await budget.save(store.add_to_counter)
             closing.push_async_callback(budget.save, store.add_to_counter)
-        keeping = Background("budget", partial(_keep, budgets.values(), store), sleep=seams.sleep)
+        keeping = Background("budget", partial(_keep, counted, store), sleep=seams.sleep)
         closing.push_async_callback(keeping.aclose)
         for scheduler in schedulers.values():
             closing.push_async_callback(scheduler.aclose)
@@ -280,7 +283,7 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
         )
 
 
-async def _keep(budgets: Collection[CallBudget], store: Store) -> None:
+async def _keep(budgets: Collection[CallBudget | CreateBudget], store: Store) -> None:
     while True:
         await asyncio.sleep(BUDGET_SECONDS)
         try:

@@ -63,6 +63,8 @@ _KEY = (
 _WEBHOOKS = (
     ("/api/webhooks/stripe", "stripeWebhook", "Where Stripe sends its events", "Stripe-Signature"),
     ("/api/webhooks/hapio", "hapioWebhook", "Where Hapio sends its events", "the header that Hapio signs in"),
+    ("/api/webhooks/calcom", "calcomWebhook", "Where Cal.com sends its events", "X-Cal-Signature-256"),
+    ("/api/webhooks/calendly", "calendlyWebhook", "Where Calendly sends its events", "Calendly-Webhook-Signature"),
 )
 
 _Endpoint = Callable[[Request], Awaitable[Response]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
 import structlog
@@ -10,8 +10,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from app.errors import WebhookRefused
+from app.errors import NotFound, WebhookRefused
 from app.parts import parts_of
+from app.settings import SCHEDULERS
+
+Endpoint = Callable[[Request], Awaitable[Response]]
 
 log = structlog.get_logger()
 
@@ -28,12 +31,19 @@ async def stripe_webhook(request: Request) -> Response:
     return JSONResponse({"success": True, "message": "Webhook received"})
 
 
-async def hapio_webhook(request: Request) -> Response:
-    """POST /api/webhooks/hapio, signed as the setting HAPIO_WEBHOOK_SCHEME says."""
-    parts = parts_of(request)
-    with _refusals_logged("hapio"), parts.metrics.webhook("hapio"):
-        await parts.inbox.receive_scheduler("hapio", await _body(request), request.headers)
-    return JSONResponse({"success": True, "message": "Webhook received"})
+def scheduler_webhook(scheduler: str) -> Endpoint:
+    """POST /api/webhooks/{scheduler}, signed as that scheduler signs. NotFound where it is not connected, or has no
+    secret to check with."""
+
+    async def receive(request: Request) -> Response:
+        parts = parts_of(request)
+        if scheduler not in parts.settings.schedulers:
+            raise NotFound("no such scheduler is connected")
+        with _refusals_logged(scheduler), parts.metrics.webhook(scheduler):
+            await parts.inbox.receive_scheduler(scheduler, await _body(request), request.headers)
+        return JSONResponse({"success": True, "message": "Webhook received"})
+
+    return receive
 
 
 @contextmanager
@@ -57,5 +67,5 @@ async def _body(request: Request) -> bytes:
 
 routes = [
     Route("/api/webhooks/stripe", stripe_webhook, methods=["POST"]),
-    Route("/api/webhooks/hapio", hapio_webhook, methods=["POST"]),
+    *(Route(f"/api/webhooks/{name}", scheduler_webhook(name), methods=["POST"]) for name in SCHEDULERS),
 ]

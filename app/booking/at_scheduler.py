@@ -8,6 +8,7 @@ from app.booking.tools import Tools
 from app.domain.booking import Booking
 from app.domain.payment import Payment
 from app.domain.reservation import Reservation
+from app.errors import SchedulerFull
 from app.scheduling.metadata import scheduler_metadata
 from app.scheduling.port import SchedulerBooking, SchedulerLock, Visit, Wanted
 
@@ -34,6 +35,15 @@ def visit(booking: Booking, payment: Payment | None) -> Visit:
         language=booking.visitor.language,
         metadata=scheduler_metadata(booking, payment),
     )
+
+
+async def must_be_confirmable(tools: Tools, scheduler: str) -> None:
+    """Where a scheduler rations bookings, what is held already has its share: nobody pays for what cannot be confirmed
+    today. Raises SchedulerFull."""
+    creates = tools.schedulers.creates.get(scheduler)
+    wait = creates.wait(await tools.store.unconfirmed(scheduler)) if creates else 0
+    if wait:
+        raise SchedulerFull("no more bookings can be made today", retry_after=wait)
 
 
 async def lock_at_scheduler(tools: Tools, reservation: Reservation, *, until: datetime) -> SchedulerLock:

@@ -285,6 +285,7 @@ class Confirm:
     async def cancel_paid(self, booking: Booking, payment: Payment | None, reason: EndReason) -> Booking:
         """Paid, but it cannot be: the money goes back, whatever the scheduler still holds is released."""
         refund = self._refunds.owed(booking, payment, payment.price, reason) if payment else None
+        binds = self._schedulers.lock_binds(booking.reservation.scheduler)
         kinds = [MailKind.REFUNDED_CUSTOMER, MailKind.REFUNDED_OWNER]
         if booking.terms.free:
             kinds = [MailKind.RELEASED_CUSTOMER]
@@ -293,6 +294,10 @@ class Confirm:
             Status.CANCELED,
             HistoryWord(reason),
             values={"end_reason": reason},
+            # Without a binding lock it may be our own booking that had the time: its answer was lost, and no list shows
+            # it yet.
+            reservation={} if binds else {"unsure": True},
+            find_out_at=None if binds else self._now() + RESCUE_LEASE,
             refund=refund,
             mails=self._notifications.owed(
                 booking, *kinds, detail={"reason": reason, "refund": refund.id if refund else ""}
@@ -303,7 +308,8 @@ class Confirm:
             return await self._tools.booking(booking.id)
         if refund:
             await self._refunds.pay_soon(refund)
-        await self._release.soon(canceled)
+        if binds:
+            await self._release.soon(canceled)
         return canceled
 
 

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from app.booking.adopt import Adopt
-from app.booking.at_scheduler import find_at_scheduler, lock_at_scheduler
+from app.booking.at_scheduler import find_at_scheduler, lock_at_scheduler, must_be_confirmable
 from app.booking.candidates import Candidates
 from app.booking.customer_form import read_details
 from app.booking.release import Release
@@ -249,6 +249,7 @@ class Hold:
             next_try_at=None,
             tries=0,
         )
+        await must_be_confirmable(self._tools, widget.scheduler)
         if not await self._store.insert_hold(booking, capacity=resource.capacity):
             offered = await self._availability.find_slot(widget, service, slot.starts_at)
             if offered and resource.id in offered.resource_ids:  # another process of ours was faster

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from app.booking.at_scheduler import lock_at_scheduler, visit, wanted
+from app.booking.at_scheduler import lock_at_scheduler, must_be_confirmable, visit, wanted
 from app.booking.payment_pages import Order, PaymentPages
 from app.booking.payment_refused import refuse_payment
 from app.booking.release import Release
@@ -94,6 +94,7 @@ class Moves:
         Raises SlotTaken without the nearest times, BookingConflict if the booking changed since it was read, or
         SchedulerError; then nothing changed.
         """
+        await must_be_confirmable(self._tools, booking.reservation.scheduler)
         now = self._now()
         service, slot, resource, price = quote.service, quote.slot, quote.resource, quote.price
         dearer = quote.difference > 0

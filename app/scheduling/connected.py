@@ -10,16 +10,19 @@ from random import Random
 import httpx
 
 from app.scheduling.availability import CallBudget
+from app.scheduling.creates import CreateBudget
 from app.scheduling.port import Scheduler, SchedulerCall, SchedulerWebhooks
 
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """A scheduler with what belongs to it. `webhooks` is None where no secret is set to check them with."""
+    """A scheduler with what belongs to it. `webhooks` is None where no secret is set to check them with, `creates`
+    where it makes any number of bookings."""
 
     scheduler: Scheduler
     budget: CallBudget
     webhooks: SchedulerWebhooks | None
+    creates: CreateBudget | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,14 +47,12 @@ class Traits:
     `keeps_metadata`: what goes with a booking can be changed later, so a customer can be forgotten there.
     `mails_customer`: it sends customers mails of its own, with its own links to cancel and move.
     `prices`: its services have prices; where they have none, `widgets.toml` must name each.
-    `creates_per_day`: how many bookings it makes in a day at most, moves included; None without such a bound.
     """
 
     lock: LockKind
     keeps_metadata: bool
     mails_customer: bool
     prices: bool
-    creates_per_day: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

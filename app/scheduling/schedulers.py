@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from app.errors import SchedulerNotConnected
+from app.scheduling.creates import CreateBudget
 from app.scheduling.port import LockKind, Scheduler
 
 
 class Schedulers(dict[str, Scheduler]):
-    """All of them, by the names that widgets use."""
+    """All of them, by the names that widgets use; `creates` has the ration of those that have one."""
 
-    def __init__(self, connected: Mapping[str, Scheduler]) -> None:
+    def __init__(self, connected: Mapping[str, Scheduler], creates: Mapping[str, CreateBudget] | None = None) -> None:
         super().__init__(connected)
+        self.creates = dict(creates or {})
 
     def of(self, name: str) -> Scheduler:
         """The scheduler of this name. Raises SchedulerNotConnected: a booking outlives the settings of its time."""

@@ -149,6 +149,16 @@ class BookingRows(Database):
             .values(**customer_columns(customer))
         )
 
+    async def unconfirmed(self, scheduler: str) -> int:
+        """How many bookings are held or paid, and not yet made final at this scheduler."""
+        under_way = bookings.c.status.in_([Status.HELD, Status.AWAITING_PAYMENT, Status.PAID])
+        rows = await self._all(
+            sa.select(sa.func.count().label("many"))
+            .select_from(bookings.join(reservations, bookings.c.reservation_id == reservations.c.id))
+            .where(under_way, reservations.c.scheduler == scheduler)
+        )
+        return int(rows[0]["many"])
+
     async def unpaid_ids(self) -> set[str]:
         """The ids of all bookings that are neither paid nor ended."""
         unpaid = bookings.c.status.in_([Status.HELD, Status.AWAITING_PAYMENT])

@@ -28,8 +28,9 @@ from sandbox.hapio.listing import (
 )
 from sandbox.hapio.request import ApiRequest, Operation, Reply
 from sandbox.hapio.slots import booking_window, buffers_of, in_schedule, is_slot, price_of
-from sandbox.hapio.spans import FullTime, Interval, clip
+from sandbox.hapio.spans import FullTime
 from sandbox.hapio.state import Abilities, Booking, Json, Location, Resource, Service, State
+from sandbox.intervals import Interval, clip
 
 IGNORE_FLAGS: Final = (
     "ignore_schedule",

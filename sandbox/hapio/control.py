@@ -1,4 +1,4 @@
-"""What an operator or a test can turn on the Hapio sandbox: its switches, and the race gate.
+"""What an operator or a test can turn on the Hapio sandbox: its switches.
 
 Everything here is invented for the sandbox; nothing of it exists at Hapio. The switches cover the questions that
 Hapio's documentation leaves open, so that the product can be run against either answer.
@@ -7,12 +7,7 @@ Hapio's documentation leaves open, so that the product can be run against either
 from dataclasses import dataclass, fields
 from typing import Final, Literal
 
-import anyio
-import anyio.lowlevel
-
 from sandbox.faults import BadControl
-
-RACE_CHECKPOINTS: Final = 50
 
 
 @dataclass
@@ -72,30 +67,3 @@ def _check_switch(name: str, value: object) -> None:
             raise BadControl(f"{name} is an integer of at least {_MINIMUMS[name]}")
     else:
         raise BadControl(f"there is no switch {name!r}")
-
-
-class RaceGate:
-    """The gap between the availability check and the insert of Hapio's non-atomic create."""
-
-    def __init__(self) -> None:
-        self._waiting = 0
-        self._open = anyio.Event()
-
-    async def wait(self, switches: Switches) -> None:
-        """Let other creates pass their own check before this one inserts; returns at once when atomic."""
-        if switches.race_mode == "atomic":
-            return
-        if switches.race_parties == 0:
-            for _ in range(RACE_CHECKPOINTS):
-                await anyio.lowlevel.checkpoint()
-            return
-        self._waiting += 1
-        hold_limits = self._open
-        if self._waiting >= switches.race_parties:
-            self._waiting, self._open = 0, anyio.Event()
-            hold_limits.set()
-            return
-        with anyio.move_on_after(switches.race_wait_seconds):
-            await hold_limits.wait()
-        if hold_limits is self._open:
-            self._waiting -= 1

@@ -15,8 +15,9 @@ from sandbox.hapio.fields import WEEKDAYS, Field, Length, length, wall
 from sandbox.hapio.listing import PAGE_FIELDS, paginate
 from sandbox.hapio.request import ApiRequest, Operation, Reply
 from sandbox.hapio.setup import RESOURCES, SERVICES, time_on
-from sandbox.hapio.spans import FullTime, Interval, clip, inside, open_spans, without
+from sandbox.hapio.spans import FullTime, open_spans
 from sandbox.hapio.state import Json, Location, Resource, Service, State
+from sandbox.intervals import Interval, clip, inside, without
 
 _DAY: Final = timedelta(days=1)
 _MOST_DAYS: Final = 366  # how far a day service without max_days is looked ahead

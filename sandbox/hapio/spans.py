@@ -5,14 +5,13 @@ Opening hours are wall time of the location, so that 09:00 stays 09:00 across a 
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 
 from sandbox.hapio.fields import WEEKDAYS, wall
 from sandbox.hapio.state import Location, State
-
-Interval = tuple[datetime, datetime]
+from sandbox.intervals import Interval, merge, without
 
 _DAY: Final = timedelta(days=1)
 _LONGEST_LOOK_BACK: Final = 1024  # days; a place open for longer without a break gets its grid from there
@@ -64,44 +63,6 @@ def _spans_of_days(
         if here and block.ends_at >= earliest and block.starts_at <= latest:
             (opened if block.is_available else closed).append((block.starts_at, block.ends_at))
     return without(merge(opened), merge(closed))
-
-
-def merge(intervals: Iterable[Interval]) -> list[Interval]:
-    """Return the union, sorted; touching intervals become one, empty ones vanish."""
-    merged: list[Interval] = []
-    for start, end in sorted(interval for interval in intervals if interval[0] < interval[1]):
-        if merged and start <= merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
-        else:
-            merged.append((start, end))
-    return merged
-
-
-def without(spans: Sequence[Interval], holes: Sequence[Interval]) -> list[Interval]:
-    """Return `spans` minus `holes`; both sorted and disjoint."""
-    left: list[Interval] = []
-    for start, end in spans:
-        for hole_start, hole_end in holes:
-            if hole_end <= start or hole_start >= end:
-                continue
-            if hole_start > start:
-                left.append((start, hole_start))
-            start = hole_end
-            if start >= end:
-                break
-        if start < end:
-            left.append((start, end))
-    return left
-
-
-def clip(spans: Iterable[Interval], start: datetime, end: datetime) -> list[Interval]:
-    """Return the parts of the spans that lie within `start`..`end`."""
-    return [(max(s, start), min(e, end)) for s, e in spans if s < end and e > start]
-
-
-def inside(spans: Iterable[Interval], start: datetime, end: datetime) -> bool:
-    """Tell whether one span holds all of `start`..`end`."""
-    return any(s <= start and end <= e for s, e in spans)
 
 
 class FullTime:

@@ -14,8 +14,9 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from sandbox.faults import Call, Fault
-from sandbox.hapio.control import RaceGate, Switches
+from sandbox.hapio.control import Switches
 from sandbox.hapio.fields import php_json
+from sandbox.race_gate import RaceGate
 
 Abilities = frozenset[str]
 Json = dict[str, Any]

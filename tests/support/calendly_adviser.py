@@ -64,7 +64,7 @@ class CalendlyAdviser:
             on_call=self.heard.append,
             on_create=self._count_create,
         )
-        return CalendlyScheduler(client, now=self.clock, creates_per_day=100)
+        return CalendlyScheduler(client, now=self.clock)
 
     async def _sleep(self, seconds: float) -> None:
         self.waits.append(seconds)

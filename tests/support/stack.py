@@ -7,7 +7,7 @@ the HTML door only.
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -35,7 +35,8 @@ from sandbox.hapio import HapioSandbox
 from sandbox.mailbox import MailboxSandbox
 from sandbox.seed import StudioIds
 from sandbox.stripe import StripeSandbox
-from tests.support.once import COMPILED, empty_database, open_api, seeded_hapio, share_statements
+from tests.support.once import COMPILED, empty_database, open_api, share_statements
+from tests.support.sides import HapioSide, Side, open_side
 from tests.support.stripe_transport import TransportHTTPClient
 
 #: A Monday in Stockholm, 09:00, well before the next clock change.
@@ -48,9 +49,9 @@ WIDGET = """
 [studio]
 title = "Studio Nord"
 services = [
-  {{ id = "{portrait}", description = "An hour in the studio." }},
-  {{ id = "{headshot}", description = "Half an hour." }},
-  {{ id = "{planning}", description = "A free call." }},
+  {{ id = "{portrait}", description = "An hour in the studio.", price = "1200" }},
+  {{ id = "{headshot}", description = "Half an hour.", price = "650" }},
+  {{ id = "{planning}", description = "A free call.", price = "0" }},
 ]
 currency = "{currency}"
 allowed_origins = ["https://studio.example"]
@@ -74,11 +75,13 @@ class Stack:
     hapio: HapioSandbox
     stripe: StripeSandbox
     mailbox: MailboxSandbox
-    ids: StudioIds
+    side: Side
     settings: Settings
     hooks: _Hooks
     doom: Doom
     random: Random = field(default_factory=lambda: Random(1))
+    #: Acts before each request to the scheduler, where somebody else is to be quicker.
+    interloper: Callable[[], Awaitable[None]] | None = None
     sites: Sites = field(default_factory=lambda: Sites())
     client: httpx.AsyncClient = field(init=False)
     parts: Parts = field(init=False)
@@ -90,7 +93,7 @@ class Stack:
             now=self.clock,
             random=self.random,
             sleep=no_wait,
-            scheduler_transports={"hapio": _Wire(self.hapio.transport(), self.doom)},
+            scheduler_transports={self.side.name: _Wire(self.side.transport(), self.doom, self._interlope)},
             stripe_http=TransportHTTPClient(_Wire(self.stripe.transport(), self.doom)),
             site_transport=self.sites,
             resolve=self.sites.resolve,
@@ -104,6 +107,10 @@ class Stack:
         self.hooks.app = self.sites.own = app
         transport = httpx.ASGITransport(app=app)
         self.client = await self._life.enter_async_context(httpx.AsyncClient(transport=transport, base_url=PUBLIC_URL))
+
+    async def _interlope(self) -> None:
+        if self.interloper:
+            await self.interloper()
 
     async def stop(self) -> None:
         """End the app's process; database and providers stay."""
@@ -153,19 +160,25 @@ class Stack:
         return times.slots[nth].starts_at
 
     @property
+    def ids(self) -> StudioIds:
+        """Hapio's ids of the studio's objects, by name."""
+        assert isinstance(self.side, HapioSide)
+        return self.side.ids
+
+    @property
     def portrait_id(self) -> str:
         """The service that costs 1,200 kr."""
-        return self.ids.services["Portrait session"]
+        return self.side.services["portrait"]
 
     @property
     def headshot_id(self) -> str:
         """The service that costs 650 kr."""
-        return self.ids.services["Headshot express"]
+        return self.side.services["headshot"]
 
     @property
     def planning_id(self) -> str:
         """The free service."""
-        return self.ids.services["Planning call"]
+        return self.side.services["planning"]
 
     async def hold(
         self,
@@ -462,11 +475,16 @@ class Sites(httpx.AsyncBaseTransport):
 class _Wire(httpx.AsyncBaseTransport):
     """A provider's wire, on which each changing call counts as an effect once it was answered."""
 
-    def __init__(self, inner: httpx.AsyncBaseTransport, doom: Doom) -> None:
+    def __init__(
+        self, inner: httpx.AsyncBaseTransport, doom: Doom, before: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
         self._inner = inner
         self._doom = doom
+        self._before = before
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if self._before:
+            await self._before()
         response = await self._inner.handle_async_request(request)
         if request.method != "GET":
             self._doom.answered()
@@ -483,34 +501,30 @@ async def open_stack(
     settings: dict[str, Any] | None = None,
     webhooks: bool = True,
     doom: Doom | None = None,
+    scheduler: str = "hapio",
 ) -> AsyncIterator[Stack]:
-    """Open sandboxes and the app. `webhooks` False turns Stripe's off; `doom` kills the app's process."""
+    """Open sandboxes and the app. `webhooks` False turns Stripe's off; `doom` kills the app's process; `scheduler` is
+    where the calendar is kept."""
     clock = Clock(MONDAY)
-    hapio, ids = await seeded_hapio(clock)
-    (folder / "widgets.toml").write_text(
-        WIDGET.format(
-            portrait=ids.services["Portrait session"],
-            headshot=ids.services["Headshot express"],
-            planning=ids.services["Planning call"],
-            currency=currency,
-            cancellation=cancellation,
-            more=widget,
-        )
-    )
     mailbox = MailboxSandbox(now=clock)
     port = await mailbox.start_smtp()
     hooks = _Hooks()
     async with httpx.AsyncClient(transport=hooks) as webhook_client:
+        side = await open_side(scheduler, clock, webhook_client, PUBLIC_URL)
+        (folder / "widgets.toml").write_text(
+            WIDGET.format(**side.services, currency=currency, cancellation=cancellation, more=widget)
+        )
         stripe = StripeSandbox(
             now=clock,
             webhook_client=webhook_client,
             webhook_url=f"{PUBLIC_URL}/api/webhooks/stripe" if webhooks else None,
         )
-        chosen = make_settings(folder, **{"smtp_url": f"smtp://127.0.0.1:{port}", **(settings or {})})
+        chosen = make_settings(folder, **{"smtp_url": f"smtp://127.0.0.1:{port}", **side.settings, **(settings or {})})
         database = database_path(chosen.database_url)
         if not database.exists():
             database.write_bytes(await empty_database())
-        stack = Stack(clock, hapio, stripe, mailbox, ids, chosen, hooks, doom or Doom())
+        hapio = side.sandbox if isinstance(side, HapioSide) else HapioSandbox(now=clock)
+        stack = Stack(clock, hapio, stripe, mailbox, side, chosen, hooks, doom or Doom())
         try:
             await stack.start()
             yield stack

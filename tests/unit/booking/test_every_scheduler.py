@@ -1,0 +1,347 @@
+"""What holds whichever scheduler keeps the calendar: one story each, told with all of them."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from app.domain.booking import Actor, Booking, EndReason, Status
+from app.errors import SlotTaken
+from sandbox.faults import Fault, FaultKind
+from tests.support.sides import NAMES
+from tests.support.stack import Stack, open_stack
+
+MINUTE = timedelta(minutes=1)
+ANNA = "anna@customer.example"
+OTHER_SERVICE = "reschedule = { other_service = true }"
+#: Where a chosen time stays bookable for others until it is paid.
+WEAK = ("calcom", "calendly")
+
+
+@pytest.fixture(params=NAMES)
+def scheduler(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+async def stack(tmp_path: Path, scheduler: str) -> AsyncIterator[Stack]:
+    async with open_stack(tmp_path, scheduler=scheduler, widget=OTHER_SERVICE) as stack:
+        yield stack
+
+
+async def assert_booked_once(stack: Stack, booking: Booking) -> None:
+    """It is confirmed, the scheduler has it at its time, and nothing else of ours."""
+    now = await stack.now(booking)
+    assert now.status is Status.CONFIRMED
+    [there] = [one for one in stack.side.booked() if one.tag]
+    assert (there.reference, there.starts_at) == (now.reservation.reference, now.starts_at)
+    assert there.tag == booking.id
+    assert stack.money_held() == 0
+
+
+async def assert_nothing_there(stack: Stack) -> None:
+    """The scheduler has nothing of ours that takes up time."""
+    assert [one for one in stack.side.booked() if one.tag] == []
+    assert stack.side.locks() == 0
+
+
+# Booking
+
+
+async def test_a_paid_booking_is_final_there_and_its_money_is_taken(stack: Stack) -> None:
+    booking = await stack.hold()
+    await stack.paid(booking)
+    await stack.until_quiet()
+    await assert_booked_once(stack, booking)
+    assert stack.money_kept() == 120000
+    assert any("Confirmed" in subject for subject in await stack.mail(ANNA))
+
+
+async def test_a_free_booking_is_final_without_a_payment(stack: Stack) -> None:
+    booking = await stack.hold(service="planning")
+    assert await stack.parts.checkout.start(booking.id) is None
+    await stack.until_quiet()
+    await assert_booked_once(stack, booking)
+
+
+async def test_a_declined_card_may_be_followed_by_a_good_one(stack: Stack) -> None:
+    booking = await stack.hold()
+    session = await stack.paid(booking, card="decline")
+    assert await stack.status(booking) is Status.AWAITING_PAYMENT
+    await stack.stripe.pay(session)
+    await stack.until_quiet()
+    await assert_booked_once(stack, booking)
+
+
+async def test_a_visitor_who_walks_away_leaves_nothing_there(stack: Stack) -> None:
+    booking = await stack.hold()
+    await stack.at_stripe(booking)
+    await stack.until_quiet()
+    assert await stack.status(booking) is Status.EXPIRED
+    await assert_nothing_there(stack)
+    assert (stack.money_kept(), stack.money_held()) == (0, 0)
+
+
+async def test_two_of_our_visitors_cannot_hold_one_time(stack: Stack) -> None:
+    start = await stack.free_slot()
+    await stack.take_everyone(start)
+    with pytest.raises(SlotTaken):
+        await stack.hold(start, visitor=stack.visitor("bo"))
+
+
+async def test_late_money_buys_the_time_afresh_while_it_is_free(stack: Stack) -> None:
+    booking = await stack.hold(await stack.in_days(3))
+    session = await stack.at_stripe(booking)
+    await stack.tick(after=40 * MINUTE)
+    assert await stack.status(booking) is Status.EXPIRED
+    await stack.pay_late(session)
+    await stack.until_quiet()
+    await assert_booked_once(stack, booking)
+    assert stack.money_kept() == 120000
+
+
+async def test_late_money_for_a_time_that_is_gone_goes_back(stack: Stack) -> None:
+    booking = await stack.hold(await stack.in_days(3))
+    session = await stack.at_stripe(booking)
+    await stack.tick(after=40 * MINUTE)
+    await stack.side.stranger_takes(booking.starts_at)
+    await stack.pay_late(session)
+    await stack.until_quiet()
+    ended = await stack.now(booking)
+    assert (ended.status, ended.end_reason) == (Status.CANCELED, EndReason.SLOT_GONE)
+    await assert_nothing_there(stack)
+    assert (stack.money_kept(), stack.money_held()) == (0, 0)
+
+
+# A stranger takes the time while it is being paid
+
+
+@pytest.mark.parametrize("scheduler", WEAK, indirect=True)
+async def test_a_customer_who_loses_the_time_to_a_stranger_was_never_charged(stack: Stack) -> None:
+    booking = await stack.hold()
+    session = await stack.at_stripe(booking)
+    await stack.side.stranger_takes(booking.starts_at)
+    await stack.stripe.pay(session)
+    await stack.until_quiet()
+    ended = await stack.now(booking)
+    assert (ended.status, ended.end_reason) == (Status.CANCELED, EndReason.TAKEN)
+    await assert_nothing_there(stack)
+    assert sum(one["amount_received"] for one in stack.stripe.state.payment_intents.values()) == 0
+    assert stack.money_held() == 0
+    [told] = [mail for mail in stack.mailbox.messages if ANNA in mail.recipients]
+    assert "Someone else took this time" in (told.text or "")
+    assert "You have not been charged" in (told.text or "")
+
+
+@pytest.mark.parametrize("scheduler", WEAK, indirect=True)
+async def test_whoever_is_charged_at_once_by_the_owners_wish_gets_everything_back(
+    tmp_path: Path, scheduler: str
+) -> None:
+    async with open_stack(tmp_path, scheduler=scheduler, widget='capture = "automatic"') as stack:
+        booking = await stack.hold()
+        session = await stack.at_stripe(booking)
+        await stack.side.stranger_takes(booking.starts_at)
+        await stack.stripe.pay(session)
+        await stack.until_quiet()
+        assert (await stack.now(booking)).end_reason is EndReason.TAKEN
+        assert stack.money_kept() == 0
+
+
+@pytest.mark.parametrize("scheduler", ["hapio"], indirect=True)
+async def test_a_stranger_cannot_take_a_time_that_is_locked(stack: Stack) -> None:
+    booking = await stack.hold()
+    session = await stack.at_stripe(booking)
+    await stack.side.stranger_takes(booking.starts_at)
+    await stack.stripe.pay(session)
+    await stack.until_quiet()
+    await assert_booked_once(stack, booking)
+
+
+# Cancelling and moving
+
+
+async def test_a_cancellation_frees_the_time_there_and_gives_the_money_back(stack: Stack) -> None:
+    booking = await stack.confirmed()
+    await stack.cancel(booking)
+    await stack.until_quiet()
+    assert await stack.status(booking) is Status.CANCELED
+    await assert_nothing_there(stack)
+    assert stack.money_kept() == 0
+
+
+async def test_a_cancellation_that_is_taken_back_has_the_time_there_again(stack: Stack) -> None:
+    booking = await stack.confirmed()
+    await stack.cancel(booking)
+    await stack.tick(after=3 * MINUTE)
+    await stack.parts.cancel.undo(booking.id)
+    await stack.until_quiet()
+    await assert_booked_once(stack, booking)
+    assert stack.money_kept() == 120000
+
+
+async def test_a_move_at_the_same_price_leaves_one_booking_at_the_new_time(stack: Stack) -> None:
+    booking = await stack.confirmed()
+    to = await stack.in_days(5)
+    await stack.move(booking, to)
+    await stack.until_quiet()
+    await assert_booked_once(stack, booking)
+    assert (await stack.now(booking)).starts_at == to
+    assert stack.money_kept() == 120000
+
+
+async def test_a_move_to_a_lower_price_gives_the_difference_back(stack: Stack) -> None:
+    booking = await stack.confirmed()
+    await stack.move(booking, await stack.in_days(5, "headshot"), service="headshot")
+    await stack.until_quiet()
+    await assert_booked_once(stack, booking)
+    assert stack.money_kept() == 65000
+
+
+async def test_a_move_to_a_higher_price_is_made_once_the_difference_is_paid(stack: Stack) -> None:
+    booking = await stack.confirmed(service="headshot")
+    moving = await stack.move(booking, await stack.in_days(5), service="portrait")
+    assert (await stack.now(booking)).starts_at == booking.starts_at
+    await stack.pay_difference(moving)
+    await stack.until_quiet()
+    await assert_booked_once(stack, booking)
+    assert (await stack.now(booking)).service_id == stack.portrait_id
+    assert stack.money_kept() == 120000
+
+
+async def test_a_difference_that_nobody_pays_leaves_the_booking_as_it_was(stack: Stack) -> None:
+    booking = await stack.confirmed(service="headshot")
+    await stack.move(booking, await stack.in_days(5), service="portrait")
+    await stack.until_quiet()
+    await assert_booked_once(stack, booking)
+    assert (await stack.now(booking)).starts_at == booking.starts_at
+    assert stack.side.locks() == 0
+
+
+@pytest.mark.parametrize("scheduler", WEAK, indirect=True)
+async def test_a_stranger_who_takes_the_new_time_costs_the_customer_nothing(stack: Stack) -> None:
+    booking = await stack.confirmed(service="headshot")
+    moving = await stack.move(booking, await stack.in_days(5), service="portrait")
+    await stack.side.stranger_takes(moving.move.starts_at)
+    await stack.pay_difference(moving)
+    await stack.until_quiet()
+    await assert_booked_once(stack, booking)
+    assert (await stack.now(booking)).starts_at == booking.starts_at
+    assert stack.money_kept() == 65000
+
+
+async def test_the_same_service_can_be_moved_again_and_again(stack: Stack) -> None:
+    booking = await stack.confirmed()
+    for days in (4, 6, 8):
+        await stack.move(await stack.now(booking), await stack.in_days(days), by=Actor.OWNER)
+        await stack.tick(after=MINUTE)
+    await stack.until_quiet()
+    await assert_booked_once(stack, booking)
+
+
+# What others do at the scheduler
+
+
+async def test_what_the_owner_cancels_there_gives_everything_back(stack: Stack) -> None:
+    booking = await stack.confirmed()
+    await stack.side.owner_cancels((await stack.now(booking)).reservation.reference or "")
+    await stack.parts.follow.booking(booking.id)
+    await stack.until_quiet()
+    ended = await stack.now(booking)
+    assert (ended.status, ended.end_reason) == (Status.CANCELED, EndReason.BY_OWNER)
+    assert stack.money_kept() == 0
+    assert any("cancelled" in subject.lower() for subject in await stack.mail(ANNA))
+
+
+async def test_what_the_owner_moves_there_has_the_new_time_here(stack: Stack) -> None:
+    booking = await stack.confirmed()
+    to = await stack.in_days(6)
+    await stack.side.owner_moves((await stack.now(booking)).reservation.reference or "", to)
+    await stack.parts.follow.booking(booking.id)
+    await stack.until_quiet()
+    moved = await stack.now(booking)
+    assert (moved.status, moved.starts_at) == (Status.CONFIRMED, to)
+    [there] = stack.side.booked()
+    assert there.reference == moved.reservation.reference
+    assert stack.money_kept() == 120000
+
+
+@pytest.mark.parametrize("scheduler", WEAK, indirect=True)
+@pytest.mark.parametrize(("hours", "kept"), [(72, 0), (12, 60000), (1, 120000)])
+async def test_a_customer_who_cancels_by_the_schedulers_link_gets_what_the_terms_give(
+    stack: Stack, hours: int, kept: int
+) -> None:
+    booking = await stack.confirmed(await stack.in_days(4))
+    stack.clock.set(booking.starts_at - timedelta(hours=hours))
+    await stack.side.customer_cancels((await stack.now(booking)).reservation.reference or "")
+    await stack.parts.follow.booking(booking.id)
+    await stack.until_quiet()
+    ended = await stack.now(booking)
+    assert (ended.status, ended.end_reason) == (Status.CANCELED, EndReason.BY_CUSTOMER)
+    assert stack.money_kept() == kept
+
+
+@pytest.mark.parametrize("scheduler", WEAK, indirect=True)
+async def test_a_webhook_tells_of_a_cancellation_there_at_once(stack: Stack) -> None:
+    booking = await stack.confirmed()
+    await stack.side.owner_cancels((await stack.now(booking)).reservation.reference or "")
+    await stack.side.deliver()
+    assert await stack.status(booking) is Status.CANCELED
+
+
+async def test_without_a_webhook_a_look_at_the_calendar_finds_it(stack: Stack) -> None:
+    booking = await stack.confirmed(await stack.in_days(6))
+    await stack.side.owner_cancels((await stack.now(booking)).reservation.reference or "")
+    for _ in range(30):
+        await stack.tick(after=timedelta(hours=1))
+    assert await stack.status(booking) is Status.CANCELED
+
+
+# Outages
+
+
+BEFORE_AND_AFTER: tuple[FaultKind, ...] = (
+    "error_before",
+    "error_after",
+    "drop_before",
+    "drop_after",
+    "html_body",
+    "truncated_json",
+    "rate_limited",
+)
+
+
+@pytest.mark.parametrize("kind", BEFORE_AND_AFTER)
+@pytest.mark.parametrize("times", [1, 4])
+async def test_an_outage_around_the_call_that_books_ends_with_one_booking(
+    stack: Stack, kind: FaultKind, times: int
+) -> None:
+    booking = await stack.hold(await stack.in_days(3))
+    method, path = stack.side.create
+    session = await stack.at_stripe(booking)
+    stack.side.faults.append(Fault(kind, times, method, path))
+    await stack.stripe.pay(session)
+    await stack.until_quiet()
+    await assert_booked_once(stack, booking)
+    assert stack.money_kept() == 120000
+
+
+@pytest.mark.parametrize("kind", ["error_before", "drop_after", "hang"])
+async def test_an_outage_around_everything_ends_well(stack: Stack, kind: FaultKind) -> None:
+    booking = await stack.hold(await stack.in_days(3))
+    session = await stack.at_stripe(booking)
+    stack.side.faults.append(Fault(kind, 6))
+    await stack.stripe.pay(session)
+    await stack.until_quiet()
+    await assert_booked_once(stack, booking)
+
+
+@pytest.mark.parametrize("kind", ["error_before", "error_after", "drop_after"])
+async def test_an_outage_around_a_move_ends_with_one_booking(stack: Stack, kind: FaultKind) -> None:
+    booking = await stack.confirmed()
+    to = await stack.in_days(5)
+    stack.side.faults.append(Fault(kind, 4, path="book|invitee"))
+    await stack.move(booking, to)
+    await stack.until_quiet()
+    await assert_booked_once(stack, booking)
+    assert (await stack.now(booking)).starts_at == to
