@@ -7,7 +7,7 @@ the HTML door only.
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -80,6 +80,8 @@ class Stack:
     hooks: _Hooks
     doom: Doom
     random: Random = field(default_factory=lambda: Random(1))
+    #: Acts before each request to the scheduler, where somebody else is to be quicker.
+    interloper: Callable[[], Awaitable[None]] | None = None
     sites: Sites = field(default_factory=lambda: Sites())
     client: httpx.AsyncClient = field(init=False)
     parts: Parts = field(init=False)
@@ -91,7 +93,7 @@ class Stack:
             now=self.clock,
             random=self.random,
             sleep=no_wait,
-            scheduler_transports={self.side.name: _Wire(self.side.transport(), self.doom)},
+            scheduler_transports={self.side.name: _Wire(self.side.transport(), self.doom, self._interlope)},
             stripe_http=TransportHTTPClient(_Wire(self.stripe.transport(), self.doom)),
             site_transport=self.sites,
             resolve=self.sites.resolve,
@@ -105,6 +107,10 @@ class Stack:
         self.hooks.app = self.sites.own = app
         transport = httpx.ASGITransport(app=app)
         self.client = await self._life.enter_async_context(httpx.AsyncClient(transport=transport, base_url=PUBLIC_URL))
+
+    async def _interlope(self) -> None:
+        if self.interloper:
+            await self.interloper()
 
     async def stop(self) -> None:
         """End the app's process; database and providers stay."""
@@ -469,11 +475,16 @@ class Sites(httpx.AsyncBaseTransport):
 class _Wire(httpx.AsyncBaseTransport):
     """A provider's wire, on which each changing call counts as an effect once it was answered."""
 
-    def __init__(self, inner: httpx.AsyncBaseTransport, doom: Doom) -> None:
+    def __init__(
+        self, inner: httpx.AsyncBaseTransport, doom: Doom, before: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
         self._inner = inner
         self._doom = doom
+        self._before = before
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if self._before:
+            await self._before()
         response = await self._inner.handle_async_request(request)
         if request.method != "GET":
             self._doom.answered()
