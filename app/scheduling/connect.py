@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from app.scheduling.calcom.connect import connect_calcom
+from app.scheduling.calendly.connect import connect_calendly
 from app.scheduling.connected import Connected, World
 from app.scheduling.hapio.connect import connect_hapio
 from app.settings import Settings
 
-_CONNECT = {"hapio": connect_hapio, "calcom": connect_calcom}
+_CONNECT = {"hapio": connect_hapio, "calcom": connect_calcom, "calendly": connect_calendly}
 
 
 def connect(settings: Settings, world: World) -> dict[str, Connected]:

@@ -1,0 +1,170 @@
+"""CalendlyClient: what may be asked of Calendly's API v2.
+
+Facts about Calendly are cited as in `translation`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
+from random import Random
+from typing import Any, TypeVar
+
+import httpx
+
+from app.scheduling.calendly.dialect import CalendlyDialect
+from app.scheduling.calendly.translation import (
+    Account,
+    EventType,
+    Invitee,
+    Page,
+    id_in_path,
+    read_account,
+    read_event,
+    read_event_type,
+    read_event_types,
+    read_events,
+    read_invitee,
+    read_invitees,
+    read_times,
+    timestamp,
+)
+from app.scheduling.connection import Connection
+from app.scheduling.port import SchedulerBooking, SchedulerCall
+
+T = TypeVar("T")
+
+#: The largest page (Calendly API v2, pagination).
+PAGE_SIZE = 100
+_CREATE = "createInvitee"
+
+
+def _ignore(_call: SchedulerCall) -> None:
+    pass
+
+
+def _uncounted() -> None:
+    pass
+
+
+class CalendlyClient:
+    """The one way to Calendly. Every method raises the errors that the port names.
+
+    `patience` is how many seconds one call may spend waiting for a rate limit to pass before SchedulerRateLimited is
+    raised. `on_call` hears of every request sent, retries included, and `on_create` of those that were to book:
+    refused ones may count against the day's creates, too.
+    """
+
+    # Nine parameters: where Calendly is, who listens, and what tests put in the place of time and chance.
+    def __init__(
+        self,
+        *,
+        base_url: str,
+        token: str,
+        now: Callable[[], datetime],
+        random: Random,
+        sleep: Callable[[float], Awaitable[None]],
+        transport: httpx.AsyncBaseTransport | None = None,
+        on_call: Callable[[SchedulerCall], None] = _ignore,
+        on_create: Callable[[], None] = _uncounted,
+        patience: float = 2.0,
+    ) -> None:
+        async def authorize() -> dict[str, str]:
+            return {"Authorization": f"Bearer {token}"}
+
+        def hear(call: SchedulerCall) -> None:
+            on_call(call)
+            if call.operation == _CREATE:
+                on_create()
+
+        self.connection = Connection(
+            CalendlyDialect(),
+            base_url=base_url,
+            authorize=authorize,
+            now=now,
+            random=random,
+            sleep=sleep,
+            transport=transport,
+            on_call=hear,
+            patience=patience,
+        )
+        self._known: Account | None = None
+
+    async def account(self) -> Account:
+        """Whose token it is, as last read: a token has one user for good."""
+        return self._known or await self.read_account()
+
+    async def read_account(self) -> Account:
+        """The same, read anew, for the name and the zone may change."""
+        self._known = await self.connection.call("getCurrentUser", "GET", "/users/me", read_account)
+        return self._known
+
+    async def event_types(self) -> list[EventType]:
+        """All active event types of the user."""
+        params = {"user": (await self.account()).uri, "active": "true"}
+        return await self._pages("listEventTypes", "/event_types", read_event_types, params)
+
+    async def event_type(self, event_type_id: str) -> EventType:
+        """One event type, a deleted one too."""
+        path = f"/event_types/{id_in_path(event_type_id)}"
+        return await self.connection.call("getEventType", "GET", path, read_event_type)
+
+    async def available_times(self, event_type: EventType, starts_from: datetime, ends_to: datetime) -> list[datetime]:
+        """The starts of an event type in an interval that must lie ahead, and be no longer than Calendly allows."""
+        params = {
+            "event_type": event_type.uri,
+            "start_time": timestamp(starts_from),
+            "end_time": timestamp(ends_to),
+        }
+        path = "/event_type_available_times"
+        page = await self.connection.call("listAvailableTimes", "GET", path, read_times, params=params)
+        return [start for start in page.items if start is not None]
+
+    async def create_invitee(self, order: Mapping[str, Any]) -> Invitee:
+        """Book, which makes an event with one invitee and sends Calendly's mails. Not repeated where the outcome is
+        unknown: there is no idempotency key (Calendly API v2)."""
+        return await self.connection.call(_CREATE, "POST", "/invitees", read_invitee, json=order, repeatable=False)
+
+    async def events(self, *, after: datetime, before: datetime | None = None) -> list[SchedulerBooking]:
+        """The user's events that start after a moment, and before another, canceled ones too; what only an invitee
+        tells is left out. Events are listed by their start alone (Calendly API v2)."""
+        params = {
+            "user": (await self.account()).uri,
+            "min_start_time": timestamp(after),
+            **({"max_start_time": timestamp(before)} if before else {}),
+            "sort": "start_time:asc",
+        }
+        return await self._pages("listScheduledEvents", "/scheduled_events", read_events, params)
+
+    async def event(self, event_id: str) -> SchedulerBooking:
+        """One event, without what only an invitee tells."""
+        return await self.connection.call("getScheduledEvent", "GET", _event_path(event_id), read_event)
+
+    async def invitees(self, event_id: str) -> list[Invitee]:
+        """The invitees of an event, canceled ones too, oldest first."""
+        params = {"sort": "created_at:asc"}
+        return await self._pages("listInvitees", f"{_event_path(event_id)}/invitees", read_invitees, params)
+
+    async def cancel(self, event_id: str, *, reason: str = "") -> None:
+        """Cancel an event as its host; Calendly tells the customer, with the reason."""
+        path = f"{_event_path(event_id)}/cancellation"
+        json = {"reason": reason} if reason else {}
+        await self.connection.call("cancelEvent", "POST", path, lambda _content: None, json=json)
+
+    async def _pages(
+        self, operation: str, path: str, read: Callable[[bytes], Page[T]], params: Mapping[str, str]
+    ) -> list[T]:
+        """A list with all its pages."""
+        items: list[T] = []
+        token: str | None = None
+        while True:
+            query = {**params, "count": str(PAGE_SIZE), **({"page_token": token} if token else {})}
+            page = await self.connection.call(operation, "GET", path, read, params=query)
+            items += page.items
+            token = page.next_token
+            if not token or not page.items:
+                return items
+
+
+def _event_path(event_id: str) -> str:
+    return f"/scheduled_events/{id_in_path(event_id)}"
