@@ -35,7 +35,7 @@ theme = {{ accent = "#2f5d50", radius = 10 }}
 COACH: Final = """
 [coach]
 scheduler = "calcom"
-title = "Find an hour"
+title = "What do you need?"
 services = [
   {{ id = "{session}", price = "140.00", description = "One question, and what you do about it next week." }},
   {{ id = "{practice}", price = "195.00", description = "Questions you would rather not get, notes the same day." }},
@@ -61,7 +61,7 @@ theme = {{ accent = "#7a2357", radius = 16 }}
 ADVICE: Final = """
 [advice]
 scheduler = "calendly"
-title = "Choose what you need"
+title = "Choose an appointment"
 services = [
   {{ id = "{intro}", price = "0", description = "Fifteen minutes to find out whether I can help you." }},
   {{ id = "{advice}", price = "280.00", description = "One hour on one question, notes the same day." }},
