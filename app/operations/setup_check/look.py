@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import httpx
 
 from app.environment import Environment
 from app.operations.setup_check.address import look_at_address
+from app.operations.setup_check.calendly import CalendlyLook
 from app.operations.setup_check.finding import Finding, fail, ok, warn
 from app.operations.setup_check.hapio import HapioLook
 from app.operations.setup_check.machine import count_calls, look_at_database, look_at_env_file
@@ -21,6 +22,9 @@ from app.settings import Settings, SettingsError, read_settings
 from app.store.schema import database_path
 from app.widgets import Widget, WidgetsFileError, load_widgets
 
+#: The look at each scheduler.
+_LOOKS: Mapping[str, type[HapioLook | CalendlyLook]] = {"hapio": HapioLook, "calendly": CalendlyLook}
+
 
 def free_bytes(folder: Path) -> int:
     """How much room is left where a folder lies."""
@@ -29,9 +33,10 @@ def free_bytes(folder: Path) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Wires:
-    """How the providers and our own address are reached, None being the network; and how the disk is asked."""
+    """How the schedulers, by name, the other providers and our own address are reached, None being the network; and how
+    the disk is asked."""
 
-    hapio: httpx.AsyncBaseTransport | None = None
+    schedulers: Mapping[str, httpx.AsyncBaseTransport] = field(default_factory=dict)
     stripe: httpx.AsyncBaseTransport | None = None
     web: httpx.AsyncBaseTransport | None = None
     free_bytes: Callable[[Path], int] = free_bytes
@@ -64,9 +69,12 @@ class Doctor:
             found += [fail("widgets", line, fix) for line in str(error).splitlines()]
         path, now = database_path(settings.database_url), self._now()
         found += look_at_database(path, now=now, free_bytes=self._wires.free_bytes)
-        hapio = HapioLook(settings, widgets, now=now, transport=self._wires.hapio)
-        found += await hapio.findings()
-        count_calls(path, hapio.calls, month=now)
+        for name, look_at in _LOOKS.items():
+            if name in settings.schedulers:
+                there = {key: widget for key, widget in widgets.items() if widget.scheduler == name}
+                look = look_at(settings, there, now=now, transport=self._wires.schedulers.get(name))
+                found += await look.findings()
+                count_calls(path, f"{name}_calls", look.calls, month=now)
         found += await StripeLook(settings, path, now=now, transport=self._wires.stripe).findings()
         found += await look_at_mail(settings, widgets)
         found += await look_at_address(settings.public_url, transport=self._wires.web)
@@ -81,9 +89,12 @@ def _left_out(settings: Settings) -> Iterator[Finding]:
     if not settings.staff_emails:
         fix = "Set STAFF_EMAILS to your address to sign in at /staff."
         yield warn("settings", "the staff page is off, because no one is allowed to sign in", fix)
-    if settings.hapio_webhook_secret is None:
+    if "hapio" in settings.schedulers and settings.hapio_webhook_secret is None:
         fix = "Create a webhook in Hapio's portal and set HAPIO_WEBHOOK_SECRET; docs/set-up.md#hapio explains it."
         yield warn("settings", "changes that you make in Hapio's portal are noticed only hours later", fix)
+    if "calendly" in settings.schedulers and settings.calendly_webhook_key is None:
+        fix = "Make a webhook subscription and set CALENDLY_WEBHOOK_KEY; docs/schedulers.md#calendly says how."
+        yield warn("settings", "changes that are made in Calendly are noticed only a quarter of an hour later", fix)
 
 
 def _widgets(settings: Settings, widgets: Mapping[str, Widget]) -> Iterator[Finding]:

@@ -96,15 +96,15 @@ def _room(folder: Path, free_bytes: Callable[[Path], int]) -> Iterator[Finding]:
         yield ok("disk", says)
 
 
-def count_calls(path: Path, calls: int, *, month: datetime) -> None:
-    """Add calls to the scheduler to the month's number that all processes share, as `CallBudget` does."""
+def count_calls(path: Path, counter: str, calls: int, *, month: datetime) -> None:
+    """Add calls to a scheduler to the month's number that all processes share, as `CallBudget` does."""
     if not calls or not path.is_file():
         return
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=5)) as connection:
             connection.execute(
                 "INSERT INTO counters VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value",
-                (f"hapio_calls:{month.astimezone(UTC):%Y-%m}", calls),
+                (f"{counter}:{month.astimezone(UTC):%Y-%m}", calls),
             )
             connection.commit()
     except sqlite3.DatabaseError:

@@ -66,7 +66,7 @@ class SetUp:
 
     async def findings(self) -> list[Finding]:
         wires = Wires(
-            hapio=_Dated(self.stack.hapio.transport(), self.hapio_clock),
+            schedulers={"hapio": _Dated(self.stack.hapio.transport(), self.hapio_clock)},
             stripe=_Dated(_Restricted(self.stack.stripe.transport(), self.stripe_refuses), self.stripe_clock),
             web=self.web,
             free_bytes=lambda folder: self.free_bytes,

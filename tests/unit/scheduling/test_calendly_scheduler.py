@@ -93,8 +93,7 @@ async def test_a_booking_takes_one_create_and_needs_no_look_afterwards(
     assert adviser.active() == [made.id]
     assert adviser.creates == 1
     there = await adviser.scheduler.read(made.id)
-    names = {"service_name": "Advice session", "resource_name": "Nora Whitfield"}
-    assert there == replace(made, **names)
+    assert there == replace(made, service_name="Advice session", resource_name="Nora Whitfield")
     assert (there.starts_at, there.ends_at) == (TEN, TEN + HOUR)
     assert (there.buffer_starts_at, there.buffer_ends_at) == (TEN, TEN + HOUR + 15 * MINUTE)
     assert (there.service_id, there.resource_id, there.location_id) == (
@@ -445,6 +444,7 @@ async def test_a_move_on_calendlys_page_leads_to_the_new_event(adviser: Calendly
     moved = adviser.sandbox.reschedule(adviser.invitee_of(first), TEN + DAY * 2)
     old = await adviser.scheduler.read(first)
     assert (old.is_canceled, old.canceled_by) == (True, Actor.CUSTOMER)
+    assert old.successor
     assert old.successor == moved["event"].rpartition("/")[2]
     new = await adviser.scheduler.read(old.successor)
     assert (new.starts_at, new.is_canceled, new.successor) == (TEN + DAY * 2, False, None)

@@ -1,0 +1,252 @@
+"""Calendly: the token with each scope, the plan, the webhook subscription, and which event types can be sold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
+from typing import Any, TypeVar
+
+import httpx
+
+from app.domain.charge_minimum import chargeable
+from app.operations.setup_check.finding import Finding, clock, fail, ok, warn
+from app.scheduling.calendly.dialect import FREE_CALLS, CalendlyDialect
+from app.scheduling.calendly.translation import Account, EventType, Page, read_account, read_event_types
+from app.settings import Settings, opened
+from app.widgets import Widget, beyond_stripe
+
+T = TypeVar("T")
+
+_SECONDS = httpx.Timeout(15, connect=8)
+#: What the webhook must be sent.
+_EVENTS = ("invitee.created", "invitee.canceled")
+#: Each scope with a request that needs it and changes nothing: what it would change does not exist, or it lacks every
+#: field. None books, because a refused booking may count against the day's.
+_SCOPES: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
+    ("event_types:read", "GET", "/event_types", ("user",)),
+    ("availability:read", "GET", "/user_availability_schedules", ("user",)),
+    ("scheduled_events:read", "GET", "/scheduled_events", ("user",)),
+    ("scheduled_events:write", "POST", "/scheduled_events/00000000-0000-4000-8000-000000000000/cancellation", ()),
+    ("webhooks:read", "GET", "/webhook_subscriptions", ("user", "organization", "scope")),
+    ("webhooks:write", "POST", "/webhook_subscriptions", ()),
+)
+_GUIDE = "docs/schedulers.md#calendly"
+
+
+class _Limited(Exception):
+    """Calendly answers 429."""
+
+    def __init__(self, answer: httpx.Response, now: datetime) -> None:
+        super().__init__("429")
+        self.seconds = round(CalendlyDialect().retry_after(answer.headers, now))
+
+
+class CalendlyLook:
+    """One look. `calls` is how many requests it took."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        widgets: Mapping[str, Widget],
+        *,
+        now: datetime,
+        transport: httpx.AsyncBaseTransport | None,
+    ) -> None:
+        self.calls = 0
+        self._settings = settings
+        self._widgets = widgets
+        self._now = now
+        self._transport = transport
+        self._http: httpx.AsyncClient
+
+    async def findings(self) -> list[Finding]:
+        """Everything about Calendly; what was found before it stopped answering, too."""
+        found: list[Finding] = []
+        headers = {"Authorization": f"Bearer {opened(self._settings.calendly_token)}", "Accept": "application/json"}
+        url = self._settings.calendly_base_url
+        async with httpx.AsyncClient(
+            base_url=url, headers=headers, transport=self._transport, timeout=_SECONDS
+        ) as self._http:
+            try:
+                await self._look(found)
+            except _Limited as limit:
+                says = f"Calendly answers 429: too many requests this minute; try again in {limit.seconds} s"
+                fix = "Wait, and run the set-up check again: the rest of Calendly was not checked."
+                found.append(warn("calendly", says, fix))
+            except httpx.HTTPStatusError as error:
+                fix = "Check Calendly's status page, and try again."
+                found.append(fail("calendly", f"{url} answers {error.response.status_code}", fix))
+            except httpx.HTTPError as error:
+                fix = "Check CALENDLY_BASE_URL, this machine's DNS and firewall, then Calendly's status page."
+                found.append(fail("calendly", f"{url} does not answer ({type(error).__name__})", fix))
+            except (ValueError, LookupError, TypeError):
+                fix = "Check CALENDLY_BASE_URL; it is https://api.calendly.com."
+                found.append(fail("calendly", f"{url} does not answer as Calendly does", fix))
+        return found
+
+    async def _look(self, found: list[Finding]) -> None:
+        me = await self._ask("GET", "/users/me")
+        if me.status_code == 401:
+            fix = f"Make a personal access token in Calendly, and set CALENDLY_TOKEN; {_GUIDE} says how."
+            found.append(fail("calendly", "the token is not accepted", fix))
+            return
+        account = None if me.status_code == 403 else read_account(me.raise_for_status().content)
+        found.append(ok("calendly", "answers, and accepts the token"))
+        found += clock("calendly", me, self._now)
+        lacking, refusals = await self._refused(account)
+        if account is None:
+            lacking.insert(0, "users:read")
+        if lacking:
+            fix = f"Make a new token with them, since a token's scopes cannot be changed; {_GUIDE} lists them all."
+            found.append(fail("calendly", f"the token lacks {', '.join(lacking)}", fix))
+        else:
+            found.append(ok("calendly", f"the token has all {1 + len(_SCOPES)} scopes"))
+        for said in refusals:
+            fix = "Upgrade the plan in Calendly, or sign in there to see what the account may do."
+            found.append(fail("calendly", f"the account may not book by the API: {said}", fix))
+        found += self._creates(me)
+        if account is None:
+            return
+        if self._settings.calendly_webhook_key and not refusals and "webhooks:read" not in lacking:
+            found += await self._subscription(account)
+        if "event_types:read" not in lacking:
+            there = await self._all("/event_types", read_event_types, user=account.uri)
+            found += _contents(account, there)
+            for widget in self._widgets.values():
+                found += _widget(widget, account, there)
+
+    async def _refused(self, account: Account | None) -> tuple[list[str], list[str]]:
+        """The scopes that the token lacks, and what Calendly says where it is not a scope that is missing."""
+        lacking: list[str] = []
+        refusals: dict[str, None] = {}
+        whose = _whose(account)
+        for scope, method, path, names in _SCOPES:
+            params = {name: whose[name] for name in names if name in whose}
+            answer = await self._ask(method, path, params=params, json=None if method == "GET" else {})
+            if answer.status_code == 403:
+                said = _message(answer)
+                if "scope" in said.lower():
+                    lacking.append(scope)
+                else:
+                    refusals[said] = None
+        return lacking, list(refusals)
+
+    def _creates(self, answer: httpx.Response) -> Iterator[Finding]:
+        """How many bookings a day are counted on. The free plan, known by its calls a minute, has fewer than paid ones;
+        how many is not documented."""
+        allowed = self._settings.calendly_creates_per_day
+        usual = type(self._settings).model_fields["calendly_creates_per_day"].default
+        limit = CalendlyDialect().limit(answer.headers)
+        if limit and limit[1] == FREE_CALLS and allowed >= usual:
+            says = f"the plan is the free one, which makes fewer bookings a day than the {allowed} that are counted on"
+            fix = "Set CALENDLY_CREATES_PER_DAY to what the plan allows; Calendly's support can tell."
+            yield warn("calendly", says, fix)
+        else:
+            yield ok("calendly", f"at most {allowed} bookings a day, moves included")
+
+    async def _subscription(self, account: Account) -> list[Finding]:
+        address = f"{self._settings.public_url}/api/webhooks/calendly"
+        personal = await self._subscriptions(account, "user")
+        # Only owners and admins may list the organization's.
+        shared = await self._subscriptions(account, "organization")
+        ours = [one for one in [*personal, *shared] if one["callback_url"].rstrip("/") == address]
+        again = f"Delete it and make it again, since it cannot be changed; {_GUIDE} says how."
+        if not ours:
+            says = f"Calendly has no webhook subscription for {address}"
+            return [
+                fail("calendly", says, f"Make one with CALENDLY_WEBHOOK_KEY as its signing key; {_GUIDE} says how.")
+            ]
+        active = [one for one in ours if one["state"] == "active"]
+        if not active:
+            says = "the webhook subscription is disabled: its deliveries have failed for a day"
+            return [fail("calendly", says, again)]
+        missing = [name for name in _EVENTS if not any(name in one["events"] for one in active)]
+        if missing:
+            return [fail("calendly", f"the webhook subscription is not sent {', '.join(missing)}", again)]
+        return [ok("calendly", "the webhook subscription is active")]
+
+    async def _subscriptions(self, account: Account, scope: str) -> list[dict[str, Any]]:
+        params = _whose(account) if scope == "user" else {"organization": account.organization}
+        answer = await self._ask("GET", "/webhook_subscriptions", params={**params, "scope": scope, "count": "100"})
+        return [] if answer.status_code == 403 else list(answer.raise_for_status().json()["collection"])
+
+    # -- asking ------------------------------------------------------------------------------------------
+
+    async def _all(self, path: str, read: Callable[[bytes], Page[T]], **params: str) -> list[T]:
+        """Every page of a list."""
+        items: list[T] = []
+        token: str | None = ""
+        while token is not None:
+            query = {**params, "count": "100", **({"page_token": token} if token else {})}
+            page = read((await self._ask("GET", path, params=query)).raise_for_status().content)
+            items += page.items
+            token = page.next_token or None
+        return items
+
+    async def _ask(
+        self, method: str, path: str, *, params: Mapping[str, str] | None = None, json: object = None
+    ) -> httpx.Response:
+        self.calls += 1
+        answer = await self._http.request(method, path, params=params, json=json)
+        if answer.status_code == 429:
+            raise _Limited(answer, self._now)
+        return answer
+
+
+def _whose(account: Account | None) -> dict[str, str]:
+    """The parameters that name the user in lists. Without `users:read` there is no user to name; the scope is
+    looked at first (seen in the sandbox only)."""
+    return {"user": account.uri, "organization": account.organization, "scope": "user"} if account else {}
+
+
+def _message(answer: httpx.Response) -> str:
+    with suppress(ValueError):
+        body = answer.json()
+        return str(body.get("message", "")) if isinstance(body, dict) else ""
+    return ""
+
+
+def _contents(account: Account, there: Sequence[EventType]) -> Iterator[Finding]:
+    """What there is, with the ids that widgets.toml and embed tags take."""
+    yield ok("ids", f"location and person {account.name}: {account.id}")
+    for one in there:
+        yield ok("ids", f"service {one.name}: {one.id}{f' ({one.unsold})' if one.unsold else ''}")
+    if not there:
+        fix = f"Make one for each service; {_GUIDE} lists what they need."
+        yield fail("calendly", "the account has no event type", fix)
+
+
+def _widget(widget: Widget, account: Account, there: Sequence[EventType]) -> Iterator[Finding]:
+    about = f"widget {widget.name}"
+    if widget.location not in {"", account.id}:
+        fix = "Remove `location`: the token's user is the only one."
+        yield fail(about, f"its location {widget.location} is not in Calendly", fix)
+    if not widget.services:
+        fix = "Name them in `services`, each with a `price`; their ids are listed above."
+        yield fail(about, "it names no services, so none has a price, and nothing is offered", fix)
+    by_id = {one.id: one for one in there}
+    for setting in widget.services:
+        event_type = by_id.get(setting.id)
+        if event_type is None:
+            fix = "Correct `services.id`; the event types' ids are listed above."
+            yield fail(about, f"its service {setting.id} is not in Calendly", fix)
+        elif event_type.unsold:
+            fix = f"Change the event type in Calendly, or leave it out; {_GUIDE} lists what it needs."
+            yield fail(about, f"{event_type.name} {event_type.unsold}", fix)
+        elif setting.price is None:
+            fix = "Set `price` for it; `0` is free. Calendly's event types have no prices."
+            yield fail(about, f"{event_type.name} has no price, and is not offered", fix)
+        elif wrong := _price_fault(widget, setting.id):
+            yield fail(about, f"{event_type.name} has a price that cannot be charged: {wrong}", "Correct its `price`.")
+        else:
+            yield ok(about, f"{event_type.name} can be sold")
+
+
+def _price_fault(widget: Widget, service_id: str) -> str:
+    """Why a price cannot be charged; empty if it can."""
+    try:
+        price = widget.price(service_id, None)
+    except (ValueError, ArithmeticError) as error:
+        return str(error)
+    return "" if chargeable(price) else beyond_stripe(price)
