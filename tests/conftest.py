@@ -17,7 +17,13 @@ ENOUGH = 2 << 30
 
 
 #: Files whose single tests take many seconds.
-LONG = {"test_crashes.py", "test_lifecycle_model.py", "test_api_fuzz.py", "test_money_property.py"}
+LONG = {
+    "test_api_fuzz.py",
+    "test_crashes.py",
+    "test_crashes_everywhere.py",
+    "test_lifecycle_model.py",
+    "test_money_property.py",
+}
 
 #: A busy machine is no defect; `make bench` says what is slow.
 settings.register_profile("unhurried", deadline=None)

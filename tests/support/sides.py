@@ -22,6 +22,8 @@ from tests.support.once import open_api, seeded_hapio
 
 #: Every scheduler that the product works with, and what their stories may expect.
 NAMES: Final = ("hapio", "calcom", "calendly")
+#: And a made-up one, which has the worst habit of each wherever their documents leave a choice.
+WORST: Final = "worst"
 WEBHOOK_SECRET: Final = "webhook-secret-of-the-tests"
 SERVICES: Final = {
     "calcom": {"portrait": "Coaching session", "headshot": "Interview practice", "planning": "Discovery call"},
@@ -258,6 +260,7 @@ class CalendlySide:
 
 async def open_side(name: str, clock: Clock, webhook_client: httpx.AsyncClient, public_url: str) -> Side:
     """The sandbox of this scheduler with its sample studio, telling the product of changes by webhooks."""
+    worst, name = name == WORST, "calendly" if name == WORST else name
     hook, titles = f"{public_url}/api/webhooks/{name}", SERVICES[name]
     if name == "calcom":
         calcom = CalcomSandbox(now=clock, webhook_client=webhook_client)
@@ -272,6 +275,17 @@ async def open_side(name: str, clock: Clock, webhook_client: httpx.AsyncClient, 
         adviser = calendly.seed_adviser()
         await _subscribe(calendly, adviser.organization, hook)
         calendly.calls.clear()
+        if worst:
+            calendly.switches.update(
+                {
+                    "listing_lag_seconds": 20,
+                    "taken_body": "start_time",
+                    "window_limit_days": 7,
+                    "cancel_with_reason": "refused",
+                    "tracking_after_reschedule": "lost",
+                    "webhooks": "twice",
+                }
+            )
         return CalendlySide(calendly, {story: adviser.event_types[title] for story, title in titles.items()})
     hapio, ids = await seeded_hapio(clock)
     return HapioSide(hapio, ids)

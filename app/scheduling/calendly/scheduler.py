@@ -52,18 +52,12 @@ _TRACKING = ("utm_campaign", "utm_source", "utm_medium", "utm_content", "utm_ter
 class CalendlyScheduler:
     """A `Scheduler` over Calendly's client. Every method is told in the port.
 
-    A token has one user, who is the only place and the only person. `creates_per_day` is how many bookings the user's
-    plan allows.
+    A token has one user, who is the only place and the only person.
     """
 
-    def __init__(self, client: CalendlyClient, *, now: Callable[[], datetime], creates_per_day: int) -> None:
-        self.traits = Traits(
-            lock=LockKind.NONE,
-            keeps_metadata=False,
-            mails_customer=True,
-            prices=False,
-            creates_per_day=creates_per_day,
-        )
+    traits = Traits(lock=LockKind.NONE, keeps_metadata=False, mails_customer=True, prices=False)
+
+    def __init__(self, client: CalendlyClient, *, now: Callable[[], datetime]) -> None:
         self._client = client
         self._now = now
         self._window = _WINDOW

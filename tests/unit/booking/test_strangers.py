@@ -8,7 +8,7 @@ from tests.support.sides import NAMES
 from tests.support.stack import open_stack
 from tests.support.strangers import play
 
-RUNS = 25
+RUNS = 12
 
 
 @pytest.mark.parametrize("scheduler", NAMES)

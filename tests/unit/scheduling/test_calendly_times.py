@@ -43,7 +43,6 @@ async def test_calendly_locks_nothing_mails_by_itself_and_has_no_prices(adviser:
         True,
         False,
     )
-    assert traits.creates_per_day == 100
 
 
 async def test_the_tokens_user_is_the_place_and_the_person(adviser: CalendlyAdviser) -> None:
