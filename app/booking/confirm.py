@@ -46,6 +46,10 @@ class _Lock(Enum):
     TAKEN = auto()
 
 
+class _AtItElsewhere(Exception):
+    """Another process is making the booking at the scheduler."""
+
+
 class Confirm:
     """Carries a paid booking on to confirmed, or to its refund."""
 
@@ -104,16 +108,13 @@ class Confirm:
             return await self.cancel_paid(booking, payment, reason)
         if payment and await self._gone_back(booking, payment, just_read=just_read):
             return await self._cancel_refunded(booking)
-        lock = _Lock.GONE if booking.was_expired else await self._make_final(booking, payment)
-        rescued = lock is not _Lock.FINAL
-        if rescued:
-            leased = await self._store.lease(booking, until=self._now() + RESCUE_LEASE)
-            if leased is None:  # another process is at it: two would make two bookings
-                return await self._tools.booking(booking.id)
-            found = await self._rescue(leased, payment, taken=lock is _Lock.TAKEN)
-            if found is None:
-                return await self.cancel_paid(booking, payment, _why_gone(booking))
-            booking = found
+        try:
+            secured, word = await self._secure(booking, payment)
+        except _AtItElsewhere:
+            return await self._tools.booking(booking.id)
+        if secured is None:
+            return await self.cancel_paid(booking, payment, _why_gone(booking))
+        booking = secured
         if payment and payment.state is not PaymentState.CAPTURED:
             payment = await self._capture(payment)
             if payment.state is PaymentState.PROCESSING:
@@ -124,17 +125,38 @@ class Confirm:
         change = Change(
             (Status.PAID,),
             Status.CONFIRMED,
-            HistoryWord.RESCUED if rescued else HistoryWord.CONFIRMED,
+            word,
             values={"confirmed_at": self._now(), "end_reason": None},
             mails=[
                 *self._notifications.owed(
-                    booking, MailKind.CONFIRMED_CUSTOMER, MailKind.CONFIRMED_OWNER, detail={"rescued": rescued}
+                    booking,
+                    MailKind.CONFIRMED_CUSTOMER,
+                    MailKind.CONFIRMED_OWNER,
+                    detail={"rescued": word is HistoryWord.RESCUED},
                 ),
                 *self._notifications.reminder(booking),
             ],
         )
         confirmed = await self._store.claim(booking.id, change)
         return confirmed or await self._tools.booking(booking.id)
+
+    async def _secure(self, booking: Booking, payment: Payment | None) -> tuple[Booking | None, HistoryWord]:
+        """Make the time final at the scheduler, as it was locked or afresh; None where it is gone for good. Raises
+        _AtItElsewhere while another process does the same."""
+        makes = booking.was_expired or not self._schedulers.lock_binds(booking.reservation.scheduler)
+        if makes:  # a booking, and does not only change one: two processes would make two
+            booking = await self._lease(booking)
+        lock = _Lock.GONE if booking.was_expired else await self._make_final(booking, payment)
+        if lock is _Lock.FINAL:
+            return booking, HistoryWord.CONFIRMED
+        leased = booking if makes else await self._lease(booking)
+        return await self._rescue(leased, payment, taken=lock is _Lock.TAKEN), HistoryWord.RESCUED
+
+    async def _lease(self, booking: Booking) -> Booking:
+        leased = await self._store.lease(booking, until=self._now() + RESCUE_LEASE)
+        if leased is None:
+            raise _AtItElsewhere
+        return leased
 
     def _too_late(self, booking: Booking) -> bool:
         """Whether the visit has begun so long ago that nothing but the money's way back is left. Late money buys

@@ -58,6 +58,8 @@ async def forget(parts: Parts, arguments: argparse.Namespace) -> int:
                 file=sys.stderr,
             )
             return 1
+        for scheduler, many in done.kept_at.items():
+            print(f"{_bookings(many)} at {scheduler} still name the customer, who cannot be forgotten there by us.")
         if done.forgotten:
             print(_ELSEWHERE)
     if left and email:

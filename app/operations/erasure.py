@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -19,12 +20,14 @@ _KEPT = frozenset({"holdfast_id", "paid_amount", "paid_currency", "payment_inten
 class Forgotten:
     """What was done: bookings without their customer now, those that were left because they are not over, and those
     of which the scheduler still knows the customer, because it gave no answer. `traces`: what was taken out still
-    stands in the log beside the database, since another process is reading there."""
+    stands in the log beside the database, since another process is reading there. `kept_at` are those schedulers that
+    cannot be told to forget, with how many of the bookings each still has."""
 
     forgotten: int
     left: int
     unreached: int
     traces: bool
+    kept_at: Mapping[str, int]
 
 
 class Erasure:
@@ -47,10 +50,13 @@ class Erasure:
         """
         found, left = await self._store.forgettable(email=email, before=self._before(days))
         done = unreached = 0
+        kept_at: Counter[str] = Counter()
         for booking in found:
             try:
                 scheduler = self._schedulers.of(booking.reservation.scheduler)
-                if booking.reservation.reference and scheduler.traits.keeps_metadata:
+                if booking.reservation.reference and not scheduler.traits.keeps_metadata:
+                    kept_at[booking.reservation.scheduler] += 1
+                elif booking.reservation.reference:
                     payment = await self._store.payment(booking.payment_id) if booking.payment_id else None
                     tags = scheduler_metadata(booking, payment)
                     # Overwritten, not left out: not every scheduler says whether it replaces or merges.
@@ -66,7 +72,7 @@ class Erasure:
             done += await self._store.forget(booking.id)
         # Every time, so that a run that was cut off is made good by the next.
         traces = not await self._store.forget_traces()
-        return Forgotten(done, left, unreached, traces)
+        return Forgotten(done, left, unreached, traces, kept_at)
 
     def _before(self, days: int | None) -> datetime | None:
         return None if days is None else self._now() - timedelta(days=days)

@@ -12,6 +12,7 @@ import httpx
 
 from app.environment import Environment
 from app.operations.setup_check.address import look_at_address
+from app.operations.setup_check.calcom import CalcomLook
 from app.operations.setup_check.calendly import CalendlyLook
 from app.operations.setup_check.finding import Finding, fail, ok, warn
 from app.operations.setup_check.hapio import HapioLook
@@ -23,7 +24,11 @@ from app.store.schema import database_path
 from app.widgets import Widget, WidgetsFileError, load_widgets
 
 #: The look at each scheduler.
-_LOOKS: Mapping[str, type[HapioLook | CalendlyLook]] = {"hapio": HapioLook, "calendly": CalendlyLook}
+_LOOKS: Mapping[str, type[HapioLook | CalcomLook | CalendlyLook]] = {
+    "hapio": HapioLook,
+    "calcom": CalcomLook,
+    "calendly": CalendlyLook,
+}
 
 
 def free_bytes(folder: Path) -> int:

@@ -13,7 +13,7 @@ from app.errors import LinkRefused
 from app.store.backup import BackupError, back_up
 from sandbox.hapio import Fault
 from tests.support.backups import asked, database
-from tests.support.stack import MONDAY, Stack
+from tests.support.stack import MONDAY, Stack, open_stack
 
 YEARS = timedelta(days=500)
 
@@ -213,3 +213,15 @@ async def test_where_hapio_gives_no_answer_the_booking_is_left_for_the_next_run(
     assert (await stack.parts.bookings.get(booking.id)).customer
     assert await forget(stack.parts, asked("anna@customer.example")) == 0
     assert (await stack.parts.bookings.get(booking.id)).customer is None
+
+
+@pytest.mark.parametrize("scheduler", ["calcom", "calendly"])
+async def test_where_the_scheduler_cannot_forget_the_owner_is_told_so(
+    scheduler: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with open_stack(tmp_path, scheduler=scheduler) as stack:
+        booking = await stack.confirmed()
+        stack.clock.set(booking.ends_at + timedelta(days=2))
+        assert await forget(stack.parts, asked("anna@customer.example")) == 0
+        assert (await stack.now(booking)).customer is None
+    assert f"1 booking at {scheduler} still name" in capsys.readouterr().out

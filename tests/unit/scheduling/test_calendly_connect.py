@@ -40,7 +40,8 @@ async def test_the_token_connects_calendly_alone_and_its_calls_are_counted() -> 
     ]
     assert calendly.budget.spent == 2
     assert calendly.budget.may_read(1000)
-    assert calendly.scheduler.traits.creates_per_day == 100
+    assert calendly.creates
+    assert calendly.creates.per_day == 100
     await calendly.scheduler.aclose()
 
 
@@ -48,5 +49,7 @@ async def test_the_token_connects_calendly_alone_and_its_calls_are_counted() -> 
 async def test_webhooks_are_received_where_their_key_is_set(key: str) -> None:
     there = connected([], CALENDLY_WEBHOOK_KEY=key, CALENDLY_CREATES_PER_DAY="5")
     assert bool(there["calendly"].webhooks) is bool(key)
-    assert there["calendly"].scheduler.traits.creates_per_day == 5
+    creates = there["calendly"].creates
+    assert creates
+    assert creates.per_day == 5
     await there["calendly"].scheduler.aclose()
