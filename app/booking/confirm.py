@@ -182,6 +182,7 @@ class Confirm:
             Status.CANCELED,
             HistoryWord.REFUNDED,
             values={"end_reason": EndReason.REFUNDED},
+            find_out_at=self._now() + RESCUE_LEASE,
             mails=self._notifications.owed(
                 booking, *kinds, about="all", detail={"reason": EndReason.REFUNDED, "refund": ""}
             ),
@@ -189,7 +190,8 @@ class Confirm:
         canceled = await self._store.claim(booking.id, change)
         if canceled is None:
             return await self._tools.booking(booking.id)
-        await self._release.soon(canceled)
+        if not canceled.reservation.unsure:
+            await self._release.soon(canceled)
         return canceled
 
     async def _restore(self, booking: Booking) -> Booking:
@@ -250,6 +252,9 @@ class Confirm:
         reference = booking.reservation.reference
         if reference is None:
             return _Lock.GONE
+        makes = not self._schedulers.lock_binds(booking.reservation.scheduler)
+        if makes:
+            await self._store.ask(booking.reservation)
         try:
             final = await confirm_at_scheduler(self._tools, booking, payment, lock=reference)
         except SchedulerNotFound:
@@ -257,7 +262,7 @@ class Confirm:
         except SchedulerRefused as error:
             log.info("the time is taken", booking=booking.id, scheduler=error.body[:500])
             return _Lock.TAKEN
-        if final.id != reference:
+        if makes:
             await self._store.record_lock(booking, reference=final.id, terms=booking.terms)
         return _Lock.FINAL
 
@@ -307,7 +312,6 @@ class Confirm:
     async def cancel_paid(self, booking: Booking, payment: Payment | None, reason: EndReason) -> Booking:
         """Paid, but it cannot be: the money goes back, whatever the scheduler still holds is released."""
         refund = self._refunds.owed(booking, payment, payment.price, reason) if payment else None
-        binds = self._schedulers.lock_binds(booking.reservation.scheduler)
         kinds = [MailKind.REFUNDED_CUSTOMER, MailKind.REFUNDED_OWNER]
         if booking.terms.free:
             kinds = [MailKind.RELEASED_CUSTOMER]
@@ -317,9 +321,8 @@ class Confirm:
             HistoryWord(reason),
             values={"end_reason": reason},
             # Without a binding lock it may be our own booking that had the time: its answer was lost, and no list shows
-            # it yet.
-            reservation={} if binds else {"unsure": True},
-            find_out_at=None if binds else self._now() + RESCUE_LEASE,
+            # it yet. The row has been unsure of it since it was asked for.
+            find_out_at=self._now() + RESCUE_LEASE,
             refund=refund,
             mails=self._notifications.owed(
                 booking, *kinds, detail={"reason": reason, "refund": refund.id if refund else ""}
@@ -330,7 +333,7 @@ class Confirm:
             return await self._tools.booking(booking.id)
         if refund:
             await self._refunds.pay_soon(refund)
-        if binds:
+        if not canceled.reservation.unsure:
             await self._release.soon(canceled)
         return canceled
 
