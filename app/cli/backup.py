@@ -9,7 +9,7 @@ from pathlib import Path
 
 from app.settings import Settings
 from app.store.backup import BackupError, back_up
-from app.store.schema import check_file, database_path
+from app.store.sqlite_file import check_file, database_path
 
 
 def add_backup(parser: argparse.ArgumentParser) -> None:

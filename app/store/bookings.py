@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -43,11 +42,13 @@ class BookingRows(Database):
 
     async def insert_hold(self, booking: Booking, *, capacity: int | None) -> bool:
         """The slot guard: insert a hold unless the resource would be over `capacity` at any moment of the
-        buffered interval. One statement, so two visitors cannot both win. False means somebody else has it."""
+        buffered interval, which nobody else may look at meanwhile. False means somebody else has it."""
         row = booking_row(booking)
         values = [sa.literal(row[column.name], column.type) for column in bookings.c]
         free = room(booking.interval, capacity, booking_id=booking.id)
         async with self._write() as connection:
+            if capacity is not None:
+                await self.backend.lock_resource(connection, booking.resource_id)
             inserted = await connection.execute(
                 sa.insert(bookings)
                 .from_select([column.name for column in bookings.c], sa.select(*values).where(free))
@@ -65,13 +66,13 @@ class BookingRows(Database):
         until then; None while another process has it, or waits with it."""
         now = self._now()
         return await self._update(
+            booking.id,
             sa.update(bookings)
             .where(
-                bookings.c.id == booking.id,
                 bookings.c.status == booking.status,
                 sa.or_(bookings.c.next_try_at.is_(None), bookings.c.next_try_at <= now),
             )
-            .values(next_try_at=until)
+            .values(next_try_at=until),
         )
 
     async def booking(self, booking_id: str) -> Booking | None:
@@ -114,7 +115,7 @@ class BookingRows(Database):
     ) -> Booking | None:
         """The scheduler's answer to the lock. Stored whatever became of the row meanwhile: of an ended one it is to be
         given back. `shown` is the price that the visitor saw, where it is another than the one in `terms`."""
-        async with self._write() as connection:
+        async with self._write(booking.id) as connection:
             await change_reservation(connection, booking.reservation.id, {"reference": reference, "unsure": False})
             await connection.execute(
                 sa.update(bookings)
@@ -132,21 +133,19 @@ class BookingRows(Database):
     async def set_customer(self, booking_id: str, customer: Customer) -> Booking | None:
         """Store the details of a live hold; None if it is over."""
         return await self._update(
+            booking_id,
             sa.update(bookings)
             .where(
-                bookings.c.id == booking_id,
                 bookings.c.status.in_([Status.HELD, Status.AWAITING_PAYMENT]),
                 bookings.c.deadline > self._now(),
             )
-            .values(**customer_columns(customer))
+            .values(**customer_columns(customer)),
         )
 
     async def fill_in_customer(self, booking_id: str, customer: Customer) -> None:
         """Who booked, as another place remembers it, where we do not know."""
         await self._update(
-            sa.update(bookings)
-            .where(bookings.c.id == booking_id, bookings.c.customer_email == "")
-            .values(**customer_columns(customer))
+            booking_id, sa.update(bookings).where(bookings.c.customer_email == "").values(**customer_columns(customer))
         )
 
     async def unconfirmed(self, scheduler: str) -> int:
@@ -171,7 +170,7 @@ class BookingRows(Database):
             bookings.c.status == booking.status,
             bookings.c.reservation_id == reservations.c.id,
         )
-        async with self._write() as connection:
+        async with self._write(booking.id) as connection:
             replaced = await connection.execute(
                 sa.update(reservations)
                 .where(
@@ -186,9 +185,9 @@ class BookingRows(Database):
     async def extend(self, booking_id: str, *, deadline: datetime, most: int) -> Booking | None:
         """Move the hold's deadline, at most `most` times; None if it is over or used up."""
         return await self._update(
+            booking_id,
             sa.update(bookings)
             .where(
-                bookings.c.id == booking_id,
                 bookings.c.status == Status.HELD,
                 bookings.c.deadline > self._now(),
                 bookings.c.extensions < most,
@@ -200,17 +199,16 @@ class BookingRows(Database):
     async def postpone(self, booking_id: str, *, deadline: datetime) -> Booking | None:
         """Move the deadline of a booking whose payment is still processing."""
         return await self._update(
-            sa.update(bookings)
-            .where(bookings.c.id == booking_id, bookings.c.status == Status.AWAITING_PAYMENT)
-            .values(deadline=deadline)
+            booking_id,
+            sa.update(bookings).where(bookings.c.status == Status.AWAITING_PAYMENT).values(deadline=deadline),
         )
 
     async def mark_no_show(self, booking_id: str, *, no_show: bool) -> Booking | None:
         """Note that nobody came, or that somebody did; only of a visit that has begun."""
         return await self._update(
+            booking_id,
             sa.update(bookings)
             .where(
-                bookings.c.id == booking_id,
                 bookings.c.status == Status.CONFIRMED,
                 sa.exists().where(
                     reservations.c.id == bookings.c.reservation_id, reservations.c.starts_at <= self._now()
@@ -228,7 +226,7 @@ class BookingRows(Database):
             outbox.c.kind.in_([mail.kind for mail in mails]),
             outbox.c.created_at > not_since,
         )
-        async with self._write() as connection:
+        async with self._write(booking.id) as connection:
             renewed = await connection.execute(
                 sa.update(bookings)
                 .where(bookings.c.id == booking.id, bookings.c.link_version == booking.link_version, ~lately)
@@ -249,7 +247,7 @@ class BookingRows(Database):
 
     async def owe(self, owed: Owed, *, what: HistoryWord, mails: Sequence[OutboxMail] = ()) -> list[Refund]:
         """Owe money back beside the terms; what is left of the payments bounds it. Returns the new refunds."""
-        async with self._write() as connection:
+        async with self._write(owed.booking_id) as connection:
             drawn = await draw(connection, owed)
             rows = await connection.execute(sa.select(bookings.c.status).where(bookings.c.id == owed.booking_id))
             if not drawn or not await add_refunds(connection, drawn):
@@ -292,9 +290,7 @@ class BookingRows(Database):
 
     async def put_off(self, booking_id: str, *, until: datetime) -> None:
         """Something we owe for this booking failed: try again at `until`."""
-        await self._update(
-            sa.update(bookings).where(bookings.c.id == booking_id).values(next_try_at=until, tries=bookings.c.tries + 1)
-        )
+        await self._update(booking_id, sa.update(bookings).values(next_try_at=until, tries=bookings.c.tries + 1))
 
     async def claim(self, booking_id: str, change: Change) -> Booking | None:
         """Change the status if it is still one of `change.from_`; with `take_back` and what follows it, the only place
@@ -312,7 +308,7 @@ class BookingRows(Database):
                 bookings.c.revision == change.unchanged_since,
                 ~_has_open_move(booking_id, but=change.ends_move),
             ]
-        async with self._write() as connection:
+        async with self._write(booking_id) as connection:
             booking = await self._claim(connection, booking_id, change, *conditions)
             if booking is None:
                 return None
@@ -341,7 +337,9 @@ class BookingRows(Database):
             ),
         ]
         change = Change((Status.CANCELED,), Status.PAID, HistoryWord.TAKING_BACK, reservation={"occupies": True})
-        async with self._write() as connection:
+        async with self._write(booking.id) as connection:
+            if capacity is not None:
+                await self.backend.lock_resource(connection, booking.resource_id)
             back = await self._claim(connection, booking.id, change, *conditions)
             if back:
                 await connection.execute(
@@ -363,7 +361,7 @@ class BookingRows(Database):
             },
             reservation={"reference": reference, "canceled": False},
         )
-        async with self._write() as connection:
+        async with self._write(booking.id) as connection:
             back = await self._claim(connection, booking.id, change)
             if back:
                 await connection.execute(
@@ -388,7 +386,7 @@ class BookingRows(Database):
             reservation={"canceled": sure, "unsure": not sure},
             find_out_at=find_out_at,
         )
-        async with self._write() as connection:
+        async with self._write(booking.id) as connection:
             left = await self._claim(connection, booking.id, change)
             if left:
                 await connection.execute(
@@ -425,18 +423,16 @@ class BookingRows(Database):
         return await read_booking(connection, booking_id)
 
     async def _update(
-        self, statement: sa.Update, *, what: HistoryWord | None = None, detail: Mapping[str, Any] | None = None
+        self, booking_id: str, statement: sa.Update, *, what: HistoryWord | None = None
     ) -> Booking | None:
-        async with self._write() as connection:
-            changed = await connection.execute(
-                statement.values(updated_at=self._now()).returning(bookings.c.id, bookings.c.status)
-            )
-            row = changed.first()
+        of_it = statement.where(bookings.c.id == booking_id).values(updated_at=self._now())
+        async with self._write(booking_id) as connection:
+            row = (await connection.execute(of_it.returning(bookings.c.status))).first()
             if row is None:
                 return None
             if what:
-                await remember(connection, row.id, what, Status(row.status), at=self._now(), detail=detail)
-            return await read_booking(connection, row.id)
+                await remember(connection, booking_id, what, Status(row.status), at=self._now())
+            return await read_booking(connection, booking_id)
 
     async def history(self, booking_id: str) -> list[HistoryEntry]:
         """What happened to a booking, oldest first."""

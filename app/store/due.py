@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.booking import Status
@@ -16,8 +15,9 @@ from app.domain.history import HistoryWord
 from app.domain.outbox import OutboxMail
 from app.domain.payment import DISPUTE_LOST, PaymentSeen, PaymentState
 from app.domain.refund import REFUND_VOID, Owed, Refund
-from app.store.database import note
-from app.store.tables import history, mail_row, outbox, payments, refund_row, refunds
+from app.store.backend import note
+from app.store.conflicts import insert_if_new
+from app.store.tables import history, mail_row, outbox, payments, refund_row, refunds, total
 
 #: How far apart mails of one kind about one booking are, where a newer one makes the older one untrue.
 MAIL_PAUSE = timedelta(minutes=15)
@@ -68,30 +68,30 @@ async def add_mails(connection: AsyncConnection, mails: Iterable[OutboxMail]) ->
             )
             due_at = max(due_at, last + MAIL_PAUSE) if last else due_at
         row = mail_row(replace(mail, due_at=due_at))
-        await connection.execute(sqlite.insert(outbox).values(row).on_conflict_do_nothing())
+        await insert_if_new(connection, outbox, row)
 
 
 async def add_refunds(connection: AsyncConnection, owed: Iterable[Refund]) -> int:
     """Refunds to make, once per payment, reason and cause. Returns how many are new."""
     added = 0
     for refund in owed:
-        result = await connection.execute(sqlite.insert(refunds).values(refund_row(refund)).on_conflict_do_nothing())
-        added += result.rowcount
-        if result.rowcount:
+        if await insert_if_new(connection, refunds, refund_row(refund)):
+            added += 1
             amount = {"amount": refund.amount.amount, "currency": refund.amount.currency}
             note(connection, "refund asked", booking=refund.booking_id, refund=refund.id, **amount)
     return added
 
 
 async def draw(connection: AsyncConnection, owed: Owed) -> list[Refund]:
-    """What a debt comes to, given what was captured and given back until now. Exact, because one writes at a time."""
+    """What a debt comes to, given what was captured and given back until now. Exact, because the transaction has the
+    booking to itself."""
     return owed.draw(await left(connection, owed.booking_id))
 
 
 async def left(connection: AsyncConnection, booking_id: str) -> list[tuple[str, int]]:
     """What is left of each payment, newest first, in smallest units. Below 0, where money went back past us."""
     back = (
-        sa.select(sa.func.coalesce(sa.func.sum(refunds.c.amount), 0))
+        sa.select(total(refunds.c.amount))
         .where(refunds.c.payment_id == payments.c.id, refunds.c.status.not_in(REFUND_VOID))
         .scalar_subquery()
     )

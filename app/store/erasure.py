@@ -13,7 +13,6 @@ from app.domain.move import MoveState
 from app.domain.payment import DISPUTE_OVER, PaymentState
 from app.store.database import Database
 from app.store.due import remember
-from app.store.schema import PATIENCE
 from app.store.tables import (
     bookings,
     customer_columns,
@@ -25,8 +24,6 @@ from app.store.tables import (
     select_bookings,
     to_booking,
 )
-
-CHECKPOINT_MILLISECONDS = 1000
 
 _KNOWN = sa.or_(bookings.c.customer_email != "", bookings.c.visitor_key != "")
 
@@ -52,9 +49,8 @@ class ForgetRows(Database):
         """Take the customer out of a booking and of all that hangs on it; its links stop working. What stays: what was
         booked when, for how much, what was paid and given back. False if it is not over. Call `forget_traces` when the
         last one is done."""
-        async with self._write() as connection:
-            # Else the words stay in the file's free pages until something else is written there.
-            await connection.exec_driver_sql("PRAGMA secure_delete = ON")
+        async with self._write(booking_id) as connection:
+            await self.backend.wipe_what_is_freed(connection)
             result = await connection.execute(
                 sa.update(bookings)
                 .where(bookings.c.id == booking_id, self._over())
@@ -81,14 +77,9 @@ class ForgetRows(Database):
             return True
 
     async def forget_traces(self) -> bool:
-        """Empty the log beside the database, which keeps every row as it was before until it is written over. False
-        where a reader of another process is in its way: then it empties when that is done, and more is written."""
-        async with self.engine.connect() as connection:
-            # A server's reads end within milliseconds; who reads for longer is not waited for.
-            await connection.exec_driver_sql(f"PRAGMA busy_timeout = {CHECKPOINT_MILLISECONDS}")
-            busy, *_ = (await connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")).one()
-            await connection.exec_driver_sql(f"PRAGMA busy_timeout = {PATIENCE * 1000}")
-            return not busy
+        """Wipe what the database keeps of rows as they were before. False where that must wait for somebody who reads
+        them."""
+        return await self.backend.wipe_traces()
 
     def _over(self) -> sa.ColumnElement[bool]:
         now = self._now()

@@ -7,12 +7,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import sqlite
 
 from app.domain.booking import Actor, Booking, Status
 from app.domain.history import HistoryWord
 from app.domain.move import OPEN_MOVES
 from app.domain.outbox import OutboxMail
+from app.store.conflicts import set_counter
 from app.store.database import Database
 from app.store.due import add_mails, remember
 from app.store.reservations import change_reservation, insert_reservation, read_booking
@@ -47,7 +47,7 @@ class FollowRows(Database):
         taken = replace(after.reservation, id=f"{booking.id}.{after.revision}", created_at=now, updated_at=now)
         as_read = sa.exists().where(reservations.c.id == old.id, reservations.c.reference == old.reference)
         on_the_move = sa.exists().where(moves.c.booking_id == booking.id, moves.c.state.in_(list(OPEN_MOVES)))
-        async with self._write() as connection:
+        async with self._write(booking.id) as connection:
             changed = await connection.execute(
                 sa.update(bookings)
                 .where(
@@ -93,13 +93,8 @@ class FollowRows(Database):
     async def set_marks(self, marks: Mapping[str, datetime | None]) -> None:
         """Several marks at once; None takes one away."""
         async with self._write() as connection:
-            for name, at in marks.items():
+            for name, at in sorted(marks.items()):  # in one order, so that no two wait for each other
                 if at is None:
                     await connection.execute(sa.delete(counters).where(counters.c.name == name))
                     continue
-                value = int(at.timestamp())
-                await connection.execute(
-                    sqlite.insert(counters)
-                    .values(name=name, value=value)
-                    .on_conflict_do_update(index_elements=["name"], set_={"value": value})
-                )
+                await set_counter(connection, name, int(at.timestamp()))

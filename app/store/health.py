@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import sqlite
 
 from app.domain.booking import EndReason, Status
 from app.domain.history import HistoryWord
@@ -17,6 +16,7 @@ from app.domain.move import MoveState
 from app.domain.payment import PaymentState
 from app.domain.refund import PENDING_UNREAD_PATIENCE, REFUND_FAILED, REFUND_PATIENCE, REFUND_VOID, Refund, failures
 from app.domain.reservation import GIVE_BACK
+from app.store.conflicts import set_counter
 from app.store.database import Database
 from app.store.tables import (
     Instant,
@@ -32,6 +32,7 @@ from app.store.tables import (
     stray_payments,
     to_payment,
     to_refund,
+    total,
 )
 
 #: Between two writes that belong together lies at most a crash and the worker's next look; what is found earlier is
@@ -39,8 +40,6 @@ from app.store.tables import (
 GRACE = timedelta(minutes=10)
 _BEAT = "worker_beat"
 _TRIAL = "trial_write"
-#: Bytes of one of SQLite's pages, as it makes them.
-_PAGE = 4096
 _PAID = (HistoryWord.PAID, HistoryWord.PAID_LATE, HistoryWord.NOTHING_DUE)
 _STANDING = (Status.PAID, Status.CONFIRMED)
 #: Refunds that the worker makes, or follows at Stripe.
@@ -95,23 +94,17 @@ class HealthRows(Database):
 
     async def beat(self) -> None:
         """The worker is alive now."""
-        row = sqlite.insert(counters).values(name=_BEAT, value=int(self._now().timestamp()))
         async with self._write() as connection:
-            await connection.execute(
-                row.on_conflict_do_update(index_elements=["name"], set_={"value": row.excluded.value})
-            )
+            await set_counter(connection, _BEAT, int(self._now().timestamp()))
 
     async def try_write(self) -> None:
-        """Write one small row, after one that needs a page of its own, as everything else would be written. Raises
+        """Write one small row, after one that needs room on the disk, as everything else would be written. Raises
         StorageError."""
-        row = sqlite.insert(counters).values(name=_TRIAL, value=int(self._now().timestamp()))
-        wide = f"{_TRIAL} {'.' * _PAGE}"
+        wide = f"{_TRIAL} {'.' * self.backend.trial_width}"
         async with self._write() as connection:
             await connection.execute(sa.insert(counters).values(name=wide, value=0))
             await connection.execute(sa.delete(counters).where(counters.c.name == wide))
-            await connection.execute(
-                row.on_conflict_do_update(index_elements=["name"], set_={"value": row.excluded.value})
-            )
+            await set_counter(connection, _TRIAL, int(self._now().timestamp()))
 
     async def schema(self) -> str:
         """The newest migration that the database has been through."""
@@ -232,15 +225,15 @@ class HealthRows(Database):
     async def bookings_without_money(self) -> list[Discrepancy]:
         """Confirmed bookings for which less was taken than they cost, or for which everything had gone back before they
         were confirmed. What the owner gives back afterwards was taken all the same. Empty in health."""
-        price = sa.func.json_extract(bookings.c.terms, "$.amount")
-        currency = sa.func.json_extract(bookings.c.terms, "$.currency")
+        price = sa.cast(bookings.c.terms["amount"].as_string(), sa.BigInteger)
+        currency = bookings.c.terms["currency"].as_string()
         taken = (
-            sa.select(sa.func.coalesce(sa.func.sum(payments.c.captured), 0))
+            sa.select(total(payments.c.captured))
             .where(payments.c.booking_id == bookings.c.id, payments.c.state == PaymentState.CAPTURED)
             .scalar_subquery()
         )
         cheaper = (
-            sa.select(sa.func.coalesce(sa.func.sum(refunds.c.amount), 0))
+            sa.select(total(refunds.c.amount))
             .where(
                 refunds.c.booking_id == bookings.c.id,
                 refunds.c.reason == EndReason.CHEAPER,
@@ -250,7 +243,7 @@ class HealthRows(Database):
         )
         missing = price - (taken - cheaper)
         gone_before = (
-            sa.select(sa.func.coalesce(sa.func.sum(refunds.c.amount), 0))
+            sa.select(total(refunds.c.amount))
             .where(
                 refunds.c.booking_id == bookings.c.id,
                 refunds.c.created_at <= bookings.c.confirmed_at,
@@ -353,17 +346,17 @@ class HealthRows(Database):
             if not amount:
                 currency = refund.amount.currency
                 for word, sign in ((refund.status, -1), ("failed_covered", 1)):
-                    many, total = sums.get((word, currency), (0, 0))
-                    sums[word, currency] = (many + sign, total + sign * refund.amount.amount)
+                    many, money = sums.get((word, currency), (0, 0))
+                    sums[word, currency] = (many + sign, money + sign * refund.amount.amount)
         return sums
 
     async def _sums(
         self, word: sa.Column[str], currency: sa.Column[str], amount: sa.Column[int]
     ) -> dict[tuple[str, str], tuple[int, int]]:
-        many, total = sa.func.count().label("many"), sa.func.sum(amount).label("total")
-        wanted: list[Any] = [word.label("word"), currency.label("currency"), many, total]
+        many, money = sa.func.count().label("many"), total(amount).label("money")
+        wanted: list[Any] = [word.label("word"), currency.label("currency"), many, money]
         rows = await self._all(sa.select(*wanted).group_by(word, currency))
-        return {(row["word"], row["currency"]): (row["many"], row["total"]) for row in rows}
+        return {(row["word"], row["currency"]): (row["many"], row["money"]) for row in rows}
 
     async def _count(self, table: sa.Table, where: sa.ColumnElement[bool]) -> int:
         rows = await self._all(sa.select(sa.func.count().label("many")).select_from(table).where(where))
@@ -395,7 +388,7 @@ def _settled_since() -> sa.ColumnElement[datetime]:
 
 def _left(payment_id: sa.Column[str]) -> sa.ColumnElement[int]:
     back = (
-        sa.select(sa.func.coalesce(sa.func.sum(refunds.c.amount), 0))
+        sa.select(total(refunds.c.amount))
         .where(refunds.c.payment_id == payment_id, refunds.c.status.not_in(REFUND_VOID))
         .scalar_subquery()
     )

@@ -7,6 +7,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from app.store.conflicts import insert_if_new
 from app.store.database import Database
 from app.store.tables import idempotency
 
@@ -27,23 +28,25 @@ class IdempotencyRows(Database):
         self, key: str, *, fingerprint: str, run: str, running_until: datetime, forget_at: datetime
     ) -> Kept | None:
         """Have a key for one run; else what is written under it. A run that is over its time has died: its key can be
-        taken over, for the same request. One transaction, so of any number of calls one runs."""
+        taken over, for the same request. The row is inserted or locked first, so of any number of calls one runs."""
         now = self._now()
+        row = {"key": key, "fingerprint": fingerprint, "run": run, "forget_at": forget_at}
         async with self._write() as connection:
             await connection.execute(sa.delete(idempotency).where(idempotency.c.forget_at <= now))
-            row = (await connection.execute(sa.select(idempotency).where(idempotency.c.key == key))).mappings().first()
-            if row is None:
-                values = {"key": key, "fingerprint": fingerprint, "run": run, "forget_at": forget_at}
+            while not await insert_if_new(connection, idempotency, {**row, "running_until": running_until}):
+                found = await connection.execute(
+                    sa.select(idempotency).where(idempotency.c.key == key).with_for_update()
+                )
+                there = found.mappings().first()
+                if there is None:
+                    continue  # freed since: inserted now, unless somebody else was first
+                dead = there["status"] is None and there["running_until"] <= now
+                if not dead or there["fingerprint"] != fingerprint:
+                    return Kept(there["fingerprint"], there["status"], there["body"] or b"")
                 await connection.execute(
-                    sa.insert(idempotency).values(running_until=running_until, **values),
+                    sa.update(idempotency).where(idempotency.c.key == key).values(run=run, running_until=running_until)
                 )
                 return None
-            dead = row["status"] is None and row["running_until"] <= now
-            if not dead or row["fingerprint"] != fingerprint:
-                return Kept(row["fingerprint"], row["status"], row["body"] or b"")
-            await connection.execute(
-                sa.update(idempotency).where(idempotency.c.key == key).values(run=run, running_until=running_until)
-            )
             return None
 
     async def keep_answer(self, key: str, *, run: str, status: int, body: bytes) -> None:

@@ -8,14 +8,14 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import sqlite
 
 from app.domain.event import Event, StoredEvent
+from app.store.conflicts import insert_if_new, raise_counter
 from app.store.database import Database
 from app.store.tables import counters, inbox
 
 _FACTS = [field.name for field in fields(Event) if field.name != "id"]
-#: SQLite takes this many values in one question, and more.
+#: SQLite and PostgreSQL take this many values in one question, and more.
 _BATCH = 500
 
 
@@ -30,11 +30,10 @@ class InboxRows(Database):
         """Store events once each, in one transaction. Returns how many were new."""
         added = 0
         async with self._write() as connection:
-            for event in events:
+            for event in sorted(events, key=lambda event: event.id):  # in one order: no two wait for each other
                 row = {**asdict(event), "tries": 0, "next_try_at": again_at, "received_at": self._now()}
                 row["event_id"] = row.pop("id")
-                result = await connection.execute(sqlite.insert(inbox).values(row).on_conflict_do_nothing())
-                added += result.rowcount
+                added += await insert_if_new(connection, inbox, row)
         return added
 
     async def events_due(self) -> list[StoredEvent]:
@@ -105,10 +104,4 @@ class InboxRows(Database):
     async def add_to_counter(self, name: str, more: int) -> int:
         """Add to a named number, which begins at 0; the sum."""
         async with self._write() as connection:
-            added = sqlite.insert(counters).values(name=name, value=more)
-            result = await connection.execute(
-                added.on_conflict_do_update(index_elements=["name"], set_={"value": counters.c.value + more}).returning(
-                    counters.c.value
-                )
-            )
-            return int(result.scalar_one())
+            return await raise_counter(connection, name, more)

@@ -50,7 +50,9 @@ class MoveRows(Database):
             bookings.c.revision == unchanged_since,
         )
         alone = ~sa.exists().where(moves.c.booking_id == move.booking_id, moves.c.state.in_(list(OPEN_MOVES)))
-        async with self._write() as connection:
+        async with self._write(move.booking_id) as connection:
+            if capacity is not None:
+                await self.backend.lock_resource(connection, move.resource_id)
             inserted = await connection.execute(
                 sa.insert(reservations)
                 .from_select(
@@ -102,7 +104,7 @@ class MoveRows(Database):
         conditions = [moves.c.id == move_id, moves.c.state.in_(list(change.from_))]
         if change.without_open_session:
             conditions.append(~has_open_session(payments.c.move_id == move_id))
-        async with self._write() as connection:
+        async with self._write(_booking_of(move_id)) as connection:
             claimed = await connection.execute(
                 sa.update(moves)
                 .where(*conditions)
@@ -134,7 +136,7 @@ class MoveRows(Database):
         """
         now = self._now()
         _check(MoveState.MOVING, MoveState.DONE)
-        async with self._write() as connection:
+        async with self._write(move.booking_id) as connection:
             old = await read_booking(connection, move.booking_id)
             if old is None or old.status is not Status.CONFIRMED:
                 return None
@@ -174,7 +176,7 @@ class MoveRows(Database):
 
     async def add_difference(self, move: Move, payment: Payment) -> bool:
         """The attempt to pay a move's difference. False if the move is no longer held, or has one already."""
-        async with self._write() as connection:
+        async with self._write(move.booking_id) as connection:
             held = await connection.execute(
                 sa.select(moves.c.id).where(
                     moves.c.id == move.id,
@@ -190,7 +192,7 @@ class MoveRows(Database):
     async def record_move_lock(self, move: Move, *, reference: str) -> Move | None:
         """The scheduler's answer to the lock on the new time. Stored whatever became of the move: of an ended one it is
         to be given back."""
-        async with self._write() as connection:
+        async with self._write(move.booking_id) as connection:
             await change_reservation(connection, move.reservation.id, {"reference": reference, "unsure": False})
             await settle_due(connection, move.booking_id, at=self._now())
         return await self.move(move.id)
@@ -216,6 +218,10 @@ class MoveRows(Database):
             await connection.execute(
                 sa.update(moves).where(moves.c.id == move_id).values(next_try_at=until, tries=moves.c.tries + 1)
             )
+
+
+def _booking_of(move_id: str) -> sa.ScalarSelect[str]:
+    return sa.select(moves.c.booking_id).where(moves.c.id == move_id).scalar_subquery()
 
 
 def _check(from_: MoveState, to: MoveState) -> None:

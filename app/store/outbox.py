@@ -31,11 +31,14 @@ class OutboxRows(Database):
             .where(outbox.c.sent_at.is_(None), outbox.c.next_try_at <= now)
             .order_by(outbox.c.next_try_at)
             .limit(most)
+            # On PostgreSQL: what another worker is just leasing is left to it. A CTE, so that it is read once only.
+            .with_for_update(skip_locked=True)
+            .cte("due")
         )
         async with self._write() as connection:
             result = await connection.execute(
                 sa.update(outbox)
-                .where(outbox.c.id.in_(due))
+                .where(outbox.c.id.in_(sa.select(due.c.id)))
                 .values(next_try_at=now + lease, tries=outbox.c.tries + 1)
                 .returning(*outbox.c)
             )
@@ -80,7 +83,7 @@ class OutboxRows(Database):
         """Give a booking's customer another address. What did not reach the old one goes to it; where that is nothing,
         `otherwise`. Manage links mailed so far are retired. False if the booking has changed since it was read."""
         failing = sa.and_(outbox.c.sent_at.is_(None), outbox.c.next_try_at.is_not(None), outbox.c.tries > 0)
-        async with self._write() as connection:
+        async with self._write(booking.id) as connection:
             corrected = await connection.execute(
                 sa.update(bookings)
                 .where(

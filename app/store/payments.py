@@ -7,13 +7,13 @@ from dataclasses import replace
 from datetime import datetime
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import sqlite
 
 from app.domain.booking import Status
 from app.domain.history import HistoryWord
 from app.domain.move import MoveState
 from app.domain.outbox import OutboxMail
 from app.domain.payment import MAY_STILL_PAY, Payment, PaymentSeen, PaymentState
+from app.store.conflicts import insert_if_new
 from app.store.database import Database
 from app.store.due import add_mails, mirror, remember
 from app.store.sessions import has_open_session
@@ -48,7 +48,7 @@ class PaymentRows(Database):
         """Another attempt for a booking that awaits payment, in place of the unfinished ones, whose Sessions were
         never given out. False if the booking is over, an attempt is open, or another process was first."""
         now = self._now()
-        async with self._write() as connection:
+        async with self._write(payment.booking_id) as connection:
             moved = await connection.execute(
                 sa.update(bookings)
                 .where(
@@ -74,7 +74,7 @@ class PaymentRows(Database):
 
     async def end_attempt(self, payment: Payment, *, deadline: datetime, mails: Sequence[OutboxMail] = ()) -> None:
         """Stripe has refused the attempt, so it has no page: its booking is held no longer than until `deadline`."""
-        async with self._write() as connection:
+        async with self._write(payment.booking_id) as connection:
             ended = await connection.execute(
                 sa.update(payments)
                 .where(
@@ -98,7 +98,7 @@ class PaymentRows(Database):
 
     async def end_unanswered(self, booking_id: str) -> None:
         """End the booking's attempts whose answer was lost: their Sessions, if there are any, were given to nobody."""
-        async with self._write() as connection:
+        async with self._write(booking_id) as connection:
             await connection.execute(
                 sa.update(payments)
                 .where(
@@ -113,15 +113,12 @@ class PaymentRows(Database):
     async def adopt_payment(self, payment: Payment) -> Payment | None:
         """An attempt to pay that Stripe knows and we do not, because the database was put back as it was before: with
         its own number, or, where that was given again since, the next one. None if somebody else was first."""
-        async with self._write() as connection:
+        async with self._write(payment.booking_id) as connection:
             known = sa.select(payments.c.attempt).where(payments.c.booking_id == payment.booking_id)
             taken = set((await connection.execute(known)).scalars())
             attempt = payment.attempt if payment.attempt not in taken else max(taken) + 1
             adopted = replace(payment, attempt=attempt)
-            added = await connection.execute(
-                sqlite.insert(payments).values(payment_row(adopted)).on_conflict_do_nothing()
-            )
-            if not added.rowcount:
+            if not await insert_if_new(connection, payments, payment_row(adopted)):
                 return None
             rows = await connection.execute(sa.select(bookings.c.status).where(bookings.c.id == payment.booking_id))
             status = Status(rows.scalar_one())
@@ -131,7 +128,7 @@ class PaymentRows(Database):
     async def record_session(self, payment: Payment, *, session_id: str, url: str, look_at: datetime) -> bool:
         """Store the Session, and only while its booking, or move, still awaits it: after True, the URL may be given
         out."""
-        async with self._write() as connection:
+        async with self._write(payment.booking_id) as connection:
             stored = await connection.execute(
                 sa.update(payments)
                 .where(
@@ -146,12 +143,12 @@ class PaymentRows(Database):
     async def record_payment(self, seen: PaymentSeen) -> None:
         """Mirror what Stripe says of an attempt that moved no money, unless money was seen meanwhile. That is mirrored
         by `claim` or `add_refund`, together with what follows from it."""
-        async with self._write() as connection:
+        async with self._write(_booking_of(seen.payment_id)) as connection:
             await mirror(connection, seen, payments.c.state.in_(MAY_STILL_PAY))
 
     async def record_capture(self, payment_id: str, *, state: PaymentState, captured: int) -> None:
         """Mirror the end of a held payment: captured, or given back."""
-        async with self._write() as connection:
+        async with self._write(_booking_of(payment_id)) as connection:
             await connection.execute(
                 sa.update(payments).where(payments.c.id == payment_id).values(state=state, captured=captured)
             )
@@ -193,7 +190,7 @@ class PaymentRows(Database):
 
     async def record_dispute(self, payment: Payment, *, dispute: str, mails: Sequence[OutboxMail] = ()) -> bool:
         """Mirror how a dispute over the payment stands, in Stripe's word. False if that is known."""
-        async with self._write() as connection:
+        async with self._write(payment.booking_id) as connection:
             result = await connection.execute(
                 sa.update(payments)
                 .where(payments.c.id == payment.id, payments.c.dispute != dispute)
@@ -213,3 +210,7 @@ def _is_awaited(payment: Payment) -> sa.ColumnElement[bool]:
     if payment.move_id:
         return sa.exists().where(moves.c.id == payment.move_id, moves.c.state == MoveState.HELD)
     return sa.exists().where(bookings.c.id == payment.booking_id, bookings.c.status == Status.AWAITING_PAYMENT)
+
+
+def _booking_of(payment_id: str) -> sa.ScalarSelect[str]:
+    return sa.select(payments.c.booking_id).where(payments.c.id == payment_id).scalar_subquery()

@@ -24,7 +24,7 @@ class RefundRows(Database):
 
     async def add_refund(self, refund: Refund, *, seen: PaymentSeen, mails: Sequence[OutboxMail] = ()) -> bool:
         """Owe money back; once per payment, reason and cause. False if that is written already."""
-        async with self._write() as connection:
+        async with self._write(refund.booking_id) as connection:
             await mirror(connection, seen)
             if not await add_refunds(connection, [refund]):
                 return False
@@ -33,7 +33,7 @@ class RefundRows(Database):
 
     async def mirror_refund(self, refund: Refund) -> bool:
         """Take in a refund that was made past us. False if it is known."""
-        async with self._write() as connection:
+        async with self._write(refund.booking_id) as connection:
             if not await add_refunds(connection, [refund]):
                 return False
             rows = await connection.execute(sa.select(bookings.c.status).where(bookings.c.id == refund.booking_id))
@@ -61,7 +61,7 @@ class RefundRows(Database):
     async def try_refund(self, refund_id: str, *, again_at: datetime) -> Refund | None:
         """Note an attempt before it is made, with the time of the next one should no answer be stored. None if it
         must not be made: the cancellation is being taken back."""
-        async with self._write() as connection:
+        async with self._write(_booking_of(refund_id)) as connection:
             result = await connection.execute(
                 sa.update(refunds)
                 .where(
@@ -89,7 +89,7 @@ class RefundRows(Database):
         mails: Sequence[OutboxMail] = (),
     ) -> None:
         """Mirror Stripe's word; `look_at` None when it is the last one. `problem` as in Refund."""
-        async with self._write() as connection:
+        async with self._write(_booking_of(refund_id)) as connection:
             await connection.execute(
                 sa.update(refunds)
                 .where(refunds.c.id == refund_id)
@@ -122,7 +122,7 @@ class RefundRows(Database):
     async def pay_another_way(self, refund: Refund, amount: int) -> bool:
         """The owner has paid `amount` of a refund without Stripe: no more attempts. False if it has changed since it
         was read."""
-        async with self._write() as connection:
+        async with self._write(refund.booking_id) as connection:
             closed = await connection.execute(
                 sa.update(refunds)
                 .where(refunds.c.id == refund.id, refunds.c.status == refund.status)
@@ -150,7 +150,7 @@ class RefundRows(Database):
     async def draw_again(self, refund: Refund, owed: Owed) -> bool:
         """Stripe has less of the payment than is to go back, because money went back past us: the refund makes way for
         what can be had. False if, as far as we know, nothing is missing."""
-        async with self._write() as connection:
+        async with self._write(refund.booking_id) as connection:
             if dict(await left(connection, refund.booking_id)).get(refund.payment_id, 0) >= 0:
                 return False
             withdrawn = await connection.execute(
@@ -161,3 +161,7 @@ class RefundRows(Database):
             if withdrawn.rowcount:
                 await add_refunds(connection, await draw(connection, owed))
             return bool(withdrawn.rowcount)
+
+
+def _booking_of(refund_id: str) -> sa.ScalarSelect[str]:
+    return sa.select(refunds.c.booking_id).where(refunds.c.id == refund_id).scalar_subquery()

@@ -97,7 +97,9 @@ class ReservationRows(Database):
         The scheduler is asked next, so the row is unsure of it until there is an answer. What is due stays the same.
         """
         wanted = replace(booking.interval, resource_id=resource.id)
-        async with self._write() as connection:
+        async with self._write(booking.id) as connection:
+            if resource.capacity is not None:
+                await self.backend.lock_resource(connection, resource.id)
             reserved = await connection.execute(
                 sa.update(reservations)
                 .where(
@@ -120,7 +122,7 @@ class ReservationRows(Database):
 
     async def ask(self, reservation: Reservation) -> None:
         """The scheduler is asked to make a booking of it next, so the row is unsure of it until there is an answer."""
-        async with self._write() as connection:
+        async with self._write(reservation.booking_id) as connection:
             await change_reservation(connection, reservation.id, {"unsure": True})
             await settle_due(connection, reservation.booking_id, at=self._now())
 
@@ -134,7 +136,7 @@ class ReservationRows(Database):
         )
 
     async def _record(self, booking_id: str, change: sa.Update) -> None:
-        async with self._write() as connection:
+        async with self._write(booking_id) as connection:
             if (await connection.execute(change)).rowcount:
                 await settle_due(connection, booking_id, at=self._now())
 
@@ -196,7 +198,9 @@ async def read_booking(connection: AsyncConnection, booking_id: str) -> Booking 
 
 
 def _as_read(reservation: Reservation) -> sa.ColumnElement[bool]:
-    return sa.and_(reservations.c.id == reservation.id, reservations.c.reference.is_(reservation.reference))
+    return sa.and_(
+        reservations.c.id == reservation.id, reservations.c.reference.is_not_distinct_from(reservation.reference)
+    )
 
 
 def _is_paid(booking_id: str) -> sa.ColumnElement[bool]:

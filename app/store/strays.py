@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import sqlite
 
 from app.domain.payment import StrayPayment
+from app.store.conflicts import insert_if_new
 from app.store.database import Database
 from app.store.tables import stray_payments, stray_row, to_stray
 
@@ -21,8 +21,7 @@ class StrayRows(Database):
         """Note such a payment once. False if it is noted."""
         async with self._write() as connection:
             row = {**stray_row(stray), "next_try_at": stray.seen_at}
-            added = await connection.execute(sqlite.insert(stray_payments).values(row).on_conflict_do_nothing())
-            return bool(added.rowcount)
+            return await insert_if_new(connection, stray_payments, row)
 
     async def stray(self, session_id: str) -> StrayPayment | None:
         """The payment on this Checkout Session."""

@@ -21,7 +21,8 @@ from app.domain.terms import Capture, Terms
 
 
 class Instant(sa.types.TypeDecorator[datetime]):
-    """An aware datetime, kept in UTC. SQLite has no zones, so they are taken off and put back here."""
+    """An aware datetime, kept in UTC. SQLite has no zones, so they are taken off and put back here; on PostgreSQL the
+    columns are without a zone, too, so that no setting of the server's or a session's has a say."""
 
     impl = sa.DateTime
     cache_ok = True
@@ -38,6 +39,9 @@ class Instant(sa.types.TypeDecorator[datetime]):
         """The same instant, aware."""
         return value.replace(tzinfo=UTC) if value else None
 
+
+#: Money in smallest units, and seconds since 1970: SQLite's integers have 64 bits, PostgreSQL's have 32 unless asked.
+Whole = sa.Integer().with_variant(sa.BigInteger(), "postgresql")
 
 metadata = sa.MetaData()
 
@@ -113,7 +117,13 @@ reservations = sa.Table(
     sa.Column("tries", sa.Integer, nullable=False),
     sa.Column("created_at", Instant, nullable=False),
     sa.Column("updated_at", Instant, nullable=False),
-    sa.Index("reservations_guard", "resource_id", "buffer_starts_at", sqlite_where=sa.text("occupies = 1")),
+    sa.Index(
+        "reservations_guard",
+        "resource_id",
+        "buffer_starts_at",
+        sqlite_where=sa.text("occupies = 1"),
+        postgresql_where=sa.text("occupies"),
+    ),
     sa.Index("reservations_due", "due"),
     sa.Index("reservations_reference", "reference"),
     sa.Index("reservations_starts", "starts_at"),
@@ -128,8 +138,8 @@ moves = sa.Table(
     sa.Column("by", sa.Text, nullable=False),
     sa.Column("reservation_id", sa.Text, sa.ForeignKey("reservations.id"), nullable=False),
     sa.Column("from_reservation_id", sa.Text, sa.ForeignKey("reservations.id"), nullable=False),
-    sa.Column("amount", sa.Integer, nullable=False),
-    sa.Column("from_amount", sa.Integer, nullable=False),
+    sa.Column("amount", Whole, nullable=False),
+    sa.Column("from_amount", Whole, nullable=False),
     sa.Column("currency", sa.Text, nullable=False),
     sa.Column("payment_id", sa.Text),
     sa.Column("end_reason", sa.Text),
@@ -138,10 +148,16 @@ moves = sa.Table(
     sa.Column("updated_at", Instant, nullable=False),
     sa.Column("next_try_at", Instant),
     sa.Column("tries", sa.Integer, nullable=False),
-    sa.Column("refund_due", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("refund_due", Whole, nullable=False, server_default="0"),
     sa.Column("refund_cap", sa.Integer, nullable=False, server_default="100"),
     # One open move a booking: two tabs cannot both be on the way.
-    sa.Index("moves_open", "booking_id", unique=True, sqlite_where=sa.text("state IN ('held', 'moving')")),
+    sa.Index(
+        "moves_open",
+        "booking_id",
+        unique=True,
+        sqlite_where=sa.text("state IN ('held', 'moving')"),
+        postgresql_where=sa.text("state IN ('held', 'moving')"),
+    ),
     sa.Index("moves_reserved", "reservation_id", unique=True),
     sa.Index("moves_due", "state", "deadline"),
 )
@@ -153,7 +169,7 @@ payments = sa.Table(
     sa.Column("booking_id", sa.Text, sa.ForeignKey("bookings.id"), nullable=False),
     sa.Column("attempt", sa.Integer, nullable=False),
     sa.Column("state", sa.Text, nullable=False),
-    sa.Column("amount", sa.Integer, nullable=False),
+    sa.Column("amount", Whole, nullable=False),
     sa.Column("currency", sa.Text, nullable=False),
     sa.Column("capture", sa.Text, nullable=False),
     sa.Column("params", sa.JSON, nullable=False),
@@ -161,7 +177,7 @@ payments = sa.Table(
     sa.Column("session_url", sa.Text),
     sa.Column("payment_intent_id", sa.Text, unique=True),
     sa.Column("expires_at", Instant, nullable=False),
-    sa.Column("captured", sa.Integer, nullable=False),
+    sa.Column("captured", Whole, nullable=False),
     sa.Column("looks", sa.Integer, nullable=False),
     sa.Column("next_look_at", Instant),
     sa.Column("created_at", Instant, nullable=False),
@@ -177,7 +193,7 @@ refunds = sa.Table(
     sa.Column("id", sa.Text, primary_key=True),
     sa.Column("booking_id", sa.Text, sa.ForeignKey("bookings.id"), nullable=False),
     sa.Column("payment_id", sa.Text, sa.ForeignKey("payments.id"), nullable=False),
-    sa.Column("amount", sa.Integer, nullable=False),
+    sa.Column("amount", Whole, nullable=False),
     sa.Column("currency", sa.Text, nullable=False),
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("status", sa.Text, nullable=False),
@@ -252,9 +268,9 @@ stray_payments = sa.Table(
     sa.Column("session_id", sa.Text, primary_key=True),
     sa.Column("payment_intent_id", sa.Text),
     sa.Column("booking_id", sa.Text, nullable=False),
-    sa.Column("amount", sa.Integer, nullable=False),
+    sa.Column("amount", Whole, nullable=False),
     sa.Column("currency", sa.Text, nullable=False),
-    sa.Column("returned", sa.Integer, nullable=False),
+    sa.Column("returned", Whole, nullable=False),
     sa.Column("paid_at", Instant, nullable=False),
     sa.Column("seen_at", Instant, nullable=False),
     sa.Column("told_at", Instant),
@@ -283,7 +299,7 @@ counters = sa.Table(
     "counters",
     metadata,
     sa.Column("name", sa.Text, primary_key=True),
-    sa.Column("value", sa.Integer, nullable=False),
+    sa.Column("value", Whole, nullable=False),
 )
 
 #: Links that staff asked for, and what became of them: used once, then the sign-in that they opened.
@@ -296,6 +312,11 @@ sign_ins = sa.Table(
     sa.Column("used_at", Instant),
     sa.Column("ended_at", Instant),
 )
+
+
+def total(amounts: sa.ColumnElement[int]) -> sa.ColumnElement[int]:
+    """The sum of amounts in smallest units, 0 without any. PostgreSQL's sum of them is a decimal number otherwise."""
+    return sa.cast(sa.func.coalesce(sa.func.sum(amounts), 0), sa.BigInteger)
 
 
 #: What the columns of a reservation are called beside those of the booking or the move that it belongs to.

@@ -29,7 +29,7 @@ from app.errors import SlotTaken
 from app.main import Seams, create_app
 from app.parts import Parts
 from app.settings import Settings
-from app.store.schema import database_path
+from app.store.sqlite_file import database_path
 from sandbox.clock import Clock
 from sandbox.hapio import HapioSandbox
 from sandbox.mailbox import MailboxSandbox

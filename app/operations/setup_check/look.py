@@ -20,7 +20,7 @@ from app.operations.setup_check.machine import count_calls, look_at_database, lo
 from app.operations.setup_check.mail import look_at_mail
 from app.operations.setup_check.stripe import StripeLook
 from app.settings import Settings, SettingsError, read_settings
-from app.store.schema import database_path
+from app.store.sqlite_file import database_path
 from app.widgets import Widget, WidgetsFileError, load_widgets
 
 #: The look at each scheduler.

@@ -13,7 +13,7 @@ from app.errors import DatabaseUnusable
 from app.operations.health import LATE
 from app.operations.setup_check.finding import Finding, fail, ok, warn
 from app.store.backup import last_backup
-from app.store.schema import check_file, check_tables
+from app.store.sqlite_file import check_file, check_tables
 
 #: A nightly copy that failed once is missed by the second morning.
 OLD_BACKUP = timedelta(days=2)

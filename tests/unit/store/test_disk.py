@@ -154,8 +154,8 @@ async def test_the_log_stays_short_while_the_disk_is_full(stack: Stack) -> None:
 
 async def test_who_waits_behind_a_write_that_hangs_is_told_so_instead_of_waiting_for_all_before(stack: Stack) -> None:
     store = stack.parts.store
-    store.patience = 0.05
-    async with store._turn():
+    store.backend.patience = 0.05
+    async with store.backend.turn():
         with pytest.raises(StorageBusy):
             await store.beat()
     await store.beat()

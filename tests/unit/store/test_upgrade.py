@@ -25,7 +25,8 @@ from app.domain.reservation import Due
 from app.errors import DatabaseUnusable
 from app.main import Seams, open_parts
 from app.store import Store
-from app.store.schema import unusable, versions
+from app.store.schema import versions
+from app.store.sqlite_file import unusable
 from scripts.dump_release import WIDGET, play, play_on
 from tests.support.agreement import assert_nothing_is_due_to_the_scheduler
 from tests.support.backups import asked, database

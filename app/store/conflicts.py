@@ -1,0 +1,36 @@
+"""Inserts that may meet a row that is there already: SQLite and PostgreSQL know ON CONFLICT, standard SQL does not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.store.tables import counters
+
+
+async def insert_if_new(connection: AsyncConnection, table: sa.Table, row: Mapping[str, Any]) -> bool:
+    """Insert a row unless one with the same key, or another of its unique values, is there. Of two transactions that
+    insert one row at once, the second waits for the first to end and then inserts nothing, or in its place."""
+    result = await connection.execute(_insert(connection, table).values(row).on_conflict_do_nothing())
+    return bool(result.rowcount)
+
+
+async def set_counter(connection: AsyncConnection, name: str, value: int) -> None:
+    """Give a named number this value."""
+    row = _insert(connection, counters).values(name=name, value=value)
+    await connection.execute(row.on_conflict_do_update(index_elements=["name"], set_={"value": value}))
+
+
+async def raise_counter(connection: AsyncConnection, name: str, more: int) -> int:
+    """Add to a named number, which begins at 0; the sum."""
+    row = _insert(connection, counters).values(name=name, value=more)
+    raised = row.on_conflict_do_update(index_elements=["name"], set_={"value": counters.c.value + more})
+    return int((await connection.execute(raised.returning(counters.c.value))).scalar_one())
+
+
+def _insert(connection: AsyncConnection, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
+    return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)

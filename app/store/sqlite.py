@@ -1,0 +1,176 @@
+"""One SQLite file: its connections, one disciplined writer, and what its refusals mean."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+import sqlalchemy as sa
+import structlog
+from sqlalchemy import event
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from app.errors import DatabaseBusy, StorageBusy, StorageError, StorageFull, StorageReadOnly
+from app.store.backend import PATIENCE, BookingId, refusals, transaction
+from app.store.backup import BackupError, copy_database
+from app.store.schema import upgrade, version_in, versions
+from app.store.sqlite_file import check_file, check_tables, database_path, make_file, unusable
+
+#: What SQLite's result codes mean, by their beginnings (sqlite.org, "Result and Error Codes").
+_REFUSALS = {
+    "SQLITE_BUSY": StorageBusy,
+    "SQLITE_LOCKED": StorageBusy,
+    "SQLITE_FULL": StorageFull,
+    "SQLITE_READONLY": StorageReadOnly,
+    "SQLITE_PERM": StorageReadOnly,
+    "SQLITE_IOERR": StorageError,
+    "SQLITE_CANTOPEN": StorageError,
+}
+_CHECKPOINT_MILLISECONDS = 1000
+
+log = structlog.get_logger()
+
+
+class Sqlite:
+    """`url` as in DATABASE_URL: sqlite:/// and the file's path."""
+
+    #: Makes another process wait at the door instead of failing in the middle.
+    begin = "BEGIN IMMEDIATE"
+    #: Bytes of one of SQLite's pages, as it makes them: such a row needs a page of its own.
+    trial_width = 4096
+
+    def __init__(self, url: str) -> None:
+        self.path = database_path(url)
+        self.shown = url
+        self.patience: float = PATIENCE
+        self.engine: AsyncEngine = create_async_engine(
+            url.replace("sqlite:///", "sqlite+aiosqlite:///", 1),
+            connect_args={"timeout": PATIENCE},
+            # An error names its statement, and errors are logged: rows hold customers and links.
+            hide_parameters=True,
+        )
+        event.listen(self.engine.sync_engine, "connect", _prepare_connection)
+        self._writer = asyncio.Lock()
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """This process's one writer at a time. Whoever waits behind a stuck one is told so, and not made to wait for
+        the time-outs of all who came before."""
+        try:
+            async with asyncio.timeout(self.patience):
+                await self._writer.acquire()
+        except TimeoutError:
+            raise StorageBusy("other writers of this process") from None
+        try:
+            yield
+        finally:
+            self._writer.release()
+
+    async def lock_booking(self, connection: AsyncConnection, booking_id: BookingId) -> None:
+        """Nothing to do: the file has one writer at a time."""
+
+    async def lock_resource(self, connection: AsyncConnection, resource_id: str) -> None:
+        """Nothing to do: the file has one writer at a time."""
+
+    async def in_transaction(self, connection: AsyncConnection) -> bool:
+        """Whether the driver has one open."""
+        driver = (await connection.get_raw_connection()).driver_connection
+        return bool(driver and driver.in_transaction)
+
+    def refusal(self, error: Exception) -> StorageError | None:
+        """By SQLite's result code."""
+        if not isinstance(error, OperationalError):
+            return None
+        told = getattr(error.orig, "sqlite_errorname", "")
+        kind = next((kind for start, kind in _REFUSALS.items() if told.startswith(start)), None)
+        return kind(told) if kind else None
+
+    async def wipe_what_is_freed(self, connection: AsyncConnection) -> None:
+        """Else the words stay in the file's free pages until something else is written there."""
+        await connection.exec_driver_sql("PRAGMA secure_delete = ON")
+
+    async def wipe_traces(self) -> bool:
+        """Empty the log beside the database, which keeps every row as it was before until it is written over. False
+        where a reader of another process is in its way: then it empties when that is done, and more is written."""
+        async with self.engine.connect() as connection:
+            # A server's reads end within milliseconds; who reads for longer is not waited for.
+            await connection.exec_driver_sql(f"PRAGMA busy_timeout = {_CHECKPOINT_MILLISECONDS}")
+            busy, *_ = (await connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")).one()
+            await connection.exec_driver_sql(f"PRAGMA busy_timeout = {PATIENCE * 1000}")
+            return not busy
+
+    async def migrate(self) -> None:
+        """Before an upgrade a copy is made beside the file, such as `holdfast.sqlite3.before-0002`."""
+        check_file(self.path, must_exist=False)
+        make_file(self.path)
+        try:
+            async with self.turn():
+                with refusals(self):
+                    async with self.engine.connect() as connection:
+                        with anyio.CancelScope(shield=True):
+                            async with _tables_may_be_rebuilt(connection), transaction(self, connection):
+                                await self._bring_up_to_date(connection)
+        except BackupError as error:
+            raise DatabaseBusy(f"No copy of {self.path} could be made before its upgrade.", str(error)) from error
+        except (StorageError, DBAPIError, sqlite3.DatabaseError) as error:
+            told = error.__cause__ if isinstance(error, StorageError) else error
+            cause = told.orig if isinstance(told, DBAPIError) else told
+            if isinstance(cause, sqlite3.DatabaseError):
+                raise unusable(cause, self.path) from error
+            raise
+        check_tables(self.path)
+
+    async def _bring_up_to_date(self, connection: AsyncConnection) -> None:
+        version = await connection.run_sync(version_in)
+        if version == versions()[-1]:
+            return
+        if version is not None:
+            copy = self.path.with_name(f"{self.path.name}.before-{versions()[-1]}")
+            # The transaction keeps other writers out, and a second connection may read meanwhile.
+            await anyio.to_thread.run_sync(copy_database, self.path, copy)
+            log.warning("upgrading the database", database=str(self.path), of=version, copy=str(copy))
+        await connection.run_sync(_upgrade)
+
+    async def must_be_current(self) -> None:
+        """Without opening an engine on a file that is not there."""
+        check_file(self.path, must_exist=True)
+        check_tables(self.path)
+
+
+@asynccontextmanager
+async def _tables_may_be_rebuilt(connection: AsyncConnection) -> AsyncIterator[None]:
+    """For an upgrade, foreign keys are not minded until it is over: a table cannot be made anew while others point at
+    it, and SQLite takes the word only outside a transaction (its docs, "Making Other Kinds Of Table Schema Changes").
+    What the old tables held is wiped, or names would stay in the file's free pages when their customers are forgotten.
+    """
+    await connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
+    await connection.exec_driver_sql("PRAGMA secure_delete = ON")
+    try:
+        yield
+    finally:
+        if not connection.invalidated:
+            await connection.exec_driver_sql("PRAGMA foreign_keys = ON")
+
+
+def _upgrade(connection: sa.Connection) -> None:
+    upgrade(connection)
+    astray = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall()
+    if astray:  # rolls everything back
+        raise sqlite3.IntegrityError(f"rows that point at nothing after the upgrade: {sorted(set(astray))[:5]}")
+
+
+def _prepare_connection(connection: Any, _record: object) -> None:
+    # Transactions are opened by hand (see `transaction`), so the driver must not open its own.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode = WAL")
+    # FULL, not NORMAL: what is due to Stripe and the scheduler must survive a power cut too; the price is one fsync a
+    # write.
+    cursor.execute("PRAGMA synchronous = FULL")
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.close()
