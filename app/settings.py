@@ -107,8 +107,11 @@ class Settings(BaseModel):
     old key for as long as links that it signed must work."""
     public_url: str
     """Where visitors reach the server: scheme and host, no path. Must be https with a live Stripe key."""
-    database_url: str = "sqlite:///holdfast.sqlite3"
-    """The SQLite file. An absolute path has four slashes: `sqlite:////var/lib/holdfast/holdfast.sqlite3`."""
+    # Not shown with the others, because a password may be in it.
+    database_url: Annotated[str, Field(repr=False)] = "sqlite:///holdfast.sqlite3"
+    """The SQLite file, or a PostgreSQL database. A file's absolute path has four slashes:
+    `sqlite:////var/lib/holdfast/holdfast.sqlite3`. PostgreSQL, 14 or newer: `postgresql://user:password@host:port/name`,
+    special characters percent-encoded."""
     smtp_url: SecretStr | None = None
     """The mail server: `smtp://`, `smtps://` or `smtp+starttls://`, then `user:password@host:port`.
     Percent-encode special characters. Without it mails wait, and go out once it is set."""
@@ -205,8 +208,10 @@ class Settings(BaseModel):
     @field_validator("database_url")
     @classmethod
     def _is_known_database(cls, url: str) -> str:
+        if url.startswith("postgresql://"):
+            return _checked_postgresql(url)
         if not url.startswith("sqlite:///"):
-            raise ValueError("must start with sqlite:///, followed by the file's path")
+            raise ValueError("must start with sqlite:///, followed by the file's path, or with postgresql://")
         path = url.removeprefix("sqlite:///")
         if not path or ":memory:" in path or "?" in path:
             raise ValueError("must name a file: what is owed to customers has to outlive the process")
@@ -276,6 +281,21 @@ class Settings(BaseModel):
 def opened(secret: SecretStr | None) -> str:
     """A secret's text; empty where none is set."""
     return secret.get_secret_value() if secret else ""
+
+
+def _checked_postgresql(url: str) -> str:
+    """The address, if it names one database on one server. No error shows any of it: there may be a password in it."""
+    parts = urlsplit(url)
+    try:
+        odd = parts.port == 0
+    except ValueError:
+        odd = True
+    # Characters such as / and # end the address early where they are not percent-encoded, and a password is cut in two.
+    if odd or not parts.path.strip("/") or parts.fragment or "," in parts.netloc:
+        raise ValueError(
+            "must be postgresql://user:password@host:port/name, with special characters in it percent-encoded"
+        )
+    return url
 
 
 def _odd(parts: SplitResult) -> bool:

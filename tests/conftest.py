@@ -10,6 +10,7 @@ from hypothesis import settings
 
 from tests.support.logs import plain_logs
 from tests.support.once import OnceInARun
+from tests.support.postgres import use_folder
 
 #: A file system in memory, on Linux. In containers it is often too small.
 MEMORY = Path("/dev/shm")  # noqa: S108 - pytest makes a folder of its own there that nobody else may read
@@ -49,10 +50,34 @@ def _plain_logs() -> None:
 
 
 @pytest.fixture(scope="session")
-def once_in_a_run(tmp_path_factory: pytest.TempPathFactory) -> OnceInARun:
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Shared between the processes of a run: pytest-xdist gives each of them a folder in the run's own."""
     folder = tmp_path_factory.getbasetemp()
-    return OnceInARun(folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder)
+    return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+
+
+@pytest.fixture(scope="session")
+def once_in_a_run(run_folder: Path) -> OnceInARun:
+    """Long work that several tests look at."""
+    return OnceInARun(run_folder)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_server(run_folder: Path) -> None:
+    """One PostgreSQL for all of the run's processes, if a test wants it."""
+    use_folder(run_folder)
+
+
+@pytest.fixture
+def database(request: pytest.FixtureRequest) -> str:
+    """Where the test's data are kept: "sqlite", and in files marked `both_databases` once more "postgresql"."""
+    return str(getattr(request, "param", "sqlite"))
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Tests of files marked `both_databases` run on each."""
+    if metafunc.definition.get_closest_marker("both_databases") and "database" in metafunc.fixturenames:
+        metafunc.parametrize("database", ["sqlite", "postgresql"], indirect=True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,4 +1,4 @@
-"""The whole product in one process: real app, real SQLite, the providers' sandboxes, one clock that the test owns.
+"""The whole product in one process: real app, real database, the providers' sandboxes, one clock that the test owns.
 
 `Stack` is what most tests start from. `Anna` and `Bo` are visitors with browsers of their own; they act through
 the HTML door only.
@@ -36,6 +36,7 @@ from sandbox.mailbox import MailboxSandbox
 from sandbox.seed import StudioIds
 from sandbox.stripe import StripeSandbox
 from tests.support.once import COMPILED, empty_database, open_api, share_statements
+from tests.support.postgres import postgres_database
 from tests.support.sides import HapioSide, Side, open_side
 from tests.support.stripe_transport import TransportHTTPClient
 
@@ -502,9 +503,26 @@ async def open_stack(
     webhooks: bool = True,
     doom: Doom | None = None,
     scheduler: str = "hapio",
+    database: str = "sqlite",
 ) -> AsyncIterator[Stack]:
     """Open sandboxes and the app. `webhooks` False turns Stripe's off; `doom` kills the app's process; `scheduler` is
-    where the calendar is kept."""
+    where the calendar is kept, `database` of which kind ours is: "sqlite" or "postgresql"."""
+    if database == "postgresql":
+        async with (
+            postgres_database() as url,
+            open_stack(
+                folder,
+                widget=widget,
+                currency=currency,
+                cancellation=cancellation,
+                settings={"database_url": url, **(settings or {})},
+                webhooks=webhooks,
+                doom=doom,
+                scheduler=scheduler,
+            ) as stack,
+        ):
+            yield stack
+        return
     clock = Clock(MONDAY)
     mailbox = MailboxSandbox(now=clock)
     port = await mailbox.start_smtp()
@@ -520,9 +538,8 @@ async def open_stack(
             webhook_url=f"{PUBLIC_URL}/api/webhooks/stripe" if webhooks else None,
         )
         chosen = make_settings(folder, **{"smtp_url": f"smtp://127.0.0.1:{port}", **side.settings, **(settings or {})})
-        database = database_path(chosen.database_url)
-        if not database.exists():
-            database.write_bytes(await empty_database())
+        if chosen.database_url.startswith("sqlite:") and not (file := database_path(chosen.database_url)).exists():
+            file.write_bytes(await empty_database())
         hapio = side.sandbox if isinstance(side, HapioSide) else HapioSandbox(now=clock)
         stack = Stack(clock, hapio, stripe, mailbox, side, chosen, hooks, doom or Doom())
         try:

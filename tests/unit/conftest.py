@@ -14,16 +14,16 @@ ANY_SERVICE = "reschedule = { other_service = true }"
 
 
 @pytest.fixture
-async def stack(tmp_path: Path) -> AsyncIterator[Stack]:
+async def stack(tmp_path: Path, database: str) -> AsyncIterator[Stack]:
     """The studio, open, with nothing booked."""
-    async with open_stack(tmp_path) as stack:
+    async with open_stack(tmp_path, database=database) as stack:
         yield stack
 
 
 @pytest.fixture
-async def open_minded(tmp_path: Path) -> AsyncIterator[Stack]:
+async def open_minded(tmp_path: Path, database: str) -> AsyncIterator[Stack]:
     """The studio, where customers may move to another service as well."""
-    async with open_stack(tmp_path, widget=ANY_SERVICE) as stack:
+    async with open_stack(tmp_path, widget=ANY_SERVICE, database=database) as stack:
         yield stack
 
 

@@ -7,6 +7,9 @@ it has, and a move says from which to which, at what price before and after.
 What a finished move went to is the time that the next one left, or that the booking has. If its owner moved the booking
 in the scheduler's own calendar after it, that time was written over: the history knows when it began, and the rest is
 taken to be as it was after the owner's move. Neither can be known where an unfinished move set out from such a time.
+
+PostgreSQL came after this, so no database there has rows to carry over. What the migrations before it make on SQLite
+is made good there: an index over some rows only, and integers of 64 bits.
 """
 
 import json
@@ -34,11 +37,14 @@ def upgrade() -> None:
     op.add_column("moves", sa.Column("reservation_id", sa.Text(), nullable=True))
     op.add_column("moves", sa.Column("from_reservation_id", sa.Text(), nullable=True))
     op.add_column("moves", sa.Column("from_amount", sa.Integer(), nullable=True))
-    _carry_over()
+    if op.get_context().dialect.name == "sqlite":
+        _carry_over()
     _rebuild_bookings()
     _rebuild_moves()
     _note_what_is_due()
     _name_by_the_scheduler()
+    if op.get_context().dialect.name == "postgresql":
+        _make_good_on_postgresql()
 
 
 def _make_reservations() -> None:
@@ -67,6 +73,7 @@ def _make_reservations() -> None:
         "reservations",
         ["resource_id", "buffer_starts_at"],
         sqlite_where=sa.text("occupies = 1"),
+        postgresql_where=sa.text("occupies"),
     )
     op.create_index("reservations_due", "reservations", ["due"])
     op.create_index("reservations_reference", "reservations", ["reference"])
@@ -125,6 +132,24 @@ def _name_by_the_scheduler() -> None:
     op.execute("UPDATE inbox SET object_type = 'scheduler_booking' WHERE object_type = 'hapio_booking'")
     op.execute("UPDATE counters SET name = 'scheduler:changes_read' WHERE name = 'hapio:changes_read'")
     op.execute("UPDATE counters SET name = 'scheduler:bookings_read' WHERE name = 'hapio:bookings_read'")
+
+
+def _make_good_on_postgresql() -> None:
+    op.drop_index("moves_open", "moves")
+    still_open = sa.text("state IN ('held', 'moving')")
+    op.create_index("moves_open", "moves", ["booking_id"], unique=True, postgresql_where=still_open)
+    for table, name in (
+        ("counters", "value"),
+        ("payments", "amount"),
+        ("payments", "captured"),
+        ("refunds", "amount"),
+        ("stray_payments", "amount"),
+        ("stray_payments", "returned"),
+        ("moves", "amount"),
+        ("moves", "from_amount"),
+        ("moves", "refund_due"),
+    ):
+        op.alter_column(table, name, existing_type=sa.Integer(), type_=sa.BigInteger())
 
 
 # -- every booking with its moves ----------------------------------------------------------------------------

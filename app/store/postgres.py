@@ -1,0 +1,342 @@
+"""A PostgreSQL database, version 14 or newer: its connections, the locks that SQLite does without, its refusals.
+
+Everything runs at READ COMMITTED, PostgreSQL's usual level; docs/dev/decisions/0116 says why that is exact.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import anyio
+import asyncpg
+import sqlalchemy as sa
+import structlog
+from sqlalchemy import event
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from app.errors import DatabaseBusy, DatabaseUnusable, StorageBusy, StorageError, StorageFull, StorageReadOnly
+from app.store.backend import PATIENCE, BookingId, refusals, transaction
+from app.store.schema import upgrade, version_in, versions
+from app.store.tables import bookings, metadata, outbox, payments
+
+#: The oldest version that this is tested with, as `server_version_num` counts.
+OLDEST = 14
+#: Connections that one process opens at most; a server allows 100 for all, unless told otherwise.
+CONNECTIONS = 15
+#: Seconds after which a statement is given up: a server that is gone without a word must not stop the worker for good.
+_STATEMENT_SECONDS = 30
+#: Seconds after which the server rolls back what a process that hangs has left open: its locks keep others waiting.
+_IDLE_SECONDS = 60
+
+#: What SQLSTATEs mean (the manual's appendix A), by their beginnings; the first that fits counts.
+_REFUSALS: tuple[tuple[str, type[StorageError]], ...] = (
+    ("55P03", StorageBusy),  # a lock was not to be had in time
+    ("40", StorageBusy),  # a deadlock, or a failed serialization: rolled back, and to be made anew
+    ("57014", StorageBusy),  # a statement took too long
+    ("53300", StorageBusy),  # too many connections
+    ("53100", StorageFull),
+    ("25006", StorageReadOnly),  # a standby, or a database that was set so
+    ("42501", StorageReadOnly),  # no right to write
+    ("53", StorageError),
+    ("57P", StorageError),  # shutting down, or starting
+    ("58", StorageError),
+    ("08", StorageError),
+)
+_UPGRADING = "upgrade"
+
+log = structlog.get_logger()
+
+
+class Postgres:
+    """`url` as in DATABASE_URL: what libpq takes as a connection URI, with one host."""
+
+    begin = "BEGIN"
+    #: The counter's own small row shows whether there is room: a server's disk has no page that it fits beside.
+    trial_width = 0
+
+    def __init__(self, url: str) -> None:
+        self.shown = without_password(url)
+        self.patience: float = PATIENCE
+        self._url = url
+        self.engine = self._open(timeout=_STATEMENT_SECONDS)
+
+    def _open(self, *, timeout: float | None) -> AsyncEngine:
+        async def connect() -> asyncpg.Connection[Any]:
+            return await asyncpg.connect(
+                self._url,
+                timeout=PATIENCE,
+                command_timeout=timeout,
+                server_settings={
+                    "application_name": "holdfast",
+                    "lock_timeout": str(round(self.patience * 1000)),
+                    "idle_in_transaction_session_timeout": str(_IDLE_SECONDS * 1000),
+                },
+            )
+
+        engine = create_async_engine(
+            "postgresql+asyncpg://",
+            async_creator=connect,
+            # Transactions are opened by hand (see `transaction`); a read is one statement and needs none.
+            isolation_level="AUTOCOMMIT",
+            pool_size=5,
+            max_overflow=CONNECTIONS - 5,
+            pool_timeout=PATIENCE,
+            # An error names its statement, and errors are logged: rows hold customers and links.
+            hide_parameters=True,
+        )
+        event.listen(engine.sync_engine, "handle_error", _leave_out_the_row)
+        return engine
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """At once: the server lets as many write as there are connections."""
+        yield
+
+    async def lock_booking(self, connection: AsyncConnection, booking_id: BookingId) -> None:
+        """By its row. What comes after this statement sees all that others had written before."""
+        # NO KEY, as any UPDATE of ours: rows that point at the booking may still be inserted.
+        await connection.execute(
+            sa.select(bookings.c.id).where(bookings.c.id == booking_id).with_for_update(key_share=True)
+        )
+
+    async def lock_resource(self, connection: AsyncConnection, resource_id: str) -> None:
+        """By an advisory lock: a resource has no row here. Two resources whose keys are the same only wait for each
+        other. Taken after a booking's lock and never before one, so that no two transactions wait for each other."""
+        await _advisory_lock(connection, f"resource {resource_id}")
+
+    async def in_transaction(self, connection: AsyncConnection) -> bool:
+        """Whether the server has one open."""
+        driver = (await connection.get_raw_connection()).driver_connection
+        return bool(driver and not driver.is_closed() and driver.is_in_transaction())
+
+    def refusal(self, error: Exception) -> StorageError | None:
+        """By SQLSTATE; without one the server was not reached, or is gone."""
+        if isinstance(error, NoConnectionFree):
+            return StorageBusy("all connections of this process are in use")
+        if isinstance(error, OSError | asyncpg.InterfaceError):
+            return StorageError(str(error) or type(error).__name__)
+        state = _sqlstate(error)
+        if state is not None:
+            kind = next((kind for start, kind in _REFUSALS if state.startswith(start)), None)
+            if kind:
+                return kind(state)
+        if isinstance(error, DBAPIError) and error.connection_invalidated:
+            return StorageError("the connection was lost")
+        return None
+
+    async def wipe_what_is_freed(self, connection: AsyncConnection) -> None:
+        """Nothing to do: old versions of rows stay until they are vacuumed."""
+
+    async def wipe_traces(self) -> bool:
+        """Vacuum the tables that name customers: what no transaction can see any more is taken out of them."""
+        with refusals(self):
+            async with self.engine.connect() as connection:
+                for table in (bookings, payments, outbox):
+                    await connection.exec_driver_sql(f"VACUUM {table.name}")
+        return True
+
+    async def migrate(self) -> None:
+        """One transaction, tables and all: an upgrade that fails has changed nothing, so no copy is made before."""
+        engine = self._open(timeout=None)
+        try:
+            async with _explained(self.shown), engine.connect() as connection:
+                await _check_server(connection, self.shown)
+                with anyio.CancelScope(shield=True):
+                    async with transaction(self, connection):
+                        await _advisory_lock(connection, _UPGRADING)
+                        await self._bring_up_to_date(connection)
+                await _check_tables(connection, self.shown)
+        finally:
+            await engine.dispose()
+
+    async def _bring_up_to_date(self, connection: AsyncConnection) -> None:
+        version = await connection.run_sync(_version_of, self.shown)
+        if version == versions()[-1]:
+            return
+        if version is not None:
+            log.warning("upgrading the database", database=self.shown, of=version)
+        await connection.run_sync(upgrade)
+
+    async def must_be_current(self) -> None:
+        """Reads the catalogue, and writes nothing."""
+        async with _explained(self.shown), self.engine.connect() as connection:
+            await _check_server(connection, self.shown)
+            version = await connection.run_sync(_version_of, self.shown)
+            if version is None:
+                raise DatabaseUnusable(
+                    f"{self.shown} is empty: there are no tables of Holdfast in it.",
+                    "Is DATABASE_URL right? `serve` or `migrate` makes them.",
+                )
+            if version != versions()[-1]:
+                raise DatabaseUnusable(
+                    f"{self.shown} is of the older version {version}; this program needs {versions()[-1]}.",
+                    "Start the server, or run `python -m app migrate`, to bring it up to date.",
+                )
+            await _check_tables(connection, self.shown)
+
+
+def without_password(url: str) -> str:
+    """The address for people and logs: user, host, port and database."""
+    parts = urlsplit(url)
+    user, _, place = parts.netloc.rpartition("@")
+    name = user.partition(":")[0]
+    # A server on this machine may be named by the folder of its socket, in the query. Nothing else of it is shown.
+    folder = "".join(f"?host={host}" for host in parse_qs(parts.query).get("host", []))
+    return f"postgresql://{f'{name}@' if name else ''}{place}{parts.path}{folder}"
+
+
+async def _advisory_lock(connection: AsyncConnection, what: str) -> None:
+    key = int.from_bytes(hashlib.sha256(f"holdfast {what}".encode()).digest()[:8], signed=True)
+    await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.literal(key, sa.BigInteger))))
+
+
+def _leave_out_the_row(context: sa.engine.ExceptionContext) -> None:
+    """The server adds the row, or its key, to what it says of a constraint that was broken."""
+    told = context.original_exception.__cause__
+    if isinstance(told, asyncpg.PostgresError):
+        told.detail = None
+
+
+def _sqlstate(error: BaseException | None) -> str | None:
+    """Of the server's own error, whether the driver raised it or SQLAlchemy has wrapped it."""
+    told = error.orig if isinstance(error, DBAPIError) else error
+    state = getattr(told, "sqlstate", None)
+    return state if isinstance(state, str) else None
+
+
+async def _check_server(connection: AsyncConnection, shown: str) -> None:
+    number = int((await connection.exec_driver_sql("SHOW server_version_num")).scalar_one())
+    if number // 10_000 < OLDEST:
+        raise DatabaseUnusable(
+            f"{shown} is PostgreSQL {number // 10_000}; Holdfast needs {OLDEST} or newer.",
+            "Upgrade the server, or use another one.",
+        )
+    encoding = (await connection.exec_driver_sql("SHOW server_encoding")).scalar_one()
+    if encoding != "UTF8":
+        raise DatabaseUnusable(
+            f"{shown} keeps its text as {encoding}: not every name can be written in it.",
+            "Create the database again, with ENCODING 'UTF8'.",
+        )
+
+
+def _version_of(connection: sa.Connection, shown: str) -> str | None:
+    """None for a database without tables of ours. Raises DatabaseUnusable where the tables are another program's, or a
+    newer version's."""
+    version = version_in(connection)
+    if version is None:
+        there = set(sa.inspect(connection).get_table_names()) & metadata.tables.keys()
+        if not there:
+            return None
+        raise DatabaseUnusable(
+            f"{shown} has a table {min(there)} of another program.", "Give Holdfast a database of its own."
+        )
+    if version in versions():
+        return version
+    if version.isdecimal() and version > versions()[-1]:
+        raise DatabaseUnusable(
+            f"{shown} was made by a newer version of Holdfast ({version}; this program knows {versions()[-1]}).",
+            "Install that version again, or restore the copy that was made before the upgrade.",
+        )
+    raise DatabaseUnusable(f"{shown} is the database of another program.", "Correct DATABASE_URL.")
+
+
+async def _check_tables(connection: AsyncConnection, shown: str) -> None:
+    found = await connection.run_sync(lambda sync: list(_differences(sync)))
+    if found:
+        raise DatabaseUnusable(
+            f"{shown} does not have the tables of this version: {'; '.join(found)}.",
+            "Restore the last backup; docs/operations.md#restore explains how.",
+        )
+
+
+def _differences(connection: sa.Connection) -> Iterator[str]:
+    """Where the database differs from app/store/tables.py. Further tables and indexes do no harm; a further column may,
+    since our rows would leave it empty."""
+    inspector = sa.inspect(connection)
+    there = set(inspector.get_table_names())
+    for table in metadata.sorted_tables:
+        if table.name not in there:
+            yield f"table {table.name} is missing"
+            continue
+        yield from _columns(inspector, table)
+        yield from _indexes(inspector, table)
+
+
+def _columns(inspector: sa.Inspector, table: sa.Table) -> Iterator[str]:
+    dialect = postgresql.dialect()
+    expected = {column.name: column.type.compile(dialect=dialect) for column in table.columns}
+    there = {column["name"]: column["type"].compile(dialect=dialect) for column in inspector.get_columns(table.name)}
+    yield from (f"{table.name}.{name} is missing" for name in expected if name not in there)
+    yield from (f"{table.name}.{name} is unknown" for name in there if name not in expected)
+    for name in expected.keys() & there.keys():
+        if expected[name] != there[name]:
+            yield f"{table.name}.{name} is {there[name]} instead of {expected[name]}"
+
+
+def _indexes(inspector: sa.Inspector, table: sa.Table) -> Iterator[str]:
+    there = {
+        index["name"]: (
+            bool(index["unique"]),
+            tuple(index["column_names"]),
+            "postgresql_where" in index.get("dialect_options", {}),
+        )
+        for index in inspector.get_indexes(table.name)
+    }
+    for index in table.indexes:
+        partial = index.dialect_options["postgresql"]["where"] is not None
+        if there.get(str(index.name)) != (bool(index.unique), tuple(column.name for column in index.columns), partial):
+            yield f"index {index.name} is missing or different"
+    unique = {tuple(one["column_names"]) for one in inspector.get_unique_constraints(table.name)}
+    unique |= {columns for is_unique, columns, partial in there.values() if is_unique and not partial}
+    for constraint in table.constraints:
+        if isinstance(constraint, sa.UniqueConstraint):
+            columns = tuple(column.name for column in constraint.columns)
+            if columns not in unique:
+                yield f"{table.name} does not hold ({', '.join(columns)}) unique"
+
+
+@asynccontextmanager
+async def _explained(shown: str) -> AsyncIterator[None]:
+    """Why the server cannot be used, in one sentence with what to do."""
+    try:
+        yield
+    except (SQLAlchemyError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise _unusable(error, shown) from error
+
+
+def _unusable(error: Exception, shown: str) -> DatabaseUnusable:
+    state = _sqlstate(error)
+    told = str(error.orig if isinstance(error, DBAPIError) else error).rstrip(".") or type(error).__name__
+    match state:
+        case "28P01" | "28000":
+            return DatabaseUnusable(
+                f"{shown} refuses the user or the password ({told}).",
+                "Correct DATABASE_URL, or the server's pg_hba.conf.",
+            )
+        case "3D000":
+            return DatabaseUnusable(
+                f"There is no database at {shown}.", "Create it with `createdb`, or correct DATABASE_URL."
+            )
+        case "42501":
+            return DatabaseUnusable(
+                f"The user of {shown} may not do what Holdfast needs ({told}).",
+                "Make it the owner of the database: `ALTER DATABASE … OWNER TO …`.",
+            )
+        case "55P03" | "40P01":
+            return DatabaseBusy(f"Another process has been using {shown} for {PATIENCE} seconds.", "Try again.")
+        case "53100":
+            return DatabaseBusy(f"The disk of {shown} is full.", "Make room, and try again.")
+        case "25006":
+            return DatabaseUnusable(
+                f"{shown} can only be read.", "Name the primary server in DATABASE_URL, not a standby."
+            )
+    if isinstance(error, OSError | asyncpg.InterfaceError) or (state or "").startswith(("08", "53", "57", "58")):
+        return DatabaseBusy(f"{shown} cannot be reached ({told}).", "Is the server running? Try again.")
+    return DatabaseUnusable(f"{shown} cannot be used ({told}).", "Correct DATABASE_URL, or the server.")
