@@ -17,6 +17,7 @@ async def crash_everywhere(
     widget: str = "",
     webhooks: bool = True,
     scheduler: str = "hapio",
+    database: str = "sqlite",
 ) -> None:
     """Let the process die after the first effect, the second, … until the story has no more of them."""
     died = 0
@@ -24,7 +25,9 @@ async def crash_everywhere(
         folder = tmp_path / str(died)
         folder.mkdir()
         doom = Doom()
-        async with open_stack(folder, widget=widget, webhooks=webhooks, doom=doom, scheduler=scheduler) as stack:
+        async with open_stack(
+            folder, widget=widget, webhooks=webhooks, doom=doom, scheduler=scheduler, database=database
+        ) as stack:
             story = await prepare(stack)
             doom.effects, doom.at = 0, died + 1
             # A visitor may meet an error page, as the dead process leaves it; what counts is how it ends.

@@ -12,6 +12,8 @@ from app.parts import Parts
 from tests.support.processes import another_process
 from tests.support.stack import Stack, open_stack
 
+pytestmark = pytest.mark.both_databases
+
 
 async def test_without_a_shared_guard_hapio_books_two_visitors_into_one_time(stack: Stack, tmp_path: Path) -> None:
     """The guard switched off: each visitor meets an app with a database of its own."""
@@ -40,9 +42,9 @@ async def test_two_processes_over_one_database_have_one_winner(stack: Stack, tmp
     assert len(stack.hapio_bookings()) == 1
 
 
-async def test_where_other_programs_book_too_the_lock_is_verified_and_one_wins(tmp_path: Path) -> None:
+async def test_where_other_programs_book_too_the_lock_is_verified_and_one_wins(tmp_path: Path, database: str) -> None:
     async with (
-        open_stack(tmp_path, widget="verify_lock = true") as stack,
+        open_stack(tmp_path, widget="verify_lock = true", database=database) as stack,
         another_process(stack, tmp_path) as other,
     ):
         outcomes = await race(stack, [stack.parts, other])
@@ -81,8 +83,8 @@ async def test_a_doubled_click_is_one_hold(stack: Stack) -> None:
     assert len(stack.hapio_bookings()) == 1
 
 
-async def test_the_webhook_and_the_return_page_at_once_confirm_once(tmp_path: Path) -> None:
-    async with open_stack(tmp_path, webhooks=False) as stack:
+async def test_the_webhook_and_the_return_page_at_once_confirm_once(tmp_path: Path, database: str) -> None:
+    async with open_stack(tmp_path, webhooks=False, database=database) as stack:
         booking = await stack.hold()
         back = await stack.stripe.pay(await stack.at_stripe(booking))
         stack.hapio.calls.clear()

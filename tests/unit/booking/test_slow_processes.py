@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import anyio
+import pytest
 
 from app.domain.booking import Actor, Booking
 from app.errors import HoldfastError
@@ -13,6 +14,8 @@ from tests.support.agreement import assert_agreement, let_it_rest
 from tests.support.processes import SlowWire, another_process
 from tests.support.stack import Stack, open_stack, session_of
 from tests.support.stories import OTHER_SERVICE
+
+pytestmark = pytest.mark.both_databases
 
 
 async def booked(stack: Stack, service: str = "portrait") -> Booking:
@@ -97,8 +100,10 @@ async def test_an_undoing_that_lands_late_does_not_undo_the_next_cancellation(st
         await while_it_is_slow(stack, wire, slow.cancel.undo(booking.id), meanwhile)
 
 
-async def test_a_difference_that_two_processes_see_at_once_moves_the_booking_and_stays(tmp_path: Path) -> None:
-    async with open_stack(tmp_path, widget=OTHER_SERVICE, webhooks=False) as stack:
+async def test_a_difference_that_two_processes_see_at_once_moves_the_booking_and_stays(
+    tmp_path: Path, database: str
+) -> None:
+    async with open_stack(tmp_path, widget=OTHER_SERVICE, webhooks=False, database=database) as stack:
         booking = await booked(stack, "headshot")
         moving = await stack.move(booking, await stack.in_days(4), service="portrait")
         await stack.stripe.pay(session_of(moving))

@@ -1,7 +1,11 @@
 """Mail leaves from rows: written with the change it tells of, sent at least once, visible when it cannot be."""
 
+import pytest
+
 from app.domain.booking import Status
 from tests.support.stack import Stack
+
+pytestmark = pytest.mark.both_databases
 
 
 async def test_a_confirmed_customer_gets_a_mail_with_a_calendar_file_and_a_link(stack: Stack) -> None:

@@ -15,6 +15,8 @@ from tests.support.figures import TOKEN, figure
 from tests.support.stack import Stack, no_wait, open_stack
 from tests.support.workers import until, with_worker
 
+pytestmark = pytest.mark.both_databases
+
 
 class Stumbling:
     """Waits that fail a few times: what a bug, or a cancellation that goes astray, does to a background task."""

@@ -5,11 +5,15 @@ import json
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from app.cli.events import add_events, serve_events
 from app.domain.booking import Booking, Status
 from app.payments.events import EVENT_TYPES
 from sandbox.hapio import Fault
 from tests.support.stack import Stack
+
+pytestmark = pytest.mark.both_databases
 
 
 async def at_the_desk(stack: Stack, *words: str) -> tuple[int, Any]:

@@ -12,7 +12,6 @@ from app.domain.payment import PaymentSeen, PaymentState
 from app.store.tables import metadata
 from tests.support.stack import Stack
 
-
 pytestmark = pytest.mark.both_databases
 
 
