@@ -12,7 +12,9 @@ from random import Random
 import anyio
 import pytest
 import sqlalchemy as sa
+from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.util import await_only
 
 from app.domain.booking import Booking, EndReason, Status
 from app.domain.event import Event
@@ -37,17 +39,22 @@ Act = Callable[[Store], Awaitable[object]]
 
 
 class Unlocked(Postgres):
-    """Locks nothing: who would have waited for the others waits until all of them are there, and then goes on."""
+    """Locks nothing, and nobody commits before all have done what they want: as slow as it can come."""
 
-    def __init__(self, url: str, gate: asyncio.Barrier) -> None:
+    def __init__(self, url: str, parties: asyncio.Barrier) -> None:
         super().__init__(url)
-        self._gate = gate
+
+        def before_commit(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+            if statement == "COMMIT":
+                await_only(parties.wait())
+
+        event.listen(self.engine.sync_engine, "before_cursor_execute", before_commit)
 
     async def lock_booking(self, connection: AsyncConnection, booking_id: BookingId) -> None:
-        await self._gate.wait()
+        """As if this were SQLite."""
 
     async def lock_resource(self, connection: AsyncConnection, resource_id: str) -> None:
-        await self._gate.wait()
+        """As if this were SQLite."""
 
 
 @pytest.fixture
@@ -66,11 +73,11 @@ async def at_once(url: str, acts: list[Act], *, locked: bool = True) -> list[obj
     """Each act in one of two processes, by turns; what came of them."""
     async with AsyncExitStack() as closing:
         houses = [await closing.enter_async_context(opened(url, Clock(NOW))) for _ in range(2)]
-        gate = asyncio.Barrier(len(acts))
+        parties = asyncio.Barrier(len(acts))
         for house in houses:
             if not locked:
                 await house.close()
-                house.backend = Unlocked(url, gate)
+                house.backend = Unlocked(url, parties)
             # All connections are there before the first write.
             await asyncio.gather(*(house.last_beat() for _ in range(MANY)))
         return list(await asyncio.gather(*(act(houses[number % 2]) for number, act in enumerate(acts))))
