@@ -329,7 +329,7 @@ async def tell_start(parts: Parts, *, worker: bool) -> None:
         "started",
         version=VERSION,
         mode="live" if live else "test" if settings.stripe_secret_key else "without payments",
-        database=settings.database_url,
+        database=parts.store.backend.shown,
         schema=await parts.store.schema(),
         widgets=sorted(parts.widgets),
         public_url=settings.public_url,

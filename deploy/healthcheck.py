@@ -1,9 +1,11 @@
-"""Whether what a container runs is well: exit code 0, or 1 with the reason on standard error. Standard library only.
+"""Whether what a container runs is well: exit code 0, or 1 with the reason on standard error. Standard library only,
+but for the driver of a database that is not a file.
 
 The server is asked at /readyz. A worker of its own has no port; its beat in the database tells. The first process's
 command line says which it is, so that one image serves for all.
 """
 
+import asyncio
 import os
 import sqlite3
 import sys
@@ -15,6 +17,7 @@ from urllib.error import URLError
 
 #: As /readyz counts it: a worker beats every ten seconds.
 LATE = 90
+_BEAT = "SELECT value FROM counters WHERE name = 'worker_beat'"
 
 
 def main(command_line: Path) -> int:
@@ -48,11 +51,29 @@ def _check_url(url: str) -> None:
 
 
 def _check_beat(database_url: str) -> None:
+    beat = asyncio.run(_beat_there(database_url)) if database_url.startswith("postgresql:") else _beat(database_url)
+    if beat is None or time.time() - beat > LATE:
+        raise ValueError("the worker does not beat")
+
+
+def _beat(database_url: str) -> int | None:
     path = Path(database_url.removeprefix("sqlite:///")).absolute()
     with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=2)) as connection:
-        row = connection.execute("SELECT value FROM counters WHERE name = 'worker_beat'").fetchone()
-    if row is None or time.time() - row[0] > LATE:
-        raise ValueError("the worker does not beat")
+        row = connection.execute(_BEAT).fetchone()
+    return row[0] if row else None
+
+
+async def _beat_there(database_url: str) -> int | None:
+    import asyncpg
+
+    try:
+        connection = await asyncpg.connect(database_url, timeout=2)
+        try:
+            return await connection.fetchval(_BEAT, timeout=2)
+        finally:
+            await connection.close(timeout=2)
+    except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise ValueError(str(error)) from error
 
 
 if __name__ == "__main__":

@@ -19,7 +19,11 @@ def add_backup(parser: argparse.ArgumentParser) -> None:
 
 
 def run_backup(settings: Settings, arguments: argparse.Namespace) -> int:
-    """Copy, and print the copy's path: 0 done, 1 not. Raises DatabaseUnusable where there is nothing to copy."""
+    """Copy, and print the copy's path: 0 done, 1 not, 2 not a file. Raises DatabaseUnusable where there is nothing to
+    copy."""
+    if not settings.database_url.startswith("sqlite:"):
+        print("`backup` copies an SQLite file; copy a PostgreSQL database with its own pg_dump.", file=sys.stderr)
+        return 2
     database = database_path(settings.database_url)
     if not database.is_file():
         check_file(database, must_exist=True)

@@ -68,6 +68,11 @@ class Backend(Protocol):
         """Make the tables, or bring them up to date. Raises DatabaseUnusable or DatabaseBusy."""
         ...
 
+    async def missing(self) -> str:
+        """What is not there yet and would be made by a start, as the words of a sentence; empty where all is there.
+        Raises DatabaseUnusable where a start could not make it."""
+        ...
+
     async def must_be_current(self) -> None:
         """Raises DatabaseUnusable where the tables are not there, or not of this version."""
         ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from contextlib import closing, suppress
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 #: The counter that has the time of the last copy.
@@ -38,12 +38,6 @@ def back_up(database: Path, folder: Path, *, at: datetime, keep: int = 0) -> Pat
         for old in sorted(folder.glob("holdfast-*Z.sqlite3"))[:-keep]:
             old.unlink()
     return target
-
-
-def last_backup(connection: sqlite3.Connection) -> datetime | None:
-    """When `back_up` last made a copy of this database."""
-    row = connection.execute("SELECT value FROM counters WHERE name = ?", (LAST,)).fetchone()
-    return datetime.fromtimestamp(row[0], UTC) if row else None
 
 
 def _note(database: Path, at: datetime) -> None:

@@ -30,6 +30,15 @@ class PaymentRows(Database):
         )
         return [to_payment(row) for row in rows]
 
+    async def session_ids(self) -> list[str]:
+        """The ids of all Checkout Sessions, newest first."""
+        rows = await self._all(
+            sa.select(payments.c.session_id)
+            .where(payments.c.session_id.is_not(None))
+            .order_by(payments.c.created_at.desc())
+        )
+        return [row["session_id"] for row in rows]
+
     async def payment(self, payment_id: str) -> Payment | None:
         """The payment with this id."""
         rows = await self._all(sa.select(payments).where(payments.c.id == payment_id))

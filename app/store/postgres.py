@@ -164,6 +164,16 @@ class Postgres:
             log.warning("upgrading the database", database=self.shown, of=version)
         await connection.run_sync(upgrade)
 
+    async def missing(self) -> str:
+        """The tables."""
+        async with _explained(self.shown), self.engine.connect() as connection:
+            await _check_server(connection, self.shown)
+            if await connection.run_sync(_version_of, self.shown) is not None:
+                return ""
+            if not await connection.scalar(sa.text("SELECT has_schema_privilege(current_schema(), 'CREATE')")):
+                raise _no_right(self.shown, "may not create tables")
+            return f"{self.shown} has no tables yet"
+
     async def must_be_current(self) -> None:
         """Reads the catalogue, and writes nothing."""
         async with _explained(self.shown), self.engine.connect() as connection:
@@ -311,6 +321,13 @@ async def _explained(shown: str) -> AsyncIterator[None]:
         raise _unusable(error, shown) from error
 
 
+def _no_right(shown: str, told: str) -> DatabaseUnusable:
+    return DatabaseUnusable(
+        f"The user of {shown} may not do what Holdfast needs ({told}).",
+        "Make it the owner of the database: `ALTER DATABASE … OWNER TO …`.",
+    )
+
+
 def _unusable(error: Exception, shown: str) -> DatabaseUnusable:
     state = _sqlstate(error)
     told = str(error.orig if isinstance(error, DBAPIError) else error).rstrip(".") or type(error).__name__
@@ -325,10 +342,7 @@ def _unusable(error: Exception, shown: str) -> DatabaseUnusable:
                 f"There is no database at {shown}.", "Create it with `createdb`, or correct DATABASE_URL."
             )
         case "42501":
-            return DatabaseUnusable(
-                f"The user of {shown} may not do what Holdfast needs ({told}).",
-                "Make it the owner of the database: `ALTER DATABASE … OWNER TO …`.",
-            )
+            return _no_right(shown, told)
         case "55P03" | "40P01":
             return DatabaseBusy(f"Another process has been using {shown} for {PATIENCE} seconds.", "Try again.")
         case "53100":

@@ -136,6 +136,11 @@ class Sqlite:
             log.warning("upgrading the database", database=str(self.path), of=version, copy=str(copy))
         await connection.run_sync(_upgrade)
 
+    async def missing(self) -> str:
+        """The file."""
+        check_file(self.path, must_exist=False)
+        return "" if self.path.exists() else f"{self.path} does not exist yet"
+
     async def must_be_current(self) -> None:
         """Without opening an engine on a file that is not there."""
         check_file(self.path, must_exist=True)

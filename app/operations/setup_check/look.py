@@ -16,11 +16,11 @@ from app.operations.setup_check.calcom import CalcomLook
 from app.operations.setup_check.calendly import CalendlyLook
 from app.operations.setup_check.finding import Finding, fail, ok, warn
 from app.operations.setup_check.hapio import HapioLook
-from app.operations.setup_check.machine import count_calls, look_at_database, look_at_env_file
+from app.operations.setup_check.machine import DatabaseLook, look_at_env_file
 from app.operations.setup_check.mail import look_at_mail
 from app.operations.setup_check.stripe import StripeLook
 from app.settings import Settings, SettingsError, read_settings
-from app.store.sqlite_file import database_path
+from app.store import Store
 from app.widgets import Widget, WidgetsFileError, load_widgets
 
 #: The look at each scheduler.
@@ -72,15 +72,19 @@ class Doctor:
         except WidgetsFileError as error:
             fix = "Correct the file; widgets.example.toml shows every setting."
             found += [fail("widgets", line, fix) for line in str(error).splitlines()]
-        path, now = database_path(settings.database_url), self._now()
-        found += look_at_database(path, now=now, free_bytes=self._wires.free_bytes)
+        now = self._now()
+        store = Store(settings.database_url, now=self._now)
+        database = DatabaseLook(store, now=now, free_bytes=self._wires.free_bytes)
+        found += await database.findings()
         for name, look_at in _LOOKS.items():
             if name in settings.schedulers:
                 there = {key: widget for key, widget in widgets.items() if widget.scheduler == name}
                 look = look_at(settings, there, now=now, transport=self._wires.schedulers.get(name))
                 found += await look.findings()
-                count_calls(path, f"{name}_calls", look.calls, month=now)
-        found += await StripeLook(settings, path, now=now, transport=self._wires.stripe).findings()
+                await database.count_calls(f"{name}_calls", look.calls)
+        sessions = await database.session_ids()
+        await store.close()
+        found += await StripeLook(settings, sessions, now=now, transport=self._wires.stripe).findings()
         found += await look_at_mail(settings, widgets)
         found += await look_at_address(settings.public_url, transport=self._wires.web)
         return found

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
+from collections.abc import Sequence
 from datetime import datetime
-from pathlib import Path
 
 import httpx
 
@@ -30,13 +28,13 @@ _OTHER_KEY = (
 
 
 class StripeLook:
-    """One look; `database` is asked which payments there are."""
+    """One look; `sessions` are the ids of all Checkout Sessions that the database has, newest first."""
 
     def __init__(
-        self, settings: Settings, database: Path, *, now: datetime, transport: httpx.AsyncBaseTransport | None
+        self, settings: Settings, sessions: Sequence[str], *, now: datetime, transport: httpx.AsyncBaseTransport | None
     ) -> None:
         self._settings = settings
-        self._database = database
+        self._sessions = sessions
         self._now = now
         self._transport = transport
         self._http: httpx.AsyncClient
@@ -116,7 +114,7 @@ class StripeLook:
     def _of_the_other_mode(self) -> list[Finding]:
         """Payments with real money under a test key, or the other way round."""
         mode, other = ("live", "test") if self._settings.live else ("test", "live")
-        strange = sum(session.startswith(f"cs_{other}_") for session in self._sessions())
+        strange = sum(session.startswith(f"cs_{other}_") for session in self._sessions)
         if not strange:
             return []
         what = "1 payment belongs" if strange == 1 else f"{strange} payments belong"
@@ -126,20 +124,8 @@ class StripeLook:
     async def _of_another_account(self) -> list[Finding]:
         """Whether the newest payment of this key's mode is in its account; one tells for all."""
         mode = "live" if self._settings.live else "test"
-        newest = next((session for session in self._sessions() if session.startswith(f"cs_{mode}_")), None)
+        newest = next((session for session in self._sessions if session.startswith(f"cs_{mode}_")), None)
         if newest is None or (await self._http.get(f"/v1/checkout/sessions/{newest}")).status_code != 404:
             return []
         says = f"the newest payment ({newest[:16]}…) belongs to a different account than this key"
         return [fail("stripe", says, _OTHER_KEY)]
-
-    def _sessions(self) -> list[str]:
-        """The ids of all Checkout Sessions that the database has, newest first."""
-        if not self._database.is_file():
-            return []
-        address = f"{self._database.absolute().as_uri()}?mode=ro"
-        query = "SELECT session_id FROM payments WHERE session_id IS NOT NULL ORDER BY created_at DESC"
-        try:
-            with closing(sqlite3.connect(address, uri=True, timeout=5)) as connection:
-                return [session for (session,) in connection.execute(query)]
-        except sqlite3.DatabaseError:
-            return []  # what is wrong with the database was found before
