@@ -1,4 +1,5 @@
-"""python -m app serve | worker | migrate | backup | reconcile | forget | doctor | events | mails | bookings | demo
+"""python -m app serve | worker | migrate | backup | copy-database | reconcile | forget | doctor | events | mails |
+bookings | demo
 
 A command's modules are imported when it is asked for: all of them together take seconds.
 """
@@ -42,6 +43,8 @@ def main(words: Sequence[str] | None = None) -> int:
     from app.telemetry.logs import set_up_logs
     from app.widgets import WidgetsFileError
 
+    if arguments.command == "copy-database":
+        return _copy_database(arguments)
     try:
         environment = read_environment(os.environ, env_file=arguments.env, folder=Path.cwd())
         if arguments.command == "doctor":
@@ -54,6 +57,19 @@ def main(words: Sequence[str] | None = None) -> int:
         return _run(settings, environment, arguments)
     except (SettingsError, WidgetsFileError) as error:
         return _refuse(arguments, str(error), MISCONFIGURED)
+    except DatabaseUnusable as error:
+        return _refuse(arguments, str(error), FAILED if error.retry else MISCONFIGURED)
+
+
+def _copy_database(arguments: argparse.Namespace) -> int:
+    """Without settings: both databases are named on the command line."""
+    from app.cli.copy_database import run_copy_database
+    from app.errors import DatabaseUnusable
+    from app.telemetry.logs import set_up_logs
+
+    set_up_logs("error")
+    try:
+        return run_copy_database(arguments)
     except DatabaseUnusable as error:
         return _refuse(arguments, str(error), FAILED if error.retry else MISCONFIGURED)
 
@@ -136,6 +152,9 @@ def _parser(words: Sequence[str], shared: argparse.ArgumentParser) -> argparse.A
     names.add_parser("migrate", help="bring the database up to date, then exit")
     bookings = names.add_parser("bookings", help="manage bookings as the owner: list, show, cancel, move, refund")
     backup = names.add_parser("backup", help="copy the database, while the server runs or not")
+    copy = names.add_parser(
+        "copy-database", help="copy everything from one database into another: from SQLite to PostgreSQL, or back"
+    )
     reconcile = names.add_parser(
         "reconcile", help="after restoring a backup: compare with Stripe and the scheduler, and fix differences"
     )
@@ -156,6 +175,10 @@ def _parser(words: Sequence[str], shared: argparse.ArgumentParser) -> argparse.A
         from app.cli.backup import add_backup
 
         add_backup(backup)
+    if "copy-database" in words:
+        from app.cli.copy_database import add_copy_database
+
+        add_copy_database(copy)
     if "reconcile" in words:
         from app.cli.reconcile import add_reconcile
 

@@ -208,14 +208,7 @@ class Settings(BaseModel):
     @field_validator("database_url")
     @classmethod
     def _is_known_database(cls, url: str) -> str:
-        if url.startswith("postgresql://"):
-            return _checked_postgresql(url)
-        if not url.startswith("sqlite:///"):
-            raise ValueError("must start with sqlite:///, followed by the file's path, or with postgresql://")
-        path = url.removeprefix("sqlite:///")
-        if not path or ":memory:" in path or "?" in path:
-            raise ValueError("must name a file: what is owed to customers has to outlive the process")
-        return url
+        return checked_database_url(url)
 
     @field_validator("hapio_webhook_scheme")
     @classmethod
@@ -283,8 +276,21 @@ def opened(secret: SecretStr | None) -> str:
     return secret.get_secret_value() if secret else ""
 
 
-def _checked_postgresql(url: str) -> str:
-    """The address, if it names one database on one server. No error shows any of it: there may be a password in it."""
+def checked_database_url(url: str) -> str:
+    """The same, if it names a file, or a database on a server. ValueError says what is wrong, and shows nothing of it:
+    there may be a password in it."""
+    if url.startswith("postgresql://"):
+        _check_postgresql(url)
+    elif not url.startswith("sqlite:///"):
+        raise ValueError("must start with sqlite:///, followed by the file's path, or with postgresql://")
+    else:
+        path = url.removeprefix("sqlite:///")
+        if not path or ":memory:" in path or "?" in path:
+            raise ValueError("must name a file: what is owed to customers has to outlive the process")
+    return url
+
+
+def _check_postgresql(url: str) -> None:
     parts = urlsplit(url)
     try:
         odd = parts.port == 0
@@ -295,7 +301,6 @@ def _checked_postgresql(url: str) -> str:
         raise ValueError(
             "must be postgresql://user:password@host:port/name, with special characters in it percent-encoded"
         )
-    return url
 
 
 def _odd(parts: SplitResult) -> bool:

@@ -25,7 +25,7 @@ def main(command_line: Path) -> int:
     words = command_line.read_text(encoding="utf-8").split("\0")
     try:
         if "worker" in words:
-            _check_beat(os.environ.get("DATABASE_URL", "sqlite:///holdfast.sqlite3"))
+            _check_beat(_database_url())
         elif "demo" in words:
             # Of the demo's seven ports in a row, the second is the server's.
             _check_url(f"http://127.0.0.1:{_port(words, 8400) + 1}/readyz")
@@ -35,6 +35,13 @@ def main(command_line: Path) -> int:
         print(error, file=sys.stderr)
         return 1
     return 0
+
+
+def _database_url() -> str:
+    file = os.environ.get("DATABASE_URL_FILE")
+    if file:
+        return Path(file).read_text(encoding="utf-8").strip()
+    return os.environ.get("DATABASE_URL", "sqlite:///holdfast.sqlite3")
 
 
 def _port(words: list[str], usual: int) -> int:

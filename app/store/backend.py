@@ -33,6 +33,8 @@ class Backend(Protocol):
     patience: float
     #: The statement that begins a write.
     begin: str
+    #: The statement that begins a look at everything as it stands at one moment.
+    begin_snapshot: str
     #: Characters of a row that cannot be written unless there is room on the disk.
     trial_width: int
 

@@ -58,6 +58,7 @@ class Postgres:
     """`url` as in DATABASE_URL: what libpq takes as a connection URI, with one host."""
 
     begin = "BEGIN"
+    begin_snapshot = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
     #: The counter's own small row shows whether there is room: a server's disk has no page that it fits beside.
     trial_width = 0
 

@@ -41,6 +41,7 @@ class Sqlite:
 
     #: Makes another process wait at the door instead of failing in the middle.
     begin = "BEGIN IMMEDIATE"
+    begin_snapshot = "BEGIN"
     #: Bytes of one of SQLite's pages, as it makes them: such a row needs a page of its own.
     trial_width = 4096
 

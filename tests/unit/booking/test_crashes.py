@@ -101,16 +101,33 @@ async def test_a_crash_after_any_effect_ends_well(story: Story, widget: str, tmp
     await crash_everywhere(tmp_path, prepare, widget=widget, webhooks=webhooks)
 
 
+async def test_a_crash_while_paying_ends_well_on_postgresql_too(tmp_path: Path) -> None:
+    async def prepare(stack: Stack) -> Callable[[], Awaitable[object]]:
+        await stack.free_slot()
+        return lambda: pay(stack)
+
+    await crash_everywhere(tmp_path, prepare, database="postgresql")
+
+
 @pytest.mark.parametrize(
     ("change", "service", "hours", "widget"), CHANGES, ids=lambda part: getattr(part, "__name__", str(part))
 )
 async def test_a_crash_after_any_effect_of_a_change_ends_well(
     change: Change, service: str, hours: int, widget: str, tmp_path: Path
 ) -> None:
+    await crash_amid(change, service, hours, widget, tmp_path, database="sqlite")
+
+
+async def test_a_crash_amid_a_dearer_move_and_its_cancellation_ends_well_on_postgresql_too(tmp_path: Path) -> None:
+    change = move_to_a_higher_price_and_cancel
+    await crash_amid(change, HEADSHOT, 72, OTHER_SERVICE, tmp_path, database="postgresql")
+
+
+async def crash_amid(change: Change, service: str, hours: int, widget: str, folder: Path, *, database: str) -> None:
     async def prepare(stack: Stack) -> Callable[[], Awaitable[object]]:
         booking = await stack.confirmed(service=service)
         stack.clock.set(max(stack.clock(), booking.starts_at - timedelta(hours=hours)))
         await stack.tick()  # its mails
         return lambda: change(stack, booking)
 
-    await crash_everywhere(tmp_path, prepare, widget=widget, webhooks=change in TOLD_BY_STRIPE)
+    await crash_everywhere(folder, prepare, widget=widget, webhooks=change in TOLD_BY_STRIPE, database=database)
