@@ -6,7 +6,7 @@ Everything runs at READ COMMITTED, PostgreSQL's usual level; docs/dev/decisions/
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -50,6 +50,7 @@ _REFUSALS: tuple[tuple[str, type[StorageError]], ...] = (
     ("08", StorageError),
 )
 _UPGRADING = "upgrade"
+_DIALECT: sa.Dialect = postgresql.asyncpg.dialect()  # type: ignore[no-untyped-call]
 
 log = structlog.get_logger()
 
@@ -259,7 +260,7 @@ def _version_of(connection: sa.Connection, shown: str) -> str | None:
 
 
 async def _check_tables(connection: AsyncConnection, shown: str) -> None:
-    found = await connection.run_sync(lambda sync: list(_differences(sync)))
+    found = list(await _differences(connection))
     if found:
         raise DatabaseUnusable(
             f"{shown} does not have the tables of this version: {'; '.join(found)}.",
@@ -267,23 +268,46 @@ async def _check_tables(connection: AsyncConnection, shown: str) -> None:
         )
 
 
-def _differences(connection: sa.Connection) -> Iterator[str]:
+#: Every column in our schema, and every index with its columns in their order, for those of unique constraints as well.
+_COLUMNS = """
+SELECT relname, attname, upper(format_type(atttypid, atttypmod))
+FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
+WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r' AND attnum > 0 AND NOT attisdropped
+"""
+_INDEXES = """
+SELECT tables.relname, indexes.relname, indisunique, indpred IS NOT NULL,
+    ARRAY(SELECT attname::text FROM unnest(indkey::int2[]) WITH ORDINALITY AS keys(number, at)
+        JOIN pg_attribute ON attrelid = indrelid AND attnum = keys.number ORDER BY keys.at)
+FROM pg_index JOIN pg_class AS tables ON tables.oid = indrelid JOIN pg_class AS indexes ON indexes.oid = indexrelid
+WHERE tables.relnamespace = current_schema()::regnamespace AND indisvalid
+"""
+
+
+async def _differences(connection: AsyncConnection) -> Iterator[str]:
     """Where the database differs from app/store/tables.py. Further tables and indexes do no harm; a further column may,
     since our rows would leave it empty."""
-    inspector = sa.inspect(connection)
-    there = set(inspector.get_table_names())
+    columns: dict[str, dict[str, str]] = {}
+    for table, name, kind in (await connection.exec_driver_sql(_COLUMNS)).tuples():
+        columns.setdefault(table, {})[name] = kind
+    indexes: dict[str, dict[str, tuple[bool, bool, tuple[str, ...]]]] = {}
+    for table, name, unique, partial, of in (await connection.exec_driver_sql(_INDEXES)).tuples():
+        indexes.setdefault(table, {})[name] = unique, partial, tuple(of)
+    return _compared(columns, indexes)
+
+
+def _compared(
+    columns: Mapping[str, Mapping[str, str]], indexes: Mapping[str, Mapping[str, tuple[bool, bool, tuple[str, ...]]]]
+) -> Iterator[str]:
     for table in metadata.sorted_tables:
-        if table.name not in there:
+        if table.name not in columns:
             yield f"table {table.name} is missing"
             continue
-        yield from _columns(inspector, table)
-        yield from _indexes(inspector, table)
+        yield from _columns(table, columns[table.name])
+        yield from _indexes(table, indexes.get(table.name, {}))
 
 
-def _columns(inspector: sa.Inspector, table: sa.Table) -> Iterator[str]:
-    dialect = postgresql.dialect()
-    expected = {column.name: column.type.compile(dialect=dialect) for column in table.columns}
-    there = {column["name"]: column["type"].compile(dialect=dialect) for column in inspector.get_columns(table.name)}
+def _columns(table: sa.Table, there: Mapping[str, str]) -> Iterator[str]:
+    expected = {column.name: column.type.compile(dialect=_DIALECT).upper() for column in table.columns}
     yield from (f"{table.name}.{name} is missing" for name in expected if name not in there)
     yield from (f"{table.name}.{name} is unknown" for name in there if name not in expected)
     for name in expected.keys() & there.keys():
@@ -291,25 +315,16 @@ def _columns(inspector: sa.Inspector, table: sa.Table) -> Iterator[str]:
             yield f"{table.name}.{name} is {there[name]} instead of {expected[name]}"
 
 
-def _indexes(inspector: sa.Inspector, table: sa.Table) -> Iterator[str]:
-    there = {
-        index["name"]: (
-            bool(index["unique"]),
-            tuple(index["column_names"]),
-            "postgresql_where" in index.get("dialect_options", {}),
-        )
-        for index in inspector.get_indexes(table.name)
-    }
+def _indexes(table: sa.Table, there: Mapping[str, tuple[bool, bool, tuple[str, ...]]]) -> Iterator[str]:
     for index in table.indexes:
         partial = index.dialect_options["postgresql"]["where"] is not None
-        if there.get(str(index.name)) != (bool(index.unique), tuple(column.name for column in index.columns), partial):
+        if there.get(str(index.name)) != (bool(index.unique), partial, tuple(column.name for column in index.columns)):
             yield f"index {index.name} is missing or different"
-    unique = {tuple(one["column_names"]) for one in inspector.get_unique_constraints(table.name)}
-    unique |= {columns for is_unique, columns, partial in there.values() if is_unique and not partial}
+    whole = {columns for unique, partial, columns in there.values() if unique and not partial}
     for constraint in table.constraints:
         if isinstance(constraint, sa.UniqueConstraint):
             columns = tuple(column.name for column in constraint.columns)
-            if columns not in unique:
+            if columns not in whole:
                 yield f"{table.name} does not hold ({', '.join(columns)}) unique"
 
 

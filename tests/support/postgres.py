@@ -106,9 +106,9 @@ def _start() -> Path:
         raise RuntimeError(HELP)
     folder = Path(mkdtemp(prefix="holdfast-postgres-", dir=os.environ.get("PYTEST_DEBUG_TEMPROOT")))
     # PostgreSQL refuses to run as root.
-    other = {"user": _other_user()} if os.geteuid() == 0 else {}
+    other = _other_user() if os.geteuid() == 0 else None
     if other:
-        shutil.chown(folder, other["user"])
+        shutil.chown(folder, other)
     data = folder / "data"
     make = ["-D", str(data), "-U", USER, "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]
     settings = " ".join(f"-c {setting}" for setting in (*SETTINGS, f"unix_socket_directories={folder}"))
@@ -121,7 +121,7 @@ def _start() -> Path:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE if program == "initdb" else subprocess.DEVNULL,  # the server keeps pg_ctl's
-            **other,
+            user=other,
         )
         if done.returncode:
             log = (folder / "log").read_text() if (folder / "log").exists() else (done.stderr or b"").decode()

@@ -330,15 +330,20 @@ async def test_a_reservation_is_leased_to_one_process(url: str, store: Store) ->
     await confirmed(store, "bk_one")
     ended = await store.claim("bk_one", Change((Status.CONFIRMED,), Status.CANCELED, HistoryWord.BY_OWNER))
     assert ended
-    lease: Act = lambda store: store.lease_reservation(ended.reservation, until=NOW + HOUR)  # noqa: E731
-    assert (await at_once(url, [lease] * MANY)).count(True) == 1
+    due = ended.reservation
+    outcomes = await at_once(url, [lambda store: store.lease_reservation(due, until=NOW + HOUR)] * MANY)
+    assert outcomes.count(True) == 1
 
 
 async def test_an_event_that_comes_twice_at_once_is_stored_once(url: str, store: Store) -> None:
     events = [Event(f"evt_{number}", "x", "cs_1", "checkout.session", False, NOW, None, None) for number in range(20)]
     orders = [events, events[::-1]] * (MANY // 2)
-    acts: list[Act] = [lambda store, order=order: store.add_events(order, again_at=NOW) for order in orders]
-    assert sum(new for new in await at_once(url, acts) if isinstance(new, int)) == len(events)
+
+    def add(order: list[Event]) -> Act:
+        return lambda store: store.add_events(order, again_at=NOW)
+
+    added = await at_once(url, [add(order) for order in orders])
+    assert sum(new for new in added if isinstance(new, int)) == len(events)
 
 
 async def test_calls_that_are_counted_at_once_are_all_counted(url: str, store: Store) -> None:
