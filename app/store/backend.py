@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from datetime import timedelta
 from typing import Protocol
 
 import sqlalchemy as sa
@@ -37,6 +38,9 @@ class Backend(Protocol):
     begin_snapshot: str
     #: Characters of a row that cannot be written unless there is room on the disk.
     trial_width: int
+
+    #: How long a line of the history may still come to stand before lines that can be read already.
+    lines_settle: timedelta
 
     def turn(self) -> AbstractAsyncContextManager[None]:
         """Wait until this process may write. Raises StorageBusy after `patience`."""

@@ -313,8 +313,13 @@ class HealthRows(Database):
 
     async def happened(self, after: int | None) -> Happened:
         """What the history has gained since its line `after`; None for all of it, without the confirmations' times:
-        those of an earlier life were told by that one."""
+        those of an earlier life were told by that one. Where several write at once, the newest lines are left for the
+        next time: one with a lower number may still be on its way."""
         new = history.c.id > (after or 0)
+        if self.backend.lines_settle:
+            fresh = history.c.at > self._now() - self.backend.lines_settle
+            first = sa.select(sa.func.min(history.c.id)).where(new, fresh).scalar_subquery()
+            new = sa.and_(new, sa.or_(first.is_(None), history.c.id < first))
         counted = sa.select(history.c.what, sa.func.count().label("many"), sa.func.max(history.c.id).label("upto"))
         rows = await self._all(counted.where(new).group_by(history.c.what))
         seconds: list[float] = []

@@ -6,8 +6,11 @@ Everything runs at READ COMMITTED, PostgreSQL's usual level; docs/dev/decisions/
 from __future__ import annotations
 
 import hashlib
+import json
+import re
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -50,6 +53,10 @@ _REFUSALS: tuple[tuple[str, type[StorageError]], ...] = (
     ("08", StorageError),
 )
 _UPGRADING = "upgrade"
+#: Unicode's character for what could not be shown.
+_NO_ZERO = "\ufffd"
+#: Not after a backslash that is one itself.
+_ZERO_IN_JSON = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 _DIALECT: sa.Dialect = postgresql.asyncpg.dialect()  # type: ignore[no-untyped-call]
 
 log = structlog.get_logger()
@@ -62,6 +69,8 @@ class Postgres:
     begin_snapshot = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
     #: The counter's own small row shows whether there is room: a server's disk has no page that it fits beside.
     trial_width = 0
+    #: A line gets its number when it is written, and is seen when its transaction ends.
+    lines_settle = timedelta(seconds=_STATEMENT_SECONDS)
 
     def __init__(self, url: str) -> None:
         self.shown = without_password(url)
@@ -92,9 +101,21 @@ class Postgres:
             pool_timeout=PATIENCE,
             # An error names its statement, and errors are logged: rows hold customers and links.
             hide_parameters=True,
+            json_serializer=_json,
         )
+        event.listen(engine.sync_engine, "before_cursor_execute", _without_zeros, retval=True)
         event.listen(engine.sync_engine, "handle_error", _leave_out_the_row)
         return engine
+
+    @asynccontextmanager
+    async def _patient(self) -> AsyncIterator[AsyncConnection]:
+        """A connection of its own for what may take long."""
+        engine = self._open(timeout=None)
+        try:
+            async with engine.connect() as connection:
+                yield connection
+        finally:
+            await engine.dispose()
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
@@ -139,24 +160,20 @@ class Postgres:
     async def wipe_traces(self) -> bool:
         """Vacuum the tables that name customers: what no transaction can see any more is taken out of them."""
         with refusals(self):
-            async with self.engine.connect() as connection:
+            async with self._patient() as connection:
                 for table in (bookings, payments, outbox):
                     await connection.exec_driver_sql(f"VACUUM {table.name}")
         return True
 
     async def migrate(self) -> None:
         """One transaction, tables and all: an upgrade that fails has changed nothing, so no copy is made before."""
-        engine = self._open(timeout=None)
-        try:
-            async with _explained(self.shown), engine.connect() as connection:
-                await _check_server(connection, self.shown)
-                with anyio.CancelScope(shield=True):
-                    async with transaction(self, connection):
-                        await _advisory_lock(connection, _UPGRADING)
-                        await self._bring_up_to_date(connection)
-                await _check_tables(connection, self.shown)
-        finally:
-            await engine.dispose()
+        async with _explained(self.shown), self._patient() as connection:
+            await _check_server(connection, self.shown)
+            with anyio.CancelScope(shield=True):
+                async with transaction(self, connection):
+                    await _advisory_lock(connection, _UPGRADING)
+                    await self._bring_up_to_date(connection)
+            await _check_tables(connection, self.shown)
 
     async def _bring_up_to_date(self, connection: AsyncConnection) -> None:
         version = await connection.run_sync(_version_of, self.shown)
@@ -207,6 +224,24 @@ def without_password(url: str) -> str:
 async def _advisory_lock(connection: AsyncConnection, what: str) -> None:
     key = int.from_bytes(hashlib.sha256(f"holdfast {what}".encode()).digest()[:8], signed=True)
     await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.literal(key, sa.BigInteger))))
+
+
+def _without_zeros(
+    _connection: object, _cursor: object, statement: str, parameters: Any, _context: object, many: bool
+) -> tuple[str, Any]:
+    """Nor can PostgreSQL's text hold a zero byte, as an address that a stranger has made up may: it is asked for
+    something else, which is not there either."""
+    rows = parameters if many else [parameters]
+    if not any(isinstance(value, str) and "\0" in value for row in rows for value in row):
+        return statement, parameters
+    rows = [tuple(value.replace("\0", _NO_ZERO) if isinstance(value, str) else value for value in row) for row in rows]
+    return statement, rows if many else rows[0]
+
+
+def _json(value: object) -> str:
+    """What can be read again as text: without zero bytes, and without halves of characters."""
+    text = _ZERO_IN_JSON.sub(rf"\1{_NO_ZERO}", json.dumps(value, ensure_ascii=False))
+    return text.encode("utf-8", "replace").decode()
 
 
 def _leave_out_the_row(context: sa.engine.ExceptionContext) -> None:
@@ -270,14 +305,14 @@ async def _check_tables(connection: AsyncConnection, shown: str) -> None:
 
 #: Every column in our schema, and every index with its columns in their order, for those of unique constraints as well.
 _COLUMNS = """
-SELECT relname, attname, upper(format_type(atttypid, atttypmod))
+SELECT relname AS of_table, attname AS name, upper(format_type(atttypid, atttypmod)) AS kind
 FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
 WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r' AND attnum > 0 AND NOT attisdropped
 """
 _INDEXES = """
-SELECT tables.relname, indexes.relname, indisunique, indpred IS NOT NULL,
+SELECT tables.relname AS of_table, indexes.relname AS name, indisunique AS is_unique, indpred IS NOT NULL AS partial,
     ARRAY(SELECT attname::text FROM unnest(indkey::int2[]) WITH ORDINALITY AS keys(number, at)
-        JOIN pg_attribute ON attrelid = indrelid AND attnum = keys.number ORDER BY keys.at)
+        JOIN pg_attribute ON attrelid = indrelid AND attnum = keys.number ORDER BY keys.at) AS columns
 FROM pg_index JOIN pg_class AS tables ON tables.oid = indrelid JOIN pg_class AS indexes ON indexes.oid = indexrelid
 WHERE tables.relnamespace = current_schema()::regnamespace AND indisvalid
 """
@@ -287,11 +322,11 @@ async def _differences(connection: AsyncConnection) -> Iterator[str]:
     """Where the database differs from app/store/tables.py. Further tables and indexes do no harm; a further column may,
     since our rows would leave it empty."""
     columns: dict[str, dict[str, str]] = {}
-    for table, name, kind in (await connection.exec_driver_sql(_COLUMNS)).tuples():
-        columns.setdefault(table, {})[name] = kind
+    for row in await connection.exec_driver_sql(_COLUMNS):
+        columns.setdefault(row.of_table, {})[row.name] = row.kind
     indexes: dict[str, dict[str, tuple[bool, bool, tuple[str, ...]]]] = {}
-    for table, name, unique, partial, of in (await connection.exec_driver_sql(_INDEXES)).tuples():
-        indexes.setdefault(table, {})[name] = unique, partial, tuple(of)
+    for row in await connection.exec_driver_sql(_INDEXES):
+        indexes.setdefault(row.of_table, {})[row.name] = row.is_unique, row.partial, tuple(row.columns)
     return _compared(columns, indexes)
 
 

@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any
 
 import anyio
@@ -44,6 +45,7 @@ class Sqlite:
     begin_snapshot = "BEGIN"
     #: Bytes of one of SQLite's pages, as it makes them: such a row needs a page of its own.
     trial_width = 4096
+    lines_settle = timedelta(0)
 
     def __init__(self, url: str) -> None:
         self.path = database_path(url)

@@ -8,6 +8,7 @@ import asyncpg
 import pytest
 import sqlalchemy as sa
 
+from app.domain.booking import Customer
 from app.errors import DatabaseBusy, DatabaseUnusable, StorageBusy, StorageError, StorageReadOnly
 from app.store import Store
 from app.store.postgres import Postgres, without_password
@@ -138,6 +139,20 @@ async def test_what_the_server_says_of_a_broken_constraint_names_no_customer(url
     while told:
         assert booking.customer.email not in str(told)
         told = told.__cause__
+
+
+async def test_a_zero_byte_is_found_nowhere_and_breaks_nothing(tmp_path: Path) -> None:
+    async with open_stack(tmp_path, database="postgresql", settings={"api_keys": ("k" * 32,)}) as stack:
+        booking = await stack.hold(
+            customer=Customer(name="Ann\0a", email="anna@customer.example", notes="\ud800 \\u0000")
+        )
+        answer = await stack.client.get("/api/bookings/%00", headers={"Authorization": f"Bearer {'k' * 32}"})
+        assert answer.status_code == 404
+        assert await stack.parts.store.search("\0", most=3) == []
+        [found] = await stack.parts.store.search("ANN", most=3)
+        assert found.id == booking.id
+        assert found.customer
+        assert (found.customer.name, found.customer.notes) == ("Ann\ufffda", "? \\u0000")
 
 
 # It is not the right one
