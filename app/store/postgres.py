@@ -1,6 +1,6 @@
 """A PostgreSQL database, version 14 or newer: its connections, the locks that SQLite does without, its refusals.
 
-Everything runs at READ COMMITTED, PostgreSQL's usual level; docs/dev/decisions/0116 says why that is exact.
+Everything runs at READ COMMITTED, PostgreSQL's usual level; docs/dev/decisions/0130 says why that is exact.
 """
 
 from __future__ import annotations

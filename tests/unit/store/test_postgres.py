@@ -148,7 +148,7 @@ async def test_a_zero_byte_is_found_nowhere_and_breaks_nothing(tmp_path: Path) -
         )
         answer = await stack.client.get("/api/bookings/%00", headers={"Authorization": f"Bearer {'k' * 32}"})
         assert answer.status_code == 404
-        assert await stack.parts.store.search("\0", most=3) == []
+        assert await stack.parts.store.search("Bo\0", most=3) == []
         [found] = await stack.parts.store.search("ANN", most=3)
         assert found.id == booking.id
         assert found.customer
