@@ -28,6 +28,7 @@ from app.booking.reschedule import Reschedule
 from app.booking.settle import Settle
 from app.booking.sweep import Sweep
 from app.mail import Mailer
+from app.operations.calendly_connections import CalendlyConnections
 from app.operations.erasure import Erasure
 from app.operations.health import Health
 from app.operations.reconciling import Reconciling
@@ -80,6 +81,7 @@ class Parts:
     erasure: Erasure
     reconciling: Reconciling
     staff: Staff
+    calendly: CalendlyConnections
     now: Callable[[], datetime]
 
 

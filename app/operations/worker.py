@@ -28,6 +28,7 @@ from app.domain.refund import Refund
 from app.domain.reservation import Reservation
 from app.errors import MailError, SchedulerError, StorageBusy, StorageFull, StorageReadOnly, StripeError
 from app.mail import Mailer
+from app.operations.calendly_connections import CalendlyConnections
 from app.operations.webhook_inbox import Inbox
 from app.store import Store
 from app.telemetry.metrics import Metrics
@@ -68,7 +69,7 @@ _ROWS = (Booking, Move, OutboxMail, Payment, Refund, Reservation)
 class Worker:
     """Runs `tick` again and again. `sleep` waits seconds; `now` gives aware UTC datetimes."""
 
-    # Eleven parameters: one for each queue that it empties, and what tests put in the place of time and waiting.
+    # Twelve parameters: one for each queue that it empties, and what tests put in the place of time and waiting.
     def __init__(
         self,
         *,
@@ -78,6 +79,7 @@ class Worker:
         strays: Strays,
         notifications: Notifications,
         overdue: Overdue,
+        connections: CalendlyConnections,
         store: Store,
         mailer: Mailer,
         now: Callable[[], datetime],
@@ -90,6 +92,7 @@ class Worker:
         self._strays = strays
         self._notifications = notifications
         self._overdue = overdue
+        self._connections = connections
         self._store = store
         self._mailer = mailer
         self._now = now
@@ -141,6 +144,8 @@ class Worker:
         if self._mailer.enabled:
             await self._each(self._mails, self._send, self._put_off_mail)
             await self._each(self._store.untold_strays, self._strays.tell, self._put_off_stray)
+            connections = self._connections
+            await self._each(connections.to_tell, connections.tell, connections.tell_later)
         await self._beat()
 
     async def _mails(self) -> Sequence[OutboxMail]:

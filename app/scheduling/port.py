@@ -1,7 +1,8 @@
 """Schedulers as everything else sees them: what may be asked of one, what it answers, and how they differ.
 
 A scheduler keeps the owner's calendar: places, services, people, hours and bookings. Each has a folder of its own here;
-only `app.main` and the set-up check import that. The acts know which one they talk to by its traits alone.
+only `app.main`, the set-up check and what connects owners' accounts import that. The acts know which one they talk to
+by its traits alone.
 
 Times are aware datetimes, answers are in UTC; prices are in major units without a currency, which is the widget's to
 say. Every call raises `app.errors.SchedulerError` or one below it:

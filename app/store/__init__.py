@@ -20,6 +20,7 @@ from app.store.overdue import OverdueRows
 from app.store.payments import PaymentRows
 from app.store.refunds import RefundRows
 from app.store.reservations import ReservationRows
+from app.store.scheduler_tokens import SchedulerTokenRows
 from app.store.sign_ins import SignInRows
 from app.store.strays import StrayRows
 
@@ -39,6 +40,7 @@ class Store(
     ForgetRows,
     DeskRows,
     SignInRows,
+    SchedulerTokenRows,
     StrayRows,
 ):
     """Every read and every write, by what it is for. One object over one file, in a room for each table."""

@@ -17,6 +17,7 @@ from app.domain.outbox import OutboxMail
 from app.domain.payment import Payment, PaymentState, StrayPayment
 from app.domain.refund import Refund
 from app.domain.reservation import Due, Reservation
+from app.domain.scheduler_tokens import Broken, SchedulerTokens
 from app.domain.terms import Capture, Terms
 
 
@@ -297,6 +298,24 @@ sign_ins = sa.Table(
     sa.Column("ended_at", Instant),
 )
 
+#: Accounts at schedulers that owners have connected; the tokens are sealed.
+scheduler_tokens = sa.Table(
+    "scheduler_tokens",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("account", sa.Text, nullable=False),
+    sa.Column("account_name", sa.Text, nullable=False),
+    sa.Column("access", sa.Text, nullable=False),
+    sa.Column("refresh", sa.Text, nullable=False),
+    sa.Column("expires_at", Instant, nullable=False),
+    sa.Column("lease_until", Instant),
+    sa.Column("broken", sa.Text, nullable=False),
+    sa.Column("tell_at", Instant),
+    sa.Column("connected_at", Instant, nullable=False),
+    sa.Column("updated_at", Instant, nullable=False),
+    sa.Index("scheduler_tokens_account", "account", unique=True),
+)
+
 
 #: What the columns of a reservation are called beside those of the booking or the move that it belongs to.
 _RESERVED = {column: f"reserved_{column.name}" for column in reservations.c}
@@ -457,3 +476,8 @@ def to_stray(row: sa.RowMapping) -> StrayPayment:
     values = {**row}
     del values["next_try_at"]
     return StrayPayment(money=Money(values.pop("amount"), values.pop("currency")), **values)
+
+
+def to_scheduler_tokens(row: sa.RowMapping) -> SchedulerTokens:
+    """A connected account from its row."""
+    return SchedulerTokens(**{**row, "broken": Broken(row["broken"]) if row["broken"] else None})

@@ -67,7 +67,7 @@ class Doctor:
         found += _left_out(settings)
         widgets: Mapping[str, Widget] = {}
         try:
-            widgets = load_widgets(settings.widgets_file, settings.schedulers)
+            widgets = load_widgets(settings.widgets_file, settings.schedulers, settings.owner_schedulers)
             found += _widgets(settings, widgets)
         except WidgetsFileError as error:
             fix = "Correct the file; widgets.example.toml shows every setting."

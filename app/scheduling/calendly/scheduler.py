@@ -88,7 +88,7 @@ class CalendlyScheduler:
         return max(-(-_MONTH // self._window), -(-things // PAGE_SIZE))
 
     async def aclose(self) -> None:
-        await self._client.connection.aclose()
+        await self._client.aclose()
 
     # -- what there is ---------------------------------------------------------------------------------------
 

@@ -110,6 +110,11 @@ class _InviteeBody(BaseModel):
     created_at: _Moment
 
 
+class _SubscriptionBody(BaseModel):
+    uri: _Uri
+    callback_url: str
+
+
 class _Pagination(BaseModel):
     next_page_token: str | None = None
 
@@ -169,6 +174,14 @@ class Invitee:
     canceled_by: Actor | None
     successor: str | None
     created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """A webhook subscription, and the address that it tells."""
+
+    id: str
+    url: str
 
 
 def _account(body: _UserBody) -> Account:
@@ -270,6 +283,9 @@ read_event = _one_reader(_OneBody[_EventBody], _event)
 read_events = _page_reader(_PageBody[_EventBody], _event)
 read_invitee = _one_reader(_OneBody[_InviteeBody], _invitee)
 read_invitees = _page_reader(_PageBody[_InviteeBody], _invitee)
+read_subscriptions = _page_reader(
+    _PageBody[_SubscriptionBody], lambda body: Subscription(_id(body.uri), body.callback_url)
+)
 
 
 def with_invitee(event: SchedulerBooking, invitee: Invitee) -> SchedulerBooking:
