@@ -189,7 +189,7 @@ class CalendlyConnections:
             told = await self._store.connect_scheduler(
                 owners_name(PROVIDER, asked.owner),
                 account=account.uri,
-                account_name=account.name,
+                account_name=account.name or account.id,
                 access=self._tokens.seal(grant.access),
                 refresh=self._tokens.seal(grant.refresh),
                 expires_at=grant.expires_at,

@@ -157,24 +157,29 @@ class OwnerAccess:
         if leased is None:
             return None
         # A visitor who leaves cancels their request; the answer that is on its way has the only token that still works.
+        fresh: str | None = None
         with anyio.CancelScope(shield=True):
-            try:
-                grant = await self._exchange(leased)
-            except SchedulerError as error:
-                await self._store.end_lease(leased)
-                if isinstance(error, SchedulerUnreachable | SchedulerFailed):
-                    self._rests_until = self._now() + _REST
-                    raise self._no_token() from error
-                raise
-            if grant is None:  # other tokens are there by now
-                return None
-            # Kept before it is used: from now on its refresh token is the only one.
-            kept = await self._store.keep_refreshed(
-                leased,
-                access=self._sealer.seal(grant.access),
-                refresh=self._sealer.seal(grant.refresh),
-                expires_at=grant.expires_at,
-            )
+            fresh = await self._refresh(leased)
+        return fresh
+
+    async def _refresh(self, leased: SchedulerTokens) -> str | None:
+        try:
+            grant = await self._exchange(leased)
+        except SchedulerError as error:
+            await self._store.end_lease(leased)
+            if isinstance(error, SchedulerUnreachable | SchedulerFailed):
+                self._rests_until = self._now() + _REST
+                raise self._no_token() from error
+            raise
+        if grant is None:  # other tokens are there by now
+            return None
+        # Kept before it is used: from now on its refresh token is the only one.
+        kept = await self._store.keep_refreshed(
+            leased,
+            access=self._sealer.seal(grant.access),
+            refresh=self._sealer.seal(grant.refresh),
+            expires_at=grant.expires_at,
+        )
         return grant.access if kept else None
 
     async def _exchange(self, leased: SchedulerTokens) -> Grant | None:
