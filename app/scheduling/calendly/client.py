@@ -100,7 +100,7 @@ class CalendlyClient:
 
     async def account(self) -> Account:
         """Whose account it is, as last read. It stays the same until another one is connected."""
-        if self._known and self._access.account in {"", self._known.uri}:
+        if self._known and await self._access.account() in {"", self._known.uri}:
             return self._known
         return await self.read_account()
 

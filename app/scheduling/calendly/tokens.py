@@ -40,9 +40,8 @@ _LOOKS: Final = 20
 class Access(Protocol):
     """What lets calls through."""
 
-    @property
-    def account(self) -> str:
-        """The account that it belongs to, as last known; empty where it is always the same."""
+    async def account(self) -> str:
+        """The URI of the account that it belongs to; empty where it is always the same. Raises SchedulerError."""
 
     async def headers(self) -> Mapping[str, str]:
         """What every call needs. Raises SchedulerError."""
@@ -57,10 +56,12 @@ class Access(Protocol):
 class PersonalAccess:
     """A personal access token, which stays as it is."""
 
-    account = ""
-
     def __init__(self, token: str) -> None:
         self._token = token
+
+    async def account(self) -> str:
+        """A token has one user for good."""
+        return ""
 
     async def headers(self) -> Mapping[str, str]:
         """What every call needs."""
@@ -94,13 +95,11 @@ class OwnerAccess:
         self._oauth = oauth
         self._now = now
         self._sleep = sleep
-        self._account = ""
         self._rests_until: datetime | None = None
 
-    @property
-    def account(self) -> str:
-        """The account as the row last had it: an owner may connect another one under the same name."""
-        return self._account
+    async def account(self) -> str:
+        """Whose tokens they are now: another account may be connected under the same name."""
+        return (await self._row()).account
 
     async def headers(self) -> Mapping[str, str]:
         """What every call needs. The row is read each time, because another process may have changed it."""
@@ -146,7 +145,6 @@ class OwnerAccess:
             raise SchedulerUnauthorized(f"nobody has connected a Calendly account as {self._name}")
         if tokens.broken:
             raise self._connect_again(tokens.broken)
-        self._account = tokens.account
         return tokens
 
     async def _refreshed(self) -> str | None:
@@ -160,6 +158,7 @@ class OwnerAccess:
         fresh: str | None = None
         with anyio.CancelScope(shield=True):
             fresh = await self._refresh(leased)
+        self._rests_until = None
         return fresh
 
     async def _refresh(self, leased: SchedulerTokens) -> str | None:
