@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import httpx
@@ -17,11 +19,14 @@ from app.scheduling.calendly.client import CalendlyClient
 from app.scheduling.calendly.oauth import CalendlyOAuth
 from app.scheduling.calendly.tokens import OwnerAccess
 from app.store import Store
-from sandbox.calendly import CLIENT_ID, CLIENT_SECRET, CalendlySandbox
+from sandbox.calendly import APP_SIGNING_KEY, CLIENT_ID, CLIENT_SECRET, CalendlySandbox
 from sandbox.clock import Clock
+from tests.support.browser import Browser
 from tests.support.calendly_adviser import MONDAY
 from tests.support.once import empty_database
-from tests.support.stack import no_wait
+from tests.support.sides import CalendlySide
+from tests.support.stack import Stack, no_wait, open_stack, text_of
+from tests.support.staff import EVA, sign_in
 
 BACK = "https://book.example/staff/calendly/callback"
 KEY = "a-secret-key-of-32-characters-or-more"
@@ -139,3 +144,72 @@ async def open_server(folder: Path) -> AsyncIterator[Server]:
             await access.aclose()
         for store in server.stores:
             await store.close()
+
+
+#: A server for owners alone, without a personal token.
+OWNERS: dict[str, Any] = {
+    "staff_emails": EVA,
+    "calendly_token": None,
+    "calendly_client_id": CLIENT_ID,
+    "calendly_client_secret": CLIENT_SECRET,
+    "calendly_webhook_key": APP_SIGNING_KEY,
+}
+WIDGETS = """
+[studio]
+title = "Nora's advice"
+scheduler = "calendly:nora"
+services = [{{ id = "{nora}", price = "120" }}]
+owner_email = "nora@studio.example"
+
+[salon]
+title = "Omar's salon"
+scheduler = "calendly:omar"
+services = [{{ id = "{omar}", price = "80" }}]
+owner_email = "omar@salon.example"
+languages = ["sv", "en"]
+"""
+
+
+@dataclass
+class Owners:
+    """The whole product, where Nora and Omar have a widget each, and Calendly, where each has an account."""
+
+    stack: Stack
+    calendly: CalendlySandbox
+    nora: str
+    omar: str
+    services: dict[str, str]
+
+    async def connect(self, eva: Browser, owner: str, user: str, *, decision: str = "allow") -> str:
+        """Press Connect on the page at hand, agree as this user in the new tab, and come back; what is said there."""
+        return await Browser(self.stack).open(await self.agree(eva, owner, user, decision=decision))
+
+    async def agree(self, eva: Browser, owner: str, user: str, *, decision: str = "allow") -> str:
+        """The address that leads back from Calendly's page."""
+        found = re.search(rf'href="([^"]+/calendly/{owner}/connect)"', eva.page.text)
+        assert found, text_of(eva.page.text)
+        answer = await self.stack.client.get(found[1])
+        assert answer.status_code == 303
+        return await agree(self.calendly, answer.headers["location"], user=user, decision=decision)
+
+
+async def open_page(stack: Stack, eva: Browser) -> str:
+    """Sign in, and open the page of the connections; what it says."""
+    return await eva.open(f"{await sign_in(stack, eva)}/calendly")
+
+
+@asynccontextmanager
+async def open_owners(folder: Path, **settings: Any) -> AsyncIterator[Owners]:
+    """Nobody has connected yet."""
+    plain = 'scheduler = "calendly:nora"'
+    async with open_stack(folder, scheduler="calendly", widget=plain, settings=OWNERS | settings) as stack:
+        assert isinstance(stack.side, CalendlySide)
+        calendly = stack.side.sandbox
+        calendly.state.subscriptions.clear()  # made with the personal token, which this server does not have
+        omar = calendly.add_user("Omar Diaz", "omar@diaz.example")["uri"].rpartition("/")[2]
+        place = ({"kind": "physical", "location": "Main Street 1"},)
+        cut = calendly.add_event_type("Haircut", 30, hosts=(omar,), locations=place)["uri"].rpartition("/")[2]
+        services = {"nora": stack.portrait_id, "omar": cut}
+        (folder / "widgets.toml").write_text(WIDGETS.format(**services))
+        await stack.restart()
+        yield Owners(stack, calendly, calendly.state.owner_id, omar, services)
