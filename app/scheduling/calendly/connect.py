@@ -29,7 +29,12 @@ def connect_calendly(settings: Settings, world: World) -> Connected:
 def connect_calendly_owner(settings: Settings, world: World, name: str) -> Connected:
     """The account that an owner has connected under this name, or will. Limits are each account's own (Calendly API v2,
     rate limits), so everything is counted by itself."""
-    access = OwnerAccess(
+    return _connected(settings, world, name, owner_access(settings, world, name))
+
+
+def owner_access(settings: Settings, world: World, name: str) -> OwnerAccess:
+    """What lets calls to that account through."""
+    return OwnerAccess(
         name,
         store=world.tokens,
         sealer=token_sealer(settings, world),
@@ -37,7 +42,6 @@ def connect_calendly_owner(settings: Settings, world: World, name: str) -> Conne
         now=world.now,
         sleep=world.sleep,
     )
-    return _connected(settings, world, name, access)
 
 
 def token_sealer(settings: Settings, world: World) -> Sealer:

@@ -297,10 +297,21 @@ async def test_a_name_keeps_its_account_until_it_is_disconnected(server: Server)
 
 
 async def test_an_answer_that_was_asked_for_before_the_last_one_came_is_not_taken(server: Server) -> None:
-    before = server.clock() - timedelta(minutes=1)
-    values = {"account_name": "Nora", "access": "a", "refresh": "r", "expires_at": before, "asked_at": before}
-    account = (await row(server)).account
-    assert await server.store().connect_scheduler(NORA, account=account, **values) == "used"
+    before, known = server.clock(), await row(server)
+    server.clock.advance(timedelta(minutes=1))
+    assert await server.connect() == "connected"
+    newer = await row(server)
+    said = await server.store().connect_scheduler(
+        NORA,
+        account=known.account,
+        account_name=known.account_name,
+        access=known.access,
+        refresh=known.refresh,
+        expires_at=known.expires_at,
+        asked_at=before,
+    )
+    assert said == "used"
+    assert await row(server) == newer
 
 
 # Sealing
