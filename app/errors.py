@@ -480,7 +480,8 @@ class SchedulerFull(SchedulerError):
 
 
 class SchedulerNotConnected(SchedulerError):
-    """The settings have no credentials for the scheduler that a booking was made at. Nothing was sent."""
+    """The settings have no credentials for the scheduler that a booking was made at, or its owner has not connected an
+    account. Nothing was sent."""
 
 
 class SchedulerUnauthorized(SchedulerError):

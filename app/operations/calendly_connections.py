@@ -270,6 +270,6 @@ def _words(widget: Widget, tokens: SchedulerTokens, public_url: str) -> tuple[st
         _("We can no longer reach the Calendly account of %(account)s, where “%(title)s” takes its bookings."),
         _("Until it is connected again, customers see no times, and nothing can be booked, moved or cancelled."),
         _("To connect it again, sign in here, open “Calendly” and press “Connect again”: %(url)s"),
-        _("If you cannot sign in there, please pass this email on to whoever runs your booking server."),
+        _("If you cannot sign in there, please pass this email on to the person who runs your booking server."),
     )
     return _("Please connect Calendly again"), "\n\n".join(line % values for line in lines) + "\n"

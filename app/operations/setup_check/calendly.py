@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 import httpx
 
 from app.domain.charge_minimum import chargeable
-from app.errors import SchedulerError, SchedulerUnauthorized
+from app.errors import SchedulerError, SchedulerNotConnected, SchedulerUnauthorized
 from app.operations.setup_check.finding import Finding, clock, fail, ok, warn
 from app.scheduling.calendly.dialect import FREE_CALLS, CalendlyDialect
 from app.scheduling.calendly.tokens import Access, PersonalAccess
@@ -101,8 +101,10 @@ class CalendlyLook:
         url = self._settings.calendly_base_url
         try:
             headers = {**await self._access.headers(), "Accept": "application/json"}
+        except SchedulerNotConnected as error:
+            return [fail(self._name, str(error), f"{_CONNECT}.")]
         except SchedulerUnauthorized as error:
-            fix = f"{_CONNECT}." if "nobody has" in str(error) else self._fixes.token
+            fix = "Copy both from the OAuth app at Calendly." if error.http_status else self._fixes.token
             return [fail(self._name, str(error), fix)]
         except SchedulerError as error:
             fix = "Check CALENDLY_AUTH_URL, this machine's DNS and firewall, then Calendly's status page."

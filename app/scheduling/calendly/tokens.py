@@ -14,7 +14,14 @@ import anyio
 import structlog
 
 from app.domain.scheduler_tokens import Broken, SchedulerTokens
-from app.errors import SchedulerDown, SchedulerError, SchedulerFailed, SchedulerUnauthorized, SchedulerUnreachable
+from app.errors import (
+    SchedulerDown,
+    SchedulerError,
+    SchedulerFailed,
+    SchedulerNotConnected,
+    SchedulerUnauthorized,
+    SchedulerUnreachable,
+)
 from app.protection.sealing import NotSealedHere, Sealer
 from app.scheduling.calendly.oauth import CalendlyOAuth, Grant
 from app.store.scheduler_tokens import SchedulerTokenRows
@@ -76,8 +83,9 @@ class PersonalAccess:
 
 
 class OwnerAccess:
-    """The tokens of one owner, kept under the scheduler's `name`. SchedulerUnauthorized: nobody has connected yet, or
-    has to connect again. SchedulerDown: no token could be had right now, and nothing was sent."""
+    """The tokens of one owner, kept under the scheduler's `name`. SchedulerNotConnected: nobody has connected yet.
+    SchedulerUnauthorized: somebody has to connect again. SchedulerDown: no token could be had right now, and nothing
+    was sent."""
 
     def __init__(
         self,
@@ -142,7 +150,7 @@ class OwnerAccess:
     async def _row(self) -> SchedulerTokens:
         tokens = await self._store.scheduler_tokens(self._name)
         if tokens is None:
-            raise SchedulerUnauthorized(f"nobody has connected a Calendly account as {self._name}")
+            raise SchedulerNotConnected(f"nobody has connected a Calendly account as {self._name}")
         if tokens.broken:
             raise self._connect_again(tokens.broken)
         return tokens

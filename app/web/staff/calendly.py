@@ -61,19 +61,19 @@ async def come_back(request: Request) -> Response:
             state=query.get("state", ""), code=query.get("code", ""), refusal=query.get("error", "")
         )
     except LinkExpired as error:
-        lines = [_("You have signed out meanwhile. Nothing was changed."), _("Sign in, and try again.")]
+        lines = [_("You have signed out in the meantime. Nothing was changed."), _("Sign in, and try again.")]
         return door_page(request, heading=failed, lines=lines, status=error.status)
     except LinkRefused as error:
-        lines = [_("This address was not made here, or part of it is missing. Nothing was changed.")]
+        lines = [_("This link was not made by this server, or part of it is missing. Nothing was changed.")]
         return door_page(request, heading=failed, lines=lines, status=error.status)
     words = {"owner": visit.owner, "account": visit.account}
     line = _sentences(shell.language)[visit.told] % words
     done = visit.told in {"connected", "unheard"}
-    leave = _("You can close this tab. The page before shows it once you reload it.")
+    leave = _("You can close this tab. Reload the previous page to see the connection.")
     return door_page(
         request,
         heading=_("Calendly is connected") if done else failed,
-        lines=[line, leave if done else _("You can close this tab, and try again from the page before.")],
+        lines=[line, leave if done else _("You can close this tab and try again from the previous page.")],
         status=200 if done else 409,
     )
 
@@ -87,11 +87,13 @@ def _sentences(language: str) -> Mapping[Told, str]:
             "changes, so they are noticed a quarter of an hour later. Connect again to try once more."
         ),
         "denied": _("Access was not allowed on Calendly's page. Nothing was changed."),
-        "expired": _("It took more than ten minutes, or Calendly does not accept the answer any more."),
-        "used": _("This address was used before. What it connected then is unchanged."),
+        "expired": _(
+            "This took longer than ten minutes, or Calendly no longer accepts the answer. Nothing was changed."
+        ),
+        "used": _("This link has been used before. The connection that it made is unchanged."),
         "other_name": _(
             "The Calendly account of %(account)s is already connected under another name. Each account can be "
-            "connected once: sign in to Calendly as somebody else, or disconnect it there first."
+            "connected once: sign in to Calendly with another account, or disconnect it under the other name first."
         ),
         "other_account": _(
             "Another Calendly account is connected as “%(owner)s”, not that of %(account)s. Sign in to Calendly with "

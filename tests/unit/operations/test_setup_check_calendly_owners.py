@@ -109,6 +109,7 @@ async def test_a_wrong_secret_of_the_app_is_named(owners: Owners) -> None:
     owners.stack.clock.advance(timedelta(hours=3))
     [one] = await findings(owners, NORA, CALENDLY_CLIENT_SECRET="wrong")
     assert "CALENDLY_CLIENT_ID or CALENDLY_CLIENT_SECRET is not accepted" in one.says
+    assert one.fix == "Copy both from the OAuth app at Calendly."
 
 
 async def test_another_key_says_so_and_ends_nothing(owners: Owners) -> None:

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from app.domain.scheduler_tokens import Broken
-from app.errors import SchedulerDown, SchedulerRateLimited, SchedulerUnauthorized
+from app.errors import SchedulerDown, SchedulerNotConnected, SchedulerRateLimited, SchedulerUnauthorized
 from app.protection.sealing import NotSealedHere, Sealer
 from app.scheduling.calendly.tokens import LEASE
 from sandbox.calendly import Fault
@@ -270,7 +270,7 @@ async def test_too_many_token_requests_are_waited_out(server: Server) -> None:
 
 
 async def test_nobody_has_connected_yet(server: Server) -> None:
-    with pytest.raises(SchedulerUnauthorized, match="nobody has connected a Calendly account as calendly:omar"):
+    with pytest.raises(SchedulerNotConnected, match="nobody has connected a Calendly account as calendly:omar"):
         await server.process("calendly:omar").read_account()
 
 
@@ -289,7 +289,7 @@ async def test_a_name_keeps_its_account_until_it_is_disconnected(server: Server)
     assert (await nora.account()).name == "Nora Whitfield"
     assert await server.connect(user=omar) == "other_account"
     await server.store().disconnect_scheduler(NORA)
-    with pytest.raises(SchedulerUnauthorized):
+    with pytest.raises(SchedulerNotConnected):
         await nora.read_account()
     assert await server.connect(user=omar) == "connected"
     assert (await nora.account()).name == "Omar Diaz"

@@ -83,7 +83,7 @@ async def test_a_state_of_somebodys_own_making_is_refused(owners: Owners, eva: B
     for state in ("", "forged", query["state"][:-5], query["state"].swapcase()):
         tab = Browser(owners.stack)
         said = await tab.open(f"{BACK}?{urlencode({**query, 'state': state})}")
-        assert "This address was not made here" in said
+        assert "This link was not made by this server" in said
         assert tab.page.status_code == 403
     assert NOTHING_CONNECTED in await reload(eva)
 
@@ -96,7 +96,7 @@ async def test_what_another_member_began_ends_when_they_sign_out(tmp_path: Path)
         back = await owners.agree(max_, "nora", owners.nora)
         await max_.send('action="[^"]+/sign-out"')
         said = await eva.open(back)
-        assert "You have signed out meanwhile. Nothing was changed." in said
+        assert "You have signed out in the meantime. Nothing was changed." in said
         assert NOTHING_CONNECTED in unescape(await open_page(owners.stack, eva))
 
 
@@ -127,7 +127,7 @@ async def test_an_owner_who_does_not_agree_is_not_connected(owners: Owners, eva:
 async def test_ten_minutes_later_it_is_too_late(owners: Owners, eva: Browser) -> None:
     back = await owners.agree(eva, "nora", owners.nora)
     owners.stack.clock.advance(timedelta(minutes=10))
-    assert "It took more than ten minutes" in await Browser(owners.stack).open(back)
+    assert "This took longer than ten minutes" in await Browser(owners.stack).open(back)
     assert NOTHING_CONNECTED in await reload(eva)
 
 
@@ -135,14 +135,14 @@ async def test_the_way_back_works_once(owners: Owners, eva: Browser) -> None:
     back = await owners.agree(eva, "nora", owners.nora)
     owners.stack.clock.advance(timedelta(seconds=5))
     await Browser(owners.stack).open(back)
-    assert "Calendly does not accept the answer any more" in await Browser(owners.stack).open(back)
+    assert "Calendly no longer accepts the answer" in await Browser(owners.stack).open(back)
 
 
 async def test_a_state_is_used_once_even_with_a_fresh_code(owners: Owners, eva: Browser) -> None:
     link = re.findall(r'href="([^"]+/nora/connect)"', eva.page.text)[0]
     consent = (await owners.stack.client.get(link)).headers["location"]
     owners.stack.clock.advance(timedelta(seconds=5))
-    for said in ("Calendly is connected", "This address was used before."):
+    for said in ("Calendly is connected", "This link has been used before."):
         back = await agree(owners.calendly, consent, user=owners.nora)
         assert said in await Browser(owners.stack).open(back)
 
