@@ -144,6 +144,7 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
         availability = Availability(
             {
                 name: SchedulerAvailability(
+                    name=name,
                     scheduler=one.scheduler,
                     occupied=store.occupied,
                     budget=one.budget,

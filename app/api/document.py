@@ -39,7 +39,7 @@ _SAYS = {
     422: "Well formed, but a field makes no sense, or another request was made under the Idempotency-Key",
     429: "Too many requests, or too many unpaid holds",
     500: "Our mistake",
-    503: "Hapio or Stripe does not answer, or nothing can be saved (INTERNAL_ERROR); the code says which. Try again",
+    503: "The scheduler or Stripe does not answer, or nothing can be saved (INTERNAL_ERROR); the code says which",
 }
 _ABOUT = """Everything that the booking widget does, for programs. Times are ISO 8601 with offset, amounts integers in
 the currency's smallest unit. The lock answers with a token; it is what the booking's other routes ask for, as

@@ -17,6 +17,7 @@ from app.domain.catalogue import Location, Resource, Slot
 from app.errors import SchedulerError, SchedulerNotFound, SchedulerRefused
 from app.scheduling.calendly.client import PAGE_SIZE, CalendlyClient
 from app.scheduling.calendly.translation import EventType, Invitee, timestamp, with_invitee
+from app.scheduling.named import named
 from app.scheduling.port import (
     LockKind,
     SchedulerBooking,
@@ -49,6 +50,7 @@ _REASON = "This appointment was cancelled or moved where it was booked."
 _TRACKING = ("utm_campaign", "utm_source", "utm_medium", "utm_content", "utm_term", "salesforce_uuid")
 
 
+@named("calendly")
 class CalendlyScheduler:
     """A `Scheduler` over Calendly's client. Every method is told in the port.
 
