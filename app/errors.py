@@ -8,6 +8,7 @@ an error, or asks what an answer means, needs the whole tree at once.
     │   └── StorageReadOnly                the file, or its disk, may not be written
     ├── InvalidRequest                 400 INVALID_REQUEST
     │   ├── InvalidDetails             422 INVALID_REQUEST, one sentence per field
+    │   ├── NotTakenIn                 422 INVALID_REQUEST, of the scheduler's own page; `reason` says why
     │   ├── TooLarge                   413 INVALID_REQUEST
     │   ├── TooSlow                    408 INVALID_REQUEST
     │   ├── NotJson                    415 INVALID_REQUEST
@@ -138,6 +139,18 @@ class InvalidDetails(InvalidRequest):
     def __init__(self, fields: Mapping[str, str]) -> None:
         super().__init__(", ".join(sorted(fields)))
         self.fields = dict(fields)
+
+
+class NotTakenIn(InvalidRequest):
+    """What was booked on the scheduler's own page is not taken in; `reason` is the value of an
+    app.booking.own_page.Unfit."""
+
+    status = 422
+    sentence = N_("This booking does not fit what was asked for.")
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 class TooLarge(InvalidRequest):

@@ -256,6 +256,7 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
             bookings=acts.bookings,
             offers=acts.offers,
             hold=acts.hold,
+            own_page=acts.own_page,
             checkout=acts.checkout,
             settle=acts.settle,
             cancel=acts.cancel,

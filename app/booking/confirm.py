@@ -11,6 +11,7 @@ import structlog
 
 from app.booking.at_scheduler import confirm_at_scheduler, find_at_scheduler
 from app.booking.moves import PAST_START
+from app.booking.own_page import was_booked_there
 from app.booking.release import RESCUE_LEASE, Release
 from app.booking.tools import Tools
 from app.domain.booking import Booking, EndReason, Status
@@ -105,6 +106,9 @@ class Confirm:
         if payment and await self._gone_back(booking, payment, just_read=just_read):
             return await self._cancel_refunded(booking)
         lock = _Lock.GONE if booking.was_expired else await self._make_final(booking, payment)
+        if lock is _Lock.GONE and not booking.was_expired and await was_booked_there(self._tools, booking):
+            # Canceled there by its customer or its owner, who do not want it made again.
+            return await self.cancel_paid(booking, payment, _why_gone(booking, booked_there=True))
         rescued = lock is not _Lock.FINAL
         if rescued:
             leased = await self._store.lease(booking, until=self._now() + RESCUE_LEASE)
@@ -313,8 +317,8 @@ class Confirm:
         return canceled
 
 
-def _why_gone(booking: Booking) -> EndReason:
+def _why_gone(booking: Booking, *, booked_there: bool = False) -> EndReason:
     """Why there is no time left to book. Whoever had nothing to pay is not told of a payment."""
     if booking.terms.free:
         return EndReason.REFUSED
-    return EndReason.SLOT_GONE if booking.was_expired else EndReason.TAKEN
+    return EndReason.SLOT_GONE if booking.was_expired or booked_there else EndReason.TAKEN

@@ -115,6 +115,7 @@ class CalendlyScheduler:
                 duration=one.duration,
                 buffer_before=one.buffer_before,
                 buffer_after=one.buffer_after,
+                page=one.page or None,
             )
             for one in types
             if not one.unsold
@@ -178,7 +179,10 @@ class CalendlyScheduler:
     async def confirm(self, reference: str | None, wanted: Wanted, visit: Visit) -> SchedulerBooking:
         if reference is None or reference.startswith(_NOT_HELD):
             return await self._create(wanted, visit)
+        # An event from the start, where the visitor booked on Calendly's page, or by an earlier life of this call.
         made = await self.read(reference)
+        if made.is_canceled and made.successor:  # the visitor has moved it there since
+            made = await self.read(made.successor)
         if made.is_canceled:
             raise SchedulerNotFound("the event was canceled")
         return made
@@ -380,4 +384,5 @@ def _booked(wanted: Wanted, invitee: Invitee) -> SchedulerBooking:
         is_canceled=invitee.is_canceled,
         created_at=invitee.created_at,
         metadata={"holdfast_id": wanted.tag},
+        email=invitee.email,
     )
