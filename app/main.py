@@ -360,7 +360,7 @@ def create_app(settings: Settings, seams: Seams | None = None, *, run_worker: bo
             log.info("stopping")
 
     app = Starlette(
-        routes=[*probes.routes, *webhooks.routes, *api_routes, *web.routes],
+        routes=[*probes.routes, *webhooks.routes, *api_routes(settings), *web.routes],
         lifespan=lifespan,
         exception_handlers={
             ChallengeNeeded: show_challenge,

@@ -14,11 +14,8 @@ FLOW_LIFE = timedelta(minutes=60)
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """One way through: which service of which widget, for whom in the program's own words, from which campaign.
-
-    `id` goes into addresses, where anybody may read it, and marks what is booked there. Until `expires_at` a time can
-    be chosen.
-    """
+    """Which service of which widget is booked, from which campaign. `reference` and `metadata` are the program's own
+    words. `id` goes into addresses, where others may read it. Until `expires_at` a time can be chosen."""
 
     id: str
     widget: str
@@ -29,7 +26,7 @@ class Flow:
     expires_at: datetime
 
     def visitor(self, *, time_zone: str = "", language: str) -> Visitor:
-        """Who comes this way. The key is what tells their bookings from others'."""
+        """Who books in this flow; the key tells its bookings from others."""
         return Visitor(
             key=f"flow {self.id}",
             time_zone=time_zone,
@@ -40,5 +37,5 @@ class Flow:
         )
 
     def made(self, visitor: Visitor) -> bool:
-        """Whether a booking of this visitor was made on this way."""
+        """Whether a booking of this visitor was made in this flow."""
         return visitor.key == f"flow {self.id}"

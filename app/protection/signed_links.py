@@ -18,7 +18,7 @@ from itsdangerous import BadSignature, URLSafeSerializer
 from itsdangerous.encoding import base64_decode, base64_encode
 
 from app.domain.booking import Booking
-from app.domain.flow import Flow
+from app.domain.flow import FLOW_LIFE, Flow
 from app.errors import LinkExpired, LinkRefused, ReturnExpired
 
 #: A booking's own page outlives the visit, so that a bookmark or an open tab still tells the truth.
@@ -119,8 +119,21 @@ class Links:
         """The booking id. Raises LinkRefused."""
         return str(self._loads(self._api, token[:_LONGEST_VISITOR]))
 
+    def new_flow(
+        self,
+        widget: str,
+        service_id: str,
+        *,
+        reference: str = "",
+        metadata: Mapping[str, str] | None = None,
+        utm: Mapping[str, str] | None = None,
+    ) -> Flow:
+        """A flow that begins now."""
+        ends = (self._now() + FLOW_LIFE).replace(microsecond=0)
+        return Flow(f"fl_{self.visitor_key()}", widget, service_id, reference, metadata or {}, utm or {}, ends)
+
     def flow_token(self, flow: Flow) -> str:
-        """What a program is given that begins a booking before a time is chosen. It opens what is booked on this way,
+        """What a program is given that begins a booking before a time is chosen. It opens what is booked in this flow,
         as an API token opens one booking, and so has no end of its own."""
         facts = [flow.id, flow.widget, flow.service_id, flow.reference, dict(flow.metadata), dict(flow.utm)]
         return str(self._flow.dumps([*facts, int(flow.expires_at.timestamp())]))
