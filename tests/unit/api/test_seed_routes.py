@@ -352,7 +352,7 @@ async def test_a_flows_token_opens_its_own_booking_alone(stack: Stack) -> None:
 async def test_a_forgotten_clients_token_opens_nothing(stack: Stack) -> None:
     flow, answer = await stored(stack, "planning")
     stack.clock.set((await stack.parts.bookings.get(answer["bookingId"])).ends_at + HOUR)
-    assert (await stack.parts.erasure.forget(email=CLIENT["email"])).done == 1
+    assert (await stack.parts.erasure.forget(email=CLIENT["email"])).forgotten == 1
     refused = await stack.client.get(
         f"/api/scheduling/calendly/booking-status/{answer['bookingId']}", headers=holder(flow)
     )
