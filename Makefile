@@ -11,7 +11,7 @@ RUN := .venv/bin/python
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
 
-demo: .venv/sandbox.stamp ## Start the product with a sample studio, sandbox providers and a host site (PORT=9000: elsewhere)
+demo: .venv/sandbox.stamp ## Start the product with three sample businesses, sandbox providers and host sites (PORT=9000: elsewhere)
 	$(RUN) -m app demo $(if $(PORT),--port $(PORT))
 
 # What waits for the network runs beside the type checker, which uses one core.

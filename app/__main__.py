@@ -143,8 +143,10 @@ def _parser(words: Sequence[str], shared: argparse.ArgumentParser) -> argparse.A
     events = names.add_parser("events", help="events received from providers: list, replay, fetch")
     mails = names.add_parser("mails", help="emails that could not be delivered: list, resend")
     doctor = names.add_parser("doctor", help="set-up check: what is wrong with this set-up, and how to fix it")
-    demo = names.add_parser("demo", help="run everything on this machine, with sandboxes for Hapio and Stripe")
-    demo.add_argument("--port", type=int, default=8400, help="the first of five ports in a row")
+    demo = names.add_parser(
+        "demo", help="run everything on this machine, with sandboxes for Hapio, Cal.com, Calendly and Stripe"
+    )
+    demo.add_argument("--port", type=int, default=8400, help="the first of seven ports in a row")
     demo.add_argument("--host", default="127.0.0.1", help="the address to listen on; 0.0.0.0 in a container")
     if "bookings" in words:
         from app.cli.arguments import add_bookings

@@ -31,7 +31,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message
 
-from app.cli.demo import open_demo
+from app.cli.demo import STUDIO, open_demo
 from app.telemetry.logs import set_up_logs
 from sandbox.serve import serve_app
 
@@ -146,7 +146,10 @@ async def main() -> None:
 
 async def _compare(client: Process) -> None:
     with TemporaryDirectory() as folder:
-        async with open_demo(Path(folder), worker=False) as demo, httpx.AsyncClient(base_url=demo.public) as browser:
+        async with (
+            open_demo(Path(folder), widgets={"hapio": STUDIO}, worker=False) as demo,
+            httpx.AsyncClient(base_url=demo.urls.public) as browser,
+        ):
             services = (await browser.get("/w/studio", headers=list(BROWSER))).text
             service = services.partition('name="service" value="')[2].partition('"')[0]
             target = f"/w/studio?service={service}&tz={quote('Europe/Stockholm')}&lang=sv"
@@ -158,7 +161,7 @@ async def _compare(client: Process) -> None:
             bare = bare_app(ready, {"Content-Encoding": "gzip"})
             dressed = bare_app(ready, dressed_up)
             async with serve_app(bare, port=0) as bare_url, serve_app(dressed, port=0) as dressed_url:
-                ports = [int(urlsplit(url).port or 0) for url in (bare_url, demo.public, dressed_url)]
+                ports = [int(urlsplit(url).port or 0) for url in (bare_url, demo.urls.public, dressed_url)]
                 known = (*BROWSER, ("If-None-Match", page.headers["etag"]))
                 slots = target.replace("?", "/slots?") + f"&date={day}"
                 await _measure(

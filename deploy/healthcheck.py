@@ -24,7 +24,7 @@ def main(command_line: Path) -> int:
         if "worker" in words:
             _check_beat(os.environ.get("DATABASE_URL", "sqlite:///holdfast.sqlite3"))
         elif "demo" in words:
-            # Of the demo's five ports in a row, the second is the server's.
+            # Of the demo's seven ports in a row, the second is the server's.
             _check_url(f"http://127.0.0.1:{_port(words, 8400) + 1}/readyz")
         else:
             _check_url(f"http://127.0.0.1:{_port(words, 8000)}/readyz")

@@ -1,11 +1,13 @@
-"""A small studio's own website, on an origin of its own, with the booking widget embedded in every way there is.
+"""Small businesses' own websites, on an origin of their own, with the booking widget embedded in every way there is.
 
-It stands for the pages that embed the product, and knows nothing of it but its address: `/` has the script tag,
-`/plain` a bare iframe, and the others what owners' sites do to a widget besides.
+They stand for the pages that embed the product, and know nothing of it but its address: `/` has the script tag,
+`/plain` a bare iframe, and the others what owners' sites do to a widget besides. `/coach` and `/advice` are two more
+businesses, of one page each.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 from urllib.parse import urlencode
 
 from starlette.applications import Starlette
@@ -16,6 +18,9 @@ from starlette.routing import Route
 from sandbox.pages import page_templates
 
 TEMPLATES = page_templates()
+
+#: The businesses of one page: each is served below the name of its widget.
+ONE_PAGE: Final = ("coach", "advice")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +33,11 @@ class Page:
 
 
 class HostSandbox:
-    """Studio Nord, portrait photographers in Stockholm; `app` serves the pages."""
+    """Studio Nord, portrait photographers in Stockholm, a coach in London and an adviser in New York; `app` serves
+    their pages."""
 
     def __init__(self, *, widget_origin: str, widget: str = "studio") -> None:
-        """Embed `widget` as served at `widget_origin`, for example "http://127.0.0.1:8000"."""
+        """Embed what is served at `widget_origin`, for example "http://127.0.0.1:8000"; `widget` is the studio's."""
         self._origin = widget_origin.rstrip("/")
         self._widget = widget
         self.pages = {
@@ -67,6 +73,7 @@ class HostSandbox:
                 Route("/plain", self._home),
                 Route("/about", self._about),
                 *(Route(path, self._page) for path in self.pages),
+                *(Route(f"/{name}", self._one_page) for name in ONE_PAGE),
             ]
         )
 
@@ -74,7 +81,7 @@ class HostSandbox:
         own_address = str(request.url.replace(query="", fragment=""))
         address = f"{self._origin}/w/{self._widget}"
         context = {
-            **self._embed(),
+            **self._embed(self._widget),
             "plain": request.url.path == "/plain",
             "widget_src": f"{address}?{urlencode({'host': own_address})}",
         }
@@ -85,12 +92,12 @@ class HostSandbox:
 
     async def _page(self, request: Request) -> Response:
         page = self.pages[request.url.path]
-        context = {**self._embed(), "page": page}
+        context = {**self._embed(self._widget), "page": page}
         return TEMPLATES.TemplateResponse(request, "host_embed.html", context, headers=dict(page.headers))
 
-    def _embed(self) -> dict[str, str]:
-        return {
-            "widget": self._widget,
-            "loader": f"{self._origin}/embed.js",
-            "link": f"{self._origin}/w/{self._widget}",
-        }
+    async def _one_page(self, request: Request) -> Response:
+        name = request.url.path.removeprefix("/")
+        return TEMPLATES.TemplateResponse(request, f"host_{name}.html", self._embed(name))
+
+    def _embed(self, widget: str) -> dict[str, str]:
+        return {"widget": widget, "loader": f"{self._origin}/embed.js", "link": f"{self._origin}/w/{widget}"}

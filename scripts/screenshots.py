@@ -5,6 +5,7 @@ Git keeps those that a document shows, as .gitignore says.
 
 import asyncio
 import sys
+from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,10 +13,9 @@ from tempfile import TemporaryDirectory
 from PIL import Image
 from playwright.async_api import Browser, Page, async_playwright, expect
 
-from app.cli.demo import WIDGETS
 from scripts.chromium import HELP, find
 from tests.e2e.harness import ARGUMENTS, PATIENCE, PHONE, WIDE, Limits, open_visitor
-from tests.e2e.stack import open_shop
+from tests.e2e.stack import ONE_STUDIO, open_shop
 from tests.e2e.tour import EURO_WIDGETS, TOURS, Tour, pay_by_bank
 
 FOLDER = Path(__file__).parent.parent / "docs" / "screenshots"
@@ -47,7 +47,9 @@ async def main() -> None:
         await browser.close()
 
 
-async def walk(browser: Browser, tour: Tour, look: str, limits: Limits, widgets: str = WIDGETS) -> None:
+async def walk(
+    browser: Browser, tour: Tour, look: str, limits: Limits, widgets: Mapping[str, str] = ONE_STUDIO
+) -> None:
     """One tour in one look."""
 
     async def show(name: str, page: Page) -> None:

@@ -47,6 +47,10 @@ class _Lock(Enum):
     TAKEN = auto()
 
 
+class _AtItElsewhere(Exception):
+    """Another process is making the booking at the scheduler."""
+
+
 class Confirm:
     """Carries a paid booking on to confirmed, or to its refund."""
 
@@ -105,19 +109,13 @@ class Confirm:
             return await self.cancel_paid(booking, payment, reason)
         if payment and await self._gone_back(booking, payment, just_read=just_read):
             return await self._cancel_refunded(booking)
-        lock = _Lock.GONE if booking.was_expired else await self._make_final(booking, payment)
-        if lock is _Lock.GONE and not booking.was_expired and await was_booked_there(self._tools, booking):
-            # Canceled there by its customer or its owner, who do not want it made again.
-            return await self.cancel_paid(booking, payment, _why_gone(booking, booked_there=True))
-        rescued = lock is not _Lock.FINAL
-        if rescued:
-            leased = await self._store.lease(booking, until=self._now() + RESCUE_LEASE)
-            if leased is None:  # another process is at it: two would make two bookings
-                return await self._tools.booking(booking.id)
-            found = await self._rescue(leased, payment, taken=lock is _Lock.TAKEN)
-            if found is None:
-                return await self.cancel_paid(booking, payment, _why_gone(booking))
-            booking = found
+        try:
+            secured, word = await self._secure(booking, payment)
+        except _AtItElsewhere:
+            return await self._tools.booking(booking.id)
+        if secured is None:
+            return await self.cancel_paid(booking, payment, await self._why_gone(booking))
+        booking = secured
         if payment and payment.state is not PaymentState.CAPTURED:
             payment = await self._capture(payment)
             if payment.state is PaymentState.PROCESSING:
@@ -128,17 +126,41 @@ class Confirm:
         change = Change(
             (Status.PAID,),
             Status.CONFIRMED,
-            HistoryWord.RESCUED if rescued else HistoryWord.CONFIRMED,
+            word,
             values={"confirmed_at": self._now(), "end_reason": None},
             mails=[
                 *self._notifications.owed(
-                    booking, MailKind.CONFIRMED_CUSTOMER, MailKind.CONFIRMED_OWNER, detail={"rescued": rescued}
+                    booking,
+                    MailKind.CONFIRMED_CUSTOMER,
+                    MailKind.CONFIRMED_OWNER,
+                    detail={"rescued": word is HistoryWord.RESCUED},
                 ),
                 *self._notifications.reminder(booking),
             ],
         )
         confirmed = await self._store.claim(booking.id, change)
         return confirmed or await self._tools.booking(booking.id)
+
+    async def _secure(self, booking: Booking, payment: Payment | None) -> tuple[Booking | None, HistoryWord]:
+        """Make the time final at the scheduler, as it was locked or afresh; None where it is gone for good. Raises
+        _AtItElsewhere while another process does the same."""
+        makes = booking.was_expired or not self._schedulers.lock_binds(booking.reservation.scheduler)
+        if makes:  # a booking, and does not only change one: two processes would make two
+            booking = await self._lease(booking)
+        lock = _Lock.GONE if booking.was_expired else await self._make_final(booking, payment)
+        if lock is _Lock.FINAL:
+            return booking, HistoryWord.CONFIRMED
+        if lock is _Lock.GONE and not booking.was_expired and await was_booked_there(self._tools, booking):
+            # Canceled there by its customer or its owner, who do not want it made again.
+            return None, HistoryWord.RESCUED
+        leased = booking if makes else await self._lease(booking)
+        return await self._rescue(leased, payment, taken=lock is _Lock.TAKEN), HistoryWord.RESCUED
+
+    async def _lease(self, booking: Booking) -> Booking:
+        leased = await self._store.lease(booking, until=self._now() + RESCUE_LEASE)
+        if leased is None:
+            raise _AtItElsewhere
+        return leased
 
     def _too_late(self, booking: Booking) -> bool:
         """Whether the visit has begun so long ago that nothing but the money's way back is left. Late money buys
@@ -164,6 +186,7 @@ class Confirm:
             Status.CANCELED,
             HistoryWord.REFUNDED,
             values={"end_reason": EndReason.REFUNDED},
+            find_out_at=self._now() + RESCUE_LEASE,
             mails=self._notifications.owed(
                 booking, *kinds, about="all", detail={"reason": EndReason.REFUNDED, "refund": ""}
             ),
@@ -171,7 +194,8 @@ class Confirm:
         canceled = await self._store.claim(booking.id, change)
         if canceled is None:
             return await self._tools.booking(booking.id)
-        await self._release.soon(canceled)
+        if not canceled.reservation.unsure:
+            await self._release.soon(canceled)
         return canceled
 
     async def _restore(self, booking: Booking) -> Booking:
@@ -232,6 +256,9 @@ class Confirm:
         reference = booking.reservation.reference
         if reference is None:
             return _Lock.GONE
+        makes = not self._schedulers.lock_binds(booking.reservation.scheduler)
+        if makes:
+            await self._store.ask(booking.reservation)
         try:
             final = await confirm_at_scheduler(self._tools, booking, payment, lock=reference)
         except SchedulerNotFound:
@@ -239,7 +266,7 @@ class Confirm:
         except SchedulerRefused as error:
             log.info("the time is taken", booking=booking.id, scheduler=error.body[:500])
             return _Lock.TAKEN
-        if final.id != reference:
+        if makes:
             await self._store.record_lock(booking, reference=final.id, terms=booking.terms)
         return _Lock.FINAL
 
@@ -279,6 +306,14 @@ class Confirm:
             return await self._store.record_lock(booking, reference=made.id, terms=booking.terms)
         return None
 
+    async def _why_gone(self, booking: Booking) -> EndReason:
+        """Why there is no time left to book. Whoever had nothing to pay is not told of a payment."""
+        if booking.terms.free:
+            return EndReason.REFUSED
+        if booking.was_expired or await was_booked_there(self._tools, booking):
+            return EndReason.SLOT_GONE
+        return EndReason.TAKEN
+
     async def _capture(self, payment: Payment) -> Payment:
         if payment.payment_intent_id is None:
             raise StripeRefused("no payment to capture")
@@ -289,7 +324,6 @@ class Confirm:
     async def cancel_paid(self, booking: Booking, payment: Payment | None, reason: EndReason) -> Booking:
         """Paid, but it cannot be: the money goes back, whatever the scheduler still holds is released."""
         refund = self._refunds.owed(booking, payment, payment.price, reason) if payment else None
-        binds = self._schedulers.lock_binds(booking.reservation.scheduler)
         kinds = [MailKind.REFUNDED_CUSTOMER, MailKind.REFUNDED_OWNER]
         if booking.terms.free:
             kinds = [MailKind.RELEASED_CUSTOMER]
@@ -299,9 +333,8 @@ class Confirm:
             HistoryWord(reason),
             values={"end_reason": reason},
             # Without a binding lock it may be our own booking that had the time: its answer was lost, and no list shows
-            # it yet.
-            reservation={} if binds else {"unsure": True},
-            find_out_at=None if binds else self._now() + RESCUE_LEASE,
+            # it yet. The row has been unsure of it since it was asked for.
+            find_out_at=self._now() + RESCUE_LEASE,
             refund=refund,
             mails=self._notifications.owed(
                 booking, *kinds, detail={"reason": reason, "refund": refund.id if refund else ""}
@@ -312,13 +345,6 @@ class Confirm:
             return await self._tools.booking(booking.id)
         if refund:
             await self._refunds.pay_soon(refund)
-        if binds:
+        if not canceled.reservation.unsure:
             await self._release.soon(canceled)
         return canceled
-
-
-def _why_gone(booking: Booking, *, booked_there: bool = False) -> EndReason:
-    """Why there is no time left to book. Whoever had nothing to pay is not told of a payment."""
-    if booking.terms.free:
-        return EndReason.REFUSED
-    return EndReason.SLOT_GONE if booking.was_expired or booked_there else EndReason.TAKEN

@@ -117,7 +117,8 @@ class Follow:
                 raise
         else:
             for _ in range(_MOST_MOVES):
-                by = there.canceled_by or by
+                # Whoever has moved a booking has not canceled what it became.
+                by = there.canceled_by or (Actor.OWNER if there.is_canceled else by)
                 if not there.successor:
                     break
                 there = await scheduler.read(there.successor)

@@ -118,6 +118,12 @@ class ReservationRows(Database):
                 await remember(connection, booking.id, HistoryWord.OTHER_PERSON, booking.status, at=self._now())
             return await read_booking(connection, booking.id)
 
+    async def ask(self, reservation: Reservation) -> None:
+        """The scheduler is asked to make a booking of it next, so the row is unsure of it until there is an answer."""
+        async with self._write() as connection:
+            await change_reservation(connection, reservation.id, {"unsure": True})
+            await settle_due(connection, reservation.booking_id, at=self._now())
+
     async def unreserve(self, booking: Booking) -> None:
         """The time that `reserve` took was refused by the scheduler."""
         await self._record(

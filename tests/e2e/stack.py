@@ -4,17 +4,18 @@ One loop, so that a test may move the clock, throw a switch, tick the worker or 
 loads. The worker stands still unless the test ticks.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import httpx
 
-from app.cli.demo import HAPIO_TOKEN, WIDGETS, Demo, open_demo
+from app.cli.demo import HAPIO_TOKEN, STUDIO, Demo, open_demo
 from app.domain.booking import Booking
 from app.domain.catalogue import Service
 from app.parts import Parts
@@ -28,6 +29,8 @@ STOCKHOLM: Final = ZoneInfo("Europe/Stockholm")
 #: of how many ran before it. There is a holiday ahead (24 December), but no change of clocks.
 MONDAY: Final = datetime(2026, 11, 23, 9, 0, tzinfo=STOCKHOLM).astimezone(UTC)
 WEEKEND: Final = (5, 6)
+#: The studio alone, which starts fastest.
+ONE_STUDIO: Final[Mapping[str, str]] = MappingProxyType({"hapio": STUDIO})
 
 
 @dataclass
@@ -39,12 +42,12 @@ class Shop:
     @property
     def public(self) -> str:
         """The product's address."""
-        return self.demo.public
+        return self.demo.urls.public
 
     @property
     def host(self) -> str:
         """The address of the site that embeds the widget; another site to the browser."""
-        return self.demo.host
+        return self.demo.urls.host
 
     @property
     def clock(self) -> Clock:
@@ -85,10 +88,11 @@ class Shop:
         self.stripe.switches.__init__()  # type: ignore[misc]  # as StripeSandbox resets it: the object stays
 
     async def tick(self, *, after: timedelta = timedelta(0), times: int = 1) -> None:
-        """Let time pass, then let Stripe's webhooks come and the worker do what is due."""
+        """Let time pass, then let the webhooks come and the worker do what is due."""
         self.clock.advance(after)
         for _ in range(times):
-            await self.stripe.deliver_due()
+            for sender in (self.stripe, self.demo.calcom, self.demo.calendly):
+                await sender.deliver_due()
             await self.parts.worker.tick()
 
     def mail_to(self, address: str) -> list[Message]:
@@ -105,7 +109,7 @@ class Shop:
         offered = await self.service(service)
         catalogue = await self.parts.availability.catalogue(self.parts.widgets["studio"])
         headers = {"Authorization": f"Bearer {HAPIO_TOKEN}"}
-        async with httpx.AsyncClient(base_url=f"{self.demo.hapio_url}/v1", headers=headers) as program:
+        async with httpx.AsyncClient(base_url=f"{self.demo.urls.hapio}/v1", headers=headers) as program:
             for resource in offered.resources:
                 times = {"starts_at": starts_at.isoformat(), "ends_at": (starts_at + offered.duration).isoformat()}
                 ids = {"resource_id": resource.id, "service_id": offered.id, "location_id": catalogue.location.id}
@@ -137,7 +141,7 @@ class Shop:
         await self._operate(f"payment_intents/{intent}/settle_delayed", {"outcome": outcome})
 
     async def _operate(self, act: str, body: dict[str, str] | None = None) -> None:
-        async with httpx.AsyncClient(base_url=self.demo.stripe_url) as operator:
+        async with httpx.AsyncClient(base_url=self.demo.urls.stripe) as operator:
             (await operator.post(f"/_sandbox/{act}", json=body)).raise_for_status()
 
     def refunded(self) -> Sequence[int]:
@@ -146,7 +150,7 @@ class Shop:
 
 
 @asynccontextmanager
-async def open_shop(folder: Path, *, widgets: str = WIDGETS) -> AsyncIterator[Shop]:
-    """Open a shop, on a Monday morning."""
+async def open_shop(folder: Path, *, widgets: Mapping[str, str] = ONE_STUDIO) -> AsyncIterator[Shop]:
+    """Open a shop, on a Monday morning, with the schedulers of these widgets."""
     async with open_demo(folder, widgets=widgets, worker=False, now=MONDAY) as demo:
         yield Shop(demo)

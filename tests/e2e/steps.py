@@ -20,6 +20,7 @@ PORTRAIT: Final = "Portrait session"
 HEADSHOT: Final = "Headshot express"
 CALL: Final = "Planning call"
 ANNA: Final = "anna@customer.example"
+PICTURES: Final = "What are the pictures for?"
 
 
 def widget(visitor: Visitor) -> FrameLocator:
@@ -70,11 +71,11 @@ async def choose_time(screen: Screen) -> datetime:
     return starts_at
 
 
-async def type_details(screen: Screen, *, name: str = "Anna Ek", email: str = ANNA) -> None:
-    """Fill in what the form wants."""
+async def type_details(screen: Screen, *, name: str = "Anna Ek", email: str = ANNA, question: str = PICTURES) -> None:
+    """Fill in what the form wants; `question` is the widget's own."""
     await screen.get_by_label("Name").fill(name)
     await screen.get_by_label("Email").fill(email)
-    await screen.get_by_label("What are the pictures for?").fill("A book cover")
+    await screen.get_by_label(question).fill("A book cover")
     # By keyboard: Chromium sends a click that comes with a scroll to where a cross-site frame was before.
     consent = screen.get_by_role("checkbox", name="I agree")
     if not await consent.is_checked():
@@ -88,11 +89,11 @@ async def to_summary(screen: Screen) -> None:
     await expect(heading(screen, "Check your booking")).to_be_visible()
 
 
-async def hold_and_tell(screen: Screen, service: str = PORTRAIT) -> datetime:
+async def hold_and_tell(screen: Screen, service: str = PORTRAIT, *, question: str = PICTURES) -> datetime:
     """From the list of services to the summary; returns when the time starts."""
     await choose_service(screen, service)
     starts_at = await choose_time(screen)
-    await type_details(screen)
+    await type_details(screen, question=question)
     await to_summary(screen)
     return starts_at
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import FrameLocator, Page, expect
 
-from app.cli.demo import WIDGETS
+from app.cli.demo import STUDIO
 from app.domain.booking import Visitor as PageView
 from tests.e2e.conftest import Visit
 from tests.e2e.harness import Visitor, axe
@@ -16,7 +16,7 @@ from tests.e2e.stack import Shop, open_shop
 from tests.e2e.steps import choose_service, expect_confirmed, go_to_stripe, hold_and_tell, open_widget, pay, times
 
 #: Two of four times are held: under pressure, with room for two more.
-SMALL = WIDGETS.replace('currency = "sek"', 'max_holds = 4\ncurrency = "sek"')
+SMALL = {"hapio": STUDIO.replace('currency = "sek"', 'max_holds = 4\ncurrency = "sek"')}
 BROKEN = "crypto.subtle.importKey = () => Promise.reject(new Error('refused'))"
 NEVER = "crypto.subtle.deriveBits = () => new Promise(() => {})"
 

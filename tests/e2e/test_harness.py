@@ -105,6 +105,6 @@ async def test_axe_names_the_rule_and_the_element(shop: Shop, visit: Visit) -> N
 @pytest.mark.parametrize("limits", [WIDE, DARK, PHONE], ids=["wide", "dark", "phone"])
 async def test_the_demo_sites_are_usable_by_everyone(shop: Shop, visit: Visit, limits: Limits) -> None:
     visitor = await visit(**limits)
-    for page in (shop.host, f"{shop.host}/about", f"{shop.demo.mailbox_url}/?live=off"):
+    for page in (shop.host, f"{shop.host}/about", f"{shop.demo.urls.mailbox}/?live=off"):
         await visitor.page.goto(page)
         await axe(visitor.page)

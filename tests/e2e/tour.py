@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from playwright.async_api import Page, expect
 
-from app.cli.demo import OWNER, WIDGETS
+from app.cli.demo import OWNER, STUDIO
 from app.domain.booking import Customer
 from app.domain.booking import Visitor as DomainVisitor
 from sandbox import hapio, stripe
@@ -45,7 +45,7 @@ Show = Callable[[str, Page], Awaitable[None]]
 Tour = Callable[[Shop, Visitor, Show], Awaitable[None]]
 
 #: The payment methods that take days exist in euro only.
-EURO_WIDGETS: Final = WIDGETS.replace('currency = "sek"', 'currency = "eur"')
+EURO_WIDGETS: Final = {"hapio": STUDIO.replace('currency = "sek"', 'currency = "eur"')}
 
 
 async def book_and_pay(shop: Shop, visitor: Visitor, show: Show) -> None:
@@ -79,10 +79,10 @@ async def book_and_pay(shop: Shop, visitor: Visitor, show: Show) -> None:
     await expect_confirmed(page)
     await show("confirmed", page)
     await shop.tick()
-    await page.goto(f"{shop.demo.mailbox_url}/?live=off")
+    await page.goto(f"{shop.demo.urls.mailbox}/?live=off")
     await show("mailbox", page)
     number = 1 + shop.demo.mailbox.messages.index(shop.mail_to(ANNA)[-1])
-    await page.goto(f"{shop.demo.mailbox_url}/messages/{number}/html")
+    await page.goto(f"{shop.demo.urls.mailbox}/messages/{number}/html")
     await show("mail-confirmed", page)
     manage = await page.locator('a[href*="/manage/"]').first.get_attribute("href")
     assert manage
@@ -145,7 +145,7 @@ async def hold_on(shop: Shop, visitor: Visitor, show: Show) -> None:
     await expect(heading(page, "This booking is cancelled")).to_be_visible()
     await show("canceled-and-refunded", page)
     number = 1 + shop.demo.mailbox.messages.index(shop.mail_to(ANNA)[-1])
-    await page.goto(f"{shop.demo.mailbox_url}/messages/{number}/html")
+    await page.goto(f"{shop.demo.urls.mailbox}/messages/{number}/html")
     await show("mail-refunded", page)
 
 

@@ -16,7 +16,7 @@ from app.domain.booking import Customer
 from app.scheduling.calendly.client import CalendlyClient
 from app.scheduling.calendly.scheduler import CalendlyScheduler
 from app.scheduling.port import SchedulerCall, Visit, Wanted
-from sandbox.calendly import AdviserIds, CalendlySandbox
+from sandbox.calendly import AdviserIds, CalendlySandbox, Fault
 from sandbox.clock import Clock
 from tests.support.hapio_studio import Wire
 
@@ -36,7 +36,8 @@ VISIT = Visit(
 
 @dataclass
 class CalendlyAdviser:
-    """The sandbox, the scheduler, and what both saw. Waiting moves the clock and costs nothing."""
+    """The sandbox, the scheduler, and what both saw. Waiting moves the clock and costs nothing; `meanwhile`
+    is what begins to fail during the next wait."""
 
     clock: Clock
     sandbox: CalendlySandbox
@@ -45,6 +46,7 @@ class CalendlyAdviser:
     waits: list[float] = field(default_factory=list)
     heard: list[SchedulerCall] = field(default_factory=list)
     creates: int = 0
+    meanwhile: list[Fault] = field(default_factory=list)
     scheduler: CalendlyScheduler = field(init=False)
 
     def __post_init__(self) -> None:
@@ -67,6 +69,8 @@ class CalendlyAdviser:
     async def _sleep(self, seconds: float) -> None:
         self.waits.append(seconds)
         self.clock.advance(timedelta(seconds=seconds))
+        self.sandbox.faults += self.meanwhile
+        self.meanwhile.clear()
         await checkpoint()
 
     def _count_create(self) -> None:

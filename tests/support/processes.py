@@ -13,19 +13,21 @@ from tests.support.stripe_transport import TransportHTTPClient
 
 
 class another_process:  # noqa: N801 — reads as a function where it is used
-    """A second process of the product on the same Hapio and Stripe; its own database unless one is given, its own wire
-    to Hapio, too."""
+    """A second process of the product on the same scheduler and Stripe; its own database unless one is given, its own
+    wire to the scheduler, too."""
 
     def __init__(
         self, stack: Stack, folder: Path, database: str = "", wire: httpx.AsyncBaseTransport | None = None
     ) -> None:
         url = database or f"sqlite:///{folder / 'other.sqlite3'}"
-        settings = make_settings(folder, smtp_url=stack.settings.smtp_url, database_url=url)
+        settings = make_settings(
+            folder, **{"smtp_url": stack.settings.smtp_url, "database_url": url, **stack.side.settings}
+        )
         seams = Seams(
             now=stack.clock,
             random=stack.random,
             sleep=no_wait,
-            scheduler_transports={"hapio": wire or stack.hapio.transport()},
+            scheduler_transports={stack.side.name: wire or stack.side.transport()},
             stripe_http=TransportHTTPClient(stack.stripe.transport()),
         )
         self._app = create_app(settings, seams, run_worker=False)

@@ -61,6 +61,9 @@ class Side(Protocol):
     def transport(self) -> httpx.AsyncBaseTransport:
         """The wire to it."""
 
+    def switches(self, changes: Mapping[str, Any]) -> None:
+        """Turn switches of the sandbox."""
+
     def booked(self) -> list[Booked]:
         """All that is final there and takes up time."""
 
@@ -104,6 +107,9 @@ class HapioSide:
 
     def transport(self) -> httpx.AsyncBaseTransport:
         return self.sandbox.transport()
+
+    def switches(self, changes: Mapping[str, Any]) -> None:
+        self.sandbox.switches.update(changes)
 
     def booked(self) -> list[Booked]:
         return [
@@ -177,6 +183,9 @@ class CalcomSide:
     def transport(self) -> httpx.AsyncBaseTransport:
         return self.sandbox.transport()
 
+    def switches(self, changes: Mapping[str, Any]) -> None:
+        self.sandbox.switches.update(changes)
+
     def booked(self) -> list[Booked]:
         return [
             Booked(one.uid, str(one.metadata.get("holdfast_id", "")), one.start)
@@ -229,6 +238,9 @@ class CalendlySide:
 
     def transport(self) -> httpx.AsyncBaseTransport:
         return self.sandbox.transport()
+
+    def switches(self, changes: Mapping[str, Any]) -> None:
+        self.sandbox.switches.update(changes)
 
     def booked(self) -> list[Booked]:
         state = self.sandbox.state

@@ -42,7 +42,7 @@ class CalcomLook:
     ) -> None:
         self.calls = 0
         self._settings = settings
-        self._widgets = list(widgets.values())
+        self._widgets = widgets
         self._now = now
         self._transport = transport
         self._http: httpx.AsyncClient
@@ -99,7 +99,7 @@ class CalcomLook:
         for one in known.values():
             cannot = f" (cannot be sold: {'; '.join(one.faults)})" if one.faults else ""
             found.append(ok("ids", f"event type {one.service.name}: {one.service.id}{cannot}"))
-        for widget in self._widgets:
+        for widget in self._widgets.values():
             found += await self._widget(widget, me.id, known)
         found += await self._webhook()
 
@@ -162,12 +162,12 @@ class CalcomLook:
     # -- changes made there ------------------------------------------------------------------------------
 
     async def _webhook(self) -> list[Finding]:
-        """Nothing here is a failure: what no webhook tells is found minutes later."""
+        """Nothing here is a failure: what no webhook tells is found a quarter of an hour later."""
         address = f"{self._settings.public_url}/api/webhooks/calcom"
         secret = opened(self._settings.calcom_webhook_secret)
         if not secret:
             fix = f"Make a webhook for {address} with a secret, and set CALCOM_WEBHOOK_SECRET; {_GUIDE}."
-            return [warn("webhook", "changes that are made in Cal.com are noticed only minutes later", fix)]
+            return [warn("webhook", "changes that are made in Cal.com are noticed a quarter of an hour late", fix)]
         answer = await self._ask("/webhooks", take="250")
         if answer.status_code == 403:
             return [

@@ -118,7 +118,7 @@ class CalendlyClient:
         }
         path = "/event_type_available_times"
         page = await self.connection.call("listAvailableTimes", "GET", path, read_times, params=params)
-        return [start for start in page.items if start is not None]
+        return list(page.items)
 
     async def create_invitee(self, order: Mapping[str, Any]) -> Invitee:
         """Book, which makes an event with one invitee and sends Calendly's mails. Not repeated where the outcome is

@@ -249,7 +249,9 @@ class CalendlyScheduler:
             try:
                 made = await self._made(wanted)
             except SchedulerError as error:
-                raise (unknown or said) from error
+                # Who cannot look cannot say whose the time is.
+                lost = isinstance(said, SchedulerRefused | SchedulerNotFound)
+                raise (unknown or (error if lost else said)) from None
             if made is not None:
                 return made
             if not said.outcome_unknown:

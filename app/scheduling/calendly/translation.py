@@ -72,8 +72,6 @@ class _EventTypeBody(BaseModel):
 
 
 class _TimeBody(BaseModel):
-    status: str = "available"
-    invitees_remaining: int = 1
     start_time: _Moment
 
 
@@ -214,10 +212,6 @@ def _unsold(body: _EventTypeBody) -> str:
     return ", ".join(reason for reason, holds in reasons.items() if holds)
 
 
-def _start(body: _TimeBody) -> datetime | None:
-    return body.start_time if body.status == "available" and body.invitees_remaining > 0 else None
-
-
 def _event(body: _EventBody) -> SchedulerBooking:
     host = body.event_memberships[0] if body.event_memberships else None
     host_id = _id(host.user) if host else None
@@ -276,7 +270,7 @@ def _page_reader(page: type[_PageBody[_Body]], translate: Callable[[_Body], T]) 
 read_account = _one_reader(_OneBody[_UserBody], _account)
 read_event_type = _one_reader(_OneBody[_EventTypeBody], _event_type)
 read_event_types = _page_reader(_PageBody[_EventTypeBody], _event_type)
-read_times = _page_reader(_PageBody[_TimeBody], _start)
+read_times = _page_reader(_PageBody[_TimeBody], lambda body: body.start_time)
 #: Without what the invitee alone tells: the tag, and what came after a move on Calendly's page.
 read_event = _one_reader(_OneBody[_EventBody], _event)
 read_events = _page_reader(_PageBody[_EventBody], _event)
@@ -285,7 +279,7 @@ read_invitees = _page_reader(_PageBody[_InviteeBody], _invitee)
 
 
 def with_invitee(event: SchedulerBooking, invitee: Invitee) -> SchedulerBooking:
-    """An event with what its invitee tells of it."""
+    """An event with what its invitee tells of it. A webhook's event may be older than the invitee around it."""
     return replace(
         event,
         is_canceled=event.is_canceled or invitee.is_canceled,

@@ -1,14 +1,17 @@
 """What holds whichever scheduler keeps the calendar: one story each, told with all of them."""
 
+from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
+import anyio
 import pytest
 
-from app.domain.booking import Actor, Booking, EndReason, Status
+from app.domain.booking import Actor, Booking, EndReason, Status, Visitor
 from app.errors import SlotTaken
 from sandbox.faults import Fault, FaultKind
+from tests.support.processes import another_process
 from tests.support.sides import NAMES
 from tests.support.stack import Stack, open_stack
 
@@ -156,6 +159,45 @@ async def test_a_stranger_cannot_take_a_time_that_is_locked(stack: Stack) -> Non
     await stack.stripe.pay(session)
     await stack.until_quiet()
     await assert_booked_once(stack, booking)
+
+
+# Many at once
+
+
+async def test_fifty_visitors_want_one_time_and_one_has_it(stack: Stack) -> None:
+    start = await stack.free_slot()
+    person = (await stack.parts.availability.service(stack.parts.widgets["studio"], stack.portrait_id)).resources[0].id
+    outcomes: Counter[str] = Counter()
+
+    async def click(visitor: Visitor) -> None:
+        try:
+            await stack.hold(start, visitor=visitor, resource_id=person)
+            outcomes["won"] += 1
+        except SlotTaken:
+            outcomes["refused"] += 1
+
+    async with anyio.create_task_group() as at_once:
+        for nth in range(50):
+            at_once.start_soon(click, stack.visitor(f"visitor{nth}"))
+    assert outcomes == {"won": 1, "refused": 49}
+
+
+@pytest.mark.parametrize("scheduler", WEAK, indirect=True)
+async def test_two_processes_that_confirm_at_once_make_one_booking(tmp_path: Path, scheduler: str) -> None:
+    async with (
+        open_stack(tmp_path, scheduler=scheduler, webhooks=False) as stack,
+        another_process(stack, tmp_path, database=stack.settings.database_url) as other,
+    ):
+        booking = await stack.hold()
+        await stack.paid(booking)
+        # Each create passes the scheduler's own check before either is written there.
+        stack.side.switches({"race_mode": "gap", "race_parties": 2, "race_wait_seconds": 1})
+        async with anyio.create_task_group() as at_once:
+            at_once.start_soon(stack.parts.settle.booking, booking.id)
+            at_once.start_soon(other.settle.booking, booking.id)
+        stack.side.switches({"race_mode": "atomic"})
+        await stack.until_quiet()
+        await assert_booked_once(stack, booking)
 
 
 # Cancelling and moving
@@ -345,3 +387,41 @@ async def test_an_outage_around_a_move_ends_with_one_booking(stack: Stack, kind:
     await stack.until_quiet()
     await assert_booked_once(stack, booking)
     assert (await stack.now(booking)).starts_at == to
+
+
+@pytest.mark.parametrize("scheduler", WEAK, indirect=True)
+async def test_what_an_unanswered_confirmation_made_is_taken_back_when_the_money_has_gone_back(stack: Stack) -> None:
+    """The scheduler makes the booking and never says so; before it answers again, the owner refunds in Stripe."""
+    booking = await stack.hold(await stack.in_days(3))
+    method, path = stack.side.create
+    session = await stack.at_stripe(booking)
+    # The first try takes effect; then nobody answers, whatever is asked.
+    stack.side.faults += [Fault("drop_after", 1, method, path), Fault("drop_before", None)]
+    await stack.stripe.pay(session)
+    await stack.parts.cancel.booking(booking.id, by=Actor.OWNER)
+    stack.side.faults.clear()
+    await stack.until_quiet()
+    assert await stack.status(booking) is Status.CANCELED
+    await assert_nothing_there(stack)
+    assert (stack.money_kept(), stack.money_held()) == (0, 0)
+
+
+@pytest.mark.parametrize("scheduler", WEAK, indirect=True)
+async def test_what_an_unanswered_move_made_is_taken_back_when_the_booking_is_called_off(stack: Stack) -> None:
+    booking = await stack.confirmed(await stack.in_days(5))
+    stack.side.faults.append(Fault("drop_after", 1, "POST", "book|invitee"))
+
+    async def fall_silent() -> None:
+        if not stack.side.faults:
+            stack.side.faults.append(Fault("drop_before", None))
+
+    stack.interloper = fall_silent
+    await stack.move(booking, await stack.in_days(3))
+    assert len(stack.side.booked()) + (stack.side.name == "calcom") == 2, "it has taken effect"
+    await stack.cancel(booking, by=Actor.OWNER)
+    stack.interloper = None
+    stack.side.faults.clear()
+    await stack.until_quiet()
+    assert await stack.status(booking) is Status.CANCELED
+    await assert_nothing_there(stack)
+    assert stack.money_kept() == 0

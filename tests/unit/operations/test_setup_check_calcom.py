@@ -256,7 +256,7 @@ BROKEN = [
     (a_price_below_what_stripe_charges, Level.FAIL, "widget coach", "less than Stripe charges"),
     (no_services, Level.FAIL, "widget coach", "offers no service"),
     (a_location, Level.FAIL, "widget coach", "location nowhere"),
-    (no_webhook_secret, Level.WARN, "webhook", "only minutes later"),
+    (no_webhook_secret, Level.WARN, "webhook", "a quarter of an hour late"),
     (no_webhook, Level.WARN, "webhook", f"no webhook for {HOOK}"),
     (a_webhook_to_another_address, Level.WARN, "webhook", f"no webhook for {HOOK}"),
     (a_webhook_that_is_off, Level.WARN, "webhook", "switched off"),

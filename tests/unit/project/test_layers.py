@@ -49,7 +49,8 @@ def test_the_store_knows_no_provider() -> None:
 
 def test_the_sandbox_and_the_product_stand_apart() -> None:
     users = {path for path in files("app") for name in imported_in(path) if name.split(".")[0] == "sandbox"}
-    assert {path.relative_to(ROOT).as_posix() for path in users} == {"app/__main__.py", "app/cli/demo.py"}
+    demo = {f"app/cli/demo/{name}.py" for name in ("demo", "schedulers")}
+    assert {path.relative_to(ROOT).as_posix() for path in users} == {"app/__main__.py", *demo}
     assert not [path for path in files("sandbox") for name in imported_in(path) if name.split(".")[0] == "app"]
 
 
@@ -61,7 +62,7 @@ ONE_SCHEDULER = {
     "app/widgets.py": "a widget names its scheduler",
     "app/store/tables.py": "the scheduler of rows that were made when there was one",
     "app/settings.py": "its settings have the provider's names",
-    "app/cli/demo.py": "the demo starts its sandbox",
+    "app/cli/demo/": "the demo starts its sandbox",
     "app/__main__.py": "the demo's help",
     "app/api/": "the JSON surface is stable: hapioBookingId, hapioStatus, its webhook's address",
     "app/errors.py": "the JSON surface is stable: HAPIO_API_ERROR",

@@ -1,4 +1,4 @@
-"""The demo's host site: somebody else's page with the widget in a frame."""
+"""The demo's host sites: somebody else's page with the widget in a frame."""
 
 import re
 from collections.abc import AsyncIterator
@@ -28,6 +28,14 @@ async def test_the_main_page_asks_the_loader_for_the_widget_and_leaves_a_link_wh
     assert 'href="http://127.0.0.1:8000/w/studio"' in box
 
 
+@pytest.mark.parametrize("name", ["coach", "advice"])
+async def test_each_business_of_one_page_embeds_its_own_widget(browser: httpx.AsyncClient, name: str) -> None:
+    page = (await browser.get(f"/{name}")).text
+    assert '<script async src="http://127.0.0.1:8000/embed.js"></script>' in page
+    (box,) = re.findall(rf'<div [^>]*data-holdfast="{name}">.*?</div>', page)
+    assert f'href="http://127.0.0.1:8000/w/{name}"' in box
+
+
 async def test_the_plain_page_frames_the_widget_and_tells_it_where_it_stands(browser: httpx.AsyncClient) -> None:
     page = (await browser.get("/plain?utm_source=letter")).text
     (frame,) = re.findall(r"<iframe [^>]*>", page)
@@ -51,7 +59,8 @@ async def test_these_pages_need_no_script(browser: httpx.AsyncClient, path: str)
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/plain", "/about", "/popup", "/float", "/ten", "/strict", "/isolated", "/walled"]
+    "path",
+    ["/", "/plain", "/about", "/popup", "/float", "/ten", "/strict", "/isolated", "/walled", "/coach", "/advice"],
 )
 async def test_every_page_fetches_nothing_but_the_widget_from_elsewhere(browser: httpx.AsyncClient, path: str) -> None:
     page = (await browser.get(path)).text

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -455,11 +455,15 @@ async def test_a_move_by_half_its_length_is_possible(coach: CalcomCoach) -> None
     assert moved.starts_at == TEN + 30 * MINUTE
 
 
-async def test_a_move_that_is_refused_although_the_time_is_free_is_the_owners_to_mend(coach: CalcomCoach) -> None:
+@pytest.mark.parametrize("to", [TWO, TEN + 30 * MINUTE], ids=["elsewhere", "by half its length"])
+async def test_a_move_that_is_refused_although_the_time_is_free_is_the_owners_to_mend(
+    coach: CalcomCoach, to: datetime
+) -> None:
+    """The booking's own time does not count as taken."""
     made = await coach.confirm()
     coach.sandbox.faults.append(Fault("refuse", status=400, path="/reschedule$"))
     with pytest.raises(SchedulerError) as raised:
-        await coach.scheduler.move(made.id, coach.wanted(TWO), visit(), lock=None)
+        await coach.scheduler.move(made.id, coach.wanted(to), visit(), lock=None)
     assert not isinstance(raised.value, SchedulerRefused)
 
 

@@ -218,6 +218,57 @@ async def test_a_canceled_booking_is_not_taken_over(adviser: CalendlyAdviser) ->
     second = await adviser.booked()
     assert second != first
     assert adviser.active() == [second]
+    adviser.sandbox.cancel_as_host(second)
+    adviser.sandbox.book(adviser.session, TEN)
+    with pytest.raises(SchedulerRefused):
+        await adviser.booked()
+
+
+@pytest.mark.parametrize("body", TAKEN)
+async def test_a_taken_time_is_not_told_as_such_while_nobody_can_look_whose_it_is(
+    adviser: CalendlyAdviser, body: str
+) -> None:
+    adviser.sandbox.switches.update({"taken_body": body})
+    made = await adviser.booked()
+    adviser.sandbox.faults.append(Fault("drop_before", path="/scheduled_events$", times=3))
+    with pytest.raises(SchedulerError) as unclear:
+        await adviser.booked()
+    assert not isinstance(unclear.value, SchedulerRefused)
+    assert await adviser.booked() == made
+
+
+async def test_when_to_come_back_is_told_though_nobody_can_look(adviser: CalendlyAdviser) -> None:
+    adviser.sandbox.faults += [fault("rate_limited"), Fault("drop_before", path="/scheduled_events$", times=3)]
+    with pytest.raises(SchedulerRateLimited):
+        await adviser.booked()
+
+
+@pytest.mark.parametrize("second", [fault("refuse", status=400), fault("rate_limited")], ids=["no", "later"])
+@pytest.mark.parametrize("look", [True, False], ids=["and a look", "and no look"])
+async def test_an_unknown_outcome_stays_one_whatever_the_second_try_says(
+    adviser: CalendlyAdviser, second: Fault, look: bool
+) -> None:
+    adviser.sandbox.faults.append(fault("error_before"))
+    adviser.meanwhile = [replace(second)]
+    if not look:
+        adviser.meanwhile.append(Fault("refuse", path="/scheduled_events$", status=404))
+    with pytest.raises(SchedulerFailed):
+        await adviser.booked()
+
+
+async def test_only_the_names_of_what_was_wrong_are_told(adviser: CalendlyAdviser) -> None:
+    details = [
+        {"parameter": "Kim Doe!", "message": "Kim Doe is wrong"},
+        {"parameter": 7},
+        "odd",
+        {"parameter": "tracking"},
+    ]
+    body = {"title": "Invalid Argument", "message": "Wrong.", "details": details}
+    adviser.sandbox.faults.append(fault("refuse", status=400, body=body))
+    with pytest.raises(SchedulerError) as wrong:
+        await adviser.booked()
+    assert str(wrong.value) == "createInvitee: 400 Wrong. (tracking)"
+    assert "Kim Doe is wrong" in wrong.value.body
 
 
 @pytest.mark.parametrize(
@@ -237,6 +288,7 @@ async def test_a_refusal_of_a_time_that_is_free_says_that_the_set_up_is_wrong(
     with pytest.raises(SchedulerError, match=says) as wrong:
         await adviser.booked()
     assert type(wrong.value) is SchedulerError
+    assert wrong.value.__cause__ is None
     assert "Kim" not in str(wrong.value)
 
 

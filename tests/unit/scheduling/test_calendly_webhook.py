@@ -156,3 +156,15 @@ async def test_a_payload_that_does_not_tell_the_booking_is_a_hint_all_the_same(a
     body = told(event=event, old_invitee=f"{event}0/invitees/IN0", new_invitee=None, scheduled_event=odd)
     notice = read(adviser, body, signed(adviser, body))
     assert (notice.ids, notice.moments, notice.bookings) == (("EV1", "EV10"), (TEN,), {})
+
+
+async def test_a_canceled_invitee_is_believed_over_an_event_that_was_read_before(
+    adviser: CalendlyAdviser, heard: Arrived
+) -> None:
+    await adviser.booked()
+    await adviser.sandbox.deliver_due()
+    [(raw, _)] = heard
+    payload = json.loads(raw)["payload"] | {"status": "canceled"}
+    body = told(**payload)
+    [booking] = read(adviser, body, signed(adviser, body)).bookings.values()
+    assert booking.is_canceled
