@@ -41,9 +41,12 @@ from app.store.tables import (
 class BookingRows(Database):
     """The table `bookings`."""
 
-    async def insert_hold(self, booking: Booking, *, capacity: int | None) -> bool:
+    async def insert_hold(
+        self, booking: Booking, *, capacity: int | None, what: HistoryWord = HistoryWord.HELD
+    ) -> bool:
         """The slot guard: insert a hold unless the resource would be over `capacity` at any moment of the
-        buffered interval. One statement, so two visitors cannot both win. False means somebody else has it."""
+        buffered interval. One statement, so two visitors cannot both win. False means somebody else has it. `what` is
+        how it came about."""
         row = booking_row(booking)
         values = [sa.literal(row[column.name], column.type) for column in bookings.c]
         free = room(booking.interval, capacity, booking_id=booking.id)
@@ -57,7 +60,7 @@ class BookingRows(Database):
                 return False
             await insert_reservation(connection, booking.reservation)
             await settle_due(connection, booking.id, at=self._now())
-            await remember(connection, booking.id, HistoryWord.HELD, booking.status, at=self._now())
+            await remember(connection, booking.id, what, booking.status, at=self._now())
             return True
 
     async def lease(self, booking: Booking, *, until: datetime) -> Booking | None:
