@@ -151,7 +151,7 @@ class Worker:
         await self._each(self._store.refunds_due, self._refunds.pay, _leave)
 
     async def _anything_due(self) -> bool:
-        """Whether any queue has something for now: one question instead of ten, in most ticks. If there is no answer, the
+        """Whether any queue has something for now: one question instead of ten, in most ticks. Without an answer the
         queues are asked themselves, so that one that cannot be read does not stop the others."""
         try:
             return await self._store.anything_due()

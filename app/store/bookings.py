@@ -459,33 +459,6 @@ class BookingRows(Database):
         )
         return [booking for booking in map(to_booking, rows) if booking.terms.free]
 
-    async def overdue(self) -> list[Booking]:
-        """Holds and payments whose deadline has passed."""
-        return await self._due(_past_deadline(self._now()))
-
-    async def paid(self) -> list[Booking]:
-        """Bookings whose money is here and whose time is not final yet."""
-        return await self._due(bookings.c.status == Status.PAID)
-
-    async def _due(self, condition: sa.ColumnElement[bool]) -> list[Booking]:
-        query = select_bookings(condition, _ready(self._now()))
-        rows = await self._all(query.order_by(bookings.c.updated_at).limit(100))
-        return [to_booking(row) for row in rows]
-
-
-def bookings_due(now: datetime) -> sa.Select[Any]:
-    """What `overdue` and `paid` would give."""
-    either = sa.or_(_past_deadline(now), bookings.c.status == Status.PAID)
-    return sa.select(bookings.c.id).where(either, _ready(now))
-
-
-def _past_deadline(now: datetime) -> sa.ColumnElement[bool]:
-    return sa.and_(bookings.c.status.in_([Status.HELD, Status.AWAITING_PAYMENT]), bookings.c.deadline <= now)
-
-
-def _ready(now: datetime) -> sa.ColumnElement[bool]:
-    return sa.or_(bookings.c.next_try_at.is_(None), bookings.c.next_try_at <= now)
-
 
 def _has_open_move(booking_id: str, *, but: Move | None = None) -> sa.ColumnElement[bool]:
     """Whether the booking is on a move, other than one that is being made and may end."""

@@ -1,10 +1,13 @@
-"""Whether a worker has anything to do, in one question: most of the time it has not."""
+"""What the worker finds due of bookings; and whether anything is due at all, in one question: mostly it is not."""
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Any
+
 import sqlalchemy as sa
 
-from app.store.bookings import bookings_due
+from app.domain.booking import Booking, Status
 from app.store.database import Database
 from app.store.inbox import event_is_due
 from app.store.moves import move_is_due
@@ -12,17 +15,40 @@ from app.store.outbox import mail_is_due
 from app.store.payments import select_payments_to_look_at
 from app.store.reservations import reservation_is_due
 from app.store.strays import stray_is_untold
-from app.store.tables import inbox, moves, outbox, refunds, reservations, stray_payments
+from app.store.tables import (
+    bookings,
+    inbox,
+    moves,
+    outbox,
+    refunds,
+    reservations,
+    select_bookings,
+    stray_payments,
+    to_booking,
+)
 
 
 class QueueRows(Database):
-    """All queues of the worker together; each has its own methods beside its rows."""
+    """The queue of bookings, and all queues together; the others have their methods beside their rows."""
+
+    async def overdue(self) -> list[Booking]:
+        """Holds and payments whose deadline has passed."""
+        return await self._due(_past_deadline(self._now()))
+
+    async def paid(self) -> list[Booking]:
+        """Bookings whose money is here and whose time is not final yet."""
+        return await self._due(bookings.c.status == Status.PAID)
+
+    async def _due(self, condition: sa.ColumnElement[bool]) -> list[Booking]:
+        query = select_bookings(condition, _ready(self._now()))
+        rows = await self._all(query.order_by(bookings.c.updated_at).limit(100))
+        return [to_booking(row) for row in rows]
 
     async def anything_due(self) -> bool:
         """Whether any queue has something to be tried now."""
         now = self._now()
         queues = (
-            bookings_due(now),
+            _bookings_due(now),
             select_payments_to_look_at(now),
             sa.select(inbox.c.event_id).where(event_is_due(now)),
             sa.select(moves.c.id).where(move_is_due(now)),
@@ -33,3 +59,17 @@ class QueueRows(Database):
         )
         [row] = await self._all(sa.select(sa.or_(*(queue.exists() for queue in queues)).label("due")))
         return bool(row["due"])
+
+
+def _bookings_due(now: datetime) -> sa.Select[Any]:
+    """What `overdue` and `paid` would give."""
+    either = sa.or_(_past_deadline(now), bookings.c.status == Status.PAID)
+    return sa.select(bookings.c.id).where(either, _ready(now))
+
+
+def _past_deadline(now: datetime) -> sa.ColumnElement[bool]:
+    return sa.and_(bookings.c.status.in_([Status.HELD, Status.AWAITING_PAYMENT]), bookings.c.deadline <= now)
+
+
+def _ready(now: datetime) -> sa.ColumnElement[bool]:
+    return sa.or_(bookings.c.next_try_at.is_(None), bookings.c.next_try_at <= now)
