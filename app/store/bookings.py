@@ -446,8 +446,6 @@ class BookingRows(Database):
         rows = await self._all(sa.select(history).where(history.c.booking_id == booking_id).order_by(history.c.id))
         return [HistoryEntry(row["at"], HistoryWord(row["what"]), Status(row["status"]), row["detail"]) for row in rows]
 
-    # -- what is due -------------------------------------------------------------------------------------
-
     async def free_to_come(self, widget: str) -> list[Booking]:
         """Free bookings of a widget that stand and are not over."""
         rows = await self._all(
