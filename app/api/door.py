@@ -84,8 +84,8 @@ class Call:
         return await self.find(booking_id=named.booking_id, hapio_booking_id=named.hapio_booking_id, token=named.token)
 
     async def find(self, *, booking_id: str = "", hapio_booking_id: str = "", token: str = "") -> tuple[Booking, Actor]:
-        """The booking that is meant, and on whose behalf the caller acts: with its token, or its flow's, its customer's,
-        with an API key alone the owner's. Raises Unauthorized, NotYours, LinkExpired, NotFound."""
+        """The booking that is meant, and on whose behalf the caller acts: its customer's with its token or its flow's,
+        the owner's with an API key alone. Raises Unauthorized, NotYours, LinkExpired, NotFound."""
         if token or self.caller.bearer:
             owned = await self._by_token(token or self.caller.bearer, booking_id)
             if booking_id not in {"", owned.id} or hapio_booking_id not in {"", owned.reservation.reference}:
