@@ -152,6 +152,7 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
         availability = Availability(
             {
                 name: SchedulerAvailability(
+                    name=name,
                     scheduler=one.scheduler,
                     occupied=store.occupied,
                     budget=one.budget,
@@ -282,6 +283,7 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
             bookings=acts.bookings,
             offers=acts.offers,
             hold=acts.hold,
+            own_page=acts.own_page,
             checkout=acts.checkout,
             settle=acts.settle,
             cancel=acts.cancel,
@@ -386,7 +388,7 @@ def create_app(settings: Settings, seams: Seams | None = None, *, run_worker: bo
             log.info("stopping")
 
     app = Starlette(
-        routes=[*probes.routes, *webhooks.routes, *api_routes, *web.routes],
+        routes=[*probes.routes, *webhooks.routes, *api_routes(settings), *web.routes],
         lifespan=lifespan,
         exception_handlers={
             ChallengeNeeded: show_challenge,

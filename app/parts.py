@@ -23,6 +23,7 @@ from app.booking.follow import Follow
 from app.booking.hold import Hold
 from app.booking.manage_links import ManageLinks
 from app.booking.offer import Offers
+from app.booking.own_page import OwnPage
 from app.booking.owner_refunds import OwnerRefunds
 from app.booking.reschedule import Reschedule
 from app.booking.settle import Settle
@@ -59,6 +60,7 @@ class Parts:
     bookings: Bookings
     offers: Offers
     hold: Hold
+    own_page: OwnPage
     checkout: Checkout
     settle: Settle
     cancel: Cancel

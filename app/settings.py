@@ -126,6 +126,9 @@ class Settings(BaseModel):
     """The sender: an address, or `Name <address>`. Required with `SMTP_URL`."""
     api_keys: tuple[SecretStr, ...] = ()
     """Keys of servers that may do everything over JSON. At least 24 characters each."""
+    seed_routes: Literal["off", "on"] = "off"
+    """`on` opens the JSON routes for programs that were written for Calendly with Stripe, which docs/api.md lists.
+    Needs `API_KEYS`."""
     staff_emails: tuple[str, ...] = ()
     """Who may sign in to the staff page, by a link mailed to them. Needs `SMTP_URL`."""
     # The browser checks `form-action` on the redirect to Stripe's page, too.
@@ -274,6 +277,8 @@ class Settings(BaseModel):
             raise ValueError("STRIPE_WEBHOOK_SECRET is missing; without it a forged webhook could not be told apart")
         if self.smtp_url and not self.mail_from:
             raise ValueError("MAIL_FROM is missing")
+        if self.seed_routes == "on" and not self.api_keys:
+            raise ValueError("API_KEYS is missing; SEED_ROUTES are for programs that have one")
         if self.staff_emails and not self.smtp_url:
             raise ValueError("SMTP_URL is missing; STAFF_EMAILS sign in by a link that is mailed to them")
         return self

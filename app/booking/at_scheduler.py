@@ -43,7 +43,7 @@ async def must_be_confirmable(tools: Tools, scheduler: str) -> None:
     creates = tools.schedulers.creates.get(scheduler)
     wait = creates.wait(await tools.store.unconfirmed(scheduler)) if creates else 0
     if wait:
-        raise SchedulerFull("no more bookings can be made today", retry_after=wait)
+        raise SchedulerFull("no more bookings can be made today", retry_after=wait).at(scheduler)
 
 
 async def lock_at_scheduler(tools: Tools, reservation: Reservation, *, until: datetime) -> SchedulerLock:
@@ -65,7 +65,9 @@ async def confirm_at_scheduler(
 
 async def find_at_scheduler(tools: Tools, booking: Booking, reservation: Reservation) -> list[SchedulerBooking]:
     """What the scheduler has of one of the booking's reservations. What was made for the booking itself is tagged with
-    the booking's id, what was made for a move with the move's."""
-    tag = booking.id if booking.reservation.id == reservation.id else reservation.id
+    the booking's id, a lock that was made for a move with the move's."""
     scheduler = tools.schedulers.of(reservation.scheduler)
+    # Where locks do not bind, a move makes the booking itself anew, at another time.
+    own = booking.reservation.id == reservation.id or not tools.schedulers.lock_binds(reservation.scheduler)
+    tag = booking.id if own else reservation.id
     return await scheduler.find(wanted(reservation, tag=tag), visit(booking, None))

@@ -11,6 +11,7 @@ import structlog
 
 from app.booking.at_scheduler import confirm_at_scheduler, find_at_scheduler
 from app.booking.moves import PAST_START
+from app.booking.own_page import was_booked_there
 from app.booking.release import RESCUE_LEASE, Release
 from app.booking.tools import Tools
 from app.domain.booking import Booking, EndReason, Status
@@ -113,7 +114,7 @@ class Confirm:
         except _AtItElsewhere:
             return await self._tools.booking(booking.id)
         if secured is None:
-            return await self.cancel_paid(booking, payment, _why_gone(booking))
+            return await self.cancel_paid(booking, payment, await self._why_gone(booking))
         booking = secured
         if payment and payment.state is not PaymentState.CAPTURED:
             payment = await self._capture(payment)
@@ -149,6 +150,9 @@ class Confirm:
         lock = _Lock.GONE if booking.was_expired else await self._make_final(booking, payment)
         if lock is _Lock.FINAL:
             return booking, HistoryWord.CONFIRMED
+        if lock is _Lock.GONE and not booking.was_expired and await was_booked_there(self._tools, booking):
+            # Canceled there by its customer or its owner, who do not want it made again.
+            return None, HistoryWord.RESCUED
         leased = booking if makes else await self._lease(booking)
         return await self._rescue(leased, payment, taken=lock is _Lock.TAKEN), HistoryWord.RESCUED
 
@@ -182,6 +186,7 @@ class Confirm:
             Status.CANCELED,
             HistoryWord.REFUNDED,
             values={"end_reason": EndReason.REFUNDED},
+            find_out_at=self._now() + RESCUE_LEASE,
             mails=self._notifications.owed(
                 booking, *kinds, about="all", detail={"reason": EndReason.REFUNDED, "refund": ""}
             ),
@@ -189,7 +194,8 @@ class Confirm:
         canceled = await self._store.claim(booking.id, change)
         if canceled is None:
             return await self._tools.booking(booking.id)
-        await self._release.soon(canceled)
+        if not canceled.reservation.unsure:
+            await self._release.soon(canceled)
         return canceled
 
     async def _restore(self, booking: Booking) -> Booking:
@@ -250,6 +256,9 @@ class Confirm:
         reference = booking.reservation.reference
         if reference is None:
             return _Lock.GONE
+        makes = not self._schedulers.lock_binds(booking.reservation.scheduler)
+        if makes:
+            await self._store.ask(booking.reservation)
         try:
             final = await confirm_at_scheduler(self._tools, booking, payment, lock=reference)
         except SchedulerNotFound:
@@ -257,7 +266,7 @@ class Confirm:
         except SchedulerRefused as error:
             log.info("the time is taken", booking=booking.id, scheduler=error.body[:500])
             return _Lock.TAKEN
-        if final.id != reference:
+        if makes:
             await self._store.record_lock(booking, reference=final.id, terms=booking.terms)
         return _Lock.FINAL
 
@@ -297,6 +306,14 @@ class Confirm:
             return await self._store.record_lock(booking, reference=made.id, terms=booking.terms)
         return None
 
+    async def _why_gone(self, booking: Booking) -> EndReason:
+        """Why there is no time left to book. Whoever had nothing to pay is not told of a payment."""
+        if booking.terms.free:
+            return EndReason.REFUSED
+        if booking.was_expired or await was_booked_there(self._tools, booking):
+            return EndReason.SLOT_GONE
+        return EndReason.TAKEN
+
     async def _capture(self, payment: Payment) -> Payment:
         if payment.payment_intent_id is None:
             raise StripeRefused("no payment to capture")
@@ -307,7 +324,6 @@ class Confirm:
     async def cancel_paid(self, booking: Booking, payment: Payment | None, reason: EndReason) -> Booking:
         """Paid, but it cannot be: the money goes back, whatever the scheduler still holds is released."""
         refund = self._refunds.owed(booking, payment, payment.price, reason) if payment else None
-        binds = self._schedulers.lock_binds(booking.reservation.scheduler)
         kinds = [MailKind.REFUNDED_CUSTOMER, MailKind.REFUNDED_OWNER]
         if booking.terms.free:
             kinds = [MailKind.RELEASED_CUSTOMER]
@@ -317,9 +333,8 @@ class Confirm:
             HistoryWord(reason),
             values={"end_reason": reason},
             # Without a binding lock it may be our own booking that had the time: its answer was lost, and no list shows
-            # it yet.
-            reservation={} if binds else {"unsure": True},
-            find_out_at=None if binds else self._now() + RESCUE_LEASE,
+            # it yet. The row has been unsure of it since it was asked for.
+            find_out_at=self._now() + RESCUE_LEASE,
             refund=refund,
             mails=self._notifications.owed(
                 booking, *kinds, detail={"reason": reason, "refund": refund.id if refund else ""}
@@ -330,13 +345,6 @@ class Confirm:
             return await self._tools.booking(booking.id)
         if refund:
             await self._refunds.pay_soon(refund)
-        if binds:
+        if not canceled.reservation.unsure:
             await self._release.soon(canceled)
         return canceled
-
-
-def _why_gone(booking: Booking) -> EndReason:
-    """Why there is no time left to book. Whoever had nothing to pay is not told of a payment."""
-    if booking.terms.free:
-        return EndReason.REFUSED
-    return EndReason.SLOT_GONE if booking.was_expired else EndReason.TAKEN

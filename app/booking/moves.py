@@ -289,6 +289,8 @@ class Moves:
         if booking.reservation.reference is None:
             raise SchedulerNotFound("the scheduler has no booking to move")
         payment = await self._store.payment(booking.payment_id) if booking.payment_id else None
+        if not self._schedulers.lock_binds(after.reservation.scheduler):
+            await self._store.ask(move.reservation)
         moved = await self._schedulers.of(after.reservation.scheduler).move(
             booking.reservation.reference,
             wanted(after.reservation, tag=booking.id),
@@ -354,6 +356,7 @@ class Moves:
             MoveState.REFUSED,
             HistoryWord.MOVE_REFUSED,
             values={"end_reason": reason},
+            find_out_at=self._now() + _LEASE,
             owes=owes,
             mails=mails,
         )
@@ -361,7 +364,8 @@ class Moves:
         if refused is None:
             return await self._store.move(move.id) or move
         await self._refunds.pay_due(booking.id)
-        await self._release.left(refused.reservation.id)
+        if not refused.reservation.unsure:
+            await self._release.left(refused.reservation.id)
         return refused
 
     async def expire(self, move: Move, reason: EndReason) -> Move:

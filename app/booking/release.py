@@ -80,8 +80,9 @@ class Release:
     async def _delete_tagged(self, reservation: Reservation, *, but: str = "") -> None:
         """Delete what the scheduler has under the tag: a create whose answer was lost may have made it."""
         booking = await self._tools.booking(reservation.booking_id)
+        has = booking.reservation.reference if booking.reservation.id != reservation.id else None
         for lost in await find_at_scheduler(self._tools, booking, reservation):
-            if not lost.is_canceled and lost.id != but:
+            if not lost.is_canceled and lost.id not in {but, has}:
                 await self._schedulers.of(reservation.scheduler).release(lost.id)
 
     async def _cancel_at_scheduler(self, reservation: Reservation, reference: str) -> None:

@@ -18,6 +18,7 @@ from app.store.moves import MoveRows
 from app.store.outbox import OutboxRows
 from app.store.overdue import OverdueRows
 from app.store.payments import PaymentRows
+from app.store.queues import QueueRows
 from app.store.refunds import RefundRows
 from app.store.reservations import ReservationRows
 from app.store.scheduler_tokens import SchedulerTokenRows
@@ -32,6 +33,7 @@ class Store(
     MoveRows,
     PaymentRows,
     RefundRows,
+    QueueRows,
     OutboxRows,
     OverdueRows,
     InboxRows,

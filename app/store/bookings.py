@@ -41,9 +41,12 @@ from app.store.tables import (
 class BookingRows(Database):
     """The table `bookings`."""
 
-    async def insert_hold(self, booking: Booking, *, capacity: int | None) -> bool:
+    async def insert_hold(
+        self, booking: Booking, *, capacity: int | None, what: HistoryWord = HistoryWord.HELD
+    ) -> bool:
         """The slot guard: insert a hold unless the resource would be over `capacity` at any moment of the
-        buffered interval. One statement, so two visitors cannot both win. False means somebody else has it."""
+        buffered interval. One statement, so two visitors cannot both win. False means somebody else has it. `what` is
+        how it came about."""
         row = booking_row(booking)
         values = [sa.literal(row[column.name], column.type) for column in bookings.c]
         free = room(booking.interval, capacity, booking_id=booking.id)
@@ -57,7 +60,7 @@ class BookingRows(Database):
                 return False
             await insert_reservation(connection, booking.reservation)
             await settle_due(connection, booking.id, at=self._now())
-            await remember(connection, booking.id, HistoryWord.HELD, booking.status, at=self._now())
+            await remember(connection, booking.id, what, booking.status, at=self._now())
             return True
 
     async def lease(self, booking: Booking, *, until: datetime) -> Booking | None:
@@ -443,8 +446,6 @@ class BookingRows(Database):
         rows = await self._all(sa.select(history).where(history.c.booking_id == booking_id).order_by(history.c.id))
         return [HistoryEntry(row["at"], HistoryWord(row["what"]), Status(row["status"]), row["detail"]) for row in rows]
 
-    # -- what is due -------------------------------------------------------------------------------------
-
     async def free_to_come(self, widget: str) -> list[Booking]:
         """Free bookings of a widget that stand and are not over."""
         rows = await self._all(
@@ -455,21 +456,6 @@ class BookingRows(Database):
             )
         )
         return [booking for booking in map(to_booking, rows) if booking.terms.free]
-
-    async def overdue(self) -> list[Booking]:
-        """Holds and payments whose deadline has passed."""
-        return await self._due(
-            bookings.c.status.in_([Status.HELD, Status.AWAITING_PAYMENT]), bookings.c.deadline <= self._now()
-        )
-
-    async def paid(self) -> list[Booking]:
-        """Bookings whose money is here and whose time is not final yet."""
-        return await self._due(bookings.c.status == Status.PAID)
-
-    async def _due(self, *conditions: sa.ColumnElement[bool]) -> list[Booking]:
-        ready = sa.or_(bookings.c.next_try_at.is_(None), bookings.c.next_try_at <= self._now())
-        rows = await self._all(select_bookings(*conditions, ready).order_by(bookings.c.updated_at).limit(100))
-        return [to_booking(row) for row in rows]
 
 
 def _has_open_move(booking_id: str, *, but: Move | None = None) -> sa.ColumnElement[bool]:

@@ -40,10 +40,7 @@ class InboxRows(Database):
     async def events_due(self) -> list[StoredEvent]:
         """Stored events that still await their effect."""
         return await self._events(
-            sa.select(inbox)
-            .where(inbox.c.processed_at.is_(None), inbox.c.next_try_at <= self._now())
-            .order_by(inbox.c.next_try_at)
-            .limit(50)
+            sa.select(inbox).where(event_is_due(self._now())).order_by(inbox.c.next_try_at).limit(50)
         )
 
     async def events(self, *, waiting: bool = False, booking_id: str = "", most: int = 100) -> list[StoredEvent]:
@@ -112,3 +109,8 @@ class InboxRows(Database):
                 )
             )
             return int(result.scalar_one())
+
+
+def event_is_due(now: datetime) -> sa.ColumnElement[bool]:
+    """Whether a stored event still awaits its effect, and may be tried now."""
+    return sa.and_(inbox.c.processed_at.is_(None), inbox.c.next_try_at <= now)

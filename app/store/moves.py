@@ -80,17 +80,7 @@ class MoveRows(Database):
 
     async def moves_due(self) -> list[Move]:
         """Moves to carry on with: decided, or past their deadline."""
-        columns, now = moves.c, self._now()
-        rows = await self._all(
-            select_moves(
-                sa.or_(
-                    columns.state == MoveState.MOVING, (columns.state == MoveState.HELD) & (columns.deadline <= now)
-                ),
-                sa.or_(columns.next_try_at.is_(None), columns.next_try_at <= now),
-            )
-            .order_by(columns.updated_at)
-            .limit(100)
-        )
+        rows = await self._all(select_moves(move_is_due(self._now())).order_by(moves.c.updated_at).limit(100))
         return [to_move(row) for row in rows]
 
     async def claim_move(self, move_id: str, change: MoveChange) -> Move | None:
@@ -221,3 +211,11 @@ class MoveRows(Database):
 def _check(from_: MoveState, to: MoveState) -> None:
     if to not in MOVE_TRANSITIONS[from_]:
         raise ValueError(f"{from_} → {to} is not in MOVE_TRANSITIONS")
+
+
+def move_is_due(now: datetime) -> sa.ColumnElement[bool]:
+    """Whether a move is to be carried on with, and may be tried now."""
+    columns = moves.c
+    unpaid = sa.and_(columns.state == MoveState.HELD, columns.deadline <= now)
+    ready = sa.or_(columns.next_try_at.is_(None), columns.next_try_at <= now)
+    return sa.and_(sa.or_(columns.state == MoveState.MOVING, unpaid), ready)

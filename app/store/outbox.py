@@ -26,12 +26,7 @@ class OutboxRows(Database):
     async def take_mail(self, *, lease: timedelta, most: int) -> list[OutboxMail]:
         """Mails to send now. Each is leased: another worker leaves it alone until the lease is over."""
         now = self._now()
-        due = (
-            sa.select(outbox.c.id)
-            .where(outbox.c.sent_at.is_(None), outbox.c.next_try_at <= now)
-            .order_by(outbox.c.next_try_at)
-            .limit(most)
-        )
+        due = sa.select(outbox.c.id).where(mail_is_due(now)).order_by(outbox.c.next_try_at).limit(most)
         async with self._write() as connection:
             result = await connection.execute(
                 sa.update(outbox)
@@ -106,3 +101,8 @@ class OutboxRows(Database):
 
     def _afresh(self) -> dict[str, object]:
         return {"next_try_at": self._now(), "due_at": self._now(), "tries": 0, "last_error": None}
+
+
+def mail_is_due(now: datetime) -> sa.ColumnElement[bool]:
+    """Whether a mail is to be sent, and may be tried now."""
+    return sa.and_(outbox.c.sent_at.is_(None), outbox.c.next_try_at <= now)

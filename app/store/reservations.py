@@ -49,10 +49,8 @@ class ReservationRows(Database):
 
     async def reservations_due(self) -> list[Reservation]:
         """What is to be given back at the scheduler now: of ended bookings, of ended moves, and old times."""
-        ready = sa.or_(reservations.c.next_try_at.is_(None), reservations.c.next_try_at <= self._now())
-        rows = await self._all(
-            sa.select(reservations).where(_GIVE_BACK, ready).order_by(reservations.c.updated_at).limit(100)
-        )
+        query = sa.select(reservations).where(reservation_is_due(self._now()))
+        rows = await self._all(query.order_by(reservations.c.updated_at).limit(100))
         return [to_reservation(row) for row in rows]
 
     async def record_release(self, reservation: Reservation) -> None:
@@ -75,10 +73,10 @@ class ReservationRows(Database):
     async def lease_reservation(self, reservation: Reservation, *, until: datetime) -> bool:
         """Have what is due about it for this process alone until then; False while another process has it, or waits
         with it, or where it is due no more."""
-        ready = sa.or_(reservations.c.next_try_at.is_(None), reservations.c.next_try_at <= self._now())
+        due = reservation_is_due(self._now())
         async with self._write() as connection:
             leased = await connection.execute(
-                sa.update(reservations).where(_as_read(reservation), _GIVE_BACK, ready).values(next_try_at=until)
+                sa.update(reservations).where(_as_read(reservation), due).values(next_try_at=until)
             )
             return bool(leased.rowcount)
 
@@ -117,6 +115,12 @@ class ReservationRows(Database):
             if resource.id != booking.resource_id:
                 await remember(connection, booking.id, HistoryWord.OTHER_PERSON, booking.status, at=self._now())
             return await read_booking(connection, booking.id)
+
+    async def ask(self, reservation: Reservation) -> None:
+        """The scheduler is asked to make a booking of it next, so the row is unsure of it until there is an answer."""
+        async with self._write() as connection:
+            await change_reservation(connection, reservation.id, {"unsure": True})
+            await settle_due(connection, reservation.booking_id, at=self._now())
 
     async def unreserve(self, booking: Booking) -> None:
         """The time that `reserve` took was refused by the scheduler."""
@@ -187,6 +191,11 @@ async def read_booking(connection: AsyncConnection, booking_id: str) -> Booking 
     """The booking as this transaction has it."""
     row = (await connection.execute(select_bookings(bookings.c.id == booking_id))).mappings().first()
     return to_booking(row) if row else None
+
+
+def reservation_is_due(now: datetime) -> sa.ColumnElement[bool]:
+    """Whether a reservation is to be given back, and may be tried now."""
+    return sa.and_(_GIVE_BACK, sa.or_(reservations.c.next_try_at.is_(None), reservations.c.next_try_at <= now))
 
 
 def _as_read(reservation: Reservation) -> sa.ColumnElement[bool]:

@@ -126,8 +126,8 @@ class SchedulerTokenRows(Database):
 
     async def broken_to_tell(self) -> list[SchedulerTokens]:
         """Broken accounts that their owners have to hear of now."""
-        due = scheduler_tokens.c.tell_at <= self._now()
-        rows = await self._all(sa.select(scheduler_tokens).where(due).order_by(scheduler_tokens.c.tell_at))
+        due = sa.select(scheduler_tokens).where(is_broken_untold(self._now()))
+        rows = await self._all(due.order_by(scheduler_tokens.c.tell_at))
         return [to_scheduler_tokens(row) for row in rows]
 
     async def tell_of_broken_at(self, tokens: SchedulerTokens, at: datetime | None) -> None:
@@ -144,3 +144,8 @@ class SchedulerTokenRows(Database):
                 .values(**values, **touched)
             )
             return bool(result.rowcount)
+
+
+def is_broken_untold(now: datetime) -> sa.ColumnElement[bool]:
+    """Whether the owner is to be mailed about a broken account now."""
+    return scheduler_tokens.c.tell_at <= now

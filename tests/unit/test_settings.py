@@ -59,6 +59,8 @@ def test_good_settings_are_read() -> None:
         ({"MAIL_FROM": "Studio Nord"}, "MAIL_FROM must be an address"),
         ({"HAPIO_CALLS_PER_MONTH": "many"}, "HAPIO_CALLS_PER_MONTH must be a whole number"),
         ({"HAPIO_CALLS_PER_MONTH": "10"}, "HAPIO_CALLS_PER_MONTH must be 100 or more"),
+        ({"SEED_ROUTES": "on"}, "API_KEYS is missing"),
+        ({"SEED_ROUTES": "yes", "API_KEYS": "k" * 24}, 'SEED_ROUTES must be "off" or "on"'),
         ({"LOG_LEVEL": "loud"}, 'LOG_LEVEL must be "debug", "info", "warning" or "error"'),
         ({"HAPIO_API_TOKEN_FILE": "/nowhere"}, "HAPIO_API_TOKEN"),
         ({"HAPIO_API_TOKEN": "", "HAPIO_API_TOKEN_FILE": "/nowhere"}, "HAPIO_API_TOKEN_FILE"),

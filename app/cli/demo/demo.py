@@ -145,19 +145,7 @@ async def open_demo(
         ids = {name: value for one in opened for name, value in one.ids.items()}
         text = "".join(widgets.values()).format(host=urls.host, **ids)
         (folder / "widgets.toml").write_text(text, encoding="utf-8")
-        environ = {
-            "STRIPE_SECRET_KEY": "sk_test_sandbox",
-            "STRIPE_WEBHOOK_SECRET": "whsec_sandbox",
-            "STRIPE_API_BASE": urls.stripe,
-            "STRIPE_CHECKOUT_ORIGINS": urls.stripe,
-            "SECRET_KEYS": token_hex(32),
-            "PUBLIC_URL": urls.public,
-            "DATABASE_URL": f"sqlite:///{folder / 'holdfast.sqlite3'}",
-            "SMTP_URL": f"smtp://127.0.0.1:{smtp_port}",
-            "STAFF_EMAILS": OWNER,
-            "MAIL_FROM": "Holdfast demo <book@holdfast.example>",
-            "WIDGETS_FILE": str(folder / "widgets.toml"),
-        }
+        environ = _settings_of_the_rest(urls, folder, smtp_port)
         for one in opened:
             environ |= one.settings
         app = create_app(read_settings(environ), Seams(now=clock), run_worker=worker)
@@ -166,6 +154,23 @@ async def open_demo(
             for run in (stripe.run_deliveries, calcom.run_deliveries, calendly.run_deliveries):
                 running.callback(asyncio.create_task(run()).cancel)
         yield Demo(urls, clock, app, hapio, calcom, calendly, stripe, mailbox)
+
+
+def _settings_of_the_rest(urls: Urls, folder: Path, smtp_port: int) -> dict[str, str]:
+    """The product's settings but for the schedulers' own."""
+    return {
+        "STRIPE_SECRET_KEY": "sk_test_sandbox",
+        "STRIPE_WEBHOOK_SECRET": "whsec_sandbox",
+        "STRIPE_API_BASE": urls.stripe,
+        "STRIPE_CHECKOUT_ORIGINS": urls.stripe,
+        "SECRET_KEYS": token_hex(32),
+        "PUBLIC_URL": urls.public,
+        "DATABASE_URL": f"sqlite:///{folder / 'holdfast.sqlite3'}",
+        "SMTP_URL": f"smtp://127.0.0.1:{smtp_port}",
+        "STAFF_EMAILS": OWNER,
+        "MAIL_FROM": "Holdfast demo <book@holdfast.example>",
+        "WIDGETS_FILE": str(folder / "widgets.toml"),
+    }
 
 
 def _urls(listeners: Mapping[str, socket]) -> Urls:

@@ -387,3 +387,41 @@ async def test_an_outage_around_a_move_ends_with_one_booking(stack: Stack, kind:
     await stack.until_quiet()
     await assert_booked_once(stack, booking)
     assert (await stack.now(booking)).starts_at == to
+
+
+@pytest.mark.parametrize("scheduler", WEAK, indirect=True)
+async def test_what_an_unanswered_confirmation_made_is_taken_back_when_the_money_has_gone_back(stack: Stack) -> None:
+    """The scheduler makes the booking and never says so; before it answers again, the owner refunds in Stripe."""
+    booking = await stack.hold(await stack.in_days(3))
+    method, path = stack.side.create
+    session = await stack.at_stripe(booking)
+    # The first try takes effect; then nobody answers, whatever is asked.
+    stack.side.faults += [Fault("drop_after", 1, method, path), Fault("drop_before", None)]
+    await stack.stripe.pay(session)
+    await stack.parts.cancel.booking(booking.id, by=Actor.OWNER)
+    stack.side.faults.clear()
+    await stack.until_quiet()
+    assert await stack.status(booking) is Status.CANCELED
+    await assert_nothing_there(stack)
+    assert (stack.money_kept(), stack.money_held()) == (0, 0)
+
+
+@pytest.mark.parametrize("scheduler", WEAK, indirect=True)
+async def test_what_an_unanswered_move_made_is_taken_back_when_the_booking_is_called_off(stack: Stack) -> None:
+    booking = await stack.confirmed(await stack.in_days(5))
+    stack.side.faults.append(Fault("drop_after", 1, "POST", "book|invitee"))
+
+    async def fall_silent() -> None:
+        if not stack.side.faults:
+            stack.side.faults.append(Fault("drop_before", None))
+
+    stack.interloper = fall_silent
+    await stack.move(booking, await stack.in_days(3))
+    assert len(stack.side.booked()) + (stack.side.name == "calcom") == 2, "it has taken effect"
+    await stack.cancel(booking, by=Actor.OWNER)
+    stack.interloper = None
+    stack.side.faults.clear()
+    await stack.until_quiet()
+    assert await stack.status(booking) is Status.CANCELED
+    await assert_nothing_there(stack)
+    assert stack.money_kept() == 0
