@@ -73,7 +73,7 @@ from typing import ClassVar, Final, Self
 
 from app.msgid import N_
 
-#: The code of whatever a scheduler does not do, by the scheduler's name.
+#: The code of whatever a scheduler does not do, by the provider's name.
 SCHEDULER_CODES: Final[Mapping[str, str]] = {
     "hapio": "HAPIO_API_ERROR",
     "calcom": "CALCOM_API_ERROR",
@@ -446,8 +446,8 @@ class SchedulerError(HoldfastError):
         self.body = body
 
     def at(self, scheduler: str) -> Self:
-        """The same error, with the code of the scheduler of this name."""
-        self.code = SCHEDULER_CODES[scheduler]
+        """The same error, with the code of the scheduler of this name; owners' accounts have their provider's."""
+        self.code = SCHEDULER_CODES[scheduler.partition(":")[0]]
         return self
 
 

@@ -114,7 +114,7 @@ class Settings(BaseModel):
     secret_keys: Annotated[tuple[SecretStr, ...], Field(min_length=1)]
     """Keys that sign the links and seal the tokens of connected accounts, newest first: the first signs and seals, all
     verify and open. At least 32 characters each. Keep an old key for as long as links that it signed must work, and
-    for a day at least, in which tokens are sealed anew."""
+    for a day at least, in which tokens are sealed again."""
     public_url: str
     """Where visitors reach the server: scheme and host, no path. Must be https with a live Stripe key."""
     database_url: str = "sqlite:///holdfast.sqlite3"
