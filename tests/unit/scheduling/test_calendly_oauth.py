@@ -124,6 +124,7 @@ async def test_two_processes_need_a_token_at_once_and_one_asks_for_it(server: Se
         group.start_soon(ask_first)
         await gate.reached.wait()
         names.append((await second.read_account()).name)
+        gate.open.set()
     assert names == ["Nora Whitfield"] * 2
     assert server.refreshes == 1
 

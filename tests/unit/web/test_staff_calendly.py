@@ -74,6 +74,31 @@ async def test_without_webhooks_an_account_is_connected_all_the_same(owners: Own
     assert "Connected with the account of Nora Whitfield" in await reload(eva)
 
 
+async def test_the_logs_hold_no_token_no_code_and_no_state(
+    owners: Owners, eva: Browser, capsys: pytest.CaptureFixture[str]
+) -> None:
+    back = await owners.agree(eva, "nora", owners.nora)
+    await Browser(owners.stack).open(back)
+    owners.stack.clock.advance(timedelta(hours=3))
+    await Browser(owners.stack).open("/w/studio")
+    owners.calendly.state.refresh_tokens.clear()
+    owners.stack.clock.advance(timedelta(hours=3))
+    await Browser(owners.stack).open("/w/studio")
+    logged, state = "".join(capsys.readouterr()), owners.calendly.state
+    assert "scheduler connected" in logged
+    assert "connection broken" in logged
+    query = dict(parse_qsl(urlsplit(back).query))
+    rows = await owners.stack.parts.store.all_scheduler_tokens()
+    secrets = [
+        *state.tokens,
+        query["code"],
+        query["state"],
+        *(sealed for one in rows for sealed in (one.access, one.refresh)),
+    ]
+    assert len(secrets) > 5
+    assert not [secret for secret in secrets if secret in logged]
+
+
 # Who may
 
 
@@ -124,9 +149,11 @@ async def test_an_owner_who_does_not_agree_is_not_connected(owners: Owners, eva:
     assert NOTHING_CONNECTED in await reload(eva)
 
 
-async def test_ten_minutes_later_it_is_too_late(owners: Owners, eva: Browser) -> None:
-    back = await owners.agree(eva, "nora", owners.nora)
+async def test_ten_minutes_later_it_is_too_late_even_with_a_fresh_code(owners: Owners, eva: Browser) -> None:
+    link = re.findall(r'href="([^"]+/nora/connect)"', eva.page.text)[0]
+    consent = (await owners.stack.client.get(link)).headers["location"]
     owners.stack.clock.advance(timedelta(minutes=10))
+    back = await agree(owners.calendly, consent, user=owners.nora)
     assert "This took longer than ten minutes" in await Browser(owners.stack).open(back)
     assert NOTHING_CONNECTED in await reload(eva)
 
