@@ -100,7 +100,7 @@ class Stack:
             compiled_templates=COMPILED,
         )
         app = create_app(self.settings, seams, run_worker=False)
-        await self._life.enter_async_context(LifespanManager(app))
+        await self._life.enter_async_context(LifespanManager(app, startup_timeout=60))
         self.parts = app.state.parts
         share_statements(self.parts.store.engine.sync_engine)
         event.listen(self.parts.store.engine.sync_engine, "after_cursor_execute", self._count_commit)
