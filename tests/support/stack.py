@@ -49,9 +49,9 @@ WIDGET = """
 [studio]
 title = "Studio Nord"
 services = [
-  {{ id = "{portrait}", description = "An hour in the studio.", price = "1200" }},
-  {{ id = "{headshot}", description = "Half an hour.", price = "650" }},
-  {{ id = "{planning}", description = "A free call.", price = "0" }},
+  {{ id = "{portrait}", description = "An hour in the studio."{prices[0]} }},
+  {{ id = "{headshot}", description = "Half an hour."{prices[1]} }},
+  {{ id = "{planning}", description = "A free call."{prices[2]} }},
 ]
 currency = "{currency}"
 allowed_origins = ["https://studio.example"]
@@ -60,6 +60,11 @@ owner_name = "Studio Nord"
 owner_email = "owner@studio.example"
 {more}
 """
+
+
+#: Where the scheduler has none of its own.
+PRICES = (', price = "1200"', ', price = "650"', ', price = "0"')
+NO_PRICES = ("", "", "")
 
 
 async def no_wait(seconds: float) -> None:
@@ -512,7 +517,13 @@ async def open_stack(
     async with httpx.AsyncClient(transport=hooks) as webhook_client:
         side = await open_side(scheduler, clock, webhook_client, PUBLIC_URL)
         (folder / "widgets.toml").write_text(
-            WIDGET.format(**side.services, currency=currency, cancellation=cancellation, more=widget)
+            WIDGET.format(
+                **side.services,
+                prices=NO_PRICES if isinstance(side, HapioSide) else PRICES,
+                currency=currency,
+                cancellation=cancellation,
+                more=widget,
+            )
         )
         stripe = StripeSandbox(
             now=clock,
