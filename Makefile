@@ -26,8 +26,9 @@ check: .venv/dev.stamp ## Format, lint and types, without changing anything
 	.venv/bin/mypy
 
 # On all cores: each test has its own database, clock and sandboxes, and shares nothing with the others.
-unit: .venv/dev.stamp ## Unit and contract tests
-	$(RUN) -m pytest tests/unit tests/contract -n auto --dist worksteal
+unit: .venv/dev.stamp ## Unit and contract tests (installs PostgreSQL if there is none)
+	POSTGRES="$$($(RUN) scripts/postgres.py)" && export POSTGRES \
+		&& $(RUN) -m pytest tests/unit tests/contract -n auto --dist worksteal
 
 # Each process has its own shop, ports and browser. A browser wants most of a core, and half a gigabyte.
 e2e: browser ## Browser tests (installs Chromium if there is none)
@@ -39,7 +40,7 @@ browser: .venv/dev.stamp .cache/npm/assets.stamp
 
 coverage: .venv/dev.stamp ## Unit and contract tests with the branches of app/ that they reach; fails below the floor in pyproject.toml
 	rm -rf .cache/coverage && mkdir -p .cache/coverage
-	$(RUN) -m pytest tests/unit tests/contract -n auto --dist worksteal --cov --cov-report=term --cov-report=html
+	POSTGRES="$$($(RUN) scripts/postgres.py)" && export POSTGRES && $(RUN) -m pytest tests/unit tests/contract -n auto --dist worksteal --cov --cov-report=term --cov-report=html
 
 mutate: .venv/mutation.stamp ## Change app/booking and app/store in small ways, and see whether a test notices (MINUTES=30 SEED=1 ONLY=app/store/inbox.py)
 	$(RUN) -m scripts.mutate --minutes $(or $(MINUTES),30) --seed $(or $(SEED),1) $(ONLY)

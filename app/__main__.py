@@ -210,7 +210,7 @@ def _prepare(settings: Settings, environment: Environment) -> None:
     from app.widgets import load_widgets, unchargeable_prices
 
     log = structlog.get_logger()
-    widgets = load_widgets(settings.widgets_file, settings.schedulers)
+    widgets = load_widgets(settings.widgets_file, settings.schedulers, settings.owner_schedulers)
     asyncio.run(_migrate(settings))
     files = {"env_file": environment.env_file, "widgets_file": settings.widgets_file}
     log.info("settings read", **{name: str(path) for name, path in files.items() if path})

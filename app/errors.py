@@ -8,6 +8,7 @@ an error, or asks what an answer means, needs the whole tree at once.
     │   └── StorageReadOnly                the file, or its disk, may not be written
     ├── InvalidRequest                 400 INVALID_REQUEST
     │   ├── InvalidDetails             422 INVALID_REQUEST, one sentence per field
+    │   ├── NotTakenIn                 422 INVALID_REQUEST, of the scheduler's own page; `reason` says why
     │   ├── TooLarge                   413 INVALID_REQUEST
     │   ├── TooSlow                    408 INVALID_REQUEST
     │   ├── NotJson                    415 INVALID_REQUEST
@@ -42,7 +43,7 @@ an error, or asks what an answer means, needs the whole tree at once.
     ├── DatabaseUnusable               500 INTERNAL_ERROR, for the operator: why no process can start on this file
     │   └── DatabaseBusy                   503 INTERNAL_ERROR: the same start may work later
     ├── MailError                      503 INTERNAL_ERROR, `permanent` says whether trying again can help
-    ├── SchedulerError                     503 HAPIO_API_ERROR
+    ├── SchedulerError                     503 HAPIO_API_ERROR, CALCOM_API_ERROR or CALENDLY_API_ERROR
     │   ├── SchedulerUnreachable               no answer: the outcome is unknown
     │   ├── TimesNotRead                   the month's calls for looking are used up, and this month was never read
     │   ├── SchedulerDown                      the circuit breaker is open: nothing was sent
@@ -68,16 +69,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import ClassVar
+from typing import ClassVar, Final, Self
 
 from app.msgid import N_
+
+#: The code of whatever a scheduler does not do, by the provider's name.
+SCHEDULER_CODES: Final[Mapping[str, str]] = {
+    "hapio": "HAPIO_API_ERROR",
+    "calcom": "CALCOM_API_ERROR",
+    "calendly": "CALENDLY_API_ERROR",
+}
 
 
 class HoldfastError(Exception):
     """Something went wrong on our side."""
 
     status: ClassVar[int] = 500
-    code: ClassVar[str] = "INTERNAL_ERROR"
+    #: The class's, except where one scheduler's error has another than the next one's.
+    code: str = "INTERNAL_ERROR"
     sentence: ClassVar[str] = N_("Something went wrong on our side. Nothing was charged in this step.")
     retry: ClassVar[bool] = True
 
@@ -130,6 +139,18 @@ class InvalidDetails(InvalidRequest):
     def __init__(self, fields: Mapping[str, str]) -> None:
         super().__init__(", ".join(sorted(fields)))
         self.fields = dict(fields)
+
+
+class NotTakenIn(InvalidRequest):
+    """What was booked on the scheduler's own page is not taken in; `reason` is the value of an
+    app.booking.own_page.Unfit."""
+
+    status = 422
+    sentence = N_("This booking does not fit what was asked for.")
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 class TooLarge(InvalidRequest):
@@ -413,7 +434,7 @@ class SchedulerError(HoldfastError):
     """The scheduler did not do what was asked. `http_status` is None without an answer; `body` is kept for logs."""
 
     status = 503
-    code = "HAPIO_API_ERROR"
+    code = SCHEDULER_CODES["hapio"]
     #: Whether the call may have taken effect all the same.
     outcome_unknown = False
     sentence = N_("The calendar cannot be reached right now. You have not been charged in this step.")
@@ -423,6 +444,11 @@ class SchedulerError(HoldfastError):
         super().__init__(message)
         self.http_status = http_status
         self.body = body
+
+    def at(self, scheduler: str) -> Self:
+        """The same error, with the code of the scheduler of this name; owners' accounts have their provider's."""
+        self.code = SCHEDULER_CODES[scheduler.partition(":")[0]]
+        return self
 
 
 class SchedulerUnreachable(SchedulerError):
@@ -480,7 +506,8 @@ class SchedulerFull(SchedulerError):
 
 
 class SchedulerNotConnected(SchedulerError):
-    """The settings have no credentials for the scheduler that a booking was made at. Nothing was sent."""
+    """The settings have no credentials for the scheduler that a booking was made at, or its owner has not connected an
+    account. Nothing was sent."""
 
 
 class SchedulerUnauthorized(SchedulerError):

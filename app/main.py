@@ -32,9 +32,11 @@ from app.booking.overdue import Overdue
 from app.booking.refunds import Refunds
 from app.booking.stray_payments import Strays
 from app.booking.tools import Tools
+from app.domain.scheduler_names import owner_of
 from app.errors import ChallengeNeeded, HoldfastError, InvalidRequest, NotFound, StorageError
 from app.mail import Mailer
 from app.operations.background import Background
+from app.operations.calendly_connections import CalendlyConnections
 from app.operations.erasure import Erasure
 from app.operations.health import Health
 from app.operations.reconciling import Reconciling
@@ -50,8 +52,10 @@ from app.protection.idempotency import Idempotency
 from app.protection.page_reader import NameLookups, PageReader, Resolve, origin_of
 from app.protection.proof_of_work import Challenges
 from app.protection.rate_limits import RateLimits
+from app.protection.sealing import Sealer
 from app.protection.signed_links import Links
 from app.scheduling.availability import Availability, CallBudget, SchedulerAvailability
+from app.scheduling.calendly.connect import calendly_client, calendly_oauth, token_sealer
 from app.scheduling.connect import connect
 from app.scheduling.connected import World
 from app.scheduling.creates import CreateBudget
@@ -107,25 +111,29 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
     and DatabaseUnusable.
     """
     now = seams.now
-    widgets = load_widgets(settings.widgets_file, settings.schedulers)
-    metrics = Metrics(version=VERSION, providers=(*settings.schedulers, "stripe"))
+    widgets = load_widgets(settings.widgets_file, settings.schedulers, settings.owner_schedulers)
     templates = make_templates(settings, seams.compiled_templates)
     async with AsyncExitStack() as closing:
         store = Store(settings.database_url, now=now)
         closing.push_async_callback(store.close)
         await (store.migrate() if may_migrate else store.must_be_current())
-        connected = connect(
-            settings,
-            World(
-                now=now,
-                random=seams.random,
-                sleep=seams.sleep,
-                transports=seams.scheduler_transports,
-                called=lambda name, call: metrics.called(
-                    name, call.operation, str(call.status or "no_answer"), call.seconds
-                ),
-            ),
+        # A booking outlives its widget: accounts that are connected stay so, whether or not the file still names them.
+        owned = {widget.scheduler: None for widget in widgets.values() if owner_of(widget.scheduler)}
+        names = [*owned, *(one.name for one in await store.all_scheduler_tokens() if one.name not in owned)]
+        metrics = Metrics(
+            version=VERSION, providers=(*settings.schedulers, *settings.owner_schedulers, *names, "stripe")
         )
+        world = World(
+            now=now,
+            random=seams.random,
+            sleep=seams.sleep,
+            transports=seams.scheduler_transports,
+            called=lambda name, call: metrics.called(
+                name, call.operation, str(call.status or "no_answer"), call.seconds
+            ),
+            tokens=store,
+        )
+        connected = connect(settings, world, names)
         creates = {name: one.creates for name, one in connected.items() if one.creates}
         schedulers = Schedulers({name: one.scheduler for name, one in connected.items()}, creates)
         budgets = {name: one.budget for name, one in connected.items()}
@@ -144,6 +152,7 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
         availability = Availability(
             {
                 name: SchedulerAvailability(
+                    name=name,
                     scheduler=one.scheduler,
                     occupied=store.occupied,
                     budget=one.budget,
@@ -203,6 +212,35 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
             random=seams.random,
             sleep=seams.sleep,
         )
+        staff = Staff(
+            emails=settings.staff_emails,
+            store=store,
+            links=links,
+            rate_limits=rate_limits,
+            mailer=mailer,
+            budgets=budgets,
+            public_url=settings.public_url,
+            now=now,
+            random=seams.random,
+        )
+        oauth = calendly_oauth(settings, world, "calendly") if settings.calendly_client_id else None
+        if oauth:
+            closing.push_async_callback(oauth.aclose)
+        calendly = CalendlyConnections(
+            names=list(owned),
+            widgets=widgets,
+            store=store,
+            staff=staff,
+            oauth=oauth,
+            client=partial(calendly_client, settings, world),
+            tokens=token_sealer(settings, world),
+            states=Sealer(settings.keys, "calendly-state", now=now),
+            mailer=mailer,
+            public_url=settings.public_url,
+            hears=settings.calendly_webhook_key is not None,
+            now=now,
+            random=seams.random,
+        )
         worker = Worker(
             acts=acts,
             inbox=inbox,
@@ -210,6 +248,7 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
             strays=strays,
             notifications=notifications,
             overdue=Overdue(store=store, notifications=notifications),
+            connections=calendly,
             store=store,
             mailer=mailer,
             now=now,
@@ -226,17 +265,6 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
             transport=seams.site_transport,
         )
         closing.push_async_callback(sites.aclose)
-        staff = Staff(
-            emails=settings.staff_emails,
-            store=store,
-            links=links,
-            rate_limits=rate_limits,
-            mailer=mailer,
-            budgets=budgets,
-            public_url=settings.public_url,
-            now=now,
-            random=seams.random,
-        )
         health = Health(
             store=store,
             availability=availability,
@@ -255,6 +283,7 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
             bookings=acts.bookings,
             offers=acts.offers,
             hold=acts.hold,
+            own_page=acts.own_page,
             checkout=acts.checkout,
             settle=acts.settle,
             cancel=acts.cancel,
@@ -279,6 +308,7 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
             ),
             health=health,
             staff=staff,
+            calendly=calendly,
             now=now,
         )
 
@@ -358,7 +388,7 @@ def create_app(settings: Settings, seams: Seams | None = None, *, run_worker: bo
             log.info("stopping")
 
     app = Starlette(
-        routes=[*probes.routes, *webhooks.routes, *api_routes, *web.routes],
+        routes=[*probes.routes, *webhooks.routes, *api_routes(settings), *web.routes],
         lifespan=lifespan,
         exception_handlers={
             ChallengeNeeded: show_challenge,

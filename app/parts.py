@@ -23,11 +23,13 @@ from app.booking.follow import Follow
 from app.booking.hold import Hold
 from app.booking.manage_links import ManageLinks
 from app.booking.offer import Offers
+from app.booking.own_page import OwnPage
 from app.booking.owner_refunds import OwnerRefunds
 from app.booking.reschedule import Reschedule
 from app.booking.settle import Settle
 from app.booking.sweep import Sweep
 from app.mail import Mailer
+from app.operations.calendly_connections import CalendlyConnections
 from app.operations.erasure import Erasure
 from app.operations.health import Health
 from app.operations.reconciling import Reconciling
@@ -58,6 +60,7 @@ class Parts:
     bookings: Bookings
     offers: Offers
     hold: Hold
+    own_page: OwnPage
     checkout: Checkout
     settle: Settle
     cancel: Cancel
@@ -80,6 +83,7 @@ class Parts:
     erasure: Erasure
     reconciling: Reconciling
     staff: Staff
+    calendly: CalendlyConnections
     now: Callable[[], datetime]
 
 

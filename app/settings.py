@@ -31,6 +31,7 @@ SCHEDULERS: Final = ("hapio", "calcom", "calendly")
 HAPIO_URL = "https://eu-central-1.hapio.net/v1"
 CALCOM_URL = "https://api.cal.com/v2"
 CALENDLY_URL = "https://api.calendly.com"
+CALENDLY_AUTH_URL = "https://auth.calendly.com"
 STRIPE_URL = "https://api.stripe.com"
 HTMX_URL = "https://cdn.jsdelivr.net/npm/htmx.org@4.0.1/dist/htmx.min.js"
 #: Of dist/htmx.min.js in the package htmx.org 4.0.1; a test compares it with the genuine file.
@@ -92,10 +93,18 @@ class Settings(BaseModel):
     calendly_base_url: str = CALENDLY_URL
     """The address of Calendly's API."""
     calendly_webhook_key: SecretStr | None = None
-    """The signing key that you gave when you made Calendly's webhook subscription. Without it Calendly's webhooks are
-    refused, and changes made there are found by checking every few minutes."""
+    """The key that Calendly's webhooks are signed with: that of your OAuth app, or the one that you gave when you made
+    a webhook subscription yourself. Without it Calendly's webhooks are refused, and changes made there are found by
+    checking every few minutes."""
     calendly_creates_per_day: Annotated[int, Field(ge=1)] = 100
-    """How many bookings Calendly lets your plan make in a day, moves included."""
+    """How many bookings Calendly lets your plan make in a day, moves included; for each account."""
+    calendly_client_id: str = ""
+    """The client id of your OAuth app at Calendly. With it owners connect their own accounts on the staff page, and a
+    widget's `scheduler` may be `calendly:` and an owner's name."""
+    calendly_client_secret: SecretStr | None = None
+    """The client secret of that app."""
+    calendly_auth_url: str = CALENDLY_AUTH_URL
+    """The address of Calendly's OAuth pages."""
     stripe_secret_key: SecretStr | None = None
     """A restricted Stripe key, live or test. Without one only free services can be booked."""
     stripe_webhook_secret: tuple[SecretStr, ...] = ()
@@ -103,8 +112,9 @@ class Settings(BaseModel):
     stripe_api_base: str = STRIPE_URL
     """Stripe's address, for the sandbox. Any other address is refused with a live key."""
     secret_keys: Annotated[tuple[SecretStr, ...], Field(min_length=1)]
-    """Keys that sign the links, newest first: the first signs, all verify. At least 32 characters each. Keep an
-    old key for as long as links that it signed must work."""
+    """Keys that sign the links and seal the tokens of connected accounts, newest first: the first signs and seals, all
+    verify and open. At least 32 characters each. Keep an old key for as long as links that it signed must work, and
+    for a day at least, in which tokens are sealed again."""
     public_url: str
     """Where visitors reach the server: scheme and host, no path. Must be https with a live Stripe key."""
     # Not shown with the others, because a password may be in it.
@@ -119,6 +129,9 @@ class Settings(BaseModel):
     """The sender: an address, or `Name <address>`. Required with `SMTP_URL`."""
     api_keys: tuple[SecretStr, ...] = ()
     """Keys of servers that may do everything over JSON. At least 24 characters each."""
+    seed_routes: Literal["off", "on"] = "off"
+    """`on` opens the JSON routes for programs that were written for Calendly with Stripe, which docs/api.md lists.
+    Needs `API_KEYS`."""
     staff_emails: tuple[str, ...] = ()
     """Who may sign in to the staff page, by a link mailed to them. Needs `SMTP_URL`."""
     # The browser checks `form-action` on the redirect to Stripe's page, too.
@@ -178,7 +191,14 @@ class Settings(BaseModel):
         except EmailNotValidError as error:
             raise ValueError("must be email addresses, separated by commas") from error
 
-    @field_validator("public_url", "hapio_base_url", "calcom_base_url", "calendly_base_url", "stripe_api_base")
+    @field_validator(
+        "public_url",
+        "hapio_base_url",
+        "calcom_base_url",
+        "calendly_base_url",
+        "calendly_auth_url",
+        "stripe_api_base",
+    )
     @classmethod
     def _is_web_address(cls, url: str) -> str:
         parts = urlsplit(url)
@@ -241,14 +261,22 @@ class Settings(BaseModel):
                 raise ValueError(
                     f"{name.upper()}_BASE_URL must be https with a live STRIPE_SECRET_KEY: real money, real times"
                 )
-        if not self.schedulers:
+        if self.live and urlsplit(self.calendly_auth_url).scheme != "https":
+            raise ValueError("CALENDLY_AUTH_URL must be https with a live STRIPE_SECRET_KEY")
+        if bool(self.calendly_client_id) != bool(self.calendly_client_secret):
+            missing = "CALENDLY_CLIENT_SECRET" if self.calendly_client_id else "CALENDLY_CLIENT_ID"
+            raise ValueError(f"{missing} is missing; an OAuth app has both")
+        if not self.schedulers and not self.owner_schedulers:
             raise ValueError(
-                "HAPIO_API_TOKEN, CALCOM_API_KEY or CALENDLY_TOKEN is missing; without one there is nothing to book"
+                "HAPIO_API_TOKEN, CALCOM_API_KEY, CALENDLY_TOKEN or CALENDLY_CLIENT_ID is missing; without one there "
+                "is nothing to book"
             )
         if key and not self.stripe_webhook_secret:
             raise ValueError("STRIPE_WEBHOOK_SECRET is missing; without it a forged webhook could not be told apart")
         if self.smtp_url and not self.mail_from:
             raise ValueError("MAIL_FROM is missing")
+        if self.seed_routes == "on" and not self.api_keys:
+            raise ValueError("API_KEYS is missing; SEED_ROUTES are for programs that have one")
         if self.staff_emails and not self.smtp_url:
             raise ValueError("SMTP_URL is missing; STAFF_EMAILS sign in by a link that is mailed to them")
         return self
@@ -258,6 +286,11 @@ class Settings(BaseModel):
         """The schedulers whose credentials are set."""
         credentials = (self.hapio_api_token, self.calcom_api_key, self.calendly_token)
         return tuple(name for name, credential in zip(SCHEDULERS, credentials, strict=True) if credential)
+
+    @property
+    def owner_schedulers(self) -> tuple[str, ...]:
+        """The schedulers to which any number of owners can connect their accounts."""
+        return ("calendly",) if self.calendly_client_id else ()
 
     @property
     def live(self) -> bool:

@@ -21,6 +21,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from app.domain.booking import Booking
 from app.domain.charge_minimum import chargeable, least_charge
 from app.domain.money import Money
+from app.domain.scheduler_names import is_owner, owner_of, owners_name, provider_of
 from app.domain.terms import Capture, Terms, Tier
 from app.explain import explain, setting_path
 from app.settings import SCHEDULERS
@@ -143,8 +144,9 @@ class Widget(_Part):
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
     """The table's name, a part of the address."""
     scheduler: str = ""
-    """Where the calendar is kept: `hapio`, `calcom` or `calendly`. Without it the one whose credentials are set; if
-    several are, each widget must say it."""
+    """Where the calendar is kept: `hapio`, `calcom` or `calendly`, or `calendly:` and an owner's name, such as
+    `calendly:nora`, for an account that is connected on the staff page. Without it the one whose credentials are set;
+    if several are, each widget must say it."""
     title: Text = "Book a time"
     """The heading of the list of services."""
     location: str = ""
@@ -350,13 +352,16 @@ class WidgetsFileError(ValueError):
     """widgets.toml cannot be used; the text has a line for each fault: the file, the line in it, and the setting."""
 
 
-def load_widgets(path: Path | None, schedulers: Sequence[str] = SCHEDULERS[:1]) -> Widgets:
-    """All widgets by name, each with its scheduler; `schedulers` are those whose credentials are set. Raises
-    WidgetsFileError, which stops the start."""
+def load_widgets(
+    path: Path | None, schedulers: Sequence[str] = SCHEDULERS[:1], owner_schedulers: Sequence[str] = ()
+) -> Widgets:
+    """All widgets by name, each with its scheduler; `schedulers` are those whose credentials are set, and to
+    `owner_schedulers` owners connect accounts of their own. Raises WidgetsFileError, which stops the start."""
+    connected = [*schedulers, *(owners_name(name, "<owner>") for name in owner_schedulers)]
     if path is None:
-        if len(schedulers) > 1:
+        if len(connected) > 1 or owner_schedulers:
             raise WidgetsFileError(
-                f"WIDGETS_FILE is missing: with {_listed(schedulers)} connected, each widget must name its scheduler"
+                f"WIDGETS_FILE is missing: with {_listed(connected)} connected, each widget must name its scheduler"
             )
         return Widgets(default=Widget(name="default", scheduler=schedulers[0]))
     text = _read(path)
@@ -372,7 +377,7 @@ def load_widgets(path: Path | None, schedulers: Sequence[str] = SCHEDULERS[:1]) 
             faults.append(f"{path}, line {line}: {name} must stand in a widget's table, below [studio] or so")
             continue
         try:
-            widgets[name] = _with_scheduler(Widget.model_validate({**table, "name": name}), schedulers)
+            widgets[name] = _with_scheduler(Widget.model_validate({**table, "name": name}), connected)
         except ValidationError as error:
             faults += _faults(path, text, name, error)
         except WidgetsFileError as error:
@@ -386,14 +391,22 @@ def load_widgets(path: Path | None, schedulers: Sequence[str] = SCHEDULERS[:1]) 
 
 
 def _with_scheduler(widget: Widget, connected: Sequence[str]) -> Widget:
-    if not widget.scheduler:
-        if len(connected) == 1:
+    """`connected` has `<owner>` in the place of an owner's name."""
+    name, provider = widget.scheduler, provider_of(widget.scheduler)
+    if not name:
+        if len(connected) == 1 and not owner_of(connected[0]):
             return widget.model_copy(update={"scheduler": connected[0]})
         raise WidgetsFileError(f"scheduler is missing; it must be one of {_listed(connected)}")
-    if widget.scheduler not in SCHEDULERS:
-        raise WidgetsFileError(f'scheduler must be one of {_listed(SCHEDULERS)}, not "{widget.scheduler}"')
-    if widget.scheduler not in connected:
-        raise WidgetsFileError(f'scheduler is "{widget.scheduler}", for which no credentials are set')
+    if provider not in SCHEDULERS:
+        raise WidgetsFileError(f'scheduler must be one of {_listed(SCHEDULERS)}, not "{name}"')
+    if name != provider and owners_name(provider, "<owner>") in connected:
+        if is_owner(owner_of(name)):
+            return widget
+        raise WidgetsFileError(
+            f'scheduler is "{name}"; an owner\'s name has up to 40 small letters, digits and hyphens'
+        )
+    if name not in connected:
+        raise WidgetsFileError(f'scheduler is "{name}", for which no credentials are set')
     return widget
 
 

@@ -91,6 +91,13 @@ def must_fit(service: Service, start: datetime, end: datetime, field: str) -> No
         raise InvalidDetails({field: _BAD_END})
 
 
+def visitor_key(call: Call) -> str:
+    """What tells a hold's visitor from others. Under its idempotency key a call that is made again after a crash finds
+    the hold that it made before."""
+    links = call.parts.links
+    return links.lock_key(call.caller.name, call.idempotency_key) if call.idempotency_key else links.visitor_key()
+
+
 def read_customer(given: requests.CustomerIn, widget: Widget) -> Customer:
     """Who comes, read as the form is read. Raises InvalidDetails, which names the fields of the body."""
     form = {"name": given.name, "email": given.email, "phone": given.phone, "notes": given.notes}

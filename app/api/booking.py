@@ -5,7 +5,7 @@ from __future__ import annotations
 from zoneinfo import ZoneInfo
 
 from app.api import answers, requests
-from app.api.asked import find_offer, must_fit, read_customer
+from app.api.asked import find_offer, must_fit, read_customer, visitor_key
 from app.api.door import Call
 from app.api.shown import booking_out, booking_status, shown
 from app.booking.customer_form import clean
@@ -22,12 +22,7 @@ async def lock(call: Call, asked: requests.LockRequest) -> answers.LockAnswer:
     widget, service = await find_offer(call, asked.widget, asked.service_id)
     must_fit(service, asked.start, asked.end, "end")
     customer = read_customer(asked.customer, widget)
-    # Under its key a call that is made again after a crash finds the hold that it made before.
-    key = (
-        parts.links.lock_key(call.caller.name, call.idempotency_key)
-        if call.idempotency_key
-        else parts.links.visitor_key()
-    )
+    key = visitor_key(call)
     visitor = Visitor(
         key=key,
         time_zone="",

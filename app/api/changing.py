@@ -15,20 +15,20 @@ from app.domain.booking import Actor, Booking, Status
 async def cancel(call: Call, asked: requests.CancelRequest) -> answers.CancelAnswer:
     """POST /api/bookings/cancel: a hold is given up, a confirmed booking called off."""
     booking, by = await call.booking(asked)
-    if booking.status is Status.CANCELED:
-        view = await call.parts.bookings.view(booking.id)
-        return _canceled(view, call, *going_back(view.refunds))
-    if booking.status in {*UNPAID, Status.EXPIRED}:
-        if not asked.dry_run:
-            booking = await call.parts.hold.give_up(booking.id)
-        return _canceled(await call.parts.bookings.view(booking.id), call, answers.RefundStatus.NOT_APPLICABLE, 0, None)
-    if asked.dry_run:
+    if asked.dry_run and booking.status not in {*UNPAID, Status.EXPIRED, Status.CANCELED}:
         return await _would_cancel(call, booking, by, refund=asked.refund_requested)
-    await call.parts.cancel.booking(
-        booking.id, by=by, note=clean(asked.reason, lines=True), refund=asked.refund_requested
-    )
+    if not asked.dry_run:
+        await call_off(call, booking, by, reason=asked.reason, refund=asked.refund_requested)
     view = await call.parts.bookings.view(booking.id)
     return _canceled(view, call, *going_back(view.refunds))
+
+
+async def call_off(call: Call, booking: Booking, by: Actor, *, reason: str, refund: bool) -> None:
+    """Give a hold up, or call a booking off; one that is over stays as it is."""
+    if booking.status in {*UNPAID, Status.EXPIRED}:
+        await call.parts.hold.give_up(booking.id)
+    elif booking.status is not Status.CANCELED:
+        await call.parts.cancel.booking(booking.id, by=by, note=clean(reason, lines=True), refund=refund)
 
 
 async def _would_cancel(call: Call, booking: Booking, by: Actor, *, refund: bool) -> answers.CancelAnswer:

@@ -39,7 +39,7 @@ _SAYS = {
     422: "Well formed, but a field makes no sense, or another request was made under the Idempotency-Key",
     429: "Too many requests, or too many unpaid holds",
     500: "Our mistake",
-    503: "Hapio or Stripe does not answer, or nothing can be saved (INTERNAL_ERROR); the code says which. Try again",
+    503: "The scheduler or Stripe does not answer, or nothing can be saved (INTERNAL_ERROR); the code says which",
 }
 _ABOUT = """Everything that the booking widget does, for programs. Times are ISO 8601 with offset, amounts integers in
 the currency's smallest unit. The lock answers with a token; it is what the booking's other routes ask for, as
@@ -52,6 +52,7 @@ _TAGS = {
     "Paying": "Stripe's page, and how it stands.",
     "Changing": "Cancel, take back and move.",
     "The owner": "What only a server with an API key may do.",
+    "Flows": "The same under the names of programs that were written for Calendly with Stripe.",
     "Receipts": "For a site that counts bookings: whether what its page was told is true.",
     "Webhooks": "Where the providers report.",
 }
@@ -91,7 +92,11 @@ def document(operations: tuple[Operation, ...], server: str) -> dict[str, Any]:
             "contact": {"name": "The API as a page", "url": f"{server}/api"},
         },
         "servers": [{"url": server}],
-        "tags": [{"name": name, "description": about} for name, about in _TAGS.items()],
+        "tags": [
+            {"name": name, "description": about}
+            for name, about in _TAGS.items()
+            if any(name in operation["tags"] for methods in paths.values() for operation in methods.values())
+        ],
         "paths": paths,
         "components": {
             "schemas": used,

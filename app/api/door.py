@@ -21,6 +21,7 @@ from app.api.envelope import Malformed, envelope
 from app.api.fields import is_uuid
 from app.api.requests import Named
 from app.domain.booking import Actor, Booking
+from app.domain.flow import Flow
 from app.errors import (
     HoldfastError,
     LinkExpired,
@@ -48,7 +49,7 @@ class Who(Enum):
     """Who may ask."""
 
     ANYONE = "anyone"
-    #: The booking's token, or an API key.
+    #: The booking's token, the token of the flow that it was made in, or an API key.
     HOLDER = "holder"
     #: An API key.
     SERVER = "server"
@@ -83,10 +84,10 @@ class Call:
         return await self.find(booking_id=named.booking_id, hapio_booking_id=named.hapio_booking_id, token=named.token)
 
     async def find(self, *, booking_id: str = "", hapio_booking_id: str = "", token: str = "") -> tuple[Booking, Actor]:
-        """The booking that is meant, and on whose behalf the caller acts: with its token its customer's, with an API
-        key alone the owner's. Raises Unauthorized, NotYours, LinkExpired, NotFound."""
+        """The booking that is meant, and on whose behalf the caller acts: its customer's with its token or its flow's,
+        the owner's with an API key alone. Raises Unauthorized, NotYours, LinkExpired, NotFound."""
         if token or self.caller.bearer:
-            owned = await self._by_token(token or self.caller.bearer)
+            owned = await self._by_token(token or self.caller.bearer, booking_id)
             if booking_id not in {"", owned.id} or hapio_booking_id not in {"", owned.reservation.reference}:
                 raise NotYours("another booking")
             return owned, Actor.CUSTOMER
@@ -102,7 +103,9 @@ class Call:
     def must_have_credentials(self, token: str) -> None:
         """Who has none is told nothing, not even what there is. Raises Unauthorized."""
         if token or self.caller.bearer:
-            self._read_token(token or self.caller.bearer)
+            given = token or self.caller.bearer
+            if read_flow(self.parts, given) is None:
+                self._read_token(given)
         elif not self.caller.key:
             raise Unauthorized("no token")
 
@@ -113,8 +116,12 @@ class Call:
             raise Unauthorized("not a token of ours") from error
         return booking_id
 
-    async def _by_token(self, token: str) -> Booking:
-        booking = await self.parts.bookings.get(self._read_token(token))
+    async def _by_token(self, token: str, named: str) -> Booking:
+        """A booking's token opens that one; a flow's token the one that is `named`, if it was made in the flow."""
+        flow = read_flow(self.parts, token)
+        booking: Booking = await self.parts.bookings.get(named if flow else self._read_token(token))
+        if flow and not flow.made(booking.visitor):
+            raise NotYours("made elsewhere")
         must_not_be_forgotten(booking)
         if booking.ends_at + MANAGE_LIFE_AFTER_END <= self.parts.now():
             raise LinkExpired("long over")
@@ -251,7 +258,17 @@ def _caller(parts: Parts, request: Request) -> Caller:
     return Caller("", match[1], address)
 
 
+def read_flow(parts: Parts, token: str) -> Flow | None:
+    """The flow whose token it is; None for any other token."""
+    try:
+        return parts.links.read_flow_token(token)
+    except LinkRefused:
+        return None
+
+
 def _is_token(parts: Parts, caller: Caller) -> bool:
+    if read_flow(parts, caller.bearer):
+        return True
     try:
         parts.links.read_api_token(caller.bearer)
     except LinkRefused:

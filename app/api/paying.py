@@ -7,7 +7,7 @@ from app.api.asked import must_be_allowed
 from app.api.door import Call
 from app.api.shown import payment_status
 from app.booking.bookings import BookingView
-from app.domain.booking import EndReason
+from app.domain.booking import Actor, Booking, EndReason
 from app.domain.payment import PaymentState
 from app.errors import HoldExpired, PaymentFailed, SessionExpired
 
@@ -15,11 +15,18 @@ from app.errors import HoldExpired, PaymentFailed, SessionExpired
 async def create_session(call: Call, asked: requests.CheckoutRequest) -> answers.CheckoutAnswer:
     """POST /api/checkout/create-session"""
     booking, by = await call.booking(asked)
-    for field, address in (("returnUrl", asked.return_url), ("cancelUrl", asked.cancel_url)):
+    return await pay(call, booking, by, return_url=asked.return_url, cancel_url=asked.cancel_url)
+
+
+async def pay(
+    call: Call, booking: Booking, by: Actor, *, return_url: str = "", cancel_url: str = ""
+) -> answers.CheckoutAnswer:
+    """Stripe's page for a booking, or its confirmation where nothing is due."""
+    for field, address in (("returnUrl", return_url), ("cancelUrl", cancel_url)):
         must_be_allowed(call, booking, field, address)
     try:
         url = await call.parts.checkout.start(
-            booking.id, return_url=asked.return_url, cancel_url=asked.cancel_url, by=by, address=call.caller.address
+            booking.id, return_url=return_url, cancel_url=cancel_url, by=by, address=call.caller.address
         )
     except HoldExpired as error:
         raise _why_over(await call.parts.bookings.view(booking.id)) from error

@@ -7,10 +7,11 @@ from functools import partial
 
 from starlette.routing import Route
 
-from app.api import booking, changing, looking, owner, paying
+from app.api import booking, changing, looking, owner, paying, seeds
 from app.api.document import show_document, show_page
 from app.api.door import Door, Operation, Who
 from app.protection.rate_limits import API_STATUS
+from app.settings import Settings
 
 #: What a provider that does not answer, or a time that is gone, adds to an act's ends.
 _HAPIO = (503,)
@@ -174,17 +175,85 @@ OPERATIONS = (
 )
 
 
-def _doors() -> list[Route]:
+#: Under the names of programs that were written for Calendly with Stripe.
+SEEDS = (
+    _by_server(
+        "/api/scheduling/calendly/initiate-booking",
+        "initiateBooking",
+        "Begin a booking",
+        seeds.initiate_booking,
+        tag="Flows",
+        about="For servers with an API key: where a time is chosen, and the token of what is booked there. Holds and "
+        "writes nothing.",
+    ),
+    _by_holder(
+        "/api/scheduling/calendly/store-event",
+        "storeEvent",
+        "Take in what was booked on the scheduler's own page",
+        seeds.store_event,
+        tag="Flows",
+        about="The event is read from the scheduler. A free one is confirmed at once; any other is canceled there "
+        "unless it is paid by `expiresAt`. The credential is `bookingFlowId`.",
+    ),
+    _status(
+        "/api/scheduling/calendly/booking-status/{bookingId}",
+        "showBookingStatus",
+        "Read a booking's state",
+        seeds.show_booking_status,
+        tag="Flows",
+        about="Reads the booking. Poll this after the payment until `status` is no longer PENDING.",
+    ),
+    _by_holder(
+        "/api/stripe/create-checkout-session",
+        "createCheckoutSession",
+        "Start paying for a booking",
+        seeds.create_checkout_session,
+        tag="Flows",
+        about="Opens Stripe's page for the booking, or confirms it at once where nothing is due.",
+    ),
+    _status(
+        "/api/stripe/session-status/{sessionId}",
+        "showSessionStatus",
+        "Read a payment page's state",
+        seeds.show_session_status,
+        tag="Flows",
+        about="Reads the state of the payment page, from Stripe while it is still open.",
+    ),
+    _by_holder(
+        "/api/scheduling/cancel-booking",
+        "cancelBookingUnderItsTerms",
+        "Call a booking off under its terms",
+        seeds.cancel_booking,
+        tag="Flows",
+        about="Whoever calls, the refund is what the terms of the booking give its customer.",
+    ),
+    _by_holder(
+        "/api/scheduling/bookings/confirm",
+        "confirmBooking",
+        "Book a free time",
+        seeds.confirm_booking,
+        tag="Flows",
+        about="Holds the time. A free one is confirmed at once; any other once it is paid at `checkoutUrl`. Needs the "
+        "token of a flow, or an API key.",
+    ),
+)
+
+
+def operations(settings: Settings) -> tuple[Operation, ...]:
+    """Every operation that is switched on."""
+    return (*OPERATIONS, *(SEEDS if settings.seed_routes == "on" else ()))
+
+
+def _doors(operations: tuple[Operation, ...]) -> list[Route]:
     by_path: dict[str, dict[str, Operation]] = defaultdict(dict)
-    for operation in OPERATIONS:
+    for operation in operations:
         by_path[operation.path][operation.method] = operation
     # Names before patterns: "/api/bookings/lock" is no booking, whatever the method.
     paths = sorted(by_path, key=lambda path: "{" in path)
     return [Route(path, Door(by_path[path])) for path in paths]
 
 
-routes = [
-    Route("/api", show_page(OPERATIONS)),
-    Route("/api/openapi.json", show_document(OPERATIONS)),
-    *_doors(),
-]
+def routes(settings: Settings) -> list[Route]:
+    """The documents, and a door for each path."""
+    there = operations(settings)
+    return [Route("/api", show_page(there)), Route("/api/openapi.json", show_document(there)), *_doors(there)]

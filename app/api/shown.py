@@ -26,7 +26,6 @@ def booking_out(view: BookingView, call: Call) -> answers.BookingOut:
     """A booking with its money, in the place's time."""
     booking, now = view.booking, call.parts.now()
     zone = ZoneInfo(booking.time_zone)
-    in_hapio = booking.reservation.reference and not booking.reservation.canceled
     status, amount, _ = going_back(view.refunds)
     undo = booking.undo_until if booking.status is Status.CANCELED else None
     return answers.BookingOut(
@@ -34,7 +33,7 @@ def booking_out(view: BookingView, call: Call) -> answers.BookingOut:
         hapio_booking_id=booking.reservation.reference,
         status=booking_status(booking, view.history, now),
         payment_status=payment_status(view.payments, view.refunds),
-        hapio_status=answers.HapioStatus.ACTIVE if in_hapio else answers.HapioStatus.CANCELLED,
+        hapio_status=answers.HapioStatus.ACTIVE if in_scheduler(booking) else answers.HapioStatus.CANCELLED,
         service_id=booking.service_id,
         service_name=booking.service_name,
         resource_id=booking.resource_id,
@@ -53,6 +52,11 @@ def booking_out(view: BookingView, call: Call) -> answers.BookingOut:
         metadata=dict(booking.visitor.metadata),
         last_updated=booking.updated_at,
     )
+
+
+def in_scheduler(booking: Booking) -> bool:
+    """Whether the scheduler has the time for this booking."""
+    return booking.reservation.reference is not None and not booking.reservation.canceled
 
 
 def booking_status(booking: Booking, history: Sequence[HistoryEntry], now: datetime) -> answers.BookingStatus:

@@ -37,7 +37,7 @@ def scheduler_webhook(scheduler: str) -> Endpoint:
 
     async def receive(request: Request) -> Response:
         parts = parts_of(request)
-        if scheduler not in parts.settings.schedulers:
+        if scheduler not in (*parts.settings.schedulers, *parts.settings.owner_schedulers):
             raise NotFound("no such scheduler is connected")
         with _refusals_logged(scheduler), parts.metrics.webhook(scheduler):
             await parts.inbox.receive_scheduler(scheduler, await _body(request), request.headers)

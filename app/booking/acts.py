@@ -21,6 +21,7 @@ from app.booking.hold import Hold
 from app.booking.manage_links import ManageLinks
 from app.booking.moves import Moves
 from app.booking.offer import Offers
+from app.booking.own_page import OwnPage
 from app.booking.owner_refunds import OwnerRefunds
 from app.booking.payment_pages import PaymentPages
 from app.booking.release import Release
@@ -40,6 +41,7 @@ class Acts:
     bookings: Bookings
     offers: Offers
     hold: Hold
+    own_page: OwnPage
     checkout: Checkout
     settle: Settle
     confirm: Confirm
@@ -70,6 +72,7 @@ def make_acts(tools: Tools, hold_limits: HoldLimits, *, inherited: Collection[st
         bookings=Bookings(tools),
         offers=offers,
         hold=Hold(tools, hold_limits, release, take_payment, adopt, settle, candidates),
+        own_page=OwnPage(tools),
         checkout=Checkout(tools, confirm, take_payment, adopt, pages),
         settle=settle,
         confirm=confirm,
@@ -79,7 +82,7 @@ def make_acts(tools: Tools, hold_limits: HoldLimits, *, inherited: Collection[st
         owner_refunds=owner_refunds,
         manage_links=manage_links,
         corrections=Corrections(tools, manage_links),
-        follow=Follow(tools, moves, offers),
+        follow=Follow(tools, moves, offers, take_payment),
         adopt=adopt,
         stripe_events=StripeEvents(tools, take_payment, adopt),
         sweep=Sweep(tools, adopt),

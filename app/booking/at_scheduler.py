@@ -43,7 +43,7 @@ async def must_be_confirmable(tools: Tools, scheduler: str) -> None:
     creates = tools.schedulers.creates.get(scheduler)
     wait = creates.wait(await tools.store.unconfirmed(scheduler)) if creates else 0
     if wait:
-        raise SchedulerFull("no more bookings can be made today", retry_after=wait)
+        raise SchedulerFull("no more bookings can be made today", retry_after=wait).at(scheduler)
 
 
 async def lock_at_scheduler(tools: Tools, reservation: Reservation, *, until: datetime) -> SchedulerLock:

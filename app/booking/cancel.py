@@ -220,7 +220,7 @@ class Cancel:
                 booking = await self._tools.booking(booking_id)
                 if booking.reservation.due:
                     # A cancel that still is on its way would undo the undoing.
-                    raise SchedulerUnreachable("not canceled there yet")
+                    raise SchedulerUnreachable("not canceled there yet").at(booking.reservation.scheduler)
             back = await self._store.take_back(booking, capacity=await self._capacity(booking))
             if back is None:
                 raise BookingConflict("too late to take back")

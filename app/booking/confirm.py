@@ -11,6 +11,7 @@ import structlog
 
 from app.booking.at_scheduler import confirm_at_scheduler, find_at_scheduler
 from app.booking.moves import PAST_START
+from app.booking.own_page import was_booked_there
 from app.booking.release import RESCUE_LEASE, Release
 from app.booking.tools import Tools
 from app.domain.booking import Booking, EndReason, Status
@@ -113,7 +114,7 @@ class Confirm:
         except _AtItElsewhere:
             return await self._tools.booking(booking.id)
         if secured is None:
-            return await self.cancel_paid(booking, payment, _why_gone(booking))
+            return await self.cancel_paid(booking, payment, await self._why_gone(booking))
         booking = secured
         if payment and payment.state is not PaymentState.CAPTURED:
             payment = await self._capture(payment)
@@ -149,6 +150,9 @@ class Confirm:
         lock = _Lock.GONE if booking.was_expired else await self._make_final(booking, payment)
         if lock is _Lock.FINAL:
             return booking, HistoryWord.CONFIRMED
+        if lock is _Lock.GONE and not booking.was_expired and await was_booked_there(self._tools, booking):
+            # Canceled there by its customer or its owner, who do not want it made again.
+            return None, HistoryWord.RESCUED
         leased = booking if makes else await self._lease(booking)
         return await self._rescue(leased, payment, taken=lock is _Lock.TAKEN), HistoryWord.RESCUED
 
@@ -302,6 +306,14 @@ class Confirm:
             return await self._store.record_lock(booking, reference=made.id, terms=booking.terms)
         return None
 
+    async def _why_gone(self, booking: Booking) -> EndReason:
+        """Why there is no time left to book. Whoever had nothing to pay is not told of a payment."""
+        if booking.terms.free:
+            return EndReason.REFUSED
+        if booking.was_expired or await was_booked_there(self._tools, booking):
+            return EndReason.SLOT_GONE
+        return EndReason.TAKEN
+
     async def _capture(self, payment: Payment) -> Payment:
         if payment.payment_intent_id is None:
             raise StripeRefused("no payment to capture")
@@ -336,10 +348,3 @@ class Confirm:
         if not canceled.reservation.unsure:
             await self._release.soon(canceled)
         return canceled
-
-
-def _why_gone(booking: Booking) -> EndReason:
-    """Why there is no time left to book. Whoever had nothing to pay is not told of a payment."""
-    if booking.terms.free:
-        return EndReason.REFUSED
-    return EndReason.SLOT_GONE if booking.was_expired else EndReason.TAKEN

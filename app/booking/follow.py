@@ -18,10 +18,13 @@ import structlog
 from app.booking.at_scheduler import find_at_scheduler
 from app.booking.moves import Moves
 from app.booking.offer import Offers, everything
+from app.booking.own_page import was_booked_there
+from app.booking.take_payment import UNPAID, TakePayment
 from app.booking.tools import Tools
 from app.domain.booking import Actor, Booking, EndReason, Status
 from app.domain.history import HistoryWord
 from app.domain.move import MoveState
+from app.domain.outbox import OutboxMail
 from app.errors import (
     BookingConflict,
     SchedulerError,
@@ -52,7 +55,7 @@ _GO_ON = timedelta(minutes=1)
 class Follow:
     """Follows the owner's own hand at the scheduler."""
 
-    def __init__(self, tools: Tools, moves: Moves, offers: Offers) -> None:
+    def __init__(self, tools: Tools, moves: Moves, offers: Offers, take_payment: TakePayment) -> None:
         self._tools = tools
         self._store = tools.store
         self._schedulers = tools.schedulers
@@ -63,10 +66,11 @@ class Follow:
         self._locks = tools.locks
         self._moves = moves
         self._offers = offers
+        self._take_payment = take_payment
 
     async def booking(self, booking_id: str) -> Booking:
         """Read the booking from the scheduler, and let ours be what it is there. Safe to repeat; costs nothing for a
-        booking that is not confirmed, or over: whoever tidies up old entries gives nothing back.
+        booking that is over, or not final there: whoever tidies up old entries gives nothing back.
 
         An unpaid move is ended first. Raises SchedulerError, StripeError, and BookingConflict where the booking is
         being changed here at the same time; then nothing changed, and the next try decides.
@@ -74,6 +78,8 @@ class Follow:
         async with self._locks(booking_id):
             for _ in range(2):  # the second time after a move was ended, whatever became of it
                 booking = await self._tools.booking(booking_id)
+                if booking.status in UNPAID and await was_booked_there(self._tools, booking):
+                    return await self._unpaid(booking)
                 over = booking.ends_at <= self._now()
                 if booking.status is not Status.CONFIRMED or over or booking.reservation.reference is None:
                     return booking
@@ -85,6 +91,18 @@ class Follow:
             if there is None or there.is_canceled:
                 return await self._called_off_there(booking, there, by)
             return await self._moved_there(await self._renamed(booking, there), there, by)
+
+    async def _unpaid(self, booking: Booking) -> Booking:
+        """One that is final there before it is paid: canceled there it has nothing left to pay for, moved there it is
+        the new time that will be paid."""
+        there, by = await self._there(booking, booking.reservation.reference or "")
+        if there is None or there.is_canceled:
+            reason = EndReason.GIVEN_UP if by is Actor.CUSTOMER else EndReason.BY_OWNER
+            return await self._take_payment.end_unpaid(booking, reason)
+        booking = await self._renamed(booking, there)
+        if agrees(booking, there):
+            return booking
+        return await self._take_time(booking, there, mails=())
 
     async def _there(self, booking: Booking, reference: str) -> tuple[SchedulerBooking | None, Actor]:
         """The booking as the scheduler has it, by whatever id it has there by now, and who has changed it: the owner,
@@ -169,7 +187,11 @@ class Follow:
             "difference": 0,
         }
         mails = self._notifications.owed(after, MailKind.MOVED_CUSTOMER, MailKind.MOVED_OWNER, detail=told)
-        moved = await self._store.take_time(booking, after, mails=[*mails, *self._notifications.reminder(after)])
+        return await self._take_time(booking, there, mails=[*mails, *self._notifications.reminder(after)])
+
+    async def _take_time(self, booking: Booking, there: SchedulerBooking, *, mails: Sequence[OutboxMail]) -> Booking:
+        after = replace(_with_time_of(there, booking), revision=booking.revision + 1)
+        moved = await self._store.take_time(booking, after, mails=mails)
         if moved is None:
             raise BookingConflict("changed meanwhile")
         log.info("moved in the scheduler", booking=booking.id)

@@ -15,6 +15,7 @@ from app.booking.adopt import Adopt
 from app.booking.at_scheduler import find_at_scheduler, lock_at_scheduler, must_be_confirmable
 from app.booking.candidates import Candidates
 from app.booking.customer_form import read_details
+from app.booking.new_booking import new_booking, new_reservation
 from app.booking.release import Release
 from app.booking.settle import Settle
 from app.booking.take_payment import UNPAID, TakePayment
@@ -24,7 +25,6 @@ from app.domain.catalogue import Resource, Service, Slot
 from app.domain.charge_minimum import chargeable
 from app.domain.history import HistoryWord
 from app.domain.money import Money
-from app.domain.reservation import Reservation
 from app.errors import (
     BookingConflict,
     HoldExpired,
@@ -209,45 +209,15 @@ class Hold:
         widget, service = wish.widget, wish.service
         location = (await self._availability.catalogue(widget)).location
         now, booking_id = self._now(), self._tools.new_id("bk")
-        reservation = Reservation(
-            id=booking_id,
-            booking_id=booking_id,
-            scheduler=widget.scheduler,
-            service_id=service.id,
-            service_name=service.name,
-            resource_id=resource.id,
-            resource_name=resource.name,
-            location_id=location.id,
-            location_name=location.name,
-            time_zone=location.time_zone,
-            starts_at=slot.starts_at,
-            ends_at=slot.ends_at,
-            buffer_starts_at=slot.buffer_starts_at,
-            buffer_ends_at=slot.buffer_ends_at,
-            unsure=True,
-            created_at=now,
-            updated_at=now,
-        )
-        booking = Booking(
-            id=booking_id,
-            widget=widget.name,
-            status=Status.HELD,
-            reservation=reservation,
-            any_resource=wish.resource_id is None,
-            terms=widget.terms(service.price),
-            deadline=min(now + widget.hold_time, slot.starts_at),
-            extensions=0,
-            was_expired=False,
-            payment_id=None,
-            end_reason=None,
-            customer=wish.customer,
+        reservation = new_reservation(booking_id, widget.scheduler, service, slot, resource, location, now)
+        booking = new_booking(
+            reservation,
+            widget,
+            service,
             visitor=wish.visitor,
-            revision=0,
-            created_at=now,
-            updated_at=now,
-            confirmed_at=None,
-            next_try_at=None,
-            tries=0,
+            customer=wish.customer,
+            any_resource=wish.resource_id is None,
+            deadline=min(now + widget.hold_time, slot.starts_at),
         )
         await must_be_confirmable(self._tools, widget.scheduler)
         if not await self._store.insert_hold(booking, capacity=resource.capacity):

@@ -9,6 +9,7 @@ import structlog
 
 from app.booking.confirm import Confirm
 from app.booking.moves import Moves
+from app.booking.own_page import was_booked_there
 from app.booking.release import Release
 from app.booking.tools import Tools
 from app.domain.booking import Booking, EndReason, Status
@@ -157,7 +158,8 @@ class TakePayment:
         """
         if booking.id in self.inherited:
             there = await self.there_now(booking)
-            if there and not there.is_temporary and not there.is_canceled:
+            final = there and not there.is_temporary and not there.is_canceled
+            if there and final and not await was_booked_there(self._tools, booking):
                 return await self._keep_final(booking, there)
             self.inherited.discard(booking.id)
         told = reason in {EndReason.GIVEN_UP, EndReason.PAYMENT_MISMATCH}

@@ -42,6 +42,8 @@ class Service:
     resources: tuple[Resource, ...]
     #: The notice that the scheduler asks for: nothing sooner than this from now can be booked.
     booking_window_start: timedelta = timedelta()
+    #: Where the scheduler itself lets visitors book it, None where it does not.
+    page: str | None = None
 
     def resource(self, resource_id: str) -> Resource | None:
         """The person or room with this id, if it offers the service."""

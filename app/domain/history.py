@@ -16,6 +16,8 @@ class HistoryWord(StrEnum):
 
     # A hold, and how it becomes a booking
     HELD = "held"
+    #: On the scheduler's own page, before it was paid.
+    BOOKED_THERE = "booked_there"
     EXTENDED = "extended"
     PRICE_CHANGED = "price_changed"
     PAYMENT_STARTED = "payment_started"

@@ -300,7 +300,7 @@ def _why_released(reason: EndReason | None, language: str) -> str:
             return _("Your payment did not go through, so the time is available to others again.")
         case EndReason.GIVEN_UP:
             return _("You released the time, so it is available to others again.")
-        case EndReason.REFUSED | EndReason.NO_ANSWER:
+        case EndReason.REFUSED | EndReason.NO_ANSWER | EndReason.BY_OWNER:
             return _("The calendar could not keep this time for you.")
         case _:
             return _("We did not receive a payment in time, so the time is available to others again.")

@@ -133,13 +133,19 @@ class Staff:
         """Who an address of a page belongs to. Raises LinkRefused, or LinkExpired half an hour after it was made,
         after a working day, after signing out, and for an address that may not sign in any more."""
         sign_in_id, old = self._links.read_staff_token(token)
+        email = await self.must_be_signed_in(sign_in_id)
+        return SignIn(sign_in_id, email, self._links.staff_token(sign_in_id) if old else token)
+
+    async def must_be_signed_in(self, sign_in_id: str) -> str:
+        """Whose sign-in it is. Raises LinkExpired after a working day, after signing out, and for an address that may
+        not sign in any more."""
         found = await self._store.open_sign_in(sign_in_id)
         if found is None:
             raise LinkExpired("signed out")
         email, since = found
         if email not in self._emails or self._now() - since >= LONGEST:
             raise LinkExpired("over")
-        return SignIn(sign_in_id, email, self._links.staff_token(sign_in_id) if old else token)
+        return email
 
     async def sign_out(self, sign_in: SignIn) -> None:
         """From here on no address of this sign-in opens anything."""

@@ -20,6 +20,7 @@ from app.booking.cursors import Cursors
 from app.booking.follow import agrees
 from app.domain.booking import Booking
 from app.domain.event import Event, StoredEvent
+from app.domain.scheduler_names import provider_of
 from app.errors import BookingConflict, HoldfastError, NotFound, SchedulerDown, SchedulerError, StripeDown, StripeError
 from app.payments.facts import Listed
 from app.payments.stripe_client import RECENT, Payments
@@ -87,15 +88,17 @@ class Inbox:
         await self._take_in(self._payments.read_event(raw, signature))
 
     async def receive_scheduler(self, scheduler: str, raw: bytes, headers: Mapping[str, str]) -> None:
-        """A webhook of a scheduler: a hint that a booking of ours, or somebody else's, has changed there. Raises
-        WebhookRefused, and NotFound without a secret to check it with."""
-        webhooks = self._scheduler_webhooks.get(scheduler)
+        """A webhook of a scheduler: a hint that a booking of ours, or somebody else's, has changed there. All accounts
+        that owners have connected share its address and its secret. Raises WebhookRefused, and NotFound without a
+        secret to check it with."""
+        names = [name for name in self._scheduler_webhooks if provider_of(name) == scheduler]
+        webhooks = self._scheduler_webhooks[names[0]] if names else None
         if webhooks is None:
             raise NotFound("no secret for the scheduler's webhooks is configured")
         notice = webhooks.read(raw, headers)
         ours = await self._store.ours_among(notice.ids)
-        if not ours:
-            self._availability.hinted(scheduler, notice.moments)
+        for name in names if not ours else ():
+            self._availability.hinted(name, notice.moments)
         for booking in ours:
             if _tells_nothing(notice, booking):
                 continue

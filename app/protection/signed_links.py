@@ -18,6 +18,7 @@ from itsdangerous import BadSignature, URLSafeSerializer
 from itsdangerous.encoding import base64_decode, base64_encode
 
 from app.domain.booking import Booking
+from app.domain.flow import FLOW_LIFE, Flow
 from app.errors import LinkExpired, LinkRefused, ReturnExpired
 
 #: A booking's own page outlives the visit, so that a bookmark or an open tab still tells the truth.
@@ -42,6 +43,8 @@ RETURN_LIFE = timedelta(hours=3)
 Way = Literal["booking", "move"]
 #: No receipt of ours is longer; what is, need not be unpacked.
 _LONGEST_RECEIPT = 4096
+#: Nor is a flow's token: its texts have bounds of their own, and each of their letters may take six characters.
+LONGEST_FLOW = 12_000
 _VISITOR_KEY = re.compile("[0-9a-f]{24}")
 
 
@@ -60,6 +63,7 @@ class Links:
         self._booking = URLSafeSerializer(oldest_first, salt="holdfast.booking")
         self._manage = URLSafeSerializer(oldest_first, salt="holdfast.manage")
         self._api = URLSafeSerializer(oldest_first, salt="holdfast.api")
+        self._flow = URLSafeSerializer(oldest_first, salt="holdfast.flow")
         self._page = URLSafeSerializer(oldest_first, salt="holdfast.page")
         self._visitor = URLSafeSerializer(oldest_first, salt="holdfast.visitor")
         self._result = URLSafeSerializer(oldest_first, salt="holdfast.result")
@@ -114,6 +118,39 @@ class Links:
     def read_api_token(self, token: str) -> str:
         """The booking id. Raises LinkRefused."""
         return str(self._loads(self._api, token[:_LONGEST_VISITOR]))
+
+    def new_flow(
+        self,
+        widget: str,
+        service_id: str,
+        *,
+        reference: str = "",
+        metadata: Mapping[str, str] | None = None,
+        utm: Mapping[str, str] | None = None,
+    ) -> Flow:
+        """A flow that begins now."""
+        ends = (self._now() + FLOW_LIFE).replace(microsecond=0)
+        return Flow(f"fl_{self.visitor_key()}", widget, service_id, reference, metadata or {}, utm or {}, ends)
+
+    def flow_token(self, flow: Flow) -> str:
+        """What a program is given that begins a booking before a time is chosen. It opens what is booked in this flow,
+        as an API token opens one booking, and so has no end of its own."""
+        facts = [flow.id, flow.widget, flow.service_id, flow.reference, dict(flow.metadata), dict(flow.utm)]
+        return str(self._flow.dumps([*facts, int(flow.expires_at.timestamp())]))
+
+    def read_flow_token(self, token: str) -> Flow:
+        """The flow, whether a time can still be chosen or not. Raises LinkRefused."""
+        if len(token) > LONGEST_FLOW:
+            raise LinkRefused("too long")
+        id_, widget, service_id, reference, metadata, utm, expires = self._loads(self._flow, token)
+        return Flow(id_, widget, service_id, reference, metadata, utm, datetime.fromtimestamp(expires, UTC))
+
+    def read_open_flow(self, token: str) -> Flow:
+        """The same, while a time can be chosen. Raises LinkRefused or LinkExpired."""
+        flow = self.read_flow_token(token)
+        if self._now() >= flow.expires_at:
+            raise LinkExpired("expired")
+        return flow
 
     def manage_token(self, booking_id: str, version: int) -> str:
         """What the mailed link carries: look at, cancel and move one booking. How long is the booking's to say, since

@@ -12,6 +12,7 @@ import httpx
 from app.scheduling.availability import CallBudget
 from app.scheduling.creates import CreateBudget
 from app.scheduling.port import Scheduler, SchedulerCall, SchedulerWebhooks
+from app.store.scheduler_tokens import SchedulerTokenRows
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +28,15 @@ class Connected:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What tests own. `transports` has the wires to schedulers, by name, where they are not the network. `called` hears
-    of every request, with the scheduler's name."""
+    """What tests own, and where the tokens of owners are kept. `transports` has the wires to providers, by name, where
+    they are not the network. `called` hears of every request, with the scheduler's name."""
 
     now: Callable[[], datetime]
     random: Random
     sleep: Callable[[float], Awaitable[None]]
     transports: Mapping[str, httpx.AsyncBaseTransport]
     called: Callable[[str, SchedulerCall], None]
+    tokens: SchedulerTokenRows
 
     def counting(self, name: str, budget: CallBudget) -> Callable[[SchedulerCall], None]:
         """Who hears of each request to this scheduler: its budget, and the figures."""

@@ -66,12 +66,13 @@ class Dialect(Protocol):
 class Connection:
     """Makes calls, through one circuit breaker.
 
-    `authorize` gives the headers that every call needs. `patience` is how many seconds one call may spend waiting for a
-    rate limit to pass before SchedulerRateLimited is raised. `on_call` hears of every request sent, retries included,
-    since each counts against the plan.
+    `authorize` gives the headers that every call needs. `renew` hears, once in a call, which `Authorization` was
+    answered with 401, and says whether there is another by now. `patience` is how many seconds one call may spend
+    waiting for a rate limit to pass before SchedulerRateLimited is raised. `on_call` hears of every request sent,
+    retries included, since each counts against the plan.
     """
 
-    # Nine parameters: where the scheduler is and how it speaks, and what tests put in the place of time and chance.
+    # Ten parameters: where the scheduler is, how it speaks and lets us in, and what tests put in the place of time.
     def __init__(
         self,
         dialect: Dialect,
@@ -84,10 +85,12 @@ class Connection:
         transport: httpx.AsyncBaseTransport | None,
         on_call: Callable[[SchedulerCall], None],
         patience: float,
+        renew: Callable[[str], Awaitable[bool]] | None = None,
     ) -> None:
         self.breaker = Breaker(now, provider=dialect.provider)
         self._dialect = dialect
         self._authorize = authorize
+        self._renew = renew
         self._now = now
         self._random = random
         self._sleep = sleep
@@ -134,12 +137,19 @@ class Connection:
         waited = 0.0
         attempt = 0
         unknown: SchedulerError | None = None
+        renewed = False
         while True:
             attempt += 1
             wait = self._backoff(attempt)
+            request: httpx.Request | None = None
             try:
                 request = await self._request(method, path, params, json, headers)
                 return await self._send(operation, request, read)
+            except SchedulerUnauthorized:
+                # 401 means that nothing was done, so that any call may be sent again.
+                if renewed or request is None or not await self._renewed(request):
+                    raise
+                renewed, wait = True, 0.0
             except SchedulerRateLimited as error:
                 wait = max(wait, error.retry_after)
                 waited += wait
@@ -164,6 +174,9 @@ class Connection:
     ) -> httpx.Request:
         all_headers = {**(headers or {}), **await self._authorize()}
         return self._http.build_request(method, path, params=params, json=json, headers=all_headers)
+
+    async def _renewed(self, request: httpx.Request) -> bool:
+        return self._renew is not None and await self._renew(request.headers.get("authorization", ""))
 
     async def _send(self, operation: str, request: httpx.Request, read: Callable[[bytes], T]) -> T:
         provider = self._dialect.provider

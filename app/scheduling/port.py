@@ -1,7 +1,8 @@
 """Schedulers as everything else sees them: what may be asked of one, what it answers, and how they differ.
 
 A scheduler keeps the owner's calendar: places, services, people, hours and bookings. Each has a folder of its own here;
-only `app.main` and the set-up check import that. The acts know which one they talk to by its traits alone.
+only `app.main`, the set-up check and what connects owners' accounts import that. The acts know which one they talk to
+by its traits alone.
 
 Times are aware datetimes, answers are in UTC; prices are in major units without a currency, which is the widget's to
 say. Every call raises `app.errors.SchedulerError` or one below it:
@@ -85,7 +86,8 @@ class SchedulerService:
     """A service as the scheduler has it. `duration` is None where a visitor would have to choose it: such a service
     cannot be offered. `price` is None where the scheduler has none. `booking_window_start` is how long before its
     start a time can be booked at the latest, `booking_window_end` at the earliest; None without such a bound.
-    `metadata` is what the owner has noted on it."""
+    `metadata` is what the owner has noted on it. `page` is where the scheduler itself lets visitors book it, None where
+    it has no such page."""
 
     id: str
     name: str
@@ -96,13 +98,15 @@ class SchedulerService:
     booking_window_start: timedelta | None = None
     booking_window_end: timedelta | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    page: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SchedulerBooking:
     """A booking as the scheduler has it. The ids are None, and the names and the zone empty, once their objects were
     deleted. `is_temporary` says that it only locks the time. `metadata` carries our tag under `holdfast_id`, if the
-    booking is one of ours and the scheduler tells so here, and the values that went with it.
+    booking is one of ours and the scheduler tells so here, and the values that went with it. `email` is the customer's,
+    empty where the scheduler does not tell it here.
 
     `canceled_by` is who canceled it there, None where that is not known. `successor` is the id of the booking that has
     taken its place, where a move there makes a new one; it is canceled then.
@@ -125,6 +129,7 @@ class SchedulerBooking:
     resource_name: str = ""
     location_name: str = ""
     time_zone: str = ""
+    email: str = ""
     canceled_by: Actor | None = None
     successor: str | None = None
 

@@ -20,7 +20,7 @@ class Schedulers(dict[str, Scheduler]):
         """The scheduler of this name. Raises SchedulerNotConnected: a booking outlives the settings of its time."""
         scheduler = self.get(name)
         if scheduler is None:
-            raise SchedulerNotConnected(f"no credentials are set for the scheduler {name!r}")
+            raise SchedulerNotConnected(f"no credentials are set for the scheduler {name!r}").at(name)
         return scheduler
 
     def lock_binds(self, name: str) -> bool:

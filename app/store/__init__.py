@@ -18,8 +18,10 @@ from app.store.moves import MoveRows
 from app.store.outbox import OutboxRows
 from app.store.overdue import OverdueRows
 from app.store.payments import PaymentRows
+from app.store.queues import QueueRows
 from app.store.refunds import RefundRows
 from app.store.reservations import ReservationRows
+from app.store.scheduler_tokens import SchedulerTokenRows
 from app.store.sign_ins import SignInRows
 from app.store.strays import StrayRows
 
@@ -31,6 +33,7 @@ class Store(
     MoveRows,
     PaymentRows,
     RefundRows,
+    QueueRows,
     OutboxRows,
     OverdueRows,
     InboxRows,
@@ -39,6 +42,7 @@ class Store(
     ForgetRows,
     DeskRows,
     SignInRows,
+    SchedulerTokenRows,
     StrayRows,
 ):
     """Every read and every write, by what it is for. One object over one file, in a room for each table."""

@@ -50,8 +50,9 @@ class Backend(Protocol):
         """Keep every other write about this booking out until the transaction ends."""
         ...
 
-    async def lock_resource(self, connection: AsyncConnection, resource_id: str) -> None:
-        """Keep every other look at the room that a resource has out until the transaction ends."""
+    async def lock_name(self, connection: AsyncConnection, name: str) -> None:
+        """Keep every other transaction that locks this name out until this one ends: for what no single row stands for.
+        After `lock_booking` and never before it, so that no two transactions wait for each other."""
         ...
 
     async def in_transaction(self, connection: AsyncConnection) -> bool:

@@ -20,7 +20,7 @@ from app.store.database import Database
 from app.store.due import add_mails, add_refunds, draw, mirror, remember
 from app.store.reservations import change_reservation, insert_reservation, read_booking, settle_due
 from app.store.sessions import has_open_session
-from app.store.slot_guard import room
+from app.store.slot_guard import guard_of, room
 from app.store.tables import (
     booking_row,
     bookings,
@@ -40,15 +40,18 @@ from app.store.tables import (
 class BookingRows(Database):
     """The table `bookings`."""
 
-    async def insert_hold(self, booking: Booking, *, capacity: int | None) -> bool:
+    async def insert_hold(
+        self, booking: Booking, *, capacity: int | None, what: HistoryWord = HistoryWord.HELD
+    ) -> bool:
         """The slot guard: insert a hold unless the resource would be over `capacity` at any moment of the
-        buffered interval, which nobody else may look at meanwhile. False means somebody else has it."""
+        buffered interval, which nobody else may look at meanwhile. False means somebody else has it. `what` is how it
+        came about."""
         row = booking_row(booking)
         values = [sa.literal(row[column.name], column.type) for column in bookings.c]
         free = room(booking.interval, capacity, booking_id=booking.id)
         async with self._write() as connection:
             if capacity is not None:
-                await self.backend.lock_resource(connection, booking.resource_id)
+                await self.backend.lock_name(connection, guard_of(booking.resource_id))
             inserted = await connection.execute(
                 sa.insert(bookings)
                 .from_select([column.name for column in bookings.c], sa.select(*values).where(free))
@@ -58,7 +61,7 @@ class BookingRows(Database):
                 return False
             await insert_reservation(connection, booking.reservation)
             await settle_due(connection, booking.id, at=self._now())
-            await remember(connection, booking.id, HistoryWord.HELD, booking.status, at=self._now())
+            await remember(connection, booking.id, what, booking.status, at=self._now())
             return True
 
     async def lease(self, booking: Booking, *, until: datetime) -> Booking | None:
@@ -339,7 +342,7 @@ class BookingRows(Database):
         change = Change((Status.CANCELED,), Status.PAID, HistoryWord.TAKING_BACK, reservation={"occupies": True})
         async with self._write(booking.id) as connection:
             if capacity is not None:
-                await self.backend.lock_resource(connection, booking.resource_id)
+                await self.backend.lock_name(connection, guard_of(booking.resource_id))
             back = await self._claim(connection, booking.id, change, *conditions)
             if back:
                 await connection.execute(
@@ -439,8 +442,6 @@ class BookingRows(Database):
         rows = await self._all(sa.select(history).where(history.c.booking_id == booking_id).order_by(history.c.id))
         return [HistoryEntry(row["at"], HistoryWord(row["what"]), Status(row["status"]), row["detail"]) for row in rows]
 
-    # -- what is due -------------------------------------------------------------------------------------
-
     async def free_to_come(self, widget: str) -> list[Booking]:
         """Free bookings of a widget that stand and are not over."""
         rows = await self._all(
@@ -451,21 +452,6 @@ class BookingRows(Database):
             )
         )
         return [booking for booking in map(to_booking, rows) if booking.terms.free]
-
-    async def overdue(self) -> list[Booking]:
-        """Holds and payments whose deadline has passed."""
-        return await self._due(
-            bookings.c.status.in_([Status.HELD, Status.AWAITING_PAYMENT]), bookings.c.deadline <= self._now()
-        )
-
-    async def paid(self) -> list[Booking]:
-        """Bookings whose money is here and whose time is not final yet."""
-        return await self._due(bookings.c.status == Status.PAID)
-
-    async def _due(self, *conditions: sa.ColumnElement[bool]) -> list[Booking]:
-        ready = sa.or_(bookings.c.next_try_at.is_(None), bookings.c.next_try_at <= self._now())
-        rows = await self._all(select_bookings(*conditions, ready).order_by(bookings.c.updated_at).limit(100))
-        return [to_booking(row) for row in rows]
 
 
 def _has_open_move(booking_id: str, *, but: Move | None = None) -> sa.ColumnElement[bool]:

@@ -15,9 +15,10 @@ from app.domain.history import HistoryWord
 from app.domain.outbox import OutboxMail
 from app.domain.payment import DISPUTE_LOST, PaymentSeen, PaymentState
 from app.domain.refund import REFUND_VOID, Owed, Refund
+from app.store.amounts import total
 from app.store.backend import note
 from app.store.conflicts import insert_if_new
-from app.store.tables import history, mail_row, outbox, payments, refund_row, refunds, total
+from app.store.tables import history, mail_row, outbox, payments, refund_row, refunds
 
 #: How far apart mails of one kind about one booking are, where a newer one makes the older one untrue.
 MAIL_PAUSE = timedelta(minutes=15)

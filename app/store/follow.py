@@ -40,7 +40,7 @@ class FollowRows(Database):
         return [to_booking(row) for row in rows]
 
     async def take_time(self, booking: Booking, after: Booking, *, mails: Sequence[OutboxMail]) -> Booking | None:
-        """The owner has moved the booking at the scheduler: it gets a reservation of that time, which counts in the
+        """The booking was moved at the scheduler, past us: it gets a reservation of that time, which counts in the
         slot guard whether there is room or not, and leaves the old one. None if the booking has changed since it was
         read as `booking`."""
         now, old = self._now(), booking.reservation
@@ -52,7 +52,7 @@ class FollowRows(Database):
                 sa.update(bookings)
                 .where(
                     bookings.c.id == booking.id,
-                    bookings.c.status == Status.CONFIRMED,
+                    bookings.c.status == booking.status,
                     bookings.c.revision == booking.revision,
                     bookings.c.reservation_id == old.id,
                     as_read,
@@ -77,7 +77,7 @@ class FollowRows(Database):
                 "by": Actor.OWNER,
                 "in": "scheduler",
             }
-            await remember(connection, booking.id, HistoryWord.MOVED, Status.CONFIRMED, at=now, detail=detail)
+            await remember(connection, booking.id, HistoryWord.MOVED, booking.status, at=now, detail=detail)
             await add_mails(connection, mails)
             return await read_booking(connection, booking.id)
 

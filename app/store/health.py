@@ -16,6 +16,7 @@ from app.domain.move import MoveState
 from app.domain.payment import PaymentState
 from app.domain.refund import PENDING_UNREAD_PATIENCE, REFUND_FAILED, REFUND_PATIENCE, REFUND_VOID, Refund, failures
 from app.domain.reservation import GIVE_BACK
+from app.store.amounts import total
 from app.store.conflicts import set_counter
 from app.store.database import Database
 from app.store.tables import (
@@ -32,7 +33,6 @@ from app.store.tables import (
     stray_payments,
     to_payment,
     to_refund,
-    total,
 )
 
 #: Between two writes that belong together lies at most a crash and the worker's next look; what is found earlier is

@@ -39,10 +39,7 @@ class InboxRows(Database):
     async def events_due(self) -> list[StoredEvent]:
         """Stored events that still await their effect."""
         return await self._events(
-            sa.select(inbox)
-            .where(inbox.c.processed_at.is_(None), inbox.c.next_try_at <= self._now())
-            .order_by(inbox.c.next_try_at)
-            .limit(50)
+            sa.select(inbox).where(event_is_due(self._now())).order_by(inbox.c.next_try_at).limit(50)
         )
 
     async def events(self, *, waiting: bool = False, booking_id: str = "", most: int = 100) -> list[StoredEvent]:
@@ -105,3 +102,8 @@ class InboxRows(Database):
         """Add to a named number, which begins at 0; the sum."""
         async with self._write() as connection:
             return await raise_counter(connection, name, more)
+
+
+def event_is_due(now: datetime) -> sa.ColumnElement[bool]:
+    """Whether a stored event still awaits its effect, and may be tried now."""
+    return sa.and_(inbox.c.processed_at.is_(None), inbox.c.next_try_at <= now)

@@ -19,7 +19,7 @@ from app.store.database import Database
 from app.store.due import add_mails, add_refunds, draw, mirror, remember
 from app.store.reservations import change_reservation, read_booking, settle_due
 from app.store.sessions import has_open_session
-from app.store.slot_guard import room
+from app.store.slot_guard import guard_of, room
 from app.store.tables import (
     bookings,
     move_row,
@@ -52,7 +52,7 @@ class MoveRows(Database):
         alone = ~sa.exists().where(moves.c.booking_id == move.booking_id, moves.c.state.in_(list(OPEN_MOVES)))
         async with self._write(move.booking_id) as connection:
             if capacity is not None:
-                await self.backend.lock_resource(connection, move.resource_id)
+                await self.backend.lock_name(connection, guard_of(move.resource_id))
             inserted = await connection.execute(
                 sa.insert(reservations)
                 .from_select(
@@ -82,17 +82,7 @@ class MoveRows(Database):
 
     async def moves_due(self) -> list[Move]:
         """Moves to carry on with: decided, or past their deadline."""
-        columns, now = moves.c, self._now()
-        rows = await self._all(
-            select_moves(
-                sa.or_(
-                    columns.state == MoveState.MOVING, (columns.state == MoveState.HELD) & (columns.deadline <= now)
-                ),
-                sa.or_(columns.next_try_at.is_(None), columns.next_try_at <= now),
-            )
-            .order_by(columns.updated_at)
-            .limit(100)
-        )
+        rows = await self._all(select_moves(move_is_due(self._now())).order_by(moves.c.updated_at).limit(100))
         return [to_move(row) for row in rows]
 
     async def claim_move(self, move_id: str, change: MoveChange) -> Move | None:
@@ -227,3 +217,11 @@ def _booking_of(move_id: str) -> sa.ScalarSelect[str]:
 def _check(from_: MoveState, to: MoveState) -> None:
     if to not in MOVE_TRANSITIONS[from_]:
         raise ValueError(f"{from_} → {to} is not in MOVE_TRANSITIONS")
+
+
+def move_is_due(now: datetime) -> sa.ColumnElement[bool]:
+    """Whether a move is to be carried on with, and may be tried now."""
+    columns = moves.c
+    unpaid = sa.and_(columns.state == MoveState.HELD, columns.deadline <= now)
+    ready = sa.or_(columns.next_try_at.is_(None), columns.next_try_at <= now)
+    return sa.and_(sa.or_(columns.state == MoveState.MOVING, unpaid), ready)

@@ -28,7 +28,7 @@ class OutboxRows(Database):
         now = self._now()
         due = (
             sa.select(outbox.c.id)
-            .where(outbox.c.sent_at.is_(None), outbox.c.next_try_at <= now)
+            .where(mail_is_due(now))
             .order_by(outbox.c.next_try_at)
             .limit(most)
             # On PostgreSQL: what another worker is just leasing is left to it. A CTE, so that it is read once only.
@@ -109,3 +109,8 @@ class OutboxRows(Database):
 
     def _afresh(self) -> dict[str, object]:
         return {"next_try_at": self._now(), "due_at": self._now(), "tries": 0, "last_error": None}
+
+
+def mail_is_due(now: datetime) -> sa.ColumnElement[bool]:
+    """Whether a mail is to be sent, and may be tried now."""
+    return sa.and_(outbox.c.sent_at.is_(None), outbox.c.next_try_at <= now)

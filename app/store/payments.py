@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -164,18 +165,7 @@ class PaymentRows(Database):
 
     async def payments_to_look_at(self) -> list[Payment]:
         """Open Sessions that should be read again, in case their webhook is lost."""
-        rows = await self._all(
-            sa.select(payments)
-            .join(bookings, bookings.c.id == payments.c.booking_id)
-            .outerjoin(moves, moves.c.id == payments.c.move_id)
-            .where(
-                payments.c.state.in_([PaymentState.OPEN, PaymentState.PROCESSING]),
-                payments.c.next_look_at <= self._now(),
-                sa.or_(bookings.c.status == Status.AWAITING_PAYMENT, moves.c.state == MoveState.HELD),
-            )
-            .order_by(payments.c.next_look_at)
-            .limit(50)
-        )
+        rows = await self._all(select_payments_to_look_at(self._now()).order_by(payments.c.next_look_at).limit(50))
         return [to_payment(row) for row in rows]
 
     async def look_again(self, payment_id: str, *, at: datetime) -> None:
@@ -223,3 +213,17 @@ def _is_awaited(payment: Payment) -> sa.ColumnElement[bool]:
 
 def _booking_of(payment_id: str) -> sa.ScalarSelect[str]:
     return sa.select(payments.c.booking_id).where(payments.c.id == payment_id).scalar_subquery()
+
+
+def select_payments_to_look_at(now: datetime) -> sa.Select[Any]:
+    """Open attempts whose Session is to be read now."""
+    return (
+        sa.select(payments)
+        .join(bookings, bookings.c.id == payments.c.booking_id)
+        .outerjoin(moves, moves.c.id == payments.c.move_id)
+        .where(
+            payments.c.state.in_([PaymentState.OPEN, PaymentState.PROCESSING]),
+            payments.c.next_look_at <= now,
+            sa.or_(bookings.c.status == Status.AWAITING_PAYMENT, moves.c.state == MoveState.HELD),
+        )
+    )

@@ -1,6 +1,6 @@
 """A PostgreSQL database, version 14 or newer: its connections, the locks that SQLite does without, its refusals.
 
-Everything runs at READ COMMITTED, PostgreSQL's usual level; docs/dev/decisions/0130 says why that is exact.
+Everything runs at READ COMMITTED, PostgreSQL's usual level; docs/dev/decisions/0123 says why that is exact.
 """
 
 from __future__ import annotations
@@ -129,10 +129,10 @@ class Postgres:
             sa.select(bookings.c.id).where(bookings.c.id == booking_id).with_for_update(key_share=True)
         )
 
-    async def lock_resource(self, connection: AsyncConnection, resource_id: str) -> None:
-        """By an advisory lock: a resource has no row here. Two resources whose keys are the same only wait for each
-        other. Taken after a booking's lock and never before one, so that no two transactions wait for each other."""
-        await _advisory_lock(connection, f"resource {resource_id}")
+    async def lock_name(self, connection: AsyncConnection, name: str) -> None:
+        """By an advisory lock. Two names that come to the same key only wait for each other."""
+        key = int.from_bytes(hashlib.sha256(f"holdfast {name}".encode()).digest()[:8], signed=True)
+        await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.literal(key, sa.BigInteger))))
 
     async def in_transaction(self, connection: AsyncConnection) -> bool:
         """Whether the server has one open."""
@@ -171,7 +171,7 @@ class Postgres:
             await _check_server(connection, self.shown)
             with anyio.CancelScope(shield=True):
                 async with transaction(self, connection):
-                    await _advisory_lock(connection, _UPGRADING)
+                    await self.lock_name(connection, _UPGRADING)
                     await self._bring_up_to_date(connection)
             await _check_tables(connection, self.shown)
 
@@ -219,11 +219,6 @@ def without_password(url: str) -> str:
     # A server on this machine may be named by the folder of its socket, in the query. Nothing else of it is shown.
     folder = "".join(f"?host={host}" for host in parse_qs(parts.query).get("host", []))
     return f"postgresql://{f'{name}@' if name else ''}{place}{parts.path}{folder}"
-
-
-async def _advisory_lock(connection: AsyncConnection, what: str) -> None:
-    key = int.from_bytes(hashlib.sha256(f"holdfast {what}".encode()).digest()[:8], signed=True)
-    await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.literal(key, sa.BigInteger))))
 
 
 def _without_zeros(

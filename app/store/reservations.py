@@ -17,7 +17,7 @@ from app.domain.move import MoveState
 from app.domain.reservation import GIVE_BACK, Due, Occupied, Reservation
 from app.store.database import Database
 from app.store.due import remember
-from app.store.slot_guard import room
+from app.store.slot_guard import guard_of, room
 from app.store.tables import (
     Instant,
     bookings,
@@ -49,10 +49,8 @@ class ReservationRows(Database):
 
     async def reservations_due(self) -> list[Reservation]:
         """What is to be given back at the scheduler now: of ended bookings, of ended moves, and old times."""
-        ready = sa.or_(reservations.c.next_try_at.is_(None), reservations.c.next_try_at <= self._now())
-        rows = await self._all(
-            sa.select(reservations).where(_GIVE_BACK, ready).order_by(reservations.c.updated_at).limit(100)
-        )
+        query = sa.select(reservations).where(reservation_is_due(self._now()))
+        rows = await self._all(query.order_by(reservations.c.updated_at).limit(100))
         return [to_reservation(row) for row in rows]
 
     async def record_release(self, reservation: Reservation) -> None:
@@ -75,10 +73,10 @@ class ReservationRows(Database):
     async def lease_reservation(self, reservation: Reservation, *, until: datetime) -> bool:
         """Have what is due about it for this process alone until then; False while another process has it, or waits
         with it, or where it is due no more."""
-        ready = sa.or_(reservations.c.next_try_at.is_(None), reservations.c.next_try_at <= self._now())
+        due = reservation_is_due(self._now())
         async with self._write() as connection:
             leased = await connection.execute(
-                sa.update(reservations).where(_as_read(reservation), _GIVE_BACK, ready).values(next_try_at=until)
+                sa.update(reservations).where(_as_read(reservation), due).values(next_try_at=until)
             )
             return bool(leased.rowcount)
 
@@ -99,7 +97,7 @@ class ReservationRows(Database):
         wanted = replace(booking.interval, resource_id=resource.id)
         async with self._write(booking.id) as connection:
             if resource.capacity is not None:
-                await self.backend.lock_resource(connection, resource.id)
+                await self.backend.lock_name(connection, guard_of(resource.id))
             reserved = await connection.execute(
                 sa.update(reservations)
                 .where(
@@ -195,6 +193,11 @@ async def read_booking(connection: AsyncConnection, booking_id: str) -> Booking 
     """The booking as this transaction has it."""
     row = (await connection.execute(select_bookings(bookings.c.id == booking_id))).mappings().first()
     return to_booking(row) if row else None
+
+
+def reservation_is_due(now: datetime) -> sa.ColumnElement[bool]:
+    """Whether a reservation is to be given back, and may be tried now."""
+    return sa.and_(_GIVE_BACK, sa.or_(reservations.c.next_try_at.is_(None), reservations.c.next_try_at <= now))
 
 
 def _as_read(reservation: Reservation) -> sa.ColumnElement[bool]:

@@ -8,6 +8,11 @@ from app.domain.reservation import Occupied
 from app.store.tables import Instant, reservations
 
 
+def guard_of(resource_id: str) -> str:
+    """The name to lock before asking for `room`, so that nobody else asks until the transaction ends."""
+    return f"resource {resource_id}"
+
+
 def room(wanted: Occupied, capacity: int | None, *, booking_id: str) -> sa.ColumnElement[bool]:
     """Whether the resource has room for `wanted` throughout, whatever the booking itself takes up there.
 

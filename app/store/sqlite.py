@@ -77,7 +77,7 @@ class Sqlite:
     async def lock_booking(self, connection: AsyncConnection, booking_id: BookingId) -> None:
         """Nothing to do: the file has one writer at a time."""
 
-    async def lock_resource(self, connection: AsyncConnection, resource_id: str) -> None:
+    async def lock_name(self, connection: AsyncConnection, name: str) -> None:
         """Nothing to do: the file has one writer at a time."""
 
     async def in_transaction(self, connection: AsyncConnection) -> bool:

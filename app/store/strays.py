@@ -43,10 +43,7 @@ class StrayRows(Database):
     async def untold_strays(self) -> list[StrayPayment]:
         """Those that the owner is to be mailed about now."""
         rows = await self._all(
-            sa.select(stray_payments)
-            .where(_OPEN, stray_payments.c.told_at.is_(None), stray_payments.c.next_try_at <= self._now())
-            .order_by(stray_payments.c.paid_at)
-            .limit(20)
+            sa.select(stray_payments).where(stray_is_untold(self._now())).order_by(stray_payments.c.paid_at).limit(20)
         )
         return [to_stray(row) for row in rows]
 
@@ -85,3 +82,8 @@ class StrayRows(Database):
             await connection.execute(
                 sa.update(stray_payments).where(stray_payments.c.session_id == session_id).values(**values)
             )
+
+
+def stray_is_untold(now: datetime) -> sa.ColumnElement[bool]:
+    """Whether the owner is to be mailed about a payment now."""
+    return sa.and_(_OPEN, stray_payments.c.told_at.is_(None), stray_payments.c.next_try_at <= now)

@@ -17,6 +17,7 @@ from app.domain.outbox import OutboxMail
 from app.domain.payment import Payment, PaymentState, StrayPayment
 from app.domain.refund import Refund
 from app.domain.reservation import Due, Reservation
+from app.domain.scheduler_tokens import Broken, SchedulerTokens
 from app.domain.terms import Capture, Terms
 
 
@@ -129,6 +130,7 @@ reservations = sa.Table(
     sa.Index("reservations_starts", "starts_at"),
 )
 
+_OPEN = sa.text("state IN ('held', 'moving')")
 moves = sa.Table(
     "moves",
     metadata,
@@ -151,13 +153,7 @@ moves = sa.Table(
     sa.Column("refund_due", Whole, nullable=False, server_default="0"),
     sa.Column("refund_cap", sa.Integer, nullable=False, server_default="100"),
     # One open move a booking: two tabs cannot both be on the way.
-    sa.Index(
-        "moves_open",
-        "booking_id",
-        unique=True,
-        sqlite_where=sa.text("state IN ('held', 'moving')"),
-        postgresql_where=sa.text("state IN ('held', 'moving')"),
-    ),
+    sa.Index("moves_open", "booking_id", unique=True, sqlite_where=_OPEN, postgresql_where=_OPEN),
     sa.Index("moves_reserved", "reservation_id", unique=True),
     sa.Index("moves_due", "state", "deadline"),
 )
@@ -313,10 +309,23 @@ sign_ins = sa.Table(
     sa.Column("ended_at", Instant),
 )
 
-
-def total(amounts: sa.ColumnElement[int]) -> sa.ColumnElement[int]:
-    """The sum of amounts in smallest units, 0 without any. PostgreSQL's sum of them is a decimal number otherwise."""
-    return sa.cast(sa.func.coalesce(sa.func.sum(amounts), 0), sa.BigInteger)
+#: Accounts at schedulers that owners have connected; the tokens are sealed.
+scheduler_tokens = sa.Table(
+    "scheduler_tokens",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("account", sa.Text, nullable=False),
+    sa.Column("account_name", sa.Text, nullable=False),
+    sa.Column("access", sa.Text, nullable=False),
+    sa.Column("refresh", sa.Text, nullable=False),
+    sa.Column("expires_at", Instant, nullable=False),
+    sa.Column("lease_until", Instant),
+    sa.Column("broken", sa.Text, nullable=False),
+    sa.Column("tell_at", Instant),
+    sa.Column("connected_at", Instant, nullable=False),
+    sa.Column("updated_at", Instant, nullable=False),
+    sa.Index("scheduler_tokens_account", "account", unique=True),
+)
 
 
 #: What the columns of a reservation are called beside those of the booking or the move that it belongs to.
@@ -478,3 +487,8 @@ def to_stray(row: sa.RowMapping) -> StrayPayment:
     values = {**row}
     del values["next_try_at"]
     return StrayPayment(money=Money(values.pop("amount"), values.pop("currency")), **values)
+
+
+def to_scheduler_tokens(row: sa.RowMapping) -> SchedulerTokens:
+    """A connected account from its row."""
+    return SchedulerTokens(**{**row, "broken": Broken(row["broken"]) if row["broken"] else None})

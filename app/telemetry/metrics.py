@@ -13,6 +13,7 @@ from platform import python_version
 from prometheus_client import CollectorRegistry, Counter, Histogram, Info, ProcessCollector, disable_created_metrics
 
 from app.errors import (
+    SCHEDULER_CODES,
     BookingConflict,
     HoldfastError,
     MailError,
@@ -142,11 +143,11 @@ class Metrics:
 
     def _begin_at_zero(self) -> None:
         """A counter that appears with its first event has risen from nothing, which `increase()` does not see."""
-        for code in {kind.code for kind in _kinds(HoldfastError)}:
+        theirs = {SCHEDULER_CODES[name] for name in self._providers if name in SCHEDULER_CODES}
+        for code in theirs | {kind.code for kind in _kinds(HoldfastError)}:
             self._errors.labels(code)
-        for code in {
-            kind.code for base in (SchedulerError, SlotTaken, StorageError, TooManyHolds) for kind in _kinds(base)
-        }:
+        refusals = (SchedulerError, SlotTaken, StorageError, TooManyHolds)
+        for code in theirs | {kind.code for base in refusals for kind in _kinds(base)}:
             self._holds_refused.labels(code)
         for provider in self._providers:
             for outcome in ("accepted", "refused", "failed"):

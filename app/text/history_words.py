@@ -12,6 +12,7 @@ from app.msgid import N_
 #: By the history's own words.
 HISTORY: Final[Mapping[str, str]] = {
     "held": N_("Time held"),
+    "booked_there": N_("Booked on the calendar's own page, not paid yet"),
     "price_changed": N_("Held at a new price, which the page showed"),
     "extended": N_("Hold extended"),
     "payment_started": N_("Sent to Stripe to pay"),

@@ -18,11 +18,12 @@ from sandbox.calendly.records import Hours, Json, Question, Role
 from sandbox.calendly.render import event_json, event_type_json, invitee_json, user_json
 from sandbox.calendly.seed import AdviserIds, seed_adviser
 from sandbox.calendly.signing import SIGNATURE_HEADER, signature
-from sandbox.calendly.state import ALL_SCOPES, CLIENT_ID, CLIENT_SECRET, State
+from sandbox.calendly.state import ALL_SCOPES, APP_SIGNING_KEY, CLIENT_ID, CLIENT_SECRET, State
 from sandbox.faults import BadControl, Call, ConnectionDropped, Fault, InProcess, RequestHangs
 
 __all__ = [
     "ALL_SCOPES",
+    "APP_SIGNING_KEY",
     "CLIENT_ID",
     "CLIENT_SECRET",
     "SIGNATURE_HEADER",

@@ -6,17 +6,13 @@ answer.
 """
 
 from dataclasses import asdict, fields
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 
-import anyio
-import anyio.lowlevel
 from pydantic import ConfigDict, Field, ValidationError
 from pydantic.dataclasses import dataclass as checked
 
 from sandbox.deliveries import Mode
 from sandbox.faults import BadControl
-
-RACE_CHECKPOINTS: Final = 50
 
 Plan = Literal["free", "free_old", "trial", "paid", "enterprise"]
 NotNegative = Annotated[int, Field(ge=0)]
@@ -72,30 +68,3 @@ def _in_words(error: TypeError | ValidationError) -> str:
     if isinstance(error, TypeError):
         return str(error)
     return "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
-
-
-class RaceGate:
-    """The gap between the check of a create and its insert, if Calendly's create is not atomic."""
-
-    def __init__(self) -> None:
-        self._waiting = 0
-        self._open = anyio.Event()
-
-    async def wait(self, switches: Switches) -> None:
-        """Let other creates pass their own check before this one inserts; returns at once when atomic."""
-        if switches.race_mode == "atomic":
-            return
-        if switches.race_parties == 0:
-            for _ in range(RACE_CHECKPOINTS):
-                await anyio.lowlevel.checkpoint()
-            return
-        self._waiting += 1
-        gate = self._open
-        if self._waiting >= switches.race_parties:
-            self._waiting, self._open = 0, anyio.Event()
-            gate.set()
-            return
-        with anyio.move_on_after(switches.race_wait_seconds):
-            await gate.wait()
-        if gate is self._open:
-            self._waiting -= 1

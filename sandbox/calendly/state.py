@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 
 import httpx
 
-from sandbox.calendly.control import RaceGate, Switches
+from sandbox.calendly.control import Switches
 from sandbox.calendly.records import (
     OFFICE_HOURS,
     BusyTime,
@@ -27,6 +27,7 @@ from sandbox.calendly.records import (
 from sandbox.calendly.signing import RETRY_GAPS, TIMEOUT_SECONDS, Signer
 from sandbox.deliveries import Deliveries, Delivery
 from sandbox.faults import Call, Fault
+from sandbox.race_gate import RaceGate
 
 T = TypeVar("T")
 

@@ -15,6 +15,7 @@ from anyio.lowlevel import checkpoint
 from app.domain.booking import Customer
 from app.scheduling.calendly.client import CalendlyClient
 from app.scheduling.calendly.scheduler import CalendlyScheduler
+from app.scheduling.calendly.tokens import PersonalAccess
 from app.scheduling.port import SchedulerCall, Visit, Wanted
 from sandbox.calendly import AdviserIds, CalendlySandbox, Fault
 from sandbox.clock import Clock
@@ -56,7 +57,7 @@ class CalendlyAdviser:
         """Another process, or another token: nothing is known there yet."""
         client = CalendlyClient(
             base_url="https://api.calendly.com",
-            token=token or self.sandbox.token,
+            access=PersonalAccess(token or self.sandbox.token),
             now=self.clock,
             random=Random(1),
             sleep=self._sleep,

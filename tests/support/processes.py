@@ -31,7 +31,7 @@ class another_process:  # noqa: N801 — reads as a function where it is used
             stripe_http=TransportHTTPClient(stack.stripe.transport()),
         )
         self._app = create_app(settings, seams, run_worker=False)
-        self._life = LifespanManager(self._app)
+        self._life = LifespanManager(self._app, startup_timeout=60)
 
     async def __aenter__(self) -> Parts:
         await self._life.__aenter__()

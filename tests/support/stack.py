@@ -50,9 +50,9 @@ WIDGET = """
 [studio]
 title = "Studio Nord"
 services = [
-  {{ id = "{portrait}", description = "An hour in the studio.", price = "1200" }},
-  {{ id = "{headshot}", description = "Half an hour.", price = "650" }},
-  {{ id = "{planning}", description = "A free call.", price = "0" }},
+  {{ id = "{portrait}", description = "An hour in the studio."{prices[0]} }},
+  {{ id = "{headshot}", description = "Half an hour."{prices[1]} }},
+  {{ id = "{planning}", description = "A free call."{prices[2]} }},
 ]
 currency = "{currency}"
 allowed_origins = ["https://studio.example"]
@@ -61,6 +61,11 @@ owner_name = "Studio Nord"
 owner_email = "owner@studio.example"
 {more}
 """
+
+
+#: Where the scheduler has none of its own.
+PRICES = (', price = "1200"', ', price = "650"', ', price = "0"')
+NO_PRICES = ("", "", "")
 
 
 async def no_wait(seconds: float) -> None:
@@ -101,7 +106,7 @@ class Stack:
             compiled_templates=COMPILED,
         )
         app = create_app(self.settings, seams, run_worker=False)
-        await self._life.enter_async_context(LifespanManager(app))
+        await self._life.enter_async_context(LifespanManager(app, startup_timeout=60))
         self.parts = app.state.parts
         share_statements(self.parts.store.engine.sync_engine)
         event.listen(self.parts.store.engine.sync_engine, "after_cursor_execute", self._count_commit)
@@ -530,7 +535,13 @@ async def open_stack(
     async with httpx.AsyncClient(transport=hooks) as webhook_client:
         side = await open_side(scheduler, clock, webhook_client, PUBLIC_URL)
         (folder / "widgets.toml").write_text(
-            WIDGET.format(**side.services, currency=currency, cancellation=cancellation, more=widget)
+            WIDGET.format(
+                **side.services,
+                prices=NO_PRICES if isinstance(side, HapioSide) else PRICES,
+                currency=currency,
+                cancellation=cancellation,
+                more=widget,
+            )
         )
         stripe = StripeSandbox(
             now=clock,

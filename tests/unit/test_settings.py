@@ -62,6 +62,8 @@ def test_good_settings_are_read() -> None:
         ({"MAIL_FROM": "Studio Nord"}, "MAIL_FROM must be an address"),
         ({"HAPIO_CALLS_PER_MONTH": "many"}, "HAPIO_CALLS_PER_MONTH must be a whole number"),
         ({"HAPIO_CALLS_PER_MONTH": "10"}, "HAPIO_CALLS_PER_MONTH must be 100 or more"),
+        ({"SEED_ROUTES": "on"}, "API_KEYS is missing"),
+        ({"SEED_ROUTES": "yes", "API_KEYS": "k" * 24}, 'SEED_ROUTES must be "off" or "on"'),
         ({"LOG_LEVEL": "loud"}, 'LOG_LEVEL must be "debug", "info", "warning" or "error"'),
         ({"HAPIO_API_TOKEN_FILE": "/nowhere"}, "HAPIO_API_TOKEN"),
         ({"HAPIO_API_TOKEN": "", "HAPIO_API_TOKEN_FILE": "/nowhere"}, "HAPIO_API_TOKEN_FILE"),
@@ -115,3 +117,66 @@ def test_a_wrong_widgets_file_says_which_widget_and_setting(tmp_path: Path, text
     with pytest.raises(WidgetsFileError) as refused:
         load_widgets(file)
     assert named in str(refused.value)
+
+
+# Owners' accounts
+
+OWNERS = {
+    **{name: value for name, value in GOOD.items() if name != "HAPIO_API_TOKEN"},
+    "CALENDLY_CLIENT_ID": "an-app",
+    "CALENDLY_CLIENT_SECRET": "its-secret",
+}
+
+
+def test_an_oauth_app_alone_is_enough_to_book_at_owners_accounts() -> None:
+    settings = read_settings(OWNERS)
+    assert (settings.schedulers, settings.owner_schedulers) == ((), ("calendly",))
+    assert read_settings(GOOD).owner_schedulers == ()
+
+
+@pytest.mark.parametrize("name", ["CALENDLY_CLIENT_ID", "CALENDLY_CLIENT_SECRET"])
+def test_an_oauth_app_has_an_id_and_a_secret(name: str) -> None:
+    with pytest.raises(SettingsError, match=f"{name} is missing"):
+        read_settings({key: value for key, value in {**GOOD, **OWNERS}.items() if key != name})
+
+
+def test_a_widget_names_the_owner_whose_account_it_books_in(tmp_path: Path) -> None:
+    file = tmp_path / "widgets.toml"
+    file.write_text("[studio]\nscheduler = 'calendly:nora-2'\n[salon]\nscheduler = 'hapio'")
+    widgets = load_widgets(file, ("hapio",), ("calendly",))
+    assert [widget.scheduler for widget in widgets.values()] == ["calendly:nora-2", "hapio"]
+
+
+@pytest.mark.parametrize(
+    ("named", "connected", "says"),
+    [
+        ("calendly:Nora", (), "up to 40 small letters, digits and hyphens"),
+        ("calendly:", (), "up to 40 small letters, digits and hyphens"),
+        (f"calendly:{'n' * 41}", (), "up to 40 small letters, digits and hyphens"),
+        ("calendly:nora:2", (), "up to 40 small letters, digits and hyphens"),
+        ("calendly", (), "for which no credentials are set"),
+        ("hapio:nora", ("hapio",), "for which no credentials are set"),
+        ("acuity:nora", ("hapio",), "must be one of hapio, calcom, calendly"),
+        ("", (), "scheduler is missing; it must be one of calendly:<owner>"),
+        ("", ("hapio",), "scheduler is missing; it must be one of hapio, calendly:<owner>"),
+    ],
+)
+def test_a_wrong_name_of_an_owner_stops_the_start(
+    tmp_path: Path, named: str, connected: tuple[str, ...], says: str
+) -> None:
+    file = tmp_path / "widgets.toml"
+    file.write_text(f"[studio]\nscheduler = '{named}'")
+    with pytest.raises(WidgetsFileError, match=says):
+        load_widgets(file, connected, ("calendly",))
+
+
+def test_without_an_oauth_app_no_widget_can_name_an_owner(tmp_path: Path) -> None:
+    file = tmp_path / "widgets.toml"
+    file.write_text("[studio]\nscheduler = 'calendly:nora'")
+    with pytest.raises(WidgetsFileError, match="for which no credentials are set"):
+        load_widgets(file, ("calendly",))
+
+
+def test_without_a_file_there_is_no_owner_to_book_with() -> None:
+    with pytest.raises(WidgetsFileError, match="each widget must name its scheduler"):
+        load_widgets(None, (), ("calendly",))

@@ -1,26 +1,29 @@
-"""Calendly: the token with each scope, the plan, the webhook subscription, and which event types can be sold."""
+"""Calendly: the token with each scope, the plan, the webhook subscription, and which event types can be sold, of each
+account."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import httpx
 
 from app.domain.charge_minimum import chargeable
+from app.errors import SchedulerError, SchedulerNotConnected, SchedulerUnauthorized
 from app.operations.setup_check.finding import Finding, clock, fail, ok, warn
 from app.scheduling.calendly.dialect import FREE_CALLS, CalendlyDialect
+from app.scheduling.calendly.tokens import Access, PersonalAccess
 from app.scheduling.calendly.translation import Account, EventType, Page, read_account, read_event_types
+from app.scheduling.calendly.webhook import EVENTS
 from app.settings import Settings, opened
 from app.widgets import Widget, beyond_stripe
 
 T = TypeVar("T")
 
 _SECONDS = httpx.Timeout(15, connect=8)
-#: What the webhook must be sent.
-_EVENTS = ("invitee.created", "invitee.canceled")
 #: Each scope with a request that needs it and changes nothing: what it would change does not exist, or it lacks every
 #: field. None books, because a refused booking may count against the day's.
 _SCOPES: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
@@ -31,7 +34,8 @@ _SCOPES: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
     ("webhooks:read", "GET", "/webhook_subscriptions", ("user", "organization", "scope")),
     ("webhooks:write", "POST", "/webhook_subscriptions", ()),
 )
-_GUIDE = "docs/schedulers.md#calendly"
+_GUIDE: Final = "docs/schedulers.md#calendly"
+_OWNERS_GUIDE: Final = "docs/schedulers.md#several-owners"
 
 
 class _Limited(Exception):
@@ -42,8 +46,34 @@ class _Limited(Exception):
         self.seconds = round(CalendlyDialect().retry_after(answer.headers, now))
 
 
+@dataclass(frozen=True, slots=True)
+class _Fixes:
+    """What mends a token, its scopes, and a webhook subscription: one that is missing, and one that cannot be used."""
+
+    token: str
+    scopes: str
+    subscribe: str
+    again: str
+
+
+_PERSONAL: Final = _Fixes(
+    token=f"Make a personal access token in Calendly, and set CALENDLY_TOKEN; {_GUIDE} says how.",
+    scopes=f"Make a new token with them, since a token's scopes cannot be changed; {_GUIDE} lists them all.",
+    subscribe=f"Make one with CALENDLY_WEBHOOK_KEY as its signing key; {_GUIDE} says how.",
+    again=f"Delete it and make it again, since it cannot be changed; {_GUIDE} says how.",
+)
+_CONNECT: Final = "Sign in at /staff, open Calendly, and press Connect"
+_OWNER: Final = _Fixes(
+    token=f"{_CONNECT} again.",
+    scopes=f"Give them to the OAuth app at Calendly; {_OWNERS_GUIDE} lists them all. {_CONNECT} again.",
+    subscribe=f"{_CONNECT} again, which makes one.",
+    again=f"{_CONNECT} again, which makes a new one.",
+)
+
+
 class CalendlyLook:
-    """One look. `calls` is how many requests it took."""
+    """One look at an account: that of the personal token, or the one that an owner has connected under `name`, whom
+    `access` lets us speak for. `calls` is how many requests it took."""
 
     def __init__(
         self,
@@ -52,8 +82,13 @@ class CalendlyLook:
         *,
         now: datetime,
         transport: httpx.AsyncBaseTransport | None,
+        name: str = "calendly",
+        access: Access | None = None,
     ) -> None:
         self.calls = 0
+        self._name = name
+        self._access = access or PersonalAccess(opened(settings.calendly_token))
+        self._fixes = _OWNER if access else _PERSONAL
         self._settings = settings
         self._widgets = widgets
         self._now = now
@@ -63,8 +98,17 @@ class CalendlyLook:
     async def findings(self) -> list[Finding]:
         """Everything about Calendly; what was found before it stopped answering, too."""
         found: list[Finding] = []
-        headers = {"Authorization": f"Bearer {opened(self._settings.calendly_token)}", "Accept": "application/json"}
         url = self._settings.calendly_base_url
+        try:
+            headers = {**await self._access.headers(), "Accept": "application/json"}
+        except SchedulerNotConnected as error:
+            return [fail(self._name, str(error), f"{_CONNECT}.")]
+        except SchedulerUnauthorized as error:
+            fix = "Copy both from the OAuth app at Calendly." if error.http_status else self._fixes.token
+            return [fail(self._name, str(error), fix)]
+        except SchedulerError as error:
+            fix = "Check CALENDLY_AUTH_URL, this machine's DNS and firewall, then Calendly's status page."
+            return [fail(self._name, f"no token could be had: {error}", fix)]
         async with httpx.AsyncClient(
             base_url=url, headers=headers, transport=self._transport, timeout=_SECONDS
         ) as self._http:
@@ -73,38 +117,36 @@ class CalendlyLook:
             except _Limited as limit:
                 says = f"Calendly answers 429: too many requests this minute; try again in {limit.seconds} s"
                 fix = "Wait, and run the set-up check again: the rest of Calendly was not checked."
-                found.append(warn("calendly", says, fix))
+                found.append(warn(self._name, says, fix))
             except httpx.HTTPStatusError as error:
                 fix = "Check Calendly's status page, and try again."
-                found.append(fail("calendly", f"{url} answers {error.response.status_code}", fix))
+                found.append(fail(self._name, f"{url} answers {error.response.status_code}", fix))
             except httpx.HTTPError as error:
                 fix = "Check CALENDLY_BASE_URL, this machine's DNS and firewall, then Calendly's status page."
-                found.append(fail("calendly", f"{url} does not answer ({type(error).__name__})", fix))
+                found.append(fail(self._name, f"{url} does not answer ({type(error).__name__})", fix))
             except (ValueError, LookupError, TypeError):
                 fix = "Check CALENDLY_BASE_URL; it is https://api.calendly.com."
-                found.append(fail("calendly", f"{url} does not answer as Calendly does", fix))
+                found.append(fail(self._name, f"{url} does not answer as Calendly does", fix))
         return found
 
     async def _look(self, found: list[Finding]) -> None:
         me = await self._ask("GET", "/users/me")
         if me.status_code == 401:
-            fix = f"Make a personal access token in Calendly, and set CALENDLY_TOKEN; {_GUIDE} says how."
-            found.append(fail("calendly", "the token is not accepted", fix))
+            found.append(fail(self._name, "the token is not accepted", self._fixes.token))
             return
         account = None if me.status_code == 403 else read_account(me.raise_for_status().content)
-        found.append(ok("calendly", "answers, and accepts the token"))
-        found += clock("calendly", me, self._now)
+        found.append(ok(self._name, "answers, and accepts the token"))
+        found += clock(self._name, me, self._now)
         lacking, refusals = await self._refused(account)
         if account is None:
             lacking.insert(0, "users:read")
         if lacking:
-            fix = f"Make a new token with them, since a token's scopes cannot be changed; {_GUIDE} lists them all."
-            found.append(fail("calendly", f"the token lacks {', '.join(lacking)}", fix))
+            found.append(fail(self._name, f"the token lacks {', '.join(lacking)}", self._fixes.scopes))
         else:
-            found.append(ok("calendly", f"the token has all {1 + len(_SCOPES)} scopes"))
+            found.append(ok(self._name, f"the token has all {1 + len(_SCOPES)} scopes"))
         for said in refusals:
             fix = "Upgrade the plan in Calendly, or sign in there to see what the account may do."
-            found.append(fail("calendly", f"the account may not book by the API: {said}", fix))
+            found.append(fail(self._name, f"the account may not book by the API: {said}", fix))
         found += self._creates(me)
         if account is None:
             return
@@ -112,7 +154,7 @@ class CalendlyLook:
             found += await self._subscription(account)
         if "event_types:read" not in lacking:
             there = await self._all("/event_types", read_event_types, user=account.uri)
-            found += _contents(account, there)
+            found += _contents(self._name, account, there)
             for widget in self._widgets.values():
                 found += _widget(widget, account, there)
 
@@ -141,9 +183,9 @@ class CalendlyLook:
         if limit and limit[1] == FREE_CALLS and allowed >= usual:
             says = f"the plan is the free one, which makes fewer bookings a day than the {allowed} that are counted on"
             fix = "Set CALENDLY_CREATES_PER_DAY to what the plan allows; Calendly's support can tell."
-            yield warn("calendly", says, fix)
+            yield warn(self._name, says, fix)
         else:
-            yield ok("calendly", f"at most {allowed} bookings a day, moves included")
+            yield ok(self._name, f"at most {allowed} bookings a day, moves included")
 
     async def _subscription(self, account: Account) -> list[Finding]:
         address = f"{self._settings.public_url}/api/webhooks/calendly"
@@ -151,20 +193,18 @@ class CalendlyLook:
         # Only owners and admins may list the organization's.
         shared = await self._subscriptions(account, "organization")
         ours = [one for one in [*personal, *shared] if one["callback_url"].rstrip("/") == address]
-        again = f"Delete it and make it again, since it cannot be changed; {_GUIDE} says how."
+        again = self._fixes.again
         if not ours:
             says = f"Calendly has no webhook subscription for {address}"
-            return [
-                fail("calendly", says, f"Make one with CALENDLY_WEBHOOK_KEY as its signing key; {_GUIDE} says how.")
-            ]
+            return [fail(self._name, says, self._fixes.subscribe)]
         active = [one for one in ours if one["state"] == "active"]
         if not active:
             says = "the webhook subscription is disabled: its deliveries have failed for a day"
-            return [fail("calendly", says, again)]
-        missing = [name for name in _EVENTS if not any(name in one["events"] for one in active)]
+            return [fail(self._name, says, again)]
+        missing = [name for name in EVENTS if not any(name in one["events"] for one in active)]
         if missing:
-            return [fail("calendly", f"the webhook subscription is not sent {', '.join(missing)}", again)]
-        return [ok("calendly", "the webhook subscription is active")]
+            return [fail(self._name, f"the webhook subscription is not sent {', '.join(missing)}", again)]
+        return [ok(self._name, "the webhook subscription is active")]
 
     async def _subscriptions(self, account: Account, scope: str) -> list[dict[str, Any]]:
         params = _whose(account) if scope == "user" else {"organization": account.organization}
@@ -207,14 +247,14 @@ def _message(answer: httpx.Response) -> str:
     return ""
 
 
-def _contents(account: Account, there: Sequence[EventType]) -> Iterator[Finding]:
+def _contents(name: str, account: Account, there: Sequence[EventType]) -> Iterator[Finding]:
     """What there is, with the ids that widgets.toml and embed tags take."""
     yield ok("ids", f"location and person {account.name}: {account.id}")
     for one in there:
         yield ok("ids", f"service {one.name}: {one.id}{f' ({one.unsold})' if one.unsold else ''}")
     if not there:
         fix = f"Make one for each service; {_GUIDE} lists what they need."
-        yield fail("calendly", "the account has no event type", fix)
+        yield fail(name, "the account has no event type", fix)
 
 
 def _widget(widget: Widget, account: Account, there: Sequence[EventType]) -> Iterator[Finding]:

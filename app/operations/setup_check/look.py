@@ -14,6 +14,7 @@ from app.environment import Environment
 from app.operations.setup_check.address import look_at_address
 from app.operations.setup_check.calcom import CalcomLook
 from app.operations.setup_check.calendly import CalendlyLook
+from app.operations.setup_check.calendly_owners import look_at_owners
 from app.operations.setup_check.finding import Finding, fail, ok, warn
 from app.operations.setup_check.hapio import HapioLook
 from app.operations.setup_check.machine import DatabaseLook, look_at_env_file
@@ -67,7 +68,7 @@ class Doctor:
         found += _left_out(settings)
         widgets: Mapping[str, Widget] = {}
         try:
-            widgets = load_widgets(settings.widgets_file, settings.schedulers)
+            widgets = load_widgets(settings.widgets_file, settings.schedulers, settings.owner_schedulers)
             found += _widgets(settings, widgets)
         except WidgetsFileError as error:
             fix = "Correct the file; widgets.example.toml shows every setting."
@@ -82,6 +83,7 @@ class Doctor:
                 look = look_at(settings, there, now=now, transport=self._wires.schedulers.get(name))
                 found += await look.findings()
                 await database.count_calls(f"{name}_calls", look.calls)
+        found += await look_at_owners(settings, widgets, database, now=self._now, transports=self._wires.schedulers)
         sessions = await database.session_ids()
         await store.close()
         found += await StripeLook(settings, sessions, now=now, transport=self._wires.stripe).findings()
@@ -101,8 +103,9 @@ def _left_out(settings: Settings) -> Iterator[Finding]:
     if "hapio" in settings.schedulers and settings.hapio_webhook_secret is None:
         fix = "Create a webhook in Hapio's portal and set HAPIO_WEBHOOK_SECRET; docs/set-up.md#hapio explains it."
         yield warn("settings", "changes that you make in Hapio's portal are noticed only hours later", fix)
-    if "calendly" in settings.schedulers and settings.calendly_webhook_key is None:
-        fix = "Make a webhook subscription and set CALENDLY_WEBHOOK_KEY; docs/schedulers.md#calendly says how."
+    calendly = {*settings.schedulers, *settings.owner_schedulers} & {"calendly"}
+    if calendly and settings.calendly_webhook_key is None:
+        fix = "Set CALENDLY_WEBHOOK_KEY; docs/schedulers.md#calendly says to what, and what else it takes."
         yield warn("settings", "changes that are made in Calendly are noticed only a quarter of an hour later", fix)
 
 

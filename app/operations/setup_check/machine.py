@@ -36,7 +36,7 @@ class DatabaseLook:
     """One look; what others ask of the rows is answered only where a start would take the database."""
 
     def __init__(self, store: Store, *, now: datetime, free_bytes: Callable[[Path], int]) -> None:
-        self._store = store
+        self.store = store
         self._now = now
         self._free_bytes = free_bytes
         self._usable = False
@@ -45,12 +45,20 @@ class DatabaseLook:
         """Whether a start would take it, and what it says of the worker and of copies."""
         return [finding async for finding in self._look()]
 
+    async def unusable(self) -> DatabaseUnusable | None:
+        """Why no start would take it, or why it has no rows yet; None where all is well."""
+        try:
+            await self.store.must_be_current()
+        except DatabaseUnusable as error:
+            return error
+        return None
+
     async def session_ids(self) -> list[str]:
         """The ids of all Checkout Sessions, newest first."""
         if not self._usable:
             return []
         try:
-            return await self._store.session_ids()
+            return await self.store.session_ids()
         except (SQLAlchemyError, StorageError):
             return []  # what is wrong with the database was found before
 
@@ -60,10 +68,10 @@ class DatabaseLook:
             return
         # What is wrong with the database has been found; a count that misses these calls is the lesser harm.
         with suppress(SQLAlchemyError, StorageError):
-            await self._store.add_to_counter(f"{counter}:{self._now.astimezone(UTC):%Y-%m}", calls)
+            await self.store.add_to_counter(f"{counter}:{self._now.astimezone(UTC):%Y-%m}", calls)
 
     async def _look(self) -> AsyncIterator[Finding]:
-        backend, now = self._store.backend, self._now
+        backend, now = self.store.backend, self._now
         try:
             missing = await backend.missing()
             if missing:
@@ -76,7 +84,7 @@ class DatabaseLook:
         if not isinstance(backend, Sqlite):
             self._usable = True
             yield ok("database", f"{backend.shown} is reachable and up to date")
-            yield _worker(await self._store.last_beat(), now)
+            yield _worker(await self.store.last_beat(), now)
             return
         path = backend.path
         for finding in _left_copies(path, now):
@@ -89,8 +97,8 @@ class DatabaseLook:
             return
         self._usable = True
         yield ok("database", f"{path} is readable, writable and up to date")
-        yield _worker(await self._store.last_beat(), now)
-        yield _copies(await self._store.mark(LAST), now)
+        yield _worker(await self.store.last_beat(), now)
+        yield _copies(await self.store.mark(LAST), now)
         yield _room(path.absolute().parent, self._free_bytes)
 
 

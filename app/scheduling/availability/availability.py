@@ -122,5 +122,5 @@ class Availability:
 
     def _named(self, scheduler: str) -> SchedulerAvailability:
         if scheduler not in self._by_scheduler:
-            raise SchedulerNotConnected(f"no credentials are set for the scheduler {scheduler!r}")
+            raise SchedulerNotConnected(f"no credentials are set for the scheduler {scheduler!r}").at(scheduler)
         return self._by_scheduler[scheduler]

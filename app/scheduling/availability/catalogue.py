@@ -161,6 +161,7 @@ class Catalogues:
             price=price,
             resources=resources,
             booking_window_start=service.booking_window_start or timedelta(),
+            page=service.page,
         )
 
     def _leave_out(self, widget: Widget, service: SchedulerService, reason: str) -> None:

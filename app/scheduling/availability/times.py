@@ -69,13 +69,15 @@ class Looks:
 class SchedulerAvailability:
     """The times of one scheduler. Safe to ask at any rate: what is warm costs no input or output.
 
-    `occupied` reads our live bookings that occupy time. `ttl` and `max_age` are seconds: how long a read is fresh
-    while the budget is on plan, and how old it may be and still be shown where the budget asks for no more.
+    `name` is the scheduler's. `occupied` reads our live bookings that occupy time. `ttl` and `max_age` are seconds: how
+    long a read is fresh while the budget is on plan, and how old it may be and still be shown where the budget asks for
+    no more.
     """
 
     def __init__(
         self,
         *,
+        name: str,
         scheduler: Scheduler,
         occupied: Callable[[], Awaitable[Sequence[Occupied]]],
         budget: CallBudget,
@@ -84,6 +86,7 @@ class SchedulerAvailability:
         max_age: int,
         rate_limits: RateLimits | None = None,
     ) -> None:
+        self._name = name
         self._scheduler = scheduler
         self._budget = budget
         self._rate_limits = rate_limits or RateLimits(now)
@@ -321,7 +324,7 @@ class SchedulerAvailability:
         # calls spent on looking would leave none for the locks.
         if held.cached.value is None:
             if not needed and not self._may_read(held, reader, must=True):
-                raise TimesNotRead("no calls left for looking")
+                raise TimesNotRead("no calls left for looking").at(self._name)
             await held.cached.read()
         elif age >= max(self._max_age, period):
             if self._may_read(held, reader):

@@ -21,6 +21,7 @@ from app.errors import (
 )
 from app.scheduling.calcom.client import PAGE_SIZE, CalcomClient
 from app.scheduling.calcom.translation import TAG, EventType, Me, booking_body, number_of, slot_of, timestamp
+from app.scheduling.named import named
 from app.scheduling.port import (
     LockKind,
     SchedulerBooking,
@@ -58,6 +59,7 @@ class _Write:
     listed: Callable[[], Awaitable[bool]]
 
 
+@named("calcom")
 class CalcomScheduler:
     """A `Scheduler` over Cal.com's client. Every method is told in the port.
 

@@ -5,7 +5,7 @@ Facts about Calendly are cited as in `translation`.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from random import Random
 from typing import Any, TypeVar
@@ -13,11 +13,13 @@ from typing import Any, TypeVar
 import httpx
 
 from app.scheduling.calendly.dialect import CalendlyDialect
+from app.scheduling.calendly.tokens import Access
 from app.scheduling.calendly.translation import (
     Account,
     EventType,
     Invitee,
     Page,
+    Subscription,
     id_in_path,
     read_account,
     read_event,
@@ -26,6 +28,7 @@ from app.scheduling.calendly.translation import (
     read_events,
     read_invitee,
     read_invitees,
+    read_subscriptions,
     read_times,
     timestamp,
 )
@@ -52,15 +55,15 @@ class CalendlyClient:
 
     `patience` is how many seconds one call may spend waiting for a rate limit to pass before SchedulerRateLimited is
     raised. `on_call` hears of every request sent, retries included, and `on_create` of those that were to book:
-    refused ones may count against the day's creates, too.
+    refused ones may count against the day's creates, too. `provider` is the name of the account in logs.
     """
 
-    # Nine parameters: where Calendly is, who listens, and what tests put in the place of time and chance.
+    # Ten parameters: where Calendly is, what lets us in, who listens, and what tests put in the place of time.
     def __init__(
         self,
         *,
         base_url: str,
-        token: str,
+        access: Access,
         now: Callable[[], datetime],
         random: Random,
         sleep: Callable[[float], Awaitable[None]],
@@ -68,19 +71,18 @@ class CalendlyClient:
         on_call: Callable[[SchedulerCall], None] = _ignore,
         on_create: Callable[[], None] = _uncounted,
         patience: float = 2.0,
+        provider: str = "calendly",
     ) -> None:
-        async def authorize() -> dict[str, str]:
-            return {"Authorization": f"Bearer {token}"}
-
         def hear(call: SchedulerCall) -> None:
             on_call(call)
             if call.operation == _CREATE:
                 on_create()
 
         self.connection = Connection(
-            CalendlyDialect(),
+            CalendlyDialect(provider),
             base_url=base_url,
-            authorize=authorize,
+            authorize=access.headers,
+            renew=access.renew,
             now=now,
             random=random,
             sleep=sleep,
@@ -88,11 +90,19 @@ class CalendlyClient:
             on_call=hear,
             patience=patience,
         )
+        self._access = access
         self._known: Account | None = None
 
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self.connection.aclose()
+        await self._access.aclose()
+
     async def account(self) -> Account:
-        """Whose token it is, as last read: a token has one user for good."""
-        return self._known or await self.read_account()
+        """Whose account it is, as last read. It stays the same until another one is connected."""
+        if self._known and await self._access.account() in {"", self._known.uri}:
+            return self._known
+        return await self.read_account()
 
     async def read_account(self) -> Account:
         """The same, read anew, for the name and the zone may change."""
@@ -150,6 +160,29 @@ class CalendlyClient:
         path = f"{_event_path(event_id)}/cancellation"
         json = {"reason": reason} if reason else {}
         await self.connection.call("cancelEvent", "POST", path, lambda _content: None, json=json)
+
+    # -- webhooks --------------------------------------------------------------------------------------------
+
+    async def subscriptions(self) -> list[Subscription]:
+        """The webhook subscriptions of the user's own."""
+        return await self._pages("listSubscriptions", "/webhook_subscriptions", read_subscriptions, await self._mine())
+
+    async def subscribe(self, url: str, events: Sequence[str]) -> None:
+        """Let Calendly tell an address of these events. What an OAuth app subscribes is signed with the app's own key
+        (Calendly API v2, webhooks). SchedulerError with 409: the address is subscribed already."""
+        json = {"url": url, "events": list(events), **await self._mine()}
+        await self.connection.call(
+            "subscribe", "POST", "/webhook_subscriptions", lambda _content: None, json=json, repeatable=False
+        )
+
+    async def unsubscribe(self, subscription_id: str) -> None:
+        """End a subscription; SchedulerNotFound where there is none."""
+        path = f"/webhook_subscriptions/{id_in_path(subscription_id)}"
+        await self.connection.call("unsubscribe", "DELETE", path, lambda _content: None)
+
+    async def _mine(self) -> dict[str, str]:
+        account = await self.account()
+        return {"user": account.uri, "organization": account.organization, "scope": "user"}
 
     async def _pages(
         self, operation: str, path: str, read: Callable[[bytes], Page[T]], params: Mapping[str, str]

@@ -20,9 +20,10 @@ _NAME = re.compile(r"[\w.:-]{1,80}")
 
 
 class CalendlyDialect:
-    """A `Dialect`."""
+    """A `Dialect`. `provider` is the name of the account in logs."""
 
-    provider = "calendly"
+    def __init__(self, provider: str = "calendly") -> None:
+        self.provider = provider
 
     def limit(self, headers: httpx.Headers) -> tuple[int, int] | None:
         """Whether an answer to a create tells of calls or of creates is not documented, so only the known numbers of

@@ -17,6 +17,7 @@ from app.domain.catalogue import Location, Resource, Slot
 from app.errors import SchedulerError, SchedulerNotFound, SchedulerRefused
 from app.scheduling.calendly.client import PAGE_SIZE, CalendlyClient
 from app.scheduling.calendly.translation import EventType, Invitee, timestamp, with_invitee
+from app.scheduling.named import named
 from app.scheduling.port import (
     LockKind,
     SchedulerBooking,
@@ -49,6 +50,7 @@ _REASON = "This appointment was cancelled or moved where it was booked."
 _TRACKING = ("utm_campaign", "utm_source", "utm_medium", "utm_content", "utm_term", "salesforce_uuid")
 
 
+@named("calendly")
 class CalendlyScheduler:
     """A `Scheduler` over Calendly's client. Every method is told in the port.
 
@@ -88,7 +90,7 @@ class CalendlyScheduler:
         return max(-(-_MONTH // self._window), -(-things // PAGE_SIZE))
 
     async def aclose(self) -> None:
-        await self._client.connection.aclose()
+        await self._client.aclose()
 
     # -- what there is ---------------------------------------------------------------------------------------
 
@@ -113,6 +115,7 @@ class CalendlyScheduler:
                 duration=one.duration,
                 buffer_before=one.buffer_before,
                 buffer_after=one.buffer_after,
+                page=one.page or None,
             )
             for one in types
             if not one.unsold
@@ -176,7 +179,10 @@ class CalendlyScheduler:
     async def confirm(self, reference: str | None, wanted: Wanted, visit: Visit) -> SchedulerBooking:
         if reference is None or reference.startswith(_NOT_HELD):
             return await self._create(wanted, visit)
+        # An event from the start, where the visitor booked on Calendly's page, or by an earlier life of this call.
         made = await self.read(reference)
+        if made.is_canceled and made.successor:  # the visitor has moved it there since
+            made = await self.read(made.successor)
         if made.is_canceled:
             raise SchedulerNotFound("the event was canceled")
         return made
@@ -380,4 +386,5 @@ def _booked(wanted: Wanted, invitee: Invitee) -> SchedulerBooking:
         is_canceled=invitee.is_canceled,
         created_at=invitee.created_at,
         metadata={"holdfast_id": wanted.tag},
+        email=invitee.email,
     )

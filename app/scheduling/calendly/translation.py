@@ -55,6 +55,7 @@ class _Place(BaseModel):
 class _EventTypeBody(BaseModel):
     uri: _Uri
     name: _Text = ""
+    scheduling_url: _Text = ""
     active: bool
     deleted_at: AwareDatetime | None = None
     type: str
@@ -103,11 +104,17 @@ class _Tracking(BaseModel):
 
 class _InviteeBody(BaseModel):
     event: _Uri
+    email: _Text = ""
     status: str
     tracking: Annotated[_Tracking, BeforeValidator(lambda value: value or {})] = _Tracking()
     cancellation: _Cancellation | None = None
     new_invitee: str | None = None
     created_at: _Moment
+
+
+class _SubscriptionBody(BaseModel):
+    uri: _Uri
+    callback_url: str
 
 
 class _Pagination(BaseModel):
@@ -146,7 +153,7 @@ class Account:
 @dataclass(frozen=True, slots=True)
 class EventType:
     """What can be booked. `place` is the kind of its one location, None without any; `unsold` says why it cannot be
-    sold here, and is empty for one that can."""
+    sold here, and is empty for one that can. `page` is where Calendly lets visitors book it."""
 
     id: str
     uri: str
@@ -156,6 +163,7 @@ class EventType:
     buffer_after: timedelta
     place: str | None
     unsold: str
+    page: str
     created_at: datetime
 
 
@@ -164,11 +172,20 @@ class Invitee:
     """A customer's place in an event. `tag` is what we, or a campaign, wrote into its tracking."""
 
     event_id: str
+    email: str
     tag: str
     is_canceled: bool
     canceled_by: Actor | None
     successor: str | None
     created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """A webhook subscription, and the address that it tells."""
+
+    id: str
+    url: str
 
 
 def _account(body: _UserBody) -> Account:
@@ -185,6 +202,7 @@ def _event_type(body: _EventTypeBody) -> EventType:
         buffer_after=timedelta(minutes=body.after_buffer),
         place=body.locations[0].kind if body.locations else None,
         unsold=_unsold(body),
+        page=body.scheduling_url,
         created_at=body.created_at,
     )
 
@@ -233,6 +251,7 @@ def _invitee(body: _InviteeBody) -> Invitee:
     successor = EVENT_IN_URI.search(body.new_invitee or "")
     return Invitee(
         event_id=_id(body.event),
+        email=body.email,
         tag=body.tracking.utm_content,
         is_canceled=body.status == "canceled",
         canceled_by=_canceler(body.cancellation),
@@ -270,6 +289,9 @@ read_event = _one_reader(_OneBody[_EventBody], _event)
 read_events = _page_reader(_PageBody[_EventBody], _event)
 read_invitee = _one_reader(_OneBody[_InviteeBody], _invitee)
 read_invitees = _page_reader(_PageBody[_InviteeBody], _invitee)
+read_subscriptions = _page_reader(
+    _PageBody[_SubscriptionBody], lambda body: Subscription(_id(body.uri), body.callback_url)
+)
 
 
 def with_invitee(event: SchedulerBooking, invitee: Invitee) -> SchedulerBooking:
@@ -277,6 +299,7 @@ def with_invitee(event: SchedulerBooking, invitee: Invitee) -> SchedulerBooking:
     return replace(
         event,
         is_canceled=event.is_canceled or invitee.is_canceled,
+        email=invitee.email,
         canceled_by=invitee.canceled_by or event.canceled_by,
         successor=invitee.successor,
         metadata={"holdfast_id": invitee.tag} if invitee.tag else {},

@@ -8,12 +8,14 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from app.errors import WebhookRefused
 from app.scheduling.calendly.translation import EVENT_IN_URI, booking_in
 from app.scheduling.port import SchedulerNotice
 
+#: What has to be told.
+EVENTS: Final = ("invitee.created", "invitee.canceled")
 _HEADER = "calendly-webhook-signature"
 #: Deliveries are repeated for 24 hours, and whether a repeated one is signed anew is not documented. A notice is no
 #: more than a hint to look, so an old one does no harm.

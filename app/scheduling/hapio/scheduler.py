@@ -11,6 +11,7 @@ import structlog
 from app.domain.catalogue import Location, Resource, Slot
 from app.errors import SchedulerNotFound, SchedulerRefused
 from app.scheduling.hapio.client import HapioClient
+from app.scheduling.named import named
 from app.scheduling.port import (
     LockKind,
     SchedulerBooking,
@@ -26,6 +27,7 @@ log = structlog.get_logger()
 TRAITS: Final = Traits(lock=LockKind.BINDING, keeps_metadata=True, mails_customer=False, prices=True)
 
 
+@named("hapio")
 class HapioScheduler:
     """A `Scheduler` over Hapio's client. Every method is told in the port."""
 

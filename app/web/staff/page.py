@@ -27,6 +27,7 @@ def render_staff(
         "screen": screen,
         "base": f"/staff/{staff.token}" if staff else "",
         "who": staff and staff.email,
+        "has_calendly": parts.calendly.enabled,
     }
     text = render_text(parts.templates, name, {"text": "", **context, **own})
     rules = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.routing import Route
 
-from app.web.staff import booking, cancel, days, feeds, health, move, refund, sign_in
+from app.web.staff import booking, calendly, cancel, days, feeds, health, move, refund, sign_in
 from app.web.staff.booking import of_booking
 
 _SIGNED_IN = "/staff/{token}"
@@ -15,12 +15,16 @@ routes = [
     Route("/staff", sign_in.show_ask),
     Route("/staff", sign_in.ask, methods=["POST"]),
     Route("/staff/sent", sign_in.show_sent),
+    Route("/staff/calendly/callback", calendly.come_back),
     Route("/staff/in/{token}", sign_in.show_in),
     Route("/staff/in/{token}", sign_in.sign_in, methods=["POST"]),
     Route(_SIGNED_IN, days.show_days),
     Route(f"{_SIGNED_IN}/find", days.show_found),
     Route(f"{_SIGNED_IN}/house", health.show_health),
     Route(f"{_SIGNED_IN}/feed", health.renew_feed, methods=["POST"]),
+    Route(f"{_SIGNED_IN}/calendly", calendly.show_connections),
+    Route(f"{_SIGNED_IN}/calendly/{{name}}/connect", calendly.connect),
+    Route(f"{_SIGNED_IN}/calendly/{{name}}/disconnect", calendly.disconnect, methods=["POST"]),
     Route(f"{_SIGNED_IN}/sign-out", sign_in.sign_out, methods=["POST"]),
     Route(_BOOKING, of_booking(booking.show_booking)),
     Route(f"{_BOOKING}/cancel", of_booking(cancel.show_cancel)),

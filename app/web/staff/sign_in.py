@@ -72,7 +72,7 @@ async def show_sent(request: Request) -> Response:
         _("If this address is allowed to sign in, a link is on its way to it."),
         _("It works once, within %(num)s minutes.") % {"num": _minutes(SIGN_IN_LIFE)},
     ]
-    return _door_page(request, heading=_("Check your email"), lines=lines)
+    return door_page(request, heading=_("Check your email"), lines=lines)
 
 
 # The link
@@ -89,7 +89,7 @@ async def show_in(request: Request) -> Response:
     except LinkRefused as error:
         return _ask_page(request, error=error)
     form = {"action": asked_path(request), "label": _("Sign in"), "field": None}
-    return _door_page(request, heading=_("Sign in to the bookings"), form=form)
+    return door_page(request, heading=_("Sign in to the bookings"), form=form)
 
 
 async def sign_in(request: Request) -> Response:
@@ -136,10 +136,10 @@ def _ask_page(request: Request, *, error: LinkRefused | None = None, typed: str 
     field = {"typed": typed or "", "wrong": typed is not None}
     form = {"action": "/staff", "label": _("Email me a link"), "field": field}
     status = error.status if error else 422 if typed is not None else 200
-    return _door_page(request, heading=heading, lines=lines, form=form, status=status)
+    return door_page(request, heading=heading, lines=lines, form=form, status=status)
 
 
-def _door_page(
+def door_page(
     request: Request,
     *,
     heading: str,
@@ -147,6 +147,7 @@ def _door_page(
     form: Mapping[str, Any] | None = None,
     status: int = 200,
 ) -> Response:
+    """A page for whoever is not signed in: a heading, some lines, perhaps a form."""
     context = {"heading": heading, "lines": lines, "form": form}
     return render_staff(request, "staff/sign_in.html", context, status=status)
 

@@ -351,6 +351,20 @@ async def test_the_terms_are_kept(stack: Stack) -> None:
         assert answer.json()["error"]["details"] == {"reason": "BEGUN"}
 
 
+@pytest.mark.parametrize(
+    ("scheduler", "told"),
+    [("hapio", "HAPIO_API_ERROR"), ("calcom", "CALCOM_API_ERROR"), ("calendly", "CALENDLY_API_ERROR")],
+)
+async def test_an_error_of_a_scheduler_has_its_own_code(tmp_path: Path, scheduler: str, told: str) -> None:
+    async with open_stack(tmp_path, scheduler=scheduler, settings={"api_keys": (KEY,)}) as stack:
+        stack.side.faults.append(Fault("drop_before", times=1000))
+        for _ in range(4):  # the last ones without a call
+            answer = await stack.client.get("/api/services", headers=SERVER)
+            assert (answer.status_code, code(answer)) == (503, told)
+        figures = stack.parts.metrics.registry
+        assert figures.get_sample_value("holdfast_errors_total", {"code": told}) == 4
+
+
 async def test_with_hapio_down_times_come_with_their_age_and_locks_fail_at_once(stack: Stack) -> None:
     wanted = [await wish(stack, nth) for nth in range(0, 48, 6)]
     stack.hapio.faults.append(Fault("drop_before", times=1000))

@@ -21,7 +21,7 @@ EXAMPLES = 60
 
 
 async def test_the_door_keeps_its_document_in_thousands_of_cases(tmp_path: Path) -> None:
-    async with open_stack(tmp_path, settings={"api_keys": (KEY,)}) as stack:
+    async with open_stack(tmp_path, settings={"api_keys": (KEY,), "seed_routes": "on"}) as stack:
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] == "http":
@@ -52,7 +52,10 @@ async def _known(stack: Stack) -> dict[str, list[str]]:
         "end": [one["end"] for one in wishes],
         "newStart": [one["start"] for one in wishes],
         "newEnd": [one["end"] for one in wishes],
+        "startTime": [one["start"] for one in wishes],
+        "endTime": [one["end"] for one in wishes],
         "serviceId": [stack.portrait_id],
+        "sessionTypeId": [stack.portrait_id],
         "bookingId": [one["bookingId"] for one in held],
         "hapioBookingId": [one["hapioBookingId"] for one in held],
         "token": [one["token"] for one in held],

@@ -8,15 +8,17 @@ from typing import Any
 import pytest
 from starlette.routing import Route
 
+from tests.support.json_door import KEY
 from tests.support.stack import PUBLIC_URL, Stack, open_stack
 
 Json = dict[str, Any]
 METHODS = {"get", "post", "put", "patch", "delete"}
 
 
-@pytest.fixture
-async def stack(tmp_path: Path) -> AsyncIterator[Stack]:
-    async with open_stack(tmp_path) as stack:
+@pytest.fixture(params=["off", "on"])
+async def stack(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Stack]:
+    """Without and with the routes that are switched on."""
+    async with open_stack(tmp_path, settings={"api_keys": (KEY,), "seed_routes": request.param}) as stack:
         yield stack
 
 

@@ -26,20 +26,21 @@ WORLDS = {
     "weak": "the lock does not bind and may lapse: a stranger may take the time until it is final; money is held first",
     "never": "from some moment on Hapio, Stripe, or Stripe for refunds alone, refuses for good or never answers",
 }
+#: What each leaves out, and the world in which that breaks a promise.
 MUTANTS = {
-    "blind-update": "write the new status without checking the old one",
-    "release-before-claim": "free the time in Hapio first, claim the row second",
-    "skip-session-expire": "expire the row without expiring the Checkout Session",
-    "ignore-open-session": "claim the end although another attempt's Session is open",
-    "url-before-record": "give the payment page out without checking that the booking still awaits it",
-    "no-sweep": "never look for orphaned temporary bookings in Hapio",
-    "no-money-sweep": "never look for completed Checkout Sessions in Stripe",
-    "revive-expired-hold": "finalize the old temporary booking after a late payment",
-    "no-own-retry": "finalize only inside the webhook, never from the worker",
-    "tell-nobody": "do not tell the owner what has waited for too long",
-    "wait-past-start": "go on waiting for Hapio when the visit has begun",
-    "capture-at-once": "take money that is only held before the calendar has agreed",
-    "create-without-looking": "book again after a lost answer, without looking for what it may have made",
+    "blind-update": ("write the new status without checking the old one", "prompt"),
+    "release-before-claim": ("free the time in Hapio first, claim the row second", "prompt"),
+    "skip-session-expire": ("expire the row without expiring the Checkout Session", "prompt"),
+    "ignore-open-session": ("claim the end although another attempt's Session is open", "prompt"),
+    "url-before-record": ("give the payment page out without checking that the booking still awaits it", "prompt"),
+    "no-sweep": ("never look for orphaned temporary bookings in Hapio", "prompt"),
+    "no-money-sweep": ("never look for completed Checkout Sessions in Stripe", "worst"),
+    "revive-expired-hold": ("finalize the old temporary booking after a late payment", "late"),
+    "no-own-retry": ("finalize only inside the webhook, never from the worker", "prompt"),
+    "tell-nobody": ("do not tell the owner what has waited for too long", "never"),
+    "wait-past-start": ("go on waiting for Hapio when the visit has begun", "never"),
+    "capture-at-once": ("take money that is only held before the calendar has agreed", "weak"),
+    "create-without-looking": ("book again after a lost answer, without looking for what it may have made", "weak"),
 }
 
 

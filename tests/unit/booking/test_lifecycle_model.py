@@ -58,7 +58,8 @@ def test_every_allowed_change_of_a_move_happens_and_no_other(searched_changes: S
 
 @pytest.mark.parametrize("mutant", MUTANTS)
 def test_leaving_out_a_rule_breaks_a_promise(mutant: str) -> None:
-    assert any(search(mutant, world).problem for world in WORLDS)
+    _what, world = MUTANTS[mutant]
+    assert search(mutant, world).problem
 
 
 @pytest.mark.parametrize("mutant", changes_model.MUTANTS)

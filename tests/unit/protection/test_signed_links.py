@@ -122,6 +122,8 @@ def test_a_token_opens_in_the_spelling_that_was_handed_out_and_in_no_other(chang
         with pytest.raises(LinkRefused):
             one.read_api_token(change(one.api_token(name)))
         with pytest.raises(LinkRefused):
+            one.read_flow_token(change(one.flow_token(one.new_flow("studio", name))))
+        with pytest.raises(LinkRefused):
             one.read_staff_token(change(one.staff_token(name)))
         with pytest.raises(LinkRefused):
             one.read_feed_token(change(one.feed_token("maja@studio.example", 0)))
@@ -129,3 +131,29 @@ def test_a_token_opens_in_the_spelling_that_was_handed_out_and_in_no_other(chang
         assert one.read_receipt(change(one.receipt({"booking": name}))) is None
         # The token itself is good.
         assert one.read_booking_token(one.booking_token(name, ends_at=ENDS)) == name
+
+
+def test_a_flow_tells_what_it_is_of_for_good_and_lets_a_time_be_chosen_for_an_hour() -> None:
+    clock = Clock(NOW)
+    one = links(now=clock)
+    texts = {"utm_source": "mail"}
+    flow = one.new_flow("studio", "service", reference="client 7", metadata={"profile": "3"}, utm=texts)
+    token = one.flow_token(flow)
+    assert (one.read_open_flow(token), flow.expires_at) == (flow, NOW + timedelta(hours=1))
+    assert one.new_flow("studio", "service").id != flow.id
+    clock.advance(timedelta(hours=1))
+    assert one.read_flow_token(token) == flow
+    with pytest.raises(LinkExpired):
+        one.read_open_flow(token)
+
+
+def test_a_flow_of_the_longest_texts_is_short_enough_to_be_read() -> None:
+    one = links()
+    texts = {f"utm_{number}": "\u00e4" * 200 for number in range(3)}
+    flow = one.new_flow("w" * 64, "s" * 100, reference="\u5b57" * 100, metadata={"p": "\u5b57" * 100}, utm=texts)
+    assert one.read_flow_token(one.flow_token(flow)) == flow
+
+
+def test_a_token_that_is_too_long_for_a_flow_is_not_unpacked() -> None:
+    with pytest.raises(LinkRefused):
+        links().read_flow_token("a" * 20_000)

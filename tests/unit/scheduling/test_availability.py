@@ -101,7 +101,13 @@ async def open_shop(studio: HapioStudio, *, max_age: int = 3600, calls_per_month
         return read
 
     availability = SchedulerAvailability(
-        scheduler=HapioScheduler(client), occupied=occupied, budget=budget, now=studio.clock, ttl=45, max_age=max_age
+        name="hapio",
+        scheduler=HapioScheduler(client),
+        occupied=occupied,
+        budget=budget,
+        now=studio.clock,
+        ttl=45,
+        max_age=max_age,
     )
     yield Shop(studio, availability, budget, widget, rows, store_open)
     await availability.aclose()

@@ -9,6 +9,7 @@ from app.scheduling.connect import connect
 from app.scheduling.connected import Connected, World
 from app.scheduling.port import SchedulerCall
 from app.settings import read_settings
+from app.store import Store
 from sandbox.calendly import CalendlySandbox
 from sandbox.clock import Clock
 from tests.support.calendly_adviser import MONDAY
@@ -19,13 +20,15 @@ ENVIRON = {"CALENDLY_TOKEN": "calendly-sandbox-token", "SECRET_KEYS": "k" * 32, 
 
 def connected(heard: list[tuple[str, SchedulerCall]], **environ: str) -> dict[str, Connected]:
     clock = Clock(MONDAY)
+    settings = read_settings({**ENVIRON, **environ})
     transports: dict[str, httpx.AsyncBaseTransport] = {"calendly": CalendlySandbox(now=clock).transport()}
 
     def hear(name: str, call: SchedulerCall) -> None:
         heard.append((name, call))
 
-    world = World(now=clock, random=Random(1), sleep=no_wait, transports=transports, called=hear)
-    return connect(read_settings({**ENVIRON, **environ}), world)
+    store = Store(settings.database_url, now=clock)
+    world = World(now=clock, random=Random(1), sleep=no_wait, transports=transports, called=hear, tokens=store)
+    return connect(settings, world)
 
 
 async def test_the_token_connects_calendly_alone_and_its_calls_are_counted() -> None:

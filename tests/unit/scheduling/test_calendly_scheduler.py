@@ -174,6 +174,16 @@ async def test_what_is_final_already_is_read_and_not_booked_again(adviser: Calen
     assert adviser.creates == 1
 
 
+async def test_what_the_visitor_has_moved_on_calendlys_page_is_final_at_its_new_time(adviser: CalendlyAdviser) -> None:
+    booked = adviser.sandbox.book(adviser.session, TEN, name="Kim Doe", email="Kim@example.com")
+    moved = adviser.sandbox.reschedule(booked["uri"], TEN + 2 * DAY)
+    reference = booked["event"].rpartition("/")[2]
+    final = await adviser.scheduler.confirm(reference, adviser.wanted(), VISIT)
+    assert (final.id, final.starts_at) == (moved["event"].rpartition("/")[2], TEN + 2 * DAY)
+    assert (final.email, final.metadata) == ("Kim@example.com", {})
+    assert adviser.creates == 0
+
+
 # a time that is taken
 
 

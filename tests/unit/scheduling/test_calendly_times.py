@@ -68,6 +68,7 @@ async def test_event_types_are_services_without_a_price(adviser: CalendlyAdviser
     session = services[adviser.session]
     assert (session.duration, session.price) == (HOUR, None)
     assert (session.buffer_before, session.buffer_after) == (timedelta(), 15 * MINUTE)
+    assert session.page == "https://calendly.com/nora-whitfield/advice-session"
 
 
 async def test_the_oldest_event_type_comes_first(adviser: CalendlyAdviser) -> None:

@@ -53,7 +53,7 @@ class Unlocked(Postgres):
     async def lock_booking(self, connection: AsyncConnection, booking_id: BookingId) -> None:
         """As if this were SQLite."""
 
-    async def lock_resource(self, connection: AsyncConnection, resource_id: str) -> None:
+    async def lock_name(self, connection: AsyncConnection, name: str) -> None:
         """As if this were SQLite."""
 
 

@@ -1,0 +1,69 @@
+"""The row of a booking that begins: held, and not paid."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from app.domain.booking import Booking, Customer, Status, Visitor
+from app.domain.catalogue import Location, Resource, Service, Slot
+from app.domain.reservation import Reservation
+from app.widgets import Widget
+
+
+def new_reservation(
+    booking_id: str, scheduler: str, service: Service, slot: Slot, resource: Resource, location: Location, now: datetime
+) -> Reservation:
+    """A claim on the time of a slot with this person, before the scheduler is asked for it."""
+    return Reservation(
+        id=booking_id,
+        booking_id=booking_id,
+        scheduler=scheduler,
+        service_id=service.id,
+        service_name=service.name,
+        resource_id=resource.id,
+        resource_name=resource.name,
+        location_id=location.id,
+        location_name=location.name,
+        time_zone=location.time_zone,
+        starts_at=slot.starts_at,
+        ends_at=slot.ends_at,
+        buffer_starts_at=slot.buffer_starts_at,
+        buffer_ends_at=slot.buffer_ends_at,
+        unsure=True,
+        created_at=now,
+        updated_at=now,
+    )
+
+
+def new_booking(
+    reservation: Reservation,
+    widget: Widget,
+    service: Service,
+    *,
+    visitor: Visitor,
+    customer: Customer | None,
+    any_resource: bool,
+    deadline: datetime,
+) -> Booking:
+    """A hold on that time under the widget's terms, until `deadline`."""
+    return Booking(
+        id=reservation.booking_id,
+        widget=widget.name,
+        status=Status.HELD,
+        reservation=reservation,
+        any_resource=any_resource,
+        terms=widget.terms(service.price),
+        deadline=deadline,
+        extensions=0,
+        was_expired=False,
+        payment_id=None,
+        end_reason=None,
+        customer=customer,
+        visitor=visitor,
+        revision=0,
+        created_at=reservation.created_at,
+        updated_at=reservation.created_at,
+        confirmed_at=None,
+        next_try_at=None,
+        tries=0,
+    )
