@@ -349,3 +349,26 @@ async def test_an_event_that_comes_twice_at_once_is_stored_once(url: str, store:
 async def test_calls_that_are_counted_at_once_are_all_counted(url: str, store: Store) -> None:
     await at_once(url, [lambda store: store.add_to_counter("calls", 3)] * (4 * MANY))
     assert await store.counter("calls") == 12 * MANY
+
+
+async def test_an_account_that_is_connected_under_two_names_at_once_has_one_of_them(url: str, store: Store) -> None:
+    def connect(name: str) -> Act:
+        return lambda store: store.connect_scheduler(
+            name,
+            account="acct",
+            account_name="Ada",
+            access="sealed",
+            refresh="sealed",
+            expires_at=NOW + HOUR,
+            asked_at=NOW - HOUR,
+        )
+
+    outcomes = await at_once(url, [connect(f"calendly:{number}") for number in range(MANY)])
+    assert (outcomes.count("connected"), outcomes.count("other_name")) == (1, MANY - 1)
+
+
+async def test_a_refresh_is_leased_to_one_process(url: str, store: Store) -> None:
+    details = {"account": "acct", "account_name": "Ada", "access": "sealed", "refresh": "sealed"}
+    await store.connect_scheduler("calendly:ada", **details, expires_at=NOW + HOUR, asked_at=NOW - HOUR)
+    leases = await at_once(url, [lambda store: store.lease_refresh("calendly:ada", until=NOW + HOUR)] * MANY)
+    assert sum(lease is not None for lease in leases) == 1
