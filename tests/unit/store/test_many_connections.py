@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from datetime import timedelta
 from random import Random
 
 import anyio
@@ -26,6 +27,7 @@ from app.domain.refund import Owed
 from app.store import Store
 from app.store.backend import BookingId
 from app.store.change import Change
+from app.store.due import remember
 from app.store.postgres import Postgres
 from sandbox.clock import Clock
 from tests.support.examples import NOW, a_payment
@@ -372,3 +374,22 @@ async def test_a_refresh_is_leased_to_one_process(url: str, store: Store) -> Non
     await store.connect_scheduler("calendly:ada", **details, expires_at=NOW + HOUR, asked_at=NOW - HOUR)
     leases = await at_once(url, [lambda store: store.lease_refresh("calendly:ada", until=NOW + HOUR)] * MANY)
     assert sum(lease is not None for lease in leases) == 1
+
+
+@pytest.mark.parametrize(("settles", "counted"), [(False, 2), (True, 3)])
+async def test_a_line_of_the_history_that_is_written_first_and_seen_last_is_counted(
+    url: str, settles: bool, counted: int
+) -> None:
+    """Without the wait it is passed over, because a later one has been counted."""
+    clock = Clock(NOW)
+    async with opened(url, clock) as store, opened(url, clock) as slow:
+        await store.insert_hold(held("bk_slow"), capacity=1)
+        if not settles:
+            store.backend.lines_settle = timedelta(0)
+        async with slow._write("bk_slow") as connection:
+            await remember(connection, "bk_slow", HistoryWord.EXTENDED, Status.HELD, at=NOW)
+            await store.insert_hold(held("bk_quick", TEN + HOUR), capacity=1)
+            first = await store.happened(0)
+        clock.advance(timedelta(minutes=1))
+        then = await store.happened(first.upto)
+    assert sum([*first.words.values(), *then.words.values()]) == counted
