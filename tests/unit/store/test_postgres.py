@@ -1,6 +1,8 @@
 """What only a server does: it goes away, refuses, is set otherwise, or is not the right one."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -203,6 +205,13 @@ async def test_only_a_start_makes_the_tables(tmp_path: Path) -> None:
         assert await store.backend.missing() == ""
         assert await store.schema() == versions()[-1]
         assert await store.insert_hold(held("bk_one"), capacity=1)
+
+
+async def test_processes_that_start_at_once_make_the_tables_once() -> None:
+    async with postgres_database(template="template1") as url, AsyncExitStack() as closing:
+        stores = [await closing.enter_async_context(opened(url, Clock(NOW))) for _ in range(4)]
+        await asyncio.gather(*(store.migrate() for store in stores))
+        assert {await store.schema() for store in stores} == {versions()[-1]}
 
 
 async def test_a_user_who_may_not_make_tables_is_told_so_before_anything_is_made() -> None:
