@@ -29,7 +29,7 @@ from app.store.backend import PATIENCE, BookingId, refusals, transaction
 from app.store.schema import upgrade, version_in, versions
 from app.store.tables import bookings, metadata, outbox, payments
 
-#: The oldest version that this is tested with, as `server_version_num` counts.
+#: The oldest major version that is still maintained, and that everything here is in.
 OLDEST = 14
 #: Connections that one process opens at most; a server allows 100 for all, unless told otherwise.
 CONNECTIONS = 15
@@ -67,7 +67,7 @@ class Postgres:
 
     begin = "BEGIN"
     begin_snapshot = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
-    #: The counter's own small row shows whether there is room: a server's disk has no page that it fits beside.
+    #: None is needed: whatever is written needs room in the server's write-ahead log.
     trial_width = 0
     #: A line gets its number when it is written, and is seen when its transaction ends.
     lines_settle = timedelta(seconds=_STATEMENT_SECONDS)
@@ -224,8 +224,8 @@ def without_password(url: str) -> str:
 def _without_zeros(
     _connection: object, _cursor: object, statement: str, parameters: Any, _context: object, many: bool
 ) -> tuple[str, Any]:
-    """Nor can PostgreSQL's text hold a zero byte, as an address that a stranger has made up may: it is asked for
-    something else, which is not there either."""
+    """PostgreSQL's text cannot hold a zero byte, and an address that a stranger has made up can: something else is
+    asked for, which is not there either."""
     rows = parameters if many else [parameters]
     if not any(isinstance(value, str) and "\0" in value for row in rows for value in row):
         return statement, parameters
