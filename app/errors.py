@@ -446,8 +446,9 @@ class SchedulerError(HoldfastError):
         self.body = body
 
     def at(self, scheduler: str) -> Self:
-        """The same error, with the code of the scheduler of this name; owners' accounts have their provider's."""
-        self.code = SCHEDULER_CODES[scheduler.partition(":")[0]]
+        """The same error, with the code of the scheduler of this name; owners' accounts have their provider's. A name
+        that no scheduler has, which an old row may hold, changes nothing."""
+        self.code = SCHEDULER_CODES.get(scheduler.partition(":")[0], self.code)
         return self
 
 

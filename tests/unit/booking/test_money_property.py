@@ -191,6 +191,7 @@ class Life:
         """A widget with these terms, and one booking, paid."""
         widgets: Any = stack.parts.widgets
         widget = Widget(
+            scheduler="hapio",
             name=f"shop{len(widgets)}",
             currency=shop.currency,
             services=tuple(
