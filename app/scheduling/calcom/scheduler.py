@@ -192,8 +192,10 @@ class CalcomScheduler:
             await self._client.drop_reservation(reference.removeprefix(_RESERVATION))
         elif not reference.startswith(_NONE):
             with suppress(SchedulerNotFound):
-                # What took its place by a move is not meant.
-                if not (await self._client.get(reference)).is_canceled:
+                there = await self._client.get(reference)
+                # What took its place by a move is not meant, and what is over is never canceled: it takes up nothing
+                # that is to come.
+                if not there.is_canceled and there.ends_at > self._now():
                     await self._call_off(reference, _GIVEN_BACK)
 
     async def cancel(self, reference: str) -> None:
