@@ -269,7 +269,10 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
             store=store,
             availability=availability,
             budgets=budgets,
-            providers={**schedulers, **({"stripe": payments} if payments else {})},
+            providers={
+                **{name: one.pulse for name, one in schedulers.items()},
+                **({"stripe": payments} if payments else {}),
+            },
             metrics=metrics,
             now=now,
         )

@@ -112,6 +112,8 @@ class MailboxSandbox:
 
     def __init__(self, *, now: Callable[[], datetime]) -> None:
         self.messages: list[Message] = []
+        #: Set with each message that comes; whoever waits for one clears it first.
+        self.arrived = asyncio.Event()
         self.refuse: Refusal = "none"
         self.drop_after_data = False
         #: Addresses that nobody has here: refused for good, while all others are taken.
@@ -183,6 +185,7 @@ class MailboxSandbox:
             recipients=tuple(envelope.rcpt_tos),
         )
         self.messages.append(message)
+        self.arrived.set()
         if self.drop_after_data:
             server.transport.abort()
             await asyncio.get_running_loop().create_future()  # aiosmtpd cancels us when the connection is lost

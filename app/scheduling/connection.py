@@ -10,7 +10,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from random import Random
-from typing import Any, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 import httpx
 import structlog
@@ -64,7 +64,7 @@ class Dialect(Protocol):
 
 
 class Connection:
-    """Makes calls, through one circuit breaker.
+    """Makes calls, through one circuit breaker; a `Pulse`.
 
     `authorize` gives the headers that every call needs. `renew` hears, once in a call, which `Authorization` was
     answered with 401, and says whether there is another by now. `patience` is how many seconds one call may spend
@@ -109,11 +109,28 @@ class Connection:
         await self._http.aclose()
 
     @property
-    def limit(self) -> tuple[int, int] | None:
-        """Requests left in this minute, and allowed in one, as last said; None if that was not said lately."""
-        if self._limit is None or self._now() - self._limit[0] >= _LIMIT_WINDOW:
-            return None
-        return self._limit[1:]
+    def down(self) -> bool:
+        """Whether it has failed so often that nothing is being sent."""
+        return self.breaker.open
+
+    @property
+    def tripped(self) -> bool:
+        """Whether it has failed repeatedly and has not answered since."""
+        return self.breaker.tripped
+
+    @property
+    def remaining(self) -> int | None:
+        """Requests left in this minute, as last said; None if that was not said lately."""
+        return self._lately(1)
+
+    @property
+    def limit(self) -> int | None:
+        """Requests allowed in a minute, as last said; None if that was not said lately."""
+        return self._lately(2)
+
+    def _lately(self, index: Literal[1, 2]) -> int | None:
+        said = self._limit
+        return said[index] if said and self._now() - said[0] < _LIMIT_WINDOW else None
 
     async def pause(self, attempt: int) -> None:
         """Wait before the attempt after this one."""

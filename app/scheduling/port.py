@@ -178,14 +178,8 @@ class SchedulerWebhooks(Protocol):
         send. `headers` finds names in any case."""
 
 
-class Scheduler(Protocol):
-    """A scheduler. Its errors are listed above; a method names those that it gives a meaning of its own."""
-
-    # -- how it is -------------------------------------------------------------------------------------------
-
-    @property
-    def traits(self) -> Traits:
-        """How it differs from others."""
+class Pulse(Protocol):
+    """How a scheduler has answered lately."""
 
     @property
     def down(self) -> bool:
@@ -202,6 +196,20 @@ class Scheduler(Protocol):
     @property
     def limit(self) -> int | None:
         """Requests allowed per minute, as it last said; None if it has not said lately."""
+
+
+class Scheduler(Protocol):
+    """A scheduler. Its errors are listed above; a method names those that it gives a meaning of its own."""
+
+    # -- how it is -------------------------------------------------------------------------------------------
+
+    @property
+    def traits(self) -> Traits:
+        """How it differs from others."""
+
+    @property
+    def pulse(self) -> Pulse:
+        """How it has answered lately."""
 
     def calls_to_list(self, things: int) -> int:
         """How many calls it takes to list so many things: at least one, however few they are."""

@@ -4,6 +4,8 @@ One loop, so that a test may move the clock, throw a switch, tick the worker or 
 loads. The worker stands still unless the test ticks.
 """
 
+import asyncio
+import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -23,6 +25,7 @@ from sandbox.clock import Clock
 from sandbox.hapio import HapioSandbox
 from sandbox.mailbox import Message
 from sandbox.stripe import StripeSandbox
+from tests.e2e.harness import PATIENCE
 
 STOCKHOLM: Final = ZoneInfo("Europe/Stockholm")
 #: A Monday, nine o'clock. Every test takes a working day, every file begins here: no test meets another season because
@@ -98,6 +101,16 @@ class Shop:
     def mail_to(self, address: str) -> list[Message]:
         """What this person found in the mailbox today, oldest first."""
         return [message for message in self.demo.mailbox.messages if message.recipients == (address,)]
+
+    async def sign_in_link(self, address: str) -> str:
+        """The link that this person was mailed to sign in with. It is sent after the page has answered."""
+        async with asyncio.timeout(PATIENCE / 1000):
+            while True:
+                self.demo.mailbox.arrived.clear()
+                for message in reversed(self.mail_to(address)):
+                    if found := re.search(r"http\S+/staff/in/\S+", message.text or ""):
+                        return str(found[0])
+                await self.demo.mailbox.arrived.wait()
 
     async def service(self, name: str = "Portrait session") -> Service:
         """A service as the widget offers it."""

@@ -99,7 +99,10 @@ class Stack:
             now=self.clock,
             random=self.random,
             sleep=no_wait,
-            scheduler_transports={self.side.name: _Wire(self.side.transport(), self.doom, self._interlope)},
+            scheduler_transports={
+                "hapio": self.hapio.transport(),
+                self.side.name: _Wire(self.side.transport(), self.doom, self._interlope),
+            },
             stripe_http=TransportHTTPClient(_Wire(self.stripe.transport(), self.doom)),
             site_transport=self.sites,
             resolve=self.sites.resolve,

@@ -10,6 +10,7 @@ import httpx
 
 from app.domain.charge_minimum import chargeable
 from app.operations.setup_check.finding import Finding, clock, fail, ok, warn
+from app.operations.setup_check.outage import Whom, outages_told
 from app.scheduling.calcom.client import VERSIONS, versioned
 from app.scheduling.calcom.translation import EventType, read_event_types, read_me, read_slots, timestamp
 from app.settings import Settings, opened
@@ -55,24 +56,17 @@ class CalcomLook:
             "Accept": "application/json",
         }
         url = self._settings.calcom_base_url
+        whom = Whom("calcom", "Cal.com", url, "CALCOM_BASE_URL", "it ends in /v2")
         async with httpx.AsyncClient(
             base_url=url, headers=headers, transport=self._transport, timeout=_SECONDS
         ) as self._http:
             try:
-                await self._look(found)
+                with outages_told(found, whom):
+                    await self._look(found)
             except _Limited:
                 says = "Cal.com answers 429: too many requests this minute"
                 fix = "Wait a minute, and run the set-up check again: the rest of Cal.com was not checked."
                 found.append(warn("calcom", says, fix))
-            except httpx.HTTPStatusError as error:
-                fix = "Check Cal.com's status page, and try again."
-                found.append(fail("calcom", f"{url} answers {error.response.status_code}", fix))
-            except httpx.HTTPError as error:
-                fix = "Check CALCOM_BASE_URL, this machine's DNS and firewall, then Cal.com's status page."
-                found.append(fail("calcom", f"{url} does not answer ({type(error).__name__})", fix))
-            except (ValueError, LookupError, TypeError):
-                fix = "Check CALCOM_BASE_URL; it ends in /v2."
-                found.append(fail("calcom", f"{url} does not answer as Cal.com does", fix))
         return found
 
     async def _look(self, found: list[Finding]) -> None:

@@ -14,6 +14,7 @@ import httpx
 from app.domain.charge_minimum import chargeable
 from app.errors import SchedulerError, SchedulerNotConnected, SchedulerUnauthorized
 from app.operations.setup_check.finding import Finding, clock, fail, ok, warn
+from app.operations.setup_check.outage import Whom, outages_told
 from app.scheduling.calendly.dialect import FREE_CALLS, CalendlyDialect
 from app.scheduling.calendly.tokens import Access, PersonalAccess
 from app.scheduling.calendly.translation import Account, EventType, Page, read_account, read_event_types
@@ -109,24 +110,17 @@ class CalendlyLook:
         except SchedulerError as error:
             fix = "Check CALENDLY_AUTH_URL, this machine's DNS and firewall, then Calendly's status page."
             return [fail(self._name, f"no token could be had: {error}", fix)]
+        whom = Whom(self._name, "Calendly", url, "CALENDLY_BASE_URL", "it is https://api.calendly.com")
         async with httpx.AsyncClient(
             base_url=url, headers=headers, transport=self._transport, timeout=_SECONDS
         ) as self._http:
             try:
-                await self._look(found)
+                with outages_told(found, whom):
+                    await self._look(found)
             except _Limited as limit:
                 says = f"Calendly answers 429: too many requests this minute; try again in {limit.seconds} s"
                 fix = "Wait, and run the set-up check again: the rest of Calendly was not checked."
                 found.append(warn(self._name, says, fix))
-            except httpx.HTTPStatusError as error:
-                fix = "Check Calendly's status page, and try again."
-                found.append(fail(self._name, f"{url} answers {error.response.status_code}", fix))
-            except httpx.HTTPError as error:
-                fix = "Check CALENDLY_BASE_URL, this machine's DNS and firewall, then Calendly's status page."
-                found.append(fail(self._name, f"{url} does not answer ({type(error).__name__})", fix))
-            except (ValueError, LookupError, TypeError):
-                fix = "Check CALENDLY_BASE_URL; it is https://api.calendly.com."
-                found.append(fail(self._name, f"{url} does not answer as Calendly does", fix))
         return found
 
     async def _look(self, found: list[Finding]) -> None:

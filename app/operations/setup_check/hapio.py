@@ -12,6 +12,7 @@ import httpx
 
 from app.domain.charge_minimum import chargeable
 from app.operations.setup_check.finding import Finding, clock, fail, ok, warn
+from app.operations.setup_check.outage import Whom, outages_told
 from app.settings import Settings, opened
 from app.widgets import Widget, beyond_stripe
 
@@ -91,22 +92,15 @@ class HapioLook:
             "Accept": "application/json",
         }
         url = self._settings.hapio_base_url
+        whom = Whom("hapio", "Hapio", url, "HAPIO_BASE_URL", "it ends in /v1")
         async with httpx.AsyncClient(
             base_url=url, headers=headers, transport=self._transport, timeout=_SECONDS
         ) as self._http:
             try:
-                await self._look(found)
+                with outages_told(found, whom):
+                    await self._look(found)
             except _Limited as limit:
                 found.append(_limited(limit))
-            except httpx.HTTPStatusError as error:
-                fix = "Check Hapio's status page, and try again."
-                found.append(fail("hapio", f"{url} answers {error.response.status_code}", fix))
-            except httpx.HTTPError as error:
-                fix = "Check HAPIO_BASE_URL, this machine's DNS and firewall, then Hapio's status page."
-                found.append(fail("hapio", f"{url} does not answer ({type(error).__name__})", fix))
-            except ValueError:
-                fix = "Check HAPIO_BASE_URL; it ends in /v1."
-                found.append(fail("hapio", f"{url} does not answer as Hapio does", fix))
         return found
 
     async def _look(self, found: list[Finding]) -> None:

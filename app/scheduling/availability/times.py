@@ -186,7 +186,7 @@ class SchedulerAvailability:
         self._epoch_ends = min(self._epoch_ends, max(held.look_at, now + _PAUSE))
         as_of = held.cached.asked_at
         self.looks.age = (now - as_of).total_seconds()
-        if late or self._scheduler.down or now - as_of > _OLD:
+        if late or self._scheduler.pulse.down or now - as_of > _OLD:
             self.looks.stale += 1
             return Times(view.slots, as_of, True, f"{view.digest}-{as_of:%Y%m%dT%H%M%S}")
         self.looks.read += waited
@@ -391,7 +391,7 @@ class SchedulerAvailability:
 
     def _minute_allows(self) -> bool:
         """Whether the scheduler's limit per minute leaves room beside locks and confirmations."""
-        remaining, limit = self._scheduler.remaining, self._scheduler.limit
+        remaining, limit = self._scheduler.pulse.remaining, self._scheduler.pulse.limit
         return remaining is None or limit is None or remaining * 10 >= limit
 
     def _redraw(self, occupied: Occupied) -> None:

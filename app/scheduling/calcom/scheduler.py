@@ -24,6 +24,7 @@ from app.scheduling.calcom.translation import TAG, EventType, Me, booking_body, 
 from app.scheduling.named import named
 from app.scheduling.port import (
     LockKind,
+    Pulse,
     SchedulerBooking,
     SchedulerLock,
     SchedulerService,
@@ -80,22 +81,8 @@ class CalcomScheduler:
         self._pending: set[str] = set()
 
     @property
-    def down(self) -> bool:
-        return self._client.connection.breaker.open
-
-    @property
-    def tripped(self) -> bool:
-        return self._client.connection.breaker.tripped
-
-    @property
-    def remaining(self) -> int | None:
-        limit = self._client.connection.limit
-        return limit[0] if limit else None
-
-    @property
-    def limit(self) -> int | None:
-        limit = self._client.connection.limit
-        return limit[1] if limit else None
+    def pulse(self) -> Pulse:
+        return self._client.connection
 
     def calls_to_list(self, things: int) -> int:
         return max(1, -(-things // PAGE_SIZE))
@@ -205,8 +192,10 @@ class CalcomScheduler:
             await self._client.drop_reservation(reference.removeprefix(_RESERVATION))
         elif not reference.startswith(_NONE):
             with suppress(SchedulerNotFound):
-                # What took its place by a move is not meant.
-                if not (await self._client.get(reference)).is_canceled:
+                there = await self._client.get(reference)
+                # What took its place by a move is not meant, and what is over is never canceled: it takes up nothing
+                # that is to come.
+                if not there.is_canceled and there.ends_at > self._now():
                     await self._call_off(reference, _GIVEN_BACK)
 
     async def cancel(self, reference: str) -> None:

@@ -20,6 +20,7 @@ from app.scheduling.calendly.translation import EventType, Invitee, timestamp, w
 from app.scheduling.named import named
 from app.scheduling.port import (
     LockKind,
+    Pulse,
     SchedulerBooking,
     SchedulerLock,
     SchedulerService,
@@ -68,22 +69,8 @@ class CalendlyScheduler:
         self._left_out: dict[str, str] = {}
 
     @property
-    def down(self) -> bool:
-        return self._client.connection.breaker.open
-
-    @property
-    def tripped(self) -> bool:
-        return self._client.connection.breaker.tripped
-
-    @property
-    def remaining(self) -> int | None:
-        limit = self._client.connection.limit
-        return limit[0] if limit else None
-
-    @property
-    def limit(self) -> int | None:
-        limit = self._client.connection.limit
-        return limit[1] if limit else None
+    def pulse(self) -> Pulse:
+        return self._client.connection
 
     def calls_to_list(self, things: int) -> int:
         """As many as a month of times takes, which come by the stretch, or as pages of events."""

@@ -71,7 +71,7 @@ class HapioClient:
         async def authorize() -> dict[str, str]:
             return {"Authorization": f"Bearer {token}"}
 
-        self._connection = Connection(
+        self.connection = Connection(
             HapioDialect(),
             base_url=base_url,
             authorize=authorize,
@@ -85,29 +85,7 @@ class HapioClient:
 
     async def aclose(self) -> None:
         """Close the connections."""
-        await self._connection.aclose()
-
-    @property
-    def down(self) -> bool:
-        """Whether Hapio has failed so often that nothing is being sent."""
-        return self._connection.breaker.open
-
-    @property
-    def tripped(self) -> bool:
-        """Whether Hapio has failed repeatedly and has not answered since."""
-        return self._connection.breaker.tripped
-
-    @property
-    def remaining(self) -> int | None:
-        """Requests left in this minute, as Hapio last said; None if it has not said lately."""
-        limit = self._connection.limit
-        return limit[0] if limit else None
-
-    @property
-    def limit(self) -> int | None:
-        """Requests allowed per minute, as Hapio last said; None if it has not said lately."""
-        limit = self._connection.limit
-        return limit[1] if limit else None
+        await self.connection.aclose()
 
     def calls_to_list(self, things: int) -> int:
         """How many pages so many things fill, at least one."""
@@ -122,7 +100,7 @@ class HapioClient:
         while True:
             number += 1
             query = {**params, "per_page": str(PAGE_SIZE), "page": str(number)}
-            page = await self._connection.call(operation, "GET", path, read, params=query)
+            page = await self.connection.call(operation, "GET", path, read, params=query)
             items += page.items
             if number >= page.last_page or not page.items:
                 return items
@@ -145,7 +123,7 @@ class HapioClient:
     async def service_resource_ids(self, service_id: str) -> list[str]:
         """Who offers the service, enabled or not."""
         path = f"/services/{id_in_path(service_id)}/resources"
-        return await self._connection.call("getServiceResources", "GET", path, read_associations)
+        return await self.connection.call("getServiceResources", "GET", path, read_associations)
 
     async def bookable_slots(
         self, service_id: str, *, location_id: str, starts_from: datetime, ends_to: datetime
@@ -186,7 +164,7 @@ class HapioClient:
         for attempt in range(1, ATTEMPTS + 1):
             refusal: SchedulerRefused | None = None
             try:
-                return await self._connection.call(
+                return await self.connection.call(
                     "postBooking", "POST", "/bookings", read_booking, json=body, repeatable=False
                 )
             except (SchedulerUnreachable, SchedulerFailed) as error:
@@ -213,7 +191,7 @@ class HapioClient:
             if refusal:
                 raise refusal
             if attempt < ATTEMPTS:
-                await self._connection.pause(attempt)
+                await self.connection.pause(attempt)
         assert unknown is not None  # noqa: S101 - the loop ends here only after three unknown outcomes
         raise unknown
 
@@ -226,13 +204,13 @@ class HapioClient:
         _tag(metadata.get("holdfast_id", ""))
         body = {"is_temporary": False, "metadata": dict(metadata)}
         path = f"/bookings/{id_in_path(booking_id)}"
-        return await self._connection.call("patchBooking", "PATCH", path, read_booking, json=body)
+        return await self.connection.call("patchBooking", "PATCH", path, read_booking, json=body)
 
     async def replace_metadata(self, booking_id: str, metadata: Mapping[str, str]) -> SchedulerBooking:
         """Write a booking's metadata, whole; safe to repeat. SchedulerNotFound when it is gone."""
         _tag(metadata.get("holdfast_id", ""))
         body, path = {"metadata": dict(metadata)}, f"/bookings/{id_in_path(booking_id)}"
-        return await self._connection.call("patchBooking", "PATCH", path, read_booking, json=body)
+        return await self.connection.call("patchBooking", "PATCH", path, read_booking, json=body)
 
     async def cancel_booking(self, booking_id: str) -> SchedulerBooking:
         """Cancel a booking, which frees its time and keeps its record; safe to repeat. SchedulerNotFound when it is
@@ -306,11 +284,11 @@ class HapioClient:
         """Give the time back. A booking that is already gone is what was wanted."""
         path = f"/bookings/{id_in_path(booking_id)}"
         with suppress(SchedulerNotFound):
-            await self._connection.call("deleteBooking", "DELETE", path, lambda _content: None)
+            await self.connection.call("deleteBooking", "DELETE", path, lambda _content: None)
 
     async def get_booking(self, booking_id: str) -> SchedulerBooking:
         """One booking, whatever its state."""
-        return await self._connection.call("getBooking", "GET", f"/bookings/{id_in_path(booking_id)}", read_booking)
+        return await self.connection.call("getBooking", "GET", f"/bookings/{id_in_path(booking_id)}", read_booking)
 
     async def find_bookings(self, holdfast_id: str) -> list[SchedulerBooking]:
         """All bookings tagged with our booking's id, temporary and canceled ones too."""
@@ -357,7 +335,7 @@ class HapioClient:
         path = f"/bookings/{id_in_path(booking_id)}"
 
         async def patch(json: Mapping[str, Any]) -> SchedulerBooking:
-            return await self._connection.call("patchBooking", "PATCH", path, read_booking, json=json)
+            return await self.connection.call("patchBooking", "PATCH", path, read_booking, json=json)
 
         try:
             if overrule:

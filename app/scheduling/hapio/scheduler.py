@@ -14,6 +14,7 @@ from app.scheduling.hapio.client import HapioClient
 from app.scheduling.named import named
 from app.scheduling.port import (
     LockKind,
+    Pulse,
     SchedulerBooking,
     SchedulerLock,
     SchedulerService,
@@ -37,20 +38,8 @@ class HapioScheduler:
         self._client = client
 
     @property
-    def down(self) -> bool:
-        return self._client.down
-
-    @property
-    def tripped(self) -> bool:
-        return self._client.tripped
-
-    @property
-    def remaining(self) -> int | None:
-        return self._client.remaining
-
-    @property
-    def limit(self) -> int | None:
-        return self._client.limit
+    def pulse(self) -> Pulse:
+        return self._client.connection
 
     def calls_to_list(self, things: int) -> int:
         return self._client.calls_to_list(things)

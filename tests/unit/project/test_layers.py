@@ -65,7 +65,7 @@ ONE_SCHEDULER = {
     "app/cli/demo/": "the demo starts its sandbox",
     "app/__main__.py": "the demo's help",
     "app/api/": "the JSON surface is stable: hapioBookingId, hapioStatus, its webhook's address",
-    "app/errors.py": "the JSON surface is stable: HAPIO_API_ERROR",
+    "app/errors/": "the JSON surface is stable: HAPIO_API_ERROR",
     "app/store/migrations/versions/": "what older versions called their columns",
 }
 

@@ -320,11 +320,11 @@ async def test_every_call_names_the_version_of_its_resource(coach: CalcomCoach) 
 
 async def test_what_is_left_of_the_minute_is_known(coach: CalcomCoach) -> None:
     coach.sandbox.switches.rate_limit_per_minute = 120
-    assert (coach.scheduler.remaining, coach.scheduler.limit) == (None, None)
+    assert (coach.scheduler.pulse.remaining, coach.scheduler.pulse.limit) == (None, None)
     await coach.scheduler.locations()
-    assert (coach.scheduler.remaining, coach.scheduler.limit) == (119, 120)
+    assert (coach.scheduler.pulse.remaining, coach.scheduler.pulse.limit) == (119, 120)
     coach.clock.advance(MINUTE)
-    assert coach.scheduler.remaining is None
+    assert coach.scheduler.pulse.remaining is None
 
 
 @pytest.mark.parametrize(
@@ -391,11 +391,11 @@ async def test_what_cal_com_says_is_in_the_error_with_and_without_the_envelope(c
 async def test_after_repeated_failures_nothing_is_sent(coach: CalcomCoach) -> None:
     coach.sandbox.faults.append(Fault("error_before", times=None))
     for _ in range(10):
-        if coach.scheduler.down:
+        if coach.scheduler.pulse.down:
             break
         with pytest.raises(SchedulerError):
             await coach.scheduler.locations()
-    assert coach.scheduler.tripped
+    assert coach.scheduler.pulse.tripped
     before = len(coach.sandbox.calls)
     with pytest.raises(SchedulerDown):
         await coach.scheduler.locations()

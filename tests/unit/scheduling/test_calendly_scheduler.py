@@ -453,16 +453,16 @@ async def test_while_calendly_is_down_nothing_is_sent(adviser: CalendlyAdviser) 
     for error in (SchedulerUnreachable, SchedulerDown):
         with pytest.raises(error):
             await adviser.scheduler.services()
-    assert adviser.scheduler.down
+    assert adviser.scheduler.pulse.down
     asked = len(adviser.sandbox.calls)
     with pytest.raises(SchedulerDown):
         await adviser.booked()
     assert len(adviser.sandbox.calls) == asked
     adviser.sandbox.faults.clear()
     adviser.clock.advance(MINUTE)
-    assert adviser.scheduler.tripped
+    assert adviser.scheduler.pulse.tripped
     assert await adviser.booked() in adviser.active()
-    assert not adviser.scheduler.tripped
+    assert not adviser.scheduler.pulse.tripped
 
 
 async def test_of_two_at_once_one_gets_the_time(adviser: CalendlyAdviser) -> None:

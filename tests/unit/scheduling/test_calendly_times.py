@@ -203,18 +203,18 @@ async def test_a_scope_that_is_missing_is_named(adviser: CalendlyAdviser) -> Non
 
 
 async def test_the_minutes_calls_are_known_as_calendly_tells_them(adviser: CalendlyAdviser) -> None:
-    assert (adviser.scheduler.remaining, adviser.scheduler.limit) == (None, None)
+    assert (adviser.scheduler.pulse.remaining, adviser.scheduler.pulse.limit) == (None, None)
     await adviser.scheduler.services()
-    assert (adviser.scheduler.remaining, adviser.scheduler.limit) == (498, 500)
+    assert (adviser.scheduler.pulse.remaining, adviser.scheduler.pulse.limit) == (498, 500)
     adviser.clock.advance(MINUTE)
-    assert adviser.scheduler.remaining is None
+    assert adviser.scheduler.pulse.remaining is None
     adviser.sandbox.switches.plan = "free"
     await adviser.scheduler.services()
-    assert adviser.scheduler.limit == 50
+    assert adviser.scheduler.pulse.limit == 50
 
 
 @pytest.mark.parametrize("shown", ["calls", "creates"])
 async def test_the_days_creates_are_never_taken_for_the_minutes_calls(adviser: CalendlyAdviser, shown: str) -> None:
     adviser.sandbox.switches.update({"create_headers": shown})
     await adviser.booked()
-    assert adviser.scheduler.limit == 500
+    assert adviser.scheduler.pulse.limit == 500

@@ -204,7 +204,7 @@ async def test_an_unknown_outcome_is_never_told_as_nothing_was_done(studio: Hapi
     studio.sandbox.faults[:] = [Fault("drop_before", times=9, method="GET"), Fault("drop_after", method="POST")]
     with pytest.raises(SchedulerUnreachable):
         await lock(studio, "bk_2", TEN + 3 * HOUR)
-    assert studio.client.down
+    assert studio.client.connection.down
     assert len(studio.sandbox.state.bookings) == 2
 
 
@@ -426,7 +426,7 @@ async def test_a_change_whose_outcome_is_unknown_is_never_told_as_nothing_was_do
     # One failure more is the reading's, and the fifth opens the breaker between two attempts at the change.
     with pytest.raises(SchedulerUnreachable):
         await studio.client.cancel_booking(booking.id)
-    assert studio.client.down
+    assert studio.client.connection.down
     studio.clock.advance(MINUTE)
     studio.sandbox.faults.clear()
     assert (await studio.client.get_booking(booking.id)).is_canceled
@@ -530,12 +530,12 @@ async def test_every_request_is_counted_the_lost_ones_too(studio: HapioStudio) -
 
 
 async def test_the_minutes_limit_is_known_for_a_minute(studio: HapioStudio) -> None:
-    assert (studio.client.remaining, studio.client.limit) == (None, None)
+    assert (studio.client.connection.remaining, studio.client.connection.limit) == (None, None)
     studio.clock.advance(MINUTE)
     await studio.client.services()
-    assert (studio.client.remaining, studio.client.limit) == (999, 1000)
+    assert (studio.client.connection.remaining, studio.client.connection.limit) == (999, 1000)
     studio.clock.advance(MINUTE)
-    assert (studio.client.remaining, studio.client.limit) == (None, None)
+    assert (studio.client.connection.remaining, studio.client.connection.limit) == (None, None)
 
 
 async def test_when_hapio_is_down_nothing_is_sent_until_one_call_finds_it_up_again(studio: HapioStudio) -> None:
@@ -544,7 +544,7 @@ async def test_when_hapio_is_down_nothing_is_sent_until_one_call_finds_it_up_aga
         await studio.client.locations()
     with pytest.raises(SchedulerDown) as caught:
         await studio.client.locations()
-    assert studio.client.down
+    assert studio.client.connection.down
     assert 29 < caught.value.retry_after <= 30
     sent = len(studio.sandbox.calls)
     with pytest.raises(SchedulerDown):
@@ -571,4 +571,4 @@ async def test_a_refusal_is_an_answer_and_does_not_count_as_an_outage(studio: Ha
     for _ in range(6):
         with pytest.raises(SchedulerRateLimited):
             await studio.client.locations()
-    assert not studio.client.down
+    assert not studio.client.connection.down
