@@ -145,8 +145,8 @@ class Stack:
 
     async def until_quiet(self) -> None:
         """An hour and a half of worker's time, so that every deadline and every pause is over."""
-        for _ in range(18):
-            await self.tick(after=timedelta(minutes=5))
+        for minutes in (5, 5, 10, 20, 25, 25):
+            await self.tick(after=timedelta(minutes=minutes))
             await self.stripe.deliver_due()
 
     def visitor(self, name: str = "anna") -> Visitor:
@@ -433,6 +433,7 @@ class Doom:
 
     at: int = 0
     effects: int = 0
+    commits: int = 0
     _written: bool = False
     _noted: bool = False
 
@@ -442,6 +443,7 @@ class Doom:
 
     def committed(self) -> None:
         """The transaction is over."""
+        self.commits += 1
         written, self._written = self._written, False
         if written:
             self.effect()
