@@ -20,7 +20,6 @@ from app.errors import DatabaseBusy, StorageBusy, StorageError, StorageFull, Sto
 from app.store.backend import PATIENCE, BookingId, refusals, transaction
 from app.store.backup import BackupError, copy_database
 from app.store.schema import upgrade, version_in, versions
-from app.store.sqlite_connection import OneTripConnection
 from app.store.sqlite_file import check_file, check_tables, database_path, make_file, unusable
 
 #: What SQLite's result codes mean, by their beginnings (sqlite.org, "Result and Error Codes").
@@ -54,17 +53,12 @@ class Sqlite:
         self.patience: float = PATIENCE
         self.engine: AsyncEngine = create_async_engine(
             url.replace("sqlite:///", "sqlite+aiosqlite:///", 1),
-            async_creator=self._connect,
+            connect_args={"timeout": PATIENCE},
             # An error names its statement, and errors are logged: rows hold customers and links.
             hide_parameters=True,
         )
         event.listen(self.engine.sync_engine, "connect", _prepare_connection)
         self._writer = asyncio.Lock()
-
-    async def _connect(self) -> OneTripConnection:
-        connection = OneTripConnection(self.path, timeout=PATIENCE)
-        await connection
-        return connection
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
