@@ -60,7 +60,7 @@ class Surroundings:
     async def start(self, *words: str, before: Sequence[str] = ("-m", "app")) -> Process:
         """A process of the product, such as `serve --port 8000`. Wait for it with `answers`."""
         process = await asyncio.create_subprocess_exec(
-            sys.executable, *before, *words, env={**os.environ, **self.environ}
+            sys.executable, *before, *words, env={**os.environ, "PYTHONDONTWRITEBYTECODE": "", **self.environ}
         )
         self.processes.append(process)
         return process

@@ -79,10 +79,9 @@ class Connection:
         self._work.put((done, work))
         return await done
 
-    async def fetch(self, statement: str, parameters: Sequence[Any]) -> list[Any]:
-        """All rows of a question."""
-        driver = self.driver
-        return await self.run(lambda: driver.execute(statement, parameters).fetchall())
+    def fetch(self, statement: str, parameters: Sequence[Any]) -> list[Any]:
+        """All rows of a question, on the caller's thread: for those that an index answers."""
+        return self.driver.execute(statement, parameters).fetchall()
 
     async def commit(self) -> None:
         """End the transaction, if one is open."""
