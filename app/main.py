@@ -39,6 +39,7 @@ from app.operations.background import Background
 from app.operations.calendly_connections import CalendlyConnections
 from app.operations.erasure import Erasure
 from app.operations.health import Health
+from app.operations.outgoing_webhooks import OutgoingWebhooks, Secrets, Sender
 from app.operations.reconciling import Reconciling
 from app.operations.staff_access import Staff
 from app.operations.webhook_inbox import Inbox
@@ -104,6 +105,7 @@ class Seams:
     scheduler_transports: Mapping[str, httpx.AsyncBaseTransport] = field(default_factory=dict)
     stripe_http: stripe.HTTPClient | None = None
     site_transport: httpx.AsyncBaseTransport | None = None
+    webhook_transport: httpx.AsyncBaseTransport | None = None
     resolve: Resolve | None = None
     compiled_templates: BytecodeCache | None = None
 
@@ -271,6 +273,31 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
             transport=seams.site_transport,
         )
         closing.push_async_callback(sites.aclose)
+        sender = Sender(
+            named=settings.webhook_private_origins,
+            agent=f"Holdfast/{VERSION} ({settings.public_url})",
+            resolve=seams.resolve or lookups,
+            transport=seams.webhook_transport,
+        )
+        closing.push_async_callback(sender.aclose)
+        outgoing_webhooks = OutgoingWebhooks(
+            store=store,
+            widgets=widgets,
+            sender=sender,
+            secrets=Secrets(
+                settings.keys,
+                {
+                    f"{widget.name}.{one.name}": one.secret_versions
+                    for widget in widgets.values()
+                    for one in widget.webhooks
+                },
+            ),
+            mailer=mailer,
+            live=settings.live,
+            now=now,
+            random=seams.random,
+            sleep=seams.sleep,
+        )
         health = Health(
             store=store,
             availability=availability,
@@ -318,6 +345,7 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
             health=health,
             staff=staff,
             calendly=calendly,
+            outgoing_webhooks=outgoing_webhooks,
             now=now,
         )
 
@@ -350,13 +378,17 @@ def _payments(settings: Settings, seams: Seams, metrics: Metrics) -> Payments | 
 
 @asynccontextmanager
 async def run_worker_of(parts: Parts, seams: Seams) -> AsyncIterator[Background]:
-    """The worker at work, started again whenever it ends by itself; at the end it may finish its step."""
-    worker = parts.worker
+    """The worker at work, and outgoing webhooks next to it, each started again whenever it ends by itself; at the end
+    the worker may finish its step. What is being sent is cut off: it is sent again."""
+    worker, webhooks = parts.worker, parts.outgoing_webhooks
     clock = Background("worker", worker.run, sleep=seams.sleep, stopped=lambda: worker.stopping)
+    sending = Background("webhooks", webhooks.run, sleep=seams.sleep, stopped=lambda: webhooks.stopping)
     try:
         yield clock
     finally:
         worker.stop()
+        webhooks.stop()
+        await sending.aclose()
         await clock.aclose(patience=STOP_SECONDS)
 
 

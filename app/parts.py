@@ -32,6 +32,7 @@ from app.mail import Mailer
 from app.operations.calendly_connections import CalendlyConnections
 from app.operations.erasure import Erasure
 from app.operations.health import Health
+from app.operations.outgoing_webhooks import OutgoingWebhooks
 from app.operations.reconciling import Reconciling
 from app.operations.staff_access import Staff
 from app.operations.webhook_inbox import Inbox
@@ -84,6 +85,7 @@ class Parts:
     reconciling: Reconciling
     staff: Staff
     calendly: CalendlyConnections
+    outgoing_webhooks: OutgoingWebhooks
     now: Callable[[], datetime]
 
 

@@ -132,6 +132,9 @@ class Settings(BaseModel):
     seed_routes: Literal["off", "on"] = "off"
     """`on` opens the JSON routes for programs that were written for Calendly with Stripe, which docs/api.md lists.
     Needs `API_KEYS`."""
+    webhook_private_origins: tuple[str, ...] = ()
+    """Where outgoing webhooks may go although it is not public: scheme and host, with a port if there is one, such as
+    `http://n8n.internal:5678`. Everywhere else they need https and a public address."""
     staff_emails: tuple[str, ...] = ()
     """Who may sign in to the staff page, by a link mailed to them. Needs `SMTP_URL`."""
     # The browser checks `form-action` on the redirect to Stripe's page, too.
@@ -156,7 +159,13 @@ class Settings(BaseModel):
     """For how many seconds times may still be shown while Hapio does not answer."""
 
     @field_validator(
-        "stripe_webhook_secret", "secret_keys", "api_keys", "staff_emails", "stripe_checkout_origins", mode="before"
+        "stripe_webhook_secret",
+        "secret_keys",
+        "api_keys",
+        "webhook_private_origins",
+        "staff_emails",
+        "stripe_checkout_origins",
+        mode="before",
     )
     @classmethod
     def _split(cls, value: object) -> object:
@@ -182,6 +191,16 @@ class Settings(BaseModel):
         if any(len(key.get_secret_value()) < 24 for key in keys):
             raise ValueError("every key needs at least 24 characters, for example from `openssl rand -hex 32`")
         return keys
+
+    @field_validator("webhook_private_origins")
+    @classmethod
+    def _are_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in origins:
+            parts = urlsplit(origin)
+            bare = origin == f"{parts.scheme}://{parts.netloc}"
+            if parts.scheme not in {"http", "https"} or not parts.hostname or not bare or _odd(parts):
+                raise ValueError("must be origins such as http://n8n.internal:5678, separated by commas")
+        return origins
 
     @field_validator("staff_emails")
     @classmethod

@@ -12,11 +12,20 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
 from email_validator import EmailNotValidError, validate_email
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from app.domain.booking import Booking
 from app.domain.charge_minimum import chargeable, least_charge
@@ -26,10 +35,12 @@ from app.domain.terms import Capture, Terms, Tier
 from app.explain import explain, setting_path
 from app.settings import SCHEDULERS
 from app.text.languages import LANGUAGES
+from app.webhook_setting import WebhookSetting
 
 #: The scheduler's and Stripe's own limits lie well above these; ours catch slips of the pen.
 Text = Annotated[str, Field(min_length=1, max_length=200)]
 LongText = Annotated[str, Field(max_length=2000)]
+Named = TypeVar("Named", "Question", WebhookSetting)
 
 
 class _Part(BaseModel):
@@ -215,6 +226,8 @@ class Widget(_Part):
     """Shown where customers need help."""
     privacy_url: Annotated[str, Field(max_length=500)] = ""
     """Linked at the foot of every page."""
+    webhooks: tuple[WebhookSetting, ...] = ()
+    """Programs of yours that are told of bookings: docs/webhooks.md."""
 
     @field_validator("allowed_origins")
     @classmethod
@@ -246,12 +259,12 @@ class Widget(_Part):
                 raise ValueError("has tiers that do not run from many hours and percent to few")
         return tiers
 
-    @field_validator("questions")
+    @field_validator("questions", "webhooks")
     @classmethod
-    def _names_are_unique(cls, questions: tuple[Question, ...]) -> tuple[Question, ...]:
-        if len({question.name for question in questions}) != len(questions):
-            raise ValueError("has two questions of the same name")
-        return questions
+    def _names_are_unique(cls, named: tuple[Named, ...], info: ValidationInfo) -> tuple[Named, ...]:
+        if len({one.name for one in named}) != len(named):
+            raise ValueError(f"has two {info.field_name} of the same name")
+        return named
 
     @field_validator("languages")
     @classmethod
@@ -459,12 +472,13 @@ def _faults(path: Path, text: str, name: str, error: ValidationError) -> list[st
 
 def _known(steps: Sequence[str | int]) -> Collection[str]:
     """The settings of the table in which a fault lies."""
-    parts: dict[str | int, type[_Part]] = {
+    parts: dict[str | int, type[BaseModel]] = {
         "services": ServiceSetting,
         "cancellation": TierSetting,
         "reschedule": MoveSetting,
         "questions": Question,
         "theme": Theme,
+        "webhooks": WebhookSetting,
     }
     return (parts.get(steps[0], Widget) if len(steps) > 1 else Widget).model_fields
 

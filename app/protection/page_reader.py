@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import ip_address
 from posixpath import normpath
 from typing import Final
 from urllib.parse import unquote
@@ -23,6 +23,7 @@ import httpx
 
 from app.domain import urls
 from app.domain.hostnames import browser_name
+from app.protection.public_addresses import is_public
 
 #: A page's head and tags lie well within; what comes after is not read.
 MOST_BYTES: Final = 512 * 1024
@@ -33,18 +34,6 @@ MOST_REDIRECTS: Final = 5
 _AT_ONCE: Final = 4
 _LONGEST_URL: Final = 2000
 _USUAL_PORTS: Final = {"http": 80, "https": 443}
-#: IPv6 that leads to IPv4 addresses, which would have to be judged in their place: NAT64, 6to4, Teredo, IPv4-compatible
-#: (RFC 4291). And what older tables of Python call global: site-local addresses (RFC 3879), documentation (RFC 9637)
-#: and segment routing (RFC 9602).
-_REFUSED: Final = tuple(
-    map(
-        IPv6Network,
-        (
-            *("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "::/96"),
-            *("fec0::/10", "3fff::/20", "5f00::/16"),
-        ),
-    )
-)
 #: The encodings that web pages come in (WHATWG Encoding, "Names and labels", as far as Python has them). Other codecs
 #: of Python's are not for strangers' texts: punycode takes quadratic time, undefined raises.
 _CHARSETS: Final = re.compile(
@@ -225,19 +214,10 @@ class PageReader:
         if not found:
             raise UnreadablePage(Trouble.UNKNOWN, url)
         # One private address among public ones is how a name is made to lead inside at the second look.
-        if not named and not all(map(_is_public, found)):
+        if not named and not all(map(is_public, found)):
             raise UnreadablePage(Trouble.PRIVATE, url)
         # IPv4 first: it is what servers without IPv6 of their own can reach.
         return str(min(found, key=lambda address: address.version))
-
-
-def _is_public(address: IPv4Address | IPv6Address) -> bool:
-    if isinstance(address, IPv6Address):
-        if address.ipv4_mapped:
-            return _is_public(address.ipv4_mapped)
-        if any(address in network for network in _REFUSED):
-            return False
-    return address.is_global and not address.is_multicast
 
 
 async def _beginning(response: httpx.Response) -> bytes:

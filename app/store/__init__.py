@@ -16,6 +16,7 @@ from app.store.idempotency import IdempotencyRows
 from app.store.inbox import InboxRows
 from app.store.moves import MoveRows
 from app.store.outbox import OutboxRows
+from app.store.outgoing_webhooks import OutgoingWebhookRows
 from app.store.overdue import OverdueRows
 from app.store.payments import PaymentRows
 from app.store.queues import QueueRows
@@ -44,5 +45,6 @@ class Store(
     SignInRows,
     SchedulerTokenRows,
     StrayRows,
+    OutgoingWebhookRows,
 ):
     """Every read and every write, by what it is for. One object over one file, in a room for each table."""

@@ -37,6 +37,7 @@ from sandbox.seed import StudioIds
 from sandbox.stripe import StripeSandbox
 from tests.support.once import COMPILED, empty_database, open_api, share_statements
 from tests.support.postgres import postgres_database
+from tests.support.receivers import Receivers
 from tests.support.sides import HapioSide, Side, open_side
 from tests.support.stripe_transport import TransportHTTPClient
 
@@ -89,6 +90,7 @@ class Stack:
     #: Acts before each request to the scheduler, where somebody else is to be quicker.
     interloper: Callable[[], Awaitable[None]] | None = None
     sites: Sites = field(default_factory=lambda: Sites())
+    receivers: Receivers = field(default_factory=Receivers)
     client: httpx.AsyncClient = field(init=False)
     parts: Parts = field(init=False)
     _life: AsyncExitStack = field(default_factory=AsyncExitStack)
@@ -105,6 +107,7 @@ class Stack:
             },
             stripe_http=TransportHTTPClient(_Wire(self.stripe.transport(), self.doom)),
             site_transport=self.sites,
+            webhook_transport=self.receivers,
             resolve=self.sites.resolve,
             compiled_templates=COMPILED,
         )

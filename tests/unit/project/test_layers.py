@@ -17,7 +17,7 @@ LAYERS = (
     ("scheduling", "payments", "mail", "protection"),
     ("store", "widgets"),
     ("text", "telemetry"),
-    ("domain", "errors", "breaker", "environment", "settings", "explain", "msgid", "version"),
+    ("webhook_setting", "domain", "errors", "breaker", "environment", "settings", "explain", "msgid", "version"),
 )
 
 

@@ -1,0 +1,485 @@
+"""Outgoing webhooks: what has happened since the last look, the deliveries that come of it, and whose turn it is.
+
+Nothing is written where bookings change: the history, the outbox and the refunds say what happened, and are read
+afterwards. Each delivery names the row that it tells of, once for each endpoint, so any number of processes may read
+the same rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.domain.booking import EndReason, Status
+from app.domain.history import HistoryWord
+from app.domain.outgoing_webhooks import TOLD_WORDS, Delivery, Endpoint, Happening, Wanted, WebhookEvent, event_of
+from app.domain.payment import PaymentState
+from app.store.backend import note
+from app.store.conflicts import insert_if_new, set_counter
+from app.store.database import Database
+from app.store.tables import Instant, bookings, counters, history, outbox, payments, refunds
+from app.store.webhook_tables import (
+    NEEDS_OWNER,
+    SENT_BACK,
+    endpoint_row,
+    to_delivery,
+    to_endpoint,
+    webhook_deliveries,
+    webhook_endpoints,
+)
+
+#: How far the history was read, and when the outbox and the refunds were.
+_LINE, _LOOKED = "webhooks:line", "webhooks:looked"
+#: Rows of the outbox and of refunds carry a time and no number: processes' clocks differ, and a transaction may end
+#: later than it began. What was told before is not told twice.
+_OVERLAP = timedelta(hours=1)
+#: Lines that one look takes; more than a restart after an outage finds come in several.
+_AT_ONCE = 200
+
+_ACTIVE = webhook_endpoints.c.removed_at.is_(None)
+_ON = sa.and_(_ACTIVE, webhook_endpoints.c.disabled_at.is_(None))
+_UNDELIVERED = webhook_deliveries.c.next_try_at.is_not(None)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one look found, and where the next one begins."""
+
+    happenings: Sequence[Happening]
+    line: int
+    upto: int
+    looked_at: datetime
+    #: Whether noting the time of this look is worth a write by itself.
+    stale: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """How deliveries stand, of endpoints that widgets.toml names. Ages in seconds."""
+
+    waiting: int
+    given_up: int
+    oldest: float
+    off: int
+    failing: int
+
+
+class OutgoingWebhookRows(Database):
+    """The tables `webhook_endpoints` and `webhook_deliveries`."""
+
+    # -- endpoints ---------------------------------------------------------------------------------------------
+
+    async def set_endpoints(self, wanted: Sequence[Wanted]) -> None:
+        """Make the endpoints those that widgets.toml names. A new one is told of what happens from now on; so is one
+        that comes back. One that is named no more keeps its deliveries, which are not sent."""
+        now = self._now()
+        async with self._write() as connection:
+            await self.backend.lock_name(connection, "webhooks")
+            rows = (await connection.execute(sa.select(webhook_endpoints))).mappings()
+            there = {row["id"]: to_endpoint(row) for row in rows}
+            for one in wanted:
+                known = there.get(one.id)
+                values = {
+                    "widget": one.widget,
+                    "url": one.url,
+                    "events": sorted(one.events),
+                    "personal_data": one.personal_data,
+                }
+                if known is None:
+                    await connection.execute(sa.insert(webhook_endpoints).values(_new_endpoint(one, now)))
+                    continue
+                if known.removed_at:
+                    values |= {"removed_at": None, "added_at": now}
+                if known.url != one.url:  # another address has another fate
+                    values |= {
+                        "failures": 0,
+                        "failing_since": None,
+                        "free_at": now,
+                        "disabled_at": None,
+                        "tell_at": None,
+                    }
+                await self._change_endpoint(connection, one.id, values)
+            named = [one.id for one in wanted]
+            gone = sa.update(webhook_endpoints).where(_ACTIVE, webhook_endpoints.c.id.not_in(named))
+            await connection.execute(gone.values(removed_at=now))
+            if not wanted:
+                await connection.execute(sa.delete(counters).where(counters.c.name.in_([_LINE, _LOOKED])))
+            elif await _counter(connection, _LINE) is None:
+                newest = await connection.scalar(sa.select(sa.func.max(history.c.id)))
+                await set_counter(connection, _LINE, newest or 0)
+                await set_counter(connection, _LOOKED, int(now.timestamp()))
+
+    async def endpoints(self) -> list[Endpoint]:
+        """Every endpoint that widgets.toml names, by its id."""
+        rows = await self._all(sa.select(webhook_endpoints).where(_ACTIVE).order_by(webhook_endpoints.c.id))
+        return [to_endpoint(row) for row in rows]
+
+    async def switch_on(self, endpoint_id: str) -> bool:
+        """Send again what waits for an endpoint, now. False if there is none of this id."""
+        now = self._now()
+        values = {"disabled_at": None, "tell_at": None, "failing_since": None, "failures": 0, "free_at": now}
+        async with self._write() as connection:
+            changed = await self._change_endpoint(connection, endpoint_id, values, _ACTIVE)
+            await _hurry(connection, endpoint_id, now)
+            return changed
+
+    async def to_tell_off(self) -> list[Endpoint]:
+        """Endpoints that are off, of which the owner is to hear now."""
+        due = webhook_endpoints.c.tell_at <= self._now()
+        return [to_endpoint(row) for row in await self._all(sa.select(webhook_endpoints).where(_ACTIVE, due))]
+
+    async def tell_off_at(self, endpoint_id: str, at: datetime | None) -> None:
+        """When the owner is to hear of it; None when that is done."""
+        async with self._write() as connection:
+            await self._change_endpoint(connection, endpoint_id, {"tell_at": at})
+
+    # -- from what happened to deliveries ------------------------------------------------------------------------
+
+    async def look_for_happenings(self, widgets: Collection[str]) -> Look:
+        """What happened to these widgets' bookings and has no delivery yet, in the order of each booking's changes."""
+        now = self._now()
+        marks = {
+            row["name"]: row["value"]
+            for row in await self._all(sa.select(counters).where(counters.c.name.in_([_LINE, _LOOKED])))
+        }
+        line = marks.get(_LINE, 0)
+        # Asked before the lines are: whatever is settled now is among them.
+        upto = await self._settled_upto(line)
+        lines = await self._lines(line, widgets)
+        if len(lines) == _AT_ONCE:
+            upto = min(upto, int(lines[-1].source.partition(":")[2]))
+        looked_at = datetime.fromtimestamp(marks.get(_LOOKED, now.timestamp()), UTC)
+        since = looked_at - _OVERLAP
+        others = [*await self._refunds_sent(since, widgets), *await self._needs_owner(since, widgets)]
+        return Look(
+            [*lines, *sorted(others, key=lambda one: one.at)],
+            line,
+            max(upto, line),
+            now,
+            abs(now - looked_at) >= _OVERLAP / 4,
+        )
+
+    async def add_deliveries(self, look: Look, deliveries: Sequence[Delivery]) -> bool:
+        """Write them, and that the look is done. Each gets the next number of its endpoint. False where another process
+        was quicker; the next look finds what is left."""
+        async with self._write() as connection:
+            await self.backend.lock_name(connection, "webhooks")
+            if (await _counter(connection, _LINE) or 0) != look.line:
+                return False
+            for delivery in deliveries:
+                number = await _next_number(connection, delivery.endpoint_id, look.looked_at)
+                row = {column.name: getattr(delivery, column.name) for column in webhook_deliveries.c}
+                await insert_if_new(connection, webhook_deliveries, {**row, "number": number})
+            if look.upto > look.line:
+                await set_counter(connection, _LINE, look.upto)
+            if deliveries or look.stale:
+                await set_counter(connection, _LOOKED, int(look.looked_at.timestamp()))
+        return True
+
+    async def _settled_upto(self, line: int) -> int:
+        """Up to which line no other can still come in between; see `HealthRows.happened`."""
+        new = history.c.id > line
+        newest = sa.select(sa.func.max(history.c.id)).where(new).scalar_subquery()
+        fresh = history.c.at > self._now() - self.backend.lines_settle
+        first = sa.select(sa.func.min(history.c.id)).where(new, fresh).scalar_subquery()
+        wait = bool(self.backend.lines_settle)
+        [row] = await self._all(sa.select(newest.label("newest"), (first if wait else sa.null()).label("first")))
+        return int(row["first"] - 1 if row["first"] else row["newest"] or line)
+
+    async def _lines(self, line: int, widgets: Collection[str]) -> list[Happening]:
+        rows = await self._all(
+            sa.select(
+                history.c.id, history.c.booking_id, history.c.at, history.c.what, history.c.status, history.c.detail
+            )
+            .join(bookings, bookings.c.id == history.c.booking_id)
+            .where(
+                history.c.id > line,
+                history.c.what.in_(sorted(TOLD_WORDS)),
+                bookings.c.widget.in_(sorted(widgets)),
+                ~_told("line:", sa.cast(history.c.id, sa.Text)),
+            )
+            .order_by(history.c.id)
+            .limit(_AT_ONCE)
+        )
+        found = []
+        for row in rows:
+            what, status = HistoryWord(row["what"]), Status(row["status"])
+            event = event_of(what, status)
+            if event:
+                facts = {name: row["detail"][name] for name in ("from", "to", "amount") if name in row["detail"]}
+                source = f"line:{row['id']}"
+                found.append(Happening(source, event, row["booking_id"], row["at"], what, status, facts))
+        return found
+
+    async def _refunds_sent(self, since: datetime, widgets: Collection[str]) -> list[Happening]:
+        rows = await self._all(
+            sa.select(refunds.c.id, refunds.c.booking_id, refunds.c.updated_at, refunds.c.reason, refunds.c.amount)
+            .join(bookings, bookings.c.id == refunds.c.booking_id)
+            .join(payments, payments.c.id == refunds.c.payment_id)
+            .where(
+                SENT_BACK,
+                refunds.c.updated_at > since,
+                # A line of the history tells of those; and money that was only held is let go without a refund.
+                refunds.c.reason != EndReason.AT_STRIPE,
+                payments.c.state == PaymentState.CAPTURED,
+                bookings.c.widget.in_(sorted(widgets)),
+                ~_told("refund:", refunds.c.id),
+            )
+            .order_by(refunds.c.updated_at)
+        )
+        return [
+            Happening(
+                f"refund:{row['id']}",
+                WebhookEvent.REFUNDED,
+                row["booking_id"],
+                row["updated_at"],
+                row["reason"],
+                facts={"amount": row["amount"]},
+            )
+            for row in rows
+        ]
+
+    async def _needs_owner(self, since: datetime, widgets: Collection[str]) -> list[Happening]:
+        rows = await self._all(
+            sa.select(outbox.c.id, outbox.c.booking_id, outbox.c.created_at, outbox.c.kind, outbox.c.detail)
+            .join(bookings, bookings.c.id == outbox.c.booking_id)
+            .where(
+                NEEDS_OWNER,
+                outbox.c.created_at > since,
+                bookings.c.widget.in_(sorted(widgets)),
+                ~_told("mail:", outbox.c.id),
+            )
+            .order_by(outbox.c.created_at)
+        )
+        return [
+            Happening(
+                f"mail:{row['id']}",
+                WebhookEvent.NEEDS_ATTENTION,
+                row["booking_id"],
+                row["created_at"],
+                str(row["detail"].get("trouble") or row["kind"].removesuffix("_owner")),
+                facts={name: row["detail"][name] for name in ("amount", "code") if row["detail"].get(name)},
+            )
+            for row in rows
+        ]
+
+    # -- sending -------------------------------------------------------------------------------------------------
+
+    async def endpoints_due(self) -> list[str]:
+        """Endpoints that are free and have something to send now, the longest free first."""
+        now = self._now()
+        due = sa.exists().where(
+            webhook_deliveries.c.endpoint_id == webhook_endpoints.c.id,
+            _UNDELIVERED,
+            webhook_deliveries.c.next_try_at <= now,
+        )
+        rows = await self._all(
+            sa.select(webhook_endpoints.c.id)
+            .where(_ON, webhook_endpoints.c.free_at <= now, due)
+            .order_by(webhook_endpoints.c.free_at)
+        )
+        return [row["id"] for row in rows]
+
+    async def take_delivery(
+        self, endpoint_id: str, *, lease: timedelta, pauses: Sequence[timedelta]
+    ) -> tuple[Endpoint, Delivery] | None:
+        """Become the one who sends to an endpoint, and take the oldest of what is due. The attempt is counted and the
+        next one planned before it is made, so that a process which dies meanwhile repeats it. None where there is
+        nothing to do, or another process is at it."""
+        now = self._now()
+        async with self._write() as connection:
+            leased = await connection.execute(
+                sa.update(webhook_endpoints)
+                .where(webhook_endpoints.c.id == endpoint_id, _ON, webhook_endpoints.c.free_at <= now)
+                .values(free_at=now + lease)
+                .returning(*webhook_endpoints.c)
+            )
+            endpoint = leased.mappings().first()
+            if endpoint is None:
+                return None
+            of_it = webhook_deliveries.c.endpoint_id == endpoint_id
+            found = await connection.execute(
+                sa.select(webhook_deliveries)
+                .where(of_it, _UNDELIVERED, webhook_deliveries.c.next_try_at <= now)
+                .order_by(webhook_deliveries.c.number)
+                .limit(1)
+            )
+            row = found.mappings().first()
+            if row is None:
+                await self._change_endpoint(connection, endpoint_id, {"free_at": now})
+                return None
+            tries = row["tries"] + 1
+            again_at = now + pauses[min(tries, len(pauses)) - 1]
+            taken = sa.update(webhook_deliveries).where(webhook_deliveries.c.id == row["id"])
+            await connection.execute(taken.values(tries=tries, next_try_at=again_at))
+        return to_endpoint(endpoint), to_delivery({**row, "tries": tries, "next_try_at": again_at})
+
+    async def record_delivered(self, endpoint: Endpoint, delivery: Delivery, *, recovered: bool) -> None:
+        """The endpoint has taken it. `recovered`: what else waits for it need not wait out its pauses."""
+        now = self._now()
+        async with self._write() as connection:
+            done = sa.update(webhook_deliveries).where(webhook_deliveries.c.id == delivery.id)
+            await connection.execute(done.values(next_try_at=None, delivered_at=now, last_error=""))
+            values = {"failures": 0, "failing_since": None, "last_error": "", "delivered_at": now}
+            await self._change_endpoint(connection, endpoint.id, values)
+            await self._free(connection, endpoint, now)
+            if recovered:
+                await _hurry(connection, endpoint.id, now)
+
+    # Seven: what the attempt met, and what follows for both rows.
+    async def record_failed(
+        self,
+        endpoint: Endpoint,
+        delivery: Delivery,
+        *,
+        error: str,
+        again_at: datetime | None,
+        free_at: datetime,
+        off_before: datetime,
+    ) -> bool:
+        """The endpoint has not taken it: tried again at `again_at`, or given up; the endpoint is left alone until
+        `free_at`. Whether it is switched off by this, since it has been failing since `off_before`."""
+        now = self._now()
+        failing = sa.func.coalesce(webhook_endpoints.c.failing_since, sa.literal(now, Instant))
+        async with self._write() as connection:
+            failed = sa.update(webhook_deliveries).where(
+                webhook_deliveries.c.id == delivery.id, webhook_deliveries.c.delivered_at.is_(None)
+            )
+            await connection.execute(failed.values(next_try_at=again_at, last_error=error))
+            values = {"failures": webhook_endpoints.c.failures + 1, "failing_since": failing, "last_error": error}
+            await self._change_endpoint(connection, endpoint.id, values)
+            await self._free(connection, endpoint, free_at)
+            off = webhook_endpoints.c.failing_since <= off_before
+            switched = await self._change_endpoint(
+                connection, endpoint.id, {"disabled_at": now, "tell_at": now}, _ON, off
+            )
+            if switched:
+                note(connection, "webhook switched off", endpoint=endpoint.id)
+            return switched
+
+    async def _free(self, connection: AsyncConnection, endpoint: Endpoint, at: datetime) -> None:
+        """End the lease, unless it ran out and another process has its own."""
+        await self._change_endpoint(
+            connection, endpoint.id, {"free_at": at}, webhook_endpoints.c.free_at == endpoint.free_at
+        )
+
+    # -- looking back --------------------------------------------------------------------------------------------
+
+    async def deliveries(self, endpoint_id: str = "", *, waiting: bool = False, most: int) -> list[Delivery]:
+        """Deliveries, newest first; `waiting` are those not delivered, given up ones among them."""
+        wanted = [webhook_deliveries.c.endpoint_id == endpoint_id] if endpoint_id else []
+        if waiting:
+            wanted.append(webhook_deliveries.c.delivered_at.is_(None))
+        newest = webhook_deliveries.c.created_at.desc(), webhook_deliveries.c.number.desc()
+        rows = await self._all(sa.select(webhook_deliveries).where(*wanted).order_by(*newest).limit(most))
+        return [to_delivery(row) for row in rows]
+
+    async def send_again(self, ids: Collection[str]) -> int:
+        """Send these as if for the first time, with the same id and number. Returns how many there are."""
+        async with self._write() as connection:
+            again = await connection.execute(
+                sa.update(webhook_deliveries)
+                .where(webhook_deliveries.c.id.in_(list(ids)))
+                .values(tries=0, next_try_at=self._now(), delivered_at=None, last_error="")
+            )
+            return again.rowcount
+
+    async def webhook_backlog(self) -> Backlog:
+        """How deliveries stand now."""
+        now = self._now()
+        named = (
+            sa.exists()
+            .where(webhook_endpoints.c.id == webhook_deliveries.c.endpoint_id, _ACTIVE)
+            .correlate(webhook_deliveries)
+        )
+        given_up = sa.and_(webhook_deliveries.c.next_try_at.is_(None), webhook_deliveries.c.delivered_at.is_(None))
+        [row] = await self._all(
+            sa.select(
+                _many(webhook_deliveries, named, _UNDELIVERED).label("waiting"),
+                _many(webhook_deliveries, named, given_up).label("given_up"),
+                sa.select(sa.func.min(webhook_deliveries.c.created_at, type_=Instant))
+                .where(named, _UNDELIVERED)
+                .scalar_subquery()
+                .label("oldest"),
+                _many(webhook_endpoints, _ACTIVE, webhook_endpoints.c.disabled_at.is_not(None)).label("off"),
+                _many(webhook_endpoints, _ACTIVE, webhook_endpoints.c.failures > 0).label("failing"),
+            )
+        )
+        oldest = max(0.0, (now - row["oldest"]).total_seconds()) if row["oldest"] else 0.0
+        return Backlog(row["waiting"], row["given_up"], oldest, row["off"], row["failing"])
+
+    async def forget_deliveries(self, before: datetime) -> int:
+        """Delete what was made before then, whatever became of it, and endpoints of which nothing is left."""
+        async with self._write() as connection:
+            old = sa.delete(webhook_deliveries).where(webhook_deliveries.c.created_at < before)
+            deleted = (await connection.execute(old)).rowcount
+            left = sa.exists().where(webhook_deliveries.c.endpoint_id == webhook_endpoints.c.id)
+            await connection.execute(sa.delete(webhook_endpoints).where(sa.not_(_ACTIVE), ~left))
+            return deleted
+
+    async def _change_endpoint(
+        self,
+        connection: AsyncConnection,
+        endpoint_id: str,
+        values: Mapping[str, Any],
+        *conditions: sa.ColumnElement[bool],
+    ) -> bool:
+        changed = sa.update(webhook_endpoints).where(webhook_endpoints.c.id == endpoint_id, *conditions)
+        return bool((await connection.execute(changed.values(values))).rowcount)
+
+
+def _told(kind: str, row_id: sa.ColumnElement[str]) -> sa.Exists:
+    return sa.exists().where(webhook_deliveries.c.source == sa.literal(kind, sa.Text) + row_id)
+
+
+def _many(table: sa.Table, *where: sa.ColumnElement[bool]) -> sa.ScalarSelect[int]:
+    return sa.select(sa.func.count()).select_from(table).where(*where).scalar_subquery()
+
+
+def _new_endpoint(one: Wanted, now: datetime) -> dict[str, Any]:
+    endpoint = Endpoint(
+        id=one.id,
+        widget=one.widget,
+        url=one.url,
+        events=one.events,
+        personal_data=one.personal_data,
+        added_at=now,
+        free_at=now,
+        failures=0,
+        failing_since=None,
+        last_error="",
+        delivered_at=None,
+        disabled_at=None,
+        removed_at=None,
+        tell_at=None,
+    )
+    return {**endpoint_row(endpoint), "number": 0}
+
+
+async def _counter(connection: AsyncConnection, name: str) -> int | None:
+    value: int | None = await connection.scalar(sa.select(counters.c.value).where(counters.c.name == name))
+    return value
+
+
+async def _next_number(connection: AsyncConnection, endpoint_id: str, now: datetime) -> int:
+    """Higher than any before, also where the database was put back as it was yesterday: not a count, but the time in
+    milliseconds, or one more than the last. Programs keep the highest that they have seen."""
+    least = int(now.timestamp() * 1000)
+    numbered = await connection.execute(
+        sa.update(webhook_endpoints)
+        .where(webhook_endpoints.c.id == endpoint_id)
+        .values(number=sa.case((webhook_endpoints.c.number >= least, webhook_endpoints.c.number + 1), else_=least))
+        .returning(webhook_endpoints.c.number)
+    )
+    return int(numbered.scalar_one())
+
+
+async def _hurry(connection: AsyncConnection, endpoint_id: str, now: datetime) -> None:
+    """What waits for an endpoint is due now."""
+    waiting = sa.update(webhook_deliveries).where(webhook_deliveries.c.endpoint_id == endpoint_id, _UNDELIVERED)
+    await connection.execute(waiting.values(next_try_at=now))
