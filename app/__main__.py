@@ -1,5 +1,5 @@
 """python -m app serve | worker | migrate | backup | copy-database | reconcile | forget | doctor | events | mails |
-bookings | demo
+webhooks | bookings | demo
 
 A command's modules are imported when it is asked for: all of them together take seconds.
 """
@@ -121,6 +121,11 @@ def _run(settings: Settings, environment: Environment, arguments: argparse.Names
 
             set_up_logs("error")
             return run_events(settings, arguments)
+        case "webhooks":
+            from app.cli.webhooks import run_webhooks
+
+            set_up_logs("error")
+            return run_webhooks(settings, arguments)
     return 0
 
 
@@ -161,6 +166,7 @@ def _parser(words: Sequence[str], shared: argparse.ArgumentParser) -> argparse.A
     forget = names.add_parser("forget", help="remove customers' personal data from bookings that are over")
     events = names.add_parser("events", help="events received from providers: list, replay, fetch")
     mails = names.add_parser("mails", help="emails that could not be delivered: list, resend")
+    webhooks = names.add_parser("webhooks", help="programs that are told of bookings: list, show, replay, enable, test")
     doctor = names.add_parser("doctor", help="set-up check: what is wrong with this set-up, and how to fix it")
     demo = names.add_parser(
         "demo", help="run everything on this machine, with sandboxes for Hapio, Cal.com, Calendly and Stripe"
@@ -195,6 +201,10 @@ def _parser(words: Sequence[str], shared: argparse.ArgumentParser) -> argparse.A
         from app.cli.events import add_events
 
         add_events(events)
+    if "webhooks" in words:
+        from app.cli.webhooks import add_webhooks
+
+        add_webhooks(webhooks)
     if "doctor" in words:
         from app.cli.doctor import add_doctor
 

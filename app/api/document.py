@@ -19,6 +19,7 @@ from starlette.responses import Response
 
 from app.api import answers, requests
 from app.api.door import Operation, Who
+from app.operations.outgoing_webhooks import ABOUT, WebhookMessage
 from app.parts import parts_of
 
 _REF = "#/components/schemas/{model}"
@@ -98,6 +99,7 @@ def document(operations: tuple[Operation, ...], server: str) -> dict[str, Any]:
             if any(name in operation["tags"] for methods in paths.values() for operation in methods.values())
         ],
         "paths": paths,
+        "webhooks": {event: {"post": _outgoing(event, about)} for event, about in ABOUT.items()},
         "components": {
             "schemas": used,
             "securitySchemes": {
@@ -110,7 +112,7 @@ def document(operations: tuple[Operation, ...], server: str) -> dict[str, Any]:
 def _schemas(operations: Sequence[Operation]) -> dict[str, Any]:
     asked: set[type[BaseModel]] = {operation.asked for operation in operations} | {requests.ReceiptRequest}
     answered: set[type[BaseModel]] = {operation.answer for operation in operations}
-    answered |= {answers.ErrorAnswer, answers.WebhookAnswer, answers.ReceiptAnswer}
+    answered |= {answers.ErrorAnswer, answers.WebhookAnswer, answers.ReceiptAnswer, WebhookMessage}
     wanted: list[tuple[type[BaseModel], Any]] = [(model, "validation") for model in asked]
     wanted += [(model, "serialization") for model in answered]
     wanted.sort(key=lambda pair: pair[0].__name__)
@@ -233,6 +235,21 @@ def _webhook(name: str, summary: str, signature: str) -> dict[str, Any]:
             "200": _answer("WebhookAnswer", "The event is stored, or the hint taken."),
             **{str(status): _answer("ErrorAnswer", _SAYS.get(status, "")) for status in (405, 408, 429, 500, 503)},
             "400": _answer("ErrorAnswer", "Not signed, too old, or no event"),
+        },
+    }
+
+
+def _outgoing(event: str, about: str) -> dict[str, Any]:
+    """What a program of the owner's is sent: app/operations/outgoing_webhooks."""
+    return {
+        "operationId": re.sub(r"[._](\w)", lambda found: found[1].upper(), event),
+        "summary": about.rstrip("."),
+        "description": f"{about} The raw body is signed in Holdfast-Signature, as Stripe signs.",
+        "security": [],
+        "requestBody": {"required": True, "content": _json("WebhookMessage")},
+        "responses": {
+            "2XX": {"description": "The program has it."},
+            "default": {"description": "It is sent again, with growing pauses, for three days."},
         },
     }
 

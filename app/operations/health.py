@@ -18,6 +18,7 @@ from app.errors import StorageError
 from app.scheduling.availability import Availability, CallBudget
 from app.store import Store
 from app.store.health import Census, Discrepancy
+from app.store.outgoing_webhooks import Backlog
 from app.telemetry.metrics import Metrics
 
 #: A worker that has not been alive for so long needs somebody: a step takes half a minute at the worst.
@@ -116,6 +117,7 @@ class Health:
         beat = await self._store.last_beat()
         families = [
             *_of_rows(await self._store.census()),
+            *_of_webhooks(await self._store.webhook_backlog()),
             *_of_discrepancies(
                 "money_without_booking", "Money that nothing stands for", await self.money_without_booking()
             ),
@@ -287,6 +289,14 @@ def _of_rows(census: Census) -> Iterator[Metric]:
         "end_age_seconds", "How long the oldest unpaid booking, or move, is past its deadline", census.oldest_unended
     )
     yield _gauge("move_age_seconds", "How long the oldest decided move waits to be made", census.oldest_unmoved)
+
+
+def _of_webhooks(backlog: Backlog) -> Iterator[Metric]:
+    yield _gauge("outgoing_webhooks_waiting", "Messages that an owner's program has not taken yet", backlog.waiting)
+    yield _gauge("outgoing_webhooks_given_up", "Messages of the last 30 days that were given up", backlog.given_up)
+    yield _gauge("outgoing_webhooks_age_seconds", "Age of the oldest message that waits", backlog.oldest)
+    yield _gauge("outgoing_webhooks_failing", "Addresses whose last attempt failed", backlog.failing)
+    yield _gauge("outgoing_webhooks_off", "Addresses that were switched off after failing for long", backlog.off)
 
 
 def _of_discrepancies(name: str, text: str, found: list[Discrepancy]) -> Iterator[Metric]:

@@ -5,8 +5,8 @@ request, `words` what an owner is mailed.
 """
 
 from app.operations.outgoing_webhooks.deliveries import OutgoingWebhooks
-from app.operations.outgoing_webhooks.messages import WebhookMessage
+from app.operations.outgoing_webhooks.messages import ABOUT, WebhookMessage
 from app.operations.outgoing_webhooks.sender import Sender, Sent
 from app.operations.outgoing_webhooks.signature import Secrets
 
-__all__ = ["OutgoingWebhooks", "Secrets", "Sender", "Sent", "WebhookMessage"]
+__all__ = ["ABOUT", "OutgoingWebhooks", "Secrets", "Sender", "Sent", "WebhookMessage"]

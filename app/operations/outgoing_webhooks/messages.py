@@ -6,11 +6,12 @@ was erased is in no later message.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Final
 from zoneinfo import ZoneInfo
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict
+from pydantic import AwareDatetime, BaseModel, ConfigDict, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
 from app.domain.booking import Booking, Status
@@ -18,7 +19,20 @@ from app.domain.history import HistoryWord
 from app.domain.outgoing_webhooks import Happening, WebhookEvent
 
 #: What a test message says that it is.
-TEST = "webhook.test"
+TEST: Final = "webhook.test"
+#: When a program is told what, as the OpenAPI document says it.
+ABOUT: Final[Mapping[str, str]] = {
+    WebhookEvent.HELD: "A time was held; nothing is paid yet.",
+    WebhookEvent.CONFIRMED: "A booking is paid and final in the calendar; also when a cancellation was undone.",
+    WebhookEvent.MOVED: "A booking has another time, person or service.",
+    WebhookEvent.CANCELED: "A booking was cancelled, or paid without getting the time.",
+    WebhookEvent.EXPIRED: "A booking ended without payment. Money that comes late may still confirm it.",
+    WebhookEvent.REFUNDED: "Money was sent back.",
+    WebhookEvent.NO_SHOW: "The customer did not come, or came after all.",
+    WebhookEvent.NEEDS_ATTENTION: "Something about a booking needs a person.",
+    WebhookEvent.FORGOTTEN: "The customer's data was removed: remove it, too.",
+    TEST: "A test message, sent by hand.",
+}
 
 
 class _Part(BaseModel):
@@ -124,7 +138,7 @@ class WebhookMessage(_Part):
     """Different for each message, the same each time that it is sent."""
     number: int
     """Higher than that of every earlier message to this address. Not without gaps."""
-    type: WebhookEvent | Literal["webhook.test"]
+    type: Annotated[str, WithJsonSchema({"type": "string", "enum": [*map(str, ABOUT)]})]
     """What happened."""
     occurred_at: AwareDatetime
     """When it happened."""
@@ -185,8 +199,8 @@ def message_of(happening: Happening, booking: Booking, *, message_id: str, live:
     )
 
 
-def _move(facts: dict[str, str | int] | object, zone: ZoneInfo) -> WebhookMove | None:
-    if not isinstance(facts, dict) or "from" not in facts or "to" not in facts:
+def _move(facts: Mapping[str, str | int], zone: ZoneInfo) -> WebhookMove | None:
+    if "from" not in facts or "to" not in facts:
         return None
     before, after = (datetime.fromisoformat(str(facts[name])).astimezone(zone) for name in ("from", "to"))
     return WebhookMove(start_before=before, start=after)
@@ -197,7 +211,7 @@ def test_message(*, message_id: str, number: int, at: datetime, live: bool) -> W
     return WebhookMessage(
         id=message_id,
         number=number,
-        type="webhook.test",
+        type=TEST,
         occurred_at=at,
         live=live,
         cause="",

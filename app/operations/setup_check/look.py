@@ -20,6 +20,8 @@ from app.operations.setup_check.hapio import HapioLook
 from app.operations.setup_check.machine import DatabaseLook, look_at_env_file
 from app.operations.setup_check.mail import look_at_mail
 from app.operations.setup_check.stripe import StripeLook
+from app.operations.setup_check.webhooks import look_at_webhooks
+from app.protection.page_reader import Resolve
 from app.settings import Settings, SettingsError, read_settings
 from app.store import Store
 from app.widgets import Widget, WidgetsFileError, load_widgets
@@ -39,12 +41,13 @@ def free_bytes(folder: Path) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Wires:
-    """How the schedulers, by name, the other providers and our own address are reached, None being the network; and how
-    the disk is asked."""
+    """How the schedulers, by name, the other providers and our own address are reached, None being the network; how
+    names are looked up, and how the disk is asked."""
 
     schedulers: Mapping[str, httpx.AsyncBaseTransport] = field(default_factory=dict)
     stripe: httpx.AsyncBaseTransport | None = None
     web: httpx.AsyncBaseTransport | None = None
+    resolve: Resolve | None = None
     free_bytes: Callable[[Path], int] = free_bytes
 
 
@@ -84,10 +87,12 @@ class Doctor:
                 found += await look.findings()
                 await database.count_calls(f"{name}_calls", look.calls)
         found += await look_at_owners(settings, widgets, database, now=self._now, transports=self._wires.schedulers)
+        about_webhooks = await look_at_webhooks(settings, widgets, database, resolve=self._wires.resolve)
         sessions = await database.session_ids()
         await store.close()
         found += await StripeLook(settings, sessions, now=now, transport=self._wires.stripe).findings()
         found += await look_at_mail(settings, widgets)
+        found += about_webhooks
         found += await look_at_address(settings.public_url, transport=self._wires.web)
         return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import itertools
 import json
@@ -13,14 +14,20 @@ from types import SimpleNamespace
 from typing import Any
 
 import httpx
+import jsonschema_rs
 import pytest
 import stripe
 from stripe import WebhookSignature
 
+from app.cli.webhooks import add_webhooks, serve_webhooks
 from app.domain.booking import Actor, Customer
 from app.domain.outgoing_webhooks import PAUSES, WebhookEvent
 from app.operations.outgoing_webhooks import OutgoingWebhooks, Secrets, Sender
+from app.operations.setup_check.finding import Level
+from app.operations.setup_check.machine import DatabaseLook
+from app.operations.setup_check.webhooks import look_at_webhooks
 from sandbox.hapio import Fault
+from tests.support.figures import TOKEN, figure
 from tests.support.receivers import CRM, Receivers
 from tests.support.stack import Stack, open_stack
 
@@ -80,6 +87,25 @@ async def test_a_program_is_told_of_a_bookings_whole_life(studio: Stack) -> None
     # A second look finds nothing new, and neither does a new process.
     await studio.restart()
     assert len(await told(studio)) == len(messages)
+
+
+async def test_the_openapi_document_describes_what_is_sent(tmp_path: Path) -> None:
+    async with with_crm(tmp_path, widget=PERSONAL) as stack:
+        document = (await stack.client.get("/api/openapi.json")).json()
+        await life(stack)
+        await told(stack)
+        await stack.parts.outgoing_webhooks.try_out("studio.crm")
+    schema = {**document["components"]["schemas"]["WebhookMessage"], "components": document["components"]}
+    assert set(document["webhooks"]) == {*WebhookEvent, "webhook.test"}
+    for received in stack.receivers.got:
+        jsonschema_rs.Draft202012Validator(schema, validate_formats=True).validate(received.message)
+        # Nothing is sent that is not described, nor left out.
+        assert received.message.keys() == schema["properties"].keys() == set(schema["required"])
+        assert received.message["type"] in document["webhooks"]
+    example = json.loads(DOCUMENT.read_text(encoding="utf-8").split("```json\n")[1].split("```")[0])
+    jsonschema_rs.Draft202012Validator(schema, validate_formats=True).validate(example)
+    assert list(example) == list(received.message)
+    assert list(example["booking"]) == list(stack.receivers.got[0].message["booking"])
 
 
 async def test_an_undone_cancellation_and_a_customer_who_came_after_all_are_told(studio: Stack) -> None:
@@ -292,6 +318,73 @@ def replace_process(stack: Stack) -> OutgoingWebhooks:
     )
 
 
+# The owner's commands, figures and set-up check
+
+
+async def at_the_desk(stack: Stack, *words: str) -> tuple[int, str]:
+    """`python -m app webhooks` with these words: its exit code and what it says."""
+    parser = argparse.ArgumentParser()
+    add_webhooks(parser)
+    said: list[str] = []
+    return await serve_webhooks(stack.parts, parser.parse_args(words), said.append), "\n".join(said)
+
+
+async def test_the_owner_sees_what_was_sent_and_sends_it_again(
+    studio: Stack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    booking = await studio.hold()
+    studio.receivers.answers["crm.example"] = 500
+    await told(studio)
+    assert await at_the_desk(studio, "list") == (
+        0,
+        "studio.crm  https://crm.example/holdfast  failing since 2026-11-23 08:00:00Z: status 500",
+    )
+    code, said = await at_the_desk(studio, "show", "studio.crm", "--waiting", "--json")
+    [message] = json.loads(said)["messages"]
+    assert (code, message["bookingId"], message["tries"], message["error"]) == (0, booking.id, 1, "status 500")
+    studio.receivers.answers.clear()
+    assert await at_the_desk(studio, "replay", message["id"]) == (
+        0,
+        "1 message will be sent again when the server runs.",
+    )
+    await told(studio)
+    first, second = (received.message for received in studio.receivers.got)
+    assert first == second
+    assert "delivered 2026-11-23" in (await at_the_desk(studio, "show", "studio.crm"))[1]
+    assert (await at_the_desk(studio, "replay", "--waiting", "studio.crm"))[1].startswith("0 messages")
+    assert (await at_the_desk(studio, "replay", message["id"]))[0] == 0
+    assert len(await told(studio)) == 3
+    code, said = await at_the_desk(studio, "secret", "studio.crm")
+    assert (code, said[:17]) == (0, "version 1: whsec_")
+    assert await at_the_desk(studio, "test", "studio.crm") == (0, "studio.crm has taken a test message (status 204).")
+    studio.receivers.answers["crm.example"] = 404
+    assert (await at_the_desk(studio, "test", "studio.crm"))[0] == 1
+    assert (await at_the_desk(studio, "enable", "studio.crm"))[0] == 0
+    capsys.readouterr()
+    for wrong in (["show", "studio.erp"], ["secret", "crm"], ["replay"], ["replay", "wh_unknown"]):
+        assert (await at_the_desk(studio, *wrong))[0] == 2
+    assert "There is no address studio.erp. widgets.toml has: studio.crm." in capsys.readouterr().err
+
+
+async def test_figures_and_set_up_check_tell_of_an_address_that_fails(tmp_path: Path) -> None:
+    inside = CRM.replace('"crm"', '"erp"').replace("crm.example", "erp.internal")
+    async with with_crm(tmp_path, widget=CRM + inside, metrics_token=TOKEN) as stack:
+        stack.sites.names["erp.internal"] = ["10.0.0.7"]
+        stack.receivers.answers["crm.example"] = 500
+        await stack.hold()
+        await told(stack)
+        stack.clock.advance(timedelta(minutes=10))
+        assert await figure(stack, "outgoing_webhooks_waiting") == 2
+        assert await figure(stack, "outgoing_webhooks_failing") == 2
+        assert await figure(stack, "outgoing_webhooks_age_seconds") >= 600
+        database = DatabaseLook(stack.parts.store, now=stack.clock(), free_bytes=lambda _: 10**12)
+        found = await look_at_webhooks(stack.settings, stack.parts.widgets, database, resolve=stack.sites.resolve)
+    crm, erp = found
+    assert (crm.level, erp.level) == (Level.WARN, Level.FAIL)
+    assert crm.says == "has taken nothing since 2026-11-23 08:00Z: status 500"
+    assert erp.says == "nothing is sent there: not a public address"
+
+
 # Addresses
 
 
@@ -348,7 +441,7 @@ async def test_nothing_inside_is_asked_unless_the_operator_names_it(url: str, ad
 
 async def test_no_answer_is_followed_read_or_waited_for(studio: Stack) -> None:
     endless = Endless()
-    answers = [
+    answers: list[tuple[httpx.Response | httpx.HTTPError, str]] = [
         (httpx.Response(302, headers={"Location": "http://127.0.0.1/admin"}), "status 302"),
         (httpx.Response(200, stream=endless), ""),
         (httpx.Response(410), "status 410"),
