@@ -20,6 +20,7 @@ from app.domain.booking import Actor, Status
 from app.errors import HoldfastError
 from app.settings import Settings, read_settings
 from app.widgets import MoveSetting, Question, ServiceSetting, Theme, TierSetting, Widget, load_widgets
+from app.webhook_setting import WebhookSetting
 from scripts import configuration
 from tests.support.stack import Stack
 from tests.unit.booking import changes_model
@@ -41,6 +42,7 @@ PARTS: dict[str, type[BaseModel]] = {
     "reschedule": MoveSetting,
     "questions": Question,
     "theme": Theme,
+    "webhooks": WebhookSetting,
 }
 
 
