@@ -273,10 +273,13 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
             transport=seams.site_transport,
         )
         closing.push_async_callback(sites.aclose)
+        # Of its own: what strangers let the embed check look up must not keep these waiting.
+        webhook_lookups = NameLookups()
+        closing.callback(webhook_lookups.close)
         sender = Sender(
             named=settings.webhook_private_origins,
             agent=f"Holdfast/{VERSION} ({settings.public_url})",
-            resolve=seams.resolve or lookups,
+            resolve=seams.resolve or webhook_lookups,
             transport=seams.webhook_transport,
         )
         closing.push_async_callback(sender.aclose)

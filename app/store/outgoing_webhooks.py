@@ -41,6 +41,9 @@ _OVERLAP = timedelta(hours=1)
 #: Lines that one look takes; more than a restart after an outage finds come in several.
 _AT_ONCE = 200
 
+#: Nothing is put off for longer than these: a later time was written before the clock was set back.
+_LONGEST_PAUSE, _LONGEST_REST = timedelta(hours=30), timedelta(hours=1)
+
 _ACTIVE = webhook_endpoints.c.removed_at.is_(None)
 _ON = sa.and_(_ACTIVE, webhook_endpoints.c.disabled_at.is_(None))
 _UNDELIVERED = webhook_deliveries.c.next_try_at.is_not(None)
@@ -154,7 +157,7 @@ class OutgoingWebhookRows(Database):
         if len(lines) == _AT_ONCE:
             upto = min(upto, int(lines[-1].source.partition(":")[2]))
         looked_at = datetime.fromtimestamp(marks.get(_LOOKED, now.timestamp()), UTC)
-        since = looked_at - _OVERLAP
+        since = min(looked_at, now) - _OVERLAP
         others = [*await self._refunds_sent(since, widgets), *await self._needs_owner(since, widgets)]
         return Look(
             [*lines, *sorted(others, key=lambda one: one.at)],
@@ -276,11 +279,11 @@ class OutgoingWebhookRows(Database):
         due = sa.exists().where(
             webhook_deliveries.c.endpoint_id == webhook_endpoints.c.id,
             _UNDELIVERED,
-            webhook_deliveries.c.next_try_at <= now,
+            _has_come(webhook_deliveries.c.next_try_at, now, _LONGEST_PAUSE),
         )
         rows = await self._all(
             sa.select(webhook_endpoints.c.id)
-            .where(_ON, webhook_endpoints.c.free_at <= now, due)
+            .where(_ON, _has_come(webhook_endpoints.c.free_at, now, _LONGEST_REST), due)
             .order_by(webhook_endpoints.c.free_at)
         )
         return [row["id"] for row in rows]
@@ -295,7 +298,11 @@ class OutgoingWebhookRows(Database):
         async with self._write() as connection:
             leased = await connection.execute(
                 sa.update(webhook_endpoints)
-                .where(webhook_endpoints.c.id == endpoint_id, _ON, webhook_endpoints.c.free_at <= now)
+                .where(
+                    webhook_endpoints.c.id == endpoint_id,
+                    _ON,
+                    _has_come(webhook_endpoints.c.free_at, now, _LONGEST_REST),
+                )
                 .values(free_at=now + lease)
                 .returning(*webhook_endpoints.c)
             )
@@ -305,7 +312,7 @@ class OutgoingWebhookRows(Database):
             of_it = webhook_deliveries.c.endpoint_id == endpoint_id
             found = await connection.execute(
                 sa.select(webhook_deliveries)
-                .where(of_it, _UNDELIVERED, webhook_deliveries.c.next_try_at <= now)
+                .where(of_it, _UNDELIVERED, _has_come(webhook_deliveries.c.next_try_at, now, _LONGEST_PAUSE))
                 .order_by(webhook_deliveries.c.number)
                 .limit(1)
             )
@@ -323,11 +330,12 @@ class OutgoingWebhookRows(Database):
         """The endpoint has taken it. `recovered`: what else waits for it need not wait out its pauses."""
         now = self._now()
         async with self._write() as connection:
-            done = sa.update(webhook_deliveries).where(webhook_deliveries.c.id == delivery.id)
-            await connection.execute(done.values(next_try_at=None, delivered_at=now, last_error=""))
+            # The endpoint's row first, here and everywhere, so that no two transactions wait for each other.
             values = {"failures": 0, "failing_since": None, "last_error": "", "delivered_at": now}
             await self._change_endpoint(connection, endpoint.id, values)
             await self._free(connection, endpoint, now)
+            done = sa.update(webhook_deliveries).where(webhook_deliveries.c.id == delivery.id)
+            await connection.execute(done.values(next_try_at=None, delivered_at=now, last_error=""))
             if recovered:
                 await _hurry(connection, endpoint.id, now)
 
@@ -347,10 +355,6 @@ class OutgoingWebhookRows(Database):
         now = self._now()
         failing = sa.func.coalesce(webhook_endpoints.c.failing_since, sa.literal(now, Instant))
         async with self._write() as connection:
-            failed = sa.update(webhook_deliveries).where(
-                webhook_deliveries.c.id == delivery.id, webhook_deliveries.c.delivered_at.is_(None)
-            )
-            await connection.execute(failed.values(next_try_at=again_at, last_error=error))
             values = {"failures": webhook_endpoints.c.failures + 1, "failing_since": failing, "last_error": error}
             await self._change_endpoint(connection, endpoint.id, values)
             await self._free(connection, endpoint, free_at)
@@ -358,6 +362,10 @@ class OutgoingWebhookRows(Database):
             switched = await self._change_endpoint(
                 connection, endpoint.id, {"disabled_at": now, "tell_at": now}, _ON, off
             )
+            failed = sa.update(webhook_deliveries).where(
+                webhook_deliveries.c.id == delivery.id, webhook_deliveries.c.delivered_at.is_(None)
+            )
+            await connection.execute(failed.values(next_try_at=again_at, last_error=error))
             if switched:
                 note(connection, "webhook switched off", endpoint=endpoint.id)
             return switched
@@ -381,12 +389,17 @@ class OutgoingWebhookRows(Database):
 
     async def send_again(self, ids: Collection[str]) -> int:
         """Send these as if for the first time, with the same id and number. Returns how many there are."""
+        return await self._again(webhook_deliveries.c.id.in_(list(ids)))
+
+    async def send_waiting_again(self, endpoint_id: str) -> int:
+        """Send again whatever an endpoint has not taken, given up or not. Returns how much that is."""
+        of_it = webhook_deliveries.c.endpoint_id == endpoint_id
+        return await self._again(of_it, webhook_deliveries.c.delivered_at.is_(None))
+
+    async def _again(self, *which: sa.ColumnElement[bool]) -> int:
+        values = {"tries": 0, "next_try_at": self._now(), "delivered_at": None, "last_error": ""}
         async with self._write() as connection:
-            again = await connection.execute(
-                sa.update(webhook_deliveries)
-                .where(webhook_deliveries.c.id.in_(list(ids)))
-                .values(tries=0, next_try_at=self._now(), delivered_at=None, last_error="")
-            )
+            again = await connection.execute(sa.update(webhook_deliveries).where(*which).values(values))
             return again.rowcount
 
     async def webhook_backlog(self) -> Backlog:
@@ -435,6 +448,10 @@ class OutgoingWebhookRows(Database):
 
 def _told(kind: str, row_id: sa.ColumnElement[str]) -> sa.Exists:
     return sa.exists().where(webhook_deliveries.c.source == sa.literal(kind, sa.Text) + row_id)
+
+
+def _has_come(column: sa.Column[Any], now: datetime, longest: timedelta) -> sa.ColumnElement[bool]:
+    return sa.or_(column <= now, column > now + longest)
 
 
 def _many(table: sa.Table, *where: sa.ColumnElement[bool]) -> sa.ScalarSelect[int]:

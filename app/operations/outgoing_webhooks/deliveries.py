@@ -16,6 +16,7 @@ from random import Random
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from app.domain.booking import Booking
 from app.domain.outgoing_webhooks import (
     KEPT,
     OFF_AFTER,
@@ -160,23 +161,24 @@ class OutgoingWebhooks:
         if booking is None:
             return []
         return [
-            self._delivery(happening, endpoint, body)
+            self._delivery(happening, endpoint, booking)
             for endpoint in endpoints.get(booking.widget, ())
             if endpoint.wants(happening.event) and happening.at >= endpoint.added_at
-            for message in [message_of(happening, booking, message_id=self._new_id(), live=self._live)]
-            for body in [message.model_dump_json(by_alias=True)]
         ]
 
-    def _delivery(self, happening: Happening, endpoint: Endpoint, body: str) -> Delivery:
+    def _delivery(self, happening: Happening, endpoint: Endpoint, booking: Booking) -> Delivery:
         now = self._now()
+        # Random, and not made of the row's number: after a restore, another row has it.
+        message_id = f"wh_{self._random.getrandbits(96):024x}"
+        message = message_of(happening, booking, message_id=message_id, live=self._live)
         return Delivery(
-            id=json.loads(body)["id"],
+            id=message_id,
             endpoint_id=endpoint.id,
             number=0,
             source=happening.source,
             event=happening.event,
             booking_id=happening.booking_id,
-            body=body,
+            body=message.model_dump_json(by_alias=True),
             occurred_at=happening.at,
             created_at=now,
             tries=0,
@@ -184,10 +186,6 @@ class OutgoingWebhooks:
             delivered_at=None,
             last_error="",
         )
-
-    def _new_id(self) -> str:
-        # Random, and not made of the row's number: after a restore, another row has it.
-        return f"wh_{self._random.getrandbits(96):024x}"
 
     # -- sending -------------------------------------------------------------------------------------------------
 
@@ -289,8 +287,7 @@ class OutgoingWebhooks:
     async def replay_waiting(self, endpoint_id: str) -> int:
         """Send again whatever an endpoint has not taken, given up or not. Raises NotFound."""
         endpoint = await self.endpoint(endpoint_id)
-        waiting = await self._store.deliveries(endpoint.id, waiting=True, most=100_000)
-        return await self._store.send_again([delivery.id for delivery in waiting])
+        return await self._store.send_waiting_again(endpoint.id)
 
     async def enable(self, endpoint_id: str) -> None:
         """Switch an endpoint on again: what waits is sent. Raises NotFound."""
@@ -305,7 +302,12 @@ class OutgoingWebhooks:
     async def try_out(self, endpoint_id: str) -> Sent:
         """Send a test message now, and say what came of it. Nothing is written. Raises NotFound."""
         one, now = self._named(endpoint_id), self._now()
-        message = test_message(message_id=self._new_id(), number=int(now.timestamp() * 1000), at=now, live=self._live)
+        message = test_message(
+            message_id=f"wh_{self._random.getrandbits(96):024x}",
+            number=int(now.timestamp() * 1000),
+            at=now,
+            live=self._live,
+        )
         body = message.model_dump_json(by_alias=True).encode()
         return await self._sender.send(one.url, body, self._secrets.sign(one.id, body, now))
 

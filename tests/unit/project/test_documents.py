@@ -19,8 +19,8 @@ from pydantic import BaseModel, SecretStr
 from app.domain.booking import Actor, Status
 from app.errors import HoldfastError
 from app.settings import Settings, read_settings
-from app.widgets import MoveSetting, Question, ServiceSetting, Theme, TierSetting, Widget, load_widgets
 from app.webhook_setting import WebhookSetting
+from app.widgets import MoveSetting, Question, ServiceSetting, Theme, TierSetting, Widget, load_widgets
 from scripts import configuration
 from tests.support.stack import Stack
 from tests.unit.booking import changes_model
