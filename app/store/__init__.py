@@ -11,6 +11,7 @@ from app.store.bookings import BookingRows
 from app.store.desk import DeskRows
 from app.store.erasure import ForgetRows
 from app.store.follow import FollowRows
+from app.store.happenings import HappeningRows
 from app.store.health import HealthRows
 from app.store.idempotency import IdempotencyRows
 from app.store.inbox import InboxRows
@@ -45,6 +46,7 @@ class Store(
     SignInRows,
     SchedulerTokenRows,
     StrayRows,
+    HappeningRows,
     OutgoingWebhookRows,
 ):
     """Every read and every write, by what it is for. One object over one file, in a room for each table."""

@@ -1,31 +1,26 @@
-"""Outgoing webhooks: what has happened since the last look, the deliveries that come of it, and whose turn it is.
+"""Outgoing webhooks: the endpoints, the deliveries to each, and whose turn it is.
 
-Nothing is written where bookings change: the history, the outbox and the refunds say what happened, and are read
-afterwards. Each delivery names the row that it tells of, once for each endpoint, so any number of processes may read
-the same rows.
+Each delivery names the row that it tells of (`app.store.happenings`), once for each endpoint, so any number of
+processes may read the same rows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.domain.booking import EndReason, Status
-from app.domain.history import HistoryWord
-from app.domain.outgoing_webhooks import TOLD_WORDS, Delivery, Endpoint, Happening, Wanted, WebhookEvent, event_of
-from app.domain.payment import PaymentState
+from app.domain.outgoing_webhooks import Delivery, Endpoint, Wanted
 from app.store.backend import note
 from app.store.conflicts import insert_if_new, set_counter
 from app.store.database import Database
-from app.store.tables import Instant, bookings, counters, history, outbox, payments, refunds
+from app.store.happenings import LINE, LOOKED, Look
+from app.store.tables import Instant, counters, history
 from app.store.webhook_tables import (
-    NEEDS_OWNER,
-    SENT_BACK,
     endpoint_row,
     to_delivery,
     to_endpoint,
@@ -33,32 +28,12 @@ from app.store.webhook_tables import (
     webhook_endpoints,
 )
 
-#: How far the history was read, and when the outbox and the refunds were.
-_LINE, _LOOKED = "webhooks:line", "webhooks:looked"
-#: Rows of the outbox and of refunds carry a time and no number: processes' clocks differ, and a transaction may end
-#: later than it began. What was told before is not told twice.
-_OVERLAP = timedelta(hours=1)
-#: Lines that one look takes; more than a restart after an outage finds come in several.
-_AT_ONCE = 200
-
 #: Nothing is put off for longer than these: a later time was written before the clock was set back.
 _LONGEST_PAUSE, _LONGEST_REST = timedelta(hours=30), timedelta(hours=1)
 
 _ACTIVE = webhook_endpoints.c.removed_at.is_(None)
 _ON = sa.and_(_ACTIVE, webhook_endpoints.c.disabled_at.is_(None))
 _UNDELIVERED = webhook_deliveries.c.next_try_at.is_not(None)
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """What one look found, and where the next one begins."""
-
-    happenings: Sequence[Happening]
-    line: int
-    upto: int
-    looked_at: datetime
-    #: Whether noting the time of this look is worth a write by itself.
-    stale: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +86,11 @@ class OutgoingWebhookRows(Database):
             gone = sa.update(webhook_endpoints).where(_ACTIVE, webhook_endpoints.c.id.not_in(named))
             await connection.execute(gone.values(removed_at=now))
             if not wanted:
-                await connection.execute(sa.delete(counters).where(counters.c.name.in_([_LINE, _LOOKED])))
-            elif await _counter(connection, _LINE) is None:
+                await connection.execute(sa.delete(counters).where(counters.c.name.in_([LINE, LOOKED])))
+            elif await _counter(connection, LINE) is None:
                 newest = await connection.scalar(sa.select(sa.func.max(history.c.id)))
-                await set_counter(connection, _LINE, newest or 0)
-                await set_counter(connection, _LOOKED, int(now.timestamp()))
+                await set_counter(connection, LINE, newest or 0)
+                await set_counter(connection, LOOKED, int(now.timestamp()))
 
     async def endpoints(self) -> list[Endpoint]:
         """Every endpoint that widgets.toml names, by its id."""
@@ -143,133 +118,22 @@ class OutgoingWebhookRows(Database):
 
     # -- from what happened to deliveries ------------------------------------------------------------------------
 
-    async def look_for_happenings(self, widgets: Collection[str]) -> Look:
-        """What happened to these widgets' bookings and has no delivery yet, in the order of each booking's changes."""
-        now = self._now()
-        marks = {
-            row["name"]: row["value"]
-            for row in await self._all(sa.select(counters).where(counters.c.name.in_([_LINE, _LOOKED])))
-        }
-        line = marks.get(_LINE, 0)
-        # Asked before the lines are: whatever is settled now is among them.
-        upto = await self._settled_upto(line)
-        lines = await self._lines(line, widgets)
-        if len(lines) == _AT_ONCE:
-            upto = min(upto, int(lines[-1].source.partition(":")[2]))
-        looked_at = datetime.fromtimestamp(marks.get(_LOOKED, now.timestamp()), UTC)
-        since = min(looked_at, now) - _OVERLAP
-        others = [*await self._refunds_sent(since, widgets), *await self._needs_owner(since, widgets)]
-        return Look(
-            [*lines, *sorted(others, key=lambda one: one.at)],
-            line,
-            max(upto, line),
-            now,
-            abs(now - looked_at) >= _OVERLAP / 4,
-        )
-
     async def add_deliveries(self, look: Look, deliveries: Sequence[Delivery]) -> bool:
         """Write them, and that the look is done. Each gets the next number of its endpoint. False where another process
         was quicker; the next look finds what is left."""
         async with self._write() as connection:
             await self.backend.lock_name(connection, "webhooks")
-            if (await _counter(connection, _LINE) or 0) != look.line:
+            if (await _counter(connection, LINE) or 0) != look.line:
                 return False
             for delivery in deliveries:
                 number = await _next_number(connection, delivery.endpoint_id, look.looked_at)
                 row = {column.name: getattr(delivery, column.name) for column in webhook_deliveries.c}
                 await insert_if_new(connection, webhook_deliveries, {**row, "number": number})
             if look.upto > look.line:
-                await set_counter(connection, _LINE, look.upto)
+                await set_counter(connection, LINE, look.upto)
             if deliveries or look.stale:
-                await set_counter(connection, _LOOKED, int(look.looked_at.timestamp()))
+                await set_counter(connection, LOOKED, int(look.looked_at.timestamp()))
         return True
-
-    async def _settled_upto(self, line: int) -> int:
-        """Up to which line no other can still come in between; see `HealthRows.happened`."""
-        new = history.c.id > line
-        newest = sa.select(sa.func.max(history.c.id)).where(new).scalar_subquery()
-        fresh = history.c.at > self._now() - self.backend.lines_settle
-        first = sa.select(sa.func.min(history.c.id)).where(new, fresh).scalar_subquery()
-        wait = bool(self.backend.lines_settle)
-        [row] = await self._all(sa.select(newest.label("newest"), (first if wait else sa.null()).label("first")))
-        return int(row["first"] - 1 if row["first"] else row["newest"] or line)
-
-    async def _lines(self, line: int, widgets: Collection[str]) -> list[Happening]:
-        rows = await self._all(
-            sa.select(
-                history.c.id, history.c.booking_id, history.c.at, history.c.what, history.c.status, history.c.detail
-            )
-            .join(bookings, bookings.c.id == history.c.booking_id)
-            .where(
-                history.c.id > line,
-                history.c.what.in_(sorted(TOLD_WORDS)),
-                bookings.c.widget.in_(sorted(widgets)),
-                ~_told("line:", sa.cast(history.c.id, sa.Text)),
-            )
-            .order_by(history.c.id)
-            .limit(_AT_ONCE)
-        )
-        found = []
-        for row in rows:
-            what, status = HistoryWord(row["what"]), Status(row["status"])
-            event = event_of(what, status)
-            if event:
-                facts = {name: row["detail"][name] for name in ("from", "to", "amount") if name in row["detail"]}
-                source = f"line:{row['id']}"
-                found.append(Happening(source, event, row["booking_id"], row["at"], what, status, facts))
-        return found
-
-    async def _refunds_sent(self, since: datetime, widgets: Collection[str]) -> list[Happening]:
-        rows = await self._all(
-            sa.select(refunds.c.id, refunds.c.booking_id, refunds.c.updated_at, refunds.c.reason, refunds.c.amount)
-            .join(bookings, bookings.c.id == refunds.c.booking_id)
-            .join(payments, payments.c.id == refunds.c.payment_id)
-            .where(
-                SENT_BACK,
-                refunds.c.updated_at > since,
-                # A line of the history tells of those; and money that was only held is let go without a refund.
-                refunds.c.reason != EndReason.AT_STRIPE,
-                payments.c.state == PaymentState.CAPTURED,
-                bookings.c.widget.in_(sorted(widgets)),
-                ~_told("refund:", refunds.c.id),
-            )
-            .order_by(refunds.c.updated_at)
-        )
-        return [
-            Happening(
-                f"refund:{row['id']}",
-                WebhookEvent.REFUNDED,
-                row["booking_id"],
-                row["updated_at"],
-                row["reason"],
-                facts={"amount": row["amount"]},
-            )
-            for row in rows
-        ]
-
-    async def _needs_owner(self, since: datetime, widgets: Collection[str]) -> list[Happening]:
-        rows = await self._all(
-            sa.select(outbox.c.id, outbox.c.booking_id, outbox.c.created_at, outbox.c.kind, outbox.c.detail)
-            .join(bookings, bookings.c.id == outbox.c.booking_id)
-            .where(
-                NEEDS_OWNER,
-                outbox.c.created_at > since,
-                bookings.c.widget.in_(sorted(widgets)),
-                ~_told("mail:", outbox.c.id),
-            )
-            .order_by(outbox.c.created_at)
-        )
-        return [
-            Happening(
-                f"mail:{row['id']}",
-                WebhookEvent.NEEDS_ATTENTION,
-                row["booking_id"],
-                row["created_at"],
-                str(row["detail"].get("trouble") or row["kind"].removesuffix("_owner")),
-                facts={name: row["detail"][name] for name in ("amount", "code") if row["detail"].get(name)},
-            )
-            for row in rows
-        ]
 
     # -- sending -------------------------------------------------------------------------------------------------
 
@@ -444,10 +308,6 @@ class OutgoingWebhookRows(Database):
     ) -> bool:
         changed = sa.update(webhook_endpoints).where(webhook_endpoints.c.id == endpoint_id, *conditions)
         return bool((await connection.execute(changed.values(values))).rowcount)
-
-
-def _told(kind: str, row_id: sa.ColumnElement[str]) -> sa.Exists:
-    return sa.exists().where(webhook_deliveries.c.source == sa.literal(kind, sa.Text) + row_id)
 
 
 def _has_come(column: sa.Column[Any], now: datetime, longest: timedelta) -> sa.ColumnElement[bool]:
