@@ -163,8 +163,12 @@ class OutgoingWebhooks:
         return [
             self._delivery(happening, endpoint, booking)
             for endpoint in endpoints.get(booking.widget, ())
-            if endpoint.wants(happening.event) and happening.at >= endpoint.added_at
+            if endpoint.wants(happening.event) and self._is_since(endpoint.added_at, happening.at)
         ]
+
+    def _is_since(self, added_at: datetime, at: datetime) -> bool:
+        # Where the clock was set back since, times say nothing, and what was told before is not told twice.
+        return at >= added_at or added_at > self._now()
 
     def _delivery(self, happening: Happening, endpoint: Endpoint, booking: Booking) -> Delivery:
         now = self._now()

@@ -20,12 +20,14 @@ import stripe
 from stripe import WebhookSignature
 
 from app.cli.webhooks import add_webhooks, serve_webhooks
-from app.domain.booking import Actor, Customer
+from app.domain.booking import Actor, Booking, Customer
+from app.domain.history import HistoryWord
 from app.domain.outgoing_webhooks import PAUSES, WebhookEvent
 from app.operations.outgoing_webhooks import OutgoingWebhooks, Secrets, Sender
 from app.operations.setup_check.finding import Level
 from app.operations.setup_check.machine import DatabaseLook
 from app.operations.setup_check.webhooks import look_at_webhooks
+from app.store.due import remember
 from sandbox.hapio import Fault
 from tests.support.figures import TOKEN, figure
 from tests.support.receivers import CRM, Receivers
@@ -300,6 +302,48 @@ async def test_two_processes_send_each_message_once(studio: Stack) -> None:
         await asyncio.gather(studio.parts.outgoing_webhooks.tick(), other.tick())
     ids = [received.message["id"] for received in studio.receivers.got]
     assert len(ids) == len(set(ids)) == 6
+
+
+@pytest.mark.both_databases
+async def test_a_line_that_is_written_first_and_seen_last_is_told_and_none_twice(studio: Stack, database: str) -> None:
+    store, webhooks = studio.parts.store, studio.parts.outgoing_webhooks
+    slow, quick = await studio.hold(), await studio.hold()
+    await told(studio)
+
+    async def no_show(booking: Booking) -> None:
+        async with store._write(booking.id) as connection:
+            await remember(connection, booking.id, HistoryWord.NO_SHOW, booking.status, at=studio.clock())
+
+    if database == "postgresql":
+        async with store._write(slow.id) as connection:
+            await remember(connection, slow.id, HistoryWord.MOVED, slow.status, at=studio.clock())
+            await no_show(quick)
+            await webhooks.tick()
+    else:  # one writer: no line comes to stand before another that can be read
+        await no_show(quick)
+        await webhooks.tick()
+        async with store._write(slow.id) as connection:
+            await remember(connection, slow.id, HistoryWord.MOVED, slow.status, at=studio.clock())
+    assert (await told(studio))[2:] == ["booking.no_show", "booking.moved"]
+    studio.clock.advance(timedelta(minutes=2))
+    assert len(await told(studio)) == 4
+
+
+@pytest.mark.both_databases
+async def test_a_clock_that_was_set_back_by_a_week_holds_nothing_up(studio: Stack) -> None:
+    studio.receivers.answers["crm.example"] = 500
+    await studio.hold()
+    for _ in range(4):
+        await told(studio)
+        studio.clock.advance(timedelta(minutes=6))
+    studio.receivers.answers.clear()
+    studio.receivers.got.clear()
+    studio.clock.set(studio.clock() - timedelta(days=7))
+    booking = await studio.hold(await studio.free_slot(nth=5))
+    await told(studio)
+    studio.clock.advance(timedelta(seconds=1))
+    assert await told(studio) == ["booking.held", "booking.held"]
+    assert studio.receivers.got[-1].message["booking"]["bookingId"] == booking.id
 
 
 def replace_process(stack: Stack) -> OutgoingWebhooks:
