@@ -12,6 +12,7 @@ from app.web.shared.page_cache import pages_in
 from app.web.staff.page import base_path, place_zone, render_staff
 from app.web.staff.sign_in import signed_in
 from app.web.staff.staff_words import event_row, mail_row
+from app.web.staff.webhooks import webhook_rows
 
 
 @signed_in
@@ -28,6 +29,7 @@ async def show_health(request: Request) -> Response:
         "mails": [mail_row(mail, zone, now, language) for mail in await parts.staff.unsent_mails()],
         "mail_on": parts.mailer.enabled,
         "events": [event_row(stored, zone, now, language) for stored in await parts.inbox.events()],
+        "webhooks": webhook_rows(await parts.outgoing_webhooks.endpoints(), zone, now, language),
         "calls": parts.staff.calls(settings.availability_ttl),
         "asked_fresh": settings.availability_ttl,
         "kept": round(pages_in(request.scope).bytes_kept / 1024),

@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import itertools
 import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -29,9 +30,11 @@ from app.operations.setup_check.machine import DatabaseLook
 from app.operations.setup_check.webhooks import look_at_webhooks
 from app.store.due import remember
 from sandbox.hapio import Fault
+from tests.support.browser import Browser
 from tests.support.figures import TOKEN, figure
 from tests.support.receivers import CRM, Receivers
-from tests.support.stack import Stack, open_stack
+from tests.support.stack import Stack, open_stack, text_of
+from tests.support.staff import EVA, sign_in
 
 PERSONAL = CRM + "personal_data = true\n"
 
@@ -418,6 +421,20 @@ async def test_the_owner_sees_what_was_sent_and_sends_it_again(
     for wrong in (["show", "studio.erp"], ["secret", "crm"], ["replay"], ["replay", "wh_unknown"]):
         assert (await at_the_desk(studio, *wrong))[0] == 2
     assert "There is no address studio.erp. widgets.toml has: studio.crm." in capsys.readouterr().err
+
+
+async def test_staff_see_how_each_program_stands(tmp_path: Path) -> None:
+    other = CRM.replace('"crm"', '"erp"').replace("crm.example", "erp.example")
+    async with with_crm(tmp_path, widget=CRM + other, staff_emails=(EVA,)) as stack:
+        stack.receivers.answers["erp.example"] = 500
+        await stack.hold()
+        await told(stack)
+        browser = Browser(stack)
+        await browser.open(f"{await sign_in(stack, browser)}/house")
+        page = text_of(browser.page.text)
+        assert "Programs that are told about bookings" in page
+        assert "trying again: status 500 studio.erp" in page
+        assert re.search(r"sent [^.]+ studio.crm", page)
 
 
 async def test_figures_and_set_up_check_tell_of_an_address_that_fails(tmp_path: Path) -> None:
