@@ -82,6 +82,7 @@ class OutgoingWebhooks:
         self._sending: dict[str, asyncio.Task[None]] = {}
         self._stopping = False
         self._set_up = False
+        self._any = any(widget.webhooks for widget in widgets.values())
         self._next_forgetting = now()
 
     # -- the task ------------------------------------------------------------------------------------------------
@@ -121,15 +122,14 @@ class OutgoingWebhooks:
         if not self._set_up:
             await self._store.set_endpoints(self.wanted())
             self._set_up = True
-        endpoints = await self._store.endpoints()
-        if not endpoints:
-            return
-        await self._look(endpoints)
-        await self._send_due()
-        await self._tell_owners()
         if self._now() >= self._next_forgetting:
             self._next_forgetting = self._now() + _FORGET_EVERY
             await self._store.forget_deliveries(self._now() - KEPT)
+        if not self._any:
+            return  # and nothing is asked of the database
+        await self._look(await self._store.endpoints())
+        await self._send_due()
+        await self._tell_owners()
 
     def wanted(self) -> list[Wanted]:
         """The endpoints as widgets.toml has them."""

@@ -184,6 +184,21 @@ async def test_only_chosen_events_of_the_widget_are_told_from_the_start_on(tmp_p
         assert await told(stack) == ["booking.canceled"]
 
 
+async def test_messages_are_kept_for_thirty_days_also_of_a_program_that_is_told_no_more(tmp_path: Path) -> None:
+    async with with_crm(tmp_path) as stack:
+        await stack.hold()
+        await told(stack)
+        file = stack.settings.widgets_file
+        assert file
+        file.write_text(file.read_text().replace(CRM, ""))
+        await stack.restart()
+        for days, kept in ((29, 1), (2, 0)):
+            stack.clock.advance(timedelta(days=days))
+            await told(stack)
+            assert len(await stack.parts.outgoing_webhooks.deliveries(most=10)) == kept
+        assert await stack.parts.outgoing_webhooks.endpoints() == []
+
+
 # Signatures
 
 
