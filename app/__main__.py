@@ -39,7 +39,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
     from app.environment import read_environment
     from app.errors import DatabaseUnusable
-    from app.settings import SettingsError, read_settings
+    from app.settings import SettingsError
     from app.telemetry.logs import set_up_logs
     from app.widgets import WidgetsFileError
 
@@ -52,7 +52,9 @@ def main(words: Sequence[str] | None = None) -> int:
 
             set_up_logs("error")
             return run_doctor(environment, arguments)
-        settings = read_settings(environment.variables)
+        settings = environment.settings()
+        if arguments.verbose:
+            print("\n".join(environment.sources(settings)), file=sys.stderr)
         set_up_logs(settings.log_level)
         return _run(settings, environment, arguments)
     except (SettingsError, WidgetsFileError) as error:
@@ -128,6 +130,7 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
     # By itself, so that it may stand before the command, after it, and after an act of the command's.
     shared = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     shared.add_argument("--env", type=Path, metavar="FILE", help="the file to read settings from (default: ./.env)")
+    shared.add_argument("--verbose", action="store_true", help="say on standard error what was read from where")
     env, rest = shared.parse_known_args(words)
     return _parser(rest, shared).parse_args(rest, namespace=env)
 

@@ -20,7 +20,7 @@ from app.operations.setup_check.hapio import HapioLook
 from app.operations.setup_check.machine import DatabaseLook, look_at_env_file
 from app.operations.setup_check.mail import look_at_mail
 from app.operations.setup_check.stripe import StripeLook
-from app.settings import Settings, SettingsError, read_settings
+from app.settings import Settings, SettingsError
 from app.store import Store
 from app.widgets import Widget, WidgetsFileError, load_widgets
 
@@ -59,7 +59,7 @@ class Doctor:
     async def findings(self) -> list[Finding]:
         """Everything that was looked at, in order. Without good settings nothing else can be looked at."""
         try:
-            settings = read_settings(self._environment.variables)
+            settings = self._environment.settings()
         except SettingsError as error:
             fix = "Correct it in .env, or where the process gets its environment from; .env.example explains each."
             return [fail("settings", line, fix) for line in str(error).splitlines()]
