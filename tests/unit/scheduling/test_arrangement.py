@@ -31,18 +31,18 @@ from sandbox.hapio import HapioSandbox
 from sandbox.hapio.state import State
 from tests.support.calcom_coach import CalcomCoach, open_coach
 from tests.support.calendly_adviser import open_adviser
-from tests.support.hapio_studio import MONDAY, HapioStudio, Wire, open_studio
+from tests.support.hapio_studio import HapioStudio, Wire, open_studio
 
 HOUR = timedelta(hours=1)
 NINE_TO_FIVE = (Span(9 * 60, 17 * 60),)
 MORNING = (Span(9 * 60, 12 * 60),)
-WEEK = {day: NINE_TO_FIVE for day in range(5)}
+WEEK = dict.fromkeys(range(5), NINE_TO_FIVE)
 CLOSED: Hours = ()
 CHRISTMAS: Mapping[date, Hours | None] = {date(2026, 12, day): CLOSED for day in (24, 25, 26)}
 WANTED = Studio(
     Place("Studio Söder", "Europe/Stockholm"),
     (
-        StudioService("Portrait", HOUR, Decimal("1200"), step=HOUR / 2, buffer_after=HOUR / 4, notice=2 * HOUR),
+        StudioService("Portrait", HOUR, Decimal(1200), step=HOUR / 2, buffer_after=HOUR / 4, notice=2 * HOUR),
         StudioService("Planning call", HOUR / 3, Decimal(0)),
     ),
     (
@@ -166,7 +166,7 @@ async def test_only_what_differs_is_changed_and_nothing_that_is_not_named() -> N
         before = made(studio.sandbox.state)
         wanted = Studio(
             Place("Studio Nord, Hornsgatan 12", "Europe/Stockholm"),
-            (StudioService("headshot EXPRESS", HOUR / 2, Decimal("700")),),
+            (StudioService("headshot EXPRESS", HOUR / 2, Decimal(700)),),
             (Person("Jonas Berg", at_once=2), Person("Mira Haddad", services=("Headshot express",))),
         )
         assert [str(step) for step in await make(HapioScheduler(studio.client), wanted)] == [
