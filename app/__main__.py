@@ -1,5 +1,5 @@
-"""python -m app serve | worker | migrate | backup | copy-database | reconcile | forget | doctor | events | mails |
-bookings | demo
+"""python -m app setup | serve | worker | migrate | backup | copy-database | reconcile | forget | doctor | events |
+mails | bookings | demo | sandbox
 
 A command's modules are imported when it is asked for: all of them together take seconds.
 """
@@ -34,8 +34,14 @@ def main(words: Sequence[str] | None = None) -> int:
     # The database, its copies and whatever lies beside them hold customers: nobody else on this machine reads them.
     os.umask(0o077)
     arguments = _parse(sys.argv[1:] if words is None else words)
-    if arguments.command == "demo":
-        return _demo(arguments.host, arguments.port)
+    if arguments.command in {"demo", "sandbox"}:
+        return _stand_ins(arguments)
+    if arguments.command == "setup":
+        from app.cli.setup import run_setup
+        from app.telemetry.logs import set_up_logs
+
+        set_up_logs("error")
+        return run_setup(arguments, dict(os.environ), folder=Path.cwd())
 
     from app.environment import read_environment
     from app.errors import DatabaseUnusable
@@ -142,6 +148,7 @@ def _parser(words: Sequence[str], shared: argparse.ArgumentParser) -> argparse.A
     )
     parser.add_argument("--version", action="version", version=f"Holdfast {VERSION}")
     names = parser.add_subparsers(dest="command", required=True)
+    setup = names.add_parser("setup", help="set everything up by a few questions: from nothing to a live widget")
     serve = names.add_parser("serve", help="serve the widget, and run the worker with it")
     serve.add_argument("--host", default="127.0.0.1")
     serve.add_argument("--port", type=int, default=8000)
@@ -170,6 +177,17 @@ def _parser(words: Sequence[str], shared: argparse.ArgumentParser) -> argparse.A
     )
     demo.add_argument("--port", type=int, default=8400, help="the first of seven ports in a row")
     demo.add_argument("--host", default="127.0.0.1", help="the address to listen on; 0.0.0.0 in a container")
+    stand_ins = names.add_parser(
+        "sandbox", help="run the stand-ins for Hapio, Cal.com, Calendly, Stripe and the mail server alone"
+    )
+    stand_ins.add_argument("--port", type=int, default=8500, help="the first of five ports in a row")
+    stand_ins.add_argument("--host", default="127.0.0.1", help="the address to listen on; 0.0.0.0 in a container")
+    stand_ins.add_argument("--webhook", metavar="URL", help="where Stripe's webhooks go, signed with whsec_sandbox")
+    stand_ins.add_argument("--empty", action="store_true", help="without sample businesses in the calendars")
+    if "setup" in words:
+        from app.cli.setup import add_setup
+
+        add_setup(setup)
     if "bookings" in words:
         from app.cli.arguments import add_bookings
 
@@ -256,17 +274,23 @@ async def _migrate(settings: Settings) -> None:
         await database.close()
 
 
-def _demo(host: str, port: int) -> int:
+def _stand_ins(arguments: argparse.Namespace) -> int:
     try:
         from app.cli.demo import run_demo
+        from app.cli.demo.stand_ins import run_stand_ins
         from sandbox.serve import PortUnavailableError
     except ModuleNotFoundError as error:
-        print(f"The demo needs the sandbox's libraries ({error.name}). Run `make demo`.", file=sys.stderr)
+        print(f"This needs the sandbox's libraries ({error.name}). Run `make demo`.", file=sys.stderr)
         return MISCONFIGURED
     try:
-        _until_stopped(run_demo(port, host=host))
+        if arguments.command == "demo":
+            _until_stopped(run_demo(arguments.port, host=arguments.host))
+        else:
+            _until_stopped(
+                run_stand_ins(arguments.port, host=arguments.host, webhook=arguments.webhook, empty=arguments.empty)
+            )
     except PortUnavailableError as error:
-        print(f"the demo cannot start:\n{error}\nChoose other ports with --port.", file=sys.stderr)
+        print(f"`{arguments.command}` cannot start:\n{error}\nChoose other ports with --port.", file=sys.stderr)
         return MISCONFIGURED
     return 0
 

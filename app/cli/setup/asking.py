@@ -1,0 +1,143 @@
+"""How a question is put: on a terminal with prompt_toolkit, elsewhere line by line, so that a program can answer."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+#: What is typed to go back to the question before.
+BACK = "<"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """`check` gives the answer its form, or raises ValueError with what is wrong with it. `hint` is an example or a
+    reason. A `secret` is not shown while it is typed. `optional`: nothing may be typed."""
+
+    key: str
+    text: str
+    check: Callable[[str], str]
+    hint: str = ""
+    default: str = ""
+    secret: bool = False
+    optional: bool = False
+
+
+class GoBack(Exception):
+    """To the question before."""
+
+
+class Stopped(Exception):
+    """Ctrl-C, or the input has ended."""
+
+
+class Asker(Protocol):
+    """Who answers."""
+
+    def ask(self, question: Question, place: str) -> str:
+        """One answer, checked; `place` is such as "3/12". Raises GoBack and Stopped."""
+
+
+@dataclass(slots=True)
+class Interview:
+    """Asks in order, with a way back, and counts. `answers` are by the questions' keys."""
+
+    asker: Asker
+    total: int
+    answers: dict[str, str] = field(default_factory=dict)
+    given: int = 0
+
+    def ask_all(self, questions: list[Callable[[dict[str, str]], Question]], number: int = 1) -> None:
+        """Each question is made when it is its turn, from the answers before it."""
+        place = 0
+        while place < len(questions):
+            question = questions[place](self.answers)
+            try:
+                self.answers[question.key] = self.asker.ask(question, f"{number + place}/{self.total}")
+            except GoBack:
+                place = max(0, place - 1)
+                continue
+            self.given += 1
+            place += 1
+
+
+def checked(question: Question, typed: str) -> str:
+    """What was typed, or the default where nothing was. Raises ValueError and GoBack."""
+    text = typed.strip()
+    if text == BACK:
+        raise GoBack
+    text = text or question.default
+    if not text:
+        if question.optional:
+            return ""
+        raise ValueError("This one is needed.")
+    return question.check(text)
+
+
+class LineAsker:
+    """Reads lines from another program, and repeats a question after a wrong answer."""
+
+    def __init__(self, read: Callable[[], str], say: Callable[[str], None]) -> None:
+        self._read = read
+        self._say = say
+
+    def ask(self, question: Question, place: str) -> str:
+        shown = f" [{'as it is' if question.secret else question.default}]" if question.default else ""
+        self._say(f"{place}  {question.text}{shown}")
+        while True:
+            typed = self._read()
+            if not typed:
+                raise Stopped
+            try:
+                return checked(question, typed)
+            except ValueError as error:
+                self._say(f"      {error}")
+
+
+class PromptAsker:
+    """A terminal: the line can be edited, what is wrong is told below it, and a bar says what the keys do."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+
+    def ask(self, question: Question, place: str) -> str:
+        # Imported here: no other command needs it.
+        from prompt_toolkit import prompt
+        from prompt_toolkit.validation import ValidationError, Validator
+
+        class _Checks(Validator):
+            def validate(self, document: object) -> None:
+                text = str(getattr(document, "text", ""))
+                try:
+                    checked(question, text)
+                except GoBack:
+                    return
+                except ValueError as error:
+                    raise ValidationError(len(text), str(error)) from error
+
+        self._say(f"\n{place}  {question.text}")
+        if question.hint:
+            self._say(f"      {question.hint}")
+        keeps = "Enter keeps it  ·  " if question.default else "Enter leaves it out  ·  " if question.optional else ""
+        try:
+            typed = prompt(
+                "      > ",
+                # What is secret is kept without being shown.
+                default="" if question.secret else question.default,
+                is_password=question.secret,
+                validator=_Checks(),
+                validate_while_typing=False,
+                bottom_toolbar=f" {keeps}{BACK} goes back  ·  Ctrl-C stops; nothing is changed before you agree",
+            )
+        except (EOFError, KeyboardInterrupt) as error:
+            raise Stopped from error
+        return checked(question, typed)
+
+
+def real_asker(say: Callable[[str], None]) -> Asker:
+    """By what standard input is."""
+    if sys.stdin.isatty():
+        return PromptAsker(say)
+    return LineAsker(sys.stdin.readline, say)
