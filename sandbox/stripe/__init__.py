@@ -78,6 +78,11 @@ class StripeSandbox:
         return self._account.webhook_endpoints
 
     @property
+    def endpoint_secrets(self) -> dict[str, str]:
+        """Their signing secrets, by the endpoints' ids."""
+        return self._account.endpoint_secrets
+
+    @property
     def switches(self) -> Switches:
         return self._account.switches
 

@@ -86,9 +86,9 @@ async def open_stand_ins(
         mailbox = MailboxSandbox(now=clock)
         smtp_port = await mailbox.start_smtp()
         running.push_async_callback(mailbox.stop_smtp)
-        apps = {"hapio": hapio, "calcom": calcom, "calendly": calendly, "stripe": stripe, "mailbox": mailbox}
-        for name, one in apps.items():
-            await running.enter_async_context(serve_on(listeners[name], one.app))
+        apps = (hapio.app, calcom.app, calendly.app, stripe.app, mailbox.app)
+        for name, app in zip(_NAMES, apps, strict=True):
+            await running.enter_async_context(serve_on(listeners[name], app))
         for deliver in (stripe.run_deliveries, calcom.run_deliveries, calendly.run_deliveries):
             running.callback(asyncio.create_task(deliver()).cancel)
         if not empty:

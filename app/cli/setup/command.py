@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -65,11 +65,9 @@ def add_setup(parser: argparse.ArgumentParser) -> None:
 
 def run_setup(
     arguments: argparse.Namespace,
-    environ: dict[str, str],
+    environ: Mapping[str, str],
     *,
     folder: Path,
-    world: SetupWorld | None = None,
-    asker: Asker | None = None,
     say: Say = print,
 ) -> int:
     """0 when everything is done, 1 when something stopped it, 2 for wrong use. Whatever was done is found by the next
@@ -77,10 +75,23 @@ def run_setup(
     env = arguments.env or folder / ENV_FILE
     if arguments.systemd:
         return write_units(arguments.systemd, folder=folder, env=env, say=say)
-    world = world or SetupWorld(_utc_now, SystemRandom(), asyncio.sleep, lambda: token_hex(32))
-    command = _Command(arguments, environ, folder, env, world, asker or real_asker(say), say)
+    world = SetupWorld(_utc_now, SystemRandom(), asyncio.sleep, lambda: token_hex(32))
+    return asyncio.run(set_up(arguments, environ, folder=folder, world=world, asker=real_asker(say), say=say))
+
+
+# What a run needs, and what tests put in its place.
+async def set_up(
+    arguments: argparse.Namespace,
+    environ: Mapping[str, str],
+    *,
+    folder: Path,
+    world: SetupWorld,
+    asker: Asker,
+    say: Say,
+) -> int:
+    """As `run_setup`."""
     try:
-        return asyncio.run(command.run())
+        return await _Command(arguments, environ, folder, world, asker, say).run()
     except (AnswersError, SettingsError) as error:
         print(f"`setup` cannot start:\n{error}", file=sys.stderr)
         return WRONG_USE
@@ -97,20 +108,19 @@ def _utc_now() -> datetime:
 
 
 class _Command:
-    # What a run needs, and what tests put in its place.
+    # As `set_up`.
     def __init__(
         self,
         arguments: argparse.Namespace,
-        environ: dict[str, str],
+        environ: Mapping[str, str],
         folder: Path,
-        env: Path,
         world: SetupWorld,
         asker: Asker,
         say: Say,
     ) -> None:
         self._arguments = arguments
         self._environ = environ
-        self._env = env
+        env = arguments.env or folder / ENV_FILE
         self._folder = folder
         self._world = world
         self._say = say
@@ -126,6 +136,10 @@ class _Command:
         if self._arguments.dry_run:
             self._say("\nNothing was done: --dry-run.")
             return DONE
+        if not plan.changes and not any(change.changes for change in (await setup.carry_out(plan)).files):
+            self._say("Nothing had to be changed: everything is as it should be.")
+            self._finish(answers, plan, await self._check(setup))
+            return DONE
         if not self._agreed("go", "Go ahead? (yes or no)", "yes"):
             self._say("Nothing was done.")
             return REFUSED
@@ -136,12 +150,9 @@ class _Command:
             wrote += self._write([studio_change(self._paths.studio, answers)])
         done = await setup.carry_out(plan)
         wrote += self._write(done.files)
-        if setup.mails and (plan.changes or wrote):
+        if setup.mails:
             self._say(await setup.send_test_mail())
-        if not plan.changes and not wrote:
-            self._say("Nothing had to be changed: everything is as it should be.")
-        bad = await self._check(setup)
-        self._finish(answers, plan, bad)
+        self._finish(answers, plan, await self._check(setup))
         return DONE
 
     # -- answers ---------------------------------------------------------------------------------------------

@@ -268,13 +268,17 @@ def check_answers(values: Mapping[str, Any]) -> StudioAnswers:
         return StudioAnswers.model_validate(values)
     except ValidationError as error:
         faults = []
-        for fault in error.errors(include_input=False):
+        found = error.errors(include_input=False)
+        inside = {fault["loc"][0] for fault in found if len(fault["loc"]) > 1}
+        for fault in found:
             steps = fault["loc"]
+            if fault["type"] == "too_short" and steps[0] in inside:
+                continue  # pydantic leaves out what is wrong, and then counts
             parts: dict[str, type[_Part]] = {"service": ServiceAnswer, "person": PersonAnswer}
             known = parts.get(str(steps[0])) if len(steps) > 2 else None
             number = f" {steps[1] + 1}" if len(steps) > 1 and isinstance(steps[1], int) else ""
             path = setting_path(steps)
-            name = f"{steps[0]}{number}: {path.partition('.')[2]}" if number and "." in path else path
+            name = f"{steps[0]}{number}.{path.partition('.')[2]}" if number and "." in path else path
             faults.append(explain(fault, name, (known or StudioAnswers).model_fields))
         raise AnswersError("\n".join(dict.fromkeys(faults))) from None
 

@@ -16,7 +16,7 @@ from tests.support.commands import environ
 
 ROOT = Path(__file__).parents[3]
 #: Folders that are beside `app` in a checkout, and inside it when installed.
-MOVED = {"app.templates": "templates", "app.static": "static"}
+MOVED = {"app.deploy": "deploy", "app.templates": "templates", "app.static": "static"}
 
 
 def project() -> dict[str, Any]:

@@ -26,7 +26,7 @@ from app.scheduling.arrangement import Plan, SetDays, Step, plan_changes
 from app.scheduling.calcom.scheduler import CalcomScheduler
 from app.scheduling.hapio.scheduler import HapioScheduler
 from app.scheduling.port import Scheduler
-from sandbox.faults import Fault
+from sandbox.faults import Fault, FaultKind
 from sandbox.hapio import HapioSandbox
 from sandbox.hapio.state import State
 from tests.support.calcom_coach import CalcomCoach, open_coach
@@ -84,7 +84,8 @@ async def coach() -> AsyncIterator[CalcomCoach]:
 
 def made(state: State) -> dict[str, Any]:
     """Everything there is, without ids."""
-    names = {one.id: one.name for one in [*state.services.values(), *state.resources.values()]}
+    names = {one.id: one.name for one in state.services.values()}
+    names |= {one.id: one.name for one in state.resources.values()}
     owners = {one.id: names[one.resource_id] for one in state.recurring_schedules.values()}
     return {
         "places": [(one.name, one.time_zone) for one in state.locations.values()],
@@ -152,11 +153,12 @@ async def test_broken_off_after_any_call_and_run_again_there_is_one_of_everythin
 
 
 async def test_lost_answers_make_nothing_twice(empty: HapioStudio) -> None:
-    for kind in ("drop_after", "error_after", "truncated_json"):
+    kinds: tuple[FaultKind, ...] = ("drop_after", "error_after", "truncated_json")
+    for kind in kinds:
         empty.sandbox.reset()
         empty.sandbox.switches.rate_limit_per_minute = 1000
         for path in ("/locations$", "/services$", "/resources$", "schedules$", "schedule-blocks$"):
-            empty.sandbox.faults.append(Fault(kind, method="POST", path=path))  # type: ignore[arg-type]  # one of them
+            empty.sandbox.faults.append(Fault(kind, method="POST", path=path))
         await make(HapioScheduler(empty.client))
         assert made(empty.sandbox.state) == EVERYTHING, kind
 
