@@ -98,7 +98,7 @@ class HapioLook:
         found += clock("hapio", project, self._now)
         missing = await lacking(RUNNING, self._status)
         if missing:
-            fix = "Tick them for the token in Hapio's portal; docs/set-up.md#hapio lists them all."
+            fix = "Tick them for the token in Hapio's portal; docs/by-hand.md#hapio lists them all."
             found.append(fail("hapio", f"the token lacks {', '.join(missing)}", fix))
             if any(ability.endswith(":view") for ability in missing):
                 return
@@ -185,7 +185,7 @@ class HapioLook:
             return fail(about, f"{says}: its booking window excludes all the opening hours", fix)
         schedules = {one["id"]: await self._schedules(one["id"], place) for one in people}
         if any(known is None for known in schedules.values()):
-            fix = "Check that there are recurring schedules with blocks in them; docs/set-up.md#hapio explains them."
+            fix = "Check that there are recurring schedules with blocks in them; docs/by-hand.md#hapio explains them."
             return warn(about, f"{says}: no opening hours at {place['name']}, or all are taken", fix)
         if not any(schedules.values()):
             fix = "Create a recurring schedule with blocks in Hapio's portal."
@@ -262,7 +262,7 @@ def _contents(there: _Project) -> Iterator[Finding]:
             yield ok("ids", f"{kind} {row['name']}: {row['id']}{'' if row['enabled'] else ' (disabled)'}")
     for what, rows in (("location", there.places), ("service", there.services), ("resource", there.people)):
         if not rows:
-            fix = f"Create a {what} in Hapio's portal; docs/set-up.md#hapio lists what is needed."
+            fix = f"Create a {what} in Hapio's portal; docs/by-hand.md#hapio lists what is needed."
             yield fail("hapio", f"the project has no {what}", fix)
 
 

@@ -101,7 +101,7 @@ def _left_out(settings: Settings) -> Iterator[Finding]:
         fix = "Set STAFF_EMAILS to your address to sign in at /staff."
         yield warn("settings", "the staff page is off, because no one is allowed to sign in", fix)
     if "hapio" in settings.schedulers and settings.hapio_webhook_secret is None:
-        fix = "Create a webhook in Hapio's portal and set HAPIO_WEBHOOK_SECRET; docs/set-up.md#hapio explains it."
+        fix = "Create a webhook in Hapio's portal and set HAPIO_WEBHOOK_SECRET; docs/by-hand.md#hapio explains it."
         yield warn("settings", "changes that you make in Hapio's portal are noticed only hours later", fix)
     calendly = {*settings.schedulers, *settings.owner_schedulers} & {"calendly"}
     if calendly and settings.calendly_webhook_key is None:

@@ -20,10 +20,10 @@ PERMISSIONS: tuple[tuple[str, str, str, dict[str, str]], ...] = (
     ("Disputes: Read", "GET", "/v1/disputes", {"limit": "1"}),
     ("Events: Read", "GET", "/v1/events", {"limit": "1"}),
 )
-_EDIT = "Edit the restricted key in Stripe's Dashboard; docs/set-up.md#stripe lists all permissions."
+_EDIT = "Edit the restricted key in Stripe's Dashboard; docs/by-hand.md#stripe lists all permissions."
 _OTHER_KEY = (
     "Go back to its key until everything is settled, or begin with a new database; "
-    "docs/set-up.md#from-the-test-key-to-the-live-key says more."
+    "docs/by-hand.md#from-the-test-key-to-the-live-key says more."
 )
 
 
@@ -102,7 +102,7 @@ class StripeLook:
             return [warn("webhook", "the key is not allowed to list webhook endpoints", fix)]
         endpoint = next((one for one in answer.json()["data"] if one["url"].rstrip("/") == address), None)
         if endpoint is None:
-            fix = "Create one; docs/set-up.md#stripe lists its events."
+            fix = "Create one; docs/by-hand.md#stripe lists its events."
             return [fail("webhook", f"Stripe has no endpoint for {address}", fix)]
         found: list[Finding] = []
         if endpoint["status"] != "enabled":

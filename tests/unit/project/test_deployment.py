@@ -80,7 +80,7 @@ def test_the_nightly_run_forgets_even_without_a_copy_and_fails_with_either(
 
 
 def test_the_guide_installs_every_unit() -> None:
-    guide = (ROOT / "docs/set-up.md").read_text(encoding="utf-8")
+    guide = (ROOT / "docs/by-hand.md").read_text(encoding="utf-8")
     assert all(path.name in guide for path in DEPLOY.glob("holdfast*"))
     assert "-m 600 .env /etc/holdfast/env" in guide
 
