@@ -58,6 +58,8 @@ def main(words: Sequence[str] | None = None) -> int:
 
             set_up_logs("error")
             return run_doctor(environment, arguments)
+        if arguments.command == "serve":
+            environment = _first_run(environment, arguments)
         settings = environment.settings()
         if arguments.verbose:
             print("\n".join(environment.sources(settings)), file=sys.stderr)
@@ -67,6 +69,22 @@ def main(words: Sequence[str] | None = None) -> int:
         return _refuse(arguments, str(error), MISCONFIGURED)
     except DatabaseUnusable as error:
         return _refuse(arguments, str(error), FAILED if error.retry else MISCONFIGURED)
+
+
+def _first_run(environment: Environment, arguments: argparse.Namespace) -> Environment:
+    """What there is to read once the first set-up is done, if nobody has set anything up yet."""
+    from app.environment import is_set_up, read_environment, usual_env_file
+    from app.telemetry.logs import set_up_logs
+
+    if is_set_up(environment.variables):
+        return environment
+    from app.cli.setup.in_browser import serve_first_run
+
+    set_up_logs("info")
+    env = arguments.env or usual_env_file(os.environ, Path.cwd())
+    if not asyncio.run(serve_first_run(dict(os.environ), env, arguments)):
+        sys.exit(0)
+    return read_environment(os.environ, env_file=env, folder=Path.cwd())
 
 
 def _copy_database(arguments: argparse.Namespace) -> int:

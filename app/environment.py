@@ -56,12 +56,13 @@ class Environment:
 
 
 def read_environment(environ: Mapping[str, str], *, env_file: Path | None = None, folder: Path) -> Environment:
-    """The process's variables over those of `env_file`, or of a `.env` in `folder`, the working directory.
+    """The process's variables over those of `env_file`, or of the file that ENV_FILE names, or of a `.env` in `folder`,
+    the working directory.
 
-    WIDGETS_FILE is the folder's `widgets.toml`, if there is one and nothing else is said. Raises SettingsError for a
-    file that cannot be read, or a line in it that is no setting.
+    WIDGETS_FILE is the folder's `widgets.toml`, or the one next to the file of settings, if nothing else is said.
+    Raises SettingsError for a file that cannot be read, or a line in it that is no setting.
     """
-    path = env_file or folder / ENV_FILE
+    path = env_file or usual_env_file(environ, folder)
     variables, lines = dict(environ), {}
     found = env_file is not None or path.is_file()
     if found:
@@ -70,10 +71,23 @@ def read_environment(environ: Mapping[str, str], *, env_file: Path | None = None
         variables |= {name: value for name, (value, _) in given.items()}
         lines = {name: line for name, (_, line) in given.items()}
     if not _twins("WIDGETS_FILE") & {name for name, value in variables.items() if value}:
-        widgets = folder / WIDGETS_FILE
-        if widgets.is_file():
+        near = (folder / WIDGETS_FILE, path.parent / WIDGETS_FILE)
+        widgets = next((one for one in near if one.is_file()), None)
+        if widgets:
             variables["WIDGETS_FILE"] = str(widgets)
     return Environment(variables, path if found else None, lines)
+
+
+def usual_env_file(environ: Mapping[str, str], folder: Path) -> Path:
+    """Where settings are looked for, and written to, if nobody names a file; it need not be there."""
+    named = environ.get("ENV_FILE")
+    return Path(named) if named else folder / ENV_FILE
+
+
+def is_set_up(variables: Mapping[str, str]) -> bool:
+    """Whether anybody has begun to set this up: there are keys, or a scheduler's credential."""
+    names = ("SECRET_KEYS", "HAPIO_API_TOKEN", "CALCOM_API_KEY", "CALENDLY_TOKEN", "CALENDLY_CLIENT_ID")
+    return any(variables.get(one) for name in names for one in (name, f"{name}_FILE"))
 
 
 def _twins(name: str) -> set[str]:

@@ -1,6 +1,6 @@
 """python -m app setup: from nothing to a live widget, by a dozen answers or by a file that has them.
 
-`questions` are what is asked, `asking` how, and `command` is the rest.
+`asking` is how a question is put, `command` the rest; what is asked and done lies in `app.operations.setup`.
 """
 
 from app.cli.setup.command import add_setup, run_setup

@@ -7,22 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from app.operations.setup.questions import Make, Question
+
 #: What is typed to go back to the question before.
 BACK = "<"
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """`check` gives the answer its form, or raises ValueError with what is wrong with it. `hint` is an example or a
-    reason. A `secret` is not shown while it is typed. `optional`: nothing may be typed."""
-
-    key: str
-    text: str
-    check: Callable[[str], str]
-    hint: str = ""
-    default: str = ""
-    secret: bool = False
-    optional: bool = False
 
 
 class GoBack(Exception):
@@ -49,7 +37,7 @@ class Interview:
     answers: dict[str, str] = field(default_factory=dict)
     given: int = 0
 
-    def ask_all(self, questions: list[Callable[[dict[str, str]], Question]], number: int = 1) -> None:
+    def ask_all(self, questions: list[Make], number: int = 1) -> None:
         """Each question is made when it is its turn, from the answers before it."""
         place = 0
         while place < len(questions):
@@ -65,15 +53,9 @@ class Interview:
 
 def checked(question: Question, typed: str) -> str:
     """What was typed, or the default where nothing was. Raises ValueError and GoBack."""
-    text = typed.strip()
-    if text == BACK:
+    if typed.strip() == BACK:
         raise GoBack
-    text = text or question.default
-    if not text:
-        if question.optional:
-            return ""
-        raise ValueError("This one is needed.")
-    return question.check(text)
+    return question.read(typed)
 
 
 class LineAsker:

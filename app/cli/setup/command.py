@@ -13,17 +13,9 @@ from random import SystemRandom
 from secrets import token_hex
 
 from app.cli.doctor import line
-from app.cli.setup.asking import Asker, Interview, Question, Stopped, real_asker
-from app.cli.setup.questions import (
-    Known,
-    access_questions,
-    answers_of,
-    machine_zone,
-    read_known,
-    studio_questions,
-)
+from app.cli.setup.asking import Asker, Interview, Stopped, real_asker
 from app.cli.setup.units import write_units
-from app.environment import ENV_FILE, WIDGETS_FILE, Environment, read_environment
+from app.environment import WIDGETS_FILE, Environment, read_environment, usual_env_file
 from app.operations.setup import (
     CREDENTIALS,
     PROVIDERS,
@@ -40,11 +32,20 @@ from app.operations.setup import (
     scheduler_of,
     studio_change,
 )
+from app.operations.setup.first_run import STUDIO_FILE
+from app.operations.setup.questions import (
+    Known,
+    Question,
+    access_questions,
+    answers_of,
+    machine_zone,
+    read_known,
+    studio_questions,
+)
 from app.operations.setup_check import Level, worst
 from app.settings import SCHEDULERS, SettingsError, read_settings, value_of
 
 DONE, REFUSED, WRONG_USE = 0, 1, 2
-STUDIO_FILE = "studio.toml"
 #: The token, ten about the studio, and whether to go ahead.
 QUESTIONS = 12
 
@@ -72,7 +73,7 @@ def run_setup(
 ) -> int:
     """0 when everything is done, 1 when something stopped it, 2 for wrong use. Whatever was done is found by the next
     run."""
-    env = arguments.env or folder / ENV_FILE
+    env = arguments.env or usual_env_file(environ, folder)
     if arguments.systemd:
         return write_units(arguments.systemd, folder=folder, env=env, say=say)
     world = SetupWorld(_utc_now, SystemRandom(), asyncio.sleep, lambda: token_hex(32))
@@ -120,11 +121,11 @@ class _Command:
     ) -> None:
         self._arguments = arguments
         self._environ = environ
-        env = arguments.env or folder / ENV_FILE
+        env = arguments.env or usual_env_file(environ, folder)
         self._folder = folder
         self._world = world
         self._say = say
-        self._paths = Paths(env, folder / WIDGETS_FILE, arguments.file or folder / STUDIO_FILE)
+        self._paths = Paths(env, env.parent / WIDGETS_FILE, arguments.file or env.parent / STUDIO_FILE)
         self._interview = None if arguments.file else Interview(asker, QUESTIONS)
 
     async def run(self) -> int:

@@ -13,16 +13,40 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from app.cli.setup.asking import Question
 from app.domain.studio import week_in_words
 from app.operations.setup.answers import AnswersError, StudioAnswers, check_answers, origin, read_answers
 from app.operations.setup.short_forms import read_people, read_services
 from app.scheduling.arrangement import Arrangement
 from app.text.zones import valid_zone
 
-Make = Callable[[dict[str, str]], Question]
-
 _MINUTE = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """`check` gives the answer its form, or raises ValueError with what is wrong with it. `hint` is an example or a
+    reason. A `secret` is not shown while it is typed. `optional`: nothing may be typed."""
+
+    key: str
+    text: str
+    check: Callable[[str], str]
+    hint: str = ""
+    default: str = ""
+    secret: bool = False
+    optional: bool = False
+
+    def read(self, typed: str) -> str:
+        """The answer, or the default where nothing was typed. Raises ValueError."""
+        text = typed.strip() or self.default
+        if text:
+            return self.check(text)
+        if self.optional:
+            return ""
+        raise ValueError("This one is needed.")
+
+
+#: Makes a question from the answers before it.
+Make = Callable[[dict[str, str]], Question]
 
 
 @dataclass(frozen=True, slots=True)
