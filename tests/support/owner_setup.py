@@ -85,10 +85,11 @@ class OwnerSetup:
         left = iter([f"{line}\n" for line in lines])
         asker = LineAsker(lambda: next(left, ""), self.said.append)
         return await set_up(
-            _parsed(words), self.environ, folder=self.folder, world=self._world(), asker=asker, say=self.said.append
+            _parsed(words), self.environ, folder=self.folder, world=self.world(), asker=asker, say=self.said.append
         )
 
-    def _world(self) -> SetupWorld:
+    def world(self) -> SetupWorld:
+        """What a run is given in the place of the machine."""
         wires = Wires(
             schedulers={"hapio": self.wire or self.hapio.transport(), "calcom": self.calcom.transport()},
             stripe=self.stripe_wire or self.stripe.transport(),

@@ -79,6 +79,7 @@ class FirstRun:
         self._key = ""
         self._until: datetime | None = None
         self._typed: dict[str, str] = {}
+        self._checked = ""
         self._setup: Setup | None = None
         self._plan: SetupPlan | None = None
         self._answers: StudioAnswers | None = None
@@ -152,7 +153,7 @@ class FirstRun:
             try:
                 answers[question.key] = question.read(text) if text or not question.optional else ""
             except ValueError as error:
-                answers[question.key] = text
+                answers[question.key] = "" if question.secret else text
                 wrong[question.key] = str(error)
         self._typed = answers
         if wrong:
@@ -177,7 +178,9 @@ class FirstRun:
                 world=self._world,
                 tell=self._tell,
             )
-            self._plan = await self._setup.plan()
+            # Each look at all abilities takes a quarter of what Hapio allows in a minute.
+            self._plan = await self._setup.plan(check_token=token != self._checked)
+            self._checked = token
         except (SetupRefused, SettingsError) as error:
             return Wrong(lines=tuple(str(error).splitlines()))
         return self._plan

@@ -92,12 +92,12 @@ class _Pages:
         key = self._first_run.begin((await read_form(request)).get("code", "")[:100])
         if key is None:
             return self._code_page(request, "This is not the code. After ten wrong ones there is a new one in the log.")
-        return self._answers_page(key)
+        return self._answers_page(request, key)
 
     async def answers(self, request: Request) -> Response:
         """POST /setup/answers: back to them."""
         form = await self._opened(request)
-        return self._answers_page(form["key"]) if form else self._closed(request)
+        return self._answers_page(request, form["key"]) if form else self._closed(request)
 
     async def plan(self, request: Request) -> Response:
         """POST /setup/plan: look at everything, change nothing."""
@@ -106,9 +106,9 @@ class _Pages:
             return self._closed(request)
         plan = await self._first_run.look(form)
         if isinstance(plan, Wrong):
-            return self._answers_page(form["key"], plan, status=422)
+            return self._answers_page(request, form["key"], plan, status=422)
         context = {"lines": plan.lines, "by_hand": plan.by_hand, "key": form["key"]}
-        return self._page("setup/plan.html", "What will be done", "Plan", context)
+        return self._page("setup/plan.html", "The plan", "Plan", context)
 
     async def go(self, request: Request) -> Response:
         """POST /setup/go: do it, and tell of each step as it is done. A second click follows the first one's."""
@@ -125,7 +125,7 @@ class _Pages:
     async def _lines(self, head: str, tail: str, key: str) -> AsyncIterator[str]:
         yield head
         async for line in self._first_run.follow():
-            yield f"<li>{escape(line)}</li>\n"
+            yield f"<li>{escape(line[:1].upper() + line[1:])}</li>\n"
         outcome = await self._first_run.outcome()
         yield self._templates.get_template("setup/outcome.html").render(_outcome_context(outcome, key))
         yield tail
@@ -147,16 +147,19 @@ class _Pages:
         context = {"wrong": wrong, "plain": plain}
         return self._page("setup/code.html", "Set up Holdfast", "Answers", context, status=403 if wrong else 200)
 
-    def _answers_page(self, key: str, wrong: Wrong | None = None, *, status: int = 200) -> Response:
+    def _answers_page(self, request: Request, key: str, wrong: Wrong | None = None, *, status: int = 200) -> Response:
         wrong = wrong or Wrong()
         known = {question.key: question for question in self._first_run.questions()}
-        show = partial(self._field, wrong=wrong.fields)
+        # Whoever came this far came by the address that visitors will use.
+        here = f"{request.url.scheme}://{request.url.netloc}"
+        show = partial(self._field, wrong=wrong.fields, here=here)
         groups = [(name, [show(known[one]) for one in members]) for name, members in _GROUPS]
         context = {"groups": groups, "key": key, "lines": wrong.lines}
         return self._page("setup/answers.html", "Set up Holdfast", "Answers", context, status=status)
 
-    def _field(self, question: Question, *, wrong: Mapping[str, str]) -> dict[str, object]:
+    def _field(self, question: Question, *, wrong: Mapping[str, str], here: str) -> dict[str, object]:
         typed = self._first_run.typed.get(question.key)
+        default = question.default or (here if question.key == "public_url" else "")
         return {
             "key": question.key,
             "text": question.text,
@@ -164,7 +167,7 @@ class _Pages:
             "optional": question.optional,
             "long": question.key in _LONG,
             "type": "password" if question.secret else "text",
-            "value": "" if question.secret else question.default if typed is None else typed,
+            "value": "" if question.secret else default if typed is None else typed,
             "kept": question.secret and bool(question.default or question.key in self._first_run.kept()),
             "wrong": wrong.get(question.key, ""),
         }
@@ -201,7 +204,7 @@ def _outcome_context(outcome: Outcome, key: str) -> dict[str, Any]:
     return {
         "refused": outcome.refused.splitlines(),
         "mail": outcome.mail,
-        "findings": [f"{one.says}. {one.fix}" for one in findings],
+        "findings": [f"{one.says[:1].upper()}{one.says[1:]}. {one.fix}" for one in findings],
         "tag": tag,
         "widget": f"{url}/w/{name}",
         "staff": f"{url}/staff",
