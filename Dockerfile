@@ -1,5 +1,6 @@
 # Holdfast, as one process that serves and works. Everything it writes is the database's folder, /var/lib/holdfast, so
-# the root may be read-only (with a /tmp in memory). Settings come from the environment; see .env.example.
+# the root may be read-only (with a /tmp in memory). Settings come from the environment, or from what the set-up has
+# written into that folder; see .env.example.
 
 FROM python:3.11-slim AS build
 RUN python -m venv /opt/venv
@@ -7,6 +8,13 @@ COPY requirements.lock .
 RUN /opt/venv/bin/pip install --no-cache-dir --no-deps --requirement requirements.lock
 
 FROM python:3.11-slim
+# The address of the sources is whoever builds it's to say: --build-arg SOURCE=https://…
+ARG VERSION=0 SOURCE=
+LABEL org.opencontainers.image.title="Holdfast" \
+      org.opencontainers.image.description="An embeddable booking widget with payment" \
+      org.opencontainers.image.version=$VERSION \
+      org.opencontainers.image.source=$SOURCE \
+      org.opencontainers.image.licenses="MIT"
 RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin holdfast \
     && install --directory --owner=holdfast --mode=0700 /var/lib/holdfast
 COPY --from=build /opt/venv /opt/venv
@@ -19,7 +27,8 @@ RUN /opt/venv/bin/python -m compileall -q app
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
-    DATABASE_URL=sqlite:////var/lib/holdfast/holdfast.sqlite3
+    DATABASE_URL=sqlite:////var/lib/holdfast/holdfast.sqlite3 \
+    ENV_FILE=/var/lib/holdfast/env
 USER holdfast
 VOLUME /var/lib/holdfast
 EXPOSE 8000

@@ -235,6 +235,9 @@ class FirstRun:
         try:
             done = await setup.carry_out(plan)
             for change in (studio_change(self._paths.studio, answers), *done.files):
+                if change.overwrites:
+                    for shown in change.diff():
+                        self._tell(shown)
                 if change.changes:
                     change.write()
                     self._tell(f"wrote {change.path}")
