@@ -202,42 +202,20 @@ def _parser(words: Sequence[str], shared: argparse.ArgumentParser) -> argparse.A
     stand_ins.add_argument("--host", default="127.0.0.1", help="the address to listen on; 0.0.0.0 in a container")
     stand_ins.add_argument("--webhook", metavar="URL", help="where Stripe's webhooks go, signed with whsec_sandbox")
     stand_ins.add_argument("--empty", action="store_true", help="without sample businesses in the calendars")
-    if "setup" in words:
-        from app.cli.setup import add_setup
+    from app.cli import options
 
-        add_setup(setup)
+    options.add_setup(setup)
+    options.add_backup(backup)
+    options.add_copy_database(copy)
+    options.add_reconcile(reconcile)
+    options.add_mails(mails)
+    options.add_forget(forget)
+    options.add_events(events)
+    options.add_doctor(doctor)
     if "bookings" in words:
         from app.cli.arguments import add_bookings
 
         add_bookings(bookings)
-    if "backup" in words:
-        from app.cli.backup import add_backup
-
-        add_backup(backup)
-    if "copy-database" in words:
-        from app.cli.copy_database import add_copy_database
-
-        add_copy_database(copy)
-    if "reconcile" in words:
-        from app.cli.reconcile import add_reconcile
-
-        add_reconcile(reconcile)
-    if "mails" in words:
-        from app.cli.mails import add_mails
-
-        add_mails(mails)
-    if "forget" in words:
-        from app.cli.forget import add_forget
-
-        add_forget(forget)
-    if "events" in words:
-        from app.cli.events import add_events
-
-        add_events(events)
-    if "doctor" in words:
-        from app.cli.doctor import add_doctor
-
-        add_doctor(doctor)
     return parser
 
 

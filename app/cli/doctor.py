@@ -12,11 +12,6 @@ from app.environment import Environment
 from app.operations.setup_check import Doctor, Finding, Level, worst
 
 
-def add_doctor(parser: argparse.ArgumentParser) -> None:
-    """The options of `python -m app doctor`."""
-    parser.add_argument("--json", action="store_true", help="print the findings as JSON")
-
-
 def run_doctor(environment: Environment, arguments: argparse.Namespace) -> int:
     """Look at everything, print it: 0 in health and with mere warnings, 1 where something fails."""
     findings = asyncio.run(Doctor(environment, now=_utc_now).findings())

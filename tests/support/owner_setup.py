@@ -14,8 +14,9 @@ from typing import Any
 import httpx
 from anyio.lowlevel import checkpoint
 
+from app.cli.options import add_setup
 from app.cli.setup.asking import LineAsker
-from app.cli.setup.command import add_setup, set_up
+from app.cli.setup.command import set_up
 from app.operations.setup import SetupWorld
 from app.operations.setup_check import Wires
 from sandbox.calcom import CalcomSandbox

@@ -3,6 +3,6 @@
 `asking` is how a question is put, `command` the rest; what is asked and done lies in `app.operations.setup`.
 """
 
-from app.cli.setup.command import add_setup, run_setup
+from app.cli.setup.command import run_setup
 
-__all__ = ["add_setup", "run_setup"]
+__all__ = ["run_setup"]

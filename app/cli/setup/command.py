@@ -43,25 +43,13 @@ from app.operations.setup.questions import (
     studio_questions,
 )
 from app.operations.setup_check import Level, worst
-from app.settings import SCHEDULERS, SettingsError, read_settings, value_of
+from app.settings import SettingsError, read_settings, value_of
 
 DONE, REFUSED, WRONG_USE = 0, 1, 2
 #: The token, ten about the studio, and whether to go ahead.
 QUESTIONS = 12
 
 Say = Callable[[str], None]
-
-
-def add_setup(parser: argparse.ArgumentParser) -> None:
-    """The options of `python -m app setup`."""
-    parser.add_argument(
-        "--from", dest="file", type=Path, metavar="FILE", help="the answers from a file, without questions"
-    )
-    parser.add_argument("--dry-run", action="store_true", help="show what would be done, and do nothing")
-    parser.add_argument("--scheduler", choices=SCHEDULERS, help="whose the token is, where its form does not tell")
-    parser.add_argument(
-        "--systemd", type=Path, metavar="FOLDER", help="write systemd units for this folder there, and do nothing else"
-    )
 
 
 def run_setup(

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import getpass
+import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from app.web.shared.folders import folder as folder_of
 
+#: The program, with its folder or from there.
+_PYTHON = re.compile(r"(?:/opt/holdfast/)?\.venv/bin/python")
 UNITS = (
     "holdfast.service",
     "holdfast-nightly.service",
@@ -19,10 +23,9 @@ UNITS = (
 
 def write_units(target: Path, *, folder: Path, env: Path, say: Callable[[str], None]) -> int:
     """0, or 1 where the folder cannot be written."""
-    user = getpass.getuser()
+    # Under sudo, whoever asked for it.
+    user = os.environ.get("SUDO_USER") or getpass.getuser()
     names = {
-        "/opt/holdfast/.venv/bin/python": sys.executable,
-        ".venv/bin/python": sys.executable,
         "/opt/holdfast": str(folder.absolute()),
         "/etc/holdfast/env": str(env.absolute()),
         "User=holdfast": f"User={user}",
@@ -32,6 +35,7 @@ def write_units(target: Path, *, folder: Path, env: Path, say: Callable[[str], N
     try:
         for name in UNITS:
             text = (folder_of("deploy") / name).read_text(encoding="utf-8")
+            text = _PYTHON.sub(sys.executable, text)
             for before, after in names.items():
                 text = text.replace(before, after)
             if database != "/var/lib/holdfast":

@@ -1,12 +1,14 @@
 """`python -m app setup`: a dozen answers make everything; broken off and run again there is one of everything."""
 
 import stat
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
 import pytest
 
+from app.cli.setup.units import UNITS, write_units
 from app.environment import read_environment
 from app.payments.events import API_VERSION, EVENT_TYPES
 from app.settings import opened
@@ -252,6 +254,23 @@ async def test_at_calcom_the_prices_stand_in_the_widgets_file(owner: OwnerSetup)
         titles["Planning call"]: "0",
     }
     assert widget.location == ""
+
+
+async def test_systemd_units_are_filled_in_for_the_folder(owner: OwnerSetup) -> None:
+    target = owner.folder / "units"
+    target.mkdir()
+    said: list[str] = []
+    assert write_units(target, folder=owner.folder, env=owner.folder / ".env", say=said.append) == 0
+    for name in UNITS:
+        text = (target / name).read_text()
+        assert "/opt/holdfast" not in text.replace("# /etc", "")
+        assert "/etc/holdfast" not in text
+    server = (target / "holdfast.service").read_text()
+    assert f"ExecStart={sys.executable} -m app serve" in server
+    assert f"WorkingDirectory={owner.folder}\nEnvironmentFile={owner.folder}/.env\n" in server
+    assert f"ReadWritePaths={owner.folder}" in server
+    assert "systemctl enable --now holdfast.service" in said[-1]
+    assert write_units(owner.folder / "gone", folder=owner.folder, env=owner.folder / ".env", say=said.append) == 1
 
 
 def secret_of(owner: OwnerSetup) -> str:

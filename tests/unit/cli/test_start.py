@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from app.cli import options
 from app.environment import read_environment
-from app.settings import SettingsError, opened, read_settings
+from app.settings import SCHEDULERS, SettingsError, opened, read_settings
 from app.version import VERSION
 from app.widgets import WidgetsFileError, load_widgets
 from tests.support.commands import environ
@@ -25,6 +26,12 @@ OTHERS = (
     ("forget", "--email", "anna@example.com", "--yes"),
     ("forget", "--older-than-days", "400"),
     ("backup", "copies"),
+)
+
+
+COMMANDS = (
+    *("setup", "serve", "worker", "migrate", "bookings", "backup", "copy-database", "reconcile", "forget"),
+    *("events", "mails", "doctor", "demo", "sandbox"),
 )
 
 
@@ -337,3 +344,26 @@ def test_a_command_says_what_it_read_and_shows_no_password(tmp_path: Path) -> No
     assert f"widgets from {tmp_path / 'widgets.toml'}" in err
     assert "database postgresql://db.example/holdfast" in err
     assert "marked-password" not in err
+
+
+HELP = """
+import contextlib, io, sys
+from app.__main__ import main
+for words in ([], *([one] for one in sys.argv[1:]), ["bookings", "list"]):
+    with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()) as told:
+        main([*words, "--help"])
+    assert "usage:" in told.getvalue(), words
+print(*sorted({"sqlalchemy", "pydantic", "httpx", "starlette", "stripe"} & {*sys.modules}))
+"""
+
+
+def test_help_is_shown_without_loading_what_the_command_needs(tmp_path: Path) -> None:
+    """All of it together takes seconds."""
+    parsed = subprocess.run(  # noqa: S603 — our own command line
+        [sys.executable, "-c", HELP, *COMMANDS], env=environ(), cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert parsed.stdout.strip() == ""
+
+
+def test_the_setups_option_names_the_schedulers_of_the_settings() -> None:
+    assert options.SCHEDULERS == SCHEDULERS
