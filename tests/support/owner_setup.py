@@ -15,7 +15,7 @@ import httpx
 from anyio.lowlevel import checkpoint
 
 from app.cli.options import add_setup
-from app.cli.setup.asking import LineAsker
+from app.cli.setup.asking import Asker, LineAsker
 from app.cli.setup.command import set_up
 from app.operations.setup import SetupWorld
 from app.operations.setup_check import Wires
@@ -82,9 +82,12 @@ class OwnerSetup:
 
     async def types_lines(self, lines: Iterable[str], *words: str) -> int:
         """As `types`, with every line."""
-        self.said.clear()
         left = iter([f"{line}\n" for line in lines])
-        asker = LineAsker(lambda: next(left, ""), self.said.append)
+        return await self.asks(LineAsker(lambda: next(left, ""), self.said.append), *words)
+
+    async def asks(self, asker: Asker, *words: str) -> int:
+        """As `types`, answered by whoever is asked."""
+        self.said.clear()
         return await set_up(
             _parsed(words), self.environ, folder=self.folder, world=self.world(), asker=asker, say=self.said.append
         )

@@ -5,9 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from app.operations.setup.questions import Make, Question
+
+if TYPE_CHECKING:
+    from prompt_toolkit.input import Input
+    from prompt_toolkit.output import Output
 
 #: What is typed to go back to the question before.
 BACK = "<"
@@ -53,7 +57,8 @@ class Interview:
 
 def checked(question: Question, typed: str) -> str:
     """What was typed, or the default where nothing was. Raises ValueError and GoBack."""
-    if typed.strip() == BACK:
+    # At the end of a line, since that may have the default on it.
+    if typed.strip().endswith(BACK):
         raise GoBack
     return question.read(typed)
 
@@ -79,14 +84,19 @@ class LineAsker:
 
 
 class PromptAsker:
-    """A terminal: the line can be edited, what is wrong is told below it, and a bar says what the keys do."""
+    """A terminal: the line can be edited, what is wrong is told below it, and a bar says what the keys do. Tests own
+    both its ends."""
 
-    def __init__(self, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, say: Callable[[str], None], *, source: Input | None = None, screen: Output | None = None
+    ) -> None:
         self._say = say
+        self._source = source
+        self._screen = screen
 
     def ask(self, question: Question, place: str) -> str:
         # Imported here: no other command needs it.
-        from prompt_toolkit import prompt
+        from prompt_toolkit import PromptSession
         from prompt_toolkit.validation import ValidationError, Validator
 
         class _Checks(Validator):
@@ -104,7 +114,8 @@ class PromptAsker:
             self._say(f"      {question.hint}")
         keeps = "Enter keeps it  ·  " if question.default else "Enter leaves it out  ·  " if question.optional else ""
         try:
-            typed = prompt(
+            session: PromptSession[str] = PromptSession(input=self._source, output=self._screen)
+            typed = session.prompt(
                 "      > ",
                 # What is secret is kept without being shown.
                 default="" if question.secret else question.default,
@@ -112,6 +123,8 @@ class PromptAsker:
                 validator=_Checks(),
                 validate_while_typing=False,
                 bottom_toolbar=f" {keeps}{BACK} goes back  ·  Ctrl-C stops; nothing is changed before you agree",
+                # It has an event loop of its own, and this one is busy with the set-up.
+                in_thread=True,
             )
         except (EOFError, KeyboardInterrupt) as error:
             raise Stopped from error

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import httpx
 import pytest
+from prompt_toolkit.input import create_pipe_input
+from prompt_toolkit.output import DummyOutput
 
+from app.cli.setup.asking import PromptAsker
 from app.cli.setup.units import UNITS, write_units
 from app.environment import read_environment
 from app.payments.events import API_VERSION, EVENT_TYPES
@@ -177,6 +180,27 @@ async def test_a_wrong_answer_is_asked_again_and_one_may_go_back(owner: OwnerSet
     assert owner.said.count("3/12  Its time zone") == 2
     [place] = owner.hapio.state.locations.values()
     assert place.time_zone == "Europe/Stockholm"
+
+
+async def test_on_a_terminal_lines_are_edited_secrets_hidden_and_control_c_stops(owner: OwnerSetup) -> None:
+    with create_pipe_input() as keys:
+        asker = PromptAsker(owner.said.append, source=keys, screen=DummyOutput())
+        # A slip in the zone is told at once, and the line is still there to be cleared (Ctrl-U) and typed again.
+        keys.send_text(f"{TOKEN}\rStudio Söder\rMars\r\x15Europe/Oslo\r<\r<\rStudio Väst\r\x15Europe/Paris\r\x03")
+        assert await owner.asks(asker) == 1
+    assert [line.strip() for line in owner.said if "/12" in line] == [
+        "1/12  The API token of your calendar",
+        "2/12  The name of your business",
+        "3/12  Its time zone",
+        "4/12  The currency of your prices",
+        "3/12  Its time zone",
+        "2/12  The name of your business",
+        "3/12  Its time zone",
+        "4/12  The currency of your prices",
+    ]
+    assert "Stopped. Run this again to go on." in owner.told
+    assert TOKEN not in owner.told
+    assert list(owner.folder.iterdir()) == []
 
 
 async def test_an_owner_who_says_no_has_changed_nothing(owner: OwnerSetup) -> None:
