@@ -4,8 +4,8 @@
 
 FROM python:3.11-slim AS build
 RUN python -m venv /opt/venv
-COPY requirements.lock .
-RUN /opt/venv/bin/pip install --no-cache-dir --no-deps --requirement requirements.lock
+COPY requirements.lock requirements-sandbox.lock ./
+RUN /opt/venv/bin/pip install --no-cache-dir --no-deps --requirement requirements.lock --requirement requirements-sandbox.lock
 
 FROM python:3.11-slim
 # The address of the sources is whoever builds it's to say: --build-arg SOURCE=https://…
@@ -20,10 +20,12 @@ RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin hold
 COPY --from=build /opt/venv /opt/venv
 WORKDIR /srv/holdfast
 COPY app app
+# For `demo` and `sandbox`.
+COPY sandbox sandbox
 COPY static static
 COPY templates templates
 COPY deploy/healthcheck.py deploy/healthcheck.py
-RUN /opt/venv/bin/python -m compileall -q app
+RUN /opt/venv/bin/python -m compileall -q app sandbox
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \

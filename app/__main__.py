@@ -162,7 +162,9 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
 def _parser(words: Sequence[str], shared: argparse.ArgumentParser) -> argparse.ArgumentParser:
     """The commands, and the options of the one that `words` name."""
     parser = argparse.ArgumentParser(
-        prog="python -m app", description="Holdfast, the booking widget.", parents=[shared]
+        prog="holdfast" if Path(sys.argv[0]).name == "holdfast" else "python -m app",
+        description="Holdfast, the booking widget.",
+        parents=[shared],
     )
     parser.add_argument("--version", action="version", version=f"Holdfast {VERSION}")
     names = parser.add_subparsers(dest="command", required=True)
@@ -276,7 +278,8 @@ def _stand_ins(arguments: argparse.Namespace) -> int:
         from app.cli.demo.stand_ins import run_stand_ins
         from sandbox.serve import PortUnavailableError
     except ModuleNotFoundError as error:
-        print(f"This needs the sandbox's libraries ({error.name}). Run `make demo`.", file=sys.stderr)
+        fix = "Run `make demo`, or `pip install 'holdfast[sandbox]'`."
+        print(f"This needs the sandbox's libraries ({error.name}). {fix}", file=sys.stderr)
         return MISCONFIGURED
     try:
         if arguments.command == "demo":

@@ -121,6 +121,14 @@ def test_every_alarm_of_the_guide_is_a_rule_for_prometheus() -> None:
     assert alarms - {line.strip().removeprefix("expr: ") for line in rules.splitlines()} == set()
 
 
+def test_the_image_has_the_demo_that_the_guide_runs_in_it() -> None:
+    ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    image = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    copied = {name for line in re.findall(r"^COPY (?!--)(.+) \S+$", image, re.MULTILINE) for name in line.split()}
+    assert {"app", "sandbox", "requirements.lock", "requirements-sandbox.lock"} <= copied
+    assert {f"!{name}" for name in copied} == {line for line in ignored if line.startswith("!")}
+
+
 def test_the_image_has_its_health_check() -> None:
     assert "COPY deploy/healthcheck.py" in (ROOT / "Dockerfile").read_text(encoding="utf-8")
     assert "!deploy/healthcheck.py" in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()

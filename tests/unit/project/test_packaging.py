@@ -26,7 +26,7 @@ def project() -> dict[str, Any]:
 def folders() -> dict[str, Path]:
     """Every folder of the program, by the package that it is installed as."""
     found = {}
-    for package, folder in {"app": "app", **MOVED}.items():
+    for package, folder in {"app": "app", "sandbox": "sandbox", **MOVED}.items():
         for path in [ROOT / folder, *(ROOT / folder).rglob("*")]:
             if path.is_dir() and path.name != "__pycache__":
                 inside = path.relative_to(ROOT / folder).parts
