@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from app.settings import Settings, SettingsError, read_settings
+from app.settings import CREDENTIALS, Settings, SettingsError, read_settings
 
 ENV_FILE = ".env"
 WIDGETS_FILE = "widgets.toml"
@@ -86,7 +86,7 @@ def usual_env_file(environ: Mapping[str, str], folder: Path) -> Path:
 
 def is_set_up(variables: Mapping[str, str]) -> bool:
     """Whether anybody has begun to set this up: there are keys, or a scheduler's credential."""
-    names = ("SECRET_KEYS", "HAPIO_API_TOKEN", "CALCOM_API_KEY", "CALENDLY_TOKEN", "CALENDLY_CLIENT_ID")
+    names = ("SECRET_KEYS", *CREDENTIALS)
     return any(variables.get(one) for name in names for one in (name, f"{name}_FILE"))
 
 

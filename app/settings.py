@@ -28,6 +28,8 @@ from app.explain import explain
 
 #: The schedulers that a widget may name.
 SCHEDULERS: Final = ("hapio", "calcom", "calendly")
+#: Without one of these settings, by their variables' names, there is nothing to book.
+CREDENTIALS: Final = ("HAPIO_API_TOKEN", "CALCOM_API_KEY", "CALENDLY_TOKEN", "CALENDLY_CLIENT_ID")
 HAPIO_URL = "https://eu-central-1.hapio.net/v1"
 CALCOM_URL = "https://api.cal.com/v2"
 CALENDLY_URL = "https://api.calendly.com"

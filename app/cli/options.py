@@ -11,8 +11,6 @@ from pathlib import Path
 
 #: How many events are listed at most.
 MOST_EVENTS = 500
-#: The schedulers whose tokens the set-up takes; `app.settings` has the same.
-SCHEDULERS = ("hapio", "calcom", "calendly")
 
 
 def add_backup(parser: argparse.ArgumentParser) -> None:
@@ -104,7 +102,9 @@ def add_setup(parser: argparse.ArgumentParser) -> None:
         "--from", dest="file", type=Path, metavar="FILE", help="the answers from a file, without questions"
     )
     parser.add_argument("--dry-run", action="store_true", help="show what would be done, and do nothing")
-    parser.add_argument("--scheduler", choices=SCHEDULERS, help="whose the token is, where its form does not tell")
+    parser.add_argument(
+        "--scheduler", default="", metavar="NAME", help="whose the token is, where its form does not tell"
+    )
     parser.add_argument(
         "--systemd", type=Path, metavar="FOLDER", help="write systemd units for this folder there, and do nothing else"
     )

@@ -43,7 +43,7 @@ from app.operations.setup.questions import (
     studio_questions,
 )
 from app.operations.setup_check import Level, worst
-from app.settings import SettingsError, read_settings, value_of
+from app.settings import SCHEDULERS, SettingsError, read_settings, value_of
 
 DONE, REFUSED, WRONG_USE = 0, 1, 2
 #: The token, ten about the studio, and whether to go ahead.
@@ -62,6 +62,9 @@ def run_setup(
     """0 when everything is done, 1 when something stopped it, 2 for wrong use. Whatever was done is found by the next
     run."""
     env = arguments.env or usual_env_file(environ, folder)
+    if arguments.scheduler and arguments.scheduler not in SCHEDULERS:
+        print(f"--scheduler must be one of {', '.join(SCHEDULERS)}.", file=sys.stderr)
+        return WRONG_USE
     if arguments.systemd:
         return write_units(arguments.systemd, folder=folder, env=env, say=say)
     world = SetupWorld(_utc_now, SystemRandom(), asyncio.sleep, lambda: token_hex(32))

@@ -11,9 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from app.cli import options
 from app.environment import read_environment
-from app.settings import SCHEDULERS, SettingsError, opened, read_settings
+from app.settings import SettingsError, opened, read_settings
 from app.version import VERSION
 from app.widgets import WidgetsFileError, load_widgets
 from tests.support.commands import environ
@@ -363,7 +362,3 @@ def test_help_is_shown_without_loading_what_the_command_needs(tmp_path: Path) ->
         [sys.executable, "-c", HELP, *COMMANDS], env=environ(), cwd=tmp_path, capture_output=True, text=True, check=True
     )
     assert parsed.stdout.strip() == ""
-
-
-def test_the_setups_option_names_the_schedulers_of_the_settings() -> None:
-    assert options.SCHEDULERS == SCHEDULERS
