@@ -50,6 +50,7 @@ class Traits:
     `mails_customer`: it sends customers mails of its own, with its own links to cancel and move.
     `prices`: its services have prices; where they have none, `widgets.toml` must name each.
     `arranges`: what of it can be set up through its API; the rest the owner does there.
+    `subscribes`: that it tells us of changes can be set up there, too.
     """
 
     lock: LockKind
@@ -57,6 +58,7 @@ class Traits:
     mails_customer: bool
     prices: bool
     arranges: frozenset[Part]
+    subscribes: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +249,10 @@ class Scheduler(Protocol):
     async def apply(self, plan: Plan, done: Callable[[Step], None]) -> None:
         """Make each step of a plan so, in order, and tell of each that is done. Safe to break off: a plan of what there
         is then has what is left. Only steps that `traits.arranges` allows."""
+
+    async def subscribe(self, url: str, secret: str) -> None:
+        """Let it tell this address of changes, signed with the secret; safe to repeat. What told the address before is
+        replaced. Only where `traits.subscribes`."""
 
     # -- taking, keeping and giving back a time --------------------------------------------------------------
 

@@ -35,6 +35,12 @@ CREDENTIALS: Final[Mapping[str, tuple[str, str]]] = {
     "calendly": ("CALENDLY_TOKEN", "Calendly's personal access token"),
 }
 PROVIDERS: Final[Mapping[str, str]] = {"hapio": "Hapio", "calcom": "Cal.com", "calendly": "Calendly"}
+#: The setting that holds the secret of each scheduler's webhooks.
+WEBHOOK_SECRETS: Final[Mapping[str, str]] = {
+    "hapio": "HAPIO_WEBHOOK_SECRET",
+    "calcom": "CALCOM_WEBHOOK_SECRET",
+    "calendly": "CALENDLY_WEBHOOK_KEY",
+}
 #: A limit by the minute passes within one.
 _PATIENCE: Final = 90.0
 #: A wait that people are told of, in seconds.
@@ -122,6 +128,15 @@ class SchedulerAccess:
 
         with self._told():
             await self._scheduler.apply(plan, done)
+
+    async def subscribe(self, url: str, secret: str) -> str:
+        """Let it tell this address of changes; why it does not, in words, empty where all went well."""
+        try:
+            await self._scheduler.subscribe(url, secret)
+        except SchedulerError as error:
+            return f"{self._provider} does not let webhooks be made ({error}): changes there are noticed later."
+        self._tell(f"{self._provider}: tells {url} of changes from now on")
+        return ""
 
     def _connect(self) -> Scheduler:
         world = World(

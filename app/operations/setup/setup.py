@@ -15,7 +15,7 @@ from app.errors import MailError
 from app.mail import send_plain
 from app.operations.setup.answers import StudioAnswers
 from app.operations.setup.files import FileChange, SoldService, env_change, widgets_change
-from app.operations.setup.scheduler_access import CREDENTIALS, PROVIDERS, SchedulerAccess
+from app.operations.setup.scheduler_access import CREDENTIALS, PROVIDERS, WEBHOOK_SECRETS, SchedulerAccess
 from app.operations.setup.stripe_endpoint import EndpointAct, StripePlan, StripeRefused, StripeSetup
 from app.operations.setup.world import SetupRefused, SetupWorld
 from app.operations.setup_check import Doctor, Finding
@@ -36,10 +36,11 @@ _ADDRESSES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class SetupPlan:
-    """What would be done. `stripe` is None without a key."""
+    """What would be done. `stripe` is None without a key. `subscribes`: the scheduler is to tell us of changes."""
 
     scheduler: Plan
     stripe: StripePlan | None
+    subscribes: bool
     lines: tuple[str, ...]
     by_hand: tuple[str, ...]
 
@@ -47,7 +48,7 @@ class SetupPlan:
     def changes(self) -> bool:
         """Whether anything at a provider would change."""
         acts = {EndpointAct.CREATE, EndpointAct.UPDATE, EndpointAct.REPLACE}
-        return bool(self.scheduler.steps) or bool(self.stripe and self.stripe.act in acts)
+        return bool(self.scheduler.steps) or self.subscribes or bool(self.stripe and self.stripe.act in acts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +131,10 @@ class Setup:
         stripe = await self._look_at_stripe(settings)
         lines = [f"{self._provider}: {step}" for step in scheduler.steps]
         by_hand = list(scheduler.by_hand)
+        unheard = not self._known[WEBHOOK_SECRETS[self._answers.scheduler]]
+        subscribes = unheard and traits.subscribes
+        if subscribes:
+            lines.append(f"{self._provider}: let {self._hook(self._answers.scheduler)} be told of changes")
         if stripe:
             lines += _stripe_lines(stripe, self._address)
             by_hand += _stripe_by_hand(stripe, self._address)
@@ -137,7 +142,7 @@ class Setup:
             by_hand.append("Without a Stripe key only free services can be booked: set STRIPE_SECRET_KEY.")
         if not self.mails:
             by_hand.append("Without a mail server mails wait, and nobody can sign in to the staff page: set SMTP_URL.")
-        return SetupPlan(scheduler, stripe, tuple(lines), tuple(by_hand))
+        return SetupPlan(scheduler, stripe, subscribes, tuple(lines), tuple(by_hand))
 
     async def _look_at_stripe(self, settings: Settings) -> StripePlan | None:
         stripe = self._stripe(settings)
@@ -160,6 +165,8 @@ class Setup:
             await access.apply(plan.scheduler)
             have = await access.describe() if plan.scheduler.steps else plan.scheduler.have
             sold = self._sold(have, prices=access.traits.prices)
+            if plan.subscribes:
+                await self._subscribe(access)
         if plan.stripe:
             await self._make_endpoint(settings, plan.stripe)
         place = by_name(plan.scheduler.place, have.places)
@@ -212,6 +219,15 @@ class Setup:
         """The set-up check, over the settings as they are now."""
         return await Doctor(environment, now=self._world.now, wires=self._world.wires).findings()
 
+    async def _subscribe(self, access: SchedulerAccess) -> None:
+        """With a secret of ours. Some plans have no webhooks, and nothing depends on them."""
+        name, secret = self._answers.scheduler, self._world.new_secret()
+        trouble = await access.subscribe(self._hook(name), secret)
+        if trouble:
+            self._tell(trouble)
+        else:
+            self._values[WEBHOOK_SECRETS[name]] = secret
+
     async def _make_endpoint(self, settings: Settings, plan: StripePlan) -> None:
         stripe = self._stripe(settings)
         if stripe is None:
@@ -249,9 +265,12 @@ class Setup:
 
     # -- asking ----------------------------------------------------------------------------------------------
 
+    def _hook(self, provider: str) -> str:
+        return f"{self._answers.public_url}/api/webhooks/{provider}"
+
     @property
     def _address(self) -> str:
-        return f"{self._answers.public_url}/api/webhooks/stripe"
+        return self._hook("stripe")
 
     def _variable(self, name: str) -> str:
         return self._secrets.get(name) or self._values.get(name) or self._known[name]

@@ -42,6 +42,7 @@ TRAITS: Final = Traits(
     mails_customer=True,
     prices=False,
     arranges=frozenset({Part.SERVICES, Part.HOURS}),
+    subscribes=True,
 )
 
 _RESERVATION, _NONE = "reservation:", "none:"
@@ -157,6 +158,9 @@ class CalcomScheduler:
     async def apply(self, plan: Plan, done: Callable[[Step], None]) -> None:
         await self._client.setup.apply(plan, done)
         self._types = None
+
+    async def subscribe(self, url: str, secret: str) -> None:
+        await self._client.setup.subscribe(url, secret)
 
     # -- taking, keeping and giving back a time --------------------------------------------------------------
 

@@ -29,6 +29,7 @@ from app.scheduling.arrangement import (
     Step,
 )
 from app.scheduling.calcom.translation import EventType, Me
+from app.scheduling.calcom.webhook import TRIGGERS
 from app.scheduling.connection import ATTEMPTS, Connection
 
 T = TypeVar("T")
@@ -37,6 +38,8 @@ _DAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturda
 _MINUTE: Final = timedelta(minutes=1)
 #: The last minute that a time of the form HH:MM can name; whether 24:00 is taken is nowhere said.
 _LAST: Final = "23:59"
+#: The longest page of a list (Cal.com API v2).
+_MOST_WEBHOOKS: Final = "250"
 #: An override from midnight to midnight closes its day.
 _CLOSED: Final = {"startTime": "00:00", "endTime": "00:00"}
 _SCHEDULE_NAME: Final = "Working hours"
@@ -104,6 +107,15 @@ class _Made(_Body):
 
 class _MadeType(_Body):
     data: _Made
+
+
+class _Webhook(_Body):
+    id: str
+    subscriber_url: str
+
+
+class _Webhooks(_Body):
+    data: list[_Webhook]
 
 
 class CalcomSetup:
@@ -207,6 +219,20 @@ class CalcomSetup:
         }
         overrides = _overrides({**known, **days})
         await self._write("patchSchedule", "PATCH", f"/schedules/{schedule.id}", {"overrides": overrides})
+
+    # -- webhooks --------------------------------------------------------------------------------------------
+
+    async def subscribe(self, url: str, secret: str) -> None:
+        """Two at one address are refused (Cal.com code), so the one that is there is changed."""
+        listed = await self._call(
+            "getWebhooks", "GET", "/webhooks", _Webhooks.model_validate_json, params={"take": _MOST_WEBHOOKS}
+        )
+        body = {"active": True, "subscriberUrl": url, "triggers": list(TRIGGERS), "secret": secret}
+        known = next((one.id for one in listed.data if one.subscriber_url.rstrip("/") == url), None)
+        if known is None:
+            await self._write("postWebhook", "POST", "/webhooks", body)
+        else:
+            await self._write("patchWebhook", "PATCH", f"/webhooks/{known}", {**body, "payloadTemplate": None})
 
     # -- asking ----------------------------------------------------------------------------------------------
 

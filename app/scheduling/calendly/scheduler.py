@@ -18,6 +18,7 @@ from app.errors import SchedulerError, SchedulerNotFound, SchedulerRefused
 from app.scheduling.arrangement import Arrangement, FoundPerson, FoundPlace, FoundService, Plan, Step
 from app.scheduling.calendly.client import PAGE_SIZE, CalendlyClient
 from app.scheduling.calendly.translation import EventType, Invitee, timestamp, with_invitee
+from app.scheduling.calendly.webhook import EVENTS
 from app.scheduling.named import named
 from app.scheduling.port import (
     LockKind,
@@ -59,7 +60,14 @@ class CalendlyScheduler:
     A token has one user, who is the only place and the only person.
     """
 
-    traits = Traits(lock=LockKind.NONE, keeps_metadata=False, mails_customer=True, prices=False, arranges=frozenset())
+    traits = Traits(
+        lock=LockKind.NONE,
+        keeps_metadata=False,
+        mails_customer=True,
+        prices=False,
+        arranges=frozenset(),
+        subscribes=True,
+    )
 
     def __init__(self, client: CalendlyClient, *, now: Callable[[], datetime]) -> None:
         self._client = client
@@ -173,6 +181,14 @@ class CalendlyScheduler:
         """Nothing there is set up by us."""
         if plan.steps:
             raise SchedulerError("Calendly is set up in Calendly")
+
+    async def subscribe(self, url: str, secret: str) -> None:
+        """What is there may be disabled, or signed with another key, and neither can be changed (Calendly API v2,
+        webhooks): a new one takes its place."""
+        for one in await self._client.subscriptions():
+            if one.url == url:
+                await self._client.unsubscribe(one.id)
+        await self._client.subscribe(url, EVENTS, signing_key=secret)
 
     # -- taking, keeping and giving back a time --------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from typing import Final
 import structlog
 
 from app.domain.catalogue import Location, Resource, Slot
-from app.errors import SchedulerNotFound, SchedulerRefused
+from app.errors import SchedulerError, SchedulerNotFound, SchedulerRefused
 from app.scheduling.arrangement import Arrangement, Part, Plan, Step
 from app.scheduling.hapio.client import HapioClient
 from app.scheduling.named import named
@@ -27,7 +27,12 @@ from app.scheduling.port import (
 log = structlog.get_logger()
 
 TRAITS: Final = Traits(
-    lock=LockKind.BINDING, keeps_metadata=True, mails_customer=False, prices=True, arranges=frozenset(Part)
+    lock=LockKind.BINDING,
+    keeps_metadata=True,
+    mails_customer=False,
+    prices=True,
+    arranges=frozenset(Part),
+    subscribes=False,
 )
 
 
@@ -78,6 +83,10 @@ class HapioScheduler:
 
     async def apply(self, plan: Plan, done: Callable[[Step], None]) -> None:
         await self._client.setup.apply(plan, done)
+
+    async def subscribe(self, url: str, secret: str) -> None:
+        """Webhooks are made in the portal (hapio-api, webhooks)."""
+        raise SchedulerError("Hapio's webhooks are made in its portal")
 
     # -- taking, keeping and giving back a time --------------------------------------------------------------
 

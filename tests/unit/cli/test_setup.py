@@ -278,6 +278,13 @@ async def test_at_calcom_the_prices_stand_in_the_widgets_file(owner: OwnerSetup)
         titles["Planning call"]: "0",
     }
     assert widget.location == ""
+    # A booking that the coach moves in Cal.com is heard of at once, and the secret is nobody's to copy.
+    settings = read_environment(owner.environ, folder=owner.folder).settings()
+    [webhook] = owner.calcom.state.webhooks.values()
+    assert (webhook.endpoint.url, webhook.active) == (f"{PUBLIC_URL}/api/webhooks/calcom", True)
+    assert webhook.endpoint.secret == opened(settings.calcom_webhook_secret)
+    assert await owner.types_lines([""] * 11) == 0
+    assert "Nothing had to be changed" in owner.told
 
 
 async def test_systemd_units_are_filled_in_for_the_folder(owner: OwnerSetup) -> None:

@@ -24,6 +24,7 @@ from app.domain.studio import (
 from app.errors import SchedulerError
 from app.scheduling.arrangement import Plan, SetDays, Step, plan_changes
 from app.scheduling.calcom.scheduler import CalcomScheduler
+from app.scheduling.calcom.webhook import TRIGGERS
 from app.scheduling.hapio.scheduler import HapioScheduler
 from app.scheduling.port import Scheduler
 from sandbox.faults import Fault, FaultKind
@@ -261,6 +262,20 @@ async def test_what_to_do_at_calendly_is_told_and_nothing_is_done() -> None:
         )
         with pytest.raises(SchedulerError):
             await adviser.scheduler.apply(replace(found, steps=(SetDays("Nora", {}, "Europe/Paris"),)), print)
+
+
+async def test_webhooks_are_subscribed_once_with_the_newest_secret(coach: CalcomCoach) -> None:
+    url = "https://book.example/api/webhooks/calcom"
+    for secret in ("first", "second"):
+        await coach.scheduler.subscribe(url, secret)
+    [webhook] = [one for one in coach.sandbox.state.webhooks.values() if one.endpoint.url == url]
+    assert (webhook.endpoint.secret, webhook.active, sorted(webhook.triggers)) == ("second", True, sorted(TRIGGERS))
+    async with open_adviser() as adviser:
+        for secret in ("first", "second"):
+            await adviser.scheduler.subscribe("https://book.example/api/webhooks/calendly", secret)
+        subscribed = [call for call in adviser.sandbox.calls if (call.method, call.status) == ("POST", 201)]
+        ended = [call for call in adviser.sandbox.calls if call.method == "DELETE"]
+        assert (len(subscribed), len(ended)) == (2, 1)
 
 
 # Hours
