@@ -114,15 +114,18 @@ async def _served(folder: Path, environ: Mapping[str, str], url: str) -> AsyncIt
     process = await _start(["serve", "--port", url.rpartition(":")[2]], folder, environ)
     try:
         async with httpx.AsyncClient(base_url=url, timeout=30) as http:
-            await asyncio.wait_for(_until_ready(http), _PATIENCE)
+            await asyncio.wait_for(_until_ready(http, process), _PATIENCE)
             yield http
     finally:
-        process.send_signal(signal.SIGTERM)
-        await process.wait()
+        if process.returncode is None:
+            process.send_signal(signal.SIGTERM)
+            await process.wait()
 
 
-async def _until_ready(http: httpx.AsyncClient) -> None:
+async def _until_ready(http: httpx.AsyncClient, process: Process) -> None:
     while True:
+        if process.returncode is not None:
+            raise RuntimeError(f"serve ended with {process.returncode}; start it in the folder to see why")
         with suppress(httpx.TransportError):
             if (await http.get("/readyz")).is_success:
                 return
