@@ -61,12 +61,12 @@ class StudioService:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A person or a room. `at_once` is how many bookings at the same time. `services` are the names of those on offer,
-    and they alone; `week` is the whole week. None leaves both as they are. `days` names only days that must change:
-    their hours, or None for what the week says."""
+    """A person or a room. `at_once` is how many bookings at the same time; who is new takes one if it is None.
+    `services` are the names of those on offer, and they alone; `week` is the whole week. None leaves each as it is.
+    `days` names only days that must change: their hours, or None for what the week says."""
 
     name: str
-    at_once: int = 1
+    at_once: int | None = None
     services: tuple[str, ...] | None = None
     week: Week | None = None
     days: Mapping[date, Hours | None] = field(default_factory=dict)

@@ -151,18 +151,23 @@ class MakePerson:
     person: Person
 
     def __str__(self) -> str:
-        return f"create {self.person.name}, who takes {_bookings(self.person.at_once)} at once"
+        return f"create {self.person.name}, who takes {_bookings(self.at_once)} at once"
+
+    @property
+    def at_once(self) -> int:
+        """One unless said otherwise: a calendar's own default may be any number."""
+        return self.person.at_once or 1
 
 
 @dataclass(frozen=True, slots=True)
 class ChangePerson:
-    """Give them this limit, and let them be booked."""
+    """Give them this limit, None being the one that they have, and let them be booked."""
 
     found: FoundPerson
-    at_once: int
+    at_once: int | None
 
     def __str__(self) -> str:
-        if self.found.at_once == self.at_once:
+        if self.at_once is None or self.found.at_once == self.at_once:
             return f"enable {self.found.name}"
         told = "any number" if self.found.at_once is None else self.found.at_once
         return f"let {self.found.name} take {_bookings(self.at_once)} at once (now {told})"
@@ -322,7 +327,7 @@ class _Planner:
                     continue
             elif found is None:
                 yield MakePerson(person)
-            elif found.at_once != person.at_once or not found.enabled:
+            elif person.at_once not in {None, found.at_once} or not found.enabled:
                 yield ChangePerson(found, person.at_once)
             called = found.name if found else person.name
             if Part.PEOPLE in self._arranges:

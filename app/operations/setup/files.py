@@ -37,12 +37,11 @@ _POLICY: Final = ((24, 100), (2, 50))
 
 @dataclass(frozen=True, slots=True)
 class FileChange:
-    """A file as it is, None where there is none, and as it will be. `mode` is who may read it."""
+    """A file as it is, None where there is none, and as it will be."""
 
     path: Path
     before: str | None
     after: str
-    mode: int = 0o600
 
     @property
     def changes(self) -> bool:
@@ -60,16 +59,24 @@ class FileChange:
         return list(unified_diff(before, after, str(self.path), str(self.path), lineterm="", n=1))
 
     def write(self) -> None:
-        """All of it or nothing: a file that is cut off halfway would stop the next start."""
-        partial = self.path.with_name(f".{self.path.name}.new")
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, self.mode)
+        """All of it or nothing: a file that is cut off halfway would stop the next start. It stays its owner's, and
+        its group's if they could read it; nobody else reads it."""
+        path = self.path.resolve()
+        known = path.stat() if self.before is not None else None
+        mode = 0o600 | (known.st_mode & 0o040 if known else 0)
+        partial = path.with_name(f".{path.name}.new")
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         try:
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:
                 file.write(self.after)
                 file.flush()
                 os.fsync(file.fileno())
-            partial.chmod(self.mode)
-            partial.replace(self.path)
+                if known and hasattr(os, "fchown"):
+                    # Where root sets up what another user runs.
+                    with suppress(PermissionError):
+                        os.fchown(file.fileno(), known.st_uid, known.st_gid)
+            partial.chmod(mode)
+            partial.replace(path)
         except OSError:
             with suppress(OSError):
                 partial.unlink()

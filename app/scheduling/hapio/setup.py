@@ -150,10 +150,11 @@ class HapioSetup:
                 change = {name: value for name, value in service_body(service).items() if name not in {"name", "type"}}
                 await self._write("patchService", "PATCH", f"/services/{id_in_path(found.id)}", change)
             case MakePerson(person):
-                body = {"name": person.name, "max_simultaneous_bookings": person.at_once}
+                body = {"name": person.name, "max_simultaneous_bookings": step.at_once}
                 ids.people[person.name] = await self._make_named("postResource", "getResources", "/resources", body)
             case ChangePerson(found, at_once):
-                change = {"max_simultaneous_bookings": at_once, "enabled": True}
+                limit = {} if at_once is None else {"max_simultaneous_bookings": at_once}
+                change = {**limit, "enabled": True}
                 await self._write("patchResource", "PATCH", f"/resources/{id_in_path(found.id)}", change)
             case Offer(person_name, service_name):
                 await self._write("putResourceService", "PUT", _association(ids, person_name, service_name), None)

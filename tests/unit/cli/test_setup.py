@@ -227,6 +227,19 @@ async def test_what_an_owner_wrote_into_the_files_is_shown_before_it_is_replaced
     assert "# ours\nLOG_LEVEL=warning" in env.read_text()
 
 
+async def test_a_file_stays_its_owners_and_its_groups_and_nobody_else_reads_it(owner: OwnerSetup) -> None:
+    elsewhere = owner.folder / "settings"
+    elsewhere.write_text("LOG_LEVEL=warning\n")
+    elsewhere.chmod(0o644)
+    (owner.folder / ".env").symlink_to(elsewhere)
+    before = elsewhere.stat()
+    await owner.types()
+    assert (owner.folder / ".env").is_symlink()
+    assert "LOG_LEVEL=warning\nSTRIPE" in elsewhere.read_text()
+    after = elsewhere.stat()
+    assert (stat.S_IMODE(after.st_mode), after.st_uid, after.st_gid) == (0o640, before.st_uid, before.st_gid)
+
+
 async def test_a_key_that_may_not_make_endpoints_is_told_what_to_do(owner: OwnerSetup) -> None:
     owner.stripe.faults.append(StripeFault(kind="forbidden", path="/v1/webhook_endpoints", times=None))
     owner.stripe.faults.append(StripeFault(kind="forbidden", path="/v1/disputes", times=None))

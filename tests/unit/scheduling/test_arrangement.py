@@ -181,6 +181,24 @@ async def test_only_what_differs_is_changed_and_nothing_that_is_not_named() -> N
         assert {kind for kind in before if before[kind] != after[kind]} == {"services", "people", "offers"}
 
 
+async def test_an_owner_who_changes_hours_changes_nothing_else() -> None:
+    """What a page for hours does: nothing but them is named."""
+    async with open_studio() as studio:
+        scheduler = HapioScheduler(studio.client)
+        resources = studio.sandbox.state.resources
+        resources[studio.astrid] = replace(resources[studio.astrid], max_simultaneous_bookings=3)
+        before = made(studio.sandbox.state)
+        [place] = (await scheduler.describe()).places
+        astrid = Person("Astrid Lindqvist", week={0: MORNING}, days={date(2026, 11, 30): CLOSED})
+        wanted = Studio(Place(place.name, place.time_zone), (), (astrid,))
+        assert [str(step) for step in await make(scheduler, wanted)] == [
+            "set the weekly hours of Astrid Lindqvist: Mon 09:00–12:00",
+            "set days of Astrid Lindqvist: 2026-11-30 closed",
+        ]
+        after = made(studio.sandbox.state)
+        assert {kind for kind in before if before[kind] != after[kind]} == {"week", "days"}
+
+
 async def test_a_place_of_another_name_is_used_where_it_is_the_only_one() -> None:
     async with open_studio() as studio:
         wanted = Studio(Place("Studio Norr", "Europe/Helsinki"), (), ())
