@@ -84,6 +84,8 @@ async def test_twelve_answers_make_the_calendar_the_endpoint_the_files_and_a_tes
     assert '<div data-holdfast="studio">' in owner.told
     assert f"{PUBLIC_URL}/staff" in owner.told
     assert "12 answers." in owner.told
+    assert "FAIL" not in owner.told
+    assert "The server does not run yet" in owner.told
     for secret in (TOKEN, "sk_test_sandbox", secret_of(owner)):
         assert secret not in owner.told
 
