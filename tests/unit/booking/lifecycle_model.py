@@ -3,8 +3,8 @@ crashes included. What it may become then is in `changes_model`.
 
 The steps are those of the acts in app/booking (hold, checkout, take_payment, confirm, release) in their order; statuses
 and allowed changes are the product's own. Between any two steps a process may crash, any number of times, and a
-browser, a webhook and two workers may run. `broken` must never hold; `unsettled` must not hold wherever nothing is left to do. The
-mutants leave one rule out each, to show that the search can fail.
+browser, a webhook and two workers may run. `broken` must never hold; `unsettled` must not hold wherever nothing is left
+to do. The mutants leave one rule out each, to show that the search can fail.
 """
 
 from __future__ import annotations
