@@ -13,6 +13,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+from app.cli.options import MOST_MESSAGES
 from app.domain.outgoing_webhooks import Delivery, Endpoint
 from app.errors import NotFound
 from app.main import Seams, open_parts
@@ -21,28 +22,6 @@ from app.parts import Parts
 from app.settings import Settings
 
 DONE, FAILED, WRONG_USE = 0, 1, 2
-
-#: More messages than these are not listed at once.
-MOST = 500
-
-
-def add_webhooks(parser: argparse.ArgumentParser) -> None:
-    """The acts of `python -m app webhooks` and their options."""
-    acts = parser.add_subparsers(dest="act", required=True)
-    a_list = acts.add_parser("list", help="list the addresses that are told of bookings, and how each stands")
-    show = acts.add_parser("show", help="list the messages to an address, newest first")
-    show.add_argument("--waiting", action="store_true", help="only those that it has not taken")
-    show.add_argument("--most", type=int, default=50, metavar="N", help=f"how many at most, up to {MOST}")
-    replay = acts.add_parser("replay", help="send messages again, with the same id and number")
-    replay.add_argument("ids", nargs="*", metavar="MESSAGE", help="such as wh_5d1f0c9a7b3e486f2a90c1d4")
-    replay.add_argument("--waiting", default="", metavar="ADDRESS", help="all that this address has not taken")
-    enable = acts.add_parser("enable", help="switch an address on again, and send what waited")
-    secret = acts.add_parser("secret", help="print the secrets that sign the messages to an address")
-    test = acts.add_parser("test", help="send a test message now")
-    for act in (show, enable, secret, test):
-        act.add_argument("address", metavar="ADDRESS", help="the widget and the webhook's name, such as studio.crm")
-    for act in (a_list, show, replay, enable, secret, test):
-        act.add_argument("--json", action="store_true", help="print the result as one JSON object")
 
 
 def run_webhooks(settings: Settings, arguments: argparse.Namespace) -> int:
@@ -85,7 +64,7 @@ async def _list(webhooks: OutgoingWebhooks, _asked: argparse.Namespace) -> _Resu
 
 
 async def _show(webhooks: OutgoingWebhooks, asked: argparse.Namespace) -> _Result:
-    endpoint, most = await webhooks.endpoint(asked.address), max(1, min(asked.most, MOST))
+    endpoint, most = await webhooks.endpoint(asked.address), max(1, min(asked.most, MOST_MESSAGES))
     found = await webhooks.deliveries(endpoint.id, waiting=asked.waiting, most=most)
     told = {"webhook": endpoint_json(endpoint), "messages": [delivery_json(delivery) for delivery in found]}
     head = f"{endpoint.id}  {endpoint.url}  {_standing(endpoint)}"

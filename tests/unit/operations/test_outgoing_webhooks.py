@@ -20,7 +20,8 @@ import pytest
 import stripe
 from stripe import WebhookSignature
 
-from app.cli.webhooks import add_webhooks, serve_webhooks
+from app.cli.options import add_webhooks
+from app.cli.webhooks import serve_webhooks
 from app.domain.booking import Actor, Booking, Customer
 from app.domain.history import HistoryWord
 from app.domain.outgoing_webhooks import PAUSES, WebhookEvent
