@@ -6,7 +6,7 @@ RUN := .venv/bin/python
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check unit e2e browser coverage mutate screenshots bench kill strangers format messages loader configuration lock clean
+.PHONY: help demo test check unit e2e browser coverage mutate screenshots bench kill strangers format messages static configuration lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -71,8 +71,8 @@ messages: .venv/dev.stamp ## Collect every text for people into the catalogues; 
 			--no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date --width 110 || exit 1; \
 	done
 
-loader: .venv/dev.stamp ## Write static/embed.min.js anew from static/embed.js
-	$(RUN) scripts/loader.py
+static: .venv/dev.stamp ## Write the minified files in static/ anew from those to read
+	$(RUN) scripts/static.py
 
 configuration: .venv/runtime.stamp ## Write docs/configuration.md anew from the settings' own descriptions
 	$(RUN) -m scripts.configuration

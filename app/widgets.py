@@ -195,7 +195,13 @@ class Widget(_Part):
     questions: tuple[Question, ...] = ()
     """What the form asks in addition to name, email, phone and message."""
     consent: LongText = ""
-    """The text next to a box that must be ticked. Without it there is no box."""
+    """The text next to a box that must be ticked. Without it there is no box. Handling a booking needs no consent under
+    the GDPR (article 6.1 b): for what you only tell, use `notice`."""
+    notice: LongText = ""
+    """A sentence above the button that books, such as what you use the details for."""
+    review: bool = False
+    """Whether a page shows everything once more before paying. Without it the customer pays from the details form,
+    where time, price and terms stand above the button: one tap less."""
     choose_resource: bool = True
     """Whether visitors choose among people or rooms. If not, the one with the fewest bookings around that
     time is taken."""

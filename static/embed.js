@@ -8,7 +8,7 @@
 // The rules of this file: nothing thrown into the page, no cookie and no storage, no inline style or script that a
 // strict Content-Security-Policy refuses, messages only between the exact frame and the exact origin.
 //
-// `make loader` writes static/embed.min.js from it, which is what is served.
+// `make static` writes static/embed.min.js from it, which is what is served.
 /* global HOLDFAST_WORDS */
 (() => {
   "use strict";
@@ -130,6 +130,13 @@
     if (type === "size") {
       style(frame, `height:${dialog ? "min(100dvh - 88px," : "calc("}${detail.height}px);`);
       return;
+    }
+    if (type === "see") {
+      // What the frame's visitor has just asked for, as far as it is out of view; 12 px more are in what it tells.
+      const { top } = frame.getBoundingClientRect();
+      const above = top + detail.top, below = top + detail.bottom - innerHeight;
+      const far = above < 0 ? above : Math.max(0, Math.min(below, above));
+      return dialog || !far || scrollBy({ top: far, behavior: detail.behavior });
     }
     if (type === "leave") return leave(one);
     if (type === "close") return dialog && dialog.close();

@@ -105,6 +105,9 @@
     ask.addEventListener("close", () => ask.returnValue === "leave" && tell({ type: "close" }));
   }
 
+  let drawn = document.getElementById("hf-main");
+  let looked = document.getElementById("hf-times");
+
   // A new step's heading, or what went wrong, takes the focus once. (`autofocus` is refused in other sites' frames.)
   const start = () => {
     const first = document.querySelector("[data-focus]");
@@ -124,10 +127,41 @@
     }
   };
 
+  // After a tap on a day, month or person: no further than until the first times can be seen, so that the day stays in
+  // view where there is room. Our own window is asked first, which may scroll in a dialog; then the host page, which
+  // alone knows what can be seen of a frame as high as its page.
+  const bring = () => {
+    const times = document.querySelector(".times");
+    if (!times) return;
+    const { top, bottom } = times.getBoundingClientRect();
+    const last = Math.min(bottom, top + 200) + 12;
+    const behavior = matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth";
+    const far = top < 0 ? top - 12 : Math.max(0, Math.min(last - innerHeight, top - 12));
+    if (far) scrollBy({ top: far, behavior });
+    tell({ type: "see", top: top - far, bottom: last - far, behavior });
+  };
+
   document.addEventListener("htmx:after:swap", () => {
+    const same = document.getElementById("hf-main") === drawn;
+    drawn = document.getElementById("hf-main");
     start();
     report();
+    if (same && document.getElementById("hf-times") !== looked) bring();
+    looked = document.getElementById("hf-times");
     say(document.querySelector("[data-say]")?.dataset.say);
+  });
+  // The details are kept; Stripe's page takes the whole window. Where the host page's sandbox refuses that, the browser
+  // says nothing: what is still here a while later offers a tab of its own.
+  document.addEventListener("hf-pay", () => document.getElementById("hf-pay").requestSubmit());
+  document.addEventListener("submit", ({ target, submitter }) => {
+    if (target.id !== "hf-pay" || target.target !== "_top" || submitter?.formTarget === "_blank") return;
+    setTimeout(() => {
+      const blocked = document.getElementById("hf-blocked");
+      if (!blocked || parent === window) return;
+      blocked.hidden = false;
+      measure();
+      say(blocked.querySelector("p").textContent);
+    }, 6000);
   });
   document.addEventListener("htmx:error", () => say((document.querySelector("main[data-offline]") || live).dataset.offline));
   document.addEventListener("change", (event) => {

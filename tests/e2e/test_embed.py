@@ -28,7 +28,6 @@ from tests.e2e.steps import (
     open_widget,
     pay,
     times,
-    to_summary,
     type_details,
     widget,
 )
@@ -232,11 +231,10 @@ async def test_the_frame_is_as_high_as_every_screen(shop: Shop, visit: Visit) ->
     await expect_it_fits(page, screen)
     await choose_time(screen)
     await expect_it_fits(page, screen)
-    await screen.get_by_role("button", name="Continue").click()
+    await screen.get_by_role("button", name="Pay").click()
     await expect(screen.get_by_text("Please check the marked fields.")).to_be_visible()
     await expect_it_fits(page, screen)
     await type_details(screen)
-    await to_summary(screen)
     await expect_it_fits(page, screen)
     await go_to_stripe(screen, page)
     await pay(page)
@@ -271,7 +269,7 @@ async def test_two_hundred_changes_of_size_leave_the_frame_as_high_as_its_conten
 
 async def test_before_it_speaks_the_frame_keeps_its_room(shop: Shop, visit: Visit) -> None:
     visitor = await visit()
-    await visitor.page.route("**/static/widget.js*", lambda route: None)  # never answered
+    await visitor.page.route("**/static/widget.min.js*", lambda route: None)  # never answered
     await visitor.page.goto(f"{shop.host}/", wait_until="commit")
     frame = visitor.page.locator("iframe")
     await expect(frame).to_be_visible()
@@ -394,7 +392,6 @@ async def test_a_dialog_fits_the_window_and_scrolls_inside(shop: Shop, visit: Vi
     assert box["y"] + box["height"] <= height
     await choose_time(screen)
     await type_details(screen)
-    await to_summary(screen)
 
 
 # Any page
@@ -669,10 +666,9 @@ async def test_in_a_bare_frame_without_script_everything_can_be_done(shop: Shop,
     await choose_time(screen)
     await screen.get_by_role("button", name="Other times").click()  # and gives it back
     starts_at = await choose_time(screen)
-    await screen.get_by_role("button", name="Continue").click()
+    await screen.get_by_role("button", name="Pay").click()
     await expect(screen.get_by_text("Please check the marked fields.")).to_be_visible()
     await type_details(screen)
-    await to_summary(screen)
     await go_to_stripe(screen, page)
     await page.get_by_role("link", name="Back to Studio Nord").click()
     await expect(page.get_by_text("Nothing was charged. Your time is still held.")).to_be_visible()

@@ -1,12 +1,14 @@
 """From the click on a time to its end: who gets it, how long it is kept, and that nothing typed is ever lost."""
 
+from collections.abc import AsyncIterator
 from datetime import timedelta
 
+import pytest
 from playwright.async_api import expect
 
 from tests.e2e.conftest import Visit
 from tests.e2e.harness import Visitor
-from tests.e2e.stack import Shop
+from tests.e2e.stack import CAREFUL_STUDIO, Shop, open_shop
 from tests.e2e.steps import (
     ANNA,
     Screen,
@@ -24,6 +26,13 @@ from tests.e2e.steps import (
 )
 
 HOLD_MINUTES = timedelta(minutes=11)  # a minute more than a hold lasts
+
+
+@pytest.fixture(scope="module")
+async def opened_shop(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Shop]:
+    """A studio where everything is looked at once more before it is paid."""
+    async with open_shop(tmp_path_factory.mktemp("shop"), widgets=CAREFUL_STUDIO) as shop:
+        yield shop
 
 
 async def test_a_time_disappears_for_everybody_else_at_the_click(shop: Shop, visit: Visit) -> None:

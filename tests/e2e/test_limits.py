@@ -22,7 +22,6 @@ from tests.e2e.steps import (
     pay,
     start_of,
     times,
-    to_summary,
     type_details,
 )
 
@@ -105,11 +104,11 @@ async def test_mistakes_a_lost_time_and_a_hold_that_ended_are_told_all_the_same(
     told = screen.get_by_role("group").filter(has_text="This time has just been taken.")
     await told.get_by_role("button").last.click()
 
-    await screen.get_by_role("button", name="Continue").click()
+    await screen.get_by_role("button", name="Pay").click()
     await expect(screen.get_by_text("Please enter your name.").first).to_be_visible()
     await type_details(screen)
     await shop.tick(after=timedelta(minutes=11))
-    await to_summary(screen)
+    await screen.get_by_role("button", name="Pay").click()
     await expect(screen.get_by_text("We held your time again.")).to_be_visible()
 
     await screen.get_by_role("link", name="Details").click()

@@ -55,6 +55,7 @@ def times_context(
         chosen=scene.day,
         last_day=scene.last_day,
         own=own,
+        following=scene.following.slots if scene.following else None,
     )
     day = None
     if scene.day:

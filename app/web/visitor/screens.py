@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from app.booking.bookings import BookingView
 from app.booking.customer_form import form_fields
+from app.domain.booking import Booking
 from app.errors import HoldfastError
 from app.msgid import N_
 from app.text import catalogues
@@ -57,6 +58,10 @@ def details_screen(
     ]
     context = {
         **common_context(request, view),
+        "review": view.widget.review,
+        "notice": view.widget.notice,
+        "pay_label": _pay_label(view.booking, request.state.shell.language),
+        "pays": host_events.payment(view.booking),
         "fields": fields,
         "errors": bool(errors),
         "reported": _(_REPORTS[reported]) if reported in _REPORTS else "",
@@ -79,9 +84,6 @@ def pay_screen(
         (labels.get(name, name), _("Yes") if answer == "yes" else answer)
         for name, answer in (customer.answers.items() if customer else ())
     ]
-    pay_label = _("Confirm booking")
-    if not booking.terms.free:
-        pay_label = _("Pay %(price)s") % {"price": price(booking.terms.price, language)}
     context = {
         **common,
         "is_return": is_return(request),
@@ -89,7 +91,8 @@ def pay_screen(
         "customer": customer,
         "answers": answers,
         "sentence": sentence(common["summary"], language),
-        "pay_label": pay_label,
+        "notice": view.widget.notice,
+        "pay_label": _pay_label(booking, language),
         "event": host_events.held(booking),
         "pays": host_events.payment(booking),
         "reported": _(_REPORTS[reported]) if reported in _REPORTS else "",
@@ -99,3 +102,10 @@ def pay_screen(
     }
     status = error.status if error else 200
     return render(request, "visitor/pay.html", context, shell=request.state.shell, status=status)
+
+
+def _pay_label(booking: Booking, language: str) -> str:
+    _ = catalogues.translator(language).gettext
+    if booking.terms.free:
+        return _("Confirm booking")
+    return _("Pay %(price)s") % {"price": price(booking.terms.price, language)}

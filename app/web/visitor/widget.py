@@ -54,7 +54,8 @@ async def _show(request: Request, block: str) -> ASGIApp:
         name, context = "shared/times.html", {}
         key = (*own, catalogue.location, len(catalogue.services), service, scene.resource, wanted.choose_zone)
         key += (scene.month, scene.day, scene.opened, scene.today, scene.last_day)
-        key += (scene.times.version, scene.next_free and scene.next_free.starts_at)
+        key += (scene.times.version, scene.following and scene.following.version)
+        key += (scene.next_free and scene.next_free.starts_at,)
 
     def draw() -> str:
         filled = context or times_context(scene, widget, shell.language)

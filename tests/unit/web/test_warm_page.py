@@ -53,8 +53,9 @@ async def kept(stack: Stack) -> AsyncIterator[httpx.AsyncClient]:
 @pytest.fixture
 async def portrait(stack: Stack) -> str:
     """The address of the portrait's times, which somebody has looked at: what is being read meanwhile is not kept."""
-    await stack.free_slot()
-    return f"/w/studio?service={stack.portrait_id}"
+    address = f"/w/studio?service={stack.portrait_id}"
+    await stack.client.get(address)
+    return address
 
 
 def starts(page: httpx.Response) -> list[str]:
