@@ -113,6 +113,17 @@
     const first = document.querySelector("[data-focus]");
     first?.removeAttribute("data-focus");
     first?.focus();
+    // A limit that says when it ends: the same time is asked for again by itself, unless another was chosen by then.
+    const again = document.querySelector("[data-again]");
+    if (again) setTimeout(() => again.isConnected && again.click(), again.dataset.again * 1000 + 500);
+    // What was typed and not yet sent is in this entry of the history, and nowhere else: Back and Forward bring it back.
+    const typed = document.getElementById("hf-details") && history.state?.typed;
+    for (const [name, value] of Object.entries(typed || {})) {
+      const field = document.getElementById("f-" + name);
+      if (!field || field.value !== field.defaultValue) continue;
+      if (field.type === "checkbox") field.checked = true;
+      else field.value = value;
+    }
     const line = document.querySelector("[data-left]");
     if (line && !line.counted) {
       line.counted = true;
@@ -162,6 +173,19 @@
       measure();
       say(blocked.querySelector("p").textContent);
     }, 6000);
+  });
+  document.addEventListener("input", ({ target: { form } }) => {
+    if (form?.id !== "hf-details") return;
+    history.replaceState({ ...history.state, typed: Object.fromEntries(new FormData(form)) }, "");
+  });
+  // On to the details: the times are left with the name of the hold in their address, so that whoever comes back to
+  // them is told of it, and does not meet their own hold as a stranger's.
+  document.addEventListener("htmx:before:history:update", ({ detail: { history: entry } }) => {
+    const held = /^\/b\/([^/?]+)/.exec(entry.path);
+    if (entry.type !== "push" || !held || !location.pathname.startsWith("/w/")) return;
+    const left = new URL(location);
+    left.searchParams.set("mine", held[1]);
+    history.replaceState(history.state, "", left);
   });
   document.addEventListener("htmx:error", () => say((document.querySelector("main[data-offline]") || live).dataset.offline));
   document.addEventListener("change", (event) => {

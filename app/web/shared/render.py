@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from math import ceil
 from typing import Any, Literal
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from jinja2 import BytecodeCache, Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
@@ -35,7 +35,7 @@ from app.settings import Settings
 from app.text import catalogues, languages
 from app.web.shared import host_events
 from app.web.shared.folders import folder
-from app.web.shared.request_input import asked_address
+from app.web.shared.request_input import asked_address, asked_query
 from app.web.shared.security_headers import HTTPS_ONLY
 from app.web.shared.theme import Style, asked_style, dressed, style_hash, theme_css
 from app.widgets import Theme, Widget
@@ -175,8 +175,17 @@ def follow(request: Request) -> dict[str, str]:
     if request.method != "GET":
         return {}
     was = urls.split(request.headers.get("hx-current-url", ""))
-    same = was is not None and unquote(was.path) == request.scope["path"]
+    same = (
+        was is not None
+        and unquote(was.path) == request.scope["path"]
+        and _step(was.query) == _step(asked_query(request))
+    )
     return {"HX-Replace-Url" if same else "HX-Push-Url": asked_address(request)}
+
+
+def _step(query: str) -> list[tuple[str, str]]:
+    """What makes a page of the same path another step, so that Back leads to the one before, and not off the site."""
+    return sorted((name, value) for name, value in parse_qsl(query) if name in {"service", "step"})
 
 
 def make_page(request: Request, shell: Shell, *, fragment: bool, framed: bool = True) -> Page:
@@ -311,12 +320,15 @@ def render_error(request: Request, error: HoldfastError) -> Response:
         heading, lines = _MOMENT, [what, _DO_NOT_PAY_AGAIN, _LOOKED_UP]
     elif _AFTER_PAYING.fullmatch(request.scope["path"]):
         lines.append(_DO_NOT_PAY_AGAIN)
+    lines = [_(line) for line in lines]
+    if isinstance(error, RateLimited) and error.retry_after > 0:
+        lines.append(_when_again(error.retry_after, shell.language))
     response = render(
         request,
         "shared/message.html",
         {
             "heading": _(heading),
-            "lines": [_(line) for line in lines],
+            "lines": lines,
             "way_on": _way_on(request, error, shell),
             "event": host_events.problem(error.code),
         },
@@ -328,6 +340,15 @@ def render_error(request: Request, error: HoldfastError) -> Response:
     if wait:
         response.headers["Retry-After"] = str(ceil(wait))
     return response
+
+
+def _when_again(seconds: int, language: str) -> str:
+    """When a limit ends. Not by the clock, because nobody has said in which zone this visitor is."""
+    minutes = ceil(seconds / 60)
+    said = catalogues.translator(language).ngettext(
+        "You can try again in %(num)s minute.", "You can try again in %(num)s minutes.", minutes
+    )
+    return said % {"num": minutes}
 
 
 def _affordable(request: Request, shell: Shell) -> Shell:
