@@ -13,13 +13,14 @@ from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
 
 from email_validator import EmailNotValidError, validate_email
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from app.domain import urls
 from app.domain.booking import Booking
 from app.domain.charge_minimum import chargeable, least_charge
+from app.domain.hostnames import browser_name
 from app.domain.money import Money
 from app.domain.scheduler_names import is_owner, owner_of, owners_name, provider_of
 from app.domain.terms import Capture, Terms, Tier
@@ -120,8 +121,10 @@ class Theme(_Part):
     """Light or dark; `auto` follows the visitor's device."""
     background: Color | Literal[""] = ""
     """The colour behind everything. It then decides between light and dark itself."""
-    transparent: bool = False
-    """Whether your page's background shows through. Name its colour in `background`, so that text is readable on it."""
+    transparent: bool | None = None
+    """Whether your page's background shows through. If unset, it does where our script puts the widget into a page and
+    no `background` is set: the script reads the colour behind it, so that text is readable there. With `true`, name the
+    colour in `background` for frames without the script."""
 
 
 class ServiceSetting(_Part):
@@ -197,6 +200,11 @@ class Widget(_Part):
     consent: LongText = ""
     """The text next to a box that must be ticked. Without it there is no box. Handling a booking needs no consent under
     the GDPR (article 6.1 b): for what you only tell, use `notice`."""
+    address: LongText = ""
+    """The street address that customers come to. Confirmed pages and mails link it to a map. Without it there is no
+    map."""
+    bring: LongText = ""
+    """What customers should bring or know, on the confirmed page, in the confirmation and in the reminder."""
     notice: LongText = ""
     """A sentence above the button that books, such as what you use the details for."""
     review: bool = False
@@ -225,15 +233,7 @@ class Widget(_Part):
     @field_validator("allowed_origins")
     @classmethod
     def _origins_are_bare(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
-        for origin in origins:
-            parts = urlsplit(origin)
-            if (
-                parts.scheme not in {"http", "https"}
-                or not parts.netloc
-                or origin != f"{parts.scheme}://{parts.netloc}"
-            ):
-                raise ValueError(f'names "{origin}", which is not an origin such as https://www.example.com')
-        return origins
+        return tuple(_browser_origin(origin) for origin in origins)
 
     @field_validator("owner_email")
     @classmethod
@@ -301,6 +301,24 @@ class Widget(_Part):
         setting = self.setting(service_id)
         value = scheduler_price if scheduler_price is not None else setting.price if setting else None
         return Money.from_decimal(value or Decimal(0), self.currency)
+
+
+def _browser_origin(text: str) -> str:
+    """The origin as browsers write it: small letters, no usual port, domains in other scripts as xn--. They compare
+    letter by letter. Raises ValueError."""
+    parts = urls.split(text.strip())
+    wrong = f'names "{text}", which is not an origin such as https://www.example.com'
+    if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError(wrong)
+    if parts.path.strip("/") or parts.query or parts.fragment or "@" in parts.netloc or "*" in parts.netloc:
+        raise ValueError(wrong)
+    try:
+        host = browser_name(parts.hostname)
+    except ValueError as error:
+        raise ValueError(wrong) from error
+    host = f"[{host}]" if ":" in host else host
+    usual = {"http": 80, "https": 443}[parts.scheme]
+    return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port not in {None, usual} else "")
 
 
 class Widgets(dict[str, Widget]):

@@ -70,6 +70,17 @@ def _zone_aliases() -> Mapping[str, str]:
     return aliases
 
 
+@cache
+def _countries() -> Mapping[str, str]:
+    lines = files("tzdata").joinpath("zoneinfo", "zone.tab").read_text("utf-8").splitlines()
+    return {line.split("\t")[2]: line[:2] for line in lines if line and not line.startswith("#")}
+
+
+def country_of(zone: str) -> str:
+    """The country that a zone is in, by its two letters; empty where it is in none."""
+    return _countries().get(zone, "")
+
+
 def valid_zone(name: str | None) -> str | None:
     """The IANA zone that a visitor's browser or link names, under its current name; None if there is no such zone.
 

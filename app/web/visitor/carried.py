@@ -87,6 +87,14 @@ def own_hold_context(request: Request, mine: Booking, zone: str, language: str) 
     }
 
 
+def meant(name: str, value: str) -> str:
+    """A link's value as its writer meant it: a `+` in an address reads as a blank, which neither a mail address nor the
+    beginning of a phone number has. Newsletters' merge tags write such links."""
+    if name == "email":
+        return value.strip(" ").replace(" ", "+")
+    return f"+{value[1:]}" if name == "phone" and value.startswith(" ") else value
+
+
 def carried_pairs(query: Mapping[str, str], widget: Widget) -> Pairs:
     """What passes through from step to step untouched: the host page, what it fills in, its campaign."""
     host = trusted_host(query.get("host", "")[:LONGEST], widget)
@@ -95,6 +103,8 @@ def carried_pairs(query: Mapping[str, str], widget: Widget) -> Pairs:
     pairs += [("visitor", visitor)] if _VISITOR.fullmatch(visitor := query.get("visitor", "")) else []
     pairs += [("mine", mine)] if _MINE.fullmatch(mine := query.get("mine", "")) else []
     pairs += [
-        (name, clean(value, most=LONGEST, lines=True)) for name, value in query.items() if is_prefill(name) and value
+        (name, clean(meant(name, value), most=LONGEST, lines=True))
+        for name, value in query.items()
+        if is_prefill(name) and value
     ]
     return [*pairs, *campaign((name, clean(value, most=LONGEST)) for name, value in query.items()).items()]

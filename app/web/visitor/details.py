@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from starlette.requests import Request
 from starlette.responses import Response
 
+from app.booking.address_typos import likely_meant
+from app.booking.bookings import BookingView
+from app.booking.customer_form import read_address, read_details
 from app.errors import BookingConflict, HoldExpired, InvalidDetails
 from app.parts import parts_of
 from app.protection.rate_limits import PAY, client_address
@@ -25,6 +30,9 @@ async def add_details(request: Request) -> Response:
     """
     booking = await read_booking(request)
     form = await read_form(request)
+    suggestion = _suggestion(form, await read_view(request))
+    if suggestion:
+        return details_screen(request, await read_view(request), form, suggestion=suggestion)
     try:
         booking = await parts_of(request).checkout.add_details(booking.id, form)
     except InvalidDetails as error:
@@ -41,3 +49,16 @@ async def add_details(request: Request) -> Response:
         parts_of(request).rate_limits.check(PAY, client_address(request.scope))
         return await begin_paying(request, booking)
     return Response(status_code=204, headers={"HX-Trigger": "hf-pay", "Cache-Control": "no-store"})
+
+
+def _suggestion(form: Mapping[str, str], view: BookingView) -> str:
+    """The mail address that was probably meant. Asked once: what the visitor keeps is right."""
+    typed = form.get("email", "").strip()
+    address = read_address(typed)
+    if address is None or form.get("kept_email") == typed:
+        return ""
+    try:
+        read_details(form, view.widget)
+    except InvalidDetails:
+        return ""  # what is wrong is told first
+    return likely_meant(address)
