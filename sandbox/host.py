@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from sandbox.pages import page_templates
@@ -40,6 +40,8 @@ class HostSandbox:
         """Embed what is served at `widget_origin`, for example "http://127.0.0.1:8000"; `widget` is the studio's."""
         self._origin = widget_origin.rstrip("/")
         self._widget = widget
+        #: Pages that a test writes, by their names: whole documents, served below `/written/`.
+        self.written: dict[str, str] = {}
         self.pages = {
             "/popup": Page("popup", "A dialog from any element"),
             "/float": Page("float", "A floating button"),
@@ -72,6 +74,7 @@ class HostSandbox:
                 Route("/", self._home),
                 Route("/plain", self._home),
                 Route("/about", self._about),
+                Route("/written/{name}", self._written),
                 *(Route(path, self._page) for path in self.pages),
                 *(Route(f"/{name}", self._one_page) for name in ONE_PAGE),
             ]
@@ -89,6 +92,10 @@ class HostSandbox:
 
     async def _about(self, request: Request) -> Response:
         return TEMPLATES.TemplateResponse(request, "host_about.html")
+
+    async def _written(self, request: Request) -> Response:
+        text = self.written.get(request.path_params["name"])
+        return HTMLResponse(text or "", status_code=404 if text is None else 200)
 
     async def _page(self, request: Request) -> Response:
         page = self.pages[request.url.path]

@@ -80,12 +80,18 @@
     tell({ type: "step", step: main.dataset.step });
     if (main.dataset.event) tell(JSON.parse(main.dataset.event));
   };
+  // Back from paying, the host page gives the frame the focus, and with it the heading that says what came of it.
+  const read = () => {
+    const main = document.getElementById("hf-main");
+    if (main?.dataset.step === "result" && document.activeElement === document.body) main.querySelector("h1").focus();
+  };
   const ask = document.getElementById("hf-ask");
   const greet = (event) => {
     if (event.source !== parent || event.origin !== host || event.data?.holdfast !== 1 || !event.ports[0]) return;
     removeEventListener("message", greet);
     port = event.ports[0];
     port.onmessage = ({ data }) => {
+      if (data.type === "focus") read();
       if (data.type !== "ask" || ask.open) return;
       ask.returnValue = "";
       ask.showModal();

@@ -33,6 +33,9 @@ STYLES: Final[Mapping[str, str]] = {
     "background": "background",
     "transparent": "transparent",
 }
+#: What our loader tells of the page: the colour behind the frame. A word of its own, since the owner's wishes and the
+#: tag's go before it.
+GROUND: Final = "ground"
 
 #: Longer than any value that can be meant.
 _LONGEST: Final = 250
@@ -267,6 +270,9 @@ def asked_style(query: Mapping[str, str]) -> Style:
         if value and len(value) <= _LONGEST and (theme := _with(field, value)):
             told = getattr(theme, field)
             asked.append((name, str(int(told)) if isinstance(told, bool) else str(told).removeprefix("#")))
+    ground = query.get(GROUND, "")
+    if ground and len(ground) <= _LONGEST and (theme := _with("background", ground)):
+        asked.append((GROUND, theme.background.removeprefix("#")))
     return tuple(asked)
 
 
@@ -281,7 +287,12 @@ def _with(field: str, value: str) -> Theme | None:
 @lru_cache(maxsize=256)
 def dressed(theme: Theme, style: Style) -> Theme:
     """The owner's theme with what a tag asks beyond it. `style` is from `asked_style`."""
-    return Theme.model_validate(theme.model_dump() | {STYLES[name]: value for name, value in style})
+    asked = {STYLES[name]: value for name, value in style if name != GROUND}
+    wanted = Theme.model_validate(theme.model_dump() | asked)
+    ground = dict(style).get(GROUND)
+    if ground is None or wanted.transparent is False or (wanted.background and not wanted.transparent):
+        return wanted
+    return Theme.model_validate(wanted.model_dump() | {"transparent": True, "background": wanted.background or ground})
 
 
 @lru_cache(maxsize=256)

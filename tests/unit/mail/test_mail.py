@@ -180,6 +180,9 @@ If you cancel:
 Change or cancel:
 https://book.example/manage/token
 
+Receipt:
+https://book.example/manage/token/receipt
+
 Add to your calendar. The attached file works with every calendar app.
 Google Calendar: """
         + calendar_links(a_booking(), widget=WIDGET)["google"]
@@ -409,7 +412,6 @@ Tuesday 24 November
 What: Portrait session
 With: Maja Lind
 Where: Studio Nord, Götgatan 1
-Reference: 1
 
 See your booking:
 https://book.example/manage/token
@@ -515,6 +517,9 @@ If you cancel:
 
 Change or cancel:
 https://book.example/manage/token
+
+Receipt:
+https://book.example/manage/token/receipt
 
 The attached file updates the entry in your calendar. An entry that you added through a link does not update by itself.
 """
