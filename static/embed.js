@@ -27,7 +27,7 @@
 
   const shown = new Map(); // element → what it shows
   const told = {}; // what the page was told of which booking: each thing once
-  let back, due, why;
+  let back, again, due, why;
 
   // The page that people see in the address bar, where it is of the same site: a builder may have put us into a frame.
   const page = (() => {
@@ -151,10 +151,12 @@
     emit(one.element, "error", { code: "FRAME_REFUSED" });
     const warn = (text) => console.warn(`Holdfast: ${text}. ${base}/embed tells more`);
     if (why) return warn(why);
-    // The server knows whether there is such a widget, and whether this site may frame it.
-    fetch(`${base}/embed/why?widget=${encodeURIComponent(named(one.element, one.kind))}&origin=${encodeURIComponent(self.origin)}`)
-      .then((answer) => answer.text())
-      .then(warn, () => warn(`see whether ${base} answers`));
+    // The server knows whether there is such a widget, and whether this site may frame it. As a script, which is what
+    // the strictest policy lets us have.
+    import(`${base}/embed/why?widget=${encodeURIComponent(named(one.element, one.kind))}&origin=${encodeURIComponent(self.origin)}`).then(
+      (it) => warn(it.default),
+      () => warn(`see whether ${base} answers`),
+    );
   };
   on(document, "securitypolicyviolation", (event) => {
     if (!/frame|child|default/.test(event.effectiveDirective) || !event.blockedURI.startsWith(base)) return;
@@ -213,6 +215,7 @@
     }
     if (/held|confirmed|canceled/.test(type)) {
       one.held = type === "held";
+      if (again && one.token) return; // what a reload shows once more was told before
       const once = type + detail.booking;
       if (told[once]) return;
       told[once] = 1;
@@ -326,6 +329,7 @@
     const mark = /^#!?\/?holdfast=(([ipf])(\d+)\.([\w.-]+))(?:~(.*))?$/;
     const found = mark.exec(location.hash);
     const kept = !event && !found && history.state && history.state.holdfast;
+    again = !!kept;
     if (found || kept) back = found ? found.slice(1) : mark.exec("#holdfast=" + kept).slice(1);
     if (!found) return;
     if (found[5]) location.replace("#" + decodeURIComponent(found[5]));

@@ -83,9 +83,9 @@ async def type_details(screen: Screen, *, name: str = "Anna Ek", email: str = AN
         await expect(consent).to_be_checked()
 
 
-async def to_summary(screen: Screen) -> None:
+async def to_summary(screen: Screen, button: str = "Continue") -> None:
     """Send the details where the widget has everything looked at once more, and come to the summary."""
-    await screen.get_by_role("button", name="Continue").click()
+    await screen.get_by_role("button", name=button).click()
     await expect(heading(screen, "Check your booking")).to_be_visible()
 
 

@@ -8,7 +8,7 @@ import json
 from functools import cache
 
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from app.msgid import N_
@@ -54,8 +54,8 @@ def _loader(public_url: str) -> tuple[bytes, bytes, str]:
 
 
 async def tell_why(request: Request) -> Response:
-    """GET /embed/why: why a frame stayed silent, for the console of the page that asked for it. Names nothing that the
-    widget's own page does not tell."""
+    """GET /embed/why: why a frame stayed silent, as a module for the console of the page that asked. Names nothing
+    that the widget's own page does not tell."""
     asked, widgets = request.query_params, parts_of(request).widgets
     name, origin = asked.get("widget", "")[:100], asked.get("origin", "")[:300]
     widget = widgets.get(name)
@@ -65,7 +65,12 @@ async def tell_why(request: Request) -> Response:
         told = f"add {origin} to allowed_origins of [{name}]"
     else:
         told = "the frame was loaded and does not answer: something between the browser and the server changes the page"
-    return PlainTextResponse(told, headers={"Access-Control-Allow-Origin": "*", "Cache-Control": "no-store"})
+    headers = {
+        "Access-Control-Allow-Origin": "*",
+        "Cache-Control": "no-store",
+        "Cross-Origin-Resource-Policy": "cross-origin",
+    }
+    return Response(f"export default {json.dumps(told)};", media_type="text/javascript", headers=headers)
 
 
 routes = [Route("/embed.js", show_loader), Route("/embed/why", tell_why)]

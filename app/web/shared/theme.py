@@ -209,12 +209,13 @@ def _palette(accent: str, scheme: Scheme, background: str) -> dict[str, str]:
 
     accent_soft, danger_soft, ok_soft = soft(chroma, hue), soft(*_DANGER), soft(*_OK)
     signal_level = 0.75 if dark else 0.5
-    shown_accent = _readable(accent, grounds, GRAPHIC, darker=not dark)
+    edge = _readable(accent, grounds, GRAPHIC, darker=not dark)
     return {
-        "accent": shown_accent,
-        "accent-strong": _readable(shown_accent, (*grounds, accent_soft), TEXT, darker=not dark),
+        "accent": accent,
+        "accent-edge": edge,
+        "accent-strong": _readable(edge, (*grounds, accent_soft), TEXT, darker=not dark),
         "accent-soft": accent_soft,
-        "on-accent": max(("#000000", "#ffffff"), key=lambda ink: contrast(ink, shown_accent)),
+        "on-accent": max(("#000000", "#ffffff"), key=lambda ink: contrast(ink, accent)),
         "surface": neutral["surface"],
         "card": neutral["card"],
         "sunken": neutral["sunken"],
@@ -235,8 +236,8 @@ def palette(accent: str, scheme: Scheme, background: str = "") -> Mapping[str, s
 
     - text, text-soft, accent-strong at least 4.5 on surface, card, sunken and accent-soft
     - danger, ok at least 4.5 on surface, card, sunken and their own soft ground; text on those grounds as well
-    - on-accent at least 4.5 on accent
-    - accent, line-strong at least 3 on surface, card and sunken
+    - on-accent at least 4.5 on accent, which is the owner's own colour: a button is known by its text (WCAG 1.4.11)
+    - accent-edge, which is drawn around it, and line-strong at least 3 on surface, card and sunken
 
     `line` only divides and carries no meaning. The surface is `background`, if one is given, which must then be one
     that `fitting_scheme` finds this scheme for.

@@ -51,6 +51,7 @@ def test_what_is_no_origin_is_refused_with_words(written: str) -> None:
 async def test_the_console_is_told_why_a_frame_is_silent(stack: Stack, widget: str, origin: str, cause: str) -> None:
     answer = await stack.client.get("/embed/why", params={"widget": widget, "origin": origin})
     assert cause in answer.text
+    assert answer.text.startswith('export default "')
     assert answer.headers["access-control-allow-origin"] == "*"
 
 
