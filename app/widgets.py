@@ -141,6 +141,15 @@ class ServiceSetting(_Part):
     Calendly have no prices, so a service of theirs is left out without one here. In Hapio it is free then."""
 
 
+class PersonSetting(_Part):
+    """A person or room of the scheduler's, with what it has no room for."""
+
+    id: str
+    """The id in the scheduler."""
+    image: Annotated[str, Field(max_length=500)] = ""
+    """The https address of a portrait, shown as a small circle next to the name."""
+
+
 class Widget(_Part):
     """One configured embed."""
 
@@ -156,6 +165,10 @@ class Widget(_Part):
     """The id of the scheduler's location. Without it the project's first one is used."""
     services: tuple[ServiceSetting, ...] = ()
     """The services on offer, in order. Without it every enabled one that has a fixed length."""
+    people: tuple[PersonSetting, ...] = ()
+    """The faces of the people, or pictures of the rooms, that visitors choose among."""
+    logo: Annotated[str, Field(max_length=500)] = ""
+    """The https address of a logo, shown over the services where the widget is a page of its own."""
     currency: Annotated[str, Field(pattern=r"^[a-z]{3}$")] = "eur"
     """The currency of the scheduler's prices, which have none of their own: an ISO code in small letters."""
     allowed_origins: tuple[str, ...] = ()
@@ -485,6 +498,7 @@ def _known(steps: Sequence[str | int]) -> Collection[str]:
     """The settings of the table in which a fault lies."""
     parts: dict[str | int, type[_Part]] = {
         "services": ServiceSetting,
+        "people": PersonSetting,
         "cancellation": TierSetting,
         "reschedule": MoveSetting,
         "questions": Question,

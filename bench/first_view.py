@@ -73,8 +73,8 @@ async def measure(browser: Browser, shop: Shop, loads: int) -> list[str]:
     service = (await shop.service()).id
     for name, more in (("first", ""), ("inside", f'data-service="{service}"')):
         shop.demo.host.written[name] = (
-            "<!doctype html><html lang=en><meta name=viewport content='width=device-width'><body><h1>A site</h1>"
-            f'<div data-holdfast="studio" {more}></div><script async src="{shop.public}/embed.js"></script><p>It goes on.'
+            "<!doctype html><html lang=en><meta name=viewport content='width=device-width'><body><h1>Site</h1>"
+            f'<div data-holdfast="studio" {more}></div><script async src="{shop.public}/embed.js"></script><p>More.'
         )
     alone, inside = f"{shop.public}/w/studio?service={service}", f"{shop.host}/written/inside"
     broken = []

@@ -12,11 +12,8 @@ STUDIO: Final = """
 [studio]
 scheduler = "hapio"
 title = "Book a time"
-services = [
-  {{ id = "{portrait}", description = "An hour in the studio with one photographer, ten retouched pictures." }},
-  {{ id = "{headshot}", description = "Half an hour, three retouched pictures for your profile." }},
-  {{ id = "{planning}", description = "Twenty minutes on the phone to plan a larger session." }},
-]
+address = "Hornsgatan 12, Stockholm"
+bring = "A second shirt, if you like. Coffee is ready ten minutes before."
 currency = "sek"
 allowed_origins = ["{host}"]
 cancellation = [
@@ -30,6 +27,29 @@ owner_name = "Studio Nord"
 owner_email = "hello@studionord.example"
 languages = ["en", "sv", "de", "fr", "es", "ar"]
 theme = {{ accent = "#2f5d50", radius = 10 }}
+
+[[studio.services]]
+id = "{portrait}"
+description = "An hour in the studio with one photographer, ten retouched pictures."
+image = "{host}/pictures/portrait.svg"
+
+[[studio.services]]
+id = "{headshot}"
+description = "Half an hour, three retouched pictures for your profile."
+image = "{host}/pictures/headshot.svg"
+
+[[studio.services]]
+id = "{planning}"
+description = "Twenty minutes on the phone to plan a larger session."
+image = "{host}/pictures/planning.svg"
+
+[[studio.people]]
+id = "{astrid}"
+image = "{host}/pictures/astrid.svg"
+
+[[studio.people]]
+id = "{jonas}"
+image = "{host}/pictures/jonas.svg"
 """
 
 COACH: Final = """

@@ -61,6 +61,7 @@ class Page:
     language: str
     direction: Literal["ltr", "rtl"]
     title: str
+    logo: str
     path: str
     owner: str
     owner_email: str
@@ -198,6 +199,7 @@ def make_page(request: Request, shell: Shell, *, fragment: bool, framed: bool = 
         language=shell.language,
         direction=languages.direction(shell.language),
         title=widget.title,
+        logo=widget.logo if alone else "",
         path=f"/w/{widget.name}",
         owner=widget.owner_name,
         owner_email=widget.owner_email,
@@ -244,6 +246,7 @@ def policy(settings: Settings, widget: Widget, theme: Theme, *, framed: bool) ->
         widget.allowed_origins if framed else None,
         style_hash(theme_css(theme)),
         pictures=_has_pictures(widget),
+        plain=_plain_origins(_pictures(widget)),
     )
 
 
@@ -255,6 +258,7 @@ def _policy(
     sheet: str,
     *,
     pictures: bool,
+    plain: str,
 ) -> str:
     ancestors = "'none'" if frame_origins is None else " ".join(("'self'", *frame_origins))
     return "; ".join(
@@ -262,7 +266,7 @@ def _policy(
             "default-src 'none'",
             " ".join(("script-src 'self'", *_script_source(htmx_url))),
             f"style-src 'self' {style_hash(_SHEET)} {sheet}",
-            "img-src 'self' data:" + (" https:" if pictures else ""),
+            "img-src 'self' data:" + (" https:" if pictures else "") + plain,
             "connect-src 'self'",
             "form-action 'self' " + " ".join(checkout_origins),
             "base-uri 'none'",
@@ -282,7 +286,21 @@ def _script_source(url: str) -> tuple[str, ...]:
 
 
 def _has_pictures(widget: Widget) -> bool:
-    return any(service.image for service in widget.services)
+    return bool(_pictures(widget))
+
+
+def _pictures(widget: Widget) -> tuple[str, ...]:
+    named = (widget.logo, *(one.image for one in widget.services), *(one.image for one in widget.people))
+    return tuple(image for image in named if image)
+
+
+@lru_cache(maxsize=256)
+def _plain_origins(pictures: tuple[str, ...]) -> str:
+    """The origins of pictures without TLS, such as a developer's own machine, for the policy."""
+    found = {
+        f" {parts.scheme}://{parts.netloc}" for one in pictures if (parts := urls.split(one)) and parts.scheme == "http"
+    }
+    return "".join(sorted(found))
 
 
 # Errors

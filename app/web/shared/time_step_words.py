@@ -86,7 +86,7 @@ def times_context(
         "several": several,
         "person": service.resources[0].name if len(service.resources) == 1 else "",
         "place": location.name,
-        "people": _people(scene, language),
+        "people": _people(scene, widget, language),
         "month": month,
         "day": day if day and day.count else None,
         "empty": empty,
@@ -140,14 +140,23 @@ def taken_words(
     }
 
 
-def _people(scene: Scene, language: str) -> list[dict[str, Any]]:
+def _people(scene: Scene, widget: Widget, language: str) -> list[dict[str, Any]]:
     """Whom one may choose; nobody, where there is no choice."""
     if len(scene.people) < 2:
         return []
-    anyone = {"id": "", "name": catalogues.translator(language).gettext("Anyone"), "chosen": not scene.resource}
+    anyone = {
+        "id": "",
+        "name": catalogues.translator(language).gettext("Anyone"),
+        "chosen": not scene.resource,
+        "image": "",
+    }
+    faces = {one.id: one.image for one in widget.people}
     return [
         anyone,
-        *({"id": one.id, "name": one.name, "chosen": one.id == scene.resource} for one in scene.people),
+        *(
+            {"id": one.id, "name": one.name, "chosen": one.id == scene.resource, "image": faces.get(one.id, "")}
+            for one in scene.people
+        ),
     ]
 
 
