@@ -147,7 +147,7 @@ class RateLimits:
         for limit in rule.limits:
             self._strategy.hit(limit, rule.name, *key_parts)
 
-    def standing(self, rule: Rule, *key_parts: str) -> tuple[int, int, int]:
+    def usage(self, rule: Rule, *key_parts: str) -> tuple[int, int, int]:
         """(what the rule's tightest limit lets in, how many of these are left, seconds until one more is)."""
         now = self._now().timestamp()
         stands = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from datetime import timedelta
 from typing import Protocol
@@ -13,6 +13,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.errors import StorageError
+from app.store.prepared import Prepared
+from app.store.tables import Row
 
 #: Seconds that a write waits for others before it is told that the database is busy.
 PATIENCE = 15
@@ -41,6 +43,14 @@ class Backend(Protocol):
 
     #: How long a line of the history may still come to stand before lines that can be read already.
     lines_settle: timedelta
+
+    async def close(self) -> None:
+        """Give every connection back."""
+        ...
+
+    async def fetch(self, query: Prepared, values: Mapping[str, object]) -> list[Row]:
+        """The rows of a prepared question. Raises whatever the driver does, which then may be asked another way."""
+        ...
 
     def turn(self) -> AbstractAsyncContextManager[None]:
         """Wait until this process may write. Raises StorageBusy after `patience`."""

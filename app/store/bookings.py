@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from functools import cache
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -18,10 +19,12 @@ from app.domain.terms import Terms
 from app.store.change import Change
 from app.store.database import Database
 from app.store.due import add_mails, add_refunds, draw, mirror, remember
-from app.store.reservations import change_reservation, insert_reservation, read_booking, settle_due
+from app.store.prepared import NOW, Prepared, asked
+from app.store.reservations import BOOKING, change_reservation, insert_reservation, read_booking, settle_due
 from app.store.sessions import has_open_session
-from app.store.slot_guard import guard_of, room
+from app.store.slot_guard import guard_of, guarded, room, room_asked
 from app.store.tables import (
+    Instant,
     booking_row,
     bookings,
     customer_columns,
@@ -36,6 +39,24 @@ from app.store.tables import (
     to_booking,
 )
 
+_HELD = bookings.c.status.in_([Status.HELD, Status.AWAITING_PAYMENT])
+_HOLD_BY_KEY = Prepared(
+    select_bookings(
+        bookings.c.visitor_key == asked("key"),
+        reservations.c.service_id == asked("service_id"),
+        reservations.c.starts_at == asked("starts_at", Instant),
+        reservations.c.occupies,
+        _HELD,
+        bookings.c.deadline > NOW,
+    )
+)
+_OPEN_HOLDS = Prepared(
+    select_bookings(bookings.c.widget == asked("widget"), _HELD, bookings.c.deadline > NOW).order_by(
+        bookings.c.created_at, bookings.c.id
+    )
+)
+_HISTORY = Prepared(sa.select(history).where(history.c.booking_id == asked("booking_id")).order_by(history.c.id))
+
 
 class BookingRows(Database):
     """The table `bookings`."""
@@ -46,17 +67,11 @@ class BookingRows(Database):
         """The slot guard: insert a hold unless the resource would be over `capacity` at any moment of the
         buffered interval, which nobody else may look at meanwhile. False means somebody else has it. `what` is how it
         came about."""
-        row = booking_row(booking)
-        values = [sa.literal(row[column.name], column.type) for column in bookings.c]
-        free = room(booking.interval, capacity, booking_id=booking.id)
+        row = {**booking_row(booking), **guarded(booking.interval, capacity or 0, booking_id=booking.id)}
         async with self._write() as connection:
             if capacity is not None:
                 await self.backend.lock_name(connection, guard_of(booking.resource_id))
-            inserted = await connection.execute(
-                sa.insert(bookings)
-                .from_select([column.name for column in bookings.c], sa.select(*values).where(free))
-                .returning(bookings.c.id)
-            )
+            inserted = await connection.execute(_insert_hold(limited=capacity is not None), row)
             if inserted.first() is None:
                 return False
             await insert_reservation(connection, booking.reservation)
@@ -80,7 +95,7 @@ class BookingRows(Database):
 
     async def booking(self, booking_id: str) -> Booking | None:
         """The booking with this id."""
-        rows = await self._all(select_bookings(bookings.c.id == booking_id))
+        rows = await self._fetch(BOOKING, id=booking_id)
         return to_booking(rows[0]) if rows else None
 
     async def booking_by_reference(self, reference: str) -> Booking | None:
@@ -90,27 +105,14 @@ class BookingRows(Database):
 
     async def hold_by_key(self, visitor_key: str, service_id: str, starts_at: datetime) -> Booking | None:
         """The unpaid booking that this very page view already made of this time (a doubled click)."""
-        rows = await self._all(
-            select_bookings(
-                bookings.c.visitor_key == visitor_key,
-                reservations.c.service_id == service_id,
-                reservations.c.starts_at == starts_at,
-                reservations.c.occupies,
-                bookings.c.status.in_([Status.HELD, Status.AWAITING_PAYMENT]),
-                bookings.c.deadline > self._now(),
-            )
+        rows = await self._fetch(
+            _HOLD_BY_KEY, key=visitor_key, service_id=service_id, starts_at=starts_at, now=self._now()
         )
         return to_booking(rows[0]) if rows else None
 
     async def open_holds(self, widget: str) -> list[Booking]:
         """What is held at a widget and not paid, oldest first."""
-        rows = await self._all(
-            select_bookings(
-                bookings.c.widget == widget,
-                bookings.c.status.in_([Status.HELD, Status.AWAITING_PAYMENT]),
-                bookings.c.deadline > self._now(),
-            ).order_by(bookings.c.created_at, bookings.c.id)
-        )
+        rows = await self._fetch(_OPEN_HOLDS, widget=widget, now=self._now())
         return [to_booking(row) for row in rows]
 
     async def record_lock(
@@ -407,12 +409,16 @@ class BookingRows(Database):
             if change.to not in TRANSITIONS[status]:
                 raise ValueError(f"{status} → {change.to} is not in TRANSITIONS")
         now = self._now()
-        claimed = await connection.execute(
-            sa.update(bookings)
-            .where(bookings.c.id == booking_id, bookings.c.status.in_(list(change.from_)), *conditions)
-            .values(status=change.to, updated_at=now, next_try_at=None, tries=0, **change.values)
-            .returning(bookings.c.reservation_id, bookings.c.end_reason)
-        )
+        statement = _claim_of(tuple(change.from_))
+        if conditions:
+            statement = statement.where(*conditions)
+        worked_out = {name: value for name, value in change.values.items() if isinstance(value, sa.ColumnElement)}
+        if worked_out:
+            statement = statement.values(**worked_out)
+        values = {"status": change.to, "updated_at": now, "next_try_at": None, "tries": 0, **change.values}
+        given = {name: value for name, value in values.items() if name not in worked_out}
+        returning = statement.returning(bookings.c.reservation_id, bookings.c.end_reason)
+        claimed = await connection.execute(returning, {"of": booking_id, **given})
         row = claimed.first()
         if row is None:
             return None
@@ -439,7 +445,7 @@ class BookingRows(Database):
 
     async def history(self, booking_id: str) -> list[HistoryEntry]:
         """What happened to a booking, oldest first."""
-        rows = await self._all(sa.select(history).where(history.c.booking_id == booking_id).order_by(history.c.id))
+        rows = await self._fetch(_HISTORY, booking_id=booking_id)
         return [HistoryEntry(row["at"], HistoryWord(row["what"]), Status(row["status"]), row["detail"]) for row in rows]
 
     async def free_to_come(self, widget: str) -> list[Booking]:
@@ -452,6 +458,21 @@ class BookingRows(Database):
             )
         )
         return [booking for booking in map(to_booking, rows) if booking.terms.free]
+
+
+@cache
+def _insert_hold(*, limited: bool) -> sa.Executable:
+    row = sa.select(*(sa.bindparam(column.name, None, type_=column.type, required=False) for column in bookings.c))
+    return (
+        sa.insert(bookings)
+        .from_select([column.name for column in bookings.c], row.where(room_asked(limited=limited)))
+        .returning(bookings.c.id)
+    )
+
+
+@cache
+def _claim_of(from_: tuple[Status, ...]) -> sa.Update:
+    return sa.update(bookings).where(bookings.c.id == asked("of"), bookings.c.status.in_(from_))
 
 
 def _has_open_move(booking_id: str, *, but: Move | None = None) -> sa.ColumnElement[bool]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,7 +16,7 @@ from app.store.tables import counters
 async def insert_if_new(connection: AsyncConnection, table: sa.Table, row: Mapping[str, Any]) -> bool:
     """Insert a row unless one with the same key, or another of its unique values, is there. Of two transactions that
     insert one row at once, the second waits for the first to end and then inserts nothing, or in its place."""
-    result = await connection.execute(_insert(connection, table).values(row).on_conflict_do_nothing())
+    result = await connection.execute(_insert_if_new(connection.dialect.name, table), row)
     return bool(result.rowcount)
 
 
@@ -30,6 +31,12 @@ async def raise_counter(connection: AsyncConnection, name: str, more: int) -> in
     row = _insert(connection, counters).values(name=name, value=more)
     raised = row.on_conflict_do_update(index_elements=["name"], set_={"value": counters.c.value + more})
     return int((await connection.execute(raised.returning(counters.c.value))).scalar_one())
+
+
+@cache
+def _insert_if_new(dialect: str, table: sa.Table) -> sa.Insert:
+    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    return insert(table).on_conflict_do_nothing()
 
 
 def _insert(connection: AsyncConnection, table: sa.Table) -> sqlite.Insert | postgresql.Insert:

@@ -6,7 +6,7 @@ every method.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
@@ -17,6 +17,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.store.backend import Backend, BookingId, lost, refusals, transaction
+from app.store.prepared import Prepared
+from app.store.tables import Row
 
 
 def open_backend(url: str) -> Backend:
@@ -45,7 +47,7 @@ class Database:
 
     async def close(self) -> None:
         """Give every connection back."""
-        await self.engine.dispose()
+        await self.backend.close()
 
     async def migrate(self) -> None:
         """Make the tables, or bring them up to date; waits while another process does the same. Raises DatabaseUnusable
@@ -68,6 +70,13 @@ class Database:
                     with anyio.CancelScope(shield=True):
                         async with transaction(self.backend, connection, booking_id):
                             yield connection
+
+    async def _fetch(self, query: Prepared, **values: object) -> Sequence[Row]:
+        """The rows of a prepared question. What goes wrong with it is found out by asking the other way."""
+        try:
+            return await self.backend.fetch(query, values)
+        except Exception:  # noqa: BLE001 - asked again, where each driver's errors have their meaning
+            return await self._all(query.statement.params(**values))
 
     async def _all(self, query: sa.Select[Any] | sa.CompoundSelect[Any]) -> list[sa.RowMapping]:
         with refusals(self.backend):

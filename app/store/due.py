@@ -18,12 +18,16 @@ from app.domain.refund import REFUND_VOID, Owed, Refund
 from app.store.amounts import total
 from app.store.backend import note
 from app.store.conflicts import insert_if_new
+from app.store.prepared import asked
 from app.store.tables import history, mail_row, outbox, payments, refund_row, refunds
 
 #: How far apart mails of one kind about one booking are, where a newer one makes the older one untrue.
 MAIL_PAUSE = timedelta(minutes=15)
 #: Values of `app.mail.MailKind`, as the outbox has them.
 _COALESCED = frozenset(f"{what}_{whom}" for what in ("canceled", "restored", "moved") for whom in ("customer", "owner"))
+
+_REMEMBER = sa.insert(history)
+_MIRROR = sa.update(payments).where(payments.c.id == asked("of"))
 
 
 async def remember(
@@ -37,22 +41,20 @@ async def remember(
 ) -> None:
     """A line of the booking's history."""
     row = {"booking_id": booking_id, "at": at, "what": what, "status": status, "detail": dict(detail or {})}
-    await connection.execute(sa.insert(history).values(row))
+    await connection.execute(_REMEMBER, row)
     note(connection, "booking", booking=booking_id, what=what, status=str(status))
 
 
 async def mirror(connection: AsyncConnection, seen: PaymentSeen, *conditions: sa.ColumnElement[bool]) -> None:
     """What Stripe says of an attempt to pay."""
-    await connection.execute(
-        sa.update(payments)
-        .where(payments.c.id == seen.payment_id, *conditions)
-        .values(
-            state=seen.state,
-            session_id=seen.session_id,
-            payment_intent_id=seen.payment_intent_id,
-            captured=seen.captured,
-        )
-    )
+    values = {
+        "state": seen.state,
+        "session_id": seen.session_id,
+        "payment_intent_id": seen.payment_intent_id,
+        "captured": seen.captured,
+    }
+    statement = _MIRROR.where(*conditions) if conditions else _MIRROR
+    await connection.execute(statement, {"of": seen.payment_id, **values})
 
 
 async def add_mails(connection: AsyncConnection, mails: Iterable[OutboxMail]) -> None:

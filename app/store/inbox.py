@@ -12,7 +12,8 @@ import sqlalchemy as sa
 from app.domain.event import Event, StoredEvent
 from app.store.conflicts import insert_if_new, raise_counter
 from app.store.database import Database
-from app.store.tables import counters, inbox
+from app.store.prepared import NOW, Moment, Prepared, asked
+from app.store.tables import Row, counters, inbox
 
 _FACTS = [field.name for field in fields(Event) if field.name != "id"]
 #: SQLite and PostgreSQL take this many values in one question, and more.
@@ -38,9 +39,7 @@ class InboxRows(Database):
 
     async def events_due(self) -> list[StoredEvent]:
         """Stored events that still await their effect."""
-        return await self._events(
-            sa.select(inbox).where(event_is_due(self._now())).order_by(inbox.c.next_try_at).limit(50)
-        )
+        return [_stored(row) for row in await self._fetch(_DUE, now=self._now())]
 
     async def events(self, *, waiting: bool = False, booking_id: str = "", most: int = 100) -> list[StoredEvent]:
         """The latest stored events, newest first; with `waiting` those without their effect."""
@@ -60,38 +59,20 @@ class InboxRows(Database):
         """Those that are not stored yet, oldest first."""
         known: set[str] = set()
         for first in range(0, len(events), _BATCH):
-            asked = [event.id for event in events[first : first + _BATCH]]
-            rows = await self._all(sa.select(inbox.c.event_id).where(inbox.c.event_id.in_(asked)))
+            ids = [event.id for event in events[first : first + _BATCH]]
+            rows = await self._all(sa.select(inbox.c.event_id).where(inbox.c.event_id.in_(ids)))
             known |= {row["event_id"] for row in rows}
         return sorted((event for event in events if event.id not in known), key=lambda event: event.created)
 
     async def _events(self, query: sa.Select[Any]) -> list[StoredEvent]:
-        return [
-            StoredEvent(
-                event=Event(id=row["event_id"], **{name: row[name] for name in _FACTS}),
-                tries=row["tries"],
-                received_at=row["received_at"],
-                processed_at=row["processed_at"],
-                next_try_at=row["next_try_at"],
-                error=row["last_error"] or "",
-            )
-            for row in await self._all(query)
-        ]
+        return [_stored(row) for row in await self._all(query)]
 
     async def record_event(self, event_id: str, *, error: str = "", again_at: datetime | None = None) -> None:
         """Processed (no `error`), or put off until `again_at`."""
         processed_at = None if error else self._now()
         async with self._write() as connection:
-            await connection.execute(
-                sa.update(inbox)
-                .where(inbox.c.event_id == event_id)
-                .values(
-                    processed_at=processed_at,
-                    last_error=error or None,
-                    next_try_at=again_at,
-                    tries=inbox.c.tries + 1,
-                )
-            )
+            values = {"processed_at": processed_at, "last_error": error or None, "next_try_at": again_at}
+            await connection.execute(_RECORD, {"of": event_id, **values})
 
     async def counter(self, name: str) -> int:
         """A named number; 0 before anything was added to it."""
@@ -104,6 +85,21 @@ class InboxRows(Database):
             return await raise_counter(connection, name, more)
 
 
-def event_is_due(now: datetime) -> sa.ColumnElement[bool]:
+def event_is_due(now: Moment) -> sa.ColumnElement[bool]:
     """Whether a stored event still awaits its effect, and may be tried now."""
     return sa.and_(inbox.c.processed_at.is_(None), inbox.c.next_try_at <= now)
+
+
+def _stored(row: Row) -> StoredEvent:
+    return StoredEvent(
+        event=Event(id=row["event_id"], **{name: row[name] for name in _FACTS}),
+        tries=row["tries"],
+        received_at=row["received_at"],
+        processed_at=row["processed_at"],
+        next_try_at=row["next_try_at"],
+        error=row["last_error"] or "",
+    )
+
+
+_DUE = Prepared(sa.select(inbox).where(event_is_due(NOW)).order_by(inbox.c.next_try_at).limit(50))
+_RECORD = sa.update(inbox).where(inbox.c.event_id == asked("of")).values(tries=inbox.c.tries + 1)

@@ -17,6 +17,7 @@ from app.domain.terms import Terms
 from app.store.change import MoveChange
 from app.store.database import Database
 from app.store.due import add_mails, add_refunds, draw, mirror, remember
+from app.store.prepared import NOW, Moment, Prepared, asked
 from app.store.reservations import change_reservation, read_booking, settle_due
 from app.store.sessions import has_open_session
 from app.store.slot_guard import guard_of, room
@@ -77,12 +78,12 @@ class MoveRows(Database):
 
     async def open_move(self, booking_id: str) -> Move | None:
         """The move that the booking is on."""
-        rows = await self._all(select_moves(moves.c.booking_id == booking_id, moves.c.state.in_(list(OPEN_MOVES))))
+        rows = await self._fetch(_OPEN_MOVE, booking_id=booking_id)
         return to_move(rows[0]) if rows else None
 
     async def moves_due(self) -> list[Move]:
         """Moves to carry on with: decided, or past their deadline."""
-        rows = await self._all(select_moves(move_is_due(self._now())).order_by(moves.c.updated_at).limit(100))
+        rows = await self._fetch(_DUE, now=self._now())
         return [to_move(row) for row in rows]
 
     async def claim_move(self, move_id: str, change: MoveChange) -> Move | None:
@@ -219,9 +220,13 @@ def _check(from_: MoveState, to: MoveState) -> None:
         raise ValueError(f"{from_} → {to} is not in MOVE_TRANSITIONS")
 
 
-def move_is_due(now: datetime) -> sa.ColumnElement[bool]:
+def move_is_due(now: Moment) -> sa.ColumnElement[bool]:
     """Whether a move is to be carried on with, and may be tried now."""
     columns = moves.c
     unpaid = sa.and_(columns.state == MoveState.HELD, columns.deadline <= now)
     ready = sa.or_(columns.next_try_at.is_(None), columns.next_try_at <= now)
     return sa.and_(sa.or_(columns.state == MoveState.MOVING, unpaid), ready)
+
+
+_OPEN_MOVE = Prepared(select_moves(moves.c.booking_id == asked("booking_id"), moves.c.state.in_(list(OPEN_MOVES))))
+_DUE = Prepared(select_moves(move_is_due(NOW)).order_by(moves.c.updated_at).limit(100))

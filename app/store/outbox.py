@@ -12,12 +12,21 @@ from app.domain.history import HistoryWord
 from app.domain.outbox import OutboxMail
 from app.store.database import Database
 from app.store.due import add_mails, remember
-from app.store.tables import bookings, customer_columns, outbox, to_mail
+from app.store.prepared import NOW, Moment, Prepared, asked
+from app.store.tables import Instant, bookings, customer_columns, outbox, to_mail
 
 #: `last_error` of a mail that was not sent because it came to wait until it was no longer true.
 _OBSOLETE = "no longer true"
 _TO_CUSTOMER = sa.not_(outbox.c.kind.endswith("_owner"))
 _GIVEN_UP = sa.and_(outbox.c.sent_at.is_(None), outbox.c.next_try_at.is_(None), outbox.c.last_error != _OBSOLETE)
+
+_LAST_TO_CUSTOMER = Prepared(
+    sa.select(outbox.c.sent_at, outbox.c.last_error)
+    .where(outbox.c.booking_id == asked("booking_id"), _TO_CUSTOMER, sa.or_(outbox.c.sent_at.is_not(None), _GIVEN_UP))
+    .order_by(outbox.c.due_at.desc(), outbox.c.created_at.desc())
+    .limit(1)
+)
+_RECORD = sa.update(outbox).where(outbox.c.id == asked("of"))
 
 
 class OutboxRows(Database):
@@ -26,22 +35,8 @@ class OutboxRows(Database):
     async def take_mail(self, *, lease: timedelta, most: int) -> list[OutboxMail]:
         """Mails to send now. Each is leased: another worker leaves it alone until the lease is over."""
         now = self._now()
-        due = (
-            sa.select(outbox.c.id)
-            .where(mail_is_due(now))
-            .order_by(outbox.c.next_try_at)
-            .limit(most)
-            # On PostgreSQL: what another worker is just leasing is left to it. A CTE, so that it is read once only.
-            .with_for_update(skip_locked=True)
-            .cte("due")
-        )
         async with self._write() as connection:
-            result = await connection.execute(
-                sa.update(outbox)
-                .where(outbox.c.id.in_(sa.select(due.c.id)))
-                .values(next_try_at=now + lease, tries=outbox.c.tries + 1)
-                .returning(*outbox.c)
-            )
+            result = await connection.execute(_TAKE, {"now": now, "until": now + lease, "most": most})
             return [to_mail(row) for row in result.mappings()]
 
     async def add_mail(self, mails: Sequence[OutboxMail]) -> None:
@@ -56,20 +51,12 @@ class OutboxRows(Database):
         sent_at = None if error else self._now()
         async with self._write() as connection:
             await add_mails(connection, mails)
-            await connection.execute(
-                sa.update(outbox)
-                .where(outbox.c.id == mail_id)
-                .values(sent_at=sent_at, last_error=error or None, next_try_at=again_at)
-            )
+            values = {"sent_at": sent_at, "last_error": error or None, "next_try_at": again_at}
+            await connection.execute(_RECORD, {"of": mail_id, **values})
 
     async def mail_problem(self, booking_id: str) -> str:
         """Why the newest mail to a booking's customer was given up; empty where it was sent, or is still tried."""
-        rows = await self._all(
-            sa.select(outbox.c.sent_at, outbox.c.last_error)
-            .where(outbox.c.booking_id == booking_id, _TO_CUSTOMER, sa.or_(outbox.c.sent_at.is_not(None), _GIVEN_UP))
-            .order_by(outbox.c.due_at.desc(), outbox.c.created_at.desc())
-            .limit(1)
-        )
+        rows = await self._fetch(_LAST_TO_CUSTOMER, booking_id=booking_id)
         return next((row["last_error"] for row in rows if row["sent_at"] is None), "")
 
     async def resend_mails(self, booking_id: str = "") -> int:
@@ -111,6 +98,27 @@ class OutboxRows(Database):
         return {"next_try_at": self._now(), "due_at": self._now(), "tries": 0, "last_error": None}
 
 
-def mail_is_due(now: datetime) -> sa.ColumnElement[bool]:
+def mail_is_due(now: Moment) -> sa.ColumnElement[bool]:
     """Whether a mail is to be sent, and may be tried now."""
     return sa.and_(outbox.c.sent_at.is_(None), outbox.c.next_try_at <= now)
+
+
+def _take() -> sa.Update:
+    due = (
+        sa.select(outbox.c.id)
+        .where(mail_is_due(NOW))
+        .order_by(outbox.c.next_try_at)
+        .limit(asked("most", sa.Integer))
+        # On PostgreSQL: what another worker is just leasing is left to it. A CTE, so that it is read once only.
+        .with_for_update(skip_locked=True)
+        .cte("due")
+    )
+    return (
+        sa.update(outbox)
+        .where(outbox.c.id.in_(sa.select(due.c.id)))
+        .values(next_try_at=asked("until", Instant), tries=outbox.c.tries + 1)
+        .returning(*outbox.c)
+    )
+
+
+_TAKE = _take()

@@ -17,8 +17,16 @@ from app.domain.payment import MAY_STILL_PAY, Payment, PaymentSeen, PaymentState
 from app.store.conflicts import insert_if_new
 from app.store.database import Database
 from app.store.due import add_mails, mirror, remember
+from app.store.prepared import NOW, Moment, Prepared, asked
 from app.store.sessions import has_open_session
 from app.store.tables import Instant, bookings, moves, payment_row, payments, to_payment
+
+_OF_BOOKING = Prepared(
+    sa.select(payments).where(payments.c.booking_id == asked("booking_id")).order_by(payments.c.attempt)
+)
+_BY_ID = Prepared(sa.select(payments).where(payments.c.id == asked("id")))
+_BY_INTENT = Prepared(sa.select(payments).where(payments.c.payment_intent_id == asked("intent")))
+_BY_SESSION = Prepared(sa.select(payments).where(payments.c.session_id == asked("session")))
 
 
 class PaymentRows(Database):
@@ -26,9 +34,7 @@ class PaymentRows(Database):
 
     async def payments(self, booking_id: str) -> list[Payment]:
         """Every attempt to pay, oldest first."""
-        rows = await self._all(
-            sa.select(payments).where(payments.c.booking_id == booking_id).order_by(payments.c.attempt)
-        )
+        rows = await self._fetch(_OF_BOOKING, booking_id=booking_id)
         return [to_payment(row) for row in rows]
 
     async def session_ids(self) -> list[str]:
@@ -42,7 +48,7 @@ class PaymentRows(Database):
 
     async def payment(self, payment_id: str) -> Payment | None:
         """The payment with this id."""
-        rows = await self._all(sa.select(payments).where(payments.c.id == payment_id))
+        rows = await self._fetch(_BY_ID, id=payment_id)
         return to_payment(rows[0]) if rows else None
 
     async def captured_since(self, created_after: datetime) -> list[Payment]:
@@ -165,7 +171,7 @@ class PaymentRows(Database):
 
     async def payments_to_look_at(self) -> list[Payment]:
         """Open Sessions that should be read again, in case their webhook is lost."""
-        rows = await self._all(select_payments_to_look_at(self._now()).order_by(payments.c.next_look_at).limit(50))
+        rows = await self._fetch(_TO_LOOK_AT, now=self._now())
         return [to_payment(row) for row in rows]
 
     async def look_again(self, payment_id: str, *, at: datetime) -> None:
@@ -179,12 +185,12 @@ class PaymentRows(Database):
 
     async def payment_of_intent(self, payment_intent_id: str) -> Payment | None:
         """The payment that this PaymentIntent of Stripe's made."""
-        rows = await self._all(sa.select(payments).where(payments.c.payment_intent_id == payment_intent_id))
+        rows = await self._fetch(_BY_INTENT, intent=payment_intent_id)
         return to_payment(rows[0]) if rows else None
 
     async def payment_of_session(self, session_id: str) -> Payment | None:
         """The payment that this Checkout Session of Stripe's is of."""
-        rows = await self._all(sa.select(payments).where(payments.c.session_id == session_id))
+        rows = await self._fetch(_BY_SESSION, session=session_id)
         return to_payment(rows[0]) if rows else None
 
     async def record_dispute(self, payment: Payment, *, dispute: str, mails: Sequence[OutboxMail] = ()) -> bool:
@@ -215,7 +221,7 @@ def _booking_of(payment_id: str) -> sa.ScalarSelect[str]:
     return sa.select(payments.c.booking_id).where(payments.c.id == payment_id).scalar_subquery()
 
 
-def select_payments_to_look_at(now: datetime) -> sa.Select[Any]:
+def select_payments_to_look_at(now: Moment) -> sa.Select[Any]:
     """Open attempts whose Session is to be read now."""
     return (
         sa.select(payments)
@@ -227,3 +233,6 @@ def select_payments_to_look_at(now: datetime) -> sa.Select[Any]:
             sa.or_(bookings.c.status == Status.AWAITING_PAYMENT, moves.c.state == MoveState.HELD),
         )
     )
+
+
+_TO_LOOK_AT = Prepared(select_payments_to_look_at(NOW).order_by(payments.c.next_look_at).limit(50))

@@ -26,8 +26,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from app.errors import DatabaseBusy, DatabaseUnusable, StorageBusy, StorageError, StorageFull, StorageReadOnly
 from app.store.backend import PATIENCE, BookingId, refusals, transaction
+from app.store.prepared import Prepared
 from app.store.schema import upgrade, version_in, versions
-from app.store.tables import bookings, metadata, outbox, payments
+from app.store.tables import Row, bookings, metadata, outbox, payments
 
 #: The oldest major version that is still maintained, and that everything here is in.
 OLDEST = 14
@@ -116,6 +117,19 @@ class Postgres:
                 yield connection
         finally:
             await engine.dispose()
+
+    async def close(self) -> None:
+        """The pool."""
+        await self.engine.dispose()
+
+    async def fetch(self, query: Prepared, values: Mapping[str, object]) -> list[Row]:
+        """Past SQLAlchemy, on one of its connections."""
+        worded = query.on(self.engine.dialect)
+        parameters = [_without_zero(value) for value in worded.parameters(values)]
+        async with self.engine.connect() as connection:
+            driver = (await connection.get_raw_connection()).driver_connection
+            assert isinstance(driver, asyncpg.Connection)  # noqa: S101 - what `connect` made
+            return worded.rows(await driver.fetch(worded.text, *parameters))
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
@@ -229,8 +243,12 @@ def _without_zeros(
     rows = parameters if many else [parameters]
     if not any(isinstance(value, str) and "\0" in value for row in rows for value in row):
         return statement, parameters
-    rows = [tuple(value.replace("\0", _NO_ZERO) if isinstance(value, str) else value for value in row) for row in rows]
+    rows = [tuple(_without_zero(value) for value in row) for row in rows]
     return statement, rows if many else rows[0]
+
+
+def _without_zero(value: Any) -> Any:
+    return value.replace("\0", _NO_ZERO) if isinstance(value, str) else value
 
 
 def _json(value: object) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,6 +12,7 @@ from app.store.inbox import event_is_due
 from app.store.moves import move_is_due
 from app.store.outbox import mail_is_due
 from app.store.payments import select_payments_to_look_at
+from app.store.prepared import NOW, Moment, Prepared
 from app.store.reservations import reservation_is_due
 from app.store.scheduler_tokens import is_broken_untold
 from app.store.strays import stray_is_untold
@@ -35,44 +35,51 @@ class QueueRows(Database):
 
     async def overdue(self) -> list[Booking]:
         """Holds and payments whose deadline has passed."""
-        return await self._due(_past_deadline(self._now()))
+        return [to_booking(row) for row in await self._fetch(_OVERDUE, now=self._now())]
 
     async def paid(self) -> list[Booking]:
         """Bookings whose money is here and whose time is not final yet."""
-        return await self._due(bookings.c.status == Status.PAID)
-
-    async def _due(self, condition: sa.ColumnElement[bool]) -> list[Booking]:
-        query = select_bookings(condition, _ready(self._now()))
-        rows = await self._all(query.order_by(bookings.c.updated_at).limit(100))
-        return [to_booking(row) for row in rows]
+        return [to_booking(row) for row in await self._fetch(_PAID, now=self._now())]
 
     async def anything_due(self) -> bool:
         """Whether any queue has something to be tried now."""
-        now = self._now()
-        queues = (
-            _bookings_due(now),
-            select_payments_to_look_at(now),
-            sa.select(inbox.c.event_id).where(event_is_due(now)),
-            sa.select(moves.c.id).where(move_is_due(now)),
-            sa.select(reservations.c.id).where(reservation_is_due(now)),
-            sa.select(refunds.c.id).where(refunds.c.next_try_at <= now),
-            sa.select(outbox.c.id).where(mail_is_due(now)),
-            sa.select(stray_payments.c.session_id).where(stray_is_untold(now)),
-            sa.select(scheduler_tokens.c.name).where(is_broken_untold(now)),
-        )
-        [row] = await self._all(sa.select(sa.or_(*(queue.exists() for queue in queues)).label("due")))
+        [row] = await self._fetch(_ANYTHING, now=self._now())
         return bool(row["due"])
 
 
-def _bookings_due(now: datetime) -> sa.Select[Any]:
+def _bookings_due(now: Moment) -> sa.Select[Any]:
     """What `overdue` and `paid` would give."""
     either = sa.or_(_past_deadline(now), bookings.c.status == Status.PAID)
     return sa.select(bookings.c.id).where(either, _ready(now))
 
 
-def _past_deadline(now: datetime) -> sa.ColumnElement[bool]:
+def _past_deadline(now: Moment) -> sa.ColumnElement[bool]:
     return sa.and_(bookings.c.status.in_([Status.HELD, Status.AWAITING_PAYMENT]), bookings.c.deadline <= now)
 
 
-def _ready(now: datetime) -> sa.ColumnElement[bool]:
+def _ready(now: Moment) -> sa.ColumnElement[bool]:
     return sa.or_(bookings.c.next_try_at.is_(None), bookings.c.next_try_at <= now)
+
+
+def _first_hundred(condition: sa.ColumnElement[bool]) -> Prepared:
+    return Prepared(select_bookings(condition, _ready(NOW)).order_by(bookings.c.updated_at).limit(100))
+
+
+def _anything() -> sa.Select[Any]:
+    queues = (
+        _bookings_due(NOW),
+        select_payments_to_look_at(NOW),
+        sa.select(inbox.c.event_id).where(event_is_due(NOW)),
+        sa.select(moves.c.id).where(move_is_due(NOW)),
+        sa.select(reservations.c.id).where(reservation_is_due(NOW)),
+        sa.select(refunds.c.id).where(refunds.c.next_try_at <= NOW),
+        sa.select(outbox.c.id).where(mail_is_due(NOW)),
+        sa.select(stray_payments.c.session_id).where(stray_is_untold(NOW)),
+        sa.select(scheduler_tokens.c.name).where(is_broken_untold(NOW)),
+    )
+    return sa.select(sa.or_(*(queue.exists() for queue in queues)).label("due"))
+
+
+_OVERDUE = _first_hundred(_past_deadline(NOW))
+_PAID = _first_hundred(bookings.c.status == Status.PAID)
+_ANYTHING = Prepared(_anything())

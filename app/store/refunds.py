@@ -14,9 +14,14 @@ from app.domain.payment import PaymentSeen
 from app.domain.refund import PAID_ANOTHER_WAY, Owed, Refund
 from app.store.database import Database
 from app.store.due import add_mails, add_refunds, draw, left, mirror, remember
+from app.store.prepared import NOW, Prepared, asked
 from app.store.tables import Instant, bookings, refunds, to_refund
 
 _OPEN = ("requested", "pending", "requires_action")
+_OF_BOOKING = Prepared(
+    sa.select(refunds).where(refunds.c.booking_id == asked("booking_id")).order_by(refunds.c.created_at)
+)
+_DUE = Prepared(sa.select(refunds).where(refunds.c.next_try_at <= NOW).order_by(refunds.c.next_try_at).limit(50))
 
 
 class RefundRows(Database):
@@ -46,16 +51,12 @@ class RefundRows(Database):
 
     async def refunds(self, booking_id: str) -> list[Refund]:
         """Every refund of a booking, oldest first."""
-        rows = await self._all(
-            sa.select(refunds).where(refunds.c.booking_id == booking_id).order_by(refunds.c.created_at)
-        )
+        rows = await self._fetch(_OF_BOOKING, booking_id=booking_id)
         return [to_refund(row) for row in rows]
 
     async def refunds_due(self) -> list[Refund]:
         """Refunds to ask Stripe for, or about."""
-        rows = await self._all(
-            sa.select(refunds).where(refunds.c.next_try_at <= self._now()).order_by(refunds.c.next_try_at).limit(50)
-        )
+        rows = await self._fetch(_DUE, now=self._now())
         return [to_refund(row) for row in rows]
 
     async def try_refund(self, refund_id: str, *, again_at: datetime) -> Refund | None:

@@ -17,6 +17,7 @@ from app.domain.move import MoveState
 from app.domain.reservation import GIVE_BACK, Due, Occupied, Reservation
 from app.store.database import Database
 from app.store.due import remember
+from app.store.prepared import NOW, Moment, Prepared, asked
 from app.store.slot_guard import guard_of, room
 from app.store.tables import (
     Instant,
@@ -29,6 +30,9 @@ from app.store.tables import (
     to_reservation,
 )
 
+#: One booking by its id, with its reservation.
+BOOKING = Prepared(select_bookings(bookings.c.id == asked("id")))
+_OCCUPIED = Prepared(sa.select(reservations).where(reservations.c.occupies, reservations.c.buffer_ends_at > NOW))
 _GIVE_BACK = reservations.c.due.in_(sorted(GIVE_BACK))
 
 
@@ -42,15 +46,12 @@ class ReservationRows(Database):
 
     async def occupied(self) -> list[Occupied]:
         """What our live bookings, and the moves of them, take up from now on."""
-        rows = await self._all(
-            sa.select(reservations).where(reservations.c.occupies, reservations.c.buffer_ends_at > self._now())
-        )
+        rows = await self._fetch(_OCCUPIED, now=self._now())
         return [to_reservation(row).interval for row in rows]
 
     async def reservations_due(self) -> list[Reservation]:
         """What is to be given back at the scheduler now: of ended bookings, of ended moves, and old times."""
-        query = sa.select(reservations).where(reservation_is_due(self._now()))
-        rows = await self._all(query.order_by(reservations.c.updated_at).limit(100))
+        rows = await self._fetch(_DUE, now=self._now())
         return [to_reservation(row) for row in rows]
 
     async def record_release(self, reservation: Reservation) -> None:
@@ -149,13 +150,7 @@ async def settle_due(
     Where something else is due than before, it is due from `at` on, and tried at once; what a call without an answer
     may have made is looked for from `find_out_at` on.
     """
-    due = _what_is_due()
-    later = sa.case((due == Due.FIND_OUT, sa.literal(find_out_at, Instant)), else_=sa.null())
-    await connection.execute(
-        sa.update(reservations)
-        .where(reservations.c.booking_id == booking_id, reservations.c.due.is_distinct_from(due))
-        .values(due=due, updated_at=at, next_try_at=later, tries=0)
-    )
+    await connection.execute(_SETTLE, {"of": booking_id, "at": at, "find_out_at": find_out_at})
 
 
 def _what_is_due() -> sa.ColumnElement[str | None]:
@@ -179,23 +174,38 @@ def _what_is_due() -> sa.ColumnElement[str | None]:
     )
 
 
+def _settle() -> sa.Update:
+    due = _what_is_due()
+    later = sa.case((due == Due.FIND_OUT, asked("find_out_at", Instant)), else_=sa.null())
+    return (
+        sa.update(reservations)
+        .where(reservations.c.booking_id == asked("of"), reservations.c.due.is_distinct_from(due))
+        .values(due=due, updated_at=asked("at", Instant), next_try_at=later, tries=0)
+    )
+
+
+_SETTLE = _settle()
+_INSERT = sa.insert(reservations)
+_CHANGE = sa.update(reservations).where(reservations.c.id == asked("of"))
+
+
 async def change_reservation(connection: AsyncConnection, reservation_id: str, values: Mapping[str, Any]) -> None:
     """Write facts about a reservation; `settle_due` belongs after it."""
-    await connection.execute(sa.update(reservations).where(reservations.c.id == reservation_id).values(**values))
+    await connection.execute(_CHANGE, {"of": reservation_id, **values})
 
 
 async def insert_reservation(connection: AsyncConnection, reservation: Reservation) -> None:
     """A new row; `settle_due` belongs after it."""
-    await connection.execute(sa.insert(reservations).values(reservation_row(reservation)))
+    await connection.execute(_INSERT, reservation_row(reservation))
 
 
 async def read_booking(connection: AsyncConnection, booking_id: str) -> Booking | None:
     """The booking as this transaction has it."""
-    row = (await connection.execute(select_bookings(bookings.c.id == booking_id))).mappings().first()
+    row = (await connection.execute(BOOKING.statement, {"id": booking_id})).mappings().first()
     return to_booking(row) if row else None
 
 
-def reservation_is_due(now: datetime) -> sa.ColumnElement[bool]:
+def reservation_is_due(now: Moment) -> sa.ColumnElement[bool]:
     """Whether a reservation is to be given back, and may be tried now."""
     return sa.and_(_GIVE_BACK, sa.or_(reservations.c.next_try_at.is_(None), reservations.c.next_try_at <= now))
 
@@ -212,3 +222,6 @@ def _is_paid(booking_id: str) -> sa.ColumnElement[bool]:
         bookings.c.status == Status.PAID,
         bookings.c.reservation_id == reservations.c.id,
     )
+
+
+_DUE = Prepared(sa.select(reservations).where(reservation_is_due(NOW)).order_by(reservations.c.updated_at).limit(100))

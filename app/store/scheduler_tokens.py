@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from app.domain.scheduler_tokens import Broken, SchedulerTokens
 from app.store.backend import note
 from app.store.database import Database
+from app.store.prepared import NOW, Moment, Prepared
 from app.store.tables import scheduler_tokens, to_scheduler_tokens
 
 #: What came of connecting an account: done; the account has another name here; the name was connected since the owner
@@ -128,8 +129,7 @@ class SchedulerTokenRows(Database):
 
     async def broken_to_tell(self) -> list[SchedulerTokens]:
         """Broken accounts that their owners have to hear of now."""
-        due = sa.select(scheduler_tokens).where(is_broken_untold(self._now()))
-        rows = await self._all(due.order_by(scheduler_tokens.c.tell_at))
+        rows = await self._fetch(_UNTOLD, now=self._now())
         return [to_scheduler_tokens(row) for row in rows]
 
     async def tell_of_broken_at(self, tokens: SchedulerTokens, at: datetime | None) -> None:
@@ -148,6 +148,9 @@ class SchedulerTokenRows(Database):
             return bool(result.rowcount)
 
 
-def is_broken_untold(now: datetime) -> sa.ColumnElement[bool]:
+def is_broken_untold(now: Moment) -> sa.ColumnElement[bool]:
     """Whether the owner is to be mailed about a broken account now."""
     return scheduler_tokens.c.tell_at <= now
+
+
+_UNTOLD = Prepared(sa.select(scheduler_tokens).where(is_broken_untold(NOW)).order_by(scheduler_tokens.c.tell_at))

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import sqlalchemy as sa
 
 from app.domain.reservation import Occupied
+from app.store.prepared import asked
 from app.store.tables import Instant, reservations
+
+#: Where a value stands: there at once, or named when the statement is run.
+_Place = Callable[[str, type[sa.types.TypeEngine[Any]]], sa.ColumnElement[Any]]
 
 
 def guard_of(resource_id: str) -> str:
@@ -18,37 +25,57 @@ def room(wanted: Occupied, capacity: int | None, *, booking_id: str) -> sa.Colum
 
     `capacity` None is "no limit".
     """
-    return sa.true() if capacity is None else ~_crowded(wanted, capacity, booking_id)
+    if capacity is None:
+        return sa.true()
+    values = guarded(wanted, capacity, booking_id=booking_id)
+    return ~_crowded(lambda name, kind: sa.literal(values[name], kind))
 
 
-def _crowded(wanted: Occupied, capacity: int, booking_id: str) -> sa.ColumnElement[bool]:
+def room_asked(*, limited: bool) -> sa.ColumnElement[bool]:
+    """The same for a statement that is built once, and run with what `guarded` gives."""
+    return ~_crowded(asked) if limited else sa.true()
+
+
+def guarded(wanted: Occupied, capacity: int, *, booking_id: str) -> dict[str, object]:
+    """What `room_asked` asks about."""
+    return {
+        "guard_resource": wanted.resource_id,
+        "guard_booking": booking_id,
+        "guard_from": wanted.starts_at,
+        "guard_to": wanted.ends_at,
+        "guard_capacity": capacity,
+    }
+
+
+def _crowded(place: _Place) -> sa.ColumnElement[bool]:
     """Whether some moment of the interval has `capacity` other bookings on the resource.
 
     Their number can only rise where a reservation starts, so those moments and the interval's own start are all that
     need looking at.
     """
     other = reservations.alias("other")
+    begins, ends = place("guard_from", Instant), place("guard_to", Instant)
     starts = sa.select(other.c.buffer_starts_at).where(
         other.c.occupies,
-        other.c.resource_id == wanted.resource_id,
-        other.c.booking_id != booking_id,
-        other.c.buffer_starts_at > wanted.starts_at,
-        other.c.buffer_starts_at < wanted.ends_at,
+        other.c.resource_id == place("guard_resource", sa.Text),
+        other.c.booking_id != place("guard_booking", sa.Text),
+        other.c.buffer_starts_at > begins,
+        other.c.buffer_starts_at < ends,
     )
-    moment = sa.union_all(sa.select(sa.literal(wanted.starts_at, Instant).label("at")), starts).subquery("moment")
-    simultaneous = _simultaneous(moment.c.at, wanted.resource_id, booking_id)
-    return sa.exists(sa.select(sa.literal(1)).select_from(moment).where(simultaneous >= capacity))
+    moment = sa.union_all(sa.select(begins.label("at")), starts).subquery("moment")
+    crowd = _simultaneous(place, moment.c.at)
+    return sa.exists(sa.select(sa.literal(1)).select_from(moment).where(crowd >= place("guard_capacity", sa.Integer)))
 
 
-def _simultaneous(at: sa.ColumnElement[object], resource_id: str, booking_id: str) -> sa.ColumnElement[int]:
+def _simultaneous(place: _Place, at: sa.ColumnElement[object]) -> sa.ColumnElement[int]:
     """How many other bookings have the resource at that moment: one whose old time and new time overlap is one."""
     live = reservations.alias("live")
     return (
         sa.select(sa.func.count(live.c.booking_id.distinct()))
         .where(
             live.c.occupies,
-            live.c.resource_id == resource_id,
-            live.c.booking_id != booking_id,
+            live.c.resource_id == place("guard_resource", sa.Text),
+            live.c.booking_id != place("guard_booking", sa.Text),
             live.c.buffer_starts_at <= at,
             live.c.buffer_ends_at > at,
         )

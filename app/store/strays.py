@@ -9,9 +9,12 @@ import sqlalchemy as sa
 from app.domain.payment import StrayPayment
 from app.store.conflicts import insert_if_new
 from app.store.database import Database
+from app.store.prepared import NOW, Moment, Prepared, asked
 from app.store.tables import stray_payments, stray_row, to_stray
 
 _OPEN = stray_payments.c.settled_at.is_(None)
+_BY_SESSION = Prepared(sa.select(stray_payments).where(stray_payments.c.session_id == asked("of")))
+_BY_INTENT = Prepared(sa.select(stray_payments).where(stray_payments.c.payment_intent_id == asked("of")))
 
 
 class StrayRows(Database):
@@ -25,14 +28,14 @@ class StrayRows(Database):
 
     async def stray(self, session_id: str) -> StrayPayment | None:
         """The payment on this Checkout Session."""
-        return await self._stray(stray_payments.c.session_id == session_id)
+        return await self._stray(_BY_SESSION, of=session_id)
 
     async def stray_of_intent(self, payment_intent_id: str) -> StrayPayment | None:
         """The payment of this PaymentIntent."""
-        return await self._stray(stray_payments.c.payment_intent_id == payment_intent_id)
+        return await self._stray(_BY_INTENT, of=payment_intent_id)
 
-    async def _stray(self, condition: sa.ColumnElement[bool]) -> StrayPayment | None:
-        rows = await self._all(sa.select(stray_payments).where(condition))
+    async def _stray(self, query: Prepared, of: str) -> StrayPayment | None:
+        rows = await self._fetch(query, of=of)
         return to_stray(rows[0]) if rows else None
 
     async def open_strays(self) -> list[StrayPayment]:
@@ -42,9 +45,7 @@ class StrayRows(Database):
 
     async def untold_strays(self) -> list[StrayPayment]:
         """Those that the owner is to be mailed about now."""
-        rows = await self._all(
-            sa.select(stray_payments).where(stray_is_untold(self._now())).order_by(stray_payments.c.paid_at).limit(20)
-        )
+        rows = await self._fetch(_UNTOLD, now=self._now())
         return [to_stray(row) for row in rows]
 
     async def record_stray_told(self, session_id: str) -> None:
@@ -84,6 +85,9 @@ class StrayRows(Database):
             )
 
 
-def stray_is_untold(now: datetime) -> sa.ColumnElement[bool]:
+def stray_is_untold(now: Moment) -> sa.ColumnElement[bool]:
     """Whether the owner is to be mailed about a payment now."""
     return sa.and_(_OPEN, stray_payments.c.told_at.is_(None), stray_payments.c.next_try_at <= now)
+
+
+_UNTOLD = Prepared(sa.select(stray_payments).where(stray_is_untold(NOW)).order_by(stray_payments.c.paid_at).limit(20))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import cache
@@ -19,6 +20,9 @@ from app.domain.refund import Refund
 from app.domain.reservation import Due, Reservation
 from app.domain.scheduler_tokens import Broken, SchedulerTokens
 from app.domain.terms import Capture, Terms
+
+#: A row, by the names of its columns.
+Row = Mapping[Any, Any]
 
 
 class Instant(sa.types.TypeDecorator[datetime]):
@@ -370,7 +374,7 @@ def customer_columns(customer: Customer | None) -> dict[str, Any]:
     }
 
 
-def to_booking(row: sa.RowMapping) -> Booking:
+def to_booking(row: Row) -> Booking:
     """A booking from its row in `select_bookings`."""
     values, reservation = _apart(row)
     del values["visitor_key"], values["customer_email"]
@@ -387,7 +391,7 @@ def to_booking(row: sa.RowMapping) -> Booking:
     )
 
 
-def _apart(row: sa.RowMapping) -> tuple[dict[str, Any], Reservation]:
+def _apart(row: Row) -> tuple[dict[str, Any], Reservation]:
     """What is of the thing itself, and the reservation beside it."""
     values = {**row}
     reserved = {column.name: values.pop(name) for column, name in _RESERVED.items()}
@@ -400,7 +404,7 @@ def reservation_row(reservation: Reservation) -> dict[str, Any]:
     return asdict(reservation)
 
 
-def to_reservation(row: sa.RowMapping) -> Reservation:
+def to_reservation(row: Row) -> Reservation:
     """A reservation from its row."""
     return _to_reservation({**row})
 
@@ -422,7 +426,7 @@ def move_row(move: Move) -> dict[str, Any]:
     }
 
 
-def to_move(row: sa.RowMapping) -> Move:
+def to_move(row: Row) -> Move:
     """A move from its row in `select_moves`."""
     values, reservation = _apart(row)
     currency = values.pop("currency")
@@ -443,7 +447,7 @@ def payment_row(payment: Payment) -> dict[str, Any]:
     return {**row, **price}
 
 
-def to_payment(row: sa.RowMapping) -> Payment:
+def to_payment(row: Row) -> Payment:
     """A payment from its row."""
     values = {**row, "state": PaymentState(row["state"]), "capture": Capture(row["capture"])}
     del values["next_look_at"]
@@ -457,7 +461,7 @@ def refund_row(refund: Refund) -> dict[str, Any]:
     return {**row, **amount}
 
 
-def to_refund(row: sa.RowMapping) -> Refund:
+def to_refund(row: Row) -> Refund:
     """A refund from its row."""
     values = {**row}
     return Refund(amount=Money(values.pop("amount"), values.pop("currency")), **values)
@@ -468,7 +472,7 @@ def mail_row(mail: OutboxMail) -> dict[str, Any]:
     return {**asdict(mail), "next_try_at": mail.due_at}
 
 
-def to_mail(row: sa.RowMapping) -> OutboxMail:
+def to_mail(row: Row) -> OutboxMail:
     """A mail we owe from its row."""
     values = {**row}
     del values["next_try_at"], values["last_error"]
@@ -482,13 +486,13 @@ def stray_row(stray: StrayPayment) -> dict[str, Any]:
     return {**row, **money}
 
 
-def to_stray(row: sa.RowMapping) -> StrayPayment:
+def to_stray(row: Row) -> StrayPayment:
     """A payment whose booking is unknown, from its row."""
     values = {**row}
     del values["next_try_at"]
     return StrayPayment(money=Money(values.pop("amount"), values.pop("currency")), **values)
 
 
-def to_scheduler_tokens(row: sa.RowMapping) -> SchedulerTokens:
+def to_scheduler_tokens(row: Row) -> SchedulerTokens:
     """A connected account from its row."""
     return SchedulerTokens(**{**row, "broken": Broken(row["broken"]) if row["broken"] else None})
