@@ -1,6 +1,7 @@
 """widgets.toml → Widget objects: what each embed offers, to which sites, how it looks, under which terms.
 
-Without a file there is one widget, `default`, with every enabled service of the first location.
+Without a file there is one widget, `default`, with every enabled service of the first location. One file, because a
+setting, its check and its sentence in the documents are read together.
 """
 
 from __future__ import annotations

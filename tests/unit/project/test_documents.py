@@ -19,7 +19,7 @@ from pydantic import BaseModel, SecretStr
 from app.domain.booking import Actor, Status
 from app.errors import HoldfastError
 from app.settings import Settings, read_settings
-from app.widgets import MoveSetting, Question, ServiceSetting, Theme, TierSetting, Widget, load_widgets
+from app.widgets import MoveSetting, PersonSetting, Question, ServiceSetting, Theme, TierSetting, Widget, load_widgets
 from scripts import configuration
 from tests.support.stack import Stack
 from tests.unit.booking import changes_model
@@ -37,6 +37,7 @@ CONFIGURATION = DOCUMENTS["docs/configuration.md"]
 SET_UP = DOCUMENTS["docs/set-up.md"]
 PARTS: dict[str, type[BaseModel]] = {
     "services": ServiceSetting,
+    "people": PersonSetting,
     "cancellation": TierSetting,
     "reschedule": MoveSetting,
     "questions": Question,
