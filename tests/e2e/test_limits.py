@@ -22,6 +22,7 @@ from tests.e2e.steps import (
     pay,
     start_of,
     times,
+    to_summary,
     type_details,
 )
 
@@ -62,6 +63,7 @@ async def test_booking_and_paying_work_all_the_same(shop: Shop, visit: Visit, en
     visitor = await enter(visit)
     screen = await open_widget(visitor, shop)
     starts_at = await hold_and_tell(screen)
+    await to_summary(screen, "Pay")  # without htmx, the summary has the form that may have the whole window
     await go_to_stripe(screen, visitor.page)
     await pay(visitor.page)
     await expect_confirmed(visitor.page)
@@ -123,6 +125,7 @@ async def test_a_confirmation_that_takes_a_while_shows_by_itself_all_the_same(
     visitor = await enter(visit)
     screen = await open_widget(visitor, shop)
     await hold_and_tell(screen)
+    await to_summary(screen, "Pay")  # without htmx, the summary has the form that may have the whole window
     await go_to_stripe(screen, visitor.page)
     shop.hapio.faults.append(Fault(kind="error_before", method="PATCH", times=1000))
     await pay(visitor.page)
