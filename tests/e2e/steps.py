@@ -85,7 +85,7 @@ async def type_details(screen: Screen, *, name: str = "Anna Ek", email: str = AN
 
 async def to_summary(screen: Screen, button: str = "Continue") -> None:
     """Send the details where the widget has everything looked at once more, and come to the summary."""
-    await screen.get_by_role("button", name=button).click()
+    await screen.get_by_role("button", name=button).press("Enter")
     await expect(heading(screen, "Check your booking")).to_be_visible()
 
 
@@ -98,8 +98,8 @@ async def hold_and_tell(screen: Screen, service: str = PORTRAIT, *, question: st
 
 
 async def go_to_stripe(screen: Screen, page: Page) -> None:
-    """Click on Pay: Stripe's page takes the whole window."""
-    await screen.get_by_role("button", name="Pay").click()
+    """Press Pay: Stripe's page takes the whole window. By keyboard, as in `type_details`."""
+    await screen.get_by_role("button", name="Pay").press("Enter")
     await expect(page.get_by_text("Sandbox — no real money")).to_be_visible()
 
 
