@@ -105,7 +105,7 @@ async def test_mistakes_a_lost_time_and_a_hold_that_ended_are_told_all_the_same(
     await shop.book_elsewhere(wanted)
     await times(screen).last.click()
     told = screen.get_by_role("group").filter(has_text="This time has just been taken.")
-    await told.get_by_role("button").last.click()
+    await told.get_by_role("button").last.press("Enter")
 
     await screen.get_by_role("button", name="Pay").press("Enter")
     await expect(screen.get_by_text("Please enter your name.").first).to_be_visible()
