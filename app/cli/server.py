@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -85,18 +86,37 @@ def most_connections() -> int:
 def serve(app: ASGIApp, *, host: str, port: int, proxies: str, patience: int) -> None:
     """Serve until SIGINT or SIGTERM, then let requests end within `patience` seconds. `proxies` are the addresses whose
     X-Forwarded-* headers are believed, with commas."""
-    uvicorn.run(
-        app,
-        host=host,
-        port=port,
-        http=Protocol,
-        loop=__import__("os").environ.get("XLOOP", "auto"),
-        forwarded_allow_ips=proxies,
-        server_header=False,
+    uvicorn.run(app, **_options(host=host, port=port, proxies=proxies, patience=patience))
+
+
+async def serve_until(done: asyncio.Event, app: ASGIApp, *, host: str, port: int, proxies: str, patience: int) -> bool:
+    """As `serve`, until `done` is set: then True. False for a signal."""
+    options = _options(host=host, port=port, proxies=proxies, patience=patience)
+    server = uvicorn.Server(uvicorn.Config(app, **options))
+
+    async def stop() -> None:
+        await done.wait()
+        server.should_exit = True
+
+    stopping = asyncio.create_task(stop())
+    try:
+        await server.serve()
+    finally:
+        stopping.cancel()
+    return done.is_set()
+
+
+def _options(*, host: str, port: int, proxies: str, patience: int) -> dict[str, Any]:
+    return {
+        "host": host,
+        "port": port,
+        "http": Protocol,
+        "forwarded_allow_ips": proxies,
+        "server_header": False,
         # Paths carry signed tokens, which must not reach a log; ours are written without them.
-        access_log=False,
-        log_config=None,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        limit_concurrency=most_connections(),
-        timeout_graceful_shutdown=patience,
-    )
+        "access_log": False,
+        "log_config": None,
+        "timeout_keep_alive": KEEP_ALIVE_SECONDS,
+        "limit_concurrency": most_connections(),
+        "timeout_graceful_shutdown": patience,
+    }
