@@ -6,7 +6,7 @@ RUN := .venv/bin/python
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check unit e2e browser coverage mutate screenshots bench kill stopwatch strangers format messages loader configuration lock clean
+.PHONY: help demo test check unit e2e browser coverage mutate screenshots bench first-view kill stopwatch strangers format messages static configuration lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -51,6 +51,9 @@ screenshots: .venv/dev.stamp .cache/npm/assets.stamp ## Take a picture of every 
 bench: .venv/sandbox.stamp ## Measure a warm page beside bare Starlette with the same ready bytes
 	$(RUN) -m bench.warm_page
 
+first-view: .venv/dev.stamp .cache/npm/assets.stamp ## Measure the first view's weight, first times on a slow phone, and layout shift
+	CHROMIUM="$$($(RUN) scripts/chromium.py)" && export CHROMIUM && $(RUN) -m bench.first_view
+
 kill: .venv/sandbox.stamp ## Kill -9 the server amid 200 bookings over JSON, ten times, and compare everybody's books
 	$(RUN) -m bench.kill
 
@@ -74,8 +77,8 @@ messages: .venv/dev.stamp ## Collect every text for people into the catalogues; 
 			--no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date --width 110 || exit 1; \
 	done
 
-loader: .venv/dev.stamp ## Write static/embed.min.js anew from static/embed.js
-	$(RUN) scripts/loader.py
+static: .venv/dev.stamp ## Write the minified files in static/ anew from those to read
+	$(RUN) scripts/static.py
 
 configuration: .venv/runtime.stamp ## Write docs/configuration.md anew from the settings' own descriptions
 	$(RUN) -m scripts.configuration

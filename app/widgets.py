@@ -1,6 +1,7 @@
 """widgets.toml → Widget objects: what each embed offers, to which sites, how it looks, under which terms.
 
-Without a file there is one widget, `default`, with every enabled service of the first location.
+Without a file there is one widget, `default`, with every enabled service of the first location. One file, because a
+setting, its check and its sentence in the documents are read together.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
-from urllib.parse import urlsplit
 
 from email_validator import EmailNotValidError, validate_email
 from pydantic import (
@@ -27,8 +27,10 @@ from pydantic import (
     model_validator,
 )
 
+from app.domain import urls
 from app.domain.booking import Booking
 from app.domain.charge_minimum import chargeable, least_charge
+from app.domain.hostnames import browser_name
 from app.domain.money import Money
 from app.domain.scheduler_names import is_owner, owner_of, owners_name, provider_of
 from app.domain.terms import Capture, Terms, Tier
@@ -131,8 +133,10 @@ class Theme(_Part):
     """Light or dark; `auto` follows the visitor's device."""
     background: Color | Literal[""] = ""
     """The colour behind everything. It then decides between light and dark itself."""
-    transparent: bool = False
-    """Whether your page's background shows through. Name its colour in `background`, so that text is readable on it."""
+    transparent: bool | None = None
+    """Whether your page's background shows through. If unset, it does where our script puts the widget into a page and
+    no `background` is set: the script reads the colour behind it, so that text is readable there. With `true`, name the
+    colour in `background` for frames without the script."""
 
 
 class ServiceSetting(_Part):
@@ -147,6 +151,15 @@ class ServiceSetting(_Part):
     price: Annotated[Decimal, Field(ge=0, max_digits=11)] | None = None
     """The price if the scheduler has none, in whole units of the currency, such as `"65.00"`; `0` is free. Cal.com and
     Calendly have no prices, so a service of theirs is left out without one here. In Hapio it is free then."""
+
+
+class PersonSetting(_Part):
+    """A person or room of the scheduler's, with what it has no room for."""
+
+    id: str
+    """The id in the scheduler."""
+    image: Annotated[str, Field(max_length=500)] = ""
+    """The https address of a portrait, shown as a small circle next to the name."""
 
 
 class Widget(_Part):
@@ -164,6 +177,10 @@ class Widget(_Part):
     """The id of the scheduler's location. Without it the project's first one is used."""
     services: tuple[ServiceSetting, ...] = ()
     """The services on offer, in order. Without it every enabled one that has a fixed length."""
+    people: tuple[PersonSetting, ...] = ()
+    """The faces of the people, or pictures of the rooms, that visitors choose among."""
+    logo: Annotated[str, Field(max_length=500)] = ""
+    """The https address of a logo, shown over the services where the widget is a page of its own."""
     currency: Annotated[str, Field(pattern=r"^[a-z]{3}$")] = "eur"
     """The currency of the scheduler's prices, which have none of their own: an ISO code in small letters."""
     allowed_origins: tuple[str, ...] = ()
@@ -206,7 +223,18 @@ class Widget(_Part):
     questions: tuple[Question, ...] = ()
     """What the form asks in addition to name, email, phone and message."""
     consent: LongText = ""
-    """The text next to a box that must be ticked. Without it there is no box."""
+    """The text next to a box that must be ticked. Without it there is no box. Handling a booking needs no consent under
+    the GDPR (article 6.1 b): for what you only tell, use `notice`."""
+    address: LongText = ""
+    """The street address that customers come to. Confirmed pages and mails link it to a map. Without it there is no
+    map."""
+    bring: LongText = ""
+    """What customers should bring or know, on the confirmed page, in the confirmation and in the reminder."""
+    notice: LongText = ""
+    """A sentence above the button that books, such as what you use the details for."""
+    review: bool = False
+    """Whether a page shows everything once more before paying. Without it the customer pays from the details form,
+    where time, price and terms stand above the button: one tap less."""
     choose_resource: bool = True
     """Whether visitors choose among people or rooms. If not, the one with the fewest bookings around that
     time is taken."""
@@ -232,15 +260,7 @@ class Widget(_Part):
     @field_validator("allowed_origins")
     @classmethod
     def _origins_are_bare(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
-        for origin in origins:
-            parts = urlsplit(origin)
-            if (
-                parts.scheme not in {"http", "https"}
-                or not parts.netloc
-                or origin != f"{parts.scheme}://{parts.netloc}"
-            ):
-                raise ValueError(f'names "{origin}", which is not an origin such as https://www.example.com')
-        return origins
+        return tuple(_browser_origin(origin) for origin in origins)
 
     @field_validator("owner_email")
     @classmethod
@@ -308,6 +328,24 @@ class Widget(_Part):
         setting = self.setting(service_id)
         value = scheduler_price if scheduler_price is not None else setting.price if setting else None
         return Money.from_decimal(value or Decimal(0), self.currency)
+
+
+def _browser_origin(text: str) -> str:
+    """The origin as browsers write it: small letters, no usual port, domains in other scripts as xn--. They compare
+    letter by letter. Raises ValueError."""
+    parts = urls.split(text.strip())
+    wrong = f'names "{text}", which is not an origin such as https://www.example.com'
+    if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError(wrong)
+    if parts.path.strip("/") or parts.query or parts.fragment or "@" in parts.netloc or "*" in parts.netloc:
+        raise ValueError(wrong)
+    try:
+        host = browser_name(parts.hostname)
+    except ValueError as error:
+        raise ValueError(wrong) from error
+    host = f"[{host}]" if ":" in host else host
+    usual = {"http": 80, "https": 443}[parts.scheme]
+    return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port not in {None, usual} else "")
 
 
 class Widgets(dict[str, Widget]):
@@ -474,6 +512,7 @@ def _known(steps: Sequence[str | int]) -> Collection[str]:
     """The settings of the table in which a fault lies."""
     parts: dict[str | int, type[BaseModel]] = {
         "services": ServiceSetting,
+        "people": PersonSetting,
         "cancellation": TierSetting,
         "reschedule": MoveSetting,
         "questions": Question,

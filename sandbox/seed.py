@@ -31,7 +31,7 @@ SERVICES: Final[dict[str, dict[str, Any]]] = {
         "bookable_interval": "PT30M",
         "booking_window_start": "PT1H",
         "booking_window_end": "P60D",
-        "metadata": {"description": "Half an hour, plain background, two retouched pictures the same day."},
+        "metadata": {"description": "Half an hour, plain background, three retouched pictures the same day."},
     },
     "Planning call": {
         "type": "fixed",

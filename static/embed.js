@@ -8,15 +8,17 @@
 // The rules of this file: nothing thrown into the page, no cookie and no storage, no inline style or script that a
 // strict Content-Security-Policy refuses, messages only between the exact frame and the exact origin.
 //
-// `make loader` writes static/embed.min.js from it, which is what is served.
-/* global HOLDFAST_WORDS */
+// `make static` writes static/embed.min.js from it, which is what is served.
+/* global HOLDFAST_WORDS, HOLDFAST_BASE */
 (() => {
   "use strict";
-  const me = document.currentScript;
-  if (!me || window.holdfast) return;
+  if (window.holdfast) return;
   window.holdfast = 1;
 
-  const base = new URL(me.src).origin;
+  // Where it was fetched from. An optimizer may have put it into a file of the site's, into the page, or made a module
+  // of it: then what the server has written here.
+  const from = (document.currentScript || {}).src;
+  const base = /\/embed\.js(\?|$)/.test(from) ? new URL(from).origin : HOLDFAST_BASE;
   const root = document.documentElement;
   const words = HOLDFAST_WORDS; // the server puts them here: {"en": "Book a time", …}
   const kinds = { i: "data-holdfast", p: "data-holdfast-popup", f: "data-holdfast-float" };
@@ -25,8 +27,16 @@
 
   const shown = new Map(); // element → what it shows
   const told = {}; // what the page was told of which booking: each thing once
-  let back = /^#holdfast=([ipf])(\d+)\.([\w.-]+)$/.exec(location.hash);
-  let due, why;
+  let back, again, due, why;
+
+  // The page that people see in the address bar, where it is of the same site: a builder may have put us into a frame.
+  const page = (() => {
+    try {
+      return top.location.href && top;
+    } catch {
+      return window;
+    }
+  })();
 
   const safe = (act) => (event) => {
     try {
@@ -49,41 +59,69 @@
   const emit = (element, type, detail) =>
     element.dispatchEvent(new CustomEvent("holdfast:" + type, { bubbles: true, detail: { version: 1, ...detail } }));
 
-  // Puts a frame into `box`, for `element`. `token` opens a result instead of the widget.
-  const open = (element, kind, box, token) => {
+  // Editors turn quotes into curly ones, and leave blanks: neither is meant.
+  const plain = (value) => (value || "").replace(/^["'\s\u00a0\u2018-\u201f\u00ab\u00bb]+|["'\s\u00a0\u2018-\u201f\u00ab\u00bb]+$/g, "");
+  const named = (element, kind) => plain(element.getAttribute(kinds[kind])).toLowerCase() || "default";
+
+  // The colour that lies behind the element, as rgb(…): the nearest that is opaque, else the browser's own canvas.
+  const ground = (element) => {
+    const pen = make("canvas", "", { width: 1, height: 1 }).getContext("2d", { willReadFrequently: true });
+    const read = (colour) => {
+      if (/^rgb\(/.test(colour)) return colour;
+      pen.clearRect(0, 0, 1, 1);
+      pen.fillStyle = colour;
+      pen.fillRect(0, 0, 1, 1);
+      const [red, green, blue, alpha] = pen.getImageData(0, 0, 1, 1).data;
+      return alpha > 250 && `rgb(${red}, ${green}, ${blue})`;
+    };
+    for (let outer = element; outer; outer = outer.parentElement) {
+      const { backgroundColor } = getComputedStyle(outer);
+      const found = !/, 0\)$|transparent/.test(backgroundColor) && read(backgroundColor);
+      if (found) return found;
+    }
+    const probe = make("i", "color-scheme:inherit;background:Canvas;");
+    element.append(probe);
+    const { backgroundColor } = getComputedStyle(probe);
+    probe.remove();
+    return read(backgroundColor);
+  };
+
+  // The address of what an element shows. `token` opens a result instead of the widget.
+  const address = (element, kind, token) => {
     const { dataset } = element;
     const query = new URLSearchParams();
     const add = (name, value) => value && query.set(name, value);
-    const here = location.href.split("#")[0];
-    looks.split(" ").forEach((name) => add(name, dataset[name]));
-    // A dialog has no page to let through. In the page, texts have to be readable on whatever color lies behind them.
+    looks.split(" ").forEach((name) => add(name, plain(dataset[name])));
+    // A dialog has no page to let through. In the page, texts have to be readable on whatever colour lies behind them.
     if (kind !== "i") query.set("transparent", 0);
-    else if (dataset.transparent)
-      for (let outer = element; outer && !query.has("background"); outer = outer.parentElement) {
-        const { backgroundColor } = getComputedStyle(outer);
-        if (/^rgb\(/.test(backgroundColor)) add("background", backgroundColor);
-      }
+    else add("ground", ground(element));
     if (!token) {
-      options.split(" ").forEach((name) => add(name, dataset[name]));
-      new URLSearchParams(location.search).forEach(
+      options.split(" ").forEach((name) => add(name, plain(dataset[name])));
+      new URLSearchParams(page.location.search).forEach(
         (value, name) => /^utm_|clid$|braid$/.test(name) && add(name, value),
       );
     }
     add("lang", language(element));
     add("tz", Intl.DateTimeFormat().resolvedOptions().timeZone);
-    // The server keeps 500 characters; half an address would lead nowhere.
-    add("host", here.length > 500 ? location.origin + location.pathname : here);
     add("place", kind + Math.max(all(kind).indexOf(element), 0));
-    const path = token ? "r/" + token : "w/" + (element.getAttribute(kinds[kind]) || "default");
-    const one = { element, box };
+    return `${base}/${token ? "r/" + token : "w/" + encodeURIComponent(named(element, kind))}?${query}`;
+  };
+
+  // Puts a frame into `box`, for `element`.
+  const open = (element, kind, box, token) => {
+    const one = { element, box, kind, token, asked: address(element, kind, token) };
+    // A frame that was written into the page has no address of its own. The fragment is the site's own route, where its
+    // router keeps that there. The server keeps 500 characters; half an address would lead nowhere.
+    const full = /^http/.test(page.location.href) ? page.location.href : document.baseURI;
+    const here = [full, full.split("#")[0], self.origin + page.location.pathname].find((one) => one.length <= 500);
     one.frame = make(
       "iframe",
       "all:initial;color-scheme:inherit;display:block;width:100%;height:520px;",
       {
         title: label(element),
         // Tells the frame whom to talk to; it checks that against the widget's own list.
-        name: "holdfast " + location.origin,
-        src: `${base}/${path}?${query}`,
+        name: "holdfast " + self.origin,
+        src: one.asked + "&host=" + encodeURIComponent(here || self.origin),
       },
     );
     if (kind === "i") one.frame.setAttribute("scrolling", "no");
@@ -93,19 +131,32 @@
     return one;
   };
 
-  // The frame stays, hidden: should it speak up late, it takes the link's place.
+  // The frame stays, hidden: should it speak up late, it takes the way out's place. One that somebody is in is let be.
+  // The way out is what the owner has put there, since a link of ours would lead where the frame has failed.
   const fail = (one) => {
     if (one.port || one.failed || !one.box || !one.frame.isConnected) return;
-    one.failed = make(
-      "a",
-      "display:inline-block;padding:12px 20px;border:1px solid;border-radius:8px;",
-      { href: one.frame.src, textContent: one.frame.title, target: self === top ? "" : "_blank" },
-    );
+    if (document.activeElement === one.frame) return void setTimeout(safe(() => fail(one)), 6000);
+    one.failed = make("div", "");
+    if (one.own && one.own.some((node) => node.textContent.trim())) one.failed.append(...one.own);
+    else
+      one.failed.append(
+        make("a", "display:inline-block;padding:12px 20px;border:1px solid;border-radius:8px;", {
+          href: one.frame.src,
+          textContent: one.frame.title,
+          target: self === top ? "" : "_blank",
+        }),
+      );
     one.box.append(one.failed);
     style(one.frame, "display:none;");
-    why = why || `add ${location.origin} to allowed_origins, or see whether ${base} answers`;
-    console.warn(`Holdfast: ${why}. ${base}/embed tells more`);
     emit(one.element, "error", { code: "FRAME_REFUSED" });
+    const warn = (text) => console.warn(`Holdfast: ${text}. ${base}/embed tells more`);
+    if (why) return warn(why);
+    // The server knows whether there is such a widget, and whether this site may frame it. As a script, which is what
+    // the strictest policy lets us have.
+    import(`${base}/embed/why?widget=${encodeURIComponent(named(one.element, one.kind))}&origin=${encodeURIComponent(self.origin)}`).then(
+      (it) => warn(it.default),
+      () => warn(`see whether ${base} answers`),
+    );
   };
   on(document, "securitypolicyviolation", (event) => {
     if (!/frame|child|default/.test(event.effectiveDirective) || !event.blockedURI.startsWith(base)) return;
@@ -128,8 +179,14 @@
   const hear = (one, { type, ...detail }) => {
     const { element, frame, dialog } = one;
     if (type === "size") {
-      style(frame, `height:${dialog ? "min(100dvh - 88px," : "calc("}${detail.height}px);`);
-      return;
+      return dialog || style(frame, `height:${detail.height}px;`);
+    }
+    if (type === "see") {
+      // What the frame's visitor has just asked for, as far as it is out of view; 12 px more are in what it tells.
+      const { top } = frame.getBoundingClientRect();
+      const above = top + detail.top, below = top + detail.bottom - innerHeight;
+      const far = above < 0 ? above : Math.max(0, Math.min(below, above));
+      return dialog || !far || scrollBy({ top: far, behavior: detail.behavior });
     }
     if (type === "leave") return leave(one);
     if (type === "close") return dialog && dialog.close();
@@ -140,6 +197,7 @@
       }
       if (one.failed) {
         one.failed.remove();
+        one.failed = 0;
         style(frame, "display:block;");
       }
       if (one.ready) return;
@@ -149,9 +207,15 @@
     if (type === "step") {
       if (one.step && one.step !== detail.step) show(one);
       one.step = detail.step;
+      // Back from paying: what came of it is read out.
+      if (one.token) {
+        frame.focus();
+        one.port.postMessage({ type: "focus" });
+      }
     }
     if (/held|confirmed|canceled/.test(type)) {
       one.held = type === "held";
+      if (again && one.token) return; // what a reload shows once more was told before
       const once = type + detail.booking;
       if (told[once]) return;
       told[once] = 1;
@@ -174,9 +238,11 @@
   const popup = (element, kind, opener, token) => {
     let one = shown.get(element);
     if (one && one.dialog && one.dialog.isConnected) return one.dialog.showModal();
+    // As high at every step, so that nothing jumps; on a phone all of the screen.
+    const sheet = innerWidth < 640 ? "inset:0;width:100%;height:100dvh;" : "width:min(100% - 40px,960px);height:min(100dvh - 40px,780px);border-radius:12px;";
     const dialog = make(
       "dialog",
-      "width:min(100%,960px);max-width:none;margin:auto;padding:0;border:0;border-radius:12px;overflow:hidden;box-shadow:0 0 0 100vmax rgb(0 0 0/.5);",
+      sheet + "max-width:none;max-height:none;margin:auto;padding:0;border:0;overflow:hidden;box-shadow:0 0 0 100vmax rgb(0 0 0/.5);",
       { ariaLabel: label(element) },
     );
     const close = make("button", button + "display:block;margin:0 0 0 auto;color:inherit;font:20px/44px system-ui;text-align:center;", {
@@ -187,6 +253,7 @@
     dialog.append(close);
     document.body.append(dialog);
     one = open(element, kind, dialog, token);
+    style(one.frame, "height:calc(100% - 44px);");
     Object.assign(one, { dialog, close });
     on(close, "click", () => leave(one));
     on(dialog, "click", (event) => event.target === dialog && leave(one));
@@ -212,12 +279,64 @@
     );
     on(opener, "click", () => popup(element, "f", opener));
     document.body.append(opener);
-    shown.set(element, { frame: opener });
+    shown.set(element, { frame: opener, opener });
+  };
+
+  // One button for each tag, for as long as the tag is in the page: sites that change pages without loading them take
+  // the button away with the body, or run the tag again.
+  const floats = () => {
+    const tags = all("f"), seen = {};
+    shown.forEach(({ opener }, element) => {
+      if (!opener || tags.includes(element)) return;
+      opener.remove();
+      shown.delete(element);
+    });
+    tags.forEach((element) => {
+      const name = named(element, "f");
+      const one = shown.get(element);
+      if (seen[name]) return one && one.opener && one.opener.remove();
+      seen[name] = 1;
+      if (!one) float(element);
+      else if (one.opener && !one.opener.isConnected) document.body.append(one.opener);
+    });
   };
 
   const inline = (element, token) => {
+    const own = [...element.childNodes].filter(({ tagName }) => tagName !== "IFRAME");
     element.textContent = "";
-    return open(element, "i", element, token);
+    const one = open(element, "i", element, token);
+    one.own = own;
+    one.again = 0;
+    return one;
+  };
+
+  // What an element shows, once more: its content may have been put back by the page, or its attributes changed. A time
+  // that is held is not taken away for a changed attribute.
+  const look = (element) => {
+    const one = shown.get(element);
+    if (!one) return inline(element);
+    if (!element.contains(one.frame)) {
+      // A page that does this for ever is left alone.
+      const { again } = one;
+      if (again < 50) inline(element).again = again + 1;
+    } else if (!one.held && !one.token && !one.failed && one.asked !== address(element, "i")) inline(element);
+  };
+
+  // Where the visitor is sent after paying: #holdfast=i0.token, or as a router has written it, with the site's own route
+  // behind it. A reload finds it in the entry's state, and shows how the booking stands once more.
+  const find = (event) => {
+    const { location, history } = page;
+    const mark = /^#!?\/?holdfast=(([ipf])(\d+)\.([\w.-]+))(?:~(.*))?$/;
+    const found = mark.exec(location.hash);
+    const kept = !event && !found && history.state && history.state.holdfast;
+    again = !!kept;
+    if (found || kept) back = found ? found.slice(1) : mark.exec("#holdfast=" + kept).slice(1);
+    if (!found) return;
+    if (found[5]) location.replace("#" + decodeURIComponent(found[5]));
+    history.replaceState({ ...history.state, holdfast: found[1] }, "", found[5] ? location.href : location.pathname + location.search);
+    if (!event) return;
+    scan();
+    setTimeout(safe(() => back && comeBack(1)), 3000);
   };
 
   // What the visitor came back to: the element that they left from, or the next best.
@@ -235,8 +354,8 @@
     due = 0;
     if (!document.body) return;
     if (back) comeBack();
-    all("i").forEach((element) => shown.has(element) || inline(element));
-    all("f").forEach((element) => shown.has(element) || float(element));
+    all("i").forEach(look);
+    floats();
     all("p").forEach((element) => {
       element.ariaHasPopup = "dialog";
       if (element.tabIndex < 0) Object.assign(element, { tabIndex: 0, role: "button" });
@@ -254,15 +373,19 @@
   };
 
   safe(() => {
-    if (back) history.replaceState(history.state, "", location.pathname + location.search);
+    find();
+    on(page, "hashchange", find);
     on(document, "click", press);
     on(document, "keydown", press);
     new MutationObserver(() => (due = due || setTimeout(scan, 30))).observe(root, {
       childList: true,
       subtree: true,
       attributes: true,
-      attributeFilter: Object.values(kinds),
+      attributeFilter: Object.values(kinds).concat(`${looks} ${options} lang`.split(" ").map((name) => "data-" + name), "lang"),
     });
+    // A site's own switch between light and dark.
+    const dark = new MutationObserver(() => (due = due || setTimeout(scan, 300)));
+    [root, document.body].forEach((node) => node && dark.observe(node, { attributeFilter: ["class", "style", "data-theme"] }));
     scan();
     if (back) setTimeout(safe(() => back && comeBack(1)), 3000);
     // The embed doctor looks at this page from inside; it is no part of the loader until it is asked for.

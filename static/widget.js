@@ -80,12 +80,18 @@
     tell({ type: "step", step: main.dataset.step });
     if (main.dataset.event) tell(JSON.parse(main.dataset.event));
   };
+  // Back from paying, the host page gives the frame the focus, and with it the heading that says what came of it.
+  const read = () => {
+    const main = document.getElementById("hf-main");
+    if (main?.dataset.step === "result" && document.activeElement === document.body) main.querySelector("h1").focus();
+  };
   const ask = document.getElementById("hf-ask");
   const greet = (event) => {
     if (event.source !== parent || event.origin !== host || event.data?.holdfast !== 1 || !event.ports[0]) return;
     removeEventListener("message", greet);
     port = event.ports[0];
     port.onmessage = ({ data }) => {
+      if (data.type === "focus") read();
       if (data.type !== "ask" || ask.open) return;
       ask.returnValue = "";
       ask.showModal();
@@ -105,11 +111,25 @@
     ask.addEventListener("close", () => ask.returnValue === "leave" && tell({ type: "close" }));
   }
 
+  let drawn = document.getElementById("hf-main");
+  let looked = document.getElementById("hf-times");
+
   // A new step's heading, or what went wrong, takes the focus once. (`autofocus` is refused in other sites' frames.)
   const start = () => {
     const first = document.querySelector("[data-focus]");
     first?.removeAttribute("data-focus");
     first?.focus();
+    // A limit that says when it ends: the same time is asked for again by itself, unless another was chosen by then.
+    const again = document.querySelector("[data-again]");
+    if (again) setTimeout(() => again.isConnected && again.click(), again.dataset.again * 1000 + 500);
+    // What was typed and not yet sent is in this entry of the history, and nowhere else: Back and Forward bring it back.
+    const typed = document.getElementById("hf-details") && history.state?.typed;
+    for (const [name, value] of Object.entries(typed || {})) {
+      const field = document.getElementById("f-" + name);
+      if (!field || field.value !== field.defaultValue) continue;
+      if (field.type === "checkbox") field.checked = true;
+      else field.value = value;
+    }
     const line = document.querySelector("[data-left]");
     if (line && !line.counted) {
       line.counted = true;
@@ -124,10 +144,54 @@
     }
   };
 
+  // After a tap on a day, month or person: no further than until the first times can be seen, so that the day stays in
+  // view where there is room. Our own window is asked first, which may scroll in a dialog; then the host page, which
+  // alone knows what can be seen of a frame as high as its page.
+  const bring = () => {
+    const times = document.querySelector(".times");
+    if (!times) return;
+    const { top, bottom } = times.getBoundingClientRect();
+    const last = Math.min(bottom, top + 200) + 12;
+    const behavior = matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth";
+    const far = top < 0 ? top - 12 : Math.max(0, Math.min(last - innerHeight, top - 12));
+    if (far) scrollBy({ top: far, behavior });
+    tell({ type: "see", top: top - far, bottom: last - far, behavior });
+  };
+
   document.addEventListener("htmx:after:swap", () => {
+    const same = document.getElementById("hf-main") === drawn;
+    drawn = document.getElementById("hf-main");
     start();
     report();
+    if (same && document.getElementById("hf-times") !== looked) bring();
+    looked = document.getElementById("hf-times");
     say(document.querySelector("[data-say]")?.dataset.say);
+  });
+  // The details are kept; Stripe's page takes the whole window. Where the host page's sandbox refuses that, the browser
+  // says nothing: what is still here a while later offers a tab of its own.
+  document.addEventListener("hf-pay", () => document.getElementById("hf-pay").requestSubmit());
+  document.addEventListener("submit", ({ target, submitter }) => {
+    if (target.id !== "hf-pay" || target.target !== "_top" || submitter?.formTarget === "_blank") return;
+    setTimeout(() => {
+      const blocked = document.getElementById("hf-blocked");
+      if (!blocked || parent === window) return;
+      blocked.hidden = false;
+      measure();
+      say(blocked.querySelector("p").textContent);
+    }, 6000);
+  });
+  document.addEventListener("input", ({ target: { form } }) => {
+    if (form?.id !== "hf-details") return;
+    history.replaceState({ ...history.state, typed: Object.fromEntries(new FormData(form)) }, "");
+  });
+  // On to the details: the times are left with the name of the hold in their address, so that whoever comes back to
+  // them is told of it, and does not meet their own hold as a stranger's.
+  document.addEventListener("htmx:before:history:update", ({ detail: { history: entry } }) => {
+    const held = /^\/b\/([^/?]+)/.exec(entry.path);
+    if (entry.type !== "push" || !held || !location.pathname.startsWith("/w/")) return;
+    const left = new URL(location);
+    left.searchParams.set("mine", held[1]);
+    history.replaceState(history.state, "", left);
   });
   document.addEventListener("htmx:error", () => say((document.querySelector("main[data-offline]") || live).dataset.offline));
   document.addEventListener("change", (event) => {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from app.booking.address_typos import distance
 from app.booking.customer_form import EMAIL_WRONG, read_address
 from app.booking.manage_links import ManageLinks
 from app.booking.tools import Tools
@@ -13,6 +14,11 @@ from app.errors import (
     InvalidDetails,
     NotBegun,
 )
+from app.msgid import N_
+
+#: So many letters may be wrong in a mistyped address: gmial.con for gmail.com is two.
+_SLIPS = 3
+_ANOTHER = N_("This is a different address, not a correction. Please contact us to change it.")
 
 
 class Corrections:
@@ -39,10 +45,11 @@ class Corrections:
         """Send again what was given up of a booking's mails. Returns how many mails that is. Raises NotFound."""
         return await self._store.resend_mails((await self._tools.booking(booking_id)).id)
 
-    async def correct_email(self, booking_id: str, email: str) -> Booking:
+    async def correct_email(self, booking_id: str, email: str, *, only_slips: bool = False) -> Booking:
         """Give the customer another address: mails that did not reach the old one go to it, else a fresh link does, and
         older links stop working. Raises InvalidDetails for what is no address, BookingConflict where nobody has put a
-        name to the booking or it has changed meanwhile, NotFound."""
+        name to the booking or it has changed meanwhile, NotFound. `only_slips`: an address that differs by more than a
+        few letters is refused, because what asks for it may not be in the customer's hands alone."""
         address = read_address(email.strip())
         if address is None:
             raise InvalidDetails({"email": EMAIL_WRONG})
@@ -51,6 +58,8 @@ class Corrections:
             raise BookingConflict("nobody has put a name to it")
         if booking.customer.email == address:
             return booking
+        if only_slips and distance(booking.customer.email.lower(), address.lower()) > _SLIPS:
+            raise InvalidDetails({"email": _ANOTHER})
         customer = replace(booking.customer, email=address)
         otherwise = self._manage_links.fresh(booking) if self._manage_links.may_have(booking) else []
         if not await self._store.correct_email(booking, customer, otherwise=otherwise):

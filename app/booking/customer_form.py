@@ -24,11 +24,18 @@ Kind = Literal["text", "email", "tel", "textarea", "select", "checkbox"]
 #: "email" cannot take the place of the address.
 ANSWER = "q_"
 
+#: The field that says which country a phone number without a country code is of.
+PHONE_COUNTRY = "phone_country"
+_MEXICO, _MEXICAN = 52, 10
+
 #: The most letters of a text that names no limit of its own.
 LONGEST = 2000
 #: Code points that are read for each letter that may be kept: a letter may be typed as itself and its marks.
 _RAW = 4
 _MOST_MARKS = 30
+
+# What a letter may be and nobody sees: Hangul's fillers, and the Braille pattern without dots.
+_BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")
 
 # Directional overrides can make a name read as something else in the owner's mail (Unicode TR 36, section 2.5).
 _DECEIVING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -68,8 +75,9 @@ _ANSWER_MISSING = N_("Please answer this question.")
 _CONSENT_MISSING = N_("Please tick this box to continue.")
 EMAIL_WRONG = N_("This does not look like an email address. It should read like name@example.com.")
 _PHONE_WRONG = N_(
-    "This does not look like a phone number. Please check the digits, and add the country code if it is from abroad."
+    "This is no phone number of that country. Please check the digits, or begin with + and the country code."
 )
+_TOO_EMPTY = N_("There is nothing to see in this. Please type it again.")
 _TOO_LONG = N_("This is too long. Please shorten it.")
 _NOT_OFFERED = N_("Please choose one of the answers.")
 
@@ -124,14 +132,15 @@ def read_details(form: Mapping[str, str], widget: Widget) -> Customer:
         text = clean(typed, most=field.limit + 1, lines=field.kind == "textarea")
         if len(text) > field.limit or len(typed) > _RAW * field.limit:
             wrong[field.name] = _TOO_LONG
-        elif not text and field.required:
-            wrong[field.name] = field.missing
+        elif not _visible(text) and (field.required or text):
+            wrong[field.name] = field.missing or _TOO_EMPTY
         elif text and field.options and text not in field.options:
             wrong[field.name] = _NOT_OFFERED
         elif text and field.kind == "email":
             values[field.name] = read_address(text) or wrong.setdefault(field.name, EMAIL_WRONG)
         elif text and field.kind == "tel":
-            values[field.name] = _number(text, widget.country) or wrong.setdefault(field.name, _PHONE_WRONG)
+            country = read_country(form.get(PHONE_COUNTRY, "")) or widget.country
+            values[field.name] = _number(text, country) or wrong.setdefault(field.name, _PHONE_WRONG)
         else:
             values[field.name] = text
     if wrong:
@@ -187,20 +196,41 @@ def _stream_safe(text: str) -> str:
     return "".join(kept)
 
 
+def _visible(text: str) -> bool:
+    """Whether anything of it can be seen: neither blanks nor marks, joiners and fillers alone."""
+    return any(unicodedata.category(char)[0] not in "CMZ" and char not in _BLANK for char in text)
+
+
 def read_address(text: str) -> str | None:
-    """The normalized address. Nobody is asked whether its domain exists: that would be a call per visitor."""
+    """The normalized address, without the invisible characters that come along from chats. Nobody is asked whether its
+    domain exists: that would be a call per visitor."""
+    text = "".join(char for char in text if unicodedata.category(char) != "Cf")
     try:
         return validate_email(text, check_deliverability=False).normalized
     except EmailNotValidError:
         return None
 
 
+def read_country(text: str) -> str:
+    """A country that has phone numbers, by its two letters; empty for anything else."""
+    return text if text in phonenumbers.SUPPORTED_REGIONS else ""
+
+
 def _number(text: str, country: str) -> str | None:
-    """E.164. Lengths are checked, allotted ranges are not: those change more often than this is installed."""
+    """E.164, with its extension behind it. A number with its country code is held to lengths alone, because allotted
+    ranges change more often than this is installed. One without has to be valid in the country: half the world's
+    numbers have a possible length there, and would ring at a stranger's."""
     try:
         number = phonenumbers.parse(text, country)
     except phonenumbers.NumberParseException:
         return None
-    if not phonenumbers.is_possible_number(number):
+    digits = str(number.national_number)
+    if number.country_code == _MEXICO and len(digits) == _MEXICAN + 1 and digits.startswith("1"):
+        number.national_number = int(digits[1:])  # WhatsApp still writes the 1 of mobile phones, which ended in 2019
+    abroad = text.lstrip().startswith(("+", "00", "\uff0b"))
+    if not (
+        phonenumbers.is_possible_number(number) if abroad else phonenumbers.is_valid_number_for_region(number, country)
+    ):
         return None
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    told = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    return f"{told} ext. {number.extension}" if number.extension else told

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import structlog
 
+from app.booking.around_own import times_around
 from app.booking.candidates import Candidates
 from app.booking.confirm import AGAIN_SOON
 from app.booking.moves import MoveQuote, Moves
 from app.booking.offer import Offers, Refusal
 from app.booking.tools import Tools
 from app.domain.booking import Actor, Booking, EndReason
-from app.domain.catalogue import Resource, Service
+from app.domain.catalogue import Resource, Service, Slot
 from app.domain.charge_minimum import chargeable
+from app.domain.local_days import next_month
 from app.domain.money import Money
 from app.domain.move import Move, MoveState
 from app.domain.refund import Funds
@@ -22,6 +26,7 @@ from app.errors import (
     BookingConflict,
     InvalidRequest,
     PolicyRefused,
+    RateLimited,
     SchedulerError,
     SlotTaken,
 )
@@ -29,6 +34,8 @@ from app.protection.act_limits import moves_left_unpaid
 from app.widgets import Widget
 
 log = structlog.get_logger()
+
+_A_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +83,23 @@ class Reschedule:
         if own and by is Actor.CUSTOMER and not self._widgets.of(booking).reschedule.other_resource:
             return (own,)
         return service.resources
+
+    async def around_own(self, booking: Booking, service: Service) -> tuple[Slot, ...]:
+        """The service's times that only the booking itself keeps from being offered, with its own person. None where a
+        move is another booking at the scheduler, which would meet the first one."""
+        widget = self._widgets.of(booking)
+        if not self._tools.schedulers.lock_binds(widget.scheduler):
+            return ()
+        zone = ZoneInfo(booking.time_zone)
+        month = booking.starts_at.astimezone(zone).date().replace(day=1)
+        try:
+            slots = (await self._availability.times(widget, service, month=month)).slots
+            if not any(abs(slot.starts_at - booking.starts_at) > _A_DAY for slot in slots):
+                slots += (await self._availability.times(widget, service, month=next_month(month))).slots
+        except (SchedulerError, RateLimited):
+            return ()
+        taken = self._availability.occupied(widget)
+        return times_around(booking.reservation, service, slots, taken, zone, self._now())
 
     async def quote(
         self,
@@ -194,6 +218,12 @@ class Reschedule:
         if people != service.resources:
             resource_id = people[0].id
         slot = await self._availability.find_slot(widget, service, starts_at)
+        if abs(starts_at - booking.starts_at) < _A_DAY and (
+            slot is None or booking.resource_id not in slot.resource_ids
+        ):
+            known = () if slot is None else (slot,)
+            around = with_own(known, await self.around_own(booking, service))
+            slot = next((one for one in around if one.starts_at == starts_at), None)
         asked = await self._candidates.of(service, slot, resource_id) if slot else []
         if slot is None or not asked:
             raise await self._taken(booking, service_id, starts_at, resource_id)
@@ -222,7 +252,17 @@ class Reschedule:
         widget = self._widgets.of(booking)
         service = await self._availability.service(widget, service_id or booking.service_id)
         nearest = await self._availability.nearest(widget, service, starts_at, resource_id=resource_id)
-        return SlotTaken(starts_at, [near.starts_at for near in nearest])
+        return SlotTaken(starts_at, [near.starts_at for near in nearest if near.starts_at != booking.starts_at])
+
+
+def with_own(slots: Sequence[Slot], around: Sequence[Slot]) -> tuple[Slot, ...]:
+    """What is offered together with what only the booking itself takes up, in order."""
+    found = {slot.starts_at: slot for slot in slots}
+    for own in around:
+        known = found.get(own.starts_at, replace(own, resource_ids=()))
+        more = tuple(one for one in own.resource_ids if one not in known.resource_ids)
+        found[own.starts_at] = replace(known, resource_ids=known.resource_ids + more)
+    return tuple(found[start] for start in sorted(found))
 
 
 def _may_change_service(widget: Widget, by: Actor) -> bool:

@@ -132,6 +132,12 @@ class Customer:
     consent: bool = False
 
 
+def short_reference(booking_id: str) -> str:
+    """What people read out to each other: "7F3A-21C0". Eight of the id's twenty digits, which staff's search finds."""
+    digits = booking_id.partition("_")[2][:8].upper()
+    return f"{digits[:4]}-{digits[4:]}" if len(digits) > 4 else digits
+
+
 @dataclass(frozen=True, slots=True)
 class Visitor:
     """What the browser told us about itself: `key` names the page view that asks, so that a doubled click is

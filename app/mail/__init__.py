@@ -9,7 +9,7 @@ Read `to_customer` and `to_owner` for what is said; `mailer` makes it a message 
 from app.mail.calendars import calendar_file, calendar_links, calendar_method, stated_method
 from app.mail.letter import Letter, Mail, MailKind
 from app.mail.mailer import Mailer, send_plain, write_letter
-from app.mail.phrases import policy_lines
+from app.mail.phrases import map_link, policy_lines
 
 __all__ = [
     "Letter",
@@ -19,6 +19,7 @@ __all__ = [
     "calendar_file",
     "calendar_links",
     "calendar_method",
+    "map_link",
     "policy_lines",
     "send_plain",
     "stated_method",

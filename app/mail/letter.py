@@ -134,6 +134,8 @@ class Letter:
     calendar_note: str = ""
     method: Method | None = None
     closing: str = ""
+    #: What helps on the day, (words, address): a map, the receipt.
+    more: tuple[tuple[str, str], ...] = ()
     #: What else is linked to, (words, address).
     links: tuple[tuple[str, str], ...] = ()
 

@@ -138,6 +138,7 @@ class Mailer:
             "zones": zones(mail),
             "off": booking.status in {Status.CANCELED, Status.EXPIRED},
             "add_to_calendar": translator(language).gettext("Add to your calendar"),
+            "not_working": translator(language).gettext("Button not working? Open this link:"),
             "your_others": translator(language).gettext("Your other bookings"),
         }
 

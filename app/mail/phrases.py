@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date, datetime
+from urllib.parse import quote
 
-from app.domain.booking import Status
+from app.domain.booking import Status, short_reference
 from app.domain.money import Money
 from app.domain.terms import Terms
 from app.mail.letter import Mail
@@ -106,15 +107,39 @@ def booked_rows(mail: Mail, now: datetime) -> Rows:
     policy = policy_lines(booking.terms, booking.starts_at, zone, mail.language, now=now)
     if len(policy) > 1 and _elsewhere(mail, booking.starts_at):
         policy.append(_("Times in %(zone)s") % {"zone": zone_label(zone, booking.starts_at, mail.language)})
-    return (*place_rows(mail), price_row(mail), *filled((_("If you cancel"), "\n".join(policy))))
+    return (*place_rows(mail), *visit_rows(mail), price_row(mail), *filled((_("If you cancel"), "\n".join(policy))))
+
+
+def map_link(address: str) -> str:
+    """Where the address is on a map: https://developers.google.com/maps/documentation/urls/get-started."""
+    return f"https://www.google.com/maps/search/?api=1&query={quote(address)}" if address else ""
+
+
+def visit_rows(mail: Mail) -> Rows:
+    """What else the customer needs on the day."""
+    _ = translator(mail.language).gettext
+    return filled(
+        (_("Address"), mail.widget.address),
+        (_("Good to know"), mail.widget.bring),
+        (_("Reference"), short_reference(mail.booking.id)),
+    )
+
+
+def more_links(mail: Mail) -> tuple[tuple[str, str], ...]:
+    """The map, and Stripe's receipt, which its address looks up when it is opened."""
+    _ = translator(mail.language).gettext
+    receipt = f"{mail.manage_url}/receipt" if mail.manage_url and not mail.booking.terms.free else ""
+    links = ((_("Map"), map_link(mail.widget.address)), (_("Receipt"), receipt))
+    return tuple((name, url) for name, url in links if url)
 
 
 def price_row(mail: Mail) -> tuple[str, str]:
     """What was paid."""
     _ = translator(mail.language).gettext
     terms = mail.booking.terms
-    paid = _("%(amount)s, paid") % {"amount": format_money(terms.price, mail.language)}
-    return (_("Price"), _("Free") if terms.free else paid)
+    if terms.free:
+        return (_("Price"), _("Free"))
+    return (_("Paid"), format_money(terms.price, mail.language))
 
 
 def before_row(mail: Mail, now: datetime) -> Rows:

@@ -17,6 +17,7 @@ from app.mail.phrases import (
     clock,
     contact,
     facts,
+    more_links,
     place_rows,
     says,
     sent_back,
@@ -24,7 +25,7 @@ from app.mail.phrases import (
     when,
 )
 from app.text.catalogues import translator
-from app.text.formats import format_money
+from app.text.formats import format_money, relative_day
 
 
 def confirmed(mail: Mail, now: datetime) -> Letter:
@@ -50,6 +51,7 @@ def confirmed(mail: Mail, now: datetime) -> Letter:
         calendar=(("Google Calendar", links["google"]), ("Outlook", links["outlook"])),
         calendar_note=_("The attached file works with every calendar app."),
         method="PUBLISH",
+        more=more_links(mail),
         closing=contact(mail.widget, mail.language),
     )
 
@@ -143,6 +145,7 @@ def restored(mail: Mail, now: datetime) -> Letter:
         action=button(mail.manage_url, _("Change or cancel")),
         calendar_note=_("The attached file puts the entry back into your calendar."),
         method="PUBLISH",
+        more=more_links(mail),
         closing=contact(mail.widget, mail.language),
     )
 
@@ -165,6 +168,7 @@ def moved(mail: Mail, now: datetime) -> Letter:
             "update by itself."
         ),
         method="PUBLISH",
+        more=more_links(mail),
         closing=contact(mail.widget, mail.language),
     )
 
@@ -196,13 +200,15 @@ def reminder(mail: Mail, now: datetime) -> Letter:
     """The visit is near. Its calendar file is a link, since most have the entry already."""
     _ = translator(mail.language).gettext
     file = f"{mail.manage_url}/calendar.ics"
+    near = relative_day(mail.booking.starts_at, mail.booking.time_zone, now, mail.language)
     return Letter(
         subject=_("Reminder: %(service)s, %(when)s") % facts(mail, now),
-        heading=_("Your booking is coming up"),
+        heading=_("Your booking is %(when)s") % {"when": near} if near else _("Your booking is coming up"),
         paragraphs=says((_("If you cannot come, please tell us using the link below.") if mail.manage_url else "",)),
         rows=booked_rows(mail, now),
         action=button(mail.manage_url, _("Change or cancel")),
         calendar=((_("Calendar file"), file),) if mail.manage_url else (),
+        more=more_links(mail),
         closing=contact(mail.widget, mail.language),
     )
 

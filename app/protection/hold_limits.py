@@ -33,6 +33,9 @@ CALM_NETWORK = Rule.of("calm_network", "32/10minutes")
 _PRESSED = 4
 #: One IPv6 /48 that holds this many times what one address may counts as a full widget does.
 _NETWORK_SHARE = 4
+#: So many people behind one address may hold a time of the same day each, however few times it has: where there are two
+#: a day, half of what is left is one, and the first visitor of a household would keep out the second.
+_NEIGHBOURS = 2
 #: Tries at the question for people: programs can do sums, so fewer than there are holds an hour.
 ANSWER = Rule.of("answer", "6/10minutes; 12/hour")
 
@@ -40,12 +43,14 @@ ANSWER = Rule.of("answer", "6/10minutes; 12/hour")
 @dataclass(frozen=True, slots=True)
 class Client:
     """Who asks to hold a time: the visitor's name from the page's state, the address, and a proof if one came.
-    `answers` says that a person may be there to answer a question in place of the work."""
+    `answers` says that a person may be there to answer a question in place of the work; `instead` is the booking that
+    the new one takes the place of, which the caller has read to be theirs."""
 
     name: str
     address: str
     proof: Proof = field(default_factory=Proof)
     answers: bool = True
+    instead: str = ""
 
 
 @dataclass(slots=True)
@@ -130,11 +135,16 @@ class HoldLimits:
         holds: Sequence[Booking],
     ) -> str | None:
         """The hold that has to go to make room; None where there is room as it is. Raises TooManyHolds."""
+        holds = [booking for booking in holds if booking.id != client.instead]
         near = [booking for booking in holds if self._is_near(booking, client)]
         coming = [one.starts_at for one in self._coming(widget, holds) if _same(one.client, client)]
         taken = [booking.starts_at for booking in near] + coming
         if self._has_room(widget, taken, zone, starts_at, free):
-            return None
+            return client.instead or None
+        if len(taken) < min(_NEIGHBOURS, widget.max_holds_per_visitor) and not self._of_visitor(near, widget, client):
+            return client.instead or None
+        if client.instead:
+            raise TooManyHolds(self._wait(near) if near else 1)
         for booking in near:
             untouched = booking.status is Status.HELD and booking.customer is None
             promised = any(one.spare == booking.id for one in self._under_way)
@@ -152,6 +162,11 @@ class HoldLimits:
     def _is_near(self, booking: Booking, client: Client) -> bool:
         known = self._holders.get(booking.id)
         return known is not None and _same(known[1], client)
+
+    def _of_visitor(self, near: Sequence[Booking], widget: Widget, client: Client) -> bool:
+        """Whether the visitor holds any of these, or is about to, under the same name."""
+        coming = any(one.client.name == client.name for one in self._coming(widget, near))
+        return coming or any(self.holder(booking.id) == client.name for booking in near)
 
     def _has_room(
         self, widget: Widget, taken: Sequence[datetime], zone: ZoneInfo, starts_at: datetime, free: Sequence[datetime]

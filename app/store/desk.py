@@ -25,6 +25,8 @@ class DeskRows(Database):
             name.icontains(text, autoescape=True),
             bookings.c.customer_email.contains(text.casefold(), autoescape=True),
             bookings.c.id.istartswith(text, autoescape=True),
+            # As `short_reference` gives it to people.
+            bookings.c.id.istartswith(f"bk_{text.replace('-', '')}", autoescape=True),
         )
         rows = await self._all(
             select_bookings(bookings.c.customer_email != "", wanted)

@@ -70,6 +70,17 @@ def _zone_aliases() -> Mapping[str, str]:
     return aliases
 
 
+@cache
+def _countries() -> Mapping[str, str]:
+    lines = files("tzdata").joinpath("zoneinfo", "zone.tab").read_text("utf-8").splitlines()
+    return {line.split("\t")[2]: line[:2] for line in lines if line and not line.startswith("#")}
+
+
+def country_of(zone: str) -> str:
+    """The country that a zone is in, by its two letters; empty where it is in none."""
+    return _countries().get(zone, "")
+
+
 def valid_zone(name: str | None) -> str | None:
     """The IANA zone that a visitor's browser or link names, under its current name; None if there is no such zone.
 
@@ -85,13 +96,29 @@ def same_clock(zone_a: str, zone_b: str, at: datetime) -> bool:
     return zone_a == zone_b or offset_of(local(at, zone_a)) == offset_of(local(at, zone_b))
 
 
-@cache
-def _old_names() -> Mapping[str, tuple[str, ...]]:
-    """Current zone → the names that linked to it; CLDR still files Kolkata under Asia/Calcutta."""
-    names: dict[str, tuple[str, ...]] = {}
-    for alias, zone in _zone_aliases().items():
-        names[zone] = (*names.get(zone, ()), alias)
-    return names
+#: Zones that were renamed, under the names that CLDR still files their cities under. A link in the database alone does
+#: not say that: it also joins places that have had the same clocks since 1970, such as Asmara to Nairobi.
+_FILED_UNDER: Final = {
+    "Africa/Asmara": "Africa/Asmera",
+    "America/Argentina/Buenos_Aires": "America/Buenos_Aires",
+    "America/Argentina/Catamarca": "America/Catamarca",
+    "America/Argentina/Cordoba": "America/Cordoba",
+    "America/Argentina/Jujuy": "America/Jujuy",
+    "America/Argentina/Mendoza": "America/Mendoza",
+    "America/Atikokan": "America/Coral_Harbour",
+    "America/Indiana/Indianapolis": "America/Indianapolis",
+    "America/Kentucky/Louisville": "America/Louisville",
+    "America/Nuuk": "America/Godthab",
+    "Asia/Ho_Chi_Minh": "Asia/Saigon",
+    "Asia/Kathmandu": "Asia/Katmandu",
+    "Asia/Kolkata": "Asia/Calcutta",
+    "Asia/Yangon": "Asia/Rangoon",
+    "Atlantic/Faroe": "Atlantic/Faeroe",
+    "Europe/Kyiv": "Europe/Kiev",
+    "Pacific/Chuuk": "Pacific/Truk",
+    "Pacific/Kanton": "Pacific/Enderbury",
+    "Pacific/Pohnpei": "Pacific/Ponape",
+}
 
 
 @lru_cache(maxsize=8192)
@@ -100,7 +127,7 @@ def _city(zone: str, language: str) -> str:
     if "/" not in zone or zone.startswith("Etc/"):
         return ""
     known = locale_of(language).time_zones
-    names = (zone, *_old_names().get(zone, ()))
+    names = (zone, _FILED_UNDER.get(zone, zone))
     city = next((known[name]["city"] for name in names if "city" in known.get(name, {})), "")
     return city or zone.rpartition("/")[2].replace("_", " ")
 

@@ -34,6 +34,10 @@ MONDAY: Final = datetime(2026, 11, 23, 9, 0, tzinfo=STOCKHOLM).astimezone(UTC)
 WEEKEND: Final = (5, 6)
 #: The studio alone, which starts fastest.
 ONE_STUDIO: Final[Mapping[str, str]] = MappingProxyType({"hapio": STUDIO})
+#: The studio with a page to look at everything once more, and a box to tick.
+CAREFUL_STUDIO: Final[Mapping[str, str]] = MappingProxyType(
+    {"hapio": STUDIO.replace("notice = ", 'review = true\nconsent = "I agree to the studio\'s terms."\nnotice = ')}
+)
 
 
 @dataclass

@@ -16,7 +16,6 @@ from tests.e2e.steps import (
     go_to_stripe,
     pay,
     times,
-    to_summary,
     type_details,
 )
 
@@ -81,7 +80,6 @@ async def test_no_screen_sets_a_cookie_or_stores_anything(shop: Shop, visit: Vis
     await choose_time(page)
     await expect_nothing(page)
     await type_details(page)
-    await to_summary(page)
     await expect_nothing(page)
     await go_to_stripe(page, page)
     await pay(page)

@@ -1,12 +1,14 @@
 """From the click on a time to its end: who gets it, how long it is kept, and that nothing typed is ever lost."""
 
+from collections.abc import AsyncIterator
 from datetime import timedelta
 
+import pytest
 from playwright.async_api import expect
 
 from tests.e2e.conftest import Visit
 from tests.e2e.harness import Visitor
-from tests.e2e.stack import Shop
+from tests.e2e.stack import CAREFUL_STUDIO, Shop, open_shop
 from tests.e2e.steps import (
     ANNA,
     Screen,
@@ -24,6 +26,13 @@ from tests.e2e.steps import (
 )
 
 HOLD_MINUTES = timedelta(minutes=11)  # a minute more than a hold lasts
+
+
+@pytest.fixture(scope="module")
+async def opened_shop(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Shop]:
+    """A studio where everything is looked at once more before it is paid."""
+    async with open_shop(tmp_path_factory.mktemp("shop"), widgets=CAREFUL_STUDIO) as shop:
+        yield shop
 
 
 async def test_a_time_disappears_for_everybody_else_at_the_click(shop: Shop, visit: Visit) -> None:
@@ -135,6 +144,7 @@ async def test_a_hold_that_ends_on_the_summary_is_taken_again_by_the_click_on_pa
     visitor = await visit()
     screen = await open_widget(visitor, shop)
     starts_at = await hold_and_tell(screen)
+    await to_summary(screen)
     await shop.tick(after=HOLD_MINUTES)
     await screen.get_by_role("button", name="Pay").click()
     await expect(visitor.page.get_by_text("We held your time again.")).to_be_visible()
@@ -206,6 +216,7 @@ async def test_going_back_from_the_summary_shows_what_was_typed(shop: Shop, visi
     visitor = await visit()
     screen = await open_widget(visitor, shop)
     await hold_and_tell(screen)
+    await to_summary(screen)
     await screen.get_by_role("link", name="Details").click()
     await expect(screen.get_by_label("Name")).to_have_value("Anna Ek")
     await screen.get_by_label("Name").fill("Anna Ek-Lund")

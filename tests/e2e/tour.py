@@ -12,12 +12,12 @@ from urllib.parse import urlsplit
 
 from playwright.async_api import Page, expect
 
-from app.cli.demo import OWNER, STUDIO
+from app.cli.demo import OWNER
 from app.domain.booking import Customer
 from app.domain.booking import Visitor as DomainVisitor
 from sandbox import hapio, stripe
 from tests.e2e.harness import Visitor
-from tests.e2e.stack import Shop
+from tests.e2e.stack import CAREFUL_STUDIO, Shop
 from tests.e2e.steps import (
     ANNA,
     CALL,
@@ -35,7 +35,6 @@ from tests.e2e.steps import (
     pay,
     start_of,
     times,
-    to_summary,
     told,
     type_details,
 )
@@ -43,8 +42,8 @@ from tests.e2e.steps import (
 Show = Callable[[str, Page], Awaitable[None]]
 Tour = Callable[[Shop, Visitor, Show], Awaitable[None]]
 
-#: The payment methods that take days exist in euro only.
-EURO_WIDGETS: Final = {"hapio": STUDIO.replace('currency = "sek"', 'currency = "eur"')}
+#: The payment methods that take days exist in euro only. Here everything is looked at once more before it is paid.
+EURO_WIDGETS: Final = {"hapio": CAREFUL_STUDIO["hapio"].replace('currency = "sek"', 'currency = "eur"')}
 
 
 async def book_and_pay(shop: Shop, visitor: Visitor, show: Show) -> None:
@@ -58,13 +57,11 @@ async def book_and_pay(shop: Shop, visitor: Visitor, show: Show) -> None:
     await choose_time(page)
     await show("details", page)
     await page.get_by_label("Email").fill("anna at home")
-    await page.get_by_role("button", name="Continue").click()
+    await page.get_by_role("button", name="Pay").click()
     await expect(page.get_by_text("Please check the marked fields.")).to_be_visible()
     await show("details-errors", page)
     await type_details(page)
     await page.get_by_label("Phone").fill("070-123 45 67")
-    await to_summary(page)
-    await show("summary", page)
     await go_to_stripe(page, page)
     await show("stripe", page)
     await page.get_by_role("link", name="Back to Studio Nord").click()
@@ -128,7 +125,8 @@ async def hold_on(shop: Shop, visitor: Visitor, show: Show) -> None:
     await page.reload()
     await show("details-hold-ended", page)
     await type_details(page)
-    await to_summary(page)
+    await page.get_by_role("button", name="Pay").click()
+    await expect(page.get_by_text("We held your time again.")).to_be_visible()
     await show("summary-held-again", page)
     await go_to_stripe(page, page)
     await shop.tick(after=timedelta(minutes=32))
@@ -211,7 +209,7 @@ async def book_for_free(shop: Shop, visitor: Visitor, show: Show) -> None:
     page = visitor.page
     await page.goto(f"{shop.public}/w/studio")
     await hold_and_tell(page, CALL)
-    await show("summary-free", page)
+    await show("details-free", page)
     await page.get_by_role("button", name="Confirm booking").click()
     await expect_confirmed(page)
     await show("confirmed-free", page)

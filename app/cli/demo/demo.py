@@ -82,6 +82,7 @@ class Demo:
     calendly: CalendlySandbox
     stripe: StripeSandbox
     mailbox: MailboxSandbox
+    host: HostSandbox
 
 
 async def run_demo(port: int, *, host: str = LOOPBACK) -> None:
@@ -133,7 +134,8 @@ async def open_demo(
         smtp_port = await mailbox.start_smtp()
         running.push_async_callback(mailbox.stop_smtp)
         schedulers = {"hapio": hapio.app, "calcom": calcom.app, "calendly": calendly.app}
-        around = {"host": HostSandbox(widget_origin=urls.public).app, "stripe": stripe.app, "mailbox": mailbox.app}
+        host = HostSandbox(widget_origin=urls.public)
+        around = {"host": host.app, "stripe": stripe.app, "mailbox": mailbox.app}
         for name, app in {**around, **{name: schedulers[name] for name in widgets}}.items():
             await running.enter_async_context(serve_on(listeners[name], app))
         opening: Mapping[str, Callable[[], Awaitable[Opened]]] = {
@@ -153,7 +155,7 @@ async def open_demo(
         if worker:
             for run in (stripe.run_deliveries, calcom.run_deliveries, calendly.run_deliveries):
                 running.callback(asyncio.create_task(run()).cancel)
-        yield Demo(urls, clock, app, hapio, calcom, calendly, stripe, mailbox)
+        yield Demo(urls, clock, app, hapio, calcom, calendly, stripe, mailbox, host)
 
 
 def _settings_of_the_rest(urls: Urls, folder: Path, smtp_port: int) -> dict[str, str]:

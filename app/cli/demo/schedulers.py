@@ -33,7 +33,8 @@ class Opened:
 async def open_hapio(sandbox: HapioSandbox, url: str) -> Opened:
     """The studio in Stockholm."""
     async with _client(f"{url}/v1", HAPIO_TOKEN) as client:
-        services = (await seed_studio(client)).services
+        ids = await seed_studio(client)
+        services = ids.services
     sandbox.calls.clear()
     return Opened(
         {"HAPIO_API_TOKEN": HAPIO_TOKEN, "HAPIO_BASE_URL": f"{url}/v1"},
@@ -41,6 +42,8 @@ async def open_hapio(sandbox: HapioSandbox, url: str) -> Opened:
             "portrait": services["Portrait session"],
             "headshot": services["Headshot express"],
             "planning": services["Planning call"],
+            "astrid": ids.resources["Astrid Lindqvist"],
+            "jonas": ids.resources["Jonas Berg"],
         },
     )
 

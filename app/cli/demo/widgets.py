@@ -12,11 +12,8 @@ STUDIO: Final = """
 [studio]
 scheduler = "hapio"
 title = "Book a time"
-services = [
-  {{ id = "{portrait}", description = "An hour in the studio with one photographer, ten retouched pictures." }},
-  {{ id = "{headshot}", description = "Half an hour, three retouched pictures for your profile." }},
-  {{ id = "{planning}", description = "Twenty minutes on the phone to plan a larger session." }},
-]
+address = "Hornsgatan 12, Stockholm"
+bring = "A second shirt, if you like. Coffee is ready ten minutes before."
 currency = "sek"
 allowed_origins = ["{host}"]
 cancellation = [
@@ -25,11 +22,34 @@ cancellation = [
 ]
 reschedule = {{ other_service = true }}
 questions = [{{ name = "occasion", label = "What are the pictures for?" }}]
-consent = "I agree that Studio Nord keeps my details to handle this booking."
+notice = "Studio Nord uses your details only to handle this booking."
 owner_name = "Studio Nord"
 owner_email = "hello@studionord.example"
 languages = ["en", "sv", "de", "fr", "es", "ar"]
 theme = {{ accent = "#2f5d50", radius = 10 }}
+
+[[studio.services]]
+id = "{portrait}"
+description = "An hour in the studio with one photographer, ten retouched pictures."
+image = "{host}/pictures/portrait.svg"
+
+[[studio.services]]
+id = "{headshot}"
+description = "Half an hour, three retouched pictures for your profile."
+image = "{host}/pictures/headshot.svg"
+
+[[studio.services]]
+id = "{planning}"
+description = "Twenty minutes on the phone to plan a larger session."
+image = "{host}/pictures/planning.svg"
+
+[[studio.people]]
+id = "{astrid}"
+image = "{host}/pictures/astrid.svg"
+
+[[studio.people]]
+id = "{jonas}"
+image = "{host}/pictures/jonas.svg"
 """
 
 COACH: Final = """
@@ -50,7 +70,7 @@ cancellation = [
 reschedule = {{ until_hours = 12, other_service = true }}
 country = "GB"
 questions = [{{ name = "question", label = "Which question do you bring?", kind = "textarea" }}]
-consent = "I agree that Maya Collins keeps my details to handle this booking."
+notice = "Maya Collins uses your details only to handle this booking."
 owner_name = "Maya Collins"
 owner_email = "maya@collins-coaching.example"
 owner_phone = "+44 20 7946 0321"
@@ -72,7 +92,7 @@ allowed_origins = ["{host}"]
 cancellation = [{{ at_least_hours = 24, refund_percent = 100 }}]
 country = "US"
 questions = [{{ name = "topic", label = "What would you like to talk about?" }}]
-consent = "I agree that Nora Whitfield keeps my details to handle this booking."
+notice = "Nora Whitfield uses your details only to handle this booking."
 owner_name = "Nora Whitfield"
 owner_email = "nora@whitfield.example"
 owner_phone = "+1 718 555 0142"

@@ -113,6 +113,10 @@ class Availability:
         """Somebody else has changed something in this scheduler."""
         self._named(scheduler).hinted(moments)
 
+    def occupied(self, widget: Widget) -> tuple[Occupied, ...]:
+        """What our own reservations take up."""
+        return self._of(widget).occupied()
+
     def rest(self, scheduler: str, calls: int) -> timedelta:
         """How far apart looks of so many calls to this scheduler should be that nobody waits for."""
         return self._named(scheduler).rest(calls)

@@ -289,6 +289,10 @@ class SchedulerAvailability:
             if not moments or any(held.starts_from <= moment < held.ends_to for moment in moments):
                 held.suspect(tick)
 
+    def occupied(self) -> tuple[Occupied, ...]:
+        """What our own reservations take up, as far as this process knows."""
+        return tuple(self._own.rows.values())
+
     def rest(self, calls: int) -> timedelta:
         """How far apart looks of so many calls to the scheduler should be that nobody waits for."""
         return self._budget.rest(calls)

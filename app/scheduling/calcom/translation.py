@@ -314,8 +314,9 @@ def booking_body(wanted: Wanted, visit: Visit, *, time_zone: str) -> dict[str, A
     }
     if visit.language in _LANGUAGES:
         attendee["language"] = visit.language
-    if _PHONE.fullmatch(customer.phone):
-        attendee["phoneNumber"] = customer.phone
+    phone = customer.phone.partition(" ")[0]  # it takes no extension
+    if _PHONE.fullmatch(phone):
+        attendee["phoneNumber"] = phone
     return {
         "start": timestamp(wanted.starts_at),
         "eventTypeId": number_of(wanted.service_id),

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from app.msgid import N_
+from app.parts import parts_of
 from app.text import catalogues, languages
 from app.web.shared.render import STATIC
 
@@ -19,15 +20,19 @@ from app.web.shared.render import STATIC
 _WORDS = N_("Book a time")
 #: Stands in the loader where they belong.
 _WORDS_MARK = "HOLDFAST_WORDS"
+#: Stands in the loader where our own address belongs, for copies that were not fetched from here.
+_BASE_MARK = "HOLDFAST_BASE"
 
 
 async def show_loader(request: Request) -> Response:
     """GET /embed.js: the one script that host pages name. A page that names it keeps it for five minutes, and shows
     what it has for a day while it asks behind the visitor's back whether there is a newer one."""
-    plain, packed, tag = _loader()
+    plain, packed, tag = _loader(parts_of(request).settings.public_url)
     headers = {
         "Cache-Control": "public, max-age=300, stale-while-revalidate=86400",
         "Cross-Origin-Resource-Policy": "cross-origin",
+        # Modules, and tags with `crossorigin`, are fetched with leave only.
+        "Access-Control-Allow-Origin": "*",
         "ETag": tag,
         "Vary": "Accept-Encoding",
     }
@@ -39,12 +44,33 @@ async def show_loader(request: Request) -> Response:
 
 
 @cache
-def _loader() -> tuple[bytes, bytes, str]:
+def _loader(public_url: str) -> tuple[bytes, bytes, str]:
     """(plain, compressed, entity tag) of the loader. The tag is weak, as both have it."""
     words = {language: catalogues.translator(language).gettext(_WORDS) for language in languages.LANGUAGES}
     source = (STATIC / "embed.min.js").read_text(encoding="utf-8")
+    source = source.replace(_BASE_MARK, json.dumps(public_url))
     plain = source.replace(_WORDS_MARK, json.dumps(words, ensure_ascii=False, separators=(",", ":"))).encode()
     return plain, gzip.compress(plain, 9, mtime=0), f'W/"{hashlib.sha256(plain).hexdigest()[:16]}"'
 
 
-routes = [Route("/embed.js", show_loader)]
+async def tell_why(request: Request) -> Response:
+    """GET /embed/why: why a frame stayed silent, as a module for the console of the page that asked. Names nothing
+    that the widget's own page does not tell."""
+    asked, widgets = request.query_params, parts_of(request).widgets
+    name, origin = asked.get("widget", "")[:100], asked.get("origin", "")[:300]
+    widget = widgets.get(name)
+    if widget is None:
+        told = f"there is no widget called {name!r}"
+    elif origin not in widget.allowed_origins:
+        told = f"add {origin} to allowed_origins of [{name}]"
+    else:
+        told = "the frame was loaded and does not answer: something between the browser and the server changes the page"
+    headers = {
+        "Access-Control-Allow-Origin": "*",
+        "Cache-Control": "no-store",
+        "Cross-Origin-Resource-Policy": "cross-origin",
+    }
+    return Response(f"export default {json.dumps(told)};", media_type="text/javascript", headers=headers)
+
+
+routes = [Route("/embed.js", show_loader), Route("/embed/why", tell_why)]

@@ -299,7 +299,7 @@ def _readable(theme: Theme, _: Callable[[str], str]) -> list[dict[str, str]]:
                 "text": colors["accent-strong"],
                 "button": f"{contrast(colors['on-accent'], colors['accent']):.1f}",
                 "link": f"{contrast(colors['accent-strong'], colors['surface']):.1f}",
-                "kept": "yes" if colors["accent"] == theme.accent else "",
+                "kept": "yes" if colors["accent-edge"] == theme.accent else "",
             }
         )
     return shown

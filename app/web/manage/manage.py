@@ -7,13 +7,14 @@ from typing import Any
 from urllib.parse import urlencode
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from app.booking.bookings import BookingView
 from app.booking.offer import Refusal
-from app.domain.booking import Status
+from app.domain.booking import Status, short_reference
 from app.domain.move import MoveState
 from app.errors import HoldfastError
+from app.mail import map_link
 from app.parts import parts_of
 from app.text import catalogues
 from app.web.manage.cancel_words import may_cancel
@@ -82,6 +83,8 @@ def managed_screen(
         "problem": problem,
         "summary": summarize(booking, language=language, now=now),
         "money": money_rows(view, now, language),
+        "reference": short_reference(booking.id),
+        "map": map_link(view.widget.address),
         "undo": undo_line(offer, booking, language),
         "gives_back": gives_back(view),
         "paying": paying(view, now, language),
@@ -110,6 +113,13 @@ def managed_screen(
     elif polls is not None and wants_block(request):
         response.headers["HX-Replace-Url"] = path
     return response
+
+
+async def show_receipt(request: Request, view: BookingView) -> Response:
+    """GET /manage/{token}/receipt: Stripe's own page of what was paid, whose address lives for some weeks only."""
+    paid = [payment for payment in view.payments if payment.captured]
+    url = await parts_of(request).bookings.receipt_url(paid[-1]) if paid else None
+    return RedirectResponse(url or manage_path(request), status_code=303)
 
 
 def managed_screen_instead(request: Request, view: BookingView, error: HoldfastError) -> Response:

@@ -26,4 +26,5 @@ routes = [
     Route(f"{_LINK}/resend", link.resend, methods=["POST"]),
     Route(f"{_LINK}/sent", link.show_sent),
     Route(f"{_LINK}/calendar.ics", opened(manage.calendar)),
+    Route(f"{_LINK}/receipt", opened(manage.show_receipt)),
 ]

@@ -38,7 +38,8 @@ class Clocks:
 
 @dataclass(frozen=True, slots=True)
 class DayCell:
-    """One cell of the month. Days of a neighboring month only fill the row: they never carry times.
+    """One cell of the month. Days of the month before only fill the row; those of the next one carry times if they were
+    read, so that the end of a month is not a dead end.
 
     `label` is the day's number, `name` says the whole: "Tuesday 24 November, 6 times". `clocks_change` asks for a
     warning: clocks go forward or back that day, here or at the place. `is_own` is the day of the booking that looks
@@ -59,8 +60,8 @@ class DayCell:
 
 @dataclass(frozen=True, slots=True)
 class MonthView:
-    """A month's table. `weekdays` are (short, full) names in the language's order; `previous` and `next` are the
-    first days of the months that can be looked at; `total` counts the month's times."""
+    """A month's table, without the weeks that are over. `weekdays` are (short, full) names in the language's order;
+    `previous` and `next` are the first days of the months that can be looked at; `total` counts the month's times."""
 
     month: date
     heading: str
@@ -121,15 +122,17 @@ def month_view(
     chosen: date | None = None,
     last_day: date | None = None,
     own: Slot | None = None,
+    following: Iterable[Slot] | None = None,
 ) -> MonthView:
     """The month around `month` in the visitor's zone; slots outside it are passed over.
 
     `today` is the visitor's day; `last_day` the end of the booking window, None without one; `own` the time of a
-    booking that is to be moved.
+    booking that is to be moved; `following` the next month's slots, None where they were not read.
     """
     month = month.replace(day=1)
+    ends = local_days.next_month(month) if following is None else date.max
     by_day: dict[date, list[Slot]] = {}
-    for slot in slots:
+    for slot in {slot.starts_at: slot for slot in (*slots, *(following or ()))}.values():
         if own is None or slot.starts_at != own.starts_at:
             by_day.setdefault(zones.local(slot.starts_at, clocks.zone).date(), []).append(slot)
     own_day = zones.local(own.starts_at, clocks.zone).date() if own else None
@@ -137,7 +140,7 @@ def month_view(
         tuple(
             _cell(
                 day,
-                by_day.get(day, []) if _same_month(day, month) else [],
+                by_day.get(day, []) if month <= day < ends else [],
                 clocks,
                 month=month,
                 today=today,
@@ -147,6 +150,7 @@ def month_view(
             for day in week
         )
         for week in _weeks(month, formats.first_weekday(clocks.language))
+        if week[-1] >= today
     )
     free = sorted(day for day in by_day if _same_month(day, month))
     return MonthView(

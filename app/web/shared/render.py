@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from math import ceil
 from typing import Any, Literal
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from jinja2 import BytecodeCache, Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
@@ -35,7 +35,7 @@ from app.settings import Settings
 from app.text import catalogues, languages
 from app.web.shared import host_events
 from app.web.shared.folders import folder
-from app.web.shared.request_input import asked_address
+from app.web.shared.request_input import asked_address, asked_query
 from app.web.shared.security_headers import HTTPS_ONLY
 from app.web.shared.theme import Style, asked_style, dressed, style_hash, theme_css
 from app.widgets import Theme, Widget
@@ -44,7 +44,7 @@ STATIC = folder("static")
 
 #: In the page and not beside it: one request less before the first times are seen. A page is 5 KB heavier for it,
 #: compressed, which htmx pays once a visit.
-_SHEET = (STATIC / "widget.css").read_text(encoding="utf-8")
+_SHEET = (STATIC / "widget.min.css").read_text(encoding="utf-8")
 
 #: Pages whose acts cost money must not be laid under another site's buttons, nor their errors, which lead on to them.
 NEVER_FRAMED = ("/manage/", "/staff")
@@ -61,6 +61,7 @@ class Page:
     language: str
     direction: Literal["ltr", "rtl"]
     title: str
+    logo: str
     path: str
     owner: str
     owner_email: str
@@ -175,8 +176,17 @@ def follow(request: Request) -> dict[str, str]:
     if request.method != "GET":
         return {}
     was = urls.split(request.headers.get("hx-current-url", ""))
-    same = was is not None and unquote(was.path) == request.scope["path"]
+    same = (
+        was is not None
+        and unquote(was.path) == request.scope["path"]
+        and _step(was.query) == _step(asked_query(request))
+    )
     return {"HX-Replace-Url" if same else "HX-Push-Url": asked_address(request)}
+
+
+def _step(query: str) -> list[tuple[str, str]]:
+    """What makes a page of the same path another step, so that Back leads to the one before, and not off the site."""
+    return sorted((name, value) for name, value in parse_qsl(query) if name in {"service", "step"})
 
 
 def make_page(request: Request, shell: Shell, *, fragment: bool, framed: bool = True) -> Page:
@@ -189,6 +199,7 @@ def make_page(request: Request, shell: Shell, *, fragment: bool, framed: bool = 
         language=shell.language,
         direction=languages.direction(shell.language),
         title=widget.title,
+        logo=widget.logo if alone else "",
         path=f"/w/{widget.name}",
         owner=widget.owner_name,
         owner_email=widget.owner_email,
@@ -235,6 +246,7 @@ def policy(settings: Settings, widget: Widget, theme: Theme, *, framed: bool) ->
         widget.allowed_origins if framed else None,
         style_hash(theme_css(theme)),
         pictures=_has_pictures(widget),
+        plain=_plain_origins(_pictures(widget)),
     )
 
 
@@ -246,6 +258,7 @@ def _policy(
     sheet: str,
     *,
     pictures: bool,
+    plain: str,
 ) -> str:
     ancestors = "'none'" if frame_origins is None else " ".join(("'self'", *frame_origins))
     return "; ".join(
@@ -253,7 +266,7 @@ def _policy(
             "default-src 'none'",
             " ".join(("script-src 'self'", *_script_source(htmx_url))),
             f"style-src 'self' {style_hash(_SHEET)} {sheet}",
-            "img-src 'self' data:" + (" https:" if pictures else ""),
+            "img-src 'self' data:" + (" https:" if pictures else "") + plain,
             "connect-src 'self'",
             "form-action 'self' " + " ".join(checkout_origins),
             "base-uri 'none'",
@@ -273,7 +286,21 @@ def _script_source(url: str) -> tuple[str, ...]:
 
 
 def _has_pictures(widget: Widget) -> bool:
-    return any(service.image for service in widget.services)
+    return bool(_pictures(widget))
+
+
+def _pictures(widget: Widget) -> tuple[str, ...]:
+    named = (widget.logo, *(one.image for one in widget.services), *(one.image for one in widget.people))
+    return tuple(image for image in named if image)
+
+
+@lru_cache(maxsize=256)
+def _plain_origins(pictures: tuple[str, ...]) -> str:
+    """The origins of pictures without TLS, such as a developer's own machine, for the policy."""
+    found = {
+        f" {parts.scheme}://{parts.netloc}" for one in pictures if (parts := urls.split(one)) and parts.scheme == "http"
+    }
+    return "".join(sorted(found))
 
 
 # Errors
@@ -311,12 +338,15 @@ def render_error(request: Request, error: HoldfastError) -> Response:
         heading, lines = _MOMENT, [what, _DO_NOT_PAY_AGAIN, _LOOKED_UP]
     elif _AFTER_PAYING.fullmatch(request.scope["path"]):
         lines.append(_DO_NOT_PAY_AGAIN)
+    lines = [_(line) for line in lines]
+    if isinstance(error, RateLimited) and error.retry_after > 0:
+        lines.append(_when_again(error.retry_after, shell.language))
     response = render(
         request,
         "shared/message.html",
         {
             "heading": _(heading),
-            "lines": [_(line) for line in lines],
+            "lines": lines,
             "way_on": _way_on(request, error, shell),
             "event": host_events.problem(error.code),
         },
@@ -328,6 +358,15 @@ def render_error(request: Request, error: HoldfastError) -> Response:
     if wait:
         response.headers["Retry-After"] = str(ceil(wait))
     return response
+
+
+def _when_again(seconds: int, language: str) -> str:
+    """When a limit ends. Not by the clock, because nobody has said in which zone this visitor is."""
+    minutes = ceil(seconds / 60)
+    said = catalogues.translator(language).ngettext(
+        "You can try again in %(num)s minute.", "You can try again in %(num)s minutes.", minutes
+    )
+    return said % {"num": minutes}
 
 
 def _affordable(request: Request, shell: Shell) -> Shell:

@@ -23,8 +23,13 @@ def asked_path(request: Request) -> str:
 
 def asked_address(request: Request) -> str:
     """The path and the query as they stand in an address."""
-    query = quote_from_bytes(request.scope["query_string"], safe=_QUERY)
+    query = asked_query(request)
     return asked_path(request) + (f"?{query}" if query else "")
+
+
+def asked_query(request: Request) -> str:
+    """The query as it stands in an address, without its question mark."""
+    return quote_from_bytes(request.scope["query_string"], safe=_QUERY)
 
 
 def address_without_slash(request: Request) -> str | None:

@@ -10,7 +10,7 @@ from starlette.requests import Request
 
 from app.booking.bookings import BookingView
 from app.booking.moves import MoveQuote
-from app.booking.reschedule import Rescheduled
+from app.booking.reschedule import Rescheduled, with_own
 from app.domain.booking import Actor
 from app.domain.catalogue import Resource, Service
 from app.parts import parts_of
@@ -68,6 +68,12 @@ async def find_reschedule_scene(
     widget = view.widget
     catalogue = await parts_of(request).availability.catalogue(widget)
     scene = await find_scene(request, widget, catalogue, service, wanted, people)
+    around = await parts_of(request).reschedule.around_own(view.booking, service)
+    if scene.resource not in {"", view.booking.resource_id} or view.booking.resource_id not in {
+        one.id for one in people
+    }:
+        around = ()
+    scene = replace(scene, times=replace(scene.times, slots=with_own(scene.times.slots, around)))
     if opens and not any(zones.local(slot.starts_at, scene.zone).date() == scene.day for slot in scene.times.slots):
         return await find_scene(request, widget, catalogue, service, replace(wanted, day=None), people)
     return scene

@@ -33,6 +33,9 @@ STYLES: Final[Mapping[str, str]] = {
     "background": "background",
     "transparent": "transparent",
 }
+#: What our loader tells of the page: the colour behind the frame. A word of its own, since the owner's wishes and the
+#: tag's go before it.
+GROUND: Final = "ground"
 
 #: Longer than any value that can be meant.
 _LONGEST: Final = 250
@@ -206,12 +209,13 @@ def _palette(accent: str, scheme: Scheme, background: str) -> dict[str, str]:
 
     accent_soft, danger_soft, ok_soft = soft(chroma, hue), soft(*_DANGER), soft(*_OK)
     signal_level = 0.75 if dark else 0.5
-    shown_accent = _readable(accent, grounds, GRAPHIC, darker=not dark)
+    edge = _readable(accent, grounds, GRAPHIC, darker=not dark)
     return {
-        "accent": shown_accent,
-        "accent-strong": _readable(shown_accent, (*grounds, accent_soft), TEXT, darker=not dark),
+        "accent": accent,
+        "accent-edge": edge,
+        "accent-strong": _readable(edge, (*grounds, accent_soft), TEXT, darker=not dark),
         "accent-soft": accent_soft,
-        "on-accent": max(("#000000", "#ffffff"), key=lambda ink: contrast(ink, shown_accent)),
+        "on-accent": max(("#000000", "#ffffff"), key=lambda ink: contrast(ink, accent)),
         "surface": neutral["surface"],
         "card": neutral["card"],
         "sunken": neutral["sunken"],
@@ -232,8 +236,8 @@ def palette(accent: str, scheme: Scheme, background: str = "") -> Mapping[str, s
 
     - text, text-soft, accent-strong at least 4.5 on surface, card, sunken and accent-soft
     - danger, ok at least 4.5 on surface, card, sunken and their own soft ground; text on those grounds as well
-    - on-accent at least 4.5 on accent
-    - accent, line-strong at least 3 on surface, card and sunken
+    - on-accent at least 4.5 on accent, which is the owner's own colour: a button is known by its text (WCAG 1.4.11)
+    - accent-edge, which is drawn around it, and line-strong at least 3 on surface, card and sunken
 
     `line` only divides and carries no meaning. The surface is `background`, if one is given, which must then be one
     that `fitting_scheme` finds this scheme for.
@@ -267,6 +271,9 @@ def asked_style(query: Mapping[str, str]) -> Style:
         if value and len(value) <= _LONGEST and (theme := _with(field, value)):
             told = getattr(theme, field)
             asked.append((name, str(int(told)) if isinstance(told, bool) else str(told).removeprefix("#")))
+    ground = query.get(GROUND, "")
+    if ground and len(ground) <= _LONGEST and (theme := _with("background", ground)):
+        asked.append((GROUND, theme.background.removeprefix("#")))
     return tuple(asked)
 
 
@@ -281,7 +288,12 @@ def _with(field: str, value: str) -> Theme | None:
 @lru_cache(maxsize=256)
 def dressed(theme: Theme, style: Style) -> Theme:
     """The owner's theme with what a tag asks beyond it. `style` is from `asked_style`."""
-    return Theme.model_validate(theme.model_dump() | {STYLES[name]: value for name, value in style})
+    asked = {STYLES[name]: value for name, value in style if name != GROUND}
+    wanted = Theme.model_validate(theme.model_dump() | asked)
+    ground = dict(style).get(GROUND)
+    if ground is None or wanted.transparent is False or (wanted.background and not wanted.transparent):
+        return wanted
+    return Theme.model_validate(wanted.model_dump() | {"transparent": True, "background": wanted.background or ground})
 
 
 @lru_cache(maxsize=256)

@@ -3,14 +3,15 @@ and for bookings that look for another one."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from starlette.requests import Request
 
+from app.domain import local_days
 from app.domain.catalogue import Resource, Service, Slot
-from app.errors import InvalidRequest, RateLimited, TimesNotRead
+from app.errors import InvalidRequest, RateLimited, SchedulerError, TimesNotRead
 from app.parts import Parts, parts_of
 from app.protection.rate_limits import client_address
 from app.scheduling.availability import Catalogue, Times
@@ -21,6 +22,10 @@ from app.widgets import Widget
 
 #: Near the ends of the calendar there is no month before or after, and another zone's clock cannot be shown.
 _YEARS = range(1901, 3000)
+
+#: From so long before a month's end on, its last row shows the next month's first days as well. That is one read more
+#: of the scheduler for each service, which whoever looks at the end of a month wants next anyway.
+_NEAR_THE_END = timedelta(days=14)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +56,7 @@ class AskedTimes:
 @dataclass(frozen=True, slots=True)
 class Scene:
     """Everything that the time step shows, read and settled: the day it is open on and the times around it. `people`
-    are those whom one may choose."""
+    are those whom one may choose; `following` are the next month's times, near the end of this one."""
 
     catalogue: Catalogue
     service: Service
@@ -62,6 +67,7 @@ class Scene:
     month: date
     day: date | None
     times: Times
+    following: Times | None
     next_free: Slot | None
     today: date
     last_day: date | None
@@ -164,6 +170,11 @@ async def find_scene(
             month, next_free = day.replace(day=1), None
             times = await read(month)
     window = service.booking_window_end
+    last_day = zones.local(now + window, zone).date() if window is not None else None
+    after = local_days.next_month(month)
+    following: Times | None = None
+    if times.read and month <= today and today + _NEAR_THE_END >= after and (last_day is None or last_day >= after):
+        following = await _following(read(after))
     return Scene(
         catalogue=catalogue,
         service=service,
@@ -174,11 +185,21 @@ async def find_scene(
         month=month,
         day=day,
         times=times,
+        following=following,
         next_free=next_free,
         today=today,
-        last_day=zones.local(now + window, zone).date() if window is not None else None,
+        last_day=last_day,
         opened=wanted.day is None and day is not None,
     )
+
+
+async def _following(reading: Awaitable[Times]) -> Times | None:
+    """The next month's times; None where they cannot be read, which costs the visitor nothing but a few days."""
+    try:
+        times = await reading
+    except (SchedulerError, RateLimited):
+        return None
+    return times if times.read else None
 
 
 async def _next_free(

@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from app.domain.catalogue import Slot
-from app.errors import SchedulerError, SlotTaken, StripeError, TimesNotRead, TooManyHolds
+from app.errors import RateLimited, SchedulerError, SlotTaken, StripeError, TimesNotRead
 from app.text import catalogues, formats, zones
 from app.web.shared import host_events
 from app.web.shared.booking_summary import price
@@ -55,6 +55,7 @@ def times_context(
         chosen=scene.day,
         last_day=scene.last_day,
         own=own,
+        following=scene.following.slots if scene.following else None,
     )
     day = None
     if scene.day:
@@ -75,6 +76,7 @@ def times_context(
     return {
         "paths": paths or Paths(path, f"{path}/slots", f"{path}/hold"),
         "reschedule": None,
+        "mine": None,
         "service": {
             "name": service.name,
             "duration": formats.format_duration(service.duration, language),
@@ -84,7 +86,7 @@ def times_context(
         "several": several,
         "person": service.resources[0].name if len(service.resources) == 1 else "",
         "place": location.name,
-        "people": _people(scene, language),
+        "people": _people(scene, widget, language),
         "month": month,
         "day": day if day and day.count else None,
         "empty": empty,
@@ -110,29 +112,51 @@ def filled_fields(state: Mapping[str, str]) -> Pairs:
 
 
 def taken_words(
-    error: SlotTaken | SchedulerError | StripeError | TooManyHolds,
+    error: SlotTaken | SchedulerError | StripeError | RateLimited,
     lost: datetime,
     zone: str,
     language: str,
     today: date,
+    now: datetime | None = None,
 ) -> dict[str, Any]:
-    """That the time is gone, with the nearest ones to choose instead; or that it can be tried again."""
+    """That the time is gone, with the nearest ones to choose instead; or that it can be tried again. Where it is known
+    when, by `now`, the page does so by itself."""
     gone = isinstance(error, SlotTaken)
+    again_at, again_in = "", 0
+    if isinstance(error, RateLimited) and now:
+        again_in = error.retry_after
+        again_at = formats.format_time(now + timedelta(seconds=again_in + 59), zone, language)
     times = [
         {"value": start_value(start), "label": moment_words(start, zone, language, today)}
         for start in (error.nearest if isinstance(error, SlotTaken) else (lost,))
     ]
-    return {"sentence": error.sentence, "code": error.code, "gone": gone, "times": times}
+    return {
+        "sentence": error.sentence,
+        "code": error.code,
+        "gone": gone,
+        "times": times,
+        "again_at": again_at,
+        "again_in": again_in,
+    }
 
 
-def _people(scene: Scene, language: str) -> list[dict[str, Any]]:
+def _people(scene: Scene, widget: Widget, language: str) -> list[dict[str, Any]]:
     """Whom one may choose; nobody, where there is no choice."""
     if len(scene.people) < 2:
         return []
-    anyone = {"id": "", "name": catalogues.translator(language).gettext("Anyone"), "chosen": not scene.resource}
+    anyone = {
+        "id": "",
+        "name": catalogues.translator(language).gettext("Anyone"),
+        "chosen": not scene.resource,
+        "image": "",
+    }
+    faces = {one.id: one.image for one in widget.people}
     return [
         anyone,
-        *({"id": one.id, "name": one.name, "chosen": one.id == scene.resource} for one in scene.people),
+        *(
+            {"id": one.id, "name": one.name, "chosen": one.id == scene.resource, "image": faces.get(one.id, "")}
+            for one in scene.people
+        ),
     ]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urldefrag, urlencode
+from urllib.parse import quote, urldefrag, urlencode
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -83,14 +83,16 @@ def to_host(request: Request, booking: Booking, *, reported: str = "") -> Respon
     """Back to the page that the visitor came from, where our loader shows how the booking stands. None where no
     loader put the frame there, or the page may not frame us (any more).
 
-    The token is in the fragment, which browsers send to nobody, and can do nothing but show this booking.
+    The token is in the fragment, which browsers send to nobody, and can do nothing but show this booking. What the site
+    had there itself, such as its router's place, comes behind it, and our loader puts it back.
     """
     shell: Shell = request.state.shell
-    host, _ = urldefrag(trusted_host(booking.visitor.host, shell.widget))
+    host, route = urldefrag(trusted_host(booking.visitor.host, shell.widget))
     if not host or not booking.visitor.place:
         return None
     token = parts_of(request).links.result_token(booking.id, told=reported)
-    return RedirectResponse(f"{host}#holdfast={booking.visitor.place}.{token}", status_code=303)
+    behind = f"~{quote(route, safe='')}" if route else ""
+    return RedirectResponse(f"{host}#holdfast={booking.visitor.place}.{token}{behind}", status_code=303)
 
 
 # What every screen of it shows

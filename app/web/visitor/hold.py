@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from urllib.parse import urlencode
@@ -17,13 +18,14 @@ from app.domain.booking import Booking, Status, Visitor
 from app.domain.money import Money
 from app.errors import (
     BookingConflict,
+    ChallengeNeeded,
     HoldExpired,
     InvalidDetails,
     NotFound,
+    RateLimited,
     SchedulerError,
     SlotTaken,
     StripeError,
-    TooManyHolds,
 )
 from app.parts import parts_of
 from app.text import languages, zones
@@ -34,7 +36,15 @@ from app.web.shared.theme import asked_style
 from app.web.shared.time_step import find_scene, read_asked_times, read_start
 from app.web.shared.time_step_words import taken_words, times_context
 from app.web.visitor.booking_access import read_booking, read_view, to_booking
-from app.web.visitor.carried import LONGEST, asked_widget, carried_pairs, chosen_service, is_prefill
+from app.web.visitor.carried import (
+    LONGEST,
+    asked_widget,
+    carried_pairs,
+    chosen_service,
+    is_prefill,
+    own_hold,
+    own_hold_context,
+)
 from app.web.visitor.proof_of_work import read_client
 from app.web.visitor.screens import details_screen, pay_screen
 
@@ -65,6 +75,7 @@ async def hold(request: Request) -> Response:
     service = chosen_service(catalogue, wanted.service)
     if service is None:
         raise NotFound(wanted.service)
+    mine = await own_hold(request, form.get("mine", ""), widget)
     try:
         booking = await parts.hold.take(
             widget,
@@ -72,14 +83,19 @@ async def hold(request: Request) -> Response:
             starts_at=starts_at,
             resource_id=wanted.resource or None,
             visitor=visitor,
-            client=read_client(request, form),
+            customer=mine.customer if mine else None,
+            client=read_client(request, form, instead=mine),
             shown=_shown_price(form, service.price),
         )
-    except (SlotTaken, SchedulerError, TooManyHolds) as error:
+    except ChallengeNeeded:
+        raise
+    except (SlotTaken, SchedulerError, RateLimited) as error:
         return await show_refusal(request, shell, form, starts_at, error)
     token = parts.links.booking_token(booking.id, ends_at=booking.ends_at)
     passed_on = {name: value for name, value in carried if is_prefill(name)}
     passed_on |= wanted.style
+    if widget.review or booking.customer:
+        passed_on["step"] = "details"
     return RedirectResponse(f"/b/{token}" + (f"?{urlencode(passed_on)}" if passed_on else ""), status_code=303)
 
 
@@ -91,9 +107,22 @@ async def show_refusal(
     shell: Shell,
     asked: Mapping[str, str],
     starts_at: datetime,
-    error: SlotTaken | SchedulerError | TooManyHolds,
+    error: SlotTaken | SchedulerError | RateLimited,
 ) -> Response:
     """The times again, in place, with what happened and the nearest times, or the same one to try again."""
+    response = await _times_around(request, shell, asked, starts_at, error)
+    if isinstance(error, RateLimited):
+        response.headers["Retry-After"] = str(error.retry_after)
+    return response
+
+
+async def _times_around(
+    request: Request,
+    shell: Shell,
+    asked: Mapping[str, str],
+    starts_at: datetime,
+    error: SlotTaken | SchedulerError | RateLimited | None = None,
+) -> Response:
     widget, parts = shell.widget, parts_of(request)
     catalogue = await parts.availability.catalogue(widget)
     wanted = read_asked_times(asked, shell.language)
@@ -103,19 +132,25 @@ async def show_refusal(
     zone = wanted.zone or catalogue.location.time_zone
     day = zones.local(starts_at, zone).date()
     scene = await find_scene(request, widget, catalogue, service, wanted.on(day))
-    taken = taken_words(error, starts_at, zone, shell.language, scene.today)
+    taken = taken_words(error, starts_at, zone, shell.language, scene.today, parts.now()) if error else None
     filling = {"carried": carried_pairs(asked, widget), "key": (("key", parts.links.visitor_key()),)}
     context = times_context(scene, widget, shell.language, taken=taken, filling=filling)
-    response = render(request, "shared/times.html", context, shell=shell, status=error.status)
-    if isinstance(error, TooManyHolds):
-        response.headers["Retry-After"] = str(error.retry_after)
-    return response
+    mine = await own_hold(request, asked.get("mine", ""), widget)
+    context["mine"] = own_hold_context(request, mine, zone, shell.language) if mine else None
+    return render(request, "shared/times.html", context, shell=shell, status=error.status if error else 200)
 
 
 async def _show_gone(
-    request: Request, booking: Booking, typed: Mapping[str, str], error: SlotTaken | SchedulerError | TooManyHolds
+    request: Request, booking: Booking, typed: Mapping[str, str], error: SlotTaken | SchedulerError | RateLimited
 ) -> Response:
     """The times around one that is gone, with what was typed carried along."""
+    return await show_refusal(
+        request, request.state.shell, _asked_again(request, booking, typed), booking.starts_at, error
+    )
+
+
+def _asked_again(request: Request, booking: Booking, typed: Mapping[str, str]) -> dict[str, str]:
+    """What the booking's visitor had asked for, as a form has it, with what was typed."""
     visitor = booking.visitor
     wanted = {
         "service": booking.service_id,
@@ -126,7 +161,7 @@ async def _show_gone(
     carried = {name: value for name, value in typed.items() if is_prefill(name)}
     asked = {**wanted, **carried, **visitor.utm, "host": visitor.host, "place": visitor.place}
     asked["visitor"] = visitor_token(request, booking)
-    return await show_refusal(request, request.state.shell, asked, booking.starts_at, error)
+    return asked
 
 
 def _shown_price(form: Mapping[str, str], price: Money) -> Money:
@@ -161,13 +196,20 @@ async def extend(request: Request) -> Response:
 async def release(request: Request) -> Response:
     """POST /b/{token}/release: another time, please. If Stripe does not answer, the hold ends by itself."""
     booking = await read_booking(request)
-    try:
+    form = await read_form(request)
+    with suppress(SchedulerError, StripeError):
         booking = await parts_of(request).hold.give_up(booking.id)
-    except (SchedulerError, StripeError):
-        return RedirectResponse(times_address(request, booking), status_code=303)
     if booking.status in {Status.PAID, Status.CONFIRMED}:
         return to_booking(request, {})
-    return RedirectResponse(times_address(request, booking), status_code=303)
+    address = times_address(request, booking)
+    typed = {name: value for name, value in form.items() if is_prefill(name) and value}
+    if not typed or booking.starts_at <= parts_of(request).now():
+        return RedirectResponse(address, status_code=303)
+    response = await _times_around(
+        request, request.state.shell, _asked_again(request, booking, typed), booking.starts_at
+    )
+    response.headers["HX-Push-Url"] = address
+    return response
 
 
 async def hold_again(request: Request) -> Response:
@@ -184,7 +226,9 @@ async def hold_afresh(request: Request, booking: Booking, form: Mapping[str, str
         again = await parts.hold.again(booking.id, booking.id, form, client=client)
     except InvalidDetails as error:
         return details_screen(request, await read_view(request), form or {}, errors=error.fields)
-    except (SlotTaken, SchedulerError, TooManyHolds) as error:
+    except ChallengeNeeded:
+        raise
+    except (SlotTaken, SchedulerError, RateLimited) as error:
         typed = form if form is not None else typed_details(booking.customer) if booking.customer else {}
         return await _show_gone(request, booking, typed, error)
     except BookingConflict:

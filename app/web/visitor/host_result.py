@@ -22,13 +22,13 @@ from app.web.visitor.status_screen import UNSETTLED, only_showing, render_status
 async def show_result(request: Request) -> Response:
     """GET /r/{token}: how a booking stands, for the host page that the visitor came back to. Shows nothing of who
     booked, and offers no act that needs the booking's own token."""
-    view, reported = await _view(request)
+    view, reported = await read_result(request)
     if reported == BACK:
         view = await surely_unpaid(request, view)
     poll = asked_poll(request)
     if asks_providers(poll) and view.booking.status in UNSETTLED:
         await parts_of(request).settle.booking(view.booking.id)
-        view, reported = await _view(request)
+        view, reported = await read_result(request)
     context = only_showing(status_context(request, view, poll or 0))
     page = open_page(view)
     if reported == BACK and page:
@@ -47,16 +47,18 @@ async def show_result(request: Request) -> Response:
 
 async def show_result_calendar(request: Request) -> Response:
     """GET /r/{token}/calendar.ics. The entry names the host page: the token is too short-lived to be kept."""
-    view, _ = await _view(request)
+    view, _ = await read_result(request)
     page = trusted_host(view.booking.visitor.host, view.widget)
     return calendar_response(request, view.booking, view.widget, url=page)
 
 
-async def _view(request: Request) -> tuple[BookingView, str]:
+async def read_result(request: Request) -> tuple[BookingView, str]:
+    """The booking that the token shows, and the word in it for the page."""
     parts = parts_of(request)
     booking_id, reported = parts.links.read_result_token(request.path_params["token"])
     parts.rate_limits.check(BOOKING, booking_id)
     view = await parts.bookings.view(booking_id)
     must_not_be_forgotten(view.booking)
+    request.state.is_return = True
     request.state.shell = booking_shell(request, view.booking, view.widget)
     return view, reported

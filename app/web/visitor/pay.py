@@ -8,7 +8,7 @@ from starlette.responses import RedirectResponse, Response
 from app.booking.bookings import BookingView
 from app.booking.customer_form import typed_details
 from app.booking.take_payment import UNPAID
-from app.domain.booking import Status
+from app.domain.booking import Booking, Status
 from app.domain.payment import PaymentState
 from app.errors import BookingConflict, HoldExpired, InvalidDetails, InvalidRequest, SchedulerError, StripeError
 from app.parts import parts_of
@@ -26,6 +26,11 @@ async def pay(request: Request) -> Response:
     if is_return(request):
         page = open_page(await read_view(request, may_return=True))
         return RedirectResponse(page, status_code=303) if page else to_booking(request, {"from": "stripe"})
+    return await begin_paying(request, booking)
+
+
+async def begin_paying(request: Request, booking: Booking) -> Response:
+    """On to Stripe's page; where nothing is due, to the confirmation."""
     try:
         address = client_address(request.scope)
         url = await parts_of(request).checkout.start(booking.id, address=address)

@@ -29,8 +29,11 @@ _PROOF = ("proof_token", "proof_solution", "proof_answer")
 _HEADING = N_("One moment, please")
 
 
-def read_client(request: Request, form: Mapping[str, str], booking: Booking | None = None) -> Client:
-    """Who asks to hold a time. `booking` is an ended hold of theirs, whose name goes on."""
+def read_client(
+    request: Request, form: Mapping[str, str], booking: Booking | None = None, instead: Booking | None = None
+) -> Client:
+    """Who asks to hold a time. `booking` is an ended hold of theirs, whose name goes on; `instead` is a live one, whose
+    place the new one takes."""
     parts = parts_of(request)
     token, solution, answer = (form.get(name, "")[:400] for name in _PROOF)
     name = parts.links.read_visitor_token(form.get("visitor", "")) or form.get("key", "")[:40]
@@ -43,6 +46,7 @@ def read_client(request: Request, form: Mapping[str, str], booking: Booking | No
         name=name or parts.links.visitor_key(),
         address=address,
         proof=Proof(token, solution, answer),
+        instead=instead.id if instead else "",
     )
 
 

@@ -8,10 +8,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.booking.bookings import BookingView
-from app.booking.customer_form import form_fields
+from app.booking.customer_form import PHONE_COUNTRY, form_fields, read_country
+from app.domain.booking import Booking
 from app.errors import HoldfastError
 from app.msgid import N_
-from app.text import catalogues
+from app.text import catalogues, languages, zones
 from app.web.shared import host_events
 from app.web.shared.addresses import times_address
 from app.web.shared.booking_summary import price, sentence
@@ -35,8 +36,10 @@ def details_screen(
     *,
     errors: Mapping[str, str] | None = None,
     reported: str = "",
+    suggestion: str = "",
 ) -> Response:
-    """The form that asks who comes, as it was `typed`, with what is wrong with it."""
+    """The form that asks who comes, as it was `typed`, with what is wrong with it; `suggestion` is the mail address
+    that was probably meant."""
     _ = catalogues.translator(request.state.shell.language).gettext
     errors = errors or {}
     fields = [
@@ -52,13 +55,19 @@ def details_screen(
             "inputmode": field.inputmode,
             "value": typed.get(field.name, "")[: field.limit * 2],
             "error": _(errors[field.name]) if field.name in errors else "",
+            "countries": _countries(request, view, typed) if field.kind == "tel" else (),
         }
         for field in form_fields(view.widget)
     ]
     context = {
         **common_context(request, view),
+        "review": view.widget.review,
+        "notice": view.widget.notice,
+        "pay_label": _pay_label(view.booking, request.state.shell.language),
+        "pays": host_events.payment(view.booking),
         "fields": fields,
         "errors": bool(errors),
+        "suggestion": suggestion,
         "reported": _(_REPORTS[reported]) if reported in _REPORTS else "",
         "new_price": new_price(view, request.state.shell.language),
         "event": host_events.held(view.booking),
@@ -79,9 +88,6 @@ def pay_screen(
         (labels.get(name, name), _("Yes") if answer == "yes" else answer)
         for name, answer in (customer.answers.items() if customer else ())
     ]
-    pay_label = _("Confirm booking")
-    if not booking.terms.free:
-        pay_label = _("Pay %(price)s") % {"price": price(booking.terms.price, language)}
     context = {
         **common,
         "is_return": is_return(request),
@@ -89,7 +95,8 @@ def pay_screen(
         "customer": customer,
         "answers": answers,
         "sentence": sentence(common["summary"], language),
-        "pay_label": pay_label,
+        "notice": view.widget.notice,
+        "pay_label": _pay_label(booking, language),
         "event": host_events.held(booking),
         "pays": host_events.payment(booking),
         "reported": _(_REPORTS[reported]) if reported in _REPORTS else "",
@@ -99,3 +106,21 @@ def pay_screen(
     }
     status = error.status if error else 200
     return render(request, "visitor/pay.html", context, shell=request.state.shell, status=status)
+
+
+def _countries(request: Request, view: BookingView, typed: Mapping[str, str]) -> list[dict[str, object]]:
+    """Which country's a number without a country code may be: the one that the visitor's clock is in, and the owner's.
+    Where they are one, nothing is to be chosen."""
+    here, owners = read_country(zones.country_of(view.booking.visitor.time_zone)), view.widget.country
+    names = languages.locale_of(request.state.shell.language).territories
+    codes = [*dict.fromkeys(filter(None, (here, owners)))]
+    asked = read_country(typed.get(PHONE_COUNTRY, ""))
+    chosen = asked if asked in codes else codes[0]
+    return [{"code": code, "name": names.get(code, code), "chosen": code == chosen} for code in codes]
+
+
+def _pay_label(booking: Booking, language: str) -> str:
+    _ = catalogues.translator(language).gettext
+    if booking.terms.free:
+        return _("Confirm booking")
+    return _("Pay %(price)s") % {"price": price(booking.terms.price, language)}

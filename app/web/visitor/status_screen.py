@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -10,12 +11,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.booking.bookings import BookingView
-from app.domain.booking import Status
+from app.domain.booking import Booking, Status, short_reference
 from app.domain.payment import PaymentState
+from app.mail import map_link
 from app.parts import parts_of
-from app.text import catalogues
+from app.text import catalogues, formats, zones
 from app.web.shared import host_events
 from app.web.shared.addresses import kept_style, times_address
+from app.web.shared.booking_summary import visitor_zone
 from app.web.shared.calendar_file import named_calendar_links
 from app.web.shared.refund_words import money_lines
 from app.web.shared.render import render, wants_block
@@ -66,6 +69,15 @@ def status_context(request: Request, view: BookingView, polls: int) -> dict[str,
         "payment_page": "",
         "mailed_to": booking.customer.email if booking.customer and parts.mailer.enabled else "",
         "mail_problem": mail_problem(view, language),
+        "email_typed": "",
+        "email_wrong": "",
+        "reported": "",
+        "reference": short_reference(booking.id),
+        "paid": confirmed and not booking.terms.free,
+        "map": map_link(view.widget.address) if confirmed else "",
+        "bring": view.widget.bring if confirmed else "",
+        "greeting": _greeting(booking, language, parts.now()) if confirmed else "",
+        "manage": f"/manage/{parts.links.manage_token(booking.id, booking.link_version)}" if confirmed else "",
         "calendar_links": named_calendar_links(booking, view.widget) if confirmed else [],
         "ask": booking.status in {Status.EXPIRED, Status.CANCELED} or bool(slow),
     }
@@ -111,13 +123,27 @@ def _other_person(view: BookingView) -> bool:
     return any(entry.what == "other_person" for entry in view.history)
 
 
+def _greeting(booking: Booking, language: str, now: datetime) -> str:
+    zone = visitor_zone(booking)
+    day = formats.format_day(booking.starts_at, zone, language, today=zones.local(now, zone).date())
+    return catalogues.translator(language).gettext("We look forward to seeing you on %(day)s.") % {"day": day}
+
+
 def only_showing(context: dict[str, Any]) -> dict[str, Any]:
-    """The same page for an address that may only show: nothing of who booked, and no act but to look elsewhere."""
+    """The same page for an address that may only show: of who booked only as much of the mail address as its owner
+    needs to see a slip, and no act but to correct that, and to look elsewhere."""
     again = context["again"] and context["again"] | {"hold": False}
-    return context | {"mailed_to": "", "again": again, "lasts": False}
+    hidden = {"mailed_to": masked(context["mailed_to"]), "manage": ""}
+    return context | hidden | {"again": again, "lasts": False}
 
 
-def render_status(request: Request, context: Mapping[str, Any]) -> Response:
+def masked(address: str) -> str:
+    """A mail address by its first letter and its domain, where most slips are."""
+    local, at, domain = address.rpartition("@")
+    return f"{local[:1]}•••{at}{domain}" if at else ""
+
+
+def render_status(request: Request, context: Mapping[str, Any], *, status: int = 200) -> Response:
     """The page, or for a poll that finds nothing new only the wait, so that focus and animation stay where they
     are."""
     seen = request.query_params.get("seen")
@@ -125,4 +151,4 @@ def render_status(request: Request, context: Mapping[str, Any]) -> Response:
         response = render(request, "visitor/status.html", context, shell=request.state.shell, block="wait")
         response.headers["HX-Retarget"] = "#hf-wait"
         return response
-    return render(request, "visitor/status.html", context, shell=request.state.shell)
+    return render(request, "visitor/status.html", context, shell=request.state.shell, status=status)

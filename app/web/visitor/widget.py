@@ -14,10 +14,10 @@ from app.scheduling.availability import Catalogue
 from app.text import formats
 from app.web.shared.booking_summary import price
 from app.web.shared.page_cache import HOLES, Pages, pages_in
-from app.web.shared.render import follow, make_page, page_headers, render_text, wants_block, widget_shell
+from app.web.shared.render import follow, make_page, page_headers, render, render_text, wants_block, widget_shell
 from app.web.shared.time_step import AskedTimes, find_scene, read_asked_times
 from app.web.shared.time_step_words import filled_fields, times_context
-from app.web.visitor.carried import asked_widget, carried_pairs, chosen_service
+from app.web.visitor.carried import asked_widget, carried_pairs, chosen_service, own_hold, own_hold_context
 
 
 async def show_widget(request: Request) -> ASGIApp:
@@ -40,6 +40,7 @@ async def _show(request: Request, block: str) -> ASGIApp:
     epoch = parts.availability.epoch()
     catalogue = await parts.availability.catalogue(widget)
     service = chosen_service(catalogue, wanted.service)
+    mine = await own_hold(request, request.query_params.get("mine", ""), widget)
     part = (block if service else "main") if wants_block(request) else None
     page = make_page(request, shell, fragment=part is not None)
     own = (widget.name, shell.language, shell.style, page.back_to_host, page.alone, part, wanted.kept)
@@ -54,13 +55,19 @@ async def _show(request: Request, block: str) -> ASGIApp:
         name, context = "shared/times.html", {}
         key = (*own, catalogue.location, len(catalogue.services), service, scene.resource, wanted.choose_zone)
         key += (scene.month, scene.day, scene.opened, scene.today, scene.last_day)
-        key += (scene.times.version, scene.next_free and scene.next_free.starts_at)
+        key += (scene.times.version, scene.following and scene.following.version)
+        key += (scene.next_free and scene.next_free.starts_at,)
 
     def draw() -> str:
         filled = context or times_context(scene, widget, shell.language)
         return render_text(parts.templates, name, {**filled, "page": page}, block=part)
 
     carried = carried_pairs(request.query_params, widget)
+    if service and mine:  # what one visitor holds is drawn for them alone
+        filling = {"carried": carried, "key": (("key", parts.links.visitor_key()),)}
+        context = times_context(scene, widget, shell.language, filling=filling)
+        context["mine"] = own_hold_context(request, mine, scene.zone, shell.language)
+        return render(request, "shared/times.html", context, shell=shell, block=part)
     if part == "main":
         headers |= follow(request)
     elif part:

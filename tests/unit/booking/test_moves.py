@@ -1,8 +1,9 @@
 """Moving a booking: the new time is the customer's before the old one is let go, and money moves by the difference."""
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import anyio
@@ -102,6 +103,36 @@ async def shared_time(stack: Stack) -> datetime:
     times = await stack.parts.availability.times(widget, service, month=(stack.clock() + 7 * DAY).date())
     week_on = stack.clock() + 7 * DAY
     return next(slot.starts_at for slot in times.slots if len(slot.resource_ids) == 2 and slot.starts_at > week_on)
+
+
+async def test_a_booking_does_not_block_its_own_move_by_half_an_hour(stack: Stack) -> None:
+    """With one person, who has nothing else that day: what overlaps only the booking itself is offered, and works."""
+    astrid = stack.ids.resources["Astrid Lindqvist"]
+    starts_at = datetime(2026, 11, 26, 9, tzinfo=UTC)  # ten o'clock in Stockholm; her day begins at nine
+    booking = await stack.confirmed(starts_at, resource_id=astrid)
+    address = f"/manage/{stack.parts.links.manage_token(booking.id, booking.link_version)}/reschedule"
+    page = await stack.client.get(f"{address}?resource={astrid}")
+    shown = re.findall(r'name="start" value="2026-11-26T([^"]+):00Z"', page.text)
+    assert {"08:30", "09:30", "08:00"} <= set(shown)
+    assert "07:30" not in shown, "she does not work then"
+
+    moved = await stack.move(booking, starts_at - timedelta(minutes=30), resource_id=astrid)
+    assert moved.booking.starts_at == starts_at - timedelta(minutes=30)
+    assert moved.booking.resource_id == astrid
+
+
+async def test_what_another_booking_takes_up_is_not_offered_for_a_move(stack: Stack) -> None:
+    astrid = stack.ids.resources["Astrid Lindqvist"]
+    before = await stack.confirmed(datetime(2026, 11, 26, 12, tzinfo=UTC), resource_id=astrid)
+    booking = await stack.confirmed(datetime(2026, 11, 26, 13, 30, tzinfo=UTC), resource_id=astrid)
+    address = f"/manage/{stack.parts.links.manage_token(booking.id, booking.link_version)}/reschedule"
+    page = await stack.client.get(f"{address}?resource={astrid}")
+    shown = re.findall(r'name="start" value="2026-11-26T([^"]+):00Z"', page.text)
+    assert "14:00" in shown
+    assert "13:00" not in shown
+    # Jonas is asked next where she is not free.
+    moved = await stack.move(booking, before.ends_at)
+    assert moved.booking.resource_id != astrid
 
 
 async def test_a_free_booking_moves_without_money(stack: Stack) -> None:

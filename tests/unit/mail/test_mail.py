@@ -170,7 +170,8 @@ Tuesday 24 November
 What: Portrait session
 With: Maja Lind
 Where: Studio Nord, Götgatan 1
-Price: €120.00, paid
+Reference: 1
+Paid: €120.00
 If you cancel:
   Free cancellation until Mon 23 Nov, 10:00
   then 50% back until Tue 24 Nov, 08:00
@@ -178,6 +179,9 @@ If you cancel:
 
 Change or cancel:
 https://book.example/manage/token
+
+Receipt:
+https://book.example/manage/token/receipt
 
 Add to your calendar. The attached file works with every calendar app.
 Google Calendar: """
@@ -482,7 +486,7 @@ async def test_a_booking_taken_back_stands_as_before(post: Post) -> None:
     assert message.header("Subject") == "Booked again: Portrait session, Tue 24 Nov 10:00"
     text = message.text or ""
     assert "Your time is booked as before, and there is nothing to pay or refund." in text
-    assert "Price: €120.00, paid" in text
+    assert "Paid: €120.00" in text
     assert "Free cancellation until Mon 23 Nov, 10:00" in text
 
 
@@ -504,7 +508,8 @@ Before: Mon 23 Nov, 09:00
 What: Portrait session
 With: Maja Lind
 Where: Studio Nord, Götgatan 1
-Price: €150.00, paid
+Reference: 1
+Paid: €150.00
 If you cancel:
   Free cancellation until Mon 23 Nov, 10:00
   then 50% back until Tue 24 Nov, 08:00
@@ -512,6 +517,9 @@ If you cancel:
 
 Change or cancel:
 https://book.example/manage/token
+
+Receipt:
+https://book.example/manage/token/receipt
 
 The attached file updates the entry in your calendar. An entry that you added through a link does not update by itself.
 """

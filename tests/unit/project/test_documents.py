@@ -20,7 +20,7 @@ from app.domain.booking import Actor, Status
 from app.errors import HoldfastError
 from app.settings import Settings, read_settings
 from app.webhook_setting import WebhookSetting
-from app.widgets import MoveSetting, Question, ServiceSetting, Theme, TierSetting, Widget, load_widgets
+from app.widgets import MoveSetting, PersonSetting, Question, ServiceSetting, Theme, TierSetting, Widget, load_widgets
 from scripts import configuration
 from tests.support.stack import Stack
 from tests.unit.booking import changes_model
@@ -38,6 +38,7 @@ CONFIGURATION = DOCUMENTS["docs/configuration.md"]
 SET_UP = DOCUMENTS["docs/by-hand.md"]
 PARTS: dict[str, type[BaseModel]] = {
     "services": ServiceSetting,
+    "people": PersonSetting,
     "cancellation": TierSetting,
     "reschedule": MoveSetting,
     "questions": Question,

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
+from zoneinfo import ZoneInfo
 
 import anyio
 import httpx
@@ -12,6 +13,8 @@ import pytest
 import structlog
 
 from app.domain.booking import Status
+from app.errors import TooManyHolds
+from app.protection.hold_limits import Client
 from app.protection.proof_of_work import BITS, Challenges, Proof
 from tests.support.browser import Browser
 from tests.support.callers import Caller, days, free_starts, held, solve
@@ -48,6 +51,57 @@ async def test_an_address_holds_six_times_unpaid_and_others_are_not_kept_from_th
     answers = [(await caller.hold(start)).status_code for start in starts[:7]]
     assert answers == [303] * 6 + [429]
     assert (await Caller(stack, "203.0.113.1").hold(starts[6])).status_code == 303
+
+
+async def test_where_a_day_has_two_times_the_second_person_of_a_household_gets_the_second(stack: Stack) -> None:
+    """Half of two is one: nobody is refused because somebody on the same network holds the other time."""
+    day = next(day for day in await days(stack) if len(day) >= 4)
+    first, second = day[0], day[-1]
+    caller = Caller(stack)
+    assert (await caller.hold(first, key="a" * 24)).status_code == 303
+    gate, widget = stack.parts.hold_limits, stack.parts.widgets["studio"]
+    zone = ZoneInfo("Europe/Stockholm")
+    admission = await gate.admit(widget, Client("b" * 24, "198.51.100.7"), second, [second], zone)
+    gate.left(admission, held=False)
+    assert (await caller.hold(second, key="b" * 24)).status_code == 303
+    with pytest.raises(TooManyHolds):
+        await gate.admit(widget, Client("c" * 24, "198.51.100.7"), day[1], [day[1]], zone)
+
+
+async def test_a_visitor_s_own_hold_is_shown_to_them_and_another_time_takes_its_place_with_what_was_typed(
+    stack: Stack,
+) -> None:
+    day = next(day for day in await days(stack) if len(day) >= 4)
+    caller = Caller(stack)
+    first = await caller.hold(day[0])
+    [token] = re.findall(r"/b/([^?]+)", first.headers["location"])
+    [booking] = await rows(stack)
+    await stack.parts.checkout.add_details(booking.id, {"name": "Anna Ek", "email": "anna@customer.example"})
+    times = await caller.client.get(f"/w/studio?service={stack.portrait_id}&mine={token}")
+    assert "You are holding" in text_of(times.text)
+    assert "You are holding" not in text_of((await caller.client.get(f"/w/studio?service={stack.portrait_id}")).text)
+
+    second = await caller.hold(day[-1], mine=token)
+    assert second.status_code == 303
+    before, after = sorted(await rows(stack), key=lambda one: one.starts_at)
+    assert (before.status, after.status) == (Status.EXPIRED, Status.HELD)
+    assert after.customer
+    assert after.customer.name == "Anna Ek"
+    page = await caller.client.get(second.headers["location"])
+    assert 'value="Anna Ek"' in page.text
+
+
+async def test_at_a_limit_the_day_and_the_choice_stay_and_the_page_tries_again_when_it_ends(stack: Stack) -> None:
+    starts = [day[0] for day in await days(stack)]
+    caller = Caller(stack)
+    for start in starts[:6]:
+        await caller.hold(start)
+    refused = await caller.hold(starts[6])
+    assert refused.status_code == 429
+    wait = int(refused.headers["retry-after"])
+    assert f'value="{starts[6].isoformat().replace("+00:00", "Z")}" data-again="{wait}"' in refused.text
+    assert "We try again by ourselves at 09:10" in text_of(refused.text)
+    assert f'name="date" value="{starts[6].date()}' in refused.text
 
 
 async def test_the_other_addresses_of_an_ipv6_household_are_the_same_visitor(stack: Stack) -> None:

@@ -445,3 +445,26 @@ def test_the_picker_shows_a_chosen_zone_that_is_no_place() -> None:
     names = [name for _, zones in zone_choices("en", NINE, "Etc/GMT+5") for name, _ in zones]
     assert names[-1] == "Etc/GMT+5"
     assert zone_choices("en", NINE, STOCKHOLM) == zone_choices("en", NINE)
+
+
+@pytest.mark.parametrize("language", ["en", "sv", "de", "fr", "es", "ar"])
+def test_every_place_in_the_list_of_zones_has_a_name_of_its_own(language: str) -> None:
+    labels = [label for _, zones in zone_choices(language, NINE) for _, label in zones]
+    assert len(set(labels)) == len(labels)
+
+
+@pytest.mark.parametrize(
+    ("zone", "label"),
+    [
+        ("Africa/Nairobi", "Nairobi, UTC+3"),
+        ("Africa/Asmara", "Asmara, UTC+3"),
+        ("America/Panama", "Panama, UTC−5"),
+        ("Pacific/Port_Moresby", "Port Moresby, UTC+10"),
+        ("Pacific/Guadalcanal", "Guadalcanal, UTC+11"),
+        ("Asia/Kolkata", "Kolkata, UTC+5:30"),
+        ("Asia/Ho_Chi_Minh", "Ho Chi Minh City, UTC+7"),
+        ("America/Argentina/Cordoba", "Cordoba, UTC−3"),
+    ],
+)
+def test_a_zone_is_named_after_its_own_place(zone: str, label: str) -> None:
+    assert zone_label(zone, NINE, "en") == label

@@ -43,12 +43,14 @@ def every(minutes: int, start: datetime, end: datetime) -> Iterator[Slot]:
         start += timedelta(minutes=minutes)
 
 
-def november(*slots: Slot, language: str = "en", zone: str = STOCKHOLM, chosen: date | None = None) -> MonthView:
+def november(
+    *slots: Slot, language: str = "en", zone: str = STOCKHOLM, chosen: date | None = None, today: int = 10
+) -> MonthView:
     return month_view(
         slots,
         Clocks(zone, STOCKHOLM, language),
         month=date(2026, 11, 1),
-        today=date(2026, 11, 10),
+        today=date(2026, 11, today),
         chosen=chosen,
     )
 
@@ -94,7 +96,7 @@ def test_today_and_the_chosen_day_are_marked_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("language", "first", "name"), [("en", date(2026, 10, 26), "Monday"), ("en-US", date(2026, 11, 1), "Sunday")]
+    ("language", "first", "name"), [("en", date(2026, 11, 9), "Monday"), ("en-US", date(2026, 11, 8), "Sunday")]
 )
 def test_the_week_starts_as_the_visitor_s_calendar_does(language: str, first: date, name: str) -> None:
     view = november(language=language)
@@ -109,6 +111,21 @@ def test_days_of_neighboring_months_carry_no_times() -> None:
     assert view.total == 0
     assert view.first_free is None
     assert all(cell.count == 0 for week in view.weeks for cell in week)
+
+
+def test_weeks_that_are_over_are_not_shown_and_the_next_month_s_first_days_fill_the_last_row() -> None:
+    first = slot(at("2026-12-01T09:00"))
+    view = month_view(
+        [slot(at("2026-11-26T09:00")), first],
+        Clocks(STOCKHOLM, STOCKHOLM, "en"),
+        month=date(2026, 11, 1),
+        today=date(2026, 11, 26),
+        following=[first, slot(at("2026-12-01T10:00")), slot(at("2026-12-07T09:00"))],
+    )
+    assert [week[0].date for week in view.weeks] == [date(2026, 11, 23), date(2026, 11, 30)]
+    in_the_last_row = {cell.date.day: (cell.count, cell.name) for cell in view.weeks[-1] if cell.count}
+    assert in_the_last_row == {1: (2, "Tuesday 1 December, 2 times")}
+    assert view.total == 1
 
 
 def test_a_time_stands_on_the_visitor_s_day_not_the_place_s() -> None:
@@ -179,8 +196,8 @@ def test_a_clock_change_here_or_at_the_place_asks_for_a_warning_when_there_are_t
     assert a_day(day, change_in_new_york, NEW_YORK).clocks_change
     assert not a_day(day, change_in_new_york, STOCKHOLM).clocks_change
     assert not a_day(day, [], NEW_YORK).clocks_change
-    assert cells(november(*change_in_new_york, zone=NEW_YORK))[day].clocks_change
-    assert not cells(november(zone=NEW_YORK))[day].clocks_change
+    assert cells(november(*change_in_new_york, zone=NEW_YORK, today=1))[day].clocks_change
+    assert not cells(november(zone=NEW_YORK, today=1))[day].clocks_change
 
 
 @pytest.mark.parametrize(

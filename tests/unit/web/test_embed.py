@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping
 from datetime import timedelta
 from html import unescape
-from pathlib import Path
 from random import Random
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,14 +16,13 @@ import pytest
 from app.domain.booking import Booking, Status, Visitor
 from app.protection.signed_links import Links
 from sandbox.hapio import Fault
-from scripts.loader import minified
+from scripts.static import SOURCES, minified, written
 from tests.support.browser import Browser
 from tests.support.rows import rows
 from tests.support.stack import Stack, text_of
 
 HOST_PAGE = "https://studio.example/book?room=2"
-MOST_LOADER = 3 * 1024
-STATIC = Path(__file__).parents[3] / "static"
+MOST_LOADER = 4 * 1024
 SESSION = "/c/pay/"
 
 
@@ -66,7 +64,7 @@ async def verify(stack: Stack, body: Any) -> httpx.Response:
 # The loader
 
 
-async def test_the_loader_weighs_at_most_three_kilobytes(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_the_loader_weighs_at_most_four_kilobytes(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
     answer = await stack.client.get("/embed.js", headers={"Accept-Encoding": "gzip"})
     weight = int(answer.headers["content-length"])
     with capsys.disabled():
@@ -75,8 +73,9 @@ async def test_the_loader_weighs_at_most_three_kilobytes(stack: Stack, capsys: p
     assert weight == len(gzip.compress(answer.content, 9, mtime=0)) <= MOST_LOADER
 
 
-def test_the_loader_that_is_served_is_made_from_the_one_to_read() -> None:
-    assert (STATIC / "embed.min.js").read_text(encoding="utf-8") == minified(), "run `make loader`"
+@pytest.mark.parametrize("name", SOURCES)
+def test_what_is_served_is_made_from_the_file_to_read(name: str) -> None:
+    assert written(name).read_text(encoding="utf-8") == minified(name), "run `make static`"
 
 
 async def test_browsers_keep_the_loader_and_ask_whether_it_is_still_the_same(stack: Stack) -> None:

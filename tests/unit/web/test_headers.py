@@ -175,7 +175,7 @@ async def test_only_what_sites_may_frame_or_load_may_be_read_from_other_sites(st
     async for what, answer in answers(stack):
         path = what.split()[1]
         opens = answer.headers["cross-origin-resource-policy"] == "cross-origin"
-        public = path.startswith(("/static/", "/embed.js"))
+        public = path.startswith(("/static/", "/embed.js", "/embed/why"))
         framed = "cross-origin-embedder-policy" in answer.headers
         assert opens == (public or framed), what
         if path.startswith(("/manage/", "/staff")) and "forged" not in path:

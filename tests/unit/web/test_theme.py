@@ -12,6 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app.web.shared.theme import (
+    TEXT,
     Scheme,
     asked_style,
     contrast,
@@ -64,7 +65,7 @@ def expect_contrasts(colors: Mapping[str, str], scheme: Scheme) -> None:
     for ground in GROUNDS:
         for ink in ("text", "text-soft", "accent-strong", "danger", "ok"):
             assert contrast(colors[ink], colors[ground]) >= 4.5, (scheme, ink, ground)
-        for shape in ("accent", "line-strong"):
+        for shape in ("accent-edge", "line-strong"):
             assert contrast(colors[shape], colors[ground]) >= 3, (scheme, shape, ground)
     for ink, ground in (
         ("on-accent", "accent"),
@@ -100,13 +101,19 @@ def test_contrast_is_wcag_s() -> None:
     assert contrast("#767676", "#ffffff") == pytest.approx(4.54, abs=0.01)
 
 
-def test_an_accent_that_is_readable_already_is_left_as_the_owner_chose_it() -> None:
-    assert palette("#2f5d50", "light")["accent"] == "#2f5d50"
-    assert palette("#7fd1b9", "dark")["accent"] == "#7fd1b9"
+@pytest.mark.parametrize("accent", ["#2f5d50", "#ffd54a", "#9bd8ff", "#ffffff", "#000000"])
+def test_buttons_have_the_owner_s_own_colour_and_a_text_that_can_be_read(accent: str) -> None:
+    """A yellow made mustard is another brand's. The edge around it and the links are derived."""
+    for scheme in SCHEMES:
+        colors = palette(accent, scheme)
+        assert colors["accent"] == accent
+        assert contrast(colors["on-accent"], accent) >= TEXT
+    assert palette("#2f5d50", "light")["accent-edge"] == "#2f5d50"
+    assert palette("#7fd1b9", "dark")["accent-edge"] == "#7fd1b9"
 
 
 def test_a_pale_accent_is_darkened_in_its_own_hue() -> None:
-    lightness, _, hue = to_oklch(palette("#ffd54a", "light")["accent"])
+    lightness, _, hue = to_oklch(palette("#ffd54a", "light")["accent-edge"])
     owner_lightness, _, owner_hue = to_oklch("#ffd54a")
     assert lightness < owner_lightness
     assert hue == pytest.approx(owner_hue, abs=4)

@@ -53,8 +53,9 @@ async def kept(stack: Stack) -> AsyncIterator[httpx.AsyncClient]:
 @pytest.fixture
 async def portrait(stack: Stack) -> str:
     """The address of the portrait's times, which somebody has looked at: what is being read meanwhile is not kept."""
-    await stack.free_slot()
-    return f"/w/studio?service={stack.portrait_id}"
+    address = f"/w/studio?service={stack.portrait_id}"
+    await stack.client.get(address)
+    return address
 
 
 def starts(page: httpx.Response) -> list[str]:
@@ -281,7 +282,7 @@ async def test_a_header_that_comes_twice_cannot_put_one_language_into_the_place_
 async def test_a_whole_page_and_its_part_are_not_given_for_each_other(
     stack: Stack, kept: httpx.AsyncClient, portrait: str
 ) -> None:
-    htmx = {"HX-Request": "true", "HX-Current-URL": f"{PUBLIC_URL}/w/studio"}
+    htmx = {"HX-Request": "true", "HX-Current-URL": f"{PUBLIC_URL}{portrait}&tz=UTC"}
     for client in (stack.client, kept):
         whole = await client.get(portrait)
         assert "<!doctype html>" not in (await client.get(portrait, headers={"HX-Request": "true"})).text
