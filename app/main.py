@@ -39,6 +39,7 @@ from app.operations.background import Background
 from app.operations.calendly_connections import CalendlyConnections
 from app.operations.erasure import Erasure
 from app.operations.health import Health
+from app.operations.neighbours import Neighbours
 from app.operations.reconciling import Reconciling
 from app.operations.staff_access import Staff
 from app.operations.webhook_inbox import Inbox
@@ -54,7 +55,7 @@ from app.protection.proof_of_work import Challenges
 from app.protection.rate_limits import RateLimits
 from app.protection.sealing import Sealer
 from app.protection.signed_links import Links
-from app.scheduling.availability import Availability, CallBudget, SchedulerAvailability
+from app.scheduling.availability import Availability, CallBudget, SchedulerAvailability, SharedReads
 from app.scheduling.calendly.connect import calendly_client, calendly_oauth, token_sealer
 from app.scheduling.connect import connect
 from app.scheduling.connected import World
@@ -100,6 +101,8 @@ class Seams:
     site_transport: httpx.AsyncBaseTransport | None = None
     resolve: Resolve | None = None
     compiled_templates: BytecodeCache | None = None
+    #: Whether times are shared with other processes over the database. Tests of one process leave it out.
+    shared: bool = True
 
 
 @asynccontextmanager
@@ -149,6 +152,8 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
         if payments:
             closing.push_async_callback(payments.aclose)
         rate_limits = RateLimits(now)
+        neighbours = Neighbours(store, sleep=asyncio.sleep)
+        holder = f"{seams.random.getrandbits(64):x}" if seams.shared else ""
         availability = Availability(
             {
                 name: SchedulerAvailability(
@@ -160,10 +165,17 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
                     ttl=settings.availability_ttl,
                     max_age=settings.availability_max_age,
                     rate_limits=rate_limits,
+                    shared=SharedReads(store, scheduler=name, holder=holder, now=now, sleep=asyncio.sleep)
+                    if seams.shared
+                    else None,
+                    changed=neighbours.changed,
                 )
                 for name, one in connected.items()
             }
         )
+        closing.push_async_callback(neighbours.aclose)
+        if seams.shared:
+            neighbours.watch(availability)
         closing.push_async_callback(availability.aclose)
         links = Links(settings.keys, now=now, random=seams.random)
         notifications = Notifications(

@@ -90,7 +90,7 @@ def serve(app: ASGIApp, *, host: str, port: int, proxies: str, patience: int) ->
         host=host,
         port=port,
         http=Protocol,
-        loop=__import__("os").environ.get("XLOOP","auto"),
+        loop=__import__("os").environ.get("XLOOP", "auto"),
         forwarded_allow_ips=proxies,
         server_header=False,
         # Paths carry signed tokens, which must not reach a log; ours are written without them.

@@ -332,6 +332,24 @@ scheduler_tokens = sa.Table(
 )
 
 
+#: Months as a scheduler last told them, for all processes; `holder` reads one until `lease_until`, and is empty where
+#: that failed. Nothing of it is missed if it is lost.
+readings = sa.Table(
+    "readings",
+    metadata,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("scheduler", sa.Text, nullable=False),
+    sa.Column("starts_from", Instant, nullable=False),
+    sa.Column("ends_to", Instant, nullable=False),
+    sa.Column("asked_at", Instant),
+    sa.Column("cost", sa.Integer, nullable=False),
+    sa.Column("body", sa.LargeBinary),
+    sa.Column("holder", sa.Text, nullable=False),
+    sa.Column("lease_until", Instant),
+    sa.Column("doubted_at", Instant),
+)
+
+
 #: What the columns of a reservation are called beside those of the booking or the move that it belongs to.
 _RESERVED = {column: f"reserved_{column.name}" for column in reservations.c}
 

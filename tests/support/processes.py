@@ -17,7 +17,13 @@ class another_process:  # noqa: N801 — reads as a function where it is used
     wire to the scheduler, too."""
 
     def __init__(
-        self, stack: Stack, folder: Path, database: str = "", wire: httpx.AsyncBaseTransport | None = None
+        self,
+        stack: Stack,
+        folder: Path,
+        database: str = "",
+        wire: httpx.AsyncBaseTransport | None = None,
+        *,
+        shared: bool = False,
     ) -> None:
         url = database or f"sqlite:///{folder / 'other.sqlite3'}"
         settings = make_settings(
@@ -29,6 +35,7 @@ class another_process:  # noqa: N801 — reads as a function where it is used
             sleep=no_wait,
             scheduler_transports={stack.side.name: wire or stack.side.transport()},
             stripe_http=TransportHTTPClient(stack.stripe.transport()),
+            shared=shared,
         )
         self._app = create_app(settings, seams, run_worker=False)
         self._life = LifespanManager(self._app, startup_timeout=60)
