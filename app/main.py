@@ -266,6 +266,7 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
             now=now,
             sleep=seams.sleep,
             metrics=metrics,
+            alone=not seams.shared,
         )
         lookups = NameLookups()
         closing.callback(lookups.close)

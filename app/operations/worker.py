@@ -57,6 +57,8 @@ MAX_BACK_OFF = timedelta(hours=1)
 LOOK_FOR_OVERDUE_EVERY = timedelta(minutes=1)
 #: Each beat is a write; `/readyz` waits for several of them before it calls the worker late.
 BEAT_EVERY = timedelta(seconds=10)
+#: How long a sweep by one process is enough for all; less than any of them is apart.
+TURN = timedelta(minutes=9)
 #: While the database refuses, `run` pauses for up to so many of its usual pauses.
 LONGEST_PAUSE = 10
 
@@ -68,9 +70,10 @@ _ROWS = (Booking, Move, OutboxMail, Payment, Refund, Reservation)
 
 
 class Worker:
-    """Runs `tick` again and again. `sleep` waits seconds; `now` gives aware UTC datetimes."""
+    """Runs `tick` again and again. `sleep` waits seconds; `now` gives aware UTC datetimes. `alone` says
+    that no other worker may run over this database."""
 
-    # Twelve parameters: one for each queue that it empties, and what tests put in the place of time and waiting.
+    # Thirteen parameters: one for each queue that it empties, and what tests put in the place of time and waiting.
     def __init__(
         self,
         *,
@@ -86,7 +89,9 @@ class Worker:
         now: Callable[[], datetime],
         sleep: Callable[[float], Awaitable[None]],
         metrics: Metrics,
+        alone: bool = True,
     ) -> None:
+        self._alone = alone
         self._acts = acts
         self._inbox = inbox
         self._refunds = refunds
@@ -280,20 +285,29 @@ class Worker:
         self._follow_clock(now)
         if now >= self._next_scheduler_sweep:
             self._next_scheduler_sweep = now + SWEEP_SCHEDULER_EVERY
-            await self._one(
-                "sweep_scheduler",
-                now - SCHEDULER_STRAY_AGE,
-                self._acts.sweep.sweep_scheduler,
-                self._sweep_scheduler_soon,
-            )
+            if await self._turn("sweep_scheduler", TURN):
+                await self._one(
+                    "sweep_scheduler",
+                    now - SCHEDULER_STRAY_AGE,
+                    self._acts.sweep.sweep_scheduler,
+                    self._sweep_scheduler_soon,
+                )
         if now >= self._next_stripe_sweep:
             self._next_stripe_sweep = now + SWEEP_STRIPE_EVERY
-            await self._one("sweep_stripe", now - LOOK_BACK, self._acts.sweep.sweep_stripe, _leave)
-            await self._one("fetch_missed", now, self._fetch_missed, _leave)
+            if await self._turn("sweep_stripe", TURN):
+                await self._one("sweep_stripe", now - LOOK_BACK, self._acts.sweep.sweep_stripe, _leave)
+                await self._one("fetch_missed", now, self._fetch_missed, _leave)
         if now >= self._next_reconciling:
             # Should it fail, it is repeated with a pause; how far it has come is in a row.
             self._next_reconciling = now + MAX_BACK_OFF
-            await self._one("reconcile", now, self._reconcile, _leave)
+            if await self._turn("reconcile", TURN):
+                await self._one("reconcile", now, self._reconcile, _leave)
+                if not self._alone:
+                    await self._store.keep_turn("reconcile", until=self._next_reconciling - TURN)
+
+    async def _turn(self, name: str, lasts: timedelta) -> bool:
+        """Whether this process makes the calls that one of them has to make. Two that begin at once make them once."""
+        return self._alone or await self._store.take_turn(name, until=self._now() + lasts)
 
     def _follow_clock(self, now: datetime) -> None:
         """Where the clock was set back, the sweeps that were planned by it are due earlier by as much."""
