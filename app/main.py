@@ -52,7 +52,7 @@ from app.protection.hold_limits import HoldLimits
 from app.protection.idempotency import Idempotency
 from app.protection.page_reader import NameLookups, PageReader, Resolve, origin_of
 from app.protection.proof_of_work import Challenges
-from app.protection.rate_limits import RateLimits
+from app.protection.rate_limits import RateLimits, SharedCounts
 from app.protection.sealing import Sealer
 from app.protection.signed_links import Links
 from app.scheduling.availability import Availability, CallBudget, SchedulerAvailability, SharedReads
@@ -151,7 +151,8 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
         payments = _payments(settings, seams, metrics)
         if payments:
             closing.push_async_callback(payments.aclose)
-        rate_limits = RateLimits(now)
+        counts = await _counts(settings, closing)
+        rate_limits = RateLimits(now, shared=counts)
         neighbours = Neighbours(store, sleep=asyncio.sleep)
         holder = f"{seams.random.getrandbits(64):x}" if seams.shared else ""
         availability = Availability(
@@ -182,7 +183,7 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
             store=store, widgets=widgets, links=links, public_url=settings.public_url, now=now
         )
         challenges = Challenges(settings.keys, now=now, random=seams.random)
-        hold_limits = HoldLimits(store=store, rate_limits=rate_limits, challenges=challenges, now=now)
+        hold_limits = HoldLimits(store=store, rate_limits=rate_limits, challenges=challenges, now=now, shared=counts)
         refunds = Refunds(store=store, payments=payments, notifications=notifications, now=now, random=seams.random)
         smtp_url = settings.smtp_url.get_secret_value() if settings.smtp_url else None
         mailer = Mailer(smtp_url=smtp_url, mail_from=settings.mail_from, templates=templates, now=now)
@@ -339,6 +340,17 @@ async def _keep(budgets: Collection[CallBudget | CreateBudget], store: Store) ->
             log.warning("budget not saved", error=type(error).__name__)
 
 
+async def _counts(settings: Settings, closing: AsyncExitStack) -> SharedCounts | None:
+    if settings.redis_url is None:
+        return None
+    # Imported here: its client takes a while to load, and one process needs none of it.
+    from app.protection.shared_counts import RedisCounts
+
+    counts = RedisCounts(settings.redis_url.get_secret_value())
+    closing.push_async_callback(counts.aclose)
+    return counts
+
+
 def _payments(settings: Settings, seams: Seams, metrics: Metrics) -> Payments | None:
     if settings.stripe_secret_key is None:
         return None
@@ -429,7 +441,7 @@ async def show_error(request: Request, error: Exception) -> Response:
     parts_of(request).metrics.told(told.code)
     if request.scope["path"].startswith("/api/"):
         return envelope(told)
-    return render_error(request, told)
+    return await render_error(request, told)
 
 
 async def show_outermost(request: Request, error: Exception) -> Response:

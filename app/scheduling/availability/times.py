@@ -383,21 +383,21 @@ class SchedulerAvailability:
         # Where the budget makes reads rarer than `max_age`, times are shown older, with their age: a month of
         # calls spent on looking would leave none for the locks.
         if held.cached.value is None:
-            if not needed and not self._may_read(held, reader, must=True):
+            if not needed and not await self._may_read(held, reader, must=True):
                 raise TimesNotRead("no calls left for looking").at(self._name)
             await held.cached.read()
         elif age >= max(self._max_age, period):
-            if self._may_read(held, reader):
+            if await self._may_read(held, reader):
                 await held.cached.read()
         elif held.refused and age >= period - self._ttl and self._minute_allows():
             # What the scheduler refused shows that the month has changed: only the budget may put off a look.
-            if self._may_read(held, reader):
+            if await self._may_read(held, reader):
                 with suppress(SchedulerError):
                     await held.cached.read()
         elif (
             (age >= period or (held.suspected and age >= period - self._ttl))
             and self._minute_allows()
-            and self._may_read(held, reader)
+            and await self._may_read(held, reader)
         ):
             held.cached.refresh()
 
@@ -407,7 +407,7 @@ class SchedulerAvailability:
             held.look_at = held.cached.asked_at + timedelta(seconds=min(period, age + self._ttl))
         return age > period + _LATE
 
-    def _may_read(self, held: Month, reader: str, *, must: bool = False) -> bool:
+    async def _may_read(self, held: Month, reader: str, *, must: bool = False) -> bool:
         """Whether this look may ask the scheduler; if so, it counts for its reader. A read that costs nothing, because
         it is under way or has just failed, may always be waited for. `must` says that there is nothing to show without
         it: then a reader who has had their share is refused with RateLimited."""
@@ -416,11 +416,11 @@ class SchedulerAvailability:
         cost = max([held.cost, *(other.cost for other in self._months.values() if other.service_id == held.service_id)])
         if not self._budget.may_read(cost + self._underway, distance=held.distance(self._now())):
             return False
-        wait = self._rate_limits.wait(READ, reader) if reader else 0
+        wait = await self._rate_limits.wait(READ, reader) if reader else 0
         if wait and must:
             raise RateLimited(wait)
         if not wait:
-            self._rate_limits.check(READ, reader)
+            await self._rate_limits.check(READ, reader)
         return not wait
 
     async def _read(self, held: Month, key: tuple[str, str, date], service: Service) -> tuple[Slot, ...]:

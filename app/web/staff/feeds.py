@@ -78,7 +78,7 @@ async def show_calendar(request: Request) -> Response:
 async def _bookings(request: Request, statuses: Sequence[Status]) -> list[Booking]:
     """What is asked for; one more than `MOST` where there are more than that."""
     parts, query = parts_of(request), request.query_params
-    parts.rate_limits.check(STAFF, client_address(request.scope))
+    await parts.rate_limits.check(STAFF, client_address(request.scope))
     await parts.staff.check_feed(request.path_params["secret"])
     now = parts.now()
     return await parts.bookings.find(

@@ -55,7 +55,7 @@ async def show_result_calendar(request: Request) -> Response:
 async def _view(request: Request) -> tuple[BookingView, str]:
     parts = parts_of(request)
     booking_id, reported = parts.links.read_result_token(request.path_params["token"])
-    parts.rate_limits.check(BOOKING, booking_id)
+    await parts.rate_limits.check(BOOKING, booking_id)
     view = await parts.bookings.view(booking_id)
     must_not_be_forgotten(view.booking)
     request.state.shell = booking_shell(request, view.booking, view.widget)
