@@ -39,7 +39,7 @@ from app.operations.background import Background
 from app.operations.calendly_connections import CalendlyConnections
 from app.operations.erasure import Erasure
 from app.operations.health import Health
-from app.operations.neighbours import Neighbours
+from app.operations.neighbours import Neighbours, beat
 from app.operations.reconciling import Reconciling
 from app.operations.staff_access import Staff
 from app.operations.webhook_inbox import Inbox
@@ -408,6 +408,10 @@ def create_app(settings: Settings, seams: Seams | None = None, *, run_worker: bo
             parts.health.watch(app.state.pages)
             app.state.page_checks = PageChecks()
             running.callback(app.state.page_checks.close)
+            if world.shared:
+                process = f"{world.random.getrandbits(64):x}"
+                serving = Background("serving", lambda: beat(parts.store, process, asyncio.sleep), sleep=asyncio.sleep)
+                running.push_async_callback(serving.aclose)
             app.state.worker = None
             if run_worker:
                 app.state.worker = await running.enter_async_context(run_worker_of(parts, world))

@@ -15,8 +15,20 @@ from app.store import Store
 
 log = structlog.get_logger()
 
+#: How often a server process says that it is alive, in seconds; and after how many it is taken to be gone.
+BEAT_SECONDS, GONE_SECONDS = 60.0, 150
 #: Others are told at most so often, in seconds, however much happens.
 _PAUSE = 0.1
+
+
+async def beat(store: Store, process: str, sleep: Callable[[float], Awaitable[None]]) -> None:
+    """Say again and again that this server process is alive, for the set-up check to count them."""
+    while True:
+        try:
+            await store.serve_beat(process)
+        except StorageError as error:
+            log.warning("not said to be alive", error=type(error).__name__)
+        await sleep(BEAT_SECONDS)
 
 
 class Neighbours:
