@@ -72,7 +72,13 @@ from app.web.shared.page_cache import Pages, WarmPages
 from app.web.shared.page_limits import PageLimits
 from app.web.shared.render import make_templates, render_error
 from app.web.shared.request_input import address_without_slash
-from app.web.shared.security_headers import SecurityHeaders, guarded, method_of, new_request_id, request_header
+from app.web.shared.security_headers import (
+    SecurityHeaders,
+    method_of,
+    new_request_id,
+    request_header,
+    with_security_headers,
+)
 from app.web.visitor.proof_of_work import show_challenge
 from app.widgets import load_widgets
 
@@ -442,7 +448,7 @@ def create_app(settings: Settings, seams: Seams | None = None, *, run_worker: bo
 async def show_error(request: Request, error: Exception) -> Response:
     """Every error, once: JSON for programs, a page for people."""
     told = error if isinstance(error, HoldfastError) else HoldfastError()
-    parts_of(request).metrics.told(told.code)
+    parts_of(request).metrics.count_error(told.code)
     if request.scope["path"].startswith("/api/"):
         return envelope(told)
     return await render_error(request, told)
@@ -452,7 +458,7 @@ async def show_outermost(request: Request, error: Exception) -> Response:
     """What fails before the guard, and so is answered without it: its headers are put on here. The server closes the
     connection after such an answer, and says so."""
     response = await show_error(request, error)
-    headers = guarded((name.lower(), value) for name, value in response.raw_headers)
+    headers = with_security_headers((name.lower(), value) for name, value in response.raw_headers)
     response.raw_headers = [*headers, request_header(new_request_id()), (b"connection", b"close")]
     return response
 

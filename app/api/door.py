@@ -225,7 +225,7 @@ class Door:
             call = Call(parts, request, caller, _idempotency_key(request, operation))
             answer = await _once(call, operation, asked)
         except HoldfastError as error:
-            parts.metrics.told(error.code)
+            parts.metrics.count_error(error.code)
             return envelope(error)
         if answer.replayed:
             headers["Idempotency-Replayed"] = "true"
@@ -284,7 +284,7 @@ async def _count(parts: Parts, operation: Operation, caller: Caller, headers: Mu
         if operation.changes and not caller.key:
             await parts.rate_limits.check(API_ACT, who)
     finally:
-        amount, left, reset = await parts.rate_limits.standing(rule, who)
+        amount, left, reset = await parts.rate_limits.usage(rule, who)
         headers["RateLimit-Limit"] = str(amount)
         headers["RateLimit-Remaining"] = str(left)
         headers["RateLimit-Reset"] = str(reset)

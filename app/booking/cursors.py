@@ -73,11 +73,10 @@ class Cursors:
 
     async def _walk(self, name: str, *, overlap: timedelta, first: timedelta, keeps: timedelta | None) -> Walk:
         now = self._now()
-        cursor = await self._store.mark(name)
+        cursor, began, down_to = await self._store.marks(name, _began(name), _down_to(name))
         since = (cursor or now - first) - overlap
         if keeps:
             since = max(since, now - keeps)
-        began, down_to = await self._store.mark(_began(name)), await self._store.mark(_down_to(name))
         return Walk(since, down_to, began) if began and down_to else Walk(since, None, now)
 
 

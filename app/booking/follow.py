@@ -221,7 +221,7 @@ class Follow:
     async def _reconcile(self, name: str, standing: Sequence[Booking], most: int) -> datetime:
         now = self._now()
         changed_mark, whole_mark = f"{name}:{_CHANGED}", f"{name}:{_WHOLE}"
-        changed, whole = await self._store.mark(changed_mark), await self._store.mark(whole_mark)
+        changed, whole = await self._store.marks(changed_mark, whole_mark)
         if changed is None or whole is None:
             changed, whole = changed or now - _FIRST_LOOK_BACK, whole or now
             await self._store.set_mark(changed_mark, changed)

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from app.domain.booking import Booking, Status, Trouble
 from app.domain.money import Money
 from app.domain.outbox import OutboxMail
-from app.domain.payment import DISPUTE_LOST, DISPUTE_OVER, PaymentState
+from app.domain.payment import PaymentState
 from app.domain.refund import PAID_ANOTHER_WAY, REFUND_VOID, Refund
 from app.mail import Mail, MailKind
 from app.protection.signed_links import Links
@@ -165,11 +165,7 @@ class Notifications:
 
     async def _waits_for_bank(self, booking: Booking) -> bool:
         """Whether money that is to go back is disputed, so that it waits for the bank's decision."""
-        disputed = {
-            payment.id
-            for payment in await self._store.payments(booking.id)
-            if payment.dispute not in DISPUTE_OVER | {DISPUTE_LOST}
-        }
+        disputed = {payment.id for payment in await self._store.payments(booking.id) if payment.in_dispute}
         refunds = await self._store.refunds(booking.id)
         return any(refund.status == "requested" and refund.payment_id in disputed for refund in refunds)
 

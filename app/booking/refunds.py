@@ -16,7 +16,7 @@ from app.booking.notifications import Notifications
 from app.domain.booking import Booking, EndReason, Trouble
 from app.domain.money import Money
 from app.domain.outbox import OutboxMail
-from app.domain.payment import DISPUTE_LOST, DISPUTE_OVER, Payment, PaymentSeen, PaymentState
+from app.domain.payment import DISPUTE_LOST, DISPUTE_OVER, Payment, PaymentSeen, PaymentState, undecided
 from app.domain.refund import (
     BALANCE_TOO_LOW,
     NO_ANSWER,
@@ -317,7 +317,7 @@ class Refunds:
     async def _waits_for_dispute(self, refund: Refund, payment: Payment) -> bool:
         """Whether the payment's dispute keeps the refund waiting; one that the customer has won has replaced it."""
         dispute = payment.dispute
-        if dispute not in DISPUTE_OVER | {DISPUTE_LOST}:
+        if payment.in_dispute:
             await self._store.put_off_refund(refund.id, until=self._now() + DISPUTE_LOOK)
             dispute = await self._dispute_now(payment)
         if dispute == DISPUTE_LOST:
@@ -329,8 +329,8 @@ class Refunds:
         if self._payments is None or payment.payment_intent_id is None:
             return payment.dispute
         words = [facts.status for facts in await self._payments.disputes_of(payment.payment_intent_id)]
-        undecided = [word for word in words if word not in DISPUTE_OVER]
-        word = (undecided or words or [payment.dispute])[0]
+        not_won = [word for word in words if word not in DISPUTE_OVER]
+        word = (not_won or words or [payment.dispute])[0]
         await self._store.record_dispute(payment, dispute=word)
         return word
 
@@ -394,7 +394,7 @@ class Refunds:
             about = f"{facts.id}.dispute" if grave else facts.id
             mails = self._notifications.owed(booking, MailKind.DISPUTED_OWNER, about=about, detail=told)
         news = await self._store.record_dispute(payment, dispute=facts.status, mails=mails)
-        if news and facts.status in DISPUTE_OVER | {DISPUTE_LOST}:
+        if news and not undecided(facts.status):
             for refund in await self._store.refunds(payment.booking_id):
                 if refund.payment_id == payment.id and refund.status == "requested" and refund.next_try_at:
                     await self.pay_soon(refund)

@@ -24,7 +24,6 @@ from app.domain.booking import Actor, Booking, EndReason, Status
 from app.domain.local_days import days_in_utc
 from app.domain.money import Money
 from app.domain.move import MoveState
-from app.domain.payment import DISPUTE_LOST, DISPUTE_OVER
 from app.domain.refund import Refund, payable_another_way
 from app.errors import (
     BookingConflict,
@@ -421,7 +420,7 @@ class Desk:
         if not amount:
             paid = any(payment.captured for payment in view.payments)
             return f"{'Nothing is left of the payment' if paid else 'Nothing was paid'}, so there is nothing to refund."
-        if any(payment.dispute not in DISPUTE_OVER | {DISPUTE_LOST} for payment in view.payments):
+        if any(payment.in_dispute for payment in view.payments):
             at = "once the bank has decided the dispute, unless it has taken the money back itself"
         left = Money(view.left, amount.currency)
         told = (

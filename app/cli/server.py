@@ -11,7 +11,7 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from app.web.shared.security_headers import guarded, new_request_id, request_header
+from app.web.shared.security_headers import new_request_id, request_header, with_security_headers
 
 try:
     from resource import RLIMIT_NOFILE, getrlimit
@@ -95,7 +95,7 @@ class Protocol(HttpToolsProtocol):
             return
         body = text.encode("ascii")
         said = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"%d" % len(body))]
-        headers = [*guarded(said), request_header(new_request_id()), (b"connection", b"close")]
+        headers = [*with_security_headers(said), request_header(new_request_id()), (b"connection", b"close")]
         lines = b"".join(name + b": " + value + b"\r\n" for name, value in headers)
         self.transport.write(STATUS_LINE[status] + lines + b"\r\n" + body)
         self.transport.close()

@@ -13,7 +13,7 @@ from app.domain.booking import Actor, Booking, Status
 from app.domain.history import HistoryEntry
 from app.domain.money import Money
 from app.domain.move import MoveState
-from app.domain.payment import DISPUTE_OVER, Payment
+from app.domain.payment import Payment
 from app.domain.refund import Refund, failures, payable_another_way
 from app.text.formats import format_day, format_money, format_span, format_time
 from app.text.history_words import HISTORY, REFUND_STANDS
@@ -119,7 +119,7 @@ def _refund_line(view: BookingView, refund: Refund) -> str:
 def refund_stands(view: BookingView, refund: Refund) -> str:
     payment = next((payment for payment in view.payments if payment.id == refund.payment_id), None)
     if refund.status == "requested":
-        if payment and payment.dispute not in DISPUTE_OVER:
+        if payment and payment.in_dispute:
             return "waiting for the bank to decide the dispute"
         if refund.next_try_at and not refund.tries:
             return f"will be sent on {when(refund.next_try_at, view.booking.time_zone)}"

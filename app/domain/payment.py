@@ -44,6 +44,18 @@ MAY_STILL_PAY = frozenset(
 )
 
 
+#: A dispute that stands thus is decided, or was no more than a question (Stripe docs, "Dispute", status).
+DISPUTE_OVER = frozenset({"", "won", "warning_closed", "prevented"})
+#: The customer has the money, by way of the bank.
+DISPUTE_LOST = "lost"
+DISPUTE_DECIDED = DISPUTE_OVER | {DISPUTE_LOST}
+
+
+def undecided(dispute: str) -> bool:
+    """Whether a dispute that stands thus, in Stripe's word, is still to be decided."""
+    return dispute not in DISPUTE_DECIDED
+
+
 @dataclass(frozen=True, slots=True)
 class Payment:
     """One attempt to pay: the parameters of its Checkout Session are stored before Stripe is asked.
@@ -69,13 +81,10 @@ class Payment:
     move_id: str | None = None
     dispute: str = ""
 
-
-#: A dispute that stands thus is decided, or was no more than a question (Stripe docs, "Dispute", status).
-DISPUTE_OVER = frozenset({"", "won", "warning_closed", "prevented"})
-
-
-#: The customer has the money, by way of the bank.
-DISPUTE_LOST = "lost"
+    @property
+    def in_dispute(self) -> bool:
+        """Whether a bank has still to decide about it, so that its money cannot be sent back."""
+        return undecided(self.dispute)
 
 
 @dataclass(frozen=True, slots=True)

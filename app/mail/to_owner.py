@@ -6,7 +6,7 @@ from datetime import datetime
 
 from app.domain.attribution import booked_on, came_from
 from app.domain.booking import EndReason, Status, Trouble
-from app.domain.payment import DISPUTE_OVER
+from app.domain.payment import undecided
 from app.domain.refund import BALANCE_TOO_LOW
 from app.mail.letter import Letter, Mail
 from app.mail.phrases import Rows, before_row, clock, facts, filled, place_rows, price_row, says, undo_until, when
@@ -259,7 +259,7 @@ def _dispute(mail: Mail, now: datetime) -> tuple[str, ...]:
     _ = translator(mail.language).gettext
     stage, answer_by = str(mail.detail.get("dispute") or "needs_response"), mail.moment("answer_by")
     amount = {"amount": format_money(mail.money("amount"), mail.language)}
-    if stage in DISPUTE_OVER | {"lost"}:
+    if not undecided(stage):
         decided = _(
             "The customer's bank questioned a payment of %(amount)s. The dispute has been decided: see the "
             "Stripe dashboard."

@@ -178,7 +178,7 @@ class RateLimits:
             if not await self._hit(limit, rule.name, *key_parts):  # another process was quicker
                 raise RateLimited(1)
 
-    async def standing(self, rule: Rule, *key_parts: str) -> tuple[int, int, int]:
+    async def usage(self, rule: Rule, *key_parts: str) -> tuple[int, int, int]:
         """(what the rule's tightest limit lets in, how many of these are left, seconds until one more is)."""
         now = self._now().timestamp()
         stands = []

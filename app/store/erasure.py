@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from app.domain.booking import Booking, Status, Visitor
 from app.domain.history import HistoryWord
 from app.domain.move import MoveState
-from app.domain.payment import DISPUTE_OVER, PaymentState
+from app.domain.payment import DISPUTE_DECIDED, PaymentState
 from app.store.database import Database
 from app.store.due import remember
 from app.store.tables import (
@@ -91,7 +91,7 @@ class ForgetRows(Database):
         open_states = [PaymentState.OPEN, PaymentState.PROCESSING, PaymentState.AUTHORIZED]
         paying = sa.exists().where(
             payments.c.booking_id == bookings.c.id,
-            sa.or_(payments.c.state.in_(open_states), payments.c.dispute.not_in(DISPUTE_OVER | {"lost"})),
+            sa.or_(payments.c.state.in_(open_states), payments.c.dispute.not_in(DISPUTE_DECIDED)),
         )
         owing = sa.exists().where(
             refunds.c.booking_id == bookings.c.id,

@@ -129,7 +129,7 @@ class Metrics:
         """A time was not held; `code` is an error's."""
         self._holds_refused.labels(code).inc()
 
-    def told(self, code: str) -> None:
+    def count_error(self, code: str) -> None:
         """Somebody was told of an error."""
         self._errors.labels(code).inc()
 

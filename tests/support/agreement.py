@@ -15,8 +15,8 @@ from tests.support.stack import Stack
 
 async def let_it_rest(stack: Stack) -> None:
     """As `Stack.until_quiet`, in fewer and longer steps."""
-    for _ in range(6):
-        await stack.tick(after=timedelta(minutes=15))
+    for _ in range(4):
+        await stack.tick(after=timedelta(minutes=25))
         await stack.stripe.deliver_due()
 
 

@@ -9,7 +9,7 @@ from app.booking.bookings import BookingView
 from app.domain.booking import Actor, Booking, Status
 from app.domain.history import HistoryEntry
 from app.domain.money import Money
-from app.domain.payment import DISPUTE_OVER
+from app.domain.payment import DISPUTE_LOST, DISPUTE_OVER
 from app.msgid import N_
 from app.text import catalogues, formats
 from app.web.shared.status_words import why_ended
@@ -60,7 +60,7 @@ def happened(entry: HistoryEntry, booking: Booking, now: datetime, language: str
         amount = formats.format_money(Money(int(detail["amount"]), booking.terms.price.currency), language)
         return _("We refunded %(amount)s") % {"amount": amount}
     if entry.what == "disputed":
-        if detail["dispute"] == "lost":
+        if detail["dispute"] == DISPUTE_LOST:
             return _("Your bank gave you the payment back")
         over = detail["dispute"] in DISPUTE_OVER
         return _("Your bank left the payment with us") if over else _("Your bank asked for the payment back")

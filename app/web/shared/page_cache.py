@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.web.shared.gzip_template import GzipTemplate
-from app.web.shared.security_headers import Header, guarded, new_request_id, request_header
+from app.web.shared.security_headers import Header, new_request_id, request_header, with_security_headers
 
 #: What is kept of pages, and of answers made of them, at most. A page takes some 45 KB, the widest 100 KB; more than
 #: half of that is the style sheet.
@@ -164,7 +164,11 @@ class Pages:
         answer = Answer(
             page=drawn.page.fill({"carried": fields}),
             tag=tag.encode(),
-            headers=tuple(guarded((name.lower().encode(), value.encode("latin-1")) for name, value in headers.items())),
+            headers=tuple(
+                with_security_headers(
+                    (name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()
+                )
+            ),
             visitor_key=self._visitor_key,
             epoch=epoch,
         )

@@ -33,7 +33,7 @@ class PageLimits:
         try:
             await _admit(request)
         except HoldfastError as error:
-            parts_of(request).metrics.told(error.code)
+            parts_of(request).metrics.count_error(error.code)
             await (await render_error(request, error))(scope, receive, send)
             return
         await self._app(scope, receive, send)

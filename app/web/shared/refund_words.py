@@ -7,7 +7,7 @@ from datetime import datetime
 
 from app.booking.bookings import BookingView
 from app.domain.money import Money
-from app.domain.payment import DISPUTE_LOST, DISPUTE_OVER, Payment, PaymentState
+from app.domain.payment import PaymentState
 from app.domain.refund import PAID_ANOTHER_WAY, Refund, failures
 from app.msgid import N_
 from app.text import catalogues, formats
@@ -30,7 +30,7 @@ def gives_back(view: BookingView) -> bool:
 
 def disputed(view: BookingView) -> bool:
     """Whether a bank has still to decide about one of the payments, so that its money cannot be sent back."""
-    return any(bank_decides(payment) for payment in view.payments)
+    return any(payment.in_dispute for payment in view.payments)
 
 
 def shown_refunds(view: BookingView) -> list[Refund]:
@@ -48,12 +48,7 @@ def made_good(view: BookingView) -> set[str]:
 def waits_for_bank(refund: Refund, view: BookingView) -> bool:
     """Whether a refund cannot go out before a bank has decided about its payment."""
     payment = next((payment for payment in view.payments if payment.id == refund.payment_id), None)
-    return payment is not None and bank_decides(payment) and refund.status == "requested"
-
-
-def bank_decides(payment: Payment) -> bool:
-    """Whether a bank has still to decide about a dispute of the payment."""
-    return payment.dispute not in DISPUTE_OVER | {DISPUTE_LOST}
+    return payment is not None and payment.in_dispute and refund.status == "requested"
 
 
 def goes_out_later(refund: Refund, now: datetime) -> datetime | None:

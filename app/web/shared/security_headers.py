@@ -95,7 +95,7 @@ def request_header(request_id: str) -> Header:
     return b"x-request-id", request_id.encode()
 
 
-def guarded(headers: Iterable[Header], more: tuple[Header, ...] = ()) -> list[Header]:
+def with_security_headers(headers: Iterable[Header], more: tuple[Header, ...] = ()) -> list[Header]:
     """An answer's headers, and the defaults, with `more` of them, for what it does not say itself. Names in lower
     case."""
     own = list(headers)
@@ -144,11 +144,11 @@ class SecurityHeaders:
         request_id = self._new_id()
         _REQUEST.set(request_id)
 
-        async def send_guarded(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = [*guarded(message.get("headers", ()), self._more), request_header(request_id)]
+                headers = [*with_security_headers(message.get("headers", ()), self._more), request_header(request_id)]
                 if status == TooSlow.status:  # what is still on its way must not be taken for the next request
                     headers.append((b"connection", b"close"))
                 message["headers"] = headers
@@ -156,13 +156,13 @@ class SecurityHeaders:
 
         receive = self._received(scope, receive)
         try:
-            await self._app(scope, receive, send_guarded)
+            await self._app(scope, receive, send_with_headers)
         except ClientDisconnect:
             pass  # nobody is left to be answered
         except Exception as error:  # nothing above may answer in its place: it would know no header of ours
             log.error("unhandled", route=self._route(scope), exc_info=error)
             if not status:
-                await (await self._shown(Request(scope, receive), error))(scope, receive, send_guarded)
+                await (await self._shown(Request(scope, receive), error))(scope, receive, send_with_headers)
         finally:
             self._tell(scope, status, self._clock() - began)
 

@@ -54,7 +54,7 @@ async def test_who_was_at_a_limit_waits_no_longer_than_its_window() -> None:
     with pytest.raises(RateLimited) as refused:
         await rate_limits.check(rule, "anna")
     assert refused.value.retry_after == 50
-    assert await rate_limits.standing(rule, "anna") == (3, 0, 50)
+    assert await rate_limits.usage(rule, "anna") == (3, 0, 50)
     clock.advance(timedelta(seconds=50))
     await rate_limits.check(rule, "anna")
 

@@ -32,7 +32,7 @@ async def test_two_processes_count_a_visitor_together_and_forget_the_address_wit
     first, second = (RateLimits(lambda: datetime.now(UTC), shared=counts) for counts in (one, other))
     await first.check(RULE, "203.0.113.9")
     await second.check(RULE, "203.0.113.9")
-    assert (await first.standing(RULE, "203.0.113.9"))[:2] == (3, 1)
+    assert (await first.usage(RULE, "203.0.113.9"))[:2] == (3, 1)
     await first.check(RULE, "203.0.113.9")
     with pytest.raises(RateLimited) as refused:
         await second.check(RULE, "203.0.113.9")
