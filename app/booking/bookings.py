@@ -117,6 +117,7 @@ class Bookings:
         widget: str = "",
         resource_id: str = "",
         skip: int = 0,
+        after: Booking | None = None,
         most: int = 100,
     ) -> list[Booking]:
         """Bookings that somebody has put a name to, in order of their start: `most` of them after the first `skip`."""
@@ -128,5 +129,6 @@ class Bookings:
             widget=widget,
             resource_id=resource_id,
             skip=skip,
+            after=after,
             most=most,
         )
