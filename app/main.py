@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from random import Random, SystemRandom
 
@@ -274,6 +274,7 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
             sleep=seams.sleep,
             metrics=metrics,
             alone=not seams.shared,
+            keep_done=timedelta(days=settings.keep_done_days),
         )
         lookups = NameLookups()
         closing.callback(lookups.close)

@@ -122,6 +122,9 @@ class Settings(BaseModel):
     """The SQLite file, or a PostgreSQL database. A file's absolute path has four slashes:
     `sqlite:////var/lib/holdfast/holdfast.sqlite3`. PostgreSQL, 14 or newer: `postgresql://user:password@host:port/name`,
     special characters percent-encoded."""
+    keep_done_days: Annotated[int, Field(ge=35, le=3650)] = 90
+    """For how many days webhook events that have had their effect, and the record of mails that were sent, are kept.
+    Bookings, payments and their history stay."""
     redis_url: SecretStr | None = None
     """A Redis or Valkey server, in which several server processes count visitors together: `redis://host:6379/0`,
     `rediss://` with TLS. Without it each process counts for itself. What is lost with it is counted again."""

@@ -18,6 +18,7 @@ from app.store.moves import MoveRows
 from app.store.outbox import OutboxRows
 from app.store.overdue import OverdueRows
 from app.store.payments import PaymentRows
+from app.store.pruning import PruneRows
 from app.store.queues import QueueRows
 from app.store.readings import ReadingRows
 from app.store.refunds import RefundRows
@@ -46,5 +47,6 @@ class Store(
     SchedulerTokenRows,
     StrayRows,
     ReadingRows,
+    PruneRows,
 ):
     """Every read and every write, by what it is for. One object over one file, in a room for each table."""
