@@ -49,8 +49,8 @@ mutate: .venv/mutation.stamp ## Change app/booking and app/store in small ways, 
 screenshots: .venv/dev.stamp .cache/npm/assets.stamp ## Take a picture of every screen and state, into docs/screenshots (git keeps those that a document shows)
 	CHROMIUM="$$($(RUN) scripts/chromium.py)" && export CHROMIUM && $(RUN) -m scripts.screenshots
 
-bench: .venv/sandbox.stamp ## Measure a warm page beside bare Starlette with the same ready bytes
-	$(RUN) -m bench.warm_page
+bench: .venv/dev.stamp ## Measure all that docs/performance.md has a figure of
+	$(RUN) -m bench
 
 kill: .venv/sandbox.stamp ## Kill -9 the server amid 200 bookings over JSON, ten times, and compare everybody's books
 	$(RUN) -m bench.kill

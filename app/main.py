@@ -79,6 +79,7 @@ from app.web.shared.security_headers import (
     request_header,
     with_security_headers,
 )
+from app.web.shared.warm_files import WarmFiles
 from app.web.visitor.proof_of_work import show_challenge
 from app.widgets import load_widgets
 
@@ -443,6 +444,7 @@ def create_app(settings: Settings, seams: Seams | None = None, *, run_worker: bo
         SecurityHeaders, https=settings.public_url.startswith("https://"), show_error=show_error, answered=count_answer
     )
     app.add_middleware(WarmPages)
+    app.add_middleware(WarmFiles)
     return app
 
 

@@ -1,5 +1,5 @@
-"""What stands around the servers that are measured: sandboxes for Hapio, Stripe and mail in this process, and the product
-as processes of its own, started by the command that owners use."""
+"""What stands around the servers that are measured: sandboxes for Hapio, Stripe and mail in this process, and the
+product as processes of its own, started by the command that owners use."""
 
 from __future__ import annotations
 
