@@ -107,6 +107,7 @@ class Bookings:
             lock_binds=self._tools.schedulers.lock_binds(booking.reservation.scheduler),
         )
 
+    # Nine parameters: what a list may be narrowed by, and where it begins and ends.
     async def find(
         self,
         *,

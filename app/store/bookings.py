@@ -1,4 +1,7 @@
-"""Bookings: the slot guard for holds, the one writer of status, and what is due."""
+"""Bookings: the slot guard for holds, the one writer of status, and what is due.
+
+One file, because whoever checks the one writer of status must see every statement that writes the table.
+"""
 
 from __future__ import annotations
 
@@ -263,6 +266,7 @@ class BookingRows(Database):
             await add_mails(connection, mails)
             return drawn
 
+    # Nine parameters: what a list may be narrowed by, and where it begins and ends.
     async def find(
         self,
         *,

@@ -1,4 +1,7 @@
-"""The tables, and how a row becomes one of the domain's objects and back."""
+"""The tables, and how a row becomes one of the domain's objects and back.
+
+One file, because a column and its place in an object change together.
+"""
 
 from __future__ import annotations
 

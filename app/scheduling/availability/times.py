@@ -78,6 +78,7 @@ class SchedulerAvailability:
     no more.
     """
 
+    # Ten parameters: what it reads, what bounds that, and what tests put in the place of time.
     def __init__(
         self,
         *,

@@ -67,7 +67,8 @@ async def _scans(stack: Stack, text: str, parameters: object) -> list[str]:
     async with store.engine.connect() as connection:
         if connection.dialect.name == "sqlite":
             rows = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", parameters)  # type: ignore[arg-type]
-            return [row[3] for row in rows if _SQLITE_SCAN.match(row[3])]
+            plans = [str(row["detail"]) for row in rows.mappings()]
+            return [plan for plan in plans if _SQLITE_SCAN.match(plan)]
         # On a small table PostgreSQL would rightly read all of it; here it says whether it could do without.
         await connection.exec_driver_sql("SET enable_seqscan = off")
         if text.lstrip().upper().startswith("INSERT") and "SELECT" not in text:
