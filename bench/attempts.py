@@ -75,7 +75,8 @@ async def attempt(url: str, *, seed: int, attempts: int) -> int:
         async with turn:
             wish = chance.choice(every)
             hold = _hold(f"bk_{seed}_{number}", wish)
-            taken += await store.insert_hold(hold, capacity=CAPACITIES[wish.resource])
+            won = await store.insert_hold(hold, capacity=CAPACITIES[wish.resource])
+            taken += won
 
     await asyncio.gather(*(one(number) for number in range(attempts)))
     await store.close()
@@ -98,7 +99,7 @@ async def run(url: str, *, processes: int, attempts: int = ATTEMPTS) -> list[str
     told = [json.loads((await process.communicate())[0]) for process in started]
     seconds = monotonic() - began
     rows = await store.occupied()
-    broken = [f"{over} over capacity" for over in _over(rows)]
+    broken = [f"{name} over capacity" for name in over(rows)]
     if len(rows) != sum(told):
         broken.append(f"{sum(told)} were told that they have it, and {len(rows)} have")
     free = [wish for wish in wishes() if _room(rows, wish)]
@@ -120,7 +121,8 @@ async def run(url: str, *, processes: int, attempts: int = ATTEMPTS) -> list[str
     return broken
 
 
-def _over(rows: Sequence[Occupied]) -> list[str]:
+def over(rows: Sequence[Occupied]) -> list[str]:
+    """The resources that have more at some moment than they hold, once for each such moment."""
     found = []
     for number, capacity in enumerate(CAPACITIES):
         mine = [row for row in rows if row.resource_id == f"r{number}"]
