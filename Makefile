@@ -6,7 +6,7 @@ RUN := .venv/bin/python
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check unit e2e browser coverage mutate screenshots bench kill strangers format messages loader configuration lock clean
+.PHONY: help demo test check unit e2e browser coverage mutate screenshots bench kill stopwatch strangers format messages loader configuration lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -54,6 +54,9 @@ bench: .venv/dev.stamp ## Measure all that docs/performance.md has a figure of
 
 kill: .venv/sandbox.stamp ## Kill -9 the server amid 200 bookings over JSON, ten times, and compare everybody's books
 	$(RUN) -m bench.kill
+
+stopwatch: .venv/sandbox.stamp ## Time it from nothing to a live, paid booking: the set-up's twelve answers, the server, a visitor
+	$(RUN) -m bench.stopwatch
 
 strangers: .venv/dev.stamp ## Let strangers take times at each scheduler while they are being paid (RUNS=1000 SEED=1)
 	$(RUN) -m bench.strangers --runs $(or $(RUNS),1000) --seed $(or $(SEED),1)

@@ -1,5 +1,5 @@
-"""python -m app serve | worker | migrate | backup | copy-database | reconcile | forget | doctor | events | mails |
-bookings | demo
+"""python -m app setup | serve | worker | migrate | backup | copy-database | reconcile | forget | doctor | events |
+mails | bookings | demo | sandbox
 
 A command's modules are imported when it is asked for: all of them together take seconds.
 """
@@ -34,12 +34,18 @@ def main(words: Sequence[str] | None = None) -> int:
     # The database, its copies and whatever lies beside them hold customers: nobody else on this machine reads them.
     os.umask(0o077)
     arguments = _parse(sys.argv[1:] if words is None else words)
-    if arguments.command == "demo":
-        return _demo(arguments.host, arguments.port)
+    if arguments.command in {"demo", "sandbox"}:
+        return _stand_ins(arguments)
+    if arguments.command == "setup":
+        from app.cli.setup import run_setup
+        from app.telemetry.logs import set_up_logs
+
+        set_up_logs("error")
+        return run_setup(arguments, dict(os.environ), folder=Path.cwd())
 
     from app.environment import read_environment
     from app.errors import DatabaseUnusable
-    from app.settings import SettingsError, read_settings
+    from app.settings import SettingsError
     from app.telemetry.logs import set_up_logs
     from app.widgets import WidgetsFileError
 
@@ -52,13 +58,33 @@ def main(words: Sequence[str] | None = None) -> int:
 
             set_up_logs("error")
             return run_doctor(environment, arguments)
-        settings = read_settings(environment.variables)
+        if arguments.command == "serve":
+            environment = _first_run(environment, arguments)
+        settings = environment.settings()
+        if arguments.verbose:
+            print("\n".join(environment.sources(settings)), file=sys.stderr)
         set_up_logs(settings.log_level)
         return _run(settings, environment, arguments)
     except (SettingsError, WidgetsFileError) as error:
         return _refuse(arguments, str(error), MISCONFIGURED)
     except DatabaseUnusable as error:
         return _refuse(arguments, str(error), FAILED if error.retry else MISCONFIGURED)
+
+
+def _first_run(environment: Environment, arguments: argparse.Namespace) -> Environment:
+    """What there is to read once the first set-up is done, if nobody has set anything up yet."""
+    from app.environment import is_set_up, read_environment, usual_env_file
+    from app.telemetry.logs import set_up_logs
+
+    if is_set_up(environment.variables):
+        return environment
+    from app.cli.setup.in_browser import serve_first_run
+
+    set_up_logs("info")
+    env = arguments.env or usual_env_file(os.environ, Path.cwd())
+    if not asyncio.run(serve_first_run(dict(os.environ), env, arguments)):
+        sys.exit(0)
+    return read_environment(os.environ, env_file=env, folder=Path.cwd())
 
 
 def _copy_database(arguments: argparse.Namespace) -> int:
@@ -128,6 +154,7 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
     # By itself, so that it may stand before the command, after it, and after an act of the command's.
     shared = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     shared.add_argument("--env", type=Path, metavar="FILE", help="the file to read settings from (default: ./.env)")
+    shared.add_argument("--verbose", action="store_true", help="say on standard error what was read from where")
     env, rest = shared.parse_known_args(words)
     return _parser(rest, shared).parse_args(rest, namespace=env)
 
@@ -135,10 +162,13 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
 def _parser(words: Sequence[str], shared: argparse.ArgumentParser) -> argparse.ArgumentParser:
     """The commands, and the options of the one that `words` name."""
     parser = argparse.ArgumentParser(
-        prog="python -m app", description="Holdfast, the booking widget.", parents=[shared]
+        prog="holdfast" if Path(sys.argv[0]).name == "holdfast" else "python -m app",
+        description="Holdfast, the booking widget.",
+        parents=[shared],
     )
     parser.add_argument("--version", action="version", version=f"Holdfast {VERSION}")
     names = parser.add_subparsers(dest="command", required=True)
+    setup = names.add_parser("setup", help="set everything up by a few questions: from nothing to a live widget")
     serve = names.add_parser("serve", help="serve the widget, and run the worker with it")
     serve.add_argument("--host", default="127.0.0.1")
     serve.add_argument("--port", type=int, default=8000)
@@ -168,38 +198,27 @@ def _parser(words: Sequence[str], shared: argparse.ArgumentParser) -> argparse.A
     )
     demo.add_argument("--port", type=int, default=8400, help="the first of seven ports in a row")
     demo.add_argument("--host", default="127.0.0.1", help="the address to listen on; 0.0.0.0 in a container")
+    stand_ins = names.add_parser(
+        "sandbox", help="run the stand-ins for Hapio, Cal.com, Calendly, Stripe and the mail server alone"
+    )
+    stand_ins.add_argument("--port", type=int, default=8500, help="the first of five ports in a row")
+    stand_ins.add_argument("--host", default="127.0.0.1", help="the address to listen on; 0.0.0.0 in a container")
+    stand_ins.add_argument("--webhook", metavar="URL", help="where Stripe's webhooks go, signed with whsec_sandbox")
+    stand_ins.add_argument("--empty", action="store_true", help="without sample businesses in the calendars")
+    from app.cli import options
+
+    options.add_setup(setup)
+    options.add_backup(backup)
+    options.add_copy_database(copy)
+    options.add_reconcile(reconcile)
+    options.add_mails(mails)
+    options.add_forget(forget)
+    options.add_events(events)
+    options.add_doctor(doctor)
     if "bookings" in words:
         from app.cli.arguments import add_bookings
 
         add_bookings(bookings)
-    if "backup" in words:
-        from app.cli.backup import add_backup
-
-        add_backup(backup)
-    if "copy-database" in words:
-        from app.cli.copy_database import add_copy_database
-
-        add_copy_database(copy)
-    if "reconcile" in words:
-        from app.cli.reconcile import add_reconcile
-
-        add_reconcile(reconcile)
-    if "mails" in words:
-        from app.cli.mails import add_mails
-
-        add_mails(mails)
-    if "forget" in words:
-        from app.cli.forget import add_forget
-
-        add_forget(forget)
-    if "events" in words:
-        from app.cli.events import add_events
-
-        add_events(events)
-    if "doctor" in words:
-        from app.cli.doctor import add_doctor
-
-        add_doctor(doctor)
     return parser
 
 
@@ -257,17 +276,24 @@ async def _migrate(settings: Settings) -> None:
         await database.close()
 
 
-def _demo(host: str, port: int) -> int:
+def _stand_ins(arguments: argparse.Namespace) -> int:
     try:
         from app.cli.demo import run_demo
+        from app.cli.demo.stand_ins import run_stand_ins
         from sandbox.serve import PortUnavailableError
     except ModuleNotFoundError as error:
-        print(f"The demo needs the sandbox's libraries ({error.name}). Run `make demo`.", file=sys.stderr)
+        fix = "Run `make demo`, or `pip install 'holdfast[sandbox]'`."
+        print(f"This needs the sandbox's libraries ({error.name}). {fix}", file=sys.stderr)
         return MISCONFIGURED
     try:
-        _until_stopped(run_demo(port, host=host))
+        if arguments.command == "demo":
+            _until_stopped(run_demo(arguments.port, host=arguments.host))
+        else:
+            _until_stopped(
+                run_stand_ins(arguments.port, host=arguments.host, webhook=arguments.webhook, empty=arguments.empty)
+            )
     except PortUnavailableError as error:
-        print(f"the demo cannot start:\n{error}\nChoose other ports with --port.", file=sys.stderr)
+        print(f"`{arguments.command}` cannot start:\n{error}\nChoose other ports with --port.", file=sys.stderr)
         return MISCONFIGURED
     return 0
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from app.settings import Settings, SettingsError
+from app.settings import CREDENTIALS, Settings, SettingsError, read_settings
 
 ENV_FILE = ".env"
 WIDGETS_FILE = "widgets.toml"
@@ -22,30 +23,71 @@ _LINE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """The variables, and the files that they were found by: `env_file` None without one."""
+    """The variables, and the files that they were found by: `env_file` None without one. `lines` says in which line of
+    that file a variable stands, of those that the file gave."""
 
     variables: Mapping[str, str]
     env_file: Path | None
+    lines: Mapping[str, int] = field(default_factory=dict)
+
+    def settings(self) -> Settings:
+        """The settings. Raises SettingsError with a line for each fault, which names the file and the line in it where
+        it came from there."""
+        try:
+            return read_settings(self.variables)
+        except SettingsError as error:
+            raise SettingsError("\n".join(map(self._placed, str(error).splitlines()))) from None
+
+    def sources(self, settings: Settings) -> Iterator[str]:
+        """What was read, for whoever asks for it: no secret is among it."""
+        if self.env_file:
+            yield f"settings from {self.env_file} ({len(self.lines)} variables), and from the environment"
+        else:
+            yield "settings from the environment alone"
+        yield f"widgets from {settings.widgets_file}" if settings.widgets_file else "no widgets.toml"
+        address = urlsplit(settings.database_url)
+        server = address.netloc.rpartition("@")[2]
+        yield f"database {address.scheme}://{server}{address.path}"
+
+    def _placed(self, sentence: str) -> str:
+        name = sentence.partition(" ")[0]
+        line = next((self.lines[one] for one in (name, f"{name}_FILE") if one in self.lines), None)
+        return f"{self.env_file}, line {line}: {sentence}" if line else sentence
 
 
 def read_environment(environ: Mapping[str, str], *, env_file: Path | None = None, folder: Path) -> Environment:
-    """The process's variables over those of `env_file`, or of a `.env` in `folder`, the working directory.
+    """The process's variables over those of `env_file`, or of the file that ENV_FILE names, or of a `.env` in `folder`,
+    the working directory.
 
-    WIDGETS_FILE is the folder's `widgets.toml`, if there is one and nothing else is said. Raises SettingsError for a
-    file that cannot be read, or a line in it that is no setting.
+    WIDGETS_FILE is the folder's `widgets.toml`, or the one next to the file of settings, if nothing else is said.
+    Raises SettingsError for a file that cannot be read, or a line in it that is no setting.
     """
-    path = env_file or folder / ENV_FILE
-    variables = dict(environ)
+    path = env_file or usual_env_file(environ, folder)
+    variables, lines = dict(environ), {}
     found = env_file is not None or path.is_file()
     if found:
-        given = _read(path)
         # Somebody who sets NAME does not want the file's NAME_FILE beside it, nor the other way round.
-        variables |= {name: value for name, value in given.items() if not _twins(name) & environ.keys()}
+        given = {name: told for name, told in _read(path).items() if not _twins(name) & environ.keys()}
+        variables |= {name: value for name, (value, _) in given.items()}
+        lines = {name: line for name, (_, line) in given.items()}
     if not _twins("WIDGETS_FILE") & {name for name, value in variables.items() if value}:
-        widgets = folder / WIDGETS_FILE
-        if widgets.is_file():
+        near = (folder / WIDGETS_FILE, path.parent / WIDGETS_FILE)
+        widgets = next((one for one in near if one.is_file()), None)
+        if widgets:
             variables["WIDGETS_FILE"] = str(widgets)
-    return Environment(variables, path if found else None)
+    return Environment(variables, path if found else None, lines)
+
+
+def usual_env_file(environ: Mapping[str, str], folder: Path) -> Path:
+    """Where settings are looked for, and written to, if nobody names a file; it need not be there."""
+    named = environ.get("ENV_FILE")
+    return Path(named) if named else folder / ENV_FILE
+
+
+def is_set_up(variables: Mapping[str, str]) -> bool:
+    """Whether anybody has begun to set this up: there are keys, or a scheduler's credential."""
+    names = ("SECRET_KEYS", *CREDENTIALS)
+    return any(variables.get(one) for name in names for one in (name, f"{name}_FILE"))
 
 
 def _twins(name: str) -> set[str]:
@@ -55,7 +97,8 @@ def _twins(name: str) -> set[str]:
     return {base, f"{base}_FILE"}
 
 
-def _read(path: Path) -> dict[str, str]:
+def _read(path: Path) -> dict[str, tuple[str, int]]:
+    """Each variable with its line."""
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
@@ -74,7 +117,8 @@ def _read(path: Path) -> dict[str, str]:
             raise SettingsError(f"{path}, line {number}: this is not NAME=value; put values with quotes in quotes")
         literal, quoted, bare = found["literal"], found["quoted"], found["bare"]
         if quoted is not None:
-            values[found["name"]] = re.sub(r'\\(["\\$`])', r"\1", quoted)
+            value = re.sub(r'\\(["\\$`])', r"\1", quoted)
         else:
-            values[found["name"]] = literal if literal is not None else bare
+            value = literal if literal is not None else bare
+        values[found["name"]] = value, number
     return values

@@ -28,6 +28,8 @@ from app.explain import explain
 
 #: The schedulers that a widget may name.
 SCHEDULERS: Final = ("hapio", "calcom", "calendly")
+#: Without one of these settings, by their variables' names, there is nothing to book.
+CREDENTIALS: Final = ("HAPIO_API_TOKEN", "CALCOM_API_KEY", "CALENDLY_TOKEN", "CALENDLY_CLIENT_ID")
 HAPIO_URL = "https://eu-central-1.hapio.net/v1"
 CALCOM_URL = "https://api.cal.com/v2"
 CALENDLY_URL = "https://api.calendly.com"
@@ -368,7 +370,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     values: dict[str, Any] = {}
     for field in Settings.model_fields:
         name = field.upper()
-        text = _value(environ, name)
+        text = value_of(environ, name)
         if text:
             values[field] = text
     try:
@@ -377,7 +379,8 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         raise SettingsError("\n".join(_explain(item) for item in error.errors(include_input=False))) from None
 
 
-def _value(environ: Mapping[str, str], name: str) -> str:
+def value_of(environ: Mapping[str, str], name: str) -> str:
+    """A variable's text, or that of the file that NAME_FILE names; empty without either. Raises SettingsError."""
     path = environ.get(f"{name}_FILE")
     if path and environ.get(name):
         raise SettingsError(f"{name} and {name}_FILE are both set; keep one")

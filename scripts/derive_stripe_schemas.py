@@ -58,6 +58,15 @@ REQUESTS = {
     "GET /v1/events": ("params/_event_list_params", "EventListParams"),
     "GET /v1/events/{id}": ("params/_event_retrieve_params", "EventRetrieveParams"),
     "GET /v1/webhook_endpoints": ("params/_webhook_endpoint_list_params", "WebhookEndpointListParams"),
+    "POST /v1/webhook_endpoints": ("params/_webhook_endpoint_create_params", "WebhookEndpointCreateParams"),
+    "POST /v1/webhook_endpoints/{endpoint}": (
+        "params/_webhook_endpoint_update_params",
+        "WebhookEndpointUpdateParams",
+    ),
+    "DELETE /v1/webhook_endpoints/{endpoint}": (
+        "params/_webhook_endpoint_delete_params",
+        "WebhookEndpointDeleteParams",
+    ),
 }
 
 # value of the field `object` → (module under stripe/, class)

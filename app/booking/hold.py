@@ -231,7 +231,7 @@ class Hold:
         try:
             locked = await lock_at_scheduler(self._tools, booking.reservation, until=self._latest_end(booking, widget))
         except SchedulerRefused as error:
-            log.info("lock refused", booking=booking.id, scheduler=error.body[:500])
+            log.info("lock refused", booking=booking.id, answer=error.body[:500])
             await self._end_refused(booking, EndReason.REFUSED, unsure=False)
             self._availability.distrust(service, slot.starts_at)
             if _names_service(error):

@@ -157,7 +157,7 @@ class Moves:
         try:
             locked = await lock_at_scheduler(self._tools, move.reservation, until=move.deadline + _LOCK_MARGIN)
         except SchedulerRefused as error:
-            log.info("lock refused", move=move.id, scheduler=error.body[:500])
+            log.info("lock refused", move=move.id, answer=error.body[:500])
             await self._end(move, MoveState.REFUSED, EndReason.REFUSED, unsure=False)
             self._availability.distrust(service, move.starts_at)
             raise SlotTaken(move.starts_at) from error

@@ -5,17 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 from datetime import UTC, datetime
-from pathlib import Path
 
 from app.settings import Settings
 from app.store.backup import BackupError, back_up
 from app.store.sqlite_file import check_file, database_path
-
-
-def add_backup(parser: argparse.ArgumentParser) -> None:
-    """The options of `python -m app backup`."""
-    parser.add_argument("folder", type=Path, help="the folder for the copy, which is named after the time")
-    parser.add_argument("--keep", type=_count, default=0, metavar="N", help="delete older copies beyond the newest N")
 
 
 def run_backup(settings: Settings, arguments: argparse.Namespace) -> int:
@@ -33,9 +26,3 @@ def run_backup(settings: Settings, arguments: argparse.Namespace) -> int:
         print(error, file=sys.stderr)
         return 1
     return 0
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError("must be a number from 1 up")
-    return int(text)

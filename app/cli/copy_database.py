@@ -8,15 +8,7 @@ import sys
 from datetime import UTC, datetime
 
 from app.errors import StorageError
-from app.settings import checked_database_url
 from app.store.copying import NotCopied, copy_rows
-
-
-def add_copy_database(parser: argparse.ArgumentParser) -> None:
-    """The options of `python -m app copy-database`."""
-    parser.description = "Both are written as in DATABASE_URL. Stop the server first; the source stays as it is."
-    parser.add_argument("source", type=_url, help="the database that has the rows; no server may be using it")
-    parser.add_argument("target", type=_url, help="an empty database; its tables are made")
 
 
 def run_copy_database(arguments: argparse.Namespace) -> int:
@@ -34,13 +26,6 @@ def run_copy_database(arguments: argparse.Namespace) -> int:
         print(f"{one.rows:>9,} {one.table:<15} {one.digest[:16]}")
     print("Every row was read back and is the same. Set DATABASE_URL to the new database, then start the server.")
     return 0
-
-
-def _url(text: str) -> str:
-    try:
-        return checked_database_url(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _utc_now() -> datetime:

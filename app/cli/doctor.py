@@ -9,21 +9,18 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 
 from app.environment import Environment
-from app.operations.setup_check import Doctor, Finding, Level, worst
-
-
-def add_doctor(parser: argparse.ArgumentParser) -> None:
-    """The options of `python -m app doctor`."""
-    parser.add_argument("--json", action="store_true", help="print the findings as JSON")
+from app.operations.setup_check import Doctor, Finding, Level, next_step, worst
 
 
 def run_doctor(environment: Environment, arguments: argparse.Namespace) -> int:
     """Look at everything, print it: 0 in health and with mere warnings, 1 where something fails."""
     findings = asyncio.run(Doctor(environment, now=_utc_now).findings())
     if arguments.json:
-        print(json.dumps({"worst": worst(findings), "findings": [asdict(finding) for finding in findings]}))
+        found = [asdict(finding) for finding in findings]
+        print(json.dumps({"worst": worst(findings), "next": next_step(findings), "findings": found}))
     else:
         print("\n".join(map(line, findings)))
+        print(f"\nNext: {next_step(findings) or 'nothing, all is well.'}")
     return int(worst(findings) is Level.FAIL)
 
 

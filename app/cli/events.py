@@ -14,6 +14,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+from app.cli.options import MOST_EVENTS
 from app.domain.event import StoredEvent
 from app.errors import NotFound
 from app.main import Seams, open_parts
@@ -21,24 +22,6 @@ from app.parts import Parts
 from app.settings import Settings
 
 DONE, FAILED, WRONG_USE = 0, 1, 2
-
-#: More events than these are not listed or replayed at once.
-MOST = 500
-
-
-def add_events(parser: argparse.ArgumentParser) -> None:
-    """The acts of `python -m app events` and their options."""
-    acts = parser.add_subparsers(dest="act", required=True)
-    a_list = acts.add_parser("list", help="list stored events, newest first")
-    a_list.add_argument("--waiting", action="store_true", help="only those that have not been processed yet")
-    a_list.add_argument("--booking", default="", metavar="ID", help="only those about one booking")
-    a_list.add_argument("--most", type=int, default=50, metavar="N", help=f"how many at most, up to {MOST}")
-    replay = acts.add_parser("replay", help="process events again, now")
-    replay.add_argument("ids", nargs="*", metavar="ID", help="such as evt_1ABC")
-    replay.add_argument("--waiting", action="store_true", help="all that have not been processed yet")
-    fetch = acts.add_parser("fetch", help="fetch events from Stripe that never arrived, and process them")
-    for act in (a_list, replay, fetch):
-        act.add_argument("--json", action="store_true", help="print the result as one JSON object")
 
 
 def run_events(settings: Settings, arguments: argparse.Namespace) -> int:
@@ -55,7 +38,7 @@ async def serve_events(parts: Parts, arguments: argparse.Namespace, say: Callabl
     """One act, over open parts; its result is said."""
     inbox = parts.inbox
     if arguments.act == "list":
-        most = max(1, min(arguments.most, MOST))
+        most = max(1, min(arguments.most, MOST_EVENTS))
         found = await inbox.events(waiting=arguments.waiting, booking_id=arguments.booking, most=most)
         return _tell(found, as_json=arguments.json, say=say)
     if arguments.act == "fetch":
@@ -65,7 +48,7 @@ async def serve_events(parts: Parts, arguments: argparse.Namespace, say: Callabl
         return WRONG_USE
     ids = arguments.ids if arguments.act == "replay" else []
     if not ids:
-        ids = [stored.event.id for stored in await inbox.events(waiting=True, most=MOST)][::-1]
+        ids = [stored.event.id for stored in await inbox.events(waiting=True, most=MOST_EVENTS)][::-1]
     replayed = []
     for event_id in ids:
         try:

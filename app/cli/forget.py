@@ -16,16 +16,6 @@ _ELSEWHERE = (
 )
 
 
-def add_forget(parser: argparse.ArgumentParser) -> None:
-    """The options of `python -m app forget`."""
-    whose = parser.add_mutually_exclusive_group(required=True)
-    whose.add_argument("--email", default="", help="one customer, by the email address of the bookings")
-    whose.add_argument(
-        "--older-than-days", type=_days, metavar="N", help="everyone whose booking has been over for this long"
-    )
-    parser.add_argument("--yes", action="store_true", help="do it; without this, bookings are only counted")
-
-
 def run_forget(settings: Settings, arguments: argparse.Namespace) -> int:
     """0 done or counted; 1 where something is left that cannot be forgotten now. Raises DatabaseUnusable."""
 
@@ -73,9 +63,3 @@ async def forget(parts: Parts, arguments: argparse.Namespace) -> int:
 
 def _bookings(many: int) -> str:
     return "1 booking" if many == 1 else f"{many} bookings"
-
-
-def _days(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 36_500:
-        raise argparse.ArgumentTypeError("must be a number of days from 1 up")
-    return int(text)

@@ -22,20 +22,6 @@ from app.settings import Settings
 DONE, WRONG_USE = 0, 2
 
 
-def add_mails(parser: argparse.ArgumentParser) -> None:
-    """The acts of `python -m app mails` and their options."""
-    acts = parser.add_subparsers(dest="act", required=True)
-    a_list = acts.add_parser("list", help="list emails that are waiting, and those that could not be delivered")
-    a_list.add_argument(
-        "--booking", default="", metavar="ID", help="list every email about one booking, including those sent"
-    )
-    resend = acts.add_parser("resend", help="send undelivered emails again")
-    resend.add_argument("bookings", nargs="*", metavar="BOOKING", help="such as bk_0123456789abcdef0123")
-    resend.add_argument("--all", action="store_true", help="for all bookings")
-    for act in (a_list, resend):
-        act.add_argument("--json", action="store_true", help="print the result as one JSON object")
-
-
 def run_mails(settings: Settings, arguments: argparse.Namespace) -> int:
     """Do what the arguments say: 0 done, 2 wrong use. Raises DatabaseUnusable."""
 

@@ -25,32 +25,6 @@ DONE, FAILED, WRONG_USE = 0, 1, 2
 _Thing = TypeVar("_Thing")
 
 
-def add_reconcile(parser: argparse.ArgumentParser) -> None:
-    """The options of `python -m app reconcile`."""
-    parser.add_argument(
-        "--days", type=_days, default=7, metavar="N", help="how far back to read Stripe's payments (default: 7)"
-    )
-    parser.add_argument("--adopt", action="store_true", help="add payments whose booking is in the database")
-    parser.add_argument("--refund", action="store_true", help="refund payments whose booking is not in the database")
-    parser.add_argument(
-        "--settled", action="append", default=[], metavar="ID", help="mark this payment (cs_…) as settled by you"
-    )
-    parser.add_argument(
-        "--release", action="store_true", help="delete holds at the scheduler that are not in the database"
-    )
-    parser.add_argument(
-        "--release-final",
-        action="append",
-        default=[],
-        metavar="ID",
-        help="also cancel this confirmed booking at the scheduler",
-    )
-    parser.add_argument("--yes", action="store_true", help="do not ask for confirmation")
-    parser.add_argument(
-        "--json", action="store_true", help="print the result as JSON; everything else goes to standard error"
-    )
-
-
 def run_reconcile(settings: Settings, arguments: argparse.Namespace) -> int:
     """0 looked or done; 1 no answer, refused, or you said no; 2 wrong use. Raises DatabaseUnusable."""
 
@@ -262,9 +236,3 @@ def _there_json(unknown: Unknown) -> dict[str, Any]:
         "start": unknown.booking.starts_at.isoformat(),
         "end": unknown.booking.ends_at.isoformat(),
     }
-
-
-def _days(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 3650:
-        raise argparse.ArgumentTypeError("must be a number of days from 1 up")
-    return int(text)

@@ -112,7 +112,24 @@ def most_connections() -> int:
 def serve(app: ASGIApp, *, host: str, port: int, proxies: str, patience: int) -> None:
     """Serve until SIGINT or SIGTERM, then let requests end within `patience` seconds. `proxies` are the addresses whose
     X-Forwarded-* headers are believed, with commas."""
-    uvicorn.run(app, host=host, port=port, **_options(proxies, patience))
+    uvicorn.run(app, **_options(host=host, port=port, proxies=proxies, patience=patience))
+
+
+async def serve_until(done: asyncio.Event, app: ASGIApp, *, host: str, port: int, proxies: str, patience: int) -> bool:
+    """As `serve`, until `done` is set: then True. False for a signal."""
+    options = _options(host=host, port=port, proxies=proxies, patience=patience)
+    server = uvicorn.Server(uvicorn.Config(app, **options))
+
+    async def stop() -> None:
+        await done.wait()
+        server.should_exit = True
+
+    stopping = asyncio.create_task(stop())
+    try:
+        await server.serve()
+    finally:
+        stopping.cancel()
+    return done.is_set()
 
 
 # Seven parameters: where, how many, and the two words of the command that each process has to be told.
@@ -126,11 +143,9 @@ def serve_in_processes(
     uvicorn.run(
         f"{__name__}:app_of_this_process",
         factory=True,
-        host=host,
-        port=port,
         workers=count,
         timeout_worker_healthcheck=_PROCESS_SECONDS,
-        **_options(proxies, patience),
+        **_options(host=host, port=port, proxies=proxies, patience=patience),
     )
 
 
@@ -149,10 +164,11 @@ def app_of_this_process() -> ASGIApp:
     return create_app(settings, run_worker=bool(os.environ.get(_RUN_WORKER)))
 
 
-def _options(proxies: str, patience: int) -> dict[str, Any]:
+def _options(*, host: str, port: int, proxies: str, patience: int) -> dict[str, Any]:
     return {
+        "host": host,
+        "port": port,
         "http": Protocol,
-        "loop": "auto",  # uvloop, where it is installed
         "forwarded_allow_ips": proxies,
         "server_header": False,
         # Paths carry signed tokens, which must not reach a log; ours are written without them.

@@ -8,7 +8,7 @@ Read `to_customer` and `to_owner` for what is said; `mailer` makes it a message 
 
 from app.mail.calendars import calendar_file, calendar_links, calendar_method, stated_method
 from app.mail.letter import Letter, Mail, MailKind
-from app.mail.mailer import Mailer, write_letter
+from app.mail.mailer import Mailer, send_plain, write_letter
 from app.mail.phrases import policy_lines
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "calendar_links",
     "calendar_method",
     "policy_lines",
+    "send_plain",
     "stated_method",
     "write_letter",
 ]

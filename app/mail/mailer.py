@@ -79,29 +79,15 @@ class Mailer:
             message = self.message(mail)
         except (ValueError, LookupError, MessageError) as error:
             raise MailError(f"cannot be written: {type(error).__name__}", permanent=True) from error
-        await self._give(message, self._server)
+        await give(message, self._server, sender=self._from_address)
 
     async def send_text(self, *, to: str, subject: str, text: str) -> None:
         """Plain words to somebody who works here, beside any booking. Raises MailError."""
         if self._server is None:
             raise MailError("mail is off", permanent=False)
-        message = EmailMessage(policy=SMTP)
-        message["From"] = _address(self._from_address, one_line(self._from_name))
-        message["To"] = _address(to)
-        message["Subject"] = one_line(subject)
+        message = plain_message((self._from_name, self._from_address), to=to, subject=subject, text=text)
         message["Date"] = format_datetime(self._now())
-        message["Message-ID"] = make_msgid(domain=self._from_address.rpartition("@")[2])
-        message["Auto-Submitted"] = "auto-generated"
-        message.set_content(printable(text))
-        await self._give(message, self._server)
-
-    async def _give(self, message: EmailMessage, server: SplitResult) -> None:
-        try:
-            await _send(message, server, sender=self._from_address)
-        except (aiosmtplib.SMTPException, OSError) as error:
-            step, permanent = _what_failed(error)
-            # A server's own sentence may quote the address, so the cause is left out of tracebacks.
-            raise MailError(f"{server.hostname or 'localhost'}:{_port(server)}: {step}", permanent=permanent) from None
+        await give(message, self._server, sender=self._from_address)
 
     def message(self, mail: Mail) -> EmailMessage:
         """The finished message: plain text, HTML, and where the calendar must follow its file."""
@@ -154,6 +140,39 @@ class Mailer:
             "add_to_calendar": translator(language).gettext("Add to your calendar"),
             "your_others": translator(language).gettext("Your other bookings"),
         }
+
+
+async def send_plain(*, smtp_url: str, mail_from: str, to: str, subject: str, text: str, now: datetime) -> None:
+    """Plain words through a mail server that no `Mailer` was made for yet. Raises MailError, and ValueError where
+    `mail_from` is no address."""
+    name, sender = parseaddr(mail_from)
+    _check_sender(sender)
+    message = plain_message((name, sender), to=to, subject=subject, text=text)
+    message["Date"] = format_datetime(now)
+    await give(message, urlsplit(smtp_url), sender=sender)
+
+
+def plain_message(sender: tuple[str, str], *, to: str, subject: str, text: str) -> EmailMessage:
+    """Plain words from (name, address), without a date."""
+    name, address = sender
+    message = EmailMessage(policy=SMTP)
+    message["From"] = _address(address, one_line(name))
+    message["To"] = _address(to)
+    message["Subject"] = one_line(subject)
+    message["Message-ID"] = make_msgid(domain=address.rpartition("@")[2])
+    message["Auto-Submitted"] = "auto-generated"
+    message.set_content(printable(text))
+    return message
+
+
+async def give(message: EmailMessage, server: SplitResult, *, sender: str) -> None:
+    """Hand it to the server. Raises MailError."""
+    try:
+        await _send(message, server, sender=sender)
+    except (aiosmtplib.SMTPException, OSError) as error:
+        step, permanent = _what_failed(error)
+        # A server's own sentence may quote the address, so the cause is left out of tracebacks.
+        raise MailError(f"{server.hostname or 'localhost'}:{_port(server)}: {step}", permanent=permanent) from None
 
 
 async def _send(message: EmailMessage, server: SplitResult, *, sender: str) -> None:

@@ -17,7 +17,7 @@ from app.errors import WebhookRefused
 WEBHOOK_TOLERANCE = timedelta(minutes=5)
 #: What the pinned package speaks; events are read as this version has them.
 API_VERSION: str = stripe.api_version
-#: What the webhook endpoint asks for (docs/set-up.md#stripe); Stripe lists at most 20 kinds at once.
+#: What the webhook endpoint asks for (docs/by-hand.md#stripe); Stripe lists at most 20 kinds at once.
 EVENT_TYPES = (
     "checkout.session.completed",
     "checkout.session.async_payment_succeeded",

@@ -29,7 +29,8 @@ class Connected:
 @dataclass(frozen=True, slots=True)
 class World:
     """What tests own, and where the tokens of owners are kept. `transports` has the wires to providers, by name, where
-    they are not the network. `called` hears of every request, with the scheduler's name."""
+    they are not the network. `called` hears of every request, with the scheduler's name. `patience` is how many seconds
+    a call may wait for a limit by the minute to pass: not long while a visitor waits, too."""
 
     now: Callable[[], datetime]
     random: Random
@@ -37,6 +38,7 @@ class World:
     transports: Mapping[str, httpx.AsyncBaseTransport]
     called: Callable[[str, SchedulerCall], None]
     tokens: SchedulerTokenRows
+    patience: float = 2.0
 
     def counting(self, name: str, budget: CallBudget) -> Callable[[SchedulerCall], None]:
         """Who hears of each request to this scheduler: its budget, and the figures."""

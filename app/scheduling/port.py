@@ -18,7 +18,7 @@ say. Every call raises `app.errors.SchedulerError` or one below it:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -27,6 +27,7 @@ from typing import Any, Protocol
 
 from app.domain.booking import Actor, Customer
 from app.domain.catalogue import Location, Resource, Slot
+from app.scheduling.arrangement import Arrangement, Part, Plan, Step
 
 
 class LockKind(StrEnum):
@@ -48,12 +49,16 @@ class Traits:
     `keeps_metadata`: what goes with a booking can be changed later, so a customer can be forgotten there.
     `mails_customer`: it sends customers mails of its own, with its own links to cancel and move.
     `prices`: its services have prices; where they have none, `widgets.toml` must name each.
+    `arranges`: what of it can be set up through its API; the rest the owner does there.
+    `subscribes`: that it tells us of changes can be set up there, too.
     """
 
     lock: LockKind
     keeps_metadata: bool
     mails_customer: bool
     prices: bool
+    arranges: frozenset[Part]
+    subscribes: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +240,19 @@ class Scheduler(Protocol):
         self, service_id: str, *, location_id: str, starts_from: datetime, ends_to: datetime
     ) -> list[Slot]:
         """Every bookable start in an interval, with all who are free then. SchedulerNotFound: no such service."""
+
+    # -- setting it up ---------------------------------------------------------------------------------------
+
+    async def describe(self) -> Arrangement:
+        """All that there is to set up: places, services and people, with their hours."""
+
+    async def apply(self, plan: Plan, done: Callable[[Step], None]) -> None:
+        """Make each step of a plan so, in order, and tell of each that is done. Safe to break off: a plan of what there
+        is then has what is left. Only steps that `traits.arranges` allows."""
+
+    async def subscribe(self, url: str, secret: str) -> None:
+        """Let it tell this address of changes, signed with the secret; safe to repeat. What told the address before is
+        replaced. Only where `traits.subscribes`."""
 
     # -- taking, keeping and giving back a time --------------------------------------------------------------
 

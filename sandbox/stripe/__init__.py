@@ -10,7 +10,7 @@ import httpx
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
-from sandbox.stripe import api, clockwork, control, disputes, hosted, refunds
+from sandbox.stripe import api, clockwork, control, disputes, endpoints, hosted, refunds
 from sandbox.stripe.account import Account, Call, Delivery, Fault, Object, State, Switches
 from sandbox.stripe.control import ControlError
 from sandbox.stripe.events import CHECKOUT_EVENTS, Deliverer
@@ -28,9 +28,10 @@ class StripeSandbox:
     """One Stripe account in test mode.
 
     `app` serves `/v1/…`, the hosted page `/c/pay/{session_id}` and the operator's desk `/_sandbox/`.
-    `public_url` is where browsers reach it; webhooks go to `webhook_url`, through `webhook_client` if one is
-    given (tests pass one that reaches the product in process). `enabled_events` are the kinds that are sent there,
-    `*` is all of them; `GET /v1/events` lists all in any case.
+    `public_url` is where browsers reach it; webhooks go to `webhook_url` and to the endpoints that are made over the
+    API, through `webhook_client` if one is given (tests pass one that reaches the product in process).
+    `enabled_events` are the kinds that are sent to the former, `*` is all of them; `GET /v1/events` lists all in any
+    case.
     """
 
     def __init__(
@@ -47,23 +48,17 @@ class StripeSandbox:
     ) -> None:
         self._account = Account(now=now, seed=seed, public_url=public_url)
         self._deliverer: Deliverer | None = None
+        if webhook_url is not None or webhook_client is not None:
+            self._deliverer = Deliverer(self._account, webhook_client or httpx.AsyncClient())
         if webhook_url is not None:
-            client = webhook_client or httpx.AsyncClient()
-            self._deliverer = Deliverer(self._account, client, webhook_url, webhook_secret)
-            endpoint: Object = {
-                "id": "we_1Sandbox",
-                "object": "webhook_endpoint",
-                "api_version": API_VERSION,
-                "application": None,
-                "created": self._account.seconds(),
-                "description": None,
-                "enabled_events": list(enabled_events),
-                "livemode": False,
-                "metadata": {},
-                "status": "enabled",
-                "url": webhook_url,
-            }
-            self._account.webhook_endpoints[endpoint["id"]] = endpoint
+            endpoints.new(
+                self._account,
+                url=webhook_url,
+                enabled_events=list(enabled_events),
+                api_version=API_VERSION,
+                secret=webhook_secret,
+                ident="we_1Sandbox",
+            )
         memory = Memory(now)
         self.app = Starlette(
             routes=[
@@ -81,6 +76,11 @@ class StripeSandbox:
     def webhook_endpoints(self) -> dict[str, Object]:
         """As configured in the Dashboard, by id; tests change them."""
         return self._account.webhook_endpoints
+
+    @property
+    def endpoint_secrets(self) -> dict[str, str]:
+        """Their signing secrets, by the endpoints' ids."""
+        return self._account.endpoint_secrets
 
     @property
     def switches(self) -> Switches:

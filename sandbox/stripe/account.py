@@ -23,6 +23,7 @@ class Switches:
 
     `deliver="off"` keeps what is due until it is on again. `lose` swallows deliveries with their retries,
     `tamper` changes a signed body once. `allow_late_payment` permits force_pay on an expired Session.
+    `local_endpoints` permits endpoints on this machine, which Stripe refuses.
     """
 
     deliver: Literal["on", "off"] = "on"
@@ -36,6 +37,7 @@ class Switches:
     allow_late_payment: bool = False
     redirect_wait_seconds: float = 10.0
     latency_seconds: float = 0.0
+    local_endpoints: bool = False
 
 
 FaultKind = Literal[
@@ -86,11 +88,12 @@ class Call:
 
 @dataclass
 class Delivery:
-    """One event on its way to the webhook endpoint."""
+    """One event on its way to a webhook endpoint."""
 
     event_id: str
     event_type: str
     due_at: datetime
+    endpoint_id: str
     state: Literal["pending", "sending", "delivered", "failed", "lost"] = "pending"
     answers: list[int | None] = field(default_factory=list)  # None: no answer
 
@@ -128,8 +131,9 @@ class Account:
         self.faults: list[Fault] = []
         self.calls: list[Call] = []
         self.state = State()
-        #: Configured in the Dashboard, so a reset leaves them.
+        #: Configured in the Dashboard or over the API, so a reset leaves them.
         self.webhook_endpoints: dict[str, Object] = {}
+        self.endpoint_secrets: dict[str, str] = {}
         self.cause: Object = {"id": None, "idempotency_key": None}
         self._seed = seed
         self._random = random.Random(seed)  # noqa: S311 - repeatable ids, no secrets

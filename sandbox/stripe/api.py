@@ -12,7 +12,19 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from sandbox.stripe import balance, clockwork, disputes, forms, lists, payments, refunds, schema, sessions, versions
+from sandbox.stripe import (
+    balance,
+    clockwork,
+    disputes,
+    endpoints,
+    forms,
+    lists,
+    payments,
+    refunds,
+    schema,
+    sessions,
+    versions,
+)
 from sandbox.stripe.account import Account, Call, Fault, Object
 from sandbox.stripe.errors import Dropped, Hung, StripeError, missing
 from sandbox.stripe.idempotency import Answer, Memory
@@ -123,6 +135,9 @@ ACTS: dict[str, Act] = {
     "GET /v1/disputes": _list_disputes,
     "GET /v1/disputes/{dispute}": lambda account, ident, _: disputes.find(account, ident),
     "GET /v1/webhook_endpoints": _list_endpoints,
+    "POST /v1/webhook_endpoints": lambda account, _, params: endpoints.create(account, params),
+    "POST /v1/webhook_endpoints/{endpoint}": endpoints.update,
+    "DELETE /v1/webhook_endpoints/{endpoint}": lambda account, ident, _: endpoints.delete(account, ident),
     "GET /v1/events": _list_events,
     "GET /v1/events/{id}": _event,
 }

@@ -43,7 +43,7 @@ def emit(account: Account, kind: str, subject: Object, previous: Object | None =
     data: Object = {"object": copy.deepcopy(subject)}
     if previous is not None:
         data["previous_attributes"] = previous
-    subscribed = _is_subscribed(account, kind)
+    subscribed = _subscribed(account, kind)
     event: Object = {
         "id": account.new_id("evt_"),
         "object": "event",
@@ -51,25 +51,26 @@ def emit(account: Account, kind: str, subject: Object, previous: Object | None =
         "created": account.seconds(),
         "data": data,
         "livemode": False,
-        "pending_webhooks": 1 if subscribed else 0,
+        "pending_webhooks": len(subscribed),
         "request": dict(account.cause),
         "type": kind,
     }
     check(event)
     account.state.events[event["id"]] = event
-    if subscribed:
-        due = account.now() + timedelta(seconds=account.switches.delay_seconds)
+    due = account.now() + timedelta(seconds=account.switches.delay_seconds)
+    for endpoint_id in subscribed:
         for _ in range(2 if account.switches.double else 1):
-            account.state.deliveries.append(Delivery(event["id"], kind, due))
+            account.state.deliveries.append(Delivery(event["id"], kind, due, endpoint_id))
     return event
 
 
-def _is_subscribed(account: Account, kind: str) -> bool:
-    """Whether an endpoint of the account is sent events of this kind."""
-    return any(
-        endpoint["status"] == "enabled" and {kind, "*"} & set(endpoint["enabled_events"])
+def _subscribed(account: Account, kind: str) -> list[str]:
+    """The endpoints of the account that are sent events of this kind."""
+    return [
+        endpoint["id"]
         for endpoint in account.webhook_endpoints.values()
-    )
+        if endpoint["status"] == "enabled" and {kind, "*"} & set(endpoint["enabled_events"])
+    ]
 
 
 def sign(payload: bytes, secret: str, timestamp: int) -> str:
@@ -79,13 +80,11 @@ def sign(payload: bytes, secret: str, timestamp: int) -> str:
 
 
 class Deliverer:
-    """Sends what is due to one account-level endpoint."""
+    """Sends what is due to the account's endpoints."""
 
-    def __init__(self, account: Account, client: httpx.AsyncClient, url: str, secret: str) -> None:
+    def __init__(self, account: Account, client: httpx.AsyncClient) -> None:
         self._account = account
         self._client = client
-        self._url = url
-        self._secret = secret
 
     async def deliver_due(self) -> int:
         """Tries every delivery that is due now, once; returns how many requests were made."""
@@ -101,8 +100,8 @@ class Deliverer:
             # Another caller may have taken it while we were sending an earlier one.
             if delivery.state != "pending":
                 continue
-            if account.switches.lose > 0:
-                account.switches.lose -= 1
+            if account.switches.lose > 0 or delivery.endpoint_id not in account.webhook_endpoints:
+                account.switches.lose = max(0, account.switches.lose - 1)
                 delivery.state = "lost"
                 continue
             delivery.state = "sending"
@@ -112,16 +111,17 @@ class Deliverer:
 
     async def _attempt(self, delivery: Delivery) -> None:
         event = self._account.state.events[delivery.event_id]
+        endpoint = self._account.webhook_endpoints[delivery.endpoint_id]
         payload = json.dumps(event, indent=2).encode()
         # Signed anew at each attempt, so a late retry is not refused for its age.
-        signature = sign(payload, self._secret, self._account.seconds())
+        signature = sign(payload, self._account.endpoint_secrets[endpoint["id"]], self._account.seconds())
         if self._account.switches.tamper > 0:
             self._account.switches.tamper -= 1
             payload = payload.replace(b'"livemode": false', b'"livemode": true ', 1)
         status: int | None = None
         try:
             response = await self._client.post(
-                self._url,
+                endpoint["url"],
                 content=payload,
                 headers={
                     "Content-Type": "application/json; charset=utf-8",
@@ -142,7 +142,7 @@ class Deliverer:
         delivery.answers.append(status)
         if status is not None and 200 <= status < 300:
             delivery.state = "delivered"
-            event["pending_webhooks"] = 0
+            event["pending_webhooks"] = max(0, event["pending_webhooks"] - 1)
         elif len(delivery.answers) > len(RETRY_GAPS):
             delivery.state = "failed"
         else:

@@ -31,10 +31,10 @@ class Tally:
     calls: list[int] = field(default_factory=list)
 
 
-async def play(stack: Stack, runs: int, seed: int = 1) -> Tally:
+async def play(stack: Stack, runs: range, seed: int = 1, tally: Tally | None = None) -> Tally:
     """Book so many times; in most runs a stranger wants the same time, in some an answer is lost."""
-    tally = Tally()
-    for run in range(runs):
+    tally = tally or Tally()
+    for run in runs:
         await _run(stack, Random(f"{seed}:{run}"), f"run {run}", tally)
     return tally
 

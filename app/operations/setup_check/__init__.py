@@ -5,7 +5,7 @@ settings and ids, never a secret's value. A look costs some thirty of the schedu
 do.
 """
 
-from app.operations.setup_check.finding import Finding, Level, worst
+from app.operations.setup_check.finding import Finding, Level, next_step, worst
 from app.operations.setup_check.look import Doctor, Wires
 
-__all__ = ["Doctor", "Finding", "Level", "Wires", "worst"]
+__all__ = ["Doctor", "Finding", "Level", "Wires", "next_step", "worst"]

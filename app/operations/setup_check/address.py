@@ -16,7 +16,7 @@ async def look_at_address(url: str, *, transport: httpx.AsyncBaseTransport | Non
     """Asks /healthz from here, which is what visitors reach only if the names agree."""
     found: list[Finding] = []
     if urlsplit(url).scheme != "https" and not _is_here(url):
-        fix = "Set up TLS in front of it; docs/set-up.md#tls-in-front shows how in three lines."
+        fix = "Set up TLS in front of it; docs/by-hand.md#tls-in-front shows how in three lines."
         found.append(fail("address", f"{url} is not https: others can read links and what customers type", fix))
     async with httpx.AsyncClient(transport=transport, timeout=_SECONDS) as http:
         try:

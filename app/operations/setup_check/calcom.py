@@ -13,13 +13,12 @@ from app.operations.setup_check.finding import Finding, clock, fail, ok, warn
 from app.operations.setup_check.outage import Whom, outages_told
 from app.scheduling.calcom.client import VERSIONS, versioned
 from app.scheduling.calcom.translation import EventType, read_event_types, read_me, read_slots, timestamp
+from app.scheduling.calcom.webhook import TRIGGERS
 from app.settings import Settings, opened
 from app.widgets import Widget, beyond_stripe
 
 #: A calendar without a free time for so long is likelier to lack working hours than to be full.
 LOOK_AHEAD = timedelta(days=31)
-#: The events that tell of a change of ours; a move may come as a request (Cal.com issue 21169).
-TRIGGERS = ("BOOKING_CREATED", "BOOKING_RESCHEDULED", "BOOKING_REQUESTED", "BOOKING_CANCELLED", "BOOKING_REJECTED")
 _SECONDS = httpx.Timeout(15, connect=8)
 _GUIDE = "docs/schedulers.md#calcom tells how"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -50,6 +50,16 @@ def worst(findings: Iterable[Finding]) -> Level:
     """The worst of them."""
     order = list(Level)
     return max((finding.level for finding in findings), key=order.index, default=Level.OK)
+
+
+def next_step(findings: Sequence[Finding]) -> str:
+    """What to do first: about what fails, else about what is worth knowing; empty where all is well. Each look comes
+    before those that need what it asks for."""
+    for level in (Level.FAIL, Level.WARN):
+        for finding in findings:
+            if finding.level is level:
+                return finding.fix
+    return ""
 
 
 def clock(provider: str, answer: httpx.Response, now: datetime) -> Iterator[Finding]:

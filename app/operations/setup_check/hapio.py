@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 
 from app.domain.charge_minimum import chargeable
+from app.operations.setup_check.abilities import RUNNING, lacking
 from app.operations.setup_check.finding import Finding, clock, fail, ok, warn
 from app.operations.setup_check.outage import Whom, outages_told
 from app.settings import Settings, opened
@@ -21,26 +22,6 @@ LOOK_AHEAD = timedelta(days=31)
 #: A wait that no limit by the minute asks for.
 _MONTHLY = timedelta(minutes=5)
 _SECONDS = httpx.Timeout(15, connect=8)
-#: Nobody's id, of the right form.
-_NOBODY = "00000000-0000-4000-8000-000000000000"
-#: Each ability with a request that needs it and changes nothing: what it would change does not exist, or it lacks
-#: every required field. Hapio answers 403 before it looks (hapio-api, order of checks; seen in the sandbox only).
-_ABILITIES: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
-    ("location:view", "GET", "/locations", {}),
-    ("resource:view", "GET", "/resources", {}),
-    ("service:view", "GET", "/services", {}),
-    ("resource_service:view", "GET", f"/services/{_NOBODY}/resources", {}),
-    ("bookable_slot:view", "GET", f"/services/{_NOBODY}/bookable-slots", {}),
-    ("booking:view", "GET", "/bookings", {}),
-    ("booking:create", "POST", "/bookings", {}),
-    ("booking:update", "PATCH", f"/bookings/{_NOBODY}", {}),
-    ("booking:delete", "DELETE", f"/bookings/{_NOBODY}", {}),
-    ("booking:ignore_cancelation_threshold", "POST", "/bookings", {"ignore_cancelation_threshold": True}),
-    ("booking:ignore_booking_window", "POST", "/bookings", {"ignore_booking_window": True}),
-)
-#: Which abilities the two flags need, besides; without it they cannot be asked about.
-_FLAGS_NEED = "booking:create"
-
 _Row = Mapping[str, Any]
 
 
@@ -115,27 +96,21 @@ class HapioLook:
             return
         found.append(ok("hapio", "answers, and accepts the token"))
         found += clock("hapio", project, self._now)
-        lacking = await self._lacking()
-        if lacking:
-            fix = "Tick them for the token in Hapio's portal; docs/set-up.md#hapio lists them all."
-            found.append(fail("hapio", f"the token lacks {', '.join(lacking)}", fix))
-            if any(ability.endswith(":view") for ability in lacking):
+        missing = await lacking(RUNNING, self._status)
+        if missing:
+            fix = "Tick them for the token in Hapio's portal; docs/by-hand.md#hapio lists them all."
+            found.append(fail("hapio", f"the token lacks {', '.join(missing)}", fix))
+            if any(ability.endswith(":view") for ability in missing):
                 return
         else:
-            found.append(ok("hapio", f"the token has all {len(_ABILITIES)} abilities"))
+            found.append(ok("hapio", f"the token has all {len(RUNNING)} abilities"))
         there = _Project(*[await self._all(path) for path in ("/locations", "/services", "/resources")])
         found += _contents(there)
         for widget in self._widgets.values():
             found += await self._widget(widget, there)
 
-    async def _lacking(self) -> list[str]:
-        lacking: list[str] = []
-        for ability, method, path, body in _ABILITIES:
-            if body and _FLAGS_NEED in lacking:
-                continue
-            if (await self._ask(method, path, json=None if method == "GET" else body)).status_code == 403:
-                lacking.append(ability)
-        return lacking
+    async def _status(self, method: str, path: str, body: dict[str, Any] | None) -> int:
+        return (await self._ask(method, path, json=body)).status_code
 
     # -- what makes a widget empty -----------------------------------------------------------------------
 
@@ -210,7 +185,7 @@ class HapioLook:
             return fail(about, f"{says}: its booking window excludes all the opening hours", fix)
         schedules = {one["id"]: await self._schedules(one["id"], place) for one in people}
         if any(known is None for known in schedules.values()):
-            fix = "Check that there are recurring schedules with blocks in them; docs/set-up.md#hapio explains them."
+            fix = "Check that there are recurring schedules with blocks in them; docs/by-hand.md#hapio explains them."
             return warn(about, f"{says}: no opening hours at {place['name']}, or all are taken", fix)
         if not any(schedules.values()):
             fix = "Create a recurring schedule with blocks in Hapio's portal."
@@ -287,7 +262,7 @@ def _contents(there: _Project) -> Iterator[Finding]:
             yield ok("ids", f"{kind} {row['name']}: {row['id']}{'' if row['enabled'] else ' (disabled)'}")
     for what, rows in (("location", there.places), ("service", there.services), ("resource", there.people)):
         if not rows:
-            fix = f"Create a {what} in Hapio's portal; docs/set-up.md#hapio lists what is needed."
+            fix = f"Create a {what} in Hapio's portal; docs/by-hand.md#hapio lists what is needed."
             yield fail("hapio", f"the project has no {what}", fix)
 
 

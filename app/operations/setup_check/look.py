@@ -21,7 +21,7 @@ from app.operations.setup_check.machine import DatabaseLook, look_at_env_file
 from app.operations.setup_check.mail import look_at_mail
 from app.operations.setup_check.processes import look_at_processes
 from app.operations.setup_check.stripe import StripeLook
-from app.settings import Settings, SettingsError, read_settings
+from app.settings import Settings, SettingsError
 from app.store import Store
 from app.widgets import Widget, WidgetsFileError, load_widgets
 
@@ -60,7 +60,7 @@ class Doctor:
     async def findings(self) -> list[Finding]:
         """Everything that was looked at, in order. Without good settings nothing else can be looked at."""
         try:
-            settings = read_settings(self._environment.variables)
+            settings = self._environment.settings()
         except SettingsError as error:
             fix = "Correct it in .env, or where the process gets its environment from; .env.example explains each."
             return [fail("settings", line, fix) for line in str(error).splitlines()]
@@ -103,7 +103,7 @@ def _left_out(settings: Settings) -> Iterator[Finding]:
         fix = "Set STAFF_EMAILS to your address to sign in at /staff."
         yield warn("settings", "the staff page is off, because no one is allowed to sign in", fix)
     if "hapio" in settings.schedulers and settings.hapio_webhook_secret is None:
-        fix = "Create a webhook in Hapio's portal and set HAPIO_WEBHOOK_SECRET; docs/set-up.md#hapio explains it."
+        fix = "Create a webhook in Hapio's portal and set HAPIO_WEBHOOK_SECRET; docs/by-hand.md#hapio explains it."
         yield warn("settings", "changes that you make in Hapio's portal are noticed only hours later", fix)
     calendly = {*settings.schedulers, *settings.owner_schedulers} & {"calendly"}
     if calendly and settings.calendly_webhook_key is None:

@@ -13,18 +13,28 @@ from app.settings import Settings
 
 _SECONDS = httpx.Timeout(15, connect=8)
 #: Each permission with a request that needs it and changes nothing; a Session that ends in 1970 is made by nobody.
-_PERMISSIONS: tuple[tuple[str, str, str, dict[str, str]], ...] = (
+PERMISSIONS: tuple[tuple[str, str, str, dict[str, str]], ...] = (
     ("Checkout Sessions: Write", "POST", "/v1/checkout/sessions", {"mode": "payment", "expires_at": "1"}),
     ("PaymentIntents: Write", "POST", "/v1/payment_intents/pi_nobody/cancel", {}),
     ("Charges and Refunds: Write", "POST", "/v1/refunds", {"payment_intent": "pi_nobody"}),
     ("Disputes: Read", "GET", "/v1/disputes", {"limit": "1"}),
     ("Events: Read", "GET", "/v1/events", {"limit": "1"}),
 )
-_EDIT = "Edit the restricted key in Stripe's Dashboard; docs/set-up.md#stripe lists all permissions."
+_EDIT = "Edit the restricted key in Stripe's Dashboard; docs/by-hand.md#stripe lists all permissions."
 _OTHER_KEY = (
     "Go back to its key until everything is settled, or begin with a new database; "
-    "docs/set-up.md#from-the-test-key-to-the-live-key says more."
+    "docs/by-hand.md#from-the-test-key-to-the-live-key says more."
 )
+
+
+async def lacking_permissions(http: httpx.AsyncClient) -> list[str]:
+    """Those of the permissions that the key does not have; `http` sends it. Raises httpx.HTTPError."""
+    missing: list[str] = []
+    for permission, method, path, fields in PERMISSIONS:
+        form, query = (fields, None) if method == "POST" else (None, fields)
+        if (await http.request(method, path, data=form, params=query)).status_code == 403:
+            missing.append(permission)
+    return missing
 
 
 class StripeLook:
@@ -75,10 +85,9 @@ class StripeLook:
         mode = "live: real money" if self._settings.live else "test: no real money"
         found.append(ok("stripe", f"accepts the key, {mode}"))
         found += clock("stripe", first, self._now)
-        for permission, method, path, fields in _PERMISSIONS:
-            form, query = (fields, None) if method == "POST" else (None, fields)
-            if (await self._http.request(method, path, data=form, params=query)).status_code == 403:
-                found.append(fail("stripe", f"the key lacks {permission}", _EDIT))
+        found += [
+            fail("stripe", f"the key lacks {permission}", _EDIT) for permission in await lacking_permissions(self._http)
+        ]
         if not all(one.get_secret_value().startswith("whsec_") for one in self._settings.stripe_webhook_secret):
             fix = "Copy the endpoint's signing secret; it begins with whsec_."
             found.append(fail("stripe", "STRIPE_WEBHOOK_SECRET is not a signing secret", fix))
@@ -93,7 +102,7 @@ class StripeLook:
             return [warn("webhook", "the key is not allowed to list webhook endpoints", fix)]
         endpoint = next((one for one in answer.json()["data"] if one["url"].rstrip("/") == address), None)
         if endpoint is None:
-            fix = "Create one; docs/set-up.md#stripe lists its events."
+            fix = "Create one; docs/by-hand.md#stripe lists its events."
             return [fail("webhook", f"Stripe has no endpoint for {address}", fix)]
         found: list[Finding] = []
         if endpoint["status"] != "enabled":

@@ -14,6 +14,7 @@ import httpx
 
 from app.errors import SchedulerError
 from app.scheduling.calcom.dialect import CalcomDialect
+from app.scheduling.calcom.setup import CalcomSetup
 from app.scheduling.calcom.translation import (
     EventType,
     Me,
@@ -90,6 +91,7 @@ class CalcomClient:
             on_call=on_call,
             patience=patience,
         )
+        self.setup = CalcomSetup(self.connection, now=now, versioned=versioned)
 
     # Seven of the connection's eight: the version goes by the path.
     async def _call(

@@ -26,6 +26,7 @@ def connect_calcom(settings: Settings, world: World) -> Connected:
         sleep=world.sleep,
         transport=world.transports.get("calcom"),
         on_call=world.counting("calcom", budget),
+        patience=world.patience,
     )
     secret = opened(settings.calcom_webhook_secret)
     webhooks = CalcomWebhooks(secret=secret, now=world.now) if secret else None

@@ -19,6 +19,7 @@ from app.errors import (
     SchedulerRefused,
     SchedulerUnreachable,
 )
+from app.scheduling.arrangement import Arrangement, Part, Plan, Step
 from app.scheduling.calcom.client import PAGE_SIZE, CalcomClient
 from app.scheduling.calcom.translation import TAG, EventType, Me, booking_body, number_of, slot_of, timestamp
 from app.scheduling.named import named
@@ -35,7 +36,14 @@ from app.scheduling.port import (
 
 log = structlog.get_logger()
 
-TRAITS: Final = Traits(lock=LockKind.COURTESY, keeps_metadata=False, mails_customer=True, prices=False)
+TRAITS: Final = Traits(
+    lock=LockKind.COURTESY,
+    keeps_metadata=False,
+    mails_customer=True,
+    prices=False,
+    arranges=frozenset({Part.SERVICES, Part.HOURS}),
+    subscribes=True,
+)
 
 _RESERVATION, _NONE = "reservation:", "none:"
 #: How often a booking without an answer is asked for at most, in one call.
@@ -139,6 +147,20 @@ class CalcomScheduler:
         if service_id not in known:
             raise SchedulerNotFound("no such event type", http_status=404)
         return known[service_id].service
+
+    # -- setting it up ---------------------------------------------------------------------------------------
+
+    async def describe(self) -> Arrangement:
+        """The default schedule's hours; event types with a schedule of their own keep that."""
+        me, types = await self._owner(), await self._read_types()
+        return await self._client.setup.describe(me, list(types.values()))
+
+    async def apply(self, plan: Plan, done: Callable[[Step], None]) -> None:
+        await self._client.setup.apply(plan, done)
+        self._types = None
+
+    async def subscribe(self, url: str, secret: str) -> None:
+        await self._client.setup.subscribe(url, secret)
 
     # -- taking, keeping and giving back a time --------------------------------------------------------------
 

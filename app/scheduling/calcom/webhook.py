@@ -18,6 +18,14 @@ from app.errors import WebhookRefused
 from app.scheduling.port import SchedulerNotice
 
 HEADER: Final = "x-cal-signature-256"
+#: The events that tell of a change of ours; a move may come as a request (Cal.com issue 21169).
+TRIGGERS: Final = (
+    "BOOKING_CREATED",
+    "BOOKING_RESCHEDULED",
+    "BOOKING_REQUESTED",
+    "BOOKING_CANCELLED",
+    "BOOKING_REJECTED",
+)
 #: A delivery may be repeated by a queue of Cal.com's, whose patience is not documented.
 _OLDEST = timedelta(hours=25)
 #: How far ahead of our clock theirs may be.

@@ -167,10 +167,13 @@ class CalendlyClient:
         """The webhook subscriptions of the user's own."""
         return await self._pages("listSubscriptions", "/webhook_subscriptions", read_subscriptions, await self._mine())
 
-    async def subscribe(self, url: str, events: Sequence[str]) -> None:
-        """Let Calendly tell an address of these events. What an OAuth app subscribes is signed with the app's own key
-        (Calendly API v2, webhooks). SchedulerError with 409: the address is subscribed already."""
+    async def subscribe(self, url: str, events: Sequence[str], *, signing_key: str = "") -> None:
+        """Let Calendly tell an address of these events. What an OAuth app subscribes is signed with the app's own key,
+        the rest with the one that is given (Calendly API v2, webhooks). SchedulerError with 409: the address is
+        subscribed already."""
         json = {"url": url, "events": list(events), **await self._mine()}
+        if signing_key:
+            json["signing_key"] = signing_key
         await self.connection.call(
             "subscribe", "POST", "/webhook_subscriptions", lambda _content: None, json=json, repeatable=False
         )

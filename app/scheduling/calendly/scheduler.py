@@ -15,8 +15,10 @@ import structlog
 
 from app.domain.catalogue import Location, Resource, Slot
 from app.errors import SchedulerError, SchedulerNotFound, SchedulerRefused
+from app.scheduling.arrangement import Arrangement, FoundPerson, FoundPlace, FoundService, Plan, Step
 from app.scheduling.calendly.client import PAGE_SIZE, CalendlyClient
 from app.scheduling.calendly.translation import EventType, Invitee, timestamp, with_invitee
+from app.scheduling.calendly.webhook import EVENTS
 from app.scheduling.named import named
 from app.scheduling.port import (
     LockKind,
@@ -58,7 +60,14 @@ class CalendlyScheduler:
     A token has one user, who is the only place and the only person.
     """
 
-    traits = Traits(lock=LockKind.NONE, keeps_metadata=False, mails_customer=True, prices=False)
+    traits = Traits(
+        lock=LockKind.NONE,
+        keeps_metadata=False,
+        mails_customer=True,
+        prices=False,
+        arranges=frozenset(),
+        subscribes=True,
+    )
 
     def __init__(self, client: CalendlyClient, *, now: Callable[[], datetime]) -> None:
         self._client = client
@@ -154,6 +163,32 @@ class CalendlyScheduler:
                 self._window = _SHORT_WINDOW  # only now is it known that the length was what was refused
             begin = end
         return sorted(found)
+
+    # -- setting it up ---------------------------------------------------------------------------------------
+
+    async def describe(self) -> Arrangement:
+        """The event types, without anyone's hours: those are for the owner to see and to set in Calendly."""
+        account = await self._client.read_account()
+        types = sorted(await self._client.event_types(), key=lambda one: one.created_at)
+        services = tuple(
+            FoundService(one.id, one.name, one.duration, sellable=not one.unsold, enabled=not one.unsold)
+            for one in types
+        )
+        person = FoundPerson(account.id, account.name, 1, frozenset(one.id for one in services))
+        return Arrangement((FoundPlace(account.id, account.name, account.time_zone),), services, (person,))
+
+    async def apply(self, plan: Plan, done: Callable[[Step], None]) -> None:
+        """Nothing there is set up by us."""
+        if plan.steps:
+            raise SchedulerError("Calendly is set up in Calendly")
+
+    async def subscribe(self, url: str, secret: str) -> None:
+        """What is there may be disabled, or signed with another key, and neither can be changed (Calendly API v2,
+        webhooks): a new one takes its place."""
+        for one in await self._client.subscriptions():
+            if one.url == url:
+                await self._client.unsubscribe(one.id)
+        await self._client.subscribe(url, EVENTS, signing_key=secret)
 
     # -- taking, keeping and giving back a time --------------------------------------------------------------
 

@@ -24,6 +24,7 @@ from app.errors import (
 )
 from app.scheduling.connection import ATTEMPTS, Connection
 from app.scheduling.hapio.dialect import HapioDialect
+from app.scheduling.hapio.setup import HapioSetup
 from app.scheduling.hapio.translation import (
     Page,
     id_in_path,
@@ -82,6 +83,7 @@ class HapioClient:
             on_call=on_call,
             patience=patience,
         )
+        self.setup = HapioSetup(self.connection, now=now)
 
     async def aclose(self) -> None:
         """Close the connections."""

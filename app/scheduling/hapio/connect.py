@@ -21,6 +21,7 @@ def connect_hapio(settings: Settings, world: World) -> Connected:
         sleep=world.sleep,
         transport=world.transports.get("hapio"),
         on_call=world.counting("hapio", budget),
+        patience=world.patience,
     )
     secret = opened(settings.hapio_webhook_secret)
     scheme = WebhookScheme.read(settings.hapio_webhook_scheme)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Final
 
 import structlog
 
 from app.domain.catalogue import Location, Resource, Slot
-from app.errors import SchedulerNotFound, SchedulerRefused
+from app.errors import SchedulerError, SchedulerNotFound, SchedulerRefused
+from app.scheduling.arrangement import Arrangement, Part, Plan, Step
 from app.scheduling.hapio.client import HapioClient
 from app.scheduling.named import named
 from app.scheduling.port import (
@@ -25,7 +26,14 @@ from app.scheduling.port import (
 
 log = structlog.get_logger()
 
-TRAITS: Final = Traits(lock=LockKind.BINDING, keeps_metadata=True, mails_customer=False, prices=True)
+TRAITS: Final = Traits(
+    lock=LockKind.BINDING,
+    keeps_metadata=True,
+    mails_customer=False,
+    prices=True,
+    arranges=frozenset(Part),
+    subscribes=False,
+)
 
 
 @named("hapio")
@@ -67,6 +75,18 @@ class HapioScheduler:
         return await self._client.bookable_slots(
             service_id, location_id=location_id, starts_from=starts_from, ends_to=ends_to
         )
+
+    # -- setting it up ---------------------------------------------------------------------------------------
+
+    async def describe(self) -> Arrangement:
+        return await self._client.setup.describe()
+
+    async def apply(self, plan: Plan, done: Callable[[Step], None]) -> None:
+        await self._client.setup.apply(plan, done)
+
+    async def subscribe(self, url: str, secret: str) -> None:
+        """Webhooks are made in the portal (hapio-api, webhooks)."""
+        raise SchedulerError("Hapio's webhooks are made in its portal")
 
     # -- taking, keeping and giving back a time --------------------------------------------------------------
 

@@ -28,7 +28,7 @@ _LONGEST = timedelta(days=36500)
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
-def _duration(value: object) -> timedelta | None:
+def duration_of(value: object) -> timedelta | None:
     """An ISO 8601 duration. Months and years count as the longest they can be, because they occur in booking
     windows, where too long costs an empty read and too short would hide bookable times."""
     if value is None:
@@ -45,8 +45,8 @@ def _duration(value: object) -> timedelta | None:
 # Hapio sends whole seconds with some offset, an empty object as an empty array, and null where nothing is set
 # (Hapio SDK, Hapio live test).
 _Moment = Annotated[AwareDatetime, AfterValidator(lambda moment: moment.astimezone(UTC))]
-_Duration = Annotated[timedelta, BeforeValidator(_duration)]
-_MaybeDuration = Annotated[timedelta | None, BeforeValidator(_duration)]
+_Duration = Annotated[timedelta, BeforeValidator(duration_of)]
+_MaybeDuration = Annotated[timedelta | None, BeforeValidator(duration_of)]
 _Metadata = Annotated[dict[str, Any], BeforeValidator(lambda value: value or {})]
 
 

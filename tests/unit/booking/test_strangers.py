@@ -14,7 +14,7 @@ RUNS = 12
 @pytest.mark.parametrize("scheduler", NAMES)
 async def test_no_stranger_and_no_lost_answer_costs_a_customer_anything(scheduler: str, tmp_path: Path) -> None:
     async with open_stack(tmp_path, scheduler=scheduler) as stack:
-        tally = await play(stack, RUNS, seed=7)
+        tally = await play(stack, range(RUNS), seed=7)
     assert tally.wrong == []
     assert tally.charged_and_refunded == 0
     assert tally.ended["confirmed"]

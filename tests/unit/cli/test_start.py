@@ -28,6 +28,12 @@ OTHERS = (
 )
 
 
+COMMANDS = (
+    *("setup", "serve", "worker", "migrate", "bookings", "backup", "copy-database", "reconcile", "forget"),
+    *("events", "mails", "doctor", "demo", "sandbox"),
+)
+
+
 def start(words: Sequence[str], folder: Path, **changes: str) -> subprocess.Popen[str]:
     """One command in `folder`, on a port that is free."""
     more = ("--port", "0") if "serve" in words else ()
@@ -316,3 +322,43 @@ def test_the_version_is_told_and_is_the_newest_of_the_changelog(tmp_path: Path) 
     changelog = (Path(__file__).parents[3] / "CHANGELOG.md").read_text(encoding="utf-8")
     headings = re.findall(r"^## \[(.+?)\](?: - \d{4}-\d{2}-\d{2})?$", changelog, re.MULTILINE)
     assert headings[:2] == ["Unreleased", VERSION]
+
+
+def test_a_wrong_setting_is_told_with_its_file_and_line(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text("# ours\nPUBLIC_URL=book.example\nSMTP_URL=smtp://mail.example\n")
+    environment = read_environment({"SECRET_KEYS": "short", "HAPIO_API_TOKEN": "token"}, folder=tmp_path)
+    with pytest.raises(SettingsError) as refused:
+        environment.settings()
+    keys, address = sorted(str(refused.value).splitlines(), key=lambda line: "line" in line)
+    assert keys.startswith("SECRET_KEYS every key needs")
+    assert address == f"{file}, line 2: PUBLIC_URL must be an address such as https://book.example.com"
+
+
+def test_a_command_says_what_it_read_and_shows_no_password(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("DATABASE_URL=postgresql://holdfast:marked-password@db.example/holdfast\n")
+    (tmp_path / "widgets.toml").write_text("[studio]\n")
+    _, _, err = outcome(start(["bookings", "list", "--verbose"], tmp_path))
+    assert f"settings from {tmp_path / '.env'} (1 variables)" in err
+    assert f"widgets from {tmp_path / 'widgets.toml'}" in err
+    assert "database postgresql://db.example/holdfast" in err
+    assert "marked-password" not in err
+
+
+HELP = """
+import contextlib, io, sys
+from app.__main__ import main
+for words in ([], *([one] for one in sys.argv[1:]), ["bookings", "list"]):
+    with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()) as told:
+        main([*words, "--help"])
+    assert "usage:" in told.getvalue(), words
+print(*sorted({"sqlalchemy", "pydantic", "httpx", "starlette", "stripe"} & {*sys.modules}))
+"""
+
+
+def test_help_is_shown_without_loading_what_the_command_needs(tmp_path: Path) -> None:
+    """All of it together takes seconds."""
+    parsed = subprocess.run(  # noqa: S603 — our own command line
+        [sys.executable, "-c", HELP, *COMMANDS], env=environ(), cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert parsed.stdout.strip() == ""

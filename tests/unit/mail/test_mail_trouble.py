@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from app.cli.mails import add_mails, serve_mails
+from app.cli.mails import serve_mails
+from app.cli.options import add_mails
 from app.domain.booking import Actor, Booking
 from app.errors import BookingConflict, InvalidDetails, LinkRefused
 from tests.support.browser import Browser

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from app.cli.reconcile import add_reconcile, reconcile
+from app.cli.options import add_reconcile
+from app.cli.reconcile import reconcile
 from app.domain.booking import Booking, Status
 from sandbox import hapio, stripe
 from tests.support.backups import OWNER, copied, final_in_hapio, lost_booking, money_alarms, put_back

@@ -20,7 +20,7 @@ from starlette.responses import PlainTextResponse
 
 from app.cli.doctor import line, run_doctor
 from app.environment import Environment
-from app.operations.setup_check import Doctor, Finding, Level, Wires, worst
+from app.operations.setup_check import Doctor, Finding, Level, Wires, next_step, worst
 from app.payments.events import EVENT_TYPES
 from app.store.backup import back_up
 from sandbox.hapio import ALL_ABILITIES, Fault
@@ -538,6 +538,16 @@ async def test_each_fault_is_named_with_its_fix(
     told = "\n".join(map(line, findings))
     for secret in ("marked-password", "hapio-sandbox-token", "sk_test", "whsec_sandbox", "an-old-secret-key"):
         assert secret not in told
+
+
+async def test_the_next_step_is_about_what_fails_before_what_is_worth_knowing(set_up: SetUp) -> None:
+    assert next_step(await set_up.findings()) == ""
+    no_staff_page(set_up)
+    assert next_step(await set_up.findings()) == "Set STAFF_EMAILS to your address to sign in at /staff."
+    an_empty_project(set_up)
+    assert next_step(await set_up.findings()).startswith("Create a location in Hapio's portal")
+    another_projects_hapio_token(set_up)
+    assert next_step(await set_up.findings()).startswith("Create a token for this project")
 
 
 async def test_payments_with_real_money_are_not_given_back_with_a_test_key(set_up: SetUp) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from app.cli.events import add_events, serve_events
+from app.cli.events import serve_events
+from app.cli.options import add_events
 from app.domain.booking import Booking, Status
 from app.payments.events import EVENT_TYPES
 from sandbox.hapio import Fault

@@ -3,6 +3,7 @@
 import asyncio
 import configparser
 import re
+import shutil
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -25,6 +26,14 @@ UNITS = ("holdfast.service", "holdfast-nightly.service")
 
 
 # systemd
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="this machine has no systemd")
+@pytest.mark.parametrize("unit", UNITS)
+def test_a_unit_is_as_closed_in_as_systemd_can_tell(unit: str) -> None:
+    command = ["systemd-analyze", "security", "--offline=true", "--threshold=20", "--no-pager", str(DEPLOY / unit)]
+    told = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    assert told.returncode == 0, told.stdout[-400:] + told.stderr
 
 
 def lines(unit: str) -> list[str]:
@@ -80,7 +89,7 @@ def test_the_nightly_run_forgets_even_without_a_copy_and_fails_with_either(
 
 
 def test_the_guide_installs_every_unit() -> None:
-    guide = (ROOT / "docs/set-up.md").read_text(encoding="utf-8")
+    guide = (ROOT / "docs/by-hand.md").read_text(encoding="utf-8")
     assert all(path.name in guide for path in DEPLOY.glob("holdfast*"))
     assert "-m 600 .env /etc/holdfast/env" in guide
 
@@ -93,6 +102,31 @@ def test_compose_asks_for_nothing_that_is_not_in_the_env_file() -> None:
     asked = set(re.findall(r"\$\{(\w+)([^}]*)\}", text))
     assert asked == {("PUBLIC_URL", "-")}
     assert "{$PUBLIC_URL}" in (DEPLOY / "Caddyfile").read_text(encoding="utf-8")
+
+
+def test_nothing_but_the_address_has_to_be_known_before_the_first_set_up() -> None:
+    compose = (ROOT / "compose.yaml").read_text(encoding="utf-8")
+    assert "env_file: [{ path: .env, required: false }]" in compose
+    assert "widgets.toml" not in compose.split("services:")[1]
+    image = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    assert "ENV_FILE=/var/lib/holdfast/env" in image, "what the set-up writes outlives the container"
+    assert "VOLUME /var/lib/holdfast" in image
+
+
+def test_every_alarm_of_the_guide_is_a_rule_for_prometheus() -> None:
+    guide = (ROOT / "docs/operations.md").read_text(encoding="utf-8").split("### Alarms")[1].split("####")[0]
+    alarms = set(re.findall(r"^\| `(\S.*?)`(?: for \d+ minutes)? \|", guide, re.MULTILINE))
+    rules = (DEPLOY / "alerts.yml").read_text(encoding="utf-8")
+    assert len(alarms) > 8
+    assert alarms - {line.strip().removeprefix("expr: ") for line in rules.splitlines()} == set()
+
+
+def test_the_image_has_the_demo_that_the_guide_runs_in_it() -> None:
+    ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    image = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    copied = {name for line in re.findall(r"^COPY (?!--)(.+) \S+$", image, re.MULTILINE) for name in line.split()}
+    assert {"app", "sandbox", "requirements.lock", "requirements-sandbox.lock"} <= copied
+    assert {f"!{name}" for name in copied} == {line for line in ignored if line.startswith("!")}
 
 
 def test_the_image_has_its_health_check() -> None:

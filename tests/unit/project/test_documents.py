@@ -34,7 +34,7 @@ DOCUMENTS = {
 }
 ARCHITECTURE = DOCUMENTS["docs/dev/architecture.md"]
 CONFIGURATION = DOCUMENTS["docs/configuration.md"]
-SET_UP = DOCUMENTS["docs/set-up.md"]
+SET_UP = DOCUMENTS["docs/by-hand.md"]
 PARTS: dict[str, type[BaseModel]] = {
     "services": ServiceSetting,
     "cancellation": TierSetting,

@@ -49,7 +49,7 @@ def test_the_store_knows_no_provider() -> None:
 
 def test_the_sandbox_and_the_product_stand_apart() -> None:
     users = {path for path in files("app") for name in imported_in(path) if name.split(".")[0] == "sandbox"}
-    demo = {f"app/cli/demo/{name}.py" for name in ("demo", "schedulers")}
+    demo = {f"app/cli/demo/{name}.py" for name in ("demo", "schedulers", "stand_ins")}
     assert {path.relative_to(ROOT).as_posix() for path in users} == {"app/__main__.py", *demo}
     assert not [path for path in files("sandbox") for name in imported_in(path) if name.split(".")[0] == "app"]
 
@@ -58,6 +58,8 @@ def test_the_sandbox_and_the_product_stand_apart() -> None:
 ONE_SCHEDULER = {
     "app/scheduling/hapio/": "its client",
     "app/operations/setup_check/": "its set-up check names its token and abilities",
+    "app/operations/setup/": "a set-up names the token that it asks for",
+    "app/cli/setup/": "as the questions do",
     "app/scheduling/connect.py": "the list of schedulers",
     "app/widgets.py": "a widget names its scheduler",
     "app/store/tables.py": "the scheduler of rows that were made when there was one",

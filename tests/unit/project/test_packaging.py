@@ -16,7 +16,7 @@ from tests.support.commands import environ
 
 ROOT = Path(__file__).parents[3]
 #: Folders that are beside `app` in a checkout, and inside it when installed.
-MOVED = {"app.templates": "templates", "app.static": "static"}
+MOVED = {"app.deploy": "deploy", "app.templates": "templates", "app.static": "static"}
 
 
 def project() -> dict[str, Any]:
@@ -26,7 +26,7 @@ def project() -> dict[str, Any]:
 def folders() -> dict[str, Path]:
     """Every folder of the program, by the package that it is installed as."""
     found = {}
-    for package, folder in {"app": "app", **MOVED}.items():
+    for package, folder in {"app": "app", "sandbox": "sandbox", **MOVED}.items():
         for path in [ROOT / folder, *(ROOT / folder).rglob("*")]:
             if path.is_dir() and path.name != "__pycache__":
                 inside = path.relative_to(ROOT / folder).parts

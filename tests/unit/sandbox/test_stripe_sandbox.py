@@ -1242,3 +1242,46 @@ async def test_the_sandbox_refuses_to_say_what_stripe_would_not(
     del session["expires_at"]
     with pytest.raises(WrongAnswer):
         check(session)
+
+
+# Webhook endpoints
+
+
+async def test_an_endpoint_that_is_made_is_sent_events_under_its_own_secret(
+    sandbox: StripeSandbox, client: stripe.StripeClient, shop: Shop
+) -> None:
+    made = await client.v1.webhook_endpoints.create_async(
+        {"url": "https://shop.example/second", "enabled_events": ["checkout.session.expired"]}
+    )
+    assert made.secret
+    assert made.secret.startswith("whsec_")
+    listed = await client.v1.webhook_endpoints.list_async()
+    assert (listed.data[0].id, getattr(listed.data[0], "secret", None)) == (made.id, None)
+    await client.v1.checkout.sessions.expire_async(await open_session(client))
+    await sandbox.deliver_due()
+    bodies = [body for body, signature in shop.received if signed_with(body, signature, made.secret)]
+    assert [json.loads(body)["type"] for body in bodies] == ["checkout.session.expired"]
+    await client.v1.webhook_endpoints.delete_async(made.id)
+    assert list(sandbox.webhook_endpoints) == ["we_1Sandbox"]
+
+
+@pytest.mark.parametrize(
+    ("url", "events", "says"),
+    [
+        ("http://127.0.0.1:8000/hook", ["refund.created"], "must be publicly accessible"),
+        ("https://shop.example/hook", ["refund.imagined"], "Invalid enabled_events"),
+    ],
+)
+async def test_an_endpoint_that_stripe_would_not_make_is_refused(
+    client: stripe.StripeClient, url: str, events: list[Any], says: str
+) -> None:
+    with pytest.raises(stripe.InvalidRequestError, match=says):
+        await client.v1.webhook_endpoints.create_async({"url": url, "enabled_events": events})
+
+
+def signed_with(body: bytes, signature: str, secret: str) -> bool:
+    try:
+        stripe.WebhookSignature.verify_header(body.decode(), signature, secret)
+    except stripe.SignatureVerificationError:
+        return False
+    return True
