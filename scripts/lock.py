@@ -37,11 +37,6 @@ def main() -> None:
         ("requirements-mutation.lock", extras["mutation"]),
     ):
         resolved = resolve([*sorted(locked), *wanted])
-        # What only some systems have keeps its condition, which pip's report leaves out.
-        for requirement in wanted:
-            pinned, condition, _ = requirement.partition(";")
-            if condition and pinned in resolved:
-                resolved = resolved - {pinned} | {requirement}
         (ROOT / name).write_text(HEADER + "\n".join(sorted(resolved - locked)) + "\n")
         locked = resolved
 
