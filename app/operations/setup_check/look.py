@@ -78,7 +78,8 @@ class Doctor:
         store = Store(settings.database_url, now=self._now)
         database = DatabaseLook(store, now=now, free_bytes=self._wires.free_bytes)
         found += await database.findings()
-        found += await look_at_processes(settings, store, now=now)
+        usable = await database.unusable() is None
+        found += await look_at_processes(settings, store if usable else None, now=now)
         for name, look_at in _LOOKS.items():
             if name in settings.schedulers:
                 there = {key: widget for key, widget in widgets.items() if widget.scheduler == name}

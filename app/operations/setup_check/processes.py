@@ -14,10 +14,13 @@ from app.settings import Settings
 from app.store import Store
 
 
-async def look_at_processes(settings: Settings, store: Store, *, now: datetime) -> list[Finding]:
-    """How many serve this database, and whether the Redis that they share answers. Nothing for one without Redis."""
+async def look_at_processes(settings: Settings, store: Store | None, *, now: datetime) -> list[Finding]:
+    """How many serve this database, and whether the Redis that they share answers. Nothing for one without Redis.
+    `store` None is a database that cannot be asked."""
     if settings.redis_url is not None:
         return [await _redis(settings.redis_url.get_secret_value())]
+    if store is None:  # a question would make the file
+        return []
     try:
         count = await store.serving(now - timedelta(seconds=GONE_SECONDS))
     except (SQLAlchemyError, StorageError):
