@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from random import Random, SystemRandom
 
@@ -39,6 +39,7 @@ from app.operations.background import Background
 from app.operations.calendly_connections import CalendlyConnections
 from app.operations.erasure import Erasure
 from app.operations.health import Health
+from app.operations.neighbours import Neighbours, beat
 from app.operations.reconciling import Reconciling
 from app.operations.staff_access import Staff
 from app.operations.webhook_inbox import Inbox
@@ -51,10 +52,10 @@ from app.protection.hold_limits import HoldLimits
 from app.protection.idempotency import Idempotency
 from app.protection.page_reader import NameLookups, PageReader, Resolve, origin_of
 from app.protection.proof_of_work import Challenges
-from app.protection.rate_limits import RateLimits
+from app.protection.rate_limits import RateLimits, SharedCounts
 from app.protection.sealing import Sealer
 from app.protection.signed_links import Links
-from app.scheduling.availability import Availability, CallBudget, SchedulerAvailability
+from app.scheduling.availability import Availability, CallBudget, SchedulerAvailability, SharedReads
 from app.scheduling.calendly.connect import calendly_client, calendly_oauth, token_sealer
 from app.scheduling.connect import connect
 from app.scheduling.connected import World
@@ -78,6 +79,7 @@ from app.web.shared.security_headers import (
     request_header,
     with_security_headers,
 )
+from app.web.shared.warm_files import WarmFiles
 from app.web.visitor.proof_of_work import show_challenge
 from app.widgets import load_widgets
 
@@ -106,6 +108,8 @@ class Seams:
     site_transport: httpx.AsyncBaseTransport | None = None
     resolve: Resolve | None = None
     compiled_templates: BytecodeCache | None = None
+    #: Whether times are shared with other processes over the database. Tests of one process leave it out.
+    shared: bool = True
 
 
 @asynccontextmanager
@@ -154,7 +158,10 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
         payments = _payments(settings, seams, metrics)
         if payments:
             closing.push_async_callback(payments.aclose)
-        rate_limits = RateLimits(now)
+        counts = await _counts(settings, closing)
+        rate_limits = RateLimits(now, shared=counts)
+        neighbours = Neighbours(store, sleep=asyncio.sleep)
+        holder = f"{seams.random.getrandbits(64):x}" if seams.shared else ""
         availability = Availability(
             {
                 name: SchedulerAvailability(
@@ -166,17 +173,24 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
                     ttl=settings.availability_ttl,
                     max_age=settings.availability_max_age,
                     rate_limits=rate_limits,
+                    shared=SharedReads(store, scheduler=name, holder=holder, now=now, sleep=asyncio.sleep)
+                    if seams.shared
+                    else None,
+                    changed=neighbours.changed,
                 )
                 for name, one in connected.items()
             }
         )
+        closing.push_async_callback(neighbours.aclose)
+        if seams.shared:
+            neighbours.watch(availability)
         closing.push_async_callback(availability.aclose)
         links = Links(settings.keys, now=now, random=seams.random)
         notifications = Notifications(
             store=store, widgets=widgets, links=links, public_url=settings.public_url, now=now
         )
         challenges = Challenges(settings.keys, now=now, random=seams.random)
-        hold_limits = HoldLimits(store=store, rate_limits=rate_limits, challenges=challenges, now=now)
+        hold_limits = HoldLimits(store=store, rate_limits=rate_limits, challenges=challenges, now=now, shared=counts)
         refunds = Refunds(store=store, payments=payments, notifications=notifications, now=now, random=seams.random)
         smtp_url = settings.smtp_url.get_secret_value() if settings.smtp_url else None
         mailer = Mailer(smtp_url=smtp_url, mail_from=settings.mail_from, templates=templates, now=now)
@@ -260,6 +274,8 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
             now=now,
             sleep=seams.sleep,
             metrics=metrics,
+            alone=not seams.shared,
+            keep_done=timedelta(days=settings.keep_done_days),
         )
         lookups = NameLookups()
         closing.callback(lookups.close)
@@ -332,6 +348,17 @@ async def _keep(budgets: Collection[CallBudget | CreateBudget], store: Store) ->
             log.warning("budget not saved", error=type(error).__name__)
 
 
+async def _counts(settings: Settings, closing: AsyncExitStack) -> SharedCounts | None:
+    if settings.redis_url is None:
+        return None
+    # Imported here: its client takes a while to load, and one process needs none of it.
+    from app.protection.shared_counts import RedisCounts
+
+    counts = RedisCounts(settings.redis_url.get_secret_value())
+    closing.push_async_callback(counts.aclose)
+    return counts
+
+
 def _payments(settings: Settings, seams: Seams, metrics: Metrics) -> Payments | None:
     if settings.stripe_secret_key is None:
         return None
@@ -389,6 +416,10 @@ def create_app(settings: Settings, seams: Seams | None = None, *, run_worker: bo
             parts.health.watch(app.state.pages)
             app.state.page_checks = PageChecks()
             running.callback(app.state.page_checks.close)
+            if world.shared:
+                process = f"{world.random.getrandbits(64):x}"
+                serving = Background("serving", lambda: beat(parts.store, process, asyncio.sleep), sleep=asyncio.sleep)
+                running.push_async_callback(serving.aclose)
             app.state.worker = None
             if run_worker:
                 app.state.worker = await running.enter_async_context(run_worker_of(parts, world))
@@ -413,6 +444,7 @@ def create_app(settings: Settings, seams: Seams | None = None, *, run_worker: bo
         SecurityHeaders, https=settings.public_url.startswith("https://"), show_error=show_error, answered=count_answer
     )
     app.add_middleware(WarmPages)
+    app.add_middleware(WarmFiles)
     return app
 
 
@@ -422,7 +454,7 @@ async def show_error(request: Request, error: Exception) -> Response:
     parts_of(request).metrics.count_error(told.code)
     if request.scope["path"].startswith("/api/"):
         return envelope(told)
-    return render_error(request, told)
+    return await render_error(request, told)
 
 
 async def show_outermost(request: Request, error: Exception) -> Response:

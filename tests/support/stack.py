@@ -107,6 +107,7 @@ class Stack:
             site_transport=self.sites,
             resolve=self.sites.resolve,
             compiled_templates=COMPILED,
+            shared=False,
         )
         app = create_app(self.settings, seams, run_worker=False)
         await self._life.enter_async_context(LifespanManager(app, startup_timeout=60))
