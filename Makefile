@@ -26,8 +26,8 @@ check: .venv/dev.stamp ## Format, lint and types, without changing anything
 	.venv/bin/mypy
 
 # On all cores: each test has its own database, clock and sandboxes, and shares nothing with the others.
-unit: .venv/dev.stamp ## Unit and contract tests (installs PostgreSQL if there is none)
-	POSTGRES="$$($(RUN) scripts/postgres.py)" && export POSTGRES \
+unit: .venv/dev.stamp ## Unit and contract tests (installs PostgreSQL and Redis if there are none)
+	POSTGRES="$$($(RUN) scripts/postgres.py)" && REDIS="$$($(RUN) scripts/redis.py)" && export POSTGRES REDIS \
 		&& $(RUN) -m pytest tests/unit tests/contract -n auto --dist worksteal
 
 # Each process has its own shop, ports and browser. A browser wants most of a core, and half a gigabyte.
@@ -40,7 +40,8 @@ browser: .venv/dev.stamp .cache/npm/assets.stamp
 
 coverage: .venv/dev.stamp ## Unit and contract tests with the branches of app/ that they reach; fails below the floor in pyproject.toml
 	rm -rf .cache/coverage && mkdir -p .cache/coverage
-	POSTGRES="$$($(RUN) scripts/postgres.py)" && export POSTGRES && $(RUN) -m pytest tests/unit tests/contract -n auto --dist worksteal --cov --cov-report=term --cov-report=html
+	POSTGRES="$$($(RUN) scripts/postgres.py)" && REDIS="$$($(RUN) scripts/redis.py)" && export POSTGRES REDIS \
+		&& $(RUN) -m pytest tests/unit tests/contract -n auto --dist worksteal --cov --cov-report=term --cov-report=html
 
 mutate: .venv/mutation.stamp ## Change app/booking and app/store in small ways, and see whether a test notices (MINUTES=30 SEED=1 ONLY=app/store/inbox.py)
 	$(RUN) -m scripts.mutate --minutes $(or $(MINUTES),30) --seed $(or $(SEED),1) $(ONLY)
@@ -48,8 +49,8 @@ mutate: .venv/mutation.stamp ## Change app/booking and app/store in small ways, 
 screenshots: .venv/dev.stamp .cache/npm/assets.stamp ## Take a picture of every screen and state, into docs/screenshots (git keeps those that a document shows)
 	CHROMIUM="$$($(RUN) scripts/chromium.py)" && export CHROMIUM && $(RUN) -m scripts.screenshots
 
-bench: .venv/sandbox.stamp ## Measure a warm page beside bare Starlette with the same ready bytes
-	$(RUN) -m bench.warm_page
+bench: .venv/dev.stamp ## Measure all that docs/performance.md has a figure of
+	$(RUN) -m bench
 
 first-view: .venv/dev.stamp .cache/npm/assets.stamp ## Measure the first view's weight, first times on a slow phone, and layout shift
 	CHROMIUM="$$($(RUN) scripts/chromium.py)" && export CHROMIUM && $(RUN) -m bench.first_view

@@ -177,6 +177,7 @@ def _parser(words: Sequence[str], shared: argparse.ArgumentParser) -> argparse.A
     serve = names.add_parser("serve", help="serve the widget, and run the worker with it")
     serve.add_argument("--host", default="127.0.0.1")
     serve.add_argument("--port", type=int, default=8000)
+    serve.add_argument("--workers", type=int, default=1, help="server processes, one for each core (default: 1)")
     serve.add_argument(
         "--no-worker", action="store_true", help="do not run the worker here; it runs as a separate process"
     )
@@ -245,13 +246,16 @@ def _prepare(settings: Settings, environment: Environment) -> None:
 
 
 def _serve(settings: Settings, arguments: argparse.Namespace) -> None:
-    from app.cli.server import serve
+    from app.cli.server import serve, serve_in_processes
     from app.main import STOP_SECONDS, create_app
     from app.telemetry.logs import log_crashes
 
     log_crashes()
-    app = create_app(settings, run_worker=not arguments.no_worker)
-    serve(app, host=arguments.host, port=arguments.port, proxies=arguments.proxy, patience=STOP_SECONDS)
+    where = {"host": arguments.host, "port": arguments.port, "proxies": arguments.proxy, "patience": STOP_SECONDS}
+    if arguments.workers > 1:
+        serve_in_processes(arguments.workers, env_file=arguments.env, run_worker=not arguments.no_worker, **where)
+        return
+    serve(create_app(settings, run_worker=not arguments.no_worker), **where)
 
 
 async def _work(settings: Settings) -> None:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from random import Random, SystemRandom
 
@@ -17,13 +17,10 @@ from jinja2 import BytecodeCache
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
 from starlette.types import Scope
 
 from app.api import webhooks
 from app.api.door import WebhookLimits
-from app.api.envelope import envelope
 from app.api.routes import routes as api_routes
 from app.booking.acts import make_acts
 from app.booking.cursors import Cursors
@@ -33,18 +30,20 @@ from app.booking.refunds import Refunds
 from app.booking.stray_payments import Strays
 from app.booking.tools import Tools
 from app.domain.scheduler_names import owner_of
-from app.errors import ChallengeNeeded, HoldfastError, InvalidRequest, NotFound, StorageError
+from app.error_answers import show_error, show_http_error, show_outermost
+from app.errors import ChallengeNeeded, HoldfastError, StorageError
 from app.mail import Mailer
 from app.operations.background import Background
 from app.operations.calendly_connections import CalendlyConnections
 from app.operations.erasure import Erasure
 from app.operations.health import Health
+from app.operations.neighbours import Neighbours, beat
 from app.operations.outgoing_webhooks import OutgoingWebhooks, Secrets, Sender
 from app.operations.reconciling import Reconciling
 from app.operations.staff_access import Staff
 from app.operations.webhook_inbox import Inbox
 from app.operations.worker import Worker
-from app.parts import Parts, parts_in, parts_of
+from app.parts import Parts, parts_in
 from app.payments.connection import RATE_LIMIT_PATIENCE
 from app.payments.stripe_client import Payments
 from app.protection.act_limits import ActLimits
@@ -52,10 +51,10 @@ from app.protection.hold_limits import HoldLimits
 from app.protection.idempotency import Idempotency
 from app.protection.page_reader import NameLookups, PageReader, Resolve, origin_of
 from app.protection.proof_of_work import Challenges
-from app.protection.rate_limits import RateLimits
+from app.protection.rate_limits import RateLimits, SharedCounts
 from app.protection.sealing import Sealer
 from app.protection.signed_links import Links
-from app.scheduling.availability import Availability, CallBudget, SchedulerAvailability
+from app.scheduling.availability import Availability, CallBudget, SchedulerAvailability, SharedReads
 from app.scheduling.calendly.connect import calendly_client, calendly_oauth, token_sealer
 from app.scheduling.connect import connect
 from app.scheduling.connected import World
@@ -70,15 +69,12 @@ from app.web import routes as web
 from app.web.embed.embed_check import PageChecks
 from app.web.shared.page_cache import Pages, WarmPages
 from app.web.shared.page_limits import PageLimits
-from app.web.shared.render import make_templates, render_error
-from app.web.shared.request_input import address_without_slash
+from app.web.shared.render import make_templates
 from app.web.shared.security_headers import (
     SecurityHeaders,
     method_of,
-    new_request_id,
-    request_header,
-    with_security_headers,
 )
+from app.web.shared.warm_files import WarmFiles
 from app.web.visitor.proof_of_work import show_challenge
 from app.widgets import load_widgets
 
@@ -108,6 +104,8 @@ class Seams:
     webhook_transport: httpx.AsyncBaseTransport | None = None
     resolve: Resolve | None = None
     compiled_templates: BytecodeCache | None = None
+    #: Whether times are shared with other processes over the database. Tests of one process leave it out.
+    shared: bool = True
 
 
 @asynccontextmanager
@@ -156,7 +154,10 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
         payments = _payments(settings, seams, metrics)
         if payments:
             closing.push_async_callback(payments.aclose)
-        rate_limits = RateLimits(now)
+        counts = await _counts(settings, closing)
+        rate_limits = RateLimits(now, shared=counts)
+        neighbours = Neighbours(store, sleep=asyncio.sleep)
+        holder = f"{seams.random.getrandbits(64):x}" if seams.shared else ""
         availability = Availability(
             {
                 name: SchedulerAvailability(
@@ -168,17 +169,24 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
                     ttl=settings.availability_ttl,
                     max_age=settings.availability_max_age,
                     rate_limits=rate_limits,
+                    shared=SharedReads(store, scheduler=name, holder=holder, now=now, sleep=asyncio.sleep)
+                    if seams.shared
+                    else None,
+                    changed=neighbours.changed,
                 )
                 for name, one in connected.items()
             }
         )
+        closing.push_async_callback(neighbours.aclose)
+        if seams.shared:
+            neighbours.watch(availability)
         closing.push_async_callback(availability.aclose)
         links = Links(settings.keys, now=now, random=seams.random)
         notifications = Notifications(
             store=store, widgets=widgets, links=links, public_url=settings.public_url, now=now
         )
         challenges = Challenges(settings.keys, now=now, random=seams.random)
-        hold_limits = HoldLimits(store=store, rate_limits=rate_limits, challenges=challenges, now=now)
+        hold_limits = HoldLimits(store=store, rate_limits=rate_limits, challenges=challenges, now=now, shared=counts)
         refunds = Refunds(store=store, payments=payments, notifications=notifications, now=now, random=seams.random)
         smtp_url = settings.smtp_url.get_secret_value() if settings.smtp_url else None
         mailer = Mailer(smtp_url=smtp_url, mail_from=settings.mail_from, templates=templates, now=now)
@@ -262,6 +270,8 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
             now=now,
             sleep=seams.sleep,
             metrics=metrics,
+            alone=not seams.shared,
+            keep_done=timedelta(days=settings.keep_done_days),
         )
         lookups = NameLookups()
         closing.callback(lookups.close)
@@ -363,6 +373,17 @@ async def _keep(budgets: Collection[CallBudget | CreateBudget], store: Store) ->
             log.warning("budget not saved", error=type(error).__name__)
 
 
+async def _counts(settings: Settings, closing: AsyncExitStack) -> SharedCounts | None:
+    if settings.redis_url is None:
+        return None
+    # Imported here: its client takes a while to load, and one process needs none of it.
+    from app.protection.shared_counts import RedisCounts
+
+    counts = RedisCounts(settings.redis_url.get_secret_value())
+    closing.push_async_callback(counts.aclose)
+    return counts
+
+
 def _payments(settings: Settings, seams: Seams, metrics: Metrics) -> Payments | None:
     if settings.stripe_secret_key is None:
         return None
@@ -424,6 +445,10 @@ def create_app(settings: Settings, seams: Seams | None = None, *, run_worker: bo
             parts.health.watch(app.state.pages)
             app.state.page_checks = PageChecks()
             running.callback(app.state.page_checks.close)
+            if world.shared:
+                process = f"{world.random.getrandbits(64):x}"
+                serving = Background("serving", lambda: beat(parts.store, process, asyncio.sleep), sleep=asyncio.sleep)
+                running.push_async_callback(serving.aclose)
             app.state.worker = None
             if run_worker:
                 app.state.worker = await running.enter_async_context(run_worker_of(parts, world))
@@ -448,38 +473,10 @@ def create_app(settings: Settings, seams: Seams | None = None, *, run_worker: bo
         SecurityHeaders, https=settings.public_url.startswith("https://"), show_error=show_error, answered=count_answer
     )
     app.add_middleware(WarmPages)
+    app.add_middleware(WarmFiles)
     return app
-
-
-async def show_error(request: Request, error: Exception) -> Response:
-    """Every error, once: JSON for programs, a page for people."""
-    told = error if isinstance(error, HoldfastError) else HoldfastError()
-    parts_of(request).metrics.count_error(told.code)
-    if request.scope["path"].startswith("/api/"):
-        return envelope(told)
-    return render_error(request, told)
-
-
-async def show_outermost(request: Request, error: Exception) -> Response:
-    """What fails before the guard, and so is answered without it: its headers are put on here. The server closes the
-    connection after such an answer, and says so."""
-    response = await show_error(request, error)
-    headers = with_security_headers((name.lower(), value) for name, value in response.raw_headers)
-    response.raw_headers = [*headers, request_header(new_request_id()), (b"connection", b"close")]
-    return response
 
 
 def count_answer(scope: Scope, route: str, status: int, seconds: float) -> None:
     """Every answer that passes the guard, in the figures."""
     parts_in(scope).metrics.answered(method_of(scope), route, status, seconds)
-
-
-async def show_http_error(request: Request, error: Exception) -> Response:
-    """What the router itself refuses: no such page, wrong method."""
-    status = error.status_code if isinstance(error, HTTPException) else 404
-    if status == 404 and (address := address_without_slash(request)):
-        return RedirectResponse(address)
-    response = await show_error(request, NotFound() if status == 404 else InvalidRequest())
-    response.status_code = status
-    response.headers.update(getattr(error, "headers", None) or {})  # which methods there are
-    return response

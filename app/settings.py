@@ -124,6 +124,12 @@ class Settings(BaseModel):
     """The SQLite file, or a PostgreSQL database. A file's absolute path has four slashes:
     `sqlite:////var/lib/holdfast/holdfast.sqlite3`. PostgreSQL, 14 or newer: `postgresql://user:password@host:port/name`,
     special characters percent-encoded."""
+    keep_done_days: Annotated[int, Field(ge=35, le=3650)] = 90
+    """For how many days webhook events that have had their effect, and the record of mails that were sent, are kept.
+    Bookings, payments and their history stay."""
+    redis_url: SecretStr | None = None
+    """A Redis or Valkey server, in which several server processes count visitors together: `redis://host:6379/0`,
+    `rediss://` with TLS. Without it each process counts for itself. What is lost with it is counted again."""
     smtp_url: SecretStr | None = None
     """The mail server: `smtp://`, `smtps://` or `smtp+starttls://`, then `user:password@host:port`.
     Percent-encode special characters. Without it mails wait, and go out once it is set."""
@@ -259,6 +265,14 @@ class Settings(BaseModel):
         except ValueError as error:
             raise ValueError(f"is made of words such as {HAPIO_SCHEME}; docs/configuration.md lists them") from error
         return text
+
+    @field_validator("redis_url")
+    @classmethod
+    def _is_redis(cls, url: SecretStr | None) -> SecretStr | None:
+        parts = urlsplit(url.get_secret_value()) if url else None
+        if parts and (parts.scheme not in {"redis", "rediss"} or _odd(parts)):
+            raise ValueError("must be redis:// or rediss://, then user:password@host:port/number")
+        return url
 
     @field_validator("smtp_url")
     @classmethod

@@ -1,6 +1,6 @@
 """What a warm page costs beside bare Starlette that serves the same ready bytes through its router.
 
-    make bench
+    python -m bench.warm_page
 
 Both run here in one process on one core, in turns. "app" calls the ASGI applications directly; "HTTP" asks uvicorn
 over loopback with kept connections, from a client in a process of its own. Counted is this process's CPU time, so
@@ -176,6 +176,13 @@ async def _compare(client: Process) -> None:
                         Case("the services", demo.app, ports[1], "/w/studio?lang=sv", BROWSER, 200),
                     ],
                 )
+            for file in ("/embed.js", "/static/widget.css"):
+                found = await browser.get(file, headers=list(BROWSER))
+                bare = bare_app(gzip.compress(found.content, 9, mtime=0), {"Content-Encoding": "gzip"})
+                async with serve_app(bare, port=0) as bare_url:
+                    port = int(urlsplit(bare_url).port or 0)
+                    base = Case("bare Starlette, its bytes", bare, port, "/w/studio", BROWSER, 200)
+                    await _measure(client, base, [Case(file, demo.app, ports[1], file, BROWSER, 200)])
 
 
 async def _measure(client: Process, base: Case, cases: Sequence[Case]) -> None:

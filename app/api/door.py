@@ -218,7 +218,7 @@ class Door:
             if operation is None:
                 raise MethodRefused(sorted(self._operations))
             caller = _caller(parts, request)
-            _count(parts, operation, caller, headers)
+            await _count(parts, operation, caller, headers)
             if operation.who is Who.SERVER and not caller.key:
                 raise NotYours("a token") if _is_token(parts, caller) else Unauthorized("no key")
             asked = await _read(request, operation)
@@ -276,15 +276,15 @@ def _is_token(parts: Parts, caller: Caller) -> bool:
     return True
 
 
-def _count(parts: Parts, operation: Operation, caller: Caller, headers: MutableHeaders) -> None:
+async def _count(parts: Parts, operation: Operation, caller: Caller, headers: MutableHeaders) -> None:
     """Count the request, and tell how many are left. Raises RateLimited."""
     rule, who = (API_KEY, caller.key) if caller.key else (operation.rule, caller.address)
     try:
-        parts.rate_limits.check(rule, who)
+        await parts.rate_limits.check(rule, who)
         if operation.changes and not caller.key:
-            parts.rate_limits.check(API_ACT, who)
+            await parts.rate_limits.check(API_ACT, who)
     finally:
-        amount, left, reset = parts.rate_limits.usage(rule, who)
+        amount, left, reset = await parts.rate_limits.usage(rule, who)
         headers["RateLimit-Limit"] = str(amount)
         headers["RateLimit-Remaining"] = str(left)
         headers["RateLimit-Reset"] = str(reset)
@@ -355,7 +355,7 @@ class WebhookLimits:
             await self._app(scope, receive, send)
             return
         try:
-            parts_in(scope).rate_limits.check(WEBHOOKS, client_address(scope))
+            await parts_in(scope).rate_limits.check(WEBHOOKS, client_address(scope))
         except RateLimited as error:
             await envelope(error)(scope, receive, send)
             return

@@ -107,6 +107,7 @@ class Bookings:
             lock_binds=self._tools.schedulers.lock_binds(booking.reservation.scheduler),
         )
 
+    # Nine parameters: what a list may be narrowed by, and where it begins and ends.
     async def find(
         self,
         *,
@@ -117,6 +118,7 @@ class Bookings:
         widget: str = "",
         resource_id: str = "",
         skip: int = 0,
+        after: Booking | None = None,
         most: int = 100,
     ) -> list[Booking]:
         """Bookings that somebody has put a name to, in order of their start: `most` of them after the first `skip`."""
@@ -128,5 +130,6 @@ class Bookings:
             widget=widget,
             resource_id=resource_id,
             skip=skip,
+            after=after,
             most=most,
         )

@@ -79,7 +79,7 @@ class Cancel:
             booking, move, back = await self._checked(booking_id, by, revision, shown_at or now, now)
             if booking.status is Status.CANCELED:
                 return booking
-            self._act_limits.change(booking_id, by)
+            await self._act_limits.change(booking_id, by)
             if move and move.state is MoveState.HELD:
                 # Stripe may say that the difference is paid: then the booking is another one, and is checked anew.
                 await self._moves.expire(move, by.end_reason)
@@ -210,7 +210,7 @@ class Cancel:
             booking = await self._tools.booking(booking_id)
             if booking.status is Status.CONFIRMED:
                 return booking
-            self._act_limits.change(booking_id)
+            await self._act_limits.change(booking_id)
             if booking.status is not Status.CANCELED or not booking.undo_until:
                 raise BookingConflict(booking.status)
             if booking.widget not in self._widgets:

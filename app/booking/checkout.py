@@ -62,7 +62,7 @@ class Checkout:
 
     async def add_details(self, booking_id: str, form: Mapping[str, str]) -> Booking:
         """Keep who is coming. Raises InvalidDetails with a sentence per field, or HoldExpired."""
-        self._act_limits.hold(booking_id)
+        await self._act_limits.hold(booking_id)
         booking = await self._tools.booking(booking_id)
         customer = read_details(form, on_offer(self._widgets, booking))
         kept = await self._store.set_customer(booking_id, customer)
@@ -98,7 +98,7 @@ class Checkout:
             if booking.status not in UNPAID:
                 must_be_held(booking, self._now())
                 return None
-            self._act_limits.pay(booking_id)
+            await self._act_limits.pay(booking_id)
             must_be_held(booking, self._now())
             if booking.customer is None or booking.reservation.reference is None:
                 raise InvalidRequest("details are missing")
@@ -138,7 +138,7 @@ class Checkout:
                 theirs = [one for one in standing if one.customer and person(one.customer.email) == customer]
                 if len(theirs) >= widget.max_free_per_customer:
                     raise TooManyFree(widget.name)
-                self._act_limits.free(widget, address)
+                await self._act_limits.free(widget, address)
             await self._skip_payment(booking)
 
     async def _skip_payment(self, booking: Booking) -> None:

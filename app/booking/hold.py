@@ -145,7 +145,7 @@ class Hold:
                 held = await self._hold(wish, starts_at)
             finally:
                 if admission:
-                    self._hold_limits.left(admission, held=held is not None)
+                    await self._hold_limits.left(admission, held=held is not None)
             if held:
                 if admission and admission.spare:
                     await self.give_up(admission.spare)
@@ -163,7 +163,7 @@ class Hold:
 
     async def _admit(self, widget: Widget, service: Service, starts_at: datetime, client: Client) -> Admission:
         """Ask the gate. Raises as it does."""
-        self._hold_limits.knock(client)
+        await self._hold_limits.knock(client)
         zone = ZoneInfo((await self._availability.catalogue(widget)).location.time_zone)
         free = await self._free_that_day(widget, service, starts_at, zone)
         # One at a time, or a hundred clicks at once would all be counted before any of them holds. The scheduler is
@@ -226,7 +226,7 @@ class Hold:
                 self._availability.distrust(service, slot.starts_at)
             return None
         if wish.admission:
-            self._hold_limits.entered(wish.admission, booking.id)
+            await self._hold_limits.entered(wish.admission, booking.id)
         self._availability.took(booking.interval)
         try:
             locked = await lock_at_scheduler(self._tools, booking.reservation, until=self._latest_end(booking, widget))
@@ -344,7 +344,7 @@ class Hold:
         """Start the hold's time anew. Raises HoldExpired, or BookingConflict when the extensions are used up."""
         booking = await self._tools.booking(booking_id)
         widget = on_offer(self._widgets, booking)
-        self._act_limits.hold(booking_id)
+        await self._act_limits.hold(booking_id)
         end = last_end(booking, widget)
         if booking.deadline >= end:
             must_be_held(booking, self._now())
@@ -361,7 +361,7 @@ class Hold:
         await self._adopt.catch_up(booking_id)
         booking = await self._tools.booking(booking_id)
         if booking.status in UNPAID:
-            self._act_limits.hold(booking_id)
+            await self._act_limits.hold(booking_id)
             return await self._take_payment.end_unpaid(booking, EndReason.GIVEN_UP)
         return booking
 

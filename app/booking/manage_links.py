@@ -70,7 +70,7 @@ class ManageLinks:
         found = await self._store.find(
             statuses=(Status.CONFIRMED, Status.CANCELED), starts_from=since, email=email, most=MOST_LINKS
         )
-        if not found or not self._act_limits.links(email.casefold()):
+        if not found or not await self._act_limits.links(email.casefold()):
             return
         first, *others = found
         detail: dict[str, str | int | bool] = {"others": " ".join(other.id for other in others), "later": True}
@@ -79,7 +79,7 @@ class ManageLinks:
 
     async def renew(self, booking_id: str, by: Actor = Actor.CUSTOMER) -> None:
         """Mail a fresh link of one booking that can still be managed. Raises NotFound."""
-        self._act_limits.change(booking_id, by)
+        await self._act_limits.change(booking_id, by)
         booking = await self._tools.booking(booking_id)
         if self.may_have(booking):
             mails = self.fresh(booking)

@@ -137,7 +137,7 @@ class Reschedule:
         it was shown, and StripeError; then nothing changed. Where the scheduler gives no answer the move stays
         `MOVING`, both times stay ours, and the worker goes on.
         """
-        self._act_limits.change(booking_id, by)
+        await self._act_limits.change(booking_id, by)
         async with self._locks(booking_id):
             booking = await self._tools.booking(booking_id)
             self._must_be_movable(booking, await self._store.open_move(booking_id), by)
@@ -178,7 +178,7 @@ class Reschedule:
         async with self._locks(booking_id):
             move = await self._store.open_move(booking_id)
             if move and move.state is MoveState.HELD:
-                self._act_limits.change(booking_id)
+                await self._act_limits.change(booking_id)
                 await self._moves.expire(move, EndReason.GIVEN_UP)
             return await self._tools.booking(booking_id)
 

@@ -1,8 +1,10 @@
-"""The HTTP server around the application: uvicorn, with the limits that a server on the open internet needs."""
+"""The HTTP server around the application: uvicorn, in one process or several, with limits for the open internet."""
 
 from __future__ import annotations
 
 import asyncio
+import os
+from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -21,17 +23,26 @@ except ImportError:  # not on Windows
 KEEP_ALIVE_SECONDS = 130
 #: Seconds in which a request's headers must have arrived.
 HEADER_SECONDS = 10.0
+#: Seconds that an idle connection is kept after the server was told to stop: a proxy sends requests on it until it has
+#: heard that it is closed, and one that meets the closing is lost.
+LINGER_SECONDS = 1.0
 #: Connections at once; one more is answered 503.
 MOST_CONNECTIONS = 2000
 #: Open files that are needed for other things than visitors: the database, providers, the mail server.
 _OTHER_FILES = 100
+#: A process that does not answer the one that started it for so many seconds hangs, and is replaced.
+_PROCESS_SECONDS = 30
+#: How the processes are told what was on the command line.
+_ENV_FILE, _RUN_WORKER = "HOLDFAST_ENV_FILE", "HOLDFAST_RUN_WORKER"
 
 
 class Protocol(HttpToolsProtocol):
     """uvicorn's, which waits for headers without end, and answers what is no HTTP without our headers."""
 
     header_seconds = HEADER_SECONDS
+    linger_seconds = LINGER_SECONDS
     _late: asyncio.TimerHandle | None = None
+    _retiring = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
@@ -49,6 +60,21 @@ class Protocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._stop_waiting()
         super().on_headers_complete()
+        if self._retiring and self.cycle is not None:
+            self.cycle.keep_alive = False
+
+    def shutdown(self) -> None:
+        """At the server's end: a connection that is idle stays for one more request, which may be on its way."""
+        if self._retiring or not (self.cycle is None or self.cycle.response_complete):
+            super().shutdown()
+            return
+        self._retiring = True
+        self._stop_waiting()
+        self.loop.call_later(self.linger_seconds, self._end)
+
+    def _end(self) -> None:
+        if not self.transport.is_closing():
+            super().shutdown()
 
     def send_400_response(self, msg: str) -> None:
         self._refuse(400, msg)
@@ -104,6 +130,38 @@ async def serve_until(done: asyncio.Event, app: ASGIApp, *, host: str, port: int
     finally:
         stopping.cancel()
     return done.is_set()
+
+
+# Seven parameters: where, how many, and the two words of the command that each process has to be told.
+def serve_in_processes(
+    count: int, *, env_file: Path | None, run_worker: bool, host: str, port: int, proxies: str, patience: int
+) -> None:
+    """The same with so many processes on one port. One that ends is started again; SIGHUP puts a new one in the place
+    of each, one after the other, so that no request fails."""
+    os.environ[_ENV_FILE] = str(env_file.absolute()) if env_file else ""
+    os.environ[_RUN_WORKER] = "yes" if run_worker else ""
+    uvicorn.run(
+        f"{__name__}:app_of_this_process",
+        factory=True,
+        workers=count,
+        timeout_worker_healthcheck=_PROCESS_SECONDS,
+        **_options(host=host, port=port, proxies=proxies, patience=patience),
+    )
+
+
+def app_of_this_process() -> ASGIApp:
+    """The application of one of several processes, which reads the settings itself."""
+    from app.environment import read_environment
+    from app.main import create_app
+    from app.settings import read_settings
+    from app.telemetry.logs import log_crashes, set_up_logs
+
+    named = os.environ.get(_ENV_FILE)
+    environment = read_environment(os.environ, env_file=Path(named) if named else None, folder=Path.cwd())
+    settings = read_settings(environment.variables)
+    set_up_logs(settings.log_level)
+    log_crashes()
+    return create_app(settings, run_worker=bool(os.environ.get(_RUN_WORKER)))
 
 
 def _options(*, host: str, port: int, proxies: str, patience: int) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from urllib.parse import quote, urlencode
 
@@ -77,8 +77,8 @@ def calendar_file(
 
 def bookings_calendar(
     bookings: Sequence[Booking], *, zone: str, first: datetime, last: datetime, rest: Sequence[Booking] = ()
-) -> bytes:
-    """What stands, as one calendar to subscribe to, for those who work here: who comes, and how to reach them.
+) -> Iterator[bytes]:
+    """What stands, piece by piece, as one calendar to subscribe to, for those who work here: who comes, with a phone.
 
     It is the same for the same bookings, so that a program that polls it sees no change where there is none. `zone` is
     the place's, from `first` to `last`; `rest` begins with the first booking that there was no room for.
@@ -91,6 +91,8 @@ def bookings_calendar(
     calendar.add("x-published-ttl", "PT15M")
     # Without one component a calendar is not valid (RFC 5545, 3.6), and a new studio has no bookings yet.
     calendar.add_component(Timezone.from_tzid(zone, first_date=_year(first), last_date=_year(last + _YEAR)))
+    head, end = bytes(calendar.to_ical()), b"END:VCALENDAR\r\n"
+    yield head.removesuffix(end)
     for booking in bookings:
         customer = booking.customer
         entry = Event()
@@ -111,10 +113,10 @@ def bookings_calendar(
         ]
         entry.add("description", "\n".join(printable(line) for line in told if line))
         entry.add("status", "CONFIRMED" if booking.status is Status.CONFIRMED else "TENTATIVE")
-        calendar.add_component(entry)
+        yield bytes(entry.to_ical())
     if rest:
-        calendar.add_component(_more(rest[0], len(bookings)))
-    return bytes(calendar.to_ical())
+        yield bytes(_more(rest[0], len(bookings)).to_ical())
+    yield end
 
 
 def _more(booking: Booking, count: int) -> Event:

@@ -101,9 +101,9 @@ class Staff:
         """Mail a link, if the address is one of ours. Says nothing about whether it is; call it after the answer, so
         that the time that it takes says nothing either."""
         email = email.casefold()
-        if email not in self._emails or self._rate_limits.wait(SIGN_IN_MAIL, email):
+        if email not in self._emails or await self._rate_limits.wait(SIGN_IN_MAIL, email):
             return
-        self._rate_limits.check(SIGN_IN_MAIL, email)
+        await self._rate_limits.check(SIGN_IN_MAIL, email)
         sign_in_id = f"si_{self._random.getrandbits(128):032x}"
         await self._store.add_sign_in(sign_in_id, email, forget_before=self._now() - _KEPT)
         _ = translator(language).gettext

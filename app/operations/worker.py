@@ -57,6 +57,10 @@ MAX_BACK_OFF = timedelta(hours=1)
 LOOK_FOR_OVERDUE_EVERY = timedelta(minutes=1)
 #: Each beat is a write; `/readyz` waits for several of them before it calls the worker late.
 BEAT_EVERY = timedelta(seconds=10)
+#: How often what is old is looked for; the first time so long after a start.
+PRUNE_EVERY = timedelta(hours=6)
+#: How long a sweep by one process is enough for all; less than any of them is apart.
+TURN = timedelta(minutes=9)
 #: While the database refuses, `run` pauses for up to so many of its usual pauses.
 LONGEST_PAUSE = 10
 
@@ -68,9 +72,10 @@ _ROWS = (Booking, Move, OutboxMail, Payment, Refund, Reservation)
 
 
 class Worker:
-    """Runs `tick` again and again. `sleep` waits seconds; `now` gives aware UTC datetimes."""
+    """Runs `tick` again and again. `sleep` waits seconds; `now` gives aware UTC datetimes. `alone` says
+    that no other worker may run over this database; `keep_done` is for how long done events and mails are kept."""
 
-    # Twelve parameters: one for each queue that it empties, and what tests put in the place of time and waiting.
+    # Fourteen parameters: one for each queue that it empties, and what tests put in the place of time and waiting.
     def __init__(
         self,
         *,
@@ -86,7 +91,10 @@ class Worker:
         now: Callable[[], datetime],
         sleep: Callable[[float], Awaitable[None]],
         metrics: Metrics,
+        alone: bool = True,
+        keep_done: timedelta = timedelta(days=90),
     ) -> None:
+        self._alone = alone
         self._acts = acts
         self._inbox = inbox
         self._refunds = refunds
@@ -106,6 +114,8 @@ class Worker:
         self._next_stripe_sweep = now()
         self._next_reconciling = now()
         self._next_overdue_look = now()
+        self._next_pruning = now() + PRUNE_EVERY
+        self._keep_done = keep_done
 
     async def run(self, every: float = 1.0) -> None:
         """Tick until cancelled, or told to stop."""
@@ -141,6 +151,7 @@ class Worker:
         if due or await self._anything_due():
             await self._work_off()
         await self._tell_overdue()
+        await self._prune(self._now())
         if self._mailer.enabled and await self._anything_due():
             await self._each(self._mails, self._send, self._put_off_mail)
             await self._each(self._store.untold_strays, self._strays.tell, self._put_off_stray)
@@ -280,20 +291,36 @@ class Worker:
         self._follow_clock(now)
         if now >= self._next_scheduler_sweep:
             self._next_scheduler_sweep = now + SWEEP_SCHEDULER_EVERY
-            await self._one(
-                "sweep_scheduler",
-                now - SCHEDULER_STRAY_AGE,
-                self._acts.sweep.sweep_scheduler,
-                self._sweep_scheduler_soon,
-            )
+            if await self._turn("sweep_scheduler", TURN):
+                await self._one(
+                    "sweep_scheduler",
+                    now - SCHEDULER_STRAY_AGE,
+                    self._acts.sweep.sweep_scheduler,
+                    self._sweep_scheduler_soon,
+                )
         if now >= self._next_stripe_sweep:
             self._next_stripe_sweep = now + SWEEP_STRIPE_EVERY
-            await self._one("sweep_stripe", now - LOOK_BACK, self._acts.sweep.sweep_stripe, _leave)
-            await self._one("fetch_missed", now, self._fetch_missed, _leave)
+            if await self._turn("sweep_stripe", TURN):
+                await self._one("sweep_stripe", now - LOOK_BACK, self._acts.sweep.sweep_stripe, _leave)
+                await self._one("fetch_missed", now, self._fetch_missed, _leave)
         if now >= self._next_reconciling:
             # Should it fail, it is repeated with a pause; how far it has come is in a row.
             self._next_reconciling = now + MAX_BACK_OFF
-            await self._one("reconcile", now, self._reconcile, _leave)
+            if await self._turn("reconcile", TURN):
+                await self._one("reconcile", now, self._reconcile, _leave)
+                if not self._alone:
+                    await self._store.keep_turn("reconcile", until=self._next_reconciling - TURN)
+
+    async def _turn(self, name: str, lasts: timedelta) -> bool:
+        """Whether this process makes the calls that one of them has to make. Two that begin at once make them once."""
+        return self._alone or await self._store.take_turn(name, until=self._now() + lasts)
+
+    async def _prune(self, now: datetime) -> None:
+        """A batch in each tick, until there is nothing old left; then not for some hours."""
+        if now < self._next_pruning or not await self._turn("prune", timedelta(seconds=30)):
+            return
+        if not await self._store.prune(now - self._keep_done):
+            self._next_pruning = now + PRUNE_EVERY
 
     def _follow_clock(self, now: datetime) -> None:
         """Where the clock was set back, the sweeps that were planned by it are due earlier by as much."""

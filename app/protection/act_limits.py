@@ -23,36 +23,36 @@ class ActLimits:
     def __init__(self, rate_limits: RateLimits) -> None:
         self._rate_limits = rate_limits
 
-    def change(self, booking_id: str, by: Actor = Actor.CUSTOMER) -> None:
+    async def change(self, booking_id: str, by: Actor = Actor.CUSTOMER) -> None:
         """Cancel, take back, move, leave a move, mail a link."""
         if by is Actor.CUSTOMER:
-            self._rate_limits.check(ACT, booking_id)
+            await self._rate_limits.check(ACT, booking_id)
 
-    def hold(self, booking_id: str) -> None:
+    async def hold(self, booking_id: str) -> None:
         """Extend a hold, type details, give it up."""
-        self._rate_limits.check(HOLD_ACT, booking_id)
+        await self._rate_limits.check(HOLD_ACT, booking_id)
 
-    def pay(self, booking_id: str) -> None:
+    async def pay(self, booking_id: str) -> None:
         """Start paying."""
-        self._rate_limits.check(PAY_ACT, booking_id)
+        await self._rate_limits.check(PAY_ACT, booking_id)
 
-    def free(self, widget: Widget, address: str) -> None:
+    async def free(self, widget: Widget, address: str) -> None:
         """Confirm a free booking. Raises TooManyFreeToday. An IPv6 network may four times what an address may."""
         counted = [
             (Rule.free_bookings(widget.max_free_per_day), address),
             (Rule.free_bookings(_NETWORK_SHARE * widget.max_free_per_day), network_of(address)),
         ]
         for rule, who in counted:
-            if who and self._rate_limits.wait(rule, widget.name, who):
+            if who and await self._rate_limits.wait(rule, widget.name, who):
                 raise TooManyFreeToday(widget.name)
         for rule, who in counted:
-            self._rate_limits.check(rule, widget.name, who)
+            await self._rate_limits.check(rule, widget.name, who)
 
-    def links(self, email: str) -> bool:
+    async def links(self, email: str) -> bool:
         """Whether links may be mailed to this address once more; nothing is raised, as nobody is told."""
-        wait = self._rate_limits.wait(FRESH_LINKS, email)
+        wait = await self._rate_limits.wait(FRESH_LINKS, email)
         if not wait:
-            self._rate_limits.check(FRESH_LINKS, email)
+            await self._rate_limits.check(FRESH_LINKS, email)
         return not wait
 
 

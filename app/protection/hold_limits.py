@@ -2,7 +2,8 @@
 
 What counts is what is held and not paid: whoever pays may hold on. A visitor is known by a signed token in the page's
 state, and by the address they come from; neither is written down, it is only remembered here for as long as the hold
-lives. After a restart the count begins anew, which costs no more than one hold's time.
+lives, and in Redis where there is one. After a restart without it the count begins anew, which costs no more than one
+hold's time.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import structlog
 from app.domain.booking import Booking, Status
 from app.errors import ChallengeNeeded, RateLimited, TooManyHolds, WidgetFull
 from app.protection.proof_of_work import FULL_BITS, Challenges, Proof
-from app.protection.rate_limits import HOLD, HOLD_NETWORK, RateLimits, Rule, network_of
+from app.protection.rate_limits import HOLD, HOLD_NETWORK, RateLimits, Rule, SharedCounts, network_of
 from app.store import Store
 from app.widgets import Widget
 
@@ -36,6 +37,9 @@ _NETWORK_SHARE = 4
 #: So many people behind one address may hold a time of the same day each, however few times it has: where there are two
 #: a day, half of what is left is one, and the first visitor of a household would keep out the second.
 _NEIGHBOURS = 2
+#: Under which names, and for how many seconds, other processes learn whose a hold is: no hold lasts longer, but for
+#: one whose payment page is open, which nobody's next hold has to make room for.
+_HOLDER, _HOLDER_SECONDS = "holder/", 45 * 60
 #: Tries at the question for people: programs can do sums, so fewer than there are holds an hour.
 ANSWER = Rule.of("answer", "6/10minutes; 12/hour")
 
@@ -69,8 +73,15 @@ class HoldLimits:
     """Decides on one hold at a time per client; see `Bookings.hold`."""
 
     def __init__(
-        self, *, store: Store, rate_limits: RateLimits, challenges: Challenges, now: Callable[[], datetime]
+        self,
+        *,
+        store: Store,
+        rate_limits: RateLimits,
+        challenges: Challenges,
+        now: Callable[[], datetime],
+        shared: SharedCounts | None = None,
     ) -> None:
+        self._shared = shared
         self._store = store
         self._rate_limits = rate_limits
         self._challenges = challenges
@@ -78,10 +89,10 @@ class HoldLimits:
         self._holders: dict[str, tuple[str, Client]] = {}
         self._under_way: list[Admission] = []
 
-    def knock(self, client: Client) -> None:
+    async def knock(self, client: Client) -> None:
         """Count one attempt to hold a time, before anything is read for it. Raises RateLimited."""
-        self._rate_limits.check(HOLD, client.address)
-        self._rate_limits.check(HOLD_NETWORK, network_of(client.address))
+        await self._rate_limits.check(HOLD, client.address)
+        await self._rate_limits.check(HOLD_NETWORK, network_of(client.address))
 
     async def admit(
         self, widget: Widget, client: Client, starts_at: datetime, free: Sequence[datetime], zone: ZoneInfo
@@ -95,29 +106,42 @@ class HoldLimits:
         """
         holds = await self._store.open_holds(widget.name)
         self._forget(widget, holds)
+        if self._shared:
+            await self._learn(widget, holds)
         spare = self._spare(widget, client, starts_at, free, zone, holds)
-        self._prove(widget, client, holds)
+        await self._prove(widget, client, holds)
         admission = Admission(widget.name, client, starts_at, spare)
         self._under_way.append(admission)
         return admission
 
-    def entered(self, admission: Admission, booking_id: str) -> None:
+    async def entered(self, admission: Admission, booking_id: str) -> None:
         """There is a row for it now: remember whose it is."""
         admission.booking_id = booking_id
         client = admission.client
         self._holders[booking_id] = (admission.widget, Client(client.name, client.address))
+        if self._shared:
+            await self._shared.keep(_HOLDER + booking_id, [client.name, client.address], seconds=_HOLDER_SECONDS)
 
-    def left(self, admission: Admission, *, held: bool) -> None:
+    async def left(self, admission: Admission, *, held: bool) -> None:
         """The attempt is over. Only holds that came about count towards a widget's pressure: a program that asks for
         taken times presses nobody."""
         self._under_way.remove(admission)
         if held:
-            self._calm(CALM_WIDGET, admission.widget)
+            await self._calm(CALM_WIDGET, admission.widget)
 
     def holder(self, booking_id: str) -> str:
         """The visitor's name behind an open hold; empty if it is not known any more."""
         known = self._holders.get(booking_id)
         return known[1].name if known else ""
+
+    async def _learn(self, widget: Widget, holds: Sequence[Booking]) -> None:
+        """Whose the holds are that other processes let in."""
+        unknown = [booking.id for booking in holds if booking.id not in self._holders]
+        if not self._shared or not unknown:
+            return
+        for booking_id, kept in zip(unknown, await self._shared.kept([_HOLDER + one for one in unknown]), strict=True):
+            if kept:
+                self._holders[booking_id] = (widget.name, Client(kept[0], kept[1]))
 
     def _forget(self, widget: Widget, holds: Sequence[Booking]) -> None:
         live = {booking.id for booking in holds} | {admission.booking_id for admission in self._under_way}
@@ -178,7 +202,7 @@ class HoldLimits:
         that_day = sum(start.astimezone(zone).date() == day for start in taken)
         return not that_day or len({*free} - {starts_at, *taken}) > that_day
 
-    def _prove(self, widget: Widget, client: Client, holds: Sequence[Booking]) -> None:
+    async def _prove(self, widget: Widget, client: Client, holds: Sequence[Booking]) -> None:
         """Ask for a proof where many holds come at once, from one address or network, or of one widget. A full widget,
         or network, asks for far more of it, and of a machine alone: nobody is shut out by what others hold, and who
         fills it pays for each hold more than for the last. Raises ChallengeNeeded, and WidgetFull where there is no
@@ -188,9 +212,10 @@ class HoldLimits:
         network = network_of(client.address)
         crowd = self._crowd(widget, network, holds)
         full = filled >= _PRESSED or crowd >= _NETWORK_SHARE * widget.max_holds_per_visitor
-        calm = not self._rate_limits.wait(CALM_WIDGET, widget.name) and self._calm(CALM_CLIENT, client.address)
+        calm = not await self._rate_limits.wait(CALM_WIDGET, widget.name)
+        calm = calm and await self._calm(CALM_CLIENT, client.address)
         if network:
-            calm = self._calm(CALM_NETWORK, network) and calm
+            calm = await self._calm(CALM_NETWORK, network) and calm
         if calm and not filled and not full:
             return
         if full:
@@ -198,7 +223,7 @@ class HoldLimits:
         purpose = f"{widget.name}:{client.address}"
         asks = client.answers and not full
         if client.proof and not client.proof.solution:
-            self._rate_limits.check(ANSWER, client.address)
+            await self._rate_limits.check(ANSWER, client.address)
             if full:
                 raise WidgetFull(self._wait(holds) if holds else 1)
         least = FULL_BITS if full else 0
@@ -216,9 +241,9 @@ class HoldLimits:
         owners += [one.client for one in self._coming(widget, holds)]
         return sum(network_of(owner.address) == network for owner in owners)
 
-    def _calm(self, rule: Rule, key: str) -> bool:
+    async def _calm(self, rule: Rule, key: str) -> bool:
         try:
-            self._rate_limits.check(rule, key)
+            await self._rate_limits.check(rule, key)
         except RateLimited:
             return False
         return True

@@ -1,17 +1,20 @@
 """How often one client may ask for what: the rules as data, counted exactly over moving windows in memory.
 
-A rule's limits are the `limits` package's; so is the strategy. The counts live in this process: a second one counts
-for itself, which doubles what a client may do and harms nothing, since what must hold holds by the database.
+A rule's limits are the `limits` package's; so is the strategy. The counts live in this process, or in Redis for all:
+without it a second process counts for itself, which doubles what a client may do and harms nothing, since what must
+hold holds by the database.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from ipaddress import IPv6Address, ip_address
 from math import ceil
+from typing import Protocol
 
 from limits import RateLimitItem, parse_many
 from limits.storage import MovingWindowSupport, Storage
@@ -119,20 +122,47 @@ def network_of(address: str) -> str:
     return f"{IPv6Address(int(found) >> 80 << 80)}/48" if isinstance(found, IPv6Address) else ""
 
 
-class RateLimits:
-    """Counts against rules. `now` gives aware datetimes."""
+class NotShared(Exception):
+    """What all processes count together cannot be reached now."""
 
-    def __init__(self, now: Callable[[], datetime], *, most_kept: int = MOST_KEPT) -> None:
+
+class SharedCounts(Protocol):
+    """What all processes count together, and keep for one another; `shared_counts` has it in Redis."""
+
+    async def hit(self, limit: RateLimitItem, *key: str) -> bool:
+        """Count one; False, and nothing is counted, where the limit is reached. Raises NotShared."""
+        ...
+
+    async def window(self, limit: RateLimitItem, *key: str) -> tuple[float, int]:
+        """(when one more is let in, in seconds since 1970; how many are let in now). Raises NotShared."""
+        ...
+
+    async def keep(self, name: str, value: Sequence[str], *, seconds: int) -> None:
+        """Words under a name, for so long."""
+        ...
+
+    async def kept(self, names: Sequence[str]) -> list[list[str]]:
+        """The words under each name; none where there are none."""
+        ...
+
+
+class RateLimits:
+    """Counts against rules. `now` gives aware datetimes. With `shared`, all processes count together."""
+
+    def __init__(
+        self, now: Callable[[], datetime], *, most_kept: int = MOST_KEPT, shared: SharedCounts | None = None
+    ) -> None:
         self._now = now
         self._windows = _Windows(now, most_kept)
         self._strategy = MovingWindowRateLimiter(self._windows)
+        self._shared = shared
 
     @property
     def kept(self) -> int:
         """How many clients times rules are counted right now."""
         return len(self._windows)
 
-    def check(self, rule: Rule, *key_parts: str) -> None:
+    async def check(self, rule: Rule, *key_parts: str) -> None:
         """Count one hit of whoever the key names. Raises RateLimited, with the seconds until the next one is let in;
         what is refused is not counted, so that asking again and again does not put it off.
 
@@ -141,30 +171,41 @@ class RateLimits:
         """
         if "" in key_parts:
             return
-        wait = self.wait(rule, *key_parts)
+        wait = await self.wait(rule, *key_parts)
         if wait:
             raise RateLimited(wait)
         for limit in rule.limits:
-            self._strategy.hit(limit, rule.name, *key_parts)
+            if not await self._hit(limit, rule.name, *key_parts):  # another process was quicker
+                raise RateLimited(1)
 
-    def usage(self, rule: Rule, *key_parts: str) -> tuple[int, int, int]:
+    async def usage(self, rule: Rule, *key_parts: str) -> tuple[int, int, int]:
         """(what the rule's tightest limit lets in, how many of these are left, seconds until one more is)."""
         now = self._now().timestamp()
         stands = []
         for limit in rule.limits:
-            stats = self._strategy.get_window_stats(limit, rule.name, *key_parts)
-            stands.append((stats.remaining, limit.amount, max(0, ceil(stats.reset_time - now))))
+            reset_time, remaining = await self._window(limit, rule.name, *key_parts)
+            stands.append((remaining, limit.amount, max(0, ceil(reset_time - now))))
         remaining, amount, reset = min(stands)
         return amount, remaining, reset
 
-    def wait(self, rule: Rule, *key_parts: str) -> int:
+    async def wait(self, rule: Rule, *key_parts: str) -> int:
         """Seconds until one more hit is let in; 0 for at once. Counts nothing."""
-        waits = [
-            self._strategy.get_window_stats(limit, rule.name, *key_parts).reset_time - self._now().timestamp()
-            for limit in rule.limits
-            if not self._strategy.test(limit, rule.name, *key_parts)
-        ]
+        windows = [await self._window(limit, rule.name, *key_parts) for limit in rule.limits]
+        waits = [reset_time - self._now().timestamp() for reset_time, remaining in windows if remaining < 1]
         return max(1, ceil(max(waits))) if waits else 0
+
+    async def _hit(self, limit: RateLimitItem, *key: str) -> bool:
+        if self._shared:
+            with suppress(NotShared):
+                return await self._shared.hit(limit, *key)
+        return self._strategy.hit(limit, *key)
+
+    async def _window(self, limit: RateLimitItem, *key: str) -> tuple[float, int]:
+        if self._shared:
+            with suppress(NotShared):
+                return await self._shared.window(limit, *key)
+        stats = self._strategy.get_window_stats(limit, *key)
+        return stats.reset_time, stats.remaining
 
 
 def _network_in(key: str) -> str:

@@ -20,7 +20,9 @@ from app.store.outbox import OutboxRows
 from app.store.outgoing_webhooks import OutgoingWebhookRows
 from app.store.overdue import OverdueRows
 from app.store.payments import PaymentRows
+from app.store.pruning import PruneRows
 from app.store.queues import QueueRows
+from app.store.readings import ReadingRows
 from app.store.refunds import RefundRows
 from app.store.reservations import ReservationRows
 from app.store.scheduler_tokens import SchedulerTokenRows
@@ -48,5 +50,7 @@ class Store(
     StrayRows,
     HappeningRows,
     OutgoingWebhookRows,
+    ReadingRows,
+    PruneRows,
 ):
     """Every read and every write, by what it is for. One object over one file, in a room for each table."""

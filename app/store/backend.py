@@ -18,6 +18,8 @@ from app.store.tables import Row
 
 #: Seconds that a write waits for others before it is told that the database is busy.
 PATIENCE = 15
+#: After so many seconds a process looks at what others may have written, whether or not it was told of anything.
+CHANGES_SECONDS = 5
 #: A booking's id, or a query for it.
 BookingId = str | sa.ScalarSelect[str]
 #: Where `note` keeps a transaction's notes until they are true.
@@ -50,6 +52,14 @@ class Backend(Protocol):
 
     async def fetch(self, query: Prepared, values: Mapping[str, object]) -> list[Row]:
         """The rows of a prepared question. Raises whatever the driver does, which then may be asked another way."""
+        ...
+
+    def changes(self) -> AsyncIterator[None]:
+        """Comes round when another connection has written, and every few seconds anyway; never ends by itself."""
+        ...
+
+    async def tell_others(self) -> None:
+        """Make `changes` of other processes come round, where the database does not do so itself."""
         ...
 
     def turn(self) -> AbstractAsyncContextManager[None]:

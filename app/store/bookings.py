@@ -1,4 +1,7 @@
-"""Bookings: the slot guard for holds, the one writer of status, and what is due."""
+"""Bookings: the slot guard for holds, the one writer of status, and what is due.
+
+One file, because whoever checks the one writer of status must see every statement that writes the table.
+"""
 
 from __future__ import annotations
 
@@ -263,6 +266,7 @@ class BookingRows(Database):
             await add_mails(connection, mails)
             return drawn
 
+    # Nine parameters: what a list may be narrowed by, and where it begins and ends.
     async def find(
         self,
         *,
@@ -273,10 +277,12 @@ class BookingRows(Database):
         widget: str = "",
         resource_id: str = "",
         skip: int = 0,
+        after: Booking | None = None,
         most: int = 100,
     ) -> list[Booking]:
         """Bookings with a customer, in order of their start, `most` of them after the first `skip`. `email` in any
-        case; what is left empty filters nothing."""
+        case; what is left empty filters nothing; `after` goes on from
+        the last one of an earlier answer."""
         conditions = [bookings.c.customer_email != ""]
         if widget:
             conditions.append(bookings.c.widget == widget)
@@ -288,6 +294,9 @@ class BookingRows(Database):
             conditions.append(reservations.c.starts_at >= starts_from)
         if starts_to:
             conditions.append(reservations.c.starts_at < starts_to)
+        if after:
+            place = (reservations.c.starts_at, bookings.c.id)
+            conditions.append(sa.tuple_(*place) > sa.tuple_(sa.literal(after.starts_at, Instant), after.id))
         if email:
             conditions.append(bookings.c.customer_email == email.casefold())
         chosen = select_bookings(*conditions).order_by(reservations.c.starts_at, bookings.c.id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from functools import cache
 from typing import Any
 
@@ -24,6 +25,14 @@ async def set_counter(connection: AsyncConnection, name: str, value: int) -> Non
     """Give a named number this value."""
     row = _insert(connection, counters).values(name=name, value=value)
     await connection.execute(row.on_conflict_do_update(index_elements=["name"], set_={"value": value}))
+
+
+async def take_turn(connection: AsyncConnection, name: str, *, now: datetime, until: datetime) -> bool:
+    """Set a named number to a time, unless it is one that is still to come."""
+    row = _insert(connection, counters).values(name=name, value=int(until.timestamp()))
+    over = counters.c.value <= int(now.timestamp())
+    taken = row.on_conflict_do_update(index_elements=["name"], set_={"value": row.excluded.value}, where=over)
+    return (await connection.execute(taken.returning(counters.c.name))).first() is not None
 
 
 async def raise_counter(connection: AsyncConnection, name: str, more: int) -> int:

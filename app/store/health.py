@@ -40,6 +40,7 @@ from app.store.tables import (
 GRACE = timedelta(minutes=10)
 _BEAT = "worker_beat"
 _TRIAL = "trial_write"
+_SERVING = "serving:"
 _PAID = (HistoryWord.PAID, HistoryWord.PAID_LATE, HistoryWord.NOTHING_DUE)
 _STANDING = (Status.PAID, Status.CONFIRMED)
 #: Refunds that the worker makes, or follows at Stripe.
@@ -110,6 +111,19 @@ class HealthRows(Database):
         """The newest migration that the database has been through."""
         rows = await self._all(sa.select(sa.column("version_num")).select_from(sa.table("alembic_version")))
         return str(rows[0]["version_num"]) if rows else ""
+
+    async def serve_beat(self, process: str) -> None:
+        """This server process is alive now. What has not been for ten minutes is forgotten."""
+        now = int(self._now().timestamp())
+        gone = sa.and_(counters.c.name.startswith(_SERVING), counters.c.value < now - 600)
+        async with self._write() as connection:
+            await set_counter(connection, _SERVING + process, now)
+            await connection.execute(sa.delete(counters).where(gone))
+
+    async def serving(self, since: datetime) -> int:
+        """How many server processes were alive after that."""
+        alive = sa.and_(counters.c.name.startswith(_SERVING), counters.c.value >= int(since.timestamp()))
+        return await self._count(counters, alive)
 
     async def last_beat(self) -> datetime | None:
         """When a worker was last alive; None if there never was one."""

@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from app.domain.event import Event, StoredEvent
-from app.store.conflicts import insert_if_new, raise_counter
+from app.store.conflicts import insert_if_new, raise_counter, set_counter, take_turn
 from app.store.database import Database
 from app.store.prepared import NOW, Moment, Prepared, asked
 from app.store.tables import Row, counters, inbox
@@ -83,6 +83,16 @@ class InboxRows(Database):
         """Add to a named number, which begins at 0; the sum."""
         async with self._write() as connection:
             return await raise_counter(connection, name, more)
+
+    async def take_turn(self, name: str, *, until: datetime) -> bool:
+        """Whether this process may do what only one does until then; False while another one has it."""
+        async with self._write() as connection:
+            return await take_turn(connection, f"turn:{name}", now=self._now(), until=until)
+
+    async def keep_turn(self, name: str, *, until: datetime) -> None:
+        """Have it for longer, or shorter, than it was taken for."""
+        async with self._write() as connection:
+            await set_counter(connection, f"turn:{name}", int(until.timestamp()))
 
 
 def event_is_due(now: Moment) -> sa.ColumnElement[bool]:

@@ -25,32 +25,27 @@ class OverdueRows(Database):
 
     async def unmoved_since(self, age: timedelta) -> list[Booking]:
         """Bookings whose move was decided so long ago and is not made yet."""
-        moving = sa.exists().where(
-            moves.c.booking_id == bookings.c.id,
-            moves.c.state == MoveState.MOVING,
-            moves.c.updated_at <= self._now() - age,
+        moving = sa.select(moves.c.booking_id).where(
+            moves.c.state == MoveState.MOVING, moves.c.updated_at <= self._now() - age
         )
-        return await self._waiting(moving)
+        return await self._waiting(bookings.c.id.in_(moving))
 
     async def unended_since(self, age: timedelta) -> list[Booking]:
         """Bookings, and bookings with moves, that were to be paid by so long ago and have not ended."""
         since = self._now() - age
-        unpaid = bookings.c.status.in_([Status.HELD, Status.AWAITING_PAYMENT]) & (bookings.c.deadline <= since)
-        move = sa.exists().where(
-            moves.c.booking_id == bookings.c.id, moves.c.state == MoveState.HELD, moves.c.deadline <= since
+        unpaid = sa.select(bookings.c.id).where(
+            bookings.c.status.in_([Status.HELD, Status.AWAITING_PAYMENT]), bookings.c.deadline <= since
         )
-        return await self._waiting(sa.or_(unpaid, move))
+        move = sa.select(moves.c.booking_id).where(moves.c.state == MoveState.HELD, moves.c.deadline <= since)
+        # Two lists and no OR: that would be asked of every booking there ever was.
+        return await self._waiting(bookings.c.id.in_(unpaid.union(move)))
 
     async def unreleased_since(self, age: timedelta) -> list[Booking]:
         """Bookings of which the scheduler still holds, or may hold, a time for nobody after so long."""
-        owed = reservations.alias("owed")
-        return await self._waiting(
-            sa.exists().where(
-                owed.c.booking_id == bookings.c.id,
-                owed.c.due.in_(sorted(GIVE_BACK)),
-                owed.c.updated_at <= self._now() - age,
-            )
+        owed = sa.select(reservations.c.booking_id).where(
+            reservations.c.due.in_(sorted(GIVE_BACK)), reservations.c.updated_at <= self._now() - age
         )
+        return await self._waiting(bookings.c.id.in_(owed.correlate(None)))
 
     async def owe_mails(self, mails: Sequence[OutboxMail]) -> int:
         """Mails to send; one that is there already is left alone. Returns how many are new."""
@@ -63,8 +58,9 @@ class OverdueRows(Database):
         return len(new)
 
     async def _waiting(self, *conditions: sa.ColumnElement[bool]) -> list[Booking]:
-        rows = await self._all(select_bookings(*conditions).order_by(reservations.c.starts_at))
-        return [to_booking(row) for row in rows]
+        rows = await self._all(select_bookings(*conditions))
+        # Sorted here: given an order, SQLite walks the index that has it, along everything there ever was.
+        return sorted((to_booking(row) for row in rows), key=lambda booking: booking.starts_at)
 
 
 def _last_change() -> sa.ColumnElement[object]:

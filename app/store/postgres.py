@@ -5,11 +5,12 @@ Everything runs at READ COMMITTED, PostgreSQL's usual level; docs/dev/decisions/
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import re
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -25,7 +26,7 @@ from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from app.errors import DatabaseBusy, DatabaseUnusable, StorageBusy, StorageError, StorageFull, StorageReadOnly
-from app.store.backend import PATIENCE, BookingId, refusals, transaction
+from app.store.backend import CHANGES_SECONDS, PATIENCE, BookingId, refusals, transaction
 from app.store.prepared import Prepared
 from app.store.schema import upgrade, version_in, versions
 from app.store.tables import Row, bookings, metadata, outbox, payments
@@ -54,6 +55,8 @@ _REFUSALS: tuple[tuple[str, type[StorageError]], ...] = (
     ("08", StorageError),
 )
 _UPGRADING = "upgrade"
+#: Where processes tell each other that something was taken or freed.
+_CHANNEL = "holdfast"
 #: Unicode's character for what could not be shown.
 _NO_ZERO = "\ufffd"
 #: Not after a backslash that is one itself.
@@ -130,6 +133,31 @@ class Postgres:
             driver = (await connection.get_raw_connection()).driver_connection
             assert isinstance(driver, asyncpg.Connection)  # noqa: S101 - what `connect` made
             return worded.rows(await driver.fetch(worded.text, *parameters))
+
+    async def changes(self) -> AsyncIterator[None]:
+        """By LISTEN, on a connection of its own that is made again when it is lost."""
+        told = asyncio.Event()
+        connection: asyncpg.Connection[Any] | None = None
+        try:
+            while True:
+                if connection is None or connection.is_closed():
+                    with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                        connection = await asyncpg.connect(self._url, timeout=PATIENCE, command_timeout=PATIENCE)
+                        await connection.add_listener(_CHANNEL, lambda *_: told.set())
+                yield
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(CHANGES_SECONDS):
+                        await told.wait()
+                told.clear()
+        finally:
+            if connection is not None:
+                connection.terminate()
+
+    async def tell_others(self) -> None:
+        """By NOTIFY, outside of every transaction of ours: its commits wait for one another (the manual, NOTIFY)."""
+        with refusals(self):
+            async with self.engine.connect() as connection:
+                await connection.exec_driver_sql(f"NOTIFY {_CHANNEL}")
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:

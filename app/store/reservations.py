@@ -32,7 +32,13 @@ from app.store.tables import (
 
 #: One booking by its id, with its reservation.
 BOOKING = Prepared(select_bookings(bookings.c.id == asked("id")))
-_OCCUPIED = Prepared(sa.select(reservations).where(reservations.c.occupies, reservations.c.buffer_ends_at > NOW))
+_TAKEN_UP = (
+    reservations.c.id,
+    reservations.c.resource_id,
+    reservations.c.buffer_starts_at,
+    reservations.c.buffer_ends_at,
+)
+_OCCUPIED = Prepared(sa.select(*_TAKEN_UP).where(reservations.c.occupies, reservations.c.buffer_ends_at > NOW))
 _GIVE_BACK = reservations.c.due.in_(sorted(GIVE_BACK))
 
 
@@ -47,7 +53,7 @@ class ReservationRows(Database):
     async def occupied(self) -> list[Occupied]:
         """What our live bookings, and the moves of them, take up from now on."""
         rows = await self._fetch(_OCCUPIED, now=self._now())
-        return [to_reservation(row).interval for row in rows]
+        return [Occupied(*(row[column.name] for column in _TAKEN_UP)) for row in rows]
 
     async def reservations_due(self) -> list[Reservation]:
         """What is to be given back at the scheduler now: of ended bookings, of ended moves, and old times."""

@@ -59,6 +59,7 @@ def _crowded(place: _Place) -> sa.ColumnElement[bool]:
         other.c.occupies,
         other.c.resource_id == place("guard_resource", sa.Text),
         other.c.booking_id != place("guard_booking", sa.Text),
+        other.c.buffer_ends_at > begins,  # which follows from the next line, and is what the index goes by
         other.c.buffer_starts_at > begins,
         other.c.buffer_starts_at < ends,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 
 import anyio
@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from app.errors import DatabaseBusy, StorageBusy, StorageError, StorageFull, StorageReadOnly
-from app.store.backend import PATIENCE, BookingId, refusals, transaction
+from app.store.backend import CHANGES_SECONDS, PATIENCE, BookingId, refusals, transaction
 from app.store.backup import BackupError, copy_database
 from app.store.prepared import Prepared
 from app.store.schema import upgrade, version_in, versions
@@ -34,6 +34,8 @@ _REFUSALS = {
     "SQLITE_CANTOPEN": StorageError,
 }
 _CHECKPOINT_MILLISECONDS = 1000
+#: How often a process looks whether another has written.
+_LOOK_SECONDS = 0.25
 
 log = structlog.get_logger()
 
@@ -86,6 +88,26 @@ class Sqlite:
                 self._reader = None
                 reader.stop()
             raise
+
+    async def changes(self) -> AsyncIterator[None]:
+        """By a look at the file's version every quarter of a second, which takes some microseconds (sqlite.org, "PRAGMA
+        data_version")."""
+        watching = await open_connection(str(self.path), patience=0)
+        try:
+            seen, quiet = None, 0
+            while True:
+                await asyncio.sleep(_LOOK_SECONDS)
+                with suppress(sqlite3.OperationalError):
+                    [(version,)] = watching.fetch("PRAGMA data_version", ())
+                    quiet = 0 if version != seen else quiet + 1
+                    seen = version
+                if quiet * _LOOK_SECONDS % CHANGES_SECONDS == 0:
+                    yield
+        finally:
+            watching.stop()
+
+    async def tell_others(self) -> None:
+        """Nothing to do: whoever looks sees the file's new version."""
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:

@@ -1,4 +1,7 @@
-"""The tables, and how a row becomes one of the domain's objects and back."""
+"""The tables, and how a row becomes one of the domain's objects and back.
+
+One file, because a column and its place in an object change together.
+"""
 
 from __future__ import annotations
 
@@ -123,9 +126,17 @@ reservations = sa.Table(
     sa.Column("created_at", Instant, nullable=False),
     sa.Column("updated_at", Instant, nullable=False),
     sa.Index(
+        # By the end first: what is over is most of it, and the guard never looks there.
         "reservations_guard",
         "resource_id",
+        "buffer_ends_at",
         "buffer_starts_at",
+        sqlite_where=sa.text("occupies = 1"),
+        postgresql_where=sa.text("occupies"),
+    ),
+    sa.Index(
+        "reservations_ahead",
+        "buffer_ends_at",
         sqlite_where=sa.text("occupies = 1"),
         postgresql_where=sa.text("occupies"),
     ),
@@ -158,6 +169,8 @@ moves = sa.Table(
     sa.Column("refund_cap", sa.Integer, nullable=False, server_default="100"),
     # One open move a booking: two tabs cannot both be on the way.
     sa.Index("moves_open", "booking_id", unique=True, sqlite_where=_OPEN, postgresql_where=_OPEN),
+    # SQLite looks there for whoever points at a new reservation.
+    sa.Index("moves_from", "from_reservation_id"),
     sa.Index("moves_reserved", "reservation_id", unique=True),
     sa.Index("moves_due", "state", "deadline"),
 )
@@ -209,6 +222,7 @@ refunds = sa.Table(
     sa.Column("refusals", sa.Integer, nullable=False, server_default="0"),
     sa.UniqueConstraint("payment_id", "reason", "cause"),
     sa.Index("refunds_due", "next_try_at"),
+    sa.Index("refunds_booking", "booking_id"),
 )
 
 history = sa.Table(
@@ -238,6 +252,8 @@ outbox = sa.Table(
     sa.Column("due_at", Instant, nullable=False),
     sa.Column("revision", sa.Integer, nullable=False),
     sa.Index("outbox_due", "next_try_at"),
+    sa.Index("outbox_booking", "booking_id"),
+    sa.Index("outbox_sent", "sent_at"),
 )
 
 inbox = sa.Table(
@@ -258,6 +274,7 @@ inbox = sa.Table(
     sa.Column("processed_at", Instant),
     # What is done has no next try; without this, every tick would read every event ever received.
     sa.Index("inbox_due", "next_try_at"),
+    sa.Index("inbox_processed", "processed_at"),
 )
 
 #: Money that our own payment pages took for bookings which this database does not know: it was lost, or put back as it
@@ -329,6 +346,24 @@ scheduler_tokens = sa.Table(
     sa.Column("connected_at", Instant, nullable=False),
     sa.Column("updated_at", Instant, nullable=False),
     sa.Index("scheduler_tokens_account", "account", unique=True),
+)
+
+
+#: Months as a scheduler last told them, for all processes; `holder` reads one until `lease_until`, and is empty where
+#: that failed. Nothing of it is missed if it is lost.
+readings = sa.Table(
+    "readings",
+    metadata,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("scheduler", sa.Text, nullable=False),
+    sa.Column("starts_from", Instant, nullable=False),
+    sa.Column("ends_to", Instant, nullable=False),
+    sa.Column("asked_at", Instant),
+    sa.Column("cost", sa.Integer, nullable=False),
+    sa.Column("body", sa.LargeBinary),
+    sa.Column("holder", sa.Text, nullable=False),
+    sa.Column("lease_until", Instant),
+    sa.Column("doubted_at", Instant),
 )
 
 

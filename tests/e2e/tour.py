@@ -17,7 +17,7 @@ from app.domain.booking import Customer
 from app.domain.booking import Visitor as DomainVisitor
 from sandbox import hapio, stripe
 from tests.e2e.harness import Visitor
-from tests.e2e.stack import CAREFUL_STUDIO, Shop
+from tests.e2e.stack import ONE_STUDIO, Shop
 from tests.e2e.steps import (
     ANNA,
     CALL,
@@ -43,7 +43,7 @@ Show = Callable[[str, Page], Awaitable[None]]
 Tour = Callable[[Shop, Visitor, Show], Awaitable[None]]
 
 #: The payment methods that take days exist in euro only. Here everything is looked at once more before it is paid.
-EURO_WIDGETS: Final = {"hapio": CAREFUL_STUDIO["hapio"].replace('currency = "sek"', 'currency = "eur"')}
+EURO_WIDGETS: Final = {"hapio": ONE_STUDIO["hapio"].replace('currency = "sek"', 'currency = "eur"')}
 
 
 async def book_and_pay(shop: Shop, visitor: Visitor, show: Show) -> None:

@@ -1,5 +1,6 @@
 """Further processes over the same database, and a wire on which calls arrive late."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import anyio
@@ -17,20 +18,26 @@ class another_process:  # noqa: N801 — reads as a function where it is used
     wire to the scheduler, too."""
 
     def __init__(
-        self, stack: Stack, folder: Path, database: str = "", wire: httpx.AsyncBaseTransport | None = None
+        self,
+        stack: Stack,
+        folder: Path,
+        database: str = "",
+        wire: httpx.AsyncBaseTransport | None = None,
+        *,
+        shared: bool = False,
+        settings: Mapping[str, str] | None = None,
     ) -> None:
         url = database or f"sqlite:///{folder / 'other.sqlite3'}"
-        settings = make_settings(
-            folder, **{"smtp_url": stack.settings.smtp_url, "database_url": url, **stack.side.settings}
-        )
+        chosen = {"smtp_url": stack.settings.smtp_url, "database_url": url, **stack.side.settings, **(settings or {})}
         seams = Seams(
             now=stack.clock,
             random=stack.random,
             sleep=no_wait,
             scheduler_transports={stack.side.name: wire or stack.side.transport()},
             stripe_http=TransportHTTPClient(stack.stripe.transport()),
+            shared=shared,
         )
-        self._app = create_app(settings, seams, run_worker=False)
+        self._app = create_app(make_settings(folder, **chosen), seams, run_worker=False)
         self._life = LifespanManager(self._app, startup_timeout=60)
 
     async def __aenter__(self) -> Parts:

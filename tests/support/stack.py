@@ -110,6 +110,7 @@ class Stack:
             webhook_transport=self.receivers,
             resolve=self.sites.resolve,
             compiled_templates=COMPILED,
+            shared=False,
         )
         app = create_app(self.settings, seams, run_worker=False)
         await self._life.enter_async_context(LifespanManager(app, startup_timeout=60))

@@ -19,6 +19,7 @@ from app.operations.setup_check.finding import Finding, fail, ok, warn
 from app.operations.setup_check.hapio import HapioLook
 from app.operations.setup_check.machine import DatabaseLook, look_at_env_file
 from app.operations.setup_check.mail import look_at_mail
+from app.operations.setup_check.processes import look_at_processes
 from app.operations.setup_check.stripe import StripeLook
 from app.operations.setup_check.webhooks import look_at_webhooks
 from app.protection.page_reader import Resolve
@@ -80,6 +81,8 @@ class Doctor:
         store = Store(settings.database_url, now=self._now)
         database = DatabaseLook(store, now=now, free_bytes=self._wires.free_bytes)
         found += await database.findings()
+        usable = await database.unusable() is None
+        found += await look_at_processes(settings, store if usable else None, now=now)
         for name, look_at in _LOOKS.items():
             if name in settings.schedulers:
                 there = {key: widget for key, widget in widgets.items() if widget.scheduler == name}

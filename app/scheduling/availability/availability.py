@@ -20,6 +20,11 @@ class Availability:
     def __init__(self, by_scheduler: Mapping[str, SchedulerAvailability]) -> None:
         self._by_scheduler = by_scheduler
 
+    async def catch_up(self) -> None:
+        """Take in what other processes have done. Raises StorageError."""
+        for one in self._by_scheduler.values():
+            await one.catch_up()
+
     async def aclose(self) -> None:
         """End the reads under way."""
         for one in self._by_scheduler.values():

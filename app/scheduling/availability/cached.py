@@ -30,6 +30,16 @@ class Cached(Generic[T]):
         self._rest_until = NEVER
         self.value: T | None = None
         self.asked_at = NEVER
+        self._told_at: datetime | None = None
+
+    def told_at(self, asked_at: datetime) -> None:
+        """Of the read under way: another process asked, at this moment."""
+        self._told_at = asked_at
+
+    def adopt(self, value: T, asked_at: datetime) -> None:
+        """What another process was told, later than anything that was read here."""
+        self.value, self.asked_at = value, asked_at
+        self._error, self._rest_until = None, NEVER
 
     @property
     def asks(self) -> bool:
@@ -63,8 +73,9 @@ class Cached(Generic[T]):
         # Whatever goes wrong, a failed read is followed by a rest.
         self._rest_until = asked_at + REST
         try:
+            self._told_at = None
             self.value = await self._fetch()
-            self.asked_at = asked_at
+            self.asked_at = self._told_at or asked_at
             self._error = None
             self._rest_until = NEVER
         except SchedulerError as error:

@@ -32,7 +32,7 @@ class Month:
 
     `cost` is how many calls the last read took. `returned` and `refused` hold what happened since the scheduler was
     asked, each with the tick of its happening; `suspected` is the tick of a change that only the scheduler knows, 0
-    without one.
+    without one. `doubted_at` is when either happened last: other processes' readings from before are not taken.
     """
 
     def __init__(
@@ -53,6 +53,7 @@ class Month:
         self.returned: list[tuple[int, Slot]] = []
         self.refused: dict[datetime, int] = {}
         self.suspected = 0
+        self.doubted_at = NEVER
         self._views: dict[str | None, View] = {}
         self._resources: tuple[Resource, ...] = ()
 
@@ -74,15 +75,17 @@ class Month:
         self.returned.append((tick, slot))
         self.changed()
 
-    def refuse(self, starts_at: datetime, tick: int) -> None:
+    def refuse(self, starts_at: datetime, tick: int, at: datetime) -> None:
         """A time that the scheduler listed, and then refused: it is not shown before the scheduler is asked again."""
         self.refused[starts_at] = tick
+        self.doubted_at = at
         self.look_at = NEVER
         self.changed()
 
-    def suspect(self, tick: int) -> None:
+    def suspect(self, tick: int, at: datetime) -> None:
         """Something may have changed that we do not know."""
         self.suspected = tick
+        self.doubted_at = at
         self.look_at = NEVER
 
     def asked(self, tick: int, cost: int) -> None:

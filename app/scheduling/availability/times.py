@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -12,13 +13,14 @@ from zoneinfo import ZoneInfo
 
 from app.domain.catalogue import Service, Slot
 from app.domain.reservation import Occupied
-from app.errors import NotFound, RateLimited, SchedulerError, SchedulerNotFound, TimesNotRead
+from app.errors import NotFound, RateLimited, SchedulerError, SchedulerNotFound, StorageError, TimesNotRead
 from app.protection.rate_limits import READ, RateLimits
 from app.scheduling.availability.budget import CallBudget, next_month
 from app.scheduling.availability.cached import NEVER, Cached
 from app.scheduling.availability.catalogue import Catalogue, Catalogues
 from app.scheduling.availability.month import Month
 from app.scheduling.availability.own import OwnBookings
+from app.scheduling.availability.shared import SharedReads, unpack
 from app.scheduling.port import Scheduler
 from app.widgets import Widget
 
@@ -34,6 +36,8 @@ _OLD = timedelta(minutes=5)
 _HORIZON = timedelta(days=92)
 #: A month whose refresh is overdue is looked after once in so long, where many look at it.
 _PAUSE = timedelta(seconds=1)
+#: How far the clocks of two hosts may differ.
+_SKEW = timedelta(seconds=2)
 #: How far around a lost time the nearest free ones are looked for.
 _NEAR = timedelta(days=7)
 
@@ -74,6 +78,7 @@ class SchedulerAvailability:
     no more.
     """
 
+    # Ten parameters: what it reads, what bounds that, and what tests put in the place of time.
     def __init__(
         self,
         *,
@@ -85,6 +90,8 @@ class SchedulerAvailability:
         ttl: int,
         max_age: int,
         rate_limits: RateLimits | None = None,
+        shared: SharedReads | None = None,
+        changed: Callable[[], None] = lambda: None,
     ) -> None:
         self._name = name
         self._scheduler = scheduler
@@ -95,7 +102,13 @@ class SchedulerAvailability:
         self._now = now
         self._ttl = ttl
         self._max_age = max_age
+        self._shared = shared
+        self._changed = changed
         self._ticks = itertools.count(1)
+        #: What happened here lately, by the clock and in its order, so that another process's reading finds its place.
+        self._lately: deque[tuple[datetime, int]] = deque(maxlen=1000)
+        #: Reservations that other processes have ended, until the scheduler has let go of them, too.
+        self._ended: set[str] = set()
         self._own = OwnBookings(occupied, self._ticks)
         self._tasks: set[asyncio.Task[None]] = set()
         self._catalogues = Catalogues(scheduler, budget, now, self._tasks)
@@ -263,11 +276,17 @@ class SchedulerAvailability:
         """Our own new booking: its time is no longer shown. Call it once the row is written."""
         self._own.put(occupied)
         self._redraw(occupied)
+        self._changed()
 
     def freed(self, occupied: Occupied, slot: Slot, service_id: str) -> None:
         """Our own release: the time is shown again. Call it once the scheduler has let go of it, because a read that
         begins later is believed."""
+        self._give_back(occupied, slot, service_id)
+        self._changed()
+
+    def _give_back(self, occupied: Occupied, slot: Slot, service_id: str) -> None:
         tick = self._own.drop(occupied.reservation_id)
+        self._lately.append((self._now(), tick))
         self._redraw(occupied)
         back = replace(slot, resource_ids=(occupied.resource_id,))
         for held in self._around(service_id, slot.starts_at):
@@ -275,19 +294,61 @@ class SchedulerAvailability:
 
     def distrust(self, service: Service, starts_at: datetime) -> None:
         """The scheduler refused what we showed: the next look asks it first, and until then that time is not shown."""
-        tick = next(self._ticks)
+        tick, now = next(self._ticks), self._now()
+        self._lately.append((now, tick))
         self._epoch += 1
         for held in self._around(service.id, starts_at):
-            held.refuse(starts_at, tick)
+            held.refuse(starts_at, tick, now)
 
     def hinted(self, moments: Collection[datetime] = ()) -> None:
         """Somebody else has changed something in the scheduler at these moments, or who knows when: what is shown of
         then is read again behind the next look, as far as the budget allows."""
-        tick = next(self._ticks)
+        tick, now = next(self._ticks), self._now()
+        self._lately.append((now, tick))
         self._epoch += 1
         for held in self._months.values():
             if not moments or any(held.starts_from <= moment < held.ends_to for moment in moments):
-                held.suspect(tick)
+                held.suspect(tick, now)
+        if self._shared:
+            task = asyncio.create_task(self._doubt(self._shared, moments))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _doubt(self, shared: SharedReads, moments: Collection[datetime]) -> None:
+        with suppress(StorageError):  # the others see it when their times are old enough
+            await shared.readings.doubt_readings(self._name, moments)
+        self._changed()
+
+    async def catch_up(self) -> None:
+        """Take in what other processes have taken, freed, read and doubted. Raises StorageError."""
+        if self._shared is None:
+            return
+        readings = self._shared.readings
+        before = set(self._own.rows)
+        for occupied in await self._own.reload():
+            self._redraw(occupied)
+        self._ended = (self._ended | (before - set(self._own.rows))) if len(self._ended) < 1000 else set()
+        for one in await readings.released(self._ended) if self._ended else ():
+            self._ended.discard(one.id)
+            self._give_back(one.interval, one.slot, one.service_id)
+        months = {_key(self._name, key): held for key, held in self._months.items()}
+        for mark in await readings.reading_marks(self._name) if months else ():
+            held = months.get(mark.key)
+            if held is None:
+                continue
+            if mark.doubted_at and mark.doubted_at > max(held.doubted_at, held.cached.asked_at):
+                held.suspect(next(self._ticks), mark.doubted_at)
+                self._epoch += 1
+            if mark.asked_at and mark.asked_at > max(held.cached.asked_at, held.doubted_at):
+                known = await readings.reading(mark.key)
+                if known and known.asked_at:
+                    held.cached.adopt(unpack(known.body), known.asked_at)
+                    held.asked(self._tick_at(known.asked_at), cost=known.cost)
+                    self._epoch += 1
+
+    def _tick_at(self, moment: datetime) -> int:
+        """What had surely happened here by then: clocks of two hosts differ."""
+        return max((tick for at, tick in self._lately if at <= moment - _SKEW), default=0)
 
     def occupied(self) -> tuple[Occupied, ...]:
         """What our own reservations take up, as far as this process knows."""
@@ -327,21 +388,21 @@ class SchedulerAvailability:
         # Where the budget makes reads rarer than `max_age`, times are shown older, with their age: a month of
         # calls spent on looking would leave none for the locks.
         if held.cached.value is None:
-            if not needed and not self._may_read(held, reader, must=True):
+            if not needed and not await self._may_read(held, reader, must=True):
                 raise TimesNotRead("no calls left for looking").at(self._name)
             await held.cached.read()
         elif age >= max(self._max_age, period):
-            if self._may_read(held, reader):
+            if await self._may_read(held, reader):
                 await held.cached.read()
         elif held.refused and age >= period - self._ttl and self._minute_allows():
             # What the scheduler refused shows that the month has changed: only the budget may put off a look.
-            if self._may_read(held, reader):
+            if await self._may_read(held, reader):
                 with suppress(SchedulerError):
                     await held.cached.read()
         elif (
             (age >= period or (held.suspected and age >= period - self._ttl))
             and self._minute_allows()
-            and self._may_read(held, reader)
+            and await self._may_read(held, reader)
         ):
             held.cached.refresh()
 
@@ -351,7 +412,7 @@ class SchedulerAvailability:
             held.look_at = held.cached.asked_at + timedelta(seconds=min(period, age + self._ttl))
         return age > period + _LATE
 
-    def _may_read(self, held: Month, reader: str, *, must: bool = False) -> bool:
+    async def _may_read(self, held: Month, reader: str, *, must: bool = False) -> bool:
         """Whether this look may ask the scheduler; if so, it counts for its reader. A read that costs nothing, because
         it is under way or has just failed, may always be waited for. `must` says that there is nothing to show without
         it: then a reader who has had their share is refused with RateLimited."""
@@ -360,14 +421,35 @@ class SchedulerAvailability:
         cost = max([held.cost, *(other.cost for other in self._months.values() if other.service_id == held.service_id)])
         if not self._budget.may_read(cost + self._underway, distance=held.distance(self._now())):
             return False
-        wait = self._rate_limits.wait(READ, reader) if reader else 0
+        wait = await self._rate_limits.wait(READ, reader) if reader else 0
         if wait and must:
             raise RateLimited(wait)
         if not wait:
-            self._rate_limits.check(READ, reader)
+            await self._rate_limits.check(READ, reader)
         return not wait
 
     async def _read(self, held: Month, key: tuple[str, str, date], service: Service) -> tuple[Slot, ...]:
+        if self._shared is None:
+            slots, _cost = await self._ask(held, key, service)
+            return slots
+        period = timedelta(seconds=self._budget.ttl(self._ttl, held.cost))
+        since = max(held.cached.asked_at, held.doubted_at, self._now() - period)
+        month = await self._shared.read(
+            _key(self._name, key),
+            span=(held.starts_from, held.ends_to),
+            since=since,
+            ask=lambda: self._ask(held, key, service),
+        )
+        if not month.asked:
+            for changed in await self._own.reload():
+                self._redraw(changed)
+            held.cached.told_at(month.asked_at)
+            held.asked(self._tick_at(month.asked_at), cost=month.cost)
+            self._epoch += 1
+        return month.slots
+
+    async def _ask(self, held: Month, key: tuple[str, str, date], service: Service) -> tuple[tuple[Slot, ...], int]:
+        """Ask the scheduler, and what that cost."""
         began = next(self._ticks)
         starts_from = max(held.starts_from, self._now().replace(second=0, microsecond=0))
         # Whether the scheduler wants a slot's start or its end inside the window is not documented: ask for both.
@@ -387,7 +469,7 @@ class SchedulerAvailability:
             self._redraw(changed)
         held.asked(began, cost=self._scheduler.calls_to_list(len(slots)))
         self._epoch += 1
-        return tuple(slot for slot in slots if slot.starts_at < held.ends_to)
+        return tuple(slot for slot in slots if slot.starts_at < held.ends_to), held.cost
 
     def _imaginable(self, day: date) -> bool:
         """Whether one may reckon with a day that a visitor may have made up, and with those around it."""
@@ -410,3 +492,8 @@ class SchedulerAvailability:
             for key, held in self._months.items()
             if key[0] == service_id and held.starts_from <= starts_at < held.ends_to
         ]
+
+
+def _key(scheduler: str, key: tuple[str, str, date]) -> str:
+    """A month's name for all processes."""
+    return f"{scheduler} {key[0]} {key[1]} {key[2]:%Y-%m}"

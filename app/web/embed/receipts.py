@@ -18,7 +18,7 @@ async def verify_receipt(request: Request) -> Response:
     """POST /api/receipts/verify {"receipt": "…"}: whether we signed it, and what it says. For a host's server, so
     that a conversion need not be believed because a browser reports it."""
     parts = parts_of(request)
-    parts.rate_limits.check(API, client_address(request.scope))
+    await parts.rate_limits.check(API, client_address(request.scope))
     facts = parts.links.read_receipt(await _asked_receipt(request))
     if facts is None:
         return JSONResponse({"success": True, "valid": False})

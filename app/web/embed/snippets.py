@@ -220,7 +220,7 @@ async def show_doctor(request: Request) -> Response:
     address, status = choice.site, 200
     if typed:
         try:
-            parts.rate_limits.check(DOCTOR, client_address(request.scope))
+            await parts.rate_limits.check(DOCTOR, client_address(request.scope))
             # Our own reader, sent here by a page or under a name of ours that we do not know.
             if request.headers.get("user-agent") == parts.sites.agent:
                 raise UnreadablePage(Trouble.ITSELF, typed)

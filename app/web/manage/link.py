@@ -32,14 +32,14 @@ def opened(door: View, *, may_return: bool = False) -> Door:
     @wraps(door)
     async def open_door(request: Request) -> Response:
         rate_limits = parts_of(request).rate_limits
-        rate_limits.check(MANAGE, client_address(request.scope))
+        await rate_limits.check(MANAGE, client_address(request.scope))
         try:
             view = await _read_return(request) if may_return else None
             view = view or await read_view(request)
         except (LinkRefused, NotFound) as error:
             return _link_page(request, error, genuine=await _named_booking(request))
         if request.method == "POST":
-            rate_limits.check(MANAGE_ACT, view.booking.id)
+            await rate_limits.check(MANAGE_ACT, view.booking.id)
         return await door(request, view)
 
     return open_door
@@ -119,7 +119,7 @@ def offer_of(request: Request, view: BookingView) -> Offer:
 
 async def resend(request: Request) -> Response:
     """POST /manage/{token}/resend: a fresh link, to the address on the booking."""
-    parts_of(request).rate_limits.check(RESEND, client_address(request.scope))
+    await parts_of(request).rate_limits.check(RESEND, client_address(request.scope))
     try:
         await parts_of(request).manage_links.resend(request.path_params["token"])
     except LinkRefused as error:
@@ -131,7 +131,7 @@ async def resend_to_address(request: Request) -> Response:
     """POST /manage/resend: fresh links for whatever is booked under an address. They are made after the answer, so that
     the time it takes does not tell whether there are any."""
     parts = parts_of(request)
-    parts.rate_limits.check(RESEND, client_address(request.scope))
+    await parts.rate_limits.check(RESEND, client_address(request.scope))
     typed = (await read_form(request)).get("email", "").strip()[:254]
     address = read_address(typed)
     if address is None:

@@ -31,10 +31,10 @@ class PageLimits:
             return
         request = Request(scope, receive)
         try:
-            _admit(request)
+            await _admit(request)
         except HoldfastError as error:
             parts_of(request).metrics.count_error(error.code)
-            await render_error(request, error)(scope, receive, send)
+            await (await render_error(request, error))(scope, receive, send)
             return
         await self._app(scope, receive, send)
 
@@ -43,12 +43,12 @@ def _is_page(path: str) -> bool:
     return not path.startswith((*_FREE, _API)) or path in _API_PAGES
 
 
-def _admit(request: Request) -> None:
+async def _admit(request: Request) -> None:
     rate_limits, address = parts_of(request).rate_limits, client_address(request.scope)
-    rate_limits.check(PAGE, address)
+    await rate_limits.check(PAGE, address)
     if request.method != "POST":
         return
-    rate_limits.check(FORM, address)
+    await rate_limits.check(FORM, address)
     # No form of ours is sent in parts, and its parser decodes with whatever charset the sender names.
     if request.headers.get("content-type", "").lstrip().lower().startswith("multipart/"):
         raise NotAForm("multipart")

@@ -326,10 +326,10 @@ _LOOKED_UP = N_(
 )
 
 
-def render_error(request: Request, error: HoldfastError) -> Response:
+async def render_error(request: Request, error: HoldfastError) -> Response:
     """An error as a page, or as the main block for htmx: what happened, whether money moved, what to do next. Where
     somebody may just have paid, nothing is said that would make them pay a second time."""
-    shell = _affordable(request, error_shell(request))
+    shell = await _affordable(request, error_shell(request))
     _ = catalogues.translator(shell.language).gettext
     heading = next((text for kind, text in _HEADINGS if isinstance(error, kind)), _OTHER_HEADING)
     lines = [error.sentence]
@@ -369,13 +369,13 @@ def _when_again(seconds: int, language: str) -> str:
     return said % {"num": minutes}
 
 
-def _affordable(request: Request, shell: Shell) -> Shell:
+async def _affordable(request: Request, shell: Shell) -> Shell:
     """The same, in the look that the address asks for as long as its colors are not asked for too often: each new look
     takes some milliseconds, and errors come before anything else is counted."""
     if not shell.style:
         return shell
     try:
-        parts_of(request).rate_limits.check(SLOTS, client_address(request.scope))
+        await parts_of(request).rate_limits.check(SLOTS, client_address(request.scope))
     except RateLimited:
         return replace(shell, style=())
     return shell

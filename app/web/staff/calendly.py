@@ -50,7 +50,7 @@ async def disconnect(request: Request) -> Response:
 async def come_back(request: Request) -> Response:
     """GET /staff/calendly/callback: back from Calendly's page."""
     parts, query = parts_of(request), request.query_params
-    parts.rate_limits.check(STAFF, client_address(request.scope))
+    await parts.rate_limits.check(STAFF, client_address(request.scope))
     shell = request.state.shell = widget_shell(request, NOBODY)
     if not parts.calendly.enabled:
         raise NotFound("no OAuth app is set")

@@ -32,7 +32,7 @@ def signed_in(door: Door) -> Door:
     @wraps(door)
     async def open_door(request: Request) -> Response:
         parts = parts_of(request)
-        parts.rate_limits.check(STAFF, client_address(request.scope))
+        await parts.rate_limits.check(STAFF, client_address(request.scope))
         request.state.shell = widget_shell(request, NOBODY)
         try:
             request.state.staff = await parts.staff.signed_in(request.path_params["token"])
@@ -54,7 +54,7 @@ async def show_ask(request: Request) -> Response:
 async def ask(request: Request) -> Response:
     """POST /staff: the same answer for every address; a link goes to those that may sign in."""
     parts = parts_of(request)
-    parts.rate_limits.check(SIGN_IN, client_address(request.scope))
+    await parts.rate_limits.check(SIGN_IN, client_address(request.scope))
     shell = request.state.shell = widget_shell(request, NOBODY)
     typed = (await read_form(request)).get("email", "").strip()[:254]
     address = read_address(typed)
@@ -81,7 +81,7 @@ async def show_sent(request: Request) -> Response:
 async def show_in(request: Request) -> Response:
     """GET /staff/in/{token}: a button, since mail scanners open links and the link works once."""
     parts = parts_of(request)
-    parts.rate_limits.check(STAFF, client_address(request.scope))
+    await parts.rate_limits.check(STAFF, client_address(request.scope))
     shell = request.state.shell = widget_shell(request, NOBODY)
     _ = catalogues.translator(shell.language).gettext
     try:
@@ -95,7 +95,7 @@ async def show_in(request: Request) -> Response:
 async def sign_in(request: Request) -> Response:
     """POST /staff/in/{token}"""
     parts = parts_of(request)
-    parts.rate_limits.check(STAFF, client_address(request.scope))
+    await parts.rate_limits.check(STAFF, client_address(request.scope))
     request.state.shell = widget_shell(request, NOBODY)
     try:
         token = await parts.staff.sign_in(request.path_params["token"])

@@ -22,7 +22,7 @@ from app.web.shared.booking_summary import hold_line, price, summarize
 from app.web.shared.render import Shell, booking_shell, trusted_host
 
 
-def _named(request: Request, *, may_return: bool) -> str:
+async def _named(request: Request, *, may_return: bool) -> str:
     """The booking id in the token. Counted by booking, so that an office is not one visitor here.
 
     `may_return` says whether a token of the way back from Stripe's page does, which can only show.
@@ -38,7 +38,7 @@ def _named(request: Request, *, may_return: bool) -> str:
             raise
         booking_id = parts.links.read_return_token(token, "booking")
         request.state.is_return = True
-    parts.rate_limits.check(BOOKING, booking_id)
+    await parts.rate_limits.check(BOOKING, booking_id)
     return booking_id
 
 
@@ -50,7 +50,7 @@ def is_return(request: Request) -> bool:
 async def read_booking(request: Request, *, may_return: bool = False) -> Booking:
     """The booking that the token names; from here on, errors speak its language."""
     parts = parts_of(request)
-    booking = await parts.bookings.get(_named(request, may_return=may_return))
+    booking = await parts.bookings.get(await _named(request, may_return=may_return))
     must_not_be_forgotten(booking)
     request.state.shell = booking_shell(request, booking, parts.bookings.widget_of(booking))
     return booking
@@ -59,7 +59,7 @@ async def read_booking(request: Request, *, may_return: bool = False) -> Booking
 async def read_view(request: Request, *, may_return: bool = False) -> BookingView:
     """The same, with everything that hangs on it."""
     parts = parts_of(request)
-    view = await parts.bookings.view(_named(request, may_return=may_return))
+    view = await parts.bookings.view(await _named(request, may_return=may_return))
     must_not_be_forgotten(view.booking)
     request.state.shell = booking_shell(request, view.booking, view.widget)
     return view

@@ -46,7 +46,7 @@ async def add_details(request: Request) -> Response:
     if shell.widget.review or (framed and not booking.terms.free):
         return to_booking(request, {})
     if booking.terms.free or not wants_block(request):
-        parts_of(request).rate_limits.check(PAY, client_address(request.scope))
+        await parts_of(request).rate_limits.check(PAY, client_address(request.scope))
         return await begin_paying(request, booking)
     return Response(status_code=204, headers={"HX-Trigger": "hf-pay", "Cache-Control": "no-store"})
 

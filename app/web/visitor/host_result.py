@@ -56,7 +56,7 @@ async def read_result(request: Request) -> tuple[BookingView, str]:
     """The booking that the token shows, and the word in it for the page."""
     parts = parts_of(request)
     booking_id, reported = parts.links.read_result_token(request.path_params["token"])
-    parts.rate_limits.check(BOOKING, booking_id)
+    await parts.rate_limits.check(BOOKING, booking_id)
     view = await parts.bookings.view(booking_id)
     must_not_be_forgotten(view.booking)
     request.state.is_return = True

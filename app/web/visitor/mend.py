@@ -33,7 +33,7 @@ async def _opened(request: Request) -> str:
 
 async def _correct(request: Request, booking_id: str, *, only_slips: bool = False) -> Response:
     parts = parts_of(request)
-    parts.rate_limits.check(RESEND, booking_id)
+    await parts.rate_limits.check(RESEND, booking_id)
     form = await read_form(request)
     only_slips = only_slips or is_return(request)
     _ = catalogues.translator(request.state.shell.language).gettext

@@ -22,7 +22,7 @@ async def pay(request: Request) -> Response:
     """POST /b/{token}/pay: on to Stripe's page, or straight to the confirmation where nothing is due. Who comes back
     from Stripe's page is led to that same page, while it is open."""
     booking = await read_booking(request, may_return=True)
-    parts_of(request).rate_limits.check(PAY, client_address(request.scope))
+    await parts_of(request).rate_limits.check(PAY, client_address(request.scope))
     if is_return(request):
         page = open_page(await read_view(request, may_return=True))
         return RedirectResponse(page, status_code=303) if page else to_booking(request, {"from": "stripe"})

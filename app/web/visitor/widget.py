@@ -35,7 +35,7 @@ async def _show(request: Request, block: str) -> ASGIApp:
     shell = request.state.shell = widget_shell(request, widget)
     wanted = read_asked_times(request.query_params, shell.language)
     parts = parts_of(request)
-    parts.rate_limits.check(SLOTS, client_address(request.scope))
+    await parts.rate_limits.check(SLOTS, client_address(request.scope))
     # Before anything is read: what changes while it is being read has to count as a change.
     epoch = parts.availability.epoch()
     catalogue = await parts.availability.catalogue(widget)

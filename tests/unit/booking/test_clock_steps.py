@@ -43,20 +43,20 @@ async def test_a_worker_that_lives_is_ready_before_and_after_each_step(stack: St
         assert (await stack.client.get("/readyz")).status_code == 200, step
 
 
-def test_who_was_at_a_limit_waits_no_longer_than_its_window() -> None:
+async def test_who_was_at_a_limit_waits_no_longer_than_its_window() -> None:
     clock = Clock(datetime(2026, 11, 23, 8, 0, tzinfo=UTC))
     rate_limits, rule = RateLimits(clock), Rule.of("knock", "3/minute")
     for _ in range(2):
-        rate_limits.check(rule, "anna")
+        await rate_limits.check(rule, "anna")
     clock.advance(timedelta(seconds=10))
-    rate_limits.check(rule, "anna")
+    await rate_limits.check(rule, "anna")
     clock.advance(-HOUR)
     with pytest.raises(RateLimited) as refused:
-        rate_limits.check(rule, "anna")
+        await rate_limits.check(rule, "anna")
     assert refused.value.retry_after == 50
-    assert rate_limits.usage(rule, "anna") == (3, 0, 50)
+    assert await rate_limits.usage(rule, "anna") == (3, 0, 50)
     clock.advance(timedelta(seconds=50))
-    rate_limits.check(rule, "anna")
+    await rate_limits.check(rule, "anna")
 
 
 def test_a_provider_that_was_down_is_asked_again_after_the_usual_pause() -> None:

@@ -170,17 +170,17 @@ async def test_attempts_from_one_ipv6_network_are_counted_together(stack: Stack)
     assert (await Caller(stack, "2001:db8:2::1").hold(taken)).status_code == 409
 
 
-def test_one_network_cannot_push_others_out_of_what_is_remembered() -> None:
+async def test_one_network_cannot_push_others_out_of_what_is_remembered() -> None:
     clock = Clock(datetime(2026, 11, 23, 8, 0, tzinfo=UTC))
     rate_limits, rule = RateLimits(clock, most_kept=1000), Rule.of("knock", "3/hour")
     for _ in range(3):
-        rate_limits.check(rule, "203.0.113.9")
-        rate_limits.check(rule, "2001:db8:9:1::")
+        await rate_limits.check(rule, "203.0.113.9")
+        await rate_limits.check(rule, "2001:db8:9:1::")
     for number in range(5000):
-        rate_limits.check(rule, f"2001:db8:1:{number:x}::")
+        await rate_limits.check(rule, f"2001:db8:1:{number:x}::")
     assert rate_limits.kept < 300
     for address in ("203.0.113.9", "2001:db8:9:1::"):
-        assert rate_limits.wait(rule, address) > 0, "still remembered"
+        assert await rate_limits.wait(rule, address) > 0, "still remembered"
 
 
 # One address, several at once

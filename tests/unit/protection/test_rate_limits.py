@@ -21,71 +21,75 @@ def rate_limits(clock: Clock) -> RateLimits:
     return RateLimits(clock)
 
 
-def knock(rate_limits: RateLimits, who: str = "anna", times: int = 1) -> int:
+async def knock(rate_limits: RateLimits, who: str = "anna", times: int = 1) -> int:
     """Knock so often; the seconds to wait, if that was too often."""
     for _ in range(times):
         try:
-            rate_limits.check(RULE, who)
+            await rate_limits.check(RULE, who)
         except RateLimited as error:
             return error.retry_after
     return 0
 
 
-def test_what_is_allowed_passes_and_one_more_is_told_when_to_come_back(rate_limits: RateLimits, clock: Clock) -> None:
-    assert knock(rate_limits) == 0
+async def test_what_is_allowed_passes_and_one_more_is_told_when_to_come_back(
+    rate_limits: RateLimits, clock: Clock
+) -> None:
+    assert await knock(rate_limits) == 0
     clock.advance(timedelta(seconds=20))
-    assert knock(rate_limits, times=2) == 0
-    assert knock(rate_limits) == 40
+    assert await knock(rate_limits, times=2) == 0
+    assert await knock(rate_limits) == 40
     clock.advance(timedelta(seconds=40))
-    assert knock(rate_limits) == 0
+    assert await knock(rate_limits) == 0
 
 
-def test_the_window_moves_so_that_two_bursts_do_not_fit_around_a_full_minute(
+async def test_the_window_moves_so_that_two_bursts_do_not_fit_around_a_full_minute(
     rate_limits: RateLimits, clock: Clock
 ) -> None:
     clock.advance(timedelta(seconds=59))
-    assert knock(rate_limits, times=3) == 0
+    assert await knock(rate_limits, times=3) == 0
     clock.advance(timedelta(seconds=2))
-    assert knock(rate_limits) > 0
+    assert await knock(rate_limits) > 0
 
 
-def test_the_longer_limit_holds_when_the_shorter_one_has_room_again(rate_limits: RateLimits, clock: Clock) -> None:
+async def test_the_longer_limit_holds_when_the_shorter_one_has_room_again(
+    rate_limits: RateLimits, clock: Clock
+) -> None:
     for _ in range(5):
-        assert knock(rate_limits) == 0
+        assert await knock(rate_limits) == 0
         clock.advance(timedelta(minutes=5))
-    assert knock(rate_limits) == 35 * 60
+    assert await knock(rate_limits) == 35 * 60
 
 
-def test_one_clients_knocking_does_not_shut_out_another(rate_limits: RateLimits) -> None:
-    assert knock(rate_limits, "anna", 4) > 0
-    assert knock(rate_limits, "bo") == 0
+async def test_one_clients_knocking_does_not_shut_out_another(rate_limits: RateLimits) -> None:
+    assert await knock(rate_limits, "anna", 4) > 0
+    assert await knock(rate_limits, "bo") == 0
 
 
-def test_knocking_on_while_shut_out_does_not_put_it_off(rate_limits: RateLimits, clock: Clock) -> None:
-    knock(rate_limits, times=3)
+async def test_knocking_on_while_shut_out_does_not_put_it_off(rate_limits: RateLimits, clock: Clock) -> None:
+    await knock(rate_limits, times=3)
     for _ in range(59):
-        assert knock(rate_limits) > 0
+        assert await knock(rate_limits) > 0
         clock.advance(timedelta(seconds=1))
     clock.advance(timedelta(seconds=1))
-    assert knock(rate_limits) == 0
+    assert await knock(rate_limits) == 0
 
 
-def test_where_the_server_does_not_know_who_asks_nobody_is_shut_out_for_another(rate_limits: RateLimits) -> None:
-    assert knock(rate_limits, "", times=100) == 0
+async def test_where_the_server_does_not_know_who_asks_nobody_is_shut_out_for_another(rate_limits: RateLimits) -> None:
+    assert await knock(rate_limits, "", times=100) == 0
 
 
-def test_a_flood_of_addresses_takes_no_more_memory_than_was_set(clock: Clock) -> None:
+async def test_a_flood_of_addresses_takes_no_more_memory_than_was_set(clock: Clock) -> None:
     rate_limits = RateLimits(clock, most_kept=100)
     for number in range(1000):
-        knock(rate_limits, f"203.0.113.{number}")
+        await knock(rate_limits, f"203.0.113.{number}")
     assert rate_limits.kept == 100
 
 
-def test_who_has_been_away_is_forgotten(rate_limits: RateLimits, clock: Clock) -> None:
+async def test_who_has_been_away_is_forgotten(rate_limits: RateLimits, clock: Clock) -> None:
     for number in range(50):
-        knock(rate_limits, f"203.0.113.{number}")
+        await knock(rate_limits, f"203.0.113.{number}")
     clock.advance(timedelta(hours=2))
-    knock(rate_limits)
+    await knock(rate_limits)
     assert rate_limits.kept == len(RULE.limits)
 
 

@@ -297,6 +297,7 @@ async def test_an_upgrade_leaves_no_names_in_the_files_free_pages(tmp_path: Path
     left = Left("0004")
     file, whole = tmp_path / "holdfast.sqlite3", tmp_path / "without-free-pages.sqlite3"
     put(left.sql, file)
+    multiply_bookings(file, by=20)  # more than the new tables find room for in what the old ones leave
     store = Store(f"sqlite:///{file}", now=lambda: left.made_at)
 
     def as_elsewhere(connection: Any, _record: object) -> None:
@@ -388,6 +389,15 @@ def put(sql: str, path: Path) -> None:
         file.unlink()
     with closing(sqlite3.connect(path)) as db:
         db.executescript(sql)
+
+
+def multiply_bookings(path: Path, *, by: int) -> None:
+    """The same bookings again and again, under other ids."""
+    with closing(sqlite3.connect(path)) as db, db:
+        columns = [name for _, name, *_ in db.execute("PRAGMA table_info(bookings)")]
+        again = ", ".join("id || '-' || ?" if name == "id" else name for name in columns)
+        copied = f"INSERT INTO bookings SELECT {again} FROM bookings WHERE id NOT LIKE '%-%'"  # noqa: S608 - our own names
+        db.executemany(copied, [(number,) for number in range(1, by)])
 
 
 def copies(path: Path, left: Left) -> list[tuple[str, int, str]]:

@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0008"
-down_revision = "0007"
+revision = "0009"
+down_revision = "0008"
 
 _WAITING = sa.text("next_try_at IS NOT NULL")
 #: Mails that the owner has to act on; `app.store.outgoing_webhooks` asks for them by the same condition.

@@ -1,0 +1,27 @@
+"""What is done and has been of no use for long: webhook events that had their effect, and mails that were sent."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from app.store.database import Database
+from app.store.tables import inbox, outbox
+
+#: Rows that go in one transaction, so that no booking waits for it.
+_BATCH = 500
+
+
+class PruneRows(Database):
+    """Rows that go by their age."""
+
+    async def prune(self, done_before: datetime) -> int:
+        """Delete what was done before that, a batch of each; how many rows went. 0 says that there are no more."""
+        gone = 0
+        for key, done_at in ((inbox.c.event_id, inbox.c.processed_at), (outbox.c.id, outbox.c.sent_at)):
+            old = sa.select(key).where(done_at < done_before).limit(_BATCH)
+            async with self._write() as connection:
+                deleted = await connection.execute(sa.delete(key.table).where(key.in_(old)))
+                gone += deleted.rowcount
+        return gone

@@ -1,0 +1,31 @@
+"""Everything that docs/performance.md has a figure of, one after the other.
+
+make bench
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+_ALL = (
+    ("bench.warm_page",),
+    ("bench.booking",),
+    ("bench.processes",),
+    ("bench.holds",),
+    ("bench.holds", "postgresql"),
+    ("bench.attempts",),
+)
+
+
+def main() -> int:
+    """Run each in a process of its own; how many failed."""
+    failed = 0
+    for module, *words in _ALL:
+        print(f"\n{' '.join((module, *words))}", flush=True)
+        failed += subprocess.run([sys.executable, "-m", module, *words], check=False).returncode != 0  # noqa: S603
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,35 @@
+"""What is done goes when it is old; what is not done, and the bookings, stay."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.support.stack import Stack, open_stack
+
+pytestmark = pytest.mark.both_databases
+
+
+@pytest.fixture
+async def stack(tmp_path: Path, database: str) -> AsyncIterator[Stack]:
+    async with open_stack(tmp_path, database=database, settings={"keep_done_days": 40}) as stack:
+        yield stack
+
+
+async def test_done_events_and_sent_mails_go_by_age_and_the_booking_stays(stack: Stack) -> None:
+    booking = await stack.confirmed()
+    await stack.tick()
+    store = stack.parts.store
+    assert await store.events()
+    history = await stack.history(booking)
+    await stack.tick(after=timedelta(days=39))
+    kept = await store.events()
+    assert kept
+    await stack.tick(after=timedelta(days=2))
+    assert not [
+        event for event in await store.events() if event.processed_at and event.processed_at < kept[0].received_at
+    ]
+    assert await store.prune(stack.clock() - timedelta(days=40)) == 0
+    assert await stack.history(booking) == history
+    assert (await stack.now(booking)).status is booking.status

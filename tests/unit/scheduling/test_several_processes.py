@@ -1,0 +1,138 @@
+"""Several processes over one database: one of them reads, and each sees what the others take and free."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from anyio.lowlevel import checkpoint
+
+from app.errors import SchedulerError
+from app.parts import Parts
+from sandbox.faults import Fault
+from tests.support.processes import another_process
+from tests.support.stack import Stack, open_stack
+
+pytestmark = pytest.mark.both_databases
+
+
+@pytest.fixture
+async def stack(tmp_path: Path, database: str) -> AsyncIterator[Stack]:
+    async with open_stack(tmp_path, database=database) as stack:
+        yield stack
+
+
+async def processes(running: AsyncExitStack, stack: Stack, tmp_path: Path, count: int) -> list[Parts]:
+    return [
+        await running.enter_async_context(
+            another_process(stack, tmp_path, stack.settings.database_url, stack.side.transport(), shared=True)
+        )
+        for _ in range(count)
+    ]
+
+
+async def shown(stack: Stack, parts: Parts) -> list[datetime]:
+    """What a visitor of this process is shown of the month."""
+    widget = parts.widgets["studio"]
+    service = await parts.availability.service(widget, stack.portrait_id)
+    month = stack.clock().date().replace(day=1)
+    return [slot.starts_at for slot in (await parts.availability.times(widget, service, month=month)).slots]
+
+
+def reads(stack: Stack) -> int:
+    return sum(call.path.endswith("bookable-slots") for call in stack.hapio.calls)
+
+
+async def test_a_hundred_visitors_of_a_cold_month_at_four_processes_are_one_read(stack: Stack, tmp_path: Path) -> None:
+    async with AsyncExitStack() as running:
+        four = await processes(running, stack, tmp_path, 4)
+        for parts in four:  # what is on offer is read by each, twice a day
+            await parts.availability.service(parts.widgets["studio"], stack.portrait_id)
+        before = reads(stack)
+        told = await asyncio.gather(*(shown(stack, four[number % 4]) for number in range(100)))
+    assert told[0]
+    assert all(times == told[0] for times in told)
+    assert reads(stack) - before == 1
+
+
+async def test_a_time_that_one_process_takes_and_frees_is_gone_and_back_at_the_others(
+    stack: Stack, tmp_path: Path
+) -> None:
+    async with AsyncExitStack() as running:
+        one, other = await processes(running, stack, tmp_path, 2)
+        [start, *_] = await shown(stack, one)
+        assert start in await shown(stack, other)
+        before = reads(stack)
+        service = await one.availability.service(one.widgets["studio"], stack.portrait_id)
+        held = []
+        for person in service.resources:
+            held.append(
+                await one.hold.take(
+                    one.widgets["studio"],
+                    service_id=stack.portrait_id,
+                    starts_at=start,
+                    resource_id=person.id,
+                    visitor=stack.visitor(),
+                )
+            )
+            if start not in await shown(stack, one):
+                break
+        await other.availability.catch_up()
+        assert start not in await shown(stack, other)
+        for booking in held:
+            await one.hold.give_up(booking.id)
+        await other.availability.catch_up()
+        assert start in await shown(stack, other)
+        assert reads(stack) == before  # nobody had to ask the scheduler for it
+
+
+async def test_what_the_scheduler_says_has_changed_is_read_again_once_for_all(stack: Stack, tmp_path: Path) -> None:
+    async with AsyncExitStack() as running:
+        one, other = await processes(running, stack, tmp_path, 2)
+        await shown(stack, one), await shown(stack, other)
+        before = reads(stack)
+        stack.clock.advance(timedelta(seconds=5))
+        one.availability.hinted("hapio")
+        await until(lambda: doubted(other))
+        await other.availability.catch_up()
+        stack.clock.advance(timedelta(seconds=1))
+        await shown(stack, other), await shown(stack, one)  # they are read behind what is shown
+        await until(lambda: read_again(one, stack.clock()))
+        for parts in (one, other):
+            await parts.availability.catch_up()
+            await shown(stack, parts)
+        assert reads(stack) == before + 1
+
+
+async def until(true: Callable[[], Awaitable[bool]]) -> None:
+    """Let what runs behind the scenes come to its end."""
+    async with asyncio.timeout(30):
+        while not await true():
+            await checkpoint()
+
+
+async def doubted(parts: Parts) -> bool:
+    return any(mark.doubted_at for mark in await parts.store.reading_marks("hapio"))
+
+
+async def read_again(parts: Parts, since: datetime) -> bool:
+    marks = await parts.store.reading_marks("hapio")
+    return any(mark.asked_at is not None and mark.asked_at >= since for mark in marks)
+
+
+async def test_a_scheduler_that_fails_one_process_is_not_asked_by_the_others_at_once(
+    stack: Stack, tmp_path: Path
+) -> None:
+    async with AsyncExitStack() as running:
+        one, other = await processes(running, stack, tmp_path, 2)
+        for parts in (one, other):
+            await parts.availability.service(parts.widgets["studio"], stack.portrait_id)
+        stack.hapio.faults.append(Fault("drop_before", times=10_000))
+        with pytest.raises(SchedulerError):
+            await shown(stack, one)
+        before = len(stack.hapio.calls)
+        with pytest.raises(SchedulerError):
+            await shown(stack, other)
+        assert len(stack.hapio.calls) == before

@@ -1,0 +1,86 @@
+"""A studio with years behind it: no page and no act reads what is over. Every statement of a booking's life is
+explained by the database, and each way into a large table leads by an index."""
+
+import re
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import event
+
+from app.domain.booking import Status
+from app.store.tables import metadata
+from tests.support.stack import Stack, open_stack
+
+pytestmark = pytest.mark.both_databases
+
+#: Tables that grow with every booking.
+LARGE = ("bookings", "reservations", "payments", "refunds", "moves", "history", "outbox", "inbox", "idempotency")
+_SQLITE_SCAN = re.compile(rf"^SCAN ({'|'.join(LARGE)}|other|live)\b(?!.* USING (COVERING )?INDEX reservations_ahead)")
+_POSTGRES_SCAN = re.compile(rf"Seq Scan on ({'|'.join(LARGE)})\b")
+
+
+@pytest.fixture
+async def stack(tmp_path: Path, database: str) -> AsyncIterator[Stack]:
+    async with open_stack(tmp_path, database=database) as stack:
+        yield stack
+
+
+async def test_no_statement_of_a_bookings_life_reads_what_is_over(stack: Stack) -> None:
+    statements = await _statements_of_a_life(stack)
+    assert len(statements) > 40
+    faults = [f"{plan}\n    in {text}" for text in statements for plan in await _scans(stack, text, statements[text])]
+    assert not faults, "\n".join(faults)
+
+
+async def _statements_of_a_life(stack: Stack) -> dict[str, object]:
+    """Every statement, with its parameters, from the hold to the refund, the worker's and the prepared ones too."""
+    heard: dict[str, object] = {}
+
+    def hear(_connection: object, _cursor: object, text: str, parameters: object, *_: object) -> None:
+        if text.lstrip().upper().startswith(("SELECT", "INSERT", "UPDATE", "DELETE", "WITH")):
+            heard[text] = parameters
+
+    engine = stack.parts.store.engine.sync_engine
+    event.listen(engine, "before_cursor_execute", hear)
+    fetch = stack.parts.store.backend.fetch
+
+    async def hear_prepared(query: object, values: object) -> object:
+        worded = query.on(engine.dialect)  # type: ignore[attr-defined]
+        heard[worded.text] = tuple(worded.parameters(values))
+        return await fetch(query, values)  # type: ignore[arg-type]
+
+    stack.parts.store.backend.fetch = hear_prepared  # type: ignore[method-assign,assignment]
+    booking = await stack.confirmed()
+    token = stack.parts.links.booking_token(booking.id, ends_at=booking.ends_at)
+    assert (await stack.client.get(f"/b/{token}")).is_success
+    moved = await stack.move(booking, await stack.in_days(5))
+    await stack.tick(after=timedelta(minutes=1), times=3)
+    assert (await stack.cancel(moved.booking)).status is Status.CANCELED
+    await stack.tick(after=timedelta(minutes=20), times=3)
+    return heard
+
+
+async def _scans(stack: Stack, text: str, parameters: object) -> list[str]:
+    store = stack.parts.store
+    async with store.engine.connect() as connection:
+        if connection.dialect.name == "sqlite":
+            rows = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", parameters)  # type: ignore[arg-type]
+            plans = [str(row["detail"]) for row in rows.mappings()]
+            return [plan for plan in plans if _SQLITE_SCAN.match(plan)]
+        # On a small table PostgreSQL would rightly read all of it; here it says whether it could do without.
+        await connection.exec_driver_sql("SET enable_seqscan = off")
+        if text.lstrip().upper().startswith("INSERT") and "SELECT" not in text:
+            return []
+        try:
+            rows = await connection.exec_driver_sql(f"EXPLAIN {text}", parameters)  # type: ignore[arg-type]
+            return [row[0] for row in rows if _POSTGRES_SCAN.search(row[0])]
+        finally:
+            await connection.exec_driver_sql("RESET enable_seqscan")
+
+
+def test_large_tables_are_those_with_a_row_for_each_booking() -> None:
+    """A new table belongs into `LARGE`, or here."""
+    small = {"stray_payments", "counters", "sign_ins", "scheduler_tokens", "readings"}
+    assert {*LARGE} | small == {*metadata.tables}
