@@ -608,7 +608,7 @@ def test_no_act_exists_behind_one_door_only() -> None:
         )
     }
     looking = {"manage_links.open", "cancel.quote"}
-    looking |= {f"reschedule.{name}" for name in ("quote", "services", "difference_page")}
+    looking |= {f"reschedule.{name}" for name in ("quote", "services", "difference_page", "around_own")}
     called = {
         door: {
             name
