@@ -2,7 +2,7 @@
 
 SQLAlchemy builds a statement, looks its text up, wraps the cursor and each row: 0.3 to 0.7 ms of CPU around some
 0.05 ms of the database's, and a booking asks 60 such questions. Here the text, the order of its parameters and the
-conversions of its columns are worked out once for each database; docs/dev/decisions/0141 has the figures.
+conversions of its columns are worked out once for each database; docs/dev/decisions/0133 has the figures.
 """
 
 from __future__ import annotations

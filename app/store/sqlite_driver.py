@@ -2,7 +2,7 @@
 
 The package aiosqlite hands each of a statement's steps to the connection's thread: cursor, execute, fetch, close. That
 was a third of a booking's CPU time, some 500 hand-overs, each of which waits for the interpreter's lock as well.
-docs/dev/decisions/0140 has the figures. `open_connection` gives what the dialect `sqlite+aiosqlite` expects of one.
+docs/dev/decisions/0132 has the figures. `open_connection` gives what the dialect `sqlite+aiosqlite` expects of one.
 """
 
 from __future__ import annotations
