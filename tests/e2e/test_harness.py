@@ -22,6 +22,8 @@ async def test_the_cdn_is_answered_with_the_genuine_htmx_inside_a_cross_site_fra
 async def test_a_file_that_is_not_the_one_the_integrity_value_names_is_not_run(shop: Shop, visit: Visit) -> None:
     visitor = await visit()
     visitor.expect_problem("integrity")
+    # A page that a test has written comes from nowhere, and so may not ask for pictures on loopback by itself.
+    await visitor.context.grant_permissions(["local-network-access"], origin=shop.public)
 
     async def name_another_file(route: Route) -> None:
         answer = await route.fetch()
