@@ -45,13 +45,15 @@ class Backend(Protocol):
 
     #: How long a line of the history may still come to stand before lines that can be read already.
     lines_settle: timedelta
+    #: What `fetch` raises where the database does not answer.
+    fetch_errors: tuple[type[Exception], ...]
 
     async def close(self) -> None:
         """Give every connection back."""
         ...
 
     async def fetch(self, query: Prepared, values: Mapping[str, object]) -> list[Row]:
-        """The rows of a prepared question. Raises whatever the driver does, which then may be asked another way."""
+        """The rows of a prepared question. Raises one of `fetch_errors`; then it may be asked another way."""
         ...
 
     def changes(self) -> AsyncIterator[None]:

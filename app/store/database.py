@@ -75,7 +75,7 @@ class Database:
         """The rows of a prepared question. What goes wrong with it is found out by asking the other way."""
         try:
             return await self.backend.fetch(query, values)
-        except Exception:  # noqa: BLE001 - asked again, where each driver's errors have their meaning
+        except self.backend.fetch_errors:  # asked again, where each driver's errors have their meaning
             return await self._all(query.statement.params(**values))
 
     async def _all(self, query: sa.Select[Any] | sa.CompoundSelect[Any]) -> list[sa.RowMapping]:

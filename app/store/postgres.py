@@ -75,6 +75,13 @@ class Postgres:
     trial_width = 0
     #: A line gets its number when it is written, and is seen when its transaction ends.
     lines_settle = timedelta(seconds=_STATEMENT_SECONDS)
+    fetch_errors: tuple[type[Exception], ...] = (
+        SQLAlchemyError,
+        asyncpg.PostgresError,
+        asyncpg.InterfaceError,
+        OSError,
+        TimeoutError,
+    )
 
     def __init__(self, url: str) -> None:
         self.shown = without_password(url)

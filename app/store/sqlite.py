@@ -49,6 +49,7 @@ class Sqlite:
     #: Bytes of one of SQLite's pages, as it makes them: such a row needs a page of its own.
     trial_width = 4096
     lines_settle = timedelta(0)
+    fetch_errors: tuple[type[Exception], ...] = (sqlite3.Error,)
 
     def __init__(self, url: str) -> None:
         self.path = database_path(url)
