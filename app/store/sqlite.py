@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
+from functools import partial
 
 import anyio
 import sqlalchemy as sa
@@ -159,8 +160,9 @@ class Sqlite:
 
     async def migrate(self) -> None:
         """Before an upgrade a copy is made beside the file, such as `holdfast.sqlite3.before-0002`."""
-        check_file(self.path, must_exist=False)
-        make_file(self.path)
+        # In a thread: they wait for other writers.
+        await anyio.to_thread.run_sync(partial(check_file, self.path, must_exist=False))
+        await anyio.to_thread.run_sync(make_file, self.path)
         try:
             async with self.turn():
                 with refusals(self):
@@ -176,7 +178,7 @@ class Sqlite:
             if isinstance(cause, sqlite3.DatabaseError):
                 raise unusable(cause, self.path) from error
             raise
-        check_tables(self.path)
+        await anyio.to_thread.run_sync(check_tables, self.path)
 
     async def _bring_up_to_date(self, connection: AsyncConnection) -> None:
         version = await connection.run_sync(version_in)
@@ -191,13 +193,13 @@ class Sqlite:
 
     async def missing(self) -> str:
         """The file."""
-        check_file(self.path, must_exist=False)
+        await anyio.to_thread.run_sync(partial(check_file, self.path, must_exist=False))
         return "" if self.path.exists() else f"{self.path} does not exist yet"
 
     async def must_be_current(self) -> None:
         """Without opening an engine on a file that is not there."""
-        check_file(self.path, must_exist=True)
-        check_tables(self.path)
+        await anyio.to_thread.run_sync(partial(check_file, self.path, must_exist=True))
+        await anyio.to_thread.run_sync(check_tables, self.path)
 
 
 @asynccontextmanager

@@ -51,6 +51,7 @@ webhook_deliveries = sa.Table(
     sa.Index("webhook_deliveries_number", "endpoint_id", "number"),
     sa.Index("webhook_deliveries_due", "endpoint_id", "number", sqlite_where=_WAITING, postgresql_where=_WAITING),
     sa.Index("webhook_deliveries_created", "created_at"),
+    sa.Index("webhook_deliveries_booking", "booking_id"),
 )
 
 

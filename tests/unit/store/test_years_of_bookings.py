@@ -16,7 +16,18 @@ from tests.support.stack import Stack, open_stack
 pytestmark = pytest.mark.both_databases
 
 #: Tables that grow with every booking.
-LARGE = ("bookings", "reservations", "payments", "refunds", "moves", "history", "outbox", "inbox", "idempotency")
+LARGE = (
+    "bookings",
+    "reservations",
+    "payments",
+    "refunds",
+    "moves",
+    "history",
+    "outbox",
+    "inbox",
+    "idempotency",
+    "webhook_deliveries",
+)
 _SQLITE_SCAN = re.compile(rf"^SCAN ({'|'.join(LARGE)}|other|live)\b(?!.* USING (COVERING )?INDEX reservations_ahead)")
 _POSTGRES_SCAN = re.compile(rf"Seq Scan on ({'|'.join(LARGE)})\b")
 
@@ -82,5 +93,5 @@ async def _scans(stack: Stack, text: str, parameters: object) -> list[str]:
 
 def test_large_tables_are_those_with_a_row_for_each_booking() -> None:
     """A new table belongs into `LARGE`, or here."""
-    small = {"stray_payments", "counters", "sign_ins", "scheduler_tokens", "readings"}
+    small = {"stray_payments", "counters", "sign_ins", "scheduler_tokens", "readings", "webhook_endpoints"}
     assert {*LARGE} | small == {*metadata.tables}

@@ -58,6 +58,7 @@ def upgrade() -> None:
         postgresql_where=_WAITING,
     )
     op.create_index("webhook_deliveries_created", "webhook_deliveries", ["created_at"])
+    op.create_index("webhook_deliveries_booking", "webhook_deliveries", ["booking_id"])
     # Partial, so that an ordinary mail and an open refund pay nothing for them.
     op.create_index("outbox_attention", "outbox", ["created_at"], sqlite_where=_ATTENTION, postgresql_where=_ATTENTION)
     op.create_index("refunds_sent", "refunds", ["updated_at"], sqlite_where=_SENT, postgresql_where=_SENT)
