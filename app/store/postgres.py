@@ -79,6 +79,7 @@ class Postgres:
         SQLAlchemyError,
         asyncpg.PostgresError,
         asyncpg.InterfaceError,
+        asyncpg.InternalClientError,  # a connection that died between two questions
         OSError,
         TimeoutError,
     )
