@@ -27,7 +27,7 @@ check: .venv/dev.stamp ## Format, lint and types, without changing anything
 
 # On all cores: each test has its own database, clock and sandboxes, and shares nothing with the others.
 unit: .venv/dev.stamp ## Unit and contract tests (installs PostgreSQL and Redis if there are none)
-	POSTGRES="$$($(RUN) scripts/postgres.py)" && REDIS="$$($(RUN) scripts/redis.py)" && export POSTGRES REDIS \
+	POSTGRES="$$($(RUN) -m scripts.postgres)" && REDIS="$$($(RUN) -m scripts.redis)" && export POSTGRES REDIS \
 		&& $(RUN) -m pytest tests/unit tests/contract -n auto --dist worksteal
 
 # Each process has its own shop, ports and browser. A browser wants most of a core, and half a gigabyte.
@@ -40,7 +40,7 @@ browser: .venv/dev.stamp .cache/npm/assets.stamp
 
 coverage: .venv/dev.stamp ## Unit and contract tests with the branches of app/ that they reach; fails below the floor in pyproject.toml
 	rm -rf .cache/coverage && mkdir -p .cache/coverage
-	POSTGRES="$$($(RUN) scripts/postgres.py)" && REDIS="$$($(RUN) scripts/redis.py)" && export POSTGRES REDIS \
+	POSTGRES="$$($(RUN) -m scripts.postgres)" && REDIS="$$($(RUN) -m scripts.redis)" && export POSTGRES REDIS \
 		&& $(RUN) -m pytest tests/unit tests/contract -n auto --dist worksteal --cov --cov-report=term --cov-report=html
 
 mutate: .venv/mutation.stamp ## Change app/booking and app/store in small ways, and see whether a test notices (MINUTES=30 SEED=1 ONLY=app/store/inbox.py)

@@ -6,9 +6,10 @@ here; the tests start one of their own.
 
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
+
+from scripts.system_package import install
 
 HELP = """No PostgreSQL server was found, and none could be installed. One of these helps:
   - install it with the system's package manager (Debian: apt-get install postgresql; macOS: brew install postgresql),
@@ -37,24 +38,11 @@ def _whole(folder: Path) -> bool:
     return all((folder / program).is_file() for program in NEEDED)
 
 
-def install() -> None:
-    """Install by apt as root. A failure shows in the next `find`."""
-    if os.geteuid() != 0 or not shutil.which("apt-get"):
-        return
-    for words in (("update",), ("install", "--yes", "--no-install-recommends", "postgresql")):
-        subprocess.run(  # noqa: S603  (the fixed words above)
-            ["apt-get", *words],  # noqa: S607  (wherever the system has it)
-            check=False,
-            stdout=sys.stderr,
-            env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
-        )
-
-
 def main() -> None:
     """Print the folder; install first if need be."""
     folder = find()
     if folder is None:
-        install()
+        install("postgresql")
         folder = find()
     if folder is None:
         sys.exit(HELP)

@@ -6,8 +6,9 @@ start one of their own.
 
 import os
 import shutil
-import subprocess
 import sys
+
+from scripts.system_package import install
 
 HELP = """No Redis or Valkey server was found, and none could be installed. One of these helps:
   - install it with the system's package manager (Debian: apt-get install redis-server; macOS: brew install redis),
@@ -25,24 +26,11 @@ def find() -> str | None:
     return next((found for name in NAMES if (found := shutil.which(name))), None)
 
 
-def install() -> None:
-    """Install by apt as root. A failure shows in the next `find`."""
-    if os.geteuid() != 0 or not shutil.which("apt-get"):
-        return
-    for words in (("update",), ("install", "--yes", "--no-install-recommends", "redis-server")):
-        subprocess.run(  # noqa: S603  (the fixed words above)
-            ["apt-get", *words],  # noqa: S607  (wherever the system has it)
-            check=False,
-            stdout=sys.stderr,
-            env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
-        )
-
-
 def main() -> None:
     """Print the path; install first if need be."""
     program = find()
     if program is None:
-        install()
+        install("redis-server")
         program = find()
     if program is None:
         sys.exit(HELP)

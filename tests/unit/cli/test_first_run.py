@@ -80,7 +80,7 @@ async def answers(browser: httpx.AsyncClient, path: str, status: int) -> None:
         with suppress(httpx.TransportError):
             if (await browser.get(path)).status_code == status:
                 return
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.1)  # another process changes what it serves, and only its door tells when it has
 
 
 def typed(url: str, stand_ins: StandIns) -> dict[str, str]:
