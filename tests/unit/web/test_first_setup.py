@@ -1,5 +1,6 @@
 """The first set-up in a browser: whoever can read the log opens it, and nothing else is served before it is done."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -148,6 +149,16 @@ async def test_from_the_code_to_the_tag_and_then_the_server_may_begin(site: Site
     assert not site.first_run.finished.is_set()
     site.first_run.leave()
     assert site.first_run.finished.is_set()
+
+
+async def test_two_windows_that_say_go_at_once_make_one_of_everything(site: Site) -> None:
+    await site.begin()
+    await site.send("plan", **TYPED)
+    pages = await asyncio.gather(site.send("go"), site.send("go"))
+    assert all("Holdfast is set up" in text_of(page.text) for page in pages)
+    made = everything(site.owner.hapio, site.owner.stripe)
+    assert (made["places"], made["people"]) == (1, ["Maja"])
+    assert made["endpoints"] == [f"{PUBLIC_URL}/api/webhooks/stripe"]
 
 
 async def test_what_fails_on_the_way_is_told_and_can_be_gone_on_with(site: Site) -> None:
