@@ -16,9 +16,10 @@ from app.web.shared.theme import style_hash, theme_css
 
 
 def render_staff(
-    request: Request, name: str, context: Mapping[str, Any], *, screen: str = "", status: int = 200
+    request: Request, name: str, context: Mapping[str, Any], *, screen: str = "", status: int = 200, sheet: str = ""
 ) -> Response:
-    """A page for staff: no script at all, never stored, framed by nobody."""
+    """A page for staff: no script at all, never stored, framed by nobody. `sheet` is a style sheet of this page's
+    own, for what its contents alone decide."""
     parts, shell = parts_of(request), request.state.shell
     staff: SignIn | None = getattr(request.state, "staff", None)
     page = make_page(request, shell, fragment=False, framed=False)
@@ -28,11 +29,12 @@ def render_staff(
         "base": f"/staff/{staff.token}" if staff else "",
         "who": staff and staff.email,
         "has_calendly": parts.calendly.enabled,
+        "sheet": sheet,
     }
     text = render_text(parts.templates, name, {"text": "", **context, **own})
     rules = (
         "default-src 'none'",
-        f"style-src 'self' {style_hash(theme_css(shell.theme))}",
+        " ".join(["style-src 'self'", style_hash(theme_css(shell.theme)), *([style_hash(sheet)] if sheet else [])]),
         "img-src 'self' data:",
         "form-action 'self'",
         "base-uri 'none'",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.routing import Route
 
-from app.web.staff import booking, calendly, cancel, days, feeds, health, move, refund, sign_in
+from app.web.staff import booking, calendar, calendly, cancel, days, feeds, health, move, refund, sign_in
 from app.web.staff.booking import of_booking
 
 _SIGNED_IN = "/staff/{token}"
@@ -18,7 +18,9 @@ routes = [
     Route("/staff/calendly/callback", calendly.come_back),
     Route("/staff/in/{token}", sign_in.show_in),
     Route("/staff/in/{token}", sign_in.sign_in, methods=["POST"]),
-    Route(_SIGNED_IN, days.show_days),
+    Route(_SIGNED_IN, calendar.show_calendar),
+    Route(f"{_SIGNED_IN}/calendar", calendar.show_calendar),
+    Route(f"{_SIGNED_IN}/bookings", days.show_days),
     Route(f"{_SIGNED_IN}/find", days.show_found),
     Route(f"{_SIGNED_IN}/house", health.show_health),
     Route(f"{_SIGNED_IN}/feed", health.renew_feed, methods=["POST"]),
