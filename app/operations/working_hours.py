@@ -77,7 +77,7 @@ class Unfit(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Member:
     """A person or a room, at one place. `widgets` are the names of those that offer them; `settable` says that the
-    scheduler can be told of their hours. `hours` is None while nobody has read them."""
+    scheduler can be told of their hours, `own_pages` where they are set there. `hours` is None while nobody has read them."""
 
     scheduler: str
     resource_id: str
@@ -88,6 +88,7 @@ class Member:
     time_zone: str
     widgets: tuple[str, ...]
     settable: bool
+    own_pages: str = ""
     hours: FoundHours | None = None
     asked_at: datetime | None = None
 
@@ -145,7 +146,7 @@ class WorkingHours:
                 log.warning("people not read", widget=name, error=type(error).__name__)
                 continue
             place = catalogue.location
-            settable = Part.HOURS in self._schedulers.of(widget.scheduler).traits.arranges
+            traits = self._schedulers.of(widget.scheduler).traits
             for resource in dict.fromkeys(one for service in catalogue.services for one in service.resources):
                 known = found.get((resource.id, place.id))
                 found[resource.id, place.id] = Member(
@@ -157,7 +158,8 @@ class WorkingHours:
                     location_name=place.name,
                     time_zone=place.time_zone,
                     widgets=(*known.widgets, name) if known else (name,),
-                    settable=settable,
+                    settable=Part.HOURS in traits.arranges,
+                    own_pages=traits.own_pages,
                 )
         told = {name: await self._known(name) for name in {one.scheduler for one in found.values() if one.settable}}
         return [_with_hours(one, told.get(one.scheduler)) for one in found.values()]

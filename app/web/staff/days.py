@@ -59,7 +59,7 @@ class AskedDays:
 
 @signed_in
 async def show_days(request: Request) -> Response:
-    """GET /staff/{token}/bookings: today and the coming days, of one widget or person if wished; printed, a day's list."""
+    """GET /staff/{token}/bookings: today and the coming days, of one widget or person if wished; a list to print."""
     parts, language, now = parts_of(request), request.state.shell.language, parts_of(request).now()
     today = zones.local(now, await place_zone(request)).date()
     asked = _read_asked(request.query_params, today)

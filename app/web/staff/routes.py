@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.routing import Route
 
-from app.web.staff import booking, calendar, calendly, cancel, days, feeds, health, move, refund, sign_in
+from app.web.staff import booking, calendar, calendly, cancel, days, feeds, health, hours, move, refund, sign_in
 from app.web.staff.booking import of_booking
 
 _SIGNED_IN = "/staff/{token}"
@@ -21,6 +21,17 @@ routes = [
     Route(_SIGNED_IN, calendar.show_calendar),
     Route(f"{_SIGNED_IN}/calendar", calendar.show_calendar),
     Route(f"{_SIGNED_IN}/bookings", days.show_days),
+    Route(f"{_SIGNED_IN}/hours", hours.show_hours),
+    Route(f"{_SIGNED_IN}/hours/read-again", hours.read_again, methods=["POST"]),
+    Route(f"{_SIGNED_IN}/hours/person/{{person}}", hours.show_person),
+    Route(f"{_SIGNED_IN}/hours/person/{{person}}", hours.set_week, methods=["POST"]),
+    Route(f"{_SIGNED_IN}/hours/off", hours.show_off),
+    Route(f"{_SIGNED_IN}/hours/off", hours.take_off, methods=["POST"]),
+    Route(f"{_SIGNED_IN}/hours/extra", hours.show_extra),
+    Route(f"{_SIGNED_IN}/hours/extra", hours.open_extra, methods=["POST"]),
+    Route(f"{_SIGNED_IN}/hours/change/{{change}}", hours.show_change),
+    Route(f"{_SIGNED_IN}/hours/change/{{change}}/take-back", hours.take_back, methods=["POST"]),
+    Route(f"{_SIGNED_IN}/hours/change/{{change}}/again", hours.try_again, methods=["POST"]),
     Route(f"{_SIGNED_IN}/find", days.show_found),
     Route(f"{_SIGNED_IN}/house", health.show_health),
     Route(f"{_SIGNED_IN}/feed", health.renew_feed, methods=["POST"]),
