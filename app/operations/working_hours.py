@@ -77,7 +77,8 @@ class Unfit(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Member:
     """A person or a room, at one place. `widgets` are the names of those that offer them; `settable` says that the
-    scheduler can be told of their hours, `own_pages` where they are set there. `hours` is None while nobody has read them."""
+    scheduler can be told of their hours, `own_pages` where they are set there. `hours` is None while nobody has
+    read them."""
 
     scheduler: str
     resource_id: str

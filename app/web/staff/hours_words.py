@@ -124,11 +124,8 @@ def change_row(change: HoursChange, base: str, now: datetime, language: str) -> 
     today = zones.local(now, zone).date()
     first, last = change.days
     if change.kind is ChangeKind.WEEK:
-        what, when = (
-            _("New weekly hours"),
-            "; ".join(" ".join(line) for line in week_lines(change.week or {}, language)),
-        )
-        when = when or _("closed every day")
+        lines = week_lines(change.week or {}, language)
+        what, when = _("New weekly hours"), "; ".join(" ".join(one) for one in lines) or _("closed every day")
     else:
         days = formats.format_date(first, language, "medium", today=today)
         if last != first:
