@@ -97,8 +97,8 @@ async def full_desk(folder: Path) -> AsyncIterator[FullDesk]:
             members[-1], noon, noon + timedelta(minutes=90), by=OWNER, note="Driving lesson"
         )
         await parts.store.add_sign_in("si_bench", OWNER, forget_before=WEDNESDAY - timedelta(days=2))
-        await parts.store.use_sign_in("si_bench")
-        home = f"/staff/{parts.links.staff_token('si_bench')}"
+        await parts.store.use_sign_in("si_bench", stays=True, ends_at=WEDNESDAY + timedelta(hours=12))
+        home = "/staff/" + parts.links.staff_token("si_bench", stays=True)
         transport = httpx.ASGITransport(app=demo.app)
         async with httpx.AsyncClient(transport=transport, base_url=demo.urls.public) as client:
             yield FullDesk(parts, demo.urls.public, home, client, demo.clock)

@@ -38,6 +38,7 @@ routes = [
     Route(f"{_SIGNED_IN}/calendly", calendly.show_connections),
     Route(f"{_SIGNED_IN}/calendly/{{name}}/connect", calendly.connect),
     Route(f"{_SIGNED_IN}/calendly/{{name}}/disconnect", calendly.disconnect, methods=["POST"]),
+    Route(f"{_SIGNED_IN}/stay", sign_in.stay, methods=["POST"]),
     Route(f"{_SIGNED_IN}/sign-out", sign_in.sign_out, methods=["POST"]),
     Route(_BOOKING, of_booking(booking.show_booking)),
     Route(f"{_BOOKING}/cancel", of_booking(cancel.show_cancel)),
