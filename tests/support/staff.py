@@ -29,11 +29,11 @@ async def ask(stack: Stack, browser: Browser, email: str = EVA) -> str:
     return await browser.send('action="/staff"', email=email)
 
 
-async def sign_in(stack: Stack, browser: Browser) -> str:
-    """Ask, open the mailed link, and press its button; the path of the first page."""
+async def sign_in(stack: Stack, browser: Browser, **fields: str) -> str:
+    """Ask, open the mailed link, and press its button; the path of the first page. `stays="1"` is for the day."""
     await ask(stack, browser)
     await browser.open(links(stack)[-1])
-    await browser.send('action="/staff/in/[^"]+"')
+    await browser.send('action="/staff/in/[^"]+"', **fields)
     assert browser.page.status_code == 200
     return browser.page.url.path
 

@@ -15,7 +15,7 @@ FIRST_YEAR, LAST_YEAR = 2000, 2899
 #: How many years a form offers before and after the one that it shows.
 _AROUND: Final = 2
 #: "14:30", "14.30", "1430", "9", "9 am", "2:30 pm".
-_CLOCK: Final = re.compile(r"(\d{1,2})(?:[:.h]?([0-5]\d))?\s*(a|p)?\.?m?\.?", re.IGNORECASE)
+_CLOCK: Final = re.compile(r"(\d{1,2})(?:[:.h]?([0-5]\d))?\s*(a|p)?\.?m?\.?", re.IGNORECASE | re.ASCII)
 
 
 @lru_cache(maxsize=32)
