@@ -44,7 +44,7 @@ class HoursRefused(InvalidRequest):
     """Somebody's hours cannot be changed so; `reason` is the value of an app.operations.working_hours.Unfit."""
 
     status = 422
-    sentence = N_("These hours cannot be set so.")
+    sentence = N_("These hours cannot be set like this.")
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)

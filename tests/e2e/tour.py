@@ -18,7 +18,7 @@ from app.domain.booking import Visitor as DomainVisitor
 from sandbox import hapio, stripe
 from sandbox.faults import Fault
 from tests.e2e.harness import Visitor
-from tests.e2e.stack import ONE_STUDIO, Shop
+from tests.e2e.stack import ONE_STUDIO, STOCKHOLM, Shop
 from tests.e2e.steps import (
     ANNA,
     CALL,
@@ -436,9 +436,8 @@ async def work_there(shop: Shop, visitor: Visitor, show: Show) -> None:
 async def keep_hours(shop: Shop, visitor: Visitor, show: Show) -> None:
     """The calendar, everybody's hours, and time taken off in which somebody is booked, which Hapio does not take."""
     visitor.expect_problem("422")
-    for name in ("Anna Ek", "Bo Berg"):
-        await booked_by(shop, name)
-    page, day = visitor.page, shop.clock().date() + timedelta(days=2)
+    page, day = visitor.page, (await booked_by(shop, "Anna Ek")).astimezone(STOCKHOLM).date()
+    await booked_by(shop, "Bo Berg")
 
     async def seen(name: str) -> None:
         await page.wait_for_load_state()  # these pages' styles are files beside them
@@ -473,11 +472,11 @@ async def keep_hours(shop: Shop, visitor: Visitor, show: Show) -> None:
     await page.get_by_label("Until: month").select_option(str((day + timedelta(days=3)).month))
     shop.hapio.faults.append(Fault("error_before", times=None, path="schedule-blocks", status=500))
     await page.get_by_role("button", name="Block this time").click()
-    await expect(page.get_by_text("Hapio has not taken this yet.")).to_be_visible()
+    await expect(page.get_by_text("This is not saved in Hapio yet.")).to_be_visible()
     await seen("staff-time-off-untold")
     shop.hapio.faults.clear()
     await page.get_by_role("button", name="Try again now").click()
-    await expect(page.get_by_text("Hapio knows of it.")).to_be_visible()
+    await expect(page.get_by_text("It is saved in Hapio.")).to_be_visible()
     await seen("staff-time-off")
 
 
@@ -492,8 +491,8 @@ async def sign_in_at(shop: Shop, page: Page) -> None:
     await expect(page.get_by_role("link", name="Calendar")).to_be_visible()
 
 
-async def booked_by(shop: Shop, name: str) -> None:
-    """A booking, paid for, without anybody's browser."""
+async def booked_by(shop: Shop, name: str) -> datetime:
+    """A booking, paid for, without anybody's browser; when it begins."""
     parts, service = shop.parts, await shop.service()
     widget = parts.widgets["studio"]
     slot = await parts.availability.next_free(widget, service, after=shop.clock().date() + timedelta(days=2))
@@ -510,6 +509,7 @@ async def booked_by(shop: Shop, name: str) -> None:
     assert url
     await shop.stripe.pay(urlsplit(url).path.rpartition("/")[2])
     await shop.tick(times=2)
+    return slot.starts_at
 
 
 async def see_the_site(shop: Shop, visitor: Visitor, show: Show) -> None:

@@ -1,4 +1,6 @@
-"""Free times, asked of the scheduler as rarely as may be and shown as truly as can be."""
+"""Free times, asked of the scheduler as rarely as may be and shown as truly as can be.
+
+One file, because each look, each change of ours and each hint bears on the same months and their order."""
 
 from __future__ import annotations
 

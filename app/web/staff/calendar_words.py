@@ -181,10 +181,11 @@ def _column(desk: DeskDays, person: Member, day: date, bookings: Sequence[Bookin
     shifts = person.hours_on(day)
     items = [_visit(one, day, zone, words) for one in here]
     items += [_off(one, day, words) for one in off]
-    taken = [_minutes(one.buffer_starts_at, one.buffer_ends_at, day, zone) for one in here]
+    taken = [span for one in here if (span := _minutes(one.buffer_starts_at, one.buffer_ends_at, day, zone))]
+    drawn = [replace(span, closes=min(MIDNIGHT, max(span.closes, span.opens + _SHORTEST))) for span in taken]
     away = [span for one in off for span in one.spans_on(day)]
     is_today = zones.local(words.now, person.time_zone).date() == day
-    free = without(shifts or (), [*(span for span in taken if span), *away])
+    free = without(shifts or (), [*drawn, *away])
     items += [_gap(span, person, day, words) for span in _to_come(free, day, zone, words.now)]
     asked = {"from": day.isoformat(), "person": person.resource_id}
     widget = {"widget": person.widgets[0]} if person.widgets else {}
@@ -260,7 +261,7 @@ def _visit(booking: Booking, day: date, zone: ZoneInfo, words: Words) -> Item:
         opens=span.opens,
         closes=span.closes,
         times=formats.format_span(booking.starts_at, booking.ends_at, zone.key, words.language),
-        name=name or _("Somebody who is booking now"),
+        name=name or _("A visitor who is booking now"),
         what=booking.service_name,
         word=word,
         mark=mark,

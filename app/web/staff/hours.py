@@ -122,7 +122,7 @@ async def _person_page(
         problem = [refused_words(error.reason, language)]
     elif error:
         problem = [
-            _("Somebody else has changed these hours since you opened this page. Nothing was changed by you."),
+            _("These hours were changed after you opened this page, so yours were not set."),
             _("Below is how they are now."),
         ]
     context = {
@@ -316,7 +316,7 @@ async def _one_change(request: Request, *, error: BookingConflict | None = None)
         "over": change.ends_at <= now and change.kind is not ChangeKind.WEEK,
         "inside": [visit(one, parts.widgets, base, now, language) for one in inside],
         "reported": report_words(request.query_params.get("told", ""), language) if not error else "",
-        "problem": [_("Somebody else has taken this back before. Nothing was changed by you.")] if error else [],
+        "problem": [_("This had already been undone. Nothing was changed.")] if error else [],
     }
     status = error.status if error else 200
     return render_staff(request, "staff/hours_change.html", context, screen="hours", status=status)

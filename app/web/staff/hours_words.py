@@ -19,16 +19,16 @@ from app.web.staff.calendar_words import span_words
 
 _REFUSED: Final[Mapping[str, str]] = {
     Unfit.ENDS_FIRST: N_("The end must be after the beginning. Nothing was changed."),
-    Unfit.TOO_LONG: N_("This is longer than a year, or further away than two. Nothing was changed."),
+    Unfit.TOO_LONG: N_("This is longer than a year, or starts more than two years from now. Nothing was changed."),
     Unfit.PAST: N_("This has already passed. Nothing was changed."),
     Unfit.BY_HAND: N_("These hours can only be set in the calendar's own pages. Nothing was changed."),
 }
 _REPORTS: Final[Mapping[str, str]] = {
     "week": N_("The weekly hours have been set. Customers see them from now on."),
-    "untold": N_("The hours are noted, but the calendar has not taken them yet. We keep trying."),
-    "made": N_("Done. It holds from now on."),
+    "untold": N_("The hours are saved here, but not in your calendar yet. We keep trying."),
+    "made": N_("Done. It applies from now on."),
     "read": N_("The hours have been read again."),
-    "unread": N_("The calendar cannot be reached right now. Below is what it told last."),
+    "unread": N_("The calendar cannot be reached right now. Below are the hours as last read."),
 }
 
 
@@ -146,7 +146,7 @@ def change_row(change: HoursChange, base: str, now: datetime, language: str) -> 
         if off and change.whole_days and last != first:
             what = _("Days off")
     by, at = (change.ended_by, change.ended_at) if change.ended_at else (change.made_by, change.made_at)
-    done = _("Taken back by %(who)s, %(when)s") if change.ended_at else _("Made by %(who)s, %(when)s")
+    done = _("Undone by %(who)s, %(when)s") if change.ended_at else _("Made by %(who)s, %(when)s")
     return {
         "path": f"{base}/hours/change/{change.id}",
         "person": change.resource_name,

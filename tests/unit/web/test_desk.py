@@ -76,7 +76,7 @@ async def test_a_gap_is_blocked_in_two_clicks_and_a_visitor_sees_it_no_more(stud
     )
     fields = {"from-d": "24", "from-m": "11", "from-y": "2026", "to-d": "24", "to-m": "11", "to-y": "2026"}
     said = await eva.send('action="[^"]+/hours/off"', **fields, at=at, until=until, note="Dentist")
-    assert "Hapio knows of it." in said
+    assert "It is saved in Hapio." in said
     assert "Made by eva@studio.example" in said
     await visitor.open(f"/w/studio?service={studio.portrait_id}&resource={person}&date=2026-11-24&tz=Europe/Stockholm")
     assert not [one for one in visitor.starts if at <= local(one) < until]
@@ -97,14 +97,14 @@ async def test_what_lies_in_a_day_off_can_be_moved_or_cancelled_beside_it(studio
     fields = {"from": str(day), "to": str(day), "at": "", "until": "", "note": ""}
     said = await eva.send('action="[^"]+/hours/off"', **fields)
     assert "1 booking lies in this time" in said
-    assert "Hapio has not taken this yet." in said
+    assert "This is not saved in Hapio yet." in said
     assert "500" in said, "what it answered"
     for act in ("move", "cancel"):
         assert f"{home}/bookings/{booking.id}/{act}" in eva.page.text
-    assert "Hapio does not know yet that the hours of" in await eva.open(home)
+    assert "but the change is not saved in Hapio yet" in await eva.open(home)
     studio.side.faults.clear()
     await eva.open(re.findall(r'href="([^"]+/hours/change/[^"]+)"', eva.page.text)[0])
-    assert "Hapio knows of it." in await eva.send('action="[^"]+/again"')
+    assert "It is saved in Hapio." in await eva.send('action="[^"]+/again"')
     assert await studio.status(booking) is Status.CONFIRMED
 
 
@@ -124,7 +124,9 @@ async def test_of_two_desks_at_once_one_wins_and_the_other_is_told(studio: Stack
         await desk.open(f"{home}/hours/person/{booking.resource_id}")
     week = {"d0-0-from": "10", "d0-0-to": "3 pm"}
     assert "The weekly hours have been set" in await eva.send('action="[^"]+/hours/person', **week)
-    assert "Somebody else has changed these hours" in await maja.send('action="[^"]+/hours/person', **week)
+    assert "These hours were changed after you opened this page" in await maja.send(
+        'action="[^"]+/hours/person', **week
+    )
     assert maja.page.status_code == 409
     # Both take one day off back.
     day = booking.starts_at.date() + timedelta(days=14)
@@ -133,8 +135,8 @@ async def test_of_two_desks_at_once_one_wins_and_the_other_is_told(studio: Stack
     off = await studio.parts.working_hours.take_off(person, midnight, midnight + timedelta(days=1), by=EVA)
     for desk in (eva, maja):
         await desk.open(f"{home}/hours/change/{off.id}")
-    assert "Taken back by eva@studio.example" in await eva.send('action="[^"]+/take-back"')
-    assert "Somebody else has taken this back before" in await maja.send('action="[^"]+/take-back"')
+    assert "Undone by eva@studio.example" in await eva.send('action="[^"]+/take-back"')
+    assert "This had already been undone" in await maja.send('action="[^"]+/take-back"')
     assert maja.page.status_code == 409
 
 
@@ -142,7 +144,7 @@ async def test_of_two_desks_at_once_one_wins_and_the_other_is_told(studio: Stack
     ("form", "told"),
     [
         ({"from": "2026-11-25", "at": "11:00", "until": "10:00"}, "The end must be after the beginning"),
-        ({"from": "2026-11-25", "at": "25:00", "until": "26:00"}, "This is no time of day"),
+        ({"from": "2026-11-25", "at": "25:00", "until": "26:00"}, "This is not a time of day"),
         ({"from": "2026-11-02", "to": "2026-11-03"}, "This has already passed"),
         ({"from": "2026-11-25", "to": "2028-11-25"}, "This is longer than a year"),
         ({"from-d": "31", "from-m": "2", "from-y": "2027", "to": "2027-03-01"}, "Please choose a day"),
