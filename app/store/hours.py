@@ -10,12 +10,13 @@ import sqlalchemy as sa
 
 from app.domain.booking import Booking, Status
 from app.domain.hours_change import ChangeKind, HoursChange
+from app.domain.move import OPEN_MOVES, Move
 from app.store.conflicts import insert_if_new
 from app.store.database import Database
 from app.store.hours_tables import hours_change_row, hours_changes, known_hours, to_hours_change
 from app.store.prepared import NOW, Moment, Prepared
 from app.store.slot_guard import guard_of
-from app.store.tables import bookings, reservations, select_bookings, to_booking
+from app.store.tables import bookings, moves, reservations, select_bookings, select_moves, to_booking, to_move
 
 #: Whose bookings a desk sees: what is booked, what is being paid, and what somebody holds.
 _ON_THE_DESK = (Status.HELD, Status.AWAITING_PAYMENT, Status.PAID, Status.CONFIRMED)
@@ -146,6 +147,17 @@ class HoursRows(Database):
             conditions.append(reservations.c.resource_id == resource_id)
         chosen = select_bookings(*conditions).order_by(reservations.c.starts_at, bookings.c.id)
         return [to_booking(row) for row in await self._all(chosen.limit(_MOST))]
+
+    async def moving_to(self, starts_from: datetime, ends_to: datetime) -> list[Move]:
+        """Moves that are not decided yet, by the time that they go to."""
+        rows = await self._all(
+            select_moves(
+                moves.c.state.in_(list(OPEN_MOVES)),
+                reservations.c.starts_at < ends_to,
+                reservations.c.ends_at > starts_from,
+            ).limit(_MOST)
+        )
+        return [to_move(row) for row in rows]
 
     async def _hours_changes(self, *conditions: sa.ColumnElement[bool]) -> list[HoursChange]:
         chosen = sa.select(hours_changes).where(*conditions).order_by(hours_changes.c.starts_at, hours_changes.c.id)

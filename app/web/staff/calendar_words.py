@@ -17,6 +17,7 @@ from app.domain.booking import Booking, Status
 from app.domain.hours_change import ChangeKind, HoursChange, minutes_of
 from app.domain.local_days import start_of_day
 from app.domain.money import Money
+from app.domain.move import Move
 from app.domain.studio import MIDNIGHT, Hours, Span, merged, without
 from app.operations.calendar import DeskDays
 from app.operations.working_hours import Member
@@ -181,7 +182,12 @@ def _column(desk: DeskDays, person: Member, day: date, bookings: Sequence[Bookin
     shifts = person.hours_on(day)
     items = [_visit(one, day, zone, words) for one in here]
     items += [_off(one, day, words) for one in off]
-    taken = [span for one in here if (span := _minutes(one.buffer_starts_at, one.buffer_ends_at, day, zone))]
+    to_here = [
+        one for one in desk.moves if one.reservation.resource_id == person.resource_id and _meets(one, starts, ends)
+    ]
+    items += [_moving(one, day, zone, words) for one in to_here]
+    reserved = [*(one.reservation for one in here), *(one.reservation for one in to_here)]
+    taken = [span for one in reserved if (span := _minutes(one.buffer_starts_at, one.buffer_ends_at, day, zone))]
     drawn = [replace(span, closes=min(MIDNIGHT, max(span.closes, span.opens + _SHORTEST))) for span in taken]
     away = [span for one in off for span in one.spans_on(day)]
     is_today = zones.local(words.now, person.time_zone).date() == day
@@ -268,6 +274,27 @@ def _visit(booking: Booking, day: date, zone: ZoneInfo, words: Words) -> Item:
         # A hold without a name has no page of its own.
         path=f"{words.base}/bookings/{booking.id}" if booking.customer else "",
         iso=formats.machine_time(booking.starts_at),
+    )
+
+
+def _meets(move: Move, starts: datetime, ends: datetime) -> bool:
+    return move.reservation.starts_at < ends and move.reservation.ends_at > starts
+
+
+def _moving(move: Move, day: date, zone: ZoneInfo, words: Words) -> Item:
+    """The time that a booking is being moved to: held, while the old one stands."""
+    row = move.reservation
+    span = _minutes(row.starts_at, row.ends_at, day, zone) or Span(0, 1)
+    return Item(
+        kind="held",
+        opens=span.opens,
+        closes=span.closes,
+        times=formats.format_span(row.starts_at, row.ends_at, zone.key, words.language),
+        name=row.service_name,
+        word=catalogues.translator(words.language).gettext("Held for a move"),
+        mark="clock",
+        path=f"{words.base}/bookings/{move.booking_id}",
+        iso=formats.machine_time(row.starts_at),
     )
 
 

@@ -84,7 +84,8 @@ async def show_days(request: Request) -> Response:
         "day": day_field("from", asked.first, language, today=today),
         "heading": _span_heading(asked, today, language),
         "days": days_of(shown, parts.widgets, base, now, language),
-        "count": len(shown),
+        # What is not paid yet may come to nothing: it is shown, and neither counted nor printed.
+        "count": sum(one.status is not Status.AWAITING_PAYMENT for one in shown),
         "page_before": asked.query(page=asked.page - 1) if asked.page > 1 else "",
         "page_after": asked.query(page=asked.page + 1) if len(found) > MOST else "",
         "before": asked.query(first=asked.first - step, page=1) if asked.first.year > FIRST_YEAR else "",

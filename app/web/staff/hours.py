@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Final
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from starlette.requests import Request
@@ -81,7 +82,7 @@ async def set_week(request: Request) -> Response:
     except (BookingConflict, HoursRefused) as error:
         return await _person_page(request, await _person(request), error=error)
     told = "untold" if change.due else "week"
-    return RedirectResponse(f"{_person_path(request, person)}?told={told}", status_code=303)
+    return RedirectResponse(f"{_person_path(request, person)}&told={told}", status_code=303)
 
 
 async def _person_page(
@@ -328,4 +329,4 @@ async def _person(request: Request) -> Member:
 
 
 def _person_path(request: Request, person: Member) -> str:
-    return f"{base_path(request)}/hours/person/{person.resource_id}"
+    return f"{base_path(request)}/hours/person/{person.resource_id}?{urlencode({'place': person.location_id})}"

@@ -102,6 +102,21 @@ async def test_a_block_that_the_scheduler_does_not_take_holds_here_and_is_told_l
     assert f"{start:%H:%M}" not in await offered(studio, person, start.date())
 
 
+async def test_whoever_made_a_change_that_the_scheduler_never_takes_is_mailed_once(hapio: Stack) -> None:
+    person, hours = await someone(hapio), hapio.parts.working_hours
+    hapio.side.faults.append(Fault("refuse", times=None, path="schedule-blocks", status=403))
+    block = await hours.take_off(person, at(WEDNESDAY, "10:00"), at(WEDNESDAY, "11:00"), by=EVA)
+    assert block.due
+    await hapio.tick(after=timedelta(minutes=61), times=4)
+    assert await hapio.mail(EVA) == []
+    subjects = []
+    for _ in range(12):
+        await hapio.tick(after=timedelta(minutes=61))
+        subjects += await hapio.mail(EVA)
+    assert subjects == ["Hours could not be changed"]
+    assert "SchedulerForbidden" in (await hours.change(block.id)).problem
+
+
 async def test_a_time_that_was_read_before_the_block_is_not_held_after_it(hapio: Stack) -> None:
     """The scheduler still offers it, and would lock it: our own guard says no."""
     person, start = await someone(hapio), await hapio.free_slot()

@@ -339,6 +339,10 @@ async def test_a_dearer_move_is_held_and_the_page_to_pay_on_is_shown(studio: Sta
     said = plain(await eva.send('action="[^"]+/move"'))
     assert "SEK 550.00 by" in said
     assert "http://stripe.sandbox/" in eva.page.text
+    move = await studio.parts.store.open_move(booking.id)
+    assert move
+    assert "Held for a move" in await eva.open(f"{home}?from={move.reservation.starts_at.date()}")
+    await eva.open(f"{home}/bookings/{booking.id}")
     said = await eva.send('action="[^"]+/give-up"')
     assert "The move has been stopped" in said
     assert (await studio.now(booking)).starts_at == booking.starts_at
