@@ -201,8 +201,9 @@ class WorkingHours:
 
     # -- changing --------------------------------------------------------------------------------------------
 
-    async def set_week(self, member: Member, week: Week, *, shown: str, by: str) -> HoursChange:
+    async def set_week(self, member: Member, week: Week, *, shown: str, by: str) -> HoursChange | None:
         """Give a person these hours every week, from now on. `shown` is the `week_mark` of the week that was changed.
+        None: they have these hours already, as after the first of two clicks.
 
         Raises BookingConflict where it is another by now, HoursRefused(BY_HAND).
         """
@@ -211,7 +212,11 @@ class WorkingHours:
             raise HoursRefused(Unfit.BY_HAND)
         async with self._locks(("week", member.resource_id, member.location_id)):
             now = (await self.person(member.resource_id, member.location_id)).hours or FoundHours()
-            if week_mark(await self._wanted_week(member) or now.week) != shown:
+            wanted = await self._wanted_week(member)
+            current = week_mark(now.week if wanted is None else wanted)
+            if current == week_mark(week):
+                return None
+            if current != shown:
                 raise BookingConflict("the week is another by now")
             made_at = self._now()
             change = replace(self._new(ChangeKind.WEEK, member, made_at, made_at, by), week=tidy(week))

@@ -81,7 +81,7 @@ async def set_week(request: Request) -> Response:
         )
     except (BookingConflict, HoursRefused) as error:
         return await _person_page(request, await _person(request), error=error)
-    told = "untold" if change.due else "week"
+    told = "untold" if change and change.due else "week"
     return RedirectResponse(f"{_person_path(request, person)}&told={told}", status_code=303)
 
 

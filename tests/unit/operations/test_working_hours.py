@@ -151,7 +151,9 @@ async def test_a_new_week_is_seen_at_once_and_days_off_stay_off(studio: Stack) -
     nine = [at(WEDNESDAY, clock, person.time_zone) for clock in ("09:00", "10:00")]
     await hours.take_off(person, *nine, by=EVA)
     change = await hours.set_week(person, NINE_TO_FIVE, shown=shown, by=EVA)
+    assert change
     assert not change.due, change.problem
+    assert await hours.set_week(person, NINE_TO_FIVE, shown=shown, by=EVA) is None, "a second click changes nothing"
     now = await someone(studio)
     assert now.hours
     assert now.hours.week == NINE_TO_FIVE
