@@ -84,10 +84,10 @@ def policy_lines(terms: Terms, starts_at: datetime, zone: str, language: str, *,
         if percent == 100:
             lines.append(_("Free cancellation until %(when)s") % values)
         elif lines:
-            lines.append(_("then %(percent)d%% back until %(when)s") % values)
+            lines.append(_("Then %(percent)d%% refund until %(when)s") % values)
         else:
-            lines.append(_("%(percent)d%% back until %(when)s") % values)
-    lines.append(_("after that, no refund") if lines else _("No refund if you cancel"))
+            lines.append(_("%(percent)d%% refund until %(when)s") % values)
+    lines.append(_("After that, no refund") if lines else _("No refund if you cancel"))
     return lines
 
 
@@ -167,10 +167,12 @@ def sent_back(money: Money, language: str, *, of: Money | None = None) -> str:
         return _("There is nothing to refund.")
     amount = format_money(money, language)
     if of is None or of.amount <= money.amount:
-        return _("We will refund %(amount)s the way you paid. It usually arrives within 5 to 10 days.") % {
+        return _("We will refund %(amount)s to your original payment method. It usually arrives within 5–10 days.") % {
             "amount": amount
         }
-    return _("We will refund %(amount)s of %(price)s the way you paid. It usually arrives within 5 to 10 days.") % {
+    return _(
+        "We will refund %(amount)s of %(price)s to your original payment method. It usually arrives within 5–10 days."
+    ) % {
         "amount": amount,
         "price": format_money(of, language),
     }
@@ -178,7 +180,9 @@ def sent_back(money: Money, language: str, *, of: Money | None = None) -> str:
 
 def bank_decides(language: str) -> str:
     """That a refund waits for the end of a dispute."""
-    return translator(language).gettext("The payment is disputed, so we send the refund once your bank has decided.")
+    return translator(language).gettext(
+        "The payment is disputed, so we will send the refund once your bank has decided."
+    )
 
 
 def undo_until(mail: Mail, now: datetime) -> datetime | None:

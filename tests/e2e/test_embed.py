@@ -368,7 +368,7 @@ async def test_a_running_hold_is_not_left_by_accident(shop: Shop, visit: Visit) 
     await page.keyboard.press("Escape")
     await expect(question).to_be_visible()
     await axe(await visitor.frame("Book a time"))
-    await screen.get_by_role("button", name="Stay").click()
+    await screen.get_by_role("button", name="Continue booking").click()
     await expect(question).to_be_hidden()
     await expect(dialog).to_be_visible()
 

@@ -150,7 +150,7 @@ async def test_a_visitor_far_away_sees_both_clocks(shop: Shop, visit: Visit) -> 
     screen = await open_widget(visitor, shop)
     await choose_service(screen)
     await expect(screen.get_by_text("Times in New York, UTC−5")).to_be_visible()
-    await expect(screen.get_by_text("The small time is the time at the venue: Stockholm, UTC+1")).to_be_visible()
+    await expect(screen.get_by_text("The smaller time is the time at the venue: Stockholm, UTC+1")).to_be_visible()
     local = times(screen).last
     here = (await local.inner_text()).strip()
     there = await local.get_attribute("data-place") or ""

@@ -229,7 +229,7 @@ async def show_doctor(request: Request) -> Response:
         except UnreadablePage as error:
             trouble = explain(error.trouble, _)
         except RateLimited as error:
-            trouble, status = _("There were too many requests. Please wait a moment and try again."), error.status
+            trouble, status = _("Too many tries in a short time. Please wait a moment and try again."), error.status
     context = {
         "choice": choice,
         "widgets": list(parts.widgets.values()),

@@ -192,10 +192,10 @@ def _empty(scene: Scene, month: MonthView, day: DayView | None, widget: Widget, 
             "value": zones.local(start, scene.zone).date().isoformat(),
             "label": moment_words(start, scene.zone, language, scene.today),
         }
-    until = _("Later times cannot be booked yet.")
+    until = _("Later dates cannot be booked yet.")
     if scene.last_day and scene.last_day < scene.today + timedelta(days=62):
         last = formats.format_date(scene.last_day, language, today=scene.today)
-        until = _("Bookings are open until %(day)s. Later times will follow.") % {"day": last}
+        until = _("Bookings are open until %(day)s. More dates will open later.") % {"day": last}
     return {"sentence": sentence, "next": following, "until": until}
 
 

@@ -174,8 +174,8 @@ Reference: 1
 Paid: €120.00
 If you cancel:
   Free cancellation until Mon 23 Nov, 10:00
-  then 50% back until Tue 24 Nov, 08:00
-  after that, no refund
+  Then 50% refund until Tue 24 Nov, 08:00
+  After that, no refund
 
 Change or cancel:
 https://book.example/manage/token
@@ -249,7 +249,7 @@ async def test_one_clock_is_enough_where_the_clocks_agree(post: Post, zone: str)
 
 async def test_the_deadlines_of_the_policy_name_their_zone_where_the_clocks_differ(post: Post) -> None:
     text = (await post.receive(a_mail(booking=a_booking(visitor=NEW_YORK)))).text or ""
-    assert "  after that, no refund\n  Times in Stockholm, UTC+1" in text
+    assert "  After that, no refund\n  Times in Stockholm, UTC+1" in text
     nothing = a_booking(visitor=NEW_YORK, terms=Terms(Money(12000, "eur")))
     assert "Times in" not in ((await post.receive(a_mail(booking=nothing))).text or "")
 
@@ -298,7 +298,7 @@ async def test_a_time_booked_anew_for_late_money_says_with_whom(post: Post) -> N
 @pytest.mark.parametrize(
     ("reason", "said"),
     [
-        (EndReason.DEADLINE, "We did not receive a payment in time"),
+        (EndReason.DEADLINE, "We did not receive your payment"),
         (EndReason.PAYMENT_FAILED, "Your payment did not go through"),
         (EndReason.GIVEN_UP, "You released the time"),
         (EndReason.NO_ANSWER, "The calendar could not keep this time"),
@@ -320,7 +320,7 @@ async def test_a_released_time_says_why_and_that_nothing_was_charged(post: Post,
     ("reason", "said"),
     [
         (EndReason.SLOT_GONE, "the time was no longer free"),
-        (EndReason.CAPTURE_FAILED, "bank did not pay out"),
+        (EndReason.CAPTURE_FAILED, "bank did not pay the amount"),
         (EndReason.PAYMENT_MISMATCH, "payment does not match the price"),
         (EndReason.PAID_TWICE, "had ended"),
     ],
@@ -381,8 +381,8 @@ def test_the_policy_is_told_by_its_deadlines_and_what_is_past_is_left_out() -> N
     price = Money(12000, "eur")
     tiers = Terms(price, (Tier(24, 100), Tier(2, 50)))
     assert lines(tiers, booking.starts_at - timedelta(hours=3)) == [
-        "50% back until Tue 24 Nov, 08:00",
-        "after that, no refund",
+        "50% refund until Tue 24 Nov, 08:00",
+        "After that, no refund",
     ]
     assert lines(tiers, booking.starts_at - timedelta(hours=2)) == ["No refund if you cancel"]
     assert lines(Terms(price), NOW) == ["No refund if you cancel"]
@@ -403,8 +403,8 @@ async def test_a_cancellation_says_what_comes_back_when_and_until_when_it_can_be
 Your booking has been cancelled
 
 You cancelled your booking.
-We will refund €60.00 of €120.00 the way you paid. It usually arrives within 5 to 10 days.
-We send the money at 10:10. Until then you can undo the cancellation using the link below, if the time is still free.
+We will refund €60.00 of €120.00 to your original payment method. It usually arrives within 5–10 days.
+We will send the refund at 10:10. Until then, you can undo the cancellation using the link below if the time is still free.
 
 Tuesday 24 November
 10:00–11:00
@@ -431,7 +431,7 @@ Studio Nord
         (
             Terms(Money(12000, "eur")),
             12000,
-            "We will refund €120.00 the way you paid.",
+            "We will refund €120.00 to your original payment method.",
             "We will refund €120.00 to the",
         ),
         (Terms(Money(12000, "eur")), 0, "there is no refund", "None of the €120.00 is refunded."),
@@ -451,7 +451,7 @@ async def test_a_cancellation_tells_both_what_it_does_to_the_money(
     for kind, said in ((MailKind.CANCELED_CUSTOMER, customer_told), (MailKind.CANCELED_OWNER, owner_told)):
         text = (await post.receive(told(kind, booking=booking, back=back))).text or ""
         assert said in text
-        assert ("We send the money at 10:10" in text) == bool(back)
+        assert ("We will send the refund at 10:10" in text) == bool(back)
         assert "undo the cancellation" in text
 
 
@@ -466,8 +466,8 @@ async def test_what_cannot_be_taken_back_any_more_is_not_offered(post: Post, unt
 async def test_an_owner_who_cancels_is_sorry_and_gives_everything_back(post: Post) -> None:
     detail: dict[str, Any] = {"by": EndReason.BY_OWNER, "back": 12000, "undo_until": ""}
     text = (await post.receive(told(MailKind.CANCELED_CUSTOMER, **detail))).text or ""
-    assert "We had to cancel your booking, and we are sorry." in text
-    assert "We will refund €120.00 the way you paid." in text
+    assert "We are sorry, but we had to cancel your booking." in text
+    assert "We will refund €120.00 to your original payment method." in text
     assert "You cancelled" not in text
     ours = (await post.receive(told(MailKind.CANCELED_OWNER, **detail))).text or ""
     assert "You cancelled this booking. The time is free again, and the customer has been told." in ours
@@ -476,9 +476,9 @@ async def test_an_owner_who_cancels_is_sorry_and_gives_everything_back(post: Pos
 async def test_the_minutes_for_taking_back_are_told_on_the_readers_own_clock(post: Post) -> None:
     booking = a_booking(status=Status.CANCELED, visitor=NEW_YORK)
     text = (await post.receive(told(MailKind.CANCELED_CUSTOMER, booking=booking))).text or ""
-    assert "We send the money at 04:10 (New York, UTC−5)." in text
+    assert "We will send the refund at 04:10 (New York, UTC−5)." in text
     owner = (await post.receive(told(MailKind.CANCELED_OWNER, booking=booking))).text or ""
-    assert "We send the money at 10:10." in owner
+    assert "We will send the refund at 10:10." in owner
 
 
 async def test_a_booking_taken_back_stands_as_before(post: Post) -> None:
@@ -498,7 +498,7 @@ async def test_a_move_says_from_when_to_when_what_was_paid_and_what_holds_now(po
         """\
 Your booking has been moved
 
-The old time is available to others again.
+We have released your old time.
 You paid the difference of €30.00.
 
 Tuesday 24 November
@@ -512,8 +512,8 @@ Reference: 1
 Paid: €150.00
 If you cancel:
   Free cancellation until Mon 23 Nov, 10:00
-  then 50% back until Tue 24 Nov, 08:00
-  after that, no refund
+  Then 50% refund until Tue 24 Nov, 08:00
+  After that, no refund
 
 Change or cancel:
 https://book.example/manage/token
@@ -532,7 +532,7 @@ The attached file updates the entry in your calendar. An entry that you added th
         (3000, "You paid the difference of €30.00.", "The customer paid the difference of €30.00."),
         (
             -3000,
-            "It costs less now. We will refund €30.00 the way you paid.",
+            "The new price is lower. We will refund €30.00 to your original payment method.",
             "We will refund the difference of €30.00",
         ),
         (0, "There is nothing to pay or refund.", "There is nothing to pay or refund."),
@@ -555,7 +555,7 @@ async def test_a_move_of_a_free_booking_costs_nothing(post: Post) -> None:
 
 async def test_a_move_by_the_owner_is_excused_and_names_no_wish_of_the_customers(post: Post) -> None:
     text = (await post.receive(told(MailKind.MOVED_CUSTOMER, by="by_owner", difference=0))).text or ""
-    assert "We had to change your booking, and we are sorry. If this does not suit you, please tell us." in text
+    assert "We are sorry, but we had to change your booking. If this does not suit you, please let us know." in text
     ours = (await post.receive(told(MailKind.MOVED_OWNER, by="by_owner", difference=0))).text or ""
     assert "You changed this booking, and the customer has been told." in ours
 
@@ -566,7 +566,7 @@ async def test_another_service_at_the_same_time_is_a_change_and_names_both(post:
     assert message.header("Subject") == "Changed: Portrait session, Tue 24 Nov 10:00"
     text = message.text or ""
     assert "Before:\n  Family session\n  Tue 24 Nov, 10:00" in text
-    assert "available to others" not in text
+    assert "released your old time" not in text
 
 
 async def test_the_times_of_a_move_name_their_zone_to_a_customer_elsewhere(post: Post) -> None:
@@ -583,7 +583,7 @@ async def test_a_move_that_failed_changes_nothing_and_gives_the_difference_back(
     text = message.text or ""
     assert "You paid to move your booking to Wed 25 Nov, 14:00, but that time was no longer free." in text
     assert "Nothing has changed: your booking is still confirmed." in text
-    assert "We will refund €30.00 the way you paid." in text
+    assert "We will refund €30.00 to your original payment method." in text
     held = (await post.receive(told(MailKind.NOT_MOVED_CUSTOMER, back=0))).text or ""
     assert "You have not been charged." in held
     off = told(MailKind.NOT_MOVED_CUSTOMER, booking=a_booking(status=Status.CANCELED))
@@ -614,7 +614,7 @@ async def test_a_new_link_retires_the_older_ones_and_changes_nothing_else(post: 
 
 async def test_a_refund_that_failed_tells_the_customer_to_call_and_the_owner_what_to_do(post: Post) -> None:
     customer = (await post.receive(told(MailKind.REFUND_FAILED_CUSTOMER))).text or ""
-    assert "We tried to refund €60.00 the way you paid" in customer
+    assert "We tried to refund €60.00 to your original payment method" in customer
     assert "The money is still yours. Please contact us" in customer
     assert "Reply to this email or call +46 8 123 45." in customer
     owner = (await post.receive(told(MailKind.REFUND_FAILED_OWNER, amount=6000, currency="jpy"))).text or ""
@@ -667,7 +667,7 @@ def test_a_cancellation_of_a_disputed_payment_promises_no_time(kind: MailKind) -
     letter = write_letter(replace(told(kind), waits_for_bank=True), now=NOW)
     said = " ".join(letter.paragraphs)
     assert "bank has decided" in said
-    assert "We send the money at" not in said
+    assert "We will send the refund at" not in said
 
 
 @pytest.mark.parametrize(
@@ -690,12 +690,12 @@ async def test_a_dispute_tells_the_owner_where_and_until_when_to_answer(post: Po
     assert "The booking stays confirmed" in text
     open_still = "decided:" not in text
     assert ("Please answer in the Stripe dashboard by Tue 1 Dec, 23:59." in text) == open_still
-    assert ("We refund nothing of this payment while the bank is deciding." in text) == open_still
+    assert ("We will not refund any of this payment while the bank is deciding." in text) == open_still
 
 
 async def test_a_dispute_without_a_known_deadline_says_where_it_stands(post: Post) -> None:
     text = (await post.receive(told(MailKind.DISPUTED_OWNER, answer_by=""))).text or ""
-    assert "Please answer in the Stripe dashboard. You find the deadline there." in text
+    assert "Please answer in the Stripe dashboard. You will find the deadline there." in text
     off = told(MailKind.DISPUTED_OWNER, booking=a_booking(status=Status.CANCELED))
     assert "The booking stays confirmed" not in ((await post.receive(off)).text or "")
 
@@ -704,7 +704,7 @@ async def test_money_given_back_by_the_owner_leaves_the_booking_as_it_is(post: P
     mail = a_mail(MailKind.REFUNDED_CUSTOMER, refund=Money(2000, "eur"), detail={"reason": EndReason.GOODWILL})
     message = await post.receive(mail)
     text = message.text or ""
-    assert "Your booking stays as it is.\nWe will refund €20.00 the way you paid." in text
+    assert "Your booking stays as it is.\nWe will refund €20.00 to your original payment method." in text
     assert f"See your booking:\n{MANAGE}" in text
 
 
@@ -733,7 +733,7 @@ async def test_money_drawn_from_two_payments_is_told_as_one_sum(stack: Stack) ->
         assert await parts.store.add_refund(refund, seen=seen, mails=[owes])
     await stack.until_quiet()
     [text] = [mail.text for mail in stack.mailbox.messages if mail.header("Subject").startswith("Refunded")]
-    assert "We will refund €50.00 the way you paid." in (text or "")
+    assert "We will refund €50.00 to your original payment method." in (text or "")
 
 
 @pytest.mark.parametrize("reason", [EndReason.NOT_MOVED, EndReason.DEADLINE, EndReason.PAYMENT_MISMATCH])
