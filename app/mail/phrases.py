@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable
 from datetime import date, datetime
 from urllib.parse import quote
 
-from app.domain.booking import Status, short_reference
+from app.domain.booking import Customer, Status, short_reference
 from app.domain.money import Money
 from app.domain.terms import Terms
 from app.mail.letter import Mail
@@ -16,6 +17,24 @@ from app.text.zones import local, same_clock, zone_label
 from app.widgets import Widget
 
 Rows = tuple[tuple[str, str], ...]
+
+
+_LONGEST_NAME = 40
+_MOST_WORDS = 4
+
+
+def greeting(customer: Customer | None, language: str) -> str:
+    """ "Hello Ada Example,"; nothing for what does not read as a name alone (decision 0300)."""
+    words = customer.name.split() if customer else []
+    name = " ".join(words)
+    if not 0 < len(words) <= _MOST_WORDS or len(name) > _LONGEST_NAME or not all(map(_is_name, words)):
+        return ""
+    return translator(language).gettext("Hello %(name)s,") % {"name": name}
+
+
+def _is_name(word: str) -> bool:
+    """Letters with their marks, hyphens and apostrophes, and a full stop at the end: no address, no number."""
+    return all(char in "'’-" or unicodedata.category(char)[0] in "LM" for char in word.removesuffix("."))
 
 
 def facts(mail: Mail, now: datetime) -> dict[str, str]:
@@ -92,11 +111,14 @@ def policy_lines(terms: Terms, starts_at: datetime, zone: str, language: str, *,
 
 
 def place_rows(mail: Mail) -> Rows:
-    """What, with whom, where."""
+    """What, with whom, where; to the customer also the reference that both can name."""
     _ = translator(mail.language).gettext
     booking = mail.booking
     return filled(
-        (_("What"), booking.service_name), (_("With"), booking.resource_name), (_("Where"), booking.location_name)
+        (_("What"), booking.service_name),
+        (_("With"), booking.resource_name),
+        (_("Where"), booking.location_name),
+        (_("Reference"), "" if mail.kind.to_owner else short_reference(booking.id)),
     )
 
 
@@ -118,11 +140,7 @@ def map_link(address: str) -> str:
 def visit_rows(mail: Mail) -> Rows:
     """What else the customer needs on the day."""
     _ = translator(mail.language).gettext
-    return filled(
-        (_("Address"), mail.widget.address),
-        (_("Good to know"), mail.widget.bring),
-        (_("Reference"), short_reference(mail.booking.id)),
-    )
+    return filled((_("Address"), mail.widget.address), (_("Good to know"), mail.widget.bring))
 
 
 def more_links(mail: Mail) -> tuple[tuple[str, str], ...]:

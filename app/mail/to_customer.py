@@ -202,8 +202,8 @@ def reminder(mail: Mail, now: datetime) -> Letter:
     file = f"{mail.manage_url}/calendar.ics"
     near = relative_day(mail.booking.starts_at, mail.booking.time_zone, now, mail.language)
     return Letter(
-        subject=_("Reminder: %(service)s, %(when)s") % facts(mail, now),
-        heading=_("Your booking is %(when)s") % {"when": near} if near else _("Your booking is coming up"),
+        subject=_("Reminder: %(service)s %(near)s, %(when)s") % {**facts(mail, now), "near": near},
+        heading=_("Your booking is %(when)s") % {"when": near},
         paragraphs=says(
             (_("If you cannot come, please let us know using the link below.") if mail.manage_url else "",)
         ),

@@ -60,7 +60,7 @@ async def test_what_the_button_says_is_what_goes_back(shop: Shop, visit: Visit) 
     await shop.tick(after=shop.parts.widgets["studio"].hold_time * 2, times=2)
     assert shop.refunded()[before:] == [120000]
     await page.reload()
-    await expect(page.get_by_text("On its way to your card.")).to_be_visible()
+    await expect(page.get_by_text("Sent to your card.")).to_be_visible()
     await expect(page.get_by_role("button", name="Undo")).to_have_count(0)
 
 

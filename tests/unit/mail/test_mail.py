@@ -29,6 +29,8 @@ from app.domain.refund import Owed
 from app.domain.terms import Terms, Tier
 from app.errors import MailError
 from app.mail import Mail, Mailer, MailKind, calendar_file, calendar_links, policy_lines, write_letter
+from app.text.formats import format_day
+from app.text.languages import LANGUAGES
 from app.widgets import Question, Theme, Widget
 from sandbox.mailbox import MailboxSandbox, Message
 from tests.support.examples import NOW, a_booking
@@ -154,6 +156,33 @@ def rich(message: Message) -> Reader:
 # -- What is said ------------------------------------------------------------------------------------------
 
 
+SUBJECTS = {
+    "confirmed": "Confirmed: Portrait session, Tue 24 Nov 10:00",
+    "released": "Not booked: Portrait session, Tue 24 Nov 10:00",
+    "refunded": "Refunded: Portrait session, Tue 24 Nov 10:00",
+    "canceled": "Cancelled: Portrait session, Tue 24 Nov 10:00",
+    "restored": "Booked again: Portrait session, Tue 24 Nov 10:00",
+    "moved": "Moved: Portrait session, Tue 24 Nov 10:00",
+    "not_moved": "Not moved: Portrait session, Tue 24 Nov 10:00",
+    "reminder": "Reminder: Portrait session tomorrow, Tue 24 Nov 10:00",
+    "link": "New link: Portrait session, Tue 24 Nov 10:00",
+    "refund_failed": "Refund failed: Portrait session, Tue 24 Nov 10:00",
+    "delayed": "Not confirmed yet: Portrait session, Tue 24 Nov 10:00",
+}
+
+
+def test_a_subject_says_the_fact_what_and_when_in_every_language() -> None:
+    kinds = [kind for kind in MailKind if not kind.to_owner]
+    now = NOW + timedelta(days=3)
+    written = {kind: write_letter(told(kind), now=now).subject for kind in kinds}
+    assert {kind.value.removesuffix("_customer"): subject for kind, subject in written.items()} == SUBJECTS
+    for language in LANGUAGES:
+        when = format_day(a_booking().starts_at, "Europe/Stockholm", language, "medium", today=now.date())
+        subjects = [write_letter(replace(told(kind), language=language), now=now).subject for kind in kinds]
+        assert all("Portrait session" in subject and when in subject for subject in subjects), language
+        assert len(set(subjects)) == len(kinds), language
+
+
 async def test_the_customer_learns_what_is_booked_when_where_and_under_which_terms(post: Post) -> None:
     message = await post.receive(a_mail())
     assert message.header("Subject") == "Confirmed: Portrait session, Tue 24 Nov 10:00"
@@ -161,6 +190,8 @@ async def test_the_customer_learns_what_is_booked_when_where_and_under_which_ter
         message.text
         == """\
 Your booking is confirmed
+
+Hello Ada Example,
 
 Your time is booked and paid.
 
@@ -275,6 +306,29 @@ async def test_what_a_customer_typed_is_not_mailed_to_an_address_a_customer_type
             message = await post.receive(mail)
             assert b"evil.example" not in message.source
             assert "evil.example" not in f"{message.text}{message.html}"
+
+
+@pytest.mark.parametrize(
+    ("name", "greeted"),
+    [
+        ("Ada Example", True),
+        ("J. R. O’Brien-Smith", True),
+        ("अनीता राव", True),
+        ("李小龍", True),
+        ("evil.example", False),
+        ("Call 555 1234", False),
+        ("Your account is now closed", False),
+        ("x" * 41, False),
+    ],
+)
+async def test_a_mail_greets_by_a_plain_name_and_by_nothing_that_could_be_an_advertisement(
+    name: str, greeted: bool
+) -> None:
+    message = SILENT.message(a_mail(booking=a_booking(customer=Customer(name, "ada@example.test"))))
+    for part in ("plain", "html"):
+        body = message.get_body((part,))
+        assert body
+        assert (name in body.get_content()) == greeted
 
 
 async def test_a_free_booking_is_not_called_paid(post: Post) -> None:
@@ -402,6 +456,8 @@ async def test_a_cancellation_says_what_comes_back_when_and_until_when_it_can_be
         == """\
 Your booking has been cancelled
 
+Hello Ada Example,
+
 You cancelled your booking.
 We will refund €60.00 of €120.00 to your original payment method. It usually arrives within 5–10 days.
 We will send the refund at 10:10. Until then, you can undo the cancellation using the link below if the time is still free.
@@ -412,6 +468,7 @@ Tuesday 24 November
 What: Portrait session
 With: Maja Lind
 Where: Studio Nord, Götgatan 1
+Reference: 1
 
 See your booking:
 https://book.example/manage/token
@@ -497,6 +554,8 @@ async def test_a_move_says_from_when_to_when_what_was_paid_and_what_holds_now(po
     assert (message.text or "").startswith(
         """\
 Your booking has been moved
+
+Hello Ada Example,
 
 We have released your old time.
 You paid the difference of €30.00.
@@ -592,7 +651,7 @@ async def test_a_move_that_failed_changes_nothing_and_gives_the_difference_back(
 
 async def test_a_reminder_says_what_when_where_and_with_whom_and_adds_no_second_calendar_entry(post: Post) -> None:
     message = await post.receive(told(MailKind.REMINDER_CUSTOMER, booking=a_booking(visitor=NEW_YORK)))
-    assert message.header("Subject") == "Reminder: Portrait session, Tue 24 Nov 10:00"
+    assert message.header("Subject") == "Reminder: Portrait session in 4 days, Tue 24 Nov 10:00"
     text = message.text or ""
     for said in ("What: Portrait session", "With: Maja Lind", "Where: Studio Nord", "Your time: 04:00–05:00"):
         assert said in text

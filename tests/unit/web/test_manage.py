@@ -211,7 +211,7 @@ async def test_what_the_preview_says_is_what_comes_back(stack: Stack, anna: Brow
     assert stack.stripe.state.refunds == {}
     await stack.tick(after=timedelta(minutes=11))
     assert [refund["amount"] for refund in stack.stripe.state.refunds.values()] == [60000]
-    assert "On its way to your card." in await anna.open(link(stack, booking))
+    assert "Sent to your card." in await anna.open(link(stack, booking))
 
 
 async def test_a_free_booking_is_canceled_without_a_word_of_refunds(stack: Stack, anna: Browser) -> None:
