@@ -121,6 +121,13 @@ def test_no_catalogue_keeps_a_text_that_nobody_says(path: Path, texts: Catalog) 
     assert [text for text in unused if text] == []
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_spoken_name_has_the_word_that_is_seen(language: str) -> None:
+    """WCAG 2.5.3: who speaks what is on the button reaches it."""
+    said = translator(language).gettext
+    assert said("Change").casefold() in said("Change the time zone").casefold()
+
+
 def test_arabic_counts_in_six_forms() -> None:
     arabic = translator("ar")
     forms = {count: arabic.ngettext("%(num)s time", "%(num)s times", count) for count in (1, 2, 3, 10, 11, 99, 100)}
