@@ -70,23 +70,33 @@ def machine_time(moment: datetime) -> str:
     return moment.isoformat(timespec="seconds")
 
 
+#: A year at the end of a pattern, with the era before it and the words or dots around it that go with a year.
+_LAST_YEAR = re.compile(r"(?:[\s,،]|'del?')*(?:\bG\s*)?\by+(?:[\s.]|'[^']*')*$")
+
+
 @lru_cache(maxsize=512)
-def _day_pattern(language: str, style: Style, with_year: bool) -> DateTimePattern:
-    """CLDR's own pattern. Long dates without a year exist in few locales, so the year is cut out of "full"."""
-    locale = locale_of(language)
+def day_pattern(locale: Locale, style: Style, *, with_year: bool) -> DateTimePattern:
+    """CLDR's own pattern. Few locales have long dates without a year: there it is cut off the end of "full", or, where
+    it stands elsewhere, the short date's words are made long."""
     skeletons: Mapping[str, DateTimePattern] = locale.datetime_skeletons
     if style == "medium":
         return skeletons["yMMMEd" if with_year else "MMMEd"]
     own = skeletons.get("yMMMMEEEEd" if with_year else "MMMMEEEEd")
     if own is not None:
         return own
-    full = locale.date_formats["full"].pattern
-    return parse_pattern(full if with_year else re.sub(r"[\s,،]*('de'\s*|'del'\s*)?\by+\b", "", full).strip())
+    full = str(locale.date_formats["full"].pattern)
+    if with_year:
+        return parse_pattern(full)
+    if _LAST_YEAR.search(full):
+        return parse_pattern(_LAST_YEAR.sub("", full))
+    short = re.sub(r"E+|ccc", "EEEE", str(skeletons["MMMEd"].pattern))
+    return parse_pattern(re.sub(r"(M|L){3}", r"\1\1\1\1", short))
 
 
 @lru_cache(maxsize=8192)
 def _day(day: date, language: str, style: Style, with_year: bool) -> str:
-    return str(_day_pattern(language, style, with_year).apply(day, locale_of(language)))
+    locale = locale_of(language)
+    return str(day_pattern(locale, style, with_year=with_year).apply(day, locale))
 
 
 def format_date(day: date, language: str, style: Style = "full", *, today: date | None = None) -> str:

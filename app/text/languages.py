@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Final, Literal
 
 from babel import Locale, UnknownLocaleError
+from babel.core import get_global
 from babel.localedata import locale_identifiers
 
 DEFAULT_LANGUAGE: Final = "en"
@@ -149,6 +150,17 @@ def locale_of(language: str) -> Locale:
         return Locale(base_language(canonical))
 
 
+#: By script; every other one has ours.
+_COMMAS: Final = MappingProxyType({"Arab": "، ", "Jpan": "、", "Hans": "，", "Hant": "，"})
+
+
 def comma(language: str) -> str:
     """What stands between two parts of one line."""
-    return "، " if base_language(language) == "ar" else ", "
+    return _COMMAS.get(_script(locale_of(language)), ", ")
+
+
+@lru_cache(maxsize=1024)
+def _script(locale: Locale) -> str:
+    """The script that the locale is most likely written in (CLDR, likelySubtags)."""
+    likely: str = get_global("likely_subtags").get(locale.language, "")  # "ar_Arab_EG"
+    return locale.script or (likely.split("_") + [""])[1]

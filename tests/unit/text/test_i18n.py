@@ -7,6 +7,7 @@ from pathlib import Path
 from zoneinfo import available_timezones
 
 import pytest
+from babel import Locale
 from babel.localedata import locale_identifiers
 from babel.messages.catalog import Catalog, Message
 from babel.messages.frontend import CommandLineInterface
@@ -20,6 +21,7 @@ from app.errors import HoldfastError
 from app.text import languages
 from app.text.catalogues import install, translator
 from app.text.formats import (
+    day_pattern,
     first_weekday,
     format_date,
     format_day,
@@ -271,6 +273,26 @@ def test_no_territory_leaves_a_scrap_of_the_year_behind() -> None:
         assert re.fullmatch(r"\w.*[\w.]", text), (tag, text)
         assert not re.search(r"\b(de|del)$", text), (tag, text)
         assert "2026" in format_month(day, tag)
+
+
+@pytest.mark.parametrize(
+    ("tag", "text"),
+    [
+        ("pl", "wtorek, 24 listopada"),
+        ("pt", "terça-feira, 24 de novembro"),
+        ("hu", "november 24., kedd"),
+        ("tr", "24 Kasım Salı"),
+        ("ru", "вторник, 24 ноября"),
+        ("hr", "utorak, 24. studenoga"),
+        ("ja", "11月24日(火曜日)"),
+        ("ko", "11월 24일 (화요일)"),
+        ("th", "วันอังคารที่ 24 พฤศจิกายน"),
+        ("fa", "سه‌شنبه 24 نوامبر"),
+    ],
+)
+def test_a_language_that_is_to_come_leaves_the_year_out_as_its_people_do(tag: str, text: str) -> None:
+    locale = Locale.parse(tag)
+    assert day_pattern(locale, "full", with_year=False).apply(date(2026, 11, 24), locale) == text
 
 
 def test_a_day_is_the_day_of_the_zone() -> None:
