@@ -163,4 +163,4 @@ def comma(language: str) -> str:
 def _script(locale: Locale) -> str:
     """The script that the locale is most likely written in (CLDR, likelySubtags)."""
     likely: str = get_global("likely_subtags").get(locale.language, "")  # "ar_Arab_EG"
-    return locale.script or (likely.split("_") + [""])[1]
+    return locale.script or f"{likely}__".split("_")[1]

@@ -1,7 +1,7 @@
 """What a screen reader has to say of the whole journey, kept as a text that people can read: `read_aloud/*.txt`.
 
 Each screen is its title, what the live region says, what has the focus, and Chromium's accessibility tree. After a
-change that is meant, `WRITE_TRANSCRIPTS=1` writes the texts anew, and the difference is read before it is committed.
+change that is meant, `WRITE_TRANSCRIPTS=1` writes the texts again, and the difference is read before it is committed.
 """
 
 import os
