@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from typing import Literal
@@ -37,8 +37,9 @@ def _money_pattern(language: str, digits: int) -> NumberPattern:
 
 
 @lru_cache(maxsize=4096)
-def format_money(money: Money, language: str) -> str:
-    """ "120,00 €". Decimals as people write that currency, but never fewer than the amount needs.
+def format_money(money: Money, language: str, *, whole: bool = False) -> str:
+    """ "120,00 €". Decimals as people write that currency, but never fewer than the amount needs; with `whole` none
+    that it does not need, for prices to compare (see `all_whole`).
 
     CLDR writes some currencies without decimals that Stripe charges with two (RSD): then 1250.50 keeps them.
     """
@@ -46,11 +47,16 @@ def format_money(money: Money, language: str) -> str:
     code = money.currency.upper()
     exponent = value.as_tuple().exponent
     needed = max(0, -exponent) if isinstance(exponent, int) else 0
-    usual = 0 if currency_quantum(money.currency) == 100 else get_currency_precision(code)
+    usual = 0 if whole or currency_quantum(money.currency) == 100 else get_currency_precision(code)
     pattern = _money_pattern(language, usual if needed <= usual else max(needed, 2))
     text = str(pattern.apply(value, locale_of(language), currency=code, currency_digits=False))
     # CLDR's currencySpacing, which Babel leaves out: letters keep a gap to the number.
     return re.sub(r"(?<=[^\W\d_])(?=\d)", "\N{NO-BREAK SPACE}", text)
+
+
+def all_whole(prices: Iterable[Money]) -> bool:
+    """Whether none of the prices has decimals, so that a list of them needs none."""
+    return all(price.to_decimal() % 1 == 0 for price in prices)
 
 
 # Days and clocks

@@ -46,6 +46,21 @@ CUT_OFF = """() => [...document.querySelectorAll("button, .button, h1, h2, label
     .map((one) => one.outerHTML.slice(0, 200))"""
 
 
+#: Words that stand on more than one line.
+BROKEN_WORDS = """() => [...document.querySelectorAll("h1, .name, .price, .person, .facts span")].flatMap((one) => {
+    const texts = document.createTreeWalker(one, NodeFilter.SHOW_TEXT), broken = [];
+    while (texts.nextNode()) {
+        for (const { 0: word, index } of texts.currentNode.data.matchAll(/\\S+/g)) {
+            const range = document.createRange();
+            range.setStart(texts.currentNode, index);
+            range.setEnd(texts.currentNode, index + word.length);
+            if (new Set([...range.getClientRects()].map(({ top }) => Math.round(top))).size > 1) broken.push(word);
+        }
+    }
+    return broken;
+})"""
+
+
 async def tab_to(page: Page, wanted: Locator) -> int:
     """Press Tab until this is focused, and see that it shows; how often that was."""
     await expect(wanted).to_be_visible()
@@ -137,6 +152,20 @@ async def test_wide_spacing_cuts_nothing_off_on_a_phone(shop: Shop, visit: Visit
         assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
 
     await TOURS["book and pay"](shop, await visit(**PHONE), expect_all_to_be_seen)
+
+
+async def test_no_name_is_broken_inside_a_word_on_the_narrowest_phone(shop: Shop, visit: Visit) -> None:
+    for language in ("en", "de"):
+        visitor = await visit(width=280, height=600, language=language)
+        page = visitor.page
+        await page.goto(f"{shop.public}/w/studio")
+        assert await page.evaluate(BROKEN_WORDS) == []
+        await page.locator("button.service").first.click()
+        await expect(times(page).first).to_be_visible()
+        assert await page.evaluate(BROKEN_WORDS) == []
+        await page.evaluate("document.querySelector('h1').style.inlineSize = '2rem'")
+        await page.evaluate("document.querySelector('h1').style.overflowWrap = 'anywhere'")
+        assert await page.evaluate(BROKEN_WORDS) != [], "a broken word would not be seen"
 
 
 async def test_with_the_systems_own_colours_the_chosen_day_and_the_focus_are_seen(shop: Shop, visit: Visit) -> None:

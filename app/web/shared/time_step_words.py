@@ -61,6 +61,7 @@ def times_context(
     if scene.day:
         day = day_view(slots, clocks, day=scene.day, today=scene.today, own=own)
     several = len(scene.catalogue.services) > 1
+    whole = formats.all_whole(one.price for one in scene.catalogue.services)
     state = {
         "service": service.id if several else "",
         "resource": scene.resource,
@@ -80,7 +81,7 @@ def times_context(
         "service": {
             "name": service.name,
             "duration": formats.format_duration(service.duration, language),
-            "price": price(service.price, language),
+            "price": price(service.price, language, whole=whole),
             "free": not service.price,
         },
         "several": several,

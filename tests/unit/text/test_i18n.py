@@ -21,6 +21,7 @@ from app.errors import HoldfastError
 from app.text import languages
 from app.text.catalogues import install, translator
 from app.text.formats import (
+    all_whole,
     day_pattern,
     first_weekday,
     format_date,
@@ -230,6 +231,22 @@ def test_no_header_can_bring_a_language_that_was_not_offered(requested: str, hea
 )
 def test_amounts_read_as_people_write_them(amount: int, currency: str, language: str, text: str) -> None:
     assert plain(format_money(Money(amount, currency), language)) == text
+
+
+@pytest.mark.parametrize(
+    ("amounts", "language", "texts"),
+    [
+        ((120_000, 65_000), "en", ["SEK 1,200", "SEK 650"]),
+        ((120_000, 65_000), "de", ["1.200 SEK", "650 SEK"]),
+        ((120_000, 65_050), "en", ["SEK 1,200.00", "SEK 650.50"]),
+    ],
+)
+def test_a_list_of_prices_has_decimals_only_if_one_of_them_does(
+    amounts: tuple[int, ...], language: str, texts: list[str]
+) -> None:
+    prices = [Money(amount, "sek") for amount in amounts]
+    whole = all_whole(prices)
+    assert [plain(format_money(one, language, whole=whole)) for one in prices] == texts
 
 
 @given(st.integers(0, 10**9), st.sampled_from(["eur", "jpy", "kwd", "rsd", "huf", "isk", "mga", "xof", "clp", "lak"]))
