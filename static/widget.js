@@ -9,14 +9,6 @@
     // A live region speaks only when its text changes after it was empty.
     if (text) setTimeout(() => (live.textContent = text), 50);
   };
-  // How long a time is held is said when it changes, and not again with every step.
-  let told;
-  const news = () => {
-    const now = document.querySelector("[data-say]");
-    const same = now && now.id === "hf-held" && now.dataset.say === told;
-    told = now?.dataset.say;
-    say(same ? "" : told);
-  };
   root.classList.add("scripted");
 
   // Where times are the first page, it shows the place's zone. Where the visitor's differs, they come again in theirs,
@@ -207,7 +199,7 @@
     if (next && document.activeElement === document.body) document.getElementById(next)?.focus();
     next = "";
     rove();
-    news();
+    say(document.querySelector("[data-say]")?.dataset.say);
   });
   // The details are kept; Stripe's page takes the whole window. Where the host page's sandbox refuses that, the browser
   // says nothing: what is still here a while later offers a tab of its own.
