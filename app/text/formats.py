@@ -70,6 +70,10 @@ def machine_time(moment: datetime) -> str:
     return moment.isoformat(timespec="seconds")
 
 
+#: A pattern's year, with the words around it that make no sense without: " 'de' y", "y年", "y 'р'.".
+_YEAR = re.compile(r"[\s,،]*(?:'del?'\s*)?\by+(?:年|\s*'[^']+'\.?)?")
+
+
 @lru_cache(maxsize=512)
 def _day_pattern(language: str, style: Style, with_year: bool) -> DateTimePattern:
     """CLDR's own pattern. Long dates without a year exist in few locales, so the year is cut out of "full"."""
@@ -81,7 +85,7 @@ def _day_pattern(language: str, style: Style, with_year: bool) -> DateTimePatter
     if own is not None:
         return own
     full = locale.date_formats["full"].pattern
-    return parse_pattern(full if with_year else re.sub(r"[\s,،]*('de'\s*|'del'\s*)?\by+\b", "", full).strip())
+    return parse_pattern(full if with_year else _YEAR.sub("", full).strip())
 
 
 @lru_cache(maxsize=8192)
@@ -138,7 +142,10 @@ def format_time(moment: datetime, zone: str, language: str) -> str:
 def _clock_span(start: time, end: time, language: str) -> str:
     locale = locale_of(language)
     twelve_hours = "a" in re.sub(r"'[^']*'", "", locale.time_formats["short"].pattern)
-    return str(format_interval(start, end, "hm" if twelve_hours else "Hm", tzinfo=UTC, locale=locale))
+    span = str(format_interval(start, end, "hm" if twelve_hours else "Hm", tzinfo=UTC, locale=locale))
+    clocks = [_clock(moment.hour, moment.minute, language) for moment in (start, end)]
+    # Japanese writes spans with other signs than times: one page would hold "10:00" and "10時00分".
+    return span if twelve_hours or clocks[1] in span else locale.interval_formats[None].format(*clocks)
 
 
 def format_span(start: datetime, end: datetime, zone: str, language: str) -> str:

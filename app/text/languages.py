@@ -45,9 +45,15 @@ LANGUAGES: Mapping[str, Language] = MappingProxyType(
 )
 
 
+#: Other tags of a language that we speak: Norwegian as people name it and as its other standard, whose readers read
+#: Bokmål; Hebrew as old systems name it.
+_OTHER_TAGS: Final = {"no": "nb", "nn": "nb", "iw": "he"}
+
+
 def base_language(language: str) -> str:
-    """The catalogue's tag for a tag: "en-US" → "en"; English for what we do not speak."""
+    """The catalogue's tag for a tag: "en-US" → "en", "no" → "nb"; English for what we do not speak."""
     base = language.replace("_", "-").partition("-")[0].lower()
+    base = _OTHER_TAGS.get(base, base)
     return base if base in LANGUAGES else DEFAULT_LANGUAGE
 
 
@@ -76,7 +82,7 @@ def _canonical(tag: str) -> str | None:
 @lru_cache(maxsize=1024)
 def _canonical_tag(tag: str) -> str:
     base, *rest = tag.replace("_", "-").split("-")
-    base = base.lower()
+    base = _OTHER_TAGS.get(base.lower(), base.lower())
     for part in rest:
         if f"{base}_{part.upper()}" in _known_locales():
             return f"{base}-{part.upper()}"
@@ -149,6 +155,9 @@ def locale_of(language: str) -> Locale:
         return Locale(base_language(canonical))
 
 
+_COMMAS: Final = {"ar": "، ", "ja": "、", "zh": "，"}
+
+
 def comma(language: str) -> str:
-    """What stands between two parts of one line."""
-    return "، " if base_language(language) == "ar" else ", "
+    """What stands between two parts of one line. CLDR has it in lists only, where Arabic says "and"."""
+    return _COMMAS.get(base_language(language), ", ")
