@@ -116,6 +116,19 @@ def said(catalogue: Catalog, message: Message) -> bool:
 
 
 @pytest.mark.parametrize("path", CATALOGUES, ids=lambda path: path.stem)
+def test_no_sentence_was_left_in_english(path: Path) -> None:
+    copied = [message.id for message in read(path) if message.id and message.string == message.id]
+    assert [text for text in copied if len(re.findall(r"[A-Za-z]{2,}", PLACEHOLDER.sub("", str(text)))) > 2] == []
+
+
+def test_every_language_has_its_glossary_and_its_line_in_the_guide_for_translators() -> None:
+    guide = (ROOT / "docs/translating.md").read_text(encoding="utf-8")
+    table = guide.partition("| tag |")[2].partition("\n\n")[0]
+    assert set(re.findall(r"`(\w+)`", table)) == set(LANGUAGES)
+    assert {path.stem for path in (ROOT / "docs/glossaries").glob("*.md")} == set(LANGUAGES) - {"en"}
+
+
+@pytest.mark.parametrize("path", CATALOGUES, ids=lambda path: path.stem)
 def test_no_catalogue_keeps_a_text_that_nobody_says(path: Path, texts: Catalog) -> None:
     unused = [message.id for message in read(path) if texts.get(message.id, message.context) is None]
     assert [text for text in unused if text] == []
