@@ -154,7 +154,10 @@ def format_time(moment: datetime, zone: str, language: str) -> str:
 def _clock_span(start: time, end: time, language: str) -> str:
     locale = locale_of(language)
     twelve_hours = "a" in re.sub(r"'[^']*'", "", locale.time_formats["short"].pattern)
-    return str(format_interval(start, end, "hm" if twelve_hours else "Hm", tzinfo=UTC, locale=locale))
+    span = str(format_interval(start, end, "hm" if twelve_hours else "Hm", tzinfo=UTC, locale=locale))
+    clocks = [_clock(moment.hour, moment.minute, language) for moment in (start, end)]
+    # Japanese writes spans with other signs than times: one page would hold "10:00" and "10時00分".
+    return span if twelve_hours or clocks[1] in span else locale.interval_formats[None].format(*clocks)
 
 
 def format_span(start: datetime, end: datetime, zone: str, language: str) -> str:

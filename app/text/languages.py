@@ -47,9 +47,15 @@ LANGUAGES: Mapping[str, Language] = MappingProxyType(
 )
 
 
+#: Other tags of a language that we speak: Norwegian as people name it and as its other standard, whose readers read
+#: Bokmål; Hebrew as old systems name it.
+_OTHER_TAGS: Final = {"no": "nb", "nn": "nb", "iw": "he"}
+
+
 def base_language(language: str) -> str:
-    """The catalogue's tag for a tag: "en-US" → "en"; English for what we do not speak."""
+    """The catalogue's tag for a tag: "en-US" → "en", "no" → "nb"; English for what we do not speak."""
     base = language.replace("_", "-").partition("-")[0].lower()
+    base = _OTHER_TAGS.get(base, base)
     return base if base in LANGUAGES else DEFAULT_LANGUAGE
 
 
@@ -78,7 +84,7 @@ def _canonical(tag: str) -> str | None:
 @lru_cache(maxsize=1024)
 def _canonical_tag(tag: str) -> str:
     base, *rest = tag.replace("_", "-").split("-")
-    base = base.lower()
+    base = _OTHER_TAGS.get(base.lower(), base.lower())
     for part in rest:
         if f"{base}_{part.upper()}" in _known_locales():
             return f"{base}-{part.upper()}"
