@@ -78,6 +78,8 @@ def machine_time(moment: datetime) -> str:
 
 #: A year at the end of a pattern, with the era before it and the words or dots around it that go with a year.
 _LAST_YEAR = re.compile(r"(?:[\s,،]|'del?')*(?:\bG\s*)?\by+(?:[\s.]|'[^']*')*$")
+#: "y年", as Japanese and Chinese begin.
+_FIRST_YEAR = re.compile(r"^y+年")
 
 
 @lru_cache(maxsize=512)
@@ -93,6 +95,8 @@ def day_pattern(locale: Locale, style: Style, *, with_year: bool) -> DateTimePat
     full = str(locale.date_formats["full"].pattern)
     if with_year:
         return parse_pattern(full)
+    if _FIRST_YEAR.search(full):
+        return parse_pattern(_FIRST_YEAR.sub("", full))
     if _LAST_YEAR.search(full):
         return parse_pattern(_LAST_YEAR.sub("", full))
     short = re.sub(r"E+|ccc", "EEEE", str(skeletons["MMMEd"].pattern))
