@@ -331,7 +331,7 @@ def test_no_territory_leaves_a_scrap_of_the_year_behind() -> None:
         ("tr", "24 Kasım Salı"),
         ("ru", "вторник, 24 ноября"),
         ("hr", "utorak, 24. studenoga"),
-        ("ja", "11月24日(火曜日)"),
+        ("ja", "11月24日火曜日"),
         ("ko", "11월 24일 (화요일)"),
         ("th", "วันอังคารที่ 24 พฤศจิกายน"),
         ("fa", "سه‌شنبه 24 نوامبر"),
