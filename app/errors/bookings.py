@@ -44,6 +44,12 @@ class TooSoon(SlotTaken):
     sentence = N_("This is too soon to book here. Please choose a later time.")
 
 
+class NotOffered(SlotTaken):
+    """The calendar does not offer the time: it is off the hours or within the notice, or the person is not free."""
+
+    sentence = N_("The calendar does not offer this time.")
+
+
 class BookingConflict(HoldfastError):
     """The booking is in a state that does not allow this act (any more)."""
 

@@ -55,6 +55,21 @@ def canceled(mail: Mail, now: datetime) -> Letter:
     )
 
 
+def not_paid(mail: Mail, now: datetime) -> Letter:
+    """A customer for whom the owner booked has not paid by the link, so the time is free again."""
+    _ = translator(mail.language).gettext
+    theirs = mail.reason is EndReason.GIVEN_UP
+    return Letter(
+        subject=_("Not paid: %(service)s, %(when)s, %(customer)s") % facts(mail, now),
+        heading=_("A payment link has ended"),
+        paragraphs=(
+            _("The customer gave the time back.") if theirs else _("The customer did not pay in time."),
+            _("The time is free again, and nothing was charged."),
+        ),
+        rows=(*place_rows(mail), price_row(mail), *_customer_rows(mail)),
+    )
+
+
 def restored(mail: Mail, now: datetime) -> Letter:
     """A cancellation was taken back."""
     _ = translator(mail.language).gettext
@@ -182,6 +197,11 @@ def _trouble(mail: Mail) -> tuple[str, ...]:
                 _("Stripe has not carried out a refund of %(amount)s to the customer.") % amount,
                 _("We keep trying. Please check your balance and your key's permissions in the Stripe dashboard."),
                 _("If you pay the customer another way, mark the refund as paid another way."),
+            )
+        case Trouble.REFUND_IN_PERSON:
+            return (
+                _("%(amount)s is due back to the customer, who paid it on the spot.") % amount,
+                _("Stripe has no part in it: please give it back yourself, then mark the refund as paid another way."),
             )
         case Trouble.MAIL_GIVEN_UP:
             return (

@@ -10,11 +10,20 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app.domain.booking import EndReason, Status
+from app.domain.booking import Channel, EndReason, Status
 from app.domain.history import HistoryWord
 from app.domain.move import MoveState
-from app.domain.payment import PaymentState
-from app.domain.refund import PENDING_UNREAD_PATIENCE, REFUND_FAILED, REFUND_PATIENCE, REFUND_VOID, Refund, failures
+from app.domain.payment import PaymentMethod, PaymentState
+from app.domain.refund import (
+    IN_PERSON,
+    IN_PERSON_PATIENCE,
+    PENDING_UNREAD_PATIENCE,
+    REFUND_FAILED,
+    REFUND_PATIENCE,
+    REFUND_VOID,
+    Refund,
+    failures,
+)
 from app.domain.reservation import GIVE_BACK
 from app.store.amounts import total
 from app.store.conflicts import set_counter
@@ -154,7 +163,11 @@ class HealthRows(Database):
         )
         # What may be kept of a payment when its customer cancels is in the terms, and was drawn with the claim.
         kept_by_terms = sa.and_(bookings.c.status == Status.CANCELED, bookings.c.end_reason == EndReason.BY_CUSTOMER)
-        for_booking = sa.and_(bookings.c.status == Status.CONFIRMED, payments.c.id == bookings.c.payment_id)
+        # What the owner takes in person may come in parts.
+        for_booking = sa.and_(
+            bookings.c.status == Status.CONFIRMED,
+            sa.or_(payments.c.id == bookings.c.payment_id, payments.c.method != PaymentMethod.STRIPE),
+        )
         for_move = sa.and_(bookings.c.status == Status.CONFIRMED, moves.c.state == MoveState.DONE)
         # A canceled booking's own payments for moves are kept or given back with it.
         stands = sa.or_(for_booking, sa.func.coalesce(for_move, False), kept_by_terms)
@@ -220,7 +233,7 @@ class HealthRows(Database):
 
     async def _refunds_held_up(self) -> list[Discrepancy]:
         """Refunds that Stripe refuses, or has not answered for longer than is usual. Money that is only held counts as
-        unbooked."""
+        unbooked. What was taken in person is the owner's to give back, within days."""
         now = self._now()
         requested = refunds.c.status == "requested"
         late = sa.or_(
@@ -231,14 +244,20 @@ class HealthRows(Database):
         rows = await self._all(
             sa.select(refunds.c.booking_id, refunds.c.amount, refunds.c.currency)
             .join(payments, payments.c.id == refunds.c.payment_id)
-            .where(_AT_WORK, late, payments.c.state != PaymentState.AUTHORIZED)
+            .where(
+                sa.or_(
+                    sa.and_(_AT_WORK, late, payments.c.state != PaymentState.AUTHORIZED),
+                    sa.and_(requested, refunds.c.problem == IN_PERSON, refunds.c.due_at <= now - IN_PERSON_PATIENCE),
+                )
+            )
             .order_by(refunds.c.due_at)
         )
         return [Discrepancy(**row, why="not_refunded") for row in rows]
 
     async def bookings_without_money(self) -> list[Discrepancy]:
         """Confirmed bookings for which less was taken than they cost, or for which everything had gone back before they
-        were confirmed. What the owner gives back afterwards was taken all the same. Empty in health."""
+        were confirmed. What the owner gives back afterwards was taken all the same; what they book for somebody, other
+        than by a payment link, is paid when they say. Empty in health."""
         price = sa.cast(bookings.c.terms["amount"].as_string(), sa.BigInteger)
         currency = bookings.c.terms["currency"].as_string()
         taken = (
@@ -274,7 +293,12 @@ class HealthRows(Database):
                 currency.label("currency"),
                 sa.literal("not_paid").label("why"),
             )
-            .where(bookings.c.status == Status.CONFIRMED, missing > 0, _settled_since() <= self._now() - GRACE)
+            .where(
+                bookings.c.status == Status.CONFIRMED,
+                sa.or_(bookings.c.channel == Channel.ONLINE, bookings.c.pay_link),
+                missing > 0,
+                _settled_since() <= self._now() - GRACE,
+            )
             .order_by(bookings.c.created_at)
         )
         return [Discrepancy(**row) for row in rows]

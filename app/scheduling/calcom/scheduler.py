@@ -43,6 +43,8 @@ TRAITS: Final = Traits(
     prices=False,
     arranges=frozenset({Part.SERVICES, Part.HOURS}),
     subscribes=True,
+    # Its `allowBookingOutOfBounds` is in no public documentation.
+    any_time=False,
 )
 
 _RESERVATION, _NONE = "reservation:", "none:"

@@ -67,6 +67,7 @@ class CalendlyScheduler:
         prices=False,
         arranges=frozenset(),
         subscribes=True,
+        any_time=False,
     )
 
     def __init__(self, client: CalendlyClient, *, now: Callable[[], datetime]) -> None:

@@ -50,6 +50,9 @@ _MAILS: Final[Mapping[str, str]] = {
     MailKind.REFUND_FAILED_CUSTOMER: N_("Refund failed"),
     MailKind.REFUND_FAILED_OWNER: N_("To you: refund failed"),
     MailKind.DISPUTED_OWNER: N_("To you: disputed at the bank"),
+    MailKind.PAY_LINK_CUSTOMER: N_("Payment link"),
+    MailKind.PAY_REMINDER_CUSTOMER: N_("Payment link: reminder"),
+    MailKind.NOT_PAID_OWNER: N_("To you: payment link not used"),
     MailKind.DELAYED_CUSTOMER: N_("Not confirmed yet"),
     MailKind.TROUBLE_OWNER: N_("To you: needs your attention"),
 }
