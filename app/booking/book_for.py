@@ -105,6 +105,11 @@ class BookFor:
         customers itself."""
         return pays is Pays.LINK or self._schedulers.of(widget.scheduler).traits.mails_customer
 
+    @property
+    def has_links(self) -> bool:
+        """Whether there can be payment links: they lead to Stripe."""
+        return self._tools.payments is not None
+
     def any_time(self, widget: Widget) -> bool:
         """Whether the calendar books times that it does not offer."""
         return self._schedulers.of(widget.scheduler).traits.any_time
@@ -122,7 +127,8 @@ class BookFor:
 
         The same form sent again returns the booking that it made. Raises SlotTaken with the nearest free times, or its
         kinds TimePassed and NotOffered; InvalidDetails with a sentence per field, InvalidRequest, NotFound,
-        BookingConflict while the same form is at work elsewhere, and SchedulerError.
+        BookingConflict while the same form is at work elsewhere, or where it has booked something else, and
+        SchedulerError.
         """
         now = self._now()
         if abs(order.starts_at - now) > FAR_AWAY:
@@ -134,6 +140,8 @@ class BookFor:
                 service = await self._availability.service(order.widget, order.service_id)
                 self._check(order, service, now)
                 booking = await self._take(order, service, key)
+            elif (booking.service_id, booking.starts_at) != (order.service_id, order.starts_at):
+                raise BookingConflict("the form has booked something else")
             elif not booking.reservation.reference and booking.status is Status.HELD:
                 booking = await self._resume(order, booking)
             async with self._tools.locks(booking.id):
@@ -150,7 +158,7 @@ class BookFor:
             wrong["person"] = _CHOOSE_PERSON
         if order.pays is Pays.LINK and service.price:
             until = self._link_end(order)
-            if self._tools.payments is None:
+            if not self.has_links:
                 wrong["pays"] = _NO_STRIPE
             elif until - now < SHORTEST_LINK:
                 wrong["pays"] = _LINK_TOO_SHORT

@@ -70,6 +70,8 @@ _EMAIL = Field(
     inputmode="email",
 )
 _NOTES = Field("notes", N_("Message"), "textarea", False, 1000, "")
+_DESK_NAME_MISSING = N_("Please enter the customer's name.")
+_DESK_EMAIL_MISSING = N_("An email address is needed here: the calendar or the payment link is sent to it.")
 _PHONE_MISSING = N_("Please enter your phone number.")
 _ANSWER_MISSING = N_("Please answer this question.")
 _CONSENT_MISSING = N_("Please tick this box to continue.")
@@ -108,9 +110,11 @@ def form_fields(widget: Widget) -> tuple[Field, ...]:
 def desk_fields(widget: Widget, *, email: bool) -> tuple[Field, ...]:
     """The fields for an owner who books for somebody: a name is all that must be, and an address where `email` says so.
     Nobody consents for another person, so that is not asked."""
-    must = {"name", "email"} if email else {"name"}
+    missing = {"name": _DESK_NAME_MISSING, **({"email": _DESK_EMAIL_MISSING} if email else {})}
     return tuple(
-        replace(field, required=field.name in must) for field in form_fields(widget) if field.name != "consent"
+        replace(field, required=field.name in missing, missing=missing.get(field.name, ""))
+        for field in form_fields(widget)
+        if field.name != "consent"
     )
 
 

@@ -294,6 +294,8 @@ def _what_comes_back(mail: Mail) -> str:
     terms, back = mail.booking.terms, mail.money("back")
     if terms.free:
         return _("There was nothing to pay, so there is nothing to refund.")
+    if mail.unpaid == terms.price.amount:
+        return _("Nothing had been paid, so there is nothing to refund.")
     if mail.detail.get("held"):
         return _("You have not been charged. Your bank releases the amount it had set aside within a few days.")
     if not back and not mail.by_owner:

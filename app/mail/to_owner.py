@@ -237,10 +237,14 @@ def _what_goes_back(mail: Mail) -> str:
     values = {"amount": format_money(back, mail.language), "price": format_money(terms.price, mail.language)}
     if terms.free:
         return _("There was nothing to pay, so there is nothing to refund.")
+    if mail.unpaid == terms.price.amount:
+        return _("Nothing had been paid, so there is nothing to refund.")
     if mail.detail.get("held"):
         return _("The customer was not charged: the amount was only held.")
     if not back:
         return _("None of the %(price)s is refunded.") % values
+    if mail.in_person:
+        return _("%(amount)s is due back to the customer. What was paid on the spot, you give back yourself.") % values
     if mail.waits_for_bank:
         return _("We will refund %(amount)s to the customer once the bank has decided the dispute.") % values
     if back.amount >= terms.price.amount:

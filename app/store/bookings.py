@@ -348,7 +348,10 @@ class BookingRows(Database):
         if resource_id:
             conditions.append(reservations.c.resource_id == resource_id)
         if statuses:
-            conditions.append(bookings.c.status.in_(list(statuses)))
+            wanted = bookings.c.status.in_(list(statuses))
+            # Whose customer has a link and has not opened it yet awaits payment as well.
+            linked = sa.and_(bookings.c.status == Status.HELD, bookings.c.pay_link)
+            conditions.append(sa.or_(wanted, linked) if Status.AWAITING_PAYMENT in statuses else wanted)
         if starts_from:
             conditions.append(reservations.c.starts_at >= starts_from)
         if starts_to:

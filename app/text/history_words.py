@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from app.domain.booking import EndReason
+from app.domain.payment import PaymentMethod
 from app.domain.refund import PAID_ANOTHER_WAY
 from app.msgid import N_
 
@@ -58,6 +59,12 @@ HISTORY: Final[Mapping[str, str]] = {
     EndReason.REFUNDED: N_("Not booked: refunded before it was confirmed"),
     EndReason.CAPTURE_FAILED: N_("Not booked: the money held on the card could not be charged"),
     EndReason.PAYMENT_MISMATCH: N_("Not booked: the payment did not match the price"),
+}
+
+#: How money was taken in person.
+PAID_HOW: Final[Mapping[PaymentMethod, str]] = {
+    PaymentMethod.CASH: N_("in cash"),
+    PaymentMethod.CARD_TERMINAL: N_("by card terminal"),
 }
 
 #: Stripe's word for where a refund stands, and our three.

@@ -91,6 +91,8 @@ def status_words(booking: Booking, move: Move | None, now: datetime, language: s
             return _("Not booked"), "cross"
         case Status.AWAITING_PAYMENT:
             return _("Waiting for payment"), "clock"
+        case Status.HELD if booking.pay_link:
+            return _("Waiting for payment"), "clock"
         case Status.HELD:
             return _("Not booked yet"), "clock"
 
