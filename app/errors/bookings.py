@@ -45,9 +45,9 @@ class TooSoon(SlotTaken):
 
 
 class NotOffered(SlotTaken):
-    """The calendar does not offer the time: it is off the hours or within the notice, or the person is not free."""
+    """The calendar does not offer the time to the owner: it is off the hours, too soon or too far ahead, or taken."""
 
-    sentence = N_("The calendar does not offer this time.")
+    sentence = N_("This time is taken, or the calendar does not offer it.")
 
 
 class BookingConflict(HoldfastError):

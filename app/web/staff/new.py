@@ -293,7 +293,7 @@ async def _form(
         "currency": service.price.currency.upper(),
         "lasts": link_choices(starts_at, now, form.get("lasts", "1440"), language),
         "wrong": {name: _(text) for name, text in (wrong or {}).items()},
-        "problem": not_booked_words(problem, language) if problem else [],
+        "problem": not_booked_words(problem, language, beyond=form.get("beyond") == "1") if problem else [],
         "nearest": nearest_words([(start_value(start), start) for start in nearest], chosen.zone, language, now),
         "mail_on": parts.mailer.enabled,
     }

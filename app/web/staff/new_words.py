@@ -120,21 +120,17 @@ def link_choices(starts_at: datetime, now: datetime, chosen: str, language: str)
     return [{**choice, "chosen": choice["value"] == known} for choice in choices]
 
 
-def not_booked_words(error: HoldfastError, language: str) -> list[str]:
-    """Why nothing was booked."""
+def not_booked_words(error: HoldfastError, language: str, *, beyond: bool) -> list[str]:
+    """Why nothing was booked; `beyond` says that the page called the time one that is not offered."""
     _ = catalogues.translator(language).gettext
     stays = _("Nothing was booked. What you typed is still here.")
     match error:
-        case NotOffered():
-            return [_("The calendar does not book this time."), stays]
+        case NotOffered() if not beyond:  # it was, when the page was opened
+            return [_(SlotTaken.sentence), stays]
         case SlotTaken():
             return [_(error.sentence), stays]
         case BookingConflict():
-            return [
-                _(
-                    "This form has made a booking, or is just making it. Please look at the bookings before you try again."
-                )
-            ]
+            return [_("This form has made a booking, or is making it now. Look at the bookings before you try again.")]
         case SchedulerError():
             return [_(out_of_reach(error)), stays]
         case _:
