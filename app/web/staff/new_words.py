@@ -21,10 +21,10 @@ LONGEST: Final = 100
 
 _PAYS: Final[Mapping[Pays, tuple[str, str]]] = {
     Pays.AT_VISIT: (N_("When they come"), N_("Booked now. You note the payment on the booking's page.")),
-    Pays.CASH: (N_("In cash, now"), N_("Noted as paid. A refund is yours to give back by hand.")),
-    Pays.CARD_TERMINAL: (N_("By card terminal, now"), N_("Noted as paid. A refund is made on your terminal.")),
+    Pays.CASH: (N_("In cash, now"), N_("Noted as paid. You give a refund back by hand.")),
+    Pays.CARD_TERMINAL: (N_("By card terminal, now"), N_("Noted as paid. You make a refund on your terminal.")),
     Pays.LINK: (N_("By a payment link"), N_("Emailed. The time is held until it is paid or the link ends.")),
-    Pays.NO_CHARGE: (N_("No charge"), N_("Booked for nothing.")),
+    Pays.NO_CHARGE: (N_("No charge"), N_("Nothing is to be paid.")),
 }
 _LASTS: Final = tuple(timedelta(hours=hours) for hours in (1, 4, 24, 48, 72, 168))
 
