@@ -110,7 +110,9 @@ def _add_book(acts: argparse._SubParsersAction[argparse.ArgumentParser]) -> argp
     book.add_argument("--pays", choices=[way.value for way in Pays], default=Pays.AT_VISIT.value, help="how it is paid")
     book.add_argument("--amount", metavar="20.00", help="what was taken on the spot (default: the price)")
     book.add_argument("--until", metavar="ISO", help="when a payment link ends (default: in a day)")
-    book.add_argument("--anytime", dest="any_time", action="store_true", help="also a time that the calendar does not offer")
+    book.add_argument(
+        "--anytime", dest="any_time", action="store_true", help="also a time that the calendar does not offer"
+    )
     return book
 
 

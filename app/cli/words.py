@@ -125,7 +125,7 @@ def refund_stands(view: BookingView, refund: Refund) -> str:
         if refund.next_try_at and not refund.tries:
             return f"will be sent on {when(refund.next_try_at, view.booking.time_zone)}"
     if payment and payment.in_person and refund.status == "requested":
-        return "paid on the spot: give it back yourself, then mark it with paid-another-way"
+        return "paid on the spot: refund it yourself, then mark it with paid-another-way"
     if refund.delayed:
         return f"delayed ({refund.problem}); we keep trying"
     if failures(view.payments, view.refunds).get(refund.id) == 0:

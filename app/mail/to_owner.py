@@ -63,7 +63,7 @@ def not_paid(mail: Mail, now: datetime) -> Letter:
         subject=_("Not paid: %(service)s, %(when)s, %(customer)s") % facts(mail, now),
         heading=_("A payment link has ended"),
         paragraphs=(
-            _("The customer gave the time back.") if theirs else _("The customer did not pay in time."),
+            _("The customer released the time.") if theirs else _("The customer did not pay in time."),
             _("The time is free again, and nothing was charged."),
         ),
         rows=(*place_rows(mail), price_row(mail), *_customer_rows(mail)),
@@ -201,7 +201,7 @@ def _trouble(mail: Mail) -> tuple[str, ...]:
         case Trouble.REFUND_IN_PERSON:
             return (
                 _("%(amount)s is due back to the customer, who paid it on the spot.") % amount,
-                _("Stripe has no part in it: please give it back yourself, then mark the refund as paid another way."),
+                _("Stripe has no part in it: please refund it yourself, then mark the refund as paid another way."),
             )
         case Trouble.MAIL_GIVEN_UP:
             return (
@@ -244,7 +244,7 @@ def _what_goes_back(mail: Mail) -> str:
     if not back:
         return _("None of the %(price)s is refunded.") % values
     if mail.in_person:
-        return _("%(amount)s is due back to the customer. What was paid on the spot, you give back yourself.") % values
+        return _("%(amount)s is due back to the customer. You refund what was paid on the spot yourself.") % values
     if mail.waits_for_bank:
         return _("We will refund %(amount)s to the customer once the bank has decided the dispute.") % values
     if back.amount >= terms.price.amount:

@@ -171,7 +171,7 @@ def owner_refund_words(refund: Refund, view: BookingView, now: datetime, languag
     if later := goes_out_later(refund, now):
         return _("will be sent on %(when)s") % {"when": when(later, at_place(view.booking), now, language)}
     if goes_by_hand(refund, view) and refund.status == "requested":
-        return _("paid on the spot: please give it back yourself, then mark it as paid another way")
+        return _("paid on the spot: please refund it yourself, then mark it as paid another way")
     if refund.delayed:
         return _("delayed (%(reason)s); we keep trying") % {"reason": refund.problem}
     if refund.id in made_good(view):

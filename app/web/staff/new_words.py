@@ -21,7 +21,7 @@ LONGEST: Final = 100
 
 _PAYS: Final[Mapping[Pays, tuple[str, str]]] = {
     Pays.AT_VISIT: (N_("When they come"), N_("Booked now. You note the payment on the booking's page.")),
-    Pays.CASH: (N_("In cash, now"), N_("Noted as paid. You give a refund back by hand.")),
+    Pays.CASH: (N_("In cash, now"), N_("Noted as paid. You make a refund by hand.")),
     Pays.CARD_TERMINAL: (N_("By card terminal, now"), N_("Noted as paid. You make a refund on your terminal.")),
     Pays.LINK: (N_("By a payment link"), N_("Emailed. The time is held until it is paid or the link ends.")),
     Pays.NO_CHARGE: (N_("No charge"), N_("Nothing is to be paid.")),

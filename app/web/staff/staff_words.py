@@ -313,7 +313,7 @@ def goes_back(view: BookingView, amount: Money, language: str) -> list[str]:
         ]
     if view.funds.in_person:
         lines.append(
-            _("What was paid on the spot, you give back yourself: Stripe has no part in it. Mark it as paid then.")
+            _("You refund what was paid on the spot yourself: Stripe has no part in it. Mark it as paid then.")
         )
     if disputed(view):
         lines.append(_("A payment is disputed. What the bank takes back itself is not refunded as well."))

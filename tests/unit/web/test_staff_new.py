@@ -145,8 +145,8 @@ async def test_eva_notes_at_the_visit_what_the_customer_pays(studio: Stack, eva:
     assert "The payment has been noted." in page
     assert "Still to pay" not in page
     await eva.open(f"{home}/cancel")
-    assert "you give back yourself" in text_of(eva.page.text)
+    assert "yourself: Stripe has no part" in text_of(eva.page.text)
     await eva.send('action="[^"]*/cancel"')
-    assert "give it back yourself" in (await eva.open(home))
+    assert "refund it yourself" in (await eva.open(home))
     await eva.open(href(eva, "paid-another-way"))
     assert "Marked as paid another way" in (await eva.send('action="[^"]*/paid-another-way"'))
