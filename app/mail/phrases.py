@@ -144,7 +144,9 @@ def price_row(mail: Mail) -> tuple[str, str]:
         return (_("Price"), price)
     if mail.unpaid:
         rest = format_money(Money(mail.unpaid, terms.price.currency), mail.language)
-        return (_("Price"), _("%(price)s, %(rest)s of it to pay at your visit") % {"price": price, "rest": rest})
+        whole, part = _("%(price)s, to be paid at the visit"), _("%(price)s, %(rest)s of it to be paid at the visit")
+        said = whole if mail.unpaid == terms.price.amount else part
+        return (_("Price"), said % {"price": price, "rest": rest})
     return (_("Paid"), format_money(terms.price, mail.language))
 
 

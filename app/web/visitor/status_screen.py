@@ -97,7 +97,7 @@ def _heading_and_lines(view: BookingView, language: str, *, late: bool) -> tuple
                 "waiting",
                 [_("We confirm your booking as soon as Stripe tells us that you have paid.")],
             )
-        case Status.PAID if booking.terms.free:
+        case Status.PAID if booking.terms.free or booking.payment_id is None:
             return _("Confirming your time"), "waiting", []
         case Status.PAID if late:
             return _("Your time is not confirmed yet"), "waiting", paid_and_waiting(language)

@@ -338,3 +338,13 @@ async def test_where_the_lock_does_not_bind_the_desk_books_at_once_and_a_link_ho
         await stack.until_quiet()
         assert (await stack.now(waiting)).status is Status.CONFIRMED
         assert stack.money_kept() == 120000
+
+
+async def test_who_gives_an_address_later_is_mailed_the_confirmation(stack: Stack) -> None:
+    booking = await booked(stack, customer=WALK_IN, pays=Pays.AT_VISIT)
+    await stack.parts.corrections.correct_email(booking.id, "asa@customer.example")
+    await stack.mail("owner@studio.example")
+    [confirmation] = [one for one in stack.mailbox.messages if "asa@customer.example" in one.recipients]
+    assert confirmation.header("Subject") == "Confirmed: Portrait session, Thu 26 Nov 09:00"
+    assert "SEK 1,200.00, to be paid at the visit" in (confirmation.text or "").replace("\N{NO-BREAK SPACE}", " ")
+    assert "booked and paid" not in (confirmation.text or "")
