@@ -58,7 +58,8 @@ _NO_AMOUNT: Final = N_("This is not an amount of money.")
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What has been chosen so far; what is not, is empty or None. `day` and `at` are on the place's clock."""
+    """What has been chosen so far; what is not, is empty or None. `day` and `at` are on the place's clock; an hour that
+    it shows twice, when the clocks are set back, is the `second` one if that says so."""
 
     widget: str
     service: str
@@ -71,7 +72,7 @@ class Asked:
         asked = replace(self, **changes)
         pairs = [("widget", asked.widget), ("service", asked.service), ("person", asked.person)]
         pairs += [("from", asked.day.isoformat())] if asked.day else []
-        pairs += [("at", f"{asked.at:%H:%M}")] if asked.at else []
+        pairs += [("at", f"{asked.at:%H:%M}"), ("second", "1" if asked.at.fold else "")] if asked.at else []
         return urlencode([(name, text) for name, text in pairs if text])
 
 
@@ -144,6 +145,7 @@ def _read_asked(form: Mapping[str, str]) -> Asked:
         day = date.fromisoformat(form.get("from", ""))
     with suppress(ValueError):
         at = time.fromisoformat(form.get("at", "")).replace(second=0, microsecond=0, tzinfo=None)
+        at = at.replace(fold=1 if form.get("second") == "1" else 0)
     widget, service, person = (form.get(name, "")[:LONGEST] for name in ("widget", "service", "person"))
     in_reach = day if day and 2000 <= day.year < 2900 else None
     return Asked(widget, service, person, in_reach, at)
@@ -275,6 +277,7 @@ async def _form(
             ("service", service.id),
             ("from", zones.local(starts_at, chosen.zone).date().isoformat()),
             ("at", f"{zones.local(starts_at, chosen.zone):%H:%M}"),
+            *([("second", "1")] if zones.local(starts_at, chosen.zone).fold else []),
             # Kept whatever went wrong: a form books once, even where nobody knows whether it has.
             ("key", parts.links.read_visitor_key(form.get("key", ""))),
             *([("beyond", "1")] if beyond else []),
