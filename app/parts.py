@@ -15,10 +15,12 @@ from jinja2 import Environment
 from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
+from app.booking.book_for import BookFor
 from app.booking.bookings import Bookings
 from app.booking.cancel import Cancel
 from app.booking.checkout import Checkout
 from app.booking.corrections import Corrections
+from app.booking.desk_payments import DeskPayments
 from app.booking.follow import Follow
 from app.booking.hold import Hold
 from app.booking.manage_links import ManageLinks
@@ -64,6 +66,8 @@ class Parts:
     offers: Offers
     hold: Hold
     own_page: OwnPage
+    book_for: BookFor
+    desk_payments: DeskPayments
     checkout: Checkout
     settle: Settle
     cancel: Cancel

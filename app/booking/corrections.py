@@ -14,6 +14,7 @@ from app.errors import (
     InvalidDetails,
     NotBegun,
 )
+from app.mail import MailKind
 from app.msgid import N_
 
 #: So many letters may be wrong in a mistyped address: gmial.con for gmail.com is two.
@@ -47,9 +48,10 @@ class Corrections:
 
     async def correct_email(self, booking_id: str, email: str, *, only_slips: bool = False) -> Booking:
         """Give the customer another address: mails that did not reach the old one go to it, else a fresh link does, and
-        older links stop working. Raises InvalidDetails for what is no address, BookingConflict where nobody has put a
-        name to the booking or it has changed meanwhile, NotFound. `only_slips`: an address that differs by more than a
-        few letters is refused, because what asks for it may not be in the customer's hands alone."""
+        older links stop working; who had none gets the confirmation. Raises InvalidDetails for what is no address,
+        BookingConflict where nobody has put a name to the booking or it has changed meanwhile, NotFound. `only_slips`:
+        an address that differs by more than a few letters is refused, because what asks for it may not be in the
+        customer's hands alone."""
         address = read_address(email.strip())
         if address is None:
             raise InvalidDetails({"email": EMAIL_WRONG})
@@ -62,6 +64,9 @@ class Corrections:
             raise InvalidDetails({"email": _ANOTHER})
         customer = replace(booking.customer, email=address)
         otherwise = self._manage_links.fresh(booking) if self._manage_links.may_have(booking) else []
+        if not booking.customer.email and booking.status is Status.CONFIRMED:
+            after, notifications = replace(booking, customer=customer), self._tools.notifications
+            otherwise = [*notifications.owed(after, MailKind.CONFIRMED_CUSTOMER), *notifications.reminder(after)]
         if not await self._store.correct_email(booking, customer, otherwise=otherwise):
             raise BookingConflict("changed meanwhile")
         return await self._tools.booking(booking_id)

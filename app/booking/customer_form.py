@@ -6,8 +6,8 @@ The same fields draw the form and read it, so that nothing is asked for that is 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import phonenumbers
@@ -70,6 +70,8 @@ _EMAIL = Field(
     inputmode="email",
 )
 _NOTES = Field("notes", N_("Message"), "textarea", False, 1000, "")
+_DESK_NAME_MISSING = N_("Please enter the customer's name.")
+_DESK_EMAIL_MISSING = N_("An email address is needed here: the calendar or the payment link is sent to it.")
 _PHONE_MISSING = N_("Please enter your phone number.")
 _ANSWER_MISSING = N_("Please answer this question.")
 _CONSENT_MISSING = N_("Please tick this box to continue.")
@@ -105,6 +107,17 @@ def form_fields(widget: Widget) -> tuple[Field, ...]:
     return tuple(fields)
 
 
+def desk_fields(widget: Widget, *, email: bool) -> tuple[Field, ...]:
+    """The fields for an owner who books for somebody: a name is all that must be, and an address where `email` says so.
+    Nobody consents for another person, so that is not asked."""
+    missing = {"name": _DESK_NAME_MISSING, **({"email": _DESK_EMAIL_MISSING} if email else {})}
+    return tuple(
+        replace(field, required=field.name in missing, missing=missing.get(field.name, ""))
+        for field in form_fields(widget)
+        if field.name != "consent"
+    )
+
+
 def _question_field(question: Question) -> Field:
     return Field(
         ANSWER + question.name,
@@ -119,14 +132,16 @@ def _question_field(question: Question) -> Field:
     )
 
 
-def read_details(form: Mapping[str, str], widget: Widget) -> Customer:
-    """The customer from what was typed; the phone number in E.164.
+def read_details(form: Mapping[str, str], widget: Widget, fields: Sequence[Field] = ()) -> Customer:
+    """The customer from what was typed; the phone number in E.164. `fields` are those of the desk's form, none are the
+    widget's.
 
     Raises InvalidDetails with a msgid for every field that needs mending.
     """
     values: dict[str, str] = {}
     wrong: dict[str, str] = {}
-    for field in form_fields(widget):
+    asked = fields or form_fields(widget)
+    for field in asked:
         typed = form.get(field.name, "")
         # One more than may be, so that what is too long is refused rather than cut.
         text = clean(typed, most=field.limit + 1, lines=field.kind == "textarea")
@@ -155,7 +170,7 @@ def read_details(form: Mapping[str, str], widget: Widget) -> Customer:
             for question in widget.questions
             if values[ANSWER + question.name]
         },
-        consent=bool(widget.consent),
+        consent=any(field.name == "consent" for field in asked),
     )
 
 

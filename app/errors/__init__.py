@@ -25,7 +25,8 @@
     ├── NotFound                       404 BOOKING_NOT_FOUND
     ├── SlotTaken                      409 BOOKING_CONFLICT, with the nearest free times
     │   ├── TimePassed                     nobody took it: it has begun
-    │   └── TooSoon                        nobody took it: it is within the notice that the service asks for
+    │   ├── TooSoon                        nobody took it: it is within the notice that the service asks for
+    │   └── NotOffered                     the calendar offers no such time to the owner's desk
     ├── BookingConflict                409 BOOKING_CONFLICT
     │   ├── TooManyFree                    as many free bookings stand under this mail address as may
     │   └── TooManyFreeToday               as many free bookings were made from this address today as may be
@@ -75,6 +76,7 @@ from app.errors.bookings import (
     HoldExpired,
     NotBegun,
     NotFound,
+    NotOffered,
     PaymentFailed,
     PolicyRefused,
     RefundFailed,
@@ -167,6 +169,7 @@ __all__ = [
     "NotBegun",
     "NotFound",
     "NotJson",
+    "NotOffered",
     "NotTakenIn",
     "NotYours",
     "PaymentFailed",

@@ -274,6 +274,9 @@ _WRITERS: Mapping[MailKind, Callable[[Mail, datetime], Letter]] = {
     MailKind.REFUND_FAILED_OWNER: to_owner.refund_failed,
     MailKind.DISPUTED_OWNER: to_owner.disputed,
     MailKind.DELAYED_CUSTOMER: to_customer.delayed,
+    MailKind.PAY_LINK_CUSTOMER: to_customer.pay_link,
+    MailKind.PAY_REMINDER_CUSTOMER: to_customer.pay_reminder,
+    MailKind.NOT_PAID_OWNER: to_owner.not_paid,
     MailKind.TROUBLE_OWNER: to_owner.trouble,
 }
 

@@ -120,6 +120,17 @@ class RefundRows(Database):
             if noted.rowcount:
                 await add_mails(connection, mails)
 
+    async def wait_for_owner(self, refund_id: str, *, problem: str, mails: Sequence[OutboxMail] = ()) -> None:
+        """No program can send this refund: it waits until the owner says that it was paid."""
+        async with self._write(_booking_of(refund_id)) as connection:
+            waits = await connection.execute(
+                sa.update(refunds)
+                .where(refunds.c.id == refund_id, refunds.c.status == "requested", refunds.c.next_try_at.is_not(None))
+                .values(problem=problem, next_try_at=None, updated_at=self._now())
+            )
+            if waits.rowcount:
+                await add_mails(connection, mails)
+
     async def pay_another_way(self, refund: Refund, amount: int) -> bool:
         """The owner has paid `amount` of a refund without Stripe: no more attempts. False if it has changed since it
         was read."""

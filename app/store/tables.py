@@ -14,11 +14,11 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
 
-from app.domain.booking import Actor, Booking, Customer, EndReason, Status, Visitor
+from app.domain.booking import Actor, Booking, Channel, Customer, EndReason, Status, Visitor
 from app.domain.money import Money
 from app.domain.move import Move, MoveState
 from app.domain.outbox import OutboxMail
-from app.domain.payment import Payment, PaymentState, StrayPayment
+from app.domain.payment import Payment, PaymentMethod, PaymentState, StrayPayment
 from app.domain.refund import Refund
 from app.domain.reservation import Due, Reservation
 from app.domain.scheduler_tokens import Broken, SchedulerTokens
@@ -50,6 +50,9 @@ class Instant(sa.types.TypeDecorator[datetime]):
 
 #: Money in smallest units, and seconds since 1970: SQLite's integers have 64 bits, PostgreSQL's have 32 unless asked.
 Whole = sa.Integer().with_variant(sa.BigInteger(), "postgresql")
+
+#: In `bookings.customer_email`, of a customer without an address; no address is like it.
+NO_ADDRESS = "-"
 
 metadata = sa.MetaData()
 
@@ -89,7 +92,10 @@ bookings = sa.Table(
     sa.Column("moves", sa.Integer, nullable=False),
     sa.Column("no_show", sa.Boolean, nullable=False),
     sa.Column("link_version", sa.Integer, nullable=False),
+    # Empty where nobody has put a name to it, `NO_ADDRESS` where who did has none.
     sa.Column("customer_email", sa.Text, nullable=False),
+    sa.Column("channel", sa.Text, nullable=False, server_default="online"),
+    sa.Column("pay_link", sa.Boolean, nullable=False, server_default=sa.false()),
     # No two bookings have the same time of the same person.
     sa.Index("bookings_reserved", "reservation_id", unique=True),
     sa.Index("bookings_due", "status", "deadline"),
@@ -126,6 +132,7 @@ reservations = sa.Table(
     sa.Column("tries", sa.Integer, nullable=False),
     sa.Column("created_at", Instant, nullable=False),
     sa.Column("updated_at", Instant, nullable=False),
+    sa.Column("any_time", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Index(
         # By the end first: what is over is most of it, and the guard never looks there.
         "reservations_guard",
@@ -198,6 +205,7 @@ payments = sa.Table(
     sa.Column("created_at", Instant, nullable=False),
     sa.Column("move_id", sa.Text, sa.ForeignKey("moves.id")),
     sa.Column("dispute", sa.Text, nullable=False),
+    sa.Column("method", sa.Text, nullable=False, server_default="stripe"),
     sa.UniqueConstraint("booking_id", "attempt"),
     sa.Index("payments_due", "state", "next_look_at"),
     sa.Index("payments_created", "created_at"),
@@ -264,6 +272,8 @@ outbox = sa.Table(
 #: that it was made with.
 DISPUTED = sa.text("payments.dispute <> ''")
 FAILED = sa.text("refunds.status IN ('canceled', 'failed')")
+#: What the owner has to refund by hand; the problem is `app.domain.refund.IN_PERSON`.
+BY_HAND = sa.text("refunds.problem = 'in person' AND refunds.status = 'requested'")
 GIVEN_UP = sa.text("outbox.sent_at IS NULL AND outbox.next_try_at IS NULL AND outbox.last_error <> 'no longer true'")
 
 
@@ -275,6 +285,7 @@ def index_where(name: str, column: sa.Column[Any], condition: sa.TextClause) -> 
 
 index_where("payments_disputed", payments.c.booking_id, DISPUTED)
 index_where("refunds_failed", refunds.c.created_at, FAILED)
+index_where("refunds_by_hand", refunds.c.due_at, BY_HAND)
 index_where("outbox_given_up", outbox.c.created_at, GIVEN_UP)
 
 inbox = sa.Table(
@@ -428,7 +439,7 @@ def customer_columns(customer: Customer | None) -> dict[str, Any]:
     """Who booked; the address also by itself, in small letters, to find bookings by."""
     return {
         "customer": asdict(customer) if customer else None,
-        "customer_email": customer.email.casefold() if customer else "",
+        "customer_email": (customer.email.casefold() or NO_ADDRESS) if customer else "",
     }
 
 
@@ -440,6 +451,7 @@ def to_booking(row: Row) -> Booking:
         **{
             **values,
             "status": Status(row["status"]),
+            "channel": Channel(row["channel"]),
             "terms": Terms.from_json(row["terms"]),
             "end_reason": EndReason(row["end_reason"]) if row["end_reason"] else None,
             "customer": Customer(**row["customer"]) if row["customer"] else None,
@@ -507,7 +519,12 @@ def payment_row(payment: Payment) -> dict[str, Any]:
 
 def to_payment(row: Row) -> Payment:
     """A payment from its row."""
-    values = {**row, "state": PaymentState(row["state"]), "capture": Capture(row["capture"])}
+    values = {
+        **row,
+        "state": PaymentState(row["state"]),
+        "capture": Capture(row["capture"]),
+        "method": PaymentMethod(row["method"]),
+    }
     del values["next_look_at"]
     return Payment(price=Money(values.pop("amount"), values.pop("currency")), **values)
 

@@ -433,6 +433,60 @@ async def work_there(shop: Shop, visitor: Visitor, show: Show) -> None:
     await seen("staff-house")
 
 
+async def book_for_somebody(shop: Shop, visitor: Visitor, show: Show) -> None:
+    """The desk's own bookings: in three pages, with what may be wrong, a payment link and what is paid on the spot."""
+    visitor.expect_problem("422")
+    page = visitor.page
+
+    async def seen(name: str) -> None:
+        await page.wait_for_load_state()
+        await show(name, page)
+
+    await page.goto(f"{shop.public}/staff")
+    await page.get_by_label("Email").fill(OWNER)
+    await page.get_by_role("button", name="Email me a link").click()
+    await page.goto(await shop.sign_in_link(OWNER))
+    await page.get_by_role("button", name="Sign in").click()
+    await page.get_by_role("link", name="New booking").click()
+    await seen("staff-new")
+    await page.get_by_role("link", name=PORTRAIT).click()
+    await seen("staff-new-times")
+    taken = page.locator(".week a").last
+    address = str(await taken.get_attribute("href"))
+    await taken.click()
+    await page.get_by_role("button", name="Book").click()
+    await expect(page.get_by_text("Please enter the customer's name.")).to_be_visible()
+    await seen("staff-new-errors")
+    await page.get_by_label("Name", exact=True).fill("Åsa Lind")
+    await page.get_by_label("Phone").fill("070-123 45 67")
+    await page.get_by_label("In cash, now").check()
+    await seen("staff-new-form")
+    await page.get_by_role("button", name="Book").click()
+    await expect(page.get_by_text("The time is booked.")).to_be_visible()
+    await seen("staff-new-booked")
+    await page.goto(f"{shop.public}{address}&person=")
+    await page.get_by_label("Name", exact=True).fill("Bo Berg")
+    await page.get_by_role("button", name="Book").click()
+    await seen("staff-new-not-offered")
+    await page.goto(f"{shop.public}{address}".replace("&at=", "&then="))
+    await page.locator(".week a").first.click()
+    await page.get_by_label("Name", exact=True).fill("Bo Berg")
+    await page.get_by_role("textbox", name="Email").fill("bo@customer.example")
+    await page.get_by_label("By a payment link").check()
+    await page.get_by_role("button", name="Book").click()
+    await expect(page.get_by_role("heading", name="Waiting for the customer to pay")).to_be_visible()
+    await seen("staff-link-waiting")
+    home, link = page.url, str(await page.locator('a[href*="/b/"]').first.get_attribute("href"))
+    await page.get_by_role("link", name="Stop waiting …").click()
+    await seen("staff-link-end")
+    await page.goto(home)
+    await page.get_by_role("link", name="Paid on the spot …").click()
+    await seen("staff-payment")
+    await page.goto(link)
+    await expect(page.get_by_role("button", name="Pay")).to_be_visible()
+    await seen("pay-by-link")
+
+
 async def keep_hours(shop: Shop, visitor: Visitor, show: Show) -> None:
     """The calendar, everybody's hours, and time taken off in which somebody is booked, which Hapio does not take."""
     visitor.expect_problem("422")
@@ -568,6 +622,7 @@ TOURS: Final[Mapping[str, Tour]] = MappingProxyType(
         "lose the link": lose_the_link,
         "work there": work_there,
         "keep hours": keep_hours,
+        "book for somebody": book_for_somebody,
         "see the site": see_the_site,
         "put it on a site": put_it_on_a_site,
     }

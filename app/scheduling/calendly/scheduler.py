@@ -68,6 +68,7 @@ class CalendlyScheduler:
         arranges=frozenset(),
         subscribes=True,
         own_pages="https://calendly.com/",
+        any_time=False,
     )
 
     def __init__(self, client: CalendlyClient, *, now: Callable[[], datetime]) -> None:

@@ -34,6 +34,7 @@ TRAITS: Final = Traits(
     arranges=frozenset(Part),
     subscribes=False,
     own_pages="https://hapio.app/",
+    any_time=True,
 )
 
 
@@ -116,6 +117,7 @@ class HapioScheduler:
             ends_at=wanted.ends_at,
             is_temporary=is_temporary,
             metadata=metadata,
+            any_time=wanted.any_time,
         )
 
     async def _finalize(self, reference: str, metadata: Mapping[str, str]) -> SchedulerBooking:

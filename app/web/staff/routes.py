@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from starlette.routing import Route
 
-from app.web.staff import booking, calendar, calendly, cancel, days, feeds, health, hours, move, refund, sign_in
+from app.web.staff import (
+    booking,
+    calendar,
+    calendly,
+    cancel,
+    days,
+    feeds,
+    health,
+    hours,
+    move,
+    new,
+    pay,
+    refund,
+    sign_in,
+)
 from app.web.staff.booking import of_booking
 
 _SIGNED_IN = "/staff/{token}"
@@ -33,6 +47,8 @@ routes = [
     Route(f"{_SIGNED_IN}/hours/change/{{change}}/take-back", hours.take_back, methods=["POST"]),
     Route(f"{_SIGNED_IN}/hours/change/{{change}}/again", hours.try_again, methods=["POST"]),
     Route(f"{_SIGNED_IN}/find", days.show_found),
+    Route(f"{_SIGNED_IN}/new", new.show_new),
+    Route(f"{_SIGNED_IN}/new", new.book, methods=["POST"]),
     Route(f"{_SIGNED_IN}/house", health.show_health),
     Route(f"{_SIGNED_IN}/feed", health.renew_feed, methods=["POST"]),
     Route(f"{_SIGNED_IN}/calendly", calendly.show_connections),
@@ -49,6 +65,12 @@ routes = [
     Route(f"{_BOOKING}/move", of_booking(move.move), methods=["POST"]),
     Route(f"{_BOOKING}/move/preview", of_booking(move.show_move)),
     Route(f"{_BOOKING}/move/give-up", of_booking(move.give_up_move), methods=["POST"]),
+    Route(f"{_BOOKING}/payment", of_booking(pay.show_payment)),
+    Route(f"{_BOOKING}/payment", of_booking(pay.record), methods=["POST"]),
+    Route(f"{_BOOKING}/link/resend", of_booking(pay.resend_link), methods=["POST"]),
+    Route(f"{_BOOKING}/link/extend", of_booking(pay.extend_link), methods=["POST"]),
+    Route(f"{_BOOKING}/link/give-up", of_booking(pay.show_give_up)),
+    Route(f"{_BOOKING}/link/give-up", of_booking(pay.give_up), methods=["POST"]),
     Route(f"{_BOOKING}/no-show", of_booking(booking.mark_missed), methods=["POST"]),
     Route(f"{_BOOKING}/resend", of_booking(booking.resend), methods=["POST"]),
     Route(f"{_BOOKING}/mails", of_booking(booking.resend_mails), methods=["POST"]),
