@@ -340,6 +340,7 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
             owner_refunds=acts.owner_refunds,
             manage_links=acts.manage_links,
             corrections=acts.corrections,
+            customers=acts.customers,
             follow=acts.follow,
             sweep=acts.sweep,
             inbox=inbox,

@@ -19,6 +19,7 @@ from app.booking.bookings import Bookings
 from app.booking.cancel import Cancel
 from app.booking.checkout import Checkout
 from app.booking.corrections import Corrections
+from app.booking.customers import Customers
 from app.booking.follow import Follow
 from app.booking.hold import Hold
 from app.booking.manage_links import ManageLinks
@@ -69,6 +70,7 @@ class Parts:
     owner_refunds: OwnerRefunds
     manage_links: ManageLinks
     corrections: Corrections
+    customers: Customers
     follow: Follow
     sweep: Sweep
     inbox: Inbox

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
 from app.domain.booking import Booking, Customer, Status
+from app.domain.customer import customer_key, search_text
 from app.domain.history import HistoryWord
 from app.domain.outbox import OutboxMail
+from app.store.customers import follow_note
 from app.store.database import Database
 from app.store.due import add_mails, remember
 from app.store.prepared import NOW, Moment, Prepared, asked
@@ -18,7 +20,12 @@ from app.store.tables import Instant, bookings, customer_columns, outbox, to_mai
 #: `last_error` of a mail that was not sent because it came to wait until it was no longer true.
 _OBSOLETE = "no longer true"
 _TO_CUSTOMER = sa.not_(outbox.c.kind.endswith("_owner"))
-_GIVEN_UP = sa.and_(outbox.c.sent_at.is_(None), outbox.c.next_try_at.is_(None), outbox.c.last_error != _OBSOLETE)
+_GIVEN_UP = sa.and_(
+    outbox.c.sent_at.is_(None),
+    outbox.c.next_try_at.is_(None),
+    # Spelt out: by a parameter, SQLite would not know that the index `outbox_given_up` has them.
+    outbox.c.last_error != sa.literal_column(f"'{_OBSOLETE}'"),
+)
 
 _LAST_TO_CUSTOMER = Prepared(
     sa.select(outbox.c.sent_at, outbox.c.last_error)
@@ -59,6 +66,19 @@ class OutboxRows(Database):
         rows = await self._fetch(_LAST_TO_CUSTOMER, booking_id=booking_id)
         return next((row["last_error"] for row in rows if row["sent_at"] is None), "")
 
+    async def resend_mail(self, mail_id: str, *, tries: int) -> str:
+        """Send one mail now that was given up, or waits for its next try; the id of its booking. Empty where it has
+        been tried since it was seen with so many tries, was sent, or is not due yet."""
+        waits = sa.and_(outbox.c.sent_at.is_(None), outbox.c.next_try_at > self._now(), outbox.c.tries > 0)
+        async with self._write() as connection:
+            again = await connection.execute(
+                sa.update(outbox)
+                .where(outbox.c.id == mail_id, outbox.c.tries == tries, sa.or_(_GIVEN_UP, waits))
+                .values(**self._afresh())
+                .returning(outbox.c.booking_id)
+            )
+            return again.scalar() or ""
+
     async def resend_mails(self, booking_id: str = "") -> int:
         """Owe again what was given up of a booking, or without one of all. Returns how many mails that is."""
         of_booking = [outbox.c.booking_id == booking_id] if booking_id else []
@@ -66,25 +86,41 @@ class OutboxRows(Database):
             again = await connection.execute(sa.update(outbox).where(_GIVEN_UP, *of_booking).values(**self._afresh()))
             return again.rowcount
 
-    async def correct_email(self, booking: Booking, customer: Customer, *, otherwise: Sequence[OutboxMail]) -> bool:
-        """Give a booking's customer another address. What did not reach the old one goes to it; where that is nothing,
-        `otherwise`. Manage links mailed so far are retired. False if the booking has changed since it was read."""
+    async def correct(
+        self,
+        booking: Booking,
+        customer: Customer,
+        *,
+        retire: bool,
+        otherwise: Sequence[OutboxMail],
+        detail: Mapping[str, str],
+    ) -> bool:
+        """Give a booking's customer other details. With `retire` the manage links mailed so far are retired, and what
+        did not reach the customer is sent again; where that is nothing, `otherwise`. False if the booking has changed
+        since it was read."""
         failing = sa.and_(outbox.c.sent_at.is_(None), outbox.c.next_try_at.is_not(None), outbox.c.tries > 0)
+        before = booking.customer
+        readdressed = before is None or before.email != customer.email
         async with self._write(booking.id) as connection:
             corrected = await connection.execute(
                 sa.update(bookings)
                 .where(
                     bookings.c.id == booking.id,
-                    bookings.c.customer_email != "",
+                    # A process of the version before this one writes none.
+                    bookings.c.customer_search.in_([search_text(before), ""]),
                     bookings.c.link_version == booking.link_version,
                 )
-                .values(**customer_columns(customer), link_version=bookings.c.link_version + 1)
+                .values(**customer_columns(customer), link_version=bookings.c.link_version + int(retire))
                 .returning(bookings.c.status)
             )
             row = corrected.first()
             if row is None:
                 return False
-            await remember(connection, booking.id, HistoryWord.EMAIL_CORRECTED, Status(row.status), at=self._now())
+            await follow_note(connection, customer_key(before), customer_key(customer))
+            what = HistoryWord.EMAIL_CORRECTED if readdressed else HistoryWord.DETAILS_CORRECTED
+            await remember(connection, booking.id, what, Status(row.status), at=self._now(), detail=detail)
+            if not retire:
+                return True
             again = await connection.execute(
                 sa.update(outbox)
                 .where(outbox.c.booking_id == booking.id, _TO_CUSTOMER, sa.or_(_GIVEN_UP, failing))

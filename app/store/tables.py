@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
 
 from app.domain.booking import Actor, Booking, Customer, EndReason, Status, Visitor
+from app.domain.customer import customer_key, search_text
 from app.domain.money import Money
 from app.domain.move import Move, MoveState
 from app.domain.outbox import OutboxMail
@@ -90,11 +91,15 @@ bookings = sa.Table(
     sa.Column("no_show", sa.Boolean, nullable=False),
     sa.Column("link_version", sa.Integer, nullable=False),
     sa.Column("customer_email", sa.Text, nullable=False),
+    sa.Column("customer_key", sa.Text, nullable=False, server_default=""),
+    sa.Column("customer_search", sa.Text, nullable=False, server_default=""),
     # No two bookings have the same time of the same person.
     sa.Index("bookings_reserved", "reservation_id", unique=True),
     sa.Index("bookings_due", "status", "deadline"),
     sa.Index("bookings_visitor", "visitor_key"),
     sa.Index("bookings_email", "customer_email"),
+    # Whole: the list of customers and the search read it alone, a tenth of the rows' bytes.
+    sa.Index("bookings_customer", "customer_key", "created_at", "status", "customer_search", "id"),
 )
 
 #: What our bookings claim of the scheduler's time: the time that each has, those that moves go to or have left.
@@ -236,6 +241,7 @@ history = sa.Table(
     sa.Column("detail", sa.JSON, nullable=False),
 )
 
+_GIVEN_UP = sa.text("sent_at IS NULL AND next_try_at IS NULL AND last_error <> 'no longer true'")
 outbox = sa.Table(
     "outbox",
     metadata,
@@ -254,6 +260,7 @@ outbox = sa.Table(
     sa.Index("outbox_due", "next_try_at"),
     sa.Index("outbox_booking", "booking_id"),
     sa.Index("outbox_sent", "sent_at"),
+    sa.Index("outbox_given_up", "due_at", sqlite_where=_GIVEN_UP, postgresql_where=_GIVEN_UP),
 )
 
 inbox = sa.Table(
@@ -330,6 +337,17 @@ sign_ins = sa.Table(
     sa.Column("ended_at", Instant),
 )
 
+#: What staff wrote down about customers, by `app.domain.customer.customer_key`.
+customer_notes = sa.Table(
+    "customer_notes",
+    metadata,
+    sa.Column("customer_key", sa.Text, primary_key=True),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("written_by", sa.Text, nullable=False),
+    sa.Column("written_at", Instant, nullable=False),
+)
+
 #: Accounts at schedulers that owners have connected; the tokens are sealed.
 scheduler_tokens = sa.Table(
     "scheduler_tokens",
@@ -389,7 +407,7 @@ def _with_reservation(table: sa.Table) -> sa.Select[Any]:
 
 def booking_row(booking: Booking) -> dict[str, Any]:
     """The row of a booking; `reservation_row` makes that of its reservation."""
-    apart = {"reservation_id", "terms", "customer", "customer_email", "visitor_key", "visitor"}
+    apart = {"reservation_id", "terms", *customer_columns(None), "visitor_key", "visitor"}
     names = [column.name for column in bookings.c if column.name not in apart]
     return {
         **{name: getattr(booking, name) for name in names},
@@ -402,17 +420,20 @@ def booking_row(booking: Booking) -> dict[str, Any]:
 
 
 def customer_columns(customer: Customer | None) -> dict[str, Any]:
-    """Who booked; the address also by itself, in small letters, to find bookings by."""
+    """Who booked; and by themselves, to find bookings by: the address in small letters, what tells customers apart, and
+    what a search compares."""
     return {
         "customer": asdict(customer) if customer else None,
         "customer_email": customer.email.casefold() if customer else "",
+        "customer_key": customer_key(customer),
+        "customer_search": search_text(customer),
     }
 
 
 def to_booking(row: Row) -> Booking:
     """A booking from its row in `select_bookings`."""
     values, reservation = _apart(row)
-    del values["visitor_key"], values["customer_email"]
+    del values["visitor_key"], values["customer_email"], values["customer_key"], values["customer_search"]
     return Booking(
         **{
             **values,

@@ -38,6 +38,7 @@ HISTORY: Final[Mapping[str, str]] = {
     "disputed": N_("Disputed at the bank"),
     PAID_ANOTHER_WAY: N_("Refund paid another way"),
     "email_corrected": N_("Email address corrected"),
+    "details_corrected": N_("Customer's details corrected"),
     EndReason.BY_CUSTOMER: N_("Cancelled by the customer"),
     EndReason.BY_OWNER: N_("Cancelled by the owner"),
     EndReason.DEADLINE: N_("Not paid in time"),
