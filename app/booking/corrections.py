@@ -1,4 +1,5 @@
-"""What the owner mends in a booking: the customer's details, a mail that did not arrive, a visit that nobody came to."""
+"""What the owner mends in a booking: the customer's details, a mail that did not arrive, a visit that nobody came
+to."""
 
 from __future__ import annotations
 
@@ -50,8 +51,8 @@ class Corrections:
         return marked
 
     async def resend_mail(self, mail_id: str, *, tries: int) -> None:
-        """Send one mail now that was given up, or waits after a failure. Raises BookingConflict where it was tried again
-        since it was seen with so many tries, or is under way."""
+        """Send one mail now that was given up, or waits after a failure. Raises BookingConflict where it was tried
+        again since it was seen with so many tries, or is under way."""
         if not await self._store.resend_mail(mail_id, tries=tries):
             raise BookingConflict("no longer waiting")
 
@@ -62,22 +63,22 @@ class Corrections:
     async def correct_email(
         self, booking_id: str, email: str, *, by: Actor = Actor.OWNER, only_slips: bool = False
     ) -> Booking:
-        """Give the customer another address, as `correct` does. `only_slips`: an address that differs by more than a few
-        letters is refused, because what asks for it may not be in the customer's hands alone."""
+        """Give the customer another address, as `correct` does. `only_slips`: an address that differs by more than a
+        few letters is refused, because what asks for it may not be in the customer's hands alone."""
         booking = await self._tools.booking(booking_id)
-        if only_slips and (address := read_address(email.strip())) and booking.customer:
-            if distance(booking.customer.email.lower(), address.lower()) > _SLIPS:
-                raise InvalidDetails({"email": _ANOTHER})
+        address, before = read_address(email.strip()), booking.customer
+        if only_slips and address and before and distance(before.email.lower(), address.lower()) > _SLIPS:
+            raise InvalidDetails({"email": _ANOTHER})
         return await self.correct(booking_id, Correction(email=email), by=by)
 
     async def correct(
         self, booking_id: str, correction: Correction, *, by: Actor, who: str = "", shown: str = ""
     ) -> Booking:
-        """Change a customer's details in one booking. With another address or name the links mailed before stop working,
-        and mails that did not reach the customer go out again; where there are none, the confirmation with its calendar
-        file, or a link to what is not to come. `who` is the member of staff, for the history, `shown` the `details_mark`
-        of the details that they saw. Raises InvalidDetails with a msgid for each field, BookingConflict where nobody has
-        put a name to the booking or it was changed meanwhile, NotFound."""
+        """Change a customer's details in one booking. With another address or name the links mailed before stop
+        working, and mails that did not reach the customer go out again; where there are none, the confirmation with its
+        calendar file, or a link to what is not to come. `who` is the member of staff, for the history, `shown` the
+        `details_mark` of the details that they saw. Raises InvalidDetails with a msgid for each field, BookingConflict
+        where nobody has put a name to the booking or it was changed meanwhile, NotFound."""
         booking = await self._tools.booking(booking_id)
         before = booking.customer
         if before is None:

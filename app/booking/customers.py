@@ -64,8 +64,8 @@ class Customers:
     async def correct(self, booking_id: str, correction: Correction, *, who: str, shown: str) -> tuple[int, int]:
         """Change the details of a booking's customer in all their bookings; (how many have changed, how many could not,
         because something else happened to them meanwhile, or there are too many for one time). `who` is the member of
-        staff, `shown` the `details_mark` of what they saw. Raises InvalidDetails, BookingConflict where the details were
-        changed meanwhile, NotFound."""
+        staff, `shown` the `details_mark` of what they saw. Raises InvalidDetails, BookingConflict where the details
+        were changed meanwhile, NotFound."""
         booking, before = await self._of(booking_id)
         if shown != details_mark(before):
             raise BookingConflict("changed meanwhile")

@@ -32,8 +32,8 @@ class CustomerLine:
 
 @dataclass(frozen=True, slots=True)
 class CustomerFigures:
-    """A customer over all their bookings; money in smallest units by currency. `refunded` is what went back or is on its
-    way."""
+    """A customer over all their bookings; money in smallest units by currency. `refunded` is what went back or is on
+    its way."""
 
     bookings: int
     canceled: int

@@ -45,7 +45,7 @@ class CustomerRows(Database):
             .offset(skip)
         )
         keys = [row["customer_key"] for row in page]
-        lines = {key: line for key, line in await self._lines(keys)}
+        lines = dict(await self._lines(keys))
         return [lines[key] for key in keys if key in lines]
 
     async def _lines(self, keys: Sequence[str]) -> list[tuple[str, CustomerLine]]:
@@ -137,8 +137,8 @@ class CustomerRows(Database):
         return _to_note(rows[0]) if rows else CustomerNote()
 
     async def write_note(self, key: str, text: str, *, version: int, by: str) -> bool:
-        """Put a note in the place of the one that was read as `version`. False where somebody else has changed it since.
-        An empty text leaves an empty note, so that the versions go on counting."""
+        """Put a note in the place of the one that was read as `version`. False where somebody else has changed it
+        since. An empty text leaves an empty note, so that the versions go on counting."""
         values = {"text": text, "written_by": by, "written_at": self._now()}
         async with self._write() as connection:
             if version == 0:

@@ -1,5 +1,5 @@
-"""What is done and has been of no use for long: webhook events that had their effect, mails that were sent, and notes on
-customers of whom no booking is left."""
+"""What is done and has been of no use for long: webhook events that had their effect, mails that were sent, and notes
+on customers of whom no booking is left."""
 
 from __future__ import annotations
 

@@ -46,12 +46,9 @@ def _fill() -> None:
     )
     while rows := connection.execute(named.where(bookings.c.id > last).order_by(bookings.c.id).limit(_BATCH)).all():
         last = rows[-1].id
-        known = [(row.id, row.customer or {}) for row in rows]
-        texts = {id: [str(who.get(name) or "") for name in ("name", "email", "phone")] for id, who in known}
-        connection.execute(
-            filled,
-            [
-                {"of": id, "key": email.casefold(), "search": f"{name}\n{email}\n{phone}".casefold()[:300]}
-                for id, (name, email, phone) in texts.items()
-            ],
-        )
+        values = []
+        for row in rows:
+            name, email, phone = (str((row.customer or {}).get(of) or "") for of in ("name", "email", "phone"))
+            search = f"{name}\n{email}\n{phone}".casefold()[:300]
+            values.append({"of": row.id, "key": email.casefold(), "search": search})
+        connection.execute(filled, values)
