@@ -33,6 +33,7 @@ from app.domain.scheduler_names import owner_of
 from app.error_answers import show_error, show_http_error, show_outermost
 from app.errors import ChallengeNeeded, HoldfastError, StorageError
 from app.mail import Mailer
+from app.operations.alerts import Alerts
 from app.operations.background import Background
 from app.operations.calendly_connections import CalendlyConnections
 from app.operations.erasure import Erasure
@@ -357,6 +358,7 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
                 store=store, schedulers=schedulers, payments=payments, acts=acts, strays=strays, now=now
             ),
             health=health,
+            alerts=Alerts(store=store, health=health, mailer=mailer, calendly=calendly, now=now),
             staff=staff,
             calendly=calendly,
             outgoing_webhooks=outgoing_webhooks,

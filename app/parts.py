@@ -30,6 +30,7 @@ from app.booking.reschedule import Reschedule
 from app.booking.settle import Settle
 from app.booking.sweep import Sweep
 from app.mail import Mailer
+from app.operations.alerts import Alerts
 from app.operations.calendly_connections import CalendlyConnections
 from app.operations.erasure import Erasure
 from app.operations.health import Health
@@ -83,6 +84,7 @@ class Parts:
     sites: PageReader
     metrics: Metrics
     health: Health
+    alerts: Alerts
     erasure: Erasure
     reconciling: Reconciling
     staff: Staff

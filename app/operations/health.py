@@ -103,6 +103,15 @@ class Health:
         ready = database == "ok" and not late
         return Readiness(ready, {"database": database, "worker": "late" if late else "ok", **providers})
 
+    async def worker_is_late(self) -> bool:
+        """Whether no worker has been alive for too long."""
+        beat = await self._store.last_beat()
+        return beat is None or self._beat.age(beat) > LATE
+
+    def down(self) -> list[str]:
+        """The providers, by name, that have failed repeatedly and not answered since, as this process sees them."""
+        return [name for name, one in self._providers.items() if one.tripped]
+
     async def money_without_booking(self) -> list[Discrepancy]:
         """Money that nothing stands for. Empty in health."""
         return await self._store.money_without_booking()

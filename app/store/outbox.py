@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -33,6 +34,7 @@ _LAST_TO_CUSTOMER = Prepared(
     .order_by(outbox.c.due_at.desc(), outbox.c.created_at.desc())
     .limit(1)
 )
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 _RECORD = sa.update(outbox).where(outbox.c.id == asked("of"))
 
 
@@ -65,6 +67,21 @@ class OutboxRows(Database):
         """Why the newest mail to a booking's customer was given up; empty where it was sent, or is still tried."""
         rows = await self._fetch(_LAST_TO_CUSTOMER, booking_id=booking_id)
         return next((row["last_error"] for row in rows if row["sent_at"] is None), "")
+
+    async def mails_late(self, due_before: datetime) -> tuple[int, str]:
+        """How many mails that were due before then wait still, and why one of them was not sent at its last try."""
+        # What was sent has no next try. Compared, and not only said to be there, so that SQLite takes `outbox_due`.
+        late = [outbox.c.next_try_at > _LONG_AGO, outbox.c.due_at <= due_before]
+        wanted: list[Any] = [sa.func.count().label("many"), sa.func.max(outbox.c.last_error).label("why")]
+        [row] = await self._all(sa.select(*wanted).where(*late))
+        return int(row["many"]), row["why"] or ""
+
+    async def mails_given_up(self, due_since: datetime) -> list[str]:
+        """The bookings of mails that were given up and were due since then, one for each mail."""
+        rows = await self._all(
+            sa.select(outbox.c.booking_id).where(_GIVEN_UP, outbox.c.due_at >= due_since).order_by(outbox.c.due_at)
+        )
+        return [row["booking_id"] for row in rows]
 
     async def resend_mail(self, mail_id: str, *, tries: int) -> str:
         """Send one mail now that was given up, or waits for its next try; the id of its booking. Empty where it has

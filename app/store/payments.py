@@ -188,6 +188,13 @@ class PaymentRows(Database):
         rows = await self._fetch(_BY_INTENT, intent=payment_intent_id)
         return to_payment(rows[0]) if rows else None
 
+    async def disputes_to_answer(self) -> list[Payment]:
+        """Payments whose dispute waits for the owner's answer at Stripe."""
+        waits = payments.c.dispute.in_(["needs_response", "warning_needs_response"])
+        # Said as the index `payments_disputed` says it, so that it is used.
+        rows = await self._all(sa.select(payments).where(waits, payments.c.dispute != sa.literal_column("''")))
+        return [to_payment(row) for row in rows]
+
     async def payment_of_session(self, session_id: str) -> Payment | None:
         """The payment that this Checkout Session of Stripe's is of."""
         rows = await self._fetch(_BY_SESSION, session=session_id)

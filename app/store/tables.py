@@ -180,6 +180,7 @@ moves = sa.Table(
     sa.Index("moves_due", "state", "deadline"),
 )
 
+_DISPUTED = sa.text("dispute <> ''")
 payments = sa.Table(
     "payments",
     metadata,
@@ -203,6 +204,7 @@ payments = sa.Table(
     sa.Column("dispute", sa.Text, nullable=False),
     sa.UniqueConstraint("booking_id", "attempt"),
     sa.Index("payments_due", "state", "next_look_at"),
+    sa.Index("payments_disputed", "dispute", sqlite_where=_DISPUTED, postgresql_where=_DISPUTED),
 )
 
 refunds = sa.Table(
@@ -260,7 +262,7 @@ outbox = sa.Table(
     sa.Index("outbox_due", "next_try_at"),
     sa.Index("outbox_booking", "booking_id"),
     sa.Index("outbox_sent", "sent_at"),
-    sa.Index("outbox_given_up", "due_at", sqlite_where=_GIVEN_UP, postgresql_where=_GIVEN_UP),
+    sa.Index("outbox_given_up", "sent_at", "due_at", sqlite_where=_GIVEN_UP, postgresql_where=_GIVEN_UP),
 )
 
 inbox = sa.Table(

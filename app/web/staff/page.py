@@ -13,6 +13,7 @@ from app.operations.staff_access import SignIn
 from app.parts import parts_of
 from app.web.shared.render import make_page, render_text
 from app.web.shared.theme import style_hash, theme_css
+from app.web.staff.well_words import MOST, Well, well
 
 
 def render_staff(
@@ -28,6 +29,7 @@ def render_staff(
         "base": f"/staff/{staff.token}" if staff else "",
         "who": staff and staff.email,
         "has_calendly": parts.calendly.enabled,
+        "well": getattr(request.state, "well", None),
     }
     text = render_text(parts.templates, name, {"text": "", **context, **own})
     rules = (
@@ -40,6 +42,14 @@ def render_staff(
     )
     headers = {"Cache-Control": "no-store", "Content-Security-Policy": "; ".join(rules)}
     return HTMLResponse(text, status_code=status, headers=headers)
+
+
+async def read_well(request: Request, *, most: int = MOST, fresh: bool = False) -> Well:
+    """Whether all is well, for `staff/well.html`."""
+    parts = parts_of(request)
+    alerts = await parts.alerts.all(fresh=fresh)
+    zone = await place_zone(request) if alerts else "UTC"
+    return well(alerts, base_path(request), zone, parts.now(), request.state.shell.language, most=most)
 
 
 def base_path(request: Request) -> str:

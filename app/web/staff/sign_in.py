@@ -21,9 +21,13 @@ from app.protection.signed_links import SIGN_IN_LIFE
 from app.text import catalogues
 from app.web.shared.render import NOBODY, widget_shell
 from app.web.shared.request_input import asked_path, read_form
-from app.web.staff.page import render_staff
+from app.web.staff.page import read_well, render_staff
 
 Door = Callable[[Request], Awaitable[Response]]
+
+
+#: Slashes in the path of the first page, which says whether all is well: "/staff/{token}".
+_FIRST_PAGE = 2
 
 
 def signed_in(door: Door) -> Door:
@@ -38,6 +42,8 @@ def signed_in(door: Door) -> Door:
             request.state.staff = await parts.staff.signed_in(request.path_params["token"])
         except LinkRefused as error:
             return _ask_page(request, error=error)
+        if set(request.path_params) == {"token"} and request.scope["path"].count("/") == _FIRST_PAGE:
+            request.state.well = await read_well(request)
         return await door(request)
 
     return open_door

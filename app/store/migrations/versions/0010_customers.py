@@ -1,4 +1,4 @@
-"""Customers: what finds them among their bookings, and what staff write down about them"""
+"""Customers: what finds them among their bookings, and what staff write down about them; indexes for what is not well"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,6 +8,7 @@ down_revision = "0009"
 
 #: `app.store.outbox` asks for mails that were given up by the same condition.
 _GIVEN_UP = sa.text("sent_at IS NULL AND next_try_at IS NULL AND last_error <> 'no longer true'")
+_DISPUTED = sa.text("dispute <> ''")
 _BATCH = 500
 
 
@@ -24,7 +25,10 @@ def upgrade() -> None:
     )
     _fill()
     op.create_index("bookings_customer", "bookings", ["customer_key", "created_at", "status", "customer_search", "id"])
-    op.create_index("outbox_given_up", "outbox", ["due_at"], sqlite_where=_GIVEN_UP, postgresql_where=_GIVEN_UP)
+    op.create_index(
+        "outbox_given_up", "outbox", ["sent_at", "due_at"], sqlite_where=_GIVEN_UP, postgresql_where=_GIVEN_UP
+    )
+    op.create_index("payments_disputed", "payments", ["dispute"], sqlite_where=_DISPUTED, postgresql_where=_DISPUTED)
 
 
 def _fill() -> None:
