@@ -50,15 +50,15 @@ class Corrections:
             raise NotBegun if booking.status is Status.CONFIRMED else BookingConflict(booking.status)
         return marked
 
-    async def resend_mail(self, mail_id: str, *, tries: int) -> None:
-        """Send one mail now that was given up, or waits after a failure. Raises BookingConflict where it was tried
-        again since it was seen with so many tries, or is under way."""
-        if not await self._store.resend_mail(mail_id, tries=tries):
+    async def resend_mail(self, mail_id: str, *, tries: int, who: str = "") -> None:
+        """Send one mail now that was given up, or waits after a failure. `who` asks for it, for the history. Raises
+        BookingConflict where it was tried again since it was seen with so many tries, or is under way."""
+        if not await self._store.resend_mail(mail_id, tries=tries, who=who):
             raise BookingConflict("no longer waiting")
 
-    async def resend_mails(self, booking_id: str) -> int:
+    async def resend_mails(self, booking_id: str, *, who: str = "") -> int:
         """Send again what was given up of a booking's mails. Returns how many mails that is. Raises NotFound."""
-        return await self._store.resend_mails((await self._tools.booking(booking_id)).id)
+        return await self._store.resend_mails((await self._tools.booking(booking_id)).id, who=who)
 
     async def correct_email(
         self, booking_id: str, email: str, *, by: Actor = Actor.OWNER, only_slips: bool = False

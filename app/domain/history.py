@@ -61,6 +61,7 @@ class HistoryWord(StrEnum):
     CAME_AFTER_ALL = "came_after_all"
     EMAIL_CORRECTED = "email_corrected"
     DETAILS_CORRECTED = "details_corrected"
+    MAILS_RESENT = "mails_resent"
     FORGOTTEN = "forgotten"
 
 

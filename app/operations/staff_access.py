@@ -185,13 +185,14 @@ class Staff:
         """Every mail of a booking."""
         return await self._store.mails_of(booking_id)
 
-    async def unsent_mails(self) -> list[MailLine]:
-        """Mails that ought to be on their way, or never went."""
-        return await self._store.unsent_mails(most=MOST)
+    async def unsent_mails(self, *, skip: int = 0, most: int = MOST) -> list[MailLine]:
+        """Mails that ought to be on their way, or never went, the latest first."""
+        return await self._store.unsent_mails(skip=skip, most=most)
 
-    async def resend_all_mails(self) -> int:
-        """Send again what was given up of any booking. Returns how many mails that is."""
-        return await self._store.resend_mails()
+    async def resend_all_mails(self, *, who: str = "") -> int:
+        """Send again what was given up of any booking; `who` asks for it, for the history. Returns how many mails that
+        is."""
+        return await self._store.resend_mails(who=who)
 
     def calls(self, base: int) -> list[SchedulerCalls]:
         """The calls to each scheduler; `base` seconds is how long times stay fresh while there are enough of them."""

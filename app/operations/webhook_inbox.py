@@ -159,9 +159,11 @@ class Inbox:
 
     # -- by hand ---------------------------------------------------------------------------------------------
 
-    async def events(self, *, waiting: bool = False, booking_id: str = "", most: int = 100) -> list[StoredEvent]:
+    async def events(
+        self, *, waiting: bool = False, booking_id: str = "", skip: int = 0, most: int = 100
+    ) -> list[StoredEvent]:
         """Stored events, newest first; with `waiting` only those that still await their effect."""
-        return await self._store.events(waiting=waiting, booking_id=booking_id, most=most)
+        return await self._store.events(waiting=waiting, booking_id=booking_id, skip=skip, most=most)
 
     async def replay(self, event_id: str, *, tries: int | None = None) -> StoredEvent:
         """Let a stored event have its effect once more, now. The answer tells how it stands. Raises NotFound; with

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -52,16 +53,21 @@ class DeskRows(Database):
 
     async def mails_of(self, booking_id: str) -> list[MailLine]:
         """Every mail of a booking, in the order in which they are due."""
-        return await self._mail_lines(outbox.c.booking_id == booking_id, most=200)
+        return await self._mail_lines(sa.select(outbox).where(outbox.c.booking_id == booking_id), most=200)
 
-    async def unsent_mails(self, *, most: int) -> list[MailLine]:
-        """Mails that ought to be on their way: due and not sent, or given up after an error of the server's."""
+    async def unsent_mails(self, *, skip: int = 0, most: int) -> list[MailLine]:
+        """Mails that ought to be on their way: due and not sent, or given up after an error of the server's. Those that
+        were due last come first."""
         waits = outbox.c.next_try_at.is_not(None) & (outbox.c.due_at <= self._now())
         # What came to wait until it was no longer true failed nowhere.
         given_up = outbox.c.next_try_at.is_(None) & (outbox.c.last_error != "no longer true")
-        return await self._mail_lines(outbox.c.sent_at.is_(None), sa.or_(waits, given_up), most=most)
+        unsent = sa.select(outbox).where(outbox.c.sent_at.is_(None), sa.or_(waits, given_up))
+        return await self._mail_lines(unsent, latest_first=True, skip=skip, most=most)
 
-    async def _mail_lines(self, *conditions: sa.ColumnElement[bool], most: int) -> list[MailLine]:
-        rows = await self._all(sa.select(outbox).where(*conditions).order_by(outbox.c.due_at).limit(most))
-        names = ("booking_id", "kind", "due_at", "sent_at", "next_try_at", "tries")
+    async def _mail_lines(
+        self, chosen: sa.Select[Any], *, latest_first: bool = False, skip: int = 0, most: int
+    ) -> list[MailLine]:
+        order = outbox.c.due_at.desc() if latest_first else outbox.c.due_at
+        rows = await self._all(chosen.order_by(order, outbox.c.id).limit(most).offset(skip))
+        names = ("id", "booking_id", "kind", "due_at", "sent_at", "next_try_at", "tries")
         return [MailLine(**{name: row[name] for name in names}, error=row["last_error"] or "") for row in rows]

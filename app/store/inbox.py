@@ -46,9 +46,12 @@ class InboxRows(Database):
         """Stored events that still await their effect."""
         return [_stored(row) for row in await self._fetch(_DUE, now=self._now())]
 
-    async def events(self, *, waiting: bool = False, booking_id: str = "", most: int = 100) -> list[StoredEvent]:
+    async def events(
+        self, *, waiting: bool = False, booking_id: str = "", skip: int = 0, most: int = 100
+    ) -> list[StoredEvent]:
         """The latest stored events, newest first; with `waiting` those without their effect."""
-        chosen = sa.select(inbox).order_by(inbox.c.received_at.desc(), inbox.c.event_id).limit(most)
+        newest = sa.select(inbox).order_by(inbox.c.received_at.desc(), inbox.c.event_id)
+        chosen = newest.limit(most).offset(skip)
         if waiting:
             chosen = chosen.where(inbox.c.processed_at.is_(None))
         if booking_id:

@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app.domain.booking import Booking, Customer, Status
+from app.domain.booking import Actor, Booking, Customer, Status
 from app.domain.customer import customer_key, search_text
 from app.domain.history import HistoryWord
 from app.domain.outbox import OutboxMail
@@ -34,6 +34,8 @@ _LAST_TO_CUSTOMER = Prepared(
     .order_by(outbox.c.due_at.desc(), outbox.c.created_at.desc())
     .limit(1)
 )
+#: Ids in one question.
+_BATCH = 500
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 _RECORD = sa.update(outbox).where(outbox.c.id == asked("of"))
 
@@ -83,25 +85,35 @@ class OutboxRows(Database):
         )
         return [row["booking_id"] for row in rows]
 
-    async def resend_mail(self, mail_id: str, *, tries: int) -> str:
-        """Send one mail now that was given up, or waits for its next try; the id of its booking. Empty where it has
-        been tried since it was seen with so many tries, was sent, or is not due yet."""
-        waits = sa.and_(outbox.c.sent_at.is_(None), outbox.c.next_try_at > self._now(), outbox.c.tries > 0)
-        async with self._write() as connection:
-            again = await connection.execute(
-                sa.update(outbox)
-                .where(outbox.c.id == mail_id, outbox.c.tries == tries, sa.or_(_GIVEN_UP, waits))
-                .values(**self._afresh())
-                .returning(outbox.c.booking_id)
-            )
-            return again.scalar() or ""
+    async def resend_mail(self, mail_id: str, *, tries: int, who: str = "") -> bool:
+        """Send one mail now that was given up, or waits for its next try. False where it has been tried since it was
+        seen with so many tries, was sent, or is not due yet."""
+        waits = sa.and_(
+            outbox.c.sent_at.is_(None), outbox.c.next_try_at > self._now(), outbox.c.last_error.is_not(None)
+        )
+        as_seen = [outbox.c.id == mail_id, outbox.c.tries == tries, sa.or_(_GIVEN_UP, waits)]
+        return bool(await self._resend(*as_seen, who=who))
 
-    async def resend_mails(self, booking_id: str = "") -> int:
-        """Owe again what was given up of a booking, or without one of all. Returns how many mails that is."""
-        of_booking = [outbox.c.booking_id == booking_id] if booking_id else []
+    async def resend_mails(self, booking_id: str = "", *, who: str = "") -> int:
+        """Owe again what was given up of a booking, or without one of all. Returns how many mails that is. `who` asks
+        for it, for the history."""
+        return await self._resend(_GIVEN_UP, *([outbox.c.booking_id == booking_id] if booking_id else []), who=who)
+
+    async def _resend(self, *which: sa.ColumnElement[bool], who: str) -> int:
         async with self._write() as connection:
-            again = await connection.execute(sa.update(outbox).where(_GIVEN_UP, *of_booking).values(**self._afresh()))
-            return again.rowcount
+            again = sa.update(outbox).where(*which).values(**self._afresh()).returning(outbox.c.booking_id)
+            ids = list((await connection.execute(again)).scalars())
+            named = sa.select(bookings.c.id, bookings.c.status)
+            those = list(dict.fromkeys(ids))
+            found: list[Any] = []
+            for first in range(0, len(those), _BATCH):
+                part = named.where(bookings.c.id.in_(those[first : first + _BATCH]))
+                found += (await connection.execute(part)).all()
+            for booking in found:
+                detail = {"by": str(Actor.OWNER), **({"who": who} if who else {})}
+                status = Status(booking.status)
+                await remember(connection, booking.id, HistoryWord.MAILS_RESENT, status, at=self._now(), detail=detail)
+            return len(ids)
 
     async def correct(
         self,

@@ -128,7 +128,7 @@ async def resend(request: Request, view: BookingView) -> Response:
 
 async def resend_mails(request: Request, view: BookingView) -> Response:
     """POST …/mails: send again what was given up."""
-    await parts_of(request).corrections.resend_mails(view.booking.id)
+    await parts_of(request).corrections.resend_mails(view.booking.id, who=request.state.staff.email)
     return to_booking(request, reported="again")
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from starlette.routing import Route
 
-from app.web.staff import booking, calendly, cancel, days, feeds, health, move, refund, sign_in
+from app.web.staff import booking, calendly, cancel, customers, days, feeds, move, refund, sign_in, technical
 from app.web.staff.booking import of_booking
 
 _SIGNED_IN = "/staff/{token}"
 _BOOKING = f"{_SIGNED_IN}/bookings/{{booking}}"
+_TECHNICAL = f"{_SIGNED_IN}/technical"
+_CUSTOMER = f"{_SIGNED_IN}/customers/{{booking}}"
 
 routes = [
     *feeds.routes,
@@ -20,11 +22,22 @@ routes = [
     Route("/staff/in/{token}", sign_in.sign_in, methods=["POST"]),
     Route(_SIGNED_IN, days.show_days),
     Route(f"{_SIGNED_IN}/find", days.show_found),
-    Route(f"{_SIGNED_IN}/house", health.show_health),
-    Route(f"{_SIGNED_IN}/feed", health.renew_feed, methods=["POST"]),
+    Route(f"{_SIGNED_IN}/house", technical.show_old_address),
+    Route(_TECHNICAL, technical.show_technical),
+    Route(f"{_TECHNICAL}/events", technical.show_events),
+    Route(f"{_TECHNICAL}/events", technical.replay_event, methods=["POST"]),
+    Route(f"{_TECHNICAL}/emails", technical.show_mails),
+    Route(f"{_TECHNICAL}/emails", technical.resend_mail, methods=["POST"]),
+    Route(f"{_TECHNICAL}/programs", technical.show_programs),
+    Route(f"{_TECHNICAL}/programs", technical.resend_message, methods=["POST"]),
+    Route(f"{_SIGNED_IN}/feed", technical.renew_feed, methods=["POST"]),
     Route(f"{_SIGNED_IN}/calendly", calendly.show_connections),
     Route(f"{_SIGNED_IN}/calendly/{{name}}/connect", calendly.connect),
     Route(f"{_SIGNED_IN}/calendly/{{name}}/disconnect", calendly.disconnect, methods=["POST"]),
+    Route(f"{_SIGNED_IN}/customers", customers.show_customers),
+    Route(_CUSTOMER, customers.show_customer),
+    Route(f"{_CUSTOMER}/details", customers.correct, methods=["POST"]),
+    Route(f"{_CUSTOMER}/note", customers.write_note, methods=["POST"]),
     Route(f"{_SIGNED_IN}/sign-out", sign_in.sign_out, methods=["POST"]),
     Route(_BOOKING, of_booking(booking.show_booking)),
     Route(f"{_BOOKING}/cancel", of_booking(cancel.show_cancel)),
