@@ -184,7 +184,12 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
         closing.push_async_callback(availability.aclose)
         links = Links(settings.keys, now=now, random=seams.random)
         notifications = Notifications(
-            store=store, widgets=widgets, links=links, public_url=settings.public_url, now=now
+            store=store,
+            widgets=widgets,
+            links=links,
+            public_url=settings.public_url,
+            has_staff=bool(settings.staff_emails),
+            now=now,
         )
         challenges = Challenges(settings.keys, now=now, random=seams.random)
         hold_limits = HoldLimits(store=store, rate_limits=rate_limits, challenges=challenges, now=now, shared=counts)

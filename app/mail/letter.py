@@ -87,6 +87,8 @@ class Mail:
     refund: Money | None = None
     waits_for_bank: bool = False
     detail: Mapping[str, object] = field(default_factory=dict)
+    #: Where staff sign in and are led to the booking, in mails to the owner; empty where nobody may sign in.
+    staff_url: str = ""
     #: The customer's other bookings with their links, where the mail is about all of them.
     others: Sequence[tuple[Booking, str]] = ()
 

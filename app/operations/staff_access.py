@@ -97,9 +97,10 @@ class Staff:
         """Whether anybody may sign in."""
         return bool(self._emails)
 
-    async def ask(self, email: str, language: str) -> None:
-        """Mail a link, if the address is one of ours. Says nothing about whether it is; call it after the answer, so
-        that the time that it takes says nothing either."""
+    async def ask(self, email: str, language: str, leads_to: str = "") -> None:
+        """Mail a link, if the address is one of ours; `leads_to` is the page that was meant, below that of the
+        bookings, and empty for these. Says nothing about whether it is; call it after the answer, so that the time that
+        it takes says nothing either."""
         email = email.casefold()
         if email not in self._emails or await self._rate_limits.wait(SIGN_IN_MAIL, email):
             return
@@ -108,6 +109,7 @@ class Staff:
         await self._store.add_sign_in(sign_in_id, email, forget_before=self._now() - _KEPT)
         _ = translator(language).gettext
         url = f"{self._public_url}/staff/in/{self._links.sign_in_token(sign_in_id)}"
+        url += f"?next={leads_to}" if leads_to else ""
         minutes = int(SIGN_IN_LIFE.total_seconds() // 60)
         lines = (
             _("This link signs you in to the bookings:"),

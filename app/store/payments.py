@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -35,6 +35,12 @@ class PaymentRows(Database):
     async def payments(self, booking_id: str) -> list[Payment]:
         """Every attempt to pay, oldest first."""
         rows = await self._fetch(_OF_BOOKING, booking_id=booking_id)
+        return [to_payment(row) for row in rows]
+
+    async def payments_of(self, booking_ids: Collection[str]) -> list[Payment]:
+        """Every attempt to pay for any of these bookings, oldest first."""
+        those = payments.c.booking_id.in_(list(booking_ids))
+        rows = await self._all(sa.select(payments).where(those).order_by(payments.c.booking_id, payments.c.attempt))
         return [to_payment(row) for row in rows]
 
     async def session_ids(self) -> list[str]:

@@ -138,8 +138,8 @@ async def write_note(request: Request) -> Response:
 def _overtaken(request: Request) -> str:
     _ = catalogues.translator(request.state.shell.language).gettext
     return _(
-        "These details have been changed in another window in the meantime. Nothing was changed here. Please check them "
-        "again."
+        "These details have been changed in another window in the meantime. Nothing was changed here. Please check "
+        "them again."
     )
 
 

@@ -34,6 +34,7 @@ routes = [
     Route(f"{_SIGNED_IN}/calendly", calendly.show_connections),
     Route(f"{_SIGNED_IN}/calendly/{{name}}/connect", calendly.connect),
     Route(f"{_SIGNED_IN}/calendly/{{name}}/disconnect", calendly.disconnect, methods=["POST"]),
+    Route(f"{_SIGNED_IN}/bookings.csv", feeds.download_table),
     Route(f"{_SIGNED_IN}/customers", customers.show_customers),
     Route(_CUSTOMER, customers.show_customer),
     Route(f"{_CUSTOMER}/details", customers.correct, methods=["POST"]),

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
 from typing import Any, Final
 from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from app.domain.local_days import next_month
 from app.errors import BookingConflict, NotFound
 from app.operations.outgoing_webhooks import OutgoingWebhooks
 from app.parts import parts_of
+from app.text import zones
 from app.version import VERSION
 from app.web.shared.page_cache import pages_in
 from app.web.shared.request_input import read_form
@@ -55,6 +58,8 @@ async def show_technical(request: Request) -> Response:
             now=now,
             language=language,
         ),
+        "export_from": (first := (zones.local(now, zone).date().replace(day=1) - timedelta(days=1)).replace(day=1)),
+        "export_to": next_month(first) - timedelta(days=1),
         "csv": f"{feed}.csv",
         "ics": f"{feed}.ics",
         "renewed": request.query_params.get("told") == "renewed",
