@@ -446,11 +446,10 @@ async def test_staff_see_how_each_program_stands(tmp_path: Path) -> None:
         await stack.hold()
         await told(stack)
         browser = Browser(stack)
-        await browser.open(f"{await sign_in(stack, browser)}/house")
+        await browser.open(f"{await sign_in(stack, browser)}/technical/programs")
         page = text_of(browser.page.text)
-        assert "Programs that are told about bookings" in page
-        assert "trying again: status 500 studio.erp" in page
-        assert re.search(r"sent [^.]+ studio.crm", page)
+        assert "studio.erp trying again: status 500" in page
+        assert re.search(r"studio.crm sent [^.]+", page)
 
 
 async def test_figures_and_set_up_check_tell_of_an_address_that_fails(tmp_path: Path) -> None:
