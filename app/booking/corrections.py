@@ -61,7 +61,7 @@ class Corrections:
         return await self._store.resend_mails((await self._tools.booking(booking_id)).id, who=who)
 
     async def correct_email(
-        self, booking_id: str, email: str, *, by: Actor = Actor.OWNER, only_slips: bool = False
+        self, booking_id: str, email: str, *, by: Actor = Actor.OWNER, who: str = "", only_slips: bool = False
     ) -> Booking:
         """Give the customer another address, as `correct` does. `only_slips`: an address that differs by more than a
         few letters is refused, because what asks for it may not be in the customer's hands alone."""
@@ -69,7 +69,7 @@ class Corrections:
         address, before = read_address(email.strip()), booking.customer
         if only_slips and address and before and distance(before.email.lower(), address.lower()) > _SLIPS:
             raise InvalidDetails({"email": _ANOTHER})
-        return await self.correct(booking_id, Correction(email=email), by=by)
+        return await self.correct(booking_id, Correction(email=email), by=by, who=who)
 
     async def correct(
         self, booking_id: str, correction: Correction, *, by: Actor, who: str = "", shown: str = ""

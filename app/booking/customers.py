@@ -56,10 +56,15 @@ class Customers:
         return CustomerView(
             customer=customer,
             figures=await self._store.customer_figures(booking, key),
-            note=await self._store.customer_note(key) if key else CustomerNote(),
+            note=await self.note_of(booking),
             bookings=await self._store.bookings_of(booking, key, skip=skip, most=most),
             nameless=not key,
         )
+
+    async def note_of(self, booking: Booking) -> CustomerNote:
+        """What is written down about a booking's customer."""
+        key = customer_key(booking.customer)
+        return await self._store.customer_note(key) if key else CustomerNote()
 
     async def correct(self, booking_id: str, correction: Correction, *, who: str, shown: str) -> tuple[int, int]:
         """Change the details of a booking's customer in all their bookings; (how many have changed, how many could not,

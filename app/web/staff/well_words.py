@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Final, TypedDict
 
 from app.domain.booking import short_reference
+from app.msgid import N_
 from app.operations.alerts import Alert, AlertKind
 from app.text import catalogues, formats, zones
 from app.web.shared.time_words import moment_words
@@ -46,19 +47,23 @@ def _said(alert: Alert, base: str, zone: str, now: datetime, language: str) -> S
         links = []  # this server has no page of it
     elif alert.kind is AlertKind.CALENDLY_BROKEN:
         links = [("Calendly", f"{base}/calendly")]
-    elif part := _PARTS.get(alert.kind):
-        links = [*links[:_MOST_BOOKINGS], (catalogues.translator(language).gettext("Technical"), f"{base}/{part}")]
+    elif alert.kind in _PARTS:
+        part, words = _PARTS[alert.kind]
+        links = [*links[:_MOST_BOOKINGS], (catalogues.translator(language).gettext(words), f"{base}/technical/{part}")]
     return {"what": what, "do": do, "links": links[: _MOST_BOOKINGS + 1]}
 
 
-#: Where on the pages under *Technical* something can be done about it.
+_MAILS: Final = ("emails", N_("See emails"))
+_EVENTS: Final = ("events", N_("See messages"))
+_PROGRAMS: Final = ("programs", N_("See programs"))
+#: Where under *Technical* something can be done about it, and the words for the link.
 _PARTS: Final = {
-    AlertKind.MAILS_GIVEN_UP: "technical/emails",
-    AlertKind.MAILS_LATE: "technical/emails",
-    AlertKind.EVENTS_FAILING: "technical/events",
-    AlertKind.WEBHOOKS_SILENT: "technical/events",
-    AlertKind.PROGRAM_OFF: "technical/programs",
-    AlertKind.PROGRAM_FAILING: "technical/programs",
+    AlertKind.MAILS_GIVEN_UP: _MAILS,
+    AlertKind.MAILS_LATE: _MAILS,
+    AlertKind.EVENTS_FAILING: _EVENTS,
+    AlertKind.WEBHOOKS_SILENT: _EVENTS,
+    AlertKind.PROGRAM_OFF: _PROGRAMS,
+    AlertKind.PROGRAM_FAILING: _PROGRAMS,
 }
 
 
