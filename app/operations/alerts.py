@@ -26,7 +26,7 @@ EVENT_WITHIN: Final = timedelta(minutes=10)
 GIVEN_UP_SINCE: Final = timedelta(days=14)
 #: An owner's program may be restarted without anybody's being told.
 PROGRAM_WITHIN: Final = timedelta(hours=1)
-#: How old the answer about money may be: it reads every payment there ever was, 0.5 s for 200,000. Where something was
+#: How old the answer about money may be: it reads every payment there ever was, 0.6 s for 200,000. Where something was
 #: found, it is looked at again sooner, so that what was dealt with is gone.
 MONEY_EVERY: Final = timedelta(minutes=5)
 _FOUND_EVERY: Final = timedelta(seconds=10)

@@ -20,6 +20,7 @@ from app.store import Store
 from app.store.health import Census, Discrepancy
 from app.store.outgoing_webhooks import Backlog
 from app.telemetry.metrics import Metrics
+from app.version import VERSION
 
 #: A worker that has not been alive for so long needs somebody: a step takes half a minute at the worst.
 LATE = timedelta(seconds=90)
@@ -53,6 +54,17 @@ class Readiness:
 
     ready: bool
     parts: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFacts:
+    """What runs here: the program's version, the database as people may see it, the version of its tables, and when a
+    worker was last alive."""
+
+    version: str
+    database: str
+    schema: str
+    worker_seen: datetime | None
 
 
 class Health:
@@ -102,6 +114,11 @@ class Health:
         database = await self._trial.state()
         ready = database == "ok" and not late
         return Readiness(ready, {"database": database, "worker": "late" if late else "ok", **providers})
+
+    async def facts(self) -> ServerFacts:
+        """What runs here."""
+        store = self._store
+        return ServerFacts(VERSION, store.backend.shown, await store.schema(), await store.last_beat())
 
     async def worker_is_late(self) -> bool:
         """Whether no worker has been alive for too long."""

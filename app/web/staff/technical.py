@@ -15,7 +15,6 @@ from app.errors import BookingConflict, NotFound
 from app.operations.outgoing_webhooks import OutgoingWebhooks
 from app.parts import parts_of
 from app.text import zones
-from app.version import VERSION
 from app.web.shared.page_cache import pages_in
 from app.web.shared.request_input import read_form
 from app.web.staff.customers import read_page
@@ -49,15 +48,7 @@ async def show_technical(request: Request) -> Response:
         "calls": parts.staff.calls(settings.availability_ttl),
         "asked_fresh": settings.availability_ttl,
         "kept": round(pages_in(request.scope).bytes_kept / 1024),
-        "rows": figure_rows(
-            version=VERSION,
-            database=parts.store.backend.shown,
-            schema=await parts.store.schema(),
-            beat=await parts.store.last_beat(),
-            zone=zone,
-            now=now,
-            language=language,
-        ),
+        "rows": figure_rows(await parts.health.facts(), zone=zone, now=now, language=language),
         "export_from": (first := (zones.local(now, zone).date().replace(day=1) - timedelta(days=1)).replace(day=1)),
         "export_to": next_month(first) - timedelta(days=1),
         "csv": f"{feed}.csv",

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from app.domain.outgoing_webhooks import Delivery, Endpoint
 from app.msgid import N_
+from app.operations.health import ServerFacts
 from app.text import catalogues, zones
 from app.web.shared.time_words import moment_words
 
@@ -81,14 +82,12 @@ def delivery_row(delivery: Delivery, zone: str, now: datetime, language: str) ->
     }
 
 
-def figure_rows(
-    *, version: str, database: str, schema: str, beat: datetime | None, zone: str, now: datetime, language: str
-) -> list[tuple[str, str]]:
+def figure_rows(facts: ServerFacts, *, zone: str, now: datetime, language: str) -> list[tuple[str, str]]:
     """(what, how it is) of the program itself."""
     _ = catalogues.translator(language).gettext
-    today = zones.local(now, zone).date()
+    beat, today = facts.worker_seen, zones.local(now, zone).date()
     return [
-        (_("Version"), version),
-        (_("Database"), f"{database} · {schema}"),
+        (_("Version"), facts.version),
+        (_("Database"), f"{facts.database} · {facts.schema}"),
         (_("Worker last seen"), moment_words(beat, zone, language, today) if beat else _("never")),
     ]

@@ -15,7 +15,6 @@ from app.web.shared.time_words import moment_words
 #: On the first page; *Technical* has all.
 MOST: Final = 5
 _MOST_BOOKINGS: Final = 3
-_PROVIDERS: Final = {"stripe": "Stripe", "hapio": "Hapio", "calcom": "Cal.com", "calendly": "Calendly"}
 
 
 class Said(TypedDict):
@@ -74,7 +73,7 @@ def _sentences(alert: Alert, zone: str, now: datetime, language: str) -> tuple[s
     values = {
         "num": alert.many,
         "amount": formats.format_money(alert.amount, language) if alert.amount else "",
-        "name": _named(alert),
+        "name": alert.name,
         "why": alert.why,
         "since": moment_words(alert.since, zone, language, zones.local(now, zone).date()) if alert.since else "",
     }
@@ -83,7 +82,8 @@ def _sentences(alert: Alert, zone: str, now: datetime, language: str) -> tuple[s
             what = _("Nothing is being carried out: bookings are not confirmed, and refunds and emails wait.")
             do = _("The part of the server that does it, the worker, is not running. Start the server again.")
         case AlertKind.PROVIDER_DOWN:
-            what = _("%(name)s does not answer.")
+            stripe = alert.name == "stripe"
+            what = _("Stripe does not answer.") if stripe else _("The calendar (%(name)s) does not answer.")
             do = _("We keep trying, and nothing is lost. Check its status page if this lasts.")
         case AlertKind.NOT_CONFIRMED:
             what = many(
@@ -161,11 +161,3 @@ def _sentences(alert: Alert, zone: str, now: datetime, language: str) -> tuple[s
             what = _("The Calendly account of %(name)s is no longer connected, so nobody can book there.")
             do = _("Connect it again.")
     return what % values, do % values
-
-
-def _named(alert: Alert) -> str:
-    provider, _, owner = alert.name.partition(":")
-    if alert.kind is not AlertKind.PROVIDER_DOWN:
-        return alert.name
-    shown = _PROVIDERS.get(provider, provider)
-    return f"{shown} ({owner})" if owner else shown

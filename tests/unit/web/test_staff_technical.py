@@ -82,7 +82,7 @@ async def test_a_paid_booking_that_waits_for_the_calendar_is_told_with_a_link_to
     await sign_in(studio, eva)
     said = text_of(eva.page.text)
     assert "1 booking is paid but not confirmed" in said
-    assert "Hapio does not answer" in said
+    assert "The calendar (hapio) does not answer" in said
     assert re.search(rf'href="[^"]+/bookings/{booking.id}"', eva.page.text)
 
 
