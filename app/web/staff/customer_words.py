@@ -22,14 +22,14 @@ _COUNT: Final = re.compile("[0-9]{1,6}")
 
 def customer_rows(lines: Sequence[CustomerLine], base: str, now: datetime, language: str) -> list[dict[str, str]]:
     """Customers as lines of a list."""
-    _ = catalogues.translator(language).ngettext
+    ngettext = catalogues.translator(language).ngettext
     return [
         {
             "path": f"{base}/customers/{one.booking_id}",
             "name": one.name,
             "email": one.email,
             "phone": one.phone,
-            "many": _("%(num)s booking", "%(num)s bookings", one.bookings) % {"num": one.bookings},
+            "many": ngettext("%(num)s booking", "%(num)s bookings", one.bookings) % {"num": one.bookings},
             "iso": formats.machine_time(one.last_at),
             "last": formats.format_day(
                 one.last_at, one.time_zone, language, "medium", today=zones.local(now, one.time_zone).date()

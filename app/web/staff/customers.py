@@ -76,6 +76,7 @@ async def _customer_page(
         "figures": figures(view.figures, language),
         "note": note_row(view.note, await place_zone(request), now, language),
         "note_text": view.note.text if typed_note is None else typed_note,
+        "saved_note": "" if typed_note is None else view.note.text,
         "note_version": view.note.version,
         "longest_note": LONGEST_NOTE,
         "nameless": view.nameless,

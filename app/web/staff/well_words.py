@@ -69,7 +69,7 @@ _PARTS: Final = {
 def _sentences(alert: Alert, zone: str, now: datetime, language: str) -> tuple[str, str]:
     """What is not well, and what to do."""
     _ = catalogues.translator(language).gettext
-    many = catalogues.translator(language).ngettext
+    ngettext = catalogues.translator(language).ngettext
     values = {
         "num": alert.many,
         "amount": formats.format_money(alert.amount, language) if alert.amount else "",
@@ -86,7 +86,7 @@ def _sentences(alert: Alert, zone: str, now: datetime, language: str) -> tuple[s
             what = _("Stripe does not answer.") if stripe else _("The calendar (%(name)s) does not answer.")
             do = _("We keep trying, and nothing is lost. Check its status page if this lasts.")
         case AlertKind.NOT_CONFIRMED:
-            what = many(
+            what = ngettext(
                 "%(num)s booking is paid but not confirmed, because the calendar does not answer.",
                 "%(num)s bookings are paid but not confirmed, because the calendar does not answer.",
                 alert.many,
@@ -108,41 +108,43 @@ def _sentences(alert: Alert, zone: str, now: datetime, language: str) -> tuple[s
             what = _("A customer's bank disputes a payment of %(amount)s.")
             do = _("Answer in the Stripe dashboard before the deadline that it names.")
         case AlertKind.NOT_MOVED:
-            what = many(
+            what = ngettext(
                 "%(num)s booking is being moved, but the calendar does not answer.",
                 "%(num)s bookings are being moved, but the calendar does not answer.",
                 alert.many,
             )
             do = _("We keep trying until the new time begins. Both times are kept until then.")
         case AlertKind.NOT_ENDED:
-            what = many(
+            what = ngettext(
                 "%(num)s unpaid booking still blocks its time, because Stripe does not say whether it was paid.",
                 "%(num)s unpaid bookings still block their times, because Stripe does not say whether they were paid.",
                 alert.many,
             )
             do = _("We keep asking. Check your Stripe account if this lasts.")
         case AlertKind.NOT_RELEASED:
-            what = many(
+            what = ngettext(
                 "%(num)s ended booking still blocks its time in the calendar.",
                 "%(num)s ended bookings still block their times in the calendar.",
                 alert.many,
             )
             do = _("We keep trying. You can also delete the entry in your calendar yourself.")
         case AlertKind.MAIL_OFF:
-            what = many("%(num)s email is waiting.", "%(num)s emails are waiting.", alert.many)
+            what = ngettext("%(num)s email is waiting.", "%(num)s emails are waiting.", alert.many)
             do = _("No mail server is set up: set SMTP_URL and MAIL_FROM, and start the server again.")
         case AlertKind.MAILS_LATE:
-            what = many(
+            what = ngettext(
                 "%(num)s email has been waiting for more than a quarter of an hour.",
                 "%(num)s emails have been waiting for more than a quarter of an hour.",
                 alert.many,
             )
             do = _("We keep trying. The mail server says: %(why)s") if alert.why else _("We keep trying.")
         case AlertKind.MAILS_GIVEN_UP:
-            what = many("%(num)s email could not be delivered.", "%(num)s emails could not be delivered.", alert.many)
+            what = ngettext(
+                "%(num)s email could not be delivered.", "%(num)s emails could not be delivered.", alert.many
+            )
             do = _("Correct the address on the booking, or send the email again.")
         case AlertKind.EVENTS_FAILING:
-            what = many(
+            what = ngettext(
                 "%(num)s message from Stripe or the calendar has not been acted on yet.",
                 "%(num)s messages from Stripe or the calendar have not been acted on yet.",
                 alert.many,

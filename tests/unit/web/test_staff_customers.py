@@ -126,6 +126,7 @@ async def test_the_second_of_two_windows_is_told_and_what_it_typed_is_kept(studi
     said = await other.send('action="[^"]+/note"', note="Allergic to dust")
     assert "changed in another window" in said
     assert "Allergic to dust" in said
+    assert "Prefers mornings" in said
     assert other.page.status_code == 409
     await eva.send('action="[^"]+/details"', name="Bo Björk", email=BO.email, phone=BO.phone)
     await other.open(page_of(home, booking))
