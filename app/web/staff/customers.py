@@ -31,18 +31,27 @@ _VERSION: Final = re.compile("[0-9]{1,9}")
 
 @signed_in
 async def show_customers(request: Request) -> Response:
-    """GET /staff/{token}/customers: everybody who has booked, or those that a search finds."""
+    """GET /staff/{token}/customers: everybody who has booked."""
+    return await _customers_page(request, "", read_page(request.query_params))
+
+
+@signed_in
+async def find_customers(request: Request) -> Response:
+    """POST /staff/{token}/customers: those that a search finds. By POST, so that no name is in an address."""
+    form = await read_form(request)
+    return await _customers_page(request, " ".join(form.get("q", "").split())[:_LONGEST], read_page(form))
+
+
+async def _customers_page(request: Request, text: str, page: int) -> Response:
     parts, language = parts_of(request), request.state.shell.language
-    text = " ".join(request.query_params.get("q", "").split())[:_LONGEST]
-    page = read_page(request.query_params)
     found = await parts.customers.find(text, skip=(page - 1) * PER_PAGE, most=PER_PAGE + 1)
     base = base_path(request)
     context = {
         "rows": customer_rows(found[:PER_PAGE], base, parts.now(), language),
         "wanted": text,
         "page_number": page,
-        "before": _pages(f"{base}/customers", page - 1, q=text) if page > 1 else "",
-        "after": _pages(f"{base}/customers", page + 1, q=text) if len(found) > PER_PAGE else "",
+        "before": page - 1,
+        "after": page + 1 if len(found) > PER_PAGE else 0,
     }
     return render_staff(request, "staff/customers.html", context, screen="customers")
 
@@ -162,6 +171,5 @@ def read_page(query: Mapping[str, str]) -> int:
     return int(text) if _PAGE.fullmatch(text := query.get("page", "1")) else 1
 
 
-def _pages(path: str, page: int, **more: str) -> str:
-    pairs = {**{name: text for name, text in more.items() if text}, **({"page": str(page)} if page > 1 else {})}
-    return f"{path}?{urlencode(pairs)}" if pairs else path
+def _pages(path: str, page: int) -> str:
+    return f"{path}?page={page}" if page > 1 else path

@@ -45,10 +45,11 @@ async def test_a_customer_is_found_by_a_part_of_the_name_the_address_or_the_phon
     said = await eva.open(f"{home}/customers")
     assert "Bo Berg bo@customer.example +46701234567 1 booking" in said
     for text, name in (("berg", "Bo Berg"), ("BO@", "Bo Berg"), ("070-123 45 67", "Bo Berg"), ("åsa ö", "Åsa Öman")):
-        said = await eva.open(f"{home}/customers?q={text}")
+        said = await eva.send('action="[^"]+/customers"', q=text)
         assert name in said, text
+        assert text not in str(eva.page.url)
         assert ({"Bo Berg", "Åsa Öman"} - {name}).pop() not in said, text
-    assert "Nobody found" in await eva.open(f"{home}/customers?q=%25")
+    assert "Nobody found" in await eva.send('action="[^"]+/customers"', q="%")
 
 
 async def test_customers_are_paged_and_those_who_booked_last_come_first(studio: Stack, eva: Browser) -> None:
@@ -61,6 +62,8 @@ async def test_customers_are_paged_and_those_who_booked_last_come_first(studio: 
     assert said.count("1 booking") == 50
     [after] = re.findall(r'<a class="button" href="([^"]+)">Next page</a>', eva.page.text)
     assert (await eva.open(after)).count("1 booking") == 2
+    assert (await eva.send('action="[^"]+/customers"', q="x.example")).count("1 booking") == 50
+    assert (await eva.send('action="[^"]+/customers"><input type="hidden"', page="2")).count("1 booking") == 1
 
 
 async def test_a_customers_page_adds_up_bookings_money_and_missed_visits(studio: Stack, eva: Browser) -> None:
@@ -166,7 +169,8 @@ async def test_a_note_goes_with_a_corrected_address_and_is_forgotten_with_its_cu
     home = await sign_in(studio, eva)
     await eva.open(page_of(home, booking))
     assert eva.page.status_code == 404
-    assert "Nobody found" in await eva.open(f"{home}/customers?q=bo")
+    await eva.open(f"{home}/customers")
+    assert "Nobody found" in await eva.send('action="[^"]+/customers"', q="bo")
 
 
 async def test_somebody_without_an_address_is_known_by_the_phone_number(studio: Stack, eva: Browser) -> None:
@@ -177,7 +181,8 @@ async def test_somebody_without_an_address_is_known_by_the_phone_number(studio: 
     nameless = {"customer": phoned | {"phone": ""}, "customer_email": "", "customer_key": "", "customer_search": "cia"}
     await copies(studio, booking, 1, **nameless)
     home = await sign_in(studio, eva)
-    assert "Cia +46707654321 2 bookings" in await eva.open(f"{home}/customers?q=cia")
+    await eva.open(f"{home}/customers")
+    assert "Cia +46707654321 2 bookings" in await eva.send('action="[^"]+/customers"', q="cia")
     found = await studio.parts.staff.search("cia")
     assert len(found) == 3
     for one in found:
