@@ -16,7 +16,6 @@ from app.mail import Mailer
 from app.operations.calendly_connections import CalendlyConnections
 from app.operations.health import Health
 from app.store import Store
-from app.store.health import Discrepancy
 
 #: A mail that is due for so long is not just on its way.
 MAIL_WITHIN: Final = timedelta(minutes=15)
@@ -26,10 +25,6 @@ EVENT_WITHIN: Final = timedelta(minutes=10)
 GIVEN_UP_SINCE: Final = timedelta(days=14)
 #: An owner's program may be restarted without anybody's being told.
 PROGRAM_WITHIN: Final = timedelta(hours=1)
-#: How old the answer about money may be: it reads every payment there ever was, 0.6 s for 200,000. Where something was
-#: found, it is looked at again sooner, so that what was dealt with is gone.
-MONEY_EVERY: Final = timedelta(minutes=5)
-_FOUND_EVERY: Final = timedelta(seconds=10)
 
 
 class AlertKind(StrEnum):
@@ -88,15 +83,13 @@ class Alerts:
         self._mailer = mailer
         self._calendly = calendly
         self._now = now
-        self._money: Sequence[Discrepancy] = ()
-        self._money_at: datetime | None = None
 
-    async def all(self, *, fresh: bool = False) -> list[Alert]:
-        """Everything that is not well, what costs money or customers first. All of it is asked of indexes, but for the
-        money, which is as old as `MONEY_EVERY` at most, unless it is to be `fresh`."""
+    async def all(self) -> list[Alert]:
+        """Everything that is not well, what costs money or customers first. All of it is asked of indexes, and the
+        money of what has happened since the last look."""
         found = [
             *await self._machinery(),
-            *await self._of_money(fresh=fresh),
+            *await self._of_money(),
             *await self._disputes(),
             *await self._overdue(),
             *await self._mails(),
@@ -124,12 +117,7 @@ class Alerts:
             if found
         ]
 
-    async def _of_money(self, *, fresh: bool) -> list[Alert]:
-        now = self._now()
-        keeps = _FOUND_EVERY if self._money else MONEY_EVERY
-        if fresh or self._money_at is None or abs(now - self._money_at) >= keeps:
-            self._money = await self._health.money_without_booking()
-            self._money_at = now
+    async def _of_money(self) -> list[Alert]:
         kinds = {"not_refunded": AlertKind.REFUND_STUCK, "unknown_booking": AlertKind.MONEY_UNKNOWN}
         return [
             Alert(
@@ -139,7 +127,7 @@ class Alerts:
                 why=one.why,
             )
             # What waits to be confirmed is told as that.
-            for one in self._money
+            for one in await self._health.money_without_booking()
             if one.why != "not_confirmed"
         ]
 

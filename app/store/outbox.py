@@ -16,17 +16,12 @@ from app.store.customers import follow_note
 from app.store.database import Database
 from app.store.due import add_mails, remember
 from app.store.prepared import NOW, Moment, Prepared, asked
-from app.store.tables import Instant, bookings, customer_columns, outbox, to_mail
+from app.store.tables import GIVEN_UP, Instant, bookings, customer_columns, outbox, to_mail
 
 #: `last_error` of a mail that was not sent because it came to wait until it was no longer true.
 _OBSOLETE = "no longer true"
 _TO_CUSTOMER = sa.not_(outbox.c.kind.endswith("_owner"))
-_GIVEN_UP = sa.and_(
-    outbox.c.sent_at.is_(None),
-    outbox.c.next_try_at.is_(None),
-    # Spelt out: by a parameter, SQLite would not know that the index `outbox_given_up` has them.
-    outbox.c.last_error != sa.literal_column(f"'{_OBSOLETE}'"),
-)
+_GIVEN_UP = sa.and_(outbox.c.sent_at.is_(None), outbox.c.next_try_at.is_(None), outbox.c.last_error != _OBSOLETE)
 
 _LAST_TO_CUSTOMER = Prepared(
     sa.select(outbox.c.sent_at, outbox.c.last_error)
@@ -81,7 +76,7 @@ class OutboxRows(Database):
     async def mails_given_up(self, due_since: datetime) -> list[str]:
         """The bookings of mails that were given up and were due since then, one for each mail."""
         rows = await self._all(
-            sa.select(outbox.c.booking_id).where(_GIVEN_UP, outbox.c.due_at >= due_since).order_by(outbox.c.due_at)
+            sa.select(outbox.c.booking_id).where(GIVEN_UP, outbox.c.due_at >= due_since).order_by(outbox.c.due_at)
         )
         return [row["booking_id"] for row in rows]
 

@@ -19,7 +19,7 @@ from app.store.database import Database
 from app.store.due import add_mails, mirror, remember
 from app.store.prepared import NOW, Moment, Prepared, asked
 from app.store.sessions import has_open_session
-from app.store.tables import Instant, bookings, moves, payment_row, payments, to_payment
+from app.store.tables import DISPUTED, Instant, bookings, moves, payment_row, payments, to_payment
 
 _OF_BOOKING = Prepared(
     sa.select(payments).where(payments.c.booking_id == asked("booking_id")).order_by(payments.c.attempt)
@@ -197,8 +197,7 @@ class PaymentRows(Database):
     async def disputes_to_answer(self) -> list[Payment]:
         """Payments whose dispute waits for the owner's answer at Stripe."""
         waits = payments.c.dispute.in_(["needs_response", "warning_needs_response"])
-        # Said as the index `payments_disputed` says it, so that it is used.
-        rows = await self._all(sa.select(payments).where(waits, payments.c.dispute != sa.literal_column("''")))
+        rows = await self._all(sa.select(payments).where(waits, DISPUTED))
         return [to_payment(row) for row in rows]
 
     async def payment_of_session(self, session_id: str) -> Payment | None:

@@ -44,10 +44,10 @@ def render_staff(
     return HTMLResponse(text, status_code=status, headers=headers)
 
 
-async def read_well(request: Request, *, most: int = MOST, fresh: bool = False) -> Well:
+async def read_well(request: Request, *, most: int = MOST) -> Well:
     """Whether all is well, for `staff/well.html`."""
     parts = parts_of(request)
-    alerts = await parts.alerts.all(fresh=fresh)
+    alerts = await parts.alerts.all()
     zone = await place_zone(request) if alerts else "UTC"
     return well(alerts, base_path(request), zone, parts.now(), request.state.shell.language, most=most)
 

@@ -35,7 +35,7 @@ async def show_technical(request: Request) -> Response:
     """GET /staff/{token}/technical: whether all is well, in full, and below it the engineer's figures."""
     parts, language, now = parts_of(request), request.state.shell.language, parts_of(request).now()
     settings, zone, base = parts.settings, await place_zone(request), base_path(request)
-    request.state.well = await read_well(request, most=MOST_ALERTS, fresh=True)
+    request.state.well = await read_well(request, most=MOST_ALERTS)
     feed = f"{settings.public_url}/staff/feed/{await parts.staff.feed_token(request.state.staff.email)}/bookings"
     backlog = await parts.outgoing_webhooks.backlog()
     context = {

@@ -1,14 +1,13 @@
-"""Customers: what finds them among their bookings, and what staff write down about them; indexes for what is not well"""
+"""Customers: what finds them among their bookings, and what staff write down about them; an index for mails that were given up"""
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0010"
-down_revision = "0009"
+revision = "0011"
+down_revision = "0010"
 
 #: `app.store.outbox` asks for mails that were given up by the same condition.
 _GIVEN_UP = sa.text("sent_at IS NULL AND next_try_at IS NULL AND last_error <> 'no longer true'")
-_DISPUTED = sa.text("dispute <> ''")
 _BATCH = 500
 
 
@@ -26,9 +25,8 @@ def upgrade() -> None:
     _fill()
     op.create_index("bookings_customer", "bookings", ["customer_key", "created_at", "status", "customer_search", "id"])
     op.create_index(
-        "outbox_given_up", "outbox", ["sent_at", "due_at"], sqlite_where=_GIVEN_UP, postgresql_where=_GIVEN_UP
+        "outbox_given_up_due", "outbox", ["sent_at", "due_at"], sqlite_where=_GIVEN_UP, postgresql_where=_GIVEN_UP
     )
-    op.create_index("payments_disputed", "payments", ["dispute"], sqlite_where=_DISPUTED, postgresql_where=_DISPUTED)
 
 
 def _fill() -> None:
