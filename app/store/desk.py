@@ -24,10 +24,11 @@ class DeskRows(Database):
         begins = [text.casefold(), f"bk_{text.replace('-', '').casefold()}"]
         wanted = sa.or_(has_in_it(text), *(bookings.c.id.startswith(start, autoescape=True) for start in begins))
         found = (
-            # From the index alone; of a letter that every name has, all of it would otherwise be read.
+            # From the index alone; of a letter that every name has, all of it would otherwise be read. Not sorted by
+            # the bare column: SQLite would walk the index that has only that, and read every booking on its way.
             sa.select(bookings.c.id)
             .where(bookings.c.customer_search != "", wanted)
-            .order_by(bookings.c.created_at.desc())
+            .order_by(sa.func.coalesce(bookings.c.created_at, None).desc())
             .limit(most)
         )
         ids = [row["id"] for row in await self._all(found)]
