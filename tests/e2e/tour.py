@@ -318,7 +318,7 @@ async def move_it(shop: Shop, visitor: Visitor, show: Show) -> None:
     await expect(page.get_by_text("Waiting for your payment")).to_be_visible()
     await show("manage-waiting-for-payment", page)
     await page.goto(address)  # the way back from Stripe can only show
-    await page.get_by_role("button", name="Keep the booking as it was").click()
+    await page.get_by_role("button", name="Keep the booking unchanged").click()
     await expect(told(page, "Your booking stays as it was.")).to_be_visible()
     await show("manage-left-as-it-was", page)
     await page.get_by_role("link", name="Choose another time").click()
@@ -447,7 +447,7 @@ async def _know_customers(page: Page, seen: Callable[[str], Awaitable[None]]) ->
     await page.get_by_text("Correct the details").click()
     await page.get_by_role("textbox", name="Phone").fill("12")
     await page.get_by_role("button", name="Change the details").click()
-    await expect(page.get_by_text("This is no phone number of that country.")).to_be_visible()
+    await expect(page.get_by_text("This is not a phone number in that country.")).to_be_visible()
     await seen("staff-customer-errors")
 
 

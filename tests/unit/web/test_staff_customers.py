@@ -146,7 +146,7 @@ async def test_details_that_cannot_be_read_are_marked_and_change_nothing(studio:
     await eva.open(page_of(home, booking))
     said = await eva.send('action="[^"]+/details"', name="", email="bo@", phone="abc")
     assert eva.page.status_code == 422
-    for words in ("a name of at most 100 characters", "does not look like an email", "no phone number"):
+    for words in ("a name of at most 100 characters", "does not look like an email", "not a phone number"):
         assert words in said
     assert 'value="abc"' in eva.page.text
     assert await studio.now(booking) == booking
