@@ -33,6 +33,7 @@ from app.domain.scheduler_names import owner_of
 from app.error_answers import show_error, show_http_error, show_outermost
 from app.errors import ChallengeNeeded, HoldfastError, StorageError
 from app.mail import Mailer
+from app.operations.alerts import Alerts
 from app.operations.background import Background
 from app.operations.calendar import Calendar
 from app.operations.calendly_connections import CalendlyConnections
@@ -185,7 +186,12 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
         closing.push_async_callback(availability.aclose)
         links = Links(settings.keys, now=now, random=seams.random)
         notifications = Notifications(
-            store=store, widgets=widgets, links=links, public_url=settings.public_url, now=now
+            store=store,
+            widgets=widgets,
+            links=links,
+            public_url=settings.public_url,
+            has_staff=bool(settings.staff_emails),
+            now=now,
         )
         challenges = Challenges(settings.keys, now=now, random=seams.random)
         hold_limits = HoldLimits(store=store, rate_limits=rate_limits, challenges=challenges, now=now, shared=counts)
@@ -356,6 +362,7 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
             owner_refunds=acts.owner_refunds,
             manage_links=acts.manage_links,
             corrections=acts.corrections,
+            customers=acts.customers,
             follow=acts.follow,
             sweep=acts.sweep,
             inbox=inbox,
@@ -372,6 +379,7 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
                 store=store, schedulers=schedulers, payments=payments, acts=acts, strays=strays, now=now
             ),
             health=health,
+            alerts=Alerts(store=store, health=health, mailer=mailer, calendly=calendly, now=now),
             staff=staff,
             calendly=calendly,
             outgoing_webhooks=outgoing_webhooks,

@@ -20,6 +20,7 @@ from app.booking.bookings import Bookings
 from app.booking.cancel import Cancel
 from app.booking.checkout import Checkout
 from app.booking.corrections import Corrections
+from app.booking.customers import Customers
 from app.booking.desk_payments import DeskPayments
 from app.booking.follow import Follow
 from app.booking.hold import Hold
@@ -31,6 +32,7 @@ from app.booking.reschedule import Reschedule
 from app.booking.settle import Settle
 from app.booking.sweep import Sweep
 from app.mail import Mailer
+from app.operations.alerts import Alerts
 from app.operations.calendar import Calendar
 from app.operations.calendly_connections import CalendlyConnections
 from app.operations.erasure import Erasure
@@ -75,6 +77,7 @@ class Parts:
     owner_refunds: OwnerRefunds
     manage_links: ManageLinks
     corrections: Corrections
+    customers: Customers
     follow: Follow
     sweep: Sweep
     inbox: Inbox
@@ -87,6 +90,7 @@ class Parts:
     sites: PageReader
     metrics: Metrics
     health: Health
+    alerts: Alerts
     erasure: Erasure
     reconciling: Reconciling
     staff: Staff

@@ -17,6 +17,7 @@ from app.booking.candidates import Candidates
 from app.booking.checkout import Checkout
 from app.booking.confirm import Confirm
 from app.booking.corrections import Corrections
+from app.booking.customers import Customers
 from app.booking.desk_payments import DeskPayments
 from app.booking.follow import Follow
 from app.booking.hold import Hold
@@ -55,6 +56,7 @@ class Acts:
     owner_refunds: OwnerRefunds
     manage_links: ManageLinks
     corrections: Corrections
+    customers: Customers
     follow: Follow
     adopt: Adopt
     stripe_events: StripeEvents
@@ -74,6 +76,7 @@ def make_acts(tools: Tools, hold_limits: HoldLimits, *, inherited: Collection[st
     owner_refunds, manage_links = OwnerRefunds(tools), ManageLinks(tools)
     hold = Hold(tools, hold_limits, release, take_payment, adopt, settle, candidates)
     desk_payments = DeskPayments(tools, confirm, take_payment, adopt)
+    corrections = Corrections(tools, manage_links)
     return Acts(
         bookings=Bookings(tools),
         offers=offers,
@@ -89,7 +92,8 @@ def make_acts(tools: Tools, hold_limits: HoldLimits, *, inherited: Collection[st
         reschedule=Reschedule(tools, offers, moves, candidates),
         owner_refunds=owner_refunds,
         manage_links=manage_links,
-        corrections=Corrections(tools, manage_links),
+        corrections=corrections,
+        customers=Customers(tools, corrections),
         follow=Follow(tools, moves, offers, take_payment),
         adopt=adopt,
         stripe_events=StripeEvents(tools, take_payment, adopt),

@@ -76,9 +76,10 @@ _PHONE_MISSING = N_("Please enter your phone number.")
 _ANSWER_MISSING = N_("Please answer this question.")
 _CONSENT_MISSING = N_("Please tick this box to continue.")
 EMAIL_WRONG = N_("This does not look like an email address. It should read like name@example.com.")
-_PHONE_WRONG = N_(
+PHONE_WRONG = N_(
     "This is not a phone number in that country. Please check the digits, or start with + and the country code."
 )
+NAME_WRONG = N_("Please enter a name of at most 100 characters.")
 _TOO_EMPTY = N_("There is no visible text in this. Please type it again.")
 _TOO_LONG = N_("This is too long. Please shorten it.")
 _NOT_OFFERED = N_("Please choose one of the answers.")
@@ -155,7 +156,7 @@ def read_details(form: Mapping[str, str], widget: Widget, fields: Sequence[Field
             values[field.name] = read_address(text) or wrong.setdefault(field.name, EMAIL_WRONG)
         elif text and field.kind == "tel":
             country = read_country(form.get(PHONE_COUNTRY, "")) or widget.country
-            values[field.name] = _number(text, country) or wrong.setdefault(field.name, _PHONE_WRONG)
+            values[field.name] = read_phone(text, country) or wrong.setdefault(field.name, PHONE_WRONG)
         else:
             values[field.name] = text
     if wrong:
@@ -231,7 +232,13 @@ def read_country(text: str) -> str:
     return text if text in phonenumbers.SUPPORTED_REGIONS else ""
 
 
-def _number(text: str, country: str) -> str | None:
+def read_name(text: str) -> str | None:
+    """A name as the form takes it; None for what is too long, or cannot be seen."""
+    name = clean(text, most=_NAME.limit + 1)
+    return name if _visible(name) and len(name) <= _NAME.limit else None
+
+
+def read_phone(text: str, country: str) -> str | None:
     """E.164, with its extension behind it. A number with its country code is held to lengths alone, because allotted
     ranges change more often than this is installed. One without has to be valid in the country: half the world's
     numbers have a possible length there, and would ring at a stranger's."""

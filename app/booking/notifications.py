@@ -18,7 +18,8 @@ from app.widgets import Widgets
 
 
 class Notifications:
-    """From a change of status to a mail: rows for the outbox, and their contents as things stand."""
+    """From a change of status to a mail: rows for the outbox, and their contents as things stand. `has_staff`: people
+    may sign in, so mails to the owner lead to the booking's page."""
 
     def __init__(
         self,
@@ -27,12 +28,14 @@ class Notifications:
         widgets: Widgets,
         links: Links,
         public_url: str,
+        has_staff: bool = False,
         now: Callable[[], datetime],
     ) -> None:
         self._store = store
         self._widgets = widgets
         self._links = links
         self._public_url = public_url
+        self._has_staff = has_staff
         self._now = now
 
     def owed(
@@ -134,6 +137,10 @@ class Notifications:
             others=[(other, self._manage_url(other, ahead)) for other in await self._others(mail, booking)],
             status_url=f"{self._public_url}/b/{token}",
             refund=_sum(live),
+            # No secret: whoever has the mail must sign in, too.
+            staff_url=f"{self._public_url}/staff?next=bookings/{booking.id}"
+            if kind.to_owner and self._has_staff
+            else "",
             waits_for_bank=_waits_for_bank(funds),
             detail=mail.detail,
             unpaid=funds.open_amount(booking) if booking.channel is Channel.DESK else 0,

@@ -71,6 +71,8 @@ class HistoryWord(StrEnum):
     NO_SHOW = "no_show"
     CAME_AFTER_ALL = "came_after_all"
     EMAIL_CORRECTED = "email_corrected"
+    DETAILS_CORRECTED = "details_corrected"
+    MAILS_RESENT = "mails_resent"
     FORGOTTEN = "forgotten"
 
 

@@ -228,6 +228,22 @@ class Funds:
         """What of the money is still here."""
         return money_left(self.payments, self.refunds)
 
+    @property
+    def paid(self) -> int:
+        """What was taken, whatever became of it since."""
+        return sum(payment.captured for payment in self.captured)
+
+    @property
+    def returned(self) -> int:
+        """What has gone back of it, or is on its way; what a bank took back in a dispute is not among it."""
+        ids = {payment.id for payment in self.captured}
+        return sum(_live(refund) for refund in self.refunds if refund.payment_id in ids)
+
+    @property
+    def captured(self) -> list[Payment]:
+        """The payments whose money came."""
+        return [payment for payment in self.payments if payment.state is PaymentState.CAPTURED]
+
     def held(self, booking: Booking) -> bool:
         """Whether the booking's own payment is only set aside by the bank, so that letting it go charges nothing."""
         return any(

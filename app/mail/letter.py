@@ -97,6 +97,8 @@ class Mail:
     in_person: bool = False
     receipt: bool = True
     detail: Mapping[str, object] = field(default_factory=dict)
+    #: Where staff sign in and are led to the booking, in mails to the owner; empty where nobody may sign in.
+    staff_url: str = ""
     #: The customer's other bookings with their links, where the mail is about all of them.
     others: Sequence[tuple[Booking, str]] = ()
 

@@ -108,9 +108,10 @@ class Staff:
         """Whether anybody may sign in."""
         return bool(self._emails)
 
-    async def ask(self, email: str, language: str) -> None:
-        """Mail a link, if the address is one of ours. Says nothing about whether it is; call it after the answer, so
-        that the time that it takes says nothing either."""
+    async def ask(self, email: str, language: str, leads_to: str = "") -> None:
+        """Mail a link, if the address is one of ours; `leads_to` is the page that was meant, below that of the
+        bookings, and empty for these. Says nothing about whether it is; call it after the answer, so that the time that
+        it takes says nothing either."""
         email = email.casefold()
         if email not in self._emails or await self._rate_limits.wait(SIGN_IN_MAIL, email):
             return
@@ -119,6 +120,7 @@ class Staff:
         await self._store.add_sign_in(sign_in_id, email, forget_before=self._now() - _KEPT)
         _ = translator(language).gettext
         url = f"{self._public_url}/staff/in/{self._links.sign_in_token(sign_in_id)}"
+        url += f"?next={leads_to}" if leads_to else ""
         minutes = int(SIGN_IN_LIFE.total_seconds() // 60)
         lines = (
             _("This link signs you in to the bookings:"),
@@ -211,13 +213,14 @@ class Staff:
         """Every mail of a booking."""
         return await self._store.mails_of(booking_id)
 
-    async def unsent_mails(self) -> list[MailLine]:
-        """Mails that ought to be on their way, or never went."""
-        return await self._store.unsent_mails(most=MOST)
+    async def unsent_mails(self, *, skip: int = 0, most: int = MOST) -> list[MailLine]:
+        """Mails that ought to be on their way, or never went, the latest first."""
+        return await self._store.unsent_mails(skip=skip, most=most)
 
-    async def resend_all_mails(self) -> int:
-        """Send again what was given up of any booking. Returns how many mails that is."""
-        return await self._store.resend_mails()
+    async def resend_all_mails(self, *, who: str = "") -> int:
+        """Send again what was given up of any booking; `who` asks for it, for the history. Returns how many mails that
+        is."""
+        return await self._store.resend_mails(who=who)
 
     def calls(self, base: int) -> list[SchedulerCalls]:
         """The calls to each scheduler; `base` seconds is how long times stay fresh while there are enough of them."""

@@ -8,6 +8,7 @@ is written in the same transaction. No method here calls a provider.
 from __future__ import annotations
 
 from app.store.bookings import BookingRows
+from app.store.customers import CustomerRows
 from app.store.desk import DeskRows
 from app.store.erasure import ForgetRows
 from app.store.follow import FollowRows
@@ -46,6 +47,7 @@ class Store(
     HealthRows,
     ForgetRows,
     DeskRows,
+    CustomerRows,
     SignInRows,
     SchedulerTokenRows,
     StrayRows,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -19,7 +19,7 @@ from app.store.database import Database
 from app.store.due import add_mails, mirror, remember
 from app.store.prepared import NOW, Moment, Prepared, asked
 from app.store.sessions import has_open_session
-from app.store.tables import Instant, bookings, moves, payment_row, payments, to_payment
+from app.store.tables import DISPUTED, Instant, bookings, moves, payment_row, payments, to_payment
 
 _OF_BOOKING = Prepared(
     sa.select(payments).where(payments.c.booking_id == asked("booking_id")).order_by(payments.c.attempt)
@@ -35,6 +35,12 @@ class PaymentRows(Database):
     async def payments(self, booking_id: str) -> list[Payment]:
         """Every attempt to pay, oldest first."""
         rows = await self._fetch(_OF_BOOKING, booking_id=booking_id)
+        return [to_payment(row) for row in rows]
+
+    async def payments_of(self, booking_ids: Collection[str]) -> list[Payment]:
+        """Every attempt to pay for any of these bookings, oldest first."""
+        those = payments.c.booking_id.in_(list(booking_ids))
+        rows = await self._all(sa.select(payments).where(those).order_by(payments.c.booking_id, payments.c.attempt))
         return [to_payment(row) for row in rows]
 
     async def session_ids(self) -> list[str]:
@@ -215,6 +221,12 @@ class PaymentRows(Database):
         """The payment that this PaymentIntent of Stripe's made."""
         rows = await self._fetch(_BY_INTENT, intent=payment_intent_id)
         return to_payment(rows[0]) if rows else None
+
+    async def disputes_to_answer(self) -> list[Payment]:
+        """Payments whose dispute waits for the owner's answer at Stripe."""
+        waits = payments.c.dispute.in_(["needs_response", "warning_needs_response"])
+        rows = await self._all(sa.select(payments).where(waits, DISPUTED))
+        return [to_payment(row) for row in rows]
 
     async def payment_of_session(self, session_id: str) -> Payment | None:
         """The payment that this Checkout Session of Stripe's is of."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -52,6 +52,12 @@ class RefundRows(Database):
     async def refunds(self, booking_id: str) -> list[Refund]:
         """Every refund of a booking, oldest first."""
         rows = await self._fetch(_OF_BOOKING, booking_id=booking_id)
+        return [to_refund(row) for row in rows]
+
+    async def refunds_of(self, booking_ids: Collection[str]) -> list[Refund]:
+        """Every refund of any of these bookings, oldest first."""
+        those = refunds.c.booking_id.in_(list(booking_ids))
+        rows = await self._all(sa.select(refunds).where(those).order_by(refunds.c.created_at))
         return [to_refund(row) for row in rows]
 
     async def refunds_due(self) -> list[Refund]:

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
 
 from app.domain.booking import Actor, Booking, Channel, Customer, EndReason, Status, Visitor
+from app.domain.customer import customer_key, search_text
 from app.domain.money import Money
 from app.domain.move import Move, MoveState
 from app.domain.outbox import OutboxMail
@@ -96,11 +97,15 @@ bookings = sa.Table(
     sa.Column("customer_email", sa.Text, nullable=False),
     sa.Column("channel", sa.Text, nullable=False, server_default="online"),
     sa.Column("pay_link", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("customer_key", sa.Text, nullable=False, server_default=""),
+    sa.Column("customer_search", sa.Text, nullable=False, server_default=""),
     # No two bookings have the same time of the same person.
     sa.Index("bookings_reserved", "reservation_id", unique=True),
     sa.Index("bookings_due", "status", "deadline"),
     sa.Index("bookings_visitor", "visitor_key"),
     sa.Index("bookings_email", "customer_email"),
+    # Whole: the list of customers and the search read it alone, a tenth of the rows' bytes.
+    sa.Index("bookings_customer", "customer_key", "created_at", "status", "customer_search", "id"),
     sa.Index("bookings_created", "created_at"),
 )
 
@@ -277,16 +282,18 @@ BY_HAND = sa.text("refunds.problem = 'in person' AND refunds.status = 'requested
 GIVEN_UP = sa.text("outbox.sent_at IS NULL AND outbox.next_try_at IS NULL AND outbox.last_error <> 'no longer true'")
 
 
-def index_where(name: str, column: sa.Column[Any], condition: sa.TextClause) -> sa.Index:
+def index_where(name: str, column: sa.Column[Any], condition: sa.TextClause, *more: sa.Column[Any]) -> sa.Index:
     """A partial index for a condition, which names its table in statements and must not in the index."""
     words = sa.text(str(condition).replace(f"{column.table.name}.", ""))
-    return sa.Index(name, column, sqlite_where=words, postgresql_where=words)
+    return sa.Index(name, column, *more, sqlite_where=words, postgresql_where=words)
 
 
 index_where("payments_disputed", payments.c.booking_id, DISPUTED)
 index_where("refunds_failed", refunds.c.created_at, FAILED)
 index_where("refunds_by_hand", refunds.c.due_at, BY_HAND)
 index_where("outbox_given_up", outbox.c.created_at, GIVEN_UP)
+# By `sent_at` first, which is empty in all of them: else SQLite takes `outbox_sent`, with all that was never due.
+index_where("outbox_given_up_due", outbox.c.sent_at, GIVEN_UP, outbox.c.due_at)
 
 inbox = sa.Table(
     "inbox",
@@ -364,6 +371,17 @@ sign_ins = sa.Table(
     sa.Column("ends_at", Instant),
 )
 
+#: What staff wrote down about customers, by `app.domain.customer.customer_key`.
+customer_notes = sa.Table(
+    "customer_notes",
+    metadata,
+    sa.Column("customer_key", sa.Text, primary_key=True),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("written_by", sa.Text, nullable=False),
+    sa.Column("written_at", Instant, nullable=False),
+)
+
 #: Accounts at schedulers that owners have connected; the tokens are sealed.
 scheduler_tokens = sa.Table(
     "scheduler_tokens",
@@ -423,7 +441,7 @@ def _with_reservation(table: sa.Table) -> sa.Select[Any]:
 
 def booking_row(booking: Booking) -> dict[str, Any]:
     """The row of a booking; `reservation_row` makes that of its reservation."""
-    apart = {"reservation_id", "terms", "customer", "customer_email", "visitor_key", "visitor"}
+    apart = {"reservation_id", "terms", *customer_columns(None), "visitor_key", "visitor"}
     names = [column.name for column in bookings.c if column.name not in apart]
     return {
         **{name: getattr(booking, name) for name in names},
@@ -436,17 +454,20 @@ def booking_row(booking: Booking) -> dict[str, Any]:
 
 
 def customer_columns(customer: Customer | None) -> dict[str, Any]:
-    """Who booked; the address also by itself, in small letters, to find bookings by."""
+    """Who booked; and by themselves, to find bookings by: the address in small letters, what tells customers apart, and
+    what a search compares."""
     return {
         "customer": asdict(customer) if customer else None,
         "customer_email": (customer.email.casefold() or NO_ADDRESS) if customer else "",
+        "customer_key": customer_key(customer),
+        "customer_search": search_text(customer),
     }
 
 
 def to_booking(row: Row) -> Booking:
     """A booking from its row in `select_bookings`."""
     values, reservation = _apart(row)
-    del values["visitor_key"], values["customer_email"]
+    del values["visitor_key"], values["customer_email"], values["customer_key"], values["customer_search"]
     return Booking(
         **{
             **values,

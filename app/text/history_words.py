@@ -46,6 +46,8 @@ HISTORY: Final[Mapping[str, str]] = {
     "disputed": N_("Disputed at the bank"),
     PAID_ANOTHER_WAY: N_("Refund paid another way"),
     "email_corrected": N_("Email address corrected"),
+    "details_corrected": N_("Customer's details corrected"),
+    "mails_resent": N_("Undelivered emails sent again"),
     EndReason.BY_CUSTOMER: N_("Cancelled by the customer"),
     EndReason.BY_OWNER: N_("Cancelled by the owner"),
     EndReason.DEADLINE: N_("Not paid in time"),

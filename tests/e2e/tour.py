@@ -410,7 +410,7 @@ async def work_there(shop: Shop, visitor: Visitor, show: Show) -> None:
     await expect(page.get_by_role("link", name="Anna Ek").first).to_be_visible()
     await seen("staff-days")
     await page.get_by_role("link", name="Month").click()
-    await page.get_by_label("Name, email or reference").fill("anna")
+    await page.get_by_label("Name, email, phone or reference").fill("anna")
     await page.get_by_role("button", name="Find").click()
     await seen("staff-found")
     await page.get_by_role("link", name="Anna Ek").first.click()
@@ -429,8 +429,50 @@ async def work_there(shop: Shop, visitor: Visitor, show: Show) -> None:
     await page.get_by_role("button", name="Move the booking").click()
     await expect(page.get_by_text("The booking has been moved.")).to_be_visible()
     await seen("staff-moved")
-    await page.get_by_role("link", name="System status").click()
-    await seen("staff-house")
+    await _know_customers(page, seen)
+    await _do_again(shop, page, seen)
+
+
+async def _know_customers(page: Page, seen: Callable[[str], Awaitable[None]]) -> None:
+    """The customers, one of them, and a correction that cannot be read."""
+    await page.get_by_role("link", name="Customers").click()
+    await seen("staff-customers")
+    await page.get_by_label("Name, email or phone", exact=True).fill("nobody")
+    await page.get_by_role("button", name="Find a customer").click()
+    await seen("staff-customers-none")
+    await page.get_by_role("link", name="All customers").click()
+    await page.get_by_role("link", name="Anna Ek").click()
+    await page.get_by_role("textbox", name="Note").fill("Prefers mornings.")
+    await page.get_by_role("button", name="Save the note").click()
+    await expect(page.get_by_text("The note has been saved.")).to_be_visible()
+    await seen("staff-customer")
+    await page.get_by_text("Correct the details").click()
+    await page.get_by_role("textbox", name="Phone").fill("12")
+    await page.get_by_role("button", name="Change the details").click()
+    await expect(page.get_by_text("This is not a phone number in that country.")).to_be_visible()
+    await seen("staff-customer-errors")
+
+
+async def _do_again(shop: Shop, page: Page, seen: Callable[[str], Awaitable[None]]) -> None:
+    """Technical, what is not well, and its tables."""
+    await shop.tick()
+    await page.get_by_role("link", name="Technical").click()
+    await expect(page.get_by_text("All is well.")).to_be_visible()
+    await seen("staff-technical")
+    shop.demo.mailbox.unknown.add("carla@customer.example")
+    await booked_by(shop, "Carla Dahl")
+    await shop.tick(times=3)
+    await page.get_by_role("link", name="Bookings", exact=True).click()
+    await expect(page.get_by_text("1 email could not be delivered.")).to_be_visible()
+    await seen("staff-not-well")
+    await page.locator("section.well").get_by_role("link", name="See emails").click()
+    await seen("staff-technical-emails")
+    shop.demo.mailbox.unknown.clear()
+    await page.get_by_role("button", name="Send again: Confirmation").click()
+    await expect(page.get_by_text("The email is being sent again.")).to_be_visible()
+    await shop.tick(times=2)
+    await page.goto(f"{page.url.partition('/emails')[0]}/events?all=1")
+    await seen("staff-technical-events")
 
 
 async def book_for_somebody(shop: Shop, visitor: Visitor, show: Show) -> None:

@@ -121,6 +121,7 @@ async def booking_screen(
             "mail_again": any(given_up(mail) for mail in mails),
         },
         "mail_problem": view.mail_problem,
+        "note": (await parts.customers.note_of(booking)).text,
         "wrong_email": wrong_email,
         "history": history_rows(view, now, language),
         "mails": [mail_row(mail, booking.time_zone, now, language) for mail in mails],
@@ -173,7 +174,7 @@ async def resend(request: Request, view: BookingView) -> Response:
 
 async def resend_mails(request: Request, view: BookingView) -> Response:
     """POST …/mails: send again what was given up."""
-    await parts_of(request).corrections.resend_mails(view.booking.id)
+    await parts_of(request).corrections.resend_mails(view.booking.id, who=request.state.staff.email)
     return to_booking(request, reported="again")
 
 
@@ -181,7 +182,7 @@ async def correct_email(request: Request, view: BookingView) -> Response:
     """POST …/email: the customer's right address. No money moves."""
     typed = (await read_form(request)).get("email", "").strip()[:254]
     try:
-        after = await parts_of(request).corrections.correct_email(view.booking.id, typed)
+        after = await parts_of(request).corrections.correct_email(view.booking.id, typed, who=request.state.staff.email)
     except InvalidDetails:
         return await booking_screen(request, view, wrong_email=typed)
     except BookingConflict as error:

@@ -18,6 +18,7 @@ from app.msgid import N_
 from app.operations.staff_access import MOST as FOUND
 from app.parts import parts_of
 from app.text import catalogues, formats, zones
+from app.web.shared.request_input import read_form
 from app.web.staff.dates import FIRST_YEAR, LAST_YEAR, day_field, read_day
 from app.web.staff.page import base_path, place_zone, render_staff
 from app.web.staff.sign_in import signed_in
@@ -116,9 +117,11 @@ def _span_heading(asked: AskedDays, today: date, language: str) -> str:
 
 @signed_in
 async def show_found(request: Request) -> Response:
-    """GET /staff/{token}/find: bookings by a part of a name or address, or by the reference."""
+    """GET and POST /staff/{token}/find: bookings by a part of a name, address or phone number, or by the reference. The
+    form sends it by POST, so that no name is in an address."""
     parts, language, now = parts_of(request), request.state.shell.language, parts_of(request).now()
-    text = " ".join(request.query_params.get("q", "").split())[:_LONGEST]
+    asked = await read_form(request) if request.method == "POST" else request.query_params
+    text = " ".join(asked.get("q", "").split())[:_LONGEST]
     found = await parts.staff.search(text) if text else []
     base = base_path(request)
     visits = [visit(booking, parts.widgets, base, now, language) for booking in found[:FOUND]]

@@ -16,6 +16,7 @@ from app.text import formats
 from app.web.shared.render import make_page, render_text
 from app.web.shared.request_input import asked_path, asked_query
 from app.web.shared.theme import style_hash, theme_css
+from app.web.staff.well_words import MOST, Well, well
 
 #: How long before the end the page warns: time to finish what one is writing.
 _WARNING = timedelta(minutes=5)
@@ -36,6 +37,7 @@ def render_staff(
         "who": staff and staff.email,
         "has_calendly": parts.calendly.enabled,
         "sheet": sheet,
+        "well": getattr(request.state, "well", None),
     }
     if staff:
         own |= _ending(request, staff)
@@ -68,6 +70,14 @@ def _ending(request: Request, staff: SignIn) -> dict[str, Any]:
         "may_stay": staff.more,
         "stay_there": there,
     }
+
+
+async def read_well(request: Request, *, most: int = MOST) -> Well:
+    """Whether all is well, for `staff/well.html`."""
+    parts = parts_of(request)
+    alerts = await parts.alerts.all()
+    zone = await place_zone(request) if alerts else "UTC"
+    return well(alerts, base_path(request), zone, parts.now(), request.state.shell.language, most=most)
 
 
 def base_path(request: Request) -> str:

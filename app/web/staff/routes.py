@@ -9,20 +9,23 @@ from app.web.staff import (
     calendar,
     calendly,
     cancel,
+    customers,
     days,
     feeds,
-    health,
     hours,
     move,
     new,
     pay,
     refund,
     sign_in,
+    technical,
 )
 from app.web.staff.booking import of_booking
 
 _SIGNED_IN = "/staff/{token}"
 _BOOKING = f"{_SIGNED_IN}/bookings/{{booking}}"
+_TECHNICAL = f"{_SIGNED_IN}/technical"
+_CUSTOMER = f"{_SIGNED_IN}/customers/{{booking}}"
 
 routes = [
     *feeds.routes,
@@ -46,15 +49,28 @@ routes = [
     Route(f"{_SIGNED_IN}/hours/change/{{change}}", hours.show_change),
     Route(f"{_SIGNED_IN}/hours/change/{{change}}/take-back", hours.take_back, methods=["POST"]),
     Route(f"{_SIGNED_IN}/hours/change/{{change}}/again", hours.try_again, methods=["POST"]),
-    Route(f"{_SIGNED_IN}/find", days.show_found),
     Route(f"{_SIGNED_IN}/new", new.show_new),
     Route(f"{_SIGNED_IN}/new", new.book, methods=["POST"]),
-    Route(f"{_SIGNED_IN}/house", health.show_health),
-    Route(f"{_SIGNED_IN}/feed", health.renew_feed, methods=["POST"]),
+    Route(f"{_SIGNED_IN}/stay", sign_in.stay, methods=["POST"]),
+    Route(f"{_SIGNED_IN}/find", days.show_found, methods=["GET", "POST"]),
+    Route(f"{_SIGNED_IN}/house", technical.show_old_address),
+    Route(_TECHNICAL, technical.show_technical),
+    Route(f"{_TECHNICAL}/events", technical.show_events),
+    Route(f"{_TECHNICAL}/events", technical.replay_event, methods=["POST"]),
+    Route(f"{_TECHNICAL}/emails", technical.show_mails),
+    Route(f"{_TECHNICAL}/emails", technical.resend_mail, methods=["POST"]),
+    Route(f"{_TECHNICAL}/programs", technical.show_programs),
+    Route(f"{_TECHNICAL}/programs", technical.resend_message, methods=["POST"]),
+    Route(f"{_SIGNED_IN}/feed", technical.renew_feed, methods=["POST"]),
     Route(f"{_SIGNED_IN}/calendly", calendly.show_connections),
     Route(f"{_SIGNED_IN}/calendly/{{name}}/connect", calendly.connect),
     Route(f"{_SIGNED_IN}/calendly/{{name}}/disconnect", calendly.disconnect, methods=["POST"]),
-    Route(f"{_SIGNED_IN}/stay", sign_in.stay, methods=["POST"]),
+    Route(f"{_SIGNED_IN}/bookings.csv", feeds.download_table),
+    Route(f"{_SIGNED_IN}/customers", customers.show_customers),
+    Route(f"{_SIGNED_IN}/customers", customers.find_customers, methods=["POST"]),
+    Route(_CUSTOMER, customers.show_customer),
+    Route(f"{_CUSTOMER}/details", customers.correct, methods=["POST"]),
+    Route(f"{_CUSTOMER}/note", customers.write_note, methods=["POST"]),
     Route(f"{_SIGNED_IN}/sign-out", sign_in.sign_out, methods=["POST"]),
     Route(_BOOKING, of_booking(booking.show_booking)),
     Route(f"{_BOOKING}/cancel", of_booking(cancel.show_cancel)),

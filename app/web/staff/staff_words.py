@@ -56,6 +56,7 @@ _MAILS: Final[Mapping[str, str]] = {
     MailKind.DELAYED_CUSTOMER: N_("Not confirmed yet"),
     MailKind.TROUBLE_OWNER: N_("To you: needs your attention"),
 }
+_CHANGED: Final[Mapping[str, str]] = {"name": N_("name"), "email": N_("address"), "phone": N_("phone number")}
 _PAYMENTS: Final[Mapping[PaymentState, str]] = {
     PaymentState.CAPTURED: N_("paid"),
     PaymentState.AUTHORIZED: N_("held on the card"),
@@ -244,7 +245,11 @@ def _happened(entry: HistoryEntry, booking: Booking, now: datetime, language: st
     if "from" in detail and "to" in detail:
         before, after = (when(datetime.fromisoformat(detail[end]), booking, now, language) for end in ("from", "to"))
         words.append(_("from %(before)s to %(after)s") % {"before": before, "after": after})
-    if "by" in detail:
+    if detail.get("changed"):
+        words.append(", ".join(_(_CHANGED[name]) for name in str(detail["changed"]).split() if name in _CHANGED))
+    if detail.get("who"):
+        words.append(_("by %(who)s") % {"who": detail["who"]})
+    elif "by" in detail:
         words.append(_("by the owner") if detail["by"] == Actor.OWNER else _("by the customer"))
     if "paid" in detail:
         paid = formats.format_money(Money(detail["paid"], booking.terms.price.currency), language)
