@@ -14,7 +14,7 @@ from app.domain.refund import PAID_ANOTHER_WAY, REFUND_VOID, Refund
 from app.mail import Mail, MailKind
 from app.protection.signed_links import Links
 from app.store import Store
-from app.widgets import Widgets
+from app.widgets import Widget, Widgets
 
 
 class Notifications:
@@ -120,21 +120,25 @@ class Notifications:
         if drawn and not live:
             return None  # nothing is sent the way it came: it failed, or went back in another way
         token = self._links.booking_token(booking.id, ends_at=booking.ends_at)
+        shown, detail = (booking, mail.detail) if kind.to_owner else _spoken(booking, widget, mail.detail)
         # A link that the customer may not have asked for is one version ahead; its first use retires those before.
         ahead = 1 if mail.detail.get("later") else 0
         return Mail(
             message_id=mail.message_id,
             to=to,
             kind=kind,
-            booking=booking,
+            booking=shown,
             widget=widget,
             language=widget.languages[0] if kind.to_owner else booking.visitor.language,
             manage_url=self._manage_url(booking, ahead),
-            others=[(other, self._manage_url(other, ahead)) for other in await self._others(mail, booking)],
+            others=[
+                (self._widgets.of(other).spoken(other), self._manage_url(other, ahead))
+                for other in await self._others(mail, booking)
+            ],
             status_url=f"{self._public_url}/b/{token}",
             refund=_sum(live),
             waits_for_bank=await self._waits_for_bank(booking),
-            detail=mail.detail,
+            detail=detail,
         )
 
     def _manage_url(self, booking: Booking, ahead: int) -> str:
@@ -189,6 +193,16 @@ class Notifications:
                 return booking.status is Status.CANCELED and mail.revision == booking.revision
             case _:
                 return True
+
+
+def _spoken(
+    booking: Booking, widget: Widget, detail: Mapping[str, str | int | bool]
+) -> tuple[Booking, Mapping[str, str | int | bool]]:
+    """The booking with its service's name in the customer's language; what tells of the same service before says it
+    likewise."""
+    spoken = widget.spoken(booking)
+    same = detail.get("was") == booking.service_name
+    return spoken, {**detail, "was": spoken.service_name} if same else detail
 
 
 def _sum(refunds: Sequence[Refund]) -> Money | None:

@@ -9,6 +9,7 @@ from urllib.parse import quote
 from app.domain.booking import Status, short_reference
 from app.domain.money import Money
 from app.domain.terms import Terms
+from app.domain.words import Said
 from app.mail.letter import Mail
 from app.text.catalogues import translator
 from app.text.formats import format_day, format_money, format_span, format_time
@@ -120,7 +121,7 @@ def visit_rows(mail: Mail) -> Rows:
     _ = translator(mail.language).gettext
     return filled(
         (_("Address"), mail.widget.address),
-        (_("Good to know"), mail.widget.bring),
+        (_("Good to know"), mail.widget.said(mail.widget.bring, mail.language)),
         (_("Reference"), short_reference(mail.booking.id)),
     )
 
@@ -152,7 +153,11 @@ def before_row(mail: Mail, now: datetime) -> Rows:
 
 def filled(*rows: tuple[str, str]) -> Rows:
     """The rows that say something."""
-    return tuple((label, value.strip()) for label, value in rows if value.strip())
+    return tuple((label, _stripped(value)) for label, value in rows if value.strip())
+
+
+def _stripped(text: str) -> str:
+    return Said(text.strip(), text.lang) if isinstance(text, Said) else text.strip()
 
 
 def says(lines: Iterable[str]) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from app.widgets import Widget
 def off_words(widget: Widget, endpoint: Endpoint) -> tuple[str, str]:
     """Subject and text."""
     _ = translator(widget.languages[0]).gettext
-    values = {"endpoint": endpoint.id, "title": widget.title, "error": endpoint.last_error}
+    values = {"endpoint": endpoint.id, "title": widget.heading(), "error": endpoint.last_error}
     lines = (
         _("A program of yours, “%(endpoint)s”, is no longer told about the bookings of “%(title)s”."),
         _("For five days it has taken none of our messages. The last attempt failed with: %(error)s"),

@@ -14,6 +14,7 @@ import structlog
 from app.domain.catalogue import Location, Resource, Service
 from app.domain.charge_minimum import chargeable, least_charge
 from app.domain.money import Money
+from app.domain.words import Words
 from app.errors import NotFound, SchedulerError
 from app.scheduling.availability.budget import CallBudget
 from app.scheduling.availability.cached import NEVER, Cached
@@ -149,10 +150,13 @@ class Catalogues:
             reason = f"Stripe charges no {price.to_decimal()} {price.currency}, the least is {least.to_decimal()}"
             self._leave_out(widget, service, reason)
             return None
+        first = widget.first_language
+        names = (setting.name if setting else Words()).over(Words.of(service.name), first)
         return Service(
             id=service.id,
-            name=service.name,
-            description=setting.description if setting else "",
+            name=names.said(first, first),
+            names=names,
+            description=(setting.description if setting else Words()).settled(first),
             image=setting.image if setting else "",
             duration=service.duration or timedelta(),
             buffer_before=service.buffer_before,

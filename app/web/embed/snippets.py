@@ -203,7 +203,7 @@ async def show_preview(request: Request) -> Response:
         "snippet": script_snippet(choice, "", label),
         "frame": _address(replace(choice, site=""), ""),
         "label": label,
-        "owner": choice.widget.owner_name or choice.widget.title,
+        "owner": choice.widget.owner_name or choice.widget.heading(language),
     }
     sheets = (style_hash(ground),) if ground else ()
     return _render(request, "embed/preview.html", context, shell, framed=True, sheets=sheets)

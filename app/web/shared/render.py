@@ -18,6 +18,7 @@ from starlette.responses import HTMLResponse, Response
 
 from app.domain import urls
 from app.domain.booking import Booking
+from app.domain.words import Words
 from app.errors import (
     HoldfastError,
     LinkExpired,
@@ -50,7 +51,7 @@ _SHEET = (STATIC / "widget.min.css").read_text(encoding="utf-8")
 NEVER_FRAMED = ("/manage/", "/staff")
 
 #: Every language that we speak, for pages that belong to no widget.
-NOBODY = Widget(name="nobody", title="Holdfast", languages=tuple(languages.LANGUAGES))
+NOBODY = Widget(name="nobody", title=Words.of("Holdfast"), languages=tuple(languages.LANGUAGES))
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +199,7 @@ def make_page(request: Request, shell: Shell, *, fragment: bool, framed: bool = 
     return Page(
         language=shell.language,
         direction=languages.direction(shell.language),
-        title=widget.title,
+        title=widget.heading(shell.language),
         logo=widget.logo if alone else "",
         path=f"/w/{widget.name}",
         owner=widget.owner_name,

@@ -78,7 +78,7 @@ def times_context(
         "reschedule": None,
         "mine": None,
         "service": {
-            "name": service.name,
+            "name": service.name_in(language),
             "duration": formats.format_duration(service.duration, language),
             "price": price(service.price, language),
             "free": not service.price,
