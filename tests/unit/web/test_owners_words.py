@@ -80,7 +80,7 @@ async def test_a_german_customer_books_in_german_and_the_owner_reads_english(sta
     calendar = (await stack.client.get(f"{own}/calendar.ics")).text
     assert "SUMMARY:Porträt" in calendar
     answer = (await stack.client.get("/api/services", headers={"Accept-Language": "de"})).json()
-    assert [one["name"] for one in answer["services"]][0] == "Porträt"
+    assert answer["services"][0]["name"] == "Porträt"
     subjects = await stack.mail("greta@customer.example")
     assert [one for one in subjects if "Porträt" in one]
     owners = [one for one in stack.mailbox.messages if "owner@studio.example" in one.recipients]
