@@ -40,6 +40,7 @@ from app.operations.health import Health
 from app.operations.neighbours import Neighbours, beat
 from app.operations.outgoing_webhooks import OutgoingWebhooks, Secrets, Sender
 from app.operations.reconciling import Reconciling
+from app.operations.services import Services
 from app.operations.staff_access import Staff
 from app.operations.webhook_inbox import Inbox
 from app.operations.worker import Worker
@@ -177,9 +178,18 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
                 for name, one in connected.items()
             }
         )
+        services = Services(
+            widgets=widgets,
+            store=store,
+            schedulers=schedulers,
+            availability=availability,
+            changed=neighbours.changed,
+            now=now,
+        )
+        await services.catch_up()
         closing.push_async_callback(neighbours.aclose)
         if seams.shared:
-            neighbours.watch(availability)
+            neighbours.watch(availability, services)
         closing.push_async_callback(availability.aclose)
         links = Links(settings.keys, now=now, random=seams.random)
         notifications = Notifications(
@@ -357,6 +367,7 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
             ),
             health=health,
             staff=staff,
+            services=services,
             calendly=calendly,
             outgoing_webhooks=outgoing_webhooks,
             now=now,

@@ -399,6 +399,20 @@ class Widget(_Part):
         """What the file says of one service; None if it does not name it."""
         return next((service for service in self.services if service.id == service_id), None)
 
+    def offered(self, known: Sequence[str]) -> list[str]:
+        """The ids of the services on offer, in their order; `known` are the scheduler's."""
+        there = set(known)
+        return [one.id for one in self.services if one.id in there] if self.services else list(known)
+
+    def switched_off(self) -> frozenset[str]:
+        """The ids of the services that the owner has switched off."""
+        return frozenset()
+
+    def pictures(self) -> tuple[str, ...]:
+        """The address of every picture that its pages show."""
+        named = (self.logo, *(one.image for one in self.services), *(one.image for one in self.people))
+        return tuple(image for image in named if image)
+
     def price(self, service_id: str, scheduler_price: Decimal | None) -> Money:
         """The price to charge: the scheduler's, else the file's, else nothing. ValueError if it cannot be charged."""
         setting = self.setting(service_id)

@@ -33,6 +33,7 @@ from app.errors import (
     SchedulerError,
     SchedulerNotFound,
     SchedulerRefused,
+    ServiceOff,
     SlotTaken,
     TimePassed,
     TooSoon,
@@ -71,6 +72,12 @@ class _Wish:
     customer: Customer | None
     shown: Money
     admission: Admission | None
+
+
+def must_be_on_offer(service: Service) -> None:
+    """Nothing new is held of what the owner has switched off. Raises ServiceOff."""
+    if not service.on_offer:
+        raise ServiceOff(service.id)
 
 
 class Hold:
@@ -137,6 +144,7 @@ class Hold:
                 resumed = await self._resume(widget, service, again)
                 if resumed:
                     return resumed
+            must_be_on_offer(service)
             admission = await self._admit(widget, service, starts_at, client) if client else None
             held = None
             try:

@@ -45,6 +45,8 @@ class Service:
     resources: tuple[Resource, ...]
     #: The notice that the scheduler asks for: nothing sooner than this from now can be booked.
     booking_window_start: timedelta = timedelta()
+    #: Not while the owner has switched it off: what is booked stays as it is, and nothing new is held.
+    on_offer: bool = True
     #: Where the scheduler itself lets visitors book it, None where it does not.
     page: str | None = None
 

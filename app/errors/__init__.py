@@ -22,6 +22,7 @@
     │   └── LinkExpired                410 UNAUTHORIZED
     │       └── ReturnExpired              the way back from a payment page, some hours after that has closed
     ├── NotFound                       404 BOOKING_NOT_FOUND
+    │   └── ServiceOff                     the owner has switched the service off
     ├── SlotTaken                      409 BOOKING_CONFLICT, with the nearest free times
     │   ├── TimePassed                     nobody took it: it has begun
     │   └── TooSoon                        nobody took it: it is within the notice that the service asks for
@@ -77,6 +78,7 @@ from app.errors.bookings import (
     PaymentFailed,
     PolicyRefused,
     RefundFailed,
+    ServiceOff,
     SessionExpired,
     SlotTaken,
     TimePassed,
@@ -183,6 +185,7 @@ __all__ = [
     "SchedulerRefused",
     "SchedulerUnauthorized",
     "SchedulerUnreachable",
+    "ServiceOff",
     "SessionExpired",
     "SlotTaken",
     "StorageBusy",

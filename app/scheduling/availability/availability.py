@@ -53,8 +53,16 @@ class Availability:
         """The widget's scheduler has contradicted what is on offer."""
         await self._of(widget).contradicted()
 
+    async def edited(self, widget: Widget, service_id: str, *, here: bool) -> None:
+        """The owner has changed the service at its scheduler, `here` or in another process. Raises StorageError."""
+        await self._of(widget).edited(service_id, here=here)
+
+    def redraw(self, widget: Widget) -> None:
+        """What the widget shows has changed, and no time of it."""
+        self._of(widget).redraw()
+
     async def service(self, widget: Widget, service_id: str) -> Service:
-        """One service that the widget offers, else NotFound."""
+        """One service of the widget, also one that is switched off (`on_offer`), else NotFound."""
         return await self._of(widget).service(widget, service_id)
 
     async def times(

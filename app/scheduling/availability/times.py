@@ -151,11 +151,24 @@ class SchedulerAvailability:
         await self._catalogues.reread()
         self._epoch += 1
 
+    async def edited(self, service_id: str, *, here: bool) -> None:
+        """The owner has changed the service at the scheduler, `here` or in another process: what is on offer and its
+        times are read anew. Raises StorageError."""
+        await self._catalogues.reread(surely=True)
+        if here and self._shared:
+            await self._shared.readings.doubt_readings(self._name, ())
+        self._months = {key: held for key, held in self._months.items() if key[0] != service_id}
+        self.redraw()
+
+    def redraw(self) -> None:
+        """What is shown has changed, and no time of it."""
+        self._epoch += 1
+
     async def service(self, widget: Widget, service_id: str) -> Service:
-        """One service that the widget offers, else NotFound."""
-        for service in (await self._catalogues.of(widget)).services:
-            if service.id == service_id:
-                return service
+        """One service of the widget, also one that is switched off (`on_offer`), else NotFound."""
+        service = (await self._catalogues.of(widget)).find(service_id)
+        if service:
+            return service
         raise NotFound(f"widget {widget.name!r} offers no such service")
 
     async def times(

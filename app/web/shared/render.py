@@ -26,6 +26,7 @@ from app.errors import (
     NotFound,
     RateLimited,
     SchedulerError,
+    ServiceOff,
     StripeError,
     TooLarge,
 )
@@ -230,7 +231,7 @@ def page_headers(settings: Settings, widget: Widget, theme: Theme, *, framed: bo
         headers["Strict-Transport-Security"] = HTTPS_ONLY
     if framed:
         elsewhere = urlsplit(settings.htmx_url).netloc and not settings.htmx_integrity
-        foreign = elsewhere or _has_pictures(widget)
+        foreign = elsewhere or bool(widget.pictures())
         headers["Cross-Origin-Embedder-Policy"] = "credentialless" if foreign else "require-corp"
         headers["Cross-Origin-Resource-Policy"] = "cross-origin"
     return headers
@@ -246,8 +247,8 @@ def policy(settings: Settings, widget: Widget, theme: Theme, *, framed: bool) ->
         settings.stripe_checkout_origins,
         widget.allowed_origins if framed else None,
         style_hash(theme_css(theme)),
-        pictures=_has_pictures(widget),
-        plain=_plain_origins(_pictures(widget)),
+        pictures=bool(widget.pictures()),
+        plain=_plain_origins(widget.pictures()),
     )
 
 
@@ -286,15 +287,6 @@ def _script_source(url: str) -> tuple[str, ...]:
     return (f"{parts.scheme}://{parts.netloc}{parts.path}".replace(";", "%3B").replace(",", "%2C"),)
 
 
-def _has_pictures(widget: Widget) -> bool:
-    return bool(_pictures(widget))
-
-
-def _pictures(widget: Widget) -> tuple[str, ...]:
-    named = (widget.logo, *(one.image for one in widget.services), *(one.image for one in widget.people))
-    return tuple(image for image in named if image)
-
-
 @lru_cache(maxsize=256)
 def _plain_origins(pictures: tuple[str, ...]) -> str:
     """The origins of pictures without TLS, such as a developer's own machine, for the policy."""
@@ -309,6 +301,7 @@ def _plain_origins(pictures: tuple[str, ...]) -> str:
 _HEADINGS: tuple[tuple[type[HoldfastError], str], ...] = (
     (LinkExpired, N_("This link has expired")),
     (LinkRefused, N_("This link does not work")),
+    (ServiceOff, N_("Not bookable right now")),
     (NotFound, N_("Page not found")),
     (RateLimited, N_("One moment, please")),
     (TooLarge, N_("This is too long")),

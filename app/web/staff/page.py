@@ -16,9 +16,16 @@ from app.web.shared.theme import style_hash, theme_css
 
 
 def render_staff(
-    request: Request, name: str, context: Mapping[str, Any], *, screen: str = "", status: int = 200
+    request: Request,
+    name: str,
+    context: Mapping[str, Any],
+    *,
+    screen: str = "",
+    status: int = 200,
+    images: str = "",
 ) -> Response:
-    """A page for staff: no script at all, never stored, framed by nobody."""
+    """A page for staff: no script at all, never stored, framed by nobody. `images` are further sources of pictures, as
+    a policy writes them."""
     parts, shell = parts_of(request), request.state.shell
     staff: SignIn | None = getattr(request.state, "staff", None)
     page = make_page(request, shell, fragment=False, framed=False)
@@ -33,7 +40,7 @@ def render_staff(
     rules = (
         "default-src 'none'",
         f"style-src 'self' {style_hash(theme_css(shell.theme))}",
-        "img-src 'self' data:",
+        " ".join(filter(None, ("img-src 'self' data:", images))),
         "form-action 'self'",
         "base-uri 'none'",
         "frame-ancestors 'none'",

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from starlette.routing import Route
 
-from app.web.staff import booking, calendly, cancel, days, feeds, health, move, refund, sign_in
+from app.web.staff import booking, calendly, cancel, days, feeds, health, move, refund, services, sign_in
 from app.web.staff.booking import of_booking
 
 _SIGNED_IN = "/staff/{token}"
+_SERVICE = f"{_SIGNED_IN}/services/{{widget}}/{{service}}"
 _BOOKING = f"{_SIGNED_IN}/bookings/{{booking}}"
 
 routes = [
@@ -22,6 +23,12 @@ routes = [
     Route(f"{_SIGNED_IN}/find", days.show_found),
     Route(f"{_SIGNED_IN}/house", health.show_health),
     Route(f"{_SIGNED_IN}/feed", health.renew_feed, methods=["POST"]),
+    Route(f"{_SIGNED_IN}/services", services.show_services),
+    Route(f"{_SIGNED_IN}/services/{{widget}}/order", services.order_of_file, methods=["POST"]),
+    Route(_SERVICE, services.show_service),
+    Route(_SERVICE, services.save, methods=["POST"]),
+    Route(f"{_SERVICE}/switch", services.switch, methods=["POST"]),
+    Route(f"{_SERVICE}/place", services.put_in_order, methods=["POST"]),
     Route(f"{_SIGNED_IN}/calendly", calendly.show_connections),
     Route(f"{_SIGNED_IN}/calendly/{{name}}/connect", calendly.connect),
     Route(f"{_SIGNED_IN}/calendly/{{name}}/disconnect", calendly.disconnect, methods=["POST"]),

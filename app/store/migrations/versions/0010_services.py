@@ -1,0 +1,21 @@
+"""What owners change of their services in the browser"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0010"
+down_revision = "0009"
+
+
+def upgrade() -> None:
+    op.create_table(
+        "service_versions",
+        sa.Column("widget", sa.Text(), primary_key=True),
+        sa.Column("service_id", sa.Text(), primary_key=True),
+        sa.Column("version", sa.Integer(), primary_key=True),
+        sa.Column("edit", sa.JSON(), nullable=False),
+        sa.Column("changes", sa.JSON(), nullable=False),
+        sa.Column("changed_by", sa.Text(), nullable=False),
+        sa.Column("changed_at", sa.DateTime(), nullable=False),
+        sa.Column("told_at", sa.DateTime()),
+    )
