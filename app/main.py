@@ -57,7 +57,7 @@ from app.protection.sealing import Sealer
 from app.protection.signed_links import Links
 from app.scheduling.availability import Availability, CallBudget, SchedulerAvailability, SharedReads
 from app.scheduling.calendly.connect import calendly_client, calendly_oauth, token_sealer
-from app.scheduling.connect import connect
+from app.scheduling.connect import PROVIDERS, connect
 from app.scheduling.connected import World
 from app.scheduling.creates import CreateBudget
 from app.scheduling.schedulers import Schedulers
@@ -183,6 +183,7 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
             store=store,
             schedulers=schedulers,
             availability=availability,
+            providers=PROVIDERS,
             changed=neighbours.changed,
             now=now,
         )

@@ -15,7 +15,7 @@ from app.booking.adopt import Adopt
 from app.booking.at_scheduler import find_at_scheduler, lock_at_scheduler, must_be_confirmable
 from app.booking.candidates import Candidates
 from app.booking.customer_form import read_details
-from app.booking.new_booking import new_booking, new_reservation
+from app.booking.new_booking import must_be_on_offer, new_booking, new_reservation
 from app.booking.release import Release
 from app.booking.settle import Settle
 from app.booking.take_payment import UNPAID, TakePayment
@@ -33,7 +33,6 @@ from app.errors import (
     SchedulerError,
     SchedulerNotFound,
     SchedulerRefused,
-    ServiceOff,
     SlotTaken,
     TimePassed,
     TooSoon,
@@ -72,12 +71,6 @@ class _Wish:
     customer: Customer | None
     shown: Money
     admission: Admission | None
-
-
-def must_be_on_offer(service: Service) -> None:
-    """Nothing new is held of what the owner has switched off. Raises ServiceOff."""
-    if not service.on_offer:
-        raise ServiceOff(service.id)
 
 
 class Hold:

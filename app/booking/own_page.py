@@ -12,8 +12,7 @@ from enum import StrEnum
 
 import structlog
 
-from app.booking.hold import must_be_on_offer
-from app.booking.new_booking import new_booking, new_reservation
+from app.booking.new_booking import must_be_on_offer, new_booking, new_reservation
 from app.booking.tools import Tools
 from app.domain.booking import Booking, Customer, Visitor
 from app.domain.catalogue import Resource, Service, Slot

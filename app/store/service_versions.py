@@ -20,9 +20,9 @@ class ServiceVersionRows(Database):
     async def service_versions_mark(self) -> tuple[int, datetime | None]:
         """Another value whenever anything was changed: how many changes there are, and when a scheduler was last told
         of one. Rows are never deleted."""
-        many, told = sa.func.count(), sa.func.max(service_versions.c.told_at, type_=Instant)
-        counted: sa.Select[Any] = sa.select(many.label("many"), told.label("told")).select_from(service_versions)
-        [row] = await self._all(counted)
+        told = sa.func.max(service_versions.c.told_at, type_=Instant)
+        wanted: list[Any] = [sa.func.count().label("many"), told.label("told")]
+        [row] = await self._all(sa.select(*wanted).select_from(service_versions))
         return row["many"], row["told"]
 
     async def newest_service_versions(self) -> list[ServiceVersion]:

@@ -21,7 +21,6 @@ from app.errors import BookingConflict, NotFound, SchedulerError
 from app.operations.services.form import Fault, Typed, read_form
 from app.operations.services.overlay import EditedWidget, Order, ServiceEdit, edited
 from app.operations.services.view import Facts, Line, ServiceView, missing_in, texts_of
-from app.operations.setup.scheduler_access import PROVIDERS
 from app.scheduling.arrangement import (
     Arrangement,
     ChangeService,
@@ -51,18 +50,18 @@ _SHORT: Final = 60
 @dataclass(frozen=True, slots=True)
 class Saved:
     """What became of a form: `same` changed nothing; `wrong` has `faults` by field; `overtaken` was changed meanwhile,
-    by another desk or at the scheduler; `refused` is kept here, while the scheduler did not take its part (`error`).
-    `view` is the service as it stands after that."""
+    by another desk or at the scheduler; of `down` nothing was kept, since the scheduler does not answer; `refused` is
+    kept here, while the scheduler did not take its part (`error`). `view` is the service as it stands after that."""
 
-    state: Literal["saved", "same", "wrong", "overtaken", "refused"]
+    state: Literal["saved", "same", "wrong", "overtaken", "down", "refused"]
     view: ServiceView
     faults: Mapping[str, Fault] = field(default_factory=dict)
     error: SchedulerError | None = None
 
 
 class Services:
-    """Lists and changes services. `widgets` are the live ones, which get what was changed; `changed` tells other
-    processes."""
+    """Lists and changes services. `widgets` are the live ones, which get what was changed; `providers` are the
+    schedulers' names for people; `changed` tells other processes."""
 
     def __init__(
         self,
@@ -71,6 +70,7 @@ class Services:
         store: Store,
         schedulers: Schedulers,
         availability: Availability,
+        providers: Mapping[str, str],
         changed: Callable[[], None],
         now: Callable[[], datetime],
     ) -> None:
@@ -79,8 +79,11 @@ class Services:
         self._store = store
         self._schedulers = schedulers
         self._availability = availability
+        self._providers = providers
         self._changed = changed
         self._now = now
+        #: What was read last of each service, by widget and id: a form with a slip in it costs no calls.
+        self._facts: dict[tuple[str, str], Facts] = {}
         self._mark: tuple[int, datetime | None] | None = None
 
     # -- reading ---------------------------------------------------------------------------------------------
@@ -127,7 +130,13 @@ class Services:
             everyone=tuple(people),
             page=found.page,
         )
+        self._facts[widget_name, service_id] = facts
         return await self._view(widget, service_id, facts, scheduler)
+
+    async def _known(self, widget_name: str, service_id: str) -> ServiceView | None:
+        """The service as it was read last in this process."""
+        facts, widget = self._facts.get((widget_name, service_id)), self._widget(widget_name)
+        return await self._view(widget, service_id, facts, self._schedulers.of(widget.scheduler)) if facts else None
 
     async def _view(self, widget: EditedWidget, service_id: str, facts: Facts, scheduler: Scheduler) -> ServiceView:
         return ServiceView(
@@ -135,7 +144,7 @@ class Services:
             id=service_id,
             facts=facts,
             traits=scheduler.traits,
-            provider=PROVIDERS[provider_of(widget.scheduler)],
+            provider=self._providers[provider_of(widget.scheduler)],
             history=await self._store.service_versions(widget.name, service_id, most=HISTORY),
         )
 
@@ -149,8 +158,17 @@ class Services:
 
     async def save(self, widget_name: str, service_id: str, form: Mapping[str, str], *, by: str) -> Saved:
         """Change a service to what was typed, at the scheduler and here. `form` has the `version` that was shown.
-        Raises NotFound, StorageError, and SchedulerError before anything was changed."""
-        view = await self.open(widget_name, service_id)
+        Raises NotFound, StorageError, and SchedulerError where the scheduler has not told of the service yet."""
+        known = await self._known(widget_name, service_id)
+        faults = read_form(known, form)[1] if known else {}
+        if known and faults:
+            return Saved("wrong", known, faults)
+        try:
+            view = await self.open(widget_name, service_id)
+        except SchedulerError as error:
+            if known is None:
+                raise
+            return Saved("down", known, error=error)
         typed, faults = read_form(view, form)
         if form.get("version") != view.version:
             return Saved("overtaken", view, faults)
@@ -307,7 +325,7 @@ class Services:
         self._changed()
 
     async def _take_in(self, own: ServiceVersion | None = None) -> None:
-        """Put what was changed over the file's widgets, and read anew what schedulers were told, `own` by this process."""
+        """Put what was changed over the file's widgets, and read anew what schedulers were told, `own` from here."""
         mark = await self._store.service_versions_mark()
         if mark == self._mark:
             return

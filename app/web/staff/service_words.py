@@ -99,11 +99,11 @@ def saved_words(
     _ = catalogues.translator(language).gettext
     view = saved.view
     provider = {"provider": view.provider}
+    kept = _("Nothing was saved. What you typed is still here: check it, and save again.")
     match saved.state:
         case "wrong":
             return {"mark": "problem", "lines": [_("Please check the marked fields."), _("Nothing was saved yet.")]}
         case "overtaken":
-            kept = _("Nothing was saved. What you typed is still here: check it, and save again.")
             newest = view.history[0] if view.history else None
             if newest and not typed.get("version", "").startswith(f"{newest.version}-"):
                 when = moment_words(newest.at, zone, language, zones.local(now, zone).date())
@@ -111,6 +111,9 @@ def saved_words(
                 return {"mark": "problem", "lines": [who % {"who": newest.by, "when": when}, kept]}
             there = _("This service was changed in %(provider)s after you had opened it.") % provider
             return {"mark": "problem", "lines": [there, kept]}
+        case "down":
+            down = _("%(provider)s cannot be reached right now.") % provider
+            return {"mark": "problem", "lines": [down, kept]}
         case "refused":
             error = saved.error
             why = _("%(provider)s did not accept everything.") % provider

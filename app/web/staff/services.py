@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
@@ -15,6 +15,7 @@ from app.parts import parts_of
 from app.text import catalogues, formats, languages
 from app.web.shared.booking_summary import price
 from app.web.shared.request_input import read_form
+from app.web.shared.status_words import out_of_reach
 from app.web.staff.page import base_path, place_zone, render_staff
 from app.web.staff.service_words import (
     file_offers,
@@ -48,7 +49,7 @@ async def _list_screen(request: Request, *, problem: str = "", status: int = 200
         try:
             lines = await parts.services.lines(name)
         except (SchedulerError, NotFound) as error:
-            down = _(error.sentence)
+            down = _(out_of_reach(error)) if isinstance(error, SchedulerError) else _(error.sentence)
         shown = [line for line in lines if line.service]
         widgets.append(
             {
@@ -136,17 +137,14 @@ async def order_of_file(request: Request) -> Response:
     return RedirectResponse(f"{base_path(request)}/services?told=order", status_code=303)
 
 
-async def _acted(request: Request, act: Any) -> Response:
+async def _acted(request: Request, act: Awaitable[None]) -> Response:
     widget, service_id = _named(request)
     try:
         await act
     except (SchedulerError, BookingConflict) as error:
         _ = catalogues.translator(request.state.shell.language).gettext
-        problem = (
-            _(error.sentence)
-            if isinstance(error, SchedulerError)
-            else _("Someone else is changing this. Please try again.")
-        )
+        busy = _("Someone else is changing this. Please try again.")
+        problem = _(out_of_reach(error)) if isinstance(error, SchedulerError) else busy
         return await _list_screen(request, problem=problem, status=error.status)
     return RedirectResponse(f"{base_path(request)}/services#{_anchor(widget, service_id)}", status_code=303)
 
@@ -189,6 +187,8 @@ async def _form_screen(
     names = languages.locale_of(language).languages
     context = {
         "view": view,
+        # What is only wrong was not compared with anything yet.
+        "version": values.get("version", view.version) if saved.state in {"wrong", "down"} else view.version,
         "path": service_path(request, view.widget.name, view.id),
         "heading": view.names[view.first],
         "texts": [
@@ -210,7 +210,7 @@ async def _form_screen(
         "history": history_lines(view, zone, now, language),
         "currency": view.widget.currency.upper(),
     }
-    status = {"wrong": 422, "overtaken": 409, "refused": 502}.get(saved.state, 200)
+    status = {"wrong": 422, "overtaken": 409, "down": 503, "refused": 502}.get(saved.state, 200)
     return render_staff(request, "staff/service.html", context, screen="services", status=status, images=_PICTURES)
 
 
