@@ -431,6 +431,51 @@ async def work_there(shop: Shop, visitor: Visitor, show: Show) -> None:
     await seen("staff-house")
 
 
+async def keep_the_services(shop: Shop, visitor: Visitor, show: Show) -> None:
+    """The services: the list, one switched off, the form of one, what is wrong in it, what was changed meanwhile."""
+    visitor.expect_problem("422")
+    visitor.expect_problem("409")
+    page = visitor.page
+
+    async def seen(name: str) -> None:
+        await page.wait_for_load_state()
+        await show(name, page)
+
+    await page.goto(f"{shop.public}/staff")
+    await page.get_by_label("Email").fill(OWNER)
+    await page.get_by_role("button", name="Email me a link").click()
+    await expect(page.get_by_label("Email")).to_have_count(0)
+    await page.goto(await shop.sign_in_link(OWNER))
+    await page.get_by_role("button", name="Sign in").click()
+    await page.get_by_role("link", name="Services").click()
+    await page.get_by_role("button", name="Switch off").last.click()
+    await expect(page.get_by_text("Switched off", exact=True)).to_be_visible()
+    await page.get_by_role("button", name=f"Show {HEADSHOT} earlier").click()
+    await expect(page.get_by_role("button", name="Back to the order of widgets.toml")).to_be_visible()
+    await seen("staff-services")
+    await page.get_by_role("link", name=f"Edit {PORTRAIT}").click()
+    await expect(page.get_by_role("heading", name=PORTRAIT)).to_be_visible()
+    await seen("staff-service")
+    await page.get_by_label("Price").fill("1,5x")
+    await page.get_by_label("Length").fill("0")
+    await page.get_by_role("button", name="Save").click()
+    await expect(page.get_by_text("Please check the marked fields.")).to_be_visible()
+    await seen("staff-service-errors")
+    await page.get_by_label("Price").fill("1250")
+    await page.get_by_label("Length").fill("60")
+    await page.get_by_text("Swedish").click()
+    await page.locator("#f-description_sv").fill("En timme i ateljén.")
+    version = await page.locator('input[name="version"]').input_value()
+    await page.get_by_role("button", name="Save").click()
+    await expect(page.get_by_text("Saved. Visitors see it from now on.")).to_be_visible()
+    await seen("staff-service-saved")
+    await page.locator("#f-description_sv").fill("En hel timme.")
+    await page.locator('input[name="version"]').evaluate("(field, old) => { field.value = old }", version)
+    await page.get_by_role("button", name="Save").click()
+    await expect(page.get_by_text("What you typed is still here")).to_be_visible()
+    await seen("staff-service-overtaken")
+
+
 async def booked_by(shop: Shop, name: str) -> None:
     """A booking, paid for, without anybody's browser."""
     parts, service = shop.parts, await shop.service()
@@ -506,6 +551,7 @@ TOURS: Final[Mapping[str, Tour]] = MappingProxyType(
         "move it": move_it,
         "lose the link": lose_the_link,
         "work there": work_there,
+        "keep the services": keep_the_services,
         "see the site": see_the_site,
         "put it on a site": put_it_on_a_site,
     }

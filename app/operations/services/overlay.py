@@ -13,8 +13,8 @@ from app.widgets import ServiceSetting, Widget
 
 
 class ServiceEdit(BaseModel):
-    """What differs from widgets.toml for one service; None is what the file says. Texts are by language, whole: one
-    that is not in them was taken away. `on` False is switched off, True on offer although the file lists others."""
+    """What differs from widgets.toml for one service; None is what the file says. Texts are by language, in those that
+    differ; an empty one was taken away. `on` False is switched off, True on offer although the file lists others."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -24,13 +24,13 @@ class ServiceEdit(BaseModel):
     price: Decimal | None = None
     on: bool | None = None
 
-    def over(self, file: ServiceSetting) -> ServiceSetting:
-        """The setting with this over it."""
+    def over(self, file: ServiceSetting, first: str) -> ServiceSetting:
+        """The setting with this over it; `first` is the widget's first language."""
         changes: dict[str, object] = {}
         if self.name is not None:
-            changes["name"] = Words.of(self.name)
+            changes["name"] = Words.of({**texts_of(file.name, first), **self.name})
         if self.description is not None:
-            changes["description"] = Words.of(self.description)
+            changes["description"] = Words.of({**texts_of(file.description, first), **self.description})
         if self.image is not None:
             changes["image"] = self.image
         if self.price is not None:
@@ -62,7 +62,7 @@ class EditedWidget(Widget):
         file = super().setting(service_id)
         if service_id not in self.edits:
             return file
-        return self.edits[service_id].over(file or ServiceSetting(id=service_id))
+        return self.edits[service_id].over(file or ServiceSetting(id=service_id), self.first_language)
 
     def in_file(self, service_id: str) -> ServiceSetting:
         """What the file alone says of one service."""
@@ -86,6 +86,11 @@ class EditedWidget(Widget):
     def pictures(self) -> tuple[str, ...]:
         edited = [edit.image for edit in self.edits.values() if edit.image]
         return (*super().pictures(), *edited)
+
+
+def texts_of(words: Words, first: str) -> dict[str, str]:
+    """The texts by language, with the one that names none under the first."""
+    return dict(words.settled(first).texts)
 
 
 def edited(widget: Widget, versions: Sequence[ServiceVersion]) -> EditedWidget:

@@ -17,10 +17,11 @@ import structlog
 from app.domain.scheduler_names import provider_of
 from app.domain.service_version import FieldChange, ServiceVersion
 from app.domain.studio import StudioService
+from app.domain.words import Words
 from app.errors import BookingConflict, NotFound, SchedulerError
 from app.operations.services.form import Fault, Typed, read_form
-from app.operations.services.overlay import EditedWidget, Order, ServiceEdit, edited
-from app.operations.services.view import Facts, Line, ServiceView, missing_in, texts_of
+from app.operations.services.overlay import EditedWidget, Order, ServiceEdit, edited, texts_of
+from app.operations.services.view import Facts, Line, ServiceView, missing_in
 from app.scheduling.arrangement import (
     Arrangement,
     ChangeService,
@@ -265,19 +266,18 @@ class Services:
 
     def _edit(self, view: ServiceView, typed: Typed) -> tuple[ServiceEdit, list[FieldChange]]:
         """What lies over the file from now on, and what of that is new."""
-        file, first, old = view.widget.in_file(view.id), view.first, view.edit
-        file_names, file_told = (texts_of(words, first) for words in (file.name, file.description))
-        kept = {tag: text for tag, text in file_names.items() if tag not in view.languages}
-        names = kept | {tag: text for tag, text in typed.names.items() if tag != first or view.named_in_file}
-        told = {tag: text for tag, text in file_told.items() if tag not in view.languages} | dict(typed.descriptions)
+        file, old = view.widget.in_file(view.id), view.edit
+        named = [tag for tag in view.languages if tag != view.first or view.named_in_file]
         price = old.price
         if typed.price != view.price:
             # The scheduler's price wins over ours, except for "free", which some schedulers tell as no price.
             price = typed.price if not view.traits.prices or not typed.price else None
             price = None if price == (file.price if not view.traits.prices else (file.price or Decimal(0))) else price
         edit = ServiceEdit(
-            name=None if "name" in typed.back or names == file_names else names,
-            description=None if "description" in typed.back or told == file_told else told,
+            name=None if "name" in typed.back else _differing(view, file.name, old.name, typed.names, named),
+            description=None
+            if "description" in typed.back
+            else _differing(view, file.description, old.description, typed.descriptions, view.languages),
             image=None if "image" in typed.back or typed.image == file.image else typed.image,
             price=None if "price" in typed.back else price,
             on=old.on,
@@ -345,6 +345,16 @@ class Services:
                 await self._availability.edited(self._widgets[one.widget], one.service_id, here=here)
 
 
+def _differing(
+    view: ServiceView, file: Words, old: Mapping[str, str] | None, typed: Mapping[str, str], shown: Sequence[str]
+) -> dict[str, str] | None:
+    """The texts that are not the file's, in the languages that the form has; those of others stay as they are."""
+    there = texts_of(file, view.first)
+    kept = {tag: text for tag, text in (old or {}).items() if tag not in view.languages}
+    new = {tag: typed.get(tag, "") for tag in shown if typed.get(tag, "") != there.get(tag, "")}
+    return {**kept, **new} or None
+
+
 async def _apply(scheduler: Scheduler, service: FoundService, person: FoundPerson | None, step: Step) -> None:
     have = Arrangement((), (service,), (person,) if person else ())
     await scheduler.apply(Plan(have, "", (step,)), lambda _step: None)
@@ -357,7 +367,7 @@ def _json(edit: ServiceEdit) -> dict[str, object]:
 def _changes(view: ServiceView, edit: ServiceEdit) -> Iterator[FieldChange]:
     """What differs, to a reader, between what lies here now and what will."""
     file, first = view.widget.in_file(view.id), view.first
-    before, after = view.edit.over(file), edit.over(file)
+    before, after = view.edit.over(file, first), edit.over(file, first)
     for field_name, was, now in (
         ("name", texts_of(before.name, first), texts_of(after.name, first)),
         ("description", texts_of(before.description, first), texts_of(after.description, first)),

@@ -10,8 +10,7 @@ from decimal import Decimal
 
 from app.domain.catalogue import Resource, Service
 from app.domain.service_version import ServiceVersion
-from app.domain.words import Words
-from app.operations.services.overlay import EditedWidget, ServiceEdit
+from app.operations.services.overlay import EditedWidget, ServiceEdit, texts_of
 from app.scheduling.arrangement import Part
 from app.scheduling.availability import LeftOut
 from app.scheduling.port import Traits
@@ -151,11 +150,6 @@ class ServiceView:
         if setting and setting.price is not None:
             return setting.price
         return Decimal(0) if self.traits.prices else None
-
-
-def texts_of(words: Words, first: str) -> dict[str, str]:
-    """The texts by language, with the one that names none under the first."""
-    return dict(words.settled(first).texts)
 
 
 def missing_in(service: Service, languages: Sequence[str]) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from math import ceil
@@ -285,6 +285,11 @@ def _script_source(url: str) -> tuple[str, ...]:
     if not parts.netloc:
         return ()
     return (f"{parts.scheme}://{parts.netloc}{parts.path}".replace(";", "%3B").replace(",", "%2C"),)
+
+
+def picture_sources(widgets: Iterable[Widget]) -> str:
+    """Where the owners' pictures come from, as a policy writes it."""
+    return "https:" + _plain_origins(tuple(image for widget in widgets for image in widget.pictures()))
 
 
 @lru_cache(maxsize=256)

@@ -50,16 +50,23 @@ def worded_faults(faults: Mapping[str, Fault], language: str) -> dict[str, str]:
 
 
 def sources(view: ServiceView, language: str) -> dict[str, str]:
-    """Where the value of each field is kept; nothing for one that is not set."""
+    """Where the value of each field is kept; nothing for one that is not set. Texts have one for each language."""
     _ = catalogues.translator(language).gettext
     there, here = _("Kept in %(provider)s.") % {"provider": view.provider}, _("Changed here.")
     file = _("From widgets.toml.")
     edit, setting = view.edit, view.widget.in_file(view.id)
     priced = setting.price is not None
-    return {
-        "name": there if not view.named_in_file else here if edit.name is not None else file,
-        "names": here if edit.name is not None else file if setting.name else "",
-        "description": here if edit.description is not None else file if setting.description else "",
+    found = {}
+    for name, edited, words in (
+        ("name", edit.name, setting.name),
+        ("description", edit.description, setting.description),
+    ):
+        for tag in view.languages:
+            written = tag in texts_of(words, view.first)
+            found[f"{name}_{tag}"] = here if tag in (edited or {}) else file if written else ""
+    if not view.named_in_file:
+        found[f"name_{view.first}"] = there
+    return found | {
         "image": here if edit.image is not None else file if setting.image else "",
         "price": there
         if view.traits.prices and (view.facts.price is not None or not priced)

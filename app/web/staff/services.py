@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping
-from typing import Any, Final
+from typing import Any
 from urllib.parse import quote, urlencode
 
 from starlette.requests import Request
@@ -14,6 +14,7 @@ from app.operations.services import Line, Saved, form_values
 from app.parts import parts_of
 from app.text import catalogues, formats, languages
 from app.web.shared.booking_summary import price
+from app.web.shared.render import picture_sources
 from app.web.shared.request_input import read_form
 from app.web.shared.status_words import out_of_reach
 from app.web.staff.page import base_path, place_zone, render_staff
@@ -26,10 +27,6 @@ from app.web.staff.service_words import (
     worded_faults,
 )
 from app.web.staff.sign_in import signed_in
-
-#: Pictures may lie anywhere on the web.
-_PICTURES: Final = "https:"
-
 
 # The list
 
@@ -72,7 +69,7 @@ async def _list_screen(request: Request, *, problem: str = "", status: int = 200
         "problem": problem,
         "reported": _("The order of widgets.toml is back.") if told == "order" else "",
     }
-    return render_staff(request, "staff/services.html", context, screen="services", status=status, images=_PICTURES)
+    return _render(request, "staff/services.html", context, status)
 
 
 def _row(request: Request, widget: str, line: Line, *, first: bool, last: bool) -> dict[str, Any]:
@@ -197,6 +194,10 @@ async def _form_screen(
                 "language": names.get(tag, tag),
                 "first": tag == view.first,
                 "direction": languages.direction(tag),
+                "open": any(
+                    values[name] or name in saved.faults or name in meanwhile
+                    for name in (f"name_{tag}", f"description_{tag}")
+                ),
             }
             for tag in view.languages
         ],
@@ -211,12 +212,17 @@ async def _form_screen(
         "currency": view.widget.currency.upper(),
     }
     status = {"wrong": 422, "overtaken": 409, "down": 503, "refused": 502}.get(saved.state, 200)
-    return render_staff(request, "staff/service.html", context, screen="services", status=status, images=_PICTURES)
+    return _render(request, "staff/service.html", context, status)
 
 
 def service_path(request: Request, widget: str, service_id: str) -> str:
     """Where one service's pages live."""
     return f"{base_path(request)}/services/{quote(widget)}/{quote(service_id, safe='')}"
+
+
+def _render(request: Request, name: str, context: Mapping[str, Any], status: int) -> Response:
+    images = picture_sources(parts_of(request).widgets.values())
+    return render_staff(request, name, context, screen="services", status=status, images=images)
 
 
 def _named(request: Request) -> tuple[str, str]:

@@ -11,6 +11,7 @@ import pytest
 from app.domain.booking import Actor, Status
 from app.domain.money import Money
 from app.errors import ServiceOff
+from sandbox.hapio import Fault
 from tests.support.browser import Browser
 from tests.support.stack import Stack, open_stack, text_of
 from tests.support.staff import EVA, sign_in
@@ -143,7 +144,7 @@ async def test_what_cannot_be_is_told_by_field_and_nothing_typed_is_lost(studio:
         assert eva.fields()[name] == text
     nobody = {name: text for name, text in form.items() if not name.startswith("person_")}
     assert "Please choose at least one." in await eva.save(nobody)
-    studio.hapio.switches.down = True
+    studio.hapio.faults.append(Fault("drop_before", times=50))
     assert "Hapio cannot be reached right now. Nothing was saved." in await eva.save(form | {"price": "900"})
     assert eva.fields()["price"] == "900"
     assert at_hapio(studio, studio.portrait_id).name == "Portrait session"
