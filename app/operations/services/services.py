@@ -166,10 +166,10 @@ class Services:
             return Saved("wrong", known, faults)
         try:
             view = await self.open(widget_name, service_id)
-        except SchedulerError as error:
+        except SchedulerError as silence:
             if known is None:
                 raise
-            return Saved("down", known, error=error)
+            return Saved("down", known, error=silence)
         typed, faults = read_form(view, form)
         if form.get("version") != view.version:
             return Saved("overtaken", view, faults)

@@ -85,8 +85,8 @@ def file_offers(view: ServiceView, language: str) -> list[dict[str, str]]:
     file, edit = view.widget.in_file(view.id), view.edit
     offers = []
     for name, changed, text in (
-        ("name", edit.name, _texts(texts_of(file.name, view.first))),
-        ("description", edit.description, _texts(texts_of(file.description, view.first))),
+        ("name", edit.name, _texts(edit.name, texts_of(file.name, view.first), language)),
+        ("description", edit.description, _texts(edit.description, texts_of(file.description, view.first), language)),
         ("image", edit.image, file.image),
         ("price", edit.price, f"{file.price:f}" if file.price is not None else ""),
     ):
@@ -95,8 +95,11 @@ def file_offers(view: ServiceView, language: str) -> list[dict[str, str]]:
     return offers
 
 
-def _texts(texts: Mapping[str, str]) -> str:
-    return " · ".join(f"{tag}: {text}" for tag, text in texts.items())
+def _texts(changed: Mapping[str, str] | None, there: Mapping[str, str], language: str) -> str:
+    """What the file says in the languages that were changed."""
+    nothing = catalogues.translator(language).gettext("nothing")
+    names = languages.locale_of(language).languages
+    return " · ".join(f"{names.get(tag, tag)}: {there.get(tag) or nothing}" for tag in changed or ())
 
 
 def saved_words(

@@ -108,7 +108,7 @@ async def test_what_is_changed_is_at_the_scheduler_and_before_visitors_at_once(s
 async def test_what_was_changed_here_can_go_back_to_the_file(studio: Stack, eva: Desk) -> None:
     form = await eva.form_of(studio.portrait_id)
     await eva.save(form | {"description_en": "Ninety minutes.", "name_sv": "Porträtt"})
-    assert "Description: en: An hour in the studio." in text_of(eva.page.text)
+    assert "Description: English: An hour in the studio." in text_of(eva.page.text)
     await eva.save(eva.fields() | {"back_description": "1"})
     assert eva.fields()["description_en"] == "An hour in the studio."
     assert eva.fields()["name_sv"] == "Porträtt"
