@@ -6,6 +6,7 @@ the scheduler refuses is told to whoever typed it, and what lies here is kept.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -85,6 +86,10 @@ class Services:
         self._now = now
         #: What was read last of each service, by widget and id: a form with a slip in it costs no calls.
         self._facts: dict[tuple[str, str], Facts] = {}
+        #: One at a time, so that whoever asks finds everything taken in.
+        self._turn = asyncio.Lock()
+        #: What schedulers were told here is not read anew a second time.
+        self._told_here: set[tuple[str, str, int]] = set()
         self._mark: tuple[int, datetime | None] | None = None
 
     # -- reading ---------------------------------------------------------------------------------------------
@@ -185,10 +190,11 @@ class Services:
         done: list[FieldChange] = list(ours)
         error = await self._tell(view, typed, done) if theirs else None
         if theirs:
+            self._told_here.add((version.widget, version.service_id, version.version))
             await self._store.told_of_service(version, done)
+            await self._availability.edited(view.widget, service_id, self._now())
         log.info("service changed", widget=widget_name, service=service_id, what=[what for what, _, _ in done])
-        await self._take_in(own=version if theirs else None)
-        self._changed()
+        await self._published()
         if error:
             return Saved("refused", await self._view_after(view), error=error)
         return Saved("saved", await self._view_after(view))
@@ -324,25 +330,28 @@ class Services:
         await self._take_in()
         self._changed()
 
-    async def _take_in(self, own: ServiceVersion | None = None) -> None:
-        """Put what was changed over the file's widgets, and read anew what schedulers were told, `own` from here."""
-        mark = await self._store.service_versions_mark()
-        if mark == self._mark:
-            return
-        before, self._mark = self._mark, mark
-        versions = await self._store.newest_service_versions()
-        for name, file in self._file.items():
-            newest = edited(file, versions)
-            if newest != self._widgets[name] and (newest.edits or newest.order or self._widgets[name] != file):
-                self._widgets[name] = newest
-                self._availability.redraw(newest)
-        if before is None:
-            return
-        told_after = before[1] or datetime.min.replace(tzinfo=UTC)
-        for one in versions:
-            here = own is not None and (own.widget, own.service_id) == (one.widget, one.service_id)
-            if one.widget in self._widgets and (here or (one.told_at and one.told_at > told_after)):
-                await self._availability.edited(self._widgets[one.widget], one.service_id, here=here)
+    async def _take_in(self) -> None:
+        """Put what was changed over the file's widgets, and read anew what schedulers were told in other processes."""
+        async with self._turn:
+            mark = await self._store.service_versions_mark()
+            if mark == self._mark:
+                return
+            before, self._mark = self._mark, mark
+            versions = await self._store.newest_service_versions()
+            for name, file in self._file.items():
+                newest = edited(file, versions)
+                if newest != self._widgets[name] and (newest.edits or newest.order or self._widgets[name] != file):
+                    self._widgets[name] = newest
+                    self._availability.redraw(newest)
+            if before is None:
+                return
+            told_after = before[1] or datetime.min.replace(tzinfo=UTC)
+            for one in versions:
+                key = (one.widget, one.service_id, one.version)
+                if key in self._told_here:
+                    self._told_here.discard(key)
+                elif one.widget in self._widgets and one.told_at and one.told_at > told_after:
+                    await self._availability.edited(self._widgets[one.widget], one.service_id, one.told_at)
 
 
 def _differing(

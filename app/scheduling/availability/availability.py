@@ -53,9 +53,9 @@ class Availability:
         """The widget's scheduler has contradicted what is on offer."""
         await self._of(widget).contradicted()
 
-    async def edited(self, widget: Widget, service_id: str, *, here: bool) -> None:
-        """The owner has changed the service at its scheduler, `here` or in another process. Raises StorageError."""
-        await self._of(widget).edited(service_id, here=here)
+    async def edited(self, widget: Widget, service_id: str, since: datetime) -> None:
+        """The owner has changed the service at its scheduler at that moment, here or in another process."""
+        await self._of(widget).edited(service_id, since)
 
     def redraw(self, widget: Widget) -> None:
         """What the widget shows has changed, and no time of it."""

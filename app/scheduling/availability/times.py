@@ -113,6 +113,8 @@ class SchedulerAvailability:
         self._tasks: set[asyncio.Task[None]] = set()
         self._catalogues = Catalogues(scheduler, budget, now, self._tasks)
         self._months: dict[tuple[str, str, date], Month] = {}
+        #: When each service was last changed by its owner.
+        self._edited: dict[str, datetime] = {}
         self._epoch = 0
         self.looks = Looks()
         self._epoch_ends = NEVER
@@ -151,12 +153,11 @@ class SchedulerAvailability:
         await self._catalogues.reread()
         self._epoch += 1
 
-    async def edited(self, service_id: str, *, here: bool) -> None:
-        """The owner has changed the service at the scheduler, `here` or in another process: what is on offer and its
-        times are read anew. Raises StorageError."""
+    async def edited(self, service_id: str, since: datetime) -> None:
+        """The owner has changed the service at the scheduler at that moment, here or in another process: what is on
+        offer is read anew, and of its times nothing that was read before is shown."""
         await self._catalogues.reread(surely=True)
-        if here and self._shared:
-            await self._shared.readings.doubt_readings(self._name, ())
+        self._edited[service_id] = since
         self._months = {key: held for key, held in self._months.items() if key[0] != service_id}
         self.redraw()
 
@@ -386,6 +387,7 @@ class SchedulerAvailability:
             self._months = {known: held for known, held in self._months.items() if held.ends_to > now}
             cached = Cached(lambda: self._read(held, key, service), self._now, self._tasks)
             self._months[key] = held = Month(service.id, key[2], starts_from, ends_to, cached)
+            held.doubted_at = self._edited.get(service.id, NEVER)
         return self._months[key]
 
     def _reach(self, service: Service, now: datetime) -> datetime:
