@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
@@ -167,10 +167,7 @@ def _change(change: FieldChange, currency: str, language: str) -> str:
     if rest:
         label = f"{label} ({languages.locale_of(language).languages.get(rest, rest)})"
     if kind in _MINUTES:
-        before, after = (
-            catalogues.translator(language).ngettext("%(num)s minute", "%(num)s minutes", int(text)) % {"num": text}
-            for text in (before, after)
-        )
+        before, after = (formats.format_duration(timedelta(minutes=int(text)), language) for text in (before, after))
     if kind == "price":
         before, after = (_amount(text, currency, language) for text in (before, after))
     return f"{label}: {before or '–'} → {after or '–'}"
