@@ -342,7 +342,7 @@ class Services:
                 newest = edited(file, versions)
                 if newest != self._widgets[name] and (newest.edits or newest.order or self._widgets[name] != file):
                     self._widgets[name] = newest
-                    self._availability.redraw(newest)
+                    self._availability.redraw()
             if before is None:
                 return
             told_after = before[1] or datetime.min.replace(tzinfo=UTC)

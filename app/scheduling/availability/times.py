@@ -1,4 +1,7 @@
-"""Free times, asked of the scheduler as rarely as may be and shown as truly as can be."""
+"""Free times, asked of the scheduler as rarely as may be and shown as truly as can be.
+
+One file, because when a month is read, what is shown of it and what makes it doubtful are decided together.
+"""
 
 from __future__ import annotations
 
@@ -159,10 +162,6 @@ class SchedulerAvailability:
         await self._catalogues.reread(surely=True)
         self._edited[service_id] = since
         self._months = {key: held for key, held in self._months.items() if key[0] != service_id}
-        self.redraw()
-
-    def redraw(self) -> None:
-        """What is shown has changed, and no time of it."""
         self._epoch += 1
 
     async def service(self, widget: Widget, service_id: str) -> Service:
