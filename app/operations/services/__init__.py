@@ -5,8 +5,8 @@ What the scheduler keeps is changed there, through the port; the rest lies in ou
 """
 
 from app.operations.services.form import Fault, form_values
-from app.operations.services.overlay import texts_of
+from app.operations.services.overlay import in_effect, texts_of
 from app.operations.services.services import Saved, Services
 from app.operations.services.view import Facts, Line, ServiceView
 
-__all__ = ["Facts", "Fault", "Line", "Saved", "ServiceView", "Services", "form_values", "texts_of"]
+__all__ = ["Facts", "Fault", "Line", "Saved", "ServiceView", "Services", "form_values", "in_effect", "texts_of"]

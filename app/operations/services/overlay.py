@@ -88,6 +88,17 @@ class EditedWidget(Widget):
         return (*super().pictures(), *edited)
 
 
+def in_effect(widget: Widget, versions: Sequence[ServiceVersion]) -> Widget:
+    """The widget as a file would have it in which the changes were made, for checks that read files."""
+    over = edited(widget, versions)
+    priced = [id_ for id_, edit in over.edits.items() if edit.price is not None]
+    if not widget.services and not priced:
+        return widget
+    named = dict.fromkeys([*(one.id for one in widget.services), *priced])
+    shown = [over.setting(id_) for id_ in named if id_ not in over.switched_off()]
+    return widget.model_copy(update={"services": tuple(filter(None, shown))})
+
+
 def texts_of(words: Words, first: str) -> dict[str, str]:
     """The texts by language, with the one that names none under the first."""
     return dict(words.settled(first).texts)

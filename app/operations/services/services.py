@@ -336,8 +336,8 @@ class Services:
             mark = await self._store.service_versions_mark()
             if mark == self._mark:
                 return
-            before, self._mark = self._mark, mark
             versions = await self._store.newest_service_versions()
+            before, self._mark = self._mark, mark
             for name, file in self._file.items():
                 newest = edited(file, versions)
                 if newest != self._widgets[name] and (newest.edits or newest.order or self._widgets[name] != file):

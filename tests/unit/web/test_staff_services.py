@@ -193,6 +193,17 @@ async def test_a_service_that_is_switched_off_takes_nothing_new_and_keeps_what_i
     assert "Portrait session" in (await studio.client.get("/w/studio")).text
 
 
+async def test_what_calendly_keeps_is_told_and_the_price_is_ours(tmp_path: Path) -> None:
+    async with open_stack(tmp_path, scheduler="calendly", settings={"staff_emails": EVA}) as stack:
+        eva = Desk(stack)
+        form = await eva.form_of(stack.portrait_id)
+        said = text_of(eva.page.text)
+        assert "Name, length, free time and notice can only be changed in Calendly." in said
+        assert "Its page in Calendly" in said
+        assert "Saved." in await eva.save(form | {"price": "99", "duration": "5"})
+        assert "SEK 99.00" in text_of((await stack.client.get("/w/studio")).text)
+
+
 async def test_the_order_is_what_visitors_see_and_who_offers_it_is_told_to_the_scheduler(
     studio: Stack, eva: Desk
 ) -> None:
