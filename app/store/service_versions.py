@@ -52,6 +52,7 @@ class ServiceVersionRows(Database):
     async def add_service_version(self, version: ServiceVersion) -> bool:
         """Keep a change; False where somebody else has made one of that number."""
         row = {
+            "id": f"{version.widget} {version.service_id} {version.version}",
             "widget": version.widget,
             "service_id": version.service_id,
             "version": version.version,

@@ -376,14 +376,16 @@ scheduler_tokens = sa.Table(
 service_versions = sa.Table(
     "service_versions",
     metadata,
-    sa.Column("widget", sa.Text, primary_key=True),
-    sa.Column("service_id", sa.Text, primary_key=True),
-    sa.Column("version", sa.Integer, primary_key=True),
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("widget", sa.Text, nullable=False),
+    sa.Column("service_id", sa.Text, nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
     sa.Column("edit", sa.JSON, nullable=False),
     sa.Column("changes", sa.JSON, nullable=False),
     sa.Column("changed_by", sa.Text, nullable=False),
     sa.Column("changed_at", Instant, nullable=False),
     sa.Column("told_at", Instant),
+    sa.UniqueConstraint("widget", "service_id", "version"),
 )
 
 
