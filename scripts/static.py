@@ -14,6 +14,7 @@ SOURCES: Final = {
     "embed.js": "application/javascript",
     "widget.js": "application/javascript",
     "widget.css": "text/css",
+    "manage.css": "text/css",
 }
 
 
