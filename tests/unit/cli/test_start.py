@@ -178,7 +178,7 @@ phone = "never"
         (b"[studio]\nlanguages = []", "languages must name one or more"),
         (
             b'[studio]\ntitle = { se = "Hej" }',
-            'line 2, widget studio: title names the language "se"; there are ar, de, en,',
+            'line 2, widget studio: title names the language "se"; there are ar,',
         ),
         (b"[studio]\nconsent = 5", "consent must be text in quotes, or one for each language, such as { en ="),
         (b'[studio]\nreschedule = "no"', "line 2, widget studio: reschedule must be a table"),
