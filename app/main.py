@@ -34,6 +34,7 @@ from app.error_answers import show_error, show_http_error, show_outermost
 from app.errors import ChallengeNeeded, HoldfastError, StorageError
 from app.mail import Mailer
 from app.operations.background import Background
+from app.operations.calendar import Calendar
 from app.operations.calendly_connections import CalendlyConnections
 from app.operations.erasure import Erasure
 from app.operations.health import Health
@@ -44,6 +45,7 @@ from app.operations.services import Services
 from app.operations.staff_access import Staff
 from app.operations.webhook_inbox import Inbox
 from app.operations.worker import Worker
+from app.operations.working_hours import WorkingHours
 from app.parts import Parts, parts_in
 from app.payments.connection import RATE_LIMIT_PATIENCE
 from app.payments.stripe_client import Payments
@@ -268,6 +270,17 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
             now=now,
             random=seams.random,
         )
+        working_hours = WorkingHours(
+            store=store,
+            schedulers=schedulers,
+            availability=availability,
+            widgets=widgets,
+            mailer=mailer,
+            public_url=settings.public_url,
+            now=now,
+            sleep=seams.sleep,
+            random=seams.random,
+        )
         worker = Worker(
             acts=acts,
             inbox=inbox,
@@ -276,6 +289,7 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
             notifications=notifications,
             overdue=Overdue(store=store, notifications=notifications),
             connections=calendly,
+            working_hours=working_hours,
             store=store,
             mailer=mailer,
             now=now,
@@ -371,6 +385,8 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
             services=services,
             calendly=calendly,
             outgoing_webhooks=outgoing_webhooks,
+            working_hours=working_hours,
+            calendar=Calendar(store=store, working_hours=working_hours),
             now=now,
         )
 

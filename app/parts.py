@@ -29,6 +29,7 @@ from app.booking.reschedule import Reschedule
 from app.booking.settle import Settle
 from app.booking.sweep import Sweep
 from app.mail import Mailer
+from app.operations.calendar import Calendar
 from app.operations.calendly_connections import CalendlyConnections
 from app.operations.erasure import Erasure
 from app.operations.health import Health
@@ -38,6 +39,7 @@ from app.operations.services import Services
 from app.operations.staff_access import Staff
 from app.operations.webhook_inbox import Inbox
 from app.operations.worker import Worker
+from app.operations.working_hours import WorkingHours
 from app.protection.hold_limits import HoldLimits
 from app.protection.idempotency import Idempotency
 from app.protection.page_reader import PageReader
@@ -88,6 +90,8 @@ class Parts:
     services: Services
     calendly: CalendlyConnections
     outgoing_webhooks: OutgoingWebhooks
+    working_hours: WorkingHours
+    calendar: Calendar
     now: Callable[[], datetime]
 
 

@@ -28,12 +28,14 @@ GIVE_BACK = frozenset({Due.LET_GO, Due.FIND_OUT})
 
 @dataclass(frozen=True, slots=True)
 class Occupied:
-    """The buffered interval that one of our reservations takes up on its resource."""
+    """The buffered interval that one of our reservations takes up on its resource; or, where it is `closed`, time in
+    which nobody may book that resource, whatever it has room for, by the id of the change of hours."""
 
     reservation_id: str
     resource_id: str
     starts_at: datetime
     ends_at: datetime
+    closed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@
     ├── InvalidRequest                 400 INVALID_REQUEST
     │   ├── InvalidDetails             422 INVALID_REQUEST, one sentence per field
     │   ├── NotTakenIn                 422 INVALID_REQUEST, of the scheduler's own page; `reason` says why
+    │   ├── HoursRefused               422 INVALID_REQUEST, of somebody's hours; `reason` says why
     │   ├── TooLarge                   413 INVALID_REQUEST
     │   ├── TooSlow                    408 INVALID_REQUEST
     │   ├── NotJson                    415 INVALID_REQUEST
@@ -92,6 +93,7 @@ from app.errors.mail import (
 from app.errors.requests import (
     ChallengeNeeded,
     CrossSite,
+    HoursRefused,
     InvalidDetails,
     InvalidRequest,
     KeyInUse,
@@ -154,6 +156,7 @@ __all__ = [
     "DatabaseUnusable",
     "HoldExpired",
     "HoldfastError",
+    "HoursRefused",
     "InvalidDetails",
     "InvalidRequest",
     "KeyInUse",

@@ -51,6 +51,7 @@ class Traits:
     `prices`: its services have prices; where they have none, `widgets.toml` must name each.
     `arranges`: what of it can be set up through its API; the rest the owner does there.
     `subscribes`: that it tells us of changes can be set up there, too.
+    `own_pages`: where owners set there what we cannot, empty where that address is not known.
     """
 
     lock: LockKind
@@ -59,6 +60,7 @@ class Traits:
     prices: bool
     arranges: frozenset[Part]
     subscribes: bool
+    own_pages: str = ""
 
 
 @dataclass(frozen=True, slots=True)

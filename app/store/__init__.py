@@ -13,6 +13,7 @@ from app.store.erasure import ForgetRows
 from app.store.follow import FollowRows
 from app.store.happenings import HappeningRows
 from app.store.health import HealthRows
+from app.store.hours import HoursRows
 from app.store.idempotency import IdempotencyRows
 from app.store.inbox import InboxRows
 from app.store.moves import MoveRows
@@ -53,6 +54,7 @@ class Store(
     HappeningRows,
     OutgoingWebhookRows,
     ReadingRows,
+    HoursRows,
     PruneRows,
 ):
     """Every read and every write, by what it is for. One object over one file, in a room for each table."""

@@ -349,6 +349,8 @@ sign_ins = sa.Table(
     sa.Column("asked_at", Instant, nullable=False),
     sa.Column("used_at", Instant),
     sa.Column("ended_at", Instant),
+    sa.Column("stays", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("ends_at", Instant),
 )
 
 #: Accounts at schedulers that owners have connected; the tokens are sealed.

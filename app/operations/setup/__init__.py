@@ -9,9 +9,11 @@ from app.operations.setup.files import FileChange, studio_change
 from app.operations.setup.scheduler_access import CREDENTIALS, SchedulerAccess, scheduler_of
 from app.operations.setup.setup import Done, Paths, Setup, SetupPlan
 from app.operations.setup.world import SetupRefused, SetupWorld
+from app.scheduling.connect import PROVIDERS
 
 __all__ = [
     "CREDENTIALS",
+    "PROVIDERS",
     "AnswersError",
     "Done",
     "FileChange",

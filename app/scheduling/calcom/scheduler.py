@@ -43,6 +43,7 @@ TRAITS: Final = Traits(
     prices=False,
     arranges=frozenset({Part.SERVICES, Part.HOURS}),
     subscribes=True,
+    own_pages="https://app.cal.com/",
 )
 
 _RESERVATION, _NONE = "reservation:", "none:"

@@ -67,6 +67,7 @@ class CalendlyScheduler:
         prices=False,
         arranges=frozenset(),
         subscribes=True,
+        own_pages="https://calendly.com/",
     )
 
     def __init__(self, client: CalendlyClient, *, now: Callable[[], datetime]) -> None:

@@ -33,6 +33,7 @@ TRAITS: Final = Traits(
     prices=True,
     arranges=frozenset(Part),
     subscribes=False,
+    own_pages="https://hapio.app/",
 )
 
 

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from starlette.routing import Route
 
-from app.web.staff import booking, calendly, cancel, days, feeds, health, move, refund, services, sign_in
+from app.web.staff import (
+    booking,
+    calendar,
+    calendly,
+    cancel,
+    days,
+    feeds,
+    health,
+    hours,
+    move,
+    refund,
+    services,
+    sign_in,
+)
 from app.web.staff.booking import of_booking
 
 _SIGNED_IN = "/staff/{token}"
@@ -19,7 +32,20 @@ routes = [
     Route("/staff/calendly/callback", calendly.come_back),
     Route("/staff/in/{token}", sign_in.show_in),
     Route("/staff/in/{token}", sign_in.sign_in, methods=["POST"]),
-    Route(_SIGNED_IN, days.show_days),
+    Route(_SIGNED_IN, calendar.show_calendar),
+    Route(f"{_SIGNED_IN}/calendar", calendar.show_calendar),
+    Route(f"{_SIGNED_IN}/bookings", days.show_days),
+    Route(f"{_SIGNED_IN}/hours", hours.show_hours),
+    Route(f"{_SIGNED_IN}/hours/read-again", hours.read_again, methods=["POST"]),
+    Route(f"{_SIGNED_IN}/hours/person/{{person}}", hours.show_person),
+    Route(f"{_SIGNED_IN}/hours/person/{{person}}", hours.set_week, methods=["POST"]),
+    Route(f"{_SIGNED_IN}/hours/off", hours.show_off),
+    Route(f"{_SIGNED_IN}/hours/off", hours.take_off, methods=["POST"]),
+    Route(f"{_SIGNED_IN}/hours/extra", hours.show_extra),
+    Route(f"{_SIGNED_IN}/hours/extra", hours.open_extra, methods=["POST"]),
+    Route(f"{_SIGNED_IN}/hours/change/{{change}}", hours.show_change),
+    Route(f"{_SIGNED_IN}/hours/change/{{change}}/take-back", hours.take_back, methods=["POST"]),
+    Route(f"{_SIGNED_IN}/hours/change/{{change}}/again", hours.try_again, methods=["POST"]),
     Route(f"{_SIGNED_IN}/find", days.show_found),
     Route(f"{_SIGNED_IN}/house", health.show_health),
     Route(f"{_SIGNED_IN}/feed", health.renew_feed, methods=["POST"]),
@@ -32,6 +58,7 @@ routes = [
     Route(f"{_SIGNED_IN}/calendly", calendly.show_connections),
     Route(f"{_SIGNED_IN}/calendly/{{name}}/connect", calendly.connect),
     Route(f"{_SIGNED_IN}/calendly/{{name}}/disconnect", calendly.disconnect, methods=["POST"]),
+    Route(f"{_SIGNED_IN}/stay", sign_in.stay, methods=["POST"]),
     Route(f"{_SIGNED_IN}/sign-out", sign_in.sign_out, methods=["POST"]),
     Route(_BOOKING, of_booking(booking.show_booking)),
     Route(f"{_BOOKING}/cancel", of_booking(cancel.show_cancel)),

@@ -4,6 +4,7 @@ Their addresses carry who is signed in, so nothing of them is stored, framed, lo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from functools import wraps
@@ -21,7 +22,10 @@ from app.protection.signed_links import SIGN_IN_LIFE
 from app.text import catalogues
 from app.web.shared.render import NOBODY, widget_shell
 from app.web.shared.request_input import asked_path, read_form
-from app.web.staff.page import render_staff
+from app.web.staff.page import place_zone, render_staff
+
+#: What of a page's address may come behind the token: never the beginning of another site's.
+_THERE = re.compile(r"(/[A-Za-z0-9_.~%-]+)*(\?[A-Za-z0-9_.~%&=+:-]*)?")
 
 Door = Callable[[Request], Awaitable[Response]]
 
@@ -38,6 +42,7 @@ def signed_in(door: Door) -> Door:
             request.state.staff = await parts.staff.signed_in(request.path_params["token"])
         except LinkRefused as error:
             return _ask_page(request, error=error)
+        request.state.staff_zone = await place_zone(request)
         return await door(request)
 
     return open_door
@@ -88,7 +93,7 @@ async def show_in(request: Request) -> Response:
         parts.links.read_sign_in_token(request.path_params["token"])
     except LinkRefused as error:
         return _ask_page(request, error=error)
-    form = {"action": asked_path(request), "label": _("Sign in"), "field": None}
+    form = {"action": asked_path(request), "label": _("Sign in"), "field": None, "stays": True}
     return door_page(request, heading=_("Sign in to the bookings"), form=form)
 
 
@@ -98,7 +103,8 @@ async def sign_in(request: Request) -> Response:
     await parts.rate_limits.check(STAFF, client_address(request.scope))
     request.state.shell = widget_shell(request, NOBODY)
     try:
-        token = await parts.staff.sign_in(request.path_params["token"])
+        stays = (await read_form(request)).get("stays") == "1"
+        token = await parts.staff.sign_in(request.path_params["token"], stays=stays)
     except LinkRefused as error:
         return _ask_page(request, error=error)
     return RedirectResponse(f"/staff/{token}", status_code=303)
@@ -109,6 +115,14 @@ async def sign_out(request: Request) -> Response:
     """POST /staff/{token}/sign-out"""
     await parts_of(request).staff.sign_out(request.state.staff)
     return RedirectResponse("/staff", status_code=303)
+
+
+@signed_in
+async def stay(request: Request) -> Response:
+    """POST /staff/{token}/stay: signed in for longer, on the same page."""
+    token = await parts_of(request).staff.stay(request.state.staff)
+    there = (await read_form(request)).get("there", "")
+    return RedirectResponse(f"/staff/{token}{there if _THERE.fullmatch(there) else ''}", status_code=303)
 
 
 # The pages

@@ -131,6 +131,7 @@ def visit(booking: Booking, widgets: Mapping[str, Widget], base: str, now: datet
         "word": word,
         "mark": mark,
         "plain": booking.status is Status.CONFIRMED and mark in {"check", "clock"},
+        "unpaid": booking.status is Status.AWAITING_PAYMENT,
         "off": booking.status in {Status.CANCELED, Status.EXPIRED},
     }
 

@@ -135,4 +135,5 @@ async def _scans(stack: Stack, text: str, parameters: object) -> list[str]:
 def test_large_tables_are_those_with_a_row_for_each_booking() -> None:
     """A new table belongs into `LARGE`, or here."""
     small = {"stray_payments", "counters", "sign_ins", "scheduler_tokens", "readings", "webhook_endpoints"}
+    small |= {"hours_changes", "known_hours"}
     assert {*LARGE} | small == {*metadata.tables}

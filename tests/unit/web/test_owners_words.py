@@ -89,6 +89,6 @@ async def test_a_german_customer_books_in_german_and_the_owner_reads_english(sta
     assert "A profile" in (owners[0].text or "")
     assert "Porträt" not in (owners[0].text or "")
     eva = Browser(stack)
-    await sign_in(stack, eva)
+    await eva.open(f"{await sign_in(stack, eva)}/bookings")
     assert "Greta" in eva.page.text
     assert "Porträt" not in eva.page.text

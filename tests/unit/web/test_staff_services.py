@@ -21,6 +21,7 @@ from tests.support.staff import EVA, sign_in
 async def studio(tmp_path: Path) -> AsyncIterator[Stack]:
     """A studio where Eva works, in two languages."""
     async with open_stack(tmp_path, settings={"staff_emails": EVA}, widget='languages = ["en", "sv"]') as stack:
+        stack.hapio.switches.rate_limit_per_minute = 1000
         yield stack
 
 
