@@ -1,4 +1,7 @@
-"""Wiring, and nothing else: which parts there are, and what each is given."""
+"""Wiring, and nothing else: which parts there are, and what each is given.
+
+One file, because the order in which parts are built and closed again is read as a whole.
+"""
 
 from __future__ import annotations
 
