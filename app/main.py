@@ -1,4 +1,7 @@
-"""Wiring, and nothing else: which parts there are, and what each is given."""
+"""Wiring, and nothing else: which parts there are, and what each is given.
+
+One file, because the order in which parts are built and closed again is read as a whole.
+"""
 
 from __future__ import annotations
 
@@ -42,6 +45,7 @@ from app.operations.health import Health
 from app.operations.neighbours import Neighbours, beat
 from app.operations.outgoing_webhooks import OutgoingWebhooks, Secrets, Sender
 from app.operations.reconciling import Reconciling
+from app.operations.services import Services
 from app.operations.staff_access import Staff
 from app.operations.webhook_inbox import Inbox
 from app.operations.worker import Worker
@@ -59,7 +63,7 @@ from app.protection.sealing import Sealer
 from app.protection.signed_links import Links
 from app.scheduling.availability import Availability, CallBudget, SchedulerAvailability, SharedReads
 from app.scheduling.calendly.connect import calendly_client, calendly_oauth, token_sealer
-from app.scheduling.connect import connect
+from app.scheduling.connect import PROVIDERS, connect
 from app.scheduling.connected import World
 from app.scheduling.creates import CreateBudget
 from app.scheduling.schedulers import Schedulers
@@ -180,9 +184,19 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
                 for name, one in connected.items()
             }
         )
+        services = Services(
+            widgets=widgets,
+            store=store,
+            schedulers=schedulers,
+            availability=availability,
+            providers=PROVIDERS,
+            changed=neighbours.changed,
+            now=now,
+        )
+        await services.catch_up()
         closing.push_async_callback(neighbours.aclose)
         if seams.shared:
-            neighbours.watch(availability)
+            neighbours.watch(availability, services)
         closing.push_async_callback(availability.aclose)
         links = Links(settings.keys, now=now, random=seams.random)
         notifications = Notifications(
@@ -381,6 +395,7 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
             health=health,
             alerts=Alerts(store=store, health=health, mailer=mailer, calendly=calendly, now=now),
             staff=staff,
+            services=services,
             calendly=calendly,
             outgoing_webhooks=outgoing_webhooks,
             working_hours=working_hours,

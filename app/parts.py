@@ -39,6 +39,7 @@ from app.operations.erasure import Erasure
 from app.operations.health import Health
 from app.operations.outgoing_webhooks import OutgoingWebhooks
 from app.operations.reconciling import Reconciling
+from app.operations.services import Services
 from app.operations.staff_access import Staff
 from app.operations.webhook_inbox import Inbox
 from app.operations.worker import Worker
@@ -94,6 +95,7 @@ class Parts:
     erasure: Erasure
     reconciling: Reconciling
     staff: Staff
+    services: Services
     calendly: CalendlyConnections
     outgoing_webhooks: OutgoingWebhooks
     working_hours: WorkingHours

@@ -10,6 +10,7 @@ import itertools
 import re
 import tomllib
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -17,10 +18,12 @@ from typing import Annotated, Literal, Self, TypeVar
 
 from email_validator import EmailNotValidError, validate_email
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
+    PlainValidator,
     ValidationError,
     ValidationInfo,
     field_validator,
@@ -32,16 +35,48 @@ from app.domain.booking import Booking
 from app.domain.charge_minimum import chargeable, least_charge
 from app.domain.hostnames import browser_name
 from app.domain.money import Money
+from app.domain.reservation import Reservation
 from app.domain.scheduler_names import is_owner, owner_of, owners_name, provider_of
 from app.domain.terms import Capture, Terms, Tier
+from app.domain.words import Said, Words, base
 from app.explain import explain, setting_path
 from app.settings import SCHEDULERS
+from app.text.catalogues import translator
 from app.text.languages import LANGUAGES
 from app.webhook_setting import WebhookSetting
 
 #: The scheduler's and Stripe's own limits lie well above these; ours catch slips of the pen.
 Text = Annotated[str, Field(min_length=1, max_length=200)]
 LongText = Annotated[str, Field(max_length=2000)]
+#: The most letters of a text in one language: of a heading, a name or a question, and of what may be several sentences.
+MOST_LETTERS, MOST_LETTERS_LONG = 200, 2000
+
+
+def _own_words(value: object, most: int) -> Words:
+    """Text in quotes, or a table by language. Raises ValueError with the end of a sentence about the setting."""
+    if isinstance(value, Words):
+        return value
+    texts = {"": value} if isinstance(value, str) else value
+    if not isinstance(texts, Mapping) or not all(isinstance(one, str) for one in texts.values()):
+        raise ValueError('must be text in quotes, or one for each language, such as { en = "…", sv = "…" }')
+    unknown = [str(tag) for tag in texts if tag and tag not in LANGUAGES]
+    if unknown:
+        raise ValueError(f'names the language "{unknown[0]}"; there are {", ".join(sorted(LANGUAGES))}')
+    if any(len(one) > most for one in texts.values()):
+        raise ValueError(f"must not be longer than {most} characters")
+    return Words.of(texts)
+
+
+def _some(words: Words) -> Words:
+    if not words:
+        raise ValueError("needs at least 1 character")
+    return words
+
+
+#: An owner's text: in the widget's first language, or in several. The long one may be several sentences.
+OwnWords = Annotated[Words, PlainValidator(lambda value: _own_words(value, MOST_LETTERS))]
+OwnLongWords = Annotated[Words, PlainValidator(lambda value: _own_words(value, MOST_LETTERS_LONG))]
+SomeWords = Annotated[OwnWords, AfterValidator(_some)]
 Named = TypeVar("Named", "Question", WebhookSetting)
 
 
@@ -79,14 +114,14 @@ class Question(_Part):
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
     """The name that the answer is stored under."""
-    label: Text
+    label: SomeWords
     """The question."""
-    help: LongText = ""
+    help: OwnLongWords = Words()
     """A line under the question."""
     kind: Literal["text", "textarea", "select", "checkbox"] = "text"
     """The kind of field."""
-    options: tuple[Text, ...] = ()
-    """The answers to choose from, for a `select` only."""
+    options: tuple[SomeWords, ...] = ()
+    """The answers to choose from, for a `select` only. What is chosen is kept in the widget's first language."""
     required: bool = False
     """Whether it must be answered. A required checkbox must be ticked."""
 
@@ -144,7 +179,9 @@ class ServiceSetting(_Part):
 
     id: str
     """The service's id in the scheduler."""
-    description: LongText = ""
+    name: OwnWords = Words()
+    """The service's name where it is another than the scheduler's, such as in further languages."""
+    description: OwnLongWords = Words()
     """A sentence under the service's name."""
     image: Annotated[str, Field(max_length=500)] = ""
     """The https address of a picture."""
@@ -171,8 +208,8 @@ class Widget(_Part):
     """Where the calendar is kept: `hapio`, `calcom` or `calendly`, or `calendly:` and an owner's name, such as
     `calendly:nora`, for an account that is connected on the staff page. Without it the one whose credentials are set;
     if several are, each widget must say it."""
-    title: Text = "Book a time"
-    """The heading of the list of services."""
+    title: OwnWords = Words()
+    """The heading of the list of services. Without it "Book a time" in the reader's language."""
     location: str = ""
     """The id of the scheduler's location. Without it the project's first one is used."""
     services: tuple[ServiceSetting, ...] = ()
@@ -222,15 +259,15 @@ class Widget(_Part):
     """The country of phone numbers without a country code: two capital letters."""
     questions: tuple[Question, ...] = ()
     """What the form asks in addition to name, email, phone and message."""
-    consent: LongText = ""
+    consent: OwnLongWords = Words()
     """The text next to a box that must be ticked. Without it there is no box. Handling a booking needs no consent under
     the GDPR (article 6.1 b): for what you only tell, use `notice`."""
     address: LongText = ""
     """The street address that customers come to. Confirmed pages and mails link it to a map. Without it there is no
     map."""
-    bring: LongText = ""
+    bring: OwnLongWords = Words()
     """What customers should bring or know, on the confirmed page, in the confirmation and in the reminder."""
-    notice: LongText = ""
+    notice: OwnLongWords = Words()
     """A sentence above the button that books, such as what you use the details for."""
     review: bool = False
     """Whether a page shows everything once more before paying. Without it the customer pays from the details form,
@@ -319,9 +356,62 @@ class Widget(_Part):
             by_terms=self.reschedule.refund_difference == "by_terms",
         )
 
+    @property
+    def first_language(self) -> str:
+        """The language of texts that name none, and of those for the owner."""
+        return base(self.languages[0])
+
+    def said(self, words: Words, language: str = "") -> Said:
+        """An owner's text for a reader of this language; empty is the owner."""
+        return words.said(language or self.first_language, self.first_language)
+
+    def heading(self, language: str = "") -> Said:
+        """The widget's title for a reader of this language; empty is the owner."""
+        if self.title:
+            return self.said(self.title, language)
+        return Said(translator(language or self.languages[0]).gettext("Book a time"))
+
+    def service_name(self, service_id: str, name: str, language: str = "") -> Said:
+        """What a service is called to a reader of this language; `name` is the scheduler's, for which no setting is
+        needed."""
+        setting = self.setting(service_id)
+        words = setting.name.over(Words.of(name), self.first_language) if setting else Words.of(name)
+        return self.said(words, language)
+
+    def spoken_claim(self, reservation: Reservation, language: str) -> Reservation:
+        """The claim with its service's name for a reader of this language, for showing."""
+        name = self.service_name(reservation.service_id, reservation.service_name, language)
+        return replace(reservation, service_name=name)
+
+    def spoken(self, booking: Booking) -> Booking:
+        """The booking with its service's name in the customer's language, for showing."""
+        return replace(booking, reservation=self.spoken_claim(booking.reservation, booking.visitor.language))
+
+    def answer(self, name: str, text: str, language: str = "") -> tuple[Said, Said]:
+        """A question and what was answered, for a reader of this language. One that is no longer asked has its name."""
+        question = next((one for one in self.questions if one.name == name), None)
+        if question is None:
+            return Said(name), Said(text)
+        chosen = next((one for one in question.options if self.said(one) == text), None)
+        return self.said(question.label, language), self.said(chosen, language) if chosen else Said(text)
+
     def setting(self, service_id: str) -> ServiceSetting | None:
         """What the file says of one service; None if it does not name it."""
         return next((service for service in self.services if service.id == service_id), None)
+
+    def offered(self, known: Sequence[str]) -> list[str]:
+        """The ids of the services on offer, in their order; `known` are the scheduler's."""
+        there = set(known)
+        return [one.id for one in self.services if one.id in there] if self.services else list(known)
+
+    def switched_off(self) -> frozenset[str]:
+        """The ids of the services that the owner has switched off."""
+        return frozenset()
+
+    def pictures(self) -> tuple[str, ...]:
+        """The address of every picture that its pages show."""
+        named = (self.logo, *(one.image for one in self.services), *(one.image for one in self.people))
+        return tuple(image for image in named if image)
 
     def price(self, service_id: str, scheduler_price: Decimal | None) -> Money:
         """The price to charge: the scheduler's, else the file's, else nothing. ValueError if it cannot be charged."""

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from app.domain.words import Words
 from app.settings import Settings, WebhookScheme
 from app.widgets import Widget
 
@@ -48,6 +49,13 @@ WIDGETS = """## Widgets
 Each widget is a table in `widgets.toml`. The table's name is its address: `[studio]` is served at `/w/studio`. Names
 have small letters, digits and hyphens. [widgets.example.toml](../widgets.example.toml) shows every setting with an
 example.
+
+A text that may be a table by language is written `title = "Book a time"`, in the widget's first language, or
+`title = { en = "Book a time", sv = "Boka en tid" }`. A reader gets it in the page's language, else in the widget's
+first language, else in the first of the table.
+
+What you change on the staff page (**Services**) lies in the database, over this file, and wins. The page says so, and
+can go back to the file.
 
 Bookings of a widget that you rename or remove can still be seen, cancelled and refunded, but not moved. Mails about
 them go to the owner's address of the remaining widgets, if they all name the same one.
@@ -116,6 +124,8 @@ def values(name: str, field: FieldInfo, write: Callable[[Any], str]) -> str:
         least, most = bound(field, "ge"), bound(field, "le")
         unit = next((f" {unit}" for unit in UNITS if name.endswith(unit)), "")
         return f"{least} to {most}{unit}" if most is not None else f"{least} or more{unit}"
+    if Words in kinds:
+        return "text, or a table by language"
     return "an amount" if Decimal in kinds else "text"
 
 
@@ -154,7 +164,7 @@ def default(field: FieldInfo, write: Callable[[Any], str]) -> str:
     """The default, as it would be written."""
     if field.is_required():
         return "required"
-    return "none" if field.default in (None, "", ()) else f"`{write(field.default)}`"
+    return "none" if field.default in (None, "", (), Words()) else f"`{write(field.default)}`"
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ from app.domain.catalogue import Service
 from app.domain.local_days import next_month, start_of_day
 from app.errors import InvalidDetails, NotFound, NotYours
 from app.msgid import N_
+from app.text import languages
 from app.widgets import Widget
 
 #: Months are what costs calls: a longer look is several.
@@ -96,6 +97,11 @@ def visitor_key(call: Call) -> str:
     the hold that it made before."""
     links = call.parts.links
     return links.lock_key(call.caller.name, call.idempotency_key) if call.idempotency_key else links.visitor_key()
+
+
+def asked_language(call: Call, widget: Widget) -> str:
+    """The language of the widget that the caller's `Accept-Language` asks for."""
+    return languages.negotiate(None, call.request.headers.get("accept-language"), widget.languages)
 
 
 def read_customer(given: requests.CustomerIn, widget: Widget) -> Customer:

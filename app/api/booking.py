@@ -5,7 +5,7 @@ from __future__ import annotations
 from zoneinfo import ZoneInfo
 
 from app.api import answers, requests
-from app.api.asked import find_offer, must_fit, read_customer, visitor_key
+from app.api.asked import asked_language, find_offer, must_fit, read_customer, visitor_key
 from app.api.door import Call
 from app.api.shown import booking_out, booking_status, shown
 from app.booking.customer_form import clean
@@ -13,12 +13,11 @@ from app.domain.attribution import campaign
 from app.domain.booking import Visitor
 from app.protection.hold_limits import Client
 from app.protection.proof_of_work import Proof
-from app.text import languages
 
 
 async def lock(call: Call, asked: requests.LockRequest) -> answers.LockAnswer:
     """POST /api/bookings/lock"""
-    parts, headers = call.parts, call.request.headers
+    parts = call.parts
     widget, service = await find_offer(call, asked.widget, asked.service_id)
     must_fit(service, asked.start, asked.end, "end")
     customer = read_customer(asked.customer, widget)
@@ -26,7 +25,7 @@ async def lock(call: Call, asked: requests.LockRequest) -> answers.LockAnswer:
     visitor = Visitor(
         key=key,
         time_zone="",
-        language=languages.negotiate(None, headers.get("accept-language"), widget.languages),
+        language=asked_language(call, widget),
         utm=campaign((name, clean(value)) for name, value in asked.utm.items()),
         reference=clean(asked.reference),
         metadata={clean(name): clean(value) for name, value in asked.metadata.items()},

@@ -7,7 +7,7 @@ from math import ceil
 from zoneinfo import ZoneInfo
 
 from app.api import answers, requests
-from app.api.asked import asked_widgets, find_offer, months_of, read_span
+from app.api.asked import asked_language, asked_widgets, find_offer, months_of, read_span
 from app.api.door import Call
 from app.domain.catalogue import Service, Slot
 from app.errors import InvalidDetails, NotFound
@@ -23,15 +23,16 @@ async def show_services(call: Call, asked: requests.ServicesQuery) -> answers.Se
     offered = []
     for widget in asked_widgets(call, asked.widget):
         catalogue = await call.parts.availability.catalogue(widget)
-        offered += [_service(service, widget) for service in catalogue.services]
+        language = asked_language(call, widget)
+        offered += [_service(service, widget, language) for service in catalogue.services]
     return answers.ServicesAnswer(services=offered)
 
 
-def _service(service: Service, widget: Widget) -> answers.ServiceOut:
+def _service(service: Service, widget: Widget, language: str) -> answers.ServiceOut:
     return answers.ServiceOut(
         id=service.id,
-        name=service.name,
-        description=service.description,
+        name=service.name_in(language),
+        description=service.description_in(language),
         duration=round(service.duration.total_seconds() / 60),
         price=service.price.amount,
         currency=service.price.currency,

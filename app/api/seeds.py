@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from zoneinfo import ZoneInfo
 
 from app.api import answers, paying, requests, seed_answers, seed_requests
-from app.api.asked import asked_widgets, find_offer, must_fit, visitor_key
+from app.api.asked import asked_language, asked_widgets, find_offer, must_fit, visitor_key
 from app.api.changing import call_off
 from app.api.door import Call
 from app.api.shown import booking_status, going_back, in_scheduler, payment_status
@@ -31,7 +31,7 @@ from app.errors import (
     Unauthorized,
 )
 from app.protection.hold_limits import Client
-from app.text import languages, zones
+from app.text import zones
 from app.widgets import Widget
 
 #: Why an event is not taken in, by the field of the body that does not fit it.
@@ -61,7 +61,7 @@ async def initiate_booking(
     widget, service = await find_offer(call, "", asked.session_type_id)
     utm = asked.utm_params
     pairs = {"utm_source": utm.source, "utm_medium": utm.medium, "utm_campaign": utm.campaign}
-    profile = clean(asked.builder_profile_id)
+    profile, language = clean(asked.builder_profile_id), asked_language(call, widget)
     flow = call.parts.links.new_flow(
         widget.name,
         service.id,
@@ -74,8 +74,8 @@ async def initiate_booking(
         calendly_url=_page(call, service, flow),
         session_type=seed_answers.SessionTypeOut(
             id=service.id,
-            name=service.name,
-            description=service.description,
+            name=service.name_in(language),
+            description=service.description_in(language),
             duration=round(service.duration.total_seconds() / 60),
             price=service.price.amount,
             currency=service.price.currency,
@@ -112,7 +112,7 @@ async def store_event(call: Call, asked: seed_requests.StoreEventRequest) -> see
         booking = await call.parts.own_page.take_in(
             widget,
             told,
-            visitor=flow.visitor(language=_language(call, widget)),
+            visitor=flow.visitor(language=asked_language(call, widget)),
             customer=_customer(form, widget, _STORE_FIELDS),
         )
     except NotTakenIn as error:
@@ -137,8 +137,8 @@ async def store_event(call: Call, asked: seed_requests.StoreEventRequest) -> see
 async def show_booking_status(call: Call, asked: seed_requests.NothingQuery) -> seed_answers.BookingStatusAnswer:
     """GET /api/scheduling/calendly/booking-status/{bookingId}"""
     booking, _ = await call.find(booking_id=call.request.path_params["bookingId"])
-    view = await call.parts.bookings.view(booking.id)
-    booking = view.booking
+    view = (await call.parts.bookings.view(booking.id)).spoken()
+    booking, language = view.booking, view.booking.visitor.language
     setting = view.widget.setting(booking.service_id)
     states = seed_answers.CalendlyStatus
     return seed_answers.BookingStatusAnswer(
@@ -150,7 +150,7 @@ async def show_booking_status(call: Call, asked: seed_requests.NothingQuery) -> 
         session_type=seed_answers.SessionTypeOut(
             id=booking.service_id,
             name=booking.service_name,
-            description=setting.description if setting else "",
+            description=view.widget.said(setting.description, language) if setting else "",
             duration=round((booking.ends_at - booking.starts_at).total_seconds() / 60),
             price=booking.terms.price.amount,
             currency=booking.terms.price.currency,
@@ -221,7 +221,7 @@ async def confirm_booking(call: Call, asked: seed_requests.ConfirmBookingRequest
         raise NotYours("another session type")
     widget, service = await find_offer(call, flow.widget if flow else "", asked.session_type_id)
     must_fit(service, slot.start_time, slot.end_time, "timeSlot.endTime")
-    zone, language = zones.valid_zone(details.timezone) or "", _language(call, widget)
+    zone, language = zones.valid_zone(details.timezone) or "", asked_language(call, widget)
     visitor = Visitor(key=visitor_key(call), time_zone=zone, language=language)
     if flow:
         visitor = flow.visitor(time_zone=zone, language=language)
@@ -266,10 +266,6 @@ def _customer(form: Mapping[str, str], widget: Widget, fields: Mapping[str, str]
         return read_details(form, widget)
     except InvalidDetails as error:
         raise InvalidDetails({fields.get(name, name): sentence for name, sentence in error.fields.items()}) from error
-
-
-def _language(call: Call, widget: Widget) -> str:
-    return languages.negotiate(None, call.request.headers.get("accept-language"), widget.languages)
 
 
 def _by(call: Call) -> Actor:

@@ -24,7 +24,7 @@ async def shown(call: Call, booking: Booking) -> answers.BookingAnswer:
 
 def booking_out(view: BookingView, call: Call) -> answers.BookingOut:
     """A booking with its money, in the place's time."""
-    booking, now = view.booking, call.parts.now()
+    booking, now = view.spoken().booking, call.parts.now()
     zone = ZoneInfo(booking.time_zone)
     status, amount, _ = going_back(view.refunds)
     undo = booking.undo_until if booking.status is Status.CANCELED else None

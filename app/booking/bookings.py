@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import structlog
@@ -38,6 +38,14 @@ class BookingView:
     move: Move | None
     mail_problem: str = ""
     lock_binds: bool = True
+
+    def spoken(self) -> BookingView:
+        """The same with services' names in the customer's language, for showing."""
+        booking = self.widget.spoken(self.booking)
+        if self.move is None:
+            return replace(self, booking=booking)
+        claim = self.widget.spoken_claim(self.move.reservation, booking.visitor.language)
+        return replace(self, booking=booking, move=replace(self.move, reservation=claim))
 
     @property
     def funds(self) -> Funds:

@@ -14,6 +14,7 @@ import phonenumbers
 from email_validator import EmailNotValidError, validate_email
 
 from app.domain.booking import Customer
+from app.domain.words import Said
 from app.errors import InvalidDetails
 from app.msgid import N_
 from app.widgets import Question, Widget
@@ -42,6 +43,15 @@ _DECEIVING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 @dataclass(frozen=True, slots=True)
+class Option:
+    """An answer to choose: what is kept of it, how the reader sees it, and every way in which it may come in."""
+
+    value: str
+    said: Said
+    spellings: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Field:
     """One field of the form. `label` and `help` are msgids, or the owner's own words if `own_words`."""
 
@@ -53,7 +63,7 @@ class Field:
     missing: str
     own_words: bool = False
     help: str = ""
-    options: tuple[str, ...] = ()
+    options: tuple[Option, ...] = ()
     autocomplete: str = ""
     inputmode: str = ""
 
@@ -85,8 +95,8 @@ _TOO_LONG = N_("This is too long. Please shorten it.")
 _NOT_OFFERED = N_("Please choose one of the answers.")
 
 
-def form_fields(widget: Widget) -> tuple[Field, ...]:
-    """The fields that the widget's form shows, in order."""
+def form_fields(widget: Widget, language: str = "") -> tuple[Field, ...]:
+    """The fields that the widget's form shows, in order, to a reader of this language; empty is the owner."""
     fields = [_NAME, _EMAIL]
     if widget.phone != "off":
         fields.append(
@@ -101,35 +111,39 @@ def form_fields(widget: Widget) -> tuple[Field, ...]:
                 inputmode="tel",
             )
         )
-    fields += [_question_field(question) for question in widget.questions]
+    fields += [_question_field(widget, question, language) for question in widget.questions]
     fields.append(_NOTES)
     if widget.consent:
-        fields.append(Field("consent", widget.consent, "checkbox", True, 10, _CONSENT_MISSING, own_words=True))
+        consent = widget.said(widget.consent, language)
+        fields.append(Field("consent", consent, "checkbox", True, 10, _CONSENT_MISSING, own_words=True))
     return tuple(fields)
 
 
-def desk_fields(widget: Widget, *, email: bool) -> tuple[Field, ...]:
+def desk_fields(widget: Widget, language: str, *, email: bool) -> tuple[Field, ...]:
     """The fields for an owner who books for somebody: a name is all that must be, and an address where `email` says so.
     Nobody consents for another person, so that is not asked."""
     missing = {"name": _DESK_NAME_MISSING, **({"email": _DESK_EMAIL_MISSING} if email else {})}
     return tuple(
         replace(field, required=field.name in missing, missing=missing.get(field.name, ""))
-        for field in form_fields(widget)
+        for field in form_fields(widget, language)
         if field.name != "consent"
     )
 
 
-def _question_field(question: Question) -> Field:
+def _question_field(widget: Widget, question: Question, language: str) -> Field:
     return Field(
         ANSWER + question.name,
-        question.label,
+        widget.said(question.label, language),
         question.kind,
         question.required,
         2000 if question.kind == "textarea" else 300,
         _CONSENT_MISSING if question.kind == "checkbox" else _ANSWER_MISSING,
         own_words=True,
-        help=question.help,
-        options=question.options,
+        help=widget.said(question.help, language),
+        options=tuple(
+            Option(widget.said(one), widget.said(one, language), frozenset(text for _, text in one.texts))
+            for one in question.options
+        ),
     )
 
 
@@ -150,8 +164,8 @@ def read_details(form: Mapping[str, str], widget: Widget, fields: Sequence[Field
             wrong[field.name] = _TOO_LONG
         elif not _visible(text) and (field.required or text):
             wrong[field.name] = field.missing or _TOO_EMPTY
-        elif text and field.options and text not in field.options:
-            wrong[field.name] = _NOT_OFFERED
+        elif text and field.options:
+            values[field.name] = chosen_option(field, text) or wrong.setdefault(field.name, _NOT_OFFERED)
         elif text and field.kind == "email":
             values[field.name] = read_address(text) or wrong.setdefault(field.name, EMAIL_WRONG)
         elif text and field.kind == "tel":
@@ -173,6 +187,11 @@ def read_details(form: Mapping[str, str], widget: Widget, fields: Sequence[Field
         },
         consent=any(field.name == "consent" for field in asked),
     )
+
+
+def chosen_option(field: Field, text: str) -> str:
+    """What is kept of the answer that was chosen, in whichever language it comes in; empty if it is none of them."""
+    return next((one.value for one in field.options if text == one.value or text in one.spellings), "")
 
 
 def typed_details(customer: Customer) -> dict[str, str]:

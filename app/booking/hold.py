@@ -15,7 +15,7 @@ from app.booking.adopt import Adopt
 from app.booking.at_scheduler import find_at_scheduler, lock_at_scheduler, must_be_confirmable
 from app.booking.candidates import Candidates
 from app.booking.customer_form import read_details
-from app.booking.new_booking import new_booking, new_reservation
+from app.booking.new_booking import must_be_on_offer, new_booking, new_reservation
 from app.booking.release import Release
 from app.booking.settle import Settle
 from app.booking.take_payment import UNPAID, TakePayment
@@ -149,6 +149,7 @@ class Hold:
                 resumed = await self.resume(widget, service, again)
                 if resumed:
                     return resumed
+            must_be_on_offer(service)
             admission = await self._admit(widget, service, starts_at, client) if client else None
             held = None
             try:

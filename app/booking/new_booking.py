@@ -7,7 +7,14 @@ from datetime import datetime
 from app.domain.booking import Booking, Customer, Status, Visitor
 from app.domain.catalogue import Location, Resource, Service, Slot
 from app.domain.reservation import Reservation
+from app.errors import ServiceOff
 from app.widgets import Widget
+
+
+def must_be_on_offer(service: Service) -> None:
+    """Nothing new is held of what the owner has switched off. Raises ServiceOff."""
+    if not service.on_offer:
+        raise ServiceOff(service.id)
 
 
 def new_reservation(

@@ -14,7 +14,7 @@ from app.domain.refund import PAID_ANOTHER_WAY, REFUND_VOID, Funds, Refund
 from app.mail import Mail, MailKind
 from app.protection.signed_links import Links
 from app.store import Store
-from app.widgets import Widgets
+from app.widgets import Widget, Widgets
 
 
 class Notifications:
@@ -123,6 +123,7 @@ class Notifications:
         if drawn and not live:
             return None  # nothing is sent the way it came: it failed, or went back in another way
         token = self._links.booking_token(booking.id, ends_at=booking.ends_at)
+        shown, detail = (booking, mail.detail) if kind.to_owner else _spoken(booking, widget, mail.detail)
         # A link that the customer may not have asked for is one version ahead; its first use retires those before.
         ahead = 1 if mail.detail.get("later") else 0
         funds = Funds(await self._store.payments(booking.id), await self._store.refunds(booking.id))
@@ -130,11 +131,14 @@ class Notifications:
             message_id=mail.message_id,
             to=to,
             kind=kind,
-            booking=booking,
+            booking=shown,
             widget=widget,
             language=widget.languages[0] if kind.to_owner else booking.visitor.language,
             manage_url=self._manage_url(booking, ahead),
-            others=[(other, self._manage_url(other, ahead)) for other in await self._others(mail, booking)],
+            others=[
+                (self._widgets.of(other).spoken(other), self._manage_url(other, ahead))
+                for other in await self._others(mail, booking)
+            ],
             status_url=f"{self._public_url}/b/{token}",
             refund=_sum(live),
             # No secret: whoever has the mail must sign in, too.
@@ -142,7 +146,7 @@ class Notifications:
             if kind.to_owner and self._has_staff
             else "",
             waits_for_bank=_waits_for_bank(funds),
-            detail=mail.detail,
+            detail=detail,
             unpaid=funds.open_amount(booking) if booking.channel is Channel.DESK else 0,
             in_person=funds.in_person,
             receipt=any(payment.payment_intent_id for payment in funds.payments),
@@ -207,6 +211,16 @@ def _waits_for_bank(funds: Funds) -> bool:
     """Whether money that is to go back is disputed, so that it waits for the bank's decision."""
     disputed = {payment.id for payment in funds.payments if payment.in_dispute}
     return any(refund.status == "requested" and refund.payment_id in disputed for refund in funds.refunds)
+
+
+def _spoken(
+    booking: Booking, widget: Widget, detail: Mapping[str, str | int | bool]
+) -> tuple[Booking, Mapping[str, str | int | bool]]:
+    """The booking with its service's name in the customer's language; what tells of the same service before says it
+    likewise."""
+    spoken = widget.spoken(booking)
+    same = detail.get("was") == booking.service_name
+    return spoken, {**detail, "was": spoken.service_name} if same else detail
 
 
 def _sum(refunds: Sequence[Refund]) -> Money | None:

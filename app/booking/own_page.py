@@ -12,7 +12,7 @@ from enum import StrEnum
 
 import structlog
 
-from app.booking.new_booking import new_booking, new_reservation
+from app.booking.new_booking import must_be_on_offer, new_booking, new_reservation
 from app.booking.tools import Tools
 from app.domain.booking import Booking, Customer, Visitor
 from app.domain.catalogue import Resource, Service, Slot
@@ -71,6 +71,7 @@ class OwnPage:
             if known:
                 return known
             service = await self._availability.service(widget, told.service_id)
+            must_be_on_offer(service)
             there = await self._read(widget, told)
             unfit = _unfit(there, told, customer, self._now())
             resource = service.resource(there.resource_id or "")

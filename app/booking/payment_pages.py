@@ -46,7 +46,7 @@ class PaymentPages:
 
     def attempt(self, order: Order) -> Payment:
         """The row of an attempt, with every parameter of its Session: written before Stripe hears of it."""
-        tools, booking = self._tools, order.booking
+        tools, booking, language = self._tools, order.booking, order.booking.visitor.language
         now = tools.now().replace(microsecond=0)  # Stripe counts whole seconds
         expires_at = now + max(tools.widgets.of(booking).payment_time, SHORTEST_SESSION)
         token = tools.links.return_token(booking.id, order.purpose, closes_at=expires_at)
@@ -69,8 +69,8 @@ class PaymentPages:
                 expires_at=expires_at,
                 success_url=order.success_url or f"{page}/return",
                 cancel_url=order.cancel_url or f"{page}/back",
-                locale=booking.visitor.language,
-                product_name=order.reservation.service_name,
+                locale=language,
+                product_name=str(tools.widgets.of(booking).spoken_claim(order.reservation, language).service_name),
                 description=_what(order.reservation, booking, now),
             ),
             session_id=None,

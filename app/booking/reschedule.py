@@ -69,8 +69,9 @@ class Reschedule:
         """The services that they may move it to, the booking's own first: others only in the same currency, and for
         customers only where the widget lets them."""
         widget = self._widgets.of(booking)
-        services = (await self._availability.catalogue(widget)).services
-        own = [service for service in services if service.id == booking.service_id]
+        catalogue = await self._availability.catalogue(widget)
+        services, found = catalogue.services, catalogue.find(booking.service_id)
+        own = [found] if found else []
         if not _may_change_service(widget, by):
             return own
         currency = booking.terms.price.currency
@@ -208,7 +209,7 @@ class Reschedule:
         widget = self._widgets.of(booking)
         service = await self._availability.service(widget, service_id or booking.service_id)
         owner, same = by is Actor.OWNER, service.id == booking.service_id
-        if not same and not _may_change_service(widget, by):
+        if not same and not (service.on_offer and _may_change_service(widget, by)):
             raise InvalidRequest("another service is not offered")
         # What was bought keeps its price, whatever the owner asks for it today.
         price = booking.terms.price if same else service.price

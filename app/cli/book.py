@@ -58,7 +58,7 @@ class BookingDesk:
         starts_at = read_start(asked.start, zone)
         until = read_start(asked.until, zone, "--until") if asked.until else self._now + timedelta(days=1)
         typed = {"name": asked.name, "email": asked.email, "phone": asked.phone, "notes": asked.notes}
-        fields = desk_fields(widget, email=self._parts.book_for.needs_email(widget, pays) and bool(service.price))
+        fields = desk_fields(widget, "", email=self._parts.book_for.needs_email(widget, pays) and bool(service.price))
         customer = read_details(typed, widget, fields)
         if asked.language and asked.language not in widget.languages:
             raise WrongUse(f"--language must be one of: {', '.join(widget.languages)}.")

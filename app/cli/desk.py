@@ -291,9 +291,9 @@ class Desk:
         """The ids of the service and the resource that were named; None for any resource."""
         asked = self._asked
         widget = self._parts.bookings.widget_of(booking)
-        services = (await self._parts.availability.catalogue(widget)).services
-        service = named("service", asked.service, services) if asked.service else None
-        own = service or next((service for service in services if service.id == booking.service_id), None)
+        catalogue = await self._parts.availability.catalogue(widget)
+        service = named("service", asked.service, catalogue.services) if asked.service else None
+        own = service or catalogue.find(booking.service_id)
         if own is None:
             raise Refused(f"Its service is no longer offered. Name another one with --service. {_NOTHING_DONE}")
         return own.id, named("person or room", asked.resource, own.resources).id if asked.resource else None

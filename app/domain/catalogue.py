@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from app.domain.money import Money
+from app.domain.words import Said, Words
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +29,13 @@ class Resource:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A service as one widget offers it: price and currency settled, texts of the owner's choice."""
+    """A service as one widget offers it: price and currency settled, texts of the owner's choice. `name` is in the
+    widget's first language; `names` and `description` have that one first (`Words.settled`)."""
 
     id: str
     name: str
-    description: str
+    names: Words
+    description: Words
     image: str
     duration: timedelta
     buffer_before: timedelta
@@ -42,8 +45,18 @@ class Service:
     resources: tuple[Resource, ...]
     #: The notice that the scheduler asks for: nothing sooner than this from now can be booked.
     booking_window_start: timedelta = timedelta()
+    #: Not while the owner has switched it off: what is booked stays as it is, and nothing new is held.
+    on_offer: bool = True
     #: Where the scheduler itself lets visitors book it, None where it does not.
     page: str | None = None
+
+    def name_in(self, language: str) -> Said:
+        """Its name for a reader of this language."""
+        return self.names.said(language, "")
+
+    def description_in(self, language: str) -> Said:
+        """Its description for a reader of this language; empty where it has none."""
+        return self.description.said(language, "")
 
     def resource(self, resource_id: str) -> Resource | None:
         """The person or room with this id, if it offers the service."""

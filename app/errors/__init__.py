@@ -23,6 +23,7 @@
     │   └── LinkExpired                410 UNAUTHORIZED
     │       └── ReturnExpired              the way back from a payment page, some hours after that has closed
     ├── NotFound                       404 BOOKING_NOT_FOUND
+    │   └── ServiceOff                     the owner has switched the service off
     ├── SlotTaken                      409 BOOKING_CONFLICT, with the nearest free times
     │   ├── TimePassed                     nobody took it: it has begun
     │   ├── TooSoon                        nobody took it: it is within the notice that the service asks for
@@ -80,6 +81,7 @@ from app.errors.bookings import (
     PaymentFailed,
     PolicyRefused,
     RefundFailed,
+    ServiceOff,
     SessionExpired,
     SlotTaken,
     TimePassed,
@@ -189,6 +191,7 @@ __all__ = [
     "SchedulerRefused",
     "SchedulerUnauthorized",
     "SchedulerUnreachable",
+    "ServiceOff",
     "SessionExpired",
     "SlotTaken",
     "StorageBusy",

@@ -18,6 +18,12 @@ class NotFound(HoldfastError):
     retry = False
 
 
+class ServiceOff(NotFound):
+    """The owner has switched the service off. Nothing was held."""
+
+    sentence = N_("This service cannot be booked at the moment.")
+
+
 class SlotTaken(HoldfastError):
     """The time is no longer free; `nearest` holds the starts of the nearest free times."""
 

@@ -10,6 +10,7 @@ from urllib.parse import quote
 from app.domain.booking import Customer, Status, short_reference
 from app.domain.money import Money
 from app.domain.terms import Terms
+from app.domain.words import Said
 from app.mail.letter import Mail
 from app.text.catalogues import translator
 from app.text.formats import format_day, format_money, format_span, format_time
@@ -140,7 +141,8 @@ def map_link(address: str) -> str:
 def visit_rows(mail: Mail) -> Rows:
     """What else the customer needs on the day."""
     _ = translator(mail.language).gettext
-    return filled((_("Address"), mail.widget.address), (_("Good to know"), mail.widget.bring))
+    bring = mail.widget.said(mail.widget.bring, mail.language)
+    return filled((_("Address"), mail.widget.address), (_("Good to know"), bring))
 
 
 def more_links(mail: Mail) -> tuple[tuple[str, str], ...]:
@@ -178,7 +180,11 @@ def before_row(mail: Mail, now: datetime) -> Rows:
 
 def filled(*rows: tuple[str, str]) -> Rows:
     """The rows that say something."""
-    return tuple((label, value.strip()) for label, value in rows if value.strip())
+    return tuple((label, _stripped(value)) for label, value in rows if value.strip())
+
+
+def _stripped(text: str) -> str:
+    return Said(text.strip(), text.lang) if isinstance(text, Said) else text.strip()
 
 
 def says(lines: Iterable[str]) -> tuple[str, ...]:

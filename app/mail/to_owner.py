@@ -225,8 +225,7 @@ def _customer_rows(mail: Mail) -> Rows:
     customer = mail.booking.customer
     if customer is None:
         return ()
-    labels = {question.name: question.label for question in mail.widget.questions}
-    answers = ((labels.get(name, name), answer) for name, answer in customer.answers.items())
+    answers = (mail.widget.answer(name, answer) for name, answer in customer.answers.items())
     known = ((_("Name"), customer.name), (_("Email"), customer.email), (_("Phone"), customer.phone))
     return filled(*known, *answers, (_("Message"), customer.notes))
 

@@ -133,7 +133,7 @@ class CalendlyConnections:
         return [self._connection(name, there.get(name)) for name in names]
 
     def _connection(self, name: str, tokens: SchedulerTokens | None) -> Connection:
-        titles = [widget.title for widget in self._widgets.values() if widget.scheduler == name]
+        titles = [widget.heading() for widget in self._widgets.values() if widget.scheduler == name]
         if tokens is None:
             return Connection(owner_of(name), titles, "", None, None, unreadable=False)
         unreadable = False
@@ -265,7 +265,7 @@ class CalendlyConnections:
 def _words(widget: Widget, tokens: SchedulerTokens, public_url: str) -> tuple[str, str]:
     """Subject and text."""
     _ = translator(widget.languages[0]).gettext
-    values = {"account": tokens.account_name, "title": widget.title, "url": f"{public_url}/staff"}
+    values = {"account": tokens.account_name, "title": widget.heading(), "url": f"{public_url}/staff"}
     lines = (
         _("We can no longer reach the Calendly account of %(account)s, where “%(title)s” takes its bookings."),
         _("Until it is connected again, customers see no times, and nothing can be booked, moved or cancelled."),

@@ -10,6 +10,7 @@ import structlog
 
 from app.errors import StorageError
 from app.operations.background import Background
+from app.operations.services import Services
 from app.scheduling.availability import Availability
 from app.store import Store
 
@@ -45,9 +46,9 @@ class Neighbours:
         """Something was taken or freed here."""
         self._something.set()
 
-    def watch(self, availability: Availability) -> None:
-        """Keep these times as the others have them."""
-        listening = Background("neighbours", lambda: self._listen(availability), sleep=self._sleep)
+    def watch(self, availability: Availability, services: Services) -> None:
+        """Keep these times, and what is on offer, as the others have them."""
+        listening = Background("neighbours", lambda: self._listen(availability, services), sleep=self._sleep)
         self._tasks += [listening, Background("telling neighbours", self._tell, sleep=self._sleep)]
 
     async def aclose(self) -> None:
@@ -55,9 +56,10 @@ class Neighbours:
         for task in self._tasks:
             await task.aclose()
 
-    async def _listen(self, availability: Availability) -> None:
+    async def _listen(self, availability: Availability, services: Services) -> None:
         async for _ in self._store.changes():
             try:
+                await services.catch_up()
                 await availability.catch_up()
             except StorageError as error:
                 log.warning("other processes are not followed", error=type(error).__name__)

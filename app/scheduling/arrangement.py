@@ -134,11 +134,13 @@ class MakeService:
 
 @dataclass(frozen=True, slots=True)
 class ChangeService:
-    """Make it as it is wanted; `differs` names what is not."""
+    """Make it as it is wanted; `differs` names what is not. Its name stays, since set-up finds services by their names,
+    unless it is to be `renamed`."""
 
     found: FoundService
     service: StudioService
     differs: tuple[str, ...]
+    renamed: bool = False
 
     def __str__(self) -> str:
         return f"change the service {self.found.name}: {', '.join(self.differs)}"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Final
 
 from app.domain.scheduler_names import owner_of, provider_of
 from app.scheduling.calcom.connect import connect_calcom
@@ -11,6 +12,8 @@ from app.scheduling.connected import Connected, World
 from app.scheduling.hapio.connect import connect_hapio
 from app.settings import Settings
 
+#: What people call them.
+PROVIDERS: Final[Mapping[str, str]] = {"hapio": "Hapio", "calcom": "Cal.com", "calendly": "Calendly"}
 _CONNECT = {"hapio": connect_hapio, "calcom": connect_calcom, "calendly": connect_calendly}
 _CONNECT_OWNER = {"calendly": connect_calendly_owner}
 

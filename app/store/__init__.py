@@ -28,6 +28,7 @@ from app.store.readings import ReadingRows
 from app.store.refunds import RefundRows
 from app.store.reservations import ReservationRows
 from app.store.scheduler_tokens import SchedulerTokenRows
+from app.store.service_versions import ServiceVersionRows
 from app.store.sign_ins import SignInRows
 from app.store.strays import StrayRows
 
@@ -50,6 +51,7 @@ class Store(
     CustomerRows,
     SignInRows,
     SchedulerTokenRows,
+    ServiceVersionRows,
     StrayRows,
     HappeningRows,
     OutgoingWebhookRows,

@@ -401,6 +401,25 @@ scheduler_tokens = sa.Table(
 )
 
 
+#: What an owner has changed of a service in the browser, over what widgets.toml says. Each change is a row, and the
+#: newest of a service counts; under an empty `service_id` lies the order of the widget's services. `told_at` is when
+#: the scheduler had taken what is its to keep, null where nothing was.
+service_versions = sa.Table(
+    "service_versions",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("widget", sa.Text, nullable=False),
+    sa.Column("service_id", sa.Text, nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("edit", sa.JSON, nullable=False),
+    sa.Column("changes", sa.JSON, nullable=False),
+    sa.Column("changed_by", sa.Text, nullable=False),
+    sa.Column("changed_at", Instant, nullable=False),
+    sa.Column("told_at", Instant),
+    sa.UniqueConstraint("widget", "service_id", "version"),
+)
+
+
 #: Months as a scheduler last told them, for all processes; `holder` reads one until `lease_until`, and is empty where
 #: that failed. Nothing of it is missed if it is lost.
 readings = sa.Table(

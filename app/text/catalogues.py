@@ -10,7 +10,9 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from jinja2 import Environment, pass_context
 from jinja2.runtime import Context
+from markupsafe import Markup
 
+from app.domain.words import Said
 from app.text.languages import CATALOGUES, DEFAULT_LANGUAGE, LANGUAGES, Language, base_language
 
 
@@ -82,6 +84,8 @@ def _context_npgettext(context: Context, message_context: str, singular: str, pl
 def install(environment: Environment) -> None:
     """Give templates `_`, `gettext`, `ngettext`, `pgettext` and `{% trans %}` in the context's `language`.
 
+    In addition the filter `lang`: the attribute of an element that shows an owner's text.
+
     Placeholders are `%(name)s`, given as arguments; a literal per cent sign in `_("…")` is written `%%`.
     """
     environment.add_extension("jinja2.ext.i18n")
@@ -94,3 +98,11 @@ def install(environment: Environment) -> None:
         pgettext=_context_pgettext,
         npgettext=_context_npgettext,
     )
+    environment.filters["lang"] = _lang
+
+
+def _lang(text: str) -> Markup:
+    """` lang="en"` for an owner's text in another language than the page's, else nothing. Its direction is for `bdi` to
+    find."""
+    tag = text.lang if isinstance(text, Said) else ""
+    return Markup(' lang="{}"').format(tag) if tag else Markup("")

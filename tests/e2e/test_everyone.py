@@ -266,15 +266,18 @@ async def test_where_the_times_come_first_they_turn_to_the_visitors_clock_by_the
 
 
 @pytest.mark.parametrize(
-    ("language", "clock", "pay_"),
-    [("en-US", r"\d{1,2}:\d\d\s[AP]M", "Pay"), ("sv", r"\d\d:\d\d", "Betala")],
+    ("language", "clock", "pay_", "service"),
+    [
+        ("en-US", r"\d{1,2}:\d\d\s[AP]M", "Pay", "Portrait session"),
+        ("sv", r"\d\d:\d\d", "Betala", "Porträttfotografering"),
+    ],
 )
 async def test_times_are_written_as_the_visitor_writes_them(
-    shop: Shop, visit: Visit, language: str, clock: str, pay_: str
+    shop: Shop, visit: Visit, language: str, clock: str, pay_: str, service: str
 ) -> None:
     visitor = await visit(language=language)
     screen = await open_widget(visitor, shop)
-    await choose_service(screen, "Portrait session")
+    await choose_service(screen, service)
     for time in await times(screen).all():
         assert re.fullmatch(clock, (await time.inner_text()).strip())
     await times(screen).last.click()

@@ -529,6 +529,54 @@ async def book_for_somebody(shop: Shop, visitor: Visitor, show: Show) -> None:
     await seen("pay-by-link")
 
 
+async def keep_the_services(shop: Shop, visitor: Visitor, show: Show) -> None:
+    """The services: the list, one switched off, the form of one, what is wrong in it, what was changed meanwhile."""
+    visitor.expect_problem("422")
+    visitor.expect_problem("409")
+    page = visitor.page
+
+    async def seen(name: str) -> None:
+        await page.wait_for_load_state()
+        await show(name, page)
+
+    await sign_in_at(shop, page)
+    await page.get_by_role("link", name="Services", exact=True).click()
+    await page.get_by_role("button", name="Switch off").last.click()
+    await expect(page.get_by_role("button", name="Switch on")).to_have_count(1)
+    await page.get_by_role("button", name=f"Show {HEADSHOT} earlier").click()
+    await expect(page.get_by_role("button", name="Back to the order of widgets.toml")).to_be_visible()
+    await seen("staff-services")
+    # Other tours walk through the same shop.
+    await page.get_by_role("button", name="Switch on").click()
+    await page.get_by_role("button", name="Back to the order of widgets.toml").click()
+    await expect(page.get_by_text("The order of widgets.toml is back.")).to_be_visible()
+    await page.get_by_role("link", name=f"Edit {PORTRAIT}").click()
+    await expect(page.get_by_role("heading", name=PORTRAIT)).to_be_visible()
+    await seen("staff-service")
+    await page.get_by_label("Price").fill("1,5x")
+    await page.get_by_label("Length").fill("0")
+    await page.get_by_role("button", name="Save").click()
+    await expect(page.get_by_text("Please check the marked fields.")).to_be_visible()
+    await seen("staff-service-errors")
+    await page.get_by_label("Price").fill("1200")
+    await page.get_by_label("Length").fill("60")
+    await page.locator("summary", has_text="French").click()
+    await page.locator("#f-description_fr").fill("Une heure au studio.")
+    version = await page.locator('input[name="version"]').input_value()
+    await page.get_by_role("button", name="Save").click()
+    await expect(page.get_by_text("Saved. Visitors see it from now on.")).to_be_visible()
+    await seen("staff-service-saved")
+    await page.locator("#f-description_fr").fill("Une heure entière.")
+    await page.locator('input[name="version"]').evaluate("(field, old) => { field.value = old }", version)
+    await page.get_by_role("button", name="Save").click()
+    await expect(page.get_by_text("What you typed is still here")).to_be_visible()
+    await seen("staff-service-overtaken")
+    await page.get_by_role("link", name="Discard what I typed").click()
+    await page.get_by_role("checkbox", name="Description").check()
+    await page.get_by_role("button", name="Save").click()
+    await expect(page.get_by_text("Saved. Visitors see it from now on.")).to_be_visible()
+
+
 async def keep_hours(shop: Shop, visitor: Visitor, show: Show) -> None:
     """The calendar, everybody's hours, and time taken off in which somebody is booked, which Hapio does not take."""
     visitor.expect_problem("422")
@@ -665,6 +713,7 @@ TOURS: Final[Mapping[str, Tour]] = MappingProxyType(
         "work there": work_there,
         "keep hours": keep_hours,
         "book for somebody": book_for_somebody,
+        "keep the services": keep_the_services,
         "see the site": see_the_site,
         "put it on a site": put_it_on_a_site,
     }

@@ -11,9 +11,10 @@ from typing import Final
 STUDIO: Final = """
 [studio]
 scheduler = "hapio"
-title = "Book a time"
 address = "Hornsgatan 12, Stockholm"
-bring = "A second shirt, if you like. Coffee is ready ten minutes before."
+bring.en = "A second shirt, if you like. Coffee is ready ten minutes before."
+bring.sv = "Gärna en extra skjorta. Kaffet är klart tio minuter innan."
+bring.de = "Gern ein zweites Hemd. Der Kaffee steht zehn Minuten vorher bereit."
 currency = "sek"
 allowed_origins = ["{host}"]
 cancellation = [
@@ -21,8 +22,9 @@ cancellation = [
   {{ at_least_hours = 2, refund_percent = 50 }},
 ]
 reschedule = {{ other_service = true }}
-questions = [{{ name = "occasion", label = "What are the pictures for?" }}]
-notice = "Studio Nord uses your details only to handle this booking."
+notice.en = "Studio Nord uses your details only to handle this booking."
+notice.sv = "Studio Nord använder dina uppgifter bara för den här bokningen."
+notice.de = "Studio Nord verwendet Ihre Angaben nur für diese Buchung."
 owner_name = "Studio Nord"
 owner_email = "hello@studionord.example"
 languages = ["en", "sv", "de", "fr", "es", "ar"]
@@ -30,18 +32,36 @@ theme = {{ accent = "#2f5d50", radius = 10 }}
 
 [[studio.services]]
 id = "{portrait}"
-description = "An hour in the studio with one photographer, ten retouched pictures."
+name.sv = "Porträttfotografering"
+name.de = "Porträtaufnahmen"
+description.en = "An hour in the studio with one photographer, ten retouched pictures."
+description.sv = "En timme i studion med en fotograf, tio retuscherade bilder."
+description.de = "Eine Stunde im Studio mit einer Fotografin, zehn retuschierte Bilder."
 image = "{host}/pictures/portrait.svg"
 
 [[studio.services]]
 id = "{headshot}"
-description = "Half an hour, three retouched pictures for your profile."
+name.sv = "Snabbporträtt"
+name.de = "Schnelles Profilbild"
+description.en = "Half an hour, three retouched pictures for your profile."
+description.sv = "En halvtimme, tre retuscherade bilder till din profil."
+description.de = "Eine halbe Stunde, drei retuschierte Bilder für Ihr Profil."
 image = "{host}/pictures/headshot.svg"
 
 [[studio.services]]
 id = "{planning}"
-description = "Twenty minutes on the phone to plan a larger session."
+name.sv = "Planeringssamtal"
+name.de = "Planungsgespräch"
+description.en = "Twenty minutes on the phone to plan a larger session."
+description.sv = "Tjugo minuter på telefon för att planera en större fotografering."
+description.de = "Zwanzig Minuten am Telefon, um größere Aufnahmen zu planen."
 image = "{host}/pictures/planning.svg"
+
+[[studio.questions]]
+name = "occasion"
+label.en = "What are the pictures for?"
+label.sv = "Vad ska bilderna användas till?"
+label.de = "Wofür sind die Bilder?"
 
 [[studio.people]]
 id = "{astrid}"

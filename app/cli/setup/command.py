@@ -18,7 +18,6 @@ from app.cli.setup.units import write_units
 from app.environment import WIDGETS_FILE, Environment, read_environment, usual_env_file
 from app.operations.setup import (
     CREDENTIALS,
-    PROVIDERS,
     AnswersError,
     FileChange,
     Paths,
@@ -43,6 +42,7 @@ from app.operations.setup.questions import (
     studio_questions,
 )
 from app.operations.setup_check import Level, worst
+from app.scheduling.connect import PROVIDERS
 from app.settings import SCHEDULERS, SettingsError, read_settings, value_of
 
 DONE, REFUSED, WRONG_USE = 0, 1, 2

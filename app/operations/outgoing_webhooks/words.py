@@ -10,7 +10,7 @@ from app.widgets import Widget
 def off_words(widget: Widget, endpoint: Endpoint) -> tuple[str, str]:
     """Subject and text."""
     _ = translator(widget.languages[0]).gettext
-    values = {"endpoint": endpoint.id, "title": widget.title, "error": endpoint.last_error}
+    values = {"endpoint": endpoint.id, "title": widget.heading(), "error": endpoint.last_error}
     lines = (
         _("We can no longer tell your program “%(endpoint)s” about bookings for “%(title)s”."),
         _("It has not accepted any of our messages for five days. The last attempt failed with: %(error)s"),

@@ -6,9 +6,10 @@ finds what an earlier run has done, so that it can be broken off anywhere and ru
 
 from app.operations.setup.answers import AnswersError, StudioAnswers, check_answers, read_answers
 from app.operations.setup.files import FileChange, studio_change
-from app.operations.setup.scheduler_access import CREDENTIALS, PROVIDERS, SchedulerAccess, scheduler_of
+from app.operations.setup.scheduler_access import CREDENTIALS, SchedulerAccess, scheduler_of
 from app.operations.setup.setup import Done, Paths, Setup, SetupPlan
 from app.operations.setup.world import SetupRefused, SetupWorld
+from app.scheduling.connect import PROVIDERS
 
 __all__ = [
     "CREDENTIALS",

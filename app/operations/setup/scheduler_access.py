@@ -22,7 +22,7 @@ from app.errors import (
 from app.operations.setup.world import SetupRefused, SetupWorld
 from app.operations.setup_check.abilities import RUNNING, SETTING_UP, lacking
 from app.scheduling.arrangement import Arrangement, Plan, Step
-from app.scheduling.connect import connect
+from app.scheduling.connect import PROVIDERS, connect
 from app.scheduling.connected import World
 from app.scheduling.port import Scheduler, SchedulerCall, Traits
 from app.settings import Settings, opened
@@ -34,7 +34,6 @@ CREDENTIALS: Final[Mapping[str, tuple[str, str]]] = {
     "calcom": ("CALCOM_API_KEY", "Cal.com's API key"),
     "calendly": ("CALENDLY_TOKEN", "Calendly's personal access token"),
 }
-PROVIDERS: Final[Mapping[str, str]] = {"hapio": "Hapio", "calcom": "Cal.com", "calendly": "Calendly"}
 #: The setting that holds the secret of each scheduler's webhooks.
 WEBHOOK_SECRETS: Final[Mapping[str, str]] = {
     "hapio": "HAPIO_WEBHOOK_SECRET",

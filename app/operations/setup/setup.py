@@ -15,12 +15,13 @@ from app.errors import MailError
 from app.mail import send_plain
 from app.operations.setup.answers import StudioAnswers
 from app.operations.setup.files import FileChange, SoldService, env_change, widgets_change
-from app.operations.setup.scheduler_access import CREDENTIALS, PROVIDERS, WEBHOOK_SECRETS, SchedulerAccess
+from app.operations.setup.scheduler_access import CREDENTIALS, WEBHOOK_SECRETS, SchedulerAccess
 from app.operations.setup.stripe_endpoint import EndpointAct, StripePlan, StripeRefused, StripeSetup
 from app.operations.setup.world import SetupRefused, SetupWorld
 from app.operations.setup_check import Doctor, Finding
 from app.payments.events import API_VERSION, EVENT_TYPES
 from app.scheduling.arrangement import Arrangement, Plan, by_name, plan_changes
+from app.scheduling.connect import PROVIDERS
 from app.settings import Settings, SettingsError, opened, read_settings, value_of
 
 #: Where providers are reached: set in the environment where somebody tries Holdfast with stand-ins, and needed at each

@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 
 from app.environment import Environment
+from app.operations.services import in_effect
 from app.operations.setup_check.address import look_at_address
 from app.operations.setup_check.calcom import CalcomLook
 from app.operations.setup_check.calendly import CalendlyLook
@@ -83,6 +84,9 @@ class Doctor:
         found += await database.findings()
         usable = await database.unusable() is None
         found += await look_at_processes(settings, store if usable else None, now=now)
+        if usable:  # a price that was given on the staff page is a price
+            versions = await store.newest_service_versions()
+            widgets = {key: in_effect(widget, versions) for key, widget in widgets.items()}
         for name, look_at in _LOOKS.items():
             if name in settings.schedulers:
                 there = {key: widget for key, widget in widgets.items() if widget.scheduler == name}

@@ -7,8 +7,8 @@ the scheduler is asked, `budget` how often.
 
 from app.scheduling.availability.availability import Availability
 from app.scheduling.availability.budget import CallBudget
-from app.scheduling.availability.catalogue import Catalogue
+from app.scheduling.availability.catalogue import Catalogue, LeftOut
 from app.scheduling.availability.shared import SharedReads
 from app.scheduling.availability.times import SchedulerAvailability, Times
 
-__all__ = ["Availability", "CallBudget", "Catalogue", "SchedulerAvailability", "SharedReads", "Times"]
+__all__ = ["Availability", "CallBudget", "Catalogue", "LeftOut", "SchedulerAvailability", "SharedReads", "Times"]

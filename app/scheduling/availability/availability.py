@@ -19,6 +19,7 @@ class Availability:
 
     def __init__(self, by_scheduler: Mapping[str, SchedulerAvailability]) -> None:
         self._by_scheduler = by_scheduler
+        self._redrawn = 0
 
     async def catch_up(self) -> None:
         """Take in what other processes have done. Raises StorageError."""
@@ -32,7 +33,7 @@ class Availability:
 
     def epoch(self) -> int:
         """While this number stays the same, another look need not be taken."""
-        return sum(one.epoch() for one in self._by_scheduler.values())
+        return self._redrawn + sum(one.epoch() for one in self._by_scheduler.values())
 
     @property
     def looks(self) -> Looks:
@@ -53,8 +54,16 @@ class Availability:
         """The widget's scheduler has contradicted what is on offer."""
         await self._of(widget).contradicted()
 
+    async def edited(self, widget: Widget, service_id: str, since: datetime) -> None:
+        """The owner has changed the service at its scheduler at that moment, here or in another process."""
+        await self._of(widget).edited(service_id, since)
+
+    def redraw(self) -> None:
+        """What widgets show has changed, and no time of it."""
+        self._redrawn += 1
+
     async def service(self, widget: Widget, service_id: str) -> Service:
-        """One service that the widget offers, else NotFound."""
+        """One service of the widget, also one that is switched off (`on_offer`), else NotFound."""
         return await self._of(widget).service(widget, service_id)
 
     async def times(

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import TypeVar
 
 import structlog
@@ -14,6 +15,7 @@ import structlog
 from app.domain.catalogue import Location, Resource, Service
 from app.domain.charge_minimum import chargeable, least_charge
 from app.domain.money import Money
+from app.domain.words import Words
 from app.errors import NotFound, SchedulerError
 from app.scheduling.availability.budget import CallBudget
 from app.scheduling.availability.cached import NEVER, Cached
@@ -35,12 +37,32 @@ _PAUSE = timedelta(minutes=1)
 _LOOK = timedelta(minutes=1)
 
 
+class LeftOut(StrEnum):
+    """Why a service cannot be offered."""
+
+    #: The scheduler has no price, and neither has anybody else.
+    NO_PRICE = "no_price"
+    #: Stripe charges no such amount.
+    NOT_CHARGEABLE = "not_chargeable"
+    #: It has no length of its own.
+    NO_LENGTH = "no_length"
+    #: widgets.toml lists others, and nobody has switched it on.
+    NOT_LISTED = "not_listed"
+
+
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """What one widget offers, in the widget's order."""
+    """What one widget offers, in the widget's order. `off` are the services that the owner has switched off: bookings
+    of theirs can still be moved. `left_out` has (id, name, why) of those that cannot be offered."""
 
     location: Location
     services: tuple[Service, ...]
+    off: tuple[Service, ...] = ()
+    left_out: tuple[tuple[str, str, LeftOut], ...] = ()
+
+    def find(self, service_id: str) -> Service | None:
+        """One of the services, also one that is switched off."""
+        return next((one for one in (*self.services, *self.off) if one.id == service_id), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +121,11 @@ class Catalogues:
         self._built[widget.name] = _Built(widget, catalogue, self._now() + _LOOK)
         return catalogue
 
-    async def reread(self) -> None:
+    async def reread(self, *, surely: bool = False) -> None:
         """Read everything anew, because the scheduler has said something else than what is kept here: at once, if that
-        was not done a moment ago. What cannot be read stays as it is."""
+        was not done a moment ago, or `surely`. What cannot be read stays as it is."""
         now = self._now()
-        if now < self._reread_from:
+        if now < self._reread_from and not surely:
             return
         before = self._values()
         self._reread_from = now + self._pause
@@ -125,34 +147,48 @@ class Catalogues:
         if location is None:
             raise NotFound(f"widget {widget.name!r}: its location is not among the scheduler's")
         known = {service.id: service for service in studio.services}
-        wanted = [setting.id for setting in widget.services] or list(known)
-        fixed = [known[wish] for wish in wanted if wish in known and known[wish].duration is not None]
+        withdrawn = [id_ for id_ in known if id_ in widget.switched_off()]
+        wanted = [known[id_] for id_ in [*widget.offered(list(known)), *withdrawn]]
+        fixed = [one for one in wanted if one.duration is not None]
         offers = await asyncio.gather(*(self._kept(self._offer(service.id)) for service in fixed))
-        services = [
-            self._service(widget, service, tuple(one for one in studio.resources if one.id in offer))
-            for service, offer in zip(fixed, offers, strict=True)
-        ]
-        return Catalogue(location, tuple(service for service in services if service))
+        services: list[Service] = []
+        left_out = {one.id: LeftOut.NO_LENGTH for one in wanted if one.duration is None}
+        left_out |= {id_: LeftOut.NOT_LISTED for id_ in known if known[id_] not in wanted}
+        for service, offer in zip(fixed, offers, strict=True):
+            made = self._service(widget, service, tuple(one for one in studio.resources if one.id in offer))
+            if isinstance(made, Service):
+                services.append(made)
+            else:
+                left_out[service.id] = made
+        return Catalogue(
+            location,
+            tuple(one for one in services if one.on_offer),
+            tuple(one for one in services if not one.on_offer),
+            tuple((id_, known[id_].name, why) for id_, why in left_out.items()),
+        )
 
-    def _service(self, widget: Widget, service: SchedulerService, resources: tuple[Resource, ...]) -> Service | None:
+    def _service(self, widget: Widget, service: SchedulerService, resources: tuple[Resource, ...]) -> Service | LeftOut:
         setting = widget.setting(service.id)
         if not self._scheduler.traits.prices and (setting is None or setting.price is None):
             self._leave_out(widget, service, 'it has no price in widgets.toml; write price = "0" for a free one')
-            return None
+            return LeftOut.NO_PRICE
         try:
             price = widget.price(service.id, service.price)
         except ValueError as error:
             self._leave_out(widget, service, str(error))
-            return None
+            return LeftOut.NOT_CHARGEABLE
         if not chargeable(price):
             least = Money(least_charge(price.currency), price.currency)
             reason = f"Stripe charges no {price.to_decimal()} {price.currency}, the least is {least.to_decimal()}"
             self._leave_out(widget, service, reason)
-            return None
+            return LeftOut.NOT_CHARGEABLE
+        first = widget.first_language
+        names = (setting.name if setting else Words()).over(Words.of(service.name), first)
         return Service(
             id=service.id,
-            name=service.name,
-            description=setting.description if setting else "",
+            name=names.said(first, first),
+            names=names,
+            description=(setting.description if setting else Words()).settled(first),
             image=setting.image if setting else "",
             duration=service.duration or timedelta(),
             buffer_before=service.buffer_before,
@@ -161,6 +197,7 @@ class Catalogues:
             price=price,
             resources=resources,
             booking_window_start=service.booking_window_start or timedelta(),
+            on_offer=service.id not in widget.switched_off(),
             page=service.page,
         )
 

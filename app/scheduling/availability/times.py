@@ -115,6 +115,8 @@ class SchedulerAvailability:
         self._tasks: set[asyncio.Task[None]] = set()
         self._catalogues = Catalogues(scheduler, budget, now, self._tasks)
         self._months: dict[tuple[str, str, date], Month] = {}
+        #: When each service was last changed by its owner.
+        self._edited: dict[str, datetime] = {}
         self._epoch = 0
         self.looks = Looks()
         self._epoch_ends = NEVER
@@ -153,11 +155,19 @@ class SchedulerAvailability:
         await self._catalogues.reread()
         self._epoch += 1
 
+    async def edited(self, service_id: str, since: datetime) -> None:
+        """The owner has changed the service at the scheduler at that moment, here or in another process: what is on
+        offer is read anew, and of its times nothing that was read before is shown."""
+        await self._catalogues.reread(surely=True)
+        self._edited[service_id] = since
+        self._months = {key: held for key, held in self._months.items() if key[0] != service_id}
+        self._epoch += 1
+
     async def service(self, widget: Widget, service_id: str) -> Service:
-        """One service that the widget offers, else NotFound."""
-        for service in (await self._catalogues.of(widget)).services:
-            if service.id == service_id:
-                return service
+        """One service of the widget, also one that is switched off (`on_offer`), else NotFound."""
+        service = (await self._catalogues.of(widget)).find(service_id)
+        if service:
+            return service
         raise NotFound(f"widget {widget.name!r} offers no such service")
 
     async def times(
@@ -392,6 +402,7 @@ class SchedulerAvailability:
             self._months = {known: held for known, held in self._months.items() if held.ends_to > now}
             cached = Cached(lambda: self._read(held, key, service), self._now, self._tasks)
             self._months[key] = held = Month(service.id, key[2], starts_from, ends_to, cached)
+            held.doubted_at = self._edited.get(service.id, NEVER)
         return self._months[key]
 
     def _reach(self, service: Service, now: datetime) -> datetime:

@@ -148,8 +148,9 @@ class CalcomSetup:
             match step:
                 case MakeService(service):
                     await self._make_type(service)
-                case ChangeService(found, service, _):
-                    body = {name: value for name, value in _type_body(service).items() if name not in {"title", "slug"}}
+                case ChangeService(found, service, _, renamed):
+                    kept = {"slug"} if renamed else {"title", "slug"}  # the slug is a public address
+                    body = {name: value for name, value in _type_body(service).items() if name not in kept}
                     await self._write("patchEventType", "PATCH", f"/event-types/{int(found.id)}", body)
                 case SetWeek(_, week, time_zone):
                     await self._set_week(week, time_zone)

@@ -146,8 +146,9 @@ class HapioSetup:
             case MakeService(service):
                 made = await self._make_named("postService", "getServices", "/services", service_body(service))
                 ids.services[service.name] = made
-            case ChangeService(found, service, _):
-                change = {name: value for name, value in service_body(service).items() if name not in {"name", "type"}}
+            case ChangeService(found, service, _, renamed):
+                kept = {"type"} if renamed else {"name", "type"}
+                change = {name: value for name, value in service_body(service).items() if name not in kept}
                 await self._write("patchService", "PATCH", f"/services/{id_in_path(found.id)}", change)
             case MakePerson(person):
                 body = {"name": person.name, "max_simultaneous_bookings": step.at_once}

@@ -163,7 +163,7 @@ async def show_snippets(request: Request) -> Response:
         "choice": choice,
         "theme": choice.theme,
         "widgets": list(parts.widgets.values()),
-        "services": await _services(request, choice.widget),
+        "services": await _services(request, choice.widget, shell.language),
         "languages": [
             (tag, languages.LANGUAGES[languages.base_language(tag)].native_name) for tag in choice.widget.languages
         ],
@@ -204,7 +204,7 @@ async def show_preview(request: Request) -> Response:
         "snippet": script_snippet(choice, "", label),
         "frame": _address(replace(choice, site=""), ""),
         "label": label,
-        "owner": choice.widget.owner_name or choice.widget.title,
+        "owner": choice.widget.owner_name or choice.widget.heading(language),
     }
     sheets = (style_hash(ground),) if ground else ()
     return _render(request, "embed/preview.html", context, shell, framed=True, sheets=sheets)
@@ -255,13 +255,13 @@ async def _read_case(request: Request, choice: Choice, typed: str) -> Case:
     return Case(choice.site, page, own, choice.widget, tuple(parts.widgets), base)
 
 
-async def _services(request: Request, widget: Widget) -> Sequence[tuple[str, str]]:
+async def _services(request: Request, widget: Widget, language: str) -> Sequence[tuple[str, str]]:
     """The services to open on; none while the scheduler does not say."""
     try:
         catalogue = await parts_of(request).availability.catalogue(widget)
     except SchedulerError:
         return ()
-    services = [(service.id, service.name) for service in catalogue.services]
+    services = [(service.id, service.name_in(language)) for service in catalogue.services]
     return services if len(services) > 1 else ()
 
 

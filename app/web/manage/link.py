@@ -70,7 +70,7 @@ async def _read_return(request: Request) -> BookingView | None:
 
 
 async def _read_view_of(request: Request, booking_id: str) -> BookingView:
-    view = await parts_of(request).bookings.view(booking_id)
+    view = (await parts_of(request).bookings.view(booking_id)).spoken()
     request.state.shell = booking_shell(request, view.booking, view.widget)
     return view
 

@@ -168,7 +168,7 @@ async def _before_moving(
     zone = zones.valid_zone(asked.get("tz")) or visitor_zone(view.booking)
     booking = in_zone(view.booking, zone)
     there = booking.elsewhere(
-        service_name=quote.service.name,
+        service_name=quote.service.name_in(language),
         resource_name=quote.resource.name,
         starts_at=quote.slot.starts_at,
         ends_at=quote.slot.ends_at,

@@ -22,7 +22,9 @@ def calendar_response(request: Request, booking: Booking, widget: Widget, *, url
         raise BookingConflict(booking.status)
     method: Literal["CANCEL", "PUBLISH"] = "CANCEL" if booking.status is Status.CANCELED else "PUBLISH"
     language = booking.visitor.language
-    file = calendar_file(booking, widget=widget, url=url, now=parts.now(), language=language, method=method)
+    file = calendar_file(
+        widget.spoken(booking), widget=widget, url=url, now=parts.now(), language=language, method=method
+    )
     headers = {"Cache-Control": "no-store", "Content-Disposition": 'attachment; filename="booking.ics"'}
     stated = stated_method(method, widget)
     return Response(file, media_type=f"text/calendar; method={stated}" if stated else "text/calendar", headers=headers)
@@ -30,5 +32,5 @@ def calendar_response(request: Request, booking: Booking, widget: Widget, *, url
 
 def named_calendar_links(booking: Booking, widget: Widget) -> Sequence[tuple[str, str]]:
     """Links that open a prefilled entry, under their calendars' own names."""
-    links = calendar_links(booking, widget=widget)
+    links = calendar_links(widget.spoken(booking), widget=widget)
     return [("Google Calendar", links["google"]), ("Outlook", links["outlook"])]

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from math import ceil
@@ -19,6 +19,7 @@ from starlette.responses import HTMLResponse, Response
 
 from app.domain import urls
 from app.domain.booking import Booking
+from app.domain.words import Words
 from app.errors import (
     HoldfastError,
     LinkExpired,
@@ -26,6 +27,7 @@ from app.errors import (
     NotFound,
     RateLimited,
     SchedulerError,
+    ServiceOff,
     StripeError,
     TooLarge,
 )
@@ -51,7 +53,7 @@ _SHEET = (STATIC / "widget.min.css").read_text(encoding="utf-8")
 NEVER_FRAMED = ("/manage/", "/staff")
 
 #: Every language that we speak, for pages that belong to no widget.
-NOBODY = Widget(name="nobody", title="Holdfast", languages=tuple(languages.LANGUAGES))
+NOBODY = Widget(name="nobody", title=Words.of("Holdfast"), languages=tuple(languages.LANGUAGES))
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +207,7 @@ def make_page(request: Request, shell: Shell, *, fragment: bool, framed: bool = 
     return Page(
         language=shell.language,
         direction=languages.direction(shell.language),
-        title=widget.title,
+        title=widget.heading(shell.language),
         logo=widget.logo if alone else "",
         path=f"/w/{widget.name}",
         owner=widget.owner_name,
@@ -236,7 +238,7 @@ def page_headers(settings: Settings, widget: Widget, theme: Theme, *, framed: bo
         headers["Strict-Transport-Security"] = HTTPS_ONLY
     if framed:
         elsewhere = urlsplit(settings.htmx_url).netloc and not settings.htmx_integrity
-        foreign = elsewhere or _has_pictures(widget)
+        foreign = elsewhere or bool(widget.pictures())
         headers["Cross-Origin-Embedder-Policy"] = "credentialless" if foreign else "require-corp"
         headers["Cross-Origin-Resource-Policy"] = "cross-origin"
     return headers
@@ -252,8 +254,8 @@ def policy(settings: Settings, widget: Widget, theme: Theme, *, framed: bool) ->
         settings.stripe_checkout_origins,
         widget.allowed_origins if framed else None,
         style_hash(theme_css(theme)),
-        pictures=_has_pictures(widget),
-        plain=_plain_origins(_pictures(widget)),
+        pictures=bool(widget.pictures()),
+        plain=_plain_origins(widget.pictures()),
     )
 
 
@@ -292,13 +294,9 @@ def _script_source(url: str) -> tuple[str, ...]:
     return (f"{parts.scheme}://{parts.netloc}{parts.path}".replace(";", "%3B").replace(",", "%2C"),)
 
 
-def _has_pictures(widget: Widget) -> bool:
-    return bool(_pictures(widget))
-
-
-def _pictures(widget: Widget) -> tuple[str, ...]:
-    named = (widget.logo, *(one.image for one in widget.services), *(one.image for one in widget.people))
-    return tuple(image for image in named if image)
+def picture_sources(widgets: Iterable[Widget]) -> str:
+    """Where the owners' pictures come from, as a policy writes it."""
+    return "https:" + _plain_origins(tuple(image for widget in widgets for image in widget.pictures()))
 
 
 @lru_cache(maxsize=256)
@@ -315,6 +313,7 @@ def _plain_origins(pictures: tuple[str, ...]) -> str:
 _HEADINGS: tuple[tuple[type[HoldfastError], str], ...] = (
     (LinkExpired, N_("This link has expired")),
     (LinkRefused, N_("This link does not work")),
+    (ServiceOff, N_("Not bookable right now")),
     (NotFound, N_("Page not found")),
     (RateLimited, N_("One moment, please")),
     (TooLarge, N_("This is too long")),

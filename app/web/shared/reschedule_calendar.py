@@ -129,7 +129,7 @@ def _service_choices(services: Sequence[Service], chosen: Service, language: str
     return [
         {
             "id": one.id,
-            "name": one.name,
+            "name": one.name_in(language),
             "facts": f"{formats.format_duration(one.duration, language)} · {price(one.price, language, whole=whole)}",
             "chosen": one.id == chosen.id,
         }

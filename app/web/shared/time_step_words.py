@@ -79,7 +79,7 @@ def times_context(
         "reschedule": None,
         "mine": None,
         "service": {
-            "name": service.name,
+            "name": service.name_in(language),
             "duration": formats.format_duration(service.duration, language),
             "price": price(service.price, language, whole=whole),
             "free": not service.price,

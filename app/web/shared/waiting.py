@@ -33,5 +33,5 @@ async def surely_unpaid(request: Request, view: BookingView) -> BookingView:
     parts = parts_of(request)
     if view.booking.status is Status.AWAITING_PAYMENT or view.move:
         await parts.settle.booking(view.booking.id)
-        view = await parts.bookings.view(view.booking.id)
+        view = (await parts.bookings.view(view.booking.id)).spoken()
     return view

@@ -93,7 +93,7 @@ async def show_days(request: Request) -> Response:
         "after": asked.query(first=asked.first + step, page=1) if asked.first.year < LAST_YEAR else "",
         "now": asked.query(first=today, page=1) if asked.first != today else "",
         "spans": [(_(word), asked.query(days=days, page=1), days == asked.days) for days, word in SPANS.items()],
-        "widgets": [(name, widget.title or name) for name, widget in parts.widgets.items()],
+        "widgets": [(name, widget.heading()) for name, widget in parts.widgets.items()],
         "people": await parts.staff.people(starts_from=starts_from, starts_to=starts_to, widget=asked.widget),
         "list": asked.days == 1,
     }

@@ -177,7 +177,7 @@ async def _services(request: Request, asked: Asked) -> Response:
         try:
             catalogue = await parts.availability.catalogue(widget)
         except (SchedulerError, NotFound):
-            silent.append(widget.title)
+            silent.append(widget.heading(language))
             continue
         offered = [one for one in catalogue.services if not asked.person or one.resource(asked.person)]
         if offered:
@@ -188,7 +188,7 @@ async def _services(request: Request, asked: Asked) -> Response:
                 }
                 for service in offered
             ]
-            groups.append({"title": widget.title, "services": links})
+            groups.append({"title": widget.heading(language), "services": links})
     context = {"step": "what", "groups": groups, "silent": silent}
     return render_staff(request, "staff/new.html", context, screen="new")
 
@@ -287,7 +287,7 @@ async def _form(
         "people": [(one.id, one.name) for one in people],
         "person": person if any(one.id == person for one in people) else "",
         "anyone": not beyond,
-        "fields": field_words(desk_fields(widget, email=needs_email), form, wrong or {}, language),
+        "fields": field_words(desk_fields(widget, language, email=needs_email), form, wrong or {}, language),
         "languages": [(tag, languages.LANGUAGES[tag].native_name) for tag in widget.languages],
         "language": form.get("language", widget.languages[0]),
         "free": not service.price,
@@ -311,7 +311,7 @@ def _read_order(request: Request, chosen: _Chosen, starts_at: datetime, form: Ma
     wrong: dict[str, str] = {}
     customer = None
     try:
-        fields = desk_fields(widget, email=parts.book_for.needs_email(widget, pays) and bool(chosen.service.price))
+        fields = desk_fields(widget, request.state.shell.language, email=parts.book_for.needs_email(widget, pays) and bool(chosen.service.price))
         customer = read_details(form, widget, fields)
     except InvalidDetails as error:
         wrong |= error.fields

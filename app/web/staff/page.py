@@ -23,10 +23,17 @@ _WARNING = timedelta(minutes=5)
 
 
 def render_staff(
-    request: Request, name: str, context: Mapping[str, Any], *, screen: str = "", status: int = 200, sheet: str = ""
+    request: Request,
+    name: str,
+    context: Mapping[str, Any],
+    *,
+    screen: str = "",
+    status: int = 200,
+    sheet: str = "",
+    images: str = "",
 ) -> Response:
     """A page for staff: no script at all, never stored, framed by nobody. `sheet` is a style sheet of this page's
-    own, for what its contents alone decide."""
+    own, for what its contents alone decide; `images` are further sources of pictures, as a policy writes them."""
     parts, shell = parts_of(request), request.state.shell
     staff: SignIn | None = getattr(request.state, "staff", None)
     page = make_page(request, shell, fragment=False, framed=False)
@@ -46,7 +53,7 @@ def render_staff(
     rules = (
         "default-src 'none'",
         " ".join(["style-src 'self'", style_hash(theme_css(shell.theme)), *([style_hash(sheet)] if sheet else [])]),
-        "img-src 'self' data:",
+        " ".join(filter(None, ("img-src 'self' data:", images))),
         "form-action 'self'",
         "base-uri 'none'",
         "frame-ancestors 'none'",

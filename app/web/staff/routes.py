@@ -17,12 +17,14 @@ from app.web.staff import (
     new,
     pay,
     refund,
+    services,
     sign_in,
     technical,
 )
 from app.web.staff.booking import of_booking
 
 _SIGNED_IN = "/staff/{token}"
+_SERVICE = f"{_SIGNED_IN}/services/{{widget}}/{{service}}"
 _BOOKING = f"{_SIGNED_IN}/bookings/{{booking}}"
 _TECHNICAL = f"{_SIGNED_IN}/technical"
 _CUSTOMER = f"{_SIGNED_IN}/customers/{{booking}}"
@@ -62,6 +64,12 @@ routes = [
     Route(f"{_TECHNICAL}/programs", technical.show_programs),
     Route(f"{_TECHNICAL}/programs", technical.resend_message, methods=["POST"]),
     Route(f"{_SIGNED_IN}/feed", technical.renew_feed, methods=["POST"]),
+    Route(f"{_SIGNED_IN}/services", services.show_services),
+    Route(f"{_SIGNED_IN}/services/{{widget}}/order", services.order_of_file, methods=["POST"]),
+    Route(_SERVICE, services.show_service),
+    Route(_SERVICE, services.save, methods=["POST"]),
+    Route(f"{_SERVICE}/switch", services.switch, methods=["POST"]),
+    Route(f"{_SERVICE}/place", services.put_in_order, methods=["POST"]),
     Route(f"{_SIGNED_IN}/calendly", calendly.show_connections),
     Route(f"{_SIGNED_IN}/calendly/{{name}}/connect", calendly.connect),
     Route(f"{_SIGNED_IN}/calendly/{{name}}/disconnect", calendly.disconnect, methods=["POST"]),

@@ -157,9 +157,8 @@ def owner_status_words(booking: Booking, move: Move | None, now: datetime, langu
 
 def answers(booking: Booking, widget: Widget | None) -> list[tuple[str, str]]:
     """What was asked, in the owner's words, and what the customer answered."""
-    labels = {question.name: question.label for question in widget.questions} if widget else {}
     given = booking.customer.answers if booking.customer else {}
-    return [(labels.get(name, name), text) for name, text in given.items() if text]
+    return [widget.answer(name, text) if widget else (name, text) for name, text in given.items() if text]
 
 
 # One booking

@@ -59,7 +59,7 @@ async def read_booking(request: Request, *, may_return: bool = False) -> Booking
 async def read_view(request: Request, *, may_return: bool = False) -> BookingView:
     """The same, with everything that hangs on it."""
     parts = parts_of(request)
-    view = await parts.bookings.view(await _named(request, may_return=may_return))
+    view = (await parts.bookings.view(await _named(request, may_return=may_return))).spoken()
     must_not_be_forgotten(view.booking)
     request.state.shell = booking_shell(request, view.booking, view.widget)
     return view

@@ -13,7 +13,7 @@ from app.booking.take_payment import UNPAID
 from app.domain.attribution import campaign
 from app.domain.booking import Booking
 from app.domain.catalogue import Service
-from app.errors import LinkRefused, NotFound
+from app.errors import LinkRefused, NotFound, ServiceOff
 from app.parts import parts_of
 from app.scheduling.availability import Catalogue
 from app.text import formats, zones
@@ -50,6 +50,8 @@ def chosen_service(catalogue: Catalogue, service_id: str) -> Service | None:
     for service in catalogue.services:
         if service.id == service_id:
             return service
+    if catalogue.find(service_id):
+        raise ServiceOff(service_id)
     raise NotFound(service_id)
 
 

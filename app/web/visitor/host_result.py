@@ -57,7 +57,7 @@ async def read_result(request: Request) -> tuple[BookingView, str]:
     parts = parts_of(request)
     booking_id, reported = parts.links.read_result_token(request.path_params["token"])
     await parts.rate_limits.check(BOOKING, booking_id)
-    view = await parts.bookings.view(booking_id)
+    view = (await parts.bookings.view(booking_id)).spoken()
     must_not_be_forgotten(view.booking)
     request.state.is_return = True
     request.state.shell = booking_shell(request, view.booking, view.widget)

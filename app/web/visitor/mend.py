@@ -50,7 +50,7 @@ async def _correct(request: Request, booking_id: str, *, only_slips: bool = Fals
         wrong = _(sentence)
     except BookingConflict:
         pass
-    view = await parts.bookings.view(booking_id)
+    view = (await parts.bookings.view(booking_id)).spoken()
     context = status_context(request, view, 0)
     context |= {
         "email_wrong": wrong,

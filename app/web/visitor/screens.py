@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.booking.bookings import BookingView
-from app.booking.customer_form import PHONE_COUNTRY, form_fields, read_country
+from app.booking.customer_form import PHONE_COUNTRY, Field, chosen_option, form_fields, read_country
 from app.domain.booking import Booking
 from app.errors import HoldfastError
 from app.msgid import N_
@@ -53,16 +53,16 @@ def details_screen(
             "options": field.options,
             "autocomplete": field.autocomplete,
             "inputmode": field.inputmode,
-            "value": typed.get(field.name, "")[: field.limit * 2],
+            "value": _shown_value(field, typed.get(field.name, "")),
             "error": _(errors[field.name]) if field.name in errors else "",
             "countries": _countries(request, view, typed) if field.kind == "tel" else (),
         }
-        for field in form_fields(view.widget)
+        for field in form_fields(view.widget, request.state.shell.language)
     ]
     context = {
         **common_context(request, view),
         "review": view.widget.review,
-        "notice": view.widget.notice,
+        "notice": view.widget.said(view.widget.notice, request.state.shell.language),
         "pay_label": _pay_label(view.booking, request.state.shell.language),
         "pays": host_events.payment(view.booking),
         "fields": fields,
@@ -83,11 +83,8 @@ def pay_screen(
     _ = catalogues.translator(language).gettext
     common = common_context(request, view)
     customer = booking.customer
-    labels = {question.name: question.label for question in view.widget.questions}
-    answers = [
-        (labels.get(name, name), _("Yes") if answer == "yes" else answer)
-        for name, answer in (customer.answers.items() if customer else ())
-    ]
+    asked = [view.widget.answer(name, text, language) for name, text in (customer.answers if customer else {}).items()]
+    answers = [(label, _("Yes") if answer == "yes" else answer) for label, answer in asked]
     context = {
         **common,
         "is_return": is_return(request),
@@ -96,7 +93,7 @@ def pay_screen(
         "customer": customer,
         "answers": answers,
         "sentence": sentence(common["summary"], language),
-        "notice": view.widget.notice,
+        "notice": view.widget.said(view.widget.notice, language),
         "pay_label": _pay_label(booking, language),
         "event": host_events.held(booking),
         "pays": host_events.payment(booking),
@@ -107,6 +104,10 @@ def pay_screen(
     }
     status = error.status if error else 200
     return render(request, "visitor/pay.html", context, shell=request.state.shell, status=status)
+
+
+def _shown_value(field: Field, typed: str) -> str:
+    return chosen_option(field, typed) if field.options else typed[: field.limit * 2]
 
 
 def _countries(request: Request, view: BookingView, typed: Mapping[str, str]) -> list[dict[str, object]]:

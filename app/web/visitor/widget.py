@@ -85,8 +85,8 @@ def _services_context(catalogue: Catalogue, wanted: AskedTimes, language: str) -
         "services": [
             {
                 "id": service.id,
-                "name": service.name,
-                "description": service.description,
+                "name": service.name_in(language),
+                "description": service.description_in(language),
                 "image": service.image,
                 "duration": formats.format_duration(service.duration, language),
                 "price": price(service.price, language, whole=whole),

@@ -176,6 +176,11 @@ phone = "never"
         (b'title = "Studio"\n', "line 1: title must stand in a widget's table"),
         (b"", "has no widget: add a table such as [studio]"),
         (b"[studio]\nlanguages = []", "languages must name one or more"),
+        (
+            b'[studio]\ntitle = { se = "Hej" }',
+            'line 2, widget studio: title names the language "se"; there are ar,',
+        ),
+        (b"[studio]\nconsent = 5", "consent must be text in quotes, or one for each language, such as { en ="),
         (b'[studio]\nreschedule = "no"', "line 2, widget studio: reschedule must be a table"),
         (b"[studio]\nallowed_origins = 'https://a.example'", "allowed_origins must be a list in square brackets"),
     ],

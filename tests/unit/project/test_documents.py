@@ -17,6 +17,7 @@ import stripe
 from pydantic import BaseModel, SecretStr
 
 from app.domain.booking import Actor, Status
+from app.domain.words import Words
 from app.errors import HoldfastError
 from app.settings import Settings, read_settings
 from app.webhook_setting import WebhookSetting
@@ -122,7 +123,7 @@ def as_told(model: type[BaseModel], name: str, write: Any) -> str:
         return "required"
     value = field.default
     assert not isinstance(value, SecretStr)
-    return "none" if value in (None, "", ()) else f"`{write(value)}`"
+    return "none" if value in (None, "", (), Words()) else f"`{write(value)}`"
 
 
 # What the guide asks of the reader

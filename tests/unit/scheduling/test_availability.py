@@ -693,7 +693,11 @@ async def test_the_catalogue_tells_what_the_file_and_hapio_know_in_the_files_ord
         catalogue = await shop.availability.catalogue(widget)
         planning, portrait = catalogue.services
         assert catalogue.location.time_zone == "Europe/Stockholm"
-        assert (planning.id, planning.description, planning.price) == (studio.planning, "By phone.", Money(5000, "sek"))
+        assert (planning.id, planning.description_in("en"), planning.price) == (
+            studio.planning,
+            "By phone.",
+            Money(5000, "sek"),
+        )
         assert (portrait.id, portrait.image, portrait.price) == (studio.portrait, "/p.jpg", Money(120_000, "sek"))
         assert (portrait.duration, portrait.buffer_after) == (HOUR, 15 * MINUTE)
         assert {resource.name for resource in portrait.resources} == {"Astrid Lindqvist", "Jonas Berg"}

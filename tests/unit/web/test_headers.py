@@ -62,7 +62,7 @@ async def addresses(stack: Stack) -> list[tuple[str, str]]:
         opening = next((token for start, token in tokens.items() if route.path.startswith(start)), "forged")
         for token in {opening, "forged"}:
             names = {"widget": "studio", "name": "widget.css", "booking": booking.id, "secret": feed}
-            names |= {"sessionId": "cs_test_forged", "bookingId": "bk_forged", **hours}
+            names |= {"sessionId": "cs_test_forged", "bookingId": "bk_forged", "service": stack.portrait_id, **hours}
             path = route.path.format(**names, token=token)
             found += [(method, path) for method in sorted(route.methods or ())]
     return found

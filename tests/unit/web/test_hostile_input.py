@@ -236,6 +236,7 @@ async def opened(stack: Stack, booking: Booking, method: str) -> list[tuple[str,
             continue
         names = {"widget": "studio", "name": "widget.css", "booking": booking.id, "bookingId": booking.id}
         names |= {"secret": stack.parts.links.feed_token("maja@studio.example", 0), "sessionId": "cs_test_1", **hours}
+        names |= {"service": stack.portrait_id}
         token = next((token for start, token in opening.items() if route.path.startswith(start)), "x")
         found.append((route.path, route.path.format(**names, token=token)))
     return found
@@ -277,6 +278,7 @@ FORMS_READ_CLOSELY = {
     "/manage/{token}/reschedule": ("service", "person", "start", "page"),
     "/staff/{token}/bookings/{booking}/refund": ("amount", "page"),
     "/staff/{token}/bookings/{booking}/move": ("service", "person", "start", "tz"),
+    "/staff/{token}/services/{widget}/{service}": ("name_en", "description_en", "price", "duration", "notice", "image"),
     "/manage/resend": ("email",),
 }
 FAMILIES = tuple(QUERIES)
