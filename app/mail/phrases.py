@@ -25,7 +25,7 @@ _MOST_WORDS = 4
 
 
 def greeting(customer: Customer | None, language: str) -> str:
-    """ "Hello Ada Example,"; nothing for what does not read as a name alone (decision 0300)."""
+    """ "Hello Ada Example,"; nothing for what does not read as a name alone (decision 0174)."""
     words = customer.name.split() if customer else []
     name = " ".join(words)
     if not 0 < len(words) <= _MOST_WORDS or len(name) > _LONGEST_NAME or not all(map(_is_name, words)):

@@ -97,7 +97,7 @@ async def test_the_mails_have_the_map_the_receipt_what_to_bring_and_a_reference(
     assert answer.status_code == 303
     assert "/receipt" in answer.headers["location"]
     assert mail.text.count("Anna") == 1, (
-        "a plain name greets, and nothing else that was typed is repeated (decision 0300)"
+        "a plain name greets, and nothing else that was typed is repeated (decision 0174)"
     )
     assert "Hello Anna Ek," in mail.text
 
