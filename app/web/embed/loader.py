@@ -14,7 +14,7 @@ from starlette.routing import Route
 from app.msgid import N_
 from app.parts import parts_of
 from app.text import catalogues, languages
-from app.web.shared.render import STATIC
+from app.web.shared.render import STATIC, asset
 
 #: What the loader itself says, in every language that we speak: on the button, and as the frame's title.
 _WORDS = N_("Book a time")
@@ -22,6 +22,8 @@ _WORDS = N_("Book a time")
 _WORDS_MARK = "HOLDFAST_WORDS"
 #: Stands in the loader where our own address belongs, for copies that were not fetched from here.
 _BASE_MARK = "HOLDFAST_BASE"
+#: Stands in the loader where the path of its second half belongs, which pages fetch when they first use it.
+_MORE_MARK = "HOLDFAST_MORE"
 
 
 async def show_loader(request: Request) -> Response:
@@ -48,7 +50,9 @@ def _loader(public_url: str) -> tuple[bytes, bytes, str]:
     """(plain, compressed, entity tag) of the loader. The tag is weak, as both have it."""
     words = {language: catalogues.translator(language).gettext(_WORDS) for language in languages.LANGUAGES}
     source = (STATIC / "embed.min.js").read_text(encoding="utf-8")
-    source = source.replace(_BASE_MARK, json.dumps(public_url))
+    source = source.replace(_BASE_MARK, json.dumps(public_url)).replace(
+        _MORE_MARK, json.dumps(asset("embed-more.min.js"))
+    )
     plain = source.replace(_WORDS_MARK, json.dumps(words, ensure_ascii=False, separators=(",", ":"))).encode()
     return plain, gzip.compress(plain, 9, mtime=0), f'W/"{hashlib.sha256(plain).hexdigest()[:16]}"'
 
