@@ -95,7 +95,14 @@ export default (kit) => {
     dialog.showModal();
   };
 
-  // Holdfast.open(widget, options): a dialog that is its own element, so that events come from it.
+  // A dialog that is its own element, so that events come from it.
+  const bare = (name) => {
+    const dialog = document.createElement("dialog");
+    dialog.setAttribute(kinds.o, name);
+    return dialog;
+  };
+
+  // Holdfast.open(widget, options)
   const openWidget = (widget, options) => {
     const name = String(widget || "default");
     const opener = document.activeElement;
@@ -105,8 +112,7 @@ export default (kit) => {
         return dialog;
       }
     }
-    const dialog = document.createElement("dialog");
-    dialog.setAttribute(kinds.o, name);
+    const dialog = bare(name);
     asked.forEach((key) => {
       const value = (options || {})[key];
       if (value !== undefined && value !== null) dialog.setAttribute("data-" + key, value);
@@ -195,10 +201,11 @@ export default (kit) => {
   const comeBack = (late) => {
     const [, kind, number, token] = back;
     const found = all(kind);
-    const element = found[number] || ((late || kind === "o") && (found[0] || root));
+    const element = kind === "o" ? bare("") : found[number] || (late && (found[0] || root));
     if (!element) return;
     back = 0;
-    if (kind === "i" && element !== root) inline(element, token).box.scrollIntoView();
+    if (kind === "o") popup(element, kind, null, token, element);
+    else if (kind === "i" && element !== root) inline(element, token).box.scrollIntoView();
     else popup(element, kind, element, token);
   };
 
