@@ -8,7 +8,7 @@ import json
 from functools import cache
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from app.msgid import N_
@@ -58,22 +58,26 @@ def _loader(public_url: str) -> tuple[bytes, bytes, str]:
 
 
 async def tell_why(request: Request) -> Response:
-    """GET /embed/why: why a frame stayed silent, as a module for the console of the page that asked. Names nothing
-    that the widget's own page does not tell."""
+    """GET /embed/why: why a frame stayed silent, as a module for the console of the page that asked; as JSON with a
+    code for programs that set a site up. Names nothing that the widget's own page does not tell."""
     asked, widgets = request.query_params, parts_of(request).widgets
     name, origin = asked.get("widget", "")[:100], asked.get("origin", "")[:300]
     widget = widgets.get(name)
     if widget is None:
-        told = f"there is no widget called {name!r}"
+        code, told = "UNKNOWN_WIDGET", f"there is no widget called {name!r}"
     elif origin not in widget.allowed_origins:
-        told = f"add {origin} to allowed_origins of [{name}]"
+        code, told = "ORIGIN_NOT_ALLOWED", f"add {origin} to allowed_origins of [{name}]"
     else:
+        code = "OK"
         told = "the frame was loaded and does not answer: something between the browser and the server changes the page"
     headers = {
         "Access-Control-Allow-Origin": "*",
         "Cache-Control": "no-store",
         "Cross-Origin-Resource-Policy": "cross-origin",
+        "Vary": "Accept",
     }
+    if "application/json" in request.headers.get("accept", ""):
+        return JSONResponse({"success": code == "OK", "code": code}, headers=headers)
     return Response(f"export default {json.dumps(told)};", media_type="text/javascript", headers=headers)
 
 
