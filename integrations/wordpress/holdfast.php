@@ -136,7 +136,7 @@ const HOLDFAST_BLOCK = <<<'JS'
 							{ value: 'light', label: __( 'Light', 'holdfast' ) }, { value: 'dark', label: __( 'Dark', 'holdfast' ) } ] ),
 						text( 'accent', __( 'Accent colour', 'holdfast' ), '#2f5d50' ) ) ),
 				el( components.Placeholder, {
-					icon: 'calendar-alt', label: __( 'Holdfast booking', 'holdfast' ),
+					icon: 'calendar-alt', label: __( 'Holdfast booking', 'holdfast' ), isColumnLayout: true,
 					instructions: __( 'The widget is shown on the published page.', 'holdfast' ) },
 					choice( 'mode', __( 'Where it opens', 'holdfast' ), [
 						{ value: 'inline', label: __( 'On the page', 'holdfast' ) }, { value: 'popup', label: __( 'In a dialog, from a button', 'holdfast' ) } ] ),
