@@ -17,7 +17,8 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 FOLDER: Final = ROOT / ".cache" / "wordpress"
 #: Where Debian's package has it.
 WORDPRESS: Final = FOLDER / "usr" / "share" / "wordpress"
-HELP: Final = """No PHP or no WordPress was found, and none could be fetched. On Debian as root both come by themselves. Elsewhere:
+HELP: Final = """No PHP or no WordPress was found, and none could be fetched. On Debian as root both come by themselves.
+Elsewhere:
   - install PHP 8 for the command line (php-cli, php),
   - unpack WordPress 6.1 or newer, so that .cache/wordpress/usr/share/wordpress/wp-settings.php is there."""
 

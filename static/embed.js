@@ -59,10 +59,10 @@
     if (css) style(element, css);
     return element;
   };
-  const all = (kind) => {
-    const found = [...document.querySelectorAll(`[${kinds[kind]}]` + (kind === "i" ? "," + tag : ""))];
-    return kind === "i" ? found.concat([...tagged].filter((one) => one.isConnected && !found.includes(one))) : found;
-  };
+  const all = (kind) => [
+    ...document.querySelectorAll(`[${kinds[kind]}]`),
+    ...[...tagged].filter((one) => kind === "i" && one.isConnected),
+  ];
 
   // Editors turn quotes into curly ones, and leave blanks: neither is meant.
   const get = (element, name) =>
@@ -183,8 +183,8 @@
 
   const hear = (one, { type, ...detail }) => {
     const { element, frame } = one;
-    // A dialog has its own size and place.
-    if (one.hear && one.hear(type, detail)) return;
+    // A dialog has its own size and place, and nothing else can be left.
+    if (one.hear ? one.hear(type, detail) : type === "leave") return;
     if (type === "size") return style(frame, `height:${detail.height}px;`);
     if (type === "see") {
       // What the frame's visitor has just asked for, as far as it is out of view; 12 px more are in what it tells.
@@ -193,7 +193,6 @@
       const far = above < 0 ? above : Math.max(0, Math.min(below, above));
       return far && scrollBy({ top: far, behavior: detail.behavior });
     }
-    if (/leave|close/.test(type)) return;
     if (type === "ready") {
       if (one.failed) {
         one.failed.remove();

@@ -17,7 +17,8 @@ from tests.e2e.steps import PORTRAIT, widget
 RUN: Final = ROOT / "tests" / "wordpress" / "run.php"
 #: The block in WordPress's own editor, as it is when it was just added. `written` is what a post keeps of it.
 EDIT: Final = """() => {
-    const { createElement, useState } = wp.element, { BlockEditorProvider, BlockList, BlockInspector, BlockTools } = wp.blockEditor;
+    const { createElement, useState } = wp.element;
+    const { BlockEditorProvider, BlockList, BlockInspector, BlockTools } = wp.blockEditor;
     const Editor = () => {
         const [value, set] = useState([wp.blocks.createBlock("holdfast/booking")]);
         window.written = wp.blocks.serialize(value);
@@ -73,9 +74,6 @@ async def test_the_plugin_keeps_an_address_tests_it_and_puts_the_widget_on_the_p
     dialog = visitor.page.get_by_role("dialog")
     await expect(dialog.frame_locator("iframe").get_by_role("button", name=PORTRAIT)).to_be_visible()
     assert "theme=dark" in (await dialog.locator("iframe").get_attribute("src") or "")
-
-
-
 
     # In the editor: the block writes what the page above was made from.
     async def answer(route: Route) -> None:
