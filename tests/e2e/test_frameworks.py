@@ -214,6 +214,22 @@ async def test_from_the_element_and_from_a_dialog_by_script_a_customer_pays_and_
     await page.wait_for_function("window.confirmed === 'dialog'")
 
 
+async def test_the_strictest_policy_allows_the_element_and_the_dialog_by_script(shop: Shop, visit: Visit) -> None:
+    visitor = await visit()
+    page = visitor.page
+    await page.goto(f"{shop.host}/strict")
+    await expect(widget(visitor).get_by_role("button", name=PORTRAIT)).to_be_visible()
+    add = """() => { const box = document.createElement("holdfast-booking");
+        box.setAttribute("widget", "studio"); box.title = "Second"; document.body.append(box); }"""
+    await page.evaluate(add)
+    await expect(page.frame_locator('iframe[title="Second"]').get_by_role("button", name=PORTRAIT)).to_be_visible()
+    await page.evaluate("Holdfast.open('studio', { title: 'Third' })")
+    dialog = page.get_by_role("dialog", name="Third")
+    await expect(dialog.frame_locator("iframe").get_by_role("button", name=PORTRAIT)).to_be_visible()
+    names = "Object.keys(window).filter((name) => /holdfast/i.test(name)).sort()"
+    assert await page.evaluate(names) == ["Holdfast", "holdfast"]
+
+
 async def test_without_script_and_where_the_frame_is_refused_the_element_shows_what_the_owner_put_there(
     shop: Shop, visit: Visit
 ) -> None:
