@@ -68,7 +68,9 @@ async def listen(visitor: Visitor) -> list[tuple[str, dict[str, Any]]]:
 
 async def frame(page: Page) -> ElementHandle:
     """The frame that is there now; frameworks may not put another in its place."""
-    return await page.wait_for_selector(FRAME)
+    found = await page.wait_for_selector(FRAME)
+    assert found
+    return found
 
 
 async def is_still(page: Page, before: ElementHandle) -> bool:
