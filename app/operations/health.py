@@ -15,9 +15,11 @@ from prometheus_client.registry import Collector
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.errors import StorageError
+from app.operations.audit import Audit
 from app.scheduling.availability import Availability, CallBudget
 from app.store import Store
-from app.store.health import Census, Discrepancy
+from app.store.audit import Discrepancy
+from app.store.health import Census
 from app.store.outgoing_webhooks import Backlog
 from app.telemetry.metrics import Metrics
 
@@ -78,7 +80,8 @@ class Health:
         self._trial = _Trial(store.try_write, now)
         self._beat = _Beat(now)
         self._told_upto: int | None = None
-        self._words: dict[str, int] = {}
+        self._words: Mapping[str, int] = {}
+        self._audit = Audit(store, now)
         self._following = asyncio.Lock()
 
     def watch(self, pages: Shelf) -> None:
@@ -105,25 +108,22 @@ class Health:
 
     async def money_without_booking(self) -> list[Discrepancy]:
         """Money that nothing stands for. Empty in health."""
-        return await self._store.money_without_booking()
+        return (await self._audit.look()).money_without_booking
 
     async def bookings_without_money(self) -> list[Discrepancy]:
         """Confirmed bookings that were not paid in full. Empty in health."""
-        return await self._store.bookings_without_money()
+        return (await self._audit.look()).bookings_without_money
 
     async def exposition(self) -> bytes:
         """Everything, as Prometheus reads it (`CONTENT_TYPE`)."""
         await self._follow_history()
         beat = await self._store.last_beat()
+        books = await self._audit.look()
         families = [
             *_of_rows(await self._store.census()),
             *_of_webhooks(await self._store.webhook_backlog()),
-            *_of_discrepancies(
-                "money_without_booking", "Money that nothing stands for", await self.money_without_booking()
-            ),
-            *_of_discrepancies(
-                "bookings_without_money", "Bookings not paid in full", await self.bookings_without_money()
-            ),
+            *_of_discrepancies("money_without_booking", "Money that nothing stands for", books.money_without_booking),
+            *_of_discrepancies("bookings_without_money", "Bookings not paid in full", books.bookings_without_money),
             _counter("history", "What happened to bookings", "what", self._words),
             _gauge(
                 "worker_age_seconds",
@@ -140,8 +140,7 @@ class Health:
         async with self._following:  # two readers at once must not count a line twice
             happened = await self._store.happened(self._told_upto)
             self._told_upto = happened.upto
-            for word, many in happened.words.items():
-                self._words[word] = self._words.get(word, 0) + many
+            self._words = happened.words
             for seconds in happened.confirm_seconds:
                 self._metrics.confirm_seconds.observe(seconds)
 

@@ -316,10 +316,10 @@ class Worker:
         return self._alone or await self._store.take_turn(name, until=self._now() + lasts)
 
     async def _prune(self, now: datetime) -> None:
-        """A batch in each tick, until there is nothing old left; then not for some hours."""
+        """A batch in each tick, until there is nothing old and nothing uncounted left; then not for some hours."""
         if now < self._next_pruning or not await self._turn("prune", timedelta(seconds=30)):
             return
-        if not await self._store.prune(now - self._keep_done):
+        if not await self._store.prune(now - self._keep_done) and not await self._store.tally_history():
             self._next_pruning = now + PRUNE_EVERY
 
     def _follow_clock(self, now: datetime) -> None:

@@ -10,10 +10,6 @@ import base64
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-
 
 class NotSealedHere(ValueError):
     """Sealed by none of the keys, for another purpose, or changed since."""
@@ -23,7 +19,13 @@ class Sealer:
     """Seals and opens for one purpose. `keys` newest first; `now` gives aware datetimes."""
 
     def __init__(self, keys: Sequence[str], purpose: str, *, now: Callable[[], datetime]) -> None:
-        self._fernet = MultiFernet([Fernet(_derived(key, purpose)) for key in keys])
+        # Imported here, because most processes seal nothing, and the package takes 7 MiB.
+        from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+
+        self._refused: tuple[type[Exception], ...] = (InvalidToken, ValueError)
+        self._fernet = MultiFernet(
+            [Fernet(base64.urlsafe_b64encode(derived_key(key, f"holdfast.{purpose}"))) for key in keys]
+        )
         self._now = now
 
     def seal(self, text: str) -> str:
@@ -34,11 +36,14 @@ class Sealer:
         """The text. Raises NotSealedHere."""
         try:
             return self._fernet.decrypt(sealed.encode()).decode()
-        except (InvalidToken, ValueError) as error:
+        except self._refused as error:
             raise NotSealedHere("sealed by another key, or changed") from error
 
 
-def _derived(key: str, purpose: str) -> bytes:
+def derived_key(key: str, purpose: str) -> bytes:
+    """32 bytes for one purpose, from one of SECRET_KEYS."""
+    from cryptography.hazmat.primitives.hashes import SHA256
+    from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
     # SECRET_KEYS are long and random, so no slow derivation is needed (RFC 5869, section 3.3).
-    derived = HKDF(algorithm=SHA256(), length=32, salt=None, info=f"holdfast.{purpose}".encode()).derive(key.encode())
-    return base64.urlsafe_b64encode(derived)
+    return HKDF(algorithm=SHA256(), length=32, salt=None, info=purpose.encode()).derive(key.encode())

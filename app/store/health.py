@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
-from app.domain.booking import EndReason, Status
+from app.domain.booking import Status
 from app.domain.history import HistoryWord
 from app.domain.move import MoveState
 from app.domain.payment import PaymentState
-from app.domain.refund import PENDING_UNREAD_PATIENCE, REFUND_FAILED, REFUND_PATIENCE, REFUND_VOID, Refund, failures
 from app.domain.reservation import GIVE_BACK
 from app.store.amounts import total
-from app.store.conflicts import set_counter
-from app.store.database import Database
+from app.store.audit import AT_WORK, LONG_AGO, AuditRows, settled_since
+from app.store.conflicts import raise_counter, set_counter
 from app.store.tables import (
+    DISPUTED,
+    FAILED,
+    GIVEN_UP,
     Instant,
     bookings,
     counters,
@@ -30,38 +32,29 @@ from app.store.tables import (
     payments,
     refunds,
     reservations,
-    stray_payments,
-    to_payment,
-    to_refund,
 )
 
-#: Between two writes that belong together lies at most a crash and the worker's next look; what is found earlier is
-#: on its way, not lost.
-GRACE = timedelta(minutes=10)
+_Condition = sa.ColumnElement[bool] | sa.TextClause
 _BEAT = "worker_beat"
 _TRIAL = "trial_write"
 _SERVING = "serving:"
+#: The history's lines that were counted, by their words; under no word, up to which line.
+_TALLY = "history:"
+#: Lines that are tallied in one transaction, so that no booking waits for it.
+_BATCH = 5000
+#: Figures name what is open, whatever its age, and what is over for so long: they cost the same after years.
+RECENT = timedelta(days=1)
 _PAID = (HistoryWord.PAID, HistoryWord.PAID_LATE, HistoryWord.NOTHING_DUE)
-_STANDING = (Status.PAID, Status.CONFIRMED)
-#: Refunds that the worker makes, or follows at Stripe.
-_AT_WORK = sa.and_(
-    refunds.c.status.in_(["requested", "pending", "requires_action"]), refunds.c.next_try_at.is_not(None)
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Discrepancy:
-    """Money and bookings that do not belong together: `amount` in smallest units, `why` one word."""
-
-    booking_id: str
-    amount: int
-    currency: str
-    why: str
+_TALLIED = sa.select(counters).where(counters.c.name.startswith(_TALLY))
+_UNDECIDED = (Status.HELD, Status.AWAITING_PAYMENT, Status.PAID)
+_UNPAID = (PaymentState.OPEN, PaymentState.PROCESSING, PaymentState.AUTHORIZED)
+_MOVING = (MoveState.HELD, MoveState.MOVING)
 
 
 @dataclass(frozen=True, slots=True)
 class Census:
-    """How many rows stand how, at one moment. Amounts in smallest units, ages in seconds."""
+    """How many rows stand how, at one moment: those that are open, and those that were made within `RECENT`. Amounts in
+    smallest units, ages in seconds."""
 
     bookings: Mapping[str, int]
     payments: Mapping[tuple[str, str], tuple[int, int]]
@@ -83,14 +76,14 @@ class Census:
 
 @dataclass(frozen=True, slots=True)
 class Happened:
-    """What the history has gained: up to which line, how often each word, and the seconds of each confirmation."""
+    """How often each word stands in the history up to a line, and the seconds of each confirmation that is new."""
 
     upto: int
     words: Mapping[str, int]
     confirm_seconds: Sequence[float]
 
 
-class HealthRows(Database):
+class HealthRows(AuditRows):
     """Questions over all tables, and the worker's heartbeat."""
 
     async def beat(self) -> None:
@@ -130,179 +123,35 @@ class HealthRows(Database):
         found = await self._all(sa.select(counters.c.value).where(counters.c.name == _BEAT))
         return datetime.fromtimestamp(found[0]["value"], UTC) if found else None
 
-    async def money_without_booking(self) -> list[Discrepancy]:
-        """Money that is kept, or held on a card, although nothing stands for it; refunds that failed, and those that
-        Stripe refuses or does not answer. Other refunds that are owed or on their way count as given back. Empty in
-        health."""
-        unbooked = await self._unbooked_money()
-        known = {payment_id for payment_id, _ in unbooked}
-        found = [found for _, found in unbooked]
-        strays = [Discrepancy(**row) for row in await self._all(_STRAYS)]
-        return [*found, *await self._failed_refunds(besides=known), *await self._refunds_held_up(), *strays]
-
-    async def _unbooked_money(self) -> list[tuple[str, Discrepancy]]:
-        """(payment id, what is left of it) of every payment that nothing stands for."""
-        left = _left(payments.c.id)
-        held = payments.c.state == PaymentState.AUTHORIZED
-        amount = sa.case((held, payments.c.amount), else_=left)
-        why = sa.case(
-            (bookings.c.status == Status.CANCELED, "canceled"),
-            (bookings.c.status == Status.PAID, "not_confirmed"),
-            (bookings.c.status.not_in(_STANDING), "never_booked"),
-            (moves.c.id.is_not(None), "not_moved"),
-            else_="paid_twice",
-        )
-        # What may be kept of a payment when its customer cancels is in the terms, and was drawn with the claim.
-        kept_by_terms = sa.and_(bookings.c.status == Status.CANCELED, bookings.c.end_reason == EndReason.BY_CUSTOMER)
-        for_booking = sa.and_(bookings.c.status == Status.CONFIRMED, payments.c.id == bookings.c.payment_id)
-        for_move = sa.and_(bookings.c.status == Status.CONFIRMED, moves.c.state == MoveState.DONE)
-        # A canceled booking's own payments for moves are kept or given back with it.
-        stands = sa.or_(for_booking, sa.func.coalesce(for_move, False), kept_by_terms)
-        rows = await self._all(
-            sa.select(
-                payments.c.id,
-                payments.c.booking_id,
-                amount.label("amount"),
-                payments.c.currency,
-                why.label("why"),
-            )
-            .join(bookings, bookings.c.id == payments.c.booking_id)
-            .outerjoin(moves, moves.c.id == payments.c.move_id)
-            .where(
-                payments.c.state.in_([PaymentState.CAPTURED, PaymentState.AUTHORIZED]),
-                sa.not_(sa.func.coalesce(stands, False)),
-                amount > 0,
-                _settled_since() <= self._now() - GRACE,
-            )
-            .order_by(payments.c.created_at)
-        )
-        return [(row["id"], Discrepancy(row["booking_id"], row["amount"], row["currency"], row["why"])) for row in rows]
-
-    async def _failed_refunds(self, *, besides: Collection[str]) -> list[Discrepancy]:
-        """Refunds that failed and were not made good, but for the payments in `besides`."""
-        canceled = {
-            row["id"]
-            for row in await self._all(
-                sa.select(bookings.c.id)
-                .join(refunds, refunds.c.booking_id == bookings.c.id)
-                .where(refunds.c.status.in_(REFUND_FAILED), bookings.c.status == Status.CANCELED)
-            )
-        }
-        return [
-            Discrepancy(
-                refund.booking_id,
-                amount,
-                refund.amount.currency,
-                "canceled" if refund.booking_id in canceled else "not_refunded",
-            )
-            for refund, amount in await self._failures()
-            if amount and refund.payment_id not in besides and refund.updated_at <= self._now() - GRACE
-        ]
-
-    async def _failures(self) -> list[tuple[Refund, int]]:
-        """Every failed refund, with what is still to be paid back of it."""
-        touched = sa.select(refunds.c.booking_id).where(refunds.c.status.in_(REFUND_FAILED))
-        made = [
-            to_refund(row)
-            for row in await self._all(
-                sa.select(refunds).where(refunds.c.booking_id.in_(touched)).order_by(refunds.c.created_at)
-            )
-        ]
-        paid = [
-            to_payment(row) for row in await self._all(sa.select(payments).where(payments.c.booking_id.in_(touched)))
-        ]
-        found = []
-        for booking_id in dict.fromkeys(refund.booking_id for refund in made):
-            own = [refund for refund in made if refund.booking_id == booking_id]
-            amounts = failures([payment for payment in paid if payment.booking_id == booking_id], own)
-            found += [(refund, amounts[refund.id]) for refund in own if refund.id in amounts]
-        return found
-
-    async def _refunds_held_up(self) -> list[Discrepancy]:
-        """Refunds that Stripe refuses, or has not answered for longer than is usual. Money that is only held counts as
-        unbooked."""
-        now = self._now()
-        requested = refunds.c.status == "requested"
-        late = sa.or_(
-            refunds.c.problem != "",
-            sa.and_(requested, refunds.c.due_at <= now - REFUND_PATIENCE),
-            sa.and_(sa.not_(requested), refunds.c.updated_at <= now - PENDING_UNREAD_PATIENCE),
-        )
-        rows = await self._all(
-            sa.select(refunds.c.booking_id, refunds.c.amount, refunds.c.currency)
-            .join(payments, payments.c.id == refunds.c.payment_id)
-            .where(_AT_WORK, late, payments.c.state != PaymentState.AUTHORIZED)
-            .order_by(refunds.c.due_at)
-        )
-        return [Discrepancy(**row, why="not_refunded") for row in rows]
-
-    async def bookings_without_money(self) -> list[Discrepancy]:
-        """Confirmed bookings for which less was taken than they cost, or for which everything had gone back before they
-        were confirmed. What the owner gives back afterwards was taken all the same. Empty in health."""
-        price = sa.cast(bookings.c.terms["amount"].as_string(), sa.BigInteger)
-        currency = bookings.c.terms["currency"].as_string()
-        taken = (
-            sa.select(total(payments.c.captured))
-            .where(payments.c.booking_id == bookings.c.id, payments.c.state == PaymentState.CAPTURED)
-            .scalar_subquery()
-        )
-        cheaper = (
-            sa.select(total(refunds.c.amount))
-            .where(
-                refunds.c.booking_id == bookings.c.id,
-                refunds.c.reason == EndReason.CHEAPER,
-                refunds.c.status.not_in(REFUND_VOID),
-            )
-            .scalar_subquery()
-        )
-        missing = price - (taken - cheaper)
-        gone_before = (
-            sa.select(total(refunds.c.amount))
-            .where(
-                refunds.c.booking_id == bookings.c.id,
-                refunds.c.created_at <= bookings.c.confirmed_at,
-                refunds.c.status.not_in(REFUND_VOID),
-            )
-            .scalar_subquery()
-        )
-        never_had = sa.and_(price > 0, taken - gone_before <= 0)
-        missing = sa.case((never_had, price), else_=missing)
-        rows = await self._all(
-            sa.select(
-                bookings.c.id.label("booking_id"),
-                missing.label("amount"),
-                currency.label("currency"),
-                sa.literal("not_paid").label("why"),
-            )
-            .where(bookings.c.status == Status.CONFIRMED, missing > 0, _settled_since() <= self._now() - GRACE)
-            .order_by(bookings.c.created_at)
-        )
-        return [Discrepancy(**row) for row in rows]
-
     async def census(self) -> Census:
         """Everything that is counted by how it stands."""
         now = self._now()
+        recent = now - RECENT
         owed = sa.and_(outbox.c.sent_at.is_(None), outbox.c.next_try_at.is_not(None), outbox.c.due_at <= now)
-        given_up = sa.and_(
-            outbox.c.sent_at.is_(None), outbox.c.next_try_at.is_(None), outbox.c.last_error != "no longer true"
-        )
         return Census(
-            bookings=dict(await self._counted(bookings.c.status)),
-            payments=await self._sums(payments.c.state, payments.c.currency, payments.c.captured),
-            refunds=await self._refund_sums(),
-            disputes=dict(await self._counted(payments.c.dispute, payments.c.dispute != "")),
-            moves=dict(await self._counted(moves.c.state)),
-            events=await self._counted_events(),
+            bookings=await self._counted(
+                bookings.c.status, *_apart(bookings.c.status.in_(_UNDECIDED), bookings.c.created_at > recent)
+            ),
+            payments=await self._sums(
+                payments.c.state,
+                payments.c.currency,
+                payments.c.captured,
+                *_apart(payments.c.state.in_(_UNPAID), payments.c.created_at > recent),
+            ),
+            refunds=await self._refund_sums(recent),
+            disputes=await self._counted(payments.c.dispute, DISPUTED),
+            moves=await self._counted(moves.c.state, *_apart(moves.c.state.in_(_MOVING), moves.c.created_at > recent)),
+            events=await self._counted_events(recent),
             mails_owed=await self._count(outbox, owed),
-            mails_given_up=await self._count(outbox, given_up),
+            mails_given_up=await self._count(outbox, GIVEN_UP),
             oldest_mail=await self._age(outbox.c.due_at, owed),
             oldest_refund=await self._age(
-                refunds.c.due_at, sa.and_(_AT_WORK, refunds.c.status == "requested", refunds.c.due_at <= now)
+                refunds.c.due_at, sa.and_(AT_WORK, refunds.c.status == "requested", refunds.c.due_at <= now)
             ),
-            oldest_pending_refund=await self._age(refunds.c.due_at, sa.and_(_AT_WORK, refunds.c.status != "requested")),
+            oldest_pending_refund=await self._age(refunds.c.due_at, sa.and_(AT_WORK, refunds.c.status != "requested")),
             oldest_event=await self._age(inbox.c.received_at, inbox.c.processed_at.is_(None)),
             oldest_unreleased=await self._age(reservations.c.updated_at, reservations.c.due.in_(sorted(GIVE_BACK))),
-            oldest_unconfirmed=await self._age(_settled_since(), bookings.c.status == Status.PAID),
+            oldest_unconfirmed=await self._age(settled_since(), bookings.c.status == Status.PAID),
             oldest_unended=max(
                 await self._age(
                     bookings.c.deadline,
@@ -313,7 +162,7 @@ class HealthRows(Database):
             oldest_unmoved=await self._age(moves.c.updated_at, moves.c.state == MoveState.MOVING),
         )
 
-    async def _counted_events(self) -> dict[tuple[str, str], int]:
+    async def _counted_events(self, recent: datetime) -> dict[tuple[str, str], int]:
         """How many events of whom stand how. A scheduler's begin with its name; Stripe's type does not."""
         source = sa.case((inbox.c.event_id.startswith("evt_"), "stripe"), else_=inbox.c.type)
         standing = sa.case(
@@ -321,47 +170,79 @@ class HealthRows(Database):
         )
         counted = sa.select(source.label("source"), standing.label("standing"), sa.func.count().label("many"))
         found: Counter[tuple[str, str]] = Counter()
-        for row in await self._all(counted.group_by(source, standing)):
-            found[row["source"].partition(".")[0], row["standing"]] += row["many"]
+        for part in (inbox.c.processed_at.is_(None), inbox.c.processed_at > recent):
+            for row in await self._all(counted.where(part).group_by(source, standing)):
+                found[row["source"].partition(".")[0], row["standing"]] += row["many"]
         return dict(found)
 
+    async def tally_history(self) -> int:
+        """Count a batch of the history's newer lines for good, so that `happened` need not read them again; how many. 0
+        says that there are no more."""
+        async with self._write() as connection:
+            await self.backend.lock_name(connection, _TALLY)
+            told = (await connection.execute(_TALLIED)).mappings()
+            upto = {row["name"]: row["value"] for row in told}.get(_TALLY, 0)
+            lines = sa.select(history.c.id, history.c.what).where(self._after(upto)).order_by(history.c.id)
+            new = (await connection.execute(lines.limit(_BATCH))).mappings().all()
+            for word, many in Counter(row["what"] for row in new).items():
+                await raise_counter(connection, _TALLY + word, many)
+            if new:
+                await set_counter(connection, _TALLY, new[-1]["id"])
+            return len(new)
+
     async def happened(self, after: int | None) -> Happened:
-        """What the history has gained since its line `after`; None for all of it, without the confirmations' times:
-        those of an earlier life were told by that one. Where several write at once, the newest lines are left for the
-        next time: one with a lower number may still be on its way."""
-        new = history.c.id > (after or 0)
-        if self.backend.lines_settle:
-            fresh = history.c.at > self._now() - self.backend.lines_settle
-            first = sa.select(sa.func.min(history.c.id)).where(new, fresh).scalar_subquery()
-            new = sa.and_(new, sa.or_(first.is_(None), history.c.id < first))
+        """What the history holds, and how long the confirmations after its line `after` took; None leaves those out,
+        since those of an earlier life were told by that one."""
+        tally = {row["name"].removeprefix(_TALLY): row["value"] for row in await self._all(_TALLIED)}
+        tallied = upto = tally.pop("", 0)
         counted = sa.select(history.c.what, sa.func.count().label("many"), sa.func.max(history.c.id).label("upto"))
-        rows = await self._all(counted.where(new).group_by(history.c.what))
-        seconds: list[float] = []
-        if after is not None:
-            paid = history.alias()
-            paid_at = (
-                sa.select(sa.func.max(paid.c.at))
-                .where(paid.c.booking_id == history.c.booking_id, paid.c.what.in_(_PAID), paid.c.id < history.c.id)
-                .scalar_subquery()
-            )
-            confirmed = await self._all(
-                sa.select(history.c.at, paid_at.label("paid_at")).where(
-                    new, history.c.what.in_([HistoryWord.CONFIRMED, HistoryWord.RESCUED])
-                )
-            )
-            seconds = [max(0.0, (row["at"] - row["paid_at"]).total_seconds()) for row in confirmed if row["paid_at"]]
-        upto = max((row["upto"] for row in rows), default=after or 0)
-        return Happened(upto, {row["what"]: row["many"] for row in rows}, seconds)
+        for row in await self._all(counted.where(self._after(tallied)).group_by(history.c.what)):
+            tally[row["what"]] = tally.get(row["what"], 0) + row["many"]
+            upto = max(upto, row["upto"])
+        seconds = [] if after is None else await self._confirm_seconds(after, upto)
+        return Happened(upto, tally, seconds)
 
-    async def _counted(self, column: sa.Column[str], *where: sa.ColumnElement[bool]) -> list[tuple[str, int]]:
-        wanted: list[Any] = [column.label("word"), sa.func.count().label("many")]
-        rows = await self._all(sa.select(*wanted).where(*where).group_by(column))
-        return [(row["word"], row["many"]) for row in rows]
+    def _after(self, line: int) -> sa.ColumnElement[bool]:
+        """The history's lines after this one. Where several write at once, the newest are left for the next time: one
+        with a lower number may still be on its way."""
+        new = history.c.id > line
+        if not self.backend.lines_settle:
+            return new
+        fresh = history.c.at > self._now() - self.backend.lines_settle
+        first = sa.select(sa.func.min(history.c.id)).where(new, fresh).scalar_subquery()
+        return sa.and_(new, sa.or_(first.is_(None), history.c.id < first))
 
-    async def _refund_sums(self) -> dict[tuple[str, str], tuple[int, int]]:
+    async def _confirm_seconds(self, after: int, upto: int) -> list[float]:
+        paid = history.alias()
+        paid_at = (
+            sa.select(sa.func.max(paid.c.at))
+            .where(paid.c.booking_id == history.c.booking_id, paid.c.what.in_(_PAID), paid.c.id < history.c.id)
+            .scalar_subquery()
+        )
+        confirmed = await self._all(
+            sa.select(history.c.at, paid_at.label("paid_at")).where(
+                history.c.id > after,
+                history.c.id <= upto,
+                history.c.what.in_([HistoryWord.CONFIRMED, HistoryWord.RESCUED]),
+            )
+        )
+        return [max(0.0, (row["at"] - row["paid_at"]).total_seconds()) for row in confirmed if row["paid_at"]]
+
+    async def _counted(self, word: sa.Column[str], *parts: _Condition) -> dict[str, int]:
+        """How many rows have which word, over parts that have none in common: each is found by its own index, which a
+        database does not do for the one or the other."""
+        wanted: list[Any] = [_unsorted(word).label("word"), sa.func.count().label("many")]
+        found: Counter[str] = Counter()
+        for part in parts:
+            for row in await self._all(sa.select(*wanted).where(part).group_by(_unsorted(word))):
+                found[row["word"]] += row["many"]
+        return found
+
+    async def _refund_sums(self, recent: datetime) -> dict[tuple[str, str], tuple[int, int]]:
         """Refunds by status; what failed and was made good since is `failed_covered`, so that its alarm ends."""
-        sums = await self._sums(refunds.c.status, refunds.c.currency, refunds.c.amount)
-        for refund, amount in await self._failures():
+        parts = _apart(refunds.c.next_try_at > LONG_AGO, FAILED, refunds.c.created_at > recent)
+        sums = await self._sums(refunds.c.status, refunds.c.currency, refunds.c.amount, *parts)
+        for refund, amount in await self.refund_failures():
             if not amount:
                 currency = refund.amount.currency
                 for word, sign in ((refund.status, -1), ("failed_covered", 1)):
@@ -370,14 +251,19 @@ class HealthRows(Database):
         return sums
 
     async def _sums(
-        self, word: sa.Column[str], currency: sa.Column[str], amount: sa.Column[int]
+        self, word: sa.Column[str], currency: sa.Column[str], amount: sa.Column[int], *parts: _Condition
     ) -> dict[tuple[str, str], tuple[int, int]]:
         many, money = sa.func.count().label("many"), total(amount).label("money")
-        wanted: list[Any] = [word.label("word"), currency.label("currency"), many, money]
-        rows = await self._all(sa.select(*wanted).group_by(word, currency))
-        return {(row["word"], row["currency"]): (row["many"], row["money"]) for row in rows}
+        wanted: list[Any] = [_unsorted(word).label("word"), currency.label("currency"), many, money]
+        found: dict[tuple[str, str], tuple[int, int]] = {}
+        for part in parts:
+            for row in await self._all(sa.select(*wanted).where(part).group_by(_unsorted(word), currency)):
+                key = row["word"], row["currency"]
+                before = found.get(key, (0, 0))
+                found[key] = (before[0] + row["many"], before[1] + row["money"])
+        return found
 
-    async def _count(self, table: sa.Table, where: sa.ColumnElement[bool]) -> int:
+    async def _count(self, table: sa.Table, where: _Condition) -> int:
         rows = await self._all(sa.select(sa.func.count().label("many")).select_from(table).where(where))
         return int(rows[0]["many"])
 
@@ -387,28 +273,18 @@ class HealthRows(Database):
         return max(0.0, (self._now() - at).total_seconds()) if at else 0.0
 
 
-#: Nothing of these is on its way, so nothing is waited for.
-_STRAYS = (
-    sa.select(
-        stray_payments.c.booking_id,
-        (stray_payments.c.amount - stray_payments.c.returned).label("amount"),
-        stray_payments.c.currency,
-        sa.literal("unknown_booking").label("why"),
-    )
-    .where(stray_payments.c.settled_at.is_(None), stray_payments.c.amount > stray_payments.c.returned)
-    .order_by(stray_payments.c.paid_at)
-)
+def _apart(*conditions: _Condition) -> list[_Condition]:
+    """The conditions, each without what an earlier one has."""
+    return [
+        sa.and_(one, *(sa.not_(_sure(before)) for before in conditions[:index])) for index, one in enumerate(conditions)
+    ]
 
 
-def _settled_since() -> sa.ColumnElement[datetime]:
-    """When anything last happened to a booking. Not `updated_at`, which every attempt to confirm moves on."""
-    return sa.select(sa.func.max(history.c.at)).where(history.c.booking_id == bookings.c.id).scalar_subquery()
+def _unsorted(word: sa.Column[str]) -> sa.ColumnElement[str]:
+    """The word, no longer as its index has it: to group by that, SQLite would read the whole index."""
+    return word.concat(sa.literal_column("''"))
 
 
-def _left(payment_id: sa.Column[str]) -> sa.ColumnElement[int]:
-    back = (
-        sa.select(total(refunds.c.amount))
-        .where(refunds.c.payment_id == payment_id, refunds.c.status.not_in(REFUND_VOID))
-        .scalar_subquery()
-    )
-    return payments.c.captured - back
+def _sure(condition: _Condition) -> sa.ColumnElement[bool]:
+    """False where SQL does not know, as of a time that is not set."""
+    return sa.func.coalesce(condition, sa.false())

@@ -21,6 +21,7 @@ from app.store.database import Database
 from app.store.happenings import LINE, LOOKED, Look
 from app.store.tables import Instant, counters, history
 from app.store.webhook_tables import (
+    NEVER_DELIVERED,
     endpoint_row,
     to_delivery,
     to_endpoint,
@@ -274,11 +275,10 @@ class OutgoingWebhookRows(Database):
             .where(webhook_endpoints.c.id == webhook_deliveries.c.endpoint_id, _ACTIVE)
             .correlate(webhook_deliveries)
         )
-        given_up = sa.and_(webhook_deliveries.c.next_try_at.is_(None), webhook_deliveries.c.delivered_at.is_(None))
         [row] = await self._all(
             sa.select(
                 _many(webhook_deliveries, named, _UNDELIVERED).label("waiting"),
-                _many(webhook_deliveries, named, given_up).label("given_up"),
+                _many(webhook_deliveries, named, NEVER_DELIVERED).label("given_up"),
                 sa.select(sa.func.min(webhook_deliveries.c.created_at, type_=Instant))
                 .where(named, _UNDELIVERED)
                 .scalar_subquery()
@@ -314,7 +314,7 @@ def _has_come(column: sa.Column[Any], now: datetime, longest: timedelta) -> sa.C
     return sa.or_(column <= now, column > now + longest)
 
 
-def _many(table: sa.Table, *where: sa.ColumnElement[bool]) -> sa.ScalarSelect[int]:
+def _many(table: sa.Table, *where: sa.ColumnElement[bool] | sa.TextClause) -> sa.ScalarSelect[int]:
     return sa.select(sa.func.count()).select_from(table).where(*where).scalar_subquery()
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from app.domain.outgoing_webhooks import Delivery, Endpoint, WebhookEvent
-from app.store.tables import Instant, Row, Whole, metadata, outbox, refunds
+from app.store.tables import Instant, Row, Whole, index_where, metadata, outbox, refunds
 
 webhook_endpoints = sa.Table(
     "webhook_endpoints",
@@ -59,9 +59,10 @@ webhook_deliveries = sa.Table(
 #: with. Of other mails and refunds nothing is kept in it.
 NEEDS_OWNER = sa.text("outbox.kind IN ('trouble_owner', 'refund_failed_owner', 'disputed_owner')")
 SENT_BACK = sa.text("refunds.status IN ('succeeded', 'paid_another_way')")
-_OF_OUTBOX, _OF_REFUNDS = (sa.text(str(condition).partition(".")[2]) for condition in (NEEDS_OWNER, SENT_BACK))
-sa.Index("outbox_attention", outbox.c.created_at, sqlite_where=_OF_OUTBOX, postgresql_where=_OF_OUTBOX)
-sa.Index("refunds_sent", refunds.c.updated_at, sqlite_where=_OF_REFUNDS, postgresql_where=_OF_REFUNDS)
+NEVER_DELIVERED = sa.text("webhook_deliveries.next_try_at IS NULL AND webhook_deliveries.delivered_at IS NULL")
+index_where("outbox_attention", outbox.c.created_at, NEEDS_OWNER)
+index_where("refunds_sent", refunds.c.updated_at, SENT_BACK)
+index_where("webhook_deliveries_given_up", webhook_deliveries.c.endpoint_id, NEVER_DELIVERED)
 
 
 def endpoint_row(endpoint: Endpoint) -> dict[str, Any]:

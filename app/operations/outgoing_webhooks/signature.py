@@ -12,8 +12,7 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Final
 
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from app.protection.sealing import derived_key
 
 HEADER: Final = "Holdfast-Signature"
 
@@ -43,7 +42,4 @@ class Secrets:
 
 
 def _secret(key: str, endpoint_id: str, version: int) -> str:
-    # SECRET_KEYS are long and random, so no slow derivation is needed (RFC 5869, section 3.3).
-    info = f"holdfast.webhook.{endpoint_id}.{version}".encode()
-    derived = HKDF(algorithm=SHA256(), length=32, salt=None, info=info).derive(key.encode())
-    return f"whsec_{derived.hex()}"
+    return f"whsec_{derived_key(key, f'holdfast.webhook.{endpoint_id}.{version}').hex()}"

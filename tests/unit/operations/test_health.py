@@ -116,6 +116,36 @@ async def test_one_sale_and_one_refused_time_are_in_the_figures(tmp_path: Path) 
         assert await figure(stack, "history_total", what="confirmed") == 1
 
 
+async def test_what_was_counted_for_good_is_counted_once(tmp_path: Path) -> None:
+    async with open_stack(tmp_path, settings={"metrics_token": TOKEN}) as stack:
+        await stack.paid(await stack.hold())
+        await stack.tick(after=timedelta(hours=7), times=3)  # the worker has counted what the history holds
+        await stack.paid(await stack.hold(await stack.free_slot(nth=9)))
+        await stack.tick()
+        assert await stack.parts.store.tally_history() > 0
+        assert await figure(stack, "history_total", what="confirmed") == 2
+        await stack.restart()
+        assert await figure(stack, "history_total", what="confirmed") == 2
+
+
+async def test_what_is_over_for_a_day_is_in_no_figure_and_what_is_wrong_stays(tmp_path: Path) -> None:
+    async with open_stack(tmp_path, settings={"metrics_token": TOKEN}) as stack:
+        kept = await stack.hold()
+        await stack.paid(kept)
+        wrong = await stack.hold(await stack.free_slot(nth=9))
+        await stack.paid(wrong)
+        await stack.tick()
+        assert await figure(stack, "money_without_booking") == 0
+        async with stack.parts.store._write(wrong.id) as connection:
+            await connection.execute(
+                sa.update(payments).where(payments.c.booking_id == wrong.id).values(captured=20_000)
+            )
+        for hours in (0.5, 3, 12, 13):  # found as soon as it is beyond doubt, and by every later look
+            await stack.tick(after=timedelta(hours=hours))
+            assert await figure(stack, "bookings_without_money") == 1
+        assert await figure(stack, "bookings", status="confirmed") == 0
+
+
 async def test_counters_are_there_before_anything_has_happened(tmp_path: Path) -> None:
     """Else the first event of each kind, a new series, is no increase to Prometheus."""
     async with open_stack(tmp_path, settings={"metrics_token": TOKEN}) as stack:
