@@ -21,6 +21,7 @@ function Page({ server, service }) {
           onHeld={(detail) => window.heard("held", { ...detail, words: now.words })}
           onError={(detail) => window.heard("error", detail)}
         >
+          {now.words === "Book here" && <small>In two minutes</small>}
           <a href={`${server}/w/studio`}>{now.words}</a>
         </HoldfastBooking>
       )}

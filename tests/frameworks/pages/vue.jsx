@@ -6,6 +6,7 @@ const app = createApp({
   setup: () => ({ now, told: (event) => window.heard("held", event.detail) }),
   template: `<h1>{{ now.words }}</h1>
     <holdfast-booking v-if="now.here" id="box" widget="studio" :service="now.service" @holdfast:held="told">
+      <small v-if="now.words === 'Book here'">In two minutes</small>
       <a :href="now.server + '/w/studio'">{{ now.words }}</a>
     </holdfast-booking>`,
 });
