@@ -1,7 +1,7 @@
 """Fetch a WordPress and the PHP that runs it for the plugin's test, if the machine has none, into .cache/wordpress/.
 
-WordPress comes from Debian's package, unpacked and not installed, since installing it brings a web server. A missing one
-ends the run with exit code 1: tests that are skipped are not tests.
+WordPress comes from Debian's package, unpacked and not installed, since installing it brings a web server. A missing
+one ends the run with exit code 1: tests that are skipped are not tests.
 """
 
 import shutil

@@ -105,7 +105,9 @@ async def test_the_loader_speaks_every_language_and_touches_neither_cookies_nor_
 
 def test_a_newer_second_half_of_the_loader_asks_an_older_first_half_for_nothing_that_it_has_not() -> None:
     """Copies of the first half live for months in sites' own bundles; the second is always today's."""
-    first, second = (written(name).with_name(name).read_text(encoding="utf-8") for name in ("embed.js", "embed-more.js"))
+    first, second = (
+        written(name).with_name(name).read_text(encoding="utf-8") for name in ("embed.js", "embed-more.js")
+    )
     [given] = re.findall(r"const kit = \{ ([^}]+) \};", first)
     [taken] = re.findall(r"const \{ ([^}]+) \} = kit;", second)
     assert set(taken.split(", ")) <= HANDED_OVER <= set(given.split(", "))
