@@ -211,7 +211,7 @@ function holdfast_settings_page() {
 				</tr>
 				<tr>
 					<th scope="row"><label for="holdfast_widget"><?php esc_html_e( 'Widget', 'holdfast' ); ?></label></th>
-					<td><input class="regular-text" id="holdfast_widget" name="holdfast_widget" dir="ltr" placeholder="default" value="<?php echo esc_attr( get_option( 'holdfast_widget', '' ) ); ?>">
+					<td><input class="regular-text" type="text" id="holdfast_widget" name="holdfast_widget" dir="ltr" placeholder="default" value="<?php echo esc_attr( get_option( 'holdfast_widget', '' ) ); ?>">
 					<p class="description"><?php esc_html_e( 'Its name in widgets.toml, for blocks and shortcodes that name none.', 'holdfast' ); ?></p></td>
 				</tr>
 			</table>
