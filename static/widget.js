@@ -91,7 +91,11 @@
     removeEventListener("message", greet);
     port = event.ports[0];
     port.onmessage = ({ data }) => {
-      if (data.type === "focus") read();
+      // The frame's own focus comes by another way than this, before or after it, and takes the heading's away.
+      if (data.type === "focus") {
+        read();
+        addEventListener("focus", read, { once: true });
+      }
       if (data.type !== "ask" || ask.open) return;
       ask.returnValue = "";
       ask.showModal();
