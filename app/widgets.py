@@ -244,8 +244,8 @@ class Widget(_Part):
     theme: Theme = Theme()
     """How the widget looks. A tag on a page may ask for something else."""
     languages: tuple[str, ...] = ("en",)
-    """The languages to choose from: `ar`, `de`, `en`, `es`, `fr`, `sv`. The first is the fallback, and the
-    language of mails to the owner."""
+    """The languages to choose from: `ar`, `da`, `de`, `en`, `es`, `fi`, `fr`, `he`, `it`, `ja`, `nb`, `nl`, `pl`, `pt`,
+    `sv`, `tr`, `uk`, `zh`. The first is the fallback, and the language of mails to the owner."""
     owner_name: Annotated[str, Field(max_length=200)] = ""
     """Your name on pages and in mails."""
     owner_email: Annotated[str, Field(max_length=254)] = ""

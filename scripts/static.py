@@ -15,6 +15,7 @@ SOURCES: Final = {
     "embed-more.js": "application/javascript",
     "widget.js": "application/javascript",
     "widget.css": "text/css",
+    "manage.css": "text/css",
 }
 
 

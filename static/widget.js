@@ -26,6 +26,7 @@
       const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("hf-times");
       if (!fresh) return;
       times.replaceWith(fresh);
+      rove();
       window.htmx?.process(fresh);
     } catch {
       // The place's zone is named beside the times, so what is shown stays true.
@@ -48,7 +49,7 @@
         words.parentNode.textContent = line.dataset.ended;
         return say(line.dataset.ended);
       }
-      const text = "· " + line.dataset.minutes.replace("{}", left);
+      const text = line.dataset.minutes.replace("{}", left);
       if (words.textContent !== text) words.textContent = text;
       if (left <= 3 && !line.classList.contains("soon")) {
         line.classList.add("soon");
@@ -97,6 +98,8 @@
         addEventListener("focus", read, { once: true });
       }
       if (data.type !== "ask" || ask.open) return;
+      const held = document.getElementById("hf-held");
+      if (held) ask.querySelector("p").textContent = held.dataset.leave;
       ask.returnValue = "";
       ask.showModal();
     };
@@ -162,6 +165,33 @@
     tell({ type: "see", top: top - far, bottom: last - far, behavior });
   };
 
+  let next = "";
+  document.addEventListener("click", ({ target }) => (next = target.closest("[data-next]")?.dataset.next || next));
+
+  // A month is one stop for Tab; the arrow keys go from one free day to the next (left and right) or to the nearest
+  // free one of that weekday (up and down). Nothing is chosen by that.
+  const days = () => [...document.querySelectorAll(".day")];
+  const rove = (to) => {
+    const all = days();
+    to ||= all.find((day) => day.matches("[aria-pressed=true]")) || all[0];
+    for (const day of all) day.tabIndex = day === to ? 0 : -1;
+  };
+  document.addEventListener("keydown", (event) => {
+    const from = event.target.closest?.(".day");
+    const rtl = root.dir === "rtl" ? -1 : 1;
+    const by = { ArrowLeft: -rtl, ArrowRight: rtl, ArrowUp: -7, ArrowDown: 7, Home: -Infinity, End: Infinity }[event.key];
+    if (!from || !by || event.altKey || event.ctrlKey || event.metaKey) return;
+    const all = days();
+    const at = all.indexOf(from);
+    const column = (day) => day.parentNode.cellIndex;
+    const onward = by < 0 ? all.slice(0, at).reverse() : all.slice(at + 1);
+    const to = Math.abs(by) === 7 ? onward.find((day) => column(day) === column(from)) : onward.at(Math.abs(by) === 1 ? 0 : -1);
+    event.preventDefault();
+    if (!to) return;
+    rove(to);
+    to.focus();
+  });
+
   document.addEventListener("htmx:after:swap", () => {
     const same = document.getElementById("hf-main") === drawn;
     drawn = document.getElementById("hf-main");
@@ -169,6 +199,10 @@
     report();
     if (same && document.getElementById("hf-times") !== looked) bring();
     looked = document.getElementById("hf-times");
+    // What was pressed may be gone: then the focus goes to what has come of it.
+    if (next && document.activeElement === document.body) document.getElementById(next)?.focus();
+    next = "";
+    rove();
     say(document.querySelector("[data-say]")?.dataset.say);
   });
   // The details are kept; Stripe's page takes the whole window. Where the host page's sandbox refuses that, the browser
@@ -198,18 +232,16 @@
     history.replaceState(history.state, "", left);
   });
   document.addEventListener("htmx:error", () => say((document.querySelector("main[data-offline]") || live).dataset.offline));
-  document.addEventListener("change", (event) => {
-    if (event.target.matches("[data-send]")) event.target.form.requestSubmit();
-  });
   // A page from the back-forward cache may be old: its time may be taken by now, or paid. What is being typed stays.
   addEventListener("pageshow", (event) => {
     if (event.persisted && !document.getElementById("hf-details")) location.reload();
   });
   // Not on `load`: that never comes where the CDN is never heard of.
-  const next = document.querySelector("[hx-trigger^=load]");
-  if (next) setTimeout(() => window.htmx || location.replace(next.getAttribute("hx-get")), 4000);
+  const poll = document.querySelector("[hx-trigger^=load]");
+  if (poll) setTimeout(() => window.htmx || location.replace(poll.getAttribute("hx-get")), 4000);
 
   start();
+  rove();
   const times = document.querySelector("#hf-times[data-zone]");
   if (times) zoned(times);
 })();

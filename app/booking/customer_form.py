@@ -65,7 +65,7 @@ _EMAIL = Field(
     "email",
     True,
     254,
-    N_("Please enter your email address so that we can confirm your booking."),
+    N_("Please enter your email address. We send the confirmation there."),
     autocomplete="email",
     inputmode="email",
 )
@@ -75,9 +75,9 @@ _ANSWER_MISSING = N_("Please answer this question.")
 _CONSENT_MISSING = N_("Please tick this box to continue.")
 EMAIL_WRONG = N_("This does not look like an email address. It should read like name@example.com.")
 _PHONE_WRONG = N_(
-    "This is no phone number of that country. Please check the digits, or begin with + and the country code."
+    "This is not a phone number in that country. Please check the digits, or start with + and the country code."
 )
-_TOO_EMPTY = N_("There is nothing to see in this. Please type it again.")
+_TOO_EMPTY = N_("There is no visible text in this. Please type it again.")
 _TOO_LONG = N_("This is too long. Please shorten it.")
 _NOT_OFFERED = N_("Please choose one of the answers.")
 

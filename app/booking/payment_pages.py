@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Literal
 
 from app.booking.tools import Tools
@@ -13,6 +13,8 @@ from app.domain.payment import Payment, PaymentState
 from app.domain.reservation import Reservation
 from app.domain.terms import Capture
 from app.payments.sessions import SHORTEST_SESSION, session_key, session_params
+from app.text import formats, zones
+from app.text.languages import comma
 
 #: When a page whose webhook may be lost is read for the first time.
 _FIRST_LOOK = timedelta(minutes=1)
@@ -69,7 +71,7 @@ class PaymentPages:
                 cancel_url=order.cancel_url or f"{page}/back",
                 locale=booking.visitor.language,
                 product_name=order.reservation.service_name,
-                description=f"{order.reservation.resource_name}, {order.reservation.location_name}",
+                description=_what(order.reservation, booking, now),
             ),
             session_id=None,
             session_url=None,
@@ -91,3 +93,13 @@ class PaymentPages:
             return facts.url
         await tools.stripe.expire_session(facts.id)
         return None
+
+
+def _what(reservation: Reservation, booking: Booking, now: datetime) -> str:
+    """When, with whom and where, on the clock and in the language that the customer chose by."""
+    zone = zones.valid_zone(booking.visitor.time_zone) or reservation.time_zone
+    language = booking.visitor.language
+    today = zones.local(now, zone).date()
+    day = formats.format_day(reservation.starts_at, zone, language, "medium", today=today)
+    span = formats.format_span(reservation.starts_at, reservation.ends_at, zone, language)
+    return comma(language).join((day, span, reservation.resource_name, reservation.location_name))

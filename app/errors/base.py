@@ -13,5 +13,5 @@ class HoldfastError(Exception):
     status: ClassVar[int] = 500
     #: The class's, except where one scheduler's error has another than the next one's.
     code: str = "INTERNAL_ERROR"
-    sentence: ClassVar[str] = N_("Something went wrong on our side. Nothing was charged in this step.")
+    sentence: ClassVar[str] = N_("Something went wrong on our side. Nothing was charged.")
     retry: ClassVar[bool] = True

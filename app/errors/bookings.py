@@ -87,7 +87,7 @@ class PolicyRefused(HoldfastError):
 class NotBegun(PolicyRefused):
     """The visit is still to come: nobody can have missed it."""
 
-    sentence = N_("The visit has not begun yet, so it cannot be marked as missed.")
+    sentence = N_("The appointment has not started yet, so it cannot be marked as missed.")
 
     def __init__(self) -> None:
         super().__init__("not_begun")

@@ -156,7 +156,7 @@ class RateLimited(HoldfastError):
 
     status = 429
     code = "RATE_LIMITED"
-    sentence = N_("There were too many requests. Please wait a moment and try again.")
+    sentence = N_("Too many tries in a short time. Please wait a moment and try again.")
 
     def __init__(self, retry_after: int) -> None:
         super().__init__(f"retry after {retry_after} s")
@@ -177,8 +177,8 @@ class WidgetFull(TooManyHolds):
     browser cannot do."""
 
     sentence = N_(
-        "So many people are booking right now that we cannot hold another time. Please wait a few minutes. Nothing "
-        "was charged."
+        "Too many people are booking right now for us to hold another time. Please wait a few minutes. Nothing was "
+        "charged."
     )
 
 
@@ -190,7 +190,7 @@ class ChallengeNeeded(RateLimited):
     """
 
     sentence = N_(
-        "Many times are on hold right now, so we are checking that no program is blocking them. Nothing was charged."
+        "A lot of times are on hold right now, so we are checking that you are not a robot. Nothing was charged."
     )
 
     def __init__(self, challenge: object, *, wrong: bool) -> None:

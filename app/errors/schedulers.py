@@ -23,7 +23,7 @@ class SchedulerError(HoldfastError):
     code = SCHEDULER_CODES["hapio"]
     #: Whether the call may have taken effect all the same.
     outcome_unknown = False
-    sentence = N_("The calendar cannot be reached right now. You have not been charged in this step.")
+    sentence = N_("The calendar cannot be reached right now. Nothing was charged.")
     retry = False
 
     def __init__(self, message: str, *, http_status: int | None = None, body: str = "") -> None:
@@ -48,9 +48,7 @@ class SchedulerUnreachable(SchedulerError):
 class TimesNotRead(SchedulerError):
     """Nobody has read these times yet, and reading them now would spend calls that bookings need. Nothing was sent."""
 
-    sentence = N_(
-        "We have not loaded the times of this month yet, and cannot do so right now. Please try again later today."
-    )
+    sentence = N_("We cannot load the times for this month right now. Please try again later today.")
     retry = True
 
 
@@ -84,7 +82,9 @@ class SchedulerRateLimited(SchedulerError):
 class SchedulerFull(SchedulerError):
     """The scheduler makes no more bookings today; `retry_after` in seconds. Nothing was sent."""
 
-    sentence = N_("The calendar takes no more bookings today. Please try again tomorrow. You have not been charged.")
+    sentence = N_(
+        "The calendar cannot take any more bookings today. Please try again tomorrow. You have not been charged."
+    )
     retry = True
 
     def __init__(self, message: str, *, retry_after: float) -> None:

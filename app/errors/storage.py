@@ -13,7 +13,7 @@ class StorageError(HoldfastError):
     those who run the server."""
 
     status = 503
-    sentence = N_("Our booking system cannot save anything right now. Nothing was charged in this step.")
+    sentence = N_("Our booking system cannot save anything right now. Nothing was charged.")
     retry_after: ClassVar[int] = 60
     state: ClassVar[str] = "down"
 
@@ -21,7 +21,7 @@ class StorageError(HoldfastError):
 class StorageBusy(StorageError):
     """Somebody else has been writing for longer than we wait."""
 
-    sentence = N_("Our booking system is busy and could not save this step. Nothing was charged in this step.")
+    sentence = N_("Our booking system is busy and could not save this step. Nothing was charged.")
     retry_after = 5
     state = "busy"
 

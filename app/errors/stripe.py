@@ -12,7 +12,7 @@ class StripeError(HoldfastError):
 
     status = 503
     code = "STRIPE_API_ERROR"
-    sentence = N_("The payment page cannot be reached right now. You have not been charged in this step.")
+    sentence = N_("The payment page cannot be reached right now. Nothing was charged.")
     retry = False
 
     def __init__(

@@ -1,7 +1,7 @@
 """Mail: what each one says, its HTML and plain-text twins, sending, and calendar entries.
 
-A mail says one fact about a booking in a final state. What a customer typed is never repeated to the customer's
-address: anybody may type anybody's address, and ours would carry their words there.
+A mail says one fact about a booking in a final state. What a customer typed is not repeated to the customer's address,
+except for a plain name in the greeting: anyone may type anyone's address, and ours would carry their words there.
 
 Read `to_customer` and `to_owner` for what is said; `mailer` makes it a message and sends it.
 """

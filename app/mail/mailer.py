@@ -19,12 +19,13 @@ import structlog
 from jinja2 import Environment, StrictUndefined, select_autoescape
 
 from app.domain.booking import Status
+from app.domain.colours import ink_on
 from app.domain.hostnames import registered_name
 from app.errors import MailError
 from app.mail import to_customer, to_owner
 from app.mail.calendars import calendar_file, stated_method
 from app.mail.letter import Letter, Mail, MailKind, one_line, printable
-from app.mail.phrases import today, zones
+from app.mail.phrases import greeting, today, zones
 from app.text.catalogues import translator
 from app.text.formats import format_day, format_span
 from app.text.languages import direction
@@ -132,6 +133,8 @@ class Mailer:
             "language": language,
             "direction": direction(language),
             "accent": mail.widget.theme.accent,
+            "on_accent": ink_on(mail.widget.theme.accent),
+            "greeting": "" if mail.kind.to_owner else greeting(booking.customer, language),
             "owner": mail.widget.owner_name,
             "day": format_day(booking.starts_at, booking.time_zone, language, today=day),
             "span": format_span(booking.starts_at, booking.ends_at, booking.time_zone, language),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable
 from datetime import date, datetime
 from urllib.parse import quote
 
-from app.domain.booking import Status, short_reference
+from app.domain.booking import Customer, Status, short_reference
 from app.domain.money import Money
 from app.domain.terms import Terms
 from app.mail.letter import Mail
@@ -16,6 +17,24 @@ from app.text.zones import local, same_clock, zone_label
 from app.widgets import Widget
 
 Rows = tuple[tuple[str, str], ...]
+
+
+_LONGEST_NAME = 40
+_MOST_WORDS = 4
+
+
+def greeting(customer: Customer | None, language: str) -> str:
+    """ "Hello Ada Example,"; nothing for what does not read as a name alone (decision 0300)."""
+    words = customer.name.split() if customer else []
+    name = " ".join(words)
+    if not 0 < len(words) <= _MOST_WORDS or len(name) > _LONGEST_NAME or not all(map(_is_name, words)):
+        return ""
+    return translator(language).gettext("Hello %(name)s,") % {"name": name}
+
+
+def _is_name(word: str) -> bool:
+    """Letters with their marks, hyphens and apostrophes, and a full stop at the end: no address, no number."""
+    return all(char in "'’-" or unicodedata.category(char)[0] in "LM" for char in word.removesuffix("."))
 
 
 def facts(mail: Mail, now: datetime) -> dict[str, str]:
@@ -84,19 +103,22 @@ def policy_lines(terms: Terms, starts_at: datetime, zone: str, language: str, *,
         if percent == 100:
             lines.append(_("Free cancellation until %(when)s") % values)
         elif lines:
-            lines.append(_("then %(percent)d%% back until %(when)s") % values)
+            lines.append(_("Then %(percent)d%% refund until %(when)s") % values)
         else:
-            lines.append(_("%(percent)d%% back until %(when)s") % values)
-    lines.append(_("after that, no refund") if lines else _("No refund if you cancel"))
+            lines.append(_("%(percent)d%% refund until %(when)s") % values)
+    lines.append(_("After that, no refund") if lines else _("No refund if you cancel"))
     return lines
 
 
 def place_rows(mail: Mail) -> Rows:
-    """What, with whom, where."""
+    """What, with whom, where; to the customer also the reference that both can name."""
     _ = translator(mail.language).gettext
     booking = mail.booking
     return filled(
-        (_("What"), booking.service_name), (_("With"), booking.resource_name), (_("Where"), booking.location_name)
+        (_("What"), booking.service_name),
+        (_("With"), booking.resource_name),
+        (_("Where"), booking.location_name),
+        (_("Reference"), "" if mail.kind.to_owner else short_reference(booking.id)),
     )
 
 
@@ -118,11 +140,7 @@ def map_link(address: str) -> str:
 def visit_rows(mail: Mail) -> Rows:
     """What else the customer needs on the day."""
     _ = translator(mail.language).gettext
-    return filled(
-        (_("Address"), mail.widget.address),
-        (_("Good to know"), mail.widget.bring),
-        (_("Reference"), short_reference(mail.booking.id)),
-    )
+    return filled((_("Address"), mail.widget.address), (_("Good to know"), mail.widget.bring))
 
 
 def more_links(mail: Mail) -> tuple[tuple[str, str], ...]:
@@ -167,10 +185,12 @@ def sent_back(money: Money, language: str, *, of: Money | None = None) -> str:
         return _("There is nothing to refund.")
     amount = format_money(money, language)
     if of is None or of.amount <= money.amount:
-        return _("We will refund %(amount)s the way you paid. It usually arrives within 5 to 10 days.") % {
+        return _("We will refund %(amount)s to your original payment method. It usually arrives within 5–10 days.") % {
             "amount": amount
         }
-    return _("We will refund %(amount)s of %(price)s the way you paid. It usually arrives within 5 to 10 days.") % {
+    return _(
+        "We will refund %(amount)s of %(price)s to your original payment method. It usually arrives within 5–10 days."
+    ) % {
         "amount": amount,
         "price": format_money(of, language),
     }
@@ -178,7 +198,9 @@ def sent_back(money: Money, language: str, *, of: Money | None = None) -> str:
 
 def bank_decides(language: str) -> str:
     """That a refund waits for the end of a dispute."""
-    return translator(language).gettext("The payment is disputed, so we send the refund once your bank has decided.")
+    return translator(language).gettext(
+        "The payment is disputed, so we will send the refund once your bank has decided."
+    )
 
 
 def undo_until(mail: Mail, now: datetime) -> datetime | None:

@@ -62,7 +62,7 @@ def delayed(mail: Mail, now: datetime) -> Letter:
     paragraphs = (
         _("We have your payment, but the calendar is not responding, so your time is not confirmed yet."),
         _("Please do not pay again. We keep trying, and will email you as soon as it is confirmed."),
-        _("If it cannot be confirmed before your appointment begins, we refund you in full."),
+        _("If it cannot be confirmed before your appointment starts, we will refund you in full."),
     )
     return Letter(
         subject=_("Not confirmed yet: %(service)s, %(when)s") % facts(mail, now),
@@ -90,14 +90,14 @@ def released(mail: Mail, now: datetime) -> Letter:
 def refunded(mail: Mail, now: datetime) -> Letter:
     """A payment bought nothing and goes back; or the owner gives money back."""
     _ = translator(mail.language).gettext
-    uncharged = _("You have not been charged. Your bank releases the amount it had set aside within a few days.")
+    uncharged = _("You have not been charged. Your bank will release the amount it had reserved within a few days.")
     twice = mail.reason is EndReason.PAID_TWICE and mail.booking.status is Status.CONFIRMED
     subject = _("Second payment refunded: %(service)s, %(when)s") if twice else _("Refunded: %(service)s, %(when)s")
     given = mail.reason is EndReason.GOODWILL
     refunded_before = mail.reason is EndReason.REFUNDED
     return Letter(
         subject=subject % facts(mail, now),
-        heading=_("You are getting a refund") if given else _("You get your payment back"),
+        heading=_("You are getting a refund") if given else _("We are refunding your payment"),
         paragraphs=says(
             (
                 _why_refunded(mail),
@@ -113,7 +113,7 @@ def refunded(mail: Mail, now: datetime) -> Letter:
 def canceled(mail: Mail, now: datetime) -> Letter:
     """The booking is off, and what comes back."""
     _ = translator(mail.language).gettext
-    who = _("We had to cancel your booking, and we are sorry.") if mail.by_owner else _("You cancelled your booking.")
+    who = _("We are sorry, but we had to cancel your booking.") if mail.by_owner else _("You cancelled your booking.")
     return Letter(
         subject=_("Cancelled: %(service)s, %(when)s") % facts(mail, now),
         heading=_("Your booking has been cancelled"),
@@ -154,8 +154,8 @@ def moved(mail: Mail, now: datetime) -> Letter:
     """The booking has another time, or another service or person at the same time."""
     _ = translator(mail.language).gettext
     same_time = mail.moment("from") == mail.booking.starts_at
-    sorry = _("We had to change your booking, and we are sorry. If this does not suit you, please tell us.")
-    free = _("The old time is available to others again.")
+    sorry = _("We are sorry, but we had to change your booking. If this does not suit you, please let us know.")
+    free = _("We have released your old time.")
     return Letter(
         subject=(_("Changed: %(service)s, %(when)s") if same_time else _("Moved: %(service)s, %(when)s"))
         % facts(mail, now),
@@ -202,9 +202,11 @@ def reminder(mail: Mail, now: datetime) -> Letter:
     file = f"{mail.manage_url}/calendar.ics"
     near = relative_day(mail.booking.starts_at, mail.booking.time_zone, now, mail.language)
     return Letter(
-        subject=_("Reminder: %(service)s, %(when)s") % facts(mail, now),
-        heading=_("Your booking is %(when)s") % {"when": near} if near else _("Your booking is coming up"),
-        paragraphs=says((_("If you cannot come, please tell us using the link below.") if mail.manage_url else "",)),
+        subject=_("Reminder: %(service)s %(near)s, %(when)s") % {**facts(mail, now), "near": near},
+        heading=_("Your booking is %(when)s") % {"when": near},
+        paragraphs=says(
+            (_("If you cannot come, please let us know using the link below.") if mail.manage_url else "",)
+        ),
         rows=booked_rows(mail, now),
         action=button(mail.manage_url, _("Change or cancel")),
         calendar=((_("Calendar file"), file),) if mail.manage_url else (),
@@ -223,7 +225,7 @@ def new_link(mail: Mail, now: datetime) -> Letter:
         heading=_("Here is a new link to your booking"),
         paragraphs=says(
             (
-                _("Links in older emails stop working once you use a link in this one. Nothing else has changed.")
+                _("Links in older emails will stop working once you use a link in this one. Nothing else has changed.")
                 if mail.detail.get("later")
                 else _("Older links no longer work. Nothing else has changed."),
                 _("This booking is cancelled.") if canceled else "",
@@ -246,7 +248,7 @@ def refund_failed(mail: Mail, now: datetime) -> Letter:
         subject=_("Refund failed: %(service)s, %(when)s") % facts(mail, now),
         heading=_("Your refund did not arrive"),
         paragraphs=(
-            _("We tried to refund %(amount)s the way you paid, but the refund could not be delivered.")
+            _("We tried to refund %(amount)s to your original payment method, but the refund did not go through.")
             % {"amount": amount},
             _("The money is still yours. Please contact us so that we can send it another way."),
         ),
@@ -262,7 +264,7 @@ def _what_comes_back(mail: Mail) -> str:
     if terms.free:
         return _("There was nothing to pay, so there is nothing to refund.")
     if mail.detail.get("held"):
-        return _("You have not been charged. Your bank releases the amount it had set aside within a few days.")
+        return _("You have not been charged. Your bank will release the amount it had reserved within a few days.")
     if not back and not mail.by_owner:
         return _("Under your booking terms, there is no refund.")
     return _goes_back(mail, back, of=terms.price)
@@ -278,11 +280,11 @@ def _take_back(mail: Mail, now: datetime) -> str:
     until = undo_until(mail, now)
     if until is None or not mail.manage_url:
         return ""
-    said = _("Until %(time)s you can undo the cancellation using the link below, if the time is still free.")
+    said = _("Until %(time)s, you can undo the cancellation using the link below if the time is still free.")
     if mail.money("back") and not mail.waits_for_bank:
         said = _(
-            "We send the money at %(time)s. Until then you can undo the cancellation using the link below, if the "
-            "time is still free."
+            "We will send the refund at %(time)s. Until then, you can undo the cancellation using the link below "
+            "if the time is still free."
         )
     return said % {"time": clock(mail, until)}
 
@@ -293,7 +295,7 @@ def _difference(mail: Mail) -> str:
     if difference > 0:
         return _("You paid the difference of %(amount)s.") % {"amount": format_money(money, mail.language)}
     if difference < 0:
-        return _("It costs less now.") + " " + sent_back(money, mail.language)
+        return _("The new price is lower.") + " " + sent_back(money, mail.language)
     if mail.booking.terms.free:
         return _("There is nothing to pay.")
     return _("There is nothing to pay or refund.")
@@ -303,13 +305,13 @@ def _why_released(reason: EndReason | None, language: str) -> str:
     _ = translator(language).gettext
     match reason:
         case EndReason.PAYMENT_FAILED:
-            return _("Your payment did not go through, so the time is available to others again.")
+            return _("Your payment did not go through, so we have released the time.")
         case EndReason.GIVEN_UP:
-            return _("You released the time, so it is available to others again.")
+            return _("You released the time, so others can book it again.")
         case EndReason.REFUSED | EndReason.NO_ANSWER | EndReason.BY_OWNER:
             return _("The calendar could not keep this time for you.")
         case _:
-            return _("We did not receive a payment in time, so the time is available to others again.")
+            return _("We did not receive your payment, so we have released the time.")
 
 
 def _why_refunded(mail: Mail) -> str:
@@ -323,25 +325,25 @@ def _why_refunded(mail: Mail) -> str:
                 else _("This is a goodwill refund, outside your booking terms.")
             )
         case EndReason.PAID_TWICE if stands:
-            return _("You paid twice. Your booking stays confirmed; you get the second payment back.")
+            return _("You paid twice. Your booking stays confirmed, and we are refunding the second payment.")
         case _ if stands:
-            return _("This payment was not needed. Your booking stays confirmed; you get the payment back.")
+            return _("This payment was not needed. Your booking stays confirmed, and we are refunding the payment.")
         case EndReason.SLOT_GONE:
             return _(
-                "Your payment arrived when the time was no longer free, and no one else was free then. You have no "
-                "booking."
+                "When your payment arrived, the time was no longer free, and no one else was available then. You "
+                "have no booking."
             )
         case EndReason.TAKEN:
             return _("Someone else took this time in the calendar before we could confirm it. You have no booking.")
         case EndReason.BEGUN:
-            return _("Your payment arrived after the appointment had begun. You have no booking.")
+            return _("Your payment arrived after the appointment had started. You have no booking.")
         case EndReason.REFUNDED:
             return _("Your payment was refunded before the booking was confirmed. You have no booking.")
         case EndReason.CAPTURE_FAILED:
-            return _("Your bank did not pay out the amount that it had set aside. You have no booking.")
+            return _("Your bank did not pay the amount it had reserved. You have no booking.")
         case EndReason.PAYMENT_MISMATCH:
             return _("Your payment does not match the price of this booking. You have no booking.")
         case EndReason.NO_ANSWER:
-            return _("The calendar did not answer before your appointment was due to begin. You have no booking.")
+            return _("The calendar did not answer before your appointment was due to start. You have no booking.")
         case _:
             return _("Your payment arrived after this booking had ended.")

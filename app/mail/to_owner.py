@@ -36,7 +36,7 @@ def refunded(mail: Mail, now: datetime) -> Letter:
         back = _("We will refund %(amount)s to the customer once the bank has decided the dispute.")
     return Letter(
         subject=_("Refunded: %(service)s, %(when)s, %(customer)s") % what,
-        heading=_("The customer gets their payment back"),
+        heading=_("The customer is refunded"),
         paragraphs=says((_why_refunded(mail), back % what, _("You do not need to do anything."))),
         rows=(*place_rows(mail), *_customer_rows(mail)),
     )
@@ -148,21 +148,21 @@ def _trouble(mail: Mail) -> tuple[str, ...]:
         case Trouble.NOT_CONFIRMED:
             return (
                 _("The customer has paid, but the calendar has not confirmed the booking yet."),
-                _("We keep trying until the appointment begins. If that fails, we refund the customer in full."),
-                _("You can cancel the booking at any time. We then refund the customer in full."),
+                _("We keep trying until the appointment starts. If that fails, we will refund the customer in full."),
+                _("You can cancel the booking at any time. If you do, we will refund the customer in full."),
             )
         case Trouble.NOT_MOVED:
             return (
                 _("This booking is being moved, but the calendar has not answered yet."),
-                _("We keep trying until the new time begins. If that fails, we refund any difference paid."),
-                _("You can cancel the booking at any time. We then refund the customer in full."),
+                _("We keep trying until the new time starts. If that fails, we will refund any difference paid."),
+                _("You can cancel the booking at any time. If you do, we will refund the customer in full."),
             )
         case Trouble.NOT_ENDED:
             return (
                 _("The time to pay has run out, but Stripe does not say whether the customer has paid."),
                 _(
-                    "Until it does, the time stays blocked. If the payment did arrive, we confirm the booking or "
-                    "refund the payment."
+                    "Until it does, the time stays blocked. If the payment did arrive, we will confirm the booking "
+                    "or refund the payment."
                 ),
                 _("Please check your Stripe account and run: python -m app doctor"),
             )
@@ -233,11 +233,11 @@ def _take_back(mail: Mail, now: datetime) -> str:
     until = undo_until(mail, now)
     if until is None:
         return ""
-    said = _("Until %(time)s the customer can undo the cancellation, if the time is still free.")
+    said = _("Until %(time)s, the customer can undo the cancellation if the time is still free.")
     if mail.money("back") and not mail.waits_for_bank:
         said = _(
-            "We send the money at %(time)s. Until then the customer can undo the cancellation, if the time is still "
-            "free."
+            "We will send the refund at %(time)s. Until then, the customer can undo the cancellation if the time "
+            "is still free."
         )
     return said % {"time": clock(mail, until)}
 
@@ -249,7 +249,7 @@ def _difference(mail: Mail) -> str:
     if difference > 0:
         return _("The customer paid the difference of %(amount)s.") % amount
     if difference < 0:
-        return _("It costs less now. We will refund the difference of %(amount)s to the customer.") % amount
+        return _("The new price is lower. We will refund the difference of %(amount)s to the customer.") % amount
     if mail.booking.terms.free:
         return _("There is nothing to pay.")
     return _("There is nothing to pay or refund.")
@@ -267,12 +267,12 @@ def _dispute(mail: Mail, now: datetime) -> tuple[str, ...]:
         return (decided % amount,)
     asks = _("The customer's bank is asking about a payment of %(amount)s. It has not taken the money back.")
     took = _("The customer's bank has taken back a payment of %(amount)s until the dispute is decided.")
-    undated = _("Please answer in the Stripe dashboard. You find the deadline there.")
+    undated = _("Please answer in the Stripe dashboard. You will find the deadline there.")
     dated = _("Please answer in the Stripe dashboard by %(when)s.")
     return (
         (asks if stage.startswith("warning_") else took) % amount,
         dated % {"when": when(mail, answer_by, now)} if answer_by else undated,
-        _("We refund nothing of this payment while the bank is deciding."),
+        _("We will not refund any of this payment while the bank is deciding."),
     )
 
 
@@ -283,25 +283,25 @@ def _why_refunded(mail: Mail) -> str:
         case EndReason.GOODWILL:
             return _("You made a refund outside the terms of the booking.")
         case EndReason.PAID_TWICE if stands:
-            return _("The customer paid twice. The booking stays confirmed; they get the second payment back.")
+            return _("The customer paid twice. The booking stays confirmed, and we are refunding the second payment.")
         case _ if stands:
-            return _("This payment was not needed. The booking stays confirmed; the customer gets the payment back.")
+            return _("This payment was not needed. The booking stays confirmed, and we are refunding the payment.")
         case EndReason.SLOT_GONE:
-            return _("The payment arrived when the time was no longer free, and no one else was free then.")
+            return _("When the payment arrived, the time was no longer free, and no one else was available then.")
         case EndReason.TAKEN:
             return _("Someone else took the time in the calendar before the booking was confirmed.")
         case EndReason.BEGUN:
-            return _("The payment arrived after the appointment had begun.")
+            return _("The payment arrived after the appointment had started.")
         case EndReason.REFUNDED:
             return _("The payment was refunded before the booking was confirmed, so the time is free again.")
         case EndReason.CAPTURE_FAILED:
-            return _("The customer's bank did not pay out the amount that it had set aside.")
+            return _("The customer's bank did not pay the amount it had reserved.")
         case EndReason.PAYMENT_MISMATCH:
             return _("The payment does not match the price of the booking.")
         case EndReason.NO_ANSWER:
             return _(
-                "The calendar did not answer before the appointment was due to begin, so the booking could not "
-                "be confirmed."
+                "The calendar did not answer before the appointment was due to start, so the booking could not be "
+                "confirmed."
             )
         case _:
             return _("The payment arrived after the booking had ended.")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from typing import Literal
@@ -37,8 +37,9 @@ def _money_pattern(language: str, digits: int) -> NumberPattern:
 
 
 @lru_cache(maxsize=4096)
-def format_money(money: Money, language: str) -> str:
-    """ "120,00 €". Decimals as people write that currency, but never fewer than the amount needs.
+def format_money(money: Money, language: str, *, whole: bool = False) -> str:
+    """ "120,00 €". Decimals as people write that currency, but never fewer than the amount needs; with `whole` none
+    that it does not need, for prices to compare (see `all_whole`).
 
     CLDR writes some currencies without decimals that Stripe charges with two (RSD): then 1250.50 keeps them.
     """
@@ -46,11 +47,16 @@ def format_money(money: Money, language: str) -> str:
     code = money.currency.upper()
     exponent = value.as_tuple().exponent
     needed = max(0, -exponent) if isinstance(exponent, int) else 0
-    usual = 0 if currency_quantum(money.currency) == 100 else get_currency_precision(code)
+    usual = 0 if whole or currency_quantum(money.currency) == 100 else get_currency_precision(code)
     pattern = _money_pattern(language, usual if needed <= usual else max(needed, 2))
     text = str(pattern.apply(value, locale_of(language), currency=code, currency_digits=False))
     # CLDR's currencySpacing, which Babel leaves out: letters keep a gap to the number.
     return re.sub(r"(?<=[^\W\d_])(?=\d)", "\N{NO-BREAK SPACE}", text)
+
+
+def all_whole(prices: Iterable[Money]) -> bool:
+    """Whether none of the prices has decimals, so that a list of them needs none."""
+    return all(price.to_decimal() % 1 == 0 for price in prices)
 
 
 # Days and clocks
@@ -70,23 +76,37 @@ def machine_time(moment: datetime) -> str:
     return moment.isoformat(timespec="seconds")
 
 
+#: A year at the end of a pattern, with the era before it and the words or dots around it that go with a year.
+_LAST_YEAR = re.compile(r"(?:[\s,،]|'del?')*(?:\bG\s*)?\by+(?:[\s.]|'[^']*')*$")
+#: "y年", as Japanese and Chinese begin.
+_FIRST_YEAR = re.compile(r"^y+年")
+
+
 @lru_cache(maxsize=512)
-def _day_pattern(language: str, style: Style, with_year: bool) -> DateTimePattern:
-    """CLDR's own pattern. Long dates without a year exist in few locales, so the year is cut out of "full"."""
-    locale = locale_of(language)
+def day_pattern(locale: Locale, style: Style, *, with_year: bool) -> DateTimePattern:
+    """CLDR's own pattern. Few locales have long dates without a year: there it is cut off the end of "full", or, where
+    it stands elsewhere, the short date's words are made long."""
     skeletons: Mapping[str, DateTimePattern] = locale.datetime_skeletons
     if style == "medium":
         return skeletons["yMMMEd" if with_year else "MMMEd"]
     own = skeletons.get("yMMMMEEEEd" if with_year else "MMMMEEEEd")
     if own is not None:
         return own
-    full = locale.date_formats["full"].pattern
-    return parse_pattern(full if with_year else re.sub(r"[\s,،]*('de'\s*|'del'\s*)?\by+\b", "", full).strip())
+    full = str(locale.date_formats["full"].pattern)
+    if with_year:
+        return parse_pattern(full)
+    if _FIRST_YEAR.search(full):
+        return parse_pattern(_FIRST_YEAR.sub("", full))
+    if _LAST_YEAR.search(full):
+        return parse_pattern(_LAST_YEAR.sub("", full))
+    short = re.sub(r"E+|ccc", "EEEE", str(skeletons["MMMEd"].pattern))
+    return parse_pattern(re.sub(r"(M|L){3}", r"\1\1\1\1", short))
 
 
 @lru_cache(maxsize=8192)
 def _day(day: date, language: str, style: Style, with_year: bool) -> str:
-    return str(_day_pattern(language, style, with_year).apply(day, locale_of(language)))
+    locale = locale_of(language)
+    return str(day_pattern(locale, style, with_year=with_year).apply(day, locale))
 
 
 def format_date(day: date, language: str, style: Style = "full", *, today: date | None = None) -> str:
@@ -138,7 +158,10 @@ def format_time(moment: datetime, zone: str, language: str) -> str:
 def _clock_span(start: time, end: time, language: str) -> str:
     locale = locale_of(language)
     twelve_hours = "a" in re.sub(r"'[^']*'", "", locale.time_formats["short"].pattern)
-    return str(format_interval(start, end, "hm" if twelve_hours else "Hm", tzinfo=UTC, locale=locale))
+    span = str(format_interval(start, end, "hm" if twelve_hours else "Hm", tzinfo=UTC, locale=locale))
+    clocks = [_clock(moment.hour, moment.minute, language) for moment in (start, end)]
+    # Japanese writes spans with other signs than times: one page would hold "10:00" and "10時00分".
+    return span if twelve_hours or clocks[1] in span else locale.interval_formats[None].format(*clocks)
 
 
 def format_span(start: datetime, end: datetime, zone: str, language: str) -> str:

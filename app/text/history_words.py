@@ -47,7 +47,7 @@ HISTORY: Final[Mapping[str, str]] = {
     EndReason.PAYMENT_FAILED: N_("Not booked: the payment failed"),
     EndReason.TAKEN: N_("Not booked: someone else took the time in the calendar; nothing is kept of the payment"),
     EndReason.SLOT_GONE: N_("Not booked: the time was no longer free; the payment is refunded"),
-    EndReason.BEGUN: N_("Not booked: paid after the visit had begun; the payment is refunded"),
+    EndReason.BEGUN: N_("Not booked: paid after the appointment had started; the payment is refunded"),
     EndReason.REFUNDED: N_("Not booked: refunded before it was confirmed"),
     EndReason.CAPTURE_FAILED: N_("Not booked: the money held on the card could not be charged"),
     EndReason.PAYMENT_MISMATCH: N_("Not booked: the payment did not match the price"),

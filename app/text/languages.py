@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Final, Literal
 
 from babel import Locale, UnknownLocaleError
+from babel.core import get_global
 from babel.localedata import locale_identifiers
 
 DEFAULT_LANGUAGE: Final = "en"
@@ -46,9 +47,15 @@ LANGUAGES: Mapping[str, Language] = MappingProxyType(
 )
 
 
+#: Other tags of a language that we speak: Norwegian as people name it and as its other standard, whose readers read
+#: Bokmål; Hebrew as old systems name it.
+_OTHER_TAGS: Final = {"no": "nb", "nn": "nb", "iw": "he"}
+
+
 def base_language(language: str) -> str:
-    """The catalogue's tag for a tag: "en-US" → "en"; English for what we do not speak."""
+    """The catalogue's tag for a tag: "en-US" → "en", "no" → "nb"; English for what we do not speak."""
     base = language.replace("_", "-").partition("-")[0].lower()
+    base = _OTHER_TAGS.get(base, base)
     return base if base in LANGUAGES else DEFAULT_LANGUAGE
 
 
@@ -77,7 +84,7 @@ def _canonical(tag: str) -> str | None:
 @lru_cache(maxsize=1024)
 def _canonical_tag(tag: str) -> str:
     base, *rest = tag.replace("_", "-").split("-")
-    base = base.lower()
+    base = _OTHER_TAGS.get(base.lower(), base.lower())
     for part in rest:
         if f"{base}_{part.upper()}" in _known_locales():
             return f"{base}-{part.upper()}"
@@ -150,6 +157,17 @@ def locale_of(language: str) -> Locale:
         return Locale(base_language(canonical))
 
 
+#: By script; every other one has ours.
+_COMMAS: Final = MappingProxyType({"Arab": "، ", "Jpan": "、", "Hans": "，", "Hant": "，"})
+
+
 def comma(language: str) -> str:
     """What stands between two parts of one line."""
-    return "، " if base_language(language) == "ar" else ", "
+    return _COMMAS.get(_script(locale_of(language)), ", ")
+
+
+@lru_cache(maxsize=1024)
+def _script(locale: Locale) -> str:
+    """The script that the locale is most likely written in (CLDR, likelySubtags)."""
+    likely: str = get_global("likely_subtags").get(locale.language, "")  # "ar_Arab_EG"
+    return locale.script or f"{likely}__".split("_")[1]

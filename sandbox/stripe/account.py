@@ -105,6 +105,8 @@ class Terms:
     line_items: list[Object]
     intent_data: Object
     capture_method: str
+    #: What the page says of each line under its name.
+    about: tuple[str, ...] = ()
 
 
 @dataclass

@@ -133,12 +133,13 @@ class HostedPage:
     def _form(
         self, request: Request, session: Object, error: str | None = None, buyer: payments.Buyer | None = None
     ) -> Response:
+        terms = self._account.state.terms[session["id"]]
         context = self._context(session) | {
             "cards": self._cards(session),
             "error": error,
             "buyer": buyer,
             "button": self._button(session),
-            "lines": self._account.state.terms[session["id"]].line_items,
+            "lines": list(zip(terms.line_items, terms.about, strict=True)),
         }
         return render(request, "stripe_checkout.html", context, 402 if error else 200)
 

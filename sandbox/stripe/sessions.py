@@ -117,7 +117,8 @@ def create(account: Account, params: Object) -> Object:
         "wallet_options": None,
     }
     account.state.sessions[ident] = session
-    account.state.terms[ident] = Terms(lines, intent_data, capture_method)
+    about = tuple(item["price_data"]["product_data"].get("description", "") for item in params["line_items"])
+    account.state.terms[ident] = Terms(lines, intent_data, capture_method, about)
     return session
 
 

@@ -44,7 +44,7 @@ async def test_who_goes_back_is_told_of_their_own_hold_and_another_time_takes_it
 
     await page.evaluate("history.back()")
     await expect(screen.get_by_text("You are holding")).to_be_visible()
-    await screen.get_by_role("link", name="Go on with this time").click()
+    await screen.get_by_role("link", name="Continue with this time").click()
     await expect(screen.get_by_label("Name")).to_be_visible()
 
     await page.evaluate("history.back()")

@@ -31,16 +31,44 @@ FOCUS_IS_SEEN = """element => {
 }"""
 #: More than the most crowded screen has places to stop at.
 MOST_TABS = 80
+MOST_TABS_TO_A_TIME = 10
+#: The most that WCAG 2.2, 1.4.12 lets a reader ask for.
+SPACED_OUT = """() => {
+    const sheet = new CSSStyleSheet();
+    sheet.replaceSync(`
+        * {line-height: 1.5 !important; letter-spacing: 0.12em !important; word-spacing: 0.16em !important}
+        p {margin-block-end: 2em !important}`);
+    document.adoptedStyleSheets = [sheet];
+}"""
+CUT_OFF = """() => [...document.querySelectorAll("button, .button, h1, h2, label, th, td, dd, p")]
+    .filter((one) => one.checkVisibility() && !one.closest(".for-readers, .people") && one.className !== "for-readers")
+    .filter((one) => one.scrollWidth > one.clientWidth + 1 && getComputedStyle(one).display !== "inline")
+    .map((one) => one.outerHTML.slice(0, 200))"""
 
 
-async def tab_to(page: Page, wanted: Locator) -> None:
-    """Press Tab until this is focused, and see that it shows."""
+#: Words that stand on more than one line.
+BROKEN_WORDS = """() => [...document.querySelectorAll("h1, .name, .price, .person, .facts span")].flatMap((one) => {
+    const texts = document.createTreeWalker(one, NodeFilter.SHOW_TEXT), broken = [];
+    while (texts.nextNode()) {
+        for (const { 0: word, index } of texts.currentNode.data.matchAll(/\\S+/g)) {
+            const range = document.createRange();
+            range.setStart(texts.currentNode, index);
+            range.setEnd(texts.currentNode, index + word.length);
+            if (new Set([...range.getClientRects()].map(({ top }) => Math.round(top))).size > 1) broken.push(word);
+        }
+    }
+    return broken;
+})"""
+
+
+async def tab_to(page: Page, wanted: Locator) -> int:
+    """Press Tab until this is focused, and see that it shows; how often that was."""
     await expect(wanted).to_be_visible()
-    for _ in range(MOST_TABS):
+    for number in range(MOST_TABS):
         await page.keyboard.press("Tab")
         if await wanted.evaluate(HAS_FOCUS):
             assert await wanted.evaluate(FOCUS_IS_SEEN), f"no focus ring on {wanted}"
-            return
+            return number + 1
     raise AssertionError(f"Tab never comes to {wanted}")
 
 
@@ -52,7 +80,10 @@ async def test_everything_can_be_done_with_the_keyboard_alone(shop: Shop, visit:
     await keys.press("Enter")
     await expect(heading(screen, PORTRAIT)).to_be_focused()
 
-    await tab_to(page, screen.locator("button.day").nth(1))
+    assert await tab_to(page, times(screen).first) <= MOST_TABS_TO_A_TIME
+    await keys.press("Shift+Tab")
+    await expect(screen.locator("button.day").first).to_be_focused()
+    await keys.press("ArrowRight")
     await keys.press("Space")
     await expect(screen.locator("button.day").nth(1)).to_have_attribute("aria-pressed", "true")
     await expect(screen.locator("button.day").nth(1)).to_be_focused()
@@ -112,6 +143,65 @@ async def test_nothing_scrolls_sideways_on_the_smallest_screen_or_at_400_percent
     await TOURS[tour](shop, await visit(width=320, height=225), expect_it_fits)
 
 
+async def test_wide_spacing_cuts_nothing_off_on_a_phone(shop: Shop, visit: Visit) -> None:
+    async def expect_all_to_be_seen(name: str, page: Page) -> None:
+        if not page.url.startswith(shop.public):
+            return
+        await page.evaluate(SPACED_OUT)
+        assert await page.evaluate(CUT_OFF) == [], f"on the screen {name!r}"
+        assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
+
+    await TOURS["book and pay"](shop, await visit(**PHONE), expect_all_to_be_seen)
+
+
+async def test_no_name_is_broken_inside_a_word_on_the_narrowest_phone(shop: Shop, visit: Visit) -> None:
+    for language in ("en", "de"):
+        visitor = await visit(width=280, height=600, language=language)
+        page = visitor.page
+        await page.goto(f"{shop.public}/w/studio")
+        assert await page.evaluate(BROKEN_WORDS) == []
+        await page.locator("button.service").first.click()
+        await expect(times(page).first).to_be_visible()
+        assert await page.evaluate(BROKEN_WORDS) == []
+        await page.evaluate("document.querySelector('h1').style.inlineSize = '2rem'")
+        await page.evaluate("document.querySelector('h1').style.overflowWrap = 'anywhere'")
+        assert await page.evaluate(BROKEN_WORDS) != [], "a broken word would not be seen"
+
+
+async def test_with_the_systems_own_colours_the_chosen_day_and_the_focus_are_seen(shop: Shop, visit: Visit) -> None:
+    visitor = await visit()
+    await visitor.page.emulate_media(forced_colors="active")
+    await visitor.page.goto(f"{shop.public}/w/studio?service={(await shop.service()).id}")
+    ground = "day => getComputedStyle(day).backgroundColor"
+    chosen = visitor.page.locator("button.day[aria-pressed=true]")
+    other = visitor.page.locator("button.day[aria-pressed=false]").first
+    assert await chosen.evaluate(ground) != await other.evaluate(ground)
+    await tab_to(visitor.page, chosen)
+
+
+async def test_the_arrow_keys_go_from_one_free_day_to_the_next_and_choose_none(shop: Shop, visit: Visit) -> None:
+    for language, onward, back in (("en", "ArrowRight", "ArrowLeft"), ("ar", "ArrowLeft", "ArrowRight")):
+        visitor = await visit(language=language)
+        page, keys = visitor.page, visitor.page.keyboard
+        await page.goto(f"{shop.public}/w/studio?service={(await shop.service()).id}&lang={language}")
+        days = page.locator("button.day")
+        await days.first.focus()
+        await keys.press(onward)
+        await expect(days.nth(1)).to_be_focused()
+        await keys.press(back)
+        await expect(days.first).to_be_focused()
+        await keys.press("ArrowDown")
+        column = "day => day.parentNode.cellIndex"
+        below = page.locator(":focus")
+        assert await below.evaluate(column) == await days.first.evaluate(column)
+        await keys.press("End")
+        await expect(days.last).to_be_focused()
+        await keys.press("Home")
+        await expect(days.first).to_have_attribute("tabindex", "0")
+        await expect(page.locator("button.day[tabindex='0']")).to_have_count(1)
+        await expect(page.locator("button.day[aria-pressed=true]")).to_have_count(1)
+
+
 async def test_arabic_reads_from_right_to_left(shop: Shop, visit: Visit) -> None:
     visitor = await visit(language="ar")
     page = visitor.page
@@ -150,7 +240,7 @@ async def test_a_visitor_far_away_sees_both_clocks(shop: Shop, visit: Visit) -> 
     screen = await open_widget(visitor, shop)
     await choose_service(screen)
     await expect(screen.get_by_text("Times in New York, UTC−5")).to_be_visible()
-    await expect(screen.get_by_text("The small time is the time at the venue: Stockholm, UTC+1")).to_be_visible()
+    await expect(screen.get_by_text("The smaller time is the time at the venue: Stockholm, UTC+1")).to_be_visible()
     local = times(screen).last
     here = (await local.inner_text()).strip()
     there = await local.get_attribute("data-place") or ""

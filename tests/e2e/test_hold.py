@@ -169,12 +169,14 @@ async def test_near_its_end_a_hold_can_be_kept_longer_without_losing_what_is_typ
     )
     await expect(screen.get_by_text("2 min")).to_be_visible()
     await longer.click()
-    await expect(screen.get_by_text("Held for you until 09:18")).to_be_visible()
+    await expect(screen.locator("#hf-held")).to_contain_text("Held for you until 09:18")
+    await expect(screen.locator("#hf-held")).to_be_focused()
+    await expect(screen.get_by_role("status")).to_have_text("Held for you until 09:18")
     await expect(screen.get_by_label("Name")).to_have_value("Anna Ek")
 
     await _both_clocks(shop, visitor, minutes=8)
     await longer.click()
-    await expect(screen.get_by_text("Held for you until 09:26")).to_be_visible()
+    await expect(screen.locator("#hf-held")).to_contain_text("Held for you until 09:26")
     assert len(shop.in_hapio(starts_at)) == 1
     await to_summary(screen)
     await _expect_everything(screen)
@@ -190,7 +192,7 @@ async def test_a_hold_that_was_kept_twice_is_not_kept_a_third_time(shop: Shop, v
     for until in ("09:18", "09:26"):
         await _both_clocks(shop, visitor, minutes=8)
         await longer.click()
-        await expect(screen.get_by_text(f"Held for you until {until}")).to_be_visible()
+        await expect(screen.locator("#hf-held")).to_contain_text(f"Held for you until {until}")
     await _both_clocks(shop, visitor, minutes=8)
     await expect(screen.get_by_text("2 min")).to_be_visible()
     await expect(longer).to_have_count(0)

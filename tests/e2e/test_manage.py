@@ -55,12 +55,12 @@ async def test_what_the_button_says_is_what_goes_back(shop: Shop, visit: Visit) 
     await page.goto(f"{address}/cancel")
     await page.get_by_role("button", name="Cancel and get SEK 1,200.00").click()
     await expect(page.get_by_text("You cancelled it.")).to_be_visible()
-    await expect(page.get_by_text("We send it at")).to_be_visible()
+    await expect(page.get_by_text("We will send it at")).to_be_visible()
     assert shop.in_hapio(booking.starts_at) == []
     await shop.tick(after=shop.parts.widgets["studio"].hold_time * 2, times=2)
     assert shop.refunded()[before:] == [120000]
     await page.reload()
-    await expect(page.get_by_text("On its way to your card.")).to_be_visible()
+    await expect(page.get_by_text("Sent to your card.")).to_be_visible()
     await expect(page.get_by_role("button", name="Undo")).to_have_count(0)
 
 

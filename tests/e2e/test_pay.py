@@ -174,7 +174,7 @@ async def test_a_payment_that_lands_after_the_time_is_gone_goes_back_in_full(sho
     await expect(told).to_contain_text(
         "Your payment arrived after the hold had ended, and the time was no longer free."
     )
-    await expect(told).to_contain_text("SEK 1,200.00 to your card.")
+    await expect(told).to_contain_text("SEK 1,200.00 back to your card.")
     await expect(visitor.page.get_by_role("link", name="See other times")).to_be_visible()
     assert any("1,200.00" in (mail.text or "") for mail in shop.mail_to(ANNA))
 

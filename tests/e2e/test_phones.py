@@ -40,7 +40,7 @@ async def test_the_first_free_times_stand_on_the_first_screen(shop: Shop, visit:
 async def test_people_stand_in_one_row_that_scrolls(shop: Shop, visit: Visit) -> None:
     visitor = await visit(**SMALL)
     await visitor.page.goto(f"{shop.public}/w/studio?service={(await shop.service()).id}")
-    people = visitor.page.get_by_role("group", name="With whom").get_by_role("button")
+    people = visitor.page.get_by_role("group", name="Who with").get_by_role("button")
     await expect(people).to_have_count(3)
     tops = {(await one.evaluate(WHERE))[0] for one in await people.all()}
     assert len(tops) == 1
@@ -86,7 +86,7 @@ async def test_a_booking_is_paid_with_five_taps(shop: Shop, visit: Visit) -> Non
     await page.get_by_label("Name").fill("Anna Ek")
     await page.get_by_label("Email").fill(ANNA)  # the keyboard's own "next" leads there
     await page.get_by_label(PICTURES).fill("A book cover")
-    await expect(page.get_by_text("50% back until")).to_be_visible()
+    await expect(page.get_by_text("50% refund until")).to_be_visible()
     await tap(page.get_by_role("button", name="Pay SEK 1,200"))
     await expect(page.get_by_text("Sandbox — no real money")).to_be_visible()
     await page.get_by_role("radio", name="Card that pays").check()

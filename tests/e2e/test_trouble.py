@@ -38,7 +38,7 @@ async def test_when_the_calendar_is_down_the_chosen_time_waits_for_another_try(s
     shop.hapio.faults.append(hapio.Fault(kind="error_before", status=503, times=1000))
     await times(screen).last.click()
     told = screen.get_by_role("group").filter(has_text="The calendar cannot be reached right now.")
-    await expect(told).to_contain_text("You have not been charged in this step.")
+    await expect(told).to_contain_text("Nothing was charged.")
     assert await start_of(told.get_by_role("button")) == wanted
     await expect(times(screen).first).to_be_visible()
 
@@ -84,7 +84,7 @@ async def test_when_stripe_is_down_the_summary_stays_and_paying_can_be_tried_aga
     shop.stripe.faults.append(stripe.Fault(kind="error_before", times=1000))
     await screen.get_by_role("button", name="Pay").click()
     told = visitor.page.get_by_role("group").filter(has_text="The payment page cannot be reached right now.")
-    await expect(told).to_contain_text("You have not been charged in this step.")
+    await expect(told).to_contain_text("Nothing was charged.")
     await expect(told).to_contain_text("Your time is still held.")
     await expect(heading(visitor.page, "Check your booking")).to_be_visible()
     assert len(shop.in_hapio(starts_at)) == 1

@@ -318,7 +318,7 @@ async def move_it(shop: Shop, visitor: Visitor, show: Show) -> None:
     await expect(page.get_by_text("Waiting for your payment")).to_be_visible()
     await show("manage-waiting-for-payment", page)
     await page.goto(address)  # the way back from Stripe can only show
-    await page.get_by_role("button", name="Keep the booking as it was").click()
+    await page.get_by_role("button", name="Keep the booking unchanged").click()
     await expect(told(page, "Your booking stays as it was.")).to_be_visible()
     await show("manage-left-as-it-was", page)
     await page.get_by_role("link", name="Choose another time").click()

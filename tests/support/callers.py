@@ -33,7 +33,7 @@ class Caller:
         """Send the challenge's form, with this answer or the right one."""
         [form] = re.findall(r'(?s)<form id="hf-check".*?</form>', self.page.text)
         hidden = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', form))
-        first, second = re.findall(r"How much is (\d) plus (\d)\?", form)[0]
+        first, second = re.findall(r"What is (\d) plus (\d)\?", form)[0]
         action = re.findall(r'action="([^"]+)"', form)[0]
         data = {name: unescape(value) for name, value in hidden.items()}
         data |= {"proof_answer": answer or str(int(first) + int(second)), **fields}

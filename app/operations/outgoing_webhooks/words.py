@@ -12,8 +12,8 @@ def off_words(widget: Widget, endpoint: Endpoint) -> tuple[str, str]:
     _ = translator(widget.languages[0]).gettext
     values = {"endpoint": endpoint.id, "title": widget.title, "error": endpoint.last_error}
     lines = (
-        _("A program of yours, “%(endpoint)s”, is no longer told about the bookings of “%(title)s”."),
-        _("For five days it has taken none of our messages. The last attempt failed with: %(error)s"),
+        _("We can no longer tell your program “%(endpoint)s” about bookings for “%(title)s”."),
+        _("It has not accepted any of our messages for five days. The last attempt failed with: %(error)s"),
         _("Bookings, payments and emails are not affected. The messages are kept for 30 days."),
         _("When the program works again, run: python -m app webhooks enable %(endpoint)s"),
         _("If this means nothing to you, please pass this email on to the person who runs your booking server."),

@@ -20,6 +20,7 @@ from app.domain.booking import Actor
 from app.domain.catalogue import Slot
 from app.errors import SchedulerError, SchedulerNotFound
 from app.scheduling.port import SchedulerBooking, SchedulerService, Visit, Wanted
+from app.text.languages import base_language
 from app.text.zones import valid_zone
 
 T = TypeVar("T")
@@ -36,8 +37,9 @@ _ASKING_PLACES = {"attendeeAddress", "attendeeDefined", "attendeePhone"}
 #: ROLLING_WINDOW_PERIOD_MAX_DAYS_TO_CHECK), and a day for zones.
 _LONGEST_WINDOW = timedelta(days=62)
 _DAY = timedelta(days=1)
-#: Of the languages that widgets speak, those in which Cal.com writes to attendees (Cal.com API v2, create booking).
-_LANGUAGES = {"ar", "de", "en", "es", "fr", "sv"}
+#: Where Cal.com's tag of a language in which it writes to attendees is not ours (Cal.com API v2, create booking). It
+#: writes in all that widgets speak, and refuses other tags.
+_TAGS = {"nb": "no", "pt": "pt-BR", "zh": "zh-CN"}
 #: A number that is no E.164 is refused, and the booking with it (Cal.com code).
 _PHONE = re.compile(r"\+[1-9][0-9]{6,14}")
 #: The name of our tag in metadata, and what metadata may hold (Cal.com API v2).
@@ -312,8 +314,8 @@ def booking_body(wanted: Wanted, visit: Visit, *, time_zone: str) -> dict[str, A
         "email": customer.email,
         "timeZone": valid_zone(visit.time_zone) or time_zone,
     }
-    if visit.language in _LANGUAGES:
-        attendee["language"] = visit.language
+    language = base_language(visit.language)
+    attendee["language"] = _TAGS.get(language, language)
     phone = customer.phone.partition(" ")[0]  # it takes no extension
     if _PHONE.fullmatch(phone):
         attendee["phoneNumber"] = phone

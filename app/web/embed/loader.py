@@ -16,7 +16,7 @@ from app.parts import parts_of
 from app.text import catalogues, languages
 from app.web.shared.render import STATIC, asset
 
-#: What the loader itself says, in every language that we speak: on the button, and as the frame's title.
+#: What the loader itself says, in the languages of the widgets: on the button, and as the frame's title.
 _WORDS = N_("Book a time")
 #: Stands in the loader where they belong.
 _WORDS_MARK = "HOLDFAST_WORDS"
@@ -29,7 +29,9 @@ _MORE_MARK = "HOLDFAST_MORE"
 async def show_loader(request: Request) -> Response:
     """GET /embed.js: the one script that host pages name. A page that names it keeps it for five minutes, and shows
     what it has for a day while it asks behind the visitor's back whether there is a newer one."""
-    plain, packed, tag = _loader(parts_of(request).settings.public_url)
+    parts = parts_of(request)
+    spoken = frozenset(language for widget in parts.widgets.values() for language in widget.languages)
+    plain, packed, tag = _loader(parts.settings.public_url, spoken)
     headers = {
         "Cache-Control": "public, max-age=300, stale-while-revalidate=86400",
         "Cross-Origin-Resource-Policy": "cross-origin",
@@ -46,9 +48,13 @@ async def show_loader(request: Request) -> Response:
 
 
 @cache
-def _loader(public_url: str) -> tuple[bytes, bytes, str]:
-    """(plain, compressed, entity tag) of the loader. The tag is weak, as both have it."""
-    words = {language: catalogues.translator(language).gettext(_WORDS) for language in languages.LANGUAGES}
+def _loader(public_url: str, spoken: frozenset[str]) -> tuple[bytes, bytes, str]:
+    """(plain, compressed, entity tag) of the loader. The tag is weak, as both have it.
+
+    It has the words of the languages that a widget of ours speaks: those of all would be a tenth of it.
+    """
+    bases = sorted({"en", *map(languages.base_language, spoken)})
+    words = {language: catalogues.translator(language).gettext(_WORDS) for language in bases}
     source = (STATIC / "embed.min.js").read_text(encoding="utf-8")
     source = source.replace(_BASE_MARK, json.dumps(public_url)).replace(
         _MORE_MARK, json.dumps(asset("embed-more.min.js"))

@@ -19,6 +19,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from app.booking.customer_form import clean
+from app.domain.colours import contrast
 from app.errors import RateLimited, SchedulerError
 from app.msgid import N_
 from app.parts import parts_of
@@ -28,7 +29,7 @@ from app.text import catalogues, languages
 from app.web.embed.embed_check import Case, Finding, explain, origins_toml, page_checks_of, script_tag
 from app.web.embed.platforms import PLATFORMS
 from app.web.shared.render import NOBODY, Shell, make_page, render_text
-from app.web.shared.theme import Style, asked_style, contrast, dressed, fitting_scheme, palette, style_hash, theme_css
+from app.web.shared.theme import Style, asked_style, dressed, fitting_scheme, palette, style_hash, theme_css
 from app.widgets import Theme, Widget
 
 Mode = Literal["inline", "popup", "float"]
@@ -277,7 +278,7 @@ async def show_doctor(request: Request) -> Response:
         except UnreadablePage as error:
             trouble = explain(error.trouble, _)
         except RateLimited as error:
-            trouble, status = _("There were too many requests. Please wait a moment and try again."), error.status
+            trouble, status = _("Too many tries in a short time. Please wait a moment and try again."), error.status
     context = {
         "choice": choice,
         "widgets": list(parts.widgets.values()),

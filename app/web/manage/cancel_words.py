@@ -22,7 +22,7 @@ def may_cancel(offer: Offer, booking: Booking, language: str) -> list[str]:
         case None:
             return [tight(line) for line in _gives_back(offer, booking, language)]
         case Refusal.BEGUN:
-            return [_("The visit has begun, so it can no longer be cancelled here.")]
+            return [_("The appointment has started, so it can no longer be cancelled here.")]
         case _:
             return [_("This booking cannot be cancelled here.")]
 
@@ -45,20 +45,24 @@ def _gives_back(offer: Offer, booking: Booking, language: str) -> list[str]:
         "until": when(ahead, booking, now, language) if ahead else "",
     }
     if offer.refund != terms.price.share(offer.percent):  # some of it went back already, or is disputed
-        return [_("You would get %(amount)s back.") % values if offer.refund else _("You would get nothing more back.")]
+        return [
+            _("You would get a refund of %(amount)s.") % values
+            if offer.refund
+            else _("You would get no further refund.")
+        ]
     if offer.percent == 100:
-        return [_("Free cancellation until %(until)s: you would get %(amount)s back.") % values]
+        return [_("Free cancellation until %(until)s, with a full refund of %(amount)s.") % values]
     if not past and not offer.percent:
         return [_("You would get no refund.")]
     if not past:
-        return [_("Until %(until)s you would get %(percent)d%% back: %(amount)s.") % values]
+        return [_("Until %(until)s, you would get a %(percent)d%% refund: %(amount)s.") % values]
     if past[-1][1] == 100:
         ended = _("Free cancellation ended on %(ended)s.") % values
     else:
         ended = _("The %(before)d%% refund ended on %(ended)s.") % values
     if not offer.percent:
-        return [ended, _("You would get nothing back.")]
-    return [ended, _("Until %(until)s you would get %(percent)d%% back: %(amount)s.") % values]
+        return [ended, _("You would get no refund.")]
+    return [ended, _("Until %(until)s, you would get a %(percent)d%% refund: %(amount)s.") % values]
 
 
 # Before canceling

@@ -61,9 +61,11 @@ def happened(entry: HistoryEntry, booking: Booking, now: datetime, language: str
         return _("We refunded %(amount)s") % {"amount": amount}
     if entry.what == "disputed":
         if detail["dispute"] == DISPUTE_LOST:
-            return _("Your bank gave you the payment back")
+            return _("Your bank returned the payment to you")
         over = detail["dispute"] in DISPUTE_OVER
-        return _("Your bank left the payment with us") if over else _("Your bank asked for the payment back")
+        return (
+            _("Your bank decided that the payment stays with us") if over else _("Your bank asked for the payment back")
+        )
     if entry.what in _HISTORY:
         return _(_HISTORY[entry.what])
     if entry.status in {Status.CANCELED, Status.EXPIRED}:

@@ -148,7 +148,7 @@ async def show_sent(request: Request) -> Response:
     named = "token" in request.path_params
     lines = [
         _("If we find a booking, a new link is on its way to the address used for it."),
-        _("This can take a few minutes. Older links then no longer work.")
+        _("This can take a few minutes. After that, older links no longer work.")
         if named
         else _("This can take a few minutes. Older links keep working until you use the new one."),
     ]
@@ -168,11 +168,11 @@ def _link_page(
         heading, line = _("This link has expired"), _(error.sentence)
     elif isinstance(error, LinkExpired):
         heading = _("This link has expired")
-        line = _("It worked until a month after the visit. If you have another booking, we can email you its link.")
+        line = _("Links work until a month after the appointment. We can email you one for another booking.")
     elif genuine:
         heading, line = (
             _("This link was replaced"),
-            _("We have sent you a newer link since, and only the newest one works."),
+            _("We have sent you a newer link since then, and only the newest one works."),
         )
     elif typed is not None:
         heading, line = _("Get a new link"), ""

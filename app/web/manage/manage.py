@@ -83,6 +83,7 @@ def managed_screen(
         "problem": problem,
         "summary": summarize(booking, language=language, now=now),
         "money": money_rows(view, now, language),
+        "off": booking.status in {Status.CANCELED, Status.EXPIRED},
         "reference": short_reference(booking.id),
         "map": map_link(view.widget.address),
         "undo": undo_line(offer, booking, language),

@@ -42,7 +42,7 @@ def news(view: BookingView, now: datetime, language: str) -> list[str]:
         elif not given_back:  # what went back stands in the table of the money, with where it is
             lines += money_lines(view, language)
     if any(payment.dispute == DISPUTE_LOST for payment in view.payments):
-        lines.append(_("Your bank has given you the payment back."))
+        lines.append(_("Your bank has returned the payment to you."))
     if disputed(view):
         lines.append(_("Your bank is asking for the payment back. Until it has decided, we cannot refund anything."))
     last = view.history[-1] if view.history else None
@@ -88,5 +88,5 @@ def undo_line(offer: Offer, booking: Booking, language: str) -> str:
     if offer.undo_until is None:
         return ""
     return catalogues.translator(language).gettext(
-        "Until %(time)s you can undo the cancellation and keep the same time."
+        "Until %(time)s, you can undo the cancellation and keep the same time."
     ) % {"time": clock(offer.undo_until, booking, language)}

@@ -26,7 +26,7 @@ def may_move(offer: Offer, booking: Booking, language: str) -> list[str]:
                 _("You can move it %(times)s, until %(until)s.") % {**until, "times": times % {"num": offer.moves_left}}
             ]
         case Refusal.TOO_LATE:
-            return [_("You could move it until %(until)s.") % until]
+            return [_("The last chance to move it was %(until)s.") % until]
         case Refusal.TOO_OFTEN if often:
             moved = said.ngettext(
                 "The limit of %(num)s move has been reached.", "The limit of %(num)s moves has been reached.", often
@@ -37,7 +37,7 @@ def may_move(offer: Offer, booking: Booking, language: str) -> list[str]:
         case Refusal.UNDER_WAY:
             return [_("A move is in progress.")]
         case Refusal.BEGUN:
-            return [_("The visit has begun, so it can no longer be moved here.")]
+            return [_("The appointment has started, so it can no longer be moved here.")]
         case Refusal.NOT_OFFERED:
             return [_("This booking can no longer be moved here. Please contact us to change the time.")]
         case Refusal.NOT_CONFIRMED:
@@ -53,20 +53,23 @@ def price_difference(quote: MoveQuote, booking: Booking, language: str) -> tuple
     amount = {"amount": formats.format_money(Money(abs(quote.difference), quote.price.currency), language)}
     if quote.difference > 0:
         return _("%(amount)s more") % amount, _(
-            "You pay this on Stripe now. You keep your old time until then; if you do not pay, nothing changes."
+            "You pay this on Stripe next. You keep your old time until you have paid; if you do not pay, nothing "
+            "changes."
         )
     cheaper = booking.terms.price.amount - quote.price.amount
     if 0 < -quote.difference < cheaper:
-        return _("You get %(amount)s back") % amount, _(
-            "This is the part of the price difference that your booking terms refund now. Banks usually take 5–10 "
-            "days to show it."
+        return _("You get a refund of %(amount)s") % amount, _(
+            "This is the part of the price difference that your booking terms still refund. It usually arrives "
+            "within 5–10 days."
         )
     if quote.difference < 0:
-        return _("You get %(amount)s back") % amount, _(
-            "This is the difference in price. Banks usually take 5–10 days to show it."
+        return _("You get a refund of %(amount)s") % amount, _(
+            "This is the difference in price. It usually arrives within 5–10 days."
         )
     if cheaper > 0:
-        return _("Nothing to pay or refund"), _("It costs less, but your booking terms give no refund now.")
+        return _("Nothing to pay or refund"), _(
+            "The new price is lower, but your booking terms give no refund any more."
+        )
     if booking.terms.free:
         return _("Nothing to pay or refund"), _("It stays free of charge.")
     return _("Nothing to pay or refund"), _("What you paid counts towards the new time.")

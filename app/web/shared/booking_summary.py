@@ -100,9 +100,11 @@ def summarize(booking: Booking, *, language: str, now: datetime) -> BookingSumma
     )
 
 
-def price(money: Money, language: str) -> str:
-    """ "120,00 €", or the word for nothing."""
-    return formats.format_money(money, language) if money else catalogues.translator(language).gettext("Free of charge")
+def price(money: Money, language: str, *, whole: bool = False) -> str:
+    """ "120,00 €", or with `whole` "120 €"; or the word for nothing."""
+    if money:
+        return formats.format_money(money, language, whole=whole)
+    return catalogues.translator(language).gettext("Free of charge")
 
 
 def sentence(summary: BookingSummary, language: str) -> str:

@@ -69,7 +69,7 @@ def money_lines(view: BookingView, language: str) -> list[str]:
     """Whether money moved, and what of it comes back."""
     _ = catalogues.translator(language).gettext
     if view.payment is not None and view.payment.state is PaymentState.VOIDED:
-        return [_("You have not been charged. Your bank releases the amount it had set aside within a few days.")]
+        return [_("You have not been charged. Your bank will release the amount it had reserved within a few days.")]
     refunds = shown_refunds(view)
     if not refunds:
         uncharged = all(payment.state in _UNCHARGED and not payment.captured for payment in view.payments)
@@ -94,7 +94,7 @@ def _refund_line(refund: Refund, view: BookingView, language: str) -> str:
         ),
         PAID_ANOTHER_WAY: N_("We paid %(amount)s back to you another way."),
         "requires_action": N_("We are refunding %(amount)s. Stripe will email you to ask for the details it needs."),
-        "succeeded": N_("We are refunding %(amount)s to your card. Banks usually take 5–10 days to show it."),
+        "succeeded": N_("We have sent %(amount)s back to your card. It can take 5–10 days to show there."),
     }
     sentence = words.get(
         refund.status, N_("We are refunding %(amount)s to your card. It usually arrives within 5–10 days.")
@@ -122,14 +122,16 @@ def _refund_row_words(refund: Refund, view: BookingView, now: datetime, language
     booking = view.booking
     _ = catalogues.translator(language).gettext
     if waits_for_bank(refund, view):
-        return _("The payment is disputed, so we send it once your bank has decided.")
+        return _("The payment is disputed, so we will send it once your bank has decided.")
     if refund.delayed:
         return _("It is delayed. We keep trying to send it; you do not need to do anything.")
     if later := goes_out_later(refund, now):
-        return _("We send it at %(time)s, the way you paid.") % {"time": clock(later, booking, language)}
+        return _("We will send it at %(time)s to your original payment method.") % {
+            "time": clock(later, booking, language)
+        }
     words = {
-        "requested": N_("We are sending it the way you paid."),
-        "succeeded": N_("On its way to your card. Banks usually take 5–10 days to show it."),
+        "requested": N_("We are sending it to your original payment method."),
+        "succeeded": N_("Sent to your card. It can take 5–10 days to show there."),
         "requires_action": N_("Stripe will email you to ask for the details it needs."),
         "failed": N_("We could not send it back to your card. Please contact us so that we can send it another way."),
         "canceled": N_("We could not send it back to your card. Please contact us so that we can send it another way."),

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from jinja2 import BytecodeCache, Environment, FileSystemLoader, StrictUndefined
+from markupsafe import escape
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
@@ -168,7 +169,13 @@ def render_text(templates: Environment, name: str, context: Mapping[str, Any], *
     context = {**context, "language": context["page"].language}
     if block is None:
         return template.render(context)
-    return "".join(template.blocks[block](template.new_context(context)))
+    text = "".join(template.blocks[block](template.new_context(context)))
+    if block != "main":
+        return text
+    # htmx gives the window the title that comes with a step (WCAG 2.4.2).
+    title = "".join(template.blocks["title"](template.new_context(context)))
+    owner = f" · {escape(context['page'].owner)}" if context["page"].owner else ""
+    return f"<title>{title}{owner}</title>{text}"
 
 
 def follow(request: Request) -> dict[str, str]:

@@ -125,11 +125,12 @@ def _now_line(request: Request, view: BookingView, zone: str) -> str:
 
 
 def _service_choices(services: Sequence[Service], chosen: Service, language: str) -> list[dict[str, Any]]:
+    whole = formats.all_whole(one.price for one in services)
     return [
         {
             "id": one.id,
             "name": one.name,
-            "facts": f"{formats.format_duration(one.duration, language)} · {price(one.price, language)}",
+            "facts": f"{formats.format_duration(one.duration, language)} · {price(one.price, language, whole=whole)}",
             "chosen": one.id == chosen.id,
         }
         for one in services

@@ -19,7 +19,7 @@ from app.web.shared.booking_summary import visit_line
 from app.web.shared.time_words import clock, long_when
 
 _WHY_ENDED: Mapping[EndReason | None, str] = {
-    EndReason.DEADLINE: N_("We did not receive a payment in time, so we released the time."),
+    EndReason.DEADLINE: N_("We did not receive your payment, so we have released the time."),
     EndReason.GIVEN_UP: N_("You released the time."),
     EndReason.REFUSED: N_("Someone else booked this time first."),
     EndReason.NO_ANSWER: N_("The calendar did not answer, so we could not hold the time for you."),
@@ -27,9 +27,9 @@ _WHY_ENDED: Mapping[EndReason | None, str] = {
     EndReason.PAYMENT_MISMATCH: N_("The payment did not match the price."),
     EndReason.TAKEN: N_("Someone else took this time in the calendar before we could confirm it for you."),
     EndReason.SLOT_GONE: N_("Your payment arrived after the hold had ended, and the time was no longer free."),
-    EndReason.BEGUN: N_("Your payment arrived after the appointment had begun."),
+    EndReason.BEGUN: N_("Your payment arrived after the appointment had started."),
     EndReason.REFUNDED: N_("Your payment was refunded before the booking was confirmed."),
-    EndReason.CAPTURE_FAILED: N_("Your bank did not pay out the amount that it had set aside."),
+    EndReason.CAPTURE_FAILED: N_("Your bank did not pay the amount it had reserved."),
     EndReason.BY_CUSTOMER: N_("You cancelled it."),
     EndReason.BY_OWNER: N_("We had to cancel it. We are sorry."),
 }
@@ -51,7 +51,7 @@ def paid_and_waiting(language: str) -> list[str]:
     _ = catalogues.translator(language).gettext
     return [
         _("We have your payment, but the calendar is not responding. Please do not pay again."),
-        _("We keep trying. If it cannot be confirmed in time, we refund you in full."),
+        _("We keep trying. If it cannot be confirmed in time, we will refund you in full."),
     ]
 
 

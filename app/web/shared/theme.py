@@ -16,6 +16,7 @@ from typing import Final, Literal
 
 from pydantic import ValidationError
 
+from app.domain.colours import contrast, ink_on, linear
 from app.widgets import Theme
 
 Scheme = Literal["light", "dark"]
@@ -78,36 +79,15 @@ _GENERIC_FONTS: Final = frozenset(
 _SYSTEM_FONTS: Final = 'system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans",sans-serif'
 
 
-def _to_linear(channel: float) -> float:
-    return channel / 12.92 if channel <= 0.04045 else ((channel + 0.055) / 1.055) ** 2.4
-
-
 def _from_linear(channel: float) -> float:
     if channel <= 0.0031308:
         return 12.92 * channel
     return float(1.055 * channel ** (1 / 2.4) - 0.055)
 
 
-def _linear(color: str) -> tuple[float, float, float]:
-    red, green, blue = (_to_linear(int(color[start : start + 2], 16) / 255) for start in (1, 3, 5))
-    return red, green, blue
-
-
-@lru_cache(maxsize=4096)
-def _luminance(color: str) -> float:
-    red, green, blue = _linear(color)
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
-
-
-def contrast(first: str, second: str) -> float:
-    """WCAG's contrast ratio of two #rrggbb colors, from 1 to 21."""
-    lighter, darker = sorted((_luminance(first), _luminance(second)), reverse=True)
-    return (lighter + 0.05) / (darker + 0.05)
-
-
 def to_oklch(color: str) -> tuple[float, float, float]:
     """Lightness (0 to 1), chroma and hue (degrees) of a #rrggbb color."""
-    red, green, blue = _linear(color)
+    red, green, blue = linear(color)
     long = math.cbrt(0.4122214708 * red + 0.5363325363 * green + 0.0514459929 * blue)
     medium = math.cbrt(0.2119034982 * red + 0.6806995451 * green + 0.1073969566 * blue)
     short = math.cbrt(0.0883024619 * red + 0.2817188376 * green + 0.6299787005 * blue)
@@ -215,7 +195,7 @@ def _palette(accent: str, scheme: Scheme, background: str) -> dict[str, str]:
         "accent-edge": edge,
         "accent-strong": _readable(edge, (*grounds, accent_soft), TEXT, darker=not dark),
         "accent-soft": accent_soft,
-        "on-accent": max(("#000000", "#ffffff"), key=lambda ink: contrast(ink, accent)),
+        "on-accent": ink_on(accent),
         "surface": neutral["surface"],
         "card": neutral["card"],
         "sunken": neutral["sunken"],

@@ -61,6 +61,7 @@ def times_context(
     if scene.day:
         day = day_view(slots, clocks, day=scene.day, today=scene.today, own=own)
     several = len(scene.catalogue.services) > 1
+    whole = formats.all_whole(one.price for one in scene.catalogue.services)
     state = {
         "service": service.id if several else "",
         "resource": scene.resource,
@@ -80,7 +81,7 @@ def times_context(
         "service": {
             "name": service.name,
             "duration": formats.format_duration(service.duration, language),
-            "price": price(service.price, language),
+            "price": price(service.price, language, whole=whole),
             "free": not service.price,
         },
         "several": several,
@@ -192,10 +193,10 @@ def _empty(scene: Scene, month: MonthView, day: DayView | None, widget: Widget, 
             "value": zones.local(start, scene.zone).date().isoformat(),
             "label": moment_words(start, scene.zone, language, scene.today),
         }
-    until = _("Later times cannot be booked yet.")
+    until = _("Later dates cannot be booked yet.")
     if scene.last_day and scene.last_day < scene.today + timedelta(days=62):
         last = formats.format_date(scene.last_day, language, today=scene.today)
-        until = _("Bookings are open until %(day)s. Later times will follow.") % {"day": last}
+        until = _("Bookings are open until %(day)s. More dates will open later.") % {"day": last}
     return {"sentence": sentence, "next": following, "until": until}
 
 

@@ -25,7 +25,7 @@ BACK = "back"
 _REPORTS = {
     "again": N_("We held your time again."),
     BACK: N_("Nothing was charged. Your time is still held."),
-    "kept": N_("We cannot hold your time any longer without payment. It is yours until the time above."),
+    "kept": N_("We cannot hold your time any longer without payment. It is held until the time shown above."),
 }
 
 

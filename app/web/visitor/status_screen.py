@@ -89,13 +89,13 @@ def _heading_and_lines(view: BookingView, language: str, *, late: bool) -> tuple
     booking = view.booking
     match booking.status:
         case Status.AWAITING_PAYMENT if view.payment and view.payment.state is PaymentState.PROCESSING:
-            later = _("Your bank needs a while for this payment. We keep your time, and will email you.")
+            later = _("Your bank needs a while for this payment. We are keeping your time, and will email you.")
             return _("Your payment is on its way"), "clock", [later]
         case Status.AWAITING_PAYMENT | Status.HELD:
             return (
                 _("Waiting for Stripe"),
                 "waiting",
-                [_("We confirm your booking as soon as Stripe tells us that you have paid.")],
+                [_("We will confirm your booking as soon as Stripe tells us that you have paid.")],
             )
         case Status.PAID if booking.terms.free:
             return _("Confirming your time"), "waiting", []

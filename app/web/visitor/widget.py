@@ -57,6 +57,7 @@ async def _show(request: Request, block: str) -> ASGIApp:
         key += (scene.month, scene.day, scene.opened, scene.today, scene.last_day)
         key += (scene.times.version, scene.following and scene.following.version)
         key += (scene.next_free and scene.next_free.starts_at,)
+        key += (formats.all_whole(one.price for one in catalogue.services),)
 
     def draw() -> str:
         filled = context or times_context(scene, widget, shell.language)
@@ -79,6 +80,7 @@ async def _show(request: Request, block: str) -> ASGIApp:
 
 def _services_context(catalogue: Catalogue, wanted: AskedTimes, language: str) -> dict[str, Any]:
     state = {"tz": wanted.zone or "", "lang": wanted.language, **dict(wanted.style)}
+    whole = formats.all_whole(service.price for service in catalogue.services)
     return {
         "services": [
             {
@@ -87,7 +89,7 @@ def _services_context(catalogue: Catalogue, wanted: AskedTimes, language: str) -
                 "description": service.description,
                 "image": service.image,
                 "duration": formats.format_duration(service.duration, language),
-                "price": price(service.price, language),
+                "price": price(service.price, language, whole=whole),
             }
             for service in catalogue.services
         ],

@@ -729,7 +729,7 @@ async def test_a_no_show_before_the_visit_is_told_as_such(stack: Stack) -> None:
     early = await post(stack, "bookings/no-show", {"bookingId": named["bookingId"]}, **SERVER)
     assert (early.status_code, code(early)) == (409, "POLICY_REFUSED")
     assert early.json()["error"]["details"] == {"reason": "NOT_BEGUN"}
-    assert "has not begun" in early.json()["error"]["message"]
+    assert "has not started" in early.json()["error"]["message"]
     await post(stack, "bookings/cancel", named)
     gone = await post(stack, "bookings/no-show", {"bookingId": named["bookingId"]}, **SERVER)
     assert (gone.status_code, code(gone)) == (409, "BOOKING_CONFLICT")

@@ -142,7 +142,7 @@ async def test_whoever_has_more_back_than_the_terms_give_keeps_it_and_gets_no_mo
     await stack.parts.owner_refunds.give_back(booking.id, Money(70000, "sek"))
     stack.clock.set(booking.starts_at - 23 * HOUR)
     token = stack.parts.links.manage_token(booking.id, booking.link_version)
-    assert "You would get nothing more back." in (await stack.client.get(f"/manage/{token}")).text
+    assert "You would get no further refund." in (await stack.client.get(f"/manage/{token}")).text
     await stack.cancel(booking)
     await stack.until_quiet()
     assert stack.money_kept() == 50000

@@ -62,7 +62,7 @@ async def test_visitors_and_programs_read_that_it_is_full_for_today(stack: Stack
     start = (await stack.free_slot(nth=8)).isoformat()
     form = {"service": stack.portrait_id, "start": start, "key": "anna"}
     answer = await stack.client.post("/w/studio/hold", data=form)
-    assert "takes no more bookings today" in text_of(answer.text)
+    assert "cannot take any more bookings today" in text_of(answer.text)
     refused = await post(stack, "bookings/lock", await wish(stack, 8), **SERVER)
     assert refused.status_code == 503
     assert refused.json()["error"]["code"] == "CALENDLY_API_ERROR"

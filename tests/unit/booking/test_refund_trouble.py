@@ -120,7 +120,7 @@ async def test_a_topped_up_balance_lets_the_refund_go_out_within_the_hour(stack:
     assert len(stack.stripe.state.refunds) == 1
     page = await page_of(stack, booking)
     assert "delayed" not in page
-    assert "On its way to your card" in page
+    assert "Sent to your card" in page
 
 
 async def test_a_key_without_the_permission_to_refund_is_told_as_a_refusal(stack: Stack) -> None:
@@ -310,7 +310,7 @@ async def test_a_failed_refund_that_was_given_back_again_is_no_alarm_and_one_lin
         assert await reasons(stack) == []
         page = await page_of(stack, booking)
         assert "We could not" not in page
-        assert page.count("On its way to your card") == 1
+        assert page.count("Sent to your card") == 1
         assert "We could not" not in await after_paying_page_of(stack, booking)
 
 
@@ -468,16 +468,16 @@ async def test_whoever_cancels_a_disputed_booking_reads_that_the_refund_waits_fo
     token = stack.parts.links.manage_token(booking.id, booking.link_version)
     before = text_of((await stack.client.get(f"/manage/{token}/cancel")).text)
     assert "once your bank has decided" in before
-    assert "We send it at" not in before
+    assert "We will send it at" not in before
     await stack.cancel(booking)
     await stack.tick()
     [told] = [message for message in stack.mailbox.messages if message.recipients == (ANNA,)]
     for said in (told.text or "", await page_of(stack, booking)):
         assert "once your bank has decided" in said
-        assert "We send the money at" not in said
-        assert "We send it at" not in said
+        assert "We will send the refund at" not in said
+        assert "We will send it at" not in said
     await stack.until_quiet()
-    assert "We send it at" not in await page_of(stack, booking)
+    assert "We will send it at" not in await page_of(stack, booking)
 
 
 async def test_a_dispute_learnt_from_a_refused_refund_is_told_to_the_owner(tmp_path: Path) -> None:
@@ -521,7 +521,7 @@ async def test_the_mail_about_a_second_payment_says_what_really_goes_back(tmp_pa
         await stack.parts.owner_refunds.give_back(booking.id, Money(120_000, "sek"))
         await stack.tick()
         [told] = [message for message in stack.mailbox.messages if message.recipients == (ANNA,)]
-        assert "We will refund SEK\N{NO-BREAK SPACE}200.00 the way you paid." in (told.text or "")
+        assert "We will refund SEK\N{NO-BREAK SPACE}200.00 to your original payment method." in (told.text or "")
         assert stack.money_kept() == 0
 
 

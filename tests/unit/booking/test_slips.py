@@ -84,7 +84,7 @@ def test_a_phone_number_is_kept_as_it_was_meant(typed: str, kept: str) -> None:
 def test_another_country_s_number_without_its_code_is_asked_about(typed: str) -> None:
     with pytest.raises(InvalidDetails) as refused:
         read_details({**ANNA, "phone": typed}, STUDIO)
-    assert "begin with + and the country code" in refused.value.fields["phone"]
+    assert "start with + and the country code" in refused.value.fields["phone"]
 
 
 @pytest.mark.parametrize(

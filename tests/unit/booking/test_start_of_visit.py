@@ -56,7 +56,7 @@ async def test_what_is_paid_after_the_visit_has_begun_goes_back_in_full(tmp_path
         assert (stack.money_kept(), stack.money_held()) == (0, 0)
         assert stack.hapio_bookings() == []
         [mail] = [mail for mail in stack.mailbox.messages if mail.recipients == ("anna@customer.example",)]
-        assert "after the appointment had begun" in (mail.text or "")
+        assert "after the appointment had started" in (mail.text or "")
         assert "Refunded" in " ".join(await stack.mail("owner@studio.example"))
 
 

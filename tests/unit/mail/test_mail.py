@@ -29,6 +29,8 @@ from app.domain.refund import Owed
 from app.domain.terms import Terms, Tier
 from app.errors import MailError
 from app.mail import Mail, Mailer, MailKind, calendar_file, calendar_links, policy_lines, write_letter
+from app.text.formats import format_day
+from app.text.languages import LANGUAGES
 from app.widgets import Question, Theme, Widget
 from sandbox.mailbox import MailboxSandbox, Message
 from tests.support.examples import NOW, a_booking
@@ -154,6 +156,33 @@ def rich(message: Message) -> Reader:
 # -- What is said ------------------------------------------------------------------------------------------
 
 
+SUBJECTS = {
+    "confirmed": "Confirmed: Portrait session, Tue 24 Nov 10:00",
+    "released": "Not booked: Portrait session, Tue 24 Nov 10:00",
+    "refunded": "Refunded: Portrait session, Tue 24 Nov 10:00",
+    "canceled": "Cancelled: Portrait session, Tue 24 Nov 10:00",
+    "restored": "Booked again: Portrait session, Tue 24 Nov 10:00",
+    "moved": "Moved: Portrait session, Tue 24 Nov 10:00",
+    "not_moved": "Not moved: Portrait session, Tue 24 Nov 10:00",
+    "reminder": "Reminder: Portrait session tomorrow, Tue 24 Nov 10:00",
+    "link": "New link: Portrait session, Tue 24 Nov 10:00",
+    "refund_failed": "Refund failed: Portrait session, Tue 24 Nov 10:00",
+    "delayed": "Not confirmed yet: Portrait session, Tue 24 Nov 10:00",
+}
+
+
+def test_a_subject_says_the_fact_what_and_when_in_every_language() -> None:
+    kinds = [kind for kind in MailKind if not kind.to_owner]
+    now = NOW + timedelta(days=3)
+    written = {kind: write_letter(told(kind), now=now).subject for kind in kinds}
+    assert {kind.value.removesuffix("_customer"): subject for kind, subject in written.items()} == SUBJECTS
+    for language in LANGUAGES:
+        when = format_day(a_booking().starts_at, "Europe/Stockholm", language, "medium", today=now.date())
+        subjects = [write_letter(replace(told(kind), language=language), now=now).subject for kind in kinds]
+        assert all("Portrait session" in subject and when in subject for subject in subjects), language
+        assert len(set(subjects)) == len(kinds), language
+
+
 async def test_the_customer_learns_what_is_booked_when_where_and_under_which_terms(post: Post) -> None:
     message = await post.receive(a_mail())
     assert message.header("Subject") == "Confirmed: Portrait session, Tue 24 Nov 10:00"
@@ -161,6 +190,8 @@ async def test_the_customer_learns_what_is_booked_when_where_and_under_which_ter
         message.text
         == """\
 Your booking is confirmed
+
+Hello Ada Example,
 
 Your time is booked and paid.
 
@@ -174,8 +205,8 @@ Reference: 1
 Paid: €120.00
 If you cancel:
   Free cancellation until Mon 23 Nov, 10:00
-  then 50% back until Tue 24 Nov, 08:00
-  after that, no refund
+  Then 50% refund until Tue 24 Nov, 08:00
+  After that, no refund
 
 Change or cancel:
 https://book.example/manage/token
@@ -249,7 +280,7 @@ async def test_one_clock_is_enough_where_the_clocks_agree(post: Post, zone: str)
 
 async def test_the_deadlines_of_the_policy_name_their_zone_where_the_clocks_differ(post: Post) -> None:
     text = (await post.receive(a_mail(booking=a_booking(visitor=NEW_YORK)))).text or ""
-    assert "  after that, no refund\n  Times in Stockholm, UTC+1" in text
+    assert "  After that, no refund\n  Times in Stockholm, UTC+1" in text
     nothing = a_booking(visitor=NEW_YORK, terms=Terms(Money(12000, "eur")))
     assert "Times in" not in ((await post.receive(a_mail(booking=nothing))).text or "")
 
@@ -277,6 +308,29 @@ async def test_what_a_customer_typed_is_not_mailed_to_an_address_a_customer_type
             assert "evil.example" not in f"{message.text}{message.html}"
 
 
+@pytest.mark.parametrize(
+    ("name", "greeted"),
+    [
+        ("Ada Example", True),
+        ("J. R. O’Brien-Smith", True),
+        ("अनीता राव", True),
+        ("李小龍", True),
+        ("evil.example", False),
+        ("Call 555 1234", False),
+        ("Your account is now closed", False),
+        ("x" * 41, False),
+    ],
+)
+async def test_a_mail_greets_by_a_plain_name_and_by_nothing_that_could_be_an_advertisement(
+    name: str, greeted: bool
+) -> None:
+    message = SILENT.message(a_mail(booking=a_booking(customer=Customer(name, "ada@example.test"))))
+    for part in ("plain", "html"):
+        body = message.get_body((part,))
+        assert body
+        assert (name in body.get_content()) == greeted
+
+
 async def test_a_free_booking_is_not_called_paid(post: Post) -> None:
     text = (await post.receive(a_mail(booking=a_booking(terms=Terms(Money(0, "eur"), (Tier(24, 100),)))))).text
     assert text
@@ -298,7 +352,7 @@ async def test_a_time_booked_anew_for_late_money_says_with_whom(post: Post) -> N
 @pytest.mark.parametrize(
     ("reason", "said"),
     [
-        (EndReason.DEADLINE, "We did not receive a payment in time"),
+        (EndReason.DEADLINE, "We did not receive your payment"),
         (EndReason.PAYMENT_FAILED, "Your payment did not go through"),
         (EndReason.GIVEN_UP, "You released the time"),
         (EndReason.NO_ANSWER, "The calendar could not keep this time"),
@@ -320,7 +374,7 @@ async def test_a_released_time_says_why_and_that_nothing_was_charged(post: Post,
     ("reason", "said"),
     [
         (EndReason.SLOT_GONE, "the time was no longer free"),
-        (EndReason.CAPTURE_FAILED, "bank did not pay out"),
+        (EndReason.CAPTURE_FAILED, "bank did not pay the amount"),
         (EndReason.PAYMENT_MISMATCH, "payment does not match the price"),
         (EndReason.PAID_TWICE, "had ended"),
     ],
@@ -381,8 +435,8 @@ def test_the_policy_is_told_by_its_deadlines_and_what_is_past_is_left_out() -> N
     price = Money(12000, "eur")
     tiers = Terms(price, (Tier(24, 100), Tier(2, 50)))
     assert lines(tiers, booking.starts_at - timedelta(hours=3)) == [
-        "50% back until Tue 24 Nov, 08:00",
-        "after that, no refund",
+        "50% refund until Tue 24 Nov, 08:00",
+        "After that, no refund",
     ]
     assert lines(tiers, booking.starts_at - timedelta(hours=2)) == ["No refund if you cancel"]
     assert lines(Terms(price), NOW) == ["No refund if you cancel"]
@@ -402,9 +456,11 @@ async def test_a_cancellation_says_what_comes_back_when_and_until_when_it_can_be
         == """\
 Your booking has been cancelled
 
+Hello Ada Example,
+
 You cancelled your booking.
-We will refund €60.00 of €120.00 the way you paid. It usually arrives within 5 to 10 days.
-We send the money at 10:10. Until then you can undo the cancellation using the link below, if the time is still free.
+We will refund €60.00 of €120.00 to your original payment method. It usually arrives within 5–10 days.
+We will send the refund at 10:10. Until then, you can undo the cancellation using the link below if the time is still free.
 
 Tuesday 24 November
 10:00–11:00
@@ -412,6 +468,7 @@ Tuesday 24 November
 What: Portrait session
 With: Maja Lind
 Where: Studio Nord, Götgatan 1
+Reference: 1
 
 See your booking:
 https://book.example/manage/token
@@ -431,7 +488,7 @@ Studio Nord
         (
             Terms(Money(12000, "eur")),
             12000,
-            "We will refund €120.00 the way you paid.",
+            "We will refund €120.00 to your original payment method.",
             "We will refund €120.00 to the",
         ),
         (Terms(Money(12000, "eur")), 0, "there is no refund", "None of the €120.00 is refunded."),
@@ -451,7 +508,7 @@ async def test_a_cancellation_tells_both_what_it_does_to_the_money(
     for kind, said in ((MailKind.CANCELED_CUSTOMER, customer_told), (MailKind.CANCELED_OWNER, owner_told)):
         text = (await post.receive(told(kind, booking=booking, back=back))).text or ""
         assert said in text
-        assert ("We send the money at 10:10" in text) == bool(back)
+        assert ("We will send the refund at 10:10" in text) == bool(back)
         assert "undo the cancellation" in text
 
 
@@ -466,8 +523,8 @@ async def test_what_cannot_be_taken_back_any_more_is_not_offered(post: Post, unt
 async def test_an_owner_who_cancels_is_sorry_and_gives_everything_back(post: Post) -> None:
     detail: dict[str, Any] = {"by": EndReason.BY_OWNER, "back": 12000, "undo_until": ""}
     text = (await post.receive(told(MailKind.CANCELED_CUSTOMER, **detail))).text or ""
-    assert "We had to cancel your booking, and we are sorry." in text
-    assert "We will refund €120.00 the way you paid." in text
+    assert "We are sorry, but we had to cancel your booking." in text
+    assert "We will refund €120.00 to your original payment method." in text
     assert "You cancelled" not in text
     ours = (await post.receive(told(MailKind.CANCELED_OWNER, **detail))).text or ""
     assert "You cancelled this booking. The time is free again, and the customer has been told." in ours
@@ -476,9 +533,9 @@ async def test_an_owner_who_cancels_is_sorry_and_gives_everything_back(post: Pos
 async def test_the_minutes_for_taking_back_are_told_on_the_readers_own_clock(post: Post) -> None:
     booking = a_booking(status=Status.CANCELED, visitor=NEW_YORK)
     text = (await post.receive(told(MailKind.CANCELED_CUSTOMER, booking=booking))).text or ""
-    assert "We send the money at 04:10 (New York, UTC−5)." in text
+    assert "We will send the refund at 04:10 (New York, UTC−5)." in text
     owner = (await post.receive(told(MailKind.CANCELED_OWNER, booking=booking))).text or ""
-    assert "We send the money at 10:10." in owner
+    assert "We will send the refund at 10:10." in owner
 
 
 async def test_a_booking_taken_back_stands_as_before(post: Post) -> None:
@@ -498,7 +555,9 @@ async def test_a_move_says_from_when_to_when_what_was_paid_and_what_holds_now(po
         """\
 Your booking has been moved
 
-The old time is available to others again.
+Hello Ada Example,
+
+We have released your old time.
 You paid the difference of €30.00.
 
 Tuesday 24 November
@@ -512,8 +571,8 @@ Reference: 1
 Paid: €150.00
 If you cancel:
   Free cancellation until Mon 23 Nov, 10:00
-  then 50% back until Tue 24 Nov, 08:00
-  after that, no refund
+  Then 50% refund until Tue 24 Nov, 08:00
+  After that, no refund
 
 Change or cancel:
 https://book.example/manage/token
@@ -532,7 +591,7 @@ The attached file updates the entry in your calendar. An entry that you added th
         (3000, "You paid the difference of €30.00.", "The customer paid the difference of €30.00."),
         (
             -3000,
-            "It costs less now. We will refund €30.00 the way you paid.",
+            "The new price is lower. We will refund €30.00 to your original payment method.",
             "We will refund the difference of €30.00",
         ),
         (0, "There is nothing to pay or refund.", "There is nothing to pay or refund."),
@@ -555,7 +614,7 @@ async def test_a_move_of_a_free_booking_costs_nothing(post: Post) -> None:
 
 async def test_a_move_by_the_owner_is_excused_and_names_no_wish_of_the_customers(post: Post) -> None:
     text = (await post.receive(told(MailKind.MOVED_CUSTOMER, by="by_owner", difference=0))).text or ""
-    assert "We had to change your booking, and we are sorry. If this does not suit you, please tell us." in text
+    assert "We are sorry, but we had to change your booking. If this does not suit you, please let us know." in text
     ours = (await post.receive(told(MailKind.MOVED_OWNER, by="by_owner", difference=0))).text or ""
     assert "You changed this booking, and the customer has been told." in ours
 
@@ -566,7 +625,7 @@ async def test_another_service_at_the_same_time_is_a_change_and_names_both(post:
     assert message.header("Subject") == "Changed: Portrait session, Tue 24 Nov 10:00"
     text = message.text or ""
     assert "Before:\n  Family session\n  Tue 24 Nov, 10:00" in text
-    assert "available to others" not in text
+    assert "released your old time" not in text
 
 
 async def test_the_times_of_a_move_name_their_zone_to_a_customer_elsewhere(post: Post) -> None:
@@ -583,7 +642,7 @@ async def test_a_move_that_failed_changes_nothing_and_gives_the_difference_back(
     text = message.text or ""
     assert "You paid to move your booking to Wed 25 Nov, 14:00, but that time was no longer free." in text
     assert "Nothing has changed: your booking is still confirmed." in text
-    assert "We will refund €30.00 the way you paid." in text
+    assert "We will refund €30.00 to your original payment method." in text
     held = (await post.receive(told(MailKind.NOT_MOVED_CUSTOMER, back=0))).text or ""
     assert "You have not been charged." in held
     off = told(MailKind.NOT_MOVED_CUSTOMER, booking=a_booking(status=Status.CANCELED))
@@ -592,7 +651,7 @@ async def test_a_move_that_failed_changes_nothing_and_gives_the_difference_back(
 
 async def test_a_reminder_says_what_when_where_and_with_whom_and_adds_no_second_calendar_entry(post: Post) -> None:
     message = await post.receive(told(MailKind.REMINDER_CUSTOMER, booking=a_booking(visitor=NEW_YORK)))
-    assert message.header("Subject") == "Reminder: Portrait session, Tue 24 Nov 10:00"
+    assert message.header("Subject") == "Reminder: Portrait session in 4 days, Tue 24 Nov 10:00"
     text = message.text or ""
     for said in ("What: Portrait session", "With: Maja Lind", "Where: Studio Nord", "Your time: 04:00–05:00"):
         assert said in text
@@ -614,7 +673,7 @@ async def test_a_new_link_retires_the_older_ones_and_changes_nothing_else(post: 
 
 async def test_a_refund_that_failed_tells_the_customer_to_call_and_the_owner_what_to_do(post: Post) -> None:
     customer = (await post.receive(told(MailKind.REFUND_FAILED_CUSTOMER))).text or ""
-    assert "We tried to refund €60.00 the way you paid" in customer
+    assert "We tried to refund €60.00 to your original payment method" in customer
     assert "The money is still yours. Please contact us" in customer
     assert "Reply to this email or call +46 8 123 45." in customer
     owner = (await post.receive(told(MailKind.REFUND_FAILED_OWNER, amount=6000, currency="jpy"))).text or ""
@@ -667,7 +726,7 @@ def test_a_cancellation_of_a_disputed_payment_promises_no_time(kind: MailKind) -
     letter = write_letter(replace(told(kind), waits_for_bank=True), now=NOW)
     said = " ".join(letter.paragraphs)
     assert "bank has decided" in said
-    assert "We send the money at" not in said
+    assert "We will send the refund at" not in said
 
 
 @pytest.mark.parametrize(
@@ -690,12 +749,12 @@ async def test_a_dispute_tells_the_owner_where_and_until_when_to_answer(post: Po
     assert "The booking stays confirmed" in text
     open_still = "decided:" not in text
     assert ("Please answer in the Stripe dashboard by Tue 1 Dec, 23:59." in text) == open_still
-    assert ("We refund nothing of this payment while the bank is deciding." in text) == open_still
+    assert ("We will not refund any of this payment while the bank is deciding." in text) == open_still
 
 
 async def test_a_dispute_without_a_known_deadline_says_where_it_stands(post: Post) -> None:
     text = (await post.receive(told(MailKind.DISPUTED_OWNER, answer_by=""))).text or ""
-    assert "Please answer in the Stripe dashboard. You find the deadline there." in text
+    assert "Please answer in the Stripe dashboard. You will find the deadline there." in text
     off = told(MailKind.DISPUTED_OWNER, booking=a_booking(status=Status.CANCELED))
     assert "The booking stays confirmed" not in ((await post.receive(off)).text or "")
 
@@ -704,7 +763,7 @@ async def test_money_given_back_by_the_owner_leaves_the_booking_as_it_is(post: P
     mail = a_mail(MailKind.REFUNDED_CUSTOMER, refund=Money(2000, "eur"), detail={"reason": EndReason.GOODWILL})
     message = await post.receive(mail)
     text = message.text or ""
-    assert "Your booking stays as it is.\nWe will refund €20.00 the way you paid." in text
+    assert "Your booking stays as it is.\nWe will refund €20.00 to your original payment method." in text
     assert f"See your booking:\n{MANAGE}" in text
 
 
@@ -733,7 +792,7 @@ async def test_money_drawn_from_two_payments_is_told_as_one_sum(stack: Stack) ->
         assert await parts.store.add_refund(refund, seen=seen, mails=[owes])
     await stack.until_quiet()
     [text] = [mail.text for mail in stack.mailbox.messages if mail.header("Subject").startswith("Refunded")]
-    assert "We will refund €50.00 the way you paid." in (text or "")
+    assert "We will refund €50.00 to your original payment method." in (text or "")
 
 
 @pytest.mark.parametrize("reason", [EndReason.NOT_MOVED, EndReason.DEADLINE, EndReason.PAYMENT_MISMATCH])

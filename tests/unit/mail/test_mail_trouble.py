@@ -71,7 +71,7 @@ async def test_the_pages_say_that_the_address_was_refused(stack: Stack) -> None:
     token = stack.parts.links.booking_token(booking.id, ends_at=booking.ends_at)
     after_paying = text_of((await stack.client.get(f"/b/{token}")).text)
     assert f"Our email to {ANNA} could not be delivered." in after_paying
-    assert "We email everything to" not in after_paying
+    assert "We are emailing the details to" not in after_paying
     manage = stack.parts.links.manage_token(booking.id, booking.link_version)
     assert f"Our email to {ANNA} could not be delivered." in text_of((await stack.client.get(f"/manage/{manage}")).text)
 
@@ -81,7 +81,7 @@ async def test_an_address_that_takes_mail_is_said_to_be_mailed_to(stack: Stack) 
     await stack.tick()
     token = stack.parts.links.booking_token(booking.id, ends_at=booking.ends_at)
     page = text_of((await stack.client.get(f"/b/{token}")).text)
-    assert f"We email everything to {ANNA}" in page
+    assert f"We are emailing the details to {ANNA}" in page
     assert "could not be delivered" not in page
 
 

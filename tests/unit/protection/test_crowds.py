@@ -55,8 +55,8 @@ async def test_a_full_widget_takes_no_sum_in_place_of_the_work(full: Stack) -> N
     """And says to those whose browser cannot work that they have to wait."""
     caller = Caller(full)
     await caller.hold((await days(full))[3][0])
-    assert "How much is" not in caller.page.text
-    assert "So many people are booking" in text_of(caller.page.text)
+    assert "What is" not in caller.page.text
+    assert "Too many people are booking" in text_of(caller.page.text)
 
 
 async def test_little_work_that_was_asked_for_before_the_widget_was_full_is_not_enough(tmp_path: Path) -> None:

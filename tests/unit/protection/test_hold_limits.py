@@ -100,7 +100,7 @@ async def test_at_a_limit_the_day_and_the_choice_stay_and_the_page_tries_again_w
     assert refused.status_code == 429
     wait = int(refused.headers["retry-after"])
     assert f'value="{starts[6].isoformat().replace("+00:00", "Z")}" data-again="{wait}"' in refused.text
-    assert "We try again by ourselves at 09:10" in text_of(refused.text)
+    assert "We will try again automatically at 09:10" in text_of(refused.text)
     assert f'name="date" value="{starts[6].date()}' in refused.text
 
 
@@ -253,7 +253,7 @@ async def test_a_page_that_is_asked_for_without_end_says_when_to_come_back(stack
     answers = [await stack.client.get(f"/b/{token}") for _ in range(121)]
     assert [answer.status_code for answer in answers] == [200] * 120 + [429]
     assert 0 < int(answers[-1].headers["retry-after"]) <= 60
-    assert "too many requests" in text_of(answers[-1].text)
+    assert "Too many tries" in text_of(answers[-1].text)
     stack.clock.advance(stack.minutes(1))
     assert (await stack.client.get(f"/b/{token}")).status_code == 200
 
@@ -281,7 +281,7 @@ async def test_under_pressure_a_question_comes_first_and_its_answer_leads_on(bus
     await Caller(busy, "203.0.113.1").hold(starts[0])
     caller = Caller(busy)
     assert (await caller.hold(starts[1], email="anna@customer.example")).status_code == 429
-    assert "How much is" in caller.page.text
+    assert "What is" in caller.page.text
     assert await held(busy) == 1
     assert (await caller.answer()).status_code == 303
     assert "email=anna" in caller.page.headers["location"], "nothing that was sent is lost on the way"
@@ -330,7 +330,7 @@ async def test_a_program_cannot_guess_on_and_on(busy: Stack) -> None:
     for _ in range(6):
         await caller.answer("99")
     assert (await caller.answer("99")).status_code == 429
-    assert "How much is" not in caller.page.text
+    assert "What is" not in caller.page.text
 
 
 async def test_a_full_widget_holds_nothing_more_until_a_hold_ends(busy: Stack) -> None:
@@ -339,7 +339,7 @@ async def test_a_full_widget_holds_nothing_more_until_a_hold_ends(busy: Stack) -
         await busy.hold(start)
     caller = Caller(busy)
     assert (await caller.hold(starts[5])).status_code == 429
-    assert "So many people" in text_of(caller.page.text)
+    assert "Too many people" in text_of(caller.page.text)
     assert 0 < int(caller.page.headers["retry-after"]) <= 600
     await busy.tick(after=busy.minutes(11))
     assert (await caller.hold(starts[5])).status_code == 303
@@ -354,8 +354,8 @@ async def test_an_ended_hold_is_held_again_under_pressure_with_what_was_typed(bu
     await busy.hold(starts[1])
     anna.page = details
     said = await anna.send('action="[^"]*/details"', name="Anna <Ek>", email="anna@customer.example")
-    assert "How much is" in said
-    first, second = re.findall(r"How much is (\d) plus (\d)\?", said)[0]
+    assert "What is" in said
+    first, second = re.findall(r"What is (\d) plus (\d)\?", said)[0]
     said = await anna.send('id="hf-check"', proof_answer=str(int(first) + int(second)))
     assert "again" in said
     assert "Anna &lt;Ek&gt;" in anna.page.text

@@ -171,12 +171,12 @@ async def test_a_month_that_nobody_has_read_says_so(small: Stack) -> None:
     reads = slot_reads(small)
     page = await small.client.get(f"/w/studio?service={small.headshot_id}")
     assert page.status_code == 200
-    assert "have not loaded the times of this month yet" in text_of(page.text)
+    assert "cannot load the times for this month" in text_of(page.text)
     assert "No times in" not in text_of(page.text)
     query = {"serviceId": small.headshot_id, "from": "2026-11-24", "to": "2026-11-30"}
     told = await small.client.get("/api/availability", params=query)
     assert told.status_code == 503
-    assert "have not loaded" in told.json()["error"]["message"]
+    assert "cannot load the times" in told.json()["error"]["message"]
     assert slot_reads(small) == reads
 
 

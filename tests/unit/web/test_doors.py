@@ -27,7 +27,7 @@ async def test_a_visitor_books_and_pays_with_plain_pages(stack: Stack, anna: Bro
         'action="[^"]*/details"', name="Anna Ek", email="anna@customer.example", phone="070-123 45 67"
     )
     assert "SEK" in said
-    assert "Free cancellation" in said or "back until" in said
+    assert "Free cancellation" in said or "refund until" in said
     await anna.send('action="[^"]*/pay"')
     assert anna.page.status_code == 303
     session_id = urlsplit(anna.page.headers["location"]).path.rpartition("/")[2]

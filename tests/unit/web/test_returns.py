@@ -285,7 +285,7 @@ async def test_without_mail_the_page_after_paying_does_not_ask_to_keep_an_addres
     booking = await stack.hold()
     said = await anna.open(await stack.stripe.pay(await stack.at_stripe(booking)))
     assert "Your time is confirmed" in said
-    assert "Save the address of this page" not in said
+    assert "Bookmark this page" not in said
     assert "This page only works for a few hours." in said
 
 

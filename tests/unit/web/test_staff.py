@@ -589,7 +589,7 @@ async def test_a_note_that_nobody_came_is_refused_before_the_visit_in_words(stud
     home = await sign_in(studio, eva)
     answer = await studio.client.post(f"{home}/bookings/{booking.id}/no-show")
     assert answer.status_code == 409
-    assert "The visit has not begun yet" in text_of(answer.text)
+    assert "The appointment has not started yet" in text_of(answer.text)
 
 
 async def test_no_time_of_a_page_has_more_than_seconds(studio: Stack, eva: Browser) -> None:

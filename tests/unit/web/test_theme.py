@@ -11,11 +11,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from app.domain.colours import contrast
 from app.web.shared.theme import (
     TEXT,
     Scheme,
     asked_style,
-    contrast,
     dressed,
     fitting_scheme,
     from_oklch,
