@@ -33,7 +33,9 @@ from app.domain.scheduler_names import owner_of
 from app.error_answers import show_error, show_http_error, show_outermost
 from app.errors import ChallengeNeeded, HoldfastError, StorageError
 from app.mail import Mailer
+from app.operations.alerts import Alerts
 from app.operations.background import Background
+from app.operations.calendar import Calendar
 from app.operations.calendly_connections import CalendlyConnections
 from app.operations.erasure import Erasure
 from app.operations.health import Health
@@ -43,6 +45,7 @@ from app.operations.reconciling import Reconciling
 from app.operations.staff_access import Staff
 from app.operations.webhook_inbox import Inbox
 from app.operations.worker import Worker
+from app.operations.working_hours import WorkingHours
 from app.parts import Parts, parts_in
 from app.payments.connection import RATE_LIMIT_PATIENCE
 from app.payments.stripe_client import Payments
@@ -183,7 +186,12 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
         closing.push_async_callback(availability.aclose)
         links = Links(settings.keys, now=now, random=seams.random)
         notifications = Notifications(
-            store=store, widgets=widgets, links=links, public_url=settings.public_url, now=now
+            store=store,
+            widgets=widgets,
+            links=links,
+            public_url=settings.public_url,
+            has_staff=bool(settings.staff_emails),
+            now=now,
         )
         challenges = Challenges(settings.keys, now=now, random=seams.random)
         hold_limits = HoldLimits(store=store, rate_limits=rate_limits, challenges=challenges, now=now, shared=counts)
@@ -257,6 +265,17 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
             now=now,
             random=seams.random,
         )
+        working_hours = WorkingHours(
+            store=store,
+            schedulers=schedulers,
+            availability=availability,
+            widgets=widgets,
+            mailer=mailer,
+            public_url=settings.public_url,
+            now=now,
+            sleep=seams.sleep,
+            random=seams.random,
+        )
         worker = Worker(
             acts=acts,
             inbox=inbox,
@@ -265,6 +284,7 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
             notifications=notifications,
             overdue=Overdue(store=store, notifications=notifications),
             connections=calendly,
+            working_hours=working_hours,
             store=store,
             mailer=mailer,
             now=now,
@@ -333,6 +353,8 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
             offers=acts.offers,
             hold=acts.hold,
             own_page=acts.own_page,
+            book_for=acts.book_for,
+            desk_payments=acts.desk_payments,
             checkout=acts.checkout,
             settle=acts.settle,
             cancel=acts.cancel,
@@ -340,6 +362,7 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
             owner_refunds=acts.owner_refunds,
             manage_links=acts.manage_links,
             corrections=acts.corrections,
+            customers=acts.customers,
             follow=acts.follow,
             sweep=acts.sweep,
             inbox=inbox,
@@ -356,9 +379,12 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
                 store=store, schedulers=schedulers, payments=payments, acts=acts, strays=strays, now=now
             ),
             health=health,
+            alerts=Alerts(store=store, health=health, mailer=mailer, calendly=calendly, now=now),
             staff=staff,
             calendly=calendly,
             outgoing_webhooks=outgoing_webhooks,
+            working_hours=working_hours,
+            calendar=Calendar(store=store, working_hours=working_hours),
             now=now,
         )
 

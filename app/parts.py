@@ -15,10 +15,13 @@ from jinja2 import Environment
 from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
+from app.booking.book_for import BookFor
 from app.booking.bookings import Bookings
 from app.booking.cancel import Cancel
 from app.booking.checkout import Checkout
 from app.booking.corrections import Corrections
+from app.booking.customers import Customers
+from app.booking.desk_payments import DeskPayments
 from app.booking.follow import Follow
 from app.booking.hold import Hold
 from app.booking.manage_links import ManageLinks
@@ -29,6 +32,8 @@ from app.booking.reschedule import Reschedule
 from app.booking.settle import Settle
 from app.booking.sweep import Sweep
 from app.mail import Mailer
+from app.operations.alerts import Alerts
+from app.operations.calendar import Calendar
 from app.operations.calendly_connections import CalendlyConnections
 from app.operations.erasure import Erasure
 from app.operations.health import Health
@@ -37,6 +42,7 @@ from app.operations.reconciling import Reconciling
 from app.operations.staff_access import Staff
 from app.operations.webhook_inbox import Inbox
 from app.operations.worker import Worker
+from app.operations.working_hours import WorkingHours
 from app.protection.hold_limits import HoldLimits
 from app.protection.idempotency import Idempotency
 from app.protection.page_reader import PageReader
@@ -62,6 +68,8 @@ class Parts:
     offers: Offers
     hold: Hold
     own_page: OwnPage
+    book_for: BookFor
+    desk_payments: DeskPayments
     checkout: Checkout
     settle: Settle
     cancel: Cancel
@@ -69,6 +77,7 @@ class Parts:
     owner_refunds: OwnerRefunds
     manage_links: ManageLinks
     corrections: Corrections
+    customers: Customers
     follow: Follow
     sweep: Sweep
     inbox: Inbox
@@ -81,11 +90,14 @@ class Parts:
     sites: PageReader
     metrics: Metrics
     health: Health
+    alerts: Alerts
     erasure: Erasure
     reconciling: Reconciling
     staff: Staff
     calendly: CalendlyConnections
     outgoing_webhooks: OutgoingWebhooks
+    working_hours: WorkingHours
+    calendar: Calendar
     now: Callable[[], datetime]
 
 

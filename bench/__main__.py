@@ -15,6 +15,7 @@ _ALL = (
     ("bench.holds",),
     ("bench.holds", "postgresql"),
     ("bench.attempts",),
+    ("bench.front_desk",),
 )
 
 

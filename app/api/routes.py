@@ -162,7 +162,8 @@ OPERATIONS = (
         "Change the customer's address",
         owner.correct_email,
         tag="The owner",
-        about="For servers with an API key: what could not be delivered goes to the new address, else a new link.",
+        about="For servers with an API key: what could not be delivered goes to the new address, otherwise the "
+        "confirmation.",
     ),
     _by_server(
         "/api/bookings/resend-mails",

@@ -1,7 +1,7 @@
 """All acts, built once and given to the doors and the worker.
 
-Read them in the order of a booking's life: hold, checkout, take_payment, confirm, release. Then comes what a confirmed
-one may still become (cancel, reschedule), and what others do (follow, stripe_events, sweep, adopt).
+Read them in the order of a booking's life: hold (or book_for), checkout, take_payment, confirm, release. Then comes
+what a confirmed one may still become (cancel, reschedule), and what others do (follow, stripe_events, sweep, adopt).
 """
 
 from __future__ import annotations
@@ -10,12 +10,15 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from app.booking.adopt import Adopt
+from app.booking.book_for import BookFor
 from app.booking.bookings import Bookings
 from app.booking.cancel import Cancel
 from app.booking.candidates import Candidates
 from app.booking.checkout import Checkout
 from app.booking.confirm import Confirm
 from app.booking.corrections import Corrections
+from app.booking.customers import Customers
+from app.booking.desk_payments import DeskPayments
 from app.booking.follow import Follow
 from app.booking.hold import Hold
 from app.booking.manage_links import ManageLinks
@@ -42,6 +45,8 @@ class Acts:
     offers: Offers
     hold: Hold
     own_page: OwnPage
+    book_for: BookFor
+    desk_payments: DeskPayments
     checkout: Checkout
     settle: Settle
     confirm: Confirm
@@ -51,6 +56,7 @@ class Acts:
     owner_refunds: OwnerRefunds
     manage_links: ManageLinks
     corrections: Corrections
+    customers: Customers
     follow: Follow
     adopt: Adopt
     stripe_events: StripeEvents
@@ -68,11 +74,16 @@ def make_acts(tools: Tools, hold_limits: HoldLimits, *, inherited: Collection[st
     settle = Settle(tools, take_payment, adopt)
     offers, candidates = Offers(tools), Candidates(tools)
     owner_refunds, manage_links = OwnerRefunds(tools), ManageLinks(tools)
+    hold = Hold(tools, hold_limits, release, take_payment, adopt, settle, candidates)
+    desk_payments = DeskPayments(tools, confirm, take_payment, adopt)
+    corrections = Corrections(tools, manage_links)
     return Acts(
         bookings=Bookings(tools),
         offers=offers,
-        hold=Hold(tools, hold_limits, release, take_payment, adopt, settle, candidates),
+        hold=hold,
         own_page=OwnPage(tools),
+        book_for=BookFor(tools, hold, confirm, desk_payments),
+        desk_payments=desk_payments,
         checkout=Checkout(tools, confirm, take_payment, adopt, pages),
         settle=settle,
         confirm=confirm,
@@ -81,7 +92,8 @@ def make_acts(tools: Tools, hold_limits: HoldLimits, *, inherited: Collection[st
         reschedule=Reschedule(tools, offers, moves, candidates),
         owner_refunds=owner_refunds,
         manage_links=manage_links,
-        corrections=Corrections(tools, manage_links),
+        corrections=corrections,
+        customers=Customers(tools, corrections),
         follow=Follow(tools, moves, offers, take_payment),
         adopt=adopt,
         stripe_events=StripeEvents(tools, take_payment, adopt),

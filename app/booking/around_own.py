@@ -41,7 +41,10 @@ def times_around(
                 continue
             if starts_at < now + service.booking_window_start or starts_at <= now:
                 continue
-            if person.capacity is None or sum(_overlap(slot, row) for row in others) < person.capacity:
+            meeting = [row for row in others if _overlap(slot, row)]
+            if any(row.closed for row in meeting):
+                continue
+            if person.capacity is None or len(meeting) < person.capacity:
                 found.append(slot)
     return tuple(found)
 

@@ -24,6 +24,7 @@ def wanted(reservation: Reservation, *, tag: str) -> Wanted:
         ends_at=reservation.ends_at,
         buffer_starts_at=reservation.buffer_starts_at,
         buffer_ends_at=reservation.buffer_ends_at,
+        any_time=reservation.any_time,
     )
 
 

@@ -107,6 +107,18 @@ class Bookings:
             lock_binds=self._tools.schedulers.lock_binds(booking.reservation.scheduler),
         )
 
+    async def funds_of(self, bookings: Sequence[Booking]) -> dict[str, Funds]:
+        """The money of each of these bookings, by its id."""
+        ids = [booking.id for booking in bookings]
+        payments, refunds = await self._store.payments_of(ids), await self._store.refunds_of(ids)
+        return {
+            one: Funds(
+                [payment for payment in payments if payment.booking_id == one],
+                [refund for refund in refunds if refund.booking_id == one],
+            )
+            for one in ids
+        }
+
     # Nine parameters: what a list may be narrowed by, and where it begins and ends.
     async def find(
         self,

@@ -30,7 +30,7 @@ class Candidates:
             return sum(
                 abs(taken.starts_at - slot.starts_at) < timedelta(hours=12)
                 for taken in occupied
-                if taken.resource_id == resource.id
+                if taken.resource_id == resource.id and not taken.closed
             )
 
         return sorted(free, key=busy)

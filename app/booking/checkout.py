@@ -38,6 +38,8 @@ REPLAY_TIME = timedelta(seconds=45)
 
 #: How often paying may be started for one hold, so that a failing Stripe cannot prolong it for ever.
 MAX_ATTEMPTS = 5
+#: By a link that lasts for days. It prolongs nothing: the owner's deadline stands.
+MAX_LINK_ATTEMPTS = 50
 
 
 class Checkout:
@@ -111,15 +113,31 @@ class Checkout:
                 left = min(payment.expires_at, booking.deadline) - self._now()
                 if payment.session_url and left > SESSION_MARGIN:
                     return payment.session_url
-                if payment.session_url:
+                if payment.session_url and self._may_follow(booking):
+                    booking = await self._take_payment.expire_sessions(booking)
+                    if booking.status not in UNPAID:  # it was paid in this moment
+                        await self._settle_paid(booking)
+                        return None
+                elif payment.session_url:
                     booking = await self._take_payment.end_unpaid(booking, EndReason.DEADLINE)
                     must_be_held(booking, self._now())
                     return None
-                if payment.created_at + REPLAY_TIME > self._now():
+                elif payment.created_at + REPLAY_TIME > self._now():
                     held_until = payment.created_at + self._widgets.of(booking).hold_time
+                    if booking.pay_link:
+                        held_until = booking.deadline
                     return await self._create_session(booking, payment, held_until=held_until)
             payment = await self._open_payment(booking, return_url, cancel_url)
             return await self._create_session(booking, payment, held_until=booking.deadline)
+
+    def _may_follow(self, booking: Booking) -> bool:
+        """Whether another payment page may take the place of one that ends: a link that the owner has mailed makes them
+        until the owner's deadline."""
+        return booking.pay_link and booking.deadline - self._now() > SESSION_MARGIN
+
+    async def _settle_paid(self, booking: Booking) -> None:
+        if booking.status is Status.PAID:
+            await self._confirm.finalize_soon(booking)
 
     def _capture(self, booking: Booking, widget: Widget) -> Capture:
         """Where the lock does not bind, a stranger may have the time by now: money that is only held is let go then."""
@@ -153,7 +171,7 @@ class Checkout:
     async def _open_payment(self, booking: Booking, return_url: str, cancel_url: str) -> Payment:
         """Write the attempt, with all its parameters, before Stripe hears of it; the deadline moves with it."""
         attempts = await self._store.payments(booking.id)
-        if len(attempts) >= MAX_ATTEMPTS:
+        if len(attempts) >= (MAX_LINK_ATTEMPTS if booking.pay_link else MAX_ATTEMPTS):
             raise BookingConflict("too many attempts")
         widget = on_offer(self._widgets, booking)
         deadline = self._pay_until(booking, widget, attempts)
@@ -191,7 +209,9 @@ class Checkout:
     def _pay_until(self, booking: Booking, widget: Widget, attempts: Sequence[Payment]) -> datetime:
         """When paying has to be done: never after the visit has begun. The first page has its whole time; a later one
         of the same hold, after a changed address or a lost answer, does not make the hold any longer than the first
-        did, or than LONGEST_HOLD."""
+        did, or than LONGEST_HOLD. By a link it has to be done when the owner said."""
+        if booking.pay_link:
+            return booking.deadline
         until = min(self._now().replace(microsecond=0) + widget.payment_time, booking.starts_at)
         return min(until, max(booking.deadline, last_end(booking, widget))) if attempts else until
 

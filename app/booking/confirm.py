@@ -308,7 +308,7 @@ class Confirm:
 
     async def _why_gone(self, booking: Booking) -> EndReason:
         """Why there is no time left to book. Whoever had nothing to pay is not told of a payment."""
-        if booking.terms.free:
+        if booking.payment_id is None:
             return EndReason.REFUSED
         if booking.was_expired or await was_booked_there(self._tools, booking):
             return EndReason.SLOT_GONE
@@ -325,7 +325,7 @@ class Confirm:
         """Paid, but it cannot be: the money goes back, whatever the scheduler still holds is released."""
         refund = self._refunds.owed(booking, payment, payment.price, reason) if payment else None
         kinds = [MailKind.REFUNDED_CUSTOMER, MailKind.REFUNDED_OWNER]
-        if booking.terms.free:
+        if payment is None:
             kinds = [MailKind.RELEASED_CUSTOMER]
         change = Change(
             (Status.PAID,),

@@ -1,24 +1,33 @@
-"""What the owner mends in a booking: a wrong address, a mail that did not arrive, a visit that nobody came to."""
+"""What the owner mends in a booking: the customer's details, a mail that did not arrive, a visit that nobody came
+to."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from app.booking.address_typos import distance
-from app.booking.customer_form import EMAIL_WRONG, read_address
+from app.booking.customer_form import EMAIL_WRONG, NAME_WRONG, PHONE_WRONG, read_address, read_name, read_phone
 from app.booking.manage_links import ManageLinks
 from app.booking.tools import Tools
-from app.domain.booking import Booking, Status
-from app.errors import (
-    BookingConflict,
-    InvalidDetails,
-    NotBegun,
-)
+from app.domain.booking import Actor, Booking, Customer, Status
+from app.domain.customer import details_mark
+from app.domain.outbox import OutboxMail
+from app.errors import BookingConflict, InvalidDetails, NotBegun
+from app.mail import MailKind
 from app.msgid import N_
 
 #: So many letters may be wrong in a mistyped address: gmial.con for gmail.com is two.
 _SLIPS = 3
 _ANOTHER = N_("This is a different address, not a correction. Please contact us to change it.")
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """What was typed in the place of a customer's details; None leaves one as it is, an empty phone takes it away."""
+
+    name: str | None = None
+    email: str | None = None
+    phone: str | None = None
 
 
 class Corrections:
@@ -41,27 +50,77 @@ class Corrections:
             raise NotBegun if booking.status is Status.CONFIRMED else BookingConflict(booking.status)
         return marked
 
-    async def resend_mails(self, booking_id: str) -> int:
-        """Send again what was given up of a booking's mails. Returns how many mails that is. Raises NotFound."""
-        return await self._store.resend_mails((await self._tools.booking(booking_id)).id)
+    async def resend_mail(self, mail_id: str, *, tries: int, who: str = "") -> None:
+        """Send one mail now that was given up, or waits after a failure. `who` asks for it, for the history. Raises
+        BookingConflict where it was tried again since it was seen with so many tries, or is under way."""
+        if not await self._store.resend_mail(mail_id, tries=tries, who=who):
+            raise BookingConflict("no longer waiting")
 
-    async def correct_email(self, booking_id: str, email: str, *, only_slips: bool = False) -> Booking:
-        """Give the customer another address: mails that did not reach the old one go to it, else a fresh link does, and
-        older links stop working. Raises InvalidDetails for what is no address, BookingConflict where nobody has put a
-        name to the booking or it has changed meanwhile, NotFound. `only_slips`: an address that differs by more than a
+    async def resend_mails(self, booking_id: str, *, who: str = "") -> int:
+        """Send again what was given up of a booking's mails. Returns how many mails that is. Raises NotFound."""
+        return await self._store.resend_mails((await self._tools.booking(booking_id)).id, who=who)
+
+    async def correct_email(
+        self, booking_id: str, email: str, *, by: Actor = Actor.OWNER, who: str = "", only_slips: bool = False
+    ) -> Booking:
+        """Give the customer another address, as `correct` does. `only_slips`: an address that differs by more than a
         few letters is refused, because what asks for it may not be in the customer's hands alone."""
-        address = read_address(email.strip())
-        if address is None:
-            raise InvalidDetails({"email": EMAIL_WRONG})
         booking = await self._tools.booking(booking_id)
-        if booking.customer is None:
-            raise BookingConflict("nobody has put a name to it")
-        if booking.customer.email == address:
-            return booking
-        if only_slips and distance(booking.customer.email.lower(), address.lower()) > _SLIPS:
+        address, before = read_address(email.strip()), booking.customer
+        if only_slips and address and before and distance(before.email.lower(), address.lower()) > _SLIPS:
             raise InvalidDetails({"email": _ANOTHER})
-        customer = replace(booking.customer, email=address)
-        otherwise = self._manage_links.fresh(booking) if self._manage_links.may_have(booking) else []
-        if not await self._store.correct_email(booking, customer, otherwise=otherwise):
+        return await self.correct(booking_id, Correction(email=email), by=by, who=who)
+
+    async def correct(
+        self, booking_id: str, correction: Correction, *, by: Actor, who: str = "", shown: str = ""
+    ) -> Booking:
+        """Change a customer's details in one booking. With another address or name the links mailed before stop
+        working, and mails that did not reach the customer go out again; where there are none, the confirmation with its
+        calendar file, or a link to what is not to come. `who` is the member of staff, for the history, `shown` the
+        `details_mark` of the details that they saw. Raises InvalidDetails with a msgid for each field, BookingConflict
+        where nobody has put a name to the booking or it was changed meanwhile, NotFound."""
+        booking = await self._tools.booking(booking_id)
+        before = booking.customer
+        if before is None:
+            raise BookingConflict("nobody has put a name to it")
+        if shown and shown != details_mark(before):
+            raise BookingConflict("changed meanwhile")
+        after = self._corrected(booking, before, correction)
+        changed = [name for name in ("name", "email", "phone") if getattr(before, name) != getattr(after, name)]
+        if not changed:
+            return booking
+        retire = changed != ["phone"]
+        detail = {"by": str(by), "changed": " ".join(changed), **({"who": who} if who else {})}
+        mails = self._mails_after(replace(booking, customer=after)) if retire else []
+        if not await self._store.correct(booking, after, retire=retire, otherwise=mails, detail=detail):
             raise BookingConflict("changed meanwhile")
         return await self._tools.booking(booking_id)
+
+    def _corrected(self, booking: Booking, before: Customer, correction: Correction) -> Customer:
+        """The details with what was typed; what was left as it is need not be readable."""
+        wrong: dict[str, str] = {}
+        name, email, phone = before.name, before.email, before.phone
+        if correction.name is not None and correction.name.strip() != name:
+            name = read_name(correction.name) or wrong.setdefault("name", NAME_WRONG)
+        # Without an address a booking may have been taken by telephone; it is not taken away from one that has it.
+        if correction.email is not None and correction.email.strip() != email:
+            email = read_address(correction.email.strip()) or wrong.setdefault("email", EMAIL_WRONG)
+        if correction.phone is not None and correction.phone.strip() != phone:
+            typed = correction.phone.strip()
+            country = self._tools.widgets.of(booking).country
+            phone = (read_phone(typed, country) or wrong.setdefault("phone", PHONE_WRONG)) if typed else ""
+        if wrong:
+            raise InvalidDetails(wrong)
+        return replace(before, name=name, email=email, phone=phone)
+
+    def _mails_after(self, booking: Booking) -> list[OutboxMail]:
+        """What the customer is mailed where nothing failed before: to an address that got nothing yet, the confirmation
+        says more than a link."""
+        if not self._manage_links.may_have(booking) or not (booking.customer and booking.customer.email):
+            return []
+        if booking.status is Status.CONFIRMED:
+            if booking.ends_at <= self._tools.now():
+                return []
+            about = f"corrected{booking.link_version + 1}"
+            return self._tools.notifications.owed(booking, MailKind.CONFIRMED_CUSTOMER, about=about)
+        return self._manage_links.fresh(booking)

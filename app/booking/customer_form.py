@@ -6,8 +6,8 @@ The same fields draw the form and read it, so that nothing is asked for that is 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import phonenumbers
@@ -70,13 +70,16 @@ _EMAIL = Field(
     inputmode="email",
 )
 _NOTES = Field("notes", N_("Message"), "textarea", False, 1000, "")
+_DESK_NAME_MISSING = N_("Please enter the customer's name.")
+_DESK_EMAIL_MISSING = N_("An email address is needed here: the calendar or the payment link is sent to it.")
 _PHONE_MISSING = N_("Please enter your phone number.")
 _ANSWER_MISSING = N_("Please answer this question.")
 _CONSENT_MISSING = N_("Please tick this box to continue.")
 EMAIL_WRONG = N_("This does not look like an email address. It should read like name@example.com.")
-_PHONE_WRONG = N_(
+PHONE_WRONG = N_(
     "This is not a phone number in that country. Please check the digits, or start with + and the country code."
 )
+NAME_WRONG = N_("Please enter a name of at most 100 characters.")
 _TOO_EMPTY = N_("There is no visible text in this. Please type it again.")
 _TOO_LONG = N_("This is too long. Please shorten it.")
 _NOT_OFFERED = N_("Please choose one of the answers.")
@@ -105,6 +108,17 @@ def form_fields(widget: Widget) -> tuple[Field, ...]:
     return tuple(fields)
 
 
+def desk_fields(widget: Widget, *, email: bool) -> tuple[Field, ...]:
+    """The fields for an owner who books for somebody: a name is all that must be, and an address where `email` says so.
+    Nobody consents for another person, so that is not asked."""
+    missing = {"name": _DESK_NAME_MISSING, **({"email": _DESK_EMAIL_MISSING} if email else {})}
+    return tuple(
+        replace(field, required=field.name in missing, missing=missing.get(field.name, ""))
+        for field in form_fields(widget)
+        if field.name != "consent"
+    )
+
+
 def _question_field(question: Question) -> Field:
     return Field(
         ANSWER + question.name,
@@ -119,14 +133,16 @@ def _question_field(question: Question) -> Field:
     )
 
 
-def read_details(form: Mapping[str, str], widget: Widget) -> Customer:
-    """The customer from what was typed; the phone number in E.164.
+def read_details(form: Mapping[str, str], widget: Widget, fields: Sequence[Field] = ()) -> Customer:
+    """The customer from what was typed; the phone number in E.164. `fields` are those of the desk's form, none are the
+    widget's.
 
     Raises InvalidDetails with a msgid for every field that needs mending.
     """
     values: dict[str, str] = {}
     wrong: dict[str, str] = {}
-    for field in form_fields(widget):
+    asked = fields or form_fields(widget)
+    for field in asked:
         typed = form.get(field.name, "")
         # One more than may be, so that what is too long is refused rather than cut.
         text = clean(typed, most=field.limit + 1, lines=field.kind == "textarea")
@@ -140,7 +156,7 @@ def read_details(form: Mapping[str, str], widget: Widget) -> Customer:
             values[field.name] = read_address(text) or wrong.setdefault(field.name, EMAIL_WRONG)
         elif text and field.kind == "tel":
             country = read_country(form.get(PHONE_COUNTRY, "")) or widget.country
-            values[field.name] = _number(text, country) or wrong.setdefault(field.name, _PHONE_WRONG)
+            values[field.name] = read_phone(text, country) or wrong.setdefault(field.name, PHONE_WRONG)
         else:
             values[field.name] = text
     if wrong:
@@ -155,7 +171,7 @@ def read_details(form: Mapping[str, str], widget: Widget) -> Customer:
             for question in widget.questions
             if values[ANSWER + question.name]
         },
-        consent=bool(widget.consent),
+        consent=any(field.name == "consent" for field in asked),
     )
 
 
@@ -216,7 +232,13 @@ def read_country(text: str) -> str:
     return text if text in phonenumbers.SUPPORTED_REGIONS else ""
 
 
-def _number(text: str, country: str) -> str | None:
+def read_name(text: str) -> str | None:
+    """A name as the form takes it; None for what is too long, or cannot be seen."""
+    name = clean(text, most=_NAME.limit + 1)
+    return name if _visible(name) and len(name) <= _NAME.limit else None
+
+
+def read_phone(text: str, country: str) -> str | None:
     """E.164, with its extension behind it. A number with its country code is held to lengths alone, because allotted
     ranges change more often than this is installed. One without has to be valid in the country: half the world's
     numbers have a possible length there, and would ring at a stranger's."""

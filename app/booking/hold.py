@@ -20,7 +20,7 @@ from app.booking.release import Release
 from app.booking.settle import Settle
 from app.booking.take_payment import UNPAID, TakePayment
 from app.booking.tools import Tools
-from app.domain.booking import Booking, Customer, EndReason, Status, Visitor
+from app.domain.booking import Booking, Channel, Customer, EndReason, Status, Visitor
 from app.domain.catalogue import Resource, Service, Slot
 from app.domain.charge_minimum import chargeable
 from app.domain.history import HistoryWord
@@ -30,6 +30,7 @@ from app.errors import (
     HoldExpired,
     InvalidRequest,
     NotFound,
+    NotOffered,
     SchedulerError,
     SchedulerNotFound,
     SchedulerRefused,
@@ -60,9 +61,19 @@ UNSURE_PATIENCE = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True)
-class _Wish:
-    """What a visitor wants to hold, at whatever time. `resource_id` None is anyone; `shown` is the price that they
-    saw; `admission` is the gate's, None for somebody whom the owner trusts."""
+class AtDesk:
+    """What is different where the owner books for somebody. `who` is the member of staff. `held_until` is how long the
+    time has to stay locked; `any_time` says that it is not offered, and is to be booked all the same."""
+
+    who: str
+    held_until: datetime
+    any_time: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is to be held, at whatever time. `resource_id` None is anyone; `shown` is the price that was seen;
+    `admission` is the gate's, None for somebody whom the owner trusts."""
 
     widget: Widget
     service: Service
@@ -70,7 +81,8 @@ class _Wish:
     visitor: Visitor
     customer: Customer | None
     shown: Money
-    admission: Admission | None
+    admission: Admission | None = None
+    desk: AtDesk | None = None
 
 
 class Hold:
@@ -134,14 +146,14 @@ class Hold:
             if again and again.reservation.reference:
                 return again
             if again and again.created_at + UNSURE_PATIENCE <= self._now():
-                resumed = await self._resume(widget, service, again)
+                resumed = await self.resume(widget, service, again)
                 if resumed:
                     return resumed
             admission = await self._admit(widget, service, starts_at, client) if client else None
             held = None
             try:
                 seen = service.price if shown is None else shown
-                wish = _Wish(widget, service, resource_id, visitor, customer, seen, admission)
+                wish = Wish(widget, service, resource_id, visitor, customer, seen, admission)
                 held = await self._hold(wish, starts_at)
             finally:
                 if admission:
@@ -150,6 +162,13 @@ class Hold:
                 if admission and admission.spare:
                     await self.give_up(admission.spare)
                 return held
+        raise await self.taken(widget, service_id, starts_at, resource_id)
+
+    async def taken(
+        self, widget: Widget, service_id: str, starts_at: datetime, resource_id: str | None, *, offered: bool = True
+    ) -> SlotTaken:
+        """The error that says why nobody can take a time, with the nearest free ones. `offered` False: the owner asked
+        for a time that the calendar does not offer. Raises NotFound where the service is gone with it."""
         self._metrics.hold_refused(SlotTaken.code)
         # Read again: what the scheduler refused may be gone altogether.
         service = await self._availability.service(widget, service_id)
@@ -157,9 +176,11 @@ class Hold:
         now, kind = self._now(), SlotTaken
         if starts_at <= now:
             kind = TimePassed
+        elif not offered:
+            kind = NotOffered
         elif starts_at < now + service.booking_window_start:
             kind = TooSoon
-        raise kind(starts_at, [near.starts_at for near in nearest])
+        return kind(starts_at, [near.starts_at for near in nearest])
 
     async def _admit(self, widget: Widget, service: Service, starts_at: datetime, client: Client) -> Admission:
         """Ask the gate. Raises as it does."""
@@ -171,18 +192,20 @@ class Hold:
         async with self._locks(("hold", widget.name, client.address or client.name)):
             return await self._hold_limits.admit(widget, client, starts_at, free, zone)
 
-    async def _hold(self, wish: _Wish, starts_at: datetime) -> Booking | None:
+    async def _hold(self, wish: Wish, starts_at: datetime) -> Booking | None:
         """Try everybody who could take the time; None where nobody can."""
         slot = await self._availability.find_slot(wish.widget, wish.service, starts_at)
-        if slot is None:
-            return None
+        return await self.place(wish, slot) if slot else None
+
+    async def place(self, wish: Wish, slot: Slot) -> Booking | None:
+        """Lock the slot with the first of those who could take it; None where nobody can. Raises SchedulerError."""
         for resource in await self._candidates.of(wish.service, slot, wish.resource_id):
             booking = await self._lock(wish, slot, resource)
             if booking:
                 return booking
         return None
 
-    async def _resume(self, widget: Widget, service: Service, booking: Booking) -> Booking | None:
+    async def resume(self, widget: Widget, service: Service, booking: Booking) -> Booking | None:
         """A hold whose process died while the scheduler was being asked: what the scheduler made of it is the hold. If
         it made nothing, the row is ended, and None says that the time is there to be held afresh."""
         for made in await find_at_scheduler(self._tools, booking, booking.reservation):
@@ -204,14 +227,14 @@ class Hold:
         times = await self._availability.times(widget, service, month=starts_at.astimezone(UTC).date(), needed=True)
         return [free.starts_at for free in times.slots if free.starts_at.astimezone(zone).date() == day]
 
-    async def _lock(self, wish: _Wish, slot: Slot, resource: Resource) -> Booking | None:
+    async def _lock(self, wish: Wish, slot: Slot, resource: Resource) -> Booking | None:
         """Try one resource. None means that it is taken."""
-        widget, service = wish.widget, wish.service
+        widget, service, desk = wish.widget, wish.service, wish.desk
         location = (await self._availability.catalogue(widget)).location
         now, booking_id = self._now(), self._tools.new_id("bk")
         reservation = new_reservation(booking_id, widget.scheduler, service, slot, resource, location, now)
         booking = new_booking(
-            reservation,
+            replace(reservation, any_time=desk is not None and desk.any_time),
             widget,
             service,
             visitor=wish.visitor,
@@ -219,8 +242,17 @@ class Hold:
             any_resource=wish.resource_id is None,
             deadline=min(now + widget.hold_time, slot.starts_at),
         )
+        until = self._latest_end(booking, widget)
+        if desk:
+            booking = replace(booking, channel=Channel.DESK)
+            until = max(until, desk.held_until + _LOCK_MARGIN)
         await must_be_confirmable(self._tools, widget.scheduler)
-        if not await self._store.insert_hold(booking, capacity=resource.capacity):
+        if not await self._store.insert_hold(
+            booking,
+            capacity=resource.capacity,
+            what=HistoryWord.BOOKED_AT_DESK if desk else HistoryWord.HELD,
+            detail={"who": desk.who} if desk else {},
+        ):
             offered = await self._availability.find_slot(widget, service, slot.starts_at)
             if offered and resource.id in offered.resource_ids:  # another process of ours was faster
                 self._availability.distrust(service, slot.starts_at)
@@ -229,7 +261,7 @@ class Hold:
             await self._hold_limits.entered(wish.admission, booking.id)
         self._availability.took(booking.interval)
         try:
-            locked = await lock_at_scheduler(self._tools, booking.reservation, until=self._latest_end(booking, widget))
+            locked = await lock_at_scheduler(self._tools, booking.reservation, until=until)
         except SchedulerRefused as error:
             log.info("lock refused", booking=booking.id, answer=error.body[:500])
             await self._end_refused(booking, EndReason.REFUSED, unsure=False)
@@ -343,6 +375,8 @@ class Hold:
     async def extend(self, booking_id: str) -> Booking:
         """Start the hold's time anew. Raises HoldExpired, or BookingConflict when the extensions are used up."""
         booking = await self._tools.booking(booking_id)
+        if booking.pay_link:
+            raise BookingConflict("the owner says how long it is held")
         widget = on_offer(self._widgets, booking)
         await self._act_limits.hold(booking_id)
         end = last_end(booking, widget)

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from app.domain.booking import Booking, Status, Trouble
+from app.domain.booking import Booking, Channel, Status, Trouble
 from app.domain.money import Money
 from app.domain.outbox import OutboxMail
 from app.domain.payment import PaymentState
-from app.domain.refund import PAID_ANOTHER_WAY, REFUND_VOID, Refund
+from app.domain.refund import PAID_ANOTHER_WAY, REFUND_VOID, Funds, Refund
 from app.mail import Mail, MailKind
 from app.protection.signed_links import Links
 from app.store import Store
@@ -18,7 +18,8 @@ from app.widgets import Widgets
 
 
 class Notifications:
-    """From a change of status to a mail: rows for the outbox, and their contents as things stand."""
+    """From a change of status to a mail: rows for the outbox, and their contents as things stand. `has_staff`: people
+    may sign in, so mails to the owner lead to the booking's page."""
 
     def __init__(
         self,
@@ -27,12 +28,14 @@ class Notifications:
         widgets: Widgets,
         links: Links,
         public_url: str,
+        has_staff: bool = False,
         now: Callable[[], datetime],
     ) -> None:
         self._store = store
         self._widgets = widgets
         self._links = links
         self._public_url = public_url
+        self._has_staff = has_staff
         self._now = now
 
     def owed(
@@ -43,7 +46,7 @@ class Notifications:
         due_at: datetime | None = None,
         detail: Mapping[str, str | int | bool] | None = None,
     ) -> list[OutboxMail]:
-        """The outbox rows a change owes: to the customer if we know one, to the owner if there is an address.
+        """The outbox rows a change owes: to the customer if we know one with an address, to the owner if there is one.
 
         `booking` is as it will be after the change. One mail of a kind is owed for each of its revisions, and for
         each thing it is `about`. `due_at` None is at once.
@@ -53,7 +56,7 @@ class Notifications:
         now = self._now()
         rows = []
         for kind in kinds:
-            if not booking.customer or (kind.to_owner and not owner):
+            if not booking.customer or not (owner if kind.to_owner else booking.customer.email):
                 continue
             name = ".".join(part for part in (booking.id, kind, str(booking.revision or ""), about) if part)
             rows.append(
@@ -122,6 +125,7 @@ class Notifications:
         token = self._links.booking_token(booking.id, ends_at=booking.ends_at)
         # A link that the customer may not have asked for is one version ahead; its first use retires those before.
         ahead = 1 if mail.detail.get("later") else 0
+        funds = Funds(await self._store.payments(booking.id), await self._store.refunds(booking.id))
         return Mail(
             message_id=mail.message_id,
             to=to,
@@ -133,8 +137,15 @@ class Notifications:
             others=[(other, self._manage_url(other, ahead)) for other in await self._others(mail, booking)],
             status_url=f"{self._public_url}/b/{token}",
             refund=_sum(live),
-            waits_for_bank=await self._waits_for_bank(booking),
+            # No secret: whoever has the mail must sign in, too.
+            staff_url=f"{self._public_url}/staff?next=bookings/{booking.id}"
+            if kind.to_owner and self._has_staff
+            else "",
+            waits_for_bank=_waits_for_bank(funds),
             detail=mail.detail,
+            unpaid=funds.open_amount(booking) if booking.channel is Channel.DESK else 0,
+            in_person=funds.in_person,
+            receipt=any(payment.payment_intent_id for payment in funds.payments),
         )
 
     def _manage_url(self, booking: Booking, ahead: int) -> str:
@@ -163,21 +174,22 @@ class Notifications:
             if (refund.id == refund_id or refund.id.startswith(f"{refund_id}_")) and refund.payment_id in captured
         ]
 
-    async def _waits_for_bank(self, booking: Booking) -> bool:
-        """Whether money that is to go back is disputed, so that it waits for the bank's decision."""
-        disputed = {payment.id for payment in await self._store.payments(booking.id) if payment.in_dispute}
-        refunds = await self._store.refunds(booking.id)
-        return any(refund.status == "requested" and refund.payment_id in disputed for refund in refunds)
-
     def _still_true(self, mail: OutboxMail, kind: MailKind, booking: Booking) -> bool:
         match kind:
             case MailKind.CONFIRMED_CUSTOMER | MailKind.CONFIRMED_OWNER:
                 # A booking that was moved since tells its new time; one that is off has a mail of its own.
                 return booking.status is Status.CONFIRMED and booking.ends_at > self._now()
+            case MailKind.PAY_LINK_CUSTOMER | MailKind.PAY_REMINDER_CUSTOMER:
+                # What was given more time has a later reminder; a link that was sent again is in the newer mail.
+                waits = booking.pay_link and booking.status in {Status.HELD, Status.AWAITING_PAYMENT}
+                same = mail.detail.get("until") == booking.deadline.isoformat()
+                return waits and same and booking.deadline > self._now()
+            case MailKind.NOT_PAID_OWNER:
+                return booking.status is Status.EXPIRED
             case MailKind.DELAYED_CUSTOMER:
                 return booking.status is Status.PAID
             case MailKind.RELEASED_CUSTOMER:
-                unpaid = booking.status is Status.EXPIRED or booking.terms.free
+                unpaid = booking.status is Status.EXPIRED or booking.payment_id is None
                 return unpaid and booking.ends_at > self._now()
             case MailKind.MOVED_CUSTOMER | MailKind.MOVED_OWNER | MailKind.RESTORED_CUSTOMER | MailKind.RESTORED_OWNER:
                 # What changed again has a newer mail; the older one would put a wrong time into a calendar.
@@ -189,6 +201,12 @@ class Notifications:
                 return booking.status is Status.CANCELED and mail.revision == booking.revision
             case _:
                 return True
+
+
+def _waits_for_bank(funds: Funds) -> bool:
+    """Whether money that is to go back is disputed, so that it waits for the bank's decision."""
+    disputed = {payment.id for payment in funds.payments if payment.in_dispute}
+    return any(refund.status == "requested" and refund.payment_id in disputed for refund in funds.refunds)
 
 
 def _sum(refunds: Sequence[Refund]) -> Money | None:

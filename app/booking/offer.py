@@ -48,7 +48,8 @@ class Offer:
     """What the customer may do at one reading of the clock, `at`, and what would follow.
 
     `percent` of the price, which is `refund`, comes back on cancellation, and goes out at `refund_at`; `uncharged` says
-    that it is only set aside at the bank, and is let go. A refusal of None means that the act is open to the customer.
+    that it is only set aside at the bank, and is let go, `unpaid` that no money came so far. A refusal of None means
+    that the act is open to the customer.
     """
 
     at: datetime
@@ -56,6 +57,7 @@ class Offer:
     percent: int
     refund: Money
     uncharged: bool
+    unpaid: bool
     refund_at: datetime
     move_refusal: Refusal | None
     move_until: datetime
@@ -116,6 +118,7 @@ class Offers:
             percent=terms.refund_percent(at=at, starts_at=booking.starts_at),
             refund=replace(due, amount=max(0, back)),
             uncharged=held,
+            unpaid=not any(payment.captured for payment in funds.payments),
             refund_at=at if booking.status is not Status.CONFIRMED or moving else self.undo_until(booking, at),
             move_refusal=move_refusal,
             move_until=move_until,

@@ -10,7 +10,7 @@ from datetime import timedelta
 import structlog
 
 from app.booking.notifications import Notifications
-from app.domain.booking import Booking, Trouble
+from app.domain.booking import Booking, Channel, Trouble
 from app.mail import MailKind
 from app.store import Store
 
@@ -46,7 +46,8 @@ class Overdue:
 
     async def _tell(self, booking: Booking, trouble: Trouble, *, about: str = "", amount: int = 0) -> None:
         mails = self._notifications.trouble(booking, trouble, about=about, detail={"amount": amount})
-        if trouble is Trouble.NOT_CONFIRMED and not booking.canceled_at:
+        unpaid = booking.channel is Channel.DESK and booking.payment_id is None  # nobody waits with their money
+        if trouble is Trouble.NOT_CONFIRMED and not booking.canceled_at and not unpaid:
             mails += self._notifications.owed(booking, MailKind.DELAYED_CUSTOMER)
         if await self._store.owe_mails(mails):
             log.error("overdue", booking=booking.id, trouble=trouble)

@@ -58,7 +58,8 @@ class OwnerRefunds:
         return refunds
 
     async def paid_another_way(self, booking_id: str, refund_id: str = "") -> Refund:
-        """Note that the owner has paid a failed or refused refund without Stripe. A second call returns what the first
+        """Note that the owner has paid a refund without Stripe, which has failed or refused it, or never had its money:
+        what was taken in person goes back this way alone. A second call returns what the first
         one did. Raises as `Refunds.paid_another_way`."""
         async with self._locks(booking_id):
             return await self._refunds.paid_another_way(booking_id, refund_id)

@@ -19,6 +19,7 @@ from app.domain.outbox import OutboxMail
 from app.domain.payment import DISPUTE_LOST, DISPUTE_OVER, Payment, PaymentSeen, PaymentState, undecided
 from app.domain.refund import (
     BALANCE_TOO_LOW,
+    IN_PERSON,
     NO_ANSWER,
     PAID_ANOTHER_WAY,
     PENDING_PATIENCE,
@@ -109,7 +110,8 @@ class Refunds:
         return (await self.funds(booking_id)).left
 
     async def paid_another_way(self, booking_id: str, refund_id: str = "") -> Refund:
-        """Note that the owner has paid a failed or refused refund without Stripe: it counts as given back and is not
+        """Note that the owner has paid a refund without Stripe, one that failed or is refused there, or of money that
+        was taken in person: it counts as given back and is not
         tried again. A second call returns what the first one did. `refund_id` is ours or Stripe's; it may be left out
         where one refund only needs this.
 
@@ -182,6 +184,9 @@ class Refunds:
 
     async def _pay(self, refund: Refund) -> None:
         payment = await self._store.payment(refund.payment_id)
+        if payment and payment.in_person:
+            await self._store.wait_for_owner(refund.id, problem=IN_PERSON, mails=await self._in_person_mails(refund))
+            return
         if payment and not refund.stripe_refund_id and await self._waits_for_dispute(refund, payment):
             return
         again_at = self._now() + timedelta(seconds=min(60 * 2 ** min(refund.tries, 6), 3600))
@@ -242,6 +247,13 @@ class Refunds:
             return []
         told: dict[str, str | int | bool] = {**_amount(refund), "code": problem}
         return self._notifications.trouble(booking, Trouble.REFUND_REFUSED, about=refund.id, detail=told)
+
+    async def _in_person_mails(self, refund: Refund) -> list[OutboxMail]:
+        booking = await self._store.booking(refund.booking_id)
+        if booking is None:
+            return []
+        told: dict[str, str | int | bool] = {**_amount(refund)}
+        return self._notifications.trouble(booking, Trouble.REFUND_IN_PERSON, about=refund.id, detail=told)
 
     async def _fail(self, refund: Refund, error: StripeRefused) -> None:
         """Stripe does not know the payment, since it was made under another account's key: it can never send this

@@ -12,7 +12,7 @@ from app.booking.moves import Moves
 from app.booking.own_page import was_booked_there
 from app.booking.release import Release
 from app.booking.tools import Tools
-from app.domain.booking import Booking, EndReason, Status
+from app.domain.booking import Booking, Channel, EndReason, Status
 from app.domain.history import HistoryWord
 from app.domain.money import Money
 from app.domain.payment import MAY_STILL_PAY, Payment, PaymentSeen, PaymentState
@@ -134,12 +134,13 @@ class TakePayment:
         promised = payment.state is PaymentState.PROCESSING or facts.charged_at is None
         return not promised and facts.charged_at is not None and facts.charged_at < booking.starts_at
 
-    async def end_unpaid(self, booking: Booking, reason: EndReason) -> Booking:
-        """Expire every Session that somebody may have, and only then claim the end. Stripe may say: paid."""
+    async def end_unpaid(self, booking: Booking, reason: EndReason, *, who: str = "") -> Booking:
+        """Expire every Session that somebody may have, and only then claim the end. Stripe may say: paid. `who` of the
+        owner's people ends it, if one of them does."""
         booking = await self.expire_sessions(booking)
         if booking.status is Status.PAID:
             return await self._confirm.finalize(booking, just_read=True)
-        return await self.close(booking, reason) if booking.status in UNPAID else booking
+        return await self.close(booking, reason, who=who) if booking.status in UNPAID else booking
 
     async def expire_sessions(self, booking: Booking) -> Booking:
         for payment in await self._store.payments(booking.id):
@@ -151,7 +152,7 @@ class TakePayment:
                     booking = await self.apply(payment, facts)
         return booking
 
-    async def close(self, booking: Booking, reason: EndReason) -> Booking:
+    async def close(self, booking: Booking, reason: EndReason, *, who: str = "") -> Booking:
         """Claim the end of an unpaid booking, unless another Session is still open, and release its time.
 
         Raises SchedulerError for an inherited booking, of which the scheduler is asked first.
@@ -163,7 +164,12 @@ class TakePayment:
                 return await self._keep_final(booking, there)
             self.inherited.discard(booking.id)
         told = reason in {EndReason.GIVEN_UP, EndReason.PAYMENT_MISMATCH}
-        mails = () if told else self._notifications.owed(booking, MailKind.RELEASED_CUSTOMER, detail={"reason": reason})
+        # What the owner was just booking for somebody, and could not, is news to the owner alone.
+        unknown = booking.channel is Channel.DESK and not booking.pay_link
+        kinds = [] if told or unknown else [MailKind.RELEASED_CUSTOMER]
+        if booking.pay_link and reason is not EndReason.BY_OWNER:
+            kinds.append(MailKind.NOT_PAID_OWNER)
+        mails = self._notifications.owed(booking, *kinds, detail={"reason": reason})
         change = Change(
             UNPAID,
             Status.EXPIRED,
@@ -173,6 +179,7 @@ class TakePayment:
             without_open_session=True,
             values={"end_reason": reason},
             mails=mails,
+            detail={"who": who} if who else {},
         )
         ended = await self._store.claim(booking.id, change)
         if ended is None:

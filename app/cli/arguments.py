@@ -8,9 +8,11 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import TypeVar
 
+from app.booking.book_for import Pays
 from app.domain.booking import Status
 from app.domain.catalogue import Resource, Service
 from app.domain.money import Money
+from app.errors import BookingConflict
 from app.text.zones import zone_info
 
 #: What --status takes beside the statuses.
@@ -25,6 +27,14 @@ _YEARS = range(1990, 2100)
 
 class WrongUse(Exception):
     """The command makes no sense as it was given; the text says why."""
+
+
+class Refused(Exception):
+    """The act was not done; the text says why, and that nothing was charged or refunded."""
+
+    def __init__(self, sentence: str, code: str = BookingConflict.code) -> None:
+        super().__init__(sentence)
+        self.code = code
 
 
 def add_bookings(parser: argparse.ArgumentParser) -> None:
@@ -65,14 +75,45 @@ def add_bookings(parser: argparse.ArgumentParser) -> None:
     move.add_argument(
         "--resource", default="", help="with whom or in which room: id or name (default: the same, otherwise anyone)"
     )
-    for act in (show, cancel, no_show, resend, refund, paid, correct, move):
+    book = _add_book(acts)
+    take = acts.add_parser("take-payment", help="note what the customer paid on the spot, in cash or by card terminal")
+    take.add_argument("--how", required=True, choices=[way.value for way in Pays if way.method], help="how it was paid")
+    take.add_argument("--amount", metavar="20.00", help="in the booking's currency (default: all that is unpaid)")
+    link = acts.add_parser("pay-link", help="email a payment link again, give it more time, or stop waiting for it")
+    what = link.add_mutually_exclusive_group(required=True)
+    what.add_argument("--again", action="store_true", help="email it once more")
+    what.add_argument("--until", metavar="ISO", help="when it ends, in the venue's time zone")
+    what.add_argument("--stop", action="store_true", help="free the time; nothing is charged")
+    for act in (show, cancel, no_show, resend, refund, paid, correct, move, take, link):
         act.add_argument("id", metavar="ID", help="the booking, such as bk_0123456789abcdef0123")
-    for act in (cancel, refund, paid, move):
+    for act in (cancel, refund, paid, move, book, take, link):
         act.add_argument("--yes", action="store_true", help="do not ask for confirmation")
-    for act in (a_list, show, cancel, no_show, resend, refund, paid, correct, move):
+    for act in (a_list, show, cancel, no_show, resend, refund, paid, correct, move, book, take, link):
         act.add_argument(
             "--json", action="store_true", help="print the result as JSON; everything else goes to standard error"
         )
+
+
+def _add_book(acts: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
+    book = acts.add_parser("book", help="book for somebody, at any free time, whatever visitors are held to")
+    book.add_argument("--widget", default="", help="the widget's name, if there are several")
+    book.add_argument("--service", required=True, help="its id or name")
+    book.add_argument(
+        "--start", required=True, metavar="ISO", help="such as 2026-11-24T10:00, in the venue's time zone"
+    )
+    book.add_argument("--resource", default="", help="with whom or in which room: id or name (default: anyone)")
+    book.add_argument("--name", required=True, help="the customer's name")
+    book.add_argument("--email", default="", metavar="ADDRESS", help="the customer's address; without it, no emails")
+    book.add_argument("--phone", default="", help="the customer's phone number")
+    book.add_argument("--notes", default="", help="what the customer says")
+    book.add_argument("--language", default="", help="of the customer's emails (default: the widget's first)")
+    book.add_argument("--pays", choices=[way.value for way in Pays], default=Pays.AT_VISIT.value, help="how it is paid")
+    book.add_argument("--amount", metavar="20.00", help="what was taken on the spot (default: the price)")
+    book.add_argument("--until", metavar="ISO", help="when a payment link ends (default: in a day)")
+    book.add_argument(
+        "--anytime", dest="any_time", action="store_true", help="also a time that the calendar does not offer"
+    )
+    return book
 
 
 def _day(text: str) -> date:
@@ -85,19 +126,19 @@ def _day(text: str) -> date:
     return day
 
 
-def read_start(text: str, zone: str) -> datetime:
+def read_start(text: str, zone: str, option: str = "--start") -> datetime:
     """The moment that was typed, on the place's clock where no offset was. Raises WrongUse."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
         moment = None
     if moment is None or moment.year not in _YEARS or len(text) <= len("2026-11-24"):
-        raise WrongUse("--start must be a date and a time, such as 2026-11-24T10:00 or 2026-11-24T10:00+01:00.")
+        raise WrongUse(f"{option} must be a date and a time, such as 2026-11-24T10:00 or 2026-11-24T10:00+01:00.")
     if moment.tzinfo:
         return moment.astimezone(UTC)
     both = {moment.replace(tzinfo=zone_info(zone), fold=fold).astimezone(UTC) for fold in (0, 1)}
     if len(both) > 1:
-        raise WrongUse(f"The clocks change at that time in {zone}. Add the offset to --start, such as +01:00.")
+        raise WrongUse(f"The clocks change at that time in {zone}. Add the offset to {option}, such as +01:00.")
     return both.pop()
 
 

@@ -34,6 +34,7 @@ def booking_json(booking: Booking, now: datetime) -> dict[str, Any]:
         "canceledAt": _iso(booking.canceled_at, zone),
         "undoUntil": _iso(booking.undo_until, zone),
         "endReason": booking.end_reason,
+        "channel": booking.channel,
     }
 
 
@@ -61,6 +62,7 @@ def view_json(view: BookingView, now: datetime) -> dict[str, Any]:
                 "amount": payment.price.amount,
                 "currency": payment.price.currency,
                 "state": payment.state,
+                "method": payment.method,
                 "paymentIntentId": payment.payment_intent_id,
                 "dispute": payment.dispute,
             }

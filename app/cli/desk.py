@@ -16,8 +16,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.booking.bookings import BookingView
 from app.booking.moves import MoveQuote
 from app.booking.offer import Refusal
-from app.cli.arguments import COMPLETED, NO_SHOW, WrongUse, named, read_amount, read_start
+from app.cli.arguments import COMPLETED, NO_SHOW, Refused, WrongUse, named, read_amount, read_start
 from app.cli.as_json import booking_json, refund_json, view_json
+from app.cli.book import BookingDesk
 from app.cli.terminal import Terminal, real_terminal
 from app.cli.words import end, head, money, refund_stands, sheet, span, standing, table, when
 from app.domain.booking import Actor, Booking, EndReason, Status
@@ -52,14 +53,6 @@ _NOTHING_DONE = "Nothing was changed, charged or refunded."
 
 #: More bookings than these are not listed at once.
 MOST = 500
-
-
-class Refused(Exception):
-    """The act was not done; the text says why, and that nothing was charged or refunded."""
-
-    def __init__(self, sentence: str, code: str = BookingConflict.code) -> None:
-        super().__init__(sentence)
-        self.code = code
 
 
 def run(settings: Settings, arguments: argparse.Namespace) -> int:
@@ -116,6 +109,8 @@ class Desk:
             "correct-email": self._correct_email,
             "move": self._move,
         }
+        if self._asked.act in BookingDesk.ACTS:
+            return await BookingDesk(self._parts, self._asked, self._terminal).act()
         return await acts[self._asked.act]()
 
     # -- looking -----------------------------------------------------------------------------------------

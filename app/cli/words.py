@@ -13,10 +13,10 @@ from app.domain.booking import Actor, Booking, Status
 from app.domain.history import HistoryEntry
 from app.domain.money import Money
 from app.domain.move import MoveState
-from app.domain.payment import Payment
+from app.domain.payment import Payment, PaymentMethod
 from app.domain.refund import Refund, failures, payable_another_way
 from app.text.formats import format_day, format_money, format_span, format_time
-from app.text.history_words import HISTORY, REFUND_STANDS
+from app.text.history_words import HISTORY, PAID_HOW, REFUND_STANDS
 from app.text.zones import local, offset_label, zone_info
 
 
@@ -107,7 +107,8 @@ def _open_move(view: BookingView) -> str:
 
 def _payment_line(payment: Payment) -> str:
     disputed = f"disputed: {payment.dispute}" if payment.dispute else ""
-    return ", ".join(filter(None, [money(payment.price), payment.state, disputed, payment.payment_intent_id]))
+    state = f"taken: {PAID_HOW[payment.method]}" if payment.in_person else payment.state
+    return ", ".join(filter(None, [money(payment.price), state, disputed, payment.payment_intent_id]))
 
 
 def _refund_line(view: BookingView, refund: Refund) -> str:
@@ -123,6 +124,8 @@ def refund_stands(view: BookingView, refund: Refund) -> str:
             return "waiting for the bank to decide the dispute"
         if refund.next_try_at and not refund.tries:
             return f"will be sent on {when(refund.next_try_at, view.booking.time_zone)}"
+    if payment and payment.in_person and refund.status == "requested":
+        return "paid on the spot: refund it yourself, then mark it with paid-another-way"
     if refund.delayed:
         return f"delayed ({refund.problem}); we keep trying"
     if failures(view.payments, view.refunds).get(refund.id) == 0:
@@ -137,6 +140,12 @@ def _history_line(entry: HistoryEntry, booking: Booking) -> str:
         words.append(" to ".join(when(datetime.fromisoformat(detail[end]), zone) for end in ("from", "to")))
     if "by" in detail:
         words.append("by the owner" if detail["by"] == Actor.OWNER else "by the customer")
+    if "paid" in detail:
+        words += [money(Money(detail["paid"], booking.terms.price.currency)), PAID_HOW[PaymentMethod(detail["how"])]]
+    if "until" in detail:
+        words.append(f"until {when(datetime.fromisoformat(detail['until']), zone)}")
+    if detail.get("who"):
+        words.append(f"by {detail['who']}")
     amount = detail.get("amount", detail.get("back"))
     if amount is not None:
         words.append(f"{money(Money(amount, booking.terms.price.currency))} back")

@@ -99,6 +99,15 @@ class Actor(StrEnum):
         return EndReason(self.value)
 
 
+class Channel(StrEnum):
+    """Through which door a booking came."""
+
+    #: The widget, or a program of the owner's.
+    ONLINE = "online"
+    #: The owner booked for somebody: on the phone, or for who stood at the counter.
+    DESK = "desk"
+
+
 class Trouble(StrEnum):
     """What keeps something that is due from being done. The owner is mailed once about each, and an alarm stays on
     until it is over; see `app.booking.notifications.Notifications.trouble`."""
@@ -116,13 +125,16 @@ class Trouble(StrEnum):
     NOT_RELEASED = "not_released"
     #: Stripe refuses a refund, or does not answer; `amount` and `code` say which.
     REFUND_REFUSED = "refund_refused"
+    #: Money that was taken in person is due back, and only the owner can give it; `amount` says how much.
+    REFUND_IN_PERSON = "refund_in_person"
     #: A mail to the customer was given up.
     MAIL_GIVEN_UP = "mail_given_up"
 
 
 @dataclass(frozen=True, slots=True)
 class Customer:
-    """Who booked. `answers` maps a configured question's name to its answer."""
+    """Who booked. `answers` maps a configured question's name to its answer. `email` is empty where the owner booked
+    for somebody who has none: then no mail goes to them."""
 
     name: str
     email: str
@@ -162,8 +174,9 @@ class Booking(Reserved):
     the hold, then of paying. `revision` rises with every change that the customer's calendar must follow.
     `canceled_at` is when a confirmed booking was called off, `undo_until` how long that may be taken back; both are
     kept while it is being taken back. `moves` counts how often its customer moved it. Manage links signed for an older
-    `link_version` are retired. `next_try_at` and `tries` are of what is due about it beside its reservation: to end it
-    when its deadline has passed, or to confirm it when it is paid.
+    `link_version` are retired. `pay_link`: its customer pays by a link that the owner has mailed, and `deadline` is the
+    owner's, however often the customer begins to pay. `next_try_at` and `tries` are of what is due about it beside its
+    reservation: to end it when its deadline has passed, or to confirm it when it is paid.
     """
 
     id: str
@@ -190,6 +203,8 @@ class Booking(Reserved):
     moves: int = 0
     no_show: bool = False
     link_version: int = 0
+    channel: Channel = Channel.ONLINE
+    pay_link: bool = False
 
     def over(self, now: datetime) -> bool:
         """Whether the visit has come to its end as it was booked."""

@@ -18,10 +18,21 @@ class HistoryWord(StrEnum):
     HELD = "held"
     #: On the scheduler's own page, before it was paid.
     BOOKED_THERE = "booked_there"
+    #: By the owner, for somebody.
+    BOOKED_AT_DESK = "booked_at_desk"
     EXTENDED = "extended"
     PRICE_CHANGED = "price_changed"
     PAYMENT_STARTED = "payment_started"
     NOTHING_DUE = "nothing_due"
+    #: The owner asks for no money, although the service has a price.
+    NO_CHARGE = "no_charge"
+    #: The owner has taken money outside Stripe.
+    TAKEN_IN_PERSON = "taken_in_person"
+    #: The customer pays when they come.
+    PAYS_AT_VISIT = "pays_at_visit"
+    LINK_SENT = "link_sent"
+    LINK_EXTENDED = "link_extended"
+    LINK_RESENT = "link_resent"
     PAID = "paid"
     PAID_LATE = "paid_late"
     CONFIRMED = "confirmed"
@@ -60,6 +71,8 @@ class HistoryWord(StrEnum):
     NO_SHOW = "no_show"
     CAME_AFTER_ALL = "came_after_all"
     EMAIL_CORRECTED = "email_corrected"
+    DETAILS_CORRECTED = "details_corrected"
+    MAILS_RESENT = "mails_resent"
     FORGOTTEN = "forgotten"
 
 

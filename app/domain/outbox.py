@@ -29,6 +29,7 @@ class OutboxMail:
 class MailLine:
     """One mail as staff see it. `error` is the name of the last failure; without `next_try_at` it is given up."""
 
+    id: str
     booking_id: str
     kind: str
     due_at: datetime

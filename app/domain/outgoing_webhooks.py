@@ -38,6 +38,7 @@ class WebhookEvent(StrEnum):
 _WORDS: Final[Mapping[HistoryWord, WebhookEvent]] = {
     HistoryWord.HELD: WebhookEvent.HELD,
     HistoryWord.BOOKED_THERE: WebhookEvent.HELD,
+    HistoryWord.BOOKED_AT_DESK: WebhookEvent.HELD,
     HistoryWord.CONFIRMED: WebhookEvent.CONFIRMED,
     HistoryWord.RESCUED: WebhookEvent.CONFIRMED,
     HistoryWord.TAKEN_BACK: WebhookEvent.CONFIRMED,

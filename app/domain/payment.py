@@ -31,6 +31,15 @@ class PaymentState(StrEnum):
     FAILED = "failed"
 
 
+class PaymentMethod(StrEnum):
+    """How it is paid. Stripe hears only of its own."""
+
+    STRIPE = "stripe"
+    # Taken by the owner in person, outside Stripe
+    CASH = "cash"
+    CARD_TERMINAL = "card_terminal"
+
+
 #: Money may still come, because no captured or held money was seen: a payment may land late on an expired Session, and
 #: a delayed method that has failed, or a hold that was let go, may be paid after all.
 MAY_STILL_PAY = frozenset(
@@ -58,7 +67,8 @@ def undecided(dispute: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Payment:
-    """One attempt to pay: the parameters of its Checkout Session are stored before Stripe is asked.
+    """One attempt to pay: the parameters of its Checkout Session are stored before Stripe is asked. What was taken in
+    person has none, and is captured from the start.
 
     `move_id` names the move whose difference it pays; None where it pays the booking itself. `dispute` is Stripe's
     word for how a dispute over it stands, empty without one.
@@ -80,6 +90,12 @@ class Payment:
     created_at: datetime
     move_id: str | None = None
     dispute: str = ""
+    method: PaymentMethod = PaymentMethod.STRIPE
+
+    @property
+    def in_person(self) -> bool:
+        """Whether the owner took it, so that only the owner can give it back."""
+        return self.method is not PaymentMethod.STRIPE
 
     @property
     def in_dispute(self) -> bool:

@@ -36,6 +36,14 @@ NO_ANSWER = "no answer"
 BALANCE_TOO_LOW = "insufficient_funds"
 
 
+#: `Refund.problem` of money that was taken in person: Stripe cannot send it, so the owner gives it back, and says so.
+IN_PERSON = "in person"
+
+
+#: How long the owner may take for that before it is an alarm.
+IN_PERSON_PATIENCE = timedelta(days=3)
+
+
 #: A due refund that Stripe has not answered for so long is reported to the owner.
 REFUND_PATIENCE = timedelta(hours=1)
 
@@ -220,11 +228,40 @@ class Funds:
         """What of the money is still here."""
         return money_left(self.payments, self.refunds)
 
+    @property
+    def paid(self) -> int:
+        """What was taken, whatever became of it since."""
+        return sum(payment.captured for payment in self.captured)
+
+    @property
+    def returned(self) -> int:
+        """What has gone back of it, or is on its way; what a bank took back in a dispute is not among it."""
+        ids = {payment.id for payment in self.captured}
+        return sum(_live(refund) for refund in self.refunds if refund.payment_id in ids)
+
+    @property
+    def captured(self) -> list[Payment]:
+        """The payments whose money came."""
+        return [payment for payment in self.payments if payment.state is PaymentState.CAPTURED]
+
     def held(self, booking: Booking) -> bool:
         """Whether the booking's own payment is only set aside by the bank, so that letting it go charges nothing."""
         return any(
             payment.id == booking.payment_id and payment.state is PaymentState.AUTHORIZED for payment in self.payments
         )
+
+    def open_amount(self, booking: Booking) -> int:
+        """What of the price is neither here nor on its way: to be paid at the visit, where it was booked that way."""
+        under_way = any(
+            payment.state in {PaymentState.AUTHORIZED, PaymentState.PROCESSING} for payment in self.payments
+        )
+        came = sum(payment.captured for payment in self.payments if payment.state is PaymentState.CAPTURED)
+        return 0 if under_way else max(0, booking.terms.price.amount - came)
+
+    @property
+    def in_person(self) -> bool:
+        """Whether any of the money was taken in person."""
+        return any(payment.in_person and payment.captured for payment in self.payments)
 
     def paid_for(self, move: Move | None) -> int:
         """What was paid for a move that is not done yet."""

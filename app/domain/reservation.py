@@ -28,12 +28,14 @@ GIVE_BACK = frozenset({Due.LET_GO, Due.FIND_OUT})
 
 @dataclass(frozen=True, slots=True)
 class Occupied:
-    """The buffered interval that one of our reservations takes up on its resource."""
+    """The buffered interval that one of our reservations takes up on its resource; or, where it is `closed`, time in
+    which nobody may book that resource, whatever it has room for, by the id of the change of hours."""
 
     reservation_id: str
     resource_id: str
     starts_at: datetime
     ends_at: datetime
+    closed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,7 @@ class Reservation:
     `reference` is what the scheduler holds for us: its id, cleared when it was let go, so that a crash in between is
     readable. `unsure` is set before the scheduler is asked for a lock
     and cleared by a definite answer. `canceled`: what the scheduler holds is canceled there, and stays for its history.
+    `any_time`: the owner chose a time that the scheduler does not offer, and it is asked to book it all the same.
     `updated_at` is since when `due` is what it is. `places` is how many people it takes up.
     """
 
@@ -76,6 +79,7 @@ class Reservation:
     due: Due | None = None
     next_try_at: datetime | None = None
     tries: int = 0
+    any_time: bool = False
 
     @property
     def interval(self) -> Occupied:

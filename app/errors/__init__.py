@@ -8,6 +8,7 @@
     ├── InvalidRequest                 400 INVALID_REQUEST
     │   ├── InvalidDetails             422 INVALID_REQUEST, one sentence per field
     │   ├── NotTakenIn                 422 INVALID_REQUEST, of the scheduler's own page; `reason` says why
+    │   ├── HoursRefused               422 INVALID_REQUEST, of somebody's hours; `reason` says why
     │   ├── TooLarge                   413 INVALID_REQUEST
     │   ├── TooSlow                    408 INVALID_REQUEST
     │   ├── NotJson                    415 INVALID_REQUEST
@@ -24,7 +25,8 @@
     ├── NotFound                       404 BOOKING_NOT_FOUND
     ├── SlotTaken                      409 BOOKING_CONFLICT, with the nearest free times
     │   ├── TimePassed                     nobody took it: it has begun
-    │   └── TooSoon                        nobody took it: it is within the notice that the service asks for
+    │   ├── TooSoon                        nobody took it: it is within the notice that the service asks for
+    │   └── NotOffered                     the calendar offers no such time to the owner's desk
     ├── BookingConflict                409 BOOKING_CONFLICT
     │   ├── TooManyFree                    as many free bookings stand under this mail address as may
     │   └── TooManyFreeToday               as many free bookings were made from this address today as may be
@@ -74,6 +76,7 @@ from app.errors.bookings import (
     HoldExpired,
     NotBegun,
     NotFound,
+    NotOffered,
     PaymentFailed,
     PolicyRefused,
     RefundFailed,
@@ -90,6 +93,7 @@ from app.errors.mail import (
 from app.errors.requests import (
     ChallengeNeeded,
     CrossSite,
+    HoursRefused,
     InvalidDetails,
     InvalidRequest,
     KeyInUse,
@@ -152,6 +156,7 @@ __all__ = [
     "DatabaseUnusable",
     "HoldExpired",
     "HoldfastError",
+    "HoursRefused",
     "InvalidDetails",
     "InvalidRequest",
     "KeyInUse",
@@ -164,6 +169,7 @@ __all__ = [
     "NotBegun",
     "NotFound",
     "NotJson",
+    "NotOffered",
     "NotTakenIn",
     "NotYours",
     "PaymentFailed",

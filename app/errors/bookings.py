@@ -44,6 +44,12 @@ class TooSoon(SlotTaken):
     sentence = N_("This is too soon to book here. Please choose a later time.")
 
 
+class NotOffered(SlotTaken):
+    """The calendar does not offer the time to the owner: it is off the hours, too soon or too far ahead, or taken."""
+
+    sentence = N_("This time is taken, or the calendar does not offer it.")
+
+
 class BookingConflict(HoldfastError):
     """The booking is in a state that does not allow this act (any more)."""
 

@@ -40,6 +40,17 @@ class NotTakenIn(InvalidRequest):
         self.reason = reason
 
 
+class HoursRefused(InvalidRequest):
+    """Somebody's hours cannot be changed so; `reason` is the value of an app.operations.working_hours.Unfit."""
+
+    status = 422
+    sentence = N_("These hours cannot be set like this.")
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
 class TooLarge(InvalidRequest):
     """The body is beyond the limit."""
 

@@ -46,6 +46,11 @@ class MailKind(StrEnum):
     REFUND_FAILED_OWNER = "refund_failed_owner"
     #: The customer's bank has taken the payment back, or asks about it.
     DISPUTED_OWNER = "disputed_owner"
+    #: The owner booked for somebody, who pays by this mail's link; and again before its time is over.
+    PAY_LINK_CUSTOMER = "pay_link_customer"
+    PAY_REMINDER_CUSTOMER = "pay_reminder_customer"
+    #: That customer has not paid in time, or does not want it: the time is free again.
+    NOT_PAID_OWNER = "not_paid_owner"
     #: Paid, and not confirmed yet because the calendar does not answer.
     DELAYED_CUSTOMER = "delayed_customer"
     #: Something that is due cannot be done; the detail says what (a Trouble).
@@ -63,8 +68,9 @@ class Mail:
 
     `message_id` is the whole header value, the same for every attempt. `manage_url` and `status_url` may be empty:
     then nothing links there. `refund` is what goes back; None where held money was let go. `waits_for_bank`: it goes
-    back only when the bank has decided a dispute. `detail` is the outbox row's, by kind; amounts in smallest units,
-    times as ISO 8601, "" for none:
+    back only when the bank has decided a dispute. `unpaid` is what is to be paid at the visit, in smallest units.
+    `in_person`: the owner took money outside Stripe; `receipt`: Stripe has a receipt. `detail` is the outbox row's, by
+    kind; amounts in smallest units, times as ISO 8601, "" for none:
 
     - confirmed: `rescued`; released, refunded: `reason` (an EndReason);
     - canceled: `by` (an EndReason), `back`, `undo_until`, `held` (the money was only set aside, and is let go);
@@ -72,6 +78,7 @@ class Mail:
     - not moved: `to`, `back`;
     - refund failed: `amount`, `currency`, `code` (Stripe's, where it does not know the payment);
     - disputed: `dispute` (Stripe's word), `amount`, `currency`, `answer_by`;
+    - pay link and its reminder: `until`, when the link ends; not paid: `reason`;
     - link: `later` (older links end when this one is used, not before);
     - trouble: `trouble` (a Trouble), `amount`, `code` (the provider's word for its refusal).
     """
@@ -86,7 +93,12 @@ class Mail:
     widget: Widget
     refund: Money | None = None
     waits_for_bank: bool = False
+    unpaid: int = 0
+    in_person: bool = False
+    receipt: bool = True
     detail: Mapping[str, object] = field(default_factory=dict)
+    #: Where staff sign in and are led to the booking, in mails to the owner; empty where nobody may sign in.
+    staff_url: str = ""
     #: The customer's other bookings with their links, where the mail is about all of them.
     others: Sequence[tuple[Booking, str]] = ()
 

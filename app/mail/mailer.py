@@ -6,6 +6,7 @@ import re
 import socket
 import ssl
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from email.errors import MessageError
 from email.headerregistry import Address
@@ -252,7 +253,10 @@ def _for_good(code: int, message: str) -> bool:
 
 def write_letter(mail: Mail, *, now: datetime) -> Letter:
     """What the mail says, in its language. `now` decides what is still ahead, and whether a year must be named."""
-    return _WRITERS[mail.kind](mail, now)
+    letter = _WRITERS[mail.kind](mail, now)
+    if mail.staff_url:
+        letter = replace(letter, action=(translator(mail.language).gettext("Open the booking"), mail.staff_url))
+    return letter
 
 
 _WRITERS: Mapping[MailKind, Callable[[Mail, datetime], Letter]] = {
@@ -274,6 +278,9 @@ _WRITERS: Mapping[MailKind, Callable[[Mail, datetime], Letter]] = {
     MailKind.REFUND_FAILED_OWNER: to_owner.refund_failed,
     MailKind.DISPUTED_OWNER: to_owner.disputed,
     MailKind.DELAYED_CUSTOMER: to_customer.delayed,
+    MailKind.PAY_LINK_CUSTOMER: to_customer.pay_link,
+    MailKind.PAY_REMINDER_CUSTOMER: to_customer.pay_reminder,
+    MailKind.NOT_PAID_OWNER: to_owner.not_paid,
     MailKind.TROUBLE_OWNER: to_owner.trouble,
 }
 

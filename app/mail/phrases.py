@@ -146,17 +146,25 @@ def visit_rows(mail: Mail) -> Rows:
 def more_links(mail: Mail) -> tuple[tuple[str, str], ...]:
     """The map, and Stripe's receipt, which its address looks up when it is opened."""
     _ = translator(mail.language).gettext
-    receipt = f"{mail.manage_url}/receipt" if mail.manage_url and not mail.booking.terms.free else ""
+    receipt = f"{mail.manage_url}/receipt" if mail.manage_url and mail.receipt and not mail.booking.terms.free else ""
     links = ((_("Map"), map_link(mail.widget.address)), (_("Receipt"), receipt))
     return tuple((name, url) for name, url in links if url)
 
 
 def price_row(mail: Mail) -> tuple[str, str]:
-    """What was paid."""
+    """What was paid, or what it costs while that is still to come."""
     _ = translator(mail.language).gettext
     terms = mail.booking.terms
     if terms.free:
         return (_("Price"), _("Free"))
+    price = format_money(terms.price, mail.language)
+    if mail.booking.confirmed_at is None and mail.booking.pay_link:
+        return (_("Price"), price)
+    if mail.unpaid:
+        rest = format_money(Money(mail.unpaid, terms.price.currency), mail.language)
+        whole, part = _("%(price)s, to be paid at the visit"), _("%(price)s, %(rest)s of it to be paid at the visit")
+        said = whole if mail.unpaid == terms.price.amount else part
+        return (_("Price"), said % {"price": price, "rest": rest})
     return (_("Paid"), format_money(terms.price, mail.language))
 
 
@@ -178,12 +186,17 @@ def says(lines: Iterable[str]) -> tuple[str, ...]:
     return tuple(line for line in lines if line)
 
 
-def sent_back(money: Money, language: str, *, of: Money | None = None) -> str:
-    """That money goes back to the customer, all `of` what was paid or a part; that none moves if it is nothing."""
+def sent_back(money: Money, language: str, *, of: Money | None = None, in_person: bool = False) -> str:
+    """That money goes back to the customer, all `of` what was paid or a part; that none moves if it is nothing.
+    `in_person`: some of it was not paid through Stripe, and comes from the owner's hand."""
     _ = translator(language).gettext
     if not money:
         return _("There is nothing to refund.")
     amount = format_money(money, language)
+    if in_person:
+        return _("We will refund %(amount)s. What you paid on the spot, you get back from us directly.") % {
+            "amount": amount
+        }
     if of is None or of.amount <= money.amount:
         return _("We will refund %(amount)s to your original payment method. It usually arrives within 5–10 days.") % {
             "amount": amount

@@ -42,7 +42,9 @@ def confirmed(mail: Mail, now: datetime) -> Letter:
         heading=_("Your booking is confirmed"),
         paragraphs=says(
             (
-                _("Your time is booked.") if mail.booking.terms.free else _("Your time is booked and paid."),
+                _("Your time is booked.")
+                if mail.booking.terms.free or mail.unpaid
+                else _("Your time is booked and paid."),
                 again % what if mail.detail.get("rescued") else "",
             )
         ),
@@ -52,6 +54,37 @@ def confirmed(mail: Mail, now: datetime) -> Letter:
         calendar_note=_("The attached file works with every calendar app."),
         method="PUBLISH",
         more=more_links(mail),
+        closing=contact(mail.widget, mail.language),
+    )
+
+
+def pay_link(mail: Mail, now: datetime) -> Letter:
+    """The owner has booked for this customer, who pays by the link: until then it is only held."""
+    _ = translator(mail.language).gettext
+    return _to_pay(mail, now, _("Please pay: %(service)s, %(when)s"), _("We hold this time for you"))
+
+
+def pay_reminder(mail: Mail, now: datetime) -> Letter:
+    """It is still not paid, and the link ends soon."""
+    _ = translator(mail.language).gettext
+    return _to_pay(mail, now, _("Still to pay: %(service)s, %(when)s"), _("We still hold this time for you"))
+
+
+def _to_pay(mail: Mail, now: datetime, subject: str, heading: str) -> Letter:
+    _ = translator(mail.language).gettext
+    price = format_money(mail.booking.terms.price, mail.language)
+    until = when(mail, mail.moment("until") or mail.booking.deadline, now)
+    paragraphs = (
+        _("Your time is held until %(when)s. It is booked once you have paid %(price)s.")
+        % {"when": until, "price": price},
+        _("If you do not pay by then, the time becomes available to others, and nothing is charged."),
+    )
+    return Letter(
+        subject=subject % facts(mail, now),
+        heading=heading,
+        paragraphs=paragraphs,
+        rows=booked_rows(mail, now),
+        action=button(mail.status_url, _("Pay %(price)s") % {"price": price}),
         closing=contact(mail.widget, mail.language),
     )
 
@@ -80,7 +113,7 @@ def released(mail: Mail, now: datetime) -> Letter:
     return Letter(
         subject=_("Not booked: %(service)s, %(when)s") % facts(mail, now),
         heading=_("Your time is no longer held"),
-        paragraphs=(_why_released(mail.reason, mail.language), _("You have not been charged.")),
+        paragraphs=(_why_released(mail), _("You have not been charged.")),
         rows=place_rows(mail),
         action=button(mail.status_url, _("See if the time is still free")),
         closing=contact(mail.widget, mail.language),
@@ -263,6 +296,8 @@ def _what_comes_back(mail: Mail) -> str:
     terms, back = mail.booking.terms, mail.money("back")
     if terms.free:
         return _("There was nothing to pay, so there is nothing to refund.")
+    if mail.unpaid == terms.price.amount:
+        return _("Nothing had been paid, so there is nothing to refund.")
     if mail.detail.get("held"):
         return _("You have not been charged. Your bank will release the amount it had reserved within a few days.")
     if not back and not mail.by_owner:
@@ -271,7 +306,7 @@ def _what_comes_back(mail: Mail) -> str:
 
 
 def _goes_back(mail: Mail, money: Money, *, of: Money | None = None) -> str:
-    said = sent_back(money, mail.language, of=of)
+    said = sent_back(money, mail.language, of=of, in_person=mail.in_person)
     return f"{said} {bank_decides(mail.language)}" if money and mail.waits_for_bank else said
 
 
@@ -295,15 +330,17 @@ def _difference(mail: Mail) -> str:
     if difference > 0:
         return _("You paid the difference of %(amount)s.") % {"amount": format_money(money, mail.language)}
     if difference < 0:
-        return _("The new price is lower.") + " " + sent_back(money, mail.language)
+        return _("The new price is lower.") + " " + sent_back(money, mail.language, in_person=mail.in_person)
     if mail.booking.terms.free:
         return _("There is nothing to pay.")
     return _("There is nothing to pay or refund.")
 
 
-def _why_released(reason: EndReason | None, language: str) -> str:
-    _ = translator(language).gettext
-    match reason:
+def _why_released(mail: Mail) -> str:
+    _ = translator(mail.language).gettext
+    match mail.reason:
+        case EndReason.BY_OWNER if mail.booking.pay_link:
+            return _("We no longer hold this time for you, and it is available to others again.")
         case EndReason.PAYMENT_FAILED:
             return _("Your payment did not go through, so we have released the time.")
         case EndReason.GIVEN_UP:

@@ -55,6 +55,21 @@ def canceled(mail: Mail, now: datetime) -> Letter:
     )
 
 
+def not_paid(mail: Mail, now: datetime) -> Letter:
+    """A customer for whom the owner booked has not paid by the link, so the time is free again."""
+    _ = translator(mail.language).gettext
+    theirs = mail.reason is EndReason.GIVEN_UP
+    return Letter(
+        subject=_("Not paid: %(service)s, %(when)s, %(customer)s") % facts(mail, now),
+        heading=_("A payment link has ended"),
+        paragraphs=(
+            _("The customer released the time.") if theirs else _("The customer did not pay in time."),
+            _("The time is free again, and nothing was charged."),
+        ),
+        rows=(*place_rows(mail), price_row(mail), *_customer_rows(mail)),
+    )
+
+
 def restored(mail: Mail, now: datetime) -> Letter:
     """A cancellation was taken back."""
     _ = translator(mail.language).gettext
@@ -183,6 +198,11 @@ def _trouble(mail: Mail) -> tuple[str, ...]:
                 _("We keep trying. Please check your balance and your key's permissions in the Stripe dashboard."),
                 _("If you pay the customer another way, mark the refund as paid another way."),
             )
+        case Trouble.REFUND_IN_PERSON:
+            return (
+                _("%(amount)s is due back to the customer, who paid it on the spot.") % amount,
+                _("Stripe has no part in it: please refund it yourself, then mark the refund as paid another way."),
+            )
         case Trouble.MAIL_GIVEN_UP:
             return (
                 _("An email to the customer could not be delivered, so they may not know about this booking."),
@@ -217,10 +237,14 @@ def _what_goes_back(mail: Mail) -> str:
     values = {"amount": format_money(back, mail.language), "price": format_money(terms.price, mail.language)}
     if terms.free:
         return _("There was nothing to pay, so there is nothing to refund.")
+    if mail.unpaid == terms.price.amount:
+        return _("Nothing had been paid, so there is nothing to refund.")
     if mail.detail.get("held"):
         return _("The customer was not charged: the amount was only held.")
     if not back:
         return _("None of the %(price)s is refunded.") % values
+    if mail.in_person:
+        return _("%(amount)s is due back to the customer. You refund what was paid on the spot yourself.") % values
     if mail.waits_for_bank:
         return _("We will refund %(amount)s to the customer once the bank has decided the dispute.") % values
     if back.amount >= terms.price.amount:

@@ -22,6 +22,7 @@ from app.store.audit import Discrepancy
 from app.store.health import Census
 from app.store.outgoing_webhooks import Backlog
 from app.telemetry.metrics import Metrics
+from app.version import VERSION
 
 #: A worker that has not been alive for so long needs somebody: a step takes half a minute at the worst.
 LATE = timedelta(seconds=90)
@@ -55,6 +56,17 @@ class Readiness:
 
     ready: bool
     parts: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFacts:
+    """What runs here: the program's version, the database as people may see it, the version of its tables, and when a
+    worker was last alive."""
+
+    version: str
+    database: str
+    schema: str
+    worker_seen: datetime | None
 
 
 class Health:
@@ -105,6 +117,20 @@ class Health:
         database = await self._trial.state()
         ready = database == "ok" and not late
         return Readiness(ready, {"database": database, "worker": "late" if late else "ok", **providers})
+
+    async def facts(self) -> ServerFacts:
+        """What runs here."""
+        store = self._store
+        return ServerFacts(VERSION, store.backend.shown, await store.schema(), await store.last_beat())
+
+    async def worker_is_late(self) -> bool:
+        """Whether no worker has been alive for too long."""
+        beat = await self._store.last_beat()
+        return beat is None or self._beat.age(beat) > LATE
+
+    def down(self) -> list[str]:
+        """The providers, by name, that have failed repeatedly and not answered since, as this process sees them."""
+        return [name for name, one in self._providers.items() if one.tripped]
 
     async def money_without_booking(self) -> list[Discrepancy]:
         """Money that nothing stands for. Empty in health."""

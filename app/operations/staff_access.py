@@ -20,15 +20,19 @@ from app.domain.outbox import MailLine
 from app.errors import LinkExpired, LinkRefused, MailError
 from app.mail import Mailer
 from app.protection.rate_limits import SIGN_IN_MAIL, RateLimits
-from app.protection.signed_links import SIGN_IN_LIFE, Links
+from app.protection.signed_links import SIGN_IN_LIFE, STAFF_LIFE, STAFF_RENEWAL, Links
 from app.scheduling.availability import CallBudget
 from app.store import Store
+from app.store.sign_ins import OpenSignIn
 from app.text.catalogues import translator
 
 log = structlog.get_logger()
 
-#: However much it is used, a sign-in ends after a working day.
+#: However much it is used, a sign-in ends after a working day, unless somebody asks for more of it; and after a day in
+#: any case.
 LONGEST: Final = timedelta(hours=12)
+MORE: Final = timedelta(hours=4)
+LAST: Final = timedelta(hours=24)
 #: Rows of sign-ins say nothing to anybody after that.
 _KEPT: Final = timedelta(days=2)
 #: More than these are not listed at once.
@@ -37,11 +41,14 @@ MOST: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class SignIn:
-    """Somebody who is signed in. `token` is what the next addresses carry."""
+    """Somebody who is signed in. `token` is what the next addresses carry, `ends_at` when they open nothing any more
+    without a click in between. `more` says that a click makes it later."""
 
     id: str
     email: str
     token: str
+    ends_at: datetime
+    more: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +65,10 @@ class SchedulerCalls:
 def _member(email: str) -> str:
     """Who somebody is in a feed's address, which calendar programs keep and show: not their mail address."""
     return hashlib.sha256(email.encode()).hexdigest()[:16]
+
+
+def _end_of(row: OpenSignIn) -> datetime:
+    return row.ends_at or row.since + LONGEST
 
 
 def _renewals(member: str) -> str:
@@ -97,9 +108,10 @@ class Staff:
         """Whether anybody may sign in."""
         return bool(self._emails)
 
-    async def ask(self, email: str, language: str) -> None:
-        """Mail a link, if the address is one of ours. Says nothing about whether it is; call it after the answer, so
-        that the time that it takes says nothing either."""
+    async def ask(self, email: str, language: str, leads_to: str = "") -> None:
+        """Mail a link, if the address is one of ours; `leads_to` is the page that was meant, below that of the
+        bookings, and empty for these. Says nothing about whether it is; call it after the answer, so that the time that
+        it takes says nothing either."""
         email = email.casefold()
         if email not in self._emails or await self._rate_limits.wait(SIGN_IN_MAIL, email):
             return
@@ -108,6 +120,7 @@ class Staff:
         await self._store.add_sign_in(sign_in_id, email, forget_before=self._now() - _KEPT)
         _ = translator(language).gettext
         url = f"{self._public_url}/staff/in/{self._links.sign_in_token(sign_in_id)}"
+        url += f"?next={leads_to}" if leads_to else ""
         minutes = int(SIGN_IN_LIFE.total_seconds() // 60)
         lines = (
             _("This link signs you in to the bookings:"),
@@ -120,32 +133,47 @@ class Staff:
         except MailError as error:  # whoever waits for it asks again
             log.warning("sign-in link not mailed", permanent=error.permanent, reason=error.reason)
 
-    async def sign_in(self, token: str) -> str:
-        """Use a mailed link; the token of the pages that it opens. Raises LinkRefused for one that is not ours,
-        LinkExpired for one that is old or was used."""
+    async def sign_in(self, token: str, *, stays: bool = False) -> str:
+        """Use a mailed link; the token of the pages that it opens. `stays` is for a device that nobody else uses: the
+        sign-in lasts the working day without a click. Raises LinkRefused for one that is not ours, LinkExpired for one
+        that is old or was used."""
         sign_in_id = self._links.read_sign_in_token(token)
-        if not await self._store.use_sign_in(sign_in_id):
+        if not await self._store.use_sign_in(sign_in_id, stays=stays, ends_at=self._now() + LONGEST):
             raise LinkExpired("used before")
-        log.info("staff signed in")
-        return self._links.staff_token(sign_in_id)
+        log.info("staff signed in", stays=stays)
+        return self._links.staff_token(sign_in_id, stays=stays)
 
     async def signed_in(self, token: str) -> SignIn:
         """Who an address of a page belongs to. Raises LinkRefused, or LinkExpired half an hour after it was made,
         after a working day, after signing out, and for an address that may not sign in any more."""
-        sign_in_id, old = self._links.read_staff_token(token)
-        email = await self.must_be_signed_in(sign_in_id)
-        return SignIn(sign_in_id, email, self._links.staff_token(sign_in_id) if old else token)
+        sign_in_id, expires = self._links.read_staff_token(token)
+        row = await self._open(sign_in_id)
+        now, last = self._now(), _end_of(row)
+        if not row.stays and expires - now < STAFF_LIFE - STAFF_RENEWAL:
+            token, expires = self._links.staff_token(sign_in_id), now + STAFF_LIFE
+        ends_at = last if row.stays else min(expires, last)
+        later = min(now + MORE, row.since + LAST) > last if row.stays else now + STAFF_LIFE < last
+        return SignIn(sign_in_id, row.email, token, ends_at, later)
+
+    async def stay(self, sign_in: SignIn) -> str:
+        """Somebody wants to stay signed in for longer; the token of their next addresses. Raises LinkExpired."""
+        row = await self._open(sign_in.id)
+        if row.stays:
+            await self._store.extend_sign_in(sign_in.id, ends_at=min(self._now() + MORE, row.since + LAST))
+        return self._links.staff_token(sign_in.id, stays=row.stays)
 
     async def must_be_signed_in(self, sign_in_id: str) -> str:
         """Whose sign-in it is. Raises LinkExpired after a working day, after signing out, and for an address that may
         not sign in any more."""
-        found = await self._store.open_sign_in(sign_in_id)
-        if found is None:
+        return (await self._open(sign_in_id)).email
+
+    async def _open(self, sign_in_id: str) -> OpenSignIn:
+        row = await self._store.open_sign_in(sign_in_id)
+        if row is None:
             raise LinkExpired("signed out")
-        email, since = found
-        if email not in self._emails or self._now() - since >= LONGEST:
+        if row.email not in self._emails or self._now() >= _end_of(row):
             raise LinkExpired("over")
-        return email
+        return row
 
     async def sign_out(self, sign_in: SignIn) -> None:
         """From here on no address of this sign-in opens anything."""
@@ -185,13 +213,14 @@ class Staff:
         """Every mail of a booking."""
         return await self._store.mails_of(booking_id)
 
-    async def unsent_mails(self) -> list[MailLine]:
-        """Mails that ought to be on their way, or never went."""
-        return await self._store.unsent_mails(most=MOST)
+    async def unsent_mails(self, *, skip: int = 0, most: int = MOST) -> list[MailLine]:
+        """Mails that ought to be on their way, or never went, the latest first."""
+        return await self._store.unsent_mails(skip=skip, most=most)
 
-    async def resend_all_mails(self) -> int:
-        """Send again what was given up of any booking. Returns how many mails that is."""
-        return await self._store.resend_mails()
+    async def resend_all_mails(self, *, who: str = "") -> int:
+        """Send again what was given up of any booking; `who` asks for it, for the history. Returns how many mails that
+        is."""
+        return await self._store.resend_mails(who=who)
 
     def calls(self, base: int) -> list[SchedulerCalls]:
         """The calls to each scheduler; `base` seconds is how long times stay fresh while there are enough of them."""

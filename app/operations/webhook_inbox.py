@@ -159,15 +159,20 @@ class Inbox:
 
     # -- by hand ---------------------------------------------------------------------------------------------
 
-    async def events(self, *, waiting: bool = False, booking_id: str = "", most: int = 100) -> list[StoredEvent]:
+    async def events(
+        self, *, waiting: bool = False, booking_id: str = "", skip: int = 0, most: int = 100
+    ) -> list[StoredEvent]:
         """Stored events, newest first; with `waiting` only those that still await their effect."""
-        return await self._store.events(waiting=waiting, booking_id=booking_id, most=most)
+        return await self._store.events(waiting=waiting, booking_id=booking_id, skip=skip, most=most)
 
-    async def replay(self, event_id: str) -> StoredEvent:
-        """Let a stored event have its effect once more, now. The answer tells how it stands; raises NotFound."""
+    async def replay(self, event_id: str, *, tries: int | None = None) -> StoredEvent:
+        """Let a stored event have its effect once more, now. The answer tells how it stands. Raises NotFound; with
+        `tries`, as somebody saw it, BookingConflict where it has been tried since."""
         stored = await self._store.event(event_id)
         if stored is None:
             raise NotFound(event_id)
+        if tries is not None and not await self._store.claim_event(event_id, tries=tries):
+            raise BookingConflict("tried meanwhile")
         await self.attempt(stored)
         return await self._store.event(event_id) or stored
 
@@ -195,6 +200,7 @@ class Inbox:
         )
         if missed:
             log.warning("events had not arrived", many=missed)
+            await self._store.events_were_missed()
         return missed
 
     async def _take_missed(self, listed: Sequence[Event]) -> int:

@@ -22,6 +22,7 @@ from app.booking.stray_payments import Strays
 from app.booking.take_payment import UNPAID
 from app.domain.booking import Booking
 from app.domain.event import StoredEvent
+from app.domain.hours_change import HoursChange
 from app.domain.move import Move
 from app.domain.outbox import OutboxMail
 from app.domain.payment import Payment, StrayPayment
@@ -31,6 +32,7 @@ from app.errors import MailError, SchedulerError, StorageBusy, StorageFull, Stor
 from app.mail import Mailer
 from app.operations.calendly_connections import CalendlyConnections
 from app.operations.webhook_inbox import Inbox
+from app.operations.working_hours import WorkingHours
 from app.store import Store
 from app.telemetry.metrics import Metrics
 
@@ -68,14 +70,14 @@ Item = TypeVar("Item")
 #: What the next step would meet as well.
 _EVERYBODYS = (StorageBusy, StorageFull, StorageReadOnly)
 #: What is due and has an id that the log may name.
-_ROWS = (Booking, Move, OutboxMail, Payment, Refund, Reservation)
+_ROWS = (Booking, HoursChange, Move, OutboxMail, Payment, Refund, Reservation)
 
 
 class Worker:
     """Runs `tick` again and again. `sleep` waits seconds; `now` gives aware UTC datetimes. `alone` says
     that no other worker may run over this database; `keep_done` is for how long done events and mails are kept."""
 
-    # Fourteen parameters: one for each queue that it empties, and what tests put in the place of time and waiting.
+    # Fifteen parameters: one for each queue that it empties, and what tests put in the place of time and waiting.
     def __init__(
         self,
         *,
@@ -86,6 +88,7 @@ class Worker:
         notifications: Notifications,
         overdue: Overdue,
         connections: CalendlyConnections,
+        working_hours: WorkingHours,
         store: Store,
         mailer: Mailer,
         now: Callable[[], datetime],
@@ -102,6 +105,7 @@ class Worker:
         self._notifications = notifications
         self._overdue = overdue
         self._connections = connections
+        self._working_hours = working_hours
         self._store = store
         self._mailer = mailer
         self._now = now
@@ -164,6 +168,7 @@ class Worker:
         await self._each(self._store.moves_due, self._acts.reschedule.follow_move, self._put_off_move)
         await self._each(self._store.reservations_due, self._acts.release.due, self._put_off_reservation)
         await self._each(self._store.refunds_due, self._refunds.pay, _leave)
+        await self._each(self._store.hours_due, self._working_hours.due, self._working_hours.put_off)
 
     async def _anything_due(self) -> bool:
         """Whether any queue has something for now: one question instead of ten, in most ticks. Without an answer the

@@ -29,8 +29,10 @@ MANAGE_LIFE_AFTER_END = timedelta(days=30)
 PAGE_LIFE = timedelta(minutes=10)
 #: How long the link that is mailed to staff may lie in their mailbox.
 SIGN_IN_LIFE = timedelta(minutes=15)
-#: An address of a staff page opens so long after it was made; pages that are used make newer ones.
+#: An address of a staff page opens so long after it was made; pages that are used make newer ones. Where somebody stays
+#: signed in for the day, the sign-in's row says when that ends, and this is only how long a row can last.
 STAFF_LIFE = timedelta(minutes=30)
+STAYING_LIFE = timedelta(hours=24)
 STAFF_RENEWAL = timedelta(minutes=5)
 #: A visitor is remembered for no longer than a day of looking around.
 VISITOR_LIFE = timedelta(days=1)
@@ -185,15 +187,16 @@ class Links:
         """The sign-in's id. Raises LinkRefused or LinkExpired."""
         return self._read(self._sign_in, token)
 
-    def staff_token(self, sign_in_id: str) -> str:
-        """What the addresses of staff's pages carry: good for half an hour without a click."""
-        return self._sign(self._staff, sign_in_id, self._now() + STAFF_LIFE)
+    def staff_token(self, sign_in_id: str, *, stays: bool = False) -> str:
+        """What the addresses of staff's pages carry: good for half an hour without a click, or where they stay, as long
+        as the sign-in's row says."""
+        return self._sign(self._staff, sign_in_id, self._now() + (STAYING_LIFE if stays else STAFF_LIFE))
 
-    def read_staff_token(self, token: str) -> tuple[str, bool]:
-        """The sign-in's id, and whether the token ought to be renewed by now. Raises LinkRefused or LinkExpired."""
+    def read_staff_token(self, token: str) -> tuple[str, datetime]:
+        """The sign-in's id, and when the token ends. Raises LinkRefused or LinkExpired."""
         sign_in_id = self._read(self._staff, token)
         _, expires = self._loads(self._staff, token)
-        return sign_in_id, expires - self._now().timestamp() < (STAFF_LIFE - STAFF_RENEWAL).total_seconds()
+        return sign_in_id, datetime.fromtimestamp(expires, UTC)
 
     def feed_token(self, member: str, version: int) -> str:
         """The secret part of the addresses of a staff member's feeds. It has no end of its own: that the member works

@@ -51,6 +51,8 @@ class Traits:
     `prices`: its services have prices; where they have none, `widgets.toml` must name each.
     `arranges`: what of it can be set up through its API; the rest the owner does there.
     `subscribes`: that it tells us of changes can be set up there, too.
+    `own_pages`: where owners set there what we cannot, empty where that address is not known.
+    `any_time`: it books a time that it does not offer, off the hours, the grid and the notice, if the owner asks.
     """
 
     lock: LockKind
@@ -59,11 +61,14 @@ class Traits:
     prices: bool
     arranges: frozenset[Part]
     subscribes: bool
+    any_time: bool
+    own_pages: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A time that is asked for, under our tag: a booking's or a move's id, by which it is found again."""
+    """A time that is asked for, under our tag: a booking's or a move's id, by which it is found again. `any_time`: the
+    owner wants it although it is not offered; only of schedulers with that trait, and nobody is booked over for it."""
 
     tag: str
     service_id: str
@@ -73,6 +78,7 @@ class Wanted:
     ends_at: datetime
     buffer_starts_at: datetime
     buffer_ends_at: datetime
+    any_time: bool = False
 
 
 @dataclass(frozen=True, slots=True)

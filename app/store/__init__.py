@@ -8,11 +8,13 @@ is written in the same transaction. No method here calls a provider.
 from __future__ import annotations
 
 from app.store.bookings import BookingRows
+from app.store.customers import CustomerRows
 from app.store.desk import DeskRows
 from app.store.erasure import ForgetRows
 from app.store.follow import FollowRows
 from app.store.happenings import HappeningRows
 from app.store.health import HealthRows
+from app.store.hours import HoursRows
 from app.store.idempotency import IdempotencyRows
 from app.store.inbox import InboxRows
 from app.store.moves import MoveRows
@@ -45,12 +47,14 @@ class Store(
     HealthRows,
     ForgetRows,
     DeskRows,
+    CustomerRows,
     SignInRows,
     SchedulerTokenRows,
     StrayRows,
     HappeningRows,
     OutgoingWebhookRows,
     ReadingRows,
+    HoursRows,
     PruneRows,
 ):
     """Every read and every write, by what it is for. One object over one file, in a room for each table."""

@@ -8,13 +8,21 @@ from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 
-from app.domain.booking import EndReason, Status
+from app.domain.booking import Channel, EndReason, Status
 from app.domain.move import MoveState
-from app.domain.payment import PaymentState
-from app.domain.refund import PENDING_UNREAD_PATIENCE, REFUND_PATIENCE, REFUND_VOID, Refund, failures
+from app.domain.payment import PaymentMethod, PaymentState
+from app.domain.refund import (
+    IN_PERSON_PATIENCE,
+    PENDING_UNREAD_PATIENCE,
+    REFUND_PATIENCE,
+    REFUND_VOID,
+    Refund,
+    failures,
+)
 from app.store.amounts import total
 from app.store.database import Database
 from app.store.tables import (
+    BY_HAND,
     FAILED,
     bookings,
     history,
@@ -74,7 +82,11 @@ class AuditRows(Database):
         )
         # What may be kept of a payment when its customer cancels is in the terms, and was drawn with the claim.
         kept_by_terms = sa.and_(bookings.c.status == Status.CANCELED, bookings.c.end_reason == EndReason.BY_CUSTOMER)
-        for_booking = sa.and_(bookings.c.status == Status.CONFIRMED, payments.c.id == bookings.c.payment_id)
+        # What the owner takes in person may come in parts.
+        for_booking = sa.and_(
+            bookings.c.status == Status.CONFIRMED,
+            sa.or_(payments.c.id == bookings.c.payment_id, payments.c.method != PaymentMethod.STRIPE),
+        )
         for_move = sa.and_(bookings.c.status == Status.CONFIRMED, moves.c.state == MoveState.DONE)
         # A canceled booking's own payments for moves are kept or given back with it.
         stands = sa.or_(for_booking, sa.func.coalesce(for_move, False), kept_by_terms)
@@ -141,7 +153,7 @@ class AuditRows(Database):
 
     async def _refunds_held_up(self) -> list[Discrepancy]:
         """Refunds that Stripe refuses, or has not answered for longer than is usual. Money that is only held counts as
-        unbooked."""
+        unbooked. What was paid in person is the owner's to refund, within days."""
         now = self._now()
         requested = refunds.c.status == "requested"
         late = sa.or_(
@@ -149,17 +161,19 @@ class AuditRows(Database):
             sa.and_(requested, refunds.c.due_at <= now - REFUND_PATIENCE),
             sa.and_(sa.not_(requested), refunds.c.updated_at <= now - PENDING_UNREAD_PATIENCE),
         )
+        due = sa.select(refunds.c.booking_id, refunds.c.amount, refunds.c.currency).order_by(refunds.c.due_at)
         rows = await self._all(
-            sa.select(refunds.c.booking_id, refunds.c.amount, refunds.c.currency)
-            .join(payments, payments.c.id == refunds.c.payment_id)
-            .where(AT_WORK, late, payments.c.state != PaymentState.AUTHORIZED)
-            .order_by(refunds.c.due_at)
+            due.join(payments, payments.c.id == refunds.c.payment_id).where(
+                AT_WORK, late, payments.c.state != PaymentState.AUTHORIZED
+            )
         )
+        rows += await self._all(due.where(BY_HAND, refunds.c.due_at <= now - IN_PERSON_PATIENCE))
         return [Discrepancy(**row, why="not_refunded") for row in rows]
 
     async def bookings_without_money(self, *, among: Collection[str] | None = None) -> list[Discrepancy]:
         """Confirmed bookings for which less was taken than they cost, or for which everything had gone back before they
-        were confirmed. What the owner gives back afterwards was taken all the same. Empty in health."""
+        were confirmed. What the owner gives back afterwards was taken all the same; what they book for a customer,
+        other than by a payment link, is paid when they say. Empty in health."""
         price = sa.cast(bookings.c.terms["amount"].as_string(), sa.BigInteger)
         currency = bookings.c.terms["currency"].as_string()
         taken = (
@@ -197,6 +211,7 @@ class AuditRows(Database):
             )
             .where(
                 bookings.c.status == Status.CONFIRMED,
+                sa.or_(bookings.c.channel == Channel.ONLINE, bookings.c.pay_link),
                 missing > 0,
                 settled_since() <= self._now() - GRACE,
                 *_within(among),

@@ -5,14 +5,14 @@ One file, because whoever checks the one writer of status must see every stateme
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from functools import cache
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.domain.booking import LIVE, TRANSITIONS, Booking, Customer, EndReason, Status
+from app.domain.booking import LIVE, TRANSITIONS, Booking, Channel, Customer, EndReason, Status
 from app.domain.history import HistoryEntry, HistoryWord
 from app.domain.money import Money
 from app.domain.move import OPEN_MOVES, Move, MoveState
@@ -53,10 +53,21 @@ _HOLD_BY_KEY = Prepared(
         bookings.c.deadline > NOW,
     )
 )
-_OPEN_HOLDS = Prepared(
-    select_bookings(bookings.c.widget == asked("widget"), _HELD, bookings.c.deadline > NOW).order_by(
-        bookings.c.created_at, bookings.c.id
+_OF_FORM = Prepared(
+    select_bookings(
+        bookings.c.visitor_key == asked("key"),
+        bookings.c.status != Status.EXPIRED,
+        bookings.c.channel == Channel.DESK,
     )
+)
+_OPEN_HOLDS = Prepared(
+    # What the owner holds for somebody, for days perhaps, is not the visitors' doing.
+    select_bookings(
+        bookings.c.widget == asked("widget"),
+        _HELD,
+        bookings.c.deadline > NOW,
+        bookings.c.channel == Channel.ONLINE,
+    ).order_by(bookings.c.created_at, bookings.c.id)
 )
 _HISTORY = Prepared(sa.select(history).where(history.c.booking_id == asked("booking_id")).order_by(history.c.id))
 
@@ -65,21 +76,34 @@ class BookingRows(Database):
     """The table `bookings`."""
 
     async def insert_hold(
-        self, booking: Booking, *, capacity: int | None, what: HistoryWord = HistoryWord.HELD
+        self,
+        booking: Booking,
+        *,
+        capacity: int | None,
+        what: HistoryWord = HistoryWord.HELD,
+        detail: Mapping[str, str] | None = None,
     ) -> bool:
         """The slot guard: insert a hold unless the resource would be over `capacity` at any moment of the
-        buffered interval, which nobody else may look at meanwhile. False means somebody else has it. `what` is how it
-        came about."""
+        buffered interval, which nobody else may look at meanwhile. False means somebody else has it. `what` and
+        `detail` are how it came about.
+
+        At the desk also unless the same form has made a booking that stands: a form books once, whichever process
+        takes it, and whoever of several people it would have booked.
+        """
+        desk = booking.channel is Channel.DESK
         row = {**booking_row(booking), **guarded(booking.interval, capacity or 0, booking_id=booking.id)}
         async with self._write() as connection:
+            if desk:
+                await self.backend.lock_name(connection, f"form {booking.visitor.key}")
             if capacity is not None:
                 await self.backend.lock_name(connection, guard_of(booking.resource_id))
-            inserted = await connection.execute(_insert_hold(limited=capacity is not None), row)
+            statement = _insert_hold(limited=capacity is not None, once=desk)
+            inserted = await connection.execute(statement, {**row, "form": booking.visitor.key} if desk else row)
             if inserted.first() is None:
                 return False
             await insert_reservation(connection, booking.reservation)
             await settle_due(connection, booking.id, at=self._now())
-            await remember(connection, booking.id, what, booking.status, at=self._now())
+            await remember(connection, booking.id, what, booking.status, at=self._now(), detail=detail)
             return True
 
     async def lease(self, booking: Booking, *, until: datetime) -> Booking | None:
@@ -113,8 +137,13 @@ class BookingRows(Database):
         )
         return to_booking(rows[0]) if rows else None
 
+    async def booking_of_form(self, key: str) -> Booking | None:
+        """The booking that a form of the desk's has made, unless it came to nothing."""
+        rows = await self._fetch(_OF_FORM, key=key)
+        return to_booking(rows[0]) if rows else None
+
     async def open_holds(self, widget: str) -> list[Booking]:
-        """What is held at a widget and not paid, oldest first."""
+        """What visitors hold at a widget and have not paid, oldest first."""
         rows = await self._fetch(_OPEN_HOLDS, widget=widget, now=self._now())
         return [to_booking(row) for row in rows]
 
@@ -204,6 +233,36 @@ class BookingRows(Database):
             what=HistoryWord.EXTENDED,
         )
 
+    async def await_link(
+        self,
+        booking_id: str,
+        *,
+        deadline: datetime,
+        what: HistoryWord,
+        mails: Sequence[OutboxMail],
+        detail: Mapping[str, str],
+    ) -> Booking | None:
+        """Hold an unpaid booking of the desk's until `deadline`, while its customer pays by the link in a mail; None
+        if it is over. `what` is whether the link is new, renewed or given more time."""
+        async with self._write(booking_id) as connection:
+            held = await connection.execute(
+                sa.update(bookings)
+                .where(
+                    bookings.c.id == booking_id,
+                    _HELD,
+                    bookings.c.channel == Channel.DESK,
+                    bookings.c.deadline > self._now(),
+                )
+                .values(pay_link=True, deadline=deadline, updated_at=self._now())
+                .returning(bookings.c.status)
+            )
+            row = held.first()
+            if row is None:
+                return None
+            await remember(connection, booking_id, what, Status(row.status), at=self._now(), detail=detail)
+            await add_mails(connection, mails)
+            return await read_booking(connection, booking_id)
+
     async def postpone(self, booking_id: str, *, deadline: datetime) -> Booking | None:
         """Move the deadline of a booking whose payment is still processing."""
         return await self._update(
@@ -289,7 +348,10 @@ class BookingRows(Database):
         if resource_id:
             conditions.append(reservations.c.resource_id == resource_id)
         if statuses:
-            conditions.append(bookings.c.status.in_(list(statuses)))
+            wanted = bookings.c.status.in_(list(statuses))
+            # Whose customer has a link and has not opened it yet awaits payment as well.
+            linked = sa.and_(bookings.c.status == Status.HELD, bookings.c.pay_link)
+            conditions.append(sa.or_(wanted, linked) if Status.AWAITING_PAYMENT in statuses else wanted)
         if starts_from:
             conditions.append(reservations.c.starts_at >= starts_from)
         if starts_to:
@@ -470,11 +532,16 @@ class BookingRows(Database):
 
 
 @cache
-def _insert_hold(*, limited: bool) -> sa.Executable:
+def _insert_hold(*, limited: bool, once: bool) -> sa.Executable:
     row = sa.select(*(sa.bindparam(column.name, None, type_=column.type, required=False) for column in bookings.c))
+    made = bookings.alias("made")
+    before = sa.exists().where(made.c.visitor_key == asked("form"), made.c.status != Status.EXPIRED)
     return (
         sa.insert(bookings)
-        .from_select([column.name for column in bookings.c], row.where(room_asked(limited=limited)))
+        .from_select(
+            [column.name for column in bookings.c],
+            row.where(room_asked(limited=limited), ~before if once else sa.true()),
+        )
         .returning(bookings.c.id)
     )
 

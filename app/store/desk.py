@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
 from app.domain.booking import Booking
 from app.domain.outbox import MailLine
+from app.store.customers import has_in_it
 from app.store.database import Database
 from app.store.tables import bookings, outbox, reservations, select_bookings, to_booking
 
@@ -16,23 +18,21 @@ class DeskRows(Database):
     """Questions of staff's; nothing is written."""
 
     async def search(self, text: str, *, most: int) -> list[Booking]:
-        """Bookings whose customer's name or address has this in it, or whose reference begins with it; the latest
-        first."""
-        name = bookings.c.customer["name"].as_string()
-        wanted = sa.or_(
-            # SQLite tells capitals from small letters beyond ASCII: whoever looks for "åsa" does not find "Åsa".
-            # PostgreSQL knows the letters of its database's locale.
-            name.icontains(text, autoescape=True),
-            bookings.c.customer_email.contains(text.casefold(), autoescape=True),
-            bookings.c.id.istartswith(text, autoescape=True),
-            # As `short_reference` gives it to people.
-            bookings.c.id.istartswith(f"bk_{text.replace('-', '')}", autoescape=True),
-        )
-        rows = await self._all(
-            select_bookings(bookings.c.customer_email != "", wanted)
-            .order_by(reservations.c.starts_at.desc())
+        """Bookings whose customer's name, address or phone number has this in it, or whose reference begins with it;
+        of more than `most` those that were made last. The latest visit first."""
+        # As `short_reference` gives it to people.
+        begins = [text.casefold(), f"bk_{text.replace('-', '').casefold()}"]
+        wanted = sa.or_(has_in_it(text), *(bookings.c.id.startswith(start, autoescape=True) for start in begins))
+        found = (
+            # From the index alone; of a letter that every name has, all of it would otherwise be read. Not sorted by
+            # the bare column: SQLite would walk the index that has only that, and read every booking on its way.
+            sa.select(bookings.c.id)
+            .where(bookings.c.customer_search != "", wanted)
+            .order_by(sa.func.coalesce(bookings.c.created_at, None).desc())
             .limit(most)
         )
+        ids = [row["id"] for row in await self._all(found)]
+        rows = await self._all(select_bookings(bookings.c.id.in_(ids)).order_by(reservations.c.starts_at.desc()))
         return [to_booking(row) for row in rows]
 
     async def people(self, *, starts_from: datetime, starts_to: datetime, widget: str) -> list[tuple[str, str]]:
@@ -54,16 +54,21 @@ class DeskRows(Database):
 
     async def mails_of(self, booking_id: str) -> list[MailLine]:
         """Every mail of a booking, in the order in which they are due."""
-        return await self._mail_lines(outbox.c.booking_id == booking_id, most=200)
+        return await self._mail_lines(sa.select(outbox).where(outbox.c.booking_id == booking_id), most=200)
 
-    async def unsent_mails(self, *, most: int) -> list[MailLine]:
-        """Mails that ought to be on their way: due and not sent, or given up after an error of the server's."""
+    async def unsent_mails(self, *, skip: int = 0, most: int) -> list[MailLine]:
+        """Mails that ought to be on their way: due and not sent, or given up after an error of the server's. Those that
+        were due last come first."""
         waits = outbox.c.next_try_at.is_not(None) & (outbox.c.due_at <= self._now())
         # What came to wait until it was no longer true failed nowhere.
         given_up = outbox.c.next_try_at.is_(None) & (outbox.c.last_error != "no longer true")
-        return await self._mail_lines(outbox.c.sent_at.is_(None), sa.or_(waits, given_up), most=most)
+        unsent = sa.select(outbox).where(outbox.c.sent_at.is_(None), sa.or_(waits, given_up))
+        return await self._mail_lines(unsent, latest_first=True, skip=skip, most=most)
 
-    async def _mail_lines(self, *conditions: sa.ColumnElement[bool], most: int) -> list[MailLine]:
-        rows = await self._all(sa.select(outbox).where(*conditions).order_by(outbox.c.due_at).limit(most))
-        names = ("booking_id", "kind", "due_at", "sent_at", "next_try_at", "tries")
+    async def _mail_lines(
+        self, chosen: sa.Select[Any], *, latest_first: bool = False, skip: int = 0, most: int
+    ) -> list[MailLine]:
+        order = outbox.c.due_at.desc() if latest_first else outbox.c.due_at
+        rows = await self._all(chosen.order_by(order, outbox.c.id).limit(most).offset(skip))
+        names = ("id", "booking_id", "kind", "due_at", "sent_at", "next_try_at", "tries")
         return [MailLine(**{name: row[name] for name in names}, error=row["last_error"] or "") for row in rows]

@@ -11,6 +11,7 @@ from app.domain.booking import Booking, Status, Visitor
 from app.domain.history import HistoryWord
 from app.domain.move import MoveState
 from app.domain.payment import DISPUTE_DECIDED, PaymentState
+from app.store.customers import follow_note
 from app.store.database import Database
 from app.store.due import remember
 from app.store.tables import (
@@ -25,7 +26,7 @@ from app.store.tables import (
     to_booking,
 )
 
-_KNOWN = sa.or_(bookings.c.customer_email != "", bookings.c.visitor_key != "")
+_KNOWN = sa.or_(bookings.c.customer_email != "", bookings.c.customer_search != "", bookings.c.visitor_key != "")
 
 
 class ForgetRows(Database):
@@ -48,9 +49,11 @@ class ForgetRows(Database):
     async def forget(self, booking_id: str) -> bool:
         """Take the customer out of a booking and of all that hangs on it; its links stop working. What stays: what was
         booked when, for how much, what was paid and given back. False if it is not over. Call `forget_traces` when the
-        last one is done."""
+        last one is done. What staff wrote down about the customer goes with the last of their bookings."""
         async with self._write(booking_id) as connection:
             await self.backend.wipe_what_is_freed(connection)
+            named = sa.select(bookings.c.customer_key).where(bookings.c.id == booking_id)
+            key: str = await connection.scalar(named) or ""
             result = await connection.execute(
                 sa.update(bookings)
                 .where(bookings.c.id == booking_id, self._over())
@@ -73,6 +76,7 @@ class ForgetRows(Database):
                 .where(outbox.c.booking_id == booking_id, outbox.c.sent_at.is_(None))
                 .values(next_try_at=None, last_error="no longer true")
             )
+            await follow_note(connection, key, "")
             await remember(connection, booking_id, HistoryWord.FORGOTTEN, Status(row.status), at=self._now())
             return True
 

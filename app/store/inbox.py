@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, fields
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,6 +16,11 @@ from app.store.prepared import NOW, Moment, Prepared, asked
 from app.store.tables import Row, counters, inbox
 
 _FACTS = [field.name for field in fields(Event) if field.name != "id"]
+#: Since when events of Stripe's had to be fetched, and when the last time was.
+_MISSED_SINCE, _MISSED_LAST = "stripe:missed_since", "stripe:missed_last"
+#: The worker asks for events every ten minutes. One look finds what a stopped server has missed, which is no fault.
+_TWO_LOOKS = timedelta(minutes=5)
+_SILENT_FOR = timedelta(days=1)
 #: SQLite and PostgreSQL take this many values in one question, and more.
 _BATCH = 500
 
@@ -41,9 +46,12 @@ class InboxRows(Database):
         """Stored events that still await their effect."""
         return [_stored(row) for row in await self._fetch(_DUE, now=self._now())]
 
-    async def events(self, *, waiting: bool = False, booking_id: str = "", most: int = 100) -> list[StoredEvent]:
+    async def events(
+        self, *, waiting: bool = False, booking_id: str = "", skip: int = 0, most: int = 100
+    ) -> list[StoredEvent]:
         """The latest stored events, newest first; with `waiting` those without their effect."""
-        chosen = sa.select(inbox).order_by(inbox.c.received_at.desc(), inbox.c.event_id).limit(most)
+        newest = sa.select(inbox).order_by(inbox.c.received_at.desc(), inbox.c.event_id)
+        chosen = newest.limit(most).offset(skip)
         if waiting:
             chosen = chosen.where(inbox.c.processed_at.is_(None))
         if booking_id:
@@ -66,6 +74,56 @@ class InboxRows(Database):
 
     async def _events(self, query: sa.Select[Any]) -> list[StoredEvent]:
         return [_stored(row) for row in await self._all(query)]
+
+    async def events_without_effect(self, received_before: datetime) -> int:
+        """How many events that were stored before then still await their effect."""
+        # `inbox_due` has them: what had its effect has no next try.
+        waits = [inbox.c.processed_at.is_(None), inbox.c.next_try_at.is_not(None)]
+        [row] = await self._all(
+            sa.select(sa.func.count().label("many")).where(*waits, inbox.c.received_at <= received_before)
+        )
+        return int(row["many"])
+
+    async def events_were_missed(self) -> None:
+        """Stripe had to be asked for events that should have arrived by themselves."""
+        now = self._now()
+        before = await self._missed()
+        since = before[0] if before and not await self._arrived_since(before[1]) else now
+        async with self._write() as connection:
+            for name, at in ((_MISSED_SINCE, since), (_MISSED_LAST, now)):
+                # A second later: what was stored with them is not taken for one that arrived by itself.
+                await set_counter(connection, name, int(at.timestamp()) + (at is now))
+
+    async def stripe_silent_since(self) -> datetime | None:
+        """Since when no event of Stripe's arrives by itself, although there were some: two looks in a row found events
+        that had not arrived, and none has since. None where that is a day ago: nothing says that it is so still."""
+        missed = await self._missed()
+        if missed is None:
+            return None
+        since, last = missed
+        if last - since < _TWO_LOOKS or self._now() - last > _SILENT_FOR or await self._arrived_since(last):
+            return None
+        return since
+
+    async def _missed(self) -> tuple[datetime, datetime] | None:
+        names = (_MISSED_SINCE, _MISSED_LAST)
+        rows = await self._all(sa.select(counters).where(counters.c.name.in_(names)))
+        found = {row["name"]: datetime.fromtimestamp(row["value"], UTC) for row in rows}
+        return (found[_MISSED_SINCE], found[_MISSED_LAST]) if len(found) == len(names) else None
+
+    async def _arrived_since(self, at: datetime) -> bool:
+        stripes = inbox.c.event_id.startswith("evt_")
+        later = sa.select(inbox.c.event_id).where(inbox.c.processed_at > at, inbox.c.received_at > at, stripes)
+        return bool(await self._all(later.limit(1)))
+
+    async def claim_event(self, event_id: str, *, tries: int) -> bool:
+        """Whether an event may be acted on by hand: False where it has been tried since it was seen with so many tries.
+        Counts as a try of its own, so that of two who ask at once one is refused."""
+        async with self._write() as connection:
+            claimed = await connection.execute(
+                _RECORD.where(inbox.c.tries == sa.bindparam("seen")), {"of": event_id, "seen": tries}
+            )
+            return bool(claimed.rowcount)
 
     async def record_event(self, event_id: str, *, error: str = "", again_at: datetime | None = None) -> None:
         """Processed (no `error`), or put off until `again_at`."""

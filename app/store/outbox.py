@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 
-from app.domain.booking import Booking, Customer, Status
+from app.domain.booking import Actor, Booking, Customer, Status
+from app.domain.customer import customer_key, search_text
 from app.domain.history import HistoryWord
 from app.domain.outbox import OutboxMail
+from app.store.customers import follow_note
 from app.store.database import Database
 from app.store.due import add_mails, remember
 from app.store.prepared import NOW, Moment, Prepared, asked
-from app.store.tables import Instant, bookings, customer_columns, outbox, to_mail
+from app.store.tables import GIVEN_UP, Instant, bookings, customer_columns, outbox, to_mail
 
 #: `last_error` of a mail that was not sent because it came to wait until it was no longer true.
 _OBSOLETE = "no longer true"
@@ -26,6 +29,9 @@ _LAST_TO_CUSTOMER = Prepared(
     .order_by(outbox.c.due_at.desc(), outbox.c.created_at.desc())
     .limit(1)
 )
+#: Ids in one question.
+_BATCH = 500
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 _RECORD = sa.update(outbox).where(outbox.c.id == asked("of"))
 
 
@@ -59,32 +65,86 @@ class OutboxRows(Database):
         rows = await self._fetch(_LAST_TO_CUSTOMER, booking_id=booking_id)
         return next((row["last_error"] for row in rows if row["sent_at"] is None), "")
 
-    async def resend_mails(self, booking_id: str = "") -> int:
-        """Owe again what was given up of a booking, or without one of all. Returns how many mails that is."""
-        of_booking = [outbox.c.booking_id == booking_id] if booking_id else []
-        async with self._write() as connection:
-            again = await connection.execute(sa.update(outbox).where(_GIVEN_UP, *of_booking).values(**self._afresh()))
-            return again.rowcount
+    async def mails_late(self, due_before: datetime) -> tuple[int, str]:
+        """How many mails that were due before then wait still, and why one of them was not sent at its last try."""
+        # What was sent has no next try. Compared, and not only said to be there, so that SQLite takes `outbox_due`.
+        late = [outbox.c.next_try_at > _LONG_AGO, outbox.c.due_at <= due_before]
+        wanted: list[Any] = [sa.func.count().label("many"), sa.func.max(outbox.c.last_error).label("why")]
+        [row] = await self._all(sa.select(*wanted).where(*late))
+        return int(row["many"]), row["why"] or ""
 
-    async def correct_email(self, booking: Booking, customer: Customer, *, otherwise: Sequence[OutboxMail]) -> bool:
-        """Give a booking's customer another address. What did not reach the old one goes to it; where that is nothing,
-        `otherwise`. Manage links mailed so far are retired. False if the booking has changed since it was read."""
+    async def mails_given_up(self, due_since: datetime) -> list[str]:
+        """The bookings of mails that were given up and were due since then, one for each mail."""
+        rows = await self._all(
+            sa.select(outbox.c.booking_id).where(GIVEN_UP, outbox.c.due_at >= due_since).order_by(outbox.c.due_at)
+        )
+        return [row["booking_id"] for row in rows]
+
+    async def resend_mail(self, mail_id: str, *, tries: int, who: str = "") -> bool:
+        """Send one mail now that was given up, or waits for its next try. False where it has been tried since it was
+        seen with so many tries, was sent, or is not due yet."""
+        waits = sa.and_(
+            outbox.c.sent_at.is_(None), outbox.c.next_try_at > self._now(), outbox.c.last_error.is_not(None)
+        )
+        as_seen = [outbox.c.id == mail_id, outbox.c.tries == tries, sa.or_(_GIVEN_UP, waits)]
+        return bool(await self._resend(*as_seen, who=who))
+
+    async def resend_mails(self, booking_id: str = "", *, who: str = "") -> int:
+        """Owe again what was given up of a booking, or without one of all. Returns how many mails that is. `who` asks
+        for it, for the history."""
+        return await self._resend(_GIVEN_UP, *([outbox.c.booking_id == booking_id] if booking_id else []), who=who)
+
+    async def _resend(self, *which: sa.ColumnElement[bool], who: str) -> int:
+        async with self._write() as connection:
+            again = sa.update(outbox).where(*which).values(**self._afresh()).returning(outbox.c.booking_id)
+            ids = list((await connection.execute(again)).scalars())
+            named = sa.select(bookings.c.id, bookings.c.status)
+            those = list(dict.fromkeys(ids))
+            found: list[Any] = []
+            for first in range(0, len(those), _BATCH):
+                part = named.where(bookings.c.id.in_(those[first : first + _BATCH]))
+                found += (await connection.execute(part)).all()
+            for booking in found:
+                detail = {"by": str(Actor.OWNER), **({"who": who} if who else {})}
+                status = Status(booking.status)
+                await remember(connection, booking.id, HistoryWord.MAILS_RESENT, status, at=self._now(), detail=detail)
+            return len(ids)
+
+    async def correct(
+        self,
+        booking: Booking,
+        customer: Customer,
+        *,
+        retire: bool,
+        otherwise: Sequence[OutboxMail],
+        detail: Mapping[str, str],
+    ) -> bool:
+        """Give a booking's customer other details. With `retire` the manage links mailed so far are retired, and what
+        did not reach the customer is sent again; where that is nothing, `otherwise`. False if the booking has changed
+        since it was read."""
         failing = sa.and_(outbox.c.sent_at.is_(None), outbox.c.next_try_at.is_not(None), outbox.c.tries > 0)
+        before = booking.customer
+        readdressed = before is None or before.email != customer.email
         async with self._write(booking.id) as connection:
             corrected = await connection.execute(
                 sa.update(bookings)
                 .where(
                     bookings.c.id == booking.id,
-                    bookings.c.customer_email != "",
+                    # A process of the version before this one writes none.
+                    bookings.c.customer_search.in_([search_text(before), ""]),
                     bookings.c.link_version == booking.link_version,
                 )
-                .values(**customer_columns(customer), link_version=bookings.c.link_version + 1)
+                .values(**customer_columns(customer), link_version=bookings.c.link_version + int(retire))
                 .returning(bookings.c.status)
             )
             row = corrected.first()
             if row is None:
                 return False
-            await remember(connection, booking.id, HistoryWord.EMAIL_CORRECTED, Status(row.status), at=self._now())
+            await follow_note(connection, customer_key(before), customer_key(customer))
+            what = HistoryWord.EMAIL_CORRECTED if readdressed else HistoryWord.DETAILS_CORRECTED
+            await remember(connection, booking.id, what, Status(row.status), at=self._now(), detail=detail)
+            if not retire:
+                return True
             again = await connection.execute(
                 sa.update(outbox)
                 .where(outbox.c.booking_id == booking.id, _TO_CUSTOMER, sa.or_(_GIVEN_UP, failing))

@@ -243,18 +243,27 @@ class OutgoingWebhookRows(Database):
 
     # -- looking back --------------------------------------------------------------------------------------------
 
-    async def deliveries(self, endpoint_id: str = "", *, waiting: bool = False, most: int) -> list[Delivery]:
+    async def deliveries(
+        self, endpoint_id: str = "", *, waiting: bool = False, skip: int = 0, most: int
+    ) -> list[Delivery]:
         """Deliveries, newest first; `waiting` are those not delivered, given up ones among them."""
         wanted = [webhook_deliveries.c.endpoint_id == endpoint_id] if endpoint_id else []
         if waiting:
             wanted.append(webhook_deliveries.c.delivered_at.is_(None))
         newest = webhook_deliveries.c.created_at.desc(), webhook_deliveries.c.number.desc()
-        rows = await self._all(sa.select(webhook_deliveries).where(*wanted).order_by(*newest).limit(most))
+        rows = await self._all(sa.select(webhook_deliveries).where(*wanted).order_by(*newest).limit(most).offset(skip))
         return [to_delivery(row) for row in rows]
 
     async def send_again(self, ids: Collection[str]) -> int:
         """Send these as if for the first time, with the same id and number. Returns how many there are."""
         return await self._again(webhook_deliveries.c.id.in_(list(ids)))
+
+    async def send_one_again(self, delivery_id: str, *, tries: int, delivered: bool) -> bool:
+        """The same for one that was seen with so many tries, delivered or not. False where that is no longer so."""
+        there = webhook_deliveries.c.delivered_at.is_not(None)
+        as_seen = [webhook_deliveries.c.tries == tries, there if delivered else sa.not_(there)]
+        waits_anyway = [webhook_deliveries.c.tries > 0] if not delivered else []
+        return bool(await self._again(webhook_deliveries.c.id == delivery_id, *as_seen, *waits_anyway))
 
     async def send_waiting_again(self, endpoint_id: str) -> int:
         """Send again whatever an endpoint has not taken, given up or not. Returns how much that is."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -13,13 +13,13 @@ from app.domain.booking import Status
 from app.domain.history import HistoryWord
 from app.domain.move import MoveState
 from app.domain.outbox import OutboxMail
-from app.domain.payment import MAY_STILL_PAY, Payment, PaymentSeen, PaymentState
+from app.domain.payment import MAY_STILL_PAY, Payment, PaymentMethod, PaymentSeen, PaymentState
 from app.store.conflicts import insert_if_new
 from app.store.database import Database
 from app.store.due import add_mails, mirror, remember
 from app.store.prepared import NOW, Moment, Prepared, asked
 from app.store.sessions import has_open_session
-from app.store.tables import Instant, bookings, moves, payment_row, payments, to_payment
+from app.store.tables import DISPUTED, Instant, bookings, moves, payment_row, payments, to_payment
 
 _OF_BOOKING = Prepared(
     sa.select(payments).where(payments.c.booking_id == asked("booking_id")).order_by(payments.c.attempt)
@@ -37,6 +37,12 @@ class PaymentRows(Database):
         rows = await self._fetch(_OF_BOOKING, booking_id=booking_id)
         return [to_payment(row) for row in rows]
 
+    async def payments_of(self, booking_ids: Collection[str]) -> list[Payment]:
+        """Every attempt to pay for any of these bookings, oldest first."""
+        those = payments.c.booking_id.in_(list(booking_ids))
+        rows = await self._all(sa.select(payments).where(those).order_by(payments.c.booking_id, payments.c.attempt))
+        return [to_payment(row) for row in rows]
+
     async def session_ids(self) -> list[str]:
         """The ids of all Checkout Sessions, newest first."""
         rows = await self._all(
@@ -52,10 +58,14 @@ class PaymentRows(Database):
         return to_payment(rows[0]) if rows else None
 
     async def captured_since(self, created_after: datetime) -> list[Payment]:
-        """Payments whose money we have, by when their attempt was made; oldest first."""
+        """Payments whose money Stripe has for us, by when their attempt was made; oldest first."""
         rows = await self._all(
             sa.select(payments)
-            .where(payments.c.state == PaymentState.CAPTURED, payments.c.created_at >= created_after)
+            .where(
+                payments.c.state == PaymentState.CAPTURED,
+                payments.c.method == PaymentMethod.STRIPE,
+                payments.c.created_at >= created_after,
+            )
             .order_by(payments.c.created_at)
         )
         return [to_payment(row) for row in rows]
@@ -86,6 +96,30 @@ class PaymentRows(Database):
                 .values(state=PaymentState.EXPIRED)
             )
             await connection.execute(sa.insert(payments).values(payment_row(payment)))
+            return True
+
+    async def add_taken(self, payment: Payment, *, what: HistoryWord, detail: Mapping[str, str | int]) -> bool:
+        """Money that was taken in person for a confirmed booking. False if the booking is not confirmed (any more), or
+        another attempt has this one's number."""
+        async with self._write(payment.booking_id) as connection:
+            rows = await connection.execute(
+                sa.select(bookings.c.status).where(
+                    bookings.c.id == payment.booking_id, bookings.c.status == Status.CONFIRMED
+                )
+            )
+            taken = sa.select(payments.c.id).where(
+                payments.c.booking_id == payment.booking_id, payments.c.attempt >= payment.attempt
+            )
+            if rows.first() is None or (await connection.execute(taken)).first():
+                return False
+            await connection.execute(sa.insert(payments).values(payment_row(payment)))
+            # Where nothing had paid it so far, this has.
+            await connection.execute(
+                sa.update(bookings)
+                .where(bookings.c.id == payment.booking_id)
+                .values(payment_id=sa.func.coalesce(bookings.c.payment_id, payment.id), updated_at=self._now())
+            )
+            await remember(connection, payment.booking_id, what, Status.CONFIRMED, at=self._now(), detail=detail)
             return True
 
     async def end_attempt(self, payment: Payment, *, deadline: datetime, mails: Sequence[OutboxMail] = ()) -> None:
@@ -187,6 +221,12 @@ class PaymentRows(Database):
         """The payment that this PaymentIntent of Stripe's made."""
         rows = await self._fetch(_BY_INTENT, intent=payment_intent_id)
         return to_payment(rows[0]) if rows else None
+
+    async def disputes_to_answer(self) -> list[Payment]:
+        """Payments whose dispute waits for the owner's answer at Stripe."""
+        waits = payments.c.dispute.in_(["needs_response", "warning_needs_response"])
+        rows = await self._all(sa.select(payments).where(waits, DISPUTED))
+        return [to_payment(row) for row in rows]
 
     async def payment_of_session(self, session_id: str) -> Payment | None:
         """The payment that this Checkout Session of Stripe's is of."""

@@ -59,7 +59,7 @@ NOW: Final = asked("now", Instant)
 class Prepared:
     """A `SELECT` whose changing values are `asked`, for `Database._fetch`."""
 
-    def __init__(self, statement: sa.Select[Any]) -> None:
+    def __init__(self, statement: sa.Select[Any] | sa.CompoundSelect[Any]) -> None:
         self.statement = statement
         self._worded: dict[str, Worded] = {}
 
@@ -71,7 +71,7 @@ class Prepared:
         return worded
 
 
-def _put_into_words(statement: sa.Select[Any], dialect: sa.Dialect) -> Worded:
+def _put_into_words(statement: sa.Select[Any] | sa.CompoundSelect[Any], dialect: sa.Dialect) -> Worded:
     compiled = statement.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
     assert isinstance(compiled, sa.sql.compiler.SQLCompiler)  # noqa: S101 - what a SELECT compiles to
     parameters = []

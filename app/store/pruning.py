@@ -1,4 +1,5 @@
-"""What is done and has been of no use for long: webhook events that had their effect, and mails that were sent."""
+"""What is done and has been of no use for long: webhook events that had their effect, mails that were sent, and notes
+on customers of whom no booking is left."""
 
 from __future__ import annotations
 
@@ -6,8 +7,9 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from app.store.customers import note_is_of_nobody
 from app.store.database import Database
-from app.store.tables import inbox, outbox
+from app.store.tables import customer_notes, inbox, outbox
 
 #: Rows that go in one transaction, so that no booking waits for it.
 _BATCH = 500
@@ -24,4 +26,6 @@ class PruneRows(Database):
             async with self._write() as connection:
                 deleted = await connection.execute(sa.delete(key.table).where(key.in_(old)))
                 gone += deleted.rowcount
+        async with self._write() as connection:
+            gone += (await connection.execute(sa.delete(customer_notes).where(note_is_of_nobody()))).rowcount
         return gone

@@ -8,6 +8,8 @@ import sqlalchemy as sa
 
 from app.domain.booking import Booking, Status
 from app.store.database import Database
+from app.store.hours import hours_are_due
+from app.store.hours_tables import hours_changes
 from app.store.inbox import event_is_due
 from app.store.moves import move_is_due
 from app.store.outbox import mail_is_due
@@ -76,6 +78,7 @@ def _anything() -> sa.Select[Any]:
         sa.select(outbox.c.id).where(mail_is_due(NOW)),
         sa.select(stray_payments.c.session_id).where(stray_is_untold(NOW)),
         sa.select(scheduler_tokens.c.name).where(is_broken_untold(NOW)),
+        sa.select(hours_changes.c.id).where(hours_are_due(NOW)),
     )
     return sa.select(sa.or_(*(queue.exists() for queue in queues)).label("due"))
 

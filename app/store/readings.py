@@ -102,6 +102,13 @@ class ReadingRows(Database):
                 sa.update(readings).where(readings.c.scheduler == scheduler, *where).values(doubted_at=self._now())
             )
 
+    async def outdate_readings(self, scheduler: str, starts_from: datetime, ends_to: datetime) -> None:
+        """What was read of this interval holds no more: whoever looks reads it first."""
+        over = sa.and_(readings.c.starts_from < ends_to, readings.c.ends_to > starts_from)
+        values = {"doubted_at": self._now(), "asked_at": None, "body": None}
+        async with self._write() as connection:
+            await connection.execute(sa.update(readings).where(readings.c.scheduler == scheduler, over).values(values))
+
     async def released(self, reservation_ids: Collection[str]) -> list[Reservation]:
         """Those of them that take up no time any more, neither here nor at the scheduler."""
         rows = await self._all(

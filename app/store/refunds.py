@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -52,6 +52,12 @@ class RefundRows(Database):
     async def refunds(self, booking_id: str) -> list[Refund]:
         """Every refund of a booking, oldest first."""
         rows = await self._fetch(_OF_BOOKING, booking_id=booking_id)
+        return [to_refund(row) for row in rows]
+
+    async def refunds_of(self, booking_ids: Collection[str]) -> list[Refund]:
+        """Every refund of any of these bookings, oldest first."""
+        those = refunds.c.booking_id.in_(list(booking_ids))
+        rows = await self._all(sa.select(refunds).where(those).order_by(refunds.c.created_at))
         return [to_refund(row) for row in rows]
 
     async def refunds_due(self) -> list[Refund]:
@@ -118,6 +124,17 @@ class RefundRows(Database):
                 sa.update(refunds).where(refunds.c.id == refund_id, refunds.c.status.in_(_OPEN)).values(problem=problem)
             )
             if noted.rowcount:
+                await add_mails(connection, mails)
+
+    async def wait_for_owner(self, refund_id: str, *, problem: str, mails: Sequence[OutboxMail] = ()) -> None:
+        """No program can send this refund: it waits until the owner says that it was paid."""
+        async with self._write(_booking_of(refund_id)) as connection:
+            waits = await connection.execute(
+                sa.update(refunds)
+                .where(refunds.c.id == refund_id, refunds.c.status == "requested", refunds.c.next_try_at.is_not(None))
+                .values(problem=problem, next_try_at=None, updated_at=self._now())
+            )
+            if waits.rowcount:
                 await add_mails(connection, mails)
 
     async def pay_another_way(self, refund: Refund, amount: int) -> bool:

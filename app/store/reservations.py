@@ -13,10 +13,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.domain.booking import Booking, Status
 from app.domain.catalogue import Resource
 from app.domain.history import HistoryWord
+from app.domain.hours_change import ChangeKind
 from app.domain.move import MoveState
 from app.domain.reservation import GIVE_BACK, Due, Occupied, Reservation
 from app.store.database import Database
 from app.store.due import remember
+from app.store.hours_tables import hours_changes
 from app.store.prepared import NOW, Moment, Prepared, asked
 from app.store.slot_guard import guard_of, room
 from app.store.tables import (
@@ -38,7 +40,24 @@ _TAKEN_UP = (
     reservations.c.buffer_starts_at,
     reservations.c.buffer_ends_at,
 )
-_OCCUPIED = Prepared(sa.select(*_TAKEN_UP).where(reservations.c.occupies, reservations.c.buffer_ends_at > NOW))
+_OCCUPIED = Prepared(
+    sa.union_all(
+        sa.select(*_TAKEN_UP, sa.false().label("closed")).where(
+            reservations.c.occupies, reservations.c.buffer_ends_at > NOW
+        ),
+        sa.select(
+            hours_changes.c.id,
+            hours_changes.c.resource_id,
+            hours_changes.c.starts_at,
+            hours_changes.c.ends_at,
+            sa.true(),
+        ).where(
+            hours_changes.c.kind == sa.literal_column(f"'{ChangeKind.OFF}'"),
+            hours_changes.c.ended_at.is_(None),
+            hours_changes.c.ends_at > NOW,
+        ),
+    )
+)
 _GIVE_BACK = reservations.c.due.in_(sorted(GIVE_BACK))
 
 
@@ -51,9 +70,10 @@ class ReservationRows(Database):
         return to_reservation(rows[0]) if rows else None
 
     async def occupied(self) -> list[Occupied]:
-        """What our live bookings, and the moves of them, take up from now on."""
+        """What our live bookings, and the moves of them, take up from now on, and who is off."""
         rows = await self._fetch(_OCCUPIED, now=self._now())
-        return [Occupied(*(row[column.name] for column in _TAKEN_UP)) for row in rows]
+        names = [column.name for column in _TAKEN_UP]
+        return [Occupied(*(row[name] for name in (*names, "closed"))) for row in rows]
 
     async def reservations_due(self) -> list[Reservation]:
         """What is to be given back at the scheduler now: of ended bookings, of ended moves, and old times."""

@@ -1,4 +1,4 @@
-"""The slot guard's condition: whether a resource is full at some moment of an interval."""
+"""The slot guard's condition: whether a resource is full, or off, at some moment of an interval."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from app.domain.hours_change import ChangeKind
 from app.domain.reservation import Occupied
+from app.store.hours_tables import hours_changes
 from app.store.prepared import asked
 from app.store.tables import Instant, reservations
 
@@ -21,19 +23,22 @@ def guard_of(resource_id: str) -> str:
 
 
 def room(wanted: Occupied, capacity: int | None, *, booking_id: str) -> sa.ColumnElement[bool]:
-    """Whether the resource has room for `wanted` throughout, whatever the booking itself takes up there.
+    """Whether the resource has room for `wanted` throughout, whatever the booking itself takes up there, and is not
+    off at any moment of it.
 
     `capacity` None is "no limit".
     """
-    if capacity is None:
-        return sa.true()
-    values = guarded(wanted, capacity, booking_id=booking_id)
-    return ~_crowded(lambda name, kind: sa.literal(values[name], kind))
+    values = guarded(wanted, capacity or 0, booking_id=booking_id)
+
+    def place(name: str, kind: type[sa.types.TypeEngine[Any]]) -> sa.ColumnElement[Any]:
+        return sa.literal(values[name], kind)
+
+    return ~_off(place) if capacity is None else sa.and_(~_off(place), ~_crowded(place))
 
 
 def room_asked(*, limited: bool) -> sa.ColumnElement[bool]:
     """The same for a statement that is built once, and run with what `guarded` gives."""
-    return ~_crowded(asked) if limited else sa.true()
+    return sa.and_(~_off(asked), ~_crowded(asked)) if limited else ~_off(asked)
 
 
 def guarded(wanted: Occupied, capacity: int, *, booking_id: str) -> dict[str, object]:
@@ -45,6 +50,17 @@ def guarded(wanted: Occupied, capacity: int, *, booking_id: str) -> dict[str, ob
         "guard_to": wanted.ends_at,
         "guard_capacity": capacity,
     }
+
+
+def _off(place: _Place) -> sa.ColumnElement[bool]:
+    """Whether staff have taken the resource off at some moment of the interval."""
+    return sa.exists().where(
+        hours_changes.c.kind == ChangeKind.OFF,
+        hours_changes.c.resource_id == place("guard_resource", sa.Text),
+        hours_changes.c.ended_at.is_(None),
+        hours_changes.c.ends_at > place("guard_from", Instant),
+        hours_changes.c.starts_at < place("guard_to", Instant),
+    )
 
 
 def _crowded(place: _Place) -> sa.ColumnElement[bool]:

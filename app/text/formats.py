@@ -139,6 +139,11 @@ def _clock(hour: int, minute: int, language: str) -> str:
     return str(locale.time_formats["short"].apply(time(hour, minute), locale))
 
 
+def format_clock(at: time, language: str) -> str:
+    """ "14:30" or "2:30 PM", of no day and no zone."""
+    return _clock(at.hour, at.minute, language)
+
+
 def _wall(here: datetime, language: str) -> str:
     label = _clock(here.hour, here.minute, language)
     if offset_of(here) != offset_of(here.replace(fold=1 - here.fold)):

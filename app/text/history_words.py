@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from app.domain.booking import EndReason
+from app.domain.payment import PaymentMethod
 from app.domain.refund import PAID_ANOTHER_WAY
 from app.msgid import N_
 
@@ -13,6 +14,7 @@ from app.msgid import N_
 HISTORY: Final[Mapping[str, str]] = {
     "held": N_("Time held"),
     "booked_there": N_("Booked on the calendar's own page, not paid yet"),
+    "booked_at_desk": N_("Booked by the owner"),
     "price_changed": N_("Held at a new price, which the page showed"),
     "extended": N_("Hold extended"),
     "payment_started": N_("Sent to Stripe to pay"),
@@ -20,6 +22,12 @@ HISTORY: Final[Mapping[str, str]] = {
     "paid": N_("Paid"),
     "paid_late": N_("Paid after the hold had ended"),
     "nothing_due": N_("Nothing to pay"),
+    "no_charge": N_("No charge"),
+    "taken_in_person": N_("Paid on the spot"),
+    "pays_at_visit": N_("To be paid at the visit"),
+    "link_sent": N_("Payment link emailed"),
+    "link_extended": N_("More time to pay"),
+    "link_resent": N_("Payment link emailed again"),
     "confirmed": N_("Confirmed"),
     "rescued": N_("Confirmed, booked again"),
     "other_person": N_("Booked with another person at the same time"),
@@ -38,6 +46,8 @@ HISTORY: Final[Mapping[str, str]] = {
     "disputed": N_("Disputed at the bank"),
     PAID_ANOTHER_WAY: N_("Refund paid another way"),
     "email_corrected": N_("Email address corrected"),
+    "details_corrected": N_("Customer's details corrected"),
+    "mails_resent": N_("Undelivered emails sent again"),
     EndReason.BY_CUSTOMER: N_("Cancelled by the customer"),
     EndReason.BY_OWNER: N_("Cancelled by the owner"),
     EndReason.DEADLINE: N_("Not paid in time"),
@@ -51,6 +61,12 @@ HISTORY: Final[Mapping[str, str]] = {
     EndReason.REFUNDED: N_("Not booked: refunded before it was confirmed"),
     EndReason.CAPTURE_FAILED: N_("Not booked: the money held on the card could not be charged"),
     EndReason.PAYMENT_MISMATCH: N_("Not booked: the payment did not match the price"),
+}
+
+#: How money was taken in person.
+PAID_HOW: Final[Mapping[PaymentMethod, str]] = {
+    PaymentMethod.CASH: N_("in cash"),
+    PaymentMethod.CARD_TERMINAL: N_("by card terminal"),
 }
 
 #: Stripe's word for where a refund stands, and our three.

@@ -16,8 +16,9 @@ from app.cli.demo import OWNER
 from app.domain.booking import Customer
 from app.domain.booking import Visitor as DomainVisitor
 from sandbox import hapio, stripe
+from sandbox.faults import Fault
 from tests.e2e.harness import Visitor
-from tests.e2e.stack import ONE_STUDIO, Shop
+from tests.e2e.stack import ONE_STUDIO, STOCKHOLM, Shop
 from tests.e2e.steps import (
     ANNA,
     CALL,
@@ -405,10 +406,11 @@ async def work_there(shop: Shop, visitor: Visitor, show: Show) -> None:
     await page.goto(await shop.sign_in_link(OWNER))
     await seen("staff-link")
     await page.get_by_role("button", name="Sign in").click()
+    await page.get_by_role("link", name="Bookings").click()
     await expect(page.get_by_role("link", name="Anna Ek").first).to_be_visible()
     await seen("staff-days")
     await page.get_by_role("link", name="Month").click()
-    await page.get_by_label("Name, email or reference").fill("anna")
+    await page.get_by_label("Name, email, phone or reference").fill("anna")
     await page.get_by_role("button", name="Find").click()
     await seen("staff-found")
     await page.get_by_role("link", name="Anna Ek").first.click()
@@ -427,12 +429,166 @@ async def work_there(shop: Shop, visitor: Visitor, show: Show) -> None:
     await page.get_by_role("button", name="Move the booking").click()
     await expect(page.get_by_text("The booking has been moved.")).to_be_visible()
     await seen("staff-moved")
-    await page.get_by_role("link", name="System status").click()
-    await seen("staff-house")
+    await _know_customers(page, seen)
+    await _do_again(shop, page, seen)
 
 
-async def booked_by(shop: Shop, name: str) -> None:
-    """A booking, paid for, without anybody's browser."""
+async def _know_customers(page: Page, seen: Callable[[str], Awaitable[None]]) -> None:
+    """The customers, one of them, and a correction that cannot be read."""
+    await page.get_by_role("link", name="Customers").click()
+    await seen("staff-customers")
+    await page.get_by_label("Name, email or phone", exact=True).fill("nobody")
+    await page.get_by_role("button", name="Find a customer").click()
+    await seen("staff-customers-none")
+    await page.get_by_role("link", name="All customers").click()
+    await page.get_by_role("link", name="Anna Ek").click()
+    await page.get_by_role("textbox", name="Note").fill("Prefers mornings.")
+    await page.get_by_role("button", name="Save the note").click()
+    await expect(page.get_by_text("The note has been saved.")).to_be_visible()
+    await seen("staff-customer")
+    await page.get_by_text("Correct the details").click()
+    await page.get_by_role("textbox", name="Phone").fill("12")
+    await page.get_by_role("button", name="Change the details").click()
+    await expect(page.get_by_text("This is not a phone number in that country.")).to_be_visible()
+    await seen("staff-customer-errors")
+
+
+async def _do_again(shop: Shop, page: Page, seen: Callable[[str], Awaitable[None]]) -> None:
+    """Technical, what is not well, and its tables."""
+    await shop.tick()
+    await page.get_by_role("link", name="Technical").click()
+    await expect(page.get_by_text("All is well.")).to_be_visible()
+    await seen("staff-technical")
+    shop.demo.mailbox.unknown.add("carla@customer.example")
+    await booked_by(shop, "Carla Dahl")
+    await shop.tick(times=3)
+    await page.get_by_role("link", name="Bookings", exact=True).click()
+    await expect(page.get_by_text("1 email could not be delivered.")).to_be_visible()
+    await seen("staff-not-well")
+    await page.locator("section.well").get_by_role("link", name="See emails").click()
+    await seen("staff-technical-emails")
+    shop.demo.mailbox.unknown.clear()
+    await page.get_by_role("button", name="Send again: Confirmation").click()
+    await expect(page.get_by_text("The email is being sent again.")).to_be_visible()
+    await shop.tick(times=2)
+    await page.goto(f"{page.url.partition('/emails')[0]}/events?all=1")
+    await seen("staff-technical-events")
+
+
+async def book_for_somebody(shop: Shop, visitor: Visitor, show: Show) -> None:
+    """The desk's own bookings: in three pages, with what may be wrong, a payment link and what is paid on the spot."""
+    visitor.expect_problem("422")
+    page = visitor.page
+
+    async def seen(name: str) -> None:
+        await page.wait_for_load_state()
+        await show(name, page)
+
+    await page.goto(f"{shop.public}/staff")
+    await page.get_by_label("Email").fill(OWNER)
+    await page.get_by_role("button", name="Email me a link").click()
+    await page.goto(await shop.sign_in_link(OWNER))
+    await page.get_by_role("button", name="Sign in").click()
+    await page.get_by_role("link", name="New booking").click()
+    await seen("staff-new")
+    await page.get_by_role("link", name=PORTRAIT).click()
+    await seen("staff-new-times")
+    taken = page.locator(".week a").last
+    address = str(await taken.get_attribute("href"))
+    await taken.click()
+    await page.get_by_role("button", name="Book").click()
+    await expect(page.get_by_text("Please enter the customer's name.")).to_be_visible()
+    await seen("staff-new-errors")
+    await page.get_by_label("Name", exact=True).fill("Åsa Lind")
+    await page.get_by_label("Phone").fill("070-123 45 67")
+    await page.get_by_label("In cash, now").check()
+    await seen("staff-new-form")
+    await page.get_by_role("button", name="Book").click()
+    await expect(page.get_by_text("The time is booked.")).to_be_visible()
+    await seen("staff-new-booked")
+    await page.goto(f"{shop.public}{address}&person=")
+    await page.get_by_label("Name", exact=True).fill("Bo Berg")
+    await page.get_by_role("button", name="Book").click()
+    await seen("staff-new-not-offered")
+    await page.goto(f"{shop.public}{address}".replace("&at=", "&then="))
+    await page.locator(".week a").first.click()
+    await page.get_by_label("Name", exact=True).fill("Bo Berg")
+    await page.get_by_role("textbox", name="Email").fill("bo@customer.example")
+    await page.get_by_label("By a payment link").check()
+    await page.get_by_role("button", name="Book").click()
+    await expect(page.get_by_role("heading", name="Waiting for the customer to pay")).to_be_visible()
+    await seen("staff-link-waiting")
+    home, link = page.url, str(await page.locator('a[href*="/b/"]').first.get_attribute("href"))
+    await page.get_by_role("link", name="Stop waiting …").click()
+    await seen("staff-link-end")
+    await page.goto(home)
+    await page.get_by_role("link", name="Paid on the spot …").click()
+    await seen("staff-payment")
+    await page.goto(link)
+    await expect(page.get_by_role("button", name="Pay")).to_be_visible()
+    await seen("pay-by-link")
+
+
+async def keep_hours(shop: Shop, visitor: Visitor, show: Show) -> None:
+    """The calendar, everybody's hours, and time taken off in which somebody is booked, which Hapio does not take."""
+    visitor.expect_problem("422")
+    page, day = visitor.page, (await booked_by(shop, "Anna Ek")).astimezone(STOCKHOLM).date()
+    await booked_by(shop, "Bo Berg")
+
+    async def seen(name: str) -> None:
+        await page.wait_for_load_state()  # these pages' styles are files beside them
+        await show(name, page)
+
+    await sign_in_at(shop, page)
+    await expect(page.get_by_role("link", name="Book", exact=False).first).to_be_visible()
+    await seen("staff-calendar")
+    await page.goto(f"{page.url}?from={day}")
+    await expect(page.get_by_role("link", name="Anna Ek").first).to_be_visible()
+    await seen("staff-calendar-day")
+    await page.get_by_role("link", name="Week").click()
+    await seen("staff-calendar-week")
+    await page.get_by_role("link", name="Astrid Lindqvist").click()
+    await seen("staff-calendar-person")
+    await page.get_by_role("navigation", name="Pages").get_by_role("link", name="Hours").click()
+    await seen("staff-hours")
+    await page.get_by_role("link", name="Weekly hours Astrid Lindqvist").click()
+    await seen("staff-week")
+    await page.get_by_label("Monday, from").first.fill("nine")
+    await page.get_by_role("button", name="Set the weekly hours").click()
+    await seen("staff-week-errors")
+    await page.get_by_label("Monday, from").first.fill("10 am")
+    await page.get_by_role("button", name="Set the weekly hours").click()
+    await expect(page.get_by_text("The weekly hours have been set.")).to_be_visible()
+    await page.get_by_role("link", name="Time off").click()
+    await page.get_by_label("at", exact=True).first.fill("25:00")
+    await page.get_by_role("button", name="Block this time").click()
+    await seen("staff-time-off-errors")
+    await page.get_by_label("at", exact=True).first.fill("")
+    await page.get_by_label("Until: day").select_option(str((day + timedelta(days=3)).day))
+    await page.get_by_label("Until: month").select_option(str((day + timedelta(days=3)).month))
+    shop.hapio.faults.append(Fault("error_before", times=None, path="schedule-blocks", status=500))
+    await page.get_by_role("button", name="Block this time").click()
+    await expect(page.get_by_text("This is not saved in Hapio yet.")).to_be_visible()
+    await seen("staff-time-off-untold")
+    shop.hapio.faults.clear()
+    await page.get_by_role("button", name="Try again now").click()
+    await expect(page.get_by_text("It is saved in Hapio.")).to_be_visible()
+    await seen("staff-time-off")
+
+
+async def sign_in_at(shop: Shop, page: Page) -> None:
+    """Signed in to the staff pages, for the working day."""
+    await page.goto(f"{shop.public}/staff")
+    await page.get_by_label("Email").fill(OWNER)
+    await page.get_by_role("button", name="Email me a link").click()
+    await page.goto(await shop.sign_in_link(OWNER))
+    await page.get_by_label("Keep me signed in for the working day").check()
+    await page.get_by_role("button", name="Sign in").click()
+    await expect(page.get_by_role("link", name="Calendar")).to_be_visible()
+
+
+async def booked_by(shop: Shop, name: str) -> datetime:
+    """A booking, paid for, without anybody's browser; when it begins."""
     parts, service = shop.parts, await shop.service()
     widget = parts.widgets["studio"]
     slot = await parts.availability.next_free(widget, service, after=shop.clock().date() + timedelta(days=2))
@@ -449,6 +605,7 @@ async def booked_by(shop: Shop, name: str) -> None:
     assert url
     await shop.stripe.pay(urlsplit(url).path.rpartition("/")[2])
     await shop.tick(times=2)
+    return slot.starts_at
 
 
 async def see_the_site(shop: Shop, visitor: Visitor, show: Show) -> None:
@@ -506,6 +663,8 @@ TOURS: Final[Mapping[str, Tour]] = MappingProxyType(
         "move it": move_it,
         "lose the link": lose_the_link,
         "work there": work_there,
+        "keep hours": keep_hours,
+        "book for somebody": book_for_somebody,
         "see the site": see_the_site,
         "put it on a site": put_it_on_a_site,
     }

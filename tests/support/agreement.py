@@ -79,8 +79,11 @@ async def moves_ended_by_cancelling(stack: Stack, booking: Booking) -> list[Move
 
 
 async def assert_money_follows_the_terms(stack: Stack, booking: Booking) -> None:
-    """What Stripe took and gave back for the booking is what its terms say, and our rows know each movement."""
+    """What was taken for the booking, by Stripe or in person, and given back is what its terms say, and our rows know
+    each movement. What the owner has yet to give back by hand counts as given back."""
     captured = sum(intent["amount_received"] for intent in intents_of(stack, booking))
+    in_person = {one.id: one for one in await stack.parts.store.payments(booking.id) if one.in_person}
+    captured += sum(payment.captured for payment in in_person.values())
     at_stripe = {
         made["id"]: made
         for made in stack.stripe.state.refunds.values()
@@ -90,10 +93,13 @@ async def assert_money_follows_the_terms(stack: Stack, booking: Booking) -> None
     assert {made.stripe_refund_id: made.status for made in ours if made.stripe_refund_id} == {
         ident: made["status"] for ident, made in at_stripe.items()
     }
-    assert {made.status for made in ours} <= {"succeeded", "withdrawn", "failed"}
+    by_hand = [made for made in ours if made.payment_id in in_person]
+    assert {(made.status, made.problem) for made in by_hand} <= {("requested", "in person")}
+    assert {made.status for made in ours if made not in by_hand} <= {"succeeded", "withdrawn", "failed"}
     assert all(made.next_try_at is None for made in ours)
     failed = sum(made["amount"] for made in at_stripe.values() if made["status"] == "failed")
     returned = sum(made["amount"] for made in at_stripe.values()) - failed
+    returned += sum(made.amount.amount for made in by_hand)
     assert captured - returned == due_to_the_house(booking) + failed
 
 

@@ -2,11 +2,13 @@
 
 import re
 import secrets
+from datetime import timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
 from app.domain.booking import Booking
+from app.domain.hours_change import HoursChange
 from app.store import tables
 from tests.support.browser import Browser
 from tests.support.stack import PUBLIC_URL, Stack
@@ -27,13 +29,20 @@ async def ask(stack: Stack, browser: Browser, email: str = EVA) -> str:
     return await browser.send('action="/staff"', email=email)
 
 
-async def sign_in(stack: Stack, browser: Browser) -> str:
-    """Ask, open the mailed link, and press its button; the path of the first page."""
+async def sign_in(stack: Stack, browser: Browser, **fields: str) -> str:
+    """Ask, open the mailed link, and press its button; the path of the first page. `stays="1"` is for the day."""
     await ask(stack, browser)
     await browser.open(links(stack)[-1])
-    await browser.send('action="/staff/in/[^"]+"')
+    await browser.send('action="/staff/in/[^"]+"', **fields)
     assert browser.page.status_code == 200
     return browser.page.url.path
+
+
+async def day_off(stack: Stack, booking: Booking) -> HoursChange:
+    """A day off of the booking's person, a year after it."""
+    hours, starts_at = stack.parts.working_hours, booking.starts_at + timedelta(days=365)
+    person = await hours.person(booking.resource_id)
+    return await hours.take_off(person, starts_at, starts_at + timedelta(days=1), by=EVA)
 
 
 async def copies(stack: Stack, booking: Booking, count: int, **changes: Any) -> None:

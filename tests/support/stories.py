@@ -3,7 +3,9 @@
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
+from app.booking.book_for import DeskOrder, Pays
 from app.domain.booking import Actor, Booking
+from app.domain.payment import PaymentMethod
 from sandbox.hapio import Fault
 from sandbox.stripe import Fault as StripeFault
 from tests.support.stack import Stack, session_of
@@ -20,6 +22,33 @@ async def pay(stack: Stack) -> None:
 async def book_for_free(stack: Stack) -> None:
     booking = await stack.hold(service="planning")
     await stack.parts.checkout.start(booking.id)
+
+
+async def book_in_cash_and_cancel(stack: Stack) -> None:
+    booking = await stack.parts.book_for.book(await _at_desk(stack, Pays.CASH))
+    await stack.tick()  # whoever is told of the cancellation knew of the booking
+    await stack.cancel(booking, by=Actor.OWNER)
+
+
+async def have_a_link_and_pay_in_cash(stack: Stack) -> None:
+    booking = await stack.parts.book_for.book(await _at_desk(stack, Pays.LINK))
+    await stack.at_stripe(booking)
+    await stack.parts.desk_payments.record(booking.id, booking.terms.price, PaymentMethod.CASH, who="nora")
+
+
+async def _at_desk(stack: Stack, pays: Pays) -> DeskOrder:
+    return DeskOrder(
+        widget=stack.parts.widgets["studio"],
+        service_id=stack.portrait_id,
+        starts_at=await stack.free_slot(),
+        resource_id=None,
+        customer=stack.customer(),
+        language="en",
+        pays=pays,
+        form="a-form",
+        who="nora",
+        pay_until=stack.clock() + timedelta(minutes=30),
+    )
 
 
 async def walk_away_from_stripe(stack: Stack) -> None:

@@ -29,7 +29,7 @@ from app.domain.outgoing_webhooks import (
     pause_after,
     rest_after,
 )
-from app.errors import MailError, NotFound, StorageError
+from app.errors import BookingConflict, MailError, NotFound, StorageError
 from app.mail import Mailer
 from app.operations.outgoing_webhooks.messages import customer_of, message_of, test_message
 from app.operations.outgoing_webhooks.sender import Sender, Sent
@@ -280,13 +280,21 @@ class OutgoingWebhooks:
             raise NotFound(endpoint_id)
         return found
 
-    async def deliveries(self, endpoint_id: str = "", *, waiting: bool = False, most: int) -> list[Delivery]:
+    async def deliveries(
+        self, endpoint_id: str = "", *, waiting: bool = False, skip: int = 0, most: int
+    ) -> list[Delivery]:
         """Deliveries, newest first; `waiting` are those not delivered, given up ones among them."""
-        return await self._store.deliveries(endpoint_id, waiting=waiting, most=most)
+        return await self._store.deliveries(endpoint_id, waiting=waiting, skip=skip, most=most)
 
     async def replay(self, ids: Sequence[str]) -> int:
         """Send these again, with the same id and number, when the server looks next. Returns how many there are."""
         return await self._store.send_again(ids)
+
+    async def replay_one(self, delivery_id: str, *, tries: int, delivered: bool) -> None:
+        """Send one again that was seen with so many tries, delivered or not. Raises BookingConflict where that is no
+        longer so, or it has not been tried yet."""
+        if not await self._store.send_one_again(delivery_id, tries=tries, delivered=delivered):
+            raise BookingConflict("changed meanwhile")
 
     async def replay_waiting(self, endpoint_id: str) -> int:
         """Send again whatever an endpoint has not taken, given up or not. Raises NotFound."""

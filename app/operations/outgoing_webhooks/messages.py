@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AwareDatetime, BaseModel, ConfigDict, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
-from app.domain.booking import Booking, Status
+from app.domain.booking import Booking, Channel, Status
 from app.domain.history import HistoryWord
 from app.domain.outgoing_webhooks import Happening, WebhookEvent
 
@@ -81,6 +81,8 @@ class WebhookBooking(_Part):
     """The ISO code in small letters."""
     no_show: bool
     """Whether the customer missed the visit."""
+    channel: Annotated[str, WithJsonSchema({"type": "string", "enum": [*map(str, Channel)]})]
+    """`online`, or `desk` where the owner booked for a customer."""
 
 
 class WebhookMove(_Part):
@@ -187,6 +189,7 @@ def message_of(happening: Happening, booking: Booking, *, message_id: str, live:
             price=booking.terms.price.amount,
             currency=currency,
             no_show=no_show,
+            channel=booking.channel,
         ),
         move=_move(facts, zone) if event is WebhookEvent.MOVED else None,
         refund=WebhookRefund(amount=int(facts.get("amount", 0)), currency=currency)

@@ -109,6 +109,11 @@ class Availability:
         for one in self._by_scheduler.values():
             one.freed(occupied, slot, service_id)
 
+    async def reread(self, scheduler: str, starts_from: datetime, ends_to: datetime) -> None:
+        """We have changed hours at this scheduler: what is shown of this interval is read anew before it is shown."""
+        if scheduler in self._by_scheduler:
+            await self._by_scheduler[scheduler].reread(starts_from, ends_to)
+
     def distrust(self, service: Service, starts_at: datetime) -> None:
         """A scheduler refused what we showed."""
         for one in self._by_scheduler.values():

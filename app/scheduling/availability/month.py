@@ -32,7 +32,8 @@ class Month:
 
     `cost` is how many calls the last read took. `returned` and `refused` hold what happened since the scheduler was
     asked, each with the tick of its happening; `suspected` is the tick of a change that only the scheduler knows, 0
-    without one. `doubted_at` is when either happened last: other processes' readings from before are not taken.
+    without one; `outdated` the same of a change that we made there ourselves. `doubted_at` is when any of them happened
+    last: other processes' readings from before are not taken.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Month:
         self.returned: list[tuple[int, Slot]] = []
         self.refused: dict[datetime, int] = {}
         self.suspected = 0
+        self.outdated = 0
         self.doubted_at = NEVER
         self._views: dict[str | None, View] = {}
         self._resources: tuple[Resource, ...] = ()
@@ -88,12 +90,19 @@ class Month:
         self.doubted_at = at
         self.look_at = NEVER
 
+    def outdate(self, tick: int, at: datetime) -> None:
+        """The hours that it was read from have changed."""
+        self.outdated = tick
+        self.doubted_at = at
+        self.look_at = NEVER
+
     def asked(self, tick: int, cost: int) -> None:
         """The scheduler has been asked: what happened before `tick` is in its answer."""
         self.cost = cost
         self.returned = [(happened, slot) for happened, slot in self.returned if happened > tick]
         self.refused = {starts_at: happened for starts_at, happened in self.refused.items() if happened > tick}
         self.suspected = self.suspected if self.suspected > tick else 0
+        self.outdated = self.outdated if self.outdated > tick else 0
         self.look_at = NEVER
         self.changed()
 
@@ -159,16 +168,16 @@ def _full(
     slot: Slot,
     occupied: Mapping[tuple[str, int], Sequence[Occupied]],
 ) -> bool:
-    """Whether our own bookings alone fill the resource at some moment of the slot's buffered interval."""
-    if capacity is None:
-        return False
+    """Whether our own bookings alone fill the resource at some moment of the slot's buffered interval, or it is off."""
     over = {
         row
         for day in _days(slot.buffer_starts_at, slot.buffer_ends_at)
         for row in occupied.get((resource_id, day), ())
         if row.starts_at < slot.buffer_ends_at and row.ends_at > slot.buffer_starts_at
     }
-    if len(over) < capacity:
+    if any(row.closed for row in over):
+        return True
+    if capacity is None or len(over) < capacity:
         return False
     moments = {max(row.starts_at, slot.buffer_starts_at) for row in over}
     return any(sum(row.starts_at <= at < row.ends_at for row in over) >= capacity for at in moments)

@@ -1,4 +1,6 @@
-"""Free times, asked of the scheduler as rarely as may be and shown as truly as can be."""
+"""Free times, asked of the scheduler as rarely as may be and shown as truly as can be.
+
+One file, because each look, each change of ours and each hint bears on the same months and their order."""
 
 from __future__ import annotations
 
@@ -314,6 +316,22 @@ class SchedulerAvailability:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
+    async def reread(self, starts_from: datetime, ends_to: datetime) -> None:
+        """We have changed hours at the scheduler: what is shown of this interval is read again before the next look, in
+        every process, unless no calls are left at all."""
+        tick, now = next(self._ticks), self._now()
+        self._lately.append((now, tick))
+        self._epoch += 1
+        for held in self._months.values():
+            if held.starts_from < ends_to and held.ends_to > starts_from:
+                held.outdate(tick, now)
+        for changed in await self._own.reload():
+            self._redraw(changed)
+        if self._shared:
+            with suppress(StorageError):  # the others see it when their times are old enough
+                await self._shared.readings.outdate_readings(self._name, starts_from, ends_to)
+        self._changed()
+
     async def _doubt(self, shared: SharedReads, moments: Collection[datetime]) -> None:
         with suppress(StorageError):  # the others see it when their times are old enough
             await shared.readings.doubt_readings(self._name, moments)
@@ -324,7 +342,7 @@ class SchedulerAvailability:
         if self._shared is None:
             return
         readings = self._shared.readings
-        before = set(self._own.rows)
+        before = {id_ for id_, row in self._own.rows.items() if not row.closed}
         for occupied in await self._own.reload():
             self._redraw(occupied)
         self._ended = (self._ended | (before - set(self._own.rows))) if len(self._ended) < 1000 else set()
@@ -337,7 +355,8 @@ class SchedulerAvailability:
             if held is None:
                 continue
             if mark.doubted_at and mark.doubted_at > max(held.doubted_at, held.cached.asked_at):
-                held.suspect(next(self._ticks), mark.doubted_at)
+                doubt = held.outdate if mark.asked_at is None else held.suspect
+                doubt(next(self._ticks), mark.doubted_at)
                 self._epoch += 1
             if mark.asked_at and mark.asked_at > max(held.cached.asked_at, held.doubted_at):
                 known = await readings.reading(mark.key)
@@ -379,7 +398,8 @@ class SchedulerAvailability:
         """How far ahead times of this service are looked for."""
         if service.booking_window_end is not None:
             return now + service.booking_window_end
-        return max([now, *(row.ends_at for row in self._own.rows.values())]) + _HORIZON
+        booked = (row.ends_at for row in self._own.rows.values() if not row.closed)
+        return max([now, *booked]) + _HORIZON
 
     async def _freshen(self, held: Month, reader: str, *, needed: bool) -> bool:
         """Make sure the month may be shown, reading if it must be and may be; whether its refresh is overdue."""
@@ -394,6 +414,10 @@ class SchedulerAvailability:
         elif age >= max(self._max_age, period):
             if await self._may_read(held, reader):
                 await held.cached.read()
+        elif held.outdated:
+            if await self._may_read(held, reader):
+                with suppress(SchedulerError):
+                    await held.cached.read()
         elif held.refused and age >= period - self._ttl and self._minute_allows():
             # What the scheduler refused shows that the month has changed: only the budget may put off a look.
             if await self._may_read(held, reader):
@@ -408,7 +432,7 @@ class SchedulerAvailability:
 
         age = held.age(self._now())
         period = self._budget.ttl(self._ttl, held.cost)
-        if not held.refused:
+        if not held.refused and not held.outdated:
             held.look_at = held.cached.asked_at + timedelta(seconds=min(period, age + self._ttl))
         return age > period + _LATE
 

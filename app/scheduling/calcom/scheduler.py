@@ -43,6 +43,9 @@ TRAITS: Final = Traits(
     prices=False,
     arranges=frozenset({Part.SERVICES, Part.HOURS}),
     subscribes=True,
+    own_pages="https://app.cal.com/",
+    # Its `allowBookingOutOfBounds` is in no public documentation.
+    any_time=False,
 )
 
 _RESERVATION, _NONE = "reservation:", "none:"

@@ -67,6 +67,8 @@ class CalendlyScheduler:
         prices=False,
         arranges=frozenset(),
         subscribes=True,
+        own_pages="https://calendly.com/",
+        any_time=False,
     )
 
     def __init__(self, client: CalendlyClient, *, now: Callable[[], datetime]) -> None:

@@ -43,6 +43,9 @@ T = TypeVar("T")
 
 #: Hapio's default and largest page (Hapio SDK).
 PAGE_SIZE = 100
+#: What books a time that is not offered; the first one switches `ignore_bookable_slots` on as well (Hapio API v1.7,
+#: postBooking). Each needs the ability of its name.
+_ANY_TIME = ("ignore_schedule", "ignore_booking_window")
 
 
 def _ignore(_call: SchedulerCall) -> None:
@@ -135,6 +138,7 @@ class HapioClient:
         path = f"/services/{id_in_path(service_id)}/bookable-slots"
         return await self._pages("getServiceBookableSlots", path, read_slots, params)
 
+    # Nine parameters: all that Hapio books by.
     async def create_booking(
         self,
         *,
@@ -146,8 +150,12 @@ class HapioClient:
         ends_at: datetime,
         is_temporary: bool,
         metadata: Mapping[str, str] | None = None,
+        any_time: bool = False,
     ) -> SchedulerBooking:
         """Lock (or book) a time, once, even if an answer is lost on the way.
+
+        `any_time` overrules the hours, the grid of slots and the booking window, never the room that is left
+        (`ignore_fully_booked` stays off). SchedulerForbidden: the token may not do that.
 
         Hapio has no idempotency keys, so after an attempt of unknown outcome we look for the booking by our
         own id before trying again. SchedulerRefused: not bookable, nothing was created. SchedulerUnreachable
@@ -161,6 +169,7 @@ class HapioClient:
             "ends_at": timestamp(ends_at),
             "is_temporary": is_temporary,
             "metadata": {**(metadata or {}), "holdfast_id": _tag(holdfast_id)},
+            **(dict.fromkeys(_ANY_TIME, True) if any_time else {}),
         }
         unknown: SchedulerError | None = None
         for attempt in range(1, ATTEMPTS + 1):

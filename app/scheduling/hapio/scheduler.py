@@ -33,6 +33,8 @@ TRAITS: Final = Traits(
     prices=True,
     arranges=frozenset(Part),
     subscribes=False,
+    own_pages="https://hapio.app/",
+    any_time=True,
 )
 
 
@@ -115,6 +117,7 @@ class HapioScheduler:
             ends_at=wanted.ends_at,
             is_temporary=is_temporary,
             metadata=metadata,
+            any_time=wanted.any_time,
         )
 
     async def _finalize(self, reference: str, metadata: Mapping[str, str]) -> SchedulerBooking:

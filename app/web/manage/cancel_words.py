@@ -30,7 +30,7 @@ def may_cancel(offer: Offer, booking: Booking, language: str) -> list[str]:
 def _gives_back(offer: Offer, booking: Booking, language: str) -> list[str]:
     _ = catalogues.translator(language).gettext
     terms, now = booking.terms, offer.at
-    if terms.free:
+    if terms.free or (offer.unpaid and not offer.uncharged):
         return [_("Cancelling is free.")]
     if offer.uncharged:
         return [_("You have not been charged yet. If you cancel, you will not be charged.")]

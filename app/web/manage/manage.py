@@ -101,7 +101,7 @@ def managed_screen(
         "wait": wait,
         "first": polls is None,
         "is_return": request.state.is_return,
-        "mailed": parts_of(request).mailer.enabled,
+        "mailed": parts_of(request).mailer.enabled and bool(booking.customer and booking.customer.email),
     }
     nothing_new = polls is not None and wait is not None and request.query_params.get("seen") == wait["seen"]
     block = "wait" if nothing_new and wants_block(request) else None

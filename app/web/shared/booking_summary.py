@@ -13,6 +13,8 @@ from app.text import catalogues, formats, zones
 
 #: From here on the countdown is shown in colour, with the offer to keep the time.
 SOON = timedelta(minutes=3)
+#: Beyond this nobody counts minutes.
+COUNTED = timedelta(hours=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ class BookingSummary:
 @dataclass(frozen=True, slots=True)
 class HoldLine:
     """How long the time is still ours; without `binds`, only against our other visitors. `pay_until` is when paying
-    would have to be done, if it began now."""
+    would have to be done, if it began now. `counts` says that the minutes are few enough to be counted."""
 
     path: str
     query: str
@@ -49,6 +51,7 @@ class HoldLine:
     ended: bool
     can_extend: bool
     binds: bool
+    counts: bool
     extension_minutes: int
 
 
@@ -129,17 +132,32 @@ def hold_line(view: BookingView, *, path: str, query: str, language: str, now: d
     booking, widget = view.booking, view.widget
     zone = visitor_zone(booking)
     left = max(booking.deadline - now, timedelta(0))
-    paying = booking.deadline if booking.status is Status.AWAITING_PAYMENT else now + widget.payment_time
+    stands = booking.pay_link or booking.status is Status.AWAITING_PAYMENT
+    paying = booking.deadline if stands else now + widget.payment_time
+    today = zones.local(now, zone).date()
+
+    def clock(moment: datetime) -> str:
+        """With its day, where that is another: a payment link lasts for days."""
+        if not booking.pay_link or zones.local(moment, zone).date() == today:
+            return formats.format_time(moment, zone, language)
+        return catalogues.translator(language).gettext("%(day)s, %(times)s") % {
+            "day": formats.format_day(moment, zone, language, "medium", today=today),
+            "times": formats.format_time(moment, zone, language),
+        }
+
     return HoldLine(
         path=path,
         query=query,
-        until=formats.format_time(booking.deadline, zone, language),
-        pay_until=formats.format_time(paying, zone, language),
+        until=clock(booking.deadline),
+        pay_until=clock(paying),
         minutes_left=-(-left // timedelta(minutes=1)),
         seconds_left=int(left.total_seconds()),
         soon=left <= SOON,
         ended=not left or booking.status not in {Status.HELD, Status.AWAITING_PAYMENT},
-        can_extend=booking.status is Status.HELD and booking.extensions < widget.max_extensions,
+        can_extend=booking.status is Status.HELD
+        and booking.extensions < widget.max_extensions
+        and not booking.pay_link,
         binds=view.lock_binds,
+        counts=left <= COUNTED,
         extension_minutes=widget.hold_minutes,
     )

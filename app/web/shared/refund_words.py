@@ -6,12 +6,13 @@ from __future__ import annotations
 from datetime import datetime
 
 from app.booking.bookings import BookingView
+from app.domain.booking import Channel, Status
 from app.domain.money import Money
-from app.domain.payment import PaymentState
+from app.domain.payment import Payment, PaymentState
 from app.domain.refund import PAID_ANOTHER_WAY, Refund, failures
 from app.msgid import N_
 from app.text import catalogues, formats
-from app.text.history_words import REFUND_STANDS
+from app.text.history_words import PAID_HOW, REFUND_STANDS
 from app.web.shared.booking_summary import at_place, price
 from app.web.shared.time_words import clock, when
 
@@ -31,6 +32,18 @@ def gives_back(view: BookingView) -> bool:
 def disputed(view: BookingView) -> bool:
     """Whether a bank has still to decide about one of the payments, so that its money cannot be sent back."""
     return any(payment.in_dispute for payment in view.payments)
+
+
+def goes_by_hand(refund: Refund, view: BookingView) -> bool:
+    """Whether the owner has to give it back, since it was paid on the spot."""
+    return any(payment.id == refund.payment_id and payment.in_person for payment in view.payments)
+
+
+def paid_how(payment: Payment, language: str) -> str:
+    """How it was paid; empty for Stripe's page."""
+    if payment.method not in PAID_HOW:
+        return ""
+    return catalogues.translator(language).gettext(PAID_HOW[payment.method])
 
 
 def shown_refunds(view: BookingView) -> list[Refund]:
@@ -83,6 +96,8 @@ def _refund_line(refund: Refund, view: BookingView, language: str) -> str:
     amount = {"amount": price(refund.amount, language)}
     if waits_for_bank(refund, view):
         return _("The payment is disputed. We will refund %(amount)s once your bank has decided.") % amount
+    if goes_by_hand(refund, view) and refund.status == "requested":
+        return _("You get %(amount)s back from us directly, because you paid on the spot.") % amount
     if refund.delayed:
         return _("Your refund of %(amount)s is delayed. We keep trying to send it.") % amount
     words = {
@@ -110,7 +125,11 @@ def money_rows(view: BookingView, now: datetime, language: str) -> list[dict[str
         if payment.captured:
             amount = formats.format_money(Money(payment.captured, payment.price.currency), language)
             label = _("Paid for the move") if payment.move_id else _("Paid")
-            rows.append({"label": label, "amount": amount, "how": ""})
+            rows.append({"label": label, "amount": amount, "how": paid_how(payment, language)})
+    unpaid = view.funds.open_amount(view.booking)
+    if unpaid and view.booking.channel is Channel.DESK and view.booking.status is Status.CONFIRMED:
+        amount = formats.format_money(Money(unpaid, view.booking.terms.price.currency), language)
+        rows.append({"label": _("To pay at your visit"), "amount": amount, "how": ""})
     for refund in shown_refunds(view):
         amount = formats.format_money(refund.amount, language)
         rows.append({"label": _("Refund"), "amount": amount, "how": _refund_row_words(refund, view, now, language)})
@@ -123,6 +142,8 @@ def _refund_row_words(refund: Refund, view: BookingView, now: datetime, language
     _ = catalogues.translator(language).gettext
     if waits_for_bank(refund, view):
         return _("The payment is disputed, so we will send it once your bank has decided.")
+    if goes_by_hand(refund, view) and refund.status == "requested":
+        return _("You get it back from us directly, because you paid on the spot.")
     if refund.delayed:
         return _("It is delayed. We keep trying to send it; you do not need to do anything.")
     if later := goes_out_later(refund, now):
@@ -151,6 +172,8 @@ def owner_refund_words(refund: Refund, view: BookingView, now: datetime, languag
         return _("waiting for the bank to decide the dispute")
     if later := goes_out_later(refund, now):
         return _("will be sent on %(when)s") % {"when": when(later, at_place(view.booking), now, language)}
+    if goes_by_hand(refund, view) and refund.status == "requested":
+        return _("paid on the spot: please refund it yourself, then mark it as paid another way")
     if refund.delayed:
         return _("delayed (%(reason)s); we keep trying") % {"reason": refund.problem}
     if refund.id in made_good(view):

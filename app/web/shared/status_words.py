@@ -86,10 +86,13 @@ def status_words(booking: Booking, move: Move | None, now: datetime, language: s
         case Status.PAID if booking.canceled_at:
             return _("Being confirmed again"), "waiting"
         case Status.PAID:
-            return (_("Being confirmed") if booking.terms.free else _("Paid, being confirmed")), "waiting"
+            nothing_paid = booking.terms.free or booking.payment_id is None
+            return (_("Being confirmed") if nothing_paid else _("Paid, being confirmed")), "waiting"
         case Status.EXPIRED:
             return _("Not booked"), "cross"
         case Status.AWAITING_PAYMENT:
+            return _("Waiting for payment"), "clock"
+        case Status.HELD if booking.pay_link:
             return _("Waiting for payment"), "clock"
         case Status.HELD:
             return _("Not booked yet"), "clock"

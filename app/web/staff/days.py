@@ -18,6 +18,8 @@ from app.msgid import N_
 from app.operations.staff_access import MOST as FOUND
 from app.parts import parts_of
 from app.text import catalogues, formats, zones
+from app.web.shared.request_input import read_form
+from app.web.staff.dates import FIRST_YEAR, LAST_YEAR, day_field, read_day
 from app.web.staff.page import base_path, place_zone, render_staff
 from app.web.staff.sign_in import signed_in
 from app.web.staff.staff_words import days_of, visit
@@ -58,7 +60,7 @@ class AskedDays:
 
 @signed_in
 async def show_days(request: Request) -> Response:
-    """GET /staff/{token}: today and the coming days, of one widget or person if wished; printed, a day's list."""
+    """GET /staff/{token}/bookings: today and the coming days, of one widget or person if wished; a list to print."""
     parts, language, now = parts_of(request), request.state.shell.language, parts_of(request).now()
     today = zones.local(now, await place_zone(request)).date()
     asked = _read_asked(request.query_params, today)
@@ -80,13 +82,15 @@ async def show_days(request: Request) -> Response:
     _ = catalogues.translator(language).gettext
     context = {
         "asked": asked,
+        "day": day_field("from", asked.first, language, today=today),
         "heading": _span_heading(asked, today, language),
         "days": days_of(shown, parts.widgets, base, now, language),
-        "count": len(shown),
+        # What is not paid yet may come to nothing: it is shown, and neither counted nor printed.
+        "count": sum(one.status is not Status.AWAITING_PAYMENT for one in shown),
         "page_before": asked.query(page=asked.page - 1) if asked.page > 1 else "",
         "page_after": asked.query(page=asked.page + 1) if len(found) > MOST else "",
-        "before": asked.query(first=asked.first - step, page=1) if asked.first.year > 2000 else "",
-        "after": asked.query(first=asked.first + step, page=1) if asked.first.year < 2900 else "",
+        "before": asked.query(first=asked.first - step, page=1) if asked.first.year > FIRST_YEAR else "",
+        "after": asked.query(first=asked.first + step, page=1) if asked.first.year < LAST_YEAR else "",
         "now": asked.query(first=today, page=1) if asked.first != today else "",
         "spans": [(_(word), asked.query(days=days, page=1), days == asked.days) for days, word in SPANS.items()],
         "widgets": [(name, widget.title or name) for name, widget in parts.widgets.items()],
@@ -97,15 +101,11 @@ async def show_days(request: Request) -> Response:
 
 
 def _read_asked(query: Mapping[str, str], today: date) -> AskedDays:
-    try:
-        first = date.fromisoformat(query.get("from", ""))
-    except ValueError:
-        first = today
+    first = read_day(query, "from") or today
     days = next((days for days in SPANS if str(days) == query.get("days")), 7)
-    in_reach = first if 2000 <= first.year < 2900 else today
     page = int(text) if _PAGE.fullmatch(text := query.get("page", "1")) else 1
     widget, person = (query.get(name, "")[:_LONGEST] for name in ("widget", "person"))
-    return AskedDays(in_reach, days, widget, person, "all" in query, page)
+    return AskedDays(first, days, widget, person, "all" in query, page)
 
 
 def _span_heading(asked: AskedDays, today: date, language: str) -> str:
@@ -117,9 +117,11 @@ def _span_heading(asked: AskedDays, today: date, language: str) -> str:
 
 @signed_in
 async def show_found(request: Request) -> Response:
-    """GET /staff/{token}/find: bookings by a part of a name or address, or by the reference."""
+    """GET and POST /staff/{token}/find: bookings by a part of a name, address or phone number, or by the reference. The
+    form sends it by POST, so that no name is in an address."""
     parts, language, now = parts_of(request), request.state.shell.language, parts_of(request).now()
-    text = " ".join(request.query_params.get("q", "").split())[:_LONGEST]
+    asked = await read_form(request) if request.method == "POST" else request.query_params
+    text = " ".join(asked.get("q", "").split())[:_LONGEST]
     found = await parts.staff.search(text) if text else []
     base = base_path(request)
     visits = [visit(booking, parts.widgets, base, now, language) for booking in found[:FOUND]]

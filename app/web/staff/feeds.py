@@ -1,14 +1,11 @@
-"""The bookings as a table and as a calendar, under an address that is a member's secret (`Staff.check_feed`)."""
+"""The bookings as a table and as a calendar, under an address that is a member's secret (`Staff.check_feed`); and the
+table for somebody who is signed in."""
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import re
-from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
-from datetime import timedelta
-from io import StringIO
-from itertools import islice
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from datetime import date, datetime, timedelta
 from typing import Final
 
 from anyio.lowlevel import checkpoint
@@ -17,55 +14,61 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from app.domain.booking import Booking, Status
+from app.domain.local_days import days_in_utc
+from app.errors import InvalidRequest
 from app.mail.calendars import bookings_calendar
 from app.parts import parts_of
 from app.protection.rate_limits import STAFF, client_address
 from app.text import zones
+from app.web.staff.bookings_table import MOST, bookings_table
 from app.web.staff.page import place_zone
-from app.widgets import Widget
+from app.web.staff.sign_in import signed_in
 
 #: What a feed holds: a month back, a year ahead.
 BACK, AHEAD = timedelta(days=31), timedelta(days=366)
-MOST: Final = 5000
 #: Rows that are read, or lines that are written, at one go: some 5 ms of work, in which nobody else is answered.
 _PAGE: Final = 100
 _LINES: Final = 20
-_HEAD: Final = (
-    "reference",
-    "status",
-    "start",
-    "end",
-    "time zone",
-    "service",
-    "with",
-    "place",
-    "name",
-    "email",
-    "phone",
-    "notes",
-    "price",
-    "currency",
-    "no show",
-)
-_PHONE: Final = _HEAD.index("phone")
 #: Counts up when the feeds' form changes, so that programs that ask whether theirs is the newest are told no.
 _FORM: Final = "1"
-#: Where a spreadsheet may begin a cell, and what makes a formula of it: at the start, after a line break, and after a
-#: semicolon, which separates cells in the Excel of half of Europe whatever stands in quotes.
-_FORMULA: Final = re.compile(r"""(^|[;\r\n\t])([\s"']*)([=+\-@\uff1d\uff0b\uff0d\uff20\t\r])""")
-_NUMBER: Final = re.compile(r"\+[1-9][0-9]{4,14}")
+_PAID_FOR: Final = (Status.CONFIRMED, Status.PAID, Status.CANCELED)
+_REST: Final = f"There are more than these {MOST} bookings. Add ?person= or ?widget= to the address."
+_REST_OF_DAYS: Final = f"There are more than these {MOST} bookings. Choose fewer days."
 
 
 async def show_table(request: Request) -> Response:
-    """GET /staff/feed/{secret}/bookings.csv, of one `widget` or `person` if named."""
-    found = await _bookings(request, (Status.CONFIRMED, Status.PAID, Status.CANCELED))
-    questions = _questions(parts_of(request).widgets, found)
-    rows = _table(found, questions)
-    return _answer(rows, "text/csv; charset=utf-8", "bookings.csv", {"Cache-Control": "no-store"})
+    """GET /staff/feed/{secret}/bookings.csv, of one `widget` or `person` if named, and of the days `from` to `to`."""
+    await _must_open(request)
+    days = read_days(request.query_params)
+    return await _table_of(request, days, rest=_REST_OF_DAYS if days else _REST)
+
+
+@signed_in
+async def download_table(request: Request) -> Response:
+    """GET /staff/{token}/bookings.csv: the same of the days `from` to `to`, for who is signed in."""
+    return await _table_of(request, read_days(request.query_params), rest=_REST_OF_DAYS)
+
+
+async def _table_of(request: Request, days: tuple[date, date] | None, *, rest: str) -> Response:
+    parts = parts_of(request)
+    if days is None:
+        found, name = await _bookings(request, _PAID_FOR), "bookings.csv"
+    else:
+        first, last = days
+        span = days_in_utc(first, last)
+        found = [
+            one
+            for one in await _bookings(request, _PAID_FOR, span=span)
+            if first <= zones.local(one.starts_at, one.time_zone).date() <= last
+        ]
+        name = f"bookings-{first}-{last}.csv"
+    lines = bookings_table(found, parts.bookings, parts.widgets, rest=rest)
+    return _answer(lines, "text/csv; charset=utf-8", name, {"Cache-Control": "no-store"})
 
 
 async def show_calendar(request: Request) -> Response:
     """GET /staff/feed/{secret}/bookings.ics: what stands, for a calendar program to subscribe to."""
+    await _must_open(request)
     found = await _bookings(request, (Status.CONFIRMED, Status.PAID))
     # `no-store` would make each poll fetch everything; a program asks whether it has changed instead.
     headers = {"Cache-Control": "private, no-cache", "ETag": _tag(found)}
@@ -73,22 +76,44 @@ async def show_calendar(request: Request) -> Response:
         return Response(status_code=304, headers=headers)
     zone, now = await place_zone(request), parts_of(request).now()
     entries = bookings_calendar(found[:MOST], zone=zone, first=now - BACK, last=now + AHEAD, rest=found[MOST:])
-    return _answer(entries, "text/calendar; charset=utf-8", "bookings.ics", headers)
+    return _answer(_one_by_one(entries), "text/calendar; charset=utf-8", "bookings.ics", headers)
 
 
-async def _bookings(request: Request, statuses: Sequence[Status]) -> list[Booking]:
+def read_days(query: Mapping[str, str]) -> tuple[date, date] | None:
+    """The days that are asked for, both included; None where none are. Raises InvalidRequest for half a range, for one
+    that ends before it begins, and for what is no day."""
+    texts = [query.get(name, "") for name in ("from", "to")]
+    if not any(texts):
+        return None
+    try:
+        first, last = (date.fromisoformat(text) for text in texts)
+    except ValueError:
+        raise InvalidRequest("from and to are days such as 2026-11-23") from None
+    if not 2000 <= first.year <= last.year < 2900 or last < first:
+        raise InvalidRequest("to is before from, or a year is out of reach")
+    return first, last
+
+
+async def _must_open(request: Request) -> None:
+    parts = parts_of(request)
+    await parts.rate_limits.check(STAFF, client_address(request.scope))
+    await parts.staff.check_feed(request.path_params["secret"])
+
+
+async def _bookings(
+    request: Request, statuses: Sequence[Status], *, span: tuple[datetime, datetime] | None = None
+) -> list[Booking]:
     """What is asked for; one more than `MOST` where there are more than that. Read in pages, between which others are
     answered: a booking is worked out of its row in 50 µs."""
     parts, query = parts_of(request), request.query_params
-    await parts.rate_limits.check(STAFF, client_address(request.scope))
-    await parts.staff.check_feed(request.path_params["secret"])
     now = parts.now()
+    starts_from, starts_to = span or (now - BACK, now + AHEAD)
     found: list[Booking] = []
     while len(found) <= MOST:
         page = await parts.bookings.find(
             statuses=statuses,
-            starts_from=now - BACK,
-            starts_to=now + AHEAD,
+            starts_from=starts_from,
+            starts_to=starts_to,
             widget=query.get("widget", ""),
             resource_id=query.get("person", ""),
             after=found[-1] if found else None,
@@ -107,78 +132,27 @@ def _tag(bookings: Iterable[Booking]) -> str:
     return f'"{digest[:32]}"'
 
 
-def _questions(widgets: Mapping[str, Widget], bookings: Iterable[Booking]) -> list[str]:
-    """The names of the owner's own questions: as they are asked now, then those that were asked before."""
-    asked = [question.name for widget in widgets.values() for question in widget.questions]
-    answered = sorted({name for booking in bookings if booking.customer for name in booking.customer.answers})
-    return list(dict.fromkeys([*asked, *answered]))
-
-
-def _table(bookings: Sequence[Booking], questions: Collection[str]) -> Iterator[bytes]:
-    # Spreadsheets take a table without this mark for one in an old encoding.
-    yield "\ufeff".encode()
-    yield _line([*_HEAD, *_clean_cells(f"q_{name}" for name in questions)])
-    for booking in bookings[:MOST]:
-        row = _cells(booking, questions)
-        clean = _clean_cells(row)
-        # A number in full: no spreadsheet makes more of it than a number, and programs can read it.
-        clean[_PHONE] = row[_PHONE] if _is_number(row[_PHONE]) else clean[_PHONE]
-        yield _line(clean)
-    if len(bookings) > MOST:
-        yield _line([f"There are more than these {MOST} bookings. Add ?person= or ?widget= to the address."])
-
-
-def _line(cells: Sequence[str]) -> bytes:
-    text = StringIO()
-    csv.writer(text).writerow(cells)
-    return text.getvalue().encode()
-
-
-def _cells(booking: Booking, questions: Iterable[str]) -> list[str]:
-    start, end = (zones.local(moment, booking.time_zone) for moment in (booking.starts_at, booking.ends_at))
-    customer, price = booking.customer, booking.terms.price
-    answers = customer.answers if customer else {}
-    return [
-        booking.id,
-        booking.status.value,
-        f"{start:%Y-%m-%d %H:%M}",
-        f"{end:%Y-%m-%d %H:%M}",
-        booking.time_zone,
-        booking.service_name,
-        booking.resource_name,
-        booking.location_name,
-        customer.name if customer else "",
-        customer.email if customer else "",
-        customer.phone if customer else "",
-        customer.notes if customer else "",
-        format(price.to_decimal(), "f"),
-        price.currency.upper(),
-        "yes" if booking.no_show else "",
-        *(answers.get(name, "") for name in questions),
-    ]
-
-
-def _clean_cells(cells: Iterable[str]) -> list[str]:
-    """For spreadsheets: what customers typed must not become a formula. A quote before it makes it text."""
-    return [_FORMULA.sub(r"\1\2'\3", cell) for cell in cells]
-
-
-def _is_number(text: str) -> bool:
-    """Whether this is a phone number as it is stored (E.164), and nothing else."""
-    return _NUMBER.fullmatch(text) is not None
-
-
-def _answer(lines: Iterable[bytes], kind: str, name: str, headers: Mapping[str, str]) -> Response:
+def _answer(lines: AsyncIterator[bytes], kind: str, name: str, headers: Mapping[str, str]) -> Response:
     disposition = {"Content-Disposition": f'attachment; filename="{name}"'}
     return StreamingResponse(_in_turns(lines), media_type=kind, headers={**disposition, **headers})
 
 
-async def _in_turns(lines: Iterable[bytes]) -> AsyncIterator[bytes]:
+async def _one_by_one(lines: Iterable[bytes]) -> AsyncIterator[bytes]:
+    for line in lines:
+        yield line
+
+
+async def _in_turns(lines: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """So many lines at a time, with everybody else's turn between."""
-    written = iter(lines)
-    while part := b"".join(islice(written, _LINES)):
-        yield part
-        await checkpoint()
+    part: list[bytes] = []
+    async for line in lines:
+        part.append(line)
+        if len(part) == _LINES:
+            yield b"".join(part)
+            part.clear()
+            await checkpoint()
+    if part:
+        yield b"".join(part)
 
 
 routes = [

@@ -4,6 +4,7 @@ Their addresses carry who is signed in, so nothing of them is stored, framed, lo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from functools import wraps
@@ -21,9 +22,18 @@ from app.protection.signed_links import SIGN_IN_LIFE
 from app.text import catalogues
 from app.web.shared.render import NOBODY, widget_shell
 from app.web.shared.request_input import asked_path, read_form
-from app.web.staff.page import render_staff
+from app.web.staff.page import place_zone, read_well, render_staff
+
+#: What of a page's address may come behind the token: never the beginning of another site's.
+_THERE = re.compile(r"(/[A-Za-z0-9_.~%-]+)*(\?[A-Za-z0-9_.~%&=+:-]*)?")
 
 Door = Callable[[Request], Awaitable[Response]]
+
+
+#: The pages that a sign-in may lead on to; anything else in an address is somebody else's idea.
+_NEXT = re.compile(r"(bookings|customers)/[A-Za-z0-9_]{1,40}|customers|technical(/(events|emails|programs))?")
+#: Slashes in the path of the first page, which says whether all is well: "/staff/{token}".
+_FIRST_PAGE = 2
 
 
 def signed_in(door: Door) -> Door:
@@ -37,18 +47,28 @@ def signed_in(door: Door) -> Door:
         try:
             request.state.staff = await parts.staff.signed_in(request.path_params["token"])
         except LinkRefused as error:
-            return _ask_page(request, error=error)
+            meant = request.scope["path"].split("/", 3)[3:] if request.method == "GET" else []
+            return _ask_page(request, error=error, leads_to=read_next("".join(meant)))
+        request.state.staff_zone = await place_zone(request)
+        if set(request.path_params) == {"token"} and request.scope["path"].count("/") == _FIRST_PAGE:
+            request.state.well = await read_well(request)
         return await door(request)
 
     return open_door
+
+
+def read_next(text: str) -> str:
+    """The page that a sign-in leads on to, below "/staff/{token}/"; empty for the bookings, and for what is none of
+    ours."""
+    return text if _NEXT.fullmatch(text) else ""
 
 
 # Asking for a link
 
 
 async def show_ask(request: Request) -> Response:
-    """GET /staff: ask for a link."""
-    return _ask_page(request)
+    """GET /staff: ask for a link, which leads on to the page `next`."""
+    return _ask_page(request, leads_to=read_next(request.query_params.get("next", "")))
 
 
 async def ask(request: Request) -> Response:
@@ -56,11 +76,12 @@ async def ask(request: Request) -> Response:
     parts = parts_of(request)
     await parts.rate_limits.check(SIGN_IN, client_address(request.scope))
     shell = request.state.shell = widget_shell(request, NOBODY)
-    typed = (await read_form(request)).get("email", "").strip()[:254]
+    form = await read_form(request)
+    typed, leads_to = form.get("email", "").strip()[:254], read_next(form.get("next", ""))
     address = read_address(typed)
     if address is None:
-        return _ask_page(request, typed=typed)
-    task = BackgroundTask(parts.staff.ask, address, shell.language) if parts.staff.enabled else None
+        return _ask_page(request, typed=typed, leads_to=leads_to)
+    task = BackgroundTask(parts.staff.ask, address, shell.language, leads_to) if parts.staff.enabled else None
     return RedirectResponse("/staff/sent", status_code=303, background=task)
 
 
@@ -87,8 +108,9 @@ async def show_in(request: Request) -> Response:
     try:
         parts.links.read_sign_in_token(request.path_params["token"])
     except LinkRefused as error:
-        return _ask_page(request, error=error)
-    form = {"action": asked_path(request), "label": _("Sign in"), "field": None}
+        return _ask_page(request, error=error, leads_to=read_next(request.query_params.get("next", "")))
+    leads_to = read_next(request.query_params.get("next", ""))
+    form = {"action": asked_path(request), "label": _("Sign in"), "field": None, "stays": True, "next": leads_to}
     return door_page(request, heading=_("Sign in to the bookings"), form=form)
 
 
@@ -97,11 +119,13 @@ async def sign_in(request: Request) -> Response:
     parts = parts_of(request)
     await parts.rate_limits.check(STAFF, client_address(request.scope))
     request.state.shell = widget_shell(request, NOBODY)
+    leads_to = read_next((await read_form(request)).get("next", ""))
     try:
-        token = await parts.staff.sign_in(request.path_params["token"])
+        stays = (await read_form(request)).get("stays") == "1"
+        token = await parts.staff.sign_in(request.path_params["token"], stays=stays)
     except LinkRefused as error:
-        return _ask_page(request, error=error)
-    return RedirectResponse(f"/staff/{token}", status_code=303)
+        return _ask_page(request, error=error, leads_to=leads_to)
+    return RedirectResponse(f"/staff/{token}" + (f"/{leads_to}" if leads_to else ""), status_code=303)
 
 
 @signed_in
@@ -111,11 +135,22 @@ async def sign_out(request: Request) -> Response:
     return RedirectResponse("/staff", status_code=303)
 
 
+@signed_in
+async def stay(request: Request) -> Response:
+    """POST /staff/{token}/stay: signed in for longer, on the same page."""
+    token = await parts_of(request).staff.stay(request.state.staff)
+    there = (await read_form(request)).get("there", "")
+    return RedirectResponse(f"/staff/{token}{there if _THERE.fullmatch(there) else ''}", status_code=303)
+
+
 # The pages
 
 
-def _ask_page(request: Request, *, error: LinkRefused | None = None, typed: str | None = None) -> Response:
-    """The form that asks for a link; `error` is why the address at hand does not open, `typed` what is no address."""
+def _ask_page(
+    request: Request, *, error: LinkRefused | None = None, typed: str | None = None, leads_to: str = ""
+) -> Response:
+    """The form that asks for a link; `error` is why the address at hand does not open, `typed` what is no address, and
+    `leads_to` the page that was meant."""
     if not parts_of(request).staff.enabled:
         raise NotFound("no staff")
     shell = request.state.shell = widget_shell(request, NOBODY)
@@ -134,7 +169,7 @@ def _ask_page(request: Request, *, error: LinkRefused | None = None, typed: str 
         heading = _("This link does not work")
         lines.insert(0, _("Part of it may be missing."))
     field = {"typed": typed or "", "wrong": typed is not None}
-    form = {"action": "/staff", "label": _("Email me a link"), "field": field}
+    form = {"action": "/staff", "label": _("Email me a link"), "field": field, "next": leads_to}
     status = error.status if error else 422 if typed is not None else 200
     return door_page(request, heading=heading, lines=lines, form=form, status=status)
 

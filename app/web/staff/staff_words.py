@@ -19,15 +19,15 @@ from app.domain.history import HistoryEntry
 from app.domain.money import Money
 from app.domain.move import Move
 from app.domain.outbox import MailLine
-from app.domain.payment import Payment, PaymentState
+from app.domain.payment import Payment, PaymentMethod, PaymentState
 from app.domain.refund import payable_another_way
 from app.errors import BookingConflict, HoldfastError, LinkRefused, NotBegun, PolicyRefused, SchedulerError, StripeError
 from app.mail import MailKind
 from app.msgid import N_
 from app.text import catalogues, formats, zones
-from app.text.history_words import HISTORY
+from app.text.history_words import HISTORY, PAID_HOW
 from app.web.shared.booking_summary import at_place, price
-from app.web.shared.refund_words import captured, disputed, owner_refund_words
+from app.web.shared.refund_words import captured, disputed, owner_refund_words, paid_how
 from app.web.shared.status_words import out_of_reach, status_words
 from app.web.shared.time_words import moment_words, when
 from app.widgets import Widget
@@ -50,9 +50,13 @@ _MAILS: Final[Mapping[str, str]] = {
     MailKind.REFUND_FAILED_CUSTOMER: N_("Refund failed"),
     MailKind.REFUND_FAILED_OWNER: N_("To you: refund failed"),
     MailKind.DISPUTED_OWNER: N_("To you: disputed at the bank"),
+    MailKind.PAY_LINK_CUSTOMER: N_("Payment link"),
+    MailKind.PAY_REMINDER_CUSTOMER: N_("Payment link: reminder"),
+    MailKind.NOT_PAID_OWNER: N_("To you: payment link not used"),
     MailKind.DELAYED_CUSTOMER: N_("Not confirmed yet"),
     MailKind.TROUBLE_OWNER: N_("To you: needs your attention"),
 }
+_CHANGED: Final[Mapping[str, str]] = {"name": N_("name"), "email": N_("address"), "phone": N_("phone number")}
 _PAYMENTS: Final[Mapping[PaymentState, str]] = {
     PaymentState.CAPTURED: N_("paid"),
     PaymentState.AUTHORIZED: N_("held on the card"),
@@ -60,6 +64,14 @@ _PAYMENTS: Final[Mapping[PaymentState, str]] = {
     PaymentState.PROCESSING: N_("the bank is working on it"),
 }
 _REPORTS: Final[Mapping[str, str]] = {
+    "booked": N_("The time is booked."),
+    "being_booked": N_("The calendar has not answered yet. We keep trying, and will email you if it takes long."),
+    "linked": N_("The time is held, and the payment link is on its way."),
+    "taken": N_("The payment has been noted."),
+    "link_sent": N_("The payment link is on its way again."),
+    "link_waits": N_("The payment link was emailed a moment ago. You can send it again after five minutes."),
+    "link_longer": N_("The customer has more time to pay, and has been told."),
+    "link_ended": N_("The time is free again. Nothing was charged."),
     "canceled": N_("The booking has been cancelled."),
     "refunded": N_("The refund is on its way."),
     "moved": N_("The booking has been moved."),
@@ -131,6 +143,7 @@ def visit(booking: Booking, widgets: Mapping[str, Widget], base: str, now: datet
         "word": word,
         "mark": mark,
         "plain": booking.status is Status.CONFIRMED and mark in {"check", "clock"},
+        "unpaid": booking.status is Status.AWAITING_PAYMENT,
         "off": booking.status in {Status.CANCELED, Status.EXPIRED},
     }
 
@@ -152,6 +165,20 @@ def answers(booking: Booking, widget: Widget | None) -> list[tuple[str, str]]:
 # One booking
 
 
+def link_words(view: BookingView, address: str, now: datetime, language: str) -> dict[str, str] | None:
+    """A payment by link that is awaited: how much, until when, and the page to pass on. None where there is none."""
+    booking = at_place(view.booking)
+    if not booking.pay_link or booking.status not in {Status.HELD, Status.AWAITING_PAYMENT} or booking.deadline <= now:
+        return None
+    return {
+        "amount": formats.format_money(booking.terms.price, language),
+        "until": when(booking.deadline, booking, now, language),
+        "address": address,
+        "more": "" if booking.deadline >= booking.starts_at else "1",
+        "binds": "1" if view.lock_binds else "",
+    }
+
+
 def payment_rows(view: BookingView, language: str) -> list[dict[str, str]]:
     """Every payment that came, or may come, with Stripe's name for it."""
     _ = catalogues.translator(language).gettext
@@ -159,7 +186,7 @@ def payment_rows(view: BookingView, language: str) -> list[dict[str, str]]:
     for payment in view.payments:
         state = _(_PAYMENTS[payment.state]) if payment.state in _PAYMENTS else _("nothing was charged")
         how = [_("difference of a move")] if payment.move_id else []
-        how += [state, *([_disputed(payment, language)] if payment.dispute else [])]
+        how += [paid_how(payment, language) or state, *([_disputed(payment, language)] if payment.dispute else [])]
         amount = payment.captured if payment.state is PaymentState.CAPTURED else payment.price.amount
         rows.append(
             {
@@ -218,8 +245,21 @@ def _happened(entry: HistoryEntry, booking: Booking, now: datetime, language: st
     if "from" in detail and "to" in detail:
         before, after = (when(datetime.fromisoformat(detail[end]), booking, now, language) for end in ("from", "to"))
         words.append(_("from %(before)s to %(after)s") % {"before": before, "after": after})
-    if "by" in detail:
+    if detail.get("changed"):
+        words.append(", ".join(_(_CHANGED[name]) for name in str(detail["changed"]).split() if name in _CHANGED))
+    if detail.get("who"):
+        words.append(_("by %(who)s") % {"who": detail["who"]})
+    elif "by" in detail:
         words.append(_("by the owner") if detail["by"] == Actor.OWNER else _("by the customer"))
+    if "paid" in detail:
+        paid = formats.format_money(Money(detail["paid"], booking.terms.price.currency), language)
+        words += [paid, _(PAID_HOW[PaymentMethod(detail["how"])])]
+    if "until" in detail:
+        words.append(
+            _("until %(when)s") % {"when": when(datetime.fromisoformat(detail["until"]), booking, now, language)}
+        )
+    if detail.get("who"):
+        words.append(_("by %(who)s") % {"who": detail["who"]})
     amount = detail.get("amount", detail.get("back"))
     if amount is not None:
         back = formats.format_money(Money(amount, booking.terms.price.currency), language)
@@ -277,6 +317,10 @@ def goes_back(view: BookingView, amount: Money, language: str) -> list[str]:
             _("It is refunded straight away, the way it was paid. The remaining %(rest)s is not refunded.")
             % {"rest": formats.format_money(rest, language)}
         ]
+    if view.funds.in_person:
+        lines.append(
+            _("You refund what was paid on the spot yourself: Stripe has no part in it. Mark it as paid then.")
+        )
     if disputed(view):
         lines.append(_("A payment is disputed. What the bank takes back itself is not refunded as well."))
     return lines

@@ -5,6 +5,7 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
+from app.domain.booking import Actor
 from app.errors import BookingConflict, InvalidDetails
 from app.parts import parts_of
 from app.protection.rate_limits import RESEND
@@ -39,7 +40,9 @@ async def _correct(request: Request, booking_id: str, *, only_slips: bool = Fals
     _ = catalogues.translator(request.state.shell.language).gettext
     wrong, corrected = "", ""
     try:
-        booking = await parts.corrections.correct_email(booking_id, form.get("email", ""), only_slips=only_slips)
+        booking = await parts.corrections.correct_email(
+            booking_id, form.get("email", ""), by=Actor.CUSTOMER, only_slips=only_slips
+        )
         address = booking.customer.email if booking.customer else ""
         corrected = _("We emailed your booking to %(email)s.") % {"email": masked(address) if only_slips else address}
     except InvalidDetails as error:

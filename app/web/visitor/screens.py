@@ -91,6 +91,7 @@ def pay_screen(
     context = {
         **common,
         "is_return": is_return(request),
+        "linked": booking.pay_link,
         "times": times_address(request, booking),
         "customer": customer,
         "answers": answers,

@@ -29,7 +29,8 @@ async def show_booking(request: Request) -> Response:
         return await _status(request, view)
     if booking.status is Status.HELD or (booking.status is Status.AWAITING_PAYMENT and asked.get("from") != "stripe"):
         reported = asked.get("told", "")
-        if not back and (booking.customer is None or asked.get("step") == "details"):
+        # Who comes, the owner has written down, where the customer has a link to pay by.
+        if not back and (booking.customer is None or (asked.get("step") == "details" and not booking.pay_link)):
             typed = typed_details(booking.customer) if booking.customer else dict(asked)
             return details_screen(request, view, typed, reported=reported)
         return pay_screen(request, view, reported=reported)

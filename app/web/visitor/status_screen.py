@@ -64,7 +64,7 @@ def status_context(request: Request, view: BookingView, polls: int) -> dict[str,
         "event": host_events.outcome(booking, parts.links),
         "confirmed": confirmed,
         "page_path": asked_path(request),
-        "mailed": parts.mailer.enabled,
+        "mailed": parts.mailer.enabled and (booking.customer is None or bool(booking.customer.email)),
         "lasts": True,
         "payment_page": "",
         "mailed_to": booking.customer.email if booking.customer and parts.mailer.enabled else "",
@@ -73,7 +73,7 @@ def status_context(request: Request, view: BookingView, polls: int) -> dict[str,
         "email_wrong": "",
         "reported": "",
         "reference": short_reference(booking.id),
-        "paid": confirmed and not booking.terms.free,
+        "paid": confirmed and not booking.terms.free and not view.funds.open_amount(booking),
         "map": map_link(view.widget.address) if confirmed else "",
         "bring": view.widget.bring if confirmed else "",
         "greeting": _greeting(booking, language, parts.now()) if confirmed else "",
@@ -97,7 +97,7 @@ def _heading_and_lines(view: BookingView, language: str, *, late: bool) -> tuple
                 "waiting",
                 [_("We will confirm your booking as soon as Stripe tells us that you have paid.")],
             )
-        case Status.PAID if booking.terms.free:
+        case Status.PAID if booking.terms.free or booking.payment_id is None:
             return _("Confirming your time"), "waiting", []
         case Status.PAID if late:
             return _("Your time is not confirmed yet"), "waiting", paid_and_waiting(language)

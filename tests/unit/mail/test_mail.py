@@ -168,6 +168,8 @@ SUBJECTS = {
     "link": "New link: Portrait session, Tue 24 Nov 10:00",
     "refund_failed": "Refund failed: Portrait session, Tue 24 Nov 10:00",
     "delayed": "Not confirmed yet: Portrait session, Tue 24 Nov 10:00",
+    "pay_link": "Please pay: Portrait session, Tue 24 Nov 10:00",
+    "pay_reminder": "Still to pay: Portrait session, Tue 24 Nov 10:00",
 }
 
 

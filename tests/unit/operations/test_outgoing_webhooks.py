@@ -446,11 +446,24 @@ async def test_staff_see_how_each_program_stands(tmp_path: Path) -> None:
         await stack.hold()
         await told(stack)
         browser = Browser(stack)
-        await browser.open(f"{await sign_in(stack, browser)}/house")
+        path = f"{await sign_in(stack, browser)}/technical/programs"
+        await browser.open(path)
         page = text_of(browser.page.text)
-        assert "Programs that are told about bookings" in page
-        assert "trying again: status 500 studio.erp" in page
-        assert re.search(r"sent [^.]+ studio.crm", page)
+        assert "studio.erp trying again: status 500" in page
+        assert re.search(r"studio.crm sent [^.]+", page)
+        [waiting] = await stack.parts.outgoing_webhooks.deliveries(waiting=True, most=9)
+        seen = {"id": waiting.id, "tries": str(waiting.tries)}
+        stack.receivers.answers.clear()
+        again = await stack.client.post(path, data=seen, follow_redirects=True)
+        assert "The message is being sent again." in again.text
+        late = await stack.client.post(path, data=seen)
+        assert (late.status_code, "in another window or by the server" in late.text) == (409, True)
+        stack.clock.advance(timedelta(minutes=5))
+        await told(stack)
+        assert await stack.parts.outgoing_webhooks.deliveries(waiting=True, most=9) == []
+        for field in ("enable", "all"):
+            assert (await stack.client.post(path, data={field: "studio.erp"})).status_code == 303
+            assert (await stack.client.post(path, data={field: "studio.no"})).status_code == 404
 
 
 async def test_figures_and_set_up_check_tell_of_an_address_that_fails(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from anyio.lowlevel import checkpoint
@@ -14,6 +15,8 @@ from app.parts import Parts
 from sandbox.faults import Fault
 from tests.support.processes import another_process
 from tests.support.stack import Stack, open_stack
+
+STOCKHOLM = ZoneInfo("Europe/Stockholm")
 
 pytestmark = pytest.mark.both_databases
 
@@ -33,12 +36,13 @@ async def processes(running: AsyncExitStack, stack: Stack, tmp_path: Path, count
     ]
 
 
-async def shown(stack: Stack, parts: Parts) -> list[datetime]:
-    """What a visitor of this process is shown of the month."""
+async def shown(stack: Stack, parts: Parts, *, person: str | None = None) -> list[datetime]:
+    """What a visitor of this process is shown of the month, of one person or of all."""
     widget = parts.widgets["studio"]
     service = await parts.availability.service(widget, stack.portrait_id)
     month = stack.clock().date().replace(day=1)
-    return [slot.starts_at for slot in (await parts.availability.times(widget, service, month=month)).slots]
+    times = await parts.availability.times(widget, service, month=month, resource_id=person)
+    return [slot.starts_at for slot in times.slots]
 
 
 def reads(stack: Stack) -> int:
@@ -104,6 +108,45 @@ async def test_what_the_scheduler_says_has_changed_is_read_again_once_for_all(st
             await parts.availability.catch_up()
             await shown(stack, parts)
         assert reads(stack) == before + 1
+
+
+async def test_hours_that_one_process_changes_are_seen_at_the_others_at_once_and_no_change_undoes_another(
+    stack: Stack, tmp_path: Path
+) -> None:
+    """Two desks block an hour each at the same moment; a visitor of a third process sees neither, and no scheduler
+    keeps only the one that came last."""
+    stack.hapio.switches.rate_limit_per_minute = 1000
+    async with AsyncExitStack() as running:
+        one, other, third = await processes(running, stack, tmp_path, 3)
+        person = (await one.working_hours.people())[0]
+        free = await shown(stack, third, person=person.resource_id)
+        first, second = free[0], max(start for start in free if start.date() == free[0].date())
+        an_hour = timedelta(hours=1)
+        blocks = await asyncio.gather(
+            one.working_hours.take_off(person, first, first + an_hour, by="eva@studio.example"),
+            other.working_hours.take_off(person, second, second + an_hour, by="maja@studio.example"),
+        )
+        await third.availability.catch_up()
+        assert not {first, second} & {*await shown(stack, third, person=person.resource_id)}
+        await one.worker.tick()
+        assert await one.working_hours.untold() == []
+        await third.working_hours.read_again("hapio")
+        known = (await third.working_hours.person(person.resource_id)).hours
+        assert known
+        left = known.days[first.date()]
+        assert not [span for span in left for at in (first, second) if span.opens <= minutes(at) < span.closes]
+        assert not {first, second} & {*await shown(stack, third, person=person.resource_id)}
+        stack.clock.advance(timedelta(seconds=1))
+        for block in blocks:
+            await one.working_hours.take_back(block.id, by="eva@studio.example")
+        await third.availability.catch_up()
+        assert await shown(stack, third, person=person.resource_id) == free
+
+
+def minutes(at: datetime) -> int:
+    """How late it is at the studio."""
+    here = at.astimezone(STOCKHOLM)
+    return here.hour * 60 + here.minute
 
 
 async def until(true: Callable[[], Awaitable[bool]]) -> None:

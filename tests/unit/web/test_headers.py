@@ -10,6 +10,7 @@ from starlette.routing import Route
 
 from app.web.shared.render import STATIC
 from tests.support.stack import Stack, open_stack
+from tests.support.staff import day_off
 from tests.support.stripe_events import event, signed
 
 ROOT = Path(__file__).parents[3]
@@ -54,13 +55,14 @@ async def addresses(stack: Stack) -> list[tuple[str, str]]:
     }
     found = []
     feed = await stack.parts.staff.feed_token("eva@studio.example")
+    hours = {"person": booking.resource_id, "change": (await day_off(stack, booking)).id}
     for number, route in enumerate(stack.hooks.app.routes):
         assert isinstance(route, Route), f"walk {route}, too"
         tokens["/staff/in/"], tokens["/staff/{token}"] = await signed_in(stack, number)
         opening = next((token for start, token in tokens.items() if route.path.startswith(start)), "forged")
         for token in {opening, "forged"}:
             names = {"widget": "studio", "name": "widget.css", "booking": booking.id, "secret": feed}
-            names |= {"sessionId": "cs_test_forged", "bookingId": "bk_forged"}
+            names |= {"sessionId": "cs_test_forged", "bookingId": "bk_forged", **hours}
             path = route.path.format(**names, token=token)
             found += [(method, path) for method in sorted(route.methods or ())]
     return found

@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from app.domain.booking import Booking
 from tests.support.stack import Stack, open_stack
+from tests.support.staff import day_off
 
 STAFF = "eva@studio.example"
 MINUTE = timedelta(minutes=1)
@@ -227,13 +228,14 @@ async def opened(stack: Stack, booking: Booking, method: str) -> list[tuple[str,
     """Every route with that method, at an address that opens: (path as the router has it, path)."""
     assert stack.hooks.app
     opening = await tokens(stack, booking)
+    hours = {"person": booking.resource_id, "change": (await day_off(stack, booking)).id}
     found = []
     for route in stack.hooks.app.routes:
         assert isinstance(route, Route)
         if method not in (route.methods or {method}) or "sign-out" in route.path:
             continue
         names = {"widget": "studio", "name": "widget.css", "booking": booking.id, "bookingId": booking.id}
-        names |= {"secret": stack.parts.links.feed_token("maja@studio.example", 0), "sessionId": "cs_test_1"}
+        names |= {"secret": stack.parts.links.feed_token("maja@studio.example", 0), "sessionId": "cs_test_1", **hours}
         token = next((token for start, token in opening.items() if route.path.startswith(start)), "x")
         found.append((route.path, route.path.format(**names, token=token)))
     return found
