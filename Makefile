@@ -31,12 +31,13 @@ unit: .venv/dev.stamp ## Unit and contract tests (installs PostgreSQL and Redis 
 		&& $(RUN) -m pytest tests/unit tests/contract -n auto --dist worksteal
 
 # Each process has its own shop, ports and browser. A browser wants most of a core, and half a gigabyte.
-e2e: browser ## Browser tests (installs Chromium if there is none)
+e2e: browser ## Browser tests (installs Chromium, PHP and the frameworks if they are missing)
 	CHROMIUM="$$($(RUN) scripts/chromium.py)" && export CHROMIUM \
 		&& $(RUN) -m pytest tests/e2e -n auto --maxprocesses 4 --dist worksteal
 
-browser: .venv/dev.stamp .cache/npm/assets.stamp
+browser: .venv/clients.stamp .cache/npm/assets.stamp .cache/npm/frameworks.stamp
 	@$(RUN) scripts/chromium.py >/dev/null
+	@$(RUN) -m scripts.wordpress
 
 coverage: .venv/dev.stamp ## Unit and contract tests with the branches of app/ that they reach; fails below the floor in pyproject.toml
 	rm -rf .cache/coverage && mkdir -p .cache/coverage
@@ -115,9 +116,18 @@ INSTALL := $(RUN) -m pip install --quiet --no-deps --no-compile --requirement
 	$(RUN) -m pip check
 	@touch $@
 
+.venv/clients.stamp: requirements-clients.lock .venv/dev.stamp
+	$(INSTALL) requirements-clients.lock
+	$(RUN) -m pip check
+	@touch $@
+
 .venv/mutation.stamp: requirements-mutation.lock .venv/dev.stamp
 	$(INSTALL) requirements-mutation.lock
 	$(RUN) -m pip check
+	@touch $@
+
+.cache/npm/frameworks.stamp: scripts/frameworks.py $(wildcard tests/frameworks/* tests/frameworks/pages/* integrations/react/*) | .venv/bin/python
+	$(RUN) -m scripts.frameworks
 	@touch $@
 
 .cache/npm/assets.stamp: scripts/npm_assets.py .venv/runtime.stamp

@@ -1,5 +1,6 @@
 """Write requirements.lock (the product), requirements-sandbox.lock (what the demo adds), requirements-dev.lock (what
-the tests add to both) and requirements-mutation.lock (what `make mutate` adds to all).
+the tests add to both), requirements-clients.lock (the generators of clients that the browser tests try) and
+requirements-mutation.lock (what `make mutate` adds to all).
 
 All come from pyproject.toml. They name every package and version, and
 neither hashes nor hosts, so that any mirror serves them.
@@ -34,6 +35,7 @@ def main() -> None:
         ("requirements.lock", project["dependencies"]),
         ("requirements-sandbox.lock", extras["sandbox"]),
         ("requirements-dev.lock", extras["dev"]),
+        ("requirements-clients.lock", extras["clients"]),
         ("requirements-mutation.lock", extras["mutation"]),
     ):
         resolved = resolve([*sorted(locked), *wanted])

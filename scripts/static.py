@@ -12,6 +12,7 @@ STATIC = Path(__file__).resolve().parent.parent / "static"
 #: What the first view of the times loads: a reader's comments would be a sixth of it.
 SOURCES: Final = {
     "embed.js": "application/javascript",
+    "embed-more.js": "application/javascript",
     "widget.js": "application/javascript",
     "widget.css": "text/css",
     "manage.css": "text/css",

@@ -44,15 +44,19 @@ const hex = (color) => {
 const named = (element) =>
   element.tagName.toLowerCase() + (element.id ? `#${element.id}` : element.classList.length ? `.${element.classList[0]}` : "");
 const ancestors = function* (element) {
-  for (let one = element.parentElement; one; one = one.parentElement) yield one;
+  const outer = (one) => one.parentElement || one.getRootNode().host;
+  for (let one = outer(element); one; one = outer(one)) yield one;
 };
+// The custom element has the options under plain names.
+const TAG = "holdfast-booking";
+const option = (element, name) => element.getAttribute(element.localName === TAG ? name : `data-${name}`);
 
 /** What is wrong, worth knowing, or well with this page: [level, sentence, text to copy]. `shown` is the loader's map,
  *  `why` its reason for a link in a frame's place, `refused` what the page's policy has refused since. */
 const examine = (shown, base, why, refused) => {
   const found = [];
   const note = (...finding) => found.push(finding);
-  const elements = [...document.querySelectorAll(Object.keys(KINDS).map((kind) => `[${kind}]`))];
+  const elements = [...document.querySelectorAll([TAG, ...Object.keys(KINDS).map((kind) => `[${kind}]`)])];
   const frames = [...document.querySelectorAll("iframe")].filter((frame) => frame.src.startsWith(`${base}/w/`));
   const bare = frames.filter((frame) => !frame.name.startsWith("holdfast "));
   if (!elements.length && !bare.length) {
@@ -64,7 +68,7 @@ const examine = (shown, base, why, refused) => {
   for (const [element, { frame, ready, failed, dialog }] of shown) {
     if (!frame || frame.tagName !== "IFRAME" || !element.isConnected) continue;
     const kind = Object.keys(KINDS).find((name) => element.hasAttribute(name)) || "data-holdfast";
-    const name = `“${element.getAttribute(kind)}” ${KINDS[kind]}`;
+    const name = `“${element.getAttribute(element.localName === TAG ? "widget" : kind)}” ${KINDS[kind]}`;
     if (failed) {
       const source = /"(frame-src [^"]+)"/.exec(why);
       note("problem", `${name}: the frame was blocked or did not answer, so a link is shown instead. ${why}.`, source ? source[1] : `allowed_origins = ["${location.origin}"]`);
@@ -79,7 +83,7 @@ const examine = (shown, base, why, refused) => {
   }
   for (const frame of bare) note("advice", "A frame without the script keeps the height that you gave it, and leads visitors back here only if its address names this page.", `host=${encodeURIComponent(location.href.split("#")[0])}`);
   for (const element of elements) {
-    if (element.isConnected && !element.hasAttribute("data-holdfast") && !(shown.get(element) || {}).ready) {
+    if (element.isConnected && !element.matches(`[data-holdfast],${TAG}`) && !(shown.get(element) || {}).ready) {
       note("good", `${named(element)} opens the widget in a dialog. Open it to check it, too.`);
     }
   }
@@ -121,7 +125,7 @@ const fits = (element, frame, name, note) => {
   }
   const x = box.left + box.width / 2;
   const y = Math.min(Math.max(box.top, 0) + 20, box.bottom - 5);
-  const over = y > 0 && y < innerHeight && document.elementFromPoint(x, y);
+  const over = y > 0 && y < innerHeight && frame.getRootNode().elementFromPoint(x, y);
   if (over && over !== frame && !over.contains(frame) && over.tagName !== "HOLDFAST-DOCTOR") {
     bad("problem", `${name}: ${named(over)} lies over the widget and takes the clicks.`);
   }
@@ -130,7 +134,7 @@ const fits = (element, frame, name, note) => {
 
 // Where the page shows through, its color has to be named, or texts may be unreadable on it.
 const grounds = (element, frame, name, note) => {
-  const { transparent, background } = element.dataset;
+  const transparent = option(element, "transparent"), background = option(element, "background");
   if (!transparent || transparent === "0" || element.hasAttribute("data-holdfast-popup")) return;
   let ground = "#ffffff";
   for (const outer of ancestors(frame)) {
@@ -141,7 +145,7 @@ const grounds = (element, frame, name, note) => {
     }
   }
   if (!background || background.toLowerCase() === ground) note("good", `${name}: is transparent, and takes this page's colour to be ${ground}.`);
-  else note("advice", `${name}: is transparent. This page's colour is ${ground}: state it, so that text is readable on it.`, `data-background="${ground}"`);
+  else note("advice", `${name}: is transparent. This page's colour is ${ground}: state it, so that text is readable on it.`, `${element.localName === TAG ? "" : "data-"}background="${ground}"`);
 };
 
 /** Shows the panel, and looks again while frames arrive. The loader calls it. */

@@ -89,7 +89,9 @@
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       const kind = document.querySelector("[name=kind]:checked").value;
       ["readable", "take"].forEach((id) => document.getElementById(id).replaceWith(page.getElementById(id)));
-      document.querySelector(`[name=kind][value=${kind}]`).checked = true;
+      // A floating button has fewer kinds.
+      const again = document.querySelector(`[name=kind][value=${kind}]`);
+      if (again) again.checked = true;
       ready(document.getElementById("take"));
       document.querySelectorAll(".top nav a").forEach((link, number) => (link.href = page.querySelectorAll(".top nav a")[number].href));
       document.querySelectorAll(".chrome span").forEach((span) => (span.textContent = page.querySelector(".chrome span").textContent));

@@ -92,7 +92,11 @@
     removeEventListener("message", greet);
     port = event.ports[0];
     port.onmessage = ({ data }) => {
-      if (data.type === "focus") read();
+      // The frame's own focus comes by another way than this, before or after it, and takes the heading's away.
+      if (data.type === "focus") {
+        read();
+        addEventListener("focus", read, { once: true });
+      }
       if (data.type !== "ask" || ask.open) return;
       const held = document.getElementById("hf-held");
       if (held) ask.querySelector("p").textContent = held.dataset.leave;

@@ -94,6 +94,21 @@ async def test_the_self_test_runs_under_the_strictest_policy(shop: Shop, visit: 
     await says(visitor.page, "Policy blocks nothing of ours")
 
 
+async def test_the_self_test_knows_the_element_and_what_is_around_its_shadow_root(shop: Shop, visit: Visit) -> None:
+    page = (await visit()).page
+    shop.demo.host.written["element"] = (
+        '<!doctype html><html lang=en><meta name=viewport content="width=device-width"><div id="here">'
+        '<holdfast-booking widget="studio"></holdfast-booking></div>'
+        f'<script async src="{shop.public}/embed.js"></script></html>'
+    )
+    await page.goto(f"{shop.host}/written/element#holdfast-doctor")
+    await says(page, "“studio” on the page: shown")
+    await says(page, "nothing cut off or in the way")
+    await page.add_style_tag(content="#here { height: 200px; overflow: hidden }")
+    await page.locator("holdfast-doctor").get_by_role("button", name="Again").click()
+    await says(page, "div#here is 200 px high and cuts it off")
+
+
 async def test_the_self_test_names_what_the_policy_has_to_say(shop: Shop, visit: Visit) -> None:
     visitor = await visit()
     visitor.expect_problem("frame-src")

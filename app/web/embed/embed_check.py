@@ -444,13 +444,12 @@ def _missing(granted: Sequence[str] | None) -> list[str]:
     if granted is None:
         return []
     given = {word.lower() for word in granted}
-    return [word for word in SANDBOX if word not in given and word.removesuffix("-by-user-activation") not in given]
+    return [word for word in SANDBOX if not given & {word, word.removesuffix("-by-user-activation")}]
 
 
 def _pixels(frame: Attributes) -> int | None:
-    found = re.search(r"(?:^|;)\s*height\s*:\s*(\d+)(?:\.\d+)?px", frame.get("style", "")) or re.fullmatch(
-        r"(\d+)(?:px)?", frame.get("height", "")
-    )
+    styled = re.search(r"(?:^|;)\s*height\s*:\s*(\d+)(?:\.\d+)?px", frame.get("style", ""))
+    found = styled or re.fullmatch(r"(\d+)(?:px)?", frame.get("height", ""))
     return int(found[1]) if found else None
 
 
@@ -488,6 +487,9 @@ class _Reader(HTMLParser):
                 _keep(self.tags.scripts, attributes)
             case "iframe":
                 _keep(self.tags.frames, attributes)
+            case "holdfast-booking":  # the same options under plain names
+                attributes = {f"data-{name}": value for name, value in attributes.items()}
+                attributes["data-holdfast"] = attributes.get("data-widget", "default")
         if tag != "script" and any(name in attributes for name in _ELEMENTS):
             _keep(self.tags.elements, attributes)
 

@@ -20,6 +20,10 @@ PLATFORMS = (
     Platform(
         "WordPress",
         (
+            N_(
+                "With the plugin (integrations/wordpress/holdfast.php in Holdfast's repository), add the block "
+                "Holdfast booking. It works for authors, too. Without the plugin:"
+            ),
             N_("Edit the page, add a block, choose Custom HTML, paste the script, and publish."),
             N_("In Elementor it is the HTML widget, in Divi the Code module, in the classic editor the Text tab."),
             N_(

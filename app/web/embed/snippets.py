@@ -6,7 +6,9 @@ travel in the address, so that the page works without script and a setup can be 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from html import escape
 from typing import Any, Final, Literal
@@ -46,6 +48,7 @@ FONTS: Final[Mapping[str, str]] = {
 #: As high as the times need beside each other, and above each other on phones, without a media query.
 FRAME_STYLE: Final = "width: 100%; height: max(760px, min(1080px, (760px - 100vw) * 999)); border: 0"
 _LONGEST: Final = 500
+_NO_SHORTCODE: Final = r'["<>\[\]]'
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +112,39 @@ def script_snippet(choice: Choice, base: str, label: str) -> str:
     return f'{tag}\n<div data-holdfast="{name}"{options}>\n  <a {link}>{escape(label)}</a>\n</div>'
 
 
+def element_snippet(choice: Choice, base: str, label: str) -> str:
+    """The custom element, which frameworks leave alone; or a button of the page's that opens the dialog by script."""
+    tag = script_tag(f"{base}/embed.js")
+    if choice.mode == "popup":
+        asked = json.dumps(dict(_pairs(choice))).replace("<", "\\u003c")
+        script = f'document.getElementById("book").onclick = () => Holdfast.open("{choice.widget.name}", {asked});'
+        return f'{tag}\n<button id="book">{escape(label)}</button>\n<script>{script}</script>'
+    link = f'<a href="{escape(_address(replace(choice, style=(), site=""), base))}">{escape(label)}</a>'
+    element = f'<holdfast-booking widget="{choice.widget.name}"{_attributes(choice, "")}>'
+    return f"{tag}\n{element}\n  {link}\n</holdfast-booking>"
+
+
+def react_snippet(choice: Choice, base: str, label: str) -> str:
+    """The same as a component of `integrations/react`. Attributes in JSX are escaped as in HTML."""
+    name = choice.widget.name
+    if choice.mode == "popup":
+        given = json.dumps(dict(_pairs(choice)))
+        return (
+            'import { openHoldfast } from "holdfast-react";\n\n'
+            f'<button onClick={{() => openHoldfast("{base}", "{name}", {given})}}>{{{json.dumps(label)}}}</button>'
+        )
+    component = f'<HoldfastBooking server="{base}" widget="{name}"{_attributes(choice, "")} />'
+    return f'import {{ HoldfastBooking }} from "holdfast-react";\n\n{component}'
+
+
+def shortcode_snippet(choice: Choice, label: str) -> str:
+    """The shortcode of `integrations/wordpress`. What would end it, or an attribute of it, is left out."""
+    pairs = [("widget", choice.widget.name), *_pairs(choice)]
+    if choice.mode == "popup":
+        pairs += [("mode", "popup"), ("label", label)]
+    return "[holdfast" + "".join(f' {key}="{re.sub(_NO_SHORTCODE, "", value)}"' for key, value in pairs) + "]"
+
+
 def frame_snippet(choice: Choice, base: str, label: str) -> str:
     """A bare frame, for sites that take no script."""
     source = escape(_address(choice, base))
@@ -132,14 +168,19 @@ def theme_snippet(choice: Choice) -> str:
     return "\n".join(lines)
 
 
-def _attributes(choice: Choice) -> str:
-    """The options as a tag's attributes. The floating button is on the page before the widget is asked for anything,
-    so it is told the accent in any case."""
+def _attributes(choice: Choice, prefix: str = "data-") -> str:
+    """The options as a tag's attributes."""
+    return "".join(f' {prefix}{name}="{escape(value)}"' for name, value in _pairs(choice))
+
+
+def _pairs(choice: Choice) -> list[tuple[str, str]]:
+    """The options that differ from the widget's own. The floating button is on the page before the widget is asked for
+    anything, so it is told the accent in any case."""
     pairs = [("service", choice.service), ("lang", choice.language)]
     if choice.mode == "float" and "accent" not in dict(choice.style):
         pairs.append(("accent", choice.theme.accent))
     pairs += [(name, f"#{value}" if name in {"accent", "background"} else value) for name, value in choice.style]
-    return "".join(f' data-{name}="{escape(value)}"' for name, value in pairs if value)
+    return [(name, value) for name, value in pairs if value]
 
 
 def _address(choice: Choice, base: str) -> str:
@@ -171,11 +212,7 @@ async def show_snippets(request: Request) -> Response:
         "query": urlencode(_query(choice)),
         "label": label,
         "readable": _readable(choice.theme, _),
-        "snippets": [
-            ("script", _("Script"), script_snippet(choice, base, label)),
-            ("frame", _("Frame"), frame_snippet(choice, base, label)),
-            ("link", _("Link"), link_snippet(choice, base, label)),
-        ],
+        "snippets": list(_snippets(choice, base, label, _)),
         "look": theme_snippet(choice),
         "origin": origin_of(choice.site),
         "allowed": origin_of(choice.site) in choice.widget.allowed_origins,
@@ -184,6 +221,17 @@ async def show_snippets(request: Request) -> Response:
         "base": base,
     }
     return _render(request, "embed/embed.html", context, shell)
+
+
+def _snippets(choice: Choice, base: str, label: str, _: Callable[[str], str]) -> Iterator[tuple[str, str, str]]:
+    """(kind, its name, what to paste). The floating button belongs to no place in a page, so only its tag makes it."""
+    yield "script", _("Script"), script_snippet(choice, base, label)
+    if choice.mode != "float":
+        yield "element", _("Element"), element_snippet(choice, base, label)
+        yield "react", "React", react_snippet(choice, base, label)
+        yield "wordpress", "WordPress", shortcode_snippet(choice, label)
+    yield "frame", _("Frame"), frame_snippet(choice, base, label)
+    yield "link", _("Link"), link_snippet(choice, base, label)
 
 
 async def show_preview(request: Request) -> Response:

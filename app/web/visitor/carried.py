@@ -31,7 +31,7 @@ _VISITOR = re.compile(r"[\w.-]{1,200}", re.ASCII)
 #: What a booking's token looks like, under which a page knows the visitor's own hold.
 _MINE = re.compile(r"[\w.-]{20,400}", re.ASCII)
 #: Where in the host page our loader put the frame: inline, popup or floating, and the how-manieth of those.
-_PLACE = re.compile(r"[ipf][0-9]{1,3}")
+_PLACE = re.compile(r"[ipfo][0-9]{1,3}")
 
 
 def asked_widget(request: Request) -> Widget:

@@ -24,6 +24,7 @@ def test_every_pinned_dependency_is_installed_at_that_very_version() -> None:
     assert pinned(project["dependencies"]) <= locked("requirements.lock")
     assert pinned(extras["sandbox"]) <= locked("requirements-sandbox.lock")
     assert pinned(extras["dev"]) <= locked("requirements-dev.lock")
+    assert pinned(extras["clients"]) <= locked("requirements-clients.lock")
     assert pinned(extras["mutation"]) <= locked("requirements-mutation.lock")
 
 

@@ -156,6 +156,7 @@ async def test_a_tag_that_cannot_work_is_named_with_the_one_that_does(
     "body",
     [
         f'{SCRIPT}<a href="/book" data-holdfast-popup="studio">Book</a>',
+        f'{SCRIPT}<holdfast-booking widget="studio" theme="dark"></holdfast-booking>',
         SCRIPT.replace(" async", ' data-holdfast-float="studio" async'),
         TAG.replace(PUBLIC_URL, "//book.example"),
         TAG.replace("async", 'type="module" async').upper().replace(PUBLIC_URL.upper(), PUBLIC_URL.lower()),

@@ -17,10 +17,13 @@ from app.web.embed.snippets import (
     MODES,
     Choice,
     Mode,
+    element_snippet,
     frame_snippet,
     link_snippet,
+    react_snippet,
     read_choice,
     script_snippet,
+    shortcode_snippet,
     theme_snippet,
 )
 from app.web.shared.theme import STYLES, asked_style, dressed, theme_css
@@ -133,6 +136,28 @@ def test_nothing_that_an_owner_types_breaks_out_of_its_place(mode: Mode, label: 
         ["iframe"],
         ["a"],
     ]
+
+
+@given(look=looks, label=st.text(max_size=80), service=st.text(max_size=80))
+@pytest.mark.parametrize("mode", MODES)
+def test_element_component_and_shortcode_keep_what_an_owner_types_in_its_place(
+    mode: Mode, look: dict[str, str], label: str, service: str
+) -> None:
+    choice = read_choice({"mode": mode, "label": label, "service": service, **look}, {"studio": WIDGET})
+    words = choice.label or "Book"
+    element = Tags(element_snippet(choice, PUBLIC_URL, words)).found
+    shortcode = shortcode_snippet(choice, words)
+    component = react_snippet(choice, PUBLIC_URL, words)
+    assert re.fullmatch(r'\[holdfast( [a-z]+="[^"\[\]<>]*")+\]', shortcode)
+    if mode == "popup":
+        assert [name for name, _ in element] == ["script", "button", "script"]
+        return
+    assert [name for name, _ in element] == ["script", "holdfast-booking", "a"]
+    attributes = element[1][1]
+    asked = asked_style({name: attributes.get(name, "") for name in STYLES})
+    assert dressed(WIDGET.theme, asked) == dressed(WIDGET.theme, asked_style(look)) or mode == "float"
+    [written] = Tags(component.partition("\n\n")[2]).found
+    assert written == ("holdfastbooking", {"server": PUBLIC_URL, **attributes})
 
 
 def test_without_script_the_element_holds_a_link_to_the_same_thing() -> None:
