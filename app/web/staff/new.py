@@ -311,7 +311,11 @@ def _read_order(request: Request, chosen: _Chosen, starts_at: datetime, form: Ma
     wrong: dict[str, str] = {}
     customer = None
     try:
-        fields = desk_fields(widget, request.state.shell.language, email=parts.book_for.needs_email(widget, pays) and bool(chosen.service.price))
+        fields = desk_fields(
+            widget,
+            request.state.shell.language,
+            email=parts.book_for.needs_email(widget, pays) and bool(chosen.service.price),
+        )
         customer = read_details(form, widget, fields)
     except InvalidDetails as error:
         wrong |= error.fields
