@@ -21,6 +21,7 @@ from app.parts import parts_of
 from app.protection.rate_limits import STAFF, client_address
 from app.text import zones
 from app.web.staff.bookings_table import MOST, bookings_table
+from app.web.staff.dates import read_day
 from app.web.staff.page import place_zone
 from app.web.staff.sign_in import signed_in
 
@@ -82,15 +83,13 @@ async def show_calendar(request: Request) -> Response:
 def read_days(query: Mapping[str, str]) -> tuple[date, date] | None:
     """The days that are asked for, both included; None where none are. Raises InvalidRequest for half a range, for one
     that ends before it begins, and for what is no day."""
-    texts = [query.get(name, "") for name in ("from", "to")]
-    if not any(texts):
+    if not any(query.get(name) for end in ("from", "to") for name in (end, f"{end}-d", f"{end}-m", f"{end}-y")):
         return None
-    try:
-        first, last = (date.fromisoformat(text) for text in texts)
-    except ValueError:
-        raise InvalidRequest("from and to are days such as 2026-11-23") from None
-    if not 2000 <= first.year <= last.year < 2900 or last < first:
-        raise InvalidRequest("to is before from, or a year is out of reach")
+    first, last = read_day(query, "from"), read_day(query, "to")
+    if first is None or last is None:
+        raise InvalidRequest("from and to are days such as 2026-11-23")
+    if last < first:
+        raise InvalidRequest("to is before from")
     return first, last
 
 

@@ -4,7 +4,6 @@ that a gap in a calendar can lead to any of them; nothing is held before the las
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
@@ -35,6 +34,7 @@ from app.text import catalogues, languages, zones
 from app.web.shared.request_input import read_form
 from app.web.shared.time_step import read_start
 from app.web.shared.time_words import start_value
+from app.web.staff.dates import day_field, read_clock, read_day
 from app.web.staff.new_words import (
     LONGEST,
     chosen_words,
@@ -140,15 +140,12 @@ async def book(request: Request) -> Response:
 
 
 def _read_asked(form: Mapping[str, str]) -> Asked:
-    day, at = None, None
-    with suppress(ValueError):
-        day = date.fromisoformat(form.get("from", ""))
-    with suppress(ValueError):
-        at = time.fromisoformat(form.get("at", "")).replace(second=0, microsecond=0, tzinfo=None)
-        at = at.replace(fold=1 if form.get("second") == "1" else 0)
+    minutes = read_clock(form.get("at", ""))
+    at = None
+    if minutes is not None and minutes < 24 * 60:
+        at = time(minutes // 60, minutes % 60, fold=1 if form.get("second") == "1" else 0)
     widget, service, person = (form.get(name, "")[:LONGEST] for name in ("widget", "service", "person"))
-    in_reach = day if day and 2000 <= day.year < 2900 else None
-    return Asked(widget, service, person, in_reach, at)
+    return Asked(widget, service, person, read_day(form, "from"), at)
 
 
 async def _choose(request: Request, form: Mapping[str, str]) -> _Chosen | Response:
@@ -227,8 +224,7 @@ async def _times(request: Request, chosen: _Chosen) -> Response:
         "earlier": f"{path}?{asked.query(day=max(first - step, today), at=None)}" if first > today else "",
         "later": f"{path}?{asked.query(day=first + step, at=None)}",
         "asked": asked,
-        "first": first.isoformat(),
-        "today": today.isoformat(),
+        "day": day_field("from", first, language, today=today),
         "at": f"{soon.replace(minute=soon.minute // 5 * 5):%H:%M}" if asked.at is None else f"{asked.at:%H:%M}",
         "skipped": asked.day is not None and asked.at is not None,
         "people": [(one.id, one.name) for one in chosen.service.resources],

@@ -24,7 +24,7 @@ _NOT_OFFERED: Final[Mapping[LeftOut, str]] = {
     LeftOut.NOT_LISTED: N_("It is not listed in widgets.toml."),
 }
 _FIELDS: Final[Mapping[str, str]] = {
-    "name": N_("Name"),
+    "name": N_("Name of the service"),
     "description": N_("Description"),
     "image": N_("Picture"),
     "price": N_("Price"),

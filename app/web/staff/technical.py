@@ -18,6 +18,7 @@ from app.text import zones
 from app.web.shared.page_cache import pages_in
 from app.web.shared.request_input import read_form
 from app.web.staff.customers import read_page
+from app.web.staff.dates import day_field
 from app.web.staff.page import base_path, place_zone, read_well, render_staff
 from app.web.staff.sign_in import signed_in
 from app.web.staff.staff_words import event_row, mail_row
@@ -38,6 +39,8 @@ async def show_technical(request: Request) -> Response:
     request.state.well = await read_well(request, most=MOST_ALERTS)
     feed = f"{settings.public_url}/staff/feed/{await parts.staff.feed_token(request.state.staff.email)}/bookings"
     backlog = await parts.outgoing_webhooks.backlog()
+    today = zones.local(now, zone).date()
+    first = (today.replace(day=1) - timedelta(days=1)).replace(day=1)
     context = {
         "events_waiting": len(await parts.inbox.events(waiting=True, most=PER_PAGE)),
         "mails_waiting": len(await parts.staff.unsent_mails(most=PER_PAGE)),
@@ -49,8 +52,8 @@ async def show_technical(request: Request) -> Response:
         "asked_fresh": settings.availability_ttl,
         "kept": round(pages_in(request.scope).bytes_kept / 1024),
         "rows": figure_rows(await parts.health.facts(), zone=zone, now=now, language=language),
-        "export_from": (first := (zones.local(now, zone).date().replace(day=1) - timedelta(days=1)).replace(day=1)),
-        "export_to": next_month(first) - timedelta(days=1),
+        "export_from": day_field("from", first, language, today=today),
+        "export_to": day_field("to", next_month(first) - timedelta(days=1), language, today=today),
         "csv": f"{feed}.csv",
         "ics": f"{feed}.ics",
         "renewed": request.query_params.get("told") == "renewed",
