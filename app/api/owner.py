@@ -6,6 +6,7 @@ from app.api import answers, requests
 from app.api.asked import must_be_owner
 from app.api.door import Call
 from app.api.shown import going_back, shown
+from app.booking.corrections import Correction
 from app.domain.money import Money
 from app.domain.refund import REFUND_VOID
 from app.errors import RefundFailed
@@ -42,6 +43,15 @@ async def paid_another_way(call: Call, asked: requests.PaidAnotherWayRequest) ->
     booking, by = await call.booking(asked)
     must_be_owner(by)
     await call.parts.owner_refunds.paid_another_way(booking.id, asked.refund_id)
+    return await shown(call, booking)
+
+
+async def correct(call: Call, asked: requests.CorrectRequest) -> answers.BookingAnswer:
+    """POST /api/bookings/correct: the customer's right name, address or phone number in one booking."""
+    booking, by = await call.booking(asked)
+    must_be_owner(by)
+    correction = Correction(name=asked.name, email=asked.email, phone=asked.phone)
+    await call.parts.corrections.correct(booking.id, correction, by=by)
     return await shown(call, booking)
 
 

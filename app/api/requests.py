@@ -193,6 +193,17 @@ class PaidAnotherWayRequest(Named):
     """The refund; without it, the only one that has failed or is refused."""
 
 
+class CorrectRequest(Named):
+    """The customer's right details. What is left out stays; an empty phone number takes it away."""
+
+    name: Annotated[str, Field(min_length=1, max_length=100)] | None = None
+    """Who comes."""
+    email: Annotated[str, Field(min_length=3, max_length=254)] | None = None
+    """Where emails go from now on."""
+    phone: Annotated[str, Field(max_length=40)] | None = None
+    """With its country code, or as it is dialled in the widget's country."""
+
+
 class CorrectEmailRequest(Named):
     """The customer's right address."""
 

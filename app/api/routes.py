@@ -157,6 +157,15 @@ OPERATIONS = (
         about="For servers with an API key: closes a refund that failed, or that Stripe refuses. No money is sent.",
     ),
     _by_server(
+        "/api/bookings/correct",
+        "correct",
+        "Change the customer's name, address or phone number",
+        owner.correct,
+        tag="The owner",
+        about="For servers with an API key: with another name or address, older links stop working, and the "
+        "confirmation is sent again.",
+    ),
+    _by_server(
         "/api/bookings/correct-email",
         "correctEmail",
         "Change the customer's address",

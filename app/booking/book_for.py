@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Any
 
 from app.booking.confirm import Confirm
@@ -20,7 +19,7 @@ from app.domain.booking import Booking, Customer, Status, Visitor
 from app.domain.catalogue import Service, Slot
 from app.domain.history import HistoryWord
 from app.domain.money import Money, currency_quantum
-from app.domain.payment import PaymentMethod
+from app.domain.payment import Pays
 from app.errors import (
     BookingConflict,
     InvalidDetails,
@@ -44,24 +43,6 @@ _LINK_TOO_LONG = N_("A payment link lasts 14 days at most.")
 _NO_STRIPE = N_("No Stripe key is set, so there can be no payment link.")
 _WRONG_AMOUNT = N_("This is more than the price, or no amount of this currency.")
 _CHOOSE_PERSON = N_("Choose a person: at a time that is not offered, the calendar does not say who is free.")
-
-
-class Pays(StrEnum):
-    """How the customer pays."""
-
-    CASH = "cash"
-    CARD_TERMINAL = "card_terminal"
-    #: When they come; the owner notes it then.
-    AT_VISIT = "at_visit"
-    #: Nothing, although the service has a price.
-    NO_CHARGE = "no_charge"
-    #: By a link in a mail, which holds the time until the owner's deadline.
-    LINK = "link"
-
-    @property
-    def method(self) -> PaymentMethod | None:
-        """How money is taken at once; None where none is."""
-        return PaymentMethod(self.value) if self in {Pays.CASH, Pays.CARD_TERMINAL} else None
 
 
 @dataclass(frozen=True, slots=True)

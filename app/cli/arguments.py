@@ -8,10 +8,10 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import TypeVar
 
-from app.booking.book_for import Pays
 from app.domain.booking import Status
 from app.domain.catalogue import Resource, Service
 from app.domain.money import Money
+from app.domain.payment import Pays
 from app.errors import BookingConflict
 from app.text.zones import zone_info
 

@@ -7,7 +7,7 @@ import json
 from datetime import timedelta
 from typing import Final
 
-from app.booking.book_for import DeskOrder, Pays
+from app.booking.book_for import DeskOrder
 from app.booking.customer_form import desk_fields, read_details
 from app.cli.arguments import Refused, WrongUse, named, read_amount, read_start
 from app.cli.as_json import booking_json
@@ -16,7 +16,7 @@ from app.cli.words import head, money, span, standing, when
 from app.domain.booking import Booking, Status
 from app.domain.catalogue import Service
 from app.domain.money import Money
-from app.domain.payment import PaymentMethod
+from app.domain.payment import PaymentMethod, Pays
 from app.errors import BookingConflict, NotFound, SlotTaken
 from app.parts import Parts
 from app.widgets import Widget

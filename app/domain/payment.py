@@ -40,6 +40,24 @@ class PaymentMethod(StrEnum):
     CARD_TERMINAL = "card_terminal"
 
 
+class Pays(StrEnum):
+    """How the customer pays."""
+
+    CASH = "cash"
+    CARD_TERMINAL = "card_terminal"
+    #: When they come; the owner notes it then.
+    AT_VISIT = "at_visit"
+    #: Nothing, although the service has a price.
+    NO_CHARGE = "no_charge"
+    #: By a link in a mail, which holds the time until the owner's deadline.
+    LINK = "link"
+
+    @property
+    def method(self) -> PaymentMethod | None:
+        """How money is taken at once; None where none is."""
+        return PaymentMethod(self.value) if self in {Pays.CASH, Pays.CARD_TERMINAL} else None
+
+
 #: Money may still come, because no captured or held money was seen: a payment may land late on an expired Session, and
 #: a delayed method that has failed, or a hold that was let go, may be paid after all.
 MAY_STILL_PAY = frozenset(

@@ -3,9 +3,9 @@
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
-from app.booking.book_for import DeskOrder, Pays
+from app.booking.book_for import DeskOrder
 from app.domain.booking import Actor, Booking
-from app.domain.payment import PaymentMethod
+from app.domain.payment import PaymentMethod, Pays
 from sandbox.hapio import Fault
 from sandbox.stripe import Fault as StripeFault
 from tests.support.stack import Stack, session_of

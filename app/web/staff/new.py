@@ -12,11 +12,12 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from app.booking.book_for import DeskOrder, Pays
+from app.booking.book_for import DeskOrder
 from app.booking.customer_form import desk_fields, read_details
 from app.domain.amounts import read_amount
 from app.domain.booking import Status
 from app.domain.catalogue import Service, Slot
+from app.domain.payment import Pays
 from app.errors import (
     BookingConflict,
     HoldfastError,

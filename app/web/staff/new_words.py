@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
-from app.booking.book_for import LONGEST_LINK, SHORTEST_LINK, Pays
+from app.booking.book_for import LONGEST_LINK, SHORTEST_LINK
 from app.booking.customer_form import Field
 from app.domain.catalogue import Service, Slot
+from app.domain.payment import Pays
 from app.errors import BookingConflict, HoldfastError, NotOffered, SchedulerError, SlotTaken
 from app.msgid import N_
 from app.text import catalogues, formats, zones

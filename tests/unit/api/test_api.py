@@ -167,6 +167,10 @@ async def test_the_owners_server_settles_a_refused_refund_and_reaches_a_customer
     assert (await post(stack, "bookings/correct-email", by_id | {"email": "anna@"}, **SERVER)).status_code == 422
     right = "anna@right.example"
     assert (await post(stack, "bookings/correct-email", by_id | {"email": right}, **SERVER)).status_code == 200
+    assert (await post(stack, "bookings/correct", by_id | {"phone": "12"}, **SERVER)).status_code == 422
+    named = await post(stack, "bookings/correct", by_id | {"name": "Anna Ekman", "phone": ""}, **SERVER)
+    customer = (await stack.parts.bookings.get(by_id["bookingId"])).customer
+    assert (named.status_code, customer and (customer.name, customer.phone)) == (200, ("Anna Ekman", ""))
     # Not that money is on its way: it was paid without Stripe.
     assert [subject.partition(":")[0] for subject in await stack.mail(right)] == ["Confirmed"]
     assert (await post(stack, "bookings/resend-mails", by_id, **SERVER)).json() == {"success": True}
@@ -210,7 +214,7 @@ async def test_a_token_opens_its_own_booking_and_no_other(stack: Stack) -> None:
 
 async def test_a_token_does_not_do_what_is_the_owners(stack: Stack) -> None:
     named = await confirmed(stack)
-    own = ("refund", "no-show", "refund/paid-another-way", "resend-mails")
+    own = ("refund", "no-show", "refund/paid-another-way", "resend-mails", "correct")
     for path in (*(f"bookings/{act}" for act in own), "bookings/correct-email"):
         for headers in ({}, {"Authorization": f"Bearer {named['token']}"}, SERVER):
             answer = await post(stack, path, named | {"email": "x@y.example"} if "email" in path else named, **headers)
@@ -592,6 +596,7 @@ SAME_BY_ANOTHER_NAME = {
     "hold.place": "hold.take",  # these three are steps of it, which the owner's desk takes as well
     "hold.resume": "hold.take",
     "hold.taken": "hold.take",
+    "corrections.resend_mail": "corrections.resend_mails",  # one on a page of many, all of a booking for programs
     "manage_links.resend_all": "manage_links.renew",  # by address for people, by booking for programs
     "manage_links.resend": "manage_links.renew",
     "settle.expire": "settle.booking",  # the worker's

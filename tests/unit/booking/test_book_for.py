@@ -8,11 +8,11 @@ from typing import Any
 import anyio
 import pytest
 
-from app.booking.book_for import DeskOrder, Pays
+from app.booking.book_for import DeskOrder
 from app.domain.booking import Actor, Booking, Channel, Customer, Status
 from app.domain.history import HistoryWord
 from app.domain.money import Money
-from app.domain.payment import PaymentMethod
+from app.domain.payment import PaymentMethod, Pays
 from app.errors import BookingConflict, InvalidDetails, NotOffered, SlotTaken
 from sandbox.hapio.state import ALL_ABILITIES
 from tests.support.stack import Stack, open_stack, session_of

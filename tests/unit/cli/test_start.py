@@ -161,7 +161,10 @@ phone = "never"
         "line 3, widget studio: titel is not a setting; did you mean title?",
         "line 4, widget studio: hold_minutes must be a whole number",
         "line 5, widget studio: cancellation.refund_percent is missing",
-        "line 6, widget studio: languages must name one or more of ar, de, en, es, fr, sv",
+        (
+            "line 6, widget studio: languages must name one or more of ar, da, de, en, es, fi, fr, he, it, ja, nb, nl, "
+            "pl, pt, sv, tr, uk, zh"
+        ),
         'line 9, widget studio: theme.accent must be a color such as "#2f5d50"',
         "line 15, widget studio: services.id must be text in quotes",
         'line 16, widget studio: services.price must be an amount such as "65.00"',

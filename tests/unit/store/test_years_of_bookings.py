@@ -156,7 +156,7 @@ async def _scans(stack: Stack, text: str, parameters: object) -> list[str]:
 def test_large_tables_are_those_with_a_row_for_each_booking() -> None:
     """A new table belongs into `LARGE`, or here."""
     small = {"stray_payments", "counters", "sign_ins", "scheduler_tokens", "readings", "webhook_endpoints"}
-    small |= {"hours_changes", "known_hours"}
+    small |= {"hours_changes", "known_hours", "service_versions"}
     # Read by its key alone, but when rows are pruned.
     small |= {"customer_notes"}
     assert {*LARGE} | small == {*metadata.tables}

@@ -43,7 +43,15 @@ async def stack(tmp_path: Path) -> AsyncIterator[Stack]:
 def doors(stack: Stack) -> list[str]:
     """Every address that takes a form."""
     assert stack.hooks.app
-    names = {"widget": "studio", "token": "x", "booking": "bk_1", "name": "nora", "person": "r", "change": "hc_1"}
+    names = {
+        "widget": "studio",
+        "token": "x",
+        "booking": "bk_1",
+        "name": "nora",
+        "person": "r",
+        "change": "hc_1",
+        "service": "s",
+    }
     return [
         route.path.format(**names)
         for route in stack.hooks.app.routes

@@ -76,7 +76,9 @@ async def tries_everything(stack: Stack, tokens: set[str], booking: Booking) -> 
     form = {"email": "eve@evil.example", "name": "Eve", "page": "x", "start": "2026-12-01T09:00:00Z"}
     for token in tokens:
         for route in doors:
-            path = route.path.format(token=token, booking=booking.id, name="nora")
+            path = route.path.format(
+                token=token, booking=booking.id, name="nora", person="r", change="hc_1", widget="studio", service="s"
+            )
             if "POST" in (route.methods or ()):
                 await stack.client.post(path, data=form)
             else:
