@@ -33,7 +33,7 @@ theme = {{ accent = "#2f5d50", radius = 10 }}
 [[studio.services]]
 id = "{portrait}"
 name.sv = "Porträttfotografering"
-name.de = "Porträtaufnahmen"
+name.de = "Porträt im Studio"
 description.en = "An hour in the studio with one photographer, ten retouched pictures."
 description.sv = "En timme i studion med en fotograf, tio retuscherade bilder."
 description.de = "Eine Stunde im Studio mit einer Fotografin, zehn retuschierte Bilder."
@@ -51,7 +51,7 @@ image = "{host}/pictures/headshot.svg"
 [[studio.services]]
 id = "{planning}"
 name.sv = "Planeringssamtal"
-name.de = "Planungsgespräch"
+name.de = "Telefontermin"
 description.en = "Twenty minutes on the phone to plan a larger session."
 description.sv = "Tjugo minuter på telefon för att planera en större fotografering."
 description.de = "Zwanzig Minuten am Telefon, um größere Aufnahmen zu planen."
