@@ -53,7 +53,9 @@ async def walk(
     """One tour in one look."""
 
     async def show(name: str, page: Page) -> None:
-        taken = await page.screenshot(full_page=True, animations="disabled")
+        # Not `animations="disabled"`, which would bring up what comes by an animation minutes later.
+        await page.emulate_media(reduced_motion="reduce")
+        taken = await page.screenshot(full_page=True)
         # 128 colors are enough for flat pages, and keep the folder at half its size.
         picture = Image.open(BytesIO(taken)).convert("RGB").quantize(128, dither=Image.Dither.NONE)
         picture.save(FOLDER / f"{name}-{look}.png", optimize=True)

@@ -36,7 +36,11 @@ WEEKEND: Final = (5, 6)
 ONE_STUDIO: Final[Mapping[str, str]] = MappingProxyType({"hapio": STUDIO})
 #: The studio with a page to look at everything once more, and a box to tick.
 CAREFUL_STUDIO: Final[Mapping[str, str]] = MappingProxyType(
-    {"hapio": STUDIO.replace("notice.en = ", 'review = true\nconsent = "I agree to the studio\'s terms."\nnotice.en = ')}
+    {
+        "hapio": STUDIO.replace(
+            "notice.en = ", 'review = true\nconsent = "I agree to the studio\'s terms."\nnotice.en = '
+        )
+    }
 )
 
 
