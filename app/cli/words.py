@@ -138,14 +138,14 @@ def _history_line(entry: HistoryEntry, booking: Booking) -> str:
     words = [HISTORY.get(entry.what, entry.what.replace("_", " "))]
     if "from" in detail and "to" in detail:
         words.append(" to ".join(when(datetime.fromisoformat(detail[end]), zone) for end in ("from", "to")))
-    if "by" in detail:
+    if detail.get("who"):
+        words.append(f"by {detail['who']}")
+    elif "by" in detail:
         words.append("by the owner" if detail["by"] == Actor.OWNER else "by the customer")
     if "paid" in detail:
         words += [money(Money(detail["paid"], booking.terms.price.currency)), PAID_HOW[PaymentMethod(detail["how"])]]
     if "until" in detail:
         words.append(f"until {when(datetime.fromisoformat(detail['until']), zone)}")
-    if detail.get("who"):
-        words.append(f"by {detail['who']}")
     amount = detail.get("amount", detail.get("back"))
     if amount is not None:
         words.append(f"{money(Money(amount, booking.terms.price.currency))} back")

@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.domain.acting import who_acts
 from app.domain.booking import Status
 from app.domain.history import HistoryWord
 from app.domain.outbox import OutboxMail
@@ -39,8 +40,9 @@ async def remember(
     at: datetime,
     detail: Mapping[str, Any] | None = None,
 ) -> None:
-    """A line of the booking's history."""
-    row = {"booking_id": booking_id, "at": at, "what": what, "status": status, "detail": dict(detail or {})}
+    """A line of the booking's history, with who of the staff did it."""
+    told = {**({"who": who} if (who := who_acts()) else {}), **(detail or {})}
+    row = {"booking_id": booking_id, "at": at, "what": what, "status": status, "detail": told}
     await connection.execute(_REMEMBER, row)
     note(connection, "booking", booking=booking_id, what=what, status=str(status))
 

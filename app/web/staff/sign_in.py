@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from app.booking.customer_form import read_address
+from app.domain.acting import acting
 from app.errors import LinkExpired, LinkRefused, NotFound
 from app.parts import parts_of
 from app.protection.rate_limits import SIGN_IN, STAFF, client_address
@@ -52,7 +53,8 @@ def signed_in(door: Door) -> Door:
         request.state.staff_zone = await place_zone(request)
         if set(request.path_params) == {"token"} and request.scope["path"].count("/") == _FIRST_PAGE:
             request.state.well = await read_well(request)
-        return await door(request)
+        with acting(request.state.staff.email):
+            return await door(request)
 
     return open_door
 

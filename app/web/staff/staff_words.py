@@ -257,8 +257,6 @@ def _happened(entry: HistoryEntry, booking: Booking, now: datetime, language: st
         words.append(
             _("until %(when)s") % {"when": when(datetime.fromisoformat(detail["until"]), booking, now, language)}
         )
-    if detail.get("who"):
-        words.append(_("by %(who)s") % {"who": detail["who"]})
     amount = detail.get("amount", detail.get("back"))
     if amount is not None:
         back = formats.format_money(Money(amount, booking.terms.price.currency), language)

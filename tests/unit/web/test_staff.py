@@ -253,6 +253,21 @@ async def test_eva_cancels_and_the_amount_that_was_shown_goes_back(studio: Stack
     assert (canceled.status, canceled.end_reason) == (Status.CANCELED, EndReason.BY_OWNER)
 
 
+async def test_the_history_says_who_of_the_staff_did_it_and_nobody_where_the_worker_went_on(
+    studio: Stack, eva: Browser
+) -> None:
+    booking = await studio.confirmed()
+    home = await sign_in(studio, eva)
+    await eva.open(f"{home}/bookings/{booking.id}/refund?amount=200")
+    await eva.send('action="[^"]+/refund"')
+    await eva.open(f"{home}/bookings/{booking.id}/cancel")
+    said = await eva.send('action="[^"]+/cancel"')
+    await studio.until_quiet()
+    told = {entry.what: entry.detail.get("who") for entry in (await studio.parts.bookings.view(booking.id)).history}
+    assert (told["refund_added"], told["by_owner"], told["confirmed"]) == (EVA, EVA, None)
+    assert plain(said).count(f"by {EVA}") >= 2
+
+
 async def test_a_cancellation_that_was_overtaken_is_shown_anew(studio: Stack, eva: Browser) -> None:
     booking = await studio.confirmed()
     home = await sign_in(studio, eva)
