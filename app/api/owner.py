@@ -50,7 +50,8 @@ async def correct(call: Call, asked: requests.CorrectRequest) -> answers.Booking
     """POST /api/bookings/correct: the customer's right name, address or phone number in one booking."""
     booking, by = await call.booking(asked)
     must_be_owner(by)
-    correction = Correction(name=asked.name, email=asked.email, phone=asked.phone)
+    phone = "" if asked.remove_phone else asked.phone or None
+    correction = Correction(name=asked.name or None, email=asked.email or None, phone=phone)
     await call.parts.corrections.correct(booking.id, correction, by=by)
     return await shown(call, booking)
 

@@ -194,14 +194,16 @@ class PaidAnotherWayRequest(Named):
 
 
 class CorrectRequest(Named):
-    """The customer's right details. What is left out stays; an empty phone number takes it away."""
+    """The customer's right details. What is left out, or empty, stays."""
 
-    name: Annotated[str, Field(min_length=1, max_length=100)] | None = None
+    name: Annotated[str, Field(max_length=100)] = ""
     """Who comes."""
-    email: Annotated[str, Field(min_length=3, max_length=254)] | None = None
+    email: Annotated[str, Field(max_length=254)] = ""
     """Where emails go from now on."""
-    phone: Annotated[str, Field(max_length=40)] | None = None
+    phone: Annotated[str, Field(max_length=40)] = ""
     """With its country code, or as it is dialled in the widget's country."""
+    remove_phone: bool = False
+    """Whether the phone number goes."""
 
 
 class CorrectEmailRequest(Named):

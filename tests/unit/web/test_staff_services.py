@@ -95,7 +95,7 @@ async def test_what_is_changed_is_at_the_scheduler_and_before_visitors_at_once(s
     await studio.parts.settle.booking(held.id)
     assert studio.money_kept() == 120_000
     page = text_of(eva.page.text)
-    for line in ("Name (English): Portrait session → Portrait", "Length: 1 h → 45 min", EVA):
+    for line in ("Name of the service (English): Portrait session → Portrait", "Length: 1 h → 45 min", EVA):
         assert line in page
     slot = await studio.free_slot()
     service = await studio.parts.availability.service(studio.parts.widgets["studio"], studio.portrait_id)
