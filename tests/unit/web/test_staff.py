@@ -263,7 +263,9 @@ async def test_the_history_says_who_of_the_staff_did_it_and_nobody_where_the_wor
     await eva.open(f"{home}/bookings/{booking.id}/cancel")
     said = await eva.send('action="[^"]+/cancel"')
     await studio.until_quiet()
-    told = {entry.what: entry.detail.get("who") for entry in (await studio.parts.bookings.view(booking.id)).history}
+    told = {
+        str(entry.what): entry.detail.get("who") for entry in (await studio.parts.bookings.view(booking.id)).history
+    }
     assert (told["refund_added"], told["by_owner"], told["confirmed"]) == (EVA, EVA, None)
     assert plain(said).count(f"by {EVA}") >= 2
 
