@@ -21,6 +21,7 @@ from app.domain.refund import (
 )
 from app.store.amounts import total
 from app.store.database import Database
+from app.store.rows import to_payment, to_refund
 from app.store.tables import (
     BY_HAND,
     FAILED,
@@ -30,8 +31,6 @@ from app.store.tables import (
     payments,
     refunds,
     stray_payments,
-    to_payment,
-    to_refund,
 )
 
 #: Between two writes that belong together lies at most a crash and the worker's next look; what is found earlier is

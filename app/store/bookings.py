@@ -24,22 +24,24 @@ from app.store.database import Database
 from app.store.due import add_mails, add_refunds, draw, mirror, remember
 from app.store.prepared import NOW, Prepared, asked
 from app.store.reservations import BOOKING, change_reservation, insert_reservation, read_booking, settle_due
+from app.store.rows import (
+    booking_row,
+    customer_columns,
+    payment_row,
+    select_bookings,
+    to_booking,
+)
 from app.store.sessions import has_open_session
 from app.store.slot_guard import guard_of, guarded, room, room_asked
 from app.store.tables import (
     Instant,
-    booking_row,
     bookings,
-    customer_columns,
     history,
     moves,
     outbox,
-    payment_row,
     payments,
     refunds,
     reservations,
-    select_bookings,
-    to_booking,
 )
 
 _HELD = bookings.c.status.in_([Status.HELD, Status.AWAITING_PAYMENT])

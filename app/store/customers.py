@@ -15,7 +15,14 @@ from app.domain.refund import REFUND_VOID
 from app.store.amounts import total
 from app.store.conflicts import insert_if_new
 from app.store.database import Database
-from app.store.tables import bookings, customer_notes, payments, refunds, reservations, select_bookings, to_booking
+from app.store.rows import select_bookings, to_booking
+from app.store.tables import (
+    bookings,
+    customer_notes,
+    payments,
+    refunds,
+    reservations,
+)
 
 #: A visitor who typed a name and never paid is no customer yet. By what it is not: asked for what it is, SQLite would
 #: take the index on the status and read nearly every row.

@@ -11,7 +11,12 @@ from app.domain.booking import Booking
 from app.domain.outbox import MailLine
 from app.store.customers import has_in_it
 from app.store.database import Database
-from app.store.tables import bookings, outbox, reservations, select_bookings, to_booking
+from app.store.rows import select_bookings, to_booking
+from app.store.tables import (
+    bookings,
+    outbox,
+    reservations,
+)
 
 
 class DeskRows(Database):

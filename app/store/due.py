@@ -20,7 +20,13 @@ from app.store.amounts import total
 from app.store.backend import note
 from app.store.conflicts import insert_if_new
 from app.store.prepared import asked
-from app.store.tables import history, mail_row, outbox, payments, refund_row, refunds
+from app.store.rows import mail_row, refund_row
+from app.store.tables import (
+    history,
+    outbox,
+    payments,
+    refunds,
+)
 
 #: How far apart mails of one kind about one booking are, where a newer one makes the older one untrue.
 MAIL_PAUSE = timedelta(minutes=15)

@@ -14,16 +14,18 @@ from app.domain.payment import DISPUTE_DECIDED, PaymentState
 from app.store.customers import follow_note
 from app.store.database import Database
 from app.store.due import remember
+from app.store.rows import (
+    customer_columns,
+    select_bookings,
+    to_booking,
+)
 from app.store.tables import (
     bookings,
-    customer_columns,
     moves,
     outbox,
     payments,
     refunds,
     reservations,
-    select_bookings,
-    to_booking,
 )
 
 _KNOWN = sa.or_(bookings.c.customer_email != "", bookings.c.customer_search != "", bookings.c.visitor_key != "")

@@ -16,7 +16,13 @@ from app.store.conflicts import set_counter
 from app.store.database import Database
 from app.store.due import add_mails, remember
 from app.store.reservations import change_reservation, insert_reservation, read_booking
-from app.store.tables import bookings, counters, moves, reservations, select_bookings, to_booking
+from app.store.rows import select_bookings, to_booking
+from app.store.tables import (
+    bookings,
+    counters,
+    moves,
+    reservations,
+)
 
 
 class FollowRows(Database):

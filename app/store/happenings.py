@@ -16,7 +16,14 @@ from app.domain.history import HistoryWord
 from app.domain.outgoing_webhooks import TOLD_WORDS, Happening, WebhookEvent, event_of
 from app.domain.payment import PaymentState
 from app.store.database import Database
-from app.store.tables import bookings, counters, history, outbox, payments, refunds
+from app.store.tables import (
+    bookings,
+    counters,
+    history,
+    outbox,
+    payments,
+    refunds,
+)
 from app.store.webhook_tables import NEEDS_OWNER, SENT_BACK, webhook_deliveries
 
 #: How far the history was read, and when the outbox and the refunds were.

@@ -15,8 +15,18 @@ from app.store.conflicts import insert_if_new
 from app.store.database import Database
 from app.store.hours_tables import hours_change_row, hours_changes, known_hours, to_hours_change
 from app.store.prepared import NOW, Moment, Prepared
+from app.store.rows import (
+    select_bookings,
+    select_moves,
+    to_booking,
+    to_move,
+)
 from app.store.slot_guard import guard_of
-from app.store.tables import bookings, moves, reservations, select_bookings, select_moves, to_booking, to_move
+from app.store.tables import (
+    bookings,
+    moves,
+    reservations,
+)
 
 #: Whose bookings a desk sees: what is booked, what is being paid, and what somebody holds.
 _ON_THE_DESK = (Status.HELD, Status.AWAITING_PAYMENT, Status.PAID, Status.CONFIRMED)

@@ -11,7 +11,11 @@ import sqlalchemy as sa
 
 from app.domain.hours_change import ChangeKind, HoursChange
 from app.domain.studio import Hours, Span
-from app.store.tables import Instant, Row, metadata
+from app.store.tables import (
+    Instant,
+    Row,
+    metadata,
+)
 
 #: What staff have changed of people's hours, by whom, and whether the scheduler knows.
 hours_changes = sa.Table(

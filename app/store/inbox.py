@@ -13,7 +13,11 @@ from app.domain.event import Event, StoredEvent
 from app.store.conflicts import insert_if_new, raise_counter, set_counter, take_turn
 from app.store.database import Database
 from app.store.prepared import NOW, Moment, Prepared, asked
-from app.store.tables import Row, counters, inbox
+from app.store.tables import (
+    Row,
+    counters,
+    inbox,
+)
 
 _FACTS = [field.name for field in fields(Event) if field.name != "id"]
 #: Since when events of Stripe's had to be fetched, and when the last time was.

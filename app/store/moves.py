@@ -19,18 +19,20 @@ from app.store.database import Database
 from app.store.due import add_mails, add_refunds, draw, mirror, remember
 from app.store.prepared import NOW, Moment, Prepared, asked
 from app.store.reservations import change_reservation, read_booking, settle_due
+from app.store.rows import (
+    move_row,
+    payment_row,
+    reservation_row,
+    select_moves,
+    to_move,
+)
 from app.store.sessions import has_open_session
 from app.store.slot_guard import guard_of, room
 from app.store.tables import (
     bookings,
-    move_row,
     moves,
-    payment_row,
     payments,
-    reservation_row,
     reservations,
-    select_moves,
-    to_move,
 )
 
 

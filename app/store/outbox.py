@@ -16,7 +16,13 @@ from app.store.customers import follow_note
 from app.store.database import Database
 from app.store.due import add_mails, remember
 from app.store.prepared import NOW, Moment, Prepared, asked
-from app.store.tables import GIVEN_UP, Instant, bookings, customer_columns, outbox, to_mail
+from app.store.rows import customer_columns, to_mail
+from app.store.tables import (
+    GIVEN_UP,
+    Instant,
+    bookings,
+    outbox,
+)
 
 #: `last_error` of a mail that was not sent because it came to wait until it was no longer true.
 _OBSOLETE = "no longer true"

@@ -19,7 +19,11 @@ from app.store.backend import note
 from app.store.conflicts import insert_if_new, set_counter
 from app.store.database import Database
 from app.store.happenings import LINE, LOOKED, Look
-from app.store.tables import Instant, counters, history
+from app.store.tables import (
+    Instant,
+    counters,
+    history,
+)
 from app.store.webhook_tables import (
     NEVER_DELIVERED,
     endpoint_row,

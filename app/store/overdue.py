@@ -13,7 +13,14 @@ from app.domain.outbox import OutboxMail
 from app.domain.reservation import GIVE_BACK
 from app.store.database import Database
 from app.store.due import add_mails
-from app.store.tables import bookings, history, moves, outbox, reservations, select_bookings, to_booking
+from app.store.rows import select_bookings, to_booking
+from app.store.tables import (
+    bookings,
+    history,
+    moves,
+    outbox,
+    reservations,
+)
 
 
 class OverdueRows(Database):

@@ -18,8 +18,15 @@ from app.store.conflicts import insert_if_new
 from app.store.database import Database
 from app.store.due import add_mails, mirror, remember
 from app.store.prepared import NOW, Moment, Prepared, asked
+from app.store.rows import payment_row, to_payment
 from app.store.sessions import has_open_session
-from app.store.tables import DISPUTED, Instant, bookings, moves, payment_row, payments, to_payment
+from app.store.tables import (
+    DISPUTED,
+    Instant,
+    bookings,
+    moves,
+    payments,
+)
 
 _OF_BOOKING = Prepared(
     sa.select(payments).where(payments.c.booking_id == asked("booking_id")).order_by(payments.c.attempt)

@@ -29,7 +29,13 @@ from app.errors import DatabaseBusy, DatabaseUnusable, StorageBusy, StorageError
 from app.store.backend import CHANGES_SECONDS, PATIENCE, BookingId, refusals, transaction
 from app.store.prepared import Prepared
 from app.store.schema import upgrade, version_in, versions
-from app.store.tables import Row, bookings, metadata, outbox, payments
+from app.store.tables import (
+    Row,
+    bookings,
+    metadata,
+    outbox,
+    payments,
+)
 
 #: The oldest major version that is still maintained, and that everything here is in.
 OLDEST = 14

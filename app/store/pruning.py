@@ -9,7 +9,11 @@ import sqlalchemy as sa
 
 from app.store.customers import note_is_of_nobody
 from app.store.database import Database
-from app.store.tables import customer_notes, inbox, outbox
+from app.store.tables import (
+    customer_notes,
+    inbox,
+    outbox,
+)
 
 #: Rows that go in one transaction, so that no booking waits for it.
 _BATCH = 500

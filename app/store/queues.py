@@ -16,6 +16,7 @@ from app.store.outbox import mail_is_due
 from app.store.payments import select_payments_to_look_at
 from app.store.prepared import NOW, Moment, Prepared
 from app.store.reservations import reservation_is_due
+from app.store.rows import select_bookings, to_booking
 from app.store.scheduler_tokens import is_broken_untold
 from app.store.strays import stray_is_untold
 from app.store.tables import (
@@ -26,9 +27,7 @@ from app.store.tables import (
     refunds,
     reservations,
     scheduler_tokens,
-    select_bookings,
     stray_payments,
-    to_booking,
 )
 
 

@@ -12,7 +12,12 @@ from app.domain.reservation import Reservation
 from app.store.conflicts import insert_if_new
 from app.store.database import Database
 from app.store.prepared import NOW, Prepared, asked
-from app.store.tables import Row, readings, reservations, to_reservation
+from app.store.rows import to_reservation
+from app.store.tables import (
+    Row,
+    readings,
+    reservations,
+)
 
 
 @dataclass(frozen=True, slots=True)

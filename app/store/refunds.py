@@ -15,7 +15,12 @@ from app.domain.refund import PAID_ANOTHER_WAY, Owed, Refund
 from app.store.database import Database
 from app.store.due import add_mails, add_refunds, draw, left, mirror, remember
 from app.store.prepared import NOW, Prepared, asked
-from app.store.tables import Instant, bookings, refunds, to_refund
+from app.store.rows import to_refund
+from app.store.tables import (
+    Instant,
+    bookings,
+    refunds,
+)
 
 _OPEN = ("requested", "pending", "requires_action")
 _OF_BOOKING = Prepared(

@@ -20,16 +20,18 @@ from app.store.database import Database
 from app.store.due import remember
 from app.store.hours_tables import hours_changes
 from app.store.prepared import NOW, Moment, Prepared, asked
+from app.store.rows import (
+    reservation_row,
+    select_bookings,
+    to_booking,
+    to_reservation,
+)
 from app.store.slot_guard import guard_of, room
 from app.store.tables import (
     Instant,
     bookings,
     moves,
-    reservation_row,
     reservations,
-    select_bookings,
-    to_booking,
-    to_reservation,
 )
 
 #: One booking by its id, with its reservation.

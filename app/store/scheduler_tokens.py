@@ -15,7 +15,8 @@ from app.domain.scheduler_tokens import Broken, SchedulerTokens
 from app.store.backend import note
 from app.store.database import Database
 from app.store.prepared import NOW, Moment, Prepared
-from app.store.tables import scheduler_tokens, to_scheduler_tokens
+from app.store.rows import to_scheduler_tokens
+from app.store.tables import scheduler_tokens
 
 #: What came of connecting an account: done; the account has another name here; the name was connected since the owner
 #: was asked; the name has another account.

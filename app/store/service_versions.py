@@ -11,7 +11,11 @@ import sqlalchemy as sa
 from app.domain.service_version import FieldChange, ServiceVersion
 from app.store.conflicts import insert_if_new
 from app.store.database import Database
-from app.store.tables import Instant, Row, service_versions
+from app.store.tables import (
+    Instant,
+    Row,
+    service_versions,
+)
 
 
 class ServiceVersionRows(Database):

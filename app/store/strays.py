@@ -10,7 +10,8 @@ from app.domain.payment import StrayPayment
 from app.store.conflicts import insert_if_new
 from app.store.database import Database
 from app.store.prepared import NOW, Moment, Prepared, asked
-from app.store.tables import stray_payments, stray_row, to_stray
+from app.store.rows import stray_row, to_stray
+from app.store.tables import stray_payments
 
 _OPEN = stray_payments.c.settled_at.is_(None)
 _BY_SESSION = Prepared(sa.select(stray_payments).where(stray_payments.c.session_id == asked("of")))

@@ -7,7 +7,15 @@ from typing import Any
 import sqlalchemy as sa
 
 from app.domain.outgoing_webhooks import Delivery, Endpoint, WebhookEvent
-from app.store.tables import Instant, Row, Whole, index_where, metadata, outbox, refunds
+from app.store.tables import (
+    Instant,
+    Row,
+    Whole,
+    index_where,
+    metadata,
+    outbox,
+    refunds,
+)
 
 webhook_endpoints = sa.Table(
     "webhook_endpoints",

@@ -8,7 +8,8 @@ import sqlalchemy as sa
 from app.domain.booking import Booking, EndReason, Status
 from app.domain.move import Move
 from app.domain.reservation import Reservation
-from app.store.tables import reservations, to_reservation
+from app.store.rows import to_reservation
+from app.store.tables import reservations
 from tests.support.rows import all_moves, rows
 from tests.support.stack import Stack
 

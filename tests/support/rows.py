@@ -2,7 +2,12 @@
 
 from app.domain.booking import Booking
 from app.domain.move import Move
-from app.store.tables import select_bookings, select_moves, to_booking, to_move
+from app.store.rows import (
+    select_bookings,
+    select_moves,
+    to_booking,
+    to_move,
+)
 from tests.support.stack import Stack
 
 

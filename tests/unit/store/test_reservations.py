@@ -16,7 +16,8 @@ from app.domain.reservation import Due, Reservation
 from app.store import Store
 from app.store.change import Change, MoveChange
 from app.store.reservations import change_reservation, settle_due
-from app.store.tables import booking_row, bookings, reservations
+from app.store.rows import booking_row
+from app.store.tables import bookings, reservations
 from sandbox.clock import Clock
 from tests.support.examples import NOW
 from tests.support.stores import HALF, HOUR, TEN, a_move, confirmed, empty_store, held
