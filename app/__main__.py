@@ -47,7 +47,7 @@ def main(words: Sequence[str] | None = None) -> int:
     from app.errors import DatabaseUnusable
     from app.settings import SettingsError
     from app.telemetry.logs import set_up_logs
-    from app.widgets import WidgetsFileError
+    from app.widgets_file import WidgetsFileError
 
     if arguments.command == "copy-database":
         return _copy_database(arguments)
@@ -234,7 +234,8 @@ def _prepare(settings: Settings, environment: Environment) -> None:
     exit with a code of its own."""
     import structlog
 
-    from app.widgets import load_widgets, unchargeable_prices
+    from app.widgets import unchargeable_prices
+    from app.widgets_file import load_widgets
 
     log = structlog.get_logger()
     widgets = load_widgets(settings.widgets_file, settings.schedulers, settings.owner_schedulers)

@@ -83,7 +83,7 @@ from app.web.shared.security_headers import (
 )
 from app.web.shared.warm_files import WarmFiles
 from app.web.visitor.proof_of_work import show_challenge
-from app.widgets import load_widgets
+from app.widgets_file import load_widgets
 
 log = structlog.get_logger()
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from app.settings import SettingsError, opened, read_settings
-from app.widgets import WidgetsFileError, load_widgets
+from app.widgets_file import WidgetsFileError, load_widgets
 
 GOOD = {
     "HAPIO_API_TOKEN": "token-of-the-owner",

@@ -26,7 +26,8 @@ from app.operations.setup_check.webhooks import look_at_webhooks
 from app.protection.page_reader import Resolve
 from app.settings import Settings, SettingsError
 from app.store import Store
-from app.widgets import Widget, WidgetsFileError, load_widgets
+from app.widgets import Widget
+from app.widgets_file import WidgetsFileError, load_widgets
 
 #: The look at each scheduler.
 _LOOKS: Mapping[str, type[HapioLook | CalcomLook | CalendlyLook]] = {

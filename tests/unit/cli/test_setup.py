@@ -15,7 +15,7 @@ from app.cli.setup.units import UNITS, write_units
 from app.environment import read_environment
 from app.payments.events import API_VERSION, EVENT_TYPES
 from app.settings import opened
-from app.widgets import load_widgets
+from app.widgets_file import load_widgets
 from bench.stopwatch import MOST_ANSWERS, run
 from sandbox.faults import Fault
 from sandbox.hapio import ALL_ABILITIES

@@ -14,7 +14,7 @@ import pytest
 from app.environment import read_environment
 from app.settings import SettingsError, opened, read_settings
 from app.version import VERSION
-from app.widgets import WidgetsFileError, load_widgets
+from app.widgets_file import WidgetsFileError, load_widgets
 from tests.support.commands import environ
 
 #: Every command that reads or changes a database and may not make one, with what it needs.

@@ -15,7 +15,7 @@ from app.environment import Environment
 from app.operations.setup_check import Doctor, Finding, Level, Wires
 from app.operations.setup_check.calcom import CalcomLook
 from app.settings import Settings
-from app.widgets import load_widgets
+from app.widgets_file import load_widgets
 from sandbox.faults import Fault
 from tests.support.calcom_coach import URL, CalcomCoach, open_coach
 from tests.support.hapio_studio import MONDAY

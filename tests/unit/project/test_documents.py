@@ -21,7 +21,8 @@ from app.domain.words import Words
 from app.errors import HoldfastError
 from app.settings import Settings, read_settings
 from app.webhook_setting import WebhookSetting
-from app.widgets import MoveSetting, PersonSetting, Question, ServiceSetting, Theme, TierSetting, Widget, load_widgets
+from app.widgets import MoveSetting, PersonSetting, Question, ServiceSetting, Theme, TierSetting, Widget
+from app.widgets_file import load_widgets
 from scripts import configuration
 from tests.support.stack import Stack
 from tests.unit.booking import changes_model

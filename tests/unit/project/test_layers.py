@@ -15,7 +15,7 @@ LAYERS = (
     ("operations",),
     ("booking",),
     ("scheduling", "payments", "mail", "protection"),
-    ("store", "widgets"),
+    ("widgets_file", "store", "widgets"),
     ("text", "telemetry"),
     ("webhook_setting", "domain", "errors", "breaker", "environment", "settings", "explain", "msgid", "version"),
 )

@@ -14,7 +14,7 @@ import pytest
 from app.environment import read_environment
 from app.operations.setup.first_run import FirstRun
 from app.web.setup.app import create_setup_app
-from app.widgets import load_widgets
+from app.widgets_file import load_widgets
 from sandbox.faults import Fault
 from tests.support.owner_setup import PUBLIC_URL, TOKEN, OwnerSetup, everything, open_owner_setup
 from tests.support.stack import text_of

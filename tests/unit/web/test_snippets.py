@@ -27,7 +27,8 @@ from app.web.embed.snippets import (
     theme_snippet,
 )
 from app.web.shared.theme import STYLES, asked_style, dressed, theme_css
-from app.widgets import Theme, Widget, load_widgets
+from app.widgets import Theme, Widget
+from app.widgets_file import load_widgets
 from sandbox.hapio import Fault
 from tests.support.stack import PUBLIC_URL, Stack, open_stack, text_of
 
