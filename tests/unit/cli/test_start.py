@@ -271,7 +271,7 @@ def test_a_command_without_its_database_names_the_path_and_makes_nothing(tmp_pat
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_empty_file_is_no_database_of_which_everybody_was_forgotten(tmp_path: Path) -> None:
+def test_an_empty_file_is_refused_instead_of_reporting_that_a_customer_was_forgotten(tmp_path: Path) -> None:
     (tmp_path / "holdfast.sqlite3").touch()
     code, out, err = outcome(start(["forget", "--email", "anna@example.com", "--yes"], tmp_path))
     assert (code, out) == (2, "")
