@@ -66,7 +66,9 @@ async def main(arguments: Sequence[str] | None = None) -> None:
     """Walk every tour once; at each state look at it in every language."""
     parser = argparse.ArgumentParser(description="Counts barriers and mistakes in the HTML of every screen and state.")
     parser.add_argument("--languages", default=",".join(LOOKED_AT), help="tags, with commas between")
-    parser.add_argument("--tour", action="append", choices=[*TOURS, "pay by bank", "letters"], help="only this; may be repeated")
+    parser.add_argument(
+        "--tour", action="append", choices=[*TOURS, "pay by bank", "letters"], help="only this; may be repeated"
+    )
     asked = parser.parse_args(arguments)
     executable = find() or sys.exit(HELP)
     looked = Looked(asked.languages.split(","))
@@ -103,7 +105,10 @@ async def walk(browser: Browser, tour: Tour, widgets: Mapping[str, str], looked:
                 for language in looked.languages:
                     await look(twins, f"{name} ({language})", language, looked)
 
-            await tour(shop, visitor, show)
+            try:
+                await tour(shop, visitor, show)
+            except (AssertionError, Error) as error:
+                looked.findings.append(Finding(f"the tour stopped: {error}", visitor.page.url))
             await visitor.context.close()
 
 

@@ -8,7 +8,6 @@ sent again, which changes nothing; all else is its address.
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from itertools import count
 from typing import Final
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -21,6 +20,8 @@ from tests.e2e.stack import Shop
 
 #: What the browser must not be told of an answer that it is given unpacked.
 _ABOUT_THE_WIRE: Final = {"content-encoding", "content-length", "transfer-encoding"}
+#: As a browser says of a page that fills its window.
+_ALONE: Final = {"sec-fetch-dest": "document", "sec-fetch-mode": "navigate"}
 _FORM: Final = {"content-type": "application/x-www-form-urlencoded"}
 
 
@@ -42,16 +43,15 @@ class Twins:
         self._shop = shop
         self._page = page
         self._last: Response | None = None
-        self._asked = count(1)
         page.on("response", self._note)
 
     def _note(self, response: Response) -> None:
         request = response.request
-        ours = request.url.startswith(self._shop.public) and not 300 <= response.status < 400  # noqa: PLR2004
+        ours = request.url.startswith(self._shop.public) and not 300 <= response.status < 400
         html = "text/html" in response.headers.get("content-type", "")
-        if ours and html and (_is_part(request) or request.is_navigation_request()):
-            if request.frame == self._page.main_frame:
-                self._last = response
+        shown = _is_part(request) or request.is_navigation_request()
+        if ours and html and shown and request.frame == self._page.main_frame:
+            self._last = response
 
     @property
     def status(self) -> int:
@@ -70,16 +70,13 @@ class Twins:
         cookies = await self._page.context.cookies(url)
         headers = {"accept-language": language, "sec-fetch-site": "same-origin", "origin": self._shop.public}
         headers["cookie"] = "; ".join(f"{one['name']}={one['value']}" for one in cookies)
-        # From an address of its own each time: nobody looks at one page so often, and limits are counted by address.
-        number = next(self._asked)
-        transport = httpx.AsyncHTTPTransport(local_address=f"127.1.{number // 250}.{1 + number % 250}")
-        async with httpx.AsyncClient(transport=transport, headers=headers, timeout=30) as client:
-            async with spoken_to(self._shop, language):
-                page = await _ask(client, url, body)
-                part = ""
-                if _is_part(request):
-                    htmx = {name: text for name, text in request.headers.items() if name.startswith("hx-")}
-                    part = (await _ask(client, in_language(request.url, language), body, htmx)).text
+        async with httpx.AsyncClient(headers=headers, timeout=30) as client, spoken_to(self._shop, language):
+            page = await _ask(client, url, body, _ALONE)
+            part = ""
+            if _is_part(request):
+                htmx = {name: text for name, text in request.headers.items() if name.startswith("hx-")}
+                part = (await _ask(client, in_language(request.url, language), body, htmx)).text
+        self._shop.forget_visits()
         return Sent(str(page.url), page.status_code, dict(page.headers), page.text, part)
 
     async def open(self, sent: Sent) -> Page:
@@ -97,12 +94,10 @@ class Twins:
         return window
 
 
-async def _ask(
-    client: httpx.AsyncClient, url: str, body: str | None, headers: Mapping[str, str] | None = None
-) -> httpx.Response:
+async def _ask(client: httpx.AsyncClient, url: str, body: str | None, headers: Mapping[str, str]) -> httpx.Response:
     if body is None:
         return await client.get(url, headers=headers, follow_redirects=True)
-    return await client.post(url, content=body, headers={**_FORM, **(headers or {})})
+    return await client.post(url, content=body, headers={**_FORM, **headers})
 
 
 def _is_part(request: Request) -> bool:
