@@ -1,7 +1,8 @@
 """Every screen and state of customers, owners and staff in several languages: `make barriers` counts what is wrong.
 
-Each state of tests/e2e/tour.py is asked for in each language as the server sends it, opened in Chromium and looked at by
-axe; its HTML, and the part that htmx fetches, are validated. So is every mail. Ends with an error if anything is found.
+Each state of tests/e2e/tour.py is asked for in each language as the server sends it, opened in Chromium and looked at
+by axe; its HTML, and the part that htmx fetches, are validated. So is every mail. The main screens are measured in 280 px
+and every language. Ends with an error if anything is found.
 """
 
 import argparse

@@ -1,8 +1,8 @@
 """A state that is on the screen in one language, once more in another.
 
-Tours find their way by English words. Whatever they have come to is asked for again in the other language, as the server
-sends it to a browser without scripts, and opened in a window of its own. What was refused (a form with mistakes in it) is
-sent again, which changes nothing; all else is its address.
+Tours find their way by English words. Whatever they have come to is asked for again in the other language, as the
+server sends it to a browser without scripts, and opened in a window of its own. What was refused (a form with mistakes
+in it) is sent again, which changes nothing; all else is its address.
 """
 
 from collections.abc import AsyncIterator, Mapping
