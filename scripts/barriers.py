@@ -1,8 +1,8 @@
 """Every screen and state of customers, owners and staff in several languages: `make barriers` counts what is wrong.
 
 Each state of tests/e2e/tour.py is asked for in each language as the server sends it, opened in Chromium and looked at
-by axe; its HTML, and the part that htmx fetches, are validated. So is every mail. The main screens are measured in 280 px
-and every language. Ends with an error if anything is found.
+by axe; its HTML, and the part that htmx fetches, are validated. So is every mail. The main screens are measured in
+280 px and every language. Ends with an error if anything is found.
 """
 
 import argparse
@@ -23,15 +23,14 @@ from app.text.languages import LANGUAGES, direction
 from scripts.chromium import HELP, find
 from scripts.html_validate import validate
 from tests.e2e.harness import ARGUMENTS, PATIENCE, PHONE, axe, open_visitor
-from tests.e2e.stack import ONE_STUDIO, Shop, open_shop
+from tests.e2e.narrow import NARROW, WRONG, look_through, main_screens
+from tests.e2e.stack import ONE_STUDIO, Shop, in_all_languages, open_shop
 from tests.e2e.steps import booked
 from tests.e2e.tour import EURO_WIDGETS, TOURS, Tour, pay_by_bank
 from tests.e2e.twins import Twins
 
 #: Left to right and right to left, long words and none.
 LOOKED_AT: Final = ("en", "ar", "de", "ja")
-_SPOKEN: Final = 'languages = ["en", "sv", "de", "fr", "es", "ar"]'
-_ALL_SPOKEN: Final = f"languages = {sorted(LANGUAGES)}".replace("'", '"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +50,7 @@ class Looked:
     opened: int = 0
     letters: int = 0
     parts: int = 0
+    measured: int = 0
     html: list[tuple[str, str]] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
 
@@ -68,7 +68,10 @@ async def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Counts barriers and mistakes in the HTML of every screen and state.")
     parser.add_argument("--languages", default=",".join(LOOKED_AT), help="tags, with commas between")
     parser.add_argument(
-        "--tour", action="append", choices=[*TOURS, "pay by bank", "letters"], help="only this; may be repeated"
+        "--tour",
+        action="append",
+        choices=[*TOURS, "pay by bank", "letters", "280 px"],
+        help="only this; may be repeated",
     )
     asked = parser.parse_args(arguments)
     executable = find() or sys.exit(HELP)
@@ -85,15 +88,17 @@ async def main(arguments: Sequence[str] | None = None) -> None:
         if not asked.tour or "letters" in asked.tour:
             print("letters", flush=True)
             await read_letters(browser, looked)
+        if not asked.tour or "280 px" in asked.tour:
+            print("280 px", flush=True)
+            await measure(browser, looked)
         await browser.close()
     await report(looked)
 
 
 async def walk(browser: Browser, tour: Tour, widgets: Mapping[str, str], looked: Looked) -> None:
     """One tour, on a phone."""
-    widgets = {name: text.replace(_SPOKEN, _ALL_SPOKEN) for name, text in widgets.items()}
     with TemporaryDirectory() as folder:
-        async with open_shop(Path(folder), widgets=widgets) as shop:
+        async with open_shop(Path(folder), widgets=in_all_languages(widgets)) as shop:
             visitor = await open_visitor(browser, **PHONE)
             twins = Twins(shop, visitor.page)
 
@@ -142,10 +147,9 @@ def in_a_document(part: str, language: str) -> str:
 
 async def read_letters(browser: Browser, looked: Looked) -> None:
     """Every mail of a booking's life, to customer and owner."""
-    studio = {name: text.replace(_SPOKEN, _ALL_SPOKEN) for name, text in ONE_STUDIO.items()}
     for language in looked.languages:
         with TemporaryDirectory() as folder:
-            async with open_shop(Path(folder), widgets=studio) as shop:
+            async with open_shop(Path(folder), widgets=in_all_languages(ONE_STUDIO)) as shop:
                 await live(shop, language)
                 visitor = await open_visitor(browser, **PHONE)
                 for message in shop.demo.mailbox.messages:
@@ -156,6 +160,23 @@ async def read_letters(browser: Browser, looked: Looked) -> None:
                         await visitor.page.set_content(message.html)
                         await looked.at(name, visitor.page)
                 await visitor.context.close()
+
+
+async def measure(browser: Browser, looked: Looked) -> None:
+    """The main screens in the narrowest window, in every language."""
+    with TemporaryDirectory() as folder:
+        async with open_shop(Path(folder), widgets=in_all_languages(ONE_STUDIO)) as shop:
+            visitor = await open_visitor(browser, **NARROW)
+            screens = await main_screens(shop)
+            for language in LANGUAGES:
+
+                async def show(name: str, page: Page, language: str = language) -> None:
+                    looked.measured += 1
+                    for wrong in await page.evaluate(WRONG):
+                        looked.findings.append(Finding(wrong, f"{name} ({language}), 280 px"))
+
+                await look_through(shop, visitor.page, screens, language, show)
+            await visitor.context.close()
 
 
 async def live(shop: Shop, language: str) -> None:
@@ -182,6 +203,7 @@ async def report(looked: Looked) -> None:
     print(
         f"{len(looked.states)} screens and states and {looked.letters} mails in {', '.join(looked.languages)}: "
         f"axe looked {looked.opened} times, {len(looked.html)} texts validated, {looked.parts} of them parts.\n"
+        f"{looked.measured} screens measured in 280 px and {len(LANGUAGES)} languages.\n"
         f"{len(found)} findings"
     )
     if found:

@@ -5,6 +5,7 @@ loads. The worker stands still unless the test ticks.
 """
 
 import asyncio
+import json
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -21,6 +22,7 @@ from app.cli.demo import HAPIO_TOKEN, STUDIO, Demo, open_demo
 from app.domain.booking import Booking
 from app.domain.catalogue import Service
 from app.parts import Parts
+from app.text.languages import LANGUAGES
 from sandbox.clock import Clock
 from sandbox.hapio import HapioSandbox
 from sandbox.mailbox import Message
@@ -42,6 +44,12 @@ CAREFUL_STUDIO: Final[Mapping[str, str]] = MappingProxyType(
         )
     }
 )
+
+
+def in_all_languages(widgets: Mapping[str, str]) -> Mapping[str, str]:
+    """The same widgets, speaking every language that the product does."""
+    spoken = f"languages = {json.dumps([*LANGUAGES])}"
+    return {name: re.sub(r"languages = \[.*\]", spoken, text) for name, text in widgets.items()}
 
 
 @dataclass
