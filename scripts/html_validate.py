@@ -5,7 +5,7 @@ import json
 import shutil
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -27,12 +27,20 @@ class Mistake:
     column: int
 
 
-async def validate(documents: Sequence[str]) -> list[list[Mistake]]:
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What is to be validated. A mail may use what mail programs need."""
+
+    text: str
+    mail: bool = False
+
+
+async def validate(documents: Sequence[Document]) -> list[list[Mistake]]:
     """The mistakes in each of these documents."""
     install(shutil.which("npm") or sys.exit("npm is needed to fetch html-validate."), SOURCE, FOLDER)
     with TemporaryDirectory() as folder:
         asked = Path(folder) / "documents.json"
-        asked.write_text(json.dumps(documents), encoding="utf-8")
+        asked.write_text(json.dumps([asdict(one) for one in documents]), encoding="utf-8")
         process = await asyncio.create_subprocess_exec(
             node(), SOURCE / "validate.mjs", FOLDER, asked, stdout=asyncio.subprocess.PIPE
         )

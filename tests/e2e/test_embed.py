@@ -197,19 +197,6 @@ async def test_giving_the_time_back_is_told(shop: Shop, visit: Visit) -> None:
     assert told["booking"] == heard.details("held")[0]["booking"]
 
 
-async def test_a_widget_looks_like_the_light_page_around_it_though_its_visitor_prefers_the_dark(
-    shop: Shop, visit: Visit
-) -> None:
-    """Finding: a box of another colour in the page's card, black for everybody with a dark machine."""
-    visitor = await visit(dark=True)
-    await visitor.page.goto(f"{shop.host}/strict")  # which says nothing of colours: browsers show it white
-    screen = widget(visitor)
-    await expect(screen.get_by_role("button", name=PORTRAIT)).to_be_visible()
-    ground = "it => getComputedStyle(it).backgroundColor"
-    assert await screen.locator("body").evaluate(ground) == "rgba(0, 0, 0, 0)"
-    assert await screen.locator("html").evaluate("it => getComputedStyle(it).colorScheme") == "light"
-
-
 async def test_free_days_are_found_at_a_glance(shop: Shop, visit: Visit) -> None:
     """Finding: they differed from the others by weight and a bar of 3 px only."""
     page = (await visit()).page

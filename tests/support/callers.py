@@ -19,7 +19,6 @@ class Caller:
     def __init__(self, stack: Stack, address: str = "198.51.100.7") -> None:
         assert stack.hooks.app
         self.stack = stack
-        self.address = address
         transport = httpx.ASGITransport(app=stack.hooks.app, client=(address, 4711))
         self.client = httpx.AsyncClient(transport=transport, base_url="https://book.example")
         self.page = httpx.Response(0)

@@ -12,7 +12,7 @@ import pytest
 from app.domain.booking import Status
 from app.errors import BookingConflict, HoldExpired
 from app.protection.proof_of_work import FULL_BITS
-from app.protection.rate_limits import HOLD, RateLimits, Rule, network_of
+from app.protection.rate_limits import RateLimits, Rule, network_of
 from sandbox.clock import Clock
 from tests.support.browser import Browser
 from tests.support.callers import Caller, days, free_starts, held, solve
@@ -208,17 +208,6 @@ async def test_clicks_at_once_leave_as_much_of_a_day_to_others_as_clicks_one_by_
             for caller, start in zip(callers, day, strict=True):
                 clicks.start_soon(caller.hold, start)
         assert 0 < await held(stack) <= len(day) / 2
-
-
-async def test_a_busy_address_is_shown_the_day_it_chose_and_when_it_may_try_again(stack: Stack) -> None:
-    """Finding: the twelfth hold of a minute led to a page without the day that was chosen, and without a when."""
-    busy, day = Caller(stack), (await days(stack))[3]
-    for _ in range(12):
-        await stack.parts.rate_limits.check(HOLD, busy.address)
-    answer = await busy.hold(day[0])
-    assert answer.status_code == 429
-    assert "We will try again automatically at 09:01" in text_of(answer.text)
-    assert re.search(rf'id="d{day[0].date()}"[^>]*aria-pressed="true"', answer.text)
 
 
 # A hold's life
