@@ -74,7 +74,7 @@ async def test_two_clicks_without_scripts_hold_one_time_once(shop: Shop, visit: 
 async def test_the_last_look_tells_each_fact_once_and_what_a_cancellation_costs_where_it_is_paid(
     shop: Shop, visit: Visit
 ) -> None:
-    """Finding: the facts three times, Pay below a phone's screen, the terms small and grey, no way to correct a name."""
+    """Finding: the facts three times, the terms small and grey, and no way to correct a name."""
     visitor = await visit(width=360, height=740, touch=True)
     page = visitor.page
     await page.goto(f"{shop.public}/w/studio")
