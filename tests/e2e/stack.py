@@ -109,6 +109,7 @@ class Shop:
     def forget_visits(self) -> None:
         """Nobody has been counted yet: one address looks at a page in more languages than any person does."""
         self.parts.rate_limits.__init__(self.clock)  # type: ignore[misc]  # as above
+        self.hapio.state.window_used = 0
 
     async def tick(self, *, after: timedelta = timedelta(0), times: int = 1) -> None:
         """Let time pass, then let the webhooks come and the worker do what is due."""
