@@ -11,6 +11,8 @@ const rules = {
   "no-implicit-button-type": "off",
   // Lists may be named, as WAI-ARIA has it.
   "aria-label-misuse": ["error", { allowAnyNamable: true }],
+  // What scrolls has a name, also where it is a <pre>.
+  "prefer-native-element": ["error", { exclude: ["region"] }],
   // Without scripts a page that waits for a payment loads itself again, fifteen times, and nobody types there.
   "meta-refresh": "off",
 };
