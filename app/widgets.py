@@ -218,8 +218,8 @@ class Widget(_Part):
     widget works only as a page of its own."""
     hold_minutes: Annotated[int, Field(ge=2, le=60)] = 10
     """How long a chosen time is held."""
-    max_extensions: Annotated[int, Field(ge=0, le=10)] = 2
-    """How often a visitor may start those minutes again."""
+    max_extensions: Annotated[int, Field(ge=0, le=10)] = 10
+    """How often a visitor may start those minutes again, for two hours in all."""
     max_holds: Annotated[int, Field(ge=1, le=10_000)] = 100
     """How many unpaid holds all visitors together may have at once. From a quarter of this number a hold asks
     for a small proof of work, and beyond it for a much larger one."""

@@ -11,7 +11,6 @@ from datetime import datetime
 from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
-from email.policy import SMTP
 from email.utils import format_datetime, make_msgid, parseaddr
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -27,6 +26,7 @@ from app.mail import to_customer, to_owner
 from app.mail.calendars import calendar_file, stated_method
 from app.mail.letter import Letter, Mail, MailKind, one_line, printable
 from app.mail.phrases import greeting, today, zones
+from app.mail.subjects import MESSAGE
 from app.text.catalogues import translator
 from app.text.formats import format_day, format_span
 from app.text.languages import direction
@@ -95,7 +95,7 @@ class Mailer:
         """The finished message: plain text, HTML, and where the calendar must follow its file."""
         letter = write_letter(mail, now=self._now())
         widget, booking = mail.widget, mail.booking
-        message = EmailMessage(policy=SMTP)
+        message = EmailMessage(policy=MESSAGE)
         message["From"] = _address(self._from_address, one_line(widget.owner_name or self._from_name))
         message["To"] = _address(mail.to)
         reply_to = booking.customer.email if mail.kind.to_owner and booking.customer else widget.owner_email
@@ -160,7 +160,7 @@ async def send_plain(*, smtp_url: str, mail_from: str, to: str, subject: str, te
 def plain_message(sender: tuple[str, str], *, to: str, subject: str, text: str) -> EmailMessage:
     """Plain words from (name, address), without a date."""
     name, address = sender
-    message = EmailMessage(policy=SMTP)
+    message = EmailMessage(policy=MESSAGE)
     message["From"] = _address(address, one_line(name))
     message["To"] = _address(to)
     message["Subject"] = one_line(subject)

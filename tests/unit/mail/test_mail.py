@@ -185,6 +185,16 @@ def test_a_subject_says_the_fact_what_and_when_in_every_language() -> None:
         assert len(set(subjects)) == len(kinds), language
 
 
+async def test_a_long_subject_arrives_as_it_was_written_whatever_its_letters(post: Post) -> None:
+    """Finding (cpython#92081): folded, it lost a space or had an encoded word with nothing in it."""
+    for name in ('Schnitt Schnitt "luxe" Hund session 💇‍♀️', "مكالمة تخطيط", "カット、カラー、ヘッドスパ", "Färg " * 14):
+        for language in ("en", "ar", "ja"):
+            mail = a_mail(booking=a_booking(service_name=name.strip()), language=language)
+            message = await post.receive(mail)
+            assert message.header("Subject") == write_letter(mail, now=NOW).subject
+            assert not re.search(rb"=\?[\w-]+\?[qQbB]\?\?=", message.source), "RFC 2047 allows no empty word"
+
+
 async def test_the_customer_learns_what_is_booked_when_where_and_under_which_terms(post: Post) -> None:
     message = await post.receive(a_mail())
     assert message.header("Subject") == "Confirmed: Portrait session, Tue 24 Nov 10:00"
