@@ -69,6 +69,7 @@ class OfferedTimes:
             return None
         after = replace(booking, revision=booking.revision + 1)
         kinds = (MailKind.OFFERED_CUSTOMER, MailKind.OFFERED_OWNER)
+        told = {"again": not booking.lost_time, "binds": self._binds(booking)}
         change = Change(
             (Status.PAID,),
             Status.OFFERED,
@@ -80,11 +81,14 @@ class OfferedTimes:
             },
             # What was asked of the scheduler without an answer may land yet.
             find_out_at=now + RESCUE_LEASE,
-            mails=self._notifications.owed(after, *kinds, detail={"again": not booking.lost_time}),
+            mails=self._notifications.owed(after, *kinds, detail=told),
             detail={"times": [one.starts_at.isoformat() for one in standing]},
         )
         offered = await self._store.claim(booking.id, change)
         return offered or await self._tools.booking(booking.id)
+
+    def _binds(self, booking: Booking) -> bool:
+        return self._schedulers.lock_binds(booking.reservation.scheduler)
 
     async def let_go(self, offered: Sequence[Reservation]) -> None:
         """Give back, as far as the scheduler answers, what a change has just ended; else the worker does."""
@@ -149,7 +153,7 @@ class OfferedTimes:
     ) -> Reservation | None:
         """Hold one time here, and at the scheduler where its locks bind; None where somebody else has it. Elsewhere the
         scheduler is asked when it is chosen."""
-        now, binds = self._now(), self._schedulers.lock_binds(booking.reservation.scheduler)
+        now, binds = self._now(), self._binds(booking)
         offer = replace(
             booking.reservation,
             id=self._tools.new_id("of"),

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from app.booking.bookings import BookingView
+from app.booking.manage_links import MANAGED
 from app.booking.offer import Offer
 from app.booking.take_payment import UNPAID
 from app.domain.booking import Actor, Channel, Status
@@ -84,7 +85,7 @@ async def booking_screen(
     customer = booking.customer
     mails = await parts.staff.mails_of(booking.id)
     begun = booking.status is Status.CONFIRMED and booking.starts_at <= now
-    managed = booking.status in {Status.CONFIRMED, Status.CANCELED, Status.PAID}
+    managed = booking.status in MANAGED
     unpaid = to_take(view)
     context = {
         "path": booking_path(request),

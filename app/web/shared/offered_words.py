@@ -1,0 +1,71 @@
+"""The times that are held for a customer who paid too late, on the customer's pages; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from app.booking.bookings import BookingView
+from app.booking.offer import Offer
+from app.domain.booking import Status
+from app.text import catalogues, formats
+from app.web.shared.time_words import long_when, when
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A time to choose. `path` is the page that asks whether to book it, empty where this page may only show."""
+
+    when: str
+    person: str
+    until: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """All of them. `refund` is what comes back instead, empty where it is only held on the card; `refund_path` leads
+    there."""
+
+    times: Sequence[Choice]
+    refund: str
+    refund_path: str
+
+
+def choices(view: BookingView, offer: Offer, manage: str, language: str) -> Choices | None:
+    """What the customer may choose; None where nothing is offered. `manage` is the path of the booking's pages, empty
+    where this page may only show."""
+    if view.booking.status is not Status.OFFERED:
+        return None
+    return Choices(
+        times=[
+            Choice(
+                when=long_when(one.starts_at, one.ends_at, view.booking, offer.at, language),
+                person=one.resource_name,
+                until=when(one.offered_until or offer.at, view.booking, offer.at, language),
+                path=f"{manage}/choose?time={one.id}" if manage else "",
+            )
+            for one in view.offered
+        ],
+        refund="" if offer.uncharged else formats.format_money(offer.refund, language),
+        refund_path=f"{manage}/cancel" if manage else "",
+    )
+
+
+def only_shown(found: Choices) -> Choices:
+    """The same for a page that may only show."""
+    return replace(found, times=[replace(one, path="") for one in found.times], refund_path="")
+
+
+def why_offered(view: BookingView, language: str) -> list[str]:
+    """Why the customer has to choose, and that nothing is lost; empty where nothing is offered."""
+    if view.booking.status is not Status.OFFERED:
+        return []
+    _ = catalogues.translator(language).gettext
+    lines = [_("Your payment arrived after we had released the time, and it was no longer free.")]
+    if not view.booking.lost_time:
+        lines = [_("The time you chose was taken before we could book it.")]
+    lines.append(_("We are holding other times for you. Choose one at no extra cost, or get all your money back."))
+    if not view.lock_binds:
+        lines.append(_("Until you choose, the calendar may still give these times to others."))
+    return lines
