@@ -15,10 +15,12 @@ from tests.support.stack import Stack
 
 
 async def let_it_rest(stack: Stack) -> None:
-    """As `Stack.until_quiet`, in fewer and longer steps."""
+    """As `Stack.until_quiet`, in fewer and longer steps; and until nothing is to be chosen any more."""
     for _ in range(4):
         await stack.tick(after=timedelta(minutes=25))
         await stack.stripe.deliver_due()
+    if any(booking.status is Status.OFFERED for booking in await rows(stack)):
+        await stack.tick(after=timedelta(days=1), times=2)
 
 
 async def assert_agreement(stack: Stack) -> None:
