@@ -2,7 +2,8 @@
 
 It begins where `lifecycle_model` has a paid booking without a time. The steps are those of `OfferedTimes`, `LateMoney`
 and `Confirm`, each one atomic effect; every interleaving of a customer with two tabs and a worker is visited, with a
-crash after any step; that two workers do not look for times at once is the booking's lease. `broken` must never hold, `unsettled` must not hold wherever nothing is left to do.
+crash after any step; that two workers do not look for times at once is the booking's lease. `broken` must never hold,
+`unsettled` must not hold wherever nothing is left to do.
 """
 
 from __future__ import annotations
