@@ -27,7 +27,7 @@ def scheduler(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 async def stack(tmp_path: Path, scheduler: str) -> AsyncIterator[Stack]:
-    async with open_stack(tmp_path, scheduler=scheduler) as stack:
+    async with open_stack(tmp_path, scheduler=scheduler, widget="choose_hours = 24") as stack:
         yield stack
 
 
@@ -197,11 +197,3 @@ async def test_where_the_chosen_time_is_lost_the_others_still_stand_until_none_i
     ended = await choose(stack, booking, (await offered(stack, booking))[0])
     assert ended.status is Status.CANCELED
     await assert_refunded(stack, booking, EndReason.TAKEN)
-
-
-# Where nothing is offered
-
-
-async def test_where_the_owner_wants_no_offers_the_money_goes_back_at_once(tmp_path: Path) -> None:
-    async with open_stack(tmp_path, widget="choose_hours = 0") as stack:
-        await assert_refunded(stack, await pay_when_the_time_is_gone(stack), EndReason.SLOT_GONE)
