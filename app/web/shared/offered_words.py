@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from app.booking.bookings import BookingView
 from app.booking.offer import Offer
 from app.domain.booking import Status
-from app.text import catalogues, formats
+from app.text import catalogues
 from app.web.shared.time_words import long_when, when
 
 
@@ -24,11 +24,9 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """All of them. `refund` is what comes back instead, empty where it is only held on the card; `refund_path` leads
-    there."""
+    """All of them. `refund_path` is the page that says what comes back instead, empty where this page may only show."""
 
     times: Sequence[Choice]
-    refund: str
     refund_path: str
 
 
@@ -47,7 +45,6 @@ def choices(view: BookingView, offer: Offer, manage: str, language: str) -> Choi
             )
             for one in view.offered
         ],
-        refund="" if offer.uncharged else formats.format_money(offer.refund, language),
         refund_path=f"{manage}/cancel" if manage else "",
     )
 
