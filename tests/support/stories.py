@@ -122,17 +122,6 @@ async def pay_late_for_a_time_that_is_gone(stack: Stack) -> None:
     await stack.tick()
 
 
-async def pay_late_and_choose_another_time(stack: Stack) -> None:
-    booking = await stack.hold(service="headshot")
-    session_id = await stack.at_stripe(booking)
-    await stack.tick(after=timedelta(minutes=32))
-    await stack.side.stranger_takes(booking.starts_at, "headshot")
-    await stack.pay_late(session_id)
-    await stack.parts.settle.booking(booking.id)  # as a page does, should the webhook have met its end
-    first = (await stack.parts.bookings.view(booking.id)).offered[0]
-    await stack.parts.late_money.choose(booking.id, first.id)
-
-
 async def pay_with_a_hold_that_lapses(stack: Stack) -> None:
     stack.hapio.faults.append(Fault("error_before", method="PATCH", times=5))
     await stack.paid(await stack.hold())

@@ -35,7 +35,6 @@ from tests.support.stories import (
     move_without_an_answer,
     pay,
     pay_late,
-    pay_late_and_choose_another_time,
     pay_late_for_a_time_that_is_gone,
     pay_the_difference_for_a_time_that_hapio_gave_away,
     pay_with_a_hold_that_lapses,
@@ -62,7 +61,6 @@ STORIES = [
     (pay_late, 'capture = "manual"'),
     (pay_late_for_a_time_that_is_gone, ""),
     (pay_late_for_a_time_that_is_gone, 'capture = "manual"'),
-    (pay_late_and_choose_another_time, "choose_hours = 24"),
     (pay_with_a_hold_that_lapses, 'capture = "manual"'),
 ]
 
