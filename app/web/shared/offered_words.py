@@ -38,7 +38,10 @@ def choices(view: BookingView, offer: Offer, manage: str, language: str) -> Choi
     return Choices(
         times=[
             Choice(
-                when=long_when(one.starts_at, one.ends_at, view.booking, offer.at, language),
+                # Word joiners: no line break inside a span.
+                when=long_when(one.starts_at, one.ends_at, view.booking, offer.at, language).replace(
+                    "–", "\u2060–\u2060"
+                ),
                 person=one.resource_name,
                 until=when(one.offered_until or offer.at, view.booking, offer.at, language),
                 path=f"{manage}/choose?time={one.id}" if manage else "",
