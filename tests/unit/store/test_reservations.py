@@ -142,6 +142,7 @@ STAGES = {
     Status.PAID: "decided",
     Status.CONFIRMED: "stands",
     Status.CANCELED: "over",
+    Status.OFFERED: "over",
     Status.EXPIRED: "over",
 }
 MOVE_STAGES = {
