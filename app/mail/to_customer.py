@@ -122,7 +122,7 @@ def offered(mail: Mail, now: datetime) -> Letter:
     )
     page = mail.manage_url
     return Letter(
-        subject=_("Please choose another time: %(service)s") % facts(mail, now),
+        subject=_("No longer free: %(service)s, %(when)s") % facts(mail, now),
         heading=_("Your time was no longer free"),
         paragraphs=says(paragraphs),
         rows=place_rows(mail),
