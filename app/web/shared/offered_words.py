@@ -1,14 +1,16 @@
-"""The times that are held for a customer who paid too late, on the customer's pages; pure."""
+"""The times that are held for a customer who paid too late, on the customer's pages and on staff's; pure."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from app.booking.bookings import BookingView
 from app.booking.offer import Offer
 from app.domain.booking import Status
 from app.text import catalogues
+from app.web.shared.booking_summary import at_place
 from app.web.shared.time_words import long_when, when
 
 
@@ -69,3 +71,18 @@ def why_offered(view: BookingView, language: str) -> list[str]:
     if not view.lock_binds:
         lines.append(_("Until you choose, the calendar may still give these times to others."))
     return lines
+
+
+def held_lines(view: BookingView, now: datetime, language: str) -> list[str]:
+    """The same times for staff, on the place's clock; empty where nothing is offered."""
+    booking = at_place(view.booking)
+    said = catalogues.translator(language).gettext("%(when)s with %(person)s (held until %(until)s)")
+    return [
+        said
+        % {
+            "when": when(one.starts_at, booking, now, language),
+            "person": one.resource_name,
+            "until": when(one.offered_until or now, booking, now, language),
+        }
+        for one in view.offered
+    ]

@@ -12,10 +12,12 @@ from app.domain.reservation import Reservation
 from app.errors import BookingConflict
 from sandbox.faults import BadControl
 from tests.support.agreement import assert_agreement, let_it_rest
+from tests.support.browser import Browser
 from tests.support.crashes import crash_everywhere
 from tests.support.manage import link, plain
 from tests.support.sides import NAMES
 from tests.support.stack import Stack, open_stack, text_of
+from tests.support.staff import EVA, sign_in
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 ANNA, OWNER = "anna@customer.example", "owner@studio.example"
@@ -28,7 +30,9 @@ def scheduler(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 async def stack(tmp_path: Path, scheduler: str) -> AsyncIterator[Stack]:
-    async with open_stack(tmp_path, scheduler=scheduler, widget="choose_hours = 24") as stack:
+    async with open_stack(
+        tmp_path, scheduler=scheduler, widget="choose_hours = 24", settings={"staff_emails": EVA}
+    ) as stack:
         yield stack
 
 
@@ -117,7 +121,7 @@ async def test_the_money_comes_back_whenever_the_customer_wants_it(stack: Stack)
     await assert_refunded(stack, booking, EndReason.BY_CUSTOMER)
 
 
-async def test_both_pages_show_the_same_times_and_looking_changes_nothing(stack: Stack) -> None:
+async def test_customer_and_staff_see_the_same_times_and_looking_changes_nothing(stack: Stack) -> None:
     booking = await pay_when_the_time_is_gone(stack)
     times = await offered(stack, booking)
     own = f"/b/{stack.parts.links.booking_token(booking.id, ends_at=booking.ends_at)}"
@@ -127,6 +131,11 @@ async def test_both_pages_show_the_same_times_and_looking_changes_nothing(stack:
         assert all(f"/choose?time={time.id}" in page for time in times)
         assert "/cancel" in page
         assert "get all your money back" in text_of(page)
+    staff = Browser(stack)
+    desk = await sign_in(stack, staff)
+    said = await staff.open(f"{desk}/bookings/{booking.id}")
+    assert "Times held" in said
+    assert said.count("(held until Tue 24 Nov") == 3
     # The way back from Stripe's page can only show.
     token = stack.parts.links.return_token(booking.id, "booking", closes_at=stack.clock())
     page = (await stack.client.get(f"/b/{token}")).text
