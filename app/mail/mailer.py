@@ -140,10 +140,9 @@ class Mailer:
             "day": format_day(booking.starts_at, booking.time_zone, language, today=day),
             "span": format_span(booking.starts_at, booking.ends_at, booking.time_zone, language),
             "zones": zones(mail),
-            "off": booking.status in {Status.CANCELED, Status.EXPIRED},
+            "off": booking.status in {Status.CANCELED, Status.EXPIRED, Status.OFFERED},
             "add_to_calendar": translator(language).gettext("Add to your calendar"),
             "not_working": translator(language).gettext("Button not working? Open this link:"),
-            "your_others": translator(language).gettext("Your other bookings"),
         }
 
 
@@ -282,6 +281,8 @@ _WRITERS: Mapping[MailKind, Callable[[Mail, datetime], Letter]] = {
     MailKind.PAY_REMINDER_CUSTOMER: to_customer.pay_reminder,
     MailKind.NOT_PAID_OWNER: to_owner.not_paid,
     MailKind.TROUBLE_OWNER: to_owner.trouble,
+    MailKind.OFFERED_CUSTOMER: to_customer.offered,
+    MailKind.OFFERED_OWNER: to_owner.offered,
 }
 
 

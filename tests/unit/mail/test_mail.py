@@ -169,6 +169,7 @@ SUBJECTS = {
     "refund_failed": "Refund failed: Portrait session, Tue 24 Nov 10:00",
     "delayed": "Not confirmed yet: Portrait session, Tue 24 Nov 10:00",
     "pay_link": "Please pay: Portrait session, Tue 24 Nov 10:00",
+    "offered": "No longer free: Portrait session, Tue 24 Nov 10:00",
     "pay_reminder": "Still to pay: Portrait session, Tue 24 Nov 10:00",
 }
 
