@@ -189,7 +189,10 @@ class Studio:
 
     async def _get(self, path: str) -> None:
         headers = {"Authorization": f"Bearer {_METRICS}"} if path == "/metrics" else {}
-        answer = await self.client.get(path, headers=headers)
+        try:
+            answer = await self.client.get(path, headers=headers)
+        except httpx.ReadTimeout as late:
+            raise RuntimeError(f"{path} does not answer") from late
         if answer.status_code not in {200, 302, 303}:
             raise RuntimeError(f"{path}: {answer.status_code} {answer.text[:300]}")
 
@@ -214,7 +217,7 @@ async def _studio(folder: Path, database: str, count: int) -> AsyncIterator[Stud
     async with AsyncExitStack() as closing:
         street = await closing.enter_async_context(surroundings(folder, **named))
         server = await street.serve()
-        client = await closing.enter_async_context(httpx.AsyncClient(base_url=street.address, timeout=120))
+        client = await closing.enter_async_context(httpx.AsyncClient(base_url=street.address, timeout=60))
         await Visitor(street, client, 0).book()
         await street.stripe.deliver_due()
         await street.end(server)

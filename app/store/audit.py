@@ -24,6 +24,7 @@ from app.store.database import Database
 from app.store.rows import to_payment, to_refund
 from app.store.tables import (
     BY_HAND,
+    CAPTURED,
     FAILED,
     bookings,
     history,
@@ -177,7 +178,7 @@ class AuditRows(Database):
         currency = bookings.c.terms["currency"].as_string()
         taken = (
             sa.select(total(payments.c.captured))
-            .where(payments.c.booking_id == bookings.c.id, payments.c.state == PaymentState.CAPTURED)
+            .where(payments.c.booking_id == bookings.c.id, CAPTURED)
             .scalar_subquery()
         )
         cheaper = (
