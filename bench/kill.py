@@ -87,13 +87,13 @@ class Round:
             await victim.start()
 
 
-async def kill_on_sqlite(folder: Path, *, seed: int, programs: int = PROGRAMS) -> Figures:
-    """One round in a folder of its own: one process, killed twice."""
+async def kill_on_sqlite(folder: Path, *, seed: int, programs: int = PROGRAMS, kills: int = 2) -> Figures:
+    """One round in a folder of its own: one process, killed so often."""
     async with surroundings(folder) as street:
         one = Round(street, random.Random(seed))  # noqa: S311 - chance, not a secret
         server = ProductProcess(street, one.figures, lambda: one.ahead, port=street.port, worker=True)
         one.victims = [server]
-        await _run(one, [server, server], programs)
+        await _run(one, [server] * kills, programs)
         return one.figures
 
 
