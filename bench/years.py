@@ -259,7 +259,7 @@ async def measure(folder: Path, databases: tuple[str, str], *, count: int, round
         print(f"\n{'PostgreSQL' if databases[0] else 'SQLite':34}{'empty ms':>10}{'full ms':>10}{'ratio':>8}")
         for name, took in empty.took.items():
             one, two = median(took), median(full.took[name])
-            print(f"{name:34}{one:10.2f}{two:10.2f}{two / one:8.2f}", flush=True)
+            print(f"{name:34}{one:10.2f}{two:10.2f}{two / one if one else 0:8.2f}", flush=True)
 
 
 async def main() -> None:
