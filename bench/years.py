@@ -81,6 +81,10 @@ async def fill(connection: AsyncConnection, booking_id: str, count: int) -> None
 
 def _copied(column: sa.Column[Any], dialect: str) -> str:
     name = f'{column.table.name}."{column.name}"'
+    if column is outbox.c.next_try_at:  # the reminder of a past visit was sent, too
+        return "NULL"
+    if column is outbox.c.sent_at:
+        return _copied(outbox.c.due_at, dialect)
     if column.name in _NAMES:
         return f"{name} || '_' || CAST(i AS TEXT)"
     if column.name in _CUSTOMERS:
