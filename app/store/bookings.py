@@ -35,6 +35,7 @@ from app.store.rows import (
 from app.store.sessions import has_open_session
 from app.store.slot_guard import guard_of, guarded, room, room_asked
 from app.store.tables import (
+    STATUS_IN_SPAN,
     Instant,
     bookings,
     history,
@@ -360,7 +361,8 @@ class BookingRows(Database):
         if resource_id:
             conditions.append(reservations.c.resource_id == resource_id)
         if statuses:
-            wanted = bookings.c.status.in_(list(statuses))
+            status = STATUS_IN_SPAN if starts_from or starts_to else bookings.c.status
+            wanted = status.in_(list(statuses))
             # Whose customer has a link and has not opened it yet awaits payment as well.
             linked = sa.and_(bookings.c.status == Status.HELD, bookings.c.pay_link)
             conditions.append(sa.or_(wanted, linked) if Status.AWAITING_PAYMENT in statuses else wanted)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -261,6 +261,13 @@ outbox = sa.Table(
 #: Whose money we have. In these words, since no index may serve it: nearly every payment is one, and SQLite, which has
 #: no figures of that, would go through all of them for those of one booking.
 CAPTURED = payments.c.state.concat("") == "captured"
+
+#: No visit is longer: whoever asks what is not over yet need not look at what began before.
+LONGEST_VISIT = timedelta(days=7)
+
+#: A booking's status, where a span of time is asked for: in these words for the same reason, since nearly every booking
+#: is confirmed.
+STATUS_IN_SPAN = bookings.c.status.concat("")
 
 #: What somebody may have to look at, however long ago. In these words, since a partial index serves only the condition
 #: that it was made with.
