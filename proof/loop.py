@@ -81,7 +81,7 @@ def no_threads(busy: Callable[[], bool]) -> Iterator[None]:
     the file is `busy`, which such work may wait for, it comes later."""
 
     async def run_sync(work: Callable[..., T], *args: Any, **_: Any) -> T:
-        while busy():
+        while busy():  # noqa: ASYNC110 - whoever writes tells nobody
             await asyncio.sleep(0.01)
         return work(*args)
 

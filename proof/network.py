@@ -7,6 +7,7 @@ what it does there.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextvars import Context
@@ -32,6 +33,8 @@ _AT_PROVIDER: dict[Fate, str] = {
     "page": "html_body",
     "rate limited": "rate_limited",
 }
+#: A part of a path that is no id.
+_WORD = re.compile(r"|v\d|[a-z][a-z_-]*")
 #: Seconds that any client of ours waits at most where it names no bound.
 _LONGEST = 60.0
 
@@ -153,7 +156,9 @@ class Wire(httpx.AsyncBaseTransport):
         if fate in _AT_PROVIDER:
             self._faults.insert(0, self._fault(kind=_AT_PROVIDER[fate], times=1))
         elif fate == "refused":
-            self._faults.insert(0, self._fault(kind="refuse", status=403 if self._provider != "stripe" else 400, times=1))
+            self._faults.insert(
+                0, self._fault(kind="refuse", status=403 if self._provider != "stripe" else 400, times=1)
+            )
         try:
             response = await self._inner.handle_async_request(request)
             await response.aread()
@@ -168,9 +173,9 @@ class Wire(httpx.AsyncBaseTransport):
 
 def kind_of(request: httpx.Request) -> str:
     """Method and path without ids, such as "PATCH /v1/bookings/*"."""
-    parts = [part if part.isalpha() or part in ("v1", "v2") or "_" in part and not any(map(str.isdigit, part)) else "*"
-             for part in request.url.path.split("/")]
-    return f"{request.method} {'/'.join(part for part in parts)}".replace("/*", "/*")
+    return (
+        f"{request.method} {'/'.join(part if _WORD.fullmatch(part) else '*' for part in request.url.path.split('/'))}"
+    )
 
 
 def _give(answer: asyncio.Future[httpx.Response], outcome: httpx.Response | httpx.TransportError) -> None:

@@ -35,7 +35,15 @@ from tests.support.stack import PUBLIC_URL
 
 T = TypeVar("T")
 #: What the sandboxes refuse to people who act in them.
-REFUSALS = (BadControl, CalcomRefusal, ControlError, SandboxRefusal, httpx.TransportError, KeyError, NotImplementedError)
+REFUSALS = (
+    BadControl,
+    CalcomRefusal,
+    ControlError,
+    SandboxRefusal,
+    httpx.TransportError,
+    KeyError,
+    NotImplementedError,
+)
 #: What is changed at a scheduler without webhooks is followed within this time.
 _SEEN_WITHIN = timedelta(days=2)
 #: The longest that somebody waits for a page.
@@ -180,6 +188,15 @@ class People:
         if session:
             await self._card(session, "decline")
             await self._card(session, "3ds")
+        await self._come_back(number)
+
+    async def pay_another_amount(self, number: int, _: Act) -> None:
+        """Stripe has another amount than was asked of it."""
+        session = await self._to_stripe(number)
+        if session:
+            there = self._world.stripe.state.sessions[session]
+            there["amount_total"] = there["amount_subtotal"] = 100
+            await self._card(session)
         await self._come_back(number)
 
     async def give_up(self, number: int, _: Act) -> None:
@@ -378,6 +395,7 @@ _ACTS: dict[str, Does] = {
     "go to pay and walk away": People.walk_away,
     "pay after the deadline": People.pay_late,
     "decline, then pay": People.decline_then_pay,
+    "pay another amount": People.pay_another_amount,
     "give up": People.give_up,
     "go to pay and come back to give up": People.pay_and_give_up,
     "walk away": People.nothing,

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from asgi_lifespan import LifespanManager
 from starlette.applications import Starlette
 
-from app.errors import StorageError
 from app.main import create_app
 from app.parts import Parts
 from proof.disk import Disk, SimulatedConnection
@@ -58,7 +57,8 @@ class Process:
         done, _ = await asyncio.wait({self._up, self._life}, return_when=asyncio.FIRST_COMPLETED)
         if self._up in done:
             return self._up.result()
-        self._life.result()
+        if not self._life.cancelled():
+            self._life.result()
         raise Gone
 
     async def _live(self, worker_every: float, *, shared: bool) -> None:
@@ -145,6 +145,3 @@ def make_task(loop: asyncio.AbstractEventLoop, work: Any, context: Any = None) -
         process.tasks.add(task)
         task.add_done_callback(process.tasks.discard)
     return task
-
-
-STORAGE = (StorageError,)

@@ -10,7 +10,6 @@ from random import Random
 from typing import Any
 
 from proof.network import FATES, Fate, Trouble
-from sandbox.clock import Clock  # noqa: F401
 from tests.support.sides import NAMES, WORST
 
 #: What a visitor may do, with how often it is chosen, and what an owner, a stranger and the money's side may do.
@@ -20,6 +19,7 @@ AFTER_HOLD: Mapping[str, int] = {
     "go to pay and walk away": 8,
     "pay after the deadline": 8,
     "decline, then pay": 6,
+    "pay another amount": 3,
     "give up": 6,
     "go to pay and come back to give up": 4,
     "walk away": 4,
@@ -52,6 +52,8 @@ OTHERS: Mapping[str, int] = {
     "everybody looks": 4,
 }
 SERVICES = ("portrait", "headshot", "planning")
+#: The database is put back as it was: `since` is when it was copied, `lasts` how much later that copy replaces it.
+RESTORED = "an old copy of the database is put back at its end"
 
 
 @dataclass(frozen=True)
@@ -154,20 +156,30 @@ def make(seed: int, scheduler: str = "", database: str = "sqlite") -> Story:
         stripe=_stripe(chance),
         switches=_switches(chance, scheduler),
     )
-    quiet = chance.random()
-    if quiet < 0.1:
+    restored = chance.random() < 0.06
+    if chance.random() < 0.1:
         return story
     return replace(
         story,
         troubles=tuple(_trouble(chance, scheduler) for _ in range(chance.choice((0, 1, 1, 2, 3, 6)))),
         deaths=tuple(_death(chance, processes) for _ in range(chance.choice((0, 0, 1, 1, 2, 3)))),
-        spells=tuple(_spell(chance) for _ in range(chance.choice((0, 0, 0, 1, 1, 2)))),
+        spells=(
+            *(_spell(chance) for _ in range(chance.choice((0, 0, 0, 1, 1, 2)))),
+            *(
+                (Spell(RESTORED, chance.choice((20.0, 90.0, 700.0)), chance.choice((1.0, 60.0, 600.0))),)
+                if restored
+                else ()
+            ),
+        ),
     )
 
 
 def _pause(chance: Random) -> float:
     """Seconds between two clicks: mostly at once, often minutes, at times longer than any deadline."""
-    return round(chance.choice((0.0, 0.05, 0.3, 1, 5, 20, 60, 200, 599, 601, 900, 1859, 1861, 2400)) * chance.uniform(0.9, 1.1), 2)
+    return round(
+        chance.choice((0.0, 0.05, 0.3, 1, 5, 20, 60, 200, 599, 601, 900, 1859, 1861, 2400)) * chance.uniform(0.9, 1.1),
+        2,
+    )
 
 
 def _visitor(chance: Random, number: int) -> Actor:
@@ -181,7 +193,12 @@ def _visitor(chance: Random, number: int) -> Actor:
             service=service,
             anyone=chance.random() < 0.6,
         ),
-        Act(after=_pause(chance), what=_choose(chance, AFTER_HOLD), times=chance.choice((1, 1, 1, 1, 2)), service=service),
+        Act(
+            after=_pause(chance),
+            what=_choose(chance, AFTER_HOLD),
+            times=chance.choice((1, 1, 1, 1, 2)),
+            service=service,
+        ),
     ]
     for _ in range(chance.choice((0, 1, 1, 2))):
         act = Act(after=_pause(chance), what=_choose(chance, AFTER_PAID), times=chance.choice((1, 1, 1, 2)))
@@ -221,7 +238,11 @@ def _stripe(chance: Random) -> Mapping[str, Any]:
     if chance.random() < 0.25:
         chosen["deliver"] = "off"
     elif chance.random() < 0.5:
-        chosen |= {"double": chance.random() < 0.4, "reorder": chance.random() < 0.4, "lose": chance.choice((0, 0, 1, 3))}
+        chosen |= {
+            "double": chance.random() < 0.4,
+            "reorder": chance.random() < 0.4,
+            "lose": chance.choice((0, 0, 1, 3)),
+        }
         chosen["delay_seconds"] = chance.choice((0, 0, 30, 1200))
     if chance.random() < 0.2:
         chosen["refund_mode"] = chance.choice(("pending", "fail_later", "insufficient_funds"))
@@ -253,8 +274,18 @@ def _death(chance: Random, processes: int) -> Death:
 
 def _spell(chance: Random) -> Spell:
     what = chance.choice(
-        ("disk full", "mail refused for now", "mail refused for good", "mail cut", "webhooks off", "clock ahead",
-         "clock behind", "scheduler gone", "stripe gone", "quota used up")
+        (
+            "disk full",
+            "mail refused for now",
+            "mail refused for good",
+            "mail cut",
+            "webhooks off",
+            "clock ahead",
+            "clock behind",
+            "scheduler gone",
+            "stripe gone",
+            "quota used up",
+        )
     )
     return Spell(what, chance.choice((0.0, 0.5, 5.0, 60.0, 650.0)), chance.choice((2.0, 60.0, 900.0, 5000.0)))
 
@@ -280,7 +311,10 @@ def in_words(story: Story) -> str:
         of = f"{trouble.method or 'request'} to {trouble.provider}{trouble.part and f' with {trouble.part}'}"
         more = "" if trouble.times == 1 else f", {trouble.times} times in a row"
         lines.append(f"From {trouble.since:g} s on, {of} number {trouble.nth}: {trouble.fate}{more}.")
-    lines += [f"Process {one.process + 1} dies at its step {one.step}, and is back {one.back:g} s later." for one in story.deaths]
+    lines += [
+        f"Process {one.process + 1} dies at its step {one.step}, and is back {one.back:g} s later."
+        for one in story.deaths
+    ]
     lines += [f"From {one.since:g} s on, for {one.lasts:g} s: {one.what}." for one in story.spells]
     return "\n".join(lines)
 

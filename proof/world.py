@@ -10,20 +10,23 @@ from datetime import timedelta
 from email.message import EmailMessage
 from pathlib import Path
 from random import Random
+from shutil import copyfile
 from typing import Any
 from urllib.parse import SplitResult
 
 import httpx
 
-from app.errors import MailError
+from app.errors import DatabaseUnusable, MailError, StorageError
 from app.main import Seams
 from app.parts import Parts
 from app.settings import Settings
+from app.store.backup import back_up
+from app.store.sqlite_file import database_path
 from proof.disk import Disk, opener
 from proof.loop import VirtualClock, VirtualLoop
 from proof.network import Network, Wire
 from proof.process import Gone, Process
-from proof.story import Spell, Story
+from proof.story import RESTORED, Spell, Story
 from sandbox.faults import Fault as SchedulerFault
 from sandbox.mailbox import Message, parse
 from sandbox.stripe import Fault as StripeFault
@@ -36,6 +39,8 @@ from tests.support.stripe_transport import TransportHTTPClient
 
 #: Seconds between two looks of the providers at the webhooks that they still have to send.
 _DELIVERIES = (2.0, 7.0, 30.0, 90.0)
+#: Seconds after which an operator's system starts a process again that could not start.
+_START_AGAIN = 5.0
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,9 @@ class World:
         self.processes = [Process(self, f"process {number + 1}", self.disk) for number in range(story.processes)]
         self.spells: set[str] = set()
         self.over = False
+        #: Whether an old copy of the database was put back, so that it knows less than everybody else.
+        self.restored = False
+        self.file = database_path(settings.database_url)
         hooks.world = self
 
     # -- what the processes are given ------------------------------------------------------------------------
@@ -103,6 +111,11 @@ class World:
             give_mail=self._mail_server(process),
             shared=shared,
         )
+
+    @property
+    def binds(self) -> bool:
+        """Whether what the scheduler has locked is ours."""
+        return self.side.name == "hapio"
 
     def opened(self, parts: Parts) -> None:
         """A process is up: its statements are those that an earlier one compiled."""
@@ -159,8 +172,12 @@ class World:
         while not self.over:
             try:
                 await process.start(worker_every=self.story.worker_every, shared=len(self.processes) > 1)
-            except (Gone, asyncio.CancelledError):
+            except Gone:
                 return  # killed while it was starting: whoever did that starts it again
+            except (DatabaseUnusable, StorageError):
+                await process.kill()
+                await asyncio.sleep(_START_AGAIN)
+                continue
             self.note(f"{process.name} is up")
             return
 
@@ -197,6 +214,9 @@ class World:
     async def cast(self, spell: Spell) -> None:
         """Something is out of order for a time."""
         await asyncio.sleep(spell.since)
+        if spell.what == RESTORED:
+            await self._put_back(spell.lasts)
+            return
         self.note(f"{spell.what} begins")
         self.spells.add(spell.what)
         self._apply()
@@ -204,6 +224,24 @@ class World:
         self.spells.discard(spell.what)
         self._apply()
         self.note(f"{spell.what} ends")
+
+    async def _put_back(self, later: float) -> None:
+        """Copy the database as the nightly backup does, and much later let everything stop, and begin from the copy."""
+        copy = back_up(self.file, self.file.parent / "backups", at=self.clock())
+        self.note("the database is copied")
+        await asyncio.sleep(later)
+        if self.over:
+            return
+        up = [one for one in self.processes if one.alive]
+        for process in up:
+            await process.kill()
+        for log in self.file.parent.glob(f"{self.file.name}-*"):
+            log.unlink()
+        copyfile(copy, self.file)
+        self.restored = True
+        self.note("the copy is put back")
+        for process in up:
+            await self.up(process)
 
     def _apply(self) -> None:
         self.disk.full = "disk full" in self.spells
