@@ -32,11 +32,12 @@ unit: .venv/dev.stamp ## Unit and contract tests (installs PostgreSQL and Redis 
 
 # Each process has its own shop, ports and browser. A browser wants most of a core, and half a gigabyte.
 e2e: browser ## Browser tests (installs Chromium, PHP and the frameworks if they are missing)
-	CHROMIUM="$$($(RUN) scripts/chromium.py)" && export CHROMIUM \
-		&& $(RUN) -m pytest tests/e2e -n auto --maxprocesses 4 --dist worksteal
+	HEADLESS_CHROMIUM="$$($(RUN) scripts/chromium.py --headless)" && CHROMIUM="$$($(RUN) scripts/chromium.py)" \
+		&& export HEADLESS_CHROMIUM CHROMIUM && $(RUN) -m pytest tests/e2e -n auto --maxprocesses 4 --dist worksteal
 
 browser: .venv/clients.stamp .cache/npm/assets.stamp .cache/npm/frameworks.stamp
 	@$(RUN) scripts/chromium.py >/dev/null
+	@$(RUN) scripts/chromium.py --headless >/dev/null
 	@$(RUN) -m scripts.wordpress
 
 coverage: .venv/dev.stamp ## Unit and contract tests with the branches of app/ that they reach; fails below the floor in pyproject.toml

@@ -129,20 +129,6 @@ async def test_a_booking_fits_on_a_phone(shop: Shop, visit: Visit) -> None:
     await expect_confirmed(page)
 
 
-@pytest.mark.parametrize("tour", TOURS)
-async def test_nothing_scrolls_sideways_on_the_smallest_screen_or_at_400_percent(
-    shop: Shop, visit: Visit, tour: str
-) -> None:
-    async def expect_it_fits(name: str, page: Page) -> None:
-        if not page.url.startswith(shop.public):
-            return
-        wide = await page.evaluate("document.documentElement.scrollWidth")
-        assert wide <= 320, f"the screen {name!r} is {wide} px wide"
-
-    # 1280 by 900 at 400 % leaves 320 by 225, which is also as narrow as phones get.
-    await TOURS[tour](shop, await visit(width=320, height=225), expect_it_fits)
-
-
 async def test_wide_spacing_cuts_nothing_off_on_a_phone(shop: Shop, visit: Visit) -> None:
     async def expect_all_to_be_seen(name: str, page: Page) -> None:
         if not page.url.startswith(shop.public):

@@ -163,7 +163,7 @@ def test_an_exception_is_one_short_line_with_its_places() -> None:
     assert "deeper" in str(line["trace"])
 
 
-def test_what_somebody_typed_is_in_no_line_even_where_an_exception_repeats_it() -> None:
+def test_what_a_visitor_typed_is_in_no_line_even_where_an_exception_repeats_it() -> None:
     stream = io.StringIO()
     set_up_logs("info", stream)
     structlog.get_logger().error("failed", exc_info=fail(ValueError("invalid port: 'anna@customer.example'")))

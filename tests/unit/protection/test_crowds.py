@@ -241,7 +241,7 @@ async def test_paying_that_is_begun_again_and_again_holds_the_time_no_longer(sta
     assert await stack.status(booking) is Status.EXPIRED
 
 
-async def test_whoever_fixes_the_address_once_may_still_pay(stack: Stack) -> None:
+async def test_a_customer_who_corrects_the_address_once_may_still_pay(stack: Stack) -> None:
     booking = await stack.hold()
     await stack.at_stripe(booking)
     stack.clock.advance(timedelta(minutes=20))
