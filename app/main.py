@@ -378,6 +378,7 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
             desk_payments=acts.desk_payments,
             checkout=acts.checkout,
             settle=acts.settle,
+            late_money=acts.late_money,
             cancel=acts.cancel,
             reschedule=acts.reschedule,
             owner_refunds=acts.owner_refunds,

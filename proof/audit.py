@@ -145,7 +145,9 @@ def _due_to_the_house(books: Books, booking: Booking) -> tuple[int, bool]:
 
 def _at_scheduler(books: Books, booking: Booking) -> Iterator[str]:
     side = books.world.side
-    there = [one for one in side.booked() if one.tag == booking.id]
+    # A move there may lose the tag, though never the id that we were told.
+    named = booking.reservation.reference
+    there = [one for one in side.booked() if one.tag == booking.id or (named and one.reference == named)]
     if booking.status is Status.CONFIRMED:
         if len(there) != 1:
             yield f"the scheduler has it {len(there)} times"

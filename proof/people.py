@@ -266,6 +266,14 @@ class People:
             if isinstance(outcome, BaseException) and not isinstance(outcome, HoldfastError | Gone | TimeoutError):
                 raise outcome
 
+    async def choose(self, number: int, act: Act) -> None:
+        """One of the times that are held because the money came too late."""
+        ident = self._bookings[number].id
+        offered = (await self._run(lambda parts: parts.bookings.view(ident))).offered
+        if offered:
+            one = offered[act.nth % len(offered)]
+            await self._run(lambda parts: parts.late_money.choose(ident, one.id))
+
     # -- others ----------------------------------------------------------------------------------------------
 
     async def owner_cancels(self, number: int, act: Act) -> None:
@@ -403,6 +411,8 @@ _ACTS: dict[str, Does] = {
     "cancel": People.cancel,
     "cancel and take it back": People.undo,
     "take it back twice": People.undo,
+    "choose another time": People.choose,
+    "ask for the money": People.cancel,
     "move": People.move,
     "move to a dearer service": People.move_dearer,
     "move to a dearer service and walk away": People.move_dearer,

@@ -34,6 +34,8 @@ AFTER_PAID: Mapping[str, int] = {
     "move to a cheaper service": 6,
     "cancel and move in two tabs": 5,
     "take it back twice": 2,
+    "choose another time": 10,
+    "ask for the money": 4,
 }
 OTHERS: Mapping[str, int] = {
     "owner cancels": 10,
@@ -229,6 +231,7 @@ def _widget(chance: Random) -> tuple[str, ...]:
         lines.append("undo_minutes = 0")
     if chance.random() < 0.3:
         lines.append("payment_minutes = 10")
+    lines.append(f"choose_hours = {chance.choice((0, 2, 24))}")
     lines.append("reschedule = { other_service = true }")
     return tuple(lines)
 

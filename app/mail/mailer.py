@@ -11,7 +11,6 @@ from datetime import datetime
 from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
-from email.policy import SMTP
 from email.utils import format_datetime, make_msgid, parseaddr
 from typing import Protocol
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -28,6 +27,7 @@ from app.mail import to_customer, to_owner
 from app.mail.calendars import calendar_file, stated_method
 from app.mail.letter import Letter, Mail, MailKind, one_line, printable
 from app.mail.phrases import greeting, today, zones
+from app.mail.subjects import MESSAGE
 from app.text.catalogues import translator
 from app.text.formats import format_day, format_span
 from app.text.languages import direction
@@ -111,7 +111,7 @@ class Mailer:
         """The finished message: plain text, HTML, and where the calendar must follow its file."""
         letter = write_letter(mail, now=self._now())
         widget, booking = mail.widget, mail.booking
-        message = EmailMessage(policy=SMTP)
+        message = EmailMessage(policy=MESSAGE)
         message["From"] = _address(self._from_address, one_line(widget.owner_name or self._from_name))
         message["To"] = _address(mail.to)
         reply_to = booking.customer.email if mail.kind.to_owner and booking.customer else widget.owner_email
@@ -156,10 +156,9 @@ class Mailer:
             "day": format_day(booking.starts_at, booking.time_zone, language, today=day),
             "span": format_span(booking.starts_at, booking.ends_at, booking.time_zone, language),
             "zones": zones(mail),
-            "off": booking.status in {Status.CANCELED, Status.EXPIRED},
+            "off": booking.status in {Status.CANCELED, Status.EXPIRED, Status.OFFERED},
             "add_to_calendar": translator(language).gettext("Add to your calendar"),
             "not_working": translator(language).gettext("Button not working? Open this link:"),
-            "your_others": translator(language).gettext("Your other bookings"),
         }
 
 
@@ -176,7 +175,7 @@ async def send_plain(*, smtp_url: str, mail_from: str, to: str, subject: str, te
 def plain_message(sender: tuple[str, str], *, to: str, subject: str, text: str) -> EmailMessage:
     """Plain words from (name, address), without a date."""
     name, address = sender
-    message = EmailMessage(policy=SMTP)
+    message = EmailMessage(policy=MESSAGE)
     message["From"] = _address(address, one_line(name))
     message["To"] = _address(to)
     message["Subject"] = one_line(subject)
@@ -298,6 +297,8 @@ _WRITERS: Mapping[MailKind, Callable[[Mail, datetime], Letter]] = {
     MailKind.PAY_REMINDER_CUSTOMER: to_customer.pay_reminder,
     MailKind.NOT_PAID_OWNER: to_owner.not_paid,
     MailKind.TROUBLE_OWNER: to_owner.trouble,
+    MailKind.OFFERED_CUSTOMER: to_customer.offered,
+    MailKind.OFFERED_OWNER: to_owner.offered,
 }
 
 

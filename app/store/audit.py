@@ -74,7 +74,7 @@ class AuditRows(Database):
         amount = sa.case((held, payments.c.amount), else_=left)
         why = sa.case(
             (bookings.c.status == Status.CANCELED, "canceled"),
-            (bookings.c.status == Status.PAID, "not_confirmed"),
+            (bookings.c.status.in_([Status.PAID, Status.OFFERED]), "not_confirmed"),
             (bookings.c.status.not_in(_STANDING), "never_booked"),
             (moves.c.id.is_not(None), "not_moved"),
             else_="paid_twice",
@@ -86,9 +86,15 @@ class AuditRows(Database):
             bookings.c.status == Status.CONFIRMED,
             sa.or_(payments.c.id == bookings.c.payment_id, payments.c.method != PaymentMethod.STRIPE),
         )
+        # Until the customer has chosen a time, or has not.
+        to_choose = sa.and_(
+            bookings.c.status == Status.OFFERED,
+            payments.c.id == bookings.c.payment_id,
+            bookings.c.deadline > self._now() - GRACE,
+        )
         for_move = sa.and_(bookings.c.status == Status.CONFIRMED, moves.c.state == MoveState.DONE)
         # A canceled booking's own payments for moves are kept or given back with it.
-        stands = sa.or_(for_booking, sa.func.coalesce(for_move, False), kept_by_terms)
+        stands = sa.or_(for_booking, to_choose, sa.func.coalesce(for_move, False), kept_by_terms)
         rows = await self._all(
             sa.select(
                 payments.c.id,

@@ -122,6 +122,7 @@ reservations = sa.Table(
     sa.Column("created_at", Instant, nullable=False),
     sa.Column("updated_at", Instant, nullable=False),
     sa.Column("any_time", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("offered_until", Instant),
     sa.Index(
         # By the end first: what is over is most of it, and the guard never looks there.
         "reservations_guard",
