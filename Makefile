@@ -6,7 +6,7 @@ RUN := .venv/bin/python
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check unit e2e browser coverage mutate screenshots bench first-view kill stopwatch strangers prove prove-rules format messages static configuration lock clean barriers
+.PHONY: help demo test check unit e2e browser coverage mutate screenshots bench first-view kill stopwatch strangers prove prove-rules format messages static configuration lock clean barriers years
 
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -60,8 +60,11 @@ bench: .venv/dev.stamp ## Measure all that docs/performance.md has a figure of
 first-view: .venv/dev.stamp .cache/npm/assets.stamp ## Measure the first view's weight, first times on a slow phone, and layout shift
 	CHROMIUM="$$($(RUN) scripts/chromium.py)" && export CHROMIUM && $(RUN) -m bench.first_view
 
-kill: .venv/sandbox.stamp ## Kill -9 the server amid 200 bookings over JSON, ten times, and compare everybody's books
-	$(RUN) -m bench.kill
+kill: .venv/dev.stamp ## Kill -9 servers, workers, PostgreSQL and Redis amid 200 bookings over JSON, five times on each database, and compare all books
+	POSTGRES="$$($(RUN) -m scripts.postgres)" REDIS="$$($(RUN) -m scripts.redis)" && export POSTGRES REDIS && $(RUN) -m bench.kill
+
+years: .venv/dev.stamp ## Measure every page and act with 200,000 past bookings, as ratios to an empty studio
+	POSTGRES="$$($(RUN) -m scripts.postgres)" && export POSTGRES && $(RUN) -m bench.years
 
 stopwatch: .venv/sandbox.stamp ## Time it from nothing to a live, paid booking: the set-up's twelve answers, the server, a visitor
 	$(RUN) -m bench.stopwatch

@@ -258,6 +258,10 @@ outbox = sa.Table(
     sa.Index("outbox_sent", "sent_at"),
 )
 
+#: Whose money we have. In these words, since no index may serve it: nearly every payment is one, and SQLite, which has
+#: no figures of that, would go through all of them for those of one booking.
+CAPTURED = payments.c.state.concat("") == "captured"
+
 #: What somebody may have to look at, however long ago. In these words, since a partial index serves only the condition
 #: that it was made with.
 DISPUTED = sa.text("payments.dispute <> ''")

@@ -22,7 +22,7 @@ from app.errors import MailError, SlotTaken
 from app.store.schema import versions
 from app.telemetry.logs import set_up_logs
 from app.version import VERSION
-from bench.kill import _free_port
+from bench.surroundings import free_port
 from sandbox.clock import Clock
 from sandbox.hapio import Fault, HapioSandbox
 from sandbox.seed import seed_studio
@@ -302,7 +302,7 @@ async def process(folder: Path, stderr: int, **settings: str) -> AsyncIterator[t
     hapio = HapioSandbox(now=Clock())
     listener = listen(port=0)
     async with serve_on(listener, hapio.app):
-        address, port = base_url(listener), _free_port()
+        address, port = base_url(listener), free_port()
         async with httpx.AsyncClient(
             base_url=f"{address}/v1", headers={"Authorization": f"Bearer {hapio.token}"}
         ) as api:

@@ -42,6 +42,9 @@ OF_A_FEW = (
 _FROM_THE_END = "WHERE history.at < ? ORDER BY history.id DESC\n LIMIT"
 _FEW = f"(?!.* USING (COVERING )?INDEX ({'|'.join(OF_A_FEW)}))"
 _SQLITE_SCAN = re.compile(rf"^SCAN ({'|'.join(LARGE)}|other|live)\b{_FEW}")
+#: All payments that were ever captured, by their state: as good as the whole table, and SQLite prefers it to what names
+#: the booking, since it has no figures of how many there are.
+_EVERY_CAPTURED = re.compile(r"^SEARCH payments USING (COVERING )?INDEX payments_due \(state=\?\)$")
 _POSTGRES_SCAN = re.compile(rf"Seq Scan on ({'|'.join(LARGE)})\b")
 
 
@@ -62,7 +65,10 @@ async def test_staff_find_customers_and_see_that_all_is_well_without_reading_eve
     """A list and a search of everybody read one narrow index; the rest reads what it asks for."""
     booking = await stack.confirmed()
     await stack.tick()
-    await stack.parts.alerts.all()  # the first look at the money is at all of it, as one a day is
+    with _hearing(stack) as first:
+        await stack.parts.alerts.all()  # the first look at the money is at all of it, as one a day is, but only once
+    of_all = [(plan, text) for text in first for plan in await _scans(stack, text, first[text])]
+    assert [(plan, text) for plan, text in of_all if _EVERY_CAPTURED.match(plan) and "FROM bookings" in text] == []
     customers = stack.parts.customers
     with _hearing(stack) as heard:
         assert await customers.find(most=50)
@@ -71,6 +77,9 @@ async def test_staff_find_customers_and_see_that_all_is_well_without_reading_eve
         await customers.view(booking.id, most=50)
         await customers.write_note(booking.id, "Prefers mornings", version=0, who="eva@studio.example")
         assert await stack.parts.alerts.all() == []
+        # As the look at the money does where nothing has happened since.
+        assert await stack.parts.store.money_without_booking(among=[]) == []
+        assert await stack.parts.store.bookings_without_money(among=[]) == []
     assert len(heard) > 15
     whole = re.compile("SCAN bookings USING COVERING INDEX bookings_customer")
     found = [(plan, text) for text in heard for plan in await _scans(stack, text, heard[text])]
@@ -141,7 +150,8 @@ async def _scans(stack: Stack, text: str, parameters: object) -> list[str]:
             plans = [str(row["detail"]) for row in rows.mappings()]
             if _FROM_THE_END in text:
                 plans.remove("SCAN history")
-            return [plan for plan in plans if _SQLITE_SCAN.match(plan)]
+            captured = "captured" in str(parameters)
+            return [plan for plan in plans if _SQLITE_SCAN.match(plan) or (captured and _EVERY_CAPTURED.match(plan))]
         # On a small table PostgreSQL would rightly read all of it; here it says whether it could do without.
         await connection.exec_driver_sql("SET enable_seqscan = off")
         if text.lstrip().upper().startswith("INSERT") and "SELECT" not in text:
