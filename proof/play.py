@@ -50,7 +50,7 @@ def play(story: Story) -> Outcome:
     asyncio.run(empty_database())  # made once, by the product's own driver and its threads
     global_random.seed(story.seed)  # the Stripe package's pauses
     loop = VirtualLoop()
-    loop.set_task_factory(make_task)  # type: ignore[arg-type]  # typeshed asks for a generic callable
+    loop.set_task_factory(make_task)
     asyncio.set_event_loop(loop)
     with no_threads(writing), TemporaryDirectory(dir=_MEMORY if _MEMORY.is_dir() else None) as folder:
         try:

@@ -54,8 +54,9 @@ class Process:
         self.alive, self.steps, self.lives = True, 0, self.lives + 1
         self._up = asyncio.get_running_loop().create_future()
         self._life = self.spawn(self._live(worker_every, shared=shared))
-        done, _ = await asyncio.wait({self._up, self._life}, return_when=asyncio.FIRST_COMPLETED)
-        if self._up in done:
+        either: set[asyncio.Future[Any]] = {self._up, self._life}
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        if self._up.done():
             return self._up.result()
         if not self._life.cancelled():
             self._life.result()

@@ -80,7 +80,8 @@ RULES: Sequence[Rule] = (
             Edit(
                 "app/booking/release.py",
                 "    async def soon(self, booking: Booking) -> None:",
-                "    async def unclaimed(self, booking: Booking) -> None:\n        await self._let_go(booking.reservation)\n\n"
+                "    async def unclaimed(self, booking: Booking) -> None:\n"
+                "        await self._let_go(booking.reservation)\n\n"
                 "    async def soon(self, booking: Booking) -> None:",
             ),
         ),
@@ -194,7 +195,8 @@ RULES: Sequence[Rule] = (
         (
             Edit(
                 "app/booking/release.py",
-                "        if reservation.unsure:\n            await self._delete_tagged(reservation)\n        await self._store",
+                "        if reservation.unsure:\n"
+                "            await self._delete_tagged(reservation)\n        await self._store",
                 "        await self._store",
             ),
             Edit(
@@ -271,7 +273,7 @@ RULES: Sequence[Rule] = (
 
 
 def leave_out(rule: Rule, tree: Path) -> None:
-    """Change the code below `tree` so that it does without the rule. Raises ValueError where the words are not there."""
+    """Change the code below `tree` so that it does without the rule. Raises ValueError where its words are gone."""
     for edit in rule.edits:
         file = tree / edit.file
         text = file.read_text()
@@ -327,7 +329,7 @@ def _try(rule: Rule, runs: int) -> bool:
         print(f"{rule.name:20} not caught in {runs} runs", flush=True)
         return False
     seed, sentence = found
-    print(f"{rule.name:20} caught by seed {seed}, after {seed + 1} runs: {sentence[:110]}", flush=True)
+    print(f"{rule.name:20} caught by seed {seed}, in {seed + 1} runs: {sentence[:100]}", flush=True)
     return True
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import TypeVar
 
 from proof.story import Actor, Story
 
+T = TypeVar("T")
 #: Whether a story fails in the same way.
 Fails = Callable[[Story], bool]
 
@@ -31,12 +33,12 @@ def _shorter(story: Story) -> Iterator[Story]:
     """The story with one thing less, or one thing plainer; the largest things first."""
     if story.processes > 1:
         yield replace(story, processes=1, deaths=tuple(one for one in story.deaths if one.process == 0))
-    for name in ("spells", "deaths", "troubles"):
-        whole = getattr(story, name)
-        if len(whole) > 1:
-            yield replace(story, **{name: ()})
-        for number in range(len(whole)):
-            yield replace(story, **{name: whole[:number] + whole[number + 1 :]})
+    for shorter in _less(story.spells):
+        yield replace(story, spells=shorter)
+    for fewer in _less(story.deaths):
+        yield replace(story, deaths=fewer)
+    for calmer in _less(story.troubles):
+        yield replace(story, troubles=calmer)
     yield from _with_fewer_acts(story)
     for key in story.stripe:
         if story.stripe[key]:
@@ -45,6 +47,14 @@ def _shorter(story: Story) -> Iterator[Story]:
         yield replace(story, switches={})
     for line in story.widget:
         yield replace(story, widget=tuple(one for one in story.widget if one != line))
+
+
+def _less(whole: tuple[T, ...]) -> Iterator[tuple[T, ...]]:
+    """None of them, then all but one."""
+    if len(whole) > 1:
+        yield ()
+    for number in range(len(whole)):
+        yield whole[:number] + whole[number + 1 :]
 
 
 def _with_fewer_acts(story: Story) -> Iterator[Story]:

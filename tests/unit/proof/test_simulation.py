@@ -38,7 +38,9 @@ def test_a_story_is_read_as_it_was_written() -> None:
 
 def test_a_failing_story_is_told_without_what_it_does_not_need() -> None:
     hold, pay = Act(0, "hold", times=2), Act(5, "pay")
-    story = Story(1, actors=(Actor("visitor 1", (hold, pay)), Actor("other 1", (Act(1, "dispute"),))), widget=("a", "b"))
+    story = Story(
+        1, actors=(Actor("visitor 1", (hold, pay)), Actor("other 1", (Act(1, "dispute"),))), widget=("a", "b")
+    )
     short = shrink(story, lambda one: any(act.what == "pay" for actor in one.actors for act in actor.acts))
     assert short == replace(story, actors=(Actor("visitor 1", (pay,)), Actor("other 1", ())), widget=())
 
