@@ -12,6 +12,7 @@ from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import format_datetime, make_msgid, parseaddr
+from typing import Protocol
 from urllib.parse import SplitResult, unquote, urlsplit
 
 import aiosmtplib
@@ -38,15 +39,29 @@ _PORTS = {"smtp": 25, "smtps": 465, "smtp+starttls": 587}
 log = structlog.get_logger()
 
 
+class Give(Protocol):
+    """The way to a mail server. Raises MailError."""
+
+    async def __call__(self, message: EmailMessage, server: SplitResult, *, sender: str) -> None:
+        """Hand the message over."""
+
+
 class Mailer:
     """Builds messages and gives them to the SMTP server. Without `smtp_url` it is off: see `enabled`.
 
     `mail_from` is an address, or "Name <address>"; customers see the owner's name where there is one. `templates`
-    finds `email/letter.html` and `.txt`. Raises ValueError if mail is on and `mail_from` is no address.
+    finds `email/letter.html` and `.txt`; `through` is the way to the mail server, by default SMTP. Raises ValueError
+    if mail is on and `mail_from` is no address.
     """
 
     def __init__(
-        self, *, smtp_url: str | None, mail_from: str, templates: Environment, now: Callable[[], datetime]
+        self,
+        *,
+        smtp_url: str | None,
+        mail_from: str,
+        templates: Environment,
+        now: Callable[[], datetime],
+        through: Give | None = None,
     ) -> None:
         self._server = urlsplit(smtp_url) if smtp_url else None
         self._from_name, self._from_address = parseaddr(mail_from)
@@ -61,6 +76,7 @@ class Mailer:
         self._html = environment.get_template("email/letter.html")
         self._text = environment.get_template("email/letter.txt")
         self._now = now
+        self._give = through or give
         if not self.enabled:
             log.warning("mail_is_off", reason="SMTP_URL is not set")
 
@@ -81,7 +97,7 @@ class Mailer:
             message = self.message(mail)
         except (ValueError, LookupError, MessageError) as error:
             raise MailError(f"cannot be written: {type(error).__name__}", permanent=True) from error
-        await give(message, self._server, sender=self._from_address)
+        await self._give(message, self._server, sender=self._from_address)
 
     async def send_text(self, *, to: str, subject: str, text: str) -> None:
         """Plain words to somebody who works here, beside any booking. Raises MailError."""
@@ -89,7 +105,7 @@ class Mailer:
             raise MailError("mail is off", permanent=False)
         message = plain_message((self._from_name, self._from_address), to=to, subject=subject, text=text)
         message["Date"] = format_datetime(self._now())
-        await give(message, self._server, sender=self._from_address)
+        await self._give(message, self._server, sender=self._from_address)
 
     def message(self, mail: Mail) -> EmailMessage:
         """The finished message: plain text, HTML, and where the calendar must follow its file."""
