@@ -34,9 +34,7 @@ def main() -> int:
             ]
         for name in names:
             wrong += wrong_about_feed(name, FIRST, LAST, changes_of_clock)
-    print(
-        f"{looked} changes of different clocks looked at, {slots} times compared on pages, over JSON, as typed and in files"
-    )
+    print(f"{looked} changes of different clocks looked at, {slots} times compared")
     print(f"{len(wrong)} faults, {time.process_time() - began:.0f} s of CPU")
     for fault in wrong[: asked.most]:
         print(f"  {fault}")

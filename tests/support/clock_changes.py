@@ -261,6 +261,8 @@ def wrong_about_feed(zone: str, first: datetime, last: datetime, changes: Sequen
         for part in described.subcomponents
         for start in (part["dtstart"].dt, *(one.dt for dates in _listed(part.get("rdate", [])) for one in dates.dts))
     )
+    # From the first day on: a zone's description begins with its own first of January, and entries are in UTC.
+    first += _DAY
     moments = [first, last, *(one.moment + away for one in changes for away in (-_SECOND, timedelta(0)))]
     for moment in (moment for moment in moments if first <= moment <= last):
         offset = moment.astimezone(ZoneInfo(zone)).utcoffset()
