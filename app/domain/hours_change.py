@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
+from app.domain.local_days import start_of_day
 from app.domain.reservation import Occupied
 from app.domain.studio import MIDNIGHT, Hours, Span, Week, days_from, merged, without
 
@@ -77,7 +78,7 @@ class HoursChange:
     @property
     def whole_days(self) -> bool:
         """Whether it goes from midnight to midnight."""
-        return all(minutes_of(moment, self.zone) == 0 for moment in (self.starts_at, self.ends_at))
+        return all(_begins_a_day(moment, self.zone) for moment in (self.starts_at, self.ends_at))
 
     @property
     def interval(self) -> Occupied:
@@ -89,9 +90,10 @@ class HoursChange:
         first, last = self.days
         if not first <= day <= last:
             return ()
-        opens = minutes_of(self.starts_at, self.zone) if day == first else 0
-        closes = minutes_of(self.ends_at, self.zone) if day == last else MIDNIGHT
-        closes = closes or MIDNIGHT
+        # Where the clocks skip midnight, a day begins at one o'clock, and the one before ends there.
+        begins, ends = (_begins_a_day(moment, self.zone) for moment in (self.starts_at, self.ends_at))
+        opens = minutes_of(self.starts_at, self.zone) if day == first and not begins else 0
+        closes = minutes_of(self.ends_at, self.zone) if day == last and not ends else MIDNIGHT
         return (Span(opens, closes),) if opens < closes else ()
 
 
@@ -99,6 +101,10 @@ def minutes_of(moment: datetime, zone: ZoneInfo) -> int:
     """How late it is on a zone's clock, in whole minutes after midnight."""
     here = moment.astimezone(zone)
     return here.hour * 60 + here.minute
+
+
+def _begins_a_day(moment: datetime, zone: ZoneInfo) -> bool:
+    return moment == start_of_day(moment.astimezone(zone).date(), zone)
 
 
 def changed_day(day: date, before: Hours | None, week: Week, changes: Collection[HoursChange]) -> Hours | None:

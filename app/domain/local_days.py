@@ -15,7 +15,32 @@ def start_of_day(day: date, zone: tzinfo) -> datetime:
     Where clocks go forward at midnight the day begins at one o'clock; where they go back to it, at the earlier of the
     two midnights.
     """
-    return datetime.combine(day, time(), zone).astimezone(UTC)
+    return moment_at(day, 0, zone)
+
+
+def moment_at(day: date, minutes: int, zone: tzinfo) -> datetime:
+    """The moment, in UTC, when the zone's clock shows so many minutes after the day's midnight; 24 * 60 is the next.
+
+    The first of two where the clock shows it twice; where it is skipped, the moment at which it is.
+    """
+    days, minutes = divmod(minutes, 24 * 60)
+    wall = datetime.combine(day + days * _A_DAY, time(minutes // 60, minutes % 60))
+    moment = wall.replace(tzinfo=zone).astimezone(UTC)
+    if _wall(moment, zone) == wall:
+        return moment
+    # Skipped: read with the offset of before it is too late by what is skipped of it, with that of after it too early.
+    before = wall.replace(tzinfo=zone, fold=1).astimezone(UTC)
+    while moment - before > timedelta(seconds=1):
+        middle = before + timedelta(seconds=(moment - before) // timedelta(seconds=2))
+        if _wall(middle, zone) < wall:
+            before = middle
+        else:
+            moment = middle
+    return moment
+
+
+def _wall(moment: datetime, zone: tzinfo) -> datetime:
+    return moment.astimezone(zone).replace(tzinfo=None)
 
 
 def days_in_utc(first: date, last: date, zone: tzinfo | None = None) -> tuple[datetime, datetime]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from urllib.parse import quote, urlencode
 
-from icalendar import Calendar, Event, Timezone, vCalAddress
+from icalendar import Calendar, Event, Timezone, TimezoneDaylight, TimezoneStandard, vCalAddress
 
 from app.domain.booking import Booking, Status
 from app.mail.letter import Method, one_line, printable
 from app.text.catalogues import translator
+from app.text.zones import local, offset_changes, offset_of
 from app.widgets import Widget
 
 _YEAR = timedelta(days=366)
@@ -90,7 +91,7 @@ def bookings_calendar(
     calendar.add("x-wr-calname", "Holdfast")
     calendar.add("x-published-ttl", "PT15M")
     # Without one component a calendar is not valid (RFC 5545, 3.6), and a new studio has no bookings yet.
-    calendar.add_component(Timezone.from_tzid(zone, first_date=_year(first), last_date=_year(last + _YEAR)))
+    calendar.add_component(_described(zone, _year(first), _year(last + _YEAR)))
     head, end = bytes(calendar.to_ical()), b"END:VCALENDAR\r\n"
     yield head.removesuffix(end)
     for booking in bookings:
@@ -131,9 +132,25 @@ def _more(booking: Booking, count: int) -> Event:
     return entry
 
 
-def _year(moment: datetime) -> date:
-    """The first day of its year: a time zone's description should not change from day to day."""
-    return date(moment.year, 1, 1)
+def _described(zone: str, first: datetime, last: datetime) -> Timezone:
+    """The zone's description (RFC 5545, 3.6.5). Our own: icalendar 7.3 lets clocks go forward an hour too late, and
+    misses a Ramadan now and then. Where nothing has changed yet, the offset is that of `first`."""
+    described = Timezone()
+    described.add("tzid", zone)
+    begun = offset_of(local(first, zone))
+    for moment, old, new in ((first, begun, begun), *offset_changes(zone, first, last)):
+        part = TimezoneDaylight() if local(moment, zone).dst() else TimezoneStandard()
+        part.add("dtstart", (moment + old).replace(tzinfo=None))
+        part.add("tzoffsetfrom", old)
+        part.add("tzoffsetto", new)
+        part.add("tzname", local(moment, zone).tzname())
+        described.add_component(part)
+    return described
+
+
+def _year(moment: datetime) -> datetime:
+    """The beginning of its year: a time zone's description should not change from day to day."""
+    return datetime(moment.year, 1, 1, tzinfo=UTC)
 
 
 def calendar_links(booking: Booking, *, widget: Widget) -> dict[str, str]:

@@ -12,7 +12,7 @@ import hashlib
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from random import Random
 from typing import Any, Final
@@ -269,6 +269,9 @@ class WorkingHours:
         self, kind: ChangeKind, member: Member, starts_at: datetime, ends_at: datetime, by: str, note: str
     ) -> HoursChange:
         _must_be_settable(member)
+        # In UTC: two moments of one zone are compared by what its clock shows, which may be an hour less than they are
+        # apart, and a moment that a clock shows twice equals none of another zone.
+        starts_at, ends_at = starts_at.astimezone(UTC), ends_at.astimezone(UTC)
         if ends_at <= starts_at:
             raise HoursRefused(Unfit.ENDS_FIRST)
         if ends_at - starts_at > LONGEST or starts_at > self._now() + _AHEAD:

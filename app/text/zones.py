@@ -44,6 +44,32 @@ def offset_label(zone: str, at: datetime) -> str:
     return label_of(offset_of(local(at, zone)))
 
 
+@lru_cache(maxsize=2048)
+def offset_changes(zone: str, first: datetime, last: datetime) -> tuple[tuple[datetime, timedelta, timedelta], ...]:
+    """When the zone's clocks change after `first`, up to `last`: the first second of the new offset from UTC, the old
+    offset and the new one. One look a day finds them all, since no zone changes twice within one."""
+    found = []
+    moment, offset = first, offset_of(local(first, zone))
+    while moment < last:
+        later = min(moment + timedelta(days=1), last)
+        new = offset_of(local(later, zone))
+        if new != offset:
+            found.append((_first_of(new, moment, later, zone), offset, new))
+        moment, offset = later, new
+    return tuple(found)
+
+
+def _first_of(offset: timedelta, before: datetime, after: datetime, zone: str) -> datetime:
+    """The first second of that offset, between a moment before it and one with it."""
+    while after - before > timedelta(seconds=1):
+        middle = before + timedelta(seconds=(after - before) // timedelta(seconds=2))
+        if offset_of(local(middle, zone)) == offset:
+            after = middle
+        else:
+            before = middle
+    return after
+
+
 @cache
 def _zone_names() -> frozenset[str]:
     """Every name in the IANA database, old ones too, without the placeholder that it calls Factory."""

@@ -100,10 +100,11 @@ class Availability:
         resource_id: str | None = None,
         months: int = 3,
         reader: str = "",
+        zone: str = "",
     ) -> Slot | None:
-        """The first free time on or after a day."""
+        """The first free time on or after a day, of the calendar of `zone`."""
         return await self._of(widget).next_free(
-            widget, service, after=after, resource_id=resource_id, months=months, reader=reader
+            widget, service, after=after, resource_id=resource_id, months=months, reader=reader, zone=zone
         )
 
     # People and services have ids of their own at each scheduler, so what is told to all matters to one.

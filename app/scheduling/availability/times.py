@@ -14,6 +14,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from app.domain.catalogue import Service, Slot
+from app.domain.local_days import start_of_day
 from app.domain.reservation import Occupied
 from app.errors import NotFound, RateLimited, SchedulerError, SchedulerNotFound, StorageError, TimesNotRead
 from app.protection.rate_limits import READ, RateLimits
@@ -267,14 +268,15 @@ class SchedulerAvailability:
         resource_id: str | None = None,
         months: int = 3,
         reader: str = "",
+        zone: str = "",
     ) -> Slot | None:
-        """The first free time on or after a day at the location, within `months` months from that day's. `reader` as
-        in `times`, whose errors this raises."""
+        """The first free time on or after a day, within `months` months from that day's. `zone` is whose calendar has
+        the day, the location's if it is empty. `reader` as in `times`, whose errors this raises."""
         if not self._imaginable(after):
             return None
-        zone = ZoneInfo((await self._catalogues.of(widget)).location.time_zone)
-        day = max(after, self._now().astimezone(zone).date())
-        opens = datetime.combine(day, time.min, zone)
+        there = ZoneInfo(zone or (await self._catalogues.of(widget)).location.time_zone)
+        day = max(after, self._now().astimezone(there).date())
+        opens = start_of_day(day, there)
         month = day.replace(day=1)
         for _ in range(months):
             times = await self.times(widget, service, month=month, resource_id=resource_id, reader=reader)

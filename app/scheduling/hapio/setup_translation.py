@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any, Final, Literal
 from zoneinfo import ZoneInfo
@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import isodate
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator
 
+from app.domain.local_days import moment_at
 from app.domain.studio import MIDNIGHT, Hours, Span, StudioService, Week, merged, runs, without
 from app.scheduling.arrangement import FoundPlace, FoundService
 from app.scheduling.hapio.translation import Page, duration_of, timestamp
@@ -234,26 +235,27 @@ class DayBlock:
 
 def blocks_for(days: Mapping[date, Hours | None], zone: ZoneInfo) -> list[DayBlock]:
     """The blocks that give days these hours whatever the week says: open ones, and closed ones for the rest of the day.
-    Days in a row that are closed are one block. Days with None need none."""
+    Days in a row that are closed are one block. Days with None need none, and neither does what the clocks skip."""
     found: list[DayBlock] = []
     for first, last, hours in runs(days):
         if hours is None:
             continue
         if not hours:
-            found.append(DayBlock(_at(first, 0, zone), _at(last, MIDNIGHT, zone), is_available=False))
+            found.append(DayBlock(moment_at(first, 0, zone), moment_at(last, MIDNIGHT, zone), is_available=False))
             continue
         for number in range((last - first).days + 1):
             day = first + timedelta(days=number)
             for spans, is_available in ((merged(hours), True), (without(_WHOLE_DAY, hours), False)):
-                found += [
-                    DayBlock(_at(day, span.opens, zone), _at(day, span.closes, zone), is_available) for span in spans
-                ]
+                for span in spans:
+                    starts_at, ends_at = (moment_at(day, minutes, zone) for minutes in (span.opens, span.closes))
+                    if starts_at < ends_at:
+                        found.append(DayBlock(starts_at, ends_at, is_available))
     return found
 
 
 def left_of(block: DayBlockBody, days: Iterable[date], zone: ZoneInfo) -> list[DayBlock]:
     """What a block covers outside of some days."""
-    cuts = sorted((_at(day, 0, zone), _at(day, MIDNIGHT, zone)) for day in days)
+    cuts = sorted((moment_at(day, 0, zone), moment_at(day, MIDNIGHT, zone)) for day in days)
     left: list[DayBlock] = []
     start = block.starts_at
     for begins, ends in cuts:
@@ -265,12 +267,6 @@ def left_of(block: DayBlockBody, days: Iterable[date], zone: ZoneInfo) -> list[D
     if start < block.ends_at:
         left.append(DayBlock(start, block.ends_at, block.is_available))
     return left
-
-
-def _at(day: date, minutes: int, zone: ZoneInfo) -> datetime:
-    whole, rest = divmod(minutes, MIDNIGHT)
-    wall = datetime.combine(day + timedelta(days=whole), time(rest // 60, rest % 60), tzinfo=zone)
-    return wall.astimezone(UTC)
 
 
 def _iso(length: timedelta) -> str:

@@ -324,33 +324,10 @@ def clock_changes(zone: str, year: int) -> frozenset[date]:
     """
     days: set[date] = set()
     start = datetime(year, 1, 1, tzinfo=UTC) - timedelta(days=2)
-    moments = [start + timedelta(days=offset) for offset in range(371)]
-    offsets = [_utc_offset(moment, zone) for moment in moments]
-    for index in range(1, len(moments)):
-        if offsets[index] == offsets[index - 1]:
-            continue
-        change = _bisect(moments[index - 1], moments[index], zone)
-        before = change + offsets[index - 1]
-        after = change + offsets[index]
-        touched, last = min(before, after), max(before, after) - timedelta(microseconds=1)
+    for change, old, new in zones.offset_changes(zone, start, start + timedelta(days=370)):
+        touched, last = change + min(old, new), change + max(old, new) - timedelta(microseconds=1)
         day = touched.date()
         while day <= last.date():
             days.add(day)
             day += timedelta(days=1)
     return frozenset(day for day in days if day.year == year)
-
-
-def _utc_offset(moment: datetime, zone: str) -> timedelta:
-    return zones.local(moment, zone).utcoffset() or timedelta(0)
-
-
-def _bisect(before: datetime, after: datetime, zone: str) -> datetime:
-    """The first second of the new offset, between two moments with different offsets."""
-    old = _utc_offset(before, zone)
-    while after - before > timedelta(seconds=1):
-        middle = before + timedelta(seconds=(after - before) // timedelta(seconds=2))
-        if _utc_offset(middle, zone) == old:
-            before = middle
-        else:
-            after = middle
-    return after

@@ -164,7 +164,9 @@ async def find_scene(
     elif times.read:
         free = any(zones.local(slot.starts_at, zone).date() == day for slot in times.slots)
     if times.read and (day is None or not free):
-        next_free = await _next_free(parts, widget, service, max(day or month, today), resource, reader)
+        next_free = await _next_free(
+            parts, widget, service, max(day or month, today), zone, resource_id=resource or None, reader=reader
+        )
         if next_free and wanted.month is None:
             day = zones.local(next_free.starts_at, zone).date()
             month, next_free = day.replace(day=1), None
@@ -203,12 +205,19 @@ async def _following(reading: Awaitable[Times]) -> Times | None:
 
 
 async def _next_free(
-    parts: Parts, widget: Widget, service: Service, after: date, resource: str, reader: str
+    parts: Parts,
+    widget: Widget,
+    service: Service,
+    after: date,
+    zone: str,
+    *,
+    resource_id: str | None,
+    reader: str,
 ) -> Slot | None:
-    """The first free time from a day on; None where the months after it have not been read."""
+    """The first free time from a day of the visitor's on; None where the months after it have not been read."""
     try:
         return await parts.availability.next_free(
-            widget, service, after=after, resource_id=resource or None, reader=reader
+            widget, service, after=after, zone=zone, resource_id=resource_id, reader=reader
         )
     except (TimesNotRead, RateLimited):
         return None

@@ -92,7 +92,7 @@ def times_context(
         "day": day if day and day.count else None,
         "empty": empty,
         "opened": scene.opened and not empty,
-        "zone": _zone(scene, language),
+        "zone": _zone(scene, day, language),
         "age": _age(scene, language),
         "say": empty["sentence"] if empty else _said(day, language),
         "taken": taken,
@@ -161,16 +161,18 @@ def _people(scene: Scene, widget: Widget, language: str) -> list[dict[str, Any]]
     ]
 
 
-def _zone(scene: Scene, language: str) -> dict[str, Any]:
-    """The zone that the times are in, said in words, and all others if the visitor wants to choose."""
-    at = scene.times.slots[0].starts_at if scene.times.slots else scene.times.as_of
+def _zone(scene: Scene, day: DayView | None, language: str) -> dict[str, Any]:
+    """The zone that the times are in, said in words, and all others if the visitor wants to choose. Its offset is that
+    of the times which are shown: within a month it may change."""
+    shown = [time.starts_at for part in day.parts for time in part.times] if day else []
+    at = next(iter([*shown, *(slot.starts_at for slot in scene.times.slots)]), scene.times.as_of)
     place = scene.catalogue.location.time_zone
-    differs = not zones.same_clock(scene.zone, place, at)
+    apart = next((moment for moment in shown or [at] if not zones.same_clock(scene.zone, place, moment)), None)
     return {
         "name": scene.zone,
         "chosen": scene.wanted.zone is not None,
         "label": zones.zone_label(scene.zone, at, language),
-        "place": zones.zone_label(place, at, language) if differs else "",
+        "place": zones.zone_label(place, apart, language) if apart else "",
         "choices": zones.zone_choices(language, at, scene.zone) if scene.wanted.choose_zone else (),
     }
 

@@ -166,11 +166,13 @@ def clock_change(day: date, zone: str, language: str) -> str:
     """That the clocks change on this day; empty where they do not."""
     starts, ends = (start_of_day(one, ZoneInfo(zone)) for one in (day, day + timedelta(days=1)))
     _ = catalogues.translator(language).gettext
-    if ends - starts > timedelta(days=1):
+    longer = ends - starts - timedelta(days=1)
+    if longer == timedelta(hours=1):
         return _("The clocks go back on this day: one hour comes twice.")
-    if ends - starts < timedelta(days=1):
+    if longer == timedelta(hours=-1):
         return _("The clocks go forward on this day: one hour is missing.")
-    return ""
+    # By half an hour on Lord Howe Island, by two at Troll.
+    return _("The clocks change on this day.") if longer else ""
 
 
 def _column(desk: DeskDays, person: Member, day: date, bookings: Sequence[Booking], words: Words) -> Column:

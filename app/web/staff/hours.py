@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime
 from typing import Final
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from app.domain.hours_change import ChangeKind
+from app.domain.local_days import moment_at
 from app.domain.studio import MIDNIGHT, Span, Week, merged
 from app.errors import BookingConflict, HoursRefused, SchedulerError
 from app.operations.working_hours import Member, Unfit, week_mark
@@ -243,12 +244,7 @@ def _interval(
     if wrong or asked.first is None or asked.last is None:
         return None, frozenset(wrong)
     until = MIDNIGHT if ends is None or (ends == 0 and asked.last == asked.first) else ends
-    return (_at(asked.first, begins or 0, zone), _at(asked.last, until, zone)), frozenset()
-
-
-def _at(day: date, minutes: int, zone: ZoneInfo) -> datetime:
-    days, rest = divmod(minutes, MIDNIGHT)
-    return datetime.combine(day + timedelta(days=days), time(rest // 60, rest % 60), zone)
+    return (moment_at(asked.first, begins or 0, zone), moment_at(asked.last, until, zone)), frozenset()
 
 
 async def _change_page(

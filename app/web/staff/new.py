@@ -17,6 +17,7 @@ from app.booking.customer_form import desk_fields, read_details
 from app.domain.amounts import read_amount
 from app.domain.booking import Status
 from app.domain.catalogue import Service, Slot
+from app.domain.local_days import start_of_day
 from app.domain.payment import Pays
 from app.errors import (
     BookingConflict,
@@ -230,7 +231,7 @@ async def _times(request: Request, chosen: _Chosen) -> Response:
         "skipped": asked.day is not None and asked.at is not None,
         "people": [(one.id, one.name) for one in chosen.service.resources],
         "any_time": parts.book_for.any_time(chosen.widget),
-        "zone": zones.zone_label(chosen.zone, now, language),
+        "zone": zones.zone_label(chosen.zone, start_of_day(first, zones.zone_info(chosen.zone)), language),
         "problem": problem,
     }
     return render_staff(request, "staff/new.html", context, screen="new")
