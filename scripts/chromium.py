@@ -2,7 +2,7 @@
 
 A missing browser ends the run with exit code 1: browser tests that are skipped are not tests. With `--headless` it is
 the path of Chromium's headless shell, and the whole browser's where no shell can be installed
-(docs/dev/decisions/0190).
+(docs/dev/decisions/0187).
 """
 
 import os
