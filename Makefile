@@ -6,7 +6,7 @@ RUN := .venv/bin/python
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check unit e2e browser coverage mutate screenshots bench first-view kill stopwatch strangers prove prove-rules format messages static configuration lock clean barriers years
+.PHONY: help demo test check unit e2e browser coverage mutate screenshots bench first-view kill stopwatch strangers prove prove-rules zones format messages static configuration lock clean barriers years
 
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -77,6 +77,9 @@ prove: .venv/dev.stamp ## Look for the story that breaks a promise: RUNS=2000 SE
 
 prove-rules: .venv/dev.stamp ## Switch each rule of the design off in turn, and see the simulation notice (RUNS=2000 ONLY=slot-guard)
 	$(RUN) -m proof.rules --runs $(or $(RUNS),2000) $(ONLY)
+
+zones: .venv/dev.stamp ## Look at every change of clocks of every time zone from 2020 to 2040
+	$(RUN) -m proof.zones
 
 format: .venv/dev.stamp ## Format the code and fix what the linter can fix
 	.venv/bin/ruff check --fix .

@@ -184,8 +184,8 @@ RULES: Sequence[Rule] = (
         (
             Edit(
                 "app/booking/confirm.py",
-                "lock = _Lock.GONE if booking.was_expired else await self._make_final(booking, payment)",
-                "lock = _Lock.FINAL if booking.was_expired else await self._make_final(booking, payment)",
+                "lock = _Lock.GONE if booking.lost_time else await self._make_final(booking, payment)",
+                "lock = _Lock.FINAL if booking.lost_time else await self._make_final(booking, payment)",
             ),
         ),
     ),
