@@ -115,20 +115,17 @@ class _errors_noted:  # noqa: N801 - a context manager
         self._world = world
 
     def __enter__(self) -> None:
+        self._before = structlog.get_config()
         structlog.configure(processors=[self._note], wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
 
     def __exit__(self, *_: object) -> None:
-        structlog.configure(processors=[_drop])
+        structlog.configure(**self._before)
 
     def _note(self, _logger: Any, _name: str, line: MutableMapping[str, Any]) -> Any:
         error = line.get("exc_info")
         if isinstance(error, Exception) and not isinstance(error, HoldfastError):
             self._world.wrong.append(f"unexpected: {line.get('event')} {line.get('act', '')} {error!r}"[:300])
         raise structlog.DropEvent
-
-
-def _drop(_logger: Any, _name: str, _line: MutableMapping[str, Any]) -> Any:
-    raise structlog.DropEvent
 
 
 def told(outcome: Outcome, *, most: int = 400) -> Iterable[str]:

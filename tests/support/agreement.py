@@ -21,6 +21,8 @@ async def let_it_rest(stack: Stack) -> None:
         await stack.stripe.deliver_due()
     if any(booking.status is Status.OFFERED for booking in await rows(stack)):
         await stack.tick(after=timedelta(days=1), times=2)
+    if stack.side.name == "calcom":  # a reservation whose answer was lost ends by itself, within two and a half hours
+        await stack.tick(after=timedelta(hours=1))
 
 
 async def assert_agreement(stack: Stack) -> None:
