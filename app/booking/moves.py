@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from app.booking.at_scheduler import creating, lock_at_scheduler, must_be_confirmable, visit, wanted
+from app.booking.new_booking import another_reservation
 from app.booking.payment_pages import Order, PaymentPages
 from app.booking.payment_refused import refuse_payment
 from app.booking.release import Release
@@ -100,27 +101,7 @@ class Moves:
         dearer = quote.difference > 0
         locks = dearer and not _overlap(booking, slot, resource)
         move_id = self._tools.new_id("mv")
-        reservation = replace(
-            booking.reservation,
-            id=move_id,
-            service_id=service.id,
-            service_name=service.name,
-            resource_id=resource.id,
-            resource_name=resource.name,
-            starts_at=slot.starts_at,
-            ends_at=slot.ends_at,
-            buffer_starts_at=slot.buffer_starts_at,
-            buffer_ends_at=slot.buffer_ends_at,
-            created_at=now,
-            updated_at=now,
-            occupies=True,
-            reference=None,
-            unsure=locks,
-            canceled=False,
-            due=None,
-            next_try_at=None,
-            tries=0,
-        )
+        reservation = another_reservation(booking.reservation, move_id, service, slot, resource, now, unsure=locks)
         move = Move(
             id=move_id,
             booking_id=booking.id,

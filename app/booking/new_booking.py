@@ -42,6 +42,42 @@ def new_reservation(
     )
 
 
+def another_reservation(
+    of: Reservation,
+    ident: str,
+    service: Service,
+    slot: Slot,
+    resource: Resource,
+    now: datetime,
+    *,
+    unsure: bool,
+    offered_until: datetime | None = None,
+) -> Reservation:
+    """A claim of the same booking on another time, at the same place. It is one of the slots that the calendar offers,
+    whether or not the first one was. `unsure`: the scheduler is about to be asked for a lock."""
+    return Reservation(
+        id=ident,
+        booking_id=of.booking_id,
+        scheduler=of.scheduler,
+        service_id=service.id,
+        service_name=service.name,
+        resource_id=resource.id,
+        resource_name=resource.name,
+        location_id=of.location_id,
+        location_name=of.location_name,
+        time_zone=of.time_zone,
+        starts_at=slot.starts_at,
+        ends_at=slot.ends_at,
+        buffer_starts_at=slot.buffer_starts_at,
+        buffer_ends_at=slot.buffer_ends_at,
+        created_at=now,
+        updated_at=now,
+        places=of.places,
+        unsure=unsure,
+        offered_until=offered_until,
+    )
+
+
 def new_booking(
     reservation: Reservation,
     widget: Widget,

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from app.booking.at_scheduler import lock_at_scheduler
+from app.booking.new_booking import another_reservation
 from app.booking.release import RESCUE_LEASE, Release
 from app.booking.tools import Tools
 from app.domain.booking import Booking, Status
@@ -154,27 +155,8 @@ class OfferedTimes:
         """Hold one time here, and at the scheduler where its locks bind; None where somebody else has it. Elsewhere the
         scheduler is asked when it is chosen."""
         now, binds = self._now(), self._binds(booking)
-        offer = replace(
-            booking.reservation,
-            id=self._tools.new_id("of"),
-            resource_id=person.id,
-            resource_name=person.name,
-            starts_at=slot.starts_at,
-            ends_at=slot.ends_at,
-            buffer_starts_at=slot.buffer_starts_at,
-            buffer_ends_at=slot.buffer_ends_at,
-            created_at=now,
-            updated_at=now,
-            occupies=True,
-            reference=None,
-            unsure=binds,
-            canceled=False,
-            due=None,
-            next_try_at=None,
-            tries=0,
-            any_time=False,
-            offered_until=until,
-        )
+        ident, own = self._tools.new_id("of"), booking.reservation
+        offer = another_reservation(own, ident, service, slot, person, now, unsure=binds, offered_until=until)
         if not await self._store.insert_offer(offer, capacity=person.capacity, lease_until=now + RESCUE_LEASE):
             return None
         self._availability.took(offer.interval)

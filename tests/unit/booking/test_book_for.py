@@ -156,6 +156,15 @@ async def test_a_time_that_is_not_offered_is_booked_where_the_owner_says_so_and_
         await booked(stack, night + 3 * DAY, resource_id=person.id, any_time=True)
 
 
+async def test_a_booking_beyond_the_hours_is_moved_to_a_time_that_is_offered_as_any_other(stack: Stack) -> None:
+    service = await stack.parts.availability.service(stack.parts.widgets["studio"], stack.portrait_id)
+    night = (await stack.in_days(3)).replace(hour=2, minute=7)
+    booking = await booked(stack, night, resource_id=service.resources[0].id, any_time=True)
+    await stack.move(booking, await stack.in_days(5), by=Actor.OWNER)
+    moved = await stack.now(booking)
+    assert (booking.reservation.any_time, moved.reservation.any_time) == (True, False)
+
+
 async def test_what_was_paid_on_the_spot_goes_back_by_the_owners_hand_and_never_through_stripe(stack: Stack) -> None:
     booking = await booked(stack)
     await stack.mail("owner@studio.example")
