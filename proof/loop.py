@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import selectors
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -87,8 +87,3 @@ def no_threads(busy: Callable[[], bool]) -> Iterator[None]:
 
     with patch("anyio.to_thread.run_sync", run_sync):
         yield
-
-
-def in_context(loop: asyncio.AbstractEventLoop, context: Mapping[str, object]) -> None:
-    """Report what no task has caught as the failure that it is."""
-    raise RuntimeError(str(context.get("message"))) from context.get("exception")  # type: ignore[misc]  # asyncio's own dict

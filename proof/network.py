@@ -41,13 +41,12 @@ _LONGEST = 60.0
 
 @dataclass
 class Trouble:
-    """The `nth` request from `since` (seconds) on whose provider, method and path fit meets this fate; then it is over,
+    """The `nth` request from `since` (seconds) on whose provider and method fit meets this fate; then it is over,
     or after `times` of them (None: never)."""
 
     provider: str
     fate: Fate
     method: str = ""
-    part: str = ""
     nth: int = 1
     since: float = 0.0
     times: int | None = 1
@@ -55,7 +54,7 @@ class Trouble:
     def strikes(self, provider: str, request: httpx.Request, now: float) -> bool:
         """Whether it is this request's; counts it."""
         fits = provider == self.provider and now >= self.since and self.method in ("", request.method)
-        if not fits or self.part not in request.url.path or self.times == 0:
+        if not fits or self.times == 0:
             return False
         self.nth -= 1
         if self.nth > 0:

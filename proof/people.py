@@ -57,7 +57,6 @@ class People:
         self._world = world
         self._bookings: dict[int, Booking] = {}
         self._sessions: dict[int, list[str]] = {}
-        self._visits = 0
 
     async def live(self, number: int, actor: Actor) -> None:
         """Do what the actor does, one thing after the other."""
@@ -102,7 +101,6 @@ class People:
 
     async def _hold(self, number: int, act: Act) -> None:
         world = self._world
-        self._visits += 1
         visitor = Visitor(key=f"visitor-{number}-{world.story.seed}", time_zone="Europe/Stockholm", language="en")
         customer = Customer(name=f"Visitor {number + 1}", email=f"visitor{number + 1}@customer.example")
 

@@ -90,7 +90,7 @@ async def _come_to_rest(world: World) -> None:
     world.spells.clear()
     world.network.gone.clear()
     world.network.calm = True
-    world._apply()
+    world.apply_spells()
     world.stripe.faults.clear()
     world.side.faults.clear()
     await world.network.settle()

@@ -30,7 +30,7 @@ class Gone(Exception):
 
 
 class Process:
-    """A life is from `start` to `kill` or `stop`; `dies_at` is the step of the present one at which it ends."""
+    """A life is from `start` to `kill`; `dies_at` is the step of the present one at which it ends."""
 
     def __init__(self, world: World, name: str, disk: Disk) -> None:
         self._world = world
@@ -81,11 +81,6 @@ class Process:
         if not self.alive or self._up is None or not self._up.done():
             raise Gone
         return self._up.result()
-
-    async def stop(self) -> None:
-        """End it as an operator does: what is under way may finish."""
-        if self.alive:
-            await self.kill()
 
     async def kill(self) -> None:
         """End it in the middle of whatever it does. Nothing that it still tries has any effect."""

@@ -311,7 +311,7 @@ def in_words(story: Story) -> str:
         lines.append(f"{actor.name}:")
         lines += [f"  after {act.after:g} s: {_act_in_words(act)}" for act in actor.acts]
     for trouble in story.troubles:
-        of = f"{trouble.method or 'request'} to {trouble.provider}{trouble.part and f' with {trouble.part}'}"
+        of = f"{trouble.method or 'request'} to {trouble.provider}"
         more = "" if trouble.times == 1 else f", {trouble.times} times in a row"
         lines.append(f"From {trouble.since:g} s on, {of} number {trouble.nth}: {trouble.fate}{more}.")
     lines += [

@@ -219,10 +219,10 @@ class World:
             return
         self.note(f"{spell.what} begins")
         self.spells.add(spell.what)
-        self._apply()
+        self.apply_spells()
         await asyncio.sleep(spell.lasts)
         self.spells.discard(spell.what)
-        self._apply()
+        self.apply_spells()
         self.note(f"{spell.what} ends")
 
     async def _put_back(self, later: float) -> None:
@@ -243,7 +243,8 @@ class World:
         for process in up:
             await self.up(process)
 
-    def _apply(self) -> None:
+    def apply_spells(self) -> None:
+        """Let disk, clock and providers be as the spells that are on have it."""
         self.disk.full = "disk full" in self.spells
         self.clock_step = timedelta(0)
         if "clock ahead" in self.spells:
