@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[3]
 
 
 def test_a_short_search_breaks_no_promise() -> None:
-    for seed in range(12):
+    for seed in range(6):
         outcome = play(make(seed))
         assert outcome.wrong == [], f"make prove SHOW=1 SEED={seed}"
 
@@ -58,4 +58,4 @@ def test_each_rule_can_still_be_left_out_of_the_code(tmp_path: Path) -> None:
 def test_without_its_own_retry_a_paid_booking_is_found_waiting(tmp_path: Path) -> None:
     copy_code(tmp_path, ROOT)
     leave_out(next(rule for rule in RULES if rule.name == "own-retry"), tmp_path)
-    assert first_seed(tmp_path, runs=40, scheduler="")
+    assert first_seed(tmp_path, runs=20, scheduler="", seed=6)
