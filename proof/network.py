@@ -11,7 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextvars import Context
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -69,7 +69,7 @@ class Network:
 
     def __init__(self, random: Random, troubles: Sequence[Trouble]) -> None:
         self._random = random
-        self.troubles = list(troubles)
+        self.troubles = [replace(one) for one in troubles]  # they count down, and the story is played again
         self.fates: Counter[tuple[str, str, Fate]] = Counter()
         #: Providers that cannot be reached at present.
         self.gone: dict[str, bool] = {}

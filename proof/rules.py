@@ -325,6 +325,10 @@ def _try(rule: Rule, runs: int) -> bool:
         copy_code(tree)
         leave_out(rule, tree)
         found = first_seed(tree, runs=runs, scheduler=rule.scheduler)
+        while found and first_seed(ROOT, runs=1, scheduler=rule.scheduler, seed=found[0]):
+            # That story breaks a promise with the rule, too: it says nothing about the rule.
+            following = found[0] + 1
+            found = first_seed(tree, runs=runs - following, scheduler=rule.scheduler, seed=following)
     if found is None:
         print(f"{rule.name:20} not caught in {runs} runs", flush=True)
         return False
