@@ -17,6 +17,7 @@ def main() -> int:
     parser.add_argument("--scheduler", default="")
     asked = parser.parse_args()
     for seed in range(asked.seed, asked.seed + asked.runs):
+        print(f"playing {seed}", flush=True)  # the last that is said, should the run not come to its end
         wrong = play(make(seed, asked.scheduler)).wrong
         if wrong:
             print(f"seed {seed}: {wrong[0]}")

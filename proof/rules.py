@@ -301,9 +301,14 @@ def first_seed(tree: Path, *, runs: int, scheduler: str, seed: int = 0) -> tuple
     words += ["--scheduler", scheduler] if scheduler else []
     done = subprocess.run(words, cwd=tree, check=False, capture_output=True, text=True)  # noqa: S603 - our own program
     found = re.search(r"^seed (\d+): (.*)$", done.stdout, re.MULTILINE)
-    if found is None and done.returncode:
+    if found:
+        return int(found[1]), found[2]
+    if not done.returncode:
+        return None
+    begun = re.findall(r"^playing (\d+)$", done.stdout, re.MULTILINE)
+    if not begun:
         raise RuntimeError(done.stderr[-2000:])
-    return (int(found[1]), found[2]) if found else None
+    return int(begun[-1]), "the run did not come to its end"
 
 
 def main() -> int:
