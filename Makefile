@@ -6,7 +6,7 @@ RUN := .venv/bin/python
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check unit e2e browser coverage mutate screenshots bench first-view kill stopwatch strangers format messages static configuration lock clean
+.PHONY: help demo test check unit e2e browser coverage mutate screenshots bench first-view kill stopwatch strangers zones fuzz format messages static configuration lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -64,6 +64,12 @@ stopwatch: .venv/sandbox.stamp ## Time it from nothing to a live, paid booking: 
 
 strangers: .venv/dev.stamp ## Let strangers take times at each scheduler while they are being paid (RUNS=1000 SEED=1)
 	$(RUN) -m bench.strangers --runs $(or $(RUNS),1000) --seed $(or $(SEED),1)
+
+zones: .venv/dev.stamp ## Look at every change of clocks of every time zone from 2020 to 2040
+	$(RUN) -m proof.zones
+
+fuzz: .venv/dev.stamp ## Send made-up input to every parser that meets the outside (MINUTES=10 SEED=1)
+	$(RUN) -m proof.fuzz --minutes $(or $(MINUTES),10) --seed $(or $(SEED),1)
 
 format: .venv/dev.stamp ## Format the code and fix what the linter can fix
 	.venv/bin/ruff check --fix .
