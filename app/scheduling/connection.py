@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from app.breaker import Breaker
 from app.errors import (
+    UNREADABLE,
     SchedulerDown,
     SchedulerError,
     SchedulerFailed,
@@ -229,9 +230,10 @@ class Connection:
             raise refusal
         try:
             return read(response.content)
-        except ValidationError as error:
+        except UNREADABLE as error:
             # Only where it went wrong: the values may be a customer's.
-            places = ", ".join(sorted({".".join(map(str, item["loc"])) for item in error.errors()})[:5])
+            wrong = error.errors() if isinstance(error, ValidationError) else []
+            places = ", ".join(sorted({".".join(map(str, item["loc"])) for item in wrong})[:5])
             log.warning("unreadable answer", provider=provider, operation=operation, status=status, at=places)
             message = f"{operation}: an answer that cannot be read, at: {places or 'the whole'}"
             raise SchedulerFailed(message, http_status=status) from None
@@ -241,7 +243,7 @@ class Connection:
         status = response.status_code
         body = response.text[:_BODY_KEPT]
         content: Any = None
-        with suppress(ValueError):
+        with suppress(ValueError, RecursionError):
             content = response.json()
         content = content if isinstance(content, dict) else {}
         message = f"{operation}: {status} {self._dialect.sentence(content)}".rstrip()
