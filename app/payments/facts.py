@@ -11,11 +11,10 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
-from functools import cache
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar, get_type_hints
 
 import stripe
-from pydantic import TypeAdapter
+from pydantic import BaseModel, ConfigDict, create_model
 
 from app.domain.payment import Payment, PaymentState
 from app.domain.terms import Capture
@@ -254,10 +253,15 @@ _Facts = TypeVar("_Facts", CheckoutFacts, CaptureFacts, RefundFacts, DisputeFact
 
 def _held(facts: _Facts) -> _Facts:
     """The facts, if each has its own type."""
-    told = {field.name: getattr(facts, field.name) for field in fields(facts)}
-    return _checker(type(facts)).validate_python(told, strict=True)
+    _CHECKERS[type(facts)].model_validate({field.name: getattr(facts, field.name) for field in fields(facts)})
+    return facts
 
 
-@cache
-def _checker(kind: type[_Facts]) -> TypeAdapter[_Facts]:
-    return TypeAdapter(kind)
+def _checker(kind: type) -> type[BaseModel]:
+    types: dict[str, Any] = {name: (hint, ...) for name, hint in get_type_hints(kind).items()}
+    return create_model(kind.__name__, __config__=ConfigDict(strict=True), **types)
+
+
+_CHECKERS: Final[Mapping[type, type[BaseModel]]] = {
+    kind: _checker(kind) for kind in (CheckoutFacts, CaptureFacts, RefundFacts, DisputeFacts)
+}

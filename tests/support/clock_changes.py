@@ -240,6 +240,7 @@ _WIDGET = Widget(name="studio")
 
 def _file_of(booking: Booking) -> Iterator[str]:
     file = calendar_file(booking, widget=_WIDGET, url="", now=FIRST, language="en")
+    event: Any
     [event] = Calendar.from_ical(file).walk("VEVENT")
     if (event["dtstart"].dt, event["dtend"].dt) != (booking.starts_at, booking.ends_at):
         yield f"the calendar file says {event['dtstart'].dt}, not {booking.starts_at}"
@@ -253,6 +254,7 @@ def _file_of(booking: Booking) -> Iterator[str]:
 def wrong_about_feed(zone: str, first: datetime, last: datetime, changes: Sequence[Change]) -> Iterator[str]:
     """Where the description of the zone that a feed carries has another offset than the zone."""
     content = b"".join(bookings_calendar([], zone=zone, first=first, last=last))
+    described: Any
     [described] = Calendar.from_ical(content).walk("VTIMEZONE")
     if str(described["tzid"]) != zone:
         yield f"the feed of {zone} says {described['tzid']}"

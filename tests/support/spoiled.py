@@ -89,7 +89,7 @@ def spoil(body: bytes, random: Random) -> bytes:
     if not places:
         return random.choice(BODIES)
     *way, last = random.choice(places)
-    inside = thing
+    inside: Any = thing
     for step in way:
         inside = inside[step]
     what = random.randrange(8)
