@@ -6,7 +6,7 @@ RUN := .venv/bin/python
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check unit e2e browser coverage mutate screenshots bench first-view kill stopwatch strangers zones fuzz format messages static configuration lock clean
+.PHONY: help demo test check unit e2e browser coverage mutate screenshots bench first-view kill stopwatch strangers prove prove-rules zones fuzz format messages static configuration lock clean barriers years
 
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -32,11 +32,12 @@ unit: .venv/dev.stamp ## Unit and contract tests (installs PostgreSQL and Redis 
 
 # Each process has its own shop, ports and browser. A browser wants most of a core, and half a gigabyte.
 e2e: browser ## Browser tests (installs Chromium, PHP and the frameworks if they are missing)
-	CHROMIUM="$$($(RUN) scripts/chromium.py)" && export CHROMIUM \
-		&& $(RUN) -m pytest tests/e2e -n auto --maxprocesses 4 --dist worksteal
+	HEADLESS_CHROMIUM="$$($(RUN) scripts/chromium.py --headless)" && CHROMIUM="$$($(RUN) scripts/chromium.py)" \
+		&& export HEADLESS_CHROMIUM CHROMIUM && $(RUN) -m pytest tests/e2e -n auto --maxprocesses 4 --dist worksteal
 
 browser: .venv/clients.stamp .cache/npm/assets.stamp .cache/npm/frameworks.stamp
 	@$(RUN) scripts/chromium.py >/dev/null
+	@$(RUN) scripts/chromium.py --headless >/dev/null
 	@$(RUN) -m scripts.wordpress
 
 coverage: .venv/dev.stamp ## Unit and contract tests with the branches of app/ that they reach; fails below the floor in pyproject.toml
@@ -50,14 +51,20 @@ mutate: .venv/mutation.stamp ## Change app/booking and app/store in small ways, 
 screenshots: .venv/dev.stamp .cache/npm/assets.stamp ## Take a picture of every screen and state, into docs/screenshots (git keeps those that a document shows)
 	CHROMIUM="$$($(RUN) scripts/chromium.py)" && export CHROMIUM && $(RUN) -m scripts.screenshots
 
+barriers: .venv/dev.stamp .cache/npm/assets.stamp ## Open every screen and state in four languages and count what axe, an HTML validator and a frame of 280 px find wrong
+	CHROMIUM="$$($(RUN) scripts/chromium.py)" && export CHROMIUM && $(RUN) -m scripts.barriers
+
 bench: .venv/dev.stamp ## Measure all that docs/performance.md has a figure of
 	$(RUN) -m bench
 
 first-view: .venv/dev.stamp .cache/npm/assets.stamp ## Measure the first view's weight, first times on a slow phone, and layout shift
 	CHROMIUM="$$($(RUN) scripts/chromium.py)" && export CHROMIUM && $(RUN) -m bench.first_view
 
-kill: .venv/sandbox.stamp ## Kill -9 the server amid 200 bookings over JSON, ten times, and compare everybody's books
-	$(RUN) -m bench.kill
+kill: .venv/dev.stamp ## Kill -9 servers, workers, PostgreSQL and Redis amid 200 bookings over JSON, five times on each database, and compare all books
+	POSTGRES="$$($(RUN) -m scripts.postgres)" REDIS="$$($(RUN) -m scripts.redis)" && export POSTGRES REDIS && $(RUN) -m bench.kill
+
+years: .venv/dev.stamp ## Measure every page and act with 200,000 past bookings, as ratios to an empty studio
+	POSTGRES="$$($(RUN) -m scripts.postgres)" && export POSTGRES && $(RUN) -m bench.years
 
 stopwatch: .venv/sandbox.stamp ## Time it from nothing to a live, paid booking: the set-up's twelve answers, the server, a visitor
 	$(RUN) -m bench.stopwatch
@@ -65,10 +72,16 @@ stopwatch: .venv/sandbox.stamp ## Time it from nothing to a live, paid booking: 
 strangers: .venv/dev.stamp ## Let strangers take times at each scheduler while they are being paid (RUNS=1000 SEED=1)
 	$(RUN) -m bench.strangers --runs $(or $(RUNS),1000) --seed $(or $(SEED),1)
 
+prove: .venv/dev.stamp ## Look for the story that breaks a promise: RUNS=2000 SEED=0, TIME=8h, SCHEDULER=calcom, SHOW=1 to be told one story
+	$(RUN) -m proof.prove --seed $(or $(SEED),0) $(if $(TIME),--time $(TIME),--runs $(or $(RUNS),2000)) $(if $(SCHEDULER),--scheduler $(SCHEDULER)) $(if $(SHOW),--show)
+
+prove-rules: .venv/dev.stamp ## Switch each rule of the design off in turn, and see the simulation notice (RUNS=2000 ONLY=slot-guard)
+	$(RUN) -m proof.rules --runs $(or $(RUNS),2000) $(ONLY)
+
 zones: .venv/dev.stamp ## Look at every change of clocks of every time zone from 2020 to 2040
 	$(RUN) -m proof.zones
 
-fuzz: .venv/dev.stamp ## Send made-up input to every parser that meets the outside (MINUTES=10 SEED=1)
+fuzz: .venv/dev.stamp ## Send made-up answers, settings, pages and links to what reads them (MINUTES=10 SEED=1)
 	$(RUN) -m proof.fuzz --minutes $(or $(MINUTES),10) --seed $(or $(SEED),1)
 
 format: .venv/dev.stamp ## Format the code and fix what the linter can fix

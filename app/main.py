@@ -36,6 +36,7 @@ from app.domain.scheduler_names import owner_of
 from app.error_answers import show_error, show_http_error, show_outermost
 from app.errors import ChallengeNeeded, HoldfastError, StorageError
 from app.mail import Mailer
+from app.mail.mailer import Give, give
 from app.operations.alerts import Alerts
 from app.operations.background import Background
 from app.operations.calendar import Calendar
@@ -69,6 +70,7 @@ from app.scheduling.creates import CreateBudget
 from app.scheduling.schedulers import Schedulers
 from app.settings import Settings
 from app.store import Store
+from app.store.sqlite_driver import Connect, open_connection
 from app.telemetry.metrics import Metrics
 from app.version import VERSION
 from app.web import probes
@@ -100,7 +102,8 @@ def utc_now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Seams:
-    """What tests own: the clock, chance, waiting, the wires to the providers, and where compiled templates are kept."""
+    """What tests own: the clock, chance, waiting, the wires to the providers and the mail server, the way to a SQLite
+    file, and where compiled templates are kept."""
 
     now: Callable[[], datetime] = utc_now
     random: Random = field(default_factory=SystemRandom)
@@ -111,6 +114,8 @@ class Seams:
     webhook_transport: httpx.AsyncBaseTransport | None = None
     resolve: Resolve | None = None
     compiled_templates: BytecodeCache | None = None
+    connect: Connect = open_connection
+    give_mail: Give = give
     #: Whether times are shared with other processes over the database. Tests of one process leave it out.
     shared: bool = True
 
@@ -127,7 +132,7 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
     widgets = load_widgets(settings.widgets_file, settings.schedulers, settings.owner_schedulers)
     templates = make_templates(settings, seams.compiled_templates)
     async with AsyncExitStack() as closing:
-        store = Store(settings.database_url, now=now)
+        store = Store(settings.database_url, now=now, connect=seams.connect)
         closing.push_async_callback(store.close)
         await (store.migrate() if may_migrate else store.must_be_current())
         # A booking outlives its widget: accounts that are connected stay so, whether or not the file still names them.
@@ -211,7 +216,9 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
         hold_limits = HoldLimits(store=store, rate_limits=rate_limits, challenges=challenges, now=now, shared=counts)
         refunds = Refunds(store=store, payments=payments, notifications=notifications, now=now, random=seams.random)
         smtp_url = settings.smtp_url.get_secret_value() if settings.smtp_url else None
-        mailer = Mailer(smtp_url=smtp_url, mail_from=settings.mail_from, templates=templates, now=now)
+        mailer = Mailer(
+            smtp_url=smtp_url, mail_from=settings.mail_from, templates=templates, now=now, through=seams.give_mail
+        )
         strays = Strays(
             store=store,
             payments=payments,
@@ -371,6 +378,7 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
             desk_payments=acts.desk_payments,
             checkout=acts.checkout,
             settle=acts.settle,
+            late_money=acts.late_money,
             cancel=acts.cancel,
             reschedule=acts.reschedule,
             owner_refunds=acts.owner_refunds,

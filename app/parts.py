@@ -24,6 +24,7 @@ from app.booking.customers import Customers
 from app.booking.desk_payments import DeskPayments
 from app.booking.follow import Follow
 from app.booking.hold import Hold
+from app.booking.late_money import LateMoney
 from app.booking.manage_links import ManageLinks
 from app.booking.offer import Offers
 from app.booking.own_page import OwnPage
@@ -73,6 +74,7 @@ class Parts:
     desk_payments: DeskPayments
     checkout: Checkout
     settle: Settle
+    late_money: LateMoney
     cancel: Cancel
     reschedule: Reschedule
     owner_refunds: OwnerRefunds

@@ -218,8 +218,8 @@ class Widget(_Part):
     widget works only as a page of its own."""
     hold_minutes: Annotated[int, Field(ge=2, le=60)] = 10
     """How long a chosen time is held."""
-    max_extensions: Annotated[int, Field(ge=0, le=10)] = 2
-    """How often a visitor may start those minutes again."""
+    max_extensions: Annotated[int, Field(ge=0, le=10)] = 10
+    """How often a visitor may start those minutes again, for two hours in all."""
     max_holds: Annotated[int, Field(ge=1, le=10_000)] = 100
     """How many unpaid holds all visitors together may have at once. From a quarter of this number a hold asks
     for a small proof of work, and beyond it for a much larger one."""
@@ -242,6 +242,9 @@ class Widget(_Part):
     """What a cancellation refunds, from many hours before the start to few. Without it nothing."""
     undo_minutes: Annotated[int, Field(ge=0, le=60)] = 10
     """How long a customer may undo a cancellation. The refund waits that long; with 0 it goes out at once."""
+    choose_hours: Annotated[int, Field(ge=0, le=72)] = 24
+    """When a payment arrives after its time has gone to someone else, up to three other times are held for so many
+    hours, and the customer chooses one or gets the money back. With 0 the money goes back at once."""
     reschedule: MoveSetting = MoveSetting()
     """How customers may move a booking."""
     reminder_hours: Annotated[int, Field(ge=0, le=24 * 14)] = 24

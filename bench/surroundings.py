@@ -43,6 +43,7 @@ owner_email = "owner@studio.example"
 class Surroundings:
     """The sandboxes, and what servers are started with."""
 
+    folder: Path
     clock: Clock
     hapio: HapioSandbox
     stripe: StripeSandbox
@@ -133,7 +134,7 @@ async def surroundings(folder: Path, **settings: str) -> AsyncIterator[Surroundi
             "LOG_LEVEL": "error",
             **settings,
         }
-        street = Surroundings(clock, hapio, stripe, mailbox, ids, environ, port)
+        street = Surroundings(folder, clock, hapio, stripe, mailbox, ids, environ, port)
         try:
             yield street
         finally:

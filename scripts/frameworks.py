@@ -19,17 +19,17 @@ PROGRAMS: Final = FOLDER / "node_modules" / ".bin"
 _LOCK: Final = "package-lock.json"
 
 
-def install(npm: str) -> None:
-    """Install exactly what is locked, unless that is there already. Packages' own scripts are not run."""
-    lock = (SOURCE / _LOCK).read_bytes()
-    installed = FOLDER / "installed"
+def install(npm: str, source: Path = SOURCE, folder: Path = FOLDER) -> None:
+    """Install into `folder` exactly what `source` locks, unless it is there already. Packages' scripts are not run."""
+    lock = (source / _LOCK).read_bytes()
+    installed = folder / "installed"
     if installed.exists() and installed.read_bytes() == lock:
         return
-    FOLDER.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     for name in ("package.json", _LOCK):
-        shutil.copyfile(SOURCE / name, FOLDER / name)
+        shutil.copyfile(source / name, folder / name)
     subprocess.run(  # noqa: S603  (npm as found on the PATH)
-        [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"], cwd=FOLDER, check=True
+        [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"], cwd=folder, check=True
     )
     installed.write_bytes(lock)
 

@@ -1,6 +1,7 @@
 """All acts, built once and given to the doors and the worker.
 
-Read them in the order of a booking's life: hold (or book_for), checkout, take_payment, confirm, release. Then comes
+Read them in the order of a booking's life: hold (or book_for), checkout, take_payment, confirm (with offered_times, and
+late_money for what the customer makes of them), release. Then comes
 what a confirmed one may still become (cancel, reschedule), and what others do (follow, stripe_events, sweep, adopt).
 """
 
@@ -21,9 +22,11 @@ from app.booking.customers import Customers
 from app.booking.desk_payments import DeskPayments
 from app.booking.follow import Follow
 from app.booking.hold import Hold
+from app.booking.late_money import LateMoney
 from app.booking.manage_links import ManageLinks
 from app.booking.moves import Moves
 from app.booking.offer import Offers
+from app.booking.offered_times import OfferedTimes
 from app.booking.own_page import OwnPage
 from app.booking.owner_refunds import OwnerRefunds
 from app.booking.payment_pages import PaymentPages
@@ -50,6 +53,7 @@ class Acts:
     checkout: Checkout
     settle: Settle
     confirm: Confirm
+    late_money: LateMoney
     release: Release
     cancel: Cancel
     reschedule: Reschedule
@@ -66,7 +70,8 @@ class Acts:
 def make_acts(tools: Tools, hold_limits: HoldLimits, *, inherited: Collection[str] = ()) -> Acts:
     """Build the acts over their tools. `inherited` are the unpaid bookings that the database had before."""
     release = Release(tools)
-    confirm = Confirm(tools, release)
+    offered_times = OfferedTimes(tools, release)
+    confirm = Confirm(tools, release, offered_times)
     pages = PaymentPages(tools)
     moves = Moves(tools, release, pages)
     take_payment = TakePayment(tools, release, confirm, moves, inherited)
@@ -87,8 +92,9 @@ def make_acts(tools: Tools, hold_limits: HoldLimits, *, inherited: Collection[st
         checkout=Checkout(tools, confirm, take_payment, adopt, pages),
         settle=settle,
         confirm=confirm,
+        late_money=LateMoney(tools, offered_times, confirm),
         release=release,
-        cancel=Cancel(tools, offers, release, confirm, moves, owner_refunds),
+        cancel=Cancel(tools, offers, release, confirm, moves, owner_refunds, offered_times),
         reschedule=Reschedule(tools, offers, moves, candidates),
         owner_refunds=owner_refunds,
         manage_links=manage_links,

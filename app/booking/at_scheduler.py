@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 
 from app.booking.tools import Tools
 from app.domain.booking import Booking
 from app.domain.payment import Payment
 from app.domain.reservation import Reservation
-from app.errors import SchedulerFull
+from app.errors import SchedulerFull, StorageError
 from app.scheduling.metadata import scheduler_metadata
 from app.scheduling.port import SchedulerBooking, SchedulerLock, Visit, Wanted
 
@@ -42,9 +44,26 @@ async def must_be_confirmable(tools: Tools, scheduler: str) -> None:
     """Where a scheduler rations bookings, what is held already has its share: nobody pays for what cannot be confirmed
     today. Raises SchedulerFull."""
     creates = tools.schedulers.creates.get(scheduler)
-    wait = creates.wait(await tools.store.unconfirmed(scheduler)) if creates else 0
-    if wait:
+    if creates is None:
+        return
+    # Asked before the creates are: what another process makes in between counts twice, and not never.
+    promised = await tools.store.unconfirmed(scheduler)
+    await creates.save(tools.store.add_to_counter)
+    if wait := creates.wait(promised):
         raise SchedulerFull("no more bookings can be made today", retry_after=wait).at(scheduler)
+
+
+@asynccontextmanager
+async def creating(tools: Tools, scheduler: str) -> AsyncIterator[None]:
+    """Around what may book at the scheduler: other processes learn of the creates before the booking stops counting as
+    promised."""
+    creates = tools.schedulers.creates.get(scheduler)
+    try:
+        yield
+    finally:
+        if creates is not None:
+            with suppress(StorageError):  # what was not saved is kept for the next time
+                await creates.save(tools.store.add_to_counter)
 
 
 async def lock_at_scheduler(tools: Tools, reservation: Reservation, *, until: datetime) -> SchedulerLock:
@@ -61,7 +80,8 @@ async def confirm_at_scheduler(
     says."""
     scheduler = tools.schedulers.of(booking.reservation.scheduler)
     asked = wanted(booking.reservation, tag=booking.id)
-    return await scheduler.confirm(lock, asked, visit(booking, payment))
+    async with creating(tools, booking.reservation.scheduler):
+        return await scheduler.confirm(lock, asked, visit(booking, payment))
 
 
 async def find_at_scheduler(tools: Tools, booking: Booking, reservation: Reservation) -> list[SchedulerBooking]:

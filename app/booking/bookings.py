@@ -14,6 +14,7 @@ from app.domain.history import HistoryEntry
 from app.domain.move import Move
 from app.domain.payment import Payment, PaymentState
 from app.domain.refund import Funds, Refund
+from app.domain.reservation import Reservation
 from app.errors import (
     NotFound,
     StripeError,
@@ -26,8 +27,9 @@ log = structlog.get_logger()
 @dataclass(frozen=True, slots=True)
 class BookingView:
     """A booking with everything that hangs on it, for showing. `payment` is the one that paid it, else the latest
-    attempt; `move` is the move that it is on. `mail_problem` is why the newest mail to the customer was given up, empty
-    where it was not. `lock_binds`: until it is confirmed, nobody else can take the time at the scheduler."""
+    attempt; `move` is the move that it is on; `offered` are the times that its customer may choose from. `mail_problem`
+    is why the newest mail to the customer was given up, empty where it was not. `lock_binds`: until it is confirmed,
+    nobody else can take the time at the scheduler."""
 
     booking: Booking
     widget: Widget
@@ -36,16 +38,19 @@ class BookingView:
     refunds: Sequence[Refund]
     history: Sequence[HistoryEntry]
     move: Move | None
+    offered: Sequence[Reservation] = ()
     mail_problem: str = ""
     lock_binds: bool = True
 
     def spoken(self) -> BookingView:
         """The same with services' names in the customer's language, for showing."""
         booking = self.widget.spoken(self.booking)
+        language = booking.visitor.language
+        offered = [self.widget.spoken_claim(one, language) for one in self.offered]
         if self.move is None:
-            return replace(self, booking=booking)
+            return replace(self, booking=booking, offered=offered)
         claim = self.widget.spoken_claim(self.move.reservation, booking.visitor.language)
-        return replace(self, booking=booking, move=replace(self.move, reservation=claim))
+        return replace(self, booking=booking, offered=offered, move=replace(self.move, reservation=claim))
 
     @property
     def funds(self) -> Funds:
@@ -111,6 +116,7 @@ class Bookings:
             refunds=await self._store.refunds(booking_id),
             history=await self._store.history(booking_id),
             move=await self._store.open_move(booking_id),
+            offered=await self._store.offered(booking_id) if booking.status is Status.OFFERED else (),
             mail_problem=await self._store.mail_problem(booking_id),
             lock_binds=self._tools.schedulers.lock_binds(booking.reservation.scheduler),
         )

@@ -8,6 +8,7 @@ from datetime import datetime
 from app.booking.confirm import Confirm
 from app.booking.moves import Moves
 from app.booking.offer import Offers, Refusal, everything
+from app.booking.offered_times import OfferedTimes
 from app.booking.owner_refunds import OwnerRefunds
 from app.booking.release import RESCUE_LEASE, Release
 from app.booking.tools import Tools
@@ -38,6 +39,7 @@ class Cancel:
         confirm: Confirm,
         moves: Moves,
         owner_refunds: OwnerRefunds,
+        offered_times: OfferedTimes,
     ) -> None:
         self._tools = tools
         self._store = tools.store
@@ -53,6 +55,7 @@ class Cancel:
         self._confirm = confirm
         self._moves = moves
         self._owner_refunds = owner_refunds
+        self._offered_times = offered_times
 
     async def booking(
         self,
@@ -65,7 +68,7 @@ class Cancel:
         refund: bool = True,
     ) -> Booking:
         """Call a booking off that is confirmed, or paid and waits for the calendar: by BY_CUSTOMER under its terms, by
-        BY_OWNER with all its money back.
+        BY_OWNER with all its money back. While other times are offered for one that was lost, everything comes back.
 
         `revision` and `shown_at` are what the page showed: the refund is the one of that moment. The refund waits
         for as long as the customer may take the cancellation back. A second call returns what the first one did.
@@ -86,7 +89,7 @@ class Cancel:
                 booking, move, back = await self._checked(booking_id, by, revision, shown_at or now, now)
             if not refund:
                 back = replace(back, amount=0)
-            if booking.status is Status.PAID:
+            if booking.status in {Status.PAID, Status.OFFERED}:
                 return await self._call_off_paid(booking, by, back, note)
             return await self._call_off(booking, move, by, back, now, note)
 
@@ -114,7 +117,7 @@ class Cancel:
         funds = await self._refunds.funds(booking.id)
         offer = self._offers.at(booking, move, now if owner else shown_at, funds)
         refusal = offer.not_canceled(by)
-        if refusal is None and not owner and booking.starts_at <= now:
+        if refusal is None and not owner and booking.starts_at <= now and booking.status is not Status.OFFERED:
             refusal = Refusal.BEGUN
         if refusal:
             raise PolicyRefused(refusal)
@@ -128,9 +131,10 @@ class Cancel:
         after = replace(booking, revision=booking.revision + 1)
         payment = await self._store.payment(booking.payment_id) if booking.payment_id else None
         held = payment is not None and payment.state is PaymentState.AUTHORIZED
+        offered = await self._store.offered(booking.id) if booking.was_expired else []
         told: dict[str, str | int | bool] = {"by": by, "back": back.amount, "undo_until": "", "held": held}
         change = Change(
-            (Status.PAID,),
+            (booking.status,),
             Status.CANCELED,
             HistoryWord(by),
             unchanged_since=booking.revision,
@@ -149,6 +153,7 @@ class Cancel:
             raise BookingConflict("changed meanwhile")
         if not canceled.reservation.unsure:
             await self._release.soon(canceled)
+        await self._offered_times.let_go(offered)
         await self._refunds.pay_due(booking.id)
         return await self._tools.booking(booking.id)
 

@@ -10,7 +10,7 @@ import structlog
 from app.booking.adopt import Adopt
 from app.booking.confirm import Confirm
 from app.booking.customer_form import read_details
-from app.booking.hold import last_end, must_be_held, on_offer
+from app.booking.hold import LONGEST_PAYING, must_be_held, on_offer
 from app.booking.payment_pages import Order, PaymentPages
 from app.booking.payment_refused import refuse_payment
 from app.booking.take_payment import SESSION_MARGIN, UNPAID, TakePayment
@@ -209,11 +209,12 @@ class Checkout:
     def _pay_until(self, booking: Booking, widget: Widget, attempts: Sequence[Payment]) -> datetime:
         """When paying has to be done: never after the visit has begun. The first page has its whole time; a later one
         of the same hold, after a changed address or a lost answer, does not make the hold any longer than the first
-        did, or than LONGEST_HOLD. By a link it has to be done when the owner said."""
+        did, or than LONGEST_PAYING. By a link it has to be done when the owner said."""
         if booking.pay_link:
             return booking.deadline
         until = min(self._now().replace(microsecond=0) + widget.payment_time, booking.starts_at)
-        return min(until, max(booking.deadline, last_end(booking, widget))) if attempts else until
+        longest = booking.created_at + max(LONGEST_PAYING, widget.hold_time)
+        return min(until, max(booking.deadline, longest)) if attempts else until
 
     async def _create_session(self, booking: Booking, payment: Payment, *, held_until: datetime) -> str:
         """`held_until` is what the hold's deadline was before paying began: a refused payment wins it no time."""

@@ -11,6 +11,7 @@ import structlog
 
 from app.booking.at_scheduler import confirm_at_scheduler, find_at_scheduler
 from app.booking.moves import PAST_START
+from app.booking.offered_times import OfferedTimes
 from app.booking.own_page import was_booked_there
 from app.booking.release import RESCUE_LEASE, Release
 from app.booking.tools import Tools
@@ -54,7 +55,7 @@ class _AtItElsewhere(Exception):
 class Confirm:
     """Carries a paid booking on to confirmed, or to its refund."""
 
-    def __init__(self, tools: Tools, release: Release) -> None:
+    def __init__(self, tools: Tools, release: Release, offered_times: OfferedTimes) -> None:
         self._tools = tools
         self._store = tools.store
         self._schedulers = tools.schedulers
@@ -65,6 +66,7 @@ class Confirm:
         self._now = tools.now
         self._locks = tools.locks
         self._release = release
+        self._offered_times = offered_times
 
     async def confirm(self, booking: Booking) -> Booking:
         """Carry a paid booking on to confirmed, or to its refund. Raises SchedulerError, StripeError.
@@ -105,7 +107,7 @@ class Confirm:
             return await self._restore(booking)
         payment = await self._store.payment(booking.payment_id) if booking.payment_id else None
         if self._too_late(booking):
-            reason = EndReason.BEGUN if booking.was_expired else EndReason.NO_ANSWER
+            reason = EndReason.BEGUN if booking.lost_time else EndReason.NO_ANSWER
             return await self.cancel_paid(booking, payment, reason)
         if payment and await self._gone_back(booking, payment, just_read=just_read):
             return await self._cancel_refunded(booking)
@@ -114,7 +116,8 @@ class Confirm:
         except _AtItElsewhere:
             return await self._tools.booking(booking.id)
         if secured is None:
-            return await self.cancel_paid(booking, payment, await self._why_gone(booking))
+            offered = await self._offered_times.offer(booking, payment)
+            return offered or await self.cancel_paid(booking, payment, await self._why_gone(booking))
         booking = secured
         if payment and payment.state is not PaymentState.CAPTURED:
             payment = await self._capture(payment)
@@ -128,6 +131,8 @@ class Confirm:
             Status.CONFIRMED,
             word,
             values={"confirmed_at": self._now(), "end_reason": None},
+            # Of other times that were being locked for this customer, an answer may have been lost.
+            find_out_at=self._now() + RESCUE_LEASE if booking.was_expired else None,
             mails=[
                 *self._notifications.owed(
                     booking,
@@ -138,23 +143,28 @@ class Confirm:
                 *self._notifications.reminder(booking),
             ],
         )
+        others = await self._store.offered(booking.id) if booking.was_expired else []
         confirmed = await self._store.claim(booking.id, change)
+        if confirmed:
+            await self._offered_times.let_go(others)
         return confirmed or await self._tools.booking(booking.id)
 
     async def _secure(self, booking: Booking, payment: Payment | None) -> tuple[Booking | None, HistoryWord]:
         """Make the time final at the scheduler, as it was locked or afresh; None where it is gone for good. Raises
         _AtItElsewhere while another process does the same."""
-        makes = booking.was_expired or not self._schedulers.lock_binds(booking.reservation.scheduler)
+        makes = booking.lost_time or not self._schedulers.lock_binds(booking.reservation.scheduler)
         if makes:  # a booking, and does not only change one: two processes would make two
             booking = await self._lease(booking)
-        lock = _Lock.GONE if booking.was_expired else await self._make_final(booking, payment)
+        lock = _Lock.GONE if booking.lost_time else await self._make_final(booking, payment)
         if lock is _Lock.FINAL:
             return booking, HistoryWord.CONFIRMED
         if lock is _Lock.GONE and not booking.was_expired and await was_booked_there(self._tools, booking):
             # Canceled there by its customer or its owner, who do not want it made again.
             return None, HistoryWord.RESCUED
         leased = booking if makes else await self._lease(booking)
-        return await self._rescue(leased, payment, taken=lock is _Lock.TAKEN), HistoryWord.RESCUED
+        chosen = booking.was_expired and not booking.lost_time
+        word = HistoryWord.CONFIRMED if chosen else HistoryWord.RESCUED
+        return await self._rescue(leased, payment, taken=lock is _Lock.TAKEN), word
 
     async def _lease(self, booking: Booking) -> Booking:
         leased = await self._store.lease(booking, until=self._now() + RESCUE_LEASE)
@@ -165,7 +175,7 @@ class Confirm:
     def _too_late(self, booking: Booking) -> bool:
         """Whether the visit has begun so long ago that nothing but the money's way back is left. Late money buys
         nothing from the start on."""
-        patience = timedelta(0) if booking.was_expired else PAST_START
+        patience = timedelta(0) if booking.lost_time else PAST_START
         return booking.starts_at + patience <= self._now()
 
     async def _gone_back(self, booking: Booking, payment: Payment, *, just_read: bool) -> bool:
@@ -191,11 +201,13 @@ class Confirm:
                 booking, *kinds, about="all", detail={"reason": EndReason.REFUNDED, "refund": ""}
             ),
         )
+        offered = await self._store.offered(booking.id) if booking.was_expired else []
         canceled = await self._store.claim(booking.id, change)
         if canceled is None:
             return await self._tools.booking(booking.id)
         if not canceled.reservation.unsure:
             await self._release.soon(canceled)
+        await self._offered_times.let_go(offered)
         return canceled
 
     async def _restore(self, booking: Booking) -> Booking:
@@ -272,17 +284,18 @@ class Confirm:
 
     async def _rescue(self, booking: Booking, payment: Payment | None, *, taken: bool) -> Booking | None:
         """The same time afresh, unless the scheduler has just called it `taken`; else the same time with another
-        resource, else None.
+        resource, else None. A time that the customer chose from several is had with the person that they chose.
 
         An expired hold is never revived: our own old lock, if it is still there, is deleted first.
         """
         scheduler = self._schedulers.of(booking.reservation.scheduler)
+        booked = await self._booked_with(booking)
         for old in await find_at_scheduler(self._tools, booking, booking.reservation):
             if old.is_canceled:
                 continue
             if not old.is_temporary and old.resource_id == booking.resource_id:
                 # Made by an earlier try that did not live to say so.
-                return await self._store.record_lock(booking, reference=old.id, terms=booking.terms)
+                return await self._have(booking, old.id, other_person=booking.resource_id != booked)
             await scheduler.release(old.id)
         widget = self._widgets.get(booking.widget)
         if booking.starts_at <= self._now() or widget is None:
@@ -291,8 +304,10 @@ class Confirm:
             service = await self._availability.service(widget, booking.service_id)
         except NotFound:
             return None
-        same_first = sorted(service.resources, key=lambda resource: resource.id != booking.resource_id)
-        for resource in same_first[1:] if taken else same_first:
+        chosen = booking.was_expired and not booking.lost_time
+        for resource in sorted(service.resources, key=lambda resource: resource.id != booked):
+            if (chosen and resource.id != booked) or (taken and resource.id == booked):
+                continue
             reserved = await self._store.reserve(booking, resource, lease_until=self._now() + RESCUE_LEASE)
             if reserved is None:
                 continue
@@ -300,17 +315,31 @@ class Confirm:
             try:
                 made = await confirm_at_scheduler(self._tools, reserved, payment, lock=None)
             except SchedulerRefused:
-                await self._store.unreserve(booking)
+                await self._store.unreserve(booking, service.resource(booked))
                 self._availability.freed(reserved.interval, reserved.slot, booking.service_id)
                 continue
-            return await self._store.record_lock(booking, reference=made.id, terms=booking.terms)
+            return await self._have(booking, made.id, other_person=resource.id != booked)
         return None
+
+    async def _have(self, booking: Booking, reference: str, *, other_person: bool) -> Booking | None:
+        return await self._store.record_lock(
+            booking, reference=reference, terms=booking.terms, other_person=other_person
+        )
+
+    async def _booked_with(self, booking: Booking) -> str:
+        """Whom the customer has booked, by the id. A try with somebody else that did not live to hear the scheduler's
+        answer has left that person in the row."""
+        asked = [
+            entry for entry in await self._store.history(booking.id) if entry.what is HistoryWord.OTHER_PERSON_ASKED
+        ]
+        before = asked[0].detail.get("instead_of") if asked and booking.reservation.id == booking.id else None
+        return str(before or booking.resource_id)
 
     async def _why_gone(self, booking: Booking) -> EndReason:
         """Why there is no time left to book. Whoever had nothing to pay is not told of a payment."""
         if booking.payment_id is None:
             return EndReason.REFUSED
-        if booking.was_expired or await was_booked_there(self._tools, booking):
+        if booking.lost_time or await was_booked_there(self._tools, booking):
             return EndReason.SLOT_GONE
         return EndReason.TAKEN
 
@@ -322,13 +351,14 @@ class Confirm:
         return replace(payment, state=facts.state, captured=facts.received)
 
     async def cancel_paid(self, booking: Booking, payment: Payment | None, reason: EndReason) -> Booking:
-        """Paid, but it cannot be: the money goes back, whatever the scheduler still holds is released."""
+        """Paid, but it cannot be, or no other time was chosen: the money goes back, and whatever the scheduler still
+        holds is released."""
         refund = self._refunds.owed(booking, payment, payment.price, reason) if payment else None
         kinds = [MailKind.REFUNDED_CUSTOMER, MailKind.REFUNDED_OWNER]
         if payment is None:
             kinds = [MailKind.RELEASED_CUSTOMER]
         change = Change(
-            (Status.PAID,),
+            (booking.status,),
             Status.CANCELED,
             HistoryWord(reason),
             values={"end_reason": reason},
@@ -340,6 +370,7 @@ class Confirm:
                 booking, *kinds, detail={"reason": reason, "refund": refund.id if refund else ""}
             ),
         )
+        offered = await self._store.offered(booking.id) if booking.was_expired else []
         canceled = await self._store.claim(booking.id, change)
         if canceled is None:
             return await self._tools.booking(booking.id)
@@ -347,4 +378,5 @@ class Confirm:
             await self._refunds.pay_soon(refund)
         if not canceled.reservation.unsure:
             await self._release.soon(canceled)
+        await self._offered_times.let_go(offered)
         return canceled

@@ -48,10 +48,12 @@ log = structlog.get_logger()
 #: No time that anybody means is further away; arithmetic on the calendar's last days overflows.
 FAR_AWAY = timedelta(days=36500)
 
-#: However often a hold is extended or its payment begun anew, it ends this long after the lock; a first payment page
-#: that was opened before is open to its end. Stripe's shortest page lives for 31 minutes, so a hold that is extended
-#: twice and then paid for stays below an hour and a quarter, and one whose payment is begun anew gains nothing by it.
-LONGEST_HOLD = timedelta(minutes=45)
+#: However often a hold is extended, it ends this long after the lock; a first payment page that was opened before is
+#: open to its end. Ten minutes and ten times ten more, which WCAG 2.2.1 asks for, are an hour and fifty minutes.
+LONGEST_HOLD = timedelta(hours=2)
+#: However often its payment is begun anew, a hold ends this long after the lock, or when it would have ended anyhow.
+#: Stripe's shortest page lives for 31 minutes.
+LONGEST_PAYING = timedelta(minutes=45)
 
 #: How much longer than the booking needs it a lock that ends by itself is asked for: for the worker, and for clocks.
 _LOCK_MARGIN = timedelta(minutes=5)
@@ -318,7 +320,7 @@ class Hold:
 
     def _latest_end(self, booking: Booking, widget: Widget) -> datetime:
         """Until when the time may have to stay locked: the longest hold, and a payment page opened at its end."""
-        return last_end(booking, widget) + widget.payment_time + _LOCK_MARGIN
+        return last_end(booking) + widget.payment_time + _LOCK_MARGIN
 
     async def _won_race(self, scheduler: Scheduler, booking: Booking, reference: str, resource: Resource) -> bool:
         """Whether our booking is among the first `capacity` that overlap, by (created_at, id): with other programs
@@ -380,7 +382,7 @@ class Hold:
             raise BookingConflict("the owner says how long it is held")
         widget = on_offer(self._widgets, booking)
         await self._act_limits.hold(booking_id)
-        end = last_end(booking, widget)
+        end = last_end(booking)
         if booking.deadline >= end:
             must_be_held(booking, self._now())
             raise BookingConflict("held as long as may be")
@@ -422,6 +424,6 @@ def must_be_held(booking: Booking, now: datetime) -> None:
         raise HoldExpired(booking.id)
 
 
-def last_end(booking: Booking, widget: Widget) -> datetime:
+def last_end(booking: Booking) -> datetime:
     """When a hold ends at the latest, unless somebody is on its first payment page; with its visit's start anyhow."""
-    return min(booking.created_at + max(LONGEST_HOLD, widget.hold_time), booking.starts_at)
+    return min(booking.created_at + LONGEST_HOLD, booking.starts_at)

@@ -19,6 +19,9 @@ from app.protection.signed_links import MANAGE_LIFE_AFTER_END
 
 log = structlog.get_logger()
 
+#: Statuses of bookings that can be managed by a link.
+MANAGED = frozenset({Status.CONFIRMED, Status.CANCELED, Status.PAID, Status.OFFERED})
+
 #: However often somebody asks, one booking's links are renewed this often: each renewal retires the link before it.
 LINK_PAUSE = timedelta(minutes=5)
 
@@ -68,7 +71,10 @@ class ManageLinks:
         """
         since = self._now() - MANAGE_LIFE_AFTER_END
         found = await self._store.find(
-            statuses=(Status.CONFIRMED, Status.CANCELED), starts_from=since, email=email, most=MOST_LINKS
+            statuses=(Status.CONFIRMED, Status.OFFERED, Status.CANCELED),
+            starts_from=since,
+            email=email,
+            most=MOST_LINKS,
         )
         if not found or not await self._act_limits.links(email.casefold()):
             return
@@ -88,7 +94,7 @@ class ManageLinks:
     def may_have(self, booking: Booking) -> bool:
         """Whether the booking can still be managed by a link."""
         over = booking.ends_at + MANAGE_LIFE_AFTER_END <= self._now()
-        return not over and not booking.forgotten and booking.status in {Status.CONFIRMED, Status.CANCELED, Status.PAID}
+        return not over and not booking.forgotten and booking.status in MANAGED
 
     def fresh(self, booking: Booking) -> list[OutboxMail]:
         return self._notifications.owed(booking, MailKind.LINK_CUSTOMER, about=f"link{booking.link_version + 1}")

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from app.booking.at_scheduler import lock_at_scheduler, must_be_confirmable, visit, wanted
+from app.booking.at_scheduler import creating, lock_at_scheduler, must_be_confirmable, visit, wanted
 from app.booking.payment_pages import Order, PaymentPages
 from app.booking.payment_refused import refuse_payment
 from app.booking.release import Release
@@ -291,12 +291,13 @@ class Moves:
         payment = await self._store.payment(booking.payment_id) if booking.payment_id else None
         if not self._schedulers.lock_binds(after.reservation.scheduler):
             await self._store.ask(move.reservation)
-        moved = await self._schedulers.of(after.reservation.scheduler).move(
-            booking.reservation.reference,
-            wanted(after.reservation, tag=booking.id),
-            visit(after, payment),
-            lock=move.reservation.reference,
-        )
+        async with creating(self._tools, after.reservation.scheduler):
+            moved = await self._schedulers.of(after.reservation.scheduler).move(
+                booking.reservation.reference,
+                wanted(after.reservation, tag=booking.id),
+                visit(after, payment),
+                lock=move.reservation.reference,
+            )
         if moved.is_canceled:
             raise SchedulerNotFound("canceled in the scheduler")
         return moved.id

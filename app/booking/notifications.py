@@ -126,6 +126,7 @@ class Notifications:
         shown, detail = (booking, mail.detail) if kind.to_owner else _spoken(booking, widget, mail.detail)
         # A link that the customer may not have asked for is one version ahead; its first use retires those before.
         ahead = 1 if mail.detail.get("later") else 0
+        offered = await self._store.offered(booking.id) if booking.status is Status.OFFERED else []
         funds = Funds(await self._store.payments(booking.id), await self._store.refunds(booking.id))
         return Mail(
             message_id=mail.message_id,
@@ -150,6 +151,7 @@ class Notifications:
             unpaid=funds.open_amount(booking) if booking.channel is Channel.DESK else 0,
             in_person=funds.in_person,
             receipt=any(payment.payment_intent_id for payment in funds.payments),
+            offered=offered,
         )
 
     def _manage_url(self, booking: Booking, ahead: int) -> str:
@@ -192,6 +194,8 @@ class Notifications:
                 return booking.status is Status.EXPIRED
             case MailKind.DELAYED_CUSTOMER:
                 return booking.status is Status.PAID
+            case MailKind.OFFERED_CUSTOMER | MailKind.OFFERED_OWNER:
+                return booking.status is Status.OFFERED and mail.revision == booking.revision
             case MailKind.RELEASED_CUSTOMER:
                 unpaid = booking.status is Status.EXPIRED or booking.payment_id is None
                 return unpaid and booking.ends_at > self._now()

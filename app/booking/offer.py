@@ -94,18 +94,20 @@ class Offers:
         What was paid for a move that is not done comes back with it."""
         terms = booking.terms
         held, for_move = funds.held(booking), funds.paid_for(move)
-        due = terms.price if held else terms.refund(at=at, starts_at=booking.starts_at)
+        to_choose = booking.status is Status.OFFERED  # nothing was booked yet, so the terms keep nothing
+        due = terms.price if held or to_choose else terms.refund(at=at, starts_at=booking.starts_at)
         given = given_back(booking, funds.payments, funds.refunds)
         back = due.amount if held else min(max(0, due.amount - given), funds.left - for_move) + for_move
         refusal = None
-        if booking.status not in {Status.CONFIRMED, Status.PAID}:
+        if booking.status not in {Status.CONFIRMED, Status.PAID, Status.OFFERED}:
             refusal = Refusal.NOT_CONFIRMED
-        elif booking.starts_at <= at:
+        elif booking.starts_at <= at and not to_choose:
             refusal = Refusal.BEGUN
         move_until = booking.starts_at - timedelta(hours=terms.move_hours)
         moves_left = max(0, terms.most_moves - booking.moves)
         removed = booking.widget not in self._widgets
-        move_refusal = refusal or (Refusal.UNDER_WAY if move else Refusal.NOT_OFFERED if removed else None)
+        not_moved = Refusal.NOT_CONFIRMED if to_choose else refusal
+        move_refusal = not_moved or (Refusal.UNDER_WAY if move else Refusal.NOT_OFFERED if removed else None)
         if move_refusal is None and not moves_left:
             move_refusal = Refusal.TOO_OFTEN
         if move_refusal is None and at > move_until:
@@ -115,7 +117,7 @@ class Offers:
         return Offer(
             at=at,
             cancel_refusal=refusal,
-            percent=terms.refund_percent(at=at, starts_at=booking.starts_at),
+            percent=100 if to_choose else terms.refund_percent(at=at, starts_at=booking.starts_at),
             refund=replace(due, amount=max(0, back)),
             uncharged=held,
             unpaid=not any(payment.captured for payment in funds.payments),

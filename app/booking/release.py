@@ -34,10 +34,10 @@ class Release:
         self._now = tools.now
 
     async def booking(self, booking: Booking) -> None:
-        """Give an ended booking's time back at the scheduler: one that was confirmed stays there as canceled, for its
-        history. Safe to repeat; raises SchedulerError."""
+        """Give the time of an ended booking, or one that was lost, back at the scheduler: one that was confirmed stays
+        there as canceled, for its history. Safe to repeat; raises SchedulerError."""
         reservation = booking.reservation
-        if booking.status not in {Status.EXPIRED, Status.CANCELED}:
+        if booking.status not in {Status.EXPIRED, Status.OFFERED, Status.CANCELED}:
             return
         if booking.canceled_at and reservation.reference:
             await self._cancel_at_scheduler(reservation, reservation.reference)

@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.booking.bookings import BookingView
+from app.booking.manage_links import MANAGED
 from app.booking.moves import MoveQuote
 from app.booking.offer import Refusal
 from app.cli.arguments import COMPLETED, NO_SHOW, Refused, WrongUse, named, read_amount, read_start
@@ -342,7 +343,7 @@ class Desk:
         await self._parts.manage_links.renew(view.booking.id, Actor.OWNER)
         after = await self._view()
         if after.booking.link_version == view.booking.link_version:
-            if standing(view.booking, self._now) in {Status.CONFIRMED, Status.CANCELED, Status.PAID}:
+            if standing(view.booking, self._now) in MANAGED:
                 raise Refused("A new link was emailed a moment ago. Wait five minutes before you send another one.")
             raise Refused("There is nothing left to manage about this booking, so no link was sent.")
         self._tell(f"A new link is on its way. Older links no longer work. {self._mailed(view.booking, owner=False)}")

@@ -21,6 +21,8 @@ class Status(StrEnum):
     AWAITING_PAYMENT = "awaiting_payment"
     #: Stripe says paid, or held for capture (or nothing is due); the scheduler has not been told yet.
     PAID = "paid"
+    #: Paid too late: the time is gone, and other times are held until the deadline for the customer to choose from.
+    OFFERED = "offered"
     #: Final in the scheduler, money captured.
     CONFIRMED = "confirmed"
     #: Was paid, is off: called off by someone, or no room was left. Whatever is due back is a refund row.
@@ -36,13 +38,15 @@ TRANSITIONS: Mapping[Status | None, frozenset[Status]] = {
     Status.HELD: frozenset({Status.AWAITING_PAYMENT, Status.PAID, Status.EXPIRED}),
     Status.AWAITING_PAYMENT: frozenset({Status.PAID, Status.EXPIRED}),
     Status.EXPIRED: frozenset({Status.PAID}),
-    Status.PAID: frozenset({Status.CONFIRMED, Status.CANCELED}),
+    Status.PAID: frozenset({Status.CONFIRMED, Status.OFFERED, Status.CANCELED}),
+    Status.OFFERED: frozenset({Status.PAID, Status.CANCELED}),
     Status.CONFIRMED: frozenset({Status.CANCELED}),
     Status.CANCELED: frozenset({Status.PAID}),
 }
 
 
-#: Statuses in which nothing was taken away from the customer yet: the booking may still become, or is, real.
+#: Statuses in which nothing was taken away from the customer yet: the booking may still become, or is, real. Of an
+#: offer other times are held, and not the one that was booked.
 LIVE = frozenset({Status.HELD, Status.AWAITING_PAYMENT, Status.PAID, Status.CONFIRMED})
 
 
@@ -61,6 +65,8 @@ class EndReason(StrEnum):
     PAYMENT_FAILED = "payment_failed"
     #: Money came, but the time and every substitute were gone.
     SLOT_GONE = "slot_gone"
+    #: The same, and none of the other times was chosen that were held for the customer.
+    NOT_CHOSEN = "not_chosen"
     #: Paid in time, but the calendar had given the time to somebody else, and nobody else was free then.
     TAKEN = "taken"
     #: Money came, or was seen, when the visit had begun.
@@ -170,8 +176,9 @@ class Visitor:
 class Booking(Reserved):
     """One row of `bookings`, with the reservation that it points at: the time that it has.
 
-    While it is on a move that is the old time. `payment_id` is the payment that paid. `deadline` is the end of
-    the hold, then of paying. `revision` rises with every change that the customer's calendar must follow.
+    While it is on a move that is the old time; while other times are offered, the one that was lost. `payment_id` is
+    the payment that paid. `deadline` is the end of the hold, then of paying; of an offer when the first of its times is
+    no longer held. `revision` rises with every change that the customer's calendar must follow.
     `canceled_at` is when a confirmed booking was called off, `undo_until` how long that may be taken back; both are
     kept while it is being taken back. `moves` counts how often its customer moved it. Manage links signed for an older
     `link_version` are retired. `pay_link`: its customer pays by a link that the owner has mailed, and `deadline` is the
@@ -205,6 +212,11 @@ class Booking(Reserved):
     link_version: int = 0
     channel: Channel = Channel.ONLINE
     pay_link: bool = False
+
+    @property
+    def lost_time(self) -> bool:
+        """Whether it has no more than the time that its expired hold had; not one that was chosen since."""
+        return self.was_expired and self.reservation.id == self.id
 
     def over(self, now: datetime) -> bool:
         """Whether the visit has come to its end as it was booked."""

@@ -38,6 +38,11 @@ class HistoryWord(StrEnum):
     CONFIRMED = "confirmed"
     RESCUED = "rescued"
     OTHER_PERSON = "other_person"
+    #: The scheduler is asked for the same time with another person than was booked, which the detail names.
+    OTHER_PERSON_ASKED = "other_person_asked"
+    #: Other times are held for a customer who paid too late, and the one that they chose.
+    OFFERED = "offered"
+    CHOSEN = "chosen"
     # How it ends
     DEADLINE = "deadline"
     GIVEN_UP = "given_up"
@@ -45,6 +50,7 @@ class HistoryWord(StrEnum):
     NO_ANSWER = "no_answer"
     PAYMENT_FAILED = "payment_failed"
     SLOT_GONE = "slot_gone"
+    NOT_CHOSEN = "not_chosen"
     TAKEN = "taken"
     BEGUN = "begun"
     REFUNDED = "refunded"

@@ -53,6 +53,7 @@ class Reservation:
     and cleared by a definite answer. `canceled`: what the scheduler holds is canceled there, and stays for its history.
     `any_time`: the owner chose a time that the scheduler does not offer, and it is asked to book it all the same.
     `updated_at` is since when `due` is what it is. `places` is how many people it takes up.
+    `offered_until`: it is one of the times held until then for a customer to choose from, and no booking's yet.
     """
 
     id: str
@@ -80,6 +81,7 @@ class Reservation:
     next_try_at: datetime | None = None
     tries: int = 0
     any_time: bool = False
+    offered_until: datetime | None = None
 
     @property
     def interval(self) -> Occupied:

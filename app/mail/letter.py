@@ -11,6 +11,7 @@ from typing import Literal
 
 from app.domain.booking import Actor, Booking, EndReason
 from app.domain.money import Money
+from app.domain.reservation import Reservation
 from app.widgets import Widget
 
 #: What a calendar file asks of the calendar (RFC 5546): keep the entry as it is here, or take it out.
@@ -55,6 +56,9 @@ class MailKind(StrEnum):
     DELAYED_CUSTOMER = "delayed_customer"
     #: Something that is due cannot be done; the detail says what (a Trouble).
     TROUBLE_OWNER = "trouble_owner"
+    #: Paid too late, and the time is gone: other times are held, for the customer to choose from.
+    OFFERED_CUSTOMER = "offered_customer"
+    OFFERED_OWNER = "offered_owner"
 
     @property
     def to_owner(self) -> bool:
@@ -80,6 +84,7 @@ class Mail:
     - disputed: `dispute` (Stripe's word), `amount`, `currency`, `answer_by`;
     - pay link and its reminder: `until`, when the link ends; not paid: `reason`;
     - link: `later` (older links end when this one is used, not before);
+    - offered: `again` (the one that was chosen could not be had), `binds` (nobody else can take them meanwhile);
     - trouble: `trouble` (a Trouble), `amount`, `code` (the provider's word for its refusal).
     """
 
@@ -101,6 +106,8 @@ class Mail:
     staff_url: str = ""
     #: The customer's other bookings with their links, where the mail is about all of them.
     others: Sequence[tuple[Booking, str]] = ()
+    #: The times that are held for the customer to choose from.
+    offered: Sequence[Reservation] = ()
 
     @property
     def reason(self) -> EndReason | None:
@@ -148,8 +155,9 @@ class Letter:
     closing: str = ""
     #: What helps on the day, (words, address): a map, the receipt.
     more: tuple[tuple[str, str], ...] = ()
-    #: What else is linked to, (words, address).
+    #: What else is linked to, (words, address), and what these are.
     links: tuple[tuple[str, str], ...] = ()
+    links_heading: str = ""
 
 
 def one_line(text: str) -> str:

@@ -11,8 +11,8 @@ from datetime import datetime
 from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
-from email.policy import SMTP
 from email.utils import format_datetime, make_msgid, parseaddr
+from typing import Protocol
 from urllib.parse import SplitResult, unquote, urlsplit
 
 import aiosmtplib
@@ -27,6 +27,7 @@ from app.mail import to_customer, to_owner
 from app.mail.calendars import calendar_file, stated_method
 from app.mail.letter import Letter, Mail, MailKind, one_line, printable
 from app.mail.phrases import greeting, today, zones
+from app.mail.subjects import MESSAGE
 from app.text.catalogues import translator
 from app.text.formats import format_day, format_span
 from app.text.languages import direction
@@ -38,15 +39,29 @@ _PORTS = {"smtp": 25, "smtps": 465, "smtp+starttls": 587}
 log = structlog.get_logger()
 
 
+class Give(Protocol):
+    """The way to a mail server. Raises MailError."""
+
+    async def __call__(self, message: EmailMessage, server: SplitResult, *, sender: str) -> None:
+        """Hand the message over."""
+
+
 class Mailer:
     """Builds messages and gives them to the SMTP server. Without `smtp_url` it is off: see `enabled`.
 
     `mail_from` is an address, or "Name <address>"; customers see the owner's name where there is one. `templates`
-    finds `email/letter.html` and `.txt`. Raises ValueError if mail is on and `mail_from` is no address.
+    finds `email/letter.html` and `.txt`; `through` is the way to the mail server, by default SMTP. Raises ValueError
+    if mail is on and `mail_from` is no address.
     """
 
     def __init__(
-        self, *, smtp_url: str | None, mail_from: str, templates: Environment, now: Callable[[], datetime]
+        self,
+        *,
+        smtp_url: str | None,
+        mail_from: str,
+        templates: Environment,
+        now: Callable[[], datetime],
+        through: Give | None = None,
     ) -> None:
         self._server = urlsplit(smtp_url) if smtp_url else None
         self._from_name, self._from_address = parseaddr(mail_from)
@@ -61,6 +76,7 @@ class Mailer:
         self._html = environment.get_template("email/letter.html")
         self._text = environment.get_template("email/letter.txt")
         self._now = now
+        self._give = through or give
         if not self.enabled:
             log.warning("mail_is_off", reason="SMTP_URL is not set")
 
@@ -81,7 +97,7 @@ class Mailer:
             message = self.message(mail)
         except (ValueError, LookupError, MessageError) as error:
             raise MailError(f"cannot be written: {type(error).__name__}", permanent=True) from error
-        await give(message, self._server, sender=self._from_address)
+        await self._give(message, self._server, sender=self._from_address)
 
     async def send_text(self, *, to: str, subject: str, text: str) -> None:
         """Plain words to somebody who works here, beside any booking. Raises MailError."""
@@ -89,13 +105,13 @@ class Mailer:
             raise MailError("mail is off", permanent=False)
         message = plain_message((self._from_name, self._from_address), to=to, subject=subject, text=text)
         message["Date"] = format_datetime(self._now())
-        await give(message, self._server, sender=self._from_address)
+        await self._give(message, self._server, sender=self._from_address)
 
     def message(self, mail: Mail) -> EmailMessage:
         """The finished message: plain text, HTML, and where the calendar must follow its file."""
         letter = write_letter(mail, now=self._now())
         widget, booking = mail.widget, mail.booking
-        message = EmailMessage(policy=SMTP)
+        message = EmailMessage(policy=MESSAGE)
         message["From"] = _address(self._from_address, one_line(widget.owner_name or self._from_name))
         message["To"] = _address(mail.to)
         reply_to = booking.customer.email if mail.kind.to_owner and booking.customer else widget.owner_email
@@ -140,10 +156,9 @@ class Mailer:
             "day": format_day(booking.starts_at, booking.time_zone, language, today=day),
             "span": format_span(booking.starts_at, booking.ends_at, booking.time_zone, language),
             "zones": zones(mail),
-            "off": booking.status in {Status.CANCELED, Status.EXPIRED},
+            "off": booking.status in {Status.CANCELED, Status.EXPIRED, Status.OFFERED},
             "add_to_calendar": translator(language).gettext("Add to your calendar"),
             "not_working": translator(language).gettext("Button not working? Open this link:"),
-            "your_others": translator(language).gettext("Your other bookings"),
         }
 
 
@@ -160,7 +175,7 @@ async def send_plain(*, smtp_url: str, mail_from: str, to: str, subject: str, te
 def plain_message(sender: tuple[str, str], *, to: str, subject: str, text: str) -> EmailMessage:
     """Plain words from (name, address), without a date."""
     name, address = sender
-    message = EmailMessage(policy=SMTP)
+    message = EmailMessage(policy=MESSAGE)
     message["From"] = _address(address, one_line(name))
     message["To"] = _address(to)
     message["Subject"] = one_line(subject)
@@ -282,6 +297,8 @@ _WRITERS: Mapping[MailKind, Callable[[Mail, datetime], Letter]] = {
     MailKind.PAY_REMINDER_CUSTOMER: to_customer.pay_reminder,
     MailKind.NOT_PAID_OWNER: to_owner.not_paid,
     MailKind.TROUBLE_OWNER: to_owner.trouble,
+    MailKind.OFFERED_CUSTOMER: to_customer.offered,
+    MailKind.OFFERED_OWNER: to_owner.offered,
 }
 
 

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from app.domain.booking import Customer, Status, short_reference
 from app.domain.money import Money
+from app.domain.reservation import Reservation
 from app.domain.terms import Terms
 from app.domain.words import Said
 from app.mail.letter import Mail
@@ -168,6 +169,17 @@ def price_row(mail: Mail) -> tuple[str, str]:
         said = whole if mail.unpaid == terms.price.amount else part
         return (_("Price"), said % {"price": price, "rest": rest})
     return (_("Paid"), format_money(terms.price, mail.language))
+
+
+def offer_words(mail: Mail, offer: Reservation, now: datetime) -> str:
+    """A time that is held: when, with whom, and how long it is held."""
+    _ = translator(mail.language).gettext
+    values = {
+        "when": when(mail, offer.starts_at, now),
+        "person": offer.resource_name,
+        "until": when(mail, offer.offered_until, now) if offer.offered_until else "",
+    }
+    return _("%(when)s with %(person)s (held until %(until)s)") % values
 
 
 def before_row(mail: Mail, now: datetime) -> Rows:

@@ -18,6 +18,7 @@ from app.mail.phrases import (
     contact,
     facts,
     more_links,
+    offer_words,
     place_rows,
     says,
     sent_back,
@@ -103,6 +104,34 @@ def delayed(mail: Mail, now: datetime) -> Letter:
         paragraphs=paragraphs,
         rows=booked_rows(mail, now),
         action=button(mail.manage_url, _("See your booking")),
+        closing=contact(mail.widget, mail.language),
+    )
+
+
+def offered(mail: Mail, now: datetime) -> Letter:
+    """Paid when the time was gone: other times are held, each with a link, and all the money can come back."""
+    _ = translator(mail.language).gettext
+    why = _("Your payment arrived after we had released the time, and it was no longer free.")
+    if mail.detail.get("again"):
+        why = _("The time you chose was taken before we could book it.")
+    paragraphs = (
+        why,
+        _("We are holding other times for you. Choose one at no extra cost, or get all your money back."),
+        _("If you choose none in time, we will refund you in full."),
+        "" if mail.detail.get("binds") else _("Until you choose, the calendar may still give these times to others."),
+    )
+    page = mail.manage_url
+    return Letter(
+        subject=_("No longer free: %(service)s, %(when)s") % facts(mail, now),
+        heading=_("Your time was no longer free"),
+        paragraphs=says(paragraphs),
+        rows=place_rows(mail),
+        action=button(page, _("See the times held for you")),
+        more=((_("Get my money back"), f"{page}/cancel"),) if page else (),
+        links=tuple((offer_words(mail, one, now), f"{page}/choose?time={one.id}") for one in mail.offered)
+        if page
+        else (),
+        links_heading=_("Times held for you"),
         closing=contact(mail.widget, mail.language),
     )
 
@@ -270,6 +299,7 @@ def new_link(mail: Mail, now: datetime) -> Letter:
         links=tuple(
             (_("%(service)s, %(when)s") % facts(replace(mail, booking=other), now), url) for other, url in mail.others
         ),
+        links_heading=_("Your other bookings"),
     )
 
 
@@ -370,6 +400,8 @@ def _why_refunded(mail: Mail) -> str:
                 "When your payment arrived, the time was no longer free, and no one else was available then. You "
                 "have no booking."
             )
+        case EndReason.NOT_CHOSEN:
+            return _("None of the times we held for you was chosen.")
         case EndReason.TAKEN:
             return _("Someone else took this time in the calendar before we could confirm it. You have no booking.")
         case EndReason.BEGUN:

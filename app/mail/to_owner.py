@@ -9,7 +9,19 @@ from app.domain.booking import EndReason, Status, Trouble
 from app.domain.payment import undecided
 from app.domain.refund import BALANCE_TOO_LOW
 from app.mail.letter import Letter, Mail
-from app.mail.phrases import Rows, before_row, clock, facts, filled, place_rows, price_row, says, undo_until, when
+from app.mail.phrases import (
+    Rows,
+    before_row,
+    clock,
+    facts,
+    filled,
+    offer_words,
+    place_rows,
+    price_row,
+    says,
+    undo_until,
+    when,
+)
 from app.text.catalogues import translator
 from app.text.formats import format_money
 
@@ -67,6 +79,29 @@ def not_paid(mail: Mail, now: datetime) -> Letter:
             _("The time is free again, and nothing was charged."),
         ),
         rows=(*place_rows(mail), price_row(mail), *_customer_rows(mail)),
+    )
+
+
+def offered(mail: Mail, now: datetime) -> Letter:
+    """Paid when the time was gone: which other times are kept from others until the customer has chosen."""
+    _ = translator(mail.language).gettext
+    why = _("The payment arrived after the time had been released, and it was no longer free.")
+    if mail.detail.get("again"):
+        why = _("The time that the customer chose was taken before it could be booked.")
+    return Letter(
+        subject=_("Paid too late: %(service)s, %(when)s, %(customer)s") % facts(mail, now),
+        heading=_("A payment arrived too late"),
+        paragraphs=(
+            why,
+            _("We are holding other times for the customer. If none is chosen in time, we will refund them in full."),
+            _("You can cancel the booking at any time. If you do, we will refund the customer in full."),
+        ),
+        rows=(
+            *place_rows(mail),
+            price_row(mail),
+            *filled((_("Times held"), "\n".join(offer_words(mail, one, now) for one in mail.offered))),
+            *_customer_rows(mail),
+        ),
     )
 
 
@@ -311,6 +346,8 @@ def _why_refunded(mail: Mail) -> str:
             return _("This payment was not needed. The booking stays confirmed, and we are refunding the payment.")
         case EndReason.SLOT_GONE:
             return _("When the payment arrived, the time was no longer free, and no one else was available then.")
+        case EndReason.NOT_CHOSEN:
+            return _("The customer chose none of the times that were held.")
         case EndReason.TAKEN:
             return _("Someone else took the time in the calendar before the booking was confirmed.")
         case EndReason.BEGUN:

@@ -150,6 +150,7 @@ class Worker:
         due = await self._anything_due()
         if due:
             await self._each(self._store.overdue, self._expire, self._put_off)
+            await self._each(self._store.offers_due, self._acts.late_money.lapse, self._put_off)
             await self._each(self._store.payments_to_look_at, self._look, _leave)
         await self._sweep()
         if due or await self._anything_due():

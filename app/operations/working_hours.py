@@ -4,6 +4,8 @@ told, at once, and again until it knows.
 From the row on nobody books what is off, whatever the scheduler still offers. What people's hours are is the
 scheduler's to say: it is asked once, and what we tell it since is added to its answer, because asking costs about three
 calls a person.
+
+One file, because a change, its telling and its end are read as one story.
 """
 
 from __future__ import annotations

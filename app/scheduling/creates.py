@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, date, datetime, time, timedelta
 
@@ -20,6 +21,7 @@ class CreateBudget:
         self._day = now().astimezone(UTC).date()
         self._made = 0
         self._unsaved = 0
+        self._saving = asyncio.Lock()
 
     @property
     def made(self) -> int:
@@ -43,12 +45,13 @@ class CreateBudget:
     async def save(self, add: Callable[[str, int], Awaitable[int]]) -> None:
         """Add what was counted here to the number that all processes share, and take that over. `add` adds to a named
         number and returns the sum."""
-        self._turn_day()
-        day, counted = self._day, self._unsaved
-        total = await add(f"{self._counter}:{day.isoformat()}", counted)
-        if day == self._day:
-            self._unsaved -= counted
-            self._made = total + self._unsaved
+        async with self._saving:  # else two of them would add the same creates
+            self._turn_day()
+            day, counted = self._day, self._unsaved
+            total = await add(f"{self._counter}:{day.isoformat()}", counted)
+            if day == self._day:
+                self._unsaved -= counted
+                self._made = total + self._unsaved
 
     def _turn_day(self) -> None:
         today: date = self._now().astimezone(UTC).date()

@@ -18,6 +18,7 @@ from app.store.hours import HoursRows
 from app.store.idempotency import IdempotencyRows
 from app.store.inbox import InboxRows
 from app.store.moves import MoveRows
+from app.store.offers import OfferRows
 from app.store.outbox import OutboxRows
 from app.store.outgoing_webhooks import OutgoingWebhookRows
 from app.store.overdue import OverdueRows
@@ -38,6 +39,7 @@ class Store(
     ReservationRows,
     FollowRows,
     MoveRows,
+    OfferRows,
     PaymentRows,
     RefundRows,
     QueueRows,

@@ -24,6 +24,7 @@ from app.store.database import Database
 from app.store.rows import to_payment, to_refund
 from app.store.tables import (
     BY_HAND,
+    CAPTURED,
     FAILED,
     bookings,
     history,
@@ -74,7 +75,7 @@ class AuditRows(Database):
         amount = sa.case((held, payments.c.amount), else_=left)
         why = sa.case(
             (bookings.c.status == Status.CANCELED, "canceled"),
-            (bookings.c.status == Status.PAID, "not_confirmed"),
+            (bookings.c.status.in_([Status.PAID, Status.OFFERED]), "not_confirmed"),
             (bookings.c.status.not_in(_STANDING), "never_booked"),
             (moves.c.id.is_not(None), "not_moved"),
             else_="paid_twice",
@@ -86,9 +87,15 @@ class AuditRows(Database):
             bookings.c.status == Status.CONFIRMED,
             sa.or_(payments.c.id == bookings.c.payment_id, payments.c.method != PaymentMethod.STRIPE),
         )
+        # Until the customer has chosen a time, or has not.
+        to_choose = sa.and_(
+            bookings.c.status == Status.OFFERED,
+            payments.c.id == bookings.c.payment_id,
+            bookings.c.deadline > self._now() - GRACE,
+        )
         for_move = sa.and_(bookings.c.status == Status.CONFIRMED, moves.c.state == MoveState.DONE)
         # A canceled booking's own payments for moves are kept or given back with it.
-        stands = sa.or_(for_booking, sa.func.coalesce(for_move, False), kept_by_terms)
+        stands = sa.or_(for_booking, to_choose, sa.func.coalesce(for_move, False), kept_by_terms)
         rows = await self._all(
             sa.select(
                 payments.c.id,
@@ -100,11 +107,12 @@ class AuditRows(Database):
             .join(bookings, bookings.c.id == payments.c.booking_id)
             .outerjoin(moves, moves.c.id == payments.c.move_id)
             .where(
-                payments.c.state.in_([PaymentState.CAPTURED, PaymentState.AUTHORIZED]),
+                # As `CAPTURED` is worded, and as dear otherwise.
+                payments.c.state.concat("").in_([PaymentState.CAPTURED, PaymentState.AUTHORIZED]),
                 sa.not_(sa.func.coalesce(stands, False)),
                 amount > 0,
                 settled_since() <= self._now() - GRACE,
-                *_within(among),
+                *_within(payments.c.booking_id, among),
             )
             .order_by(payments.c.created_at)
         )
@@ -177,7 +185,7 @@ class AuditRows(Database):
         currency = bookings.c.terms["currency"].as_string()
         taken = (
             sa.select(total(payments.c.captured))
-            .where(payments.c.booking_id == bookings.c.id, payments.c.state == PaymentState.CAPTURED)
+            .where(payments.c.booking_id == bookings.c.id, CAPTURED)
             .scalar_subquery()
         )
         cheaper = (
@@ -209,11 +217,12 @@ class AuditRows(Database):
                 sa.literal("not_paid").label("why"),
             )
             .where(
-                bookings.c.status == Status.CONFIRMED,
+                # No index on the status: nearly every booking is confirmed.
+                bookings.c.status.concat("") == Status.CONFIRMED,
                 sa.or_(bookings.c.channel == Channel.ONLINE, bookings.c.pay_link),
                 missing > 0,
                 settled_since() <= self._now() - GRACE,
-                *_within(among),
+                *_within(bookings.c.id, among),
             )
             .order_by(bookings.c.created_at)
         )
@@ -239,8 +248,8 @@ _STRAYS = (
 )
 
 
-def _within(among: Collection[str] | None) -> list[sa.ColumnElement[bool]]:
-    return [] if among is None else [bookings.c.id.in_(among)]
+def _within(booking_id: sa.Column[str], among: Collection[str] | None) -> list[sa.ColumnElement[bool]]:
+    return [] if among is None else [booking_id.in_(among)]
 
 
 def settled_since() -> sa.ColumnElement[datetime]:

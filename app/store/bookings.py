@@ -22,6 +22,7 @@ from app.domain.terms import Terms
 from app.store.change import Change
 from app.store.database import Database
 from app.store.due import add_mails, add_refunds, draw, mirror, remember
+from app.store.offers import end_offers, is_offered
 from app.store.prepared import NOW, Prepared, asked
 from app.store.reservations import BOOKING, change_reservation, insert_reservation, read_booking, settle_due
 from app.store.rows import (
@@ -34,6 +35,7 @@ from app.store.rows import (
 from app.store.sessions import has_open_session
 from app.store.slot_guard import guard_of, guarded, room, room_asked
 from app.store.tables import (
+    STATUS_IN_SPAN,
     Instant,
     bookings,
     history,
@@ -150,10 +152,17 @@ class BookingRows(Database):
         return [to_booking(row) for row in rows]
 
     async def record_lock(
-        self, booking: Booking, *, reference: str, terms: Terms, shown: Money | None = None
+        self,
+        booking: Booking,
+        *,
+        reference: str,
+        terms: Terms,
+        shown: Money | None = None,
+        other_person: bool = False,
     ) -> Booking | None:
         """The scheduler's answer to the lock. Stored whatever became of the row meanwhile: of an ended one it is to be
-        given back. `shown` is the price that the visitor saw, where it is another than the one in `terms`."""
+        given back. `shown` is the price that the visitor saw, where it is another than the one in `terms`;
+        `other_person` that the time is with another person than was booked."""
         async with self._write(booking.id) as connection:
             await change_reservation(connection, booking.reservation.id, {"reference": reference, "unsure": False})
             await connection.execute(
@@ -167,6 +176,8 @@ class BookingRows(Database):
                 detail = {"shown": shown.amount}
                 word = HistoryWord.PRICE_CHANGED
                 await remember(connection, booking.id, word, held.status, at=self._now(), detail=detail)
+            if held and other_person:
+                await remember(connection, booking.id, HistoryWord.OTHER_PERSON, held.status, at=self._now())
             return held
 
     async def set_customer(self, booking_id: str, customer: Customer) -> Booking | None:
@@ -350,7 +361,8 @@ class BookingRows(Database):
         if resource_id:
             conditions.append(reservations.c.resource_id == resource_id)
         if statuses:
-            wanted = bookings.c.status.in_(list(statuses))
+            status = STATUS_IN_SPAN if starts_from or starts_to else bookings.c.status
+            wanted = status.in_(list(statuses))
             # Whose customer has a link and has not opened it yet awaits payment as well.
             linked = sa.and_(bookings.c.status == Status.HELD, bookings.c.pay_link)
             conditions.append(sa.or_(wanted, linked) if Status.AWAITING_PAYMENT in statuses else wanted)
@@ -381,6 +393,8 @@ class BookingRows(Database):
             conditions.append(bookings.c.deadline <= change.due_by)
         if change.without_open_session:
             conditions.append(~has_open_session(payments.c.booking_id == booking_id))
+        if change.chooses:
+            conditions.append(is_offered(booking_id, change.chooses, after=self._now()))
         if change.unchanged_since is not None:
             conditions += [
                 bookings.c.revision == change.unchanged_since,
@@ -489,15 +503,21 @@ class BookingRows(Database):
         if worked_out:
             statement = statement.values(**worked_out)
         values = {"status": change.to, "updated_at": now, "next_try_at": None, "tries": 0, **change.values}
+        if change.chooses:
+            values["reservation_id"] = change.chooses
         given = {name: value for name, value in values.items() if name not in worked_out}
-        returning = statement.returning(bookings.c.reservation_id, bookings.c.end_reason)
+        returning = statement.returning(bookings.c.reservation_id, bookings.c.end_reason, bookings.c.was_expired)
         claimed = await connection.execute(returning, {"of": booking_id, **given})
         row = claimed.first()
         if row is None:
             return None
         facts = change.reservation if change.to in LIVE else {"occupies": False, **change.reservation}
+        if change.chooses:
+            facts = {"offered_until": None, **facts}
         if facts:
             await change_reservation(connection, row.reservation_id, facts)
+        if row.was_expired and change.to in {Status.CONFIRMED, Status.CANCELED}:
+            await end_offers(connection, booking_id)
         if change.ends_move:
             await _end_move(connection, change.ends_move, row.end_reason, at=now)
         await settle_due(connection, booking_id, at=now, find_out_at=change.find_out_at)

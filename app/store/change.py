@@ -21,7 +21,8 @@ class Change:
 
     The conditions hold in the same statement: the deadline is still to come (`before_deadline`) or has passed by then
     (`due_by`), nobody is on a payment page, and the booking is as it was when its revision was `unchanged_since`. The
-    latter asks that no move is under way but `ends_move`, which ends with the change.
+    latter asks that no move is under way but `ends_move`, which ends with the change. `chooses` is one of the times
+    that are offered, which must still be held: the booking has it from then on.
 
     `values` are of the booking's row, `reservation` of its reservation's. What a call without an answer may have made
     at the scheduler is looked for from `find_out_at` on. `payment` is a new attempt to pay, `seen` what Stripe says of
@@ -36,6 +37,7 @@ class Change:
     without_open_session: bool = False
     unchanged_since: int | None = None
     ends_move: Move | None = None
+    chooses: str | None = None
     values: Mapping[str, Any] = field(default_factory=dict)
     reservation: Mapping[str, Any] = field(default_factory=dict)
     find_out_at: datetime | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -80,9 +80,7 @@ async def _copy(reading: AsyncConnection, writing: AsyncConnection, shown: str) 
 
 async def _copy_table(reading: AsyncConnection, writing: AsyncConnection, table: sa.Table) -> Copied:
     digest, rows = 0, 0
-    found = await reading.stream(sa.select(table))
-    async for batch in found.mappings().partitions(_BATCH):
-        values = [dict(row) for row in batch]
+    async for values in _batches(reading, table):
         await writing.execute(sa.insert(table), values)
         hashes = {_key(table, row): _hash(row) for row in values}
         if await _written(writing, table, list(hashes)) != hashes:
@@ -93,6 +91,20 @@ async def _copy_table(reading: AsyncConnection, writing: AsyncConnection, table:
     if await _count(writing, table) != rows:
         raise NotCopied(f"{table.name} does not have as many rows as were copied.")
     return Copied(table.name, rows, f"{digest:064x}")
+
+
+async def _batches(reading: AsyncConnection, table: sa.Table) -> AsyncIterator[list[dict[str, Any]]]:
+    """A table's rows in the order of its key. Each batch is a question of its own, since a driver may fetch all that a
+    question has, and ours for SQLite does."""
+    [key] = table.primary_key.columns
+    ordered = sa.select(table).order_by(key).limit(_BATCH)
+    question = ordered
+    while True:
+        batch = [dict(row) for row in (await reading.execute(question)).mappings()]
+        if not batch:
+            return
+        yield batch
+        question = ordered.where(key > batch[-1][key.name])
 
 
 async def _written(writing: AsyncConnection, table: sa.Table, keys: Sequence[object]) -> dict[object, bytes]:

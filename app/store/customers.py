@@ -10,13 +10,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.booking import Booking, Status
 from app.domain.customer import CustomerFigures, CustomerLine, CustomerNote, needles
-from app.domain.payment import PaymentState
 from app.domain.refund import REFUND_VOID
 from app.store.amounts import total
 from app.store.conflicts import insert_if_new
 from app.store.database import Database
 from app.store.rows import select_bookings, to_booking
 from app.store.tables import (
+    CAPTURED,
     bookings,
     customer_notes,
     payments,
@@ -29,9 +29,6 @@ from app.store.tables import (
 _BOOKED = bookings.c.status.not_in([Status.HELD, Status.AWAITING_PAYMENT, Status.EXPIRED])
 #: Between two notes that are joined because their customers turn out to be one.
 _JOINT = "\n\n"
-
-
-_CAPTURED = payments.c.state == PaymentState.CAPTURED
 
 
 def has_in_it(text: str) -> sa.ColumnElement[bool]:
@@ -117,7 +114,7 @@ class CustomerRows(Database):
             .group_by(bookings.c.status, bookings.c.no_show)
         )
         paid = await self._all(
-            sa.select(payments.c.currency, total(sa.case((_CAPTURED, payments.c.captured), else_=0)).label("amount"))
+            sa.select(payments.c.currency, total(sa.case((CAPTURED, payments.c.captured), else_=0)).label("amount"))
             .join(bookings, bookings.c.id == payments.c.booking_id)
             .where(_of(booking.id, key))
             .group_by(payments.c.currency)
@@ -130,7 +127,7 @@ class CustomerRows(Database):
                 _of(booking.id, key),
                 refunds.c.status.not_in(REFUND_VOID),
                 # What was only held on a card is let go, and nothing goes back.
-                _CAPTURED,
+                CAPTURED,
             )
             .group_by(refunds.c.currency)
         )

@@ -18,15 +18,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.store.backend import Backend, BookingId, lost, refusals, transaction
 from app.store.prepared import Prepared
+from app.store.sqlite_driver import Connect, open_connection
 from app.store.tables import Row
 
 
-def open_backend(url: str) -> Backend:
-    """The database that a DATABASE_URL names. Connects to nothing yet."""
+def open_backend(url: str, connect: Connect = open_connection) -> Backend:
+    """The database that a DATABASE_URL names; `connect` opens connections to a SQLite file. Connects to nothing yet."""
     if url.startswith("sqlite:"):
         from app.store.sqlite import Sqlite
 
-        return Sqlite(url)
+        return Sqlite(url, connect)
     # Imported here: its driver takes a while to load, and SQLite's users need none of it.
     from app.store.postgres import Postgres
 
@@ -34,10 +35,10 @@ def open_backend(url: str) -> Backend:
 
 
 class Database:
-    """What the store stands on. `now` gives aware UTC datetimes."""
+    """What the store stands on. `now` gives aware UTC datetimes; `connect` opens connections to a SQLite file."""
 
-    def __init__(self, url: str, *, now: Callable[[], datetime]) -> None:
-        self.backend = open_backend(url)
+    def __init__(self, url: str, *, now: Callable[[], datetime], connect: Connect = open_connection) -> None:
+        self.backend = open_backend(url, connect)
         self._now = now
 
     @property

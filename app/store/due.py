@@ -14,7 +14,7 @@ from app.domain.acting import who_acts
 from app.domain.booking import Status
 from app.domain.history import HistoryWord
 from app.domain.outbox import OutboxMail
-from app.domain.payment import DISPUTE_LOST, PaymentSeen, PaymentState
+from app.domain.payment import DISPUTE_LOST, PaymentSeen
 from app.domain.refund import REFUND_VOID, Owed, Refund
 from app.store.amounts import total
 from app.store.backend import note
@@ -22,6 +22,7 @@ from app.store.conflicts import insert_if_new
 from app.store.prepared import asked
 from app.store.rows import mail_row, refund_row
 from app.store.tables import (
+    CAPTURED,
     history,
     outbox,
     payments,
@@ -110,7 +111,7 @@ async def left(connection: AsyncConnection, booking_id: str) -> list[tuple[str, 
         sa.select(payments.c.id, payments.c.captured - back)
         .where(
             payments.c.booking_id == booking_id,
-            payments.c.state == PaymentState.CAPTURED,
+            CAPTURED,
             payments.c.dispute != DISPUTE_LOST,
         )
         .order_by(payments.c.attempt.desc())

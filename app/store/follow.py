@@ -18,6 +18,8 @@ from app.store.due import add_mails, remember
 from app.store.reservations import change_reservation, insert_reservation, read_booking
 from app.store.rows import select_bookings, to_booking
 from app.store.tables import (
+    LONGEST_VISIT,
+    STATUS_IN_SPAN,
     bookings,
     counters,
     moves,
@@ -38,7 +40,8 @@ class FollowRows(Database):
         """Confirmed bookings whose end is still to come."""
         rows = await self._all(
             select_bookings(
-                bookings.c.status == Status.CONFIRMED,
+                STATUS_IN_SPAN == Status.CONFIRMED,
+                reservations.c.starts_at > self._now() - LONGEST_VISIT,
                 reservations.c.ends_at > self._now(),
                 reservations.c.reference.is_not(None),
             ).order_by(reservations.c.starts_at)

@@ -14,9 +14,9 @@ import sqlalchemy as sa
 from app.domain.booking import EndReason, Status
 from app.domain.history import HistoryWord
 from app.domain.outgoing_webhooks import TOLD_WORDS, Happening, WebhookEvent, event_of
-from app.domain.payment import PaymentState
 from app.store.database import Database
 from app.store.tables import (
+    CAPTURED,
     bookings,
     counters,
     history,
@@ -119,7 +119,7 @@ class HappeningRows(Database):
                 refunds.c.updated_at > since,
                 # A line of the history tells of those; and money that was only held is let go without a refund.
                 refunds.c.reason != EndReason.AT_STRIPE,
-                payments.c.state == PaymentState.CAPTURED,
+                CAPTURED,
                 bookings.c.widget.in_(sorted(widgets)),
                 ~_told("refund:", refunds.c.id),
             )

@@ -46,7 +46,7 @@ _BATCH = 5000
 RECENT = timedelta(days=1)
 _PAID = (HistoryWord.PAID, HistoryWord.PAID_LATE, HistoryWord.NOTHING_DUE)
 _TALLIED = sa.select(counters).where(counters.c.name.startswith(_TALLY))
-_UNDECIDED = (Status.HELD, Status.AWAITING_PAYMENT, Status.PAID)
+_UNDECIDED = (Status.HELD, Status.AWAITING_PAYMENT, Status.PAID, Status.OFFERED)
 _UNPAID = (PaymentState.OPEN, PaymentState.PROCESSING, PaymentState.AUTHORIZED)
 _MOVING = (MoveState.HELD, MoveState.MOVING)
 
@@ -155,7 +155,8 @@ class HealthRows(AuditRows):
             oldest_unended=max(
                 await self._age(
                     bookings.c.deadline,
-                    bookings.c.status.in_([Status.HELD, Status.AWAITING_PAYMENT]) & (bookings.c.deadline <= now),
+                    bookings.c.status.in_([Status.HELD, Status.AWAITING_PAYMENT, Status.OFFERED])
+                    & (bookings.c.deadline <= now),
                 ),
                 await self._age(moves.c.deadline, (moves.c.state == MoveState.HELD) & (moves.c.deadline <= now)),
             ),

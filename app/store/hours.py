@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -23,6 +23,8 @@ from app.store.rows import (
 )
 from app.store.slot_guard import guard_of
 from app.store.tables import (
+    LONGEST_VISIT,
+    STATUS_IN_SPAN,
     bookings,
     moves,
     reservations,
@@ -30,8 +32,6 @@ from app.store.tables import (
 
 #: Whose bookings a desk sees: what is booked, what is being paid, and what somebody holds.
 _ON_THE_DESK = (Status.HELD, Status.AWAITING_PAYMENT, Status.PAID, Status.CONFIRMED)
-#: No visit is longer.
-_LONGEST_VISIT = timedelta(days=7)
 #: More of anything are not drawn.
 _MOST = 2000
 
@@ -149,9 +149,9 @@ class HoursRows(Database):
         conditions = [
             reservations.c.starts_at < ends_to,
             # No booking is longer than this; without it, every booking that ever was would be looked at.
-            reservations.c.starts_at > starts_from - _LONGEST_VISIT,
+            reservations.c.starts_at > starts_from - LONGEST_VISIT,
             reservations.c.ends_at > starts_from,
-            bookings.c.status.in_(list(_ON_THE_DESK)),
+            STATUS_IN_SPAN.in_(list(_ON_THE_DESK)),
         ]
         if resource_id:
             conditions.append(reservations.c.resource_id == resource_id)

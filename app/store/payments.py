@@ -21,6 +21,7 @@ from app.store.prepared import NOW, Moment, Prepared, asked
 from app.store.rows import payment_row, to_payment
 from app.store.sessions import has_open_session
 from app.store.tables import (
+    CAPTURED,
     DISPUTED,
     Instant,
     bookings,
@@ -69,7 +70,7 @@ class PaymentRows(Database):
         rows = await self._all(
             sa.select(payments)
             .where(
-                payments.c.state == PaymentState.CAPTURED,
+                CAPTURED,
                 payments.c.method == PaymentMethod.STRIPE,
                 payments.c.created_at >= created_after,
             )

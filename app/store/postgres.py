@@ -21,7 +21,7 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy import event
 from sqlalchemy.dialects import postgresql
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError, StatementError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -199,8 +199,9 @@ class Postgres:
         """By SQLSTATE; without one the server was not reached, or is gone."""
         if isinstance(error, NoConnectionFree):
             return StorageBusy("all connections of this process are in use")
-        if isinstance(error, OSError | asyncpg.InterfaceError):
-            return StorageError(str(error) or type(error).__name__)
+        told = _told(error)
+        if isinstance(told, OSError | asyncpg.InterfaceError):
+            return StorageError(str(told) or type(told).__name__)
         state = _sqlstate(error)
         if state is not None:
             kind = next((kind for start, kind in _REFUSALS if state.startswith(start)), None)
@@ -306,10 +307,15 @@ def _leave_out_the_row(context: sa.engine.ExceptionContext) -> None:
         told.detail = None
 
 
+def _told(error: BaseException | None) -> BaseException | None:
+    """What the driver raised. SQLAlchemy wraps that also where it connects anew for a statement, whose connection was
+    lost; then it is a StatementError, and no DBAPIError."""
+    return error.orig if isinstance(error, StatementError) else error
+
+
 def _sqlstate(error: BaseException | None) -> str | None:
     """Of the server's own error, whether the driver raised it or SQLAlchemy has wrapped it."""
-    told = error.orig if isinstance(error, DBAPIError) else error
-    state = getattr(told, "sqlstate", None)
+    state = getattr(_told(error), "sqlstate", None)
     return state if isinstance(state, str) else None
 
 
@@ -436,7 +442,7 @@ def _no_right(shown: str, told: str) -> DatabaseUnusable:
 
 def _unusable(error: Exception, shown: str) -> DatabaseUnusable:
     state = _sqlstate(error)
-    told = str(error.orig if isinstance(error, DBAPIError) else error).rstrip(".") or type(error).__name__
+    told = str(_told(error)).rstrip(".") or type(error).__name__
     match state:
         case "28P01" | "28000":
             return DatabaseUnusable(
@@ -457,6 +463,6 @@ def _unusable(error: Exception, shown: str) -> DatabaseUnusable:
             return DatabaseUnusable(
                 f"{shown} can only be read.", "Name the primary server in DATABASE_URL, not a standby."
             )
-    if isinstance(error, OSError | asyncpg.InterfaceError) or (state or "").startswith(("08", "53", "57", "58")):
+    if isinstance(_told(error), OSError | asyncpg.InterfaceError) or (state or "").startswith(("08", "53", "57", "58")):
         return DatabaseBusy(f"{shown} cannot be reached ({told}).", "Is the server running? Try again.")
     return DatabaseUnusable(f"{shown} cannot be used ({told}).", "Correct DATABASE_URL, or the server.")

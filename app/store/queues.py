@@ -38,6 +38,10 @@ class QueueRows(Database):
         """Holds and payments whose deadline has passed."""
         return [to_booking(row) for row in await self._fetch(_OVERDUE, now=self._now())]
 
+    async def offers_due(self) -> list[Booking]:
+        """Bookings of which a time is no longer held that was offered."""
+        return [to_booking(row) for row in await self._fetch(_OFFERS, now=self._now())]
+
     async def paid(self) -> list[Booking]:
         """Bookings whose money is here and whose time is not final yet."""
         return [to_booking(row) for row in await self._fetch(_PAID, now=self._now())]
@@ -49,13 +53,17 @@ class QueueRows(Database):
 
 
 def _bookings_due(now: Moment) -> sa.Select[Any]:
-    """What `overdue` and `paid` would give."""
-    either = sa.or_(_past_deadline(now), bookings.c.status == Status.PAID)
+    """What `overdue`, `offers_due` and `paid` would give."""
+    either = sa.or_(_past_deadline(now), _offer_past_deadline(now), bookings.c.status == Status.PAID)
     return sa.select(bookings.c.id).where(either, _ready(now))
 
 
 def _past_deadline(now: Moment) -> sa.ColumnElement[bool]:
     return sa.and_(bookings.c.status.in_([Status.HELD, Status.AWAITING_PAYMENT]), bookings.c.deadline <= now)
+
+
+def _offer_past_deadline(now: Moment) -> sa.ColumnElement[bool]:
+    return sa.and_(bookings.c.status == Status.OFFERED, bookings.c.deadline <= now)
 
 
 def _ready(now: Moment) -> sa.ColumnElement[bool]:
@@ -83,5 +91,6 @@ def _anything() -> sa.Select[Any]:
 
 
 _OVERDUE = _first_hundred(_past_deadline(NOW))
+_OFFERS = _first_hundred(_offer_past_deadline(NOW))
 _PAID = _first_hundred(bookings.c.status == Status.PAID)
 _ANYTHING = Prepared(_anything())

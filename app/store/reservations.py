@@ -144,7 +144,10 @@ class ReservationRows(Database):
                 .values(next_try_at=lease_until, updated_at=self._now())
             )
             if resource.id != booking.resource_id:
-                await remember(connection, booking.id, HistoryWord.OTHER_PERSON, booking.status, at=self._now())
+                now, detail = self._now(), {"instead_of": booking.resource_id}
+                await remember(
+                    connection, booking.id, HistoryWord.OTHER_PERSON_ASKED, booking.status, at=now, detail=detail
+                )
             return await read_booking(connection, booking.id)
 
     async def ask(self, reservation: Reservation) -> None:
@@ -153,13 +156,15 @@ class ReservationRows(Database):
             await change_reservation(connection, reservation.id, {"unsure": True})
             await settle_due(connection, reservation.booking_id, at=self._now())
 
-    async def unreserve(self, booking: Booking) -> None:
-        """The time that `reserve` took was refused by the scheduler."""
+    async def unreserve(self, booking: Booking, booked: Resource | None) -> None:
+        """The time that `reserve` took was refused by the scheduler. The booking is with the person again who was
+        `booked`, if they still offer the service."""
+        with_whom = {"resource_id": booked.id, "resource_name": booked.name} if booked else {}
         await self._record(
             booking.id,
             sa.update(reservations)
             .where(reservations.c.id == booking.reservation.id, _is_paid(booking.id))
-            .values(occupies=False, unsure=False),
+            .values(occupies=False, unsure=False, **with_whom),
         )
 
     async def _record(self, booking_id: str, change: sa.Update) -> None:
@@ -183,11 +188,12 @@ async def settle_due(
 
 def _what_is_due() -> sa.ColumnElement[str | None]:
     # The booking's status counts for the time that it has, the move's state for the one that it goes to. What neither
-    # of them has is over.
+    # of them has is over, unless it is offered.
     status = sa.select(bookings.c.status).where(bookings.c.reservation_id == reservations.c.id).scalar_subquery()
     state = sa.select(moves.c.state).where(moves.c.reservation_id == reservations.c.id).scalar_subquery()
     decided = sa.or_(status == Status.PAID, state == MoveState.MOVING)
-    asked = sa.or_(status.in_([Status.HELD, Status.AWAITING_PAYMENT]), state == MoveState.HELD)
+    offered = reservations.c.offered_until.is_not(None)
+    asked = sa.or_(status.in_([Status.HELD, Status.AWAITING_PAYMENT]), state == MoveState.HELD, offered)
     kept = sa.and_(reservations.c.reference.is_not(None), ~reservations.c.canceled)
     firm_up, make, find_out, let_go = (
         sa.literal(due, sa.Text) for due in (Due.FIRM_UP, Due.MAKE, Due.FIND_OUT, Due.LET_GO)

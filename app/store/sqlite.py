@@ -20,7 +20,7 @@ from app.store.backend import CHANGES_SECONDS, PATIENCE, BookingId, refusals, tr
 from app.store.backup import BackupError, copy_database
 from app.store.prepared import Prepared
 from app.store.schema import upgrade, version_in, versions
-from app.store.sqlite_driver import Connection, open_connection
+from app.store.sqlite_driver import Connect, Connection, open_connection
 from app.store.sqlite_file import check_file, check_tables, database_path, make_file, unusable
 from app.store.tables import Row
 
@@ -42,7 +42,7 @@ log = structlog.get_logger()
 
 
 class Sqlite:
-    """`url` as in DATABASE_URL: sqlite:/// and the file's path."""
+    """`url` as in DATABASE_URL: sqlite:/// and the file's path. `connect` opens a connection to it."""
 
     #: Makes another process wait at the door instead of failing in the middle.
     begin = "BEGIN IMMEDIATE"
@@ -52,13 +52,14 @@ class Sqlite:
     lines_settle = timedelta(0)
     fetch_errors: tuple[type[Exception], ...] = (sqlite3.Error,)
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, connect: Connect = open_connection) -> None:
+        self._connect = connect
         self.path = database_path(url)
         self.shown = url
         self.patience: float = PATIENCE
         self.engine: AsyncEngine = create_async_engine(
             url.replace("sqlite:///", "sqlite+aiosqlite:///", 1),
-            async_creator=lambda: open_connection(str(self.path), patience=PATIENCE),
+            async_creator=lambda: connect(str(self.path), patience=PATIENCE),
             # An error names its statement, and errors are logged: rows hold customers and links.
             hide_parameters=True,
         )
@@ -77,7 +78,7 @@ class Sqlite:
         another thread's answer to it 60. A file that is busy is asked the other way."""
         worded = query.on(self.engine.dialect)
         if self._reader is None:
-            opened = await open_connection(str(self.path), patience=0)
+            opened = await self._connect(str(self.path), patience=0)
             if self._reader is None:
                 self._reader = opened
             else:  # somebody else was quicker
@@ -94,7 +95,7 @@ class Sqlite:
     async def changes(self) -> AsyncIterator[None]:
         """By a look at the file's version every quarter of a second, which takes some microseconds (sqlite.org, "PRAGMA
         data_version")."""
-        watching = await open_connection(str(self.path), patience=0)
+        watching = await self._connect(str(self.path), patience=0)
         try:
             seen, quiet = None, 0
             while True:

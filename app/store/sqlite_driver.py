@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from queue import SimpleQueue
 from threading import Thread
 from types import TracebackType
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+#: Opens a connection to the file at a path; takes `patience` as `open_connection` does.
+Connect = Callable[..., Awaitable["Connection"]]
 _Work = tuple[asyncio.Future[Any] | None, Callable[[], object]]
 
 #: They wait for other writers, or for the disk.

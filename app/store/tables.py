@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -122,6 +122,7 @@ reservations = sa.Table(
     sa.Column("created_at", Instant, nullable=False),
     sa.Column("updated_at", Instant, nullable=False),
     sa.Column("any_time", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("offered_until", Instant),
     sa.Index(
         # By the end first: what is over is most of it, and the guard never looks there.
         "reservations_guard",
@@ -256,6 +257,17 @@ outbox = sa.Table(
     sa.Index("outbox_booking", "booking_id"),
     sa.Index("outbox_sent", "sent_at"),
 )
+
+#: Whose money we have. In these words, since no index may serve it: nearly every payment is one, and SQLite, which has
+#: no figures of that, would go through all of them for those of one booking.
+CAPTURED = payments.c.state.concat("") == "captured"
+
+#: No visit is longer: whoever asks what is not over yet need not look at what began before.
+LONGEST_VISIT = timedelta(days=7)
+
+#: A booking's status, where a span of time is asked for: in these words for the same reason, since nearly every booking
+#: is confirmed.
+STATUS_IN_SPAN = bookings.c.status.concat("")
 
 #: What somebody may have to look at, however long ago. In these words, since a partial index serves only the condition
 #: that it was made with.

@@ -75,7 +75,10 @@ class HostedPage:
         card = str(form.get("card", ""))
         email = session["customer_email"] or str(form.get("email", "")).strip()
         buyer = payments.Buyer(
-            email=email, name=str(form.get("name", "")).strip(), phone=str(form.get("phone", "")).strip() or None
+            email=email,
+            # Stripe wants it for a card. Here nothing of a card is typed, so that trying takes one click.
+            name=str(form.get("name", "")).strip() or None,
+            phone=str(form.get("phone", "")).strip() or None,
         )
         if "@" not in email:
             return self._form(request, session, "Enter an email address, so the receipt can reach you.", buyer)

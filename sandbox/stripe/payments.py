@@ -20,7 +20,7 @@ CAPTURE_PARAMS = frozenset({"amount_to_capture", "expand", "final_capture", "met
 @dataclass(frozen=True)
 class Buyer:
     email: str
-    name: str
+    name: str | None
     phone: str | None = None
 
 

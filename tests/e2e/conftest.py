@@ -9,7 +9,7 @@ from typing import Protocol, Unpack
 import pytest
 from playwright.async_api import Browser, Playwright, async_playwright, expect
 
-from scripts.chromium import HELP, find
+from scripts.chromium import HELP, find, find_headless
 from tests.e2e.harness import ARGUMENTS, PATIENCE, Limits, Visitor, open_visitor, open_visitor_without_storage
 from tests.e2e.stack import Shop, open_shop
 
@@ -36,7 +36,8 @@ async def playwright() -> AsyncIterator[Playwright]:
 
 @pytest.fixture(scope="session")
 async def browser(playwright: Playwright, executable: str) -> AsyncIterator[Browser]:
-    browser = await playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
+    # The shell is the same engine without a browser's windows, which cost as much as the pages in them.
+    browser = await playwright.chromium.launch(executable_path=find_headless() or executable, args=ARGUMENTS)
     yield browser
     await browser.close()
 

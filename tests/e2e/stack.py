@@ -5,6 +5,7 @@ loads. The worker stands still unless the test ticks.
 """
 
 import asyncio
+import json
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -21,6 +22,7 @@ from app.cli.demo import HAPIO_TOKEN, STUDIO, Demo, open_demo
 from app.domain.booking import Booking
 from app.domain.catalogue import Service
 from app.parts import Parts
+from app.text.languages import LANGUAGES
 from sandbox.clock import Clock
 from sandbox.hapio import HapioSandbox
 from sandbox.mailbox import Message
@@ -42,6 +44,12 @@ CAREFUL_STUDIO: Final[Mapping[str, str]] = MappingProxyType(
         )
     }
 )
+
+
+def in_all_languages(widgets: Mapping[str, str]) -> Mapping[str, str]:
+    """The same widgets, speaking every language that the product does."""
+    spoken = f"languages = {json.dumps([*LANGUAGES])}"
+    return {name: re.sub(r"languages = \[.*\]", spoken, text) for name, text in widgets.items()}
 
 
 @dataclass
@@ -97,6 +105,11 @@ class Shop:
         self.hapio.switches.reset()
         self.stripe.faults.clear()
         self.stripe.switches.__init__()  # type: ignore[misc]  # as StripeSandbox resets it: the object stays
+
+    def forget_visits(self) -> None:
+        """Nobody has been counted yet: one address looks at a page in more languages than any person does."""
+        self.parts.rate_limits.__init__(self.clock)  # type: ignore[misc]  # as above
+        self.hapio.state.window_used = 0
 
     async def tick(self, *, after: timedelta = timedelta(0), times: int = 1) -> None:
         """Let time pass, then let the webhooks come and the worker do what is due."""

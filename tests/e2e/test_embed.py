@@ -197,6 +197,17 @@ async def test_giving_the_time_back_is_told(shop: Shop, visit: Visit) -> None:
     assert told["booking"] == heard.details("held")[0]["booking"]
 
 
+async def test_free_days_are_found_at_a_glance(shop: Shop, visit: Visit) -> None:
+    """Finding: they differed from the others by weight and a bar of 3 px only."""
+    page = (await visit()).page
+    await page.goto(f"{shop.public}/w/studio?service={(await shop.service()).id}")
+    colours = "it => [getComputedStyle(it).backgroundColor, getComputedStyle(it).color]"
+    ground, text = await page.locator("button.day[aria-pressed=false]").first.evaluate(colours)
+    other_ground, other_text = await page.locator(".days td:not(:has(button))").first.evaluate(colours)
+    assert ground != other_ground == "rgba(0, 0, 0, 0)"
+    assert text != other_text
+
+
 async def test_the_main_page_scrolls_back_to_the_widget_after_paying(shop: Shop, visit: Visit) -> None:
     visitor = await visit(**PHONE)
     screen = await come(visitor, shop, "/?utm_source=letter")

@@ -1,13 +1,16 @@
 """Keyboards, phones, zoom, languages, zones: the same booking for everyone."""
 
 import re
+from pathlib import Path
+from typing import Final
 
 import pytest
 from playwright.async_api import Locator, Page, expect
 
 from tests.e2e.conftest import Visit
 from tests.e2e.harness import PHONE
-from tests.e2e.stack import Shop
+from tests.e2e.narrow import NARROW, WRONG, look_through, main_screens
+from tests.e2e.stack import ONE_STUDIO, Shop, in_all_languages, open_shop
 from tests.e2e.steps import (
     ANNA,
     PORTRAIT,
@@ -46,19 +49,15 @@ CUT_OFF = """() => [...document.querySelectorAll("button, .button, h1, h2, label
     .map((one) => one.outerHTML.slice(0, 200))"""
 
 
-#: Words that stand on more than one line.
-BROKEN_WORDS = """() => [...document.querySelectorAll("h1, .name, .price, .person, .facts span")].flatMap((one) => {
-    const texts = document.createTreeWalker(one, NodeFilter.SHOW_TEXT), broken = [];
-    while (texts.nextNode()) {
-        for (const { 0: word, index } of texts.currentNode.data.matchAll(/\\S+/g)) {
-            const range = document.createRange();
-            range.setStart(texts.currentNode, index);
-            range.setEnd(texts.currentNode, index + word.length);
-            if (new Set([...range.getClientRects()].map(({ top }) => Math.round(top))).size > 1) broken.push(word);
-        }
-    }
-    return broken;
-})"""
+#: Those whose words or texts are the longest.
+LONGEST: Final = ("de", "fi", "fr", "it", "pl")
+#: What somebody might do to a button, and how it is told.
+RUINED: Final = {
+    "document.querySelector('.name').style.cssText = 'inline-size: 2rem; overflow-wrap: anywhere'": "broken: ",
+    "document.querySelector('.price').style.translate = '-6rem 1.5rem'": "over each other: ",
+    "document.querySelector('button.service').style.cssText = 'inline-size: 5rem; white-space: nowrap'": "cut off: ",
+    "document.querySelector('h1').style.inlineSize = '300px'": "px wide",
+}
 
 
 async def tab_to(page: Page, wanted: Locator) -> int:
@@ -129,20 +128,6 @@ async def test_a_booking_fits_on_a_phone(shop: Shop, visit: Visit) -> None:
     await expect_confirmed(page)
 
 
-@pytest.mark.parametrize("tour", TOURS)
-async def test_nothing_scrolls_sideways_on_the_smallest_screen_or_at_400_percent(
-    shop: Shop, visit: Visit, tour: str
-) -> None:
-    async def expect_it_fits(name: str, page: Page) -> None:
-        if not page.url.startswith(shop.public):
-            return
-        wide = await page.evaluate("document.documentElement.scrollWidth")
-        assert wide <= 320, f"the screen {name!r} is {wide} px wide"
-
-    # 1280 by 900 at 400 % leaves 320 by 225, which is also as narrow as phones get.
-    await TOURS[tour](shop, await visit(width=320, height=225), expect_it_fits)
-
-
 async def test_wide_spacing_cuts_nothing_off_on_a_phone(shop: Shop, visit: Visit) -> None:
     async def expect_all_to_be_seen(name: str, page: Page) -> None:
         if not page.url.startswith(shop.public):
@@ -154,18 +139,22 @@ async def test_wide_spacing_cuts_nothing_off_on_a_phone(shop: Shop, visit: Visit
     await TOURS["book and pay"](shop, await visit(**PHONE), expect_all_to_be_seen)
 
 
-async def test_no_name_is_broken_inside_a_word_on_the_narrowest_phone(shop: Shop, visit: Visit) -> None:
-    for language in ("en", "de"):
-        visitor = await visit(width=280, height=600, language=language)
-        page = visitor.page
-        await page.goto(f"{shop.public}/w/studio")
-        assert await page.evaluate(BROKEN_WORDS) == []
-        await page.locator("button.service").first.click()
-        await expect(times(page).first).to_be_visible()
-        assert await page.evaluate(BROKEN_WORDS) == []
-        await page.evaluate("document.querySelector('h1').style.inlineSize = '2rem'")
-        await page.evaluate("document.querySelector('h1').style.overflowWrap = 'anywhere'")
-        assert await page.evaluate(BROKEN_WORDS) != [], "a broken word would not be seen"
+async def test_in_the_longest_languages_everything_fits_on_the_narrowest_phone(visit: Visit, tmp_path: Path) -> None:
+    """`make barriers` looks at all of them."""
+    async with open_shop(tmp_path, widgets=in_all_languages(ONE_STUDIO)) as shop:
+        page = (await visit(**NARROW)).page
+
+        async def expect_it_fits(name: str, page: Page) -> None:
+            assert await page.evaluate(WRONG) == [], (name, page.url)
+
+        screens = dict(await main_screens(shop))
+        del screens["confirmed"], screens["another time"]  # which are like others
+        for language in LONGEST:
+            await look_through(shop, page, screens, language, expect_it_fits)
+        for ruin, wrong in RUINED.items():
+            await page.goto(screens["services"])
+            await page.evaluate(ruin)
+            assert wrong in str(await page.evaluate(WRONG)), f"this would not be seen: {ruin}"
 
 
 async def test_with_the_systems_own_colours_the_chosen_day_and_the_focus_are_seen(shop: Shop, visit: Visit) -> None:

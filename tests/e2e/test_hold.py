@@ -71,6 +71,26 @@ async def test_two_clicks_without_scripts_hold_one_time_once(shop: Shop, visit: 
     assert len(shop.in_hapio(starts_at)) == before + 1
 
 
+async def test_the_last_look_tells_each_fact_once_and_what_a_cancellation_costs_where_it_is_paid(
+    shop: Shop, visit: Visit
+) -> None:
+    """Finding: the facts three times, the terms small and grey, and no way to correct a name."""
+    visitor = await visit(width=360, height=740, touch=True)
+    page = visitor.page
+    await page.goto(f"{shop.public}/w/studio")
+    await hold_and_tell(page)
+    await to_summary(page)
+    seen = await page.locator("main").inner_text()
+    assert [seen.count(fact) for fact in ("Portrait session", "Anna Ek")] == [1, 1]
+    terms = page.get_by_text("50% refund until")
+    assert await terms.evaluate("it => parseFloat(getComputedStyle(it).fontSize)") >= 15
+    assert await terms.evaluate(
+        "it => getComputedStyle(it).color === getComputedStyle(document.querySelector('h1')).color"
+    )
+    await page.get_by_role("link", name="Change").click()
+    await expect(page.get_by_label("Name")).to_have_value("Anna Ek")
+
+
 async def test_a_time_that_was_just_taken_is_told_in_place_with_the_nearest_ones(shop: Shop, visit: Visit) -> None:
     visitor = await visit()
     visitor.expect_problem("409")

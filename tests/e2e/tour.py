@@ -4,6 +4,7 @@ A tour walks one visitor through states and calls `show(name, page)` at each. Th
 works in a frame is proven elsewhere, and the pictures of the host site show it there.
 """
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
@@ -140,6 +141,21 @@ async def hold_on(shop: Shop, visitor: Visitor, show: Show) -> None:
     await shop.pay_late()
     await shop.tick()
     await page.reload()
+    await expect(heading(page, "Your time was no longer free")).to_be_visible()
+    await show("offered", page)
+    booking, mail = page.url, shop.mail_to(ANNA)[-1]
+    await page.goto(f"{shop.demo.urls.mailbox}/messages/{1 + shop.demo.mailbox.messages.index(mail)}/html")
+    await show("mail-offered", page)
+    await page.goto(re.findall(r"http\S+/choose\S+", mail.text or "")[0])
+    await expect(heading(page, "Book this time?")).to_be_visible()
+    await show("choose-held-time", page)
+    await page.get_by_role("link", name="Get my money back").click()
+    await expect(heading(page, "Get your money back?")).to_be_visible()
+    await show("refund-instead-of-held-times", page)
+    await page.get_by_role("button", name="Cancel and get").click()
+    await expect(page.get_by_role("heading", name="Portrait session")).to_be_visible()
+    await shop.tick()
+    await page.goto(booking)
     await expect(heading(page, "This booking is cancelled")).to_be_visible()
     await show("canceled-and-refunded", page)
     number = 1 + shop.demo.mailbox.messages.index(shop.mail_to(ANNA)[-1])

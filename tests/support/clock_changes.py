@@ -241,7 +241,7 @@ _WIDGET = Widget(name="studio")
 def _file_of(booking: Booking) -> Iterator[str]:
     file = calendar_file(booking, widget=_WIDGET, url="", now=FIRST, language="en")
     event: Any
-    [event] = Calendar.from_ical(file).walk("VEVENT")
+    [event] = Calendar.from_ical(file).walk("VEVENT")  # icalendar's types are of every property at once
     if (event["dtstart"].dt, event["dtend"].dt) != (booking.starts_at, booking.ends_at):
         yield f"the calendar file says {event['dtstart'].dt}, not {booking.starts_at}"
     if any(

@@ -18,8 +18,10 @@ async def crash_everywhere(
     webhooks: bool = True,
     scheduler: str = "hapio",
     database: str = "sqlite",
+    every: int = 1,
 ) -> None:
-    """Let the process die after the first effect, the second, … until the story has no more of them."""
+    """Let the process die after the first effect, the second, … until the story has no more of them. With `every` 4
+    after the first, the fifth, …: for a story that does the same several times."""
     died = 0
     while True:
         folder = tmp_path / str(died)
@@ -42,7 +44,7 @@ async def crash_everywhere(
             await assert_agreement(stack)
         if not fired:
             break
-        died += 1
+        died += every
     assert died >= 4, "the story must have effects to die after"
 
 

@@ -106,7 +106,7 @@ def _start() -> Path:
         raise RuntimeError(HELP)
     folder = Path(mkdtemp(prefix="holdfast-postgres-", dir=os.environ.get("PYTEST_DEBUG_TEMPROOT")))
     # PostgreSQL refuses to run as root.
-    other = _other_user() if os.geteuid() == 0 else None
+    other = other_user() if os.geteuid() == 0 else None
     if other:
         shutil.chown(folder, other)
     data = folder / "data"
@@ -138,7 +138,8 @@ def _start() -> Path:
     return folder
 
 
-def _other_user() -> str:
+def other_user() -> str:
+    """Who runs the server where we are root, which it refuses to be."""
     for name in ("postgres", "nobody"):
         try:
             return pwd.getpwnam(name).pw_name

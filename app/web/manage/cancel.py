@@ -63,16 +63,18 @@ def _before_canceling(
     parts, booking, language = parts_of(request), view.booking, request.state.shell.language
     offer = offer_of(request, view)
     summary = summarize(booking, language=language, now=offer.at)
+    to_choose = booking.status is Status.OFFERED
     context = {
         "path": manage_path(request),
         "sentence": sentence(summary, language),
         "free": booking.terms.free,
         "refund": formats.format_money(offer.refund, language) if offer.refund and not offer.uncharged else "",
         "uncharged": offer.uncharged,
-        "share": share_line(offer, booking, language),
+        "share": "" if to_choose else share_line(offer, booking, language),
+        "to_choose": to_choose,
         "disputed": disputed(view),
         "goes_out": clock(offer.refund_at, booking, language) if offer.refund_at > offer.at else "",
-        "steps": [] if offer.uncharged else steps(offer, booking, language),
+        "steps": [] if offer.uncharged or to_choose else steps(offer, booking, language),
         "mailed": parts.mailer.enabled,
         "move": may_move(offer, booking, language) if offer.move_refusal is None else [],
         "percent": offer.percent,

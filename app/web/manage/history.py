@@ -20,6 +20,8 @@ _HISTORY: Mapping[str, str] = {
     "confirmed": N_("Booked"),
     "rescued": N_("Booked after a late payment"),
     "other_person": N_("Booked with another person, because the one you chose was no longer free"),
+    "offered": N_("Other times were held for you"),
+    "chosen": N_("You chose another time"),
     "taken_back": N_("You undid the cancellation"),
     "not_taken_back": N_("The cancellation could not be undone: the time was no longer free"),
     "difference_paid": N_("You paid the difference for another time"),

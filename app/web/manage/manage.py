@@ -25,6 +25,7 @@ from app.web.manage.move_words import may_move
 from app.web.shared.addresses import times_address
 from app.web.shared.booking_summary import summarize
 from app.web.shared.calendar_file import calendar_response, named_calendar_links
+from app.web.shared.offered_words import choices
 from app.web.shared.refund_words import gives_back, money_rows
 from app.web.shared.render import render, wants_block
 from app.web.shared.status_words import mail_problem, paying, stands, status_words
@@ -61,7 +62,16 @@ async def calendar(request: Request, view: BookingView) -> Response:
 
 
 #: What the way back from Stripe's page leaves out. Its calendar entry would name an address that ends soon.
-_NO_ACTS: Mapping[str, Any] = {"undo": "", "move": [], "cancel": [], "calendar": "", "calendar_links": []}
+_NO_ACTS: Mapping[str, Any] = {
+    "undo": "",
+    "move": [],
+    "cancel": [],
+    "choices": None,
+    "calendar": "",
+    "calendar_links": [],
+}
+#: Bookings that may still become real.
+_OPEN = frozenset({Status.PAID, Status.OFFERED})
 
 
 def managed_screen(
@@ -72,6 +82,7 @@ def managed_screen(
     now, path = offer.at, manage_path(request)
     word, mark = status_words(booking, view.move, now, language)
     to_come = stands(booking, now)
+    may_end = (to_come or offer.cancel_refusal is None) and booking.status is not Status.OFFERED
     polls = asked_poll(request)
     wait = _wait(request, view, polls or 0)
     context = {
@@ -83,7 +94,7 @@ def managed_screen(
         "problem": problem,
         "summary": summarize(booking, language=language, now=now),
         "money": money_rows(view, now, language),
-        "off": booking.status in {Status.CANCELED, Status.EXPIRED},
+        "off": booking.status in {Status.CANCELED, Status.EXPIRED, Status.OFFERED},
         "reference": short_reference(booking.id),
         "map": map_link(view.widget.address),
         "undo": undo_line(offer, booking, language),
@@ -92,9 +103,10 @@ def managed_screen(
         "begun": to_come and offer.cancel_refusal is Refusal.BEGUN,
         "move": may_move(offer, booking, language) if to_come and not view.move else [],
         "movable": offer.move_refusal is None,
-        "cancel": may_cancel(offer, booking, language) if to_come or offer.cancel_refusal is None else [],
+        "cancel": may_cancel(offer, booking, language) if may_end else [],
         "cancelable": offer.cancel_refusal is None,
-        "again": "" if to_come or booking.status is Status.PAID else times_address(request, booking),
+        "choices": choices(view, offer, path, language),
+        "again": "" if to_come or booking.status in _OPEN else times_address(request, booking),
         "calendar": f"{path}/calendar.ics" if to_come else "",
         "calendar_links": named_calendar_links(booking, view.widget) if to_come else [],
         "history": history_lines(view, now, language),

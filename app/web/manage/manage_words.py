@@ -13,6 +13,7 @@ from app.domain.payment import DISPUTE_LOST
 from app.errors import BookingConflict, HoldfastError, SchedulerError, StripeError
 from app.msgid import N_
 from app.text import catalogues
+from app.web.shared.offered_words import why_offered
 from app.web.shared.refund_words import captured, disputed, gives_back, money_lines
 from app.web.shared.status_words import out_of_reach, paid_and_waiting, waits_long, why_ended
 from app.web.shared.time_words import clock
@@ -34,6 +35,7 @@ def news(view: BookingView, now: datetime, language: str) -> list[str]:
     booking, lines = view.booking, list[str]()
     if booking.status is Status.PAID and not booking.canceled_at and waits_long(view, now):
         lines += paid_and_waiting(language)
+    lines += why_offered(view, language)
     if booking.status in {Status.CANCELED, Status.EXPIRED}:
         lines += filter(None, [why_ended(booking.end_reason, language)])
         given_back = gives_back(view)

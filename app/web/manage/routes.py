@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.routing import Route
 
-from app.web.manage import cancel, link, manage, move
+from app.web.manage import cancel, choose, link, manage, move
 from app.web.manage.link import opened
 
 _LINK = "/manage/{token}"
@@ -15,6 +15,8 @@ routes = [
     Route(_LINK, opened(manage.show_managed, may_return=True)),
     Route(f"{_LINK}/cancel", opened(cancel.show_cancel)),
     Route(f"{_LINK}/cancel", opened(cancel.cancel), methods=["POST"]),
+    Route(f"{_LINK}/choose", opened(choose.show_choice)),
+    Route(f"{_LINK}/choose", opened(choose.choose), methods=["POST"]),
     Route(f"{_LINK}/undo", opened(cancel.undo), methods=["POST"]),
     Route(f"{_LINK}/reschedule", opened(move.show_reschedule)),
     Route(f"{_LINK}/reschedule", opened(move.reschedule), methods=["POST"]),

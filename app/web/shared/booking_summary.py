@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from app.booking.bookings import BookingView
+from app.booking.hold import last_end
 from app.domain.booking import Booking, Status
 from app.domain.money import Money
 from app.mail import policy_lines
@@ -156,8 +157,9 @@ def hold_line(view: BookingView, *, path: str, query: str, language: str, now: d
         ended=not left or booking.status not in {Status.HELD, Status.AWAITING_PAYMENT},
         can_extend=booking.status is Status.HELD
         and booking.extensions < widget.max_extensions
-        and not booking.pay_link,
+        and not booking.pay_link
+        and booking.deadline < last_end(booking),
         binds=view.lock_binds,
         counts=left <= COUNTED,
-        extension_minutes=widget.hold_minutes,
+        extension_minutes=-(-(min(now + widget.hold_time, last_end(booking)) - now) // timedelta(minutes=1)),
     )

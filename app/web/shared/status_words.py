@@ -27,6 +27,7 @@ _WHY_ENDED: Mapping[EndReason | None, str] = {
     EndReason.PAYMENT_MISMATCH: N_("The payment did not match the price."),
     EndReason.TAKEN: N_("Someone else took this time in the calendar before we could confirm it for you."),
     EndReason.SLOT_GONE: N_("Your payment arrived after the hold had ended, and the time was no longer free."),
+    EndReason.NOT_CHOSEN: N_("None of the times we held for you was chosen."),
     EndReason.BEGUN: N_("Your payment arrived after the appointment had started."),
     EndReason.REFUNDED: N_("Your payment was refunded before the booking was confirmed."),
     EndReason.CAPTURE_FAILED: N_("Your bank did not pay the amount it had reserved."),
@@ -88,6 +89,8 @@ def status_words(booking: Booking, move: Move | None, now: datetime, language: s
         case Status.PAID:
             nothing_paid = booking.terms.free or booking.payment_id is None
             return (_("Being confirmed") if nothing_paid else _("Paid, being confirmed")), "waiting"
+        case Status.OFFERED:
+            return _("Waiting for a choice"), "clock"
         case Status.EXPIRED:
             return _("Not booked"), "cross"
         case Status.AWAITING_PAYMENT:

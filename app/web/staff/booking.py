@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from app.booking.bookings import BookingView
+from app.booking.manage_links import MANAGED
 from app.booking.offer import Offer
 from app.booking.take_payment import UNPAID
 from app.domain.booking import Actor, Channel, Status
@@ -18,6 +19,7 @@ from app.errors import BookingConflict, HoldfastError, InvalidDetails, NotFound,
 from app.parts import parts_of
 from app.text import catalogues, formats, languages
 from app.web.shared.booking_summary import at_place, summarize
+from app.web.shared.offered_words import held_lines
 from app.web.shared.request_input import read_form
 from app.web.shared.status_words import paying
 from app.web.staff.new_words import link_choices
@@ -84,7 +86,7 @@ async def booking_screen(
     customer = booking.customer
     mails = await parts.staff.mails_of(booking.id)
     begun = booking.status is Status.CONFIRMED and booking.starts_at <= now
-    managed = booking.status in {Status.CONFIRMED, Status.CANCELED, Status.PAID}
+    managed = booking.status in MANAGED
     unpaid = to_take(view)
     context = {
         "path": booking_path(request),
@@ -98,6 +100,7 @@ async def booking_screen(
         "money": [*payment_rows(view, language), *refund_rows(view, now, language)],
         "money_left": formats.format_money(money_left(view), language) if view.payments else "",
         "paying": paying(here, now, language),
+        "offered": held_lines(view, now, language),
         "link": link_words(view, parts.settings.public_url + _pay_path(request, view), now, language),
         "lasts": link_choices(booking.starts_at, now, "1440", language),
         "unpaid": formats.format_money(Money(unpaid, booking.terms.price.currency), language) if unpaid else "",

@@ -27,7 +27,7 @@ from app.web.staff.staff_words import days_of, visit
 #: More bookings than these are not on one page.
 MOST: Final = 500
 SPANS: Final[Mapping[int, str]] = {1: N_("Day"), 7: N_("Week"), 31: N_("Month")}
-_TO_COME: Final = (Status.CONFIRMED, Status.PAID, Status.AWAITING_PAYMENT)
+_TO_COME: Final = (Status.CONFIRMED, Status.PAID, Status.OFFERED, Status.AWAITING_PAYMENT)
 _LONGEST: Final = 100
 _PAGE: Final = re.compile("[1-9][0-9]{0,3}")
 

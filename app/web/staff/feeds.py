@@ -32,7 +32,7 @@ _PAGE: Final = 100
 _LINES: Final = 20
 #: Counts up when the feeds' form changes, so that programs that ask whether theirs is the newest are told no.
 _FORM: Final = "1"
-_PAID_FOR: Final = (Status.CONFIRMED, Status.PAID, Status.CANCELED)
+_PAID_FOR: Final = (Status.CONFIRMED, Status.PAID, Status.OFFERED, Status.CANCELED)
 _REST: Final = f"There are more than these {MOST} bookings. Add ?person= or ?widget= to the address."
 _REST_OF_DAYS: Final = f"There are more than these {MOST} bookings. Choose fewer days."
 

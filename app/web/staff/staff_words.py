@@ -54,6 +54,8 @@ _MAILS: Final[Mapping[str, str]] = {
     MailKind.PAY_REMINDER_CUSTOMER: N_("Payment link: reminder"),
     MailKind.NOT_PAID_OWNER: N_("To you: payment link not used"),
     MailKind.DELAYED_CUSTOMER: N_("Not confirmed yet"),
+    MailKind.OFFERED_CUSTOMER: N_("Other times to choose from"),
+    MailKind.OFFERED_OWNER: N_("To you: paid too late"),
     MailKind.TROUBLE_OWNER: N_("To you: needs your attention"),
 }
 _CHANGED: Final[Mapping[str, str]] = {"name": N_("name"), "email": N_("address"), "phone": N_("phone number")}

@@ -199,7 +199,7 @@ async def release(request: Request) -> Response:
     form = await read_form(request)
     with suppress(SchedulerError, StripeError):
         booking = await parts_of(request).hold.give_up(booking.id)
-    if booking.status in {Status.PAID, Status.CONFIRMED}:
+    if booking.status in {Status.PAID, Status.OFFERED, Status.CONFIRMED}:
         return to_booking(request, {})
     address = times_address(request, booking)
     typed = {name: value for name, value in form.items() if is_prefill(name) and value}

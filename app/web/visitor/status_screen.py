@@ -20,6 +20,7 @@ from app.web.shared import host_events
 from app.web.shared.addresses import kept_style, times_address
 from app.web.shared.booking_summary import visitor_zone
 from app.web.shared.calendar_file import named_calendar_links
+from app.web.shared.offered_words import choices, only_shown, why_offered
 from app.web.shared.refund_words import money_lines
 from app.web.shared.render import render, wants_block
 from app.web.shared.request_input import asked_path
@@ -52,6 +53,7 @@ def status_context(request: Request, view: BookingView, polls: int) -> dict[str,
         ahead = booking.starts_at > parts.now()
         again = {"hold": booking.status is Status.EXPIRED and ahead, "times": times_address(request, booking)}
     confirmed = booking.status is Status.CONFIRMED
+    manage = f"/manage/{parts.links.manage_token(booking.id, booking.link_version)}"
     return {
         **common_context(request, view),
         "heading": heading,
@@ -77,9 +79,11 @@ def status_context(request: Request, view: BookingView, polls: int) -> dict[str,
         "map": map_link(view.widget.address) if confirmed else "",
         "bring": view.widget.said(view.widget.bring, language) if confirmed else "",
         "greeting": _greeting(booking, language, parts.now()) if confirmed else "",
-        "manage": f"/manage/{parts.links.manage_token(booking.id, booking.link_version)}" if confirmed else "",
+        "manage": manage if confirmed else "",
         "calendar_links": named_calendar_links(booking, view.widget) if confirmed else [],
-        "ask": booking.status in {Status.EXPIRED, Status.CANCELED} or bool(slow),
+        "ask": booking.status in {Status.EXPIRED, Status.CANCELED, Status.OFFERED} or bool(slow),
+        "choices": choices(view, parts.offers.of(view), manage, language),
+        "off": booking.status is Status.OFFERED or mark == "cross",
     }
 
 
@@ -107,6 +111,8 @@ def _heading_and_lines(view: BookingView, language: str, *, late: bool) -> tuple
             lines = [_("Your appointment is now with %(person)s.") % {"person": booking.resource_name}]
             moved = not booking.any_resource and _other_person(view)
             return _("Your time is confirmed"), "check", lines if moved else []
+        case Status.OFFERED:
+            return _("Your time was no longer free"), "clock", why_offered(view, language)
         case Status.CANCELED:
             return _("This booking is cancelled"), "cross", _how_it_ended(view, language)
         case Status.EXPIRED:
@@ -133,8 +139,9 @@ def only_showing(context: dict[str, Any]) -> dict[str, Any]:
     """The same page for an address that may only show: of who booked only as much of the mail address as its owner
     needs to see a slip, and no act but to correct that, and to look elsewhere."""
     again = context["again"] and context["again"] | {"hold": False}
+    shown = context["choices"] and only_shown(context["choices"])
     hidden = {"mailed_to": masked(context["mailed_to"]), "manage": ""}
-    return context | hidden | {"again": again, "lasts": False}
+    return context | hidden | {"again": again, "lasts": False, "choices": shown}
 
 
 def masked(address: str) -> str:

@@ -34,7 +34,7 @@ async def tables_gone(stack: Stack) -> AsyncIterator[None]:
 
 
 @pytest.mark.parametrize("htmx", [False, True])
-async def test_a_mistake_of_ours_tells_whoever_has_paid_not_to_pay_again(stack: Stack, htmx: bool) -> None:
+async def test_an_error_page_tells_a_customer_who_has_paid_not_to_pay_again(stack: Stack, htmx: bool) -> None:
     asked = await paths(stack)
     headers = {"HX-Request": "true"} if htmx else {}
     async with tables_gone(stack):

@@ -252,7 +252,7 @@ async def test_a_cancel_whose_answer_was_lost_is_told_to_hapio_once_more(stack: 
     assert stack.hapio_bookings() == []
 
 
-async def test_a_booking_that_somebody_deleted_in_hapio_is_canceled_and_paid_back(stack: Stack) -> None:
+async def test_a_booking_deleted_in_hapio_is_canceled_and_refunded(stack: Stack) -> None:
     booking = await stack.confirmed()
     async with stack.hapio_api() as api:
         await api.delete(f"/bookings/{booking.reservation.reference}")

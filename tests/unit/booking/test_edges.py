@@ -106,7 +106,7 @@ async def test_a_bank_that_takes_days_is_not_asked_every_second(tmp_path: Path) 
         assert await stack.status(booking) is Status.EXPIRED
 
 
-async def test_a_page_that_took_nothing_although_something_was_due_owes_nothing_back(stack: Stack) -> None:
+async def test_a_payment_page_that_charged_nothing_leads_to_no_refund(stack: Stack) -> None:
     booking = await stack.hold()
     session_id = await stack.at_stripe(booking)
     nothing = {"status": "complete", "payment_status": "no_payment_required", "amount_total": 0, "amount_subtotal": 0}

@@ -138,7 +138,7 @@ async def test_a_customer_who_loses_the_time_to_a_stranger_was_never_charged(sta
 
 
 @pytest.mark.parametrize("scheduler", WEAK, indirect=True)
-async def test_whoever_is_charged_at_once_by_the_owners_wish_gets_everything_back(
+async def test_a_customer_charged_at_once_by_the_owners_wish_is_refunded_in_full(
     tmp_path: Path, scheduler: str
 ) -> None:
     async with open_stack(tmp_path, scheduler=scheduler, widget='capture = "automatic"') as stack:

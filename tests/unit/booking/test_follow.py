@@ -80,7 +80,7 @@ async def test_a_booking_moved_in_hapio_has_its_new_time_and_both_are_told(stack
     assert (history[-1].what, history[-1].detail["by"]) == ("moved", "by_owner")
 
 
-async def test_a_booking_given_to_somebody_else_in_hapio_names_that_person(stack: Stack) -> None:
+async def test_a_booking_given_to_another_person_in_hapio_names_that_person(stack: Stack) -> None:
     booking = await booked(stack)
     widget = stack.parts.widgets["studio"]
     service = await stack.parts.availability.service(widget, booking.service_id)

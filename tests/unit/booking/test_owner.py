@@ -137,7 +137,7 @@ async def test_what_the_owner_gave_back_before_is_not_given_again_by_a_cancellat
     assert stack.money_kept() == 60000
 
 
-async def test_whoever_has_more_back_than_the_terms_give_keeps_it_and_gets_no_more(stack: Stack) -> None:
+async def test_a_customer_refunded_beyond_the_terms_keeps_it_and_gets_no_more(stack: Stack) -> None:
     booking = await stack.confirmed(await stack.in_days(5))
     await stack.parts.owner_refunds.give_back(booking.id, Money(70000, "sek"))
     stack.clock.set(booking.starts_at - 23 * HOUR)

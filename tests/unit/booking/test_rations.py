@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from app.domain.booking import Status
+from app.domain.booking import Status, Visitor
 from app.errors import SchedulerFull
 from tests.support.json_door import KEY, SERVER, post, wish
+from tests.support.processes import another_process
 from tests.support.stack import Stack, open_stack, text_of
 
 PER_DAY = 2
@@ -54,6 +55,23 @@ async def test_a_restart_forgets_nothing_of_the_day(stack: Stack) -> None:
     await stack.restart()
     with pytest.raises(SchedulerFull):
         await stack.hold(await stack.in_days(5))
+
+
+async def test_what_another_process_has_booked_counts_at_once(stack: Stack, tmp_path: Path) -> None:
+    """A process that learnt of it some seconds later would let a visitor pay for what cannot be booked today."""
+    database, ration = stack.settings.database_url, {"calendly_creates_per_day": str(PER_DAY)}
+    async with another_process(stack, tmp_path, database, settings=ration) as other:
+        for days in (3, 4):
+            await stack.confirmed(await stack.in_days(days))
+        widget, service = other.widgets["studio"], stack.portrait_id
+        with pytest.raises(SchedulerFull):
+            await other.hold.take(
+                widget,
+                service_id=service,
+                starts_at=await stack.in_days(5),
+                resource_id=None,
+                visitor=Visitor(key="0" * 24, time_zone="Europe/Stockholm", language="en"),
+            )
 
 
 async def test_visitors_and_programs_read_that_it_is_full_for_today(stack: Stack) -> None:

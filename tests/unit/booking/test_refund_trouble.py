@@ -460,7 +460,7 @@ async def test_a_banks_question_that_becomes_a_dispute_is_told_again(stack: Stac
     assert "has taken back a payment" in (told.text or "")
 
 
-async def test_whoever_cancels_a_disputed_booking_reads_that_the_refund_waits_for_the_bank(stack: Stack) -> None:
+async def test_a_customer_who_cancels_a_disputed_booking_reads_that_the_refund_waits_for_the_bank(stack: Stack) -> None:
     booking = await stack.confirmed(await stack.in_days(20))
     stack.stripe.open_dispute(await stack.intent_of(booking))
     await stack.until_quiet()

@@ -80,7 +80,9 @@ async def test_nothing_is_released_before_stripe_was_asked_what_the_copy_does_no
     assert await stack.status(booking) is Status.CONFIRMED
 
 
-async def test_whoever_is_still_there_after_paying_gets_no_second_payment_page(stack: Stack, tmp_path: Path) -> None:
+async def test_after_a_restore_a_customer_who_has_paid_gets_no_second_payment_page(
+    stack: Stack, tmp_path: Path
+) -> None:
     booking = await paid_after_the_copy(stack, tmp_path)
     assert await stack.parts.checkout.start(booking.id) is None
     await stack.tick()
@@ -89,9 +91,7 @@ async def test_whoever_is_still_there_after_paying_gets_no_second_payment_page(s
     assert stack.money_kept() == PRICE
 
 
-async def test_whoever_gives_up_a_restored_hold_that_is_paid_does_not_lose_the_booking(
-    stack: Stack, tmp_path: Path
-) -> None:
+async def test_giving_up_a_restored_hold_that_is_paid_does_not_lose_the_booking(stack: Stack, tmp_path: Path) -> None:
     booking = await paid_after_the_copy(stack, tmp_path)
     await stack.parts.hold.give_up(booking.id)
     await stack.until_quiet()

@@ -212,7 +212,7 @@ async def test_a_time_within_the_notice_is_called_too_soon(stack: Stack) -> None
         await stack.hold(start)
 
 
-async def test_a_time_that_somebody_took_is_called_taken(stack: Stack) -> None:
+async def test_a_taken_time_is_called_taken(stack: Stack) -> None:
     start = await stack.in_days(2)
     await stack.take_everyone(start)
     with pytest.raises(SlotTaken) as refused:

@@ -169,6 +169,7 @@ SUBJECTS = {
     "refund_failed": "Refund failed: Portrait session, Tue 24 Nov 10:00",
     "delayed": "Not confirmed yet: Portrait session, Tue 24 Nov 10:00",
     "pay_link": "Please pay: Portrait session, Tue 24 Nov 10:00",
+    "offered": "No longer free: Portrait session, Tue 24 Nov 10:00",
     "pay_reminder": "Still to pay: Portrait session, Tue 24 Nov 10:00",
 }
 
@@ -183,6 +184,16 @@ def test_a_subject_says_the_fact_what_and_when_in_every_language() -> None:
         subjects = [write_letter(replace(told(kind), language=language), now=now).subject for kind in kinds]
         assert all("Portrait session" in subject and when in subject for subject in subjects), language
         assert len(set(subjects)) == len(kinds), language
+
+
+async def test_a_long_subject_arrives_as_it_was_written_whatever_its_letters(post: Post) -> None:
+    """Finding (cpython#92081): folded, it lost a space or had an encoded word with nothing in it."""
+    for name in ('Schnitt Schnitt "luxe" Hund session 💇‍♀️', "مكالمة تخطيط", "カット、カラー、ヘッドスパ", "Färg " * 14):
+        for language in ("en", "ar", "ja"):
+            mail = a_mail(booking=a_booking(service_name=name.strip()), language=language)
+            message = await post.receive(mail)
+            assert message.header("Subject") == write_letter(mail, now=NOW).subject
+            assert not re.search(rb"=\?[\w-]+\?[qQbB]\?\?=", message.source), "RFC 2047 allows no empty word"
 
 
 async def test_the_customer_learns_what_is_booked_when_where_and_under_which_terms(post: Post) -> None:

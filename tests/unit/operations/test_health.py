@@ -68,7 +68,7 @@ async def test_without_a_token_in_the_settings_there_are_no_figures(stack: Stack
     assert (await scrape(stack)).status_code == 404
 
 
-async def test_the_figures_are_for_whoever_has_the_token(tmp_path: Path) -> None:
+async def test_the_figures_need_the_token(tmp_path: Path) -> None:
     async with open_stack(tmp_path, settings={"metrics_token": TOKEN}) as stack:
         assert (await stack.client.get("/metrics")).status_code == 401
         wrong = await stack.client.get("/metrics", headers={"Authorization": "Bearer someone-else-s-token"})

@@ -22,7 +22,7 @@ from app.errors import MailError, SlotTaken
 from app.store.schema import versions
 from app.telemetry.logs import set_up_logs
 from app.version import VERSION
-from bench.kill import _free_port
+from bench.surroundings import free_port
 from sandbox.clock import Clock
 from sandbox.hapio import Fault, HapioSandbox
 from sandbox.seed import seed_studio
@@ -163,7 +163,7 @@ def test_an_exception_is_one_short_line_with_its_places() -> None:
     assert "deeper" in str(line["trace"])
 
 
-def test_what_somebody_typed_is_in_no_line_even_where_an_exception_repeats_it() -> None:
+def test_what_a_visitor_typed_is_in_no_line_even_where_an_exception_repeats_it() -> None:
     stream = io.StringIO()
     set_up_logs("info", stream)
     structlog.get_logger().error("failed", exc_info=fail(ValueError("invalid port: 'anna@customer.example'")))
@@ -302,7 +302,7 @@ async def process(folder: Path, stderr: int, **settings: str) -> AsyncIterator[t
     hapio = HapioSandbox(now=Clock())
     listener = listen(port=0)
     async with serve_on(listener, hapio.app):
-        address, port = base_url(listener), _free_port()
+        address, port = base_url(listener), free_port()
         async with httpx.AsyncClient(
             base_url=f"{address}/v1", headers={"Authorization": f"Bearer {hapio.token}"}
         ) as api:

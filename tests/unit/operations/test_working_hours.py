@@ -102,7 +102,7 @@ async def test_a_block_that_the_scheduler_does_not_take_holds_here_and_is_told_l
     assert f"{start:%H:%M}" not in await offered(studio, person, start.date())
 
 
-async def test_whoever_made_a_change_that_the_scheduler_never_takes_is_mailed_once(hapio: Stack) -> None:
+async def test_the_person_whose_change_the_scheduler_never_takes_is_mailed_once(hapio: Stack) -> None:
     person, hours = await someone(hapio), hapio.parts.working_hours
     hapio.side.faults.append(Fault("refuse", times=None, path="schedule-blocks", status=403))
     block = await hours.take_off(person, at(WEDNESDAY, "10:00"), at(WEDNESDAY, "11:00"), by=EVA)

@@ -66,7 +66,7 @@ def test_a_wrong_setting_is_not_tried_for_ever() -> None:
     assert {"Restart=always", "RestartPreventExitStatus=2"} <= set(lines("holdfast.service"))
 
 
-def test_somebody_is_told_of_a_night_without_a_copy() -> None:
+def test_a_night_without_a_copy_is_reported() -> None:
     [called] = [line.partition("=")[2] for line in lines("holdfast-nightly.service") if line.startswith("OnFailure=")]
     parser = configparser.ConfigParser(strict=False, interpolation=None)
     parser.read(DEPLOY / called)

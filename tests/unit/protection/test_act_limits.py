@@ -153,7 +153,7 @@ async def test_the_first_mail_of_a_kind_goes_out_at_once(stack: Stack) -> None:
 # Links by mail address
 
 
-async def test_whoever_asks_by_address_gets_one_mail_with_all_of_its_bookings(stack: Stack) -> None:
+async def test_asking_by_address_sends_one_mail_with_all_of_its_bookings(stack: Stack) -> None:
     bookings = [await stack.confirmed(await stack.in_days(3 + number)) for number in range(4)]
     await stack.mail(ANNA)
     await stack.parts.manage_links.resend_all(ANNA)

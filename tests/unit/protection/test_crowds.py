@@ -14,6 +14,7 @@ from app.errors import BookingConflict, HoldExpired
 from app.protection.proof_of_work import FULL_BITS
 from app.protection.rate_limits import RateLimits, Rule, network_of
 from sandbox.clock import Clock
+from tests.support.browser import Browser
 from tests.support.callers import Caller, days, free_starts, held, solve
 from tests.support.json_door import code, post, wish
 from tests.support.rows import rows
@@ -212,16 +213,22 @@ async def test_clicks_at_once_leave_as_much_of_a_day_to_others_as_clicks_one_by_
 # A hold's life
 
 
-async def test_no_extension_leads_beyond_three_quarters_of_an_hour(tmp_path: Path) -> None:
-    async with open_stack(tmp_path, widget="max_extensions = 10") as stack:
+async def test_no_extension_leads_beyond_two_hours_and_none_is_offered_that_would(tmp_path: Path) -> None:
+    async with open_stack(tmp_path, widget="hold_minutes = 50") as stack:
         booking = await stack.hold()
-        for _ in range(4):
-            stack.clock.advance(timedelta(minutes=9))
-            extended = await stack.parts.hold.extend(booking.id)
-        assert extended.deadline == booking.created_at + timedelta(minutes=45)
+        visitor = Browser(stack)
+        address = f"/b/{stack.parts.links.booking_token(booking.id, ends_at=booking.ends_at)}"
+        assert "Keep it for 50 more minutes" in await visitor.open(address)
+        stack.clock.advance(timedelta(minutes=45))
+        await stack.parts.hold.extend(booking.id)
+        stack.clock.advance(timedelta(minutes=45))
+        assert "Keep it for 30 more minutes" in await visitor.open(address)
+        extended = await stack.parts.hold.extend(booking.id)
+        assert extended.deadline == booking.created_at + timedelta(hours=2)
+        assert "Keep it" not in await visitor.open(address)
         with pytest.raises(BookingConflict):
             await stack.parts.hold.extend(booking.id)
-        await stack.tick(after=timedelta(minutes=9))
+        await stack.tick(after=timedelta(minutes=31))
         assert await stack.status(booking) is Status.EXPIRED
 
 
@@ -241,7 +248,7 @@ async def test_paying_that_is_begun_again_and_again_holds_the_time_no_longer(sta
     assert await stack.status(booking) is Status.EXPIRED
 
 
-async def test_whoever_fixes_the_address_once_may_still_pay(stack: Stack) -> None:
+async def test_a_customer_who_corrects_the_address_once_may_still_pay(stack: Stack) -> None:
     booking = await stack.hold()
     await stack.at_stripe(booking)
     stack.clock.advance(timedelta(minutes=20))
@@ -254,10 +261,10 @@ async def test_whoever_fixes_the_address_once_may_still_pay(stack: Stack) -> Non
 
 
 async def test_a_payment_page_that_was_opened_late_is_open_to_its_end(tmp_path: Path) -> None:
-    """Stripe's shortest page lives for 31 minutes, so it may end after the 45 minutes."""
-    async with open_stack(tmp_path, widget="max_extensions = 10") as stack:
+    """Stripe's shortest page lives for 31 minutes, so it may end after the two hours."""
+    async with open_stack(tmp_path) as stack:
         booking = await stack.hold()
-        for _ in range(4):
+        for _ in range(10):
             stack.clock.advance(timedelta(minutes=9))
             await stack.parts.hold.extend(booking.id)
         session = await stack.at_stripe(booking)

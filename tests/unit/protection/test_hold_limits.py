@@ -113,7 +113,7 @@ async def test_the_other_addresses_of_an_ipv6_household_are_the_same_visitor(sta
     assert answers == [303] * 6 + [429]
 
 
-async def test_whoever_pays_may_go_on(stack: Stack) -> None:
+async def test_a_visitor_who_pays_may_hold_more(stack: Stack) -> None:
     starts = [day[0] for day in await days(stack)]
     caller = Caller(stack)
     for start in starts[:6]:
@@ -127,7 +127,7 @@ async def test_whoever_pays_may_go_on(stack: Stack) -> None:
     assert (await caller.hold(starts[6])).status_code == 303
 
 
-async def test_whoever_lets_times_go_and_chooses_others_is_never_refused(stack: Stack) -> None:
+async def test_a_visitor_who_releases_times_and_chooses_others_is_never_refused(stack: Stack) -> None:
     """Back in the browser leaves a hold behind. The next one takes its place where there is room for one only."""
     anna = Browser(stack)
     starts = [day[0] for day in await days(stack)]
@@ -142,7 +142,7 @@ async def test_whoever_lets_times_go_and_chooses_others_is_never_refused(stack: 
     assert {booking.starts_at for booking in await rows(stack) if booking.status is Status.HELD} == {*starts[2:8]}
 
 
-async def test_a_hold_that_somebody_filled_in_is_not_given_away_for_another(stack: Stack) -> None:
+async def test_a_hold_with_details_is_not_released_for_another(stack: Stack) -> None:
     caller, token = Caller(stack), stack.parts.links.visitor_token("anna")
     starts = [day[0] for day in await days(stack)]
     for start in starts[:6]:

@@ -1,6 +1,8 @@
 """The demo's host sites: somebody else's page with the widget in a frame."""
 
+import inspect
 import re
+import tomllib
 from collections.abc import AsyncIterator
 from html import unescape
 from urllib.parse import parse_qs, urlsplit
@@ -8,6 +10,9 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
+from app.cli.demo import OWNER
+from app.cli.demo.widgets import STUDIO
+from sandbox import seed
 from sandbox.host import HostSandbox
 
 
@@ -74,3 +79,27 @@ async def test_the_about_page_leads_back_to_booking(browser: httpx.AsyncClient) 
     page = await browser.get("/about")
     assert page.status_code == 200
     assert 'href="/#book">Book a time</a>' in page.text
+
+
+async def test_the_demos_site_its_widget_and_its_calendar_tell_the_same_of_the_studio(
+    browser: httpx.AsyncClient,
+) -> None:
+    """Finding: two streets, two addresses, and three retouched pictures here that were two there."""
+    site = (await browser.get("/")).text
+    widget = tomllib.loads(STUDIO.replace("{{", "{").replace("}}", "}"))["studio"]
+    assert set(re.findall(r'mailto:([^"?]+)', site)) == {widget["owner_email"], OWNER}
+    street, _, town = widget["address"].partition(", ")
+    assert f"{street}<br>{town}" in site
+    assert f'"Studio Nord, {street}"' in inspect.getsource(seed)
+    for mine, theirs in zip(widget["services"], seed.SERVICES.values(), strict=True):
+        pictures = [re.findall(r"\w+ retouched", text) for text in (mine["description"]["en"], str(theirs))]
+        assert pictures[0] == pictures[1]
+
+
+@pytest.mark.parametrize("path", ["/popup", "/float"])
+async def test_a_dialog_and_a_button_are_shown_on_a_page_of_the_studios_own_look(
+    browser: httpx.AsyncClient, path: str
+) -> None:
+    page = (await browser.get(path)).text
+    assert re.search(r"(?s)<style>.*--paper.*</style>", page), "it was in Times on white"
+    assert "Hornsgatan 12" in page

@@ -140,6 +140,7 @@ async def test_an_email_the_shop_gave_cannot_be_changed(
     session_id = await open_session(client, customer_email="ada@shop.example")
     page = await browser.get(f"/c/pay/{session_id}")
     assert re.search(r'value="ada@shop.example" readonly', page.text)
+    assert re.search(r'name="name"[^>]* value="">', page.text), "Stripe knows no name that nobody has typed"
     await browser.post(f"/c/pay/{session_id}", data={"card": "ok", "email": "eve@example.test", "name": "Eve"})
     session = await client.v1.checkout.sessions.retrieve_async(session_id)
     assert session.customer_details is not None

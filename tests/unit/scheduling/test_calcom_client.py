@@ -402,7 +402,7 @@ async def test_after_repeated_failures_nothing_is_sent(coach: CalcomCoach) -> No
     assert len(coach.sandbox.calls) == before
 
 
-async def test_somebody_elses_key_sees_their_own_account(coach: CalcomCoach) -> None:
+async def test_another_accounts_key_sees_that_account(coach: CalcomCoach) -> None:
     coach.sandbox.add_user(Account("otto", "Otto Other", "otto@example.test", "Europe/Berlin"), "cal_otto")
     other = coach.make_scheduler("cal_otto")
     [place] = await other.locations()

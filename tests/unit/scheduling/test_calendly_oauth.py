@@ -129,7 +129,7 @@ async def test_two_processes_need_a_token_at_once_and_one_asks_for_it(server: Se
     assert server.refreshes == 1
 
 
-async def test_whoever_comes_meanwhile_goes_on_with_a_token_that_still_works(server: Server) -> None:
+async def test_a_call_during_a_renewal_uses_the_token_that_still_works(server: Server) -> None:
     gate = Gate(server)
     first, second = server.process(transport=gate), server.process()
     server.clock.advance(NEARLY_OVER)

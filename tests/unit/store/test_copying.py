@@ -1,5 +1,6 @@
 """A studio moves from SQLite to PostgreSQL, or back: whole, or not at all."""
 
+import tracemalloc
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -9,12 +10,13 @@ import sqlalchemy as sa
 
 from app.domain.booking import Status
 from app.errors import DatabaseUnusable
+from app.store.backend import transaction
 from app.store.copying import NotCopied, copy_rows
-from app.store.tables import metadata
+from app.store.tables import history, metadata
 from sandbox.clock import Clock
 from tests.support.postgres import postgres_database
 from tests.support.stack import Stack, open_stack
-from tests.support.stores import TEN, held, opened
+from tests.support.stores import TEN, confirmed, held, opened
 
 
 def later(stack: Stack) -> Callable[[], datetime]:
@@ -115,6 +117,27 @@ async def test_a_row_that_comes_out_otherwise_than_it_went_in_undoes_the_copy(tm
         with pytest.raises(NotCopied, match="A row of history is not the same"):
             await copy_rows(stack.settings.database_url, there, now=later(stack))
         assert not any((await everything(there)).values())
+
+
+async def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
+    few, many = [await peak_of_a_copy(tmp_path, lines) for lines in (600, 3_000)]
+    assert many < 1.5 * few
+
+
+async def peak_of_a_copy(folder: Path, lines: int) -> int:
+    """Bytes in use at the most while a history of so many lines is copied."""
+    source = f"sqlite:///{folder / f'{lines}.sqlite3'}"
+    async with opened(source, Clock(TEN)) as store:
+        await store.migrate()
+        booking = await confirmed(store, "bk_1")
+        line = {"booking_id": booking.id, "at": TEN, "what": "held", "status": "held", "detail": {"note": "n" * 200}}
+        async with store.engine.connect() as connection, transaction(store.backend, connection):
+            await connection.execute(sa.insert(history), [line] * lines)
+    tracemalloc.start()
+    await copy_rows(source, f"sqlite:///{folder / f'copy-of-{lines}.sqlite3'}", now=Clock(TEN))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return peak
 
 
 TRIGGER = (

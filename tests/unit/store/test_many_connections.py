@@ -184,7 +184,7 @@ async def owed_back(store: Store, booking: Booking) -> int:
     return sum(refund.amount.amount for refund in await store.refunds(booking.id))
 
 
-async def test_without_the_lock_more_is_owed_back_than_was_paid(url: str, store: Store) -> None:
+async def test_without_the_lock_more_is_refunded_than_was_paid(url: str, store: Store) -> None:
     booking = await a_paid_booking(store)
     await at_once(url, debts(booking, MANY), locked=False)
     assert await owed_back(store, booking) == MANY * 12_000

@@ -100,6 +100,22 @@ async def test_nobody_listening_is_told_as_a_database_that_is_down(tmp_path: Pat
 # It refuses
 
 
+async def test_a_server_that_goes_away_and_stays_away_is_told_as_a_database_that_is_down(
+    url: str, tmp_path: Path
+) -> None:
+    """The first try meets the dead connection, the second one nobody."""
+    folder, door = url.partition("?host=")[2], tmp_path / "door"
+    door.symlink_to(folder)
+    async with opened(f"{url.partition('?')[0]}?host={door}", Clock(NOW)) as store:
+        assert await store.insert_hold(held("bk_1"), capacity=None)
+        await execute(beside(url, "postgres"), CUT_ALL.replace("current_database()", f"'{name_of(url)}'"))
+        door.unlink()
+        with pytest.raises(StorageError):
+            await store.insert_hold(held("bk_2"), capacity=None)
+        door.symlink_to(folder)
+        assert await store.insert_hold(held("bk_3"), capacity=None)
+
+
 async def test_who_waits_too_long_for_a_lock_is_told_that_it_is_busy(url: str, store: Store) -> None:
     await confirmed(store, "bk_one")
     async with opened(url, Clock(NOW)) as other:

@@ -142,6 +142,7 @@ STAGES = {
     Status.PAID: "decided",
     Status.CONFIRMED: "stands",
     Status.CANCELED: "over",
+    Status.OFFERED: "over",
     Status.EXPIRED: "over",
 }
 MOVE_STAGES = {
@@ -212,8 +213,9 @@ async def test_late_money_may_have_the_time_again_and_nothing_else_is_due_for_it
     assert reserved
     assert (reserved.resource_name, reserved.reservation.occupies) == ("Bo", True)
     assert reserved.reservation.due is paid.reservation.due is Due.FIRM_UP
-    await store.unreserve(reserved)
-    assert (await of(store, "bk_one")).occupies is False
+    await store.unreserve(reserved, Resource("anna", "Anna", 1))
+    left = await of(store, "bk_one")
+    assert (left.occupies, left.resource_name) == (False, "Anna")
 
 
 async def test_attempts_do_not_change_since_when_it_is_due_and_something_else_becoming_due_begins_anew(

@@ -320,7 +320,7 @@ async def test_taking_it_back_too_late_says_so(stack: Stack, anna: Browser) -> N
     assert "<form" not in anna.page.text
 
 
-async def test_a_time_that_somebody_took_meanwhile_cannot_be_taken_back(stack: Stack, anna: Browser) -> None:
+async def test_a_cancellation_cannot_be_undone_once_the_time_is_taken(stack: Stack, anna: Browser) -> None:
     booking = await stack.confirmed(await stack.in_days(3))
     await anna.open(f"{link(stack, booking)}/cancel")
     await anna.send('action="[^"]*/cancel"')

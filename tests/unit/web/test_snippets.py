@@ -235,7 +235,7 @@ async def test_everything_works_as_a_plain_form(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-async def test_the_preview_is_a_page_with_the_very_tag(stack: Stack, mode: str) -> None:
+async def test_the_preview_is_a_page_with_the_tag_itself(stack: Stack, mode: str) -> None:
     query = urlencode({"mode": mode, "accent": "aa3300", "label": "Boka", "background": "fff6e0"})
     preview = await stack.client.get(f"/embed/preview?{query}")
     tag = snippet((await stack.client.get(f"/embed?{query}")).text, "script")

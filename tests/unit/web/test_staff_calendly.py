@@ -102,7 +102,7 @@ async def test_the_logs_hold_no_token_no_code_and_no_state(
 # Who may
 
 
-async def test_a_state_of_somebodys_own_making_is_refused(owners: Owners, eva: Browser) -> None:
+async def test_a_made_up_state_is_refused(owners: Owners, eva: Browser) -> None:
     back = await owners.agree(eva, "nora", owners.nora)
     query = dict(parse_qsl(urlsplit(back).query))
     for state in ("", "forged", query["state"][:-5], query["state"].swapcase()):

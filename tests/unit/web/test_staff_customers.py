@@ -173,7 +173,7 @@ async def test_a_note_goes_with_a_corrected_address_and_is_forgotten_with_its_cu
     assert "Nobody found" in await eva.send('action="[^"]+/customers"', q="bo")
 
 
-async def test_somebody_without_an_address_is_known_by_the_phone_number(studio: Stack, eva: Browser) -> None:
+async def test_a_customer_without_an_email_address_is_known_by_the_phone_number(studio: Stack, eva: Browser) -> None:
     booking = await studio.confirmed(customer=BO)
     phoned = {"name": "Cia", "email": "", "phone": "+46707654321", "notes": "", "answers": {}, "consent": False}
     keyed = {"customer_email": "", "customer_key": "tel:+46707654321", "customer_search": "cia\n\n+46707654321"}

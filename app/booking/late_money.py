@@ -1,0 +1,71 @@
+"""What a customer does with the times that are held for them because their payment came too late, and when that
+ends."""
+
+from __future__ import annotations
+
+import structlog
+
+from app.booking.confirm import Confirm
+from app.booking.offered_times import OfferedTimes
+from app.booking.tools import Tools
+from app.domain.booking import Booking, EndReason, Status
+from app.domain.history import HistoryWord
+from app.errors import BookingConflict
+from app.store.change import Change
+
+log = structlog.get_logger()
+
+
+class LateMoney:
+    """Books the time that is chosen, or ends the offer. The money goes back by `Cancel`, at any moment before that."""
+
+    def __init__(self, tools: Tools, offered_times: OfferedTimes, confirm: Confirm) -> None:
+        self._tools = tools
+        self._store = tools.store
+        self._act_limits = tools.act_limits
+        self._now = tools.now
+        self._locks = tools.locks
+        self._offered_times = offered_times
+        self._confirm = confirm
+
+    async def choose(self, booking_id: str, offer_id: str) -> Booking:
+        """Book one of the times that are offered. The others stay held until it is final; where it cannot be had any
+        more, they are offered again, or everything goes back. A second call returns what the first one did.
+
+        Where the scheduler does not answer the booking stays `PAID`, and the worker goes on. Raises BookingConflict
+        where this time is not held for the customer any more.
+        """
+        async with self._locks(booking_id):
+            booking = await self._tools.booking(booking_id)
+            if booking.reservation.id == offer_id and booking.status in {Status.PAID, Status.CONFIRMED}:
+                return booking
+            if booking.status is not Status.OFFERED:
+                raise BookingConflict(booking.status)
+            await self._act_limits.change(booking_id)
+            change = Change(
+                (Status.OFFERED,),
+                Status.PAID,
+                HistoryWord.CHOSEN,
+                unchanged_since=booking.revision,
+                chooses=offer_id,
+                values={"revision": booking.revision + 1},
+            )
+            chosen = await self._store.claim(booking_id, change)
+            if chosen is None:
+                raise BookingConflict("not held any more")
+            return await self._confirm.finalize_soon(chosen)
+
+    async def lapse(self, booking: Booking) -> Booking:
+        """Let go of what was not chosen in time; with the last of it the money goes back. Safe to repeat."""
+        async with self._locks(booking.id):
+            booking = await self._tools.booking(booking.id)
+            if booking.status is not Status.OFFERED or booking.deadline > self._now():
+                return booking
+            offered = await self._store.offered(booking.id)
+            left = await self._store.lapse_offers(booking)
+            if left is None:
+                payment = await self._store.payment(booking.payment_id) if booking.payment_id else None
+                return await self._confirm.cancel_paid(booking, payment, EndReason.NOT_CHOSEN)
+            kept = {one.id for one in await self._store.offered(booking.id)}
+            await self._offered_times.let_go([one for one in offered if one.id not in kept])
+            return left

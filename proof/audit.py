@@ -1,0 +1,249 @@
+"""Everybody's books compared at the end: Stripe's, the scheduler's, our rows, and the mailbox.
+
+Each sentence that comes back is a broken promise. Nothing here asks the product what it thinks; it reads the tables,
+and what the sandboxes have.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
+
+import sqlalchemy as sa
+
+from app.domain.booking import Booking, EndReason, Status
+from app.store.rows import select_bookings, to_booking
+from app.store.tables import history, inbox, moves, outbox, payments, refunds, reservations, stray_payments
+from proof.world import World
+
+_FINAL = {Status.CONFIRMED, Status.EXPIRED, Status.CANCELED}
+
+
+class Books:
+    """All that is read, once."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.bookings: list[Booking] = []
+        self.rows: dict[str, list[Any]] = {}
+
+    async def read(self) -> None:
+        """Our tables."""
+        async with self.world.processes[0].parts.store.engine.connect() as connection:
+            self.bookings = [to_booking(row) for row in (await connection.execute(select_bookings())).mappings()]
+            for table in (history, inbox, moves, outbox, payments, refunds, reservations, stray_payments):
+                self.rows[table.name] = list((await connection.execute(sa.select(table))).mappings())
+
+    def of(self, table: str, booking_id: str) -> list[Any]:
+        """A table's rows about a booking."""
+        return [row for row in self.rows[table] if row["booking_id"] == booking_id]
+
+    def words(self, booking_id: str) -> list[str]:
+        """Its history."""
+        return [row["what"] for row in self.of("history", booking_id)]
+
+    def mailed(self, booking_id: str) -> list[str]:
+        """The names of the mails about a booking that came, such as "confirmed_customer" and what follows."""
+        begin = f"<{booking_id}."
+        names = [one.header("Message-ID") for one in self.world.mails]
+        return [name[len(begin) :].partition("@")[0] for name in names if name.startswith(begin)]
+
+
+async def audit(world: World) -> list[str]:
+    """A sentence for each broken promise."""
+    books = Books(world)
+    await books.read()
+    found: list[str] = []
+    for booking in books.bookings:
+        about = f"{booking.visitor.key or booking.channel} ({booking.status}, {booking.end_reason})"
+        about_it = (_ended(booking), _money(books, booking), _at_scheduler(books, booking), _told(books, booking))
+        found += [f"{about}: {sentence}" for sentences in about_it for sentence in sentences]
+    return [*found, *_all(books)]
+
+
+async def came_of(world: World) -> Counter[str]:
+    """What the bookings went through: words of the history, and changes of status."""
+    books = Books(world)
+    await books.read()
+    met: Counter[str] = Counter()
+    by_booking: dict[str, list[Any]] = defaultdict(list)
+    for row in books.rows["history"]:
+        met[f"history: {row['what']}"] += 1
+        by_booking[row["booking_id"]].append(row)
+    for lines in by_booking.values():
+        before = None
+        for row in sorted(lines, key=lambda one: one["id"]):
+            if row["status"] != before:
+                met[f"status: {before} -> {row['status']}"] += 1
+            before = row["status"]
+    for row in books.rows["moves"]:
+        met[f"move: {row['state']}"] += 1
+    return met
+
+
+def _ended(booking: Booking) -> Iterator[str]:
+    if booking.status not in _FINAL:
+        yield "has not come to an end"
+    if booking.reservation.occupies is not (booking.status is Status.CONFIRMED):
+        yield "the slot guard is wrong about it"
+
+
+def _money(books: Books, booking: Booking) -> Iterator[str]:
+    """What was taken and not given back is what the terms say."""
+    state = books.world.stripe.state
+    intents = [one for one in state.payment_intents.values() if one["metadata"].get("booking_id") == booking.id]
+    ids = {one["id"] for one in intents}
+    rows = books.of("payments", booking.id)
+    in_person = sum(row["captured"] or 0 for row in rows if row["method"] != "stripe")
+    captured = sum(one["amount_received"] for one in intents) + in_person
+    if any(one["amount_capturable"] for one in intents):
+        yield "money is still held on a card"
+    made = [one for one in state.refunds.values() if one["payment_intent"] in ids]
+    ours = books.of("refunds", booking.id)
+    by_hand = sum(row["amount"] for row in ours if row["problem"] == "in person")
+    failed = sum(one["amount"] for one in made if one["status"] in {"failed", "canceled"})
+    returned = sum(one["amount"] for one in made) - failed + by_hand
+    disputed = [one for one in state.disputes.values() if one["payment_intent"] in ids]
+    manual = all(row["capture"] == "manual" for row in rows) or not books.world.binds
+    if booking.end_reason is EndReason.TAKEN and captured and manual:
+        yield "the customer was charged for a time that somebody else has"
+    if returned > captured:
+        yield f"{returned} was given back of {captured}"
+    beside = sum(one["amount"] for one in made if not one["metadata"] and one["status"] not in {"failed", "canceled"})
+    beside += sum(row["amount"] for row in ours if row["reason"] == "goodwill" and row["status"] != "withdrawn")
+    due, loose = _due_to_the_house(books, booking)
+    kept = captured - returned
+    low, high = max(0, due - beside) if not loose else 0, max(0, due) + failed
+    waits = sum(row["amount"] for row in ours if row["status"] in {"requested", "pending"} and row["problem"])
+    if disputed:
+        high += waits + sum(one["amount"] for one in disputed)
+        low = 0
+    if not low <= kept <= high:
+        yield f"{kept} is kept of {captured}, {low} to {high} by the terms ({beside} given back beside them)"
+    pending = [row for row in ours if row["next_try_at"] is not None and row["status"] == "requested"]
+    if pending and not disputed:
+        yield f"{len(pending)} refunds still wait"
+
+
+def _due_to_the_house(books: Books, booking: Booking) -> tuple[int, bool]:
+    """What the booking's terms leave with the owner; and whether less is right as well."""
+    price = booking.terms.price.amount
+    if booking.status is Status.CONFIRMED:
+        unpaid = booking.channel == "desk" and not any(
+            row["captured"] or row["state"] in {"captured", "paid"} for row in books.of("payments", booking.id)
+        )
+        return (0 if unpaid else price), False
+    if booking.status is Status.CANCELED and booking.end_reason is EndReason.BY_CUSTOMER:
+        called_off = [row["at"] for row in books.of("history", booking.id) if row["what"] == "by_customer"]
+        back = booking.terms.refund(at=booking.canceled_at or max(called_off), starts_at=booking.starts_at)
+        # What was only held on the card is let go, whatever the terms say.
+        return price - back.amount, booking.canceled_at is None
+    return 0, False
+
+
+def _at_scheduler(books: Books, booking: Booking) -> Iterator[str]:
+    side = books.world.side
+    # A move there may lose the tag, though never the id that we were told.
+    named = booking.reservation.reference
+    there = [one for one in side.booked() if one.tag == booking.id or (named and one.reference == named)]
+    if booking.status is Status.CONFIRMED:
+        if len(there) != 1:
+            yield f"the scheduler has it {len(there)} times"
+        elif there[0].starts_at != booking.starts_at:
+            yield f"the scheduler has it at {there[0].starts_at}, we at {booking.starts_at}"
+        elif there[0].reference != booking.reservation.reference:
+            yield "the scheduler knows it by another id"
+    elif there:
+        yield "it still takes up time at the scheduler"
+
+
+def _told(books: Books, booking: Booking) -> Iterator[str]:
+    """Customer and owner have a mail about how it stands, as far as their mail server takes any."""
+    if booking.customer is None:
+        return
+    given_up = {
+        row["kind"] for row in books.of("outbox", booking.id) if row["sent_at"] is None and row["next_try_at"] is None
+    }
+    came, words = books.mailed(booking.id), books.words(booking.id)
+
+    def has(kind: str) -> bool:
+        return any(name == kind or name.startswith(f"{kind}.") for name in came)
+
+    expected = set()
+    last = [word for word in words if word in _NEWS]
+    if last:
+        expected = {f"{_NEWS[last[-1]]}_{reader}" for reader in ("customer", "owner")}
+    for kind in sorted(expected):
+        if not has(kind) and kind not in given_up:
+            yield f"nobody was sent {kind}"
+    unasked = booking.status is Status.CANCELED and not expected
+    ends = {"refunded_customer", "released_customer"}  # the latter where nothing was to be paid
+    if unasked and not any(has(kind) for kind in ends) and not ends & given_up:
+        yield "the customer was not told how it ended"
+    for kind in sorted(given_up - {"reminder_customer"}):
+        row = next(row for row in books.of("outbox", booking.id) if row["kind"] == kind)
+        if row["last_error"] != "no longer true" and kind.endswith("_customer") and not has("trouble_owner"):
+            yield f"{kind} was given up, and the owner was not told"
+
+
+#: What each of these last lines of a history must have been told as.
+_NEWS = {
+    "confirmed": "confirmed",
+    "rescued": "confirmed",
+    "moved": "moved",
+    "by_customer": "canceled",
+    "by_owner": "canceled",
+    "taken_back": "restored",
+}
+
+
+def _all(books: Books) -> Iterator[str]:
+    world = books.world
+    known = {booking.id for booking in books.bookings}
+    for one in world.side.booked():
+        if one.tag.startswith("bk_") and one.tag not in known and not world.restored:
+            yield "the scheduler has a booking of ours that we do not know"
+    yield from _strays(books, known)
+    if world.side.locks() and not world.restored:
+        yield f"the scheduler still holds {world.side.locks()} locks"
+    for row in books.rows["reservations"]:
+        if row["due"] is not None:
+            yield f"a reservation still waits for the scheduler ({row['due']})"
+    for row in books.rows["moves"]:
+        if row["state"] not in {"done", "refused", "expired"}:
+            yield f"a move is still {row['state']}"
+    for row in books.rows["inbox"]:
+        if row["processed_at"] is None:
+            yield f"an event still waits ({row['type']}, {row['last_error']})"
+    now = world.now()
+    for row in books.rows["outbox"]:
+        if row["sent_at"] is None and row["next_try_at"] is not None and row["due_at"] < now:
+            yield f"a mail still waits ({row['kind']}, {row['last_error']})"
+    yield from _double(books)
+
+
+def _strays(books: Books, known: set[str]) -> Iterator[str]:
+    """Money for bookings that the database has forgotten is told to the owner."""
+    state = books.world.stripe.state
+    told = {row["payment_intent_id"] for row in books.rows["stray_payments"] if row["told_at"] or row["settled_at"]}
+    for intent in state.payment_intents.values():
+        if intent["metadata"].get("booking_id") in known or not intent["amount_received"]:
+            continue
+        back = sum(one["amount"] for one in state.refunds.values() if one["payment_intent"] == intent["id"])
+        if back < intent["amount_received"] and intent["id"] not in told:
+            yield "money of a booking that nobody knows was told to nobody"
+
+
+def _double(books: Books) -> Iterator[str]:
+    """No person has two confirmed bookings at once."""
+    by_person: dict[str, list[Booking]] = defaultdict(list)
+    for booking in books.bookings:
+        if booking.status is Status.CONFIRMED:
+            by_person[booking.resource_id].append(booking)
+    for booked in by_person.values():
+        booked.sort(key=lambda one: one.starts_at)
+        for first, second in pairwise(booked):
+            if second.starts_at < first.ends_at:
+                yield f"one person has two bookings at {second.starts_at}"

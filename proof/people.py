@@ -1,0 +1,431 @@
+"""What people do: visitors and customers at our doors, owners and strangers at the scheduler and at Stripe.
+
+Everybody acts through whichever process is up, and takes an error page as people do: they are told, and go on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from datetime import date, datetime, timedelta
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+import httpx
+
+from app.booking.book_for import DeskOrder
+from app.booking.reschedule import Rescheduled
+from app.domain.booking import Actor as By
+from app.domain.booking import Booking, Customer, Visitor
+from app.domain.money import Money
+from app.domain.payment import Pays
+from app.errors import HoldfastError
+from app.parts import Parts
+from proof.process import Gone
+from proof.story import Act, Actor
+from proof.world import World
+from sandbox.calcom import BadControl as CalcomRefusal
+from sandbox.faults import BadControl
+from sandbox.stripe import ControlError
+from sandbox.stripe.errors import StripeError as SandboxRefusal
+from sandbox.stripe.payments import Card
+from tests.support.stack import PUBLIC_URL
+
+T = TypeVar("T")
+#: What the sandboxes refuse to people who act in them.
+REFUSALS = (
+    BadControl,
+    CalcomRefusal,
+    ControlError,
+    SandboxRefusal,
+    httpx.TransportError,
+    KeyError,
+    NotImplementedError,
+)
+#: What is changed at a scheduler without webhooks is followed within this time.
+_SEEN_WITHIN = timedelta(days=2)
+#: The longest that somebody waits for a page.
+_PATIENCE = 90.0
+
+
+class People:
+    """Everybody in a story. `bookings` are the visitors' by their number, as far as they have one."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._bookings: dict[int, Booking] = {}
+        self._sessions: dict[int, list[str]] = {}
+        self._visits = 0
+
+    async def live(self, number: int, actor: Actor) -> None:
+        """Do what the actor does, one thing after the other."""
+        for act in actor.acts:
+            await asyncio.sleep(act.after)
+            clicks = [self._click(number, actor, act, click) for click in range(act.times)]
+            await asyncio.gather(*clicks)
+
+    async def _click(self, number: int, actor: Actor, act: Act, click: int) -> None:
+        world, name = self._world, f"{actor.name}: {act.what}"
+        if click:
+            await asyncio.sleep(0.01 * click)
+        world.note(name)
+        try:
+            async with asyncio.timeout(_PATIENCE * 3):
+                await self._do(number, act)
+        except HoldfastError as error:
+            world.note(f"{name}: {type(error).__name__}")
+        except (Gone, TimeoutError):
+            world.note(f"{name}: no answer")
+        except REFUSALS as error:
+            world.note(f"{name}: not possible there, {type(error).__name__}")
+        else:
+            world.note(f"{name}: done")
+
+    async def _do(self, number: int, act: Act) -> None:
+        if act.what == "hold":
+            await self._hold(number, act)
+            return
+        visitors = sum(one.name.startswith("visitor") for one in self._world.story.actors)
+        mine = number if number < visitors else act.whose
+        if act.what in _ALONE:
+            await _ALONE[act.what](self, mine, act)
+        elif mine in self._bookings:
+            await _ACTS[act.what](self, mine, act)
+
+    async def _run(self, act: Callable[[Parts], Awaitable[T]]) -> T:
+        async with asyncio.timeout(_PATIENCE):
+            return await self._world.someone().run(act)
+
+    # -- until it is booked ----------------------------------------------------------------------------------
+
+    async def _hold(self, number: int, act: Act) -> None:
+        world = self._world
+        self._visits += 1
+        visitor = Visitor(key=f"visitor-{number}-{world.story.seed}", time_zone="Europe/Stockholm", language="en")
+        customer = Customer(name=f"Visitor {number + 1}", email=f"visitor{number + 1}@customer.example")
+
+        async def hold(parts: Parts) -> Booking:
+            starts_at, resource = await self._free(parts, act.service, act.nth)
+            return await parts.hold.take(
+                parts.widgets["studio"],
+                service_id=world.side.services[act.service],
+                starts_at=starts_at,
+                resource_id=None if act.anyone else resource,
+                visitor=visitor,
+                customer=customer,
+            )
+
+        self._bookings[number] = await self._run(hold)
+
+    async def _free(self, parts: Parts, service: str, nth: int) -> tuple[datetime, str]:
+        """The start of the nth free time as the widget shows it, and somebody who is free then."""
+        widget = parts.widgets["studio"]
+        offered = await parts.availability.service(widget, self._world.side.services[service])
+        month: date = self._world.clock().date().replace(day=1)
+        slots = (await parts.availability.times(widget, offered, month=month)).slots
+        if not slots:
+            slots = (await parts.availability.times(widget, offered, month=_next(month))).slots
+        if not slots:
+            raise Gone
+        slot = slots[min(nth, len(slots) - 1)]
+        return slot.starts_at, slot.resource_ids[0]
+
+    async def _to_stripe(self, number: int) -> str | None:
+        """Begin to pay; the Session's id, None where nothing is to be paid."""
+        ident = self._bookings[number].id
+        url = await self._run(lambda parts: parts.checkout.start(ident))
+        if url is None:
+            return None
+        session = urlsplit(url).path.rpartition("/")[2]
+        self._sessions.setdefault(number, []).append(session)
+        return session
+
+    async def _card(self, session: str, card: Card = "ok") -> None:
+        with suppress(ControlError, SandboxRefusal):
+            await self._world.stripe.pay(session, card=card)
+        self._world.network.launch(self._world.deliver())
+
+    async def pay(self, number: int, _: Act) -> None:
+        session = await self._to_stripe(number)
+        if session:
+            await asyncio.sleep(self._world.random.choice((3.0, 40.0, 590.0)))
+            await self._card(session)
+        await self._come_back(number)
+
+    async def _come_back(self, number: int) -> None:
+        if self._world.random.random() < 0.7:
+            ident = self._bookings[number].id
+            await self._run(lambda parts: parts.settle.booking(ident))
+
+    async def pay_twice(self, number: int, _: Act) -> None:
+        sessions = await asyncio.gather(self._to_stripe(number), self._to_stripe(number), return_exceptions=True)
+        for session in sessions:
+            if isinstance(session, str):
+                await self._card(session)
+        await self._come_back(number)
+
+    async def walk_away(self, number: int, _: Act) -> None:
+        await self._to_stripe(number)
+
+    async def pay_late(self, number: int, _: Act) -> None:
+        session = await self._to_stripe(number)
+        if session is None:
+            return
+        await asyncio.sleep(self._world.random.choice((620.0, 1900.0, 4000.0)))
+        stripe = self._world.stripe
+        if stripe.state.sessions[session]["status"] == "open":
+            await self._card(session)
+        elif stripe.switches.allow_late_payment:
+            async with httpx.AsyncClient(transport=stripe.transport(), base_url="http://stripe.sandbox") as operator:
+                await operator.post(f"/_sandbox/sessions/{session}/force_pay")
+            self._world.network.launch(self._world.deliver())
+        await self._come_back(number)
+
+    async def decline_then_pay(self, number: int, _: Act) -> None:
+        session = await self._to_stripe(number)
+        if session:
+            await self._card(session, "decline")
+            await self._card(session, "3ds")
+        await self._come_back(number)
+
+    async def pay_another_amount(self, number: int, _: Act) -> None:
+        """Stripe has another amount than was asked of it."""
+        session = await self._to_stripe(number)
+        if session:
+            there = self._world.stripe.state.sessions[session]
+            there["amount_total"] = there["amount_subtotal"] = 100
+            await self._card(session)
+        await self._come_back(number)
+
+    async def give_up(self, number: int, _: Act) -> None:
+        ident = self._bookings[number].id
+        await self._run(lambda parts: parts.hold.give_up(ident))
+
+    async def pay_and_give_up(self, number: int, act: Act) -> None:
+        session = await self._to_stripe(number)
+        payment = self._card(session) if session and self._world.random.random() < 0.5 else asyncio.sleep(0)
+        await asyncio.gather(payment, self.give_up(number, act))
+
+    async def nothing(self, number: int, _: Act) -> None:
+        """They are gone."""
+
+    # -- once it is booked -----------------------------------------------------------------------------------
+
+    async def look(self, number: int, _: Act) -> None:
+        ident = self._bookings[number].id
+        await self._run(lambda parts: parts.bookings.view(ident))
+        await self._run(lambda parts: parts.settle.booking(ident))
+
+    async def cancel(self, number: int, _: Act, by: By = By.CUSTOMER) -> None:
+        ident = self._bookings[number].id
+        await self._run(lambda parts: parts.cancel.booking(ident, by=by))
+
+    async def undo(self, number: int, act: Act) -> None:
+        ident = self._bookings[number].id
+        with suppress(HoldfastError):
+            await self.cancel(number, act)
+        await asyncio.sleep(self._world.random.choice((0.0, 0.3, 200.0, 599.9, 601.0)))
+        clicks = 2 if act.what == "take it back twice" else 1
+        await asyncio.gather(*(self._run(lambda parts: parts.cancel.undo(ident)) for _ in range(clicks)))
+
+    async def _moved(self, number: int, act: Act, service: str = "", by: By = By.CUSTOMER) -> Rescheduled:
+        booking = self._bookings[number]
+
+        async def move(parts: Parts) -> Rescheduled:
+            starts_at, _ = await self._free(parts, service or act.service, act.nth)
+            return await parts.reschedule.booking(
+                booking.id,
+                starts_at=starts_at,
+                service_id=self._world.side.services[service] if service else "",
+                by=by,
+            )
+
+        return await self._run(move)
+
+    async def move(self, number: int, act: Act) -> None:
+        await self._moved(number, act)
+
+    async def move_dearer(self, number: int, act: Act) -> None:
+        moving = await self._moved(number, act, "portrait")
+        if moving.checkout_url:
+            session = urlsplit(moving.checkout_url).path.rpartition("/")[2]
+            if act.what.endswith("walk away"):
+                return
+            await asyncio.sleep(self._world.random.choice((2.0, 300.0, 1855.0, 1900.0)))
+            await self._card(session)
+            await self._come_back(number)
+
+    async def move_cheaper(self, number: int, act: Act) -> None:
+        await self._moved(number, act, "headshot")
+
+    async def cancel_and_move(self, number: int, act: Act) -> None:
+        done = await asyncio.gather(self._moved(number, act), self.cancel(number, act), return_exceptions=True)
+        for outcome in done:
+            if isinstance(outcome, BaseException) and not isinstance(outcome, HoldfastError | Gone | TimeoutError):
+                raise outcome
+
+    async def choose(self, number: int, act: Act) -> None:
+        """One of the times that are held because the money came too late."""
+        ident = self._bookings[number].id
+        offered = (await self._run(lambda parts: parts.bookings.view(ident))).offered
+        if offered:
+            one = offered[act.nth % len(offered)]
+            await self._run(lambda parts: parts.late_money.choose(ident, one.id))
+
+    # -- others ----------------------------------------------------------------------------------------------
+
+    async def owner_cancels(self, number: int, act: Act) -> None:
+        await self.cancel(number, act, By.OWNER)
+
+    async def owner_moves(self, number: int, act: Act) -> None:
+        await self._moved(number, act, by=By.OWNER)
+
+    async def owner_gives_back(self, number: int, _: Act) -> None:
+        booking = self._bookings[number]
+        half = Money(booking.terms.price.amount // 200 * 100, booking.terms.price.currency)
+        await self._run(lambda parts: parts.owner_refunds.give_back(booking.id, half))
+
+    async def _reference(self, number: int) -> str:
+        ident = self._bookings[number].id
+        booking = await self._run(lambda parts: parts.bookings.get(ident))
+        there = {one.reference for one in self._world.side.booked()}
+        if booking.reservation.reference not in there:
+            raise BadControl("not final there")
+        soon = booking.starts_at < self._world.clock() + _SEEN_WITHIN
+        if soon and not self._world.side.settings:  # no webhooks: it is seen in a look that the calls are saved for
+            raise BadControl("seen too late")
+        return booking.reservation.reference or ""
+
+    async def cancels_there(self, number: int, _: Act) -> None:
+        await self._world.side.owner_cancels(await self._reference(number))
+        self._world.network.launch(self._world.deliver())
+
+    async def customer_cancels_there(self, number: int, _: Act) -> None:
+        await self._world.side.customer_cancels(await self._reference(number))
+        self._world.network.launch(self._world.deliver())
+
+    async def moves_there(self, number: int, act: Act) -> None:
+        reference = await self._reference(number)
+        starts_at, _ = await self._run(lambda parts: self._free(parts, act.service, act.nth + 3))
+        await self._world.side.owner_moves(reference, starts_at)
+        self._world.network.launch(self._world.deliver())
+
+    async def stranger(self, number: int, _: Act) -> None:
+        await self._world.side.stranger_takes(self._bookings[number].starts_at)
+
+    async def _intent(self, number: int) -> str:
+        ident = self._bookings[number].id
+        intents = self._world.stripe.state.payment_intents.values()
+        paid = [one["id"] for one in intents if one["metadata"].get("booking_id") == ident and one["amount_received"]]
+        if not paid:
+            raise BadControl("nothing paid")
+        return str(paid[-1])
+
+    async def dashboard_refund(self, number: int, act: Act) -> None:
+        amount = 10_000 if act.what.startswith("part") else None
+        self._world.stripe.refund_in_dashboard(await self._intent(number), amount=amount)
+        self._world.network.launch(self._world.deliver())
+
+    async def dispute(self, number: int, _: Act) -> None:
+        made = self._world.stripe.open_dispute(await self._intent(number))
+        self._world.network.launch(self._world.deliver())
+        await asyncio.sleep(self._world.random.choice((10.0, 4000.0)))
+        self._world.stripe.close_dispute(made["id"], self._world.random.choice(("won", "lost")))
+        self._world.network.launch(self._world.deliver())
+
+    async def forged(self, number: int, _: Act) -> None:
+        """Somebody claims that it is paid."""
+        body = {"id": "evt_forged", "type": "checkout.session.completed", "data": {"object": {}}}
+        booking = self._bookings.get(number)
+        if booking:
+            body["data"] = {"object": {"id": "cs_x", "metadata": {"booking_id": booking.id}, "payment_status": "paid"}}
+        app = self._world.someone().app
+        assert app is not None
+
+        async def post(_: Parts) -> int:
+            transport = httpx.ASGITransport(app=app)
+            async with httpx.AsyncClient(transport=transport, base_url=PUBLIC_URL) as client:
+                headers = {"stripe-signature": "t=1,v1=00", "content-type": "application/json"}
+                answer = await client.post("/api/webhooks/stripe", content=json.dumps(body), headers=headers)
+            return answer.status_code
+
+        if await self._run(post) != 400:
+            self._world.wrong.append("a forged webhook was taken")
+
+    async def desk_books(self, number: int, act: Act) -> None:
+        world = self._world
+        link = act.what.endswith("link")
+
+        async def book(parts: Parts) -> Booking:
+            starts_at, _ = await self._free(parts, "portrait", act.nth)
+            order = DeskOrder(
+                widget=parts.widgets["studio"],
+                service_id=world.side.services["portrait"],
+                starts_at=starts_at,
+                resource_id=None,
+                customer=Customer(name="Phone Caller", email="caller@customer.example"),
+                language="en",
+                pays=Pays.LINK if link else Pays.CASH,
+                form=f"form-{number}-{act.nth}-{link}",
+                who="nora",
+                pay_until=world.clock() + timedelta(minutes=30) if link else None,
+            )
+            return await parts.book_for.book(order)
+
+        booking = await self._run(book)
+        if link:
+            self._bookings[100 + number] = booking
+            session = await self._to_stripe(100 + number)
+            if session and world.random.random() < 0.7:
+                await self._card(session)
+
+    async def everybody_looks(self, _number: int, _act: Act) -> None:
+        """A crowd reads the same month."""
+        await asyncio.gather(*(self._run(lambda parts: self._free(parts, "portrait", 0)) for _ in range(5)))
+
+
+def _next(month: date) -> date:
+    return (month + timedelta(days=32)).replace(day=1)
+
+
+Does = Callable[[People, int, Act], Awaitable[None]]
+_ALONE: dict[str, Does] = {
+    "desk books": People.desk_books,
+    "desk books by link": People.desk_books,
+    "everybody looks": People.everybody_looks,
+    "forged webhook": People.forged,
+}
+_ACTS: dict[str, Does] = {
+    "pay": People.pay,
+    "pay in two tabs": People.pay_twice,
+    "go to pay and walk away": People.walk_away,
+    "pay after the deadline": People.pay_late,
+    "decline, then pay": People.decline_then_pay,
+    "pay another amount": People.pay_another_amount,
+    "give up": People.give_up,
+    "go to pay and come back to give up": People.pay_and_give_up,
+    "walk away": People.nothing,
+    "look": People.look,
+    "cancel": People.cancel,
+    "cancel and take it back": People.undo,
+    "take it back twice": People.undo,
+    "choose another time": People.choose,
+    "ask for the money": People.cancel,
+    "move": People.move,
+    "move to a dearer service": People.move_dearer,
+    "move to a dearer service and walk away": People.move_dearer,
+    "move to a cheaper service": People.move_cheaper,
+    "cancel and move in two tabs": People.cancel_and_move,
+    "owner cancels": People.owner_cancels,
+    "owner moves": People.owner_moves,
+    "owner gives half back": People.owner_gives_back,
+    "owner cancels at the scheduler": People.cancels_there,
+    "owner moves at the scheduler": People.moves_there,
+    "customer cancels at the scheduler": People.customer_cancels_there,
+    "stranger takes the time": People.stranger,
+    "refund in the dashboard": People.dashboard_refund,
+    "part refund in the dashboard": People.dashboard_refund,
+    "dispute": People.dispute,
+}

@@ -1,0 +1,138 @@
+"""Play a story to its end, and say what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random as global_random
+from collections import Counter
+from collections.abc import Iterable, MutableMapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import structlog
+
+from app.errors import HoldfastError
+from proof.audit import audit, came_of
+from proof.disk import writing
+from proof.loop import VirtualLoop, no_threads
+from proof.people import People
+from proof.process import make_task
+from proof.story import Story
+from proof.world import Told, World, open_world
+from tests.support.once import empty_database
+
+#: Minutes of the worker's time after the faults are over: every deadline, every pause and every look is behind us.
+QUIET = (1, 5, 10, 25, 25, 25, 30, 60, 60, 120, 240, 480, 600)
+#: Log lines of errors that were handled as they should be.
+_EXPECTED = {"overdue", "mail given up"}
+#: The folder for the file: in memory, where there is one.
+_MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of its own is made there
+
+
+@dataclass
+class Outcome:
+    """What came of a story. `wrong` has a sentence for each broken promise."""
+
+    story: Story
+    wrong: list[str]
+    lines: list[Told]
+    fates: Counter[Any] = field(default_factory=Counter)
+    killed: Counter[Any] = field(default_factory=Counter)
+    met: Counter[str] = field(default_factory=Counter)
+    seconds: float = 0.0
+
+
+def play(story: Story) -> Outcome:
+    """Play it, in a world of its own. The same story comes out the same."""
+    asyncio.run(empty_database())  # made once, by the product's own driver and its threads
+    global_random.seed(story.seed)  # the Stripe package's pauses
+    loop = VirtualLoop()
+    loop.set_task_factory(make_task)
+    asyncio.set_event_loop(loop)
+    with no_threads(writing), TemporaryDirectory(dir=_MEMORY if _MEMORY.is_dir() else None) as folder:
+        try:
+            return loop.run_until_complete(_play(story, Path(folder), loop))
+        finally:
+            asyncio.set_event_loop(None)
+            loop.close()
+
+
+async def _play(story: Story, folder: Path, loop: VirtualLoop) -> Outcome:
+    world = await open_world(story, folder, loop)
+    with _errors_noted(world):
+        await _act(world)
+        await _come_to_rest(world)
+        wrong = world.wrong + await audit(world)
+        met = await came_of(world)
+        await world.processes[0].kill()
+    return Outcome(story, wrong, world.lines, world.network.fates, world.killed, met, loop.time())
+
+
+async def _act(world: World) -> None:
+    for process in world.processes:
+        await world.up(process)
+    begun = world.loop.time()
+    people = People(world)
+    world.network.launch(world.keep_delivering())
+    for spell in world.story.spells:
+        world.network.launch(world.cast(spell))
+    await asyncio.gather(*(people.live(number, actor) for number, actor in enumerate(world.story.actors)))
+    world.note(f"everybody is done after {world.loop.time() - begun:.0f} s")
+    await asyncio.sleep(5)
+
+
+async def _come_to_rest(world: World) -> None:
+    """The faults stop, whatever was killed is started again, and the worker does what is due."""
+    world.over = True
+    world.spells.clear()
+    world.network.gone.clear()
+    world.network.calm = True
+    world._apply()
+    world.stripe.faults.clear()
+    world.side.faults.clear()
+    await world.network.settle()
+    for process in world.processes:
+        await process.kill()
+    process = world.processes[0]
+    process.dies_at = 0
+    parts = await process.start()
+    world.note("the faults are over")
+    for minutes in QUIET:
+        world.loop.skip(minutes * 60)
+        await world.deliver()
+        for _ in range(2):
+            await process.run(lambda parts: parts.worker.tick())
+    assert parts is process.parts
+
+
+class _errors_noted:  # noqa: N801 - a context manager
+    """Errors that the product did not expect are wrong, whatever it made of them."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def __enter__(self) -> None:
+        structlog.configure(processors=[self._note], wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+
+    def __exit__(self, *_: object) -> None:
+        structlog.configure(processors=[_drop])
+
+    def _note(self, _logger: Any, _name: str, line: MutableMapping[str, Any]) -> Any:
+        error = line.get("exc_info")
+        if isinstance(error, Exception) and not isinstance(error, HoldfastError):
+            self._world.wrong.append(f"unexpected: {line.get('event')} {line.get('act', '')} {error!r}"[:300])
+        raise structlog.DropEvent
+
+
+def _drop(_logger: Any, _name: str, _line: MutableMapping[str, Any]) -> Any:
+    raise structlog.DropEvent
+
+
+def told(outcome: Outcome, *, most: int = 400) -> Iterable[str]:
+    """What happened, line by line."""
+    for line in outcome.lines[:most]:
+        minutes, seconds = divmod(line.at, 60)
+        yield f"{int(minutes):4}:{seconds:06.3f}  {line.what}"

@@ -1,0 +1,333 @@
+"""A story: who does what when, and what goes wrong meanwhile. It is data, made from a seed, so that it can be told in
+words, made shorter, kept, and played again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from random import Random
+from typing import Any
+
+from proof.network import FATES, Fate, Trouble
+from tests.support.sides import NAMES, WORST
+
+#: What a visitor may do, with how often it is chosen, and what an owner, a stranger and the money's side may do.
+AFTER_HOLD: Mapping[str, int] = {
+    "pay": 60,
+    "pay in two tabs": 4,
+    "go to pay and walk away": 8,
+    "pay after the deadline": 8,
+    "decline, then pay": 6,
+    "pay another amount": 3,
+    "give up": 6,
+    "go to pay and come back to give up": 4,
+    "walk away": 4,
+}
+AFTER_PAID: Mapping[str, int] = {
+    "look": 20,
+    "cancel": 22,
+    "cancel and take it back": 12,
+    "move": 16,
+    "move to a dearer service": 12,
+    "move to a dearer service and walk away": 5,
+    "move to a cheaper service": 6,
+    "cancel and move in two tabs": 5,
+    "take it back twice": 2,
+    "choose another time": 10,
+    "ask for the money": 4,
+}
+OTHERS: Mapping[str, int] = {
+    "owner cancels": 10,
+    "owner moves": 8,
+    "owner gives half back": 6,
+    "owner cancels at the scheduler": 10,
+    "owner moves at the scheduler": 8,
+    "customer cancels at the scheduler": 5,
+    "stranger takes the time": 14,
+    "desk books": 8,
+    "desk books by link": 5,
+    "refund in the dashboard": 7,
+    "part refund in the dashboard": 5,
+    "dispute": 4,
+    "forged webhook": 4,
+    "everybody looks": 4,
+}
+SERVICES = ("portrait", "headshot", "planning")
+#: The database is put back as it was: `since` is when it was copied, `lasts` how much later that copy replaces it.
+RESTORED = "an old copy of the database is put back at its end"
+
+
+@dataclass(frozen=True)
+class Act:
+    """One thing that somebody does, so many seconds after what they did before."""
+
+    after: float
+    what: str
+    #: With how many clicks at once.
+    times: int = 1
+    #: Which free time, service and person are wanted.
+    nth: int = 0
+    service: str = "portrait"
+    anyone: bool = True
+    #: Whose booking it is about, where it is not their own.
+    whose: int = 0
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Somebody with a list of acts, done one after the other."""
+
+    name: str
+    acts: tuple[Act, ...]
+
+
+@dataclass(frozen=True)
+class Death:
+    """A process dies at its step of that number, and is back so many seconds later."""
+
+    process: int
+    step: int
+    back: float
+
+
+@dataclass(frozen=True)
+class Spell:
+    """A time, in seconds from the beginning, in which something is out of order."""
+
+    what: str
+    since: float
+    lasts: float
+
+
+@dataclass(frozen=True)
+class Story:
+    """All of one run."""
+
+    seed: int
+    scheduler: str = "hapio"
+    database: str = "sqlite"
+    widget: tuple[str, ...] = ()
+    processes: int = 1
+    worker_every: float = 20.0
+    actors: tuple[Actor, ...] = ()
+    troubles: tuple[Trouble, ...] = ()
+    deaths: tuple[Death, ...] = ()
+    spells: tuple[Spell, ...] = ()
+    stripe: Mapping[str, Any] = field(default_factory=dict)
+    switches: Mapping[str, Any] = field(default_factory=dict)
+
+    def dump(self) -> str:
+        """As text that `load` reads."""
+        return json.dumps(asdict(self), indent=1)
+
+
+def load(text: str) -> Story:
+    """The story that `dump` wrote."""
+    raw = json.loads(text)
+    actors = tuple(Actor(one["name"], tuple(Act(**act) for act in one["acts"])) for one in raw.pop("actors"))
+    return Story(
+        actors=actors,
+        troubles=tuple(Trouble(**one) for one in raw.pop("troubles")),
+        deaths=tuple(Death(**one) for one in raw.pop("deaths")),
+        spells=tuple(Spell(**one) for one in raw.pop("spells")),
+        widget=tuple(raw.pop("widget")),
+        **raw,
+    )
+
+
+# -- made from a seed --------------------------------------------------------------------------------------------
+
+
+def make(seed: int, scheduler: str = "", database: str = "sqlite") -> Story:
+    """The story of this seed. `scheduler` empty: the seed decides that as well."""
+    chance = Random(f"story {seed}")
+    scheduler = scheduler or (*NAMES, WORST)[seed % 4]
+    processes = 2 if chance.random() < 0.15 else 1
+    visitors = chance.choice((1, 1, 2, 2, 3, 4))
+    actors = [_visitor(chance, number) for number in range(visitors)]
+    actors += [_other(chance, number, visitors) for number in range(chance.choice((0, 0, 1, 1, 2)))]
+    story = Story(
+        seed=seed,
+        scheduler=scheduler,
+        database=database,
+        widget=_widget(chance),
+        processes=processes,
+        worker_every=chance.choice((15.0, 60.0, 200.0)),
+        actors=tuple(actors),
+        stripe=_stripe(chance),
+        switches=_switches(chance, scheduler),
+    )
+    restored = chance.random() < 0.06
+    if chance.random() < 0.1:
+        return story
+    return replace(
+        story,
+        troubles=tuple(_trouble(chance, scheduler) for _ in range(chance.choice((0, 1, 1, 2, 3, 6)))),
+        deaths=tuple(_death(chance, processes) for _ in range(chance.choice((0, 0, 1, 1, 2, 3)))),
+        spells=(
+            *(_spell(chance) for _ in range(chance.choice((0, 0, 0, 1, 1, 2)))),
+            *(
+                (Spell(RESTORED, chance.choice((20.0, 90.0, 700.0)), chance.choice((1.0, 60.0, 600.0))),)
+                if restored
+                else ()
+            ),
+        ),
+    )
+
+
+def _pause(chance: Random) -> float:
+    """Seconds between two clicks: mostly at once, often minutes, at times longer than any deadline."""
+    return round(
+        chance.choice((0.0, 0.05, 0.3, 1, 5, 20, 60, 200, 599, 601, 900, 1859, 1861, 2400)) * chance.uniform(0.9, 1.1),
+        2,
+    )
+
+
+def _visitor(chance: Random, number: int) -> Actor:
+    service = chance.choices(SERVICES, (5, 4, 1))[0]
+    acts = [
+        Act(
+            after=chance.choice((0.0, 0.01, 1.0, 40.0, 700.0)) + number * chance.choice((0.0, 0.1, 30.0)),
+            what="hold",
+            times=chance.choice((1, 1, 1, 2)),
+            nth=chance.choice((0, 0, 0, 1, 20, 40)),
+            service=service,
+            anyone=chance.random() < 0.6,
+        ),
+        Act(
+            after=_pause(chance),
+            what=_choose(chance, AFTER_HOLD),
+            times=chance.choice((1, 1, 1, 1, 2)),
+            service=service,
+        ),
+    ]
+    for _ in range(chance.choice((0, 1, 1, 2))):
+        act = Act(after=_pause(chance), what=_choose(chance, AFTER_PAID), times=chance.choice((1, 1, 1, 2)))
+        acts.append(replace(act, nth=chance.choice((0, 1, 2, 21, 41)), service=service))
+    return Actor(f"visitor {number + 1}", tuple(acts))
+
+
+def _other(chance: Random, number: int, visitors: int) -> Actor:
+    acts = tuple(
+        Act(
+            after=_pause(chance),
+            what=_choose(chance, OTHERS),
+            whose=chance.randrange(visitors),
+            nth=chance.choice((0, 0, 1, 20)),
+        )
+        for _ in range(chance.choice((1, 1, 2, 3)))
+    )
+    return Actor(f"other {number + 1}", acts)
+
+
+def _widget(chance: Random) -> tuple[str, ...]:
+    lines = []
+    if chance.random() < 0.35:
+        lines.append('capture = "manual"')
+    if chance.random() < 0.2:
+        lines.append("verify_lock = true")
+    if chance.random() < 0.3:
+        lines.append("undo_minutes = 0")
+    if chance.random() < 0.3:
+        lines.append("payment_minutes = 10")
+    lines.append(f"choose_hours = {chance.choice((0, 2, 24))}")
+    lines.append("reschedule = { other_service = true }")
+    return tuple(lines)
+
+
+def _stripe(chance: Random) -> Mapping[str, Any]:
+    chosen: dict[str, Any] = {"allow_late_payment": chance.random() < 0.6}
+    if chance.random() < 0.25:
+        chosen["deliver"] = "off"
+    elif chance.random() < 0.5:
+        chosen |= {
+            "double": chance.random() < 0.4,
+            "reorder": chance.random() < 0.4,
+            "lose": chance.choice((0, 0, 1, 3)),
+        }
+        chosen["delay_seconds"] = chance.choice((0, 0, 30, 1200))
+    if chance.random() < 0.2:
+        chosen["refund_mode"] = chance.choice(("pending", "fail_later", "insufficient_funds"))
+    return chosen
+
+
+def _switches(chance: Random, scheduler: str) -> Mapping[str, Any]:
+    if scheduler == "hapio" and chance.random() < 0.3:
+        return {"race_mode": "non_atomic"}
+    return {}
+
+
+def _trouble(chance: Random, scheduler: str) -> Trouble:
+    provider = chance.choice(("stripe", scheduler if scheduler != WORST else "calendly"))
+    fates: tuple[Fate, ...] = FATES
+    return Trouble(
+        provider=provider,
+        fate=chance.choice(fates),
+        method=chance.choice(("", "POST", "POST", "PATCH", "DELETE", "GET")),
+        nth=chance.choice((1, 1, 2, 2, 3, 4, 6)),
+        since=chance.choice((0.0, 0.0, 1.0, 60.0, 600.0)),
+        times=chance.choice((1, 1, 1, 2, 5, 40)),
+    )
+
+
+def _death(chance: Random, processes: int) -> Death:
+    return Death(chance.randrange(processes), chance.randint(1, 260), chance.choice((0.1, 2.0, 30.0, 700.0, 4000.0)))
+
+
+def _spell(chance: Random) -> Spell:
+    what = chance.choice(
+        (
+            "disk full",
+            "mail refused for now",
+            "mail refused for good",
+            "mail cut",
+            "webhooks off",
+            "clock ahead",
+            "clock behind",
+            "scheduler gone",
+            "stripe gone",
+            "quota used up",
+        )
+    )
+    return Spell(what, chance.choice((0.0, 0.5, 5.0, 60.0, 650.0)), chance.choice((2.0, 60.0, 900.0, 5000.0)))
+
+
+def _choose(chance: Random, weights: Mapping[str, int]) -> str:
+    return chance.choices(list(weights), list(weights.values()))[0]
+
+
+# -- in words ----------------------------------------------------------------------------------------------------
+
+
+def in_words(story: Story) -> str:
+    """The story as somebody would tell it."""
+    lines = [f"Seed {story.seed}: {story.scheduler} on {story.database}, {', '.join(story.widget)}"]
+    if story.processes > 1:
+        lines.append(f"{story.processes} processes; the worker looks every {story.worker_every:g} s.")
+    lines += [f"Stripe's side: {name} is {value}." for name, value in story.stripe.items()]
+    lines += [f"The scheduler's side: {name} is {value}." for name, value in story.switches.items()]
+    for actor in story.actors:
+        lines.append(f"{actor.name}:")
+        lines += [f"  after {act.after:g} s: {_act_in_words(act)}" for act in actor.acts]
+    for trouble in story.troubles:
+        of = f"{trouble.method or 'request'} to {trouble.provider}{trouble.part and f' with {trouble.part}'}"
+        more = "" if trouble.times == 1 else f", {trouble.times} times in a row"
+        lines.append(f"From {trouble.since:g} s on, {of} number {trouble.nth}: {trouble.fate}{more}.")
+    lines += [
+        f"Process {one.process + 1} dies at its step {one.step}, and is back {one.back:g} s later."
+        for one in story.deaths
+    ]
+    lines += [f"From {one.since:g} s on, for {one.lasts:g} s: {one.what}." for one in story.spells]
+    return "\n".join(lines)
+
+
+def _act_in_words(act: Act) -> str:
+    words = act.what
+    if act.what == "hold":
+        words = f"hold free time {act.nth + 1} of the {act.service}{'' if act.anyone else ' with one person'}"
+    elif act.what.startswith("move"):
+        words = f"{act.what}, to free time {act.nth + 1}"
+    elif act.whose or act.what in OTHERS:
+        words = f"{act.what} (visitor {act.whose + 1}'s)"
+    return f"{words}{f', {act.times} clicks at once' if act.times > 1 else ''}"

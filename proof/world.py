@@ -1,0 +1,306 @@
+"""The world of one run: the providers' sandboxes, the mailbox, the file, and the processes over it, under one clock."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from email.message import EmailMessage
+from pathlib import Path
+from random import Random
+from shutil import copyfile
+from typing import Any
+from urllib.parse import SplitResult
+
+import httpx
+
+from app.errors import DatabaseUnusable, MailError, StorageError
+from app.main import Seams
+from app.parts import Parts
+from app.settings import Settings
+from app.store.backup import back_up
+from app.store.sqlite_file import database_path
+from proof.disk import Disk, opener
+from proof.loop import VirtualClock, VirtualLoop
+from proof.network import Network, Wire
+from proof.process import Gone, Process
+from proof.story import RESTORED, Spell, Story
+from sandbox.faults import Fault as SchedulerFault
+from sandbox.mailbox import Message, parse
+from sandbox.stripe import Fault as StripeFault
+from sandbox.stripe import StripeSandbox
+from tests.support.once import COMPILED, empty_database, share_statements
+from tests.support.receivers import Receivers
+from tests.support.sides import HapioSide, Side, open_side
+from tests.support.stack import MONDAY, NO_PRICES, PRICES, PUBLIC_URL, TIERS, WIDGET, Sites, make_settings
+from tests.support.stripe_transport import TransportHTTPClient
+
+#: Seconds between two looks of the providers at the webhooks that they still have to send.
+_DELIVERIES = (2.0, 7.0, 30.0, 90.0)
+#: Seconds after which an operator's system starts a process again that could not start.
+_START_AGAIN = 5.0
+
+
+@dataclass(frozen=True)
+class Told:
+    """A line of what happened, for people."""
+
+    at: float
+    what: str
+
+
+class World:
+    """Opened by `open_world`. `lines` is what happened; `wrong` is what can be seen to be wrong at once."""
+
+    # Eight parameters: the sides of a world, and where it keeps its file.
+    def __init__(
+        self,
+        story: Story,
+        loop: VirtualLoop,
+        clock: VirtualClock,
+        side: Side,
+        stripe: StripeSandbox,
+        hooks: Hooks,
+        settings: Settings,
+        network: Network,
+    ) -> None:
+        self.story, self.loop, self.clock = story, loop, clock
+        self.side, self.stripe, self.settings, self.network = side, stripe, settings, network
+        self.mails: list[Message] = []
+        self.random = Random(f"world {story.seed}")
+        self.lines: list[Told] = []
+        self.wrong: list[str] = []
+        self.killed: Counter[tuple[str, str]] = Counter()
+        self.sites, self.receivers = Sites(), Receivers()
+        self.disk = Disk()
+        self.clock_step = timedelta(0)
+        self.processes = [Process(self, f"process {number + 1}", self.disk) for number in range(story.processes)]
+        self.spells: set[str] = set()
+        self.over = False
+        #: Whether an old copy of the database was put back, so that it knows less than everybody else.
+        self.restored = False
+        self.file = database_path(settings.database_url)
+        hooks.world = self
+
+    # -- what the processes are given ------------------------------------------------------------------------
+
+    def now(self) -> Any:
+        """The clock of the machine that the processes run on: the world's, unless it was set wrong."""
+        return self.clock() + self.clock_step
+
+    def seams(self, process: Process, *, shared: bool) -> Seams:
+        """A process's ways to the outside."""
+        name = self.side.name
+        wire = Wire(process, self.network, name, self.side.transport(), self.side.faults, SchedulerFault, self._changed)
+        stripe = Wire(
+            process, self.network, "stripe", self.stripe.transport(), self.stripe.faults, StripeFault, self._changed
+        )
+        return Seams(
+            now=self.now,
+            random=Random(f"{self.story.seed} {process.name} {process.lives}"),
+            sleep=asyncio.sleep,
+            scheduler_transports={name: wire},
+            stripe_http=TransportHTTPClient(stripe),
+            site_transport=self.sites,
+            webhook_transport=self.receivers,
+            resolve=self.sites.resolve,
+            compiled_templates=COMPILED,
+            connect=opener(process),  # type: ignore[arg-type]  # a kind of Connection
+            give_mail=self._mail_server(process),
+            shared=shared,
+        )
+
+    @property
+    def binds(self) -> bool:
+        """Whether what the scheduler has locked is ours."""
+        return self.side.name == "hapio"
+
+    def opened(self, parts: Parts) -> None:
+        """A process is up: its statements are those that an earlier one compiled."""
+        share_statements(parts.store.engine.sync_engine)
+
+    def _mail_server(self, process: Process) -> Callable[..., Any]:
+        async def give(message: EmailMessage, server: SplitResult, *, sender: str) -> None:
+            await process.step("mail", "send")
+            if "mail refused for now" in self.spells:
+                raise MailError("smtp: refused, 451", permanent=False)
+            to_customer = "owner@" not in str(message["To"])
+            if "mail refused for good" in self.spells and to_customer:
+                raise MailError("smtp: recipient refused, 550", permanent=True)
+            recipients = tuple(address.addr_spec for address in message["To"].addresses)
+            came = parse(message.as_bytes(), received_at=self.clock(), mail_from=sender, recipients=recipients)
+            self.mails.append(came)
+            await process.step("mail", "sent")
+            if "mail cut" in self.spells:
+                raise MailError("smtp: no answer", permanent=False)
+
+        return give
+
+    def pause_at(self, where: str, what: str) -> float:
+        """How long a step takes. The network has pauses of its own."""
+        if self.network.calm or where != "database":
+            return 0.0
+        return self.random.uniform(0.0002, 0.02) if what == "wait" else 0.0
+
+    # -- what happens ----------------------------------------------------------------------------------------
+
+    def note(self, what: str) -> None:
+        """A line of what happened."""
+        self.lines.append(Told(round(self.loop.time(), 3), what))
+
+    def someone(self) -> Process:
+        """A process that is up, as a proxy would choose. Raises Gone."""
+        up = [one for one in self.processes if one.alive and one.app is not None]
+        if not up:
+            raise Gone
+        return up[0] if len(up) == 1 else self.random.choice(up)
+
+    async def die(self, process: Process) -> None:
+        """A process is killed, and comes back when its story says."""
+        await process.kill()
+        death = self._deaths[process].pop(0) if self._deaths.get(process) else None
+        await asyncio.sleep(death.back if death else 1.0)
+        if not self.over:
+            await self.up(process)
+
+    async def up(self, process: Process) -> None:
+        """A process is started, again and again where it cannot."""
+        deaths = self._deaths.get(process)
+        process.dies_at = deaths[0].step if deaths else 0
+        while not self.over:
+            try:
+                await process.start(worker_every=self.story.worker_every, shared=len(self.processes) > 1)
+            except Gone:
+                return  # killed while it was starting: whoever did that starts it again
+            except (DatabaseUnusable, StorageError):
+                await process.kill()
+                await asyncio.sleep(_START_AGAIN)
+                continue
+            self.note(f"{process.name} is up")
+            return
+
+    def plan_deaths(self) -> None:
+        """As the story has them."""
+        self._deaths = {
+            process: [one for one in self.story.deaths if one.process == number]
+            for number, process in enumerate(self.processes)
+        }
+
+    def _changed(self) -> None:
+        """A provider was asked something: it may have webhooks to send."""
+        self.network.launch(self._deliver_soon())
+
+    async def _deliver_soon(self) -> None:
+        await asyncio.sleep(self.network.pause(0.1))
+        await self.deliver()
+
+    async def deliver(self) -> None:
+        """The providers send the webhooks that are due."""
+        if "webhooks off" in self.spells:
+            return
+        await self.stripe.deliver_due()
+        await self.side.deliver()
+
+    async def keep_delivering(self) -> None:
+        """Webhooks that were refused are sent again."""
+        number = 0
+        while not self.over:
+            await asyncio.sleep(_DELIVERIES[min(number, len(_DELIVERIES) - 1)])
+            number += 1
+            await self.deliver()
+
+    async def cast(self, spell: Spell) -> None:
+        """Something is out of order for a time."""
+        await asyncio.sleep(spell.since)
+        if spell.what == RESTORED:
+            await self._put_back(spell.lasts)
+            return
+        self.note(f"{spell.what} begins")
+        self.spells.add(spell.what)
+        self._apply()
+        await asyncio.sleep(spell.lasts)
+        self.spells.discard(spell.what)
+        self._apply()
+        self.note(f"{spell.what} ends")
+
+    async def _put_back(self, later: float) -> None:
+        """Copy the database as the nightly backup does, and much later let everything stop, and begin from the copy."""
+        copy = back_up(self.file, self.file.parent / "backups", at=self.clock())
+        self.note("the database is copied")
+        await asyncio.sleep(later)
+        if self.over:
+            return
+        up = [one for one in self.processes if one.alive]
+        for process in up:
+            await process.kill()
+        for log in self.file.parent.glob(f"{self.file.name}-*"):
+            log.unlink()
+        copyfile(copy, self.file)
+        self.restored = True
+        self.note("the copy is put back")
+        for process in up:
+            await self.up(process)
+
+    def _apply(self) -> None:
+        self.disk.full = "disk full" in self.spells
+        self.clock_step = timedelta(0)
+        if "clock ahead" in self.spells:
+            self.clock_step = timedelta(minutes=7)
+        elif "clock behind" in self.spells:
+            self.clock_step = timedelta(minutes=-7)
+        for name in ("scheduler", "stripe"):
+            self.network.gone[self.side.name if name == "scheduler" else name] = f"{name} gone" in self.spells
+        if self.side.name == "hapio":
+            self.side.switches({"monthly_quota": 0 if "quota used up" in self.spells else None})
+
+
+class Hooks(httpx.AsyncBaseTransport):
+    """Where the providers' webhooks arrive: at whichever process is up."""
+
+    world: World
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Let it in."""
+        try:
+            process = self.world.someone()
+            app = process.app
+            assert app is not None
+            await request.aread()
+
+            async def act(_: Parts) -> httpx.Response:
+                return await httpx.ASGITransport(app=app).handle_async_request(request)
+
+            return await process.run(act)
+        except Gone:
+            raise httpx.ReadError("nobody answers", request=request) from None
+
+
+async def open_world(story: Story, folder: Path, loop: VirtualLoop) -> World:
+    """The sandboxes, with nothing booked, and the file, with nothing in it."""
+    clock = VirtualClock(MONDAY, loop)
+    hooks = Hooks()
+    client = httpx.AsyncClient(transport=hooks)
+    side = await open_side(story.scheduler, clock, client, PUBLIC_URL)
+    side.switches(dict(story.switches))
+    (folder / "widgets.toml").write_text(
+        WIDGET.format(
+            **side.services,
+            prices=NO_PRICES if isinstance(side, HapioSide) else PRICES,
+            currency="sek",
+            cancellation=TIERS,
+            more="\n".join(story.widget),
+        )
+    )
+    stripe = StripeSandbox(
+        now=clock, seed=story.seed, webhook_client=client, webhook_url=f"{PUBLIC_URL}/api/webhooks/stripe"
+    )
+    for name, value in story.stripe.items():
+        setattr(stripe.switches, name, value)
+    settings = make_settings(folder, smtp_url="smtp://mail.example", **side.settings)
+    (folder / "holdfast.sqlite3").write_bytes(await empty_database())
+    network = Network(Random(f"network {story.seed}"), story.troubles)
+    world = World(story, loop, clock, side, stripe, hooks, settings, network)
+    world.plan_deaths()
+    return world

@@ -1,0 +1,61 @@
+"""The simulation itself: that a seed is a run, that a broken rule is noticed, and a short search of its own."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from proof.play import play, told
+from proof.rules import RULES, copy_code, first_seed, leave_out
+from proof.shrink import shrink
+from proof.story import Act, Actor, Story, in_words, load, make
+
+STORIES = sorted(Path(__file__).parent.glob("stories/*.json"))
+ROOT = Path(__file__).parents[3]
+
+
+def test_a_short_search_breaks_no_promise() -> None:
+    for seed in range(12):
+        outcome = play(make(seed))
+        assert outcome.wrong == [], f"make prove SHOW=1 SEED={seed}"
+
+
+@pytest.mark.parametrize("file", STORIES, ids=lambda file: file.stem)
+def test_what_a_search_has_found_is_mended(file: Path) -> None:
+    assert play(load(file.read_text())).wrong == []
+
+
+def test_the_same_seed_is_the_same_run() -> None:
+    first, second = (list(told(play(make(6)))) for _ in range(2))
+    assert len(first) > 5
+    assert first == second
+
+
+def test_a_story_is_read_as_it_was_written() -> None:
+    story = make(3)
+    assert in_words(load(story.dump())) == in_words(story)
+
+
+def test_a_failing_story_is_told_without_what_it_does_not_need() -> None:
+    hold, pay = Act(0, "hold", times=2), Act(5, "pay")
+    story = Story(
+        1, actors=(Actor("visitor 1", (hold, pay)), Actor("other 1", (Act(1, "dispute"),))), widget=("a", "b")
+    )
+    short = shrink(story, lambda one: any(act.what == "pay" for actor in one.actors for act in actor.acts))
+    assert short == replace(story, actors=(Actor("visitor 1", (pay,)), Actor("other 1", ())), widget=())
+
+
+def test_each_rule_can_still_be_left_out_of_the_code(tmp_path: Path) -> None:
+    copy_code(tmp_path, ROOT)
+    files = {edit.file for rule in RULES for edit in rule.edits}
+    whole = {name: (tmp_path / name).read_text() for name in files}
+    for rule in RULES:
+        leave_out(rule, tmp_path)
+        for name in {edit.file for edit in rule.edits}:
+            (tmp_path / name).write_text(whole[name])
+
+
+def test_without_its_own_retry_a_paid_booking_is_found_waiting(tmp_path: Path) -> None:
+    copy_code(tmp_path, ROOT)
+    leave_out(next(rule for rule in RULES if rule.name == "own-retry"), tmp_path)
+    assert first_seed(tmp_path, runs=40, scheduler="")
