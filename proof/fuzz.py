@@ -49,13 +49,10 @@ async def _search(minutes: float, seed: int) -> int:
                     spoiler = Spoiler(random)
                     found += [f"seed {seed}, {name}: {one}" for one in await live_through(stack, spoiler, _VISITORS)]
                     sent[f"answers of {name} and Stripe"] += spoiler.spoiled
-                for kind, one in (
-                    ("widgets.toml", lambda: wrong_widgets(Path(folder), random)),  # noqa: B023 - called at once
-                    ("pages", lambda: wrong_page(random)),  # noqa: B023
-                    ("links", lambda: wrong_token(links, random)),  # noqa: B023
-                ):
-                    found += [f"seed {seed}, {name}: {wrong}" for wrong in (one() for _ in range(_TEXTS)) if wrong]
-                    sent[kind] += _TEXTS
+                for _ in range(_TEXTS):
+                    said = (wrong_widgets(Path(folder), random), wrong_page(random), wrong_token(links, random))
+                    found += [f"seed {seed}, {name}: {wrong}" for wrong in said if wrong]
+                sent.update({"files": _TEXTS, "pages": _TEXTS, "links": _TEXTS})
         seed += 1
     for kind, many in sorted(sent.items()):
         print(f"{many:7} {kind}")

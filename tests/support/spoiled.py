@@ -95,7 +95,7 @@ def spoil(body: bytes, random: Random) -> bytes:
     what = random.randrange(8)
     if what == 0:
         del inside[last]
-    elif what == 1 and isinstance(inside, list):
+    elif what == 1 and isinstance(last, int):
         inside.append(inside[last])
     else:
         inside[last] = random.choice(NASTY)
