@@ -6,7 +6,10 @@ from random import Random
 
 import httpx
 import pytest
+import stripe
 
+from app.errors import UNREADABLE
+from app.payments.facts import refund_facts
 from app.protection.page_reader import Page
 from app.protection.signed_links import Links
 from app.scheduling.connection import limit_in, retry_after
@@ -56,6 +59,16 @@ async def test_an_answer_that_cannot_be_believed_is_an_outage_of_the_scheduler(
         stack.alter = None
         stack.clock.advance(timedelta(minutes=2))
         assert (await stack.client.get("/w/studio")).status_code == 200
+
+
+@pytest.mark.parametrize("value", [{}, "\ud800", "re_\0", 1.5, None])
+def test_a_refund_of_another_shape_is_no_refund(value: object) -> None:
+    good = {"id": "re_1", "status": "succeeded", "amount": 100, "currency": "sek", "payment_intent": "pi_1"}
+    good |= {"metadata": {}, "created": 1_796_964_780}
+    assert refund_facts(stripe.Refund.construct_from(good, "sk_test_1")).id == "re_1"
+    for name in ("id", "status", "amount"):
+        with pytest.raises(UNREADABLE):
+            refund_facts(stripe.Refund.construct_from({**good, name: value}, "sk_test_1"))
 
 
 def test_headers_with_numbers_of_any_length_are_passed_over() -> None:
