@@ -6,7 +6,7 @@ RUN := .venv/bin/python
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check unit e2e browser coverage mutate screenshots bench first-view kill stopwatch strangers prove prove-rules zones format messages static configuration lock clean barriers years
+.PHONY: help demo test check unit e2e browser coverage mutate screenshots bench first-view kill stopwatch strangers prove prove-rules zones fuzz format messages static configuration lock clean barriers years
 
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -80,6 +80,9 @@ prove-rules: .venv/dev.stamp ## Switch each rule of the design off in turn, and 
 
 zones: .venv/dev.stamp ## Look at every change of clocks of every time zone from 2020 to 2040
 	$(RUN) -m proof.zones
+
+fuzz: .venv/dev.stamp ## Send made-up answers, settings, pages and links to what reads them (MINUTES=10 SEED=1)
+	$(RUN) -m proof.fuzz --minutes $(or $(MINUTES),10) --seed $(or $(SEED),1)
 
 format: .venv/dev.stamp ## Format the code and fix what the linter can fix
 	.venv/bin/ruff check --fix .

@@ -40,6 +40,11 @@ def load_widgets(
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise WidgetsFileError(_syntax(path, error)) from error
+    except (
+        ValueError,
+        RecursionError,
+    ) as error:  # a number of more than 4,300 digits; brackets in brackets in brackets
+        raise WidgetsFileError(f"{path} has a number that is too long, or too many brackets inside others") from error
     widgets = Widgets()
     faults: list[str] = []
     for name, table in tables.items():

@@ -70,6 +70,7 @@ visitor reads (an English msgid, translated where it is shown); `retry` says whe
 """
 
 from app.errors.base import (
+    UNREADABLE,
     HoldfastError,
 )
 from app.errors.bookings import (
@@ -151,6 +152,7 @@ from app.errors.stripe import (
 
 __all__ = [
     "SCHEDULER_CODES",
+    "UNREADABLE",
     "BookingConflict",
     "ChallengeNeeded",
     "CrossSite",

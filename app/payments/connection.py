@@ -19,6 +19,7 @@ import structlog
 
 from app.breaker import Breaker
 from app.errors import (
+    UNREADABLE,
     StripeDown,
     StripeError,
     StripeMisconfigured,
@@ -113,12 +114,12 @@ class StripeConnection:
         items: Listed[_T] = Listed()
         more: Callable[[], Awaitable[stripe.ListObject[Any]]] | None = call
         while more:
-            page, facts = await self.ask(operation, more, lambda page: (page, [read(item) for item in page.data]))
+            page, facts, has_more, down_to = await self.ask(operation, more, lambda page: _read_page(page, read))
             items += facts
-            more = page.next_page_async if page.has_more and facts else None
+            more = page.next_page_async if has_more and facts else None
             if more and most is not None and len(items) >= most:
                 log.warning("stripe_list_cut_short", operation=operation, read=len(items))
-                items.down_to = datetime.fromtimestamp(page.data[-1].created, UTC)
+                items.down_to = down_to
                 break
         return items
 
@@ -155,7 +156,7 @@ class StripeConnection:
             self.breaker.failed()
             log.warning("no answer", provider="stripe", operation=operation, reason=f"within {CALL_TIMEOUT} s")
             raise StripeUnreachable(f"{operation}: no answer within {CALL_TIMEOUT} s") from error
-        except (AttributeError, LookupError, TypeError, ValueError) as error:
+        except UNREADABLE as error:
             # The package, as we do, takes the shape of an answer for granted; a proxy's answer may have any.
             log.warning("unreadable answer", provider="stripe", operation=operation, reason=type(error).__name__)
             raise StripeUnreachable(f"{operation}: an answer that is not Stripe's") from error
@@ -180,10 +181,19 @@ class StripeConnection:
         return await call()
 
 
+def _read_page(
+    page: stripe.ListObject[Any], read: Callable[[stripe.StripeObject], _T]
+) -> tuple[stripe.ListObject[Any], list[_T], bool, datetime | None]:
+    """A page, what is on it, whether there is another, and when its last object was made."""
+    made_at = datetime.fromtimestamp(page.data[-1].created, UTC) if page.data and page.has_more else None
+    return page, [read(item) for item in page.data], bool(page.has_more), made_at
+
+
 def _translate(operation: str, error: stripe.StripeError) -> StripeError:
     # Only some of the package's errors carry the code and the parameter themselves; the body always does.
     body = error.error.to_dict() if error.error else {}
-    code, param = error.code or body.get("code"), getattr(error, "param", None) or body.get("param")
+    code = _text(error.code) or _text(body.get("code"))
+    param = _text(getattr(error, "param", None)) or _text(body.get("param"))
     told = [type(error).__name__, error.http_status, code, param]
     message = f"{operation}: {' '.join(str(part) for part in told if part)}"
     kind: type[StripeError] = StripeUnreachable
@@ -207,3 +217,7 @@ def _translate(operation: str, error: stripe.StripeError) -> StripeError:
             stripe_request=error.request_id,
         )
     return kind(message, stripe_code=code, param=param, request_id=error.request_id)
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None

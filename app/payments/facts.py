@@ -1,18 +1,20 @@
 """What Stripe's objects say, as typed facts: Sessions with their PaymentIntents, captures, refunds, disputes.
 
 Facts about Stripe are from its documentation and from the source of stripe-python 16.1.0. A reader here takes the shape
-of an answer for granted; who calls it must expect AttributeError, LookupError, TypeError and ValueError.
+of an answer for granted; who calls it must expect `UNREADABLE`.
+The facts' own types are held to, so that nothing of another shape gets any further.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar, get_type_hints
 
 import stripe
+from pydantic import BaseModel, ConfigDict, create_model
 
 from app.domain.payment import Payment, PaymentState
 from app.domain.terms import Capture
@@ -149,27 +151,29 @@ def checkout_facts(answer: stripe.StripeObject) -> CheckoutFacts:
     metadata = session["metadata"] or {}
     latest = intent.get("latest_charge")
     charge = latest if isinstance(latest, dict) else {}
-    return CheckoutFacts(
-        id=session["id"],
-        state=_session_state(session, intent),
-        url=session["url"],
-        payment_intent_id=intent["id"],
-        booking_id=metadata.get("booking_id"),
-        payment_id=metadata.get("payment_id"),
-        amount_total=session["amount_total"] or 0,
-        currency=session["currency"] or "",
-        livemode=session["livemode"],
-        received=intent.get("amount_received", 0),
-        capturable=intent.get("amount_capturable", 0),
-        refunded=charge.get("amount_refunded", 0),
-        charged_at=datetime.fromtimestamp(charge["created"], UTC) if charge else None,
-        expires_at=datetime.fromtimestamp(session["expires_at"], UTC),
-        created=datetime.fromtimestamp(session["created"], UTC),
-        recovered=bool(session.get("recovered_from")),
-        attempt=_attempt(metadata.get("attempt", "")),
-        move_id=metadata.get("move_id"),
-        capture=Capture.MANUAL if intent.get("capture_method") == "manual" else Capture.AUTOMATIC,
-        leads_to=tuple(url for url in (session.get("success_url"), session.get("cancel_url")) if url),
+    return _held(
+        CheckoutFacts(
+            id=session["id"],
+            state=_session_state(session, intent),
+            url=session["url"],
+            payment_intent_id=intent["id"],
+            booking_id=metadata.get("booking_id"),
+            payment_id=metadata.get("payment_id"),
+            amount_total=session["amount_total"] or 0,
+            currency=session["currency"] or "",
+            livemode=session["livemode"],
+            received=intent.get("amount_received", 0),
+            capturable=intent.get("amount_capturable", 0),
+            refunded=charge.get("amount_refunded", 0),
+            charged_at=datetime.fromtimestamp(charge["created"], UTC) if charge else None,
+            expires_at=datetime.fromtimestamp(session["expires_at"], UTC),
+            created=datetime.fromtimestamp(session["created"], UTC),
+            recovered=bool(session.get("recovered_from")),
+            attempt=_attempt(metadata.get("attempt", "")),
+            move_id=metadata.get("move_id"),
+            capture=Capture.MANUAL if intent.get("capture_method") == "manual" else Capture.AUTOMATIC,
+            leads_to=tuple(url for url in (session.get("success_url"), session.get("cancel_url")) if url),
+        )
     )
 
 
@@ -205,34 +209,64 @@ def receipt_url_of(answer: stripe.StripeObject) -> str | None:
 
 def capture_facts(answer: stripe.StripeObject) -> CaptureFacts:
     intent = answer.to_dict()
-    return CaptureFacts(
-        state=_INTENT_STATES.get(intent["status"], PaymentState.FAILED), received=intent["amount_received"]
+    return _held(
+        CaptureFacts(
+            state=_INTENT_STATES.get(intent["status"], PaymentState.FAILED), received=intent["amount_received"]
+        )
     )
 
 
 def refund_facts(answer: stripe.StripeObject) -> RefundFacts:
     refund = answer.to_dict()
-    return RefundFacts(
-        id=refund["id"],
-        status=refund["status"],
-        amount=refund["amount"],
-        currency=refund["currency"],
-        payment_intent_id=refund["payment_intent"],
-        refund_row=(refund["metadata"] or {}).get("refund_id"),
-        failure_reason=refund.get("failure_reason"),
-        created=datetime.fromtimestamp(refund["created"], UTC),
-        pending_reason=refund.get("pending_reason"),
+    return _held(
+        RefundFacts(
+            id=refund["id"],
+            status=refund["status"],
+            amount=refund["amount"],
+            currency=refund["currency"],
+            payment_intent_id=refund["payment_intent"],
+            refund_row=(refund["metadata"] or {}).get("refund_id"),
+            failure_reason=refund.get("failure_reason"),
+            created=datetime.fromtimestamp(refund["created"], UTC),
+            pending_reason=refund.get("pending_reason"),
+        )
     )
 
 
 def dispute_facts(answer: stripe.StripeObject) -> DisputeFacts:
     dispute = answer.to_dict()
     due_by = dispute["evidence_details"].get("due_by")
-    return DisputeFacts(
-        id=dispute["id"],
-        status=dispute["status"],
-        amount=dispute["amount"],
-        currency=dispute["currency"],
-        payment_intent_id=dispute["payment_intent"],
-        answer_by=datetime.fromtimestamp(due_by, UTC) if due_by else None,
+    return _held(
+        DisputeFacts(
+            id=dispute["id"],
+            status=dispute["status"],
+            amount=dispute["amount"],
+            currency=dispute["currency"],
+            payment_intent_id=dispute["payment_intent"],
+            answer_by=datetime.fromtimestamp(due_by, UTC) if due_by else None,
+        )
     )
+
+
+_Facts = TypeVar("_Facts", CheckoutFacts, CaptureFacts, RefundFacts, DisputeFacts)
+
+
+def _held(facts: _Facts) -> _Facts:
+    """The facts, if each has its own type."""
+    told = {field.name: getattr(facts, field.name) for field in fields(facts)}
+    _CHECKERS[type(facts)].model_validate(told)
+    for value in told.values():
+        # JSON may escape half a character, which SQLite takes no more than PostgreSQL takes a zero.
+        if isinstance(value, str) and "\0" in value.encode().decode():
+            raise ValueError("no text that is kept anywhere")
+    return facts
+
+
+def _checker(kind: type) -> type[BaseModel]:
+    types: dict[str, Any] = {name: (hint, ...) for name, hint in get_type_hints(kind).items()}
+    return create_model(kind.__name__, __config__=ConfigDict(strict=True), **types)
+
+
+_CHECKERS: Final[Mapping[type, type[BaseModel]]] = {
+    kind: _checker(kind) for kind in (CheckoutFacts, CaptureFacts, RefundFacts, DisputeFacts)
+}

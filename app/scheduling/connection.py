@@ -5,6 +5,7 @@ What a scheduler's answers mean, its `Dialect` says; facts about it are cited th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -18,6 +19,7 @@ from pydantic import ValidationError
 
 from app.breaker import Breaker
 from app.errors import (
+    UNREADABLE,
     SchedulerDown,
     SchedulerError,
     SchedulerFailed,
@@ -38,6 +40,8 @@ _FIRST_WAIT = 0.1
 _LIMIT_WINDOW = timedelta(minutes=1)
 #: Enough of an error's body for a log line; a gateway may send a whole page of HTML.
 _BODY_KEPT = 2000
+#: A number in a header. Python reads none of more than 4,300 digits.
+_NUMBER = re.compile("[0-9]{1,9}")
 
 log = structlog.get_logger()
 
@@ -229,9 +233,10 @@ class Connection:
             raise refusal
         try:
             return read(response.content)
-        except ValidationError as error:
+        except UNREADABLE as error:
             # Only where it went wrong: the values may be a customer's.
-            places = ", ".join(sorted({".".join(map(str, item["loc"])) for item in error.errors()})[:5])
+            wrong = error.errors() if isinstance(error, ValidationError) else []
+            places = ", ".join(sorted({".".join(map(str, item["loc"])) for item in wrong})[:5])
             log.warning("unreadable answer", provider=provider, operation=operation, status=status, at=places)
             message = f"{operation}: an answer that cannot be read, at: {places or 'the whole'}"
             raise SchedulerFailed(message, http_status=status) from None
@@ -241,7 +246,7 @@ class Connection:
         status = response.status_code
         body = response.text[:_BODY_KEPT]
         content: Any = None
-        with suppress(ValueError):
+        with suppress(ValueError, RecursionError):
             content = response.json()
         content = content if isinstance(content, dict) else {}
         message = f"{operation}: {status} {self._dialect.sentence(content)}".rstrip()
@@ -262,7 +267,7 @@ class Connection:
 def retry_after(headers: httpx.Headers, now: datetime, *, default: float) -> float:
     """The seconds of a Retry-After header, which has a number of them or a date; `default` where it has neither."""
     text = headers.get("retry-after", "")
-    if text.isascii() and text.isdigit():
+    if _NUMBER.fullmatch(text):
         return float(text)
     with suppress(ValueError):
         moment = parsedate_to_datetime(text)
@@ -274,4 +279,4 @@ def retry_after(headers: httpx.Headers, now: datetime, *, default: float) -> flo
 def limit_in(headers: httpx.Headers, allowed: str, remaining: str) -> tuple[int, int] | None:
     """(left, allowed) from two headers of these names; None where they are not both numbers."""
     most, left = headers.get(allowed, ""), headers.get(remaining, "")
-    return (int(left), int(most)) if most.isdecimal() and left.isdecimal() else None
+    return (int(left), int(most)) if _NUMBER.fullmatch(most) and _NUMBER.fullmatch(left) else None

@@ -89,6 +89,8 @@ class Stack:
     random: Random = field(default_factory=lambda: Random(1))
     #: Acts before each request to the scheduler, where somebody else is to be quicker.
     interloper: Callable[[], Awaitable[None]] | None = None
+    #: Changes what the scheduler and Stripe answer.
+    alter: Callable[[httpx.Request, httpx.Response], httpx.Response] | None = None
     sites: Sites = field(default_factory=lambda: Sites())
     receivers: Receivers = field(default_factory=Receivers)
     client: httpx.AsyncClient = field(init=False)
@@ -103,9 +105,9 @@ class Stack:
             sleep=no_wait,
             scheduler_transports={
                 "hapio": self.hapio.transport(),
-                self.side.name: _Wire(self.side.transport(), self.doom, self._interlope),
+                self.side.name: _Wire(self.side.transport(), self.doom, self._interlope, self._altered),
             },
-            stripe_http=TransportHTTPClient(_Wire(self.stripe.transport(), self.doom)),
+            stripe_http=TransportHTTPClient(_Wire(self.stripe.transport(), self.doom, after=self._altered)),
             site_transport=self.sites,
             webhook_transport=self.receivers,
             resolve=self.sites.resolve,
@@ -124,6 +126,9 @@ class Stack:
     async def _interlope(self) -> None:
         if self.interloper:
             await self.interloper()
+
+    def _altered(self, request: httpx.Request, response: httpx.Response) -> httpx.Response:
+        return self.alter(request, response) if self.alter else response
 
     async def stop(self) -> None:
         """End the app's process; database and providers stay."""
@@ -515,11 +520,16 @@ class _Wire(httpx.AsyncBaseTransport):
     """A provider's wire, on which each changing call counts as an effect once it was answered."""
 
     def __init__(
-        self, inner: httpx.AsyncBaseTransport, doom: Doom, before: Callable[[], Awaitable[None]] | None = None
+        self,
+        inner: httpx.AsyncBaseTransport,
+        doom: Doom,
+        before: Callable[[], Awaitable[None]] | None = None,
+        after: Callable[[httpx.Request, httpx.Response], httpx.Response] | None = None,
     ) -> None:
         self._inner = inner
         self._doom = doom
         self._before = before
+        self._after = after
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         if self._before:
@@ -527,7 +537,10 @@ class _Wire(httpx.AsyncBaseTransport):
         response = await self._inner.handle_async_request(request)
         if request.method != "GET":
             self._doom.answered()
-        return response
+        if self._after is None:
+            return response
+        await response.aread()
+        return self._after(request, response)
 
 
 @asynccontextmanager

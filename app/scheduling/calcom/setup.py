@@ -31,6 +31,7 @@ from app.scheduling.arrangement import (
 from app.scheduling.calcom.translation import EventType, Me
 from app.scheduling.calcom.webhook import TRIGGERS
 from app.scheduling.connection import ATTEMPTS, Connection
+from app.scheduling.zone_names import ZoneName
 
 T = TypeVar("T")
 
@@ -80,7 +81,7 @@ class _Override(_Times):
 class _Schedule(_Body):
     id: int
     name: str
-    time_zone: str
+    time_zone: ZoneName
     availability: list[_Weekly] = []
     overrides: list[_Override] = []
 

@@ -20,6 +20,7 @@ from app.domain.booking import Actor
 from app.domain.catalogue import Slot
 from app.errors import SchedulerError, SchedulerNotFound
 from app.scheduling.port import SchedulerBooking, SchedulerService, Visit, Wanted
+from app.scheduling.zone_names import MaybeZoneName, ZoneName
 from app.text.languages import base_language
 from app.text.zones import valid_zone
 
@@ -80,7 +81,7 @@ class _MeBody(_Body):
     username: str
     email: str
     name: _Text = ""
-    time_zone: str
+    time_zone: ZoneName
 
 
 class _EventTypeBody(_Body):
@@ -121,7 +122,7 @@ class _Person(_Body):
 class _Host(_Person):
     id: int
     name: _Text = ""
-    time_zone: _Text = ""
+    time_zone: Annotated[MaybeZoneName, BeforeValidator(lambda value: value or "")] = ""
 
 
 class _Reference(_Body):

@@ -18,6 +18,7 @@ import httpx
 from pydantic import BaseModel, Field, ValidationError
 
 from app.errors import (
+    UNREADABLE,
     SchedulerDown,
     SchedulerError,
     SchedulerFailed,
@@ -122,18 +123,19 @@ class CalendlyOAuth:
             raise refusal
         try:
             body = _TokenBody.model_validate_json(answer.content)
-        except ValidationError as error:
+            # Counted from before the request, so that it never seems to last longer than it does.
+            return Grant(body.access_token, body.refresh_token, began + timedelta(seconds=body.expires_in))
+        except UNREADABLE as error:
             # Only where it went wrong: the values are tokens.
-            places = ", ".join(sorted({".".join(map(str, item["loc"])) for item in error.errors()}))
+            wrong = error.errors() if isinstance(error, ValidationError) else []
+            places = ", ".join(sorted({".".join(map(str, item["loc"])) for item in wrong}))
             message = f"{operation}: an answer that cannot be read, at: {places or 'the whole'}"
             raise SchedulerFailed(message, http_status=status) from None
-        # Counted from before the request, so that it never seems to last longer than it does.
-        return Grant(body.access_token, body.refresh_token, began + timedelta(seconds=body.expires_in))
 
     def _refusal(self, operation: str, answer: httpx.Response) -> SchedulerError | None:
         """What a refusal means; None that the code or refresh token is not good any more (RFC 6749, section 5.2)."""
         content: Any = None
-        with suppress(ValueError):
+        with suppress(ValueError, RecursionError):
             content = answer.json()
         word = content.get("error") if isinstance(content, dict) else None
         word = word if isinstance(word, str) else ""

@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final, Generic, TypeVar
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, Field
 
 from app.domain.booking import Actor
-from app.errors import SchedulerNotFound
+from app.errors import UNREADABLE, SchedulerNotFound
 from app.scheduling.port import SchedulerBooking
 
 T = TypeVar("T")
@@ -313,7 +313,7 @@ def booking_in(payload: object) -> SchedulerBooking | None:
     try:
         event = _event(_EventBody.model_validate(payload.get("scheduled_event")))
         return with_invitee(event, _invitee(_InviteeBody.model_validate(payload)))
-    except ValidationError:
+    except UNREADABLE:
         return None
 
 

@@ -55,8 +55,8 @@ from app.scheduling.hapio.setup_translation import (
     found_service,
     hours_on,
     left_of,
+    page_reader,
     read_made,
-    read_page,
     service_body,
     spans_on,
     week_block_body,
@@ -281,8 +281,8 @@ class HapioSetup:
             query = {"sort": "created_at.asc", **(params or {}), "per_page": str(_PAGE_SIZE), "page": str(number)}
             if path in {"/locations", "/services", "/resources"}:
                 query["disabled"] = "include"
-            page = await self._connection.call(operation, "GET", path, read_page, params=query)
-            rows += [body.model_validate(one) for one in page.items]
+            page = await self._connection.call(operation, "GET", path, page_reader(body), params=query)
+            rows += page.items
             if number >= page.last_page or not page.items:
                 return rows
 

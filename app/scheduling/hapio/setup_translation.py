@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, TypeVar
 from zoneinfo import ZoneInfo
 
 import isodate
@@ -16,6 +16,9 @@ from app.domain.local_days import moment_at
 from app.domain.studio import MIDNIGHT, Hours, Span, StudioService, Week, merged, runs, without
 from app.scheduling.arrangement import FoundPlace, FoundService
 from app.scheduling.hapio.translation import Page, duration_of, timestamp
+from app.scheduling.zone_names import ZoneName
+
+_Body = TypeVar("_Body", bound=BaseModel)
 
 _WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _WHOLE_DAY: Final = (Span(0, MIDNIGHT),)
@@ -41,7 +44,7 @@ class PlaceBody(BaseModel):
 
     id: str
     name: str
-    time_zone: str
+    time_zone: ZoneName
     enabled: bool = True
 
 
@@ -119,10 +122,14 @@ class MadeBody(BaseModel):
     id: str
 
 
-def read_page(content: bytes) -> Page[dict[str, Any]]:
-    """A page of anything."""
-    body = _PageOf.model_validate_json(content)
-    return Page(body.data, body.meta.last_page)
+def page_reader(body: type[_Body]) -> Callable[[bytes], Page[_Body]]:
+    """Reads a page of these."""
+
+    def read(content: bytes) -> Page[_Body]:
+        page = _PageOf.model_validate_json(content)
+        return Page([body.model_validate(one) for one in page.data], page.meta.last_page)
+
+    return read
 
 
 def read_made(content: bytes) -> str:

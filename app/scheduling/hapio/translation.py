@@ -14,11 +14,12 @@ from decimal import Decimal
 from typing import Annotated, Any, Generic, TypeVar
 
 import isodate
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, TypeAdapter, ValidationError
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, TypeAdapter
 
 from app.domain.catalogue import Location, Resource, Slot
-from app.errors import SchedulerNotFound
+from app.errors import UNREADABLE, SchedulerNotFound
 from app.scheduling.port import SchedulerBooking, SchedulerService
+from app.scheduling.zone_names import MaybeZoneName, ZoneName
 
 T = TypeVar("T")
 _Body = TypeVar("_Body", bound=BaseModel)
@@ -55,7 +56,7 @@ class _Named(BaseModel):
 
 
 class _Place(_Named):
-    time_zone: str = ""
+    time_zone: MaybeZoneName = ""
 
 
 _MaybeNamed = Annotated[_Named | None, BeforeValidator(lambda value: value or None)]
@@ -65,7 +66,7 @@ _MaybePlace = Annotated[_Place | None, BeforeValidator(lambda value: value or No
 class _LocationBody(BaseModel):
     id: str
     name: str
-    time_zone: str
+    time_zone: ZoneName
 
 
 class _ServiceBody(BaseModel):
@@ -226,7 +227,7 @@ def booking_in(thing: object) -> SchedulerBooking | None:
     """A booking that came past the API, if it has the form of one."""
     try:
         return _booking(_BookingBody.model_validate(thing))
-    except ValidationError:
+    except UNREADABLE:
         return None
 
 

@@ -448,8 +448,8 @@ def _missing(granted: Sequence[str] | None) -> list[str]:
 
 
 def _pixels(frame: Attributes) -> int | None:
-    styled = re.search(r"(?:^|;)\s*height\s*:\s*(\d+)(?:\.\d+)?px", frame.get("style", ""))
-    found = styled or re.fullmatch(r"(\d+)(?:px)?", frame.get("height", ""))
+    styled = re.search(r"(?:^|;)\s*height\s*:\s*(\d{1,9})(?:\.\d+)?px", frame.get("style", ""))
+    found = styled or re.fullmatch(r"(\d{1,9})(?:px)?", frame.get("height", ""))
     return int(found[1]) if found else None
 
 

@@ -150,7 +150,7 @@ def _read_week(form: Mapping[str, str]) -> tuple[Week, frozenset[str]]:
     wrong: set[str] = set()
     for name, text in form.items():
         day, number, end = (*name.split("-"), "", "")[:3]
-        if end != "from" or len(day) != 2 or not day[1:].isdigit() or int(day[1:]) not in _WEEKDAYS:
+        if end != "from" or len(day) != 2 or not day[1:].isdecimal() or int(day[1:]) not in _WEEKDAYS:
             continue
         until = f"{day}-{number}-to"
         begins, ends = text.strip(), form.get(until, "").strip()
