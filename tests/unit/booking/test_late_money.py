@@ -1,15 +1,18 @@
 """A payment that comes when its time is gone: other times are held for the customer, who chooses one or is refunded."""
 
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
-from datetime import timedelta
+from datetime import UTC, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from app.domain.booking import Booking, EndReason, Status
 from app.domain.reservation import Reservation
 from app.errors import BookingConflict
+from app.text.formats import machine_time
 from sandbox.faults import BadControl
 from tests.support.agreement import assert_agreement, let_it_rest
 from tests.support.browser import Browser
@@ -136,6 +139,16 @@ async def test_customer_and_staff_see_the_same_times_and_looking_changes_nothing
     said = await staff.open(f"{desk}/bookings/{booking.id}")
     assert "Times held" in said
     assert said.count("(held until Tue 24 Nov") == 3
+    begins = [time.starts_at.astimezone(ZoneInfo(time.time_zone)) for time in times]
+    day = begins[0].date()
+    await staff.open(f"{desk}?from={day}&person={booking.resource_id}")
+    held = rf'is-held[^>]*>\s*<a href="{desk}/bookings/{booking.id}"><span class="at"><time datetime="([^"]+)"'
+    assert re.findall(held, staff.page.text) == [
+        machine_time(one.astimezone(UTC)) for one in begins if one.date() == day
+    ]
+    gaps = re.findall(r"/new\?\S*at=(\d\d)%3A(\d\d)", staff.page.text)
+    assert gaps
+    assert not {f"{one:%H:%M}" for one in begins} & {f"{hour}:{minute}" for hour, minute in gaps}
     # The way back from Stripe's page can only show.
     token = stack.parts.links.return_token(booking.id, "booking", closes_at=stack.clock())
     page = (await stack.client.get(f"/b/{token}")).text
