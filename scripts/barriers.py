@@ -1,8 +1,9 @@
 """Every screen and state of customers, owners and staff in several languages: `make barriers` counts what is wrong.
 
 Each state of tests/e2e/tour.py is asked for in each language as the server sends it, opened in Chromium and looked at
-by axe; its HTML, and the part that htmx fetches, are validated. So is every mail. The main screens are measured in
-280 px and every language. Ends with an error if anything is found.
+by axe; its HTML, and the part that htmx fetches, are validated. So is every mail. The first set-up and the JSON
+API's page speak English alone: they are looked at as they are, light and dark. The main screens are measured in 280 px
+and every language. Ends with an error if anything is found.
 """
 
 import argparse
@@ -23,8 +24,9 @@ from app.domain.booking import Actor
 from app.text.languages import LANGUAGES, direction
 from scripts.chromium import HELP, find
 from scripts.html_validate import Document, validate
-from tests.e2e.harness import ARGUMENTS, PATIENCE, PHONE, axe, open_visitor
+from tests.e2e.harness import ARGUMENTS, DARK, PATIENCE, PHONE, Visitor, axe, open_visitor
 from tests.e2e.narrow import NARROW, WRONG, look_through, main_screens
+from tests.e2e.owners_english import read_the_api, set_it_up
 from tests.e2e.stack import ONE_STUDIO, Shop, in_all_languages, open_shop
 from tests.e2e.steps import booked
 from tests.e2e.tour import EURO_WIDGETS, TOURS, Tour, pay_by_bank
@@ -71,7 +73,7 @@ async def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--tour",
         action="append",
-        choices=[*TOURS, "pay by bank", "letters", "280 px"],
+        choices=[*TOURS, "pay by bank", "letters", "280 px", "English alone"],
         help="only this; may be repeated",
     )
     asked = parser.parse_args(arguments)
@@ -88,6 +90,9 @@ async def main(arguments: Sequence[str] | None = None) -> None:
         if not asked.tour or "280 px" in asked.tour:
             print("280 px", flush=True)
             await measure(browser, looked)
+        if not asked.tour or "English alone" in asked.tour:
+            print("English alone", flush=True)
+            await look_at_english(browser, looked)
         for name, (tour, widgets) in tours.items():
             if not asked.tour or name in asked.tour:
                 print(name, flush=True)
@@ -161,6 +166,29 @@ async def read_letters(browser: Browser, looked: Looked) -> None:
                         await visitor.page.set_content(message.html)
                         await looked.at(name, visitor.page)
                 await visitor.context.close()
+
+
+async def look_at_english(browser: Browser, looked: Looked) -> None:
+    """The first set-up and the JSON API's page."""
+    for look, limits in (("phone", PHONE), ("dark", DARK)):
+
+        async def show(name: str, visitor: Visitor, sent: str, look: str = look) -> None:
+            looked.states.add(name)
+            looked.html.append((name, Document(sent)))
+            await looked.at(f"{name} ({look})", visitor.page)
+            size = visitor.page.viewport_size
+            await visitor.page.set_viewport_size({"width": 320, "height": 700})
+            wide = await visitor.page.evaluate("document.documentElement.scrollWidth")
+            if wide > 320:
+                looked.findings.append(Finding(f"{wide} px wide", f"{name}, 320 px"))
+            if size:
+                await visitor.page.set_viewport_size(size)
+
+        with TemporaryDirectory() as folder:
+            await set_it_up(browser, Path(folder), show, **limits)
+        with TemporaryDirectory() as folder:
+            async with open_shop(Path(folder)) as shop:
+                await read_the_api(browser, shop, show, **limits)
 
 
 async def measure(browser: Browser, looked: Looked) -> None:
