@@ -2,8 +2,8 @@
 
 Each state of tests/e2e/tour.py is asked for in each language as the server sends it, opened in Chromium and looked at
 by axe; its HTML, and the part that htmx fetches, are validated. So is every mail. The first set-up and the JSON
-API's page speak English alone: they are looked at as they are, light and dark. The main screens are measured in 280 px
-and every language. Ends with an error if anything is found.
+API's page speak English alone: they are looked at as they are, light and dark. The main screens are measured in
+every language, as wide as a narrow phone, a phone and a desk's screen. Ends with an error if anything is found.
 """
 
 import argparse
@@ -32,6 +32,8 @@ from tests.e2e.steps import booked
 from tests.e2e.tour import EURO_WIDGETS, TOURS, Tour, pay_by_bank
 from tests.e2e.twins import Twins
 
+#: The pixels that a narrow phone, a phone and a desk's screen are wide.
+WIDTHS: Final = (280, 360, 1280)
 #: Left to right and right to left, long words and none.
 LOOKED_AT: Final = ("en", "ar", "de", "ja")
 
@@ -73,7 +75,7 @@ async def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--tour",
         action="append",
-        choices=[*TOURS, "pay by bank", "letters", "280 px", "English alone"],
+        choices=[*TOURS, "pay by bank", "letters", "every language", "English alone"],
         help="only this; may be repeated",
     )
     asked = parser.parse_args(arguments)
@@ -87,8 +89,8 @@ async def main(arguments: Sequence[str] | None = None) -> None:
         if not asked.tour or "letters" in asked.tour:
             print("letters", flush=True)
             await read_letters(browser, looked)
-        if not asked.tour or "280 px" in asked.tour:
-            print("280 px", flush=True)
+        if not asked.tour or "every language" in asked.tour:
+            print("every language", flush=True)
             await measure(browser, looked)
         if not asked.tour or "English alone" in asked.tour:
             print("English alone", flush=True)
@@ -192,7 +194,7 @@ async def look_at_english(browser: Browser, looked: Looked) -> None:
 
 
 async def measure(browser: Browser, looked: Looked) -> None:
-    """The main screens in the narrowest window, in every language."""
+    """The main screens in every language and width."""
     with TemporaryDirectory() as folder:
         async with open_shop(Path(folder), widgets=in_all_languages(ONE_STUDIO)) as shop:
             visitor = await open_visitor(browser, **NARROW)
@@ -200,9 +202,11 @@ async def measure(browser: Browser, looked: Looked) -> None:
             for language in LANGUAGES:
 
                 async def show(name: str, page: Page, language: str = language) -> None:
-                    looked.measured += 1
-                    for wrong in await page.evaluate(WRONG):
-                        looked.findings.append(Finding(wrong, f"{name} ({language}), 280 px"))
+                    for width in WIDTHS:
+                        await page.set_viewport_size({"width": width, "height": 800})
+                        looked.measured += 1
+                        for wrong in await page.evaluate(WRONG):
+                            looked.findings.append(Finding(wrong, f"{name} ({language}), {width} px"))
 
                 await look_through(shop, visitor.page, screens, language, show)
             await visitor.context.close()
@@ -232,7 +236,7 @@ async def report(looked: Looked) -> None:
     print(
         f"{len(looked.states)} screens and states and {looked.letters} mails in {', '.join(looked.languages)}: "
         f"axe looked {looked.opened} times, {len(looked.html)} texts validated, {looked.parts} of them parts.\n"
-        f"{looked.measured} screens measured in 280 px and {len(LANGUAGES)} languages.\n"
+        f"{looked.measured} screens measured in {len(LANGUAGES)} languages and {len(WIDTHS)} widths.\n"
         f"{len(found)} findings"
     )
     if found:
