@@ -689,5 +689,5 @@ async def test_in_a_bare_frame_without_script_everything_can_be_done(shop: Shop,
     await expect_confirmed(page)
     (booking,) = shop.in_hapio(starts_at)
     assert not booking.is_temporary
-    await page.get_by_role("link", name="Back to localhost").click()
+    await page.get_by_role("link", name="Back to Studio Nord").click()
     await expect(page.get_by_role("heading", name="Portraits in northern light")).to_be_visible()
