@@ -16,8 +16,8 @@ MANY = 7
 
 def title(page: str) -> str:
     """The page's title, without the studio's name."""
-    [found] = re.findall(r"<title>([^<]*)</title>", page)
-    return found.rpartition(" · ")[0] or found
+    found: list[str] = re.findall(r"<title>([^<]*)</title>", page)
+    return found[0].rpartition(" · ")[0] or found[0]
 
 
 @pytest.fixture
