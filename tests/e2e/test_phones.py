@@ -81,7 +81,7 @@ async def test_a_tap_on_a_person_or_a_month_brings_the_times_into_view(shop: Sho
 
 async def test_nothing_on_a_phone_is_small_crowded_or_far_down(shop: Shop, visit: Visit) -> None:
     """Findings: the zones' list beside a button of 13 px and touching the month, the first field at 360 px, the terms
-    of a cancellation over three lines each, and Swedish headings that begin small."""
+    of a cancellation over three lines each, lines that begin with a dot, and Swedish headings that begin small."""
     page = (await visit(**SMALL)).page
     address = f"{shop.public}/w/studio?service={(await shop.service()).id}"
     await page.goto(f"{address}&lang=sv")
@@ -89,6 +89,9 @@ async def test_nothing_on_a_phone_is_small_crowded_or_far_down(shop: Shop, visit
         begins = "it => getComputedStyle(it, '::first-letter').textTransform"
         assert await page.locator(heading).evaluate(begins) == "uppercase"
     await page.goto(address)
+    dots = "all => all.map(it => getComputedStyle(it, '::after').content)"
+    for ends in await page.locator(".trail li, .facts > *").evaluate_all(dots):
+        assert ends.startswith(('"\u00a0·', "none")), "a line could begin with a dot"
     await page.get_by_role("button", name="Change the time zone").click()
     await expect(page.get_by_label("Show times in")).to_be_focused()
     sizes = "all => all.map(it => parseFloat(getComputedStyle(it).fontSize))"
