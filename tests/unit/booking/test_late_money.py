@@ -3,7 +3,7 @@
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -156,6 +156,24 @@ async def test_customer_and_staff_see_the_same_times_and_looking_changes_nothing
     assert "/manage/" not in page
     assert "To choose, open the link in our email." in text_of(page)
     assert (await stack.now(booking)).status is Status.OFFERED
+
+
+async def test_a_program_sees_the_times_and_chooses_one(stack: Stack) -> None:
+    booking = await pay_when_the_time_is_gone(stack)
+    token = stack.parts.links.api_token(booking.id)
+    named = {"bookingId": booking.id, "token": token}
+    seen = (await stack.client.get(f"/api/bookings/{booking.id}", headers={"Authorization": f"Bearer {token}"})).json()
+    times = await offered(stack, booking)
+    assert [one["timeId"] for one in seen["offered"]] == [time.id for time in times]
+    assert {datetime.fromisoformat(one["heldUntil"]) for one in seen["offered"]} == {times[0].offered_until}
+    wrong = await stack.client.post("/api/bookings/choose", json={**named, "timeId": "none"})
+    assert (wrong.status_code, wrong.json()["error"]["code"]) == (409, "BOOKING_CONFLICT")
+    for _ in range(2):  # the second one finds it done
+        answer = (await stack.client.post("/api/bookings/choose", json={**named, "timeId": times[1].id})).json()
+        assert (answer["status"], answer["offered"]) == ("CONFIRMED", [])
+        assert datetime.fromisoformat(answer["start"]) == times[1].starts_at
+    await let_it_rest(stack)
+    await assert_agreement(stack)
 
 
 # Two at once, too late, too slow
