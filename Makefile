@@ -51,7 +51,7 @@ mutate: .venv/mutation.stamp ## Change app/booking and app/store in small ways, 
 screenshots: .venv/dev.stamp .cache/npm/assets.stamp ## Take a picture of every screen and state, into docs/screenshots (git keeps those that a document shows)
 	CHROMIUM="$$($(RUN) scripts/chromium.py)" && export CHROMIUM && $(RUN) -m scripts.screenshots
 
-barriers: .venv/dev.stamp .cache/npm/assets.stamp ## Open every screen and state in four languages and count what axe, an HTML validator and a frame of 280 px find wrong
+barriers: .venv/dev.stamp .cache/npm/assets.stamp ## Open every screen and state in four languages and count what axe, an HTML validator and a measuring in every language find wrong
 	CHROMIUM="$$($(RUN) scripts/chromium.py)" && export CHROMIUM && $(RUN) -m scripts.barriers
 
 bench: .venv/dev.stamp ## Measure all that docs/performance.md has a figure of

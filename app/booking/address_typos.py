@@ -90,6 +90,10 @@ _USUAL: Final = frozenset(
 )
 #: Endings that no domain has, and what is meant by them.
 _ENDINGS: Final = {"con": "com", "cmo": "com", "ocm": "com", "comm": "com", "vom": "com", "xom": "com", "cpm": "com"}
+#: Those who have a domain in nearly every country: nobody can say that outlook.dk is none.
+_EVERYWHERE: Final = frozenset({"hotmail", "outlook", "live", "yahoo", "gmx"})
+#: What looks like a country and is more often the beginning of "com".
+_CUT_SHORT: Final = frozenset({"co", "cm", "om"})
 #: In shorter names a different letter is as likely another company.
 _SHORTEST: Final = 7
 
@@ -101,6 +105,10 @@ def likely_meant(address: str) -> str:
     if not local or name in _USUAL:
         return ""
     stem, _, ending = name.rpartition(".")
+    if stem in _EVERYWHERE and len(ending) == 2 and ending not in _CUT_SHORT:
+        return ""
+    if stem == "gmail":  # has this one domain
+        return f"{local}@gmail.com"
     corrected = f"{stem}.{_ENDINGS[ending]}" if ending in _ENDINGS else name
     if corrected not in _USUAL:
         near = [usual for usual in sorted(_USUAL) if len(usual) >= _SHORTEST and distance(corrected, usual) == 1]
