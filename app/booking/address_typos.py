@@ -1,4 +1,4 @@
-"""Slips of the finger in mail addresses: gmial.com, hotmail.con. Pure; nobody is asked whether a domain exists."""
+"""Typing errors in mail addresses: gmial.com, hotmail.con. Pure; nobody is asked whether a domain exists."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Calling a booking off, and taking that back."""
+"""Cancelling a booking, and taking the cancellation back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Holding a time: the slot guard first, then the lock at the scheduler; again, longer, or not after all."""
+"""Holding a time: the slot guard first, then the lock at the scheduler. Extending, renewing and ending a hold."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the rows say about the house's health: read when somebody asks, never kept beside the truth."""
+"""System status from the rows: read when it is asked for, and stored nowhere else."""
 
 from __future__ import annotations
 

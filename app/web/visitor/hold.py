@@ -1,4 +1,4 @@
-"""Holding a time: at first, longer, once more after it ended, giving it back; and what is shown where it is gone."""
+"""Holding a time, extending it, holding it again after it ended, giving it up; and what is shown where it is gone."""
 
 from __future__ import annotations
 
