@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.web.shared.gzip_template import GzipTemplate
-from app.web.shared.ready_answers import ReadyAnswer, by_name, header_lines
+from app.web.shared.ready_answers import ReadyAnswer, by_name, header_lines, path_as_it_came
 from app.web.shared.security_headers import Header, new_request_id, request_header, with_security_headers
 
 #: What is kept of pages, and of answers made of them, at most. A page takes some 45 KB, the widest 100 KB; more than
@@ -62,7 +62,7 @@ class WarmPages:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["method"] == "GET" and scope["path"].startswith("/w/"):
             asked = by_name(scope["headers"])
-            answer = pages_in(scope).find(scope["raw_path"], scope["query_string"], asked)
+            answer = pages_in(scope).find(path_as_it_came(scope), scope["query_string"], asked)
             if answer is not None:
                 await answer.send(asked, send, request_header(new_request_id()))
                 return
@@ -195,7 +195,7 @@ class Pages:
         )
         if request.method == "GET":
             scope = request.scope
-            asked = _asked_for(scope["raw_path"], scope["query_string"], by_name(scope["headers"]))
+            asked = _asked_for(path_as_it_came(scope), scope["query_string"], by_name(scope["headers"]))
             self._answers.put(asked, answer, answer.page.size + sum(len(part) for part in asked if part))
         return answer
 

@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple, Protocol
 
+from starlette.types import Scope
+
 #: The name in the lifespan's state.
 STATE: Final = "ready_answers"
 #: What may not be in a header's value (RFC 9110, 5.5).
@@ -52,6 +54,12 @@ class ReadyAnswers:
             if target.startswith(beginning):
                 return shelf.ready(path, query, asked)
         return None
+
+
+def path_as_it_came(scope: Scope) -> bytes:
+    """With its escapes, where the server tells that."""
+    raw: bytes | None = scope.get("raw_path")
+    return raw if raw is not None else scope["path"].encode("utf-8", "surrogateescape")
 
 
 def by_name(headers: Iterable[tuple[bytes, bytes]]) -> Mapping[bytes, bytes]:

@@ -12,11 +12,12 @@ from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.web.shared.ready_answers import ReadyAnswer, by_name, header_lines
+from app.web.shared.ready_answers import ReadyAnswer, by_name, header_lines, path_as_it_came
 from app.web.shared.security_headers import Header, new_request_id, request_header
 
 #: How their paths begin.
 FILES: Final = (b"/static/", b"/embed.js")
+_PATHS: Final = tuple(beginning.decode() for beginning in FILES)
 #: Answers that are kept at most: each file compressed and not, and as what a browser has already.
 _MOST: Final = 200
 #: What an address of ours may say of a file: its content's hash. Anything else would only fill the memory.
@@ -65,12 +66,12 @@ class WarmFiles:
         if (
             scope["type"] != "http"
             or scope["method"] != "GET"
-            or not scope["raw_path"].startswith(FILES)
+            or not scope["path"].startswith(_PATHS)
             or len(scope["query_string"]) > _LONGEST_QUERY
         ):
             await self._app(scope, receive, send)
             return
-        asked = _asked_for(scope["raw_path"], scope["query_string"], by_name(scope["headers"]))
+        asked = _asked_for(path_as_it_came(scope), scope["query_string"], by_name(scope["headers"]))
         known = self._files.find(asked)
         if known is None:
             await self._app(scope, receive, self._remember(asked, send))
