@@ -111,7 +111,12 @@ def likely_meant(address: str) -> str:
         return f"{local}@gmail.com"
     corrected = f"{stem}.{_ENDINGS[ending]}" if ending in _ENDINGS else name
     if corrected not in _USUAL:
-        near = [usual for usual in sorted(_USUAL) if len(usual) >= _SHORTEST and distance(corrected, usual) == 1]
+        # One slip changes the length by one letter at most; most domains need not be gone through letter by letter.
+        near = [
+            usual
+            for usual in _USUAL
+            if len(usual) >= _SHORTEST and abs(len(usual) - len(corrected)) <= 1 and distance(corrected, usual) == 1
+        ]
         corrected = min(near, key=_by_use, default=corrected)
     return f"{local}@{corrected}" if corrected != name else ""
 

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-import phonenumbers
 from email_validator import EmailNotValidError, validate_email
 
 from app.domain.booking import Customer
@@ -257,6 +256,8 @@ def read_address(text: str) -> str | None:
 
 def read_country(text: str) -> str:
     """A country that has phone numbers, by its two letters; empty for anything else."""
+    import phonenumbers  # late: a megabyte that a form without phone numbers never needs
+
     return text if text in phonenumbers.SUPPORTED_REGIONS else ""
 
 
@@ -270,6 +271,8 @@ def read_phone(text: str, country: str) -> str | None:
     """E.164, with its extension behind it. A number with its country code is held to lengths alone, because allotted
     ranges change more often than this is installed. One without has to be valid in the country: half the world's
     numbers have a possible length there, and would ring at a stranger's."""
+    import phonenumbers
+
     if text.startswith("00"):  # no number of any country begins so, and people write it where another prefix is dialled
         text = f"+{text[2:]}"
     try:
