@@ -25,7 +25,7 @@ from app.store.sqlite_file import database_path
 from proof.disk import Disk, opener
 from proof.loop import VirtualClock, VirtualLoop
 from proof.network import Network, Wire
-from proof.process import Gone, Process
+from proof.process import Gone, Pause, Process
 from proof.story import RESTORED, Spell, Story
 from sandbox.faults import Fault as SchedulerFault
 from sandbox.mailbox import Message, parse
@@ -41,6 +41,8 @@ from tests.support.stripe_transport import TransportHTTPClient
 _DELIVERIES = (2.0, 7.0, 30.0, 90.0)
 #: Seconds after which an operator's system starts a process again that could not start.
 _START_AGAIN = 5.0
+#: How long a worker's pause grows, in seconds, as a share of the time since anybody did anything; and how long at most.
+_IDLE, _LONGEST_PAUSE = 0.5, 900.0
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,8 @@ class World:
         #: Whether an old copy of the database was put back, so that it knows less than everybody else.
         self.restored = False
         self.file = database_path(settings.database_url)
+        self._stirred_at = 0.0
+        self._napping: list[asyncio.Future[None]] = []
         hooks.world = self
 
     # -- what the processes are given ------------------------------------------------------------------------
@@ -89,6 +93,28 @@ class World:
     def now(self) -> Any:
         """The clock of the machine that the processes run on: the world's, unless it was set wrong."""
         return self.clock() + self.clock_step
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait. A worker's pause is the story's while people act, and anything from none to that after somebody did. The
+        longer nobody does anything, the longer it is: it may be as late as that with whatever is due, and a step that
+        has nothing to do costs as much as one that has."""
+        if not isinstance(seconds, Pause):
+            await asyncio.sleep(seconds)
+            return
+        idle = self.loop.time() - self._stirred_at
+        nap: asyncio.Future[None] = self.loop.create_future()
+        self._napping.append(nap)
+        done, _ = await asyncio.wait({nap}, timeout=max(seconds, min(idle * _IDLE, _LONGEST_PAUSE)))
+        if done:
+            await asyncio.sleep(self.random.uniform(0, seconds))
+
+    def stir(self) -> None:
+        """Somebody does something."""
+        self._stirred_at = self.loop.time()
+        napping, self._napping = self._napping, []
+        for one in napping:
+            if not one.done():
+                one.set_result(None)
 
     def seams(self, process: Process, *, shared: bool) -> Seams:
         """A process's ways to the outside."""
@@ -100,7 +126,7 @@ class World:
         return Seams(
             now=self.now,
             random=Random(f"{self.story.seed} {process.name} {process.lives}"),
-            sleep=asyncio.sleep,
+            sleep=self.sleep,
             scheduler_transports={name: wire},
             stripe_http=TransportHTTPClient(stripe),
             site_transport=self.sites,
@@ -224,6 +250,7 @@ class World:
         self.spells.discard(spell.what)
         self.apply_spells()
         self.note(f"{spell.what} ends")
+        self.stir()
 
     async def _put_back(self, later: float) -> None:
         """Copy the database as the nightly backup does, and much later let everything stop, and begin from the copy."""
@@ -268,6 +295,7 @@ class Hooks(httpx.AsyncBaseTransport):
             process = self.world.someone()
             app = process.app
             assert app is not None
+            self.world.stir()
             await request.aread()
 
             async def act(_: Parts) -> httpx.Response:
