@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakSet
 
 from app.store.sqlite_driver import Connection
@@ -68,6 +68,12 @@ class SimulatedConnection(Connection):
                 process.disk.wrote()
                 await process.step("database", "committed")
             return done
+
+    def fetch(self, statement: str, parameters: Sequence[Any]) -> list[Any]:
+        """Where the process is killed, whoever asks ends there."""
+        if self._stopped:
+            raise asyncio.CancelledError
+        return super().fetch(statement, parameters)
 
     async def others_wrote(self, *, within: float) -> None:
         """Without looking again and again while nobody writes."""

@@ -95,7 +95,7 @@ class World:
         return self.clock() + self.clock_step
 
     async def sleep(self, seconds: float) -> None:
-        """Wait. A worker's pause is the story's while people act, and anything from none to that after somebody did. The
+        """Wait. A worker's pause is the story's while people act, and anything up to that after somebody did. The
         longer nobody does anything, the longer it is: it may be as late as that with whatever is due, and a step that
         has nothing to do costs as much as one that has."""
         if not isinstance(seconds, Pause):
