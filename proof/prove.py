@@ -39,7 +39,9 @@ def main() -> int:
     asked = parser.parse_args()
     if asked.show:
         return _show(make(asked.seed, asked.scheduler))
+    begun = monotonic()
     coverage, wrong = _search(asked)
+    took = monotonic() - begun
     print("\n".join(coverage.table()))
     for seed, sentences in sorted(wrong.items())[:3]:
         _explain(make(seed, asked.scheduler), sentences)
@@ -47,14 +49,15 @@ def main() -> int:
     for name in never:
         print(f"never met: {name}")
     seeds = f": seeds {', '.join(map(str, sorted(wrong)[:40]))}" if wrong else ""
-    print(f"{coverage.runs} runs, {len(wrong)} broke a promise{seeds}")
+    speed = f"{coverage.runs / took:.1f} runs a second in {asked.jobs} processes"
+    print(f"{coverage.runs} runs, {len(wrong)} broke a promise{seeds}; {took:.0f} s, {speed}")
     return int(bool(wrong or never))
 
 
 def _search(asked: argparse.Namespace) -> tuple[Coverage, dict[int, list[str]]]:
     until = monotonic() + _seconds(asked.time) if asked.time else None
     coverage, wrong = Coverage(), dict[int, list[str]]()
-    following = asked.seed
+    following, begun = asked.seed, monotonic()
     with ProcessPoolExecutor(asked.jobs) as pool:
         under_way: set[Future[tuple[Coverage, dict[int, list[str]]]]] = set()
         while True:
@@ -71,7 +74,8 @@ def _search(asked: argparse.Namespace) -> tuple[Coverage, dict[int, list[str]]]:
                 part, found = one.result()
                 coverage.merge(part)
                 wrong |= found
-            print(f"\r{coverage.runs} runs, {len(wrong)} wrong ", end="", file=sys.stderr)
+            speed = coverage.runs / (monotonic() - begun)
+            print(f"\r{coverage.runs} runs, {len(wrong)} wrong, {speed:.1f} a second ", end="", file=sys.stderr)
 
 
 def batch(seeds: range, scheduler: str = "") -> tuple[Coverage, dict[int, list[str]]]:
