@@ -26,9 +26,8 @@ from tests.support.once import empty_database
 
 #: Minutes of the worker's time after the faults are over: every deadline, every pause and every look is behind us.
 QUIET = (1, 5, 10, 25, 25, 25, 30, 60, 60, 120, 240, 480, 600)
-#: After so many of these the worker looks into the providers' lists, whether anything is due or not: at once; when what
-#: was made last is old enough to be a stray; and after a day.
-_LOOKS = (0, 3, len(QUIET) - 1)
+#: After these the worker looks into the providers' lists, whether anything is due or not: at once, and after a day.
+_LOOKS = (0, len(QUIET) - 1)
 #: Log lines of errors that were handled as they should be.
 _EXPECTED = {"overdue", "mail given up"}
 #: The folder for the file: in memory, where there is one.

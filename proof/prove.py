@@ -8,6 +8,7 @@ in words, and kept in `.cache/proof/`; the tests play every story in `tests/unit
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import re
 import sys
@@ -58,7 +59,8 @@ def _search(asked: argparse.Namespace) -> tuple[Coverage, dict[int, list[str]]]:
     until = monotonic() + _seconds(asked.time) if asked.time else None
     coverage, wrong = Coverage(), dict[int, list[str]]()
     following, begun = asked.seed, monotonic()
-    with ProcessPoolExecutor(asked.jobs) as pool:
+    # What lives as long as the program is not looked through again and again.
+    with ProcessPoolExecutor(asked.jobs, initializer=gc.freeze) as pool:
         under_way: set[Future[tuple[Coverage, dict[int, list[str]]]]] = set()
         while True:
             more = monotonic() < until if until else following < asked.seed + asked.runs
