@@ -52,7 +52,7 @@ def _set_counter(dialect: str) -> sa.Insert:
 
 
 @cache
-def _raise_counter(dialect: str) -> sa.sql.dml.ReturningInsert[tuple[int]]:
+def _raise_counter(dialect: str) -> sa.Executable:
     row = _insert(dialect, counters)
     sum_ = {"value": counters.c.value + row.excluded.value}
     return row.on_conflict_do_update(index_elements=["name"], set_=sum_).returning(counters.c.value)
