@@ -8,6 +8,7 @@ in words, and kept in `.cache/proof/`; the tests play every story in `tests/unit
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import re
 import sys
@@ -39,7 +40,9 @@ def main() -> int:
     asked = parser.parse_args()
     if asked.show:
         return _show(make(asked.seed, asked.scheduler))
+    begun = monotonic()
     coverage, wrong = _search(asked)
+    took = monotonic() - begun
     print("\n".join(coverage.table()))
     for seed, sentences in sorted(wrong.items())[:3]:
         _explain(make(seed, asked.scheduler), sentences)
@@ -47,15 +50,17 @@ def main() -> int:
     for name in never:
         print(f"never met: {name}")
     seeds = f": seeds {', '.join(map(str, sorted(wrong)[:40]))}" if wrong else ""
-    print(f"{coverage.runs} runs, {len(wrong)} broke a promise{seeds}")
+    speed = f"{coverage.runs / took:.1f} runs a second in {asked.jobs} processes"
+    print(f"{coverage.runs} runs, {len(wrong)} broke a promise{seeds}; {took:.0f} s, {speed}")
     return int(bool(wrong or never))
 
 
 def _search(asked: argparse.Namespace) -> tuple[Coverage, dict[int, list[str]]]:
     until = monotonic() + _seconds(asked.time) if asked.time else None
     coverage, wrong = Coverage(), dict[int, list[str]]()
-    following = asked.seed
-    with ProcessPoolExecutor(asked.jobs) as pool:
+    following, begun = asked.seed, monotonic()
+    # What lives as long as the program is not looked through again and again.
+    with ProcessPoolExecutor(asked.jobs, initializer=gc.freeze) as pool:
         under_way: set[Future[tuple[Coverage, dict[int, list[str]]]]] = set()
         while True:
             more = monotonic() < until if until else following < asked.seed + asked.runs
@@ -71,7 +76,8 @@ def _search(asked: argparse.Namespace) -> tuple[Coverage, dict[int, list[str]]]:
                 part, found = one.result()
                 coverage.merge(part)
                 wrong |= found
-            print(f"\r{coverage.runs} runs, {len(wrong)} wrong ", end="", file=sys.stderr)
+            speed = coverage.runs / (monotonic() - begun)
+            print(f"\r{coverage.runs} runs, {len(wrong)} wrong, {speed:.1f} a second ", end="", file=sys.stderr)
 
 
 def batch(seeds: range, scheduler: str = "") -> tuple[Coverage, dict[int, list[str]]]:
