@@ -58,6 +58,10 @@ SERVICES = ("portrait", "headshot", "planning")
 RESTORED = "an old copy of the database is put back at its end"
 
 
+#: Added to the number of a free time, it is one of the month after.
+A_MONTH_ON = 1000
+
+
 @dataclass(frozen=True)
 class Act:
     """One thing that somebody does, so many seconds after what they did before."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from email.message import EmailMessage
@@ -278,12 +278,21 @@ class Hooks(httpx.AsyncBaseTransport):
             raise httpx.ReadError("nobody answers", request=request) from None
 
 
-async def open_world(story: Story, folder: Path, loop: VirtualLoop) -> World:
-    """The sandboxes, with nothing booked, and the file, with nothing in it."""
+async def open_world(
+    story: Story,
+    folder: Path,
+    loop: VirtualLoop,
+    *,
+    network: Network | None = None,
+    prepare: Callable[[Side], Awaitable[Mapping[str, Any]]] | None = None,
+) -> World:
+    """The sandboxes, with nothing booked, and the file, with nothing in it. `network` has troubles of its own;
+    `prepare` changes the scheduler's studio, and gives settings that go with it."""
     clock = VirtualClock(MONDAY, loop)
     hooks = Hooks()
     client = httpx.AsyncClient(transport=hooks)
     side = await open_side(story.scheduler, clock, client, PUBLIC_URL)
+    more = await prepare(side) if prepare else {}
     side.switches(dict(story.switches))
     (folder / "widgets.toml").write_text(
         WIDGET.format(
@@ -299,9 +308,9 @@ async def open_world(story: Story, folder: Path, loop: VirtualLoop) -> World:
     )
     for name, value in story.stripe.items():
         setattr(stripe.switches, name, value)
-    settings = make_settings(folder, smtp_url="smtp://mail.example", **side.settings)
+    settings = make_settings(folder, smtp_url="smtp://mail.example", **side.settings, **more)
     (folder / "holdfast.sqlite3").write_bytes(await empty_database())
-    network = Network(Random(f"network {story.seed}"), story.troubles)
+    network = network or Network(Random(f"network {story.seed}"), story.troubles)
     world = World(story, loop, clock, side, stripe, hooks, settings, network)
     world.plan_deaths()
     return world
