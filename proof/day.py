@@ -11,6 +11,7 @@ import argparse
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -23,7 +24,7 @@ from proof.audit import PROMISES
 from proof.loop import VirtualLoop
 from proof.network import FATES, Fate, Network
 from proof.play import Outcome, play, told
-from proof.process import Process
+from proof.postgres import a_server
 from proof.story import (
     A_MONTH_ON,
     AFTER_HOLD,
@@ -59,9 +60,9 @@ SPELLS: Mapping[str, tuple[int, float]] = {
     "stripe gone": (10, 600.0),
     "quota used up": (6, 600.0),
 }
-#: How many deaths each process may die at most, and of how many steps a life is made at most, for each booking of the
-#: day: a busier day has more steps.
-_DEATHS, _LIFE = 400, 3
+#: How many deaths each process may die at most. A life has so many steps at most, and more for each booking of the day:
+#: a busier day has more steps.
+_DEATHS, _LIFE, _LIFE_PER_BOOKING = 400, 1100, 1.6
 _KEPT = Path(".cache/proof")
 
 
@@ -115,7 +116,7 @@ def _visitor(chance: Random, number: int) -> Actor:
     paying = Act(after=_pause(chance), what=_choose(chance, AFTER_HOLD), times=chance.choice((1, 1, 1, 1, 2)))
     acts = [hold, replace(paying, service=service)]
     for _ in range(chance.choice((0, 1, 1, 2))):
-        change = Act(after=_pause(chance), what=_choose(chance, AFTER_PAID), times=chance.choice((1, 1, 1, 2)))
+        change = Act(after=_pause(chance, 1859, 3600, 7200), what=_choose(chance, AFTER_PAID), times=chance.choice((1, 1, 1, 2)))
         acts.append(replace(change, nth=_time(chance), service=service))
     return Actor(f"visitor {number + 1}", tuple(acts))
 
@@ -136,9 +137,9 @@ def _time(chance: Random) -> int:
     return month * A_MONTH_ON + chance.choice((0, 0, 1, 2, 5, 20, chance.randrange(200)))
 
 
-def _pause(chance: Random) -> float:
-    """Seconds between two clicks: mostly soon, at times longer than any deadline."""
-    return round(chance.choice((0.0, 0.3, 1, 5, 20, 60, 200, 599, 601, 1859, 1861, 7200)) * chance.uniform(0.9, 1.1), 2)
+def _pause(chance: Random, *later: float) -> float:
+    """Seconds between two clicks: mostly soon, at times about a deadline or `later`."""
+    return round(chance.choice((0.3, 1, 5, 20, 60, 60, 200, 400, 601, 1861, *later)) * chance.uniform(0.9, 1.1), 2)
 
 
 def _choose(chance: Random, weights: Mapping[str, int]) -> str:
@@ -147,8 +148,9 @@ def _choose(chance: Random, weights: Mapping[str, int]) -> str:
 
 def _deaths(chance: Random, bookings: int) -> Iterator[Death]:
     for process in range(PROCESSES):
+        longest = _LIFE + round(_LIFE_PER_BOOKING * bookings)
         for _ in range(_DEATHS):
-            yield Death(process, chance.randint(1, 400 + _LIFE * bookings), chance.choice((0.1, 2.0, 30.0, 300.0)))
+            yield Death(process, chance.randint(1, longest), chance.choice((0.1, 2.0, 30.0, 300.0)))
 
 
 def _spells(chance: Random) -> Iterator[Spell]:
@@ -185,11 +187,11 @@ class Watched:
 
     def __init__(self) -> None:
         self.world: World | None = None
-        self.starts = 0
 
-    async def __call__(self, story: Story, folder: Path, loop: VirtualLoop) -> World:
+    async def __call__(self, story: Story, folder: Path, loop: VirtualLoop, *, database_url: str) -> World:
+        network = DayNetwork(Random(f"network {story.seed}"))
         self.world = await open_world(
-            story, folder, loop, network=DayNetwork(Random(f"network {story.seed}")), prepare=enlarge
+            story, folder, loop, database_url=database_url, network=network, prepare=enlarge
         )
         return self.world
 
@@ -201,13 +203,15 @@ def main() -> int:
     """0 where all zeros are zero."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--scheduler", default="hapio", choices=NAMES)
-    parser.add_argument("--database", default="sqlite", choices=("sqlite",))
+    parser.add_argument("--database", default="sqlite", choices=("sqlite", "postgresql"))
     parser.add_argument("--bookings", type=int, default=5000)
     parser.add_argument("--seed", type=int, default=1)
     asked = parser.parse_args()
     began = process_time()
     watched = Watched()
-    outcome = play(make_day(asked.seed, asked.scheduler, asked.bookings, asked.database), opens=watched)
+    story = make_day(asked.seed, asked.scheduler, asked.bookings, asked.database)
+    with a_server() if asked.database == "postgresql" else nullcontext():
+        outcome = play(story, opens=watched)
     assert watched.world
     print("\n".join(table(outcome, watched.world)))
     print(f"{process_time() - began:10.0f}  seconds of CPU")

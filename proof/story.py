@@ -173,7 +173,7 @@ def make(seed: int, scheduler: str = "", database: str = "sqlite") -> Story:
             *(_spell(chance) for _ in range(chance.choice((0, 0, 0, 1, 1, 2)))),
             *(
                 (Spell(RESTORED, chance.choice((20.0, 90.0, 700.0)), chance.choice((1.0, 60.0, 600.0))),)
-                if restored
+                if restored and database == "sqlite"  # there it is a file
                 else ()
             ),
         ),

@@ -81,7 +81,8 @@ class World:
         self.over = False
         #: Whether an old copy of the database was put back, so that it knows less than everybody else.
         self.restored = False
-        self.file = database_path(settings.database_url)
+        #: None where the database is no file.
+        self.file = database_path(settings.database_url) if settings.database_url.startswith("sqlite:") else None
         hooks.world = self
 
     # -- what the processes are given ------------------------------------------------------------------------
@@ -227,6 +228,7 @@ class World:
 
     async def _put_back(self, later: float) -> None:
         """Copy the database as the nightly backup does, and much later let everything stop, and begin from the copy."""
+        assert self.file
         copy = back_up(self.file, self.file.parent / "backups", at=self.clock())
         self.note("the database is copied")
         await asyncio.sleep(later)
@@ -283,11 +285,13 @@ async def open_world(
     folder: Path,
     loop: VirtualLoop,
     *,
+    database_url: str = "",
     network: Network | None = None,
     prepare: Callable[[Side], Awaitable[Mapping[str, Any]]] | None = None,
 ) -> World:
     """The sandboxes, with nothing booked, and the file, with nothing in it. `network` has troubles of its own;
-    `prepare` changes the scheduler's studio, and gives settings that go with it."""
+    `prepare` changes the scheduler's studio, and gives settings that go with it; `database_url` is that of a database
+    with our tables, instead of the file."""
     clock = VirtualClock(MONDAY, loop)
     hooks = Hooks()
     client = httpx.AsyncClient(transport=hooks)
@@ -308,8 +312,11 @@ async def open_world(
     )
     for name, value in story.stripe.items():
         setattr(stripe.switches, name, value)
+    if database_url:
+        more = {**more, "database_url": database_url}
+    else:
+        (folder / "holdfast.sqlite3").write_bytes(await empty_database())
     settings = make_settings(folder, smtp_url="smtp://mail.example", **side.settings, **more)
-    (folder / "holdfast.sqlite3").write_bytes(await empty_database())
     network = network or Network(Random(f"network {story.seed}"), story.troubles)
     world = World(story, loop, clock, side, stripe, hooks, settings, network)
     world.plan_deaths()
