@@ -116,7 +116,9 @@ def _visitor(chance: Random, number: int) -> Actor:
     paying = Act(after=_pause(chance), what=_choose(chance, AFTER_HOLD), times=chance.choice((1, 1, 1, 1, 2)))
     acts = [hold, replace(paying, service=service)]
     for _ in range(chance.choice((0, 1, 1, 2))):
-        change = Act(after=_pause(chance, 1859, 3600, 7200), what=_choose(chance, AFTER_PAID), times=chance.choice((1, 1, 1, 2)))
+        change = Act(
+            after=_pause(chance, 1859, 3600, 7200), what=_choose(chance, AFTER_PAID), times=chance.choice((1, 1, 1, 2))
+        )
         acts.append(replace(change, nth=_time(chance), service=service))
     return Actor(f"visitor {number + 1}", tuple(acts))
 
@@ -190,9 +192,7 @@ class Watched:
 
     async def __call__(self, story: Story, folder: Path, loop: VirtualLoop, *, database_url: str) -> World:
         network = DayNetwork(Random(f"network {story.seed}"))
-        self.world = await open_world(
-            story, folder, loop, database_url=database_url, network=network, prepare=enlarge
-        )
+        self.world = await open_world(story, folder, loop, database_url=database_url, network=network, prepare=enlarge)
         return self.world
 
 

@@ -29,8 +29,10 @@ _LOOK, _LONGEST = 0.002, 60.0
 #: Real seconds within which everybody who listens has heard.
 _HEARD = 2.0
 _CANCEL = 80877102
-#: What frontend messages end in one ReadyForQuery each: Query and Sync.
-_ASKS = (b"Q", b"S")
+#: What frontend messages end in one ReadyForQuery each: Query and Sync. Flush, which asyncpg sends after Parse and
+#: Describe, ends in a description, or an error.
+_ASKS, _FLUSH, _TERMINATE = (b"Q", b"S"), b"H", b"X"
+_DESCRIBED = (b"T", b"n", b"E")
 _READY, _KEY, _COMPLETE, _NOTIFIED = b"Z", b"K", b"C", b"A"
 
 
@@ -168,6 +170,7 @@ class Line(asyncio.Transport):
         self._socket = _connect(path)
         self._unsent, self._unread, self._answer = b"", b"", b""
         self._started = self._ended = False
+        self._described = True
         self._open_answers = 0
         self._state = b"I"
         #: The server's process, 0 until it has said so.
@@ -245,7 +248,8 @@ class Line(asyncio.Transport):
         at, asks = 0, 0
         while at + 5 <= len(self._unsent):
             kind, length = self._unsent[at : at + 1], struct.unpack_from("!i", self._unsent, at + 1)[0]
-            asks += kind in _ASKS
+            asks += kind in _ASKS or kind in (_FLUSH, _TERMINATE)
+            self._described = kind != _FLUSH
             at += 1 + length
         return asks if at == len(self._unsent) else 0
 
@@ -268,6 +272,9 @@ class Line(asyncio.Transport):
         try:
             self._socket.sendall(request)
         except OSError:
+            self.stop()
+            return
+        if request[:1] == _TERMINATE:
             self.stop()
             return
         self._server.settle(self)
@@ -301,6 +308,9 @@ class Line(asyncio.Transport):
             body = self._unread[at + 5 : at + 1 + length]
             if kind == _KEY:
                 self.pid = struct.unpack_from("!i", body)[0]
+            elif kind in _DESCRIBED and not self._described:
+                self._described = True
+                self._open_answers -= 1
             elif kind == _READY:
                 self._open_answers -= 1
                 self._state = body
