@@ -40,6 +40,7 @@ REFUSALS = (
     CalcomRefusal,
     ControlError,
     SandboxRefusal,
+    httpx.HTTPStatusError,
     httpx.TransportError,
     KeyError,
     NotImplementedError,

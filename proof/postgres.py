@@ -147,7 +147,7 @@ class Server:
     def _ended(self, pid: int) -> bool:
         """Whether the backend is gone. False where it waits for a lock first."""
         until = monotonic() + _LONGEST
-        while self._control.ask(f"SELECT count(*) FROM pg_stat_activity WHERE pid = {pid}") != "0":
+        while self._control.ask(f"SELECT count(*) FROM pg_stat_activity WHERE pid = {pid}") != "0":  # noqa: S608 - a number
             if self._blocked(pid):
                 return False
             if monotonic() > until:
