@@ -225,9 +225,8 @@ def _told(books: Books, booking: Booking) -> Iterator[str]:
     """Customer and owner have a mail about how it stands, as far as their mail server takes any."""
     if booking.customer is None:
         return
-    given_up = {
-        row["kind"] for row in books.of("outbox", booking.id) if row["sent_at"] is None and row["next_try_at"] is None
-    }
+    lost = [row for row in books.of("outbox", booking.id) if row["sent_at"] is None and row["next_try_at"] is None]
+    given_up = {row["kind"] for row in lost}
     came, words = books.mailed(booking.id), books.words(booking.id)
 
     def has(kind: str) -> bool:
@@ -244,9 +243,8 @@ def _told(books: Books, booking: Booking) -> Iterator[str]:
     ends = {"refunded_customer", "released_customer"}  # the latter where nothing was to be paid
     if unasked and not any(has(kind) for kind in ends) and not ends & given_up:
         yield "the customer was not told how it ended"
-    for kind in sorted(given_up - {"reminder_customer"}):
-        row = next(row for row in books.of("outbox", booking.id) if row["kind"] == kind)
-        if row["last_error"] != "no longer true" and kind.endswith("_customer") and not has("trouble_owner"):
+    for kind in sorted({row["kind"] for row in lost if row["last_error"] != "no longer true"} - {"reminder_customer"}):
+        if kind.endswith("_customer") and not has("trouble_owner"):
             yield f"{kind} was given up, and the owner was not told"
 
 
