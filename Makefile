@@ -6,7 +6,7 @@ RUN := .venv/bin/python
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check unit e2e browser coverage mutate screenshots bench first-view kill stopwatch strangers prove prove-rules zones fuzz fuzz-api format messages static configuration lock clean barriers years
+.PHONY: help demo test check unit e2e browser coverage mutate screenshots bench first-view kill stopwatch strangers prove prove-day prove-rules zones fuzz fuzz-api format messages static configuration lock clean barriers years
 
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -72,8 +72,11 @@ stopwatch: .venv/sandbox.stamp ## Time it from nothing to a live, paid booking: 
 strangers: .venv/dev.stamp ## Let strangers take times at each scheduler while they are being paid (RUNS=1000 SEED=1)
 	$(RUN) -m bench.strangers --runs $(or $(RUNS),1000) --seed $(or $(SEED),1)
 
-prove: .venv/dev.stamp ## Look for the story that breaks a promise: RUNS=2000 SEED=0, TIME=8h, SCHEDULER=calcom, SHOW=1 to be told one story
-	$(RUN) -m proof.prove --seed $(or $(SEED),0) $(if $(TIME),--time $(TIME),--runs $(or $(RUNS),2000)) $(if $(SCHEDULER),--scheduler $(SCHEDULER)) $(if $(SHOW),--show)
+prove: .venv/dev.stamp ## Look for the story that breaks a promise: RUNS=2000 SEED=0, TIME=8h, SCHEDULER=calcom, DATABASE=postgresql, SHOW=1 to be told one story
+	$(RUN) -m proof.prove --seed $(or $(SEED),0) $(if $(TIME),--time $(TIME),--runs $(or $(RUNS),2000)) $(if $(SCHEDULER),--scheduler $(SCHEDULER)) $(if $(DATABASE),--database $(DATABASE)) $(if $(SHOW),--show)
+
+prove-day: .venv/dev.stamp ## Play a day of 5,000 bookings under constant faults (SCHEDULER=hapio DATABASE=sqlite BOOKINGS=5000 SEED=1)
+	$(RUN) -m proof.day --scheduler $(or $(SCHEDULER),hapio) --database $(or $(DATABASE),sqlite) --bookings $(or $(BOOKINGS),5000) --seed $(or $(SEED),1)
 
 prove-rules: .venv/dev.stamp ## Switch each rule of the design off in turn, and see the simulation notice (RUNS=2000 ONLY=slot-guard)
 	$(RUN) -m proof.rules --runs $(or $(RUNS),2000) $(ONLY)

@@ -17,6 +17,13 @@ from app.domain.booking import Booking, EndReason, Status
 from app.store.rows import select_bookings, to_booking
 from app.store.tables import history, inbox, moves, outbox, payments, refunds, reservations, stray_payments
 from proof.world import World
+from tests.support.sides import Booked
+
+#: What a run must come out without, in the words of its table.
+NO_BOOKING, NO_MONEY = "money without a booking", "bookings without money"
+DOUBLE, ORPHANS = "times taken twice", "orphans at the scheduler"
+UNTOLD, WAITS = "people who were not told", "things that still wait"
+PROMISES = (NO_BOOKING, NO_MONEY, DOUBLE, ORPHANS, UNTOLD, WAITS)
 
 _FINAL = {Status.CONFIRMED, Status.EXPIRED, Status.CANCELED}
 
@@ -28,6 +35,13 @@ class Books:
         self.world = world
         self.bookings: list[Booking] = []
         self.rows: dict[str, list[Any]] = {}
+        self._of: dict[tuple[str, str], list[Any]] = defaultdict(list)
+        self._mailed: dict[str, list[str]] = defaultdict(list)
+        self._intents: dict[str, list[Any]] = defaultdict(list)
+        self._refunds: dict[str, list[Any]] = defaultdict(list)
+        self._disputes: dict[str, list[Any]] = defaultdict(list)
+        self._tagged: dict[str, list[Booked]] = defaultdict(list)
+        self._named: dict[str, list[Booked]] = defaultdict(list)
 
     async def read(self) -> None:
         """Our tables."""
@@ -35,10 +49,49 @@ class Books:
             self.bookings = [to_booking(row) for row in (await connection.execute(select_bookings())).mappings()]
             for table in (history, inbox, moves, outbox, payments, refunds, reservations, stray_payments):
                 self.rows[table.name] = list((await connection.execute(sa.select(table))).mappings())
+        self._sort()
+
+    def _sort(self) -> None:
+        """By booking: a day has thousands of them."""
+        for name, rows in self.rows.items():
+            for row in rows:
+                if row.get("booking_id"):
+                    self._of[name, row["booking_id"]].append(row)
+        for mail in self.world.mails:
+            ident, _, name = mail.header("Message-ID").removeprefix("<").partition(".")
+            self._mailed[ident].append(name.partition("@")[0])
+        state = self.world.stripe.state
+        for intent in state.payment_intents.values():
+            self._intents[intent["metadata"].get("booking_id") or ""].append(intent)
+        for refund in state.refunds.values():
+            self._refunds[refund["payment_intent"]].append(refund)
+        for dispute in state.disputes.values():
+            self._disputes[dispute["payment_intent"]].append(dispute)
+        for there in self.world.side.booked():
+            self._tagged[there.tag].append(there)
+            self._named[there.reference].append(there)
 
     def of(self, table: str, booking_id: str) -> list[Any]:
         """A table's rows about a booking."""
-        return [row for row in self.rows[table] if row["booking_id"] == booking_id]
+        return self._of.get((table, booking_id), [])
+
+    def intents(self, booking_id: str) -> list[Any]:
+        """Stripe's payments for a booking."""
+        return self._intents.get(booking_id, [])
+
+    def refunds(self, intent_id: str) -> list[Any]:
+        """What Stripe has given back of a payment, or means to."""
+        return self._refunds.get(intent_id, [])
+
+    def disputes(self, intent_id: str) -> list[Any]:
+        """The disputes about a payment."""
+        return self._disputes.get(intent_id, [])
+
+    def booked(self, booking: Booking) -> list[Booked]:
+        """What the scheduler has of a booking. A move there may lose the tag, though never the id that we were told."""
+        tagged = self._tagged.get(booking.id, [])
+        named = self._named.get(booking.reservation.reference or "", [])
+        return [*tagged, *(one for one in named if one not in tagged)]
 
     def words(self, booking_id: str) -> list[str]:
         """Its history."""
@@ -46,21 +99,35 @@ class Books:
 
     def mailed(self, booking_id: str) -> list[str]:
         """The names of the mails about a booking that came, such as "confirmed_customer" and what follows."""
-        begin = f"<{booking_id}."
-        names = [one.header("Message-ID") for one in self.world.mails]
-        return [name[len(begin) :].partition("@")[0] for name in names if name.startswith(begin)]
+        return self._mailed.get(booking_id, [])
 
 
 async def audit(world: World) -> list[str]:
     """A sentence for each broken promise."""
+    return [sentence for sentences in (await by_promise(world)).values() for sentence in sentences]
+
+
+async def by_promise(world: World) -> dict[str, list[str]]:
+    """The same sentences under the promise that each of them breaks; each of `PROMISES` is there."""
     books = Books(world)
     await books.read()
-    found: list[str] = []
+    found: dict[str, list[str]] = {promise: [] for promise in PROMISES}
     for booking in books.bookings:
         about = f"{booking.visitor.key or booking.channel} ({booking.status}, {booking.end_reason})"
-        about_it = (_ended(booking), _money(books, booking), _at_scheduler(books, booking), _told(books, booking))
-        found += [f"{about}: {sentence}" for sentences in about_it for sentence in sentences]
-    return [*found, *_all(books)]
+        confirmed = booking.status is Status.CONFIRMED
+        about_it = (
+            (WAITS, _ended(booking)),
+            (NO_MONEY if confirmed else NO_BOOKING, _money(books, booking)),
+            (NO_BOOKING if confirmed else ORPHANS, _at_scheduler(books, booking)),
+            (UNTOLD, _told(books, booking)),
+        )
+        for promise, sentences in about_it:
+            found[promise] += [f"{about}: {sentence}" for sentence in sentences]
+    found[ORPHANS] += _orphans(books)
+    found[NO_BOOKING] += _strays(books, {booking.id for booking in books.bookings})
+    found[WAITS] += _waits(books)
+    found[DOUBLE] += _double(books)
+    return found
 
 
 async def came_of(world: World) -> Counter[str]:
@@ -92,20 +159,18 @@ def _ended(booking: Booking) -> Iterator[str]:
 
 def _money(books: Books, booking: Booking) -> Iterator[str]:
     """What was taken and not given back is what the terms say."""
-    state = books.world.stripe.state
-    intents = [one for one in state.payment_intents.values() if one["metadata"].get("booking_id") == booking.id]
-    ids = {one["id"] for one in intents}
+    intents = books.intents(booking.id)
     rows = books.of("payments", booking.id)
     in_person = sum(row["captured"] or 0 for row in rows if row["method"] != "stripe")
     captured = sum(one["amount_received"] for one in intents) + in_person
     if any(one["amount_capturable"] for one in intents):
         yield "money is still held on a card"
-    made = [one for one in state.refunds.values() if one["payment_intent"] in ids]
+    made = [one for intent in intents for one in books.refunds(intent["id"])]
     ours = books.of("refunds", booking.id)
     by_hand = sum(row["amount"] for row in ours if row["problem"] == "in person")
     failed = sum(one["amount"] for one in made if one["status"] in {"failed", "canceled"})
     returned = sum(one["amount"] for one in made) - failed + by_hand
-    disputed = [one for one in state.disputes.values() if one["payment_intent"] in ids]
+    disputed = [one for intent in intents for one in books.disputes(intent["id"])]
     manual = all(row["capture"] == "manual" for row in rows) or not books.world.binds
     if booking.end_reason is EndReason.TAKEN and captured and manual:
         yield "the customer was charged for a time that somebody else has"
@@ -144,10 +209,7 @@ def _due_to_the_house(books: Books, booking: Booking) -> tuple[int, bool]:
 
 
 def _at_scheduler(books: Books, booking: Booking) -> Iterator[str]:
-    side = books.world.side
-    # A move there may lose the tag, though never the id that we were told.
-    named = booking.reservation.reference
-    there = [one for one in side.booked() if one.tag == booking.id or (named and one.reference == named)]
+    there = books.booked(booking)
     if booking.status is Status.CONFIRMED:
         if len(there) != 1:
             yield f"the scheduler has it {len(there)} times"
@@ -163,9 +225,8 @@ def _told(books: Books, booking: Booking) -> Iterator[str]:
     """Customer and owner have a mail about how it stands, as far as their mail server takes any."""
     if booking.customer is None:
         return
-    given_up = {
-        row["kind"] for row in books.of("outbox", booking.id) if row["sent_at"] is None and row["next_try_at"] is None
-    }
+    lost = [row for row in books.of("outbox", booking.id) if row["sent_at"] is None and row["next_try_at"] is None]
+    given_up = {row["kind"] for row in lost}
     came, words = books.mailed(booking.id), books.words(booking.id)
 
     def has(kind: str) -> bool:
@@ -182,9 +243,8 @@ def _told(books: Books, booking: Booking) -> Iterator[str]:
     ends = {"refunded_customer", "released_customer"}  # the latter where nothing was to be paid
     if unasked and not any(has(kind) for kind in ends) and not ends & given_up:
         yield "the customer was not told how it ended"
-    for kind in sorted(given_up - {"reminder_customer"}):
-        row = next(row for row in books.of("outbox", booking.id) if row["kind"] == kind)
-        if row["last_error"] != "no longer true" and kind.endswith("_customer") and not has("trouble_owner"):
+    for kind in sorted({row["kind"] for row in lost if row["last_error"] != "no longer true"} - {"reminder_customer"}):
+        if kind.endswith("_customer") and not has("trouble_owner"):
             yield f"{kind} was given up, and the owner was not told"
 
 
@@ -199,15 +259,17 @@ _NEWS = {
 }
 
 
-def _all(books: Books) -> Iterator[str]:
+def _orphans(books: Books) -> Iterator[str]:
     world = books.world
     known = {booking.id for booking in books.bookings}
     for one in world.side.booked():
         if one.tag.startswith("bk_") and one.tag not in known and not world.restored:
             yield "the scheduler has a booking of ours that we do not know"
-    yield from _strays(books, known)
     if world.side.locks() and not world.restored:
         yield f"the scheduler still holds {world.side.locks()} locks"
+
+
+def _waits(books: Books) -> Iterator[str]:
     for row in books.rows["reservations"]:
         if row["due"] is not None:
             yield f"a reservation still waits for the scheduler ({row['due']})"
@@ -217,11 +279,10 @@ def _all(books: Books) -> Iterator[str]:
     for row in books.rows["inbox"]:
         if row["processed_at"] is None:
             yield f"an event still waits ({row['type']}, {row['last_error']})"
-    now = world.now()
+    now = books.world.now()
     for row in books.rows["outbox"]:
         if row["sent_at"] is None and row["next_try_at"] is not None and row["due_at"] < now:
             yield f"a mail still waits ({row['kind']}, {row['last_error']})"
-    yield from _double(books)
 
 
 def _strays(books: Books, known: set[str]) -> Iterator[str]:
@@ -231,7 +292,7 @@ def _strays(books: Books, known: set[str]) -> Iterator[str]:
     for intent in state.payment_intents.values():
         if intent["metadata"].get("booking_id") in known or not intent["amount_received"]:
             continue
-        back = sum(one["amount"] for one in state.refunds.values() if one["payment_intent"] == intent["id"])
+        back = sum(one["amount"] for one in books.refunds(intent["id"]))
         if back < intent["amount_received"] and intent["id"] not in told:
             yield "money of a booking that nobody knows was told to nobody"
 

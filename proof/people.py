@@ -24,7 +24,7 @@ from app.domain.payment import Pays
 from app.errors import HoldfastError
 from app.parts import Parts
 from proof.process import Gone
-from proof.story import Act, Actor
+from proof.story import A_MONTH_ON, Act, Actor
 from proof.world import World
 from sandbox.calcom import BadControl as CalcomRefusal
 from sandbox.faults import BadControl
@@ -40,6 +40,7 @@ REFUSALS = (
     CalcomRefusal,
     ControlError,
     SandboxRefusal,
+    httpx.HTTPStatusError,
     httpx.TransportError,
     KeyError,
     NotImplementedError,
@@ -57,6 +58,7 @@ class People:
         self._world = world
         self._bookings: dict[int, Booking] = {}
         self._sessions: dict[int, list[str]] = {}
+        self._visitors = sum(one.name.startswith("visitor") for one in world.story.actors)
 
     async def live(self, number: int, actor: Actor) -> None:
         """Do what the actor does, one thing after the other."""
@@ -87,8 +89,7 @@ class People:
         if act.what == "hold":
             await self._hold(number, act)
             return
-        visitors = sum(one.name.startswith("visitor") for one in self._world.story.actors)
-        mine = number if number < visitors else act.whose
+        mine = number if number < self._visitors else act.whose
         if act.what in _ALONE:
             await _ALONE[act.what](self, mine, act)
         elif mine in self._bookings:
@@ -123,6 +124,9 @@ class People:
         widget = parts.widgets["studio"]
         offered = await parts.availability.service(widget, self._world.side.services[service])
         month: date = self._world.clock().date().replace(day=1)
+        months, nth = divmod(nth, A_MONTH_ON)
+        for _ in range(months):
+            month = _next(month)
         slots = (await parts.availability.times(widget, offered, month=month)).slots
         if not slots:
             slots = (await parts.availability.times(widget, offered, month=_next(month))).slots
@@ -375,8 +379,8 @@ class People:
 
         booking = await self._run(book)
         if link:
-            self._bookings[100 + number] = booking
-            session = await self._to_stripe(100 + number)
+            self._bookings[-1 - number] = booking
+            session = await self._to_stripe(-1 - number)
             if session and world.random.random() < 0.7:
                 await self._card(session)
 

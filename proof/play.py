@@ -6,19 +6,21 @@ import asyncio
 import logging
 import random as global_random
 from collections import Counter
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Awaitable, Iterable, Mapping, MutableMapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 
 from app.errors import HoldfastError
-from proof.audit import audit, came_of
+from proof.audit import by_promise, came_of
 from proof.disk import writing
 from proof.loop import VirtualLoop, no_threads
 from proof.people import People
+from proof.postgres import PostgresLoop, own_database
 from proof.process import make_task
 from proof.story import Story
 from proof.world import Told, World, open_world
@@ -45,32 +47,46 @@ class Outcome:
     killed: Counter[Any] = field(default_factory=Counter)
     met: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
+    #: The sentences of the audit by the promise.
+    broken: Mapping[str, list[str]] = field(default_factory=dict)
 
 
-def play(story: Story) -> Outcome:
+class Opens(Protocol):
+    """Opens the world of a story, over a file in a folder or a database."""
+
+    def __call__(self, story: Story, folder: Path, loop: VirtualLoop, *, database_url: str) -> Awaitable[World]: ...
+
+
+def play(story: Story, *, opens: Opens = open_world) -> Outcome:
     """Play it, in a world of its own. The same story comes out the same."""
     asyncio.run(empty_database())  # made once, by the product's own driver and its threads
+    with own_database() if story.database == "postgresql" else nullcontext("") as url:
+        return _play_on(story, url, opens)
+
+
+def _play_on(story: Story, url: str, opens: Opens) -> Outcome:
     global_random.seed(story.seed)  # the Stripe package's pauses
-    loop = VirtualLoop()
+    loop = PostgresLoop(url) if url else VirtualLoop()
     loop.set_task_factory(make_task)
     asyncio.set_event_loop(loop)
     with no_threads(writing), TemporaryDirectory(dir=_MEMORY if _MEMORY.is_dir() else None) as folder:
         try:
-            return loop.run_until_complete(_play(story, Path(folder), loop))
+            return loop.run_until_complete(_play(story, Path(folder), loop, url, opens))
         finally:
             asyncio.set_event_loop(None)
             loop.close()
 
 
-async def _play(story: Story, folder: Path, loop: VirtualLoop) -> Outcome:
-    world = await open_world(story, folder, loop)
+async def _play(story: Story, folder: Path, loop: VirtualLoop, url: str, opens: Opens) -> Outcome:
+    world = await opens(story, folder, loop, database_url=url)
     with _errors_noted(world):
         await _act(world)
         await _come_to_rest(world)
-        wrong = world.wrong + await audit(world)
+        broken = await by_promise(world)
         met = await came_of(world)
         await world.processes[0].kill()
-    return Outcome(story, wrong, world.lines, world.network.fates, world.killed, met, loop.time())
+    wrong = [*world.wrong, *(sentence for sentences in broken.values() for sentence in sentences)]
+    return Outcome(story, wrong, world.lines, world.network.fates, world.killed, met, loop.time(), broken)
 
 
 async def _act(world: World) -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import ContextVar, copy_context
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from asgi_lifespan import LifespanManager
 from starlette.applications import Starlette
 
 from app.main import create_app
 from app.parts import Parts
-from proof.disk import Disk, SimulatedConnection
+from proof.disk import Disk
 
 if TYPE_CHECKING:
     from proof.world import World
@@ -23,6 +23,13 @@ T = TypeVar("T")
 RUNS_IN: ContextVar[Process | None] = ContextVar("runs_in", default=None)
 #: How often a task that is told to end is told again.
 _TOLD = 50
+
+
+class Stops(Protocol):
+    """A connection to the database."""
+
+    def stop(self) -> None:
+        """Cut it."""
 
 
 class Gone(Exception):
@@ -43,7 +50,7 @@ class Process:
         self._world = world
         self.name = name
         self.disk = disk
-        self.connections: list[SimulatedConnection] = []
+        self.connections: list[Stops] = []
         self.tasks: set[asyncio.Task[Any]] = set()
         self.alive = False
         self.steps = 0
@@ -92,7 +99,7 @@ class Process:
     async def kill(self) -> None:
         """End it in the middle of whatever it does. Nothing that it still tries has any effect."""
         self.alive, self.app = False, None
-        for connection in self.connections:
+        for connection in [*self.connections]:
             connection.stop()
         self.connections.clear()
         for _ in range(_TOLD):
@@ -108,15 +115,25 @@ class Process:
         """A moment at which the process may die, and others may go on."""
         if not self.alive:
             raise asyncio.CancelledError
-        self.steps += 1
-        if self.steps == self.dies_at:
-            self._world.note(f"{self.name} is killed ({where}, {what})")
-            self._world.killed[where, what] += 1
-            self._world.network.launch(self._world.die(self))
+        if self.ends_at(where, what):
             await asyncio.get_running_loop().create_future()
-        pause = self._world.pause_at(where, what)
+        pause = self.pause(where, what)
         if pause:
             await asyncio.sleep(pause)
+
+    def ends_at(self, where: str, what: str) -> bool:
+        """Count a step; whether the process is killed at it."""
+        self.steps += 1
+        if self.steps != self.dies_at:
+            return False
+        self._world.note(f"{self.name} is killed ({where}, {what})")
+        self._world.killed[where, what] += 1
+        self._world.network.launch(self._world.die(self))
+        return True
+
+    def pause(self, where: str, what: str) -> float:
+        """Seconds that a step takes."""
+        return self._world.pause_at(where, what)
 
     # -- work in it ------------------------------------------------------------------------------------------
 

@@ -13,13 +13,16 @@ import os
 import re
 import sys
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import nullcontext
 from pathlib import Path
 from time import monotonic
 
 from proof.coverage import Coverage
 from proof.play import play, told
+from proof.postgres import a_server
 from proof.shrink import shrink
 from proof.story import Story, in_words, make
+from tests.support.postgres import use_folder
 from tests.support.sides import NAMES, WORST
 
 #: Runs that a process is given at once.
@@ -35,17 +38,23 @@ def main() -> int:
     parser.add_argument("--time", default="", help="such as 90s, 20m or 8h, instead of --runs")
     parser.add_argument("--seed", type=int, default=0, help="the number of the first story")
     parser.add_argument("--scheduler", default="", choices=("", *NAMES, WORST))
+    parser.add_argument("--database", default="sqlite", choices=("sqlite", "postgresql"))
     parser.add_argument("--show", action="store_true", help="tell the first story, step by step")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     asked = parser.parse_args()
+    with a_server() if asked.database == "postgresql" else nullcontext() as folder:
+        return _prove(asked, folder)
+
+
+def _prove(asked: argparse.Namespace, folder: Path | None) -> int:
     if asked.show:
-        return _show(make(asked.seed, asked.scheduler))
+        return _show(make(asked.seed, asked.scheduler, asked.database))
     begun = monotonic()
-    coverage, wrong = _search(asked)
+    coverage, wrong = _search(asked, folder)
     took = monotonic() - begun
     print("\n".join(coverage.table()))
     for seed, sentences in sorted(wrong.items())[:3]:
-        _explain(make(seed, asked.scheduler), sentences)
+        _explain(make(seed, asked.scheduler, asked.database), sentences)
     never = coverage.never() if not asked.scheduler else []
     for name in never:
         print(f"never met: {name}")
@@ -55,18 +64,18 @@ def main() -> int:
     return int(bool(wrong or never))
 
 
-def _search(asked: argparse.Namespace) -> tuple[Coverage, dict[int, list[str]]]:
+def _search(asked: argparse.Namespace, folder: Path | None) -> tuple[Coverage, dict[int, list[str]]]:
     until = monotonic() + _seconds(asked.time) if asked.time else None
     coverage, wrong = Coverage(), dict[int, list[str]]()
     following, begun = asked.seed, monotonic()
-    # What lives as long as the program is not looked through again and again.
-    with ProcessPoolExecutor(asked.jobs, initializer=gc.freeze) as pool:
+    with ProcessPoolExecutor(asked.jobs, initializer=_begin, initargs=(folder or _KEPT,)) as pool:
         under_way: set[Future[tuple[Coverage, dict[int, list[str]]]]] = set()
         while True:
             more = monotonic() < until if until else following < asked.seed + asked.runs
             while more and len(under_way) < asked.jobs * 2:
                 many = _BATCH if until else min(_BATCH, asked.seed + asked.runs - following)
-                under_way.add(pool.submit(batch, range(following, following + many), asked.scheduler))
+                seeds = range(following, following + many)
+                under_way.add(pool.submit(batch, seeds, asked.scheduler, asked.database))
                 following += many
                 more = bool(until) or following < asked.seed + asked.runs
             if not under_way:
@@ -80,11 +89,17 @@ def _search(asked: argparse.Namespace) -> tuple[Coverage, dict[int, list[str]]]:
             print(f"\r{coverage.runs} runs, {len(wrong)} wrong, {speed:.1f} a second ", end="", file=sys.stderr)
 
 
-def batch(seeds: range, scheduler: str = "") -> tuple[Coverage, dict[int, list[str]]]:
+def _begin(folder: Path) -> None:
+    # What lives as long as the program is not looked through again and again.
+    gc.freeze()
+    use_folder(folder)
+
+
+def batch(seeds: range, scheduler: str = "", database: str = "sqlite") -> tuple[Coverage, dict[int, list[str]]]:
     """Play the stories of these numbers."""
     coverage, wrong = Coverage(), dict[int, list[str]]()
     for seed in seeds:
-        outcome = play(make(seed, scheduler))
+        outcome = play(make(seed, scheduler, database))
         coverage.add(outcome)
         if outcome.wrong:
             wrong[seed] = outcome.wrong

@@ -58,6 +58,10 @@ SERVICES = ("portrait", "headshot", "planning")
 RESTORED = "an old copy of the database is put back at its end"
 
 
+#: Added to the number of a free time, it is one of the month after.
+A_MONTH_ON = 1000
+
+
 @dataclass(frozen=True)
 class Act:
     """One thing that somebody does, so many seconds after what they did before."""
@@ -169,7 +173,7 @@ def make(seed: int, scheduler: str = "", database: str = "sqlite") -> Story:
             *(_spell(chance) for _ in range(chance.choice((0, 0, 0, 1, 1, 2)))),
             *(
                 (Spell(RESTORED, chance.choice((20.0, 90.0, 700.0)), chance.choice((1.0, 60.0, 600.0))),)
-                if restored
+                if restored and database == "sqlite"  # there it is a file
                 else ()
             ),
         ),

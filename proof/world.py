@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from email.message import EmailMessage
@@ -93,7 +93,8 @@ class World:
         self.over = False
         #: Whether an old copy of the database was put back, so that it knows less than everybody else.
         self.restored = False
-        self.file = database_path(settings.database_url)
+        #: None where the database is no file.
+        self.file = database_path(settings.database_url) if settings.database_url.startswith("sqlite:") else None
         self._stirred_at = 0.0
         self._napping: list[asyncio.Future[None]] = []
         hooks.world = self
@@ -262,6 +263,7 @@ class World:
 
     async def _put_back(self, later: float) -> None:
         """Copy the database as the nightly backup does, and much later let everything stop, and begin from the copy."""
+        assert self.file
         copy = back_up(self.file, self.file.parent / "backups", at=self.clock())
         self.note("the database is copied")
         await asyncio.sleep(later)
@@ -314,12 +316,23 @@ class Hooks(httpx.AsyncBaseTransport):
             raise httpx.ReadError("nobody answers", request=request) from None
 
 
-async def open_world(story: Story, folder: Path, loop: VirtualLoop) -> World:
-    """The sandboxes, with nothing booked, and the file, with nothing in it."""
+async def open_world(
+    story: Story,
+    folder: Path,
+    loop: VirtualLoop,
+    *,
+    database_url: str = "",
+    network: Network | None = None,
+    prepare: Callable[[Side], Awaitable[Mapping[str, Any]]] | None = None,
+) -> World:
+    """The sandboxes, with nothing booked, and the file, with nothing in it. `network` has troubles of its own;
+    `prepare` changes the scheduler's studio, and gives settings that go with it; `database_url` is that of a database
+    with our tables, instead of the file."""
     clock = VirtualClock(MONDAY, loop)
     hooks = Hooks()
     client = httpx.AsyncClient(transport=hooks)
     side = await open_side(story.scheduler, clock, client, PUBLIC_URL)
+    more = await prepare(side) if prepare else {}
     side.switches(dict(story.switches))
     (folder / "widgets.toml").write_text(
         WIDGET.format(
@@ -335,9 +348,12 @@ async def open_world(story: Story, folder: Path, loop: VirtualLoop) -> World:
     )
     for name, value in story.stripe.items():
         setattr(stripe.switches, name, value)
-    settings = make_settings(folder, smtp_url="smtp://mail.example", **side.settings)
-    (folder / "holdfast.sqlite3").write_bytes(await empty_database())
-    network = Network(Random(f"network {story.seed}"), story.troubles)
+    if database_url:
+        more = {**more, "database_url": database_url}
+    else:
+        (folder / "holdfast.sqlite3").write_bytes(await empty_database())
+    settings = make_settings(folder, smtp_url="smtp://mail.example", **side.settings, **more)
+    network = network or Network(Random(f"network {story.seed}"), story.troubles)
     world = World(story, loop, clock, side, stripe, hooks, settings, network)
     world.plan_deaths()
     return world

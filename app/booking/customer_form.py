@@ -27,11 +27,6 @@ ANSWER = "q_"
 #: The field that says which country a phone number without a country code is of.
 PHONE_COUNTRY = "phone_country"
 _MEXICO, _MEXICAN = 52, 10
-#: A number that was written with its country's code.
-_WITH_CODE = {
-    phonenumbers.CountryCodeSource.FROM_NUMBER_WITH_PLUS_SIGN,
-    phonenumbers.CountryCodeSource.FROM_NUMBER_WITH_IDD,
-}
 #: U+FF01 to U+FF5E, as the letters that they are wide forms of.
 _FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
 
@@ -282,7 +277,8 @@ def read_phone(text: str, country: str) -> str | None:
     digits = str(number.national_number)
     if number.country_code == _MEXICO and len(digits) == _MEXICAN + 1 and digits.startswith("1"):
         number.national_number = int(digits[1:])  # WhatsApp still writes the 1 of mobile phones, which ended in 2019
-    abroad = number.country_code_source in _WITH_CODE
+    written = phonenumbers.CountryCodeSource
+    abroad = number.country_code_source in {written.FROM_NUMBER_WITH_PLUS_SIGN, written.FROM_NUMBER_WITH_IDD}
     if not (
         phonenumbers.is_possible_number(number) if abroad else phonenumbers.is_valid_number_for_region(number, country)
     ):
