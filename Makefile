@@ -6,7 +6,7 @@ RUN := .venv/bin/python
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check unit e2e browser coverage mutate screenshots bench first-view kill stopwatch strangers prove prove-day prove-rules zones fuzz format messages static configuration lock clean barriers years
+.PHONY: help demo test check unit e2e browser coverage mutate screenshots bench first-view kill stopwatch strangers prove prove-day prove-rules zones fuzz fuzz-api format messages static configuration lock clean barriers years
 
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -51,7 +51,7 @@ mutate: .venv/mutation.stamp ## Change app/booking and app/store in small ways, 
 screenshots: .venv/dev.stamp .cache/npm/assets.stamp ## Take a picture of every screen and state, into docs/screenshots (git keeps those that a document shows)
 	CHROMIUM="$$($(RUN) scripts/chromium.py)" && export CHROMIUM && $(RUN) -m scripts.screenshots
 
-barriers: .venv/dev.stamp .cache/npm/assets.stamp ## Open every screen and state in four languages and count what axe, an HTML validator and a frame of 280 px find wrong
+barriers: .venv/dev.stamp .cache/npm/assets.stamp ## Open every screen and state in four languages and count what axe, an HTML validator and a measuring in every language find wrong
 	CHROMIUM="$$($(RUN) scripts/chromium.py)" && export CHROMIUM && $(RUN) -m scripts.barriers
 
 bench: .venv/dev.stamp ## Measure all that docs/performance.md has a figure of
@@ -86,6 +86,9 @@ zones: .venv/dev.stamp ## Look at every change of clocks of every time zone from
 
 fuzz: .venv/dev.stamp ## Send made-up answers, settings, pages and links to what reads them (MINUTES=10 SEED=1)
 	$(RUN) -m proof.fuzz --minutes $(or $(MINUTES),10) --seed $(or $(SEED),1)
+
+fuzz-api: .venv/dev.stamp ## Hold the JSON API to its OpenAPI document in many more made-up requests than the tests do (EXAMPLES=60)
+	API_EXAMPLES=$(or $(EXAMPLES),60) $(RUN) -m pytest tests/unit/api/test_api_fuzz.py -n0 -s
 
 format: .venv/dev.stamp ## Format the code and fix what the linter can fix
 	.venv/bin/ruff check --fix .

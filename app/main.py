@@ -78,12 +78,13 @@ from app.web import routes as web
 from app.web.embed.embed_check import PageChecks
 from app.web.shared.page_cache import Pages, WarmPages
 from app.web.shared.page_limits import PageLimits
+from app.web.shared.ready_answers import STATE, ReadyAnswers
 from app.web.shared.render import make_templates
 from app.web.shared.security_headers import (
     SecurityHeaders,
     method_of,
 )
-from app.web.shared.warm_files import WarmFiles
+from app.web.shared.warm_files import FILES, Files, WarmFiles
 from app.web.visitor.proof_of_work import show_challenge
 from app.widgets_file import load_widgets
 
@@ -485,8 +486,10 @@ async def tell_start(parts: Parts, *, worker: bool) -> None:
 def create_app(settings: Settings, seams: Seams | None = None, *, run_worker: bool = True) -> Starlette:
     """The ASGI application. With `run_worker` the worker's clock runs beside it in the same process."""
 
+    files = Files()
+
     @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+    async def lifespan(app: Starlette) -> AsyncIterator[dict[str, ReadyAnswers]]:
         world = seams or Seams()
         async with open_parts(settings, world, may_migrate=True) as parts, AsyncExitStack() as running:
             app.state.parts = parts
@@ -502,7 +505,7 @@ def create_app(settings: Settings, seams: Seams | None = None, *, run_worker: bo
             if run_worker:
                 app.state.worker = await running.enter_async_context(run_worker_of(parts, world))
             await tell_start(parts, worker=run_worker)
-            yield
+            yield {STATE: ReadyAnswers({b"/w/": app.state.pages, **dict.fromkeys(FILES, files)})}
             log.info("stopping")
 
     app = Starlette(
@@ -522,7 +525,7 @@ def create_app(settings: Settings, seams: Seams | None = None, *, run_worker: bo
         SecurityHeaders, https=settings.public_url.startswith("https://"), show_error=show_error, answered=count_answer
     )
     app.add_middleware(WarmPages)
-    app.add_middleware(WarmFiles)
+    app.add_middleware(WarmFiles, files=files)
     return app
 
 

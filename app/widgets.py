@@ -426,10 +426,13 @@ def _browser_origin(text: str) -> str:
     if parts.path.strip("/") or parts.query or parts.fragment or "@" in parts.netloc or "*" in parts.netloc:
         raise ValueError(wrong)
     try:
-        host = browser_name(parts.hostname)
+        host = browser_name(parts.hostname.rstrip("."))
     except ValueError as error:
         raise ValueError(wrong) from error
-    host = f"[{host}]" if ":" in host else host
+    if ":" in host:
+        host = f"[{host}]"
+    elif not re.fullmatch(r"[a-z0-9._-]+", host):  # blanks and signs would end the list that browsers are sent
+        raise ValueError(wrong)
     usual = {"http": 80, "https": 443}[parts.scheme]
     return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port not in {None, usual} else "")
 

@@ -1,4 +1,4 @@
-"""Everybody's books after a round of `bench.kill`: our rows, the scheduler's, Stripe's and the mailbox."""
+"""All records after a round of `bench.kill`: our rows, the scheduler's, Stripe's and the mailbox."""
 
 from __future__ import annotations
 

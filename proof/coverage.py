@@ -60,7 +60,8 @@ class Coverage:
 
     def table(self) -> Iterator[str]:
         """For people."""
-        yield f"{self.runs} runs, {self.seconds / 86_400:.0f} days of virtual time"
+        bookings = sum(count for name, count in self.met.items() if name.startswith("status: None -> "))
+        yield f"{self.runs} runs, {bookings} bookings, {self.seconds / 86_400:.0f} days of virtual time"
         yield f"{sum(self.fates.values())} faults at {len(self.fates)} points, {sum(self.killed.values())} deaths"
         for name, count in sorted(self.met.items()):
             yield f"  {count:7}  {name}"

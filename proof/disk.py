@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakSet
 
 from app.store.sqlite_driver import Connection
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 #: Seconds between two tries at a file that another process is writing.
 _TURN = 0.02
+#: Seconds after which a process sees what another has written.
+_SEEN_AFTER = 0.1
 
 
 _open: WeakSet[SimulatedConnection] = WeakSet()
@@ -35,6 +37,7 @@ class SimulatedConnection(Connection):
         self._process = process
         self._connection: sqlite3.Connection | None = None
         self._stopped = False
+        self._version = None
         _open.add(self)
 
     @property
@@ -62,8 +65,23 @@ class SimulatedConnection(Connection):
                 await asyncio.sleep(_TURN)
                 continue
             if before and not self._in_transaction:
+                process.disk.wrote()
                 await process.step("database", "committed")
             return done
+
+    def fetch(self, statement: str, parameters: Sequence[Any]) -> list[Any]:
+        """Where the process is killed, whoever asks ends there."""
+        if self._stopped:
+            raise asyncio.CancelledError
+        return super().fetch(statement, parameters)
+
+    async def others_wrote(self, *, within: float) -> None:
+        """Without looking again and again while nobody writes."""
+        disk = self._process.disk
+        if disk.version == self._version:
+            await disk.written()
+        await asyncio.sleep(_SEEN_AFTER)
+        self._version = disk.version
 
     patience: float = 0.0
 
@@ -91,6 +109,23 @@ class Disk:
 
     def __init__(self) -> None:
         self.full = False
+        #: Another one after each write.
+        self.version = 0
+        self._waiting: list[asyncio.Future[None]] = []
+
+    def wrote(self) -> None:
+        """Somebody has written."""
+        self.version += 1
+        waiting, self._waiting = self._waiting, []
+        for one in waiting:
+            if not one.done():
+                one.set_result(None)
+
+    async def written(self) -> None:
+        """Until somebody writes."""
+        wait: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(wait)
+        await wait
 
 
 def opener(process: Process) -> Callable[..., object]:

@@ -72,6 +72,7 @@ class People:
         if click:
             await asyncio.sleep(0.01 * click)
         world.note(name)
+        world.stir()
         try:
             async with asyncio.timeout(_PATIENCE * 3):
                 await self._do(number, act)

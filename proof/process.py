@@ -36,6 +36,13 @@ class Gone(Exception):
     """The process has died, and whoever waited for it learns nothing."""
 
 
+class Pause(float):
+    """The pause between two steps of a worker, which can be told from all other waiting."""
+
+    def __mul__(self, other: float) -> Pause:
+        return Pause(float(self) * other)
+
+
 class Process:
     """A life is from `start` to `kill`; `dies_at` is the step of the present one at which it ends."""
 
@@ -78,7 +85,7 @@ class Process:
             assert self._up
             self._up.set_result(parts)
             if worker_every:
-                await parts.worker.run(every=worker_every)
+                await parts.worker.run(every=Pause(worker_every))
             else:
                 await asyncio.get_running_loop().create_future()
 

@@ -8,6 +8,7 @@ in words, and kept in `.cache/proof/`; the tests play every story in `tests/unit
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import re
 import sys
@@ -48,7 +49,9 @@ def main() -> int:
 def _prove(asked: argparse.Namespace, folder: Path | None) -> int:
     if asked.show:
         return _show(make(asked.seed, asked.scheduler, asked.database))
+    begun = monotonic()
     coverage, wrong = _search(asked, folder)
+    took = monotonic() - begun
     print("\n".join(coverage.table()))
     for seed, sentences in sorted(wrong.items())[:3]:
         _explain(make(seed, asked.scheduler, asked.database), sentences)
@@ -56,15 +59,16 @@ def _prove(asked: argparse.Namespace, folder: Path | None) -> int:
     for name in never:
         print(f"never met: {name}")
     seeds = f": seeds {', '.join(map(str, sorted(wrong)[:40]))}" if wrong else ""
-    print(f"{coverage.runs} runs, {len(wrong)} broke a promise{seeds}")
+    speed = f"{coverage.runs / took:.1f} runs a second in {asked.jobs} processes"
+    print(f"{coverage.runs} runs, {len(wrong)} broke a promise{seeds}; {took:.0f} s, {speed}")
     return int(bool(wrong or never))
 
 
 def _search(asked: argparse.Namespace, folder: Path | None) -> tuple[Coverage, dict[int, list[str]]]:
     until = monotonic() + _seconds(asked.time) if asked.time else None
     coverage, wrong = Coverage(), dict[int, list[str]]()
-    following = asked.seed
-    with ProcessPoolExecutor(asked.jobs, initializer=use_folder, initargs=(folder or _KEPT,)) as pool:
+    following, begun = asked.seed, monotonic()
+    with ProcessPoolExecutor(asked.jobs, initializer=_begin, initargs=(folder or _KEPT,)) as pool:
         under_way: set[Future[tuple[Coverage, dict[int, list[str]]]]] = set()
         while True:
             more = monotonic() < until if until else following < asked.seed + asked.runs
@@ -81,7 +85,14 @@ def _search(asked: argparse.Namespace, folder: Path | None) -> tuple[Coverage, d
                 part, found = one.result()
                 coverage.merge(part)
                 wrong |= found
-            print(f"\r{coverage.runs} runs, {len(wrong)} wrong ", end="", file=sys.stderr)
+            speed = coverage.runs / (monotonic() - begun)
+            print(f"\r{coverage.runs} runs, {len(wrong)} wrong, {speed:.1f} a second ", end="", file=sys.stderr)
+
+
+def _begin(folder: Path) -> None:
+    # What lives as long as the program is not looked through again and again.
+    gc.freeze()
+    use_folder(folder)
 
 
 def batch(seeds: range, scheduler: str = "", database: str = "sqlite") -> tuple[Coverage, dict[int, list[str]]]:

@@ -147,10 +147,10 @@ def make(seed: int, scheduler: str = "", database: str = "sqlite") -> Story:
     """The story of this seed. `scheduler` empty: the seed decides that as well."""
     chance = Random(f"story {seed}")
     scheduler = scheduler or (*NAMES, WORST)[seed % 4]
-    processes = 2 if chance.random() < 0.15 else 1
-    visitors = chance.choice((1, 1, 2, 2, 3, 4))
+    processes = 2 if chance.random() < 0.12 else 1
+    visitors = chance.choice((1, 1, 1, 1, 1, 2, 2, 2, 3, 4))
     actors = [_visitor(chance, number) for number in range(visitors)]
-    actors += [_other(chance, number, visitors) for number in range(chance.choice((0, 0, 1, 1, 2)))]
+    actors += [_other(chance, number, visitors) for number in range(chance.choice((0, 0, 0, 1, 1, 2)))]
     story = Story(
         seed=seed,
         scheduler=scheduler,

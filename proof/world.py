@@ -25,10 +25,9 @@ from app.store.sqlite_file import database_path
 from proof.disk import Disk, opener
 from proof.loop import VirtualClock, VirtualLoop
 from proof.network import Network, Wire
-from proof.process import Gone, Process
+from proof.process import Gone, Pause, Process
 from proof.story import RESTORED, Spell, Story
 from sandbox.faults import Fault as SchedulerFault
-from sandbox.mailbox import Message, parse
 from sandbox.stripe import Fault as StripeFault
 from sandbox.stripe import StripeSandbox
 from tests.support.once import COMPILED, empty_database, share_statements
@@ -41,6 +40,8 @@ from tests.support.stripe_transport import TransportHTTPClient
 _DELIVERIES = (2.0, 7.0, 30.0, 90.0)
 #: Seconds after which an operator's system starts a process again that could not start.
 _START_AGAIN = 5.0
+#: How long a worker's pause grows, in seconds, as a share of the time since anybody did anything; and how long at most.
+_IDLE, _LONGEST_PAUSE = 0.5, 900.0
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,17 @@ class Told:
 
     at: float
     what: str
+
+
+@dataclass(frozen=True)
+class Mail:
+    """A mail that came. Its bytes are looked at elsewhere: to write and read them takes longer than to book."""
+
+    message: EmailMessage
+
+    def header(self, name: str) -> str:
+        """What a header says; empty where it is missing."""
+        return str(self.message[name] or "")
 
 
 class World:
@@ -68,7 +80,7 @@ class World:
     ) -> None:
         self.story, self.loop, self.clock = story, loop, clock
         self.side, self.stripe, self.settings, self.network = side, stripe, settings, network
-        self.mails: list[Message] = []
+        self.mails: list[Mail] = []
         self.random = Random(f"world {story.seed}")
         self.lines: list[Told] = []
         self.wrong: list[str] = []
@@ -83,6 +95,8 @@ class World:
         self.restored = False
         #: None where the database is no file.
         self.file = database_path(settings.database_url) if settings.database_url.startswith("sqlite:") else None
+        self._stirred_at = 0.0
+        self._napping: list[asyncio.Future[None]] = []
         hooks.world = self
 
     # -- what the processes are given ------------------------------------------------------------------------
@@ -90,6 +104,28 @@ class World:
     def now(self) -> Any:
         """The clock of the machine that the processes run on: the world's, unless it was set wrong."""
         return self.clock() + self.clock_step
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait. A worker's pause is the story's while people act, and anything up to that after somebody did. The
+        longer nobody does anything, the longer it is: it may be as late as that with whatever is due, and a step that
+        has nothing to do costs as much as one that has."""
+        if not isinstance(seconds, Pause):
+            await asyncio.sleep(seconds)
+            return
+        idle = self.loop.time() - self._stirred_at
+        nap: asyncio.Future[None] = self.loop.create_future()
+        self._napping.append(nap)
+        done, _ = await asyncio.wait({nap}, timeout=max(seconds, min(idle * _IDLE, _LONGEST_PAUSE)))
+        if done:
+            await asyncio.sleep(self.random.uniform(0, seconds))
+
+    def stir(self) -> None:
+        """Somebody does something."""
+        self._stirred_at = self.loop.time()
+        napping, self._napping = self._napping, []
+        for one in napping:
+            if not one.done():
+                one.set_result(None)
 
     def seams(self, process: Process, *, shared: bool) -> Seams:
         """A process's ways to the outside."""
@@ -101,7 +137,7 @@ class World:
         return Seams(
             now=self.now,
             random=Random(f"{self.story.seed} {process.name} {process.lives}"),
-            sleep=asyncio.sleep,
+            sleep=self.sleep,
             scheduler_transports={name: wire},
             stripe_http=TransportHTTPClient(stripe),
             site_transport=self.sites,
@@ -123,16 +159,14 @@ class World:
         share_statements(parts.store.engine.sync_engine)
 
     def _mail_server(self, process: Process) -> Callable[..., Any]:
-        async def give(message: EmailMessage, server: SplitResult, *, sender: str) -> None:
+        async def give(message: EmailMessage, _: SplitResult, *, sender: str) -> None:
             await process.step("mail", "send")
             if "mail refused for now" in self.spells:
                 raise MailError("smtp: refused, 451", permanent=False)
             to_customer = "owner@" not in str(message["To"])
             if "mail refused for good" in self.spells and to_customer:
                 raise MailError("smtp: recipient refused, 550", permanent=True)
-            recipients = tuple(address.addr_spec for address in message["To"].addresses)
-            came = parse(message.as_bytes(), received_at=self.clock(), mail_from=sender, recipients=recipients)
-            self.mails.append(came)
+            self.mails.append(Mail(message))
             await process.step("mail", "sent")
             if "mail cut" in self.spells:
                 raise MailError("smtp: no answer", permanent=False)
@@ -225,6 +259,7 @@ class World:
         self.spells.discard(spell.what)
         self.apply_spells()
         self.note(f"{spell.what} ends")
+        self.stir()
 
     async def _put_back(self, later: float) -> None:
         """Copy the database as the nightly backup does, and much later let everything stop, and begin from the copy."""
@@ -270,6 +305,7 @@ class Hooks(httpx.AsyncBaseTransport):
             process = self.world.someone()
             app = process.app
             assert app is not None
+            self.world.stir()
             await request.aread()
 
             async def act(_: Parts) -> httpx.Response:

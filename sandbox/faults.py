@@ -1,4 +1,4 @@
-"""What every sandbox can be made to suffer: calls that fail before or after their effect, and calls without an answer.
+"""Faults that every sandbox can be given: calls that fail before or after their effect, and calls without an answer.
 
 Nothing of it exists at the providers.
 """

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from email.message import EmailMessage, MIMEPart
+from functools import cached_property
 from typing import Any, Literal, cast, get_args
 
 from aiosmtpd.smtp import SMTP
@@ -50,9 +51,30 @@ class Message:
     recipients: tuple[str, ...]
     source: bytes
     parsed: EmailMessage
-    text: str | None
-    html: str | None
-    attachments: tuple[Attachment, ...]
+
+    @cached_property
+    def text(self) -> str | None:
+        """The plain body, as a mail program finds it."""
+        return _body(self.parsed.get_body(("plain",)))
+
+    @cached_property
+    def html(self) -> str | None:
+        """The body with markup."""
+        return _body(self.parsed.get_body(("html",)))
+
+    @cached_property
+    def attachments(self) -> tuple[Attachment, ...]:
+        """Every part beside the two bodies."""
+        bodies = self.parsed.get_body(("plain",)), self.parsed.get_body(("html",))
+        others = [part for part in self.parsed.walk() if not part.is_multipart() and part not in bodies]
+        return tuple(
+            Attachment(
+                filename=part.get_filename() or f"part-{number}",
+                content_type=part.get_content_type(),
+                content=cast("bytes", part.get_payload(decode=True)),
+            )
+            for number, part in enumerate(others, start=1)
+        )
 
     def header(self, name: str) -> str:
         """Return a decoded header, or nothing if the message has none of that name."""
@@ -79,27 +101,9 @@ class Message:
 
 
 def parse(source: bytes, *, received_at: datetime, mail_from: str, recipients: tuple[str, ...]) -> Message:
-    """Read a message the way a mail program does: the best body of each kind, and everything else attached."""
+    """Read a message the way a mail program does. Its bodies and attachments are decoded when somebody looks."""
     parsed = email.message_from_bytes(source, policy=email.policy.default)
-    plain, rich = parsed.get_body(("plain",)), parsed.get_body(("html",))
-    others = [part for part in parsed.walk() if not part.is_multipart() and part not in (plain, rich)]
-    return Message(
-        received_at=received_at,
-        mail_from=mail_from,
-        recipients=recipients,
-        source=source,
-        parsed=parsed,
-        text=_body(plain),
-        html=_body(rich),
-        attachments=tuple(
-            Attachment(
-                filename=part.get_filename() or f"part-{number}",
-                content_type=part.get_content_type(),
-                content=cast("bytes", part.get_payload(decode=True)),
-            )
-            for number, part in enumerate(others, start=1)
-        ),
-    )
+    return Message(received_at=received_at, mail_from=mail_from, recipients=recipients, source=source, parsed=parsed)
 
 
 def _body(part: MIMEPart | None) -> str | None:

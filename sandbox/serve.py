@@ -54,11 +54,15 @@ def base_url(listener: socket.socket) -> str:
 
 
 @asynccontextmanager
-async def serve_on(listener: socket.socket, app: ASGIApp) -> AsyncIterator[None]:
-    """Serve `app` on a listener while the block runs, then close the listener. Raises as `serve_app` does."""
+async def serve_on(
+    listener: socket.socket, app: ASGIApp, protocol: type[asyncio.Protocol] | None = None
+) -> AsyncIterator[None]:
+    """Serve `app` on a listener while the block runs, then close the listener. `protocol` is a server's own in place of
+    uvicorn's. Raises as `serve_app` does."""
     with listener:
         config = uvicorn.Config(
             app,
+            http=protocol or "auto",
             access_log=False,
             log_config=None,
             proxy_headers=False,

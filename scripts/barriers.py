@@ -1,8 +1,9 @@
 """Every screen and state of customers, owners and staff in several languages: `make barriers` counts what is wrong.
 
 Each state of tests/e2e/tour.py is asked for in each language as the server sends it, opened in Chromium and looked at
-by axe; its HTML, and the part that htmx fetches, are validated. So is every mail. The main screens are measured in
-280 px and every language. Ends with an error if anything is found.
+by axe; its HTML, and the part that htmx fetches, are validated. So is every mail. The first set-up and the JSON
+API's page speak English alone: they are looked at as they are, light and dark. The main screens are measured in
+every language, as wide as a narrow phone, a phone and a desk's screen. Ends with an error if anything is found.
 """
 
 import argparse
@@ -23,13 +24,16 @@ from app.domain.booking import Actor
 from app.text.languages import LANGUAGES, direction
 from scripts.chromium import HELP, find
 from scripts.html_validate import Document, validate
-from tests.e2e.harness import ARGUMENTS, PATIENCE, PHONE, axe, open_visitor
+from tests.e2e.harness import ARGUMENTS, DARK, PATIENCE, PHONE, Visitor, axe, open_visitor
 from tests.e2e.narrow import NARROW, WRONG, look_through, main_screens
+from tests.e2e.owners_english import read_the_api, set_it_up
 from tests.e2e.stack import ONE_STUDIO, Shop, in_all_languages, open_shop
 from tests.e2e.steps import booked
 from tests.e2e.tour import EURO_WIDGETS, TOURS, Tour, pay_by_bank
 from tests.e2e.twins import Twins
 
+#: The pixels that a narrow phone, a phone and a desk's screen are wide.
+WIDTHS: Final = (280, 360, 1280)
 #: Left to right and right to left, long words and none.
 LOOKED_AT: Final = ("en", "ar", "de", "ja")
 
@@ -71,7 +75,7 @@ async def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--tour",
         action="append",
-        choices=[*TOURS, "pay by bank", "letters", "280 px"],
+        choices=[*TOURS, "pay by bank", "letters", "every language", "English alone"],
         help="only this; may be repeated",
     )
     asked = parser.parse_args(arguments)
@@ -85,9 +89,12 @@ async def main(arguments: Sequence[str] | None = None) -> None:
         if not asked.tour or "letters" in asked.tour:
             print("letters", flush=True)
             await read_letters(browser, looked)
-        if not asked.tour or "280 px" in asked.tour:
-            print("280 px", flush=True)
+        if not asked.tour or "every language" in asked.tour:
+            print("every language", flush=True)
             await measure(browser, looked)
+        if not asked.tour or "English alone" in asked.tour:
+            print("English alone", flush=True)
+            await look_at_english(browser, looked)
         for name, (tour, widgets) in tours.items():
             if not asked.tour or name in asked.tour:
                 print(name, flush=True)
@@ -163,8 +170,31 @@ async def read_letters(browser: Browser, looked: Looked) -> None:
                 await visitor.context.close()
 
 
+async def look_at_english(browser: Browser, looked: Looked) -> None:
+    """The first set-up and the JSON API's page."""
+    for look, limits in (("phone", PHONE), ("dark", DARK)):
+
+        async def show(name: str, visitor: Visitor, sent: str, look: str = look) -> None:
+            looked.states.add(name)
+            looked.html.append((name, Document(sent)))
+            await looked.at(f"{name} ({look})", visitor.page)
+            size = visitor.page.viewport_size
+            await visitor.page.set_viewport_size({"width": 320, "height": 700})
+            wide = await visitor.page.evaluate("document.documentElement.scrollWidth")
+            if wide > 320:
+                looked.findings.append(Finding(f"{wide} px wide", f"{name}, 320 px"))
+            if size:
+                await visitor.page.set_viewport_size(size)
+
+        with TemporaryDirectory() as folder:
+            await set_it_up(browser, Path(folder), show, **limits)
+        with TemporaryDirectory() as folder:
+            async with open_shop(Path(folder)) as shop:
+                await read_the_api(browser, shop, show, **limits)
+
+
 async def measure(browser: Browser, looked: Looked) -> None:
-    """The main screens in the narrowest window, in every language."""
+    """The main screens in every language and width."""
     with TemporaryDirectory() as folder:
         async with open_shop(Path(folder), widgets=in_all_languages(ONE_STUDIO)) as shop:
             visitor = await open_visitor(browser, **NARROW)
@@ -172,9 +202,11 @@ async def measure(browser: Browser, looked: Looked) -> None:
             for language in LANGUAGES:
 
                 async def show(name: str, page: Page, language: str = language) -> None:
-                    looked.measured += 1
-                    for wrong in await page.evaluate(WRONG):
-                        looked.findings.append(Finding(wrong, f"{name} ({language}), 280 px"))
+                    for width in WIDTHS:
+                        await page.set_viewport_size({"width": width, "height": 800})
+                        looked.measured += 1
+                        for wrong in await page.evaluate(WRONG):
+                            looked.findings.append(Finding(wrong, f"{name} ({language}), {width} px"))
 
                 await look_through(shop, visitor.page, screens, language, show)
             await visitor.context.close()
@@ -204,7 +236,7 @@ async def report(looked: Looked) -> None:
     print(
         f"{len(looked.states)} screens and states and {looked.letters} mails in {', '.join(looked.languages)}: "
         f"axe looked {looked.opened} times, {len(looked.html)} texts validated, {looked.parts} of them parts.\n"
-        f"{looked.measured} screens measured in 280 px and {len(LANGUAGES)} languages.\n"
+        f"{looked.measured} screens measured in {len(LANGUAGES)} languages and {len(WIDTHS)} widths.\n"
         f"{len(found)} findings"
     )
     if found:

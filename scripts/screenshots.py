@@ -10,7 +10,7 @@ from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from PIL import Image
+from PIL import Image, ImageChops
 from playwright.async_api import Browser, Page, async_playwright, expect
 
 from scripts.chromium import HELP, find
@@ -19,6 +19,8 @@ from tests.e2e.stack import ONE_STUDIO, open_shop
 from tests.e2e.tour import EURO_WIDGETS, TOURS, Tour, pay_by_bank
 
 FOLDER = Path(__file__).parent.parent / "docs" / "screenshots"
+#: Pixels that are left below what is lowest on a picture.
+MARGIN = 48
 LOOKS: dict[str, Limits] = {
     "wide-light": WIDE,
     "wide-dark": {**WIDE, "dark": True},
@@ -57,7 +59,8 @@ async def walk(
         await page.emulate_media(reduced_motion="reduce")
         taken = await page.screenshot(full_page=True)
         # 128 colors are enough for flat pages, and keep the folder at half its size.
-        picture = Image.open(BytesIO(taken)).convert("RGB").quantize(128, dither=Image.Dither.NONE)
+        picture = without_empty_end(Image.open(BytesIO(taken)).convert("RGB"))
+        picture = picture.quantize(128, dither=Image.Dither.NONE)
         picture.save(FOLDER / f"{name}-{look}.png", optimize=True)
 
     with TemporaryDirectory() as folder:
@@ -66,6 +69,13 @@ async def walk(
             await tour(shop, visitor, show)
             # Not `leave`: to take a picture Playwright adds styles of its own, which the pages' policy complains of.
             await visitor.context.close()
+
+
+def without_empty_end(picture: Image.Image) -> Image.Image:
+    """The picture up to what is lowest on it: a window is often higher than its page."""
+    ground = Image.new("RGB", picture.size, picture.getpixel((0, picture.height - 1)))
+    seen = ImageChops.difference(picture, ground).getbbox()
+    return picture.crop((0, 0, picture.width, min(picture.height, seen[3] + MARGIN))) if seen else picture
 
 
 if __name__ == "__main__":

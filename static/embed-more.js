@@ -177,13 +177,13 @@ export default (kit) => {
 
   // Coming back
 
-  // Where the visitor is sent after paying: #holdfast=i0.token, or as a router has written it, with the site's own route
-  // behind it. A reload finds it in the entry's state, and shows how the booking stands once more.
+  // Where the visitor is sent after paying: #holdfast=i0.token, or as a router has written it (some encode it), with the
+  // site's own route behind it. A reload finds it in the entry's state, and shows how the booking stands once more.
   let back;
   const find = safe((event) => {
     const { location, history } = page;
     const mark = /^#!?\/?holdfast=(([ipfo])(\d+)\.([\w.-]+))(?:~(.*))?$/;
-    const found = mark.exec(location.hash);
+    const found = mark.exec(/%3D/i.test(location.hash) ? decodeURIComponent(location.hash) : location.hash);
     const kept = !event && !found && history.state && history.state.holdfast;
     kit.again = !!kept;
     if (found || kept) back = found ? found.slice(1) : mark.exec("#holdfast=" + kept).slice(1);

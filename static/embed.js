@@ -66,7 +66,7 @@
 
   // Editors turn quotes into curly ones, and leave blanks: neither is meant.
   const get = (element, name) =>
-    (element.getAttribute(name) || "").replace(/^["'\s\u2018-\u201f\u00ab\u00bb]+|["'\s\u2018-\u201f\u00ab\u00bb]+$/g, "");
+    (element.getAttribute(name) || "").replace(/^["'\s\u2018-\u201f\u2039\u203a\u00ab\u00bb]+|["'\s\u2018-\u201f\u2039\u203a\u00ab\u00bb]+$/g, "");
   const isTag = (element) => element.localName === tag;
   const option = (element, name) => get(element, (isTag(element) ? "" : "data-") + name);
   const named = (element, kind) => get(element, isTag(element) ? "widget" : kinds[kind]).toLowerCase() || "default";
@@ -276,7 +276,7 @@
   safe(() => {
     customElements.define(tag, Booking);
     // Whoever comes back from paying sees that first.
-    const came = () => /holdfast=/.test(page.location.hash);
+    const came = () => /holdfast(=|%3D)/i.test(page.location.hash);
     on(page, "hashchange", () => came() && more().then((it) => it.find(1)));
     watch.observe(root, {
       childList: true,

@@ -4,10 +4,12 @@
   "use strict";
   const root = document.documentElement;
   const live = document.getElementById("hf-live");
+  let speaks;
   const say = (text) => {
     live.textContent = "";
-    // A live region speaks only when its text changes after it was empty.
-    if (text) setTimeout(() => (live.textContent = text), 50);
+    // A live region speaks only when its text changes after it was empty. What came before is no longer true.
+    clearTimeout(speaks);
+    if (text) speaks = setTimeout(() => (live.textContent = text), 50);
   };
   root.classList.add("scripted");
 

@@ -203,6 +203,23 @@ class RefundOut(Out):
     """In the currency's smallest unit."""
 
 
+class OfferedOut(Out):
+    """A time that is held for a customer who paid too late."""
+
+    time_id: str
+    """What `/api/bookings/choose` asks for."""
+    start: AwareDatetime
+    """When it starts, in the place's time zone."""
+    end: AwareDatetime
+    """When it ends."""
+    resource_id: str
+    """Hapio's id of the person or room."""
+    resource_name: str
+    """The person's or room's name."""
+    held_until: AwareDatetime
+    """Until when it can be chosen."""
+
+
 class BookingOut(Out):
     """A booking as it is now. `expiresAt` while it is held or being paid; `price` in the smallest unit."""
 
@@ -238,6 +255,8 @@ class BookingOut(Out):
     """Until when it is held; null once it is paid or over."""
     undo_until: AwareDatetime | None
     """Until when its cancellation can be taken back."""
+    offered: list[OfferedOut]
+    """The times to choose from, where the booking's own was gone when its payment came."""
     no_show: bool
     """Whether the customer missed the visit."""
     reference: str

@@ -62,6 +62,13 @@ async def restore(call: Call, asked: requests.Named) -> answers.BookingAnswer:
     return await shown(call, booking)
 
 
+async def choose(call: Call, asked: requests.ChooseRequest) -> answers.BookingAnswer:
+    """POST /api/bookings/choose: one of the times that are held for a payment which came too late."""
+    booking, _ = await call.booking(asked)
+    await call.parts.late_money.choose(booking.id, asked.time_id)
+    return await shown(call, booking)
+
+
 async def reschedule(call: Call, asked: requests.RescheduleRequest) -> answers.RescheduleAnswer:
     """POST /api/bookings/reschedule"""
     booking, by = await call.booking(asked)

@@ -160,6 +160,13 @@ class RescheduleRequest(Named):
     """True changes nothing, and tells what it would cost."""
 
 
+class ChooseRequest(Named):
+    """Which booking, and which of its offered times: `bookingId` or `hapioBookingId` is needed."""
+
+    time_id: Id
+    """The time's `timeId`, from the booking's `offered`."""
+
+
 class NoShowRequest(Named):
     """Which booking was missed: `bookingId` or `hapioBookingId` is needed."""
 

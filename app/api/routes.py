@@ -107,6 +107,15 @@ OPERATIONS = (
         about="Takes a cancellation back, until `undoUntil`, if the time is still free. Its refund is withdrawn.",
     ),
     _by_holder(
+        "/api/bookings/choose",
+        "chooseTime",
+        "Choose another time for a late payment",
+        changing.choose,
+        tag="Changing",
+        about="Books one of the times in the booking's `offered`, which are held for a payment that came when the "
+        "booking's own time was gone. `/api/bookings/cancel` gives all the money back instead.",
+    ),
+    _by_holder(
         "/api/bookings/reschedule",
         "rescheduleBooking",
         "Move a booking to another time",

@@ -47,6 +47,18 @@ def booking_out(view: BookingView, call: Call) -> answers.BookingOut:
         refund=answers.RefundOut(status=status, amount=amount),
         expires_at=booking.deadline if booking.status in UNPAID else None,
         undo_until=undo if undo and undo > now else None,
+        offered=[
+            answers.OfferedOut(
+                time_id=time.id,
+                start=time.starts_at.astimezone(zone),
+                end=time.ends_at.astimezone(zone),
+                resource_id=time.resource_id,
+                resource_name=time.resource_name,
+                held_until=time.offered_until,
+            )
+            for time in view.offered
+            if time.offered_until
+        ],
         no_show=booking.no_show,
         reference=booking.visitor.reference,
         metadata=dict(booking.visitor.metadata),

@@ -1,4 +1,4 @@
-"""Slips of the finger in mail addresses: gmial.com, hotmail.con. Pure; nobody is asked whether a domain exists."""
+"""Typing errors in mail addresses: gmial.com, hotmail.con. Pure; nobody is asked whether a domain exists."""
 
 from __future__ import annotations
 
@@ -90,6 +90,10 @@ _USUAL: Final = frozenset(
 )
 #: Endings that no domain has, and what is meant by them.
 _ENDINGS: Final = {"con": "com", "cmo": "com", "ocm": "com", "comm": "com", "vom": "com", "xom": "com", "cpm": "com"}
+#: Those who have a domain in nearly every country: nobody can say that outlook.dk is none.
+_EVERYWHERE: Final = frozenset({"hotmail", "outlook", "live", "yahoo", "gmx"})
+#: What looks like a country and is more often the beginning of "com".
+_CUT_SHORT: Final = frozenset({"co", "cm", "om"})
 #: In shorter names a different letter is as likely another company.
 _SHORTEST: Final = 7
 
@@ -101,9 +105,18 @@ def likely_meant(address: str) -> str:
     if not local or name in _USUAL:
         return ""
     stem, _, ending = name.rpartition(".")
+    if stem in _EVERYWHERE and len(ending) == 2 and ending not in _CUT_SHORT:
+        return ""
+    if stem == "gmail":  # has this one domain
+        return f"{local}@gmail.com"
     corrected = f"{stem}.{_ENDINGS[ending]}" if ending in _ENDINGS else name
     if corrected not in _USUAL:
-        near = [usual for usual in sorted(_USUAL) if len(usual) >= _SHORTEST and distance(corrected, usual) == 1]
+        # One slip changes the length by one letter at most; most domains need not be gone through letter by letter.
+        near = [
+            usual
+            for usual in _USUAL
+            if len(usual) >= _SHORTEST and abs(len(usual) - len(corrected)) <= 1 and distance(corrected, usual) == 1
+        ]
         corrected = min(near, key=_by_use, default=corrected)
     return f"{local}@{corrected}" if corrected != name else ""
 

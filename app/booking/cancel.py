@@ -1,4 +1,4 @@
-"""Calling a booking off, and taking that back."""
+"""Cancelling a booking, and taking the cancellation back."""
 
 from __future__ import annotations
 
@@ -191,6 +191,8 @@ class Cancel:
             owes=self._refunds.debt(booking, back, by.end_reason, cause=str(after.revision), due_at=undo_until)
             if back
             else None,
+            # A call that was given up may book the time as soon as it is free.
+            find_out_at=now + RESCUE_LEASE,
             mails=self._notifications.owed(after, MailKind.CANCELED_CUSTOMER, MailKind.CANCELED_OWNER, detail=told),
             detail={"back": back.amount, **({"note": note} if note else {})},
         )

@@ -1,11 +1,12 @@
-"""Who could take a time, in the order in which to ask."""
+"""Who could take a time, in the order in which to ask, and why nobody can."""
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from app.booking.tools import Tools
 from app.domain.catalogue import Resource, Service, Slot
+from app.errors import SlotTaken, TimePassed, TooSoon
 
 
 class Candidates:
@@ -34,3 +35,10 @@ class Candidates:
             )
 
         return sorted(free, key=busy)
+
+
+def why_not(service: Service, starts_at: datetime, now: datetime) -> type[SlotTaken]:
+    """Why a time of this service cannot be had that nobody offers: it has begun, is within the notice, or is taken."""
+    if starts_at <= now:
+        return TimePassed
+    return TooSoon if starts_at < now + service.booking_window_start else SlotTaken

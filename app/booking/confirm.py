@@ -27,6 +27,7 @@ from app.errors import (
     StripeRefused,
 )
 from app.mail import MailKind
+from app.scheduling.port import SchedulerBooking
 from app.store.change import Change
 
 log = structlog.get_logger()
@@ -131,8 +132,8 @@ class Confirm:
             Status.CONFIRMED,
             word,
             values={"confirmed_at": self._now(), "end_reason": None},
-            # Of other times that were being locked for this customer, an answer may have been lost.
-            find_out_at=self._now() + RESCUE_LEASE if booking.was_expired else None,
+            # An answer may have been lost: of this time, asked for twice, or of another that was offered.
+            find_out_at=self._now() + RESCUE_LEASE,
             mails=[
                 *self._notifications.owed(
                     booking,
@@ -214,34 +215,39 @@ class Confirm:
         """A cancellation is being taken back: if the scheduler gives the time again, the booking stands as it was; if
         not, it stays canceled, and its refund goes out."""
         try:
-            reference = await self._restore_at_scheduler(booking)
+            there = await self._restore_at_scheduler(booking)
         except SchedulerRefused as error:
             log.info("not taken back", booking=booking.id, scheduler=error.body[:500])
             return await self.leave_canceled(booking, sure=True)
-        if reference is None:  # another process is at it
+        if there is None:  # another process is at it
             return await self._tools.booking(booking.id)
         after = replace(booking, revision=booking.revision + 1)
         mails = self._notifications.owed(after, MailKind.RESTORED_CUSTOMER, MailKind.RESTORED_OWNER)
         back = await self._store.taken_back(
-            booking, reference=reference, mails=[*mails, *self._notifications.reminder(after)]
+            booking,
+            reference=there.id,
+            unsure=booking.reservation.unsure or there.asked_twice,
+            find_out_at=self._now() + RESCUE_LEASE,
+            mails=[*mails, *self._notifications.reminder(after)],
         )
         return back or await self._tools.booking(booking.id)
 
-    async def _restore_at_scheduler(self, booking: Booking) -> str | None:
-        """The id of the scheduler's booking that has the time again: the canceled one, or, where that was deleted, one
-        made afresh. None while another process is at it."""
+    async def _restore_at_scheduler(self, booking: Booking) -> SchedulerBooking | None:
+        """The scheduler's booking that has the time again: the canceled one, or, where that was deleted, one made
+        afresh. None while another process is at it."""
         # A call that lands after the booking has been called off again would undo that.
         if not await self._store.lease(booking, until=self._now() + 2 * RESCUE_LEASE):
             return None
         if booking.reservation.reference:
             with suppress(SchedulerNotFound):
                 scheduler = self._schedulers.of(booking.reservation.scheduler)
-                return (await scheduler.restore(booking.reservation.reference)).id
+                return await scheduler.restore(booking.reservation.reference)
         for made in await find_at_scheduler(self._tools, booking, booking.reservation):
             if not made.is_canceled:
-                return made.id  # by an earlier try that did not live to say so
+                return made  # by an earlier try that did not live to say so
         payment = await self._store.payment(booking.payment_id) if booking.payment_id else None
-        return (await confirm_at_scheduler(self._tools, booking, payment, lock=None)).id
+        await self._store.ask(booking.reservation)
+        return await confirm_at_scheduler(self._tools, booking, payment, lock=None)
 
     async def leave_canceled(self, booking: Booking, *, sure: bool) -> Booking:
         back = sum(
@@ -253,6 +259,7 @@ class Confirm:
         # Whoever took it back, and left before the scheduler's answer, would believe that the booking stands.
         kinds = (MailKind.CANCELED_CUSTOMER, MailKind.CANCELED_OWNER)
         mails = self._notifications.owed(booking, *kinds, about="kept", detail=told)
+        sure = sure and not booking.reservation.unsure
         # A call that has not landed yet would undo the release.
         find_out_at = None if sure else self._now() + 2 * RESCUE_LEASE
         left = await self._store.not_taken_back(booking, mails=mails, find_out_at=find_out_at)
@@ -279,7 +286,7 @@ class Confirm:
             log.info("the time is taken", booking=booking.id, scheduler=error.body[:500])
             return _Lock.TAKEN
         if makes:
-            await self._store.record_lock(booking, reference=final.id, terms=booking.terms)
+            await self._have(booking, final, other_person=False)
         return _Lock.FINAL
 
     async def _rescue(self, booking: Booking, payment: Payment | None, *, taken: bool) -> Booking | None:
@@ -295,7 +302,7 @@ class Confirm:
                 continue
             if not old.is_temporary and old.resource_id == booking.resource_id:
                 # Made by an earlier try that did not live to say so.
-                return await self._have(booking, old.id, other_person=booking.resource_id != booked)
+                return await self._have(booking, old, other_person=booking.resource_id != booked)
             await scheduler.release(old.id)
         widget = self._widgets.get(booking.widget)
         if booking.starts_at <= self._now() or widget is None:
@@ -318,12 +325,17 @@ class Confirm:
                 await self._store.unreserve(booking, service.resource(booked))
                 self._availability.freed(reserved.interval, reserved.slot, booking.service_id)
                 continue
-            return await self._have(booking, made.id, other_person=resource.id != booked)
+            return await self._have(booking, made, other_person=resource.id != booked)
         return None
 
-    async def _have(self, booking: Booking, reference: str, *, other_person: bool) -> Booking | None:
+    async def _have(self, booking: Booking, made: SchedulerBooking, *, other_person: bool) -> Booking | None:
+        """The scheduler has made it. `booking` as it was before that was asked for."""
         return await self._store.record_lock(
-            booking, reference=reference, terms=booking.terms, other_person=other_person
+            booking,
+            reference=made.id,
+            terms=booking.terms,
+            other_person=other_person,
+            unsure=booking.reservation.unsure or made.asked_twice,
         )
 
     async def _booked_with(self, booking: Booking) -> str:

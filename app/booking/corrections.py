@@ -1,4 +1,4 @@
-"""What the owner mends in a booking: the customer's details, a mail that did not arrive, a visit that nobody came
+"""What the owner corrects in a booking: the customer's details, a mail that did not arrive, a visit that nobody came
 to."""
 
 from __future__ import annotations

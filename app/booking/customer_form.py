@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-import phonenumbers
 from email_validator import EmailNotValidError, validate_email
 
 from app.domain.booking import Customer
@@ -28,6 +27,8 @@ ANSWER = "q_"
 #: The field that says which country a phone number without a country code is of.
 PHONE_COUNTRY = "phone_country"
 _MEXICO, _MEXICAN = 52, 10
+#: U+FF01 to U+FF5E, as the letters that they are wide forms of.
+_FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
 
 #: The most letters of a text that names no limit of its own.
 LONGEST = 2000
@@ -237,9 +238,11 @@ def _visible(text: str) -> bool:
 
 
 def read_address(text: str) -> str | None:
-    """The normalized address, without the invisible characters that come along from chats. Nobody is asked whether its
-    domain exists: that would be a call per visitor."""
-    text = "".join(char for char in text if unicodedata.category(char) != "Cf")
+    """The normalized address, without what comes along from chats and links: invisible characters, "mailto:", angle
+    brackets. Full-width letters, as Japanese keyboards write them, are plain ones. Nobody is asked whether its domain
+    exists: that would be a call per visitor."""
+    text = "".join(char for char in text if unicodedata.category(char) != "Cf").translate(_FULL_WIDTH)
+    text = text.strip().removeprefix("<").removesuffix(">").removeprefix("mailto:")
     try:
         return validate_email(text, check_deliverability=False).normalized
     except EmailNotValidError:
@@ -248,6 +251,8 @@ def read_address(text: str) -> str | None:
 
 def read_country(text: str) -> str:
     """A country that has phone numbers, by its two letters; empty for anything else."""
+    import phonenumbers  # late: a megabyte that a form without phone numbers never needs
+
     return text if text in phonenumbers.SUPPORTED_REGIONS else ""
 
 
@@ -261,14 +266,19 @@ def read_phone(text: str, country: str) -> str | None:
     """E.164, with its extension behind it. A number with its country code is held to lengths alone, because allotted
     ranges change more often than this is installed. One without has to be valid in the country: half the world's
     numbers have a possible length there, and would ring at a stranger's."""
+    import phonenumbers
+
+    if text.startswith("00"):  # no number of any country begins so, and people write it where another prefix is dialled
+        text = f"+{text[2:]}"
     try:
-        number = phonenumbers.parse(text, country)
+        number = phonenumbers.parse(text, country, keep_raw_input=True)
     except phonenumbers.NumberParseException:
         return None
     digits = str(number.national_number)
     if number.country_code == _MEXICO and len(digits) == _MEXICAN + 1 and digits.startswith("1"):
         number.national_number = int(digits[1:])  # WhatsApp still writes the 1 of mobile phones, which ended in 2019
-    abroad = text.lstrip().startswith(("+", "00", "\uff0b"))
+    written = phonenumbers.CountryCodeSource
+    abroad = number.country_code_source in {written.FROM_NUMBER_WITH_PLUS_SIGN, written.FROM_NUMBER_WITH_IDD}
     if not (
         phonenumbers.is_possible_number(number) if abroad else phonenumbers.is_valid_number_for_region(number, country)
     ):

@@ -1,4 +1,4 @@
-"""What the owner does in the scheduler itself, past us, is followed here: canceled or deleted there is canceled here
+"""What the owner does in the scheduler itself is followed here: canceled or deleted there is canceled here
 and the money goes back, moved there has the new time here. Customers are told; nothing of it is written to the
 scheduler again.
 

@@ -1,4 +1,4 @@
-"""Holding a time: the slot guard first, then the lock at the scheduler; again, longer, or not after all."""
+"""Holding a time: the slot guard first, then the lock at the scheduler. Extending, renewing and ending a hold."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import structlog
 
 from app.booking.adopt import Adopt
 from app.booking.at_scheduler import find_at_scheduler, lock_at_scheduler, must_be_confirmable
-from app.booking.candidates import Candidates
+from app.booking.candidates import Candidates, why_not
 from app.booking.customer_form import read_details
 from app.booking.new_booking import must_be_on_offer, new_booking, new_reservation
 from app.booking.release import Release
@@ -36,7 +36,6 @@ from app.errors import (
     SchedulerRefused,
     SlotTaken,
     TimePassed,
-    TooSoon,
 )
 from app.protection.hold_limits import Admission, Client, HoldLimits
 from app.scheduling.port import Scheduler
@@ -176,13 +175,9 @@ class Hold:
         # Read again: what the scheduler refused may be gone altogether.
         service = await self._availability.service(widget, service_id)
         nearest = await self._availability.nearest(widget, service, starts_at, resource_id=resource_id)
-        now, kind = self._now(), SlotTaken
-        if starts_at <= now:
-            kind = TimePassed
-        elif not offered:
+        kind = why_not(service, starts_at, self._now())
+        if not offered and kind is not TimePassed:
             kind = NotOffered
-        elif starts_at < now + service.booking_window_start:
-            kind = TooSoon
         return kind(starts_at, [near.starts_at for near in nearest])
 
     async def _admit(self, widget: Widget, service: Service, starts_at: datetime, client: Client) -> Admission:

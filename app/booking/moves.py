@@ -41,6 +41,7 @@ from app.errors import (
 )
 from app.mail import MailKind
 from app.payments.facts import CheckoutFacts
+from app.scheduling.port import SchedulerBooking
 from app.store.change import MoveChange
 
 log = structlog.get_logger()
@@ -259,14 +260,14 @@ class Moves:
             revision=booking.revision + 1,
         )
         try:
-            reference = await self._move_at_scheduler(move, booking, after)
+            there = await self._move_at_scheduler(move, booking, after)
         except (SchedulerNotFound, SchedulerRefused) as error:
             log.info("move refused", move=move.id, error=type(error).__name__)
             return await self._refuse(move, booking, EndReason.REFUSED)
-        return await self._complete(move, booking, after, reference)
+        return await self._complete(move, booking, after, there)
 
-    async def _move_at_scheduler(self, move: Move, booking: Booking, after: Booking) -> str:
-        """The id of the scheduler's booking that has the new time now."""
+    async def _move_at_scheduler(self, move: Move, booking: Booking, after: Booking) -> SchedulerBooking:
+        """The scheduler's booking that has the new time now."""
         if booking.reservation.reference is None:
             raise SchedulerNotFound("the scheduler has no booking to move")
         payment = await self._store.payment(booking.payment_id) if booking.payment_id else None
@@ -281,9 +282,9 @@ class Moves:
             )
         if moved.is_canceled:
             raise SchedulerNotFound("canceled in the scheduler")
-        return moved.id
+        return moved
 
-    async def _complete(self, move: Move, booking: Booking, after: Booking, reference: str) -> Move:
+    async def _complete(self, move: Move, booking: Booking, after: Booking, there: SchedulerBooking) -> Move:
         back = Money(min(move.refund_due, await self._refunds.left(booking.id)), move.price.currency)
         owes = self._refunds.debt(booking, back, EndReason.CHEAPER, cause=move.id) if back else None
         difference = -back.amount or max(0, move.price.amount - booking.terms.price.amount)
@@ -296,8 +297,10 @@ class Moves:
         mails = self._notifications.owed(after, MailKind.MOVED_CUSTOMER, MailKind.MOVED_OWNER, detail=told)
         moved = await self._store.complete_move(
             move,
-            reference=reference,
+            reference=there.id,
+            unsure=move.reservation.unsure or there.asked_twice,
             terms=after.terms,
+            find_out_at=self._now() + _LEASE,
             owes=owes,
             mails=[*mails, *self._notifications.reminder(after)],
         )

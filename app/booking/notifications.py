@@ -1,4 +1,4 @@
-"""Which mails a change owes, and what each has to say when it is sent."""
+"""Which mails are due after a change, and what each says at the time of sending."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the owner gives back beside the terms, here or without Stripe."""
+"""What the owner refunds outside the terms, through Stripe or without it."""
 
 from __future__ import annotations
 

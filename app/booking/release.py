@@ -35,8 +35,12 @@ class Release:
 
     async def booking(self, booking: Booking) -> None:
         """Give the time of an ended booking, or one that was lost, back at the scheduler: one that was confirmed stays
-        there as canceled, for its history. Safe to repeat; raises SchedulerError."""
+        there as canceled, for its history. Of one that stands, delete what there is twice. Safe to repeat; raises
+        SchedulerError."""
         reservation = booking.reservation
+        if booking.status is Status.CONFIRMED and reservation.unsure:
+            await self._delete_doubles(reservation)
+            return
         if booking.status not in {Status.EXPIRED, Status.OFFERED, Status.CANCELED}:
             return
         if booking.canceled_at and reservation.reference:
@@ -84,6 +88,22 @@ class Release:
         for lost in await find_at_scheduler(self._tools, booking, reservation):
             if not lost.is_canceled and lost.id not in {but, has}:
                 await self._schedulers.of(reservation.scheduler).release(lost.id)
+
+    async def _delete_doubles(self, reservation: Reservation) -> None:
+        """The scheduler was asked again while an answer was missing, and both calls may have booked."""
+        found = await find_at_scheduler(self._tools, await self._tools.booking(reservation.booking_id), reservation)
+        # Read after the look: what a move was making when it was seen is known by now, or the move is still open.
+        booking = await self._tools.booking(reservation.booking_id)
+        if booking.reservation.id != reservation.id or booking.status is not Status.CONFIRMED:
+            return
+        if await self._store.open_move(booking.id):
+            await self._store.put_off_reservation(reservation.id, until=self._now() + RESCUE_LEASE)
+            return
+        for double in found:
+            if not double.is_canceled and double.id != booking.reservation.reference:
+                log.warning("booked twice, one given back", booking=booking.id)
+                await self._schedulers.of(reservation.scheduler).release(double.id)
+        await self._store.record_sure(booking.reservation)
 
     async def _cancel_at_scheduler(self, reservation: Reservation, reference: str) -> None:
         # For one process alone: a call that lands after the customer has taken the cancellation back would undo that.

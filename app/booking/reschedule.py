@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from app.booking.around_own import times_around
-from app.booking.candidates import Candidates
+from app.booking.candidates import Candidates, why_not
 from app.booking.confirm import AGAIN_SOON
 from app.booking.moves import MoveQuote, Moves
 from app.booking.offer import Offers, Refusal
@@ -253,7 +253,8 @@ class Reschedule:
         widget = self._widgets.of(booking)
         service = await self._availability.service(widget, service_id or booking.service_id)
         nearest = await self._availability.nearest(widget, service, starts_at, resource_id=resource_id)
-        return SlotTaken(starts_at, [near.starts_at for near in nearest if near.starts_at != booking.starts_at])
+        kind = why_not(service, starts_at, self._now())
+        return kind(starts_at, [near.starts_at for near in nearest if near.starts_at != booking.starts_at])
 
 
 def with_own(slots: Sequence[Slot], around: Sequence[Slot]) -> tuple[Slot, ...]:

@@ -1,4 +1,4 @@
-"""Looking at Stripe and the scheduler, and bringing a booking to the state that the facts demand."""
+"""Reads Stripe and the scheduler, and brings a booking to the state that follows from both."""
 
 from __future__ import annotations
 

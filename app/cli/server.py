@@ -11,6 +11,7 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from app.web.shared.ready_answers import STATE, ReadyAnswer, ReadyAnswers
 from app.web.shared.security_headers import new_request_id, request_header, with_security_headers
 
 try:
@@ -43,6 +44,10 @@ class Protocol(HttpToolsProtocol):
     linger_seconds = LINGER_SECONDS
     _late: asyncio.TimerHandle | None = None
     _retiring = False
+    #: A request has begun whose headers are not all there.
+    _beginning = False
+    #: The request that is being read has been answered.
+    _answered = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
@@ -52,16 +57,59 @@ class Protocol(HttpToolsProtocol):
         self._stop_waiting()
         super().connection_lost(exc)
 
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        # Most requests come in one piece, and need no timer.
+        if self._beginning and self._late is None:
+            self._await_headers()
+
     def on_message_begin(self) -> None:
         self._stop_waiting()
-        self._await_headers()
+        self._beginning, self._answered = True, False
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         self._stop_waiting()
+        self._beginning = False
+        ready = self._find_ready()
+        if ready is not None:
+            self._answered = True
+            self._send_ready(ready)
+            return
         super().on_headers_complete()
         if self._retiring and self.cycle is not None:
             self.cycle.keep_alive = False
+
+    def on_message_complete(self) -> None:
+        if not self._answered:
+            super().on_message_complete()
+
+    def _find_ready(self) -> ReadyAnswer | None:
+        """The answer, if it is ready, and there is nothing about the connection that uvicorn must see to."""
+        ready: ReadyAnswers | None = self.app_state.get(STATE)
+        parser = self.parser
+        if (
+            ready is None
+            or self._retiring
+            or parser.get_method() != b"GET"
+            or parser.get_http_version() != "1.1"
+            or not parser.should_keep_alive()
+            or parser.should_upgrade()
+            or not (self.cycle is None or self.cycle.response_complete)
+            or self.flow.write_paused
+            or self.transport.is_closing()
+            or (self.limit_concurrency is not None and len(self.connections) >= self.limit_concurrency)
+        ):
+            return None
+        return ready.find(self.url, self.headers)
+
+    def _send_ready(self, ready: ReadyAnswer) -> None:
+        """In one piece: a task, a scope and a check of every header cost as much as all the rest of such an answer."""
+        usual = [name + b": " + value + b"\r\n" for name, value in self.server_state.default_headers]
+        name, value = request_header(new_request_id())
+        end = (name, b": ", value, b"\r\n\r\n")
+        self.transport.write(b"".join((STATUS_LINE[ready.status], *usual, ready.lines, *end, ready.body)))
+        self.on_response_complete()
 
     def shutdown(self) -> None:
         """At the server's end: a connection that is idle stays for one more request, which may be on its way."""

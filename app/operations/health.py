@@ -1,4 +1,4 @@
-"""How the house is: what is ready, and every figure for those who watch. Nothing here names a person or a secret."""
+"""System status: what is ready, and the figures for monitoring. Nothing here names a person or a secret."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The clock: what is due, what was forgotten, what must be mailed.
+"""The worker: does what is due, looks for what was forgotten, sends mails.
 
 Alone it brings every booking to its end, with webhooks off and nobody returning. Each step is safe to repeat, so a
 crash, or a second worker, costs nothing but the repetition.

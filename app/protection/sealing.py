@@ -9,6 +9,11 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cryptography.fernet import MultiFernet
 
 
 class NotSealedHere(ValueError):
@@ -19,13 +24,8 @@ class Sealer:
     """Seals and opens for one purpose. `keys` newest first; `now` gives aware datetimes."""
 
     def __init__(self, keys: Sequence[str], purpose: str, *, now: Callable[[], datetime]) -> None:
-        # Imported here, because most processes seal nothing, and the package takes 7 MiB.
-        from cryptography.fernet import Fernet, InvalidToken, MultiFernet
-
-        self._refused: tuple[type[Exception], ...] = (InvalidToken, ValueError)
-        self._fernet = MultiFernet(
-            [Fernet(base64.urlsafe_b64encode(derived_key(key, f"holdfast.{purpose}"))) for key in keys]
-        )
+        self._keys = keys
+        self._purpose = purpose
         self._now = now
 
     def seal(self, text: str) -> str:
@@ -34,10 +34,21 @@ class Sealer:
 
     def open(self, sealed: str) -> str:
         """The text. Raises NotSealedHere."""
+        from cryptography.fernet import InvalidToken
+
         try:
             return self._fernet.decrypt(sealed.encode()).decode()
-        except self._refused as error:
+        except (InvalidToken, ValueError) as error:
             raise NotSealedHere("sealed by another key, or changed") from error
+
+    @cached_property
+    def _fernet(self) -> MultiFernet:
+        # At the first use, because most processes seal nothing, and the package takes 10 MiB.
+        from cryptography.fernet import Fernet, MultiFernet
+
+        return MultiFernet(
+            [Fernet(base64.urlsafe_b64encode(derived_key(key, f"holdfast.{self._purpose}"))) for key in self._keys]
+        )
 
 
 def derived_key(key: str, purpose: str) -> bytes:

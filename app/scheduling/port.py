@@ -120,7 +120,8 @@ class SchedulerBooking:
     empty where the scheduler does not tell it here.
 
     `canceled_by` is who canceled it there, None where that is not known. `successor` is the id of the booking that has
-    taken its place, where a move there makes a new one; it is canceled then.
+    taken its place, where a move there makes a new one; it is canceled then. `asked_twice`: an earlier call for it was
+    never answered, and may make a second one yet.
     """
 
     id: str
@@ -143,6 +144,7 @@ class SchedulerBooking:
     email: str = ""
     canceled_by: Actor | None = None
     successor: str | None = None
+    asked_twice: bool = False
 
 
 @dataclass(frozen=True, slots=True)

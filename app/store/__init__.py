@@ -1,4 +1,4 @@
-"""All SQL: what we owe and what we know, in SQLite with one writer.
+"""All SQL: what is known and what is due, in SQLite with one writer or in PostgreSQL.
 
 Every change of a booking's status goes through `claim`, one conditional UPDATE that reports whether it won, and every
 change of a move's state through `claim_move`; what the change owes the outside world (mail, refund, payment attempt)

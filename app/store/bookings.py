@@ -159,12 +159,14 @@ class BookingRows(Database):
         terms: Terms,
         shown: Money | None = None,
         other_person: bool = False,
+        unsure: bool = False,
     ) -> Booking | None:
         """The scheduler's answer to the lock. Stored whatever became of the row meanwhile: of an ended one it is to be
         given back. `shown` is the price that the visitor saw, where it is another than the one in `terms`;
-        `other_person` that the time is with another person than was booked."""
+        `other_person` that the time is with another person than was booked; `unsure` that an earlier call, whose answer
+        was lost, may make a second one yet."""
         async with self._write(booking.id) as connection:
-            await change_reservation(connection, booking.reservation.id, {"reference": reference, "unsure": False})
+            await change_reservation(connection, booking.reservation.id, {"reference": reference, "unsure": unsure})
             await connection.execute(
                 sa.update(bookings)
                 .where(bookings.c.id == booking.id)
@@ -439,8 +441,11 @@ class BookingRows(Database):
                 )
             return back
 
-    async def taken_back(self, booking: Booking, *, reference: str, mails: Sequence[OutboxMail]) -> Booking | None:
-        """The scheduler has agreed: the booking stands again, and what it owed is withdrawn."""
+    async def taken_back(
+        self, booking: Booking, *, reference: str, unsure: bool, find_out_at: datetime, mails: Sequence[OutboxMail]
+    ) -> Booking | None:
+        """The scheduler has agreed: the booking stands again, and what it owed is withdrawn. If `unsure`, what an
+        earlier call may have made besides is looked for from `find_out_at` on."""
         change = Change(
             (Status.PAID,),
             Status.CONFIRMED,
@@ -451,7 +456,8 @@ class BookingRows(Database):
                 "undo_until": None,
                 "revision": bookings.c.revision + 1,
             },
-            reservation={"reference": reference, "canceled": False},
+            reservation={"reference": reference, "canceled": False, "unsure": unsure},
+            find_out_at=find_out_at,
         )
         async with self._write(booking.id) as connection:
             back = await self._claim(connection, booking.id, change)

@@ -23,13 +23,12 @@ async def insert_if_new(connection: AsyncConnection, table: sa.Table, row: Mappi
 
 async def set_counter(connection: AsyncConnection, name: str, value: int) -> None:
     """Give a named number this value."""
-    row = _insert(connection, counters).values(name=name, value=value)
-    await connection.execute(row.on_conflict_do_update(index_elements=["name"], set_={"value": value}))
+    await connection.execute(_set_counter(connection.dialect.name), {"name": name, "value": value})
 
 
 async def take_turn(connection: AsyncConnection, name: str, *, now: datetime, until: datetime) -> bool:
     """Set a named number to a time, unless it is one that is still to come."""
-    row = _insert(connection, counters).values(name=name, value=int(until.timestamp()))
+    row = _insert(connection.dialect.name, counters).values(name=name, value=int(until.timestamp()))
     over = counters.c.value <= int(now.timestamp())
     taken = row.on_conflict_do_update(index_elements=["name"], set_={"value": row.excluded.value}, where=over)
     return (await connection.execute(taken.returning(counters.c.name))).first() is not None
@@ -37,16 +36,27 @@ async def take_turn(connection: AsyncConnection, name: str, *, now: datetime, un
 
 async def raise_counter(connection: AsyncConnection, name: str, more: int) -> int:
     """Add to a named number, which begins at 0; the sum."""
-    row = _insert(connection, counters).values(name=name, value=more)
-    raised = row.on_conflict_do_update(index_elements=["name"], set_={"value": counters.c.value + more})
-    return int((await connection.execute(raised.returning(counters.c.value))).scalar_one())
+    raised = await connection.execute(_raise_counter(connection.dialect.name), {"name": name, "value": more})
+    return int(raised.scalar_one())
 
 
 @cache
 def _insert_if_new(dialect: str, table: sa.Table) -> sa.Insert:
-    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
-    return insert(table).on_conflict_do_nothing()
+    return _insert(dialect, table).on_conflict_do_nothing()
 
 
-def _insert(connection: AsyncConnection, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
-    return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
+@cache
+def _set_counter(dialect: str) -> sa.Insert:
+    row = _insert(dialect, counters)
+    return row.on_conflict_do_update(index_elements=["name"], set_={"value": row.excluded.value})
+
+
+@cache
+def _raise_counter(dialect: str) -> sa.Executable:
+    row = _insert(dialect, counters)
+    sum_ = {"value": counters.c.value + row.excluded.value}
+    return row.on_conflict_do_update(index_elements=["name"], set_=sum_).returning(counters.c.value)
+
+
+def _insert(dialect: str, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
+    return postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)

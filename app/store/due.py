@@ -1,4 +1,4 @@
-"""What a change owes the outside world, written in the transaction of the change."""
+"""What is due after a change, written in the transaction of the change."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cache
 
 import sqlalchemy as sa
 
@@ -15,6 +16,7 @@ from app.domain.outbox import OutboxMail
 from app.store.conflicts import set_counter
 from app.store.database import Database
 from app.store.due import add_mails, remember
+from app.store.prepared import Prepared, asked
 from app.store.reservations import change_reservation, insert_reservation, read_booking
 from app.store.rows import select_bookings, to_booking
 from app.store.tables import (
@@ -97,7 +99,7 @@ class FollowRows(Database):
 
     async def marks(self, *names: str) -> list[datetime | None]:
         """Several marks, read at once, in the order of their names here."""
-        rows = await self._all(sa.select(counters.c.name, counters.c.value).where(counters.c.name.in_(names)))
+        rows = await self._fetch(_marks(len(names)), **{f"name_{number}": name for number, name in enumerate(names)})
         found = {row["name"]: datetime.fromtimestamp(row["value"], UTC) for row in rows}
         return [found.get(name) for name in names]
 
@@ -113,3 +115,9 @@ class FollowRows(Database):
                     await connection.execute(sa.delete(counters).where(counters.c.name == name))
                     continue
                 await set_counter(connection, name, int(at.timestamp()))
+
+
+@cache
+def _marks(many: int) -> Prepared:
+    names = [asked(f"name_{number}") for number in range(many)]
+    return Prepared(sa.select(counters.c.name, counters.c.value).where(counters.c.name.in_(names)))

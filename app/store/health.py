@@ -1,4 +1,4 @@
-"""What the rows say about the house's health: read when somebody asks, never kept beside the truth."""
+"""System status from the rows: read when it is asked for, and stored nowhere else."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from app.domain.reservation import GIVE_BACK
 from app.store.amounts import total
 from app.store.audit import AT_WORK, LONG_AGO, AuditRows, settled_since
 from app.store.conflicts import raise_counter, set_counter
+from app.store.prepared import Prepared
 from app.store.tables import (
     DISPUTED,
     FAILED,
@@ -45,6 +46,7 @@ _BATCH = 5000
 #: Figures name what is open, whatever its age, and what is over for so long: they cost the same after years.
 RECENT = timedelta(days=1)
 _PAID = (HistoryWord.PAID, HistoryWord.PAID_LATE, HistoryWord.NOTHING_DUE)
+_SCHEMA = Prepared(sa.select(sa.column("version_num")).select_from(sa.table("alembic_version")))
 _TALLIED = sa.select(counters).where(counters.c.name.startswith(_TALLY))
 _UNDECIDED = (Status.HELD, Status.AWAITING_PAYMENT, Status.PAID, Status.OFFERED)
 _UNPAID = (PaymentState.OPEN, PaymentState.PROCESSING, PaymentState.AUTHORIZED)
@@ -102,7 +104,7 @@ class HealthRows(AuditRows):
 
     async def schema(self) -> str:
         """The newest migration that the database has been through."""
-        rows = await self._all(sa.select(sa.column("version_num")).select_from(sa.table("alembic_version")))
+        rows = await self._fetch(_SCHEMA)
         return str(rows[0]["version_num"]) if rows else ""
 
     async def serve_beat(self, process: str) -> None:

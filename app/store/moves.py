@@ -121,9 +121,18 @@ class MoveRows(Database):
             return to_move(found.mappings().one())
 
     async def complete_move(
-        self, move: Move, *, reference: str, terms: Terms, owes: Owed | None, mails: Sequence[OutboxMail]
+        self,
+        move: Move,
+        *,
+        reference: str,
+        unsure: bool,
+        terms: Terms,
+        find_out_at: datetime,
+        owes: Owed | None,
+        mails: Sequence[OutboxMail],
     ) -> Booking | None:
-        """The booking has the new time, under the scheduler's `reference`, and leaves the old one.
+        """The booking has the new time, under the scheduler's `reference`, and leaves the old one. If `unsure`,
+        an earlier call, whose answer was lost, may have made a second one; that is looked for from `find_out_at` on.
 
         Where that is another booking at the scheduler, the old time counts in the slot guard until it was let go there.
         """
@@ -156,10 +165,11 @@ class MoveRows(Database):
             )
             had = old.reservation.reference
             left = had if had != reference else None
-            facts = {"reference": left, "unsure": False, "occupies": left is not None}
+            facts = {"reference": left, "occupies": left is not None or old.reservation.unsure}
             await change_reservation(connection, old.reservation.id, facts)
-            await change_reservation(connection, move.reservation.id, {"reference": reference, "unsure": False})
-            await settle_due(connection, old.id, at=now)
+            facts = {"reference": reference, "unsure": unsure}
+            await change_reservation(connection, move.reservation.id, facts)
+            await settle_due(connection, old.id, at=now, find_out_at=find_out_at)
             detail = {"from": old.starts_at.isoformat(), "to": move.starts_at.isoformat(), "by": move.by}
             await remember(connection, old.id, HistoryWord.MOVED, Status.CONFIRMED, at=now, detail=detail)
             if owes:

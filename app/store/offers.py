@@ -26,6 +26,22 @@ class OfferRows(Database):
         )
         return [to_reservation(row) for row in rows]
 
+    async def offered_between(self, starts_from: datetime, ends_to: datetime) -> list[Reservation]:
+        """All times that are held for customers to choose from and overlap an interval, in order."""
+        # By the bookings, of which few are offered times at once.
+        chosen = (
+            sa.select(reservations)
+            .join(bookings, bookings.c.id == reservations.c.booking_id)
+            .where(
+                bookings.c.status == Status.OFFERED,
+                reservations.c.offered_until.is_not(None),
+                reservations.c.starts_at < ends_to,
+                reservations.c.ends_at > starts_from,
+            )
+            .order_by(reservations.c.starts_at, reservations.c.id)
+        )
+        return [to_reservation(row) for row in await self._all(chosen)]
+
     async def insert_offer(self, offer: Reservation, *, capacity: int | None, lease_until: datetime) -> bool:
         """The slot guard for a time that is to be offered: it counts from here on. False where the resource has no
         room, or where the booking is no longer looking for a time. Nobody else looks for one until `lease_until`."""

@@ -1,4 +1,4 @@
-"""Mails that are owed."""
+"""Mails that are due."""
 
 from __future__ import annotations
 

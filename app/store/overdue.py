@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any, Final
 
 import sqlalchemy as sa
 
@@ -13,8 +14,10 @@ from app.domain.outbox import OutboxMail
 from app.domain.reservation import GIVE_BACK
 from app.store.database import Database
 from app.store.due import add_mails
+from app.store.prepared import Prepared, asked
 from app.store.rows import select_bookings, to_booking
 from app.store.tables import (
+    Instant,
     bookings,
     history,
     moves,
@@ -22,37 +25,28 @@ from app.store.tables import (
     reservations,
 )
 
+#: The place of the time before which something must have become due.
+_SINCE: Final = asked("since", Instant)
+
 
 class OverdueRows(Database):
     """Questions over `bookings`, `moves` and `reservations`: since when something waits."""
 
     async def unconfirmed_since(self, age: timedelta) -> list[Booking]:
         """Bookings that were paid so long ago, or taken back, and are not confirmed yet."""
-        return await self._waiting(bookings.c.status == Status.PAID, _last_change() <= self._now() - age)
+        return await self._waiting(_UNCONFIRMED, age)
 
     async def unmoved_since(self, age: timedelta) -> list[Booking]:
         """Bookings whose move was decided so long ago and is not made yet."""
-        moving = sa.select(moves.c.booking_id).where(
-            moves.c.state == MoveState.MOVING, moves.c.updated_at <= self._now() - age
-        )
-        return await self._waiting(bookings.c.id.in_(moving))
+        return await self._waiting(_UNMOVED, age)
 
     async def unended_since(self, age: timedelta) -> list[Booking]:
         """Bookings, and bookings with moves, that were to be paid by so long ago and have not ended."""
-        since = self._now() - age
-        unpaid = sa.select(bookings.c.id).where(
-            bookings.c.status.in_([Status.HELD, Status.AWAITING_PAYMENT]), bookings.c.deadline <= since
-        )
-        move = sa.select(moves.c.booking_id).where(moves.c.state == MoveState.HELD, moves.c.deadline <= since)
-        # Two lists and no OR: that would be asked of every booking there ever was.
-        return await self._waiting(bookings.c.id.in_(unpaid.union(move)))
+        return await self._waiting(_UNENDED, age)
 
     async def unreleased_since(self, age: timedelta) -> list[Booking]:
         """Bookings of which the scheduler still holds, or may hold, a time for nobody after so long."""
-        owed = sa.select(reservations.c.booking_id).where(
-            reservations.c.due.in_(sorted(GIVE_BACK)), reservations.c.updated_at <= self._now() - age
-        )
-        return await self._waiting(bookings.c.id.in_(owed.correlate(None)))
+        return await self._waiting(_UNRELEASED, age)
 
     async def owe_mails(self, mails: Sequence[OutboxMail]) -> int:
         """Mails to send; one that is there already is left alone. Returns how many are new."""
@@ -64,8 +58,8 @@ class OverdueRows(Database):
                 await add_mails(connection, new)
         return len(new)
 
-    async def _waiting(self, *conditions: sa.ColumnElement[bool]) -> list[Booking]:
-        rows = await self._all(select_bookings(*conditions))
+    async def _waiting(self, query: Prepared, age: timedelta) -> list[Booking]:
+        rows = await self._fetch(query, since=self._now() - age)
         # Sorted here: given an order, SQLite walks the index that has it, along everything there ever was.
         return sorted((to_booking(row) for row in rows), key=lambda booking: booking.starts_at)
 
@@ -73,3 +67,30 @@ class OverdueRows(Database):
 def _last_change() -> sa.ColumnElement[object]:
     """When a booking last changed its status. Not `updated_at`, which every attempt moves on."""
     return sa.select(sa.func.max(history.c.at)).where(history.c.booking_id == bookings.c.id).scalar_subquery()
+
+
+def _unmoved() -> sa.Select[Any]:
+    moving = sa.select(moves.c.booking_id).where(moves.c.state == MoveState.MOVING, moves.c.updated_at <= _SINCE)
+    return select_bookings(bookings.c.id.in_(moving))
+
+
+def _unended() -> sa.Select[Any]:
+    unpaid = sa.select(bookings.c.id).where(
+        bookings.c.status.in_([Status.HELD, Status.AWAITING_PAYMENT]), bookings.c.deadline <= _SINCE
+    )
+    move = sa.select(moves.c.booking_id).where(moves.c.state == MoveState.HELD, moves.c.deadline <= _SINCE)
+    # Two lists and no OR: that would be asked of every booking there ever was.
+    return select_bookings(bookings.c.id.in_(unpaid.union(move)))
+
+
+def _unreleased() -> sa.Select[Any]:
+    owed = sa.select(reservations.c.booking_id).where(
+        reservations.c.due.in_(sorted(GIVE_BACK)), reservations.c.updated_at <= _SINCE
+    )
+    return select_bookings(bookings.c.id.in_(owed.correlate(None)))
+
+
+_UNCONFIRMED = Prepared(select_bookings(bookings.c.status == Status.PAID, _last_change() <= _SINCE))
+_UNMOVED = Prepared(_unmoved())
+_UNENDED = Prepared(_unended())
+_UNRELEASED = Prepared(_unreleased())

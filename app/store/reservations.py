@@ -99,6 +99,13 @@ class ReservationRows(Database):
             sa.update(reservations).where(_as_read(reservation), _GIVE_BACK).values(canceled=True, unsure=False),
         )
 
+    async def record_sure(self, reservation: Reservation) -> None:
+        """The scheduler has nothing of it but what is known."""
+        await self._record(
+            reservation.booking_id,
+            sa.update(reservations).where(_as_read(reservation), _GIVE_BACK).values(unsure=False),
+        )
+
     async def lease_reservation(self, reservation: Reservation, *, until: datetime) -> bool:
         """Have what is due about it for this process alone until then; False while another process has it, or waits
         with it, or where it is due no more."""
@@ -157,14 +164,14 @@ class ReservationRows(Database):
             await settle_due(connection, reservation.booking_id, at=self._now())
 
     async def unreserve(self, booking: Booking, booked: Resource | None) -> None:
-        """The time that `reserve` took was refused by the scheduler. The booking is with the person again who was
-        `booked`, if they still offer the service."""
+        """The time that `reserve` took was refused by the scheduler. The booking, as it was before, is with the person
+        again who was `booked`, if they still offer the service."""
         with_whom = {"resource_id": booked.id, "resource_name": booked.name} if booked else {}
         await self._record(
             booking.id,
             sa.update(reservations)
             .where(reservations.c.id == booking.reservation.id, _is_paid(booking.id))
-            .values(occupies=False, unsure=False, **with_whom),
+            .values(occupies=False, unsure=booking.reservation.unsure, **with_whom),
         )
 
     async def _record(self, booking_id: str, change: sa.Update) -> None:
@@ -201,8 +208,9 @@ def _what_is_due() -> sa.ColumnElement[str | None]:
     return sa.case(
         (decided, firm_up),
         (sa.and_(asked, reservations.c.unsure), make),
-        (sa.or_(asked, status == Status.CONFIRMED), sa.null()),
+        (asked, sa.null()),
         (reservations.c.unsure, find_out),
+        (status == Status.CONFIRMED, sa.null()),
         (kept, let_go),
         else_=sa.null(),
     )

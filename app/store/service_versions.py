@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from app.domain.service_version import FieldChange, ServiceVersion
 from app.store.conflicts import insert_if_new
 from app.store.database import Database
+from app.store.prepared import Prepared
 from app.store.tables import (
     Instant,
     Row,
@@ -24,9 +25,7 @@ class ServiceVersionRows(Database):
     async def service_versions_mark(self) -> tuple[int, datetime | None]:
         """Another value whenever anything was changed: how many changes there are, and when a scheduler was last told
         of one. Rows are never deleted."""
-        told = sa.func.max(service_versions.c.told_at, type_=Instant)
-        wanted: list[Any] = [sa.func.count().label("many"), told.label("told")]
-        [row] = await self._all(sa.select(*wanted).select_from(service_versions))
+        [row] = await self._fetch(_MARK)
         return row["many"], row["told"]
 
     async def newest_service_versions(self) -> list[ServiceVersion]:
@@ -80,6 +79,15 @@ class ServiceVersionRows(Database):
                 )
                 .values(told_at=self._now(), changes=[list(one) for one in changes])
             )
+
+
+def _mark() -> sa.Select[Any]:
+    told = sa.func.max(service_versions.c.told_at, type_=Instant)
+    wanted: list[Any] = [sa.func.count().label("many"), told.label("told")]
+    return sa.select(*wanted).select_from(service_versions)
+
+
+_MARK = Prepared(_mark())
 
 
 def _to_version(row: Row) -> ServiceVersion:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
 
@@ -35,8 +35,6 @@ _REFUSALS = {
     "SQLITE_CANTOPEN": StorageError,
 }
 _CHECKPOINT_MILLISECONDS = 1000
-#: How often a process looks whether another has written.
-_LOOK_SECONDS = 0.25
 
 log = structlog.get_logger()
 
@@ -93,19 +91,12 @@ class Sqlite:
             raise
 
     async def changes(self) -> AsyncIterator[None]:
-        """By a look at the file's version every quarter of a second, which takes some microseconds (sqlite.org, "PRAGMA
-        data_version")."""
+        """By looks at the file's version."""
         watching = await self._connect(str(self.path), patience=0)
         try:
-            seen, quiet = None, 0
             while True:
-                await asyncio.sleep(_LOOK_SECONDS)
-                with suppress(sqlite3.OperationalError):
-                    [(version,)] = watching.fetch("PRAGMA data_version", ())
-                    quiet = 0 if version != seen else quiet + 1
-                    seen = version
-                if quiet * _LOOK_SECONDS % CHANGES_SECONDS == 0:
-                    yield
+                await watching.others_wrote(within=CHANGES_SECONDS)
+                yield
         finally:
             watching.stop()
 

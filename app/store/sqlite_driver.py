@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 from queue import SimpleQueue
 from threading import Thread
 from types import TracebackType
@@ -22,6 +23,8 @@ _Work = tuple[asyncio.Future[Any] | None, Callable[[], object]]
 
 #: They wait for other writers, or for the disk.
 _WAITING = ("BEGIN", "COMMIT", "ROLLBACK", "PRAGMA", "VACUUM")
+#: How often a process looks whether another has written.
+_LOOK_SECONDS = 0.25
 
 
 async def open_connection(path: str, *, patience: float) -> Connection:
@@ -45,6 +48,7 @@ class Connection:
         self._connection: sqlite3.Connection | None = None
         self._work: SimpleQueue[_Work | None] = SimpleQueue()
         self._stopped = False
+        self._version: int | None = None
         Thread(target=_serve, args=(self._work,), daemon=True, name="sqlite").start()
 
     def open(self, path: str, patience: float) -> None:
@@ -84,6 +88,17 @@ class Connection:
     def fetch(self, statement: str, parameters: Sequence[Any]) -> list[Any]:
         """All rows of a question, on the caller's thread: for those that an index answers."""
         return self.driver.execute(statement, parameters).fetchall()
+
+    async def others_wrote(self, *, within: float) -> None:
+        """Wait until another connection has written, `within` seconds at the longest. By a look at the file's version
+        every quarter of a second, which takes some microseconds (sqlite.org, "PRAGMA data_version")."""
+        for _ in range(max(1, round(within / _LOOK_SECONDS))):
+            await asyncio.sleep(_LOOK_SECONDS)
+            with suppress(sqlite3.OperationalError):
+                [(version,)] = self.fetch("PRAGMA data_version", ())
+                if version != self._version:
+                    self._version = version
+                    return
 
     async def commit(self) -> None:
         """End the transaction, if one is open."""

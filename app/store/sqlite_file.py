@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -108,13 +109,18 @@ def differences(db: sqlite3.Connection) -> list[str]:
 
 
 def _columns(db: sqlite3.Connection, table: sa.Table) -> Iterator[str]:
-    expected = {column.name: column.type.compile(dialect=sqlite.dialect()).upper() for column in table.columns}
+    expected = _expected(table)
     there = {name: str(kind).upper() for _, name, kind, *_ in db.execute(f'PRAGMA table_info("{table.name}")')}
     yield from (f"{table.name}.{name} is missing" for name in expected if name not in there)
     yield from (f"{table.name}.{name} is unknown" for name in there if name not in expected)
     for name in expected.keys() & there.keys():
         if expected[name] != there[name]:
             yield f"{table.name}.{name} is {there[name]} instead of {expected[name]}"
+
+
+@cache
+def _expected(table: sa.Table) -> Mapping[str, str]:
+    return {column.name: column.type.compile(dialect=sqlite.dialect()).upper() for column in table.columns}
 
 
 def _indexes(db: sqlite3.Connection, table: sa.Table) -> Iterator[str]:

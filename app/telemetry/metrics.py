@@ -62,9 +62,10 @@ class Metrics:
 
     def __init__(self, *, version: str = "", providers: Sequence[str] = ()) -> None:
         self._providers = providers
-        self.registry = CollectorRegistry()
-        ProcessCollector(registry=self.registry)
-        build = Info("holdfast_build", "What runs", registry=self.registry)
+        self._registry = CollectorRegistry()
+        self._zeros = False
+        ProcessCollector(registry=self._registry)
+        build = Info("holdfast_build", "What runs", registry=self._registry)
         build.info({"version": version, "python": python_version()})
         self._requests = self._counter("http_requests", "Requests answered", "method", "route", "status")
         self._request_seconds = self._histogram(
@@ -85,7 +86,15 @@ class Metrics:
         self.confirm_seconds = self._histogram(
             "confirm_seconds", "Seconds from the payment to the confirmation", _CONFIRM_SECONDS
         )
-        self._begin_at_zero()
+
+    @property
+    def registry(self) -> CollectorRegistry:
+        """What a scraper reads. The two hundred series that begin at zero are made for the first of them: most
+        processes that open the parts, such as a command, are never scraped."""
+        if not self._zeros:
+            self._zeros = True
+            self._begin_at_zero()
+        return self._registry
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
         """A request was answered. `route` is a template, never a path; `status` 0 where the client left."""
@@ -161,10 +170,10 @@ class Metrics:
                 self._failed_steps.labels(step, kind.__name__)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
-        return Counter(f"holdfast_{name}", text, labels, registry=self.registry)
+        return Counter(f"holdfast_{name}", text, labels, registry=self._registry)
 
     def _histogram(self, name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
-        return Histogram(f"holdfast_{name}", text, labels, buckets=buckets, registry=self.registry)
+        return Histogram(f"holdfast_{name}", text, labels, buckets=buckets, registry=self._registry)
 
 
 def _kinds(base: type[HoldfastError]) -> Iterator[type[HoldfastError]]:

@@ -1,4 +1,4 @@
-"""How Cal.com says no: one envelope, whose code is the name of the exception (calcom-api.md, section 4)."""
+"""How Cal.com refuses: one envelope, whose code is the name of the exception (calcom-api.md, section 4)."""
 
 from datetime import datetime
 from typing import Any, Final

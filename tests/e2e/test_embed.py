@@ -126,6 +126,7 @@ async def test_with_storage_blocked_a_customer_pays_and_is_back_on_the_host_page
     await pay(page)
 
     await expect_confirmed(widget(visitor))
+    await expect(heading(widget(visitor), "Your time is confirmed")).to_be_focused()
     assert page.url == shop.host + WAYS[way]
     assert await page.get_by_role("dialog").count() == (0 if way == "inline" else 1)
     assert await is_in_view(page.locator("iframe"))
@@ -689,5 +690,5 @@ async def test_in_a_bare_frame_without_script_everything_can_be_done(shop: Shop,
     await expect_confirmed(page)
     (booking,) = shop.in_hapio(starts_at)
     assert not booking.is_temporary
-    await page.get_by_role("link", name="Back to localhost").click()
+    await page.get_by_role("link", name="Back to Studio Nord").click()
     await expect(page.get_by_role("heading", name="Portraits in northern light")).to_be_visible()

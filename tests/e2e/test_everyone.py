@@ -281,5 +281,5 @@ async def test_a_page_of_the_widget_alone_leads_back_to_the_site_it_was_on(shop:
     await go_to_stripe(screen, visitor.page)
     await pay(visitor.page)
     await expect_confirmed(visitor.page)
-    await visitor.page.get_by_role("link", name="Back to localhost").click()
+    await visitor.page.get_by_role("link", name="Back to Studio Nord").click()
     await expect(visitor.page.get_by_role("heading", name="Portraits in northern light")).to_be_visible()

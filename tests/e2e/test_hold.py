@@ -74,7 +74,7 @@ async def test_two_clicks_without_scripts_hold_one_time_once(shop: Shop, visit: 
 async def test_the_last_look_tells_each_fact_once_and_what_a_cancellation_costs_where_it_is_paid(
     shop: Shop, visit: Visit
 ) -> None:
-    """Finding: the facts three times, the terms small and grey, and no way to correct a name."""
+    """Finding: the facts three times, the terms small and grey, no way to correct a name, and Pay below the fold."""
     visitor = await visit(width=360, height=740, touch=True)
     page = visitor.page
     await page.goto(f"{shop.public}/w/studio")
@@ -87,6 +87,8 @@ async def test_the_last_look_tells_each_fact_once_and_what_a_cancellation_costs_
     assert await terms.evaluate(
         "it => getComputedStyle(it).color === getComputedStyle(document.querySelector('h1')).color"
     )
+    await expect(page.get_by_role("button", name="Pay SEK 1,200.00")).to_be_in_viewport(ratio=1)
+    assert await page.evaluate("scrollY") == 0
     await page.get_by_role("link", name="Change").click()
     await expect(page.get_by_label("Name")).to_have_value("Anna Ek")
 

@@ -8,7 +8,7 @@ from playwright.async_api import Page, expect
 
 from sandbox.hapio import Fault
 from tests.e2e.conftest import Visit
-from tests.e2e.stack import Shop
+from tests.e2e.stack import STOCKHOLM, Shop
 from tests.e2e.steps import (
     ANNA,
     CALL,
@@ -30,6 +30,10 @@ async def test_a_customer_books_and_pays_from_the_studios_own_page(shop: Shop, v
     starts_at = await hold_and_tell(screen)
     await go_to_stripe(screen, visitor.page)
     await expect(visitor.page.get_by_text("Portrait session")).to_be_visible()
+    # Finding: neither time nor person beside the name, and a stranger's name in the form.
+    at = f"{starts_at.astimezone(STOCKHOLM):%H:%M}"
+    await expect(visitor.page.get_by_text(re.compile(f"{at}–.*, (Astrid|Jonas) .*, Studio Nord"))).to_be_visible()
+    await expect(visitor.page.get_by_label("Name on card or account")).to_have_value("")
     await pay(visitor.page)
     await expect_confirmed(visitor.page)
     (booking,) = shop.in_hapio(starts_at)

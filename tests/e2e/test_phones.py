@@ -9,7 +9,7 @@ from playwright.async_api import Locator, expect
 from tests.e2e.conftest import Visit
 from tests.e2e.harness import Limits
 from tests.e2e.stack import Shop
-from tests.e2e.steps import ANNA, PICTURES, PORTRAIT, expect_confirmed, times, widget
+from tests.e2e.steps import ANNA, PICTURES, PORTRAIT, booked, choose_time, expect_confirmed, times, widget
 
 #: The smallest screen that many people have.
 SMALL: Final[Limits] = {"width": 360, "height": 740, "touch": True}
@@ -68,6 +68,48 @@ async def test_a_tap_on_a_day_brings_its_times_into_view(shop: Shop, visit: Visi
     await expect(day).to_have_attribute("aria-pressed", "true")
     await expect(first).to_be_in_viewport(ratio=1)
     await expect(day).to_be_in_viewport(ratio=1)
+
+
+async def test_a_tap_on_a_person_or_a_month_brings_the_times_into_view(shop: Shop, visit: Visit) -> None:
+    shop.clock.set(datetime(2027, 8, 2, 7, tzinfo=UTC))
+    page = (await visit(width=360, height=500, touch=True)).page
+    for name in ("Astrid Lindqvist", "Next month"):
+        await page.goto(f"{shop.public}/w/studio?service={(await shop.service()).id}")
+        await page.get_by_role("button", name=name).tap()
+        await expect(times(page).first).to_be_in_viewport(ratio=1)
+
+
+async def test_nothing_on_a_phone_is_small_crowded_or_far_down(shop: Shop, visit: Visit) -> None:
+    """Findings: the zones' list beside a button of 13 px and touching the month, the first field at 360 px, the terms
+    of a cancellation over three lines each, lines that begin with a dot, and Swedish headings that begin small."""
+    page = (await visit(**SMALL)).page
+    address = f"{shop.public}/w/studio?service={(await shop.service()).id}"
+    await page.goto(f"{address}&lang=sv")
+    for heading in ("#hf-month", "#hf-day"):
+        begins = "it => getComputedStyle(it, '::first-letter').textTransform"
+        assert await page.locator(heading).evaluate(begins) == "uppercase"
+    await page.goto(address)
+    dots = "all => all.map(it => getComputedStyle(it, '::after').content)"
+    for ends in await page.locator(".trail li, .facts > *").evaluate_all(dots):
+        assert ends.startswith(('"\u00a0·', "none")), "a line could begin with a dot"
+    await page.get_by_role("button", name="Change the time zone").click()
+    await expect(page.get_by_label("Show times in")).to_be_focused()
+    sizes = "all => all.map(it => parseFloat(getComputedStyle(it).fontSize))"
+    assert set(await page.locator("#hf-zone, .zone .button").evaluate_all(sizes)) == {16}
+    month, label = await page.locator(".month").evaluate(WHERE), await page.locator(".zone label").evaluate(WHERE)
+    assert label[0] - month[1] >= 8 or label[1] <= month[0]
+    await page.get_by_label("Show times in").select_option("Asia/Tokyo")
+    await page.get_by_role("button", name="Show").click()
+    await expect(page.get_by_role("button", name="Change the time zone")).to_be_focused()
+    await page.goto(address)
+    await choose_time(page)
+    assert (await page.get_by_label("Name").evaluate(WHERE))[0] < 300
+    _booking, manage = await booked(shop)
+    await page.goto(f"{manage}/cancel")
+    lines = "all => all.map(it => it.getBoundingClientRect().height / parseFloat(getComputedStyle(it).lineHeight))"
+    tall = await page.locator("main table th, main table td").evaluate_all(lines)
+    assert len(tall) == 6
+    assert max(tall) < 3
 
 
 async def test_a_booking_is_paid_with_five_taps(shop: Shop, visit: Visit) -> None:

@@ -17,6 +17,7 @@ from starlette.applications import Starlette
 
 from app.cli.demo.schedulers import Opened, open_calcom, open_calendly, open_hapio
 from app.cli.demo.widgets import WIDGETS
+from app.cli.server import Protocol
 from app.main import Seams, create_app
 from app.settings import read_settings
 from app.telemetry.logs import set_up_logs
@@ -85,6 +86,12 @@ class Demo:
     host: HostSandbox
 
 
+class _Protocol(Protocol):
+    """The product's, whose last connections nobody waits for at the end of a demo."""
+
+    linger_seconds = 0
+
+
 async def run_demo(port: int, *, host: str = LOOPBACK) -> None:
     """Serve until cancelled; `port` is the host site's, the others follow it. Raises PortUnavailableError."""
     set_up_logs("warning")
@@ -151,7 +158,7 @@ async def open_demo(
         for one in opened:
             environ |= one.settings
         app = create_app(read_settings(environ), Seams(now=clock), run_worker=worker)
-        await running.enter_async_context(serve_on(listeners["public"], app))
+        await running.enter_async_context(serve_on(listeners["public"], app, _Protocol))
         if worker:
             for run in (stripe.run_deliveries, calcom.run_deliveries, calendly.run_deliveries):
                 running.callback(asyncio.create_task(run()).cancel)

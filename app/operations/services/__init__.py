@@ -9,4 +9,17 @@ from app.operations.services.overlay import in_effect, texts_of
 from app.operations.services.services import Saved, Services
 from app.operations.services.view import Facts, Line, ServiceView
 
-__all__ = ["Facts", "Fault", "Line", "Saved", "ServiceView", "Services", "form_values", "in_effect", "texts_of"]
+__all__ = [
+    "PROVIDERS",
+    "Facts",
+    "Fault",
+    "Line",
+    "Saved",
+    "ServiceView",
+    "Services",
+    "form_values",
+    "in_effect",
+    "texts_of",
+]
+
+from app.scheduling.connect import PROVIDERS

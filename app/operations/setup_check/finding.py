@@ -1,4 +1,4 @@
-"""One line of what the doctor found."""
+"""One finding of the set-up check."""
 
 from __future__ import annotations
 

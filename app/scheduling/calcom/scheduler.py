@@ -306,7 +306,7 @@ class CalcomScheduler:
             refusal: SchedulerError | None = None
             tries += 1
             try:
-                return await write.send()
+                return replace(await write.send(), asked_twice=unknown is not None)
             except (SchedulerUnreachable, SchedulerFailed) as error:
                 unknown = error
             except SchedulerError as error:
@@ -319,7 +319,7 @@ class CalcomScheduler:
             except SchedulerError as error:
                 raise unknown or error from error
             if found:
-                return found
+                return replace(found, asked_twice=tries > 1)
             if unknown:
                 if refusal or tries == _TRIES:
                     raise unknown

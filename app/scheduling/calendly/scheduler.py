@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -266,18 +267,19 @@ class CalendlyScheduler:
         unknown: SchedulerError | None = None
         for attempt in range(1, _CREATES + 1):
             try:
-                return _booked(wanted, await self._client.create_invitee(order))
+                made = _booked(wanted, await self._client.create_invitee(order))
+                return replace(made, asked_twice=attempt > 1)
             except SchedulerError as error:
                 said = error
             unknown = said if said.outcome_unknown else unknown
             try:
-                made = await self._made(wanted)
+                found = await self._made(wanted)
             except SchedulerError as error:
                 # Who cannot look cannot say whose the time is.
                 lost = isinstance(said, SchedulerRefused | SchedulerNotFound)
                 raise (unknown or (error if lost else said)) from None
-            if made is not None:
-                return made
+            if found is not None:
+                return replace(found, asked_twice=attempt > 1)
             if not said.outcome_unknown:
                 meant = unknown or await self._meaning(said, wanted)
                 raise meant from (None if meant is said else said)

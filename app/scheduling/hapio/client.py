@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from random import Random
 from typing import Any, TypeVar
@@ -175,9 +176,10 @@ class HapioClient:
         for attempt in range(1, ATTEMPTS + 1):
             refusal: SchedulerRefused | None = None
             try:
-                return await self.connection.call(
+                made = await self.connection.call(
                     "postBooking", "POST", "/bookings", read_booking, json=body, repeatable=False
                 )
+                return replace(made, asked_twice=attempt > 1)
             except (SchedulerUnreachable, SchedulerFailed) as error:
                 unknown = error
             except SchedulerRefused as error:
@@ -198,7 +200,7 @@ class HapioClient:
             for booking in found:
                 same = booking.resource_id == resource_id and booking.starts_at == starts_at
                 if same and booking.is_temporary == is_temporary and not booking.is_canceled:
-                    return booking
+                    return replace(booking, asked_twice=attempt > 1)
             if refusal:
                 raise refusal
             if attempt < ATTEMPTS:

@@ -1,4 +1,4 @@
-"""The embed doctor: reads a page that shall show a widget as a browser would, and says what stands in the way, with
+"""The embed check: reads a page that is to show a widget as a browser would, and says what blocks it, with
 the exact lines that mend it.
 
 `examine` is pure: what was read goes in, findings come out. What only shows in a browser (whether the frame appears,

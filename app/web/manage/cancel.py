@@ -1,4 +1,4 @@
-"""Canceling by the customer: what it gives back, the act, and taking it back."""
+"""Cancellation by the customer: what is refunded, the act, and taking it back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What canceling gives back, at this moment and later, and why it was not done; pure."""
+"""What a cancellation refunds, now and later, and why one was not made; pure."""
 
 from __future__ import annotations
 

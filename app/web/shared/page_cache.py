@@ -18,6 +18,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.web.shared.gzip_template import GzipTemplate
+from app.web.shared.ready_answers import ReadyAnswer, by_name, header_lines, path_as_it_came
 from app.web.shared.security_headers import Header, new_request_id, request_header, with_security_headers
 
 #: What is kept of pages, and of answers made of them, at most. A page takes some 45 KB, the widest 100 KB; more than
@@ -32,6 +33,9 @@ _CARRIED, _KEY = "<!--carried-->", "<!--key-->"
 HOLES = {"carried": Markup(_CARRIED), "key": Markup(_KEY)}  # noqa: S704 - constants
 
 _FIELD = '<input type="hidden" name="{}" value="{}">'
+
+_HTML: Header = (b"content-type", b"text/html; charset=utf-8")
+_GZIP: Header = (b"content-encoding", b"gzip")
 
 Pairs = Sequence[tuple[str, str]]
 Headers = Mapping[bytes, bytes]
@@ -57,8 +61,8 @@ class WarmPages:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["method"] == "GET" and scope["path"].startswith("/w/"):
-            asked = _headers(scope)
-            answer = pages_in(scope).find(scope, asked)
+            asked = by_name(scope["headers"])
+            answer = pages_in(scope).find(path_as_it_came(scope), scope["query_string"], asked)
             if answer is not None:
                 await answer.send(asked, send, request_header(new_request_id()))
                 return
@@ -75,11 +79,20 @@ class Answer:
     page: GzipTemplate
     tag: bytes
     headers: tuple[Header, ...]
+    #: The same, as they are sent.
+    lines: bytes
     visitor_key: Callable[[], str]
     epoch: int
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self.send(_headers(scope), send)
+        await self.send(by_name(scope["headers"]), send)
+
+    def ready(self, asked: Headers) -> ReadyAnswer:
+        """What `send` sends, in the server's own form."""
+        if asked.get(b"if-none-match") == self.tag:
+            return ReadyAnswer(304, self.lines, b"")
+        body, more = self._body(asked)
+        return ReadyAnswer(200, b"".join((self.lines, header_lines(more))), body)
 
     async def send(self, asked: Headers, send: Send, *more: Header) -> None:
         """The page, compressed where that is understood; 304 where the browser has it already."""
@@ -87,16 +100,18 @@ class Answer:
             await send({"type": "http.response.start", "status": 304, "headers": [*self.headers, *more]})
             await send({"type": "http.response.body", "body": b""})
             return
+        body, describing = self._body(asked)
+        await send({"type": "http.response.start", "status": 200, "headers": [*self.headers, *more, *describing]})
+        await send({"type": "http.response.body", "body": body})
+
+    def _body(self, asked: Headers) -> tuple[bytes, tuple[Header, ...]]:
+        """The page, and the headers that say how it is written."""
         filling = {"key": _FIELD.format("key", self.visitor_key()).encode()} if self.page.rest else {}
-        headers = [*self.headers, *more, (b"content-type", b"text/html; charset=utf-8")]
         if b"gzip" in asked.get(b"accept-encoding", b""):
             body = self.page.gzip(filling)
-            headers.append((b"content-encoding", b"gzip"))
-        else:
-            body = self.page.plain(filling)
-        headers.append((b"content-length", b"%d" % len(body)))
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+            return body, (_HTML, _GZIP, (b"content-length", b"%d" % len(body)))
+        body = self.page.plain(filling)
+        return body, (_HTML, (b"content-length", b"%d" % len(body)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +139,15 @@ class Pages:
         """What both shelves take."""
         return self._drawn.bytes + self._answers.bytes
 
-    def find(self, scope: Scope, asked: Headers) -> Answer | None:
-        """What this very request was answered before, if nothing that it shows has changed."""
-        answer = self._answers.get(_asked_for(scope, asked))
+    def ready(self, path: bytes, query: bytes, asked: Headers) -> ReadyAnswer | None:
+        """As `find`, in the server's own form."""
+        answer = self.find(path, query, asked)
+        return answer.ready(asked) if answer else None
+
+    def find(self, path: bytes, query: bytes, asked: Headers) -> Answer | None:
+        """What this very request was answered before, if nothing that it shows has changed. The path is as it came,
+        with its escapes."""
+        answer = self._answers.get(_asked_for(path, query, asked))
         if answer is None or answer.epoch != self._epoch():
             return None
         self.hits += 1
@@ -161,19 +182,20 @@ class Pages:
             "Cache-Control": "private, no-cache",
             "Vary": "Accept-Encoding, Accept-Language, HX-Request, Sec-Fetch-Dest",
         }
+        raw = tuple(
+            with_security_headers((name.lower().encode(), value.encode("latin-1")) for name, value in headers.items())
+        )
         answer = Answer(
             page=drawn.page.fill({"carried": fields}),
             tag=tag.encode(),
-            headers=tuple(
-                with_security_headers(
-                    (name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()
-                )
-            ),
+            headers=raw,
+            lines=header_lines(raw),
             visitor_key=self._visitor_key,
             epoch=epoch,
         )
         if request.method == "GET":
-            asked = _asked_for(request.scope, _headers(request.scope))
+            scope = request.scope
+            asked = _asked_for(path_as_it_came(scope), scope["query_string"], by_name(scope["headers"]))
             self._answers.put(asked, answer, answer.page.size + sum(len(part) for part in asked if part))
         return answer
 
@@ -207,14 +229,8 @@ class _Shelf(Generic[V]):
 _MATTERING = (b"accept-language", b"hx-request", b"sec-fetch-dest", b"hx-current-url")
 
 
-def _asked_for(scope: Scope, asked: Headers) -> tuple[str | bytes | None, ...]:
-    return (scope["path"], scope["query_string"], *map(asked.get, _MATTERING))
-
-
-def _headers(scope: Scope) -> Headers:
-    """By name; of several with one name the first, as Starlette's Request has it: were it another one here, a request
-    with two languages would be answered in one and kept under the other."""
-    return dict(reversed(scope["headers"]))
+def _asked_for(path: bytes, query: bytes, asked: Headers) -> tuple[bytes | None, ...]:
+    return (path, query, *map(asked.get, _MATTERING))
 
 
 def hidden_fields(pairs: Pairs) -> Markup:

@@ -1,4 +1,4 @@
-"""One booking with all that hangs on it, and the acts that move no money: missed, a fresh link, mails, the address."""
+"""One booking with all that belongs to it, and the acts that charge and refund nothing: missed, a new link, mails."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.msgid import N_
-from app.operations.setup import PROVIDERS
+from app.operations.services import PROVIDERS
 from app.parts import parts_of
 from app.text import catalogues, formats, zones
 from app.web.staff.calendar_words import (

@@ -17,8 +17,9 @@ from app.domain.booking import Booking, Status
 from app.domain.hours_change import ChangeKind, HoursChange, minutes_of
 from app.domain.local_days import start_of_day
 from app.domain.money import Money
-from app.domain.move import Move
+from app.domain.reservation import Reservation
 from app.domain.studio import MIDNIGHT, Hours, Span, merged, without
+from app.msgid import N_
 from app.operations.calendar import DeskDays
 from app.operations.working_hours import Member
 from app.text import catalogues, formats, zones
@@ -33,6 +34,9 @@ _USUAL: Final = Span(8 * 60, 18 * 60)
 _SHORTEST_GAP: Final = 15
 #: What is drawn lower than this cannot be read.
 _SHORTEST: Final = 15
+#: What a time is held for that is no booking's yet: a move goes there, or a customer who paid too late may choose it.
+_FOR_A_MOVE: Final = N_("Held for a move")
+_TO_CHOOSE: Final = N_("Time held")
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,11 +188,14 @@ def _column(desk: DeskDays, person: Member, day: date, bookings: Sequence[Bookin
     shifts = person.hours_on(day)
     items = [_visit(one, day, zone, words) for one in here]
     items += [_off(one, day, words) for one in off]
-    to_here = [
-        one for one in desk.moves if one.reservation.resource_id == person.resource_id and _meets(one, starts, ends)
+    held = [(one.reservation, _FOR_A_MOVE) for one in desk.moves] + [(one, _TO_CHOOSE) for one in desk.offered]
+    held = [
+        (row, word)
+        for row, word in held
+        if row.resource_id == person.resource_id and row.starts_at < ends and row.ends_at > starts
     ]
-    items += [_moving(one, day, zone, words) for one in to_here]
-    reserved = [*(one.reservation for one in here), *(one.reservation for one in to_here)]
+    items += [_held(row, word, day, zone, words) for row, word in held]
+    reserved = [*(one.reservation for one in here), *(row for row, _word in held)]
     taken = [span for one in reserved if (span := _minutes(one.buffer_starts_at, one.buffer_ends_at, day, zone))]
     drawn = [replace(span, closes=min(MIDNIGHT, max(span.closes, span.opens + _SHORTEST))) for span in taken]
     away = [span for one in off for span in one.spans_on(day)]
@@ -279,13 +286,8 @@ def _visit(booking: Booking, day: date, zone: ZoneInfo, words: Words) -> Item:
     )
 
 
-def _meets(move: Move, starts: datetime, ends: datetime) -> bool:
-    return move.reservation.starts_at < ends and move.reservation.ends_at > starts
-
-
-def _moving(move: Move, day: date, zone: ZoneInfo, words: Words) -> Item:
-    """The time that a booking is being moved to: held, while the old one stands."""
-    row = move.reservation
+def _held(row: Reservation, word: str, day: date, zone: ZoneInfo, words: Words) -> Item:
+    """A time that is held for a booking which has another one, or has lost its own."""
     span = _minutes(row.starts_at, row.ends_at, day, zone) or Span(0, 1)
     return Item(
         kind="held",
@@ -293,9 +295,9 @@ def _moving(move: Move, day: date, zone: ZoneInfo, words: Words) -> Item:
         closes=span.closes,
         times=formats.format_span(row.starts_at, row.ends_at, zone.key, words.language),
         name=row.service_name,
-        word=catalogues.translator(words.language).gettext("Held for a move"),
+        word=catalogues.translator(words.language).gettext(word),
         mark="clock",
-        path=f"{words.base}/bookings/{move.booking_id}",
+        path=f"{words.base}/bookings/{row.booking_id}",
         iso=formats.machine_time(row.starts_at),
     )
 

@@ -1,4 +1,4 @@
-"""Canceling by the owner."""
+"""Cancellation by the owner."""
 
 from __future__ import annotations
 

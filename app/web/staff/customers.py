@@ -1,4 +1,4 @@
-"""Customers: the list, a search, and a page for each with what is known and may be mended."""
+"""Customers: the list, a search, and a page for each with what is known and may be corrected."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from app.domain.hours_change import ChangeKind, HoursChange
 from app.domain.scheduler_names import provider_of
 from app.domain.studio import Week, merged
 from app.msgid import N_
-from app.operations.setup import PROVIDERS
+from app.operations.services import PROVIDERS
 from app.operations.working_hours import Member, Unfit
 from app.text import catalogues, formats, zones
 from app.web.shared.time_words import moment_words

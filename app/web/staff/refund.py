@@ -1,4 +1,4 @@
-"""Giving money back beside the terms, and noting that a refund was paid without Stripe. The booking stands."""
+"""Refunding outside the terms, and noting that a refund was paid without Stripe. The booking stays as it is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Holding a time: at first, longer, once more after it ended, giving it back; and what is shown where it is gone."""
+"""Holding a time, extending it, holding it again after it ended, giving it up; and what is shown where it is gone."""
 
 from __future__ import annotations
 
@@ -77,7 +77,8 @@ async def hold(request: Request) -> Response:
         raise NotFound(wanted.service)
     mine = await own_hold(request, form.get("mine", ""), widget)
     try:
-        booking = await parts.hold.take(
+        # An older page may still offer what this visitor holds.
+        booking = _same(mine, service.id, starts_at, wanted.resource) or await parts.hold.take(
             widget,
             service_id=service.id,
             starts_at=starts_at,
@@ -97,6 +98,13 @@ async def hold(request: Request) -> Response:
     if widget.review or booking.customer:
         passed_on["step"] = "details"
     return RedirectResponse(f"/b/{token}" + (f"?{urlencode(passed_on)}" if passed_on else ""), status_code=303)
+
+
+def _same(mine: Booking | None, service_id: str, starts_at: datetime, resource_id: str) -> Booking | None:
+    """The visitor's own hold, if it is of the time that is asked for."""
+    if mine is None or (mine.service_id, mine.starts_at) != (service_id, starts_at):
+        return None
+    return mine if resource_id in {"", mine.resource_id} else None
 
 
 # When it does not work

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.routing import Route
 
-from app.web.visitor import details, hold, host_result, mend, pay, status, widget
+from app.web.visitor import correct_address, details, hold, host_result, pay, status, widget
 
 routes = [
     Route("/w/{widget}", widget.show_widget),
@@ -19,8 +19,8 @@ routes = [
     Route("/b/{token}/return", pay.show_return),
     Route("/b/{token}/back", pay.show_back),
     Route("/b/{token}/calendar.ics", status.calendar),
-    Route("/b/{token}/email", mend.correct_email, methods=["POST"]),
+    Route("/b/{token}/email", correct_address.correct_email, methods=["POST"]),
     Route("/r/{token}", host_result.show_result),
     Route("/r/{token}/calendar.ics", host_result.show_result_calendar),
-    Route("/r/{token}/email", mend.correct_result_email, methods=["POST"]),
+    Route("/r/{token}/email", correct_address.correct_result_email, methods=["POST"]),
 ]

@@ -65,9 +65,6 @@ class State(NamedTuple):
     begun: bool = False  # so has the start of the visit
     dead: str = ""  # who never answers again: hapio, stripe, refunds
     told: bool = False  # the owner knows, and an alarm is on
-    web: str = ""
-    hook: str = ""
-    work: tuple[str, str] = ("", "")
 
 
 def paid(s: State) -> bool:
@@ -293,8 +290,8 @@ def worker_jobs(s: State, mutant: str, world: str) -> Iterator[str]:
             yield "payment.record"
 
 
-def moves(s: State, mutant: str, world: str) -> Iterator[State]:
-    """Every state that may follow."""
+def around(s: State, world: str, *, hooked: bool) -> Iterator[State]:
+    """What others do, and what time does; `hooked` while a webhook is being taken in."""
     if not s.late and s.status:
         yield s._replace(late=True)
     if slot_free(s, world) and s.status:
@@ -310,39 +307,101 @@ def moves(s: State, mutant: str, world: str) -> Iterator[State]:
     payable = ("open", "expired") if world in ("late", "worst") else ("open",)
     if s.session in payable and s.url_given:
         yield s._replace(session="complete", event=True)
-    if world in ("lossy", "worst") and s.event and not s.hook:
+    if world in ("lossy", "worst") and s.event and not hooked:
         yield s._replace(event=False)
-    if not s.web:
-        if s.status is None:
-            yield s._replace(web="hold.insert")
-        if s.status in UNPAID and s.reference and not s.late:
-            yield s._replace(web="free.claim" if world == "free" else "pay.claim")
-        if s.status in UNPAID and s.reference:
-            yield s._replace(web="expire.session")  # the visitor gives the time back
-        if s.status is Status.CONFIRMED:
-            yield s._replace(web="cancel.claim")
-        if s.status is Status.PAID and world == "never":
-            yield s._replace(web="calloff.claim")
-    if s.event and not s.hook:
-        yield s._replace(hook="payment.record")
-    jobs = list(worker_jobs(s, mutant, world))
-    for i in (0, 1):
-        if not s.work[i]:
-            for job in jobs:
-                yield s._replace(work=_put(s.work, i, job))
-    if s.web:
-        for after, next_pc in step(s, s.web, mutant, world):
-            yield after._replace(web=next_pc)
-        yield s._replace(web="")  # it crashes
-    if s.hook:
-        for after, next_pc in step(s, s.hook, mutant, world):
-            yield after._replace(hook=next_pc)
-        yield s._replace(hook="")
-    for i in (0, 1):
-        if pc := s.work[i]:
-            for after, next_pc in step(s, pc, mutant, world):
-                yield after._replace(work=_put(after.work, i, next_pc))
-            yield s._replace(work=_put(s.work, i, ""))
+
+
+def visits(s: State, world: str) -> Iterator[str]:
+    """What a browser may ask for."""
+    if s.status is None:
+        yield "hold.insert"
+    if s.status in UNPAID and s.reference and not s.late:
+        yield "free.claim" if world == "free" else "pay.claim"
+    if s.status in UNPAID and s.reference:
+        yield "expire.session"  # the visitor gives the time back
+    if s.status is Status.CONFIRMED:
+        yield "cancel.claim"
+    if s.status is Status.PAID and world == "never":
+        yield "calloff.claim"
+
+
+#: What a browser, a webhook and two workers do next.
+Work = tuple[str, str, tuple[str, str]]
+IDLE: Work = ("", "", ("", ""))
+
+
+class Rows:
+    """What follows from our rows, Hapio, Stripe and the world at one moment, whoever is at work then. As in
+    `changes_model`, each such moment has a number, and what follows from it is found out once."""
+
+    def __init__(self, mutant: str, world: str) -> None:
+        self._mutant = mutant
+        self._world = world
+        self._numbers: dict[State, int] = {}
+        self.states: list[State] = []
+        self._around: dict[tuple[int, bool], list[int]] = {}
+        self._visits: dict[int, list[str]] = {}
+        self._jobs: dict[int, list[str]] = {}
+        self._steps: dict[tuple[int, str], list[tuple[int, str]]] = {}
+
+    def number(self, s: State) -> int:
+        """Of a state."""
+        number = self._numbers.setdefault(s, len(self.states))
+        if number == len(self.states):
+            self.states.append(s)
+        return number
+
+    def follows(self, rows: int, doing: Work) -> Iterator[tuple[int, Work]]:
+        """Every (rows, what each does next) that may follow."""
+        web, hook, work = doing
+        for after in self._others(rows, hooked=bool(hook)):
+            yield after, doing
+        if not web:
+            for pc in self._visited(rows):
+                yield rows, (pc, hook, work)
+        if self.states[rows].event and not hook:
+            yield rows, (web, "payment.record", work)
+        for i in (0, 1):
+            if not work[i]:
+                for pc in self.jobs(rows):
+                    yield rows, (web, hook, _put(work, i, pc))
+        if web:
+            for after, next_pc in self._step(rows, web):
+                yield after, (next_pc, hook, work)
+            yield rows, ("", hook, work)  # it crashes
+        if hook:
+            for after, next_pc in self._step(rows, hook):
+                yield after, (web, next_pc, work)
+            yield rows, (web, "", work)
+        for i in (0, 1):
+            if pc := work[i]:
+                for after, next_pc in self._step(rows, pc):
+                    yield after, (web, hook, _put(work, i, next_pc))
+                yield rows, (web, hook, _put(work, i, ""))
+
+    def jobs(self, rows: int) -> list[str]:
+        """What a worker would find due."""
+        if rows not in self._jobs:
+            self._jobs[rows] = list(worker_jobs(self.states[rows], self._mutant, self._world))
+        return self._jobs[rows]
+
+    def _others(self, rows: int, *, hooked: bool) -> list[int]:
+        key = (rows, hooked)
+        if key not in self._around:
+            self._around[key] = [self.number(s) for s in around(self.states[rows], self._world, hooked=hooked)]
+        return self._around[key]
+
+    def _visited(self, rows: int) -> list[str]:
+        if rows not in self._visits:
+            self._visits[rows] = list(visits(self.states[rows], self._world))
+        return self._visits[rows]
+
+    def _step(self, rows: int, pc: str) -> list[tuple[int, str]]:
+        key = (rows, pc)
+        if key not in self._steps:
+            steps = step(self.states[rows], pc, self._mutant, self._world)
+            self._steps[key] = [(self.number(after), next_pc) for after, next_pc in steps]
+        return self._steps[key]
 
 
 def _put(work: tuple[str, str], i: int, pc: str) -> tuple[str, str]:
@@ -410,14 +469,16 @@ class Outcome(NamedTuple):
 @cache
 def search(mutant: str = "", world: str = "prompt") -> Outcome:
     """Visit every interleaving, breadth first."""
-    start = State()
+    known = Rows(mutant, world)
+    start = (known.number(State()), IDLE)
     queue, seen = deque([start]), {start}
     changes: set[tuple[Status | None, Status]] = set()
     endings: set[tuple[Status | None, bool, bool]] = set()
     while queue:
-        s = queue.popleft()
-        idle = not s.web and not s.hook and s.work == ("", "")
-        settled = idle and s.late and not s.event and not any(worker_jobs(s, mutant, world))
+        rows, doing = queue.popleft()
+        s = known.states[rows]
+        idle = doing == IDLE
+        settled = idle and s.late and not s.event and not known.jobs(rows)
         if world == "never":
             settled = idle and s.begun and (not s.event or s.dead == "stripe") and nothing_helps(s, mutant, world)
         problem = broken(s, world) or (unsettled(s, world) if settled else "")
@@ -427,10 +488,11 @@ def search(mutant: str = "", world: str = "prompt") -> Outcome:
             return Outcome(problem, len(seen), frozenset(changes), frozenset(endings))
         if settled:
             endings.add((s.status, paid(s), s.refunded))
-        for after in moves(s, mutant, world):
-            if after.status is not s.status and after.status is not None:
-                changes.add((s.status, after.status))
+        for after in known.follows(rows, doing):
             if after not in seen:
                 seen.add(after)
                 queue.append(after)
+            then = known.states[after[0]].status
+            if then is not s.status and then is not None:
+                changes.add((s.status, then))
     return Outcome("", len(seen), frozenset(changes), frozenset(endings))

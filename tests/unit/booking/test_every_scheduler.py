@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from app.domain.booking import Actor, Booking, EndReason, Status, Visitor
 from app.errors import SlotTaken
 from sandbox.faults import Fault, FaultKind
 from tests.support.processes import another_process
-from tests.support.sides import NAMES
+from tests.support.sides import NAMES, CalendlySide
 from tests.support.stack import Stack, open_stack
 
 MINUTE = timedelta(minutes=1)
@@ -404,6 +405,25 @@ async def test_what_an_unanswered_confirmation_made_is_taken_back_when_the_money
     assert await stack.status(booking) is Status.CANCELED
     await assert_nothing_there(stack)
     assert (stack.money_kept(), stack.money_held()) == (0, 0)
+
+
+@pytest.mark.parametrize("scheduler", ["calendly"], indirect=True)
+async def test_a_booking_that_was_asked_for_twice_is_there_once_in_the_end(stack: Stack) -> None:
+    """The first call was given up, and lands after the second one was answered."""
+    assert isinstance(stack.side, CalendlySide)
+    booking = await stack.hold(await stack.in_days(3))
+    method, path = stack.side.create
+    session = await stack.at_stripe(booking)
+    stack.side.faults.append(Fault("drop_before", 1, method, path))
+    await stack.stripe.pay(session)
+    confirmed = await stack.now(booking)
+    assert confirmed.status is Status.CONFIRMED
+    state = stack.side.sandbox.state
+    invitee = next(one for one in state.invitees.values() if one.event == confirmed.reservation.reference)
+    state.events["TWIN"] = replace(state.events[invitee.event], id="TWIN")
+    state.invitees["TWIN"] = replace(invitee, id="TWIN", event="TWIN")
+    await stack.until_quiet()
+    await assert_booked_once(stack, booking)
 
 
 @pytest.mark.parametrize("scheduler", WEAK, indirect=True)

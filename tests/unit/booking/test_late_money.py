@@ -1,15 +1,18 @@
 """A payment that comes when its time is gone: other times are held for the customer, who chooses one or is refunded."""
 
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from app.domain.booking import Booking, EndReason, Status
 from app.domain.reservation import Reservation
 from app.errors import BookingConflict
+from app.text.formats import machine_time
 from sandbox.faults import BadControl
 from tests.support.agreement import assert_agreement, let_it_rest
 from tests.support.browser import Browser
@@ -136,6 +139,16 @@ async def test_customer_and_staff_see_the_same_times_and_looking_changes_nothing
     said = await staff.open(f"{desk}/bookings/{booking.id}")
     assert "Times held" in said
     assert said.count("(held until Tue 24 Nov") == 3
+    begins = [time.starts_at.astimezone(ZoneInfo(time.time_zone)) for time in times]
+    day = begins[0].date()
+    await staff.open(f"{desk}?from={day}&person={booking.resource_id}")
+    held = rf'is-held[^>]*>\s*<a href="{desk}/bookings/{booking.id}"><span class="at"><time datetime="([^"]+)"'
+    assert re.findall(held, staff.page.text) == [
+        machine_time(one.astimezone(UTC)) for one in begins if one.date() == day
+    ]
+    gaps = re.findall(r"/new\?\S*at=(\d\d)%3A(\d\d)", staff.page.text)
+    assert gaps
+    assert not {f"{one:%H:%M}" for one in begins} & {f"{hour}:{minute}" for hour, minute in gaps}
     # The way back from Stripe's page can only show.
     token = stack.parts.links.return_token(booking.id, "booking", closes_at=stack.clock())
     page = (await stack.client.get(f"/b/{token}")).text
@@ -143,6 +156,24 @@ async def test_customer_and_staff_see_the_same_times_and_looking_changes_nothing
     assert "/manage/" not in page
     assert "To choose, open the link in our email." in text_of(page)
     assert (await stack.now(booking)).status is Status.OFFERED
+
+
+async def test_a_program_sees_the_times_and_chooses_one(stack: Stack) -> None:
+    booking = await pay_when_the_time_is_gone(stack)
+    token = stack.parts.links.api_token(booking.id)
+    named = {"bookingId": booking.id, "token": token}
+    seen = (await stack.client.get(f"/api/bookings/{booking.id}", headers={"Authorization": f"Bearer {token}"})).json()
+    times = await offered(stack, booking)
+    assert [one["timeId"] for one in seen["offered"]] == [time.id for time in times]
+    assert {datetime.fromisoformat(one["heldUntil"]) for one in seen["offered"]} == {times[0].offered_until}
+    wrong = await stack.client.post("/api/bookings/choose", json={**named, "timeId": "none"})
+    assert (wrong.status_code, wrong.json()["error"]["code"]) == (409, "BOOKING_CONFLICT")
+    for _ in range(2):  # the second one finds it done
+        answer = (await stack.client.post("/api/bookings/choose", json={**named, "timeId": times[1].id})).json()
+        assert (answer["status"], answer["offered"]) == ("CONFIRMED", [])
+        assert datetime.fromisoformat(answer["start"]) == times[1].starts_at
+    await let_it_rest(stack)
+    await assert_agreement(stack)
 
 
 # Two at once, too late, too slow

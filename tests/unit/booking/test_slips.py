@@ -27,6 +27,8 @@ ANNA = {"name": "Anna Ek", "email": "anna@customer.example"}
         ("anna@iclou.com", "anna@icloud.com"),
         ("anna@t-onlin.de", "anna@t-online.de"),
         ("Anna.Ek@Gmial.com", "Anna.Ek@gmail.com"),
+        ("anna@gmail.se", "anna@gmail.com"),
+        ("anna@hotmail.cm", "anna@hotmail.com"),
     ],
 )
 def test_a_slip_in_a_usual_domain_is_noticed(typed: str, meant: str) -> None:
@@ -38,6 +40,7 @@ def test_a_slip_in_a_usual_domain_is_noticed(typed: str, meant: str) -> None:
     [
         "anna@gmail.com", "anna@ymail.com", "anna@mail.com", "anna@email.com", "anna@gmx.net", "anna@web.de",
         "anna@live.se", "anna@customer.example", "anna@studionord.se", "anna@google.com", "anna@qq.com",
+        "anna@outlook.dk", "anna@live.nl", "anna@yahoo.se", "anna@hotmail.com.tr",
     ],
 )  # fmt: skip
 def test_a_domain_that_there_is_is_no_slip(typed: str) -> None:
@@ -72,6 +75,8 @@ async def test_a_mistyped_address_is_asked_about_once_and_what_the_visitor_keeps
         ("0046 70 174 06 05", "+46701740605"),
         ("+52 1 55 1234 5678", "+525512345678"),
         ("+52 55 1234 5678", "+525512345678"),
+        ("+46 (0)70-174 06 05", "+46701740605"),
+        ("tel:+46701740605;ext=12", "+46701740605 ext. 12"),
     ],
 )
 def test_a_phone_number_is_kept_as_it_was_meant(typed: str, kept: str) -> None:
@@ -92,6 +97,8 @@ def test_another_country_s_number_without_its_code_is_asked_about(typed: str) ->
     [
         ("(212) 736-5000", "US", "+12127365000"),
         ("020 7946 0018", "GB", "+442079460018"),
+        ("011 46 70 174 06 05", "US", "+46701740605"),
+        ("0046 70 174 06 05", "US", "+46701740605"),
         ("070-174 06 05", "", "+46701740605"),
     ],
 )
@@ -118,7 +125,9 @@ def test_a_name_that_nobody_can_see_is_none(name: str) -> None:
 
 
 def test_invisible_characters_that_came_along_are_no_part_of_an_address() -> None:
-    assert read_address("ada@example.com\u200b") == "ada@example.com"
+    for pasted in ("ada@example.com\u200b", "ada@example.com\u00a0", "mailto:ada@example.com", "<ada@example.com>"):
+        assert read_address(pasted) == "ada@example.com"
+    assert read_address("ａｄａ＠ｅｘａｍｐｌｅ．ｃｏｍ") == "ada@example.com"
     assert read_details({**ANNA, "name": "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645"}, STUDIO).name
 
 

@@ -13,6 +13,7 @@ from app.errors import NotFound, SchedulerError, SlotTaken, TimePassed, TooSoon
 from sandbox.hapio import Fault
 from tests.support.browser import Browser
 from tests.support.json_door import code, post, wish
+from tests.support.manage import link
 from tests.support.rows import rows
 from tests.support.stack import Stack, open_stack, text_of
 
@@ -210,6 +211,22 @@ async def test_a_time_within_the_notice_is_called_too_soon(stack: Stack) -> None
     assert "just been taken" not in said
     with pytest.raises(TooSoon):
         await stack.hold(start)
+
+
+async def test_a_move_to_a_time_that_has_passed_or_is_too_soon_says_so(stack: Stack) -> None:
+    booking = await stack.confirmed(await stack.in_days(3))
+    start = await stack.free_slot()
+    for later, why in (
+        (timedelta(hours=2), "This time has passed."),
+        (-timedelta(minutes=60), "too soon to book here"),
+    ):
+        stack.clock.set(start + later)
+        page = await stack.client.get(
+            f"{link(stack, booking)}/reschedule/preview", params={"start": start.isoformat().replace("+00:00", "Z")}
+        )
+        assert page.status_code == 409
+        assert why in text_of(page.text)
+        assert "just been taken" not in text_of(page.text)
 
 
 async def test_a_taken_time_is_called_taken(stack: Stack) -> None:

@@ -2,8 +2,10 @@
 is answered like everything else."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Literal
 
 import uvicorn
 from starlette.applications import Starlette
@@ -13,7 +15,9 @@ from starlette.routing import Route
 
 from app.cli import server
 from app.errors import HoldfastError
+from app.web.shared.ready_answers import STATE, ReadyAnswers
 from app.web.shared.security_headers import SecurityHeaders
+from app.web.shared.warm_files import Files
 from sandbox.serve import listen
 
 
@@ -33,10 +37,11 @@ async def refuse(_: Request, error: Exception) -> Response:
 
 
 @asynccontextmanager
-async def a_server() -> AsyncIterator[int]:
-    app = Starlette(routes=[Route("/", echo, methods=["POST", "GET"])], exception_handlers={HoldfastError: refuse})
-    app.add_middleware(SecurityHeaders, body_seconds=0.1)
-    config = uvicorn.Config(app, http=Hasty, log_config=None, access_log=False, lifespan="off")
+async def a_server(app: Starlette | None = None, lifespan: Literal["on", "off"] = "off") -> AsyncIterator[int]:
+    if app is None:
+        app = Starlette(routes=[Route("/", echo, methods=["POST", "GET"])], exception_handlers={HoldfastError: refuse})
+        app.add_middleware(SecurityHeaders, body_seconds=0.1)
+    config = uvicorn.Config(app, http=Hasty, log_config=None, access_log=False, lifespan=lifespan)
     running = uvicorn.Server(config)
     listener = listen(port=0)
     task = asyncio.create_task(running.serve(sockets=[listener]))
@@ -112,6 +117,41 @@ async def test_an_idle_connection_is_kept_open_beyond_the_time_for_headers() -> 
             # let the test pass without it, a long one only costs time.
             await asyncio.sleep(Hasty.header_seconds * 1.5)
         writer.close()
+
+
+async def test_a_ready_answer_is_sent_only_where_nothing_else_is_asked_of_the_server() -> None:
+    files = Files()
+    files.keep((b"/embed.js", b"", None, None), 200, [(b"content-length", b"5"), (b"x-kept", b"yes")], b"ready")
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[dict[str, ReadyAnswers]]:
+        yield {STATE: ReadyAnswers({b"/embed.js": files})}
+
+    async def door(request: Request) -> Response:
+        return PlainTextResponse(f"door {request.url.query}")
+
+    app = Starlette(routes=[Route("/embed.js", door, methods=["GET", "POST"])], lifespan=lifespan)
+    app.add_middleware(SecurityHeaders)
+    end = "GET /embed.js?end HTTP/1.1\r\nHost: book.example\r\nConnection: close\r\n\r\n"
+    cases = {
+        "GET /embed.js HTTP/1.1\r\nHost: book.example\r\n\r\n": "ready",
+        "GET /embed.js?v=1 HTTP/1.1\r\nHost: book.example\r\n\r\n": "door v=1",
+        "GET /embed.js HTTP/1.1\r\nHost: book.example\r\nContent-Length: 2\r\n\r\nhi": "door ",
+        "POST /embed.js HTTP/1.1\r\nHost: book.example\r\nContent-Length: 0\r\n\r\n": "door ",
+    }
+    async with a_server(app, lifespan="on") as port:
+        for asked, answered in cases.items():
+            found = await say(port, asked.encode(), end.encode())
+            assert f"\r\n\r\n{answered}http/1.1 200" in found, asked
+            assert found.endswith("door end")
+            assert found.count("x-request-id: ") == found.count("date: ") == 2
+            assert ("x-kept: yes" in found) == (answered == "ready")
+        first = await say(port, ("".join(cases) + end).encode())
+        order = re.findall(r"ready|door (?:v|end)?", first)
+        assert order == ["ready", "door v", "door ", "door ", "door end"]
+        closing = "GET /embed.js HTTP/1.1\r\nHost: book.example\r\nConnection: close\r\n\r\n"
+        for asked in (closing, "GET /embed.js HTTP/1.0\r\n\r\n", "HEAD" + closing[3:]):
+            assert "x-kept" not in await say(port, asked.encode())
 
 
 def test_idle_connections_outlive_those_of_usual_proxies() -> None:

@@ -80,6 +80,9 @@ async def test_a_visitor_s_own_hold_is_shown_to_them_and_another_time_takes_its_
     times = await caller.client.get(f"/w/studio?service={stack.portrait_id}&mine={token}")
     assert "You are holding" in text_of(times.text)
     assert "You are holding" not in text_of((await caller.client.get(f"/w/studio?service={stack.portrait_id}")).text)
+    same = await caller.hold(day[0], mine=token)
+    assert (same.status_code, len(await rows(stack))) == (303, 1)
+    assert token.rpartition(".")[0] in same.headers["location"], "an older page still offers it: on with the same hold"
 
     second = await caller.hold(day[-1], mine=token)
     assert second.status_code == 303

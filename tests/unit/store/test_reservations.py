@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import timedelta
 from itertools import product
 from pathlib import Path
 
@@ -38,8 +39,9 @@ async def store(tmp_path: Path, clock: Clock, database: str) -> AsyncIterator[St
 
 async def moved(store: Store, booking: Booking, move: Move, *, reference: str) -> Booking:
     assert await store.insert_move(move, unchanged_since=booking.revision, capacity=1)
+    terms, later = booking.terms.moved(move.price), NOW + timedelta(minutes=2)
     there = await store.complete_move(
-        move, reference=reference, terms=booking.terms.moved(move.price), owes=None, mails=()
+        move, reference=reference, unsure=False, terms=terms, find_out_at=later, owes=None, mails=()
     )
     assert there
     return there

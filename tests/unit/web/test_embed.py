@@ -23,6 +23,8 @@ from tests.support.stack import Stack, text_of
 
 HOST_PAGE = "https://studio.example/book?room=2"
 MOST_LOADER = 3 * 1024
+#: htmx.min.js of the pinned version as its CDN sends it, compressed.
+HTMX_WEIGHT = 13_390
 #: What every loader since the first with a second half hands over to that.
 HANDED_OVER = {
     *("base", "root", "page", "kinds", "shown", "safe", "on", "style", "make", "all", "label", "option", "named"),
@@ -69,13 +71,27 @@ async def verify(stack: Stack, body: Any) -> httpx.Response:
 # The loader
 
 
-async def test_the_loader_weighs_at_most_four_kilobytes(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_the_loader_weighs_at_most_three_kilobytes(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
     answer = await stack.client.get("/embed.js", headers={"Accept-Encoding": "gzip"})
     weight = int(answer.headers["content-length"])
     with capsys.disabled():
         print(f"\n  the loader: {weight} bytes gzipped, {len(answer.content)} plain, of {MOST_LOADER}")
     assert answer.headers["content-encoding"] == "gzip"
     assert weight == len(gzip.compress(answer.content, 9, mtime=0)) <= MOST_LOADER
+
+
+async def test_the_first_view_weighs_at_most_26_kilobytes_in_four_requests(stack: Stack) -> None:
+    """`make first-view` weighs it in a browser, with pictures and a host page."""
+    page = await stack.client.get("/w/studio", headers={"Sec-Fetch-Dest": "iframe"})
+    asked = re.findall(r'<(?:script|link)[^>]* (?:src|href)="(/[^"]+|https:[^"]+)"', page.text)
+    ours = [address for address in asked if address.startswith("/")]
+    assert len(ours) == len(asked) - 1, "htmx comes from its CDN"
+    weight, requests = HTMX_WEIGHT, 2 + len(asked)
+    for address in ("/embed.js", "/w/studio", *ours):
+        answer = await stack.client.get(address, headers={"Accept-Encoding": "gzip", "Sec-Fetch-Dest": "iframe"})
+        weight += int(answer.headers["content-length"])
+    assert requests <= 4
+    assert weight <= 26_000
 
 
 @pytest.mark.parametrize("name", SOURCES)

@@ -17,6 +17,7 @@ from tests.support.stack import Stack
         ("http://LOCALHOST:8725", "http://localhost:8725"),
         ("HTTPS://X.example:443/", "https://x.example"),
         (" http://x.example:80 ", "http://x.example"),
+        ("https://x.example.", "https://x.example"),
         ("http://[::1]:8000", "http://[::1]:8000"),
     ],
 )
@@ -33,6 +34,9 @@ def test_an_origin_is_read_as_browsers_write_it(written: str, read: str) -> None
         "https://me@a.example",
         "ftp://a.example",
         "null",
+        "https://a b.example",
+        "https://a.example;script-src",
+        "https://exam%70le.com",
     ],
 )
 def test_what_is_no_origin_is_refused_with_words(written: str) -> None:

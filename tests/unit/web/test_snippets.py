@@ -174,7 +174,7 @@ async def test_the_frame_opens_what_was_chosen_and_knows_the_way_back(stack: Sta
     assert parse_qs(urlsplit(frame["src"]).query)["host"] == [HOST]
     opened = await stack.client.get(frame["src"], headers={"Sec-Fetch-Dest": "document"})
     assert "Headshot express" in text_of(opened.text)
-    assert "Back to studio.example" in text_of(opened.text)
+    assert "Back to Studio Nord" in text_of(opened.text)
     assert "--accent:#aa3300" in opened.text
 
 

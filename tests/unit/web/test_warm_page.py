@@ -304,7 +304,7 @@ async def test_a_page_of_its_own_leads_back_to_the_site_and_a_framed_one_does_no
     for client in (stack.client, kept):
         for place, leads_back in (("document", True), ("iframe", False)):
             page = await client.get(target, headers={"Sec-Fetch-Dest": place})
-            assert ("Back to studio.example" in page.text) is leads_back
+            assert ("Back to Studio Nord" in page.text) is leads_back
 
 
 async def test_who_does_not_read_gzip_is_not_sent_it(stack: Stack, kept: httpx.AsyncClient, portrait: str) -> None:
