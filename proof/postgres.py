@@ -8,9 +8,12 @@ decides. What waits is answered as soon as whatever released its lock was answer
 from __future__ import annotations
 
 import asyncio
+import gc
+import logging
 import select
 import socket
 import struct
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +21,8 @@ from tempfile import TemporaryDirectory
 from time import monotonic
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from sqlalchemy.exc import SAWarning
 
 from app.store.backend import PATIENCE
 from proof.loop import VirtualLoop
@@ -47,9 +52,11 @@ class PostgresLoop(VirtualLoop):
     async def create_unix_connection(  # type: ignore[override]
         self, protocol_factory: Callable[[], Any], path: str, **_: object
     ) -> tuple[asyncio.Transport, Any]:
-        """Connect. Raises ConnectionRefusedError where the process is dead, or its database out of order."""
+        """Connect. Raises ConnectionRefusedError where the server is gone, and CancelledError in a dead process."""
         process = RUNS_IN.get()
-        if process is not None and (not process.alive or process.disk.full):
+        if process is not None and not process.alive:
+            raise asyncio.CancelledError
+        if process is not None and process.disk.full:
             raise ConnectionRefusedError(path)
         protocol = protocol_factory()
         line = Line(self, self.server, protocol, path, process)
@@ -385,13 +392,27 @@ def _connect(path: str) -> socket.socket:
 @contextmanager
 def own_database() -> Iterator[str]:
     """The DATABASE_URL of a database for one run, with our tables and nothing in them."""
-    with asyncio.Runner() as real:
+    with asyncio.Runner() as real, _killed_without_a_word():
         database = postgres_database()
         url = real.run(database.__aenter__())
         try:
             yield url
         finally:
             real.run(database.__aexit__(None, None, None))
+
+
+@contextmanager
+def _killed_without_a_word() -> Iterator[None]:
+    """SQLAlchemy tells of connections that nobody gave back: those of killed processes."""
+    pools = logging.getLogger("sqlalchemy.pool")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SAWarning)
+        pools.setLevel(logging.CRITICAL)
+        try:
+            yield
+        finally:
+            gc.collect()
+            pools.setLevel(logging.NOTSET)
 
 
 @contextmanager

@@ -31,6 +31,12 @@ def test_the_same_seed_is_the_same_run() -> None:
     assert first == second
 
 
+def test_the_same_seed_is_the_same_run_on_postgresql() -> None:
+    first, second = (play(make(6, database="postgresql")) for _ in range(2))
+    assert first.wrong == []
+    assert list(told(first)) == list(told(second))
+
+
 def test_a_story_is_read_as_it_was_written() -> None:
     story = make(3)
     assert in_words(load(story.dump())) == in_words(story)
