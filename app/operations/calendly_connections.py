@@ -85,7 +85,7 @@ class _Asked:
 class CalendlyConnections:
     """The connections of all owners whose names this server knows. `oauth` is None where no OAuth app is set."""
 
-    # Twelve parameters: what connecting touches, and what tests put in the place of time and chance.
+    # Thirteen parameters: what connecting touches, and what tests put in the place of time and chance.
     def __init__(
         self,
         *,
