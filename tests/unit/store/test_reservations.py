@@ -131,10 +131,10 @@ def expected(stage: str, *, unsure: bool, holds: bool, canceled: bool) -> Due | 
         return Due.FIRM_UP
     if stage == "asked":
         return Due.MAKE if unsure else None
+    if unsure:
+        return Due.FIND_OUT  # of one that stands, too: it may have been made twice
     if stage == "stands":
         return None
-    if unsure:
-        return Due.FIND_OUT
     return Due.LET_GO if holds and not canceled else None
 
 
