@@ -50,8 +50,9 @@ class Reservation:
 
     `scheduler` is the name of the one that keeps the calendar. `occupies` says whether it counts in the slot guard.
     `reference` is what the scheduler holds for us: its id, cleared when it was let go, so that a crash in between is
-    readable. `unsure` is set before the scheduler is asked to lock or to book it, and cleared by a definite answer, unless
-    an earlier call was never answered, and may book it once more. `canceled`: what the scheduler holds is canceled there, and stays for its history.
+    readable. `unsure` is set before the scheduler is asked to lock or to book it, and cleared by a definite answer,
+    unless an earlier call was never answered, and may book it once more. `canceled`: what the scheduler holds is
+    canceled there, and stays for its history.
     `any_time`: the owner chose a time that the scheduler does not offer, and it is asked to book it all the same.
     `updated_at` is since when `due` is what it is. `places` is how many people it takes up.
     `offered_until`: it is one of the times held until then for a customer to choose from, and no booking's yet.
