@@ -216,6 +216,12 @@ def _trouble(mail: Mail) -> tuple[str, ...]:
                 ),
                 _("Please check your Stripe account and run: python -m app doctor"),
             )
+        case Trouble.NOT_RELEASED if mail.booking.status is Status.CONFIRMED:
+            # It was moved, or asked for twice: what is too much must not take the booking with it.
+            return (
+                _("This booking stands, but the calendar may have a second entry for it that we could not delete."),
+                _("We keep trying. If you delete it yourself, keep one entry at the time of the booking."),
+            )
         case Trouble.NOT_RELEASED:
             return (
                 _("This booking has ended, but we could not tell the calendar, so the time is still blocked there."),

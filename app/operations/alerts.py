@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Final
 
 from app.booking.overdue import CONFIRM_WITHIN, END_WITHIN, MOVE_WITHIN, RELEASE_WITHIN
-from app.domain.booking import Booking
+from app.domain.booking import Booking, Status
 from app.domain.money import Money
 from app.mail import Mailer
 from app.operations.calendly_connections import CalendlyConnections
@@ -42,6 +42,8 @@ class AlertKind(StrEnum):
     NOT_MOVED = "not_moved"
     NOT_ENDED = "not_ended"
     NOT_RELEASED = "not_released"
+    #: A booking stands, and the scheduler may have a second entry for it.
+    SECOND_ENTRY = "second_entry"
     MAIL_OFF = "mail_off"
     MAILS_LATE = "mails_late"
     MAILS_GIVEN_UP = "mails_given_up"
@@ -105,16 +107,21 @@ class Alerts:
         return [*late, *(Alert(AlertKind.PROVIDER_DOWN, name=name) for name in self._health.down())]
 
     async def _overdue(self) -> list[Alert]:
+        unreleased = await self._store.unreleased_since(RELEASE_WITHIN)
+        standing = [booking for booking in unreleased if booking.status is Status.CONFIRMED]
         waiting: Mapping[AlertKind, Sequence[Booking]] = {
             AlertKind.NOT_CONFIRMED: await self._store.unconfirmed_since(CONFIRM_WITHIN),
             AlertKind.NOT_MOVED: await self._store.unmoved_since(MOVE_WITHIN),
             AlertKind.NOT_ENDED: await self._store.unended_since(END_WITHIN),
-            AlertKind.NOT_RELEASED: await self._store.unreleased_since(RELEASE_WITHIN),
+            AlertKind.NOT_RELEASED: [booking for booking in unreleased if booking not in standing],
         }
         return [
-            Alert(kind, many=len(found), bookings=tuple(booking.id for booking in found))
-            for kind, found in waiting.items()
-            if found
+            *(
+                Alert(kind, many=len(found), bookings=tuple(booking.id for booking in found))
+                for kind, found in waiting.items()
+                if found
+            ),
+            *(Alert(AlertKind.SECOND_ENTRY, bookings=(booking.id,)) for booking in standing),
         ]
 
     async def _of_money(self) -> list[Alert]:

@@ -128,6 +128,9 @@ def _sentences(alert: Alert, zone: str, now: datetime, language: str) -> tuple[s
                 alert.many,
             )
             do = _("We keep trying. You can also delete the entry in your calendar yourself.")
+        case AlertKind.SECOND_ENTRY:
+            what = _("This booking stands, but the calendar may have a second entry for it that we could not delete.")
+            do = _("We keep trying. If you delete it yourself, keep one entry at the time of the booking.")
         case AlertKind.MAIL_OFF:
             what = ngettext("%(num)s email is waiting.", "%(num)s emails are waiting.", alert.many)
             do = _("No mail server is set up: set SMTP_URL and MAIL_FROM, and start the server again.")

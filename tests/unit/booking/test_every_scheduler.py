@@ -11,6 +11,7 @@ import pytest
 
 from app.domain.booking import Actor, Booking, EndReason, Status, Visitor
 from app.errors import SlotTaken
+from app.operations.alerts import AlertKind
 from sandbox.faults import Fault, FaultKind
 from tests.support.processes import another_process
 from tests.support.sides import NAMES, CalendlySide
@@ -422,6 +423,25 @@ async def test_a_booking_that_was_asked_for_twice_is_there_once_in_the_end(stack
     invitee = next(one for one in state.invitees.values() if one.event == confirmed.reservation.reference)
     state.events["TWIN"] = replace(state.events[invitee.event], id="TWIN")
     state.invitees["TWIN"] = replace(invitee, id="TWIN", event="TWIN")
+    await stack.until_quiet()
+    await assert_booked_once(stack, booking)
+
+
+@pytest.mark.parametrize("scheduler", ["calendly"], indirect=True)
+async def test_an_owner_is_not_told_to_delete_a_booking_that_stands(stack: Stack) -> None:
+    """It was asked for twice, and then the calendar is silent for a day, so that nobody can look."""
+    booking = await stack.hold(await stack.in_days(3))
+    method, path = stack.side.create
+    session = await stack.at_stripe(booking)
+    stack.side.faults.append(Fault("drop_before", 1, method, path))
+    await stack.stripe.pay(session)
+    stack.side.faults.append(Fault("drop_before", None))
+    for _ in range(8):
+        await stack.tick(after=60 * MINUTE)
+    assert await stack.status(booking) is Status.CONFIRMED
+    [told] = [one for one in (await stack.parts.alerts.all()) if one.kind is AlertKind.SECOND_ENTRY]
+    assert told.bookings == (booking.id,)
+    stack.side.faults.clear()
     await stack.until_quiet()
     await assert_booked_once(stack, booking)
 

@@ -702,7 +702,7 @@ async def test_a_refund_that_failed_tells_the_customer_to_call_and_the_owner_wha
         (Trouble.PAYMENT_REFUSED, "Stripe refused to open the payment page"),
         (Trouble.NOT_CONFIRMED, "The customer has paid, but the calendar has not confirmed the booking yet."),
         (Trouble.NOT_MOVED, "This booking is being moved, but the calendar has not answered yet."),
-        (Trouble.NOT_RELEASED, "so the time is still blocked there"),
+        (Trouble.NOT_RELEASED, "This booking stands, but the calendar may have a second entry for it"),
         (Trouble.REFUND_REFUSED, "Stripe has not carried out a refund of €60.00 to the customer."),
         (Trouble.MAIL_GIVEN_UP, "An email to the customer could not be delivered"),
     ],
@@ -714,6 +714,12 @@ async def test_every_trouble_is_said_in_words_with_its_reason(post: Post, troubl
     assert said in text
     assert "The reason given was: api_key_expired." in text
     assert trouble not in text
+
+
+def test_a_time_that_could_not_be_given_back_is_blocked_where_the_booking_has_ended() -> None:
+    ended = a_booking(status=Status.CANCELED)
+    letter = write_letter(told(MailKind.TROUBLE_OWNER, booking=ended, trouble=Trouble.NOT_RELEASED), now=NOW)
+    assert "so the time is still blocked there" in " ".join(letter.paragraphs)
 
 
 def test_every_trouble_has_words_of_its_own() -> None:
