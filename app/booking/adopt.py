@@ -22,7 +22,7 @@ from app.errors import (
     StripeError,
 )
 from app.payments.facts import CheckoutFacts, Listed
-from app.scheduling.metadata import customer_in
+from app.scheduling.metadata import customer_of
 from app.scheduling.port import SchedulerBooking
 from app.store.change import Change
 
@@ -129,7 +129,7 @@ class Adopt:
             return False
         async with self._locks(booking.id):
             there = await self._take_payment.there_now(booking)
-            customer = customer_in(there.metadata) if there and booking.customer is None else None
+            customer = customer_of(there) if there and booking.customer is None else None
             if customer:
                 await self._store.fill_in_customer(booking.id, customer)
             payment = await self._store.adopt_payment(await self._found(booking, facts))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import suppress
 from datetime import timedelta
 
 import structlog
 
+from app.booking.at_scheduler import find_at_scheduler
 from app.booking.confirm import Confirm
 from app.booking.moves import Moves
 from app.booking.own_page import was_booked_there
@@ -21,7 +23,7 @@ from app.errors import (
 )
 from app.mail import MailKind
 from app.payments.facts import CheckoutFacts
-from app.scheduling.metadata import customer_in
+from app.scheduling.metadata import customer_of
 from app.scheduling.port import SchedulerBooking
 from app.store.change import Change
 
@@ -188,10 +190,12 @@ class TakePayment:
         return ended
 
     async def _keep_final(self, booking: Booking, there: SchedulerBooking) -> Booking:
-        """An unpaid booking is final in the scheduler. A free one was confirmed after the backup was made. One with a
-        price, for which Stripe has no money, was made final by somebody else: it ends here, and stays there."""
+        """An unpaid booking is final in the scheduler. A free one, and one that the owner made for somebody, were
+        confirmed after the backup was made. Another one with a price, for which Stripe has no money, was made final by
+        somebody else: it ends here, and stays there."""
         self.inherited.discard(booking.id)
-        if not booking.terms.free:
+        by_owner = booking.channel is Channel.DESK and not booking.pay_link
+        if not booking.terms.free and not by_owner:
             log.error("final in the scheduler and not paid", booking=booking.id)
             change = Change(
                 UNPAID,
@@ -203,18 +207,25 @@ class TakePayment:
             )
             ended = await self._store.claim(booking.id, change)
             return ended or await self._tools.booking(booking.id)
-        customer = customer_in(there.metadata) if booking.customer is None else None
+        customer = customer_of(there) if booking.customer is None else None
         if customer:
             await self._store.fill_in_customer(booking.id, customer)
-        free = Change((Status.HELD,), Status.PAID, HistoryWord.NOTHING_DUE)
-        stands = await self._store.claim(booking.id, free)
+        # What the owner had noted of the payment is lost, and the visit is where it is asked about.
+        word = HistoryWord.NOTHING_DUE if booking.terms.free else HistoryWord.PAYS_AT_VISIT
+        change = Change((Status.HELD,), Status.PAID, word, reservation={"reference": there.id})
+        stands = await self._store.claim(booking.id, change)
         return await self._confirm.finalize_soon(stands) if stands else await self._tools.booking(booking.id)
 
     async def there_now(self, booking: Booking) -> SchedulerBooking | None:
-        """The booking as the scheduler has it; None if it is gone, or was never there."""
-        if booking.reservation.reference is None:
-            return None
-        try:
-            return await self._schedulers.of(booking.reservation.scheduler).read(booking.reservation.reference)
-        except SchedulerNotFound:
-            return None
+        """The booking as the scheduler has it; None if it is gone, or was never there.
+
+        The row's reference leads there where it was locked. Where nothing was locked, or the lock's answer was not
+        known yet, what was booked later is found by its tag.
+        """
+        reservation = booking.reservation
+        if reservation.reference:
+            with suppress(SchedulerNotFound):
+                return await self._schedulers.of(reservation.scheduler).read(reservation.reference)
+        found = await find_at_scheduler(self._tools, booking, reservation)
+        standing = [one for one in found if not one.is_canceled]
+        return next(iter(standing or found), None)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from app.domain import attribution
 from app.domain.booking import Booking, Customer
 from app.domain.payment import Payment
+from app.scheduling.port import SchedulerBooking
 
 
 def scheduler_metadata(booking: Booking, payment: Payment | None) -> dict[str, str]:
@@ -27,9 +28,15 @@ def scheduler_metadata(booking: Booking, payment: Payment | None) -> dict[str, s
     return {"holdfast_id": booking.id, **{key: value for key, value in known.items() if value}}
 
 
-def customer_in(metadata: Mapping[str, str]) -> Customer | None:
-    """Who comes, as a final booking's metadata tells it; None where it names nobody, or somebody who was
-    forgotten."""
+def customer_of(there: SchedulerBooking) -> Customer | None:
+    """Who comes, as a final booking tells: by its metadata, or, where the scheduler keeps none, by its customer's name
+    and address. None where it names nobody, or somebody who was forgotten."""
+    if there.name and "@" in there.email:
+        return Customer(name=there.name, email=there.email)
+    return _customer_in(there.metadata)
+
+
+def _customer_in(metadata: Mapping[str, str]) -> Customer | None:
     name, email = metadata.get("customer_name", ""), metadata.get("customer_email", "")
     if not name or "@" not in email:
         return None

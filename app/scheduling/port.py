@@ -116,8 +116,8 @@ class SchedulerService:
 class SchedulerBooking:
     """A booking as the scheduler has it. The ids are None, and the names and the zone empty, once their objects were
     deleted. `is_temporary` says that it only locks the time. `metadata` carries our tag under `holdfast_id`, if the
-    booking is one of ours and the scheduler tells so here, and the values that went with it. `email` is the customer's,
-    empty where the scheduler does not tell it here.
+    booking is one of ours and the scheduler tells so here, and the values that went with it. `name` and `email` are the
+    customer's, empty where the scheduler does not tell them here.
 
     `canceled_by` is who canceled it there, None where that is not known. `successor` is the id of the booking that has
     taken its place, where a move there makes a new one; it is canceled then. `asked_twice`: an earlier call for it was
@@ -141,6 +141,7 @@ class SchedulerBooking:
     resource_name: str = ""
     location_name: str = ""
     time_zone: str = ""
+    name: str = ""
     email: str = ""
     canceled_by: Actor | None = None
     successor: str | None = None

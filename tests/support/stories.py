@@ -25,18 +25,19 @@ async def book_for_free(stack: Stack) -> None:
 
 
 async def book_in_cash_and_cancel(stack: Stack) -> None:
-    booking = await stack.parts.book_for.book(await _at_desk(stack, Pays.CASH))
+    booking = await stack.parts.book_for.book(await at_desk(stack, Pays.CASH))
     await stack.tick()  # whoever is told of the cancellation knew of the booking
     await stack.cancel(booking, by=Actor.OWNER)
 
 
 async def have_a_link_and_pay_in_cash(stack: Stack) -> None:
-    booking = await stack.parts.book_for.book(await _at_desk(stack, Pays.LINK))
+    booking = await stack.parts.book_for.book(await at_desk(stack, Pays.LINK))
     await stack.at_stripe(booking)
     await stack.parts.desk_payments.record(booking.id, booking.terms.price, PaymentMethod.CASH, who="nora")
 
 
-async def _at_desk(stack: Stack, pays: Pays) -> DeskOrder:
+async def at_desk(stack: Stack, pays: Pays) -> DeskOrder:
+    """An order of the owner's, for the customer of the other stories."""
     return DeskOrder(
         widget=stack.parts.widgets["studio"],
         service_id=stack.portrait_id,

@@ -116,12 +116,12 @@ class _ReservationBody(_Body):
 
 
 class _Person(_Body):
+    name: _Text = ""
     email: _Text = ""
 
 
 class _Host(_Person):
     id: int
-    name: _Text = ""
     time_zone: Annotated[MaybeZoneName, BeforeValidator(lambda value: value or "")] = ""
 
 
@@ -241,6 +241,7 @@ def _window_end(window: Mapping[str, Any]) -> timedelta | None:
 def _booking(body: _BookingBody) -> SchedulerBooking:
     host = body.hosts[0] if body.hosts else None
     place = str(host.id) if host else None
+    customer = body.attendees[0] if body.attendees else _Person()
     return SchedulerBooking(
         id=body.uid,
         service_id=str(body.event_type.id) if body.event_type else None,
@@ -258,6 +259,8 @@ def _booking(body: _BookingBody) -> SchedulerBooking:
         metadata=body.metadata,
         resource_name=host.name if host else "",
         time_zone=host.time_zone if host else "",
+        name=customer.name,
+        email=customer.email,
         canceled_by=_canceled_by(body),
         successor=body.rescheduled_to_uid or None,
     )

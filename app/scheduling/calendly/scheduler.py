@@ -412,5 +412,6 @@ def _booked(wanted: Wanted, invitee: Invitee) -> SchedulerBooking:
         is_canceled=invitee.is_canceled,
         created_at=invitee.created_at,
         metadata={"holdfast_id": wanted.tag},
+        name=invitee.name,
         email=invitee.email,
     )

@@ -104,6 +104,7 @@ class _Tracking(BaseModel):
 
 class _InviteeBody(BaseModel):
     event: _Uri
+    name: _Text = ""
     email: _Text = ""
     status: str
     tracking: Annotated[_Tracking, BeforeValidator(lambda value: value or {})] = _Tracking()
@@ -172,6 +173,7 @@ class Invitee:
     """A customer's place in an event. `tag` is what we, or a campaign, wrote into its tracking."""
 
     event_id: str
+    name: str
     email: str
     tag: str
     is_canceled: bool
@@ -251,6 +253,7 @@ def _invitee(body: _InviteeBody) -> Invitee:
     successor = EVENT_IN_URI.search(body.new_invitee or "")
     return Invitee(
         event_id=_id(body.event),
+        name=body.name,
         email=body.email,
         tag=body.tracking.utm_content,
         is_canceled=body.status == "canceled",
@@ -299,6 +302,7 @@ def with_invitee(event: SchedulerBooking, invitee: Invitee) -> SchedulerBooking:
     return replace(
         event,
         is_canceled=event.is_canceled or invitee.is_canceled,
+        name=invitee.name,
         email=invitee.email,
         canceled_by=invitee.canceled_by or event.canceled_by,
         successor=invitee.successor,

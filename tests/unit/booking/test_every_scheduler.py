@@ -10,12 +10,15 @@ import anyio
 import pytest
 
 from app.domain.booking import Actor, Booking, EndReason, Status, Visitor
+from app.domain.payment import Pays
 from app.errors import SlotTaken
 from app.operations.alerts import AlertKind
 from sandbox.faults import Fault, FaultKind
+from tests.support.backups import copied, put_back
 from tests.support.processes import another_process
 from tests.support.sides import NAMES, CalendlySide
 from tests.support.stack import Stack, open_stack
+from tests.support.stories import at_desk
 
 MINUTE = timedelta(minutes=1)
 ANNA = "anna@customer.example"
@@ -465,3 +468,88 @@ async def test_what_an_unanswered_move_made_is_taken_back_when_the_booking_is_ca
     assert await stack.status(booking) is Status.CANCELED
     await assert_nothing_there(stack)
     assert stack.money_kept() == 0
+
+
+# An old copy of the database is put back
+
+
+async def assert_stands_as_it_was_made(stack: Stack, booking: Booking) -> None:
+    """It is confirmed again, as the same booking at the scheduler, for the same customer."""
+    there = stack.side.booked()
+    await stack.until_quiet()
+    await assert_booked_once(stack, booking)
+    assert stack.side.booked() == there
+    now = await stack.now(booking)
+    assert now.customer
+    assert (now.customer.name, now.customer.email) == ("Anna Ek", ANNA)
+    assert [subject for subject in await stack.mail(ANNA) if "ot booked" in subject] == []
+    assert await stack.parts.health.bookings_without_money() == []
+
+
+async def hold_without_details(stack: Stack, service: str) -> Booking:
+    """As on the page, where the details come after the time."""
+    return await stack.parts.hold.take(
+        stack.parts.widgets["studio"],
+        service_id=getattr(stack, f"{service}_id"),
+        starts_at=await stack.free_slot(service),
+        resource_id=None,
+        visitor=stack.visitor(),
+    )
+
+
+async def test_a_free_booking_made_after_the_copy_stands(stack: Stack, tmp_path: Path) -> None:
+    booking = await hold_without_details(stack, "planning")
+    copy = copied(stack, tmp_path)
+    await stack.parts.checkout.add_details(booking.id, {"name": "Anna Ek", "email": ANNA})
+    assert await stack.parts.checkout.start(booking.id) is None
+    await put_back(stack, copy)
+    await assert_stands_as_it_was_made(stack, booking)
+
+
+async def test_a_booking_paid_after_the_copy_stands(stack: Stack, tmp_path: Path) -> None:
+    booking = await hold_without_details(stack, "portrait")
+    copy = copied(stack, tmp_path)
+    await stack.parts.checkout.add_details(booking.id, {"name": "Anna Ek", "email": ANNA})
+    await stack.paid(booking)
+    await stack.tick()
+    await put_back(stack, copy)
+    await assert_stands_as_it_was_made(stack, booking)
+    assert stack.money_kept() == 120000
+
+
+@pytest.mark.parametrize("pays", [Pays.AT_VISIT, Pays.NO_CHARGE])
+async def test_a_booking_that_the_desk_was_making_while_the_copy_was_made_stands(
+    stack: Stack, tmp_path: Path, pays: Pays
+) -> None:
+    copies: list[Path] = []
+
+    async def copy_once() -> None:
+        if not copies and await stack.parts.store.unpaid_ids():
+            copies.append(copied(stack, tmp_path))
+
+    stack.interloper = copy_once
+    booking = await stack.parts.book_for.book(await at_desk(stack, pays))
+    stack.interloper = None
+    assert booking.status is Status.CONFIRMED
+    await put_back(stack, copies[0])
+    await assert_stands_as_it_was_made(stack, booking)
+
+
+async def test_a_hold_that_the_copy_knows_ends_as_any_other(stack: Stack, tmp_path: Path) -> None:
+    booking = await stack.hold()
+    await put_back(stack, copied(stack, tmp_path))
+    await stack.until_quiet()
+    assert await stack.status(booking) is Status.EXPIRED
+    await assert_nothing_there(stack)
+
+
+async def test_what_the_owner_has_canceled_there_since_the_copy_is_not_made_again(stack: Stack, tmp_path: Path) -> None:
+    booking = await stack.hold(service="planning")
+    copy = copied(stack, tmp_path)
+    assert await stack.parts.checkout.start(booking.id) is None
+    [there] = [one for one in stack.side.booked() if one.tag]
+    await stack.side.owner_cancels(there.reference)
+    await put_back(stack, copy)
+    await stack.until_quiet()
+    assert await stack.status(booking) is Status.EXPIRED
+    await assert_nothing_there(stack)
