@@ -16,7 +16,7 @@ log = structlog.get_logger()
 class Breaker:
     """Opens after `failures` failures in a row, for `pause`; then lets one call through as a probe.
 
-    A probe that never reports (its caller was canceled) is given up after another `pause`. `provider` is its name in
+    A probe that never reports (its caller was cancelled) is given up after another `pause`. `provider` is its name in
     the log, which hears of each change.
     """
 
@@ -50,7 +50,7 @@ class Breaker:
         """Seconds until a call may be sent; 0 when one may be sent now."""
         if self._opened_at is None:
             return 0.0
-        if self._opened_at > self._now():  # the clock was set back: the pause begins anew
+        if self._opened_at > self._now():  # the clock was set back: the pause begins again
             self._opened_at = self._now()
         return max(0.0, (self._opened_at + self._pause - self._now()).total_seconds())
 

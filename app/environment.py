@@ -39,7 +39,7 @@ class Environment:
             raise SettingsError("\n".join(map(self._placed, str(error).splitlines()))) from None
 
     def sources(self, settings: Settings) -> Iterator[str]:
-        """What was read, for whoever asks for it: no secret is among it."""
+        """What was read, for anyone who asks for it: no secret is among it."""
         if self.env_file:
             yield f"settings from {self.env_file} ({len(self.lines)} variables), and from the environment"
         else:
@@ -66,7 +66,7 @@ def read_environment(environ: Mapping[str, str], *, env_file: Path | None = None
     variables, lines = dict(environ), {}
     found = env_file is not None or path.is_file()
     if found:
-        # Somebody who sets NAME does not want the file's NAME_FILE beside it, nor the other way round.
+        # Someone who sets NAME does not want the file's NAME_FILE beside it, nor the other way round.
         given = {name: told for name, told in _read(path).items() if not _twins(name) & environ.keys()}
         variables |= {name: value for name, (value, _) in given.items()}
         lines = {name: line for name, (_, line) in given.items()}
@@ -85,7 +85,7 @@ def usual_env_file(environ: Mapping[str, str], folder: Path) -> Path:
 
 
 def is_set_up(variables: Mapping[str, str]) -> bool:
-    """Whether anybody has begun to set this up: there are keys, or a scheduler's credential."""
+    """Whether anyone has begun to set this up: there are keys, or a scheduler's credential."""
     names = ("SECRET_KEYS", *CREDENTIALS)
     return any(variables.get(one) for name in names for one in (name, f"{name}_FILE"))
 

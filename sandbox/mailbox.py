@@ -101,7 +101,7 @@ class Message:
 
 
 def parse(source: bytes, *, received_at: datetime, mail_from: str, recipients: tuple[str, ...]) -> Message:
-    """Read a message the way a mail program does. Its bodies and attachments are decoded when somebody looks."""
+    """Read a message the way a mail program does. Its bodies and attachments are decoded when someone looks."""
     parsed = email.message_from_bytes(source, policy=email.policy.default)
     return Message(received_at=received_at, mail_from=mail_from, recipients=recipients, source=source, parsed=parsed)
 
@@ -116,11 +116,11 @@ class MailboxSandbox:
 
     def __init__(self, *, now: Callable[[], datetime]) -> None:
         self.messages: list[Message] = []
-        #: Set with each message that comes; whoever waits for one clears it first.
+        #: Set with each message that comes; anyone who waits for one clears it first.
         self.arrived = asyncio.Event()
         self.refuse: Refusal = "none"
         self.drop_after_data = False
-        #: Addresses that nobody has here: refused for good, while all others are taken.
+        #: Addresses that nobody has here: refused permanently, while all others are taken.
         self.unknown: set[str] = set()
         self._now = now
         self._server: asyncio.Server | None = None

@@ -2,7 +2,7 @@
 
 `make mutate MINUTES=30 SEED=1 ONLY=app/store/inbox.py`. All changes are put in an order that the seed decides, and
 tried in that order for as long as there is time: what has been tried is always a fair sample. A later call with the
-same seed goes on where the last one ended; a function that was edited meanwhile is tried anew.
+same seed goes on where the last one ended; a function that was edited meanwhile is tried again.
 
 Each change is met by the quickest tests that reach it, up to SECONDS of them, so the figure is a lower bound: slower
 tests may notice what these did not. Crash stories, models and whole servers are left out (see tool.mutmut in

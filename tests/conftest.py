@@ -81,7 +81,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long stories first: whoever gets one at the end keeps the others waiting."""
+    """Long stories first: a process that gets one at the end keeps the others waiting."""
     items.sort(key=lambda item: item.path.name not in LONG)
 
 

@@ -20,7 +20,7 @@ from app.widgets import Widget
 
 #: Months are what costs calls: a longer look is several.
 LONGEST_LOOK = timedelta(days=62)
-#: What anybody books lies within these years; the calendar's ends overflow in reckoning.
+#: What anyone books lies within these years; the calendar's ends overflow in reckoning.
 _YEARS = range(2000, 2200)
 #: How long a day's text is.
 _DAY = len("2026-11-24")
@@ -135,6 +135,6 @@ def must_be_allowed(call: Call, booking: Booking, field: str, address: str) -> N
 
 
 def must_be_owner(by: Actor) -> None:
-    """Raises NotYours for whoever comes with a booking's token."""
+    """Raises NotYours for anyone who comes with a booking's token."""
     if by is not Actor.OWNER:
         raise NotYours("a token")

@@ -1,4 +1,4 @@
-"""The acts that change a booking: cancel, take back, move, a fresh link. No decision is made here."""
+"""The acts that change a booking: cancel, take back, move, a new link. No decision is made here."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ async def abandon_move(call: Call, asked: requests.Named) -> answers.BookingAnsw
 
 
 async def resend_link(call: Call, asked: requests.Named) -> answers.DoneAnswer:
-    """POST /api/bookings/resend-link: mail the customer a fresh link; the old ones are retired."""
+    """POST /api/bookings/resend-link: mail the customer a new link; the old ones are retired."""
     booking, by = await call.booking(asked)
     await call.parts.manage_links.renew(booking.id, by)
     return answers.DoneAnswer()

@@ -37,7 +37,7 @@ class Malformed(InvalidRequest):
 
     @classmethod
     def because(cls, error: ValidationError) -> Malformed:
-        """The fields that pydantic minds. What was sent is not repeated: it may be anybody's."""
+        """The fields that pydantic minds. What was sent is not repeated: it may be anyone's."""
         found = error.errors(include_url=False, include_context=False, include_input=False)
         return cls({_path(item["loc"]): str(item["msg"]).removeprefix("Value error, ") for item in found[:20]})
 

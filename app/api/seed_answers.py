@@ -89,7 +89,7 @@ class InitiateBookingAnswer(Answered):
 
 
 class StoreEventAnswer(Answered):
-    """The event is ours to keep. Not paid by `expiresAt`, it is canceled at the scheduler."""
+    """The event is ours to keep. Not paid by `expiresAt`, it is cancelled at the scheduler."""
 
     booking_id: str
     """Our id of the booking."""

@@ -128,7 +128,7 @@ async def store_event(call: Call, asked: seed_requests.StoreEventRequest) -> see
     return seed_answers.StoreEventAnswer(
         booking_id=booking.id,
         next_action=action.REDIRECT_TO_PAYMENT if unpaid else action.AWAIT_WEBHOOK,
-        # Not Stripe's page yet: whoever asks for that may say where it leads back to.
+        # Not Stripe's page yet: the call that asks for it may say where it leads back to.
         payment_url=_own_page(call, booking) if unpaid else None,
         expires_at=booking.deadline if unpaid else None,
     )
@@ -199,7 +199,7 @@ async def show_session_status(call: Call, asked: seed_requests.NothingQuery) -> 
 
 
 async def cancel_booking(call: Call, asked: seed_requests.CancelBookingRequest) -> seed_answers.CancelBookingAnswer:
-    """POST /api/scheduling/cancel-booking: under the terms that were bought, whoever calls."""
+    """POST /api/scheduling/cancel-booking: under the booking's terms, also for an API key."""
     booking, _ = await call.find(booking_id=asked.booking_id)
     await call_off(call, booking, Actor.CUSTOMER, reason=asked.reason, refund=asked.refund_requested)
     view = await call.parts.bookings.view(booking.id)

@@ -1,4 +1,4 @@
-"""What a restored database does not know: payments that Stripe has, and bookings that were confirmed or canceled
+"""What a restored database does not know: payments that Stripe has, and bookings that were confirmed or cancelled
 since."""
 
 from __future__ import annotations
@@ -187,7 +187,7 @@ class Adopt:
             await self._called_off_since(booking, payment, any(refund.refund_row for refund in refunds))
 
     async def _await_found(self, booking: Booking, payment: Payment, facts: CheckoutFacts) -> None:
-        """Somebody is on Stripe's page: the booking awaits their payment, as it did."""
+        """Someone is on Stripe's page: the booking awaits their payment, as it did."""
         payment_time = self._widgets.of(booking).payment_time
         until = min(payment.created_at + payment_time, payment.expires_at, booking.starts_at)
         change = Change(
@@ -205,7 +205,7 @@ class Adopt:
         await self._store.record_session(payment, session_id=facts.id, url=facts.url or "", look_at=soon)
 
     async def _called_off_since(self, booking: Booking, payment: Payment, by_terms: bool) -> None:
-        """The scheduler says that the booking was canceled. Where we had refunded a part, that was all that the terms
+        """The scheduler says that the booking was cancelled. Where we had refunded a part, that was all that the terms
         gave; else what it was to be is lost, and everything goes back."""
         if not by_terms:
             await self._confirm.cancel_paid(booking, payment, EndReason.SLOT_GONE)

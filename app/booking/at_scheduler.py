@@ -88,7 +88,7 @@ async def find_at_scheduler(tools: Tools, booking: Booking, reservation: Reserva
     """What the scheduler has of one of the booking's reservations. What was made for the booking itself is tagged with
     the booking's id, a lock that was made for a move with the move's."""
     scheduler = tools.schedulers.of(reservation.scheduler)
-    # Where locks do not bind, a move makes the booking itself anew, at another time.
+    # Where locks do not bind, a move makes the booking itself again, at another time.
     own = booking.reservation.id == reservation.id or not tools.schedulers.lock_binds(reservation.scheduler)
     tag = booking.id if own else reservation.id
     return await scheduler.find(wanted(reservation, tag=tag), visit(booking, None))

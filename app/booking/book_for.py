@@ -1,4 +1,4 @@
-"""Booking for somebody: the owner's desk, for who calls or stands there.
+"""Booking for someone: the owner's desk, for who calls or stands there.
 
 Such a booking passes the limits that keep visitors in bounds (notice, horizon, holds per address), and nothing else:
 the slot guard, the scheduler's lock and every claim are those of other bookings.
@@ -69,7 +69,7 @@ class DeskOrder:
 
 
 class BookFor:
-    """Books for somebody."""
+    """Books for someone."""
 
     def __init__(self, tools: Tools, hold: Hold, confirm: Confirm, payments: DeskPayments) -> None:
         self._tools = tools
@@ -198,7 +198,7 @@ class BookFor:
         return resumed or await self._take(order, service, f"desk {order.form}")
 
     async def _agree(self, order: DeskOrder, booking: Booking) -> Booking:
-        """Take the held booking on, as the owner says that it is paid. Whoever does so first decides it."""
+        """Take the held booking on, as the owner says that it is paid. Anyone who does so first decides it."""
         if booking.status is not Status.HELD or booking.pay_link:
             return booking
         if not booking.reservation.reference:

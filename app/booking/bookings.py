@@ -147,7 +147,7 @@ class Bookings:
         after: Booking | None = None,
         most: int = 100,
     ) -> list[Booking]:
-        """Bookings that somebody has put a name to, in order of their start: `most` of them after the first `skip`."""
+        """Bookings that someone has put a name to, in order of their start: `most` of them after the first `skip`."""
         return await self._store.find(
             statuses=statuses,
             starts_from=starts_from,

@@ -72,7 +72,7 @@ class Cancel:
 
         `revision` and `shown_at` are what the page showed: the refund is the one of that moment. The refund waits
         for as long as the customer may take the cancellation back. A second call returns what the first one did.
-        `note` is kept in the history; without `refund` whoever calls it off does without the money.
+        `note` is kept in the history; without `refund` anyone who calls it off does without the money.
         Everything is checked before anything is ended: an act that is refused changes nothing. Raises PolicyRefused,
         BookingConflict where the booking has changed since it was shown, StripeError, and SchedulerError where the
         difference of a move is being settled.
@@ -84,7 +84,7 @@ class Cancel:
                 return booking
             await self._act_limits.change(booking_id, by)
             if move and move.state is MoveState.HELD:
-                # Stripe may say that the difference is paid: then the booking is another one, and is checked anew.
+                # Stripe may say that the difference is paid: then the booking is another one, and is checked again.
                 await self._moves.expire(move, by.end_reason)
                 booking, move, back = await self._checked(booking_id, by, revision, shown_at or now, now)
             if not refund:
@@ -139,7 +139,7 @@ class Cancel:
             HistoryWord(by),
             unchanged_since=booking.revision,
             values={"end_reason": by, "revision": after.revision},
-            # It may be being made afresh: it is looked for when that call must have landed.
+            # It may be being made again: it is looked for when that call must have landed.
             find_out_at=self._now() + RESCUE_LEASE,
             refund=self._refunds.owed(booking, payment, payment.price, by.end_reason) if payment and held else None,
             owes=self._refunds.debt(booking, back, by.end_reason, cause=str(after.revision))
@@ -210,7 +210,7 @@ class Cancel:
         standing booking.
 
         Raises BookingConflict where it is too late, the time is gone, or the refund is on its way: then the booking
-        stays canceled, and its refund goes out. Raises SchedulerError while the scheduler has not heard of the
+        stays cancelled, and its refund goes out. Raises SchedulerError while the scheduler has not heard of the
         cancellation; where it does not answer later than that, the worker goes on.
         """
         async with self._locks(booking_id):

@@ -72,7 +72,7 @@ class Checkout:
             must_be_held(await self._tools.booking(booking_id), self._now())
             raise BookingConflict(booking.status)
         if kept.status is Status.AWAITING_PAYMENT and booking.customer != customer:
-            # What was asked of Stripe carries the old address; the next click on Pay asks anew.
+            # What was asked of Stripe carries the old address; the next click on Pay asks again.
             await self._store.end_unanswered(booking_id)
             return await self._take_payment.expire_sessions(kept)
         return kept

@@ -35,7 +35,7 @@ log = structlog.get_logger()
 #: When the worker goes on with what got no answer at a door: the lease of this process is over with its call.
 AGAIN_SOON = timedelta(seconds=5)
 
-#: A visitor may book for right now; one short failure of the scheduler's is no reason to send anybody's money back.
+#: A visitor may book for right now; one short failure of the scheduler's is no reason to send anyone's money back.
 TRIES_PAST_START = 5
 
 
@@ -45,7 +45,7 @@ class _Lock(Enum):
     FINAL = auto()
     #: The scheduler does not have it any more; its time may be free.
     GONE = auto()
-    #: Somebody else has its time, or the scheduler does not book it.
+    #: Someone else has its time, or the scheduler does not book it.
     TAKEN = auto()
 
 
@@ -151,7 +151,7 @@ class Confirm:
         return confirmed or await self._tools.booking(booking.id)
 
     async def _secure(self, booking: Booking, payment: Payment | None) -> tuple[Booking | None, HistoryWord]:
-        """Make the time final at the scheduler, as it was locked or afresh; None where it is gone for good. Raises
+        """Make the time final at the scheduler, as it was locked or again; None where it is gone permanently. Raises
         _AtItElsewhere while another process does the same."""
         makes = booking.lost_time or not self._schedulers.lock_binds(booking.reservation.scheduler)
         if makes:  # a booking, and does not only change one: two processes would make two
@@ -160,7 +160,7 @@ class Confirm:
         if lock is _Lock.FINAL:
             return booking, HistoryWord.CONFIRMED
         if lock is _Lock.GONE and not booking.was_expired and await was_booked_there(self._tools, booking):
-            # Canceled there by its customer or its owner, who do not want it made again.
+            # Cancelled there by its customer or its owner, who do not want it made again.
             return None, HistoryWord.RESCUED
         leased = booking if makes else await self._lease(booking)
         chosen = booking.was_expired and not booking.lost_time
@@ -213,7 +213,7 @@ class Confirm:
 
     async def _restore(self, booking: Booking) -> Booking:
         """A cancellation is being taken back: if the scheduler gives the time again, the booking stands as it was; if
-        not, it stays canceled, and its refund goes out."""
+        not, it stays cancelled, and its refund goes out."""
         try:
             there = await self._restore_at_scheduler(booking)
         except SchedulerRefused as error:
@@ -233,8 +233,8 @@ class Confirm:
         return back or await self._tools.booking(booking.id)
 
     async def _restore_at_scheduler(self, booking: Booking) -> SchedulerBooking | None:
-        """The scheduler's booking that has the time again: the canceled one, or, where that was deleted, one made
-        afresh. None while another process is at it."""
+        """The scheduler's booking that has the time again: the cancelled one, or, where that was deleted, one made
+        again. None while another process is at it."""
         # A call that lands after the booking has been called off again would undo that.
         if not await self._store.lease(booking, until=self._now() + 2 * RESCUE_LEASE):
             return None
@@ -256,7 +256,7 @@ class Confirm:
             if (refund.reason, refund.cause) == (booking.end_reason, str(booking.revision))
         )
         told: dict[str, str | int | bool] = {"by": booking.end_reason or "", "back": back, "undo_until": ""}
-        # Whoever took it back, and left before the scheduler's answer, would believe that the booking stands.
+        # Anyone who took it back, and left before the scheduler's answer, would believe that the booking stands.
         kinds = (MailKind.CANCELED_CUSTOMER, MailKind.CANCELED_OWNER)
         mails = self._notifications.owed(booking, *kinds, about="kept", detail=told)
         sure = sure and not booking.reservation.unsure
@@ -290,7 +290,7 @@ class Confirm:
         return _Lock.FINAL
 
     async def _rescue(self, booking: Booking, payment: Payment | None, *, taken: bool) -> Booking | None:
-        """The same time afresh, unless the scheduler has just called it `taken`; else the same time with another
+        """The same time again, unless the scheduler has just called it `taken`; else the same time with another
         resource, else None. A time that the customer chose from several is had with the person that they chose.
 
         An expired hold is never revived: our own old lock, if it is still there, is deleted first.
@@ -339,7 +339,7 @@ class Confirm:
         )
 
     async def _booked_with(self, booking: Booking) -> str:
-        """Whom the customer has booked, by the id. A try with somebody else that did not live to hear the scheduler's
+        """Whom the customer has booked, by the id. A try with someone else that did not live to hear the scheduler's
         answer has left that person in the row."""
         asked = [
             entry for entry in await self._store.history(booking.id) if entry.what is HistoryWord.OTHER_PERSON_ASKED
@@ -348,7 +348,7 @@ class Confirm:
         return str(before or booking.resource_id)
 
     async def _why_gone(self, booking: Booking) -> EndReason:
-        """Why there is no time left to book. Whoever had nothing to pay is not told of a payment."""
+        """Why there is no time left to book. Anyone who had nothing to pay is not told of a payment."""
         if booking.payment_id is None:
             return EndReason.REFUSED
         if booking.lost_time or await was_booked_there(self._tools, booking):

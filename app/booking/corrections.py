@@ -39,7 +39,7 @@ class Corrections:
         self._manage_links = manage_links
 
     async def mark_no_show(self, booking_id: str, *, no_show: bool) -> Booking:
-        """Note that nobody came, or that somebody did after all. Raises NotBegun before the visit's start, and
+        """Note that nobody came, or that someone did after all. Raises NotBegun before the visit's start, and
         BookingConflict for a booking that is not confirmed."""
         booking = await self._tools.booking(booking_id)
         if booking.no_show is no_show:

@@ -121,7 +121,7 @@ def form_fields(widget: Widget, language: str = "") -> tuple[Field, ...]:
 
 
 def desk_fields(widget: Widget, language: str, *, email: bool) -> tuple[Field, ...]:
-    """The fields for an owner who books for somebody: a name is all that must be, and an address where `email` says so.
+    """The fields for an owner who books for someone: a name is all that must be, and an address where `email` says so.
     Nobody consents for another person, so that is not asked."""
     missing = {"name": _DESK_NAME_MISSING, **({"email": _DESK_EMAIL_MISSING} if email else {})}
     return tuple(
@@ -152,7 +152,7 @@ def read_details(form: Mapping[str, str], widget: Widget, fields: Sequence[Field
     """The customer from what was typed; the phone number in E.164. `fields` are those of the desk's form, none are the
     widget's.
 
-    Raises InvalidDetails with a msgid for every field that needs mending.
+    Raises InvalidDetails with a msgid for every field that needs correcting.
     """
     values: dict[str, str] = {}
     wrong: dict[str, str] = {}

@@ -25,7 +25,7 @@ MOST_CORRECTED = 1000
 @dataclass(frozen=True, slots=True)
 class CustomerView:
     """A customer with a page of their bookings, for showing. `customer` is as their newest booking has them, or the one
-    that was asked for. `nameless` is somebody of whom only the name is known: they have no note, and one booking."""
+    that was asked for. `nameless` is someone of whom only the name is known: they have no note, and one booking."""
 
     customer: Customer
     figures: CustomerFigures

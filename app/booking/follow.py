@@ -1,8 +1,8 @@
-"""What the owner does in the scheduler itself is followed here: canceled or deleted there is canceled here
+"""What the owner does in the scheduler itself is followed here: cancelled or deleted there is cancelled here
 and the money goes back, moved there has the new time here. Customers are told; nothing of it is written to the
 scheduler again.
 
-Whoever tells us that something may have changed, a webhook or a list, gives no more than a hint: the booking is read
+Anyone who tells us that something may have changed, a webhook or a list, gives no more than a hint: the booking is read
 from the scheduler, and what it says is compared with our row as it was read before. A change of our own that comes
 between the two is seen in the claim, which then does nothing.
 """
@@ -70,7 +70,7 @@ class Follow:
 
     async def booking(self, booking_id: str) -> Booking:
         """Read the booking from the scheduler, and let ours be what it is there. Safe to repeat; costs nothing for a
-        booking that is over, or not final there: whoever tidies up old entries gives nothing back.
+        booking that is over, or not final there: anyone who tidies up old entries gives nothing back.
 
         An unpaid move is ended first. Raises SchedulerError, StripeError, and BookingConflict where the booking is
         being changed here at the same time; then nothing changed, and the next try decides.
@@ -93,7 +93,7 @@ class Follow:
             return await self._moved_there(await self._renamed(booking, there), there, by)
 
     async def _unpaid(self, booking: Booking) -> Booking:
-        """One that is final there before it is paid: canceled there it has nothing left to pay for, moved there it is
+        """One that is final there before it is paid: cancelled there it has nothing left to pay for, moved there it is
         the new time that will be paid."""
         there, by = await self._there(booking, booking.reservation.reference or "")
         if there is None or there.is_canceled:
@@ -111,13 +111,13 @@ class Follow:
         try:
             there = await scheduler.read(reference)
         except SchedulerNotFound:
-            # With the token of another project everything would be gone, and everybody's money given back.
+            # With the token of another project everything would be gone, and everyone's money given back.
             if booking.location_id not in {location.id for location in await scheduler.locations()}:
                 log.error("neither the booking nor its location is in the scheduler", booking=booking.id)
                 raise
         else:
             for _ in range(_MOST_MOVES):
-                # Whoever has moved a booking has not canceled what it became.
+                # Anyone who has moved a booking has not cancelled what it became.
                 by = there.canceled_by or (Actor.OWNER if there.is_canceled else by)
                 if not there.successor:
                     break
@@ -149,7 +149,7 @@ class Follow:
         return move is not None
 
     async def _called_off_there(self, booking: Booking, there: SchedulerBooking | None, by: Actor) -> Booking:
-        """Nobody takes it back. A customer who canceled by the scheduler's own link gets what the terms give; from the
+        """Nobody takes it back. A customer who cancelled by the scheduler's own link gets what the terms give; from the
         owner, or where it is not known who it was, everything that is left comes back."""
         now, kept = self._now(), there is not None
         funds = await self._refunds.funds(booking.id)

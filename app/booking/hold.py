@@ -44,13 +44,13 @@ from app.widgets import Widget, Widgets
 
 log = structlog.get_logger()
 
-#: No time that anybody means is further away; arithmetic on the calendar's last days overflows.
+#: No time that anyone means is further away; arithmetic on the calendar's last days overflows.
 FAR_AWAY = timedelta(days=36500)
 
 #: However often a hold is extended, it ends this long after the lock; a first payment page that was opened before is
 #: open to its end. Ten minutes and ten times ten more, which WCAG 2.2.1 asks for, are an hour and fifty minutes.
 LONGEST_HOLD = timedelta(hours=2)
-#: However often its payment is begun anew, a hold ends this long after the lock, or when it would have ended anyhow.
+#: However often its payment is begun again, a hold ends this long after the lock, or when it would have ended anyhow.
 #: Stripe's shortest page lives for 31 minutes.
 LONGEST_PAYING = timedelta(minutes=45)
 
@@ -63,7 +63,7 @@ UNSURE_PATIENCE = timedelta(seconds=60)
 
 @dataclass(frozen=True, slots=True)
 class AtDesk:
-    """What is different where the owner books for somebody. `who` is the member of staff. `held_until` is how long the
+    """What is different where the owner books for someone. `who` is the member of staff. `held_until` is how long the
     time has to stay locked; `any_time` says that it is not offered, and is to be booked all the same."""
 
     who: str
@@ -74,7 +74,7 @@ class AtDesk:
 @dataclass(frozen=True, slots=True)
 class Wish:
     """What is to be held, at whatever time. `resource_id` None is anyone; `shown` is the price that was seen;
-    `admission` is the gate's, None for somebody whom the owner trusts."""
+    `admission` is the gate's, None for someone whom the owner trusts."""
 
     widget: Widget
     service: Service
@@ -129,9 +129,9 @@ class Hold:
     ) -> Booking:
         """Lock a time: our slot guard first, then a temporary booking in the scheduler.
 
-        `resource_id` None is "anyone": whoever is free and least booked that day, one after the other until one
+        `resource_id` None is "anyone": anyone who is free and least booked that day, one after the other until one
         lock succeeds. The same visitor's second click returns the first click's hold. `client` is who is counted;
-        None is somebody whom the owner trusts. `shown` is the price that the visitor saw; None is the one on offer.
+        None is someone whom the owner trusts. `shown` is the price that the visitor saw; None is the one on offer.
         Where the scheduler asks another, the booking has that one, and its history says so (`price_changed`).
 
         Raises SlotTaken with the nearest free times, or its kinds TimePassed and TooSoon, RateLimited in all its kinds,
@@ -186,12 +186,12 @@ class Hold:
         zone = ZoneInfo((await self._availability.catalogue(widget)).location.time_zone)
         free = await self._free_that_day(widget, service, starts_at, zone)
         # One at a time, or a hundred clicks at once would all be counted before any of them holds. The scheduler is
-        # asked after this turn: whoever shares an address need not wait for its answers to one another.
+        # asked after this turn: anyone who shares an address need not wait for its answers to one another.
         async with self._locks(("hold", widget.name, client.address or client.name)):
             return await self._hold_limits.admit(widget, client, starts_at, free, zone)
 
     async def _hold(self, wish: Wish, starts_at: datetime) -> Booking | None:
-        """Try everybody who could take the time; None where nobody can."""
+        """Try everyone who could take the time; None where nobody can."""
         slot = await self._availability.find_slot(wish.widget, wish.service, starts_at)
         return await self.place(wish, slot) if slot else None
 
@@ -205,7 +205,7 @@ class Hold:
 
     async def resume(self, widget: Widget, service: Service, booking: Booking) -> Booking | None:
         """A hold whose process died while the scheduler was being asked: what the scheduler made of it is the hold. If
-        it made nothing, the row is ended, and None says that the time is there to be held afresh."""
+        it made nothing, the row is ended, and None says that the time is there to be held again."""
         for made in await find_at_scheduler(self._tools, booking, booking.reservation):
             if not made.is_canceled:
                 price = await self._price(widget, service, made.price)
@@ -348,7 +348,7 @@ class Hold:
         *,
         client: Client | None = None,
     ) -> Booking:
-        """Lock the time of an ended hold afresh, for the customer just typed in, or the one it had.
+        """Lock the time of an ended hold again, for the customer just typed in, or the one it had.
 
         Raises as `hold`, InvalidDetails, BookingConflict if the booking is not an ended hold, and StripeError where
         its payment page cannot be closed.
@@ -371,7 +371,7 @@ class Hold:
         )
 
     async def extend(self, booking_id: str) -> Booking:
-        """Start the hold's time anew. Raises HoldExpired, or BookingConflict when the extensions are used up."""
+        """Start the hold's time again. Raises HoldExpired, or BookingConflict when the extensions are used up."""
         booking = await self._tools.booking(booking_id)
         if booking.pay_link:
             raise BookingConflict("the owner says how long it is held")
@@ -420,5 +420,5 @@ def must_be_held(booking: Booking, now: datetime) -> None:
 
 
 def last_end(booking: Booking) -> datetime:
-    """When a hold ends at the latest, unless somebody is on its first payment page; with its visit's start anyhow."""
+    """When a hold ends at the latest, unless someone is on its first payment page; with its visit's start anyhow."""
     return min(booking.created_at + LONGEST_HOLD, booking.starts_at)

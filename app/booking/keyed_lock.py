@@ -8,8 +8,9 @@ from contextlib import asynccontextmanager
 
 
 class KeyedLock:
-    """Queues whoever asks for the same key, so that a doubled click waits for the first one's answer, and a webhook and
-    a return page do not both tell the scheduler the same. Only a courtesy: what must hold, holds by the database."""
+    """Queues anyone who asks for the same key, so that a doubled click waits for the first one's answer, and a webhook
+    and a return page do not both tell the scheduler the same. Only a courtesy: what must hold, holds by the
+    database."""
 
     def __init__(self) -> None:
         self._queues: dict[Hashable, tuple[asyncio.Lock, int]] = {}

@@ -22,7 +22,7 @@ log = structlog.get_logger()
 #: Statuses of bookings that can be managed by a link.
 MANAGED = frozenset({Status.CONFIRMED, Status.CANCELED, Status.PAID, Status.OFFERED})
 
-#: However often somebody asks, one booking's links are renewed this often: each renewal retires the link before it.
+#: However often someone asks, one booking's links are renewed this often: each renewal retires the link before it.
 LINK_PAUSE = timedelta(minutes=5)
 
 #: More bookings of one address than these are not renewed at once.
@@ -55,7 +55,7 @@ class ManageLinks:
         return booking
 
     async def resend(self, token: str) -> None:
-        """Mail a fresh link for an old one, to the address on the booking; the old ones are retired. Says nothing
+        """Mail a new link for an old one, to the address on the booking; the old ones are retired. Says nothing
         about what became of it. Raises LinkRefused for a link that was never ours."""
         booking_id, _version = self._links.read_manage_token(token)
         try:
@@ -64,9 +64,9 @@ class ManageLinks:
             log.info("no booking to renew the link of")
 
     async def resend_all(self, email: str) -> None:
-        """Mail fresh links of all bookings under an address, in one mail. Says nothing about whether there are any.
+        """Mail new links of all bookings under an address, in one mail. Says nothing about whether there are any.
 
-        Anybody may ask for them, so the links that the customer has go on opening until one of these is used, and an
+        Anyone may ask for them, so the links that the customer has go on opening until one of these is used, and an
         address is mailed twice an hour at most.
         """
         since = self._now() - MANAGE_LIFE_AFTER_END
@@ -84,7 +84,7 @@ class ManageLinks:
         await self._store.add_mail(self._notifications.owed(first, MailKind.LINK_CUSTOMER, about=about, detail=detail))
 
     async def renew(self, booking_id: str, by: Actor = Actor.CUSTOMER) -> None:
-        """Mail a fresh link of one booking that can still be managed. Raises NotFound."""
+        """Mail a new link of one booking that can still be managed. Raises NotFound."""
         await self._act_limits.change(booking_id, by)
         booking = await self._tools.booking(booking_id)
         if self.may_have(booking):

@@ -215,7 +215,7 @@ class Moves:
                 await self._refunds.follow_all(facts.payment_intent_id)
             await self.carry(moving, just_read=True)
             return
-        # Read anew: another process may have taken this very payment in the meantime.
+        # Read again: another process may have taken this very payment in the meantime.
         ended = await self._store.move(move.id)
         if ended is None or ended.payment_id != payment.id:
             await self._refunds.owe(booking, payment, payment.price, EndReason.NOT_MOVED, seen)

@@ -84,7 +84,7 @@ class Notifications:
         detail: Mapping[str, str | int | bool] | None = None,
     ) -> list[OutboxMail]:
         """The mail that tells the owner, once for each `trouble` of a booking and each thing it is `about`. Written
-        again it is left alone, so whoever meets the trouble may simply add it."""
+        again it is left alone, so anyone who meets the trouble may simply add it."""
         told = {**(detail or {}), "trouble": trouble.value}
         steady = replace(booking, revision=0)
         name = f"{trouble}.{about}" if about else str(trouble)
@@ -142,7 +142,7 @@ class Notifications:
             ],
             status_url=f"{self._public_url}/b/{token}",
             refund=_sum(live),
-            # No secret: whoever has the mail must sign in, too.
+            # No secret: anyone who has the mail must sign in, too.
             staff_url=f"{self._public_url}/staff?next=bookings/{booking.id}"
             if kind.to_owner and self._has_staff
             else "",

@@ -34,7 +34,7 @@ class Refusal(StrEnum):
     TOO_LATE = "too_late"
     #: As often as the terms allow.
     TOO_OFTEN = "too_often"
-    #: The widget is no longer in the file: what is booked stands, and can be canceled, but not exchanged.
+    #: The widget is no longer in the file: what is booked stands, and can be cancelled, but not exchanged.
     NOT_OFFERED = "not_offered"
 
 

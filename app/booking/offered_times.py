@@ -24,7 +24,7 @@ from app.widgets import Widget
 
 log = structlog.get_logger()
 
-#: More would keep too much of the calendar from others, and is more than anybody reads in a mail.
+#: More would keep too much of the calendar from others, and is more than anyone reads in a mail.
 MOST_OFFERED = 3
 #: What cannot be held for as long as this is no offer: the mail has to be found first.
 SHORTEST_OFFER = timedelta(minutes=30)
@@ -152,7 +152,7 @@ class OfferedTimes:
     async def _take(
         self, booking: Booking, service: Service, slot: Slot, person: Resource, until: datetime
     ) -> Reservation | None:
-        """Hold one time here, and at the scheduler where its locks bind; None where somebody else has it. Elsewhere the
+        """Hold one time here, and at the scheduler where its locks bind; None where someone else has it. Elsewhere the
         scheduler is asked when it is chosen."""
         now, binds = self._now(), self._binds(booking)
         ident, own = self._tools.new_id("of"), booking.reservation

@@ -19,7 +19,7 @@ log = structlog.get_logger()
 #: The scheduler answers within seconds; a customer who has paid is looking at a page that promises a mail.
 CONFIRM_WITHIN = timedelta(minutes=10)
 MOVE_WITHIN = timedelta(minutes=10)
-#: Stripe's word on an open payment page; until then the time cannot be given to anybody else.
+#: Stripe's word on an open payment page; until then the time cannot be given to anyone else.
 END_WITHIN = timedelta(hours=1)
 #: A time that stays blocked costs a sale, not money that was paid; a full month's quota at the scheduler may block it
 #: for days.

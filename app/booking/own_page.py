@@ -1,7 +1,7 @@
 """Bookings that visitors make on the scheduler's own page and pay for here afterwards.
 
 Such a booking is final at the scheduler from the start, while it is no more than a hold here: paid in time it is
-confirmed as it stands there, and what is not paid by the deadline is canceled there.
+confirmed as it stands there, and what is not paid by the deadline is cancelled there.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class OwnPage:
         there as told. Safe to repeat: the same booking comes back.
 
         Raises NotTakenIn, NotFound, SchedulerError, and SlotTaken where another visitor of ours holds the time: then it
-        is canceled there.
+        is cancelled there.
         """
         async with self._locks(("there", told.reference)):
             known = await self._known(told, visitor)

@@ -1,4 +1,4 @@
-"""Stripe does not let somebody pay: what the visitor is told, and what the owner."""
+"""Stripe does not let someone pay: what the visitor is told, and what the owner."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Money back: each refund is a row, written before Stripe is asked, and one row is one refund.
 
-What is refunded or disputed in Stripe's dashboard, past us, is mirrored: it counts when the next refund is drawn, and
-a disputed payment is not refunded as well (Stripe docs, "Refunds and disputes": money would go out twice).
+What is refunded or disputed in Stripe's dashboard, outside Holdfast, is mirrored: it counts when the next refund is
+drawn, and a disputed payment is not refunded as well (Stripe docs, "Refunds and disputes": money would go out twice).
 """
 
 from __future__ import annotations
@@ -286,7 +286,7 @@ class Refunds:
         )
 
     async def _draw_again(self, stripe: Payments, refund: Refund, payment_intent_id: str) -> bool:
-        """Stripe has refused. Where that is because somebody has given money back in the dashboard, which we may not
+        """Stripe has refused. Where that is because someone has given money back in the dashboard, which we may not
         have heard of, what is left goes out instead."""
         await self.follow_all(payment_intent_id)
         # Its mail says what the debt gives back, which it finds by the beginning of the id (Letters._sent_back).
@@ -349,13 +349,13 @@ class Refunds:
     # -- what is done in Stripe's dashboard ------------------------------------------------------------------
 
     async def follow_all(self, payment_intent_id: str | None) -> None:
-        """Take in every refund of a payment, whoever made it. Raises StripeError."""
+        """Take in every refund of a payment, no matter who made it. Raises StripeError."""
         if self._payments and payment_intent_id:
             for facts in await self._payments.refunds_of(payment_intent_id):
                 await self.follow_refund(facts)
 
     async def follow_refund(self, facts: RefundFacts) -> bool:
-        """Take in a refund as Stripe has it: one of ours, or one made past us. Whether it was news."""
+        """Take in a refund as Stripe has it: one of ours, or one made outside Holdfast. Whether it was news."""
         payment = await self._store.payment_of_intent(facts.payment_intent_id) if facts.payment_intent_id else None
         if payment is None:
             return False  # not ours: accounts are shared with other software

@@ -18,7 +18,7 @@ from app.errors import (
 
 log = structlog.get_logger()
 
-#: How long one process has for making a booking afresh before another one may try. Longer than the scheduler's client
+#: How long one process has for making a booking again before another one may try. Longer than the scheduler's client
 #: takes for one booking at the worst; renewed for each.
 RESCUE_LEASE = timedelta(minutes=2)
 
@@ -35,7 +35,7 @@ class Release:
 
     async def booking(self, booking: Booking) -> None:
         """Give the time of an ended booking, or one that was lost, back at the scheduler: one that was confirmed stays
-        there as canceled, for its history. Of one that stands, delete what there is twice. Safe to repeat; raises
+        there as cancelled, for its history. Of one that stands, delete what there is twice. Safe to repeat; raises
         SchedulerError."""
         reservation = booking.reservation
         if booking.status is Status.CONFIRMED and reservation.unsure:

@@ -78,7 +78,7 @@ class Reschedule:
         return own + [service for service in services if service not in own and service.price.currency == currency]
 
     def people(self, booking: Booking, service: Service, by: Actor) -> tuple[Resource, ...]:
-        """Whom they may move it to: customers to somebody else only where the widget lets them, or where the one who
+        """Whom they may move it to: customers to someone else only where the widget lets them, or where the one who
         was booked does not offer the service."""
         own = service.resource(booking.resource_id)
         if own and by is Actor.CUSTOMER and not self._widgets.of(booking).reschedule.other_resource:
@@ -205,7 +205,7 @@ class Reschedule:
     async def _quotes(
         self, booking: Booking, starts_at: datetime, service_id: str, resource_id: str | None, by: Actor
     ) -> list[MoveQuote]:
-        """One for everybody who could take the booking then, in the order in which to ask."""
+        """One for everyone who could take the booking then, in the order in which to ask."""
         widget = self._widgets.of(booking)
         service = await self._availability.service(widget, service_id or booking.service_id)
         owner, same = by is Actor.OWNER, service.id == booking.service_id
@@ -233,7 +233,7 @@ class Reschedule:
         return [MoveQuote(service, slot, resource, price, difference, cap) for resource in asked]
 
     async def _price_of_move(self, booking: Booking, price: Money, *, owner: bool) -> tuple[Money, int, int]:
-        """(price, difference, cap) of a move to a service at this price: the one place where that is reckoned.
+        """(price, difference, cap) of a move to a service at this price: the one place where that is calculated.
 
         An owner's move is no customer's way around the terms: it gives the whole difference back, and caps nothing.
         """

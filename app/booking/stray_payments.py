@@ -122,7 +122,7 @@ class Strays:
     # -- settling ------------------------------------------------------------------------------------------
 
     async def open(self) -> list[StrayPayment]:
-        """Those about which somebody has still to decide, oldest first."""
+        """Those about which someone has still to decide, oldest first."""
         return await self._store.open_strays()
 
     async def refund(self, stray: StrayPayment) -> None:

@@ -137,7 +137,7 @@ class TakePayment:
         return not promised and facts.charged_at is not None and facts.charged_at < booking.starts_at
 
     async def end_unpaid(self, booking: Booking, reason: EndReason, *, who: str = "") -> Booking:
-        """Expire every Session that somebody may have, and only then claim the end. Stripe may say: paid. `who` of the
+        """Expire every Session that someone may have, and only then claim the end. Stripe may say: paid. `who` of the
         owner's people ends it, if one of them does."""
         booking = await self.expire_sessions(booking)
         if booking.status is Status.PAID:
@@ -166,7 +166,7 @@ class TakePayment:
                 return await self._keep_final(booking, there)
             self.inherited.discard(booking.id)
         told = reason in {EndReason.GIVEN_UP, EndReason.PAYMENT_MISMATCH}
-        # What the owner was just booking for somebody, and could not, is news to the owner alone.
+        # What the owner was just booking for someone, and could not, is news to the owner alone.
         unknown = booking.channel is Channel.DESK and not booking.pay_link
         kinds = [] if told or unknown else [MailKind.RELEASED_CUSTOMER]
         if booking.pay_link and reason is not EndReason.BY_OWNER:
@@ -190,9 +190,9 @@ class TakePayment:
         return ended
 
     async def _keep_final(self, booking: Booking, there: SchedulerBooking) -> Booking:
-        """An unpaid booking is final in the scheduler. A free one, and one that the owner made for somebody, were
+        """An unpaid booking is final in the scheduler. A free one, and one that the owner made for someone, were
         confirmed after the backup was made. Another one with a price, for which Stripe has no money, was made final by
-        somebody else: it ends here, and stays there."""
+        someone else: it ends here, and stays there."""
         self.inherited.discard(booking.id)
         by_owner = booking.channel is Channel.DESK and not booking.pay_link
         if not booking.terms.free and not by_owner:

@@ -1,4 +1,4 @@
-"""Booking for somebody from the terminal: the booking, what is paid on the spot, and payment links."""
+"""Booking for someone from the terminal: the booking, what is paid on the spot, and payment links."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from app.widgets import Widget
 
 _DONE: Final = 0
 _NOTHING: Final = "Nothing was booked or charged."
-#: Who did it, for the history: whoever may run commands on the server.
+#: Who did it, for the history: anyone who may run commands on the server.
 WHO: Final = "the command line"
 
 

@@ -49,7 +49,7 @@ def head(booking: Booking) -> list[str]:
 
 
 def end(booking: Booking, now: datetime) -> str:
-    """Who canceled it, when, and how long that may be taken back."""
+    """Who cancelled it, when, and how long that may be taken back."""
     told = [HISTORY.get(str(booking.end_reason), "Cancelled").lower()]
     if booking.canceled_at:
         told.append(when(booking.canceled_at, booking.time_zone))

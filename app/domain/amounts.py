@@ -1,4 +1,4 @@
-"""Reading an amount of money that somebody typed. Pure."""
+"""Reading an amount of money that someone typed. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 
 from app.domain.money import Money, currency_exponent
 
-#: More than anybody pays for a visit, in any currency.
+#: More than anyone pays for a visit, in any currency.
 _LONGEST_WHOLE: Final = 12
 
 

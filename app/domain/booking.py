@@ -67,7 +67,7 @@ class EndReason(StrEnum):
     SLOT_GONE = "slot_gone"
     #: The same, and none of the other times was chosen that were held for the customer.
     NOT_CHOSEN = "not_chosen"
-    #: Paid in time, but the calendar had given the time to somebody else, and nobody else was free then.
+    #: Paid in time, but the calendar had given the time to someone else, and nobody else was free then.
     TAKEN = "taken"
     #: Money came, or was seen, when the visit had begun.
     BEGUN = "begun"
@@ -89,7 +89,7 @@ class EndReason(StrEnum):
     NOT_MOVED = "not_moved"
     #: The owner gives money back beside the terms.
     GOODWILL = "goodwill"
-    #: Made in Stripe's dashboard, past us.
+    #: Made in Stripe's dashboard, outside Holdfast.
     AT_STRIPE = "at_stripe"
 
 
@@ -101,7 +101,7 @@ class Actor(StrEnum):
 
     @property
     def end_reason(self) -> EndReason:
-        """Why a booking is over that they canceled."""
+        """Why a booking is over that they cancelled."""
         return EndReason(self.value)
 
 
@@ -110,7 +110,7 @@ class Channel(StrEnum):
 
     #: The widget, or a program of the owner's.
     ONLINE = "online"
-    #: The owner booked for somebody: on the phone, or for who stood at the counter.
+    #: The owner booked for someone: on the phone, or for who stood at the counter.
     DESK = "desk"
 
 
@@ -140,7 +140,7 @@ class Trouble(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Customer:
     """Who booked. `answers` maps a configured question's name to its answer. `email` is empty where the owner booked
-    for somebody who has none: then no mail goes to them."""
+    for someone who has none: then no mail goes to them."""
 
     name: str
     email: str

@@ -53,7 +53,7 @@ class CustomerNote:
 
 
 def customer_key(customer: Customer | None) -> str:
-    """What tells customers apart: the address in small letters, else the phone number. Empty for somebody of whom only
+    """What tells customers apart: the address in small letters, else the phone number. Empty for someone of whom only
     the name is known: two people may have it, so each of their bookings stands alone."""
     if customer is None:
         return ""
@@ -70,7 +70,7 @@ def search_text(customer: Customer | None) -> str:
 
 
 def needles(text: str) -> list[str]:
-    """What a search text may have in it for what somebody typed. A phone number is stored with its country code and
+    """What a search text may have in it for what someone typed. A phone number is stored with its country code and
     without blanks, and people type neither so."""
     found = [text.casefold()]
     if _PHONE.fullmatch(text):

@@ -1,4 +1,4 @@
-"""A booking that a program begins for somebody before a time is chosen: what is known of it until then. Pure."""
+"""A booking that a program begins for someone before a time is chosen: what is known of it until then. Pure."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ class HistoryWord(StrEnum):
     HELD = "held"
     #: On the scheduler's own page, before it was paid.
     BOOKED_THERE = "booked_there"
-    #: By the owner, for somebody.
+    #: By the owner, for someone.
     BOOKED_AT_DESK = "booked_at_desk"
     EXTENDED = "extended"
     PRICE_CHANGED = "price_changed"

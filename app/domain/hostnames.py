@@ -1,7 +1,7 @@
 """Host names in other scripts, in the form of letters and digits that the network knows. Pure.
 
 By the standard of 2008, as mail addresses are checked and as browsers do it. Python's own codec follows the one of
-2003, which makes "ss" of "ß": another domain, which may be somebody else's.
+2003, which makes "ss" of "ß": another domain, which may be someone else's.
 """
 
 from __future__ import annotations

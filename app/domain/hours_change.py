@@ -29,11 +29,11 @@ class ChangeKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class HoursChange:
-    """One row of `hours_changes`: somebody's change of one person's hours at one place.
+    """One row of `hours_changes`: someone's change of one person's hours at one place.
 
     Of a new week `starts_at` and `ends_at` are when it was made. `before` has the hours of each day that it touches as
     the scheduler had them before, None being the week's; it also names the days that the scheduler keeps in one piece
-    with those, so that they can be made anew. `due`: the scheduler is still to be told. `version` rises with each
+    with those, so that they can be made again. `due`: the scheduler is still to be told. `version` rises with each
     change of the row. `problem` is why it has not been told, empty before the first attempt.
     """
 

@@ -31,7 +31,7 @@ class WebhookEvent(StrEnum):
     NO_SHOW = "booking.no_show"
     #: What the owner is mailed about, because it needs a person.
     NEEDS_ATTENTION = "booking.needs_attention"
-    #: The customer was taken out of the booking: whoever was sent personal data has to delete it, too.
+    #: The customer was taken out of the booking: anyone who was sent personal data has to delete it, too.
     FORGOTTEN = "booking.forgotten"
 
 

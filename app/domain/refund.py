@@ -23,7 +23,7 @@ REFUND_FAILED = frozenset({"failed", "canceled"})
 PAID_ANOTHER_WAY = "paid_another_way"
 
 
-#: The customer has this money, as far as anybody here can know.
+#: The customer has this money, as far as anyone here can know.
 REFUND_DONE = frozenset({"succeeded", PAID_ANOTHER_WAY})
 
 
@@ -133,7 +133,7 @@ class Refund:
 
 def money_left(payments: Sequence[Payment], refunds: Sequence[Refund]) -> int:
     """What of all that was captured is neither given back, nor on its way back, nor lost in a dispute, in smallest
-    units. Never below 0, although money may have gone out past us while ours was waiting."""
+    units. Never below 0, although money may have gone out outside Holdfast while ours was waiting."""
     here = {
         payment.id: payment.captured
         for payment in payments
@@ -190,7 +190,7 @@ def failures(payments: Sequence[Payment], refunds: Sequence[Refund]) -> dict[str
 def payable_another_way(payments: Sequence[Payment], refunds: Sequence[Refund]) -> dict[str, int]:
     """What the owner may pay back without Stripe, by refund id, in smallest units: what failed and was not made good,
     and what Stripe refuses or does not answer. Not what Stripe sends by itself when its balance suffices: that must
-    first be canceled there, or the customer gets it twice. `refunds` oldest first."""
+    first be cancelled there, or the customer gets it twice. `refunds` oldest first."""
     amounts = {refund_id: amount for refund_id, amount in failures(payments, refunds).items() if amount}
     for refund in refunds:
         if refund.delayed and refund.problem != BALANCE_TOO_LOW:

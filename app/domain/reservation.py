@@ -14,9 +14,9 @@ class Due(StrEnum):
 
     #: A lock is being asked for, and there is no answer yet.
     MAKE = "make"
-    #: Paid, or decided: to be made final there, made afresh, or moved there, whichever gives the time.
+    #: Paid, or decided: to be made final there, made again, or moved there, whichever gives the time.
     FIRM_UP = "firm_up"
-    #: The scheduler holds it for nobody: to be deleted or canceled there.
+    #: The scheduler holds it for nobody: to be deleted or cancelled there.
     LET_GO = "let_go"
     #: A call whose answer was lost may have made something, although it is over, or made already: to be looked for, and
     #: deleted.
@@ -52,7 +52,7 @@ class Reservation:
     `reference` is what the scheduler holds for us: its id, cleared when it was let go, so that a crash in between is
     readable. `unsure` is set before the scheduler is asked to lock or to book it, and cleared by a definite answer,
     unless an earlier call was never answered, and may book it once more. `canceled`: what the scheduler holds is
-    canceled there, and stays for its history.
+    cancelled there, and stays for its history.
     `any_time`: the owner chose a time that the scheduler does not offer, and it is asked to book it all the same.
     `updated_at` is since when `due` is what it is. `places` is how many people it takes up.
     `offered_until`: it is one of the times held until then for a customer to choose from, and no booking's yet.

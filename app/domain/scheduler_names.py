@@ -14,7 +14,7 @@ def owners_name(provider: str, owner: str) -> str:
 
 
 def provider_of(scheduler: str) -> str:
-    """The provider of a scheduler, whoever's account it is."""
+    """The provider of a scheduler, for any account."""
     return scheduler.partition(":")[0]
 
 

@@ -19,7 +19,7 @@ class Broken(StrEnum):
 @dataclass(frozen=True, slots=True)
 class SchedulerTokens:
     """One row. `account` is the scheduler's own name of the account, `account_name` its owner's; `access` and `refresh`
-    are sealed. Whoever has the lease may refresh them, up to `lease_until`. `tell_at` is when the owner has to hear
+    are sealed. Anyone who has the lease may refresh them, up to `lease_until`. `tell_at` is when the owner has to hear
     that it is broken; None when that is said, or nothing is.
     """
 

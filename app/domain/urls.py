@@ -1,4 +1,4 @@
-"""Reading addresses that somebody else wrote. Python's own functions raise ValueError for some of them ("http://["),
+"""Reading addresses that someone else wrote. Python's own functions raise ValueError for some of them ("http://["),
 and take seconds for others; here what is no address is None. Pure."""
 
 from __future__ import annotations

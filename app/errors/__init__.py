@@ -8,7 +8,7 @@
     ├── InvalidRequest                 400 INVALID_REQUEST
     │   ├── InvalidDetails             422 INVALID_REQUEST, one sentence per field
     │   ├── NotTakenIn                 422 INVALID_REQUEST, of the scheduler's own page; `reason` says why
-    │   ├── HoursRefused               422 INVALID_REQUEST, of somebody's hours; `reason` says why
+    │   ├── HoursRefused               422 INVALID_REQUEST, of someone's hours; `reason` says why
     │   ├── TooLarge                   413 INVALID_REQUEST
     │   ├── TooSlow                    408 INVALID_REQUEST
     │   ├── NotJson                    415 INVALID_REQUEST
@@ -54,7 +54,7 @@
     │   ├── SchedulerFull                      it makes no more bookings today: nothing was sent
     │   ├── SchedulerNotConnected              its credentials are not set, or its owner has not connected it
     │   ├── SchedulerUnauthorized              401 ┐
-    │   ├── SchedulerForbidden                 403 │ not mended by trying again
+    │   ├── SchedulerForbidden                 403 │ not fixed by trying again
     │   ├── SchedulerNotFound                  404 │
     │   └── SchedulerRefused             422 ┘ the time is taken or not bookable
     └── StripeError                    503 STRIPE_API_ERROR

@@ -7,7 +7,7 @@ from typing import ClassVar, Final
 from app.msgid import N_
 
 #: What reading raises that takes the shape of another program's answer for granted: of pydantic's readers, and of what
-#: is reckoned with their values, such as a length of a million years.
+#: is calculated with their values, such as a length of a million years.
 UNREADABLE: Final = (ArithmeticError, AttributeError, LookupError, OSError, RecursionError, TypeError, ValueError)
 
 

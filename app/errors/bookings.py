@@ -115,7 +115,7 @@ class HoldExpired(HoldfastError):
 
 
 class SessionExpired(HoldExpired):
-    """The payment page was closed before anybody paid, and the hold has ended with it."""
+    """The payment page was closed before anyone paid, and the hold has ended with it."""
 
     code = "SESSION_EXPIRED"
     sentence = N_("The time to pay has run out, and the hold has ended. Nothing was charged.")

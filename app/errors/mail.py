@@ -7,7 +7,7 @@ from app.msgid import N_
 
 
 class MailError(HoldfastError):
-    """The mail server did not take a message; `permanent` when it said so for good.
+    """The mail server did not accept a message; `permanent` if it will never accept it.
 
     `reason` is for logs and for the operator: the server, the step that failed and its SMTP code. It names nobody."""
 

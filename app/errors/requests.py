@@ -18,7 +18,7 @@ class InvalidRequest(HoldfastError):
 
 
 class InvalidDetails(InvalidRequest):
-    """Fields of the details form that need mending: `fields` maps a field's name to its sentence."""
+    """Fields of the details form that need correcting: `fields` maps a field's name to its sentence."""
 
     status = 422
     sentence = N_("Please check the marked fields.")
@@ -41,7 +41,7 @@ class NotTakenIn(InvalidRequest):
 
 
 class HoursRefused(InvalidRequest):
-    """Somebody's hours cannot be changed so; `reason` is the value of an app.operations.working_hours.Unfit."""
+    """Someone's hours cannot be changed so; `reason` is the value of an app.operations.working_hours.Unfit."""
 
     status = 422
     sentence = N_("These hours cannot be set like this.")
@@ -148,7 +148,7 @@ class LinkExpired(LinkRefused):
 
 
 class ReturnExpired(LinkExpired):
-    """The address that a payment page led back to, past its time. Whoever opens it may have paid."""
+    """The address that a payment page led back to, past its time. Anyone who opens it may have paid."""
 
     sentence = N_("This page only worked for a few hours after payment. Use the link in our email to see your booking.")
 
@@ -194,7 +194,7 @@ class WidgetFull(TooManyHolds):
 
 
 class ChallengeNeeded(RateLimited):
-    """Many holds come at once: first a small proof that somebody's own machine, or somebody, is there.
+    """Many holds come at once: first a small proof that someone's own machine, or someone, is there.
 
     `challenge` is an `app.protection.proof_of_work.Challenge`, left open here because errors know no other module;
     `wrong` says whether this follows a proof that did not do.

@@ -19,7 +19,7 @@ class StorageError(HoldfastError):
 
 
 class StorageBusy(StorageError):
-    """Somebody else has been writing for longer than we wait."""
+    """Someone else has been writing for longer than we wait."""
 
     sentence = N_("Our booking system is busy and could not save this step. Nothing was charged.")
     retry_after = 5

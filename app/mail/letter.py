@@ -47,7 +47,7 @@ class MailKind(StrEnum):
     REFUND_FAILED_OWNER = "refund_failed_owner"
     #: The customer's bank has taken the payment back, or asks about it.
     DISPUTED_OWNER = "disputed_owner"
-    #: The owner booked for somebody, who pays by this mail's link; and again before its time is over.
+    #: The owner booked for someone, who pays by this mail's link; and again before its time is over.
     PAY_LINK_CUSTOMER = "pay_link_customer"
     PAY_REMINDER_CUSTOMER = "pay_reminder_customer"
     #: That customer has not paid in time, or does not want it: the time is free again.
@@ -77,7 +77,7 @@ class Mail:
     kind; amounts in smallest units, times as ISO 8601, "" for none:
 
     - confirmed: `rescued`; released, refunded: `reason` (an EndReason);
-    - canceled: `by` (an EndReason), `back`, `undo_until`, `held` (the money was only set aside, and is let go);
+    - cancelled: `by` (an EndReason), `back`, `undo_until`, `held` (the money was only set aside, and is let go);
     - moved: `by`, `from`, `was` (the service's name before), `difference` (above 0 was paid, below goes back);
     - not moved: `to`, `back`;
     - refund failed: `amount`, `currency`, `code` (Stripe's, where it does not know the payment);

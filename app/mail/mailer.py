@@ -88,8 +88,9 @@ class Mailer:
     async def send(self, mail: Mail) -> None:
         """Give the mail to the server. Raises MailError; a repeat carries the same Message-ID.
 
-        Permanent is only what the server says of this recipient or this message for good, or a message that cannot
-        be written: a refused login or sender is the operator's to mend, and the mail waits for it.
+        An error is permanent only where the server permanently refuses this recipient or this message, or where the
+        message cannot be written. A refused login or sender can be corrected by the operator, and the mail waits for
+        that.
         """
         if self._server is None:
             raise MailError("mail is off", permanent=False)
@@ -100,7 +101,7 @@ class Mailer:
         await self._give(message, self._server, sender=self._from_address)
 
     async def send_text(self, *, to: str, subject: str, text: str) -> None:
-        """Plain words to somebody who works here, beside any booking. Raises MailError."""
+        """Plain words to someone who works here, beside any booking. Raises MailError."""
         if self._server is None:
             raise MailError("mail is off", permanent=False)
         message = plain_message((self._from_name, self._from_address), to=to, subject=subject, text=text)

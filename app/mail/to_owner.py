@@ -27,7 +27,7 @@ from app.text.formats import format_money
 
 
 def confirmed(mail: Mail, now: datetime) -> Letter:
-    """Somebody booked."""
+    """Someone booked."""
     _ = translator(mail.language).gettext
     return Letter(
         subject=_("New booking: %(service)s, %(when)s, %(customer)s") % facts(mail, now),

@@ -21,9 +21,9 @@ from app.store import Store
 MAIL_WITHIN: Final = timedelta(minutes=15)
 #: An event without its effect after so long is not just being tried again.
 EVENT_WITHIN: Final = timedelta(minutes=10)
-#: A mail that was given up before that is of no use to anybody any more; *Technical* still lists it.
+#: A mail that was given up before that is of no use to anyone any more; *Technical* still lists it.
 GIVEN_UP_SINCE: Final = timedelta(days=14)
-#: An owner's program may be restarted without anybody's being told.
+#: An owner's program may be restarted without anyone's being told.
 PROGRAM_WITHIN: Final = timedelta(hours=1)
 
 

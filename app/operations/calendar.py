@@ -17,7 +17,7 @@ from app.store import Store
 
 @dataclass(frozen=True, slots=True)
 class DeskDays:
-    """Some days of everybody's. `bookings` are also unpaid holds; what lies on a day of its own place only at the edge
+    """Some days of everyone's. `bookings` are also unpaid holds; what lies on a day of its own place only at the edge
     of the interval is among them. `moves` are those under way, whose new times are held. `offered` are times that are
     held for customers who paid too late, to choose from. `untold` are changes of hours that a scheduler does not know
     yet."""

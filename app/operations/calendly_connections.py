@@ -1,6 +1,6 @@
 """Calendly accounts that owners connect: asking for their consent, keeping what comes of it, and saying when it ends.
 
-The way back from Calendly carries who asked, sealed in its `state`, and no sign-in: Calendly, its logs and whoever
+The way back from Calendly carries who asked, sealed in its `state`, and no sign-in: Calendly, its logs and anyone who
 reads them see that address, so it opens nothing.
 """
 
@@ -156,7 +156,7 @@ class CalendlyConnections:
 
     async def come_back(self, *, state: str, code: str, refusal: str) -> Visit:
         """The owner is back from Calendly's page, with a code or a refusal. Raises LinkRefused for a `state` that was
-        not made here, LinkExpired where whoever asked has signed out."""
+        not made here, LinkExpired where the person who asked has signed out."""
         if self._oauth is None:
             raise NotFound("no OAuth app is set")
         asked = self._asked(state)
@@ -257,7 +257,8 @@ class CalendlyConnections:
         await self._store.tell_of_broken_at(tokens, None)
 
     async def tell_later(self, tokens: SchedulerTokens, error: Exception) -> None:
-        """The mail did not go out. What is refused for good is given up; the staff page and the doctor say it still."""
+        """The mail did not go out. What is refused permanently is given up; the staff page and the doctor say it
+        still."""
         given_up = isinstance(error, MailError) and error.permanent
         await self._store.tell_of_broken_at(tokens, None if given_up else self._now() + _MAIL_AGAIN)
 

@@ -24,10 +24,10 @@ from app.store.outgoing_webhooks import Backlog
 from app.telemetry.metrics import Metrics
 from app.version import VERSION
 
-#: A worker that has not been alive for so long needs somebody: a step takes half a minute at the worst.
+#: A worker that has not been alive for so long needs someone: a step takes half a minute at the worst.
 LATE = timedelta(seconds=90)
 CONTENT_TYPE = CONTENT_TYPE_LATEST
-#: `/readyz` is open to everybody, so its writes are this far apart, and waited for this many seconds.
+#: `/readyz` is open to everyone, so its writes are this far apart, and waited for this many seconds.
 TRIAL_EVERY = timedelta(seconds=5)
 TRIAL_SECONDS = 2.0
 

@@ -148,7 +148,7 @@ class Reconciling:
         return await self._strays.settle_by_hand(stray)
 
     async def release(self, unknown: Unknown) -> None:
-        """Give the time of an unknown booking back: a temporary one is deleted, a final one canceled, so that it stays
+        """Give the time of an unknown booking back: a temporary one is deleted, a final one cancelled, so that it stays
         in the scheduler's history."""
         scheduler = self._schedulers.of(unknown.scheduler)
         if unknown.booking.is_temporary:

@@ -28,12 +28,12 @@ from app.text.catalogues import translator
 
 log = structlog.get_logger()
 
-#: However much it is used, a sign-in ends after a working day, unless somebody asks for more of it; and after a day in
+#: However much it is used, a sign-in ends after a working day, unless someone asks for more of it; and after a day in
 #: any case.
 LONGEST: Final = timedelta(hours=12)
 MORE: Final = timedelta(hours=4)
 LAST: Final = timedelta(hours=24)
-#: Rows of sign-ins say nothing to anybody after that.
+#: Rows of sign-ins say nothing to anyone after that.
 _KEPT: Final = timedelta(days=2)
 #: More than these are not listed at once.
 MOST: Final = 100
@@ -41,7 +41,7 @@ MOST: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class SignIn:
-    """Somebody who is signed in. `token` is what the next addresses carry, `ends_at` when they open nothing any more
+    """Someone who is signed in. `token` is what the next addresses carry, `ends_at` when they open nothing any more
     without a click in between. `more` says that a click makes it later."""
 
     id: str
@@ -63,7 +63,7 @@ class SchedulerCalls:
 
 
 def _member(email: str) -> str:
-    """Who somebody is in a feed's address, which calendar programs keep and show: not their mail address."""
+    """Who someone is in a feed's address, which calendar programs keep and show: not their mail address."""
     return hashlib.sha256(email.encode()).hexdigest()[:16]
 
 
@@ -105,7 +105,7 @@ class Staff:
 
     @property
     def enabled(self) -> bool:
-        """Whether anybody may sign in."""
+        """Whether anyone may sign in."""
         return bool(self._emails)
 
     async def ask(self, email: str, language: str, leads_to: str = "") -> None:
@@ -130,7 +130,7 @@ class Staff:
         )
         try:
             await self._mailer.send_text(to=email, subject=_("Sign in to Holdfast"), text="\n\n".join(lines) + "\n")
-        except MailError as error:  # whoever waits for it asks again
+        except MailError as error:  # anyone who waits for it asks again
             log.warning("sign-in link not mailed", permanent=error.permanent, reason=error.reason)
 
     async def sign_in(self, token: str, *, stays: bool = False) -> str:
@@ -156,7 +156,7 @@ class Staff:
         return SignIn(sign_in_id, row.email, token, ends_at, later)
 
     async def stay(self, sign_in: SignIn) -> str:
-        """Somebody wants to stay signed in for longer; the token of their next addresses. Raises LinkExpired."""
+        """Someone wants to stay signed in for longer; the token of their next addresses. Raises LinkExpired."""
         row = await self._open(sign_in.id)
         if row.stays:
             await self._store.extend_sign_in(sign_in.id, ends_at=min(self._now() + MORE, row.since + LAST))
@@ -191,7 +191,7 @@ class Staff:
         await self._store.add_to_counter(_renewals(_member(email)), 1)
 
     async def check_feed(self, token: str) -> None:
-        """Raises LinkRefused for a feed's secret that is not ours, was renewed, or is of somebody who left."""
+        """Raises LinkRefused for a feed's secret that is not ours, was renewed, or is of someone who left."""
         member, version = self._links.read_feed_token(token)
         if member not in {_member(email) for email in self._emails}:
             raise LinkRefused("nobody who works here")
@@ -206,7 +206,7 @@ class Staff:
         return await self._store.search(text, most=MOST + 1)
 
     async def people(self, *, starts_from: datetime, starts_to: datetime, widget: str = "") -> list[tuple[str, str]]:
-        """(name, id) of everybody who is booked in that span; by name."""
+        """(name, id) of everyone who is booked in that span; by name."""
         return await self._store.people(starts_from=starts_from, starts_to=starts_to, widget=widget)
 
     async def mails_of(self, booking_id: str) -> list[MailLine]:

@@ -88,7 +88,7 @@ class Inbox:
         await self._take_in(self._payments.read_event(raw, signature))
 
     async def receive_scheduler(self, scheduler: str, raw: bytes, headers: Mapping[str, str]) -> None:
-        """A webhook of a scheduler: a hint that a booking of ours, or somebody else's, has changed there. All accounts
+        """A webhook of a scheduler: a hint that a booking of ours, or someone else's, has changed there. All accounts
         that owners have connected share its address and its secret. Raises WebhookRefused, and NotFound without a
         secret to check it with."""
         names = [name for name in self._scheduler_webhooks if provider_of(name) == scheduler]
@@ -167,7 +167,7 @@ class Inbox:
 
     async def replay(self, event_id: str, *, tries: int | None = None) -> StoredEvent:
         """Let a stored event have its effect once more, now. The answer tells how it stands. Raises NotFound; with
-        `tries`, as somebody saw it, BookingConflict where it has been tried since."""
+        `tries`, as someone saw it, BookingConflict where it has been tried since."""
         stored = await self._store.event(event_id)
         if stored is None:
             raise NotFound(event_id)

@@ -128,7 +128,7 @@ class Worker:
             try:
                 await self.tick()
                 failed = 0
-            except Exception as error:  # a database busy for once must not stop the clock for good
+            except Exception as error:  # a database that is busy once must not stop the worker permanently
                 failed += 1
                 log.error("tick failed", exc_info=error)
                 self._metrics.put_off("tick", error)
@@ -277,7 +277,7 @@ class Worker:
         await self._store.record_mail(mail.id)
 
     async def _put_off_mail(self, mail: OutboxMail, error: Exception) -> None:
-        """Try again later, ever more rarely; give up what was refused for good, or for `MAIL_PATIENCE`."""
+        """Try again later, ever more rarely; give up what was refused permanently, or for `MAIL_PATIENCE`."""
         reason = error.reason if isinstance(error, MailError) else type(error).__name__
         told = {"kind": mail.kind, "booking": mail.booking_id, "tries": mail.tries, "reason": reason}
         late = mail.tries >= LEAST_MAIL_TRIES and self._now() - mail.due_at >= MAIL_PATIENCE

@@ -55,9 +55,9 @@ _LEAVE: Final = timedelta(minutes=1)
 #: The first pause before the scheduler is told again; it doubles up to an hour.
 _PAUSE: Final = timedelta(seconds=5)
 _LONGEST_PAUSE: Final = timedelta(hours=1)
-#: After so many attempts, which is after three quarters of an hour, whoever made the change is mailed.
+#: After so many attempts, which take three quarters of an hour, the person who made the change gets a mail.
 _TRIES_BEFORE_MAIL: Final = 9
-#: Changes of so long ago say nothing to anybody.
+#: Changes of so long ago say nothing to anyone.
 _KEPT: Final = timedelta(days=400)
 _LONGEST_NOTE: Final = 200
 #: How far ahead a new week changes what is shown: no widget shows more.
@@ -139,7 +139,7 @@ class WorkingHours:
     # -- reading ---------------------------------------------------------------------------------------------
 
     async def people(self) -> list[Member]:
-        """Everybody whom a widget offers, in the widgets' order, at each place; where a scheduler does not answer, as
+        """Everyone whom a widget offers, in the widgets' order, at each place; where a scheduler does not answer, as
         far as they are known."""
         found: dict[tuple[str, str], Member] = {}
         for name, widget in self._widgets.items():
@@ -175,14 +175,14 @@ class WorkingHours:
         raise NotFound(resource_id)
 
     async def read_again(self, scheduler: str) -> None:
-        """Ask the scheduler anew, for what was changed in its own pages. Raises SchedulerError."""
+        """Ask the scheduler again, for what was changed in its own pages. Raises SchedulerError."""
         await self._ask(scheduler)
         await self._availability.reread(scheduler, self._now(), self._now() + _AHEAD)
 
     async def changes(
         self, resource_id: str = "", *, ends_after: datetime, starts_before: datetime | None = None
     ) -> list[HoursChange]:
-        """Time off and extra hours that stand and overlap an interval; of everybody if no person is named."""
+        """Time off and extra hours that stand and overlap an interval; of everyone if no person is named."""
         return await self._store.hours_changes_of(resource_id, ends_after=ends_after, starts_before=starts_before)
 
     async def change(self, change_id: str) -> HoursChange:
@@ -454,7 +454,7 @@ class WorkingHours:
 
 
 def _around(due: Sequence[HoursChange], known: FoundHours) -> dict[date, Hours | None]:
-    """The days beside those that change which a scheduler may keep in one piece with them, to be made anew. A change
+    """The days beside those that change which a scheduler may keep in one piece with them, to be made again. A change
     that is told for the first time has noted them: should the process die between the taking apart and the making, the
     next attempt makes them."""
     closed = {day for day, hours in known.days.items() if not hours}

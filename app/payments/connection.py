@@ -145,7 +145,7 @@ class StripeConnection:
             told = _translate(operation, error)
             # A 409 means that the key or the object is in use: unknown outcome, but Stripe is there. An answer of
             # success that cannot be read says nothing about whether Stripe is there: one odd object must not shut
-            # everybody out.
+            # everyone out.
             if not isinstance(told, StripeUnreachable) or error.http_status == 409:
                 self.breaker.succeeded()
             elif error.http_status != 200:

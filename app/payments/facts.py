@@ -83,7 +83,7 @@ class CaptureFacts:
 
 @dataclass(frozen=True, slots=True)
 class RefundFacts:
-    """One refund. `status` is Stripe's word: pending, requires_action, succeeded, failed or canceled. `refund_row` is
+    """One refund. `status` is Stripe's word: pending, requires_action, succeeded, failed or cancelled. `refund_row` is
     the row of ours that it pays; None where it was made in the dashboard, or by other software."""
 
     id: str

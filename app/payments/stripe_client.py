@@ -244,7 +244,7 @@ class Payments:
         return next((refund for refund in refunds if refund.refund_row == refund_id), None)
 
     async def refunds_of(self, payment_intent_id: str) -> list[RefundFacts]:
-        """Every refund of the PaymentIntent, whoever made it; newest first."""
+        """Every refund of the PaymentIntent, no matter who made it; newest first."""
         _check_id(payment_intent_id, "pi")
         return await self._connection.all_pages(
             "list refunds",

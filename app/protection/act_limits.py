@@ -1,4 +1,4 @@
-"""How often one booking may be acted on, whichever door the act comes through: each act may be a mail to somebody, and
+"""How often one booking may be acted on, whichever door the act comes through: each act may be a mail to someone, and
 calls to the scheduler or Stripe that others need. The owner's own acts are not counted."""
 
 from __future__ import annotations

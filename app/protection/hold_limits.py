@@ -1,9 +1,9 @@
 """Who may hold a time: nobody without limit, so that neither a visitor nor a program can block a day.
 
-What counts is what is held and not paid: whoever pays may hold on. A visitor is known by a signed token in the page's
-state, and by the address they come from; neither is written down, it is only remembered here for as long as the hold
-lives, and in Redis where there is one. After a restart without it the count begins anew, which costs no more than one
-hold's time.
+What counts is what is held and not paid: anyone who pays may hold on. A visitor is known by a signed token in the
+page's state, and by the address they come from; neither is written down, it is only remembered here for as long as the
+hold lives, and in Redis where there is one. After a restart without it the count begins again, which costs no more than
+one hold's time.
 """
 
 from __future__ import annotations

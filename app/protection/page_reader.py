@@ -1,4 +1,4 @@
-"""Reading one page of somebody's site, as carefully as anything that an address from outside makes a server do.
+"""Reading one page of someone's site, as carefully as anything that an address from outside makes a server do.
 
 Only public addresses are asked, on their usual ports, and exactly the one that was looked up: a name that points
 somewhere else a moment later leads nowhere. Origins that the operator has named himself are asked wherever they are.
@@ -103,8 +103,8 @@ def look_up(host: str, port: int) -> Sequence[str]:
 
 class NameLookups:
     """Looks names up in threads of its own, so that strangers' names never keep the threads busy in which the
-    scheduler's and Stripe's are looked up. A thread cannot be stopped: whoever gives up waiting leaves it working, and
-    its place is taken until it is done."""
+    scheduler's and Stripe's are looked up. A thread cannot be stopped: anyone who gives up waiting leaves it working,
+    and its place is taken until it is done."""
 
     def __init__(self, ask: Callable[[str, int], Sequence[str]] = look_up, *, at_once: int = _AT_ONCE) -> None:
         self._ask = ask

@@ -1,7 +1,7 @@
 """A small proof that comes before a hold when many holds come at once, so that a program which blocks times pays for
-each of them with its own machine's time, or with somebody's.
+each of them with its own machine's time, or with someone's.
 
-Two ways to prove it. Work, which a browser does in about a second without asking anybody: find numbers whose PBKDF2 key
+Two ways to prove it. Work, which a browser does in about a second without asking anyone: find numbers whose PBKDF2 key
 begins with so many zero bits. PBKDF2 because browsers have it natively (WebCrypto), so that an attacker's program is
 hardly faster than a visitor's phone, and because one right number is checked at once. And a plain question, for those
 without scripts. The method is ALTCHA's; its package's 2,000 lines are not needed for one algorithm.
@@ -20,7 +20,7 @@ from typing import Any
 
 from itsdangerous import BadSignature, URLSafeSerializer
 
-#: How long a challenge can be answered: long enough for somebody who reads slowly, or whose phone is slow.
+#: How long a challenge can be answered: long enough for someone who reads slowly, or whose phone is slow.
 LIFE = timedelta(minutes=10)
 #: Several small searches instead of one large one: with the same work on average, bad luck is rarer.
 PARTS = 8

@@ -20,7 +20,7 @@ _REFUSED: Final = tuple(
 
 
 def is_public(address: IPv4Address | IPv6Address) -> bool:
-    """Whether it is anybody's to ask."""
+    """Whether it is anyone's to ask."""
     if isinstance(address, IPv6Address):
         if address.ipv4_mapped:
             return is_public(address.ipv4_mapped)

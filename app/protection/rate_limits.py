@@ -48,7 +48,7 @@ class Rule:
         return cls(name, tuple(parse_many(text)))
 
 
-#: Pages that are drawn anew, by address: far beyond what an office looks at, and a few seconds of work a minute.
+#: Pages that are drawn again, by address: far beyond what an office looks at, and a few seconds of work a minute.
 PAGE = Rule.of("page", "300/minute")
 #: Forms, by address, before they are read.
 FORM = Rule.of("form", "60/minute; 300/hour; 1000/day")
@@ -72,16 +72,16 @@ MANAGE_ACT = Rule.of("manage_act", "10/minute; 60/hour")
 ACT = Rule.of("act", "10/minute; 60/hour")
 HOLD_ACT = Rule.of("hold_act", "60/minute; 300/hour")
 PAY_ACT = Rule.of("pay_act", "30/minute; 120/hour")
-#: Mails with the links of all bookings under one address. Anybody can ask for them.
+#: Mails with the links of all bookings under one address. Anyone can ask for them.
 FRESH_LINKS = Rule.of("fresh_links", "1/30minutes; 4/day")
-#: Asking for fresh links: each may be a mail to somebody, and retires the link that they have.
+#: Asking for new links: each may be a mail to someone, and retires the link that they have.
 RESEND = Rule.of("resend", "6/10minutes; 20/hour")
 #: Asking for a link to the staff page, by who asks; and the links that one address is mailed.
 SIGN_IN = Rule.of("sign_in", "6/10minutes; 20/hour")
 SIGN_IN_MAIL = Rule.of("sign_in_mail", "4/15minutes")
 #: The staff page and the feeds, whether their addresses open or not.
 STAFF = Rule.of("staff", "180/minute")
-#: Reading somebody's page for the embed doctor.
+#: Reading someone's page for the embed doctor.
 DOCTOR = Rule.of("doctor", "10/minute; 60/hour")
 #: The JSON surface (design section 9).
 API = Rule.of("api", "60/minute")
@@ -163,8 +163,8 @@ class RateLimits:
         return len(self._windows)
 
     async def check(self, rule: Rule, *key_parts: str) -> None:
-        """Count one hit of whoever the key names. Raises RateLimited, with the seconds until the next one is let in;
-        what is refused is not counted, so that asking again and again does not put it off.
+        """Count one hit of the caller that the key names. Raises RateLimited, with the seconds until the next one is
+        let in; what is refused is not counted, so that asking again and again does not put it off.
 
         Where a part of the key is empty, nobody is counted: a server that does not know its clients' addresses would
         shut out all for one.
@@ -266,7 +266,7 @@ class _Windows(Storage, MovingWindowSupport):
 
     def _crowd(self, key: str) -> None:
         """Note the key's network. One with too many keys forgets its own: its addresses are free, and would push
-        everybody else's counts out."""
+        everyone else's counts out."""
         network = _network_in(key)
         if not network:
             return

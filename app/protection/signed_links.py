@@ -29,7 +29,7 @@ MANAGE_LIFE_AFTER_END = timedelta(days=30)
 PAGE_LIFE = timedelta(minutes=10)
 #: How long the link that is mailed to staff may lie in their mailbox.
 SIGN_IN_LIFE = timedelta(minutes=15)
-#: An address of a staff page opens so long after it was made; pages that are used make newer ones. Where somebody stays
+#: An address of a staff page opens so long after it was made; pages that are used make newer ones. Where someone stays
 #: signed in for the day, the sign-in's row says when that ends, and this is only how long a row can last.
 STAFF_LIFE = timedelta(minutes=30)
 STAYING_LIFE = timedelta(hours=24)
@@ -52,7 +52,7 @@ _VISITOR_KEY = re.compile("[0-9a-f]{24}")
 
 def must_not_be_forgotten(booking: Booking) -> None:
     """For every door that a token opens. Raises LinkExpired for a booking whose customer was forgotten: a token that
-    was given out before cannot be taken back, and must not show when somebody came, and for what."""
+    was given out before cannot be taken back, and must not show when someone came, and for what."""
     if booking.forgotten:
         raise LinkExpired("its customer was forgotten")
 
@@ -98,7 +98,7 @@ class Links:
         return self._sign(self._visitor, name, self._now() + VISITOR_LIFE)
 
     def read_visitor_token(self, token: str) -> str:
-        """The visitor's name; empty for a token that is none of ours, or old: then they are somebody new."""
+        """The visitor's name; empty for a token that is none of ours, or old: then they are someone new."""
         try:
             return self._read(self._visitor, token[:_LONGEST_VISITOR])
         except LinkRefused:

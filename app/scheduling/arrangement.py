@@ -1,6 +1,6 @@
 """What a scheduler has, and what has to change there for a studio to be as it is wanted.
 
-`plan_changes` compares, without asking anybody; a scheduler's `describe` and `apply` do the rest. What one of them
+`plan_changes` compares, without asking anyone; a scheduler's `describe` and `apply` do the rest. What one of them
 cannot change is a line in `by_hand`.
 """
 

@@ -227,7 +227,7 @@ class Connection:
             refusal = self._error(operation, response)
             # Which fields, and not what is said of them: it may repeat a customer's words.
             fields = sorted(getattr(refusal, "errors", ()))
-            # A taken time is everyday life, and an outage is told by whoever could not go on without the answer.
+            # A taken time is normal, and an outage is reported by the caller that needed the answer.
             tell = log.warning if status in {401, 403} else log.info
             tell("refused", provider=provider, operation=operation, status=status, fields=fields)
             raise refusal

@@ -30,7 +30,7 @@ def scheduler_metadata(booking: Booking, payment: Payment | None) -> dict[str, s
 
 def customer_of(there: SchedulerBooking) -> Customer | None:
     """Who comes, as a final booking tells: by its metadata, or, where the scheduler keeps none, by its customer's name
-    and address. None where it names nobody, or somebody who was forgotten."""
+    and address. None where it names nobody, or someone who was forgotten."""
     if there.name and "@" in there.email:
         return Customer(name=there.name, email=there.email)
     return _customer_in(there.metadata)

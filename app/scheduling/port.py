@@ -35,7 +35,7 @@ class LockKind(StrEnum):
 
     #: Nobody else can book the time.
     BINDING = "binding"
-    #: The scheduler does not offer the time to others, but books it for whoever asks all the same.
+    #: The scheduler does not offer the time to others, but books it for anyone who asks all the same.
     COURTESY = "courtesy"
     #: The scheduler has no locks: the time is ours from the confirmation on.
     NONE = "none"
@@ -119,8 +119,8 @@ class SchedulerBooking:
     booking is one of ours and the scheduler tells so here, and the values that went with it. `name` and `email` are the
     customer's, empty where the scheduler does not tell them here.
 
-    `canceled_by` is who canceled it there, None where that is not known. `successor` is the id of the booking that has
-    taken its place, where a move there makes a new one; it is canceled then. `asked_twice`: an earlier call for it was
+    `canceled_by` is who cancelled it there, None where that is not known. `successor` is the id of the booking that has
+    taken its place, where a move there makes a new one; it is cancelled then. `asked_twice`: an earlier call for it was
     never answered, and may make a second one yet.
     """
 
@@ -282,11 +282,11 @@ class Scheduler(Protocol):
 
     async def move(self, reference: str, wanted: Wanted, visit: Visit, *, lock: str | None) -> SchedulerBooking:
         """Give a booking another time; safe to repeat. `lock` is what holds that time, if anything does. Its price is
-        the scheduler's anew.
+        the scheduler's again.
 
         The answer's id may be another than `reference`: what has the old time then is given back by `release`.
         SchedulerRefused: the new time is taken or not bookable, and the booking is where it was. SchedulerNotFound:
-        there is no such booking. Look at the answer's `is_canceled`: a canceled booking may be moved unchecked, and
+        there is no such booking. Look at the answer's `is_canceled`: a cancelled booking may be moved unchecked, and
         takes up nothing.
         """
 
@@ -312,22 +312,22 @@ class Scheduler(Protocol):
         """One booking, whatever its state. SchedulerNotFound when it is gone."""
 
     async def find(self, wanted: Wanted, visit: Visit) -> list[SchedulerBooking]:
-        """All bookings under the tag, locks and canceled ones too. Whoever cannot search for tags looks among those
+        """All bookings under the tag, locks and cancelled ones too. Anyone who cannot search for tags looks among those
         with this service, start and customer."""
 
     async def overlapping(
         self, resource_id: str, *, starts_from: datetime, ends_to: datetime
     ) -> list[SchedulerBooking]:
-        """What occupies a person or room in an interval, temporary or final, whoever made it. Asked of schedulers
+        """What occupies a person or room in an interval, temporary or final, no matter who made it. Asked of schedulers
         whose locks bind."""
 
     async def locks(self, *, created_before: datetime) -> list[SchedulerBooking]:
-        """Locks made before a moment, whoever made them: look at their `holdfast_id`. None where locks end by
+        """Locks made before a moment, no matter who made them: look at their `holdfast_id`. None where locks end by
         themselves."""
 
     async def changed(self, since: datetime) -> list[SchedulerBooking]:
-        """Final bookings that were changed at or after a moment, canceled ones too, whoever made them. What was
+        """Final bookings that were changed at or after a moment, cancelled ones too, no matter who made them. What was
         deleted is in no list."""
 
     async def coming(self, ends_after: datetime) -> list[SchedulerBooking]:
-        """Final bookings that end after a moment, canceled ones too, whoever made them."""
+        """Final bookings that end after a moment, cancelled ones too, no matter who made them."""

@@ -94,7 +94,7 @@ class AuditRows(Database):
             bookings.c.deadline > self._now() - GRACE,
         )
         for_move = sa.and_(bookings.c.status == Status.CONFIRMED, moves.c.state == MoveState.DONE)
-        # A canceled booking's own payments for moves are kept or given back with it.
+        # A cancelled booking's own payments for moves are kept or given back with it.
         stands = sa.or_(for_booking, to_choose, sa.func.coalesce(for_move, False), kept_by_terms)
         rows = await self._all(
             sa.select(

@@ -1,6 +1,5 @@
-"""Bookings: the slot guard for holds, the one writer of status, and what is due.
-
-One file, because whoever checks the one writer of status must see every statement that writes the table.
+"""Bookings: the slot guard for holds, the one writer of status, and what is due. All in one file: to check that there
+is only one writer of status, you have to see every statement that writes the table.
 """
 
 from __future__ import annotations
@@ -65,7 +64,7 @@ _OF_FORM = Prepared(
     )
 )
 _OPEN_HOLDS = Prepared(
-    # What the owner holds for somebody, for days perhaps, is not the visitors' doing.
+    # What the owner holds for someone, for days perhaps, is not the visitors' doing.
     select_bookings(
         bookings.c.widget == asked("widget"),
         _HELD,
@@ -88,11 +87,11 @@ class BookingRows(Database):
         detail: Mapping[str, str] | None = None,
     ) -> bool:
         """The slot guard: insert a hold unless the resource would be over `capacity` at any moment of the
-        buffered interval, which nobody else may look at meanwhile. False means somebody else has it. `what` and
+        buffered interval, which nobody else may look at meanwhile. False means someone else has it. `what` and
         `detail` are how it came about.
 
-        At the desk also unless the same form has made a booking that stands: a form books once, whichever process
-        takes it, and whoever of several people it would have booked.
+        At the desk, also unless the same form has already made a booking: a form books once, whichever process takes it
+        and whichever person it would be with.
         """
         desk = booking.channel is Channel.DESK
         row = {**booking_row(booking), **guarded(booking.interval, capacity or 0, booking_id=booking.id)}
@@ -111,8 +110,8 @@ class BookingRows(Database):
             return True
 
     async def lease(self, booking: Booking, *, until: datetime) -> Booking | None:
-        """Have what is due about a booking beside its reservation, in the status it was read in, for this process alone
-        until then; None while another process has it, or waits with it."""
+        """Take what is due about a booking (not about its reservation) for this process alone until that time, if its
+        status is still the one that was read. None while another process has it, or waits before its next attempt."""
         now = self._now()
         return await self._update(
             booking.id,
@@ -135,14 +134,14 @@ class BookingRows(Database):
         return to_booking(rows[0]) if rows else None
 
     async def hold_by_key(self, visitor_key: str, service_id: str, starts_at: datetime) -> Booking | None:
-        """The unpaid booking that this very page view already made of this time (a doubled click)."""
+        """The unpaid booking that the same page view has already made of this time (a double click)."""
         rows = await self._fetch(
             _HOLD_BY_KEY, key=visitor_key, service_id=service_id, starts_at=starts_at, now=self._now()
         )
         return to_booking(rows[0]) if rows else None
 
     async def booking_of_form(self, key: str) -> Booking | None:
-        """The booking that a form of the desk's has made, unless it came to nothing."""
+        """The booking that this form at the desk has made, unless it has ended without being confirmed."""
         rows = await self._fetch(_OF_FORM, key=key)
         return to_booking(rows[0]) if rows else None
 
@@ -161,8 +160,8 @@ class BookingRows(Database):
         other_person: bool = False,
         unsure: bool = False,
     ) -> Booking | None:
-        """The scheduler's answer to the lock. Stored whatever became of the row meanwhile: of an ended one it is to be
-        given back. `shown` is the price that the visitor saw, where it is another than the one in `terms`;
+        """Store the scheduler's answer to the lock, whatever happened to the booking meanwhile: if it has ended, the
+        lock has to be released. `shown` is the price that the visitor saw, where it is another than the one in `terms`;
         `other_person` that the time is with another person than was booked; `unsure` that an earlier call, whose answer
         was lost, may make a second one yet."""
         async with self._write(booking.id) as connection:
@@ -195,13 +194,13 @@ class BookingRows(Database):
         )
 
     async def fill_in_customer(self, booking_id: str, customer: Customer) -> None:
-        """Who booked, as another place remembers it, where we do not know."""
+        """Fill in the customer, as another system remembers them, where the row has none."""
         await self._update(
             booking_id, sa.update(bookings).where(bookings.c.customer_email == "").values(**customer_columns(customer))
         )
 
     async def unconfirmed(self, scheduler: str) -> int:
-        """How many bookings are held or paid, and not yet made final at this scheduler."""
+        """How many bookings are held or paid, but not yet final at this scheduler."""
         under_way = bookings.c.status.in_([Status.HELD, Status.AWAITING_PAYMENT, Status.PAID])
         rows = await self._all(
             sa.select(sa.func.count().label("many"))
@@ -216,7 +215,7 @@ class BookingRows(Database):
         return {row["id"] for row in await self._all(sa.select(bookings.c.id).where(unpaid))}
 
     async def replace_reference(self, booking: Booking, reference: str) -> Booking | None:
-        """The scheduler has the booking under another id by now. None if the row has changed since it was read."""
+        """The scheduler now has the booking under another id. None if the row has changed since it was read."""
         unchanged = sa.exists().where(
             bookings.c.id == booking.id,
             bookings.c.status == booking.status,
@@ -257,8 +256,8 @@ class BookingRows(Database):
         mails: Sequence[OutboxMail],
         detail: Mapping[str, str],
     ) -> Booking | None:
-        """Hold an unpaid booking of the desk's until `deadline`, while its customer pays by the link in a mail; None
-        if it is over. `what` is whether the link is new, renewed or given more time."""
+        """Hold an unpaid booking made at the desk until `deadline`, while its customer pays with the link in a mail;
+        None if it is over. `what` says whether the link is new, renewed or extended."""
         async with self._write(booking_id) as connection:
             held = await connection.execute(
                 sa.update(bookings)
@@ -286,7 +285,7 @@ class BookingRows(Database):
         )
 
     async def mark_no_show(self, booking_id: str, *, no_show: bool) -> Booking | None:
-        """Note that nobody came, or that somebody did; only of a visit that has begun."""
+        """Note that the customer did not come, or remove that note; only once the visit has begun."""
         return await self._update(
             booking_id,
             sa.update(bookings)
@@ -302,7 +301,8 @@ class BookingRows(Database):
         )
 
     async def renew_link(self, booking: Booking, *, mails: Sequence[OutboxMail], not_since: datetime) -> bool:
-        """Retire the manage links mailed so far, and owe a mail with a new one; not if that happened since then."""
+        """Retire the manage links mailed so far, and make a mail with a new one due; not if that has happened since
+        then."""
         lately = sa.exists().where(
             outbox.c.booking_id == booking.id,
             outbox.c.kind.in_([mail.kind for mail in mails]),
@@ -319,7 +319,7 @@ class BookingRows(Database):
             return bool(renewed.rowcount)
 
     async def use_link(self, booking_id: str, version: int) -> None:
-        """A manage link of this version was used: the ones before it no longer open."""
+        """A manage link of this version was used: older links stop working."""
         async with self._write() as connection:
             await connection.execute(
                 sa.update(bookings)
@@ -328,7 +328,7 @@ class BookingRows(Database):
             )
 
     async def owe(self, owed: Owed, *, what: HistoryWord, mails: Sequence[OutboxMail] = ()) -> list[Refund]:
-        """Owe money back beside the terms; what is left of the payments bounds it. Returns the new refunds."""
+        """Make a refund outside the terms due, of at most what is left of the payments. Returns the new refunds."""
         async with self._write(owed.booking_id) as connection:
             drawn = await draw(connection, owed)
             rows = await connection.execute(sa.select(bookings.c.status).where(bookings.c.id == owed.booking_id))
@@ -381,13 +381,13 @@ class BookingRows(Database):
         return [to_booking(row) for row in await self._all(chosen.offset(skip).limit(most))]
 
     async def put_off(self, booking_id: str, *, until: datetime) -> None:
-        """Something we owe for this booking failed: try again at `until`."""
+        """Something that is due for this booking failed: try again at `until`."""
         await self._update(booking_id, sa.update(bookings).values(next_try_at=until, tries=bookings.c.tries + 1))
 
     async def claim(self, booking_id: str, change: Change) -> Booking | None:
-        """Change the status if it is still one of `change.from_`; with `take_back` and what follows it, the only place
-        that does. The winner's writes are in the same transaction. None means somebody else won: do nothing
-        outside."""
+        """Change the status if it is still one of `change.from_`. Only this method, `take_back` and the two that end an
+        undo change a status. What has to be written with the change is in the same transaction. None means that another
+        change came first: do nothing outside the database then."""
         conditions: list[sa.ColumnElement[bool]] = []
         if change.before_deadline:
             conditions.append(bookings.c.deadline > self._now())
@@ -418,8 +418,8 @@ class BookingRows(Database):
             return booking
 
     async def take_back(self, booking: Booking, *, capacity: int | None) -> Booking | None:
-        """A cancellation is taken back, if none of its money has gone out and the time has room: its refunds wait
-        until the scheduler has agreed or refused. None if it is too late for that."""
+        """Begin to undo a cancellation, if none of its refunds has been attempted and the time is free. The refunds
+        wait until the scheduler has agreed or refused. None if it is too late."""
         heard = sa.exists().where(reservations.c.id == bookings.c.reservation_id, reservations.c.due.is_(None))
         conditions = [
             bookings.c.revision == booking.revision,
@@ -444,8 +444,8 @@ class BookingRows(Database):
     async def taken_back(
         self, booking: Booking, *, reference: str, unsure: bool, find_out_at: datetime, mails: Sequence[OutboxMail]
     ) -> Booking | None:
-        """The scheduler has agreed: the booking stands again, and what it owed is withdrawn. If `unsure`, what an
-        earlier call may have made besides is looked for from `find_out_at` on."""
+        """The scheduler has agreed to undo: the booking is confirmed again, and its refunds are withdrawn. If `unsure`,
+        an earlier call may have made a second booking there; it is looked for from `find_out_at` on."""
         change = Change(
             (Status.PAID,),
             Status.CONFIRMED,
@@ -473,8 +473,8 @@ class BookingRows(Database):
     async def not_taken_back(
         self, booking: Booking, *, mails: Sequence[OutboxMail], find_out_at: datetime | None = None
     ) -> Booking | None:
-        """The scheduler has refused: the booking stays canceled, and its refunds go out. Where it never answered, what
-        it may have made of it is looked for from `find_out_at` on."""
+        """The scheduler has refused to undo: the booking stays cancelled, and its refunds go out. If it never answered,
+        it may have made a booking all the same; that is looked for from `find_out_at` on."""
         now, sure = self._now(), find_out_at is None
         change = Change(
             (Status.PAID,),
@@ -548,7 +548,7 @@ class BookingRows(Database):
         return [HistoryEntry(row["at"], HistoryWord(row["what"]), Status(row["status"]), row["detail"]) for row in rows]
 
     async def free_to_come(self, widget: str) -> list[Booking]:
-        """Free bookings of a widget that stand and are not over."""
+        """Free bookings of a widget that are confirmed and not over."""
         rows = await self._all(
             select_bookings(
                 bookings.c.widget == widget,
@@ -580,7 +580,7 @@ def _claim_of(from_: tuple[Status, ...]) -> sa.Update:
 
 
 def _has_open_move(booking_id: str, *, but: Move | None = None) -> sa.ColumnElement[bool]:
-    """Whether the booking is on a move, other than one that is being made and may end."""
+    """Whether the booking has an open move, other than one that this change may end."""
     ends = sa.and_(moves.c.id == but.id, moves.c.state == MoveState.MOVING) if but else sa.false()
     return sa.exists().where(moves.c.booking_id == booking_id, moves.c.state.in_(list(OPEN_MOVES)), ~ends)
 
@@ -596,7 +596,7 @@ async def _end_move(connection: AsyncConnection, move: Move, reason: EndReason |
 
 
 def _refunds_of_cancel(booking: Booking) -> tuple[sa.ColumnElement[bool], ...]:
-    """What this very cancellation owes: an earlier one may have been taken back."""
+    """The refunds of this cancellation, not of an earlier one that was undone."""
     return (
         refunds.c.booking_id == booking.id,
         refunds.c.reason == booking.end_reason,

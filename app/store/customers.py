@@ -145,7 +145,7 @@ class CustomerRows(Database):
         return _to_note(rows[0]) if rows else CustomerNote()
 
     async def write_note(self, key: str, text: str, *, version: int, by: str) -> bool:
-        """Put a note in the place of the one that was read as `version`. False where somebody else has changed it
+        """Put a note in the place of the one that was read as `version`. False where someone else has changed it
         since. An empty text leaves an empty note, so that the versions go on counting."""
         values = {"text": text, "written_by": by, "written_at": self._now()}
         async with self._write() as connection:

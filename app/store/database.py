@@ -64,7 +64,7 @@ class Database:
     async def _write(self, booking_id: BookingId | None = None) -> AsyncIterator[AsyncConnection]:
         """One write. Name the booking whose rows it reads or changes, unless it changes a single row on conditions
         about that row alone: then no other write about the booking comes between its statements."""
-        # Shielded, because a canceled request must not leave a transaction half open.
+        # Shielded, because a cancelled request must not leave a transaction half open.
         async with self.backend.turn():
             with refusals(self.backend):
                 async with self.engine.connect() as connection:
@@ -86,7 +86,7 @@ class Database:
             except SQLAlchemyError as error:
                 if not lost(error):
                     raise
-                return await self._read(query)  # a read can be made anew
+                return await self._read(query)  # a read can be made again
 
     async def _read(self, query: sa.Select[Any] | sa.CompoundSelect[Any]) -> list[sa.RowMapping]:
         async with self.engine.connect() as connection:

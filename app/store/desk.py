@@ -41,7 +41,7 @@ class DeskRows(Database):
         return [to_booking(row) for row in rows]
 
     async def people(self, *, starts_from: datetime, starts_to: datetime, widget: str) -> list[tuple[str, str]]:
-        """(name, id) of everybody who is booked in that span, at a widget if one is named; by name."""
+        """(name, id) of everyone who is booked in that span, at a widget if one is named; by name."""
         conditions = [
             bookings.c.customer_email != "",
             reservations.c.starts_at >= starts_from,

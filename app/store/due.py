@@ -69,7 +69,7 @@ async def mirror(connection: AsyncConnection, seen: PaymentSeen, *conditions: sa
 async def add_mails(connection: AsyncConnection, mails: Iterable[OutboxMail]) -> None:
     """Mails to send; one that is there already is left alone. One of a kind that tells how things stand waits until a
     quarter of an hour after the last of its kind about the booking: what has changed again by then is not sent, so
-    that a booking which is changed over and over does not fill anybody's mailbox."""
+    that a booking which is changed over and over does not fill anyone's mailbox."""
     for mail in mails:
         due_at = mail.due_at
         if mail.kind in _COALESCED:
@@ -101,7 +101,8 @@ async def draw(connection: AsyncConnection, owed: Owed) -> list[Refund]:
 
 
 async def left(connection: AsyncConnection, booking_id: str) -> list[tuple[str, int]]:
-    """What is left of each payment, newest first, in smallest units. Below 0, where money went back past us."""
+    """What is left of each payment, newest first, in smallest units. Below 0, where money went back outside
+    Holdfast."""
     back = (
         sa.select(total(refunds.c.amount))
         .where(refunds.c.payment_id == payments.c.id, refunds.c.status.not_in(REFUND_VOID))

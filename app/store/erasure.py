@@ -35,7 +35,7 @@ class ForgetRows(Database):
     """The tables that name a customer."""
 
     async def forgettable(self, *, email: str = "", before: datetime | None = None) -> tuple[list[Booking], int]:
-        """Bookings that name somebody and are over, and how many others meet the conditions but are not: still to come,
+        """Bookings that name someone and are over, and how many others meet the conditions but are not: still to come,
         or with something owed. `email` is the customer's; `before`: nothing has happened to it since, nor will."""
         wanted = [_KNOWN]
         if email:
@@ -83,7 +83,7 @@ class ForgetRows(Database):
             return True
 
     async def forget_traces(self) -> bool:
-        """Wipe what the database keeps of rows as they were before. False where that must wait for somebody who reads
+        """Wipe what the database keeps of rows as they were before. False where that must wait for someone who reads
         them."""
         return await self.backend.wipe_traces()
 

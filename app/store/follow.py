@@ -30,7 +30,7 @@ from app.store.tables import (
 
 
 class FollowRows(Database):
-    """What is read and written where somebody else decides."""
+    """What is read and written where someone else decides."""
 
     async def ours_among(self, ids: Collection[str]) -> list[Booking]:
         """The bookings that go by one of these ids, ours or the scheduler's."""
@@ -51,9 +51,9 @@ class FollowRows(Database):
         return [to_booking(row) for row in rows]
 
     async def take_time(self, booking: Booking, after: Booking, *, mails: Sequence[OutboxMail]) -> Booking | None:
-        """The booking was moved at the scheduler, past us: it gets a reservation of that time, which counts in the
-        slot guard whether there is room or not, and leaves the old one. None if the booking has changed since it was
-        read as `booking`."""
+        """The booking was moved at the scheduler, outside Holdfast: it gets a reservation of that time, which counts in
+        the slot guard whether there is room or not, and leaves the old one. None if the booking has changed since it
+        was read as `booking`."""
         now, old = self._now(), booking.reservation
         taken = replace(after.reservation, id=f"{booking.id}.{after.revision}", created_at=now, updated_at=now)
         as_read = sa.exists().where(reservations.c.id == old.id, reservations.c.reference == old.reference)

@@ -179,8 +179,8 @@ class HealthRows(AuditRows):
         return dict(found)
 
     async def tally_history(self) -> int:
-        """Count a batch of the history's newer lines for good, so that `happened` need not read them again; how many. 0
-        says that there are no more."""
+        """Add a batch of the history's newer lines to the stored counts, so that `happened` need not read them again;
+        how many. 0 says that there are no more."""
         async with self._write() as connection:
             await self.backend.lock_name(connection, _TALLY)
             told = (await connection.execute(_TALLIED)).mappings()

@@ -30,7 +30,7 @@ from app.store.tables import (
     reservations,
 )
 
-#: Whose bookings a desk sees: what is booked, what is being paid, and what somebody holds.
+#: Whose bookings a desk sees: what is booked, what is being paid, and what someone holds.
 _ON_THE_DESK = (Status.HELD, Status.AWAITING_PAYMENT, Status.PAID, Status.CONFIRMED)
 #: More of anything are not drawn.
 _MOST = 2000
@@ -53,7 +53,7 @@ class HoursRows(Database):
         old = sa.and_(hours_changes.c.ends_at < forget_before, ~hours_changes.c.due)
         async with self._write() as connection:
             await connection.execute(sa.delete(hours_changes).where(old))
-            # Whoever looks for room on this resource has looked by then, or finds it off.
+            # Anyone who looks for room on this resource has looked by then, or finds it off.
             await self.backend.lock_name(connection, guard_of(change.resource_id))
             await connection.execute(sa.insert(hours_changes).values(hours_change_row(change)))
 

@@ -48,7 +48,7 @@ hours_changes = sa.Table(
     sa.Index("hours_changes_due", "next_try_at"),
 )
 
-#: Everybody's hours as a scheduler last told them, and as they were changed there since. Nothing is missed if it is
+#: Everyone's hours as a scheduler last told them, and as they were changed there since. Nothing is missed if it is
 #: lost: it is asked again.
 known_hours = sa.Table(
     "known_hours",

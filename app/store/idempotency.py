@@ -39,7 +39,7 @@ class IdempotencyRows(Database):
                 )
                 there = found.mappings().first()
                 if there is None:
-                    continue  # freed since: inserted now, unless somebody else was first
+                    continue  # freed since: inserted now, unless someone else was first
                 dead = there["status"] is None and there["running_until"] <= now
                 if not dead or there["fingerprint"] != fingerprint:
                     return Kept(there["fingerprint"], there["status"], there["body"] or b"")
@@ -50,7 +50,7 @@ class IdempotencyRows(Database):
             return None
 
     async def keep_answer(self, key: str, *, run: str, status: int, body: bytes) -> None:
-        """The run's answer, for whoever repeats the call; not if another run has taken the key over."""
+        """The run's answer, for anyone who repeats the call; not if another run has taken the key over."""
         async with self._write() as connection:
             await connection.execute(
                 sa.update(idempotency)

@@ -90,7 +90,7 @@ class MoveRows(Database):
 
     async def claim_move(self, move_id: str, change: MoveChange) -> Move | None:
         """Change the state if it is still one of `change.from_`; with `complete_move`, the only place that does. None
-        means somebody else won: do nothing outside."""
+        means someone else won: do nothing outside."""
         for state in change.from_:
             _check(state, change.to)
         now = self._now()

@@ -170,7 +170,7 @@ class PaymentRows(Database):
 
     async def adopt_payment(self, payment: Payment) -> Payment | None:
         """An attempt to pay that Stripe knows and we do not, because the database was put back as it was before: with
-        its own number, or, where that was given again since, the next one. None if somebody else was first."""
+        its own number, or, where that was given again since, the next one. None if someone else was first."""
         async with self._write(payment.booking_id) as connection:
             known = sa.select(payments.c.attempt).where(payments.c.booking_id == payment.booking_id)
             taken = set((await connection.execute(known)).scalars())

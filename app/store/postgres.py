@@ -41,7 +41,8 @@ from app.store.tables import (
 OLDEST = 14
 #: Connections that one process opens at most; a server allows 100 for all, unless told otherwise.
 CONNECTIONS = 15
-#: Seconds after which a statement is given up: a server that is gone without a word must not stop the worker for good.
+#: Seconds after which a statement is given up: a server that is gone without a word must not stop the worker
+#: permanently.
 _STATEMENT_SECONDS = 30
 #: Seconds after which the server rolls back what a process that hangs has left open: its locks keep others waiting.
 _IDLE_SECONDS = 60
@@ -49,7 +50,7 @@ _IDLE_SECONDS = 60
 #: What SQLSTATEs mean (the manual's appendix A), by their beginnings; the first that fits counts.
 _REFUSALS: tuple[tuple[str, type[StorageError]], ...] = (
     ("55P03", StorageBusy),  # a lock was not to be had in time
-    ("40", StorageBusy),  # a deadlock, or a failed serialization: rolled back, and to be made anew
+    ("40", StorageBusy),  # a deadlock, or a failed serialization: rolled back, and to be made again
     ("57014", StorageBusy),  # a statement took too long
     ("53300", StorageBusy),  # too many connections
     ("53100", StorageFull),
@@ -308,7 +309,7 @@ def _leave_out_the_row(context: sa.engine.ExceptionContext) -> None:
 
 
 def _told(error: BaseException | None) -> BaseException | None:
-    """What the driver raised. SQLAlchemy wraps that also where it connects anew for a statement, whose connection was
+    """What the driver raised. SQLAlchemy wraps that also where it connects again for a statement, whose connection was
     lost; then it is a StatementError, and no DBAPIError."""
     return error.orig if isinstance(error, StatementError) else error
 

@@ -22,7 +22,7 @@ from app.store.tables import (
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A month as the scheduler told it at `asked_at`; None before anybody has read it."""
+    """A month as the scheduler told it at `asked_at`; None before anyone has read it."""
 
     key: str
     asked_at: datetime | None
@@ -82,7 +82,7 @@ class ReadingRows(Database):
             return _to_reading(found) if found else None
 
     async def put_reading(self, key: str, *, holder: str, asked_at: datetime, cost: int, body: bytes) -> None:
-        """What the scheduler has told, for everybody; nothing if another process has read it since."""
+        """What the scheduler has told, for everyone; nothing if another process has read it since."""
         values = {"asked_at": asked_at, "cost": cost, "body": body, "lease_until": None}
         newer = sa.and_(readings.c.asked_at.is_not(None), readings.c.asked_at >= asked_at)
         async with self._write() as connection:
@@ -108,7 +108,7 @@ class ReadingRows(Database):
             )
 
     async def outdate_readings(self, scheduler: str, starts_from: datetime, ends_to: datetime) -> None:
-        """What was read of this interval holds no more: whoever looks reads it first."""
+        """What was read of this interval is no longer valid: it is read again before it is shown."""
         over = sa.and_(readings.c.starts_from < ends_to, readings.c.ends_to > starts_from)
         values = {"doubted_at": self._now(), "asked_at": None, "body": None}
         async with self._write() as connection:

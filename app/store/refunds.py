@@ -42,7 +42,7 @@ class RefundRows(Database):
             return True
 
     async def mirror_refund(self, refund: Refund) -> bool:
-        """Take in a refund that was made past us. False if it is known."""
+        """Take in a refund that was made outside Holdfast. False if it is known."""
         async with self._write(refund.booking_id) as connection:
             if not await add_refunds(connection, [refund]):
                 return False
@@ -171,8 +171,8 @@ class RefundRows(Database):
             )
 
     async def draw_again(self, refund: Refund, owed: Owed) -> bool:
-        """Stripe has less of the payment than is to go back, because money went back past us: the refund makes way for
-        what can be had. False if, as far as we know, nothing is missing."""
+        """Stripe has less of the payment than is to go back, because money went back outside Holdfast: the refund makes
+        way for what can be had. False if, as far as we know, nothing is missing."""
         async with self._write(refund.booking_id) as connection:
             if dict(await left(connection, refund.booking_id)).get(refund.payment_id, 0) >= 0:
                 return False

@@ -93,7 +93,7 @@ class ReservationRows(Database):
         )
 
     async def record_cancel(self, reservation: Reservation) -> None:
-        """The scheduler has canceled it, and keeps it for its history."""
+        """The scheduler has cancelled it, and keeps it for its history."""
         await self._record(
             reservation.booking_id,
             sa.update(reservations).where(_as_read(reservation), _GIVE_BACK).values(canceled=True, unsure=False),

@@ -1,6 +1,6 @@
 """The accounts that owners have connected: sealed tokens, and who may refresh them.
 
-A refresh token works once, so each change names the one that it was made with: whoever comes late with an older one
+A refresh token works once, so each change names the one that it was made with: anyone who comes late with an older one
 changes nothing.
 """
 
@@ -89,7 +89,7 @@ class SchedulerTokenRows(Database):
             note(connection, "scheduler disconnected", scheduler=name)
 
     async def lease_refresh(self, name: str, *, until: datetime) -> SchedulerTokens | None:
-        """Become the one who refreshes, up to a moment; the row as it stands then. None where somebody else is at it,
+        """Become the one who refreshes, up to a moment; the row as it stands then. None where someone else is at it,
         or there is nothing to refresh."""
         free = sa.or_(scheduler_tokens.c.lease_until.is_(None), scheduler_tokens.c.lease_until <= self._now())
         async with self._write() as connection:
@@ -104,7 +104,7 @@ class SchedulerTokenRows(Database):
 
     async def keep_refreshed(self, leased: SchedulerTokens, *, access: str, refresh: str, expires_at: datetime) -> bool:
         """The new tokens of a refresh, which end the lease. They stand even where the row was called broken meanwhile:
-        the scheduler has given them. False where the account was connected anew, or disconnected."""
+        the scheduler has given them. False where the account was connected again, or disconnected."""
         return await self._change_tokens(
             leased,
             access=access,

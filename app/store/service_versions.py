@@ -53,7 +53,7 @@ class ServiceVersionRows(Database):
         return [_to_version(row) for row in rows]
 
     async def add_service_version(self, version: ServiceVersion) -> bool:
-        """Keep a change; False where somebody else has made one of that number."""
+        """Keep a change; False where someone else has made one of that number."""
         row = {
             "id": f"{version.widget} {version.service_id} {version.version}",
             "widget": version.widget,

@@ -1,4 +1,4 @@
-"""Whether somebody may still be paying for a booking."""
+"""Whether someone may still be paying for a booking."""
 
 from __future__ import annotations
 

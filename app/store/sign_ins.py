@@ -25,7 +25,7 @@ class SignInRows(Database):
     """The table `sign_ins`."""
 
     async def add_sign_in(self, sign_in_id: str, email: str, *, forget_before: datetime) -> None:
-        """Somebody asked for a link. What was asked for before `forget_before` is over, and forgotten."""
+        """Someone asked for a link. What was asked for before `forget_before` is over, and forgotten."""
         row = {"id": sign_in_id, "email": email, "asked_at": self._now()}
         async with self._write() as connection:
             await connection.execute(sa.delete(sign_ins).where(sign_ins.c.asked_at < forget_before))

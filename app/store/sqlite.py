@@ -79,7 +79,7 @@ class Sqlite:
             opened = await self._connect(str(self.path), patience=0)
             if self._reader is None:
                 self._reader = opened
-            else:  # somebody else was quicker
+            else:  # someone else was quicker
                 opened.stop()
         reader = self._reader
         try:
@@ -101,12 +101,12 @@ class Sqlite:
             watching.stop()
 
     async def tell_others(self) -> None:
-        """Nothing to do: whoever looks sees the file's new version."""
+        """Nothing to do: other processes see the file's new version when they look."""
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
-        """This process's one writer at a time. Whoever waits behind a stuck one is told so, and not made to wait for
-        the time-outs of all who came before."""
+        """One writer at a time in this process. A writer that waits behind a stuck one gets an error after its own
+        time-out, and need not wait for the time-outs of all before it."""
         try:
             async with asyncio.timeout(self.patience):
                 await self._writer.acquire()
@@ -196,7 +196,7 @@ class Sqlite:
 
 @asynccontextmanager
 async def _tables_may_be_rebuilt(connection: AsyncConnection) -> AsyncIterator[None]:
-    """For an upgrade, foreign keys are not minded until it is over: a table cannot be made anew while others point at
+    """For an upgrade, foreign keys are not minded until it is over: a table cannot be made again while others point at
     it, and SQLite takes the word only outside a transaction (its docs, "Making Other Kinds Of Table Schema Changes").
     What the old tables held is wiped, or names would stay in the file's free pages when their customers are forgotten.
     """

@@ -40,7 +40,7 @@ class StrayRows(Database):
         return to_stray(rows[0]) if rows else None
 
     async def open_strays(self) -> list[StrayPayment]:
-        """Those about which somebody has still to decide, oldest first."""
+        """Those about which someone has still to decide, oldest first."""
         rows = await self._all(sa.select(stray_payments).where(_OPEN).order_by(stray_payments.c.paid_at))
         return [to_stray(row) for row in rows]
 

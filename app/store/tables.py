@@ -167,7 +167,7 @@ moves = sa.Table(
     sa.Column("refund_cap", sa.Integer, nullable=False, server_default="100"),
     # One open move a booking: two tabs cannot both be on the way.
     sa.Index("moves_open", "booking_id", unique=True, sqlite_where=_OPEN, postgresql_where=_OPEN),
-    # SQLite looks there for whoever points at a new reservation.
+    # SQLite looks there for anyone who points at a new reservation.
     sa.Index("moves_from", "from_reservation_id"),
     sa.Index("moves_reserved", "reservation_id", unique=True),
     sa.Index("moves_due", "state", "deadline"),
@@ -262,14 +262,14 @@ outbox = sa.Table(
 #: no figures of that, would go through all of them for those of one booking.
 CAPTURED = payments.c.state.concat("") == "captured"
 
-#: No visit is longer: whoever asks what is not over yet need not look at what began before.
+#: No visit is longer: anyone who asks what is not over yet need not look at what began before.
 LONGEST_VISIT = timedelta(days=7)
 
 #: A booking's status, where a span of time is asked for: in these words for the same reason, since nearly every booking
 #: is confirmed.
 STATUS_IN_SPAN = bookings.c.status.concat("")
 
-#: What somebody may have to look at, however long ago. In these words, since a partial index serves only the condition
+#: What someone may have to look at, however long ago. In these words, since a partial index serves only the condition
 #: that it was made with.
 DISPUTED = sa.text("payments.dispute <> ''")
 FAILED = sa.text("refunds.status IN ('canceled', 'failed')")

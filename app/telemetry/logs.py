@@ -254,7 +254,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _name(error: BaseException) -> str:
-    """An exception in words. Others than ours, the database's and the system's may quote what somebody typed, so of
+    """An exception in words. Others than ours, the database's and the system's may quote what someone typed, so of
     those only the kind is told."""
     name, text = type(error).__name__, ""
     if isinstance(error, DBAPIError):

@@ -1,7 +1,7 @@
 """What this process counts about itself, for Prometheus: calls, webhooks, refusals, sweeps. No name, address or key.
 
-What the rows say (bookings, payments, mails) is not counted here but read when somebody asks, see `app/health.py`: so
-it is right after a restart and whichever process wrote it. Labels are words of ours, never what somebody typed.
+What the rows say (bookings, payments, mails) is not counted here but read when someone asks, see `app/health.py`: so
+it is right after a restart and whichever process wrote it. Labels are words of ours, never what someone typed.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ class Metrics:
         self._holds_refused.labels(code).inc()
 
     def count_error(self, code: str) -> None:
-        """Somebody was told of an error."""
+        """Someone was told of an error."""
         self._errors.labels(code).inc()
 
     def swept(self, what: str) -> None:

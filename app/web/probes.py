@@ -30,7 +30,7 @@ async def readyz(request: Request) -> Response:
 
 
 async def metrics(request: Request) -> Response:
-    """GET /metrics, for whoever presents METRICS_TOKEN as a bearer: turnover is nobody else's business. Without that
+    """GET /metrics, for anyone who presents METRICS_TOKEN as a bearer: turnover is nobody else's business. Without that
     setting there is no such page."""
     parts = parts_of(request)
     if parts.settings.metrics_token is None:

@@ -72,7 +72,7 @@ class CalcomSandbox(Acts):
         return self.state.owner
 
     def add_user(self, account: Account, token: str) -> User:
-        """Sign up somebody else, with office hours and an API key: another host, or a stranger with a key."""
+        """Sign up someone else, with office hours and an API key: another host, or a stranger with a key."""
         return self.state.add_user(account, token)
 
     def reset(self) -> None:

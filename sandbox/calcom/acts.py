@@ -158,7 +158,7 @@ class Acts:
         return self._set(event_type, confirmationPolicy=policy)
 
     def set_cancelling(self, event_type: int | str, allowed: bool) -> Json:
-        """Allow cancelling, or disable it for everybody: the owner's own call is refused, too."""
+        """Allow cancelling, or disable it for everyone: the owner's own call is refused, too."""
         return self._set(event_type, disableCancelling=None if allowed else {"disabled": True})
 
     def set_rescheduling(self, event_type: int | str, allowed: bool, *, minutes_before: int | None = None) -> Json:

@@ -1,6 +1,6 @@
 """When a host can be booked: hours, the host's calendar, bookings, buffers, notice, window, limits. No HTTP here.
 
-The grid of slots is the one of the service's own code: it begins anew after each busy time, on a round minute.
+The grid of slots is the one of the service's own code: it begins again after each busy time, on a round minute.
 """
 
 from collections.abc import Iterator

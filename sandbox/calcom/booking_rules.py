@@ -156,7 +156,7 @@ def store_move(state: State, old: Booking, new: Booking, reason: str | None) -> 
 def cancel(
     state: State, caller: User | None, booking: Booking, reason: str | None, *, by: str | None = None
 ) -> Booking:
-    """Cancel, as whoever `caller` is, or as the address `by` of a link in a mail; raises Refusal 400."""
+    """Cancel as `caller`, or as the address `by` of a link in a mail; raises Refusal 400."""
     if booking.status == "cancelled":
         raise bad_request("This booking has already been cancelled.")
     kind = state.type_of(booking)

@@ -1,6 +1,6 @@
 """A believable coach in London, set up through Cal.com's HTTP API and nothing else.
 
-The account itself cannot be made there: the sandbox begins with `COACH`, and a real one is whoever owns the key.
+The account itself cannot be made there: the sandbox begins with `COACH`, and a real one is the owner of the key.
 """
 
 from dataclasses import dataclass

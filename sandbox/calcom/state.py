@@ -238,7 +238,7 @@ class Block:
 
 
 class State:
-    """One Cal.com installation with an owner, and whoever else was added."""
+    """One Cal.com installation with an owner, and the other users who were added."""
 
     def __init__(
         self, now: Callable[[], datetime], seed: int, token: str, account: Account, deliveries: Deliveries
@@ -293,7 +293,7 @@ class State:
         self.owner_id = self.add_user(self._account, self.token).id
 
     def add_user(self, account: Account, token: str) -> User:
-        """Sign somebody up, with office hours as the default schedule and `token` as the API key."""
+        """Sign someone up, with office hours as the default schedule and `token` as the API key."""
         if any(user.username == account.username for user in self.users.values()):
             raise BadControl(f"there is a user {account.username!r} already")
         user = User(self.new_number(), account.username, account.name, account.email, account.time_zone, None)

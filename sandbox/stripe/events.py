@@ -113,7 +113,7 @@ class Deliverer:
         event = self._account.state.events[delivery.event_id]
         endpoint = self._account.webhook_endpoints[delivery.endpoint_id]
         payload = json.dumps(event, indent=2).encode()
-        # Signed anew at each attempt, so a late retry is not refused for its age.
+        # Signed again at each attempt, so a late retry is not refused for its age.
         signature = sign(payload, self._account.endpoint_secrets[endpoint["id"]], self._account.seconds())
         if self._account.switches.tamper > 0:
             self._account.switches.tamper -= 1

@@ -95,7 +95,7 @@ def update(account: Account, ident: str, params: Object) -> Object:
 def settle(account: Account, ident: str, status: str, *, why: str = "expired_or_canceled_card") -> Object:
     """A refund comes to another status later: by the bank, the balance or the Dashboard.
 
-    A failed or canceled one gives its amount back to what can be refunded. `why` is the reason of a failure.
+    A failed or cancelled one gives its amount back to what can be refunded. `why` is the reason of a failure.
     """
     refund = find(account, ident)
     account.state.refunds_due.pop(ident, None)
@@ -149,7 +149,7 @@ def _charge_to_refund(account: Account, params: Object) -> Object:
     else:
         intent = payments.find(account, params["payment_intent"], param="payment_intent")
     if intent["status"] != "succeeded":
-        # A held amount is freed by canceling the PaymentIntent, not refunded.
+        # A held amount is freed by cancelling the PaymentIntent, not refunded.
         raise StripeError(
             f"This PaymentIntent ({intent['id']}) does not have a successful charge to refund.",
             param="payment_intent",

@@ -70,7 +70,7 @@ class Shop:
 
     @property
     def clock(self) -> Clock:
-        """Everybody's clock."""
+        """Everyone's clock."""
         return self.demo.clock
 
     @property
@@ -152,7 +152,7 @@ class Shop:
                 assert answer.status_code in {201, 422}, answer.text
 
     def in_hapio(self, starts_at: datetime) -> list[Any]:
-        """What takes up this time in Hapio: temporary or final, not canceled."""
+        """What takes up this time in Hapio: temporary or final, not cancelled."""
         return [
             booking
             for booking in self.hapio.state.bookings.values()

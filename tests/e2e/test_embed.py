@@ -563,7 +563,7 @@ SAY: Final = """(message) => new Promise((done) => {
 
 
 async def frame_beside(page: Page, url: str) -> Frame:
-    """A frame that somebody else put into the page."""
+    """A frame that someone else put into the page."""
     add = "url => document.body.append(Object.assign(document.createElement('iframe'), { src: url, name: 'other' }))"
     async with page.expect_event("framenavigated", lambda frame: frame.url == url) as navigated:
         await page.evaluate(add, url)

@@ -51,7 +51,7 @@ CUT_OFF = """() => [...document.querySelectorAll("button, .button, h1, h2, label
 
 #: Those whose words or texts are the longest.
 LONGEST: Final = ("de", "fi", "fr", "it", "pl")
-#: What somebody might do to a button, and how it is told.
+#: What someone might do to a button, and how it is told.
 RUINED: Final = {
     "document.querySelector('.name').style.cssText = 'inline-size: 2rem; overflow-wrap: anywhere'": "broken: ",
     "document.querySelector('.price').style.translate = '-6rem 1.5rem'": "over each other: ",

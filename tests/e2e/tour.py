@@ -276,7 +276,7 @@ async def see_the_booking(shop: Shop, visitor: Visitor, show: Show) -> None:
 
 
 async def cancel_it(shop: Shop, visitor: Visitor, show: Show) -> None:
-    """What canceling gives back, doing it, taking it back, and doing it for good."""
+    """What cancelling refunds, cancelling, undoing it, and cancelling again without undoing it."""
     visitor.expect_problem("410")
     page = visitor.page
     booking, address = await booked(shop)
@@ -594,7 +594,7 @@ async def keep_the_services(shop: Shop, visitor: Visitor, show: Show) -> None:
 
 
 async def keep_hours(shop: Shop, visitor: Visitor, show: Show) -> None:
-    """The calendar, everybody's hours, and time taken off in which somebody is booked, which Hapio does not take."""
+    """The calendar, everyone's hours, and time taken off in which someone is booked, which Hapio does not take."""
     visitor.expect_problem("422")
     page, day = visitor.page, (await booked_by(shop, "Anna Ek")).astimezone(STOCKHOLM).date()
     await booked_by(shop, "Bo Berg")
@@ -652,7 +652,7 @@ async def sign_in_at(shop: Shop, page: Page) -> None:
 
 
 async def booked_by(shop: Shop, name: str) -> datetime:
-    """A booking, paid for, without anybody's browser; when it begins."""
+    """A booking, paid for, without anyone's browser; when it begins."""
     parts, service = shop.parts, await shop.service()
     widget = parts.widgets["studio"]
     slot = await parts.availability.next_free(widget, service, after=shop.clock().date() + timedelta(days=2))

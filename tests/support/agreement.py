@@ -48,7 +48,7 @@ async def assert_agreement(stack: Stack) -> None:
 
 
 async def assert_hapio_keeps_what_was_called_off(stack: Stack) -> None:
-    """Of each booking Hapio has what it has confirmed, or what was canceled after that, for its history."""
+    """Of each booking Hapio has what it has confirmed, or what was cancelled after that, for its history."""
     in_hapio = [held for held in stack.hapio.state.bookings.values() if tag(held)]
     for booking in await rows(stack):
         called_off = booking.status is Status.CANCELED and booking.canceled_at is not None
@@ -58,7 +58,7 @@ async def assert_hapio_keeps_what_was_called_off(stack: Stack) -> None:
         )
         ended = await moves_ended_by_cancelling(stack, booking)
         for held in kept:
-            # A call that moves it may land after it was canceled: then what is canceled there is the new time.
+            # A call that moves it may land after it was cancelled: then what is cancelled there is the new time.
             there = (held.service_id, held.resource_id, held.starts_at, held.ends_at)
             assert there in [booked_as(booking), *(booked_as(one) for one in ended if held.is_canceled)]
 
@@ -158,7 +158,7 @@ async def assert_told(stack: Stack, booking: Booking) -> None:
 
 
 def tag(held: Any) -> str:
-    """Whose booking in Hapio it is: ours by its id, or somebody else's."""
+    """Whose booking in Hapio it is: ours by its id, or someone else's."""
     return str((held.metadata or {}).get("holdfast_id", ""))
 
 

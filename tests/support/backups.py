@@ -38,7 +38,7 @@ async def money_alarms(stack: Stack) -> list[tuple[str, int]]:
 
 
 async def lost_booking(stack: Stack, folder: Path) -> tuple[Booking, str]:
-    """A copy is made, then somebody books and pays, then the copy is put back."""
+    """A copy is made, then someone books and pays, then the copy is put back."""
     await stack.tick()
     copy = copied(stack, folder)
     booking = await stack.hold()

@@ -66,7 +66,7 @@ class CalcomCoach:
         )
 
     def make_scheduler(self, token: str = "") -> CalcomScheduler:
-        """Another process, with the owner's key or somebody else's."""
+        """Another process, with the owner's key or someone else's."""
         return CalcomScheduler(self.make_client(token), now=self.clock)
 
     async def _sleep(self, seconds: float) -> None:

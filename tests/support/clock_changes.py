@@ -1,7 +1,7 @@
 """Every change of clocks in the IANA database, and what has to hold around each: for the tests a sample of them, for
 `make zones` all.
 
-What is right is reckoned here from two offsets and the moment between them, not with the product's own functions.
+What is right is calculated here from two offsets and the moment between them, not with the product's own functions.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ class Around:
         self.whole = sorted(self.by_day)[1:-1]
 
     def wall(self, moment: datetime) -> datetime:
-        """What the wall clock shows, reckoned from the changes around."""
+        """What the wall clock shows, calculated from the changes around."""
         offset = self.near[0].before
         for one in self.near:
             offset = one.after if moment >= one.moment else offset

@@ -62,7 +62,7 @@ async def stored(stack: Stack, service: str = "portrait", days: int = 3) -> tupl
 
 
 def holder(flow: Json) -> dict[str, str]:
-    """How whoever has the flow's token comes."""
+    """How a caller with the flow's token comes."""
     return {"Authorization": f"Bearer {flow['bookingFlowId']}"}
 
 

@@ -124,7 +124,7 @@ class HapioStudio:
     async def book_elsewhere(
         self, service_id: str, resource_id: str, starts_at: datetime, *, minutes: int = 60, **more: Any
     ) -> str:
-        """Another program books somebody; Hapio's booking id."""
+        """Another program books someone; Hapio's booking id."""
         booking = await self.api(
             "POST",
             "/bookings",

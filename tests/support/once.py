@@ -96,7 +96,7 @@ async def empty_database() -> bytes:
             database = Database(f"sqlite:///{file}", now=Clock())
             await database.migrate()
             async with database.engine.connect() as connection:
-                # Tables that a migration made anew leave free pages, in which a full disk would show late.
+                # Tables that a migration made again leave free pages, in which a full disk would show late.
                 await connection.exec_driver_sql("VACUUM")
             await database.close()
             _database.append(await anyio.Path(file).read_bytes())

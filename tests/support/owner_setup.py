@@ -86,7 +86,7 @@ class OwnerSetup:
         return await self.asks(LineAsker(lambda: next(left, ""), self.said.append), *words)
 
     async def asks(self, asker: Asker, *words: str) -> int:
-        """As `types`, answered by whoever is asked."""
+        """As `types`, answered by anyone who is asked."""
         self.said.clear()
         return await set_up(
             _parsed(words), self.environ, folder=self.folder, world=self.world(), asker=asker, say=self.said.append

@@ -1,5 +1,5 @@
 """The schedulers' side of a story, told the same way for each: what it has of ours, and what its owner, a customer and
-a stranger do there past us.
+a stranger do there outside Holdfast.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class Side(Protocol):
         """How many locks it holds."""
 
     async def stranger_takes(self, starts_at: datetime, service: str = "portrait") -> None:
-        """Somebody books this time there, past us, with everyone who offers it."""
+        """Someone books this time there, outside Holdfast, with everyone who offers it."""
 
     async def owner_cancels(self, reference: str) -> None:
         """The owner cancels a booking there."""

@@ -87,7 +87,7 @@ class Stack:
     hooks: _Hooks
     doom: Doom
     random: Random = field(default_factory=lambda: Random(1))
-    #: Acts before each request to the scheduler, where somebody else is to be quicker.
+    #: Acts before each request to the scheduler, where someone else is to be quicker.
     interloper: Callable[[], Awaitable[None]] | None = None
     #: Changes what the scheduler and Stripe answer.
     alter: Callable[[httpx.Request, httpx.Response], httpx.Response] | None = None
@@ -349,7 +349,7 @@ class Stack:
     async def book_elsewhere(
         self, starts_at: datetime, service: str = "portrait", *, is_temporary: bool = False
     ) -> list[str]:
-        """Another program books everyone who is free at this time, past us; Hapio's booking ids."""
+        """Another program books everyone who is free at this time, outside Holdfast; Hapio's booking ids."""
         service_id = getattr(self, f"{service}_id")
         widget = self.parts.widgets["studio"]
         offered = await self.parts.availability.service(widget, service_id)
@@ -381,7 +381,7 @@ class Stack:
     # -- facts that promises are about -------------------------------------------------------------------
 
     def hapio_bookings(self) -> list[Any]:
-        """What Hapio has that takes up time: temporary or final, not canceled."""
+        """What Hapio has that takes up time: temporary or final, not cancelled."""
         return [booking for booking in self.hapio.state.bookings.values() if not booking.is_canceled]
 
     def money_kept(self) -> int:
@@ -478,7 +478,7 @@ class Doom:
 
 
 class Sites(httpx.AsyncBaseTransport):
-    """Everybody's websites, ours among them as its proxy serves it."""
+    """Everyone's websites, ours among them as its proxy serves it."""
 
     def __init__(self) -> None:
         #: What is at an address: (status, headers, body), or what goes wrong there.

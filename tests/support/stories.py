@@ -26,7 +26,7 @@ async def book_for_free(stack: Stack) -> None:
 
 async def book_in_cash_and_cancel(stack: Stack) -> None:
     booking = await stack.parts.book_for.book(await at_desk(stack, Pays.CASH))
-    await stack.tick()  # whoever is told of the cancellation knew of the booking
+    await stack.tick()  # anyone who is told of the cancellation knew of the booking
     await stack.cancel(booking, by=Actor.OWNER)
 
 

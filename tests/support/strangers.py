@@ -65,7 +65,7 @@ async def _run(stack: Stack, chance: Random, name: str, tally: Tally) -> None:
 
 @contextmanager
 def _stranger(stack: Stack, start: datetime, instant: int | None) -> Iterator[None]:
-    """Before the request of this number from now on, somebody books the time at the scheduler, if it is free there."""
+    """Before the request of this number from now on, someone books the time at the scheduler, if it is free there."""
     left = instant
 
     async def interlope() -> None:

@@ -17,7 +17,7 @@ def signed(stack: Stack, payload: str, *, at: timedelta = timedelta(0), key: str
 
 
 def event(**changes: Any) -> str:
-    """An event about a Session of somebody else's."""
+    """An event about a Session of someone else's."""
     thing: dict[str, Any] = {
         "id": "cs_test_other",
         "object": "checkout.session",

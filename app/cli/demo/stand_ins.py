@@ -1,4 +1,4 @@
-"""python -m app sandbox: the providers' stand-ins alone, for whoever builds against them."""
+"""python -m app sandbox: the providers' stand-ins alone, for anyone who builds against them."""
 
 from __future__ import annotations
 

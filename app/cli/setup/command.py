@@ -178,7 +178,7 @@ class _Command:
     async def _access(self, environment: Environment, known: Known) -> tuple[str, str, Known]:
         """The token, asked for until one is let in; with it, what is there."""
         interview = self._interview
-        assert interview is not None  # noqa: S101 - whoever asks has one
+        assert interview is not None  # noqa: S101 - anyone who asks has one
         setting = next((name for name, _ in CREDENTIALS.values() if known.settings.get(name)), "HAPIO_API_TOKEN")
         while True:
             interview.ask_all(access_questions(known, setting))

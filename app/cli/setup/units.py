@@ -23,7 +23,7 @@ UNITS = (
 
 def write_units(target: Path, *, folder: Path, env: Path, say: Callable[[str], None]) -> int:
     """0, or 1 where the folder cannot be written."""
-    # Under sudo, whoever asked for it.
+    # Under sudo, anyone who asked for it.
     user = os.environ.get("SUDO_USER") or getpass.getuser()
     names = {
         "/opt/holdfast": str(folder.absolute()),
@@ -40,7 +40,7 @@ def write_units(target: Path, *, folder: Path, env: Path, say: Callable[[str], N
                 text = text.replace(before, after)
             if database != "/var/lib/holdfast":
                 text = text.replace("/var/lib/holdfast/backups", f"{database}/backups")
-                # The database is in this folder, which may be somebody's home.
+                # The database is in this folder, which may be someone's home.
                 text = text.replace("ProtectHome=yes", "ProtectHome=read-only")
                 text = text.replace("ProtectSystem=strict", f"ProtectSystem=strict\nReadWritePaths={database}")
             (target / name).write_text(text, encoding="utf-8")

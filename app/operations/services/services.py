@@ -1,7 +1,7 @@
 """The acts: list a widget's services, open one, save it, switch it on or off, put them in order.
 
-A change is a row first, which two desks cannot both write, and then told to the scheduler, so far as it keeps it. What
-the scheduler refuses is told to whoever typed it, and what lies here is kept.
+A change is first stored as a row, which two people cannot both write. Then the part that the scheduler stores is sent
+there. If the scheduler refuses it, the person who typed it is told, and our row stays.
 """
 
 from __future__ import annotations
@@ -86,9 +86,9 @@ class Services:
         self._now = now
         #: What was read last of each service, by widget and id: a form with a slip in it costs no calls.
         self._facts: dict[tuple[str, str], Facts] = {}
-        #: One at a time, so that whoever asks finds everything taken in.
+        #: One at a time, so that each caller finds all changes applied.
         self._turn = asyncio.Lock()
-        #: What schedulers were told here is not read anew a second time.
+        #: What this process has sent to schedulers is not read again.
         self._told_here: set[tuple[str, str, int]] = set()
         self._mark: tuple[int, datetime | None] | None = None
 
@@ -331,7 +331,7 @@ class Services:
         self._changed()
 
     async def _take_in(self) -> None:
-        """Put what was changed over the file's widgets, and read anew what schedulers were told in other processes."""
+        """Put what was changed over the file's widgets, and read again what schedulers were told in other processes."""
         async with self._turn:
             mark = await self._store.service_versions_mark()
             if mark == self._mark:

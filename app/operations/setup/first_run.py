@@ -101,7 +101,7 @@ class FirstRun:
                 self._new_code()
             return None
         self._key = self._world.new_secret()
-        # Whoever opens it again needs another one, and has the log to read it in.
+        # Anyone who opens it again needs another one, and has the log to read it in.
         self._new_code()
         self._touch()
         return self._key
@@ -223,7 +223,7 @@ class FirstRun:
 
     async def outcome(self) -> Outcome:
         """What came of it, once it is over."""
-        assert self._task is not None  # noqa: S101 - whoever follows has begun
+        assert self._task is not None  # noqa: S101 - anyone who follows has begun
         return await asyncio.shield(self._task)
 
     def leave(self) -> None:

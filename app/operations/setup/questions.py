@@ -155,7 +155,7 @@ def answers_of(typed: Mapping[str, str], scheduler: str, known: Known) -> Studio
     services = read_services(typed["services"])
     old_services = {one.name: one for one in before.service} if before else {}
     names = {one.name for one in services}
-    # Whoever offered what is no longer there offers everything again.
+    # A person whose services are no longer all there offers every service again.
     old_people = {one.name: one for one in before.person if names >= {*(one.services or ())}} if before else {}
     return check_answers(
         {

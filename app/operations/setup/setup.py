@@ -24,7 +24,7 @@ from app.scheduling.arrangement import Arrangement, Plan, by_name, plan_changes
 from app.scheduling.connect import PROVIDERS
 from app.settings import Settings, SettingsError, opened, read_settings, value_of
 
-#: Where providers are reached: set in the environment where somebody tries Holdfast with stand-ins, and needed at each
+#: Where providers are reached: set in the environment where someone tries Holdfast with stand-ins, and needed at each
 #: start from then on.
 _ADDRESSES: Final = (
     "HAPIO_BASE_URL",

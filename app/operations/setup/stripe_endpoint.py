@@ -1,7 +1,7 @@
 """Stripe: whether the key may do what is needed, and the webhook endpoint that Holdfast makes itself.
 
-Stripe tells an endpoint's signing secret once, to whoever makes it. An endpoint at our address whose secret is not in
-the settings is of no use to anybody, so it is replaced.
+Stripe shows an endpoint's signing secret once, to the program that makes it. An endpoint at our address whose secret is
+not in the settings is of no use to anyone, so it is replaced.
 """
 
 from __future__ import annotations

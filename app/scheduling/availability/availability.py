@@ -120,7 +120,7 @@ class Availability:
             one.freed(occupied, slot, service_id)
 
     async def reread(self, scheduler: str, starts_from: datetime, ends_to: datetime) -> None:
-        """We have changed hours at this scheduler: what is shown of this interval is read anew before it is shown."""
+        """We have changed hours at this scheduler: what is shown of this interval is read again before it is shown."""
         if scheduler in self._by_scheduler:
             await self._by_scheduler[scheduler].reread(starts_from, ends_to)
 
@@ -130,7 +130,7 @@ class Availability:
             one.distrust(service, starts_at)
 
     def hinted(self, scheduler: str, moments: Collection[datetime] = ()) -> None:
-        """Somebody else has changed something in this scheduler."""
+        """Someone else has changed something in this scheduler."""
         self._named(scheduler).hinted(moments)
 
     def occupied(self, widget: Widget) -> tuple[Occupied, ...]:

@@ -84,9 +84,8 @@ class CallBudget:
 
         All windows draw on one bucket. It holds a lead at the month's beginning, and fills with the calendar up to the
         share of the plan that reading may take; what was spent on anything is taken from it. So looks stop at 80 % of
-        the plan, and before that wherever they are far ahead of the calendar, and every day has its share, whoever
-        looks and at whatever. The further away the times, the earlier they stop: near ones are what most visitors
-        look for.
+        the plan, and before that wherever they are far ahead of the calendar, and every day has its share, whatever
+        visitors look at. The further away the times, the earlier they stop: near ones are what most visitors look for.
         """
         reading, lead = self.calls_per_month * (1 - _RESERVE), self.calls_per_month * _LEAD
         allowed = lead + (reading - lead) * self._passed()

@@ -30,7 +30,7 @@ log = structlog.get_logger(__name__)
 _FRESH = timedelta(hours=12)
 #: About what reading them again costs, in calls.
 _COST = 6
-#: How far apart these things are read anew when the scheduler contradicts them, at least; the pause doubles while
+#: How far apart these things are read again when the scheduler contradicts them, at least; the pause doubles while
 #: nothing else than before is found, so that a refusal that is always the same costs no calls.
 _PAUSE = timedelta(minutes=1)
 #: How soon a value that was read behind the scenes is noticed.
@@ -40,7 +40,7 @@ _LOOK = timedelta(minutes=1)
 class LeftOut(StrEnum):
     """Why a service cannot be offered."""
 
-    #: The scheduler has no price, and neither has anybody else.
+    #: The scheduler has no price, and neither has anyone else.
     NO_PRICE = "no_price"
     #: Stripe charges no such amount.
     NOT_CHARGEABLE = "not_chargeable"
@@ -122,7 +122,7 @@ class Catalogues:
         return catalogue
 
     async def reread(self, *, surely: bool = False) -> None:
-        """Read everything anew, because the scheduler has said something else than what is kept here: at once, if that
+        """Read everything again, because the scheduler has said something else than what is kept here: at once, if that
         was not done a moment ago, or `surely`. What cannot be read stays as it is."""
         now = self._now()
         if now < self._reread_from and not surely:

@@ -107,7 +107,7 @@ class Month:
         self.changed()
 
     def view(self, service: Service, resource_id: str | None, own: Mapping[str, Occupied], now: datetime) -> View:
-        """What is shown at `now`, given our own bookings; worked out anew only if something has changed."""
+        """What is shown at `now`, given our own bookings; worked out again only if something has changed."""
         if self._resources is not service.resources and self._resources != service.resources:
             self._resources = service.resources
             self.changed()

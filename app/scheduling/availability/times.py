@@ -152,13 +152,13 @@ class SchedulerAvailability:
 
     async def contradicted(self) -> None:
         """The scheduler has refused a service that is on offer, does not know it, or asks another price for it: what is
-        on offer is read anew, at most once a minute."""
+        on offer is read again, at most once a minute."""
         await self._catalogues.reread()
         self._epoch += 1
 
     async def edited(self, service_id: str, since: datetime) -> None:
         """The owner has changed the service at the scheduler at that moment, here or in another process: what is on
-        offer is read anew, and of its times nothing that was read before is shown."""
+        offer is read again, and of its times nothing that was read before is shown."""
         await self._catalogues.reread(surely=True)
         self._edited[service_id] = since
         self._months = {key: held for key, held in self._months.items() if key[0] != service_id}
@@ -315,7 +315,7 @@ class SchedulerAvailability:
             held.refuse(starts_at, tick, now)
 
     def hinted(self, moments: Collection[datetime] = ()) -> None:
-        """Somebody else has changed something in the scheduler at these moments, or who knows when: what is shown of
+        """Someone else has changed something in the scheduler at these moments, or who knows when: what is shown of
         then is read again behind the next look, as far as the budget allows."""
         tick, now = next(self._ticks), self._now()
         self._lately.append((now, tick))

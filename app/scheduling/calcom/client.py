@@ -177,7 +177,7 @@ class CalcomClient:
         return await self._call("getBooking", "GET", f"/bookings/{uid_in_path(uid)}", read_booking)
 
     async def cancel(self, uid: str, *, reason: str) -> None:
-        """Cancel. SchedulerError with 400: canceled already, or not allowed."""
+        """Cancel. SchedulerError with 400: cancelled already, or not allowed."""
         path = f"/bookings/{uid_in_path(uid)}/cancel"
         # Without a reason the host is refused (Cal.com code).
         await self._call("postCancel", "POST", path, lambda _content: None, json={"cancellationReason": reason})
@@ -190,7 +190,7 @@ class CalcomClient:
     async def bookings(self, **filters: str) -> list[SchedulerBooking]:
         """All bookings that fit, in any state, from all pages.
 
-        Sorted by creation: what changes while the pages are read may come twice, which is mended here, but nothing
+        Sorted by creation: what changes while the pages are read may come twice, which is fixed here, but nothing
         slips between two of them.
         """
         found: dict[str, SchedulerBooking] = {}

@@ -11,7 +11,7 @@ import httpx
 from app.errors import SchedulerError, SchedulerRefused
 from app.scheduling.connection import limit_in, retry_after
 
-#: Whoever asks too often is blocked for so long (Cal.com code, throttler guard).
+#: A caller that asks too often is blocked for so long (Cal.com code, throttler guard).
 _BLOCKED = 60.0
 
 
@@ -33,7 +33,7 @@ class CalcomDialect:
 
     def refusal(self, message: str, status: int, content: Mapping[str, Any], body: str) -> SchedulerError | None:
         """A 422 is a time that cannot be reserved. What cannot be booked is a 400 or a 409, as many other things are;
-        whoever has asked finds out what it means."""
+        the caller finds out what it means."""
         return SchedulerRefused(message, body=body) if status == 422 else None
 
     def sentence(self, content: Mapping[str, Any]) -> str:

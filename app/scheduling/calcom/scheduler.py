@@ -142,7 +142,7 @@ class CalcomScheduler:
         return self._types
 
     async def _service(self, service_id: str) -> SchedulerService:
-        """As it was last read; anew if it was not there."""
+        """As it was last read; again if it was not there."""
         number_of(service_id)
         known = self._types or {}
         if service_id not in known:
@@ -218,13 +218,13 @@ class CalcomScheduler:
         elif not reference.startswith(_NONE):
             with suppress(SchedulerNotFound):
                 there = await self._client.get(reference)
-                # What took its place by a move is not meant, and what is over is never canceled: it takes up nothing
+                # What took its place by a move is not meant, and what is over is never cancelled: it takes up nothing
                 # that is to come.
                 if not there.is_canceled and there.ends_at > self._now():
                     await self._call_off(reference, _GIVEN_BACK)
 
     async def cancel(self, reference: str) -> None:
-        """A booking that was moved there is canceled where it is now. SchedulerRefused: cancelling is disabled for its
+        """A booking that was moved there is cancelled where it is now. SchedulerRefused: cancelling is disabled for its
         event type, for us too, or its time is over."""
         try:
             await self._client.cancel(reference, reason=_CANCELED)
@@ -247,7 +247,7 @@ class CalcomScheduler:
         raise SchedulerError("the metadata of a booking cannot be changed at Cal.com")
 
     async def _book(self, wanted: Wanted, visit: Visit, *, lock: str | None) -> SchedulerBooking:
-        """Book, whether the time is reserved or not: Cal.com lets anybody book it."""
+        """Book, whether the time is reserved or not: Cal.com lets anyone book it."""
         if wanted.service_id in self._pending:
             await self._must_be_sellable(wanted.service_id)
         body = booking_body(wanted, visit, time_zone=(await self._owner()).time_zone)

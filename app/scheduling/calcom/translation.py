@@ -199,7 +199,7 @@ def _event_type(body: _EventTypeBody) -> EventType:
 
 
 def _faults(body: _EventTypeBody) -> Iterator[str]:
-    """What makes a booking wait for somebody, share its time, or need what we do not have."""
+    """What makes a booking wait for someone, share its time, or need what we do not have."""
     if body.scheduling_type:
         yield "it is a team's"
     if len(body.users) > 1:
@@ -267,7 +267,7 @@ def _booking(body: _BookingBody) -> SchedulerBooking:
 
 
 def _canceled_by(body: _BookingBody) -> Actor | None:
-    """Only the owner rejects. A booking that was moved is canceled by whoever moved it."""
+    """Only the owner rejects. A booking that was moved is cancelled by the one who moved it."""
     if body.status == "rejected":
         return Actor.OWNER
     if body.status != "cancelled":

@@ -105,7 +105,7 @@ class CalendlyClient:
         return await self.read_account()
 
     async def read_account(self) -> Account:
-        """The same, read anew, for the name and the zone may change."""
+        """The same, read again, for the name and the zone may change."""
         self._known = await self.connection.call("getCurrentUser", "GET", "/users/me", read_account)
         return self._known
 
@@ -136,7 +136,7 @@ class CalendlyClient:
         return await self.connection.call(_CREATE, "POST", "/invitees", read_invitee, json=order, repeatable=False)
 
     async def events(self, *, after: datetime, before: datetime | None = None) -> list[SchedulerBooking]:
-        """The user's events that start after a moment, and before another, canceled ones too; what only an invitee
+        """The user's events that start after a moment, and before another, cancelled ones too; what only an invitee
         tells is left out. Events are listed by their start alone (Calendly API v2)."""
         params = {
             "user": (await self.account()).uri,
@@ -151,7 +151,7 @@ class CalendlyClient:
         return await self.connection.call("getScheduledEvent", "GET", _event_path(event_id), read_event)
 
     async def invitees(self, event_id: str) -> list[Invitee]:
-        """The invitees of an event, canceled ones too, oldest first."""
+        """The invitees of an event, cancelled ones too, oldest first."""
         params = {"sort": "created_at:asc"}
         return await self._pages("listInvitees", f"{_event_path(event_id)}/invitees", read_invitees, params)
 

@@ -14,7 +14,7 @@ from app.scheduling.connection import limit_in, retry_after
 
 #: Calls a minute on the free plan and on paid ones (Calendly API v2, rate limits).
 FREE_CALLS, PAID_CALLS = 50, 500
-#: `details[].code` of a create whose start somebody else has by now (third parties).
+#: `details[].code` of a create whose start someone else has by now (third parties).
 _TAKEN = "already_filled"
 _NAME = re.compile(r"[\w.:-]{1,80}")
 

@@ -218,7 +218,7 @@ class CalendlyScheduler:
         old = await self._client.event(reference)
         if not old.is_canceled:
             return await self._create(wanted, visit)
-        # Canceled by somebody's hand: an earlier life of this move may have made the new one before.
+        # Cancelled by someone's hand: an earlier life of this move may have made the new one before.
         made = await self._made(wanted)
         if made is None:
             raise SchedulerNotFound("the event was canceled")

@@ -32,8 +32,8 @@ log = structlog.get_logger()
 EARLY: Final = timedelta(minutes=5)
 #: A token with less left may end on its way.
 _LEAST: Final = timedelta(seconds=30)
-#: Longer than a refresh with its second try can take (see the time-outs in `oauth`). Whoever dies with the lease keeps
-#: the others out for as long.
+#: Longer than a refresh with its second try can take (see the time-outs in `oauth`). Anyone who dies with the lease
+#: keeps the others out for as long.
 LEASE: Final = timedelta(minutes=1)
 #: A token that was refused so soon is not the trouble; asking for more would use up the eight requests a minute
 #: (Calendly API v2, "Authentication").
@@ -67,7 +67,7 @@ class PersonalAccess:
         self._token = token
 
     async def account(self) -> str:
-        """A token has one user for good."""
+        """A token's user never changes."""
         return ""
 
     async def headers(self) -> Mapping[str, str]:
@@ -84,7 +84,7 @@ class PersonalAccess:
 
 class OwnerAccess:
     """The tokens of one owner, kept under the scheduler's `name`. SchedulerNotConnected: nobody has connected yet.
-    SchedulerUnauthorized: somebody has to connect again. SchedulerDown: no token could be had right now, and nothing
+    SchedulerUnauthorized: someone has to connect again. SchedulerDown: no token could be had right now, and nothing
     was sent."""
 
     def __init__(
@@ -156,7 +156,7 @@ class OwnerAccess:
         return tokens
 
     async def _refreshed(self) -> str | None:
-        """A new token; None where another process makes it, or where the account was connected anew meanwhile."""
+        """A new token; None where another process makes it, or where the account was connected again meanwhile."""
         if self._rests_until and self._now() < self._rests_until:
             raise self._no_token()
         leased = await self._store.lease_refresh(self._name, until=self._now() + LEASE)

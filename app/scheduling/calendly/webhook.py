@@ -17,7 +17,7 @@ from app.scheduling.port import SchedulerNotice
 #: What has to be told.
 EVENTS: Final = ("invitee.created", "invitee.canceled")
 _HEADER = "calendly-webhook-signature"
-#: Deliveries are repeated for 24 hours, and whether a repeated one is signed anew is not documented. A notice is no
+#: Deliveries are repeated for 24 hours, and whether a repeated one is signed again is not documented. A notice is no
 #: more than a hint to look, so an old one does no harm.
 _OLDEST, _AHEAD = timedelta(hours=25), timedelta(minutes=5)
 _DIGITS = re.compile(r"[0-9]{1,17}")
@@ -52,7 +52,7 @@ class CalendlyWebhooks:
             type=f"calendly.{word}",
             ids=tuple(dict.fromkeys(_event_ids(payload, event))),
             moments=tuple(sorted({at for name in ("start_time", "end_time") for at in _moments(event.get(name))})),
-            # Whoever looks one up does so in small letters.
+            # Anyone who looks one up does so in small letters.
             bookings={booking.id.lower(): booking} if booking else {},
             deletes=False,
         )

@@ -242,7 +242,7 @@ class HapioClient:
     async def restore_booking(self, booking_id: str) -> SchedulerBooking:
         """Take back a cancelation; safe to repeat. SchedulerNotFound when the booking is gone.
 
-        Hapio checks the time anew: SchedulerRefused when somebody else has it by now. The booking window is
+        Hapio checks the time again: SchedulerRefused when someone else has it by now. The booking window is
         overruled, if the token may do that, because it was kept when the time was booked.
         """
         return await self._change(
@@ -266,12 +266,12 @@ class HapioClient:
         buffer_starts_at: datetime | None = None,
         buffer_ends_at: datetime | None = None,
     ) -> SchedulerBooking:
-        """Move a booking in one step; safe to repeat, since Hapio checks only what changes. Its price is Hapio's anew.
+        """Move a booking in one step; safe to repeat, since Hapio checks only what changes. Hapio sets its price again.
 
         SchedulerRefused: the new time is taken or not bookable, and the booking is where it was. `metadata` must be
         the whole of it, as for `finalize_booking`. Give the buffers of the new slot when the service changes: Hapio
-        derives them anew only beside a start or an end that changes (Hapio API v1.7, patchBooking). Look at the
-        answer's `is_canceled`: a canceled booking is moved unchecked, and takes up nothing.
+        derives them again only beside a start or an end that changes (Hapio API v1.7, patchBooking). Look at the
+        answer's `is_canceled`: a cancelled booking is moved unchecked, and takes up nothing.
         """
         _tag(metadata.get("holdfast_id", ""))
         body: dict[str, Any] = {
@@ -304,7 +304,7 @@ class HapioClient:
         return await self.connection.call("getBooking", "GET", f"/bookings/{id_in_path(booking_id)}", read_booking)
 
     async def find_bookings(self, holdfast_id: str) -> list[SchedulerBooking]:
-        """All bookings tagged with our booking's id, temporary and canceled ones too."""
+        """All bookings tagged with our booking's id, temporary and cancelled ones too."""
         params = {"metadata[holdfast_id][eq]": _tag(holdfast_id), "canceled": "include"}
         found = await self._bookings({**params, "temporary": "include"})
         # Callers adopt and delete what they find: a filter that Hapio ignored must not hand them a stranger's.
@@ -313,7 +313,7 @@ class HapioClient:
     async def overlapping_bookings(
         self, resource_id: str, *, starts_from: datetime, ends_to: datetime
     ) -> list[SchedulerBooking]:
-        """What occupies a resource in an interval: temporary and permanent, not canceled."""
+        """What occupies a resource in an interval: temporary and permanent, not cancelled."""
         return await self._bookings(
             {
                 "resource": id_in_path(resource_id),
@@ -325,20 +325,20 @@ class HapioClient:
         )
 
     async def temporary_bookings(self, *, created_before: datetime) -> list[SchedulerBooking]:
-        """Temporary bookings made before a moment, whoever made them: look at their `holdfast_id`."""
+        """Temporary bookings made before a moment, no matter who made them: look at their `holdfast_id`."""
         params = {"temporary": "only", "canceled": "include", "created_at[lt]": timestamp(created_before)}
         found = await self._bookings(params)
         return [booking for booking in found if booking.is_temporary and booking.created_at < created_before]
 
     async def changed_bookings(self, since: datetime) -> list[SchedulerBooking]:
-        """Final bookings that were changed at or after a moment, canceled ones too, whoever made them. What was
+        """Final bookings that were changed at or after a moment, cancelled ones too, no matter who made them. What was
         deleted is in no list."""
         return await self._bookings(
             {"temporary": "exclude", "canceled": "include", "updated_at[gte]": timestamp(since)}
         )
 
     async def coming_bookings(self, ends_after: datetime) -> list[SchedulerBooking]:
-        """Final bookings that end after a moment, canceled ones too, whoever made them."""
+        """Final bookings that end after a moment, cancelled ones too, no matter who made them."""
         return await self._bookings({"temporary": "exclude", "canceled": "include", "from": timestamp(ends_after)})
 
     async def _change(

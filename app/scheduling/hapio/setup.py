@@ -239,7 +239,7 @@ class HapioSetup:
             await self._make("postResourceRecurringScheduleBlock", path, week_block_body(day, span), there)
 
     async def _set_days(self, person: str, place: str, days: Mapping[date, Hours | None], zone: ZoneInfo) -> None:
-        """Blocks that touch these days are made anew, with what they cover of other days. Blocks of the same kind must
+        """Blocks that touch these days are made again, with what they cover of other days. Blocks of the same kind must
         not overlap (Hapio API v1.7), so the old ones go first."""
         known = [block for block in await self._day_blocks(person) if block.location_id == place]
         touching = [block for block in known if any(spans_on(day, block, zone) for day in days)]

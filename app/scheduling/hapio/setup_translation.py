@@ -138,12 +138,12 @@ def read_made(content: bytes) -> str:
 
 
 def found_place(body: PlaceBody) -> FoundPlace:
-    """A location as everybody has it."""
+    """A location as everyone has it."""
     return FoundPlace(body.id, body.name, body.time_zone, body.enabled)
 
 
 def found_service(body: ServiceBody) -> FoundService:
-    """A service as everybody has it. Only `fixed` ones have a length of their own (Hapio API v1.7)."""
+    """A service as everyone has it. Only `fixed` ones have a length of their own (Hapio API v1.7)."""
     return FoundService(
         id=body.id,
         name=body.name,

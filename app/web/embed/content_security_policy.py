@@ -1,4 +1,4 @@
-"""Reading somebody else's Content-Security-Policy: whether it lets a frame or a script of ours in, and what it would
+"""Reading someone else's Content-Security-Policy: whether it lets a frame or a script of ours in, and what it would
 have to say instead (Content Security Policy Level 3, sections 2, 6.7 and 6.8)."""
 
 from __future__ import annotations

@@ -44,8 +44,8 @@ SANDBOX: Final = (
 #: What a bare frame should have: the time step in one column needs about this much.
 _LOW: Final = 700
 _ELEMENTS: Final = ("data-holdfast", "data-holdfast-popup", "data-holdfast-float")
-#: How much of a page the parser is given at a time, and the longest tag that it may wait for the end of, in letters.
-#: It looks at an unfinished tag anew with each step, and at its end (`close`) once for every "<" in it: half a megabyte
+#: How much of a page the parser is given at a time, and the longest tag that it may wait for the end of, in letters. It
+#: looks at an unfinished tag again with each step, and at its end (`close`) once for every "<" in it: half a megabyte
 #: of "<a <a <a" would take over an hour.
 _STEP: Final = 4096
 LONGEST_TAG: Final = 16 * 1024

@@ -1,7 +1,7 @@
 """The owner's page: choose a widget and how it looks, see it live, copy what puts it on a site; and the embed check.
 
 It shows nothing that is not public anyway: widgets' names are addresses, and their sites stand in headers. Options
-travel in the address, so that the page works without script and a setup can be sent to whoever pastes it.
+travel in the address, so that the page works without script and a setup can be sent to anyone who pastes it.
 """
 
 from __future__ import annotations

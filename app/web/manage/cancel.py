@@ -23,12 +23,12 @@ from app.web.shared.time_words import clock
 
 
 async def show_cancel(request: Request, view: BookingView) -> Response:
-    """GET /manage/{token}/cancel: what canceling now gives back, and when. Nothing happens yet."""
+    """GET /manage/{token}/cancel: what cancelling now gives back, and when. Nothing happens yet."""
     return to_manage(request) if offer_of(request, view).cancel_refusal else _before_canceling(request, view)
 
 
 async def cancel(request: Request, view: BookingView) -> Response:
-    """POST /manage/{token}/cancel: as the page showed it. A page that is old, or was overtaken, is shown anew."""
+    """POST /manage/{token}/cancel: as the page showed it. A page that is old, or was overtaken, is shown again."""
     parts, booking, form = parts_of(request), view.booking, await read_form(request)
     try:
         if booking.status is not Status.CANCELED:
@@ -59,7 +59,7 @@ async def undo(request: Request, view: BookingView) -> Response:
 def _before_canceling(
     request: Request, view: BookingView, *, problem: HoldfastError | None = None, shown: str = ""
 ) -> Response:
-    """What canceling means: the amount, when it goes out, the terms, what else happens."""
+    """What cancelling means: the amount, when it goes out, the terms, what else happens."""
     parts, booking, language = parts_of(request), view.booking, request.state.shell.language
     offer = offer_of(request, view)
     summary = summarize(booking, language=language, now=offer.at)

@@ -65,7 +65,7 @@ def _gives_back(offer: Offer, booking: Booking, language: str) -> list[str]:
     return [ended, _("Until %(until)s, you would get a %(percent)d%% refund: %(amount)s.") % values]
 
 
-# Before canceling
+# Before cancelling
 
 
 def share_line(offer: Offer, booking: Booking, language: str) -> str:

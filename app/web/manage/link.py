@@ -26,7 +26,7 @@ Door = Callable[[Request], Awaitable[Response]]
 
 
 def opened(door: View, *, may_return: bool = False) -> Door:
-    """The one way in: a door for those whose link opens the booking. All others may ask for a fresh link. `may_return`
+    """The one way in: a door for those whose link opens the booking. All others may ask for a new link. `may_return`
     says whether the way back from Stripe's page opens it too, which can only show."""
 
     @wraps(door)
@@ -118,7 +118,7 @@ def offer_of(request: Request, view: BookingView) -> Offer:
 
 
 async def resend(request: Request) -> Response:
-    """POST /manage/{token}/resend: a fresh link, to the address on the booking."""
+    """POST /manage/{token}/resend: a new link, to the address on the booking."""
     await parts_of(request).rate_limits.check(RESEND, client_address(request.scope))
     try:
         await parts_of(request).manage_links.resend(request.path_params["token"])
@@ -128,7 +128,7 @@ async def resend(request: Request) -> Response:
 
 
 async def resend_to_address(request: Request) -> Response:
-    """POST /manage/resend: fresh links for whatever is booked under an address. They are made after the answer, so that
+    """POST /manage/resend: new links for whatever is booked under an address. They are made after the answer, so that
     the time it takes does not tell whether there are any."""
     parts = parts_of(request)
     await parts.rate_limits.check(RESEND, client_address(request.scope))

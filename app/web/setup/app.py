@@ -150,7 +150,7 @@ class _Pages:
     def _answers_page(self, request: Request, key: str, wrong: Wrong | None = None, *, status: int = 200) -> Response:
         wrong = wrong or Wrong()
         known = {question.key: question for question in self._first_run.questions()}
-        # Whoever came this far came by the address that visitors will use.
+        # Anyone who came this far came by the address that visitors will use.
         here = f"{request.url.scheme}://{request.url.netloc}"
         show = partial(self._field, wrong=wrong.fields, here=here)
         groups = [(name, [show(known[one]) for one in members]) for name, members in _GROUPS]

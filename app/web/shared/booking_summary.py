@@ -67,7 +67,7 @@ def at_place(booking: Booking) -> Booking:
 
 
 def in_zone(booking: Booking, zone: str) -> Booking:
-    """The booking as seen by somebody who has just chosen times in this zone."""
+    """The booking as seen by someone who has just chosen times in this zone."""
     return replace(booking, visitor=replace(booking.visitor, time_zone=zone))
 
 

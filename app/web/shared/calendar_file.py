@@ -16,7 +16,7 @@ from app.widgets import Widget
 
 
 def calendar_response(request: Request, booking: Booking, widget: Widget, *, url: str) -> Response:
-    """The booking as a calendar file, with the address of its page; a canceled one takes the entry off again."""
+    """The booking as a calendar file, with the address of its page; a cancelled one takes the entry off again."""
     parts = parts_of(request)
     if booking.status not in {Status.PAID, Status.CONFIRMED, Status.CANCELED}:
         raise BookingConflict(booking.status)

@@ -1,7 +1,7 @@
 """Forms that another site's page sends are refused.
 
 Nothing is kept in browsers, so such a form has no rights of the visitor's to misuse. It could still hold times, and ask
-for mails, in the name and from the network of whoever opens that page.
+for mails, in the name and from the network of anyone who opens that page.
 """
 
 from __future__ import annotations

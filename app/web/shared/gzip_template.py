@@ -61,7 +61,7 @@ class GzipTemplate:
         return sum(len(part.plain) + len(part.deflated) for part in parts)
 
     def fill(self, filling: Mapping[str, bytes]) -> GzipTemplate:
-        """The page with the named holes filled for good; the others stay open."""
+        """The page with the named holes filled; the others stay open."""
         parts: list[_Part | str] = [self.first]
         for part in self.rest:
             filled = _store(filling[part]) if isinstance(part, str) and part in filling else part

@@ -114,7 +114,7 @@ def make_templates(settings: Settings, compiled: BytecodeCache | None = None) ->
 
 @cache
 def asset(name: str) -> str:
-    """The address of a file in static/, with its content's hash, so that browsers may keep it for good."""
+    """The address of a file in static/, with its content's hash, so that browsers may keep it permanently."""
     digest = hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]
     return f"/static/{name}?v={digest}"
 
@@ -321,7 +321,7 @@ _HEADINGS: tuple[tuple[type[HoldfastError], str], ...] = (
     (StripeError, N_("The payment page is not responding")),
 )
 _OTHER_HEADING = N_("That did not work")
-#: Where somebody may be who has just paid: back from Stripe, and where that leads.
+#: Where someone may be who has just paid: back from Stripe, and where that leads.
 _AFTER_PAYING = re.compile(r"/b/[^/]+(/return|/back)?|/manage/(?!(?:sent|resend)$)[^/]+(/return|/back)?|/r/[^/]+")
 _MOMENT = N_("One moment, please")
 _CANNOT_SHOW = N_("We cannot show this page right now.")
@@ -334,7 +334,7 @@ _LOOKED_UP = N_(
 
 async def render_error(request: Request, error: HoldfastError) -> Response:
     """An error as a page, or as the main block for htmx: what happened, whether money moved, what to do next. Where
-    somebody may just have paid, nothing is said that would make them pay a second time."""
+    someone may just have paid, nothing is said that would make them pay a second time."""
     shell = await _affordable(request, error_shell(request))
     _ = catalogues.translator(shell.language).gettext
     heading = next((text for kind, text in _HEADINGS if isinstance(error, kind)), _OTHER_HEADING)
@@ -388,7 +388,7 @@ async def _affordable(request: Request, shell: Shell) -> Shell:
 
 
 def _after_paying(request: Request, error: HoldfastError) -> bool:
-    """Whether this may be shown to somebody who has just paid, by a page that exists and cannot be shown."""
+    """Whether this may be shown to someone who has just paid, by a page that exists and cannot be shown."""
     return _AFTER_PAYING.fullmatch(request.scope["path"]) is not None and not isinstance(error, LinkRefused | NotFound)
 
 

@@ -34,7 +34,7 @@ def asked_query(request: Request) -> str:
 
 def address_without_slash(request: Request) -> str | None:
     """Where the address leads without the slash at its end; None where no page is there either. Relative to wherever
-    the browser is: Starlette's own redirect takes the host from the request, which anybody can fill in."""
+    the browser is: Starlette's own redirect takes the host from the request, which anyone can fill in."""
     path = request.scope["path"]
     bare = {**request.scope, "path": path.rstrip("/")}
     if path.startswith("//") or not path.endswith("/"):

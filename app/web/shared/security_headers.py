@@ -33,7 +33,7 @@ _UNLIMITED = "/api/webhooks/"
 BODY_SECONDS = 10.0
 #: The route of what no route answers, in logs and figures.
 UNMATCHED = "unmatched"
-#: What else somebody may send as a method is counted and logged as one word.
+#: What else someone may send as a method is counted and logged as one word.
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 #: What no page of ours uses, so that nothing in it can: the powerful features that browsers know by these names
@@ -219,7 +219,7 @@ class SecurityHeaders:
 
 
 def method_of(scope: Scope) -> str:
-    """The method, if it is a usual one: anybody may send any word."""
+    """The method, if it is a usual one: anyone may send any word."""
     method: str = scope["method"]
     return method if method in _METHODS else "other"
 

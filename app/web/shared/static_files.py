@@ -16,7 +16,7 @@ _TYPES = {"css": "text/css", "js": "text/javascript"}
 
 
 async def show_file(request: Request) -> Response:
-    """GET /static/{name}. Our pages' addresses carry the content's hash, so browsers keep what they have for good;
+    """GET /static/{name}. Our pages' addresses carry the content's hash, so browsers keep what they have permanently;
     what is asked for without one is kept for five minutes."""
     name = request.path_params["name"]
     kind = _TYPES.get(name.rpartition(".")[2])

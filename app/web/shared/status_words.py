@@ -119,7 +119,7 @@ def paying(view: BookingView, now: datetime, language: str) -> dict[str, Any] | 
 
 
 def out_of_reach(error: SchedulerError | StripeError) -> str:
-    """Which provider does not answer; a msgid. The errors' own sentences say that nothing was charged, which whoever
+    """Which provider does not answer; a msgid. The errors' own sentences say that nothing was charged, which anyone who
     has paid must not read."""
     if isinstance(error, SchedulerError):
         return N_("The calendar cannot be reached right now.")

@@ -226,7 +226,7 @@ def palette(accent: str, scheme: Scheme, background: str = "") -> Mapping[str, s
 
 
 def _font(font: str) -> str:
-    """The owner's families, each quoted anew so that no stray quote can open the sheet, before the system's."""
+    """The owner's families, each quoted again so that no stray quote can open the sheet, before the system's."""
     families = []
     for part in font.split(","):
         name = " ".join(part.replace('"', " ").replace("'", " ").split())

@@ -24,7 +24,7 @@ from app.widgets import Widget
 _YEARS = range(1901, 3000)
 
 #: From so long before a month's end on, its last row shows the next month's first days as well. That is one read more
-#: of the scheduler for each service, which whoever looks at the end of a month wants next anyway.
+#: of the scheduler for each service, which visitors at the end of a month need next anyway.
 _NEAR_THE_END = timedelta(days=14)
 
 

@@ -28,7 +28,7 @@ def asks_providers(poll: int | None) -> bool:
 
 
 async def surely_unpaid(request: Request, view: BookingView) -> BookingView:
-    """The same, read anew after Stripe was asked where money may be on its way: no page says that nothing was charged
+    """The same, read again after Stripe was asked where money may be on its way: no page says that nothing was charged
     because Stripe's word of it is late."""
     parts = parts_of(request)
     if view.booking.status is Status.AWAITING_PAYMENT or view.move:

@@ -1,6 +1,6 @@
 """The loader, the style sheet and the other files, answered from memory before anything else looks at the request.
 
-They are the same for everybody and as long as the process lives: what the door answered once is sent again, with
+They are the same for everyone and as long as the process lives: what the door answered once is sent again, with
 another request's number.
 """
 

@@ -65,7 +65,7 @@ def before_act(
 
 
 async def screen_instead(request: Request, error: HoldfastError, before: Callable[..., Response]) -> Response:
-    """What came of an act that was not done: its page anew, or where that is not open any more, the booking."""
+    """What came of an act that was not done: its page again, or where that is not open any more, the booking."""
     view = await read_view(request)
     response = before(request, view, problem=error)
     return response if response.status_code != 303 else await booking_screen(request, view, error=error)

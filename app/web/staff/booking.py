@@ -159,7 +159,7 @@ def _manage_address(request: Request, view: BookingView) -> str:
 
 
 async def mark_missed(request: Request, view: BookingView) -> Response:
-    """POST …/no-show: nobody came, or somebody did after all. No money moves."""
+    """POST …/no-show: nobody came, or someone did after all. No money moves."""
     no_show = (await read_form(request)).get("came") != "1"
     try:
         await parts_of(request).corrections.mark_no_show(view.booking.id, no_show=no_show)
@@ -169,7 +169,7 @@ async def mark_missed(request: Request, view: BookingView) -> Response:
 
 
 async def resend(request: Request, view: BookingView) -> Response:
-    """POST …/resend: a fresh link for the customer, which retires the ones before."""
+    """POST …/resend: a new link for the customer, which retires the ones before."""
     await parts_of(request).manage_links.renew(view.booking.id, Actor.OWNER)
     after = await read_view(request)
     return to_booking(request, reported="sent" if after.booking.link_version != view.booking.link_version else "waits")

@@ -1,4 +1,4 @@
-"""The calendar: a day with a column for each person, or a week; the first page of whoever is signed in."""
+"""The calendar: a day with a column for each person, or a week; the first page after signing in."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _LONGEST: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class AskedCalendar:
-    """Which days to draw, and of whom; `person` empty is everybody."""
+    """Which days to draw, and of whom; `person` empty is everyone."""
 
     first: date
     days: int

@@ -30,7 +30,7 @@ from app.web.staff.staff_words import owner_status_words
 BOOKED: Final = frozenset({Status.CONFIRMED, Status.PAID})
 #: What is drawn where nobody works and nothing is booked.
 _USUAL: Final = Span(8 * 60, 18 * 60)
-#: A gap shorter than this is no time for anybody.
+#: A gap shorter than this is no time for anyone.
 _SHORTEST_GAP: Final = 15
 #: What is drawn lower than this cannot be read.
 _SHORTEST: Final = 15

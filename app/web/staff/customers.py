@@ -31,7 +31,7 @@ _VERSION: Final = re.compile("[0-9]{1,9}")
 
 @signed_in
 async def show_customers(request: Request) -> Response:
-    """GET /staff/{token}/customers: everybody who has booked."""
+    """GET /staff/{token}/customers: everyone who has booked."""
     return await _customers_page(request, "", read_page(request.query_params))
 
 

@@ -1,5 +1,5 @@
 """The bookings as a table and as a calendar, under an address that is a member's secret (`Staff.check_feed`); and the
-table for somebody who is signed in."""
+table for someone who is signed in."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ async def _one_by_one(lines: Iterable[bytes]) -> AsyncIterator[bytes]:
 
 
 async def _in_turns(lines: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """So many lines at a time, with everybody else's turn between."""
+    """So many lines at a time, with everyone else's turn between."""
     part: list[bytes] = []
     async for line in lines:
         part.append(line)

@@ -1,4 +1,4 @@
-"""Hours and time off: everybody's weeks, one person's, and a change with what is booked inside of it."""
+"""Hours and time off: everyone's weeks, one person's, and a change with what is booked inside of it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _WEEKDAYS: Final = range(7)
 
 @signed_in
 async def show_hours(request: Request) -> Response:
-    """GET /staff/{token}/hours: everybody's week and time off."""
+    """GET /staff/{token}/hours: everyone's week and time off."""
     parts, language, now = parts_of(request), request.state.shell.language, parts_of(request).now()
     base, zone = base_path(request), await place_zone(request)
     people = await parts.working_hours.people()

@@ -1,4 +1,4 @@
-"""Moving by the owner: the calendar, with everybody and everything in the same currency, and the act."""
+"""Moving by the owner: the calendar, with everyone and everything in the same currency, and the act."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ async def give_up_move(request: Request, view: BookingView) -> Response:
 async def _times(
     request: Request, view: BookingView, asked: Mapping[str, str], *, error: SlotTaken | None = None
 ) -> Response:
-    """The customer's time step, with everybody and everything that is offered in the same currency."""
+    """The customer's time step, with everyone and everything that is offered in the same currency."""
     parts, booking, language = parts_of(request), view.booking, request.state.shell.language
     services = await parts.reschedule.services(booking, Actor.OWNER)
     if not services:

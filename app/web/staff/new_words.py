@@ -1,4 +1,4 @@
-"""What the pages on which the owner books for somebody say; pure."""
+"""What the pages on which the owner books for someone say; pure."""
 
 from __future__ import annotations
 

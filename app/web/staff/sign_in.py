@@ -31,7 +31,7 @@ _THERE = re.compile(r"(/[A-Za-z0-9_.~%-]+)*(\?[A-Za-z0-9_.~%&=+:-]*)?")
 Door = Callable[[Request], Awaitable[Response]]
 
 
-#: The pages that a sign-in may lead on to; anything else in an address is somebody else's idea.
+#: The pages that a sign-in may lead on to; anything else in an address is someone else's idea.
 _NEXT = re.compile(r"(bookings|customers)/[A-Za-z0-9_]{1,40}|customers|technical(/(events|emails|programs))?")
 #: Slashes in the path of the first page, which says whether all is well: "/staff/{token}".
 _FIRST_PAGE = 2
@@ -184,7 +184,7 @@ def door_page(
     form: Mapping[str, Any] | None = None,
     status: int = 200,
 ) -> Response:
-    """A page for whoever is not signed in: a heading, some lines, perhaps a form."""
+    """A page for anyone who is not signed in: a heading, some lines, perhaps a form."""
     context = {"heading": heading, "lines": lines, "form": form}
     return render_staff(request, "staff/sign_in.html", context, status=status)
 

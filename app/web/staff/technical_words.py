@@ -30,7 +30,7 @@ def reported_words(word: str, language: str) -> str:
 
 
 def overtaken(language: str) -> str:
-    """Why an act was not done: somebody, or the server itself, was quicker."""
+    """Why an act was not done: someone, or the server itself, was quicker."""
     _ = catalogues.translator(language).gettext
     return _("This was done in the meantime, in another window or by the server. Please look at it again.")
 

@@ -226,7 +226,7 @@ async def hold_again(request: Request) -> Response:
 
 
 async def hold_afresh(request: Request, booking: Booking, form: Mapping[str, str] | None) -> Response:
-    """Hold an ended hold's time afresh, for the same customer or the one just typed; else offer the nearest."""
+    """Hold an ended hold's time again, for the same customer or the one just typed; else offer the nearest."""
     parts = parts_of(request)
     try:
         # The ended booking's id as the key: a doubled click is one new hold.

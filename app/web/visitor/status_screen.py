@@ -125,7 +125,7 @@ def _how_it_ended(view: BookingView, language: str) -> list[str]:
 
 
 def _other_person(view: BookingView) -> bool:
-    """Whether late money was rescued with somebody else at the same time."""
+    """Whether late money was rescued with someone else at the same time."""
     return any(entry.what == "other_person" for entry in view.history)
 
 

@@ -1,4 +1,4 @@
-"""The JSON door: a program books, pays, moves and cancels; whoever has no right to, does not."""
+"""The JSON door: a program books, pays, moves and cancels; anyone who has no right to, does not."""
 
 import asyncio
 import json

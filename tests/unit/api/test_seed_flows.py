@@ -185,7 +185,7 @@ async def test_calendly_with_stripe_for_session_types(tmp_path: Path) -> None:
         [there] = stack.side.booked()
         assert there.starts_at == to
 
-        # Canceled on Calendly's page: the terms decide what comes back.
+        # Cancelled on Calendly's page: the terms decide what comes back.
         stack.clock.set(to - 3 * HOUR)
         await stack.side.customer_cancels(there.reference)
         await stack.side.deliver()
@@ -198,7 +198,7 @@ async def test_calendly_with_stripe_for_session_types(tmp_path: Path) -> None:
         )
         assert stack.money_kept() == 60000
 
-        # What nobody pays for is canceled at Calendly at the deadline.
+        # What nobody pays for is cancelled at Calendly at the deadline.
         flow, starts_at = await begin(stack), await stack.in_days(3)
         told = (await store(stack, storing(flow, book_there(stack, flow, starts_at), starts_at))).json()
         assert len(stack.side.booked()) == 1

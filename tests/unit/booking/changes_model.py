@@ -1,8 +1,8 @@
-"""What a confirmed booking may still become, as a model: canceled, taken back, moved; every interleaving, crashes too.
+"""What a confirmed booking may still become, as a model: cancelled, taken back, moved; every interleaving, crashes too.
 
 The second half of `lifecycle_model`: the steps are those of the acts in app/booking (cancel, confirm, release, moves,
 refunds) in their order, and the allowed changes are the product's own. Two or three processes run at once, each a
-browser's request, a webhook or a worker. A call of a process takes effect when its step does, however late; whoever
+browser's request, a webhook or a worker. A call of a process takes effect when its step does, however late; anyone who
 crashes holds no lease any more. `broken` must never hold; `unsettled` must not hold wherever nothing is left to do.
 
 Money in quarters of the first price: 4 were paid; a cheaper time costs 2, a dearer one 6.
@@ -29,7 +29,7 @@ class World(NamedTuple):
     price: int = 0  # of the new time; 0: nobody moves
     late: bool = False  # a difference may be paid after its page was expired
     processes: int = 3
-    never: bool = False  # from some moment on Hapio, or Stripe, refuses for good or never answers
+    never: bool = False  # from some moment on Hapio, or Stripe, refuses permanently or never answers
     crashes: bool = True  # of any process, at any step, any number of times
 
 
@@ -94,7 +94,7 @@ class State(NamedTuple):
     price: int = PAID_FIRST
     revision: int = 0
     called_off: bool = False  # canceled_at
-    told: bool = False  # the reservation is canceled at Hapio; until then it is due to be let go
+    told: bool = False  # the reservation is cancelled at Hapio; until then it is due to be let go
     undoable: bool = False  # undo_until has not passed
     back: int = 0  # what the cancellation gives back
     move: MoveState | None = None
@@ -110,8 +110,8 @@ class State(NamedTuple):
     vain: str = ""
     # -- Hapio
     x: str = "old"  # old, new, or with " canceled" behind; gone
-    y: str = "none"  # none, temporary, final, canceled, gone; always of the new time
-    other_old: bool = False  # somebody else has that time
+    y: str = "none"  # none, temporary, final, cancelled, gone; always of the new time
+    other_old: bool = False  # someone else has that time
     other_new: bool = False
     # -- Stripe
     session: str = "none"  # none, open, expired, complete
@@ -131,7 +131,7 @@ ENDED = (MoveState.DONE, MoveState.REFUSED, MoveState.EXPIRED)
 
 
 def claim(s: State, from_: Collection[Status], to: Status, **also: Any) -> State | None:
-    """The one writer of status. None means that somebody else won."""
+    """The one writer of status. None means that someone else won."""
     for status in from_:
         assert to in TRANSITIONS[status], f"{status} → {to}"
     return s._replace(status=to, **also) if s.status in from_ else None
@@ -275,7 +275,7 @@ def undo_claim(s: State, arg: str, mutant: str, world: World) -> Outcomes:
 
 def restore_lease(s: State, arg: str, mutant: str, world: World) -> Outcomes:
     due = s.status is Status.PAID
-    if due and s.begun:  # too late for the visit: it stays canceled, and what Hapio has of it is asked for anew
+    if due and s.begun:  # too late for the visit: it stays cancelled, and what Hapio has of it is asked for again
         yield s, "restore!unsure"
         return
     yield s, "restore!call" if due and not leased(s, "restore", mutant) else ""
@@ -643,7 +643,7 @@ def around(s: State, world: World) -> Iterator[State]:
 
 
 class Rows:
-    """What follows from our rows, Hapio, Stripe and the world at one moment, whoever is at work then.
+    """What follows from our rows, Hapio, Stripe and the world at one moment, no matter who is at work then.
 
     Most interleavings come to the same rows by other ways, so each such moment has a number, and what follows from it
     is found out once: a quarter of the time, and a fraction of the memory.

@@ -47,7 +47,7 @@ class State(NamedTuple):
     """Our row, Hapio, Stripe and the world at one moment."""
 
     status: Status | None = None
-    reference: str = ""  # of its reservation: "a" the lock, "b" a booking made afresh; "" nothing is due
+    reference: str = ""  # of its reservation: "a" the lock, "b" a booking made again; "" nothing is due
     was_expired: bool = False
     by_customer: bool = False
     refund_due: bool = False
@@ -55,7 +55,7 @@ class State(NamedTuple):
     open_row: bool = False  # our payment row says that the Session is open
     a: str = "none"  # none / temporary / final / gone
     b: str = "none"
-    other: bool = False  # somebody else has the time
+    other: bool = False  # someone else has the time
     session: str = "none"  # none / open / expired / complete
     url_given: bool = False
     event: bool = False  # a webhook that is not acknowledged yet
@@ -73,13 +73,13 @@ def paid(s: State) -> bool:
 
 
 def slot_free(s: State, world: str) -> bool:
-    """Whether the scheduler would accept a booking of this time from anybody."""
+    """Whether the scheduler would accept a booking of this time from anyone."""
     locked = s.a == "temporary" and world != "weak"
     return not locked and "final" not in (s.a, s.b) and not s.other
 
 
 def claim(s: State, from_: Collection[Status], to: Status, mutant: str, **also: Any) -> State | None:
-    """The one writer of status. None means that somebody else won."""
+    """The one writer of status. None means that someone else won."""
     for status in from_:
         assert to in TRANSITIONS[status], f"{status} → {to}"
     if s.status in from_ or mutant == "blind-update":
@@ -90,7 +90,7 @@ def claim(s: State, from_: Collection[Status], to: Status, mutant: str, **also: 
 UNPAID = (Status.HELD, Status.AWAITING_PAYMENT)
 
 
-#: Which steps ask whom. Whoever never answers leaves nothing but the last outcome of the step: nothing happened.
+#: Which steps ask whom. Anyone who never answers leaves nothing but the last outcome of the step: nothing happened.
 ASKS = {
     "hold.post": "hapio",
     "release.delete": "hapio",
@@ -104,7 +104,7 @@ ASKS = {
 
 
 def silent(s: State, pc: str) -> bool:
-    """Whether whoever the step asks never answers again."""
+    """Whether the one that the step asks never answers again."""
     asked = ASKS.get(pc)
     return bool(s.dead) and (asked == s.dead or (asked == "refunds" and s.dead == "stripe"))
 
@@ -260,7 +260,7 @@ def _finalize_weak(s: State, mutant: str) -> Iterator[tuple[State, str]]:
 
 
 def waits(s: State) -> bool:
-    """Whether something is due that whoever never answers keeps from being done."""
+    """Whether something is due that cannot be done because a provider never answers."""
     unpaid = s.late and s.status in UNPAID
     unreleased = s.status in (Status.EXPIRED, Status.CANCELED) and (bool(s.reference) or s.a == "temporary")
     return bool(s.dead) and (unpaid or s.status is Status.PAID or unreleased or (s.refund_due and not s.refunded))
@@ -331,7 +331,7 @@ IDLE: Work = ("", "", ("", ""))
 
 
 class Rows:
-    """What follows from our rows, Hapio, Stripe and the world at one moment, whoever is at work then. As in
+    """What follows from our rows, Hapio, Stripe and the world at one moment, no matter who is at work then. As in
     `changes_model`, each such moment has a number, and what follows from it is found out once."""
 
     def __init__(self, mutant: str, world: str) -> None:

@@ -155,7 +155,7 @@ def moves(s: State, mutant: str) -> Iterator[State]:
         yield s._replace(lapsed=True)
     for i in (0, 1):
         if s.times[i] == Time("held", "temporary") and s.status in {Status.OFFERED, Status.PAID}:
-            yield with_time(s, i, there="gone")  # somebody deletes the lock there
+            yield with_time(s, i, there="gone")  # someone deletes the lock there
     for i in (0, 1):
         for after, pc in _run(s, s.web[i], mutant):
             yield after._replace(web=_tabs(pc, s.web[1 - i]))

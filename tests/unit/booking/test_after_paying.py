@@ -1,4 +1,4 @@
-"""Somebody who may just have paid is never told that nothing was charged, nor asked to try again."""
+"""Someone who may just have paid is never told that nothing was charged, nor asked to try again."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

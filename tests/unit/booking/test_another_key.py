@@ -137,14 +137,14 @@ async def test_money_after_a_failed_difference_goes_back_and_the_booking_stands(
         assert stack.money_kept() == kept
 
 
-# A booking made afresh whose answer was lost
+# A booking made again whose answer was lost
 
 
 async def test_a_booking_made_afresh_for_an_undo_without_an_answer_is_not_left_behind_in_hapio(stack: Stack) -> None:
     booking = await stack.confirmed(service="planning")
     await stack.cancel(booking)
     await stack.tick()
-    async with stack.hapio_api() as api:  # the owner tidies the canceled entry away
+    async with stack.hapio_api() as api:  # the owner tidies the cancelled entry away
         (await api.delete(f"/bookings/{booking.reservation.reference}")).raise_for_status()
     stack.hapio.faults.append(Fault("error_before", method="POST", path="/bookings", times=3))
     await stack.parts.cancel.undo(booking.id)

@@ -1,4 +1,4 @@
-"""The owner books for somebody: on the phone, or for who stands there."""
+"""The owner books for someone: on the phone, or for who stands there."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -26,7 +26,7 @@ NORA = "nora@studio.example"
 async def order(
     stack: Stack, starts_at: datetime | None = None, *, service: str = "portrait", **changes: Any
 ) -> DeskOrder:
-    """What the owner asks for; a phone call by somebody who pays in cash unless said otherwise."""
+    """What the owner asks for; a phone call by someone who pays in cash unless said otherwise."""
     told = DeskOrder(
         widget=stack.parts.widgets["studio"],
         service_id=getattr(stack, f"{service}_id"),

@@ -384,7 +384,7 @@ async def test_if_hapio_stays_away_beyond_the_visit_the_cancellation_stands(stac
 
 
 async def test_while_hapio_has_not_heard_of_the_cancellation_taking_it_back_can_be_tried_again(stack: Stack) -> None:
-    """Whether Hapio is canceling it at this moment is not known, so the customer is asked to try again, not told that
+    """Whether Hapio is cancelling it at this moment is not known, so the customer is asked to try again, not told that
     it is too late."""
     booking = await stack.confirmed()
     stack.hapio.faults.append(Fault("drop_before", times=20))

@@ -109,7 +109,7 @@ async def test_refunds_beyond_the_bound_are_taken_in_by_the_next_sweeps(stack: S
 
 
 async def canceled_in_hapio(stack: Stack, many: int) -> list[Booking]:
-    """So many confirmed bookings that the owner has canceled in Hapio."""
+    """So many confirmed bookings that the owner has cancelled in Hapio."""
     bookings = [
         await stack.confirmed(
             await stack.in_days(9, "planning"), service="planning", customer=stack.customer(f"Anna{number} Ek")

@@ -187,7 +187,7 @@ def token_in(answer: httpx.Response) -> str:
 
 
 async def close_page(stack: Stack, session_id: str) -> None:
-    """Somebody else than we expires the Session; Stripe tells us."""
+    """Someone else than we expires the Session; Stripe tells us."""
     key = {"Authorization": "Bearer sk_test_sandbox"}
     async with httpx.AsyncClient(transport=stack.stripe.transport(), base_url="http://stripe.sandbox") as api:
         (await api.post(f"/v1/checkout/sessions/{session_id}/expire", headers=key)).raise_for_status()

@@ -1,4 +1,4 @@
-"""The owner works in Hapio's own pages: what is canceled or moved there happens here, with its money and its mails."""
+"""The owner works in Hapio's own pages: what is cancelled or moved there happens here, with its money and its mails."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace

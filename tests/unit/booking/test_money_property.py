@@ -77,7 +77,7 @@ ends = st.sampled_from(["customer cancels"] * 4 + ["owner cancels", "the visit t
 
 @dataclass
 class Ledger:
-    """What should be left, reckoned from the terms alone."""
+    """What should be left, calculated from the terms alone."""
 
     shop: Shop
     price: int

@@ -1,4 +1,4 @@
-"""Where a move there makes a new booking: who moved the old one has not canceled the new one."""
+"""Where a move there makes a new booking: who moved the old one has not cancelled the new one."""
 
 from collections.abc import AsyncIterator
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""A provider refuses for good, or never answers again, from any call on: nobody waits in silence.
+"""A provider refuses permanently, or never answers again, from any call on: nobody waits in silence.
 
 Every captured amount stands for a confirmed booking or went back, or the owner was told and an alarm is on. When the
 provider answers again after days, everything ends as if it had never been away.
@@ -224,7 +224,7 @@ def occupied_there(stack: Stack) -> list[str]:
 
 
 async def alarms_on(stack: Stack) -> list[str]:
-    """The alarms of the documents that would wake somebody now."""
+    """The alarms of the documents that would wake someone now."""
     census = await stack.parts.store.census()
     ages = {name: getattr(census, name) for name in census.__slots__ if name.startswith("oldest_")}
     alarms = [name for name, age in ages.items() if name != "oldest_event" and age > 3600]

@@ -14,7 +14,7 @@ MINUTE = timedelta(minutes=1)
 
 
 async def refund_in_the_dashboard(stack: Stack, session_id: str, amount: int | None = None) -> None:
-    """Somebody gives money back at Stripe, without us."""
+    """Someone gives money back at Stripe, without us."""
     intent = stack.stripe.state.sessions[session_id]["payment_intent"]
     async with httpx.AsyncClient(transport=stack.stripe.transport(), base_url="http://stripe.sandbox") as desk:
         body = {} if amount is None else {"amount": amount}
@@ -104,7 +104,7 @@ async def test_a_booking_whose_money_went_back_before_it_was_confirmed_counts_as
     booking = await stack.confirmed()
     await refund_in_the_dashboard(stack, await session_of_booking(stack, booking.id))
     await stack.until_quiet()
-    assert await stack.parts.store.bookings_without_money() == []  # given back afterwards, by somebody's choice
+    assert await stack.parts.store.bookings_without_money() == []  # given back afterwards, by someone's choice
     async with stack.parts.store._write() as connection:
         await connection.exec_driver_sql("UPDATE refunds SET created_at = '2020-01-01 00:00:00'")
     [found] = await stack.parts.store.bookings_without_money()

@@ -120,7 +120,7 @@ async def race(stack: Stack, houses: list[Parts]) -> Counter[str]:
     assert slot
     for parts in {id(parts): parts for parts in houses}.values():
         await parts.availability.find_slot(widget, service, starts_at)
-    # Whoever has passed Hapio's check waits for the others there (a second at most), then all of them insert.
+    # Anyone who has passed Hapio's check waits for the others there (a second at most), then all of them insert.
     stack.hapio.switches.update({"race_mode": "non_atomic", "race_parties": len(houses), "race_wait_seconds": 1})
     outcomes: Counter[str] = Counter()
 

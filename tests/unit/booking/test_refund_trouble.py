@@ -286,7 +286,7 @@ async def test_a_payment_that_stripe_does_not_know_ends_its_refund_as_failed(sta
 
 
 async def failed(stack: Stack, *, by: Actor = Actor.CUSTOMER) -> Booking:
-    """A canceled booking whose refund the bank has sent back; everybody has been told."""
+    """A cancelled booking whose refund the bank has sent back; everyone has been told."""
     stack.stripe.switches.refund_mode = "fail_later"
     booking = await canceled(stack, by=by)
     await stack.tick(after=10 * MINUTE)

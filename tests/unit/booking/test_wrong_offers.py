@@ -1,4 +1,4 @@
-"""What is on offer turns out to be wrong: it is read anew at the first contradiction, and the visitor is told."""
+"""What is on offer turns out to be wrong: it is read again at the first contradiction, and the visitor is told."""
 
 from datetime import timedelta
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The owner books for somebody from the terminal."""
+"""The owner books for someone from the terminal."""
 
 from tests.support.commands import Owner
 from tests.support.stack import Stack

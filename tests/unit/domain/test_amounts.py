@@ -1,4 +1,4 @@
-"""An amount that somebody types is read as people mean it, or not at all."""
+"""An amount that someone types is read as people mean it, or not at all."""
 
 from time import process_time
 

@@ -1,4 +1,4 @@
-"""What was given back outside the terms, and failed refunds that were made good: reckoned from the rows alone."""
+"""What was given back outside the terms, and failed refunds that were made good: calculated from the rows alone."""
 
 from dataclasses import replace
 from datetime import timedelta

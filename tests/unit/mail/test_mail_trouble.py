@@ -24,7 +24,7 @@ ANNA, RIGHT, OWNER = "anna@customer.example", "anna@right.example", "owner@studi
 
 
 async def unreachable(stack: Stack) -> Booking:
-    """A confirmed booking with a mistyped address, which the mail server refuses for good."""
+    """A confirmed booking with a mistyped address, which the mail server refuses permanently."""
     stack.mailbox.unknown.add(ANNA)
     booking = await stack.confirmed(await stack.in_days(20))
     await stack.tick(times=2)
@@ -234,7 +234,7 @@ async def test_a_corrected_address_whose_mails_arrived_elsewhere_gets_the_confir
     [again] = [message for message in stack.mailbox.messages if message.recipients == (RIGHT,)]
     assert again.header("Subject").startswith("Confirmed")
     assert again.attachments
-    with pytest.raises(LinkRefused):  # whoever got the mails before has no business here any more
+    with pytest.raises(LinkRefused):  # anyone who got the mails before has no business here any more
         await stack.parts.manage_links.open(old)
 
 

@@ -114,7 +114,7 @@ async def test_where_another_process_reads_the_log_is_left_and_the_next_run_empt
 
 
 async def test_none_of_the_links_of_a_forgotten_customer_opens_any_more(stack: Stack) -> None:
-    # Canceled and over at once, while every one of the links would still open for weeks.
+    # Cancelled and over at once, while every one of the links would still open for weeks.
     booking = await stack.confirmed()
     await stack.cancel(booking, by=Actor.OWNER)
     links = stack.parts.links

@@ -52,7 +52,7 @@ class Shop:
 
     @property
     def owner(self) -> stripe.StripeClient:
-        """Somebody else on the same account, who knows nothing of our metadata."""
+        """Someone else on the same account, who knows nothing of our metadata."""
         return stripe.StripeClient("sk_test_sandbox", http_client=TransportHTTPClient(self.sandbox.transport()))
 
     def params(

@@ -169,7 +169,7 @@ async def test_no_ability_that_the_guide_names_is_one_too_many(stack: Stack, lef
 
 
 async def refused(stack: Stack, abilities: Iterable[str]) -> list[str]:
-    """Which of the calls of a booking's life, moved, canceled and taken back, and of a visitor who walks away, such a
+    """Which of the calls of a booking's life, moved, cancelled and taken back, and of a visitor who walks away, such a
     token may not make."""
     stack.hapio.state.tokens["hapio-sandbox-token"] = frozenset(abilities)
     with suppress(HoldfastError):

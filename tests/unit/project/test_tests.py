@@ -7,7 +7,7 @@ TESTS = Path(__file__).parents[2]
 
 
 def test_no_test_imports_from_another() -> None:
-    """A helper in a test's file is found by nobody, and whoever changes the one test breaks the other."""
+    """A helper in a test's file is found by nobody, and anyone who changes the one test breaks the other."""
     imported = {
         f"{file.relative_to(TESTS)}: {node.module}"
         for folder in ("unit", "contract", "support")

@@ -167,7 +167,7 @@ async def test_asking_by_address_sends_one_mail_with_all_of_its_bookings(stack: 
 
 
 async def test_the_link_that_a_customer_has_opens_until_a_newer_one_is_used(stack: Stack) -> None:
-    """Anybody may ask for links to anybody's address; that alone takes nothing from the customer."""
+    """Anyone may ask for links to anyone's address; that alone takes nothing from the customer."""
     booking = await stack.confirmed()
     old = stack.parts.links.manage_token(booking.id, booking.link_version)
     newer = stack.parts.links.manage_token(booking.id, booking.link_version + 1)

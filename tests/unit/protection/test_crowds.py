@@ -188,7 +188,7 @@ async def test_one_network_cannot_push_others_out_of_what_is_remembered() -> Non
 
 
 async def test_four_holds_behind_one_address_ask_hapio_at_the_same_time(stack: Stack) -> None:
-    """An office, or a proxy that is not believed: nobody waits for Hapio's answer to somebody else. The sandbox lets
+    """An office, or a proxy that is not believed: nobody waits for Hapio's answer to someone else. The sandbox lets
     none of the four through before all four are there."""
     starts = [day[0] for day in await days(stack)][:4]
     stack.hapio.switches.update({"race_mode": "non_atomic", "race_parties": 4, "race_wait_seconds": 60})

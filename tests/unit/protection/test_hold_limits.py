@@ -33,7 +33,8 @@ async def busy(tmp_path: Path) -> AsyncIterator[Stack]:
 
 
 async def test_one_visitor_cannot_block_a_day(stack: Stack) -> None:
-    """Whoever holds times of a day leaves at least as many to others, whatever is clicked and from how many pages."""
+    """Anyone who holds times of a day leaves at least as many to others, whatever is clicked and from how many
+    pages."""
     day = next(day for day in await days(stack) if len(day) >= 4)
     caller = Caller(stack)
     for start in day:
@@ -54,7 +55,7 @@ async def test_an_address_holds_six_times_unpaid_and_others_are_not_kept_from_th
 
 
 async def test_where_a_day_has_two_times_the_second_person_of_a_household_gets_the_second(stack: Stack) -> None:
-    """Half of two is one: nobody is refused because somebody on the same network holds the other time."""
+    """Half of two is one: nobody is refused because someone on the same network holds the other time."""
     day = next(day for day in await days(stack) if len(day) >= 4)
     first, second = day[0], day[-1]
     caller = Caller(stack)

@@ -23,7 +23,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def receiver() -> Receiver:
-    """Somebody who is told."""
+    """Someone who is told."""
     return Receiver()
 
 

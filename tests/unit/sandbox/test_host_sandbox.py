@@ -1,4 +1,4 @@
-"""The demo's host sites: somebody else's page with the widget in a frame."""
+"""The demo's host sites: someone else's page with the widget in a frame."""
 
 import inspect
 import re

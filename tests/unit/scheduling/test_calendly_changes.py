@@ -1,4 +1,4 @@
-"""Canceling and moving at Calendly: a move is a new event, and the old one is canceled when it is let go."""
+"""Canceling and moving at Calendly: a move is a new event, and the old one is cancelled when it is let go."""
 
 from collections.abc import AsyncIterator
 from datetime import timedelta

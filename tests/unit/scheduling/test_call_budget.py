@@ -101,7 +101,7 @@ def test_near_months_are_read_when_far_ones_no_longer_are(budget: CallBudget) ->
 
 
 async def look_at_everything(stack: Stack, rounds: int) -> None:
-    """Somebody opens fourteen months of each service, from ever new addresses; refusals are taken for answers."""
+    """Someone opens fourteen months of each service, from ever new addresses; refusals are taken for answers."""
     widget = stack.parts.widgets["studio"]
     for service_id in stack.ids.services.values():
         service = await stack.parts.availability.service(widget, service_id)

@@ -108,7 +108,7 @@ async def test_a_source_of_an_older_version_is_not_copied(tmp_path: Path) -> Non
 
 
 async def test_a_row_that_comes_out_otherwise_than_it_went_in_undoes_the_copy(tmp_path: Path) -> None:
-    """Such as where somebody's trigger in the target changes it."""
+    """Such as where someone's trigger in the target changes it."""
     async with open_stack(tmp_path) as stack, postgres_database() as there:
         await stack.confirmed()
         async with opened(there, Clock(TEN)) as store, store.engine.connect() as connection:

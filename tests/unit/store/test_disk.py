@@ -1,4 +1,4 @@
-"""A disk that is full or read-only, and a database that somebody else has locked: told as what it is, and survived."""
+"""A disk that is full or read-only, and a database that someone else has locked: told as what it is, and survived."""
 
 import asyncio
 import io

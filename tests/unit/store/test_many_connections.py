@@ -380,7 +380,7 @@ async def test_a_refresh_is_leased_to_one_process(url: str, store: Store) -> Non
 async def test_a_line_of_the_history_that_is_written_first_and_seen_last_is_counted(
     url: str, settles: bool, counted: int
 ) -> None:
-    """Without the wait it is passed over, because a later one has been counted for good."""
+    """Without the wait it is passed over, because a later one has already been counted."""
     clock = Clock(NOW)
     async with opened(url, clock) as store, opened(url, clock) as slow:
         await store.insert_hold(held("bk_slow"), capacity=1)

@@ -36,7 +36,7 @@ async def store(url: str) -> AsyncIterator[Store]:
 
 
 async def execute(url: str, *statements: str) -> None:
-    """As the owner of the server does, past us."""
+    """As the owner of the server does, outside Holdfast."""
     connection: asyncpg.Connection[Any] = await asyncpg.connect(url)
     try:
         for statement in statements:

@@ -242,7 +242,7 @@ async def what_is_due_to_the_scheduler_is_done(stack: Stack, left: Left) -> None
 async def everything_was_done(stack: Stack, left: Left) -> None:
     """Hapio has one booking for each that stands, and none for any other."""
     has = Counter((one.metadata or {}).get("holdfast_id") for one in stack.hapio_bookings())
-    del has[None]  # somebody else's
+    del has[None]  # someone else's
     stands = {}
     for name, row in left.bookings.items():
         booking = await stack.parts.bookings.get(row["id"])

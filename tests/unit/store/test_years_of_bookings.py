@@ -29,7 +29,7 @@ LARGE = (
     "idempotency",
     "webhook_deliveries",
 )
-#: Indexes of what is open, or of what somebody may have to look at: one that is read whole has nothing that is over.
+#: Indexes of what is open, or of what someone may have to look at: one that is read whole has nothing that is over.
 OF_A_FEW = (
     "reservations_ahead",
     "payments_disputed",
@@ -64,7 +64,7 @@ async def test_no_statement_of_a_bookings_life_reads_what_is_over(stack: Stack) 
 
 
 async def test_staff_find_customers_and_see_that_all_is_well_without_reading_every_booking(stack: Stack) -> None:
-    """A list and a search of everybody read one narrow index; the rest reads what it asks for."""
+    """A list and a search of everyone read one narrow index; the rest reads what it asks for."""
     booking = await stack.confirmed()
     await stack.tick()
     with _hearing(stack) as first:

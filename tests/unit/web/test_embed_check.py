@@ -1,4 +1,4 @@
-"""The embed doctor: what stands in the way of the widget on somebody's page, and exactly what mends it."""
+"""The embed doctor: what stands in the way of the widget on someone's page, and exactly what mends it."""
 
 import gzip
 import re

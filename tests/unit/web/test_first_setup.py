@@ -1,4 +1,4 @@
-"""The first set-up in a browser: whoever can read the log opens it, and nothing else is served before it is done."""
+"""The first set-up in a browser: anyone who can read the log opens it, and nothing else is served before it is done."""
 
 import asyncio
 import re

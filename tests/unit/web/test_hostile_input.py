@@ -167,7 +167,7 @@ NASTY_HEADERS = (
 
 
 class Stranger:
-    """Somebody who sends anything, from an address of their own each time, so that no limit stands before a door."""
+    """Someone who sends anything, from an address of their own each time, so that no limit stands before a door."""
 
     def __init__(self, stack: Stack) -> None:
         assert stack.hooks.app
@@ -182,7 +182,7 @@ class Stranger:
         content: bytes = b"",
         headers: dict[str, bytes] | None = None,
     ) -> httpx.Response:
-        """One request; fails on a 500, whoever answers it."""
+        """One request; fails on a 500, no matter who answers it."""
         number = next(self._sent)
         if number % 40 == 0:  # a booking's pages are counted by booking
             self._clock.advance(MINUTE)

@@ -1,4 +1,4 @@
-"""The embed check reads pages that anybody may have written: none of them stops the server, or leads it astray."""
+"""The embed check reads pages that anyone may have written: none of them stops the server, or leads it astray."""
 
 import asyncio
 import threading

@@ -192,7 +192,7 @@ async def test_a_mail_scanner_that_opens_every_link_twice_changes_nothing(studio
     assert [call.method for call in studio.hapio.calls[calls:] if call.method != "GET"] == []
 
 
-# Canceling
+# Cancelling
 
 
 async def test_what_the_preview_says_is_what_comes_back(stack: Stack, anna: Browser) -> None:
@@ -515,7 +515,7 @@ async def test_a_page_before_a_move_that_lay_open_for_long_is_shown_anew(stack: 
 
 
 async def test_a_form_cannot_be_bent_to_another_price(studio: Stack) -> None:
-    """The page said that no money moves; its form with another service in it is shown anew with the price."""
+    """The page said that no money moves; its form with another service in it is shown again with the price."""
     anna, booking = Browser(studio), await studio.confirmed(await studio.in_days(3, "headshot"), service="headshot")
     new = await studio.in_days(5)
     await to_preview(anna, link(studio, booking), new, service=studio.headshot_id)

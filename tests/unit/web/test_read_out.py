@@ -1,4 +1,4 @@
-"""What pages say to somebody who hears them: their titles, what is current, what a list does, what is over."""
+"""What pages say to someone who hears them: their titles, what is current, what a list does, what is over."""
 
 import re
 from pathlib import Path

@@ -1,5 +1,5 @@
-"""Coming back from Stripe's page: Stripe, and whoever reads there, holds the address of the way back. It shows how the
-booking stands, for some hours, and can do nothing."""
+"""Coming back from Stripe's page: Stripe, and anyone who reads there, holds the address of the way back. It shows how
+the booking stands, for some hours, and can do nothing."""
 
 import re
 from collections.abc import AsyncIterator
@@ -70,7 +70,7 @@ async def rows_of(stack: Stack) -> dict[str, list[Any]]:
 
 
 async def tries_everything(stack: Stack, tokens: set[str], booking: Booking) -> None:
-    """Somebody who found these tokens at Stripe uses each at every door that takes one."""
+    """Someone who found these tokens at Stripe uses each at every door that takes one."""
     assert stack.hooks.app
     doors = [route for route in stack.hooks.app.routes if isinstance(route, Route) and "{token}" in route.path]
     form = {"email": "eve@evil.example", "name": "Eve", "page": "x", "start": "2026-12-01T09:00:00Z"}

@@ -1,4 +1,4 @@
-"""Customers on the staff page: found, shown with their bookings and money, mended, noted, and forgotten."""
+"""Customers on the staff page: found, shown with their bookings and money, fixed, noted, and forgotten."""
 
 import re
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""The staff pages on which somebody else's time is booked and paid: what, when, who; and what follows on its page."""
+"""The staff pages on which someone else's time is booked and paid: what, when, who; and what follows on its page."""
 
 import re
 from collections.abc import AsyncIterator

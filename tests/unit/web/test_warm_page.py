@@ -1,5 +1,5 @@
 """A page view that comes again is answered from what was kept, and never with what was true only before, or only for
-somebody else."""
+someone else."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ async def kept(stack: Stack) -> AsyncIterator[httpx.AsyncClient]:
 
 @pytest.fixture
 async def portrait(stack: Stack) -> str:
-    """The address of the portrait's times, which somebody has looked at: what is being read meanwhile is not kept."""
+    """The address of the portrait's times, which someone has looked at: what is being read meanwhile is not kept."""
     address = f"/w/studio?service={stack.portrait_id}"
     await stack.client.get(address)
     return address
