@@ -44,27 +44,30 @@ from app.widgets import Widget, Widgets
 
 log = structlog.get_logger()
 
-#: No time that anyone means is further away; arithmetic on the calendar's last days overflows.
+#: Nobody books a time that is further away, and arithmetic on the calendar's last days overflows.
 FAR_AWAY = timedelta(days=36500)
 
-#: However often a hold is extended, it ends this long after the lock; a first payment page that was opened before is
-#: open to its end. Ten minutes and ten times ten more, which WCAG 2.2.1 asks for, are an hour and fifty minutes.
+#: However often a hold is extended, it ends this long after the lock. A first payment page that was opened before then
+#: stays open to its own end. WCAG 2.2.1 asks for ten extensions: ten minutes and ten times ten more are an hour and
+#: fifty minutes.
 LONGEST_HOLD = timedelta(hours=2)
-#: However often its payment is begun again, a hold ends this long after the lock, or when it would have ended anyhow.
+#: However often paying is started again, a hold ends this long after the lock, or when it would have ended anyway.
 #: Stripe's shortest page lives for 31 minutes.
 LONGEST_PAYING = timedelta(minutes=45)
 
-#: How much longer than the booking needs it a lock that ends by itself is asked for: for the worker, and for clocks.
+#: A lock that ends by itself is asked for this much longer than the booking needs it, for the worker and for clocks
+#: that differ.
 _LOCK_MARGIN = timedelta(minutes=5)
 
-#: A lost create may still land after our time-out; the lookup waits longer than the scheduler takes to answer anything.
+#: A call whose answer was lost may take effect after our time-out. We look for its result only after the longest time
+#: that the scheduler takes to answer.
 UNSURE_PATIENCE = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True)
 class AtDesk:
-    """What is different where the owner books for someone. `who` is the member of staff. `held_until` is how long the
-    time has to stay locked; `any_time` says that it is not offered, and is to be booked all the same."""
+    """What is different when the owner books for a customer. `who` is the member of staff. `held_until` is how long the
+    time has to stay locked; `any_time`: book it although it is not offered."""
 
     who: str
     held_until: datetime
@@ -73,8 +76,8 @@ class AtDesk:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What is to be held, at whatever time. `resource_id` None is anyone; `shown` is the price that was seen;
-    `admission` is the gate's, None for someone whom the owner trusts."""
+    """What is to be held, without the time. `resource_id` None means anyone; `shown` is the price that the visitor saw;
+    `admission` comes from the hold limits, and is None for callers that the owner trusts."""
 
     widget: Widget
     service: Service
@@ -129,10 +132,11 @@ class Hold:
     ) -> Booking:
         """Lock a time: our slot guard first, then a temporary booking in the scheduler.
 
-        `resource_id` None is "anyone": anyone who is free and least booked that day, one after the other until one
-        lock succeeds. The same visitor's second click returns the first click's hold. `client` is who is counted;
-        None is someone whom the owner trusts. `shown` is the price that the visitor saw; None is the one on offer.
-        Where the scheduler asks another, the booking has that one, and its history says so (`price_changed`).
+        `resource_id` None means "anyone": those who are free are tried one after the other, the least booked that day
+        first, until a lock succeeds. The same visitor's second click returns the first click's hold. `client` is
+        counted against the hold limits; None is a caller that the owner trusts. `shown` is the price that the visitor
+        saw; None means the current one. If the scheduler's price differs, the booking gets that price, and its history
+        says so (`price_changed`).
 
         Raises SlotTaken with the nearest free times, or its kinds TimePassed and TooSoon, RateLimited in all its kinds,
         NotFound, InvalidRequest, or SchedulerError.
@@ -181,22 +185,23 @@ class Hold:
         return kind(starts_at, [near.starts_at for near in nearest])
 
     async def _admit(self, widget: Widget, service: Service, starts_at: datetime, client: Client) -> Admission:
-        """Ask the gate. Raises as it does."""
+        """Ask the hold limits. Raises what they raise."""
         await self._hold_limits.knock(client)
         zone = ZoneInfo((await self._availability.catalogue(widget)).location.time_zone)
         free = await self._free_that_day(widget, service, starts_at, zone)
-        # One at a time, or a hundred clicks at once would all be counted before any of them holds. The scheduler is
-        # asked after this turn: anyone who shares an address need not wait for its answers to one another.
+        # One at a time, or a hundred simultaneous clicks would all be counted before any of them holds a time. The
+        # scheduler is asked after this lock is released, so visitors who share an address do not wait for each other's
+        # answers.
         async with self._locks(("hold", widget.name, client.address or client.name)):
             return await self._hold_limits.admit(widget, client, starts_at, free, zone)
 
     async def _hold(self, wish: Wish, starts_at: datetime) -> Booking | None:
-        """Try everyone who could take the time; None where nobody can."""
+        """Try everyone who could take the time; None if nobody can."""
         slot = await self._availability.find_slot(wish.widget, wish.service, starts_at)
         return await self.place(wish, slot) if slot else None
 
     async def place(self, wish: Wish, slot: Slot) -> Booking | None:
-        """Lock the slot with the first of those who could take it; None where nobody can. Raises SchedulerError."""
+        """Lock the slot with the first person or room that can take it; None if nobody can. Raises SchedulerError."""
         for resource in await self._candidates.of(wish.service, slot, wish.resource_id):
             booking = await self._lock(wish, slot, resource)
             if booking:
@@ -204,8 +209,8 @@ class Hold:
         return None
 
     async def resume(self, widget: Widget, service: Service, booking: Booking) -> Booking | None:
-        """A hold whose process died while the scheduler was being asked: what the scheduler made of it is the hold. If
-        it made nothing, the row is ended, and None says that the time is there to be held again."""
+        """Resume a hold whose process died while the scheduler was being asked: if the scheduler made the lock, that is
+        the hold. If not, the row is ended; None means that the time can be held again."""
         for made in await find_at_scheduler(self._tools, booking, booking.reservation):
             if not made.is_canceled:
                 price = await self._price(widget, service, made.price)
@@ -217,7 +222,7 @@ class Hold:
     async def _free_that_day(
         self, widget: Widget, service: Service, starts_at: datetime, zone: ZoneInfo
     ) -> list[datetime]:
-        """The free starts of the place's day that a time lies in."""
+        """The free starts on the day of this time, in the place's time zone."""
         slot = await self._availability.find_slot(widget, service, starts_at)
         if slot is None:
             return []
@@ -295,9 +300,9 @@ class Hold:
         return held if won else None
 
     async def _price(self, widget: Widget, service: Service, scheduler_price: Decimal | None) -> Money:
-        """The price the scheduler put on the booking itself, should the owner have changed it since we read the
-        service. If it was changed to what cannot be charged, the price on offer stands. Where the scheduler put none on
-        it, although it had one for the service, what it says of the service now decides."""
+        """The price that the scheduler put on the booking: the owner may have changed it since we read the service. If
+        the new price cannot be charged, the service's price as we know it stays. If the scheduler put no price on the
+        booking although the service had one, the service is read again."""
         try:
             price = widget.price(service.id, scheduler_price)
         except ValueError as error:
@@ -314,12 +319,12 @@ class Hold:
         return price
 
     def _latest_end(self, booking: Booking, widget: Widget) -> datetime:
-        """Until when the time may have to stay locked: the longest hold, and a payment page opened at its end."""
+        """Until when the time may have to stay locked: the longest hold, plus a payment page opened at its end."""
         return last_end(booking) + widget.payment_time + _LOCK_MARGIN
 
     async def _won_race(self, scheduler: Scheduler, booking: Booking, reference: str, resource: Resource) -> bool:
-        """Whether our booking is among the first `capacity` that overlap, by (created_at, id): with other programs
-        writing to the same project, the scheduler may have let several in."""
+        """Whether our booking is among the first `capacity` bookings that overlap, by (created_at, id): if other
+        programs book in the same project, the scheduler may have accepted too many."""
         others = await scheduler.overlapping(
             resource.id, starts_from=booking.buffer_starts_at, ends_to=booking.buffer_ends_at
         )
@@ -327,7 +332,8 @@ class Hold:
         return any(other.id == reference for other in first)
 
     async def _end_refused(self, booking: Booking, reason: EndReason, *, unsure: bool) -> None:
-        """A lock that did not come about. If the scheduler may have made it after all, the worker looks for it."""
+        """End a booking whose lock failed. If the scheduler may have made the lock after all, the worker looks for
+        it."""
         change = Change(
             UNPAID,
             Status.EXPIRED,
@@ -348,10 +354,10 @@ class Hold:
         *,
         client: Client | None = None,
     ) -> Booking:
-        """Lock the time of an ended hold again, for the customer just typed in, or the one it had.
+        """Lock the time of an ended hold again, for the customer in the form, or else the one it had.
 
-        Raises as `hold`, InvalidDetails, BookingConflict if the booking is not an ended hold, and StripeError where
-        its payment page cannot be closed.
+        Raises what `take` raises, InvalidDetails, BookingConflict if the booking is not an ended hold, and StripeError
+        if its payment page cannot be closed.
         """
         widget = on_offer(self._widgets, await self._tools.booking(booking_id))
         old = await self._settle.expire(await self._tools.booking(booking_id))
@@ -362,8 +368,8 @@ class Hold:
             service_id=old.service_id,
             starts_at=old.starts_at,
             resource_id=None if old.any_resource else old.resource_id,
-            # A booking's id stands in logs and calendars. With its token beside it, nobody else can name this key and
-            # be handed the new booking as the answer to a doubled click.
+            # A booking's id is in logs and calendars. The token makes the key secret: otherwise others could use it to
+            # get the new booking as the answer to a double click.
             visitor=replace(old.visitor, key=f"{visitor_key} {self._links.booking_token(old.id, ends_at=old.ends_at)}"),
             customer=old.customer if form is None else read_details(form, widget),
             client=client,
@@ -389,7 +395,8 @@ class Hold:
         return extended
 
     async def give_up(self, booking_id: str) -> Booking:
-        """The visitor does not want the time. If Stripe says that it is paid after all, it is settled instead."""
+        """The visitor does not want the time. If Stripe says that it has been paid after all, the payment is settled
+        instead."""
         await self._adopt.catch_up(booking_id)
         booking = await self._tools.booking(booking_id)
         if booking.status in UNPAID:
@@ -399,14 +406,14 @@ class Hold:
 
 
 def _names_service(error: SchedulerRefused) -> bool:
-    """Whether the scheduler refuses the service itself, not only the time. How it says so is documented for wrong
-    fields alone (`errors`); its rules answer with a sentence."""
+    """Whether the scheduler refuses the service itself, not only the time. Only its errors about fields (`errors`) are
+    documented; its other rules answer with a sentence."""
     return "service_id" in error.errors or "service" in str(error).lower()
 
 
 def on_offer(widgets: Widgets, booking: Booking) -> Widget:
-    """The widget that the booking was made in. Raises NotFound once it is no longer in the file: what is booked
-    stands, but nothing new is booked."""
+    """The widget that the booking was made in. Raises NotFound if it is no longer in the file: its bookings stay, but
+    nothing new is booked."""
     widget = widgets.get(booking.widget)
     if widget is None:
         raise NotFound(booking.widget)
@@ -420,5 +427,5 @@ def must_be_held(booking: Booking, now: datetime) -> None:
 
 
 def last_end(booking: Booking) -> datetime:
-    """When a hold ends at the latest, unless someone is on its first payment page; with its visit's start anyhow."""
+    """When a hold ends at the latest, unless a visitor is on its first payment page; never after its visit's start."""
     return min(booking.created_at + LONGEST_HOLD, booking.starts_at)

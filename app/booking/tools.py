@@ -26,8 +26,8 @@ from app.widgets import Widgets
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """Shared by all acts. `payments` is None where no Stripe key is set: then only free services can be booked.
-    `locks` queues those who act on the same booking within this process."""
+    """Shared by all acts. `payments` is None if no Stripe key is set: then only free services can be booked. `locks`
+    lets one act at a time work on a booking, within this process."""
 
     store: Store
     schedulers: Schedulers
@@ -48,17 +48,17 @@ class Tools:
 
     @property
     def stripe(self) -> Payments:
-        """Stripe's client. Raises StripeMisconfigured where no key is set."""
+        """Stripe's client. Raises StripeMisconfigured if no key is set."""
         if self.payments is None:
             raise StripeMisconfigured("no Stripe key is configured")
         return self.payments
 
     def new_id(self, prefix: str) -> str:
-        """An id that nobody guesses, such as `bk_0123456789abcdef0123`."""
+        """An id that cannot be guessed, such as `bk_0123456789abcdef0123`."""
         return f"{prefix}_{self.random.getrandbits(80):020x}"
 
     async def booking(self, booking_id: str) -> Booking:
-        """The booking, also one whose widget is no longer in the file. Raises NotFound."""
+        """The booking, even if its widget is no longer in the file. Raises NotFound."""
         booking = await self.store.booking(booking_id)
         if booking is None:
             raise NotFound(booking_id)

@@ -1,11 +1,11 @@
-"""Schedulers as everything else sees them: what may be asked of one, what it answers, and how they differ.
+"""The port to schedulers: what can be asked of one, what it answers, and how schedulers differ.
 
-A scheduler keeps the owner's calendar: places, services, people, hours and bookings. Each has a folder of its own here;
-only `app.main`, the set-up check and what connects owners' accounts import that. The acts know which one they talk to
-by its traits alone.
+A scheduler keeps the owner's calendar: places, services, people, hours and bookings. Each has its own folder in this
+package. Only `app.main`, the set-up check and the code that connects owners' accounts import those folders. The acts do
+not know which scheduler they use; they only see its traits.
 
-Times are aware datetimes, answers are in UTC; prices are in major units without a currency, which is the widget's to
-say. Every call raises `app.errors.SchedulerError` or one below it:
+Times are aware datetimes, and in UTC in answers. Prices are in major units without a currency; the widget has the
+currency. Every call raises `app.errors.SchedulerError` or one below it:
 
     SchedulerDown           nothing was sent, since the scheduler has failed repeatedly
     SchedulerRateLimited    nothing was done; `retry_after` says when to come back
@@ -31,28 +31,28 @@ from app.scheduling.arrangement import Arrangement, Part, Plan, Step
 
 
 class LockKind(StrEnum):
-    """What a lock at the scheduler is worth."""
+    """How strongly the scheduler keeps a locked time from others."""
 
     #: Nobody else can book the time.
     BINDING = "binding"
-    #: The scheduler does not offer the time to others, but books it for anyone who asks all the same.
+    #: The scheduler no longer offers the time, but still books it for anyone who asks for it.
     COURTESY = "courtesy"
-    #: The scheduler has no locks: the time is ours from the confirmation on.
+    #: The scheduler has no locks: others can take the time until the booking is confirmed.
     NONE = "none"
 
 
 @dataclass(frozen=True, slots=True)
 class Traits:
-    """How a scheduler differs from the others, as far as it matters outside its folder.
+    """How a scheduler differs from the others, as far as code outside its folder has to know.
 
-    `lock`: what a lock is worth; where it does not bind, a confirmation may find the time taken after the payment.
-    `keeps_metadata`: what goes with a booking can be changed later, so a customer can be forgotten there.
-    `mails_customer`: it sends customers mails of its own, with its own links to cancel and move.
-    `prices`: its services have prices; where they have none, `widgets.toml` must name each.
-    `arranges`: what of it can be set up through its API; the rest the owner does there.
-    `subscribes`: that it tells us of changes can be set up there, too.
-    `own_pages`: where owners set there what we cannot, empty where that address is not known.
-    `any_time`: it books a time that it does not offer, off the hours, the grid and the notice, if the owner asks.
+    `lock`: how strong a lock is; if it does not bind, the time may turn out to be taken after the payment.
+    `keeps_metadata`: a booking's metadata can be changed later, so a customer's details can be removed there.
+    `mails_customer`: it sends its own mails to customers, with its own links to cancel and move.
+    `prices`: its services have prices; if not, `widgets.toml` must name a price for each.
+    `arranges`: what can be set up through its API; the owner sets up the rest in its own pages.
+    `subscribes`: its webhooks can be set up through its API, too.
+    `own_pages`: the address of the pages where the owner sets up the rest; empty where it is not known.
+    `any_time`: it can book a time that it does not offer (outside the hours, the grid or the notice).
     """
 
     lock: LockKind
@@ -67,8 +67,8 @@ class Traits:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A time that is asked for, under our tag: a booking's or a move's id, by which it is found again. `any_time`: the
-    owner wants it although it is not offered; only of schedulers with that trait, and nobody is booked over for it."""
+    """A time that we ask for. `tag` is the id of our booking or move, by which it is found again. `any_time`: the owner
+    wants the time although it is not offered; only for schedulers with that trait, and never over another booking."""
 
     tag: str
     service_id: str
@@ -83,8 +83,8 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """Who comes, and what goes with the booking: `metadata` is the whole of it, our tag (`holdfast_id`) included.
-    `time_zone` and `language` are the visitor's."""
+    """Who comes, and what is stored with the booking: `metadata` is all of its metadata, including our tag
+    (`holdfast_id`). `time_zone` and `language` are the visitor's."""
 
     customer: Customer | None
     time_zone: str
@@ -94,11 +94,10 @@ class Visit:
 
 @dataclass(frozen=True, slots=True)
 class SchedulerService:
-    """A service as the scheduler has it. `duration` is None where a visitor would have to choose it: such a service
-    cannot be offered. `price` is None where the scheduler has none. `booking_window_start` is how long before its
-    start a time can be booked at the latest, `booking_window_end` at the earliest; None without such a bound.
-    `metadata` is what the owner has noted on it. `page` is where the scheduler itself lets visitors book it, None where
-    it has no such page."""
+    """A service as the scheduler has it. `duration` is None if the visitor would have to choose it: such a service
+    cannot be offered. `price` is None if the scheduler has no price. A time can be booked from `booking_window_end`
+    until `booking_window_start` before it begins; None means no such limit. `metadata` is what the owner has stored
+    with it. `page` is the scheduler's own booking page, None if it has none."""
 
     id: str
     name: str
@@ -114,14 +113,14 @@ class SchedulerService:
 
 @dataclass(frozen=True, slots=True)
 class SchedulerBooking:
-    """A booking as the scheduler has it. The ids are None, and the names and the zone empty, once their objects were
-    deleted. `is_temporary` says that it only locks the time. `metadata` carries our tag under `holdfast_id`, if the
-    booking is one of ours and the scheduler tells so here, and the values that went with it. `name` and `email` are the
-    customer's, empty where the scheduler does not tell them here.
+    """A booking as the scheduler has it. If its service, person or place was deleted, that id is None, and its name and
+    the zone are empty. `is_temporary`: it only locks the time. `metadata` has our tag under `holdfast_id` if the
+    booking is ours and this call returns it, and the values that were stored with it. `name` and `email` are the
+    customer's, empty if this call does not return them.
 
-    `canceled_by` is who cancelled it there, None where that is not known. `successor` is the id of the booking that has
-    taken its place, where a move there makes a new one; it is cancelled then. `asked_twice`: an earlier call for it was
-    never answered, and may make a second one yet.
+    `canceled_by` is who cancelled it there, None if that is not known. `successor` is the id of the booking that
+    replaced it, if a move there makes a new one; this one is then cancelled. `asked_twice`: an earlier call to make it
+    was never answered, and may still make a second one.
     """
 
     id: str
@@ -150,8 +149,8 @@ class SchedulerBooking:
 
 @dataclass(frozen=True, slots=True)
 class SchedulerLock:
-    """A locked time: what to confirm or release it by, and the price that the scheduler asks for it, None where it has
-    none. Where the scheduler holds nothing, `reference` is of its adapter's making."""
+    """A locked time: `reference` is needed to confirm or release it, and `price` is the scheduler's price for it, None
+    if it has none. If the scheduler has no locks, its adapter makes up the reference."""
 
     reference: str
     price: Decimal | None = None
@@ -169,11 +168,11 @@ class SchedulerCall:
 
 @dataclass(frozen=True, slots=True)
 class SchedulerNotice:
-    """What a webhook may be about, a hint to look and no more.
+    """What a webhook may be about: only a hint to read the booking again.
 
-    `id` tells deliveries apart, `type` is the scheduler's own word. `ids` are all ids in it, of whatever; `moments` are
-    the starts and ends that it names; `bookings` are those that it tells of as they stand now, by their ids. `deletes`:
-    it is about something that was deleted, which it may still tell of as it was.
+    `id` identifies the delivery, `type` is the scheduler's own word. `ids` are all ids in it, of any kind of object;
+    `moments` are the starts and ends that it names; `bookings` are the bookings that it describes as they are now, by
+    id. `deletes`: it reports something that was deleted, and may still describe it as it was.
     """
 
     id: str
@@ -188,8 +187,8 @@ class SchedulerWebhooks(Protocol):
     """The scheduler's webhooks."""
 
     def read(self, raw: bytes, headers: Mapping[str, str]) -> SchedulerNotice:
-        """The notice in a webhook's raw body. Raises WebhookRefused for everything that the scheduler did not just
-        send. `headers` finds names in any case."""
+        """The notice in a webhook's raw body. Raises WebhookRefused unless the scheduler has just sent it. `headers`
+        finds names in upper or lower case."""
 
 
 class Pulse(Protocol):
@@ -213,7 +212,7 @@ class Pulse(Protocol):
 
 
 class Scheduler(Protocol):
-    """A scheduler. Its errors are listed above; a method names those that it gives a meaning of its own."""
+    """A scheduler. Its errors are listed at the top of this file; a method names only those with a special meaning."""
 
     # -- how it is -------------------------------------------------------------------------------------------
 
@@ -226,7 +225,7 @@ class Scheduler(Protocol):
         """How it has answered lately."""
 
     def calls_to_list(self, things: int) -> int:
-        """How many calls it takes to list so many things: at least one, however few they are."""
+        """How many calls it takes to list so many things: at least one."""
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -243,91 +242,92 @@ class Scheduler(Protocol):
         """All people and rooms that are in use, oldest first."""
 
     async def service_resource_ids(self, service_id: str) -> list[str]:
-        """Who offers the service, in use or not."""
+        """The ids of all who offer the service, in use or not."""
 
     async def bookable_slots(
         self, service_id: str, *, location_id: str, starts_from: datetime, ends_to: datetime
     ) -> list[Slot]:
-        """Every bookable start in an interval, with all who are free then. SchedulerNotFound: no such service."""
+        """Every start in an interval that can be booked, with all who are free then. SchedulerNotFound: no such
+        service."""
 
     # -- setting it up ---------------------------------------------------------------------------------------
 
     async def describe(self) -> Arrangement:
-        """All that there is to set up: places, services and people, with their hours."""
+        """Everything that is set up: places, services and people, with their hours."""
 
     async def apply(self, plan: Plan, done: Callable[[Step], None]) -> None:
-        """Make each step of a plan so, in order, and tell of each that is done. Safe to break off: a plan of what there
-        is then has what is left. Only steps that `traits.arranges` allows."""
+        """Carry out each step of a plan, in order, and call `done` after each. Safe to interrupt: a new plan then has
+        what is left to do. Only steps that `traits.arranges` allows."""
 
     async def subscribe(self, url: str, secret: str) -> None:
-        """Let it tell this address of changes, signed with the secret; safe to repeat. What told the address before is
-        replaced. Only where `traits.subscribes`."""
+        """Have webhooks about changes sent to this address, signed with the secret. Replaces an earlier subscription of
+        this address; safe to repeat. Only where `traits.subscribes`."""
 
-    # -- taking, keeping and giving back a time --------------------------------------------------------------
+    # -- locking, confirming and releasing a time ------------------------------------------------------------
 
     async def lock(self, wanted: Wanted, *, until: datetime) -> SchedulerLock:
-        """Lock a time, at least until a moment, once for each tag, even if an answer is lost on the way.
+        """Lock a time, at least until a moment. Under one tag it is locked only once, even if an answer is lost.
 
         SchedulerRefused: nothing was locked. SchedulerUnreachable and SchedulerFailed: a lock under the tag may exist,
-        or come into being yet.
+        or may still be made.
         """
 
     async def confirm(self, reference: str | None, wanted: Wanted, visit: Visit) -> SchedulerBooking:
-        """Make a locked time final, or book one that was not locked (`reference` None); safe to repeat, once for each
-        tag. The booking's id is its reference from now on, and need not be the lock's.
+        """Make a locked time final, or book one that was not locked (`reference` None). Under one tag it is booked only
+        once, so this is safe to repeat. The booking's id is its reference from now on, and may differ from the lock's.
 
-        SchedulerNotFound: the lock is gone. SchedulerRefused: the time is taken, or no longer bookable.
-        SchedulerUnreachable and SchedulerFailed: a booking under the tag may exist, or come into being yet.
+        SchedulerNotFound: the lock is gone. SchedulerRefused: the time is taken, or can no longer be booked.
+        SchedulerUnreachable and SchedulerFailed: a booking under the tag may exist, or may still be made.
         """
 
     async def move(self, reference: str, wanted: Wanted, visit: Visit, *, lock: str | None) -> SchedulerBooking:
-        """Give a booking another time; safe to repeat. `lock` is what holds that time, if anything does. Its price is
-        the scheduler's again.
+        """Move a booking to another time; safe to repeat. `lock` is the lock on that time, if there is one. The
+        scheduler sets its price again.
 
-        The answer's id may be another than `reference`: what has the old time then is given back by `release`.
-        SchedulerRefused: the new time is taken or not bookable, and the booking is where it was. SchedulerNotFound:
-        there is no such booking. Look at the answer's `is_canceled`: a cancelled booking may be moved unchecked, and
-        takes up nothing.
+        The answer's id may differ from `reference`; the old time is then released with `release`. SchedulerRefused: the
+        new time is taken or cannot be booked, and the booking is where it was. SchedulerNotFound: there is no such
+        booking. Check `is_canceled` in the answer: a scheduler may move a cancelled booking without a check, and that
+        booking then takes up no time.
         """
 
     async def release(self, reference: str) -> None:
-        """Give the time of a lock or a booking back, without a record where the scheduler can do that; safe to repeat.
-        What is already gone is what was wanted."""
+        """Free the time of a lock or a booking, without a record if the scheduler can do that; safe to repeat. It is no
+        error if the lock or booking is already gone."""
 
     async def cancel(self, reference: str) -> None:
-        """Cancel a booking, which frees its time and keeps its record; safe to repeat. SchedulerNotFound when it is
-        gone, SchedulerRefused where the scheduler's own rules forbid it."""
+        """Cancel a booking, which frees its time and keeps its record; safe to repeat. SchedulerNotFound if it is gone,
+        SchedulerRefused if the scheduler's own rules forbid it."""
 
     async def restore(self, reference: str) -> SchedulerBooking:
-        """Take back a cancellation; safe to repeat. SchedulerNotFound when the booking is gone, or the scheduler takes
-        none back, SchedulerRefused when the time is taken."""
+        """Undo a cancellation; safe to repeat. SchedulerNotFound if the booking is gone or the scheduler cannot undo,
+        SchedulerRefused if the time is taken."""
 
     async def forget(self, reference: str, metadata: Mapping[str, str]) -> None:
-        """Replace what goes with a booking, whole, by what names nobody; safe to repeat. SchedulerNotFound when it is
-        gone. Not called where the scheduler does not keep metadata that can change."""
+        """Replace all of a booking's metadata by values that name nobody; safe to repeat. SchedulerNotFound if it is
+        gone. Only where `traits.keeps_metadata`."""
 
     # -- looking ---------------------------------------------------------------------------------------------
 
     async def read(self, reference: str) -> SchedulerBooking:
-        """One booking, whatever its state. SchedulerNotFound when it is gone."""
+        """One booking, in any state. SchedulerNotFound if it is gone."""
 
     async def find(self, wanted: Wanted, visit: Visit) -> list[SchedulerBooking]:
-        """All bookings under the tag, locks and cancelled ones too. Anyone who cannot search for tags looks among those
-        with this service, start and customer."""
+        """All bookings under the tag, including locks and cancelled ones. A scheduler that cannot search for tags looks
+        among the bookings with this service, start and customer."""
 
     async def overlapping(
         self, resource_id: str, *, starts_from: datetime, ends_to: datetime
     ) -> list[SchedulerBooking]:
-        """What occupies a person or room in an interval, temporary or final, no matter who made it. Asked of schedulers
-        whose locks bind."""
+        """All bookings of a person or room in an interval, temporary or final, no matter who made them. Only for
+        schedulers whose locks bind."""
 
     async def locks(self, *, created_before: datetime) -> list[SchedulerBooking]:
-        """Locks made before a moment, no matter who made them: look at their `holdfast_id`. None where locks end by
+        """Locks made before a moment, no matter who made them: check their `holdfast_id`. Empty if locks end by
         themselves."""
 
     async def changed(self, since: datetime) -> list[SchedulerBooking]:
-        """Final bookings that were changed at or after a moment, cancelled ones too, no matter who made them. What was
-        deleted is in no list."""
+        """Final bookings that were changed at or after a moment, including cancelled ones, no matter who made them.
+        Deleted bookings are in no list."""
 
     async def coming(self, ends_after: datetime) -> list[SchedulerBooking]:
-        """Final bookings that end after a moment, cancelled ones too, no matter who made them."""
+        """Final bookings that end after a moment, including cancelled ones, no matter who made them."""
