@@ -1,6 +1,6 @@
-"""Wiring, and nothing else: which parts there are, and what each is given.
+"""Only wiring: which parts there are, and what each is given.
 
-One file, because the order in which parts are built and closed again is read as a whole.
+One file, because the order in which parts are built and closed has to be read as a whole.
 """
 
 from __future__ import annotations
@@ -103,8 +103,8 @@ def utc_now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Seams:
-    """What tests own: the clock, chance, waiting, the wires to the providers and the mail server, the way to a SQLite
-    file, and where compiled templates are kept."""
+    """What tests replace: the clock, random numbers, waiting, the transports to the providers and the mail server, how
+    a SQLite file is opened, and where compiled templates are kept."""
 
     now: Callable[[], datetime] = utc_now
     random: Random = field(default_factory=SystemRandom)
@@ -467,7 +467,7 @@ async def run_worker_of(parts: Parts, seams: Seams) -> AsyncIterator[Background]
 
 
 async def tell_start(parts: Parts, *, worker: bool) -> None:
-    """The first line of the log: what runs here, with which settings that matter."""
+    """Write the first line of the log: what runs here, with which important settings."""
     settings = parts.settings
     live = settings.stripe_secret_key and "_live_" in settings.stripe_secret_key.get_secret_value()[:8]
     log.info(
@@ -484,7 +484,7 @@ async def tell_start(parts: Parts, *, worker: bool) -> None:
 
 
 def create_app(settings: Settings, seams: Seams | None = None, *, run_worker: bool = True) -> Starlette:
-    """The ASGI application. With `run_worker` the worker's clock runs beside it in the same process."""
+    """The ASGI application. With `run_worker` the worker runs in the same process."""
 
     files = Files()
 
@@ -530,5 +530,5 @@ def create_app(settings: Settings, seams: Seams | None = None, *, run_worker: bo
 
 
 def count_answer(scope: Scope, route: str, status: int, seconds: float) -> None:
-    """Every answer that passes the guard, in the figures."""
+    """Count an answer in the metrics. Warm pages and files are answered before this."""
     parts_in(scope).metrics.answered(method_of(scope), route, status, seconds)

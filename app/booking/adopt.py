@@ -1,5 +1,5 @@
-"""What a restored database does not know: payments that Stripe has, and bookings that were confirmed or cancelled
-since."""
+"""After a restore: taking in what the database does not know, such as payments at Stripe, and bookings that were
+confirmed or cancelled since."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _CATCHING_UP = "catching up"
 
 
 class Adopt:
-    """Takes in Checkout Sessions, those that the rows know and those that they do not."""
+    """Takes in Checkout Sessions, whether or not there is a row for them."""
 
     def __init__(self, tools: Tools, take_payment: TakePayment, confirm: Confirm) -> None:
         self._tools = tools
@@ -57,11 +57,11 @@ class Adopt:
         self._caught_up = False
 
     async def catch_up(self, booking_id: str) -> None:
-        """Before an inherited booking is ended, or sent to pay, in this process for the first time: read every Session
-        that Stripe has made since the database last read them, and take in those that it does not know.
+        """Read every Session that Stripe has made since the database last read them, and take in the unknown ones. Call
+        it before this process first ends a booking that was in the database at its start, or sends its customer to pay.
 
-        Call it without the booking's turn, since it takes the turns of others. Raises StripeError: without Stripe's
-        word nothing is released.
+        Do not hold the booking's lock meanwhile, since this locks other bookings. Raises StripeError: without Stripe's
+        answer nothing is released.
         """
         if self._caught_up or self._payments is None or booking_id not in self._take_payment.inherited:
             return
@@ -77,8 +77,8 @@ class Adopt:
             self._caught_up = True
 
     async def take_session(self, facts: CheckoutFacts) -> bool:
-        """Take in a Checkout Session as Stripe has it: of an attempt to pay that we know, or of one that we do not,
-        because the database was put back as it was before. Whether it was news. Raises SchedulerError, StripeError."""
+        """Take in a Checkout Session as Stripe has it. Its attempt to pay may be unknown here, because the database was
+        restored from a backup. Returns whether anything has changed. Raises SchedulerError, StripeError."""
         payment = await self._store.payment(facts.payment_id) if facts.payment_id else None
         if payment is None:
             booking = await self._store.booking(facts.booking_id or "") if facts.is_tagged else None
@@ -124,7 +124,7 @@ class Adopt:
         return ours and await self._store.payment_of_session(event.object_id) is None
 
     async def _adopt(self, booking: Booking, facts: CheckoutFacts) -> bool:
-        """Make the row of an attempt to pay that Stripe knows and we do not, and let the booking follow."""
+        """Add the row of an attempt to pay that only Stripe knows, and update the booking."""
         if facts.state is PaymentState.EXPIRED:
             return False
         async with self._locks(booking.id):
@@ -141,7 +141,7 @@ class Adopt:
         return True
 
     async def _found(self, booking: Booking, facts: CheckoutFacts) -> Payment:
-        """The payment's row, from what the Session says."""
+        """The payment's row, made from the Session."""
         known_move = await self._store.move(facts.move_id) if facts.move_id else None
         return Payment(
             id=facts.payment_id or "",
@@ -164,7 +164,7 @@ class Adopt:
     async def _take_found(
         self, booking: Booking, payment: Payment, facts: CheckoutFacts, there: SchedulerBooking | None
     ) -> None:
-        """Settle a found attempt as any other, except where the rows show that more than it is missing here."""
+        """Settle a found attempt as any other, unless the rows show that more than this attempt is missing."""
         if facts.state is PaymentState.OPEN:
             await self._await_found(booking, payment, facts)
             return
@@ -187,7 +187,7 @@ class Adopt:
             await self._called_off_since(booking, payment, any(refund.refund_row for refund in refunds))
 
     async def _await_found(self, booking: Booking, payment: Payment, facts: CheckoutFacts) -> None:
-        """Someone is on Stripe's page: the booking awaits their payment, as it did."""
+        """A customer is on Stripe's page: the booking waits for their payment, as it did before the restore."""
         payment_time = self._widgets.of(booking).payment_time
         until = min(payment.created_at + payment_time, payment.expires_at, booking.starts_at)
         change = Change(
@@ -200,13 +200,13 @@ class Adopt:
         await self._remember_page(payment, facts)
 
     async def _remember_page(self, payment: Payment, facts: CheckoutFacts) -> None:
-        """An attempt that awaits its payment has this page at Stripe; it is closed before the time is released."""
+        """Note Stripe's page of an attempt that awaits payment, so that it is closed before the time is released."""
         soon = self._now() + timedelta(minutes=1)
         await self._store.record_session(payment, session_id=facts.id, url=facts.url or "", look_at=soon)
 
     async def _called_off_since(self, booking: Booking, payment: Payment, by_terms: bool) -> None:
-        """The scheduler says that the booking was cancelled. Where we had refunded a part, that was all that the terms
-        gave; else what it was to be is lost, and everything goes back."""
+        """The scheduler says that the booking was cancelled. If we have already refunded a part, that was what the
+        terms give. If not, we no longer know the amount, so everything is refunded."""
         if not by_terms:
             await self._confirm.cancel_paid(booking, payment, EndReason.SLOT_GONE)
             return

@@ -1,7 +1,7 @@
-"""Booking for someone: the owner's desk, for who calls or stands there.
+"""Booking for a customer at the owner's desk: a caller or a walk-in.
 
-Such a booking passes the limits that keep visitors in bounds (notice, horizon, holds per address), and nothing else:
-the slot guard, the scheduler's lock and every claim are those of other bookings.
+The limits for visitors (notice, horizon, holds per address) do not apply to such a booking. Everything else does: the
+slot guard, the scheduler's lock and every claim.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from app.msgid import N_
 from app.store.change import Change
 from app.widgets import Widget
 
-#: What a payment link may last. Shorter, and its mail is hardly read; longer, and a time that nobody has paid for is
-#: kept from others for weeks.
+#: How long a payment link may last. If it is shorter, its mail may not be read in time; if it is longer, an unpaid time
+#: is kept from others for weeks.
 SHORTEST_LINK = timedelta(minutes=10)
 LONGEST_LINK = timedelta(days=14)
 
@@ -49,9 +49,9 @@ _CHOOSE_PERSON = N_("Choose a person: at a time that is not offered, the calenda
 class DeskOrder:
     """What the owner books, for whom, and how it is paid.
 
-    `resource_id` None is anyone who is free. `paid` is what was taken at once, None for the whole price; `pay_until` is
-    when a link ends, at the latest with the visit's start. `any_time`: the time is booked although the calendar does
-    not offer it. `form` names the page that asks, so that two clicks book once; `who` is the member of staff.
+    `resource_id` None means anyone who is free. `paid` is the amount taken now, None for the whole price; `pay_until`
+    is when a payment link ends, at the latest at the visit's start. `any_time`: book the time although the calendar
+    does not offer it. `form` identifies the form, so that two clicks book once; `who` is the member of staff.
     """
 
     widget: Widget
@@ -69,7 +69,7 @@ class DeskOrder:
 
 
 class BookFor:
-    """Books for someone."""
+    """Books for a customer."""
 
     def __init__(self, tools: Tools, hold: Hold, confirm: Confirm, payments: DeskPayments) -> None:
         self._tools = tools
@@ -88,17 +88,17 @@ class BookFor:
 
     @property
     def has_links(self) -> bool:
-        """Whether there can be payment links: they lead to Stripe."""
+        """Whether payment links are possible: they need Stripe."""
         return self._tools.payments is not None
 
     def any_time(self, widget: Widget) -> bool:
-        """Whether the calendar books times that it does not offer."""
+        """Whether the calendar can book times that it does not offer."""
         return self._schedulers.of(widget.scheduler).traits.any_time
 
     async def offered(
         self, widget: Widget, service: Service, starts_at: datetime, resource_id: str | None
     ) -> Slot | None:
-        """The free time as the calendar offers it, of that person where one is named; None where it does not."""
+        """The free time as the calendar offers it, with that person if one is named; None if it does not offer it."""
         slot = await self._availability.find_slot(widget, service, starts_at)
         there = slot is not None and resource_id in {None, *slot.resource_ids}
         return slot if there else None
@@ -190,7 +190,7 @@ class BookFor:
         )
 
     async def _resume(self, order: DeskOrder, booking: Booking) -> Booking:
-        """The form's hold has no answer of the scheduler's yet: another process is at it, or died with it."""
+        """The form's hold still waits for the scheduler's answer: another process is working on it, or has died."""
         if booking.created_at + UNSURE_PATIENCE > self._now():
             raise BookingConflict("being booked")
         service = await self._availability.service(order.widget, order.service_id)
@@ -198,7 +198,7 @@ class BookFor:
         return resumed or await self._take(order, service, f"desk {order.form}")
 
     async def _agree(self, order: DeskOrder, booking: Booking) -> Booking:
-        """Take the held booking on, as the owner says that it is paid. Anyone who does so first decides it."""
+        """Continue with the held booking in the way the owner chose for the payment. The first call decides."""
         if booking.status is not Status.HELD or booking.pay_link:
             return booking
         if not booking.reservation.reference:
@@ -214,7 +214,7 @@ class BookFor:
         method = order.pays.method
         if method is None:
             return await self._confirm_now(booking, HistoryWord.PAYS_AT_VISIT, who)
-        # Should the scheduler ask less than its list said, no more is taken than that.
+        # If the scheduler now asks less than its list said, no more than that is taken.
         taken = Money(min(order.paid.amount if order.paid else price.amount, price.amount), price.currency)
         payment = await self._payments.taken(booking, taken, method)
         change = Change(

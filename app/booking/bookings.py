@@ -1,4 +1,4 @@
-"""Reading bookings: one with everything that hangs on it, or those that were asked for."""
+"""Reading bookings: one with everything that belongs to it, or a list."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class BookingView:
-    """A booking with everything that hangs on it, for showing. `payment` is the one that paid it, else the latest
-    attempt; `move` is the move that it is on; `offered` are the times that its customer may choose from. `mail_problem`
-    is why the newest mail to the customer was given up, empty where it was not. `lock_binds`: until it is confirmed,
-    nobody else can take the time at the scheduler."""
+    """A booking with everything that belongs to it, for showing. `payment` is the one that paid for it, or else the
+    latest attempt; `move` is its open move; `offered` are the times that its customer may choose from. `mail_problem`
+    says why the newest mail to the customer was given up; it is empty if it was not. `lock_binds`: nobody else can take
+    the time at the scheduler before it is confirmed."""
 
     booking: Booking
     widget: Widget
@@ -54,12 +54,12 @@ class BookingView:
 
     @property
     def funds(self) -> Funds:
-        """The money, and what became of it."""
+        """The payments and their refunds."""
         return Funds(self.payments, self.refunds)
 
     @property
     def left(self) -> int:
-        """What of the money is still here, in smallest units."""
+        """How much of the payments has not been refunded, in smallest units."""
         return self.funds.left
 
 
@@ -83,14 +83,14 @@ class Bookings:
         return booking
 
     async def payment_by_session(self, session_id: str) -> Payment:
-        """The attempt to pay that this Checkout Session is of. Raises NotFound."""
+        """The attempt to pay that belongs to this Checkout Session. Raises NotFound."""
         payment = await self._store.payment_of_session(session_id)
         if payment is None:
             raise NotFound(session_id)
         return payment
 
     async def receipt_url(self, payment: Payment) -> str | None:
-        """Stripe's receipt for a payment that has come; None without one, or while Stripe does not tell."""
+        """The address of Stripe's receipt; None if there is none, or if Stripe does not answer."""
         if payment.payment_intent_id is None or payment.state is not PaymentState.CAPTURED:
             return None
         try:
@@ -100,7 +100,7 @@ class Bookings:
             return None
 
     def widget_of(self, booking: Booking) -> Widget:
-        """The widget that the booking was made in; a stand-in where it is no longer in the file."""
+        """The widget that the booking was made in; a stand-in if it is no longer in the file."""
         return self._widgets.of(booking)
 
     async def view(self, booking_id: str) -> BookingView:
@@ -133,7 +133,7 @@ class Bookings:
             for one in ids
         }
 
-    # Nine parameters: what a list may be narrowed by, and where it begins and ends.
+    # Nine parameters: the filters of a list, and where it begins and ends.
     async def find(
         self,
         *,
@@ -147,7 +147,7 @@ class Bookings:
         after: Booking | None = None,
         most: int = 100,
     ) -> list[Booking]:
-        """Bookings that someone has put a name to, in order of their start: `most` of them after the first `skip`."""
+        """Bookings with a customer, in order of their start: `most` of them after the first `skip`."""
         return await self._store.find(
             statuses=statuses,
             starts_from=starts_from,

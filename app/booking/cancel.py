@@ -1,4 +1,4 @@
-"""Cancelling a booking, and taking the cancellation back."""
+"""Cancelling a booking, and undoing the cancellation."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from app.store.change import Change
 
 
 class Cancel:
-    """Cancels under the terms, or for the owner with everything back."""
+    """Cancels under the terms for the customer, or with a full refund for the owner."""
 
     def __init__(
         self,
@@ -67,13 +67,15 @@ class Cancel:
         note: str = "",
         refund: bool = True,
     ) -> Booking:
-        """Call a booking off that is confirmed, or paid and waits for the calendar: by BY_CUSTOMER under its terms, by
-        BY_OWNER with all its money back. While other times are offered for one that was lost, everything comes back.
+        """Cancel a booking that is confirmed, or that is paid and waits for the calendar: for a customer under its
+        terms, for the owner with a full refund. While other times are offered in place of a lost one, the refund is
+        full, too.
 
-        `revision` and `shown_at` are what the page showed: the refund is the one of that moment. The refund waits
-        for as long as the customer may take the cancellation back. A second call returns what the first one did.
-        `note` is kept in the history; without `refund` anyone who calls it off does without the money.
-        Everything is checked before anything is ended: an act that is refused changes nothing. Raises PolicyRefused,
+        `revision` and `shown_at` are what the page showed: the refund is the one of that moment. It waits for as long
+        as the customer may undo the cancellation. A second call returns what the first one did. `note` is kept in the
+        history; without `refund` nothing is refunded.
+
+        Everything is checked before anything is changed: a refused call changes nothing. Raises PolicyRefused,
         BookingConflict where the booking has changed since it was shown, StripeError, and SchedulerError where the
         difference of a move is being settled.
         """
@@ -84,7 +86,7 @@ class Cancel:
                 return booking
             await self._act_limits.change(booking_id, by)
             if move and move.state is MoveState.HELD:
-                # Stripe may say that the difference is paid: then the booking is another one, and is checked again.
+                # Stripe may say that the difference is paid: then the booking has changed, and is checked again.
                 await self._moves.expire(move, by.end_reason)
                 booking, move, back = await self._checked(booking_id, by, revision, shown_at or now, now)
             if not refund:
@@ -96,7 +98,7 @@ class Cancel:
     async def _checked(
         self, booking_id: str, by: Actor, revision: int | None, shown_at: datetime, now: datetime
     ) -> tuple[Booking, Move | None, Money]:
-        """The booking, its move, and what calling it off gives back. Raises PolicyRefused or BookingConflict."""
+        """The booking, its move, and what cancelling it refunds. Raises PolicyRefused or BookingConflict."""
         booking, move = await self._tools.booking(booking_id), await self._store.open_move(booking_id)
         if booking.status is Status.CANCELED:
             return booking, None, replace(booking.terms.price, amount=0)
@@ -105,14 +107,15 @@ class Cancel:
         return booking, move, await self._comes_back(booking, move, by, shown_at, now)
 
     async def quote(self, booking_id: str, *, by: Actor) -> Money:
-        """What calling the booking off would give back now; changes nothing. Raises PolicyRefused."""
+        """What cancelling the booking would refund now; changes nothing. Raises PolicyRefused."""
         booking, now = await self._tools.booking(booking_id), self._now()
         return await self._comes_back(booking, await self._store.open_move(booking_id), by, now, now)
 
     async def _comes_back(
         self, booking: Booking, move: Move | None, by: Actor, shown_at: datetime, now: datetime
     ) -> Money:
-        """What a cancellation gives back: the customer what was shown, from the owner everything that is left."""
+        """What a cancellation refunds: what the page showed if the customer cancels, everything that is left if the
+        owner does."""
         owner = by is Actor.OWNER
         funds = await self._refunds.funds(booking.id)
         offer = self._offers.at(booking, move, now if owner else shown_at, funds)
@@ -124,8 +127,8 @@ class Cancel:
         return everything(booking, move, funds) if owner else offer.refund
 
     async def _call_off_paid(self, booking: Booking, by: Actor, back: Money, note: str) -> Booking:
-        """Off before the calendar has confirmed it. Nobody takes that back, so the money goes out at once; money that
-        is only held is let go, all of it."""
+        """Cancel a paid booking before the calendar has confirmed it. This cannot be undone, so the refund goes out at
+        once; money that is only held is released completely."""
         if booking.canceled_at:  # it was being taken back
             return await self._off_again(booking, by)
         after = replace(booking, revision=booking.revision + 1)
@@ -139,7 +142,7 @@ class Cancel:
             HistoryWord(by),
             unchanged_since=booking.revision,
             values={"end_reason": by, "revision": after.revision},
-            # It may be being made again: it is looked for when that call must have landed.
+            # A call to make it again may be on its way: it is looked for once that call must have arrived.
             find_out_at=self._now() + RESCUE_LEASE,
             refund=self._refunds.owed(booking, payment, payment.price, by.end_reason) if payment and held else None,
             owes=self._refunds.debt(booking, back, by.end_reason, cause=str(after.revision))
@@ -161,7 +164,8 @@ class Cancel:
         return self._refunds.debt(after, back, by.end_reason, cause=str(after.revision), due_at=at) if back else None
 
     async def _off_again(self, booking: Booking, by: Actor) -> Booking:
-        """A cancellation that is being taken back stands again; an owner gives back what its terms kept, too."""
+        """Stop undoing a cancellation, which then stands; if the owner does this, what the terms kept is refunded,
+        too."""
         canceled = await self._confirm.leave_canceled(booking, sure=False)
         if by is Actor.OWNER and canceled.status is Status.CANCELED:
             await self._owner_refunds.give_back_now(booking.id, None)
@@ -170,7 +174,7 @@ class Cancel:
     async def _call_off(
         self, booking: Booking, move: Move | None, by: Actor, back: Money, now: datetime, note: str
     ) -> Booking:
-        # A call that moves it and has not landed yet would follow the undoing, too.
+        # A call that moves the booking and has not arrived yet would also take effect after the undo.
         final = by is not Actor.CUSTOMER or move or undos(await self._store.history(booking.id)) >= MOST_UNDOS
         undo_until = now if final else self._offers.undo_until(booking, now)
         after = replace(booking, revision=booking.revision + 1)
@@ -191,7 +195,7 @@ class Cancel:
             owes=self._refunds.debt(booking, back, by.end_reason, cause=str(after.revision), due_at=undo_until)
             if back
             else None,
-            # A call that was given up may book the time as soon as it is free.
+            # A call whose answer we gave up on may book the time as soon as it is free.
             find_out_at=now + RESCUE_LEASE,
             mails=self._notifications.owed(after, MailKind.CANCELED_CUSTOMER, MailKind.CANCELED_OWNER, detail=told),
             detail={"back": back.amount, **({"note": note} if note else {})},
@@ -206,8 +210,8 @@ class Cancel:
         return await self._tools.booking(booking.id)
 
     async def undo(self, booking_id: str) -> Booking:
-        """Take a cancellation back: the same time again, and the refund is withdrawn. A second call returns the
-        standing booking.
+        """Undo a cancellation: the booking gets the same time again, and the refund is withdrawn. A second call returns
+        the confirmed booking.
 
         Raises BookingConflict where it is too late, the time is gone, or the refund is on its way: then the booking
         stays cancelled, and its refund goes out. Raises SchedulerError while the scheduler has not heard of the
@@ -226,7 +230,7 @@ class Cancel:
                 await self._release.booking(booking)
                 booking = await self._tools.booking(booking_id)
                 if booking.reservation.due:
-                    # A cancel that still is on its way would undo the undoing.
+                    # A cancel call that is still on its way would cancel the restored booking.
                     raise SchedulerUnreachable("not canceled there yet").at(booking.reservation.scheduler)
             back = await self._store.take_back(booking, capacity=await self._capacity(booking))
             if back is None:

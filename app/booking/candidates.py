@@ -1,4 +1,4 @@
-"""Who could take a time, in the order in which to ask, and why nobody can."""
+"""Which persons or rooms could take a time, in which order to try them, and why none can."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Candidates:
         self._random = tools.random
 
     async def of(self, service: Service, slot: Slot, resource_id: str | None) -> list[Resource]:
-        """Who to ask, in order: the chosen one, or everyone free, the least booked through us first."""
+        """Whom to try, in order: the chosen one, or everyone who is free, the least booked in Holdfast first."""
         if slot.starts_at <= self._now():
             return []
         free = [resource for resource in service.resources if resource.id in slot.resource_ids]
@@ -38,7 +38,7 @@ class Candidates:
 
 
 def why_not(service: Service, starts_at: datetime, now: datetime) -> type[SlotTaken]:
-    """Why a time of this service cannot be had that nobody offers: it has begun, is within the notice, or is taken."""
+    """Why a time of this service is not offered: it has begun, is within the notice, or is taken."""
     if starts_at <= now:
         return TimePassed
     return TooSoon if starts_at < now + service.booking_window_start else SlotTaken

@@ -1,4 +1,4 @@
-"""From a held time to Stripe's page: who comes, and the attempt to pay."""
+"""From a held time to Stripe's page: the customer's details, and the attempt to pay."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ from app.widgets import Widget
 
 log = structlog.get_logger()
 
-#: How long an attempt whose answer was lost is repeated under its key; then a new attempt takes its place.
+#: How long an attempt whose answer was lost is repeated with the same key; then a new attempt replaces it.
 REPLAY_TIME = timedelta(seconds=45)
 
 #: How often paying may be started for one hold, so that a failing Stripe cannot prolong it for ever.
 MAX_ATTEMPTS = 5
-#: By a link that lasts for days. It prolongs nothing: the owner's deadline stands.
+#: The same for a payment link, which lasts for days. New attempts do not prolong it: the owner's deadline stays.
 MAX_LINK_ATTEMPTS = 50
 
 
 class Checkout:
-    """Takes the details, and opens payment pages."""
+    """Stores the details, and opens payment pages."""
 
     def __init__(
         self, tools: Tools, confirm: Confirm, take_payment: TakePayment, adopt: Adopt, pages: PaymentPages
@@ -63,7 +63,7 @@ class Checkout:
         self._adopt = adopt
 
     async def add_details(self, booking_id: str, form: Mapping[str, str]) -> Booking:
-        """Keep who is coming. Raises InvalidDetails with a sentence per field, or HoldExpired."""
+        """Store the customer's details. Raises InvalidDetails with a sentence for each wrong field, or HoldExpired."""
         await self._act_limits.hold(booking_id)
         booking = await self._tools.booking(booking_id)
         customer = read_details(form, on_offer(self._widgets, booking))
@@ -72,7 +72,7 @@ class Checkout:
             must_be_held(await self._tools.booking(booking_id), self._now())
             raise BookingConflict(booking.status)
         if kept.status is Status.AWAITING_PAYMENT and booking.customer != customer:
-            # What was asked of Stripe carries the old address; the next click on Pay asks again.
+            # The Session at Stripe has the old address; the next click on Pay makes a new one.
             await self._store.end_unanswered(booking_id)
             return await self._take_payment.expire_sessions(kept)
         return kept
@@ -140,13 +140,14 @@ class Checkout:
             await self._confirm.finalize_soon(booking)
 
     def _capture(self, booking: Booking, widget: Widget) -> Capture:
-        """Where the lock does not bind, a stranger may have the time by now: money that is only held is let go then."""
+        """Where the lock does not bind, someone else may have the time by now; money that is only held can then be
+        released without a charge."""
         binds = self._tools.schedulers.lock_binds(booking.reservation.scheduler)
         return widget.capture or (Capture.AUTOMATIC if binds else Capture.MANUAL)
 
     async def _confirm_free(self, booking: Booking, by: Actor, address: str) -> None:
-        """Nothing is due, so it is confirmed at once; but nobody books free times out, so a customer, and an address,
-        may have so many. The owner may have any number."""
+        """There is nothing to pay, so it is confirmed at once. So that nobody books all free times, a customer and a
+        network address may have only so many. The owner may have any number."""
         assert booking.customer  # noqa: S101 - nothing is confirmed without details
         customer = person(booking.customer.email)
         async with self._locks(("free", booking.widget, customer)):
@@ -160,7 +161,7 @@ class Checkout:
             await self._skip_payment(booking)
 
     async def _skip_payment(self, booking: Booking) -> None:
-        """Nothing is due: straight on to confirming."""
+        """There is nothing to pay: go straight on to confirming."""
         free = Change((Status.HELD,), Status.PAID, HistoryWord.NOTHING_DUE, before_deadline=True)
         won = await self._store.claim(booking.id, free)
         if won is None:
@@ -169,7 +170,7 @@ class Checkout:
             await self._confirm.finalize_soon(won)
 
     async def _open_payment(self, booking: Booking, return_url: str, cancel_url: str) -> Payment:
-        """Write the attempt, with all its parameters, before Stripe hears of it; the deadline moves with it."""
+        """Write down the attempt, with all its parameters, before Stripe is asked; the deadline moves with it."""
         attempts = await self._store.payments(booking.id)
         if len(attempts) >= (MAX_LINK_ATTEMPTS if booking.pay_link else MAX_ATTEMPTS):
             raise BookingConflict("too many attempts")
@@ -207,9 +208,9 @@ class Checkout:
         return payment
 
     def _pay_until(self, booking: Booking, widget: Widget, attempts: Sequence[Payment]) -> datetime:
-        """When paying has to be done: never after the visit has begun. The first page has its whole time; a later one
-        of the same hold, after a changed address or a lost answer, does not make the hold any longer than the first
-        did, or than LONGEST_PAYING. By a link it has to be done when the owner said."""
+        """The deadline for paying, never after the visit's start. The first page has its full time. A later page of the
+        same hold, after a changed address or a lost answer, does not extend the hold beyond the first page's end or
+        LONGEST_PAYING. For a payment link it is what the owner chose."""
         if booking.pay_link:
             return booking.deadline
         until = min(self._now().replace(microsecond=0) + widget.payment_time, booking.starts_at)
@@ -217,7 +218,8 @@ class Checkout:
         return min(until, max(booking.deadline, longest)) if attempts else until
 
     async def _create_session(self, booking: Booking, payment: Payment, *, held_until: datetime) -> str:
-        """`held_until` is what the hold's deadline was before paying began: a refused payment wins it no time."""
+        """Make the Session at Stripe. `held_until` was the hold's deadline before paying began, and is restored if
+        Stripe refuses: a refused payment does not extend the hold."""
         try:
             url = await self._pages.open(payment)
         except (StripeRefused, StripeMisconfigured) as error:

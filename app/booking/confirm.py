@@ -1,4 +1,4 @@
-"""From paid to confirmed: the time becomes final at the scheduler, or the money goes back."""
+"""From paid to confirmed: the time becomes final at the scheduler, or the payment is refunded."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ from app.store.change import Change
 
 log = structlog.get_logger()
 
-#: When the worker goes on with what got no answer at a door: the lease of this process is over with its call.
+#: When the worker continues with a call that got no answer in a request; this process's lease has ended by then.
 AGAIN_SOON = timedelta(seconds=5)
 
-#: A visitor may book for right now; one short failure of the scheduler's is no reason to send anyone's money back.
+#: A visitor may book a time that begins now; one short failure of the scheduler is no reason to refund.
 TRIES_PAST_START = 5
 
 
 class _Lock(Enum):
-    """What has become of a lock that was to be made final."""
+    """The outcome of making a lock final."""
 
     FINAL = auto()
-    #: The scheduler does not have it any more; its time may be free.
+    #: The scheduler no longer has it; the time may be free.
     GONE = auto()
     #: Someone else has its time, or the scheduler does not book it.
     TAKEN = auto()
@@ -54,7 +54,7 @@ class _AtItElsewhere(Exception):
 
 
 class Confirm:
-    """Carries a paid booking on to confirmed, or to its refund."""
+    """Takes a paid booking to confirmed, or to its refund."""
 
     def __init__(self, tools: Tools, release: Release, offered_times: OfferedTimes) -> None:
         self._tools = tools
@@ -70,10 +70,10 @@ class Confirm:
         self._offered_times = offered_times
 
     async def confirm(self, booking: Booking) -> Booking:
-        """Carry a paid booking on to confirmed, or to its refund. Raises SchedulerError, StripeError.
+        """Take a paid booking to confirmed, or to its refund. Raises SchedulerError, StripeError.
 
-        Once the visit would have begun and the scheduler has failed repeatedly, waiting helps nobody: the money goes
-        back.
+        Once the visit should have begun and the scheduler has failed repeatedly, waiting no longer helps: the payment
+        is refunded.
         """
         async with self._locks(booking.id):
             booking = await self._tools.booking(booking.id)
@@ -98,9 +98,9 @@ class Confirm:
             return booking
 
     async def finalize(self, booking: Booking, *, just_read: bool = False) -> Booking:
-        """Make the time final in the scheduler, capture held money, confirm; or give the money back. Safe to repeat.
+        """Make the time final at the scheduler, capture held money and confirm; or else refund. Safe to repeat.
 
-        `just_read` says that the payment was read at its source in this very act.
+        `just_read`: this call has just read the payment from Stripe.
         """
         if booking.canceled_at:
             if self._too_late(booking):
@@ -132,7 +132,7 @@ class Confirm:
             Status.CONFIRMED,
             word,
             values={"confirmed_at": self._now(), "end_reason": None},
-            # An answer may have been lost: of this time, asked for twice, or of another that was offered.
+            # An answer may have been lost: for this time, if it was asked for twice, or for another that was offered.
             find_out_at=self._now() + RESCUE_LEASE,
             mails=[
                 *self._notifications.owed(
@@ -151,7 +151,7 @@ class Confirm:
         return confirmed or await self._tools.booking(booking.id)
 
     async def _secure(self, booking: Booking, payment: Payment | None) -> tuple[Booking | None, HistoryWord]:
-        """Make the time final at the scheduler, as it was locked or again; None where it is gone permanently. Raises
+        """Make the time final at the scheduler, from its lock or by booking it again; None if it is gone. Raises
         _AtItElsewhere while another process does the same."""
         makes = booking.lost_time or not self._schedulers.lock_binds(booking.reservation.scheduler)
         if makes:  # a booking, and does not only change one: two processes would make two
@@ -174,13 +174,13 @@ class Confirm:
         return leased
 
     def _too_late(self, booking: Booking) -> bool:
-        """Whether the visit has begun so long ago that nothing but the money's way back is left. Late money buys
-        nothing from the start on."""
+        """Whether the visit began so long ago that only a refund is left. For a late payment that is so from the
+        visit's start on."""
         patience = timedelta(0) if booking.lost_time else PAST_START
         return booking.starts_at + patience <= self._now()
 
     async def _gone_back(self, booking: Booking, payment: Payment, *, just_read: bool) -> bool:
-        """Whether nothing is left of the payment: that it was paid once does not mean that it still is."""
+        """Whether the payment has been refunded in full meanwhile."""
         if payment.state is not PaymentState.CAPTURED:
             return False  # held money has its own answer when it is captured
         if payment.session_id and not just_read:
@@ -190,7 +190,7 @@ class Confirm:
         return await self._refunds.left(booking.id) == 0
 
     async def _cancel_refunded(self, booking: Booking) -> Booking:
-        """All the money went back before the time was final: the booking is off, and its time free."""
+        """Everything was refunded before the time was final: cancel the booking and free its time."""
         kinds = (MailKind.REFUNDED_CUSTOMER, MailKind.REFUNDED_OWNER)
         change = Change(
             (Status.PAID,),
@@ -212,7 +212,7 @@ class Confirm:
         return canceled
 
     async def _restore(self, booking: Booking) -> Booking:
-        """A cancellation is being taken back: if the scheduler gives the time again, the booking stands as it was; if
+        """A cancellation is being undone: if the scheduler has the time again, the booking is confirmed as before; if
         not, it stays cancelled, and its refund goes out."""
         try:
             there = await self._restore_at_scheduler(booking)
@@ -235,7 +235,7 @@ class Confirm:
     async def _restore_at_scheduler(self, booking: Booking) -> SchedulerBooking | None:
         """The scheduler's booking that has the time again: the cancelled one, or, where that was deleted, one made
         again. None while another process is at it."""
-        # A call that lands after the booking has been called off again would undo that.
+        # A call that arrives after the booking has been cancelled again would undo that.
         if not await self._store.lease(booking, until=self._now() + 2 * RESCUE_LEASE):
             return None
         if booking.reservation.reference:
@@ -256,11 +256,11 @@ class Confirm:
             if (refund.reason, refund.cause) == (booking.end_reason, str(booking.revision))
         )
         told: dict[str, str | int | bool] = {"by": booking.end_reason or "", "back": back, "undo_until": ""}
-        # Anyone who took it back, and left before the scheduler's answer, would believe that the booking stands.
+        # A customer who left before the scheduler's answer would believe that the booking is restored.
         kinds = (MailKind.CANCELED_CUSTOMER, MailKind.CANCELED_OWNER)
         mails = self._notifications.owed(booking, *kinds, about="kept", detail=told)
         sure = sure and not booking.reservation.unsure
-        # A call that has not landed yet would undo the release.
+        # A call that has not arrived yet would undo the release.
         find_out_at = None if sure else self._now() + 2 * RESCUE_LEASE
         left = await self._store.not_taken_back(booking, mails=mails, find_out_at=find_out_at)
         if left is None:
@@ -271,7 +271,7 @@ class Confirm:
         return left
 
     async def _make_final(self, booking: Booking, payment: Payment | None) -> _Lock:
-        """Make the lock a final booking in the scheduler, or find out why it cannot be one."""
+        """Turn the lock into a final booking at the scheduler, or find out why that is not possible."""
         reference = booking.reservation.reference
         if reference is None:
             return _Lock.GONE
@@ -290,7 +290,7 @@ class Confirm:
         return _Lock.FINAL
 
     async def _rescue(self, booking: Booking, payment: Payment | None, *, taken: bool) -> Booking | None:
-        """The same time again, unless the scheduler has just called it `taken`; else the same time with another
+        """Book the same time again, unless the scheduler has just called it `taken`; else the same time with another
         resource, else None. A time that the customer chose from several is had with the person that they chose.
 
         An expired hold is never revived: our own old lock, if it is still there, is deleted first.
@@ -329,7 +329,7 @@ class Confirm:
         return None
 
     async def _have(self, booking: Booking, made: SchedulerBooking, *, other_person: bool) -> Booking | None:
-        """The scheduler has made it. `booking` as it was before that was asked for."""
+        """The scheduler has made the booking. `booking` is the row as it was before that call."""
         return await self._store.record_lock(
             booking,
             reference=made.id,
@@ -339,8 +339,8 @@ class Confirm:
         )
 
     async def _booked_with(self, booking: Booking) -> str:
-        """Whom the customer has booked, by the id. A try with someone else that did not live to hear the scheduler's
-        answer has left that person in the row."""
+        """The id of the person whom the customer booked. An earlier attempt with another person, whose process died
+        before the answer, may have left that other person in the row."""
         asked = [
             entry for entry in await self._store.history(booking.id) if entry.what is HistoryWord.OTHER_PERSON_ASKED
         ]
@@ -348,7 +348,7 @@ class Confirm:
         return str(before or booking.resource_id)
 
     async def _why_gone(self, booking: Booking) -> EndReason:
-        """Why there is no time left to book. Anyone who had nothing to pay is not told of a payment."""
+        """Why no time is left to book. A customer who had nothing to pay is not told about a payment."""
         if booking.payment_id is None:
             return EndReason.REFUSED
         if booking.lost_time or await was_booked_there(self._tools, booking):
@@ -363,8 +363,8 @@ class Confirm:
         return replace(payment, state=facts.state, captured=facts.received)
 
     async def cancel_paid(self, booking: Booking, payment: Payment | None, reason: EndReason) -> Booking:
-        """Paid, but it cannot be, or no other time was chosen: the money goes back, and whatever the scheduler still
-        holds is released."""
+        """The booking is paid but cannot be confirmed, or no other time was chosen: refund it, and release what the
+        scheduler still holds."""
         refund = self._refunds.owed(booking, payment, payment.price, reason) if payment else None
         kinds = [MailKind.REFUNDED_CUSTOMER, MailKind.REFUNDED_OWNER]
         if payment is None:

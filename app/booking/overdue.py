@@ -1,6 +1,7 @@
-"""What has been due for too long is told: the owner once, and the customer where money waits with it.
+"""Reports what has been due for too long: to the owner once, and to the customer if they have paid.
 
-Nothing is done about it here. The worker goes on trying, and the owner has ways out; but nobody waits in silence.
+Nothing is done about it here: the worker goes on trying, and the owner can end the waiting. But nobody waits without
+being told.
 """
 
 from __future__ import annotations
@@ -27,14 +28,14 @@ RELEASE_WITHIN = timedelta(hours=6)
 
 
 class Overdue:
-    """Finds what has waited too long, and writes the mails about it. Safe to repeat: each is written once."""
+    """Finds what has waited too long, and writes the mails about it. Safe to repeat: each mail is written once."""
 
     def __init__(self, *, store: Store, notifications: Notifications) -> None:
         self._store = store
         self._notifications = notifications
 
     async def tell(self) -> None:
-        """Look at everything that is due, and write what is not told yet."""
+        """Look at everything that is due, and write the mails that are still missing."""
         for booking in await self._store.unconfirmed_since(CONFIRM_WITHIN):
             await self._tell(booking, Trouble.NOT_CONFIRMED, amount=booking.terms.price.amount)
         for booking in await self._store.unmoved_since(MOVE_WITHIN):

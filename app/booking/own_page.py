@@ -1,7 +1,7 @@
-"""Bookings that visitors make on the scheduler's own page and pay for here afterwards.
+"""Bookings that visitors make on the scheduler's own page and then pay for in Holdfast.
 
-Such a booking is final at the scheduler from the start, while it is no more than a hold here: paid in time it is
-confirmed as it stands there, and what is not paid by the deadline is cancelled there.
+Such a booking is final at the scheduler from the start, but only a hold here. If it is paid in time it is confirmed as
+it is there; if it is not paid by the deadline it is cancelled there.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ log = structlog.get_logger()
 
 
 class Unfit(StrEnum):
-    """Why a booking is not taken in."""
+    """Why a booking is not accepted."""
 
     #: The scheduler has no such booking.
     UNKNOWN = "unknown"
-    #: It was begun elsewhere than here, or another customer's.
+    #: It was not begun here, or belongs to another customer.
     VISITOR = "visitor"
     SERVICE = "service"
     TIME = "time"
@@ -39,8 +39,8 @@ class Unfit(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class BookedThere:
-    """What a program says of a booking on the scheduler's own page: its id there, the service, and the start. `tag` is
-    what went into that page's address."""
+    """What a program reports about a booking on the scheduler's own page: its id there, the service and the start.
+    `tag` is what we put into that page's address."""
 
     reference: str
     service_id: str
@@ -90,7 +90,7 @@ class OwnPage:
             raise SlotTaken(there.starts_at, [near.starts_at for near in nearest])
 
     async def _known(self, told: BookedThere, visitor: Visitor) -> Booking | None:
-        """The booking of ours that has it already. Raises NotTakenIn where that is another visitor's."""
+        """Our booking that already has it. Raises NotTakenIn if that belongs to another visitor."""
         known = await self._store.booking_by_reference(told.reference)
         if known and known.visitor.key != visitor.key:
             raise NotTakenIn(Unfit.VISITOR)
@@ -127,7 +127,7 @@ class OwnPage:
 
 
 def _unfit(there: SchedulerBooking, told: BookedThere, customer: Customer, now: datetime) -> Unfit | None:
-    """What speaks against a booking. Whose it is comes first: nothing is told of a stranger's."""
+    """Why a booking cannot be accepted. Whose it is is checked first: nothing is revealed about another person's."""
     tag = there.metadata.get("holdfast_id", "")
     checks = {
         Unfit.VISITOR: tag != told.tag if tag else there.email.casefold() != customer.email.casefold(),

@@ -19,7 +19,7 @@ _NO_SUCH_AMOUNT = N_("This currency has no such amount. Please round it.")
 
 
 class OwnerRefunds:
-    """Refunds for the owner's good will, and refunds that were paid another way."""
+    """Goodwill refunds, and refunds that were paid another way."""
 
     def __init__(self, tools: Tools) -> None:
         self._tools = tools
@@ -29,12 +29,11 @@ class OwnerRefunds:
         self._locks = tools.locks
 
     async def give_back(self, booking_id: str, amount: Money | None, *, left: int | None = None) -> list[Refund]:
-        """Refund beside the terms, for the owner's good will: `amount`, or all that is left; the booking stands.
-
-        Bounded by what is left of its payments. Returns the new refunds; none where nothing is left. `left` is what
-        the page showed as left, in smallest units: so a form that is sent twice gives back once. Raises InvalidRequest
-        for an amount in another currency, or not above 0, InvalidDetails for one that Stripe cannot move in its
-        currency, and BookingConflict where something else is left by now.
+        """Refund outside the terms, as a goodwill of the owner: `amount`, or all that is left; the booking stays. At
+        most what is left of its payments. Returns the new refunds; none where nothing is left. `left` is what the page
+        showed as left, in smallest units: so a form that is sent twice gives back once. Raises InvalidRequest for an
+        amount in another currency, or not above 0, InvalidDetails for one that Stripe cannot move in its currency, and
+        BookingConflict where something else is left by now.
         """
         async with self._locks(booking_id):
             if left is not None and left != await self._refunds.left(booking_id):

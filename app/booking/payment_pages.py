@@ -1,4 +1,4 @@
-"""Stripe's pages: an attempt to pay a booking, or the difference of a move, and the page on which it is paid."""
+"""Stripe's payment pages: an attempt to pay for a booking, or for the difference of a move, and its page."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ class Order:
 
 
 class PaymentPages:
-    """Writes down attempts to pay, and opens their pages."""
+    """Records attempts to pay, and opens their pages."""
 
     def __init__(self, tools: Tools) -> None:
         self._tools = tools
 
     def attempt(self, order: Order) -> Payment:
-        """The row of an attempt, with every parameter of its Session: written before Stripe hears of it."""
+        """The row of an attempt, with every parameter of its Session: written before Stripe is asked."""
         tools, booking, language = self._tools, order.booking, order.booking.visitor.language
         now = tools.now().replace(microsecond=0)  # Stripe counts whole seconds
         expires_at = now + max(tools.widgets.of(booking).payment_time, SHORTEST_SESSION)
@@ -96,7 +96,7 @@ class PaymentPages:
 
 
 def _what(reservation: Reservation, booking: Booking, now: datetime) -> str:
-    """When, with whom and where, on the clock and in the language that the customer chose by."""
+    """When, with whom and where, in the time zone and language in which the customer chose."""
     zone = zones.valid_zone(booking.visitor.time_zone) or reservation.time_zone
     language = booking.visitor.language
     today = zones.local(now, zone).date()

@@ -1,4 +1,4 @@
-"""Stripe does not let someone pay: what the visitor is told, and what the owner."""
+"""Stripe refuses to open a payment page: what the visitor and the owner are told."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _BAD_EMAIL = N_("The payment page does not accept this email address. Please che
 
 
 def email_refused(error: StripeError) -> bool:
-    """Whether Stripe minds the customer's address (Stripe docs, "Error codes", email_invalid)."""
+    """Whether Stripe rejects the customer's address (Stripe docs, "Error codes", email_invalid)."""
     return error.stripe_code == "email_invalid" or error.param == "customer_email"
 
 
@@ -25,7 +25,7 @@ def refuse_payment(
 ) -> tuple[HoldfastError, list[OutboxMail]]:
     """The error to raise for a Session that Stripe refused to make, and the owner's mail about it.
 
-    An address is the visitor's to correct; everything else is the owner's, and asking again would not help.
+    The visitor can correct an address; everything else is for the owner to solve, and asking again would not help.
     """
     if email_refused(error):
         return InvalidDetails({"email": _BAD_EMAIL}), []

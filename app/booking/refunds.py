@@ -1,7 +1,7 @@
-"""Money back: each refund is a row, written before Stripe is asked, and one row is one refund.
+"""Refunds: each refund is one row, written before Stripe is asked.
 
-What is refunded or disputed in Stripe's dashboard, outside Holdfast, is mirrored: it counts when the next refund is
-drawn, and a disputed payment is not refunded as well (Stripe docs, "Refunds and disputes": money would go out twice).
+Refunds and disputes in Stripe's dashboard are copied here. They count when the next refund is calculated, and a
+disputed payment is not refunded as well (Stripe docs, "Refunds and disputes": money would go out twice).
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ from app.store import Store
 
 log = structlog.get_logger()
 
-#: A refund that Stripe calls pending is asked about this often, should its webhook be lost.
+#: A pending refund is read from Stripe this often, in case its webhook is lost.
 REFUND_LOOK = timedelta(hours=1)
-#: How often a refund that waits behind a dispute is thought of again; the dispute's end is a webhook, too.
+#: How often we check a refund that waits for a dispute to end; a webhook reports the end, too.
 DISPUTE_LOOK = timedelta(days=1)
 
 
 class Refunds:
-    """Owes, pays and follows refunds. `payments` is None where no Stripe key is set."""
+    """Makes refunds due, pays them and follows them. `payments` is None if no Stripe key is set."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class Refunds:
         self._random = random
 
     def owed(self, booking: Booking, payment: Payment, amount: Money, reason: EndReason) -> Refund:
-        """The row of a refund to come, for the transaction that makes it due."""
+        """The row of a new refund, for the transaction that makes it due."""
         now = self._now()
         return Refund(
             id=self._new_id(),
@@ -85,15 +85,15 @@ class Refunds:
     def debt(
         self, booking: Booking, amount: Money, reason: EndReason, *, cause: str, due_at: datetime | None = None
     ) -> Owed:
-        """Money to give back, whichever payments it comes from, for the transaction that makes it due. `due_at` None
-        is at once."""
+        """An amount to refund, from any of the booking's payments, for the transaction that makes it due. `due_at` None
+        means at once."""
         now = self._now()
         return Owed(self._new_id(), booking.id, amount, reason, cause, due_at or now, now)
 
     async def owe(
         self, booking: Booking, payment: Payment, amount: Money, reason: EndReason, seen: PaymentSeen
     ) -> None:
-        """A payment came that could buy nothing: it goes back, and its customer and the owner are told."""
+        """A payment arrived for which there is no booking: it is refunded, and the customer and the owner are told."""
         refund = self.owed(booking, payment, amount, reason)
         kinds = (MailKind.REFUNDED_CUSTOMER, MailKind.REFUNDED_OWNER)
         about = "" if payment.move_id is None else payment.id
@@ -102,11 +102,11 @@ class Refunds:
             await self.pay_soon(refund)
 
     async def funds(self, booking_id: str) -> Funds:
-        """What came for a booking, and what has gone back."""
+        """The payments for a booking, and their refunds."""
         return Funds(await self._store.payments(booking_id), await self._store.refunds(booking_id))
 
     async def left(self, booking_id: str) -> int:
-        """What of a booking's money is still here, in smallest units: no refund can be more."""
+        """How much of a booking's payments has not been refunded, in smallest units: no refund can be more."""
         return (await self.funds(booking_id)).left
 
     async def paid_another_way(self, booking_id: str, refund_id: str = "") -> Refund:
@@ -147,7 +147,8 @@ class Refunds:
         raise NotFound(refund_id)
 
     async def _look_for(self, refund: Refund, payment_intent_id: str) -> None:
-        """Take in a refund that Stripe has made although we had no answer. A key that may not ask has made none."""
+        """Take in a refund that Stripe has made although we got no answer. A key without the permission cannot have
+        made one."""
         if self._payments is None:
             return
         try:
@@ -158,7 +159,7 @@ class Refunds:
             await self._record(refund, facts)
 
     async def pay_due(self, booking_id: str) -> None:
-        """Pay what is due of a booking now if Stripe answers; else the worker does."""
+        """Pay a booking's due refunds now if Stripe answers; else the worker does it."""
         for refund in await self._store.refunds(booking_id):
             if refund.status == "requested" and refund.next_try_at and refund.next_try_at <= self._now():
                 await self.pay_soon(refund)
@@ -222,8 +223,8 @@ class Refunds:
         await self._record(refund, answer)
 
     async def _hold_up(self, refund: Refund, error: StripeError) -> None:
-        """Note and report why a refund does not go out: at once where Stripe refuses it, after a while where it does
-        not answer."""
+        """Record and report why a refund does not go out: at once if Stripe refuses it, after a while if it does not
+        answer."""
         if error.retry:
             since, patience = refund.due_at, REFUND_PATIENCE
             if refund.stripe_refund_id:
@@ -256,7 +257,7 @@ class Refunds:
         return self._notifications.trouble(booking, Trouble.REFUND_IN_PERSON, about=refund.id, detail=told)
 
     async def _fail(self, refund: Refund, error: StripeRefused) -> None:
-        """Stripe does not know the payment, since it was made under another account's key: it can never send this
+        """Stripe does not know the payment, since it was made with another account's key: it can never make this
         refund."""
         log.error("refund failed", refund=refund.id, booking=refund.booking_id, reason=error.stripe_code)
         await self._store.record_refund(
@@ -305,7 +306,7 @@ class Refunds:
         return True
 
     async def _record(self, refund: Refund, answer: RefundFacts) -> None:
-        """Mirror Stripe's word; a refund that came to nothing is told to both."""
+        """Store Stripe's status of the refund; if it failed, customer and owner are told."""
         open_ended = answer.status in {"pending", "requires_action"}
         lost = answer.status in REFUND_VOID and refund.status not in REFUND_VOID
         problem = BALANCE_TOO_LOW if open_ended and answer.pending_reason == BALANCE_TOO_LOW else ""
@@ -337,7 +338,7 @@ class Refunds:
         return dispute not in DISPUTE_OVER
 
     async def _dispute_now(self, payment: Payment) -> str:
-        """How the dispute stands at its source: the webhook of its end may be lost, and it may take months."""
+        """Read the dispute from Stripe: the webhook about its end may be lost, and it may take months."""
         if self._payments is None or payment.payment_intent_id is None:
             return payment.dispute
         words = [facts.status for facts in await self._payments.disputes_of(payment.payment_intent_id)]
@@ -355,7 +356,7 @@ class Refunds:
                 await self.follow_refund(facts)
 
     async def follow_refund(self, facts: RefundFacts) -> bool:
-        """Take in a refund as Stripe has it: one of ours, or one made outside Holdfast. Whether it was news."""
+        """Take in a refund as Stripe has it: one of ours, or one made outside Holdfast. Returns whether it was new."""
         payment = await self._store.payment_of_intent(facts.payment_intent_id) if facts.payment_intent_id else None
         if payment is None:
             return False  # not ours: accounts are shared with other software
@@ -387,8 +388,8 @@ class Refunds:
         )
 
     async def follow_dispute(self, facts: DisputeFacts) -> bool:
-        """Take in a dispute as Stripe has it: the owner is told once, and what waited for it goes on. Whether it was
-        news."""
+        """Take in a dispute as Stripe has it: the owner is told once, and refunds that waited for it continue. Returns
+        whether it was new."""
         payment = await self._store.payment_of_intent(facts.payment_intent_id) if facts.payment_intent_id else None
         if payment is None:
             return False

@@ -1,4 +1,4 @@
-"""Giving a time back at the scheduler."""
+"""Releasing times at the scheduler."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ RESCUE_LEASE = timedelta(minutes=2)
 
 
 class Release:
-    """Gives back what the scheduler still holds for nobody."""
+    """Releases what the scheduler holds although no booking needs it."""
 
     def __init__(self, tools: Tools) -> None:
         self._tools = tools
@@ -34,8 +34,8 @@ class Release:
         self._now = tools.now
 
     async def booking(self, booking: Booking) -> None:
-        """Give the time of an ended booking, or one that was lost, back at the scheduler: one that was confirmed stays
-        there as cancelled, for its history. Of one that stands, delete what there is twice. Safe to repeat; raises
+        """Release the time of an ended or lost booking at the scheduler; one that was confirmed stays there as
+        cancelled, for its history. If the booking still stands, delete a second copy there. Safe to repeat; raises
         SchedulerError."""
         reservation = booking.reservation
         if booking.status is Status.CONFIRMED and reservation.unsure:
@@ -64,7 +64,7 @@ class Release:
             await self._let_go(reservation)
 
     async def left(self, reservation_id: str) -> None:
-        """The same for a time that the booking does not have, at once if the scheduler answers."""
+        """The same for a time that the booking no longer has, now if the scheduler answers; else the worker does it."""
         reservation = await self._store.reservation(reservation_id)
         if reservation is None:
             return
@@ -82,7 +82,7 @@ class Release:
         self._availability.freed(reservation.interval, reservation.slot, reservation.service_id)
 
     async def _delete_tagged(self, reservation: Reservation, *, but: str = "") -> None:
-        """Delete what the scheduler has under the tag: a create whose answer was lost may have made it."""
+        """Delete what the scheduler has under the tag: a call whose answer was lost may have made it."""
         booking = await self._tools.booking(reservation.booking_id)
         has = booking.reservation.reference if booking.reservation.id != reservation.id else None
         for lost in await find_at_scheduler(self._tools, booking, reservation):

@@ -40,8 +40,8 @@ _A_DAY = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Rescheduled:
-    """What became of a wish to move: `checkout_url` is Stripe's page where the difference must be paid first.
-    `difference` is the one that was quoted."""
+    """The result of a move: `checkout_url` is Stripe's page if the difference must be paid first. `difference` is the
+    one that was quoted."""
 
     booking: Booking
     move: Move
@@ -50,7 +50,7 @@ class Rescheduled:
 
 
 class Reschedule:
-    """Moves bookings; `Moves` carries each move from its first write to its last."""
+    """Moves bookings: checks and prices a move here; `Moves` then carries it out."""
 
     def __init__(self, tools: Tools, offers: Offers, moves: Moves, candidates: Candidates) -> None:
         self._tools = tools
@@ -78,8 +78,8 @@ class Reschedule:
         return own + [service for service in services if service not in own and service.price.currency == currency]
 
     def people(self, booking: Booking, service: Service, by: Actor) -> tuple[Resource, ...]:
-        """Whom they may move it to: customers to someone else only where the widget lets them, or where the one who
-        was booked does not offer the service."""
+        """The people to whom it may be moved. Customers may choose another person only if the widget allows it, or if
+        the booked person does not offer the service."""
         own = service.resource(booking.resource_id)
         if own and by is Actor.CUSTOMER and not self._widgets.of(booking).reschedule.other_resource:
             return (own,)
@@ -134,8 +134,8 @@ class Reschedule:
     ) -> Rescheduled:
         """Move the booking to another time: at once, or, where it costs more, when the difference is paid.
 
-        `revision` is what the page showed. Raises as `quote_move`, BookingConflict where the booking has changed since
-        it was shown, and StripeError; then nothing changed. Where the scheduler gives no answer the move stays
+        `revision` is what the page showed. Raises what `quote` raises, BookingConflict where the booking has changed
+        since it was shown, and StripeError; then nothing changed. Where the scheduler gives no answer the move stays
         `MOVING`, both times stay ours, and the worker goes on.
         """
         await self._act_limits.change(booking_id, by)
@@ -175,7 +175,8 @@ class Reschedule:
         return await self._moves.open_page(move) if move else None
 
     async def give_up(self, booking_id: str) -> Booking:
-        """Leave the booking as it was. If Stripe says that the difference is paid after all, it is moved instead."""
+        """Leave the booking as it was. If Stripe says that the difference has been paid after all, it is moved
+        instead."""
         async with self._locks(booking_id):
             move = await self._store.open_move(booking_id)
             if move and move.state is MoveState.HELD:
@@ -196,7 +197,8 @@ class Reschedule:
             raise PolicyRefused(refusal)
 
     async def _must_have_moves_left(self, booking: Booking, by: Actor) -> None:
-        """Moves may be begun and left unpaid as often as they may be made; one that was left takes none of those."""
+        """A customer may begin moves and leave them unpaid as often as they may move. A move that was left unpaid does
+        not count as a move."""
         if by is Actor.CUSTOMER:
             left = moves_left_unpaid(await self._store.history(booking.id))
             if left >= booking.terms.most_moves:
@@ -205,13 +207,13 @@ class Reschedule:
     async def _quotes(
         self, booking: Booking, starts_at: datetime, service_id: str, resource_id: str | None, by: Actor
     ) -> list[MoveQuote]:
-        """One for everyone who could take the booking then, in the order in which to ask."""
+        """A quote for each person or room that could take the booking then, in the order in which to try them."""
         widget = self._widgets.of(booking)
         service = await self._availability.service(widget, service_id or booking.service_id)
         owner, same = by is Actor.OWNER, service.id == booking.service_id
         if not same and not (service.on_offer and _may_change_service(widget, by)):
             raise InvalidRequest("another service is not offered")
-        # What was bought keeps its price, whatever the owner asks for it today.
+        # The same service keeps the price it was booked at, whatever it costs today.
         price = booking.terms.price if same else service.price
         if price.currency != booking.terms.price.currency:
             raise InvalidRequest("another currency")
@@ -233,9 +235,10 @@ class Reschedule:
         return [MoveQuote(service, slot, resource, price, difference, cap) for resource in asked]
 
     async def _price_of_move(self, booking: Booking, price: Money, *, owner: bool) -> tuple[Money, int, int]:
-        """(price, difference, cap) of a move to a service at this price: the one place where that is calculated.
+        """(price, difference, cap) of a move to a service at this price: the only place where that is calculated.
 
-        An owner's move is no customer's way around the terms: it gives the whole difference back, and caps nothing.
+        When the owner moves a booking, the whole difference is refunded and nothing is capped: a customer cannot use
+        such a move to get around the terms.
         """
         terms, now = booking.terms, self._now()
         dearer = price.amount - terms.price.amount
@@ -258,7 +261,7 @@ class Reschedule:
 
 
 def with_own(slots: Sequence[Slot], around: Sequence[Slot]) -> tuple[Slot, ...]:
-    """What is offered together with what only the booking itself takes up, in order."""
+    """The offered times together with those that only the booking itself occupies, in order."""
     found = {slot.starts_at: slot for slot in slots}
     for own in around:
         known = found.get(own.starts_at, replace(own, resource_ids=()))

@@ -1,4 +1,4 @@
-"""Reads Stripe and the scheduler, and brings a booking to the state that follows from both."""
+"""Reads Stripe and the scheduler, and brings a booking into the state that follows from both."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class Settle:
         self._adopt = adopt
 
     async def booking(self, booking_id: str) -> Booking:
-        """Look at Stripe and the scheduler and bring the booking to the state the facts demand. Safe to repeat.
+        """Read Stripe and the scheduler, and bring the booking into the state that follows. Safe to repeat.
 
-        A provider that does not answer changes nothing: the worker carries on.
+        If a provider does not answer, nothing changes, and the worker tries again.
         """
         try:
             await self._adopt.catch_up(booking_id)
@@ -40,8 +40,8 @@ class Settle:
             return await self._tools.booking(booking_id)
 
     async def expire(self, booking: Booking) -> Booking:
-        """The deadline has passed. Raises StripeError: without Stripe's word nothing is released. Raises SchedulerError
-        for an inherited booking: see `_close`."""
+        """The deadline has passed. Raises StripeError: without Stripe's answer nothing is released. Raises
+        SchedulerError for an inherited booking: see `TakePayment.close`."""
         await self._adopt.catch_up(booking.id)
         async with self._locks(booking.id):
             booking = await self._tools.booking(booking.id)

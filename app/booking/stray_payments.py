@@ -1,7 +1,7 @@
-"""Money that our own payment pages took for bookings which this database does not know.
+"""Payments on our own payment pages for bookings that are not in this database.
 
-That happens when the database is lost, or is put back from a backup older than the booking. Such money is written
-down, counts as money without a booking, and is told to the owner once; what becomes of it is the owner's to say
+That happens when the database is lost, or restored from a backup that is older than the booking. Such a payment is
+recorded, counts as money without a booking, and is reported to the owner once. The owner decides what to do with it
 (`python -m app reconcile`).
 """
 
@@ -31,7 +31,7 @@ _HAS_MONEY = frozenset({PaymentState.AUTHORIZED, PaymentState.CAPTURED})
 
 
 class Strays:
-    """Notes, tells and settles such payments. `payments` is None where no Stripe key is set."""
+    """Records, reports and settles such payments. `payments` is None if no Stripe key is set."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class Strays:
         return facts.is_tagged and any(urlsplit(url).netloc in self._sites for url in facts.leads_to)
 
     async def notice(self, facts: CheckoutFacts) -> bool:
-        """Take in a Session whose booking is unknown. Whether it was news. Raises StripeError."""
+        """Take in a Session whose booking is unknown. Returns whether it was new. Raises StripeError."""
         known = await self._store.stray(facts.id)
         if known:
             if facts.state is PaymentState.VOIDED and not known.settled_at:
@@ -87,7 +87,7 @@ class Strays:
         return added
 
     async def follow(self, payment_intent_id: str | None) -> bool:
-        """Take in what has gone back of such a payment. Whether it was news. Raises StripeError."""
+        """Take in refunds of such a payment. Returns whether they were new. Raises StripeError."""
         stray = await self._store.stray_of_intent(payment_intent_id) if payment_intent_id else None
         if stray is None or stray.settled_at:
             return False
@@ -98,7 +98,7 @@ class Strays:
         return True
 
     async def follow_hold(self, payment_intent_id: str) -> None:
-        """Take in that held money was let go, or has lapsed. Raises StripeError."""
+        """Take in that held money was released, or has lapsed. Raises StripeError."""
         stray = await self._store.stray_of_intent(payment_intent_id)
         if stray and not stray.settled_at:
             await self.notice(await self._stripe.look_at_session(stray.session_id))
@@ -112,7 +112,8 @@ class Strays:
     # -- telling -------------------------------------------------------------------------------------------
 
     async def tell(self, stray: StrayPayment) -> None:
-        """Mail every owner that the widgets name, since it is not known which widget it was. Raises MailError."""
+        """Mail all owners that the widgets name, since it is not known for which widget it was paid. Raises
+        MailError."""
         languages = {widget.owner_email: widget.languages[0] for widget in self._widgets.values() if widget.owner_email}
         for address, language in languages.items():
             subject, text = _words(stray, language)
@@ -122,11 +123,11 @@ class Strays:
     # -- settling ------------------------------------------------------------------------------------------
 
     async def open(self) -> list[StrayPayment]:
-        """Those about which someone has still to decide, oldest first."""
+        """The payments that still need a decision, oldest first."""
         return await self._store.open_strays()
 
     async def refund(self, stray: StrayPayment) -> None:
-        """Send back what is left of it, or let held money go. Safe to repeat. Raises StripeError."""
+        """Refund what is left of it, or release held money. Safe to repeat. Raises StripeError."""
         if stray.payment_intent_id is None:
             raise StripeRefused("no payment to refund")
         facts = await self._stripe.session(stray.session_id)
@@ -139,7 +140,8 @@ class Strays:
         await self._stripe.refund(
             stray.payment_intent_id,
             amount=stray.left.amount,
-            # One key is one amount: what went back in the dashboard meanwhile makes it another.
+            # Under one key Stripe takes one amount; a refund in the dashboard meanwhile changes the amount, and so the
+            # key.
             refund_id=f"rf_{stray.session_id}_{stray.left.amount}",
             booking_id=stray.booking_id,
             first_tried_at=stray.seen_at,

@@ -1,4 +1,4 @@
-"""What a stored Stripe event leads to: it is a hint where to look."""
+"""Acting on stored Stripe events: each is only a hint which object to read."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from app.domain.event import Event
 
 log = structlog.get_logger()
 
-#: Stripe's objects whose events tell of money that goes back.
+#: Stripe's objects whose events are about refunds and disputes.
 _MONEY_BACK = frozenset({"refund", "charge", "dispute"})
 
 
@@ -47,7 +47,8 @@ class StripeEvents:
             await self._take_payment.settle(await self._tools.booking(booking.id))
 
     async def _follow_money_back(self, event: Event) -> None:
-        """What was done in Stripe's dashboard lacks our metadata; its PaymentIntent tells whose it is."""
+        """Refunds made in Stripe's dashboard lack our metadata; their PaymentIntent shows which booking they belong
+        to."""
         intent = event.payment_intent_id
         if intent is None:
             return

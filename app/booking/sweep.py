@@ -1,4 +1,4 @@
-"""Looking for what was forgotten: times at the scheduler, money at Stripe."""
+"""Looking for what no webhook has reported: locks left over at the scheduler, payments at Stripe."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Sweep:
         self._adopt = adopt
 
     async def sweep_scheduler(self, created_before: datetime) -> int:
-        """Delete temporary bookings of ours that no live booking stands behind. Returns how many."""
+        """Delete our temporary bookings that belong to no open booking. Returns how many."""
         return sum([await self._sweep(scheduler, created_before) for scheduler in self._schedulers.values()])
 
     async def _sweep(self, scheduler: Scheduler, created_before: datetime) -> int:
@@ -55,7 +55,7 @@ class Sweep:
         return swept
 
     async def sweep_stripe(self, created_after: datetime, *, most: int = RECENT) -> int:
-        """Take in payments, refunds and disputes that nobody told us about. Returns how many.
+        """Take in payments, refunds and disputes that no webhook reported. Returns how many.
 
         Looked at is what was made since `created_after`, and, where the last look is longer ago, for as long before
         that. About `most` refunds and disputes are read; the next look goes on.

@@ -39,7 +39,7 @@ UNPAID = (Status.HELD, Status.AWAITING_PAYMENT)
 
 
 class TakePayment:
-    """Lets a booking follow its payments. Call these with the booking's lock.
+    """Changes a booking when its payments change. Call these with the booking's lock.
 
     `inherited` are the unpaid bookings that were in the database when this process began. A backup may have been put
     back meanwhile, so what the rows say of these is not believed before Stripe and the scheduler were asked: see
@@ -61,7 +61,8 @@ class TakePayment:
         self.inherited = set(inherited)
 
     async def settle(self, booking: Booking) -> Booking:
-        """As `settle`, raising SchedulerError and StripeError."""
+        """Read the booking's open attempts to pay from Stripe, act on them, and confirm the booking if it is paid.
+        Raises SchedulerError and StripeError."""
         just_read = False
         for payment in await self._store.payments(booking.id):
             if payment.session_id and payment.state in MAY_STILL_PAY:
@@ -73,7 +74,7 @@ class TakePayment:
         return booking
 
     async def apply(self, payment: Payment, facts: CheckoutFacts) -> Booking:
-        """Take in what Stripe says of one attempt, and let the booking follow."""
+        """Take in what Stripe says about one attempt to pay, and change the booking accordingly."""
         seen = PaymentSeen(payment.id, facts.state, facts.id, facts.payment_intent_id, facts.received)
         if payment.move_id:
             await self._moves.take_difference(payment, facts, seen)
@@ -93,7 +94,7 @@ class TakePayment:
                 return await self.close(booking, EndReason.PAYMENT_FAILED)
 
     async def _wait_for_processing(self, booking: Booking) -> Booking:
-        """A delayed method: keep the time while Stripe works, though not beyond the visit itself."""
+        """A delayed payment method: keep the time while Stripe is processing it, but not beyond the visit's start."""
         until = self._now() + PROCESSING_PATIENCE
         if booking.status is Status.AWAITING_PAYMENT and until < booking.starts_at and until > booking.deadline:
             return await self._store.postpone(booking.id, deadline=until) or booking
@@ -102,7 +103,7 @@ class TakePayment:
     async def _take_payment(
         self, booking: Booking, payment: Payment, facts: CheckoutFacts, seen: PaymentSeen
     ) -> Booking:
-        """Money is here, or held for us: the booking is paid, or the money goes back."""
+        """The payment has arrived, or is held: either the booking is paid now, or the payment is refunded."""
         if not facts.pays(payment, livemode=self._tools.stripe.livemode):
             log.error("payment does not match the order", booking=booking.id, session=facts.id)
             amount = Money(max(facts.received, facts.capturable), facts.currency)
@@ -129,16 +130,16 @@ class TakePayment:
         return booking
 
     def _in_time(self, booking: Booking, payment: Payment, facts: CheckoutFacts) -> bool:
-        """Whether the customer paid for a visit that was still to come. Money of a delayed method comes when it comes,
-        however early it was promised."""
+        """Whether the customer paid before the visit's start. For a delayed payment method, what counts is when the
+        money arrives."""
         if self._now() < booking.starts_at:
             return True
         promised = payment.state is PaymentState.PROCESSING or facts.charged_at is None
         return not promised and facts.charged_at is not None and facts.charged_at < booking.starts_at
 
     async def end_unpaid(self, booking: Booking, reason: EndReason, *, who: str = "") -> Booking:
-        """Expire every Session that someone may have, and only then claim the end. Stripe may say: paid. `who` of the
-        owner's people ends it, if one of them does."""
+        """Expire every Session that a visitor may have open, and only then claim the end; Stripe may say that it has
+        been paid. `who` is the member of staff, if one of them ends it."""
         booking = await self.expire_sessions(booking)
         if booking.status is Status.PAID:
             return await self._confirm.finalize(booking, just_read=True)
@@ -157,7 +158,7 @@ class TakePayment:
     async def close(self, booking: Booking, reason: EndReason, *, who: str = "") -> Booking:
         """Claim the end of an unpaid booking, unless another Session is still open, and release its time.
 
-        Raises SchedulerError for an inherited booking, of which the scheduler is asked first.
+        Raises SchedulerError for an inherited booking, because the scheduler is asked about it first.
         """
         if booking.id in self.inherited:
             there = await self.there_now(booking)
@@ -217,9 +218,9 @@ class TakePayment:
         return await self._confirm.finalize_soon(stands) if stands else await self._tools.booking(booking.id)
 
     async def there_now(self, booking: Booking) -> SchedulerBooking | None:
-        """The booking as the scheduler has it; None if it is gone, or was never there.
+        """The booking as the scheduler has it; None if it is gone or never existed there.
 
-        The row's reference leads there where it was locked. Where nothing was locked, or the lock's answer was not
+        A lock is found by the reference in the row. Where nothing was locked, or the lock's answer was not
         known yet, what was booked later is found by its tag.
         """
         reservation = booking.reservation

@@ -1,7 +1,7 @@
-"""The worker: does what is due, looks for what was forgotten, sends mails.
+"""The worker: does what is due, looks for what no webhook has reported, sends mails.
 
-Alone it brings every booking to its end, with webhooks off and nobody returning. Each step is safe to repeat, so a
-crash, or a second worker, costs nothing but the repetition.
+It alone brings every booking to its end, even if all webhooks are off and no visitor returns from Stripe's page. Each
+step is safe to repeat, so a crash or a second worker costs only the repetition.
 """
 
 from __future__ import annotations
@@ -40,36 +40,36 @@ log = structlog.get_logger()
 
 #: The scheduler is swept rarely, since every call counts against the month: at start, daily, and after a lost answer.
 SWEEP_SCHEDULER_EVERY = timedelta(days=1)
-#: No lock is still being made this long after the scheduler created its temporary booking.
+#: So long after the scheduler created a temporary booking, our call that made it has certainly ended.
 SCHEDULER_STRAY_AGE = timedelta(minutes=15)
-#: Stripe's reads are free; a payment that nobody told us about waits this long at most.
+#: Reading from Stripe is free; a payment that no webhook reported waits this long at most.
 SWEEP_STRIPE_EVERY = timedelta(minutes=10)
 #: An open Session is read again after 1, 2, 4, … minutes.
 FIRST_LOOK = timedelta(minutes=1)
-#: A mail server that does not answer costs SMTP_TIMEOUT a mail: money and time must not wait long behind it, nor may
-#: the last mail's lease run out before its turn.
+#: A mail server that does not answer costs SMTP_TIMEOUT for each mail: refunds and releases must not wait long for it,
+#: and the last mail's lease must not run out before it is sent.
 MAILS_AT_ONCE = 5
 MAIL_LEASE = timedelta(minutes=2)
 #: RFC 5321 4.5.4.1 asks a sender for four days of attempts at least, because mail servers can be down over a weekend.
 MAIL_PATIENCE = timedelta(days=4)
-#: After an outage of ours every mail is late; so many attempts each gets all the same.
+#: After our own outage every mail is late; each still gets this many attempts.
 LEAST_MAIL_TRIES = 14
 MAX_BACK_OFF = timedelta(hours=1)
-#: What is told late is told in minutes; a few reads a minute cost nothing.
+#: How often overdue things are looked for: they are reported after minutes, and a few reads a minute cost nothing.
 LOOK_FOR_OVERDUE_EVERY = timedelta(minutes=1)
 #: Each beat is a write; `/readyz` waits for several of them before it calls the worker late.
 BEAT_EVERY = timedelta(seconds=10)
-#: How often what is old is looked for; the first time so long after a start.
+#: How often old rows are looked for; the first time so long after a start.
 PRUNE_EVERY = timedelta(hours=6)
-#: How long a sweep by one process is enough for all; less than any of them is apart.
+#: For how long one process's sweep counts for all processes; shorter than the interval of any sweep.
 TURN = timedelta(minutes=9)
 #: While the database refuses, `run` pauses for up to so many of its usual pauses.
 LONGEST_PAUSE = 10
 
 Item = TypeVar("Item")
-#: What the next step would meet as well.
+#: Errors that the next step would meet as well.
 _EVERYBODYS = (StorageBusy, StorageFull, StorageReadOnly)
-#: What is due and has an id that the log may name.
+#: Things that can be due and have an id that may be logged.
 _ROWS = (Booking, HoursChange, Move, OutboxMail, Payment, Refund, Reservation)
 
 
@@ -77,7 +77,7 @@ class Worker:
     """Runs `tick` again and again. `sleep` waits seconds; `now` gives aware UTC datetimes. `alone` says
     that no other worker may run over this database; `keep_done` is for how long done events and mails are kept."""
 
-    # Fifteen parameters: one for each queue that it empties, and what tests put in the place of time and waiting.
+    # Fifteen parameters: one for each queue that it empties, and what tests use instead of time and waiting.
     def __init__(
         self,
         *,
@@ -172,8 +172,8 @@ class Worker:
         await self._each(self._store.hours_due, self._working_hours.due, self._working_hours.put_off)
 
     async def _anything_due(self) -> bool:
-        """Whether any queue has something for now: one question instead of ten, in most ticks. Without an answer the
-        queues are asked themselves, so that one that cannot be read does not stop the others."""
+        """Whether any queue has something due: in most ticks one query instead of ten. If this query fails, each queue
+        is asked, so that one that cannot be read does not stop the others."""
         try:
             return await self._store.anything_due()
         except _EVERYBODYS:
@@ -318,18 +318,18 @@ class Worker:
                     await self._store.keep_turn("reconcile", until=self._next_reconciling - TURN)
 
     async def _turn(self, name: str, lasts: timedelta) -> bool:
-        """Whether this process makes the calls that one of them has to make. Two that begin at once make them once."""
+        """Whether this process is the one to make certain calls now. If two begin at once, only one does."""
         return self._alone or await self._store.take_turn(name, until=self._now() + lasts)
 
     async def _prune(self, now: datetime) -> None:
-        """A batch in each tick, until there is nothing old and nothing uncounted left; then not for some hours."""
+        """Delete and count a batch in each tick until nothing is left; then pause for some hours."""
         if now < self._next_pruning or not await self._turn("prune", timedelta(seconds=30)):
             return
         if not await self._store.prune(now - self._keep_done) and not await self._store.tally_history():
             self._next_pruning = now + PRUNE_EVERY
 
     def _follow_clock(self, now: datetime) -> None:
-        """Where the clock was set back, the sweeps that were planned by it are due earlier by as much."""
+        """If the clock was set back, move the planned sweeps forward by as much."""
         back = self._seen_at - now
         self._seen_at = now
         if back > BEAT_EVERY:
