@@ -8,29 +8,23 @@ from typing import Any
 
 import httpx
 
-from app.domain.charge_minimum import chargeable
+from app.operations.setup_check.asking import Asking, Whom, price_fault
 from app.operations.setup_check.finding import Finding, clock, fail, ok, warn
-from app.operations.setup_check.outage import Whom, outages_told
 from app.scheduling.calcom.client import VERSIONS, versioned
 from app.scheduling.calcom.translation import EventType, read_event_types, read_me, read_slots, timestamp
 from app.scheduling.calcom.webhook import TRIGGERS
 from app.settings import Settings, opened
-from app.widgets import Widget, beyond_stripe
+from app.widgets import Widget
 
 #: A calendar without a free time for so long is likelier to lack working hours than to be full.
 LOOK_AHEAD = timedelta(days=31)
-_SECONDS = httpx.Timeout(15, connect=8)
 _GUIDE = "docs/schedulers.md#calcom tells how"
 
 _Row = Mapping[str, Any]
 
 
-class _Limited(Exception):
-    """Cal.com answers 429."""
-
-
 class CalcomLook:
-    """One look. `calls` is how many requests it took."""
+    """One look at Cal.com. `calls` is how many requests it took."""
 
     def __init__(
         self,
@@ -40,43 +34,30 @@ class CalcomLook:
         now: datetime,
         transport: httpx.AsyncBaseTransport | None,
     ) -> None:
-        self.calls = 0
         self._settings = settings
         self._widgets = widgets
         self._now = now
-        self._transport = transport
-        self._http: httpx.AsyncClient
+        self._headers = {"Authorization": f"Bearer {opened(settings.calcom_api_key)}"}
+        whom = Whom("calcom", "Cal.com", settings.calcom_base_url, "CALCOM_BASE_URL", "it ends in /v2")
+        self._calcom = Asking(whom, transport=transport)
+
+    @property
+    def calls(self) -> int:
+        return self._calcom.calls
 
     async def findings(self) -> list[Finding]:
-        """Everything about Cal.com; what was found before it stopped answering, too."""
+        """Everything about Cal.com, including what was found before it stopped answering."""
         found: list[Finding] = []
-        headers = {
-            "Authorization": f"Bearer {opened(self._settings.calcom_api_key)}",
-            "Accept": "application/json",
-        }
-        url = self._settings.calcom_base_url
-        whom = Whom("calcom", "Cal.com", url, "CALCOM_BASE_URL", "it ends in /v2")
-        async with httpx.AsyncClient(
-            base_url=url, headers=headers, transport=self._transport, timeout=_SECONDS
-        ) as self._http:
-            try:
-                with outages_told(found, whom):
-                    await self._look(found)
-            except _Limited:
-                says = "Cal.com answers 429: too many requests this minute"
-                fix = "Wait a minute, and run the set-up check again: the rest of Cal.com was not checked."
-                found.append(warn("calcom", says, fix))
+        async with self._calcom.look(found, self._headers, limited=_limited):
+            await self._look(found)
         return found
 
     async def _look(self, found: list[Finding]) -> None:
         answer = await self._ask("/me")
-        if answer.status_code == 401:
-            fix = "Make a new API key in Cal.com under Settings, Security, one that never expires; set CALCOM_API_KEY."
-            found.append(fail("calcom", "the key is not accepted, or has expired", fix))
-            return
-        if answer.status_code >= 400:
-            says = f"{self._settings.calcom_base_url} answers {answer.status_code}"
-            found.append(fail("calcom", says, "Check CALCOM_BASE_URL, then Cal.com's status page."))
+        fix = "Make a new API key in Cal.com under Settings, Security, one that never expires; set CALCOM_API_KEY."
+        wrong = self._calcom.turned_away(answer, "the key is not accepted, or has expired", fix)
+        if wrong:
+            found.append(wrong)
             return
         me = read_me(answer.content)
         found.append(ok("calcom", f"answers, and accepts the key of {me.name}"))
@@ -185,11 +166,13 @@ class CalcomLook:
         )
 
     async def _ask(self, path: str, **params: str) -> httpx.Response:
-        self.calls += 1
-        answer = await self._http.get(path, params=params, headers=versioned(path))
-        if answer.status_code == 429:
-            raise _Limited
-        return answer
+        return await self._calcom.ask("GET", path, params=params, headers=versioned(path))
+
+
+def _limited(_answer: httpx.Response) -> Finding:
+    says = "Cal.com answers 429: too many requests this minute"
+    fix = "Wait a minute, and run the set-up check again: the rest of Cal.com was not checked."
+    return warn("calcom", says, fix)
 
 
 def _price_fault(widget: Widget, service_id: str) -> str:
@@ -197,11 +180,7 @@ def _price_fault(widget: Widget, service_id: str) -> str:
     setting = widget.setting(service_id)
     if setting is None or setting.price is None:
         return "has no price in widgets.toml, so that nobody sees it"
-    try:
-        price = widget.price(service_id, None)
-    except (ValueError, ArithmeticError):
-        return f"has a price that cannot be charged: {setting.price} {widget.currency.upper()}"
-    return "" if chargeable(price) else f"has a price that cannot be charged: {beyond_stripe(price)}"
+    return price_fault(widget, service_id)
 
 
 def _webhook_faults(there: _Row, secret: str) -> Iterator[Finding]:

@@ -11,20 +11,18 @@ from typing import Any, Final, TypeVar
 
 import httpx
 
-from app.domain.charge_minimum import chargeable
 from app.errors import SchedulerError, SchedulerNotConnected, SchedulerUnauthorized
+from app.operations.setup_check.asking import Asking, Whom, price_fault
 from app.operations.setup_check.finding import Finding, clock, fail, ok, warn
-from app.operations.setup_check.outage import Whom, outages_told
 from app.scheduling.calendly.dialect import FREE_CALLS, CalendlyDialect
 from app.scheduling.calendly.tokens import Access, PersonalAccess
 from app.scheduling.calendly.translation import Account, EventType, Page, read_account, read_event_types
 from app.scheduling.calendly.webhook import EVENTS
 from app.settings import Settings, opened
-from app.widgets import Widget, beyond_stripe
+from app.widgets import Widget
 
 T = TypeVar("T")
 
-_SECONDS = httpx.Timeout(15, connect=8)
 #: Each scope with a request that needs it and changes nothing: what it would change does not exist, or it lacks every
 #: field. None books, because a refused booking may count against the day's.
 _SCOPES: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
@@ -39,17 +37,10 @@ _GUIDE: Final = "docs/schedulers.md#calendly"
 _OWNERS_GUIDE: Final = "docs/schedulers.md#several-owners"
 
 
-class _Limited(Exception):
-    """Calendly answers 429."""
-
-    def __init__(self, answer: httpx.Response, now: datetime) -> None:
-        super().__init__("429")
-        self.seconds = round(CalendlyDialect().retry_after(answer.headers, now))
-
-
 @dataclass(frozen=True, slots=True)
 class _Fixes:
-    """What mends a token, its scopes, and a webhook subscription: one that is missing, and one that cannot be used."""
+    """How to fix a token, its scopes, and a webhook subscription: one that is missing, or (`again`) one that cannot be
+    used."""
 
     token: str
     scopes: str
@@ -73,8 +64,8 @@ _OWNER: Final = _Fixes(
 
 
 class CalendlyLook:
-    """One look at an account: that of the personal token, or the one that an owner has connected under `name`, whom
-    `access` lets us speak for. `calls` is how many requests it took."""
+    """One look at an account: that of the personal token, or, with its `access`, the one that an owner has connected
+    under `name`. `calls` is how many requests it took."""
 
     def __init__(
         self,
@@ -86,22 +77,25 @@ class CalendlyLook:
         name: str = "calendly",
         access: Access | None = None,
     ) -> None:
-        self.calls = 0
         self._name = name
         self._access = access or PersonalAccess(opened(settings.calendly_token))
         self._fixes = _OWNER if access else _PERSONAL
         self._settings = settings
         self._widgets = widgets
         self._now = now
-        self._transport = transport
-        self._http: httpx.AsyncClient
+        url = settings.calendly_base_url
+        whom = Whom(name, "Calendly", url, "CALENDLY_BASE_URL", "it is https://api.calendly.com")
+        self._calendly = Asking(whom, transport=transport)
+
+    @property
+    def calls(self) -> int:
+        return self._calendly.calls
 
     async def findings(self) -> list[Finding]:
-        """Everything about Calendly; what was found before it stopped answering, too."""
+        """Everything about Calendly, including what was found before it stopped answering."""
         found: list[Finding] = []
-        url = self._settings.calendly_base_url
         try:
-            headers = {**await self._access.headers(), "Accept": "application/json"}
+            headers = await self._access.headers()
         except SchedulerNotConnected as error:
             return [fail(self._name, str(error), f"{_CONNECT}.")]
         except SchedulerUnauthorized as error:
@@ -110,21 +104,17 @@ class CalendlyLook:
         except SchedulerError as error:
             fix = "Check CALENDLY_AUTH_URL, this machine's DNS and firewall, then Calendly's status page."
             return [fail(self._name, f"no token could be had: {error}", fix)]
-        whom = Whom(self._name, "Calendly", url, "CALENDLY_BASE_URL", "it is https://api.calendly.com")
-        async with httpx.AsyncClient(
-            base_url=url, headers=headers, transport=self._transport, timeout=_SECONDS
-        ) as self._http:
-            try:
-                with outages_told(found, whom):
-                    await self._look(found)
-            except _Limited as limit:
-                says = f"Calendly answers 429: too many requests this minute; try again in {limit.seconds} s"
-                fix = "Wait, and run the set-up check again: the rest of Calendly was not checked."
-                found.append(warn(self._name, says, fix))
+        async with self._calendly.look(found, headers, limited=self._limited):
+            await self._look(found)
         return found
 
+    def _limited(self, answer: httpx.Response) -> Finding:
+        seconds = round(CalendlyDialect().retry_after(answer.headers, self._now))
+        says = f"Calendly answers 429: too many requests this minute; try again in {seconds} s"
+        return warn(self._name, says, "Wait, and run the set-up check again: the rest of Calendly was not checked.")
+
     async def _look(self, found: list[Finding]) -> None:
-        me = await self._ask("GET", "/users/me")
+        me = await self._calendly.ask("GET", "/users/me")
         if me.status_code == 401:
             found.append(fail(self._name, "the token is not accepted", self._fixes.token))
             return
@@ -159,7 +149,7 @@ class CalendlyLook:
         whose = _whose(account)
         for scope, method, path, names in _SCOPES:
             params = {name: whose[name] for name in names if name in whose}
-            answer = await self._ask(method, path, params=params, json=None if method == "GET" else {})
+            answer = await self._calendly.ask(method, path, params=params, json=None if method == "GET" else {})
             if answer.status_code == 403:
                 said = _message(answer)
                 if "scope" in said.lower():
@@ -202,7 +192,9 @@ class CalendlyLook:
 
     async def _subscriptions(self, account: Account, scope: str) -> list[dict[str, Any]]:
         params = _whose(account) if scope == "user" else {"organization": account.organization}
-        answer = await self._ask("GET", "/webhook_subscriptions", params={**params, "scope": scope, "count": "100"})
+        answer = await self._calendly.ask(
+            "GET", "/webhook_subscriptions", params={**params, "scope": scope, "count": "100"}
+        )
         return [] if answer.status_code == 403 else list(answer.raise_for_status().json()["collection"])
 
     # -- asking ------------------------------------------------------------------------------------------
@@ -213,19 +205,10 @@ class CalendlyLook:
         token: str | None = ""
         while token is not None:
             query = {**params, "count": "100", **({"page_token": token} if token else {})}
-            page = read((await self._ask("GET", path, params=query)).raise_for_status().content)
+            page = read((await self._calendly.ask("GET", path, params=query)).raise_for_status().content)
             items += page.items
             token = page.next_token or None
         return items
-
-    async def _ask(
-        self, method: str, path: str, *, params: Mapping[str, str] | None = None, json: object = None
-    ) -> httpx.Response:
-        self.calls += 1
-        answer = await self._http.request(method, path, params=params, json=json)
-        if answer.status_code == 429:
-            raise _Limited(answer, self._now)
-        return answer
 
 
 def _whose(account: Account | None) -> dict[str, str]:
@@ -271,16 +254,7 @@ def _widget(widget: Widget, account: Account, there: Sequence[EventType]) -> Ite
         elif setting.price is None:
             fix = "Set `price` for it; `0` is free. Calendly's event types have no prices."
             yield fail(about, f"{event_type.name} has no price, and is not offered", fix)
-        elif wrong := _price_fault(widget, setting.id):
-            yield fail(about, f"{event_type.name} has a price that cannot be charged: {wrong}", "Correct its `price`.")
+        elif wrong := price_fault(widget, setting.id):
+            yield fail(about, f"{event_type.name} {wrong}", "Correct its `price`.")
         else:
             yield ok(about, f"{event_type.name} can be sold")
-
-
-def _price_fault(widget: Widget, service_id: str) -> str:
-    """Why a price cannot be charged; empty if it can."""
-    try:
-        price = widget.price(service_id, None)
-    except (ValueError, ArithmeticError) as error:
-        return str(error)
-    return "" if chargeable(price) else beyond_stripe(price)

@@ -5,37 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import Any
 
 import httpx
 
-from app.domain.charge_minimum import chargeable
 from app.operations.setup_check.abilities import RUNNING, lacking
+from app.operations.setup_check.asking import Asking, Whom, price_fault
 from app.operations.setup_check.finding import Finding, clock, fail, ok, warn
-from app.operations.setup_check.outage import Whom, outages_told
 from app.settings import Settings, opened
-from app.widgets import Widget, beyond_stripe
+from app.widgets import Widget
 
 #: A calendar without a free time for so long is likelier to lack a schedule than to be full.
 LOOK_AHEAD = timedelta(days=31)
-#: A wait that no limit by the minute asks for.
+#: Longer than any limit by the minute asks us to wait.
 _MONTHLY = timedelta(minutes=5)
-_SECONDS = httpx.Timeout(15, connect=8)
 _Row = Mapping[str, Any]
-
-
-class _Limited(Exception):
-    """Hapio answers 429."""
-
-    def __init__(self, answer: httpx.Response) -> None:
-        super().__init__("429")
-        told = answer.headers.get("retry-after", "")
-        self.wait = timedelta(seconds=int(told)) if told.isdecimal() else timedelta(minutes=1)
-        # What a used-up month looks like is not documented. No minute's limit asks for so long a wait, nor refuses
-        # while it says that there is room in this minute.
-        room = answer.headers.get("x-ratelimit-remaining", "0")
-        self.month = self.wait > _MONTHLY or (room.isdecimal() and int(room) > 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +32,7 @@ class _Project:
 
 
 class HapioLook:
-    """One look. `calls` is how many requests it took, since they count against the plan."""
+    """One look at Hapio. `calls` is how many requests it took, since they count against the plan."""
 
     def __init__(
         self,
@@ -58,41 +42,29 @@ class HapioLook:
         now: datetime,
         transport: httpx.AsyncBaseTransport | None,
     ) -> None:
-        self.calls = 0
-        self._settings = settings
         self._widgets = widgets
         self._now = now
-        self._transport = transport
-        self._http: httpx.AsyncClient
+        self._headers = {"Authorization": f"Bearer {opened(settings.hapio_api_token)}"}
+        whom = Whom("hapio", "Hapio", settings.hapio_base_url, "HAPIO_BASE_URL", "it ends in /v1")
+        self._hapio = Asking(whom, transport=transport)
+
+    @property
+    def calls(self) -> int:
+        return self._hapio.calls
 
     async def findings(self) -> list[Finding]:
-        """Everything about Hapio; what was found before it stopped answering, too."""
+        """Everything about Hapio, including what was found before it stopped answering."""
         found: list[Finding] = []
-        headers = {
-            "Authorization": f"Bearer {opened(self._settings.hapio_api_token)}",
-            "Accept": "application/json",
-        }
-        url = self._settings.hapio_base_url
-        whom = Whom("hapio", "Hapio", url, "HAPIO_BASE_URL", "it ends in /v1")
-        async with httpx.AsyncClient(
-            base_url=url, headers=headers, transport=self._transport, timeout=_SECONDS
-        ) as self._http:
-            try:
-                with outages_told(found, whom):
-                    await self._look(found)
-            except _Limited as limit:
-                found.append(_limited(limit))
+        async with self._hapio.look(found, self._headers, limited=_limited):
+            await self._look(found)
         return found
 
     async def _look(self, found: list[Finding]) -> None:
-        project = await self._ask("GET", "/project")
-        if project.status_code == 401:
-            fix = "Create a token for this project in Hapio's portal, and set HAPIO_API_TOKEN."
-            found.append(fail("hapio", "the token is not accepted", fix))
-            return
-        if project.status_code >= 400:
-            says = f"{self._settings.hapio_base_url} answers {project.status_code}"
-            found.append(fail("hapio", says, "Check HAPIO_BASE_URL, then Hapio's status page."))
+        project = await self._hapio.ask("GET", "/project")
+        fix = "Create a token for this project in Hapio's portal, and set HAPIO_API_TOKEN."
+        wrong = self._hapio.turned_away(project, "the token is not accepted", fix)
+        if wrong:
+            found.append(wrong)
             return
         found.append(ok("hapio", "answers, and accepts the token"))
         found += clock("hapio", project, self._now)
@@ -110,7 +82,7 @@ class HapioLook:
             found += await self._widget(widget, there)
 
     async def _status(self, method: str, path: str, body: dict[str, Any] | None) -> int:
-        return (await self._ask(method, path, json=body)).status_code
+        return (await self._hapio.ask(method, path, json=body)).status_code
 
     # -- what makes a widget empty -----------------------------------------------------------------------
 
@@ -137,10 +109,10 @@ class HapioLook:
             return [fail(about, f"{called} is disabled", "Enable it in Hapio's portal, or leave it out.")]
         if service["type"] != "fixed":
             return [warn(about, f"{called} is of type {service['type']}", "Holdfast offers only `fixed` services.")]
-        wrong = _price_fault(widget, service)
+        wrong = price_fault(widget, service["id"], service.get("price"))
         if wrong:
             return [fail(about, f"{called} {wrong}", "Correct its price in Hapio, or the widget's `currency`.")]
-        answer = (await self._ask("GET", f"/services/{service_id}/resources")).raise_for_status().json()
+        answer = (await self._hapio.ask("GET", f"/services/{service_id}/resources")).raise_for_status().json()
         offering = {one["resource_id"] for one in answer}
         people = [one for one in there.people if one["id"] in offering and one["enabled"]]
         if not people:
@@ -199,7 +171,9 @@ class HapioLook:
 
     async def _schedules(self, person: str, place: _Row) -> list[str] | None:
         """The ids of a person's recurring schedules at a place; None if the token may not read them."""
-        answer = await self._ask("GET", f"/resources/{person}/recurring-schedules", params={"location": place["id"]})
+        answer = await self._hapio.ask(
+            "GET", f"/resources/{person}/recurring-schedules", params={"location": place["id"]}
+        )
         if answer.status_code == 403:
             return None
         return [one["id"] for one in answer.raise_for_status().json()["data"]]
@@ -207,7 +181,7 @@ class HapioLook:
     async def _has_blocks(self, person: str, schedules: Sequence[str]) -> bool:
         for schedule in schedules:
             path = f"/resources/{person}/recurring-schedules/{schedule}/schedule-blocks"
-            answer = await self._ask("GET", path, params={"per_page": "1"})
+            answer = await self._hapio.ask("GET", path, params={"per_page": "1"})
             if answer.status_code == 403 or answer.raise_for_status().json()["data"]:
                 return True
         return False
@@ -221,7 +195,7 @@ class HapioLook:
             "to": (self._now + LOOK_AHEAD).isoformat(timespec="seconds"),
             **more,
         }
-        answer = await self._ask("GET", f"/services/{service['id']}/bookable-slots", params=params)
+        answer = await self._hapio.ask("GET", f"/services/{service['id']}/bookable-slots", params=params)
         return list(answer.raise_for_status().json()["data"])
 
     async def _all(self, path: str) -> list[_Row]:
@@ -230,27 +204,22 @@ class HapioLook:
         page, last = 1, 1
         while page <= last:
             params = {"disabled": "include", "sort": "created_at.asc", "page": str(page), "per_page": "100"}
-            body = (await self._ask("GET", path, params=params)).raise_for_status().json()
+            body = (await self._hapio.ask("GET", path, params=params)).raise_for_status().json()
             rows += body["data"]
             page, last = page + 1, int(body["meta"]["last_page"])
         return rows
 
-    async def _ask(
-        self, method: str, path: str, *, params: Mapping[str, str] | None = None, json: object = None
-    ) -> httpx.Response:
-        self.calls += 1
-        answer = await self._http.request(method, path, params=params, json=json)
-        if answer.status_code == 429:
-            raise _Limited(answer)
-        return answer
 
-
-def _limited(limit: _Limited) -> Finding:
-    if limit.month:
+def _limited(answer: httpx.Response) -> Finding:
+    told = answer.headers.get("retry-after", "")
+    wait = timedelta(seconds=int(told)) if told.isdecimal() else timedelta(minutes=1)
+    # How Hapio answers when a month's calls are used up is not documented. No limit by the minute asks for so long a
+    # wait, or refuses while it says that calls are left in this minute.
+    left = answer.headers.get("x-ratelimit-remaining", "0")
+    if wait > _MONTHLY or (left.isdecimal() and int(left) > 0):
         fix = "Upgrade to a larger plan at Hapio and set HAPIO_CALLS_PER_MONTH to it, or wait for the next month."
         return fail("hapio", "Hapio answers 429: this month's calls have been used up", fix)
-    seconds = round(limit.wait.total_seconds())
-    says = f"Hapio answers 429: too many requests this minute; try again in {seconds} s"
+    says = f"Hapio answers 429: too many requests this minute; try again in {round(wait.total_seconds())} s"
     return warn("hapio", says, "Wait, and run the set-up check again: the rest of Hapio was not checked.")
 
 
@@ -273,15 +242,3 @@ def _place_faults(about: str, widget: Widget, there: _Project) -> Iterator[Findi
         yield fail(about, f"its location {widget.location} is not in Hapio", fix)
     elif place is not None and not place["enabled"]:
         yield fail(about, f"its location {place['name']} is disabled", "Enable it in Hapio's portal.")
-
-
-def _price_fault(widget: Widget, service: _Row) -> str:
-    """Why a service cannot be paid for; empty if it can."""
-    told = service.get("price")
-    try:
-        price = widget.price(service["id"], None if told is None else Decimal(str(told)))
-    except (ValueError, ArithmeticError):
-        return f"has a price that cannot be charged: {told} {widget.currency.upper()}"
-    if not chargeable(price):
-        return f"has a price that cannot be charged: {beyond_stripe(price)}"
-    return ""
