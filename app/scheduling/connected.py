@@ -1,4 +1,4 @@
-"""What connecting to a scheduler takes, and what comes of it."""
+"""What is needed to connect to a scheduler, and the result."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from random import Random
 import httpx
 
 from app.scheduling.availability import CallBudget
+from app.scheduling.connection import ClientOptions
 from app.scheduling.creates import CreateBudget
 from app.scheduling.port import Scheduler, SchedulerCall, SchedulerWebhooks
 from app.store.scheduler_tokens import SchedulerTokenRows
@@ -28,9 +29,10 @@ class Connected:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What tests own, and where the tokens of owners are kept. `transports` has the wires to providers, by name, where
-    they are not the network. `called` hears of every request, with the scheduler's name. `patience` is how many seconds
-    a call may wait for a limit by the minute to pass: not long while a visitor waits, too."""
+    """What tests replace, and where the tokens of owners are stored. `transports` has a transport for each provider, by
+    name, that is not reached over the network. `called` is called for every request, with the scheduler's name.
+    `patience` is how many seconds a call may wait for a limit by the minute to pass: not long, since a visitor waits,
+    too."""
 
     now: Callable[[], datetime]
     random: Random
@@ -40,8 +42,20 @@ class World:
     tokens: SchedulerTokenRows
     patience: float = 2.0
 
+    def options(self, base_url: str, provider: str, *, on_call: Callable[[SchedulerCall], None]) -> ClientOptions:
+        """The options of a client that reaches a provider there."""
+        return ClientOptions(
+            base_url=base_url,
+            now=self.now,
+            random=self.random,
+            sleep=self.sleep,
+            transport=self.transports.get(provider),
+            on_call=on_call,
+            patience=self.patience,
+        )
+
     def counting(self, name: str, budget: CallBudget) -> Callable[[SchedulerCall], None]:
-        """Who hears of each request to this scheduler: its budget, and the figures."""
+        """Counts each request to this scheduler, in its budget and in the metrics."""
 
         def hear(call: SchedulerCall) -> None:
             budget.record(call)

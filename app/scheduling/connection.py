@@ -1,6 +1,6 @@
 """How a scheduler is reached over HTTP: attempts, waiting, the circuit breaker, its limit by the minute.
 
-What a scheduler's answers mean, its `Dialect` says; facts about it are cited there.
+A scheduler's `Dialect` says what its answers mean; facts about the scheduler are cited there.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from random import Random
@@ -67,45 +68,67 @@ class Dialect(Protocol):
         """What an error's JSON says in words."""
 
 
+def _ignore(_call: SchedulerCall) -> None:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class ClientOptions:
+    """What every scheduler's client needs: the scheduler's address, and what tests use instead of time, chance and the
+    network (`transport` None).
+
+    `patience` is how many seconds one call may spend waiting for a rate limit to pass before SchedulerRateLimited is
+    raised. `on_call` is called for every request sent, retries included, since each counts against the plan.
+    """
+
+    base_url: str
+    now: Callable[[], datetime]
+    random: Random
+    sleep: Callable[[float], Awaitable[None]]
+    transport: httpx.AsyncBaseTransport | None = None
+    on_call: Callable[[SchedulerCall], None] = _ignore
+    patience: float = 2.0
+
+
+def bearer(token: str) -> Callable[[], Awaitable[Mapping[str, str]]]:
+    """The `authorize` of a connection whose token never changes."""
+
+    async def authorize() -> Mapping[str, str]:
+        return {"Authorization": f"Bearer {token}"}
+
+    return authorize
+
+
 class Connection:
     """Makes calls, through one circuit breaker; a `Pulse`.
 
-    `authorize` gives the headers that every call needs. `renew` hears, once in a call, which `Authorization` was
-    answered with 401, and says whether there is another by now. `patience` is how many seconds one call may spend
-    waiting for a rate limit to pass before SchedulerRateLimited is raised. `on_call` hears of every request sent,
-    retries included, since each counts against the plan.
+    `authorize` gives the headers that every call needs. If a call is answered with 401, `renew` is called once with
+    the `Authorization` that was sent, and says whether there is another by now.
     """
 
-    # Ten parameters: where the scheduler is, how it speaks and lets us in, and what tests put in the place of time.
     def __init__(
         self,
         dialect: Dialect,
+        options: ClientOptions,
         *,
-        base_url: str,
         authorize: Callable[[], Awaitable[Mapping[str, str]]],
-        now: Callable[[], datetime],
-        random: Random,
-        sleep: Callable[[float], Awaitable[None]],
-        transport: httpx.AsyncBaseTransport | None,
-        on_call: Callable[[SchedulerCall], None],
-        patience: float,
         renew: Callable[[str], Awaitable[bool]] | None = None,
     ) -> None:
-        self.breaker = Breaker(now, provider=dialect.provider)
+        self.breaker = Breaker(options.now, provider=dialect.provider)
         self._dialect = dialect
         self._authorize = authorize
         self._renew = renew
-        self._now = now
-        self._random = random
-        self._sleep = sleep
-        self._on_call = on_call
-        self._patience = patience
+        self._now = options.now
+        self._random = options.random
+        self._sleep = options.sleep
+        self._on_call = options.on_call
+        self._patience = options.patience
         self._limit: tuple[datetime, int, int] | None = None
         self._http = httpx.AsyncClient(
-            base_url=base_url,
+            base_url=options.base_url,
             headers={"Accept": "application/json"},
             timeout=httpx.Timeout(8.0, connect=3.0),
-            transport=transport,
+            transport=options.transport,
         )
 
     async def aclose(self) -> None:

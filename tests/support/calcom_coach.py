@@ -15,6 +15,7 @@ from anyio.lowlevel import checkpoint
 from app.domain.booking import Customer
 from app.scheduling.calcom.client import CalcomClient
 from app.scheduling.calcom.scheduler import CalcomScheduler
+from app.scheduling.connection import ClientOptions
 from app.scheduling.port import SchedulerBooking, SchedulerCall, Visit, Wanted
 from sandbox.calcom import CalcomSandbox
 from sandbox.calcom.seed import CoachIds, seed_coach
@@ -55,15 +56,15 @@ class CalcomCoach:
         self.scheduler = self.make_scheduler()
 
     def make_client(self, token: str = "") -> CalcomClient:
-        return CalcomClient(
+        options = ClientOptions(
             base_url=URL,
-            token=token or self.sandbox.token,
             now=self.clock,
             random=Random(1),
             sleep=self._sleep,
             transport=self.wire,
             on_call=self.heard.append,
         )
+        return CalcomClient(options, token=token or self.sandbox.token)
 
     def make_scheduler(self, token: str = "") -> CalcomScheduler:
         """Another process, with the owner's key or someone else's."""

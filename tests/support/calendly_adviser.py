@@ -16,6 +16,7 @@ from app.domain.booking import Customer
 from app.scheduling.calendly.client import CalendlyClient
 from app.scheduling.calendly.scheduler import CalendlyScheduler
 from app.scheduling.calendly.tokens import PersonalAccess
+from app.scheduling.connection import ClientOptions
 from app.scheduling.port import SchedulerCall, Visit, Wanted
 from sandbox.calendly import AdviserIds, CalendlySandbox, Fault
 from sandbox.clock import Clock
@@ -55,16 +56,16 @@ class CalendlyAdviser:
 
     def connect(self, token: str = "") -> CalendlyScheduler:
         """Another process, or another token: nothing is known there yet."""
-        client = CalendlyClient(
+        options = ClientOptions(
             base_url="https://api.calendly.com",
-            access=PersonalAccess(token or self.sandbox.token),
             now=self.clock,
             random=Random(1),
             sleep=self._sleep,
             transport=self.wire,
             on_call=self.heard.append,
-            on_create=self._count_create,
         )
+        access = PersonalAccess(token or self.sandbox.token)
+        client = CalendlyClient(options, access=access, on_create=self._count_create)
         return CalendlyScheduler(client, now=self.clock)
 
     async def _sleep(self, seconds: float) -> None:

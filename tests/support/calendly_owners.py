@@ -18,6 +18,7 @@ from app.protection.sealing import Sealer
 from app.scheduling.calendly.client import CalendlyClient
 from app.scheduling.calendly.oauth import CalendlyOAuth
 from app.scheduling.calendly.tokens import OwnerAccess
+from app.scheduling.connection import ClientOptions
 from app.store import Store
 from sandbox.calendly import APP_SIGNING_KEY, CLIENT_ID, CLIENT_SECRET, CalendlySandbox
 from sandbox.clock import Clock
@@ -107,14 +108,14 @@ class Server:
             sleep=sleep,
         )
         self.accesses.append(access)
-        return CalendlyClient(
+        options = ClientOptions(
             base_url="https://api.calendly.com",
-            access=access,
             now=self.clock,
             random=Random(1),
             sleep=sleep,
             transport=self.sandbox.transport(),
         )
+        return CalendlyClient(options, access=access)
 
     @property
     def refreshes(self) -> int:

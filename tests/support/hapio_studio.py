@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 from anyio.lowlevel import checkpoint
 
+from app.scheduling.connection import ClientOptions
 from app.scheduling.hapio.client import HapioClient
 from app.scheduling.port import SchedulerCall
 from sandbox.clock import Clock
@@ -69,15 +70,15 @@ class HapioStudio:
         self.client = self.make_client(self.sandbox.token)
 
     def make_client(self, token: str, on_call: Callable[[SchedulerCall], None] | None = None) -> HapioClient:
-        return HapioClient(
+        options = ClientOptions(
             base_url=HAPIO_URL,
-            token=token,
             now=self.clock,
             random=Random(1),
             sleep=self._sleep,
             transport=self.wire,
             on_call=on_call or self.heard.append,
         )
+        return HapioClient(options, token=token)
 
     async def _sleep(self, seconds: float) -> None:
         self.waits.append(seconds)

@@ -5,12 +5,9 @@ What to do when an answer is lost is the scheduler's to say. Facts about Cal.com
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from random import Random
 from typing import Any, Final, TypeVar
-
-import httpx
 
 from app.errors import SchedulerError
 from app.scheduling.calcom.dialect import CalcomDialect
@@ -29,8 +26,8 @@ from app.scheduling.calcom.translation import (
     timestamp,
     uid_in_path,
 )
-from app.scheduling.connection import Connection
-from app.scheduling.port import SchedulerBooking, SchedulerCall
+from app.scheduling.connection import ClientOptions, Connection, bearer
+from app.scheduling.port import SchedulerBooking
 
 T = TypeVar("T")
 
@@ -53,45 +50,15 @@ def versioned(path: str) -> dict[str, str]:
     return {"cal-api-version": version} if version else {}
 
 
-def _ignore(_call: SchedulerCall) -> None:
-    pass
-
-
 class CalcomClient:
-    """The one way to Cal.com.
+    """The only way to Cal.com. When it limits us, it blocks the key for a minute.
 
-    `patience` is how many seconds one call may spend waiting for a rate limit to pass before SchedulerRateLimited
-    is raised; a block lasts a minute. `on_call` hears of every request sent, retries included.
     Every method raises the errors that the port names, and plain SchedulerError for what Cal.com answers 400 or 409.
     """
 
-    def __init__(
-        self,
-        *,
-        base_url: str,
-        token: str,
-        now: Callable[[], datetime],
-        random: Random,
-        sleep: Callable[[float], Awaitable[None]],
-        transport: httpx.AsyncBaseTransport | None = None,
-        on_call: Callable[[SchedulerCall], None] = _ignore,
-        patience: float = 2.0,
-    ) -> None:
-        async def authorize() -> dict[str, str]:
-            return {"Authorization": f"Bearer {token}"}
-
-        self.connection = Connection(
-            CalcomDialect(),
-            base_url=base_url,
-            authorize=authorize,
-            now=now,
-            random=random,
-            sleep=sleep,
-            transport=transport,
-            on_call=on_call,
-            patience=patience,
-        )
-        self.setup = CalcomSetup(self.connection, now=now, versioned=versioned)
+    def __init__(self, options: ClientOptions, *, token: str) -> None:
+        self.connection = Connection(CalcomDialect(), options, authorize=bearer(token))
+        self.setup = CalcomSetup(self.connection, now=options.now, versioned=versioned)
 
     # Seven of the connection's eight: the version goes by the path.
     async def _call(

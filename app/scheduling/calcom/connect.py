@@ -16,18 +16,10 @@ CALLS_PER_MONTH: Final = 120 * 60 * 24 * 30
 
 
 def connect_calcom(settings: Settings, world: World) -> Connected:
-    """Cal.com, as `CALCOM_…` say."""
+    """Cal.com, as the settings `CALCOM_…` say."""
     budget = CallBudget(calls_per_month=CALLS_PER_MONTH, counter="calcom_calls", now=world.now)
-    client = CalcomClient(
-        base_url=settings.calcom_base_url,
-        token=opened(settings.calcom_api_key),
-        now=world.now,
-        random=world.random,
-        sleep=world.sleep,
-        transport=world.transports.get("calcom"),
-        on_call=world.counting("calcom", budget),
-        patience=world.patience,
-    )
+    options = world.options(settings.calcom_base_url, "calcom", on_call=world.counting("calcom", budget))
+    client = CalcomClient(options, token=opened(settings.calcom_api_key))
     secret = opened(settings.calcom_webhook_secret)
     webhooks = CalcomWebhooks(secret=secret, now=world.now) if secret else None
     return Connected(CalcomScheduler(client, now=world.now), budget, webhooks)

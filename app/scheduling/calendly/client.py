@@ -1,16 +1,14 @@
-"""CalendlyClient: what may be asked of Calendly's API v2.
+"""CalendlyClient: what can be asked of Calendly's API v2.
 
 Facts about Calendly are cited as in `translation`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
-from random import Random
 from typing import Any, TypeVar
-
-import httpx
 
 from app.scheduling.calendly.dialect import CalendlyDialect
 from app.scheduling.calendly.tokens import Access
@@ -32,7 +30,7 @@ from app.scheduling.calendly.translation import (
     read_times,
     timestamp,
 )
-from app.scheduling.connection import Connection
+from app.scheduling.connection import ClientOptions, Connection
 from app.scheduling.port import SchedulerBooking, SchedulerCall
 
 T = TypeVar("T")
@@ -42,53 +40,35 @@ PAGE_SIZE = 100
 _CREATE = "createInvitee"
 
 
-def _ignore(_call: SchedulerCall) -> None:
-    pass
-
-
 def _uncounted() -> None:
     pass
 
 
 class CalendlyClient:
-    """The one way to Calendly. Every method raises the errors that the port names.
+    """The only way to Calendly. Every method raises the errors that the port names.
 
-    `patience` is how many seconds one call may spend waiting for a rate limit to pass before SchedulerRateLimited is
-    raised. `on_call` hears of every request sent, retries included, and `on_create` of those that were to book:
-    refused ones may count against the day's creates, too. `provider` is the name of the account in logs.
+    `on_create` is called for every request that tries to book: refused ones may count against the day's bookings, too.
+    `provider` is the name of the account in logs.
     """
 
-    # Ten parameters: where Calendly is, what lets us in, who listens, and what tests put in the place of time.
     def __init__(
         self,
+        options: ClientOptions,
         *,
-        base_url: str,
         access: Access,
-        now: Callable[[], datetime],
-        random: Random,
-        sleep: Callable[[float], Awaitable[None]],
-        transport: httpx.AsyncBaseTransport | None = None,
-        on_call: Callable[[SchedulerCall], None] = _ignore,
         on_create: Callable[[], None] = _uncounted,
-        patience: float = 2.0,
         provider: str = "calendly",
     ) -> None:
         def hear(call: SchedulerCall) -> None:
-            on_call(call)
+            options.on_call(call)
             if call.operation == _CREATE:
                 on_create()
 
         self.connection = Connection(
             CalendlyDialect(provider),
-            base_url=base_url,
+            replace(options, on_call=hear),
             authorize=access.headers,
             renew=access.renew,
-            now=now,
-            random=random,
-            sleep=sleep,
-            transport=transport,
-            on_call=hear,
-            patience=patience,
         )
         self._access = access
         self._known: Account | None = None

@@ -22,18 +22,18 @@ _PERSONAL = "calendly"
 
 
 def connect_calendly(settings: Settings, world: World) -> Connected:
-    """The account of the personal token, as `CALENDLY_…` say."""
+    """The account of the personal token, as the settings `CALENDLY_…` say."""
     return _connected(settings, world, _PERSONAL, PersonalAccess(opened(settings.calendly_token)))
 
 
 def connect_calendly_owner(settings: Settings, world: World, name: str) -> Connected:
     """The account that an owner has connected under this name, or will. Limits are each account's own (Calendly API v2,
-    rate limits), so everything is counted by itself."""
+    rate limits), so each account is counted separately."""
     return _connected(settings, world, name, owner_access(settings, world, name))
 
 
 def owner_access(settings: Settings, world: World, name: str) -> OwnerAccess:
-    """What lets calls to that account through."""
+    """The access to that account."""
     return OwnerAccess(
         name,
         store=world.tokens,
@@ -63,31 +63,15 @@ def calendly_oauth(settings: Settings, world: World, name: str) -> CalendlyOAuth
 
 def calendly_client(settings: Settings, world: World, access: Access) -> CalendlyClient:
     """A client for a few calls, such as while an account is being connected."""
-    return CalendlyClient(
-        base_url=settings.calendly_base_url,
-        access=access,
-        now=world.now,
-        random=world.random,
-        sleep=world.sleep,
-        transport=world.transports.get("calendly"),
-        on_call=partial(world.called, _PERSONAL),
-    )
+    options = world.options(settings.calendly_base_url, "calendly", on_call=partial(world.called, _PERSONAL))
+    return CalendlyClient(options, access=access)
 
 
 def _connected(settings: Settings, world: World, name: str, access: Access) -> Connected:
     creates = CreateBudget(per_day=settings.calendly_creates_per_day, counter=f"{name}_creates", now=world.now)
     budget = CallBudget(calls_per_month=_CALLS_PER_MONTH, counter=f"{name}_calls", now=world.now)
-    client = CalendlyClient(
-        base_url=settings.calendly_base_url,
-        access=access,
-        now=world.now,
-        random=world.random,
-        sleep=world.sleep,
-        transport=world.transports.get("calendly"),
-        on_call=world.counting(name, budget),
-        on_create=creates.record,
-        provider=name,
-    )
+    options = world.options(settings.calendly_base_url, "calendly", on_call=world.counting(name, budget))
+    client = CalendlyClient(options, access=access, on_create=creates.record, provider=name)
     scheduler = CalendlyScheduler(client, now=world.now)
     key = opened(settings.calendly_webhook_key)
     webhooks = CalendlyWebhooks(key=key, now=world.now) if key else None

@@ -5,14 +5,11 @@ Facts about Hapio are cited as in `translation`.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
-from random import Random
 from typing import Any, TypeVar
-
-import httpx
 
 from app.domain.catalogue import Location, Resource, Slot
 from app.errors import (
@@ -23,7 +20,7 @@ from app.errors import (
     SchedulerRefused,
     SchedulerUnreachable,
 )
-from app.scheduling.connection import ATTEMPTS, Connection
+from app.scheduling.connection import ATTEMPTS, ClientOptions, Connection, bearer
 from app.scheduling.hapio.dialect import HapioDialect
 from app.scheduling.hapio.setup import HapioSetup
 from app.scheduling.hapio.translation import (
@@ -38,7 +35,7 @@ from app.scheduling.hapio.translation import (
     read_slots,
     timestamp,
 )
-from app.scheduling.port import SchedulerBooking, SchedulerCall, SchedulerService
+from app.scheduling.port import SchedulerBooking, SchedulerService
 
 T = TypeVar("T")
 
@@ -49,45 +46,12 @@ PAGE_SIZE = 100
 _ANY_TIME = ("ignore_schedule", "ignore_booking_window")
 
 
-def _ignore(_call: SchedulerCall) -> None:
-    pass
-
-
 class HapioClient:
-    """The one way to Hapio.
+    """The only way to Hapio. Every method raises the errors that the port names."""
 
-    `patience` is how many seconds one call may spend waiting for a rate limit to pass before SchedulerRateLimited
-    is raised. `on_call` hears of every request sent, retries included, since each counts against the plan.
-    Every method raises the errors that the port names.
-    """
-
-    def __init__(
-        self,
-        *,
-        base_url: str,
-        token: str,
-        now: Callable[[], datetime],
-        random: Random,
-        sleep: Callable[[float], Awaitable[None]],
-        transport: httpx.AsyncBaseTransport | None = None,
-        on_call: Callable[[SchedulerCall], None] = _ignore,
-        patience: float = 2.0,
-    ) -> None:
-        async def authorize() -> dict[str, str]:
-            return {"Authorization": f"Bearer {token}"}
-
-        self.connection = Connection(
-            HapioDialect(),
-            base_url=base_url,
-            authorize=authorize,
-            now=now,
-            random=random,
-            sleep=sleep,
-            transport=transport,
-            on_call=on_call,
-            patience=patience,
-        )
-        self.setup = HapioSetup(self.connection, now=now)
+    def __init__(self, options: ClientOptions, *, token: str) -> None:
+        self.connection = Connection(HapioDialect(), options, authorize=bearer(token))
+        self.setup = HapioSetup(self.connection, now=options.now)
 
     async def aclose(self) -> None:
         """Close the connections."""
