@@ -438,7 +438,7 @@ async def test_canceling_twice_changes_nothing_and_asks_for_no_threshold(project
     assert (await project.client.patch(path, json={"is_canceled": True})).json() == canceled
 
 
-async def test_a_cancelation_can_be_taken_back_while_the_time_is_free(project: Project) -> None:
+async def test_a_cancelation_can_be_undone_while_the_time_is_free(project: Project) -> None:
     studio = await project.studio()
     path = f"bookings/{(await project.book(studio, '10:00', '10:30'))['id']}"
     await project.client.patch(path, json={"is_canceled": True})
@@ -448,7 +448,7 @@ async def test_a_cancelation_can_be_taken_back_while_the_time_is_free(project: P
     assert "10:00" not in await project.starts(studio)
 
 
-async def test_a_move_to_another_service_is_priced_anew_and_one_that_is_made_is_not_checked_again(
+async def test_a_move_to_another_service_is_priced_again_and_one_that_is_made_is_not_checked_again(
     project: Project,
 ) -> None:
     studio = await project.studio()

@@ -337,7 +337,7 @@ async def test_refunds_and_disputes_are_listed_since_a_moment(client: stripe.Str
 
 
 @pytest.mark.parametrize("kind", ["refunds", "disputes"])
-async def test_a_list_of_money_taken_back_is_held_to_its_parameters(client: stripe.StripeClient, kind: str) -> None:
+async def test_a_list_of_refunds_is_held_to_its_parameters(client: stripe.StripeClient, kind: str) -> None:
     listing = getattr(client.v1, kind).list_async
     for wrong in ({"colour": "red"}, {"limit": 0}, {"created": {"since": 1}}):
         with pytest.raises(stripe.InvalidRequestError):

@@ -130,7 +130,7 @@ async def test_in_a_frame_that_was_written_into_the_page_a_booking_goes_through(
 
 
 @pytest.mark.parametrize("way", ["module", "crossorigin", "inlined", "combined"])
-async def test_an_optimized_script_works_all_the_same(shop: Shop, visit: Visit, way: str) -> None:
+async def test_an_optimized_script_works_anyway(shop: Shop, visit: Visit, way: str) -> None:
     visitor = await visit()
     source = await (await visitor.context.request.get(f"{shop.public}/embed.js")).text()
     script = {

@@ -18,7 +18,7 @@ async def tab_to(page: Page, name: str) -> None:
     raise AssertionError(f"{name} is out of reach of the keyboard")
 
 
-async def test_a_time_is_blocked_and_given_back_by_keyboard_without_scripts(shop: Shop, visit: Visit) -> None:
+async def test_a_time_is_blocked_and_unblocked_by_keyboard_without_scripts(shop: Shop, visit: Visit) -> None:
     visitor = await visit(scripts=False)
     page = visitor.page
     await sign_in_at(shop, page)

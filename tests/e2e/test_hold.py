@@ -35,7 +35,7 @@ async def opened_shop(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator
         yield shop
 
 
-async def test_a_time_disappears_for_everybody_else_at_the_click(shop: Shop, visit: Visit) -> None:
+async def test_a_time_disappears_for_everyone_else_at_the_click(shop: Shop, visit: Visit) -> None:
     anna, bo = await visit(), await visit()
     screen = await open_widget(anna, shop)
     await choose_service(screen)
@@ -128,7 +128,7 @@ async def test_a_hold_that_ends_while_typing_is_taken_again_with_everything_type
     assert len(shop.in_hapio(starts_at)) == 1
 
 
-async def test_a_hold_that_ended_before_the_worker_saw_it_is_taken_again_all_the_same(shop: Shop, visit: Visit) -> None:
+async def test_a_hold_that_ended_before_the_worker_saw_it_can_still_be_taken_again(shop: Shop, visit: Visit) -> None:
     visitor = await visit()
     screen = await open_widget(visitor, shop)
     await choose_service(screen)

@@ -127,7 +127,7 @@ async def test_a_hold_can_be_extended_and_given_up(stack: Stack) -> None:
     assert stack.hapio_bookings() == []
 
 
-async def test_a_cancellation_can_be_taken_back_and_the_money_done_without(stack: Stack) -> None:
+async def test_a_cancellation_can_be_undone_and_made_without_a_refund(stack: Stack) -> None:
     named = await confirmed(stack)
     await post(stack, "bookings/cancel", named)
     back = (await post(stack, "bookings/restore", named)).json()
@@ -138,7 +138,7 @@ async def test_a_cancellation_can_be_taken_back_and_the_money_done_without(stack
     assert stack.money_kept() == 120000
 
 
-async def test_the_owners_server_cancels_with_all_the_money_and_gives_back_beside_the_terms(stack: Stack) -> None:
+async def test_the_owners_server_cancels_with_a_full_refund_and_refunds_outside_the_terms(stack: Stack) -> None:
     named = await confirmed(stack)
     by_id = {"bookingId": named["bookingId"]}
     some = (await post(stack, "bookings/refund", by_id | {"amount": 2000}, **SERVER)).json()

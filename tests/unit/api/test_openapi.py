@@ -82,7 +82,7 @@ async def test_every_body_is_one_object_with_named_and_typed_fields(told: Json) 
     assert "bookingId or hapioBookingId" in cancel["description"].replace("`", "")
 
 
-async def test_one_of_both_ids_is_needed_all_the_same(stack: Stack) -> None:
+async def test_one_of_both_ids_is_still_needed(stack: Stack) -> None:
     for act in ("extend", "cancel", "restore", "reschedule/abandon", "resend-link"):
         answer = await stack.client.post(f"/api/bookings/{act}", json={"token": "x"})
         assert answer.status_code == 400, act

@@ -201,7 +201,7 @@ async def test_an_event_that_has_begun_is_not_taken_in(stack: Stack) -> None:
     assert answer.json()["error"]["details"] == {"scheduledTime": "This event has already begun."}
 
 
-async def test_somebody_elses_event_is_not_taken_in(stack: Stack) -> None:
+async def test_another_persons_event_is_not_accepted(stack: Stack) -> None:
     flow, other = await begin(stack), await begin(stack)
     starts_at, later = await stack.in_days(3), await stack.in_days(8)
     ours = await stack.confirmed(await stack.in_days(5))
@@ -237,7 +237,7 @@ async def test_a_flow_ends_and_cannot_be_made_up(stack: Stack) -> None:
     assert (late.status_code, code(late)) == (410, "UNAUTHORIZED")
 
 
-async def test_a_time_that_another_visitor_of_ours_holds_is_given_back_there(stack: Stack) -> None:
+async def test_a_time_that_another_visitor_of_ours_holds_is_released_there(stack: Stack) -> None:
     flow, starts_at = await begin(stack), await stack.in_days(3)
     held = await stack.hold(starts_at)
     answer = await store(stack, storing(flow, book_there(stack, flow, starts_at), starts_at))
@@ -412,7 +412,7 @@ async def test_giving_up_an_unpaid_booking_cancels_it_there(stack: Stack) -> Non
 
 
 @pytest.mark.parametrize("caller", ["client", "server"])
-async def test_a_cancellation_refunds_what_the_terms_give_whoever_calls(stack: Stack, caller: str) -> None:
+async def test_a_cancellation_refunds_what_the_terms_give_for_every_caller(stack: Stack, caller: str) -> None:
     flow, answer = await stored(stack)
     await stack.stripe.pay((await page(stack, answer["bookingId"]))["sessionId"])
     booking = await stack.parts.bookings.get(answer["bookingId"])

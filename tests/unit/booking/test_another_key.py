@@ -140,7 +140,7 @@ async def test_money_after_a_failed_difference_goes_back_and_the_booking_stands(
 # A booking made again whose answer was lost
 
 
-async def test_a_booking_made_afresh_for_an_undo_without_an_answer_is_not_left_behind_in_hapio(stack: Stack) -> None:
+async def test_a_booking_made_again_for_an_undo_without_an_answer_is_not_left_behind_in_hapio(stack: Stack) -> None:
     booking = await stack.confirmed(service="planning")
     await stack.cancel(booking)
     await stack.tick()

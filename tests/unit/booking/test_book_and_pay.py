@@ -234,7 +234,7 @@ async def test_a_hold_can_be_extended_ten_times(stack: Stack) -> None:
         await stack.parts.hold.extend(booking.id)
 
 
-async def test_a_time_given_back_is_free_at_once(stack: Stack) -> None:
+async def test_a_released_time_is_free_at_once(stack: Stack) -> None:
     first = await stack.free_slot()
     booking = await stack.hold(first)
     ended = await stack.parts.hold.give_up(booking.id)
@@ -243,7 +243,7 @@ async def test_a_time_given_back_is_free_at_once(stack: Stack) -> None:
     assert await stack.free_slot() == first
 
 
-async def test_a_time_given_back_while_it_was_being_paid_is_kept(tmp_path: Path) -> None:
+async def test_a_time_that_was_given_up_while_it_was_being_paid_is_kept(tmp_path: Path) -> None:
     async with open_stack(tmp_path, webhooks=False) as stack:
         booking = await stack.hold()
         await stack.paid(booking)
@@ -258,7 +258,7 @@ async def test_an_ended_hold_is_held_again_with_its_details(stack: Stack) -> Non
     assert (again.starts_at, again.customer) == (booking.starts_at, booking.customer)
 
 
-async def test_late_money_gets_the_same_time_afresh(stack: Stack) -> None:
+async def test_late_money_gets_the_same_time_again(stack: Stack) -> None:
     booking = await stack.hold()
     session_id = await stack.at_stripe(booking)
     await stack.tick(after=32 * MINUTE)
@@ -311,7 +311,7 @@ async def test_a_wrong_amount_is_not_confirmed_and_goes_back(stack: Stack) -> No
     assert stack.hapio_bookings() == []
 
 
-async def test_one_completed_booking_costs_two_hapio_calls_beside_the_shared_reads(stack: Stack) -> None:
+async def test_one_completed_booking_costs_two_hapio_calls_in_addition_to_the_shared_reads(stack: Stack) -> None:
     starts_at = await stack.free_slot()
     stack.hapio.calls.clear()
     booking = await stack.hold(starts_at)
@@ -321,7 +321,7 @@ async def test_one_completed_booking_costs_two_hapio_calls_beside_the_shared_rea
     assert [(call.method, call.path.count("/bookings")) for call in stack.hapio.calls] == [("POST", 1), ("PATCH", 1)]
 
 
-async def test_a_lock_vanished_from_hapio_is_made_afresh_at_confirm(stack: Stack) -> None:
+async def test_a_lock_vanished_from_hapio_is_made_again_at_confirm(stack: Stack) -> None:
     booking = await stack.hold()
     stack.hapio.state.bookings.clear()
     await stack.paid(booking)

@@ -219,7 +219,7 @@ async def test_hapios_own_threshold_never_contradicts_what_the_customer_was_told
     assert stack.hapio_bookings() == []
 
 
-async def test_a_token_that_may_not_overrule_the_threshold_frees_the_time_all_the_same(stack: Stack) -> None:
+async def test_a_token_that_may_not_overrule_the_threshold_frees_the_time_anyway(stack: Stack) -> None:
     stack.hapio.state.tokens[stack.hapio.token] = ALL_ABILITIES - {"booking:ignore_cancelation_threshold"}
     booking = await stack.confirmed()
     stack.clock.set(booking.starts_at - 3 * HOUR)
@@ -264,7 +264,7 @@ async def test_a_booking_deleted_in_hapio_is_canceled_and_refunded(stack: Stack)
 # -- taking it back ----------------------------------------------------------------------------------------
 
 
-async def test_within_ten_minutes_a_cancellation_is_taken_back_as_if_nothing_had_happened(stack: Stack) -> None:
+async def test_within_ten_minutes_a_cancellation_is_undone_as_if_nothing_had_happened(stack: Stack) -> None:
     booking = await stack.confirmed()
     await stack.cancel(booking)
     stack.clock.advance(10 * MINUTE - SECOND)
@@ -301,7 +301,7 @@ async def test_after_ten_minutes_it_is_too_late(stack: Stack) -> None:
     assert stack.hapio_bookings() == []
 
 
-async def test_nothing_is_taken_back_after_the_start(stack: Stack) -> None:
+async def test_no_cancellation_is_undone_after_the_start(stack: Stack) -> None:
     booking = await stack.confirmed()
     stack.clock.set(booking.starts_at - 5 * MINUTE)
     canceled = await stack.cancel(booking)
@@ -311,7 +311,7 @@ async def test_nothing_is_taken_back_after_the_start(stack: Stack) -> None:
         await stack.parts.cancel.undo(booking.id)
 
 
-async def test_a_taken_time_is_not_taken_back_and_the_refund_goes_out(stack: Stack) -> None:
+async def test_a_cancellation_is_not_undone_if_the_time_is_taken_and_the_refund_goes_out(stack: Stack) -> None:
     booking = await stack.confirmed()
     await stack.cancel(booking)
     await stack.hold(booking.starts_at, resource_id=booking.resource_id)
@@ -322,7 +322,9 @@ async def test_a_taken_time_is_not_taken_back_and_the_refund_goes_out(stack: Sta
     assert stack.money_kept() == 0
 
 
-async def test_a_time_that_another_program_took_is_not_taken_back_and_the_refund_goes_out(stack: Stack) -> None:
+async def test_a_cancellation_is_not_undone_if_another_program_took_the_time_and_the_refund_goes_out(
+    stack: Stack,
+) -> None:
     booking = await stack.confirmed()
     await stack.cancel(booking)
     await stack.book_elsewhere(booking.starts_at)
@@ -346,7 +348,7 @@ async def test_without_minutes_to_undo_the_refund_goes_out_at_once(tmp_path: Pat
             await stack.parts.cancel.undo(booking.id)
 
 
-async def test_hapio_failing_while_a_cancellation_is_taken_back_is_waited_for(stack: Stack) -> None:
+async def test_hapio_failing_while_a_cancellation_is_undone_is_waited_for(stack: Stack) -> None:
     booking = await stack.confirmed()
     await stack.cancel(booking)
     stack.hapio.faults.append(Fault("drop_before", times=20))
@@ -396,7 +398,7 @@ async def test_while_hapio_has_not_heard_of_the_cancellation_taking_it_back_can_
     assert (await stack.parts.cancel.undo(booking.id)).status is Status.CONFIRMED
 
 
-async def test_what_hapio_deleted_is_booked_afresh_when_it_is_taken_back(stack: Stack) -> None:
+async def test_what_hapio_deleted_is_booked_again_when_a_cancellation_is_undone(stack: Stack) -> None:
     stack.hapio.state.tokens[stack.hapio.token] = ALL_ABILITIES - {"booking:ignore_cancelation_threshold"}
     booking = await stack.confirmed()
     stack.clock.set(booking.starts_at - 5 * HOUR)
@@ -409,7 +411,7 @@ async def test_what_hapio_deleted_is_booked_afresh_when_it_is_taken_back(stack: 
     assert stack.money_kept() == 120000
 
 
-async def test_canceled_again_after_it_was_taken_back_the_money_goes_back_once(stack: Stack) -> None:
+async def test_cancelled_again_after_an_undo_the_payment_is_refunded_once(stack: Stack) -> None:
     booking = await stack.confirmed()
     for _ in range(3):
         await stack.cancel(booking)
@@ -727,7 +729,7 @@ async def test_a_refund_waits_for_a_banks_question_too_and_goes_out_when_that_is
     assert stack.money_kept() == 0
 
 
-async def test_money_of_other_software_on_the_same_account_is_none_of_our_business(stack: Stack) -> None:
+async def test_payments_of_other_software_on_the_same_account_are_ignored(stack: Stack) -> None:
     booking = await stack.confirmed()
     intent = await stack.intent_of(booking)
     stranger = {**stack.stripe.state.payment_intents[intent], "id": "pi_stranger", "metadata": {}}
@@ -758,7 +760,7 @@ async def test_a_cancellation_is_told_to_both_and_taking_it_back_as_well(stack: 
     assert len(await stack.mail(OWNER)) == 1
 
 
-async def test_a_cancellation_taken_back_before_its_mail_went_out_is_not_told(stack: Stack) -> None:
+async def test_a_cancellation_undone_before_its_mail_went_out_is_not_mailed(stack: Stack) -> None:
     booking = await stack.confirmed()
     await stack.mail(ANNA)
     await stack.cancel(booking)

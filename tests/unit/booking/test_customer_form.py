@@ -50,12 +50,12 @@ def test_a_foreign_phone_number_needs_its_country_code() -> None:
 
 
 @pytest.mark.parametrize("phone", ["12", "call me", "+46 70 174 06 05 99 99 99 99"])
-def test_what_is_no_phone_number_is_named_beside_its_field(phone: str) -> None:
+def test_an_invalid_phone_number_is_named_next_to_its_field(phone: str) -> None:
     assert list(refusal({**FILLED, "phone": phone})) == ["phone"]
 
 
 @pytest.mark.parametrize("email", ["ada", "ada@", "ada@nowhere", "a b@example.com", "ada@example.com, bo@example.com"])
-def test_what_is_no_address_is_named_beside_its_field(email: str) -> None:
+def test_an_invalid_address_is_named_next_to_its_field(email: str) -> None:
     assert list(refusal({**FILLED, "email": email})) == ["email"]
 
 

@@ -39,7 +39,7 @@ async def test_a_capture_that_the_bank_is_still_working_on_is_waited_for(tmp_pat
         assert (view.payment.state, view.payment.captured) == (PaymentState.CAPTURED, 120000)
 
 
-async def test_a_lock_that_was_canceled_in_hapio_while_it_was_paid_for_is_made_afresh(stack: Stack) -> None:
+async def test_a_lock_that_was_canceled_in_hapio_while_it_was_paid_for_is_made_again(stack: Stack) -> None:
     booking = await stack.hold()
     async with stack.hapio_api() as api:
         canceled = {"is_canceled": True, "ignore_cancelation_threshold": True}

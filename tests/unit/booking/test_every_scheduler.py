@@ -98,7 +98,7 @@ async def test_two_of_our_visitors_cannot_hold_one_time(stack: Stack) -> None:
         await stack.hold(start, visitor=stack.visitor("bo"))
 
 
-async def test_late_money_buys_the_time_afresh_while_it_is_free(stack: Stack) -> None:
+async def test_late_money_buys_the_time_again_while_it_is_free(stack: Stack) -> None:
     booking = await stack.hold(await stack.in_days(3))
     session = await stack.at_stripe(booking)
     await stack.tick(after=40 * MINUTE)
@@ -217,7 +217,7 @@ async def test_a_cancellation_frees_the_time_there_and_gives_the_money_back(stac
     assert stack.money_kept() == 0
 
 
-async def test_a_cancellation_that_is_taken_back_has_the_time_there_again(stack: Stack) -> None:
+async def test_a_cancellation_that_is_undone_has_the_time_there_again(stack: Stack) -> None:
     booking = await stack.confirmed()
     await stack.cancel(booking)
     await stack.tick(after=3 * MINUTE)
@@ -395,7 +395,7 @@ async def test_an_outage_around_a_move_ends_with_one_booking(stack: Stack, kind:
 
 
 @pytest.mark.parametrize("scheduler", WEAK, indirect=True)
-async def test_what_an_unanswered_confirmation_made_is_taken_back_when_the_money_has_gone_back(stack: Stack) -> None:
+async def test_what_an_unanswered_confirmation_made_is_deleted_when_the_payment_was_refunded(stack: Stack) -> None:
     """The scheduler makes the booking and never says so; before it answers again, the owner refunds in Stripe."""
     booking = await stack.hold(await stack.in_days(3))
     method, path = stack.side.create
@@ -450,7 +450,7 @@ async def test_an_owner_is_not_told_to_delete_a_booking_that_stands(stack: Stack
 
 
 @pytest.mark.parametrize("scheduler", WEAK, indirect=True)
-async def test_what_an_unanswered_move_made_is_taken_back_when_the_booking_is_called_off(stack: Stack) -> None:
+async def test_what_an_unanswered_move_made_is_deleted_when_the_booking_is_cancelled(stack: Stack) -> None:
     booking = await stack.confirmed(await stack.in_days(5))
     stack.side.faults.append(Fault("drop_after", 1, "POST", "book|invitee"))
 

@@ -41,7 +41,7 @@ def taken(stack: Stack, *bookings: Booking) -> bool:
 # -- the same price ----------------------------------------------------------------------------------------
 
 
-async def test_to_another_time_at_the_same_price_no_money_moves(stack: Stack) -> None:
+async def test_a_move_at_the_same_price_charges_and_refunds_nothing(stack: Stack) -> None:
     booking, later = await stack.confirmed(), await stack.in_days(6)
     calls = len(stack.stripe.calls)
     done = await stack.move(booking, later)
@@ -197,7 +197,7 @@ async def test_from_paid_to_free_everything_comes_back(open_minded: Stack) -> No
     assert len(stack.stripe.state.refunds) == 1
 
 
-async def test_after_a_refund_out_of_goodwill_a_cheaper_time_gives_back_no_more_than_is_left(
+async def test_after_a_goodwill_refund_a_cheaper_time_refunds_no_more_than_is_left(
     open_minded: Stack,
 ) -> None:
     stack = open_minded
@@ -771,7 +771,7 @@ async def test_a_partial_refund_that_one_payment_covers_is_one_refund(open_minde
     assert stack.money_kept() == 0
 
 
-async def test_a_moved_booking_that_was_canceled_can_be_taken_back(open_minded: Stack) -> None:
+async def test_the_cancellation_of_a_moved_booking_can_be_undone(open_minded: Stack) -> None:
     stack = open_minded
     _, moving = await dearer(stack)
     moved = await stack.pay_difference(moving)

@@ -18,7 +18,7 @@ ANNA, OWNER = "anna@customer.example", "owner@studio.example"
 # -- no-show -----------------------------------------------------------------------------------------------
 
 
-async def test_nobody_came_is_noted_from_the_start_on_and_can_be_taken_back(stack: Stack) -> None:
+async def test_a_no_show_is_noted_from_the_start_on_and_can_be_undone(stack: Stack) -> None:
     booking = await stack.confirmed()
     stack.clock.set(booking.starts_at - SECOND)
     with pytest.raises(NotBegun):
@@ -48,7 +48,7 @@ async def test_a_visit_is_over_when_it_has_ended_as_booked(stack: Stack) -> None
 # -- goodwill ----------------------------------------------------------------------------------------------
 
 
-async def test_the_owner_gives_back_a_part_and_the_booking_stands(stack: Stack) -> None:
+async def test_the_owner_refunds_a_part_and_the_booking_stands(stack: Stack) -> None:
     booking = await stack.confirmed()
     await stack.mail(ANNA)
     [refund] = await stack.parts.owner_refunds.give_back(booking.id, Money(20000, "sek"))
@@ -59,7 +59,7 @@ async def test_the_owner_gives_back_a_part_and_the_booking_stands(stack: Stack) 
     assert told.startswith("Refunded:")
 
 
-async def test_the_owner_gives_back_all_that_is_left_and_then_nothing_more(stack: Stack) -> None:
+async def test_the_owner_refunds_all_that_is_left_and_then_nothing_more(stack: Stack) -> None:
     booking = await stack.confirmed()
     await stack.parts.owner_refunds.give_back(booking.id, Money(20000, "sek"))
     [refund] = await stack.parts.owner_refunds.give_back(booking.id, None)
@@ -125,7 +125,7 @@ async def test_a_free_booking_has_nothing_to_give_back(stack: Stack) -> None:
     assert await stack.parts.owner_refunds.give_back(booking.id, None) == []
 
 
-async def test_what_the_owner_gave_back_before_is_not_given_again_by_a_cancellation(stack: Stack) -> None:
+async def test_what_the_owner_refunded_before_is_not_refunded_again_by_a_cancellation(stack: Stack) -> None:
     booking = await stack.confirmed(await stack.in_days(5))
     await stack.parts.owner_refunds.give_back(booking.id, Money(50000, "sek"))
     stack.clock.set(booking.starts_at - 23 * HOUR)  # half of 1,200 goes back
@@ -158,7 +158,7 @@ async def test_what_came_back_because_a_move_was_cheaper_is_not_taken_off_the_te
         assert quoted == Money(32500, "sek")
 
 
-async def test_the_owners_cancellation_gives_back_all_that_is_left_whatever_was_given_before(stack: Stack) -> None:
+async def test_the_owners_cancellation_refunds_all_that_is_left_whatever_was_refunded_before(stack: Stack) -> None:
     booking = await stack.confirmed()
     await stack.parts.owner_refunds.give_back(booking.id, Money(50000, "sek"))
     assert await stack.parts.cancel.quote(booking.id, by=Actor.OWNER) == Money(70000, "sek")
@@ -331,7 +331,7 @@ async def test_a_reminder_moves_with_the_booking(stack: Stack) -> None:
     assert len(await reminders(stack)) == 1
 
 
-async def test_a_visit_that_was_canceled_and_taken_back_is_reminded_of_once(stack: Stack) -> None:
+async def test_a_visit_that_was_cancelled_and_restored_is_reminded_of_once(stack: Stack) -> None:
     booking = await stack.confirmed()
     await stack.cancel(booking)
     await stack.parts.cancel.undo(booking.id)

@@ -62,7 +62,7 @@ async def test_a_booking_refunded_by_its_owner_before_it_was_confirmed_is_not_co
     assert stack.hapio_bookings() == []
 
 
-async def test_a_part_given_back_before_the_confirmation_leaves_the_booking_standing(stack: Stack) -> None:
+async def test_a_part_refunded_before_the_confirmation_leaves_the_booking_standing(stack: Stack) -> None:
     booking_id, session_id = await paid_while_hapio_is_down(stack)
     await refund_in_the_dashboard(stack, session_id, 20000)
     stack.hapio.faults.clear()
@@ -71,7 +71,7 @@ async def test_a_part_given_back_before_the_confirmation_leaves_the_booking_stan
     assert stack.money_kept() == 100000
 
 
-async def test_a_payment_refunded_before_anybody_looked_is_not_confirmed(stack: Stack) -> None:
+async def test_a_payment_refunded_before_anyone_looked_is_not_confirmed(stack: Stack) -> None:
     stack.stripe.switches.deliver = "off"
     booking = await stack.hold()
     session_id = await stack.paid(booking)

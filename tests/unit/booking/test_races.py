@@ -60,7 +60,7 @@ async def test_a_refused_visitor_is_told_the_nearest_free_times(stack: Stack) ->
     assert first.starts_at not in refused.value.nearest
 
 
-async def test_anyone_is_whoever_is_still_free(stack: Stack) -> None:
+async def test_anyone_means_a_person_who_is_still_free(stack: Stack) -> None:
     widget = stack.parts.widgets["studio"]
     service = await stack.parts.availability.service(widget, stack.portrait_id)
     times = await stack.parts.availability.times(widget, service, month=stack.clock().date().replace(day=1))

@@ -32,7 +32,7 @@ async def test_what_is_held_has_its_share_until_it_is_given_up(stack: Stack) -> 
     assert (await stack.hold(await stack.free_slot(nth=8))).status is Status.HELD
 
 
-async def test_what_was_booked_today_counts_and_tomorrow_begins_anew(stack: Stack) -> None:
+async def test_what_was_booked_today_counts_and_tomorrow_begins_again(stack: Stack) -> None:
     for days in (3, 4):
         await stack.confirmed(await stack.in_days(days))
     with pytest.raises(SchedulerFull):

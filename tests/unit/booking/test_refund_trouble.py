@@ -135,7 +135,7 @@ async def test_a_key_without_the_permission_to_refund_is_told_as_a_refusal(stack
     assert await reasons(stack) == []
 
 
-async def test_a_second_payment_that_cannot_be_given_back_is_told_too(stack: Stack) -> None:
+async def test_a_second_payment_that_cannot_be_refunded_is_reported_too(stack: Stack) -> None:
     booking = await stack.hold(await stack.in_days(20))
     session = await stack.at_stripe(booking)
     await stack.tick(after=40 * MINUTE)
@@ -298,7 +298,7 @@ async def failed(stack: Stack, *, by: Actor = Actor.CUSTOMER) -> Booking:
     return booking
 
 
-async def test_a_failed_refund_that_was_given_back_again_is_no_alarm_and_one_line(tmp_path: Path) -> None:
+async def test_a_failed_refund_that_was_refunded_again_is_no_alarm_and_one_line(tmp_path: Path) -> None:
     async with open_stack(tmp_path, settings={"metrics_token": TOKEN}) as stack:
         booking = await failed(stack)
         assert await figure(stack, "refunds", state="failed") == 1
@@ -332,7 +332,7 @@ async def test_half_of_the_price_that_failed_and_was_given_again_is_no_alarm_alt
     assert stack.money_kept() == 60_000
 
 
-async def test_a_failed_refund_that_was_given_back_in_part_is_told_with_the_rest(stack: Stack) -> None:
+async def test_a_failed_refund_that_was_refunded_in_part_is_told_with_the_rest(stack: Stack) -> None:
     booking = await failed(stack)
     await stack.parts.owner_refunds.give_back(booking.id, Money(50_000, "sek"))
     await stack.tick(after=DAY)

@@ -80,7 +80,7 @@ async def test_the_customer_is_told_that_it_cannot_be_moved(studio: Stack) -> No
     assert refused.value.refusal == Refusal.NOT_OFFERED
 
 
-async def test_a_cancellation_made_before_the_removal_cannot_be_taken_back(studio: Stack) -> None:
+async def test_a_cancellation_made_before_the_removal_cannot_be_undone(studio: Stack) -> None:
     booking = await studio.confirmed()
     await studio.cancel(booking)
     await remove_widget(studio)

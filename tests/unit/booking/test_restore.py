@@ -130,7 +130,7 @@ async def test_a_payment_page_opened_after_the_copy_is_closed_before_the_time_is
     assert stack.hapio_bookings() == []
 
 
-async def test_a_page_of_which_the_copy_knows_only_the_attempt_is_closed_before_the_time_is_released(
+async def test_a_page_that_the_copy_knows_only_as_an_attempt_is_closed_before_the_time_is_released(
     tmp_path: Path,
 ) -> None:
     async with open_stack(tmp_path, widget="payment_minutes = 10") as stack:
@@ -444,7 +444,7 @@ async def other_payment(stack: Stack, metadata: dict[str, str], *, success_url: 
     return session
 
 
-async def test_without_a_mail_server_the_alarm_is_on_all_the_same(tmp_path: Path) -> None:
+async def test_the_alarm_is_on_even_without_a_mail_server(tmp_path: Path) -> None:
     async with open_stack(tmp_path, settings={"smtp_url": None}) as stack:
         await lost_booking(stack, tmp_path)
         await stack.until_quiet()

@@ -27,9 +27,7 @@ async def booked(stack: Stack, *, hours_before: int) -> tuple[str, str]:
     [(30, 55000), (5, 27500)],
     ids=["while cancelling is free, all of the difference", "when half comes back, half of the difference"],
 )
-async def test_a_cheaper_move_gives_back_what_a_cancellation_would(
-    tmp_path: Path, hours_before: int, back: int
-) -> None:
+async def test_a_cheaper_move_refunds_what_a_cancellation_would(tmp_path: Path, hours_before: int, back: int) -> None:
     async with open_stack(tmp_path, widget="reschedule = { other_service = true, until_hours = 0 }") as stack:
         booking_id, _ = await booked(stack, hours_before=hours_before)
         later = await stack.in_days(6, "headshot")
@@ -50,7 +48,7 @@ async def test_moving_to_something_free_gives_nothing_back_where_cancelling_give
         assert stack.money_kept() == 120000
 
 
-async def test_a_booking_moved_a_month_ahead_gives_back_no_more_than_it_did_before(tmp_path: Path) -> None:
+async def test_a_booking_moved_a_month_ahead_refunds_no_more_than_it_did_before(tmp_path: Path) -> None:
     async with open_stack(tmp_path, widget="reschedule = { until_hours = 0 }") as stack:
         booking_id, _ = await booked(stack, hours_before=5)
         booking = await stack.parts.bookings.get(booking_id)
@@ -77,7 +75,7 @@ async def test_an_owner_may_let_the_whole_difference_come_back(tmp_path: Path) -
         assert (await stack.parts.cancel.quote(booking_id, by=Actor.CUSTOMER)).amount == 65000
 
 
-async def test_what_the_dry_run_said_is_what_the_move_says_after_money_was_given_back(tmp_path: Path) -> None:
+async def test_what_the_dry_run_said_is_what_the_move_says_after_a_refund(tmp_path: Path) -> None:
     async with open_stack(tmp_path, widget="reschedule = { other_service = true, until_hours = 0 }") as stack:
         booking_id, _ = await booked(stack, hours_before=30)
         await stack.parts.owner_refunds.give_back(booking_id, Money(100000, "sek"))

@@ -97,7 +97,7 @@ async def test_a_customer_cannot_call_off_what_has_begun_but_the_owner_can(stack
     assert (await stack.parts.cancel.booking(booking_id, by=Actor.OWNER)).status is Status.CANCELED
 
 
-async def test_a_cancellation_that_is_being_taken_back_can_be_called_off_again(stack: Stack) -> None:
+async def test_a_booking_whose_cancellation_is_being_undone_can_be_cancelled_again(stack: Stack) -> None:
     booking = await stack.confirmed()
     stack.clock.advance(booking.starts_at - stack.clock() - timedelta(hours=5))
     await stack.cancel(booking)

@@ -50,7 +50,7 @@ async def test_a_price_that_changed_is_told_before_paying_and_shown_from_then_on
     assert "1,200" not in listed
 
 
-async def test_a_page_that_was_drawn_before_the_offer_was_read_anew_is_told_too(stack: Stack) -> None:
+async def test_a_page_that_was_drawn_before_the_offer_was_read_again_is_told_too(stack: Stack) -> None:
     """By then the list and the lock agree, and only this visitor saw the old price."""
     anna, bo = await open_times(stack), await open_times(stack)
     await change(stack, stack.portrait_id, price="1500.000")
@@ -148,7 +148,7 @@ async def test_a_service_that_was_disabled_is_gone_at_the_first_click(stack: Sta
     assert "Portrait session" not in await Browser(stack).open("/w/studio")
 
 
-async def test_the_offer_is_read_anew_at_most_once_a_minute_and_more_seldom_where_nothing_comes_of_it(
+async def test_the_offer_is_read_again_at_most_once_a_minute_and_less_often_if_nothing_has_changed(
     stack: Stack,
 ) -> None:
     """Hapio refuses the service again and again, and lists it as before."""

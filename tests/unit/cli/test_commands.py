@@ -178,7 +178,7 @@ async def test_a_booking_that_there_is_not_is_refused(owner: Owner) -> None:
         assert owner.result["error"]["code"] == "BOOKING_NOT_FOUND"
 
 
-async def test_without_a_yes_nothing_is_canceled_moved_or_given_back(stack: Stack, owner: Owner) -> None:
+async def test_without_a_yes_nothing_is_cancelled_moved_or_refunded(stack: Stack, owner: Owner) -> None:
     booking, owner.answer = await booked(stack), False
     start = (await stack.free_slot("portrait", 20)).isoformat()
     for act in (["cancel"], ["refund"], ["move", "--start", start]):
@@ -200,7 +200,7 @@ async def test_the_owner_cancels_and_everything_goes_back_whatever_the_terms_say
     assert stack.hapio_bookings() == []
 
 
-async def test_a_cancellation_tells_and_gives_back_only_what_is_left(stack: Stack, owner: Owner) -> None:
+async def test_a_cancellation_shows_and_refunds_only_what_is_left(stack: Stack, owner: Owner) -> None:
     booking = await booked(stack)
     assert await owner.types("refund", booking.id, "--amount", "200") == 0
     assert (
@@ -250,7 +250,9 @@ async def test_what_changed_while_the_owner_was_reading_is_not_canceled(stack: S
     assert stack.money_kept() == 120000
 
 
-async def test_what_was_given_back_while_the_owner_was_reading_is_not_given_twice(stack: Stack, tmp_path: Path) -> None:
+async def test_what_was_refunded_while_the_owner_was_reading_is_not_refunded_twice(
+    stack: Stack, tmp_path: Path
+) -> None:
     booking = await booked(stack)
     reading, read = asyncio.Event(), threading.Event()
     loop = asyncio.get_running_loop()
@@ -290,7 +292,7 @@ async def test_a_free_booking_is_canceled_without_a_word_of_money_going_back(sta
     assert owner.told == ["There is nothing left to refund. Nothing was changed, charged or refunded."]
 
 
-async def test_no_more_is_given_back_than_is_left(stack: Stack, owner: Owner) -> None:
+async def test_no_more_is_refunded_than_is_left(stack: Stack, owner: Owner) -> None:
     booking = await booked(stack)
     assert await owner.types("refund", booking.id, "--amount", "1200.01") == 1
     assert owner.told == ["Only SEK 1,200.00 is left to refund. Nothing was changed, charged or refunded."]
@@ -333,7 +335,7 @@ async def test_a_move_to_a_cheaper_service_tells_the_difference_and_gives_it_bac
     assert stack.money_kept() == 65000
 
 
-async def test_a_move_after_everything_was_given_back_promises_no_money(stack: Stack, owner: Owner) -> None:
+async def test_a_move_after_everything_was_refunded_promises_no_money(stack: Stack, owner: Owner) -> None:
     booking = await booked(stack)
     assert await owner.types("refund", booking.id, "--yes") == 0
     start = (await stack.free_slot("headshot", 20)).isoformat()
@@ -401,7 +403,7 @@ async def test_with_hapio_down_a_move_changes_nothing_and_says_so(stack: Stack, 
     assert await stack.parts.bookings.get(booking.id) == booking
 
 
-async def test_nobody_came_can_be_noted_once_the_visit_has_begun_and_taken_back(stack: Stack, owner: Owner) -> None:
+async def test_a_no_show_can_be_noted_once_the_visit_has_begun_and_undone(stack: Stack, owner: Owner) -> None:
     booking = await booked(stack)
     assert await owner.types("no-show", booking.id) == 1
     assert owner.told == [
@@ -431,7 +433,7 @@ async def test_a_resent_link_retires_the_old_one_and_is_not_sent_twice_in_a_row(
     assert "nothing left to manage" in owner.told[-1]
 
 
-async def test_the_command_works_beside_a_running_server_on_the_same_file(stack: Stack, tmp_path: Path) -> None:
+async def test_the_command_works_while_a_server_runs_on_the_same_file(stack: Stack, tmp_path: Path) -> None:
     booking = await stack.hold(service="planning")
     await stack.parts.checkout.start(booking.id)
     await stack.tick()

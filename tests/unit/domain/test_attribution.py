@@ -55,7 +55,7 @@ async def test_the_campaign_survives_giving_the_time_back_and_choosing_another(s
     assert [booking.visitor.utm for booking in await rows(stack)] == [CAMPAIGN, CAMPAIGN]
 
 
-async def test_what_anybody_can_write_into_an_address_is_bounded_and_cannot_take_our_keys(stack: Stack) -> None:
+async def test_what_anyone_can_write_into_an_address_is_bounded_and_cannot_take_our_keys(stack: Stack) -> None:
     flood = {f"utm_{letter * 3}": "x" * 600 for letter in "abcdefghijklmnopqrst"}
     more = {"utm_booking_id": "other", "booking_id": "other", "holdfast_id": "other", "payment_id": "other"}
     await book(stack, Browser(stack), **more, **flood)

@@ -36,13 +36,13 @@ def a_refund(number: int, amount: int, reason: EndReason, status: str = "succeed
 PAID = a_booking(payment_id="pay_1")
 
 
-def test_goodwill_and_refunds_at_stripe_are_given_back_before() -> None:
+def test_goodwill_and_refunds_at_stripe_count_as_refunded_before() -> None:
     refunds = [a_refund(1, 20_000, EndReason.GOODWILL), a_refund(2, 10_000, EndReason.AT_STRIPE, "pending")]
     assert given_back(PAID, [a_payment()], refunds) == 30_000
 
 
 @pytest.mark.parametrize("status", ["failed", "canceled", "withdrawn"])
-def test_what_did_not_arrive_was_not_given_back(status: str) -> None:
+def test_what_did_not_arrive_was_not_refunded(status: str) -> None:
     assert given_back(PAID, [a_payment()], [a_refund(1, 20_000, EndReason.GOODWILL, status)]) == 0
 
 
@@ -70,7 +70,7 @@ def test_goodwill_that_was_paid_another_way_counts() -> None:
     assert given_back(PAID, [a_payment()], [a_refund(1, 20_000, EndReason.GOODWILL, PAID_ANOTHER_WAY)]) == 20_000
 
 
-def test_a_failed_refund_is_made_good_by_what_the_owner_gives_back_after_it_failed() -> None:
+def test_a_failed_refund_is_made_good_by_what_the_owner_refunds_after_it_failed() -> None:
     failed = a_refund(1, 60_000, EndReason.BY_CUSTOMER, "failed", updated_at=NOW + timedelta(hours=5))
     before = a_refund(2, 10_000, EndReason.GOODWILL)
     after = a_refund(6, 40_000, EndReason.AT_STRIPE)

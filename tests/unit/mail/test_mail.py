@@ -352,7 +352,7 @@ async def test_a_free_booking_is_not_called_paid(post: Post) -> None:
     assert "If you cancel" not in text
 
 
-async def test_a_time_booked_anew_for_late_money_says_with_whom(post: Post) -> None:
+async def test_a_time_booked_again_for_late_money_says_with_whom(post: Post) -> None:
     booking = a_booking(resource_name="Bo")
     text = (await post.receive(a_mail(booking=booking, detail={"rescued": True}))).text
     assert text
@@ -461,7 +461,7 @@ def test_the_policy_is_told_by_its_deadlines_and_what_is_past_is_left_out() -> N
 # -- What is said of a change -------------------------------------------------------------------------------
 
 
-async def test_a_cancellation_says_what_comes_back_when_and_until_when_it_can_be_taken_back(post: Post) -> None:
+async def test_a_cancellation_says_what_is_refunded_when_and_until_when_it_can_be_undone(post: Post) -> None:
     message = await post.receive(told(MailKind.CANCELED_CUSTOMER))
     assert message.header("Subject") == "Cancelled: Portrait session, Tue 24 Nov 10:00"
     assert (
@@ -526,7 +526,7 @@ async def test_a_cancellation_tells_both_what_it_does_to_the_money(
 
 
 @pytest.mark.parametrize("until", ["", (NOW - timedelta(seconds=1)).isoformat(), NOW.isoformat()])
-async def test_what_cannot_be_taken_back_any_more_is_not_offered(post: Post, until: str) -> None:
+async def test_an_undo_that_is_too_late_is_not_offered(post: Post, until: str) -> None:
     for kind in (MailKind.CANCELED_CUSTOMER, MailKind.CANCELED_OWNER):
         text = (await post.receive(told(kind, undo_until=until))).text or ""
         assert "undo the cancellation" not in text
@@ -551,7 +551,7 @@ async def test_the_minutes_for_taking_back_are_told_on_the_readers_own_clock(pos
     assert "We will send the refund at 10:10." in owner
 
 
-async def test_a_booking_taken_back_stands_as_before(post: Post) -> None:
+async def test_a_booking_whose_cancellation_is_undone_is_as_before(post: Post) -> None:
     message = await post.receive(told(MailKind.RESTORED_CUSTOMER))
     assert message.header("Subject") == "Booked again: Portrait session, Tue 24 Nov 10:00"
     text = message.text or ""
@@ -716,7 +716,7 @@ async def test_every_trouble_is_said_in_words_with_its_reason(post: Post, troubl
     assert trouble not in text
 
 
-def test_a_time_that_could_not_be_given_back_is_blocked_where_the_booking_has_ended() -> None:
+def test_a_time_that_could_not_be_released_is_blocked_where_the_booking_has_ended() -> None:
     ended = a_booking(status=Status.CANCELED)
     letter = write_letter(told(MailKind.TROUBLE_OWNER, booking=ended, trouble=Trouble.NOT_RELEASED), now=NOW)
     assert "so the time is still blocked there" in " ".join(letter.paragraphs)
@@ -778,7 +778,7 @@ async def test_a_dispute_without_a_known_deadline_says_where_it_stands(post: Pos
     assert "The booking stays confirmed" not in ((await post.receive(off)).text or "")
 
 
-async def test_money_given_back_by_the_owner_leaves_the_booking_as_it_is(post: Post) -> None:
+async def test_money_refunded_by_the_owner_leaves_the_booking_as_it_is(post: Post) -> None:
     mail = a_mail(MailKind.REFUNDED_CUSTOMER, refund=Money(2000, "eur"), detail={"reason": EndReason.GOODWILL})
     message = await post.receive(mail)
     text = message.text or ""
@@ -986,7 +986,7 @@ async def test_a_server_that_refuses_for_now_is_asked_again(post: Post) -> None:
     assert "ada" not in str(error.value)
 
 
-async def test_a_recipient_refused_for_good_is_given_up(post: Post) -> None:
+async def test_a_recipient_refused_permanently_is_given_up(post: Post) -> None:
     post.mailbox.refuse = "permanent"
     with pytest.raises(MailError) as error:
         await post.mailer.send(a_mail())

@@ -116,7 +116,7 @@ async def test_one_sale_and_one_refused_time_are_in_the_figures(tmp_path: Path) 
         assert await figure(stack, "history_total", what="confirmed") == 1
 
 
-async def test_what_was_counted_for_good_is_counted_once(tmp_path: Path) -> None:
+async def test_what_was_added_to_the_stored_counts_is_counted_once(tmp_path: Path) -> None:
     async with open_stack(tmp_path, settings={"metrics_token": TOKEN}) as stack:
         await stack.paid(await stack.hold())
         await stack.tick(after=timedelta(hours=7), times=3)  # the worker has counted what the history holds

@@ -550,7 +550,7 @@ async def test_the_next_step_is_about_what_fails_before_what_is_worth_knowing(se
     assert next_step(await set_up.findings()).startswith("Create a token for this project")
 
 
-async def test_payments_with_real_money_are_not_given_back_with_a_test_key(set_up: SetUp) -> None:
+async def test_payments_with_real_money_are_not_refunded_with_a_test_key(set_up: SetUp) -> None:
     await set_up.stack.confirmed()
     await set_up.stack.confirmed()
     assert [one for one in await set_up.findings() if "another key" in one.says] == []

@@ -349,7 +349,7 @@ async def test_a_lost_answer_to_a_capture_takes_the_money_once(shop: Shop) -> No
     assert (captured.state, captured.received) == (PaymentState.CAPTURED, 12000)
 
 
-async def test_held_money_is_given_back_without_a_charge(shop: Shop) -> None:
+async def test_held_money_is_released_without_a_charge(shop: Shop) -> None:
     held = await shop.paid(capture=Capture.MANUAL)
     voided = await shop.payments.void(held.payment_intent_id or "")
     assert (voided.state, voided.received) == (PaymentState.VOIDED, 0)

@@ -68,7 +68,7 @@ def test_every_page_that_the_code_names_is_there() -> None:
     assert len(named) > 10
 
 
-def test_the_code_sends_nobody_to_a_page_that_is_no_more() -> None:
+def test_the_code_links_to_no_page_that_was_removed() -> None:
     assert [file.name for file in SPEAKERS if re.search(r"\bREADME[,.]|\bARCHITECTURE\b", text_of(file))] == []
 
 

@@ -40,7 +40,7 @@ def test_every_folder_of_the_program_is_installed() -> None:
     assert settings["package-dir"] == MOVED
 
 
-def test_every_file_beside_the_code_is_installed() -> None:
+def test_every_file_next_to_the_code_is_installed() -> None:
     patterns = project()["tool"]["setuptools"]["package-data"]
     left_out = [
         path

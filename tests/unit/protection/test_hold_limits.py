@@ -157,7 +157,7 @@ async def test_a_hold_with_details_is_not_released_for_another(stack: Stack) -> 
     assert await held(stack) == 6
 
 
-async def test_the_signed_name_goes_along_when_a_time_is_given_back(stack: Stack) -> None:
+async def test_the_signed_name_goes_along_when_a_time_is_given_up(stack: Stack) -> None:
     """So a visitor whose address changes, from home to the road, is still the same one."""
     anna = Browser(stack)
     await anna.open(f"/w/studio?service={stack.portrait_id}")

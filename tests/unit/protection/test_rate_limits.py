@@ -108,6 +108,6 @@ def test_a_household_counts_as_one_client(peer: tuple[str, int] | None, counted:
     assert client_address({"type": "http", "client": peer}) == counted
 
 
-def test_the_header_that_anybody_can_send_is_not_believed() -> None:
+def test_a_header_that_anyone_can_send_is_not_trusted() -> None:
     scope = {"type": "http", "client": ("203.0.113.9", 1), "headers": [(b"x-forwarded-for", b"198.51.100.1")]}
     assert client_address(scope) == "203.0.113.9"

@@ -133,7 +133,7 @@ def test_a_token_opens_in_the_spelling_that_was_handed_out_and_in_no_other(chang
         assert one.read_booking_token(one.booking_token(name, ends_at=ENDS)) == name
 
 
-def test_a_flow_tells_what_it_is_of_for_good_and_lets_a_time_be_chosen_for_an_hour() -> None:
+def test_a_flow_always_says_what_it_is_of_and_lets_a_time_be_chosen_for_an_hour() -> None:
     clock = Clock(NOW)
     one = links(now=clock)
     texts = {"utm_source": "mail"}

@@ -368,7 +368,7 @@ async def test_an_end_at_midnight_means_the_day_that_begins_then(coach: Coach) -
     assert day in await coach.slots(kind, start=f"{day}T00:00:00Z", end=f"{day}T00:00:00Z", timeZone="UTC")
 
 
-async def test_the_grid_begins_anew_after_each_busy_time(sandbox: CalcomSandbox, coach: Coach) -> None:
+async def test_the_grid_begins_again_after_each_busy_time(sandbox: CalcomSandbox, coach: Coach) -> None:
     kind = await coach.event_type(lengthInMinutes=60)
     sandbox.add_calendar_block(instant(coach, "10:00"), instant(coach, "10:10"))
     assert (await coach.starts(kind))[:3] == ["09:00", "11:00", "12:00"]

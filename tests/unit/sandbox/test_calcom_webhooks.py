@@ -191,7 +191,7 @@ async def test_a_template_of_ones_own_changes_the_whole_body(
     assert receiver.events == [{"who": "Ada Example", "what": "BOOKING_CREATED"}]
 
 
-async def test_over_a_socket_deliveries_run_beside_the_server(
+async def test_over_a_socket_deliveries_run_next_to_the_server(
     sandbox: CalcomSandbox, receiver: Receiver, coach: Coach
 ) -> None:
     kind = await coach.event_type()

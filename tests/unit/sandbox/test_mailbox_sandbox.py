@@ -122,7 +122,7 @@ async def test_what_is_not_there_is_not_found(browser: httpx.AsyncClient, path: 
 
 
 @pytest.mark.parametrize(("refuse", "code"), [("temporary", 451), ("permanent", 550)])
-async def test_switched_so_it_refuses_mail_for_now_or_for_good(
+async def test_switched_so_it_refuses_mail_for_now_or_permanently(
     mailbox: MailboxSandbox, port: int, browser: httpx.AsyncClient, refuse: str, code: int
 ) -> None:
     await browser.patch("/_sandbox/switches", json={"refuse": refuse})

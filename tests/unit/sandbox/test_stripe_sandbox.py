@@ -114,7 +114,7 @@ async def intent_of(client: stripe.StripeClient, ident: str) -> stripe.PaymentIn
 # The hosted page
 
 
-async def test_the_page_shows_what_is_bought_and_says_that_no_money_moves(
+async def test_the_page_shows_what_is_bought_and_says_that_no_real_money_is_charged(
     client: stripe.StripeClient, sandbox: StripeSandbox, browser: httpx.AsyncClient
 ) -> None:
     sandbox.business = "Studio Nord"
@@ -193,7 +193,7 @@ async def test_a_declined_card_leaves_the_session_open_for_another_try(
     ]
 
 
-async def test_3d_secure_asks_once_more_before_the_money_moves(
+async def test_3d_secure_asks_once_more_before_anything_is_charged(
     client: stripe.StripeClient, browser: httpx.AsyncClient
 ) -> None:
     session_id = await open_session(client)
@@ -269,7 +269,7 @@ async def test_a_session_that_costs_nothing_needs_no_payment(
     )
 
 
-async def test_the_receipt_tells_what_was_paid_and_given_back(
+async def test_the_receipt_tells_what_was_paid_and_refunded(
     client: stripe.StripeClient, sandbox: StripeSandbox, browser: httpx.AsyncClient
 ) -> None:
     intent = await intent_of(client, await paid(client, sandbox))
@@ -359,7 +359,7 @@ async def test_capture_takes_a_part_once_and_frees_the_rest(
     assert (await client.v1.refunds.create_async({"payment_intent": ident})).amount == 1000
 
 
-async def test_a_hold_can_be_given_back_without_a_charge(
+async def test_held_money_can_be_released_without_a_charge(
     client: stripe.StripeClient, sandbox: StripeSandbox, shop: Shop
 ) -> None:
     ident = await paid(client, sandbox, **MANUAL)

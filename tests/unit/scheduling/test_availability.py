@@ -246,7 +246,7 @@ async def test_a_hold_of_one_service_hides_the_persons_time_for_the_others(shop:
     assert shop.studio.astrid in await shop.who(TEN + 90 * MINUTE, service_id=shop.studio.headshot)
 
 
-async def test_a_time_given_back_is_shown_at_once_and_without_a_call(shop: Shop) -> None:
+async def test_a_released_time_is_shown_at_once_and_without_a_call(shop: Shop) -> None:
     slot = await shop.slot()
     before = await shop.look()
     held = shop.take("bk_1", slot, shop.studio.astrid)

@@ -67,7 +67,7 @@ async def test_a_lock_for_less_than_cal_coms_own_minutes_has_these(coach: Calcom
     assert reservation.until == coach.clock() + 5 * MINUTE
 
 
-async def test_a_time_that_somebody_has_is_refused(coach: CalcomCoach) -> None:
+async def test_a_taken_time_is_refused(coach: CalcomCoach) -> None:
     await coach.lock()
     with pytest.raises(SchedulerRefused):
         await coach.lock()
@@ -258,7 +258,7 @@ async def test_a_reservation_that_cannot_be_dropped_is_left_to_lapse(coach: Calc
 
 
 @pytest.mark.parametrize("price", [True, False])
-async def test_a_booking_that_waits_for_cal_coms_own_money_or_a_yes_is_given_back(
+async def test_a_booking_that_waits_for_cal_coms_own_payment_or_a_yes_is_released(
     coach: CalcomCoach, price: bool
 ) -> None:
     if price:
@@ -303,9 +303,7 @@ async def test_a_booking_whose_answer_was_lost_is_found_again(coach: CalcomCoach
 
 
 @pytest.mark.parametrize("kind", [*BEFORE, *AFTER])
-async def test_a_service_that_never_answers_leaves_it_open_what_became_of_it(
-    coach: CalcomCoach, kind: FaultKind
-) -> None:
+async def test_after_a_service_that_never_answers_the_outcome_is_unknown(coach: CalcomCoach, kind: FaultKind) -> None:
     coach.sandbox.faults.append(Fault(kind, times=None, path="/bookings"))
     with pytest.raises(SchedulerError) as raised:
         await coach.confirm()
@@ -547,7 +545,7 @@ async def test_a_booking_that_was_moved_there_is_canceled_where_it_is_now(coach:
     assert [status for _start, status in coach.there()] == ["cancelled", "cancelled"]
 
 
-async def test_a_cancellation_cannot_be_taken_back_nor_metadata_be_changed(coach: CalcomCoach) -> None:
+async def test_a_cancellation_cannot_be_undone_nor_metadata_be_changed(coach: CalcomCoach) -> None:
     made = await coach.confirm()
     await coach.scheduler.cancel(made.id)
     with pytest.raises(SchedulerNotFound):

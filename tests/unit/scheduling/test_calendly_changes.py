@@ -108,7 +108,7 @@ async def test_a_cancellation_that_is_refused_for_no_known_reason_is_told(advise
     assert adviser.active() == [reference]
 
 
-async def test_a_cancellation_is_taken_back_by_booking_afresh_alone(adviser: CalendlyAdviser) -> None:
+async def test_a_cancellation_is_undone_by_booking_again_alone(adviser: CalendlyAdviser) -> None:
     reference = await adviser.booked()
     await adviser.scheduler.cancel(reference)
     calls = len(adviser.sandbox.calls)

@@ -328,7 +328,7 @@ async def test_nothing_in_the_database_can_be_read(server: Server) -> None:
     assert not [token for token in [*state.tokens, *state.refresh_tokens] if token in said]
 
 
-async def test_a_rolled_key_opens_what_the_old_one_sealed_and_seals_it_anew(server: Server) -> None:
+async def test_a_rolled_key_opens_what_the_old_one_sealed_and_seals_it_again(server: Server) -> None:
     new = "n" * 32
     nora = server.process(keys=(new, KEY))
     assert (await nora.read_account()).name == "Nora Whitfield"

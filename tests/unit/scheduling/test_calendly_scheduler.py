@@ -56,7 +56,7 @@ async def test_a_lock_is_one_look_whether_the_time_is_there(adviser: CalendlyAdv
     assert adviser.active() == []
 
 
-async def test_a_time_that_somebody_has_taken_since_is_not_locked(adviser: CalendlyAdviser) -> None:
+async def test_a_time_that_was_taken_meanwhile_is_not_locked(adviser: CalendlyAdviser) -> None:
     adviser.sandbox.book(adviser.review, TEN)
     with pytest.raises(SchedulerRefused):
         await adviser.scheduler.lock(adviser.wanted(), until=UNTIL)
@@ -216,7 +216,7 @@ async def test_a_booking_of_an_earlier_life_is_taken_over_though_the_days_create
     assert await adviser.booked() == made
 
 
-async def test_a_booking_of_somebody_elses_tag_is_not_taken_over(adviser: CalendlyAdviser) -> None:
+async def test_a_booking_with_another_tag_is_not_taken_over(adviser: CalendlyAdviser) -> None:
     await adviser.booked(tag="bk_2")
     with pytest.raises(SchedulerRefused):
         await adviser.booked(tag="bk_1")
@@ -485,7 +485,7 @@ async def test_where_two_creates_may_both_win_each_knows_its_own(adviser: Calend
 
 
 @pytest.mark.parametrize("customer", [CUSTOMER, replace(CUSTOMER, email="kim@EXAMPLE.com"), None])
-async def test_a_booking_is_found_by_its_tag_start_and_type_whoever_is_said_to_come(
+async def test_a_booking_is_found_by_its_tag_start_and_type_under_any_name(
     adviser: CalendlyAdviser, customer: Customer | None
 ) -> None:
     first = await adviser.booked()
@@ -535,7 +535,7 @@ async def test_a_booking_that_is_none_is_not_found(adviser: CalendlyAdviser, id_
     }
 
 
-async def test_all_that_is_to_come_is_listed_whoever_made_it(adviser: CalendlyAdviser) -> None:
+async def test_all_bookings_to_come_are_listed_no_matter_who_made_them(adviser: CalendlyAdviser) -> None:
     over = await adviser.booked(MONDAY + 5 * HOUR + 30 * MINUTE, tag="bk_0")
     running, ahead = await adviser.booked(), await adviser.booked(TEN + 2 * DAY, tag="bk_2")
     theirs = adviser.sandbox.book(adviser.review, TEN + 3 * DAY)["event"].rpartition("/")[2]

@@ -150,7 +150,7 @@ async def test_a_signed_body_that_is_no_webhook_is_refused(adviser: CalendlyAdvi
         read(adviser, body, signed(adviser, body))
 
 
-async def test_a_payload_that_does_not_tell_the_booking_is_a_hint_all_the_same(adviser: CalendlyAdviser) -> None:
+async def test_a_payload_that_does_not_tell_the_booking_is_a_hint_anyway(adviser: CalendlyAdviser) -> None:
     event = "https://api.calendly.com/scheduled_events/EV1"
     odd: dict[str, Any] = {"start_time": "2026-11-24T15:00:00Z", "end_time": "tomorrow", "uri": 7}
     body = told(event=event, old_invitee=f"{event}0/invitees/IN0", new_invitee=None, scheduled_event=odd)

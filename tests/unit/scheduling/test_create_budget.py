@@ -19,7 +19,7 @@ def test_what_waits_to_be_made_has_its_share_of_the_day() -> None:
     assert budget.wait(promised=2) == 12 * 3600, "until the next day begins"
 
 
-def test_each_day_begins_anew() -> None:
+def test_each_day_begins_again() -> None:
     clock = Clock(NOON)
     budget = a_budget(clock, per_day=1)
     budget.record()

@@ -348,7 +348,7 @@ async def test_changing_a_booking_that_is_gone_is_told_as_such(studio: HapioStud
         await move(studio, booking, TEN + 3 * HOUR)
 
 
-async def test_a_cancelation_is_taken_back_while_the_time_is_free(studio: HapioStudio) -> None:
+async def test_a_cancelation_is_undone_while_the_time_is_free(studio: HapioStudio) -> None:
     booking = await final(studio)
     await studio.client.cancel_booking(booking.id)
     restored = await studio.client.restore_booking(booking.id)
@@ -361,7 +361,7 @@ async def test_a_cancelation_is_taken_back_while_the_time_is_free(studio: HapioS
     assert (await studio.client.get_booking(booking.id)).is_canceled
 
 
-async def test_a_cancelation_is_taken_back_although_the_time_could_no_longer_be_booked(studio: HapioStudio) -> None:
+async def test_a_cancelation_is_undone_although_the_time_could_no_longer_be_booked(studio: HapioStudio) -> None:
     booking = await final(studio)
     await studio.client.cancel_booking(booking.id)
     await studio.api("PATCH", f"/services/{studio.portrait}", {"booking_window_start": "P3D"})

@@ -220,7 +220,7 @@ async def test_late_money_may_have_the_time_again_and_nothing_else_is_due_for_it
     assert (left.occupies, left.resource_name) == (False, "Anna")
 
 
-async def test_attempts_do_not_change_since_when_it_is_due_and_something_else_becoming_due_begins_anew(
+async def test_attempts_do_not_change_since_when_it_is_due_and_something_else_becoming_due_begins_again(
     store: Store, clock: Clock
 ) -> None:
     await confirmed(store, "bk_one")

@@ -87,7 +87,7 @@ def local(start: str) -> str:
     return f"{datetime.fromisoformat(start).astimezone(STOCKHOLM):%H:%M}"
 
 
-async def test_what_lies_in_a_day_off_can_be_moved_or_cancelled_beside_it(studio: Stack) -> None:
+async def test_what_lies_in_a_day_off_can_be_moved_or_cancelled_next_to_it(studio: Stack) -> None:
     booking = await studio.confirmed()
     day = booking.starts_at.astimezone(STOCKHOLM).date()
     eva = Browser(studio)

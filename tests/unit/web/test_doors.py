@@ -45,7 +45,7 @@ async def test_a_visitor_books_and_pays_with_plain_pages(stack: Stack, anna: Bro
     }
 
 
-async def test_mistakes_are_marked_beside_their_fields_and_nothing_typed_is_lost(stack: Stack, anna: Browser) -> None:
+async def test_mistakes_are_marked_next_to_their_fields_and_nothing_typed_is_lost(stack: Stack, anna: Browser) -> None:
     await anna.open(f"/w/studio?service={stack.portrait_id}")
     await anna.send('id="hf-hold"', start=anna.starts[0])
     await anna.send('action="[^"]*/details"', name="Anna Ek", email="anna@", phone="12")

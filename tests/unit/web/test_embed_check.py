@@ -27,7 +27,7 @@ async def test_a_page_with_the_tag_on_an_allowed_site_is_well(stack: Stack) -> N
     assert len(found) == 7
 
 
-async def test_a_site_that_is_not_allowed_is_told_the_line_that_allows_it_beside_the_others(stack: Stack) -> None:
+async def test_a_site_that_is_not_allowed_is_shown_the_line_that_allows_it_next_to_the_others(stack: Stack) -> None:
     other = "https://www.studio.example/book"
     stack.sites.pages[other] = (200, {"content-type": "text/html"}, page_of())
     finding = (await report(stack, other)).of("The site is not allowed to show the widget")
@@ -48,7 +48,7 @@ async def test_a_site_that_is_not_allowed_is_told_the_line_that_allows_it_beside
     ],
 )
 @pytest.mark.parametrize("where", ["header", "meta"])
-async def test_a_policy_that_forbids_us_is_mended_by_what_the_doctor_hands_out_and_keeps_the_rest(
+async def test_a_policy_that_forbids_us_is_fixed_by_what_the_check_suggests_and_keeps_the_rest(
     stack: Stack, policy: str, where: str
 ) -> None:
     async def with_policy(policy: str) -> Report:
@@ -315,7 +315,7 @@ async def test_a_site_that_does_not_answer_is_told_why(stack: Stack, error: Exce
     assert says in text_of((await stack.client.get("/embed/doctor", params={"site": PAGE})).text)
 
 
-async def test_without_our_own_address_in_reach_the_page_is_judged_all_the_same(stack: Stack) -> None:
+async def test_without_our_own_address_in_reach_the_page_is_judged_anyway(stack: Stack) -> None:
     stack.sites.names["book.example"] = []
     found = await examine(stack)
     assert found.problems == []

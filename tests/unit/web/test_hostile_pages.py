@@ -53,7 +53,7 @@ async def test_a_page_of_nothing_but_frames_makes_a_report_of_ordinary_length(st
     assert len(await examine(stack, page_of(frames))) < 1_000
 
 
-async def test_a_page_is_examined_beside_the_event_loop(stack: Stack) -> None:
+async def test_a_page_is_examined_outside_the_event_loop(stack: Stack) -> None:
     """Whatever the page costs, others are answered meanwhile: the parsing happens in a thread of its own."""
     before = threading.active_count()
     await examine(stack)
@@ -105,7 +105,7 @@ async def test_a_site_that_leads_to_no_address_is_told_so(stack: Stack, url: str
 
 @pytest.mark.parametrize("url", BROKEN)
 @pytest.mark.parametrize("tag", ['<iframe src="{}"></iframe>', '<script src="{}"></script>', '<script data-src="{}">'])
-async def test_a_page_with_a_broken_address_in_a_tag_is_examined_all_the_same(stack: Stack, tag: str, url: str) -> None:
+async def test_a_page_with_a_broken_address_in_a_tag_is_examined_anyway(stack: Stack, tag: str, url: str) -> None:
     found = await examine(stack, page_of(TAG + tag.format(url)))
     assert found.of("The tag").level == "good"
 

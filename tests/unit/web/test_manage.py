@@ -223,7 +223,7 @@ async def test_a_free_booking_is_canceled_without_a_word_of_refunds(stack: Stack
     assert "refund" not in said.lower()
 
 
-async def test_a_page_that_lay_open_for_long_is_shown_anew_with_what_holds_now(stack: Stack, anna: Browser) -> None:
+async def test_a_page_that_lay_open_for_long_is_shown_again_with_what_holds_now(stack: Stack, anna: Browser) -> None:
     booking = await stack.confirmed(await stack.in_days(2))
     stack.clock.set(booking.starts_at - timedelta(hours=24, minutes=5))
     await anna.open(f"{link(stack, booking)}/cancel")
@@ -295,7 +295,7 @@ async def test_with_hapio_down_a_cancellation_stands_and_hapio_follows(stack: St
 # Taking it back
 
 
-async def test_a_cancellation_can_be_taken_back_for_some_minutes(stack: Stack, anna: Browser) -> None:
+async def test_a_cancellation_can_be_undone_for_some_minutes(stack: Stack, anna: Browser) -> None:
     booking = await stack.confirmed(await stack.in_days(3))
     await anna.open(f"{link(stack, booking)}/cancel")
     said = await anna.send('action="[^"]*/cancel"')
@@ -503,7 +503,7 @@ async def test_with_a_provider_down_a_dearer_move_says_that_nothing_was_moved(do
     assert studio.money_kept() == 65000
 
 
-async def test_a_page_before_a_move_that_lay_open_for_long_is_shown_anew(stack: Stack, anna: Browser) -> None:
+async def test_a_page_before_a_move_that_lay_open_for_long_is_shown_again(stack: Stack, anna: Browser) -> None:
     booking = await stack.confirmed(await stack.in_days(3))
     await to_preview(anna, link(stack, booking), await stack.in_days(5))
     stack.clock.advance(timedelta(minutes=11))

@@ -6,7 +6,7 @@ from pathlib import Path
 from tests.support.stack import open_stack
 
 
-async def test_the_logo_the_faces_and_a_services_picture_are_shown_and_the_names_beside_them_are_read(
+async def test_the_logo_the_faces_and_a_services_picture_are_shown_and_the_names_next_to_them_are_read(
     tmp_path: Path,
 ) -> None:
     async with open_stack(tmp_path) as stack:

@@ -184,7 +184,7 @@ async def test_who_pays_after_all_is_not_told_that_nothing_was_charged(stack: St
         assert "Your time is confirmed" in said
 
 
-async def test_after_paying_late_one_sees_what_became_of_it(stack: Stack, anna: Browser) -> None:
+async def test_after_paying_late_the_page_says_what_happened(stack: Stack, anna: Browser) -> None:
     booking = await stack.hold()
     session_id = await stack.at_stripe(booking)
     paid, back = ways_back(stack, session_id)

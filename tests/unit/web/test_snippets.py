@@ -192,7 +192,7 @@ async def test_the_policy_that_the_page_documents_satisfies_the_doctor(stack: St
     assert "No problems found" in text_of(report.text)
 
 
-async def test_a_site_that_is_not_allowed_yet_is_told_so_beside_the_snippet(stack: Stack) -> None:
+async def test_a_site_that_is_not_allowed_yet_is_told_so_next_to_the_snippet(stack: Stack) -> None:
     page = await embed(stack, site="www.studio.example")
     assert "https://www.studio.example is not allowed to show this widget yet" in text_of(page)
     assert snippet(page, "origins") == (
@@ -300,7 +300,7 @@ def test_every_font_on_offer_is_one_that_a_theme_takes() -> None:
         assert Theme(font=font).font == font
 
 
-async def test_what_is_asked_for_without_its_hash_is_not_kept_for_good(stack: Stack) -> None:
+async def test_what_is_asked_for_without_its_hash_is_not_kept_permanently(stack: Stack) -> None:
     """The loader imports the self-test by its plain name."""
     plain = await stack.client.get("/static/embed-doctor.js")
     assert plain.headers["cache-control"] == "public, max-age=300"

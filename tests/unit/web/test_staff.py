@@ -104,7 +104,7 @@ async def test_a_page_that_is_used_stays_open_and_one_that_is_not_does_not(studi
     assert eva.page.status_code == 410, "the first address is more than half an hour old"
 
 
-async def test_after_a_working_day_everybody_signs_in_again(studio: Stack, eva: Browser) -> None:
+async def test_after_a_working_day_everyone_signs_in_again(studio: Stack, eva: Browser) -> None:
     await sign_in(studio, eva)
     for _ in range(36):
         studio.clock.advance(timedelta(minutes=20))
@@ -270,7 +270,7 @@ async def test_the_history_says_who_of_the_staff_did_it_and_nobody_where_the_wor
     assert plain(said).count(f"by {EVA}") >= 2
 
 
-async def test_a_cancellation_that_was_overtaken_is_shown_anew(studio: Stack, eva: Browser) -> None:
+async def test_a_cancellation_that_was_overtaken_is_shown_again(studio: Stack, eva: Browser) -> None:
     booking = await studio.confirmed()
     home = await sign_in(studio, eva)
     await eva.open(f"{home}/bookings/{booking.id}/cancel")
@@ -308,7 +308,7 @@ async def test_eva_gives_a_part_back_and_the_form_that_comes_twice_gives_it_once
     assert await studio.status(booking) is Status.CONFIRMED
 
 
-async def test_a_doubled_click_gives_back_once(studio: Stack, eva: Browser) -> None:
+async def test_a_double_click_refunds_once(studio: Stack, eva: Browser) -> None:
     booking = await studio.confirmed()
     home = await sign_in(studio, eva)
     await eva.open(f"{home}/bookings/{booking.id}/refund?amount=100")
@@ -319,7 +319,7 @@ async def test_a_doubled_click_gives_back_once(studio: Stack, eva: Browser) -> N
 
 
 @pytest.mark.parametrize("amount", ["0", "-5", "1200.01", "much", "1e2", "1e999997", "1_0", "٣", "1.200", "NaN", ""])
-async def test_what_cannot_be_given_back_is_asked_again(studio: Stack, eva: Browser, amount: str) -> None:
+async def test_a_time_that_cannot_be_given_up_is_asked_about_again(studio: Stack, eva: Browser, amount: str) -> None:
     booking = await studio.confirmed()
     home = await sign_in(studio, eva)
     said = plain(await eva.open(f"{home}/bookings/{booking.id}/refund?amount={amount}"))

@@ -68,7 +68,7 @@ async def test_calendly_is_asked_to_tell_of_changes_once_for_each_account(owners
     assert [(one.endpoint.url, one.user) for one in there] == [(ADDRESS, owners.nora)]
 
 
-async def test_without_webhooks_an_account_is_connected_all_the_same(owners: Owners, eva: Browser) -> None:
+async def test_without_webhooks_an_account_is_connected_anyway(owners: Owners, eva: Browser) -> None:
     owners.calendly.faults.append(Fault("refuse", path="/webhook_subscriptions", status=403))
     assert "could not be asked to tell us of changes" in await owners.connect(eva, "nora", owners.nora)
     assert "Connected with the account of Nora Whitfield" in await reload(eva)

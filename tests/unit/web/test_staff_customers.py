@@ -81,7 +81,7 @@ async def test_a_customers_page_adds_up_bookings_money_and_missed_visits(studio:
     assert "bo@customer" not in str(eva.page.url)
 
 
-async def test_mended_details_reach_every_booking_and_the_confirmations_go_out_again(
+async def test_corrected_details_reach_every_booking_and_the_confirmations_go_out_again(
     studio: Stack, eva: Browser
 ) -> None:
     first = await studio.confirmed(customer=BO)

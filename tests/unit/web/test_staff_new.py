@@ -94,7 +94,7 @@ async def test_a_gap_in_a_calendar_leads_straight_to_the_form_and_a_taken_time_l
     assert (booking.status, booking.terms.free) == (Status.CONFIRMED, True)
 
 
-async def test_a_time_at_night_is_said_not_to_be_offered_and_booked_all_the_same(studio: Stack, eva: Browser) -> None:
+async def test_a_time_at_night_is_said_not_to_be_offered_and_booked_anyway(studio: Stack, eva: Browser) -> None:
     day = (await studio.in_days(3)).date()
     path = f"{href(eva, '/new')}?widget=studio&service={studio.portrait_id}&from={day}&at=03:10"
     page = await eva.open(path)

@@ -342,7 +342,7 @@ async def test_wrong_addresses_and_other_methods_are_not_kept(
                 await kept.request(again, target)
 
 
-async def test_a_page_that_is_answered_anew_takes_the_place_of_the_old_answer(
+async def test_a_page_that_is_answered_again_takes_the_place_of_the_old_answer(
     stack: Stack, kept: httpx.AsyncClient
 ) -> None:
     await stack.client.get("/w/studio")
