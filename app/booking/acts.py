@@ -42,7 +42,7 @@ from app.protection.hold_limits import HoldLimits
 
 @dataclass(frozen=True, slots=True)
 class Acts:
-    """Each business act, once."""
+    """Every act, built once."""
 
     bookings: Bookings
     offers: Offers

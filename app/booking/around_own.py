@@ -1,4 +1,4 @@
-"""Times that nothing but a booking itself takes up: half an hour earlier, say, for a move. Pure.
+"""Times that are free except for the booking that is being moved: half an hour earlier, for example. Pure.
 
 The scheduler lists what a stranger may book, so a booking hides the times that overlap it. Which of them lie within the
 hours of its person is read from their other days: what starts at ten on other Thursdays may start at ten on this one.

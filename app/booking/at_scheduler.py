@@ -1,4 +1,4 @@
-"""Our bookings in the scheduler's terms: what is asked for, under which tag, and who comes."""
+"""Translates our bookings for the scheduler's port: which time, under which tag, and for whom."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from app.scheduling.port import SchedulerBooking, SchedulerLock, Visit, Wanted
 
 
 def wanted(reservation: Reservation, *, tag: str) -> Wanted:
-    """The time of a reservation. A lock has the reservation's own id as its tag, what is final the booking's."""
+    """The time of a reservation. A lock is tagged with the reservation's own id, a final booking with the booking's."""
     return Wanted(
         tag=tag,
         service_id=reservation.service_id,
@@ -31,7 +31,7 @@ def wanted(reservation: Reservation, *, tag: str) -> Wanted:
 
 
 def visit(booking: Booking, payment: Payment | None) -> Visit:
-    """Who comes, and what goes with the booking to the scheduler."""
+    """Who comes, and what is stored with the booking at the scheduler."""
     return Visit(
         customer=booking.customer,
         time_zone=booking.visitor.time_zone,

@@ -1,5 +1,4 @@
-"""What the owner corrects in a booking: the customer's details, a mail that did not arrive, a visit that nobody came
-to."""
+"""What the owner corrects in a booking: the customer's details, a mail that did not arrive, a missed visit."""
 
 from __future__ import annotations
 
@@ -16,7 +15,7 @@ from app.errors import BookingConflict, InvalidDetails, NotBegun
 from app.mail import MailKind
 from app.msgid import N_
 
-#: So many letters may be wrong in a mistyped address: gmial.con for gmail.com is two.
+#: How many letters may be wrong in a mistyped address: gmial.con for gmail.com is two.
 _SLIPS = 3
 _ANOTHER = N_("This is a different address, not a correction. Please contact us to change it.")
 
@@ -31,7 +30,7 @@ class Correction:
 
 
 class Corrections:
-    """Notes and corrections; none of them moves money or time."""
+    """Notes and corrections; none of them changes a payment or the time."""
 
     def __init__(self, tools: Tools, manage_links: ManageLinks) -> None:
         self._tools = tools

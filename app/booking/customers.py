@@ -1,4 +1,4 @@
-"""Customers, as the owner looks for them: a list, one with all their bookings, and what is written down about them."""
+"""Customers for the owner: a list, one customer with all their bookings, and the note about them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from app.domain.customer import (
 )
 from app.errors import BookingConflict, NotFound, PolicyRefused
 
-#: Bookings in which one act corrects a customer's details: some seconds of writing at the most.
+#: In how many bookings one call corrects a customer's details: a few seconds of writing at most.
 MOST_CORRECTED = 1000
 
 
@@ -61,7 +61,7 @@ class Customers:
         )
 
     async def note_of(self, booking: Booking) -> CustomerNote:
-        """What is written down about a booking's customer."""
+        """The note about a booking's customer."""
         key = customer_key(booking.customer)
         return await self._store.customer_note(key) if key else CustomerNote()
 

@@ -1,4 +1,4 @@
-"""Money at the owner's desk: taken in person, or asked for by a link in a mail."""
+"""Payments at the owner's desk: taken in person, or requested with a link in a mail."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ from app.mail import MailKind
 from app.msgid import N_
 from app.store.change import Change
 
-#: A link that ends sooner than this has no reminder; of others it comes a day before, or with a quarter left.
+#: A link that ends sooner than this has no reminder. For others it comes a day before the end, or when a quarter of the
+#: time is left.
 _REMINDED = timedelta(hours=2)
 _LONGEST_NOTICE = timedelta(days=1)
 
@@ -38,7 +39,7 @@ def taken_detail(payment: Payment, who: str) -> dict[str, str | int]:
 
 
 class DeskPayments:
-    """Notes what was taken in person, and keeps payment links."""
+    """Records payments taken in person, and manages payment links."""
 
     def __init__(self, tools: Tools, confirm: Confirm, take_payment: TakePayment, adopt: Adopt) -> None:
         self._tools = tools
@@ -51,7 +52,7 @@ class DeskPayments:
         self._adopt = adopt
 
     async def taken(self, booking: Booking, amount: Money, method: PaymentMethod) -> Payment:
-        """The row of a payment that was taken in person now: Stripe has no part in it."""
+        """The row of a payment that was taken in person now, without Stripe."""
         attempts = await self._store.payments(booking.id)
         now = self._now()
         return Payment(
@@ -155,7 +156,8 @@ class DeskPayments:
             return longer
 
     async def resend_link(self, booking_id: str, *, who: str) -> bool:
-        """Mail the link again, once in five minutes at most. Whether it was. Raises BookingConflict as above."""
+        """Mail the link again, at most once in five minutes. Returns whether it was mailed. Raises BookingConflict as
+        above."""
         async with self._locks(booking_id):
             booking = await self._waiting(booking_id)
             until, now = booking.deadline, self._now()
@@ -180,8 +182,8 @@ class DeskPayments:
             return True
 
     async def give_up(self, booking_id: str, *, who: str) -> Booking:
-        """Do not wait for the customer's payment any longer: the time is free again. Where Stripe says that it is paid
-        after all, it is confirmed instead. Raises BookingConflict as above, StripeError, SchedulerError."""
+        """Stop waiting for the customer's payment and free the time. If Stripe says that it has been paid after all,
+        the booking is confirmed instead. Raises BookingConflict as above, StripeError, SchedulerError."""
         await self._adopt.catch_up(booking_id)
         async with self._locks(booking_id):
             booking = await self._waiting(booking_id)

@@ -1,6 +1,5 @@
-"""What the owner does in the scheduler itself is followed here: cancelled or deleted there is cancelled here
-and the money goes back, moved there has the new time here. Customers are told; nothing of it is written to the
-scheduler again.
+"""Follows what the owner does in the scheduler itself: cancelled or deleted there is cancelled here and the money goes
+back, moved there has the new time here. Customers are told; nothing of it is written to the scheduler again.
 
 Anyone who tells us that something may have changed, a webhook or a list, gives no more than a hint: the booking is read
 from the scheduler, and what it says is compared with our row as it was read before. A change of our own that comes
@@ -37,23 +36,25 @@ from app.store.change import Change
 
 log = structlog.get_logger()
 
-#: When a scheduler was last asked what has changed, and what there is, in seconds since 1970; its name stands before.
+#: When a scheduler was last asked what has changed, and for the list of all bookings, in seconds since 1970. The
+#: scheduler's name is put before these.
 _CHANGED, _WHOLE = "changes_read", "bookings_read"
-#: How many moves in a row are followed from one booking to the next, where a move there makes a new one.
+#: If each move at the scheduler makes a new booking: how many such moves in a row are followed.
 _MOST_MOVES = 20
 #: The scheduler's clock and ours may differ, and a list may lag.
 _OVERLAP = timedelta(minutes=10)
 #: How far back the very first look goes.
 _FIRST_LOOK_BACK = timedelta(days=1)
-#: What was deleted is in no list of changes; it is missed in the list of all, which costs more the more there are.
+#: Deleted bookings are in no list of changes. They are noticed because they are missing from the list of all, which
+#: costs more calls the longer it is.
 _WHOLE_EVERY = timedelta(days=1)
-#: More bookings than these are not read one by one in one pass; the next pass goes on, this much later.
+#: At most so many bookings are read one by one in one pass; the next pass continues so much later.
 _MOST = 50
 _GO_ON = timedelta(minutes=1)
 
 
 class Follow:
-    """Follows the owner's own hand at the scheduler."""
+    """Follows changes that were made at the scheduler."""
 
     def __init__(self, tools: Tools, moves: Moves, offers: Offers, take_payment: TakePayment) -> None:
         self._tools = tools
@@ -93,8 +94,8 @@ class Follow:
             return await self._moved_there(await self._renamed(booking, there), there, by)
 
     async def _unpaid(self, booking: Booking) -> Booking:
-        """One that is final there before it is paid: cancelled there it has nothing left to pay for, moved there it is
-        the new time that will be paid."""
+        """A booking that is final there before it is paid: if it is cancelled there, nothing is left to pay for; if it
+        is moved there, the customer pays for the new time."""
         there, by = await self._there(booking, booking.reservation.reference or "")
         if there is None or there.is_canceled:
             reason = EndReason.GIVEN_UP if by is Actor.CUSTOMER else EndReason.BY_OWNER
@@ -105,8 +106,8 @@ class Follow:
         return await self._take_time(booking, there, mails=())
 
     async def _there(self, booking: Booking, reference: str) -> tuple[SchedulerBooking | None, Actor]:
-        """The booking as the scheduler has it, by whatever id it has there by now, and who has changed it: the owner,
-        where that is not known. None if it is gone."""
+        """The booking as the scheduler has it, under whatever id it has now, and who has changed it (the owner if that
+        is not known). None if it is gone."""
         scheduler, by = self._schedulers.of(booking.reservation.scheduler), Actor.OWNER
         try:
             there = await scheduler.read(reference)
@@ -130,7 +131,7 @@ class Follow:
         return None, by
 
     async def _renamed(self, booking: Booking, there: SchedulerBooking) -> Booking:
-        """Our booking with the id that the scheduler has it under."""
+        """Our booking, with the id that it now has at the scheduler."""
         if there.id == booking.reservation.reference:
             return booking
         log.warning("the scheduler has the booking under another id", booking=booking.id)
@@ -140,7 +141,7 @@ class Follow:
         return renamed
 
     async def _end_move(self, booking_id: str) -> bool:
-        """End the move that the booking is on, as far as that is possible; whether there was one."""
+        """End the booking's open move if that is possible. Returns whether there was one."""
         move = await self._store.open_move(booking_id)
         if move and move.state is MoveState.HELD:
             await self._moves.expire(move, EndReason.BY_OWNER)
@@ -178,7 +179,7 @@ class Follow:
         return await self._tools.booking(booking.id)
 
     async def _moved_there(self, booking: Booking, there: SchedulerBooking, by: Actor) -> Booking:
-        """The time and the people are the scheduler's now; the price stays what was bought."""
+        """Take over the scheduler's time and person; the price stays as it was booked."""
         after = replace(_with_time_of(there, booking), revision=booking.revision + 1)
         told: dict[str, str | int | bool] = {
             "from": booking.starts_at.isoformat(),
@@ -274,7 +275,7 @@ class Follow:
 
 
 def agrees(booking: Booking, there: SchedulerBooking | None) -> bool:
-    """Whether the scheduler has the booking as we have it. What was deleted around it, such as its service, does not
+    """Whether the scheduler has the booking as we have it. If its service or person was deleted there, that does not
     count."""
     if there is None or there.is_canceled:
         return False

@@ -1,4 +1,4 @@
-"""One at a time for the same thing, within one process."""
+"""A lock for each key: one caller at a time, within one process."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from contextlib import asynccontextmanager
 
 
 class KeyedLock:
-    """Queues anyone who asks for the same key, so that a doubled click waits for the first one's answer, and a webhook
-    and a return page do not both tell the scheduler the same. Only a courtesy: what must hold, holds by the
-    database."""
+    """Queues callers with the same key, so that a double click waits for the first one's answer, and a webhook and a
+    return page do not both tell the scheduler the same. Only a courtesy: what must hold, holds by the database."""
 
     def __init__(self) -> None:
         self._queues: dict[Hashable, tuple[asyncio.Lock, int]] = {}

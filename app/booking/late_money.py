@@ -1,5 +1,4 @@
-"""What a customer does with the times that are held for them because their payment came too late, and when that
-ends."""
+"""Times that are held for a customer whose payment came too late: choosing one, and the end of the offer."""
 
 from __future__ import annotations
 
@@ -17,7 +16,7 @@ log = structlog.get_logger()
 
 
 class LateMoney:
-    """Books the time that is chosen, or ends the offer. The money goes back by `Cancel`, at any moment before that."""
+    """Books the chosen time, or ends the offer. Until then the customer can get a refund through `Cancel`."""
 
     def __init__(self, tools: Tools, offered_times: OfferedTimes, confirm: Confirm) -> None:
         self._tools = tools
@@ -56,7 +55,7 @@ class LateMoney:
             return await self._confirm.finalize_soon(chosen)
 
     async def lapse(self, booking: Booking) -> Booking:
-        """Let go of what was not chosen in time; with the last of it the money goes back. Safe to repeat."""
+        """Release the times that were not chosen in time; if none is left, refund. Safe to repeat."""
         async with self._locks(booking.id):
             booking = await self._tools.booking(booking.id)
             if booking.status is not Status.OFFERED or booking.deadline > self._now():

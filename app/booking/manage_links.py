@@ -22,10 +22,11 @@ log = structlog.get_logger()
 #: Statuses of bookings that can be managed by a link.
 MANAGED = frozenset({Status.CONFIRMED, Status.CANCELED, Status.PAID, Status.OFFERED})
 
-#: However often someone asks, one booking's links are renewed this often: each renewal retires the link before it.
+#: A booking's links are renewed at most this often, however often someone asks: each renewal retires the link before
+#: it.
 LINK_PAUSE = timedelta(minutes=5)
 
-#: More bookings of one address than these are not renewed at once.
+#: For how many bookings of one address links are renewed at once.
 MOST_LINKS = 20
 
 

@@ -1,4 +1,4 @@
-"""Moving a booking to another time: the new time is ours before the old one is let go.
+"""Moving a booking to another time: the new time is taken before the old one is released.
 
 The slot guard counts both times from the first write to the last. The scheduler is asked to move the booking in one
 call, and its refusal leaves everything as it was. Where the new time costs more, it is locked in the scheduler as a
@@ -46,7 +46,7 @@ from app.store.change import MoveChange
 
 log = structlog.get_logger()
 
-#: Money may still come of these.
+#: States in which a payment may still arrive.
 _UNDER_WAY = frozenset({PaymentState.OPEN, PaymentState.PROCESSING})
 #: A lost create may still land after our time-out; the lookup waits longer than the scheduler takes to answer anything.
 _UNSURE_PATIENCE = timedelta(seconds=60)
@@ -130,7 +130,7 @@ class Moves:
         return await self._lock(move, booking, service) if locks else move
 
     def _deadline(self, booking: Booking, slot: Slot, now: datetime) -> datetime:
-        """Until when the difference can be paid: not after the new time has begun, nor the old one."""
+        """Until when the difference can be paid: not beyond the start of the new time or of the old one."""
         ends = [now + self._widgets.of(booking).payment_time, slot.starts_at]
         return min([*ends, booking.starts_at] if booking.starts_at > now else ends)
 
@@ -228,7 +228,7 @@ class Moves:
             await self._store.record_payment(seen)
 
     async def follow(self, move: Move) -> Move:
-        """Go on with a move wherever it stands. Raises SchedulerError, StripeError; the worker repeats it then."""
+        """Continue a move from its current state. Raises SchedulerError, StripeError; the worker then repeats it."""
         match move.state:
             case MoveState.MOVING:
                 return await self.carry(move)
@@ -313,7 +313,7 @@ class Moves:
         return done
 
     async def _gone_back(self, move: Move, *, just_read: bool) -> bool:
-        """Whether the difference that was paid for the move has gone back since."""
+        """Whether the difference that was paid for the move has been refunded since."""
         payment = await self._store.payment(move.payment_id) if move.payment_id else None
         if payment is None or payment.session_id is None:
             return False
@@ -324,7 +324,7 @@ class Moves:
         return (await self._refunds.funds(move.booking_id)).paid_for(move) == 0
 
     async def _refuse(self, move: Move, booking: Booking, reason: EndReason) -> Move:
-        """The booking does not get the new time: what was paid for it goes back."""
+        """The booking does not get the new time: refund what was paid for it."""
         owes, mails = None, []
         if move.payment_id:
             funds = await self._refunds.funds(booking.id)
@@ -395,7 +395,7 @@ class Moves:
 
 
 def _overlap(booking: Booking, slot: Slot, resource: Resource) -> bool:
-    """Whether the new time meets the booking's own on the same resource, where the scheduler would refuse a second
+    """Whether the new time overlaps the booking's own on the same resource, where the scheduler would refuse a second
     booking."""
     meets = slot.buffer_starts_at < booking.buffer_ends_at and slot.buffer_ends_at > booking.buffer_starts_at
     return meets and resource.id == booking.resource_id

@@ -1,4 +1,4 @@
-"""The row of a booking that begins: held, and not paid."""
+"""The row of a new booking: held, and not paid."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from app.widgets import Widget
 
 
 def must_be_on_offer(service: Service) -> None:
-    """Nothing new is held of what the owner has switched off. Raises ServiceOff."""
+    """Refuse to hold a service that the owner has switched off. Raises ServiceOff."""
     if not service.on_offer:
         raise ServiceOff(service.id)
 
@@ -20,7 +20,7 @@ def must_be_on_offer(service: Service) -> None:
 def new_reservation(
     booking_id: str, scheduler: str, service: Service, slot: Slot, resource: Resource, location: Location, now: datetime
 ) -> Reservation:
-    """A claim on the time of a slot with this person, before the scheduler is asked for it."""
+    """A reservation of a slot with this person, before the scheduler is asked for it."""
     return Reservation(
         id=booking_id,
         booking_id=booking_id,

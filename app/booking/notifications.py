@@ -18,8 +18,8 @@ from app.widgets import Widget, Widgets
 
 
 class Notifications:
-    """From a change of status to a mail: rows for the outbox, and their contents as things stand. `has_staff`: people
-    may sign in, so mails to the owner lead to the booking's page."""
+    """Makes mails from changes of status: rows for the outbox, and their contents at the time of sending. `has_staff`:
+    people may sign in, so mails to the owner lead to the booking's page."""
 
     def __init__(
         self,
@@ -91,8 +91,8 @@ class Notifications:
         return self.owed(steady, MailKind.TROUBLE_OWNER, about=name, detail=told)
 
     async def given_up(self, mail: OutboxMail, reason: str) -> list[OutboxMail]:
-        """What tells the owner that a mail to the customer was given up: once for each address the booking had. Nothing
-        for a mail to the owner, who would not get it either. `reason` names nobody."""
+        """The mail that tells the owner that a mail to the customer was given up: once for each address the booking
+        had. None about a mail to the owner, who would not get this one either. `reason` names nobody."""
         booking = await self._store.booking(mail.booking_id)
         if booking is None or mail.kind.endswith("_owner"):
             return []
@@ -112,7 +112,7 @@ class Notifications:
         return self.owed(booking, MailKind.REMINDER_CUSTOMER, due_at=due_at)
 
     async def letter(self, mail: OutboxMail) -> Mail | None:
-        """What an outbox row has to say, as things stand now; None if it came to wait until it was no longer true."""
+        """The mail for an outbox row, as things are now; None if it waited so long that it is no longer true."""
         booking, kind = await self._store.booking(mail.booking_id), MailKind(mail.kind)
         if booking is None or not self._still_true(mail, kind, booking):
             return None
@@ -158,7 +158,7 @@ class Notifications:
         return f"{self._public_url}/manage/{self._links.manage_token(booking.id, booking.link_version + ahead)}"
 
     async def _others(self, mail: OutboxMail, booking: Booking) -> list[Booking]:
-        """Further bookings that the mail has links to, as far as they still are the same customer's."""
+        """Other bookings that the mail has links to, if they still belong to the same customer."""
         found = [await self._store.booking(name) for name in str(mail.detail.get("others") or "").split()]
         return [
             other
@@ -212,7 +212,7 @@ class Notifications:
 
 
 def _waits_for_bank(funds: Funds) -> bool:
-    """Whether money that is to go back is disputed, so that it waits for the bank's decision."""
+    """Whether a due refund waits for the bank's decision, because the payment is disputed."""
     disputed = {payment.id for payment in funds.payments if payment.in_dispute}
     return any(refund.status == "requested" and refund.payment_id in disputed for refund in funds.refunds)
 

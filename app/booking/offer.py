@@ -1,4 +1,4 @@
-"""What a customer, or the owner, may do with a booking now, and what would follow."""
+"""What a customer or the owner may do with a booking now, and what that would refund."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ log = structlog.get_logger()
 
 
 class Refusal(StrEnum):
-    """Why an act is not open."""
+    """Why something is not possible."""
 
     #: The visit has begun.
     BEGUN = "begun"
-    #: Not confirmed, or no more.
+    #: Not confirmed, or no longer.
     NOT_CONFIRMED = "not_confirmed"
     #: A move is being made.
     UNDER_WAY = "under_way"
@@ -38,7 +38,7 @@ class Refusal(StrEnum):
     NOT_OFFERED = "not_offered"
 
 
-#: What binds customers and not the owner, who may also act beside the terms.
+#: Refusals that apply to customers but not to the owner, who may also act outside the terms.
 _OWNER_MAY_CANCEL = frozenset({Refusal.BEGUN})
 _OWNER_MAY_MOVE = frozenset({Refusal.BEGUN, Refusal.TOO_LATE, Refusal.TOO_OFTEN})
 
@@ -90,8 +90,8 @@ class Offers:
         return _within(offer, view.booking.terms.most_moves, view.history)
 
     def at(self, booking: Booking, move: Move | None, at: datetime, funds: Funds) -> Offer:
-        """What is left of the money bounds the refund, and what was given back outside the terms is not given twice.
-        What was paid for a move that is not done comes back with it."""
+        """The offer at this time. A refund is at most what is left of the payments, and what was refunded outside the
+        terms is not refunded twice. What was paid for a move that is not done is refunded, too."""
         terms = booking.terms
         held, for_move = funds.held(booking), funds.paid_for(move)
         to_choose = booking.status is Status.OFFERED  # nothing was booked yet, so the terms keep nothing
@@ -134,8 +134,8 @@ class Offers:
         return max(at, min(at + timedelta(minutes=minutes), booking.starts_at))
 
     def owner_refund(self, view: BookingView) -> Money:
-        """What the owner's cancellation gives back: everything that is left of what the booking costs, and of what was
-        paid for a move that is not done."""
+        """What the owner's cancellation refunds: everything that is left of what was paid for the booking, and for a
+        move that is not done."""
         return everything(view.booking, view.move, view.funds)
 
 

@@ -1,4 +1,4 @@
-"""Other times for a customer whose payment came when the booked one was gone: found, really held, and let go."""
+"""Other times for a customer whose payment came when the booked time was gone: finding, holding and releasing them."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from app.widgets import Widget
 
 log = structlog.get_logger()
 
-#: More would keep too much of the calendar from others, and is more than anyone reads in a mail.
+#: More would keep too much of the calendar from others, and would be too long for a mail.
 MOST_OFFERED = 3
-#: What cannot be held for as long as this is no offer: the mail has to be found first.
+#: A time that cannot be held for this long is not offered: the customer has to find the mail first.
 SHORTEST_OFFER = timedelta(minutes=30)
 #: Money that is only held on a card lapses after 4 days and 18 hours at the earliest (Stripe docs, "Place a hold on a
 #: payment method"), and must be captured before that.
@@ -124,7 +124,7 @@ class OfferedTimes:
                 held.append(taken)
 
     def _until(self, booking: Booking, payment: Payment) -> datetime | None:
-        """How long times may be held for this customer; None where none are offered."""
+        """Until when times may be held for this customer; None if none are offered."""
         hours = self._widgets.of(booking).choose_hours
         if not hours or booking.customer is None or not booking.customer.email:
             return None
