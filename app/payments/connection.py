@@ -1,4 +1,4 @@
-"""How Stripe is reached: attempts, patience, the circuit breaker, and its errors in our words.
+"""How Stripe is reached: attempts, waiting, the circuit breaker, and its errors as our own errors.
 
 Facts about Stripe are from its documentation and from the source of stripe-python 16.1.0.
 """

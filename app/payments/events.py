@@ -1,4 +1,4 @@
-"""Stripe's events: whether a webhook is one, and what it is about."""
+"""Stripe's events: checking that a webhook is genuine, and reading what it is about."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from app.errors import WebhookRefused
 
 #: A webhook's signature may be this old, or this far ahead of our clock.
 WEBHOOK_TOLERANCE = timedelta(minutes=5)
-#: What the pinned package speaks; events are read as this version has them.
+#: The API version of the pinned package; events are read in this version's form.
 API_VERSION: str = stripe.api_version
 #: What the webhook endpoint asks for (docs/by-hand.md#stripe); Stripe lists at most 20 kinds at once.
 EVENT_TYPES = (

@@ -1,4 +1,4 @@
-"""What Stripe's objects say, as typed facts: Sessions with their PaymentIntents, captures, refunds, disputes.
+"""Stripe's objects as typed facts: Sessions with their PaymentIntents, captures, refunds, disputes.
 
 Facts about Stripe are from its documentation and from the source of stripe-python 16.1.0. A reader here takes the shape
 of an answer for granted; who calls it must expect `UNREADABLE`.
@@ -75,7 +75,7 @@ class CheckoutFacts:
 
 @dataclass(frozen=True, slots=True)
 class CaptureFacts:
-    """How a PaymentIntent stands, and what of it is ours."""
+    """The status of a PaymentIntent, and how much of it we have received."""
 
     state: PaymentState
     received: int

@@ -1,4 +1,4 @@
-"""What a Checkout Session is asked for with: its parameters and its idempotency key."""
+"""The parameters and the idempotency key of a new Checkout Session."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stripe, and nothing else of it than we need: Checkout Sessions, capture, refunds, disputes, events.
+"""The part of Stripe that we need: Checkout Sessions, capture, refunds, disputes, events.
 
 Nothing of the `stripe` package leaves `app.payments`: answers become plain facts, refusals `app.errors.Stripe*`.
 Facts about Stripe are from its documentation and from the source of stripe-python 16.1.0.
@@ -104,7 +104,7 @@ class Payments:
 
     @property
     def down(self) -> bool:
-        """Whether calls are refused for now, because Stripe has failed repeatedly."""
+        """Whether no calls are sent for now, because Stripe has failed repeatedly."""
         return self._connection.breaker.open
 
     @property
@@ -172,7 +172,7 @@ class Payments:
         )
 
     async def capture(self, payment_intent_id: str, *, amount: int) -> CaptureFacts:
-        """Take `amount` of the held money; the rest is freed. If Stripe refuses, the money is told as it stands."""
+        """Take `amount` of the held money; the rest is released. If Stripe refuses, returns the payment as it is."""
         _check_id(payment_intent_id, "pi")
         return await self._end_hold(
             "capture",
@@ -185,7 +185,7 @@ class Payments:
         )
 
     async def void(self, payment_intent_id: str) -> CaptureFacts:
-        """Give the held money back without a charge. If Stripe refuses, the money is told as it stands."""
+        """Release the held money without a charge. If Stripe refuses, returns the payment as it is."""
         _check_id(payment_intent_id, "pi")
         return await self._end_hold(
             "void",
@@ -268,14 +268,14 @@ class Payments:
         )
 
     async def read_refund(self, stripe_refund_id: str) -> RefundFacts:
-        """The refund as it is now."""
+        """Read a refund as it is now."""
         _check_id(stripe_refund_id, "re", "pyr")
         return await self._connection.ask(
             "read refund", lambda: self._refunds.retrieve_async(stripe_refund_id), refund_facts
         )
 
     async def dispute(self, dispute_id: str) -> DisputeFacts:
-        """The dispute as it is now."""
+        """Read a dispute as it is now."""
         _check_id(dispute_id, "du", "dp")
         return await self._connection.ask(
             "read dispute", lambda: self._disputes.retrieve_async(dispute_id), dispute_facts

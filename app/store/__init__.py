@@ -1,4 +1,4 @@
-"""All SQL: what is known and what is due, in SQLite with one writer or in PostgreSQL.
+"""All SQL: the stored data and what is due, in SQLite (one writer) or in PostgreSQL.
 
 Every change of a booking's status goes through `claim`, one conditional UPDATE that reports whether it won, and every
 change of a move's state through `claim_move`; what the change owes the outside world (mail, refund, payment attempt)
@@ -61,4 +61,4 @@ class Store(
     HoursRows,
     PruneRows,
 ):
-    """Every read and every write, by what it is for. One object over one file, in a room for each table."""
+    """Every read and every write of the database, in one object; each table's methods are in a file of their own."""

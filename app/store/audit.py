@@ -1,4 +1,4 @@
-"""Money and bookings that do not belong together: all of them, or those among some bookings."""
+"""Payments without a booking and bookings without a payment: all of them, or those among some bookings."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ AT_WORK = sa.and_(refunds.c.status.in_(["requested", "pending", "requires_action
 
 @dataclass(frozen=True, slots=True)
 class Discrepancy:
-    """Money and bookings that do not belong together: `amount` in smallest units, `why` one word."""
+    """A payment without a booking, or a booking without a payment: `amount` in smallest units, `why` one word."""
 
     booking_id: str
     amount: int
@@ -119,7 +119,7 @@ class AuditRows(Database):
         return [(row["id"], Discrepancy(row["booking_id"], row["amount"], row["currency"], row["why"])) for row in rows]
 
     async def _failed_refunds(self, *, besides: Collection[str]) -> list[Discrepancy]:
-        """Refunds that failed and were not made good, but for the payments in `besides`."""
+        """Refunds that failed and were not paid in another way, except for the payments in `besides`."""
         canceled = {
             row["id"]
             for row in await self._all(

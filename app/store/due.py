@@ -1,4 +1,4 @@
-"""What is due after a change, written in the transaction of the change."""
+"""Writes what is due after a change (mails, refunds, history), in the transaction of the change."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from app.store.tables import (
     refunds,
 )
 
-#: How far apart mails of one kind about one booking are, where a newer one makes the older one untrue.
+#: The least time between mails of one kind about one booking, if a newer one makes the older one untrue.
 MAIL_PAUSE = timedelta(minutes=15)
 #: Values of `app.mail.MailKind`, as the outbox has them.
 _COALESCED = frozenset(f"{what}_{whom}" for what in ("canceled", "restored", "moved") for whom in ("customer", "owner"))
@@ -47,7 +47,7 @@ async def remember(
     at: datetime,
     detail: Mapping[str, Any] | None = None,
 ) -> None:
-    """A line of the booking's history, with who of the staff did it."""
+    """Add a line to the booking's history, with the member of staff who did it."""
     told = {**({"who": who} if (who := who_acts()) else {}), **(detail or {})}
     row = {"booking_id": booking_id, "at": at, "what": what, "status": status, "detail": told}
     await connection.execute(_REMEMBER, row)
@@ -55,7 +55,7 @@ async def remember(
 
 
 async def mirror(connection: AsyncConnection, seen: PaymentSeen, *conditions: sa.ColumnElement[bool]) -> None:
-    """What Stripe says of an attempt to pay."""
+    """Store what Stripe says about an attempt to pay."""
     values = {
         "state": seen.state,
         "session_id": seen.session_id,
@@ -101,7 +101,7 @@ async def draw(connection: AsyncConnection, owed: Owed) -> list[Refund]:
 
 
 async def left(connection: AsyncConnection, booking_id: str) -> list[tuple[str, int]]:
-    """What is left of each payment, newest first, in smallest units. Below 0, where money went back outside
+    """How much is left of each payment, newest first, in smallest units. Below 0 if more was refunded outside
     Holdfast."""
     back = (
         sa.select(total(refunds.c.amount))

@@ -1,4 +1,4 @@
-"""Taking people out of the rows, and leaving what bookkeeping needs."""
+"""Removes customers' details from the rows, and keeps what bookkeeping needs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What endpoints may be told of: read from the rows afterwards, so that nothing is written where bookings change.
+"""What outgoing webhooks can report: read from the rows afterwards, so that changes of bookings write nothing extra.
 
 The history says most of it. Money that was sent back is in the refunds, and what needs the owner in the outbox.
 """
@@ -43,12 +43,12 @@ class Look:
     line: int
     upto: int
     looked_at: datetime
-    #: Whether noting the time of this look is worth a write by itself.
+    #: Whether it is worth a write to store the time of this look.
     stale: bool
 
 
 class HappeningRows(Database):
-    """Questions over `history`, `refunds` and `outbox`."""
+    """Queries over `history`, `refunds` and `outbox`."""
 
     async def look_for_happenings(self, widgets: Collection[str]) -> Look:
         """What happened to these widgets' bookings and has no delivery yet, in the order of each booking's changes."""

@@ -1,4 +1,4 @@
-"""What staff change of people's hours, what of it the scheduler does not know yet, and what it told last."""
+"""Staff's changes of people's hours, which of them the scheduler does not have yet, and what it last reported."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ from app.store.tables import (
     reservations,
 )
 
-#: Whose bookings a desk sees: what is booked, what is being paid, and what someone holds.
+#: Statuses of bookings that the desk's calendar shows: booked, being paid, or held.
 _ON_THE_DESK = (Status.HELD, Status.AWAITING_PAYMENT, Status.PAID, Status.CONFIRMED)
-#: More of anything are not drawn.
+#: No more than these are drawn.
 _MOST = 2000
 
 
 def hours_are_due(now: Moment) -> sa.ColumnElement[bool]:
-    """Whether a scheduler is to be told now."""
+    """Whether a change has to be sent to a scheduler now."""
     return sa.and_(hours_changes.c.due, hours_changes.c.next_try_at <= now)
 
 
@@ -78,14 +78,14 @@ class HoursRows(Database):
         return await self._hours_changes(*conditions)
 
     async def untold_hours(self, scheduler: str = "", resource_id: str = "") -> list[HoursChange]:
-        """Changes that a scheduler does not know yet, oldest first; also those that were taken back."""
+        """Changes that a scheduler does not have yet, oldest first, including those that were removed again."""
         conditions: list[sa.ColumnElement[bool]] = [hours_changes.c.due]
         if scheduler:
             conditions += [hours_changes.c.scheduler == scheduler, hours_changes.c.resource_id == resource_id]
         return await self._hours_changes(*conditions)
 
     async def hours_due(self) -> list[HoursChange]:
-        """What a scheduler is to be told of now."""
+        """The changes that have to be sent to a scheduler now."""
         rows = await self._fetch(_DUE, now=self._now())
         return [to_hours_change(row) for row in rows]
 
@@ -121,7 +121,7 @@ class HoursRows(Database):
                 )
 
     async def put_off_hours(self, changes: Collection[HoursChange], *, until: datetime, problem: str) -> None:
-        """The scheduler was not told, for this reason: try again at `until`."""
+        """The change could not be sent to the scheduler, for this reason: try again at `until`."""
         async with self._write() as connection:
             await connection.execute(
                 sa.update(hours_changes)

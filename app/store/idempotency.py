@@ -1,4 +1,4 @@
-"""What was answered under a program's keys."""
+"""Answers that were given under programs' idempotency keys."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class IdempotencyRows(Database):
             return None
 
     async def keep_answer(self, key: str, *, run: str, status: int, body: bytes) -> None:
-        """The run's answer, for anyone who repeats the call; not if another run has taken the key over."""
+        """Store the run's answer, for a repeated call; not if another run has taken the key over."""
         async with self._write() as connection:
             await connection.execute(
                 sa.update(idempotency)

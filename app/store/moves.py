@@ -79,18 +79,18 @@ class MoveRows(Database):
         return to_move(rows[0]) if rows else None
 
     async def open_move(self, booking_id: str) -> Move | None:
-        """The move that the booking is on."""
+        """The booking's open move."""
         rows = await self._fetch(_OPEN_MOVE, booking_id=booking_id)
         return to_move(rows[0]) if rows else None
 
     async def moves_due(self) -> list[Move]:
-        """Moves to carry on with: decided, or past their deadline."""
+        """Moves to continue: decided, or past their deadline."""
         rows = await self._fetch(_DUE, now=self._now())
         return [to_move(row) for row in rows]
 
     async def claim_move(self, move_id: str, change: MoveChange) -> Move | None:
         """Change the state if it is still one of `change.from_`; with `complete_move`, the only place that does. None
-        means someone else won: do nothing outside."""
+        means that another change came first: do nothing outside the database then."""
         for state in change.from_:
             _check(state, change.to)
         now = self._now()
@@ -157,7 +157,7 @@ class MoveRows(Database):
                     any_resource=old.any_resource and old.resource_id == move.resource_id,
                     terms=terms.to_json(),
                     revision=bookings.c.revision + 1,
-                    # What the owner asks for is not held against the customer's limit.
+                    # A move by the owner does not count against the customer's limit.
                     moves=bookings.c.moves + int(move.by is Actor.CUSTOMER),
                     no_show=False,
                     updated_at=now,
@@ -193,16 +193,16 @@ class MoveRows(Database):
             return True
 
     async def record_move_lock(self, move: Move, *, reference: str) -> Move | None:
-        """The scheduler's answer to the lock on the new time. Stored whatever became of the move: of an ended one it is
-        to be given back."""
+        """Store the scheduler's answer to the lock on the new time, whatever happened to the move: if it has ended, the
+        lock has to be released."""
         async with self._write(move.booking_id) as connection:
             await change_reservation(connection, move.reservation.id, {"reference": reference, "unsure": False})
             await settle_due(connection, move.booking_id, at=self._now())
         return await self.move(move.id)
 
     async def lease_move(self, move_id: str, *, until: datetime) -> bool:
-        """Have a move that is being made for this process alone until then; False while another process has it, or
-        waits with it."""
+        """Take a move that is being made for this process alone until then; False while another process has it, or
+        waits before its next attempt."""
         async with self._write() as connection:
             leased = await connection.execute(
                 sa.update(moves)
@@ -233,7 +233,7 @@ def _check(from_: MoveState, to: MoveState) -> None:
 
 
 def move_is_due(now: Moment) -> sa.ColumnElement[bool]:
-    """Whether a move is to be carried on with, and may be tried now."""
+    """Whether a move has to be continued, and may be tried now."""
     columns = moves.c
     unpaid = sa.and_(columns.state == MoveState.HELD, columns.deadline <= now)
     ready = sa.or_(columns.next_try_at.is_(None), columns.next_try_at <= now)

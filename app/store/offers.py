@@ -71,14 +71,14 @@ class OfferRows(Database):
             return True
 
     async def record_offer_lock(self, offer: Reservation, *, reference: str) -> None:
-        """The scheduler's answer to the lock. Stored whatever became of the offer: of an ended one it is to be given
-        back."""
+        """Store the scheduler's answer to the lock, whatever happened to the offer: if it has ended, the lock has to be
+        released."""
         async with self._write(offer.booking_id) as connection:
             await change_reservation(connection, offer.id, {"reference": reference, "unsure": False})
             await settle_due(connection, offer.booking_id, at=self._now())
 
     async def withdraw_offer(self, offer: Reservation, *, unsure: bool, find_out_at: datetime | None = None) -> None:
-        """A time that could not be locked is not offered. Where that is not sure, it is looked for from `find_out_at`
+        """Do not offer a time that could not be locked. If that is not certain, it is looked for from `find_out_at`
         on."""
         async with self._write(offer.booking_id) as connection:
             await end_offers(connection, offer.booking_id, reservations.c.id == offer.id)
@@ -109,7 +109,7 @@ class OfferRows(Database):
 
 
 async def end_offers(connection: AsyncConnection, booking_id: str, *which: sa.ColumnElement[bool]) -> None:
-    """The times are held for nobody any more; `settle_due` belongs after it."""
+    """The times are no longer held for a customer. Call `settle_due` after it."""
     await connection.execute(
         sa.update(reservations).where(_offered(booking_id), *which).values(offered_until=None, occupies=False)
     )

@@ -52,7 +52,7 @@ class OutboxRows(Database):
             return [to_mail(row) for row in result.mappings()]
 
     async def add_mail(self, mails: Sequence[OutboxMail]) -> None:
-        """Mails that no change of a booking owes."""
+        """Add mails that do not come from a change of a booking."""
         async with self._write() as connection:
             await add_mails(connection, mails)
 
@@ -96,8 +96,8 @@ class OutboxRows(Database):
         return bool(await self._resend(*as_seen, who=who))
 
     async def resend_mails(self, booking_id: str = "", *, who: str = "") -> int:
-        """Owe again what was given up of a booking, or without one of all. Returns how many mails that is. `who` asks
-        for it, for the history."""
+        """Make the given-up mails of a booking, or without one of all bookings, due again. Returns how many there are.
+        `who` asks for it, for the history."""
         return await self._resend(_GIVEN_UP, *([outbox.c.booking_id == booking_id] if booking_id else []), who=who)
 
     async def _resend(self, *which: sa.ColumnElement[bool], who: str) -> int:

@@ -270,7 +270,8 @@ class OutgoingWebhookRows(Database):
         return bool(await self._again(webhook_deliveries.c.id == delivery_id, *as_seen, *waits_anyway))
 
     async def send_waiting_again(self, endpoint_id: str) -> int:
-        """Send again whatever an endpoint has not taken, given up or not. Returns how much that is."""
+        """Send everything again that an endpoint has not accepted, given up or not. Returns how many messages that
+        is."""
         of_it = webhook_deliveries.c.endpoint_id == endpoint_id
         return await self._again(of_it, webhook_deliveries.c.delivered_at.is_(None))
 
@@ -370,6 +371,6 @@ async def _next_number(connection: AsyncConnection, endpoint_id: str, now: datet
 
 
 async def _hurry(connection: AsyncConnection, endpoint_id: str, now: datetime) -> None:
-    """What waits for an endpoint is due now."""
+    """Make everything that waits for an endpoint due now."""
     waiting = sa.update(webhook_deliveries).where(webhook_deliveries.c.endpoint_id == endpoint_id, _UNDELIVERED)
     await connection.execute(waiting.values(next_try_at=now))

@@ -30,7 +30,7 @@ _SINCE: Final = asked("since", Instant)
 
 
 class OverdueRows(Database):
-    """Questions over `bookings`, `moves` and `reservations`: since when something waits."""
+    """Queries over `bookings`, `moves` and `reservations`: since when something waits."""
 
     async def unconfirmed_since(self, age: timedelta) -> list[Booking]:
         """Bookings that were paid so long ago, or taken back, and are not confirmed yet."""

@@ -1,4 +1,4 @@
-"""Attempts to pay, one Checkout Session each."""
+"""Attempts to pay; each has one Checkout Session."""
 
 from __future__ import annotations
 
@@ -184,8 +184,8 @@ class PaymentRows(Database):
             return adopted
 
     async def record_session(self, payment: Payment, *, session_id: str, url: str, look_at: datetime) -> bool:
-        """Store the Session, and only while its booking, or move, still awaits it: after True, the URL may be given
-        out."""
+        """Store the Session if its booking, or move, still awaits it. Only after True may the visitor be given its
+        URL."""
         async with self._write(payment.booking_id) as connection:
             stored = await connection.execute(
                 sa.update(payments)
@@ -205,7 +205,7 @@ class PaymentRows(Database):
             await mirror(connection, seen, payments.c.state.in_(MAY_STILL_PAY))
 
     async def record_capture(self, payment_id: str, *, state: PaymentState, captured: int) -> None:
-        """Mirror the end of a held payment: captured, or given back."""
+        """Store the end of a held payment: captured or released."""
         async with self._write(_booking_of(payment_id)) as connection:
             await connection.execute(
                 sa.update(payments).where(payments.c.id == payment_id).values(state=state, captured=captured)
@@ -242,7 +242,7 @@ class PaymentRows(Database):
         return to_payment(rows[0]) if rows else None
 
     async def record_dispute(self, payment: Payment, *, dispute: str, mails: Sequence[OutboxMail] = ()) -> bool:
-        """Mirror how a dispute over the payment stands, in Stripe's word. False if that is known."""
+        """Store the status of a dispute over the payment, in Stripe's word. False if it was stored before."""
         async with self._write(payment.booking_id) as connection:
             result = await connection.execute(
                 sa.update(payments)

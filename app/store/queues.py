@@ -1,4 +1,5 @@
-"""What the worker finds due of bookings; and whether anything is due at all, in one question: mostly it is not."""
+"""Bookings with something due for the worker; and whether anything is due at all, in one query, since mostly nothing
+is."""
 
 from __future__ import annotations
 
@@ -39,11 +40,11 @@ class QueueRows(Database):
         return [to_booking(row) for row in await self._fetch(_OVERDUE, now=self._now())]
 
     async def offers_due(self) -> list[Booking]:
-        """Bookings of which a time is no longer held that was offered."""
+        """Bookings with an offered time that is no longer held."""
         return [to_booking(row) for row in await self._fetch(_OFFERS, now=self._now())]
 
     async def paid(self) -> list[Booking]:
-        """Bookings whose money is here and whose time is not final yet."""
+        """Bookings that are paid but not confirmed."""
         return [to_booking(row) for row in await self._fetch(_PAID, now=self._now())]
 
     async def anything_due(self) -> bool:

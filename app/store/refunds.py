@@ -1,4 +1,4 @@
-"""Money that goes back."""
+"""Refunds."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class RefundRows(Database):
     """The table `refunds`."""
 
     async def add_refund(self, refund: Refund, *, seen: PaymentSeen, mails: Sequence[OutboxMail] = ()) -> bool:
-        """Owe money back; once per payment, reason and cause. False if that is written already."""
+        """Make a refund due, once per payment, reason and cause. False if it was due already."""
         async with self._write(refund.booking_id) as connection:
             await mirror(connection, seen)
             if not await add_refunds(connection, [refund]):
@@ -71,8 +71,8 @@ class RefundRows(Database):
         return [to_refund(row) for row in rows]
 
     async def try_refund(self, refund_id: str, *, again_at: datetime) -> Refund | None:
-        """Note an attempt before it is made, with the time of the next one should no answer be stored. None if it
-        must not be made: the cancellation is being taken back."""
+        """Record an attempt before it is made, with the time of the next one in case no answer is stored. None if it
+        must not be made, because the cancellation is being undone."""
         async with self._write(_booking_of(refund_id)) as connection:
             result = await connection.execute(
                 sa.update(refunds)
@@ -100,7 +100,7 @@ class RefundRows(Database):
         problem: str = "",
         mails: Sequence[OutboxMail] = (),
     ) -> None:
-        """Mirror Stripe's word; `look_at` None when it is the last one. `problem` as in Refund."""
+        """Store Stripe's status; `look_at` is None if it is final. `problem` as in Refund."""
         async with self._write(_booking_of(refund_id)) as connection:
             await connection.execute(
                 sa.update(refunds)
@@ -123,7 +123,7 @@ class RefundRows(Database):
             )
 
     async def hold_up_refund(self, refund_id: str, *, problem: str, mails: Sequence[OutboxMail] = ()) -> None:
-        """Note why an open refund does not go out. The next attempt, whose time `try_refund` has set, stays due."""
+        """Record why an open refund does not go out. The next attempt, whose time `try_refund` has set, stays due."""
         async with self._write() as connection:
             noted = await connection.execute(
                 sa.update(refunds).where(refunds.c.id == refund_id, refunds.c.status.in_(_OPEN)).values(problem=problem)

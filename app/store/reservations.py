@@ -1,4 +1,4 @@
-"""Reservations: the slot guard's rows, what the scheduler holds for us, and what is due to it."""
+"""Reservations: the slot guard's rows, what the scheduler holds for us, and what we still have to do there."""
 
 from __future__ import annotations
 
@@ -72,13 +72,14 @@ class ReservationRows(Database):
         return to_reservation(rows[0]) if rows else None
 
     async def occupied(self) -> list[Occupied]:
-        """What our live bookings, and the moves of them, take up from now on, and who is off."""
+        """The times that our open bookings and moves take up from now on, and who is off."""
         rows = await self._fetch(_OCCUPIED, now=self._now())
         names = [column.name for column in _TAKEN_UP]
         return [Occupied(*(row[name] for name in (*names, "closed"))) for row in rows]
 
     async def reservations_due(self) -> list[Reservation]:
-        """What is to be given back at the scheduler now: of ended bookings, of ended moves, and old times."""
+        """The reservations to release at the scheduler now: of ended bookings, of ended moves, and times that a move
+        has left."""
         rows = await self._fetch(_DUE, now=self._now())
         return [to_reservation(row) for row in rows]
 
@@ -100,7 +101,7 @@ class ReservationRows(Database):
         )
 
     async def record_sure(self, reservation: Reservation) -> None:
-        """The scheduler has nothing of it but what is known."""
+        """It is certain that the scheduler has no unknown booking for it."""
         await self._record(
             reservation.booking_id,
             sa.update(reservations).where(_as_read(reservation), _GIVE_BACK).values(unsure=False),
@@ -232,12 +233,12 @@ _CHANGE = sa.update(reservations).where(reservations.c.id == asked("of"))
 
 
 async def change_reservation(connection: AsyncConnection, reservation_id: str, values: Mapping[str, Any]) -> None:
-    """Write facts about a reservation; `settle_due` belongs after it."""
+    """Write facts about a reservation. Call `settle_due` after it."""
     await connection.execute(_CHANGE, {"of": reservation_id, **values})
 
 
 async def insert_reservation(connection: AsyncConnection, reservation: Reservation) -> None:
-    """A new row; `settle_due` belongs after it."""
+    """Insert a row. Call `settle_due` after it."""
     await connection.execute(_INSERT, reservation_row(reservation))
 
 
