@@ -31,7 +31,7 @@ FAILED = 1
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run one command. 2 for a wrong setting or file, with a line on standard error for each fault."""
-    # The database, its copies and whatever lies beside them hold customers: nobody else on this machine reads them.
+    # The database, its copies and whatever lies next to them hold customers: nobody else on this machine reads them.
     os.umask(0o077)
     arguments = _parse(sys.argv[1:] if words is None else words)
     if arguments.command in {"demo", "sandbox"}:

@@ -66,7 +66,7 @@ def read_environment(environ: Mapping[str, str], *, env_file: Path | None = None
     variables, lines = dict(environ), {}
     found = env_file is not None or path.is_file()
     if found:
-        # Someone who sets NAME does not want the file's NAME_FILE beside it, nor the other way round.
+        # Someone who sets NAME does not want the file's NAME_FILE next to it, nor the other way round.
         given = {name: told for name, told in _read(path).items() if not _twins(name) & environ.keys()}
         variables |= {name: value for name, (value, _) in given.items()}
         lines = {name: line for name, (_, line) in given.items()}

@@ -30,7 +30,7 @@ REFRESH_SECONDS = 5
 
 @dataclass(frozen=True)
 class Attachment:
-    """One part of a message beside its two bodies, decoded."""
+    """One part of a message next to its two bodies, decoded."""
 
     filename: str
     content_type: str
@@ -64,7 +64,7 @@ class Message:
 
     @cached_property
     def attachments(self) -> tuple[Attachment, ...]:
-        """Every part beside the two bodies."""
+        """Every part next to the two bodies."""
         bodies = self.parsed.get_body(("plain",)), self.parsed.get_body(("html",))
         others = [part for part in self.parsed.walk() if not part.is_multipart() and part not in bodies]
         return tuple(

@@ -1,4 +1,4 @@
-"""The sandboxes' pages: their templates lie in the folder beside this file."""
+"""The sandboxes' pages: their templates lie in the folder next to this file."""
 
 from pathlib import Path
 

@@ -4,7 +4,7 @@ Run it when a release is made, or before its tables are changed, and never again
     python -m scripts.dump_release > tests/unit/store/released/0004.sql
 
 The test plays the same once more with the code of the day, so that Hapio and Stripe have what the rows speak of: what
-`play` and `play_on` do is never changed. What a later version has beside them gets a play of its own.
+`play` and `play_on` do is never changed. What a later version has next to them gets a play of its own.
 """
 
 import asyncio

@@ -27,7 +27,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 WORK = ROOT / ".cache/mutation"
-#: mutmut writes beside what it reads: a copy of the checkout is kept for it.
+#: mutmut writes next to what it reads: a copy of the checkout is kept for it.
 TREE = WORK / "tree"
 FIGURE = ROOT / "docs/dev/mutation.md"
 SURVIVORS = WORK / "survivors.txt"

@@ -38,7 +38,7 @@ from app.protection.idempotency import Answer
 from app.protection.rate_limits import API, API_ACT, API_KEY, WEBHOOKS, Rule, client_address
 from app.protection.signed_links import MANAGE_LIFE_AFTER_END, must_not_be_forgotten
 
-#: What a page on an allowed origin may send, and read beside the body.
+#: What a page on an allowed origin may send, and read in addition to the body.
 _MAY_SEND = "Authorization, Content-Type, Idempotency-Key"
 _MAY_READ = "Idempotency-Replayed, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, Retry-After, X-Request-Id"
 _BEARER = re.compile(r"[Bb]earer +(\S+)")

@@ -21,7 +21,7 @@ async def mark_no_show(call: Call, asked: requests.NoShowRequest) -> answers.Boo
 
 
 async def give_back(call: Call, asked: requests.RefundRequest) -> answers.GivenBackAnswer:
-    """POST /api/bookings/refund: money back beside the terms; the booking stands."""
+    """POST /api/bookings/refund: a refund outside the terms; the booking stays."""
     booking, by = await call.booking(asked)
     must_be_owner(by)
     currency = booking.terms.price.currency

@@ -100,7 +100,7 @@ class LockRequest(In):
 
 
 def _by_either_id(schema: dict[str, Any]) -> None:
-    # As a condition: generators lose the type of the whole body where alternatives stand beside its properties.
+    # As a condition: generators lose the type of the whole body where alternatives stand next to its properties.
     schema["if"] = {"not": {"required": ["bookingId"]}}
     schema["then"] = {"required": ["hapioBookingId"]}
 

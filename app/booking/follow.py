@@ -71,7 +71,7 @@ class Follow:
 
     async def booking(self, booking_id: str) -> Booking:
         """Read the booking from the scheduler, and let ours be what it is there. Safe to repeat; costs nothing for a
-        booking that is over, or not final there: anyone who tidies up old entries gives nothing back.
+        booking that is over, or not final there: tidying up old entries refunds nothing.
 
         An unpaid move is ended first. Raises SchedulerError, StripeError, and BookingConflict where the booking is
         being changed here at the same time; then nothing changed, and the next try decides.
@@ -112,7 +112,7 @@ class Follow:
         try:
             there = await scheduler.read(reference)
         except SchedulerNotFound:
-            # With the token of another project everything would be gone, and everyone's money given back.
+            # With the token of another project everything would be gone, and everyone refunded.
             if booking.location_id not in {location.id for location in await scheduler.locations()}:
                 log.error("neither the booking nor its location is in the scheduler", booking=booking.id)
                 raise

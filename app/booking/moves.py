@@ -63,7 +63,7 @@ PAST_START = timedelta(minutes=10)
 @dataclass(frozen=True, slots=True)
 class MoveQuote:
     """What a move would cost. `difference` in smallest units: above 0 to be paid, below 0 to come back. `cap` is the
-    best share of what was paid so far that a later cancellation gives back."""
+    best share of what was paid so far that a later cancellation refunds."""
 
     service: Service
     slot: Slot
@@ -91,7 +91,7 @@ class Moves:
         self._now = tools.now
 
     async def begin(self, booking: Booking, quote: MoveQuote, *, by: Actor) -> Move:
-        """Take the new time beside the old one: `MOVING` at once, or `HELD` where the difference must be paid first.
+        """Take the new time next to the old one: `MOVING` at once, or `HELD` where the difference must be paid first.
 
         Raises SlotTaken without the nearest times, BookingConflict if the booking changed since it was read, or
         SchedulerError; then nothing changed.

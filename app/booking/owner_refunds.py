@@ -31,7 +31,7 @@ class OwnerRefunds:
     async def give_back(self, booking_id: str, amount: Money | None, *, left: int | None = None) -> list[Refund]:
         """Refund outside the terms, as a goodwill of the owner: `amount`, or all that is left; the booking stays. At
         most what is left of its payments. Returns the new refunds; none where nothing is left. `left` is what the page
-        showed as left, in smallest units: so a form that is sent twice gives back once. Raises InvalidRequest for an
+        showed as left, in smallest units: so a form that is sent twice refunds once. Raises InvalidRequest for an
         amount in another currency, or not above 0, InvalidDetails for one that Stripe cannot move in its currency, and
         BookingConflict where something else is left by now.
         """

@@ -111,7 +111,7 @@ class Refunds:
 
     async def paid_another_way(self, booking_id: str, refund_id: str = "") -> Refund:
         """Note that the owner has paid a refund without Stripe, one that failed or is refused there, or of money that
-        was taken in person: it counts as given back and is not
+        was taken in person: it counts as refunded and is not
         tried again. A second call returns what the first one did. `refund_id` is ours or Stripe's; it may be left out
         where one refund only needs this.
 
@@ -287,10 +287,10 @@ class Refunds:
         )
 
     async def _draw_again(self, stripe: Payments, refund: Refund, payment_intent_id: str) -> bool:
-        """Stripe has refused. Where that is because someone has given money back in the dashboard, which we may not
+        """Stripe has refused. Where that is because someone has refunded money in the dashboard, which we may not
         have heard of, what is left goes out instead."""
         await self.follow_all(payment_intent_id)
-        # Its mail says what the debt gives back, which it finds by the beginning of the id (Letters._sent_back).
+        # Its mail says what is refunded, which it finds by the beginning of the id (Letters._sent_back).
         owed = Owed(
             f"{refund.id}_r",
             refund.booking_id,

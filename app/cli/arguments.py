@@ -15,7 +15,7 @@ from app.domain.payment import Pays
 from app.errors import BookingConflict
 from app.text.zones import zone_info
 
-#: What --status takes beside the statuses.
+#: What --status takes in addition to the statuses.
 COMPLETED, NO_SHOW = "completed", "no-show"
 
 _Thing = TypeVar("_Thing", Service, Resource)

@@ -1,4 +1,4 @@
-"""python -m app backup: a copy of the database, beside a running server."""
+"""python -m app backup: a copy of the database, while a server runs."""
 
 from __future__ import annotations
 

@@ -155,7 +155,7 @@ def _history_line(entry: HistoryEntry, booking: Booking) -> str:
 
 
 def _rows(rows: Iterable[tuple[str, Iterable[str]]]) -> list[str]:
-    """Labels with their lines beside them; a label without any is left out."""
+    """Labels with their lines next to them; a label without any is left out."""
     kept = [(plain(label), [plain(line) for line in lines if line.strip()]) for label, lines in rows]
     width = max(_width(label) for label, lines in kept if lines)
     return [

@@ -46,7 +46,8 @@ def campaign(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 
 def metadata(visitor: Visitor) -> dict[str, str]:
-    """What the scheduler and Stripe keep beside the booking. The page goes without its query, which may name people."""
+    """What the scheduler and Stripe keep next to the booking. The page goes without its query, which may name
+    people."""
     page = urls.split(visitor.host)
     host = f"{page.scheme}://{page.netloc}{page.path}"[:LONGEST] if page and page.netloc else ""
     return {**visitor.utm, **({"host_page": host} if host else {})}

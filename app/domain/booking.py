@@ -13,7 +13,7 @@ from app.domain.terms import Terms
 
 
 class Status(StrEnum):
-    """Where a booking stands. Refunds are rows beside it, never a status."""
+    """Where a booking stands. Refunds are rows next to it, never a status."""
 
     #: Locked in the scheduler as a temporary booking; nothing asked of Stripe yet.
     HELD = "held"
@@ -28,7 +28,7 @@ class Status(StrEnum):
     #: Was paid, is off: called off by someone, or no room was left. Whatever is due back is a refund row.
     #: For some minutes a customer may take it back; then it is `PAID` again until the scheduler has agreed.
     CANCELED = "canceled"
-    #: Ended without payment; the time is given back. Late money may still wake it.
+    #: Ended without payment; the time is released. A late payment may still revive it.
     EXPIRED = "expired"
 
 
@@ -55,7 +55,7 @@ class EndReason(StrEnum):
 
     #: The hold or the payment deadline passed.
     DEADLINE = "deadline"
-    #: The visitor gave the time back.
+    #: The visitor gave the time up.
     GIVEN_UP = "given_up"
     #: The scheduler or our own guard refused the lock.
     REFUSED = "refused"
@@ -87,7 +87,7 @@ class EndReason(StrEnum):
     CHEAPER = "cheaper"
     #: The difference was paid, but the booking could not be moved.
     NOT_MOVED = "not_moved"
-    #: The owner gives money back beside the terms.
+    #: The owner refunds outside the terms.
     GOODWILL = "goodwill"
     #: Made in Stripe's dashboard, outside Holdfast.
     AT_STRIPE = "at_stripe"
@@ -127,7 +127,7 @@ class Trouble(StrEnum):
     #: An unpaid booking, or an unpaid move, whose deadline has passed cannot be ended: Stripe does not say how its
     #: payment page stands.
     NOT_ENDED = "not_ended"
-    #: An ended booking's time could not be given back in the scheduler.
+    #: An ended booking's time could not be released at the scheduler.
     NOT_RELEASED = "not_released"
     #: Stripe refuses a refund, or does not answer; `amount` and `code` say which.
     REFUND_REFUSED = "refund_refused"
@@ -178,12 +178,12 @@ class Booking(Reserved):
 
     While it is on a move that is the old time; while other times are offered, the one that was lost. `payment_id` is
     the payment that paid. `deadline` is the end of the hold, then of paying; of an offer when the first of its times is
-    no longer held. `revision` rises with every change that the customer's calendar must follow.
-    `canceled_at` is when a confirmed booking was called off, `undo_until` how long that may be taken back; both are
-    kept while it is being taken back. `moves` counts how often its customer moved it. Manage links signed for an older
-    `link_version` are retired. `pay_link`: its customer pays by a link that the owner has mailed, and `deadline` is the
-    owner's, however often the customer begins to pay. `next_try_at` and `tries` are of what is due about it beside its
-    reservation: to end it when its deadline has passed, or to confirm it when it is paid.
+    no longer held. `revision` rises with every change that the customer's calendar must follow. `canceled_at` is when a
+    confirmed booking was called off, `undo_until` how long that may be taken back; both are kept while it is being
+    taken back. `moves` counts how often its customer moved it. Manage links signed for an older `link_version` are
+    retired. `pay_link`: its customer pays by a link that the owner has mailed, and `deadline` is the owner's, however
+    often the customer begins to pay. `next_try_at` and `tries` are of what is due about it, not about its reservation:
+    to end it when its deadline has passed, or to confirm it when it is paid.
     """
 
     id: str

@@ -25,7 +25,7 @@ class PaymentState(StrEnum):
     AUTHORIZED = "authorized"
     #: Money is ours.
     CAPTURED = "captured"
-    #: The hold was given back before capture, or lapsed.
+    #: The held money was released before capture, or lapsed.
     VOIDED = "voided"
     #: Complete, but no money came.
     FAILED = "failed"
@@ -112,7 +112,7 @@ class Payment:
 
     @property
     def in_person(self) -> bool:
-        """Whether the owner took it, so that only the owner can give it back."""
+        """Whether the owner took it, so that only the owner can refund it."""
         return self.method is not PaymentMethod.STRIPE
 
     @property

@@ -11,7 +11,7 @@ from app.domain.money import Money
 from app.domain.move import Move
 from app.domain.payment import DISPUTE_LOST, Payment, PaymentState
 
-#: Refunds that give nothing back: Stripe said so in the end, or they were taken back before Stripe was asked.
+#: Refunds that came to nothing: Stripe said so in the end, or they were withdrawn before Stripe was asked.
 REFUND_VOID = frozenset({"failed", "canceled", "withdrawn"})
 
 
@@ -19,7 +19,7 @@ REFUND_VOID = frozenset({"failed", "canceled", "withdrawn"})
 REFUND_FAILED = frozenset({"failed", "canceled"})
 
 
-#: The owner paid a failed or refused refund without Stripe, so it counts as given back.
+#: The owner paid a failed or refused refund without Stripe, so it counts as refunded.
 PAID_ANOTHER_WAY = "paid_another_way"
 
 
@@ -36,7 +36,7 @@ NO_ANSWER = "no answer"
 BALANCE_TOO_LOW = "insufficient_funds"
 
 
-#: `Refund.problem` of money that was taken in person: Stripe cannot send it, so the owner gives it back, and says so.
+#: `Refund.problem` of money that was taken in person: Stripe cannot send it, so the owner refunds it, and says so.
 IN_PERSON = "in person"
 
 
@@ -58,7 +58,7 @@ PENDING_PATIENCE = timedelta(days=14)
 
 @dataclass(frozen=True, slots=True)
 class Owed:
-    """Money to give back on a booking, whichever of its payments it comes from: the newest first, and never more of
+    """Money to refund for a booking, whichever of its payments it comes from: the newest first, and never more of
     one than it brought. `cause` tells two debts for the same reason apart; Stripe is asked from `due_at` on."""
 
     id: str
@@ -132,7 +132,7 @@ class Refund:
 
 
 def money_left(payments: Sequence[Payment], refunds: Sequence[Refund]) -> int:
-    """What of all that was captured is neither given back, nor on its way back, nor lost in a dispute, in smallest
+    """What of all that was captured is neither refunded, nor being refunded, nor lost in a dispute, in smallest
     units. Never below 0, although money may have gone out outside Holdfast while ours was waiting."""
     here = {
         payment.id: payment.captured
@@ -145,7 +145,7 @@ def money_left(payments: Sequence[Payment], refunds: Sequence[Refund]) -> int:
     return sum(max(0, amount) for amount in here.values())
 
 
-#: What the owner gives back outside the terms, here or in Stripe's dashboard.
+#: What the owner refunds outside the terms, here or in Stripe's dashboard.
 _BY_HAND = frozenset({EndReason.GOODWILL, EndReason.AT_STRIPE})
 
 
@@ -172,7 +172,7 @@ def _made_good(refunds: Sequence[Refund]) -> list[tuple[Refund, Refund, int]]:
 
 def failures(payments: Sequence[Payment], refunds: Sequence[Refund]) -> dict[str, int]:
     """What is still to be paid back of each failed refund, by its id, in smallest units; 0 where it was made good:
-    the owner gave it back later, or nothing is left of the payment. `refunds` oldest first."""
+    the owner refunded it later, or nothing is left of the payment. `refunds` oldest first."""
     left = {
         payment.id: payment.captured - sum(_live(refund) for refund in refunds if refund.payment_id == payment.id)
         for payment in payments

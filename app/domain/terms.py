@@ -28,7 +28,7 @@ class Tier:
 
 @dataclass(frozen=True, slots=True)
 class Cap:
-    """A part of the price, in smallest units, of which a cancellation never gives back more than `percent`."""
+    """A part of the price, in smallest units, of which a cancellation never refunds more than `percent`."""
 
     amount: int
     percent: int
@@ -61,12 +61,12 @@ class Terms:
         return self.price.amount == 0
 
     def refund_percent(self, *, at: datetime, starts_at: datetime) -> int:
-        """The share of the price that a cancellation at `at` gives back, to the nearest per cent where parts of the
+        """The share of the price that a cancellation at `at` refunds, to the nearest per cent where parts of the
         price are capped."""
         return self._effective(self._tier_percent(at=at, starts_at=starts_at))
 
     def refund(self, *, at: datetime, starts_at: datetime) -> Money:
-        """What a cancellation at `at` gives back."""
+        """What a cancellation at `at` refunds."""
         return shared(self._parts(), self._tier_percent(at=at, starts_at=starts_at), self.price.currency)
 
     def steps(self, starts_at: datetime) -> list[tuple[datetime, int]]:
@@ -77,14 +77,14 @@ class Terms:
         ]
 
     def move_refund(self, price: Money, *, at: datetime, starts_at: datetime) -> Money:
-        """What a customer's move at `at` from a visit at `starts_at` to a lower `price` gives back."""
+        """What a customer's move at `at` from a visit at `starts_at` to a lower `price` refunds."""
         drop = max(0, self.price.amount - price.amount)
         if not self.by_terms:
             return replace(self.price, amount=drop)
         return shared(_first(self._parts(), drop), self._tier_percent(at=at, starts_at=starts_at), self.price.currency)
 
     def moved(self, price: Money, *, percent: int = 100) -> Terms:
-        """The terms after a move to `price`, made when a cancellation gave back `percent` of what was paid so far."""
+        """The terms after a move to `price`, made when a cancellation refunded `percent` of what was paid so far."""
         drop = max(0, self.price.amount - price.amount)
         kept = _without_first(self._parts(), drop)
         caps = tuple(Cap(cap.amount, min(cap.percent, percent)) for cap in kept)

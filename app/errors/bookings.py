@@ -131,7 +131,7 @@ class PaymentFailed(HoldfastError):
 
 
 class RefundFailed(HoldfastError):
-    """Nothing could be given back: nothing is left of the payments, or Stripe refused."""
+    """Nothing could be refunded: nothing is left of the payments, or Stripe refused."""
 
     status = 409
     code = "REFUND_FAILED"

@@ -23,9 +23,9 @@ class MailKind(StrEnum):
 
     CONFIRMED_CUSTOMER = "confirmed_customer"
     CONFIRMED_OWNER = "confirmed_owner"
-    #: The time was given back, nothing was charged.
+    #: The time was released, nothing was charged.
     RELEASED_CUSTOMER = "released_customer"
-    #: A payment came that could buy nothing, and goes back; or the owner gives money back.
+    #: A payment came for which there is no booking, and is refunded; or the owner refunds.
     REFUNDED_CUSTOMER = "refunded_customer"
     REFUNDED_OWNER = "refunded_owner"
     #: Called off, by whom the detail says, with what comes back.

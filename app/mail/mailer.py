@@ -101,7 +101,7 @@ class Mailer:
         await self._give(message, self._server, sender=self._from_address)
 
     async def send_text(self, *, to: str, subject: str, text: str) -> None:
-        """Plain words to someone who works here, beside any booking. Raises MailError."""
+        """Plain words to someone who works here, not about any booking. Raises MailError."""
         if self._server is None:
             raise MailError("mail is off", permanent=False)
         message = plain_message((self._from_name, self._from_address), to=to, subject=subject, text=text)

@@ -90,7 +90,7 @@ def zones(mail: Mail) -> tuple[str, ...]:
 def policy_lines(terms: Terms, starts_at: datetime, zone: str, language: str, *, now: datetime) -> list[str]:
     """The cancellation policy as dated sentences, earliest deadline first; what is past is left out.
 
-    Empty for a free booking: there is nothing to give back.
+    Empty for a free booking: there is nothing to refund.
     """
     _ = translator(language).gettext
     if terms.free:
@@ -125,7 +125,7 @@ def place_rows(mail: Mail) -> Rows:
 
 
 def booked_rows(mail: Mail, now: datetime) -> Rows:
-    """What the customer has: the place, the price, and what a cancellation gives back."""
+    """What the customer has: the place, the price, and what a cancellation refunds."""
     _ = translator(mail.language).gettext
     booking, zone = mail.booking, mail.booking.time_zone
     policy = policy_lines(booking.terms, booking.starts_at, zone, mail.language, now=now)

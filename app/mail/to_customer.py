@@ -137,7 +137,7 @@ def offered(mail: Mail, now: datetime) -> Letter:
 
 
 def released(mail: Mail, now: datetime) -> Letter:
-    """The time was given back before it was paid."""
+    """The time was released before it was paid."""
     _ = translator(mail.language).gettext
     return Letter(
         subject=_("Not booked: %(service)s, %(when)s") % facts(mail, now),
@@ -150,7 +150,7 @@ def released(mail: Mail, now: datetime) -> Letter:
 
 
 def refunded(mail: Mail, now: datetime) -> Letter:
-    """A payment bought nothing and goes back; or the owner gives money back."""
+    """A payment without a booking is refunded; or the owner refunds."""
     _ = translator(mail.language).gettext
     uncharged = _("You have not been charged. Your bank will release the amount it had reserved within a few days.")
     twice = mail.reason is EndReason.PAID_TWICE and mail.booking.status is Status.CONFIRMED

@@ -1,5 +1,5 @@
 """What is not well, for the people who work here: whatever waits for them, or keeps something that is due from being
-done. Empty is "all is well". The same facts are alarms in the figures of `app.operations.health`."""
+done. Empty is "all is well". The same facts are alarms in the metrics of `app.operations.health`."""
 
 from __future__ import annotations
 

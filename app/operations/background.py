@@ -1,4 +1,4 @@
-"""Tasks beside the requests that must not end before the process does."""
+"""Background tasks, apart from the requests, that must not end before the process does."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ _KEPT = frozenset({"holdfast_id", "paid_amount", "paid_currency", "payment_inten
 class Forgotten:
     """What was done: bookings without their customer now, those that were left because they are not over, and those
     of which the scheduler still knows the customer, because it gave no answer. `traces`: what was taken out still
-    stands in the log beside the database, since another process is reading there. `kept_at` are those schedulers that
+    stands in the log next to the database, since another process is reading there. `kept_at` are those schedulers that
     cannot be told to forget, with how many of the bookings each still has."""
 
     forgotten: int

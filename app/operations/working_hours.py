@@ -454,7 +454,7 @@ class WorkingHours:
 
 
 def _around(due: Sequence[HoursChange], known: FoundHours) -> dict[date, Hours | None]:
-    """The days beside those that change which a scheduler may keep in one piece with them, to be made again. A change
+    """The days next to those that change which a scheduler may keep in one piece with them, to be made again. A change
     that is told for the first time has noted them: should the process die between the taking apart and the making, the
     next attempt makes them."""
     closed = {day for day, hours in known.days.items() if not hours}

@@ -17,7 +17,7 @@ from app.store import Store
 #: How long an answer is kept (design section 9).
 KEPT = timedelta(hours=24)
 #: A call that has not been answered for so long died with its process: longer than Stripe's client and the scheduler's
-#: take together at the worst. Should it live after all, both runs are safe beside each other.
+#: take together at the worst. Should it live after all, both runs are safe at the same time.
 LONGEST_RUN = timedelta(seconds=60)
 
 

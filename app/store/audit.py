@@ -60,7 +60,7 @@ class AuditRows(Database):
 
     async def money_without_booking(self, *, among: Collection[str] | None = None) -> list[Discrepancy]:
         """Money that is kept, or held on a card, although nothing stands for it; refunds that failed, and those that
-        Stripe refuses or does not answer. Other refunds that are owed or on their way count as given back. Empty in
+        Stripe refuses or does not answer. Other refunds that are owed or on their way count as refunded. Empty in
         health."""
         unbooked = await self._unbooked_money(among)
         known = {payment_id for payment_id, _ in unbooked}
@@ -94,7 +94,7 @@ class AuditRows(Database):
             bookings.c.deadline > self._now() - GRACE,
         )
         for_move = sa.and_(bookings.c.status == Status.CONFIRMED, moves.c.state == MoveState.DONE)
-        # A cancelled booking's own payments for moves are kept or given back with it.
+        # A cancelled booking's own payments for moves are kept or refunded with it.
         stands = sa.or_(for_booking, to_choose, sa.func.coalesce(for_move, False), kept_by_terms)
         rows = await self._all(
             sa.select(
@@ -179,7 +179,7 @@ class AuditRows(Database):
 
     async def bookings_without_money(self, *, among: Collection[str] | None = None) -> list[Discrepancy]:
         """Confirmed bookings for which less was taken than they cost, or for which everything had gone back before they
-        were confirmed. What the owner gives back afterwards was taken all the same; what they book for a customer,
+        were confirmed. What the owner refunds afterwards was taken all the same; what they book for a customer,
         other than by a payment link, is paid when they say. Empty in health."""
         price = sa.cast(bookings.c.terms["amount"].as_string(), sa.BigInteger)
         currency = bookings.c.terms["currency"].as_string()

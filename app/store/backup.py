@@ -19,7 +19,7 @@ class BackupError(Exception):
 def back_up(database: Path, folder: Path, *, at: datetime, keep: int = 0) -> Path:
     """Copy `database` into `folder`, named after the UTC time `at`, and return the copy.
 
-    By SQLite's online backup, so writers need not stop, and what is still in the log beside the file comes along. A
+    By SQLite's online backup, so writers need not stop, and what is still in the log next to the file comes along. A
     copy appears under its name only once it was checked and is on disk. With `keep`, older copies beyond so many are
     deleted afterwards. Raises BackupError.
     """
@@ -73,7 +73,7 @@ def _copy(database: Path, target: Path) -> None:
     address = f"{database.absolute().as_uri()}?mode=ro"
     with closing(sqlite3.connect(address, uri=True, timeout=15)) as source, closing(sqlite3.connect(target)) as copy:
         source.backup(copy)
-        # The copy inherits the log's mode; alone in its folder it shall be one file.
+        # The copy inherits the log's mode; alone in its folder it has to be one file.
         copy.execute("PRAGMA journal_mode = DELETE")
         if copy.execute("PRAGMA integrity_check(1)").fetchall() != [("ok",)]:
             raise sqlite3.DatabaseError("the copy is damaged, and so is the database")

@@ -118,7 +118,7 @@ async def _count(connection: AsyncConnection, table: sa.Table) -> int:
 
 
 async def _number_on(writing: AsyncConnection) -> None:
-    """Let the history's next line have the next number: PostgreSQL counts beside the rows."""
+    """Let the history's next line have the next number: PostgreSQL counts independently of the rows."""
     if writing.dialect.name == "postgresql":
         last = sa.select(sa.func.coalesce(sa.func.max(history.c.id), 0) + 1).scalar_subquery()
         await writing.execute(

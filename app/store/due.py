@@ -95,7 +95,7 @@ async def add_refunds(connection: AsyncConnection, owed: Iterable[Refund]) -> in
 
 
 async def draw(connection: AsyncConnection, owed: Owed) -> list[Refund]:
-    """What a debt comes to, given what was captured and given back until now. Exact, because the transaction has the
+    """What a debt comes to, given what was captured and refunded until now. Exact, because the transaction has the
     booking to itself."""
     return owed.draw(await left(connection, owed.booking_id))
 

@@ -50,7 +50,7 @@ class ForgetRows(Database):
 
     async def forget(self, booking_id: str) -> bool:
         """Take the customer out of a booking and of all that hangs on it; its links stop working. What stays: what was
-        booked when, for how much, what was paid and given back. False if it is not over. Call `forget_traces` when the
+        booked when, for how much, what was paid and refunded. False if it is not over. Call `forget_traces` when the
         last one is done. What staff wrote down about the customer goes with the last of their bookings."""
         async with self._write(booking_id) as connection:
             await self.backend.wipe_what_is_freed(connection)

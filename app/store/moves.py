@@ -40,7 +40,7 @@ class MoveRows(Database):
     """The table `moves`."""
 
     async def insert_move(self, move: Move, *, unchanged_since: int, capacity: int | None) -> bool:
-        """The slot guard for a move: the new time counts from here on, beside the old one.
+        """The slot guard for a move: the new time counts from here on, next to the old one.
 
         False if the resource has no room, or if the booking is no longer confirmed, has changed since that revision,
         or is on the move already.

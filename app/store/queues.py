@@ -33,7 +33,7 @@ from app.store.tables import (
 
 
 class QueueRows(Database):
-    """The queue of bookings, and all queues together; the others have their methods beside their rows."""
+    """The queue of bookings, and all queues together; the others have their methods next to their rows."""
 
     async def overdue(self) -> list[Booking]:
         """Holds and payments whose deadline has passed."""

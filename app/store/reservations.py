@@ -249,7 +249,7 @@ async def read_booking(connection: AsyncConnection, booking_id: str) -> Booking 
 
 
 def reservation_is_due(now: Moment) -> sa.ColumnElement[bool]:
-    """Whether a reservation is to be given back, and may be tried now."""
+    """Whether a reservation has to be released, and may be tried now."""
     return sa.and_(_GIVE_BACK, sa.or_(reservations.c.next_try_at.is_(None), reservations.c.next_try_at <= now))
 
 

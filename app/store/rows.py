@@ -20,7 +20,7 @@ from app.domain.scheduler_tokens import Broken, SchedulerTokens
 from app.domain.terms import Capture, Terms
 from app.store.tables import NO_ADDRESS, Row, bookings, moves, reservations
 
-#: What the columns of a reservation are called beside those of the booking or the move that it belongs to.
+#: What the columns of a reservation are called next to those of the booking or the move that it belongs to.
 _RESERVED = {column: f"reserved_{column.name}" for column in reservations.c}
 
 
@@ -84,7 +84,7 @@ def to_booking(row: Row) -> Booking:
 
 
 def _apart(row: Row) -> tuple[dict[str, Any], Reservation]:
-    """What is of the thing itself, and the reservation beside it."""
+    """What is of the thing itself, and the reservation next to it."""
     values = {**row}
     reserved = {column.name: values.pop(name) for column, name in _RESERVED.items()}
     del values["reservation_id"]

@@ -141,7 +141,7 @@ class Sqlite:
         await connection.exec_driver_sql("PRAGMA secure_delete = ON")
 
     async def wipe_traces(self) -> bool:
-        """Empty the log beside the database, which keeps every row as it was before until it is written over. False
+        """Empty the log next to the database, which keeps every row as it was before until it is written over. False
         where a reader of another process is in its way: then it empties when that is done, and more is written."""
         async with self.engine.connect() as connection:
             # A server's reads end within milliseconds; who reads for longer is not waited for.
@@ -151,7 +151,7 @@ class Sqlite:
             return not busy
 
     async def migrate(self) -> None:
-        """Before an upgrade a copy is made beside the file, such as `holdfast.sqlite3.before-0002`."""
+        """Before an upgrade a copy is made next to the file, such as `holdfast.sqlite3.before-0002`."""
         # In a thread: they wait for other writers.
         await anyio.to_thread.run_sync(partial(check_file, self.path, must_exist=False))
         await anyio.to_thread.run_sync(make_file, self.path)

@@ -88,7 +88,7 @@ class CalcomSandbox(Acts):
         return await self.state.deliveries.deliver_due(self.switches.webhook_delivery)
 
     async def run_deliveries(self) -> None:
-        """Deliver for ever; over sockets this runs beside the server, and is ended by cancelling it."""
+        """Deliver for ever; over sockets this runs next to the server, and is ended by cancelling it."""
         while True:
             await self.deliver_due()
             await asyncio.sleep(DELIVERY_POLL_SECONDS)

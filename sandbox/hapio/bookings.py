@@ -191,7 +191,7 @@ def _check_references(state: State, values: Json) -> None:
 
 
 def _derive_buffers(values: Json, base: Booking, service: Service | None, zone: ZoneInfo, *, fresh: bool) -> None:
-    """Fill in the buffers that the request left out: always when fresh, else beside a time that changed."""
+    """Fill in the buffers that the request left out: always when fresh, else next to a time that changed."""
     starts_at, ends_at = values.get("starts_at", base.starts_at), values.get("ends_at", base.ends_at)
     busy = buffers_of(service, zone).around(starts_at, ends_at) if service else (starts_at, ends_at)
     if "buffer_starts_at" not in values and (fresh or starts_at != base.starts_at):

@@ -118,7 +118,7 @@ class StripeSandbox:
         return await self._deliverer.deliver_due() if self._deliverer else 0
 
     async def run_deliveries(self) -> None:
-        """Delivers for ever; over sockets this runs beside the server, and is ended by cancelling it."""
+        """Delivers for ever; over sockets this runs next to the server, and is ended by cancelling it."""
         while True:
             await self.deliver_due()
             await asyncio.sleep(DELIVERY_POLL_SECONDS)

@@ -93,7 +93,7 @@ class Coach:
     """The account under test, open for one day that no other test uses."""
 
     def __init__(self, client: httpx.AsyncClient, now: Callable[[], datetime], chance: random.Random) -> None:
-        """Take a day out of the next months by `chance`, so that tests beside each other do not meet."""
+        """Take a day out of the next months by `chance`, so that tests next to each other do not meet."""
         self.call = Caller(client)
         self.day: date = now().date() + timedelta(days=chance.randrange(20, 300))
         self.zone = STOCKHOLM

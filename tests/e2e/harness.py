@@ -150,7 +150,7 @@ def context_options(
     """Put the limits into Playwright's words.
 
     Visitors want no motion unless a test says so: while the host site scrolls smoothly to what has the focus, the
-    frame moves away under Playwright's pointer, and a click lands beside its button.
+    frame moves away under Playwright's pointer, and a click lands next to its button.
     """
     return {
         "java_script_enabled": scripts,

@@ -43,7 +43,7 @@ async def test_all_three_modes_can_be_tried_at_both_widths(shop: Shop, visit: Vi
         button = preview.get_by_role(opener, name="Book a time")  # type: ignore[arg-type]  # two roles
         if mode == "popup":  # until the loader has come it is a plain link, which leaves the page
             await expect(button).to_have_attribute("aria-haspopup", "dialog")
-        # By key: Playwright aims beside what stands in a frame that is scaled.
+        # By key: Playwright aims next to what stands in a frame that is scaled.
         await button.press("Enter")
         await expect(preview.get_by_role("dialog")).to_be_visible()
         await expect(widget).to_be_visible()

@@ -30,7 +30,7 @@ async def test_a_customer_books_and_pays_from_the_studios_own_page(shop: Shop, v
     starts_at = await hold_and_tell(screen)
     await go_to_stripe(screen, visitor.page)
     await expect(visitor.page.get_by_text("Portrait session")).to_be_visible()
-    # Finding: neither time nor person beside the name, and a stranger's name in the form.
+    # Finding: neither time nor person next to the name, and a stranger's name in the form.
     at = f"{starts_at.astimezone(STOCKHOLM):%H:%M}"
     await expect(visitor.page.get_by_text(re.compile(f"{at}–.*, (Astrid|Jonas) .*, Studio Nord"))).to_be_visible()
     await expect(visitor.page.get_by_label("Name on card or account")).to_have_value("")

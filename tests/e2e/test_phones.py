@@ -80,7 +80,7 @@ async def test_a_tap_on_a_person_or_a_month_brings_the_times_into_view(shop: Sho
 
 
 async def test_nothing_on_a_phone_is_small_crowded_or_far_down(shop: Shop, visit: Visit) -> None:
-    """Findings: the zones' list beside a button of 13 px and touching the month, the first field at 360 px, the terms
+    """Findings: the zones' list next to a button of 13 px and touching the month, the first field at 360 px, the terms
     of a cancellation over three lines each, lines that begin with a dot, and Swedish headings that begin small."""
     page = (await visit(**SMALL)).page
     address = f"{shop.public}/w/studio?service={(await shop.service()).id}"

@@ -406,7 +406,7 @@ async def work_there(shop: Shop, visitor: Visitor, show: Show) -> None:
     page = visitor.page
 
     async def seen(name: str) -> None:
-        await page.wait_for_load_state()  # these pages' styles are files beside them
+        await page.wait_for_load_state()  # these pages' styles are files next to them
         await show(name, page)
 
     await page.goto(f"{shop.public}/staff")
@@ -600,7 +600,7 @@ async def keep_hours(shop: Shop, visitor: Visitor, show: Show) -> None:
     await booked_by(shop, "Bo Berg")
 
     async def seen(name: str) -> None:
-        await page.wait_for_load_state()  # these pages' styles are files beside them
+        await page.wait_for_load_state()  # these pages' styles are files next to them
         await show(name, page)
 
     await sign_in_at(shop, page)
@@ -694,7 +694,7 @@ async def put_it_on_a_site(shop: Shop, visitor: Visitor, show: Show) -> None:
     link = preview.get_by_role("link", name="Book a time")
     # Until the loader has come it is a plain link, which leaves the page.
     await expect(link).to_have_attribute("aria-haspopup", "dialog")
-    # By key: Playwright aims beside what stands in a frame that is scaled.
+    # By key: Playwright aims next to what stands in a frame that is scaled.
     await link.press("Enter")
     await expect(preview.frame_locator("iframe").get_by_role("button", name=PORTRAIT)).to_be_visible()
     await show("owner-embed-dialog", page)

@@ -85,7 +85,7 @@ async def moves_ended_by_cancelling(stack: Stack, booking: Booking) -> list[Move
 
 async def assert_money_follows_the_terms(stack: Stack, booking: Booking) -> None:
     """What was taken for the booking, by Stripe or in person, and given back is what its terms say, and our rows know
-    each movement. What the owner has yet to give back by hand counts as given back."""
+    each movement. What the owner has yet to give back by hand counts as refunded."""
     captured = sum(intent["amount_received"] for intent in intents_of(stack, booking))
     in_person = {one.id: one for one in await stack.parts.store.payments(booking.id) if one.in_person}
     captured += sum(payment.captured for payment in in_person.values())

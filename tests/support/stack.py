@@ -385,7 +385,7 @@ class Stack:
         return [booking for booking in self.hapio.state.bookings.values() if not booking.is_canceled]
 
     def money_kept(self) -> int:
-        """What was captured and not given back, in the smallest unit; refunds on their way count as given back."""
+        """What was captured and not given back, in the smallest unit; refunds on their way count as refunded."""
         captured = sum(intent["amount_received"] for intent in self.stripe.state.payment_intents.values())
         returned = sum(
             refund["amount"]

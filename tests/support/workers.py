@@ -1,4 +1,4 @@
-"""The worker running beside the app, and waiting for what it does."""
+"""The worker running next to the app, and waiting for what it does."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable

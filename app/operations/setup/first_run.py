@@ -59,7 +59,7 @@ class Outcome:
 
 class FirstRun:
     """`tell_code` hears of each new code, and puts it where only the machine's owner reads. `env_file` is where the
-    settings are to be written; the other files lie beside it."""
+    settings are to be written; the other files lie next to it."""
 
     def __init__(
         self,

@@ -149,7 +149,7 @@ def studio_questions(known: Known) -> list[Make]:
 
 
 def answers_of(typed: Mapping[str, str], scheduler: str, known: Known) -> StudioAnswers:
-    """The answers that were typed. What an earlier studio.toml says beside them stays. Raises AnswersError."""
+    """The answers that were typed. What an earlier studio.toml says next to them stays. Raises AnswersError."""
     before = known.answers
     people = read_people(typed["people"], alone=typed["name"])
     services = read_services(typed["services"])

@@ -32,7 +32,7 @@ RUNNING: Final[tuple[Ability, ...]] = (
     ("booking:ignore_cancelation_threshold", "POST", "/bookings", {"ignore_cancelation_threshold": True}),
     ("booking:ignore_booking_window", "POST", "/bookings", {"ignore_booking_window": True}),
 )
-#: What setting a project up needs beside those.
+#: What setting a project up needs in addition to those.
 SETTING_UP: Final[tuple[Ability, ...]] = (
     ("location:create", "POST", "/locations", {}),
     ("location:update", "PATCH", f"/locations/{NOBODY}", {}),

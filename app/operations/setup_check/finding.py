@@ -63,7 +63,7 @@ def next_step(findings: Sequence[Finding]) -> str:
 
 
 def clock(provider: str, answer: httpx.Response, now: datetime) -> Iterator[Finding]:
-    """This machine's clock beside the one that a provider's answer tells, if it tells one."""
+    """Compares this machine's clock with the one in a provider's answer, if it has one."""
     try:
         theirs = parsedate_to_datetime(answer.headers.get("date", ""))
     except ValueError:

@@ -513,7 +513,7 @@ class SchedulerAvailability:
         return abs(day.year - self._now().year) <= 150
 
     def _minute_allows(self) -> bool:
-        """Whether the scheduler's limit per minute leaves room beside locks and confirmations."""
+        """Whether the scheduler's limit per minute leaves room for more than locks and confirmations."""
         remaining, limit = self._scheduler.pulse.remaining, self._scheduler.pulse.limit
         return remaining is None or limit is None or remaining * 10 >= limit
 

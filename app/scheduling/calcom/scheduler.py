@@ -165,7 +165,7 @@ class CalcomScheduler:
     async def subscribe(self, url: str, secret: str) -> None:
         await self._client.setup.subscribe(url, secret)
 
-    # -- taking, keeping and giving back a time --------------------------------------------------------------
+    # -- locking, confirming and releasing a time --------------------------------------------------------------
 
     async def lock(self, wanted: Wanted, *, until: datetime) -> SchedulerLock:
         """A lost answer may have reserved the time, under a uid that nobody can find. Our own slot guard says that none

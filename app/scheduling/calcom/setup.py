@@ -134,7 +134,8 @@ class CalcomSetup:
         self._versioned = versioned
 
     async def describe(self, me: Me, types: Sequence[EventType]) -> Arrangement:
-        """Two calls beside those that read `me` and `types`. Event types that cannot be sold here are among them."""
+        """Two calls in addition to those that read `me` and `types`. Event types that cannot be sold here are among
+        them."""
         schedule = await self._default_schedule()
         own = await self._own_types(me)
         hours = _hours(schedule, today=self._now().date()) if schedule else FoundHours()

@@ -193,7 +193,7 @@ class CalendlyScheduler:
                 await self._client.unsubscribe(one.id)
         await self._client.subscribe(url, EVENTS, signing_key=secret)
 
-    # -- taking, keeping and giving back a time --------------------------------------------------------------
+    # -- locking, confirming and releasing a time --------------------------------------------------------------
 
     async def lock(self, wanted: Wanted, *, until: datetime) -> SchedulerLock:
         """Nothing is locked; a look whether the time is there is all that can be done before it is booked."""

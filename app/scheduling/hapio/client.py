@@ -234,7 +234,7 @@ class HapioClient:
 
         SchedulerRefused: the new time is taken or not bookable, and the booking is where it was. `metadata` must be
         the whole of it, as for `finalize_booking`. Give the buffers of the new slot when the service changes: Hapio
-        derives them again only beside a start or an end that changes (Hapio API v1.7, patchBooking). Look at the
+        derives them again only with a start or an end that changes (Hapio API v1.7, patchBooking). Look at the
         answer's `is_canceled`: a cancelled booking is moved unchecked, and takes up nothing.
         """
         _tag(metadata.get("holdfast_id", ""))

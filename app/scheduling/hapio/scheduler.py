@@ -90,7 +90,7 @@ class HapioScheduler:
         """Webhooks are made in the portal (hapio-api, webhooks)."""
         raise SchedulerError("Hapio's webhooks are made in its portal")
 
-    # -- taking, keeping and giving back a time --------------------------------------------------------------
+    # -- locking, confirming and releasing a time --------------------------------------------------------------
 
     async def lock(self, wanted: Wanted, *, until: datetime) -> SchedulerLock:
         """Hapio documents no end of a temporary booking, so `until` is not said to it."""

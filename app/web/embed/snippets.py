@@ -45,7 +45,7 @@ FONTS: Final[Mapping[str, str]] = {
     N_("Rounded"): "ui-rounded, Hiragino Maru Gothic ProN, Quicksand, sans-serif",
     N_("Monospace"): "ui-monospace, Cascadia Code, Menlo, Consolas, monospace",
 }
-#: As high as the times need beside each other, and above each other on phones, without a media query.
+#: As high as the times need next to each other, and above each other on phones, without a media query.
 FRAME_STYLE: Final = "width: 100%; height: max(760px, min(1080px, (760px - 100vw) * 999)); border: 0"
 _LONGEST: Final = 500
 _NO_SHORTCODE: Final = r'["<>\[\]]'

@@ -23,7 +23,7 @@ from app.web.shared.time_words import clock
 
 
 async def show_cancel(request: Request, view: BookingView) -> Response:
-    """GET /manage/{token}/cancel: what cancelling now gives back, and when. Nothing happens yet."""
+    """GET /manage/{token}/cancel: what cancelling now refunds, and when. Nothing happens yet."""
     return to_manage(request) if offer_of(request, view).cancel_refusal else _before_canceling(request, view)
 
 

@@ -16,7 +16,7 @@ from app.web.shared.time_words import when
 
 
 def may_cancel(offer: Offer, booking: Booking, language: str) -> list[str]:
-    """What a cancellation gives back at this moment and until when; or why there is none."""
+    """What a cancellation refunds at this moment and until when; or why there is none."""
     _ = catalogues.translator(language).gettext
     match offer.cancel_refusal:
         case None:

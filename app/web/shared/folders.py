@@ -1,4 +1,4 @@
-"""Where deploy/, templates/ and static/ are: beside `app` in a checkout, inside it where the package is installed."""
+"""Where deploy/, templates/ and static/ are: next to `app` in a checkout, inside it where the package is installed."""
 
 from __future__ import annotations
 

@@ -24,12 +24,12 @@ from app.web.shared.security_headers import Header, new_request_id, request_head
 #: What is kept of pages, and of answers made of them, at most. A page takes some 45 KB, the widest 100 KB; more than
 #: half of that is the style sheet.
 MOST_BYTES = 32 * 2**20
-#: What keeping anything costs beside its own bytes: keys, header lists and their like.
+#: What keeping anything costs in addition to its own bytes: keys, header lists and their like.
 _OVERHEAD = 2048
 
 _CARRIED, _KEY = "<!--carried-->", "<!--key-->"
 
-#: What templates print where the holes shall be.
+#: What templates print where the holes are.
 HOLES = {"carried": Markup(_CARRIED), "key": Markup(_KEY)}  # noqa: S704 - constants
 
 _FIELD = '<input type="hidden" name="{}" value="{}">'

@@ -35,7 +35,7 @@ def disputed(view: BookingView) -> bool:
 
 
 def goes_by_hand(refund: Refund, view: BookingView) -> bool:
-    """Whether the owner has to give it back, since it was paid on the spot."""
+    """Whether the owner has to refund it, since it was paid on the spot."""
     return any(payment.id == refund.payment_id and payment.in_person for payment in view.payments)
 
 

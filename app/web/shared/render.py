@@ -45,7 +45,7 @@ from app.widgets import Theme, Widget
 
 STATIC = folder("static")
 
-#: In the page and not beside it: one request less before the first times are seen. A page is 5 KB heavier for it,
+#: In the page and not next to it: one request less before the first times are seen. A page is 5 KB heavier for it,
 #: compressed, which htmx pays once a visit.
 _SHEET = (STATIC / "widget.min.css").read_text(encoding="utf-8")
 

@@ -110,7 +110,7 @@ Answered = Callable[[Scope, str, int, float], None]
 class SecurityHeaders:
     """ASGI middleware around the whole application. Headers that an answer sets itself are left alone.
 
-    `https` says that browsers shall come over https only. `show_error` answers what nobody has caught; `answered` hears
+    `https` says that browsers must use https only. `show_error` answers what nobody has caught; `answered` hears
     of each request: its scope, its route, its status (0 where the client left) and its seconds.
     """
 

@@ -280,7 +280,7 @@ def dressed(theme: Theme, style: Style) -> Theme:
 def theme_css(theme: Theme) -> str:
     """The widget's custom properties as a style sheet to stand in the page.
 
-    Beside the colors of `palette`: `--page` (the surface, or transparent), `--radius`, `--density`, `--font`.
+    In addition to the colours of `palette`: `--page` (the surface, or transparent), `--radius`, `--density`, `--font`.
     """
     density = _DENSITIES[theme.density]
     shape = f"--radius:{theme.radius}px;--density:{density};--font:{_font(theme.font)};"

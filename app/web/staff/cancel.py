@@ -18,7 +18,7 @@ from app.web.staff.staff_words import goes_back
 
 
 async def show_cancel(request: Request, view: BookingView) -> Response:
-    """GET …/cancel: what it gives back. Nothing happens yet."""
+    """GET …/cancel: what it refunds. Nothing happens yet."""
     return _before_canceling(request, view)
 
 

@@ -44,7 +44,7 @@ def _refund_act(amount: Money, view: BookingView) -> str:
 
 
 def _read_amount(text: str, left: Money) -> Money | None:
-    """The amount that was typed; None for what cannot be given back."""
+    """The amount that was typed; None for what cannot be refunded."""
     amount = read_amount(text, left.currency)
     return amount if amount and amount.amount <= left.amount else None
 

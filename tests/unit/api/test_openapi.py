@@ -66,7 +66,7 @@ async def test_success_is_a_plain_boolean(told: Json) -> None:
 
 
 async def test_every_body_is_one_object_with_named_and_typed_fields(told: Json) -> None:
-    """Alternatives beside the properties make generators lose the type of the whole body."""
+    """Alternatives next to the properties make generators lose the type of the whole body."""
     for name, operation in operations(told):
         if "requestBody" not in operation or "webhooks" in name:
             continue

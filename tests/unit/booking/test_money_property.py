@@ -2,7 +2,7 @@
 than came in.
 
 Each example is a widget of its own, with terms, prices and a currency of its own, and one booking that lives through
-several acts; a plain model beside it reckons what should be left. All examples share one running product, and each
+several acts; a plain model next to it reckons what should be left. All examples share one running product, and each
 begins a week after the one before.
 """
 
@@ -83,7 +83,7 @@ class Ledger:
     price: int
     kept: int = field(init=False)
     by_hand: int = 0
-    #: The price in parts, each with the most per cent of it that a cancellation gives back.
+    #: The price in parts, each with the most per cent of it that a cancellation refunds.
     parts: list[tuple[int, int]] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -177,7 +177,7 @@ async def test_what_is_kept_is_always_what_the_terms_say(
 
 @dataclass
 class Life:
-    """One booking, and beside it what should be left of its money."""
+    """One booking, and next to it what should be left of its money."""
 
     stack: Stack
     services: list[str]

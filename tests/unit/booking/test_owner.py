@@ -1,4 +1,4 @@
-"""What owners do beside the terms, and what is mailed around a visit: no-shows, goodwill, new links, reminders."""
+"""What owners do outside the terms, and what is mailed around a visit: no-shows, goodwill, new links, reminders."""
 
 import re
 from datetime import timedelta

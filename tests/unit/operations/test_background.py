@@ -1,4 +1,4 @@
-"""What runs beside the requests goes on whatever happens to it, and `/healthz` tells when it does not."""
+"""What runs next to the requests goes on whatever happens to it, and `/healthz` tells when it does not."""
 
 import asyncio
 from datetime import timedelta

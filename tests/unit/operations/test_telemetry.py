@@ -298,7 +298,7 @@ async def test_a_mail_that_is_not_taken_is_logged_with_the_servers_reason(stack:
 
 @asynccontextmanager
 async def process(folder: Path, stderr: int, **settings: str) -> AsyncIterator[tuple[Process, str, HapioSandbox]]:
-    """`serve` as an operator starts it, beside a Hapio sandbox."""
+    """`serve` as an operator starts it, next to a Hapio sandbox."""
     hapio = HapioSandbox(now=Clock())
     listener = listen(port=0)
     async with serve_on(listener, hapio.app):

@@ -1,4 +1,4 @@
-"""What is delivered beside the program: units for systemd, the compose file, the image's health check."""
+"""What is delivered next to the program: units for systemd, the compose file, the image's health check."""
 
 import asyncio
 import configparser

@@ -7,7 +7,7 @@ from app.errors import HoldfastError
 
 
 def drawn() -> dict[str, tuple[str, int | None]]:
-    """Each name in the tree, with the name above it and the status beside it."""
+    """Each name in the tree, with the name above it and the status next to it."""
     found: dict[str, tuple[str, int | None]] = {}
     above: list[str] = []
     text = (app.errors.__doc__ or "").split("\n\n")[1]

@@ -15,7 +15,7 @@ from sandbox.serve import base_url, listen
 from tests.support.commands import environ
 
 ROOT = Path(__file__).parents[3]
-#: Folders that are beside `app` in a checkout, and inside it when installed.
+#: Folders that are next to `app` in a checkout, and inside it when installed.
 MOVED = {"app.deploy": "deploy", "app.templates": "templates", "app.static": "static"}
 
 

@@ -401,7 +401,7 @@ def multiply_bookings(path: Path, *, by: int) -> None:
 
 
 def copies(path: Path, left: Left) -> list[tuple[str, int, str]]:
-    """The copies beside a database: how each is called, who may read it, of which version it is."""
+    """The copies next to a database: how each is called, who may read it, of which version it is."""
     found = []
     for copy in path.parent.glob(f"{path.name}.before-*"):
         with closing(sqlite3.connect(copy)) as db:
