@@ -1,4 +1,4 @@
-"""The acts that make a booking: hold a time, hold it longer; and how a booking stands. No decision is made here."""
+"""Routes that make a booking (hold a time, hold it longer) and show its status. No decision is made here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The acts that change a booking: cancel, take back, move, a new link. No decision is made here."""
+"""Routes that change a booking: cancel, undo, move, a new link. No decision is made here."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from app.domain.booking import Actor, Booking, Status
 
 
 async def cancel(call: Call, asked: requests.CancelRequest) -> answers.CancelAnswer:
-    """POST /api/bookings/cancel: a hold is given up, a confirmed booking called off."""
+    """POST /api/bookings/cancel: give up a hold, or cancel a confirmed booking."""
     booking, by = await call.booking(asked)
     if asked.dry_run and booking.status not in {*UNPAID, Status.EXPIRED, Status.CANCELED}:
         return await _would_cancel(call, booking, by, refund=asked.refund_requested)
@@ -24,7 +24,7 @@ async def cancel(call: Call, asked: requests.CancelRequest) -> answers.CancelAns
 
 
 async def call_off(call: Call, booking: Booking, by: Actor, *, reason: str, refund: bool) -> None:
-    """Give a hold up, or call a booking off; one that is over stays as it is."""
+    """Give up a hold, or cancel a booking; one that is over stays as it is."""
     if booking.status in {*UNPAID, Status.EXPIRED}:
         await call.parts.hold.give_up(booking.id)
     elif booking.status is not Status.CANCELED:
@@ -56,7 +56,7 @@ def _canceled(
 
 
 async def restore(call: Call, asked: requests.Named) -> answers.BookingAnswer:
-    """POST /api/bookings/restore: take a cancellation back, for as long as it may be."""
+    """POST /api/bookings/restore: undo a cancellation, while that is allowed."""
     booking, _ = await call.booking(asked)
     await call.parts.cancel.undo(booking.id)
     return await shown(call, booking)

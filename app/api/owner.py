@@ -1,4 +1,4 @@
-"""What only the owner may do: missed, money back, the customer's address, mails. No decision is made here."""
+"""Routes for the owner alone: no-shows, refunds, the customer's address, mails. No decision is made here."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ async def paid_another_way(call: Call, asked: requests.PaidAnotherWayRequest) ->
 
 
 async def correct(call: Call, asked: requests.CorrectRequest) -> answers.BookingAnswer:
-    """POST /api/bookings/correct: the customer's right name, address or phone number in one booking."""
+    """POST /api/bookings/correct: correct the customer's name, address or phone number in one booking."""
     booking, by = await call.booking(asked)
     must_be_owner(by)
     phone = "" if asked.remove_phone else asked.phone or None
@@ -57,7 +57,8 @@ async def correct(call: Call, asked: requests.CorrectRequest) -> answers.Booking
 
 
 async def correct_email(call: Call, asked: requests.CorrectEmailRequest) -> answers.BookingAnswer:
-    """POST /api/bookings/correct-email: the customer's right address, to which goes what the old one did not take."""
+    """POST /api/bookings/correct-email: correct the customer's address, and send there what the old one did not
+    take."""
     booking, by = await call.booking(asked)
     must_be_owner(by)
     await call.parts.corrections.correct_email(booking.id, asked.email)

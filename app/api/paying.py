@@ -1,4 +1,4 @@
-"""The acts around Stripe's page: open it, and see how it stands. No decision is made here."""
+"""Routes around Stripe's page: open it, and show its status. No decision is made here."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ async def create_session(call: Call, asked: requests.CheckoutRequest) -> answers
 async def pay(
     call: Call, booking: Booking, by: Actor, *, return_url: str = "", cancel_url: str = ""
 ) -> answers.CheckoutAnswer:
-    """Stripe's page for a booking, or its confirmation where nothing is due."""
+    """Stripe's page for a booking, or its confirmation if there is nothing to pay."""
     for field, address in (("returnUrl", return_url), ("cancelUrl", cancel_url)):
         must_be_allowed(call, booking, field, address)
     try:

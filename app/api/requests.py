@@ -1,5 +1,5 @@
-"""What goes in at the JSON door. The same models read requests and make the OpenAPI document, so that neither can say
-something else."""
+"""The requests of the JSON API. The same models read requests and make the OpenAPI document, so the two always
+agree."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class AvailabilityQuery(In):
 
 
 class TokenQuery(In):
-    """The booking's token, where it does not come as `Authorization: Bearer`."""
+    """The booking's token, if it is not sent as `Authorization: Bearer`."""
 
     token: Annotated[Token, Field(json_schema_extra={"deprecated": True})] = ""
     """The booking's token. Send it as `Authorization: Bearer` instead: addresses end up in logs."""
@@ -106,7 +106,7 @@ def _by_either_id(schema: dict[str, Any]) -> None:
 
 
 class Named(In):
-    """Which booking: `bookingId` or `hapioBookingId` is needed, and the `token` where it does not come as
+    """Which booking: `bookingId` or `hapioBookingId` is needed, and the `token` if it is not sent as
     `Authorization: Bearer`."""
 
     model_config = ConfigDict(json_schema_extra=_by_either_id)
@@ -135,7 +135,7 @@ class CheckoutRequest(Named):
 
 
 class CancelRequest(Named):
-    """Which booking to call off: `bookingId` or `hapioBookingId` is needed."""
+    """Which booking to cancel: `bookingId` or `hapioBookingId` is needed."""
 
     reason: Annotated[str, Field(max_length=500)] = ""
     """Why, for the booking's history."""
@@ -201,7 +201,7 @@ class PaidAnotherWayRequest(Named):
 
 
 class CorrectRequest(Named):
-    """The customer's right details. What is left out, or empty, stays."""
+    """The customer's correct details. What is left out, or empty, stays as it is."""
 
     name: Annotated[str, Field(max_length=100)] = ""
     """Who comes."""
@@ -214,7 +214,7 @@ class CorrectRequest(Named):
 
 
 class CorrectEmailRequest(Named):
-    """The customer's right address."""
+    """The customer's correct address."""
 
     email: Annotated[str, Field(min_length=3, max_length=254)]
     """Where emails go from now on. What could not be delivered is sent there."""

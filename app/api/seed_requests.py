@@ -88,7 +88,7 @@ class CreateCheckoutSessionRequest(In):
 
 
 class CancelBookingRequest(In):
-    """Which booking to call off."""
+    """Which booking to cancel."""
 
     booking_id: Id
     """The booking's id."""

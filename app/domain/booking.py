@@ -1,4 +1,4 @@
-"""A booking: who booked what, when, and where it stands; the states it may pass through. Pure."""
+"""A booking: who booked what and when, its status, and the allowed changes of status. Pure."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from app.domain.terms import Terms
 
 
 class Status(StrEnum):
-    """Where a booking stands. Refunds are rows next to it, never a status."""
+    """The status of a booking. Refunds are rows of their own, never a status."""
 
     #: Locked in the scheduler as a temporary booking; nothing asked of Stripe yet.
     HELD = "held"
     #: A Checkout Session exists, or is about to; the deadline is the end of paying.
     AWAITING_PAYMENT = "awaiting_payment"
-    #: Stripe says paid, or held for capture (or nothing is due); the scheduler has not been told yet.
+    #: Stripe says that it is paid or held for capture, or there is nothing to pay; not yet final at the scheduler.
     PAID = "paid"
     #: Paid too late: the time is gone, and other times are held until the deadline for the customer to choose from.
     OFFERED = "offered"
     #: Final in the scheduler, money captured.
     CONFIRMED = "confirmed"
-    #: Was paid, is off: called off by someone, or no room was left. Whatever is due back is a refund row.
-    #: For some minutes a customer may take it back; then it is `PAID` again until the scheduler has agreed.
+    #: Paid and then cancelled, by a person or because the time was gone. What is refunded is in refund rows. For some
+    #: minutes a customer may undo a cancellation; it is `PAID` again until the scheduler has agreed.
     CANCELED = "canceled"
     #: Ended without payment; the time is released. A late payment may still revive it.
     EXPIRED = "expired"
@@ -51,7 +51,7 @@ LIVE = frozenset({Status.HELD, Status.AWAITING_PAYMENT, Status.PAID, Status.CONF
 
 
 class EndReason(StrEnum):
-    """Why a booking, a move or a payment came to its end, or money goes back; told to the customer in words."""
+    """Why a booking, a move or a payment has ended, or something is refunded; customers are told in words."""
 
     #: The hold or the payment deadline passed.
     DEADLINE = "deadline"
@@ -63,15 +63,15 @@ class EndReason(StrEnum):
     NO_ANSWER = "no_answer"
     #: The customer's bank or a delayed method said no in the end.
     PAYMENT_FAILED = "payment_failed"
-    #: Money came, but the time and every substitute were gone.
+    #: The payment came, but the time and every substitute were gone.
     SLOT_GONE = "slot_gone"
     #: The same, and none of the other times was chosen that were held for the customer.
     NOT_CHOSEN = "not_chosen"
     #: Paid in time, but the calendar had given the time to someone else, and nobody else was free then.
     TAKEN = "taken"
-    #: Money came, or was seen, when the visit had begun.
+    #: The payment came, or was noticed, after the visit had begun.
     BEGUN = "begun"
-    #: All the money had gone back before the booking could be confirmed.
+    #: Everything was refunded before the booking could be confirmed.
     REFUNDED = "refunded"
     #: The held money could not be captured.
     CAPTURE_FAILED = "capture_failed"
@@ -79,9 +79,9 @@ class EndReason(StrEnum):
     PAYMENT_MISMATCH = "payment_mismatch"
     #: A second payment for the same booking, or one for a booking that is over.
     PAID_TWICE = "paid_twice"
-    #: Called off by the customer.
+    #: Cancelled by the customer.
     BY_CUSTOMER = "by_customer"
-    #: Called off by the owner.
+    #: Cancelled by the owner.
     BY_OWNER = "by_owner"
     #: The new time costs less.
     CHEAPER = "cheaper"
@@ -94,23 +94,23 @@ class EndReason(StrEnum):
 
 
 class Actor(StrEnum):
-    """Who does something to a booking. The value is also the word for it in the history."""
+    """Who changes a booking. The value is also the word for it in the history."""
 
     CUSTOMER = "by_customer"
     OWNER = "by_owner"
 
     @property
     def end_reason(self) -> EndReason:
-        """Why a booking is over that they cancelled."""
+        """The end reason of a booking that this actor cancelled."""
         return EndReason(self.value)
 
 
 class Channel(StrEnum):
-    """Through which door a booking came."""
+    """How a booking was made."""
 
     #: The widget, or a program of the owner's.
     ONLINE = "online"
-    #: The owner booked for someone: on the phone, or for who stood at the counter.
+    #: The owner booked for a customer, on the phone or at the counter.
     DESK = "desk"
 
 
@@ -131,7 +131,7 @@ class Trouble(StrEnum):
     NOT_RELEASED = "not_released"
     #: Stripe refuses a refund, or does not answer; `amount` and `code` say which.
     REFUND_REFUSED = "refund_refused"
-    #: Money that was taken in person is due back, and only the owner can give it; `amount` says how much.
+    #: A payment taken in person has to be refunded, which only the owner can do; `amount` says how much.
     REFUND_IN_PERSON = "refund_in_person"
     #: A mail to the customer was given up.
     MAIL_GIVEN_UP = "mail_given_up"
@@ -151,7 +151,7 @@ class Customer:
 
 
 def short_reference(booking_id: str) -> str:
-    """What people read out to each other: "7F3A-21C0". Eight of the id's twenty digits, which staff's search finds."""
+    """A short form to read out on the phone: "7F3A-21C0". Eight of the id's twenty digits; staff can search for it."""
     digits = booking_id.partition("_")[2][:8].upper()
     return f"{digits[:4]}-{digits[4:]}" if len(digits) > 4 else digits
 
@@ -179,11 +179,11 @@ class Booking(Reserved):
     While it is on a move that is the old time; while other times are offered, the one that was lost. `payment_id` is
     the payment that paid. `deadline` is the end of the hold, then of paying; of an offer when the first of its times is
     no longer held. `revision` rises with every change that the customer's calendar must follow. `canceled_at` is when a
-    confirmed booking was called off, `undo_until` how long that may be taken back; both are kept while it is being
-    taken back. `moves` counts how often its customer moved it. Manage links signed for an older `link_version` are
-    retired. `pay_link`: its customer pays by a link that the owner has mailed, and `deadline` is the owner's, however
-    often the customer begins to pay. `next_try_at` and `tries` are of what is due about it, not about its reservation:
-    to end it when its deadline has passed, or to confirm it when it is paid.
+    confirmed booking was cancelled, `undo_until` until when that may be undone; both are kept while it is being undone.
+    `moves` counts how often its customer moved it. Manage links signed for an older `link_version` are retired.
+    `pay_link`: its customer pays by a link that the owner has mailed, and `deadline` is the owner's, however often the
+    customer begins to pay. `next_try_at` and `tries` are of what is due about it, not about its reservation: to end it
+    when its deadline has passed, or to confirm it when it is paid.
     """
 
     id: str
@@ -219,7 +219,7 @@ class Booking(Reserved):
         return self.was_expired and self.reservation.id == self.id
 
     def over(self, now: datetime) -> bool:
-        """Whether the visit has come to its end as it was booked."""
+        """Whether the visit's booked end has passed."""
         return self.status is Status.CONFIRMED and self.ends_at <= now
 
     def elsewhere(self, **changes: Any) -> Booking:

@@ -1,4 +1,4 @@
-"""The way of a booking to another time. Pure."""
+"""A booking's move to another time. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from app.domain.reservation import Reservation, Reserved
 
 
 class MoveState(StrEnum):
-    """How the move of a booking to another time stands."""
+    """The state of a booking's move to another time."""
 
     #: The new time is held while its higher price is being paid.
     HELD = "held"
@@ -21,9 +21,9 @@ class MoveState(StrEnum):
     MOVING = "moving"
     #: The booking has the new time.
     DONE = "done"
-    #: The new time could not be had; the booking is as it was.
+    #: The new time was not available; the booking is as it was.
     REFUSED = "refused"
-    #: The difference was not paid, or the booking was called off meanwhile; the booking is as it was.
+    #: The difference was not paid, or the booking was cancelled meanwhile; the booking's time is as it was.
     EXPIRED = "expired"
 
 

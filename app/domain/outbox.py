@@ -10,8 +10,8 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class OutboxMail:
-    """A mail we owe: `kind` is app.mail.MailKind's value; `message_id` stays the same over every attempt. `due_at` is
-    when it is to be sent. `revision` is the booking's that it tells of."""
+    """A mail that is due: `kind` is app.mail.MailKind's value; `message_id` stays the same over every attempt. `due_at`
+    is when it is to be sent. `revision` is the booking's that it tells of."""
 
     id: str
     booking_id: str

@@ -13,7 +13,7 @@ from app.domain.terms import Capture
 
 
 class PaymentState(StrEnum):
-    """How one Checkout Session of a booking stands, in our reading of Stripe's answer."""
+    """The state of one Checkout Session of a booking, as we read Stripe's answer."""
 
     #: Not created yet, or open: the customer may still pay.
     OPEN = "open"
@@ -23,7 +23,7 @@ class PaymentState(StrEnum):
     PROCESSING = "processing"
     #: Held for capture.
     AUTHORIZED = "authorized"
-    #: Money is ours.
+    #: Stripe has taken the money for us.
     CAPTURED = "captured"
     #: The held money was released before capture, or lapsed.
     VOIDED = "voided"
@@ -32,7 +32,7 @@ class PaymentState(StrEnum):
 
 
 class PaymentMethod(StrEnum):
-    """How it is paid. Stripe hears only of its own."""
+    """How it is paid. Stripe knows only about its own payments."""
 
     STRIPE = "stripe"
     # Taken by the owner in person, outside Stripe
@@ -54,7 +54,7 @@ class Pays(StrEnum):
 
     @property
     def method(self) -> PaymentMethod | None:
-        """How money is taken at once; None where none is."""
+        """How the money is taken now; None if none is."""
         return PaymentMethod(self.value) if self in {Pays.CASH, Pays.CARD_TERMINAL} else None
 
 
@@ -79,7 +79,7 @@ DISPUTE_DECIDED = DISPUTE_OVER | {DISPUTE_LOST}
 
 
 def undecided(dispute: str) -> bool:
-    """Whether a dispute that stands thus, in Stripe's word, is still to be decided."""
+    """Whether a dispute with this status (Stripe's word) is still undecided."""
     return dispute not in DISPUTE_DECIDED
 
 
@@ -117,7 +117,7 @@ class Payment:
 
     @property
     def in_dispute(self) -> bool:
-        """Whether a bank has still to decide about it, so that its money cannot be sent back."""
+        """Whether a bank still has to decide about it: until then it cannot be refunded."""
         return undecided(self.dispute)
 
 

@@ -1,4 +1,4 @@
-"""Money that goes back: how much is due, from which payment, and what is left. Pure."""
+"""Refunds: how much is due, from which payment, and what is left. Pure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ REFUND_FAILED = frozenset({"failed", "canceled"})
 PAID_ANOTHER_WAY = "paid_another_way"
 
 
-#: The customer has this money, as far as anyone here can know.
+#: As far as we can know, the customer has this money.
 REFUND_DONE = frozenset({"succeeded", PAID_ANOTHER_WAY})
 
 
@@ -101,8 +101,8 @@ class Owed:
 
 @dataclass(frozen=True, slots=True)
 class Refund:
-    """Money owed back. `status` is Stripe's word, "requested" until Stripe has answered, "withdrawn" where the
-    cancellation was taken back before Stripe was asked, or `PAID_ANOTHER_WAY`.
+    """A refund. `status` is Stripe's word, "requested" until Stripe has answered, "withdrawn" if the cancellation was
+    undone before Stripe was asked, or `PAID_ANOTHER_WAY`.
 
     `due_at` is since when Stripe is to be asked; the time that a dispute takes does not count. `problem` is why Stripe
     does not carry it out: the code of its refusal, or `NO_ANSWER`; empty while nothing is wrong. `refusals` counts
@@ -127,7 +127,7 @@ class Refund:
 
     @property
     def delayed(self) -> bool:
-        """Whether it should have gone out, and Stripe refuses it or does not answer."""
+        """Whether it should have gone out, but Stripe refuses it or does not answer."""
         return bool(self.problem) and self.status in {"requested", "pending", "requires_action"}
 
 
@@ -199,9 +199,9 @@ def payable_another_way(payments: Sequence[Payment], refunds: Sequence[Refund]) 
 
 
 def given_back(booking: Booking, payments: Sequence[Payment], refunds: Sequence[Refund]) -> int:
-    """What the customer already has back of the price outside the terms, in smallest units; a cancellation gives that
-    much less. Money back because the price fell, or for a payment too many, is not part of it, nor is a refund by hand
-    that only replaces such a one."""
+    """How much of the price was already refunded outside the terms, in smallest units; a cancellation refunds that much
+    less. Not counted are refunds because the price fell, refunds of a second payment, and the owner's refunds that only
+    replace a failed one of these."""
     paying = {booking.payment_id} | {payment.id for payment in payments if payment.move_id}
     by_hand = sum(_live(refund) for refund in refunds if refund.reason in _BY_HAND and refund.payment_id in paying)
     replaced = sum(
@@ -218,7 +218,7 @@ def _live(refund: Refund) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Funds:
-    """What came for a booking, and what has gone back. All amounts in smallest units."""
+    """A booking's payments and refunds. All amounts in smallest units."""
 
     payments: Sequence[Payment]
     refunds: Sequence[Refund]
@@ -230,28 +230,28 @@ class Funds:
 
     @property
     def paid(self) -> int:
-        """What was taken, whatever became of it since."""
+        """What was taken, including what has been refunded since."""
         return sum(payment.captured for payment in self.captured)
 
     @property
     def returned(self) -> int:
-        """What has gone back of it, or is on its way; what a bank took back in a dispute is not among it."""
+        """What has been or is being refunded; what a bank took back in a dispute does not count."""
         ids = {payment.id for payment in self.captured}
         return sum(_live(refund) for refund in self.refunds if refund.payment_id in ids)
 
     @property
     def captured(self) -> list[Payment]:
-        """The payments whose money came."""
+        """The payments that were captured."""
         return [payment for payment in self.payments if payment.state is PaymentState.CAPTURED]
 
     def held(self, booking: Booking) -> bool:
-        """Whether the booking's own payment is only set aside by the bank, so that letting it go charges nothing."""
+        """Whether the bank only holds the booking's own payment, so that releasing it charges nothing."""
         return any(
             payment.id == booking.payment_id and payment.state is PaymentState.AUTHORIZED for payment in self.payments
         )
 
     def open_amount(self, booking: Booking) -> int:
-        """What of the price is neither here nor on its way: to be paid at the visit, where it was booked that way."""
+        """How much of the price is neither paid nor being paid: to be paid at the visit, if it was booked that way."""
         under_way = any(
             payment.state in {PaymentState.AUTHORIZED, PaymentState.PROCESSING} for payment in self.payments
         )

@@ -1,4 +1,4 @@
-"""A claim on time at the scheduler: a resource, an interval, and what is due to the scheduler about it. Pure."""
+"""A reservation: one piece of time at the scheduler, and what we still have to do about it there. Pure."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from app.domain.catalogue import Slot
 
 
 class Due(StrEnum):
-    """What is due to the scheduler about a reservation."""
+    """What we still have to do about a reservation at the scheduler."""
 
     #: A lock is being asked for, and there is no answer yet.
     MAKE = "make"
-    #: Paid, or decided: to be made final there, made again, or moved there, whichever gives the time.
+    #: Paid, or a move is decided: the time has to be made final, booked again or moved there.
     FIRM_UP = "firm_up"
-    #: The scheduler holds it for nobody: to be deleted or cancelled there.
+    #: No booking needs it any more: it has to be deleted or cancelled there.
     LET_GO = "let_go"
     #: A call whose answer was lost may have made something, although it is over, or made already: to be looked for, and
     #: deleted.
     FIND_OUT = "find_out"
 
 
-#: What the worker does by itself. The rest belongs to a payment or a move, which say when.
+#: What the worker does without further conditions. The rest belongs to a payment or a move, which say when.
 GIVE_BACK = frozenset({Due.LET_GO, Due.FIND_OUT})
 
 
@@ -97,7 +97,7 @@ class Reservation:
 
 
 class Reserved:
-    """What has a reservation, and reads as if its time were its own."""
+    """Base of what has a reservation: gives access to the reservation's time as if it were its own."""
 
     __slots__ = ()
     reservation: Reservation

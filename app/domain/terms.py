@@ -1,4 +1,4 @@
-"""The terms a customer bought under: what comes back on cancellation, and until when. Pure."""
+"""The terms that a customer booked under: what a cancellation refunds, and until when. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from app.domain.money import Money, currency_quantum
 
 
 class Capture(StrEnum):
-    """When Stripe moves the money: at payment, or after the booking is final."""
+    """When Stripe takes the money: at payment, or once the booking is final."""
 
     AUTOMATIC = "automatic"
     MANUAL = "manual"
@@ -20,7 +20,7 @@ class Capture(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Tier:
-    """From `at_least_hours` before the start, `refund_percent` of the price goes back."""
+    """Until `at_least_hours` before the start, `refund_percent` of the price is refunded."""
 
     at_least_hours: int
     refund_percent: int
@@ -57,7 +57,7 @@ class Terms:
 
     @property
     def free(self) -> bool:
-        """Whether nothing is due, so that Stripe is not asked."""
+        """Whether there is nothing to pay, so that Stripe is not needed."""
         return self.price.amount == 0
 
     def refund_percent(self, *, at: datetime, starts_at: datetime) -> int:
