@@ -104,13 +104,13 @@ messages: .venv/dev.stamp ## Collect every text for people into the catalogues; 
 			--no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date --width 110 || exit 1; \
 	done
 
-static: .venv/dev.stamp ## Write the minified files in static/ anew from those to read
+static: .venv/dev.stamp ## Write the minified files in static/ from their readable sources
 	$(RUN) scripts/static.py
 
-configuration: .venv/runtime.stamp ## Write docs/configuration.md anew from the settings' own descriptions
+configuration: .venv/runtime.stamp ## Write docs/configuration.md from the settings' own descriptions
 	$(RUN) -m scripts.configuration
 
-lock: .venv/runtime.stamp ## Write the lock files anew from pyproject.toml
+lock: .venv/runtime.stamp ## Write the lock files from pyproject.toml
 	$(RUN) scripts/lock.py
 
 clean: ## Remove what these commands made

@@ -110,13 +110,13 @@ class Settings(BaseModel):
     stripe_secret_key: SecretStr | None = None
     """A restricted Stripe key, live or test. Without one only free services can be booked."""
     stripe_webhook_secret: tuple[SecretStr, ...] = ()
-    """The signing secret of Stripe's webhook endpoint. Required with a key; several while you roll it."""
+    """The signing secret of Stripe's webhook endpoint. Required with a key; several while you replace it."""
     stripe_api_base: str = STRIPE_URL
     """Stripe's address, for the sandbox. Any other address is refused with a live key."""
     secret_keys: Annotated[tuple[SecretStr, ...], Field(min_length=1)]
     """Keys that sign the links and seal the tokens of connected accounts, newest first: the first signs and seals, all
-    verify and open. At least 32 characters each. Keep an old key for as long as links that it signed must work, and
-    for a day at least, in which tokens are sealed again."""
+    verify and open. At least 32 characters each. Keep an old key for as long as links that it signed must work, and for
+    at least a day, so that tokens can be sealed again."""
     public_url: str
     """Where visitors reach the server: scheme and host, no path. Must be https with a live Stripe key."""
     # Not shown with the others, because a password may be in it.
@@ -129,7 +129,7 @@ class Settings(BaseModel):
     Bookings, payments and their history stay."""
     redis_url: SecretStr | None = None
     """A Redis or Valkey server, in which several server processes count visitors together: `redis://host:6379/0`,
-    `rediss://` with TLS. Without it each process counts for itself. What is lost with it is counted again."""
+    `rediss://` with TLS. Without it each process counts for itself. If its data is lost, counting starts again."""
     smtp_url: SecretStr | None = None
     """The mail server: `smtp://`, `smtps://` or `smtp+starttls://`, then `user:password@host:port`.
     Percent-encode special characters. Without it mails wait, and go out once it is set."""
@@ -141,8 +141,8 @@ class Settings(BaseModel):
     """`on` opens the JSON routes for programs that were written for Calendly with Stripe, which docs/api.md lists.
     Needs `API_KEYS`."""
     webhook_private_origins: tuple[str, ...] = ()
-    """Where outgoing webhooks may go although it is not public: scheme and host, with a port if there is one, such as
-    `http://n8n.internal:5678`. Everywhere else they need https and a public address."""
+    """Addresses that outgoing webhooks may be sent to although they are not public: scheme and host, with a port if
+    there is one, such as `http://n8n.internal:5678`. Everywhere else they need https and a public address."""
     staff_emails: tuple[str, ...] = ()
     """Who may sign in to the staff page, by a link mailed to them. Needs `SMTP_URL`."""
     # The browser checks `form-action` on the redirect to Stripe's page, too.

@@ -20,7 +20,7 @@ class WebhookSetting(BaseModel):
     url: Annotated[str, Field(max_length=2000)]
     """Where messages are sent: an https address that anyone can reach, or one of `WEBHOOK_PRIVATE_ORIGINS`."""
     events: tuple[WebhookEvent, ...] = ()
-    """What it is told of. Without it everything."""
+    """Which events are sent to it. Without it all."""
     personal_data: bool = False
     """Whether messages have the customer's name, address and answers, and a program's own `reference` and
     `metadata`."""

@@ -94,9 +94,9 @@ class MoveSetting(_Part):
     at_most: Annotated[int, Field(ge=0, le=100)] = 3
     """How often a customer may move a booking. With 0 they cannot."""
     other_resource: bool = True
-    """Whether to another person or room."""
+    """Whether customers may move a booking to another person or room."""
     other_service: bool = False
-    """Whether to another service, whose price may differ."""
+    """Whether customers may move a booking to another service, whose price may differ."""
     refund_difference: Literal["by_terms", "full"] = "by_terms"
     """What a move to a lower price refunds: with `by_terms` the share of the difference that a cancellation at
     that moment would refund, with `full` all of it."""
@@ -173,14 +173,15 @@ class ServiceSetting(_Part):
     id: str
     """The service's id in the scheduler."""
     name: OwnWords = Words()
-    """The service's name where it is another than the scheduler's, such as in further languages."""
+    """The service's name, if it should differ from the scheduler's, for example in other languages."""
     description: OwnLongWords = Words()
     """A sentence under the service's name."""
     image: Annotated[str, Field(max_length=500)] = ""
     """The https address of a picture."""
     price: Annotated[Decimal, Field(ge=0, max_digits=11)] | None = None
     """The price if the scheduler has none, in whole units of the currency, such as `"65.00"`; `0` is free. Cal.com and
-    Calendly have no prices, so a service of theirs is left out without one here. In Hapio it is free then."""
+    Calendly have no prices, so their services are left out without one here. A Hapio service without a price is
+    free."""
 
 
 class PersonSetting(_Part):
@@ -208,11 +209,11 @@ class Widget(_Part):
     services: tuple[ServiceSetting, ...] = ()
     """The services on offer, in order. Without it every enabled one that has a fixed length."""
     people: tuple[PersonSetting, ...] = ()
-    """The faces of the people, or pictures of the rooms, that visitors choose among."""
+    """Portraits of the people, or pictures of the rooms, that visitors choose from."""
     logo: Annotated[str, Field(max_length=500)] = ""
     """The https address of a logo, shown over the services where the widget is a page of its own."""
     currency: Annotated[str, Field(pattern=r"^[a-z]{3}$")] = "eur"
-    """The currency of the scheduler's prices, which have none of their own: an ISO code in small letters."""
+    """The currency of all prices, since the scheduler's prices have none: an ISO code in lower case."""
     allowed_origins: tuple[str, ...] = ()
     """The sites that may frame the widget: scheme and host, with a port if there is one, no path. Without it the
     widget works only as a page of its own."""
@@ -227,7 +228,7 @@ class Widget(_Part):
     """The same for one visitor, and for everyone at one network address. Raise it if many people book from one
     office."""
     max_free_per_customer: Annotated[int, Field(ge=1, le=1000)] = 2
-    """How many free bookings to come one mail address may have. Letter case, and anything after a `+`, make no
+    """How many upcoming free bookings one email address may have. Letter case, and anything after a `+`, make no
     difference."""
     max_free_per_day: Annotated[int, Field(ge=1, le=1000)] = 3
     """How many free bookings one network address may make in a day. Raise it if many people book from one office."""
@@ -257,20 +258,19 @@ class Widget(_Part):
     """What the form asks in addition to name, email, phone and message."""
     consent: OwnLongWords = Words()
     """The text next to a box that must be ticked. Without it there is no box. Handling a booking needs no consent under
-    the GDPR (article 6.1 b): for what you only tell, use `notice`."""
+    the GDPR (article 6.1 b): to inform customers without asking, use `notice`."""
     address: LongText = ""
     """The street address that customers come to. Confirmed pages and mails link it to a map. Without it there is no
     map."""
     bring: OwnLongWords = Words()
-    """What customers should bring or know, on the confirmed page, in the confirmation and in the reminder."""
+    """What customers should bring or know, shown on the confirmed page, in the confirmation and in the reminder."""
     notice: OwnLongWords = Words()
-    """A sentence above the button that books, such as what you use the details for."""
+    """A sentence above the button that books, for example what you use the details for."""
     review: bool = False
     """Whether a page shows everything once more before paying. Without it the customer pays from the details form,
-    where time, price and terms stand above the button: one tap less."""
+    where time, price and terms are above the button: one tap less."""
     choose_resource: bool = True
-    """Whether visitors choose among people or rooms. If not, the one with the fewest bookings around that
-    time is taken."""
+    """Whether visitors choose a person or room. If not, the one with the fewest bookings around that time is booked."""
     verify_lock: bool = False
     """Whether each hold is checked against other programs that book in the same account of the scheduler. Costs one
     more call to the scheduler for each hold."""
@@ -282,13 +282,13 @@ class Widget(_Part):
     owner_name: Annotated[str, Field(max_length=200)] = ""
     """Your name on pages and in mails."""
     owner_email: Annotated[str, Field(max_length=254)] = ""
-    """Gets a mail for each booking and each change of one. Customers' replies go there."""
+    """Your address for mails about each booking and each change. Customers' replies go there."""
     owner_phone: Annotated[str, Field(max_length=40)] = ""
     """Shown where customers need help."""
     privacy_url: Annotated[str, Field(max_length=500)] = ""
     """Linked at the foot of every page."""
     webhooks: tuple[WebhookSetting, ...] = ()
-    """Programs of yours that are told of bookings: docs/webhooks.md."""
+    """Your programs that are told about bookings: docs/webhooks.md."""
 
     @field_validator("allowed_origins")
     @classmethod

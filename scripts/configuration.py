@@ -32,17 +32,17 @@ the few that you need.
 
 ## Settings
 
-Every command reads the `.env` in the directory where it is started, or the file after `--env`. A variable of the
-environment wins over the file. Values in the file are taken as they are, with or without quotes: nothing in them is
-replaced. [.env.example](../.env.example) has them all.
+Every command reads the `.env` in the directory where it is started, or the file after `--env`. An environment variable
+overrides the file. Values in the file are taken literally, with or without quotes. [.env.example](../.env.example) has
+every setting.
 
-Every name may be given as `NAME_FILE` instead, with the path of a file whose content is the value. A wrong value stops
-the start and names the variable. "None" in the last column means not set.
+Instead of `NAME` you can set `NAME_FILE` to the path of a file whose content is the value. With a wrong value the
+server does not start, and names the variable. "None" in the last column means not set.
 """
 SCHEME = """### How Hapio signs its webhooks
 
-Hapio does not document this. The default of `HAPIO_WEBHOOK_SCHEME` is assumed, not seen. If Hapio's webhooks are
-refused (status 400), try other words, such as `encoding=base64 unit=iso`. What you leave out stays as it is.
+Hapio does not document this, so the default of `HAPIO_WEBHOOK_SCHEME` is an assumption. If Hapio's webhooks are refused
+(status 400), try other words, such as `encoding=base64 unit=iso`. What you leave out keeps its default.
 """
 WIDGETS = """## Widgets
 
@@ -54,8 +54,8 @@ A text that may be a table by language is written `title = "Book a time"`, in th
 `title = { en = "Book a time", sv = "Boka en tid" }`. A reader gets it in the page's language, else in the widget's
 first language, else in the first of the table.
 
-What you change on the staff page (**Services**) lies in the database, over this file, and wins. The page says so, and
-can go back to the file.
+Changes that you make on the staff page (**Services**) are stored in the database and override this file. The page says
+so, and can go back to the file.
 
 Bookings of a widget that you rename or remove can still be seen, cancelled and refunded, but not moved. Mails about
 them go to the owner's address of the remaining widgets, if they all name the same one.

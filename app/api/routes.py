@@ -71,7 +71,7 @@ OPERATIONS = (
         "Start paying",
         paying.create_session,
         tag="Paying",
-        about="Opens Stripe's page for the booking, or confirms it at once where nothing is due.",
+        about="Opens Stripe's page for the booking, or confirms it at once if there is nothing to pay.",
     ),
     _status(
         "/api/checkout/sessions/{sessionId}",
@@ -92,11 +92,11 @@ OPERATIONS = (
     _by_holder(
         "/api/bookings/cancel",
         "cancelBooking",
-        "Give a hold up, or call a booking off",
+        "Give up a hold, or cancel a booking",
         changing.cancel,
         tag="Changing",
-        about="With the booking's token under the terms that it was bought with; with an API key as the owner, with "
-        "all the money back.",
+        about="With the booking's token under the terms that it was booked with; with an API key as the owner, with a "
+        "full refund.",
     ),
     _by_holder(
         "/api/bookings/restore",
@@ -104,7 +104,7 @@ OPERATIONS = (
         "Take a cancellation back",
         changing.restore,
         tag="Changing",
-        about="Takes a cancellation back, until `undoUntil`, if the time is still free. Its refund is withdrawn.",
+        about="Undoes a cancellation, until `undoUntil`, if the time is still free. Its refund is withdrawn.",
     ),
     _by_holder(
         "/api/bookings/choose",
@@ -130,7 +130,7 @@ OPERATIONS = (
         "Leave an unpaid difference",
         changing.abandon_move,
         tag="Changing",
-        about="Ends a move whose difference is not paid. If it is paid after all, the booking is moved.",
+        about="Ends a move whose difference is not paid. If it has been paid after all, the booking is moved.",
     ),
     _by_holder(
         "/api/bookings/resend-link",
@@ -202,16 +202,16 @@ SEEDS = (
         "Begin a booking",
         seeds.initiate_booking,
         tag="Flows",
-        about="For servers with an API key: where a time is chosen, and the token of what is booked there. Holds and "
-        "writes nothing.",
+        about="For servers with an API key: returns where a time is chosen, and the token for what is booked there. "
+        "Holds and writes nothing.",
     ),
     _by_holder(
         "/api/scheduling/calendly/store-event",
         "storeEvent",
-        "Take in what was booked on the scheduler's own page",
+        "Store what was booked on the scheduler's own page",
         seeds.store_event,
         tag="Flows",
-        about="The event is read from the scheduler. A free one is confirmed at once; any other is canceled there "
+        about="The event is read from the scheduler. A free one is confirmed at once; any other is cancelled there "
         "unless it is paid by `expiresAt`. The credential is `bookingFlowId`.",
     ),
     _status(
@@ -228,7 +228,7 @@ SEEDS = (
         "Start paying for a booking",
         seeds.create_checkout_session,
         tag="Flows",
-        about="Opens Stripe's page for the booking, or confirms it at once where nothing is due.",
+        about="Opens Stripe's page for the booking, or confirms it at once if there is nothing to pay.",
     ),
     _status(
         "/api/stripe/session-status/{sessionId}",
@@ -241,10 +241,10 @@ SEEDS = (
     _by_holder(
         "/api/scheduling/cancel-booking",
         "cancelBookingUnderItsTerms",
-        "Call a booking off under its terms",
+        "Cancel a booking under its terms",
         seeds.cancel_booking,
         tag="Flows",
-        about="Whoever calls, the refund is what the terms of the booking give its customer.",
+        about="The refund is what the booking's terms give its customer, also for an API key.",
     ),
     _by_holder(
         "/api/scheduling/bookings/confirm",
