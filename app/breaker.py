@@ -1,6 +1,6 @@
 """A circuit breaker: after repeated failures nothing is sent for a while, then one probe decides.
 
-One per provider. What counts as a failure is the client's to say; the time is passed in.
+One per provider. The client decides what counts as a failure; the clock is passed in.
 """
 
 from __future__ import annotations

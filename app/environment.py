@@ -1,4 +1,4 @@
-"""Where settings come from: the process's environment, and before it a file of NAME=value lines."""
+"""Where settings come from: a file of NAME=value lines, overridden by the process's environment."""
 
 from __future__ import annotations
 

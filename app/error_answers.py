@@ -1,4 +1,4 @@
-"""The answers to what goes wrong, at every door: JSON for programs, a page for people."""
+"""Error answers at every door: JSON for programs, a page for people."""
 
 from __future__ import annotations
 

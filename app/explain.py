@@ -1,4 +1,4 @@
-"""A configuration fault in an owner's words: what pydantic found, as one sentence without its vocabulary."""
+"""Explains a configuration fault to an owner: what pydantic found, as one plain sentence."""
 
 from __future__ import annotations
 

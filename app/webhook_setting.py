@@ -11,7 +11,7 @@ from app.domain.outgoing_webhooks import WebhookEvent
 
 
 class WebhookSetting(BaseModel):
-    """An address that is told of a widget's bookings."""
+    """An address to which messages about a widget's bookings are sent."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 

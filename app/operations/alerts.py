@@ -1,5 +1,5 @@
-"""What is not well, for the people who work here: whatever waits for them, or keeps something that is due from being
-done. Empty is "all is well". The same facts are alarms in the metrics of `app.operations.health`."""
+"""Problems, shown to staff: whatever waits for them, or prevents something due from being done. Without any, "all is
+well". The same facts are alarms in the metrics of `app.operations.health`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PROGRAM_WITHIN: Final = timedelta(hours=1)
 
 
 class AlertKind(StrEnum):
-    """What is not well; the words are in `app.web.staff.well_words`, in this order."""
+    """The kind of problem; the words are in `app.web.staff.well_words`, in this order."""
 
     WORKER_LATE = "worker_late"
     PROVIDER_DOWN = "provider_down"
@@ -56,8 +56,8 @@ class AlertKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """One thing that is not well. `many` counts what it is about, `bookings` are ids to look at, `name` is a
-    provider's, a program's or an owner's, `why` what the other side said, `since` when it began."""
+    """One problem. `many` counts what it is about, `bookings` are ids to look at, `name` is a provider's, a program's
+    or an owner's, `why` is what the other side said, `since` when it began."""
 
     kind: AlertKind
     many: int = 1

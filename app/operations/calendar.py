@@ -1,4 +1,4 @@
-"""What a front desk sees of some days: who works when, who is off, and what is booked, held or free."""
+"""The front desk's calendar of some days: who works when, who is off, and what is booked, held or free."""
 
 from __future__ import annotations
 

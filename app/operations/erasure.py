@@ -1,4 +1,4 @@
-"""Forgetting a customer: in our rows, and at the scheduler, where a booking carries who came."""
+"""Removing a customer's details: from our rows, and from the bookings at the scheduler."""
 
 from __future__ import annotations
 

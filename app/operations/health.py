@@ -1,4 +1,4 @@
-"""System status: what is ready, and the figures for monitoring. Nothing here names a person or a secret."""
+"""System status: whether everything is ready, and the metrics for monitoring. No person or secret is named."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Provider(Protocol):
 
 
 class Shelf(Protocol):
-    """What is answered without being drawn."""
+    """The cache of answers that are sent without being rendered again."""
 
     hits: int
 
@@ -52,7 +52,7 @@ class Shelf(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """`ready` is whether bookings are carried to their end here; `parts` names each part's state in one word."""
+    """`ready`: this server can bring bookings to their end. `parts` names each part's state in one word."""
 
     ready: bool
     parts: Mapping[str, str]

@@ -1,5 +1,5 @@
-"""Other processes over the same database: what they have taken, freed and read is shown here within a moment, and what
-is taken or freed here, there."""
+"""Other processes with the same database: times that one of them takes, frees or reads are shown by the others within a
+moment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who works here: signing in by a link in the mail, and what only they may see.
+"""Staff: signing in with a link in a mail, and what only staff may see.
 
 There is no password, and nothing is kept in browsers. A mailed link opens one sign-in, once; its pages' addresses
 carry a token that is renewed while they are used, and a row says whether the sign-in still stands.
@@ -41,8 +41,8 @@ MOST: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class SignIn:
-    """Someone who is signed in. `token` is what the next addresses carry, `ends_at` when they open nothing any more
-    without a click in between. `more` says that a click makes it later."""
+    """A sign-in. `token` is part of the next addresses; they stop working at `ends_at` unless there is a click before.
+    `more` says that a click extends it."""
 
     id: str
     email: str

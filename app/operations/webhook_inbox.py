@@ -1,5 +1,5 @@
-"""Webhooks of both providers: checked, stored once, then acted on; what fails is tried again with growing pauses, and
-what never arrived is fetched.
+"""Webhooks of Stripe and the schedulers: checked, stored once, then acted on. What fails is tried again with growing
+pauses, and Stripe's events that never arrived are fetched.
 
 A webhook is a hint where to look. Its effect is an act of `app.booking` that reads the provider and is safe to
 repeat, so an event may be taken twice, late, out of order or by hand.
@@ -51,7 +51,7 @@ _STRIPE_KEEPS = timedelta(days=30)
 
 
 class Inbox:
-    """Takes in what providers tell. `payments` is None where no Stripe key is set; `scheduler_webhooks` has those
+    """Receives providers' webhooks. `payments` is None where no Stripe key is set; `scheduler_webhooks` has those
     schedulers, by name, whose webhooks are received. `sleep` waits seconds."""
 
     # Nine parameters: the parts that a webhook passes through, and what tests put in the place of time and chance.

@@ -18,7 +18,7 @@ _NETWORK_SHARE: Final = 4
 
 
 class ActLimits:
-    """Counts the acts on a booking. Every method raises RateLimited beyond its limit, and counts one act else."""
+    """Counts the acts on a booking. Every method counts one act, or raises RateLimited if the limit is reached."""
 
     def __init__(self, rate_limits: RateLimits) -> None:
         self._rate_limits = rate_limits

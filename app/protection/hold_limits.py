@@ -46,9 +46,9 @@ ANSWER = Rule.of("answer", "6/10minutes; 12/hour")
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Who asks to hold a time: the visitor's name from the page's state, the address, and a proof if one came.
-    `answers` says that a person may be there to answer a question in place of the work; `instead` is the booking that
-    the new one takes the place of, which the caller has read to be theirs."""
+    """Who asks to hold a time: the visitor's name from the page's state, the network address, and a proof of work if
+    one came. `answers`: a person may be there to answer a question instead of the work. `instead` is the booking that
+    the new one replaces; the caller has checked that it is theirs."""
 
     name: str
     address: str
@@ -70,7 +70,7 @@ class Admission:
 
 
 class HoldLimits:
-    """Decides on one hold at a time per client; see `Bookings.hold`."""
+    """Decides about one hold at a time for each client; see `Hold.take`."""
 
     def __init__(
         self,

@@ -1,7 +1,7 @@
 """Reading one page of someone's site, as carefully as anything that an address from outside makes a server do.
 
-Only public addresses are asked, on their usual ports, and exactly the one that was looked up: a name that points
-somewhere else a moment later leads nowhere. Origins that the operator has named himself are asked wherever they are.
+Only public addresses are contacted, on their usual ports, and exactly the address that was looked up and checked: a
+name that points somewhere else a moment later has no effect. Origins that the operator has named may be at any address.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class UnreadablePage(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What a site answered at the end of its redirects. `text` is empty for what is not HTML."""
+    """A site's answer after all redirects. `text` is empty if it is not HTML."""
 
     url: str
     status: int
@@ -102,9 +102,9 @@ def look_up(host: str, port: int) -> Sequence[str]:
 
 
 class NameLookups:
-    """Looks names up in threads of its own, so that strangers' names never keep the threads busy in which the
-    scheduler's and Stripe's are looked up. A thread cannot be stopped: anyone who gives up waiting leaves it working,
-    and its place is taken until it is done."""
+    """Looks up names in its own threads, so that names from strangers never block the threads that look up the
+    scheduler and Stripe. A thread cannot be stopped: if the caller gives up waiting, the thread goes on and occupies
+    its place until it is done."""
 
     def __init__(self, ask: Callable[[str, int], Sequence[str]] = look_up, *, at_once: int = _AT_ONCE) -> None:
         self._ask = ask

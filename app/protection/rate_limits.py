@@ -123,11 +123,12 @@ def network_of(address: str) -> str:
 
 
 class NotShared(Exception):
-    """What all processes count together cannot be reached now."""
+    """The counts that all processes share cannot be reached now."""
 
 
 class SharedCounts(Protocol):
-    """What all processes count together, and keep for one another; `shared_counts` has it in Redis."""
+    """Counts that all processes share, and values that they keep for each other; `shared_counts` implements it with
+    Redis."""
 
     async def hit(self, limit: RateLimitItem, *key: str) -> bool:
         """Count one; False, and nothing is counted, where the limit is reached. Raises NotShared."""

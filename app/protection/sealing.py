@@ -1,4 +1,4 @@
-"""Sealing: text that is kept or sent where nobody else may read it.
+"""Sealing: encrypts text that is stored or sent and that nobody else may read.
 
 Fernet (AES-128-CBC with HMAC-SHA256, from the package cryptography), under keys that HKDF makes from SECRET_KEYS: one
 set for each purpose, so that what was sealed for one cannot be opened for another. The newest key seals, all open.
@@ -21,7 +21,7 @@ class NotSealedHere(ValueError):
 
 
 class Sealer:
-    """Seals and opens for one purpose. `keys` newest first; `now` gives aware datetimes."""
+    """Encrypts (seals) and decrypts (opens) for one purpose. `keys` newest first; `now` gives aware datetimes."""
 
     def __init__(self, keys: Sequence[str], purpose: str, *, now: Callable[[], datetime]) -> None:
         self._keys = keys

@@ -1,7 +1,8 @@
 """What this process counts about itself, for Prometheus: calls, webhooks, refusals, sweeps. No name, address or key.
 
-What the rows say (bookings, payments, mails) is not counted here but read when someone asks, see `app/health.py`: so
-it is right after a restart and whichever process wrote it. Labels are words of ours, never what someone typed.
+What the rows say (bookings, payments, mails) is not counted here but read when someone asks, see
+`app/operations/health.py`: so it is right after a restart, and whichever process wrote it. Labels are words of ours,
+never what someone typed.
 """
 
 from __future__ import annotations
