@@ -1,4 +1,4 @@
-"""Booking for someone from the terminal: the booking, what is paid on the spot, and payment links."""
+"""Booking for a customer from the terminal: the booking, payments on the spot, and payment links."""
 
 from __future__ import annotations
 

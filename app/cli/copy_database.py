@@ -1,4 +1,4 @@
-"""python -m app copy-database: a studio moves from SQLite to PostgreSQL, or back."""
+"""python -m app copy-database: copies the database from SQLite to PostgreSQL, or back."""
 
 from __future__ import annotations
 

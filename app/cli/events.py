@@ -1,4 +1,5 @@
-"""python -m app events: what providers have told, what is still to be done about it, and doing it once more.
+"""python -m app events: the webhook events of providers, which of them still have to be processed, and processing them
+again.
 
 An event is a hint where to look, and its effect is safe to repeat, so a replay does no harm. Nothing personal is in
 an event as it is stored, and so nothing is printed.

@@ -1,4 +1,4 @@
-"""python -m app forget: take customers out of bookings that are over. Bookings, payments and refunds stay."""
+"""python -m app forget: removes customers' details from bookings that are over. Bookings, payments and refunds stay."""
 
 from __future__ import annotations
 

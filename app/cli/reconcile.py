@@ -1,4 +1,5 @@
-"""python -m app reconcile: what Stripe and the scheduler have and this database lacks, the reverse, and what to do.
+"""python -m app reconcile: shows what Stripe and the scheduler have and this database lacks, and the reverse, and fixes
+it.
 
 Without an option that acts it only looks. Each act asks once for all that it means, and names money first.
 """

@@ -1,4 +1,4 @@
-"""python -m app webhooks: the addresses that are told of bookings, what each has received, and sending it again.
+"""python -m app webhooks: the addresses that get messages about bookings, what each has received, and sending it again.
 
 Nothing personal is in a message as it is stored, and so nothing is printed.
 """

@@ -1,4 +1,4 @@
-"""From what a mail says to a message, and from a message to the mail server."""
+"""Makes a message from what a mail says, and gives it to the mail server."""
 
 from __future__ import annotations
 

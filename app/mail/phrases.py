@@ -1,4 +1,4 @@
-"""What several mails say alike: when, where, what it costs, what comes back, how to reach the owner."""
+"""Phrases that several mails share: when, where, what it costs, what is refunded, how to reach the owner."""
 
 from __future__ import annotations
 

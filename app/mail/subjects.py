@@ -1,4 +1,4 @@
-"""Subjects that arrive as they were written."""
+"""Encodes subjects so that every mail program shows them as they were written."""
 
 from __future__ import annotations
 

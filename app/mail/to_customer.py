@@ -1,4 +1,4 @@
-"""What each mail to the customer says: one fact, what it means for the money, and what can be done now."""
+"""What each mail to the customer says: one fact, what is charged or refunded, and what can be done now."""
 
 from __future__ import annotations
 

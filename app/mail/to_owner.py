@@ -1,4 +1,4 @@
-"""What each mail to the owner says: what happened, who comes or came, what it means for the money, what to do."""
+"""What each mail to the owner says: what happened, who comes or came, what is charged or refunded, what to do."""
 
 from __future__ import annotations
 

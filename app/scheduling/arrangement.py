@@ -1,4 +1,4 @@
-"""What a scheduler has, and what has to change there for a studio to be as it is wanted.
+"""Compares what is set up at a scheduler with what a studio wants, and plans the changes.
 
 `plan_changes` compares, without asking anyone; a scheduler's `describe` and `apply` do the rest. What one of them
 cannot change is a line in `by_hand`.

@@ -1,4 +1,4 @@
-"""Connecting to the schedulers whose credentials are set: the one place outside their folders that knows them all."""
+"""Connecting to the schedulers whose credentials are set: the only place outside their folders that knows them all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The day's bookings at a scheduler that rations them."""
+"""Counts the day's bookings at a scheduler that limits them."""
 
 from __future__ import annotations
 

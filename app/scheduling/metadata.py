@@ -1,4 +1,4 @@
-"""What travels to the scheduler with a booking: who comes, how it was paid, where it came from."""
+"""The metadata that goes to the scheduler with a booking: who comes, how it was paid, where it came from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the owner is told of a booking's history and refunds, in the terminal and on the staff page."""
+"""A booking's history and refunds in words, for the owner: in the terminal and on the staff page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The operator's doors: is it alive, is it ready, and the figures. They name no person, address or key."""
+"""Routes for operators: whether the server is alive and ready, and its metrics. They name no person, address or key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What must hold at the end, whatever happened: money, time, rows and mails agree."""
+"""What must be true at the end of every story: payments, times, rows and mails agree."""
 
 from datetime import datetime, timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""Databases that are copied, lost and put back."""
+"""Databases that are copied, lost and restored."""
 
 import argparse
 from pathlib import Path

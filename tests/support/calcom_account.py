@@ -1,4 +1,4 @@
-"""What the tests of the Cal.com sandbox share: who is told, who else is there, and shorthands."""
+"""What the tests of the Cal.com sandbox share: webhook receivers, other users, and shorthands."""
 
 import asyncio
 import json

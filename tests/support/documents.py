@@ -1,4 +1,4 @@
-"""The documents, and what they say of words."""
+"""The documents, and the words that they must avoid."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The figures at /metrics."""
+"""Reads the metrics at /metrics."""
 
 import httpx
 from prometheus_client.parser import text_string_to_metric_families

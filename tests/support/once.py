@@ -1,4 +1,4 @@
-"""What every test needs and what always comes out the same: made once in a process or a run, then copied.
+"""What every test needs and what is always the same: made once in a process or a run, then copied.
 
 Nothing here is shared between tests but immutable things: the bytes of an empty database, compiled templates, and the
 records of the demo's studio, which the sandbox never changes in place.

@@ -1,4 +1,4 @@
-"""What stands in the tables."""
+"""Reads the tables."""
 
 from app.domain.booking import Booking
 from app.domain.move import Move

@@ -1,4 +1,4 @@
-"""Strangers who take the very time that a visitor is paying for, at any instant, with answers lost besides."""
+"""Strangers who take the very time that a visitor is paying for, at any moment, while answers are lost, too."""
 
 from __future__ import annotations
 

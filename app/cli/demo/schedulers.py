@@ -1,4 +1,4 @@
-"""The demo's schedulers: who works there, and what the product is told of them."""
+"""The demo's schedulers: who works there, and the product's settings for them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a question is put: on a terminal with prompt_toolkit, elsewhere line by line, so that a program can answer."""
+"""Asking a question: in a terminal with prompt_toolkit, elsewhere line by line, so that a program can answer."""
 
 from __future__ import annotations
 

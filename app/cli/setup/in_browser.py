@@ -1,4 +1,4 @@
-"""`serve` where nothing is set up yet: the first set-up in a browser, then the server that it made possible."""
+"""`serve` where nothing is set up yet: the first set-up in a browser, then the server itself."""
 
 from __future__ import annotations
 

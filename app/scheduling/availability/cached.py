@@ -1,4 +1,4 @@
-"""One value of the scheduler's, shared by everyone who wants it."""
+"""One value read from the scheduler, shared by everyone who needs it."""
 
 from __future__ import annotations
 

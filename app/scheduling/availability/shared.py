@@ -1,4 +1,4 @@
-"""Months that are read once for all processes: one asks the scheduler, the others wait for what it was told."""
+"""Months that are read once for all processes: one asks the scheduler, the others wait for its answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Free times, asked of the scheduler as rarely as may be and shown as truly as can be.
+"""Free times: read from the scheduler as rarely as possible, and shown as correctly as possible.
 
 One file, because each look, each change of ours and each hint bears on the same months and their order."""
 

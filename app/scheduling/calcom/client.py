@@ -1,6 +1,6 @@
-"""CalcomClient: what is asked of Cal.com's API v2, one call a method.
+"""CalcomClient: the calls to Cal.com's API v2, one method each.
 
-What to do when an answer is lost is the scheduler's to say. Facts about Cal.com are cited as in `translation`.
+`scheduler` decides what to do when an answer is lost. Facts about Cal.com are cited as in `translation`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Connecting to Cal.com by the settings."""
+"""Connecting to Cal.com as the settings say."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cal.com as the port has it: its reservations hide a time, and bind nobody."""
+"""Cal.com behind the port: its reservations hide a time, but others can still book it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cal.com's JSON and the port's words: every body is checked here, where it arrives.
+"""Translates Cal.com's JSON for the port: every body is checked here, where it arrives.
 
 Facts about Cal.com are cited as "Cal.com API v2" (the OpenAPI document), "Cal.com code" (the open source, up to March
 2026), "Cal.com docs" or by the number of an issue. Readers raise pydantic's ValidationError.

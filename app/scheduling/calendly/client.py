@@ -1,4 +1,4 @@
-"""CalendlyClient: what can be asked of Calendly's API v2.
+"""CalendlyClient: the calls to Calendly's API v2.
 
 Facts about Calendly are cited as in `translation`.
 """

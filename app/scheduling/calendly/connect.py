@@ -1,4 +1,5 @@
-"""Connecting to Calendly by the settings: with the personal token, and with the tokens of each owner who has agreed."""
+"""Connecting to Calendly as the settings say: with the personal token, and with the tokens of each owner who has
+agreed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Calendly as the port has it: nothing holds a time there before it is booked, and a move is a new event.
+"""Calendly behind the port: nothing holds a time there before it is booked, and a move is a new event.
 
 Facts about Calendly are cited as in `translation`.
 """

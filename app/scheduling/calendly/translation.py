@@ -1,4 +1,4 @@
-"""Calendly's JSON and the port's words: every body is checked here, where it arrives.
+"""Translates Calendly's JSON for the port: every body is checked here, where it arrives.
 
 Facts about Calendly are cited as "Calendly API v2" (its reference and guides), or as seen by "third parties" (public
 code that calls it). Readers raise pydantic's ValidationError.

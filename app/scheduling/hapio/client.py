@@ -1,4 +1,4 @@
-"""HapioClient: what may be asked of Hapio's project API v1.7, and what is done when its answer is lost.
+"""HapioClient: the calls to Hapio's project API v1.7, and what to do when an answer is lost.
 
 Facts about Hapio are cited as in `translation`.
 """

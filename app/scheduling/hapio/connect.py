@@ -1,4 +1,4 @@
-"""Connecting to Hapio by the settings."""
+"""Connecting to Hapio as the settings say."""
 
 from __future__ import annotations
 

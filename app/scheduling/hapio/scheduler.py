@@ -1,4 +1,4 @@
-"""Hapio as the port has it: its temporary bookings are locks that bind."""
+"""Hapio behind the port: its temporary bookings are locks, and nobody else can book a locked time."""
 
 from __future__ import annotations
 

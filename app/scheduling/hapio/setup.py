@@ -1,4 +1,4 @@
-"""Hapio's set-up: what a project has, and making it so. Facts are cited as in `translation`.
+"""Setting up Hapio: what a project has, and changing it. Facts are cited as in `translation`.
 
 Hapio has no keys that make a repeated request harmless, so what is created is looked for by its name, or by its hours,
 whenever an answer is lost.

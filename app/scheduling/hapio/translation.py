@@ -1,4 +1,4 @@
-"""Hapio's JSON and the port's words: every body is checked here, where it arrives.
+"""Translates Hapio's JSON for the port: every body is checked here, where it arrives.
 
 Facts about Hapio are cited as "Hapio API v1.7" (the OpenAPI document), "Hapio SDK" (the official clients) or
 "Hapio live test" (the official client's test against the real service). Readers raise pydantic's ValidationError.

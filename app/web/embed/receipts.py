@@ -1,4 +1,4 @@
-"""Whether a receipt that a host page was handed is ours."""
+"""Checks whether a receipt that a host page was given is ours."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cancellation by the customer: what is refunded, the act, and taking it back."""
+"""Cancellation by the customer: what is refunded, cancelling, and undoing it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The booking behind the link in the mail, as it stands, with what may be done with it."""
+"""The page that the link in the mail opens: the booking as it is now, and what may be done with it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Moving by the customer: the calendar again, what the new time costs, and the act, which may lead on to Stripe."""
+"""Moving by the customer: the calendar, what the new time costs, and moving, which may lead to Stripe's page."""
 
 from __future__ import annotations
 

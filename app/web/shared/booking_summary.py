@@ -1,4 +1,4 @@
-"""A booking in words: what, with whom, when (at the visitor and at the place), where, for how much, on which terms."""
+"""A booking in words: what, with whom, when (in the visitor's and the place's time), where, the price, the terms."""
 
 from __future__ import annotations
 

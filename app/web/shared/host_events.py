@@ -1,4 +1,4 @@
-"""What the page that embeds us is told: a word for what happened, which booking, what for. Never personal data.
+"""Events for the page that embeds us: a word for what happened, which booking, which service. Never personal data.
 
 The screens carry it in `data-event`, so that the frame only passes on what the server has said.
 """

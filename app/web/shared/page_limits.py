@@ -1,4 +1,4 @@
-"""Before a page is drawn or a form is read: how often its address asks, and whether the form is one of ours."""
+"""Checks before a page is rendered or a form is read: how often this address asks, and whether the form is ours."""
 
 from __future__ import annotations
 

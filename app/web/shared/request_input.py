@@ -1,5 +1,5 @@
-"""What a browser asks for: its address and its form, read so that nothing in them can raise. Starlette's `request.url`
-can raise: it decodes the query as UTF-8."""
+"""Reads a browser's request, its address and its form, so that nothing in them can raise an error. Starlette's
+`request.url` can raise: it decodes the query as UTF-8."""
 
 from __future__ import annotations
 

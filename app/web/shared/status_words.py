@@ -1,4 +1,4 @@
-"""How a booking stands, in words: its status, why it ended, what it waits for. For customers and for staff; pure."""
+"""A booking's status in words: its state, why it ended, what it waits for. For customers and for staff; pure."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""The page before an act of the owner's: it says first what the act does to the money, and its form holds for what was
-said there."""
+"""The page before the owner does something: it says first what is charged or refunded, and its form is valid only for
+that."""
 
 from __future__ import annotations
 

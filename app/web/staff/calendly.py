@@ -1,7 +1,7 @@
 """The Calendly accounts of owners: which are connected, and connecting one.
 
-Calendly's page opens in a tab of its own, and its way back ends there with a sentence: that address has passed through
-Calendly's hands, so it leads into no staff page. The tab before is still signed in."""
+Calendly's page opens in a new tab, and the return from it ends there with a sentence: Calendly knows that address, so
+it must not open a staff page. The first tab is still signed in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Booking for someone, in three pages: what, when, and who with how it is paid. The address carries what is chosen, so
+"""Booking for a customer, in three pages: what; when; who, and how it is paid. The address carries what is chosen, so
 that a gap in a calendar can lead to any of them; nothing is held before the last page is sent."""
 
 from __future__ import annotations

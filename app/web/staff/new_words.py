@@ -1,4 +1,4 @@
-"""What the pages on which the owner books for someone say; pure."""
+"""The words of the pages on which the owner books for a customer; pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page around staff's screens: whose it is, where it lives, and the place's time."""
+"""The frame around staff's screens: who is signed in, the page's address, and the place's time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Money of a booking that the owner made: noting what was paid on the spot, and the link by which it is to be paid."""
+"""Paying for a booking that the owner made: noting what was paid on the spot, and the payment link."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signing in by a link in the mail, without a password, and the one way in to the staff pages.
+"""Signing in with a link in a mail, without a password: the only way into the staff pages.
 
 Their addresses carry who is signed in, so nothing of them is stored, framed, logged or sent on as a referrer."""
 

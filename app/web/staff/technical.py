@@ -1,4 +1,5 @@
-"""*Technical*: what is not well in full, what waits and may be done again by hand, the feeds, and the figures."""
+"""*Technical*: every problem in full, what waits and can be tried again by hand, the feeds, and the scheduler's
+calls."""
 
 from __future__ import annotations
 

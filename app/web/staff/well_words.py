@@ -1,4 +1,4 @@
-"""Whether all is well, in words: what is not, what to do about it, and where; pure."""
+"""Problems in words, or that all is well: what is wrong, what to do about it, and where; pure."""
 
 from __future__ import annotations
 

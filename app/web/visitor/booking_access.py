@@ -1,4 +1,4 @@
-"""A booking's own pages, /b/{token}: who may open them, where they lead on, and what they all show."""
+"""A booking's own pages, /b/{token}: who may open them, where they lead, and what they all show."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who comes: taking in the details form."""
+"""The customer's details: receiving the form."""
 
 from __future__ import annotations
 

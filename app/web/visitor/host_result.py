@@ -1,4 +1,4 @@
-"""How a booking stands, for the host page that its visitor came back to from paying: the page behind `#holdfast=`."""
+"""A booking's status for the host page to which its visitor returned after paying: the page behind `#holdfast=`."""
 
 from __future__ import annotations
 

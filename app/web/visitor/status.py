@@ -1,4 +1,4 @@
-"""A booking's page: whatever comes next for it, and how it stands."""
+"""A booking's page: its status, and what comes next."""
 
 from __future__ import annotations
 

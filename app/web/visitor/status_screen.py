@@ -1,4 +1,4 @@
-"""How a booking stands once paying began: being paid, being confirmed, confirmed, ended. The page and its polls."""
+"""A booking's status once paying has begun: being paid, being confirmed, confirmed, ended. The page and its polls."""
 
 from __future__ import annotations
 

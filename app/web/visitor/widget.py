@@ -1,4 +1,4 @@
-"""The widget's first screens: the list of services, and the times. Both are drawn once for many visitors."""
+"""The widget's first screens: the list of services, and the times. Both are rendered once for many visitors."""
 
 from __future__ import annotations
 
