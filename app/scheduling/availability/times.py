@@ -29,7 +29,7 @@ from app.widgets import Widget
 
 #: How long past its refresh a month may be shown before it is called stale.
 _LATE = 60
-#: From this age on people are told it, whatever the reason.
+#: From this age on, the age is shown, whatever the reason for it.
 _OLD = timedelta(minutes=5)
 #: How far an open-ended booking window is looked into, beyond today or our last booking, whichever is later: three
 #: months. Each month of each service costs up to seven calls to read, a plan has 2,500 for everything, and a bucket
@@ -123,7 +123,7 @@ class SchedulerAvailability:
         self._epoch_ends = NEVER
 
     async def aclose(self) -> None:
-        """End the reads under way."""
+        """Cancel the reads that are running."""
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
@@ -293,8 +293,8 @@ class SchedulerAvailability:
         self._changed()
 
     def freed(self, occupied: Occupied, slot: Slot, service_id: str) -> None:
-        """Our own release: the time is shown again. Call it once the scheduler has let go of it, because a read that
-        begins later is believed."""
+        """Our own release: the time is shown again. Call it once the scheduler has released it, because a read that
+        begins later is trusted."""
         self._give_back(occupied, slot, service_id)
         self._changed()
 
@@ -382,11 +382,11 @@ class SchedulerAvailability:
         return max((tick for at, tick in self._lately if at <= moment - _SKEW), default=0)
 
     def occupied(self) -> tuple[Occupied, ...]:
-        """What our own reservations take up, as far as this process knows."""
+        """The times that our own reservations take up, as far as this process knows."""
         return tuple(self._own.rows.values())
 
     def rest(self, calls: int) -> timedelta:
-        """How far apart looks of so many calls to the scheduler should be that nobody waits for."""
+        """How far apart background reads of so many calls should be."""
         return self._budget.rest(calls)
 
     def _open(self, key: tuple[str, str, date], service: Service) -> Month | None:
@@ -486,7 +486,7 @@ class SchedulerAvailability:
         return month.slots
 
     async def _ask(self, held: Month, key: tuple[str, str, date], service: Service) -> tuple[tuple[Slot, ...], int]:
-        """Ask the scheduler, and what that cost."""
+        """Ask the scheduler; returns the answer and how many calls it took."""
         began = next(self._ticks)
         starts_from = max(held.starts_from, self._now().replace(second=0, microsecond=0))
         # Whether the scheduler wants a slot's start or its end inside the window is not documented: ask for both.

@@ -51,7 +51,7 @@ TRAITS: Final = Traits(
 _RESERVATION, _NONE = "reservation:", "none:"
 #: How often a booking without an answer is asked for at most, in one call.
 _TRIES = 2
-#: What says that a booking was not made; which of many reasons it was, only its words do (Cal.com code).
+#: The error that says that a booking was not made; only its words say for which of many reasons (Cal.com code).
 _REFUSALS = {400, 409, 422}
 #: Cal.com's own length of a reservation, in minutes.
 _SHORTEST = 5
@@ -73,7 +73,7 @@ class _Write:
 
 @named("calcom")
 class CalcomScheduler:
-    """A `Scheduler` over Cal.com's client. Every method is told in the port.
+    """A `Scheduler` over Cal.com's client. The port describes every method.
 
     The key's owner is the one person and the one place. A lock's reference is `reservation:` with the uid of a
     reservation, or `none:` with the tag where nothing is reserved; a booking's is its uid.
@@ -104,12 +104,12 @@ class CalcomScheduler:
     # -- what there is ---------------------------------------------------------------------------------------
 
     async def locations(self) -> list[Location]:
-        """One without a name, so that pages show no place: where it is, Cal.com says for each event type."""
+        """One place without a name, so that pages show none: at Cal.com each event type has its own place."""
         self._me = await self._client.me()
         return [Location(self._me.id, "", self._me.time_zone)]
 
     async def services(self) -> list[SchedulerService]:
-        """Those that can be sold; why the others cannot, the log says."""
+        """The event types that can be sold; the log says why the others cannot."""
         types = await self._read_types()
         for service_id, one in types.items():
             if one.faults and (service_id, one.faults) not in self._left_out:
@@ -168,8 +168,8 @@ class CalcomScheduler:
     # -- locking, confirming and releasing a time --------------------------------------------------------------
 
     async def lock(self, wanted: Wanted, *, until: datetime) -> SchedulerLock:
-        """A lost answer may have reserved the time, under a uid that nobody can find. Our own slot guard says that none
-        of ours holds it, so the booking goes on without: what was reserved lapses by itself."""
+        """If an answer is lost, the time may be reserved under a uid that we cannot find. Our own slot guard says that
+        none of our bookings has the time, so the booking goes on without the reservation, which lapses by itself."""
         minutes = max(_SHORTEST, -((self._now() - until) // _MINUTE))
         try:
             uid = await self._reserve(wanted, minutes)
@@ -179,8 +179,8 @@ class CalcomScheduler:
         return SchedulerLock(f"{_RESERVATION}{uid}" if uid else f"{_NONE}{wanted.tag}")
 
     async def _reserve(self, wanted: Wanted, minutes: int) -> str | None:
-        """None where nothing can be reserved. A key that may not say how long, or a limit to that, which is not
-        documented, still leaves Cal.com's own minutes."""
+        """None if nothing can be reserved. If the key may not choose the length, or it is too long (the limit is not
+        documented), Cal.com's own length is used."""
         for length in (minutes, None):
             try:
                 return await self._client.reserve(wanted.service_id, wanted.starts_at, minutes=length)
@@ -191,7 +191,7 @@ class CalcomScheduler:
         return None
 
     async def confirm(self, reference: str | None, wanted: Wanted, visit: Visit) -> SchedulerBooking:
-        """What was confirmed before, and moved there since, is answered as it is now."""
+        """A booking that was confirmed before, and moved at Cal.com since, is returned as it is now."""
         if reference is not None and not reference.startswith((_RESERVATION, _NONE)):
             booking = await self._standing(reference)
             if booking.is_canceled:
@@ -200,8 +200,8 @@ class CalcomScheduler:
         return await self._book(wanted, visit, lock=reference)
 
     async def move(self, reference: str, wanted: Wanted, visit: Visit, *, lock: str | None) -> SchedulerBooking:
-        """A booking there cannot change its event type: to another service a new one is made, and the act gives the old
-        one back."""
+        """A booking at Cal.com cannot change its event type: for another service a new one is made, and the caller
+        releases the old one."""
         present = await self._standing(reference)
         if present.is_canceled:
             return present
@@ -218,8 +218,8 @@ class CalcomScheduler:
         elif not reference.startswith(_NONE):
             with suppress(SchedulerNotFound):
                 there = await self._client.get(reference)
-                # What took its place by a move is not meant, and what is over is never cancelled: it takes up nothing
-                # that is to come.
+                # A booking that replaced it by a move is not meant, and a past one is never cancelled: it takes up no
+                # time to come.
                 if not there.is_canceled and there.ends_at > self._now():
                     await self._call_off(reference, _GIVEN_BACK)
 
@@ -239,7 +239,7 @@ class CalcomScheduler:
             await self.cancel(booking.id)
 
     async def restore(self, reference: str) -> SchedulerBooking:
-        """Cal.com takes no cancellation back."""
+        """Cal.com cannot undo a cancellation."""
         raise SchedulerNotFound("a cancelled booking stays cancelled at Cal.com")
 
     async def forget(self, reference: str, metadata: Mapping[str, str]) -> None:
@@ -349,7 +349,8 @@ class CalcomScheduler:
         self._pending.discard(service_id)
 
     async def _decline(self, booking: SchedulerBooking) -> None:
-        """Give back a booking that waits for what we cannot give. Declining is never disabled, cancelling may be."""
+        """Decline a booking that waits for something that we cannot provide. Declining is never disabled; cancelling
+        may be."""
         try:
             await self._client.decline(booking.id, reason=_GIVEN_BACK)
         except SchedulerError:
@@ -365,8 +366,8 @@ class CalcomScheduler:
                 raise
 
     async def _drop(self, lock: str | None) -> None:
-        """Give a lock back that has done its work; it would lapse by itself, but hides the host's other times till
-        then."""
+        """Release a lock that is no longer needed; it would lapse by itself, but until then it hides the host's other
+        times."""
         if lock:
             try:
                 await self.release(lock)
@@ -395,7 +396,7 @@ class CalcomScheduler:
     async def overlapping(
         self, resource_id: str, *, starts_from: datetime, ends_to: datetime
     ) -> list[SchedulerBooking]:
-        """Nothing: reservations cannot be listed, and nobody asks where locks do not bind."""
+        """Nothing: reservations cannot be listed, and this is not called where locks do not bind."""
         return []
 
     async def locks(self, *, created_before: datetime) -> list[SchedulerBooking]:
@@ -412,7 +413,7 @@ class CalcomScheduler:
         return [await self._complete(booking) for booking in found if booking.ends_at > ends_after]
 
     async def _standing(self, uid: str) -> SchedulerBooking:
-        """A booking, or what has taken its place by moves."""
+        """A booking, or the one that has replaced it by moves."""
         booking = await self._client.get(uid)
         for _ in range(_MOST_MOVES):
             if not booking.successor:
@@ -421,7 +422,7 @@ class CalcomScheduler:
         return await self._complete(booking)
 
     async def _complete(self, booking: SchedulerBooking) -> SchedulerBooking:
-        """With what only the event type knows, if it is still there."""
+        """Add what only the event type has, if it still exists."""
         known = await self._read_types() if self._types is None else self._types
         if booking.service_id is None or booking.service_id not in known:
             return booking

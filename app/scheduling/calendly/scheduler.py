@@ -34,7 +34,7 @@ from app.scheduling.port import (
 
 log = structlog.get_logger()
 
-#: What stands before the tag in the reference of a time that only we hold.
+#: The prefix of the tag in the reference of a time that only we hold.
 _NOT_HELD: Final = "none:"
 #: The longest stretch of available times in one call: 31 days, and before 9 July 2026 a week (Calendly API v2, release
 #: notes). The shorter one is tried when the longer one is refused.
@@ -48,7 +48,8 @@ _LONGEST_EVENT = timedelta(days=1)
 _CREATES = 2
 #: How much of a value of `tracking` is sent; the true limit is not documented.
 _LONGEST_TRACKING = 255
-#: Calendly shows it to the customer, and the same call ends a booking and the old time of a moved one.
+#: The reason of a cancellation. Calendly shows it to the customer, and the same call also ends the old time of a moved
+#: booking.
 _REASON = "This appointment was cancelled or moved where it was booked."
 #: All six must be there, or none (Calendly API v2, "Create Event Invitee").
 _TRACKING = ("utm_campaign", "utm_source", "utm_medium", "utm_content", "utm_term", "salesforce_uuid")
@@ -56,7 +57,7 @@ _TRACKING = ("utm_campaign", "utm_source", "utm_medium", "utm_content", "utm_ter
 
 @named("calendly")
 class CalendlyScheduler:
-    """A `Scheduler` over Calendly's client. Every method is told in the port.
+    """A `Scheduler` over Calendly's client. The port describes every method.
 
     A token has one user, who is the only place and the only person.
     """
@@ -85,7 +86,7 @@ class CalendlyScheduler:
         return self._client.connection
 
     def calls_to_list(self, things: int) -> int:
-        """As many as a month of times takes, which come by the stretch, or as pages of events."""
+        """As many as it takes to read a month of times, or the pages of events."""
         return max(-(-_MONTH // self._window), -(-things // PAGE_SIZE))
 
     async def aclose(self) -> None:
@@ -94,7 +95,7 @@ class CalendlyScheduler:
     # -- what there is ---------------------------------------------------------------------------------------
 
     async def locations(self) -> list[Location]:
-        """The user stands for the place, which has no name: event types say where they take place."""
+        """The user counts as the place, which has no name: each event type says where it takes place."""
         account = await self._client.read_account()
         return [Location(account.id, "", account.time_zone)]
 
@@ -170,7 +171,7 @@ class CalendlyScheduler:
     # -- setting it up ---------------------------------------------------------------------------------------
 
     async def describe(self) -> Arrangement:
-        """The event types, without anyone's hours: those are for the owner to see and to set in Calendly."""
+        """The event types, without hours: the owner sees and sets those in Calendly."""
         account = await self._client.read_account()
         types = sorted(await self._client.event_types(), key=lambda one: one.created_at)
         services = tuple(
@@ -181,7 +182,7 @@ class CalendlyScheduler:
         return Arrangement((FoundPlace(account.id, account.name, account.time_zone),), services, (person,))
 
     async def apply(self, plan: Plan, done: Callable[[Step], None]) -> None:
-        """Nothing there is set up by us."""
+        """We cannot set up anything at Calendly."""
         if plan.steps:
             raise SchedulerError("Calendly is set up in Calendly")
 
@@ -196,7 +197,7 @@ class CalendlyScheduler:
     # -- locking, confirming and releasing a time --------------------------------------------------------------
 
     async def lock(self, wanted: Wanted, *, until: datetime) -> SchedulerLock:
-        """Nothing is locked; a look whether the time is there is all that can be done before it is booked."""
+        """Nothing is locked: before booking, all that can be done is to check whether the time is free."""
         if not await self._is_free(wanted):
             raise SchedulerRefused("the start is not among the available times")
         return SchedulerLock(f"{_NOT_HELD}{wanted.tag}")
@@ -250,7 +251,7 @@ class CalendlyScheduler:
             return
 
     async def restore(self, reference: str) -> SchedulerBooking:
-        """No call takes a cancellation back (Calendly API v2)."""
+        """No call can undo a cancellation (Calendly API v2)."""
         raise SchedulerNotFound("Calendly takes no cancellation back")
 
     async def forget(self, reference: str, metadata: Mapping[str, str]) -> None:
@@ -366,7 +367,7 @@ class CalendlyScheduler:
         return []
 
     async def changed(self, since: datetime) -> list[SchedulerBooking]:
-        """All that is to come: events cannot be listed by their last change (Calendly API v2)."""
+        """All events to come: they cannot be listed by their last change (Calendly API v2)."""
         return await self.coming(self._now())
 
     async def coming(self, ends_after: datetime) -> list[SchedulerBooking]:

@@ -40,7 +40,7 @@ TRAITS: Final = Traits(
 
 @named("hapio")
 class HapioScheduler:
-    """A `Scheduler` over Hapio's client. Every method is told in the port."""
+    """A `Scheduler` over Hapio's client. The port describes every method."""
 
     traits = TRAITS
 
@@ -93,7 +93,7 @@ class HapioScheduler:
     # -- locking, confirming and releasing a time --------------------------------------------------------------
 
     async def lock(self, wanted: Wanted, *, until: datetime) -> SchedulerLock:
-        """Hapio documents no end of a temporary booking, so `until` is not said to it."""
+        """Hapio documents no end of a temporary booking, so `until` is not sent."""
         locked = await self._create(wanted, is_temporary=True)
         return SchedulerLock(locked.id, locked.price)
 
