@@ -290,7 +290,7 @@ class Refunds:
         """Stripe has refused. Where that is because someone has refunded money in the dashboard, which we may not
         have heard of, what is left goes out instead."""
         await self.follow_all(payment_intent_id)
-        # Its mail says what is refunded, which it finds by the beginning of the id (Letters._sent_back).
+        # Its mail says what is refunded, which it finds by the beginning of the id (Notifications._drawn).
         owed = Owed(
             f"{refund.id}_r",
             refund.booking_id,

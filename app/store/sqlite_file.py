@@ -93,7 +93,7 @@ def check_tables(path: Path) -> None:
 
 
 def differences(db: sqlite3.Connection) -> list[str]:
-    """In which tables, columns, types and indexes the database differs from app/tables.py; empty if in none.
+    """In which tables, columns, types and indexes the database differs from app/store/tables.py; empty if in none.
 
     Further tables and indexes do no harm; a further column may, since our rows would leave it empty.
     """
