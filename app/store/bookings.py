@@ -1,5 +1,7 @@
-"""Bookings: the slot guard for holds, the one writer of status, and what is due. All in one file: to check that there
-is only one writer of status, you have to see every statement that writes the table.
+"""Bookings: the slot guard for holds, the one writer of status, and what is due.
+
+One file, because to check that there is only one writer of status, you have to see every statement that writes the
+table.
 """
 
 from __future__ import annotations
