@@ -36,8 +36,6 @@ class Backend(Protocol):
     shown: str
     #: Seconds that a write waits for others.
     patience: float
-    #: The statement that begins a write.
-    begin: str
     #: The statement that begins a look at everything as it stands at one moment.
     begin_snapshot: str
     #: Characters of a row that cannot be written unless there is room on the disk.
@@ -66,6 +64,14 @@ class Backend(Protocol):
 
     def turn(self) -> AbstractAsyncContextManager[None]:
         """Wait until this process may write. Raises StorageBusy after `patience`."""
+        ...
+
+    async def begin(self, connection: AsyncConnection) -> None:
+        """Begin a write. Raises SQLAlchemy's errors."""
+        ...
+
+    async def commit(self, connection: AsyncConnection) -> None:
+        """End it. Raises SQLAlchemy's errors."""
         ...
 
     async def lock_booking(self, connection: AsyncConnection, booking_id: BookingId) -> None:
@@ -120,7 +126,7 @@ async def transaction(
     try:
         await _begin(backend, connection, booking_id)
         yield
-        await connection.exec_driver_sql("COMMIT")
+        await backend.commit(connection)
     except BaseException:
         await _roll_back(backend, connection)
         raise
@@ -131,7 +137,7 @@ async def transaction(
 async def _begin(backend: Backend, connection: AsyncConnection, booking_id: BookingId | None) -> None:
     for last in (False, True):
         try:
-            await connection.exec_driver_sql(backend.begin)
+            await backend.begin(connection)
             if booking_id is not None:
                 await backend.lock_booking(connection, booking_id)
         except SQLAlchemyError as error:

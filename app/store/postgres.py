@@ -76,7 +76,6 @@ log = structlog.get_logger()
 class Postgres:
     """`url` as in DATABASE_URL: what libpq takes as a connection URI, with one host."""
 
-    begin = "BEGIN"
     begin_snapshot = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
     #: None is needed: whatever is written needs room in the server's write-ahead log.
     trial_width = 0
@@ -178,6 +177,14 @@ class Postgres:
     async def turn(self) -> AsyncIterator[None]:
         """At once: the server lets as many write as there are connections."""
         yield
+
+    async def begin(self, connection: AsyncConnection) -> None:
+        """As any statement."""
+        await connection.exec_driver_sql("BEGIN")
+
+    async def commit(self, connection: AsyncConnection) -> None:
+        """As any statement."""
+        await connection.exec_driver_sql("COMMIT")
 
     async def lock_booking(self, connection: AsyncConnection, booking_id: BookingId) -> None:
         """By its row. What comes after this statement sees all that others had written before."""
