@@ -30,8 +30,9 @@ def page(kind: str, url: str, items: Iterable[Object], known: dict[str, Object],
     after, before = params.get("starting_after"), params.get("ending_before")
     if after and before:
         raise StripeError("You may only specify one of these parameters: starting_after, ending_before.")
-    newest_first = [item for item in items if created_within(item, params.get("created"))][::-1]
-    place = {ident: number for number, ident in enumerate(known)}
+    wanted = params.get("created")
+    newest_first = [item for item in items if wanted is None or created_within(item, wanted)][::-1]
+    place = {ident: number for number, ident in enumerate(known)} if after or before else {}
     for cursor, param in ((after, "starting_after"), (before, "ending_before")):
         if cursor and cursor not in place:
             raise missing(kind, cursor, param=param, status=400)
