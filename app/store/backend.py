@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from datetime import timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
 import sqlalchemy as sa
 import structlog
@@ -14,7 +14,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.errors import StorageError
 from app.store.prepared import Prepared
-from app.store.tables import Row
 
 #: Seconds that a write waits for others before it is told that the database is busy.
 PATIENCE = 15
@@ -50,8 +49,9 @@ class Backend(Protocol):
         """Give every connection back."""
         ...
 
-    async def fetch(self, query: Prepared, values: Mapping[str, object]) -> list[Row]:
-        """The rows of a prepared question. Raises one of `fetch_errors`; then it may be asked another way."""
+    async def fetch(self, query: Prepared, values: Mapping[str, object]) -> list[Any]:
+        """The rows of a prepared question, or what it makes of them. Raises one of `fetch_errors`; then it may be asked
+        another way."""
         ...
 
     def changes(self) -> AsyncIterator[None]:

@@ -185,8 +185,8 @@ class HealthRows(AuditRows):
     async def tally_history(self) -> int:
         """Add a batch of the history's newer lines to the stored counts, so that `happened` need not read them again;
         how many. 0 says that there are no more."""
-        upto, newest = await self._fetch(_TALLIED_UPTO), await self._fetch(_NEWEST_LINE)
-        if (newest[0]["id"] or 0) <= (upto[0]["value"] if upto else 0):
+        tallied, [newest] = await self._fetch(_TALLIED_UPTO), await self._fetch(_NEWEST_LINE)
+        if (newest["id"] or 0) <= (tallied[0]["value"] if tallied else 0):
             return 0
         async with self._write() as connection:
             await self.backend.lock_name(connection, _TALLY)

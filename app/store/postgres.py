@@ -30,7 +30,6 @@ from app.store.backend import CHANGES_SECONDS, PATIENCE, BookingId, refusals, tr
 from app.store.prepared import Prepared
 from app.store.schema import upgrade, version_in, versions
 from app.store.tables import (
-    Row,
     bookings,
     metadata,
     outbox,
@@ -139,7 +138,7 @@ class Postgres:
         """The pool."""
         await self.engine.dispose()
 
-    async def fetch(self, query: Prepared, values: Mapping[str, object]) -> list[Row]:
+    async def fetch(self, query: Prepared, values: Mapping[str, object]) -> list[Any]:
         """Past SQLAlchemy, on one of its connections."""
         worded = query.on(self.engine.dialect)
         parameters = [_without_zero(value) for value in worded.parameters(values)]

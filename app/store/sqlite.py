@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 import anyio
 import sqlalchemy as sa
@@ -22,7 +23,6 @@ from app.store.prepared import Prepared
 from app.store.schema import upgrade, version_in, versions
 from app.store.sqlite_driver import Connect, Connection, open_connection
 from app.store.sqlite_file import check_file, check_tables, database_path, make_file, unusable
-from app.store.tables import Row
 
 #: What SQLite's result codes mean, by their beginnings (sqlite.org, "Result and Error Codes").
 _REFUSALS = {
@@ -69,7 +69,7 @@ class Sqlite:
             await reader.close()
         await self.engine.dispose()
 
-    async def fetch(self, query: Prepared, values: Mapping[str, object]) -> list[Row]:
+    async def fetch(self, query: Prepared, values: Mapping[str, object]) -> list[Any]:
         """On this thread, by a connection that is kept for it and waits for nobody: such a question takes 20 µs, and
         another thread's answer to it 60. A file that is busy is asked the other way."""
         worded = query.on(self.engine.dialect)
