@@ -90,13 +90,15 @@ def _search(asked: argparse.Namespace, folder: Path | None) -> tuple[Coverage, d
 
 
 def _begin(folder: Path) -> None:
-    # What lives as long as the program is not looked through again and again.
-    gc.freeze()
+    gc.set_threshold(100_000, 20, 100)  # a run's rubbish is less than it costs to look for it as often as usual
     use_folder(folder)
 
 
 def batch(seeds: range, scheduler: str = "", database: str = "sqlite") -> tuple[Coverage, dict[int, list[str]]]:
     """Play the stories of these numbers."""
+    # What lives as long as the program is not looked through again and again.
+    gc.collect()
+    gc.freeze()
     coverage, wrong, begun = Coverage(), dict[int, list[str]](), process_time()
     for seed in seeds:
         outcome = play(make(seed, scheduler, database))
