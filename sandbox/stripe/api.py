@@ -253,7 +253,9 @@ class _Door:
                 raise _refusal(fault)
             with account.caused_by(request_id, key):
                 clockwork.act(account)
-                body = lists.expanded(account, self.act(account, ident, params), params.get("expand", []))
+                # What was asked for under a key is told again in these words, whatever has happened since.
+                answer = self.act(account, ident, params)
+                body = lists.expanded(account, answer, params.get("expand", []), kept=key is not None)
             if fault and fault.kind == "error_after":
                 raise _unknown_error(executed=True)
         except StripeError as refusal:
