@@ -186,7 +186,12 @@ class HealthRows(AuditRows):
         """Add a batch of the history's newer lines to the stored counts, so that `happened` need not read them again;
         how many. 0 says that there are no more."""
         tallied, [newest] = await self._fetch(_TALLIED_UPTO), await self._fetch(_NEWEST_LINE)
-        if (newest["id"] or 0) <= (tallied[0]["value"] if tallied else 0):
+        before = tallied[0]["value"] if tallied else 0
+        if (newest["id"] or 0) <= before:
+            return 0
+        if self.backend.lines_settle and not await self._all(
+            sa.select(history.c.id).where(self._after(before)).limit(1)
+        ):
             return 0
         async with self._write() as connection:
             await self.backend.lock_name(connection, _TALLY)

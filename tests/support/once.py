@@ -71,7 +71,8 @@ def _once_for_each_schema(
 
 
 # Every start compares each table and index with the code's. What comes of it, the schema's text decides.
-app.store.sqlite_file.differences = _once_for_each_schema(app.store.sqlite_file.differences)
+_differences = _once_for_each_schema(app.store.sqlite_file.differences)
+setattr(app.store.sqlite_file, "differences", _differences)  # noqa: B010 - the type checker knows its parameter's name
 
 #: Every app of this process finds the templates that an earlier one compiled.
 COMPILED = CompiledTemplates()
