@@ -109,6 +109,8 @@ class Seams:
     now: Callable[[], datetime] = utc_now
     random: Random = field(default_factory=SystemRandom)
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    #: The pause between two rounds of what is repeated as long as the process runs, and which nobody waits for.
+    rest: Callable[[float], Awaitable[None]] = asyncio.sleep
     scheduler_transports: Mapping[str, httpx.AsyncBaseTransport] = field(default_factory=dict)
     stripe_http: stripe.HTTPClient | None = None
     site_transport: httpx.AsyncBaseTransport | None = None
@@ -160,7 +162,7 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
         for budget in counted:
             await budget.save(store.add_to_counter)
             closing.push_async_callback(budget.save, store.add_to_counter)
-        keeping = Background("budget", partial(_keep, counted, store), sleep=seams.sleep)
+        keeping = Background("budget", partial(_keep, counted, store, seams.rest), sleep=seams.sleep)
         closing.push_async_callback(keeping.aclose)
         for scheduler in schedulers.values():
             closing.push_async_callback(scheduler.aclose)
@@ -413,9 +415,11 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
         )
 
 
-async def _keep(budgets: Collection[CallBudget | CreateBudget], store: Store) -> None:
+async def _keep(
+    budgets: Collection[CallBudget | CreateBudget], store: Store, rest: Callable[[float], Awaitable[None]]
+) -> None:
     while True:
-        await asyncio.sleep(BUDGET_SECONDS)
+        await rest(BUDGET_SECONDS)
         try:
             for budget in budgets:
                 await budget.save(store.add_to_counter)
@@ -499,7 +503,7 @@ def create_app(settings: Settings, seams: Seams | None = None, *, run_worker: bo
             running.callback(app.state.page_checks.close)
             if world.shared:
                 process = f"{world.random.getrandbits(64):x}"
-                serving = Background("serving", lambda: beat(parts.store, process, asyncio.sleep), sleep=asyncio.sleep)
+                serving = Background("serving", lambda: beat(parts.store, process, world.rest), sleep=asyncio.sleep)
                 running.push_async_callback(serving.aclose)
             app.state.worker = None
             if run_worker:

@@ -104,13 +104,13 @@ class Books:
 
 async def audit(world: World) -> list[str]:
     """A sentence for each broken promise."""
-    return [sentence for sentences in (await by_promise(world)).values() for sentence in sentences]
-
-
-async def by_promise(world: World) -> dict[str, list[str]]:
-    """The same sentences under the promise that each of them breaks; each of `PROMISES` is there."""
     books = Books(world)
     await books.read()
+    return [sentence for sentences in by_promise(books).values() for sentence in sentences]
+
+
+def by_promise(books: Books) -> dict[str, list[str]]:
+    """The same sentences under the promise that each of them breaks; each of `PROMISES` is there."""
     found: dict[str, list[str]] = {promise: [] for promise in PROMISES}
     for booking in books.bookings:
         about = f"{booking.visitor.key or booking.channel} ({booking.status}, {booking.end_reason})"
@@ -130,10 +130,8 @@ async def by_promise(world: World) -> dict[str, list[str]]:
     return found
 
 
-async def came_of(world: World) -> Counter[str]:
+def came_of(books: Books) -> Counter[str]:
     """What the bookings went through: words of the history, and changes of status."""
-    books = Books(world)
-    await books.read()
     met: Counter[str] = Counter()
     by_booking: dict[str, list[Any]] = defaultdict(list)
     for row in books.rows["history"]:

@@ -23,6 +23,8 @@ class Coverage:
 
     runs: int = 0
     seconds: float = 0.0
+    #: Seconds of CPU.
+    cpu: float = 0.0
     fates: Counter[Any] = field(default_factory=Counter)
     killed: Counter[Any] = field(default_factory=Counter)
     met: Counter[str] = field(default_factory=Counter)
@@ -39,6 +41,7 @@ class Coverage:
         """The runs of another process."""
         self.runs += other.runs
         self.seconds += other.seconds
+        self.cpu += other.cpu
         for name in ("fates", "killed", "met"):
             getattr(self, name).update(getattr(other, name))
 

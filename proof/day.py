@@ -47,6 +47,8 @@ PROCESSES = 3
 FAULTS = 3.0
 #: How far ahead visitors book: so many months have room for five thousand bookings with one to three people.
 MONTHS = 24
+#: What a visitor does with a held time: most pay.
+PAYING: Mapping[str, int] = {**AFTER_HOLD, "pay": 180}
 #: What is out of order now and then, how often in the day, and for how many seconds each time.
 SPELLS: Mapping[str, tuple[int, float]] = {
     "disk full": (12, 60.0),
@@ -113,7 +115,7 @@ def _visitor(chance: Random, number: int) -> Actor:
         service=service,
         anyone=chance.random() < 0.6,
     )
-    paying = Act(after=_pause(chance), what=_choose(chance, AFTER_HOLD), times=chance.choice((1, 1, 1, 1, 2)))
+    paying = Act(after=_paying_pause(chance), what=_choose(chance, PAYING), times=chance.choice((1, 1, 1, 1, 2)))
     acts = [hold, replace(paying, service=service)]
     for _ in range(chance.choice((0, 1, 1, 2))):
         change = Act(
@@ -142,6 +144,12 @@ def _time(chance: Random) -> int:
 def _pause(chance: Random, *later: float) -> float:
     """Seconds between two clicks: mostly soon, at times about a deadline or `later`."""
     return round(chance.choice((0.3, 1, 5, 20, 60, 60, 200, 400, 601, 1861, *later)) * chance.uniform(0.9, 1.1), 2)
+
+
+def _paying_pause(chance: Random) -> float:
+    """Seconds from a held time to its payment: a minute or two, and one in twenty about a deadline or past it."""
+    soon = (0.3, 1, 5, 20, 20, 60, 60, 120, 200, 400)
+    return round(chance.choice(soon if chance.random() < 0.95 else (601, 1861)) * chance.uniform(0.9, 1.1), 2)
 
 
 def _choose(chance: Random, weights: Mapping[str, int]) -> str:

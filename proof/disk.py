@@ -18,7 +18,7 @@ T = TypeVar("T")
 #: Seconds between two tries at a file that another process is writing.
 _TURN = 0.02
 #: Seconds after which a process sees what another has written.
-_SEEN_AFTER = 0.1
+_SEEN_AFTER = 0.25
 
 
 _open: WeakSet[SimulatedConnection] = WeakSet()

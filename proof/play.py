@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import structlog
 
 from app.errors import HoldfastError
-from proof.audit import by_promise, came_of
+from proof.audit import Books, by_promise, came_of
 from proof.disk import writing
 from proof.loop import VirtualLoop, no_threads
 from proof.people import People
@@ -84,8 +84,9 @@ async def _play(story: Story, folder: Path, loop: VirtualLoop, url: str, opens: 
     with _errors_noted(world):
         await _act(world)
         await _come_to_rest(world)
-        broken = await by_promise(world)
-        met = await came_of(world)
+        books = Books(world)
+        await books.read()
+        broken, met = by_promise(books), came_of(books)
         await world.processes[0].kill()
     wrong = [*world.wrong, *(sentence for sentences in broken.values() for sentence in sentences)]
     return Outcome(story, wrong, world.lines, world.network.fates, world.killed, met, loop.time(), broken)

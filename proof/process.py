@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import ContextVar, copy_context
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from asgi_lifespan import LifespanManager
 from starlette.applications import Starlette
 
 from app.main import create_app
@@ -78,7 +77,8 @@ class Process:
 
     async def _live(self, worker_every: float, *, shared: bool) -> None:
         app = create_app(self._world.settings, self._world.seams(self, shared=shared), run_worker=False)
-        async with LifespanManager(app, startup_timeout=None, shutdown_timeout=None):
+        # Not by ASGI's messages: a process that is killed says nothing, and to put its end into words takes long.
+        async with app.router.lifespan_context(app):
             self.app = app
             parts: Parts = app.state.parts
             self._world.opened(parts)

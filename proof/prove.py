@@ -15,7 +15,7 @@ import sys
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import nullcontext
 from pathlib import Path
-from time import monotonic
+from time import monotonic, process_time
 
 from proof.coverage import Coverage
 from proof.play import play, told
@@ -59,7 +59,7 @@ def _prove(asked: argparse.Namespace, folder: Path | None) -> int:
     for name in never:
         print(f"never met: {name}")
     seeds = f": seeds {', '.join(map(str, sorted(wrong)[:40]))}" if wrong else ""
-    speed = f"{coverage.runs / took:.1f} runs a second in {asked.jobs} processes"
+    speed = f"{coverage.cpu / max(1, coverage.runs):.3f} s of CPU a run, {coverage.runs / took:.1f} runs a second"
     print(f"{coverage.runs} runs, {len(wrong)} broke a promise{seeds}; {took:.0f} s, {speed}")
     return int(bool(wrong or never))
 
@@ -90,19 +90,22 @@ def _search(asked: argparse.Namespace, folder: Path | None) -> tuple[Coverage, d
 
 
 def _begin(folder: Path) -> None:
-    # What lives as long as the program is not looked through again and again.
-    gc.freeze()
+    gc.set_threshold(100_000, 20, 100)  # a run's rubbish is less than it costs to look for it as often as usual
     use_folder(folder)
 
 
 def batch(seeds: range, scheduler: str = "", database: str = "sqlite") -> tuple[Coverage, dict[int, list[str]]]:
     """Play the stories of these numbers."""
-    coverage, wrong = Coverage(), dict[int, list[str]]()
+    # What lives as long as the program is not looked through again and again.
+    gc.collect()
+    gc.freeze()
+    coverage, wrong, begun = Coverage(), dict[int, list[str]](), process_time()
     for seed in seeds:
         outcome = play(make(seed, scheduler, database))
         coverage.add(outcome)
         if outcome.wrong:
             wrong[seed] = outcome.wrong
+    coverage.cpu = process_time() - begun
     return coverage, wrong
 
 
@@ -114,7 +117,11 @@ def kinds(sentences: list[str]) -> set[str]:
 def shortest(story: Story, sentences: list[str]) -> Story:
     """The shortest story that breaks one of the same promises."""
     broken = kinds(sentences)
-    return shrink(story, lambda shorter: bool(kinds(play(shorter).wrong) & broken))
+    return shrink(story, lambda shorter: bool(kinds(play(shorter).wrong) & broken), says=_tell_progress)
+
+
+def _tell_progress(tries: int, pieces: int) -> None:
+    print(f"\rmade shorter: {pieces} pieces left after {tries} tries ", end="", file=sys.stderr, flush=True)
 
 
 def _explain(story: Story, sentences: list[str]) -> None:

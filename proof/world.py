@@ -112,12 +112,20 @@ class World:
         if not isinstance(seconds, Pause):
             await asyncio.sleep(seconds)
             return
-        idle = self.loop.time() - self._stirred_at
         nap: asyncio.Future[None] = self.loop.create_future()
         self._napping.append(nap)
-        done, _ = await asyncio.wait({nap}, timeout=max(seconds, min(idle * _IDLE, _LONGEST_PAUSE)))
+        done, _ = await asyncio.wait({nap}, timeout=max(seconds, min(self._idle * _IDLE, _LONGEST_PAUSE)))
         if done:
             await asyncio.sleep(self.random.uniform(0, seconds))
+
+    async def rest(self, seconds: float) -> None:
+        """The pause of what nobody waits for: the longer nobody does anything, the longer it is."""
+        await asyncio.sleep(max(seconds, min(self._idle * _IDLE, _LONGEST_PAUSE)))
+
+    @property
+    def _idle(self) -> float:
+        """Seconds since anybody did anything."""
+        return self.loop.time() - self._stirred_at
 
     def stir(self) -> None:
         """Somebody does something."""
@@ -138,6 +146,7 @@ class World:
             now=self.now,
             random=Random(f"{self.story.seed} {process.name} {process.lives}"),
             sleep=self.sleep,
+            rest=self.rest,
             scheduler_transports={name: wire},
             stripe_http=TransportHTTPClient(stripe),
             site_transport=self.sites,

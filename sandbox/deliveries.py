@@ -7,6 +7,8 @@ from typing import Literal
 
 import httpx
 
+from sandbox.growing import Unended
+
 Mode = Literal["once", "twice", "reversed", "delayed", "never"]
 
 #: How long `delayed` keeps a webhook back.
@@ -56,6 +58,7 @@ class Deliveries:
     ) -> None:
         """Without a `client` nothing is delivered; the queue can still be looked at."""
         self.queue: list[Delivery] = []
+        self._unended = Unended(self.queue, lambda one: one.state in {"delivered", "failed"})
         self._now = now
         self._client = client
         self._sign = sign
@@ -71,11 +74,20 @@ class Deliveries:
         for _ in range({"never": 0, "twice": 2}.get(mode, 1)):
             self.queue.append(Delivery(kind, body, endpoint, now, due))
 
+    def clear(self) -> None:
+        """Nothing is on its way, and nothing was."""
+        self.queue.clear()
+        self._unended.forget()
+
+    def unended(self) -> list[Delivery]:
+        """Those that are still to be tried."""
+        return self._unended.look()
+
     async def deliver_due(self, mode: Mode = "once") -> int:
         """Try everything that is due, once; return how many requests were made. `reversed` takes the last first."""
         if self._client is None:
             return 0
-        due = [one for one in self.queue if one.state == "pending" and one.due_at <= self._now()]
+        due = [one for one in self._unended.look() if one.state == "pending" and one.due_at <= self._now()]
         if mode == "reversed":
             due.reverse()
         sent = 0

@@ -66,7 +66,8 @@ class Cursors:
             listed = await read(walk.since, created_before=walk.before, most=most)
         taken = await take(listed)
         if listed.down_to is None:
-            await self._store.set_marks({name: walk.began, _began(name): None, _down_to(name): None})
+            over = {_began(name): None, _down_to(name): None} if walk.before else {}
+            await self._store.set_marks({name: walk.began, **over})
         else:
             await self._store.set_marks({_began(name): walk.began, _down_to(name): listed.down_to})
         return taken, listed.down_to is None

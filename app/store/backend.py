@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from datetime import timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
 import sqlalchemy as sa
 import structlog
@@ -14,7 +14,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.errors import StorageError
 from app.store.prepared import Prepared
-from app.store.tables import Row
 
 #: Seconds that a write waits for others before it is told that the database is busy.
 PATIENCE = 15
@@ -36,8 +35,6 @@ class Backend(Protocol):
     shown: str
     #: Seconds that a write waits for others.
     patience: float
-    #: The statement that begins a write.
-    begin: str
     #: The statement that begins a look at everything as it stands at one moment.
     begin_snapshot: str
     #: Characters of a row that cannot be written unless there is room on the disk.
@@ -52,8 +49,9 @@ class Backend(Protocol):
         """Give every connection back."""
         ...
 
-    async def fetch(self, query: Prepared, values: Mapping[str, object]) -> list[Row]:
-        """The rows of a prepared question. Raises one of `fetch_errors`; then it may be asked another way."""
+    async def fetch(self, query: Prepared, values: Mapping[str, object]) -> list[Any]:
+        """The rows of a prepared question, or what it makes of them. Raises one of `fetch_errors`; then it may be asked
+        another way."""
         ...
 
     def changes(self) -> AsyncIterator[None]:
@@ -66,6 +64,14 @@ class Backend(Protocol):
 
     def turn(self) -> AbstractAsyncContextManager[None]:
         """Wait until this process may write. Raises StorageBusy after `patience`."""
+        ...
+
+    async def begin(self, connection: AsyncConnection) -> None:
+        """Begin a write. Raises SQLAlchemy's errors."""
+        ...
+
+    async def commit(self, connection: AsyncConnection) -> None:
+        """End it. Raises SQLAlchemy's errors."""
         ...
 
     async def lock_booking(self, connection: AsyncConnection, booking_id: BookingId) -> None:
@@ -120,7 +126,7 @@ async def transaction(
     try:
         await _begin(backend, connection, booking_id)
         yield
-        await connection.exec_driver_sql("COMMIT")
+        await backend.commit(connection)
     except BaseException:
         await _roll_back(backend, connection)
         raise
@@ -131,7 +137,7 @@ async def transaction(
 async def _begin(backend: Backend, connection: AsyncConnection, booking_id: BookingId | None) -> None:
     for last in (False, True):
         try:
-            await connection.exec_driver_sql(backend.begin)
+            await backend.begin(connection)
             if booking_id is not None:
                 await backend.lock_booking(connection, booking_id)
         except SQLAlchemyError as error:

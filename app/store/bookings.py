@@ -74,6 +74,7 @@ _OPEN_HOLDS = Prepared(
         bookings.c.channel == Channel.ONLINE,
     ).order_by(bookings.c.created_at, bookings.c.id)
 )
+_UNPAID = Prepared(sa.select(bookings.c.id).where(bookings.c.status.in_([Status.HELD, Status.AWAITING_PAYMENT])))
 _HISTORY = Prepared(sa.select(history).where(history.c.booking_id == asked("booking_id")).order_by(history.c.id))
 
 
@@ -213,8 +214,7 @@ class BookingRows(Database):
 
     async def unpaid_ids(self) -> set[str]:
         """The ids of all bookings that are neither paid nor ended."""
-        unpaid = bookings.c.status.in_([Status.HELD, Status.AWAITING_PAYMENT])
-        return {row["id"] for row in await self._all(sa.select(bookings.c.id).where(unpaid))}
+        return {row["id"] for row in await self._fetch(_UNPAID)}
 
     async def replace_reference(self, booking: Booking, reference: str) -> Booking | None:
         """The scheduler now has the booking under another id. None if the row has changed since it was read."""

@@ -16,12 +16,13 @@ from app.domain.outbox import OutboxMail
 from app.store.conflicts import set_counter
 from app.store.database import Database
 from app.store.due import add_mails, remember
-from app.store.prepared import Prepared, asked
+from app.store.prepared import NOW, Prepared, asked
 from app.store.reservations import change_reservation, insert_reservation, read_booking
 from app.store.rows import select_bookings, to_booking
 from app.store.tables import (
     LONGEST_VISIT,
     STATUS_IN_SPAN,
+    Instant,
     bookings,
     counters,
     moves,
@@ -40,15 +41,8 @@ class FollowRows(Database):
 
     async def standing(self) -> list[Booking]:
         """Confirmed bookings whose end is still to come."""
-        rows = await self._all(
-            select_bookings(
-                STATUS_IN_SPAN == Status.CONFIRMED,
-                reservations.c.starts_at > self._now() - LONGEST_VISIT,
-                reservations.c.ends_at > self._now(),
-                reservations.c.reference.is_not(None),
-            ).order_by(reservations.c.starts_at)
-        )
-        return [to_booking(row) for row in rows]
+        now = self._now()
+        return [to_booking(row) for row in await self._fetch(_STANDING, now=now, earliest=now - LONGEST_VISIT)]
 
     async def take_time(self, booking: Booking, after: Booking, *, mails: Sequence[OutboxMail]) -> Booking | None:
         """The booking was moved at the scheduler, outside Holdfast: it gets a reservation of that time, which counts in
@@ -112,9 +106,20 @@ class FollowRows(Database):
         async with self._write() as connection:
             for name, at in sorted(marks.items()):  # in one order, so that no two wait for each other
                 if at is None:
-                    await connection.execute(sa.delete(counters).where(counters.c.name == name))
+                    await connection.execute(_FORGET_MARK, {"mark": name})
                     continue
                 await set_counter(connection, name, int(at.timestamp()))
+
+
+_STANDING = Prepared(
+    select_bookings(
+        STATUS_IN_SPAN == Status.CONFIRMED,
+        reservations.c.starts_at > asked("earliest", Instant),
+        reservations.c.ends_at > NOW,
+        reservations.c.reference.is_not(None),
+    ).order_by(reservations.c.starts_at)
+)
+_FORGET_MARK = sa.delete(counters).where(counters.c.name == sa.bindparam("mark"))
 
 
 @cache

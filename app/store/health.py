@@ -48,6 +48,11 @@ RECENT = timedelta(days=1)
 _PAID = (HistoryWord.PAID, HistoryWord.PAID_LATE, HistoryWord.NOTHING_DUE)
 _SCHEMA = Prepared(sa.select(sa.column("version_num")).select_from(sa.table("alembic_version")))
 _TALLIED = sa.select(counters).where(counters.c.name.startswith(_TALLY))
+_TALLIED_UPTO = Prepared(sa.select(counters.c.value).where(counters.c.name == _TALLY))
+_NEWEST_LINE = Prepared(sa.select(sa.func.max(history.c.id).label("id")))
+_FORGET_GONE = sa.delete(counters).where(
+    counters.c.name.startswith(_SERVING), counters.c.value < sa.bindparam("before", type_=sa.BigInteger)
+)
 _UNDECIDED = (Status.HELD, Status.AWAITING_PAYMENT, Status.PAID, Status.OFFERED)
 _UNPAID = (PaymentState.OPEN, PaymentState.PROCESSING, PaymentState.AUTHORIZED)
 _MOVING = (MoveState.HELD, MoveState.MOVING)
@@ -110,10 +115,9 @@ class HealthRows(AuditRows):
     async def serve_beat(self, process: str) -> None:
         """This server process is alive now. What has not been for ten minutes is forgotten."""
         now = int(self._now().timestamp())
-        gone = sa.and_(counters.c.name.startswith(_SERVING), counters.c.value < now - 600)
         async with self._write() as connection:
             await set_counter(connection, _SERVING + process, now)
-            await connection.execute(sa.delete(counters).where(gone))
+            await connection.execute(_FORGET_GONE, {"before": now - 600})
 
     async def serving(self, since: datetime) -> int:
         """How many server processes were alive after that."""
@@ -181,6 +185,14 @@ class HealthRows(AuditRows):
     async def tally_history(self) -> int:
         """Add a batch of the history's newer lines to the stored counts, so that `happened` need not read them again;
         how many. 0 says that there are no more."""
+        tallied, [newest] = await self._fetch(_TALLIED_UPTO), await self._fetch(_NEWEST_LINE)
+        before = tallied[0]["value"] if tallied else 0
+        if (newest["id"] or 0) <= before:
+            return 0
+        if self.backend.lines_settle and not await self._all(
+            sa.select(history.c.id).where(self._after(before)).limit(1)
+        ):
+            return 0
         async with self._write() as connection:
             await self.backend.lock_name(connection, _TALLY)
             told = (await connection.execute(_TALLIED)).mappings()

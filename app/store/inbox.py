@@ -39,6 +39,8 @@ class InboxRows(Database):
     async def add_events(self, events: Sequence[Event], *, again_at: datetime) -> int:
         """Store events once each, in one transaction. Returns how many were new."""
         added = 0
+        if not events:  # as most looks for what was missed find it: no write
+            return added
         async with self._write() as connection:
             for event in sorted(events, key=lambda event: event.id):  # in one order: no two wait for each other
                 row = {**asdict(event), "tries": 0, "next_try_at": again_at, "received_at": self._now()}

@@ -30,7 +30,6 @@ from app.store.backend import CHANGES_SECONDS, PATIENCE, BookingId, refusals, tr
 from app.store.prepared import Prepared
 from app.store.schema import upgrade, version_in, versions
 from app.store.tables import (
-    Row,
     bookings,
     metadata,
     outbox,
@@ -76,7 +75,6 @@ log = structlog.get_logger()
 class Postgres:
     """`url` as in DATABASE_URL: what libpq takes as a connection URI, with one host."""
 
-    begin = "BEGIN"
     begin_snapshot = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
     #: None is needed: whatever is written needs room in the server's write-ahead log.
     trial_width = 0
@@ -140,7 +138,7 @@ class Postgres:
         """The pool."""
         await self.engine.dispose()
 
-    async def fetch(self, query: Prepared, values: Mapping[str, object]) -> list[Row]:
+    async def fetch(self, query: Prepared, values: Mapping[str, object]) -> list[Any]:
         """Past SQLAlchemy, on one of its connections."""
         worded = query.on(self.engine.dialect)
         parameters = [_without_zero(value) for value in worded.parameters(values)]
@@ -178,6 +176,14 @@ class Postgres:
     async def turn(self) -> AsyncIterator[None]:
         """At once: the server lets as many write as there are connections."""
         yield
+
+    async def begin(self, connection: AsyncConnection) -> None:
+        """As any statement."""
+        await connection.exec_driver_sql("BEGIN")
+
+    async def commit(self, connection: AsyncConnection) -> None:
+        """As any statement."""
+        await connection.exec_driver_sql("COMMIT")
 
     async def lock_booking(self, connection: AsyncConnection, booking_id: BookingId) -> None:
         """By its row. What comes after this statement sees all that others had written before."""

@@ -4,12 +4,15 @@ on customers of whom no booking is left."""
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
 from app.store.customers import note_is_of_nobody
 from app.store.database import Database
+from app.store.prepared import Prepared, asked
 from app.store.tables import (
+    Instant,
     customer_notes,
     inbox,
     outbox,
@@ -25,6 +28,8 @@ class PruneRows(Database):
     async def prune(self, done_before: datetime) -> int:
         """Delete what was done before that, a batch of each; how many rows went. 0 says that there are no more."""
         gone = 0
+        if not await self._fetch(_ANY, done_before=done_before):
+            return gone
         for key, done_at in ((inbox.c.event_id, inbox.c.processed_at), (outbox.c.id, outbox.c.sent_at)):
             old = sa.select(key).where(done_at < done_before).limit(_BATCH)
             async with self._write() as connection:
@@ -33,3 +38,17 @@ class PruneRows(Database):
         async with self._write() as connection:
             gone += (await connection.execute(sa.delete(customer_notes).where(note_is_of_nobody()))).rowcount
         return gone
+
+
+def _any() -> sa.CompoundSelect[Any]:
+    """A row for each table that has something to go."""
+    before = asked("done_before", Instant)
+    old: list[sa.Select[Any]] = [
+        sa.select(sa.literal_column("1").label("old")).where(sa.exists().where(done_at < before))
+        for done_at in (inbox.c.processed_at, outbox.c.sent_at)
+    ]
+    nobodys = sa.exists().select_from(customer_notes).where(note_is_of_nobody())
+    return sa.union_all(*old, sa.select(sa.literal_column("1").label("old")).where(nobodys))
+
+
+_ANY = Prepared(_any())

@@ -58,7 +58,8 @@ _OCCUPIED = Prepared(
             hours_changes.c.ended_at.is_(None),
             hours_changes.c.ends_at > NOW,
         ),
-    )
+    ),
+    make=lambda row: Occupied(*row.values()),
 )
 _GIVE_BACK = reservations.c.due.in_(sorted(GIVE_BACK))
 
@@ -73,9 +74,7 @@ class ReservationRows(Database):
 
     async def occupied(self) -> list[Occupied]:
         """The times that our open bookings and moves take up from now on, and who is off."""
-        rows = await self._fetch(_OCCUPIED, now=self._now())
-        names = [column.name for column in _TAKEN_UP]
-        return [Occupied(*(row[name] for name in (*names, "closed"))) for row in rows]
+        return list(await self._fetch(_OCCUPIED, now=self._now()))
 
     async def reservations_due(self) -> list[Reservation]:
         """The reservations to release at the scheduler now: of ended bookings, of ended moves, and times that a move

@@ -33,7 +33,7 @@ class SchedulerTokenRows(Database):
 
     async def all_scheduler_tokens(self) -> list[SchedulerTokens]:
         """Every account, by its name here."""
-        rows = await self._all(sa.select(scheduler_tokens).order_by(scheduler_tokens.c.name))
+        rows = await self._fetch(_ACCOUNTS)
         return [to_scheduler_tokens(row) for row in rows]
 
     # Eight: the row, and when its owner was asked.
@@ -154,4 +154,5 @@ def is_broken_untold(now: Moment) -> sa.ColumnElement[bool]:
     return scheduler_tokens.c.tell_at <= now
 
 
+_ACCOUNTS = Prepared(sa.select(scheduler_tokens).order_by(scheduler_tokens.c.name))
 _UNTOLD = Prepared(sa.select(scheduler_tokens).where(is_broken_untold(NOW)).order_by(scheduler_tokens.c.tell_at))

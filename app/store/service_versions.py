@@ -30,17 +30,7 @@ class ServiceVersionRows(Database):
 
     async def newest_service_versions(self) -> list[ServiceVersion]:
         """The change that counts, of every service and of every order."""
-        newest = (
-            sa.select(
-                service_versions.c.widget,
-                service_versions.c.service_id,
-                sa.func.max(service_versions.c.version).label("version"),
-            )
-            .group_by(service_versions.c.widget, service_versions.c.service_id)
-            .subquery()
-        )
-        same = [service_versions.c[name] == newest.c[name] for name in ("widget", "service_id", "version")]
-        return [_to_version(row) for row in await self._all(sa.select(service_versions).join(newest, sa.and_(*same)))]
+        return [_to_version(row) for row in await self._fetch(_NEWEST)]
 
     async def service_versions(self, widget: str, service_id: str, *, most: int) -> list[ServiceVersion]:
         """The latest changes of one service, newest first."""
@@ -87,7 +77,22 @@ def _mark() -> sa.Select[Any]:
     return sa.select(*wanted).select_from(service_versions)
 
 
+def _newest() -> sa.Select[Any]:
+    newest = (
+        sa.select(
+            service_versions.c.widget,
+            service_versions.c.service_id,
+            sa.func.max(service_versions.c.version).label("version"),
+        )
+        .group_by(service_versions.c.widget, service_versions.c.service_id)
+        .subquery()
+    )
+    same = [service_versions.c[name] == newest.c[name] for name in ("widget", "service_id", "version")]
+    return sa.select(service_versions).join(newest, sa.and_(*same))
+
+
 _MARK = Prepared(_mark())
+_NEWEST = Prepared(_newest())
 
 
 def _to_version(row: Row) -> ServiceVersion:

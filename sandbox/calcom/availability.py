@@ -40,14 +40,14 @@ def _span(on: date, hours: Json, schedule: Schedule) -> Interval:
     return wall(on, hours["startTime"], schedule.zone), wall(on, hours["endTime"], schedule.zone)
 
 
-def _busy(state: State, kind: EventType, besides: str | None) -> list[Interval]:
-    """The host's busy time as a booking of `kind` meets it, buffers of both included.
+def _busy(state: State, kind: EventType, low: datetime, high: datetime, besides: str | None) -> list[Interval]:
+    """The host's busy time from `low` to `high`, and around, as a booking of `kind` meets it, buffers of both included.
 
     Pending bookings are not busy, except for the same type where it says so. A seated time is busy when it is full.
     """
     blocking = bool(kind.setting("confirmationPolicy").get("blockUnconfirmedBookingsInBooker"))
     spans: list[Interval] = []
-    for booking in state.bookings.values():
+    for booking in state.bookings_around(low, high):
         same = booking.event_type_id == kind.id
         counts = booking.status == "accepted" or (booking.status == "pending" and same and blocking)
         if not counts or booking.host_id != kind.owner_id or booking.uid == besides:
@@ -68,7 +68,7 @@ def free_spans(
     schedule = hours_of(state, kind)
     if schedule is None:
         return []
-    return without(_open(schedule, low - DAY, high + DAY), _busy(state, kind, besides))
+    return without(_open(schedule, low - DAY, high + DAY), _busy(state, kind, low - DAY, high + DAY, besides))
 
 
 def booking_window(state: State, kind: EventType) -> tuple[datetime, datetime]:
@@ -98,6 +98,8 @@ def booking_window(state: State, kind: EventType) -> tuple[datetime, datetime]:
 def over_limit(state: State, kind: EventType, start: datetime, besides: str | None = None) -> bool:
     """Whether a booking more on that day, or in that week, month or year, is one too many (`bookingLimitsCount`)."""
     limits = kind.setting("bookingLimitsCount")
+    if not limits:
+        return False
     zone = state.users[kind.owner_id].zone
     on = start.astimezone(zone).date()
     taken = [

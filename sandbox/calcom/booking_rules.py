@@ -300,7 +300,9 @@ def _repeat(state: State, kind: EventType, who: Attendee, start: datetime) -> Bo
     """The same attendee's booking of the same start, which a type with confirmation answers with."""
     if not kind.needs_confirmation(start, state.now()):
         return None
-    same = [b for b in state.bookings.values() if b.event_type_id == kind.id and b.start == start and b.active]
+    same = [
+        b for b in state.bookings_around(start, start) if b.event_type_id == kind.id and b.start == start and b.active
+    ]
     return next((b for b in same if any(each.email.lower() == who.email.lower() for each in b.attendees)), None)
 
 
@@ -329,7 +331,8 @@ def _check_reservations(state: State, kind: EventType, start: datetime, end: dat
 
 def _insert(state: State, booking: Booking, besides: str | None = None) -> Booking:
     key = (booking.start, booking.end, booking.host_id)
-    twins = [b for b in state.bookings.values() if b.unique and (b.start, b.end, b.host_id) == key and b.uid != besides]
+    near = state.bookings_around(booking.start, booking.start)
+    twins = [b for b in near if b.unique and (b.start, b.end, b.host_id) == key and b.uid != besides]
     if booking.unique and twins:
         raise exists_already("idempotencyKey")
     return state.put(booking)

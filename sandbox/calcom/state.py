@@ -17,6 +17,7 @@ from sandbox.calcom.limits import Limiter
 from sandbox.calcom.times import zone_info
 from sandbox.deliveries import Deliveries, Endpoint
 from sandbox.faults import BadControl, Call, Fault
+from sandbox.growing import ByDay, Grouped
 from sandbox.race_gate import RaceGate
 
 Json = dict[str, Any]
@@ -260,6 +261,8 @@ class State:
         self.webhooks: dict[str, Webhook] = {}
         self.blocks: dict[int, Block] = {}
         self.blocked_emails: set[str] = set()
+        self._by_day = ByDay(self.bookings, lambda one: one.start)
+        self._moved_from = Grouped(self.bookings, lambda one: one.from_uid)
         self._history: list[tuple[datetime, Booking]] = []
         self._seed = seed
         self._account = account
@@ -280,8 +283,10 @@ class State:
         ]
         for table in tables:
             table.clear()
-        for log in (self.faults, self.calls, self.deliveries.queue, self._history):
+        for log in (self.faults, self.calls, self.deliveries, self._history):
             log.clear()
+        self._by_day.forget()
+        self._moved_from.forget()
         self.switches.reset()
         self.limiter.clear()
         self.booking_gate = RaceGate()
@@ -349,7 +354,11 @@ class State:
 
     def successor(self, booking: Booking) -> Booking | None:
         """The booking that a moved one became."""
-        return next((one for one in self.bookings.values() if one.from_uid == booking.uid), None)
+        return next(iter(self._moved_from.of(booking.uid)), None)
+
+    def bookings_around(self, low: datetime, high: datetime) -> list[Booking]:
+        """All that may meet this time, and others of the days around."""
+        return self._by_day.around(low, high)
 
     def type_of(self, booking: Booking) -> EventType | None:
         """The booking's event type; None when it was deleted."""

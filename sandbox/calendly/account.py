@@ -125,7 +125,7 @@ async def _busy_times(request: ApiRequest) -> Reply:
     if state.switches.external_calendar == "failing":
         raise _calendar_failed()
     found: list[tuple[datetime, Json]] = []
-    for event in state.events.values():
+    for event in state.events_around(start, end):
         if user.id in event.hosts and event.status == "active" and event.start < end and start < event.end:
             shown = {
                 "type": "calendly",

@@ -5,13 +5,15 @@ working hours starts; an event lies within the hours, its buffers need not; the 
 overlap.
 """
 
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from sandbox.calendly.records import WEEKDAYS, Event, EventType, Interval, User
 from sandbox.calendly.state import State
+from sandbox.intervals import merge
 
 
 class Opening(NamedTuple):
@@ -31,7 +33,8 @@ def openings(
     soonest, latest = _window(state, event_type)
     low, high = max(low, soonest), min(high, latest)
     grids = {host: set(_grid(state.users[host], event_type, low, high)) for host in event_type.hosts}
-    busy = {host: busy_times(state, host, ignoring=ignoring) for host in event_type.hosts}
+    around = state.events_around(low, high)
+    busy = {host: _merged(busy_times(state, host, around, ignoring=ignoring)) for host in event_type.hosts}
     found = {}
     for start in sorted(set().union(*grids.values())):
         hosts = tuple(
@@ -43,10 +46,10 @@ def openings(
         if enough:
             chosen = hosts if event_type.pooling_type == "collective" else hosts[:1]
             found[start] = Opening(start, event_type.invitee_limit, chosen)
-    for event in state.events.values():
-        left = event.invitee_limit - state.places_taken(event)
+    for event in around:
         joinable = event.event_type == event_type.id and event.status == "active" and event is not ignoring
-        if joinable and left > 0 and low <= event.start < high:
+        left = event.invitee_limit - state.places_taken(event) if joinable and low <= event.start < high else 0
+        if left > 0:
             found[event.start] = Opening(event.start, left, event.hosts)
     return [found[start] for start in sorted(found)]
 
@@ -68,14 +71,12 @@ def is_taken(state: State, event_type: EventType, start: datetime) -> bool:
     return any(True for host in event_type.hosts for _ in _grid(state.users[host], event_type, start, end))
 
 
-def busy_times(state: State, user: str, *, ignoring: Event | None = None) -> list[Interval]:
-    """Return the times that a user's events, with buffers, and connected calendar take."""
-    events = [
-        event.buffered
-        for event in state.events.values()
-        if user in event.hosts and event.status == "active" and event is not ignoring
+def busy_times(state: State, user: str, events: Iterable[Event], *, ignoring: Event | None = None) -> list[Interval]:
+    """Return the times that a user has in these events, with buffers, and in the connected calendar."""
+    taken = [
+        event.buffered for event in events if user in event.hosts and event.status == "active" and event is not ignoring
     ]
-    return events + [(one.start, one.end) for one in state.busy_times if one.user == user]
+    return taken + [(one.start, one.end) for one in state.busy_times if one.user == user]
 
 
 def _window(state: State, event_type: EventType) -> Interval:
@@ -84,8 +85,16 @@ def _window(state: State, event_type: EventType) -> Interval:
     return now + max(event_type.notice, timedelta(microseconds=1)), now + timedelta(days=event_type.days_ahead)
 
 
-def _overlaps(wanted: Interval, busy: list[Interval]) -> bool:
-    return any(wanted[0] < end and start < wanted[1] for start, end in busy)
+def _merged(busy: list[Interval]) -> tuple[list[Interval], list[datetime]]:
+    """Busy times in order, none of which overlap, and their ends."""
+    spans = merge(busy)
+    return spans, [end for _, end in spans]
+
+
+def _overlaps(wanted: Interval, busy: tuple[list[Interval], list[datetime]]) -> bool:
+    spans, ends = busy
+    at = bisect_right(ends, wanted[0])
+    return at < len(spans) and spans[at][0] < wanted[1]
 
 
 def _grid(user: User, event_type: EventType, low: datetime, high: datetime) -> Iterator[datetime]:

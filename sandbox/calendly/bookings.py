@@ -81,7 +81,7 @@ def _joinable(state: State, event_type: EventType, start: datetime) -> Event | N
     return next(
         (
             event
-            for event in state.events.values()
+            for event in state.events_around(start, start)
             if event.event_type == event_type.id
             and event.start == start
             and event.status == "active"

@@ -54,9 +54,10 @@ async def _list(request: ApiRequest) -> Reply:
     if before is not None and highest is None:
         raise invalid(detail("max_start_time", "must be a time in UTC"))
     listed_from = state.now() - timedelta(seconds=state.switches.listing_lag_seconds)
+    known = state.events_around(lowest, highest) if lowest and highest else state.events.values()
     found = [
         event
-        for event in state.events.values()
+        for event in known
         if event.created_at <= listed_from
         and (_of_organization(request, event) if user is None else user in event.hosts)
         and status in (None, event.status)

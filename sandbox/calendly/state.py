@@ -27,6 +27,7 @@ from sandbox.calendly.records import (
 from sandbox.calendly.signing import RETRY_GAPS, TIMEOUT_SECONDS, Signer
 from sandbox.deliveries import Deliveries, Delivery
 from sandbox.faults import Call, Fault
+from sandbox.growing import ByDay, Grouped
 from sandbox.race_gate import RaceGate
 
 T = TypeVar("T")
@@ -77,6 +78,8 @@ class State:
         self.event_types: dict[str, EventType] = {}
         self.events: dict[str, Event] = {}
         self.invitees: dict[str, Invitee] = {}
+        self._by_day = ByDay(self.events, lambda one: one.start)
+        self._of_event = Grouped(self.invitees, lambda one: one.event)
         self.no_shows: dict[str, NoShow] = {}
         self.busy_times: list[BusyTime] = []
         self.subscriptions: dict[str, Subscription] = {}
@@ -116,8 +119,10 @@ class State:
         ]
         for table in tables:
             table.clear()
+        self._by_day.forget()
+        self._of_event.forget()
         self.busy_times.clear()
-        self.deliveries.queue.clear()
+        self.deliveries.clear()
         self.signer.forget()
         self.faults.clear()
         self.calls.clear()
@@ -173,7 +178,11 @@ class State:
 
     def invitees_of(self, event: Event) -> list[Invitee]:
         """Return all invitees of an event, cancelled ones too, oldest first."""
-        return [one for one in self.invitees.values() if one.event == event.id]
+        return self._of_event.of(event.id)
+
+    def events_around(self, low: datetime, high: datetime) -> list[Event]:
+        """All that may meet this time, and others of the days around."""
+        return self._by_day.around(low, high)
 
     def places_taken(self, event: Event) -> int:
         """Return how many invitees of an event still come."""

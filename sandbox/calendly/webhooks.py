@@ -65,7 +65,7 @@ async def deliver_due(state: State) -> int:
     state.tick()
     mode = state.switches.webhooks
     sent = await state.deliveries.deliver_due("once" if mode == "disabled" else mode)
-    failing = {id(one.endpoint) for one in state.deliveries.queue if one.state == "pending" and one.answers}
+    failing = {id(one.endpoint) for one in state.deliveries.unended() if one.state == "pending" and one.answers}
     for id_, subscription in list(state.subscriptions.items()):
         started = _retry_started_at(state, subscription, failing)
         if started != subscription.retry_started_at:

@@ -264,7 +264,7 @@ def _unavailable(
         if slot_needed and not is_slot(state, slot_needed, location, resource, times, busy):
             return RuleFailure("The booking does not match a bookable slot.")
     if "ignore_fully_booked" not in flags:
-        taken = state.busy(resource.id, besides=booking.id)
+        taken = state.busy(resource.id, *busy, besides=booking.id)
         if FullTime(taken, resource.max_simultaneous_bookings).meets(*busy):
             return RuleFailure("The resource is fully booked for the requested time.")
     return None

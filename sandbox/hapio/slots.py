@@ -69,8 +69,9 @@ def resource_slots(
 
     `wanted` is the length that a flexible or day slot must be able to hold.
     """
-    full = FullTime(state.busy(resource.id), resource.max_simultaneous_bookings)
-    spans = open_spans(state, resource.id, location, low, to + _look_ahead(service))
+    latest = to + _look_ahead(service)
+    full = FullTime(state.busy(resource.id, low - 2 * _DAY, latest + 2 * _DAY), resource.max_simultaneous_bookings)
+    spans = open_spans(state, resource.id, location, low, latest)
     buffers = buffers_of(service, location.zone)
     if service.type == "fixed":
         yield from _fixed_slots(service, buffers, spans, full, low, to)
@@ -350,15 +351,18 @@ async def _schedule(request: ApiRequest) -> Reply:
     location: Location = _referenced(state.locations, asked["location"], "location")
     spans = open_spans(state, resource.id, location, asked["from"], asked["to"])
     if asked["fully_booked"] == "exclude":
-        spans = without(spans, FullTime(state.busy(resource.id), resource.max_simultaneous_bookings).spans)
+        spans = without(spans, _full_time(state, resource, asked).spans)
     return _span_page(request, clip(spans, asked["from"], asked["to"]), location.id)
 
 
 async def _fully_booked(request: ApiRequest) -> Reply:
     state, resource = request.state, RESOURCES.find(request)
     asked = _read_window(request, _FULLY_BOOKED_FIELDS)
-    full = FullTime(state.busy(resource.id), resource.max_simultaneous_bookings)
-    return _span_page(request, clip(full.spans, asked["from"], asked["to"]), None)
+    return _span_page(request, clip(_full_time(state, resource, asked).spans, asked["from"], asked["to"]), None)
+
+
+def _full_time(state: State, resource: Resource, asked: Json) -> FullTime:
+    return FullTime(state.busy(resource.id, asked["from"], asked["to"]), resource.max_simultaneous_bookings)
 
 
 def _span_page(request: ApiRequest, spans: list[Interval], location_id: str | None) -> Reply:

@@ -276,13 +276,17 @@ class State:
         for booking in [b for b in self.bookings.values() if b.is_temporary and b.created_at <= limit]:
             del self.bookings[booking.id]
 
-    def busy(self, resource_id: str, besides: str | None = None) -> list[tuple[datetime, datetime]]:
-        """Return the buffered intervals that occupy a resource, leaving out the booking `besides`."""
+    def busy(
+        self, resource_id: str, low: datetime, high: datetime, besides: str | None = None
+    ) -> list[tuple[datetime, datetime]]:
+        """Return the buffered intervals between `low` and `high` that occupy a resource, but for that of `besides`."""
         temporary_counts = self.switches.temporary_blocks_capacity
         return [
             (b.buffer_starts_at, b.buffer_ends_at)
             for b in self.bookings.values()
             if b.resource_id == resource_id
+            and b.buffer_starts_at <= high
+            and b.buffer_ends_at >= low
             and not b.is_canceled
             and (temporary_counts or not b.is_temporary)
             and b.id != besides

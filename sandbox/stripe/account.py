@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass as checked
 
+from sandbox.growing import Unended
+
 Object = dict[str, Any]
 
 RefundMode = Literal["succeed", "pending", "fail_later", "insufficient_funds", "refused"]
@@ -122,6 +124,14 @@ class State:
     disputes: dict[str, Object] = field(default_factory=dict)
     events: dict[str, Object] = field(default_factory=dict)
     deliveries: list[Delivery] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        #: What time alone may still change, and what is still to be delivered.
+        self.unended_sessions = Unended(self.sessions.values(), lambda one: one["status"] != "open")
+        self.unended_intents = Unended(
+            self.payment_intents.values(), lambda one: one["status"] in {"succeeded", "canceled"}
+        )
+        self.unended_deliveries = Unended(self.deliveries, lambda one: one.state in {"delivered", "failed", "lost"})
 
 
 class Account:

@@ -89,12 +89,13 @@ def _list_events(account: Account, _: str, params: Object) -> Object:
         raise StripeError(f"You may pass at most {MAX_EVENT_TYPES} event types.", param="types")
     known = account.state.events
     types = [params["type"]] if "type" in params else params.get("types")
+    there = {event["type"] for event in known.values()}
+    kinds = there if types is None else {kind for kind in there if any(_matches(wanted, kind) for wanted in types)}
     delivered = params.get("delivery_success")
     found = [
         event
         for event in known.values()
-        if (types is None or any(_matches(wanted, event["type"]) for wanted in types))
-        and delivered in (None, event["pending_webhooks"] == 0)
+        if event["type"] in kinds and delivered in (None, event["pending_webhooks"] == 0)
     ]
     return lists.page("event", "/v1/events", found, known, params)
 
@@ -252,7 +253,9 @@ class _Door:
                 raise _refusal(fault)
             with account.caused_by(request_id, key):
                 clockwork.act(account)
-                body = lists.expanded(account, self.act(account, ident, params), params.get("expand", []))
+                # What was asked for under a key is told again in these words, whatever has happened since.
+                answer = self.act(account, ident, params)
+                body = lists.expanded(account, answer, params.get("expand", []), kept=key is not None)
             if fault and fault.kind == "error_after":
                 raise _unknown_error(executed=True)
         except StripeError as refusal:

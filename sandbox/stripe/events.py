@@ -92,7 +92,9 @@ class Deliverer:
         if account.switches.deliver == "off":
             return 0
         moment = account.now()
-        due = [one for one in account.state.deliveries if one.state == "pending" and one.due_at <= moment]
+        due = [
+            one for one in account.state.unended_deliveries.look() if one.state == "pending" and one.due_at <= moment
+        ]
         if account.switches.reorder:
             due.reverse()
         sent = 0

@@ -30,8 +30,9 @@ def page(kind: str, url: str, items: Iterable[Object], known: dict[str, Object],
     after, before = params.get("starting_after"), params.get("ending_before")
     if after and before:
         raise StripeError("You may only specify one of these parameters: starting_after, ending_before.")
-    newest_first = [item for item in items if created_within(item, params.get("created"))][::-1]
-    place = {ident: number for number, ident in enumerate(known)}
+    wanted = params.get("created")
+    newest_first = [item for item in items if wanted is None or created_within(item, wanted)][::-1]
+    place = {ident: number for number, ident in enumerate(known)} if after or before else {}
     for cursor, param in ((after, "starting_after"), (before, "ending_before")):
         if cursor and cursor not in place:
             raise missing(kind, cursor, param=param, status=400)
@@ -53,24 +54,27 @@ def created_within(item: Object, wanted: int | Object | None) -> bool:
     return all(_COMPARE[name](item["created"], bound) for name, bound in wanted.items())
 
 
-def expanded(account: Account, answer: Object, paths: list[str]) -> Object:
-    """A copy of `answer` with the ids at `paths` (such as `payment_intent.latest_charge`) replaced."""
-    result = copy.deepcopy(answer)
+def expanded(account: Account, answer: Object, paths: list[str], *, kept: bool = True) -> Object:
+    """`answer` with the ids at `paths` (such as `payment_intent.latest_charge`) replaced: a copy that may be `kept`, or
+    one that has to be put into words before anything else happens."""
+    result = copy.deepcopy(answer) if kept else dict(answer)
+    if not kept and result.get("object") == "list":
+        result["data"] = [dict(item) for item in result["data"]]
     for path in paths:
         if path.count(".") >= MAX_EXPAND_DEPTH:
             raise StripeError(
                 f"You cannot expand more than {MAX_EXPAND_DEPTH} levels of a property. Property: {path}",
                 param="expand",
             )
-        _expand(account, result, path.split("."), path)
+        _expand(account, result, path.split("."), path, kept)
     return result
 
 
-def _expand(account: Account, subject: Object, parts: list[str], path: str) -> None:
+def _expand(account: Account, subject: Object, parts: list[str], path: str, kept: bool) -> None:
     first, *rest = parts
     if subject.get("object") == "list" and first == "data":
         for item in subject["data"] if rest else []:
-            _expand(account, item, rest, path)
+            _expand(account, item, rest, path, kept)
         return
     made = _included(account, subject, first)
     if made is not None:
@@ -78,14 +82,15 @@ def _expand(account: Account, subject: Object, parts: list[str], path: str) -> N
         return
     value = subject.get(first)
     if isinstance(value, str):
-        value = copy.deepcopy(_by_id(account, value))
+        value = _by_id(account, value)
         if value is None:
             raise _unexpandable(path)
-        subject[first] = value
     elif first not in subject or not (value is None or isinstance(value, dict)):
         raise _unexpandable(path)
+    if value is not None:
+        subject[first] = value = copy.deepcopy(value) if kept else dict(value)
     if rest and value is not None:
-        _expand(account, value, rest, path)
+        _expand(account, value, rest, path, kept)
 
 
 def _unexpandable(path: str) -> StripeError:

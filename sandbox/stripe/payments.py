@@ -174,7 +174,7 @@ def hold_ends_at(account: Account, intent: Object) -> int:
 
 
 def session_of(account: Account, intent: Object) -> Object:
-    return next(one for one in account.state.sessions.values() if one["payment_intent"] == intent["id"])
+    return next(one for one in reversed(account.state.sessions.values()) if one["payment_intent"] == intent["id"])
 
 
 def _demand(intent: Object, statuses: set[str], done: str) -> None:

@@ -6,6 +6,7 @@ records of the demo's studio, which the sandbox never changes in place.
 
 import os
 import pickle
+import sqlite3
 from collections.abc import Callable
 from datetime import datetime
 from functools import cache
@@ -23,6 +24,7 @@ from jinja2.bccache import Bucket
 from sqlalchemy import Dialect, Engine
 from sqlalchemy.util import LRUCache
 
+import app.store.sqlite_file
 from app.store.database import Database
 from sandbox.clock import Clock
 from sandbox.hapio import HapioSandbox
@@ -52,6 +54,25 @@ class CompiledTemplates(BytecodeCache):
 # Every app and sandbox of this process has the routes of an earlier one; reading their paths was a tenth of an app's
 # start. What `compile_path` gives, Starlette only reads.
 starlette.routing.compile_path = cache(starlette.routing.compile_path)
+
+
+def _once_for_each_schema(
+    differences: Callable[[sqlite3.Connection], list[str]],
+) -> Callable[[sqlite3.Connection], list[str]]:
+    known: dict[tuple[Any, ...], list[str]] = {}
+
+    def look(db: sqlite3.Connection) -> list[str]:
+        schema = tuple(db.execute("SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY name"))
+        if schema not in known:
+            known[schema] = differences(db)
+        return known[schema]
+
+    return look
+
+
+# Every start compares each table and index with the code's. What comes of it, the schema's text decides.
+_differences = _once_for_each_schema(app.store.sqlite_file.differences)
+setattr(app.store.sqlite_file, "differences", _differences)  # noqa: B010 - the type checker knows its parameter's name
 
 #: Every app of this process finds the templates that an earlier one compiled.
 COMPILED = CompiledTemplates()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
 from app.domain.reservation import Occupied
 
@@ -46,6 +46,14 @@ class OwnBookings:
             rows.pop(reservation_id, None)
             if reservation_id in self.rows:
                 rows[reservation_id] = self.rows[reservation_id]
-        differing = set(rows.values()) ^ set(self.rows.values())
+        differing = {*_not_in(rows, self.rows), *_not_in(self.rows, rows)}
         self.rows = rows
         return differing
+
+
+def _not_in(some: Mapping[str, Occupied], others: Mapping[str, Occupied]) -> Iterator[Occupied]:
+    for reservation_id, row in some.items():
+        other = others.get(reservation_id)
+        # Mostly the same object: there may be thousands, and they are compared whenever anybody has booked.
+        if other is not row and other != row:
+            yield row

@@ -33,3 +33,16 @@ async def test_done_events_and_sent_mails_go_by_age_and_the_booking_stays(stack:
     assert await store.prune(stack.clock() - timedelta(days=40)) == 0
     assert await stack.history(booking) == history
     assert (await stack.now(booking)).status is booking.status
+
+
+async def test_a_look_that_finds_nothing_old_writes_nothing(stack: Stack) -> None:
+    await stack.confirmed()
+    await stack.tick()
+    store = stack.parts.store
+    while await store.tally_history():
+        pass
+    before = stack.doom.commits
+    assert await store.prune(stack.clock() - timedelta(days=40)) == 0
+    assert await store.tally_history() == 0
+    assert await store.add_events([], again_at=stack.clock()) == 0
+    assert stack.doom.commits == before

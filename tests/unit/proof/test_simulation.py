@@ -51,6 +51,20 @@ def test_a_failing_story_is_told_without_what_it_does_not_need() -> None:
     assert short == replace(story, actors=(Actor("visitor 1", (pay,)), Actor("other 1", ())), widget=())
 
 
+def test_a_long_story_is_made_short_by_large_pieces_first() -> None:
+    acts = tuple(Act(0, "look", nth=number) for number in range(64))
+    story = Story(1, actors=(Actor("visitor 1", acts), Actor("visitor 2", acts)))
+    told: list[tuple[int, int]] = []
+    short = shrink(
+        story,
+        lambda one: any(act.nth == 37 for act in one.actors[1].acts),
+        says=lambda tries, pieces: told.append((tries, pieces)),
+    )
+    assert [actor.acts for actor in short.actors] == [(), (acts[37],)]
+    assert told[-1][1] == 1
+    assert told[-1][0] < 30
+
+
 def test_each_rule_can_still_be_left_out_of_the_code(tmp_path: Path) -> None:
     copy_code(tmp_path, ROOT)
     files = {edit.file for rule in RULES for edit in rule.edits}

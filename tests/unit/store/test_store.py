@@ -1,5 +1,6 @@
 """What the database alone holds to: its shape, and that the second of two writers learns that it is second."""
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
@@ -7,6 +8,7 @@ import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.payment import PaymentSeen, PaymentState
 from app.store.tables import metadata
@@ -54,3 +56,37 @@ async def test_an_error_of_the_database_names_no_customer(stack: Stack) -> None:
         await stack.parts.store.set_customer(booking.id, stack.customer("Berit Berg"))
     assert "bookings" in str(error.value)
     assert "berit" not in str(error.value).lower()
+
+
+async def test_a_write_that_is_cut_off_at_its_end_leaves_no_transaction_open_for_the_next(stack: Stack) -> None:
+    store = stack.parts.store
+    reached, go_on = asyncio.Event(), asyncio.Event()
+
+    async def commit(connection: AsyncConnection) -> None:
+        reached.set()
+        await go_on.wait()
+        await agreed(connection)
+
+    agreed = store.backend.commit
+    setattr(store.backend, "commit", commit)  # noqa: B010 - a method, as the type checker sees it
+    cut_off = asyncio.create_task(store.beat())
+    await reached.wait()
+    cut_off.cancel()
+    await asyncio.wait({cut_off})
+    setattr(store.backend, "commit", agreed)  # noqa: B010 - as above
+    assert await store.last_beat() is None
+    async with store.engine.connect() as connection:
+        assert not await store.backend.in_transaction(connection)
+    await store.beat()
+    assert await store.last_beat()
+
+
+async def test_what_occupies_time_is_the_same_as_long_as_nobody_changes_it(stack: Stack) -> None:
+    await stack.hold()
+    [first] = await stack.parts.store.occupied()
+    other = await stack.hold(await stack.free_slot(nth=5), visitor=stack.visitor("bo"))
+    found = {row.reservation_id: row for row in await stack.parts.store.occupied()}
+    assert found[first.reservation_id] is first
+    assert other.reservation.id in found
+    await stack.parts.hold.give_up(other.id)
+    assert await stack.parts.store.occupied() == [first]
