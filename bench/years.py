@@ -26,16 +26,18 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import asyncpg
 import httpx
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.domain.booking import short_reference
 from app.main import Seams, open_parts
 from app.parts import Parts
 from app.settings import read_settings
+from app.store.search import follow_search
 from app.store.tables import Instant, bookings, history, inbox, outbox, payments, reservations
 from app.telemetry.logs import set_up_logs
 from bench.surroundings import API_KEY, Surroundings, Visitor, hidden_fields, surroundings
@@ -95,6 +97,17 @@ def _copied(column: sa.Column[Any], dialect: str) -> str:
             return f"strftime('%Y-%m-%d %H:%M:%f000', {name}, '-' || {minutes} || ' minutes')"
         return f"{name} - make_interval(mins => {minutes})"
     return name
+
+
+async def _index(parts: Parts) -> None:
+    """The texts that the copies are searched by, as the acts would have kept them."""
+    store = parts.store
+    async with store.engine.connect() as connection:
+        found = (await connection.execute(sa.select(bookings.c.customer_search).distinct())).scalars().all()
+        await connection.exec_driver_sql("BEGIN")
+        for text in found:
+            await follow_search(store.backend, connection, "", text)
+        await connection.exec_driver_sql("COMMIT")
 
 
 @dataclass
@@ -189,7 +202,13 @@ class Studio:
             "/readyz": "/readyz",
         }.items():
             await self.measure(name, self._get(path))
-        await self.measure("staff: find a name", self._get(f"{self.home}/find?q=nobody+of+that+name"))
+        for name, typed in {
+            "a name": "nobody of that name",
+            "a letter": "a",
+            "a reference": short_reference(booking_id),
+        }.items():
+            await self.measure(f"staff: find {name}", self._get(f"{self.home}/find?q={quote(typed)}"))
+            await self.measure(f"staff: customers, {name}", self._find(typed))
 
     async def _get(self, path: str) -> None:
         headers = {"Authorization": f"Bearer {_METRICS}"} if path == "/metrics" else {}
@@ -199,6 +218,13 @@ class Studio:
             raise RuntimeError(f"{path} does not answer") from late
         if answer.status_code not in {200, 302, 303} and path != "/readyz":  # the worker is here, and beats seldom
             raise RuntimeError(f"{path}: {answer.status_code} {answer.text[:300]}")
+
+    async def _find(self, typed: str) -> None:
+        """The form of the list of customers."""
+        page = f"{self.home}/customers"
+        answer = await self.client.post(page, data={"q": typed}, headers={"Origin": self.street.environ["PUBLIC_URL"]})
+        if not answer.is_success:
+            raise RuntimeError(f"{page}: {answer.status_code} {answer.text[:300]}")
 
     async def _ask(self, path: str, body: Mapping[str, str]) -> None:
         answer = await self.client.post(path, json=body, headers={"Authorization": f"Bearer {API_KEY}"})
@@ -234,6 +260,7 @@ async def _studio(folder: Path, database: str, count: int) -> AsyncIterator[Stud
                 await connection.exec_driver_sql("BEGIN")
                 await fill(connection, booking.id, count)
                 await connection.exec_driver_sql("COMMIT")
+            await _index(parts)
             # What the worker has done with each of them over the years, some at every step.
             street.clock.advance(timedelta(minutes=1))  # the newest lines are left for later
             while await parts.store.tally_history():

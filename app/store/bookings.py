@@ -33,6 +33,7 @@ from app.store.rows import (
     select_bookings,
     to_booking,
 )
+from app.store.search import follow_search
 from app.store.sessions import has_open_session
 from app.store.slot_guard import guard_of, guarded, room, room_asked
 from app.store.tables import (
@@ -75,6 +76,7 @@ _OPEN_HOLDS = Prepared(
     ).order_by(bookings.c.created_at, bookings.c.id)
 )
 _UNPAID = Prepared(sa.select(bookings.c.id).where(bookings.c.status.in_([Status.HELD, Status.AWAITING_PAYMENT])))
+_SEARCHED = sa.select(bookings.c.customer_search).where(bookings.c.id == sa.bindparam("of"))
 _HISTORY = Prepared(sa.select(history).where(history.c.booking_id == asked("booking_id")).order_by(history.c.id))
 
 
@@ -108,6 +110,7 @@ class BookingRows(Database):
             if inserted.first() is None:
                 return False
             await insert_reservation(connection, booking.reservation)
+            await follow_search(self.backend, connection, "", row["customer_search"])
             await settle_due(connection, booking.id, at=self._now())
             await remember(connection, booking.id, what, booking.status, at=self._now(), detail=detail)
             return True
@@ -186,21 +189,24 @@ class BookingRows(Database):
 
     async def set_customer(self, booking_id: str, customer: Customer) -> Booking | None:
         """Store the details of a live hold; None if it is over."""
-        return await self._update(
-            booking_id,
-            sa.update(bookings)
-            .where(
-                bookings.c.status.in_([Status.HELD, Status.AWAITING_PAYMENT]),
-                bookings.c.deadline > self._now(),
-            )
-            .values(**customer_columns(customer)),
-        )
+        live = bookings.c.status.in_([Status.HELD, Status.AWAITING_PAYMENT]), bookings.c.deadline > self._now()
+        return await self._name(booking_id, customer, *live)
 
     async def fill_in_customer(self, booking_id: str, customer: Customer) -> None:
         """Fill in the customer, as another system remembers them, where the row has none."""
-        await self._update(
-            booking_id, sa.update(bookings).where(bookings.c.customer_email == "").values(**customer_columns(customer))
-        )
+        await self._name(booking_id, customer, bookings.c.customer_email == "")
+
+    async def _name(self, booking_id: str, customer: Customer, *where: sa.ColumnElement[bool]) -> Booking | None:
+        columns = customer_columns(customer)
+        async with self._write(booking_id) as connection:
+            found = await connection.execute(_SEARCHED, {"of": booking_id})
+            before: str = found.scalar() or ""
+            named = sa.update(bookings).where(bookings.c.id == booking_id, *where)
+            done = await connection.execute(named.values(**columns, updated_at=self._now()))
+            if not done.rowcount:
+                return None
+            await follow_search(self.backend, connection, before, columns["customer_search"])
+            return await read_booking(connection, booking_id)
 
     async def unconfirmed(self, scheduler: str) -> int:
         """How many bookings are held or paid, but not yet final at this scheduler."""

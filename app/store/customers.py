@@ -13,8 +13,8 @@ from app.domain.customer import CustomerFigures, CustomerLine, CustomerNote, nee
 from app.domain.refund import REFUND_VOID
 from app.store.amounts import total
 from app.store.conflicts import insert_if_new
-from app.store.database import Database
 from app.store.rows import select_bookings, to_booking
+from app.store.search import SearchRows
 from app.store.tables import (
     CAPTURED,
     bookings,
@@ -27,6 +27,8 @@ from app.store.tables import (
 #: A visitor who typed a name and never paid is no customer yet. By what it is not: asked for what it is, SQLite would
 #: take the index on the status and read nearly every row.
 _BOOKED = bookings.c.status.not_in([Status.HELD, Status.AWAITING_PAYMENT, Status.EXPIRED])
+#: Bookings that are read, the newest first, for the first pages of the list; the pages behind them read an index whole.
+_NEWEST = 5000
 #: Between two notes that are joined because their customers turn out to be one.
 _JOINT = "\n\n"
 
@@ -36,25 +38,49 @@ def has_in_it(text: str) -> sa.ColumnElement[bool]:
     return sa.or_(*(bookings.c.customer_search.contains(needle, autoescape=True) for needle in needles(text)))
 
 
-class CustomerRows(Database):
+class CustomerRows(SearchRows):
     """Questions over `bookings` by customer, and the table `customer_notes`."""
 
     async def customers(self, text: str, *, skip: int, most: int) -> list[CustomerLine]:
         """Customers, those who booked last first; with `text` those who have it in the name, the address or the phone
         number."""
+        texts = await self._texts_with(needles(text)) if text else None
+        if texts is not None:
+            keys = await self._keys(bookings.c.customer_search.in_(texts), skip=skip, most=most)
+        else:
+            having = has_in_it(text) if text else sa.true()
+            keys = await self._newest_keys(having, skip=skip, most=most)
+        lines = dict(await self._customer_lines(keys))
+        return [lines[key] for key in keys if key in lines]
+
+    async def _newest_keys(self, having: sa.ColumnElement[bool], *, skip: int, most: int) -> list[str]:
+        """As `_keys`, from the newest bookings, where the page is found among these."""
+        many = 3 * (skip + most)
+        while many <= _NEWEST:
+            rows = await self._all(
+                sa.select(bookings.c.customer_key)
+                .where(bookings.c.customer_key != "", _BOOKED, having)
+                .order_by(bookings.c.created_at.desc(), bookings.c.customer_key)
+                .limit(many)
+            )
+            keys = list(dict.fromkeys(row["customer_key"] for row in rows))
+            if len(keys) >= skip + most or len(rows) < many:
+                return keys[skip : skip + most]
+            many *= 3
+        return await self._keys(having, skip=skip, most=most)
+
+    async def _keys(self, having: sa.ColumnElement[bool], *, skip: int, most: int) -> list[str]:
+        """The keys of those who have booked such a one, those who did so last first."""
         newest = sa.func.max(bookings.c.created_at)
-        wanted = [bookings.c.customer_key != "", _BOOKED, *([has_in_it(text)] if text else [])]
-        page = await self._all(
+        rows = await self._all(
             sa.select(bookings.c.customer_key)
-            .where(*wanted)
+            .where(bookings.c.customer_key != "", _BOOKED, having)
             .group_by(bookings.c.customer_key)
             .order_by(newest.desc(), bookings.c.customer_key)
             .limit(most)
             .offset(skip)
         )
-        keys = [row["customer_key"] for row in page]
-        lines = dict(await self._customer_lines(keys))
-        return [lines[key] for key in keys if key in lines]
+        return [row["customer_key"] for row in rows]
 
     async def _customer_lines(self, keys: Sequence[str]) -> list[tuple[str, CustomerLine]]:
         of_one = sa.over(sa.func.count(), partition_by=bookings.c.customer_key)

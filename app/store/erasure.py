@@ -19,6 +19,7 @@ from app.store.rows import (
     select_bookings,
     to_booking,
 )
+from app.store.search import follow_search
 from app.store.tables import (
     bookings,
     moves,
@@ -54,8 +55,8 @@ class ForgetRows(Database):
         last one is done. What staff wrote down about the customer goes with the last of their bookings."""
         async with self._write(booking_id) as connection:
             await self.backend.wipe_what_is_freed(connection)
-            named = sa.select(bookings.c.customer_key).where(bookings.c.id == booking_id)
-            key: str = await connection.scalar(named) or ""
+            named = sa.select(bookings.c.customer_key, bookings.c.customer_search).where(bookings.c.id == booking_id)
+            key, text = (await connection.execute(named)).first() or ("", "")
             result = await connection.execute(
                 sa.update(bookings)
                 .where(bookings.c.id == booking_id, self._over())
@@ -79,6 +80,7 @@ class ForgetRows(Database):
                 .values(next_try_at=None, last_error="no longer true")
             )
             await follow_note(connection, key, "")
+            await follow_search(self.backend, connection, text, "")
             await remember(connection, booking_id, HistoryWord.FORGOTTEN, Status(row.status), at=self._now())
             return True
 

@@ -17,6 +17,7 @@ from app.store.database import Database
 from app.store.due import add_mails, remember
 from app.store.prepared import NOW, Moment, Prepared, asked
 from app.store.rows import customer_columns, to_mail
+from app.store.search import follow_search
 from app.store.tables import (
     GIVEN_UP,
     Instant,
@@ -147,6 +148,7 @@ class OutboxRows(Database):
             if row is None:
                 return False
             await follow_note(connection, customer_key(before), customer_key(customer))
+            await follow_search(self.backend, connection, search_text(before), search_text(customer))
             what = HistoryWord.EMAIL_CORRECTED if readdressed else HistoryWord.DETAILS_CORRECTED
             await remember(connection, booking.id, what, Status(row.status), at=self._now(), detail=detail)
             if not retire:

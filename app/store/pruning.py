@@ -11,11 +11,13 @@ import sqlalchemy as sa
 from app.store.customers import note_is_of_nobody
 from app.store.database import Database
 from app.store.prepared import Prepared, asked
+from app.store.search import drop_texts, is_of_nobody
 from app.store.tables import (
     Instant,
     customer_notes,
     inbox,
     outbox,
+    search_texts,
 )
 
 #: Rows that go in one transaction, so that no booking waits for it.
@@ -37,6 +39,11 @@ class PruneRows(Database):
                 gone += deleted.rowcount
         async with self._write() as connection:
             gone += (await connection.execute(sa.delete(customer_notes).where(note_is_of_nobody()))).rowcount
+        # Left by a process of the version before, which knows nothing of them.
+        texts = await self._all(sa.select(search_texts.c.text).where(is_of_nobody()).limit(_BATCH))
+        if texts:
+            async with self._write() as connection:
+                gone += await drop_texts(connection, [row["text"] for row in texts])
         return gone
 
 
@@ -47,8 +54,11 @@ def _any() -> sa.CompoundSelect[Any]:
         sa.select(sa.literal_column("1").label("old")).where(sa.exists().where(done_at < before))
         for done_at in (inbox.c.processed_at, outbox.c.sent_at)
     ]
-    nobodys = sa.exists().select_from(customer_notes).where(note_is_of_nobody())
-    return sa.union_all(*old, sa.select(sa.literal_column("1").label("old")).where(nobodys))
+    nobodys: list[sa.Select[Any]] = [
+        sa.select(sa.literal_column("1").label("old")).where(sa.exists().select_from(table).where(condition))
+        for table, condition in ((customer_notes, note_is_of_nobody()), (search_texts, is_of_nobody()))
+    ]
+    return sa.union_all(*old, *nobodys)
 
 
 _ANY = Prepared(_any())

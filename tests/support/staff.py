@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from app.domain.booking import Booking
 from app.domain.hours_change import HoursChange
 from app.store import tables
+from app.store.search import follow_search
 from tests.support.browser import Browser
 from tests.support.stack import PUBLIC_URL, Stack
 
@@ -49,6 +50,7 @@ async def copies(stack: Stack, booking: Booking, count: int, **changes: Any) -> 
     """So many more bookings like this one, straight into the table: making them by hand would take minutes."""
     ids = [f"bk_{secrets.token_hex(10)}" for _ in range(count)]
     async with stack.parts.store._write() as connection:
+        await follow_search(stack.parts.store.backend, connection, "", changes.get("customer_search", ""))
         for table in (tables.bookings, tables.reservations):
             [row] = (await connection.execute(sa.select(table).where(table.c.id == booking.id))).mappings()
             for one in ids:

@@ -194,6 +194,9 @@ async def test_a_database_of_an_earlier_version_is_upgraded_and_everything_in_it
             assert await stack.status(await at(stack, left, name)) is Status.EXPIRED
         assert await stack.mail("awaiting@customer.example")
 
+        for name in ("over", "moved"):
+            found = await stack.parts.staff.search(f"{name[1:]}@customer")
+            assert (await at(stack, left, name)).id in {one.id for one in found}
         assert await forget(stack.parts, asked("over@customer.example")) == 0
         assert (await at(stack, left, "over")).customer is None
         assert (await at(stack, left, "moved")).customer is not None

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import event
 
-from app.domain.booking import Status
+from app.domain.booking import Status, short_reference
 from app.store.tables import metadata
 from tests.support.stack import Stack, open_stack
 
@@ -28,6 +28,7 @@ LARGE = (
     "inbox",
     "idempotency",
     "webhook_deliveries",
+    "search_parts",
 )
 #: Indexes of what is open, or of what someone may have to look at: one that is read whole has nothing that is over.
 OF_A_FEW = (
@@ -64,7 +65,7 @@ async def test_no_statement_of_a_bookings_life_reads_what_is_over(stack: Stack) 
 
 
 async def test_staff_find_customers_and_see_that_all_is_well_without_reading_every_booking(stack: Stack) -> None:
-    """A list and a search of everyone read one narrow index; the rest reads what it asks for."""
+    """The list begins at the newest booking, and a search at what was typed; the rest reads what it asks for."""
     booking = await stack.confirmed()
     await stack.tick()
     with _hearing(stack) as first:
@@ -75,7 +76,9 @@ async def test_staff_find_customers_and_see_that_all_is_well_without_reading_eve
     with _hearing(stack) as heard:
         assert await customers.find(most=50)
         assert await customers.find("anna", most=50)
+        assert await customers.find("nobody of that name", most=50) == []
         assert await stack.parts.staff.search("anna")
+        assert await stack.parts.staff.search(short_reference(booking.id))
         await customers.view(booking.id, most=50)
         await customers.write_note(booking.id, "Prefers mornings", version=0, who="eva@studio.example")
         assert await stack.parts.alerts.all() == []
@@ -83,11 +86,29 @@ async def test_staff_find_customers_and_see_that_all_is_well_without_reading_eve
         assert await stack.parts.store.money_without_booking(among=[]) == []
         assert await stack.parts.store.bookings_without_money(among=[]) == []
     assert len(heard) > 15
-    whole = re.compile("SCAN bookings USING COVERING INDEX bookings_customer")
+    newest_first = re.compile("SCAN bookings USING INDEX bookings_created")
     found = [(plan, text) for text in heard for plan in await _scans(stack, text, heard[text])]
-    assert [(plan, text) for plan, text in found if not whole.match(plan)] == []
+    assert [(plan, text) for plan, text in found if not newest_first.match(plan)] == []
     if stack.parts.store.engine.dialect.name == "sqlite":
-        assert len(found) == 3, "the list, the customers found, the bookings found"
+        assert [text for _, text in found if "LIMIT" not in text] == []
+        assert len(found) == 1, "the list"
+
+
+async def test_what_nearly_everybody_has_in_their_name_is_found_from_the_newest_booking_on(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.store.search.MOST_PARTS", 0)
+    monkeypatch.setattr("app.store.desk.MOST_PARTS", 0)
+    booking = await stack.confirmed()
+    with _hearing(stack) as heard:
+        assert await stack.parts.customers.find("anna", most=50)
+        assert await stack.parts.customers.find("nobody of that name", most=50) == []
+        assert await stack.parts.staff.search("anna")
+        assert await stack.parts.staff.search(short_reference(booking.id))
+    newest_first = re.compile("SCAN bookings USING INDEX bookings_created")
+    found = [(plan, text) for text in heard for plan in await _scans(stack, text, heard[text])]
+    assert [(plan, text) for plan, text in found if not newest_first.match(plan)] == []
+    assert [text for _, text in found if "LIMIT" not in text] == []
 
 
 async def test_a_week_is_not_looked_for_among_all_that_was_ever_booked(stack: Stack) -> None:
@@ -182,5 +203,5 @@ def test_large_tables_are_those_with_a_row_for_each_booking() -> None:
     small = {"stray_payments", "counters", "sign_ins", "scheduler_tokens", "readings", "webhook_endpoints"}
     small |= {"hours_changes", "known_hours", "service_versions"}
     # Read by its key alone, but when rows are pruned.
-    small |= {"customer_notes"}
+    small |= {"customer_notes", "search_texts"}
     assert {*LARGE} | small == {*metadata.tables}
