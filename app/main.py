@@ -24,6 +24,8 @@ from starlette.types import Scope
 
 from app.api import webhooks
 from app.api.door import WebhookLimits
+from app.api.kept_answers import KeptAnswers
+from app.api.routes import doors_with_kept_answers
 from app.api.routes import routes as api_routes
 from app.booking.acts import make_acts
 from app.booking.cursors import Cursors
@@ -79,6 +81,7 @@ from app.web.embed.embed_check import PageChecks
 from app.web.shared.page_cache import Pages, WarmPages
 from app.web.shared.page_limits import PageLimits
 from app.web.shared.ready_answers import STATE, ReadyAnswers
+from app.web.shared.ready_json import ReadyJson
 from app.web.shared.render import make_templates
 from app.web.shared.security_headers import (
     SecurityHeaders,
@@ -498,7 +501,8 @@ def create_app(settings: Settings, seams: Seams | None = None, *, run_worker: bo
         async with open_parts(settings, world, may_migrate=True) as parts, AsyncExitStack() as running:
             app.state.parts = parts
             app.state.pages = Pages(epoch=parts.availability.epoch, visitor_key=parts.links.visitor_key)
-            parts.health.watch(app.state.pages)
+            app.state.kept_answers = kept = KeptAnswers(epoch=parts.availability.epoch, now=parts.now)
+            parts.health.watch(app.state.pages, kept)
             app.state.page_checks = PageChecks()
             running.callback(app.state.page_checks.close)
             if world.shared:
@@ -509,7 +513,11 @@ def create_app(settings: Settings, seams: Seams | None = None, *, run_worker: bo
             if run_worker:
                 app.state.worker = await running.enter_async_context(run_worker_of(parts, world))
             await tell_start(parts, worker=run_worker)
-            yield {STATE: ReadyAnswers({b"/w/": app.state.pages, **dict.fromkeys(FILES, files)})}
+            json = {
+                path.encode(): ReadyJson(path, door, parts, kept) for path, door in doors_with_kept_answers(app.routes)
+            }
+            app.state.ready = ReadyAnswers({b"/w/": app.state.pages, **json, **dict.fromkeys(FILES, files)})
+            yield {STATE: app.state.ready}
             log.info("stopping")
 
     app = Starlette(

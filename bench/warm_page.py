@@ -18,6 +18,7 @@ from asyncio.subprocess import PIPE, Process
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import process_time
@@ -31,7 +32,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message
 
-from app.cli.demo import STUDIO, open_demo
+from app.cli.demo import STUDIO, Demo, open_demo
+from app.protection.rate_limits import API, Rule
 from app.telemetry.logs import set_up_logs
 from sandbox.serve import serve_app
 
@@ -54,6 +56,16 @@ BROWSER: Headers = (
     ("Upgrade-Insecure-Requests", "1"),
     ("Sec-Fetch-Dest", "iframe"),
     ("Sec-Fetch-Mode", "navigate"),
+    ("Sec-Fetch-Site", "cross-site"),
+)
+#: What a script on the owner's site sends for free times.
+FETCH: Headers = (
+    *BROWSER[:2],
+    ("Accept", "application/json"),
+    *BROWSER[3:6],
+    ("Origin", "https://studio.example"),
+    ("Sec-Fetch-Dest", "empty"),
+    ("Sec-Fetch-Mode", "cors"),
     ("Sec-Fetch-Site", "cross-site"),
 )
 #: What htmx sends for the part of the page that another day changes.
@@ -176,6 +188,7 @@ async def _compare(client: Process) -> None:
                         Case("the services", demo.app, ports[1], "/w/studio?lang=sv", BROWSER, 200),
                     ],
                 )
+            await _compare_times(client, demo, browser, service)
             for file in ("/embed.js", "/static/widget.css"):
                 found = await browser.get(file, headers=list(BROWSER))
                 bare = bare_app(gzip.compress(found.content, 9, mtime=0), {"Content-Encoding": "gzip"})
@@ -183,6 +196,24 @@ async def _compare(client: Process) -> None:
                     port = int(urlsplit(bare_url).port or 0)
                     base = Case("bare Starlette, its bytes", bare, port, "/w/studio", BROWSER, 200)
                     await _measure(client, base, [Case(file, demo.app, ports[1], file, BROWSER, 200)])
+
+
+async def _compare_times(client: Process, demo: Demo, browser: httpx.AsyncClient, service: str) -> None:
+    """The JSON door's free times, for a script on the owner's site."""
+    # What it lets in would answer most of the requests.
+    object.__setattr__(API, "limits", Rule.of(API.name, "1000000000/minute").limits)
+    first = demo.clock().date() + timedelta(days=1)
+    target = f"/api/availability?serviceId={service}&from={first}&to={first + timedelta(days=28)}"
+    for _ in range(3):  # the first ones read it
+        found = await browser.get(target)
+    slots = len(found.raise_for_status().json()["slots"])
+    print(f"the times: {len(found.content)} bytes, {slots} of them")
+    bare = bare_app(found.content, {})
+    async with serve_app(bare, port=0) as bare_url:
+        base = Case("bare Starlette, its bytes", bare, int(urlsplit(bare_url).port or 0), "/w/studio", FETCH, 200)
+        port = int(urlsplit(demo.urls.public).port or 0)
+        cases = [Case("/api/availability", demo.app, port, target, FETCH, 200)]
+        await _measure(client, base, cases)
 
 
 async def _measure(client: Process, base: Case, cases: Sequence[Case]) -> None:

@@ -3,12 +3,14 @@ something else."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AwareDatetime, ConfigDict, Field
+from pydantic import AwareDatetime, ConfigDict, Field, PrivateAttr
 
 from app.api.fields import No, Out, Yes
+from app.api.kept_answers import age_of
 
 # Words
 
@@ -144,6 +146,19 @@ class AvailabilityAnswer(Answered):
     """How many seconds ago the calendar was asked."""
     time_zone: str
     """The time zone of the answer."""
+    _as_of: datetime = PrivateAttr()
+
+    @classmethod
+    def at(cls, now: datetime, slots: list[SlotOut], *, as_of: datetime, time_zone: str) -> Self:
+        """The answer at this moment, from what was read then."""
+        answer = cls(slots=slots, age=age_of(as_of, now), time_zone=time_zone)
+        answer._as_of = as_of
+        return answer
+
+    @property
+    def as_of(self) -> datetime:
+        """When the calendar was asked."""
+        return self._as_of
 
 
 class LockAnswer(Answered):

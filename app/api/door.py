@@ -5,20 +5,20 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from enum import Enum
 from functools import cache
-from typing import Any, get_type_hints
+from typing import Any, cast, get_type_hints
 
 from pydantic import BaseModel, ValidationError
-from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api.envelope import Malformed, envelope
 from app.api.fields import is_uuid
+from app.api.kept_answers import Aged, KeptAnswers, kept_in
 from app.api.requests import Named
 from app.domain.booking import Actor, Booking
 from app.domain.flow import Flow
@@ -43,6 +43,13 @@ _MAY_SEND = "Authorization, Content-Type, Idempotency-Key"
 _MAY_READ = "Idempotency-Replayed, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, Retry-After, X-Request-Id"
 _BEARER = re.compile(r"[Bb]earer +(\S+)")
 _JSON = re.compile(r"application/json\s*(;.*)?", re.IGNORECASE)
+
+
+#: What lets in so many, how many of these are left, and seconds until one more is.
+Usage = tuple[int, int, int]
+#: The headers that say so.
+USAGE = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
+_JSON_HEADERS = {"Content-Type": "application/json", "Cache-Control": "no-store"}
 
 
 class Who(Enum):
@@ -147,6 +154,8 @@ class Operation:
     errors: tuple[int, ...] = ()
     tag: str = ""
     about: str = ""
+    #: Whether an answer is everyone's, so that it may be given again for as long as it holds.
+    kept: bool = False
 
     @property
     def asked(self) -> type[BaseModel]:
@@ -180,10 +189,15 @@ class Door:
     def __init__(self, operations: Mapping[str, Operation]) -> None:
         self._operations = operations
 
+    @property
+    def keeps(self) -> bool:
+        """Whether any of its answers is given again."""
+        return any(operation.kept for operation in self._operations.values())
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         parts = parts_of(request)
-        headers = MutableHeaders()
+        headers: dict[str, str] = {}
         operation = self._operations.get("GET" if request.method == "HEAD" else request.method)
         if self._allows(parts, request.headers.get("origin", ""), headers) and _is_preflight(request):
             response = self._preflight(headers)
@@ -193,7 +207,35 @@ class Door:
             response.headers[name] = value
         await response(scope, receive, send)
 
-    def _allows(self, parts: Parts, origin: str, headers: MutableHeaders) -> bool:
+    def ready(
+        self, parts: Parts, kept: KeptAnswers, query: bytes, asked: Mapping[bytes, bytes], address: str
+    ) -> tuple[Usage, bytes] | None:
+        """The body of a GET's answer, if it was given before, holds, and may be given at once; it is counted then. What
+        its headers say beside `headers_for` is how much is left. `address` is the asker's, as limits count it."""
+        operation = self._operations.get("GET")
+        if operation is None or not operation.kept:
+            return None
+        body = kept.find(query)
+        if body is None:
+            return None
+        authorization = asked.get(b"authorization")
+        try:
+            caller = _caller(parts, authorization.decode("latin-1") if authorization is not None else None, address)
+        except Unauthorized:
+            return None
+        usage = parts.rate_limits.count_here(*_counted(operation, caller))
+        if usage is None:
+            return None
+        kept.hits += 1
+        return usage, body
+
+    def headers_for(self, parts: Parts, origin: str) -> dict[str, str]:
+        """What the headers of a ready answer say to whoever asks from there."""
+        headers = {**_JSON_HEADERS}
+        self._allows(parts, origin, headers)
+        return headers
+
+    def _allows(self, parts: Parts, origin: str, headers: MutableMapping[str, str]) -> bool:
         """Whether a page of this origin may read the answer; the headers that tell its browser."""
         if not any(operation.public for operation in self._operations.values()):
             return False
@@ -205,46 +247,57 @@ class Door:
         headers["Cross-Origin-Resource-Policy"] = "cross-origin"
         return True
 
-    def _preflight(self, headers: MutableHeaders) -> Response:
+    def _preflight(self, headers: MutableMapping[str, str]) -> Response:
         headers["Access-Control-Allow-Methods"] = ", ".join(self._operations)
         headers["Access-Control-Allow-Headers"] = _MAY_SEND
         headers["Access-Control-Max-Age"] = "7200"
         return Response(status_code=204)
 
     async def _answer(
-        self, request: Request, parts: Parts, operation: Operation | None, headers: MutableHeaders
+        self, request: Request, parts: Parts, operation: Operation | None, headers: MutableMapping[str, str]
     ) -> Response:
         try:
             if operation is None:
                 raise MethodRefused(sorted(self._operations))
-            caller = _caller(parts, request)
+            caller = _caller(parts, request.headers.get("authorization"), client_address(request.scope))
             await _count(parts, operation, caller, headers)
             if operation.who is Who.SERVER and not caller.key:
                 raise NotYours("a token") if _is_token(parts, caller) else Unauthorized("no key")
-            asked = await _read(request, operation)
-            call = Call(parts, request, caller, _idempotency_key(request, operation))
-            answer = await _once(call, operation, asked)
+            answer = await self._act(request, parts, operation, caller)
         except HoldfastError as error:
             parts.metrics.count_error(error.code)
             return envelope(error)
         if answer.replayed:
             headers["Idempotency-Replayed"] = "true"
-        return Response(
-            answer.body,
-            status_code=answer.status,
-            media_type="application/json",
-            headers={"Cache-Control": "no-store"},
-        )
+        return Response(answer.body, status_code=answer.status, headers=_JSON_HEADERS)
+
+    async def _act(self, request: Request, parts: Parts, operation: Operation, caller: Caller) -> Answer:
+        if operation.kept:
+            return await self._look(request, parts, operation, caller)
+        asked = await _read(request, operation)
+        return await _once(Call(parts, request, caller, _idempotency_key(request, operation)), operation, asked)
+
+    async def _look(self, request: Request, parts: Parts, operation: Operation, caller: Caller) -> Answer:
+        """What was answered before, where that is as good."""
+        kept, query = kept_in(request.scope), request.scope["query_string"]
+        found = kept.find(query)
+        if found is not None:
+            kept.hits += 1
+            return Answer(operation.status, found)
+        epoch = kept.epoch()
+        asked = await _read(request, operation)
+        answered = await operation.act(Call(parts, request, caller, ""), asked)
+        body = _written(answered)
+        kept.keep(query, body, cast("Aged", answered), epoch=epoch)
+        return Answer(operation.status, body)
 
 
 def _is_preflight(request: Request) -> bool:
     return request.method == "OPTIONS" and "access-control-request-method" in request.headers
 
 
-def _caller(parts: Parts, request: Request) -> Caller:
-    """Who asks. Raises Unauthorized for credentials that are none."""
-    address = client_address(request.scope)
-    header = request.headers.get("authorization")
+def _caller(parts: Parts, header: str | None, address: str) -> Caller:
+    """Who asks, by what `Authorization` says. Raises Unauthorized for credentials that are none."""
     if header is None:
         return Caller("", "", address)
     match = _BEARER.fullmatch(header)
@@ -276,18 +329,24 @@ def _is_token(parts: Parts, caller: Caller) -> bool:
     return True
 
 
-async def _count(parts: Parts, operation: Operation, caller: Caller, headers: MutableHeaders) -> None:
+async def _count(parts: Parts, operation: Operation, caller: Caller, headers: MutableMapping[str, str]) -> None:
     """Count the request, and tell how many are left. Raises RateLimited."""
-    rule, who = (API_KEY, caller.key) if caller.key else (operation.rule, caller.address)
+    rule, who = _counted(operation, caller)
     try:
         await parts.rate_limits.check(rule, who)
         if operation.changes and not caller.key:
             await parts.rate_limits.check(API_ACT, who)
     finally:
-        amount, left, reset = await parts.rate_limits.usage(rule, who)
-        headers["RateLimit-Limit"] = str(amount)
-        headers["RateLimit-Remaining"] = str(left)
-        headers["RateLimit-Reset"] = str(reset)
+        _tell_usage(await parts.rate_limits.usage(rule, who), headers)
+
+
+def _counted(operation: Operation, caller: Caller) -> tuple[Rule, str]:
+    """By which rule a request counts, and for whom."""
+    return (API_KEY, caller.key) if caller.key else (operation.rule, caller.address)
+
+
+def _tell_usage(usage: Usage, headers: MutableMapping[str, str]) -> None:
+    headers.update({name: str(value) for name, value in zip(USAGE, usage, strict=True)})
 
 
 async def _read(request: Request, operation: Operation) -> BaseModel:
@@ -326,11 +385,15 @@ async def _once(call: Call, operation: Operation, asked: BaseModel) -> Answer:
             if not answer.final:
                 raise
             return answer
-        return Answer(operation.status, answered.model_dump_json(by_alias=True).encode())
+        return Answer(operation.status, _written(answered))
 
     if not call.idempotency_key:
         return await run()
     return await call.parts.idempotency.once(call.idempotency_key, await _fingerprint(call), run)
+
+
+def _written(answer: BaseModel) -> bytes:
+    return answer.model_dump_json(by_alias=True).encode()
 
 
 async def _fingerprint(call: Call) -> str:

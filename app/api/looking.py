@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from math import ceil
 from zoneinfo import ZoneInfo
 
 from app.api import answers, requests
@@ -62,8 +61,9 @@ async def show_availability(call: Call, asked: requests.AvailabilityQuery) -> an
         )
         oldest = min(oldest, times.as_of)
         slots |= {slot.starts_at: slot for slot in times.slots if start <= slot.starts_at < end}
-    return answers.AvailabilityAnswer(
-        slots=[
+    return answers.AvailabilityAnswer.at(
+        now,
+        [
             answers.SlotOut(
                 start=slot.starts_at.astimezone(zone),
                 end=slot.ends_at.astimezone(zone),
@@ -71,6 +71,6 @@ async def show_availability(call: Call, asked: requests.AvailabilityQuery) -> an
             )
             for _, slot in sorted(slots.items())
         ],
-        age=ceil((now - oldest).total_seconds()),
+        as_of=oldest,
         time_zone=zone_name,
     )

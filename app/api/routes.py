@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from functools import partial
 
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from app.api import booking, changing, looking, owner, paying, seeds
 from app.api.document import show_document, show_page
@@ -44,6 +45,7 @@ OPERATIONS = (
         tag="Looking",
         about="The free times of one service between two days, both included, or between two moments. "
         "They may be some seconds old; the lock decides.",
+        kept=True,
     ),
     Operation(
         "POST",
@@ -270,6 +272,13 @@ def _doors(operations: tuple[Operation, ...]) -> list[Route]:
     # Names before patterns: "/api/bookings/lock" is no booking, whatever the method.
     paths = sorted(by_path, key=lambda path: "{" in path)
     return [Route(path, Door(by_path[path])) for path in paths]
+
+
+def doors_with_kept_answers(routes: Iterable[BaseRoute]) -> Iterator[tuple[str, Door]]:
+    """The paths of the answers that are given again, each with the door that gives them."""
+    for route in routes:
+        if isinstance(route, Route) and isinstance(route.endpoint, Door) and route.endpoint.keeps:
+            yield route.path, route.endpoint
 
 
 def routes(settings: Settings) -> list[Route]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from app.web.shared.ready_answers import STATE, ReadyAnswer, ReadyAnswers
@@ -101,7 +104,18 @@ class Protocol(HttpToolsProtocol):
             or (self.limit_concurrency is not None and len(self.connections) >= self.limit_concurrency)
         ):
             return None
-        return ready.find(self.url, self.headers)
+        return ready.find(self.url, self.headers, self._who)
+
+    def _who(self) -> tuple[str, int] | None:
+        """Who asks: behind a proxy that is believed, whom it names. By uvicorn's own rule, which waits for nothing."""
+        if not isinstance(self.app, ProxyHeadersMiddleware):
+            return self.client
+        scope: dict[str, Any] = {"type": "http", "client": self.client, "headers": self.headers, "scheme": "http"}
+        naming = _named_by(self.app)(scope, _unused, _unused)  # type: ignore[arg-type]  # as much of a scope as it reads
+        with suppress(StopIteration):
+            naming.send(None)
+        found: tuple[str, int] | None = scope["client"]
+        return found
 
     def _send_ready(self, ready: ReadyAnswer) -> None:
         """In one piece: a task, a scope and a check of every header cost as much as all the rest of such an answer."""
@@ -147,6 +161,18 @@ class Protocol(HttpToolsProtocol):
         lines = b"".join(name + b": " + value + b"\r\n" for name, value in headers)
         self.transport.write(STATUS_LINE[status] + lines + b"\r\n" + body)
         self.transport.close()
+
+
+@cache
+def _named_by(middleware: ProxyHeadersMiddleware) -> ProxyHeadersMiddleware:
+    """The same, around nothing."""
+    alone = ProxyHeadersMiddleware(_unused)
+    alone.trusted_hosts = middleware.trusted_hosts
+    return alone
+
+
+async def _unused(*_: object) -> Any:
+    """In the place of an application, and of what it receives and sends."""
 
 
 def most_connections() -> int:

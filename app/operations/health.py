@@ -86,7 +86,7 @@ class Health:
         self._availability = availability
         self._budgets = budgets
         self._providers = providers
-        self._pages: Shelf | None = None
+        self._shelves: tuple[Shelf, ...] = ()
         self._metrics = metrics
         self._now = now
         self._trial = _Trial(store.try_write, now)
@@ -96,9 +96,9 @@ class Health:
         self._audit = Audit(store, now)
         self._following = asyncio.Lock()
 
-    def watch(self, pages: Shelf) -> None:
-        """Count what this shelf answers, too; without one no page is kept."""
-        self._pages = pages
+    def watch(self, *shelves: Shelf) -> None:
+        """Count what these shelves answer, too; without any, nothing is kept."""
+        self._shelves = shelves
 
     async def aclose(self) -> None:
         """Leave the database alone from now on."""
@@ -172,7 +172,7 @@ class Health:
 
     def _of_process(self) -> Iterator[Metric]:
         looks = self._availability.looks
-        hits, kept = (self._pages.hits, self._pages.bytes_kept) if self._pages else (0, 0)
+        hits, kept = sum(one.hits for one in self._shelves), sum(one.bytes_kept for one in self._shelves)
         yield _counter(
             "looks",
             "Looks at times, by how they were answered",

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from math import ceil
 from typing import Protocol
@@ -98,12 +99,15 @@ def client_address(scope: Scope) -> str:
     X-Forwarded-For is believed); of IPv6 the first 64 bits, because one household has all the others.
     Empty where the server does not know."""
     client = scope.get("client")
-    if not client:
-        return ""
+    return _counted_as(client[0]) if client else ""
+
+
+@lru_cache(maxsize=1000)
+def _counted_as(host: str) -> str:
     try:
-        address = ip_address(client[0])
+        address = ip_address(host)
     except ValueError:  # a name, as test clients and Unix sockets give it
-        return str(client[0])
+        return host
     if not isinstance(address, IPv6Address):
         return str(address)
     if address.ipv4_mapped:
@@ -178,6 +182,19 @@ class RateLimits:
         for limit in rule.limits:
             if not await self._hit(limit, rule.name, *key_parts):  # another process was quicker
                 raise RateLimited(1)
+
+    def count_here(self, rule: Rule, *key_parts: str) -> tuple[int, int, int] | None:
+        """`check` and then `usage` in one, for a rule of one limit and without waiting for anything. None where that
+        cannot be, since all processes count together, or the limit is reached: nothing has been counted."""
+        if self._shared or len(rule.limits) > 1:
+            return None
+        [limit] = rule.limits
+        key = limit.key_for(rule.name, *key_parts)
+        expiry, now = limit.get_expiry(), self._now().timestamp()
+        if "" not in key_parts and not self._windows.acquire_entry(key, limit.amount, expiry):
+            return None
+        oldest, many = self._windows.get_moving_window(key, limit.amount, expiry)
+        return limit.amount, limit.amount - many, max(0, ceil(oldest + expiry - now))
 
     async def usage(self, rule: Rule, *key_parts: str) -> tuple[int, int, int]:
         """(what the rule's tightest limit lets in, how many of these are left, seconds until one more is)."""

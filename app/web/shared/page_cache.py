@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.web.shared.gzip_template import GzipTemplate
-from app.web.shared.ready_answers import ReadyAnswer, by_name, header_lines, path_as_it_came
+from app.web.shared.ready_answers import Client, ReadyAnswer, by_name, header_lines, path_as_it_came
 from app.web.shared.security_headers import Header, new_request_id, request_header, with_security_headers
 
 #: What is kept of pages, and of answers made of them, at most. A page takes some 45 KB, the widest 100 KB; more than
@@ -139,7 +139,7 @@ class Pages:
         """What both shelves take."""
         return self._drawn.bytes + self._answers.bytes
 
-    def ready(self, path: bytes, query: bytes, asked: Headers) -> ReadyAnswer | None:
+    def ready(self, path: bytes, query: bytes, asked: Headers, _client: Client) -> ReadyAnswer | None:
         """As `find`, in the server's own form."""
         answer = self.find(path, query, asked)
         return answer.ready(asked) if answer else None

@@ -7,7 +7,7 @@ server the middleware `WarmPages` and `WarmFiles` give the same answers from the
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final, NamedTuple, Protocol
 
 from starlette.types import Scope
@@ -16,6 +16,10 @@ from starlette.types import Scope
 STATE: Final = "ready_answers"
 #: What may not be in a header's value (RFC 9110, 5.5).
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+
+
+#: Says who asks, as the server knows it: host and port.
+Client = Callable[[], tuple[str, int] | None]
 
 
 class ReadyAnswer(NamedTuple):
@@ -30,7 +34,7 @@ class ReadyAnswer(NamedTuple):
 class Shelf(Protocol):
     """Where answers are kept."""
 
-    def ready(self, path: bytes, query: bytes, asked: Mapping[bytes, bytes]) -> ReadyAnswer | None:
+    def ready(self, path: bytes, query: bytes, asked: Mapping[bytes, bytes], client: Client) -> ReadyAnswer | None:
         """The answer to a GET without a body, if there is one."""
         ...
 
@@ -42,7 +46,7 @@ class ReadyAnswers:
         self._beginnings = tuple(shelves)
         self._shelves = tuple(shelves.items())
 
-    def find(self, target: bytes, headers: Iterable[tuple[bytes, bytes]]) -> ReadyAnswer | None:
+    def find(self, target: bytes, headers: Iterable[tuple[bytes, bytes]], client: Client) -> ReadyAnswer | None:
         """The answer to a GET of a request's target with these headers, whose names are in lower case."""
         if not target.startswith(self._beginnings):
             return None
@@ -52,7 +56,7 @@ class ReadyAnswers:
         path, _, query = target.partition(b"?")
         for beginning, shelf in self._shelves:
             if target.startswith(beginning):
-                return shelf.ready(path, query, asked)
+                return shelf.ready(path, query, asked, client)
         return None
 
 

@@ -103,6 +103,11 @@ def with_security_headers(headers: Iterable[Header], more: tuple[Header, ...] = 
     return own + [default for default in (*_DEFAULTS, *more) if default[0] not in present]
 
 
+def https_only(*, https: bool) -> tuple[Header, ...]:
+    """What every answer says besides, where browsers shall come over https only."""
+    return ((b"strict-transport-security", HTTPS_ONLY.encode()),) if https else ()
+
+
 ShowError = Callable[[Request, Exception], Awaitable[Response]]
 Answered = Callable[[Scope, str, int, float], None]
 
@@ -127,7 +132,7 @@ class SecurityHeaders:
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self._app = app
-        self._more: tuple[Header, ...] = ((b"strict-transport-security", HTTPS_ONLY.encode()),) if https else ()
+        self._more = https_only(https=https)
         self._show_error = show_error or _say_sorry
         self._answered = answered
         self._max_body = max_body

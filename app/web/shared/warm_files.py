@@ -12,7 +12,7 @@ from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.web.shared.ready_answers import ReadyAnswer, by_name, header_lines, path_as_it_came
+from app.web.shared.ready_answers import Client, ReadyAnswer, by_name, header_lines, path_as_it_came
 from app.web.shared.security_headers import Header, new_request_id, request_header
 
 #: How their paths begin.
@@ -39,7 +39,7 @@ class Files:
     def __init__(self) -> None:
         self._answers: dict[_Asked, _Kept] = {}
 
-    def ready(self, path: bytes, query: bytes, asked: Headers) -> ReadyAnswer | None:
+    def ready(self, path: bytes, query: bytes, asked: Headers, _client: Client) -> ReadyAnswer | None:
         """As `find`, in the server's own form."""
         kept = self.find(_asked_for(path, query, asked))
         return kept.ready if kept else None

@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from app.cli import server
 from app.errors import HoldfastError
-from app.web.shared.ready_answers import STATE, ReadyAnswers
+from app.web.shared.ready_answers import STATE, Client, ReadyAnswer, ReadyAnswers
 from app.web.shared.security_headers import SecurityHeaders
 from app.web.shared.warm_files import Files
 from sandbox.serve import listen
@@ -37,11 +37,15 @@ async def refuse(_: Request, error: Exception) -> Response:
 
 
 @asynccontextmanager
-async def a_server(app: Starlette | None = None, lifespan: Literal["on", "off"] = "off") -> AsyncIterator[int]:
+async def a_server(
+    app: Starlette | None = None, lifespan: Literal["on", "off"] = "off", *, believed: str = "127.0.0.1"
+) -> AsyncIterator[int]:
     if app is None:
         app = Starlette(routes=[Route("/", echo, methods=["POST", "GET"])], exception_handlers={HoldfastError: refuse})
         app.add_middleware(SecurityHeaders, body_seconds=0.1)
-    config = uvicorn.Config(app, http=Hasty, log_config=None, access_log=False, lifespan=lifespan)
+    config = uvicorn.Config(
+        app, http=Hasty, log_config=None, access_log=False, lifespan=lifespan, forwarded_allow_ips=believed
+    )
     running = uvicorn.Server(config)
     listener = listen(port=0)
     task = asyncio.create_task(running.serve(sockets=[listener]))
@@ -152,6 +156,32 @@ async def test_a_ready_answer_is_sent_only_where_nothing_else_is_asked_of_the_se
         closing = "GET /embed.js HTTP/1.1\r\nHost: book.example\r\nConnection: close\r\n\r\n"
         for asked in (closing, "GET /embed.js HTTP/1.0\r\n\r\n", "HEAD" + closing[3:]):
             assert "x-kept" not in await say(port, asked.encode())
+
+
+async def test_a_shelf_is_told_whom_a_proxy_that_is_believed_names() -> None:
+    class Shelf:
+        def ready(self, _path: bytes, _query: bytes, _asked: object, client: Client) -> ReadyAnswer:
+            who = client()
+            return ReadyAnswer(200, b"", f"it is {who[0]}".encode() if who else b"")
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[dict[str, ReadyAnswers]]:
+        yield {STATE: ReadyAnswers({b"/": Shelf()})}
+
+    app = Starlette(lifespan=lifespan)
+    for believed, named, expected in (
+        ("127.0.0.1", "10.1.2.3", "10.1.2.3"),
+        ("127.0.0.1", "10.9.9.9, 10.1.2.3", "10.1.2.3"),
+        ("127.0.0.1, 10.1.2.0/24", "10.9.9.9, 10.1.2.3", "10.9.9.9"),
+        ("127.0.0.1", "[2001:db8::7]:443", "2001:db8::7"),
+        ("127.0.0.1", "", "127.0.0.1"),
+        ("10.0.0.1", "10.1.2.3", "127.0.0.1"),
+    ):
+        async with a_server(app, lifespan="on", believed=believed) as port:
+            naming = f"X-Forwarded-For: {named}\r\n" if named else ""
+            bad = "\r\n\r\nno request\r\n\r\n"
+            answer = await say(port, f"GET / HTTP/1.1\r\nHost: book.example\r\n{naming}{bad}".encode())
+            assert f"it is {expected}http" in answer, (believed, named)
 
 
 def test_idle_connections_outlive_those_of_usual_proxies() -> None:
