@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
-
-from icalendar import Calendar, Event, Timezone, TimezoneDaylight, TimezoneStandard, vCalAddress
 
 from app.domain.booking import Booking, Status
 from app.mail.letter import Method, one_line, printable
 from app.text.catalogues import translator
 from app.text.zones import local, offset_changes, offset_of
 from app.widgets import Widget
+
+# The package is imported where a file is made: it takes a fifth of a second and 3 MB, and pages make none.
+if TYPE_CHECKING:
+    from icalendar import Event, Timezone
 
 _YEAR = timedelta(days=366)
 
@@ -44,6 +47,8 @@ def calendar_file(
     takes it out, and does not add one. `url` (may be empty) is where the customer manages the booking. Times are in
     UTC: no program can misread those.
     """
+    from icalendar import Calendar, Event, vCalAddress
+
     _ = translator(language).gettext
     method = method or calendar_method(booking)
     entry = Event()
@@ -84,6 +89,8 @@ def bookings_calendar(
     It is the same for the same bookings, so that a program that polls it sees no change where there is none. `zone` is
     the place's, from `first` to `last`; `rest` begins with the first booking that there was no room for.
     """
+    from icalendar import Calendar, Event
+
     calendar = Calendar()
     calendar.add("prodid", "-//Holdfast//Bookings//EN")
     calendar.add("version", "2.0")
@@ -122,6 +129,8 @@ def bookings_calendar(
 
 def _more(booking: Booking, count: int) -> Event:
     """An entry at the first booking that is left out, so that an empty week is not taken for a free one."""
+    from icalendar import Event
+
     entry = Event()
     entry.add("uid", "more.staff@holdfast")
     entry.add("dtstamp", booking.updated_at.astimezone(UTC))
@@ -135,6 +144,8 @@ def _more(booking: Booking, count: int) -> Event:
 def _described(zone: str, first: datetime, last: datetime) -> Timezone:
     """The zone's description (RFC 5545, 3.6.5). Our own: icalendar 7.3 lets clocks go forward an hour too late, and
     misses a Ramadan now and then. Where nothing has changed yet, the offset is that of `first`."""
+    from icalendar import Timezone, TimezoneDaylight, TimezoneStandard
+
     described = Timezone()
     described.add("tzid", zone)
     begun = offset_of(local(first, zone))

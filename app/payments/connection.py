@@ -28,6 +28,7 @@ from app.errors import (
     StripeUnreachable,
 )
 from app.payments.facts import Listed
+from app.tls import trusted
 
 # Telemetry writes an id file under the user's home and sends platform data; we owe Stripe neither.
 stripe.enable_telemetry = False
@@ -63,7 +64,7 @@ class StripeHTTP(stripe.HTTPClient):
 
     def __init__(self, transport: httpx.AsyncBaseTransport | None = None) -> None:
         super().__init__()
-        self._httpx = httpx.AsyncClient(transport=transport, timeout=ATTEMPT_TIMEOUT)
+        self._httpx = httpx.AsyncClient(transport=transport, timeout=ATTEMPT_TIMEOUT, verify=trusted())
 
     async def request_async(
         self, method: str, url: str, headers: Mapping[str, str], post_data: Any = None

@@ -24,6 +24,7 @@ import httpx
 from app.domain import urls
 from app.domain.hostnames import browser_name
 from app.protection.public_addresses import is_public
+from app.tls import trusted
 
 #: A page's head and tags lie well within; what comes after is not read.
 MOST_BYTES: Final = 512 * 1024
@@ -141,7 +142,9 @@ class PageReader:
         self._resolve = resolve
         # Without a client around it: that would keep cookies, and take the environment's proxy, which would look the
         # name up again.
-        self._transport = transport or httpx.AsyncHTTPTransport(limits=httpx.Limits(max_keepalive_connections=0))
+        self._transport = transport or httpx.AsyncHTTPTransport(
+            verify=trusted(), limits=httpx.Limits(max_keepalive_connections=0)
+        )
         self.agent = agent
         self._turns = asyncio.Semaphore(_AT_ONCE)
 

@@ -31,6 +31,7 @@ from app.errors import (
     SchedulerUnreachable,
 )
 from app.scheduling.port import SchedulerCall
+from app.tls import trusted
 
 T = TypeVar("T")
 
@@ -129,6 +130,7 @@ class Connection:
             headers={"Accept": "application/json"},
             timeout=httpx.Timeout(8.0, connect=3.0),
             transport=options.transport,
+            verify=trusted(),
         )
 
     async def aclose(self) -> None:

@@ -19,6 +19,7 @@ from app.domain import urls
 from app.operations.outgoing_webhooks.signature import HEADER
 from app.protection.page_reader import Resolve, origin_of
 from app.protection.public_addresses import is_public
+from app.tls import trusted
 
 #: For everything together, the look-up of the name included. A program that has more to do answers first.
 SECONDS: Final = 10.0
@@ -59,7 +60,9 @@ class Sender:
         self._resolve = resolve
         self._seconds = seconds
         # Without a client around it: that would take the environment's proxy, which would look the name up again.
-        self._transport = transport or httpx.AsyncHTTPTransport(limits=httpx.Limits(max_keepalive_connections=0))
+        self._transport = transport or httpx.AsyncHTTPTransport(
+            verify=trusted(), limits=httpx.Limits(max_keepalive_connections=0)
+        )
 
     async def aclose(self) -> None:
         """Close the connections."""

@@ -28,6 +28,7 @@ from app.errors import (
 )
 from app.scheduling.calendly.dialect import CalendlyDialect
 from app.scheduling.port import SchedulerCall
+from app.tls import trusted
 
 #: Nothing was sent when one of these is raised, so a refresh token is as good as before.
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
@@ -73,6 +74,7 @@ class CalendlyOAuth:
             headers={"Accept": "application/json"},
             timeout=httpx.Timeout(8.0, connect=3.0),
             transport=transport,
+            verify=trusted(),
         )
 
     async def aclose(self) -> None:

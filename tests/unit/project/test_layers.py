@@ -17,7 +17,7 @@ LAYERS = (
     ("scheduling", "payments", "mail", "protection"),
     ("widgets_file", "store", "widgets"),
     ("text", "telemetry"),
-    ("webhook_setting", "domain", "errors", "breaker", "environment", "settings", "explain", "msgid", "version"),
+    ("webhook_setting", "domain", "errors", "breaker", "environment", "settings", "explain", "msgid", "tls", "version"),
 )
 
 
