@@ -54,7 +54,7 @@ screenshots: .venv/dev.stamp .cache/npm/assets.stamp ## Take a picture of every 
 barriers: .venv/dev.stamp .cache/npm/assets.stamp ## Open every screen and state in four languages and count what axe, an HTML validator and a measuring in every language find wrong
 	CHROMIUM="$$($(RUN) scripts/chromium.py)" && export CHROMIUM && $(RUN) -m scripts.barriers
 
-bench: .venv/dev.stamp ## Measure all that docs/performance.md has a figure of
+bench: .venv/dev.stamp ## Measure what docs/performance.md has a figure of; years, kill and first-view are commands of their own
 	$(RUN) -m bench
 
 first-view: .venv/dev.stamp .cache/npm/assets.stamp ## Measure the first view's weight, first times on a slow phone, and layout shift

@@ -1,6 +1,9 @@
-"""Everything that docs/performance.md has a figure of, one after the other.
+"""What docs/performance.md has a figure of, one after the other.
 
 make bench
+
+Three things have commands of their own, since they take much longer: `make years` (200,000 bookings), `make kill` and
+`make first-view`, which needs a browser.
 """
 
 from __future__ import annotations
