@@ -7,7 +7,8 @@ and what the sandboxes have.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -113,21 +114,28 @@ def by_promise(books: Books) -> dict[str, list[str]]:
     """The same sentences under the promise that each of them breaks; each of `PROMISES` is there."""
     found: dict[str, list[str]] = {promise: [] for promise in PROMISES}
     for booking in books.bookings:
-        about = f"{booking.visitor.key or booking.channel} ({booking.status}, {booking.end_reason})"
-        confirmed = booking.status is Status.CONFIRMED
-        about_it = (
-            (WAITS, _ended(booking)),
-            (NO_MONEY if confirmed else NO_BOOKING, _money(books, booking)),
-            (NO_BOOKING if confirmed else ORPHANS, _at_scheduler(books, booking)),
-            (UNTOLD, _told(books, booking)),
-        )
-        for promise, sentences in about_it:
-            found[promise] += [f"{about}: {sentence}" for sentence in sentences]
+        for promise, sentence in about(books, booking):
+            found[promise].append(sentence)
     found[ORPHANS] += _orphans(books)
     found[NO_BOOKING] += _strays(books, {booking.id for booking in books.bookings})
     found[WAITS] += _waits(books)
-    found[DOUBLE] += _double(books)
+    found[DOUBLE] += double(books)
     return found
+
+
+def about(books: Books, booking: Booking) -> Iterator[tuple[str, str]]:
+    """(the promise, a sentence) for what is broken about a booking."""
+    whose = f"{booking.visitor.key or booking.channel} ({booking.status}, {booking.end_reason})"
+    confirmed = booking.status is Status.CONFIRMED
+    about_it = (
+        (WAITS, _ended(booking)),
+        (NO_MONEY if confirmed else NO_BOOKING, _money(books, booking)),
+        (NO_BOOKING if confirmed else ORPHANS, _at_scheduler(books, booking)),
+        (UNTOLD, _told(books, booking)),
+    )
+    for promise, sentences in about_it:
+        for sentence in sentences:
+            yield promise, f"{whose}: {sentence}"
 
 
 def came_of(books: Books) -> Counter[str]:
@@ -145,6 +153,25 @@ def came_of(books: Books) -> Counter[str]:
             before = row["status"]
     for row in books.rows["moves"]:
         met[f"move: {row['state']}"] += 1
+    return met + _struck(books.world, by_booking, books.rows["moves"])
+
+
+def _struck(world: World, by_booking: Mapping[str, list[Any]], moves: list[Any]) -> Counter[str]:
+    """In which state a booking was when something went wrong. Counted where it is the only one, and its times are
+    right."""
+    met: Counter[str] = Counter()
+    clock = any(spell.what.startswith("clock") for spell in world.story.spells)
+    if len(by_booking) != 1 or clock or world.restored:
+        return met
+    [lines] = by_booking.values()
+    lines = sorted(lines, key=lambda one: one["id"])
+    now, begun = world.clock(), world.loop.time()
+    for at, what in world.network.struck:
+        moment = now - timedelta(seconds=begun - at)
+        before = [row for row in lines if row["at"] <= moment]
+        if before:
+            moving = any(one["created_at"] <= moment <= one["updated_at"] for one in moves)
+            met[f"struck: {'moving' if moving else before[-1]['status']}, {what}"] += 1
     return met
 
 
@@ -211,13 +238,16 @@ def _due_to_the_house(books: Books, booking: Booking) -> tuple[int, bool]:
 def _at_scheduler(books: Books, booking: Booking) -> Iterator[str]:
     there = books.booked(booking)
     if booking.status is Status.CONFIRMED:
+        if booking.ends_at <= books.world.now() and books.world.story.changed_there:
+            return  # a visit that is over is left alone, whatever its owner has done there since it was booked
         if len(there) != 1:
             yield f"the scheduler has it {len(there)} times"
         elif there[0].starts_at != booking.starts_at:
             yield f"the scheduler has it at {there[0].starts_at}, we at {booking.starts_at}"
         elif there[0].reference != booking.reservation.reference:
             yield "the scheduler knows it by another id"
-    elif there:
+    # What is past can be taken back at Hapio alone, and takes nothing from anybody.
+    elif any(books.world.binds or one.starts_at > books.world.now() for one in there):
         yield "it still takes up time at the scheduler"
 
 
@@ -297,7 +327,7 @@ def _strays(books: Books, known: set[str]) -> Iterator[str]:
             yield "money of a booking that nobody knows was told to nobody"
 
 
-def _double(books: Books) -> Iterator[str]:
+def double(books: Books) -> Iterator[str]:
     """No person has two confirmed bookings at once."""
     by_person: dict[str, list[Booking]] = defaultdict(list)
     for booking in books.bookings:

@@ -3,18 +3,77 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from app.domain.booking import TRANSITIONS
 from app.domain.move import MOVE_TRANSITIONS
+from proof import alarms
 from proof.network import FATES
 from proof.play import Outcome
+from proof.story import NEVER_ENDING
 from tests.support.sides import NAMES
 
 #: Ends of moves, by their states.
 _ENDS = sorted({state for states in MOVE_TRANSITIONS.values() for state in states if not MOVE_TRANSITIONS[state]})
+
+#: What must have waited while a part of the world was broken for good, and why it can.
+WAITED: Mapping[tuple[str, str], str] = {
+    ("scheduler", alarms.CONFIRM): "a paid time is made final there",
+    ("scheduler", alarms.MOVE): "the new time is had there",
+    ("scheduler", alarms.RELEASE): "a time is given back there",
+    ("scheduler", alarms.CLOSE): "a process that was started anew asks there first",
+    ("stripe", alarms.END): "its payment page is closed before a booking ends",
+    ("stripe", alarms.CONFIRM): "a payment is read, or taken, before a booking is confirmed",
+    ("stripe", alarms.REFUND): "it sends the money back",
+    ("stripe", alarms.EVENT): "its messages are hints, and it has to be read",
+    ("refunds", alarms.REFUND): "it refuses to send money back",
+    ("refunds", alarms.UNDER_WAY): "it sends it when the balance suffices",
+    ("refunds", alarms.FAILED): "the bank does not take it",
+    ("mail", alarms.MAIL): "the server takes none, or never says so",
+    ("mail", alarms.GIVEN_UP): "the server knows no such address, or four days are over",
+    ("disk", alarms.WRITE): "everything is written before it is done",
+}
+_ALL_FATES = {provider: tuple(f"{provider}: {fate}" for fate in FATES) for provider in ("scheduler", "stripe")}
+_SPELLS = (
+    "disk full",
+    "mail refused for now",
+    "mail refused for good",
+    "mail cut",
+    "webhooks off",
+    "scheduler gone",
+    "stripe gone",
+)
+#: In which state a booking should have been when what went wrong, and why they can meet. Left out is what cannot: a
+#: booking that awaits its payment asks nothing of the scheduler, one that is offered asks nothing of anybody; and the
+#: wrong clock, under which nobody knows what was when.
+STRUCK: Sequence[tuple[str, Sequence[str], str]] = (
+    ("held", _ALL_FATES["scheduler"], "the time is locked"),
+    ("held", _ALL_FATES["stripe"], "the payment page is made"),
+    ("awaiting_payment", _ALL_FATES["stripe"], "the page is read, and closed"),
+    ("paid", _ALL_FATES["scheduler"], "the time is made final"),
+    ("paid", _ALL_FATES["stripe"], "held money is taken, and the payment read again"),
+    ("confirmed", _ALL_FATES["scheduler"], "the booking is looked at, and moved without a difference"),
+    ("confirmed", _ALL_FATES["stripe"], "payments are looked for, and given back"),
+    ("moving", _ALL_FATES["scheduler"], "the new time is locked, and had"),
+    ("moving", _ALL_FATES["stripe"], "the difference is paid"),
+    ("canceled", _ALL_FATES["scheduler"], "the time is given back"),
+    ("canceled", _ALL_FATES["stripe"], "the money is given back"),
+    ("expired", _ALL_FATES["scheduler"], "the time is given back"),
+    ("expired", _ALL_FATES["stripe"], "a payment that comes too late is read"),
+    *(
+        (state, ("killed at database",), "each change is written")
+        for state in ("held", "awaiting_payment", "paid", "confirmed", "moving", "canceled", "expired", "offered")
+    ),
+    *((state, ("killed at scheduler",), "it is asked") for state in ("held", "paid", "moving", "canceled", "expired")),
+    *((state, ("killed at stripe",), "it is asked") for state in ("held", "awaiting_payment", "paid", "canceled")),
+    *((state, ("killed at mail",), "its mails are sent") for state in ("confirmed", "canceled", "expired")),
+    *(
+        (state, _SPELLS, "whatever is out of order begins at any moment")
+        for state in ("held", "awaiting_payment", "confirmed", "canceled")
+    ),
+)
 
 
 @dataclass
@@ -59,13 +118,24 @@ class Coverage:
         ]
         died = {where for where, _ in self.killed}
         missing += [f"killed at: {where}" for where in (*NAMES, "stripe", "database", "mail") if where not in died]
+        for part, kind in WAITED:
+            whats = [what for what in NEVER_ENDING if NEVER_ENDING[what] == part]
+            if not any(self.met[f"never ends: {what}, {kind}"] for what in whats):
+                missing.append(f"never ends: {part}, {kind}")
         return missing
+
+    def never_together(self) -> list[str]:
+        """States and faults that a long search should have brought together, and this one has not."""
+        wanted = [(state, fault) for state, faults, _ in STRUCK for fault in faults]
+        return [f"{state}, {fault}" for state, fault in wanted if not self.met[f"struck: {state}, {fault}"]]
 
     def table(self) -> Iterator[str]:
         """For people."""
         bookings = sum(count for name, count in self.met.items() if name.startswith("status: None -> "))
         yield f"{self.runs} runs, {bookings} bookings, {self.seconds / 86_400:.0f} days of virtual time"
         yield f"{sum(self.fates.values())} faults at {len(self.fates)} points, {sum(self.killed.values())} deaths"
+        pairs = [name for name in self.met if name.startswith("struck: ")]
+        yield f"{len(pairs)} pairs of a booking's state and a fault"
         for name, count in sorted(self.met.items()):
             yield f"  {count:7}  {name}"
         points: Counter[tuple[str, str]] = Counter()

@@ -71,9 +71,12 @@ class Network:
         self._random = random
         self.troubles = [replace(one) for one in troubles]  # they count down, and the story is played again
         self.fates: Counter[tuple[str, str, Fate]] = Counter()
-        #: Providers that cannot be reached at present.
+        #: Providers that cannot be reached at present, and those that take requests and never answer.
         self.gone: dict[str, bool] = {}
+        self.silent: dict[str, bool] = {}
         self.calm = False
+        #: What struck when, in seconds: a fate of a request, and whatever the world adds.
+        self.struck: list[tuple[float, str]] = []
         self._under_way: set[asyncio.Task[None]] = set()
 
     def pause(self, slow: float = 0.02) -> float:
@@ -84,10 +87,12 @@ class Network:
 
     def fate_of(self, provider: str, request: httpx.Request, now: float) -> Fate | None:
         """What becomes of this request."""
-        if self.calm:
-            return None
         if self.gone.get(provider):
             return "lost before"
+        if self.silent.get(provider):
+            return "hang"
+        if self.calm:
+            return None
         return next((one.fate for one in self.troubles if one.strikes(provider, request, now)), None)
 
     def launch(self, work: Any) -> None:
@@ -133,6 +138,8 @@ class Wire(httpx.AsyncBaseTransport):
         fate = self._network.fate_of(self._provider, request, loop.time())
         if fate:
             self._network.fates[self._provider, kind_of(request), fate] += 1
+            whose = "stripe" if self._provider == "stripe" else "scheduler"
+            self._network.struck.append((loop.time(), f"{whose}: {fate}"))
         self._network.launch(self._carry(request, fate, answer))
         patience = (request.extensions.get("timeout") or {}).get("read") or _LONGEST
         try:

@@ -74,8 +74,7 @@ class People:
         world.note(name)
         world.stir()
         try:
-            async with asyncio.timeout(_PATIENCE * 3):
-                await self._do(number, act)
+            await self._do(number, act)
         except HoldfastError as error:
             world.note(f"{name}: {type(error).__name__}")
         except (Gone, TimeoutError):

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import structlog
 
 from app.errors import HoldfastError
+from proof import alarms
 from proof.audit import Books, by_promise, came_of
 from proof.disk import writing
 from proof.loop import VirtualLoop, no_threads
@@ -83,10 +84,16 @@ async def _play(story: Story, folder: Path, loop: VirtualLoop, url: str, opens: 
     world = await opens(story, folder, loop, database_url=url)
     with _errors_noted(world):
         await _act(world)
+        if story.never_ends:
+            untold, waited = await alarms.stay_broken(world)
+            world.wrong += untold
+            alarms.mend(world)
+        else:
+            waited = Counter()
         await _come_to_rest(world)
         books = Books(world)
         await books.read()
-        broken, met = by_promise(books), came_of(books)
+        broken, met = by_promise(books), came_of(books) + waited
         await world.processes[0].kill()
     wrong = [*world.wrong, *(sentence for sentences in broken.values() for sentence in sentences)]
     return Outcome(story, wrong, world.lines, world.network.fates, world.killed, met, loop.time(), broken)
@@ -100,6 +107,8 @@ async def _act(world: World) -> None:
     world.network.launch(world.keep_delivering())
     for spell in world.story.spells:
         world.network.launch(world.cast(spell))
+    for never in world.story.never_ends:
+        world.network.launch(alarms.cast(world, never))
     await asyncio.gather(*(people.live(number, actor) for number, actor in enumerate(world.story.actors)))
     world.note(f"everybody is done after {world.loop.time() - begun:.0f} s")
     await asyncio.sleep(5)

@@ -128,6 +128,7 @@ class Process:
             return False
         self._world.note(f"{self.name} is killed ({where}, {what})")
         self._world.killed[where, what] += 1
+        self._world.struck(f"killed at {where if where in ('database', 'mail', 'stripe') else 'scheduler'}")
         self._world.network.launch(self._world.die(self))
         return True
 

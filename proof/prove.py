@@ -58,6 +58,8 @@ def _prove(asked: argparse.Namespace, folder: Path | None) -> int:
     never = coverage.never() if not asked.scheduler else []
     for name in never:
         print(f"never met: {name}")
+    for name in coverage.never_together() if not asked.scheduler else []:
+        print(f"never met together: {name}")
     seeds = f": seeds {', '.join(map(str, sorted(wrong)[:40]))}" if wrong else ""
     speed = f"{coverage.cpu / max(1, coverage.runs):.3f} s of CPU a run, {coverage.runs / took:.1f} runs a second"
     print(f"{coverage.runs} runs, {len(wrong)} broke a promise{seeds}; {took:.0f} s, {speed}")

@@ -43,6 +43,7 @@ class _Shrinking:
         if one.processes > 1:
             self._take(replace(one, processes=1, deaths=tuple(death for death in one.deaths if death.process == 0)))
         self._fewer(self._story.spells, lambda spells: replace(self._story, spells=spells))
+        self._fewer(self._story.never_ends, lambda broken: replace(self._story, never_ends=broken))
         self._fewer(self._story.deaths, lambda deaths: replace(self._story, deaths=deaths))
         self._fewer(self._story.troubles, lambda troubles: replace(self._story, troubles=troubles))
         self._fewer(tuple(number for number, actor in enumerate(self._story.actors) if actor.acts), self._with_actors)
@@ -99,5 +100,6 @@ def _acts(story: Story) -> tuple[tuple[int, int, Act], ...]:
 
 
 def _pieces(story: Story) -> int:
-    parts = (story.spells, story.deaths, story.troubles, _acts(story), story.stripe, story.switches, story.widget)
+    faults = (story.spells, story.never_ends, story.deaths, story.troubles)
+    parts = (*faults, _acts(story), story.stripe, story.switches, story.widget)
     return sum(map(len, parts))

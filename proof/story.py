@@ -58,6 +58,28 @@ SERVICES = ("portrait", "headshot", "planning")
 RESTORED = "an old copy of the database is put back at its end"
 
 
+#: What may be out of order for good, by the part of the world that it takes away.
+NEVER_ENDING: Mapping[str, str] = {
+    "scheduler gone": "scheduler",
+    "scheduler silent": "scheduler",
+    "scheduler refuses": "scheduler",
+    "quota used up": "scheduler",
+    "stripe gone": "stripe",
+    "stripe silent": "stripe",
+    "stripe refuses": "stripe",
+    "refunds refused": "refunds",
+    "refunds fail": "refunds",
+    "balance too low": "refunds",
+    "mail refused for now": "mail",
+    "mail refused for good": "mail",
+    "mail cut": "mail",
+    "webhooks off": "webhooks",
+    "disk full": "disk",
+}
+#: One story in so many has faults that never stop.
+_ONE_IN = 8
+
+
 #: Added to the number of a free time, it is one of the month after.
 A_MONTH_ON = 1000
 
@@ -105,6 +127,14 @@ class Spell:
 
 
 @dataclass(frozen=True)
+class Broken:
+    """From so many seconds after the beginning on, this is out of order, and nobody mends it."""
+
+    what: str
+    since: float
+
+
+@dataclass(frozen=True)
 class Story:
     """All of one run."""
 
@@ -120,6 +150,12 @@ class Story:
     spells: tuple[Spell, ...] = ()
     stripe: Mapping[str, Any] = field(default_factory=dict)
     switches: Mapping[str, Any] = field(default_factory=dict)
+    never_ends: tuple[Broken, ...] = ()
+
+    @property
+    def changed_there(self) -> bool:
+        """Whether its people change bookings at the scheduler."""
+        return any("at the scheduler" in act.what for actor in self.actors for act in actor.acts)
 
     def dump(self) -> str:
         """As text that `load` reads."""
@@ -136,6 +172,7 @@ def load(text: str) -> Story:
         deaths=tuple(Death(**one) for one in raw.pop("deaths")),
         spells=tuple(Spell(**one) for one in raw.pop("spells")),
         widget=tuple(raw.pop("widget")),
+        never_ends=tuple(Broken(**one) for one in raw.pop("never_ends", ())),
         **raw,
     )
 
@@ -145,6 +182,25 @@ def load(text: str) -> Story:
 
 def make(seed: int, scheduler: str = "", database: str = "sqlite") -> Story:
     """The story of this seed. `scheduler` empty: the seed decides that as well."""
+    story = _that_ends(seed, scheduler, database)
+    chance = Random(f"never {seed}")
+    return break_for_good(story, chance) if chance.random() * _ONE_IN < 1 else story
+
+
+def break_for_good(story: Story, chance: Random) -> Story:
+    """The same story, in which one or two things go out of order about when somebody does something, for good."""
+    whats = [what for what in NEVER_ENDING if what != "quota used up" or story.scheduler == "hapio"]
+    broken: dict[str, Broken] = {}  # one of each part
+    for _ in range(chance.choice((1, 1, 1, 2))):
+        actor = chance.choice(story.actors)
+        many = chance.randint(1, len(actor.acts))
+        since = sum(act.after for act in actor.acts[:many]) + chance.choice((-1.0, 0.1, 1.0, 5.0, 60.0, 640.0))
+        what = chance.choice(whats)
+        broken[NEVER_ENDING[what]] = Broken(what, round(max(0.0, since), 2))
+    return replace(story, never_ends=tuple(broken.values()))
+
+
+def _that_ends(seed: int, scheduler: str, database: str) -> Story:
     chance = Random(f"story {seed}")
     scheduler = scheduler or (*NAMES, WORST)[seed % 4]
     processes = 2 if chance.random() < 0.12 else 1
@@ -323,6 +379,7 @@ def in_words(story: Story) -> str:
         for one in story.deaths
     ]
     lines += [f"From {one.since:g} s on, for {one.lasts:g} s: {one.what}." for one in story.spells]
+    lines += [f"From {one.since:g} s on, for days: {one.what}." for one in story.never_ends]
     return "\n".join(lines)
 
 

@@ -90,6 +90,8 @@ class World:
         self.clock_step = timedelta(0)
         self.processes = [Process(self, f"process {number + 1}", self.disk) for number in range(story.processes)]
         self.spells: set[str] = set()
+        #: Those spells that are never over.
+        self.lasting: set[str] = set()
         self.over = False
         #: Whether an old copy of the database was put back, so that it knows less than everybody else.
         self.restored = False
@@ -178,7 +180,7 @@ class World:
             self.mails.append(Mail(message))
             await process.step("mail", "sent")
             if "mail cut" in self.spells:
-                raise MailError("smtp: no answer", permanent=False)
+                raise MailError("smtp: no answer", permanent=False, may_have_arrived=True)
 
         return give
 
@@ -193,6 +195,10 @@ class World:
     def note(self, what: str) -> None:
         """A line of what happened."""
         self.lines.append(Told(round(self.loop.time(), 3), what))
+
+    def struck(self, what: str) -> None:
+        """Something goes wrong now."""
+        self.network.struck.append((self.loop.time(), what))
 
     def someone(self) -> Process:
         """A process that is up, as a proxy would choose. Raises Gone."""
@@ -262,10 +268,11 @@ class World:
             await self._put_back(spell.lasts)
             return
         self.note(f"{spell.what} begins")
+        self.struck(spell.what)
         self.spells.add(spell.what)
         self.apply_spells()
         await asyncio.sleep(spell.lasts)
-        self.spells.discard(spell.what)
+        self.spells = (self.spells - {spell.what}) | self.lasting
         self.apply_spells()
         self.note(f"{spell.what} ends")
         self.stir()
@@ -298,7 +305,9 @@ class World:
         elif "clock behind" in self.spells:
             self.clock_step = timedelta(minutes=-7)
         for name in ("scheduler", "stripe"):
-            self.network.gone[self.side.name if name == "scheduler" else name] = f"{name} gone" in self.spells
+            provider = self.side.name if name == "scheduler" else name
+            self.network.gone[provider] = f"{name} gone" in self.spells
+            self.network.silent[provider] = f"{name} silent" in self.spells
         if self.side.name == "hapio":
             self.side.switches({"monthly_quota": 0 if "quota used up" in self.spells else None})
 

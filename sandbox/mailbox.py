@@ -120,6 +120,8 @@ class MailboxSandbox:
         self.arrived = asyncio.Event()
         self.refuse: Refusal = "none"
         self.drop_after_data = False
+        #: Drop the connection before a message was given, so that none has come.
+        self.hang_up = False
         #: Addresses that nobody has here: refused permanently, while all others are taken.
         self.unknown: set[str] = set()
         self._now = now
@@ -170,9 +172,12 @@ class MailboxSandbox:
         self._server = None
 
     async def handle_RCPT(  # noqa: N802  (aiosmtpd finds its hooks by this name)
-        self, _server: Any, _session: Any, envelope: Any, address: str, _options: list[str]
+        self, server: Any, _session: Any, envelope: Any, address: str, _options: list[str]
     ) -> str:
         """Answer a recipient as the switch says; the codes are those of RFC 5321 and RFC 3463."""
+        if self.hang_up:
+            server.transport.abort()
+            await asyncio.get_running_loop().create_future()  # as below
         if self.refuse == "temporary":
             return "451 4.3.0 Mailbox sandbox refuses for now, as switched"
         if self.refuse == "permanent" or address in self.unknown:
@@ -250,7 +255,7 @@ class MailboxSandbox:
 
     async def _reset(self, _: Request) -> Response:
         self.messages.clear()
-        self.refuse, self.drop_after_data = "none", False
+        self.refuse, self.drop_after_data, self.hang_up = "none", False, False
         self.unknown.clear()
         return JSONResponse([])
 

@@ -20,7 +20,8 @@ log = structlog.get_logger()
 #: The scheduler answers within seconds; a customer who has paid is looking at a page that promises a mail.
 CONFIRM_WITHIN = timedelta(minutes=10)
 MOVE_WITHIN = timedelta(minutes=10)
-#: Stripe's word on an open payment page; until then the time cannot be given to anyone else.
+#: Stripe's word on an open payment page, until which the time cannot be given to anyone else; or on a payment that it
+#: has reported after the booking had ended.
 END_WITHIN = timedelta(hours=1)
 #: A time that stays blocked costs a sale, not money that was paid; a full month's quota at the scheduler may block it
 #: for days.
@@ -42,6 +43,8 @@ class Overdue:
             await self._tell(booking, Trouble.NOT_MOVED, about=str(booking.revision))
         for booking in await self._store.unended_since(END_WITHIN):
             await self._tell(booking, Trouble.NOT_ENDED, about=str(booking.revision))
+        for booking in await self._store.unread_since(END_WITHIN):
+            await self._tell(booking, Trouble.NOT_ENDED, about=f"paid{booking.revision or ''}")
         for booking in await self._store.unreleased_since(RELEASE_WITHIN):
             await self._tell(booking, Trouble.NOT_RELEASED)
 

@@ -115,9 +115,8 @@ class Strays:
         """Mail all owners that the widgets name, since it is not known for which widget it was paid. Raises
         MailError."""
         languages = {widget.owner_email: widget.languages[0] for widget in self._widgets.values() if widget.owner_email}
-        for address, language in languages.items():
-            subject, text = _words(stray, language)
-            await self._mailer.send_text(to=address, subject=subject, text=text)
+        texts = {address: _words(stray, language) for address, language in languages.items()}
+        await self._mailer.send_texts(stray.session_id, texts)
         await self._store.record_stray_told(stray.session_id)
 
     # -- settling ------------------------------------------------------------------------------------------

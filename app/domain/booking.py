@@ -125,9 +125,10 @@ class Trouble(StrEnum):
     #: A move was decided, but the scheduler does not answer.
     NOT_MOVED = "not_moved"
     #: An unpaid booking, or an unpaid move, whose deadline has passed cannot be ended: Stripe does not say how its
-    #: payment page stands.
+    #: payment page stands. Or it has ended, and Stripe does not say what became of a payment for it.
     NOT_ENDED = "not_ended"
-    #: An ended booking's time could not be released at the scheduler.
+    #: An ended booking's time could not be released at the scheduler; or an unpaid booking without an open payment page
+    #: could not be ended, because the scheduler does not say how it stands.
     NOT_RELEASED = "not_released"
     #: Stripe refuses a refund, or does not answer; `amount` and `code` say which.
     REFUND_REFUSED = "refund_refused"

@@ -5,6 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+#: Kinds of Stripe's that are about money that somebody has sent us.
+SAYS_PAID = (
+    "checkout.session.completed",
+    "checkout.session.async_payment_succeeded",
+    "payment_intent.amount_capturable_updated",
+    "payment_intent.succeeded",
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Event:

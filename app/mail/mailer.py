@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import socket
 import ssl
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -12,7 +13,7 @@ from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import format_datetime, make_msgid, parseaddr
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import SplitResult, unquote, urlsplit
 
 import aiosmtplib
@@ -34,6 +35,8 @@ from app.text.languages import direction
 
 #: Seconds for one step of the conversation with the mail server.
 SMTP_TIMEOUT = 20
+#: Whoever may have been reached is written to again until they may have it so many times.
+_COPIES = 3
 _PORTS = {"smtp": 25, "smtps": 465, "smtp+starttls": 587}
 
 log = structlog.get_logger()
@@ -77,6 +80,7 @@ class Mailer:
         self._text = environment.get_template("email/letter.txt")
         self._now = now
         self._give = through or give
+        self._had: Counter[tuple[str, str]] = Counter()
         if not self.enabled:
             log.warning("mail_is_off", reason="SMTP_URL is not set")
 
@@ -107,6 +111,27 @@ class Mailer:
         message = plain_message((self._from_name, self._from_address), to=to, subject=subject, text=text)
         message["Date"] = format_datetime(self._now())
         await self._give(message, self._server, sender=self._from_address)
+
+    async def send_texts(self, about: str, texts: Mapping[str, tuple[str, str]]) -> None:
+        """The same for several people, by address: (subject, text), about one thing. Whom it does not reach keeps
+        nobody else waiting; called again, it goes to those alone, as far as this process knows. Who may have it already
+        gets so many copies at most. Raises MailError, one that is worth another try before one that is not."""
+        failed: MailError | None = None
+        for to, (subject, text) in texts.items():
+            if self._had[about, to] >= _COPIES:
+                continue
+            try:
+                await self.send_text(to=to, subject=subject, text=text)
+            except MailError as error:
+                self._had[about, to] += error.may_have_arrived
+                if self._had[about, to] < _COPIES and (failed is None or failed.permanent):
+                    failed = error
+            else:
+                self._had[about, to] = _COPIES
+        if failed:
+            raise failed
+        for to in texts:
+            del self._had[about, to]
 
     def message(self, mail: Mail) -> EmailMessage:
         """The finished message: plain text, HTML, and where the calendar must follow its file."""
@@ -188,20 +213,7 @@ def plain_message(sender: tuple[str, str], *, to: str, subject: str, text: str) 
 
 async def give(message: EmailMessage, server: SplitResult, *, sender: str) -> None:
     """Hand it to the server. Raises MailError."""
-    try:
-        await _send(message, server, sender=sender)
-    except (aiosmtplib.SMTPException, OSError) as error:
-        step, permanent = _what_failed(error)
-        # A server's own sentence may quote the address, so the cause is left out of tracebacks.
-        raise MailError(f"{server.hostname or 'localhost'}:{_port(server)}: {step}", permanent=permanent) from None
-
-
-async def _send(message: EmailMessage, server: SplitResult, *, sender: str) -> None:
-    recipients = [address.addr_spec for address in message["To"].addresses]
-    await aiosmtplib.send(
-        message,
-        sender=sender,
-        recipients=recipients,
+    client = _Client(
         hostname=server.hostname or "localhost",
         port=_port(server),
         username=unquote(server.username) if server.username else None,
@@ -210,6 +222,29 @@ async def _send(message: EmailMessage, server: SplitResult, *, sender: str) -> N
         start_tls=server.scheme == "smtp+starttls",
         timeout=SMTP_TIMEOUT,
     )
+    recipients = [address.addr_spec for address in message["To"].addresses]
+    try:
+        async with client:
+            await client.send_message(message, sender=sender, recipients=recipients)
+    except (aiosmtplib.SMTPException, OSError) as error:
+        step, permanent = _what_failed(error)
+        answered = isinstance(error, aiosmtplib.SMTPResponseException)
+        # A server's own sentence may quote the address, so the cause is left out of tracebacks.
+        raise MailError(
+            f"{server.hostname or 'localhost'}:{_port(server)}: {step}",
+            permanent=permanent,
+            may_have_arrived=client.handed_over and not answered,
+        ) from None
+
+
+class _Client(aiosmtplib.SMTP):
+    """A connection that knows whether the message was handed over."""
+
+    handed_over = False
+
+    async def data(self, *message: Any, **options: Any) -> aiosmtplib.SMTPResponse:
+        self.handed_over = True
+        return await super().data(*message, **options)
 
 
 def _port(server: SplitResult) -> int:

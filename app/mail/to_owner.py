@@ -208,12 +208,13 @@ def _trouble(mail: Mail) -> tuple[str, ...]:
                 _("You can cancel the booking at any time. If you do, we will refund the customer in full."),
             )
         case Trouble.NOT_ENDED:
+            blocked = _(
+                "Until it does, the time stays blocked. If the payment did arrive, we will confirm the booking "
+                "or refund the payment."
+            )
             return (
                 _("The time to pay has run out, but Stripe does not say whether the customer has paid."),
-                _(
-                    "Until it does, the time stays blocked. If the payment did arrive, we will confirm the booking "
-                    "or refund the payment."
-                ),
+                "" if mail.booking.status is Status.EXPIRED else blocked,
                 _("Please check your Stripe account and run: python -m app doctor"),
             )
         case Trouble.NOT_RELEASED if mail.booking.status is Status.CONFIRMED:

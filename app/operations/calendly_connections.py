@@ -250,9 +250,8 @@ class CalendlyConnections:
             for widget in self._widgets.values()
             if widget.scheduler == tokens.name and widget.owner_email
         }
-        for address, widget in owners.items():
-            subject, text = _words(widget, tokens, self._public_url)
-            await self._mailer.send_text(to=address, subject=subject, text=text)
+        texts = {address: _words(widget, tokens, self._public_url) for address, widget in owners.items()}
+        await self._mailer.send_texts(f"{tokens.name} {tokens.connected_at}", texts)
         log.error("owners told of a broken connection", scheduler=tokens.name, many=len(owners))
         await self._store.tell_of_broken_at(tokens, None)
 

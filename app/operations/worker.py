@@ -55,6 +55,8 @@ MAIL_PATIENCE = timedelta(days=4)
 #: After our own outage every mail is late; each still gets this many attempts.
 LEAST_MAIL_TRIES = 14
 MAX_BACK_OFF = timedelta(hours=1)
+#: The longest pause where the last attempt may have delivered the mail: each further one may be another copy.
+MAX_MAIL_BACK_OFF = timedelta(days=1)
 #: How often overdue things are looked for: they are reported after minutes, and a few reads a minute cost nothing.
 LOOK_FOR_OVERDUE_EVERY = timedelta(minutes=1)
 #: Each beat is a write; `/readyz` waits for several of them before it calls the worker late.
@@ -287,10 +289,14 @@ class Worker:
             await self._store.record_mail(mail.id, error=reason, mails=owner)
             return
         log.warning("mail put off", **told)
-        await self._store.record_mail(mail.id, error=reason, again_at=self._now() + _back_off(mail.tries))
+        lost = isinstance(error, MailError) and error.may_have_arrived
+        pause = _back_off(mail.tries, longest=MAX_MAIL_BACK_OFF if lost else MAX_BACK_OFF)
+        await self._store.record_mail(mail.id, error=reason, again_at=self._now() + pause)
 
-    async def _put_off_stray(self, stray: StrayPayment, _error: Exception) -> None:
-        await self._store.put_off_stray(stray.session_id, until=self._now() + _back_off(stray.tries))
+    async def _put_off_stray(self, stray: StrayPayment, error: Exception) -> None:
+        for_good = isinstance(error, MailError) and error.permanent  # the staff page says it still
+        pause = _back_off(stray.tries, longest=MAX_MAIL_BACK_OFF if for_good else MAX_BACK_OFF)
+        await self._store.put_off_stray(stray.session_id, until=self._now() + pause)
 
     async def _sweep(self) -> None:
         now = self._now()
@@ -360,5 +366,5 @@ async def _leave(_item: object, _error: Exception) -> None:
     """The next attempt was written down before this one."""
 
 
-def _back_off(tries: int) -> timedelta:
-    return min(timedelta(seconds=5 << min(tries, 12)), MAX_BACK_OFF)
+def _back_off(tries: int, *, longest: timedelta = MAX_BACK_OFF) -> timedelta:
+    return min(timedelta(seconds=5 << min(tries, 16)), longest)

@@ -264,8 +264,8 @@ class OutgoingWebhooks:
 
     async def _tell_owner(self, widget: Widget | None, endpoint: Endpoint) -> None:
         if widget and widget.owner_email:
-            subject, text = off_words(widget, endpoint)
-            await self._mailer.send_text(to=widget.owner_email, subject=subject, text=text)
+            about = f"{endpoint.id} {endpoint.disabled_at}"
+            await self._mailer.send_texts(about, {widget.owner_email: off_words(widget, endpoint)})
 
     # -- the owner's acts ----------------------------------------------------------------------------------------
 

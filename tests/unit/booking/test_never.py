@@ -15,6 +15,7 @@ import pytest
 
 from app.domain.booking import Booking, Status
 from app.errors import HoldfastError
+from app.operations.alerts import AlertKind
 from sandbox.hapio import Fault
 from sandbox.stripe import Fault as StripeFault
 from tests.support.agreement import assert_nothing_is_due_to_the_scheduler, due_to_the_house, intents_of, tag
@@ -152,6 +153,46 @@ async def test_nobody_waits_in_silence_for_a_change_where_nobody_locks_the_time(
         return lambda: change(stack, booking)
 
     await turn_everywhere(tmp_path, prepare, never, scheduler=scheduler)
+
+
+@pytest.mark.parametrize("never", SCHEDULER, ids=named)
+async def test_where_the_calendar_alone_is_silent_nobody_is_sent_to_stripe(
+    never: Callable[[Stack], None], tmp_path: Path
+) -> None:
+    """A process that is started anew asks the calendar before it ends what it has found: the database may be a copy."""
+    async with open_stack(tmp_path, webhooks=False) as stack:
+        await stack.hold()
+        never(stack)
+        await stack.restart()
+        await days_pass(stack)
+        told = [one.text or "" for one in stack.mailbox.messages if "owner@studio.example" in one.recipients]
+        assert any("delete the entry in your calendar" in text for text in told)
+        assert not any("Stripe" in text for text in told)
+        kinds = {alert.kind for alert in await stack.parts.alerts.all()}
+        assert AlertKind.NOT_RELEASED in kinds
+        assert AlertKind.NOT_ENDED not in kinds
+
+
+@pytest.mark.parametrize("never", STRIPE, ids=named)
+async def test_money_that_came_after_the_end_is_told_while_stripe_does_not_say_what_it_is(
+    never: Callable[[Stack], None], tmp_path: Path
+) -> None:
+    """Stripe's message says that there was a payment, and what it was cannot be read."""
+    async with open_stack(tmp_path) as stack:
+        booking = await stack.hold()
+        session_id = await stack.at_stripe(booking)
+        await stack.tick(after=HOUR, times=2)
+        assert await stack.status(booking) is Status.EXPIRED
+        never(stack)
+        await stack.pay_late(session_id)
+        await days_pass(stack)
+        told = [one.text or "" for one in stack.mailbox.messages if "owner@studio.example" in one.recipients]
+        [text] = [text for text in told if "Stripe does not say whether the customer has paid" in text]
+        assert "check your Stripe account" in text
+        assert "the time stays blocked" not in text, "it was given back"
+        stack.stripe.faults.clear()
+        await hours_pass(stack)
+        await assert_all_is_settled(stack)
 
 
 async def turn_everywhere(

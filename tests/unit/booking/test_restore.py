@@ -463,6 +463,26 @@ async def test_while_the_mail_server_is_down_the_owners_mail_waits(stack: Stack,
     assert len([message for message in stack.mailbox.messages if OWNER in message.recipients]) == 1
 
 
+async def test_an_owner_who_cannot_be_reached_keeps_no_other_owner_waiting(tmp_path: Path) -> None:
+    second = '[second]\ntitle = "Second"\nowner_email = "second@studio.example"\nscheduler = "hapio"'
+    async with open_stack(tmp_path, widget=second) as stack:
+        stack.mailbox.unknown.add(OWNER)
+        await lost_booking(stack, tmp_path)
+        for _ in range(12):
+            await stack.tick(after=timedelta(hours=2))
+        to = [message.recipients for message in stack.mailbox.messages]
+        assert to == [("second@studio.example",)]
+
+
+async def test_a_mail_server_that_never_says_so_brings_the_owner_three_copies(stack: Stack, tmp_path: Path) -> None:
+    await lost_booking(stack, tmp_path)
+    stack.mailbox.drop_after_data = True
+    for _ in range(12):
+        await stack.tick(after=timedelta(hours=2))
+    copies = [one for one in stack.mailbox.messages if "without a booking" in one.header("Subject")]
+    assert len(copies) == 3
+
+
 # A crash in the middle
 
 

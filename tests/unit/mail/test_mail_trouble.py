@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from collections import Counter
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -148,6 +149,29 @@ async def test_a_mail_that_nobody_takes_for_days_is_given_up_in_the_end(stack: S
         "Needs your attention",
         "New booking",
     ]
+
+
+async def test_a_mail_server_that_takes_mails_and_never_says_so_is_not_a_hundred_copies(stack: Stack) -> None:
+    """Whether such a mail has arrived nobody can know. It is sent again, ever more rarely."""
+    stack.mailbox.drop_after_data = True
+    await stack.confirmed(await stack.in_days(20))
+    for _ in range(5 * 10):
+        await stack.tick(after=2 * HOUR)
+    copies = Counter(message.recipients[0] for message in stack.mailbox.messages)
+    assert copies.keys() == {ANNA, OWNER}
+    assert 10 <= max(copies.values()) <= 20
+    assert len({message.header("Message-ID") for message in stack.mailbox.messages}) == 2
+
+
+async def test_a_mail_server_that_hangs_up_at_once_is_tried_every_hour(stack: Stack) -> None:
+    """Nothing has arrived there for sure, so that nothing is lost by trying."""
+    stack.mailbox.hang_up = True
+    await stack.confirmed(await stack.in_days(20))
+    for _ in range(14):
+        await stack.tick(after=HOUR)
+    stack.mailbox.hang_up = False
+    await stack.tick(after=HOUR)
+    assert sorted(message.recipients[0] for message in stack.mailbox.messages) == [ANNA, OWNER]
 
 
 async def test_after_an_outage_of_ours_a_late_mail_is_not_given_up_at_its_first_failure(stack: Stack) -> None:

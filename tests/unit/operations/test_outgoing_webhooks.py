@@ -275,6 +275,21 @@ async def test_an_address_that_takes_nothing_for_five_days_is_switched_off_and_t
     assert (backlog.off, backlog.waiting) == (0, 0)
 
 
+async def test_a_mail_server_that_never_says_so_does_not_bring_the_same_mail_every_hour(studio: Stack) -> None:
+    studio.receivers.answers["crm.example"] = httpx.ConnectError("refused")
+    studio.mailbox.drop_after_data = True
+    webhooks = studio.parts.outgoing_webhooks
+    for _ in range(16):
+        await studio.hold()
+        await webhooks.tick()
+        studio.clock.advance(timedelta(hours=8))
+    for _ in range(12):
+        await webhooks.tick()
+        studio.clock.advance(timedelta(minutes=61))
+    subjects = [message.header("Subject") for message in studio.mailbox.messages if "owner@" in message.recipients[0]]
+    assert subjects.count("Your program “studio.crm” cannot be reached") == 3
+
+
 async def test_one_message_that_a_program_cannot_take_holds_up_no_other(studio: Stack) -> None:
     studio.receivers.answers["crm.example"] = lambda got: 500 if got.message["type"] == "booking.held" else 204
     await studio.confirmed()

@@ -240,6 +240,21 @@ async def test_a_mail_about_it_that_does_not_go_out_is_sent_later(owners: Owners
     assert [message.recipients for message in stack.mailbox.messages] == [("nora@studio.example",)]
 
 
+async def test_a_mail_server_that_never_says_so_does_not_bring_it_every_ten_minutes(
+    owners: Owners, eva: Browser
+) -> None:
+    stack = owners.stack
+    await owners.connect(eva, "nora", owners.nora)
+    owners.calendly.state.refresh_tokens.clear()
+    stack.mailbox.messages.clear()
+    stack.mailbox.drop_after_data = True
+    stack.clock.advance(timedelta(hours=3))
+    await Browser(stack).open("/w/studio")
+    for _ in range(12):
+        await stack.tick(after=timedelta(minutes=10))
+    assert [message.recipients for message in stack.mailbox.messages] == [("nora@studio.example",)] * 3
+
+
 async def test_eva_disconnects_an_account(owners: Owners, eva: Browser) -> None:
     await owners.connect(eva, "nora", owners.nora)
     await reload(eva)
