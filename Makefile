@@ -40,7 +40,7 @@ browser: .venv/clients.stamp .cache/npm/assets.stamp .cache/npm/frameworks.stamp
 	@$(RUN) scripts/chromium.py --headless >/dev/null
 	@$(RUN) -m scripts.wordpress
 
-coverage: .venv/dev.stamp ## Unit and contract tests with the branches of app/ that they reach
+coverage: .venv/dev.stamp ## Unit and contract tests with the branches of app/ that they reach; fails below 94 %
 	rm -rf .cache/coverage && mkdir -p .cache/coverage
 	POSTGRES="$$($(RUN) -m scripts.postgres)" && REDIS="$$($(RUN) -m scripts.redis)" && export POSTGRES REDIS \
 		&& $(RUN) -m pytest tests/unit tests/contract -n auto --dist worksteal --cov --cov-report=term --cov-report=html
