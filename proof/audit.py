@@ -381,6 +381,9 @@ def _told(books: Books, booking: Booking) -> Iterator[str]:
     for kind in sorted(expected):
         if not has(kind) and kind not in given_up:
             yield f"nobody was sent {kind}"
+    if booking.status is Status.EXPIRED and has("confirmed_customer") and books.world.binds:
+        # Where nothing is locked, an old copy cannot know of it.
+        yield "it was confirmed to its customer, and then treated as never booked"
     unasked = booking.status is Status.CANCELED and not expected
     ends = {"refunded_customer", "released_customer"}  # the latter where nothing was to be paid
     if unasked and not any(has(kind) for kind in ends) and not ends & given_up:

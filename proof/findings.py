@@ -76,6 +76,7 @@ FINDINGS: Sequence[Finding] = (
                 "if False:",
             ),
         ),
+        "hapio",
         source="money-and-operations F2",
     ),
     Finding(

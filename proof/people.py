@@ -268,12 +268,12 @@ class People:
         """Two tabs at once."""
 
         async def go_on() -> None:
-            await asyncio.sleep(self._world.random.choice((0.0, 0.01, 0.1)))
             session = await self._to_stripe(number)
             if session:
                 await self._card(session)
 
-        await _both(self.give_up(number, act), go_on())
+        later = self._world.random.choice((0.0, 0.01, 0.03, 0.1))
+        await _both(self.give_up(number, act), go_on(), later)
 
     async def nothing(self, number: int, _: Act) -> None:
         """They are gone."""
@@ -450,9 +450,15 @@ class People:
         await asyncio.gather(*(self._run(lambda parts: self._free(parts, "portrait", 0)) for _ in range(5)))
 
 
-async def _both(one: Awaitable[object], other: Awaitable[object]) -> None:
-    """Two tabs: what one of them is refused does not keep the other from going on."""
-    for outcome in await asyncio.gather(one, other, return_exceptions=True):
+async def _both(one: Awaitable[object], other: Awaitable[object], later: float = 0.0) -> None:
+    """Two tabs, the first so many seconds `later`: what one of them is refused does not keep the other from going
+    on."""
+
+    async def after() -> None:
+        await asyncio.sleep(later)
+        await one
+
+    for outcome in await asyncio.gather(after(), other, return_exceptions=True):
         if isinstance(outcome, BaseException) and not isinstance(outcome, HoldfastError | Gone | TimeoutError):
             raise outcome
 

@@ -43,6 +43,7 @@ RULES: Sequence[Fault] = (
                 "    async def soon(self, booking: Booking) -> None:",
             ),
         ),
+        "hapio",
     ),
     Fault(
         "session-first",
@@ -228,30 +229,6 @@ RULES: Sequence[Fault] = (
                 "        return 0\n        swept = 0\n        for stray in",
             ),
         ),
-    ),
-    Fault(
-        "look-twice",
-        "What may have been made twice is looked at once more (rule 7).",
-        (
-            Edit(
-                "app/booking/release.py",
-                "            await self._delete_doubles(reservation)\n",
-                "            await self._store.record_sure(reservation)\n",
-            ),
-        ),
-        "calendly",
-    ),
-    Fault(
-        "one-maker",
-        "One process at a time makes a booking at the scheduler.",
-        (
-            Edit(
-                "app/booking/confirm.py",
-                "leased = await self._store.lease(booking, until=self._now() + RESCUE_LEASE)",
-                "leased = booking",
-            ),
-        ),
-        "calendly",
     ),
     Fault(
         "follow-the-owner",

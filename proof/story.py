@@ -225,7 +225,7 @@ def _that_ends(seed: int, scheduler: str, database: str) -> Story:
         switches=_switches(chance, scheduler),
     )
     restored = chance.random() < 0.06
-    if chance.random() < 0.3:
+    if chance.random() < 0.35:
         return _choose_situation(chance)(chance, story)
     if chance.random() < 0.1:
         return story
@@ -399,19 +399,32 @@ def _called_off_at_once(chance: Random, story: Story) -> Story:
 
 def _refunded_while_it_waits(chance: Random, story: Story) -> Story:
     """The scheduler is away after the payment, and the owner gives the money back in Stripe's dashboard."""
-    dearer = chance.random() < 0.4
-    acts = (Act(5.0, "move to a dearer service", nth=61),) if dearer else ()
-    actor = _alone("pay", *acts, nth=60, service="headshot" if dearer else "portrait")
-    owner = Actor("other 1", (Act(chance.choice((700.0, 800.0)), "refund in the dashboard", nth=60),))
-    gone = Spell("scheduler gone", chance.choice((3.5, 30.0)) if not dearer else 645.0, chance.choice((1500.0, 5000.0)))
-    return replace(story, actors=(actor, owner), spells=(gone,), deaths=(), troubles=())
+    widget = (*_without(story.widget, "capture"), 'capture = "automatic"')
+    actor = _alone("pay", nth=60)
+    gone = Spell("scheduler gone", chance.choice((8.0, 30.0)), chance.choice((1500.0, 5000.0)))
+    owner = Actor("other 1", (Act(chance.choice((700.0, 800.0)), "refund in the dashboard"),))
+    return replace(story, actors=(actor, owner), widget=widget, spells=(gone,))
+
+
+def _refunded_while_it_moves(chance: Random, story: Story) -> Story:
+    """The same with the difference of a move."""
+    actor = _alone("pay", Act(5.0, "move to a dearer service", nth=61), nth=60, service="headshot")
+    owner = Actor("other 1", (Act(chance.choice((2900.0, 3000.0)), "refund in the dashboard"),))
+    trouble = Trouble("hapio", "error before", "PATCH", nth=2, times=40)
+    return replace(story, actors=(actor, owner), troubles=(trouble,))
 
 
 def _given_back_before(chance: Random, story: Story) -> Story:
-    """The owner has given back a half when the customer cancels under terms that give back a half."""
-    actor = _alone("pay", Act(1500.0, "cancel"), nth=chance.choice((0, 0, 1)))
-    owner = Actor("other 1", (Act(chance.choice((800.0, 1200.0)), "owner gives half back"),))
-    return replace(story, actors=(actor, owner))
+    """Some of the money has gone back when the rest is to go back: by the owner here, under terms that give back a
+    half, or in Stripe's dashboard, of which nobody has heard."""
+    if chance.random() < 0.5:
+        actor = _alone("pay", Act(1500.0, "cancel"), nth=chance.choice((0, 0, 1)))
+        owner = Actor("other 1", (Act(chance.choice((800.0, 1200.0)), "owner gives half back"),))
+        return replace(story, actors=(actor, owner))
+    actor = _alone("pay", nth=chance.choice((30, 60)))
+    in_dashboard = Act(800.0, "part refund in the dashboard")
+    owner = Actor("other 1", (in_dashboard, Act(chance.choice((1.0, 20.0)), "owner cancels")))
+    return replace(story, actors=(actor, owner), stripe={**story.stripe, "deliver": "off"})
 
 
 def _at_the_last_minute(chance: Random, story: Story) -> Story:
@@ -430,13 +443,13 @@ def _moved_too_late(chance: Random, story: Story) -> Story:
 
 def _put_back(chance: Random, story: Story) -> Story:
     """A booking is paid, changed or ended after the copy of the database was made that is put back later."""
-    after = _choose(chance, AFTER_PAID)
-    act = chance.choice(("pay", "pay", "pay", "go to pay and walk away", "give up"))
+    more = (Act(60.0, _choose(chance, AFTER_PAID), nth=62),) if chance.random() < 0.4 else ()
+    act = chance.choice(("pay", "pay", "pay", "pay", "go to pay and walk away", "give up"))
     service = chance.choice(("portrait", "planning"))
-    actor = _alone(act, Act(60.0, after, nth=62), nth=chance.choice(WHEN), service=service, after=10.0)
+    actor = _alone(act, *more, nth=chance.choice(WHEN), service=service, after=10.0)
     if chance.random() < 0.3:  # the copy does not know the booking at all
         actor = replace(actor, acts=(replace(actor.acts[0], after=20.0), *actor.acts[1:]))
-    spells = (Spell(RESTORED, chance.choice((5.0, 12.0)), chance.choice((60.0, 600.0, 1000.0))),)
+    spells = (Spell(RESTORED, chance.choice((5.0, 5.0, 12.0)), chance.choice((60.0, 600.0, 1000.0))),)
     return replace(story, actors=(actor,), spells=spells, database="sqlite") if story.database == "sqlite" else story
 
 
@@ -455,24 +468,25 @@ def _moved_cheaper(chance: Random, story: Story) -> Story:
 
 def _cancelled_with_a_refund(chance: Random, story: Story) -> Story:
     """A refund is due, and the process dies, or Stripe has troubles, about that time."""
-    actor = _alone("pay", Act(60.0, chance.choice(("cancel", "owner cancels"))), nth=chance.choice((30, 60)))
+    actor = _alone("pay", Act(60.0, chance.choice(("cancel", "owner cancels"))), nth=chance.choice((0, 0, 30, 60)))
     trouble = Trouble("stripe", chance.choice(FATES), "POST", nth=chance.choice((2, 3)), times=chance.choice((1, 2, 5)))
     return replace(story, actors=(actor,), troubles=(trouble,), deaths=(_death(chance, 1),))
 
 
 #: With how often each is chosen.
 SITUATIONS: Sequence[tuple[Callable[[Random, Story], Story], int]] = (
-    (_the_time_runs_out, 4),
-    (_two_tabs, 4),
+    (_the_time_runs_out, 3),
+    (_two_tabs, 5),
     (_called_off_at_once, 4),
     (_refunded_while_it_waits, 3),
-    (_given_back_before, 2),
-    (_at_the_last_minute, 3),
-    (_moved_too_late, 1),
-    (_put_back, 4),
-    (_refused_mail, 1),
-    (_moved_cheaper, 2),
-    (_cancelled_with_a_refund, 4),
+    (_refunded_while_it_moves, 3),
+    (_given_back_before, 5),
+    (_at_the_last_minute, 4),
+    (_moved_too_late, 3),
+    (_put_back, 6),
+    (_refused_mail, 2),
+    (_moved_cheaper, 3),
+    (_cancelled_with_a_refund, 5),
 )
 
 
