@@ -409,7 +409,9 @@ def _refunded_while_it_waits(chance: Random, story: Story) -> Story:
 def _refunded_while_it_moves(chance: Random, story: Story) -> Story:
     """The same with the difference of a move."""
     actor = _alone("pay", Act(5.0, "move to a dearer service", nth=61), nth=60, service="headshot")
-    owner = Actor("other 1", (Act(chance.choice((2900.0, 3000.0)), "refund in the dashboard"),))
+    owner = Actor(
+        "other 1", (Act(chance.choice((2900.0, 3000.0)), "refund in the dashboard"), Act(900.0, "everybody looks"))
+    )
     trouble = Trouble("hapio", "error before", "PATCH", nth=2, times=40)
     return replace(story, actors=(actor, owner), troubles=(trouble,))
 
@@ -437,8 +439,9 @@ def _at_the_last_minute(chance: Random, story: Story) -> Story:
 def _moved_too_late(chance: Random, story: Story) -> Story:
     """The scheduler does not answer to a move until the new time has begun."""
     actor = _alone("pay", Act(20.0, "move", nth=0, service="headshot"), nth=60, service="headshot")
-    trouble = Trouble("hapio", "error before", "PATCH", nth=2, since=0.0, times=chance.choice((32, 36, 40)))
-    return replace(story, actors=(actor,), troubles=(trouble,), deaths=(), worker_every=15.0)
+    trouble = Trouble("hapio", "error before", "PATCH", nth=2, times=40)
+    later = Actor("other 1", (Act(chance.choice((7500.0, 9000.0)), "everybody looks"),))
+    return replace(story, actors=(actor, later), troubles=(trouble,), worker_every=15.0)
 
 
 def _put_back(chance: Random, story: Story) -> Story:
