@@ -401,8 +401,9 @@ def _refunded_while_it_waits(chance: Random, story: Story) -> Story:
     """The scheduler is away after the payment, and the owner gives the money back in Stripe's dashboard."""
     widget = (*_without(story.widget, "capture"), 'capture = "automatic"')
     actor = _alone("pay", nth=60)
-    gone = Spell("scheduler gone", chance.choice((8.0, 30.0)), chance.choice((1500.0, 5000.0)))
-    owner = Actor("other 1", (Act(chance.choice((700.0, 800.0)), "refund in the dashboard"),))
+    gone = Spell("scheduler gone", chance.choice((8.0, 8.0, 30.0)), chance.choice((1600.0, 5000.0)))
+    back = Act(chance.choice((700.0, 800.0)), "refund in the dashboard")
+    owner = Actor("other 1", (back, Act(900.0, "everybody looks")))
     return replace(story, actors=(actor, owner), widget=widget, spells=(gone,))
 
 
