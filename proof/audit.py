@@ -318,7 +318,7 @@ def _page_open_at(books: Books, booking: Booking, released_at: datetime, *, move
             continue  # nobody was given that page
         ended = books.page_ended(row["session_id"])
         if ended is None or ended > released_at:
-            yield "its time was given back while somebody could pay for it"
+            yield "its time was given back while its payment page was open"
 
 
 def _back_by(books: Books, intent: Any, moment: datetime) -> bool:

@@ -125,7 +125,7 @@ def table(caught: Iterable[tuple[Fault, Caught | None]], runs: int) -> Iterator[
         else:
             # Whose booking it is says nothing to anybody else.
             sentence = re.sub(r"^(visitor|desk)\S* \(([^)]*)\)", r"\2", by.sentence)
-            yield f"| `{fault.name}` | {fault.says} | {by.seed}{where} | {by.runs} | {sentence} |"
+            yield f"| `{fault.name}` | {fault.says} | {by.seed}{where} | {by.runs} | `{sentence}` |"
 
 
 def search(faults: Sequence[Fault], description: str) -> int:

@@ -80,19 +80,6 @@ FINDINGS: Sequence[Finding] = (
         source="money-and-operations F2",
     ),
     Finding(
-        "moved-when-begun",
-        "A move that the scheduler does not answer has no end.",
-        (
-            Edit(
-                "app/booking/moves.py",
-                "if move.starts_at + PAST_START <= self._now():",
-                "if False:",
-            ),
-        ),
-        "hapio",
-        source="code, defect 2; money-and-operations F3",
-    ),
-    Finding(
         "forgotten-payment",
         "After a backup is put back, the payment that it does not know is nobody's.",
         (
@@ -131,7 +118,7 @@ FINDINGS: Sequence[Finding] = (
     ),
     Finding(
         "given-twice",
-        "What the owner gave back before is given again by the terms.",
+        "What the owner has refunded is refunded again by the terms.",
         (Edit("app/booking/offer.py", "min(max(0, due.amount - given), funds.left", "min(due.amount, funds.left"),),
         source="money-and-operations F14",
     ),
@@ -173,7 +160,7 @@ FINDINGS: Sequence[Finding] = (
     ),
     Finding(
         "made-afresh",
-        "What a lost answer has made besides stays final when the booking is canceled.",
+        "What a lost answer has made besides stays final when the booking is cancelled.",
         (
             Edit(
                 "app/booking/release.py",

@@ -27,7 +27,7 @@ RULES: Sequence[Fault] = (
     ),
     Fault(
         "claim-first",
-        "The end is claimed before the time is given away (rule 2).",
+        "The end is claimed before the time is released (rule 2).",
         (
             Edit(
                 "app/booking/take_payment.py",
@@ -113,7 +113,7 @@ RULES: Sequence[Fault] = (
     ),
     Fault(
         "release-due",
-        "A time that is to be given back is due by its row (rule 5).",
+        "A time that is to be released is due by its row (rule 5).",
         (
             Edit(
                 "app/operations/worker.py",
@@ -271,7 +271,7 @@ RULES: Sequence[Fault] = (
     ),
     Fault(
         "by-terms",
-        "A cancellation gives back what its terms say (promise 7).",
+        "A cancellation refunds what its terms say (promise 7).",
         (
             Edit(
                 "app/booking/cancel.py",
