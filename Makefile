@@ -6,7 +6,7 @@ RUN := .venv/bin/python
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check unit e2e browser coverage mutate screenshots bench first-view kill stopwatch strangers prove prove-day prove-rules zones fuzz fuzz-api format messages static configuration lock clean barriers years
+.PHONY: help demo test check unit e2e browser coverage mutate screenshots bench first-view kill stopwatch strangers prove prove-day prove-rules prove-findings zones fuzz fuzz-api format messages static configuration lock clean barriers years
 
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -80,6 +80,9 @@ prove-day: .venv/dev.stamp ## Play a day of 5,000 bookings under constant faults
 
 prove-rules: .venv/dev.stamp ## Switch each rule of the design off in turn, and see the simulation notice (RUNS=2000 ONLY=slot-guard)
 	$(RUN) -m proof.rules --runs $(or $(RUNS),2000) $(ONLY)
+
+prove-findings: .venv/dev.stamp ## Put each fault back that hostile use has found, and see the simulation find it by itself (RUNS=2000 ONLY=given-twice)
+	$(RUN) -m proof.findings --runs $(or $(RUNS),2000) $(ONLY)
 
 zones: .venv/dev.stamp ## Look at every change of clocks of every time zone from 2020 to 2040
 	$(RUN) -m proof.zones

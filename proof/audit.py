@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
 import sqlalchemy as sa
 
-from app.domain.booking import Booking, EndReason, Status
+from app.domain.booking import Actor, Booking, EndReason, Status
 from app.store.rows import select_bookings, to_booking
 from app.store.tables import history, inbox, moves, outbox, payments, refunds, reservations, stray_payments
 from proof.world import World
@@ -27,6 +27,12 @@ UNTOLD, WAITS = "people who were not told", "things that still wait"
 PROMISES = (NO_BOOKING, NO_MONEY, DOUBLE, ORPHANS, UNTOLD, WAITS)
 
 _FINAL = {Status.CONFIRMED, Status.EXPIRED, Status.CANCELED}
+#: A page of Stripe's on which nobody can pay any more.
+_ENDED_PAGE = {"checkout.session.expired", "checkout.session.completed"}
+#: What was looked at before the scheduler was asked may have changed while that took its time.
+_IN_BETWEEN = timedelta(minutes=5)
+#: A booking that was paid in time may be confirmed so long after its visit has begun, and no later.
+_BEGUN = timedelta(minutes=15)
 
 
 class Books:
@@ -41,6 +47,7 @@ class Books:
         self._intents: dict[str, list[Any]] = defaultdict(list)
         self._refunds: dict[str, list[Any]] = defaultdict(list)
         self._disputes: dict[str, list[Any]] = defaultdict(list)
+        self._page_ended: dict[str, datetime] = {}
         self._tagged: dict[str, list[Booked]] = defaultdict(list)
         self._named: dict[str, list[Booked]] = defaultdict(list)
 
@@ -62,6 +69,9 @@ class Books:
             ident, _, name = mail.header("Message-ID").removeprefix("<").partition(".")
             self._mailed[ident].append(name.partition("@")[0])
         state = self.world.stripe.state
+        for event in state.events.values():
+            if event["type"] in _ENDED_PAGE:
+                self._page_ended.setdefault(event["data"]["object"]["id"], _moment(event["created"]))
         for intent in state.payment_intents.values():
             self._intents[intent["metadata"].get("booking_id") or ""].append(intent)
         for refund in state.refunds.values():
@@ -83,6 +93,19 @@ class Books:
     def refunds(self, intent_id: str) -> list[Any]:
         """What Stripe has given back of a payment, or means to."""
         return self._refunds.get(intent_id, [])
+
+    def page_ended(self, session_id: str) -> datetime | None:
+        """When nobody could pay on a page of Stripe's any more; None where somebody still can."""
+        return self._page_ended.get(session_id)
+
+    def paid_at(self, intent: Any) -> datetime:
+        """When the customer paid."""
+        return _moment(self.world.stripe.state.charges[intent["latest_charge"]]["created"])
+
+    @property
+    def clock_was_right(self) -> bool:
+        """Whether our moments can be compared with the providers'."""
+        return not self.world.restored and not any(spell.what.startswith("clock") for spell in self.world.story.spells)
 
     def disputes(self, intent_id: str) -> list[Any]:
         """The disputes about a payment."""
@@ -131,6 +154,7 @@ def about(books: Books, booking: Booking) -> Iterator[tuple[str, str]]:
         (WAITS, _ended(booking)),
         (NO_MONEY if confirmed else NO_BOOKING, _money(books, booking)),
         (NO_BOOKING if confirmed else ORPHANS, _at_scheduler(books, booking)),
+        (NO_BOOKING, _in_order(books, booking)),
         (UNTOLD, _told(books, booking)),
     )
     for promise, sentences in about_it:
@@ -206,8 +230,12 @@ def _money(books: Books, booking: Booking) -> Iterator[str]:
     beside = sum(one["amount"] for one in made if not one["metadata"] and one["status"] not in {"failed", "canceled"})
     beside += sum(row["amount"] for row in ours if row["reason"] == "goodwill" and row["status"] != "withdrawn")
     due, loose = _due_to_the_house(books, booking)
+    least, most = _kept_by_moves(books, booking)
     kept = captured - returned
-    low, high = max(0, due - beside) if not loose else 0, max(0, due) + failed
+    known = 0 if failed or disputed else _given_back_before(books, booking)
+    owed = min(due + least, captured - known) if known else due + least
+    low = 0 if loose else max(0, owed - (beside - known))
+    high = max(0, due) + most + failed
     waits = sum(row["amount"] for row in ours if row["status"] in {"requested", "pending"} and row["problem"])
     if disputed:
         high += waits + sum(one["amount"] for one in disputed)
@@ -217,6 +245,90 @@ def _money(books: Books, booking: Booking) -> Iterator[str]:
     pending = [row for row in ours if row["next_try_at"] is not None and row["status"] == "requested"]
     if pending and not disputed:
         yield f"{len(pending)} refunds still wait"
+
+
+def _given_back_before(books: Books, booking: Booking) -> int:
+    """What the owner had given back when the customer canceled: the terms count it, and it is not given twice."""
+    if booking.end_reason is not EndReason.BY_CUSTOMER or booking.canceled_at is None:
+        return 0
+    ours = books.of("refunds", booking.id)
+    return sum(
+        row["amount"]
+        for row in ours
+        if row["reason"] == "goodwill" and row["status"] == "succeeded" and row["updated_at"] < booking.canceled_at
+    )
+
+
+def _kept_by_moves(books: Books, booking: Booking) -> tuple[int, int]:
+    """What the customer's moves to a lower price leave with the owner beside that price: of the difference, at least
+    what a cancellation at that moment would not give back, and at most all."""
+    least = most = 0
+    times = {row["id"]: row["starts_at"] for row in books.of("reservations", booking.id)}
+    for move in books.of("moves", booking.id):
+        drop = move["from_amount"] - move["amount"]
+        if move["state"] == "done" and move["by"] == Actor.CUSTOMER and drop > 0:
+            back = _tier_percent(booking, at=move["created_at"], starts_at=times[move["from_reservation_id"]])
+            least, most = least + drop * (100 - back) // 100, most + drop
+    stands = booking.status is Status.CONFIRMED or booking.end_reason is EndReason.BY_CUSTOMER
+    return (least if stands else 0), most
+
+
+def _tier_percent(booking: Booking, *, at: datetime, starts_at: datetime) -> int:
+    return next(
+        (one.refund_percent for one in booking.terms.tiers if starts_at - at >= timedelta(hours=one.at_least_hours)), 0
+    )
+
+
+def _in_order(books: Books, booking: Booking) -> Iterator[str]:
+    """What happened happened in the order that the rules demand."""
+    if not books.clock_was_right:
+        return
+    before = None
+    for row in sorted(books.of("history", booking.id), key=lambda one: one["id"]):
+        if row["status"] == Status.EXPIRED and before != Status.EXPIRED:
+            yield from _page_open_at(books, booking, row["at"])
+        before = row["status"]
+    if booking.status is not Status.CONFIRMED or booking.confirmed_at is None:
+        return
+    rows = {row["payment_intent_id"]: row for row in books.of("payments", booking.id)}
+    intents = [one for one in books.intents(booking.id) if one["amount_received"] and one["id"] in rows]
+    times = {row["id"]: row["starts_at"] for row in books.of("reservations", booking.id)}
+    if intents and all(_back_by(books, one, booking.confirmed_at - _IN_BETWEEN) for one in intents):
+        yield "it was confirmed when all of its money had gone back"
+    for move in books.of("moves", booking.id):
+        if move["state"] == "expired":
+            yield from _page_open_at(books, booking, move["updated_at"], move=move["id"])
+        if move["state"] == "done" and move["updated_at"] > times[move["reservation_id"]] + _BEGUN:
+            yield "it was moved to a time that had begun"
+        paid = [one for one in intents if rows[one["id"]]["id"] == move["payment_id"]]
+        if move["state"] == "done" and any(_back_by(books, one, move["updated_at"] - _IN_BETWEEN) for one in paid):
+            yield "it was moved when the difference had gone back"
+    if "moved" in books.words(booking.id):
+        return
+    if any(books.paid_at(one) >= booking.starts_at for one in intents):
+        yield "it was paid when its visit had begun"
+    if booking.confirmed_at > booking.starts_at + _BEGUN:
+        yield "it was confirmed when its visit had begun"
+
+
+def _page_open_at(books: Books, booking: Booking, released_at: datetime, *, move: str | None = None) -> Iterator[str]:
+    """Nobody may be on a page for the booking, or for its `move`, when its time is given back."""
+    for row in books.of("payments", booking.id):
+        if row["session_url"] is None or row["move_id"] != move or row["created_at"] >= released_at:
+            continue  # nobody was given that page
+        ended = books.page_ended(row["session_id"])
+        if ended is None or ended > released_at:
+            yield "its time was given back while its payment page was open"
+
+
+def _back_by(books: Books, intent: Any, moment: datetime) -> bool:
+    """Whether all of a payment had gone back by then."""
+    made = [one for one in books.refunds(intent["id"]) if one["status"] not in {"failed", "canceled"}]
+    return int(sum(one["amount"] for one in made if _moment(one["created"]) < moment)) >= int(intent["amount_received"])
+
+
+def _moment(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
 
 
 def _due_to_the_house(books: Books, booking: Booking) -> tuple[int, bool]:
@@ -269,6 +381,9 @@ def _told(books: Books, booking: Booking) -> Iterator[str]:
     for kind in sorted(expected):
         if not has(kind) and kind not in given_up:
             yield f"nobody was sent {kind}"
+    if booking.status is Status.EXPIRED and has("confirmed_customer") and books.world.binds:
+        # Where nothing is locked, an old copy cannot know of it.
+        yield "it was confirmed to its customer, and then treated as never booked"
     unasked = booking.status is Status.CANCELED and not expected
     ends = {"refunded_customer", "released_customer"}  # the latter where nothing was to be paid
     if unasked and not any(has(kind) for kind in ends) and not ends & given_up:

@@ -47,6 +47,8 @@ REFUSALS = (
 )
 #: What is changed at a scheduler without webhooks is followed within this time.
 _SEEN_WITHIN = timedelta(days=2)
+#: The longest that somebody waits for a visit on Stripe's page.
+_LONGEST_WAIT = timedelta(hours=2)
 #: The longest that somebody waits for a page.
 _PATIENCE = 90.0
 
@@ -85,7 +87,7 @@ class People:
             world.note(f"{name}: done")
 
     async def _do(self, number: int, act: Act) -> None:
-        if act.what == "hold":
+        if act.what.startswith("hold"):
             await self._hold(number, act)
             return
         mine = number if number < self._visitors else act.whose
@@ -104,6 +106,10 @@ class People:
         world = self._world
         visitor = Visitor(key=f"visitor-{number}-{world.story.seed}", time_zone="Europe/Stockholm", language="en")
         customer = Customer(name=f"Visitor {number + 1}", email=f"visitor{number + 1}@customer.example")
+
+        if act.what == "hold at the last minute":
+            starts_at, _ = await self._run(lambda parts: self._free(parts, act.service, act.nth))
+            await self._until(starts_at - timedelta(seconds=world.random.choice((120, 400, 580))))
 
         async def hold(parts: Parts) -> Booking:
             starts_at, resource = await self._free(parts, act.service, act.nth)
@@ -176,6 +182,11 @@ class People:
         if session is None:
             return
         await asyncio.sleep(self._world.random.choice((620.0, 1900.0, 4000.0)))
+        await self._card_late(session)
+        await self._come_back(number)
+
+    async def _card_late(self, session: str) -> None:
+        """Pay on a page that may have ended: money that was on its way may land all the same."""
         stripe = self._world.stripe
         if stripe.state.sessions[session]["status"] == "open":
             await self._card(session)
@@ -183,6 +194,49 @@ class People:
             async with httpx.AsyncClient(transport=stripe.transport(), base_url="http://stripe.sandbox") as operator:
                 await operator.post(f"/_sandbox/sessions/{session}/force_pay")
             self._world.network.launch(self._world.deliver())
+
+    async def _until(self, moment: datetime) -> None:
+        await asyncio.sleep(max(0.0, (moment - self._world.clock()).total_seconds()))
+
+    async def pay_at_the_end(self, number: int, _: Act) -> None:
+        """They hesitate on Stripe's page until about the moment when their time is over."""
+        session = await self._to_stripe(number)
+        if session is None:
+            return
+        ident = self._bookings[number].id
+        booking = await self._run(lambda parts: parts.bookings.get(ident))
+        await self._until(booking.deadline + timedelta(seconds=self._world.random.choice((-0.2, 0.1, 1, 10, 60, 250))))
+        await self._card(session)
+        await self._come_back(number)
+
+    async def pay_begun(self, number: int, _: Act) -> None:
+        """They pay when they are there already."""
+        session = await self._to_stripe(number)
+        if session is None:
+            return
+        late = timedelta(seconds=self._world.random.choice((20, 200, 1000)))
+        await self._until(min(self._bookings[number].starts_at + late, self._world.clock() + _LONGEST_WAIT))
+        await self._card_late(session)
+        await self._come_back(number)
+
+    async def pay_and_call_off(self, number: int, act: Act) -> None:
+        """They, or the owner, call it off while it is being confirmed."""
+        session = await self._to_stripe(number)
+        if session:
+            await self._card(session)
+        await asyncio.sleep(self._world.random.choice((0.05, 0.2, 0.4, 0.8)))
+        await self.cancel(number, act, self._world.random.choice((By.CUSTOMER, By.OWNER)))
+
+    async def correct_and_pay_both(self, number: int, _: Act) -> None:
+        """The address is corrected when Stripe's page is open already, and then both pages are paid."""
+        first = await self._to_stripe(number)
+        ident = self._bookings[number].id
+        form = {"name": f"Visitor {number + 1}", "email": f"visitor{number + 1}@mail.example"}
+        await self._run(lambda parts: parts.checkout.add_details(ident, form))
+        second = await self._to_stripe(number)
+        for session in (second, first):
+            if session:
+                await self._card_late(session)
         await self._come_back(number)
 
     async def decline_then_pay(self, number: int, _: Act) -> None:
@@ -209,6 +263,17 @@ class People:
         session = await self._to_stripe(number)
         payment = self._card(session) if session and self._world.random.random() < 0.5 else asyncio.sleep(0)
         await asyncio.gather(payment, self.give_up(number, act))
+
+    async def give_up_and_go_on(self, number: int, act: Act) -> None:
+        """Two tabs at once."""
+
+        async def go_on() -> None:
+            session = await self._to_stripe(number)
+            if session:
+                await self._card(session)
+
+        later = self._world.random.choice((0.0, 0.01, 0.03, 0.1))
+        await _both(self.give_up(number, act), go_on(), later)
 
     async def nothing(self, number: int, _: Act) -> None:
         """They are gone."""
@@ -263,10 +328,7 @@ class People:
         await self._moved(number, act, "headshot")
 
     async def cancel_and_move(self, number: int, act: Act) -> None:
-        done = await asyncio.gather(self._moved(number, act), self.cancel(number, act), return_exceptions=True)
-        for outcome in done:
-            if isinstance(outcome, BaseException) and not isinstance(outcome, HoldfastError | Gone | TimeoutError):
-                raise outcome
+        await _both(self._moved(number, act), self.cancel(number, act))
 
     async def choose(self, number: int, act: Act) -> None:
         """One of the times that are held because the money came too late."""
@@ -388,6 +450,19 @@ class People:
         await asyncio.gather(*(self._run(lambda parts: self._free(parts, "portrait", 0)) for _ in range(5)))
 
 
+async def _both(one: Awaitable[object], other: Awaitable[object], later: float = 0.0) -> None:
+    """Two tabs, the first so many seconds `later`: what one of them is refused does not keep the other from going
+    on."""
+
+    async def after() -> None:
+        await asyncio.sleep(later)
+        await one
+
+    for outcome in await asyncio.gather(after(), other, return_exceptions=True):
+        if isinstance(outcome, BaseException) and not isinstance(outcome, HoldfastError | Gone | TimeoutError):
+            raise outcome
+
+
 def _next(month: date) -> date:
     return (month + timedelta(days=32)).replace(day=1)
 
@@ -406,6 +481,11 @@ _ACTS: dict[str, Does] = {
     "pay after the deadline": People.pay_late,
     "decline, then pay": People.decline_then_pay,
     "pay another amount": People.pay_another_amount,
+    "pay in the seconds when the time runs out": People.pay_at_the_end,
+    "pay when the visit has begun": People.pay_begun,
+    "pay and call it off at once": People.pay_and_call_off,
+    "correct the address and pay in both tabs": People.correct_and_pay_both,
+    "give up in one tab and go on in another": People.give_up_and_go_on,
     "give up": People.give_up,
     "go to pay and come back to give up": People.pay_and_give_up,
     "walk away": People.nothing,

@@ -4,7 +4,7 @@ words, made shorter, kept, and played again."""
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from random import Random
 from typing import Any
@@ -22,6 +22,11 @@ AFTER_HOLD: Mapping[str, int] = {
     "pay another amount": 3,
     "give up": 6,
     "go to pay and come back to give up": 4,
+    "give up in one tab and go on in another": 5,
+    "pay in the seconds when the time runs out": 6,
+    "pay when the visit has begun": 2,
+    "pay and call it off at once": 6,
+    "correct the address and pay in both tabs": 4,
     "walk away": 4,
 }
 AFTER_PAID: Mapping[str, int] = {
@@ -54,6 +59,10 @@ OTHERS: Mapping[str, int] = {
     "everybody looks": 4,
 }
 SERVICES = ("portrait", "headshot", "planning")
+#: Where a story's times lie, by the number of a free time: today, where a cancellation gives back little or nothing, in
+#: some days, where it gives back all, or next month.
+A_MONTH_ON = 1000
+WHEN = (0, 0, 30, 60, A_MONTH_ON)
 #: The database is put back as it was: `since` is when it was copied, `lasts` how much later that copy replaces it.
 RESTORED = "an old copy of the database is put back at its end"
 
@@ -78,10 +87,6 @@ NEVER_ENDING: Mapping[str, str] = {
 }
 #: One story in so many has faults that never stop.
 _ONE_IN = 8
-
-
-#: Added to the number of a free time, it is one of the month after.
-A_MONTH_ON = 1000
 
 
 @dataclass(frozen=True)
@@ -203,10 +208,11 @@ def break_for_good(story: Story, chance: Random) -> Story:
 def _that_ends(seed: int, scheduler: str, database: str) -> Story:
     chance = Random(f"story {seed}")
     scheduler = scheduler or (*NAMES, WORST)[seed % 4]
-    processes = 2 if chance.random() < 0.12 else 1
+    processes = 2 if chance.random() < 0.15 else 1
     visitors = chance.choice((1, 1, 1, 1, 1, 2, 2, 2, 3, 4))
-    actors = [_visitor(chance, number) for number in range(visitors)]
-    actors += [_other(chance, number, visitors) for number in range(chance.choice((0, 0, 0, 1, 1, 2)))]
+    when = chance.choice(WHEN)
+    actors = [_visitor(chance, number, when) for number in range(visitors)]
+    actors += [_other(chance, number, visitors, when) for number in range(chance.choice((0, 0, 0, 1, 1, 2)))]
     story = Story(
         seed=seed,
         scheduler=scheduler,
@@ -219,6 +225,8 @@ def _that_ends(seed: int, scheduler: str, database: str) -> Story:
         switches=_switches(chance, scheduler),
     )
     restored = chance.random() < 0.06
+    if chance.random() < 0.35:
+        return _choose_situation(chance)(chance, story)
     if chance.random() < 0.1:
         return story
     return replace(
@@ -244,14 +252,14 @@ def _pause(chance: Random) -> float:
     )
 
 
-def _visitor(chance: Random, number: int) -> Actor:
+def _visitor(chance: Random, number: int, when: int) -> Actor:
     service = chance.choices(SERVICES, (5, 4, 1))[0]
     acts = [
         Act(
             after=chance.choice((0.0, 0.01, 1.0, 40.0, 700.0)) + number * chance.choice((0.0, 0.1, 30.0)),
             what="hold",
             times=chance.choice((1, 1, 1, 2)),
-            nth=chance.choice((0, 0, 0, 1, 20, 40)),
+            nth=when + chance.choice((0, 0, 0, 0, 1, 20)),
             service=service,
             anyone=chance.random() < 0.6,
         ),
@@ -264,17 +272,17 @@ def _visitor(chance: Random, number: int) -> Actor:
     ]
     for _ in range(chance.choice((0, 1, 1, 2))):
         act = Act(after=_pause(chance), what=_choose(chance, AFTER_PAID), times=chance.choice((1, 1, 1, 2)))
-        acts.append(replace(act, nth=chance.choice((0, 1, 2, 21, 41)), service=service))
+        acts.append(replace(act, nth=when + chance.choice((0, 1, 2, 21, 41)), service=service))
     return Actor(f"visitor {number + 1}", tuple(acts))
 
 
-def _other(chance: Random, number: int, visitors: int) -> Actor:
+def _other(chance: Random, number: int, visitors: int, when: int) -> Actor:
     acts = tuple(
         Act(
             after=_pause(chance),
             what=_choose(chance, OTHERS),
             whose=chance.randrange(visitors),
-            nth=chance.choice((0, 0, 1, 20)),
+            nth=when + chance.choice((0, 0, 1, 20)),
         )
         for _ in range(chance.choice((1, 1, 2, 3)))
     )
@@ -292,7 +300,8 @@ def _widget(chance: Random) -> tuple[str, ...]:
     if chance.random() < 0.3:
         lines.append("payment_minutes = 10")
     lines.append(f"choose_hours = {chance.choice((0, 2, 24))}")
-    lines.append("reschedule = { other_service = true }")
+    late = ", until_hours = 2" if chance.random() < 0.4 else ""
+    lines.append(f"reschedule = {{ other_service = true{late} }}")
     return tuple(lines)
 
 
@@ -353,6 +362,146 @@ def _spell(chance: Random) -> Spell:
     return Spell(what, chance.choice((0.0, 0.5, 5.0, 60.0, 650.0)), chance.choice((2.0, 60.0, 900.0, 5000.0)))
 
 
+# -- situations: what takes several things at the right moment, as they come together in the end where many book -----
+
+
+def _alone(act: str, *more: Act, nth: int = 0, service: str = "portrait", after: float = 1.0) -> Actor:
+    """A visitor who holds a time and then does that."""
+    hold = Act(0.0, "hold", nth=nth, service=service)
+    return Actor("visitor 1", (hold, Act(after, act, service=service), *more))
+
+
+def _the_time_runs_out(chance: Random, story: Story) -> Story:
+    """Stripe's page is open when the time to pay is over, and others want that time."""
+    first = _alone("pay in the seconds when the time runs out", nth=chance.choice(WHEN))
+    other = Act(chance.choice((640.0, 700.0, 900.0)), "hold", nth=first.acts[0].nth, anyone=chance.random() < 0.5)
+    second = Actor("visitor 2", (other, Act(1.0, "pay")))
+    return replace(
+        story, actors=(first, second), widget=(*_without(story.widget, "payment_minutes"), "payment_minutes = 10")
+    )
+
+
+def _two_tabs(chance: Random, story: Story) -> Story:
+    """One of them gives up what the other books."""
+    service = chance.choice(("planning", "planning", "portrait"))
+    actor = _alone("give up in one tab and go on in another", nth=chance.choice(WHEN), service=service)
+    return replace(story, actors=(actor,))
+
+
+def _called_off_at_once(chance: Random, story: Story) -> Story:
+    """One process confirms what another one calls off."""
+    act = chance.choice(("pay and call it off at once", "pay and call it off at once", "cancel and move in two tabs"))
+    actor = _alone("pay and call it off at once", nth=chance.choice(WHEN))
+    if act != actor.acts[1].what:
+        actor = _alone("pay", Act(30.0, act, nth=chance.choice(WHEN) + 2), nth=chance.choice(WHEN))
+    return replace(story, actors=(actor,), processes=2)
+
+
+def _refunded_while_it_waits(chance: Random, story: Story) -> Story:
+    """The scheduler is away after the payment, and the owner gives the money back in Stripe's dashboard."""
+    widget = (*_without(story.widget, "capture"), 'capture = "automatic"')
+    actor = _alone("pay", nth=60)
+    gone = Spell("scheduler gone", chance.choice((8.0, 8.0, 30.0)), chance.choice((1600.0, 5000.0)))
+    back = Act(chance.choice((700.0, 800.0)), "refund in the dashboard")
+    owner = Actor("other 1", (back, Act(900.0, "everybody looks")))
+    return replace(story, actors=(actor, owner), widget=widget, spells=(gone,))
+
+
+def _refunded_while_it_moves(chance: Random, story: Story) -> Story:
+    """The same with the difference of a move."""
+    actor = _alone("pay", Act(5.0, "move to a dearer service", nth=61), nth=60, service="headshot")
+    owner = Actor(
+        "other 1", (Act(chance.choice((2900.0, 3000.0)), "refund in the dashboard"), Act(900.0, "everybody looks"))
+    )
+    trouble = Trouble("hapio", "error before", "PATCH", nth=2, times=40)
+    return replace(story, actors=(actor, owner), troubles=(trouble,))
+
+
+def _given_back_before(chance: Random, story: Story) -> Story:
+    """Some of the money has gone back when the rest is to go back: by the owner here, under terms that give back a
+    half, or in Stripe's dashboard, of which nobody has heard."""
+    if chance.random() < 0.5:
+        actor = _alone("pay", Act(1500.0, "cancel"), nth=chance.choice((0, 0, 1)))
+        owner = Actor("other 1", (Act(chance.choice((800.0, 1200.0)), "owner gives half back"),))
+        return replace(story, actors=(actor, owner))
+    actor = _alone("pay", nth=chance.choice((30, 60)))
+    in_dashboard = Act(800.0, "part refund in the dashboard")
+    owner = Actor("other 1", (in_dashboard, Act(chance.choice((1.0, 20.0)), "owner cancels")))
+    return replace(story, actors=(actor, owner), stripe={**story.stripe, "deliver": "off"})
+
+
+def _at_the_last_minute(chance: Random, story: Story) -> Story:
+    """A visit that begins before it is paid, or before the scheduler has answered."""
+    hold = Act(0.0, "hold at the last minute", service=chance.choice(("portrait", "headshot")))
+    act = chance.choice(("pay when the visit has begun", "pay when the visit has begun", "pay"))
+    return replace(story, actors=(Actor("visitor 1", (hold, Act(1.0, act))),), worker_every=15.0)
+
+
+def _moved_too_late(chance: Random, story: Story) -> Story:
+    """The scheduler does not answer to a move until the new time has begun."""
+    actor = _alone("pay", Act(20.0, "move", nth=0, service="headshot"), nth=60, service="headshot")
+    trouble = Trouble("hapio", "error before", "PATCH", nth=2, times=40)
+    later = Actor("other 1", (Act(chance.choice((7500.0, 9000.0)), "everybody looks"),))
+    return replace(story, actors=(actor, later), troubles=(trouble,), worker_every=15.0)
+
+
+def _put_back(chance: Random, story: Story) -> Story:
+    """A booking is paid, changed or ended after the copy of the database was made that is put back later."""
+    more = (Act(60.0, _choose(chance, AFTER_PAID), nth=62),) if chance.random() < 0.4 else ()
+    act = chance.choice(("pay", "pay", "pay", "pay", "go to pay and walk away", "give up"))
+    service = chance.choice(("portrait", "planning"))
+    actor = _alone(act, *more, nth=chance.choice(WHEN), service=service, after=10.0)
+    if chance.random() < 0.3:  # the copy does not know the booking at all
+        actor = replace(actor, acts=(replace(actor.acts[0], after=20.0), *actor.acts[1:]))
+    spells = (Spell(RESTORED, chance.choice((5.0, 5.0, 12.0)), chance.choice((60.0, 600.0, 1000.0))),)
+    return replace(story, actors=(actor,), spells=spells, database="sqlite") if story.database == "sqlite" else story
+
+
+def _refused_mail(chance: Random, story: Story) -> Story:
+    """The customer's address takes no mail."""
+    actor = _alone("pay", Act(60.0, _choose(chance, AFTER_PAID)), nth=chance.choice(WHEN))
+    return replace(story, actors=(actor,), spells=(Spell("mail refused for good", 0.0, 5000.0),))
+
+
+def _moved_cheaper(chance: Random, story: Story) -> Story:
+    """A move to a lower price when a cancellation would give back a half."""
+    actor = _alone("pay", Act(20.0, "move to a cheaper service", nth=chance.choice((1, 30))))
+    widget = (*_without(story.widget, "reschedule"), "reschedule = { other_service = true, until_hours = 2 }")
+    return replace(story, actors=(actor,), widget=widget)
+
+
+def _cancelled_with_a_refund(chance: Random, story: Story) -> Story:
+    """A refund is due, and the process dies, or Stripe has troubles, about that time."""
+    actor = _alone("pay", Act(60.0, chance.choice(("cancel", "owner cancels"))), nth=chance.choice((0, 0, 30, 60)))
+    trouble = Trouble("stripe", chance.choice(FATES), "POST", nth=chance.choice((2, 3)), times=chance.choice((1, 2, 5)))
+    return replace(story, actors=(actor,), troubles=(trouble,), deaths=(_death(chance, 1),))
+
+
+#: With how often each is chosen.
+SITUATIONS: Sequence[tuple[Callable[[Random, Story], Story], int]] = (
+    (_the_time_runs_out, 3),
+    (_two_tabs, 5),
+    (_called_off_at_once, 4),
+    (_refunded_while_it_waits, 3),
+    (_refunded_while_it_moves, 3),
+    (_given_back_before, 5),
+    (_at_the_last_minute, 4),
+    (_moved_too_late, 3),
+    (_put_back, 6),
+    (_refused_mail, 2),
+    (_moved_cheaper, 3),
+    (_cancelled_with_a_refund, 5),
+)
+
+
+def _choose_situation(chance: Random) -> Callable[[Random, Story], Story]:
+    return chance.choices([one for one, _ in SITUATIONS], [often for _, often in SITUATIONS])[0]
+
+
+def _without(lines: tuple[str, ...], setting: str) -> tuple[str, ...]:
+    return tuple(line for line in lines if not line.startswith(setting))
+
+
 def _choose(chance: Random, weights: Mapping[str, int]) -> str:
     return chance.choices(list(weights), list(weights.values()))[0]
 
@@ -385,8 +534,8 @@ def in_words(story: Story) -> str:
 
 def _act_in_words(act: Act) -> str:
     words = act.what
-    if act.what == "hold":
-        words = f"hold free time {act.nth + 1} of the {act.service}{'' if act.anyone else ' with one person'}"
+    if act.what.startswith("hold"):
+        words = f"{act.what} free time {act.nth + 1} of the {act.service}{'' if act.anyone else ' with one person'}"
     elif act.what.startswith("move"):
         words = f"{act.what}, to free time {act.nth + 1}"
     elif act.whose or act.what in OTHERS:

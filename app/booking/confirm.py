@@ -181,12 +181,17 @@ class Confirm:
 
     async def _gone_back(self, booking: Booking, payment: Payment, *, just_read: bool) -> bool:
         """Whether the payment has been refunded in full meanwhile."""
-        if payment.state is not PaymentState.CAPTURED:
-            return False  # held money has its own answer when it is captured
+        state = payment.state
         if payment.session_id and not just_read:
             facts = await self._tools.stripe.look_at_session(payment.session_id)
+            if state is PaymentState.AUTHORIZED and facts.state is PaymentState.CAPTURED:
+                # By an earlier try that did not live to say so.
+                state = facts.state
+                await self._store.record_capture(payment.id, state=state, captured=facts.received)
             if facts.refunded:
                 await self._refunds.follow_all(facts.payment_intent_id)
+        if state is not PaymentState.CAPTURED:
+            return False  # held money has its own answer when it is captured
         return await self._refunds.left(booking.id) == 0
 
     async def _cancel_refunded(self, booking: Booking) -> Booking:

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from proof.edits import copy_code, first_seed, put_in
+from proof.findings import FINDINGS
 from proof.play import play, told
-from proof.rules import RULES, copy_code, first_seed, leave_out
+from proof.rules import RULES
 from proof.shrink import shrink
 from proof.story import Act, Actor, Story, in_words, load, make
 
@@ -65,17 +67,20 @@ def test_a_long_story_is_made_short_by_large_pieces_first() -> None:
     assert told[-1][0] < 30
 
 
-def test_each_rule_can_still_be_left_out_of_the_code(tmp_path: Path) -> None:
+def test_each_rule_can_still_be_left_out_of_the_code_and_each_finding_put_back(tmp_path: Path) -> None:
     copy_code(tmp_path, ROOT)
-    files = {edit.file for rule in RULES for edit in rule.edits}
+    faults = [*RULES, *FINDINGS]
+    files = {edit.file for fault in faults for edit in fault.edits}
     whole = {name: (tmp_path / name).read_text() for name in files}
-    for rule in RULES:
-        leave_out(rule, tmp_path)
-        for name in {edit.file for edit in rule.edits}:
+    for fault in faults:
+        put_in(fault, tmp_path)
+        for name in {edit.file for edit in fault.edits}:
+            compile((tmp_path / name).read_text(), name, "exec")
             (tmp_path / name).write_text(whole[name])
+    assert len({fault.name for fault in faults}) == len(faults)
 
 
 def test_without_its_own_retry_a_paid_booking_is_found_waiting(tmp_path: Path) -> None:
     copy_code(tmp_path, ROOT)
-    leave_out(next(rule for rule in RULES if rule.name == "own-retry"), tmp_path)
+    put_in(next(rule for rule in RULES if rule.name == "own-retry"), tmp_path)
     assert first_seed(tmp_path, runs=20, scheduler="", seed=6)

@@ -1,0 +1,177 @@
+"""Put back what hostile use has found, one fault at a time, and see whether the simulation finds it by itself:
+`make prove-findings`, or `make prove-findings ONLY=refunded-and-confirmed RUNS=3000`.
+
+`source` is the review's file and its number. Here are the faults that can be put back by changing a few words, and that
+are about what the simulation can see: money, times, refunds, webhooks, restarts.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from proof.edits import Edit, Fault, search
+
+
+@dataclass(frozen=True)
+class Finding(Fault):
+    """A fault that was found, and where that is written."""
+
+    source: str = ""
+
+
+_BEGUN = (
+    Edit(
+        "app/booking/take_payment.py",
+        "        if self._now() < booking.starts_at:\n",
+        "        if True:\n",
+    ),
+    Edit(
+        "app/booking/confirm.py",
+        "return booking.starts_at + patience <= self._now()",
+        "return False",
+    ),
+)
+
+FINDINGS: Sequence[Finding] = (
+    Finding(
+        "begun",
+        "Money is taken for a visit that has begun.",
+        (
+            *_BEGUN,
+            Edit(
+                "app/booking/checkout.py",
+                "until = min(self._now().replace(microsecond=0) + widget.payment_time, booking.starts_at)",
+                "until = self._now().replace(microsecond=0) + widget.payment_time",
+            ),
+        ),
+        source="money-and-operations F1",
+    ),
+    Finding(
+        "late-and-begun",
+        "Money that lands when the visit has begun is kept.",
+        _BEGUN,
+        source="money-and-operations F1",
+    ),
+    Finding(
+        "refunded-and-confirmed",
+        "Refunded in full, and confirmed all the same.",
+        (
+            Edit(
+                "app/booking/confirm.py",
+                "if payment and await self._gone_back(booking, payment, just_read=just_read):",
+                "if False:",
+            ),
+        ),
+        source="money-and-operations F2",
+    ),
+    Finding(
+        "refunded-and-moved",
+        "Moved, although the difference had gone back.",
+        (
+            Edit(
+                "app/booking/moves.py",
+                "if await self._gone_back(move, just_read=just_read):",
+                "if False:",
+            ),
+        ),
+        "hapio",
+        source="money-and-operations F2",
+    ),
+    Finding(
+        "forgotten-payment",
+        "After a backup is put back, the payment that it does not know is nobody's.",
+        (
+            Edit(
+                "app/booking/adopt.py",
+                "                return await self._adopt(booking, facts)\n",
+                "                return False\n",
+            ),
+        ),
+        source="money-and-operations F5",
+    ),
+    Finding(
+        "forgotten-booking",
+        "After a backup is put back, what was confirmed since is deleted at the scheduler as a hold.",
+        (Edit("app/booking/take_payment.py", "if booking.id in self.inherited:", "if False:"),),
+        "hapio",
+        source="money-and-operations F5",
+    ),
+    Finding(
+        "money-of-nobody",
+        "After a backup is put back, money for a booking that it does not know is told to nobody.",
+        (Edit("app/booking/adopt.py", "return await self._strays.notice(facts)", "return False"),),
+        source="operations B7; money-and-operations F5",
+    ),
+    Finding(
+        "mail-given-up",
+        "Mail that came to nothing is nobody's news.",
+        (
+            Edit(
+                "app/operations/worker.py",
+                "owner = await self._notifications.given_up(mail, reason)",
+                "owner: list[OutboxMail] = []",
+            ),
+        ),
+        source="money-and-operations F11",
+    ),
+    Finding(
+        "given-twice",
+        "What the owner has refunded is refunded again by the terms.",
+        (Edit("app/booking/offer.py", "min(max(0, due.amount - given), funds.left", "min(due.amount, funds.left"),),
+        source="money-and-operations F14",
+    ),
+    Finding(
+        "dashboard-refund",
+        "A refund in Stripe's dashboard does not reach the booking.",
+        (
+            Edit(
+                "app/booking/refunds.py",
+                "        now = self._now()\n        return await self._store.mirror_refund(",
+                "        return False\n        now = self._now()\n        return await self._store.mirror_refund(",
+            ),
+        ),
+        source="money-and-operations, row 6",
+    ),
+    Finding(
+        "more-than-is-left",
+        "A refund that is more than Stripe has left, after one in its dashboard, never goes out.",
+        (
+            Edit(
+                "app/booking/refunds.py",
+                "elif not await self._draw_again(self._payments, refund, payment.payment_intent_id):",
+                "else:",
+            ),
+        ),
+        source="money-and-operations, what held",
+    ),
+    Finding(
+        "cheaper-gives-back",
+        "A move to a cheaper service pays out what the terms keep.",
+        (
+            Edit(
+                "app/domain/terms.py",
+                "        if not self.by_terms:\n            return replace",
+                "        if drop:\n            return replace",
+            ),
+        ),
+        source="security 6",
+    ),
+    Finding(
+        "made-afresh",
+        "What a lost answer has made besides stays final when the booking is cancelled.",
+        (
+            Edit(
+                "app/booking/release.py",
+                "        if reservation.unsure:\n            await self._delete_tagged(reservation, but=reference)\n",
+                "",
+            ),
+        ),
+        source="code, defects, small",
+    ),
+)
+
+
+if __name__ == "__main__":
+    sys.exit(search(FINDINGS, __doc__.partition("\n")[0]))
