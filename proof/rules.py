@@ -181,7 +181,7 @@ RULES: Sequence[Fault] = (
         (
             Edit(
                 "app/operations/worker.py",
-                "await self._store.record_mail(mail.id, error=reason, again_at=self._now() + _back_off(mail.tries))",
+                "await self._store.record_mail(mail.id, error=reason, again_at=self._now() + pause)",
                 "await self._store.record_mail(mail.id, error=reason)",
             ),
         ),
@@ -353,32 +353,32 @@ RULES: Sequence[Fault] = (
         ),
         "calendly",
     ),
-    Rule(
+    Fault(
         "tell-unconfirmed",
         "Who has paid and is not confirmed, and the owner, hear of it.",
         (Edit("app/booking/overdue.py", "await self._store.unconfirmed_since(CONFIRM_WITHIN)", "()"),),
     ),
-    Rule(
+    Fault(
         "tell-unmoved",
         "A move that is not made is told.",
         (Edit("app/booking/overdue.py", "await self._store.unmoved_since(MOVE_WITHIN)", "()"),),
     ),
-    Rule(
+    Fault(
         "tell-unended",
         "What Stripe does not let end is told.",
         (Edit("app/booking/overdue.py", "await self._store.unended_since(END_WITHIN)", "()"),),
     ),
-    Rule(
+    Fault(
         "tell-unread",
         "A payment that Stripe does not explain is told.",
         (Edit("app/booking/overdue.py", "await self._store.unread_since(END_WITHIN)", "()"),),
     ),
-    Rule(
+    Fault(
         "tell-unreleased",
         "A time that nobody has, and that is not given back, is told.",
         (Edit("app/booking/overdue.py", "await self._store.unreleased_since(RELEASE_WITHIN)", "()"),),
     ),
-    Rule(
+    Fault(
         "tell-refunds",
         "A refund that does not go out is told.",
         (
@@ -389,17 +389,17 @@ RULES: Sequence[Fault] = (
             ),
         ),
     ),
-    Rule(
+    Fault(
         "tell-given-up",
         "The owner hears of a customer who cannot be reached.",
         (Edit("app/operations/worker.py", "await self._notifications.given_up(mail, reason)", "[]"),),
     ),
-    Rule(
+    Fault(
         "show-late-mails",
         "The staff page says that mails wait.",
         (Edit("app/operations/alerts.py", "*([Alert(kind, many=late, why=why)] if late else []),", ""),),
     ),
-    Rule(
+    Fault(
         "show-events",
         "The staff page says that a provider's messages wait.",
         (
@@ -410,12 +410,12 @@ RULES: Sequence[Fault] = (
             ),
         ),
     ),
-    Rule(
+    Fault(
         "few-copies",
         "A mail that may have arrived is sent ever more rarely.",
         (Edit("app/operations/worker.py", "MAX_MAIL_BACK_OFF if lost else MAX_BACK_OFF", "MAX_BACK_OFF"),),
     ),
-    Rule(
+    Fault(
         "not-ready",
         "A server that cannot write says that it is not ready.",
         (Edit("app/operations/health.py", 'ready = database == "ok" and not late', "ready = True"),),

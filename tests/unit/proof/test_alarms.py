@@ -9,8 +9,9 @@ import pytest
 
 from proof import alarms
 from proof.alarms import CLOSE, CONFIRM, EVENT, MAIL, MOVE, PAID, REFUND, RELEASE, UNDER_WAY
+from proof.edits import copy_code, put_in
 from proof.play import play
-from proof.rules import RULES, copy_code, leave_out
+from proof.rules import RULES
 from proof.story import NEVER_ENDING, Act, Actor, Broken, Story, load, make
 
 ROOT = Path(__file__).parents[3]
@@ -121,7 +122,7 @@ def test_an_alarm_that_is_switched_off_is_missed(name: str, tmp_path: Path) -> N
     told, _, rule = TOLD[name]
     tree = tmp_path / "tree"
     copy_code(tree, ROOT)
-    leave_out(next(one for one in RULES if one.name == rule), tree)
+    put_in(next(one for one in RULES if one.name == rule), tree)
     (tmp_path / "story.json").write_text(told.dump())
     words = [sys.executable, "-m", "proof.first_failure", "--story", str(tmp_path / "story.json")]
     done = subprocess.run(words, cwd=tree, check=True, capture_output=True, text=True)  # noqa: S603 - our own program
