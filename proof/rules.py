@@ -181,7 +181,7 @@ RULES: Sequence[Fault] = (
         (
             Edit(
                 "app/operations/worker.py",
-                "await self._store.record_mail(mail.id, error=reason, again_at=self._now() + _back_off(mail.tries))",
+                "await self._store.record_mail(mail.id, error=reason, again_at=self._now() + pause)",
                 "await self._store.record_mail(mail.id, error=reason)",
             ),
         ),
