@@ -94,10 +94,9 @@ def holds(count: int, *, capacity: int, random: Random | None = None) -> list[Ac
     def hold(number: int, starts_at: Booking) -> Act:
         return lambda store: store.insert_hold(starts_at, capacity=capacity)
 
-    return [
-        hold(number, held(f"bk_{number}", TEN + (random.randrange(8) * HALF if random else 0 * HALF)))
-        for number in range(count)
-    ]
+    hours = [TEN + (random.randrange(8) * HALF if random else 0 * HALF) for _ in range(count)]
+    # Without details, which come after the time: those of one customer wait for each other at the search's index.
+    return [hold(number, replace(held(f"bk_{number}", at), customer=None)) for number, at in enumerate(hours)]
 
 
 async def most_at_once(store: Store) -> int:
