@@ -138,7 +138,10 @@ class Watch:
     @property
     def parts_broken(self) -> frozenset[str]:
         """The parts of the world that are out of order."""
-        return frozenset(NEVER_ENDING[what] for what in self.broken)
+        broken = {NEVER_ENDING[what] for what in self.broken}
+        if self.world.story.stripe.get("refund_mode") == "insufficient_funds":  # as long as the story lasts
+            broken.add("refunds")
+        return frozenset(broken)
 
     async def look(self, parts: Parts, began: datetime) -> None:
         """After a step of the worker that began at that moment: whatever has waited beyond its bound is told."""

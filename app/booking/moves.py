@@ -349,8 +349,7 @@ class Moves:
         if refused is None:
             return await self._store.move(move.id) or move
         await self._refunds.pay_due(booking.id)
-        if not refused.reservation.unsure:
-            await self._release.left(refused.reservation.id)
+        await self._release.left(refused.reservation.id)
         return refused
 
     async def expire(self, move: Move, reason: EndReason) -> Move:
@@ -389,8 +388,7 @@ class Moves:
         ended = await self._store.claim_move(move.id, change)
         if ended is None:
             return await self._store.move(move.id) or move
-        if not unsure:
-            await self._release.left(ended.reservation.id)
+        await self._release.left(ended.reservation.id)
         return ended
 
 

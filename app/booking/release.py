@@ -64,9 +64,11 @@ class Release:
             await self._let_go(reservation)
 
     async def left(self, reservation_id: str) -> None:
-        """The same for a time that the booking no longer has, now if the scheduler answers; else the worker does it."""
+        """The same for a time that the booking does not have, at once if the scheduler answers. Where a call that was
+        never answered may still book it, the worker looks once that call must have arrived: a look before would find
+        nothing, and take that for certain."""
         reservation = await self._store.reservation(reservation_id)
-        if reservation is None:
+        if reservation is None or reservation.unsure:
             return
         try:
             await self.due(reservation)
