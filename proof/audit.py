@@ -352,6 +352,7 @@ def _at_scheduler(books: Books, booking: Booking) -> Iterator[str]:
     if booking.status is Status.CONFIRMED:
         if booking.ends_at <= books.world.now() and books.world.story.changed_there:
             return  # a visit that is over is left alone, whatever its owner has done there since it was booked
+        there = [one for one in there if not _was_past(books, booking, one)]
         if len(there) != 1:
             yield f"the scheduler has it {len(there)} times"
         elif there[0].starts_at != booking.starts_at:
@@ -361,6 +362,13 @@ def _at_scheduler(books: Books, booking: Booking) -> Iterator[str]:
     # What is past can be taken back at Hapio alone, and takes nothing from anybody.
     elif any(books.world.binds or one.starts_at > books.world.now() for one in there):
         yield "it still takes up time at the scheduler"
+
+
+def _was_past(books: Books, booking: Booking, one: Booked) -> bool:
+    """Whether it is the time that the booking was moved from, when that time had begun already."""
+    moved = [row["at"] for row in books.of("history", booking.id) if row["what"] == "moved"]
+    own = one.reference == booking.reservation.reference
+    return bool(moved) and not own and not books.world.binds and one.starts_at <= max(moved)
 
 
 def _told(books: Books, booking: Booking) -> Iterator[str]:

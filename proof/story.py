@@ -195,6 +195,8 @@ def make(seed: int, scheduler: str = "", database: str = "sqlite") -> Story:
 def break_for_good(story: Story, chance: Random) -> Story:
     """The same story, in which one or two things go out of order about when somebody does something, for good."""
     whats = [what for what in NEVER_ENDING if what != "quota used up" or story.scheduler == "hapio"]
+    if chance.random() < 0.15:
+        return _moved_while_it_is_gone(chance, story)
     broken: dict[str, Broken] = {}  # one of each part
     for _ in range(chance.choice((1, 1, 1, 2))):
         actor = chance.choice(story.actors)
@@ -203,6 +205,17 @@ def break_for_good(story: Story, chance: Random) -> Story:
         what = chance.choice(whats)
         broken[NEVER_ENDING[what]] = Broken(what, round(max(0.0, since), 2))
     return replace(story, never_ends=tuple(broken.values()))
+
+
+def _moved_while_it_is_gone(chance: Random, story: Story) -> Story:
+    """The scheduler goes for good when the difference of a move is being paid: shortly after the customer has gone to
+    Stripe for it, which depends on how long they took with the price itself."""
+    move = Act(900.0, "move to a dearer service", nth=A_MONTH_ON + 2)
+    actor = _alone("pay", move, nth=A_MONTH_ON, service="headshot")
+    since = chance.choice((910.0, 910.0, 950.0, 1500.0))
+    return replace(
+        story, actors=(actor,), troubles=(), deaths=(), spells=(), never_ends=(Broken("scheduler gone", since),)
+    )
 
 
 def _that_ends(seed: int, scheduler: str, database: str) -> Story:
@@ -381,6 +394,22 @@ def _the_time_runs_out(chance: Random, story: Story) -> Story:
     )
 
 
+def _too_late_for_that_time(chance: Random, story: Story) -> Story:
+    """The money comes when somebody else has that time, and one of the times that are held instead is chosen."""
+    nth = chance.choice(WHEN)
+    late = Act(1.0, "pay after the deadline")
+    choice = Act(chance.choice((1.0, 60.0, 1000.0)), "choose another time", times=chance.choice((1, 2)))
+    first = Actor("visitor 1", (Act(0.0, "hold", nth=nth, anyone=False), late, choice))
+    second = Actor("visitor 2", (Act(chance.choice((640.0, 700.0)), "hold", nth=nth, anyone=False), Act(1.0, "pay")))
+    widget = (*_without(_without(story.widget, "payment_minutes"), "choose_hours"), "payment_minutes = 10")
+    return replace(
+        story,
+        actors=(first, second),
+        widget=(*widget, f"choose_hours = {chance.choice((2, 24))}"),
+        stripe={**story.stripe, "allow_late_payment": True},
+    )
+
+
 def _two_tabs(chance: Random, story: Story) -> Story:
     """One of them gives up what the other books."""
     service = chance.choice(("planning", "planning", "portrait"))
@@ -480,6 +509,7 @@ def _cancelled_with_a_refund(chance: Random, story: Story) -> Story:
 #: With how often each is chosen.
 SITUATIONS: Sequence[tuple[Callable[[Random, Story], Story], int]] = (
     (_the_time_runs_out, 3),
+    (_too_late_for_that_time, 3),
     (_two_tabs, 5),
     (_called_off_at_once, 4),
     (_refunded_while_it_waits, 3),
