@@ -32,7 +32,6 @@ class IdempotencyRows(Database):
         now = self._now()
         row = {"key": key, "fingerprint": fingerprint, "run": run, "forget_at": forget_at}
         async with self._write() as connection:
-            await connection.execute(sa.delete(idempotency).where(idempotency.c.forget_at <= now))
             while not await insert_if_new(connection, idempotency, {**row, "running_until": running_until}):
                 found = await connection.execute(
                     sa.select(idempotency).where(idempotency.c.key == key).with_for_update()
@@ -40,6 +39,9 @@ class IdempotencyRows(Database):
                 there = found.mappings().first()
                 if there is None:
                     continue  # freed since: inserted now, unless someone else was first
+                if there["forget_at"] <= now:  # its time is over, and pruning has not come to it yet
+                    await connection.execute(sa.delete(idempotency).where(idempotency.c.key == key))
+                    continue
                 dead = there["status"] is None and there["running_until"] <= now
                 if not dead or there["fingerprint"] != fingerprint:
                     return Kept(there["fingerprint"], there["status"], there["body"] or b"")

@@ -1,5 +1,5 @@
-"""What is done and has been of no use for long: webhook events that had their effect, mails that were sent, and notes
-on customers of whom no booking is left."""
+"""What is done and has been of no use for long: webhook events that had their effect, mails that were sent, answers
+under idempotency keys that may be used anew, and notes on customers of whom no booking is left."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from app.store.search import drop_texts, is_of_nobody
 from app.store.tables import (
     Instant,
     customer_notes,
+    idempotency,
     inbox,
     outbox,
     search_texts,
@@ -30,10 +31,15 @@ class PruneRows(Database):
     async def prune(self, done_before: datetime) -> int:
         """Delete what was done before that, a batch of each; how many rows went. 0 says that there are no more."""
         gone = 0
-        if not await self._fetch(_ANY, done_before=done_before):
+        now = self._now()
+        if not await self._fetch(_ANY, done_before=done_before, now=now):
             return gone
-        for key, done_at in ((inbox.c.event_id, inbox.c.processed_at), (outbox.c.id, outbox.c.sent_at)):
-            old = sa.select(key).where(done_at < done_before).limit(_BATCH)
+        for key, done_at, before in (
+            (inbox.c.event_id, inbox.c.processed_at, done_before),
+            (outbox.c.id, outbox.c.sent_at, done_before),
+            (idempotency.c.key, idempotency.c.forget_at, now),
+        ):
+            old = sa.select(key).where(done_at < before).limit(_BATCH)
             async with self._write() as connection:
                 deleted = await connection.execute(sa.delete(key.table).where(key.in_(old)))
                 gone += deleted.rowcount
@@ -49,11 +55,12 @@ class PruneRows(Database):
 
 def _any() -> sa.CompoundSelect[Any]:
     """A row for each table that has something to go."""
-    before = asked("done_before", Instant)
+    before, now = asked("done_before", Instant), asked("now", Instant)
     old: list[sa.Select[Any]] = [
         sa.select(sa.literal_column("1").label("old")).where(sa.exists().where(done_at < before))
         for done_at in (inbox.c.processed_at, outbox.c.sent_at)
     ]
+    old.append(sa.select(sa.literal_column("1").label("old")).where(sa.exists().where(idempotency.c.forget_at < now)))
     nobodys: list[sa.Select[Any]] = [
         sa.select(sa.literal_column("1").label("old")).where(sa.exists().select_from(table).where(condition))
         for table, condition in ((customer_notes, note_is_of_nobody()), (search_texts, is_of_nobody()))

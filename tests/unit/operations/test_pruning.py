@@ -5,7 +5,9 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
+from app.store.tables import idempotency
 from tests.support.stack import Stack, open_stack
 
 pytestmark = pytest.mark.both_databases
@@ -33,6 +35,16 @@ async def test_done_events_and_sent_mails_go_by_age_and_the_booking_stays(stack:
     assert await store.prune(stack.clock() - timedelta(days=40)) == 0
     assert await stack.history(booking) == history
     assert (await stack.now(booking)).status is booking.status
+
+
+async def test_answers_under_idempotency_keys_go_when_their_time_is_over(stack: Stack) -> None:
+    store, now = stack.parts.store, stack.clock()
+    for key, hours in (("old", 1), ("young", 30)):
+        until = {"running_until": now + timedelta(hours=1), "forget_at": now + timedelta(hours=hours)}
+        assert await store.take_key(key, fingerprint="same", run=f"run of {key}", **until) is None
+    await stack.tick(after=timedelta(hours=7))
+    async with store.engine.connect() as connection:
+        assert (await connection.execute(sa.select(idempotency.c.key))).scalars().all() == ["young"]
 
 
 async def test_a_look_that_finds_nothing_old_writes_nothing(stack: Stack) -> None:
