@@ -108,14 +108,13 @@ class Month:
 
     def view(self, service: Service, resource_id: str | None, own: Mapping[str, Occupied], now: datetime) -> View:
         """What is shown at `now`, given our own bookings; worked out again only if something has changed."""
-        if self._resources is not service.resources and self._resources != service.resources:
-            self._resources = service.resources
-            self.changed()
+        self._serve(service)
         view = self._views.get(resource_id)
         if view and now < view.until:
             return view
         if resource_id is None:
-            slots = self._offered(own, now)
+            listed = self._listed()
+            slots = self._free([listed[starts_at] for starts_at in sorted(listed)], own, now)
         elif service.resource(resource_id) is None:
             # Not remembered: the id may be anything that a visitor made up.
             return View((), _digest(()), _ALWAYS)
@@ -127,22 +126,42 @@ class Month:
         self._views[resource_id] = view = View(slots, _digest(slots), until)
         return view
 
-    def _offered(self, own: Mapping[str, Occupied], now: datetime) -> tuple[Slot, ...]:
-        """The scheduler's slots, with our releases since and without our bookings, refused times and the past."""
-        capacity = {resource.id: resource.capacity for resource in self._resources}
-        occupied = _by_day(
-            row for row in own.values() if row.starts_at < self.ends_to and row.ends_at > self.starts_from
-        )
-        slots = {slot.starts_at: slot for slot in self.cached.value or ()}
+    def find(self, service: Service, starts_at: datetime, own: Mapping[str, Occupied], now: datetime) -> Slot | None:
+        """The slot of `view` that starts then, if there is one. A hold changes the view, so that working all of it out
+        for the next hold was a fifth of what that one cost."""
+        self._serve(service)
+        view = self._views.get(None)
+        if view and now < view.until:
+            return next((slot for slot in view.slots if slot.starts_at == starts_at), None)
+        free = self._free([*self._listed(starts_at).values()], own, now)
+        return free[0] if free else None
+
+    def _serve(self, service: Service) -> None:
+        if self._resources is not service.resources and self._resources != service.resources:
+            self._resources = service.resources
+            self.changed()
+
+    def _listed(self, starts_at: datetime | None = None) -> dict[datetime, Slot]:
+        """The scheduler's slots with our releases since; of one start where it is given."""
+        slots = {slot.starts_at: slot for slot in self.cached.value or () if starts_at in (None, slot.starts_at)}
         for _tick, back in self.returned:
-            known = slots.get(back.starts_at, replace(back, resource_ids=()))
-            missing = tuple(set(back.resource_ids) - set(known.resource_ids))
-            slots[back.starts_at] = replace(known, resource_ids=known.resource_ids + missing)
+            if starts_at in (None, back.starts_at):
+                known = slots.get(back.starts_at, replace(back, resource_ids=()))
+                missing = tuple(set(back.resource_ids) - set(known.resource_ids))
+                slots[back.starts_at] = replace(known, resource_ids=known.resource_ids + missing)
+        return slots
+
+    def _free(self, slots: Sequence[Slot], own: Mapping[str, Occupied], now: datetime) -> tuple[Slot, ...]:
+        """Those of the slots that are to come, without our bookings and refused times."""
+        if not slots:
+            return ()
+        capacity = {resource.id: resource.capacity for resource in self._resources}
+        first, last = min(slot.buffer_starts_at for slot in slots), max(slot.buffer_ends_at for slot in slots)
+        occupied = _by_day(row for row in own.values() if row.starts_at < last and row.ends_at > first)
         offered = []
-        for starts_at in sorted(slots):
-            if starts_at <= now or starts_at in self.refused:
+        for slot in slots:
+            if slot.starts_at <= now or slot.starts_at in self.refused:
                 continue
-            slot = slots[starts_at]
             free = tuple(
                 resource_id
                 for resource_id in slot.resource_ids

@@ -191,6 +191,19 @@ class SchedulerAvailability:
         the budget is used up, RateLimited where it is the reader's share of it, and the scheduler's errors when there
         is nothing young enough to show.
         """
+        held, stale = await self._look(widget, service, month, reader, needed=needed)
+        now = self._now()
+        if held is None:
+            return Times((), now, False, "none")
+        view = held.view(service, resource_id, self._own.rows, now)
+        as_of = held.cached.asked_at
+        return Times(view.slots, as_of, stale, f"{view.digest}-{as_of:%Y%m%dT%H%M%S}" if stale else view.digest)
+
+    async def _look(
+        self, widget: Widget, service: Service, month: date, reader: str, *, needed: bool
+    ) -> tuple[Month | None, bool]:
+        """The month, read again if it is time, and whether what it shows is out of date; None where nothing can be
+        booked in it any more, or yet."""
         location_id = (await self._catalogues.of(widget)).location.id
         now = self._now()
         key = (service.id, location_id, month.replace(day=1))
@@ -200,7 +213,7 @@ class SchedulerAvailability:
         if held is None or now >= held.look_at:
             held = self._open(key, service)
             if held is None:
-                return Times((), now, False, "none")
+                return None, False
             try:
                 late = await self._freshen(held, reader, needed=needed)
             except SchedulerNotFound:
@@ -208,23 +221,21 @@ class SchedulerAvailability:
                 raise
             now = self._now()
         waited = held.cached.asked_at != asked_at
-        view = held.view(service, resource_id, self._own.rows, now)
         self._epoch_ends = min(self._epoch_ends, max(held.look_at, now + _PAUSE))
         as_of = held.cached.asked_at
         self.looks.age = (now - as_of).total_seconds()
-        if late or self._scheduler.pulse.down or now - as_of > _OLD:
-            self.looks.stale += 1
-            return Times(view.slots, as_of, True, f"{view.digest}-{as_of:%Y%m%dT%H%M%S}")
-        self.looks.read += waited
-        self.looks.cached += not waited
-        return Times(view.slots, as_of, False, view.digest)
+        stale = late or self._scheduler.pulse.down or now - as_of > _OLD
+        self.looks.stale += stale
+        self.looks.read += waited and not stale
+        self.looks.cached += not waited and not stale
+        return held, stale
 
     async def find_slot(self, widget: Widget, service: Service, starts_at: datetime) -> Slot | None:
         """The slot that starts then, if it is free; for holds and moves, as `times` with `needed`."""
         if not self._imaginable(starts_at):
             return None
-        times = await self.times(widget, service, month=starts_at.astimezone(UTC).date(), needed=True)
-        return next((slot for slot in times.slots if slot.starts_at == starts_at), None)
+        held, _ = await self._look(widget, service, starts_at.astimezone(UTC).date(), "", needed=True)
+        return held.find(service, starts_at, self._own.rows, self._now()) if held else None
 
     async def nearest(
         self,

@@ -276,6 +276,30 @@ async def test_a_time_that_nobody_else_had_comes_back_into_its_place(shop: Shop)
     assert await shop.who(TEN) == {shop.studio.astrid}
 
 
+async def test_a_hold_finds_each_time_exactly_as_it_is_shown(shop: Shop) -> None:
+    service = await shop.service()
+    slot, later = await shop.slot(), await shop.slot(TEN + DAY)
+    held = shop.take("bk_1", slot, shop.studio.astrid)
+    in_hapio = await shop.studio.book_elsewhere(shop.studio.portrait, shop.studio.astrid, TEN)
+    for resource_id in (shop.studio.astrid, shop.studio.jonas):
+        shop.take(f"bk_{resource_id}", later, resource_id)
+    every = [known.starts_at for known in (await shop.refreshed()).slots] + [TEN + DAY]
+
+    async def expect_the_same() -> None:
+        found = [await shop.availability.find_slot(shop.widget, service, starts_at) for starts_at in every]
+        shown = {known.starts_at: known for known in (await shop.look()).slots}
+        assert found == [shown.get(starts_at) for starts_at in every]
+
+    await expect_the_same()
+    await shop.studio.api("DELETE", f"/bookings/{in_hapio}")
+    shop.free(held, slot)
+    await expect_the_same()
+    shop.availability.distrust(service, every[0])
+    await expect_the_same()
+    shop.studio.clock.set(every[5])
+    await expect_the_same()
+
+
 async def test_a_release_is_believed_only_until_hapio_is_asked_again(shop: Shop) -> None:
     slot = await shop.slot()
     held = shop.take("bk_1", slot, shop.studio.astrid)

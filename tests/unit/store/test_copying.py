@@ -50,6 +50,7 @@ async def test_a_studio_moves_to_postgresql_and_back_and_nothing_is_lost(tmp_pat
     async with open_stack(tmp_path) as stack, postgres_database(template="template1") as there:
         here = stack.settings.database_url
         await a_busy_day(stack)
+        await stack.stop()  # calls are counted in the background
         before = await everything(here)
         assert sum(bool(rows) for rows in before.values()) >= 10
 
