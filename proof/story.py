@@ -156,6 +156,8 @@ class Story:
     stripe: Mapping[str, Any] = field(default_factory=dict)
     switches: Mapping[str, Any] = field(default_factory=dict)
     never_ends: tuple[Broken, ...] = ()
+    #: Whether every service can be booked until it begins.
+    no_notice: bool = False
 
     @property
     def changed_there(self) -> bool:
@@ -463,7 +465,8 @@ def _at_the_last_minute(chance: Random, story: Story) -> Story:
     """A visit that begins before it is paid, or before the scheduler has answered."""
     hold = Act(0.0, "hold at the last minute", service=chance.choice(("portrait", "headshot")))
     act = chance.choice(("pay when the visit has begun", "pay when the visit has begun", "pay"))
-    return replace(story, actors=(Actor("visitor 1", (hold, Act(1.0, act))),), worker_every=15.0)
+    visitor = Actor("visitor 1", (hold, Act(1.0, act)))
+    return replace(story, actors=(visitor,), worker_every=15.0, no_notice=True)
 
 
 def _moved_too_late(chance: Random, story: Story) -> Story:
@@ -481,9 +484,15 @@ def _put_back(chance: Random, story: Story) -> Story:
     service = chance.choice(("portrait", "planning"))
     actor = _alone(act, *more, nth=chance.choice(WHEN), service=service, after=10.0)
     if chance.random() < 0.3:  # the copy does not know the booking at all
-        actor = replace(actor, acts=(replace(actor.acts[0], after=20.0), *actor.acts[1:]))
+        hold, then = actor.acts[:2]
+        hold = replace(hold, after=20.0, service="portrait")
+        actor = replace(actor, acts=(hold, replace(then, what="pay", service="portrait"), *more))
     spells = (Spell(RESTORED, chance.choice((5.0, 5.0, 12.0)), chance.choice((60.0, 600.0, 1000.0))),)
-    return replace(story, actors=(actor,), spells=spells, database="sqlite") if story.database == "sqlite" else story
+    told = {} if chance.random() < 0.5 else {"deliver": "off"}
+    if story.database != "sqlite":  # there it is a file
+        return story
+    later = Actor("other 1", (Act(1050.0, "everybody looks"),))  # so that it does not end before
+    return replace(story, actors=(actor, later), spells=spells, stripe={**story.stripe, **told})
 
 
 def _refused_mail(chance: Random, story: Story) -> Story:
@@ -515,7 +524,7 @@ SITUATIONS: Sequence[tuple[Callable[[Random, Story], Story], int]] = (
     (_refunded_while_it_waits, 3),
     (_refunded_while_it_moves, 3),
     (_given_back_before, 5),
-    (_at_the_last_minute, 4),
+    (_at_the_last_minute, 6),
     (_moved_too_late, 3),
     (_put_back, 6),
     (_refused_mail, 2),
@@ -544,6 +553,8 @@ def in_words(story: Story) -> str:
     lines = [f"Seed {story.seed}: {story.scheduler} on {story.database}, {', '.join(story.widget)}"]
     if story.processes > 1:
         lines.append(f"{story.processes} processes; the worker looks every {story.worker_every:g} s.")
+    if story.no_notice:
+        lines.append("Every service can be booked until it begins.")
     lines += [f"Stripe's side: {name} is {value}." for name, value in story.stripe.items()]
     lines += [f"The scheduler's side: {name} is {value}." for name, value in story.switches.items()]
     for actor in story.actors:

@@ -352,6 +352,8 @@ async def open_world(
     side = await open_side(story.scheduler, clock, client, PUBLIC_URL)
     more = await prepare(side) if prepare else {}
     side.switches(dict(story.switches))
+    if story.no_notice:
+        side.sell_until_it_begins()
     (folder / "widgets.toml").write_text(
         WIDGET.format(
             **side.services,

@@ -19,6 +19,7 @@ from app.domain.payment import MAY_STILL_PAY, Payment, PaymentSeen, PaymentState
 from app.domain.refund import REFUND_VOID
 from app.errors import (
     SchedulerError,
+    SchedulerFailed,
     StripeError,
 )
 from app.payments.facts import CheckoutFacts, Listed
@@ -31,6 +32,9 @@ log = structlog.get_logger()
 #: How far before the last look at Stripe's Sessions one begins: a Session lives for a day, and is listed by when it was
 #: made.
 LOOK_BACK = timedelta(days=2)
+
+#: How soon a list shows what was made is documented nowhere; the same patience as after a call without an answer.
+_LISTED_AFTER = timedelta(minutes=2)
 
 #: Up to when Stripe's lists were read.
 _SESSIONS = "stripe:sessions_read"
@@ -129,9 +133,13 @@ class Adopt:
             return False
         async with self._locks(booking.id):
             there = await self._take_payment.there_now(booking)
+            if there is None and self._may_not_be_listed(booking, facts):
+                raise SchedulerFailed("what was made just now may not be listed yet")
             customer = customer_of(there) if there and booking.customer is None else None
             if customer:
                 await self._store.fill_in_customer(booking.id, customer)
+            if there and booking.id in self._take_payment.inherited:
+                await self._take_payment.as_there(await self._tools.booking(booking.id), there)
             payment = await self._store.adopt_payment(await self._found(booking, facts))
             if payment is None:
                 return False
@@ -139,6 +147,12 @@ class Adopt:
             self._metrics.swept("payment")
             await self._take_found(await self._tools.booking(booking.id), payment, facts, there)
         return True
+
+    def _may_not_be_listed(self, booking: Booking, facts: CheckoutFacts) -> bool:
+        """Whether a booking made for this payment before the restore may be missing from the scheduler's lists only
+        because it is so young. Made again, its own time would be taken."""
+        binds = self._tools.schedulers.lock_binds(booking.reservation.scheduler)
+        return not binds and facts.charged_at is not None and self._now() < facts.charged_at + _LISTED_AFTER
 
     async def _found(self, booking: Booking, facts: CheckoutFacts) -> Payment:
         """The payment's row, made from the Session."""

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from app.booking.as_there import agrees, moved_to, rename, take_time, with_successors
 from app.booking.at_scheduler import find_at_scheduler
 from app.booking.moves import Moves
 from app.booking.offer import Offers, everything
@@ -23,7 +24,6 @@ from app.booking.tools import Tools
 from app.domain.booking import Actor, Booking, EndReason, Status
 from app.domain.history import HistoryWord
 from app.domain.move import MoveState
-from app.domain.outbox import OutboxMail
 from app.errors import (
     BookingConflict,
     SchedulerError,
@@ -39,8 +39,6 @@ log = structlog.get_logger()
 #: When a scheduler was last asked what has changed, and for the list of all bookings, in seconds since 1970. The
 #: scheduler's name is put before these.
 _CHANGED, _WHOLE = "changes_read", "bookings_read"
-#: If each move at the scheduler makes a new booking: how many such moves in a row are followed.
-_MOST_MOVES = 20
 #: The scheduler's clock and ours may differ, and a list may lag.
 _OVERLAP = timedelta(minutes=10)
 #: How far back the very first look goes.
@@ -86,12 +84,12 @@ class Follow:
                     return booking
                 there, by = await self._there(booking, booking.reservation.reference)
                 if there and agrees(booking, there):
-                    return await self._renamed(booking, there)
+                    return await rename(self._tools, booking, there)
                 if not await self._end_move(booking_id):
                     break
             if there is None or there.is_canceled:
                 return await self._called_off_there(booking, there, by)
-            return await self._moved_there(await self._renamed(booking, there), there, by)
+            return await self._moved_there(await rename(self._tools, booking, there), there, by)
 
     async def _unpaid(self, booking: Booking) -> Booking:
         """A booking that is final there before it is paid: if it is cancelled there, nothing is left to pay for; if it
@@ -100,10 +98,10 @@ class Follow:
         if there is None or there.is_canceled:
             reason = EndReason.GIVEN_UP if by is Actor.CUSTOMER else EndReason.BY_OWNER
             return await self._take_payment.end_unpaid(booking, reason)
-        booking = await self._renamed(booking, there)
+        booking = await rename(self._tools, booking, there)
         if agrees(booking, there):
             return booking
-        return await self._take_time(booking, there, mails=())
+        return await take_time(self._tools, booking, moved_to(there, booking))
 
     async def _there(self, booking: Booking, reference: str) -> tuple[SchedulerBooking | None, Actor]:
         """The booking as the scheduler has it, under whatever id it has now, and who has changed it (the owner if that
@@ -117,28 +115,15 @@ class Follow:
                 log.error("neither the booking nor its location is in the scheduler", booking=booking.id)
                 raise
         else:
-            for _ in range(_MOST_MOVES):
+            async for one in with_successors(scheduler, there):
                 # Anyone who has moved a booking has not cancelled what it became.
-                by = there.canceled_by or (Actor.OWNER if there.is_canceled else by)
-                if not there.successor:
-                    break
-                there = await scheduler.read(there.successor)
+                there, by = one, one.canceled_by or (Actor.OWNER if one.is_canceled else by)
             return there, by
         # The database may have been put back as it was before the booking had this id.
         for found in await find_at_scheduler(self._tools, booking, booking.reservation):
             if not found.is_canceled and not found.is_temporary:
                 return found, by
         return None, by
-
-    async def _renamed(self, booking: Booking, there: SchedulerBooking) -> Booking:
-        """Our booking, with the id that it now has at the scheduler."""
-        if there.id == booking.reservation.reference:
-            return booking
-        log.warning("the scheduler has the booking under another id", booking=booking.id)
-        renamed = await self._store.replace_reference(booking, there.id)
-        if renamed is None:
-            raise BookingConflict("changed meanwhile")
-        return renamed
 
     async def _end_move(self, booking_id: str) -> bool:
         """End the booking's open move if that is possible. Returns whether there was one."""
@@ -180,7 +165,7 @@ class Follow:
 
     async def _moved_there(self, booking: Booking, there: SchedulerBooking, by: Actor) -> Booking:
         """Take over the scheduler's time and person; the price stays as it was booked."""
-        after = replace(_with_time_of(there, booking), revision=booking.revision + 1)
+        after = moved_to(there, booking)
         told: dict[str, str | int | bool] = {
             "from": booking.starts_at.isoformat(),
             "was": booking.service_name,
@@ -188,17 +173,8 @@ class Follow:
             "difference": 0,
         }
         mails = self._notifications.owed(after, MailKind.MOVED_CUSTOMER, MailKind.MOVED_OWNER, detail=told)
-        return await self._take_time(booking, there, mails=[*mails, *self._notifications.reminder(after)])
-
-    async def _take_time(self, booking: Booking, there: SchedulerBooking, *, mails: Sequence[OutboxMail]) -> Booking:
-        after = replace(_with_time_of(there, booking), revision=booking.revision + 1)
-        moved = await self._store.take_time(booking, after, mails=mails)
-        if moved is None:
-            raise BookingConflict("changed meanwhile")
-        log.info("moved in the scheduler", booking=booking.id)
-        self._availability.freed(booking.interval, booking.slot, booking.service_id)
-        self._availability.took(moved.interval)
-        return moved
+        mails += self._notifications.reminder(after)
+        return await take_time(self._tools, booking, after, mails=mails)
 
     async def reconcile(self, *, most: int = _MOST) -> datetime:
         """Ask each scheduler, if it is time for that, what has changed and, once a day, what there is, and follow what
@@ -272,38 +248,6 @@ class Follow:
             else:
                 followed += 1
         return True
-
-
-def agrees(booking: Booking, there: SchedulerBooking | None) -> bool:
-    """Whether the scheduler has the booking as we have it. If its service or person was deleted there, that does not
-    count."""
-    if there is None or there.is_canceled:
-        return False
-    return _with_time_of(there, booking) == booking
-
-
-def _with_time_of(there: SchedulerBooking, booking: Booking) -> Booking:
-    """Our booking with the scheduler's time, service, person and place. Buffers follow only where something else
-    does."""
-    same_time = (there.starts_at, there.ends_at) == (booking.starts_at, booking.ends_at)
-    same_service = there.service_id in {None, booking.service_id}
-    same_resource = there.resource_id in {None, booking.resource_id}
-    same_place = there.location_id in {None, booking.location_id}
-    if same_time and same_service and same_resource and same_place:
-        return booking
-    return booking.elsewhere(
-        starts_at=there.starts_at,
-        ends_at=there.ends_at,
-        buffer_starts_at=there.buffer_starts_at,
-        buffer_ends_at=there.buffer_ends_at,
-        service_id=there.service_id or booking.service_id,
-        service_name=booking.service_name if same_service else there.service_name or booking.service_name,
-        resource_id=there.resource_id or booking.resource_id,
-        resource_name=booking.resource_name if same_resource else there.resource_name or booking.resource_name,
-        location_id=there.location_id or booking.location_id,
-        location_name=booking.location_name if same_place else there.location_name or booking.location_name,
-        time_zone=booking.time_zone if same_place else there.time_zone or booking.time_zone,
-    )
 
 
 def _id(booking: Booking) -> str:

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import structlog
 
+from app.booking.as_there import agrees, moved_to, rename, take_time, with_successors
 from app.booking.at_scheduler import find_at_scheduler
 from app.booking.confirm import Confirm
 from app.booking.moves import Moves
@@ -160,13 +161,16 @@ class TakePayment:
 
         Raises SchedulerError for an inherited booking, because the scheduler is asked about it first.
         """
+        called_off = False
         if booking.id in self.inherited:
             there = await self.there_now(booking)
             final = there and not there.is_temporary and not there.is_canceled
             if there and final and not await was_booked_there(self._tools, booking):
-                return await self._keep_final(booking, there)
+                return await self._keep_final(await self.as_there(booking, there), there)
+            # By somebody who was told so when it happened, after the backup was made.
+            called_off = there is not None and there.is_canceled
             self.inherited.discard(booking.id)
-        told = reason in {EndReason.GIVEN_UP, EndReason.PAYMENT_MISMATCH}
+        told = called_off or reason in {EndReason.GIVEN_UP, EndReason.PAYMENT_MISMATCH}
         # What the owner was just booking for someone, and could not, is news to the owner alone.
         unknown = booking.channel is Channel.DESK and not booking.pay_link
         kinds = [] if told or unknown else [MailKind.RELEASED_CUSTOMER]
@@ -217,16 +221,32 @@ class TakePayment:
         stands = await self._store.claim(booking.id, change)
         return await self._confirm.finalize_soon(stands) if stands else await self._tools.booking(booking.id)
 
+    async def as_there(self, booking: Booking, there: SchedulerBooking) -> Booking:
+        """An inherited booking at the time at which it is final in the scheduler, where it was moved after the backup
+        was made."""
+        if agrees(booking, there) or there.is_temporary or there.is_canceled:
+            return booking
+        booking = await rename(self._tools, booking, there)
+        return await take_time(self._tools, booking, moved_to(there, booking))
+
     async def there_now(self, booking: Booking) -> SchedulerBooking | None:
-        """The booking as the scheduler has it; None if it is gone or never existed there.
+        """The booking as the scheduler has it, also at another time; None if it is gone or never existed there.
 
         A lock is found by the reference in the row. Where nothing was locked, or the lock's answer was not
         known yet, what was booked later is found by its tag.
         """
         reservation = booking.reservation
+        scheduler = self._schedulers.of(reservation.scheduler)
+        there = None
         if reservation.reference:
             with suppress(SchedulerNotFound):
-                return await self._schedulers.of(reservation.scheduler).read(reservation.reference)
-        found = await find_at_scheduler(self._tools, booking, reservation)
-        standing = [one for one in found if not one.is_canceled]
-        return next(iter(standing or found), None)
+                there = await scheduler.read(reservation.reference)
+        if there is None:
+            found = await find_at_scheduler(self._tools, booking, reservation)
+            standing = [one for one in found if not one.is_canceled]
+            there = next(iter(standing or found), None)
+            if there and there.is_canceled:  # what became of it, a list does not say
+                there = await scheduler.read(there.id)
+        if there:
+            there = [one async for one in with_successors(scheduler, there)][-1]
+        return there

@@ -16,8 +16,8 @@ import anyio
 import structlog
 
 from app.booking.acts import Acts
+from app.booking.as_there import agrees
 from app.booking.cursors import Cursors
-from app.booking.follow import agrees
 from app.domain.booking import Booking
 from app.domain.event import Event, StoredEvent
 from app.domain.scheduler_names import provider_of

@@ -234,7 +234,7 @@ class BookingRows(Database):
                 sa.update(reservations)
                 .where(
                     reservations.c.id == booking.reservation.id,
-                    reservations.c.reference == booking.reservation.reference,
+                    reservations.c.reference.is_not_distinct_from(booking.reservation.reference),
                     unchanged,
                 )
                 .values(reference=reference)

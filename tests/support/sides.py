@@ -5,7 +5,7 @@ a stranger do there outside Holdfast.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 
@@ -64,6 +64,9 @@ class Side(Protocol):
     def switches(self, changes: Mapping[str, Any]) -> None:
         """Turn switches of the sandbox."""
 
+    def sell_until_it_begins(self) -> None:
+        """Have no notice: every service can be booked until it begins."""
+
     def booked(self) -> list[Booked]:
         """All that is final there and takes up time."""
 
@@ -110,6 +113,10 @@ class HapioSide:
 
     def switches(self, changes: Mapping[str, Any]) -> None:
         self.sandbox.switches.update(changes)
+
+    def sell_until_it_begins(self) -> None:
+        known = self.sandbox.state.services
+        known.update({id_: replace(known[id_], booking_window_start="PT0S") for id_ in self.services.values()})
 
     def booked(self) -> list[Booked]:
         return [
@@ -187,6 +194,10 @@ class CalcomSide:
     def switches(self, changes: Mapping[str, Any]) -> None:
         self.sandbox.switches.update(changes)
 
+    def sell_until_it_begins(self) -> None:
+        for id_ in self.services.values():
+            self.sandbox.state.event_types[int(id_)].fields["minimumBookingNotice"] = 0
+
     def booked(self) -> list[Booked]:
         return [
             Booked(one.uid, str(one.metadata.get("holdfast_id", "")), one.start)
@@ -242,6 +253,10 @@ class CalendlySide:
 
     def switches(self, changes: Mapping[str, Any]) -> None:
         self.sandbox.switches.update(changes)
+
+    def sell_until_it_begins(self) -> None:
+        for id_ in self.services.values():
+            self.sandbox.change_event_type(id_, notice=timedelta(0))
 
     def booked(self) -> list[Booked]:
         state = self.sandbox.state

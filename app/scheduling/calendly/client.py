@@ -115,13 +115,16 @@ class CalendlyClient:
         unknown: there is no idempotency key (Calendly API v2)."""
         return await self.connection.call(_CREATE, "POST", "/invitees", read_invitee, json=order, repeatable=False)
 
-    async def events(self, *, after: datetime, before: datetime | None = None) -> list[SchedulerBooking]:
-        """The user's events that start after a moment, and before another, cancelled ones too; what only an invitee
-        tells is left out. Events are listed by their start alone (Calendly API v2)."""
+    async def events(
+        self, *, after: datetime, before: datetime | None = None, email: str = ""
+    ) -> list[SchedulerBooking]:
+        """The user's events that start after a moment, and before another, of one invitee or of all, cancelled ones
+        too; what only an invitee tells is left out. Events are listed by their start alone (Calendly API v2)."""
         params = {
             "user": (await self.account()).uri,
             "min_start_time": timestamp(after),
             **({"max_start_time": timestamp(before)} if before else {}),
+            **({"invitee_email": email} if email else {}),
             "sort": "start_time:asc",
         }
         return await self._pages("listScheduledEvents", "/scheduled_events", read_events, params)

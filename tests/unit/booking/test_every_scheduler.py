@@ -486,12 +486,12 @@ async def assert_stands_as_it_was_made(stack: Stack, booking: Booking) -> None:
     assert await stack.parts.health.bookings_without_money() == []
 
 
-async def hold_without_details(stack: Stack, service: str) -> Booking:
-    """As on the page, where the details come after the time."""
+async def hold_without_details(stack: Stack, service: str, *, days: int = 0) -> Booking:
+    """As on the page, where the details come after the time; so many days from now or later."""
     return await stack.parts.hold.take(
         stack.parts.widgets["studio"],
         service_id=getattr(stack, f"{service}_id"),
-        starts_at=await stack.free_slot(service),
+        starts_at=await stack.in_days(days, service=service),
         resource_id=None,
         visitor=stack.visitor(),
     )
@@ -552,4 +552,55 @@ async def test_what_the_owner_has_canceled_there_since_the_copy_is_not_made_agai
     await put_back(stack, copy)
     await stack.until_quiet()
     assert await stack.status(booking) is Status.EXPIRED
+    await assert_nothing_there(stack)
+
+
+async def test_a_booking_paid_and_moved_after_the_copy_stands_where_it_is(stack: Stack, tmp_path: Path) -> None:
+    booking = await hold_without_details(stack, "portrait", days=5)
+    copy = copied(stack, tmp_path)
+    await stack.parts.checkout.add_details(booking.id, {"name": "Anna Ek", "email": ANNA})
+    await stack.paid(booking)
+    await stack.tick()
+    moved = await stack.move(booking, await stack.in_days(9))
+    assert moved.booking.starts_at != booking.starts_at
+    await put_back(stack, copy)
+    await assert_stands_as_it_was_made(stack, booking)
+    assert (await stack.now(booking)).starts_at == moved.booking.starts_at
+    assert stack.money_kept() == 120000
+
+
+async def test_a_free_booking_moved_after_the_copy_stands_where_it_is(stack: Stack, tmp_path: Path) -> None:
+    booking = await hold_without_details(stack, "planning", days=5)
+    copy = copied(stack, tmp_path)
+    await stack.parts.checkout.add_details(booking.id, {"name": "Anna Ek", "email": ANNA})
+    assert await stack.parts.checkout.start(booking.id) is None
+    moved = await stack.move(booking, await stack.in_days(9, service="planning"))
+    await put_back(stack, copy)
+    await stack.until_quiet()
+    await assert_booked_once(stack, booking)
+    assert (await stack.now(booking)).starts_at == moved.booking.starts_at
+
+
+async def test_a_confirmed_booking_moved_after_the_copy_stands_where_it_is(stack: Stack, tmp_path: Path) -> None:
+    booking = await stack.confirmed()
+    copy = copied(stack, tmp_path)
+    moved = await stack.move(booking, await stack.in_days(9))
+    await put_back(stack, copy)
+    await stack.until_quiet()
+    await stack.parts.follow.booking(booking.id)
+    await assert_booked_once(stack, booking)
+    assert (await stack.now(booking)).starts_at == moved.booking.starts_at
+    assert stack.money_kept() == 120000
+
+
+async def test_whoever_canceled_after_the_copy_is_not_told_that_the_time_ran_out(stack: Stack, tmp_path: Path) -> None:
+    booking = await stack.hold(service="planning")
+    copy = copied(stack, tmp_path)
+    assert await stack.parts.checkout.start(booking.id) is None
+    await stack.cancel(booking)
+    await put_back(stack, copy)
+    before = len(await stack.mail(ANNA))
+    await stack.until_quiet()
+    assert await stack.status(booking) is Status.EXPIRED
+    assert len(await stack.mail(ANNA)) == before
     await assert_nothing_there(stack)

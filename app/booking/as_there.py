@@ -1,0 +1,88 @@
+"""Where the scheduler has a booking: after a move there, or one that is younger than our copy of the database."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+
+import structlog
+
+from app.booking.tools import Tools
+from app.domain.booking import Booking
+from app.domain.outbox import OutboxMail
+from app.errors import BookingConflict
+from app.scheduling.port import Scheduler, SchedulerBooking
+
+log = structlog.get_logger()
+
+#: If each move at the scheduler makes a new booking: how many such moves in a row are followed.
+_MOST_MOVES = 20
+
+
+async def with_successors(scheduler: Scheduler, there: SchedulerBooking) -> AsyncIterator[SchedulerBooking]:
+    """A booking at the scheduler, and what each move has made of it. Raises SchedulerError."""
+    yield there
+    for _ in range(_MOST_MOVES):
+        if not there.successor:
+            return
+        there = await scheduler.read(there.successor)
+        yield there
+
+
+def agrees(booking: Booking, there: SchedulerBooking | None) -> bool:
+    """Whether the scheduler has the booking as we have it. If its service or person was deleted there, that does not
+    count."""
+    if there is None or there.is_canceled:
+        return False
+    return _with_time_of(there, booking) == booking
+
+
+def _with_time_of(there: SchedulerBooking, booking: Booking) -> Booking:
+    """Our booking with the scheduler's time, service, person and place. Buffers follow only where something else
+    does."""
+    same_time = (there.starts_at, there.ends_at) == (booking.starts_at, booking.ends_at)
+    same_service = there.service_id in {None, booking.service_id}
+    same_resource = there.resource_id in {None, booking.resource_id}
+    same_place = there.location_id in {None, booking.location_id}
+    if same_time and same_service and same_resource and same_place:
+        return booking
+    return booking.elsewhere(
+        starts_at=there.starts_at,
+        ends_at=there.ends_at,
+        buffer_starts_at=there.buffer_starts_at,
+        buffer_ends_at=there.buffer_ends_at,
+        service_id=there.service_id or booking.service_id,
+        service_name=booking.service_name if same_service else there.service_name or booking.service_name,
+        resource_id=there.resource_id or booking.resource_id,
+        resource_name=booking.resource_name if same_resource else there.resource_name or booking.resource_name,
+        location_id=there.location_id or booking.location_id,
+        location_name=booking.location_name if same_place else there.location_name or booking.location_name,
+        time_zone=booking.time_zone if same_place else there.time_zone or booking.time_zone,
+    )
+
+
+async def rename(tools: Tools, booking: Booking, there: SchedulerBooking) -> Booking:
+    """Our booking, with the id that it now has at the scheduler. Raises BookingConflict if it was changed meanwhile."""
+    if there.id == booking.reservation.reference:
+        return booking
+    log.warning("the scheduler has the booking under another id", booking=booking.id)
+    renamed = await tools.store.replace_reference(booking, there.id)
+    if renamed is None:
+        raise BookingConflict("changed meanwhile")
+    return renamed
+
+
+def moved_to(there: SchedulerBooking, booking: Booking) -> Booking:
+    """Our booking as it will be after `take_time`. Its price stays as it was booked."""
+    return replace(_with_time_of(there, booking), revision=booking.revision + 1)
+
+
+async def take_time(tools: Tools, booking: Booking, after: Booking, *, mails: Sequence[OutboxMail] = ()) -> Booking:
+    """Let our booking be at the scheduler's time. Raises BookingConflict if it was changed meanwhile."""
+    moved = await tools.store.take_time(booking, after, mails=mails)
+    if moved is None:
+        raise BookingConflict("changed meanwhile")
+    log.info("moved in the scheduler", booking=booking.id)
+    tools.availability.freed(booking.interval, booking.slot, booking.service_id)
+    tools.availability.took(moved.interval)
+    return moved
