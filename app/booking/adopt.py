@@ -29,9 +29,11 @@ from app.store.change import Change
 
 log = structlog.get_logger()
 
-#: How far before the last look at Stripe's Sessions one begins: a Session lives for a day, and is listed by when it was
-#: made.
+#: How far back a look goes for what may still change: a Session lives for a day, and is listed by when it was made.
 LOOK_BACK = timedelta(days=2)
+#: How far before the last look one at complete Sessions begins. An attempt has its row before it has its Session, and
+#: who paid later on an older page is in the list of events; two days of a busy studio would be a hundred pages.
+_OVERLAP = timedelta(hours=1)
 
 #: How soon a list shows what was made is documented nowhere; the same patience as after a call without an answer.
 _LISTED_AFTER = timedelta(minutes=2)
@@ -75,7 +77,7 @@ class Adopt:
             if self._caught_up:
                 return
             since = (await self._store.mark(_SESSIONS) or self._now()) - LOOK_BACK
-            await self.take_sessions(LOOK_BACK)
+            await self.take_sessions()
             for facts in reversed(await self._tools.stripe.open_sessions(created_after=since)):
                 await self.take_session(facts)
             self._caught_up = True
@@ -99,7 +101,7 @@ class Adopt:
             await self._take_payment.apply(payment, facts)
         return True
 
-    async def take_sessions(self, overlap: timedelta) -> int:
+    async def take_sessions(self) -> int:
         """Take in every complete Session since the last look; paid ones are confirmed by the worker's next step."""
 
         async def read(after: datetime, *, created_before: datetime | None, most: int | None) -> Listed[CheckoutFacts]:
@@ -120,7 +122,7 @@ class Adopt:
                 raise failed
             return taken
 
-        taken, _ = await self._cursors.take(_SESSIONS, read, take, overlap=overlap, first=timedelta(0), most=None)
+        taken, _ = await self._cursors.take(_SESSIONS, read, take, overlap=_OVERLAP, first=LOOK_BACK, most=None)
         return taken
 
     async def is_unknown(self, event: Event) -> bool:

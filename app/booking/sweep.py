@@ -57,14 +57,14 @@ class Sweep:
     async def sweep_stripe(self, created_after: datetime, *, most: int = RECENT) -> int:
         """Take in payments, refunds and disputes that no webhook reported. Returns how many.
 
-        Looked at is what was made since `created_after`, and, where the last look is longer ago, for as long before
-        that. About `most` refunds and disputes are read; the next look goes on.
+        Of refunds and disputes, what was made since `created_after` is looked at, and, where the last look is longer
+        ago, for as long before that. About `most` of them are read; the next look goes on.
         """
         swept = 0
         if self._payments is None:
             return swept
         overlap = self._now() - created_after
-        swept += await self._adopt.take_sessions(overlap)
+        swept += await self._adopt.take_sessions()
         refunds, _ = await self._cursors.take(
             _REFUNDS, self._tools.stripe.recent_refunds, self._take_refunds, overlap=overlap, first=_NOTHING, most=most
         )
