@@ -63,7 +63,7 @@ first-view: .venv/dev.stamp .cache/npm/assets.stamp ## Measure the first view's 
 kill: .venv/dev.stamp ## Kill -9 servers, workers, PostgreSQL and Redis amid 200 bookings over JSON, five times on each database, and compare all books
 	POSTGRES="$$($(RUN) -m scripts.postgres)" REDIS="$$($(RUN) -m scripts.redis)" && export POSTGRES REDIS && $(RUN) -m bench.kill
 
-years: .venv/dev.stamp ## Measure every page and act with 200,000 past bookings, as ratios to an empty studio
+years: .venv/dev.stamp ## Measure every page and act with 200,000 past bookings, as ratios to a young studio
 	POSTGRES="$$($(RUN) -m scripts.postgres)" && export POSTGRES && $(RUN) -m bench.years
 
 stopwatch: .venv/sandbox.stamp ## Time it from nothing to a live, paid booking: the set-up's twelve answers, the server, a visitor

@@ -1,10 +1,12 @@
 """What pages and acts cost with 200,000 past bookings, as ratios to a studio that has just opened.
 
+The young studio has a hundred, so that a page of fifty lines is full at both: what differs is looking for them.
+
     python -m bench.years [--bookings 200000] [--rounds 25] [--only sqlite]
 
-Two servers run side by side, one over an empty database and one over a full one, on SQLite and then on PostgreSQL. Each
-round books, moves and cancels at one and then at the other, and looks at every page. The figure is CPU time, of the
-server and of PostgreSQL's processes for its database together, since the clock speaks of whatever else the machine
+Two servers run side by side, one over the young database and one over the full one, on SQLite and then on PostgreSQL.
+Each round books, moves and cancels at one and then at the other, and looks at every page. The figure is CPU time, of
+the server and of PostgreSQL's processes for its database together, since the clock speaks of whatever else the machine
 does; of all rounds the median counts. The worker's step is measured in this process.
 
 The full database is one booking's rows, multiplied by the database itself: 3.8 years with one every ten minutes, of
@@ -45,6 +47,8 @@ from tests.support.postgres import postgres_database, use_folder
 
 T = TypeVar("T")
 BOOKINGS, ROUNDS = 200_000, 25
+#: Past bookings of the young studio.
+_YOUNG = 100
 #: Not counted: connections are opened, and pages drawn for the first time.
 _WARM_UP = 3
 #: Bookings of the last 90 days, one every ten minutes.
@@ -255,19 +259,18 @@ async def _studio(folder: Path, database: str, count: int) -> AsyncIterator[Stud
         [booking] = await parts.bookings.find(most=1)
         for _ in range(3):
             await parts.worker.tick()
-        if count:
-            async with parts.store.engine.connect() as connection:
-                await connection.exec_driver_sql("BEGIN")
-                await fill(connection, booking.id, count)
-                await connection.exec_driver_sql("COMMIT")
-            await _index(parts)
-            # What the worker has done with each of them over the years, some at every step.
-            street.clock.advance(timedelta(minutes=1))  # the newest lines are left for later
-            while await parts.store.tally_history():
-                pass
-            async with parts.store.engine.connect() as connection:
-                if database:  # as its autovacuum would
-                    await connection.exec_driver_sql("VACUUM ANALYZE")
+        async with parts.store.engine.connect() as connection:
+            await connection.exec_driver_sql("BEGIN")
+            await fill(connection, booking.id, count)
+            await connection.exec_driver_sql("COMMIT")
+        await _index(parts)
+        # What the worker has done with each of them over the years, some at every step.
+        street.clock.advance(timedelta(minutes=1))  # the newest lines are left for later
+        while await parts.store.tally_history():
+            pass
+        async with parts.store.engine.connect() as connection:
+            if database:  # as its autovacuum would
+                await connection.exec_driver_sql("VACUUM ANALYZE")
         await parts.store.add_sign_in("si_bench", _STAFF, forget_before=street.clock() - timedelta(days=2))
         await parts.store.use_sign_in("si_bench", stays=True, ends_at=street.clock() + timedelta(hours=12))
         home = "/staff/" + parts.links.staff_token("si_bench", stays=True)
@@ -280,20 +283,20 @@ async def _studio(folder: Path, database: str, count: int) -> AsyncIterator[Stud
 
 
 async def measure(folder: Path, databases: tuple[str, str], *, count: int, rounds: int) -> None:
-    """Print a line for each act: CPU milliseconds at the empty one and at the full one, and their ratio."""
-    for name in ("empty", "full"):
+    """Print a line for each act: CPU milliseconds at the young one and at the full one, and their ratio."""
+    for name in ("young", "full"):
         await asyncio.to_thread((folder / name).mkdir, parents=True)
     async with (
-        _studio(folder / "empty", databases[0], 0) as empty,
+        _studio(folder / "young", databases[0], _YOUNG) as young,
         _studio(folder / "full", databases[1], count) as full,
     ):
         for number in range(_WARM_UP + rounds):
-            for studio in (empty, full) if number % 2 else (full, empty):
+            for studio in (young, full) if number % 2 else (full, young):
                 if number == _WARM_UP:
                     studio.took.clear()
                 await studio.live()
-        print(f"\n{'PostgreSQL' if databases[0] else 'SQLite':34}{'empty ms':>10}{'full ms':>10}{'ratio':>8}")
-        for name, took in empty.took.items():
+        print(f"\n{'PostgreSQL' if databases[0] else 'SQLite':34}{'young ms':>10}{'full ms':>10}{'ratio':>8}")
+        for name, took in young.took.items():
             one, two = median(took), median(full.took[name])
             print(f"{name:34}{one:10.2f}{two:10.2f}{two / one if one else 0:8.2f}", flush=True)
 

@@ -513,6 +513,16 @@ async def test_a_move_on_calendlys_page_leads_to_the_new_event(adviser: Calendly
     assert new.metadata == ({"holdfast_id": "bk_1"} if tracking == "kept" else {})
 
 
+async def test_a_move_of_ours_leads_to_the_new_event_by_its_tag(adviser: CalendlyAdviser) -> None:
+    old, other = await adviser.booked(), await adviser.booked(TEN + DAY * 2, tag="bk_2")
+    new = await adviser.booked(TEN + DAY * 3)
+    await adviser.scheduler.cancel(old)
+    await adviser.scheduler.cancel(other)
+    there = await adviser.scheduler.read(old)
+    assert (there.is_canceled, there.successor) == (True, new)
+    assert (await adviser.scheduler.read(other)).successor is None
+
+
 async def test_who_canceled_is_told(adviser: CalendlyAdviser) -> None:
     by_customer, by_owner = await adviser.booked(), await adviser.booked(TEN + 2 * DAY, tag="bk_2")
     adviser.sandbox.cancel_as_invitee(adviser.invitee_of(by_customer))
