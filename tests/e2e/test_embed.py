@@ -1,12 +1,10 @@
 """The widget on other people's pages: by one tag, in three ways, under hostile headers, and back from paying."""
 
-import asyncio
 import gzip
 import json
 import re
-from collections.abc import Sequence
 from random import Random
-from typing import Any, Final
+from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
@@ -15,7 +13,8 @@ from playwright.async_api import Frame, FrameLocator, Locator, Page, Route, expe
 
 from scripts.npm_assets import HTMX
 from tests.e2e.conftest import Visit
-from tests.e2e.harness import PATIENCE, PHONE, Visitor, axe
+from tests.e2e.harness import PHONE, Visitor, axe
+from tests.e2e.heard import Heard
 from tests.e2e.stack import Shop
 from tests.e2e.steps import (
     CALL,
@@ -42,34 +41,6 @@ LISTEN: Final = """for (const type of ["ready", "step", "held", "payment", "conf
 WAYS: Final = {"inline": "/strict", "dialog": "/popup", "floating": "/float"}
 FIRST_HEIGHT: Final = 520
 PERSONAL: Final = ("Anna", "anna", "@", "book cover")
-
-
-class Heard:
-    """What a host page heard of its widgets, over all its page views."""
-
-    def __init__(self) -> None:
-        self.events: list[tuple[str, str, dict[str, Any]]] = []
-        self._news = asyncio.Event()
-
-    def __call__(self, kind: str, element: str, detail: dict[str, Any]) -> None:
-        self.events.append((kind, element, detail))
-        self._news.set()
-
-    async def until(self, kind: str) -> None:
-        """Wait for an event of this kind: it crosses a channel and a window after its screen is drawn."""
-        async with asyncio.timeout(PATIENCE / 1000):
-            while kind not in self.kinds:
-                self._news.clear()
-                await self._news.wait()
-
-    def details(self, kind: str) -> Sequence[dict[str, Any]]:
-        """What came with each event of this kind."""
-        return [detail for heard, _, detail in self.events if heard == kind]
-
-    @property
-    def kinds(self) -> Sequence[str]:
-        """Which events came, in order."""
-        return [kind for kind, _, _ in self.events]
 
 
 async def listen(visitor: Visitor) -> Heard:
@@ -579,6 +550,7 @@ async def test_forged_messages_reach_neither_the_page_nor_the_frame(shop: Shop, 
     page = visitor.page
     screen = await come(visitor, shop, "/strict")
     await choose_service(screen)
+    await heard.until("step", times=2)
     height = await page.locator("iframe").evaluate("frame => frame.offsetHeight")
     before = len(heard.events)
 
@@ -591,6 +563,7 @@ async def test_forged_messages_reach_neither_the_page_nor_the_frame(shop: Shop, 
     assert len(heard.events) == before
     assert await page.locator("iframe").first.evaluate("frame => frame.offsetHeight") == height
     await choose_time(screen)
+    await heard.until("held")
     assert heard.kinds[before:] == ["step", "held"]  # the true frame is still the one that is heard
 
 

@@ -3,13 +3,14 @@
 import asyncio
 import json
 import subprocess
-from typing import Any, Final
+from typing import Final
 
 from playwright.async_api import ElementHandle, Page, Route, expect
 
 from scripts.frameworks import BUILT, node
 from tests.e2e.conftest import Visit
 from tests.e2e.harness import Visitor
+from tests.e2e.heard import Heard
 from tests.e2e.stack import Shop
 from tests.e2e.steps import (
     HEADSHOT,
@@ -59,10 +60,10 @@ def element(words: str = "Book here", attributes: str = "") -> str:
     return f'<holdfast-booking id="box" widget="studio" {attributes}><a href="#">{words}</a></holdfast-booking>'
 
 
-async def listen(visitor: Visitor) -> list[tuple[str, dict[str, Any]]]:
+async def listen(visitor: Visitor) -> Heard:
     """What the page's own handlers are told from now on."""
-    heard: list[tuple[str, dict[str, Any]]] = []
-    await visitor.context.expose_function("heard", lambda kind, detail: heard.append((kind, detail)))
+    heard = Heard()
+    await visitor.context.expose_function("heard", lambda kind, detail: heard(kind, "", detail))
     return heard
 
 
@@ -78,7 +79,7 @@ async def is_still(page: Page, before: ElementHandle) -> bool:
     return bool(await before.evaluate("(before) => before.isConnected")) and await page.locator(FRAME).count() == 1
 
 
-async def live_through_it(visitor: Visitor, shop: Shop, heard: list[tuple[str, dict[str, Any]]]) -> None:
+async def live_through_it(visitor: Visitor, shop: Shop, heard: Heard) -> None:
     """What a framework does to a page: other attributes, other children, while a time is held, gone, and back."""
     page, headshot = visitor.page, await shop.service(HEADSHOT)
     await expect(heading(widget(visitor), PORTRAIT)).to_be_visible()
@@ -87,11 +88,12 @@ async def live_through_it(visitor: Visitor, shop: Shop, heard: list[tuple[str, d
     assert await page.locator(FRAME).count() == 1
     before = await frame(page)
     await choose_time(widget(visitor))
+    await heard.until("held")
     await page.evaluate("change({ words: 'Other words' })")
     await expect(page.get_by_role("heading", name="Other words")).to_be_visible()
     await expect(widget(visitor).get_by_label("Name")).to_be_visible()
     assert await is_still(page, before)
-    assert [detail["service"]["name"] for kind, detail in heard if kind == "held"] == [HEADSHOT]
+    assert [detail["service"]["name"] for detail in heard.details("held")] == [HEADSHOT]
     await page.evaluate("change({ here: false })")
     await expect(page.locator("holdfast-booking")).to_have_count(0)
     await page.evaluate("change({ here: true })")
@@ -112,8 +114,8 @@ async def test_react_renders_it_on_the_server_hydrates_it_in_strict_mode_and_is_
     await live_through_it(visitor, shop, heard)
     assert await visitor.page.locator(f'script[src="{shop.public}/embed.js"]').count() == 1
     # A handler is the last render's, and hears nothing twice.
-    assert [detail["words"] for kind, detail in heard if kind == "held"] == ["Book here"]
-    assert "error" not in {kind for kind, _ in heard}
+    assert [detail["words"] for detail in heard.details("held")] == ["Book here"]
+    assert "error" not in heard.kinds
 
     await visitor.page.get_by_role("button", name="In a dialog").click()
     dialog = visitor.page.get_by_role("dialog", name="Book a time")
