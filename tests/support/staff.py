@@ -53,9 +53,11 @@ async def copies(stack: Stack, booking: Booking, count: int, **changes: Any) -> 
         await follow_search(stack.parts.store.backend, connection, "", changes.get("customer_search", ""))
         for table in (tables.bookings, tables.reservations):
             [row] = (await connection.execute(sa.select(table).where(table.c.id == booking.id))).mappings()
-            for one in ids:
-                alone = {"id": one, "reservation_id": one, "booking_id": one, "reference": None, "occupies": False}
-                values = {**row, **alone, **changes}
-                await connection.execute(
-                    sa.insert(table).values({column.name: values[column.name] for column in table.c})
-                )
+            rows = [
+                {**row, "id": one, "reservation_id": one, "booking_id": one, "reference": None, "occupies": False}
+                for one in ids
+            ]
+            if rows:
+                names = {column.name for column in table.c}
+                values = [{name: (one | changes)[name] for name in names} for one in rows]
+                await connection.execute(sa.insert(table), values)

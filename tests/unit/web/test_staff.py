@@ -579,11 +579,10 @@ async def test_a_feed_of_one_person_is_whole_and_one_of_all_says_that_there_are_
         rows = table(await studio.client.get(f"{await feed(studio, 'csv')}{query}"))
         assert any("There are more than these 5000" in row["reference"] for row in rows) is more
         assert ("Cia Ceder" in {row["name"] for row in rows}) is not more
-        entries = Calendar.from_ical((await studio.client.get(f"{await feed(studio, 'ics')}{query}")).text).walk(
-            "VEVENT"
-        )
-        assert ("more bookings from here on" in str(entries[-1]["summary"])) is more
-        assert len(entries) == (5001 if more else 1)
+        # Read as text, since a calendar package takes long for five thousand; long lines are folded.
+        calendar = (await studio.client.get(f"{await feed(studio, 'ics')}{query}")).text.replace("\r\n ", "")
+        assert ("more bookings from here on" in calendar.rpartition("BEGIN:VEVENT")[2]) is more
+        assert calendar.count("BEGIN:VEVENT") == (5001 if more else 1)
 
 
 async def test_a_feed_can_be_of_one_widget(studio: Stack) -> None:
