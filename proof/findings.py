@@ -158,6 +158,18 @@ FINDINGS: Sequence[Finding] = (
         ),
         source="security 6",
     ),
+    Finding(
+        "made-afresh",
+        "What a lost answer has made besides stays final when the booking is cancelled.",
+        (
+            Edit(
+                "app/booking/release.py",
+                "        if reservation.unsure:\n            await self._delete_tagged(reservation, but=reference)\n",
+                "",
+            ),
+        ),
+        source="code, defects, small",
+    ),
 )
 
 
