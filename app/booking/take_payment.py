@@ -161,16 +161,13 @@ class TakePayment:
 
         Raises SchedulerError for an inherited booking, because the scheduler is asked about it first.
         """
-        called_off = False
         if booking.id in self.inherited:
             there = await self.there_now(booking)
             final = there and not there.is_temporary and not there.is_canceled
             if there and final and not await was_booked_there(self._tools, booking):
                 return await self._keep_final(await self.as_there(booking, there), there)
-            # By somebody who was told so when it happened, after the backup was made.
-            called_off = there is not None and there.is_canceled
             self.inherited.discard(booking.id)
-        told = called_off or reason in {EndReason.GIVEN_UP, EndReason.PAYMENT_MISMATCH}
+        told = reason in {EndReason.GIVEN_UP, EndReason.PAYMENT_MISMATCH}
         # What the owner was just booking for someone, and could not, is news to the owner alone.
         unknown = booking.channel is Channel.DESK and not booking.pay_link
         kinds = [] if told or unknown else [MailKind.RELEASED_CUSTOMER]

@@ -591,16 +591,3 @@ async def test_a_confirmed_booking_moved_after_the_copy_stands_where_it_is(stack
     await assert_booked_once(stack, booking)
     assert (await stack.now(booking)).starts_at == moved.booking.starts_at
     assert stack.money_kept() == 120000
-
-
-async def test_whoever_canceled_after_the_copy_is_not_told_that_the_time_ran_out(stack: Stack, tmp_path: Path) -> None:
-    booking = await stack.hold(service="planning")
-    copy = copied(stack, tmp_path)
-    assert await stack.parts.checkout.start(booking.id) is None
-    await stack.cancel(booking)
-    await put_back(stack, copy)
-    before = len(await stack.mail(ANNA))
-    await stack.until_quiet()
-    assert await stack.status(booking) is Status.EXPIRED
-    assert len(await stack.mail(ANNA)) == before
-    await assert_nothing_there(stack)
