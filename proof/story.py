@@ -412,6 +412,14 @@ def _too_late_for_that_time(chance: Random, story: Story) -> Story:
     )
 
 
+def _taken_while_they_pay(chance: Random, story: Story) -> Story:
+    """Somebody else takes the time at the scheduler while its customer is at Stripe."""
+    first = _alone("pay", nth=chance.choice(WHEN))
+    first = replace(first, acts=(replace(first.acts[0], anyone=False), first.acts[1]))
+    stranger = Actor("other 1", (Act(chance.choice((3.0, 5.0, 20.0)), "stranger takes the time"),))
+    return replace(story, actors=(first, stranger))
+
+
 def _two_tabs(chance: Random, story: Story) -> Story:
     """One of them gives up what the other books."""
     service = chance.choice(("planning", "planning", "portrait"))
@@ -510,15 +518,30 @@ def _moved_cheaper(chance: Random, story: Story) -> Story:
 
 def _cancelled_with_a_refund(chance: Random, story: Story) -> Story:
     """A refund is due, and the process dies, or Stripe has troubles, about that time."""
+    if chance.random() < 0.5:
+        return _half_refunded_unheard(chance, story)
     actor = _alone("pay", Act(60.0, chance.choice(("cancel", "owner cancels"))), nth=chance.choice((0, 0, 30, 60)))
     trouble = Trouble("stripe", chance.choice(FATES), "POST", nth=chance.choice((2, 3)), times=chance.choice((1, 2, 5)))
     return replace(story, actors=(actor,), troubles=(trouble,), deaths=(_death(chance, 1),))
+
+
+def _half_refunded_unheard(chance: Random, story: Story) -> Story:
+    """A half goes back, and the answer is lost, so that it is asked for again: there would be another half to take."""
+    actor = _alone("pay", Act(1500.0, "cancel"), nth=chance.choice((0, 0, 1)))
+    # The client asks again by itself, which is the same request; after some losses it is the worker that does.
+    unheard: Sequence[Fate] = ("lost after", "error after", "late")
+    trouble = Trouble("stripe", chance.choice(unheard), "POST", since=1490.0, times=chance.choice((3, 4, 6)))
+    widget = (*_without(story.widget, "undo_minutes"), "undo_minutes = 0")
+    return replace(
+        story, actors=(actor,), troubles=(trouble,), widget=widget, stripe={**story.stripe, "deliver": "off"}
+    )
 
 
 #: With how often each is chosen.
 SITUATIONS: Sequence[tuple[Callable[[Random, Story], Story], int]] = (
     (_the_time_runs_out, 3),
     (_too_late_for_that_time, 3),
+    (_taken_while_they_pay, 3),
     (_two_tabs, 5),
     (_called_off_at_once, 4),
     (_refunded_while_it_waits, 3),
@@ -529,7 +552,7 @@ SITUATIONS: Sequence[tuple[Callable[[Random, Story], Story], int]] = (
     (_put_back, 6),
     (_refused_mail, 2),
     (_moved_cheaper, 3),
-    (_cancelled_with_a_refund, 5),
+    (_cancelled_with_a_refund, 7),
 )
 
 
