@@ -375,7 +375,7 @@ RULES: Sequence[Fault] = (
     ),
     Fault(
         "tell-unreleased",
-        "A time that nobody has, and that is not given back, is told.",
+        "A time that nobody has, and that is not released, is told.",
         (Edit("app/booking/overdue.py", "await self._store.unreleased_since(RELEASE_WITHIN)", "()"),),
     ),
     Fault(
