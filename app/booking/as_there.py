@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import structlog
@@ -11,22 +11,9 @@ from app.booking.tools import Tools
 from app.domain.booking import Booking
 from app.domain.outbox import OutboxMail
 from app.errors import BookingConflict
-from app.scheduling.port import Scheduler, SchedulerBooking
+from app.scheduling.port import SchedulerBooking
 
 log = structlog.get_logger()
-
-#: If each move at the scheduler makes a new booking: how many such moves in a row are followed.
-_MOST_MOVES = 20
-
-
-async def with_successors(scheduler: Scheduler, there: SchedulerBooking) -> AsyncIterator[SchedulerBooking]:
-    """A booking at the scheduler, and what each move has made of it. Raises SchedulerError."""
-    yield there
-    for _ in range(_MOST_MOVES):
-        if not there.successor:
-            return
-        there = await scheduler.read(there.successor)
-        yield there
 
 
 def agrees(booking: Booking, there: SchedulerBooking | None) -> bool:

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from app.booking.as_there import agrees, moved_to, rename, take_time, with_successors
+from app.booking.as_there import agrees, moved_to, rename, take_time
 from app.booking.at_scheduler import find_at_scheduler
 from app.booking.moves import Moves
 from app.booking.offer import Offers, everything
@@ -32,6 +32,7 @@ from app.errors import (
 )
 from app.mail import MailKind
 from app.scheduling.port import Scheduler, SchedulerBooking
+from app.scheduling.successors import with_successors
 from app.store.change import Change
 
 log = structlog.get_logger()
@@ -115,7 +116,7 @@ class Follow:
                 log.error("neither the booking nor its location is in the scheduler", booking=booking.id)
                 raise
         else:
-            async for one in with_successors(scheduler, there):
+            async for one in with_successors(scheduler.read, there):
                 # Anyone who has moved a booking has not cancelled what it became.
                 there, by = one, one.canceled_by or (Actor.OWNER if one.is_canceled else by)
             return there, by

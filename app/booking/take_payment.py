@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import structlog
 
-from app.booking.as_there import agrees, moved_to, rename, take_time, with_successors
+from app.booking.as_there import agrees, moved_to, rename, take_time
 from app.booking.at_scheduler import find_at_scheduler
 from app.booking.confirm import Confirm
 from app.booking.moves import Moves
@@ -26,6 +26,7 @@ from app.mail import MailKind
 from app.payments.facts import CheckoutFacts
 from app.scheduling.metadata import customer_of
 from app.scheduling.port import SchedulerBooking
+from app.scheduling.successors import latest
 from app.store.change import Change
 
 log = structlog.get_logger()
@@ -244,6 +245,4 @@ class TakePayment:
             there = next(iter(standing or found), None)
             if there and there.is_canceled:  # what became of it, a list does not say
                 there = await scheduler.read(there.id)
-        if there:
-            there = [one async for one in with_successors(scheduler, there)][-1]
-        return there
+        return await latest(scheduler.read, there) if there else None

@@ -11,6 +11,7 @@ from app.store.bookings import BookingRows
 from app.store.customers import CustomerRows
 from app.store.desk import DeskRows
 from app.store.erasure import ForgetRows
+from app.store.find_bookings import FindRows
 from app.store.follow import FollowRows
 from app.store.happenings import HappeningRows
 from app.store.health import HealthRows
@@ -36,6 +37,7 @@ from app.store.strays import StrayRows
 
 class Store(
     BookingRows,
+    FindRows,
     ReservationRows,
     FollowRows,
     MoveRows,

@@ -1,4 +1,4 @@
-"""Bookings: the slot guard for holds, the one writer of status, and what is due.
+"""Bookings: the slot guard for holds, the one writer of status, and what is due; `find_bookings` reads them.
 
 One file, because to check that there is only one writer of status, you have to see every statement that writes the
 table.
@@ -6,7 +6,7 @@ table.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cache
 
@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.booking import LIVE, TRANSITIONS, Booking, Channel, Customer, EndReason, Status
-from app.domain.history import HistoryEntry, HistoryWord
+from app.domain.history import HistoryWord
 from app.domain.money import Money
 from app.domain.move import OPEN_MOVES, Move, MoveState
 from app.domain.outbox import OutboxMail
@@ -24,23 +24,18 @@ from app.store.change import Change
 from app.store.database import Database
 from app.store.due import add_mails, add_refunds, draw, mirror, remember
 from app.store.offers import end_offers, is_offered
-from app.store.prepared import NOW, Prepared, asked
-from app.store.reservations import BOOKING, change_reservation, insert_reservation, read_booking, settle_due
+from app.store.prepared import asked
+from app.store.reservations import change_reservation, insert_reservation, read_booking, settle_due
 from app.store.rows import (
     booking_row,
     customer_columns,
     payment_row,
-    select_bookings,
-    to_booking,
 )
 from app.store.search import follow_search
 from app.store.sessions import has_open_session
 from app.store.slot_guard import guard_of, guarded, room, room_asked
 from app.store.tables import (
-    STATUS_IN_SPAN,
-    Instant,
     bookings,
-    history,
     moves,
     outbox,
     payments,
@@ -48,36 +43,7 @@ from app.store.tables import (
     reservations,
 )
 
-_HELD = bookings.c.status.in_([Status.HELD, Status.AWAITING_PAYMENT])
-_HOLD_BY_KEY = Prepared(
-    select_bookings(
-        bookings.c.visitor_key == asked("key"),
-        reservations.c.service_id == asked("service_id"),
-        reservations.c.starts_at == asked("starts_at", Instant),
-        reservations.c.occupies,
-        _HELD,
-        bookings.c.deadline > NOW,
-    )
-)
-_OF_FORM = Prepared(
-    select_bookings(
-        bookings.c.visitor_key == asked("key"),
-        bookings.c.status != Status.EXPIRED,
-        bookings.c.channel == Channel.DESK,
-    )
-)
-_OPEN_HOLDS = Prepared(
-    # What the owner holds for someone, for days perhaps, is not the visitors' doing.
-    select_bookings(
-        bookings.c.widget == asked("widget"),
-        _HELD,
-        bookings.c.deadline > NOW,
-        bookings.c.channel == Channel.ONLINE,
-    ).order_by(bookings.c.created_at, bookings.c.id)
-)
-_UNPAID = Prepared(sa.select(bookings.c.id).where(bookings.c.status.in_([Status.HELD, Status.AWAITING_PAYMENT])))
 _SEARCHED = sa.select(bookings.c.customer_search).where(bookings.c.id == sa.bindparam("of"))
-_HISTORY = Prepared(sa.select(history).where(history.c.booking_id == asked("booking_id")).order_by(history.c.id))
 
 
 class BookingRows(Database):
@@ -128,33 +94,6 @@ class BookingRows(Database):
             )
             .values(next_try_at=until),
         )
-
-    async def booking(self, booking_id: str) -> Booking | None:
-        """The booking with this id."""
-        rows = await self._fetch(BOOKING, id=booking_id)
-        return to_booking(rows[0]) if rows else None
-
-    async def booking_by_reference(self, reference: str) -> Booking | None:
-        """The booking that the scheduler has under this id."""
-        rows = await self._all(select_bookings(reservations.c.reference == reference))
-        return to_booking(rows[0]) if rows else None
-
-    async def hold_by_key(self, visitor_key: str, service_id: str, starts_at: datetime) -> Booking | None:
-        """The unpaid booking that the same page view has already made of this time (a double click)."""
-        rows = await self._fetch(
-            _HOLD_BY_KEY, key=visitor_key, service_id=service_id, starts_at=starts_at, now=self._now()
-        )
-        return to_booking(rows[0]) if rows else None
-
-    async def booking_of_form(self, key: str) -> Booking | None:
-        """The booking that this form at the desk has made, unless it has ended without being confirmed."""
-        rows = await self._fetch(_OF_FORM, key=key)
-        return to_booking(rows[0]) if rows else None
-
-    async def open_holds(self, widget: str) -> list[Booking]:
-        """What visitors hold at a widget and have not paid, oldest first."""
-        rows = await self._fetch(_OPEN_HOLDS, widget=widget, now=self._now())
-        return [to_booking(row) for row in rows]
 
     async def record_lock(
         self,
@@ -208,20 +147,6 @@ class BookingRows(Database):
             await follow_search(self.backend, connection, before, columns["customer_search"])
             return await read_booking(connection, booking_id)
 
-    async def unconfirmed(self, scheduler: str) -> int:
-        """How many bookings are held or paid, but not yet final at this scheduler."""
-        under_way = bookings.c.status.in_([Status.HELD, Status.AWAITING_PAYMENT, Status.PAID])
-        rows = await self._all(
-            sa.select(sa.func.count().label("many"))
-            .select_from(bookings.join(reservations, bookings.c.reservation_id == reservations.c.id))
-            .where(under_way, reservations.c.scheduler == scheduler)
-        )
-        return int(rows[0]["many"])
-
-    async def unpaid_ids(self) -> set[str]:
-        """The ids of all bookings that are neither paid nor ended."""
-        return {row["id"] for row in await self._fetch(_UNPAID)}
-
     async def replace_reference(self, booking: Booking, reference: str) -> Booking | None:
         """The scheduler now has the booking under another id. None if the row has changed since it was read."""
         unchanged = sa.exists().where(
@@ -271,7 +196,7 @@ class BookingRows(Database):
                 sa.update(bookings)
                 .where(
                     bookings.c.id == booking_id,
-                    _HELD,
+                    bookings.c.status.in_([Status.HELD, Status.AWAITING_PAYMENT]),
                     bookings.c.channel == Channel.DESK,
                     bookings.c.deadline > self._now(),
                 )
@@ -347,46 +272,6 @@ class BookingRows(Database):
             await remember(connection, owed.booking_id, what, status, at=self._now(), detail={"amount": amount})
             await add_mails(connection, mails)
             return drawn
-
-    # Nine parameters: what a list may be narrowed by, and where it begins and ends.
-    async def find(
-        self,
-        *,
-        statuses: Collection[Status] = (),
-        starts_from: datetime | None = None,
-        starts_to: datetime | None = None,
-        email: str = "",
-        widget: str = "",
-        resource_id: str = "",
-        skip: int = 0,
-        after: Booking | None = None,
-        most: int = 100,
-    ) -> list[Booking]:
-        """Bookings with a customer, in order of their start, `most` of them after the first `skip`. `email` in any
-        case; what is left empty filters nothing; `after` goes on from
-        the last one of an earlier answer."""
-        conditions = [bookings.c.customer_email != ""]
-        if widget:
-            conditions.append(bookings.c.widget == widget)
-        if resource_id:
-            conditions.append(reservations.c.resource_id == resource_id)
-        if statuses:
-            status = STATUS_IN_SPAN if starts_from or starts_to else bookings.c.status
-            wanted = status.in_(list(statuses))
-            # Whose customer has a link and has not opened it yet awaits payment as well.
-            linked = sa.and_(bookings.c.status == Status.HELD, bookings.c.pay_link)
-            conditions.append(sa.or_(wanted, linked) if Status.AWAITING_PAYMENT in statuses else wanted)
-        if starts_from:
-            conditions.append(reservations.c.starts_at >= starts_from)
-        if starts_to:
-            conditions.append(reservations.c.starts_at < starts_to)
-        if after:
-            place = (reservations.c.starts_at, bookings.c.id)
-            conditions.append(sa.tuple_(*place) > sa.tuple_(sa.literal(after.starts_at, Instant), after.id))
-        if email:
-            conditions.append(bookings.c.customer_email == email.casefold())
-        chosen = select_bookings(*conditions).order_by(reservations.c.starts_at, bookings.c.id)
-        return [to_booking(row) for row in await self._all(chosen.offset(skip).limit(most))]
 
     async def put_off(self, booking_id: str, *, until: datetime) -> None:
         """Something that is due for this booking failed: try again at `until`."""
@@ -549,22 +434,6 @@ class BookingRows(Database):
             if what:
                 await remember(connection, booking_id, what, Status(row.status), at=self._now())
             return await read_booking(connection, booking_id)
-
-    async def history(self, booking_id: str) -> list[HistoryEntry]:
-        """What happened to a booking, oldest first."""
-        rows = await self._fetch(_HISTORY, booking_id=booking_id)
-        return [HistoryEntry(row["at"], HistoryWord(row["what"]), Status(row["status"]), row["detail"]) for row in rows]
-
-    async def free_to_come(self, widget: str) -> list[Booking]:
-        """Free bookings of a widget that are confirmed and not over."""
-        rows = await self._all(
-            select_bookings(
-                bookings.c.widget == widget,
-                bookings.c.status.in_([Status.PAID, Status.CONFIRMED]),
-                reservations.c.ends_at > self._now(),
-            )
-        )
-        return [booking for booking in map(to_booking, rows) if booking.terms.free]
 
 
 @cache

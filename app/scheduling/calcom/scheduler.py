@@ -33,6 +33,7 @@ from app.scheduling.port import (
     Visit,
     Wanted,
 )
+from app.scheduling.successors import latest
 
 log = structlog.get_logger()
 
@@ -56,8 +57,6 @@ _REFUSALS = {400, 409, 422}
 #: Cal.com's own length of a reservation, in minutes.
 _SHORTEST = 5
 _MINUTE, _DAY = timedelta(minutes=1), timedelta(days=1)
-#: How many moves in a row are followed from one booking to the next.
-_MOST_MOVES = 20
 #: What Cal.com's mails say of a cancellation.
 _CANCELED, _GIVEN_BACK = "Cancelled on the booking page.", "This booking was not completed."
 
@@ -414,12 +413,7 @@ class CalcomScheduler:
 
     async def _standing(self, uid: str) -> SchedulerBooking:
         """A booking, or the one that has replaced it by moves."""
-        booking = await self._client.get(uid)
-        for _ in range(_MOST_MOVES):
-            if not booking.successor:
-                break
-            booking = await self._client.get(booking.successor)
-        return await self._complete(booking)
+        return await self._complete(await latest(self._client.get, await self._client.get(uid)))
 
     async def _complete(self, booking: SchedulerBooking) -> SchedulerBooking:
         """Add what only the event type has, if it still exists."""

@@ -31,6 +31,7 @@ from app.scheduling.port import (
     Visit,
     Wanted,
 )
+from app.scheduling.successors import latest
 
 log = structlog.get_logger()
 
@@ -206,9 +207,7 @@ class CalendlyScheduler:
         if reference is None or reference.startswith(_NOT_HELD):
             return await self._create(wanted, visit)
         # An event from the start, where the visitor booked on Calendly's page, or by an earlier life of this call.
-        made = await self.read(reference)
-        if made.is_canceled and made.successor:  # the visitor has moved it there since
-            made = await self.read(made.successor)
+        made = await latest(self.read, await self.read(reference))  # the visitor may have moved it there since
         if made.is_canceled:
             raise SchedulerNotFound("the event was canceled")
         return made

@@ -399,6 +399,20 @@ async def test_the_webhook_of_an_unknown_booking_is_enough(stack: Stack, tmp_pat
     assert await money_alarms(stack) == [("unknown_booking", PRICE)]
 
 
+async def test_money_on_a_page_that_is_hours_old_is_found_without_webhooks(tmp_path: Path) -> None:
+    async with open_stack(tmp_path, widget="payment_minutes = 1380") as stack:
+        await stack.tick()
+        copy = copied(stack, tmp_path)
+        session = await stack.at_stripe(await stack.hold(await stack.in_days(5)))
+        await put_back(stack, copy)
+        stack.stripe.switches.deliver = "off"
+        for _ in range(12):
+            await stack.tick(after=timedelta(minutes=11))
+        await stack.stripe.pay(session)
+        await stack.tick(after=timedelta(minutes=11), times=2)
+        assert await money_alarms(stack) == [("unknown_booking", PRICE)]
+
+
 async def test_payments_of_other_software_on_the_account_are_nobodys_alarm(stack: Stack) -> None:
     for metadata in ({}, {"booking_id": "17"}, {"booking_id": "bk_17"}, {"booking_id": "bk_17", "payment_id": "p"}):
         await other_payment(stack, metadata, success_url="https://shop.example/thanks")

@@ -287,6 +287,17 @@ async def test_of_all_who_take_over_a_dead_call_one_has_its_key(url: str, store:
     assert (await at_once(url, [take(number) for number in range(MANY)])).count(None) == 1
 
 
+async def test_of_all_calls_under_a_key_whose_time_is_over_one_runs(url: str, store: Store) -> None:
+    over = {"running_until": NOW - HOUR, "forget_at": NOW}
+    assert await store.take_key("key", fingerprint="another", run="old", **over) is None
+
+    def take(number: int) -> Act:
+        times = {"running_until": NOW + HOUR, "forget_at": NOW + 24 * HOUR}
+        return lambda store: store.take_key("key", fingerprint="same", run=f"run_{number}", **times)
+
+    assert (await at_once(url, [take(number) for number in range(2 * MANY)])).count(None) == 1
+
+
 async def test_a_key_that_is_freed_and_taken_at_once_is_never_lost(url: str, store: Store) -> None:
     times = {"running_until": NOW + HOUR, "forget_at": NOW + 24 * HOUR}
 
