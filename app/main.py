@@ -181,7 +181,7 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
                 name: SchedulerAvailability(
                     name=name,
                     scheduler=one.scheduler,
-                    occupied=store.occupied,
+                    occupancy=store,
                     budget=one.budget,
                     now=now,
                     ttl=settings.availability_ttl,

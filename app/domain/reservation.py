@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -37,6 +38,16 @@ class Occupied:
     starts_at: datetime
     ends_at: datetime
     closed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OccupiedSince:
+    """What has changed since a moment: `rows` are what takes up time now, `gone` the ids of what no longer does,
+    `released` those of them of which the scheduler has let go, too."""
+
+    rows: Sequence[Occupied]
+    gone: Collection[str]
+    released: Collection[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

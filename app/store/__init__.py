@@ -19,6 +19,7 @@ from app.store.hours import HoursRows
 from app.store.idempotency import IdempotencyRows
 from app.store.inbox import InboxRows
 from app.store.moves import MoveRows
+from app.store.occupancy import OccupancyRows
 from app.store.offers import OfferRows
 from app.store.outbox import OutboxRows
 from app.store.outgoing_webhooks import OutgoingWebhookRows
@@ -39,6 +40,7 @@ class Store(
     BookingRows,
     FindRows,
     ReservationRows,
+    OccupancyRows,
     FollowRows,
     MoveRows,
     OfferRows,

@@ -50,8 +50,7 @@ class Backend(Protocol):
         ...
 
     async def fetch(self, query: Prepared, values: Mapping[str, object]) -> list[Any]:
-        """The rows of a prepared question, or what it makes of them. Raises one of `fetch_errors`; then it may be asked
-        another way."""
+        """The rows of a prepared question. Raises one of `fetch_errors`; then it may be asked another way."""
         ...
 
     def changes(self) -> AsyncIterator[None]:

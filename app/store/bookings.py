@@ -110,7 +110,8 @@ class BookingRows(Database):
         `other_person` that the time is with another person than was booked; `unsure` that an earlier call, whose answer
         was lost, may make a second one yet."""
         async with self._write(booking.id) as connection:
-            await change_reservation(connection, booking.reservation.id, {"reference": reference, "unsure": unsure})
+            found = {"reference": reference, "unsure": unsure}
+            await change_reservation(connection, booking.reservation.id, found, at=self._now())
             await connection.execute(
                 sa.update(bookings)
                 .where(bookings.c.id == booking.id)
@@ -414,9 +415,9 @@ class BookingRows(Database):
         if change.chooses:
             facts = {"offered_until": None, **facts}
         if facts:
-            await change_reservation(connection, row.reservation_id, facts)
+            await change_reservation(connection, row.reservation_id, facts, at=now)
         if row.was_expired and change.to in {Status.CONFIRMED, Status.CANCELED}:
-            await end_offers(connection, booking_id)
+            await end_offers(connection, booking_id, at=now)
         if change.ends_move:
             await _end_move(connection, change.ends_move, row.end_reason, at=now)
         await settle_due(connection, booking_id, at=now, find_out_at=change.find_out_at)
@@ -469,7 +470,7 @@ async def _end_move(connection: AsyncConnection, move: Move, reason: EndReason |
         .values(state=MoveState.REFUSED, end_reason=reason, updated_at=at, next_try_at=None, tries=0)
     )
     if ended.rowcount:
-        await change_reservation(connection, move.reservation.id, {"occupies": False})
+        await change_reservation(connection, move.reservation.id, {"occupies": False}, at=at)
 
 
 def _refunds_of_cancel(booking: Booking) -> tuple[sa.ColumnElement[bool], ...]:

@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from app.store.backend import Backend, BookingId, lost, refusals, transaction
 from app.store.prepared import Prepared
 from app.store.sqlite_driver import Connect, open_connection
+from app.store.tables import Row
 
 
 def open_backend(url: str, connect: Connect = open_connection) -> Backend:
@@ -71,14 +72,12 @@ class Database:
                         async with transaction(self.backend, connection, booking_id):
                             yield connection
 
-    async def _fetch(self, query: Prepared, **values: object) -> Sequence[Any]:
-        """The rows of a prepared question, or what it makes of them. What goes wrong with it is found out by asking the
-        other way."""
+    async def _fetch(self, query: Prepared, **values: object) -> Sequence[Row]:
+        """The rows of a prepared question. What goes wrong with it is found out by asking the other way."""
         try:
             return await self.backend.fetch(query, values)
         except self.backend.fetch_errors:  # asked again, where each driver's errors have their meaning
-            rows = await self._all(query.statement.params(**values))
-            return rows if query.make is None else [query.make(row) for row in rows]
+            return await self._all(query.statement.params(**values))
 
     async def _all(self, query: sa.Select[Any] | sa.CompoundSelect[Any]) -> list[sa.RowMapping]:
         with refusals(self.backend):

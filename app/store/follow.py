@@ -75,7 +75,7 @@ class FollowRows(Database):
                 return None
             await insert_reservation(connection, taken)
             # The scheduler has done it already: nothing is due about either.
-            await change_reservation(connection, old.id, {"reference": None, "occupies": False})
+            await change_reservation(connection, old.id, {"reference": None, "occupies": False}, at=now)
             detail = {
                 "from": old.starts_at.isoformat(),
                 "to": taken.starts_at.isoformat(),

@@ -109,7 +109,7 @@ class MoveRows(Database):
                 return None
             facts = change.reservation if change.to in OPEN_MOVES else {"occupies": False, **change.reservation}
             if facts:
-                await change_reservation(connection, row.reservation_id, facts)
+                await change_reservation(connection, row.reservation_id, facts, at=now)
             await settle_due(connection, row.booking_id, at=now, find_out_at=change.find_out_at)
             await remember(connection, row.booking_id, change.what, Status.CONFIRMED, at=now)
             if change.seen:
@@ -166,9 +166,9 @@ class MoveRows(Database):
             had = old.reservation.reference
             left = had if had != reference else None
             facts = {"reference": left, "occupies": left is not None or old.reservation.unsure}
-            await change_reservation(connection, old.reservation.id, facts)
+            await change_reservation(connection, old.reservation.id, facts, at=now)
             facts = {"reference": reference, "unsure": unsure}
-            await change_reservation(connection, move.reservation.id, facts)
+            await change_reservation(connection, move.reservation.id, facts, at=now)
             await settle_due(connection, old.id, at=now, find_out_at=find_out_at)
             detail = {"from": old.starts_at.isoformat(), "to": move.starts_at.isoformat(), "by": move.by}
             await remember(connection, old.id, HistoryWord.MOVED, Status.CONFIRMED, at=now, detail=detail)
@@ -196,7 +196,8 @@ class MoveRows(Database):
         """Store the scheduler's answer to the lock on the new time, whatever happened to the move: if it has ended, the
         lock has to be released."""
         async with self._write(move.booking_id) as connection:
-            await change_reservation(connection, move.reservation.id, {"reference": reference, "unsure": False})
+            found = {"reference": reference, "unsure": False}
+            await change_reservation(connection, move.reservation.id, found, at=self._now())
             await settle_due(connection, move.booking_id, at=self._now())
         return await self.move(move.id)
 

@@ -74,16 +74,18 @@ class OfferRows(Database):
         """Store the scheduler's answer to the lock, whatever happened to the offer: if it has ended, the lock has to be
         released."""
         async with self._write(offer.booking_id) as connection:
-            await change_reservation(connection, offer.id, {"reference": reference, "unsure": False})
+            found = {"reference": reference, "unsure": False}
+            await change_reservation(connection, offer.id, found, at=self._now())
             await settle_due(connection, offer.booking_id, at=self._now())
 
     async def withdraw_offer(self, offer: Reservation, *, unsure: bool, find_out_at: datetime | None = None) -> None:
         """Do not offer a time that could not be locked. If that is not certain, it is looked for from `find_out_at`
         on."""
         async with self._write(offer.booking_id) as connection:
-            await end_offers(connection, offer.booking_id, reservations.c.id == offer.id)
-            await change_reservation(connection, offer.id, {"unsure": unsure})
-            await settle_due(connection, offer.booking_id, at=self._now(), find_out_at=find_out_at)
+            now = self._now()
+            await end_offers(connection, offer.booking_id, reservations.c.id == offer.id, at=now)
+            await change_reservation(connection, offer.id, {"unsure": unsure}, at=now)
+            await settle_due(connection, offer.booking_id, at=now, find_out_at=find_out_at)
 
     async def lapse_offers(self, booking: Booking) -> Booking | None:
         """Let go of what was not chosen in time, as long as another time is still to choose; None where none is, which
@@ -103,15 +105,19 @@ class OfferRows(Database):
                 .values(deadline=next_end, updated_at=now, next_try_at=None, tries=0)
             )
             if lapsed.rowcount:
-                await end_offers(connection, booking.id, reservations.c.offered_until <= now)
+                await end_offers(connection, booking.id, reservations.c.offered_until <= now, at=now)
                 await settle_due(connection, booking.id, at=now)
             return await read_booking(connection, booking.id)
 
 
-async def end_offers(connection: AsyncConnection, booking_id: str, *which: sa.ColumnElement[bool]) -> None:
+async def end_offers(
+    connection: AsyncConnection, booking_id: str, *which: sa.ColumnElement[bool], at: datetime
+) -> None:
     """The times are no longer held for a customer. Call `settle_due` after it."""
     await connection.execute(
-        sa.update(reservations).where(_offered(booking_id), *which).values(offered_until=None, occupies=False)
+        sa.update(reservations)
+        .where(_offered(booking_id), *which)
+        .values(offered_until=None, occupies=False, occupancy_at=at)
     )
 
 

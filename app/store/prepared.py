@@ -8,7 +8,7 @@ conversions of its columns are worked out once for each database; docs/dev/decis
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -30,9 +30,6 @@ class Worded:
     text: str
     _parameters: Sequence[tuple[str, Any, _Convert]]
     _columns: Sequence[tuple[str, _Convert]]
-    _make: Callable[[Row], Any] | None = None
-    #: What was made of the rows of the last answer, by what the driver gave.
-    _made: dict[tuple[Any, ...], Any] = field(default_factory=dict)
 
     def parameters(self, values: Mapping[str, Any]) -> list[Any]:
         """In the order of the text; fixed ones are filled in."""
@@ -41,19 +38,8 @@ class Worded:
             for name, fixed, convert in self._parameters
         ]
 
-    def rows(self, found: Iterable[Sequence[Any]]) -> list[Any]:
-        """What the driver gave, by the columns' names and in Python's types; or what is made of each row, the same
-        object as long as the row is in each answer."""
-        if self._make is None:
-            return self._named(found)
-        given = [tuple(row) for row in found]
-        new = [row for row in given if row not in self._made]
-        made = {**self._made, **dict(zip(new, map(self._make, self._named(new)), strict=True))}
-        self._made.clear()
-        self._made.update((row, made[row]) for row in given)
-        return [made[row] for row in given]
-
-    def _named(self, found: Iterable[Sequence[Any]]) -> list[Row]:
+    def rows(self, found: Iterable[Sequence[Any]]) -> list[Row]:
+        """What the driver gave, by the columns' names and in Python's types."""
         return [
             {
                 name: convert(value) if convert else value
@@ -73,19 +59,17 @@ NOW: Final = asked("now", Instant)
 
 
 class Prepared:
-    """A `SELECT` whose changing values are `asked`, for `Database._fetch`. `make` makes something of each row, for long
-    lists that are read again and again and hardly change meanwhile."""
+    """A `SELECT` whose changing values are `asked`, for `Database._fetch`."""
 
-    def __init__(self, statement: _Select, make: Callable[[Row], Any] | None = None) -> None:
+    def __init__(self, statement: _Select) -> None:
         self.statement = statement
-        self.make = make
         self._worded: dict[str, Worded] = {}
 
     def on(self, dialect: sa.Dialect) -> Worded:
         """In the words of this database."""
         worded = self._worded.get(dialect.name)
         if worded is None:
-            worded = self._worded[dialect.name] = _put_into_words(self.statement, dialect, self.make)
+            worded = self._worded[dialect.name] = _put_into_words(self.statement, dialect)
         return worded
 
 
@@ -100,7 +84,7 @@ def _with_fixed_words(statement: _Select) -> _Select:
     return visitors.cloned_traverse(statement, {}, {"bindparam": fix})
 
 
-def _put_into_words(statement: _Select, dialect: sa.Dialect, make: Callable[[Row], Any] | None) -> Worded:
+def _put_into_words(statement: _Select, dialect: sa.Dialect) -> Worded:
     compiled = _with_fixed_words(statement).compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
     assert isinstance(compiled, sa.sql.compiler.SQLCompiler)  # noqa: S101 - what a SELECT compiles to
     parameters = []
@@ -112,4 +96,4 @@ def _put_into_words(statement: _Select, dialect: sa.Dialect, make: Callable[[Row
         (column.key or "", column.type.dialect_impl(dialect).result_processor(dialect, None))
         for column in statement.selected_columns
     ]
-    return Worded(str(compiled), parameters, columns, make)
+    return Worded(str(compiled), parameters, columns)

@@ -14,6 +14,7 @@ from app.store.database import Database
 from app.store.prepared import NOW, Prepared, asked
 from app.store.rows import to_reservation
 from app.store.tables import (
+    Instant,
     Row,
     readings,
     reservations,
@@ -44,7 +45,9 @@ class Mark:
 _READING = Prepared(sa.select(readings).where(readings.c.key == asked("key")))
 _MARKS = Prepared(
     sa.select(readings.c.key, readings.c.asked_at, readings.c.doubted_at).where(
-        readings.c.scheduler == asked("scheduler"), readings.c.ends_to > NOW
+        readings.c.scheduler == asked("scheduler"),
+        readings.c.ends_to > NOW,
+        sa.or_(readings.c.asked_at >= asked("since", Instant), readings.c.doubted_at >= asked("since", Instant)),
     )
 )
 _LEASE = (
@@ -62,9 +65,10 @@ class ReadingRows(Database):
         rows = await self._fetch(_READING, key=key)
         return _to_reading(rows[0]) if rows else None
 
-    async def reading_marks(self, scheduler: str) -> list[Mark]:
-        """When each month of a scheduler that is not over was read and doubted last."""
-        rows = await self._fetch(_MARKS, scheduler=scheduler, now=self._now())
+    async def reading_marks(self, scheduler: str, *, since: datetime) -> list[Mark]:
+        """When each month of a scheduler that is not over was read and doubted last, of those where either was after
+        that moment."""
+        rows = await self._fetch(_MARKS, scheduler=scheduler, since=since, now=self._now())
         return [Mark(row["key"], row["asked_at"], row["doubted_at"]) for row in rows]
 
     async def lease_reading(

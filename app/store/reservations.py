@@ -13,12 +13,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.domain.booking import Booking, Status
 from app.domain.catalogue import Resource
 from app.domain.history import HistoryWord
-from app.domain.hours_change import ChangeKind
 from app.domain.move import MoveState
-from app.domain.reservation import GIVE_BACK, Due, Occupied, Reservation
+from app.domain.reservation import GIVE_BACK, Due, Reservation
 from app.store.database import Database
 from app.store.due import remember
-from app.store.hours_tables import hours_changes
 from app.store.prepared import NOW, Moment, Prepared, asked
 from app.store.rows import (
     reservation_row,
@@ -36,31 +34,6 @@ from app.store.tables import (
 
 #: One booking by its id, with its reservation.
 BOOKING = Prepared(select_bookings(bookings.c.id == asked("id")))
-_TAKEN_UP = (
-    reservations.c.id,
-    reservations.c.resource_id,
-    reservations.c.buffer_starts_at,
-    reservations.c.buffer_ends_at,
-)
-_OCCUPIED = Prepared(
-    sa.union_all(
-        sa.select(*_TAKEN_UP, sa.false().label("closed")).where(
-            reservations.c.occupies, reservations.c.buffer_ends_at > NOW
-        ),
-        sa.select(
-            hours_changes.c.id,
-            hours_changes.c.resource_id,
-            hours_changes.c.starts_at,
-            hours_changes.c.ends_at,
-            sa.true(),
-        ).where(
-            hours_changes.c.kind == sa.literal_column(f"'{ChangeKind.OFF}'"),
-            hours_changes.c.ended_at.is_(None),
-            hours_changes.c.ends_at > NOW,
-        ),
-    ),
-    make=lambda row: Occupied(*row.values()),
-)
 _GIVE_BACK = reservations.c.due.in_(sorted(GIVE_BACK))
 
 
@@ -71,10 +44,6 @@ class ReservationRows(Database):
         """The reservation with this id."""
         rows = await self._all(sa.select(reservations).where(reservations.c.id == reservation_id))
         return to_reservation(rows[0]) if rows else None
-
-    async def occupied(self) -> list[Occupied]:
-        """The times that our open bookings and moves take up from now on, and who is off."""
-        return list(await self._fetch(_OCCUPIED, now=self._now()))
 
     async def reservations_due(self) -> list[Reservation]:
         """The reservations to release at the scheduler now: of ended bookings, of ended moves, and times that a move
@@ -89,7 +58,7 @@ class ReservationRows(Database):
             reservation.booking_id,
             sa.update(reservations)
             .where(_as_read(reservation), _GIVE_BACK)
-            .values(reference=None, unsure=False, occupies=False),
+            .values(reference=None, unsure=False, occupies=False, occupancy_at=self._now()),
         )
 
     async def record_cancel(self, reservation: Reservation) -> None:
@@ -141,7 +110,13 @@ class ReservationRows(Database):
                     _is_paid(booking.id),
                     room(wanted, resource.capacity, booking_id=booking.id),
                 )
-                .values(occupies=True, unsure=True, resource_id=resource.id, resource_name=resource.name)
+                .values(
+                    occupies=True,
+                    occupancy_at=self._now(),
+                    unsure=True,
+                    resource_id=resource.id,
+                    resource_name=resource.name,
+                )
             )
             if not reserved.rowcount:
                 return None
@@ -160,7 +135,7 @@ class ReservationRows(Database):
     async def ask(self, reservation: Reservation) -> None:
         """The scheduler is asked to make a booking of it next, so the row is unsure of it until there is an answer."""
         async with self._write(reservation.booking_id) as connection:
-            await change_reservation(connection, reservation.id, {"unsure": True})
+            await change_reservation(connection, reservation.id, {"unsure": True}, at=self._now())
             await settle_due(connection, reservation.booking_id, at=self._now())
 
     async def unreserve(self, booking: Booking, booked: Resource | None) -> None:
@@ -171,7 +146,7 @@ class ReservationRows(Database):
             booking.id,
             sa.update(reservations)
             .where(reservations.c.id == booking.reservation.id, _is_paid(booking.id))
-            .values(occupies=False, unsure=booking.reservation.unsure, **with_whom),
+            .values(occupies=False, occupancy_at=self._now(), unsure=booking.reservation.unsure, **with_whom),
         )
 
     async def _record(self, booking_id: str, change: sa.Update) -> None:
@@ -222,7 +197,7 @@ def _settle() -> sa.Update:
     return (
         sa.update(reservations)
         .where(reservations.c.booking_id == asked("of"), reservations.c.due.is_distinct_from(due))
-        .values(due=due, updated_at=asked("at", Instant), next_try_at=later, tries=0)
+        .values(due=due, updated_at=asked("at", Instant), occupancy_at=asked("at", Instant), next_try_at=later, tries=0)
     )
 
 
@@ -231,9 +206,12 @@ _INSERT = sa.insert(reservations)
 _CHANGE = sa.update(reservations).where(reservations.c.id == asked("of"))
 
 
-async def change_reservation(connection: AsyncConnection, reservation_id: str, values: Mapping[str, Any]) -> None:
+async def change_reservation(
+    connection: AsyncConnection, reservation_id: str, values: Mapping[str, Any], *, at: datetime
+) -> None:
     """Write facts about a reservation. Call `settle_due` after it."""
-    await connection.execute(_CHANGE, {"of": reservation_id, **values})
+    written_at = {"occupancy_at": at} if "occupies" in values else {}
+    await connection.execute(_CHANGE, {"of": reservation_id, **values, **written_at})
 
 
 async def insert_reservation(connection: AsyncConnection, reservation: Reservation) -> None:

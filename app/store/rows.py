@@ -20,8 +20,10 @@ from app.domain.scheduler_tokens import Broken, SchedulerTokens
 from app.domain.terms import Capture, Terms
 from app.store.tables import NO_ADDRESS, Row, bookings, moves, reservations
 
+#: What no object has: it is for the store's own questions.
+_OF_THE_STORE = {"occupancy_at"}
 #: What the columns of a reservation are called next to those of the booking or the move that it belongs to.
-_RESERVED = {column: f"reserved_{column.name}" for column in reservations.c}
+_RESERVED = {column: f"reserved_{column.name}" for column in reservations.c if column.name not in _OF_THE_STORE}
 
 
 def select_bookings(*where: sa.ColumnElement[bool]) -> sa.Select[Any]:
@@ -92,13 +94,13 @@ def _apart(row: Row) -> tuple[dict[str, Any], Reservation]:
 
 
 def reservation_row(reservation: Reservation) -> dict[str, Any]:
-    """The row of a reservation."""
-    return asdict(reservation)
+    """The row of a new reservation."""
+    return {**asdict(reservation), "occupancy_at": reservation.created_at}
 
 
 def to_reservation(row: Row) -> Reservation:
     """A reservation from its row."""
-    return _to_reservation({**row})
+    return _to_reservation({name: value for name, value in row.items() if name not in _OF_THE_STORE})
 
 
 def _to_reservation(values: dict[str, Any]) -> Reservation:

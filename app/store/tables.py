@@ -124,6 +124,10 @@ reservations = sa.Table(
     sa.Column("updated_at", Instant, nullable=False),
     sa.Column("any_time", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("offered_until", Instant),
+    # When it last came to take up time or ceased to, or what is due about it changed: other processes read what is new
+    # since they looked.
+    sa.Column("occupancy_at", Instant),
+    sa.Index("reservations_occupancy", "occupancy_at"),
     sa.Index(
         # By the end first: what is over is most of it, and the guard never looks there.
         "reservations_guard",

@@ -6,6 +6,7 @@ records of the demo's studio, which the sandbox never changes in place.
 
 import os
 import pickle
+import re
 import sqlite3
 from collections.abc import Callable
 from datetime import datetime
@@ -21,7 +22,7 @@ import httpx
 import starlette.routing
 from jinja2 import BytecodeCache
 from jinja2.bccache import Bucket
-from sqlalchemy import Dialect, Engine
+from sqlalchemy import Dialect, Engine, event
 from sqlalchemy.util import LRUCache
 
 import app.store.sqlite_file
@@ -78,9 +79,20 @@ setattr(app.store.sqlite_file, "differences", _differences)  # noqa: B010 - the 
 COMPILED = CompiledTemplates()
 
 
+def _nothing_unseen(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+    """Other processes find what was taken and freed by `occupancy_at`."""
+    changed = statement.partition("WHERE")[0]
+    if changed.startswith("UPDATE reservations") and _OCCUPANCY.search(changed):
+        assert "occupancy_at=" in changed, f"other processes would not see it: {statement}"
+
+
+_OCCUPANCY = re.compile(r"\b(occupies|resource_id|buffer_starts_at|buffer_ends_at)=")
+
+
 def share_statements(engine: Engine) -> None:
     """Let this engine find the statements that an earlier one compiled. They are kept by dialect, so it takes the
-    earlier one's dialect, too."""
+    earlier one's dialect, too. What it runs is watched by the way."""
+    event.listen(engine, "before_cursor_execute", _nothing_unseen)
     engine.dialect, engine._compiled_cache = _statements.setdefault(
         engine.dialect.name, (engine.dialect, LRUCache(10_000))
     )

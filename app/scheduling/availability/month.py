@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 
 from app.domain.catalogue import Resource, Service, Slot
-from app.domain.reservation import Occupied
 from app.scheduling.availability.cached import NEVER, Cached
+from app.scheduling.availability.own import OwnBookings, days
 
 _ALWAYS = datetime.max.replace(tzinfo=UTC)
 
@@ -106,7 +105,7 @@ class Month:
         self.look_at = NEVER
         self.changed()
 
-    def view(self, service: Service, resource_id: str | None, own: Mapping[str, Occupied], now: datetime) -> View:
+    def view(self, service: Service, resource_id: str | None, own: OwnBookings, now: datetime) -> View:
         """What is shown at `now`, given our own bookings; worked out again only if something has changed."""
         self._serve(service)
         view = self._views.get(resource_id)
@@ -126,7 +125,7 @@ class Month:
         self._views[resource_id] = view = View(slots, _digest(slots), until)
         return view
 
-    def find(self, service: Service, starts_at: datetime, own: Mapping[str, Occupied], now: datetime) -> Slot | None:
+    def find(self, service: Service, starts_at: datetime, own: OwnBookings, now: datetime) -> Slot | None:
         """The slot of `view` that starts then, if there is one. A hold changes the view, so that working all of it out
         for the next hold was a fifth of what that one cost."""
         self._serve(service)
@@ -151,13 +150,9 @@ class Month:
                 slots[back.starts_at] = replace(known, resource_ids=known.resource_ids + missing)
         return slots
 
-    def _free(self, slots: Sequence[Slot], own: Mapping[str, Occupied], now: datetime) -> tuple[Slot, ...]:
+    def _free(self, slots: Sequence[Slot], own: OwnBookings, now: datetime) -> tuple[Slot, ...]:
         """Those of the slots that are to come, without our bookings and refused times."""
-        if not slots:
-            return ()
         capacity = {resource.id: resource.capacity for resource in self._resources}
-        first, last = min(slot.buffer_starts_at for slot in slots), max(slot.buffer_ends_at for slot in slots)
-        occupied = _by_day(row for row in own.values() if row.starts_at < last and row.ends_at > first)
         offered = []
         for slot in slots:
             if slot.starts_at <= now or slot.starts_at in self.refused:
@@ -165,33 +160,19 @@ class Month:
             free = tuple(
                 resource_id
                 for resource_id in slot.resource_ids
-                if resource_id in capacity and not _full(resource_id, capacity[resource_id], slot, occupied)
+                if resource_id in capacity and not _full(resource_id, capacity[resource_id], slot, own)
             )
             if free:
                 offered.append(slot if free == slot.resource_ids else replace(slot, resource_ids=free))
         return tuple(offered)
 
 
-def _by_day(rows: Iterable[Occupied]) -> Mapping[tuple[str, int], list[Occupied]]:
-    """Rows by resource and by each UTC day that they touch, so that a slot meets only its own day's."""
-    found: dict[tuple[str, int], list[Occupied]] = defaultdict(list)
-    for row in rows:
-        for day in _days(row.starts_at, row.ends_at):
-            found[row.resource_id, day].append(row)
-    return found
-
-
-def _full(
-    resource_id: str,
-    capacity: int | None,
-    slot: Slot,
-    occupied: Mapping[tuple[str, int], Sequence[Occupied]],
-) -> bool:
+def _full(resource_id: str, capacity: int | None, slot: Slot, own: OwnBookings) -> bool:
     """Whether our own bookings alone fill the resource at some moment of the slot's buffered interval, or it is off."""
     over = {
         row
-        for day in _days(slot.buffer_starts_at, slot.buffer_ends_at)
-        for row in occupied.get((resource_id, day), ())
+        for day in days(slot.buffer_starts_at, slot.buffer_ends_at)
+        for row in own.on(resource_id, day)
         if row.starts_at < slot.buffer_ends_at and row.ends_at > slot.buffer_starts_at
     }
     if any(row.closed for row in over):
@@ -200,10 +181,6 @@ def _full(
         return False
     moments = {max(row.starts_at, slot.buffer_starts_at) for row in over}
     return any(sum(row.starts_at <= at < row.ends_at for row in over) >= capacity for at in moments)
-
-
-def _days(starts_at: datetime, ends_at: datetime) -> range:
-    return range(starts_at.toordinal(), ends_at.toordinal() + 1)
 
 
 def _digest(slots: Iterable[Slot]) -> str:

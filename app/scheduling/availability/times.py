@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
@@ -22,8 +22,8 @@ from app.scheduling.availability.budget import CallBudget, next_month
 from app.scheduling.availability.cached import NEVER, Cached
 from app.scheduling.availability.catalogue import Catalogue, Catalogues
 from app.scheduling.availability.month import Month
-from app.scheduling.availability.own import OwnBookings
-from app.scheduling.availability.shared import SharedReads, unpack
+from app.scheduling.availability.own import AGAIN, Occupancy, OwnBookings
+from app.scheduling.availability.shared import Marked, Readings, SharedReads, unpack
 from app.scheduling.port import Scheduler
 from app.widgets import Widget
 
@@ -39,6 +39,8 @@ _OLD = timedelta(minutes=5)
 _HORIZON = timedelta(days=92)
 #: A month whose refresh is overdue is looked after once in so long, where many look at it.
 _PAUSE = timedelta(seconds=1)
+#: Before anything was read or doubted.
+_EVER = datetime(2000, 1, 1, tzinfo=UTC)
 #: How far the clocks of two hosts may differ.
 _SKEW = timedelta(seconds=2)
 #: How far around a lost time the nearest free ones are looked for.
@@ -76,9 +78,9 @@ class Looks:
 class SchedulerAvailability:
     """The times of one scheduler. Safe to ask at any rate: what is warm costs no input or output.
 
-    `name` is the scheduler's. `occupied` reads our live bookings that occupy time. `ttl` and `max_age` are seconds: how
-    long a read is fresh while the budget is on plan, and how old it may be and still be shown where the budget asks for
-    no more.
+    `name` is the scheduler's. `occupancy` tells of our live bookings that occupy time. `ttl` and `max_age` are seconds:
+    how long a read is fresh while the budget is on plan, and how old it may be and still be shown where the budget asks
+    for no more.
     """
 
     # Ten parameters: what it reads, what bounds that, and what tests put in the place of time.
@@ -87,7 +89,7 @@ class SchedulerAvailability:
         *,
         name: str,
         scheduler: Scheduler,
-        occupied: Callable[[], Awaitable[Sequence[Occupied]]],
+        occupancy: Occupancy,
         budget: CallBudget,
         now: Callable[[], datetime],
         ttl: int,
@@ -110,9 +112,12 @@ class SchedulerAvailability:
         self._ticks = itertools.count(1)
         #: What happened here lately, by the clock and in its order, so that another process's reading finds its place.
         self._lately: deque[tuple[datetime, int]] = deque(maxlen=1000)
-        #: Reservations that other processes have ended, until the scheduler has let go of them, too.
-        self._ended: set[str] = set()
-        self._own = OwnBookings(occupied, self._ticks)
+        #: Reservations that other processes have ended, until the scheduler has let go of them, too, or their time is
+        #: over; by id, with its end.
+        self._ended: dict[str, datetime] = {}
+        #: From when on it is not known what other processes have read and doubted.
+        self._marked_at = _EVER
+        self._own = OwnBookings(occupancy, self._ticks, now)
         self._tasks: set[asyncio.Task[None]] = set()
         self._catalogues = Catalogues(scheduler, budget, now, self._tasks)
         self._months: dict[tuple[str, str, date], Month] = {}
@@ -195,7 +200,7 @@ class SchedulerAvailability:
         now = self._now()
         if held is None:
             return Times((), now, False, "none")
-        view = held.view(service, resource_id, self._own.rows, now)
+        view = held.view(service, resource_id, self._own, now)
         as_of = held.cached.asked_at
         return Times(view.slots, as_of, stale, f"{view.digest}-{as_of:%Y%m%dT%H%M%S}" if stale else view.digest)
 
@@ -235,7 +240,7 @@ class SchedulerAvailability:
         if not self._imaginable(starts_at):
             return None
         held, _ = await self._look(widget, service, starts_at.astimezone(UTC).date(), "", needed=True)
-        return held.find(service, starts_at, self._own.rows, self._now()) if held else None
+        return held.find(service, starts_at, self._own, self._now()) if held else None
 
     async def nearest(
         self,
@@ -263,7 +268,7 @@ class SchedulerAvailability:
         for neighbor in {(starts_at + way).astimezone(UTC).date().replace(day=1) for way in (-_NEAR, _NEAR)}:
             held = self._months.get((service.id, location_id, neighbor))
             if held and neighbor != month and held.age(now) < self._max_age:
-                view = held.view(service, resource_id, self._own.rows, now)
+                view = held.view(service, resource_id, self._own, now)
                 near |= {slot.starts_at: slot for slot in view.slots}
         near.pop(starts_at, None)
         within = [slot for slot in near.values() if abs(slot.starts_at - starts_at) <= _NEAR]
@@ -348,7 +353,7 @@ class SchedulerAvailability:
         for held in self._months.values():
             if held.starts_from < ends_to and held.ends_to > starts_from:
                 held.outdate(tick, now)
-        for changed in await self._own.reload():
+        for changed in (await self._own.reload()).rows:
             self._redraw(changed)
         if self._shared:
             with suppress(StorageError):  # the others see it when their times are old enough
@@ -365,15 +370,19 @@ class SchedulerAvailability:
         if self._shared is None:
             return
         readings = self._shared.readings
-        before = {id_ for id_, row in self._own.rows.items() if not row.closed}
-        for occupied in await self._own.reload():
+        now = self._now()
+        self._ended = {id_: ends_at for id_, ends_at in self._ended.items() if ends_at > now}
+        reloaded = await self._own.reload()
+        for occupied in reloaded.rows:
             self._redraw(occupied)
-        self._ended = (self._ended | (before - set(self._own.rows))) if len(self._ended) < 1000 else set()
-        for one in await readings.released(self._ended) if self._ended else ():
-            self._ended.discard(one.id)
+            if not occupied.closed and occupied.ends_at > now and occupied.reservation_id not in self._own.rows:
+                self._ended[occupied.reservation_id] = occupied.ends_at
+        released = self._ended.keys() & (self._ended if reloaded.released is None else reloaded.released)
+        for one in await readings.released(released) if released else ():
+            del self._ended[one.id]
             self._give_back(one.interval, one.slot, one.service_id)
         months = {_key(self._name, key): held for key, held in self._months.items()}
-        for mark in await readings.reading_marks(self._name) if months else ():
+        for mark in await self._new_marks(readings, now) if months else ():
             held = months.get(mark.key)
             if held is None:
                 continue
@@ -387,6 +396,14 @@ class SchedulerAvailability:
                     held.cached.adopt(unpack(known.body), known.asked_at)
                     held.asked(self._tick_at(known.asked_at), cost=known.cost)
                     self._epoch += 1
+
+    async def _new_marks(self, readings: Readings, now: datetime) -> Sequence[Marked]:
+        since, self._marked_at = min(self._marked_at, now) - AGAIN, now
+        try:
+            return await readings.reading_marks(self._name, since=since)
+        except StorageError:
+            self._marked_at = _EVER
+            raise
 
     def _tick_at(self, moment: datetime) -> int:
         """What had surely happened here by then: clocks of two hosts differ."""
@@ -415,6 +432,7 @@ class SchedulerAvailability:
             self._months = {known: held for known, held in self._months.items() if held.ends_to > now}
             cached = Cached(lambda: self._read(held, key, service), self._now, self._tasks)
             self._months[key] = held = Month(service.id, key[2], starts_from, ends_to, cached)
+            self._marked_at = _EVER
             held.doubted_at = self._edited.get(service.id, NEVER)
         return self._months[key]
 
@@ -489,7 +507,7 @@ class SchedulerAvailability:
             ask=lambda: self._ask(held, key, service),
         )
         if not month.asked:
-            for changed in await self._own.reload():
+            for changed in (await self._own.reload()).rows:
                 self._redraw(changed)
             held.cached.told_at(month.asked_at)
             held.asked(self._tick_at(month.asked_at), cost=month.cost)
@@ -513,7 +531,7 @@ class SchedulerAvailability:
             raise
         finally:
             self._underway -= underway
-        for changed in await self._own.reload():
+        for changed in (await self._own.reload()).rows:
             self._redraw(changed)
         held.asked(began, cost=self._scheduler.calls_to_list(len(slots)))
         self._epoch += 1

@@ -52,7 +52,7 @@ async def test_the_sweep_deletes_our_forgotten_locks_and_nobody_elses(stack: Sta
     forgotten = await stack.hold()
     # As after a database restored from yesterday's copy: the row has ended, Hapio's lock is not written there.
     async with stack.parts.store._write() as connection:
-        await change_reservation(connection, forgotten.id, {"reference": None})
+        await change_reservation(connection, forgotten.id, {"reference": None}, at=stack.clock())
     await stack.parts.hold.give_up(forgotten.id)
     foreign = await stack.book_elsewhere(await stack.free_slot(nth=5), is_temporary=True)
     stack.clock.advance(MINUTE)

@@ -15,7 +15,7 @@ import pytest
 
 from app.domain.catalogue import Service, Slot
 from app.domain.money import Money
-from app.domain.reservation import Occupied
+from app.domain.reservation import Occupied, OccupiedSince
 from app.errors import NotFound, SchedulerError, SchedulerFailed
 from app.scheduling.availability import CallBudget, SchedulerAvailability, Times
 from app.scheduling.hapio.scheduler import HapioScheduler
@@ -84,6 +84,26 @@ class Shop:
         return await self.look(month)
 
 
+class Books:
+    """What a store says of `rows`; it answers while it is `open`."""
+
+    def __init__(self) -> None:
+        self.rows: list[Occupied] = []
+        self.open = asyncio.Event()
+        self.open.set()
+        self._told: set[str] = set()
+
+    async def occupied(self) -> Sequence[Occupied]:
+        read = list(self.rows)
+        self._told |= {row.reservation_id for row in read}
+        await self.open.wait()
+        return read
+
+    async def occupied_since(self, _: datetime) -> OccupiedSince:
+        gone = self._told - {row.reservation_id for row in self.rows}
+        return OccupiedSince(await self.occupied(), gone)
+
+
 @asynccontextmanager
 async def open_shop(studio: HapioStudio, *, max_age: int = 3600, calls_per_month: int = 2500) -> AsyncIterator[Shop]:
     services = tuple(ServiceSetting(id=id_) for id_ in (studio.portrait, studio.headshot, studio.planning))
@@ -91,25 +111,17 @@ async def open_shop(studio: HapioStudio, *, max_age: int = 3600, calls_per_month
     budget = CallBudget(calls_per_month=calls_per_month, counter="hapio_calls", now=studio.clock)
     client = studio.make_client(studio.sandbox.token, on_call=budget.record)
 
-    rows: list[Occupied] = []
-    store_open = asyncio.Event()
-    store_open.set()
-
-    async def occupied() -> Sequence[Occupied]:
-        read = list(rows)
-        await store_open.wait()
-        return read
-
+    books = Books()
     availability = SchedulerAvailability(
         name="hapio",
         scheduler=HapioScheduler(client),
-        occupied=occupied,
+        occupancy=books,
         budget=budget,
         now=studio.clock,
         ttl=45,
         max_age=max_age,
     )
-    yield Shop(studio, availability, budget, widget, rows, store_open)
+    yield Shop(studio, availability, budget, widget, books.rows, books.open)
     await availability.aclose()
     await client.aclose()
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -17,6 +17,7 @@ from tests.support.processes import another_process
 from tests.support.stack import Stack, open_stack
 
 STOCKHOLM = ZoneInfo("Europe/Stockholm")
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 pytestmark = pytest.mark.both_databases
 
@@ -157,11 +158,11 @@ async def until(true: Callable[[], Awaitable[bool]]) -> None:
 
 
 async def doubted(parts: Parts) -> bool:
-    return any(mark.doubted_at for mark in await parts.store.reading_marks("hapio"))
+    return any(mark.doubted_at for mark in await parts.store.reading_marks("hapio", since=LONG_AGO))
 
 
 async def read_again(parts: Parts, since: datetime) -> bool:
-    marks = await parts.store.reading_marks("hapio")
+    marks = await parts.store.reading_marks("hapio", since=LONG_AGO)
     return any(mark.asked_at is not None and mark.asked_at >= since for mark in marks)
 
 
@@ -179,3 +180,53 @@ async def test_a_scheduler_that_fails_one_process_is_not_asked_by_the_others_at_
         with pytest.raises(SchedulerError):
             await shown(stack, other)
         assert len(stack.hapio.calls) == before
+
+
+async def test_a_process_that_follows_knows_of_every_time_that_is_taken_and_freed(stack: Stack, tmp_path: Path) -> None:
+    """It reads only what is new, and has what is in the database after each step."""
+    async with AsyncExitStack() as running:
+        [other] = await processes(running, stack, tmp_path, 1)
+        await shown(stack, other)
+
+        async def follows() -> None:
+            await other.availability.catch_up()
+            known = other.availability.occupied(other.widgets["studio"])
+            assert {*known} == {*await stack.parts.store.occupied()}
+            stack.clock.advance(timedelta(minutes=1))
+
+        held = await stack.hold(await stack.free_slot(nth=3), visitor=stack.visitor("bo"))
+        await follows()
+        await stack.parts.hold.give_up(held.id)
+        await follows()
+        booking = await stack.confirmed()
+        await follows()
+        person = (await stack.parts.working_hours.people())[0]
+        noon = booking.starts_at + timedelta(days=2)
+        block = await stack.parts.working_hours.take_off(
+            person, noon, noon + timedelta(hours=1), by="eva@studio.example"
+        )
+        await follows()
+        moved = await stack.move(booking, await stack.in_days(5))
+        await follows()
+        await stack.tick(after=timedelta(minutes=1), times=3)
+        await follows()
+        await stack.parts.working_hours.take_back(block.id, by="eva@studio.example")
+        await follows()
+        await stack.cancel(moved.booking)
+        await follows()
+        assert other.availability.occupied(other.widgets["studio"]) == ()
+
+
+async def test_a_host_whose_clock_is_ahead_misses_nothing(stack: Stack, tmp_path: Path) -> None:
+    """It looks, its clock is set back, and what is taken then seems to be older than its last look."""
+    async with AsyncExitStack() as running:
+        [other] = await processes(running, stack, tmp_path, 1)
+        stack.clock.advance(timedelta(minutes=7))
+        await shown(stack, other)
+        await other.availability.catch_up()
+        stack.clock.advance(timedelta(minutes=-7))
+        held = await stack.hold()
+        await other.availability.catch_up()
+        assert [row.reservation_id for row in other.availability.occupied(other.widgets["studio"])] == [
+            held.reservation.id
+        ]

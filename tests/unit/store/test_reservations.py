@@ -162,7 +162,7 @@ async def test_what_is_due_about_the_time_that_a_booking_has(store: Store, statu
         facts = {"unsure": unsure, "reference": "there" if holds else None, "canceled": canceled}
         async with store._write() as connection:
             await connection.execute(sa.update(bookings).values(status=status))
-            await change_reservation(connection, "bk_one", facts)
+            await change_reservation(connection, "bk_one", facts, at=NOW)
             await settle_due(connection, "bk_one", at=NOW)
         due = (await of(store, "bk_one")).due
         assert due is expected(STAGES[status], unsure=unsure, holds=holds, canceled=canceled), facts
@@ -176,7 +176,7 @@ async def test_what_is_due_about_the_time_that_a_move_goes_to(store: Store, stat
         async with store._write() as connection:
             await connection.exec_driver_sql(f"UPDATE moves SET state = '{state}'")  # noqa: S608
             facts = {"unsure": unsure, "reference": "there" if holds else None}
-            await change_reservation(connection, "mv_1", facts)
+            await change_reservation(connection, "mv_1", facts, at=NOW)
             await settle_due(connection, "bk_one", at=NOW)
         due = (await of(store, "mv_1")).due
         assert due is expected(MOVE_STAGES[state], unsure=unsure, holds=holds, canceled=False), facts

@@ -11,6 +11,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.payment import PaymentSeen, PaymentState
+from app.domain.reservation import OccupiedSince
 from app.store.tables import metadata
 from tests.support.stack import Stack
 
@@ -81,12 +82,17 @@ async def test_a_write_that_is_cut_off_at_its_end_leaves_no_transaction_open_for
     assert await store.last_beat()
 
 
-async def test_what_occupies_time_is_the_same_as_long_as_nobody_changes_it(stack: Stack) -> None:
-    await stack.hold()
-    [first] = await stack.parts.store.occupied()
-    other = await stack.hold(await stack.free_slot(nth=5), visitor=stack.visitor("bo"))
-    found = {row.reservation_id: row for row in await stack.parts.store.occupied()}
-    assert found[first.reservation_id] is first
-    assert other.reservation.id in found
-    await stack.parts.hold.give_up(other.id)
-    assert await stack.parts.store.occupied() == [first]
+async def test_what_was_taken_and_freed_since_a_moment_is_told_and_nothing_else(stack: Stack) -> None:
+    store, slots = stack.parts.store, [await stack.free_slot(nth=nth) for nth in (0, 5)]
+    first = await stack.hold(slots[0])
+    stack.clock.advance(timedelta(minutes=1))
+    since = stack.clock()
+    assert await store.occupied_since(since) == OccupiedSince([], set(), set())
+    other = await stack.hold(slots[1], visitor=stack.visitor("bo"))
+    told = await store.occupied_since(since)
+    assert [row.reservation_id for row in told.rows] == [other.reservation.id]
+    assert {row.reservation_id for row in await store.occupied()} == {first.reservation.id, other.reservation.id}
+    await stack.parts.hold.give_up(first.id)
+    ended = {first.reservation.id}
+    assert await store.occupied_since(since) == OccupiedSince(told.rows, ended, released=ended)
+    assert await store.occupied() == told.rows

@@ -132,6 +132,17 @@ async def test_figures_do_not_read_what_is_over(stack: Stack) -> None:
     assert not faults, "\n".join(faults)
 
 
+async def test_a_process_that_follows_another_reads_what_is_new_and_not_what_is_booked(stack: Stack) -> None:
+    """Nor does a hold with anyone, who is asked by how busy they are that day."""
+    booking = await stack.confirmed()
+    store = stack.parts.store
+    with _hearing(stack) as heard:
+        assert (await store.occupied_since(stack.clock())).rows
+        assert await store.beginning_around(booking.starts_at, within=timedelta(hours=12))
+    faults = [plan for text in heard for plan in await _scans(stack, text, heard[text])]
+    assert not faults, "\n".join(faults)
+
+
 @contextmanager
 def _hearing(stack: Stack) -> Iterator[dict[str, object]]:
     """Every statement, with its parameters, the prepared ones too."""
