@@ -1,24 +1,27 @@
-"""The other end of the wire for `bench.warm_page`: sends one request over and over on a few kept connections.
+"""The other end of the wire for `bench.warm_page`: sends requests over and over on a few kept connections.
 
 It runs as a process of its own, so that its time is not counted as the server's. Each line of JSON that it reads is a
-task {"port", "count", "connections", "request"}; it answers with a line of the statuses that it met.
+task {"port", "count", "connections", "requests"}, the requests by turns; it answers with a line of the statuses that it
+met.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import re
 import sys
+from collections.abc import Iterator
 
 _LENGTH = re.compile(rb"\r\ncontent-length: (\d+)\r\n", re.IGNORECASE)
 
 
 class _Connection(asyncio.Protocol):
-    """One request at a time, `count` in all. `done` holds the statuses that were met."""
+    """One of the requests at a time, `count` in all. `done` holds the statuses that were met."""
 
-    def __init__(self, request: bytes, count: int) -> None:
-        self._request = request
+    def __init__(self, requests: Iterator[bytes], count: int) -> None:
+        self._requests = requests
         self._left = count
         self._received = b""
         self._statuses: set[int] = set()
@@ -27,7 +30,7 @@ class _Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - TCP
         self._transport = transport
-        transport.write(self._request)
+        transport.write(next(self._requests))
 
     def data_received(self, data: bytes) -> None:
         self._received += data
@@ -39,7 +42,7 @@ class _Connection(asyncio.Protocol):
         self._statuses.add(int(head[9:12]))
         self._left -= 1
         if self._left:
-            self._transport.write(self._request)
+            self._transport.write(next(self._requests))
         else:
             self._transport.close()
             self.done.set_result(self._statuses)
@@ -49,10 +52,10 @@ class _Connection(asyncio.Protocol):
             self.done.set_exception(exc or ConnectionResetError("the server hung up"))
 
 
-async def _run(port: int, count: int, connections: int, request: str) -> set[int]:
-    loop = asyncio.get_running_loop()
+async def _run(port: int, count: int, connections: int, requests: list[str]) -> set[int]:
+    loop, turns = asyncio.get_running_loop(), itertools.cycle([request.encode() for request in requests])
     made = [
-        await loop.create_connection(lambda: _Connection(request.encode(), count // connections), "127.0.0.1", port)
+        await loop.create_connection(lambda: _Connection(turns, count // connections), "127.0.0.1", port)
         for _ in range(connections)
     ]
     return {status for _, protocol in made for status in await protocol.done}

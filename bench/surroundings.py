@@ -189,15 +189,8 @@ class Visitor:
 
     async def book(self) -> None:
         """From the first look to the page that says that it is confirmed: six pages, three forms, Stripe's webhooks."""
-        service = self._street.ids.services["Headshot express"]
         await self.get("/w/studio")
-        times = await self.get(f"/w/studio?service={service}&tz=Europe/Stockholm")
-        form = hidden_fields(times.text)
-        starts = re.findall(r'name="start" value="([^"]+)"', times.text)
-        held = await self.post("/w/studio/hold", {**form, "start": unescape(starts[0])})
-        if not held.is_redirect:
-            raise RuntimeError(f"not held: {held.status_code}")
-        booking = held.headers["location"].partition("?")[0]
+        booking = await self.hold()
         await self.get(booking)
         details = {"name": "Ada Example", "email": "ada@customer.example", "terms": "yes", "consent": "yes"}
         await self._follow(await self.post(f"{booking}/details", details))
@@ -207,6 +200,17 @@ class Visitor:
         shown = await self._follow(await self.get(f"{back.path}?{back.query}"))
         if "confirmed" not in shown.text.lower():
             raise RuntimeError("not confirmed")
+
+    async def hold(self) -> str:
+        """Hold the first time that is shown. The path of its page."""
+        service = self._street.ids.services["Headshot express"]
+        times = await self.get(f"/w/studio?service={service}&tz=Europe/Stockholm")
+        form = hidden_fields(times.text)
+        starts = re.findall(r'name="start" value="([^"]+)"', times.text)
+        held = await self.post("/w/studio/hold", {**form, "start": unescape(starts[0])})
+        if not held.is_redirect:
+            raise RuntimeError(f"not held: {held.status_code}")
+        return held.headers["location"].partition("?")[0]
 
     async def _follow(self, answer: httpx.Response) -> httpx.Response:
         while answer.is_redirect:

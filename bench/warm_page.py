@@ -119,7 +119,7 @@ class Case:
         assert client.stdout  # noqa: S101
         head = "".join(f"{name}: {value}\r\n" for name, value in self.headers)
         request = f"GET {self.target} HTTP/1.1\r\n{head}\r\n"
-        task = {"port": self.port, "count": count, "connections": CONNECTIONS, "request": request}
+        task = {"port": self.port, "count": count, "connections": CONNECTIONS, "requests": [request]}
         began = process_time()
         client.stdin.write(json.dumps(task).encode() + b"\n")
         statuses = json.loads(await client.stdout.readline())
