@@ -1,6 +1,7 @@
 """What pages and acts cost with 200,000 past bookings, as ratios to a studio that has just opened.
 
-The young studio has a hundred, so that a page of fifty lines is full at both: what differs is looking for them.
+The young studio has a hundred, so that a page of fifty lines is full at both: what differs is looking for them. The
+full one has 10,000 more that are still to come, of fifty people, three years ahead, where nobody looks.
 
     python -m bench.years [--bookings 200000] [--rounds 25] [--only sqlite]
 
@@ -47,6 +48,8 @@ from tests.support.postgres import postgres_database, use_folder
 
 T = TypeVar("T")
 BOOKINGS, ROUNDS = 200_000, 25
+#: Bookings of the full studio that are still to come.
+_AHEAD = 10_000
 #: Past bookings of the young studio.
 _YOUNG = 100
 #: Not counted: connections are opened, and pages drawn for the first time.
@@ -67,17 +70,19 @@ _NAMES = {
     "event_id",
     "visitor_key",
 }
+_VISIT = {"starts_at", "ends_at", "buffer_starts_at", "buffer_ends_at"}
 #: What a customer's bookings have in common.
 _CUSTOMERS = {"customer_key", "customer_email", "customer_search"}
 
 
-async def fill(connection: AsyncConnection, booking_id: str, count: int) -> None:
-    """Make `count` past bookings of one that is confirmed, and its neighbours' rows with it."""
-    for table in (bookings, reservations, payments, history, outbox, inbox):
+async def fill(connection: AsyncConnection, booking_id: str, count: int, *, ahead: bool = False) -> None:
+    """Make `count` past bookings of one that is confirmed, and its neighbours' rows with it; or, `ahead`, bookings in
+    three years, whose mails are not written yet."""
+    for table in (bookings, reservations, payments, history, *(() if ahead else (outbox, inbox))):
         times = min(count, _KEPT) if table in (outbox, inbox) else count
         columns = [column for column in table.columns if not (table is history and column.name == "id")]
         key = table.c.id if table is bookings else table.c.booking_id
-        values = ", ".join(_copied(column, connection.dialect.name) for column in columns)
+        values = ", ".join(_copied(column, connection.dialect.name, ahead=ahead) for column in columns)
         names = ", ".join(column.name if column.name != "by" else '"by"' for column in columns)
         await connection.exec_driver_sql(
             f"INSERT INTO {table.name} ({names}) WITH RECURSIVE copy(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM copy"  # noqa: S608
@@ -85,21 +90,25 @@ async def fill(connection: AsyncConnection, booking_id: str, count: int) -> None
         )
 
 
-def _copied(column: sa.Column[Any], dialect: str) -> str:
+def _copied(column: sa.Column[Any], dialect: str, *, ahead: bool) -> str:
     name = f'{column.table.name}."{column.name}"'
     if column is outbox.c.next_try_at:  # the reminder of a past visit was sent, too
         return "NULL"
     if column is outbox.c.sent_at:
-        return _copied(outbox.c.due_at, dialect)
+        return _copied(outbox.c.due_at, dialect, ahead=ahead)
     if column.name in _NAMES:
-        return f"{name} || '_' || CAST(i AS TEXT)"
+        return f"{name} || '{'+' if ahead else '_'}' || CAST(i AS TEXT)"
     if column.name in _CUSTOMERS:
         return f"{name} || CAST(i % 20000 AS TEXT)"
+    if ahead and column.name == "resource_id":  # of fifty people, one of whom is the first booking's
+        return f"CASE WHEN i % 50 = 0 THEN {name} ELSE {name} || '+' || CAST(i % 50 AS TEXT) END"
     if isinstance(column.type, Instant):
-        minutes = "(60 * 24 * 80 + i * 10)"  # the one that is copied may be some weeks ahead
+        later = "(-60 * 24 * 80 - i * 10)"  # the one that is copied may be some weeks ahead
+        if ahead and column.name in _VISIT:
+            later = "(60 * 24 * 365 * 3 + i * 10)"
         if dialect == "sqlite":
-            return f"strftime('%Y-%m-%d %H:%M:%f000', {name}, '-' || {minutes} || ' minutes')"
-        return f"{name} - make_interval(mins => {minutes})"
+            return f"strftime('%Y-%m-%d %H:%M:%f000', {name}, {later} || ' minutes')"
+        return f"{name} + make_interval(mins => {later})"
     return name
 
 
@@ -250,7 +259,7 @@ def _cpu(pid: str) -> float:
 
 
 @asynccontextmanager
-async def _studio(folder: Path, database: str, count: int) -> AsyncIterator[Studio]:
+async def _studio(folder: Path, database: str, count: int, ahead: int = 0) -> AsyncIterator[Studio]:
     named = {"DATABASE_URL": database} if database else {}
     named |= {"STAFF_EMAILS": _STAFF, "METRICS_TOKEN": _METRICS}
     async with AsyncExitStack() as closing:
@@ -267,6 +276,8 @@ async def _studio(folder: Path, database: str, count: int) -> AsyncIterator[Stud
         async with parts.store.engine.connect() as connection:
             await connection.exec_driver_sql("BEGIN")
             await fill(connection, booking.id, count)
+            if ahead:
+                await fill(connection, booking.id, ahead, ahead=True)
             await connection.exec_driver_sql("COMMIT")
         await _index(parts)
         # What the worker has done with each of them over the years, some at every step.
@@ -293,7 +304,7 @@ async def measure(folder: Path, databases: tuple[str, str], *, count: int, round
         await asyncio.to_thread((folder / name).mkdir, parents=True)
     async with (
         _studio(folder / "young", databases[0], _YOUNG) as young,
-        _studio(folder / "full", databases[1], count) as full,
+        _studio(folder / "full", databases[1], count, _AHEAD) as full,
     ):
         for number in range(_WARM_UP + rounds):
             for studio in (young, full) if number % 2 else (full, young):

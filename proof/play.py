@@ -33,6 +33,9 @@ _DAY = (1, 5, 10, 25, 25, 25, 30, 60, 60, 120, 240, 480, 600)
 QUIET = (*_DAY, 5, 10, 25, 60)
 #: After these the worker looks into the providers' lists, whether anything is due or not: at once, and after a day.
 _LOOKS = (0, len(_DAY) - 1)
+#: Steps that the worker takes at most each time, as long as anything is due: one step takes a hundred mails, and a day
+#: of thousands of visits has as many reminders.
+_STEPS = 20
 #: Log lines of errors that were handled as they should be.
 _EXPECTED = {"overdue", "mail given up"}
 #: The folder for the file: in memory, where there is one.
@@ -133,8 +136,8 @@ async def _come_to_rest(world: World) -> None:
     for number, minutes in enumerate(QUIET):
         world.loop.skip(minutes * 60)
         await world.deliver()
-        for _ in range(2):
-            if number in _LOOKS or await parts.store.anything_due():
+        for step in range(_STEPS):
+            if (step < 2 and number in _LOOKS) or await parts.store.anything_due():
                 await process.run(lambda parts: parts.worker.tick())
     assert parts is process.parts
 
