@@ -200,6 +200,7 @@ RULES: Sequence[Fault] = (
                 "        if self._payments is None:\n            return swept",
                 "        return swept",
             ),
+            Edit("app/operations/worker.py", "        await self._inbox.fetch_missed()\n", "        pass\n"),
         ),
     ),
     Fault(

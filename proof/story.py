@@ -199,6 +199,8 @@ def break_for_good(story: Story, chance: Random) -> Story:
     whats = [what for what in NEVER_ENDING if what != "quota used up" or story.scheduler == "hapio"]
     if chance.random() < 0.15:
         return _moved_while_it_is_gone(chance, story)
+    if chance.random() < 0.4:
+        return _gone_when_it_is_needed(chance, story)
     broken: dict[str, Broken] = {}  # one of each part
     for _ in range(chance.choice((1, 1, 1, 2))):
         actor = chance.choice(story.actors)
@@ -217,6 +219,38 @@ def _moved_while_it_is_gone(chance: Random, story: Story) -> Story:
     since = chance.choice((910.0, 910.0, 950.0, 1500.0))
     return replace(
         story, actors=(actor,), troubles=(), deaths=(), spells=(), never_ends=(Broken("scheduler gone", since),)
+    )
+
+
+#: What somebody does who holds a time, what is out of order for good from then on, and when about that is.
+_NEEDED: Sequence[tuple[tuple[Act, ...], tuple[str, ...], float]] = (
+    ((Act(60.0, "pay"),), ("scheduler gone", "scheduler silent", "scheduler refuses"), 30.0),
+    ((Act(60.0, "walk away"),), ("scheduler gone", "scheduler silent", "scheduler refuses"), 30.0),
+    ((Act(60.0, "pay"), Act(800.0, "cancel")), ("scheduler gone", "scheduler silent", "scheduler refuses"), 780.0),
+    ((Act(60.0, "go to pay and walk away"),), ("stripe gone", "stripe silent", "stripe refuses"), 90.0),
+    ((Act(5.0, "pay after the deadline"),), ("stripe gone", "stripe refuses"), 3000.0),
+    ((Act(60.0, "pay"),), ("stripe gone",), 75.0),
+    ((Act(60.0, "pay"), Act(800.0, "cancel")), ("stripe silent", "refunds refused", "refunds fail"), 700.0),
+    ((Act(60.0, "pay"), Act(800.0, "cancel")), ("refunds refused", "refunds fail", "balance too low"), 700.0),
+    ((Act(60.0, "pay"),), ("mail cut", "mail refused for now", "mail refused for good"), 0.0),
+)
+
+
+def _gone_when_it_is_needed(chance: Random, story: Story) -> Story:
+    """One visitor, and what they need next goes for good."""
+    acts, whats, since = chance.choice(_NEEDED)
+    visitor = Actor("visitor 1", (Act(0.0, "hold", nth=60), *acts))
+    broken = Broken(chance.choice(whats), round(since * chance.uniform(0.95, 1.05), 2))
+    stripe = {**story.stripe, "deliver": "on", "allow_late_payment": True}
+    return replace(
+        story,
+        actors=(visitor,),
+        troubles=(),
+        deaths=(),
+        spells=(),
+        stripe=stripe,
+        never_ends=(broken,),
+        no_notice=False,
     )
 
 
@@ -397,11 +431,13 @@ def _the_time_runs_out(chance: Random, story: Story) -> Story:
 
 
 def _too_late_for_that_time(chance: Random, story: Story) -> Story:
-    """The money comes when somebody else has that time, and one of the times that are held instead is chosen."""
+    """The money comes when somebody else has that time, and one of the times that are held instead is chosen, or
+    none."""
     nth = chance.choice(WHEN)
     late = Act(1.0, "pay after the deadline")
     choice = Act(chance.choice((1.0, 60.0, 1000.0)), "choose another time", times=chance.choice((1, 2)))
-    first = Actor("visitor 1", (Act(0.0, "hold", nth=nth, anyone=False), late, choice))
+    chosen = (choice,) if chance.random() < 0.6 else ()
+    first = Actor("visitor 1", (Act(0.0, "hold", nth=nth, anyone=False), late, *chosen))
     second = Actor("visitor 2", (Act(chance.choice((640.0, 700.0)), "hold", nth=nth, anyone=False), Act(1.0, "pay")))
     widget = (*_without(_without(story.widget, "payment_minutes"), "choose_hours"), "payment_minutes = 10")
     return replace(
@@ -418,6 +454,49 @@ def _taken_while_they_pay(chance: Random, story: Story) -> Story:
     first = replace(first, acts=(replace(first.acts[0], anyone=False), first.acts[1]))
     stranger = Actor("other 1", (Act(chance.choice((3.0, 5.0, 20.0)), "stranger takes the time"),))
     return replace(story, actors=(first, stranger))
+
+
+def _two_want_it(chance: Random, story: Story) -> Story:
+    """Two ask for the same time with the same person at the same moment; at Hapio in a project that lets both in."""
+    nth = chance.choice(WHEN)
+    visitors = tuple(
+        Actor(
+            f"visitor {number + 1}",
+            (Act(number * chance.choice((0.0, 0.01, 0.05)), "hold", nth=nth, anyone=False), Act(1.0, "pay")),
+        )
+        for number in range(2)
+    )
+    races = {"race_mode": "non_atomic", "race_parties": 2} if story.scheduler == "hapio" else {}
+    return replace(story, actors=visitors, processes=chance.choice((1, 2)), switches={**story.switches, **races})
+
+
+def _made_and_unheard(chance: Random, story: Story) -> Story:
+    """The scheduler makes the booking and nobody hears of it, or it is made later; meanwhile it is called off."""
+    act = Act(chance.choice((20.0, 90.0, 700.0)), chance.choice(("cancel", "owner cancels", "owner cancels")))
+    actors: tuple[Actor, ...]
+    if act.what == "cancel":
+        actors = (_alone("pay", act, nth=chance.choice((30, 60))),)
+    else:
+        actors = (_alone("pay", nth=chance.choice((30, 60))), Actor("other 1", (replace(act, after=act.after + 5),)))
+    provider = story.scheduler if story.scheduler != WORST else "calendly"
+    unheard: Sequence[Fate] = ("lost after", "late", "late", "error after")
+    since = chance.choice((0.0, 2.0))
+    troubles = (
+        Trouble(provider, chance.choice(unheard), "POST", since=since),
+        Trouble(provider, "error before", "POST", nth=2, since=since, times=chance.choice((3, 8))),
+    )
+    return replace(story, actors=actors, troubles=troubles)
+
+
+def _cancelled_while_it_moves(chance: Random, story: Story) -> Story:
+    """The difference of a move is paid, the scheduler is away, and the customer or the owner cancels meanwhile."""
+    move = Act(900.0, "move to a dearer service", nth=A_MONTH_ON + 2)
+    then = Act(chance.choice((5.0, 60.0, 700.0)), chance.choice(("cancel", "cancel", "look")))
+    actors = [_alone("pay", move, then, nth=A_MONTH_ON, service="headshot")]
+    if then.what == "look":
+        actors.append(Actor("other 1", (Act(chance.choice((1300.0, 2900.0)), "owner cancels"),)))
+    gone = Spell("scheduler gone", chance.choice((910.0, 950.0, 1500.0)), chance.choice((1900.0, 5000.0)))
+    return replace(story, actors=tuple(actors), spells=(gone,))
 
 
 def _two_tabs(chance: Random, story: Story) -> Story:
@@ -542,8 +621,11 @@ SITUATIONS: Sequence[tuple[Callable[[Random, Story], Story], int]] = (
     (_the_time_runs_out, 3),
     (_too_late_for_that_time, 3),
     (_taken_while_they_pay, 3),
-    (_two_tabs, 5),
-    (_called_off_at_once, 4),
+    (_two_want_it, 3),
+    (_made_and_unheard, 4),
+    (_cancelled_while_it_moves, 4),
+    (_two_tabs, 7),
+    (_called_off_at_once, 6),
     (_refunded_while_it_waits, 3),
     (_refunded_while_it_moves, 3),
     (_given_back_before, 5),
@@ -552,7 +634,7 @@ SITUATIONS: Sequence[tuple[Callable[[Random, Story], Story], int]] = (
     (_put_back, 6),
     (_refused_mail, 2),
     (_moved_cheaper, 3),
-    (_cancelled_with_a_refund, 7),
+    (_cancelled_with_a_refund, 9),
 )
 
 
