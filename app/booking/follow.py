@@ -182,13 +182,12 @@ class Follow:
         differs: `most` bookings at once; while more differ, the same is asked again soon. Returns when it is time
         again: a small share of the calls goes into this. Raises SchedulerError and StripeError after all were asked;
         the one that failed is asked the same again."""
-        standing = await self._store.standing()
+        standing = await self._store.count_standing()
         again: list[datetime] = []
         failed: SchedulerError | StripeError | None = None
         for name in self._schedulers:
-            there = [booking for booking in standing if booking.reservation.scheduler == name]
             try:
-                again.append(await self._reconcile(name, there, most))
+                again.append(await self._reconcile(name, standing.get(name, 0), most))
             except (SchedulerError, StripeError) as error:  # it must not keep the others waiting
                 log.warning("scheduler not read", scheduler=name, error=type(error).__name__)
                 failed = error
@@ -196,7 +195,7 @@ class Follow:
             raise failed
         return min(again)
 
-    async def _reconcile(self, name: str, standing: Sequence[Booking], most: int) -> datetime:
+    async def _reconcile(self, name: str, standing: int, most: int) -> datetime:
         now = self._now()
         changed_mark, whole_mark = f"{name}:{_CHANGED}", f"{name}:{_WHOLE}"
         changed, whole = await self._store.marks(changed_mark, whole_mark)
@@ -205,34 +204,29 @@ class Follow:
             await self._store.set_mark(changed_mark, changed)
             await self._store.set_mark(whole_mark, whole)
         scheduler = self._schedulers.of(name)
-        rest_whole = self._availability.rest(name, scheduler.calls_to_list(len(standing) + 1))
+        rest_whole = self._availability.rest(name, scheduler.calls_to_list(standing + 1))
         every, every_whole = self._availability.rest(name, 1), max(_WHOLE_EVERY, rest_whole)
         if now >= whole + every_whole:
-            if not await self._follow_all(scheduler, standing, most):
+            if standing and not await self._follow_all(name, scheduler, most):
                 return now + _GO_ON
             await self._store.set_marks({whole_mark: now, changed_mark: now})
             return now + every
         if now >= changed + every:
-            if not await self._follow_changed(scheduler, standing, changed - _OVERLAP, most):
+            if standing and not await self._follow_changed(name, scheduler, changed - _OVERLAP, most):
                 return now + _GO_ON
             await self._store.set_mark(changed_mark, now)
             return min(now + every, whole + every_whole)
         return min(changed + every, whole + every_whole)
 
-    async def _follow_changed(
-        self, scheduler: Scheduler, standing: Sequence[Booking], since: datetime, most: int
-    ) -> bool:
-        if not standing:
-            return True
+    async def _follow_changed(self, name: str, scheduler: Scheduler, since: datetime, most: int) -> bool:
         there = {booking.id: booking for booking in await scheduler.changed(since)}
-        differing = [ours for ours in standing if _id(ours) in there and not agrees(ours, there[_id(ours)])]
-        return await self._follow_each(differing, most)
+        known = await self._store.standing_among(name, there)
+        return await self._follow_each([ours for ours in known if not agrees(ours, there[_id(ours)])], most)
 
-    async def _follow_all(self, scheduler: Scheduler, standing: Sequence[Booking], most: int) -> bool:
-        if not standing:
-            return True
+    async def _follow_all(self, name: str, scheduler: Scheduler, most: int) -> bool:
         there = {booking.id: booking for booking in await scheduler.coming(self._now())}
-        return await self._follow_each([ours for ours in standing if not agrees(ours, there.get(_id(ours)))], most)
+        known = self._store.standing(name)
+        return await self._follow_each([ours async for ours in known if not agrees(ours, there.get(_id(ours)))], most)
 
     async def _follow_each(self, differing: Sequence[Booking], most: int) -> bool:
         """Follow `most` of them; whether that is all. What cannot be followed now does not count, or it could keep the

@@ -101,7 +101,7 @@ class Reconciling:
             strays=await self._strays.open(),
             holds=await self._unknown(temporary),
             finals=await self._unknown(final),
-            gone=[booking for booking in await self._store.standing() if booking.reservation.reference not in there],
+            gone=[booking async for booking in self._store.standing() if booking.reservation.reference not in there],
             unheard=[
                 payment
                 for payment in (await self._store.captured_since(since) if self._payments else [])

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
+from typing import Any
 
 import sqlalchemy as sa
+from anyio.lowlevel import checkpoint
 
 from app.domain.booking import Actor, Booking, Status
 from app.domain.history import HistoryWord
@@ -16,7 +18,7 @@ from app.domain.outbox import OutboxMail
 from app.store.conflicts import set_counter
 from app.store.database import Database
 from app.store.due import add_mails, remember
-from app.store.prepared import NOW, Prepared, asked
+from app.store.prepared import NOW, Moment, Prepared, asked
 from app.store.reservations import change_reservation, insert_reservation, read_booking
 from app.store.rows import select_bookings, to_booking
 from app.store.tables import (
@@ -29,6 +31,9 @@ from app.store.tables import (
     reservations,
 )
 
+#: Bookings that are read at once.
+_PAGE = 200
+
 
 class FollowRows(Database):
     """What is read and written where someone else decides."""
@@ -39,10 +44,35 @@ class FollowRows(Database):
         rows = await self._all(select_bookings(sa.or_(bookings.c.id.in_(wanted), reservations.c.reference.in_(wanted))))
         return [to_booking(row) for row in rows]
 
-    async def standing(self) -> list[Booking]:
-        """Confirmed bookings whose end is still to come."""
+    async def count_standing(self) -> dict[str, int]:
+        """How many of `standing` there are at each scheduler that has any."""
         now = self._now()
-        return [to_booking(row) for row in await self._fetch(_STANDING, now=now, earliest=now - LONGEST_VISIT)]
+        rows = await self._fetch(_COUNT_STANDING, now=now, earliest=now - LONGEST_VISIT)
+        return {row["scheduler"]: row["many"] for row in rows}
+
+    async def standing(self, scheduler: str = "") -> AsyncIterator[Booking]:
+        """Confirmed bookings whose end is still to come, of one scheduler or of all, in order of their start. Some are
+        read at a time, so that thousands keep nobody waiting."""
+        now = self._now()
+        after, last = now - LONGEST_VISIT, ""
+        while page := [
+            to_booking(row)
+            for row in await self._fetch(_STANDING, now=now, scheduler=scheduler, earliest=after, last=last)
+        ]:
+            for booking in page:
+                yield booking
+            after, last = page[-1].starts_at, page[-1].id
+            await checkpoint()  # SQLite answers without giving way
+
+    async def standing_among(self, scheduler: str, references: Collection[str]) -> list[Booking]:
+        """Those of `standing` that this scheduler knows by one of these ids."""
+        now, wanted = self._now(), sorted(references)
+        found = []
+        for at in range(0, len(wanted), _PAGE):
+            named = reservations.c.reference.in_(wanted[at : at + _PAGE])
+            there = select_bookings(named, reservations.c.scheduler == scheduler, *_stands(now))
+            found += [to_booking(row) for row in await self._all(there)]
+        return sorted(found, key=lambda booking: (booking.starts_at, booking.id))
 
     async def take_time(self, booking: Booking, after: Booking, *, mails: Sequence[OutboxMail]) -> Booking | None:
         """The booking was moved at the scheduler, outside Holdfast: it gets a reservation of that time, which counts in
@@ -111,14 +141,31 @@ class FollowRows(Database):
                 await set_counter(connection, name, int(at.timestamp()))
 
 
-_STANDING = Prepared(
-    select_bookings(
-        STATUS_IN_SPAN == Status.CONFIRMED,
-        reservations.c.starts_at > asked("earliest", Instant),
-        reservations.c.ends_at > NOW,
-        reservations.c.reference.is_not(None),
-    ).order_by(reservations.c.starts_at)
-)
+def _stands(now: Moment) -> tuple[sa.ColumnElement[bool], ...]:
+    return STATUS_IN_SPAN == Status.CONFIRMED, reservations.c.ends_at > now, reservations.c.reference.is_not(None)
+
+
+def _standing() -> sa.Select[Any]:
+    start, place = reservations.c.starts_at, asked("earliest", Instant)
+    behind = sa.and_(start >= place, sa.or_(start > place, bookings.c.id > asked("last")))
+    of_one = sa.or_(asked("scheduler") == "", reservations.c.scheduler == asked("scheduler"))
+    return select_bookings(*_stands(NOW), behind, of_one).order_by(start, bookings.c.id).limit(_PAGE)
+
+
+def _count_standing() -> sa.Select[Any]:
+    wanted: list[Any] = [reservations.c.scheduler, sa.func.count().label("many")]
+    late = reservations.c.starts_at > asked("earliest", Instant)
+    belong = bookings.c.reservation_id == reservations.c.id
+    return (
+        sa.select(*wanted)
+        .join_from(reservations, bookings, belong)
+        .where(*_stands(NOW), late)
+        .group_by(reservations.c.scheduler)
+    )
+
+
+_STANDING = Prepared(_standing())
+_COUNT_STANDING = Prepared(_count_standing())
 _FORGET_MARK = sa.delete(counters).where(counters.c.name == sa.bindparam("mark"))
 
 

