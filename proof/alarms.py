@@ -401,7 +401,10 @@ def _unknowable(watch: Watch, books: Books, booking: Booking) -> set[str]:
 
 
 def _promised(books: Books, booking: Booking) -> Iterator[str]:
-    """No mail says that something is so which never was."""
+    """No mail says that something is so which never was. What came before an old copy was put back, that copy does not
+    know."""
+    if books.world.restored:
+        return
     who = booking.visitor.key or booking.channel
     came, words = books.mailed(booking.id), set(books.words(booking.id))
     if any(name.startswith("confirmed_") for name in came) and not words & {"confirmed", "rescued"}:
