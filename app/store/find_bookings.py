@@ -105,8 +105,7 @@ class FindRows(Database):
         most: int = 100,
     ) -> list[Booking]:
         """Bookings with a customer, in order of their start, `most` of them after the first `skip`. `email` in any
-        case; what is left empty filters nothing; `after` goes on from
-        the last one of an earlier answer."""
+        case; what is left empty filters nothing; `after` goes on from the last one of an earlier answer."""
         conditions = [bookings.c.customer_email != ""]
         if widget:
             conditions.append(bookings.c.widget == widget)

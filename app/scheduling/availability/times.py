@@ -353,8 +353,7 @@ class SchedulerAvailability:
         for held in self._months.values():
             if held.starts_from < ends_to and held.ends_to > starts_from:
                 held.outdate(tick, now)
-        for changed in (await self._own.reload()).rows:
-            self._redraw(changed)
+        await self._reload_own()
         if self._shared:
             with suppress(StorageError):  # the others see it when their times are old enough
                 await self._shared.readings.outdate_readings(self._name, starts_from, ends_to)
@@ -372,14 +371,10 @@ class SchedulerAvailability:
         readings = self._shared.readings
         now = self._now()
         self._ended = {id_: ends_at for id_, ends_at in self._ended.items() if ends_at > now}
-        reloaded = await self._own.reload()
-        for occupied in reloaded.rows:
-            self._redraw(occupied)
-            if not occupied.closed and occupied.ends_at > now and occupied.reservation_id not in self._own.rows:
-                self._ended[occupied.reservation_id] = occupied.ends_at
-        released = self._ended.keys() & (self._ended if reloaded.released is None else reloaded.released)
+        let_go = await self._reload_own()
+        released = self._ended.keys() & (self._ended if let_go is None else let_go)
         for one in await readings.released(released) if released else ():
-            del self._ended[one.id]
+            self._ended.pop(one.id, None)
             self._give_back(one.interval, one.slot, one.service_id)
         months = {_key(self._name, key): held for key, held in self._months.items()}
         for mark in await self._new_marks(readings, now) if months else ():
@@ -396,6 +391,18 @@ class SchedulerAvailability:
                     held.cached.adopt(unpack(known.body), known.asked_at)
                     held.asked(self._tick_at(known.asked_at), cost=known.cost)
                     self._epoch += 1
+
+    async def _reload_own(self) -> Collection[str] | None:
+        """Take in what our bookings take up by now. Returns of which the scheduler is known to have let go; None where
+        that has to be asked."""
+        reloaded = await self._own.reload()
+        now = self._now()
+        for occupied in reloaded.rows:
+            self._redraw(occupied)
+            gone = occupied.reservation_id not in self._own.rows
+            if self._shared and gone and not occupied.closed and occupied.ends_at > now:
+                self._ended[occupied.reservation_id] = occupied.ends_at
+        return reloaded.released
 
     async def _new_marks(self, readings: Readings, now: datetime) -> Sequence[Marked]:
         since, self._marked_at = min(self._marked_at, now) - AGAIN, now
@@ -507,8 +514,7 @@ class SchedulerAvailability:
             ask=lambda: self._ask(held, key, service),
         )
         if not month.asked:
-            for changed in (await self._own.reload()).rows:
-                self._redraw(changed)
+            await self._reload_own()
             held.cached.told_at(month.asked_at)
             held.asked(self._tick_at(month.asked_at), cost=month.cost)
             self._epoch += 1
@@ -531,8 +537,7 @@ class SchedulerAvailability:
             raise
         finally:
             self._underway -= underway
-        for changed in (await self._own.reload()).rows:
-            self._redraw(changed)
+        await self._reload_own()
         held.asked(began, cost=self._scheduler.calls_to_list(len(slots)))
         self._epoch += 1
         return tuple(slot for slot in slots if slot.starts_at < held.ends_to), held.cost

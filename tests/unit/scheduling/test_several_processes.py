@@ -8,10 +8,13 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+import sqlalchemy as sa
 from anyio.lowlevel import checkpoint
 
 from app.errors import SchedulerError
 from app.parts import Parts
+from app.scheduling.availability.budget import next_month
+from app.store.tables import reservations
 from sandbox.faults import Fault
 from tests.support.processes import another_process
 from tests.support.stack import Stack, open_stack
@@ -230,3 +233,37 @@ async def test_a_host_whose_clock_is_ahead_misses_nothing(stack: Stack, tmp_path
         assert [row.reservation_id for row in other.availability.occupied(other.widgets["studio"])] == [
             held.reservation.id
         ]
+
+
+async def test_what_a_host_wrote_with_a_wrong_clock_is_seen_within_the_hour(stack: Stack, tmp_path: Path) -> None:
+    async with AsyncExitStack() as running:
+        [other] = await processes(running, stack, tmp_path, 1)
+        await shown(stack, other)
+        held = await stack.hold()
+        async with stack.parts.store._write() as connection:
+            changed = sa.update(reservations).values(occupancy_at=stack.clock() - timedelta(hours=3))
+            await connection.execute(changed)
+        await other.availability.catch_up()
+        assert other.availability.occupied(other.widgets["studio"]) == ()
+        stack.clock.advance(timedelta(minutes=61))
+        await other.availability.catch_up()
+        assert [row.reservation_id for row in other.availability.occupied(other.widgets["studio"])] == [
+            held.reservation.id
+        ]
+
+
+async def test_a_time_that_was_taken_when_the_month_was_read_is_back_once_another_process_has_freed_it(
+    stack: Stack, tmp_path: Path
+) -> None:
+    """Also where another month was read before the process has caught up."""
+    async with AsyncExitStack() as running:
+        [other] = await processes(running, stack, tmp_path, 1)
+        held = await stack.hold()
+        person = held.resource_id
+        assert held.starts_at not in await shown(stack, other, person=person)
+        await stack.parts.hold.give_up(held.id)
+        service = await other.availability.service(other.widgets["studio"], stack.portrait_id)
+        month = next_month(stack.clock().date())
+        await other.availability.times(other.widgets["studio"], service, month=month)
+        await other.availability.catch_up()
+        assert held.starts_at in await shown(stack, other, person=person)
