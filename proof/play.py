@@ -137,8 +137,9 @@ async def _come_to_rest(world: World) -> None:
         world.loop.skip(minutes * 60)
         await world.deliver()
         for step in range(_STEPS):
-            if (step < 2 and number in _LOOKS) or await parts.store.anything_due():
-                await process.run(lambda parts: parts.worker.tick())
+            if not (step < 2 and number in _LOOKS) and not await parts.store.anything_due():
+                break
+            await process.run(lambda parts: parts.worker.tick())
     assert parts is process.parts
 
 

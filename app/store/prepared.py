@@ -28,15 +28,18 @@ class Worded:
     """A question in one database's words."""
 
     text: str
-    _parameters: Sequence[tuple[str, Any, _Convert]]
+    #: By their names, since one may stand in many places: the time is in thirteen of `anything_due`.
+    _parameters: Mapping[str, tuple[Any, _Convert]]
+    _places: Sequence[str]
     _columns: Sequence[tuple[str, _Convert]]
 
     def parameters(self, values: Mapping[str, Any]) -> list[Any]:
         """In the order of the text; fixed ones are filled in."""
-        return [
-            convert(values.get(name, fixed)) if convert else values.get(name, fixed)
-            for name, fixed, convert in self._parameters
-        ]
+        converted = {
+            name: convert(values.get(name, fixed)) if convert else values.get(name, fixed)
+            for name, (fixed, convert) in self._parameters.items()
+        }
+        return [converted[name] for name in self._places]
 
     def rows(self, found: Iterable[Sequence[Any]]) -> list[Row]:
         """What the driver gave, by the columns' names and in Python's types."""
@@ -87,13 +90,14 @@ def _with_fixed_words(statement: _Select) -> _Select:
 def _put_into_words(statement: _Select, dialect: sa.Dialect) -> Worded:
     compiled = _with_fixed_words(statement).compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
     assert isinstance(compiled, sa.sql.compiler.SQLCompiler)  # noqa: S101 - what a SELECT compiles to
-    parameters = []
-    for name in compiled.positiontup or ():
+    places = compiled.positiontup or ()
+    parameters = {}
+    for name in places:
         bound = compiled.binds.get(name)  # the members of a list have none, and are words
         convert = bound.type.dialect_impl(dialect).bind_processor(dialect) if bound is not None else None
-        parameters.append((name, compiled.params.get(name), convert))
+        parameters[name] = (compiled.params.get(name), convert)
     columns = [
         (column.key or "", column.type.dialect_impl(dialect).result_processor(dialect, None))
         for column in statement.selected_columns
     ]
-    return Worded(str(compiled), parameters, columns)
+    return Worded(str(compiled), parameters, places, columns)
