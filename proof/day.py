@@ -36,6 +36,7 @@ from proof.story import (
     Death,
     Spell,
     Story,
+    choose,
 )
 from proof.world import World, open_world
 from tests.support.once import open_api
@@ -115,11 +116,11 @@ def _visitor(chance: Random, number: int) -> Actor:
         service=service,
         anyone=chance.random() < 0.6,
     )
-    paying = Act(after=_paying_pause(chance), what=_choose(chance, PAYING), times=chance.choice((1, 1, 1, 1, 2)))
+    paying = Act(after=_paying_pause(chance), what=choose(chance, PAYING), times=chance.choice((1, 1, 1, 1, 2)))
     acts = [hold, replace(paying, service=service)]
     for _ in range(chance.choice((0, 1, 1, 2))):
         change = Act(
-            after=_pause(chance, 1859, 3600, 7200), what=_choose(chance, AFTER_PAID), times=chance.choice((1, 1, 1, 2))
+            after=_pause(chance, 1859, 3600, 7200), what=choose(chance, AFTER_PAID), times=chance.choice((1, 1, 1, 2))
         )
         acts.append(replace(change, nth=_time(chance), service=service))
     return Actor(f"visitor {number + 1}", tuple(acts))
@@ -128,7 +129,7 @@ def _visitor(chance: Random, number: int) -> Actor:
 def _other(chance: Random, number: int, visitors: int) -> Actor:
     act = Act(
         after=round(chance.uniform(600, DAY), 2),
-        what=_choose(chance, OTHERS),
+        what=choose(chance, OTHERS),
         whose=chance.randrange(visitors),
         nth=_time(chance),
     )
@@ -150,10 +151,6 @@ def _paying_pause(chance: Random) -> float:
     """Seconds from a held time to its payment: a minute or two, and one in twenty about a deadline or past it."""
     soon = (0.3, 1, 5, 20, 20, 60, 60, 120, 200, 400)
     return round(chance.choice(soon if chance.random() < 0.95 else (601, 1861)) * chance.uniform(0.9, 1.1), 2)
-
-
-def _choose(chance: Random, weights: Mapping[str, int]) -> str:
-    return chance.choices(list(weights), list(weights.values()))[0]
 
 
 def _deaths(chance: Random, bookings: int) -> Iterator[Death]:

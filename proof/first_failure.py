@@ -6,8 +6,9 @@ import argparse
 import sys
 from pathlib import Path
 
+from proof.make_story import make
 from proof.play import play
-from proof.story import load, make
+from proof.story import load
 
 
 def main() -> int:

@@ -18,10 +18,11 @@ from pathlib import Path
 from time import monotonic, process_time
 
 from proof.coverage import Coverage
+from proof.make_story import make
 from proof.play import play, told
 from proof.postgres import a_server
 from proof.shrink import shrink
-from proof.story import Story, in_words, make
+from proof.story import Story, in_words
 from tests.support.postgres import use_folder
 from tests.support.sides import NAMES, WORST
 

@@ -10,9 +10,10 @@ import pytest
 from proof import alarms
 from proof.alarms import CLOSE, CONFIRM, EVENT, MAIL, MOVE, PAID, REFUND, RELEASE, UNDER_WAY
 from proof.edits import copy_code, put_in
+from proof.make_story import make
 from proof.play import play
 from proof.rules import RULES
-from proof.story import NEVER_ENDING, Act, Actor, Broken, Story, load, make
+from proof.story import NEVER_ENDING, Act, Actor, Broken, Story, load
 
 ROOT = Path(__file__).parents[3]
 HOLD, PAY = Act(0, "hold", nth=60), Act(60, "pay")

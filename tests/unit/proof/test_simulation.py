@@ -7,10 +7,11 @@ import pytest
 
 from proof.edits import copy_code, first_seed, put_in
 from proof.findings import FINDINGS
+from proof.make_story import make
 from proof.play import play, told
 from proof.rules import RULES
 from proof.shrink import shrink
-from proof.story import Act, Actor, Story, in_words, load, make
+from proof.story import Act, Actor, Story, in_words, load
 
 STORIES = sorted(Path(__file__).parent.glob("stories/*.json"))
 ROOT = Path(__file__).parents[3]
