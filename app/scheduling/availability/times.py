@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
@@ -23,7 +23,7 @@ from app.scheduling.availability.cached import NEVER, Cached
 from app.scheduling.availability.catalogue import Catalogue, Catalogues
 from app.scheduling.availability.month import Month
 from app.scheduling.availability.own import AGAIN, Occupancy, OwnBookings
-from app.scheduling.availability.shared import Marked, Readings, SharedReads, unpack
+from app.scheduling.availability.shared import Readings, SharedReads, unpack
 from app.scheduling.port import Scheduler
 from app.widgets import Widget
 
@@ -377,7 +377,11 @@ class SchedulerAvailability:
             self._ended.pop(one.id, None)
             self._give_back(one.interval, one.slot, one.service_id)
         months = {_key(self._name, key): held for key, held in self._months.items()}
-        for mark in await self._new_marks(readings, now) if months else ():
+        if months:
+            await self._take_in_readings(readings, months, now)
+
+    async def _take_in_readings(self, readings: Readings, months: Mapping[str, Month], now: datetime) -> None:
+        for mark in await readings.reading_marks(self._name, since=min(self._marked_at, now) - AGAIN):
             held = months.get(mark.key)
             if held is None:
                 continue
@@ -391,6 +395,7 @@ class SchedulerAvailability:
                     held.cached.adopt(unpack(known.body), known.asked_at)
                     held.asked(self._tick_at(known.asked_at), cost=known.cost)
                     self._epoch += 1
+        self._marked_at = now  # not before: what fails on the way is looked at again
 
     async def _reload_own(self) -> Collection[str] | None:
         """Take in what our bookings take up by now. Returns of which the scheduler is known to have let go; None where
@@ -403,14 +408,6 @@ class SchedulerAvailability:
             if self._shared and gone and not occupied.closed and occupied.ends_at > now:
                 self._ended[occupied.reservation_id] = occupied.ends_at
         return reloaded.released
-
-    async def _new_marks(self, readings: Readings, now: datetime) -> Sequence[Marked]:
-        since, self._marked_at = min(self._marked_at, now) - AGAIN, now
-        try:
-            return await readings.reading_marks(self._name, since=since)
-        except StorageError:
-            self._marked_at = _EVER
-            raise
 
     def _tick_at(self, moment: datetime) -> int:
         """What had surely happened here by then: clocks of two hosts differ."""

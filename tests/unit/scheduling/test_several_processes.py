@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -10,14 +10,21 @@ from zoneinfo import ZoneInfo
 import pytest
 import sqlalchemy as sa
 from anyio.lowlevel import checkpoint
+from sqlalchemy.exc import SQLAlchemyError
 
 from app.errors import SchedulerError
 from app.parts import Parts
+from app.scheduling.availability import CallBudget, SchedulerAvailability
 from app.scheduling.availability.budget import next_month
+from app.scheduling.availability.shared import SharedReads
+from app.scheduling.connection import ClientOptions
+from app.scheduling.hapio.client import HapioClient
+from app.scheduling.hapio.scheduler import HapioScheduler
 from app.store.tables import reservations
 from sandbox.faults import Fault
+from tests.support.once import HAPIO_URL
 from tests.support.processes import another_process
-from tests.support.stack import Stack, open_stack
+from tests.support.stack import Stack, no_wait, open_stack
 
 STOCKHOLM = ZoneInfo("Europe/Stockholm")
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
@@ -267,3 +274,64 @@ async def test_a_time_that_was_taken_when_the_month_was_read_is_back_once_anothe
         await other.availability.times(other.widgets["studio"], service, month=month)
         await other.availability.catch_up()
         assert held.starts_at in await shown(stack, other, person=person)
+
+
+async def test_what_another_process_has_read_is_not_missed_where_the_database_fails_meanwhile(
+    stack: Stack, tmp_path: Path
+) -> None:
+    """It fails for minutes, each time after it has told which months are new."""
+    async with AsyncExitStack() as running:
+        [one] = await processes(running, stack, tmp_path, 1)
+        other = await running.enter_async_context(one_that_does_not_listen(stack))
+        widget = one.widgets["studio"]
+        service = await other.service(widget, stack.portrait_id)
+        month = stack.clock().date().replace(day=1)
+        [free, *_] = (await other.times(widget, service, month=month)).slots
+        await shown(stack, one)
+        stack.clock.advance(timedelta(minutes=2))
+        for _ in service.resources:
+            await stack.side.stranger_takes(free.starts_at)
+        one.availability.hinted("hapio")
+        await until(lambda: doubted(one))
+        stack.clock.advance(timedelta(seconds=1))
+        await shown(stack, one)
+        await until(lambda: read_again(one, stack.clock()))
+        for _ in range(2):
+            await rename_column(stack, "body", "lost")
+            with pytest.raises(SQLAlchemyError):
+                await other.catch_up()
+            await rename_column(stack, "lost", "body")
+            stack.clock.advance(timedelta(minutes=3))
+        await other.catch_up()
+        assert free.starts_at not in [
+            slot.starts_at for slot in (await other.times(widget, service, month=month)).slots
+        ]
+
+
+@asynccontextmanager
+async def one_that_does_not_listen(stack: Stack) -> AsyncIterator[SchedulerAvailability]:
+    """The times of a process that catches up only when it is told to."""
+    store, now = stack.parts.store, stack.clock
+    options = ClientOptions(
+        base_url=HAPIO_URL, now=now, random=stack.random, sleep=no_wait, transport=stack.side.transport()
+    )
+    client = HapioClient(options, token=stack.hapio.token)
+    times = SchedulerAvailability(
+        name="hapio",
+        scheduler=HapioScheduler(client),
+        occupancy=store,
+        budget=CallBudget(calls_per_month=10_000, counter="hapio_calls", now=now),
+        now=now,
+        ttl=45,
+        max_age=3600,
+        shared=SharedReads(store, scheduler="hapio", holder="quiet", now=now, sleep=no_wait),
+    )
+    yield times
+    await times.aclose()
+    await client.aclose()
+
+
+async def rename_column(stack: Stack, name: str, to: str) -> None:
+    """What was read of a month cannot be read under another name."""
+    async with stack.parts.store._write() as connection:
+        await connection.execute(sa.text(f"ALTER TABLE readings RENAME COLUMN {name} TO {to}"))
