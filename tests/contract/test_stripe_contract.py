@@ -1,7 +1,7 @@
 """What we believe about Stripe's API, asked through the real stripe package.
 
 Against the sandbox in process by default; against Stripe's own test mode when STRIPE_CONTRACT_KEY holds a
-test key, so that both can be seen to agree. What needs a buyer is in tests/unit/test_stripe_sandbox.py.
+test key, so that both can be seen to agree. What needs a buyer is in tests/unit/sandbox/stripe.
 """
 
 import os
