@@ -7,7 +7,11 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Generic, TypeVar
 
-from app.errors import SchedulerDown, SchedulerError, SchedulerRateLimited
+import structlog
+
+from app.errors import SchedulerDown, SchedulerError, SchedulerRateLimited, StorageError
+
+log = structlog.get_logger()
 
 T = TypeVar("T")
 
@@ -66,7 +70,16 @@ class Cached(Generic[T]):
     def _start(self) -> None:
         self._reading = asyncio.create_task(self._run())
         self._tasks.add(self._reading)
-        self._reading.add_done_callback(self._tasks.discard)
+        self._reading.add_done_callback(self._ended)
+
+    def _ended(self, reading: asyncio.Task[None]) -> None:
+        """Tell of an error that is not the scheduler's: behind the scenes nobody waits for it."""
+        self._tasks.discard(reading)
+        error = None if reading.cancelled() else reading.exception()
+        if isinstance(error, StorageError):
+            log.warning("not read from the scheduler", error=type(error).__name__)
+        elif error is not None:
+            log.error("not read from the scheduler", exc_info=error)
 
     async def _run(self) -> None:
         asked_at = self._now()

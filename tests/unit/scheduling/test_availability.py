@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -12,11 +13,12 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import pytest
+from structlog.testing import capture_logs
 
 from app.domain.catalogue import Service, Slot
 from app.domain.money import Money
 from app.domain.reservation import Occupied, OccupiedSince
-from app.errors import NotFound, SchedulerError, SchedulerFailed
+from app.errors import NotFound, SchedulerError, SchedulerFailed, StorageError
 from app.scheduling.availability import CallBudget, SchedulerAvailability, Times
 from app.scheduling.hapio.scheduler import HapioScheduler
 from app.scheduling.port import SchedulerCall
@@ -35,16 +37,38 @@ DECEMBER = date(2026, 12, 1)
 TEN = datetime(2026, 12, 2, 9, 0, tzinfo=UTC)
 
 
+class Books:
+    """What a store says of `rows`; it answers while it is `open`, and fails while it is `broken`."""
+
+    def __init__(self) -> None:
+        self.rows: list[Occupied] = []
+        self.open = asyncio.Event()
+        self.open.set()
+        self.broken = False
+        self._told: set[str] = set()
+
+    async def occupied(self) -> Sequence[Occupied]:
+        if self.broken:
+            raise StorageError("the file is gone")
+        read = list(self.rows)
+        self._told |= {row.reservation_id for row in read}
+        await self.open.wait()
+        return read
+
+    async def occupied_since(self, _: datetime) -> OccupiedSince:
+        gone = self._told - {row.reservation_id for row in self.rows}
+        return OccupiedSince(await self.occupied(), gone)
+
+
 @dataclass
 class Shop:
-    """The studio with one process of the product that shows its times. `rows` is what the store holds."""
+    """The studio with one process of the product that shows its times."""
 
     studio: HapioStudio
     availability: SchedulerAvailability
     budget: CallBudget
     widget: Widget
-    rows: list[Occupied]
-    store_open: asyncio.Event
+    books: Books
 
     async def service(self, id_: str | None = None) -> Service:
         return await self.availability.service(self.widget, id_ or self.studio.portrait)
@@ -68,12 +92,12 @@ class Shop:
     def take(self, booking_id: str, slot: Slot, resource_id: str) -> Occupied:
         """Our own hold, as bookings makes one: the row first."""
         taken = Occupied(booking_id, resource_id, slot.buffer_starts_at, slot.buffer_ends_at)
-        self.rows.append(taken)
+        self.books.rows.append(taken)
         self.availability.took(taken)
         return taken
 
     def free(self, taken: Occupied, slot: Slot) -> None:
-        self.rows.remove(taken)
+        self.books.rows.remove(taken)
         self.availability.freed(taken, slot, self.studio.portrait)
 
     async def refreshed(self, month: date = DECEMBER) -> Times:
@@ -82,26 +106,6 @@ class Shop:
         await self.look(month)
         await self.studio.quiet()
         return await self.look(month)
-
-
-class Books:
-    """What a store says of `rows`; it answers while it is `open`."""
-
-    def __init__(self) -> None:
-        self.rows: list[Occupied] = []
-        self.open = asyncio.Event()
-        self.open.set()
-        self._told: set[str] = set()
-
-    async def occupied(self) -> Sequence[Occupied]:
-        read = list(self.rows)
-        self._told |= {row.reservation_id for row in read}
-        await self.open.wait()
-        return read
-
-    async def occupied_since(self, _: datetime) -> OccupiedSince:
-        gone = self._told - {row.reservation_id for row in self.rows}
-        return OccupiedSince(await self.occupied(), gone)
 
 
 @asynccontextmanager
@@ -121,7 +125,7 @@ async def open_shop(studio: HapioStudio, *, max_age: int = 3600, calls_per_month
         ttl=45,
         max_age=max_age,
     )
-    yield Shop(studio, availability, budget, widget, books.rows, books.open)
+    yield Shop(studio, availability, budget, widget, books)
     await availability.aclose()
     await client.aclose()
 
@@ -354,13 +358,13 @@ async def test_what_happens_while_the_store_is_being_read_is_not_lost(shop: Shop
     slot, later = await shop.slot(), await shop.slot(TEN + 6 * HOUR)
     held = shop.take("bk_1", later, shop.studio.jonas)
     shop.studio.clock.advance(46 * SECOND)
-    shop.store_open.clear()
+    shop.books.open.clear()
     await shop.look()
     await shop.studio.quiet()
     # The store's answer, still on its way, knows of the first and not of the second.
     shop.free(held, later)
     shop.take("bk_2", slot, shop.studio.astrid)
-    shop.store_open.set()
+    shop.books.open.set()
     await shop.studio.quiet()
     assert await shop.who(TEN) == {shop.studio.jonas}
     assert shop.studio.jonas in await shop.who(TEN + 6 * HOUR)
@@ -368,11 +372,11 @@ async def test_what_happens_while_the_store_is_being_read_is_not_lost(shop: Shop
 
 async def test_holds_of_another_process_are_learned_at_the_next_read(shop: Shop) -> None:
     slot = await shop.slot()
-    shop.rows.append(Occupied("bk_9", shop.studio.astrid, slot.buffer_starts_at, slot.buffer_ends_at))
+    shop.books.rows.append(Occupied("bk_9", shop.studio.astrid, slot.buffer_starts_at, slot.buffer_ends_at))
     assert shop.studio.astrid in await shop.who(TEN)
     await shop.refreshed()
     assert await shop.who(TEN) == {shop.studio.jonas}
-    shop.rows.clear()
+    shop.books.rows.clear()
     await shop.refreshed()
     assert await shop.who(TEN) == {shop.studio.astrid, shop.studio.jonas}
 
@@ -385,7 +389,7 @@ async def test_a_room_for_two_is_full_only_when_two_overlap(shop: Shop) -> None:
         Occupied(f"bk_{n}", shop.studio.astrid, begin + n * 20 * MINUTE, begin + (n + 1) * 20 * MINUTE) for n in (0, 1)
     ]
     for row in one:
-        shop.rows.append(row)
+        shop.books.rows.append(row)
         shop.availability.took(row)
     assert shop.studio.astrid in await shop.who(TEN)
     shop.take("bk_2", slot, shop.studio.astrid)
@@ -881,3 +885,17 @@ async def test_no_nearest_times_are_offered_when_nothing_is_known(shop: Shop) ->
     service = await shop.service()
     shop.studio.sandbox.faults.append(Fault("drop_before", times=10_000))
     assert await shop.availability.nearest(shop.widget, service, TEN) == []
+
+
+async def test_a_read_behind_the_scenes_that_the_database_fails_is_one_line_in_the_log(
+    shop: Shop, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = await shop.look()
+    shop.books.broken = True
+    shop.studio.clock.advance(46 * SECOND)
+    with capture_logs() as logs:
+        assert (await shop.look()).slots == before.slots
+        await shop.studio.quiet()
+        gc.collect()  # of an error that nobody has taken, the event loop tells when it is thrown away
+    assert [(line["event"], line["error"]) for line in logs] == [("not read from the scheduler", "StorageError")]
+    assert caplog.records == []
