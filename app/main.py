@@ -251,7 +251,7 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
             now=now,
             random=seams.random,
         )
-        acts = make_acts(tools, hold_limits, inherited=await store.unpaid_ids())
+        acts = make_acts(tools, hold_limits, inherited=await store.unpaid_ids(), choosing=await store.offered_ids())
         inbox = Inbox(
             store=store,
             acts=acts,

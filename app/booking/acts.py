@@ -67,11 +67,15 @@ class Acts:
     sweep: Sweep
 
 
-def make_acts(tools: Tools, hold_limits: HoldLimits, *, inherited: Collection[str] = ()) -> Acts:
-    """Build the acts over their tools. `inherited` are the unpaid bookings that the database had before."""
+def make_acts(
+    tools: Tools, hold_limits: HoldLimits, *, inherited: Collection[str] = (), choosing: Collection[str] = ()
+) -> Acts:
+    """Build the acts over their tools. `inherited` are the unpaid bookings that the database had before, `choosing`
+    those whose customers were offered other times."""
     release = Release(tools)
     offered_times = OfferedTimes(tools, release)
     confirm = Confirm(tools, release, offered_times)
+    late_money = LateMoney(tools, offered_times, confirm, choosing)
     pages = PaymentPages(tools)
     moves = Moves(tools, release, pages)
     take_payment = TakePayment(tools, release, confirm, moves, inherited)
@@ -92,9 +96,9 @@ def make_acts(tools: Tools, hold_limits: HoldLimits, *, inherited: Collection[st
         checkout=Checkout(tools, confirm, take_payment, adopt, pages),
         settle=settle,
         confirm=confirm,
-        late_money=LateMoney(tools, offered_times, confirm),
+        late_money=late_money,
         release=release,
-        cancel=Cancel(tools, offers, release, confirm, moves, owner_refunds, offered_times),
+        cancel=Cancel(tools, offers, release, confirm, moves, owner_refunds, offered_times, late_money),
         reschedule=Reschedule(tools, offers, moves, candidates),
         owner_refunds=owner_refunds,
         manage_links=manage_links,

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from app.booking.confirm import Confirm
+from app.booking.late_money import LateMoney
 from app.booking.moves import Moves
 from app.booking.offer import Offers, Refusal, everything
 from app.booking.offered_times import OfferedTimes
@@ -40,6 +41,7 @@ class Cancel:
         moves: Moves,
         owner_refunds: OwnerRefunds,
         offered_times: OfferedTimes,
+        late_money: LateMoney,
     ) -> None:
         self._tools = tools
         self._store = tools.store
@@ -56,6 +58,7 @@ class Cancel:
         self._moves = moves
         self._owner_refunds = owner_refunds
         self._offered_times = offered_times
+        self._late_money = late_money
 
     async def booking(
         self,
@@ -77,10 +80,11 @@ class Cancel:
 
         Everything is checked before anything is changed: a refused call changes nothing. Raises PolicyRefused,
         BookingConflict where the booking has changed since it was shown, StripeError, and SchedulerError where the
-        difference of a move is being settled.
+        difference of a move is being settled, or as `LateMoney.as_there` does.
         """
         async with self._locks(booking_id):
             now = self._now()
+            await self._late_money.as_there(await self._tools.booking(booking_id))
             booking, move, back = await self._checked(booking_id, by, revision, shown_at or now, now)
             if booking.status is Status.CANCELED:
                 return booking

@@ -141,10 +141,14 @@ class Follow:
         now, kept = self._now(), there is not None
         funds = await self._refunds.funds(booking.id)
         back = everything(booking, None, funds)
-        if by is Actor.CUSTOMER:
+        called_off_since = await self._called_off_since(booking)
+        if called_off_since:
+            by, back = Actor.CUSTOMER, replace(back, amount=0)
+        elif by is Actor.CUSTOMER:
             back = self._offers.at(booking, None, now, funds).refund
         after = replace(booking, revision=booking.revision + 1)
         told: dict[str, str | int | bool] = {"by": by, "back": back.amount, "undo_until": ""}
+        kinds = (MailKind.CANCELED_CUSTOMER, MailKind.CANCELED_OWNER)
         change = Change(
             (Status.CONFIRMED,),
             Status.CANCELED,
@@ -153,7 +157,7 @@ class Follow:
             values={"end_reason": by, "canceled_at": now, "undo_until": now, "revision": after.revision},
             reservation={"canceled": True} if kept else {"reference": None},
             owes=self._refunds.debt(booking, back, by.end_reason, cause=str(after.revision)) if back else None,
-            mails=self._notifications.owed(after, MailKind.CANCELED_CUSTOMER, MailKind.CANCELED_OWNER, detail=told),
+            mails=[] if called_off_since else self._notifications.owed(after, *kinds, detail=told),
             detail={"back": back.amount, "in": "scheduler"},
         )
         canceled = await self._store.claim(booking.id, change)
@@ -163,6 +167,16 @@ class Follow:
         self._availability.freed(booking.interval, booking.slot, booking.service_id)
         await self._refunds.pay_due(booking.id)
         return await self._tools.booking(booking.id)
+
+    async def _called_off_since(self, booking: Booking) -> bool:
+        """Whether the customer has cancelled it after the copy was made that was put back: Stripe has a refund of ours
+        that we do not know, of what the terms give. Both were told then."""
+        moments = [until for until, _ in booking.terms.steps(booking.starts_at)]
+        for made in await self._refunds.made_since(booking.id):
+            given = {booking.terms.refund(at=at, starts_at=booking.starts_at).amount for at in (*moments, made.created)}
+            if made.amount in given:
+                return True
+        return False
 
     async def _moved_there(self, booking: Booking, there: SchedulerBooking, by: Actor) -> Booking:
         """Take over the scheduler's time and person; the price stays as it was booked."""

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-import structlog
+from collections.abc import Collection
+from contextlib import suppress
 
+from app.booking.at_scheduler import find_at_scheduler
 from app.booking.confirm import Confirm
 from app.booking.offered_times import OfferedTimes
 from app.booking.tools import Tools
 from app.domain.booking import Booking, EndReason, Status
 from app.domain.history import HistoryWord
-from app.errors import BookingConflict
+from app.domain.reservation import Reservation
+from app.errors import BookingConflict, SchedulerNotFound
 from app.store.change import Change
-
-log = structlog.get_logger()
 
 
 class LateMoney:
-    """Books the chosen time, or ends the offer. Until then the customer can get a refund through `Cancel`."""
+    """Books the chosen time, or ends the offer. Until then the customer can get a refund through `Cancel`.
 
-    def __init__(self, tools: Tools, offered_times: OfferedTimes, confirm: Confirm) -> None:
+    `choosing` are the bookings that were offered times when this process began. A backup may have been put back
+    meanwhile, so the scheduler is asked about these before anything is done: see `as_there`.
+    """
+
+    def __init__(
+        self, tools: Tools, offered_times: OfferedTimes, confirm: Confirm, choosing: Collection[str] = ()
+    ) -> None:
         self._tools = tools
         self._store = tools.store
         self._act_limits = tools.act_limits
@@ -26,38 +33,53 @@ class LateMoney:
         self._locks = tools.locks
         self._offered_times = offered_times
         self._confirm = confirm
+        self._choosing = set(choosing)
 
     async def choose(self, booking_id: str, offer_id: str) -> Booking:
         """Book one of the times that are offered. The others stay held until it is final; where it cannot be had any
         more, they are offered again, or everything goes back. A second call returns what the first one did.
 
         Where the scheduler does not answer the booking stays `PAID`, and the worker goes on. Raises BookingConflict
-        where this time is not held for the customer any more.
+        where this time is not held for the customer any more, and SchedulerError as `as_there` does.
         """
         async with self._locks(booking_id):
-            booking = await self._tools.booking(booking_id)
+            booking = await self.as_there(await self._tools.booking(booking_id))
             if booking.reservation.id == offer_id and booking.status in {Status.PAID, Status.CONFIRMED}:
                 return booking
             if booking.status is not Status.OFFERED:
                 raise BookingConflict(booking.status)
             await self._act_limits.change(booking_id)
-            change = Change(
-                (Status.OFFERED,),
-                Status.PAID,
-                HistoryWord.CHOSEN,
-                unchanged_since=booking.revision,
-                chooses=offer_id,
-                values={"revision": booking.revision + 1},
-            )
-            chosen = await self._store.claim(booking_id, change)
+            chosen = await self._store.claim(booking_id, _choice(booking, offer_id))
             if chosen is None:
                 raise BookingConflict("not held any more")
             return await self._confirm.finalize_soon(chosen)
 
+    async def as_there(self, booking: Booking) -> Booking:
+        """The booking at the offered time that is final at the scheduler: it was chosen after the copy was made that
+        was put back. Call it with the booking's lock. Raises SchedulerError."""
+        if booking.id not in self._choosing or booking.status is not Status.OFFERED:
+            return booking
+        for offered in await self._store.offered(booking.id):
+            if await self._is_final(booking, offered):
+                chosen = await self._store.claim(booking.id, _choice(booking, offered.id, before=True))
+                return await self._confirm.finalize_soon(chosen) if chosen else await self._tools.booking(booking.id)
+        self._choosing.discard(booking.id)
+        return booking
+
+    async def _is_final(self, booking: Booking, offered: Reservation) -> bool:
+        found = []
+        if offered.reference:
+            with suppress(SchedulerNotFound):
+                found = [await self._tools.schedulers.of(offered.scheduler).read(offered.reference)]
+        else:
+            found = await find_at_scheduler(self._tools, booking, offered)
+        return any(not one.is_temporary and not one.is_canceled for one in found)
+
     async def lapse(self, booking: Booking) -> Booking:
-        """Release the times that were not chosen in time; if none is left, refund. Safe to repeat."""
+        """Release the times that were not chosen in time; if none is left, refund. Safe to repeat. Raises as `as_there`
+        does."""
         async with self._locks(booking.id):
-            booking = await self._tools.booking(booking.id)
+            booking = await self.as_there(await self._tools.booking(booking.id))
             if booking.status is not Status.OFFERED or booking.deadline > self._now():
                 return booking
             offered = await self._store.offered(booking.id)
@@ -68,3 +90,15 @@ class LateMoney:
             kept = {one.id for one in await self._store.offered(booking.id)}
             await self._offered_times.let_go([one for one in offered if one.id not in kept])
             return left
+
+
+def _choice(booking: Booking, offer_id: str, *, before: bool = False) -> Change:
+    return Change(
+        (Status.OFFERED,),
+        Status.PAID,
+        HistoryWord.CHOSEN,
+        unchanged_since=booking.revision,
+        chooses=offer_id,
+        chosen_before=before,
+        values={"revision": booking.revision + 1},
+    )

@@ -347,6 +347,18 @@ class Refunds:
         await self._store.record_dispute(payment, dispute=word)
         return word
 
+    async def made_since(self, booking_id: str) -> list[RefundFacts]:
+        """Refunds of ours at Stripe of which our rows know nothing: they were made after the copy that was put back.
+        Raises StripeError."""
+        rows = {refund.id for refund in await self._store.refunds(booking_id)}
+        return [
+            facts
+            for payment in await self._store.payments(booking_id)
+            if self._payments and payment.payment_intent_id
+            for facts in await self._payments.refunds_of(payment.payment_intent_id)
+            if facts.refund_row and facts.refund_row not in rows and facts.status not in REFUND_VOID
+        ]
+
     # -- what is done in Stripe's dashboard ------------------------------------------------------------------
 
     async def follow_all(self, payment_intent_id: str | None) -> None:

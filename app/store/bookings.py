@@ -290,7 +290,8 @@ class BookingRows(Database):
         if change.without_open_session:
             conditions.append(~has_open_session(payments.c.booking_id == booking_id))
         if change.chooses:
-            conditions.append(is_offered(booking_id, change.chooses, after=self._now()))
+            after = None if change.chosen_before else self._now()
+            conditions.append(is_offered(booking_id, change.chooses, after=after))
         if change.unchanged_since is not None:
             conditions += [
                 bookings.c.revision == change.unchanged_since,

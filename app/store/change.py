@@ -22,7 +22,7 @@ class Change:
     The conditions hold in the same statement: the deadline is still to come (`before_deadline`) or has passed by then
     (`due_by`), nobody is on a payment page, and the booking is as it was when its revision was `unchanged_since`. The
     latter asks that no move is under way but `ends_move`, which ends with the change. `chooses` is one of the times
-    that are offered, which must still be held: the booking has it from then on.
+    that are offered, which must still be held, unless it was `chosen_before`: the booking has it from then on.
 
     `values` are of the booking's row, `reservation` of its reservation's. What a call without an answer may have made
     at the scheduler is looked for from `find_out_at` on. `payment` is a new attempt to pay, `seen` what Stripe says of
@@ -38,6 +38,7 @@ class Change:
     unchanged_since: int | None = None
     ends_move: Move | None = None
     chooses: str | None = None
+    chosen_before: bool = False
     values: Mapping[str, Any] = field(default_factory=dict)
     reservation: Mapping[str, Any] = field(default_factory=dict)
     find_out_at: datetime | None = None

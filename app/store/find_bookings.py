@@ -43,6 +43,7 @@ _OPEN_HOLDS = Prepared(
     ).order_by(bookings.c.created_at, bookings.c.id)
 )
 _UNPAID = Prepared(sa.select(bookings.c.id).where(_HELD))
+_CHOOSING = Prepared(sa.select(bookings.c.id).where(bookings.c.status == Status.OFFERED))
 _HISTORY = Prepared(sa.select(history).where(history.c.booking_id == asked("booking_id")).order_by(history.c.id))
 
 
@@ -85,6 +86,10 @@ class FindRows(Database):
             .where(under_way, reservations.c.scheduler == scheduler)
         )
         return int(rows[0]["many"])
+
+    async def offered_ids(self) -> set[str]:
+        """The ids of all bookings whose customers are offered other times."""
+        return {row["id"] for row in await self._fetch(_CHOOSING)}
 
     async def unpaid_ids(self) -> set[str]:
         """The ids of all bookings that are neither paid nor ended."""

@@ -121,11 +121,10 @@ async def end_offers(
     )
 
 
-def is_offered(booking_id: str, reservation_id: str, *, after: datetime) -> sa.ColumnElement[bool]:
-    """Whether this time is held for the booking's customer beyond that moment."""
-    return sa.exists().where(
-        reservations.c.id == reservation_id, _offered(booking_id), reservations.c.offered_until > after
-    )
+def is_offered(booking_id: str, reservation_id: str, *, after: datetime | None) -> sa.ColumnElement[bool]:
+    """Whether this time is held for the booking's customer, beyond that moment if there is one."""
+    still = sa.true() if after is None else reservations.c.offered_until > after
+    return sa.exists().where(reservations.c.id == reservation_id, _offered(booking_id), still)
 
 
 def _offered(booking_id: str) -> sa.ColumnElement[bool]:

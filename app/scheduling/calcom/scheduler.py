@@ -230,7 +230,8 @@ class CalcomScheduler:
         except SchedulerError as error:
             if error.http_status != 400:
                 raise
-            booking = await self._standing(reference)
+            # Not what we have booked anew since: that is another booking's to cancel.
+            booking = await latest(self._client.get, await self._client.get(reference))
             if booking.is_canceled:
                 return
             if booking.id == reference:
@@ -376,7 +377,7 @@ class CalcomScheduler:
     # -- looking ---------------------------------------------------------------------------------------------
 
     async def read(self, reference: str) -> SchedulerBooking:
-        return await self._complete(await self._client.get(reference))
+        return await self._complete(await self._get(reference))
 
     async def find(self, wanted: Wanted, visit: Visit) -> list[SchedulerBooking]:
         """Tags cannot be searched, so all bookings of the service around this time are read and compared. That needs no
@@ -413,7 +414,20 @@ class CalcomScheduler:
 
     async def _standing(self, uid: str) -> SchedulerBooking:
         """A booking, or the one that has replaced it by moves."""
-        return await self._complete(await latest(self._client.get, await self._client.get(uid)))
+        return await self._complete(await latest(self._get, await self._get(uid)))
+
+    async def _get(self, uid: str) -> SchedulerBooking:
+        """A booking. A cancelled one that we have booked anew, for another service or since the cancellation was taken
+        back, leads to that: Cal.com does not know the one of the other, and whoever asks for what is cancelled may have
+        a database from before that. One call more; by the address, since tags cannot be searched."""
+        there = await self._client.get(uid)
+        tag = there.metadata.get(TAG)
+        if not (there.is_canceled and tag and there.email) or there.successor:
+            return there
+        for one in await self._client.bookings(attendeeEmail=there.email, afterStart=timestamp(self._now())):
+            if one.metadata.get(TAG) == tag and not one.is_canceled:
+                return replace(there, successor=one.id)
+        return there
 
     async def _complete(self, booking: SchedulerBooking) -> SchedulerBooking:
         """Add what only the event type has, if it still exists."""

@@ -1,0 +1,168 @@
+"""The database is put back as it was before, and what was chosen, moved, undone or cancelled since then stands."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from app.domain.booking import Actor, Booking, Status
+from app.domain.money import Money
+from app.errors import BookingConflict
+from tests.support.backups import copied, put_back
+from tests.support.stack import Stack, open_stack
+
+MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
+PRICE = 120_000
+OTHER_SERVICE = "reschedule = { other_service = true }"
+ALL = pytest.mark.parametrize("scheduler", ["hapio", "calcom", "calendly"])
+
+
+async def some_days(stack: Stack) -> None:
+    for _ in range(40):
+        await stack.tick(after=HOUR)
+
+
+def booked(stack: Stack) -> list[str]:
+    """The ids of what stands at the scheduler."""
+    return [one.reference for one in stack.side.booked()]
+
+
+async def offered_other_times(stack: Stack) -> Booking:
+    """A customer whose payment came when the time was gone."""
+    booking = await stack.hold(await stack.in_days(6))
+    session = await stack.at_stripe(booking)
+    await stack.tick(after=40 * MINUTE)
+    await stack.side.stranger_takes(booking.starts_at)
+    await stack.take_everyone(booking.starts_at)
+    await stack.pay_late(session)
+    await stack.tick(times=2)
+    assert await stack.status(booking) is Status.OFFERED
+    return booking
+
+
+async def chosen_since(stack: Stack, folder: Path) -> tuple[Booking, list[str]]:
+    """The copy knows of the choice, and not what was chosen: that, and the ids of all the times."""
+    booking = await offered_other_times(stack)
+    copy = copied(stack, folder)
+    offered = [one.id for one in await stack.parts.store.offered(booking.id)]
+    chosen = await stack.parts.late_money.choose(booking.id, offered[0])
+    assert chosen.status is Status.CONFIRMED
+    await put_back(stack, copy)
+    return chosen, offered
+
+
+@ALL
+async def test_a_time_that_was_chosen_since_stays_booked_and_paid(tmp_path: Path, scheduler: str) -> None:
+    async with open_stack(tmp_path, widget="choose_hours = 24", scheduler=scheduler) as stack:
+        chosen, _ = await chosen_since(stack, tmp_path)
+        await some_days(stack)
+        now = await stack.now(chosen)
+        assert (now.status, now.starts_at, now.reservation.reference) == (
+            Status.CONFIRMED,
+            chosen.starts_at,
+            chosen.reservation.reference,
+        )
+        assert chosen.reservation.reference in booked(stack)
+        assert stack.money_kept() == PRICE
+
+
+async def test_a_customer_who_chooses_again_is_shown_what_they_have(tmp_path: Path) -> None:
+    async with open_stack(tmp_path, widget="choose_hours = 24") as stack:
+        chosen, offered = await chosen_since(stack, tmp_path)
+        again = await stack.parts.late_money.choose(chosen.id, offered[0])
+        assert (again.status, again.starts_at) == (Status.CONFIRMED, chosen.starts_at)
+
+
+async def test_who_cancels_what_was_chosen_since_is_shown_the_booking_first(tmp_path: Path) -> None:
+    """The page showed a full refund, as while times are offered; a booked time has its terms."""
+    async with open_stack(tmp_path, widget="choose_hours = 24") as stack:
+        chosen, _ = await chosen_since(stack, tmp_path)
+        shown = (await stack.now(chosen)).revision
+        with pytest.raises(BookingConflict):
+            await stack.parts.cancel.booking(chosen.id, by=Actor.CUSTOMER, revision=shown)
+        assert (await stack.status(chosen), stack.money_kept()) == (Status.CONFIRMED, PRICE)
+
+
+@ALL
+async def test_an_offer_that_nobody_has_chosen_from_ends_as_it_should(tmp_path: Path, scheduler: str) -> None:
+    async with open_stack(tmp_path, widget="choose_hours = 24", scheduler=scheduler) as stack:
+        booking = await offered_other_times(stack)
+        await put_back(stack, copied(stack, tmp_path))
+        await some_days(stack)
+        assert (await stack.status(booking), stack.money_kept()) == (Status.CANCELED, 0)
+
+
+@ALL
+async def test_what_the_terms_kept_is_kept(tmp_path: Path, scheduler: str) -> None:
+    """It was cancelled at half its price since the copy."""
+    async with open_stack(tmp_path, scheduler=scheduler) as stack:
+        booking = await stack.confirmed(await stack.in_days(4, "headshot"), service="headshot")
+        copy = copied(stack, tmp_path)
+        stack.clock.set(booking.starts_at - 10 * HOUR)
+        await stack.cancel(booking)
+        await stack.tick(after=10 * MINUTE, times=2)
+        assert stack.money_kept() == 32_500
+        await put_back(stack, copy)
+        for _ in range(8):
+            await stack.tick(after=HOUR)
+        assert (await stack.status(booking), stack.money_kept()) == (Status.CANCELED, 32_500)
+        assert stack.mailbox.messages == []
+
+
+async def test_a_goodwill_refund_since_the_copy_is_no_cancellation(tmp_path: Path) -> None:
+    """The owner cancels in Hapio after it: everything that is left goes back."""
+    async with open_stack(tmp_path) as stack:
+        booking = await stack.confirmed(await stack.in_days(10))
+        copy = copied(stack, tmp_path)
+        await stack.parts.owner_refunds.give_back(booking.id, Money(10_000, "sek"))
+        await stack.until_quiet()
+        assert stack.money_kept() == PRICE - 10_000
+        await put_back(stack, copy)
+        await stack.side.owner_cancels(booking.reservation.reference or "")
+        for _ in range(30):
+            await stack.tick(after=HOUR)
+        assert (await stack.status(booking), stack.money_kept()) == (Status.CANCELED, 0)
+
+
+# Cal.com books anew where others change a booking
+
+
+async def test_a_move_whose_difference_was_paid_since_is_made(tmp_path: Path) -> None:
+    async with open_stack(tmp_path, widget=OTHER_SERVICE, scheduler="calcom") as stack:
+        booking = await stack.confirmed(await stack.in_days(6, "headshot"), service="headshot")
+        moving = await stack.move(booking, await stack.in_days(9, "portrait"), service="portrait")
+        copy = copied(stack, tmp_path)
+        moved = await stack.pay_difference(moving)
+        await put_back(stack, copy)
+        await stack.until_quiet()
+        now = await stack.now(booking)
+        assert (now.status, now.starts_at, stack.money_kept()) == (Status.CONFIRMED, moved.starts_at, PRICE)
+        assert booked(stack) == [moved.reservation.reference]
+
+
+async def test_a_cancellation_that_was_undone_since_stays_undone(tmp_path: Path) -> None:
+    async with open_stack(tmp_path, scheduler="calcom") as stack:
+        booking = await stack.confirmed(await stack.in_days(4))
+        await stack.tick()
+        copy = copied(stack, tmp_path)
+        await stack.cancel(booking)
+        await stack.parts.cancel.undo(booking.id)
+        standing = booked(stack)
+        await put_back(stack, copy)
+        await stack.until_quiet()
+        assert (await stack.status(booking), stack.money_kept()) == (Status.CONFIRMED, PRICE)
+        assert booked(stack) == standing
+
+
+async def test_a_booking_that_was_moved_to_another_service_since_is_that_one(tmp_path: Path) -> None:
+    async with open_stack(tmp_path, widget=OTHER_SERVICE, scheduler="calcom") as stack:
+        booking = await stack.confirmed(await stack.in_days(4, "headshot"), service="headshot")
+        await stack.tick()
+        copy = copied(stack, tmp_path)
+        moved = await stack.move(booking, await stack.in_days(7, "planning"), service="planning", by=Actor.OWNER)
+        standing = booked(stack)
+        await put_back(stack, copy)
+        await stack.until_quiet()
+        now = await stack.now(booking)
+        assert (now.status, now.starts_at) == (Status.CONFIRMED, moved.booking.starts_at)
+        assert booked(stack) == standing
