@@ -17,7 +17,6 @@ from app.domain.history import HistoryWord
 from app.domain.money import Money
 from app.domain.move import Move, MoveState
 from app.domain.payment import PaymentState
-from app.domain.refund import Owed
 from app.errors import (
     BookingConflict,
     PolicyRefused,
@@ -145,9 +144,7 @@ class Cancel:
             # A call to make it again may be on its way: it is looked for once that call must have arrived.
             find_out_at=self._now() + RESCUE_LEASE,
             refund=self._refunds.owed(booking, payment, payment.price, by.end_reason) if payment and held else None,
-            owes=self._refunds.debt(booking, back, by.end_reason, cause=str(after.revision))
-            if back and not held
-            else None,
+            owes=None if held else self._refunds.of_cancellation(after, back, by),
             mails=self._notifications.owed(after, MailKind.CANCELED_CUSTOMER, MailKind.CANCELED_OWNER, detail=told),
             detail={"back": back.amount, **({"note": note} if note else {})},
         )
@@ -159,9 +156,6 @@ class Cancel:
         await self._offered_times.let_go(offered)
         await self._refunds.pay_due(booking.id)
         return await self._tools.booking(booking.id)
-
-    def _due(self, after: Booking, back: Money, by: Actor, *, at: datetime | None = None) -> Owed | None:
-        return self._refunds.debt(after, back, by.end_reason, cause=str(after.revision), due_at=at) if back else None
 
     async def _off_again(self, booking: Booking, by: Actor) -> Booking:
         """Stop undoing a cancellation, which then stands; if the owner does this, what the terms kept is refunded,
@@ -192,9 +186,7 @@ class Cancel:
                 "undo_until": undo_until,
                 "revision": after.revision,
             },
-            owes=self._refunds.debt(booking, back, by.end_reason, cause=str(after.revision), due_at=undo_until)
-            if back
-            else None,
+            owes=self._refunds.of_cancellation(after, back, by, due_at=undo_until),
             # A call whose answer we gave up on may book the time as soon as it is free.
             find_out_at=now + RESCUE_LEASE,
             mails=self._notifications.owed(after, MailKind.CANCELED_CUSTOMER, MailKind.CANCELED_OWNER, detail=told),

@@ -152,7 +152,7 @@ class Follow:
             unchanged_since=booking.revision,
             values={"end_reason": by, "canceled_at": now, "undo_until": now, "revision": after.revision},
             reservation={"canceled": True} if kept else {"reference": None},
-            owes=self._refunds.debt(booking, back, by.end_reason, cause=str(after.revision)) if back else None,
+            owes=self._refunds.of_cancellation(after, back, by),
             mails=self._notifications.owed(after, MailKind.CANCELED_CUSTOMER, MailKind.CANCELED_OWNER, detail=told),
             detail={"back": back.amount, "in": "scheduler"},
         )

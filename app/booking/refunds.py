@@ -13,7 +13,7 @@ from random import Random
 import structlog
 
 from app.booking.notifications import Notifications
-from app.domain.booking import Booking, EndReason, Trouble
+from app.domain.booking import Actor, Booking, EndReason, Trouble
 from app.domain.money import Money
 from app.domain.outbox import OutboxMail
 from app.domain.payment import DISPUTE_LOST, DISPUTE_OVER, Payment, PaymentSeen, PaymentState, undecided
@@ -89,6 +89,13 @@ class Refunds:
         means at once."""
         now = self._now()
         return Owed(self._new_id(), booking.id, amount, reason, cause, due_at or now, now)
+
+    def of_cancellation(
+        self, after: Booking, amount: Money, by: Actor, *, due_at: datetime | None = None
+    ) -> Owed | None:
+        """What a cancellation refunds; None for nothing. `after` is the booking as cancelled: its revision tells the
+        refunds of two cancellations apart."""
+        return self.debt(after, amount, by.end_reason, cause=str(after.revision), due_at=due_at) if amount else None
 
     async def owe(
         self, booking: Booking, payment: Payment, amount: Money, reason: EndReason, seen: PaymentSeen
