@@ -94,7 +94,7 @@ def make_acts(tools: Tools, hold_limits: HoldLimits, *, inherited: Collection[st
         confirm=confirm,
         late_money=LateMoney(tools, offered_times, confirm),
         release=release,
-        cancel=Cancel(tools, offers, release, confirm, moves, owner_refunds, offered_times),
+        cancel=Cancel(tools, offers, release, confirm, moves, owner_refunds),
         reschedule=Reschedule(tools, offers, moves, candidates),
         owner_refunds=owner_refunds,
         manage_links=manage_links,

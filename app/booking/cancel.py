@@ -8,7 +8,6 @@ from datetime import datetime
 from app.booking.confirm import Confirm
 from app.booking.moves import Moves
 from app.booking.offer import Offers, Refusal, everything
-from app.booking.offered_times import OfferedTimes
 from app.booking.owner_refunds import OwnerRefunds
 from app.booking.release import RESCUE_LEASE, Release
 from app.booking.tools import Tools
@@ -38,7 +37,6 @@ class Cancel:
         confirm: Confirm,
         moves: Moves,
         owner_refunds: OwnerRefunds,
-        offered_times: OfferedTimes,
     ) -> None:
         self._tools = tools
         self._store = tools.store
@@ -54,7 +52,6 @@ class Cancel:
         self._confirm = confirm
         self._moves = moves
         self._owner_refunds = owner_refunds
-        self._offered_times = offered_times
 
     async def booking(
         self,
@@ -133,7 +130,6 @@ class Cancel:
         after = replace(booking, revision=booking.revision + 1)
         payment = await self._store.payment(booking.payment_id) if booking.payment_id else None
         held = payment is not None and payment.state is PaymentState.AUTHORIZED
-        offered = await self._store.offered(booking.id) if booking.was_expired else []
         told: dict[str, str | int | bool] = {"by": by, "back": back.amount, "undo_until": "", "held": held}
         change = Change(
             (booking.status,),
@@ -148,12 +144,8 @@ class Cancel:
             mails=self._notifications.owed(after, MailKind.CANCELED_CUSTOMER, MailKind.CANCELED_OWNER, detail=told),
             detail={"back": back.amount, **({"note": note} if note else {})},
         )
-        canceled = await self._store.claim(booking.id, change)
-        if canceled is None:
+        if await self._confirm.call_off(booking, change) is None:
             raise BookingConflict("changed meanwhile")
-        if not canceled.reservation.unsure:
-            await self._release.soon(canceled)
-        await self._offered_times.let_go(offered)
         await self._refunds.pay_due(booking.id)
         return await self._tools.booking(booking.id)
 

@@ -18,6 +18,7 @@ from app.booking.tools import Tools
 from app.domain.booking import Booking, EndReason, Status
 from app.domain.history import HistoryWord
 from app.domain.payment import Payment, PaymentState
+from app.domain.refund import Refund
 from app.errors import (
     NotFound,
     SchedulerError,
@@ -207,14 +208,7 @@ class Confirm:
                 booking, *kinds, about="all", detail={"reason": EndReason.REFUNDED, "refund": ""}
             ),
         )
-        offered = await self._store.offered(booking.id) if booking.was_expired else []
-        canceled = await self._store.claim(booking.id, change)
-        if canceled is None:
-            return await self._tools.booking(booking.id)
-        if not canceled.reservation.unsure:
-            await self._release.soon(canceled)
-        await self._offered_times.let_go(offered)
-        return canceled
+        return await self.call_off(booking, change) or await self._tools.booking(booking.id)
 
     async def _restore(self, booking: Booking) -> Booking:
         """A cancellation is being undone: if the scheduler has the time again, the booking is confirmed as before; if
@@ -387,12 +381,20 @@ class Confirm:
                 booking, *kinds, detail={"reason": reason, "refund": refund.id if refund else ""}
             ),
         )
+        return await self.call_off(booking, change, pay_first=refund) or await self._tools.booking(booking.id)
+
+    async def call_off(self, booking: Booking, change: Change, *, pay_first: Refund | None = None) -> Booking | None:
+        """Claim the end of a paid booking, and only then pay the refund that is to go out `pay_first` and release what
+        the scheduler holds. Returns None if the claim was lost.
+
+        Where a call without an answer may still book the time, the worker releases it once that call must have arrived.
+        """
         offered = await self._store.offered(booking.id) if booking.was_expired else []
         canceled = await self._store.claim(booking.id, change)
         if canceled is None:
-            return await self._tools.booking(booking.id)
-        if refund:
-            await self._refunds.pay_soon(refund)
+            return None
+        if pay_first:
+            await self._refunds.pay_soon(pay_first)
         if not canceled.reservation.unsure:
             await self._release.soon(canceled)
         await self._offered_times.let_go(offered)
