@@ -204,7 +204,7 @@ class Moves:
             return
         if not facts.pays(payment, livemode=self._tools.stripe.livemode):
             log.error("payment does not match the order", booking=booking.id, session=facts.id)
-            await self._owe_mismatch(booking, payment, facts, seen)
+            await self._refunds.refund_mismatch(booking, payment, facts, seen)
             await self._end(move, MoveState.EXPIRED, EndReason.PAYMENT_MISMATCH)
             return
         paid = {"payment_id": payment.id}
@@ -219,13 +219,6 @@ class Moves:
         ended = await self._store.move(move.id)
         if ended is None or ended.payment_id != payment.id:
             await self._refunds.owe(booking, payment, payment.price, EndReason.NOT_MOVED, seen)
-
-    async def _owe_mismatch(self, booking: Booking, payment: Payment, facts: CheckoutFacts, seen: PaymentSeen) -> None:
-        amount = Money(max(facts.received, facts.capturable), facts.currency)
-        if amount:
-            await self._refunds.owe(booking, payment, amount, EndReason.PAYMENT_MISMATCH, seen)
-        else:
-            await self._store.record_payment(seen)
 
     async def follow(self, move: Move) -> Move:
         """Continue a move from its current state. Raises SchedulerError, StripeError; the worker then repeats it."""

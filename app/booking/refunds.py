@@ -33,7 +33,7 @@ from app.domain.refund import (
 )
 from app.errors import BookingConflict, NotFound, StripeError, StripeMisconfigured, StripeRefused
 from app.mail import MailKind
-from app.payments.facts import DisputeFacts, RefundFacts
+from app.payments.facts import CheckoutFacts, DisputeFacts, RefundFacts
 from app.payments.stripe_client import DISPUTED_CODES, MISSING_CODE, Payments
 from app.store import Store
 
@@ -107,6 +107,16 @@ class Refunds:
         mails = self._notifications.owed(booking, *kinds, about=about, detail={"reason": reason, "refund": refund.id})
         if await self._store.add_refund(refund, seen=seen, mails=mails):
             await self.pay_soon(refund)
+
+    async def refund_mismatch(
+        self, booking: Booking, payment: Payment, facts: CheckoutFacts, seen: PaymentSeen
+    ) -> None:
+        """Refund whatever came or is held of a payment that is not the one that was ordered."""
+        amount = Money(max(facts.received, facts.capturable), facts.currency)
+        if amount:
+            await self.owe(booking, payment, amount, EndReason.PAYMENT_MISMATCH, seen)
+        else:
+            await self._store.record_payment(seen)
 
     async def funds(self, booking_id: str) -> Funds:
         """The payments for a booking, and their refunds."""

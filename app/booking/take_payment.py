@@ -17,7 +17,6 @@ from app.booking.release import Release
 from app.booking.tools import Tools
 from app.domain.booking import Booking, Channel, EndReason, Status
 from app.domain.history import HistoryWord
-from app.domain.money import Money
 from app.domain.payment import MAY_STILL_PAY, Payment, PaymentSeen, PaymentState
 from app.errors import (
     SchedulerNotFound,
@@ -108,11 +107,7 @@ class TakePayment:
         """The payment has arrived, or is held: either the booking is paid now, or the payment is refunded."""
         if not facts.pays(payment, livemode=self._tools.stripe.livemode):
             log.error("payment does not match the order", booking=booking.id, session=facts.id)
-            amount = Money(max(facts.received, facts.capturable), facts.currency)
-            if amount:
-                await self._refunds.owe(booking, payment, amount, EndReason.PAYMENT_MISMATCH, seen)
-            else:
-                await self._store.record_payment(seen)
+            await self._refunds.refund_mismatch(booking, payment, facts, seen)
             return await self.close(booking, EndReason.PAYMENT_MISMATCH)
         mine = {"payment_id": payment.id}
         late = {**mine, "was_expired": True}
