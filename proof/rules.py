@@ -73,7 +73,7 @@ RULES: Sequence[Fault] = (
         (
             Edit(
                 "app/booking/moves.py",
-                "if payment.move_id == move.id and payment.session_id and payment.state in _UNDER_WAY:",
+                "if payment.move_id == move.id and payment.session_id and payment.state in UNDER_WAY:",
                 "if False:",
             ),
             Edit("app/booking/moves.py", "            without_open_session=True,\n", ""),

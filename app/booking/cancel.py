@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
+from app.booking.at_scheduler import SCHEDULER_LEASE
 from app.booking.confirm import Confirm
 from app.booking.moves import Moves
 from app.booking.offer import Offers, Refusal, everything
 from app.booking.owner_refunds import OwnerRefunds
-from app.booking.release import RESCUE_LEASE, Release
+from app.booking.release import Release
 from app.booking.tools import Tools
 from app.domain.booking import Actor, Booking, Status
 from app.domain.history import HistoryWord
@@ -138,7 +139,7 @@ class Cancel:
             unchanged_since=booking.revision,
             values={"end_reason": by, "revision": after.revision},
             # A call to make it again may be on its way: it is looked for once that call must have arrived.
-            find_out_at=self._now() + RESCUE_LEASE,
+            find_out_at=self._now() + SCHEDULER_LEASE,
             refund=self._refunds.owed(booking, payment, payment.price, by.end_reason) if payment and held else None,
             owes=None if held else self._refunds.of_cancellation(after, back, by),
             mails=self._notifications.owed(after, MailKind.CANCELED_CUSTOMER, MailKind.CANCELED_OWNER, detail=told),
@@ -180,7 +181,7 @@ class Cancel:
             },
             owes=self._refunds.of_cancellation(after, back, by, due_at=undo_until),
             # A call whose answer we gave up on may book the time as soon as it is free.
-            find_out_at=now + RESCUE_LEASE,
+            find_out_at=now + SCHEDULER_LEASE,
             mails=self._notifications.owed(after, MailKind.CANCELED_CUSTOMER, MailKind.CANCELED_OWNER, detail=told),
             detail={"back": back.amount, **({"note": note} if note else {})},
         )

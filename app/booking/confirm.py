@@ -9,11 +9,11 @@ from enum import Enum, auto
 
 import structlog
 
-from app.booking.at_scheduler import confirm_at_scheduler, find_at_scheduler
+from app.booking.at_scheduler import SCHEDULER_LEASE, confirm_at_scheduler, find_at_scheduler
 from app.booking.moves import PAST_START
 from app.booking.offered_times import OfferedTimes
 from app.booking.own_page import was_booked_there
-from app.booking.release import RESCUE_LEASE, Release
+from app.booking.release import Release
 from app.booking.tools import Tools
 from app.domain.booking import Booking, EndReason, Status
 from app.domain.history import HistoryWord
@@ -134,7 +134,7 @@ class Confirm:
             word,
             values={"confirmed_at": self._now(), "end_reason": None},
             # An answer may have been lost: for this time, if it was asked for twice, or for another that was offered.
-            find_out_at=self._now() + RESCUE_LEASE,
+            find_out_at=self._now() + SCHEDULER_LEASE,
             mails=[
                 *self._notifications.owed(
                     booking,
@@ -169,7 +169,7 @@ class Confirm:
         return await self._rescue(leased, payment, taken=lock is _Lock.TAKEN), word
 
     async def _lease(self, booking: Booking) -> Booking:
-        leased = await self._store.lease(booking, until=self._now() + RESCUE_LEASE)
+        leased = await self._store.lease(booking, until=self._now() + SCHEDULER_LEASE)
         if leased is None:
             raise _AtItElsewhere
         return leased
@@ -203,7 +203,7 @@ class Confirm:
             Status.CANCELED,
             HistoryWord.REFUNDED,
             values={"end_reason": EndReason.REFUNDED},
-            find_out_at=self._now() + RESCUE_LEASE,
+            find_out_at=self._now() + SCHEDULER_LEASE,
             mails=self._notifications.owed(
                 booking, *kinds, about="all", detail={"reason": EndReason.REFUNDED, "refund": ""}
             ),
@@ -226,7 +226,7 @@ class Confirm:
             booking,
             reference=there.id,
             unsure=booking.reservation.unsure or there.asked_twice,
-            find_out_at=self._now() + RESCUE_LEASE,
+            find_out_at=self._now() + SCHEDULER_LEASE,
             mails=[*mails, *self._notifications.reminder(after)],
         )
         return back or await self._tools.booking(booking.id)
@@ -235,7 +235,7 @@ class Confirm:
         """The scheduler's booking that has the time again: the cancelled one, or, where that was deleted, one made
         again. None while another process is at it."""
         # A call that arrives after the booking has been cancelled again would undo that.
-        if not await self._store.lease(booking, until=self._now() + 2 * RESCUE_LEASE):
+        if not await self._store.lease(booking, until=self._now() + 2 * SCHEDULER_LEASE):
             return None
         if booking.reservation.reference:
             with suppress(SchedulerNotFound):
@@ -260,7 +260,7 @@ class Confirm:
         mails = self._notifications.owed(booking, *kinds, about="kept", detail=told)
         sure = sure and not booking.reservation.unsure
         # A call that has not arrived yet would undo the release.
-        find_out_at = None if sure else self._now() + 2 * RESCUE_LEASE
+        find_out_at = None if sure else self._now() + 2 * SCHEDULER_LEASE
         left = await self._store.not_taken_back(booking, mails=mails, find_out_at=find_out_at)
         if left is None:
             return await self._tools.booking(booking.id)
@@ -314,7 +314,7 @@ class Confirm:
         for resource in sorted(service.resources, key=lambda resource: resource.id != booked):
             if (chosen and resource.id != booked) or (taken and resource.id == booked):
                 continue
-            reserved = await self._store.reserve(booking, resource, lease_until=self._now() + RESCUE_LEASE)
+            reserved = await self._store.reserve(booking, resource, lease_until=self._now() + SCHEDULER_LEASE)
             if reserved is None:
                 continue
             self._availability.took(reserved.interval)
@@ -375,7 +375,7 @@ class Confirm:
             values={"end_reason": reason},
             # Without a binding lock it may be our own booking that had the time: its answer was lost, and no list shows
             # it yet. The row has been unsure of it since it was asked for.
-            find_out_at=self._now() + RESCUE_LEASE,
+            find_out_at=self._now() + SCHEDULER_LEASE,
             refund=refund,
             mails=self._notifications.owed(
                 booking, *kinds, detail={"reason": reason, "refund": refund.id if refund else ""}

@@ -14,7 +14,16 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from app.booking.at_scheduler import creating, lock_at_scheduler, must_be_confirmable, visit, wanted
+from app.booking.at_scheduler import (
+    LOCK_MARGIN,
+    SCHEDULER_LEASE,
+    UNSURE_PATIENCE,
+    creating,
+    lock_at_scheduler,
+    must_be_confirmable,
+    visit,
+    wanted,
+)
 from app.booking.new_booking import another_reservation
 from app.booking.payment_pages import Order, PaymentPages
 from app.booking.payment_refused import refuse_payment
@@ -26,7 +35,7 @@ from app.domain.history import HistoryWord
 from app.domain.money import Money
 from app.domain.move import Move, MoveState
 from app.domain.outbox import OutboxMail
-from app.domain.payment import Payment, PaymentSeen, PaymentState
+from app.domain.payment import UNDER_WAY, Payment, PaymentSeen, PaymentState
 from app.domain.terms import Capture
 from app.errors import (
     BookingConflict,
@@ -46,16 +55,6 @@ from app.store.change import MoveChange
 
 log = structlog.get_logger()
 
-#: States in which a payment may still arrive.
-_UNDER_WAY = frozenset({PaymentState.OPEN, PaymentState.PROCESSING})
-#: A lost create may still land after our time-out; the lookup waits longer than the scheduler takes to answer anything.
-_UNSURE_PATIENCE = timedelta(seconds=60)
-#: How long one process has for asking the scheduler to move before another one may try: longer than the scheduler's
-#: client takes for both of its calls at the worst.
-_LEASE = timedelta(minutes=2)
-
-#: How much longer than the difference may be paid a lock that ends by itself is asked for.
-_LOCK_MARGIN = timedelta(minutes=5)
 #: A move that was decided in time is still made so long after its new time has begun; then its money goes back.
 PAST_START = timedelta(minutes=10)
 
@@ -137,7 +136,7 @@ class Moves:
     async def _lock(self, move: Move, booking: Booking, service: Service) -> Move:
         """Lock the new time in the scheduler, under the move's own tag, while its difference is being paid."""
         try:
-            locked = await lock_at_scheduler(self._tools, move.reservation, until=move.deadline + _LOCK_MARGIN)
+            locked = await lock_at_scheduler(self._tools, move.reservation, until=move.deadline + LOCK_MARGIN)
         except SchedulerRefused as error:
             log.info("lock refused", move=move.id, answer=error.body[:500])
             await self._end(move, MoveState.REFUSED, EndReason.REFUSED, unsure=False)
@@ -199,7 +198,7 @@ class Moves:
             raise NotFound(payment.id)
         if facts.state not in {PaymentState.AUTHORIZED, PaymentState.CAPTURED}:
             await self._store.record_payment(seen)
-            if facts.state not in _UNDER_WAY:
+            if facts.state not in UNDER_WAY:
                 await self._end(move, MoveState.EXPIRED, EndReason.DEADLINE)
             return
         if not facts.pays(payment, livemode=self._tools.stripe.livemode):
@@ -244,7 +243,7 @@ class Moves:
         if await self._gone_back(move, just_read=just_read):
             return await self._refuse(move, booking, EndReason.REFUNDED)
         # For one process alone: a call that lands after the booking has been moved on, or called off, would undo that.
-        if not await self._store.lease_move(move.id, until=self._now() + _LEASE):
+        if not await self._store.lease_move(move.id, until=self._now() + SCHEDULER_LEASE):
             return await self._store.move(move.id) or move
         after = replace(
             booking,
@@ -293,7 +292,7 @@ class Moves:
             reference=there.id,
             unsure=move.reservation.unsure or there.asked_twice,
             terms=after.terms,
-            find_out_at=self._now() + _LEASE,
+            find_out_at=self._now() + SCHEDULER_LEASE,
             owes=owes,
             mails=[*mails, *self._notifications.reminder(after)],
         )
@@ -334,7 +333,7 @@ class Moves:
             MoveState.REFUSED,
             HistoryWord.MOVE_REFUSED,
             values={"end_reason": reason},
-            find_out_at=self._now() + _LEASE,
+            find_out_at=self._now() + SCHEDULER_LEASE,
             owes=owes,
             mails=mails,
         )
@@ -348,14 +347,14 @@ class Moves:
     async def expire(self, move: Move, reason: EndReason) -> Move:
         """End a move whose difference nobody has paid: Stripe's page first, and Stripe may say that it is paid."""
         for payment in await self._store.payments(move.booking_id):
-            if payment.move_id == move.id and payment.session_id and payment.state in _UNDER_WAY:
+            if payment.move_id == move.id and payment.session_id and payment.state in UNDER_WAY:
                 facts = await self._tools.stripe.expire_session(payment.session_id)
                 seen = PaymentSeen(payment.id, facts.state, facts.id, facts.payment_intent_id, facts.received)
                 if facts.state is PaymentState.EXPIRED:
                     await self._store.record_payment(seen)
                 else:
                     await self.take_difference(payment, facts, seen)
-                if facts.state in _UNDER_WAY:
+                if facts.state in UNDER_WAY:
                     return move  # a delayed method: Stripe's last word is not spoken yet
         return await self._end(move, MoveState.EXPIRED, reason)
 
@@ -375,7 +374,7 @@ class Moves:
             without_open_session=True,
             values={"end_reason": reason},
             reservation={} if unsure is None else {"unsure": unsure},
-            find_out_at=self._now() + _UNSURE_PATIENCE if unsure else None,
+            find_out_at=self._now() + UNSURE_PATIENCE if unsure else None,
             mails=mails,
         )
         ended = await self._store.claim_move(move.id, change)

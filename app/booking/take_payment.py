@@ -17,7 +17,7 @@ from app.booking.release import Release
 from app.booking.tools import Tools
 from app.domain.booking import Booking, Channel, EndReason, Status
 from app.domain.history import HistoryWord
-from app.domain.payment import MAY_STILL_PAY, Payment, PaymentSeen, PaymentState
+from app.domain.payment import MAY_STILL_PAY, UNDER_WAY, Payment, PaymentSeen, PaymentState
 from app.errors import (
     SchedulerNotFound,
 )
@@ -144,7 +144,7 @@ class TakePayment:
 
     async def expire_sessions(self, booking: Booking) -> Booking:
         for payment in await self._store.payments(booking.id):
-            if payment.session_id and payment.state in {PaymentState.OPEN, PaymentState.PROCESSING}:
+            if payment.session_id and payment.state in UNDER_WAY:
                 facts = await self._tools.stripe.expire_session(payment.session_id)
                 if facts.state is PaymentState.EXPIRED:
                     await self._store.record_payment(PaymentSeen(payment.id, facts.state, facts.id, None, 0))

@@ -21,7 +21,7 @@ from app.domain.refund import (
 )
 from app.store.amounts import total
 from app.store.database import Database
-from app.store.rows import to_payment, to_refund
+from app.store.rows import last_change, to_payment, to_refund
 from app.store.tables import (
     BY_HAND,
     CAPTURED,
@@ -111,7 +111,7 @@ class AuditRows(Database):
                 payments.c.state.concat("").in_([PaymentState.CAPTURED, PaymentState.AUTHORIZED]),
                 sa.not_(sa.func.coalesce(stands, False)),
                 amount > 0,
-                settled_since() <= self._now() - GRACE,
+                last_change() <= self._now() - GRACE,
                 *_within(payments.c.booking_id, among),
             )
             .order_by(payments.c.created_at)
@@ -221,7 +221,7 @@ class AuditRows(Database):
                 bookings.c.status.concat("") == Status.CONFIRMED,
                 sa.or_(bookings.c.channel == Channel.ONLINE, bookings.c.pay_link),
                 missing > 0,
-                settled_since() <= self._now() - GRACE,
+                last_change() <= self._now() - GRACE,
                 *_within(bookings.c.id, among),
             )
             .order_by(bookings.c.created_at)
@@ -250,11 +250,6 @@ _STRAYS = (
 
 def _within(booking_id: sa.Column[str], among: Collection[str] | None) -> list[sa.ColumnElement[bool]]:
     return [] if among is None else [booking_id.in_(among)]
-
-
-def settled_since() -> sa.ColumnElement[datetime]:
-    """When anything last happened to a booking. Not `updated_at`, which every attempt to confirm moves on."""
-    return sa.select(sa.func.max(history.c.at)).where(history.c.booking_id == bookings.c.id).scalar_subquery()
 
 
 def _left(payment_id: sa.Column[str]) -> sa.ColumnElement[int]:
