@@ -326,7 +326,7 @@ RULES: Sequence[Fault] = (
             Edit("app/store/bookings.py", "bookings.c.undo_until > self._now(),\n            heard,", "heard,"),
             Edit(
                 "app/store/bookings.py",
-                'sa.or_(refunds.c.tries > 0, refunds.c.status != "requested")\n            ),',
+                "sa.or_(refunds.c.tries > 0, refunds.c.status != RefundStatus.REQUESTED)\n            ),",
                 "sa.false()\n            ),",
             ),
         ),

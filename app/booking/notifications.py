@@ -10,7 +10,7 @@ from app.domain.booking import Booking, Channel, Status, Trouble
 from app.domain.money import Money
 from app.domain.outbox import OutboxMail
 from app.domain.payment import PaymentState
-from app.domain.refund import PAID_ANOTHER_WAY, REFUND_VOID, Funds, Refund
+from app.domain.refund import REFUND_VOID, Funds, Refund, RefundStatus
 from app.mail import Mail, MailKind
 from app.protection.signed_links import Links
 from app.store import Store
@@ -119,7 +119,7 @@ class Notifications:
         widget = self._widgets.of(booking)
         to = widget.owner_email if kind.to_owner else booking.customer.email if booking.customer else ""
         drawn = await self._drawn(booking, str(mail.detail.get("refund") or ""))
-        live = [refund for refund in drawn if refund.status not in REFUND_VOID | {PAID_ANOTHER_WAY}]
+        live = [refund for refund in drawn if refund.status not in REFUND_VOID | {RefundStatus.PAID_ANOTHER_WAY}]
         if drawn and not live:
             return None  # nothing is sent the way it came: it failed, or went back in another way
         token = self._links.booking_token(booking.id, ends_at=booking.ends_at)
@@ -214,7 +214,7 @@ class Notifications:
 def _waits_for_bank(funds: Funds) -> bool:
     """Whether a due refund waits for the bank's decision, because the payment is disputed."""
     disputed = {payment.id for payment in funds.payments if payment.in_dispute}
-    return any(refund.status == "requested" and refund.payment_id in disputed for refund in funds.refunds)
+    return any(refund.status == RefundStatus.REQUESTED and refund.payment_id in disputed for refund in funds.refunds)
 
 
 def _spoken(

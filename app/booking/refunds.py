@@ -21,15 +21,17 @@ from app.domain.refund import (
     BALANCE_TOO_LOW,
     IN_PERSON,
     NO_ANSWER,
-    PAID_ANOTHER_WAY,
     PENDING_PATIENCE,
     PENDING_UNREAD_PATIENCE,
+    REFUND_AT_STRIPE,
     REFUND_PATIENCE,
     REFUND_VOID,
     Funds,
     Owed,
     Refund,
+    RefundStatus,
     payable_another_way,
+    refund_status,
 )
 from app.errors import BookingConflict, NotFound, StripeError, StripeMisconfigured, StripeRefused
 from app.mail import MailKind
@@ -72,7 +74,7 @@ class Refunds:
             payment_id=payment.id,
             amount=amount,
             reason=reason,
-            status="requested",
+            status=RefundStatus.REQUESTED,
             stripe_refund_id=None,
             first_tried_at=None,
             tries=0,
@@ -136,10 +138,10 @@ class Refunds:
         does not answer whether it made the refund after all.
         """
         refund = await self._refund(booking_id, refund_id or await self._only_payable(booking_id))
-        if refund.status == PAID_ANOTHER_WAY:
+        if refund.status == RefundStatus.PAID_ANOTHER_WAY:
             return refund
         payment = await self._store.payment(refund.payment_id)
-        if refund.status == "requested" and payment and payment.payment_intent_id:
+        if refund.status == RefundStatus.REQUESTED and payment and payment.payment_intent_id:
             await self._look_for(refund, payment.payment_intent_id)
             refund = await self._refund(booking_id, refund.id)
         payments, refunds = await self._store.payments(booking_id), await self._store.refunds(booking_id)
@@ -178,7 +180,7 @@ class Refunds:
     async def pay_due(self, booking_id: str) -> None:
         """Pay a booking's due refunds now if Stripe answers; else the worker does it."""
         for refund in await self._store.refunds(booking_id):
-            if refund.status == "requested" and refund.next_try_at and refund.next_try_at <= self._now():
+            if refund.status == RefundStatus.REQUESTED and refund.next_try_at and refund.next_try_at <= self._now():
                 await self.pay_soon(refund)
 
     async def pay_soon(self, refund: Refund) -> None:
@@ -220,7 +222,9 @@ class Refunds:
             facts = await self._payments.void(payment.payment_intent_id)
             await self._store.record_capture(payment.id, state=facts.state, captured=facts.received)
             if facts.state is PaymentState.VOIDED:
-                await self._store.record_refund(refund.id, status="succeeded", stripe_refund_id=None, look_at=None)
+                await self._store.record_refund(
+                    refund.id, status=RefundStatus.SUCCEEDED, stripe_refund_id=None, look_at=None
+                )
                 return
         try:
             answer = await self._ask(self._payments, attempt, payment.payment_intent_id)
@@ -279,7 +283,7 @@ class Refunds:
         log.error("refund failed", refund=refund.id, booking=refund.booking_id, reason=error.stripe_code)
         await self._store.record_refund(
             refund.id,
-            status="failed",
+            status=RefundStatus.FAILED,
             stripe_refund_id=None,
             look_at=None,
             mails=await self._failed_mails(refund, code=MISSING_CODE),
@@ -324,7 +328,7 @@ class Refunds:
 
     async def _record(self, refund: Refund, answer: RefundFacts) -> None:
         """Store Stripe's status of the refund; if it failed, customer and owner are told."""
-        open_ended = answer.status in {"pending", "requires_action"}
+        open_ended = answer.status in REFUND_AT_STRIPE
         lost = answer.status in REFUND_VOID and refund.status not in REFUND_VOID
         problem = BALANCE_TOO_LOW if open_ended and answer.pending_reason == BALANCE_TOO_LOW else ""
         mails = []
@@ -333,7 +337,7 @@ class Refunds:
             mails = await self._failed_mails(refund)
         elif problem or (open_ended and self._now() - refund.due_at >= PENDING_PATIENCE):
             mails = await self._trouble(refund, problem or answer.status)
-        if refund.status == PAID_ANOTHER_WAY and not lost:
+        if refund.status == RefundStatus.PAID_ANOTHER_WAY and not lost:
             log.error("refund went out although it was paid another way", refund=refund.id, booking=refund.booking_id)
         await self._store.record_refund(
             refund.id,
@@ -351,7 +355,9 @@ class Refunds:
             await self._store.put_off_refund(refund.id, until=self._now() + DISPUTE_LOOK)
             dispute = await self._dispute_now(payment)
         if dispute == DISPUTE_LOST:
-            await self._store.record_refund(refund.id, status="withdrawn", stripe_refund_id=None, look_at=None)
+            await self._store.record_refund(
+                refund.id, status=RefundStatus.WITHDRAWN, stripe_refund_id=None, look_at=None
+            )
         return dispute not in DISPUTE_OVER
 
     async def _dispute_now(self, payment: Payment) -> str:
@@ -379,7 +385,7 @@ class Refunds:
             return False  # not ours: accounts are shared with other software
         for known in await self._store.refunds(payment.booking_id):
             if facts.id == known.stripe_refund_id or facts.refund_row == known.id:
-                if known.status == PAID_ANOTHER_WAY and facts.status in REFUND_VOID:
+                if known.status == RefundStatus.PAID_ANOTHER_WAY and facts.status in REFUND_VOID:
                     return False
                 if facts.status != known.status:
                     await self._record(known, facts)
@@ -392,11 +398,11 @@ class Refunds:
                 payment_id=payment.id,
                 amount=Money(facts.amount, facts.currency),
                 reason=EndReason.AT_STRIPE,
-                status=facts.status,
+                status=refund_status(facts.status),
                 stripe_refund_id=facts.id,
                 first_tried_at=None,
                 tries=0,
-                next_try_at=now + REFUND_LOOK if facts.status in {"pending", "requires_action"} else None,
+                next_try_at=now + REFUND_LOOK if facts.status in REFUND_AT_STRIPE else None,
                 created_at=now,
                 updated_at=now,
                 due_at=now,
@@ -426,7 +432,7 @@ class Refunds:
         news = await self._store.record_dispute(payment, dispute=facts.status, mails=mails)
         if news and not undecided(facts.status):
             for refund in await self._store.refunds(payment.booking_id):
-                if refund.payment_id == payment.id and refund.status == "requested" and refund.next_try_at:
+                if refund.payment_id == payment.id and refund.status == RefundStatus.REQUESTED and refund.next_try_at:
                     await self.pay_soon(refund)
         return news
 

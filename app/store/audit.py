@@ -14,9 +14,11 @@ from app.domain.payment import PaymentMethod, PaymentState
 from app.domain.refund import (
     IN_PERSON_PATIENCE,
     PENDING_UNREAD_PATIENCE,
+    REFUND_OPEN,
     REFUND_PATIENCE,
     REFUND_VOID,
     Refund,
+    RefundStatus,
     failures,
 )
 from app.store.amounts import total
@@ -41,7 +43,7 @@ _STANDING = (Status.PAID, Status.CONFIRMED)
 #: A time is later than this one where it is set. SQLite looks no index up for the question whether it is set.
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 #: Refunds that the worker makes, or follows at Stripe.
-AT_WORK = sa.and_(refunds.c.status.in_(["requested", "pending", "requires_action"]), refunds.c.next_try_at > LONG_AGO)
+AT_WORK = sa.and_(refunds.c.status.in_(sorted(REFUND_OPEN)), refunds.c.next_try_at > LONG_AGO)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +164,7 @@ class AuditRows(Database):
         """Refunds that Stripe refuses, or has not answered for longer than is usual. Money that is only held counts as
         unbooked. What was paid in person is the owner's to refund, within days."""
         now = self._now()
-        requested = refunds.c.status == "requested"
+        requested = refunds.c.status == RefundStatus.REQUESTED
         late = sa.or_(
             refunds.c.problem != "",
             sa.and_(requested, refunds.c.due_at <= now - REFUND_PATIENCE),

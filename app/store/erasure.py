@@ -11,6 +11,7 @@ from app.domain.booking import Booking, Status, Visitor
 from app.domain.history import HistoryWord
 from app.domain.move import MoveState
 from app.domain.payment import DISPUTE_DECIDED, UNDER_WAY, PaymentState
+from app.domain.refund import REFUND_OPEN
 from app.store.customers import follow_note
 from app.store.database import Database
 from app.store.due import remember
@@ -103,9 +104,7 @@ class ForgetRows(Database):
         )
         owing = sa.exists().where(
             refunds.c.booking_id == bookings.c.id,
-            sa.or_(
-                refunds.c.next_try_at.is_not(None), refunds.c.status.in_(["requested", "pending", "requires_action"])
-            ),
+            sa.or_(refunds.c.next_try_at.is_not(None), refunds.c.status.in_(sorted(REFUND_OPEN))),
         )
         moving = sa.exists().where(
             moves.c.booking_id == bookings.c.id, moves.c.state.in_([MoveState.HELD, MoveState.MOVING])

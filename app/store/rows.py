@@ -15,7 +15,7 @@ from app.domain.money import Money
 from app.domain.move import Move, MoveState
 from app.domain.outbox import OutboxMail
 from app.domain.payment import Payment, PaymentMethod, PaymentState, StrayPayment
-from app.domain.refund import Refund
+from app.domain.refund import Refund, refund_status
 from app.domain.reservation import Due, Reservation
 from app.domain.scheduler_tokens import Broken, SchedulerTokens
 from app.domain.terms import Capture, Terms
@@ -168,7 +168,7 @@ def refund_row(refund: Refund) -> dict[str, Any]:
 
 def to_refund(row: Row) -> Refund:
     """A refund from its row."""
-    values = {**row}
+    values = {**row, "status": refund_status(row["status"])}
     return Refund(amount=Money(values.pop("amount"), values.pop("currency")), **values)
 
 

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Final
 
 from app.domain.booking import EndReason
+from app.domain.history import HistoryWord
 from app.domain.payment import PaymentMethod
-from app.domain.refund import PAID_ANOTHER_WAY
+from app.domain.refund import RefundStatus
 from app.msgid import N_
 
 #: By the history's own words.
@@ -47,7 +48,7 @@ HISTORY: Final[Mapping[str, str]] = {
     "refund_added": N_("Refund by the owner"),
     "refunded_at_stripe": N_("Refunded at Stripe"),
     "disputed": N_("Disputed at the bank"),
-    PAID_ANOTHER_WAY: N_("Refund paid another way"),
+    HistoryWord.PAID_ANOTHER_WAY: N_("Refund paid another way"),
     "email_corrected": N_("Email address corrected"),
     "details_corrected": N_("Customer's details corrected"),
     "mails_resent": N_("Undelivered emails sent again"),
@@ -75,12 +76,12 @@ PAID_HOW: Final[Mapping[PaymentMethod, str]] = {
 
 #: Stripe's word for where a refund stands, and our three.
 REFUND_STANDS: Final[Mapping[str, str]] = {
-    "requested": N_("Stripe has not accepted it yet; we keep trying"),
-    "pending": N_("on its way"),
-    "requires_action": N_("waiting at Stripe; see the Stripe dashboard"),
-    "succeeded": N_("sent"),
-    "failed": N_("failed at Stripe; pay it back another way"),
-    "canceled": N_("cancelled at Stripe; pay it back another way"),
-    "withdrawn": N_("withdrawn, nothing is sent"),
-    PAID_ANOTHER_WAY: N_("paid back another way"),
+    RefundStatus.REQUESTED: N_("Stripe has not accepted it yet; we keep trying"),
+    RefundStatus.PENDING: N_("on its way"),
+    RefundStatus.REQUIRES_ACTION: N_("waiting at Stripe; see the Stripe dashboard"),
+    RefundStatus.SUCCEEDED: N_("sent"),
+    RefundStatus.FAILED: N_("failed at Stripe; pay it back another way"),
+    RefundStatus.CANCELED: N_("cancelled at Stripe; pay it back another way"),
+    RefundStatus.WITHDRAWN: N_("withdrawn, nothing is sent"),
+    RefundStatus.PAID_ANOTHER_WAY: N_("paid back another way"),
 }
