@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from app.domain.booking import Booking, Channel, Status, Trouble
+from app.domain.history import HistoryWord
 from app.domain.money import Money
 from app.domain.outbox import OutboxMail
 from app.domain.payment import PaymentState
@@ -97,7 +98,7 @@ class Notifications:
         if booking is None or mail.kind.endswith("_owner"):
             return []
         history = await self._store.history(booking.id)
-        corrected = sum(entry.what == "email_corrected" for entry in history)
+        corrected = sum(entry.what is HistoryWord.EMAIL_CORRECTED for entry in history)
         about = f"address{corrected + 1}" if corrected else ""
         return self.trouble(booking, Trouble.MAIL_GIVEN_UP, about=about, detail={"code": reason})
 
