@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import structlog
-
 from app.booking.confirm import Confirm
 from app.booking.offered_times import OfferedTimes
 from app.booking.tools import Tools
@@ -11,8 +9,6 @@ from app.domain.booking import Booking, EndReason, Status
 from app.domain.history import HistoryWord
 from app.errors import BookingConflict
 from app.store.change import Change
-
-log = structlog.get_logger()
 
 
 class LateMoney:

@@ -83,10 +83,8 @@ class Moves:
         self._schedulers = tools.schedulers
         self._availability = tools.availability
         self._widgets = tools.widgets
-        self._links = tools.links
         self._notifications = tools.notifications
         self._refunds = tools.refunds
-        self._public_url = tools.public_url
         self._now = tools.now
 
     async def begin(self, booking: Booking, quote: MoveQuote, *, by: Actor) -> Move:
@@ -126,14 +124,14 @@ class Moves:
                 raise BookingConflict("changed meanwhile")
             raise SlotTaken(slot.starts_at)
         self._availability.took(move.interval)
-        return await self._lock(move, booking, service) if locks else move
+        return await self._lock(move, service) if locks else move
 
     def _deadline(self, booking: Booking, slot: Slot, now: datetime) -> datetime:
         """Until when the difference can be paid: not beyond the start of the new time or of the old one."""
         ends = [now + self._widgets.of(booking).payment_time, slot.starts_at]
         return min([*ends, booking.starts_at] if booking.starts_at > now else ends)
 
-    async def _lock(self, move: Move, booking: Booking, service: Service) -> Move:
+    async def _lock(self, move: Move, service: Service) -> Move:
         """Lock the new time in the scheduler, under the move's own tag, while its difference is being paid."""
         try:
             locked = await lock_at_scheduler(self._tools, move.reservation, until=move.deadline + LOCK_MARGIN)

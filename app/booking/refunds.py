@@ -238,7 +238,7 @@ class Refunds:
                     await self.follow_dispute(dispute)
             elif error.stripe_code == MISSING_CODE:
                 await self._fail(refund, error)
-            elif not await self._draw_again(self._payments, refund, payment.payment_intent_id):
+            elif not await self._draw_again(refund, payment.payment_intent_id):
                 raise
             return
         await self._record(refund, answer)
@@ -307,7 +307,7 @@ class Refunds:
             refusals=refund.refusals,
         )
 
-    async def _draw_again(self, stripe: Payments, refund: Refund, payment_intent_id: str) -> bool:
+    async def _draw_again(self, refund: Refund, payment_intent_id: str) -> bool:
         """Stripe has refused. Where that is because someone has refunded money in the dashboard, which we may not
         have heard of, what is left goes out instead."""
         await self.follow_all(payment_intent_id)
