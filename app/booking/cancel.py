@@ -140,9 +140,13 @@ class Cancel:
             values={"end_reason": by, "revision": after.revision},
             # A call to make it again may be on its way: it is looked for once that call must have arrived.
             find_out_at=self._now() + SCHEDULER_LEASE,
-            refund=self._refunds.owed(booking, payment, payment.price, by.end_reason) if payment and held else None,
-            owes=None if held else self._refunds.of_cancellation(after, back, by),
-            mails=self._notifications.owed(after, MailKind.CANCELED_CUSTOMER, MailKind.CANCELED_OWNER, detail=told),
+            refund=self._refunds.new_refund(booking, payment, payment.price, by.end_reason)
+            if payment and held
+            else None,
+            owes=None if held else self._refunds.due_on_cancellation(after, back, by),
+            mails=self._notifications.mails_due(
+                after, MailKind.CANCELED_CUSTOMER, MailKind.CANCELED_OWNER, detail=told
+            ),
             detail={"back": back.amount, **({"note": note} if note else {})},
         )
         if await self._confirm.call_off(booking, change) is None:
@@ -179,17 +183,19 @@ class Cancel:
                 "undo_until": undo_until,
                 "revision": after.revision,
             },
-            owes=self._refunds.of_cancellation(after, back, by, due_at=undo_until),
+            owes=self._refunds.due_on_cancellation(after, back, by, due_at=undo_until),
             # A call whose answer we gave up on may book the time as soon as it is free.
             find_out_at=now + SCHEDULER_LEASE,
-            mails=self._notifications.owed(after, MailKind.CANCELED_CUSTOMER, MailKind.CANCELED_OWNER, detail=told),
+            mails=self._notifications.mails_due(
+                after, MailKind.CANCELED_CUSTOMER, MailKind.CANCELED_OWNER, detail=told
+            ),
             detail={"back": back.amount, **({"note": note} if note else {})},
         )
         canceled = await self._store.claim(booking.id, change)
         if canceled is None:
             raise BookingConflict("changed meanwhile")
         if move:
-            await self._release.left(move.reservation.id)
+            await self._release.reservation_soon(move.reservation.id)
         await self._release.soon(canceled)
         await self._refunds.pay_due(booking.id)
         return await self._tools.booking(booking.id)

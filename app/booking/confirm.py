@@ -136,7 +136,7 @@ class Confirm:
             # An answer may have been lost: for this time, if it was asked for twice, or for another that was offered.
             find_out_at=self._now() + SCHEDULER_LEASE,
             mails=[
-                *self._notifications.owed(
+                *self._notifications.mails_due(
                     booking,
                     MailKind.CONFIRMED_CUSTOMER,
                     MailKind.CONFIRMED_OWNER,
@@ -193,7 +193,7 @@ class Confirm:
                 await self._refunds.follow_all(facts.payment_intent_id)
         if state is not PaymentState.CAPTURED:
             return False  # held money has its own answer when it is captured
-        return await self._refunds.left(booking.id) == 0
+        return await self._refunds.money_left(booking.id) == 0
 
     async def _cancel_refunded(self, booking: Booking) -> Booking:
         """Everything was refunded before the time was final: cancel the booking and free its time."""
@@ -204,7 +204,7 @@ class Confirm:
             HistoryWord.REFUNDED,
             values={"end_reason": EndReason.REFUNDED},
             find_out_at=self._now() + SCHEDULER_LEASE,
-            mails=self._notifications.owed(
+            mails=self._notifications.mails_due(
                 booking, *kinds, about="all", detail={"reason": EndReason.REFUNDED, "refund": ""}
             ),
         )
@@ -221,7 +221,7 @@ class Confirm:
         if there is None:  # another process is at it
             return await self._tools.booking(booking.id)
         after = replace(booking, revision=booking.revision + 1)
-        mails = self._notifications.owed(after, MailKind.RESTORED_CUSTOMER, MailKind.RESTORED_OWNER)
+        mails = self._notifications.mails_due(after, MailKind.RESTORED_CUSTOMER, MailKind.RESTORED_OWNER)
         back = await self._store.taken_back(
             booking,
             reference=there.id,
@@ -257,7 +257,7 @@ class Confirm:
         told: dict[str, str | int | bool] = {"by": booking.end_reason or "", "back": back, "undo_until": ""}
         # A customer who left before the scheduler's answer would believe that the booking is restored.
         kinds = (MailKind.CANCELED_CUSTOMER, MailKind.CANCELED_OWNER)
-        mails = self._notifications.owed(booking, *kinds, about="kept", detail=told)
+        mails = self._notifications.mails_due(booking, *kinds, about="kept", detail=told)
         sure = sure and not booking.reservation.unsure
         # A call that has not arrived yet would undo the release.
         find_out_at = None if sure else self._now() + 2 * SCHEDULER_LEASE
@@ -364,7 +364,7 @@ class Confirm:
     async def cancel_paid(self, booking: Booking, payment: Payment | None, reason: EndReason) -> Booking:
         """The booking is paid but cannot be confirmed, or no other time was chosen: refund it, and release what the
         scheduler still holds."""
-        refund = self._refunds.owed(booking, payment, payment.price, reason) if payment else None
+        refund = self._refunds.new_refund(booking, payment, payment.price, reason) if payment else None
         kinds = [MailKind.REFUNDED_CUSTOMER, MailKind.REFUNDED_OWNER]
         if payment is None:
             kinds = [MailKind.RELEASED_CUSTOMER]
@@ -377,7 +377,7 @@ class Confirm:
             # it yet. The row has been unsure of it since it was asked for.
             find_out_at=self._now() + SCHEDULER_LEASE,
             refund=refund,
-            mails=self._notifications.owed(
+            mails=self._notifications.mails_due(
                 booking, *kinds, detail={"reason": reason, "refund": refund.id if refund else ""}
             ),
         )

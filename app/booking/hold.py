@@ -161,7 +161,7 @@ class Hold:
                 held = await self._hold(wish, starts_at)
             finally:
                 if admission:
-                    await self._hold_limits.left(admission, held=held is not None)
+                    await self._hold_limits.finished(admission, held=held is not None)
             if held:
                 if admission and admission.spare:
                     await self.give_up(admission.spare)

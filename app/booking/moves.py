@@ -275,8 +275,8 @@ class Moves:
         return moved
 
     async def _complete(self, move: Move, booking: Booking, after: Booking, there: SchedulerBooking) -> Move:
-        back = Money(min(move.refund_due, await self._refunds.left(booking.id)), move.price.currency)
-        owes = self._refunds.debt(booking, back, EndReason.CHEAPER, cause=move.id) if back else None
+        back = Money(min(move.refund_due, await self._refunds.money_left(booking.id)), move.price.currency)
+        owes = self._refunds.amount_due(booking, back, EndReason.CHEAPER, cause=move.id) if back else None
         difference = -back.amount or max(0, move.price.amount - booking.terms.price.amount)
         told: dict[str, str | int | bool] = {
             "from": booking.starts_at.isoformat(),
@@ -284,7 +284,7 @@ class Moves:
             "by": move.by,
             "difference": difference,
         }
-        mails = self._notifications.owed(after, MailKind.MOVED_CUSTOMER, MailKind.MOVED_OWNER, detail=told)
+        mails = self._notifications.mails_due(after, MailKind.MOVED_CUSTOMER, MailKind.MOVED_OWNER, detail=told)
         moved = await self._store.complete_move(
             move,
             reference=there.id,
@@ -299,7 +299,7 @@ class Moves:
             return done
         self._availability.took(moved.interval)
         await self._refunds.pay_due(booking.id)
-        await self._release.left(move.from_reservation_id)
+        await self._release.reservation_soon(move.from_reservation_id)
         return done
 
     async def _gone_back(self, move: Move, *, just_read: bool) -> bool:
@@ -319,8 +319,8 @@ class Moves:
         if move.payment_id:
             funds = await self._refunds.funds(booking.id)
             back = Money(funds.paid_for(move), move.price.currency)
-            owes = self._refunds.debt(booking, back, EndReason.NOT_MOVED, cause=move.id) if back else None
-            mails = self._notifications.owed(
+            owes = self._refunds.amount_due(booking, back, EndReason.NOT_MOVED, cause=move.id) if back else None
+            mails = self._notifications.mails_due(
                 booking,
                 MailKind.NOT_MOVED_CUSTOMER,
                 about=move.id,
@@ -339,7 +339,7 @@ class Moves:
         if refused is None:
             return await self._store.move(move.id) or move
         await self._refunds.pay_due(booking.id)
-        await self._release.left(refused.reservation.id)
+        await self._release.reservation_soon(refused.reservation.id)
         return refused
 
     async def expire(self, move: Move, reason: EndReason) -> Move:
@@ -378,7 +378,7 @@ class Moves:
         ended = await self._store.claim_move(move.id, change)
         if ended is None:
             return await self._store.move(move.id) or move
-        await self._release.left(ended.reservation.id)
+        await self._release.reservation_soon(ended.reservation.id)
         return ended
 
 

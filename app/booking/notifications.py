@@ -39,7 +39,7 @@ class Notifications:
         self._has_staff = has_staff
         self._now = now
 
-    def owed(
+    def mails_due(
         self,
         booking: Booking,
         *kinds: MailKind,
@@ -47,9 +47,10 @@ class Notifications:
         due_at: datetime | None = None,
         detail: Mapping[str, str | int | bool] | None = None,
     ) -> list[OutboxMail]:
-        """The outbox rows a change owes: to the customer if we know one with an address, to the owner if there is one.
+        """The outbox rows of the mails that a change makes due: to the customer if we know one with an address, to the
+        owner if there is one.
 
-        `booking` is as it will be after the change. One mail of a kind is owed for each of its revisions, and for
+        `booking` is as it will be after the change. One mail of a kind is due for each of its revisions, and for
         each thing it is `about`. `due_at` None is at once.
         """
         domain = self._public_url.rpartition("//")[2].partition(":")[0]
@@ -89,7 +90,7 @@ class Notifications:
         told = {**(detail or {}), "trouble": trouble.value}
         steady = replace(booking, revision=0)
         name = f"{trouble}.{about}" if about else str(trouble)
-        return self.owed(steady, MailKind.TROUBLE_OWNER, about=name, detail=told)
+        return self.mails_due(steady, MailKind.TROUBLE_OWNER, about=name, detail=told)
 
     async def given_up(self, mail: OutboxMail, reason: str) -> list[OutboxMail]:
         """The mail that tells the owner that a mail to the customer was given up: once for each address the booking
@@ -110,7 +111,7 @@ class Notifications:
         due_at = booking.starts_at - timedelta(hours=widget.reminder_hours)
         if due_at <= self._now():
             return []
-        return self.owed(booking, MailKind.REMINDER_CUSTOMER, due_at=due_at)
+        return self.mails_due(booking, MailKind.REMINDER_CUSTOMER, due_at=due_at)
 
     async def letter(self, mail: OutboxMail) -> Mail | None:
         """The mail for an outbox row, as things are now; None if it waited so long that it is no longer true."""

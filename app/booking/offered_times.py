@@ -78,7 +78,7 @@ class OfferedTimes:
             },
             # What was asked of the scheduler without an answer may land yet.
             find_out_at=now + SCHEDULER_LEASE,
-            mails=self._notifications.owed(after, *kinds, detail=told),
+            mails=self._notifications.mails_due(after, *kinds, detail=told),
             detail={"times": [one.starts_at.isoformat() for one in standing]},
         )
         offered = await self._store.claim(booking.id, change)
@@ -90,7 +90,7 @@ class OfferedTimes:
     async def let_go(self, offered: Sequence[Reservation]) -> None:
         """Give back, as far as the scheduler answers, what a change has just ended; else the worker does."""
         for one in offered:
-            await self._release.left(one.id)
+            await self._release.reservation_soon(one.id)
 
     async def _hold(self, booking: Booking, payment: Payment) -> None:
         held: list[Reservation] = []

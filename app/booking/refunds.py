@@ -65,7 +65,7 @@ class Refunds:
         self._now = now
         self._random = random
 
-    def owed(self, booking: Booking, payment: Payment, amount: Money, reason: EndReason) -> Refund:
+    def new_refund(self, booking: Booking, payment: Payment, amount: Money, reason: EndReason) -> Refund:
         """The row of a new refund, for the transaction that makes it due."""
         now = self._now()
         return Refund(
@@ -84,7 +84,7 @@ class Refunds:
             due_at=now,
         )
 
-    def debt(
+    def amount_due(
         self, booking: Booking, amount: Money, reason: EndReason, *, cause: str, due_at: datetime | None = None
     ) -> Owed:
         """An amount to refund, from any of the booking's payments, for the transaction that makes it due. `due_at` None
@@ -92,21 +92,25 @@ class Refunds:
         now = self._now()
         return Owed(self._new_id(), booking.id, amount, reason, cause, due_at or now, now)
 
-    def of_cancellation(
+    def due_on_cancellation(
         self, after: Booking, amount: Money, by: Actor, *, due_at: datetime | None = None
     ) -> Owed | None:
         """What a cancellation refunds; None for nothing. `after` is the booking as cancelled: its revision tells the
         refunds of two cancellations apart."""
-        return self.debt(after, amount, by.end_reason, cause=str(after.revision), due_at=due_at) if amount else None
+        if not amount:
+            return None
+        return self.amount_due(after, amount, by.end_reason, cause=str(after.revision), due_at=due_at)
 
     async def owe(
         self, booking: Booking, payment: Payment, amount: Money, reason: EndReason, seen: PaymentSeen
     ) -> None:
         """A payment arrived for which there is no booking: it is refunded, and the customer and the owner are told."""
-        refund = self.owed(booking, payment, amount, reason)
+        refund = self.new_refund(booking, payment, amount, reason)
         kinds = (MailKind.REFUNDED_CUSTOMER, MailKind.REFUNDED_OWNER)
         about = "" if payment.move_id is None else payment.id
-        mails = self._notifications.owed(booking, *kinds, about=about, detail={"reason": reason, "refund": refund.id})
+        mails = self._notifications.mails_due(
+            booking, *kinds, about=about, detail={"reason": reason, "refund": refund.id}
+        )
         if await self._store.add_refund(refund, seen=seen, mails=mails):
             await self.pay_soon(refund)
 
@@ -124,15 +128,14 @@ class Refunds:
         """The payments for a booking, and their refunds."""
         return Funds(await self._store.payments(booking_id), await self._store.refunds(booking_id))
 
-    async def left(self, booking_id: str) -> int:
+    async def money_left(self, booking_id: str) -> int:
         """How much of a booking's payments has not been refunded, in smallest units: no refund can be more."""
         return (await self.funds(booking_id)).left
 
     async def paid_another_way(self, booking_id: str, refund_id: str = "") -> Refund:
         """Note that the owner has paid a refund without Stripe, one that failed or is refused there, or of money that
-        was taken in person: it counts as refunded and is not
-        tried again. A second call returns what the first one did. `refund_id` is ours or Stripe's; it may be left out
-        where one refund only needs this.
+        was taken in person: it counts as refunded and is not tried again. A second call returns what the first one did.
+        `refund_id` is ours or Stripe's; it may be left out where one refund only needs this.
 
         Raises NotFound, BookingConflict where the refund needs no such payment (any more), and StripeError where Stripe
         does not answer whether it made the refund after all.
@@ -293,7 +296,7 @@ class Refunds:
         booking = await self._store.booking(refund.booking_id)
         kinds = (MailKind.REFUND_FAILED_CUSTOMER, MailKind.REFUND_FAILED_OWNER)
         told: dict[str, str | int | bool] = {**_amount(refund), **more}
-        return self._notifications.owed(booking, *kinds, about=refund.id, detail=told) if booking else []
+        return self._notifications.mails_due(booking, *kinds, about=refund.id, detail=told) if booking else []
 
     async def _ask(self, stripe: Payments, refund: Refund, payment_intent_id: str) -> RefundFacts:
         if refund.stripe_refund_id:
@@ -428,7 +431,7 @@ class Refunds:
                 "answer_by": facts.answer_by.isoformat() if facts.answer_by else "",
             }
             about = f"{facts.id}.dispute" if grave else facts.id
-            mails = self._notifications.owed(booking, MailKind.DISPUTED_OWNER, about=about, detail=told)
+            mails = self._notifications.mails_due(booking, MailKind.DISPUTED_OWNER, about=about, detail=told)
         news = await self._store.record_dispute(payment, dispute=facts.status, mails=mails)
         if news and not undecided(facts.status):
             for refund in await self._store.refunds(payment.booking_id):

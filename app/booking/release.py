@@ -57,7 +57,7 @@ class Release:
         elif reservation.due in {None, *GIVE_BACK}:
             await self._let_go(reservation)
 
-    async def left(self, reservation_id: str) -> None:
+    async def reservation_soon(self, reservation_id: str) -> None:
         """The same for a time that the booking does not have, at once if the scheduler answers. Where a call that was
         never answered may still book it, the worker looks once that call must have arrived: a look before would find
         nothing, and take that for certain."""

@@ -169,7 +169,7 @@ class TakePayment:
         kinds = [] if told or unknown else [MailKind.RELEASED_CUSTOMER]
         if booking.pay_link and reason is not EndReason.BY_OWNER:
             kinds.append(MailKind.NOT_PAID_OWNER)
-        mails = self._notifications.owed(booking, *kinds, detail={"reason": reason})
+        mails = self._notifications.mails_due(booking, *kinds, detail={"reason": reason})
         change = Change(
             UNPAID,
             Status.EXPIRED,
