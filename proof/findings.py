@@ -140,7 +140,7 @@ FINDINGS: Sequence[Finding] = (
         (
             Edit(
                 "app/booking/refunds.py",
-                "elif not await self._draw_again(self._payments, refund, payment.payment_intent_id):",
+                "elif not await self._draw_again(refund, payment.payment_intent_id):",
                 "else:",
             ),
         ),

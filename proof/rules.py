@@ -73,7 +73,7 @@ RULES: Sequence[Fault] = (
         (
             Edit(
                 "app/booking/moves.py",
-                "if payment.move_id == move.id and payment.session_id and payment.state in _UNDER_WAY:",
+                "if payment.move_id == move.id and payment.session_id and payment.state in UNDER_WAY:",
                 "if False:",
             ),
             Edit("app/booking/moves.py", "            without_open_session=True,\n", ""),
@@ -326,7 +326,7 @@ RULES: Sequence[Fault] = (
             Edit("app/store/bookings.py", "bookings.c.undo_until > self._now(),\n            heard,", "heard,"),
             Edit(
                 "app/store/bookings.py",
-                'sa.or_(refunds.c.tries > 0, refunds.c.status != "requested")\n            ),',
+                "sa.or_(refunds.c.tries > 0, refunds.c.status != RefundStatus.REQUESTED)\n            ),",
                 "sa.false()\n            ),",
             ),
         ),

@@ -8,7 +8,7 @@ from app.api.door import Call
 from app.api.shown import payment_status
 from app.booking.bookings import BookingView
 from app.domain.booking import Actor, Booking, EndReason
-from app.domain.payment import PaymentState
+from app.domain.payment import UNDER_WAY, PaymentState
 from app.errors import HoldExpired, PaymentFailed, SessionExpired
 
 
@@ -60,7 +60,7 @@ async def show_session(call: Call, asked: requests.TokenQuery) -> answers.Sessio
     session_id = call.request.path_params["sessionId"]
     payment = await call.parts.bookings.payment_by_session(session_id)
     await call.find(booking_id=payment.booking_id, token=asked.token)
-    if payment.state in {PaymentState.OPEN, PaymentState.PROCESSING}:
+    if payment.state in UNDER_WAY:
         await call.parts.settle.booking(payment.booking_id)
         payment = await call.parts.bookings.payment_by_session(session_id)
     view = await call.parts.bookings.view(payment.booking_id)

@@ -11,7 +11,7 @@ from app.api.door import Call
 from app.booking.bookings import BookingView
 from app.booking.take_payment import UNPAID
 from app.domain.booking import Booking, Status
-from app.domain.history import HistoryEntry
+from app.domain.history import HistoryEntry, HistoryWord
 from app.domain.payment import Payment, PaymentState
 from app.domain.refund import REFUND_DONE, REFUND_VOID, Refund
 
@@ -77,7 +77,7 @@ def booking_status(booking: Booking, history: Sequence[HistoryEntry], now: datet
         return answers.BookingStatus.COMPLETED
     match booking.status:
         case Status.CONFIRMED:
-            moved = any(entry.what == "moved" for entry in history)
+            moved = any(entry.what is HistoryWord.MOVED for entry in history)
             return answers.BookingStatus.RESCHEDULED if moved else answers.BookingStatus.CONFIRMED
         case Status.CANCELED | Status.EXPIRED:
             return answers.BookingStatus.CANCELLED

@@ -98,7 +98,7 @@ def make_acts(
         confirm=confirm,
         late_money=late_money,
         release=release,
-        cancel=Cancel(tools, offers, release, confirm, moves, owner_refunds, offered_times, late_money),
+        cancel=Cancel(tools, offers, release, confirm, moves, owner_refunds, late_money),
         reschedule=Reschedule(tools, offers, moves, candidates),
         owner_refunds=owner_refunds,
         manage_links=manage_links,

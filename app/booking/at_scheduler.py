@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from app.booking.tools import Tools
 from app.domain.booking import Booking
@@ -13,6 +13,18 @@ from app.domain.reservation import Reservation
 from app.errors import SchedulerFull, StorageError
 from app.scheduling.metadata import scheduler_metadata
 from app.scheduling.port import SchedulerBooking, SchedulerLock, Visit, Wanted
+
+#: A lock that ends by itself is asked for this much longer than the booking needs it, for the worker and for clocks
+#: that differ.
+LOCK_MARGIN = timedelta(minutes=5)
+
+#: A call whose answer was lost may take effect after our time-out. We look for its result only after the longest time
+#: that the scheduler takes to answer.
+UNSURE_PATIENCE = timedelta(seconds=60)
+
+#: How long one process has for asking the scheduler for a booking, or to move one, before another one may try. Longer
+#: than the scheduler's client takes at the worst, for both calls of a move, too; renewed for each booking.
+SCHEDULER_LEASE = timedelta(minutes=2)
 
 
 def wanted(reservation: Reservation, *, tag: str) -> Wanted:

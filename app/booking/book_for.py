@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from app.booking.at_scheduler import UNSURE_PATIENCE
 from app.booking.confirm import Confirm
 from app.booking.desk_payments import DeskPayments, taken_detail
-from app.booking.hold import FAR_AWAY, UNSURE_PATIENCE, AtDesk, Hold, Wish
+from app.booking.hold import FAR_AWAY, AtDesk, Hold, Wish
 from app.booking.tools import Tools
 from app.domain.booking import Booking, Customer, Status, Visitor
 from app.domain.catalogue import Service, Slot

@@ -5,20 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
+from app.booking.at_scheduler import SCHEDULER_LEASE
 from app.booking.confirm import Confirm
 from app.booking.late_money import LateMoney
 from app.booking.moves import Moves
 from app.booking.offer import Offers, Refusal, everything
-from app.booking.offered_times import OfferedTimes
 from app.booking.owner_refunds import OwnerRefunds
-from app.booking.release import RESCUE_LEASE, Release
+from app.booking.release import Release
 from app.booking.tools import Tools
 from app.domain.booking import Actor, Booking, Status
 from app.domain.history import HistoryWord
 from app.domain.money import Money
 from app.domain.move import Move, MoveState
 from app.domain.payment import PaymentState
-from app.domain.refund import Owed
 from app.errors import (
     BookingConflict,
     PolicyRefused,
@@ -40,7 +39,6 @@ class Cancel:
         confirm: Confirm,
         moves: Moves,
         owner_refunds: OwnerRefunds,
-        offered_times: OfferedTimes,
         late_money: LateMoney,
     ) -> None:
         self._tools = tools
@@ -57,7 +55,6 @@ class Cancel:
         self._confirm = confirm
         self._moves = moves
         self._owner_refunds = owner_refunds
-        self._offered_times = offered_times
         self._late_money = late_money
 
     async def booking(
@@ -138,7 +135,6 @@ class Cancel:
         after = replace(booking, revision=booking.revision + 1)
         payment = await self._store.payment(booking.payment_id) if booking.payment_id else None
         held = payment is not None and payment.state is PaymentState.AUTHORIZED
-        offered = await self._store.offered(booking.id) if booking.was_expired else []
         told: dict[str, str | int | bool] = {"by": by, "back": back.amount, "undo_until": "", "held": held}
         change = Change(
             (booking.status,),
@@ -147,25 +143,20 @@ class Cancel:
             unchanged_since=booking.revision,
             values={"end_reason": by, "revision": after.revision},
             # A call to make it again may be on its way: it is looked for once that call must have arrived.
-            find_out_at=self._now() + RESCUE_LEASE,
-            refund=self._refunds.owed(booking, payment, payment.price, by.end_reason) if payment and held else None,
-            owes=self._refunds.debt(booking, back, by.end_reason, cause=str(after.revision))
-            if back and not held
+            find_out_at=self._now() + SCHEDULER_LEASE,
+            refund=self._refunds.new_refund(booking, payment, payment.price, by.end_reason)
+            if payment and held
             else None,
-            mails=self._notifications.owed(after, MailKind.CANCELED_CUSTOMER, MailKind.CANCELED_OWNER, detail=told),
+            owes=None if held else self._refunds.due_on_cancellation(after, back, by),
+            mails=self._notifications.mails_due(
+                after, MailKind.CANCELED_CUSTOMER, MailKind.CANCELED_OWNER, detail=told
+            ),
             detail={"back": back.amount, **({"note": note} if note else {})},
         )
-        canceled = await self._store.claim(booking.id, change)
-        if canceled is None:
+        if await self._confirm.call_off(booking, change) is None:
             raise BookingConflict("changed meanwhile")
-        if not canceled.reservation.unsure:
-            await self._release.soon(canceled)
-        await self._offered_times.let_go(offered)
         await self._refunds.pay_due(booking.id)
         return await self._tools.booking(booking.id)
-
-    def _due(self, after: Booking, back: Money, by: Actor, *, at: datetime | None = None) -> Owed | None:
-        return self._refunds.debt(after, back, by.end_reason, cause=str(after.revision), due_at=at) if back else None
 
     async def _off_again(self, booking: Booking, by: Actor) -> Booking:
         """Stop undoing a cancellation, which then stands; if the owner does this, what the terms kept is refunded,
@@ -196,19 +187,19 @@ class Cancel:
                 "undo_until": undo_until,
                 "revision": after.revision,
             },
-            owes=self._refunds.debt(booking, back, by.end_reason, cause=str(after.revision), due_at=undo_until)
-            if back
-            else None,
+            owes=self._refunds.due_on_cancellation(after, back, by, due_at=undo_until),
             # A call whose answer we gave up on may book the time as soon as it is free.
-            find_out_at=now + RESCUE_LEASE,
-            mails=self._notifications.owed(after, MailKind.CANCELED_CUSTOMER, MailKind.CANCELED_OWNER, detail=told),
+            find_out_at=now + SCHEDULER_LEASE,
+            mails=self._notifications.mails_due(
+                after, MailKind.CANCELED_CUSTOMER, MailKind.CANCELED_OWNER, detail=told
+            ),
             detail={"back": back.amount, **({"note": note} if note else {})},
         )
         canceled = await self._store.claim(booking.id, change)
         if canceled is None:
             raise BookingConflict("changed meanwhile")
         if move:
-            await self._release.left(move.reservation.id)
+            await self._release.reservation_soon(move.reservation.id)
         await self._release.soon(canceled)
         await self._refunds.pay_due(booking.id)
         return await self._tools.booking(booking.id)

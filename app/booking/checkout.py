@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-import structlog
-
 from app.booking.adopt import Adopt
 from app.booking.confirm import Confirm
 from app.booking.customer_form import read_details
@@ -31,8 +29,6 @@ from app.protection.act_limits import person
 from app.store.change import Change
 from app.widgets import Widget
 
-log = structlog.get_logger()
-
 #: How long an attempt whose answer was lost is repeated with the same key; then a new attempt replaces it.
 REPLAY_TIME = timedelta(seconds=45)
 
@@ -52,10 +48,8 @@ class Checkout:
         self._pages = pages
         self._store = tools.store
         self._widgets = tools.widgets
-        self._links = tools.links
         self._notifications = tools.notifications
         self._act_limits = tools.act_limits
-        self._public_url = tools.public_url
         self._now = tools.now
         self._locks = tools.locks
         self._confirm = confirm

@@ -9,15 +9,16 @@ from enum import Enum, auto
 
 import structlog
 
-from app.booking.at_scheduler import confirm_at_scheduler, find_at_scheduler
+from app.booking.at_scheduler import SCHEDULER_LEASE, confirm_at_scheduler, find_at_scheduler
 from app.booking.moves import PAST_START
 from app.booking.offered_times import OfferedTimes
 from app.booking.own_page import was_booked_there
-from app.booking.release import RESCUE_LEASE, Release
+from app.booking.release import Release
 from app.booking.tools import Tools
 from app.domain.booking import Booking, EndReason, Status
 from app.domain.history import HistoryWord
 from app.domain.payment import Payment, PaymentState
+from app.domain.refund import Refund
 from app.errors import (
     NotFound,
     SchedulerError,
@@ -133,9 +134,9 @@ class Confirm:
             word,
             values={"confirmed_at": self._now(), "end_reason": None},
             # An answer may have been lost: for this time, if it was asked for twice, or for another that was offered.
-            find_out_at=self._now() + RESCUE_LEASE,
+            find_out_at=self._now() + SCHEDULER_LEASE,
             mails=[
-                *self._notifications.owed(
+                *self._notifications.mails_due(
                     booking,
                     MailKind.CONFIRMED_CUSTOMER,
                     MailKind.CONFIRMED_OWNER,
@@ -168,7 +169,7 @@ class Confirm:
         return await self._rescue(leased, payment, taken=lock is _Lock.TAKEN), word
 
     async def _lease(self, booking: Booking) -> Booking:
-        leased = await self._store.lease(booking, until=self._now() + RESCUE_LEASE)
+        leased = await self._store.lease(booking, until=self._now() + SCHEDULER_LEASE)
         if leased is None:
             raise _AtItElsewhere
         return leased
@@ -192,7 +193,7 @@ class Confirm:
                 await self._refunds.follow_all(facts.payment_intent_id)
         if state is not PaymentState.CAPTURED:
             return False  # held money has its own answer when it is captured
-        return await self._refunds.left(booking.id) == 0
+        return await self._refunds.money_left(booking.id) == 0
 
     async def _cancel_refunded(self, booking: Booking) -> Booking:
         """Everything was refunded before the time was final: cancel the booking and free its time."""
@@ -202,19 +203,12 @@ class Confirm:
             Status.CANCELED,
             HistoryWord.REFUNDED,
             values={"end_reason": EndReason.REFUNDED},
-            find_out_at=self._now() + RESCUE_LEASE,
-            mails=self._notifications.owed(
+            find_out_at=self._now() + SCHEDULER_LEASE,
+            mails=self._notifications.mails_due(
                 booking, *kinds, about="all", detail={"reason": EndReason.REFUNDED, "refund": ""}
             ),
         )
-        offered = await self._store.offered(booking.id) if booking.was_expired else []
-        canceled = await self._store.claim(booking.id, change)
-        if canceled is None:
-            return await self._tools.booking(booking.id)
-        if not canceled.reservation.unsure:
-            await self._release.soon(canceled)
-        await self._offered_times.let_go(offered)
-        return canceled
+        return await self.call_off(booking, change) or await self._tools.booking(booking.id)
 
     async def _restore(self, booking: Booking) -> Booking:
         """A cancellation is being undone: if the scheduler has the time again, the booking is confirmed as before; if
@@ -227,12 +221,12 @@ class Confirm:
         if there is None:  # another process is at it
             return await self._tools.booking(booking.id)
         after = replace(booking, revision=booking.revision + 1)
-        mails = self._notifications.owed(after, MailKind.RESTORED_CUSTOMER, MailKind.RESTORED_OWNER)
+        mails = self._notifications.mails_due(after, MailKind.RESTORED_CUSTOMER, MailKind.RESTORED_OWNER)
         back = await self._store.taken_back(
             booking,
             reference=there.id,
             unsure=booking.reservation.unsure or there.asked_twice,
-            find_out_at=self._now() + RESCUE_LEASE,
+            find_out_at=self._now() + SCHEDULER_LEASE,
             mails=[*mails, *self._notifications.reminder(after)],
         )
         return back or await self._tools.booking(booking.id)
@@ -241,7 +235,7 @@ class Confirm:
         """The scheduler's booking that has the time again: the cancelled one, or, where that was deleted, one made
         again. None while another process is at it."""
         # A call that arrives after the booking has been cancelled again would undo that.
-        if not await self._store.lease(booking, until=self._now() + 2 * RESCUE_LEASE):
+        if not await self._store.lease(booking, until=self._now() + 2 * SCHEDULER_LEASE):
             return None
         if booking.reservation.reference:
             with suppress(SchedulerNotFound):
@@ -263,10 +257,10 @@ class Confirm:
         told: dict[str, str | int | bool] = {"by": booking.end_reason or "", "back": back, "undo_until": ""}
         # A customer who left before the scheduler's answer would believe that the booking is restored.
         kinds = (MailKind.CANCELED_CUSTOMER, MailKind.CANCELED_OWNER)
-        mails = self._notifications.owed(booking, *kinds, about="kept", detail=told)
+        mails = self._notifications.mails_due(booking, *kinds, about="kept", detail=told)
         sure = sure and not booking.reservation.unsure
         # A call that has not arrived yet would undo the release.
-        find_out_at = None if sure else self._now() + 2 * RESCUE_LEASE
+        find_out_at = None if sure else self._now() + 2 * SCHEDULER_LEASE
         left = await self._store.not_taken_back(booking, mails=mails, find_out_at=find_out_at)
         if left is None:
             return await self._tools.booking(booking.id)
@@ -320,7 +314,7 @@ class Confirm:
         for resource in sorted(service.resources, key=lambda resource: resource.id != booked):
             if (chosen and resource.id != booked) or (taken and resource.id == booked):
                 continue
-            reserved = await self._store.reserve(booking, resource, lease_until=self._now() + RESCUE_LEASE)
+            reserved = await self._store.reserve(booking, resource, lease_until=self._now() + SCHEDULER_LEASE)
             if reserved is None:
                 continue
             self._availability.took(reserved.interval)
@@ -370,7 +364,7 @@ class Confirm:
     async def cancel_paid(self, booking: Booking, payment: Payment | None, reason: EndReason) -> Booking:
         """The booking is paid but cannot be confirmed, or no other time was chosen: refund it, and release what the
         scheduler still holds."""
-        refund = self._refunds.owed(booking, payment, payment.price, reason) if payment else None
+        refund = self._refunds.new_refund(booking, payment, payment.price, reason) if payment else None
         kinds = [MailKind.REFUNDED_CUSTOMER, MailKind.REFUNDED_OWNER]
         if payment is None:
             kinds = [MailKind.RELEASED_CUSTOMER]
@@ -381,18 +375,26 @@ class Confirm:
             values={"end_reason": reason},
             # Without a binding lock it may be our own booking that had the time: its answer was lost, and no list shows
             # it yet. The row has been unsure of it since it was asked for.
-            find_out_at=self._now() + RESCUE_LEASE,
+            find_out_at=self._now() + SCHEDULER_LEASE,
             refund=refund,
-            mails=self._notifications.owed(
+            mails=self._notifications.mails_due(
                 booking, *kinds, detail={"reason": reason, "refund": refund.id if refund else ""}
             ),
         )
+        return await self.call_off(booking, change, pay_first=refund) or await self._tools.booking(booking.id)
+
+    async def call_off(self, booking: Booking, change: Change, *, pay_first: Refund | None = None) -> Booking | None:
+        """Claim the end of a paid booking, and only then pay the refund that is to go out `pay_first` and release what
+        the scheduler holds. Returns None if the claim was lost.
+
+        Where a call without an answer may still book the time, the worker releases it once that call must have arrived.
+        """
         offered = await self._store.offered(booking.id) if booking.was_expired else []
         canceled = await self._store.claim(booking.id, change)
         if canceled is None:
-            return await self._tools.booking(booking.id)
-        if refund:
-            await self._refunds.pay_soon(refund)
+            return None
+        if pay_first:
+            await self._refunds.pay_soon(pay_first)
         if not canceled.reservation.unsure:
             await self._release.soon(canceled)
         await self._offered_times.let_go(offered)

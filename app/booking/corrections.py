@@ -121,5 +121,5 @@ class Corrections:
             if booking.ends_at <= self._tools.now():
                 return []
             about = f"corrected{booking.link_version + 1}"
-            return self._tools.notifications.owed(booking, MailKind.CONFIRMED_CUSTOMER, about=about)
+            return self._tools.notifications.mails_due(booking, MailKind.CONFIRMED_CUSTOMER, about=about)
         return self._manage_links.fresh(booking)

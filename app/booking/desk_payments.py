@@ -207,4 +207,4 @@ class DeskPayments:
         self, kind: MailKind, booking: Booking, until: datetime, *, about: str, due_at: datetime | None = None
     ) -> list[OutboxMail]:
         told = {"until": until.isoformat()}
-        return self._notifications.owed(booking, kind, about=about, due_at=due_at, detail=told)
+        return self._notifications.mails_due(booking, kind, about=about, due_at=due_at, detail=told)

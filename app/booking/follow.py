@@ -156,8 +156,8 @@ class Follow:
             unchanged_since=booking.revision,
             values={"end_reason": by, "canceled_at": now, "undo_until": now, "revision": after.revision},
             reservation={"canceled": True} if kept else {"reference": None},
-            owes=self._refunds.debt(booking, back, by.end_reason, cause=str(after.revision)) if back else None,
-            mails=[] if called_off_since else self._notifications.owed(after, *kinds, detail=told),
+            owes=self._refunds.due_on_cancellation(after, back, by),
+            mails=[] if called_off_since else self._notifications.mails_due(after, *kinds, detail=told),
             detail={"back": back.amount, "in": "scheduler"},
         )
         canceled = await self._store.claim(booking.id, change)
@@ -187,7 +187,7 @@ class Follow:
             "by": by,
             "difference": 0,
         }
-        mails = self._notifications.owed(after, MailKind.MOVED_CUSTOMER, MailKind.MOVED_OWNER, detail=told)
+        mails = self._notifications.mails_due(after, MailKind.MOVED_CUSTOMER, MailKind.MOVED_OWNER, detail=told)
         mails += self._notifications.reminder(after)
         return await take_time(self._tools, booking, after, mails=mails)
 

@@ -12,7 +12,13 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from app.booking.adopt import Adopt
-from app.booking.at_scheduler import find_at_scheduler, lock_at_scheduler, must_be_confirmable
+from app.booking.at_scheduler import (
+    LOCK_MARGIN,
+    UNSURE_PATIENCE,
+    find_at_scheduler,
+    lock_at_scheduler,
+    must_be_confirmable,
+)
 from app.booking.candidates import Candidates, why_not
 from app.booking.customer_form import read_details
 from app.booking.new_booking import must_be_on_offer, new_booking, new_reservation
@@ -54,14 +60,6 @@ LONGEST_HOLD = timedelta(hours=2)
 #: However often paying is started again, a hold ends this long after the lock, or when it would have ended anyway.
 #: Stripe's shortest page lives for 31 minutes.
 LONGEST_PAYING = timedelta(minutes=45)
-
-#: A lock that ends by itself is asked for this much longer than the booking needs it, for the worker and for clocks
-#: that differ.
-_LOCK_MARGIN = timedelta(minutes=5)
-
-#: A call whose answer was lost may take effect after our time-out. We look for its result only after the longest time
-#: that the scheduler takes to answer.
-UNSURE_PATIENCE = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +161,7 @@ class Hold:
                 held = await self._hold(wish, starts_at)
             finally:
                 if admission:
-                    await self._hold_limits.left(admission, held=held is not None)
+                    await self._hold_limits.finished(admission, held=held is not None)
             if held:
                 if admission and admission.spare:
                     await self.give_up(admission.spare)
@@ -248,7 +246,7 @@ class Hold:
         until = self._latest_end(booking, widget)
         if desk:
             booking = replace(booking, channel=Channel.DESK)
-            until = max(until, desk.held_until + _LOCK_MARGIN)
+            until = max(until, desk.held_until + LOCK_MARGIN)
         await must_be_confirmable(self._tools, widget.scheduler)
         if not await self._store.insert_hold(
             booking,
@@ -320,7 +318,7 @@ class Hold:
 
     def _latest_end(self, booking: Booking, widget: Widget) -> datetime:
         """Until when the time may have to stay locked: the longest hold, plus a payment page opened at its end."""
-        return last_end(booking) + widget.payment_time + _LOCK_MARGIN
+        return last_end(booking) + widget.payment_time + LOCK_MARGIN
 
     async def _won_race(self, scheduler: Scheduler, booking: Booking, reference: str, resource: Resource) -> bool:
         """Whether our booking is among the first `capacity` bookings that overlap, by (created_at, id): if other

@@ -82,7 +82,9 @@ class ManageLinks:
         first, *others = found
         detail: dict[str, str | int | bool] = {"others": " ".join(other.id for other in others), "later": True}
         about = f"links{int(self._now().timestamp())}"
-        await self._store.add_mail(self._notifications.owed(first, MailKind.LINK_CUSTOMER, about=about, detail=detail))
+        await self._store.add_mail(
+            self._notifications.mails_due(first, MailKind.LINK_CUSTOMER, about=about, detail=detail)
+        )
 
     async def renew(self, booking_id: str, by: Actor = Actor.CUSTOMER) -> None:
         """Mail a new link of one booking that can still be managed. Raises NotFound."""
@@ -98,4 +100,4 @@ class ManageLinks:
         return not over and not booking.forgotten and booking.status in MANAGED
 
     def fresh(self, booking: Booking) -> list[OutboxMail]:
-        return self._notifications.owed(booking, MailKind.LINK_CUSTOMER, about=f"link{booking.link_version + 1}")
+        return self._notifications.mails_due(booking, MailKind.LINK_CUSTOMER, about=f"link{booking.link_version + 1}")

@@ -14,7 +14,16 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from app.booking.at_scheduler import creating, lock_at_scheduler, must_be_confirmable, visit, wanted
+from app.booking.at_scheduler import (
+    LOCK_MARGIN,
+    SCHEDULER_LEASE,
+    UNSURE_PATIENCE,
+    creating,
+    lock_at_scheduler,
+    must_be_confirmable,
+    visit,
+    wanted,
+)
 from app.booking.new_booking import another_reservation
 from app.booking.payment_pages import Order, PaymentPages
 from app.booking.payment_refused import refuse_payment
@@ -26,7 +35,7 @@ from app.domain.history import HistoryWord
 from app.domain.money import Money
 from app.domain.move import Move, MoveState
 from app.domain.outbox import OutboxMail
-from app.domain.payment import Payment, PaymentSeen, PaymentState
+from app.domain.payment import UNDER_WAY, Payment, PaymentSeen, PaymentState
 from app.domain.terms import Capture
 from app.errors import (
     BookingConflict,
@@ -46,16 +55,6 @@ from app.store.change import MoveChange
 
 log = structlog.get_logger()
 
-#: States in which a payment may still arrive.
-_UNDER_WAY = frozenset({PaymentState.OPEN, PaymentState.PROCESSING})
-#: A lost create may still land after our time-out; the lookup waits longer than the scheduler takes to answer anything.
-_UNSURE_PATIENCE = timedelta(seconds=60)
-#: How long one process has for asking the scheduler to move before another one may try: longer than the scheduler's
-#: client takes for both of its calls at the worst.
-_LEASE = timedelta(minutes=2)
-
-#: How much longer than the difference may be paid a lock that ends by itself is asked for.
-_LOCK_MARGIN = timedelta(minutes=5)
 #: A move that was decided in time is still made so long after its new time has begun; then its money goes back.
 PAST_START = timedelta(minutes=10)
 
@@ -84,10 +83,8 @@ class Moves:
         self._schedulers = tools.schedulers
         self._availability = tools.availability
         self._widgets = tools.widgets
-        self._links = tools.links
         self._notifications = tools.notifications
         self._refunds = tools.refunds
-        self._public_url = tools.public_url
         self._now = tools.now
 
     async def begin(self, booking: Booking, quote: MoveQuote, *, by: Actor) -> Move:
@@ -127,17 +124,17 @@ class Moves:
                 raise BookingConflict("changed meanwhile")
             raise SlotTaken(slot.starts_at)
         self._availability.took(move.interval)
-        return await self._lock(move, booking, service) if locks else move
+        return await self._lock(move, service) if locks else move
 
     def _deadline(self, booking: Booking, slot: Slot, now: datetime) -> datetime:
         """Until when the difference can be paid: not beyond the start of the new time or of the old one."""
         ends = [now + self._widgets.of(booking).payment_time, slot.starts_at]
         return min([*ends, booking.starts_at] if booking.starts_at > now else ends)
 
-    async def _lock(self, move: Move, booking: Booking, service: Service) -> Move:
+    async def _lock(self, move: Move, service: Service) -> Move:
         """Lock the new time in the scheduler, under the move's own tag, while its difference is being paid."""
         try:
-            locked = await lock_at_scheduler(self._tools, move.reservation, until=move.deadline + _LOCK_MARGIN)
+            locked = await lock_at_scheduler(self._tools, move.reservation, until=move.deadline + LOCK_MARGIN)
         except SchedulerRefused as error:
             log.info("lock refused", move=move.id, answer=error.body[:500])
             await self._end(move, MoveState.REFUSED, EndReason.REFUSED, unsure=False)
@@ -199,12 +196,12 @@ class Moves:
             raise NotFound(payment.id)
         if facts.state not in {PaymentState.AUTHORIZED, PaymentState.CAPTURED}:
             await self._store.record_payment(seen)
-            if facts.state not in _UNDER_WAY:
+            if facts.state not in UNDER_WAY:
                 await self._end(move, MoveState.EXPIRED, EndReason.DEADLINE)
             return
         if not facts.pays(payment, livemode=self._tools.stripe.livemode):
             log.error("payment does not match the order", booking=booking.id, session=facts.id)
-            await self._owe_mismatch(booking, payment, facts, seen)
+            await self._refunds.refund_mismatch(booking, payment, facts, seen)
             await self._end(move, MoveState.EXPIRED, EndReason.PAYMENT_MISMATCH)
             return
         paid = {"payment_id": payment.id}
@@ -219,13 +216,6 @@ class Moves:
         ended = await self._store.move(move.id)
         if ended is None or ended.payment_id != payment.id:
             await self._refunds.owe(booking, payment, payment.price, EndReason.NOT_MOVED, seen)
-
-    async def _owe_mismatch(self, booking: Booking, payment: Payment, facts: CheckoutFacts, seen: PaymentSeen) -> None:
-        amount = Money(max(facts.received, facts.capturable), facts.currency)
-        if amount:
-            await self._refunds.owe(booking, payment, amount, EndReason.PAYMENT_MISMATCH, seen)
-        else:
-            await self._store.record_payment(seen)
 
     async def follow(self, move: Move) -> Move:
         """Continue a move from its current state. Raises SchedulerError, StripeError; the worker then repeats it."""
@@ -251,7 +241,7 @@ class Moves:
         if await self._gone_back(move, just_read=just_read):
             return await self._refuse(move, booking, EndReason.REFUNDED)
         # For one process alone: a call that lands after the booking has been moved on, or called off, would undo that.
-        if not await self._store.lease_move(move.id, until=self._now() + _LEASE):
+        if not await self._store.lease_move(move.id, until=self._now() + SCHEDULER_LEASE):
             return await self._store.move(move.id) or move
         after = replace(
             booking,
@@ -285,8 +275,8 @@ class Moves:
         return moved
 
     async def _complete(self, move: Move, booking: Booking, after: Booking, there: SchedulerBooking) -> Move:
-        back = Money(min(move.refund_due, await self._refunds.left(booking.id)), move.price.currency)
-        owes = self._refunds.debt(booking, back, EndReason.CHEAPER, cause=move.id) if back else None
+        back = Money(min(move.refund_due, await self._refunds.money_left(booking.id)), move.price.currency)
+        owes = self._refunds.amount_due(booking, back, EndReason.CHEAPER, cause=move.id) if back else None
         difference = -back.amount or max(0, move.price.amount - booking.terms.price.amount)
         told: dict[str, str | int | bool] = {
             "from": booking.starts_at.isoformat(),
@@ -294,13 +284,13 @@ class Moves:
             "by": move.by,
             "difference": difference,
         }
-        mails = self._notifications.owed(after, MailKind.MOVED_CUSTOMER, MailKind.MOVED_OWNER, detail=told)
+        mails = self._notifications.mails_due(after, MailKind.MOVED_CUSTOMER, MailKind.MOVED_OWNER, detail=told)
         moved = await self._store.complete_move(
             move,
             reference=there.id,
             unsure=move.reservation.unsure or there.asked_twice,
             terms=after.terms,
-            find_out_at=self._now() + _LEASE,
+            find_out_at=self._now() + SCHEDULER_LEASE,
             owes=owes,
             mails=[*mails, *self._notifications.reminder(after)],
         )
@@ -309,7 +299,7 @@ class Moves:
             return done
         self._availability.took(moved.interval)
         await self._refunds.pay_due(booking.id)
-        await self._release.left(move.from_reservation_id)
+        await self._release.reservation_soon(move.from_reservation_id)
         return done
 
     async def _gone_back(self, move: Move, *, just_read: bool) -> bool:
@@ -329,8 +319,8 @@ class Moves:
         if move.payment_id:
             funds = await self._refunds.funds(booking.id)
             back = Money(funds.paid_for(move), move.price.currency)
-            owes = self._refunds.debt(booking, back, EndReason.NOT_MOVED, cause=move.id) if back else None
-            mails = self._notifications.owed(
+            owes = self._refunds.amount_due(booking, back, EndReason.NOT_MOVED, cause=move.id) if back else None
+            mails = self._notifications.mails_due(
                 booking,
                 MailKind.NOT_MOVED_CUSTOMER,
                 about=move.id,
@@ -341,7 +331,7 @@ class Moves:
             MoveState.REFUSED,
             HistoryWord.MOVE_REFUSED,
             values={"end_reason": reason},
-            find_out_at=self._now() + _LEASE,
+            find_out_at=self._now() + SCHEDULER_LEASE,
             owes=owes,
             mails=mails,
         )
@@ -349,20 +339,20 @@ class Moves:
         if refused is None:
             return await self._store.move(move.id) or move
         await self._refunds.pay_due(booking.id)
-        await self._release.left(refused.reservation.id)
+        await self._release.reservation_soon(refused.reservation.id)
         return refused
 
     async def expire(self, move: Move, reason: EndReason) -> Move:
         """End a move whose difference nobody has paid: Stripe's page first, and Stripe may say that it is paid."""
         for payment in await self._store.payments(move.booking_id):
-            if payment.move_id == move.id and payment.session_id and payment.state in _UNDER_WAY:
+            if payment.move_id == move.id and payment.session_id and payment.state in UNDER_WAY:
                 facts = await self._tools.stripe.expire_session(payment.session_id)
                 seen = PaymentSeen(payment.id, facts.state, facts.id, facts.payment_intent_id, facts.received)
                 if facts.state is PaymentState.EXPIRED:
                     await self._store.record_payment(seen)
                 else:
                     await self.take_difference(payment, facts, seen)
-                if facts.state in _UNDER_WAY:
+                if facts.state in UNDER_WAY:
                     return move  # a delayed method: Stripe's last word is not spoken yet
         return await self._end(move, MoveState.EXPIRED, reason)
 
@@ -382,13 +372,13 @@ class Moves:
             without_open_session=True,
             values={"end_reason": reason},
             reservation={} if unsure is None else {"unsure": unsure},
-            find_out_at=self._now() + _UNSURE_PATIENCE if unsure else None,
+            find_out_at=self._now() + UNSURE_PATIENCE if unsure else None,
             mails=mails,
         )
         ended = await self._store.claim_move(move.id, change)
         if ended is None:
             return await self._store.move(move.id) or move
-        await self._release.left(ended.reservation.id)
+        await self._release.reservation_soon(ended.reservation.id)
         return ended
 
 

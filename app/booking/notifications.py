@@ -7,10 +7,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from app.domain.booking import Booking, Channel, Status, Trouble
+from app.domain.history import HistoryWord
 from app.domain.money import Money
 from app.domain.outbox import OutboxMail
 from app.domain.payment import PaymentState
-from app.domain.refund import PAID_ANOTHER_WAY, REFUND_VOID, Funds, Refund
+from app.domain.refund import REFUND_VOID, Funds, Refund, RefundStatus
 from app.mail import Mail, MailKind
 from app.protection.signed_links import Links
 from app.store import Store
@@ -38,7 +39,7 @@ class Notifications:
         self._has_staff = has_staff
         self._now = now
 
-    def owed(
+    def mails_due(
         self,
         booking: Booking,
         *kinds: MailKind,
@@ -46,9 +47,10 @@ class Notifications:
         due_at: datetime | None = None,
         detail: Mapping[str, str | int | bool] | None = None,
     ) -> list[OutboxMail]:
-        """The outbox rows a change owes: to the customer if we know one with an address, to the owner if there is one.
+        """The outbox rows of the mails that a change makes due: to the customer if we know one with an address, to the
+        owner if there is one.
 
-        `booking` is as it will be after the change. One mail of a kind is owed for each of its revisions, and for
+        `booking` is as it will be after the change. One mail of a kind is due for each of its revisions, and for
         each thing it is `about`. `due_at` None is at once.
         """
         domain = self._public_url.rpartition("//")[2].partition(":")[0]
@@ -88,7 +90,7 @@ class Notifications:
         told = {**(detail or {}), "trouble": trouble.value}
         steady = replace(booking, revision=0)
         name = f"{trouble}.{about}" if about else str(trouble)
-        return self.owed(steady, MailKind.TROUBLE_OWNER, about=name, detail=told)
+        return self.mails_due(steady, MailKind.TROUBLE_OWNER, about=name, detail=told)
 
     async def given_up(self, mail: OutboxMail, reason: str) -> list[OutboxMail]:
         """The mail that tells the owner that a mail to the customer was given up: once for each address the booking
@@ -97,7 +99,7 @@ class Notifications:
         if booking is None or mail.kind.endswith("_owner"):
             return []
         history = await self._store.history(booking.id)
-        corrected = sum(entry.what == "email_corrected" for entry in history)
+        corrected = sum(entry.what is HistoryWord.EMAIL_CORRECTED for entry in history)
         about = f"address{corrected + 1}" if corrected else ""
         return self.trouble(booking, Trouble.MAIL_GIVEN_UP, about=about, detail={"code": reason})
 
@@ -109,7 +111,7 @@ class Notifications:
         due_at = booking.starts_at - timedelta(hours=widget.reminder_hours)
         if due_at <= self._now():
             return []
-        return self.owed(booking, MailKind.REMINDER_CUSTOMER, due_at=due_at)
+        return self.mails_due(booking, MailKind.REMINDER_CUSTOMER, due_at=due_at)
 
     async def letter(self, mail: OutboxMail) -> Mail | None:
         """The mail for an outbox row, as things are now; None if it waited so long that it is no longer true."""
@@ -119,7 +121,7 @@ class Notifications:
         widget = self._widgets.of(booking)
         to = widget.owner_email if kind.to_owner else booking.customer.email if booking.customer else ""
         drawn = await self._drawn(booking, str(mail.detail.get("refund") or ""))
-        live = [refund for refund in drawn if refund.status not in REFUND_VOID | {PAID_ANOTHER_WAY}]
+        live = [refund for refund in drawn if refund.status not in REFUND_VOID | {RefundStatus.PAID_ANOTHER_WAY}]
         if drawn and not live:
             return None  # nothing is sent the way it came: it failed, or went back in another way
         token = self._links.booking_token(booking.id, ends_at=booking.ends_at)
@@ -214,7 +216,7 @@ class Notifications:
 def _waits_for_bank(funds: Funds) -> bool:
     """Whether a due refund waits for the bank's decision, because the payment is disputed."""
     disputed = {payment.id for payment in funds.payments if payment.in_dispute}
-    return any(refund.status == "requested" and refund.payment_id in disputed for refund in funds.refunds)
+    return any(refund.status == RefundStatus.REQUESTED and refund.payment_id in disputed for refund in funds.refunds)
 
 
 def _spoken(

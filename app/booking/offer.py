@@ -7,8 +7,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-import structlog
-
 from app.booking.bookings import BookingView
 from app.booking.tools import Tools
 from app.domain.booking import Actor, Booking, Status
@@ -17,8 +15,6 @@ from app.domain.money import Money
 from app.domain.move import Move, MoveState
 from app.domain.refund import Funds, given_back
 from app.protection.act_limits import MOST_UNDOS, moves_left_unpaid, undos
-
-log = structlog.get_logger()
 
 
 class Refusal(StrEnum):

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from app.booking.at_scheduler import lock_at_scheduler
+from app.booking.at_scheduler import LOCK_MARGIN, SCHEDULER_LEASE, UNSURE_PATIENCE, lock_at_scheduler
 from app.booking.new_booking import another_reservation
-from app.booking.release import RESCUE_LEASE, Release
+from app.booking.release import Release
 from app.booking.tools import Tools
 from app.domain.booking import Booking, Status
 from app.domain.catalogue import Resource, Service, Slot
@@ -33,10 +33,6 @@ SHORTEST_OFFER = timedelta(minutes=30)
 LONGEST_CARD_HOLD = timedelta(days=4)
 #: How many of the nearest times are considered; those that overlap one another are one choice.
 _NEAREST = 40
-#: How much longer than it is offered a time is locked, where locks end by themselves.
-_LOCK_MARGIN = timedelta(minutes=5)
-#: A lost create may still land after our time-out.
-_UNSURE_PATIENCE = timedelta(seconds=60)
 
 
 class OfferedTimes:
@@ -81,8 +77,8 @@ class OfferedTimes:
                 "revision": after.revision,
             },
             # What was asked of the scheduler without an answer may land yet.
-            find_out_at=now + RESCUE_LEASE,
-            mails=self._notifications.owed(after, *kinds, detail=told),
+            find_out_at=now + SCHEDULER_LEASE,
+            mails=self._notifications.mails_due(after, *kinds, detail=told),
             detail={"times": [one.starts_at.isoformat() for one in standing]},
         )
         offered = await self._store.claim(booking.id, change)
@@ -94,13 +90,13 @@ class OfferedTimes:
     async def let_go(self, offered: Sequence[Reservation]) -> None:
         """Give back, as far as the scheduler answers, what a change has just ended; else the worker does."""
         for one in offered:
-            await self._release.left(one.id)
+            await self._release.reservation_soon(one.id)
 
     async def _hold(self, booking: Booking, payment: Payment) -> None:
         held: list[Reservation] = []
         for one in await self._store.offered(booking.id):  # by an earlier try that did not live to say so
             if one.unsure:
-                await self._store.withdraw_offer(one, unsure=True, find_out_at=self._now() + _UNSURE_PATIENCE)
+                await self._store.withdraw_offer(one, unsure=True, find_out_at=self._now() + UNSURE_PATIENCE)
             else:
                 held.append(one)
         widget = self._widgets.get(booking.widget)
@@ -157,13 +153,13 @@ class OfferedTimes:
         now, binds = self._now(), self._binds(booking)
         ident, own = self._tools.new_id("of"), booking.reservation
         offer = another_reservation(own, ident, service, slot, person, now, unsure=binds, offered_until=until)
-        if not await self._store.insert_offer(offer, capacity=person.capacity, lease_until=now + RESCUE_LEASE):
+        if not await self._store.insert_offer(offer, capacity=person.capacity, lease_until=now + SCHEDULER_LEASE):
             return None
         self._availability.took(offer.interval)
         if not binds:
             return offer
         try:
-            lock = await lock_at_scheduler(self._tools, offer, until=until + _LOCK_MARGIN)
+            lock = await lock_at_scheduler(self._tools, offer, until=until + LOCK_MARGIN)
         except SchedulerRefused as error:
             log.info("not offered", booking=booking.id, answer=error.body[:500])
             await self._store.withdraw_offer(offer, unsure=False)

@@ -52,6 +52,6 @@ class Overdue:
         mails = self._notifications.trouble(booking, trouble, about=about, detail={"amount": amount})
         unpaid = booking.channel is Channel.DESK and booking.payment_id is None  # nobody waits with their money
         if trouble is Trouble.NOT_CONFIRMED and not booking.canceled_at and not unpaid:
-            mails += self._notifications.owed(booking, MailKind.DELAYED_CUSTOMER)
+            mails += self._notifications.mails_due(booking, MailKind.DELAYED_CUSTOMER)
         if await self._store.owe_mails(mails):
             log.error("overdue", booking=booking.id, trouble=trouble)

@@ -36,7 +36,7 @@ class OwnerRefunds:
         BookingConflict where something else is left by now.
         """
         async with self._locks(booking_id):
-            if left is not None and left != await self._refunds.left(booking_id):
+            if left is not None and left != await self._refunds.money_left(booking_id):
                 raise BookingConflict("not what was shown")
             return await self.give_back_now(booking_id, amount)
 
@@ -44,15 +44,15 @@ class OwnerRefunds:
         booking = await self._tools.booking(booking_id)
         price = booking.terms.price
         if amount is None:
-            amount = Money(await self._refunds.left(booking_id), price.currency)
+            amount = Money(await self._refunds.money_left(booking_id), price.currency)
         elif amount.currency != price.currency or amount.amount <= 0:
             raise InvalidRequest(f"an amount above 0 in {price.currency}")
         elif amount.amount % currency_quantum(price.currency):
             raise InvalidDetails({"amount": _NO_SUCH_AMOUNT})
-        debt = self._refunds.debt(booking, amount, EndReason.GOODWILL, cause=self._tools.new_id("gw"))
-        told = {"reason": EndReason.GOODWILL, "refund": debt.id}
-        mails = self._notifications.owed(booking, MailKind.REFUNDED_CUSTOMER, about=debt.id, detail=told)
-        refunds = await self._store.owe(debt, what=HistoryWord.REFUND_ADDED, mails=mails)
+        due = self._refunds.amount_due(booking, amount, EndReason.GOODWILL, cause=self._tools.new_id("gw"))
+        told = {"reason": EndReason.GOODWILL, "refund": due.id}
+        mails = self._notifications.mails_due(booking, MailKind.REFUNDED_CUSTOMER, about=due.id, detail=told)
+        refunds = await self._store.owe(due, what=HistoryWord.REFUND_ADDED, mails=mails)
         await self._refunds.pay_due(booking_id)
         return refunds
 

@@ -13,7 +13,7 @@ from random import Random
 import structlog
 
 from app.booking.notifications import Notifications
-from app.domain.booking import Booking, EndReason, Trouble
+from app.domain.booking import Actor, Booking, EndReason, Trouble
 from app.domain.money import Money
 from app.domain.outbox import OutboxMail
 from app.domain.payment import DISPUTE_LOST, DISPUTE_OVER, Payment, PaymentSeen, PaymentState, undecided
@@ -21,19 +21,21 @@ from app.domain.refund import (
     BALANCE_TOO_LOW,
     IN_PERSON,
     NO_ANSWER,
-    PAID_ANOTHER_WAY,
     PENDING_PATIENCE,
     PENDING_UNREAD_PATIENCE,
+    REFUND_AT_STRIPE,
     REFUND_PATIENCE,
     REFUND_VOID,
     Funds,
     Owed,
     Refund,
+    RefundStatus,
     payable_another_way,
+    refund_status,
 )
 from app.errors import BookingConflict, NotFound, StripeError, StripeMisconfigured, StripeRefused
 from app.mail import MailKind
-from app.payments.facts import DisputeFacts, RefundFacts
+from app.payments.facts import CheckoutFacts, DisputeFacts, RefundFacts
 from app.payments.stripe_client import DISPUTED_CODES, MISSING_CODE, Payments
 from app.store import Store
 
@@ -63,7 +65,7 @@ class Refunds:
         self._now = now
         self._random = random
 
-    def owed(self, booking: Booking, payment: Payment, amount: Money, reason: EndReason) -> Refund:
+    def new_refund(self, booking: Booking, payment: Payment, amount: Money, reason: EndReason) -> Refund:
         """The row of a new refund, for the transaction that makes it due."""
         now = self._now()
         return Refund(
@@ -72,7 +74,7 @@ class Refunds:
             payment_id=payment.id,
             amount=amount,
             reason=reason,
-            status="requested",
+            status=RefundStatus.REQUESTED,
             stripe_refund_id=None,
             first_tried_at=None,
             tries=0,
@@ -82,7 +84,7 @@ class Refunds:
             due_at=now,
         )
 
-    def debt(
+    def amount_due(
         self, booking: Booking, amount: Money, reason: EndReason, *, cause: str, due_at: datetime | None = None
     ) -> Owed:
         """An amount to refund, from any of the booking's payments, for the transaction that makes it due. `due_at` None
@@ -90,39 +92,59 @@ class Refunds:
         now = self._now()
         return Owed(self._new_id(), booking.id, amount, reason, cause, due_at or now, now)
 
+    def due_on_cancellation(
+        self, after: Booking, amount: Money, by: Actor, *, due_at: datetime | None = None
+    ) -> Owed | None:
+        """What a cancellation refunds; None for nothing. `after` is the booking as cancelled: its revision tells the
+        refunds of two cancellations apart."""
+        if not amount:
+            return None
+        return self.amount_due(after, amount, by.end_reason, cause=str(after.revision), due_at=due_at)
+
     async def owe(
         self, booking: Booking, payment: Payment, amount: Money, reason: EndReason, seen: PaymentSeen
     ) -> None:
         """A payment arrived for which there is no booking: it is refunded, and the customer and the owner are told."""
-        refund = self.owed(booking, payment, amount, reason)
+        refund = self.new_refund(booking, payment, amount, reason)
         kinds = (MailKind.REFUNDED_CUSTOMER, MailKind.REFUNDED_OWNER)
         about = "" if payment.move_id is None else payment.id
-        mails = self._notifications.owed(booking, *kinds, about=about, detail={"reason": reason, "refund": refund.id})
+        mails = self._notifications.mails_due(
+            booking, *kinds, about=about, detail={"reason": reason, "refund": refund.id}
+        )
         if await self._store.add_refund(refund, seen=seen, mails=mails):
             await self.pay_soon(refund)
+
+    async def refund_mismatch(
+        self, booking: Booking, payment: Payment, facts: CheckoutFacts, seen: PaymentSeen
+    ) -> None:
+        """Refund whatever came or is held of a payment that is not the one that was ordered."""
+        amount = Money(max(facts.received, facts.capturable), facts.currency)
+        if amount:
+            await self.owe(booking, payment, amount, EndReason.PAYMENT_MISMATCH, seen)
+        else:
+            await self._store.record_payment(seen)
 
     async def funds(self, booking_id: str) -> Funds:
         """The payments for a booking, and their refunds."""
         return Funds(await self._store.payments(booking_id), await self._store.refunds(booking_id))
 
-    async def left(self, booking_id: str) -> int:
+    async def money_left(self, booking_id: str) -> int:
         """How much of a booking's payments has not been refunded, in smallest units: no refund can be more."""
         return (await self.funds(booking_id)).left
 
     async def paid_another_way(self, booking_id: str, refund_id: str = "") -> Refund:
         """Note that the owner has paid a refund without Stripe, one that failed or is refused there, or of money that
-        was taken in person: it counts as refunded and is not
-        tried again. A second call returns what the first one did. `refund_id` is ours or Stripe's; it may be left out
-        where one refund only needs this.
+        was taken in person: it counts as refunded and is not tried again. A second call returns what the first one did.
+        `refund_id` is ours or Stripe's; it may be left out where one refund only needs this.
 
         Raises NotFound, BookingConflict where the refund needs no such payment (any more), and StripeError where Stripe
         does not answer whether it made the refund after all.
         """
         refund = await self._refund(booking_id, refund_id or await self._only_payable(booking_id))
-        if refund.status == PAID_ANOTHER_WAY:
+        if refund.status == RefundStatus.PAID_ANOTHER_WAY:
             return refund
         payment = await self._store.payment(refund.payment_id)
-        if refund.status == "requested" and payment and payment.payment_intent_id:
+        if refund.status == RefundStatus.REQUESTED and payment and payment.payment_intent_id:
             await self._look_for(refund, payment.payment_intent_id)
             refund = await self._refund(booking_id, refund.id)
         payments, refunds = await self._store.payments(booking_id), await self._store.refunds(booking_id)
@@ -161,7 +183,7 @@ class Refunds:
     async def pay_due(self, booking_id: str) -> None:
         """Pay a booking's due refunds now if Stripe answers; else the worker does it."""
         for refund in await self._store.refunds(booking_id):
-            if refund.status == "requested" and refund.next_try_at and refund.next_try_at <= self._now():
+            if refund.status == RefundStatus.REQUESTED and refund.next_try_at and refund.next_try_at <= self._now():
                 await self.pay_soon(refund)
 
     async def pay_soon(self, refund: Refund) -> None:
@@ -203,7 +225,9 @@ class Refunds:
             facts = await self._payments.void(payment.payment_intent_id)
             await self._store.record_capture(payment.id, state=facts.state, captured=facts.received)
             if facts.state is PaymentState.VOIDED:
-                await self._store.record_refund(refund.id, status="succeeded", stripe_refund_id=None, look_at=None)
+                await self._store.record_refund(
+                    refund.id, status=RefundStatus.SUCCEEDED, stripe_refund_id=None, look_at=None
+                )
                 return
         try:
             answer = await self._ask(self._payments, attempt, payment.payment_intent_id)
@@ -217,7 +241,7 @@ class Refunds:
                     await self.follow_dispute(dispute)
             elif error.stripe_code == MISSING_CODE:
                 await self._fail(refund, error)
-            elif not await self._draw_again(self._payments, refund, payment.payment_intent_id):
+            elif not await self._draw_again(refund, payment.payment_intent_id):
                 raise
             return
         await self._record(refund, answer)
@@ -262,7 +286,7 @@ class Refunds:
         log.error("refund failed", refund=refund.id, booking=refund.booking_id, reason=error.stripe_code)
         await self._store.record_refund(
             refund.id,
-            status="failed",
+            status=RefundStatus.FAILED,
             stripe_refund_id=None,
             look_at=None,
             mails=await self._failed_mails(refund, code=MISSING_CODE),
@@ -272,7 +296,7 @@ class Refunds:
         booking = await self._store.booking(refund.booking_id)
         kinds = (MailKind.REFUND_FAILED_CUSTOMER, MailKind.REFUND_FAILED_OWNER)
         told: dict[str, str | int | bool] = {**_amount(refund), **more}
-        return self._notifications.owed(booking, *kinds, about=refund.id, detail=told) if booking else []
+        return self._notifications.mails_due(booking, *kinds, about=refund.id, detail=told) if booking else []
 
     async def _ask(self, stripe: Payments, refund: Refund, payment_intent_id: str) -> RefundFacts:
         if refund.stripe_refund_id:
@@ -286,7 +310,7 @@ class Refunds:
             refusals=refund.refusals,
         )
 
-    async def _draw_again(self, stripe: Payments, refund: Refund, payment_intent_id: str) -> bool:
+    async def _draw_again(self, refund: Refund, payment_intent_id: str) -> bool:
         """Stripe has refused. Where that is because someone has refunded money in the dashboard, which we may not
         have heard of, what is left goes out instead."""
         await self.follow_all(payment_intent_id)
@@ -307,7 +331,7 @@ class Refunds:
 
     async def _record(self, refund: Refund, answer: RefundFacts) -> None:
         """Store Stripe's status of the refund; if it failed, customer and owner are told."""
-        open_ended = answer.status in {"pending", "requires_action"}
+        open_ended = answer.status in REFUND_AT_STRIPE
         lost = answer.status in REFUND_VOID and refund.status not in REFUND_VOID
         problem = BALANCE_TOO_LOW if open_ended and answer.pending_reason == BALANCE_TOO_LOW else ""
         mails = []
@@ -316,7 +340,7 @@ class Refunds:
             mails = await self._failed_mails(refund)
         elif problem or (open_ended and self._now() - refund.due_at >= PENDING_PATIENCE):
             mails = await self._trouble(refund, problem or answer.status)
-        if refund.status == PAID_ANOTHER_WAY and not lost:
+        if refund.status == RefundStatus.PAID_ANOTHER_WAY and not lost:
             log.error("refund went out although it was paid another way", refund=refund.id, booking=refund.booking_id)
         await self._store.record_refund(
             refund.id,
@@ -334,7 +358,9 @@ class Refunds:
             await self._store.put_off_refund(refund.id, until=self._now() + DISPUTE_LOOK)
             dispute = await self._dispute_now(payment)
         if dispute == DISPUTE_LOST:
-            await self._store.record_refund(refund.id, status="withdrawn", stripe_refund_id=None, look_at=None)
+            await self._store.record_refund(
+                refund.id, status=RefundStatus.WITHDRAWN, stripe_refund_id=None, look_at=None
+            )
         return dispute not in DISPUTE_OVER
 
     async def _dispute_now(self, payment: Payment) -> str:
@@ -374,7 +400,7 @@ class Refunds:
             return False  # not ours: accounts are shared with other software
         for known in await self._store.refunds(payment.booking_id):
             if facts.id == known.stripe_refund_id or facts.refund_row == known.id:
-                if known.status == PAID_ANOTHER_WAY and facts.status in REFUND_VOID:
+                if known.status == RefundStatus.PAID_ANOTHER_WAY and facts.status in REFUND_VOID:
                     return False
                 if facts.status != known.status:
                     await self._record(known, facts)
@@ -387,11 +413,11 @@ class Refunds:
                 payment_id=payment.id,
                 amount=Money(facts.amount, facts.currency),
                 reason=EndReason.AT_STRIPE,
-                status=facts.status,
+                status=refund_status(facts.status),
                 stripe_refund_id=facts.id,
                 first_tried_at=None,
                 tries=0,
-                next_try_at=now + REFUND_LOOK if facts.status in {"pending", "requires_action"} else None,
+                next_try_at=now + REFUND_LOOK if facts.status in REFUND_AT_STRIPE else None,
                 created_at=now,
                 updated_at=now,
                 due_at=now,
@@ -417,11 +443,11 @@ class Refunds:
                 "answer_by": facts.answer_by.isoformat() if facts.answer_by else "",
             }
             about = f"{facts.id}.dispute" if grave else facts.id
-            mails = self._notifications.owed(booking, MailKind.DISPUTED_OWNER, about=about, detail=told)
+            mails = self._notifications.mails_due(booking, MailKind.DISPUTED_OWNER, about=about, detail=told)
         news = await self._store.record_dispute(payment, dispute=facts.status, mails=mails)
         if news and not undecided(facts.status):
             for refund in await self._store.refunds(payment.booking_id):
-                if refund.payment_id == payment.id and refund.status == "requested" and refund.next_try_at:
+                if refund.payment_id == payment.id and refund.status == RefundStatus.REQUESTED and refund.next_try_at:
                     await self.pay_soon(refund)
         return news
 

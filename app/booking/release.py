@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 import structlog
 
-from app.booking.at_scheduler import find_at_scheduler
+from app.booking.at_scheduler import SCHEDULER_LEASE, find_at_scheduler
 from app.booking.tools import Tools
 from app.domain.booking import Booking, Status
 from app.domain.reservation import GIVE_BACK, Reservation
@@ -17,10 +15,6 @@ from app.errors import (
 )
 
 log = structlog.get_logger()
-
-#: How long one process has for making a booking again before another one may try. Longer than the scheduler's client
-#: takes for one booking at the worst; renewed for each.
-RESCUE_LEASE = timedelta(minutes=2)
 
 
 class Release:
@@ -63,7 +57,7 @@ class Release:
         elif reservation.due in {None, *GIVE_BACK}:
             await self._let_go(reservation)
 
-    async def left(self, reservation_id: str) -> None:
+    async def reservation_soon(self, reservation_id: str) -> None:
         """The same for a time that the booking does not have, at once if the scheduler answers. Where a call that was
         never answered may still book it, the worker looks once that call must have arrived: a look before would find
         nothing, and take that for certain."""
@@ -99,7 +93,7 @@ class Release:
         if booking.reservation.id != reservation.id or booking.status is not Status.CONFIRMED:
             return
         if await self._store.open_move(booking.id):
-            await self._store.put_off_reservation(reservation.id, until=self._now() + RESCUE_LEASE)
+            await self._store.put_off_reservation(reservation.id, until=self._now() + SCHEDULER_LEASE)
             return
         for double in found:
             if not double.is_canceled and double.id != booking.reservation.reference:
@@ -109,7 +103,7 @@ class Release:
 
     async def _cancel_at_scheduler(self, reservation: Reservation, reference: str) -> None:
         # For one process alone: a call that lands after the customer has taken the cancellation back would undo that.
-        if not await self._store.lease_reservation(reservation, until=self._now() + RESCUE_LEASE):
+        if not await self._store.lease_reservation(reservation, until=self._now() + SCHEDULER_LEASE):
             return
         scheduler = self._schedulers.of(reservation.scheduler)
         if reservation.unsure:

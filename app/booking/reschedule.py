@@ -248,7 +248,7 @@ class Reschedule:
                 return price, dearer, cap
             return terms.price, 0, cap  # less than Stripe charges: the owner goes without it
         back = -dearer if owner else terms.move_refund(price, at=now, starts_at=booking.starts_at).amount
-        return price, -min(back, await self._refunds.left(booking.id)), cap
+        return price, -min(back, await self._refunds.money_left(booking.id)), cap
 
     async def _taken(
         self, booking: Booking, service_id: str, starts_at: datetime, resource_id: str | None

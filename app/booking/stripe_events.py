@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import structlog
-
 from app.booking.adopt import Adopt
 from app.booking.take_payment import TakePayment
 from app.booking.tools import Tools
 from app.domain.event import Event
-
-log = structlog.get_logger()
 
 #: Stripe's objects whose events are about refunds and disputes.
 _MONEY_BACK = frozenset({"refund", "charge", "dispute"})

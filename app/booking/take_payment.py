@@ -17,8 +17,7 @@ from app.booking.release import Release
 from app.booking.tools import Tools
 from app.domain.booking import Booking, Channel, EndReason, Status
 from app.domain.history import HistoryWord
-from app.domain.money import Money
-from app.domain.payment import MAY_STILL_PAY, Payment, PaymentSeen, PaymentState
+from app.domain.payment import MAY_STILL_PAY, UNDER_WAY, Payment, PaymentSeen, PaymentState
 from app.errors import (
     SchedulerNotFound,
 )
@@ -108,11 +107,7 @@ class TakePayment:
         """The payment has arrived, or is held: either the booking is paid now, or the payment is refunded."""
         if not facts.pays(payment, livemode=self._tools.stripe.livemode):
             log.error("payment does not match the order", booking=booking.id, session=facts.id)
-            amount = Money(max(facts.received, facts.capturable), facts.currency)
-            if amount:
-                await self._refunds.owe(booking, payment, amount, EndReason.PAYMENT_MISMATCH, seen)
-            else:
-                await self._store.record_payment(seen)
+            await self._refunds.refund_mismatch(booking, payment, facts, seen)
             return await self.close(booking, EndReason.PAYMENT_MISMATCH)
         mine = {"payment_id": payment.id}
         late = {**mine, "was_expired": True}
@@ -149,7 +144,7 @@ class TakePayment:
 
     async def expire_sessions(self, booking: Booking) -> Booking:
         for payment in await self._store.payments(booking.id):
-            if payment.session_id and payment.state in {PaymentState.OPEN, PaymentState.PROCESSING}:
+            if payment.session_id and payment.state in UNDER_WAY:
                 facts = await self._tools.stripe.expire_session(payment.session_id)
                 if facts.state is PaymentState.EXPIRED:
                     await self._store.record_payment(PaymentSeen(payment.id, facts.state, facts.id, None, 0))
@@ -174,7 +169,7 @@ class TakePayment:
         kinds = [] if told or unknown else [MailKind.RELEASED_CUSTOMER]
         if booking.pay_link and reason is not EndReason.BY_OWNER:
             kinds.append(MailKind.NOT_PAID_OWNER)
-        mails = self._notifications.owed(booking, *kinds, detail={"reason": reason})
+        mails = self._notifications.mails_due(booking, *kinds, detail={"reason": reason})
         change = Change(
             UNPAID,
             Status.EXPIRED,

@@ -14,7 +14,7 @@ from app.domain.history import HistoryEntry
 from app.domain.money import Money
 from app.domain.move import MoveState
 from app.domain.payment import Payment, PaymentMethod
-from app.domain.refund import Refund, failures, payable_another_way
+from app.domain.refund import Refund, RefundStatus, failures, payable_another_way
 from app.text.formats import format_day, format_money, format_span, format_time
 from app.text.history_words import HISTORY, PAID_HOW, REFUND_STANDS
 from app.text.zones import local, offset_label, zone_info
@@ -119,12 +119,12 @@ def _refund_line(view: BookingView, refund: Refund) -> str:
 
 def refund_stands(view: BookingView, refund: Refund) -> str:
     payment = next((payment for payment in view.payments if payment.id == refund.payment_id), None)
-    if refund.status == "requested":
+    if refund.status == RefundStatus.REQUESTED:
         if payment and payment.in_dispute:
             return "waiting for the bank to decide the dispute"
         if refund.next_try_at and not refund.tries:
             return f"will be sent on {when(refund.next_try_at, view.booking.time_zone)}"
-    if payment and payment.in_person and refund.status == "requested":
+    if payment and payment.in_person and refund.status == RefundStatus.REQUESTED:
         return "paid on the spot: refund it yourself, then mark it with paid-another-way"
     if refund.delayed:
         return f"delayed ({refund.problem}); we keep trying"

@@ -58,6 +58,8 @@ class Pays(StrEnum):
         return PaymentMethod(self.value) if self in {Pays.CASH, Pays.CARD_TERMINAL} else None
 
 
+#: The customer may be paying: the Session is open, or Stripe is still processing the payment.
+UNDER_WAY = frozenset({PaymentState.OPEN, PaymentState.PROCESSING})
 #: Money may still come, because no captured or held money was seen: a payment may land late on an expired Session, and
 #: a delayed method that has failed, or a hold that was let go, may be paid after all.
 MAY_STILL_PAY = frozenset(

@@ -5,26 +5,58 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 from app.domain.booking import Booking, EndReason
 from app.domain.money import Money
 from app.domain.move import Move
 from app.domain.payment import DISPUTE_LOST, Payment, PaymentState
 
-#: Refunds that came to nothing: Stripe said so in the end, or they were withdrawn before Stripe was asked.
-REFUND_VOID = frozenset({"failed", "canceled", "withdrawn"})
+
+class RefundStatus(StrEnum):
+    """How a refund stands."""
+
+    #: Stripe has not answered yet.
+    REQUESTED = "requested"
+    #: The cancellation was undone before Stripe was asked, or something else has replaced the refund.
+    WITHDRAWN = "withdrawn"
+    #: The owner paid a failed or refused refund without Stripe, so it counts as refunded.
+    PAID_ANOTHER_WAY = "paid_another_way"
+    # Stripe's words (Stripe docs, "Refund", status)
+    PENDING = "pending"
+    REQUIRES_ACTION = "requires_action"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELED = "canceled"
+
+
+def refund_status(word: str) -> RefundStatus | str:
+    """The status that a row or Stripe tells. A word of Stripe's that is not in our list is kept as it is: it is not
+    open, and counts as refunded."""
+    try:
+        return RefundStatus(word)
+    except ValueError:
+        return word
+
+
+#: Stripe has accepted these, and has not said yet what becomes of them.
+REFUND_AT_STRIPE = frozenset({RefundStatus.PENDING, RefundStatus.REQUIRES_ACTION})
+
+
+#: Stripe may still send these.
+REFUND_OPEN = REFUND_AT_STRIPE | {RefundStatus.REQUESTED}
 
 
 #: Stripe could not deliver these; the money is still the customer's.
-REFUND_FAILED = frozenset({"failed", "canceled"})
+REFUND_FAILED = frozenset({RefundStatus.FAILED, RefundStatus.CANCELED})
 
 
-#: The owner paid a failed or refused refund without Stripe, so it counts as refunded.
-PAID_ANOTHER_WAY = "paid_another_way"
+#: Refunds that came to nothing: Stripe said so in the end, or they were withdrawn before Stripe was asked.
+REFUND_VOID = REFUND_FAILED | {RefundStatus.WITHDRAWN}
 
 
 #: As far as we can know, the customer has this money.
-REFUND_DONE = frozenset({"succeeded", PAID_ANOTHER_WAY})
+REFUND_DONE = frozenset({RefundStatus.SUCCEEDED, RefundStatus.PAID_ANOTHER_WAY})
 
 
 #: `Refund.problem` of a refund that Stripe has not answered for a while.
@@ -85,7 +117,7 @@ class Owed:
                     payment_id=payment_id,
                     amount=Money(amount, self.amount.currency),
                     reason=self.reason,
-                    status="requested",
+                    status=RefundStatus.REQUESTED,
                     stripe_refund_id=None,
                     first_tried_at=None,
                     tries=0,
@@ -101,8 +133,7 @@ class Owed:
 
 @dataclass(frozen=True, slots=True)
 class Refund:
-    """A refund. `status` is Stripe's word, "requested" until Stripe has answered, "withdrawn" if the cancellation was
-    undone before Stripe was asked, or `PAID_ANOTHER_WAY`.
+    """A refund. `status` is as `refund_status` reads it.
 
     `due_at` is since when Stripe is to be asked; the time that a dispute takes does not count. `problem` is why Stripe
     does not carry it out: the code of its refusal, or `NO_ANSWER`; empty while nothing is wrong. `refusals` counts
@@ -113,7 +144,7 @@ class Refund:
     payment_id: str
     amount: Money
     reason: str
-    status: str
+    status: RefundStatus | str
     stripe_refund_id: str | None
     first_tried_at: datetime | None
     tries: int
@@ -128,7 +159,7 @@ class Refund:
     @property
     def delayed(self) -> bool:
         """Whether it should have gone out, but Stripe refuses it or does not answer."""
-        return bool(self.problem) and self.status in {"requested", "pending", "requires_action"}
+        return bool(self.problem) and self.status in REFUND_OPEN
 
 
 def money_left(payments: Sequence[Payment], refunds: Sequence[Refund]) -> int:
@@ -156,7 +187,7 @@ def _made_good(refunds: Sequence[Refund]) -> list[tuple[Refund, Refund, int]]:
     available = {
         refund.id: refund.amount.amount
         for refund in refunds
-        if refund.reason in _BY_HAND and refund.status != "withdrawn"
+        if refund.reason in _BY_HAND and refund.status != RefundStatus.WITHDRAWN
     }
     pairs = []
     for failed in refunds:

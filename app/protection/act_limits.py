@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from app.domain.booking import Actor
-from app.domain.history import HistoryEntry
+from app.domain.history import HistoryEntry, HistoryWord
 from app.errors import TooManyFreeToday
 from app.protection.rate_limits import ACT, FRESH_LINKS, HOLD_ACT, PAY_ACT, RateLimits, Rule, network_of
 from app.widgets import Widget
@@ -64,9 +64,9 @@ def person(email: str) -> str:
 
 def undos(history: Sequence[HistoryEntry]) -> int:
     """How often a cancellation of this booking was taken back."""
-    return sum(entry.what == "taken_back" for entry in history)
+    return sum(entry.what is HistoryWord.TAKEN_BACK for entry in history)
 
 
 def moves_left_unpaid(history: Sequence[HistoryEntry]) -> int:
     """How often a move was begun and its difference not paid. Each took a time for half an hour, and four calls."""
-    return sum(entry.what == "move_expired" for entry in history)
+    return sum(entry.what is HistoryWord.MOVE_EXPIRED for entry in history)

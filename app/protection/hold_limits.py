@@ -101,8 +101,8 @@ class HoldLimits:
 
         `free` are the free starts of the day, as the place's `zone` has it. Where there is only room if the same
         visitor's earlier hold goes, one that nobody has typed anything into yet, it is the answer's `spare`: people go
-        back and choose another time. What is let in counts at once; `left` ends that, so that the caller can ask the
-        scheduler without keeping others waiting.
+        back and choose another time. What is let in counts at once; `finished` ends that, so that the caller can ask
+        the scheduler without keeping others waiting.
         """
         holds = await self._store.open_holds(widget.name)
         self._forget(widget, holds)
@@ -122,7 +122,7 @@ class HoldLimits:
         if self._shared:
             await self._shared.keep(_HOLDER + booking_id, [client.name, client.address], seconds=_HOLDER_SECONDS)
 
-    async def left(self, admission: Admission, *, held: bool) -> None:
+    async def finished(self, admission: Admission, *, held: bool) -> None:
         """The attempt is over. Only holds that came about count towards a widget's pressure: a program that asks for
         taken times presses nobody."""
         self._under_way.remove(admission)

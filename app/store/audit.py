@@ -14,14 +14,16 @@ from app.domain.payment import PaymentMethod, PaymentState
 from app.domain.refund import (
     IN_PERSON_PATIENCE,
     PENDING_UNREAD_PATIENCE,
+    REFUND_OPEN,
     REFUND_PATIENCE,
     REFUND_VOID,
     Refund,
+    RefundStatus,
     failures,
 )
 from app.store.amounts import total
 from app.store.database import Database
-from app.store.rows import to_payment, to_refund
+from app.store.rows import last_change, to_payment, to_refund
 from app.store.tables import (
     BY_HAND,
     CAPTURED,
@@ -41,7 +43,7 @@ _STANDING = (Status.PAID, Status.CONFIRMED)
 #: A time is later than this one where it is set. SQLite looks no index up for the question whether it is set.
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 #: Refunds that the worker makes, or follows at Stripe.
-AT_WORK = sa.and_(refunds.c.status.in_(["requested", "pending", "requires_action"]), refunds.c.next_try_at > LONG_AGO)
+AT_WORK = sa.and_(refunds.c.status.in_(sorted(REFUND_OPEN)), refunds.c.next_try_at > LONG_AGO)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,7 @@ class AuditRows(Database):
                 payments.c.state.concat("").in_([PaymentState.CAPTURED, PaymentState.AUTHORIZED]),
                 sa.not_(sa.func.coalesce(stands, False)),
                 amount > 0,
-                settled_since() <= self._now() - GRACE,
+                last_change() <= self._now() - GRACE,
                 *_within(payments.c.booking_id, among),
             )
             .order_by(payments.c.created_at)
@@ -162,7 +164,7 @@ class AuditRows(Database):
         """Refunds that Stripe refuses, or has not answered for longer than is usual. Money that is only held counts as
         unbooked. What was paid in person is the owner's to refund, within days."""
         now = self._now()
-        requested = refunds.c.status == "requested"
+        requested = refunds.c.status == RefundStatus.REQUESTED
         late = sa.or_(
             refunds.c.problem != "",
             sa.and_(requested, refunds.c.due_at <= now - REFUND_PATIENCE),
@@ -221,7 +223,7 @@ class AuditRows(Database):
                 bookings.c.status.concat("") == Status.CONFIRMED,
                 sa.or_(bookings.c.channel == Channel.ONLINE, bookings.c.pay_link),
                 missing > 0,
-                settled_since() <= self._now() - GRACE,
+                last_change() <= self._now() - GRACE,
                 *_within(bookings.c.id, among),
             )
             .order_by(bookings.c.created_at)
@@ -250,11 +252,6 @@ _STRAYS = (
 
 def _within(booking_id: sa.Column[str], among: Collection[str] | None) -> list[sa.ColumnElement[bool]]:
     return [] if among is None else [booking_id.in_(among)]
-
-
-def settled_since() -> sa.ColumnElement[datetime]:
-    """When anything last happened to a booking. Not `updated_at`, which every attempt to confirm moves on."""
-    return sa.select(sa.func.max(history.c.at)).where(history.c.booking_id == bookings.c.id).scalar_subquery()
 
 
 def _left(payment_id: sa.Column[str]) -> sa.ColumnElement[int]:

@@ -18,7 +18,7 @@ from app.domain.history import HistoryWord
 from app.domain.money import Money
 from app.domain.move import OPEN_MOVES, Move, MoveState
 from app.domain.outbox import OutboxMail
-from app.domain.refund import Owed, Refund
+from app.domain.refund import Owed, Refund, RefundStatus
 from app.domain.terms import Terms
 from app.store.change import Change
 from app.store.database import Database
@@ -322,7 +322,7 @@ class BookingRows(Database):
             heard,
             room(booking.interval, capacity, booking_id=booking.id),
             ~sa.exists().where(
-                *_refunds_of_cancel(booking), sa.or_(refunds.c.tries > 0, refunds.c.status != "requested")
+                *_refunds_of_cancel(booking), sa.or_(refunds.c.tries > 0, refunds.c.status != RefundStatus.REQUESTED)
             ),
         ]
         change = Change((Status.CANCELED,), Status.PAID, HistoryWord.TAKING_BACK, reservation={"occupies": True})
@@ -360,7 +360,7 @@ class BookingRows(Database):
                 await connection.execute(
                     sa.update(refunds)
                     .where(*_refunds_of_cancel(booking))
-                    .values(status="withdrawn", next_try_at=None, updated_at=self._now())
+                    .values(status=RefundStatus.WITHDRAWN, next_try_at=None, updated_at=self._now())
                 )
                 await add_mails(connection, mails)
             return back
@@ -384,7 +384,7 @@ class BookingRows(Database):
             if left:
                 await connection.execute(
                     sa.update(refunds)
-                    .where(*_refunds_of_cancel(booking), refunds.c.status == "requested")
+                    .where(*_refunds_of_cancel(booking), refunds.c.status == RefundStatus.REQUESTED)
                     .values(next_try_at=now)
                 )
                 await add_mails(connection, mails)

@@ -10,7 +10,8 @@ import sqlalchemy as sa
 from app.domain.booking import Booking, Status, Visitor
 from app.domain.history import HistoryWord
 from app.domain.move import MoveState
-from app.domain.payment import DISPUTE_DECIDED, PaymentState
+from app.domain.payment import DISPUTE_DECIDED, UNDER_WAY, PaymentState
+from app.domain.refund import REFUND_OPEN
 from app.store.customers import follow_note
 from app.store.database import Database
 from app.store.due import remember
@@ -96,16 +97,14 @@ class ForgetRows(Database):
         due = reservations.alias("due")
         released = ~sa.exists().where(due.c.booking_id == bookings.c.id, due.c.due.is_not(None))
         undone = sa.or_(bookings.c.undo_until.is_(None), bookings.c.undo_until <= now)
-        open_states = [PaymentState.OPEN, PaymentState.PROCESSING, PaymentState.AUTHORIZED]
+        open_states = sorted(UNDER_WAY | {PaymentState.AUTHORIZED})
         paying = sa.exists().where(
             payments.c.booking_id == bookings.c.id,
             sa.or_(payments.c.state.in_(open_states), payments.c.dispute.not_in(DISPUTE_DECIDED)),
         )
         owing = sa.exists().where(
             refunds.c.booking_id == bookings.c.id,
-            sa.or_(
-                refunds.c.next_try_at.is_not(None), refunds.c.status.in_(["requested", "pending", "requires_action"])
-            ),
+            sa.or_(refunds.c.next_try_at.is_not(None), refunds.c.status.in_(sorted(REFUND_OPEN))),
         )
         moving = sa.exists().where(
             moves.c.booking_id == bookings.c.id, moves.c.state.in_([MoveState.HELD, MoveState.MOVING])

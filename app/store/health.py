@@ -13,12 +13,14 @@ import sqlalchemy as sa
 from app.domain.booking import Status
 from app.domain.history import HistoryWord
 from app.domain.move import MoveState
-from app.domain.payment import PaymentState
+from app.domain.payment import UNDER_WAY, PaymentState
+from app.domain.refund import RefundStatus
 from app.domain.reservation import GIVE_BACK
 from app.store.amounts import total
-from app.store.audit import AT_WORK, LONG_AGO, AuditRows, settled_since
+from app.store.audit import AT_WORK, LONG_AGO, AuditRows
 from app.store.conflicts import raise_counter, set_counter
 from app.store.prepared import Prepared
+from app.store.rows import last_change
 from app.store.tables import (
     DISPUTED,
     FAILED,
@@ -54,7 +56,7 @@ _FORGET_GONE = sa.delete(counters).where(
     counters.c.name.startswith(_SERVING), counters.c.value < sa.bindparam("before", type_=sa.BigInteger)
 )
 _UNDECIDED = (Status.HELD, Status.AWAITING_PAYMENT, Status.PAID, Status.OFFERED)
-_UNPAID = (PaymentState.OPEN, PaymentState.PROCESSING, PaymentState.AUTHORIZED)
+_UNPAID = sorted(UNDER_WAY | {PaymentState.AUTHORIZED})
 _MOVING = (MoveState.HELD, MoveState.MOVING)
 
 
@@ -152,12 +154,14 @@ class HealthRows(AuditRows):
             mails_given_up=await self._count(outbox, GIVEN_UP),
             oldest_mail=await self._age(outbox.c.due_at, owed),
             oldest_refund=await self._age(
-                refunds.c.due_at, sa.and_(AT_WORK, refunds.c.status == "requested", refunds.c.due_at <= now)
+                refunds.c.due_at, sa.and_(AT_WORK, refunds.c.status == RefundStatus.REQUESTED, refunds.c.due_at <= now)
             ),
-            oldest_pending_refund=await self._age(refunds.c.due_at, sa.and_(AT_WORK, refunds.c.status != "requested")),
+            oldest_pending_refund=await self._age(
+                refunds.c.due_at, sa.and_(AT_WORK, refunds.c.status != RefundStatus.REQUESTED)
+            ),
             oldest_event=await self._age(inbox.c.received_at, inbox.c.processed_at.is_(None)),
             oldest_unreleased=await self._age(reservations.c.updated_at, reservations.c.due.in_(sorted(GIVE_BACK))),
-            oldest_unconfirmed=await self._age(settled_since(), bookings.c.status == Status.PAID),
+            oldest_unconfirmed=await self._age(last_change(), bookings.c.status == Status.PAID),
             oldest_unended=max(
                 await self._age(
                     bookings.c.deadline,

@@ -16,12 +16,11 @@ from app.domain.reservation import GIVE_BACK
 from app.store.database import Database
 from app.store.due import add_mails
 from app.store.prepared import Prepared, asked
-from app.store.rows import select_bookings, to_booking
+from app.store.rows import last_change, select_bookings, to_booking
 from app.store.sessions import has_open_session
 from app.store.tables import (
     Instant,
     bookings,
-    history,
     inbox,
     moves,
     outbox,
@@ -74,11 +73,6 @@ class OverdueRows(Database):
         return sorted((to_booking(row) for row in rows), key=lambda booking: booking.starts_at)
 
 
-def _last_change() -> sa.ColumnElement[object]:
-    """When a booking last changed its status. Not `updated_at`, which every attempt moves on."""
-    return sa.select(sa.func.max(history.c.at)).where(history.c.booking_id == bookings.c.id).scalar_subquery()
-
-
 def _unmoved() -> sa.Select[Any]:
     moving = sa.select(moves.c.booking_id).where(moves.c.state == MoveState.MOVING, moves.c.updated_at <= _SINCE)
     return select_bookings(bookings.c.id.in_(moving))
@@ -113,7 +107,7 @@ def _unread() -> sa.Select[Any]:
     return select_bookings(bookings.c.id.in_(paid), bookings.c.status == Status.EXPIRED)
 
 
-_UNCONFIRMED = Prepared(select_bookings(bookings.c.status == Status.PAID, _last_change() <= _SINCE))
+_UNCONFIRMED = Prepared(select_bookings(bookings.c.status == Status.PAID, last_change() <= _SINCE))
 _UNMOVED = Prepared(_unmoved())
 _UNENDED = Prepared(_unended())
 _UNREAD = Prepared(_unread())

@@ -13,7 +13,7 @@ from app.domain.booking import Status
 from app.domain.history import HistoryWord
 from app.domain.move import MoveState
 from app.domain.outbox import OutboxMail
-from app.domain.payment import MAY_STILL_PAY, Payment, PaymentMethod, PaymentSeen, PaymentState
+from app.domain.payment import MAY_STILL_PAY, UNDER_WAY, Payment, PaymentMethod, PaymentSeen, PaymentState
 from app.store.conflicts import insert_if_new
 from app.store.database import Database
 from app.store.due import add_mails, mirror, remember
@@ -276,7 +276,7 @@ def select_payments_to_look_at(now: Moment) -> sa.Select[Any]:
         .join(bookings, bookings.c.id == payments.c.booking_id)
         .outerjoin(moves, moves.c.id == payments.c.move_id)
         .where(
-            payments.c.state.in_([PaymentState.OPEN, PaymentState.PROCESSING]),
+            payments.c.state.in_(sorted(UNDER_WAY)),
             payments.c.next_look_at <= now,
             sa.or_(bookings.c.status == Status.AWAITING_PAYMENT, moves.c.state == MoveState.HELD),
         )

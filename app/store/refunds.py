@@ -11,7 +11,7 @@ from app.domain.booking import Status
 from app.domain.history import HistoryWord
 from app.domain.outbox import OutboxMail
 from app.domain.payment import PaymentSeen
-from app.domain.refund import PAID_ANOTHER_WAY, Owed, Refund
+from app.domain.refund import REFUND_OPEN, Owed, Refund, RefundStatus
 from app.store.database import Database
 from app.store.due import add_mails, add_refunds, draw, left, mirror, remember
 from app.store.prepared import NOW, Prepared, asked
@@ -22,7 +22,6 @@ from app.store.tables import (
     refunds,
 )
 
-_OPEN = ("requested", "pending", "requires_action")
 _OF_BOOKING = Prepared(
     sa.select(refunds).where(refunds.c.booking_id == asked("booking_id")).order_by(refunds.c.created_at)
 )
@@ -126,7 +125,9 @@ class RefundRows(Database):
         """Record why an open refund does not go out. The next attempt, whose time `try_refund` has set, stays due."""
         async with self._write() as connection:
             noted = await connection.execute(
-                sa.update(refunds).where(refunds.c.id == refund_id, refunds.c.status.in_(_OPEN)).values(problem=problem)
+                sa.update(refunds)
+                .where(refunds.c.id == refund_id, refunds.c.status.in_(sorted(REFUND_OPEN)))
+                .values(problem=problem)
             )
             if noted.rowcount:
                 await add_mails(connection, mails)
@@ -136,7 +137,11 @@ class RefundRows(Database):
         async with self._write(_booking_of(refund_id)) as connection:
             waits = await connection.execute(
                 sa.update(refunds)
-                .where(refunds.c.id == refund_id, refunds.c.status == "requested", refunds.c.next_try_at.is_not(None))
+                .where(
+                    refunds.c.id == refund_id,
+                    refunds.c.status == RefundStatus.REQUESTED,
+                    refunds.c.next_try_at.is_not(None),
+                )
                 .values(problem=problem, next_try_at=None, updated_at=self._now())
             )
             if waits.rowcount:
@@ -149,7 +154,13 @@ class RefundRows(Database):
             closed = await connection.execute(
                 sa.update(refunds)
                 .where(refunds.c.id == refund.id, refunds.c.status == refund.status)
-                .values(status=PAID_ANOTHER_WAY, amount=amount, next_try_at=None, problem="", updated_at=self._now())
+                .values(
+                    status=RefundStatus.PAID_ANOTHER_WAY,
+                    amount=amount,
+                    next_try_at=None,
+                    problem="",
+                    updated_at=self._now(),
+                )
             )
             if not closed.rowcount:
                 return False
@@ -178,8 +189,8 @@ class RefundRows(Database):
                 return False
             withdrawn = await connection.execute(
                 sa.update(refunds)
-                .where(refunds.c.id == refund.id, refunds.c.status == "requested")
-                .values(status="withdrawn", next_try_at=None, updated_at=self._now())
+                .where(refunds.c.id == refund.id, refunds.c.status == RefundStatus.REQUESTED)
+                .values(status=RefundStatus.WITHDRAWN, next_try_at=None, updated_at=self._now())
             )
             if withdrawn.rowcount:
                 await add_refunds(connection, await draw(connection, owed))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import datetime
 from functools import cache
 from typing import Any
 
@@ -14,11 +15,11 @@ from app.domain.money import Money
 from app.domain.move import Move, MoveState
 from app.domain.outbox import OutboxMail
 from app.domain.payment import Payment, PaymentMethod, PaymentState, StrayPayment
-from app.domain.refund import Refund
+from app.domain.refund import Refund, refund_status
 from app.domain.reservation import Due, Reservation
 from app.domain.scheduler_tokens import Broken, SchedulerTokens
 from app.domain.terms import Capture, Terms
-from app.store.tables import NO_ADDRESS, Row, bookings, moves, reservations
+from app.store.tables import NO_ADDRESS, Row, bookings, history, moves, reservations
 
 #: What no object has: it is for the store's own questions.
 _OF_THE_STORE = {"occupancy_at"}
@@ -29,6 +30,11 @@ _RESERVED = {column: f"reserved_{column.name}" for column in reservations.c if c
 def select_bookings(*where: sa.ColumnElement[bool]) -> sa.Select[Any]:
     """Bookings with the reservation that each points at, as `to_booking` reads them; `where` may speak of both."""
     return _with_reservation(bookings).where(*where)
+
+
+def last_change() -> sa.ColumnElement[datetime]:
+    """When anything last happened to the booking. Not `updated_at`, which every attempt moves on."""
+    return sa.select(sa.func.max(history.c.at)).where(history.c.booking_id == bookings.c.id).scalar_subquery()
 
 
 def select_moves(*where: sa.ColumnElement[bool]) -> sa.Select[Any]:
@@ -162,7 +168,7 @@ def refund_row(refund: Refund) -> dict[str, Any]:
 
 def to_refund(row: Row) -> Refund:
     """A refund from its row."""
-    values = {**row}
+    values = {**row, "status": refund_status(row["status"])}
     return Refund(amount=Money(values.pop("amount"), values.pop("currency")), **values)
 
 

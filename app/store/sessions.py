@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from app.domain.payment import PaymentState
+from app.domain.payment import UNDER_WAY
 from app.store.tables import payments
 
 
@@ -13,5 +13,5 @@ def has_open_session(of: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
     return sa.exists().where(
         of,
         payments.c.session_id.is_not(None),
-        payments.c.state.in_([PaymentState.OPEN, PaymentState.PROCESSING]),
+        payments.c.state.in_(sorted(UNDER_WAY)),
     )

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from app.booking.bookings import BookingView
 from app.domain.booking import Actor, Booking, Status
-from app.domain.history import HistoryEntry
+from app.domain.history import HistoryEntry, HistoryWord
 from app.domain.money import Money
 from app.domain.payment import DISPUTE_LOST, DISPUTE_OVER
 from app.msgid import N_
@@ -17,18 +17,18 @@ from app.web.shared.time_words import when
 
 #: What a customer finds in the history. The rest is of use to nobody but us.
 _HISTORY: Mapping[str, str] = {
-    "confirmed": N_("Booked"),
-    "rescued": N_("Booked after a late payment"),
-    "other_person": N_("Booked with another person, because the one you chose was no longer free"),
-    "offered": N_("Other times were held for you"),
-    "chosen": N_("You chose another time"),
-    "taken_back": N_("You undid the cancellation"),
-    "not_taken_back": N_("The cancellation could not be undone: the time was no longer free"),
-    "difference_paid": N_("You paid the difference for another time"),
-    "move_refused": N_("The other time was no longer free, so nothing changed"),
-    "move_expired": N_("The other time was not paid for, so nothing changed"),
-    "no_show": N_("Marked as missed"),
-    "came_after_all": N_("No longer marked as missed"),
+    HistoryWord.CONFIRMED: N_("Booked"),
+    HistoryWord.RESCUED: N_("Booked after a late payment"),
+    HistoryWord.OTHER_PERSON: N_("Booked with another person, because the one you chose was no longer free"),
+    HistoryWord.OFFERED: N_("Other times were held for you"),
+    HistoryWord.CHOSEN: N_("You chose another time"),
+    HistoryWord.TAKEN_BACK: N_("You undid the cancellation"),
+    HistoryWord.NOT_TAKEN_BACK: N_("The cancellation could not be undone: the time was no longer free"),
+    HistoryWord.DIFFERENCE_PAID: N_("You paid the difference for another time"),
+    HistoryWord.MOVE_REFUSED: N_("The other time was no longer free, so nothing changed"),
+    HistoryWord.MOVE_EXPIRED: N_("The other time was not paid for, so nothing changed"),
+    HistoryWord.NO_SHOW: N_("Marked as missed"),
+    HistoryWord.CAME_AFTER_ALL: N_("No longer marked as missed"),
 }
 
 
@@ -38,7 +38,8 @@ def history_lines(view: BookingView, now: datetime, language: str) -> list[dict[
     before = ""
     for entry in view.history:
         what = happened(entry, view.booking, now, language)
-        if what and not (what == before and entry.what == "disputed"):  # a dispute takes steps that say nothing new
+        # A dispute takes steps that say nothing new.
+        if what and not (what == before and entry.what is HistoryWord.DISPUTED):
             lines.append(
                 {"at": when(entry.at, view.booking, now, language), "iso": formats.machine_time(entry.at), "what": what}
             )
@@ -50,7 +51,7 @@ def happened(entry: HistoryEntry, booking: Booking, now: datetime, language: str
     """One line of the history; empty for what is of no use to the customer."""
     _ = catalogues.translator(language).gettext
     detail = entry.detail
-    if entry.what == "moved":
+    if entry.what is HistoryWord.MOVED:
         times = {
             "before": when(datetime.fromisoformat(detail["from"]), booking, now, language),
             "after": when(datetime.fromisoformat(detail["to"]), booking, now, language),
@@ -58,10 +59,10 @@ def happened(entry: HistoryEntry, booking: Booking, now: datetime, language: str
         if detail.get("by") == Actor.OWNER:
             return _("We moved it from %(before)s to %(after)s") % times
         return _("You moved it from %(before)s to %(after)s") % times
-    if entry.what in {"refund_added", "refunded_at_stripe"}:
+    if entry.what in {HistoryWord.REFUND_ADDED, HistoryWord.REFUNDED_AT_STRIPE}:
         amount = formats.format_money(Money(int(detail["amount"]), booking.terms.price.currency), language)
         return _("We refunded %(amount)s") % {"amount": amount}
-    if entry.what == "disputed":
+    if entry.what is HistoryWord.DISPUTED:
         if detail["dispute"] == DISPUTE_LOST:
             return _("Your bank returned the payment to you")
         over = detail["dispute"] in DISPUTE_OVER

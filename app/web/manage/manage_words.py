@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from app.booking.bookings import BookingView
 from app.booking.offer import Offer
 from app.domain.booking import Booking, Status
+from app.domain.history import HistoryWord
 from app.domain.move import MoveState
 from app.domain.payment import DISPUTE_LOST
 from app.errors import BookingConflict, HoldfastError, SchedulerError, StripeError
@@ -20,6 +21,7 @@ from app.web.shared.time_words import clock
 
 #: How long the page tells of a move that came to nothing.
 _STILL_NEWS = timedelta(days=1)
+_ENDS_OF_MOVES = frozenset({HistoryWord.MOVED, HistoryWord.MOVE_REFUSED, HistoryWord.MOVE_EXPIRED})
 #: What an act that led to the page has to say, by the word in the address.
 _REPORTS = {
     "moved": N_("Your booking has been moved."),
@@ -48,7 +50,8 @@ def news(view: BookingView, now: datetime, language: str) -> list[str]:
     if disputed(view):
         lines.append(_("Your bank is asking for the payment back. Until it has decided, we cannot refund anything."))
     last = view.history[-1] if view.history else None
-    if booking.status is Status.CONFIRMED and last and now - last.at < _STILL_NEWS and last.what == "move_refused":
+    refused = last and last.what is HistoryWord.MOVE_REFUSED and now - last.at < _STILL_NEWS
+    if booking.status is Status.CONFIRMED and refused:
         lines.append(_("The other time was no longer free. Your booking stays as it is."))
     return lines
 
@@ -57,11 +60,11 @@ def reported_words(word: str, view: BookingView, language: str) -> str:
     """What an act has to say, for as long as that is true."""
     booking, move = view.booking, view.move
     settled = booking.status is Status.CONFIRMED and move is None
-    last = [entry.what for entry in view.history if entry.what in {"moved", "move_refused", "move_expired"}][-1:]
+    last = [entry.what for entry in view.history if entry.what in _ENDS_OF_MOVES][-1:]
     true = {
-        "moved": settled and last == ["moved"],
+        "moved": settled and last == [HistoryWord.MOVED],
         "undone": settled and booking.canceled_at is None,
-        "left": settled and last == ["move_expired"],
+        "left": settled and last == [HistoryWord.MOVE_EXPIRED],
         "back": move is not None and move.state is MoveState.HELD,
     }
     return catalogues.translator(language).gettext(_REPORTS[word]) if true.get(word) else ""

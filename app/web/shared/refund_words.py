@@ -9,7 +9,7 @@ from app.booking.bookings import BookingView
 from app.domain.booking import Channel, Status
 from app.domain.money import Money
 from app.domain.payment import Payment, PaymentState
-from app.domain.refund import PAID_ANOTHER_WAY, Refund, failures
+from app.domain.refund import Refund, RefundStatus, failures
 from app.msgid import N_
 from app.text import catalogues, formats
 from app.text.history_words import PAID_HOW, REFUND_STANDS
@@ -50,7 +50,7 @@ def shown_refunds(view: BookingView) -> list[Refund]:
     """The refunds that say something to the customer: not what was withdrawn, nor what failed and was made good by
     another that is shown."""
     past = made_good(view)
-    return [refund for refund in view.refunds if refund.status != "withdrawn" and refund.id not in past]
+    return [refund for refund in view.refunds if refund.status != RefundStatus.WITHDRAWN and refund.id not in past]
 
 
 def made_good(view: BookingView) -> set[str]:
@@ -61,13 +61,13 @@ def made_good(view: BookingView) -> set[str]:
 def waits_for_bank(refund: Refund, view: BookingView) -> bool:
     """Whether a refund cannot go out before a bank has decided about its payment."""
     payment = next((payment for payment in view.payments if payment.id == refund.payment_id), None)
-    return payment is not None and payment.in_dispute and refund.status == "requested"
+    return payment is not None and payment.in_dispute and refund.status == RefundStatus.REQUESTED
 
 
 def goes_out_later(refund: Refund, now: datetime) -> datetime | None:
     """When a refund goes out that waits because its cancellation can still be taken back; None where none is
     awaited."""
-    waits = refund.status == "requested" and not refund.tries and refund.next_try_at
+    waits = refund.status == RefundStatus.REQUESTED and not refund.tries and refund.next_try_at
     return refund.next_try_at if waits and refund.next_try_at and refund.next_try_at > now else None
 
 
@@ -96,20 +96,22 @@ def _refund_line(refund: Refund, view: BookingView, language: str) -> str:
     amount = {"amount": price(refund.amount, language)}
     if waits_for_bank(refund, view):
         return _("The payment is disputed. We will refund %(amount)s once your bank has decided.") % amount
-    if goes_by_hand(refund, view) and refund.status == "requested":
+    if goes_by_hand(refund, view) and refund.status == RefundStatus.REQUESTED:
         return _("You get %(amount)s back from us directly, because you paid on the spot.") % amount
     if refund.delayed:
         return _("Your refund of %(amount)s is delayed. We keep trying to send it.") % amount
-    words = {
-        "failed": N_(
+    words: dict[str, str] = {
+        RefundStatus.FAILED: N_(
             "We could not refund %(amount)s to your card. Please contact us so that we can send it another way."
         ),
-        "canceled": N_(
+        RefundStatus.CANCELED: N_(
             "We could not refund %(amount)s to your card. Please contact us so that we can send it another way."
         ),
-        PAID_ANOTHER_WAY: N_("We paid %(amount)s back to you another way."),
-        "requires_action": N_("We are refunding %(amount)s. Stripe will email you to ask for the details it needs."),
-        "succeeded": N_("We have sent %(amount)s back to your card. It can take 5–10 days to show there."),
+        RefundStatus.PAID_ANOTHER_WAY: N_("We paid %(amount)s back to you another way."),
+        RefundStatus.REQUIRES_ACTION: N_(
+            "We are refunding %(amount)s. Stripe will email you to ask for the details it needs."
+        ),
+        RefundStatus.SUCCEEDED: N_("We have sent %(amount)s back to your card. It can take 5–10 days to show there."),
     }
     sentence = words.get(
         refund.status, N_("We are refunding %(amount)s to your card. It usually arrives within 5–10 days.")
@@ -142,7 +144,7 @@ def _refund_row_words(refund: Refund, view: BookingView, now: datetime, language
     _ = catalogues.translator(language).gettext
     if waits_for_bank(refund, view):
         return _("The payment is disputed, so we will send it once your bank has decided.")
-    if goes_by_hand(refund, view) and refund.status == "requested":
+    if goes_by_hand(refund, view) and refund.status == RefundStatus.REQUESTED:
         return _("You get it back from us directly, because you paid on the spot.")
     if refund.delayed:
         return _("It is delayed. We keep trying to send it; you do not need to do anything.")
@@ -150,13 +152,17 @@ def _refund_row_words(refund: Refund, view: BookingView, now: datetime, language
         return _("We will send it at %(time)s to your original payment method.") % {
             "time": clock(later, booking, language)
         }
-    words = {
-        "requested": N_("We are sending it to your original payment method."),
-        "succeeded": N_("Sent to your card. It can take 5–10 days to show there."),
-        "requires_action": N_("Stripe will email you to ask for the details it needs."),
-        "failed": N_("We could not send it back to your card. Please contact us so that we can send it another way."),
-        "canceled": N_("We could not send it back to your card. Please contact us so that we can send it another way."),
-        PAID_ANOTHER_WAY: N_("We paid it back to you another way."),
+    words: dict[str, str] = {
+        RefundStatus.REQUESTED: N_("We are sending it to your original payment method."),
+        RefundStatus.SUCCEEDED: N_("Sent to your card. It can take 5–10 days to show there."),
+        RefundStatus.REQUIRES_ACTION: N_("Stripe will email you to ask for the details it needs."),
+        RefundStatus.FAILED: N_(
+            "We could not send it back to your card. Please contact us so that we can send it another way."
+        ),
+        RefundStatus.CANCELED: N_(
+            "We could not send it back to your card. Please contact us so that we can send it another way."
+        ),
+        RefundStatus.PAID_ANOTHER_WAY: N_("We paid it back to you another way."),
     }
     sentence = words.get(refund.status, N_("On its way to your card. It usually arrives within 5–10 days."))
     return _(sentence)
@@ -172,7 +178,7 @@ def owner_refund_words(refund: Refund, view: BookingView, now: datetime, languag
         return _("waiting for the bank to decide the dispute")
     if later := goes_out_later(refund, now):
         return _("will be sent on %(when)s") % {"when": when(later, at_place(view.booking), now, language)}
-    if goes_by_hand(refund, view) and refund.status == "requested":
+    if goes_by_hand(refund, view) and refund.status == RefundStatus.REQUESTED:
         return _("paid on the spot: please refund it yourself, then mark it as paid another way")
     if refund.delayed:
         return _("delayed (%(reason)s); we keep trying") % {"reason": refund.problem}

@@ -11,6 +11,7 @@ from starlette.responses import RedirectResponse, Response
 
 from app.booking.bookings import BookingView
 from app.domain.booking import Booking, EndReason
+from app.domain.history import HistoryWord
 from app.errors import LinkExpired, LinkRefused
 from app.parts import parts_of
 from app.protection.rate_limits import BOOKING
@@ -115,7 +116,7 @@ def common_context(request: Request, view: BookingView) -> dict[str, Any]:
 
 def new_price(view: BookingView, language: str) -> str:
     """That the price is another than the one that was chosen by; empty where it is not."""
-    if not any(entry.what == "price_changed" for entry in view.history):
+    if not any(entry.what is HistoryWord.PRICE_CHANGED for entry in view.history):
         return ""
     _ = catalogues.translator(language).gettext
     return _("The price has changed: %(price)s") % {"price": price(view.booking.terms.price, language)}

@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from app.booking.bookings import BookingView
 from app.domain.booking import Booking, Status, short_reference
+from app.domain.history import HistoryWord
 from app.domain.payment import PaymentState
 from app.mail import map_link
 from app.parts import parts_of
@@ -126,7 +127,7 @@ def _how_it_ended(view: BookingView, language: str) -> list[str]:
 
 def _other_person(view: BookingView) -> bool:
     """Whether late money was rescued with someone else at the same time."""
-    return any(entry.what == "other_person" for entry in view.history)
+    return any(entry.what is HistoryWord.OTHER_PERSON for entry in view.history)
 
 
 def _greeting(booking: Booking, language: str, now: datetime) -> str:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from app.domain.booking import EndReason
 from app.domain.money import Money, currency_quantum
 from app.domain.payment import Payment, PaymentState
-from app.domain.refund import Owed, Refund, money_left
+from app.domain.refund import Owed, Refund, RefundStatus, money_left, refund_status
 from app.domain.terms import Terms, Tier
 from tests.support.examples import a_payment
 
@@ -92,6 +92,13 @@ def test_what_is_left_is_nothing_of_what_was_overdrawn_or_lost_in_a_dispute() ->
     lost = a_payment("pay_3", captured=900, dispute="lost")
     held = a_payment("pay_4", captured=0, state=PaymentState.AUTHORIZED)
     assert money_left([overdrawn, whole, lost, held], [a_refund(overdrawn, 600, "requested")]) == 700
+
+
+def test_a_word_of_stripes_that_we_do_not_know_is_kept_and_counts_as_refunded() -> None:
+    assert refund_status("requires_action") is RefundStatus.REQUIRES_ACTION
+    assert refund_status("reversed") == "reversed"
+    payment = a_payment("pay_1", captured=1200)
+    assert money_left([payment], [a_refund(payment, 500, refund_status("reversed"))]) == 700
 
 
 def a_refund(payment: Payment, amount: int, status: str) -> Refund:

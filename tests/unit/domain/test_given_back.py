@@ -8,7 +8,7 @@ import pytest
 
 from app.domain.booking import EndReason
 from app.domain.money import Money
-from app.domain.refund import PAID_ANOTHER_WAY, Refund, failures, given_back, payable_another_way
+from app.domain.refund import Refund, RefundStatus, failures, given_back, payable_another_way
 from tests.support.examples import NOW, a_booking, a_payment
 
 
@@ -67,7 +67,8 @@ def test_a_refund_by_hand_that_replaces_a_failed_one_of_a_cheaper_move_takes_not
 
 
 def test_goodwill_that_was_paid_another_way_counts() -> None:
-    assert given_back(PAID, [a_payment()], [a_refund(1, 20_000, EndReason.GOODWILL, PAID_ANOTHER_WAY)]) == 20_000
+    refunds = [a_refund(1, 20_000, EndReason.GOODWILL, RefundStatus.PAID_ANOTHER_WAY)]
+    assert given_back(PAID, [a_payment()], refunds) == 20_000
 
 
 def test_a_failed_refund_is_made_good_by_what_the_owner_refunds_after_it_failed() -> None:

@@ -63,7 +63,7 @@ async def test_where_a_day_has_two_times_the_second_person_of_a_household_gets_t
     gate, widget = stack.parts.hold_limits, stack.parts.widgets["studio"]
     zone = ZoneInfo("Europe/Stockholm")
     admission = await gate.admit(widget, Client("b" * 24, "198.51.100.7"), second, [second], zone)
-    await gate.left(admission, held=False)
+    await gate.finished(admission, held=False)
     assert (await caller.hold(second, key="b" * 24)).status_code == 303
     with pytest.raises(TooManyHolds):
         await gate.admit(widget, Client("c" * 24, "198.51.100.7"), day[1], [day[1]], zone)
