@@ -30,7 +30,6 @@ from app.api.routes import routes as api_routes
 from app.booking.acts import make_acts
 from app.booking.cursors import Cursors
 from app.booking.notifications import Notifications
-from app.booking.overdue import Overdue
 from app.booking.refunds import Refunds
 from app.booking.stray_payments import Strays
 from app.booking.tools import Tools
@@ -252,71 +251,31 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
             random=seams.random,
         )
         acts = make_acts(tools, hold_limits, inherited=await store.unpaid_ids())
-        inbox = Inbox(
-            store=store,
-            acts=acts,
-            availability=availability,
-            payments=payments,
-            cursors=cursors,
-            scheduler_webhooks={name: one.webhooks for name, one in connected.items() if one.webhooks},
-            now=now,
-            random=seams.random,
-            sleep=seams.sleep,
-        )
-        staff = Staff(
-            emails=settings.staff_emails,
-            store=store,
-            links=links,
-            rate_limits=rate_limits,
-            mailer=mailer,
-            budgets=budgets,
-            public_url=settings.public_url,
-            now=now,
-            random=seams.random,
-        )
+        inbox = Inbox(tools, acts, {name: one.webhooks for name, one in connected.items() if one.webhooks}, seams.sleep)
+        staff = Staff(tools, mailer, emails=settings.staff_emails, rate_limits=rate_limits, budgets=budgets)
         oauth = calendly_oauth(settings, world, "calendly") if settings.calendly_client_id else None
         if oauth:
             closing.push_async_callback(oauth.aclose)
         calendly = CalendlyConnections(
+            tools,
+            mailer,
+            staff,
             names=list(owned),
-            widgets=widgets,
-            store=store,
-            staff=staff,
             oauth=oauth,
             client=partial(calendly_client, settings, world),
             tokens=token_sealer(settings, world),
             states=Sealer(settings.keys, "calendly-state", now=now),
-            mailer=mailer,
-            public_url=settings.public_url,
             hears=settings.calendly_webhook_key is not None,
-            now=now,
-            random=seams.random,
         )
-        working_hours = WorkingHours(
-            store=store,
-            schedulers=schedulers,
-            availability=availability,
-            widgets=widgets,
-            mailer=mailer,
-            public_url=settings.public_url,
-            now=now,
-            sleep=seams.sleep,
-            random=seams.random,
-        )
+        working_hours = WorkingHours(tools, mailer, seams.sleep)
         worker = Worker(
-            acts=acts,
+            tools,
+            acts,
+            mailer,
             inbox=inbox,
-            refunds=refunds,
-            strays=strays,
-            notifications=notifications,
-            overdue=Overdue(store=store, notifications=notifications),
             connections=calendly,
             working_hours=working_hours,
-            store=store,
-            mailer=mailer,
-            now=now,
             sleep=seams.sleep,
-            metrics=metrics,
             alone=not seams.shared,
             keep_done=timedelta(days=settings.keep_done_days),
         )
@@ -403,9 +362,7 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
             sites=sites,
             metrics=metrics,
             erasure=Erasure(store=store, schedulers=schedulers, now=now),
-            reconciling=Reconciling(
-                store=store, schedulers=schedulers, payments=payments, acts=acts, strays=strays, now=now
-            ),
+            reconciling=Reconciling(tools, acts),
             health=health,
             alerts=Alerts(store=store, health=health, mailer=mailer, calendly=calendly, now=now),
             staff=staff,
