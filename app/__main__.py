@@ -260,7 +260,9 @@ def _serve(settings: Settings, arguments: argparse.Namespace) -> None:
 
 
 async def _work(settings: Settings) -> None:
-    from app.main import Seams, open_parts, run_worker_of, tell_start
+    from app.build import open_parts
+    from app.main import run_worker_of, tell_start
+    from app.seams import Seams
     from app.telemetry.logs import log_crashes
 
     log_crashes()

@@ -1,6 +1,6 @@
 """Every part of the running program, typed: what a door may use.
 
-`app.main` builds them; doors get them by `parts_of(request)`, so that a renamed act breaks the type check at every
+`app.build` builds them; doors get them by `parts_of(request)`, so that a renamed act breaks the type check at every
 door.
 """
 

@@ -17,6 +17,7 @@ from app.booking.bookings import BookingView
 from app.booking.manage_links import MANAGED
 from app.booking.moves import MoveQuote
 from app.booking.offer import Refusal
+from app.build import open_parts
 from app.cli.arguments import COMPLETED, NO_SHOW, Refused, WrongUse, named, read_amount, read_start
 from app.cli.as_json import booking_json, refund_json, view_json
 from app.cli.book import BookingDesk
@@ -43,8 +44,8 @@ from app.errors import (
     StripeError,
     StripeMisconfigured,
 )
-from app.main import Seams, open_parts
 from app.parts import Parts
+from app.seams import Seams
 from app.settings import Settings
 from app.text.zones import local
 

@@ -15,11 +15,12 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+from app.build import open_parts
 from app.cli.options import MOST_EVENTS
 from app.domain.event import StoredEvent
 from app.errors import NotFound
-from app.main import Seams, open_parts
 from app.parts import Parts
+from app.seams import Seams
 from app.settings import Settings
 
 DONE, FAILED, WRONG_USE = 0, 1, 2

@@ -6,8 +6,9 @@ import argparse
 import asyncio
 import sys
 
-from app.main import Seams, open_parts
+from app.build import open_parts
 from app.parts import Parts
+from app.seams import Seams
 from app.settings import Settings
 
 _ELSEWHERE = (

@@ -13,10 +13,11 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+from app.build import open_parts
 from app.domain.outbox import MailLine
 from app.errors import NotFound
-from app.main import Seams, open_parts
 from app.parts import Parts
+from app.seams import Seams
 from app.settings import Settings
 
 DONE, WRONG_USE = 0, 2

@@ -12,13 +12,14 @@ import json
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
+from app.build import open_parts
 from app.cli.terminal import Terminal, real_terminal
 from app.cli.words import money, plain, span, when
 from app.domain.money import Money
 from app.errors import SchedulerError, StripeError
-from app.main import Seams, open_parts
 from app.operations.reconciling import Differences, Unknown
 from app.parts import Parts
+from app.seams import Seams
 from app.settings import Settings
 
 DONE, FAILED, WRONG_USE = 0, 1, 2

@@ -13,12 +13,13 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+from app.build import open_parts
 from app.cli.options import MOST_MESSAGES
 from app.domain.outgoing_webhooks import Delivery, Endpoint
 from app.errors import NotFound
-from app.main import Seams, open_parts
 from app.operations.outgoing_webhooks import OutgoingWebhooks
 from app.parts import Parts
+from app.seams import Seams
 from app.settings import Settings
 
 DONE, FAILED, WRONG_USE = 0, 1, 2

@@ -7,15 +7,15 @@ reads them see that address, so it opens nothing.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from random import Random
 from typing import Final, Literal
 
 import structlog
 
+from app.booking.tools import Tools
 from app.domain.scheduler_names import owner_of, owners_name, provider_of
 from app.domain.scheduler_tokens import Broken, SchedulerTokens
 from app.errors import LinkRefused, MailError, NotFound, SchedulerError
@@ -26,7 +26,6 @@ from app.scheduling.calendly.client import CalendlyClient
 from app.scheduling.calendly.oauth import CalendlyOAuth, Grant
 from app.scheduling.calendly.tokens import PersonalAccess
 from app.scheduling.calendly.webhook import EVENTS
-from app.store import Store
 from app.text.catalogues import translator
 from app.widgets import Widget
 
@@ -85,37 +84,33 @@ class _Asked:
 class CalendlyConnections:
     """The connections of all owners whose names this server knows. `oauth` is None where no OAuth app is set."""
 
-    # Thirteen parameters: what connecting touches, and what tests put in the place of time and chance.
+    # Nine parameters: what connecting touches, and Calendly's client of each kind.
     def __init__(
         self,
+        tools: Tools,
+        mailer: Mailer,
+        staff: Staff,
         *,
         names: Sequence[str],
-        widgets: Mapping[str, Widget],
-        store: Store,
-        staff: Staff,
         oauth: CalendlyOAuth | None,
         client: Callable[[PersonalAccess], CalendlyClient],
         tokens: Sealer,
         states: Sealer,
-        mailer: Mailer,
-        public_url: str,
         hears: bool,
-        now: Callable[[], datetime],
-        random: Random,
     ) -> None:
         self._names = names
-        self._widgets = widgets
-        self._store = store
+        self._widgets = tools.widgets
+        self._store = tools.store
         self._staff = staff
         self._oauth = oauth
         self._client = client
         self._tokens = tokens
         self._states = states
         self._mailer = mailer
-        self._public_url = public_url
+        self._public_url = tools.public_url
         self._hears = hears
-        self._now = now
-        self._random = random
+        self._now = tools.now
+        self._random = tools.random
 
     @property
     def enabled(self) -> bool:

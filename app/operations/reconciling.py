@@ -7,19 +7,16 @@ bookings of which nothing here knows any more.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from app.booking.acts import Acts
-from app.booking.stray_payments import Strays
+from app.booking.tools import Tools
 from app.domain.booking import Booking, Status
 from app.domain.payment import Payment, PaymentState, StrayPayment
 from app.payments.facts import CheckoutFacts
-from app.payments.stripe_client import Payments
 from app.scheduling.port import SchedulerBooking
-from app.scheduling.schedulers import Schedulers
-from app.store import Store
 
 _TAGS = ("bk_", "mv_")
 _PAID = frozenset({PaymentState.AUTHORIZED, PaymentState.CAPTURED})
@@ -60,25 +57,15 @@ class Differences:
 
 
 class Reconciling:
-    """Compares, and acts. `payments` is None where no Stripe key is set. All of it raises SchedulerError,
-    StripeError."""
+    """Compares, and acts. All of it raises SchedulerError, StripeError."""
 
-    def __init__(
-        self,
-        *,
-        store: Store,
-        schedulers: Schedulers,
-        payments: Payments | None,
-        acts: Acts,
-        strays: Strays,
-        now: Callable[[], datetime],
-    ) -> None:
-        self._store = store
-        self._schedulers = schedulers
-        self._payments = payments
+    def __init__(self, tools: Tools, acts: Acts) -> None:
+        self._store = tools.store
+        self._schedulers = tools.schedulers
+        self._payments = tools.payments
         self._acts = acts
-        self._strays = strays
-        self._now = now
+        self._strays = tools.strays
+        self._now = tools.now
 
     async def look(self, *, days: int) -> Differences:
         """Compare with Stripe's Sessions of the last `days`, and with the scheduler's bookings that are still to come.

@@ -7,22 +7,21 @@ carry a token that is renewed while they are used, and a row says whether the si
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from random import Random
 from typing import Final
 
 import structlog
 
+from app.booking.tools import Tools
 from app.domain.booking import Booking
 from app.domain.outbox import MailLine
 from app.errors import LinkExpired, LinkRefused, MailError
 from app.mail import Mailer
 from app.protection.rate_limits import SIGN_IN_MAIL, RateLimits
-from app.protection.signed_links import SIGN_IN_LIFE, STAFF_LIFE, STAFF_RENEWAL, Links
+from app.protection.signed_links import SIGN_IN_LIFE, STAFF_LIFE, STAFF_RENEWAL
 from app.scheduling.availability import CallBudget
-from app.store import Store
 from app.store.sign_ins import OpenSignIn
 from app.text.catalogues import translator
 
@@ -79,29 +78,24 @@ def _renewals(member: str) -> str:
 class Staff:
     """Signing in, and looking. `emails` may sign in, in small letters; the rest is as everywhere."""
 
-    # Nine parameters: what signing in touches, and what tests put in the place of time and chance.
     def __init__(
         self,
+        tools: Tools,
+        mailer: Mailer,
         *,
         emails: Sequence[str],
-        store: Store,
-        links: Links,
         rate_limits: RateLimits,
-        mailer: Mailer,
         budgets: Mapping[str, CallBudget],
-        public_url: str,
-        now: Callable[[], datetime],
-        random: Random,
     ) -> None:
         self._emails = frozenset(emails)
-        self._store = store
-        self._links = links
+        self._store = tools.store
+        self._links = tools.links
         self._rate_limits = rate_limits
         self._mailer = mailer
         self._budgets = budgets
-        self._public_url = public_url
-        self._now = now
-        self._random = random
+        self._public_url = tools.public_url
+        self._now = tools.now
+        self._random = tools.random
 
     @property
     def enabled(self) -> bool:

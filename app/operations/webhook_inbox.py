@@ -10,23 +10,20 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from random import Random
 
 import anyio
 import structlog
 
 from app.booking.acts import Acts
 from app.booking.as_there import agrees
-from app.booking.cursors import Cursors
+from app.booking.tools import Tools
 from app.domain.booking import Booking
 from app.domain.event import Event, StoredEvent
 from app.domain.scheduler_names import provider_of
 from app.errors import BookingConflict, HoldfastError, NotFound, SchedulerDown, SchedulerError, StripeDown, StripeError
 from app.payments.facts import Listed
-from app.payments.stripe_client import RECENT, Payments
-from app.scheduling.availability import Availability
+from app.payments.stripe_client import RECENT
 from app.scheduling.port import SchedulerNotice, SchedulerWebhooks
-from app.store import Store
 
 log = structlog.get_logger()
 
@@ -51,31 +48,24 @@ _STRIPE_KEEPS = timedelta(days=30)
 
 
 class Inbox:
-    """Receives providers' webhooks. `payments` is None where no Stripe key is set; `scheduler_webhooks` has those
-    schedulers, by name, whose webhooks are received. `sleep` waits seconds."""
+    """Receives providers' webhooks. `scheduler_webhooks` has those schedulers, by name, whose webhooks are received.
+    `sleep` waits seconds."""
 
-    # Nine parameters: the parts that a webhook passes through, and what tests put in the place of time and chance.
     def __init__(
         self,
-        *,
-        store: Store,
+        tools: Tools,
         acts: Acts,
-        availability: Availability,
-        payments: Payments | None,
-        cursors: Cursors,
         scheduler_webhooks: Mapping[str, SchedulerWebhooks],
-        now: Callable[[], datetime],
-        random: Random,
         sleep: Callable[[float], Awaitable[None]],
     ) -> None:
-        self._store = store
+        self._store = tools.store
         self._acts = acts
-        self._availability = availability
-        self._payments = payments
-        self._cursors = cursors
+        self._availability = tools.availability
+        self._payments = tools.payments
+        self._cursors = tools.cursors
         self._scheduler_webhooks = scheduler_webhooks
-        self._now = now
-        self._random = random
+        self._now = tools.now
+        self._random = tools.random
         self._sleep = sleep
 
     # -- the doors -------------------------------------------------------------------------------------------

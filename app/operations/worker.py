@@ -15,11 +15,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.booking.acts import Acts
 from app.booking.adopt import LOOK_BACK
-from app.booking.notifications import Notifications
 from app.booking.overdue import Overdue
-from app.booking.refunds import Refunds
-from app.booking.stray_payments import Strays
 from app.booking.take_payment import UNPAID
+from app.booking.tools import Tools
 from app.domain.booking import Booking
 from app.domain.event import StoredEvent
 from app.domain.hours_change import HoursChange
@@ -33,8 +31,6 @@ from app.mail import Mailer
 from app.operations.calendly_connections import CalendlyConnections
 from app.operations.webhook_inbox import Inbox
 from app.operations.working_hours import WorkingHours
-from app.store import Store
-from app.telemetry.metrics import Metrics
 
 log = structlog.get_logger()
 
@@ -79,40 +75,34 @@ class Worker:
     """Runs `tick` again and again. `sleep` waits seconds; `now` gives aware UTC datetimes. `alone` says
     that no other worker may run over this database; `keep_done` is for how long done events and mails are kept."""
 
-    # Fifteen parameters: one for each queue that it empties, and what tests use instead of time and waiting.
+    # Nine parameters: whose queues it empties, and what tests use instead of waiting.
     def __init__(
         self,
-        *,
+        tools: Tools,
         acts: Acts,
+        mailer: Mailer,
+        *,
         inbox: Inbox,
-        refunds: Refunds,
-        strays: Strays,
-        notifications: Notifications,
-        overdue: Overdue,
         connections: CalendlyConnections,
         working_hours: WorkingHours,
-        store: Store,
-        mailer: Mailer,
-        now: Callable[[], datetime],
         sleep: Callable[[float], Awaitable[None]],
-        metrics: Metrics,
-        alone: bool = True,
-        keep_done: timedelta = timedelta(days=90),
+        alone: bool,
+        keep_done: timedelta,
     ) -> None:
         self._alone = alone
         self._acts = acts
         self._inbox = inbox
-        self._refunds = refunds
-        self._strays = strays
-        self._notifications = notifications
-        self._overdue = overdue
+        self._refunds = tools.refunds
+        self._strays = tools.strays
+        self._notifications = tools.notifications
+        self._overdue = Overdue(store=tools.store, notifications=tools.notifications)
         self._connections = connections
         self._working_hours = working_hours
-        self._store = store
+        self._store = tools.store
         self._mailer = mailer
-        self._now = now
+        self._now = now = tools.now
         self._sleep = sleep
-        self._metrics = metrics
+        self._metrics = tools.metrics
         self._stopping = False
         self._beaten_at: datetime | None = None
         self._seen_at = now()

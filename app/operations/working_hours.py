@@ -16,13 +16,13 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
-from random import Random
 from typing import Any, Final
 
 import structlog
 from pydantic import TypeAdapter, ValidationError
 
 from app.booking.keyed_lock import KeyedLock
+from app.booking.tools import Tools
 from app.domain.booking import Booking, Status
 from app.domain.hours_change import LONGEST, ChangeKind, HoursChange, changed_day, in_one_piece
 from app.domain.studio import Hours, Week, tidy
@@ -36,11 +36,7 @@ from app.errors import (
 )
 from app.mail import Mailer
 from app.scheduling.arrangement import Arrangement, FoundHours, Part, Plan, SetDays, SetWeek, Step
-from app.scheduling.availability import Availability
-from app.scheduling.schedulers import Schedulers
-from app.store import Store
 from app.text.catalogues import translator
-from app.widgets import Widgets
 
 log = structlog.get_logger()
 
@@ -111,29 +107,16 @@ def week_mark(week: Week) -> str:
 class WorkingHours:
     """Reads and changes hours. `by` is who does it: a mail address, or a program's name."""
 
-    # Nine parameters: what a change touches, and what tests put in the place of time and chance.
-    def __init__(
-        self,
-        *,
-        store: Store,
-        schedulers: Schedulers,
-        availability: Availability,
-        widgets: Widgets,
-        mailer: Mailer,
-        public_url: str,
-        now: Callable[[], datetime],
-        sleep: Callable[[float], Awaitable[None]],
-        random: Random,
-    ) -> None:
-        self._store = store
-        self._schedulers = schedulers
-        self._availability = availability
-        self._widgets = widgets
+    def __init__(self, tools: Tools, mailer: Mailer, sleep: Callable[[float], Awaitable[None]]) -> None:
+        self._store = tools.store
+        self._schedulers = tools.schedulers
+        self._availability = tools.availability
+        self._widgets = tools.widgets
         self._mailer = mailer
-        self._public_url = public_url
-        self._now = now
+        self._public_url = tools.public_url
+        self._now = tools.now
         self._sleep = sleep
-        self._random = random
+        self._random = tools.random
         self._locks = KeyedLock()
 
     # -- reading ---------------------------------------------------------------------------------------------

@@ -18,7 +18,8 @@ from starlette.applications import Starlette
 from app.cli.demo.schedulers import Opened, open_calcom, open_calendly, open_hapio
 from app.cli.demo.widgets import WIDGETS
 from app.cli.server import Protocol
-from app.main import Seams, create_app
+from app.main import create_app
+from app.seams import Seams
 from app.settings import read_settings
 from app.telemetry.logs import set_up_logs
 from sandbox.calcom import CalcomSandbox

@@ -37,11 +37,12 @@ from app.web.shared.reschedule_calendar import (
     move_act,
     move_as_quoted,
     quote_asked_move,
-    reschedule_context,
+    reschedule_screen,
 )
 from app.web.shared.time_step import AskedTimes, read_asked_times, read_start
-from app.web.shared.time_step_words import Paths, taken_words
+from app.web.shared.time_step_words import taken_words
 from app.web.shared.time_words import start_value
+from app.web.shared.times_screen import Paths
 
 
 async def show_reschedule(request: Request, view: BookingView) -> Response:
@@ -130,9 +131,9 @@ async def _times(
     path = f"{manage_path(request)}/reschedule"
     taken = taken_words(error, lost, scene.zone, language, scene.today) if error and lost else None
     paths = Paths(path, f"{path}/slots", f"{path}/preview", posts=False, back=manage_path(request))
-    context = reschedule_context(request, view, scene, services, paths=paths, taken=taken)
+    screen = reschedule_screen(request, view, scene, services, paths=paths, taken=taken)
     status, shell = error.status if error else 200, request.state.shell
-    return render(request, "shared/times.html", context, shell=shell, block=block, status=status, framed=False)
+    return render(request, "shared/times.html", screen.context, shell=shell, block=block, status=status, framed=False)
 
 
 def _read_wanted(view: BookingView, asked: Mapping[str, str], language: str, lost: datetime | None) -> AskedTimes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 from starlette.requests import Request
 
@@ -17,8 +17,9 @@ from app.parts import parts_of
 from app.text import catalogues, formats, zones
 from app.web.shared.booking_summary import in_zone, price
 from app.web.shared.time_step import AskedTimes, Scene, find_scene, read_start
-from app.web.shared.time_step_words import Paths, times_context
+from app.web.shared.time_step_words import times_screen
 from app.web.shared.time_words import long_when, start_value
+from app.web.shared.times_screen import Paths, RescheduleLine, ServiceChoice, Taken, TimesScreen
 
 #: Longer than any id of a scheduler's.
 LONGEST_ID: Final = 100
@@ -79,20 +80,20 @@ async def find_reschedule_scene(
     return scene
 
 
-def reschedule_context(
+def reschedule_screen(
     request: Request,
     view: BookingView,
     scene: Scene,
     services: Sequence[Service],
     *,
     paths: Paths,
-    taken: Mapping[str, Any] | None,
+    taken: Taken | None,
     staff: bool = False,
-) -> dict[str, Any]:
+) -> TimesScreen:
     """What times.html shows of a booking that has a time already, which is shown among the others."""
     booking, service, zone, language = view.booking, scene.service, scene.zone, request.state.shell.language
     same = service.id == booking.service_id and scene.resource in {"", booking.resource_id}
-    context = times_context(
+    screen = times_screen(
         scene,
         view.widget,
         language,
@@ -104,15 +105,16 @@ def reschedule_context(
     # An empty resource is kept: it says "anyone", where none at all says "the one it is".
     kept = [("service", service.id), ("resource", scene.resource)]
     shown = ("date", scene.shown)
-    return context | {
-        "times_fields": [*kept, shown] if scene.wanted.choose_zone else [*kept, ("tz", zone), shown],
-        "hold_fields": [*kept, ("tz", zone)],
-        "reschedule": {
-            "now": _now_line(request, view, zone),
-            "staff": staff,
-            "services": _service_choices(services, service, language) if len(services) > 1 else [],
-        },
-    }
+    return replace(
+        screen,
+        times_fields=[*kept, shown] if scene.wanted.choose_zone else [*kept, ("tz", zone), shown],
+        hold_fields=[*kept, ("tz", zone)],
+        reschedule=RescheduleLine(
+            now=_now_line(request, view, zone),
+            staff=staff,
+            services=_service_choices(services, service, language) if len(services) > 1 else [],
+        ),
+    )
 
 
 def _now_line(request: Request, view: BookingView, zone: str) -> str:
@@ -124,14 +126,14 @@ def _now_line(request: Request, view: BookingView, zone: str) -> str:
     }
 
 
-def _service_choices(services: Sequence[Service], chosen: Service, language: str) -> list[dict[str, Any]]:
+def _service_choices(services: Sequence[Service], chosen: Service, language: str) -> list[ServiceChoice]:
     whole = formats.all_whole(one.price for one in services)
     return [
-        {
-            "id": one.id,
-            "name": one.name_in(language),
-            "facts": f"{formats.format_duration(one.duration, language)} · {price(one.price, language, whole=whole)}",
-            "chosen": one.id == chosen.id,
-        }
+        ServiceChoice(
+            id=one.id,
+            name=one.name_in(language),
+            facts=f"{formats.format_duration(one.duration, language)} · {price(one.price, language, whole=whole)}",
+            chosen=one.id == chosen.id,
+        )
         for one in services
     ]

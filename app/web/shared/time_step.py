@@ -3,7 +3,7 @@ and for bookings that look for another one."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
@@ -12,9 +12,9 @@ from starlette.requests import Request
 from app.domain import local_days
 from app.domain.catalogue import Resource, Service, Slot
 from app.errors import InvalidRequest, RateLimited, SchedulerError, TimesNotRead
-from app.parts import Parts, parts_of
+from app.parts import parts_of
 from app.protection.rate_limits import client_address
-from app.scheduling.availability import Catalogue, Times
+from app.scheduling.availability import Availability, Catalogue, Times
 from app.text import zones
 from app.web.shared.calendar_view import first_free_day
 from app.web.shared.theme import Style, asked_style
@@ -121,6 +121,31 @@ def read_start(text: str) -> datetime:
     return start
 
 
+# Choosing the day
+
+
+def asked_from(wanted: AskedTimes, today: date) -> tuple[date, date | None]:
+    """The month and the day that are asked for; nothing before today is."""
+    month = max(wanted.month or today, today).replace(day=1)
+    return month, wanted.day if wanted.day and wanted.day >= today else None
+
+
+def choose_day(asked: date | None, month: date, times: Times, zone: str) -> tuple[date | None, bool]:
+    """The day to open on: the one asked for, else the month's first with free times. And whether to look further,
+    because nothing is free then; of times that were not read, nobody knows."""
+    day = asked or first_free_day(times.slots, zone, month)
+    free = any(zones.local(slot.starts_at, zone).date() == day for slot in times.slots)
+    return day, times.read and not free
+
+
+def following_month(month: date, today: date, last_day: date | None) -> date | None:
+    """The month after, if its first days are shown as well: near the end of the present one, and if they can be
+    booked."""
+    after = local_days.next_month(month)
+    shown = month <= today and today + _NEAR_THE_END >= after and (last_day is None or last_day >= after)
+    return after if shown else None
+
+
 # Finding the times
 
 
@@ -143,40 +168,11 @@ async def find_scene(
     if people is None:
         people = service.resources if widget.choose_resource else ()
     resource = wanted.resource if any(one.id == wanted.resource for one in people) else ""
-    month = max(wanted.month or today, today).replace(day=1)
-    day = wanted.day if wanted.day and wanted.day >= today else None
-
-    reader = client_address(request.scope)
-
-    async def read(month: date) -> Times:
-        try:
-            return await parts.availability.times(
-                widget, service, month=month, resource_id=resource or None, reader=reader
-            )
-        except TimesNotRead:
-            return Times((), now, False, "not read", read=False)
-
-    times = await read(month)
-    next_free: Slot | None = None
-    free = True
-    if day is None:
-        day = first_free_day(times.slots, zone, month)
-    elif times.read:
-        free = any(zones.local(slot.starts_at, zone).date() == day for slot in times.slots)
-    if times.read and (day is None or not free):
-        next_free = await _next_free(
-            parts, widget, service, max(day or month, today), zone, resource_id=resource or None, reader=reader
-        )
-        if next_free and wanted.month is None:
-            day = zones.local(next_free.starts_at, zone).date()
-            month, next_free = day.replace(day=1), None
-            times = await read(month)
+    reading = _Reading(parts.availability, widget, service, resource or None, client_address(request.scope), zone, now)
+    found = await _find_day(reading, wanted, today)
     window = service.booking_window_end
     last_day = zones.local(now + window, zone).date() if window is not None else None
-    after = local_days.next_month(month)
-    following: Times | None = None
-    if times.read and month <= today and today + _NEAR_THE_END >= after and (last_day is None or last_day >= after):
-        following = await _following(read(after))
+    after = following_month(found.month, today, last_day) if found.times.read else None
     return Scene(
         catalogue=catalogue,
         service=service,
@@ -184,40 +180,80 @@ async def find_scene(
         resource=resource,
         wanted=wanted,
         zone=zone,
-        month=month,
-        day=day,
-        times=times,
-        following=following,
-        next_free=next_free,
+        month=found.month,
+        day=found.day,
+        times=found.times,
+        following=await reading.following(after) if after else None,
+        next_free=found.next_free,
         today=today,
         last_day=last_day,
-        opened=wanted.day is None and day is not None,
+        opened=wanted.day is None and found.day is not None,
     )
 
 
-async def _following(reading: Awaitable[Times]) -> Times | None:
-    """The next month's times; None where they cannot be read, which costs the visitor nothing but a few days."""
-    try:
-        times = await reading
-    except (SchedulerError, RateLimited):
-        return None
-    return times if times.read else None
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """The day to open on, and its month's times. `next_free` leads on where nothing is free then."""
+
+    month: date
+    day: date | None
+    times: Times
+    next_free: Slot | None = None
 
 
-async def _next_free(
-    parts: Parts,
-    widget: Widget,
-    service: Service,
-    after: date,
-    zone: str,
-    *,
-    resource_id: str | None,
-    reader: str,
-) -> Slot | None:
-    """The first free time from a day of the visitor's on; None where the months after it have not been read."""
-    try:
-        return await parts.availability.next_free(
-            widget, service, after=after, zone=zone, resource_id=resource_id, reader=reader
-        )
-    except (TimesNotRead, RateLimited):
-        return None
+async def _find_day(reading: _Reading, wanted: AskedTimes, today: date) -> _Found:
+    month, asked = asked_from(wanted, today)
+    times = await reading.month(month)
+    day, look_further = choose_day(asked, month, times, reading.zone)
+    if not look_further:
+        return _Found(month, day, times)
+    next_free = await reading.next_free(max(day or month, today))
+    if next_free is None or wanted.month is not None:
+        return _Found(month, day, times, next_free)
+    day = zones.local(next_free.starts_at, reading.zone).date()
+    month = day.replace(day=1)
+    return _Found(month, day, await reading.month(month))
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """Reads what one visitor asks for: the times of a service, with one person or with anyone."""
+
+    availability: Availability
+    widget: Widget
+    service: Service
+    resource_id: str | None
+    reader: str
+    zone: str
+    now: datetime
+
+    async def month(self, month: date) -> Times:
+        """A month's times; none, and marked so, where they have not been read."""
+        try:
+            return await self.availability.times(
+                self.widget, self.service, month=month, resource_id=self.resource_id, reader=self.reader
+            )
+        except TimesNotRead:
+            return Times((), self.now, False, "not read", read=False)
+
+    async def following(self, month: date) -> Times | None:
+        """The next month's times; None where they cannot be read, which costs the visitor nothing but a few days."""
+        try:
+            times = await self.month(month)
+        except (SchedulerError, RateLimited):
+            return None
+        return times if times.read else None
+
+    async def next_free(self, after: date) -> Slot | None:
+        """The first free time from a day of the visitor's on; None where the months after it have not been read."""
+        try:
+            return await self.availability.next_free(
+                self.widget,
+                self.service,
+                after=after,
+                zone=self.zone,
+                resource_id=self.resource_id,
+                reader=self.reader,
+            )
+        except (TimesNotRead, RateLimited):
+            return None

@@ -23,11 +23,12 @@ from app.web.shared.reschedule_calendar import (
     move_act,
     move_as_quoted,
     quote_asked_move,
-    reschedule_context,
+    reschedule_screen,
 )
 from app.web.shared.time_step import read_asked_times, read_start
-from app.web.shared.time_step_words import Paths, taken_words
+from app.web.shared.time_step_words import taken_words
 from app.web.shared.time_words import long_when, start_value
+from app.web.shared.times_screen import Paths
 from app.web.staff.before_act import NOT_DONE, BeforeAct, before_act, mailed_line
 from app.web.staff.booking import booking_path, booking_screen, offer_of, read_view, to_booking
 from app.web.staff.staff_words import moves_money
@@ -102,11 +103,11 @@ async def _times(
     path = f"{booking_path(request)}/move"
     taken = taken_words(error, lost, scene.zone, language, scene.today) if error and lost else None
     paths = Paths(path, path, f"{path}/preview", posts=False, back=booking_path(request))
-    context = reschedule_context(request, view, scene, services, paths=paths, taken=taken, staff=True)
+    screen = reschedule_screen(request, view, scene, services, paths=paths, taken=taken, staff=True)
     # Without htmx: what it swaps in would be a page of another make.
     shell = Shell(view.widget, language)
     page = replace(make_page(request, shell, fragment=False, framed=False), htmx_url="")
-    text = render_text(parts.templates, "shared/times.html", {**context, "page": page})
+    text = render_text(parts.templates, "shared/times.html", {**screen.context, "page": page})
     headers = {
         "Cache-Control": "no-store",
         "Content-Security-Policy": policy(parts.settings, view.widget, shell.theme, framed=False),

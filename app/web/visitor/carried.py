@@ -21,6 +21,7 @@ from app.web.shared.addresses import kept_style
 from app.web.shared.page_cache import Pairs
 from app.web.shared.render import trusted_host
 from app.web.shared.time_words import moment_words
+from app.web.shared.times_screen import OwnHold
 from app.widgets import Widget
 
 #: What the host page may fill into the details form.
@@ -75,18 +76,18 @@ async def own_hold(request: Request, token: str, widget: Widget) -> Booking | No
     return booking if live and booking.widget == widget.name else None
 
 
-def own_hold_context(request: Request, mine: Booking, zone: str, language: str) -> dict[str, str]:
+def own_hold_line(request: Request, mine: Booking, zone: str, language: str) -> OwnHold:
     """What the times say of it: when it is, until when it is held, and where going on and giving it back lead."""
     parts = parts_of(request)
     today = zones.local(parts.now(), zone).date()
     path = f"/b/{parts.links.booking_token(mine.id, ends_at=mine.ends_at)}"
     query = f"?{urlencode(kept)}" if (kept := kept_style(request)) else ""
-    return {
-        "when": moment_words(mine.starts_at, zone, language, today),
-        "until": formats.format_time(mine.deadline, zone, language),
-        "go_on": path + query,
-        "release": f"{path}/release{query}",
-    }
+    return OwnHold(
+        when=moment_words(mine.starts_at, zone, language, today),
+        until=formats.format_time(mine.deadline, zone, language),
+        go_on=path + query,
+        release=f"{path}/release{query}",
+    )
 
 
 def meant(name: str, value: str) -> str:

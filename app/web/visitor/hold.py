@@ -34,7 +34,7 @@ from app.web.shared.render import Shell, render, trusted_host, wants_block, widg
 from app.web.shared.request_input import read_form
 from app.web.shared.theme import asked_style
 from app.web.shared.time_step import find_scene, read_asked_times, read_start
-from app.web.shared.time_step_words import taken_words, times_context
+from app.web.shared.time_step_words import taken_words, times_screen
 from app.web.visitor.booking_access import read_booking, read_view, to_booking
 from app.web.visitor.carried import (
     LONGEST,
@@ -43,7 +43,7 @@ from app.web.visitor.carried import (
     chosen_service,
     is_prefill,
     own_hold,
-    own_hold_context,
+    own_hold_line,
 )
 from app.web.visitor.proof_of_work import read_client
 from app.web.visitor.screens import details_screen, pay_screen
@@ -142,10 +142,11 @@ async def _times_around(
     scene = await find_scene(request, widget, catalogue, service, wanted.on(day))
     taken = taken_words(error, starts_at, zone, shell.language, scene.today, parts.now()) if error else None
     filling = {"carried": carried_pairs(asked, widget), "key": (("key", parts.links.visitor_key()),)}
-    context = times_context(scene, widget, shell.language, taken=taken, filling=filling)
+    screen = times_screen(scene, widget, shell.language, taken=taken, filling=filling)
     mine = await own_hold(request, asked.get("mine", ""), widget)
-    context["mine"] = own_hold_context(request, mine, zone, shell.language) if mine else None
-    return render(request, "shared/times.html", context, shell=shell, status=error.status if error else 200)
+    if mine:
+        screen = replace(screen, mine=own_hold_line(request, mine, zone, shell.language))
+    return render(request, "shared/times.html", screen.context, shell=shell, status=error.status if error else 200)
 
 
 async def _show_gone(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -16,8 +17,8 @@ from app.web.shared.booking_summary import price
 from app.web.shared.page_cache import HOLES, Pages, pages_in
 from app.web.shared.render import follow, make_page, page_headers, render, render_text, wants_block, widget_shell
 from app.web.shared.time_step import AskedTimes, find_scene, read_asked_times
-from app.web.shared.time_step_words import filled_fields, times_context
-from app.web.visitor.carried import asked_widget, carried_pairs, chosen_service, own_hold, own_hold_context
+from app.web.shared.time_step_words import filled_fields, times_screen
+from app.web.visitor.carried import asked_widget, carried_pairs, chosen_service, own_hold, own_hold_line
 
 
 async def show_widget(request: Request) -> ASGIApp:
@@ -60,15 +61,15 @@ async def _show(request: Request, block: str) -> ASGIApp:
         key += (formats.all_whole(one.price for one in catalogue.services),)
 
     def draw() -> str:
-        filled = context or times_context(scene, widget, shell.language)
+        filled = context or times_screen(scene, widget, shell.language).context
         return render_text(parts.templates, name, {**filled, "page": page}, block=part)
 
     carried = carried_pairs(request.query_params, widget)
     if service and mine:  # what one visitor holds is drawn for them alone
         filling = {"carried": carried, "key": (("key", parts.links.visitor_key()),)}
-        context = times_context(scene, widget, shell.language, filling=filling)
-        context["mine"] = own_hold_context(request, mine, scene.zone, shell.language)
-        return render(request, "shared/times.html", context, shell=shell, block=part)
+        screen = times_screen(scene, widget, shell.language, filling=filling)
+        screen = replace(screen, mine=own_hold_line(request, mine, scene.zone, shell.language))
+        return render(request, "shared/times.html", screen.context, shell=shell, block=part)
     if part == "main":
         headers |= follow(request)
     elif part:

@@ -9,9 +9,9 @@ ROOT = Path(__file__).parents[3]
 
 #: The folders are the layers. Each may import what stands in a row below it, or further to the right in its own row.
 LAYERS = (
-    ("__main__", "cli", "main", "error_answers"),
+    ("__main__", "cli", "main", "build", "error_answers"),
     ("web", "api"),
-    ("parts",),
+    ("parts", "seams"),
     ("operations",),
     ("booking",),
     ("scheduling", "payments", "mail", "protection"),
