@@ -59,8 +59,9 @@ from app.payments.stripe_client import Payments
 from app.protection.act_limits import ActLimits
 from app.protection.hold_limits import HoldLimits
 from app.protection.idempotency import Idempotency
-from app.protection.page_reader import NameLookups, PageReader, Resolve, origin_of
+from app.protection.page_reader import NameLookups, PageReader, origin_of
 from app.protection.proof_of_work import Challenges
+from app.protection.public_addresses import Resolve
 from app.protection.rate_limits import RateLimits, SharedCounts
 from app.protection.sealing import Sealer
 from app.protection.signed_links import Links
