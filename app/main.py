@@ -325,7 +325,7 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
         closing.callback(lookups.close)
         sites = PageReader(
             named={origin_of(settings.public_url), *(site for one in widgets.values() for site in one.allowed_origins)},
-            agent=f"Mozilla/5.0 (compatible; Holdfast embed doctor; {settings.public_url}/embed/doctor)",
+            agent=f"Mozilla/5.0 (compatible; Holdfast embed check; {settings.public_url}/embed/doctor)",
             check=f"{settings.public_url}/embed/doctor",
             resolve=seams.resolve or lookups,
             transport=seams.site_transport,
