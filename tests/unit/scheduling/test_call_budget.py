@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from app.domain.booking import Status
+from app.domain.local_days import next_month
 from app.errors import RateLimited, SchedulerError
 from app.scheduling.availability import CallBudget
-from app.scheduling.availability.budget import next_month
 from app.scheduling.port import SchedulerCall
 from sandbox.clock import Clock
 from tests.support.callers import Caller
