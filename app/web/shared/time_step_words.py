@@ -70,7 +70,7 @@ def times_context(
         **dict(wanted.style),
     }
     holes = {name: hidden_fields(pairs) for name, pairs in filling.items()} if filling else HOLES
-    empty = _empty(scene, month, day, widget, language)
+    empty = _empty(scene, month, day, language)
     path = f"/w/{widget.name}"
     # What a move costs is told before its button; a hold is told when it costs another price than was shown here.
     shown_price = {} if paths else {"price": str(service.price.amount)}
@@ -177,7 +177,7 @@ def _zone(scene: Scene, day: DayView | None, language: str) -> dict[str, Any]:
     }
 
 
-def _empty(scene: Scene, month: MonthView, day: DayView | None, widget: Widget, language: str) -> dict[str, Any] | None:
+def _empty(scene: Scene, month: MonthView, day: DayView | None, language: str) -> dict[str, Any] | None:
     """What to say, and where to go, when there is no time to show."""
     if day and day.count:
         return None
