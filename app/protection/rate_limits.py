@@ -84,7 +84,7 @@ SIGN_IN_MAIL = Rule.of("sign_in_mail", "4/15minutes")
 STAFF = Rule.of("staff", "180/minute")
 #: Reading someone's page for the embed check.
 EMBED_CHECK = Rule.of("embed_check", "10/minute; 60/hour")
-#: The JSON surface (design section 9).
+#: What is read over JSON, by address.
 API = Rule.of("api", "60/minute")
 API_STATUS = Rule.of("api_status", "120/minute")
 #: What changes anything, over JSON, by address: it mails, or calls the scheduler or Stripe.
