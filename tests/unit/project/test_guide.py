@@ -149,7 +149,7 @@ def test_the_words_to_avoid_are_read_from_the_table() -> None:
 
 
 def helps(*words: str) -> Iterator[tuple[str, str]]:
-    """What a command and all of its acts say with --help, without the statuses, which are typed as the code has them."""
+    """What a command and all of its acts say with --help, but for the statuses, which are the code's words."""
     with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()) as said:
         main([*words, "--help"])
     text = " ".join(said.getvalue().split())
