@@ -46,8 +46,9 @@ from app.payments.stripe_client import Payments
 from app.protection.act_limits import ActLimits
 from app.protection.hold_limits import HoldLimits
 from app.protection.idempotency import Idempotency
-from app.protection.page_reader import NameLookups, PageReader, Resolve, origin_of
+from app.protection.page_reader import NameLookups, PageReader, origin_of
 from app.protection.proof_of_work import Challenges
+from app.protection.public_addresses import Resolve
 from app.protection.rate_limits import RateLimits, SharedCounts
 from app.protection.sealing import Sealer
 from app.protection.signed_links import Links
@@ -428,7 +429,7 @@ def _open_page_reader(base: _Base) -> PageReader:
     public_url = base.settings.public_url
     sites = PageReader(
         named={origin_of(public_url), *(site for one in base.widgets.values() for site in one.allowed_origins)},
-        agent=f"Mozilla/5.0 (compatible; Holdfast embed doctor; {public_url}/embed/doctor)",
+        agent=f"Mozilla/5.0 (compatible; Holdfast embed check; {public_url}/embed/doctor)",
         check=f"{public_url}/embed/doctor",
         resolve=_open_resolve(base),
         transport=base.seams.site_transport,

@@ -13,7 +13,7 @@ import stripe
 from jinja2 import BytecodeCache
 
 from app.mail.mailer import Give, give
-from app.protection.page_reader import Resolve
+from app.protection.public_addresses import Resolve
 from app.store.sqlite_driver import Connect, open_connection
 
 

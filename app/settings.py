@@ -164,7 +164,7 @@ class Settings(BaseModel):
     availability_ttl: Annotated[int, Field(ge=5, le=3600)] = 45
     """For how many seconds times count as fresh."""
     availability_max_age: Annotated[int, Field(ge=60, le=86400)] = 3600
-    """For how many seconds times may still be shown while Hapio does not answer."""
+    """For how many seconds times may still be shown while the scheduler does not answer."""
 
     @field_validator(
         "stripe_webhook_secret",

@@ -211,6 +211,6 @@ export default (kit) => {
 
   on(document, "click", press);
   on(document, "keydown", press);
-  const doctor = () => import(base + "/static/embed-doctor.js").then((it) => it.default(shown, base, why));
-  return { fail: safe(fail), open: openWidget, scan, find, doctor };
+  const check = () => import(base + "/static/embed-check.js").then((it) => it.default(shown, base, why));
+  return { fail: safe(fail), open: openWidget, scan, find, check };
 };

@@ -291,7 +291,7 @@
       kit.back = () => 1;
       more().then((it) => it.find(), () => (kit.back = 0)).then(scan);
     } else scan();
-    // The embed doctor looks at this page from inside; it is no part of the loader until it is asked for.
-    if (location.hash === "#holdfast-doctor") more().then((it) => it.doctor());
+    // The embed check looks at this page from inside; it is no part of the loader until it is asked for.
+    if (location.hash === "#holdfast-doctor") more().then((it) => it.check());
   })();
 })();

@@ -134,7 +134,10 @@ async def store_event(call: Call, asked: seed_requests.StoreEventRequest) -> see
     )
 
 
-async def show_booking_status(call: Call, asked: seed_requests.NothingQuery) -> seed_answers.BookingStatusAnswer:
+async def show_booking_status(
+    call: Call,
+    asked: seed_requests.NothingQuery,  # noqa: ARG001 - its type says what may be asked
+) -> seed_answers.BookingStatusAnswer:
     """GET /api/scheduling/calendly/booking-status/{bookingId}"""
     booking, _ = await call.find(booking_id=call.request.path_params["bookingId"])
     view = (await call.parts.bookings.view(booking.id)).spoken()
@@ -184,7 +187,10 @@ async def create_checkout_session(
     )
 
 
-async def show_session_status(call: Call, asked: seed_requests.NothingQuery) -> seed_answers.SessionStatusAnswer:
+async def show_session_status(
+    call: Call,
+    asked: seed_requests.NothingQuery,  # noqa: ARG001 - its type says what may be asked
+) -> seed_answers.SessionStatusAnswer:
     """GET /api/stripe/session-status/{sessionId}"""
     page = await paying.show_session(call, requests.TokenQuery())
     ours, words = answers.PaymentStatus, seed_answers.PagePaymentStatus

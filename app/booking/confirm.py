@@ -186,7 +186,7 @@ class Confirm:
         if payment.session_id and not just_read:
             facts = await self._tools.stripe.look_at_session(payment.session_id)
             if state is PaymentState.AUTHORIZED and facts.state is PaymentState.CAPTURED:
-                # By an earlier try that did not live to say so.
+                # By an earlier attempt whose process died before recording it.
                 state = facts.state
                 await self._store.record_capture(payment.id, state=state, captured=facts.received)
             if facts.refunded:
@@ -243,7 +243,7 @@ class Confirm:
                 return await scheduler.restore(booking.reservation.reference)
         for made in await find_at_scheduler(self._tools, booking, booking.reservation):
             if not made.is_canceled:
-                return made  # by an earlier try that did not live to say so
+                return made  # by an earlier attempt whose process died before recording it
         payment = await self._store.payment(booking.payment_id) if booking.payment_id else None
         await self._store.ask(booking.reservation)
         return await confirm_at_scheduler(self._tools, booking, payment, lock=None)
@@ -300,7 +300,7 @@ class Confirm:
             if old.is_canceled:
                 continue
             if not old.is_temporary and old.resource_id == booking.resource_id:
-                # Made by an earlier try that did not live to say so.
+                # Made by an earlier attempt whose process died before recording it.
                 return await self._have(booking, old, other_person=booking.resource_id != booked)
             await scheduler.release(old.id)
         widget = self._widgets.get(booking.widget)

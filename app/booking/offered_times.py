@@ -94,7 +94,8 @@ class OfferedTimes:
 
     async def _hold(self, booking: Booking, payment: Payment) -> None:
         held: list[Reservation] = []
-        for one in await self._store.offered(booking.id):  # by an earlier try that did not live to say so
+        # By an earlier attempt whose process died before it was done.
+        for one in await self._store.offered(booking.id):
             if one.unsure:
                 await self._store.withdraw_offer(one, unsure=True, find_out_at=self._now() + UNSURE_PATIENCE)
             else:

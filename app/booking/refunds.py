@@ -220,7 +220,7 @@ class Refunds:
             raise StripeMisconfigured("no Stripe key is configured")
         if payment is None or payment.payment_intent_id is None:
             raise StripeRefused("no payment to refund")
-        # VOIDED: let go by a try that did not live to say so.
+        # VOIDED: let go by an attempt whose process died before recording it.
         if payment.state in {PaymentState.AUTHORIZED, PaymentState.VOIDED}:
             facts = await self._payments.void(payment.payment_intent_id)
             await self._store.record_capture(payment.id, state=facts.state, captured=facts.received)

@@ -95,7 +95,7 @@ def add_bookings(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_book(acts: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
-    book = acts.add_parser("book", help="book for somebody, at any free time, whatever visitors are held to")
+    book = acts.add_parser("book", help="book for a customer, at any free time; visitors' limits do not apply")
     book.add_argument("--widget", default="", help="the widget's name, if there are several")
     book.add_argument("--service", required=True, help="its id or name")
     book.add_argument(

@@ -32,7 +32,7 @@ class Status(StrEnum):
     EXPIRED = "expired"
 
 
-#: Every allowed change of status (design section 6). `None` is "no booking yet".
+#: Every allowed change of status (docs/dev/architecture.md, "States"). `None` is "no booking yet".
 TRANSITIONS: Mapping[Status | None, frozenset[Status]] = {
     None: frozenset({Status.HELD}),
     Status.HELD: frozenset({Status.AWAITING_PAYMENT, Status.PAID, Status.EXPIRED}),

@@ -65,7 +65,7 @@
         ├── PaymentRefused                 no payment page for this: the owner is told, the visitor need not try again
         └── StripeMisconfigured            401, 403: the key is wrong or lacks a permission
 
-`status` and `code` are the HTTP status and the stable code of design section 9; `sentence` is what the
+`status` is the HTTP status, `code` the word for programs that the API promises to keep; `sentence` is what the
 visitor reads (an English msgid, translated where it is shown); `retry` says whether trying again can help.
 """
 

@@ -14,7 +14,7 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import format_datetime, make_msgid, parseaddr
 from typing import Any, Protocol
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import aiosmtplib
 import structlog
@@ -27,17 +27,15 @@ from app.errors import MailError
 from app.mail import to_customer, to_owner
 from app.mail.calendars import calendar_file, stated_method
 from app.mail.letter import Letter, Mail, MailKind, one_line, printable
+from app.mail.mail_server import client_of, port_of
 from app.mail.phrases import greeting, today, zones
 from app.mail.subjects import MESSAGE
 from app.text.catalogues import translator
 from app.text.formats import format_day, format_span
 from app.text.languages import direction
 
-#: Seconds for one step of the conversation with the mail server.
-SMTP_TIMEOUT = 20
 #: Whoever may have been reached is written to again until they may have it so many times.
 _COPIES = 3
-_PORTS = {"smtp": 25, "smtps": 465, "smtp+starttls": 587}
 
 log = structlog.get_logger()
 
@@ -213,15 +211,7 @@ def plain_message(sender: tuple[str, str], *, to: str, subject: str, text: str) 
 
 async def give(message: EmailMessage, server: SplitResult, *, sender: str) -> None:
     """Hand it to the server. Raises MailError."""
-    client = _Client(
-        hostname=server.hostname or "localhost",
-        port=_port(server),
-        username=unquote(server.username) if server.username else None,
-        password=unquote(server.password) if server.password else None,
-        use_tls=server.scheme == "smtps",
-        start_tls=server.scheme == "smtp+starttls",
-        timeout=SMTP_TIMEOUT,
-    )
+    client = client_of(server, _Client)
     recipients = [address.addr_spec for address in message["To"].addresses]
     try:
         async with client:
@@ -231,7 +221,7 @@ async def give(message: EmailMessage, server: SplitResult, *, sender: str) -> No
         answered = isinstance(error, aiosmtplib.SMTPResponseException)
         # A server's own sentence may quote the address, so the cause is left out of tracebacks.
         raise MailError(
-            f"{server.hostname or 'localhost'}:{_port(server)}: {step}",
+            f"{server.hostname or 'localhost'}:{port_of(server)}: {step}",
             permanent=permanent,
             may_have_arrived=client.handed_over and not answered,
         ) from None
@@ -245,10 +235,6 @@ class _Client(aiosmtplib.SMTP):
     async def data(self, *message: Any, **options: Any) -> aiosmtplib.SMTPResponse:
         self.handed_over = True
         return await super().data(*message, **options)
-
-
-def _port(server: SplitResult) -> int:
-    return server.port or _PORTS[server.scheme]
 
 
 def _what_failed(error: aiosmtplib.SMTPException | OSError) -> tuple[str, bool]:

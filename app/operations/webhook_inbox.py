@@ -29,7 +29,8 @@ log = structlog.get_logger()
 
 #: Checkout waits up to 10 s for our answer before it sends the customer back (Stripe docs, "Fulfill orders").
 EVENT_SECONDS = 4
-#: The first attempts follow each other from half a second on (design section 9); after these the worker goes on alone.
+#: The first attempts follow each other from half a second on, and after these the worker goes on alone:
+#: docs/dev/decisions/0027.
 QUICK_TRIES = 5
 QUICK_PAUSE = timedelta(milliseconds=500)
 #: The worker's pauses grow from this to the longest. It never gives up: the event stays listed until it had its effect.

@@ -42,7 +42,7 @@ SCHEDULER_STRAY_AGE = timedelta(minutes=15)
 SWEEP_STRIPE_EVERY = timedelta(minutes=10)
 #: An open Session is read again after 1, 2, 4, … minutes.
 FIRST_LOOK = timedelta(minutes=1)
-#: A mail server that does not answer costs SMTP_TIMEOUT for each mail: refunds and releases must not wait long for it,
+#: A mail server that does not answer costs SMTP_SECONDS for each mail: refunds and releases must not wait long for it,
 #: and the last mail's lease must not run out before it is sent.
 MAILS_AT_ONCE = 5
 MAIL_LEASE = timedelta(minutes=2)

@@ -35,7 +35,7 @@ stripe.enable_telemetry = False
 # The package logs request bodies and Stripe's own sentences, which may hold a customer's address.
 logging.getLogger("stripe").setLevel(logging.WARNING)
 
-#: Five attempts in all (design section 9). Stripe's package repeats no answer, 409 and 5xx; never a 429.
+#: Five attempts in all (docs/dev/decisions/0106). Stripe's package repeats no answer, 409 and 5xx; never a 429.
 MAX_RETRIES = 4
 #: Seconds for one attempt. The package's default of 80 would outlast every visitor's patience.
 ATTEMPT_TIMEOUT = httpx.Timeout(10, connect=5)
@@ -77,7 +77,7 @@ class StripeHTTP(stripe.HTTPClient):
         return response.content, response.status_code, response.headers
 
     async def sleep_async(self, secs: float) -> None:
-        """Wait between attempts: from 200 ms (design section 9) where the package would start at 500."""
+        """Wait between attempts: from 200 ms, where the package would start at 500: a visitor waits meanwhile."""
         await asyncio.sleep(secs * 0.4)
 
     async def close_async(self) -> None:

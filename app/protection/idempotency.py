@@ -14,7 +14,7 @@ from random import Random
 from app.errors import KeyInUse, KeyReused
 from app.store import Store
 
-#: How long an answer is kept (design section 9).
+#: How long an answer is kept: docs/dev/decisions/0077.
 KEPT = timedelta(hours=24)
 #: A call that has not been answered for so long died with its process: longer than Stripe's client and the scheduler's
 #: take together at the worst. Should it live after all, both runs are safe at the same time.

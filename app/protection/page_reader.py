@@ -10,11 +10,10 @@ import asyncio
 import re
 import socket
 import zlib
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
-from ipaddress import ip_address
 from posixpath import normpath
 from typing import Final
 from urllib.parse import unquote
@@ -23,7 +22,7 @@ import httpx
 
 from app.domain import urls
 from app.domain.hostnames import browser_name
-from app.protection.public_addresses import is_public
+from app.protection.public_addresses import NoSuchHost, NotPublic, Resolve, address_to_ask
 from app.tls import trusted
 
 #: A page's head and tags lie well within; what comes after is not read.
@@ -42,8 +41,6 @@ _CHARSETS: Final = re.compile(
     r"|shift[_-]jis|euc-(jp|kr)|big5|gbk|gb2312|gb18030"
 )
 _CHARSET: Final = re.compile(r"""charset\s*=\s*["']?([A-Za-z0-9_-]{1,20})["']?\s*(?:;|$)""", re.IGNORECASE)
-
-Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
 
 class Trouble(StrEnum):
@@ -211,16 +208,11 @@ class PageReader:
         if not named and port != _USUAL_PORTS[origin.partition(":")[0]]:
             raise UnreadablePage(Trouble.PRIVATE, url)
         try:
-            found = [ip_address(address.partition("%")[0]) for address in await self._resolve(host, port)]
-        except (OSError, UnicodeError) as error:
+            return await address_to_ask(self._resolve, host, port, named=named)
+        except NoSuchHost as error:
             raise UnreadablePage(Trouble.UNKNOWN, url) from error
-        if not found:
-            raise UnreadablePage(Trouble.UNKNOWN, url)
-        # One private address among public ones is how a name is made to lead inside at the second look.
-        if not named and not all(map(is_public, found)):
-            raise UnreadablePage(Trouble.PRIVATE, url)
-        # IPv4 first: it is what servers without IPv6 of their own can reach.
-        return str(min(found, key=lambda address: address.version))
+        except NotPublic as error:
+            raise UnreadablePage(Trouble.PRIVATE, url) from error
 
 
 async def _beginning(response: httpx.Response) -> bytes:

@@ -82,9 +82,9 @@ SIGN_IN = Rule.of("sign_in", "6/10minutes; 20/hour")
 SIGN_IN_MAIL = Rule.of("sign_in_mail", "4/15minutes")
 #: The staff page and the feeds, whether their addresses open or not.
 STAFF = Rule.of("staff", "180/minute")
-#: Reading someone's page for the embed doctor.
-DOCTOR = Rule.of("doctor", "10/minute; 60/hour")
-#: The JSON surface (design section 9).
+#: Reading someone's page for the embed check.
+EMBED_CHECK = Rule.of("embed_check", "10/minute; 60/hour")
+#: What is read over JSON, by address.
 API = Rule.of("api", "60/minute")
 API_STATUS = Rule.of("api_status", "120/minute")
 #: What changes anything, over JSON, by address: it mails, or calls the scheduler or Stripe.

@@ -27,6 +27,7 @@ from app.errors import (
     SchedulerForbidden,
     SchedulerNotFound,
     SchedulerRateLimited,
+    SchedulerRefused,
     SchedulerUnauthorized,
     SchedulerUnreachable,
 )
@@ -164,6 +165,42 @@ class Connection:
     async def pause(self, attempt: int) -> None:
         """Wait before the attempt after this one."""
         await self._sleep(self._backoff(attempt))
+
+    async def make_once(
+        self, send: Callable[[], Awaitable[T]], find: Callable[[], Awaitable[T | None]]
+    ) -> tuple[T, bool]:
+        """Make one thing once, even if an answer is lost; and whether it was sent more than once.
+
+        `send` is one attempt, which must not be `repeatable`. After one of unknown outcome `find` looks for what it may
+        have made, before another is sent; and again if that is refused, since what refuses it may be what the first has
+        made. SchedulerRefused: it is not there. SchedulerUnreachable and SchedulerFailed: it may be, or may yet come.
+        """
+        unknown: SchedulerError | None = None
+        for attempt in range(1, ATTEMPTS + 1):
+            refusal: SchedulerRefused | None = None
+            try:
+                return await send(), attempt > 1
+            except (SchedulerUnreachable, SchedulerFailed) as error:
+                unknown = error
+            except SchedulerError as error:
+                if unknown is None:
+                    raise
+                # "Nothing was done" would be true of this attempt only.
+                if not isinstance(error, SchedulerRefused):
+                    raise unknown from error
+                refusal = error
+            try:
+                found = await find()
+            except SchedulerError as error:
+                raise unknown from error
+            if found is not None:
+                return found, attempt > 1
+            if refusal:
+                raise refusal
+            if attempt < ATTEMPTS:
+                await self.pause(attempt)
+        assert unknown is not None  # noqa: S101 - the loop ends here only after unknown outcomes
+        raise unknown
 
     # Eight: an HTTP request has so many parts, and how it may be repeated is one more.
     async def call(

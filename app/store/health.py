@@ -211,7 +211,7 @@ class HealthRows(AuditRows):
 
     async def happened(self, after: int | None) -> Happened:
         """What the history holds, and how long the confirmations after its line `after` took; None leaves those out,
-        since those of an earlier life were told by that one."""
+        since those before were reported by the process that ran then."""
         tally = {row["name"].removeprefix(_TALLY): row["value"] for row in await self._all(_TALLIED)}
         tallied = upto = tally.pop("", 0)
         counted = sa.select(history.c.what, sa.func.count().label("many"), sa.func.max(history.c.id).label("upto"))

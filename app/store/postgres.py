@@ -28,7 +28,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from app.errors import DatabaseBusy, DatabaseUnusable, StorageBusy, StorageError, StorageFull, StorageReadOnly
 from app.store.backend import CHANGES_SECONDS, PATIENCE, BookingId, refusals, transaction
 from app.store.prepared import Prepared
-from app.store.schema import upgrade, version_in, versions
+from app.store.schema import column_differences, upgrade, version_in, versions
 from app.store.tables import (
     bookings,
     metadata,
@@ -405,17 +405,8 @@ def _compared(
         if table.name not in columns:
             yield f"table {table.name} is missing"
             continue
-        yield from _columns(table, columns[table.name])
+        yield from column_differences(table, columns[table.name], _DIALECT)
         yield from _indexes(table, indexes.get(table.name, {}))
-
-
-def _columns(table: sa.Table, there: Mapping[str, str]) -> Iterator[str]:
-    expected = {column.name: column.type.compile(dialect=_DIALECT).upper() for column in table.columns}
-    yield from (f"{table.name}.{name} is missing" for name in expected if name not in there)
-    yield from (f"{table.name}.{name} is unknown" for name in there if name not in expected)
-    for name in expected.keys() & there.keys():
-        if expected[name] != there[name]:
-            yield f"{table.name}.{name} is {there[name]} instead of {expected[name]}"
 
 
 def _indexes(table: sa.Table, there: Mapping[str, tuple[bool, bool, tuple[str, ...]]]) -> Iterator[str]:

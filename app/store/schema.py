@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -31,3 +33,18 @@ def upgrade(connection: sa.Connection) -> None:
     config.set_main_option("script_location", str(MIGRATIONS))
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
+
+
+def column_differences(table: sa.Table, there: Mapping[str, str], dialect: sa.Dialect) -> Iterator[str]:
+    """How the columns that are there, each with its type in capitals, differ from the table in app/store/tables.py."""
+    expected = _column_types(table, dialect)
+    yield from (f"{table.name}.{name} is missing" for name in expected if name not in there)
+    yield from (f"{table.name}.{name} is unknown" for name in there if name not in expected)
+    for name in expected.keys() & there.keys():
+        if expected[name] != there[name]:
+            yield f"{table.name}.{name} is {there[name]} instead of {expected[name]}"
+
+
+@cache
+def _column_types(table: sa.Table, dialect: sa.Dialect) -> Mapping[str, str]:
+    return {column.name: column.type.compile(dialect=dialect).upper() for column in table.columns}

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +14,10 @@ from sqlalchemy.dialects import sqlite
 
 from app.errors import DatabaseBusy, DatabaseUnusable
 from app.store.backend import PATIENCE
-from app.store.schema import versions
+from app.store.schema import column_differences, versions
 from app.store.tables import metadata
 
+_DIALECT = sqlite.dialect()
 _RESTORE = "Restore the last backup; docs/operations.md#restore explains how."
 
 
@@ -103,24 +103,10 @@ def differences(db: sqlite3.Connection) -> list[str]:
         if table.name not in there:
             found.append(f"table {table.name} is missing")
             continue
-        found += _columns(db, table)
+        columns = {name: str(kind).upper() for _, name, kind, *_ in db.execute(f'PRAGMA table_info("{table.name}")')}
+        found += column_differences(table, columns, _DIALECT)
         found += _indexes(db, table)
     return found
-
-
-def _columns(db: sqlite3.Connection, table: sa.Table) -> Iterator[str]:
-    expected = _expected(table)
-    there = {name: str(kind).upper() for _, name, kind, *_ in db.execute(f'PRAGMA table_info("{table.name}")')}
-    yield from (f"{table.name}.{name} is missing" for name in expected if name not in there)
-    yield from (f"{table.name}.{name} is unknown" for name in there if name not in expected)
-    for name in expected.keys() & there.keys():
-        if expected[name] != there[name]:
-            yield f"{table.name}.{name} is {there[name]} instead of {expected[name]}"
-
-
-@cache
-def _expected(table: sa.Table) -> Mapping[str, str]:
-    return {column.name: column.type.compile(dialect=sqlite.dialect()).upper() for column in table.columns}
 
 
 def _indexes(db: sqlite3.Connection, table: sa.Table) -> Iterator[str]:

@@ -84,7 +84,7 @@ async def test_nothing_is_wider_than_a_small_phone(shop: Shop, visit: Visit) -> 
 
 async def says(page: Page, text: str) -> None:
     """The self-test's panel says so, once it has looked."""
-    await expect(page.locator("holdfast-doctor")).to_contain_text(text)
+    await expect(page.locator("holdfast-embed-check")).to_contain_text(text)
 
 
 async def test_the_self_test_runs_under_the_strictest_policy(shop: Shop, visit: Visit) -> None:
@@ -105,7 +105,7 @@ async def test_the_self_test_knows_the_element_and_what_is_around_its_shadow_roo
     await says(page, "“studio” on the page: shown")
     await says(page, "nothing cut off or in the way")
     await page.add_style_tag(content="#here { height: 200px; overflow: hidden }")
-    await page.locator("holdfast-doctor").get_by_role("button", name="Again").click()
+    await page.locator("holdfast-embed-check").get_by_role("button", name="Again").click()
     await says(page, "div#here is 200 px high and cuts it off")
 
 
@@ -136,15 +136,15 @@ async def test_the_self_test_finds_what_a_page_does_to_the_frame(shop: Shop, vis
     await says(page, "nothing cut off or in the way")
     await page.evaluate("Object.assign(here.dataset, { transparent: 1, background: '#ffffff' })")
     await page.add_style_tag(content=css)
-    await page.locator("holdfast-doctor").get_by_role("button", name="Again").click()
+    await page.locator("holdfast-embed-check").get_by_role("button", name="Again").click()
     await says(page, said)
 
 
 async def test_the_panel_goes_away_when_asked(shop: Shop, visit: Visit) -> None:
     page = (await visit(**PHONE)).page
     await page.goto(f"{shop.host}/#holdfast-doctor")
-    await page.locator("holdfast-doctor").get_by_role("button", name="Close").click()
-    await expect(page.locator("holdfast-doctor")).to_have_count(0)
+    await page.locator("holdfast-embed-check").get_by_role("button", name="Close").click()
+    await expect(page.locator("holdfast-embed-check")).to_have_count(0)
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from html import unescape
 import httpx
 
 from app.domain.booking import Status
+from app.domain.local_days import next_month
 from app.protection.proof_of_work import PARTS, works
-from app.scheduling.availability.budget import next_month
 from tests.support.rows import rows
 from tests.support.stack import Stack
 

@@ -24,7 +24,7 @@ class Found:
 
 
 class Report(list[Found]):
-    """What the doctor says of a page."""
+    """What the embed check says of a page."""
 
     def of(self, title: str) -> Found:
         """The first finding under this title; the gravest, as they are in that order."""
@@ -42,7 +42,7 @@ def page_of(body: str = TAG, *, head: str = VIEWPORT, lang: str = "en") -> bytes
 
 
 async def report(stack: Stack, page: str = PAGE) -> Report:
-    """The doctor's report on a page, as its owner reads it."""
+    """The embed check's report on a page, as its owner reads it."""
     answer = await stack.client.get("/embed/doctor", params={"widget": "studio", "site": page})
     assert answer.status_code == 200
     items = re.findall(r'(?s)<li class="finding (\w+)">(.*?)</li>', answer.text)
@@ -64,7 +64,7 @@ async def examine(stack: Stack, body: bytes | None = None, headers: Mapping[str,
 
 
 async def refused(stack: Stack, url: str) -> str:
-    """Why the doctor does not read this page; nobody but ourselves was asked."""
+    """Why the embed check does not read this page; nobody but ourselves was asked."""
     stack.sites.asked.clear()
     answer = await stack.client.get("/embed/doctor", params={"site": url})
     assert [request.headers["host"] for request in stack.sites.asked] == []

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import Final
 from urllib.parse import SplitResult
 
@@ -17,8 +16,8 @@ import httpx
 
 from app.domain import urls
 from app.operations.outgoing_webhooks.signature import HEADER
-from app.protection.page_reader import Resolve, origin_of
-from app.protection.public_addresses import is_public
+from app.protection.page_reader import origin_of
+from app.protection.public_addresses import NoSuchHost, NotPublic, Resolve, address_to_ask
 from app.tls import trusted
 
 #: For everything together, the look-up of the name included. A program that has more to do answers first.
@@ -116,18 +115,13 @@ class Sender:
         named = origin.geturl() in self._named
         if not named and origin.scheme != "https":
             raise _Refused("not https")
+        port = origin.port or (443 if origin.scheme == "https" else 80)
         try:
-            told = await self._resolve(origin.hostname or "", origin.port or (443 if origin.scheme == "https" else 80))
-            found = [ip_address(address.partition("%")[0]) for address in told]
-        except (OSError, UnicodeError) as error:
+            return await address_to_ask(self._resolve, origin.hostname or "", port, named=named)
+        except NoSuchHost as error:
             raise _Refused("no such host") from error
-        if not found:
-            raise _Refused("no such host")
-        # One private address among public ones is how a name is made to lead inside at the second look.
-        if not named and not all(map(is_public, found)):
-            raise _Refused("not a public address")
-        # IPv4 first: it is what servers without IPv6 of their own can reach.
-        return str(min(found, key=lambda address: address.version))
+        except NotPublic as error:
+            raise _Refused("not a public address") from error
 
 
 def _origin(url: str) -> SplitResult:

@@ -125,11 +125,7 @@ def _parts(text: str) -> list[str]:
 def _tokens(text: str) -> Iterator[tuple[str, str]]:
     """Days and spans in order; a dash between two is part of one."""
     plain = text.replace("–", "-").replace("—", "-")
-    day = _DAY.pattern
-    pattern = re.compile(
-        rf"(?P<days>{day}(?:\s*-\s*{day})?|daily)|(?P<span>{_SPAN.pattern})|(?P<odd>[^\s,&]+)", re.IGNORECASE
-    )
-    for found in pattern.finditer(plain):
+    for found in _TOKEN.finditer(plain):
         if found["odd"] and found["odd"].casefold() != "and":
             raise ValueError(f"“{found['odd']}” is neither a day nor hours; write Mon-Fri 9-17, Sat 10-14")
         if found["days"]:

@@ -23,7 +23,7 @@ from app.operations.setup_check.mail import look_at_mail
 from app.operations.setup_check.processes import look_at_processes
 from app.operations.setup_check.stripe import StripeLook
 from app.operations.setup_check.webhooks import look_at_webhooks
-from app.protection.page_reader import Resolve
+from app.protection.public_addresses import Resolve
 from app.settings import Settings, SettingsError
 from app.store import Store
 from app.widgets import Widget

@@ -6,16 +6,14 @@ import socket
 import ssl
 from collections.abc import Mapping
 from email.utils import parseaddr
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 import aiosmtplib
 
+from app.mail.mail_server import SMTP_SECONDS, client_of, port_of
 from app.operations.setup_check.finding import Finding, fail, ok, warn
 from app.settings import Settings
 from app.widgets import Widget
-
-SMTP_SECONDS = 20
-_PORTS = {"smtp": 25, "smtps": 465, "smtp+starttls": 587}
 
 
 async def look_at_mail(settings: Settings, widgets: Mapping[str, Widget]) -> list[Finding]:
@@ -23,19 +21,10 @@ async def look_at_mail(settings: Settings, widgets: Mapping[str, Widget]) -> lis
     if settings.smtp_url is None:
         return [warn("mail", "SMTP_URL is not set", "Set it: without it, emails wait and are not sent.")]
     server = urlsplit(settings.smtp_url.get_secret_value())
-    port = server.port or _PORTS[server.scheme]
-    smtp = aiosmtplib.SMTP(
-        hostname=server.hostname or "localhost",
-        port=port,
-        username=unquote(server.username) if server.username else None,
-        password=unquote(server.password) if server.password else None,
-        use_tls=server.scheme == "smtps",
-        start_tls=server.scheme == "smtp+starttls",
-        timeout=SMTP_SECONDS,
-    )
+    smtp = client_of(server, aiosmtplib.SMTP)
     sender = parseaddr(settings.mail_from)[1]
     owners = [widget.owner_email for widget in widgets.values() if widget.owner_email]
-    where = f"{server.hostname}:{port}"
+    where = f"{server.hostname}:{port_of(server)}"
     try:
         await smtp.connect()
         await smtp.mail(sender)
@@ -52,7 +41,7 @@ async def look_at_mail(settings: Settings, widgets: Mapping[str, Widget]) -> lis
 
 
 def _reason(error: Exception) -> tuple[str, str]:
-    """What stood in the way, and what mends it. The server's own words are not shown: they may repeat addresses."""
+    """What is wrong, and how to fix it. The server's own words are not shown: they may repeat addresses."""
     cause = _root(error)
     match error:
         case aiosmtplib.SMTPAuthenticationError():

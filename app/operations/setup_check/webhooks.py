@@ -9,7 +9,8 @@ from app.domain.outgoing_webhooks import Endpoint
 from app.operations.outgoing_webhooks import Sender
 from app.operations.setup_check.finding import Finding, fail, ok, warn
 from app.operations.setup_check.machine import DatabaseLook
-from app.protection.page_reader import Resolve, look_up
+from app.protection.page_reader import look_up
+from app.protection.public_addresses import Resolve
 from app.settings import Settings
 from app.widgets import Widget
 

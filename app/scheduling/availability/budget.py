@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 
+from app.domain.local_days import next_month
 from app.scheduling.port import SchedulerCall
 
 #: The share of the month's calls that reading leaves to locks, confirmations and releases.
@@ -108,8 +109,3 @@ class CallBudget:
         month = self._now().date().replace(day=1)
         if month != self._month:
             self._month, self._spent, self._unsaved = month, 0, 0
-
-
-def next_month(month: date) -> date:
-    """The first day of the month after the one that `month` lies in."""
-    return (month.replace(day=28) + timedelta(days=4)).replace(day=1)

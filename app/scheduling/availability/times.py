@@ -14,11 +14,11 @@ from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from app.domain.catalogue import Service, Slot
-from app.domain.local_days import start_of_day
+from app.domain.local_days import next_month, start_of_day
 from app.domain.reservation import Occupied
 from app.errors import NotFound, RateLimited, SchedulerError, SchedulerNotFound, StorageError, TimesNotRead
 from app.protection.rate_limits import READ, RateLimits
-from app.scheduling.availability.budget import CallBudget, next_month
+from app.scheduling.availability.budget import CallBudget
 from app.scheduling.availability.cached import NEVER, Cached
 from app.scheduling.availability.catalogue import Catalogue, Catalogues
 from app.scheduling.availability.month import Month

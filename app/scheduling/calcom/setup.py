@@ -95,7 +95,6 @@ class _SetUpType(_Body):
 
     id: int
     slot_interval: int | None = None
-    schedule_id: int | None = None
 
 
 class _SetUpTypes(_Body):
@@ -156,8 +155,8 @@ class CalcomSetup:
                     await self._write("patchEventType", "PATCH", f"/event-types/{int(found.id)}", body)
                 case SetWeek(_, week, time_zone):
                     await self._set_week(week, time_zone)
-                case SetDays(_, days, time_zone):
-                    await self._set_days(days, time_zone)
+                case SetDays(_, days, _):
+                    await self._set_days(days)
                 case _:
                     raise SchedulerError(f"Cal.com's API cannot {step}")
             done(step)
@@ -212,7 +211,7 @@ class CalcomSetup:
         else:
             await self._write("patchSchedule", "PATCH", f"/schedules/{schedule.id}", body)
 
-    async def _set_days(self, days: Mapping[date, Hours | None], time_zone: str) -> None:
+    async def _set_days(self, days: Mapping[date, Hours | None]) -> None:
         """A PATCH replaces all overrides (Cal.com API v2), so those of other days are sent along."""
         schedule = await self._default_schedule()
         if schedule is None:

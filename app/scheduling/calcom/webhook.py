@@ -10,11 +10,12 @@ import hashlib
 import hmac
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Final
 
 from app.errors import WebhookRefused
+from app.scheduling.moments import moment_in, moments_in
 from app.scheduling.port import SchedulerNotice
 
 HEADER: Final = "x-cal-signature-256"
@@ -55,7 +56,7 @@ class CalcomWebhooks:
             raise WebhookRefused("not JSON") from error
         if not isinstance(content, dict):
             raise WebhookRefused("not an object")
-        created = _moment(content.get("createdAt"))
+        created = moment_in(content.get("createdAt"))
         if created is not None and not self._now() - _OLDEST <= created <= self._now() + _AHEAD:
             raise WebhookRefused("made too long ago, or in the future")
         told = content.get("payload")
@@ -70,7 +71,7 @@ class CalcomWebhooks:
             id=f"calcom_{hashlib.sha256(same).hexdigest()[:40]}",
             type=f"calcom.{word}",
             ids=ids,
-            moments=tuple(sorted(set(_moments(payload)))),
+            moments=moments_in(map(payload.get, _MOMENTS)),
             # A late or repeated body tells of the past, and none has all that a booking has.
             bookings={},
             deletes=False,
@@ -82,21 +83,3 @@ class CalcomWebhooks:
             raise WebhookRefused("not signed")
         if not hmac.compare_digest(given, hmac.new(self._secret.encode(), raw, hashlib.sha256).hexdigest()):
             raise WebhookRefused("bad signature")
-
-
-def _moments(payload: Mapping[str, Any]) -> Iterator[datetime]:
-    for name in _MOMENTS:
-        moment = _moment(payload.get(name))
-        if moment is not None:
-            yield moment
-
-
-def _moment(value: object) -> datetime | None:
-    if not isinstance(value, str):
-        return None
-    try:
-        moment = datetime.fromisoformat(value)
-    except ValueError:
-        return None
-    # The calendar's ends do not bear arithmetic.
-    return moment.astimezone(UTC) if moment.tzinfo is not None and 1990 < moment.year < 2200 else None

@@ -206,7 +206,8 @@ class CalendlyScheduler:
     async def confirm(self, reference: str | None, wanted: Wanted, visit: Visit) -> SchedulerBooking:
         if reference is None or reference.startswith(_NOT_HELD):
             return await self._create(wanted, visit)
-        # An event from the start, where the visitor booked on Calendly's page, or by an earlier life of this call.
+        # An event from the start, where the visitor booked on Calendly's page, or by an earlier attempt whose process
+        # died before recording it.
         made = await latest(self.read, await self.read(reference))  # the visitor may have moved it there since
         if made.is_canceled:
             raise SchedulerNotFound("the event was canceled")
@@ -218,7 +219,8 @@ class CalendlyScheduler:
         old = await self._client.event(reference)
         if not old.is_canceled:
             return await self._create(wanted, visit)
-        # Cancelled by someone's hand: an earlier life of this move may have made the new one before.
+        # Cancelled by someone's hand: an earlier attempt at this move, whose process died before recording it,
+        # may have made the new one.
         made = await self._made(wanted)
         if made is None:
             raise SchedulerNotFound("the event was canceled")
@@ -261,7 +263,7 @@ class CalendlyScheduler:
         """Book, once for each tag, even if an answer is lost on the way.
 
         After anything but a clear answer the event is looked for by our tag: what refuses a second try may be what the
-        first one has made, in this call or in an earlier life of this process.
+        first one has made, in this call or in an earlier one whose process died before recording it.
         """
         order = await self._order(wanted, visit)
         unknown: SchedulerError | None = None
@@ -275,7 +277,7 @@ class CalendlyScheduler:
             try:
                 found = await self._made(wanted)
             except SchedulerError as error:
-                # Who cannot look cannot say whose the time is.
+                # If the search fails, we do not know who has the time.
                 lost = isinstance(said, SchedulerRefused | SchedulerNotFound)
                 raise (unknown or (error if lost else said)) from None
             if found is not None:

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from app.errors import WebhookRefused
 from app.scheduling.calendly.translation import EVENT_IN_URI, booking_in
+from app.scheduling.moments import moments_in
 from app.scheduling.port import SchedulerNotice
 
 #: What has to be told.
@@ -51,7 +52,7 @@ class CalendlyWebhooks:
             id=f"calendly_{hashlib.sha256(told.encode()).hexdigest()[:40]}",
             type=f"calendly.{word}",
             ids=tuple(dict.fromkeys(_event_ids(payload, event))),
-            moments=tuple(sorted({at for name in ("start_time", "end_time") for at in _moments(event.get(name))})),
+            moments=moments_in(map(event.get, ("start_time", "end_time"))),
             # Anyone who looks one up does so in small letters.
             bookings={booking.id.lower(): booking} if booking else {},
             deletes=False,
@@ -83,12 +84,3 @@ def _event_ids(payload: Mapping[str, Any], event: Mapping[str, Any]) -> Iterator
         found = EVENT_IN_URI.search(uri) if isinstance(uri, str) else None
         if found:
             yield found[1]
-
-
-def _moments(told: object) -> Iterator[datetime]:
-    try:
-        moment = datetime.fromisoformat(told) if isinstance(told, str) else None
-    except ValueError:
-        return
-    if moment is not None and moment.tzinfo is not None and 1990 < moment.year < 2200:
-        yield moment.astimezone(UTC)

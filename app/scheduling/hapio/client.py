@@ -12,15 +12,8 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from app.domain.catalogue import Location, Resource, Slot
-from app.errors import (
-    SchedulerError,
-    SchedulerFailed,
-    SchedulerForbidden,
-    SchedulerNotFound,
-    SchedulerRefused,
-    SchedulerUnreachable,
-)
-from app.scheduling.connection import ATTEMPTS, ClientOptions, Connection, bearer
+from app.errors import SchedulerForbidden, SchedulerNotFound, SchedulerRefused
+from app.scheduling.connection import ClientOptions, Connection, bearer
 from app.scheduling.hapio.dialect import HapioDialect
 from app.scheduling.hapio.setup import HapioSetup
 from app.scheduling.hapio.translation import (
@@ -136,41 +129,21 @@ class HapioClient:
             "metadata": {**(metadata or {}), "holdfast_id": _tag(holdfast_id)},
             **(dict.fromkeys(_ANY_TIME, True) if any_time else {}),
         }
-        unknown: SchedulerError | None = None
-        for attempt in range(1, ATTEMPTS + 1):
-            refusal: SchedulerRefused | None = None
-            try:
-                made = await self.connection.call(
-                    "postBooking", "POST", "/bookings", read_booking, json=body, repeatable=False
-                )
-                return replace(made, asked_twice=attempt > 1)
-            except (SchedulerUnreachable, SchedulerFailed) as error:
-                unknown = error
-            except SchedulerRefused as error:
-                # An attempt without an answer may itself have taken the time that is now refused.
-                if unknown is None:
-                    raise
-                refusal = error
-            except SchedulerError as error:
-                # "Nothing was done" would be true of this attempt only.
-                if unknown is None:
-                    raise
-                raise unknown from error
 
-            try:
-                found = await self.find_bookings(holdfast_id)
-            except SchedulerError as error:
-                raise unknown from error
-            for booking in found:
+        async def send() -> SchedulerBooking:
+            return await self.connection.call(
+                "postBooking", "POST", "/bookings", read_booking, json=body, repeatable=False
+            )
+
+        async def find() -> SchedulerBooking | None:
+            for booking in await self.find_bookings(holdfast_id):
                 same = booking.resource_id == resource_id and booking.starts_at == starts_at
                 if same and booking.is_temporary == is_temporary and not booking.is_canceled:
-                    return replace(booking, asked_twice=attempt > 1)
-            if refusal:
-                raise refusal
-            if attempt < ATTEMPTS:
-                await self.connection.pause(attempt)
-        assert unknown is not None  # noqa: S101 - the loop ends here only after three unknown outcomes
-        raise unknown
+                    return booking
+            return None
+
+        booking, sent_again = await self.connection.make_once(send, find)
+        return replace(booking, asked_twice=sent_again)
 
     async def finalize_booking(self, booking_id: str, *, metadata: Mapping[str, str]) -> SchedulerBooking:
         """Make a temporary booking permanent; safe to repeat. SchedulerNotFound when it is gone.

@@ -16,13 +16,7 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel
 
 from app.domain.studio import Hours, Span, Week, same_name, tidy
-from app.errors import (
-    SchedulerError,
-    SchedulerFailed,
-    SchedulerNotFound,
-    SchedulerRefused,
-    SchedulerUnreachable,
-)
+from app.errors import SchedulerNotFound
 from app.scheduling.arrangement import (
     Arrangement,
     ChangePerson,
@@ -40,7 +34,7 @@ from app.scheduling.arrangement import (
     Step,
     Withdraw,
 )
-from app.scheduling.connection import ATTEMPTS, Connection
+from app.scheduling.connection import Connection
 from app.scheduling.hapio.setup_translation import (
     DayBlock,
     DayBlockBody,
@@ -307,22 +301,12 @@ class HapioSetup:
     ) -> str:
         """Make one, once, even if an answer is lost; its id. SchedulerUnreachable and SchedulerFailed: it may exist, or
         come into being yet."""
-        unknown: SchedulerError | None = None
-        for attempt in range(1, ATTEMPTS + 1):
-            try:
-                return await self._connection.call(operation, "POST", path, read_made, json=body, repeatable=False)
-            except (SchedulerUnreachable, SchedulerFailed) as error:
-                unknown = error
-            except SchedulerRefused:
-                # An attempt without an answer may itself have taken the hours that are refused now.
-                if unknown is None:
-                    raise
-            found = await there()
-            if found is not None:
-                return found
-            await self._connection.pause(attempt)
-        assert unknown is not None  # noqa: S101 - the loop ends here only after lost answers
-        raise unknown
+
+        async def send() -> str:
+            return await self._connection.call(operation, "POST", path, read_made, json=body, repeatable=False)
+
+        made, _ = await self._connection.make_once(send, there)
+        return made
 
 
 _ANY: Mapping[str, type[PlaceBody] | type[ServiceBody] | type[PersonBody]] = {

@@ -19,6 +19,7 @@ from typing import Any
 
 from app.errors import WebhookRefused
 from app.scheduling.hapio.translation import booking_in
+from app.scheduling.moments import moment_in, moments_in
 from app.scheduling.port import SchedulerNotice
 from app.settings import WebhookScheme
 
@@ -55,13 +56,13 @@ class HapioWebhooks:
         texts = [(name, value) for name, value in inside if isinstance(value, str)]
         things = {value["id"].lower(): value for _, value in inside if isinstance(value, dict) and _has_id(value)}
         ids = dict.fromkeys(text.lower() for _name, text in texts if _ID.fullmatch(text))
-        moments = {moment for name, text in texts if name in {"starts_at", "ends_at"} for moment in _moments(text)}
+        moments = moments_in(text for name, text in texts if name in {"starts_at", "ends_at"})
         word = re.sub(r"[^\w.:-]", "", kind)[:80] if isinstance(kind, str) else ""
         return SchedulerNotice(
             id=f"hapio_{digest[:40]}",
             type=f"hapio.{word}",
             ids=tuple(ids)[:_MOST_IDS],
-            moments=tuple(sorted(moments)),
+            moments=moments,
             bookings={id_: booking for id_, thing in things.items() if (booking := booking_in(thing))},
             deletes="delete" in word,
         )
@@ -92,7 +93,7 @@ def _check_signature(
 
 def _signed_at(stamp: str, scheme: WebhookScheme) -> datetime | None:
     if scheme.unit == "iso":
-        return next(_moments(stamp), None)
+        return moment_in(stamp)
     if not _DIGITS.fullmatch(stamp):
         return None
     seconds = int(stamp) / (1000 if scheme.unit == "milliseconds" else 1)
@@ -119,12 +120,3 @@ def _inside(told: object) -> Iterator[tuple[str, Any]]:
 
 def _has_id(thing: Mapping[str, Any]) -> bool:
     return isinstance(thing.get("id"), str)
-
-
-def _moments(text: str) -> Iterator[datetime]:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return
-    if moment.tzinfo is not None and 1990 < moment.year < 2200:
-        yield moment.astimezone(UTC)

@@ -2,7 +2,7 @@
 the exact lines that mend it.
 
 `examine` is pure: what was read goes in, findings come out. What only shows in a browser (whether the frame appears,
-how high it is) is looked at by `static/embed-doctor.js`, which the loader starts in the page itself.
+how high it is) is looked at by `static/embed-check.js`, which the loader starts in the page itself.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """Where site builders want an owner to paste: what to click, what to mind. Plans and menus change, so steps name
-what is stable, and the doctor tells the rest."""
+what is stable, and the embed check says the rest."""
 
 from __future__ import annotations
 

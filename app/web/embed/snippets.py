@@ -24,7 +24,7 @@ from app.errors import RateLimited, SchedulerError
 from app.msgid import N_
 from app.parts import parts_of
 from app.protection.page_reader import Trouble, UnreadablePage, origin_of
-from app.protection.rate_limits import DOCTOR, client_address
+from app.protection.rate_limits import EMBED_CHECK, client_address
 from app.text import catalogues, languages
 from app.web.embed.embed_check import Case, Finding, explain, origins_toml, page_checks_of, script_tag
 from app.web.embed.platforms import PLATFORMS
@@ -258,8 +258,8 @@ async def show_preview(request: Request) -> Response:
     return _render(request, "embed/preview.html", context, shell, framed=True, sheets=sheets)
 
 
-async def show_doctor(request: Request) -> Response:
-    """GET /embed/doctor: what stands in the way of the widget on the page at `site`, and what mends it."""
+async def show_embed_check(request: Request) -> Response:
+    """GET /embed/doctor: why the page at `site` does not show the widget, and how to fix it."""
     parts, asked = parts_of(request), request.query_params
     choice = read_choice(asked, parts.widgets)
     shell = _shell(request)
@@ -269,7 +269,7 @@ async def show_doctor(request: Request) -> Response:
     address, status = choice.site, 200
     if typed:
         try:
-            await parts.rate_limits.check(DOCTOR, client_address(request.scope))
+            await parts.rate_limits.check(EMBED_CHECK, client_address(request.scope))
             # Our own reader, sent here by a page or under a name of ours that we do not know.
             if request.headers.get("user-agent") == parts.sites.agent:
                 raise UnreadablePage(Trouble.ITSELF, typed)
@@ -392,5 +392,5 @@ def _render(
 routes = [
     Route("/embed", show_snippets),
     Route("/embed/preview", show_preview),
-    Route("/embed/doctor", show_doctor),
+    Route("/embed/doctor", show_embed_check),
 ]

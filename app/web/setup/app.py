@@ -60,7 +60,10 @@ def create_setup_app(first_run: FirstRun) -> Starlette:
     return app
 
 
-async def _not_yet(request: Request, error: Exception) -> Response:
+async def _not_yet(
+    request: Request,
+    error: Exception,  # noqa: ARG001 - Starlette calls it with the error
+) -> Response:
     """Everything else. A reload of a page that was posted begins again."""
     if request.url.path.startswith("/setup/") and request.method == "GET":
         return RedirectResponse("/setup", status_code=303)

@@ -159,7 +159,7 @@ def month_view(
         weekdays=formats.weekday_names(clocks.language),
         weeks=weeks,
         previous=previous_month(month, today=today),
-        next=next_month(month, last_day=last_day),
+        next=next_bookable_month(month, last_day=last_day),
         first_free=free[0] if free else None,
         total=sum(len(by_day[day]) for day in free),
     )
@@ -212,7 +212,7 @@ def previous_month(month: date, *, today: date) -> date | None:
     return before if before >= today.replace(day=1) else None
 
 
-def next_month(month: date, *, last_day: date | None) -> date | None:
+def next_bookable_month(month: date, *, last_day: date | None) -> date | None:
     """The first day of the month after, unless the booking window ends before it."""
     after = local_days.next_month(month)
     return after if last_day is None or after <= last_day else None

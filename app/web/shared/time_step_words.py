@@ -66,7 +66,7 @@ def times_screen(
         **dict(wanted.style),
     }
     holes = {name: hidden_fields(pairs) for name, pairs in filling.items()} if filling else HOLES
-    empty = _empty(scene, month, day, widget, language)
+    empty = _empty(scene, month, day, language)
     path = f"/w/{widget.name}"
     # What a move costs is told before its button; a hold is told when it costs another price than was shown here.
     shown_price = {} if paths else {"price": str(service.price.amount)}
@@ -156,7 +156,7 @@ def _zone(scene: Scene, day: DayView | None, language: str) -> ZoneLine:
     )
 
 
-def _empty(scene: Scene, month: MonthView, day: DayView | None, widget: Widget, language: str) -> NothingFree | None:
+def _empty(scene: Scene, month: MonthView, day: DayView | None, language: str) -> NothingFree | None:
     """What to say, and where to go, when there is no time to show."""
     if day and day.count:
         return None

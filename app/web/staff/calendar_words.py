@@ -216,7 +216,7 @@ def _column(desk: DeskDays, person: Member, day: date, bookings: Sequence[Bookin
         person=person,
         day=day,
         heading=heading,
-        note=_note(shifts, off, person, language),
+        note=_note(shifts, off, language),
         path=path,
         items=_in_lanes(items),
         shifts=shifts if shifts is None else without(shifts, away),
@@ -230,7 +230,7 @@ def _column(desk: DeskDays, person: Member, day: date, bookings: Sequence[Bookin
     )
 
 
-def _note(shifts: Hours | None, off: Sequence[HoursChange], person: Member, language: str) -> str:
+def _note(shifts: Hours | None, off: Sequence[HoursChange], language: str) -> str:
     """The day's hours in a line."""
     _ = catalogues.translator(language).gettext
     if shifts is None:

@@ -1,10 +1,15 @@
 """The form of the documents: links lead somewhere, the first page is short, decisions have their price."""
 
+import contextlib
+import io
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from app.__main__ import main
+from app.domain.booking import Status
 from tests.support.documents import ROOT, avoided, text_of
 
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -141,3 +146,22 @@ def test_no_document_has_a_word_that_contributing_tells_to_avoid(name: str) -> N
 
 def test_the_words_to_avoid_are_read_from_the_table() -> None:
     assert {"somebody", "past us", "shall", "owed"} <= set(avoided())
+
+
+def helps(*words: str) -> Iterator[tuple[str, str]]:
+    """What a command and all of its acts say with --help, but for the statuses, which are the code's words."""
+    with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()) as said:
+        main([*words, "--help"])
+    text = " ".join(said.getvalue().split())
+    yield " ".join(words), text.replace(", ".join(Status), "")
+    acts = re.search(r"positional arguments: \{([\w,-]+)\}", text)
+    for act in acts[1].split(",") if acts else ():
+        yield from helps(*words, act)
+
+
+def test_no_help_has_a_word_that_contributing_tells_to_avoid() -> None:
+    texts = dict(helps())
+    assert {"bookings book", "webhooks replay", "doctor"} <= set(texts)
+    words = avoided()
+    found = {name: [word for word in words if re.search(rf"\b{word}\b", text.lower())] for name, text in texts.items()}
+    assert {name: words for name, words in found.items() if words} == {}

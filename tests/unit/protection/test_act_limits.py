@@ -27,7 +27,7 @@ def hapio_calls(stack: Stack) -> int:
 
 
 async def test_one_booking_is_not_changed_over_json_without_end(stack: Stack) -> None:
-    """Finding 4: a cancellation and its undoing each second were 112 mails and 56 calls to Hapio in a minute."""
+    """Without a limit, a cancellation and its undoing each second were 112 mails and 56 calls to Hapio in a minute."""
     named = await confirmed(stack, service="planning")
     await stack.mail(ANNA)
     await stack.mail(OWNER)

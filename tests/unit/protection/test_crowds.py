@@ -233,7 +233,7 @@ async def test_no_extension_leads_beyond_two_hours_and_none_is_offered_that_woul
 
 
 async def test_paying_that_is_begun_again_and_again_holds_the_time_no_longer(stack: Stack) -> None:
-    """Finding 8: each changed address began another 31 minutes, five times, 172 minutes in all."""
+    """Each changed address once began another 31 minutes, five times, 172 minutes in all."""
     booking = await stack.hold()
     deadlines = []
     for number in range(5):

@@ -21,7 +21,7 @@ from app.domain.studio import (
     week_in_words,
     without,
 )
-from app.errors import SchedulerError
+from app.errors import SchedulerError, SchedulerFailed
 from app.scheduling.arrangement import Plan, SetDays, Step, plan_changes
 from app.scheduling.calcom.scheduler import CalcomScheduler
 from app.scheduling.calcom.webhook import TRIGGERS
@@ -162,6 +162,31 @@ async def test_lost_answers_make_nothing_twice(empty: HapioStudio) -> None:
             empty.sandbox.faults.append(Fault(kind, method="POST", path=path))
         await make(HapioScheduler(empty.client))
         assert made(empty.sandbox.state) == EVERYTHING, kind
+
+
+@pytest.mark.parametrize(
+    ("kind", "method"), [("rate_limited", "GET"), ("drop_before", "GET"), ("rate_limited", "POST")]
+)
+async def test_a_lost_answer_is_not_forgotten_over_what_is_said_of_the_next_call(
+    empty: HapioStudio, kind: FaultKind, method: str
+) -> None:
+    """Whether the look for what it has made fails, or the next attempt at it."""
+    scheduler = HapioScheduler(empty.client)
+    steps = await plan(scheduler)
+    first: FaultKind = "error_before" if method == "POST" else "error_after"
+    empty.sandbox.faults.append(Fault(first, method="POST", path="/locations$"))
+    empty.sandbox.faults.append(Fault(kind, method=method, path="/locations$", times=9, retry_after=30))
+    with pytest.raises(SchedulerFailed):
+        await scheduler.apply(steps, lambda _step: None)
+
+
+async def test_after_the_last_attempt_nothing_is_waited_for(empty: HapioStudio) -> None:
+    scheduler = HapioScheduler(empty.client)
+    steps = await plan(scheduler)
+    empty.sandbox.faults.append(Fault("error_before", method="POST", path="/locations$", times=3))
+    with pytest.raises(SchedulerFailed):
+        await scheduler.apply(steps, lambda _step: None)
+    assert len(empty.waits) == 2
 
 
 async def test_only_what_differs_is_changed_and_nothing_that_is_not_named() -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from app.domain.booking import Status
+from app.domain.local_days import next_month
 from app.errors import RateLimited, SchedulerError
 from app.scheduling.availability import CallBudget
-from app.scheduling.availability.budget import next_month
 from app.scheduling.port import SchedulerCall
 from sandbox.clock import Clock
 from tests.support.callers import Caller
@@ -113,7 +113,7 @@ async def look_at_everything(stack: Stack, rounds: int) -> None:
 
 
 async def test_a_month_of_looking_leaves_an_honest_visitor_their_booking_on_the_last_day(december: Stack) -> None:
-    """Finding 3: 42 months opened every three hours had used up the plan by the 16th."""
+    """Someone who opened 42 months every three hours had once used up the plan by the 16th."""
     stack, spent = december, {}
     for hour in range(0, 31 * 24, 3):
         stack.clock.set(FIRST + hour * HOUR)

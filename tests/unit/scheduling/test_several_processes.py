@@ -12,10 +12,10 @@ import sqlalchemy as sa
 from anyio.lowlevel import checkpoint
 from sqlalchemy.exc import SQLAlchemyError
 
+from app.domain.local_days import next_month
 from app.errors import SchedulerError
 from app.parts import Parts
 from app.scheduling.availability import CallBudget, SchedulerAvailability
-from app.scheduling.availability.budget import next_month
 from app.scheduling.availability.shared import SharedReads
 from app.scheduling.connection import ClientOptions
 from app.scheduling.hapio.client import HapioClient

@@ -19,7 +19,7 @@ from app.web.shared.calendar_view import (
     clock_changes,
     day_view,
     month_view,
-    next_month,
+    next_bookable_month,
     previous_month,
 )
 
@@ -137,9 +137,9 @@ def test_a_time_stands_on_the_visitor_s_day_not_the_place_s() -> None:
 def test_months_past_and_beyond_the_booking_window_cannot_be_turned_to() -> None:
     assert previous_month(date(2026, 11, 24), today=date(2026, 11, 30)) is None
     assert previous_month(date(2027, 1, 31), today=date(2026, 11, 30)) == date(2026, 12, 1)
-    assert next_month(date(2026, 1, 31), last_day=None) == date(2026, 2, 1)
-    assert next_month(date(2026, 12, 1), last_day=date(2026, 12, 31)) is None
-    assert next_month(date(2026, 12, 1), last_day=date(2027, 1, 1)) == date(2027, 1, 1)
+    assert next_bookable_month(date(2026, 1, 31), last_day=None) == date(2026, 2, 1)
+    assert next_bookable_month(date(2026, 12, 1), last_day=date(2026, 12, 31)) is None
+    assert next_bookable_month(date(2026, 12, 1), last_day=date(2027, 1, 1)) == date(2027, 1, 1)
 
 
 # The day

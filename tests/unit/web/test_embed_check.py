@@ -1,4 +1,4 @@
-"""The embed doctor: what stands in the way of the widget on someone's page, and exactly what mends it."""
+"""The embed check: why someone's page does not show the widget, and exactly how to fix it."""
 
 import gzip
 import re
@@ -322,7 +322,7 @@ async def test_without_our_own_address_in_reach_the_page_is_judged_anyway(stack:
     assert found.of("Our headers after your proxy").level == "advice"
 
 
-async def test_one_client_may_not_send_the_doctor_around_all_day(stack: Stack) -> None:
+async def test_one_client_may_not_send_the_embed_check_around_all_day(stack: Stack) -> None:
     answers = [await stack.client.get("/embed/doctor", params={"site": PAGE}) for _ in range(11)]
     assert [answer.status_code for answer in answers] == [200] * 10 + [429]
     assert "wait a moment" in text_of(answers[-1].text)

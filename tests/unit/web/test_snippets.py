@@ -183,7 +183,7 @@ async def test_the_link_opens_what_was_chosen(stack: Stack) -> None:
     assert "Headshot express" in text_of((await stack.client.get(link["href"])).text)
 
 
-async def test_the_policy_that_the_page_documents_satisfies_the_doctor(stack: Stack) -> None:
+async def test_the_policy_that_the_page_documents_satisfies_the_embed_check(stack: Stack) -> None:
     page = await embed(stack)
     headers = {"content-type": "text/html", "content-security-policy": f"default-src 'none'; {snippet(page, 'csp')}"}
     body = f'<html lang="en"><meta name="viewport" content="x">{snippet(page, "script")}'
@@ -302,7 +302,7 @@ def test_every_font_on_offer_is_one_that_a_theme_takes() -> None:
 
 async def test_what_is_asked_for_without_its_hash_is_not_kept_permanently(stack: Stack) -> None:
     """The loader imports the self-test by its plain name."""
-    plain = await stack.client.get("/static/embed-doctor.js")
+    plain = await stack.client.get("/static/embed-check.js")
     assert plain.headers["cache-control"] == "public, max-age=300"
     assert plain.headers["access-control-allow-origin"] == "*"
     assert "immutable" in (await stack.client.get("/static/widget.css?v=1")).headers["cache-control"]

@@ -126,7 +126,7 @@ const fits = (element, frame, name, note) => {
   const x = box.left + box.width / 2;
   const y = Math.min(Math.max(box.top, 0) + 20, box.bottom - 5);
   const over = y > 0 && y < innerHeight && frame.getRootNode().elementFromPoint(x, y);
-  if (over && over !== frame && !over.contains(frame) && over.tagName !== "HOLDFAST-DOCTOR") {
+  if (over && over !== frame && !over.contains(frame) && over.tagName !== "HOLDFAST-EMBED-CHECK") {
     bad("problem", `${name}: ${named(over)} lies over the widget and takes the clicks.`);
   }
   if (well) note("good", `${name}: shown, ${Math.round(box.width)} × ${Math.round(box.height)} px, nothing cut off or in the way.`);
@@ -154,7 +154,7 @@ export default (shown, base, why) => {
   document.addEventListener("securitypolicyviolation", (event) => {
     if (event.blockedURI.startsWith(base)) refused.set(event.effectiveDirective, event.blockedURI);
   });
-  const host = document.createElement("holdfast-doctor");
+  const host = document.createElement("holdfast-embed-check");
   const root = host.attachShadow({ mode: "open" });
   const sheet = new CSSStyleSheet();
   sheet.replaceSync(SHEET);
