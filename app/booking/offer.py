@@ -112,7 +112,8 @@ class Offers:
             move_refusal = Refusal.TOO_OFTEN
         if move_refusal is None and at > move_until:
             move_refusal = Refusal.TOO_LATE
-        undo = booking.undo_until if booking.status is Status.CANCELED and not removed else None
+        can_undo = booking.status is Status.CANCELED and not removed and not funds.gone_since(booking)
+        undo = booking.undo_until if can_undo else None
         moving = move is not None and move.state is MoveState.MOVING
         return Offer(
             at=at,
