@@ -140,7 +140,7 @@ class Follow:
         owner, or where it is not known who it was, everything that is left comes back."""
         now, kept = self._now(), there is not None
         funds = await self._refunds.funds(booking.id)
-        back = everything(booking, None, funds)
+        back = everything(booking, funds)
         if by is Actor.CUSTOMER:
             back = self._offers.at(booking, None, now, funds).refund
         after = replace(booking, revision=booking.revision + 1)

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from app.domain.booking import Booking, EndReason
 from app.domain.money import Money
 from app.domain.move import Move
-from app.domain.payment import DISPUTE_LOST, Payment, PaymentState
+from app.domain.payment import Payment, PaymentState
 
 #: Refunds that came to nothing: Stripe said so in the end, or they were withdrawn before Stripe was asked.
 REFUND_VOID = frozenset({"failed", "canceled", "withdrawn"})
@@ -141,7 +141,7 @@ def money_left(payments: Sequence[Payment], refunds: Sequence[Refund]) -> int:
     here = {
         payment.id: payment.captured
         for payment in payments
-        if payment.state is PaymentState.CAPTURED and payment.dispute != DISPUTE_LOST
+        if payment.state is PaymentState.CAPTURED and not payment.returned_by_bank
     }
     for refund in refunds:
         if refund.payment_id in here and refund.status not in REFUND_VOID:
@@ -180,6 +180,7 @@ def failures(payments: Sequence[Payment], refunds: Sequence[Refund]) -> dict[str
     left = {
         payment.id: payment.captured - sum(_live(refund) for refund in refunds if refund.payment_id == payment.id)
         for payment in payments
+        if not payment.returned_by_bank
     }
     open_amounts: dict[str, int] = {}
     made_good = _made_good(refunds)

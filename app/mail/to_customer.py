@@ -330,6 +330,8 @@ def _what_comes_back(mail: Mail) -> str:
         return _("Nothing had been paid, so there is nothing to refund.")
     if mail.detail.get("held"):
         return _("You have not been charged. Your bank will release the amount it had reserved within a few days.")
+    if not back and mail.returned_by_bank:
+        return _("Your bank has returned the payment to you.")
     if not back and not mail.by_owner:
         return _("Under your booking terms, there is no refund.")
     return _goes_back(mail, back, of=terms.price)

@@ -9,8 +9,9 @@ from datetime import UTC, datetime, timedelta
 import sqlalchemy as sa
 
 from app.domain.booking import Channel, EndReason, Status
+from app.domain.history import HistoryWord
 from app.domain.move import MoveState
-from app.domain.payment import PaymentMethod, PaymentState
+from app.domain.payment import DISPUTE_LOST, PaymentMethod, PaymentState
 from app.domain.refund import (
     IN_PERSON_PATIENCE,
     PENDING_UNREAD_PATIENCE,
@@ -80,8 +81,20 @@ class AuditRows(Database):
             (moves.c.id.is_not(None), "not_moved"),
             else_="paid_twice",
         )
-        # What may be kept of a payment when its customer cancels is in the terms, and was drawn with the claim.
-        kept_by_terms = sa.and_(bookings.c.status == Status.CANCELED, bookings.c.end_reason == EndReason.BY_CUSTOMER)
+        # What may be kept of a payment when its customer cancels is in the terms, and was drawn with the claim. Owners
+        # keep nothing, or everything because they say so.
+        chose_to_keep = sa.exists().where(
+            history.c.booking_id == bookings.c.id,
+            history.c.what == HistoryWord.BY_OWNER,
+            history.c.detail["kept"].as_boolean(),
+        )
+        kept = sa.and_(
+            bookings.c.status == Status.CANCELED,
+            sa.or_(
+                bookings.c.end_reason == EndReason.BY_CUSTOMER,
+                sa.and_(bookings.c.end_reason == EndReason.BY_OWNER, chose_to_keep),
+            ),
+        )
         # What the owner takes in person may come in parts.
         for_booking = sa.and_(
             bookings.c.status == Status.CONFIRMED,
@@ -95,7 +108,7 @@ class AuditRows(Database):
         )
         for_move = sa.and_(bookings.c.status == Status.CONFIRMED, moves.c.state == MoveState.DONE)
         # A cancelled booking's own payments for moves are kept or refunded with it.
-        stands = sa.or_(for_booking, to_choose, sa.func.coalesce(for_move, False), kept_by_terms)
+        stands = sa.or_(for_booking, to_choose, sa.func.coalesce(for_move, False), kept)
         rows = await self._all(
             sa.select(
                 payments.c.id,
@@ -263,4 +276,4 @@ def _left(payment_id: sa.Column[str]) -> sa.ColumnElement[int]:
         .where(refunds.c.payment_id == payment_id, refunds.c.status.not_in(REFUND_VOID))
         .scalar_subquery()
     )
-    return payments.c.captured - back
+    return sa.case((payments.c.dispute == DISPUTE_LOST, 0), else_=payments.c.captured - back)
