@@ -194,11 +194,16 @@ class Confirm:
             return False  # held money has its own answer when it is captured
         return await self._refunds.left(booking.id) == 0
 
+    async def end_refunded(self, booking: Booking) -> Booking | None:
+        """Cancel a booking for which times are offered and whose money has all gone back; None while some is left."""
+        funds = await self._refunds.funds(booking.id)
+        return await self._cancel_refunded(booking) if funds.captured and not funds.left else None
+
     async def _cancel_refunded(self, booking: Booking) -> Booking:
         """Everything was refunded before the time was final: cancel the booking and free its time."""
         kinds = (MailKind.REFUNDED_CUSTOMER, MailKind.REFUNDED_OWNER)
         change = Change(
-            (Status.PAID,),
+            (booking.status,),
             Status.CANCELED,
             HistoryWord.REFUNDED,
             values={"end_reason": EndReason.REFUNDED},

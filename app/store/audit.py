@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from app.domain.booking import Channel, EndReason, Status
 from app.domain.history import HistoryWord
 from app.domain.move import MoveState
-from app.domain.payment import DISPUTE_LOST, PaymentMethod, PaymentState
+from app.domain.payment import PaymentMethod, PaymentState
 from app.domain.refund import (
     IN_PERSON_PATIENCE,
     PENDING_UNREAD_PATIENCE,
@@ -20,7 +20,7 @@ from app.domain.refund import (
     Refund,
     failures,
 )
-from app.store.amounts import total
+from app.store.amounts import left_of_payment, total
 from app.store.database import Database
 from app.store.rows import to_payment, to_refund
 from app.store.tables import (
@@ -71,7 +71,7 @@ class AuditRows(Database):
 
     async def _unbooked_money(self, among: Collection[str] | None) -> list[tuple[str, Discrepancy]]:
         """(payment id, what is left of it) of every payment that nothing stands for."""
-        left = _left(payments.c.id)
+        left = left_of_payment()
         held = payments.c.state == PaymentState.AUTHORIZED
         amount = sa.case((held, payments.c.amount), else_=left)
         why = sa.case(
@@ -268,12 +268,3 @@ def _within(booking_id: sa.Column[str], among: Collection[str] | None) -> list[s
 def settled_since() -> sa.ColumnElement[datetime]:
     """When anything last happened to a booking. Not `updated_at`, which every attempt to confirm moves on."""
     return sa.select(sa.func.max(history.c.at)).where(history.c.booking_id == bookings.c.id).scalar_subquery()
-
-
-def _left(payment_id: sa.Column[str]) -> sa.ColumnElement[int]:
-    back = (
-        sa.select(total(refunds.c.amount))
-        .where(refunds.c.payment_id == payment_id, refunds.c.status.not_in(REFUND_VOID))
-        .scalar_subquery()
-    )
-    return sa.case((payments.c.dispute == DISPUTE_LOST, 0), else_=payments.c.captured - back)
