@@ -276,8 +276,8 @@ RULES: Sequence[Fault] = (
         (
             Edit(
                 "app/booking/cancel.py",
-                "return everything(booking, move, funds) if owner else offer.refund",
-                "return everything(booking, move, funds)",
+                "return everything(booking, funds) if owner else offer.refund",
+                "return everything(booking, funds)",
             ),
         ),
     ),

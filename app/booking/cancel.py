@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
@@ -90,11 +91,12 @@ class Cancel:
                 # Stripe may say that the difference is paid: then the booking has changed, and is checked again.
                 await self._moves.expire(move, by.end_reason)
                 booking, move, back = await self._checked(booking_id, by, revision, shown_at or now, now)
+            noted: dict[str, str | bool] = {"note": note} if note else {}
             if not refund:
-                back = replace(back, amount=0)
+                back, noted = replace(back, amount=0), {**noted, "kept": True}
             if booking.status in {Status.PAID, Status.OFFERED}:
-                return await self._call_off_paid(booking, by, back, note)
-            return await self._call_off(booking, move, by, back, now, note)
+                return await self._call_off_paid(booking, by, back, noted)
+            return await self._call_off(booking, move, by, back, now, noted)
 
     async def _checked(
         self, booking_id: str, by: Actor, revision: int | None, shown_at: datetime, now: datetime
@@ -125,13 +127,15 @@ class Cancel:
             refusal = Refusal.BEGUN
         if refusal:
             raise PolicyRefused(refusal)
-        return everything(booking, move, funds) if owner else offer.refund
+        return everything(booking, funds) if owner else offer.refund
 
-    async def _call_off_paid(self, booking: Booking, by: Actor, back: Money, note: str) -> Booking:
+    async def _call_off_paid(
+        self, booking: Booking, by: Actor, back: Money, noted: Mapping[str, str | bool]
+    ) -> Booking:
         """Cancel a paid booking before the calendar has confirmed it. This cannot be undone, so the refund goes out at
         once; money that is only held is released completely."""
         if booking.canceled_at:  # it was being taken back
-            return await self._off_again(booking, by)
+            return await self._off_again(booking, by, refund="kept" not in noted)
         after = replace(booking, revision=booking.revision + 1)
         payment = await self._store.payment(booking.payment_id) if booking.payment_id else None
         held = payment is not None and payment.state is PaymentState.AUTHORIZED
@@ -151,23 +155,29 @@ class Cancel:
             mails=self._notifications.mails_due(
                 after, MailKind.CANCELED_CUSTOMER, MailKind.CANCELED_OWNER, detail=told
             ),
-            detail={"back": back.amount, **({"note": note} if note else {})},
+            detail={"back": back.amount, **noted},
         )
         if await self._confirm.call_off(booking, change) is None:
             raise BookingConflict("changed meanwhile")
         await self._refunds.pay_due(booking.id)
         return await self._tools.booking(booking.id)
 
-    async def _off_again(self, booking: Booking, by: Actor) -> Booking:
+    async def _off_again(self, booking: Booking, by: Actor, *, refund: bool) -> Booking:
         """Stop undoing a cancellation, which then stands; if the owner does this, what the terms kept is refunded,
-        too."""
+        too, unless they keep it."""
         canceled = await self._confirm.leave_canceled(booking, sure=False)
-        if by is Actor.OWNER and canceled.status is Status.CANCELED:
+        if by is Actor.OWNER and refund and canceled.status is Status.CANCELED:
             await self._owner_refunds.give_back_now(booking.id, None)
         return await self._tools.booking(booking.id)
 
     async def _call_off(
-        self, booking: Booking, move: Move | None, by: Actor, back: Money, now: datetime, note: str
+        self,
+        booking: Booking,
+        move: Move | None,
+        by: Actor,
+        back: Money,
+        now: datetime,
+        noted: Mapping[str, str | bool],
     ) -> Booking:
         # A call that moves the booking and has not arrived yet would also take effect after the undo.
         final = by is not Actor.CUSTOMER or move or undos(await self._store.history(booking.id)) >= MOST_UNDOS
@@ -193,7 +203,7 @@ class Cancel:
             mails=self._notifications.mails_due(
                 after, MailKind.CANCELED_CUSTOMER, MailKind.CANCELED_OWNER, detail=told
             ),
-            detail={"back": back.amount, **({"note": note} if note else {})},
+            detail={"back": back.amount, **noted},
         )
         canceled = await self._store.claim(booking.id, change)
         if canceled is None:

@@ -195,11 +195,16 @@ class Confirm:
             return False  # held money has its own answer when it is captured
         return await self._refunds.money_left(booking.id) == 0
 
+    async def end_refunded(self, booking: Booking) -> Booking | None:
+        """Cancel a booking for which times are offered and whose money has all gone back; None while some is left."""
+        funds = await self._refunds.funds(booking.id)
+        return await self._cancel_refunded(booking) if funds.captured and not funds.left else None
+
     async def _cancel_refunded(self, booking: Booking) -> Booking:
         """Everything was refunded before the time was final: cancel the booking and free its time."""
         kinds = (MailKind.REFUNDED_CUSTOMER, MailKind.REFUNDED_OWNER)
         change = Change(
-            (Status.PAID,),
+            (booking.status,),
             Status.CANCELED,
             HistoryWord.REFUNDED,
             values={"end_reason": EndReason.REFUNDED},
@@ -212,7 +217,10 @@ class Confirm:
 
     async def _restore(self, booking: Booking) -> Booking:
         """A cancellation is being undone: if the scheduler has the time again, the booking is confirmed as before; if
-        not, it stays cancelled, and its refund goes out."""
+        not, or if the money has gone back meanwhile, it stays cancelled, and its refund goes out."""
+        if await self._gone_since(booking):
+            # An earlier try, whose answer was lost, may have had the time again.
+            return await self.leave_canceled(booking, sure=False)
         try:
             there = await self._restore_at_scheduler(booking)
         except SchedulerRefused as error:
@@ -230,6 +238,15 @@ class Confirm:
             mails=[*mails, *self._notifications.reminder(after)],
         )
         return back or await self._tools.booking(booking.id)
+
+    async def _gone_since(self, canceled: Booking) -> bool:
+        """Whether all the money has gone back since the cancellation, which of each payment Stripe knows best."""
+        for payment in (await self._refunds.funds(canceled.id)).captured:
+            if payment.session_id:
+                facts = await self._tools.stripe.look_at_session(payment.session_id)
+                if facts.refunded:
+                    await self._refunds.follow_all(facts.payment_intent_id)
+        return (await self._refunds.funds(canceled.id)).gone_since(canceled)
 
     async def _restore_at_scheduler(self, booking: Booking) -> SchedulerBooking | None:
         """The scheduler's booking that has the time again: the cancelled one, or, where that was deleted, one made
@@ -249,11 +266,9 @@ class Confirm:
         return await confirm_at_scheduler(self._tools, booking, payment, lock=None)
 
     async def leave_canceled(self, booking: Booking, *, sure: bool) -> Booking:
-        back = sum(
-            refund.amount.amount
-            for refund in await self._store.refunds(booking.id)
-            if (refund.reason, refund.cause) == (booking.end_reason, str(booking.revision))
-        )
+        funds = await self._refunds.funds(booking.id)
+        own = sum(refund.amount.amount for refund in funds.refunds if refund.is_of(booking))
+        back = funds.sent_since(booking) + min(own, funds.left_without(booking))
         told: dict[str, str | int | bool] = {"by": booking.end_reason or "", "back": back, "undo_until": ""}
         # A customer who left before the scheduler's answer would believe that the booking is restored.
         kinds = (MailKind.CANCELED_CUSTOMER, MailKind.CANCELED_OWNER)

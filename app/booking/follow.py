@@ -140,7 +140,7 @@ class Follow:
         owner, or where it is not known who it was, everything that is left comes back."""
         now, kept = self._now(), there is not None
         funds = await self._refunds.funds(booking.id)
-        back = everything(booking, None, funds)
+        back = everything(booking, funds)
         called_off_since = await self._called_off_since(booking)
         if called_off_since:
             by, back = Actor.CUSTOMER, replace(back, amount=0)

@@ -76,12 +76,15 @@ class LateMoney:
         return any(not one.is_temporary and not one.is_canceled for one in found)
 
     async def lapse(self, booking: Booking) -> Booking:
-        """Release the times that were not chosen in time; if none is left, refund. Safe to repeat. Raises as `as_there`
-        does."""
+        """Release the times that were not chosen in time; if none is left, refund. Where the money has gone back
+        already, all end. Safe to repeat. Raises as `as_there` does."""
         async with self._locks(booking.id):
             booking = await self.as_there(await self._tools.booking(booking.id))
-            if booking.status is not Status.OFFERED or booking.deadline > self._now():
+            if booking.status is not Status.OFFERED:
                 return booking
+            refunded = await self._confirm.end_refunded(booking)
+            if refunded or booking.deadline > self._now():
+                return refunded or booking
             offered = await self._store.offered(booking.id)
             left = await self._store.lapse_offers(booking)
             if left is None:

@@ -128,8 +128,7 @@ class Moves:
 
     def _deadline(self, booking: Booking, slot: Slot, now: datetime) -> datetime:
         """Until when the difference can be paid: not beyond the start of the new time or of the old one."""
-        ends = [now + self._widgets.of(booking).payment_time, slot.starts_at]
-        return min([*ends, booking.starts_at] if booking.starts_at > now else ends)
+        return min(now + self._widgets.of(booking).payment_time, _first_start(booking, slot.starts_at, asked_at=now))
 
     async def _lock(self, move: Move, service: Service) -> Move:
         """Lock the new time in the scheduler, under the move's own tag, while its difference is being paid."""
@@ -204,18 +203,40 @@ class Moves:
             await self._refunds.refund_mismatch(booking, payment, facts, seen)
             await self._end(move, MoveState.EXPIRED, EndReason.PAYMENT_MISMATCH)
             return
+        starts_at = _first_start(booking, move.starts_at, asked_at=move.created_at)
         paid = {"payment_id": payment.id}
         decided = MoveChange((MoveState.HELD,), MoveState.MOVING, HistoryWord.DIFFERENCE_PAID, values=paid, seen=seen)
-        moving = await self._store.claim_move(move.id, decided)
-        if moving:
+        if not facts.paid_before(starts_at, payment, now=self._now()):
+            decided = self._too_late(booking, payment, seen)
+        claimed = await self._store.claim_move(move.id, decided)
+        if claimed and claimed.state is MoveState.MOVING:
             if facts.refunded:
                 await self._refunds.follow_all(facts.payment_intent_id)
-            await self.carry(moving, just_read=True)
+            await self.carry(claimed, just_read=True)
+            return
+        if claimed:
+            await self._refunds.pay_due(booking.id)
+            await self._release.reservation_soon(claimed.reservation.id)
             return
         # Read again: another process may have taken this very payment in the meantime.
         ended = await self._store.move(move.id)
         if ended is None or ended.payment_id != payment.id:
             await self._refunds.owe(booking, payment, payment.price, EndReason.NOT_MOVED, seen)
+
+    def _too_late(self, booking: Booking, payment: Payment, seen: PaymentSeen) -> MoveChange:
+        """The difference was paid when the visit had begun: it is refunded, and the booking stays as it was."""
+        refund = self._refunds.new_refund(booking, payment, payment.price, EndReason.NOT_MOVED)
+        told = {"reason": EndReason.NOT_MOVED, "refund": refund.id}
+        kinds = (MailKind.REFUNDED_CUSTOMER, MailKind.REFUNDED_OWNER)
+        return MoveChange(
+            (MoveState.HELD,),
+            MoveState.EXPIRED,
+            HistoryWord.MOVE_EXPIRED,
+            values={"payment_id": payment.id, "end_reason": EndReason.BEGUN},
+            seen=seen,
+            refund=refund,
+            mails=self._notifications.mails_due(booking, *kinds, about=payment.id, detail=told),
+        )
 
     async def follow(self, move: Move) -> Move:
         """Continue a move from its current state. Raises SchedulerError, StripeError; the worker then repeats it."""
@@ -380,6 +401,12 @@ class Moves:
             return await self._store.move(move.id) or move
         await self._release.reservation_soon(ended.reservation.id)
         return ended
+
+
+def _first_start(booking: Booking, new_start: datetime, *, asked_at: datetime) -> datetime:
+    """Before which start a move that was asked for then must be paid: the new time's, and the old one's, unless that
+    had begun already."""
+    return min(new_start, booking.starts_at) if booking.starts_at > asked_at else new_start
 
 
 def _overlap(booking: Booking, slot: Slot, resource: Resource) -> bool:

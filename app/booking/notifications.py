@@ -149,6 +149,7 @@ class Notifications:
             if kind.to_owner and self._has_staff
             else "",
             waits_for_bank=_waits_for_bank(funds),
+            returned_by_bank=not funds.left and any(payment.returned_by_bank for payment in funds.payments),
             detail=detail,
             unpaid=funds.open_amount(booking) if booking.channel is Channel.DESK else 0,
             in_person=funds.in_person,

@@ -108,7 +108,8 @@ class Offers:
             move_refusal = Refusal.TOO_OFTEN
         if move_refusal is None and at > move_until:
             move_refusal = Refusal.TOO_LATE
-        undo = booking.undo_until if booking.status is Status.CANCELED and not removed else None
+        can_undo = booking.status is Status.CANCELED and not removed and not funds.gone_since(booking)
+        undo = booking.undo_until if can_undo else None
         moving = move is not None and move.state is MoveState.MOVING
         return Offer(
             at=at,
@@ -130,9 +131,8 @@ class Offers:
         return max(at, min(at + timedelta(minutes=minutes), booking.starts_at))
 
     def owner_refund(self, view: BookingView) -> Money:
-        """What the owner's cancellation refunds: everything that is left of what was paid for the booking, and for a
-        move that is not done."""
-        return everything(view.booking, view.move, view.funds)
+        """What the owner's cancellation refunds."""
+        return everything(view.booking, view.funds)
 
 
 def _within(offer: Offer, most_moves: int, history: Sequence[HistoryEntry]) -> Offer:
@@ -144,7 +144,7 @@ def _within(offer: Offer, most_moves: int, history: Sequence[HistoryEntry]) -> O
     return offer
 
 
-def everything(booking: Booking, move: Move | None, funds: Funds) -> Money:
+def everything(booking: Booking, funds: Funds) -> Money:
+    """All that is left of the customer's money: also what was paid for a move, and what was kept of one."""
     price = booking.terms.price
-    most = price.amount + funds.paid_for(move)
-    return replace(price, amount=price.amount if funds.held(booking) else min(most, funds.left))
+    return replace(price, amount=price.amount if funds.held(booking) else funds.left)

@@ -293,7 +293,9 @@ class Refunds:
         )
 
     async def _failed_mails(self, refund: Refund, **more: str) -> list[OutboxMail]:
-        booking = await self._store.booking(refund.booking_id)
+        booking, payment = await self._store.booking(refund.booking_id), await self._store.payment(refund.payment_id)
+        if payment and payment.returned_by_bank:
+            return []
         kinds = (MailKind.REFUND_FAILED_CUSTOMER, MailKind.REFUND_FAILED_OWNER)
         told: dict[str, str | int | bool] = {**_amount(refund), **more}
         return self._notifications.mails_due(booking, *kinds, about=refund.id, detail=told) if booking else []

@@ -114,7 +114,8 @@ class TakePayment:
         in_time = Change(UNPAID, Status.PAID, HistoryWord.PAID, values=mine, seen=seen)
         too_late = Change(UNPAID, Status.PAID, HistoryWord.PAID_LATE, values=late, seen=seen)
         ended = Change((Status.EXPIRED,), Status.PAID, HistoryWord.PAID_LATE, values=late, seen=seen)
-        paid = await self._store.claim(booking.id, in_time if self._in_time(booking, payment, facts) else too_late)
+        paid_before = facts.paid_before(booking.starts_at, payment, now=self._now())
+        paid = await self._store.claim(booking.id, in_time if paid_before else too_late)
         paid = paid or await self._store.claim(booking.id, ended)
         if paid:
             if facts.refunded:
@@ -125,14 +126,6 @@ class TakePayment:
             # Already paid by another attempt, or called off: this money has nothing to buy.
             await self._refunds.owe(booking, payment, payment.price, EndReason.PAID_TWICE, seen)
         return booking
-
-    def _in_time(self, booking: Booking, payment: Payment, facts: CheckoutFacts) -> bool:
-        """Whether the customer paid before the visit's start. For a delayed payment method, what counts is when the
-        money arrives."""
-        if self._now() < booking.starts_at:
-            return True
-        promised = payment.state is PaymentState.PROCESSING or facts.charged_at is None
-        return not promised and facts.charged_at is not None and facts.charged_at < booking.starts_at
 
     async def end_unpaid(self, booking: Booking, reason: EndReason, *, who: str = "") -> Booking:
         """Expire every Session that a visitor may have open, and only then claim the end; Stripe may say that it has

@@ -118,6 +118,11 @@ class Payment:
         return self.method is not PaymentMethod.STRIPE
 
     @property
+    def returned_by_bank(self) -> bool:
+        """Whether the customer has won a dispute about it: nothing of it is left, and nothing of it is due."""
+        return self.dispute == DISPUTE_LOST
+
+    @property
     def in_dispute(self) -> bool:
         """Whether a bank still has to decide about it: until then it cannot be refunded."""
         return undecided(self.dispute)

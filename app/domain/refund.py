@@ -10,7 +10,7 @@ from enum import StrEnum
 from app.domain.booking import Booking, EndReason
 from app.domain.money import Money
 from app.domain.move import Move
-from app.domain.payment import DISPUTE_LOST, Payment, PaymentState
+from app.domain.payment import Payment, PaymentState
 
 
 class RefundStatus(StrEnum):
@@ -156,6 +156,10 @@ class Refund:
     problem: str = ""
     refusals: int = 0
 
+    def is_of(self, canceled: Booking) -> bool:
+        """Whether it is of this cancellation, not of an earlier one that was undone."""
+        return (self.reason, self.cause) == (canceled.end_reason, str(canceled.revision))
+
     @property
     def delayed(self) -> bool:
         """Whether it should have gone out, but Stripe refuses it or does not answer."""
@@ -168,7 +172,7 @@ def money_left(payments: Sequence[Payment], refunds: Sequence[Refund]) -> int:
     here = {
         payment.id: payment.captured
         for payment in payments
-        if payment.state is PaymentState.CAPTURED and payment.dispute != DISPUTE_LOST
+        if payment.state is PaymentState.CAPTURED and not payment.returned_by_bank
     }
     for refund in refunds:
         if refund.payment_id in here and refund.status not in REFUND_VOID:
@@ -207,6 +211,7 @@ def failures(payments: Sequence[Payment], refunds: Sequence[Refund]) -> dict[str
     left = {
         payment.id: payment.captured - sum(_live(refund) for refund in refunds if refund.payment_id == payment.id)
         for payment in payments
+        if not payment.returned_by_bank
     }
     open_amounts: dict[str, int] = {}
     made_good = _made_good(refunds)
@@ -245,6 +250,10 @@ def given_back(booking: Booking, payments: Sequence[Payment], refunds: Sequence[
 
 def _live(refund: Refund) -> int:
     return 0 if refund.status in REFUND_VOID else refund.amount.amount
+
+
+def _before(refund: Refund, canceled: Booking) -> bool:
+    return canceled.canceled_at is not None and refund.created_at < canceled.canceled_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,6 +302,23 @@ class Funds:
     def in_person(self) -> bool:
         """Whether any of the money was taken in person."""
         return any(payment.in_person and payment.captured for payment in self.payments)
+
+    def sent_since(self, canceled: Booking) -> int:
+        """What has been refunded since the booking was cancelled, other than by the cancellation itself."""
+        return sum(_live(refund) for refund in self._of_others(canceled) if not _before(refund, canceled))
+
+    def left_without(self, canceled: Booking) -> int:
+        """What would be left if the refunds of this cancellation were withdrawn."""
+        return money_left(self.payments, self._of_others(canceled))
+
+    def gone_since(self, canceled: Booking) -> bool:
+        """Whether nothing is left of what was here when the booking was cancelled, even if the refunds of this
+        cancellation were withdrawn: there is nothing that its undo could stand on."""
+        before = sum(_live(refund) for refund in self._of_others(canceled) if _before(refund, canceled))
+        return self.paid > before and self.left_without(canceled) == 0
+
+    def _of_others(self, canceled: Booking) -> list[Refund]:
+        return [refund for refund in self.refunds if not refund.is_of(canceled)]
 
     def paid_for(self, move: Move | None) -> int:
         """What was paid for a move that is not done yet."""

@@ -70,11 +70,11 @@ class MailKind(StrEnum):
 class Mail:
     """One mail to send.
 
-    `message_id` is the whole header value, the same for every attempt. `manage_url` and `status_url` may be empty:
-    then nothing links there. `refund` is what goes back; None where held money was let go. `waits_for_bank`: it goes
-    back only when the bank has decided a dispute. `unpaid` is what is to be paid at the visit, in smallest units.
-    `in_person`: the owner took money outside Stripe; `receipt`: Stripe has a receipt. `detail` is the outbox row's, by
-    kind; amounts in smallest units, times as ISO 8601, "" for none:
+    `message_id` is the whole header value, the same for every attempt. `manage_url` and `status_url` may be empty: then
+    nothing links there. `refund` is what goes back; None where held money was let go. `waits_for_bank`: it goes back
+    only when the bank has decided a dispute. `returned_by_bank`: the bank has, so nothing is left. `unpaid` is what is
+    to be paid at the visit, in smallest units. `in_person`: the owner took money outside Stripe; `receipt`: Stripe has
+    a receipt. `detail` is the outbox row's, by kind; amounts in smallest units, times as ISO 8601, "" for none:
 
     - confirmed: `rescued`; released, refunded: `reason` (an EndReason);
     - cancelled: `by` (an EndReason), `back`, `undo_until`, `held` (the money was only set aside, and is let go);
@@ -98,6 +98,7 @@ class Mail:
     widget: Widget
     refund: Money | None = None
     waits_for_bank: bool = False
+    returned_by_bank: bool = False
     unpaid: int = 0
     in_person: bool = False
     receipt: bool = True

@@ -227,11 +227,11 @@ def sent_back(money: Money, language: str, *, of: Money | None = None, in_person
     }
 
 
-def bank_decides(language: str) -> str:
+def bank_decides(money: Money, language: str) -> str:
     """That a refund waits for the end of a dispute."""
-    return translator(language).gettext(
-        "The payment is disputed, so we will send the refund once your bank has decided."
-    )
+    _ = translator(language).gettext
+    amount = format_money(money, language)
+    return _("The payment is disputed. We will refund %(amount)s once your bank has decided.") % {"amount": amount}
 
 
 def undo_until(mail: Mail, now: datetime) -> datetime | None:

@@ -249,7 +249,7 @@ def not_moved(mail: Mail, now: datetime) -> Letter:
             (
                 named % {"when": when(mail, to, now)} if to else unnamed,
                 _("Nothing has changed: your booking is still confirmed.") if stands else "",
-                sent_back(back, mail.language) if back else _("You have not been charged."),
+                _goes_back(mail, back) if back else _("You have not been charged."),
             )
         ),
         rows=place_rows(mail),
@@ -330,14 +330,17 @@ def _what_comes_back(mail: Mail) -> str:
         return _("Nothing had been paid, so there is nothing to refund.")
     if mail.detail.get("held"):
         return _("You have not been charged. Your bank will release the amount it had reserved within a few days.")
+    if not back and mail.returned_by_bank:
+        return _("Your bank has returned the payment to you.")
     if not back and not mail.by_owner:
         return _("Under your booking terms, there is no refund.")
     return _goes_back(mail, back, of=terms.price)
 
 
 def _goes_back(mail: Mail, money: Money, *, of: Money | None = None) -> str:
-    said = sent_back(money, mail.language, of=of, in_person=mail.in_person)
-    return f"{said} {bank_decides(mail.language)}" if money and mail.waits_for_bank else said
+    if money and mail.waits_for_bank:
+        return bank_decides(money, mail.language)
+    return sent_back(money, mail.language, of=of, in_person=mail.in_person)
 
 
 def _take_back(mail: Mail, now: datetime) -> str:
@@ -360,7 +363,7 @@ def _difference(mail: Mail) -> str:
     if difference > 0:
         return _("You paid the difference of %(amount)s.") % {"amount": format_money(money, mail.language)}
     if difference < 0:
-        return _("The new price is lower.") + " " + sent_back(money, mail.language, in_person=mail.in_person)
+        return _("The new price is lower.") + " " + _goes_back(mail, money)
     if mail.booking.terms.free:
         return _("There is nothing to pay.")
     return _("There is nothing to pay or refund.")

@@ -313,6 +313,9 @@ def _difference(mail: Mail) -> str:
     amount = {"amount": format_money(mail.money("difference"), mail.language)}
     if difference > 0:
         return _("The customer paid the difference of %(amount)s.") % amount
+    if difference < 0 and mail.waits_for_bank:
+        decided = _("We will refund %(amount)s to the customer once the bank has decided the dispute.")
+        return _("The new price is lower.") + " " + decided % amount
     if difference < 0:
         return _("The new price is lower. We will refund the difference of %(amount)s to the customer.") % amount
     if mail.booking.terms.free:

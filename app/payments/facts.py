@@ -72,6 +72,14 @@ class CheckoutFacts:
             and max(self.received, self.capturable) == payment.price.amount
         )
 
+    def paid_before(self, starts_at: datetime, payment: Payment, *, now: datetime) -> bool:
+        """Whether the customer paid before a visit's start. For a delayed payment method, what counts is when the money
+        arrives."""
+        if now < starts_at:
+            return True
+        promised = payment.state is PaymentState.PROCESSING
+        return not promised and self.charged_at is not None and self.charged_at < starts_at
+
 
 @dataclass(frozen=True, slots=True)
 class CaptureFacts:

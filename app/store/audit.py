@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import sqlalchemy as sa
 
 from app.domain.booking import Channel, EndReason, Status
+from app.domain.history import HistoryWord
 from app.domain.move import MoveState
 from app.domain.payment import PaymentMethod, PaymentState
 from app.domain.refund import (
@@ -21,7 +22,7 @@ from app.domain.refund import (
     RefundStatus,
     failures,
 )
-from app.store.amounts import total
+from app.store.amounts import left_of_payment, total
 from app.store.database import Database
 from app.store.rows import last_change, to_payment, to_refund
 from app.store.tables import (
@@ -72,7 +73,7 @@ class AuditRows(Database):
 
     async def _unbooked_money(self, among: Collection[str] | None) -> list[tuple[str, Discrepancy]]:
         """(payment id, what is left of it) of every payment that nothing stands for."""
-        left = _left(payments.c.id)
+        left = left_of_payment()
         held = payments.c.state == PaymentState.AUTHORIZED
         amount = sa.case((held, payments.c.amount), else_=left)
         why = sa.case(
@@ -82,8 +83,20 @@ class AuditRows(Database):
             (moves.c.id.is_not(None), "not_moved"),
             else_="paid_twice",
         )
-        # What may be kept of a payment when its customer cancels is in the terms, and was drawn with the claim.
-        kept_by_terms = sa.and_(bookings.c.status == Status.CANCELED, bookings.c.end_reason == EndReason.BY_CUSTOMER)
+        # What may be kept of a payment when its customer cancels is in the terms, and was drawn with the claim. Owners
+        # keep nothing, or everything because they say so.
+        chose_to_keep = sa.exists().where(
+            history.c.booking_id == bookings.c.id,
+            history.c.what == HistoryWord.BY_OWNER,
+            history.c.detail["kept"].as_boolean(),
+        )
+        kept = sa.and_(
+            bookings.c.status == Status.CANCELED,
+            sa.or_(
+                bookings.c.end_reason == EndReason.BY_CUSTOMER,
+                sa.and_(bookings.c.end_reason == EndReason.BY_OWNER, chose_to_keep),
+            ),
+        )
         # What the owner takes in person may come in parts.
         for_booking = sa.and_(
             bookings.c.status == Status.CONFIRMED,
@@ -97,7 +110,7 @@ class AuditRows(Database):
         )
         for_move = sa.and_(bookings.c.status == Status.CONFIRMED, moves.c.state == MoveState.DONE)
         # A cancelled booking's own payments for moves are kept or refunded with it.
-        stands = sa.or_(for_booking, to_choose, sa.func.coalesce(for_move, False), kept_by_terms)
+        stands = sa.or_(for_booking, to_choose, sa.func.coalesce(for_move, False), kept)
         rows = await self._all(
             sa.select(
                 payments.c.id,
@@ -252,12 +265,3 @@ _STRAYS = (
 
 def _within(booking_id: sa.Column[str], among: Collection[str] | None) -> list[sa.ColumnElement[bool]]:
     return [] if among is None else [booking_id.in_(among)]
-
-
-def _left(payment_id: sa.Column[str]) -> sa.ColumnElement[int]:
-    back = (
-        sa.select(total(refunds.c.amount))
-        .where(refunds.c.payment_id == payment_id, refunds.c.status.not_in(REFUND_VOID))
-        .scalar_subquery()
-    )
-    return payments.c.captured - back

@@ -62,5 +62,6 @@ class MoveChange:
     reservation: Mapping[str, Any] = field(default_factory=dict)
     find_out_at: datetime | None = None
     seen: PaymentSeen | None = None
+    refund: Refund | None = None
     owes: Owed | None = None
     mails: Sequence[OutboxMail] = ()

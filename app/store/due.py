@@ -14,9 +14,9 @@ from app.domain.acting import who_acts
 from app.domain.booking import Status
 from app.domain.history import HistoryWord
 from app.domain.outbox import OutboxMail
-from app.domain.payment import DISPUTE_LOST, PaymentSeen
-from app.domain.refund import REFUND_VOID, Owed, Refund
-from app.store.amounts import total
+from app.domain.payment import PaymentSeen
+from app.domain.refund import Owed, Refund
+from app.store.amounts import left_of_payment
 from app.store.backend import note
 from app.store.conflicts import insert_if_new
 from app.store.prepared import asked
@@ -101,20 +101,10 @@ async def draw(connection: AsyncConnection, owed: Owed) -> list[Refund]:
 
 
 async def left(connection: AsyncConnection, booking_id: str) -> list[tuple[str, int]]:
-    """How much is left of each payment, newest first, in smallest units. Below 0 if more was refunded outside
-    Holdfast."""
-    back = (
-        sa.select(total(refunds.c.amount))
-        .where(refunds.c.payment_id == payments.c.id, refunds.c.status.not_in(REFUND_VOID))
-        .scalar_subquery()
-    )
+    """How much is left of each payment, newest first."""
     rows = await connection.execute(
-        sa.select(payments.c.id, payments.c.captured - back)
-        .where(
-            payments.c.booking_id == booking_id,
-            CAPTURED,
-            payments.c.dispute != DISPUTE_LOST,
-        )
+        sa.select(payments.c.id, left_of_payment())
+        .where(payments.c.booking_id == booking_id, CAPTURED)
         .order_by(payments.c.attempt.desc())
     )
     return [(payment_id, amount) for payment_id, amount in rows]

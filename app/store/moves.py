@@ -114,6 +114,8 @@ class MoveRows(Database):
             await remember(connection, row.booking_id, change.what, Status.CONFIRMED, at=now)
             if change.seen:
                 await mirror(connection, change.seen)
+            if change.refund:
+                await add_refunds(connection, [change.refund])
             if change.owes:
                 await add_refunds(connection, await draw(connection, change.owes))
             await add_mails(connection, change.mails)

@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from app.domain.booking import Booking, Status
+from app.store.amounts import left_of_payment
 from app.store.database import Database
 from app.store.hours import hours_are_due
 from app.store.hours_tables import hours_changes
@@ -21,10 +22,12 @@ from app.store.rows import select_bookings, to_booking
 from app.store.scheduler_tokens import is_broken_untold
 from app.store.strays import stray_is_untold
 from app.store.tables import (
+    CAPTURED,
     bookings,
     inbox,
     moves,
     outbox,
+    payments,
     refunds,
     reservations,
     scheduler_tokens,
@@ -40,7 +43,7 @@ class QueueRows(Database):
         return [to_booking(row) for row in await self._fetch(_OVERDUE, now=self._now())]
 
     async def offers_due(self) -> list[Booking]:
-        """Bookings with an offered time that is no longer held."""
+        """Bookings with an offered time that is no longer held, or whose money has all gone back."""
         return [to_booking(row) for row in await self._fetch(_OFFERS, now=self._now())]
 
     async def paid(self) -> list[Booking]:
@@ -55,7 +58,7 @@ class QueueRows(Database):
 
 def _bookings_due(now: Moment) -> sa.Select[Any]:
     """What `overdue`, `offers_due` and `paid` would give."""
-    either = sa.or_(_past_deadline(now), _offer_past_deadline(now), bookings.c.status == Status.PAID)
+    either = sa.or_(_past_deadline(now), _offer_is_over(now), bookings.c.status == Status.PAID)
     return sa.select(bookings.c.id).where(either, _ready(now))
 
 
@@ -63,8 +66,10 @@ def _past_deadline(now: Moment) -> sa.ColumnElement[bool]:
     return sa.and_(bookings.c.status.in_([Status.HELD, Status.AWAITING_PAYMENT]), bookings.c.deadline <= now)
 
 
-def _offer_past_deadline(now: Moment) -> sa.ColumnElement[bool]:
-    return sa.and_(bookings.c.status == Status.OFFERED, bookings.c.deadline <= now)
+def _offer_is_over(now: Moment) -> sa.ColumnElement[bool]:
+    paid = sa.select(payments.c.id).where(payments.c.booking_id == bookings.c.id, CAPTURED)
+    refunded = sa.and_(paid.exists(), ~paid.where(left_of_payment() > 0).exists())
+    return sa.and_(bookings.c.status == Status.OFFERED, sa.or_(bookings.c.deadline <= now, refunded))
 
 
 def _ready(now: Moment) -> sa.ColumnElement[bool]:
@@ -92,6 +97,6 @@ def _anything() -> sa.Select[Any]:
 
 
 _OVERDUE = _first_hundred(_past_deadline(NOW))
-_OFFERS = _first_hundred(_offer_past_deadline(NOW))
+_OFFERS = _first_hundred(_offer_is_over(NOW))
 _PAID = _first_hundred(bookings.c.status == Status.PAID)
 _ANYTHING = Prepared(_anything())

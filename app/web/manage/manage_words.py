@@ -10,7 +10,6 @@ from app.booking.offer import Offer
 from app.domain.booking import Booking, Status
 from app.domain.history import HistoryWord
 from app.domain.move import MoveState
-from app.domain.payment import DISPUTE_LOST
 from app.errors import BookingConflict, HoldfastError, SchedulerError, StripeError
 from app.msgid import N_
 from app.text import catalogues
@@ -42,10 +41,11 @@ def news(view: BookingView, now: datetime, language: str) -> list[str]:
         lines += filter(None, [why_ended(booking.end_reason, language)])
         given_back = gives_back(view)
         if booking.status is Status.CANCELED and captured(view) and not given_back:
-            lines.append(_("Under your booking terms, there is no refund."))
+            if view.funds.left:  # else the bank has returned it
+                lines.append(_("Under your booking terms, there is no refund."))
         elif not given_back:  # what went back stands in the table of the money, with where it is
             lines += money_lines(view, language)
-    if any(payment.dispute == DISPUTE_LOST for payment in view.payments):
+    if any(payment.returned_by_bank for payment in view.payments):
         lines.append(_("Your bank has returned the payment to you."))
     if disputed(view):
         lines.append(_("Your bank is asking for the payment back. Until it has decided, we cannot refund anything."))

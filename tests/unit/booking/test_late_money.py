@@ -124,6 +124,46 @@ async def test_the_money_comes_back_whenever_the_customer_wants_it(stack: Stack)
     await assert_refunded(stack, booking, EndReason.BY_CUSTOMER)
 
 
+@pytest.mark.parametrize("how", ["in Stripe's dashboard", "on the staff page", "by the bank"])
+async def test_when_all_the_money_has_gone_back_the_offer_ends_and_both_are_told(stack: Stack, how: str) -> None:
+    booking = await pay_when_the_time_is_gone(stack)
+    times = await offered(stack, booking)
+    assert len(times) == 3
+    await stack.mail(ANNA)
+    await stack.mail(OWNER)
+    if how == "in Stripe's dashboard":
+        stack.stripe.refund_in_dashboard(await stack.intent_of(booking))
+    elif how == "on the staff page":
+        await stack.parts.owner_refunds.give_back(booking.id, None)
+    else:
+        dispute = stack.stripe.open_dispute(await stack.intent_of(booking))
+        stack.stripe.close_dispute(dispute["id"], "lost")
+    await stack.stripe.deliver_due()
+    await stack.tick(times=2)
+    ended = await stack.now(booking)
+    assert (ended.status, ended.end_reason) == (Status.CANCELED, EndReason.REFUNDED)
+    assert await offered(stack, booking) == []
+    assert stack.side.locks() == 0
+    assert "Book this time" not in text_of((await stack.client.get(link(stack, booking))).text)
+    for address in (ANNA, OWNER):
+        texts = [one.text or "" for one in stack.mailbox.messages if address in one.recipients]
+        assert [text for text in texts if "refunded before the booking was confirmed" in text], address
+    with pytest.raises(BookingConflict):
+        await choose(stack, booking, times[0])
+    await stack.tick(after=24 * HOUR, times=2)
+    assert await stack.parts.store.money_without_booking() == []
+
+
+async def test_when_a_part_of_the_money_has_gone_back_the_times_are_still_offered(stack: Stack) -> None:
+    booking = await pay_when_the_time_is_gone(stack)
+    stack.stripe.refund_in_dashboard(await stack.intent_of(booking), amount=30000)
+    await stack.stripe.deliver_due()
+    await stack.tick(times=2)
+    [first, *_] = await offered(stack, booking)
+    assert (await choose(stack, booking, first)).status is Status.CONFIRMED
+    assert stack.money_kept() == 90000
+
+
 async def test_customer_and_staff_see_the_same_times_and_looking_changes_nothing(stack: Stack) -> None:
     booking = await pay_when_the_time_is_gone(stack)
     times = await offered(stack, booking)

@@ -1,14 +1,18 @@
 """That something was paid once does not mean that it still is: what has gone back buys nothing."""
 
 from datetime import timedelta
+from pathlib import Path
 
 import httpx
 import pytest
 
 from app.domain.booking import EndReason, Status
 from app.domain.move import MoveState
+from app.errors import BookingConflict
 from sandbox.hapio import Fault
-from tests.support.stack import Stack, session_of
+from tests.support.backups import money_alarms
+from tests.support.manage import link
+from tests.support.stack import Stack, open_stack, session_of, text_of
 
 MINUTE = timedelta(minutes=1)
 
@@ -109,6 +113,83 @@ async def test_a_booking_whose_money_went_back_before_it_was_confirmed_counts_as
         await connection.exec_driver_sql("UPDATE refunds SET created_at = '2020-01-01 00:00:00'")
     [found] = await stack.parts.store.bookings_without_money()
     assert (found.booking_id, found.amount) == (booking.id, 120000)
+
+
+@pytest.mark.parametrize("deliver", ["off", "on"])
+async def test_a_cancellation_is_not_undone_once_the_owner_has_refunded_the_payment(stack: Stack, deliver: str) -> None:
+    stack.stripe.switches.deliver = "on" if deliver == "on" else "off"
+    booking = await stack.confirmed()
+    stack.clock.advance(MINUTE)
+    await stack.cancel(booking)
+    await refund_in_the_dashboard(stack, await session_of_booking(stack, booking.id))
+    path = link(stack, booking)
+    answer = await stack.client.post(f"{path}/undo", data={})
+    assert answer.status_code == 409
+    assert "The time to undo the cancellation has run out. Your booking stays cancelled." in text_of(answer.text)
+    await stack.until_quiet()
+    assert await stack.status(booking) is Status.CANCELED
+    assert stack.hapio_bookings() == []
+    assert (stack.money_kept(), await money_alarms(stack)) == (0, [])
+    standing = [refund.amount.amount for refund in await stack.refunds(booking) if refund.status != "withdrawn"]
+    assert standing == [120000]
+    assert not [one for one in stack.mailbox.messages if one.header("Subject").startswith("Booked again")]
+
+
+async def test_the_page_offers_no_undo_once_it_is_known_that_the_payment_has_been_refunded(stack: Stack) -> None:
+    booking = await stack.confirmed()
+    await stack.cancel(booking)
+    path = link(stack, booking)
+    assert "you can undo the cancellation" in text_of((await stack.client.get(path)).text)
+    await refund_in_the_dashboard(stack, await session_of_booking(stack, booking.id))
+    await stack.stripe.deliver_due()
+    assert "you can undo the cancellation" not in text_of((await stack.client.get(path)).text)
+
+
+async def test_a_cancellation_is_not_undone_if_its_payment_is_refunded_while_hapio_is_down(stack: Stack) -> None:
+    stack.stripe.switches.deliver = "off"
+    booking = await stack.confirmed()
+    await stack.cancel(booking)
+    stack.hapio.faults.append(Fault("error_before", times=None))
+    assert (await stack.parts.cancel.undo(booking.id)).status is Status.PAID
+    await refund_in_the_dashboard(stack, await session_of_booking(stack, booking.id))
+    stack.hapio.faults.clear()
+    await stack.until_quiet()
+    assert await stack.status(booking) is Status.CANCELED
+    assert stack.hapio_bookings() == []
+    assert (stack.money_kept(), await money_alarms(stack)) == (0, [])
+
+
+async def test_a_cancellation_is_not_undone_once_the_owner_has_refunded_what_its_terms_kept(tmp_path: Path) -> None:
+    async with open_stack(tmp_path, cancellation="[]") as stack:
+        booking = await stack.confirmed()
+        await stack.cancel(booking)
+        await stack.parts.owner_refunds.give_back(booking.id, None)
+        with pytest.raises(BookingConflict):
+            await stack.parts.cancel.undo(booking.id)
+        await stack.until_quiet()
+        assert await stack.status(booking) is Status.CANCELED
+        assert stack.money_kept() == 0
+
+
+async def test_a_part_refunded_after_a_cancellation_leaves_the_undo_and_is_not_refunded_again(stack: Stack) -> None:
+    booking = await stack.confirmed()
+    await stack.cancel(booking)
+    await refund_in_the_dashboard(stack, await session_of_booking(stack, booking.id), 20000)
+    assert (await stack.parts.cancel.undo(booking.id)).status is Status.CONFIRMED
+    await stack.until_quiet()
+    assert stack.money_kept() == 100000
+    assert await stack.parts.store.bookings_without_money() == []
+    await stack.cancel(booking)
+    await stack.tick(after=10 * MINUTE, times=2)
+    assert stack.money_kept() == 0
+
+
+async def test_a_booking_that_the_owner_had_refunded_before_is_undone_as_it_stood(stack: Stack) -> None:
+    booking = await stack.confirmed()
+    await stack.parts.owner_refunds.give_back(booking.id, None)
+    stack.clock.advance(MINUTE)
+    await stack.cancel(booking)
+    assert (await stack.parts.cancel.undo(booking.id)).status is Status.CONFIRMED
 
 
 async def session_of_booking(stack: Stack, booking_id: str) -> str:

@@ -12,6 +12,7 @@ from app.domain.payment import PaymentState
 from app.errors import BookingConflict, NotFound, StripeError
 from sandbox.stripe import Fault
 from tests.support.figures import TOKEN, figure
+from tests.support.manage import plain
 from tests.support.stack import Stack, open_stack, text_of
 
 MINUTE, HOUR, DAY = (timedelta(**{unit: 1}) for unit in ("minutes", "hours", "days"))
@@ -478,6 +479,42 @@ async def test_a_customer_who_cancels_a_disputed_booking_reads_that_the_refund_w
         assert "We will send it at" not in said
     await stack.until_quiet()
     assert "We will send it at" not in await page_of(stack, booking)
+
+
+async def test_a_move_to_a_lower_price_while_the_payment_is_disputed_promises_no_refund_before_the_bank_decides(
+    open_minded: Stack,
+) -> None:
+    stack = open_minded
+    booking = await stack.confirmed(await stack.in_days(10))
+    stack.stripe.open_dispute(await stack.intent_of(booking))
+    await stack.until_quiet()
+    await stack.mail(ANNA)
+    await stack.mail(OWNER)
+    await stack.move(booking, await stack.in_days(12, "headshot"), service="headshot")
+    await stack.tick(times=2)
+    [told] = [plain(one.text or "") for one in stack.mailbox.messages if one.recipients == (ANNA,)]
+    promised = "The payment is disputed. We will refund SEK 550.00 once your bank has decided."
+    assert f"The new price is lower. {promised}" in told
+    assert "5–10 days" not in told
+    [owner] = [plain(one.text or "") for one in stack.mailbox.messages if one.recipients == (OWNER,)]
+    assert "We will refund SEK 550.00 to the customer once the bank has decided the dispute." in owner
+
+
+async def test_a_refund_that_fails_after_the_bank_has_returned_the_payment_asks_nobody_to_pay_again(
+    stack: Stack,
+) -> None:
+    booking = await stack.confirmed(await stack.in_days(20))
+    [refund] = await stack.parts.owner_refunds.give_back(booking.id, Money(30000, "sek"))
+    dispute = stack.stripe.open_dispute(await stack.intent_of(booking))
+    stack.stripe.close_dispute(dispute["id"], "lost")
+    await stack.stripe.deliver_due()
+    [made] = await stack.refunds(booking)
+    assert (made.id, made.status) == (refund.id, "succeeded")
+    stack.stripe.settle_refund(made.stripe_refund_id or "", "failed")
+    await stack.until_quiet()
+    assert [one.status for one in await stack.refunds(booking)] == ["failed"]
+    assert [subject for subject in await stack.mail(ANNA) if subject.startswith("Refund failed")] == []
+    assert await reasons(stack) == []
 
 
 async def test_a_dispute_learnt_from_a_refused_refund_is_told_to_the_owner(tmp_path: Path) -> None:

@@ -9,16 +9,23 @@ from app.domain.booking import Actor, Booking, EndReason, Status
 from app.domain.move import MoveState
 from app.errors import BookingConflict, HoldExpired
 from sandbox.hapio import Fault
-from tests.support.stack import Stack, open_stack
+from tests.support.backups import money_alarms
+from tests.support.manage import OTHER_SERVICE
+from tests.support.stack import Stack, open_stack, session_of
 
 MINUTE = timedelta(minutes=1)
 
 
-async def held_shortly_before(stack: Stack, minutes: int) -> Booking:
-    """A booking that is held that many minutes before its visit, of a service without notice."""
+async def without_notice(stack: Stack) -> None:
+    """Headshots and portraits may be booked up to their very start."""
     async with stack.hapio_api() as api:
         for service_id in (stack.headshot_id, stack.portrait_id):
             (await api.patch(f"/services/{service_id}", json={"booking_window_start": "PT0S"})).raise_for_status()
+
+
+async def held_shortly_before(stack: Stack, minutes: int) -> Booking:
+    """A booking that is held that many minutes before its visit, of a service without notice."""
+    await without_notice(stack)
     starts_at = await stack.in_days(1, "headshot")
     stack.clock.advance(starts_at - stack.clock() - minutes * MINUTE)
     return await stack.hold(starts_at, service="headshot")
@@ -114,3 +121,80 @@ async def test_a_paid_move_goes_back_once_its_new_time_has_begun(open_minded: St
     assert ended.state is MoveState.REFUSED
     assert stack.money_kept() == 65000
     assert await stack.status(booking) is Status.CONFIRMED
+
+
+@pytest.mark.parametrize("late", [0, 1, 9])
+async def test_a_difference_that_is_paid_when_the_new_visit_has_begun_goes_back_and_nothing_moves(
+    tmp_path: Path, late: int
+) -> None:
+    async with open_stack(tmp_path, widget=f"{OTHER_SERVICE}\npayment_minutes = 600") as stack:
+        await without_notice(stack)
+        booking = await stack.confirmed(await stack.in_days(9, "headshot"), service="headshot")
+        new = await stack.in_days(4, "portrait")
+        stack.clock.set(new - 20 * MINUTE)
+        moving = await stack.move(booking, new, service="portrait", by=Actor.OWNER)
+        await stack.mail("anna@customer.example")
+        stack.clock.set(new + late * MINUTE)  # the worker was not running, so nothing had closed the page
+        await stack.pay_difference(moving)
+        await stack.until_quiet()
+        stands = await stack.now(booking)
+        assert (stands.status, stands.starts_at, stands.terms.price.amount) == (
+            Status.CONFIRMED,
+            booking.starts_at,
+            65000,
+        )
+        ended = await stack.parts.store.move(moving.move.id)
+        assert ended
+        assert (ended.state, ended.end_reason) == (MoveState.EXPIRED, EndReason.BEGUN)
+        assert stack.money_kept() == 65000
+        assert await money_alarms(stack) == []
+        assert [one.starts_at for one in stack.side.booked()] == [booking.starts_at]
+        [mail] = [mail for mail in stack.mailbox.messages if mail.recipients == ("anna@customer.example",)][-1:]
+        assert "Your booking stays confirmed, and we are refunding the payment." in (mail.text or "")
+
+
+async def test_a_difference_that_is_paid_when_the_old_visit_has_begun_goes_back_and_nothing_moves(
+    tmp_path: Path,
+) -> None:
+    async with open_stack(tmp_path, widget=f"{OTHER_SERVICE}\npayment_minutes = 600") as stack:
+        booking = await stack.confirmed(await stack.in_days(4, "headshot"), service="headshot")
+        new = await stack.in_days(9, "portrait")
+        stack.clock.set(booking.starts_at - 20 * MINUTE)
+        moving = await stack.move(booking, new, service="portrait", by=Actor.OWNER)
+        stack.clock.set(booking.starts_at + 120 * MINUTE)
+        await stack.pay_difference(moving)
+        await stack.until_quiet()
+        assert (await stack.now(booking)).starts_at == booking.starts_at
+        assert stack.money_kept() == 65000
+
+
+async def test_a_visit_that_has_begun_is_moved_by_its_owner_and_the_difference_paid_until_the_new_one(
+    tmp_path: Path,
+) -> None:
+    async with open_stack(tmp_path, widget=f"{OTHER_SERVICE}\npayment_minutes = 600") as stack:
+        booking = await stack.confirmed(await stack.in_days(4, "headshot"), service="headshot")
+        new = await stack.in_days(9, "portrait")
+        stack.clock.set(booking.starts_at + 10 * MINUTE)
+        moving = await stack.move(booking, new, service="portrait", by=Actor.OWNER)
+        stack.clock.advance(30 * MINUTE)
+        await stack.pay_difference(moving)
+        await stack.until_quiet()
+        assert (await stack.now(booking)).starts_at == new
+        assert stack.money_kept() == 120000
+
+
+async def test_a_difference_that_was_paid_in_time_and_heard_of_nine_minutes_late_moves_the_booking(
+    tmp_path: Path,
+) -> None:
+    async with open_stack(tmp_path, widget=f"{OTHER_SERVICE}\npayment_minutes = 600", webhooks=False) as stack:
+        await without_notice(stack)
+        booking = await stack.confirmed(await stack.in_days(9, "headshot"), service="headshot")
+        new = await stack.in_days(4, "portrait")
+        stack.clock.set(new - 20 * MINUTE)
+        moving = await stack.move(booking, new, service="portrait", by=Actor.OWNER)
+        stack.clock.set(new - MINUTE)
+        await stack.stripe.pay(session_of(moving))
+        stack.clock.set(new + 9 * MINUTE)
+        await stack.tick()
+        assert (await stack.now(booking)).starts_at == new
+        assert stack.money_kept() == 120000
