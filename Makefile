@@ -75,7 +75,7 @@ strangers: .venv/dev.stamp ## Let strangers take times at each scheduler while t
 prove: .venv/dev.stamp ## Look for the story that breaks a promise: RUNS=2000 SEED=0, TIME=8h, SCHEDULER=calcom, DATABASE=postgresql, SHOW=1 to be told one story
 	$(RUN) -m proof.prove --seed $(or $(SEED),0) $(if $(TIME),--time $(TIME),--runs $(or $(RUNS),2000)) $(if $(SCHEDULER),--scheduler $(SCHEDULER)) $(if $(DATABASE),--database $(DATABASE)) $(if $(SHOW),--show)
 
-prove-day: .venv/dev.stamp ## Play a day of 5,000 bookings under constant faults (SCHEDULER=hapio DATABASE=sqlite BOOKINGS=5000 SEED=1)
+prove-day: .venv/dev.stamp ## Play a day of 5,000 visitors under constant faults (SCHEDULER=hapio DATABASE=sqlite BOOKINGS=5000 SEED=1)
 	$(RUN) -m proof.day --scheduler $(or $(SCHEDULER),hapio) --database $(or $(DATABASE),sqlite) --bookings $(or $(BOOKINGS),5000) --seed $(or $(SEED),1)
 
 prove-rules: .venv/dev.stamp ## Switch each rule of the design off in turn, and see the simulation notice (RUNS=2000 ONLY=slot-guard)

@@ -177,7 +177,7 @@ RULES: Sequence[Fault] = (
     ),
     Fault(
         "mail-again",
-        "A mail that was refused for now is tried again (promise 12).",
+        "A mail that was refused for now is tried again.",
         (
             Edit(
                 "app/operations/worker.py",
@@ -188,7 +188,7 @@ RULES: Sequence[Fault] = (
     ),
     Fault(
         "look-for-money",
-        "Money is looked for where no webhook came (promise 3).",
+        "Money is looked for where no webhook came.",
         (
             Edit(
                 "app/operations/worker.py",
@@ -261,7 +261,7 @@ RULES: Sequence[Fault] = (
     ),
     Fault(
         "paid-twice",
-        "A second payment for a booking goes back (promise 1).",
+        "A second payment for a booking goes back.",
         (
             Edit(
                 "app/booking/take_payment.py",
@@ -272,7 +272,7 @@ RULES: Sequence[Fault] = (
     ),
     Fault(
         "by-terms",
-        "A cancellation refunds what its terms say (promise 7).",
+        "A cancellation refunds what its terms say.",
         (
             Edit(
                 "app/booking/cancel.py",

@@ -58,7 +58,7 @@ FAR_AWAY = timedelta(days=36500)
 #: fifty minutes.
 LONGEST_HOLD = timedelta(hours=2)
 #: However often paying is started again, a hold ends this long after the lock, or when it would have ended anyway.
-#: Stripe's shortest page lives for 31 minutes.
+#: Our shortest page at Stripe lives for 35 minutes (app/payments/sessions.py).
 LONGEST_PAYING = timedelta(minutes=45)
 
 

@@ -261,7 +261,7 @@ async def test_a_customer_who_corrects_the_address_once_may_still_pay(stack: Sta
 
 
 async def test_a_payment_page_that_was_opened_late_is_open_to_its_end(tmp_path: Path) -> None:
-    """Stripe's shortest page lives for 31 minutes, so it may end after the two hours."""
+    """Our shortest page at Stripe lives for 35 minutes, so it may end after the two hours."""
     async with open_stack(tmp_path) as stack:
         booking = await stack.hold()
         for _ in range(10):
