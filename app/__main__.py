@@ -30,7 +30,14 @@ FAILED = 1
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Run one command. 2 for a wrong setting or file, with a line on standard error for each fault."""
+    """Run one command. 2 for a wrong setting or file, with a line on standard error for each fault; `OUTPUT_LOST` if it
+    has done its work, and could not print what it had to say."""
+    from app.cli.output import with_output
+
+    return with_output(lambda: _main(words))
+
+
+def _main(words: Sequence[str] | None) -> int:
     # The database, its copies and whatever lies next to them hold customers: nobody else on this machine reads them.
     os.umask(0o077)
     arguments = _parse(sys.argv[1:] if words is None else words)

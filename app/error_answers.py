@@ -6,6 +6,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from app.api.door import Door
 from app.api.envelope import envelope
 from app.errors import HoldfastError, InvalidRequest, NotFound
 from app.parts import parts_of
@@ -19,7 +20,8 @@ async def show_error(request: Request, error: Exception) -> Response:
     told = error if isinstance(error, HoldfastError) else HoldfastError()
     parts_of(request).metrics.count_error(told.code)
     if request.scope["path"].startswith("/api/"):
-        return envelope(told)
+        door = request.scope.get("endpoint")
+        return envelope(told, may_have_paid=isinstance(door, Door) and door.may_have_paid(request))
     return await render_error(request, told)
 
 

@@ -156,6 +156,8 @@ class Operation:
     about: str = ""
     #: Whether an answer is everyone's, so that it may be given again for as long as it holds.
     kept: bool = False
+    #: Whether it begins a booking, for which nobody can have paid yet. What `ANYONE` may ask is about none.
+    begins: bool = False
 
     @property
     def asked(self) -> type[BaseModel]:
@@ -171,6 +173,11 @@ class Operation:
     def changes(self) -> bool:
         """Whether it changes anything, so that an idempotency key makes sense."""
         return self.method == "POST"
+
+    @property
+    def may_have_paid(self) -> bool:
+        """Whether it is about a booking for which someone may have paid."""
+        return self.who is not Who.ANYONE and not self.begins
 
     @property
     def public(self) -> bool:
@@ -194,11 +201,19 @@ class Door:
         """Whether any of its answers is given again."""
         return any(operation.kept for operation in self._operations.values())
 
+    def may_have_paid(self, request: Request) -> bool:
+        """Whether the request is about a booking for which someone may have paid."""
+        operation = self._asked(request)
+        return operation is not None and operation.may_have_paid
+
+    def _asked(self, request: Request) -> Operation | None:
+        return self._operations.get("GET" if request.method == "HEAD" else request.method)
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         parts = parts_of(request)
         headers: dict[str, str] = {}
-        operation = self._operations.get("GET" if request.method == "HEAD" else request.method)
+        operation = self._asked(request)
         if self._allows(parts, request.headers.get("origin", ""), headers) and _is_preflight(request):
             response = self._preflight(headers)
         else:
@@ -266,7 +281,7 @@ class Door:
             answer = await self._act(request, parts, operation, caller)
         except HoldfastError as error:
             parts.metrics.count_error(error.code)
-            return envelope(error)
+            return envelope(error, may_have_paid=self.may_have_paid(request))
         if answer.replayed:
             headers["Idempotency-Replayed"] = "true"
         return Response(answer.body, status_code=answer.status, headers=_JSON_HEADERS)

@@ -22,6 +22,7 @@ from app.errors import (
     SlotTaken,
     Unauthorized,
 )
+from app.errors.after_paying import is_failure, sentences_after_paying
 from app.msgid import N_
 from app.protection.proof_of_work import Challenge
 
@@ -42,9 +43,11 @@ class Malformed(InvalidRequest):
         return cls({_path(item["loc"]): str(item["msg"]).removeprefix("Value error, ") for item in found[:20]})
 
 
-def envelope(error: HoldfastError) -> JSONResponse:
-    """An error as JSON, with the headers that belong to it."""
-    body = {"code": error.code, "message": error.sentence, "details": _details(error)}
+def envelope(error: HoldfastError, *, may_have_paid: bool = False) -> JSONResponse:
+    """An error as JSON, with the headers that belong to it. `may_have_paid` says whether it is about a booking for
+    which someone may have paid; then a failure is told in the words of the page about it."""
+    message = " ".join(sentences_after_paying(error)) if may_have_paid and is_failure(error) else error.sentence
+    body = {"code": error.code, "message": message, "details": _details(error)}
     headers = {"Cache-Control": "no-store"}
     wait = _wait(error)
     if wait:

@@ -203,6 +203,7 @@ SEEDS = (
         "initiateBooking",
         "Begin a booking",
         seeds.initiate_booking,
+        begins=True,
         tag="Flows",
         about="For servers with an API key: returns where a time is chosen, and the token for what is booked there. "
         "Holds and writes nothing.",
@@ -253,6 +254,7 @@ SEEDS = (
         "confirmBooking",
         "Book a free time",
         seeds.confirm_booking,
+        begins=True,
         tag="Flows",
         about="Holds the time. A free one is confirmed at once; any other once it is paid at `checkoutUrl`. Needs the "
         "token of a flow, or an API key.",

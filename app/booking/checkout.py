@@ -38,6 +38,12 @@ MAX_ATTEMPTS = 5
 MAX_LINK_ATTEMPTS = 50
 
 
+def takes_details(booking: Booking) -> bool:
+    """Whether who comes can still be told: to a hold, and to one that ended and may be held again. Once it is paid for
+    or cancelled, no form changes it, whatever is in it."""
+    return booking.status in UNPAID or booking.status is Status.EXPIRED
+
+
 class Checkout:
     """Stores the details, and opens payment pages."""
 
@@ -57,9 +63,12 @@ class Checkout:
         self._adopt = adopt
 
     async def add_details(self, booking_id: str, form: Mapping[str, str]) -> Booking:
-        """Store the customer's details. Raises InvalidDetails with a sentence for each wrong field, or HoldExpired."""
-        await self._act_limits.hold(booking_id)
+        """Store the customer's details. Raises BookingConflict if the booking asks for none any more, InvalidDetails
+        with a sentence for each wrong field, or HoldExpired."""
         booking = await self._tools.booking(booking_id)
+        if not takes_details(booking):
+            raise BookingConflict(booking.status)
+        await self._act_limits.hold(booking_id)
         customer = read_details(form, on_offer(self._widgets, booking))
         kept = await self._store.set_customer(booking_id, customer)
         if kept is None:

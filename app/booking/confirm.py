@@ -28,6 +28,7 @@ from app.errors import (
     StripeRefused,
 )
 from app.mail import MailKind
+from app.payments.stripe_client import MISSING_CODE
 from app.scheduling.port import SchedulerBooking
 from app.store.change import Change
 
@@ -370,9 +371,17 @@ class Confirm:
         return EndReason.TAKEN
 
     async def _capture(self, payment: Payment) -> Payment:
+        """Take the held money, and return the payment as it is then: as it was, if it was made with another account's
+        key, with which alone it could be taken."""
         if payment.payment_intent_id is None:
             raise StripeRefused("no payment to capture")
-        facts = await self._tools.stripe.capture(payment.payment_intent_id, amount=payment.price.amount)
+        try:
+            facts = await self._tools.stripe.capture(payment.payment_intent_id, amount=payment.price.amount)
+        except StripeRefused as error:
+            if error.stripe_code != MISSING_CODE:
+                raise
+            log.error("capture failed", booking=payment.booking_id, reason=error.stripe_code)
+            return payment
         await self._store.record_capture(payment.id, state=facts.state, captured=facts.received)
         return replace(payment, state=facts.state, captured=facts.received)
 

@@ -151,10 +151,13 @@ class Refunds:
         amount = payable_another_way(payments, refunds).get(refund.id)
         if amount is None or not await self._store.pay_another_way(refund, amount):
             raise BookingConflict("this refund needs no other way")
-        if payment and payment.state is PaymentState.AUTHORIZED:
-            # Held money lapses by itself; nobody looks at it again.
-            await self._store.record_capture(payment.id, state=PaymentState.VOIDED, captured=0)
+        await self._never_captured(payment)
         return await self._refund(booking_id, refund.id)
+
+    async def _never_captured(self, payment: Payment | None) -> None:
+        """Money that is only held lapses by itself; nobody looks at it again."""
+        if payment and payment.state is PaymentState.AUTHORIZED:
+            await self._store.record_capture(payment.id, state=PaymentState.VOIDED, captured=0)
 
     async def _only_payable(self, booking_id: str) -> str:
         payable = payable_another_way(await self._store.payments(booking_id), await self._store.refunds(booking_id))
@@ -220,16 +223,16 @@ class Refunds:
             raise StripeMisconfigured("no Stripe key is configured")
         if payment is None or payment.payment_intent_id is None:
             raise StripeRefused("no payment to refund")
-        # VOIDED: let go by an attempt whose process died before recording it.
-        if payment.state in {PaymentState.AUTHORIZED, PaymentState.VOIDED}:
-            facts = await self._payments.void(payment.payment_intent_id)
-            await self._store.record_capture(payment.id, state=facts.state, captured=facts.received)
-            if facts.state is PaymentState.VOIDED:
-                await self._store.record_refund(
-                    refund.id, status=RefundStatus.SUCCEEDED, stripe_refund_id=None, look_at=None
-                )
-                return
         try:
+            # VOIDED: let go by an attempt whose process died before recording it.
+            if payment.state in {PaymentState.AUTHORIZED, PaymentState.VOIDED}:
+                facts = await self._payments.void(payment.payment_intent_id)
+                await self._store.record_capture(payment.id, state=facts.state, captured=facts.received)
+                if facts.state is PaymentState.VOIDED:
+                    await self._store.record_refund(
+                        refund.id, status=RefundStatus.SUCCEEDED, stripe_refund_id=None, look_at=None
+                    )
+                    return
             answer = await self._ask(self._payments, attempt, payment.payment_intent_id)
         except StripeRefused as error:
             if refund.stripe_refund_id:
@@ -240,6 +243,7 @@ class Refunds:
                 for dispute in await self._payments.disputes_of(payment.payment_intent_id):
                     await self.follow_dispute(dispute)
             elif error.stripe_code == MISSING_CODE:
+                await self._never_captured(payment)
                 await self._fail(refund, error)
             elif not await self._draw_again(refund, payment.payment_intent_id):
                 raise

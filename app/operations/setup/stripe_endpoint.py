@@ -13,7 +13,8 @@ from typing import Any, Final
 
 import httpx
 
-from app.operations.setup_check.stripe import lacking_permissions
+from app.errors import UNREADABLE
+from app.operations.setup_check.stripe import lacking_permissions, must_answer
 from app.payments.events import API_VERSION, EVENT_TYPES
 
 _SECONDS: Final = httpx.Timeout(15, connect=8)
@@ -77,20 +78,24 @@ class StripeSetup:
             answer = await self._send(http, "GET", "/v1/checkout/sessions", {"limit": "1"})
             if answer.status_code == 401:
                 raise StripeRefused("Stripe does not accept the key. Copy it again from Stripe's Dashboard.")
-            if answer.status_code >= 500:
-                raise StripeRefused(
-                    f"Stripe answers {answer.status_code}. Check status.stripe.com, and run this again."
-                )
             try:
-                lacking = tuple(await lacking_permissions(http))
+                must_answer(answer)
+                lacking = tuple([permission async for permission in lacking_permissions(http)])
+                listed = await self._send(http, "GET", "/v1/webhook_endpoints", {"limit": "100"})
+                live = self._key.startswith(("sk_live_", "rk_live_"))
+                if listed.status_code == 403:
+                    return StripePlan(live, lacking, EndpointAct.KEEP if self._secret_known else EndpointAct.BY_HAND)
+                rows = listed.raise_for_status().json()["data"]
+                ours = [one for one in rows if one["url"].rstrip("/") == self._address]
+                return StripePlan(live, lacking, self._act(ours), tuple(one["id"] for one in ours))
+            except httpx.HTTPStatusError as error:
+                status = error.response.status_code
+                raise StripeRefused(f"Stripe answers {status}. Check status.stripe.com, and run this again.") from error
             except httpx.HTTPError as error:
                 raise _silent(error) from error
-            listed = await self._send(http, "GET", "/v1/webhook_endpoints", {"limit": "100"})
-            live = self._key.startswith(("sk_live_", "rk_live_"))
-            if listed.status_code != 200:
-                return StripePlan(live, lacking, EndpointAct.KEEP if self._secret_known else EndpointAct.BY_HAND)
-            ours = [one for one in listed.json()["data"] if one["url"].rstrip("/") == self._address]
-            return StripePlan(live, lacking, self._act(ours), tuple(one["id"] for one in ours))
+            except UNREADABLE as error:
+                says = f"{self._api_base} does not answer as Stripe does. Check status.stripe.com, and run this again."
+                raise StripeRefused(says) from error
 
     async def carry_out(self, plan: StripePlan) -> str | None:
         """Make the endpoint as it must be; its signing secret where it is a new one."""

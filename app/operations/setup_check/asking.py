@@ -10,6 +10,7 @@ from decimal import Decimal
 import httpx
 
 from app.domain.charge_minimum import chargeable
+from app.errors import UNREADABLE
 from app.operations.setup_check.finding import Finding, fail
 from app.widgets import Widget, beyond_stripe
 
@@ -68,7 +69,7 @@ class Asking:
             except httpx.HTTPError as error:
                 fix = f"Check {whom.setting}, this machine's DNS and firewall, then {whom.provider}'s status page."
                 found.append(fail(whom.about, f"{whom.url} does not answer ({type(error).__name__})", fix))
-            except (ValueError, LookupError, TypeError):
+            except UNREADABLE:
                 fix = f"Check {whom.setting}; {whom.form}."
                 found.append(fail(whom.about, f"{whom.url} does not answer as {whom.provider} does", fix))
 
@@ -82,11 +83,13 @@ class Asking:
         json: object = None,
         headers: Mapping[str, str] | None = None,
     ) -> httpx.Response:
-        """One request. An answer 429 ends the look."""
+        """One request. An answer 429 or 5xx ends the look: it says nothing about what was asked."""
         self.calls += 1
         answer = await self._http.request(method, path, params=params, json=json, headers=headers)
         if answer.status_code == 429:
             raise _Limited(answer)
+        if answer.status_code >= 500:
+            answer.raise_for_status()
         return answer
 
     def turned_away(self, answer: httpx.Response, not_accepted: str, fix: str) -> Finding | None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 
 import httpx
 
+from app.errors import UNREADABLE
 from app.operations.setup_check.finding import Finding, clock, fail, ok, warn
 from app.payments.events import API_VERSION, EVENT_TYPES
 from app.settings import Settings
@@ -27,14 +28,22 @@ _OTHER_KEY = (
 )
 
 
-async def lacking_permissions(http: httpx.AsyncClient) -> list[str]:
-    """Those of the permissions that the key does not have; `http` sends it. Raises httpx.HTTPError."""
-    missing: list[str] = []
+async def lacking_permissions(http: httpx.AsyncClient) -> AsyncIterator[str]:
+    """Those of the permissions that the key does not have; `http` sends it. Raises httpx.HTTPError, also for an answer
+    that says nothing about a permission."""
     for permission, method, path, fields in PERMISSIONS:
         form, query = (fields, None) if method == "POST" else (None, fields)
-        if (await http.request(method, path, data=form, params=query)).status_code == 403:
-            missing.append(permission)
-    return missing
+        answer = must_answer(await http.request(method, path, data=form, params=query))
+        if answer.status_code == 403:
+            yield permission
+
+
+def must_answer(answer: httpx.Response) -> httpx.Response:
+    """The same, if it says anything about what was asked. Raises httpx.HTTPStatusError where Stripe has not looked at
+    it: there were too many requests, or it fails."""
+    if answer.status_code == 429 or answer.status_code >= 500:
+        answer.raise_for_status()
+    return answer
 
 
 class StripeLook:
@@ -62,32 +71,26 @@ class StripeLook:
         ) as self._http:
             try:
                 await self._look(found)
+            except httpx.HTTPStatusError as error:
+                found.append(_unanswered(error.response))
             except httpx.HTTPError as error:
                 fix = "Check this machine's DNS and firewall, then status.stripe.com."
                 found.append(fail("stripe", f"{url} does not answer ({type(error).__name__})", fix))
-            except (ValueError, LookupError):
+            except UNREADABLE:
                 found.append(fail("stripe", f"{url} does not answer as Stripe does", "Check status.stripe.com."))
         return found
 
     async def _look(self, found: list[Finding]) -> None:
-        first = await self._http.get("/v1/checkout/sessions", params={"limit": "1"})
+        first = must_answer(await self._http.get("/v1/checkout/sessions", params={"limit": "1"}))
         if first.status_code == 401:
             fix = "Copy the key again from Stripe's Dashboard; keys that were rolled stop working."
             found.append(fail("stripe", "the key is not accepted", fix))
             return
-        if first.status_code == 429:
-            says, fix = "answers 429: too many requests right now", "Wait a moment, and run the set-up check again."
-            found.append(warn("stripe", says, fix))
-            return
-        if first.status_code >= 500:
-            found.append(fail("stripe", f"answers {first.status_code}", "Check status.stripe.com."))
-            return
         mode = "live: real money" if self._settings.live else "test: no real money"
         found.append(ok("stripe", f"accepts the key, {mode}"))
         found += clock("stripe", first, self._now)
-        found += [
-            fail("stripe", f"the key lacks {permission}", _EDIT) for permission in await lacking_permissions(self._http)
-        ]
+        async for permission in lacking_permissions(self._http):
+            found.append(fail("stripe", f"the key lacks {permission}", _EDIT))
         if not all(one.get_secret_value().startswith("whsec_") for one in self._settings.stripe_webhook_secret):
             fix = "Copy the endpoint's signing secret; it begins with whsec_."
             found.append(fail("stripe", "STRIPE_WEBHOOK_SECRET is not a signing secret", fix))
@@ -97,10 +100,11 @@ class StripeLook:
     async def _endpoint(self) -> list[Finding]:
         address = f"{self._settings.public_url}/api/webhooks/stripe"
         answer = await self._http.get("/v1/webhook_endpoints", params={"limit": "100"})
-        if answer.status_code != 200:
+        if answer.status_code == 403:
             fix = "Check them in Stripe's Dashboard, or give the key Webhook Endpoints: Read."
             return [warn("webhook", "the key is not allowed to list webhook endpoints", fix)]
-        endpoint = next((one for one in answer.json()["data"] if one["url"].rstrip("/") == address), None)
+        listed = answer.raise_for_status().json()["data"]
+        endpoint = next((one for one in listed if one["url"].rstrip("/") == address), None)
         if endpoint is None:
             fix = "Create one; docs/by-hand.md#stripe lists its events."
             return [fail("webhook", f"Stripe has no endpoint for {address}", fix)]
@@ -134,7 +138,16 @@ class StripeLook:
         """Whether the newest payment of this key's mode is in its account; one tells for all."""
         mode = "live" if self._settings.live else "test"
         newest = next((session for session in self._sessions if session.startswith(f"cs_{mode}_")), None)
-        if newest is None or (await self._http.get(f"/v1/checkout/sessions/{newest}")).status_code != 404:
+        if newest is None or must_answer(await self._http.get(f"/v1/checkout/sessions/{newest}")).status_code != 404:
             return []
         says = f"the newest payment ({newest[:16]}…) belongs to a different account than this key"
         return [fail("stripe", says, _OTHER_KEY)]
+
+
+def _unanswered(answer: httpx.Response) -> Finding:
+    """What ended the look."""
+    if answer.status_code == 429:
+        fix = "Wait a moment, and run the set-up check again: the rest of Stripe was not checked."
+        return warn("stripe", "answers 429: too many requests right now", fix)
+    fix = "Check status.stripe.com, and run the set-up check again: the rest of Stripe was not checked."
+    return fail("stripe", f"answers {answer.status_code}", fix)

@@ -8,10 +8,10 @@ from app.booking.bookings import BookingView
 from app.booking.offer import Offer, Refusal
 from app.domain.booking import Booking
 from app.errors import BookingConflict, HoldfastError, SchedulerError, StripeError
+from app.errors.after_paying import out_of_reach
 from app.text import catalogues, formats
 from app.web.manage.history import happened
 from app.web.shared.booking_summary import price
-from app.web.shared.status_words import out_of_reach
 from app.web.shared.time_words import when
 
 

@@ -11,11 +11,12 @@ from app.domain.booking import Booking, Status
 from app.domain.history import HistoryWord
 from app.domain.move import MoveState
 from app.errors import BookingConflict, HoldfastError, SchedulerError, StripeError
+from app.errors.after_paying import out_of_reach
 from app.msgid import N_
 from app.text import catalogues
 from app.web.shared.offered_words import why_offered
 from app.web.shared.refund_words import captured, disputed, gives_back, money_lines
-from app.web.shared.status_words import out_of_reach, paid_and_waiting, waits_long, why_ended
+from app.web.shared.status_words import paid_and_waiting, waits_long, why_ended
 from app.web.shared.time_words import clock
 
 #: How long the page tells of a move that came to nothing.

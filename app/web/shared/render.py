@@ -31,6 +31,7 @@ from app.errors import (
     StripeError,
     TooLarge,
 )
+from app.errors.after_paying import DO_NOT_PAY_AGAIN, is_failure, sentences_after_paying
 from app.msgid import N_
 from app.parts import parts_of
 from app.protection.rate_limits import SLOTS, client_address
@@ -38,7 +39,7 @@ from app.settings import Settings
 from app.text import catalogues, languages
 from app.web.shared import host_events
 from app.web.shared.folders import folder
-from app.web.shared.request_input import asked_address, asked_query
+from app.web.shared.request_input import asked_address, asked_path, asked_query
 from app.web.shared.security_headers import HTTPS_ONLY
 from app.web.shared.theme import Style, asked_style, dressed, style_hash, theme_css
 from app.widgets import Theme, Widget
@@ -321,15 +322,11 @@ _HEADINGS: tuple[tuple[type[HoldfastError], str], ...] = (
     (StripeError, N_("The payment page is not responding")),
 )
 _OTHER_HEADING = N_("That did not work")
-#: Where someone may be who has just paid: back from Stripe, and where that leads.
-_AFTER_PAYING = re.compile(r"/b/[^/]+(/return|/back)?|/manage/(?!(?:sent|resend)$)[^/]+(/return|/back)?|/r/[^/]+")
+#: Where someone may be who has paid: the page of a booking, and whatever its links and buttons lead to.
+_AFTER_PAYING = re.compile(r"(/b/[^/]+|/manage/(?!(?:sent|resend)$)[^/]+|/r/[^/]+)(/.*)?")
 _MOMENT = N_("One moment, please")
-_CANNOT_SHOW = N_("We cannot show this page right now.")
-_DO_NOT_PAY_AGAIN = N_("If you have already paid, please do not pay again.")
-_LOOKED_UP = N_(
-    "Your payment is not lost: we check it at Stripe ourselves. Open this page again in a few minutes to see your "
-    "booking."
-)
+#: Addresses of a booking that show no page.
+_NO_PAGE = ("/calendar.ics",)
 
 
 async def render_error(request: Request, error: HoldfastError) -> Response:
@@ -340,10 +337,9 @@ async def render_error(request: Request, error: HoldfastError) -> Response:
     heading = next((text for kind, text in _HEADINGS if isinstance(error, kind)), _OTHER_HEADING)
     lines = [error.sentence]
     if _after_paying(request, error):
-        what = error.sentence if isinstance(error, RateLimited) else _CANNOT_SHOW  # which says nothing of a charge
-        heading, lines = _MOMENT, [what, _DO_NOT_PAY_AGAIN, _LOOKED_UP]
+        heading, lines = _MOMENT, sentences_after_paying(error)
     elif _AFTER_PAYING.fullmatch(request.scope["path"]):
-        lines.append(_DO_NOT_PAY_AGAIN)
+        lines.append(DO_NOT_PAY_AGAIN)
     lines = [_(line) for line in lines]
     if isinstance(error, RateLimited) and error.retry_after > 0:
         lines.append(_when_again(error.retry_after, shell.language))
@@ -388,8 +384,11 @@ async def _affordable(request: Request, shell: Shell) -> Shell:
 
 
 def _after_paying(request: Request, error: HoldfastError) -> bool:
-    """Whether this may be shown to someone who has just paid, by a page that exists and cannot be shown."""
-    return _AFTER_PAYING.fullmatch(request.scope["path"]) is not None and not isinstance(error, LinkRefused | NotFound)
+    """Whether this may be shown to someone who has paid, by a page that exists and cannot be shown. Why a form is
+    refused, its error says."""
+    if not _AFTER_PAYING.fullmatch(request.scope["path"]) or isinstance(error, LinkRefused | NotFound):
+        return False
+    return request.method != "POST" or is_failure(error) or isinstance(error, RateLimited)
 
 
 def error_shell(request: Request) -> Shell:
@@ -412,9 +411,18 @@ def widget_shell(request: Request, widget: Widget) -> Shell:
 
 def _way_on(request: Request, error: HoldfastError, shell: Shell) -> dict[str, str] | None:
     _ = catalogues.translator(shell.language).gettext
-    paid = _after_paying(request, error)
-    if paid or (error.retry and request.method == "GET"):
-        return {"href": asked_address(request), "label": _("Open this page again") if paid else _("Try again")}
+    if _after_paying(request, error):
+        return {"href": _booking_page(request), "label": _("Open this page again")}
+    if error.retry and request.method == "GET":
+        return {"href": asked_address(request), "label": _("Try again")}
     if shell.widget is not NOBODY:
         return {"href": f"/w/{shell.widget.name}", "label": _("See free times")}
     return None
+
+
+def _booking_page(request: Request) -> str:
+    """The page that was asked for; the booking's own where none was, but a form sent or a file asked for."""
+    path = asked_path(request)
+    if request.method == "POST" or path.endswith(_NO_PAGE):
+        return "/".join(path.split("/")[:3])
+    return asked_address(request)

@@ -12,7 +12,6 @@ from app.domain.booking import Booking, EndReason, Status
 from app.domain.money import Money
 from app.domain.move import Move, MoveState
 from app.domain.payment import PaymentState
-from app.errors import SchedulerError, StripeError
 from app.msgid import N_
 from app.text import catalogues, formats
 from app.web.shared.booking_summary import visit_line
@@ -116,11 +115,3 @@ def paying(view: BookingView, now: datetime, language: str) -> dict[str, Any] | 
         "url": payment.session_url if payment and payment.state is PaymentState.OPEN else None,
         "processing": payment is not None and payment.state is PaymentState.PROCESSING,
     }
-
-
-def out_of_reach(error: SchedulerError | StripeError) -> str:
-    """Which provider does not answer; a msgid. The errors' own sentences say that nothing was charged, which anyone who
-    has paid must not read."""
-    if isinstance(error, SchedulerError):
-        return N_("The calendar cannot be reached right now.")
-    return N_("Our payment service cannot be reached right now.")

@@ -11,10 +11,10 @@ from app.booking.customer_form import Field
 from app.domain.catalogue import Service, Slot
 from app.domain.payment import Pays
 from app.errors import BookingConflict, HoldfastError, NotOffered, SchedulerError, SlotTaken
+from app.errors.after_paying import out_of_reach
 from app.msgid import N_
 from app.text import catalogues, formats, zones
 from app.web.shared.booking_summary import price
-from app.web.shared.status_words import out_of_reach
 from app.web.shared.time_words import moment_words
 
 #: More letters of an id are nobody's.

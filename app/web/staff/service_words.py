@@ -10,11 +10,11 @@ from typing import Any, Final
 from app.domain.money import Money
 from app.domain.service_version import FieldChange
 from app.errors import SchedulerRefused
+from app.errors.after_paying import out_of_reach
 from app.msgid import N_
 from app.operations.services import Fault, Saved, ServiceView, texts_of
 from app.scheduling.availability import LeftOut
 from app.text import catalogues, formats, languages, zones
-from app.web.shared.status_words import out_of_reach
 from app.web.shared.time_words import moment_words
 
 _NOT_OFFERED: Final[Mapping[LeftOut, str]] = {

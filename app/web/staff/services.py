@@ -10,13 +10,13 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from app.errors import BookingConflict, NotFound, SchedulerError
+from app.errors.after_paying import out_of_reach
 from app.operations.services import Line, Saved, form_values
 from app.parts import parts_of
 from app.text import catalogues, formats, languages
 from app.web.shared.booking_summary import price
 from app.web.shared.render import picture_sources
 from app.web.shared.request_input import read_form
-from app.web.shared.status_words import out_of_reach
 from app.web.staff.page import base_path, place_zone, render_staff
 from app.web.staff.service_words import (
     file_offers,

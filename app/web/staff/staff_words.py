@@ -22,13 +22,14 @@ from app.domain.outbox import MailLine
 from app.domain.payment import Payment, PaymentMethod, PaymentState
 from app.domain.refund import payable_another_way
 from app.errors import BookingConflict, HoldfastError, LinkRefused, NotBegun, PolicyRefused, SchedulerError, StripeError
+from app.errors.after_paying import out_of_reach
 from app.mail import MailKind
 from app.msgid import N_
 from app.text import catalogues, formats, zones
 from app.text.history_words import HISTORY, PAID_HOW
 from app.web.shared.booking_summary import at_place, price
 from app.web.shared.refund_words import captured, disputed, owner_refund_words, paid_how
-from app.web.shared.status_words import out_of_reach, status_words
+from app.web.shared.status_words import status_words
 from app.web.shared.time_words import moment_words, when
 from app.widgets import Widget
 

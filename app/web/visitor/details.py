@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from app.booking.address_typos import likely_meant
 from app.booking.bookings import BookingView
+from app.booking.checkout import takes_details
 from app.booking.customer_form import read_address, read_details
 from app.errors import BookingConflict, HoldExpired, InvalidDetails
 from app.parts import parts_of
@@ -30,7 +31,7 @@ async def add_details(request: Request) -> Response:
     """
     booking = await read_booking(request)
     form = await read_form(request)
-    suggestion = _suggestion(form, await read_view(request))
+    suggestion = _suggestion(form, await read_view(request)) if takes_details(booking) else ""
     if suggestion:
         return details_screen(request, await read_view(request), form, suggestion=suggestion)
     try:

@@ -10,7 +10,9 @@ from app.domain.booking import Actor, Booking, Status
 from app.domain.money import Money
 from app.domain.payment import PaymentState
 from app.errors import BookingConflict, NotFound, StripeError
+from sandbox.hapio import Fault as HapioFault
 from sandbox.stripe import Fault
+from tests.support.backups import money_alarms
 from tests.support.figures import TOKEN, figure
 from tests.support.manage import plain
 from tests.support.stack import Stack, open_stack, text_of
@@ -281,6 +283,35 @@ async def test_a_payment_that_stripe_does_not_know_ends_its_refund_as_failed(sta
     asked = len(stack.stripe.calls)
     await stack.tick(after=3 * HOUR)
     assert not [call for call in stack.stripe.calls[asked:] if call.method == "POST"]
+
+
+@pytest.mark.parametrize("calendar", ["cancelled by the owner", "answers again"])
+async def test_held_money_that_stripe_does_not_know_ends_as_a_failed_refund_and_is_told(
+    tmp_path: Path, calendar: str
+) -> None:
+    async with open_stack(tmp_path, widget='capture = "manual"') as stack:
+        booking = await stack.hold(await stack.in_days(10))
+        stack.hapio.faults.append(HapioFault("error_before", times=None))
+        await stack.paid(booking)
+        assert await stack.status(booking) is Status.PAID
+        for known in (stack.stripe.state.sessions, stack.stripe.state.payment_intents, stack.stripe.state.events):
+            known.clear()
+        if calendar == "cancelled by the owner":
+            await stack.cancel(booking, by=Actor.OWNER)
+        else:
+            stack.hapio.faults.clear()
+        await stack.tick(after=10 * MINUTE, times=2)
+        assert await stack.status(booking) is Status.CANCELED
+        [refund] = await stack.refunds(booking)
+        assert (refund.status, refund.next_try_at) == ("failed", None)
+        assert "Refund failed" in [subject.partition(":")[0] for subject in await stack.mail(OWNER)]
+        stack.hapio.faults.clear()
+        await stack.tick(after=DAY, times=3)
+        assert stack.hapio_bookings() == []
+        [refund] = await stack.refunds(booking)
+        assert refund.status == "failed"
+        assert await money_alarms(stack) == []
+        assert "You have not been charged." in await page_of(stack, booking)
 
 
 # -- made good otherwise ---------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import sqlite3
 import subprocess
 import sys
@@ -399,3 +400,58 @@ def test_help_is_shown_without_loading_what_the_command_needs(tmp_path: Path) ->
         [sys.executable, "-c", HELP, *COMMANDS], env=environ(), cwd=tmp_path, capture_output=True, text=True, check=True
     )
     assert parsed.stdout.strip() == ""
+
+
+# Output that cannot be written
+
+
+LOST = "What the command did is done; only its output is missing."
+TALKERS = (
+    (("bookings", "list"), 74),
+    (("bookings", "list", "--json"), 74),
+    (("forget", "--older-than-days", "400", "--yes"), 74),
+    (("backup", "copies"), 74),
+    (("events", "list"), 74),
+    (("--help",), 74),
+    (("--version",), 74),
+    (("bookings", "show", "bk_1"), 1),
+    (("migrate",), 0),
+)
+
+
+def in_shell(folder: Path, words: Sequence[str], where: str) -> subprocess.CompletedProcess[str]:
+    """One command, with its standard output somewhere else."""
+    command = f"{shlex.join([sys.executable, '-m', 'app', *words])} {where}"
+    return subprocess.run(  # noqa: S602 — our own command line
+        f"{command}; exit ${{PIPESTATUS[0]}}",
+        shell=True,
+        executable="/bin/bash",
+        env=environ(PYTHONPATH=str(Path.cwd())),
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("where", "why"), [(">/dev/full", "No space left on device"), (">&-", "it is closed")], ids=["full", "closed"]
+)
+def test_a_command_whose_output_is_lost_does_its_work_and_says_so_in_one_sentence(
+    tmp_path: Path, where: str, why: str
+) -> None:
+    assert in_shell(tmp_path, ["migrate"], "").returncode == 0
+    for words, code in TALKERS:
+        ran = in_shell(tmp_path, words, where)
+        said = f"Standard output could not be written: {why}. {LOST}\n" if code else ""
+        assert (ran.returncode, ran.stderr) == (code, said), words
+    [copy] = (tmp_path / "copies").iterdir()
+    with closing(sqlite3.connect(copy)) as copied:
+        assert copied.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_a_command_whose_reader_has_left_says_nothing(tmp_path: Path) -> None:
+    ran = in_shell(tmp_path, ["bookings", "--help"], "| (exec <&-; sleep 4)")
+    assert (ran.returncode, ran.stderr) == (141, "")

@@ -21,6 +21,7 @@ from starlette.responses import PlainTextResponse
 from app.cli.doctor import line, run_doctor
 from app.environment import Environment
 from app.operations.setup_check import Doctor, Finding, Level, Wires, next_step, worst
+from app.operations.setup_check.stripe import PERMISSIONS, StripeLook
 from app.payments.events import EVENT_TYPES
 from app.store.backup import back_up
 from sandbox.hapio import ALL_ABILITIES, Fault
@@ -62,12 +63,19 @@ class SetUp:
     widgets: Path
     free_bytes: int = 50_000_000_000
     stripe_refuses: str = ""
+    #: What a provider answers instead under a path: the path, the status and the body.
+    stripe_answers: tuple[str, int, str] | None = None
+    hapio_answers: tuple[str, int, str] | None = None
     env_file: Path | None = None
 
     async def findings(self) -> list[Finding]:
         wires = Wires(
-            schedulers={"hapio": _Dated(self.stack.hapio.transport(), self.hapio_clock)},
-            stripe=_Dated(_Restricted(self.stack.stripe.transport(), self.stripe_refuses), self.stripe_clock),
+            schedulers={
+                "hapio": _Dated(_Restricted(self.stack.hapio.transport(), "", self.hapio_answers), self.hapio_clock)
+            },
+            stripe=_Dated(
+                _Restricted(self.stack.stripe.transport(), self.stripe_refuses, self.stripe_answers), self.stripe_clock
+            ),
             web=self.web,
             free_bytes=lambda folder: self.free_bytes,
         )
@@ -89,15 +97,20 @@ class _Dated(httpx.AsyncBaseTransport):
 
 
 class _Restricted(httpx.AsyncBaseTransport):
-    """Stripe, with a restricted key that lacks the permission for one path."""
+    """A provider, with a restricted key that lacks the permission for one path, or with another answer under one."""
 
-    def __init__(self, inner: httpx.AsyncBaseTransport, refused: str) -> None:
+    def __init__(
+        self, inner: httpx.AsyncBaseTransport, refused: str, answers: tuple[str, int, str] | None = None
+    ) -> None:
         self._inner = inner
         self._refused = refused
+        self._answers = answers
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         if self._refused and request.url.path == self._refused:
             return httpx.Response(403, json={"error": {"type": "invalid_request_error"}}, request=request)
+        if self._answers and request.url.path == self._answers[0]:
+            return httpx.Response(self._answers[1], text=self._answers[2], request=request)
         return await self._inner.handle_async_request(request)
 
 
@@ -301,6 +314,14 @@ def hapio_that_fails_in_the_middle(set_up: SetUp) -> None:
     set_up.stack.hapio.faults.append(Fault("error_before", path="/bookable-slots$", times=100))
 
 
+def hapio_that_fails_where_an_ability_is_asked_for(set_up: SetUp) -> None:
+    set_up.stack.hapio.faults.append(Fault("error_before", method="DELETE", times=100))
+
+
+def hapio_with_rows_that_are_none(set_up: SetUp) -> None:
+    set_up.hapio_answers = ("/v1/services", 200, '{"data": [null], "meta": {"last_page": 1}}')
+
+
 def an_empty_project(set_up: SetUp) -> None:
     state = set_up.stack.hapio.state
     for rows in (state.associations, state.recurring_blocks, state.recurring_schedules, state.schedule_blocks):
@@ -482,6 +503,8 @@ BROKEN: list[tuple[Callable[[SetUp], None], Level, str, str]] = [
     (hapios_month_used_up, Level.FAIL, "hapio", "this month's calls have been used up"),
     (a_server_that_is_no_hapio, Level.FAIL, "hapio", "does not answer as Hapio does"),
     (hapio_that_fails_in_the_middle, Level.FAIL, "hapio", "answers 500"),
+    (hapio_that_fails_where_an_ability_is_asked_for, Level.FAIL, "hapio", "answers 500"),
+    (hapio_with_rows_that_are_none, Level.FAIL, "hapio", "does not answer as Hapio does"),
     (an_empty_project, Level.FAIL, "hapio", "the project has no location"),
     (a_person_without_hours, Level.WARN, "widget studio", "Jonas Berg can be chosen for Portrait session"),
     (nobody_with_a_schedule, Level.FAIL, "widget studio", "no person or room has a schedule"),
@@ -538,6 +561,48 @@ async def test_each_fault_is_named_with_its_fix(
     told = "\n".join(map(line, findings))
     for secret in ("marked-password", "hapio-sandbox-token", "sk_test", "whsec_sandbox", "an-old-secret-key"):
         assert secret not in told
+
+
+#: Each look at Stripe that needs an answer of its own.
+ASKED = (
+    "/v1/checkout/sessions",
+    *(path for _, _, path, _ in PERMISSIONS[1:]),
+    "/v1/webhook_endpoints",
+    "/v1/checkout/sessions/cs_test_of_ours",
+)
+
+
+@pytest.mark.parametrize("path", ASKED)
+@pytest.mark.parametrize(("status", "level"), [(429, Level.WARN), (500, Level.FAIL), (503, Level.FAIL)])
+async def test_what_stripe_does_not_answer_is_not_taken_for_a_yes_or_a_no(
+    set_up: SetUp, path: str, status: int, level: Level
+) -> None:
+    stripe = StripeLook(
+        set_up.stack.settings,
+        ["cs_test_of_ours"],
+        now=set_up.stack.clock(),
+        transport=_Restricted(set_up.stack.stripe.transport(), "", (path, status, "{}")),
+    )
+    said = "answers 429: too many requests right now" if status == 429 else f"answers {status}"
+    [found] = [one for one in await stripe.findings() if one.level is not Level.OK]
+    assert (found.level, found.about, found.says) == (level, "stripe", said)
+    assert "run the set-up check again: the rest of Stripe was not checked." in found.fix
+
+
+@pytest.mark.parametrize(
+    "body", ["{}", "[]", "null", '{"data": null}', '{"data": [null]}', '{"data": [{"url": null}]}', "not JSON"]
+)
+async def test_endpoints_that_stripe_would_not_list_like_that_are_named(set_up: SetUp, body: str) -> None:
+    set_up.stripe_answers = ("/v1/webhook_endpoints", 200, body)
+    [found] = [one for one in await set_up.findings() if one.level is not Level.OK]
+    assert (found.level, found.about) == (Level.FAIL, "stripe")
+    assert found.says == "http://stripe.sandbox does not answer as Stripe does"
+
+
+async def test_a_key_that_may_not_list_endpoints_is_told_to_check_them(set_up: SetUp) -> None:
+    set_up.stripe_refuses = "/v1/webhook_endpoints"
+    [found] = [one for one in await set_up.findings() if one.level is not Level.OK]
+    assert (found.level, found.says) == (Level.WARN, "the key is not allowed to list webhook endpoints")
 
 
 async def test_the_next_step_is_about_what_fails_before_what_is_worth_knowing(set_up: SetUp) -> None:

@@ -124,6 +124,10 @@ async def cal_com_that_fails_in_the_middle(set_up: SetUp) -> None:
     set_up.coach.sandbox.faults.append(Fault("error_before", times=None, status=503, path="/event-types$"))
 
 
+async def cal_com_that_fails_where_a_version_is_asked_for(set_up: SetUp) -> None:
+    set_up.coach.sandbox.faults.append(Fault("error_before", times=None, status=503, path="/bookings$"))
+
+
 async def a_server_that_is_no_cal_com(set_up: SetUp) -> None:
     set_up.coach.sandbox.faults.append(Fault("truncated_json", times=None, path="/event-types$"))
 
@@ -236,6 +240,7 @@ BROKEN = [
     (cal_com_out_of_reach, Level.FAIL, "calcom", "does not answer (ReadError)"),
     (cal_com_that_fails, Level.FAIL, "calcom", "answers 503"),
     (cal_com_that_fails_in_the_middle, Level.FAIL, "calcom", "answers 503"),
+    (cal_com_that_fails_where_a_version_is_asked_for, Level.FAIL, "calcom", "answers 503"),
     (a_server_that_is_no_cal_com, Level.FAIL, "calcom", "does not answer as Cal.com does"),
     (a_minute_used_up, Level.WARN, "calcom", "429"),
     (an_address_without_the_version, Level.FAIL, "calcom", "answers 404"),

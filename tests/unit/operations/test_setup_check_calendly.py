@@ -146,6 +146,10 @@ def calendly_that_fails(set_up: SetUp) -> None:
     set_up.adviser.sandbox.faults.append(Fault("error_before", path="/users/me"))
 
 
+def calendly_that_fails_where_a_scope_is_asked_for(set_up: SetUp) -> None:
+    set_up.adviser.sandbox.faults.append(Fault("error_before", path="/cancellation"))
+
+
 def another_server(set_up: SetUp) -> None:
     set_up.adviser.sandbox.faults.append(Fault("truncated_json", path="/users/me"))
 
@@ -214,6 +218,7 @@ BROKEN: list[tuple[Callable[[SetUp], None], Level, str, str]] = [
     (a_token_that_was_revoked, Level.FAIL, "calendly", "token is not accepted"),
     (calendly_out_of_reach, Level.FAIL, "calendly", "does not answer ("),
     (calendly_that_fails, Level.FAIL, "calendly", "answers 500"),
+    (calendly_that_fails_where_a_scope_is_asked_for, Level.FAIL, "calendly", "answers 500"),
     (another_server, Level.FAIL, "calendly", "does not answer as Calendly does"),
     (a_full_minute, Level.WARN, "calendly", "try again in 20 s"),
     (an_old_free_plan, Level.FAIL, "calendly", "may not book by the API: Please upgrade"),

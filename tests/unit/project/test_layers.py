@@ -30,7 +30,7 @@ def test_every_module_has_its_layer() -> None:
 def test_the_architecture_page_has_the_rooms_in_this_order() -> None:
     page = (ROOT / "docs/dev/architecture.md").read_text(encoding="utf-8")
     table = page.partition("```\n")[2].partition("```")[0]
-    told = [name for line in re.findall(r"^(\w[\w, ]*?)  +", table, re.M) for name in line.split(", ")]
+    told = [name for line in re.findall(r"^(\w[\w, ]*?)  +", table, re.MULTILINE) for name in line.split(", ")]
     assert told == [module for layer in LAYERS for module in layer if module in told]
     folders = {path.name for path in (ROOT / "app").iterdir() if (path / "__init__.py").exists()}
     assert folders <= {*told}

@@ -2,11 +2,13 @@
 
 import re
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from app.domain.booking import Booking, Visitor, short_reference
+from sandbox.hapio import Fault
 from tests.support.stack import Stack, open_stack, text_of
 
 TOLD = 'address = "Hornsgatan 12, Stockholm"\nbring = "Bring a second shirt."\nphone = "off"'
@@ -107,3 +109,39 @@ async def test_the_mails_have_the_map_the_receipt_what_to_bring_and_a_reference(
     assert reminder.text
     assert "Your booking is tomorrow" in reminder.text
     assert "Good to know: Bring a second shirt." in reminder.text
+
+
+FORMS = {
+    "an empty field": {"name": "Anna Ek", "email": ""},
+    "a slip in the address": {"name": "Anna Ek", "email": "anna@gmial.com"},
+    "everything": {"name": "Someone Else", "email": "else@customer.example"},
+}
+
+
+@pytest.mark.parametrize("sent", FORMS)
+@pytest.mark.parametrize("stands", ["confirmed", "paid", "cancelled", "over"])
+async def test_who_goes_back_to_the_form_after_paying_is_shown_how_the_booking_stands(
+    stack: Stack, stands: str, sent: str
+) -> None:
+    if stands == "paid":
+        stack.hapio.faults.append(Fault("error_before", method="PATCH", times=None))
+    booking, _ = await paid(stack, "anna@customer.example")
+    if stands == "cancelled":
+        await stack.cancel(booking)
+    if stands == "over":
+        stack.clock.set(booking.ends_at + timedelta(hours=1))
+    own = f"/b/{stack.parts.links.booking_token(booking.id, ends_at=booking.ends_at)}"
+    answer = await stack.client.post(f"{own}/details", data=FORMS[sent])
+    assert (answer.status_code, answer.headers["location"]) == (303, own)
+    customer = (await stack.now(booking)).customer
+    assert customer
+    assert (customer.name, customer.email) == ("Anna Ek", "anna@customer.example")
+
+
+async def test_a_hold_that_ended_is_still_offered_again_where_a_field_is_empty(stack: Stack) -> None:
+    booking = await stack.hold(await stack.in_days(3))
+    await stack.tick(after=timedelta(minutes=31))
+    own = f"/b/{stack.parts.links.booking_token(booking.id, ends_at=booking.ends_at)}"
+    answer = await stack.client.post(f"{own}/details", data=FORMS["an empty field"])
+    assert answer.status_code == 422
+    assert "If you continue, we hold it again if it is still free." in text_of(answer.text)
