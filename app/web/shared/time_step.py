@@ -177,6 +177,9 @@ async def find_scene(
     following: Times | None = None
     if times.read and month <= today and today + _NEAR_THE_END >= after and (last_day is None or last_day >= after):
         following = await _following(read(after))
+    # The times that were read may have shown that the offer was old.
+    catalogue = await parts.availability.catalogue(widget)
+    service = catalogue.find(service.id) or service
     return Scene(
         catalogue=catalogue,
         service=service,
