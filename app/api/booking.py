@@ -11,6 +11,7 @@ from app.api.shown import booking_out, booking_status, shown
 from app.booking.customer_form import clean
 from app.domain.attribution import campaign
 from app.domain.booking import Visitor
+from app.errors import NotFound
 from app.protection.hold_limits import Client
 from app.protection.proof_of_work import Proof
 
@@ -19,6 +20,8 @@ async def lock(call: Call, asked: requests.LockRequest) -> answers.LockAnswer:
     """POST /api/bookings/lock"""
     parts = call.parts
     widget, service = await find_offer(call, asked.widget, asked.service_id)
+    if asked.resource_id and service.resource(asked.resource_id) is None:
+        raise NotFound(asked.resource_id)
     must_fit(service, asked.start, asked.end, "end")
     customer = read_customer(asked.customer, widget)
     key = visitor_key(call)

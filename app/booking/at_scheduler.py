@@ -5,14 +5,26 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
+from decimal import Decimal
+
+import structlog
 
 from app.booking.tools import Tools
 from app.domain.booking import Booking
+from app.domain.catalogue import Service
+from app.domain.charge_minimum import chargeable
+from app.domain.money import Money
 from app.domain.payment import Payment
 from app.domain.reservation import Reservation
-from app.errors import SchedulerFull, StorageError
+from app.errors import NotFound, SchedulerFull, SchedulerRefused, StorageError
 from app.scheduling.metadata import scheduler_metadata
 from app.scheduling.port import SchedulerBooking, SchedulerLock, Visit, Wanted
+from app.widgets import Widget
+
+log = structlog.get_logger()
+
+#: The fields of a booking that name what is on offer.
+_OFFERED = frozenset({"service_id", "resource_id", "location_id"})
 
 #: A lock that ends by itself is asked for this much longer than the booking needs it, for the worker and for clocks
 #: that differ.
@@ -83,6 +95,42 @@ async def lock_at_scheduler(tools: Tools, reservation: Reservation, *, until: da
     have come about all the same."""
     asked = wanted(reservation, tag=reservation.id)
     return await tools.schedulers.of(reservation.scheduler).lock(asked, until=until)
+
+
+async def heed_refusal(tools: Tools, widget: Widget, error: SchedulerRefused) -> None:
+    """A lock or a move was refused: where that is for what is on offer, and not for the time, the offer is read
+    again."""
+    if _names_offer(error):
+        await tools.availability.contradicted(widget)
+
+
+def _names_offer(error: SchedulerRefused) -> bool:
+    """Whether the scheduler refuses the service, the person or the place itself, not only the time. Only its errors
+    about fields (`errors`) are documented; its other rules answer with a sentence, and one about a time may name the
+    person who has none."""
+    said = str(error).lower()
+    named = "resource" in said or "location" in said
+    return not _OFFERED.isdisjoint(error.errors) or "service" in said or (named and "time" not in said)
+
+
+async def price_at_scheduler(tools: Tools, widget: Widget, service: Service, scheduler_price: Decimal | None) -> Money:
+    """The price that the scheduler put on a booking: the owner may have changed it since we read the service. If the
+    new price cannot be charged, the service's price as we know it stays. If the scheduler put no price on the booking
+    although the service had one, the service is read again."""
+    try:
+        price = widget.price(service.id, scheduler_price)
+    except ValueError as error:
+        log.error("price cannot be charged", service=service.id, reason=str(error))
+        return service.price
+    if not chargeable(price):
+        log.error("price cannot be charged", service=service.id, reason="Stripe charges no such amount")
+        return service.price
+    if scheduler_price is None and price != service.price:
+        await tools.availability.contradicted(widget)
+        with suppress(NotFound):
+            return (await tools.availability.service(widget, service.id)).price
+        return service.price
+    return price
 
 
 async def confirm_at_scheduler(

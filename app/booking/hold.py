@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -16,8 +15,10 @@ from app.booking.at_scheduler import (
     LOCK_MARGIN,
     UNSURE_PATIENCE,
     find_at_scheduler,
+    heed_refusal,
     lock_at_scheduler,
     must_be_confirmable,
+    price_at_scheduler,
 )
 from app.booking.candidates import Candidates, why_not
 from app.booking.customer_form import read_details
@@ -28,7 +29,6 @@ from app.booking.take_payment import UNPAID, TakePayment
 from app.booking.tools import Tools
 from app.domain.booking import Booking, Channel, Customer, EndReason, Status, Visitor
 from app.domain.catalogue import Resource, Service, Slot
-from app.domain.charge_minimum import chargeable
 from app.domain.history import HistoryWord
 from app.domain.money import Money
 from app.errors import (
@@ -174,9 +174,10 @@ class Hold:
         """The error that says why nobody can take a time, with the nearest free ones. `offered` False: the owner asked
         for a time that the calendar does not offer. Raises NotFound where the service is gone with it."""
         self._metrics.hold_refused(SlotTaken.code)
-        # Read again: what the scheduler refused may be gone altogether.
+        # Read again: what the scheduler refused may be gone altogether, and so may the person.
         service = await self._availability.service(widget, service_id)
-        nearest = await self._availability.nearest(widget, service, starts_at, resource_id=resource_id)
+        person = resource_id if service.resource(resource_id or "") else None
+        nearest = await self._availability.nearest(widget, service, starts_at, resource_id=person)
         kind = why_not(service, starts_at, self._now())
         if not offered and kind is not TimePassed:
             kind = NotOffered
@@ -211,7 +212,7 @@ class Hold:
         the hold. If not, the row is ended; None means that the time can be held again."""
         for made in await find_at_scheduler(self._tools, booking, booking.reservation):
             if not made.is_canceled:
-                price = await self._price(widget, service, made.price)
+                price = await price_at_scheduler(self._tools, widget, service, made.price)
                 terms = replace(booking.terms, price=price)
                 return await self._store.record_lock(booking, reference=made.id, terms=terms)
         await self._end_refused(booking, EndReason.NO_ANSWER, unsure=False)
@@ -267,8 +268,7 @@ class Hold:
             log.info("lock refused", booking=booking.id, answer=error.body[:500])
             await self._end_refused(booking, EndReason.REFUSED, unsure=False)
             self._availability.distrust(service, slot.starts_at)
-            if _names_service(error):
-                await self._availability.contradicted(widget)
+            await heed_refusal(self._tools, widget, error)
             return None
         except SchedulerError as error:
             await self._end_refused(booking, EndReason.NO_ANSWER, unsure=error.outcome_unknown)
@@ -276,7 +276,7 @@ class Hold:
                 await self._availability.contradicted(widget)
                 await self._availability.service(widget, service.id)
             raise
-        price = await self._price(widget, service, locked.price)
+        price = await price_at_scheduler(self._tools, widget, service, locked.price)
         held = await self._store.record_lock(
             booking,
             reference=locked.reference,
@@ -296,25 +296,6 @@ class Hold:
         if not won:
             await self._end_refused(booking, EndReason.REFUSED, unsure=False)
         return held if won else None
-
-    async def _price(self, widget: Widget, service: Service, scheduler_price: Decimal | None) -> Money:
-        """The price that the scheduler put on the booking: the owner may have changed it since we read the service. If
-        the new price cannot be charged, the service's price as we know it stays. If the scheduler put no price on the
-        booking although the service had one, the service is read again."""
-        try:
-            price = widget.price(service.id, scheduler_price)
-        except ValueError as error:
-            log.error("price cannot be charged", service=service.id, reason=str(error))
-            return service.price
-        if not chargeable(price):
-            log.error("price cannot be charged", service=service.id, reason="Stripe charges no such amount")
-            return service.price
-        if scheduler_price is None and price != service.price:
-            await self._availability.contradicted(widget)
-            with suppress(NotFound):
-                return (await self._availability.service(widget, service.id)).price
-            return service.price
-        return price
 
     def _latest_end(self, booking: Booking, widget: Widget) -> datetime:
         """Until when the time may have to stay locked: the longest hold, plus a payment page opened at its end."""
@@ -401,12 +382,6 @@ class Hold:
             await self._act_limits.hold(booking_id)
             return await self._take_payment.end_unpaid(booking, EndReason.GIVEN_UP)
         return booking
-
-
-def _names_service(error: SchedulerRefused) -> bool:
-    """Whether the scheduler refuses the service itself, not only the time. Only its errors about fields (`errors`) are
-    documented; its other rules answer with a sentence."""
-    return "service_id" in error.errors or "service" in str(error).lower()
 
 
 def on_offer(widgets: Widgets, booking: Booking) -> Widget:

@@ -9,6 +9,7 @@ which the scheduler does without asking for room again, and the old booking is d
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -19,8 +20,10 @@ from app.booking.at_scheduler import (
     SCHEDULER_LEASE,
     UNSURE_PATIENCE,
     creating,
+    heed_refusal,
     lock_at_scheduler,
     must_be_confirmable,
+    price_at_scheduler,
     visit,
     wanted,
 )
@@ -90,8 +93,8 @@ class Moves:
     async def begin(self, booking: Booking, quote: MoveQuote, *, by: Actor) -> Move:
         """Take the new time next to the old one: `MOVING` at once, or `HELD` where the difference must be paid first.
 
-        Raises SlotTaken without the nearest times, BookingConflict if the booking changed since it was read, or
-        SchedulerError; then nothing changed.
+        Raises SlotTaken without the nearest times, BookingConflict if the booking changed since it was read, or if the
+        scheduler has another price than was quoted, or SchedulerError; then nothing changed.
         """
         await must_be_confirmable(self._tools, booking.reservation.scheduler)
         now = self._now()
@@ -124,26 +127,36 @@ class Moves:
                 raise BookingConflict("changed meanwhile")
             raise SlotTaken(slot.starts_at)
         self._availability.took(move.interval)
-        return await self._lock(move, service) if locks else move
+        return await self._lock(move, booking, service) if locks else move
 
     def _deadline(self, booking: Booking, slot: Slot, now: datetime) -> datetime:
         """Until when the difference can be paid: not beyond the start of the new time or of the old one."""
         return min(now + self._widgets.of(booking).payment_time, _first_start(booking, slot.starts_at, asked_at=now))
 
-    async def _lock(self, move: Move, service: Service) -> Move:
+    async def _lock(self, move: Move, booking: Booking, service: Service) -> Move:
         """Lock the new time in the scheduler, under the move's own tag, while its difference is being paid."""
+        widget = self._widgets.of(booking)
         try:
             locked = await lock_at_scheduler(self._tools, move.reservation, until=move.deadline + LOCK_MARGIN)
         except SchedulerRefused as error:
             log.info("lock refused", move=move.id, answer=error.body[:500])
             await self._end(move, MoveState.REFUSED, EndReason.REFUSED, unsure=False)
             self._availability.distrust(service, move.starts_at)
+            await heed_refusal(self._tools, widget, error)
             raise SlotTaken(move.starts_at) from error
         except SchedulerError as error:
             unsure = error.outcome_unknown
             await self._end(move, MoveState.EXPIRED, EndReason.NO_ANSWER, unsure=unsure)
+            if isinstance(error, SchedulerNotFound):
+                await self._availability.contradicted(widget)
             raise
-        return await self._store.record_move_lock(move, reference=locked.reference) or move
+        held = await self._store.record_move_lock(move, reference=locked.reference) or move
+        if await price_at_scheduler(self._tools, widget, service, locked.price) != service.price:
+            # The customer agreed to the difference of an old list: they are shown the new one, and asked again.
+            await self._end(held, MoveState.EXPIRED, EndReason.REFUSED)
+            await self._availability.contradicted(widget)
+            raise BookingConflict("another price than was shown")
+        return held
 
     async def checkout(self, move: Move, booking: Booking) -> str:
         """Stripe's page for the difference. Raises StripeError, after which the move has ended and nothing changed:
@@ -274,8 +287,24 @@ class Moves:
             there = await self._move_at_scheduler(move, booking, after)
         except (SchedulerNotFound, SchedulerRefused) as error:
             log.info("move refused", move=move.id, error=type(error).__name__)
-            return await self._refuse(move, booking, EndReason.REFUSED)
-        return await self._complete(move, booking, after, there)
+            refused = await self._refuse(move, booking, EndReason.REFUSED)
+            if isinstance(error, SchedulerRefused):
+                await heed_refusal(self._tools, self._widgets.of(booking), error)
+            return refused
+        done = await self._complete(move, booking, after, there)
+        await self._heed_price(move, booking, there)
+        return done
+
+    async def _heed_price(self, move: Move, booking: Booking, there: SchedulerBooking) -> None:
+        """What another service costs shows only now where its time was not locked first. The customer got the price
+        that they agreed to; the next one is shown the scheduler's."""
+        if move.service_id == booking.service_id or move.reservation.reference:
+            return
+        widget = self._widgets.of(booking)
+        with suppress(NotFound, SchedulerError):
+            service = await self._availability.service(widget, move.service_id)
+            if await price_at_scheduler(self._tools, widget, service, there.price) != service.price:
+                await self._availability.contradicted(widget)
 
     async def _move_at_scheduler(self, move: Move, booking: Booking, after: Booking) -> SchedulerBooking:
         """The scheduler's booking that has the new time now."""
@@ -395,6 +424,7 @@ class Moves:
             reservation={} if unsure is None else {"unsure": unsure},
             find_out_at=self._now() + UNSURE_PATIENCE if unsure else None,
             mails=mails,
+            detail={"begun_by": move.by, "why": reason},
         )
         ended = await self._store.claim_move(move.id, change)
         if ended is None:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from app.booking.at_scheduler import LOCK_MARGIN, SCHEDULER_LEASE, UNSURE_PATIENCE, lock_at_scheduler
+from app.booking.at_scheduler import LOCK_MARGIN, SCHEDULER_LEASE, UNSURE_PATIENCE, heed_refusal, lock_at_scheduler
 from app.booking.new_booking import another_reservation
 from app.booking.release import Release
 from app.booking.tools import Tools
@@ -166,6 +166,7 @@ class OfferedTimes:
             await self._store.withdraw_offer(offer, unsure=False)
             self._availability.freed(offer.interval, offer.slot, offer.service_id)
             self._availability.distrust(service, offer.starts_at)
+            await heed_refusal(self._tools, self._widgets.of(booking), error)
             return None
         await self._store.record_offer_lock(offer, reference=lock.reference)
         return offer

@@ -17,6 +17,7 @@ from app.booking.bookings import BookingView
 from app.booking.manage_links import MANAGED
 from app.booking.moves import MoveQuote
 from app.booking.offer import Refusal
+from app.booking.payment_refused import BAD_EMAIL
 from app.build import open_parts
 from app.cli.arguments import COMPLETED, NO_SHOW, Refused, WrongUse, named, read_amount, read_start
 from app.cli.as_json import booking_json, refund_json, view_json
@@ -29,6 +30,7 @@ from app.domain.money import Money
 from app.domain.move import MoveState
 from app.domain.refund import Refund, payable_another_way
 from app.errors import (
+    AddressRefused,
     BookingConflict,
     HoldfastError,
     InvalidDetails,
@@ -388,6 +390,8 @@ class Desk:
                 return f"The scheduler gave no usable answer ({type(error).__name__}). {stays}"
             case StripeMisconfigured():
                 return f"Stripe refused: STRIPE_SECRET_KEY is missing, wrong, or lacks a permission. {stays}"
+            case AddressRefused():
+                return f"{BAD_EMAIL} {stays}"
             case StripeError():
                 return f"Stripe gave no usable answer ({type(error).__name__}). {stays}"
             case _:

@@ -63,6 +63,7 @@
         ├── StripeRateLimited              429: nothing was done
         ├── StripeRefused                  400, 402, 404: a fact about the object's state, or our mistake
         ├── PaymentRefused                 no payment page for this: the owner is told, the visitor need not try again
+        │   └── AddressRefused                 none for this email address, of a booking whose form is no longer open
         └── StripeMisconfigured            401, 403: the key is wrong or lacks a permission
 
 `status` is the HTTP status, `code` the word for programs that the API promises to keep; `sentence` is what the
@@ -141,6 +142,7 @@ from app.errors.storage import (
     StorageReadOnly,
 )
 from app.errors.stripe import (
+    AddressRefused,
     PaymentRefused,
     StripeDown,
     StripeError,
@@ -153,6 +155,7 @@ from app.errors.stripe import (
 __all__ = [
     "SCHEDULER_CODES",
     "UNREADABLE",
+    "AddressRefused",
     "BookingConflict",
     "ChallengeNeeded",
     "CrossSite",

@@ -63,5 +63,14 @@ class PaymentRefused(StripeError):
     )
 
 
+class AddressRefused(PaymentRefused):
+    """Stripe does not take the email address of a booking that is made, whose form is no longer open."""
+
+    sentence = N_(
+        "The payment page does not accept the email address of this booking. Please contact us so that we can correct "
+        "it."
+    )
+
+
 class StripeMisconfigured(StripeError):
     """401 or 403: the key is wrong, or lacks a permission."""

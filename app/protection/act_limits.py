@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from app.domain.booking import Actor
+from app.domain.booking import Actor, EndReason
 from app.domain.history import HistoryEntry, HistoryWord
 from app.errors import TooManyFreeToday
 from app.protection.rate_limits import ACT, FRESH_LINKS, HOLD_ACT, PAY_ACT, RateLimits, Rule, network_of
@@ -15,6 +15,8 @@ from app.widgets import Widget
 #: How often one booking's cancellation can be taken back. Each round is two mails to the customer and to the owner.
 MOST_UNDOS: Final = 3
 _NETWORK_SHARE: Final = 4
+#: Why a move ends whose payment page could not be made.
+_NEVER_GIVEN: Final = frozenset({EndReason.NO_ANSWER, EndReason.REFUSED})
 
 
 class ActLimits:
@@ -68,5 +70,11 @@ def undos(history: Sequence[HistoryEntry]) -> int:
 
 
 def moves_left_unpaid(history: Sequence[HistoryEntry]) -> int:
-    """How often a move was begun and its difference not paid. Each took a time for half an hour, and four calls."""
-    return sum(entry.what is HistoryWord.MOVE_EXPIRED for entry in history)
+    """How often the customer began a move and did not pay its difference. Each took a time for half an hour, and four
+    calls. What the owner began does not count, nor what ended before its payment page was given to anyone."""
+    return sum(
+        entry.what is HistoryWord.MOVE_EXPIRED
+        and entry.detail.get("begun_by") != Actor.OWNER
+        and entry.detail.get("why") not in _NEVER_GIVEN
+        for entry in history
+    )

@@ -1,7 +1,7 @@
 """The port to schedulers: what can be asked of one, what it answers, and how schedulers differ.
 
 A scheduler keeps the owner's calendar: places, services, people, hours and bookings. Each has its own folder in this
-package. Only `connect`, `app.main`, the set-up check and the code that connects owners' accounts import those folders.
+package. Only `connect`, `app.build`, the set-up check and the code that connects owners' accounts import those folders.
 The acts do not know which scheduler they use; they only see its traits.
 
 Times are aware datetimes, and in UTC in answers. Prices are in major units without a currency; the widget has the

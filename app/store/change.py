@@ -52,7 +52,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class MoveChange:
-    """The same for a move; `reservation` is the one that it goes to."""
+    """The same for a move; `reservation` is the one that it goes to, `detail` is kept in the history."""
 
     from_: Collection[MoveState]
     to: MoveState
@@ -65,3 +65,4 @@ class MoveChange:
     refund: Refund | None = None
     owes: Owed | None = None
     mails: Sequence[OutboxMail] = ()
+    detail: Mapping[str, Any] = field(default_factory=dict)

@@ -111,7 +111,7 @@ class MoveRows(Database):
             if facts:
                 await change_reservation(connection, row.reservation_id, facts, at=now)
             await settle_due(connection, row.booking_id, at=now, find_out_at=change.find_out_at)
-            await remember(connection, row.booking_id, change.what, Status.CONFIRMED, at=now)
+            await remember(connection, row.booking_id, change.what, Status.CONFIRMED, at=now, detail=change.detail)
             if change.seen:
                 await mirror(connection, change.seen)
             if change.refund:

@@ -67,6 +67,9 @@ class Side(Protocol):
     def sell_until_it_begins(self) -> None:
         """Have no notice: every service can be booked until it begins."""
 
+    def owner_sets_length(self, service: str, minutes: int) -> None:
+        """The owner changes there how long a service lasts."""
+
     def booked(self) -> list[Booked]:
         """All that is final there and takes up time."""
 
@@ -117,6 +120,10 @@ class HapioSide:
     def sell_until_it_begins(self) -> None:
         known = self.sandbox.state.services
         known.update({id_: replace(known[id_], booking_window_start="PT0S") for id_ in self.services.values()})
+
+    def owner_sets_length(self, service: str, minutes: int) -> None:
+        known, id_ = self.sandbox.state.services, self.services[service]
+        known[id_] = replace(known[id_], details={**known[id_].details, "duration": f"PT{minutes}M"})
 
     def booked(self) -> list[Booked]:
         return [
@@ -198,6 +205,9 @@ class CalcomSide:
         for id_ in self.services.values():
             self.sandbox.state.event_types[int(id_)].fields["minimumBookingNotice"] = 0
 
+    def owner_sets_length(self, service: str, minutes: int) -> None:
+        self.sandbox.state.event_types[int(self.services[service])].fields["lengthInMinutes"] = minutes
+
     def booked(self) -> list[Booked]:
         return [
             Booked(one.uid, str(one.metadata.get("holdfast_id", "")), one.start)
@@ -257,6 +267,9 @@ class CalendlySide:
     def sell_until_it_begins(self) -> None:
         for id_ in self.services.values():
             self.sandbox.change_event_type(id_, notice=timedelta(0))
+
+    def owner_sets_length(self, service: str, minutes: int) -> None:
+        self.sandbox.change_event_type(self.services[service], duration=minutes)
 
     def booked(self) -> list[Booked]:
         state = self.sandbox.state

@@ -121,12 +121,12 @@ class Catalogues:
         self._built[widget.name] = _Built(widget, catalogue, self._now() + _LOOK)
         return catalogue
 
-    async def reread(self, *, surely: bool = False) -> None:
+    async def reread(self, *, surely: bool = False) -> bool:
         """Read everything again, because the scheduler has said something else than what is kept here: at once, if that
-        was not done a moment ago, or `surely`. What cannot be read stays as it is."""
+        was not done a moment ago, or `surely`. Returns whether it was tried. What cannot be read stays as it is."""
         now = self._now()
         if now < self._reread_from and not surely:
-            return
+            return False
         before = self._values()
         self._reread_from = now + self._pause
         with suppress(SchedulerError):
@@ -136,6 +136,12 @@ class Catalogues:
             await asyncio.gather(*(offer.read() for offer in self._offers.values()))
         self._pause = _PAUSE if self._values() != before else min(2 * self._pause, _FRESH)
         self._built.clear()
+        return True
+
+    def length(self, service_id: str) -> timedelta | None:
+        """How long this service lasts, as it was last read; None where that is not known."""
+        services = self._studio.value.services if self._studio.value else ()
+        return next((one.duration for one in services if one.id == service_id), None)
 
     def _values(self) -> tuple[object, ...]:
         return self._studio.value, {id_: offer.value for id_, offer in self._offers.items()}

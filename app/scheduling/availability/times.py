@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import deque
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
@@ -156,10 +156,23 @@ class SchedulerAvailability:
         return await self._catalogues.of(widget)
 
     async def contradicted(self) -> None:
-        """The scheduler has refused a service that is on offer, does not know it, or asks another price for it: what is
-        on offer is read again, at most once a minute."""
-        await self._catalogues.reread()
+        """The scheduler has refused a service or a person that is on offer, does not know it, or has another price or
+        length for it: what is on offer is read again, at most once a minute."""
+        await self._contradicted()
+
+    async def _contradicted(self, just_read: Month | None = None) -> None:
+        """The same. Times whose length is not their service's any more are read again, but for those just read."""
+        if await self._catalogues.reread():
+            tick, now = next(self._ticks), self._now()
+            for held in self._months.values():
+                if held is not just_read and self._other_length(held, held.cached.value or ()):
+                    held.outdate(tick, now)
         self._epoch += 1
+
+    def _other_length(self, held: Month, slots: Sequence[Slot]) -> bool:
+        """Whether these times of the month last longer or shorter than their service does, as far as it is known."""
+        length = self._catalogues.length(held.service_id)
+        return length is not None and any(slot.ends_at - slot.starts_at != length for slot in slots[:1])
 
     async def edited(self, service_id: str, since: datetime) -> None:
         """The owner has changed the service at the scheduler at that moment, here or in another process: what is on
@@ -392,9 +405,11 @@ class SchedulerAvailability:
             if mark.asked_at and mark.asked_at > max(held.cached.asked_at, held.doubted_at):
                 known = await readings.reading(mark.key)
                 if known and known.asked_at:
-                    held.cached.adopt(unpack(known.body), known.asked_at)
+                    slots = unpack(known.body)
+                    held.cached.adopt(slots, known.asked_at)
                     held.asked(self._tick_at(known.asked_at), cost=known.cost)
                     self._epoch += 1
+                    await self._compare(held, slots)
         self._marked_at = now  # not before: what fails on the way is looked at again
 
     async def _reload_own(self) -> Collection[str] | None:
@@ -501,6 +516,7 @@ class SchedulerAvailability:
     async def _read(self, held: Month, key: tuple[str, str, date], service: Service) -> tuple[Slot, ...]:
         if self._shared is None:
             slots, _cost = await self._ask(held, key, service)
+            await self._compare(held, slots)
             return slots
         period = timedelta(seconds=self._budget.ttl(self._ttl, held.cost))
         since = max(held.cached.asked_at, held.doubted_at, self._now() - period)
@@ -515,7 +531,14 @@ class SchedulerAvailability:
             held.cached.told_at(month.asked_at)
             held.asked(self._tick_at(month.asked_at), cost=month.cost)
             self._epoch += 1
+        await self._compare(held, month.slots)
         return month.slots
+
+    async def _compare(self, held: Month, slots: Sequence[Slot]) -> None:
+        """Times that were just read have their service's length as it is now: where that is another than the one on
+        offer, the offer is old."""
+        if self._other_length(held, slots):
+            await self._contradicted(held)
 
     async def _ask(self, held: Month, key: tuple[str, str, date], service: Service) -> tuple[tuple[Slot, ...], int]:
         """Ask the scheduler; returns the answer and how many calls it took."""

@@ -107,10 +107,12 @@ class CalcomClient:
 
     # -- reservations ----------------------------------------------------------------------------------------
 
-    async def reserve(self, service_id: str, starts_at: datetime, *, minutes: int | None) -> str:
-        """Hide a time from others for so long, or for Cal.com's own five minutes; the reservation's uid. Neither hours
-        nor other event types are checked. SchedulerRefused: taken. SchedulerForbidden: this key may not say how
-        long."""
+    async def reserve(
+        self, service_id: str, starts_at: datetime, *, minutes: int | None
+    ) -> tuple[str, datetime | None]:
+        """Hide a time from others for so long, or for Cal.com's own five minutes; the reservation's uid, and when the
+        time ends by the event type's length, None where the answer does not tell. Neither hours nor other event types
+        are checked. SchedulerRefused: taken. SchedulerForbidden: this key may not say how long."""
         body = {"eventTypeId": number_of(service_id), "slotStart": timestamp(starts_at)}
         if minutes is not None:
             body["reservationDuration"] = minutes

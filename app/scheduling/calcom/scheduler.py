@@ -182,11 +182,18 @@ class CalcomScheduler:
         documented), Cal.com's own length is used."""
         for length in (minutes, None):
             try:
-                return await self._client.reserve(wanted.service_id, wanted.starts_at, minutes=length)
+                uid, ends_at = await self._client.reserve(wanted.service_id, wanted.starts_at, minutes=length)
             except SchedulerError as error:
                 if not isinstance(error, SchedulerForbidden) and error.http_status != 400:
                     raise
                 log.warning("not reserved", tag=wanted.tag, minutes=length, status=error.http_status)
+                continue
+            if ends_at in {None, wanted.ends_at}:
+                return uid
+            with suppress(SchedulerError):  # it lapses by itself
+                await self._client.drop_reservation(uid)
+            named = {"service_id": ["has another length"]}
+            raise SchedulerRefused("the event type has another length", errors=named)
         return None
 
     async def confirm(self, reference: str | None, wanted: Wanted, visit: Visit) -> SchedulerBooking:

@@ -113,6 +113,7 @@ class _SlotBody(_Body):
 
 class _ReservationBody(_Body):
     reservation_uid: str
+    slot_end: _Moment | None = None
 
 
 class _Person(_Body):
@@ -285,7 +286,7 @@ def _made(body: _BookingBody) -> SchedulerBooking | None:
 
 read_me: Final = _reader(_Envelope[_MeBody], _me)
 read_event_types: Final = _reader(_Envelope[list[_EventTypeBody]], lambda data: [_event_type(one) for one in data])
-read_reservation: Final = _reader(_Envelope[_ReservationBody], lambda data: data.reservation_uid)
+read_reservation: Final = _reader(_Envelope[_ReservationBody], lambda data: (data.reservation_uid, data.slot_end))
 read_booking: Final = _reader(_Envelope[_BookingBody], _booking)
 read_made: Final = _reader(_Envelope[_BookingBody], _made)
 

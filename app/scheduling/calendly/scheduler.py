@@ -43,6 +43,9 @@ _WINDOW, _SHORT_WINDOW = timedelta(days=31), timedelta(days=7)
 #: A month as `Availability` reads it: 31 days, and the last visit's length.
 _MONTH = timedelta(days=32)
 _MINUTE = timedelta(minutes=1)
+#: How old what is known of an event type's length may be: nothing else tells it, since available times have no end and
+#: a create takes none.
+_LENGTH_KNOWN = timedelta(minutes=1)
 #: An event is listed by its start; none is longer.
 _LONGEST_EVENT = timedelta(days=1)
 #: How often a booking is tried in one call: each try may count against the day's creates.
@@ -78,8 +81,8 @@ class CalendlyScheduler:
         self._client = client
         self._now = now
         self._window = _WINDOW
-        #: Event types as last read, of which a create and the times need what seldom changes.
-        self._types: dict[str, EventType] = {}
+        #: Event types as last read, and when, of which a create and the times need what seldom changes.
+        self._types: dict[str, tuple[EventType, datetime]] = {}
         self._left_out: dict[str, str] = {}
 
     @property
@@ -103,7 +106,7 @@ class CalendlyScheduler:
     async def services(self) -> list[SchedulerService]:
         """The event types that can be sold; those left out are logged."""
         types = sorted(await self._client.event_types(), key=lambda one: one.created_at)
-        self._types.update({one.id: one for one in types})
+        self._types.update({one.id: (one, self._now()) for one in types})
         left_out = {one.id: one.unsold for one in types if one.unsold}
         for id_, why in left_out.items():
             if self._left_out.get(id_) != why:
@@ -132,7 +135,7 @@ class CalendlyScheduler:
     async def bookable_slots(
         self, service_id: str, *, location_id: str, starts_from: datetime, ends_to: datetime
     ) -> list[Slot]:
-        event_type = await self._type(service_id)
+        event_type = await self._type(service_id, at_most=_LENGTH_KNOWN)
         user = (await self._client.account()).id
         starts = await self._starts(event_type, starts_from, ends_to)
         return [
@@ -146,10 +149,13 @@ class CalendlyScheduler:
             for start in starts
         ]
 
-    async def _type(self, service_id: str) -> EventType:
-        known = self._types.get(service_id)
-        if known is None:
-            known = self._types[service_id] = await self._client.event_type(service_id)
+    async def _type(self, service_id: str, *, at_most: timedelta = timedelta.max) -> EventType:
+        """An event type as it was last read, read again where that is longer ago than `at_most`."""
+        known, asked_at = self._types.get(service_id, (None, self._now()))
+        if known is None or self._now() - asked_at > at_most:
+            asked_at = self._now()
+            known = await self._client.event_type(service_id)
+            self._types[service_id] = known, asked_at
         return known
 
     async def _starts(self, event_type: EventType, starts_from: datetime, ends_to: datetime) -> list[datetime]:
@@ -198,7 +204,12 @@ class CalendlyScheduler:
     # -- locking, confirming and releasing a time --------------------------------------------------------------
 
     async def lock(self, wanted: Wanted, *, until: datetime) -> SchedulerLock:
-        """Nothing is locked: before booking, all that can be done is to check whether the time is free."""
+        """Nothing is locked: before booking, all that can be done is to check whether the time is free, and whether it
+        would be as long as is asked for."""
+        event_type = await self._type(wanted.service_id, at_most=_LENGTH_KNOWN)
+        if wanted.ends_at - wanted.starts_at != event_type.duration:
+            named = {"service_id": ["has another length"]}
+            raise SchedulerRefused("the event type has another length", errors=named)
         if not await self._is_free(wanted):
             raise SchedulerRefused("the start is not among the available times")
         return SchedulerLock(f"{_NOT_HELD}{wanted.tag}")
@@ -411,7 +422,8 @@ def _zone(name: str) -> str | None:
 
 
 def _booked(wanted: Wanted, invitee: Invitee) -> SchedulerBooking:
-    """What a create has made: Calendly books what is asked for, or nothing, so the event need not be read."""
+    """What a create has made: Calendly books what is asked for, or nothing, so the event need not be read. Its end is
+    the type's to say, which was asked at the lock."""
     return SchedulerBooking(
         id=invitee.event_id,
         service_id=wanted.service_id,

@@ -10,7 +10,7 @@ from app.booking.offer import Offer
 from app.domain.booking import Booking, Status
 from app.domain.history import HistoryWord
 from app.domain.move import MoveState
-from app.errors import BookingConflict, HoldfastError, SchedulerError, StripeError
+from app.errors import BookingConflict, HoldfastError, PaymentRefused, SchedulerError, StripeError
 from app.errors.after_paying import out_of_reach
 from app.msgid import N_
 from app.text import catalogues
@@ -74,6 +74,8 @@ def reported_words(word: str, view: BookingView, language: str) -> str:
 def not_done(error: HoldfastError, language: str) -> list[str]:
     """Why an act came to nothing, where the booking's page shows how it stands instead."""
     _ = catalogues.translator(language).gettext
+    if isinstance(error, PaymentRefused):
+        return [_(error.sentence), _("Your booking stays as it was.")]
     if isinstance(error, SchedulerError | StripeError):
         return [_(out_of_reach(error)), _("This page shows your booking as it is now. Please try again in a moment.")]
     return [_("This booking has changed in the meantime. This page shows it as it is now.")]

@@ -173,6 +173,9 @@ async def find_scene(
     window = service.booking_window_end
     last_day = zones.local(now + window, zone).date() if window is not None else None
     after = following_month(found.month, today, last_day) if found.times.read else None
+    # The times that were read may have shown that the offer was old.
+    catalogue = await parts.availability.catalogue(widget)
+    service = catalogue.find(service.id) or service
     return Scene(
         catalogue=catalogue,
         service=service,

@@ -13,6 +13,7 @@ from typing import Any, Final
 from app.booking.bookings import BookingView
 from app.booking.moves import MoveQuote
 from app.booking.offer import Refusal
+from app.booking.payment_refused import BAD_EMAIL
 from app.domain.booking import Actor, Booking, Status
 from app.domain.event import StoredEvent
 from app.domain.history import HistoryEntry
@@ -21,7 +22,17 @@ from app.domain.move import Move
 from app.domain.outbox import MailLine
 from app.domain.payment import Payment, PaymentMethod, PaymentState
 from app.domain.refund import payable_another_way
-from app.errors import BookingConflict, HoldfastError, LinkRefused, NotBegun, PolicyRefused, SchedulerError, StripeError
+from app.errors import (
+    AddressRefused,
+    BookingConflict,
+    HoldfastError,
+    LinkRefused,
+    NotBegun,
+    PaymentRefused,
+    PolicyRefused,
+    SchedulerError,
+    StripeError,
+)
 from app.errors.after_paying import out_of_reach
 from app.mail import MailKind
 from app.msgid import N_
@@ -374,6 +385,13 @@ def not_done(error: HoldfastError, language: str) -> list[str]:
             return [_("Its widget is no longer in widgets.toml, so you can cancel the booking but not move it."), stays]
         case PolicyRefused():
             return [_("This can no longer be done with this booking."), stays]
+        case AddressRefused():
+            return [_(BAD_EMAIL), stays]
+        case PaymentRefused():
+            return [
+                _("Stripe refused to open the payment page for this booking, so the customer could not pay."),
+                stays,
+            ]
         case SchedulerError() | StripeError():
             return [_(out_of_reach(error)), stays]
         case _:

@@ -53,6 +53,7 @@ async def _show(request: Request, block: str) -> ASGIApp:
         key: tuple[object, ...] = (*own, catalogue)
     else:
         scene = await find_scene(request, widget, catalogue, service, wanted)
+        catalogue, service = scene.catalogue, scene.service
         name, context = "shared/times.html", {}
         key = (*own, catalogue.location, len(catalogue.services), service, scene.resource, wanted.choose_zone)
         key += (scene.month, scene.day, scene.opened, scene.today, scene.last_day)

@@ -2,20 +2,24 @@
 
 from collections import Counter
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import anyio
 import pytest
 
 from app.domain.booking import Actor, Booking, EndReason, Status, Visitor
+from app.domain.catalogue import Service
 from app.domain.payment import Pays
 from app.errors import SlotTaken
 from app.operations.alerts import AlertKind
 from sandbox.faults import Fault, FaultKind
 from tests.support.backups import copied, put_back
+from tests.support.json_door import KEY, SERVER, post, wish
 from tests.support.processes import another_process
+from tests.support.rows import rows
 from tests.support.sides import NAMES, CalendlySide
 from tests.support.stack import Stack, open_stack
 from tests.support.stories import at_desk
@@ -80,6 +84,55 @@ async def test_a_declined_card_may_be_followed_by_a_good_one(stack: Stack) -> No
     await stack.stripe.pay(session)
     await stack.until_quiet()
     await assert_booked_once(stack, booking)
+
+
+@pytest.mark.parametrize("minutes", [30, 90])
+async def test_a_service_of_another_length_is_listed_and_booked_at_that_length(
+    tmp_path: Path, scheduler: str, minutes: int
+) -> None:
+    """The owner changes it there. What was shown before may be refused once; from then on all agree."""
+    async with open_stack(tmp_path, scheduler=scheduler, settings={"api_keys": (KEY,)}) as stack:
+        await wish(stack)
+        stack.side.owner_sets_length("portrait", minutes)
+        answers = []
+        for nth in range(2, 5):
+            stack.clock.advance(10 * MINUTE)
+            answers.append(await post(stack, "bookings/lock", await wish(stack, nth), **SERVER))
+        held = answers[-1].json()
+        lasts = datetime.fromisoformat(held["end"]) - datetime.fromisoformat(held["start"])
+        assert lasts == minutes * MINUTE, [answer.text for answer in answers]
+        listed = (await stack.client.get("/api/services")).json()["services"]
+        assert [one["duration"] for one in listed if one["id"] == stack.portrait_id] == [minutes]
+        booked = [row for row in await rows(stack) if row.status is Status.HELD]
+        assert {row.ends_at - row.starts_at for row in booked} == {minutes * MINUTE}
+
+
+async def test_a_time_as_long_as_the_service_was_is_not_held_any_more(stack: Stack) -> None:
+    """What a page showed a moment ago, before the owner changed the length there."""
+    start = await stack.free_slot()
+    stack.clock.advance(2 * MINUTE)
+    stack.side.owner_sets_length("portrait", 90)
+    with pytest.raises(SlotTaken):
+        await stack.hold(start)
+    assert stack.side.locks() == 0
+    [service] = [one for one in await offered(stack) if one.id == stack.portrait_id]
+    assert service.duration == 90 * MINUTE
+    booking = await stack.hold(await stack.free_slot())
+    assert booking.ends_at - booking.starts_at == 90 * MINUTE
+
+
+async def offered(stack: Stack) -> tuple[Service, ...]:
+    return (await stack.parts.availability.catalogue(stack.parts.widgets["studio"])).services
+
+
+async def test_a_move_within_a_service_of_another_length_takes_that_length(stack: Stack) -> None:
+    booking = await stack.confirmed(await stack.in_days(3))
+    stack.clock.advance(2 * MINUTE)
+    stack.side.owner_sets_length("portrait", 30)
+    with suppress(SlotTaken):  # of what was shown before
+        await stack.move(booking, await stack.in_days(5))
+    moved = (await stack.move(booking, await stack.in_days(7))).booking
+    assert moved.ends_at - moved.starts_at == 30 * MINUTE
 
 
 async def test_a_visitor_who_walks_away_leaves_nothing_there(stack: Stack) -> None:

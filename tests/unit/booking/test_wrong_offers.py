@@ -1,19 +1,21 @@
 """What is on offer turns out to be wrong: it is read again at the first contradiction, and the visitor is told."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import structlog
 
-from app.domain.booking import Status
+from app.domain.booking import Actor, Status
+from app.domain.catalogue import Service
 from app.domain.money import Money
-from app.errors import NotFound, SchedulerError, SlotTaken, TimePassed, TooSoon
+from app.errors import BookingConflict, NotFound, SchedulerError, SlotTaken, TimePassed, TooSoon
 from sandbox.hapio import Fault
 from tests.support.browser import Browser
 from tests.support.json_door import code, post, wish
-from tests.support.manage import link
+from tests.support.manage import link, plain
 from tests.support.rows import rows
 from tests.support.stack import Stack, open_stack, text_of
 
@@ -111,6 +113,88 @@ async def test_a_price_that_stripe_would_not_charge_leaves_the_one_that_was_show
     assert booking.terms.price == Money(SHOWN, "sek")
 
 
+# Another price, met by a move
+
+
+async def test_a_move_at_another_price_than_the_list_has_is_asked_for_again(open_minded: Stack) -> None:
+    stack, anna = open_minded, Browser(open_minded)
+    booking = await stack.confirmed(await stack.in_days(3, "headshot"), service="headshot")
+    new = await stack.in_days(5)
+    await anna.open(f"{link(stack, booking)}/reschedule?date={new.date()}&resource=")
+    assert "SEK 550.00 more" in plain(await anna.send('id="hf-hold"', start=new.isoformat(), service=stack.portrait_id))
+    await change(stack, stack.portrait_id, price="1500.000")
+    said = plain(await anna.send('action="[^"]*/reschedule"'))
+    assert anna.page.status_code == 409
+    assert "The booking or its price has changed since you opened this page." in said
+    assert "SEK 850.00 more" in said
+    assert len(stack.stripe.state.sessions) == 1
+    assert len(stack.hapio_bookings()) == 1
+    await anna.send('action="[^"]*/reschedule"')
+    await stack.stripe.pay(urlsplit(anna.page.headers["location"]).path.rpartition("/")[2])
+    await stack.until_quiet()
+    moved = await stack.now(booking)
+    assert (moved.starts_at, moved.terms.price, stack.money_kept()) == (new, Money(150_000, "sek"), 150_000)
+
+
+async def test_a_move_that_met_another_price_leaves_the_list_right_and_the_booking_as_it_was(
+    open_minded: Stack,
+) -> None:
+    stack = open_minded
+    booking = await stack.confirmed(await stack.in_days(4, "headshot"), service="headshot")
+    await change(stack, stack.portrait_id, price="1500.000")
+    later = await stack.in_days(7, "portrait")
+    with pytest.raises(BookingConflict):
+        await stack.move(booking, later, service="portrait")
+    listed = (await stack.client.get("/api/services")).json()["services"]
+    assert [one["price"] for one in listed if one["id"] == stack.portrait_id] == [150_000]
+    assert await stack.now(booking) == booking
+    assert (await stack.move(booking, later, service="portrait")).difference == 85_000
+
+
+async def test_a_cheaper_move_at_another_price_leaves_the_list_right(open_minded: Stack) -> None:
+    """Its time is not locked first, so the price that was agreed to stands."""
+    stack = open_minded
+    booking = await stack.confirmed(await stack.in_days(4))
+    await change(stack, stack.headshot_id, price="900.000")
+    assert (await stack.move(booking, await stack.in_days(7, "headshot"), service="headshot")).difference == -55_000
+    listed = (await stack.client.get("/api/services")).json()["services"]
+    assert [one["price"] for one in listed if one["id"] == stack.headshot_id] == [90_000]
+
+
+# Another length
+
+
+async def test_the_page_that_reads_times_of_another_length_says_that_length(stack: Stack) -> None:
+    anna = await open_times(stack)
+    assert "1 h" in text_of(anna.page.text)
+    await change(stack, stack.portrait_id, duration="PT1H30M")
+    said = await anna.open(f"/w/studio?service={stack.portrait_id}&date=2027-01-05")
+    assert "1 h 30 min" in said
+
+
+async def test_times_of_the_old_length_in_other_months_are_read_again_before_they_are_shown(stack: Stack) -> None:
+    months = {"from": "2026-11-23", "to": "2026-12-20", "serviceId": stack.portrait_id}
+    await stack.client.get("/api/availability", params=months)
+    await change(stack, stack.portrait_id, duration="PT1H30M")
+    await stack.client.get("/api/availability", params={**months, "from": "2027-01-05", "to": "2027-01-08"})
+    slots = (await stack.client.get("/api/availability", params=months)).json()["slots"]
+    lengths = {datetime.fromisoformat(one["end"]) - datetime.fromisoformat(one["start"]) for one in slots}
+    assert lengths == {timedelta(minutes=90)}
+
+
+async def test_a_length_that_changes_again_and_again_does_not_use_up_the_calls(stack: Stack) -> None:
+    await open_times(stack)
+    stack.hapio.switches.rate_limit_per_minute = 1000
+    reads = sum(call.path == "/v1/services" for call in stack.hapio.calls)
+    asked = {"from": "2026-11-23", "to": "2026-11-25", "serviceId": stack.portrait_id}
+    for number in range(20):
+        await change(stack, stack.portrait_id, duration="PT1H" if number % 2 else "PT1H30M")
+        stack.parts.availability.hinted("hapio")
+        await stack.client.get("/api/availability", params=asked)
+        stack.clock.advance(timedelta(seconds=50))
+    assert sum(call.path == "/v1/services" for call in stack.hapio.calls) - reads <= 20 * 50 // 60 + 1
+
+
 # Gone, or not offered any more
 
 
@@ -146,6 +230,70 @@ async def test_a_service_that_was_disabled_is_gone_at_the_first_click(stack: Sta
     assert anna.page.status_code == 404
     assert "just been taken" not in said
     assert "Portrait session" not in await Browser(stack).open("/w/studio")
+
+
+async def delete_person(stack: Stack) -> tuple[str, str]:
+    """The first of those who take portraits leaves the studio; id and name."""
+    [service] = [one for one in await offer(stack) if one.id == stack.portrait_id]
+    async with stack.hapio_api() as api:
+        (await api.delete(f"/resources/{service.resources[0].id}")).raise_for_status()
+    return service.resources[0].id, service.resources[0].name
+
+
+async def offer(stack: Stack) -> tuple[Service, ...]:
+    return (await stack.parts.availability.catalogue(stack.parts.widgets["studio"])).services
+
+
+async def test_a_person_who_was_deleted_is_gone_at_the_first_lock(stack: Stack) -> None:
+    wanted = await wish(stack)
+    gone, name = await delete_person(stack)
+    refused = await post(stack, "bookings/lock", {**wanted, "resourceId": gone})
+    assert (refused.status_code, code(refused)) == (409, "BOOKING_CONFLICT")
+    listed = (await stack.client.get("/api/services")).json()["services"]
+    [people] = [[one["name"] for one in it["resources"]] for it in listed if it["id"] == stack.portrait_id]
+    assert people == ["Jonas Berg"]
+    assert name == "Astrid Lindqvist"
+    again = await post(stack, "bookings/lock", {**wanted, "resourceId": gone})
+    assert (again.status_code, code(again)) == (404, "BOOKING_NOT_FOUND")
+    assert (await post(stack, "bookings/lock", await wish(stack, 3))).status_code == 201
+
+
+@pytest.mark.parametrize("shape", ["A", "B"])
+async def test_a_person_who_does_not_work_there_any_more_is_gone_at_the_first_click(stack: Stack, shape: str) -> None:
+    stack.hapio.switches.update({"rule_error_shape": shape})
+    anna = await open_times(stack)
+    [service] = [one for one in await offer(stack) if one.id == stack.portrait_id]
+    async with stack.hapio_api() as api:
+        (await api.patch(f"/resources/{service.resources[0].id}", json={"enabled": False})).raise_for_status()
+    said = await anna.send('id="hf-hold"', start=anna.starts[0], resource=service.resources[0].id)
+    assert anna.page.status_code == 409
+    assert "The nearest free times are" in said
+    assert service.resources[0].name not in said
+    assert service.resources[0].name not in await anna.open(f"/w/studio?service={stack.portrait_id}")
+
+
+async def test_a_move_to_a_person_who_was_deleted_takes_them_out_of_the_offer(open_minded: Stack) -> None:
+    stack = open_minded
+    booking = await stack.confirmed(await stack.in_days(3, "headshot"), service="headshot")
+    week = {"serviceId": stack.portrait_id, "from": "2026-12-07", "to": "2026-12-11"}
+    slots = (await stack.client.get("/api/availability", params=week)).json()["slots"]
+    gone, _ = await delete_person(stack)
+    later = next(datetime.fromisoformat(one["start"]) for one in slots if gone in one["resourceIds"])
+    with pytest.raises(SlotTaken):
+        await stack.move(booking, later, service="portrait", resource_id=gone, by=Actor.OWNER)
+    [service] = [one for one in await offer(stack) if one.id == stack.portrait_id]
+    assert gone not in {one.id for one in service.resources}
+    assert await stack.status(booking) is Status.CONFIRMED
+
+
+async def test_a_time_that_is_merely_taken_leaves_the_offer_alone(stack: Stack) -> None:
+    anna = await open_times(stack)
+    reads = sum(call.path == "/v1/services" for call in stack.hapio.calls)
+    for start in anna.starts[:3]:
+        await stack.side.stranger_takes(datetime.fromisoformat(start))
+        await anna.send('id="hf-hold"', start=start)
+        await anna.open(f"/w/studio?service={stack.portrait_id}")
+    assert sum(call.path == "/v1/services" for call in stack.hapio.calls) == reads
 
 
 async def test_the_offer_is_read_again_at_most_once_a_minute_and_less_often_if_nothing_has_changed(

@@ -8,8 +8,20 @@ import httpx
 import pytest
 
 from app.domain.booking import Actor, Booking, Customer, Status
-from app.errors import BookingConflict, LinkRefused, PolicyRefused, RateLimited, TooManyFree, TooManyFreeToday
+from app.errors import (
+    BookingConflict,
+    LinkRefused,
+    PolicyRefused,
+    RateLimited,
+    SchedulerError,
+    SlotTaken,
+    StripeError,
+    TooManyFree,
+    TooManyFreeToday,
+)
 from app.protection.act_limits import person
+from sandbox.hapio import Fault
+from sandbox.stripe import Fault as StripeFault
 from tests.support.callers import Caller
 from tests.support.json_door import KEY, SERVER, code, confirmed, lock, post
 from tests.support.rows import rows
@@ -73,6 +85,37 @@ async def test_moves_are_begun_and_left_unpaid_no_more_often_than_they_may_be_ma
         assert not [call for call in stack.hapio.calls[calls:] if call.method != "GET"]
         moved = await stack.move(booking, await stack.in_days(9), by=Actor.OWNER)
         assert moved.booking.starts_at != booking.starts_at
+
+
+@pytest.mark.parametrize("whose", ["stripe", "hapio"])
+async def test_an_outage_does_not_use_up_the_customers_moves(open_minded: Stack, whose: str) -> None:
+    """No payment page was given to anyone, so none was left unpaid."""
+    stack = open_minded
+    booking = await stack.confirmed(await stack.in_days(4, "headshot"), service="headshot")
+    later, other = await stack.in_days(7, "portrait"), await stack.in_days(7, "headshot")
+    if whose == "stripe":
+        stack.stripe.faults.append(StripeFault("error_before", method="POST", path="/checkout/sessions$", times=None))
+    else:
+        stack.hapio.faults.append(Fault("error_before", method="POST", times=None))
+    for _ in range(3):
+        with pytest.raises((StripeError, SchedulerError, SlotTaken)):
+            await stack.move(booking, later, service="portrait")
+        stack.clock.advance(2 * MINUTE)
+    stack.stripe.faults.clear()
+    stack.hapio.faults.clear()
+    await stack.tick(after=60 * MINUTE, times=3)
+    assert stack.parts.offers.of(await stack.parts.bookings.view(booking.id)).moves_left == 3
+    assert (await stack.move(booking, other)).booking.starts_at == other
+
+
+async def test_what_the_owner_began_and_nobody_paid_does_not_use_up_the_customers_moves(open_minded: Stack) -> None:
+    stack = open_minded
+    booking = await stack.confirmed(await stack.in_days(4, "headshot"), service="headshot")
+    for _ in range(3):
+        await stack.move(booking, await stack.in_days(7, "portrait"), service="portrait", by=Actor.OWNER)
+        await stack.tick(after=40 * MINUTE, times=2)
+    other = await stack.in_days(9, "headshot")
+    assert (await stack.move(booking, other)).booking.starts_at == other
 
 
 async def test_the_fourth_cancellation_is_final_at_once(stack: Stack) -> None:

@@ -503,6 +503,42 @@ async def test_with_a_provider_down_a_dearer_move_says_that_nothing_was_moved(do
     assert studio.money_kept() == 65000
 
 
+def refuse_pages(stack: Stack, code: str, *, param: str | None = None) -> None:
+    """From now on Stripe makes no payment page, for this reason."""
+    path, status = "/checkout/sessions$", 400 if param else 403
+    fault = stripe.Fault("refuse", method="POST", path=path, times=None, status=status, code=code, param=param)
+    stack.stripe.faults.append(fault)
+
+
+async def test_a_difference_that_stripe_never_takes_is_told_so_however_often_it_is_tried(studio: Stack) -> None:
+    anna, booking = Browser(studio), await studio.confirmed(await studio.in_days(3, "headshot"), service="headshot")
+    await to_preview(anna, link(studio, booking), await studio.in_days(5), service=studio.portrait_id)
+    refuse_pages(studio, "account_invalid")
+    for _ in range(4):
+        said = await anna.send('action="[^"]*/reschedule"')
+        assert "trying again will not help" in said
+        assert "Your booking was not moved. It stays as it was." in said
+        assert "cannot be reached" not in said
+        assert "try again in a moment" not in said
+        studio.clock.advance(timedelta(minutes=1))
+
+
+async def test_an_address_that_stripe_does_not_take_for_a_difference_is_told_with_a_way_on(studio: Stack) -> None:
+    anna, booking = Browser(studio), await studio.confirmed(await studio.in_days(3, "headshot"), service="headshot")
+    new = await studio.in_days(5)
+    await to_preview(anna, link(studio, booking), new, service=studio.portrait_id)
+    refuse_pages(studio, "email_invalid", param="customer_email")
+    said = await anna.send('action="[^"]*/reschedule"')
+    assert "The payment page does not accept the email address of this booking. Please contact us" in said
+    assert "Your booking was not moved. It stays as it was." in said
+    assert "marked fields" not in said
+    studio.stripe.faults.clear()
+    corrected = await studio.parts.corrections.correct_email(booking.id, "anna.ek@customer.example")
+    await to_preview(anna, link(studio, corrected), new, service=studio.portrait_id)
+    await anna.send('action="[^"]*/reschedule"')
+    assert anna.page.headers["location"].startswith("http://stripe.sandbox/")
+
+
 async def test_a_page_before_a_move_that_lay_open_for_long_is_shown_again(stack: Stack, anna: Browser) -> None:
     booking = await stack.confirmed(await stack.in_days(3))
     await to_preview(anna, link(stack, booking), await stack.in_days(5))
