@@ -214,7 +214,7 @@ def plain_message(sender: tuple[str, str], *, to: str, subject: str, text: str) 
 async def give(message: EmailMessage, server: SplitResult, *, sender: str) -> None:
     """Hand it to the server. Raises MailError."""
     client = _Client(
-        hostname=server.hostname or "localhost",
+        hostname=_host(server),
         port=_port(server),
         username=unquote(server.username) if server.username else None,
         password=unquote(server.password) if server.password else None,
@@ -245,6 +245,14 @@ class _Client(aiosmtplib.SMTP):
     async def data(self, *message: Any, **options: Any) -> aiosmtplib.SMTPResponse:
         self.handed_over = True
         return await super().data(*message, **options)
+
+
+def _host(server: SplitResult) -> str:
+    """By the standard that its mail addresses go by; Python's own way would ask another server for "ß"."""
+    try:
+        return registered_name(server.hostname or "localhost")
+    except ValueError:
+        return server.hostname or "localhost"
 
 
 def _port(server: SplitResult) -> int:

@@ -8,6 +8,7 @@ from typing import Final
 
 from app.domain.booking import Actor
 from app.domain.history import HistoryEntry
+from app.domain.mail_addresses import mailbox
 from app.errors import TooManyFreeToday
 from app.protection.rate_limits import ACT, FRESH_LINKS, HOLD_ACT, PAY_ACT, RateLimits, Rule, network_of
 from app.widgets import Widget
@@ -58,7 +59,7 @@ class ActLimits:
 
 def person(email: str) -> str:
     """The one who reads a mail address: letters' case and a tag after "+" lead to the same mailbox."""
-    name, _, domain = email.casefold().rpartition("@")
+    name, _, domain = mailbox(email).rpartition("@")
     return f"{name.partition('+')[0]}@{domain}"
 
 

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from app.domain.booking import Booking, Status, Visitor
 from app.domain.history import HistoryWord
+from app.domain.mail_addresses import mailbox
 from app.domain.move import MoveState
 from app.domain.payment import DISPUTE_DECIDED, PaymentState
 from app.store.customers import follow_note
@@ -40,7 +41,7 @@ class ForgetRows(Database):
         or with something owed. `email` is the customer's; `before`: nothing has happened to it since, nor will."""
         wanted = [_KNOWN]
         if email:
-            wanted.append(bookings.c.customer_email == email.casefold())
+            wanted.append(bookings.c.customer_email == mailbox(email))
         if before is not None:
             wanted += [bookings.c.updated_at < before, _ends_at() < before]
         found = await self._all(select_bookings(*wanted, self._over()).order_by(bookings.c.created_at))

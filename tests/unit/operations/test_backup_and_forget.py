@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.cli.forget import forget
-from app.domain.booking import Actor, Status
+from app.domain.booking import Actor, Customer, Status
 from app.errors import LinkRefused
 from app.store.backup import BackupError, back_up
 from sandbox.hapio import Fault
@@ -86,6 +86,23 @@ async def test_a_customer_whose_visit_is_over_is_forgotten_and_the_books_stay(st
     await stack.stop()
     assert b"markedname" not in words(database(stack)).lower()
     await stack.start()
+
+
+async def test_the_same_name_at_another_domain_is_another_customer(stack: Stack) -> None:
+    eve = await stack.confirmed(await stack.in_days(2), customer=Customer(name="Eve", email="ada@strasse.example"))
+    ada = await stack.confirmed(await stack.in_days(5), customer=Customer(name="Ada", email="ada@straße.example"))
+    await stack.until_quiet()
+    sent = len(stack.mailbox.messages)
+    await stack.client.post("/manage/resend", data={"email": "ada@xn--strae-oqa.example"})
+    await stack.until_quiet()
+    assert [mail.recipients for mail in stack.mailbox.messages[sent:]] == [("ada@xn--strae-oqa.example",)]
+    stack.clock.advance(YEARS)
+    await stack.until_quiet()
+    assert await forget(stack.parts, asked("ada@strasse.example")) == 0
+    assert (await stack.now(eve)).customer is None
+    assert (await stack.now(ada)).customer is not None
+    assert await forget(stack.parts, asked("ADA@STRAßE.example")) == 0
+    assert (await stack.now(ada)).customer is None
 
 
 async def test_right_after_forgetting_no_file_of_the_database_has_the_customer(stack: Stack) -> None:
