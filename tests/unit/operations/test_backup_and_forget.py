@@ -13,6 +13,7 @@ from app.errors import LinkRefused
 from app.store.backup import BackupError, back_up
 from sandbox.hapio import Fault
 from tests.support.backups import asked, database
+from tests.support.json_door import KEY, SERVER, post
 from tests.support.stack import MONDAY, Stack, open_stack
 
 YEARS = timedelta(days=500)
@@ -86,6 +87,22 @@ async def test_a_customer_whose_visit_is_over_is_forgotten_and_the_books_stay(st
     await stack.stop()
     assert b"markedname" not in words(database(stack)).lower()
     await stack.start()
+
+
+async def test_what_a_customer_wrote_as_the_reason_is_forgotten_with_them(tmp_path: Path) -> None:
+    async with open_stack(tmp_path, settings={"api_keys": (KEY,)}) as stack:
+        booking = await stack.confirmed()
+        asked_for = {"bookingId": booking.id, "reason": "Anna Ek is ill"}
+        assert (await post(stack, "bookings/cancel", asked_for, **SERVER)).status_code == 200
+        assert "Anna Ek is ill" in [entry.detail.get("note") for entry in await stack.parts.store.history(booking.id)]
+        stack.clock.advance(YEARS)
+        await stack.until_quiet()
+        before = await stack.parts.store.history(booking.id)
+        assert await forget(stack.parts, asked("anna@customer.example")) == 0
+        after = await stack.parts.store.history(booking.id)
+        assert b"Anna Ek" not in words(database(stack))
+        assert [entry.what for entry in after] == [*(entry.what for entry in before), "forgotten"]
+        assert [entry.detail.get("back") for entry in after[:-1]] == [entry.detail.get("back") for entry in before]
 
 
 async def test_the_same_name_at_another_domain_is_another_customer(stack: Stack) -> None:

@@ -378,6 +378,25 @@ async def test_customers_who_were_taken_for_one_are_two_after_the_upgrade(stack:
         assert db.execute("SELECT count(*) FROM customer_notes").fetchone() == (3,)
 
 
+async def test_what_a_forgotten_customer_gave_as_the_reason_is_gone_after_the_upgrade(stack: Stack) -> None:
+    gone, here = [await stack.confirmed(await stack.in_days(day)) for day in (2, 3)]
+    for booking in (gone, here):
+        await stack.parts.cancel.booking(booking.id, by=Actor.CUSTOMER, note="Anna Ek is ill")
+    await stack.stop()
+    with closing(sqlite3.connect(database(stack))) as db, db:
+        line = "SELECT id, updated_at, 'forgotten', status, '{}' FROM bookings WHERE id = ?"
+        db.execute(f"INSERT INTO history (booking_id, at, what, status, detail) {line}", (gone.id,))
+        db.execute("UPDATE alembic_version SET version_num = '0017'")
+    await stack.start()
+    notes = [
+        [entry.detail["note"] for entry in await stack.parts.store.history(one.id) if "note" in entry.detail]
+        for one in (gone, here)
+    ]
+    assert notes == [[], ["Anna Ek is ill"]]
+    back = [entry.detail.get("back") for entry in await stack.parts.store.history(gone.id)]
+    assert 120_000 in back
+
+
 @asynccontextmanager
 async def upgraded(left: Left, path: Path) -> AsyncIterator[Store]:
     """The database as a version left it, after the upgrade and before anything else."""

@@ -1,4 +1,5 @@
-"""Whose booking it is, by the mailbox: until now "ß" was found as "ss", another domain's customer"""
+"""Whose booking it is, by the mailbox: until now "ß" was found as "ss", another domain's customer. And without the words
+in which customers who were forgotten once said why they cancel"""
 
 import unicodedata
 from contextlib import suppress
@@ -28,7 +29,17 @@ _notes = sa.table(
 )
 
 
+_history = sa.table(
+    "history",
+    sa.column("id", sa.Integer),
+    sa.column("booking_id", sa.Text),
+    sa.column("what", sa.Text),
+    sa.column("detail", sa.JSON),
+)
+
+
 def upgrade() -> None:
+    _take_words_of_forgotten()
     connection, last, moved = op.get_bind(), "", set()
     named = sa.select(_bookings.c.id, _bookings.c.customer, _bookings.c.customer_email).where(
         _bookings.c.customer_email.like("%@%")
@@ -50,6 +61,18 @@ def upgrade() -> None:
     for before in sorted({before for before, _ in moved}):
         left = sa.exists().where(_bookings.c.customer_key == before)
         connection.execute(sa.delete(_notes).where(_notes.c.customer_key == before, sa.not_(left)))
+
+
+def _take_words_of_forgotten() -> None:
+    connection = op.get_bind()
+    forgotten = sa.select(_history.c.booking_id).where(_history.c.what == "forgotten")
+    lines = sa.select(_history.c.id, _history.c.detail).where(
+        _history.c.booking_id.in_(forgotten), sa.cast(_history.c.detail, sa.Text).contains('"note"')
+    )
+    for line in connection.execute(lines).all():
+        if "note" in line.detail:
+            kept = {name: value for name, value in line.detail.items() if name != "note"}
+            connection.execute(sa.update(_history).where(_history.c.id == line.id).values(detail=kept))
 
 
 def _copy_note(connection: sa.Connection, before: str, after: str) -> None:
