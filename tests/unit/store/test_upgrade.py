@@ -19,7 +19,7 @@ import pytest
 from sqlalchemy import event
 
 from app.cli.forget import forget
-from app.domain.booking import Actor, Booking, Customer, Status
+from app.domain.booking import Actor, Booking, Status
 from app.domain.move import MoveState
 from app.domain.reservation import Due
 from app.errors import DatabaseUnusable
@@ -351,50 +351,6 @@ async def test_each_move_tells_its_prices_before_and_after(tmp_path: Path) -> No
         "leaving": [(65_000, 120_000)],
         "mislaid": [(65_000, 120_000)],
     }
-
-
-async def test_customers_who_were_taken_for_one_are_two_after_the_upgrade(stack: Stack) -> None:
-    eve = await stack.confirmed(await stack.in_days(2), customer=Customer(name="Eve", email="ada@strasse.example"))
-    ada = await stack.confirmed(await stack.in_days(5), customer=Customer(name="Ada", email="Ada@straße.example"))
-    ida = await stack.confirmed(await stack.in_days(6), customer=Customer(name="Ida", email="ida@großes.example"))
-    await stack.parts.customers.write_note(ida.id, "Allergic to dust", version=0, who="eva@studio.example")
-    await stack.parts.customers.write_note(eve.id, "Prefers mornings", version=0, who="eva@studio.example")
-    await stack.stop()
-    with closing(sqlite3.connect(database(stack))) as db, db:
-        for booking, key in ((ada, "ada@strasse.example"), (ida, "ida@grosses.example")):
-            columns = "customer_email = ?, customer_key = ?"
-            db.execute(f"UPDATE bookings SET {columns} WHERE id = ?", (key, key, booking.id))  # noqa: S608 - our own
-        db.execute("UPDATE customer_notes SET customer_key = 'ida@grosses.example' WHERE customer_key LIKE 'ida@%'")
-        db.execute("UPDATE alembic_version SET version_num = '0017'")
-    await stack.start()
-    store = stack.parts.store
-    for booking in (eve, ada, ida):
-        assert booking.customer
-        assert [one.id for one in await store.find(email=booking.customer.email)] == [booking.id]
-    assert await store.find(email="ida@grosses.example") == []
-    notes = [(await stack.parts.customers.view(one.id, most=1)).note.text for one in (eve, ada, ida)]
-    assert notes == ["Prefers mornings", "Prefers mornings", "Allergic to dust"]
-    with closing(sqlite3.connect(database(stack))) as db:
-        assert db.execute("SELECT count(*) FROM customer_notes").fetchone() == (3,)
-
-
-async def test_what_a_forgotten_customer_gave_as_the_reason_is_gone_after_the_upgrade(stack: Stack) -> None:
-    gone, here = [await stack.confirmed(await stack.in_days(day)) for day in (2, 3)]
-    for booking in (gone, here):
-        await stack.parts.cancel.booking(booking.id, by=Actor.CUSTOMER, note="Anna Ek is ill")
-    await stack.stop()
-    with closing(sqlite3.connect(database(stack))) as db, db:
-        line = "SELECT id, updated_at, 'forgotten', status, '{}' FROM bookings WHERE id = ?"
-        db.execute(f"INSERT INTO history (booking_id, at, what, status, detail) {line}", (gone.id,))
-        db.execute("UPDATE alembic_version SET version_num = '0017'")
-    await stack.start()
-    notes = [
-        [entry.detail["note"] for entry in await stack.parts.store.history(one.id) if "note" in entry.detail]
-        for one in (gone, here)
-    ]
-    assert notes == [[], ["Anna Ek is ill"]]
-    back = [entry.detail.get("back") for entry in await stack.parts.store.history(gone.id)]
-    assert 120_000 in back
 
 
 @asynccontextmanager
