@@ -214,7 +214,7 @@ class Settings(BaseModel):
     @classmethod
     def _are_addresses(cls, addresses: tuple[str, ...]) -> tuple[str, ...]:
         try:
-            return tuple(validate_email(one, check_deliverability=False).normalized.casefold() for one in addresses)
+            return tuple(validate_email(one, check_deliverability=False).normalized for one in addresses)
         except EmailNotValidError as error:
             raise ValueError("must be email addresses, separated by commas") from error
 

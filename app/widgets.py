@@ -25,8 +25,10 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic_core import PydanticKnownError
 
 from app.domain import urls
+from app.domain.amounts import read_number
 from app.domain.booking import Booking
 from app.domain.charge_minimum import chargeable, least_charge
 from app.domain.hostnames import browser_name
@@ -139,6 +141,18 @@ def _color(value: object) -> object:
     return "#" + (digits if len(digits) == 6 else "".join(digit * 2 for digit in digits))
 
 
+def _amount(value: object) -> object:
+    """A text as people write amounts; a number is left to TOML's rules."""
+    if not isinstance(value, str):
+        return value
+    number = read_number(value, decimals=3)
+    if number is None:
+        raise PydanticKnownError("decimal_parsing")
+    return number
+
+
+Amount = Annotated[Decimal, BeforeValidator(_amount)]
+
 Color = Annotated[str, BeforeValidator(_color), Field(pattern=r"^#[0-9a-f]{6}$")]
 
 
@@ -178,7 +192,7 @@ class ServiceSetting(_Part):
     """A sentence under the service's name."""
     image: Annotated[str, Field(max_length=500)] = ""
     """The https address of a picture."""
-    price: Annotated[Decimal, Field(ge=0, max_digits=11)] | None = None
+    price: Annotated[Amount, Field(ge=0, max_digits=11)] | None = None
     """The price if the scheduler has none, in whole units of the currency, such as `"65.00"`; `0` is free. Cal.com and
     Calendly have no prices, so their services are left out without one here. A Hapio service without a price is
     free."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from app.booking.address_typos import distance
@@ -10,6 +11,7 @@ from app.booking.manage_links import ManageLinks
 from app.booking.tools import Tools
 from app.domain.booking import Actor, Booking, Customer, Status
 from app.domain.customer import details_mark
+from app.domain.history import HistoryEntry
 from app.domain.outbox import OutboxMail
 from app.errors import BookingConflict, InvalidDetails, NotBegun
 from app.mail import MailKind
@@ -63,21 +65,32 @@ class Corrections:
         self, booking_id: str, email: str, *, by: Actor = Actor.OWNER, who: str = "", only_slips: bool = False
     ) -> Booking:
         """Give the customer another address, as `correct` does. `only_slips`: an address that differs by more than a
-        few letters is refused, because what asks for it may not be in the customer's hands alone."""
+        few letters is refused, because what asks for it may not be in the customer's hands alone. What was corrected
+        in this way before counts as well: a chain of slips would lead to any address. Raises RateLimited for a customer
+        who corrects it again and again."""
+        # The booking before its history: a correction in between changes the details, which `correct` notices.
         booking = await self._tools.booking(booking_id)
         address, before = read_address(email.strip()), booking.customer
-        if only_slips and address and before and distance(before.email.lower(), address.lower()) > _SLIPS:
+        if by is not Actor.CUSTOMER or not address or not before or address == before.email:
+            return await self.correct(booking_id, Correction(email=email), by=by, who=who)
+        history = await self._store.history(booking_id)
+        slips = distance(before.email.lower(), address.lower()) if only_slips else 0
+        if only_slips and slips + slips_corrected(history) > _SLIPS:
             raise InvalidDetails({"email": _ANOTHER})
-        return await self.correct(booking_id, Correction(email=email), by=by, who=who)
+        await self._tools.act_limits.correction(booking_id, history)
+        shown = details_mark(before)
+        return await self.correct(booking_id, Correction(email=email), by=by, who=who, shown=shown, slips=slips)
 
+    # Seven parameters: what was typed, by whom, and what they saw.
     async def correct(
-        self, booking_id: str, correction: Correction, *, by: Actor, who: str = "", shown: str = ""
+        self, booking_id: str, correction: Correction, *, by: Actor, who: str = "", shown: str = "", slips: int = 0
     ) -> Booking:
         """Change a customer's details in one booking. With another address or name the links mailed before stop
         working, and mails that did not reach the customer go out again; where there are none, the confirmation with its
         calendar file, or a link to what is not to come. `who` is the member of staff, for the history, `shown` the
-        `details_mark` of the details that they saw. Raises InvalidDetails with a msgid for each field, BookingConflict
-        where nobody has put a name to the booking or it was changed meanwhile, NotFound."""
+        `details_mark` of the details that they saw, `slips` how many letters of an address were corrected where only
+        slips may be. Raises InvalidDetails with a msgid for each field, BookingConflict where nobody has put a name to
+        the booking or it was changed meanwhile, NotFound."""
         booking = await self._tools.booking(booking_id)
         before = booking.customer
         if before is None:
@@ -89,7 +102,9 @@ class Corrections:
         if not changed:
             return booking
         retire = changed != ["phone"]
-        detail = {"by": str(by), "changed": " ".join(changed), **({"who": who} if who else {})}
+        detail: dict[str, str | int] = {"by": str(by), "changed": " ".join(changed)}
+        detail |= {"who": who} if who else {}
+        detail |= {"slips": slips} if slips else {}
         mails = self._mails_after(replace(booking, customer=after)) if retire else []
         if not await self._store.correct(booking, after, retire=retire, otherwise=mails, detail=detail):
             raise BookingConflict("changed meanwhile")
@@ -123,3 +138,9 @@ class Corrections:
             about = f"corrected{booking.link_version + 1}"
             return self._tools.notifications.mails_due(booking, MailKind.CONFIRMED_CUSTOMER, about=about)
         return self._manage_links.fresh(booking)
+
+
+def slips_corrected(history: Sequence[HistoryEntry]) -> int:
+    """How many letters of a booking's address were corrected where only slips may be. As many at most lie between the
+    address now and the one before all of these, which need not be kept to say so."""
+    return sum(int(entry.detail.get("slips", 0)) for entry in history)

@@ -8,6 +8,7 @@ import structlog
 
 from app.booking.tools import Tools
 from app.domain.booking import Actor, Booking, Status
+from app.domain.mail_addresses import mailbox
 from app.domain.outbox import OutboxMail
 from app.errors import (
     LinkExpired,
@@ -77,7 +78,7 @@ class ManageLinks:
             email=email,
             most=MOST_LINKS,
         )
-        if not found or not await self._act_limits.links(email.casefold()):
+        if not found or not await self._act_limits.links(mailbox(email)):
             return
         first, *others = found
         detail: dict[str, str | int | bool] = {"others": " ".join(other.id for other in others), "later": True}

@@ -17,6 +17,7 @@ from app.booking.tools import Tools
 from app.domain.booking import Booking, Customer, Visitor
 from app.domain.catalogue import Resource, Service, Slot
 from app.domain.history import HistoryWord
+from app.domain.mail_addresses import mailbox
 from app.errors import NotTakenIn, SchedulerNotFound, SlotTaken
 from app.scheduling.port import SchedulerBooking
 from app.widgets import Widget
@@ -130,7 +131,7 @@ def _unfit(there: SchedulerBooking, told: BookedThere, customer: Customer, now: 
     """Why a booking cannot be accepted. Whose it is is checked first: nothing is revealed about another person's."""
     tag = there.metadata.get("holdfast_id", "")
     checks = {
-        Unfit.VISITOR: tag != told.tag if tag else there.email.casefold() != customer.email.casefold(),
+        Unfit.VISITOR: tag != told.tag if tag else mailbox(there.email) != mailbox(customer.email),
         Unfit.SERVICE: there.service_id != told.service_id,
         Unfit.CANCELED: there.is_canceled,
         Unfit.TIME: there.starts_at != told.starts_at,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
-from decimal import Decimal
 from typing import TypeVar
 
+from app.domain import amounts
 from app.domain.booking import Status
 from app.domain.catalogue import Resource, Service
 from app.domain.money import Money
@@ -154,10 +154,7 @@ def read_amount(text: str | None, left: Money) -> Money:
     """The amount that was typed, in the currency of `left`; all of that without one. Raises WrongUse."""
     if text is None:
         return left
-    try:
-        amount = Money.from_decimal(Decimal(text), left.currency)
-    except (ArithmeticError, ValueError) as error:
-        raise WrongUse(f"--amount must be an amount in {left.currency.upper()}, such as 20.00.") from error
-    if amount.amount <= 0:
-        raise WrongUse("--amount must be above 0.")
+    amount = amounts.read_amount(text, left.currency)
+    if amount is None:
+        raise WrongUse(f"--amount must be an amount above 0 in {left.currency.upper()}, such as 20.00.")
     return amount

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from app.domain.booking import Customer
+from app.domain.mail_addresses import mailbox
 
 #: A search text is part of an index, whose entries PostgreSQL limits to a third of a page: 2,704 bytes.
 _LONGEST = 300
@@ -53,12 +54,12 @@ class CustomerNote:
 
 
 def customer_key(customer: Customer | None) -> str:
-    """What tells customers apart: the address in small letters, else the phone number. Empty for someone of whom only
+    """What tells customers apart: the mailbox, else the phone number. Empty for someone of whom only
     the name is known: two people may have it, so each of their bookings stands alone."""
     if customer is None:
         return ""
     if customer.email:
-        return customer.email.casefold()
+        return mailbox(customer.email)
     return f"tel:{customer.phone}" if customer.phone else ""
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from app.domain.booking import Status
 
@@ -80,6 +80,10 @@ class HistoryWord(StrEnum):
     DETAILS_CORRECTED = "details_corrected"
     MAILS_RESENT = "mails_resent"
     FORGOTTEN = "forgotten"
+
+
+#: What of a line's detail someone has written in their own words, and so may name the customer.
+OWN_WORDS: Final = frozenset({"note"})
 
 
 @dataclass(frozen=True, slots=True)

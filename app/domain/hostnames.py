@@ -6,12 +6,28 @@ By the standard of 2008, as mail addresses are checked and as browsers do it. Py
 
 from __future__ import annotations
 
+from typing import Final
+
 import idna
+
+_LONGEST: Final = 253
 
 
 def registered_name(name: str) -> str:
     """The name as a registry has it. Raises ValueError for one that none may hold."""
     return name if name.isascii() else idna.encode(name, uts46=True).decode()
+
+
+def written_name(name: str) -> str:
+    """The name in its own script and small letters, whichever of its forms is given; what none may hold comes back in
+    small letters."""
+    small = name.lower()
+    if len(name) > _LONGEST or (small.isascii() and "xn--" not in small):
+        return small
+    try:
+        return idna.decode(idna.encode(name, uts46=True))
+    except ValueError:
+        return small
 
 
 def browser_name(name: str) -> str:

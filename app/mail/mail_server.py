@@ -7,6 +7,8 @@ from urllib.parse import SplitResult, unquote
 
 import aiosmtplib
 
+from app.domain.hostnames import registered_name
+
 #: Seconds for one step of the conversation with the mail server.
 SMTP_SECONDS: Final = 20
 _PORTS: Final = {"smtp": 25, "smtps": 465, "smtp+starttls": 587}
@@ -22,7 +24,7 @@ def port_of(server: SplitResult) -> int:
 def client_of(server: SplitResult, kind: type[_Client]) -> _Client:
     """A client for the server, not yet connected."""
     return kind(
-        hostname=server.hostname or "localhost",
+        hostname=_host_of(server),
         port=port_of(server),
         username=unquote(server.username) if server.username else None,
         password=unquote(server.password) if server.password else None,
@@ -30,3 +32,11 @@ def client_of(server: SplitResult, kind: type[_Client]) -> _Client:
         start_tls=server.scheme == "smtp+starttls",
         timeout=SMTP_SECONDS,
     )
+
+
+def _host_of(server: SplitResult) -> str:
+    """By the standard that its mail addresses go by; Python's own way would ask another server for "ß"."""
+    try:
+        return registered_name(server.hostname or "localhost")
+    except ValueError:
+        return server.hostname or "localhost"

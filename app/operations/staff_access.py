@@ -16,6 +16,7 @@ import structlog
 
 from app.booking.tools import Tools
 from app.domain.booking import Booking
+from app.domain.mail_addresses import mailbox
 from app.domain.outbox import MailLine
 from app.errors import LinkExpired, LinkRefused, MailError
 from app.mail import Mailer
@@ -63,7 +64,7 @@ class SchedulerCalls:
 
 def _member(email: str) -> str:
     """Who someone is in a feed's address, which calendar programs keep and show: not their mail address."""
-    return hashlib.sha256(email.encode()).hexdigest()[:16]
+    return hashlib.sha256(mailbox(email).encode()).hexdigest()[:16]
 
 
 def _end_of(row: OpenSignIn) -> datetime:
@@ -76,7 +77,7 @@ def _renewals(member: str) -> str:
 
 
 class Staff:
-    """Signing in, and looking. `emails` may sign in, in small letters; the rest is as everywhere."""
+    """Signing in, and looking. `emails` may sign in; the rest is as everywhere."""
 
     def __init__(
         self,
@@ -87,7 +88,8 @@ class Staff:
         rate_limits: RateLimits,
         budgets: Mapping[str, CallBudget],
     ) -> None:
-        self._emails = frozenset(emails)
+        #: As they were written, by what tells them apart.
+        self._emails = {mailbox(email): email for email in emails}
         self._store = tools.store
         self._links = tools.links
         self._rate_limits = rate_limits
@@ -106,10 +108,11 @@ class Staff:
         """Mail a link, if the address is one of ours; `leads_to` is the page that was meant, below that of the
         bookings, and empty for these. Says nothing about whether it is; call it after the answer, so that the time that
         it takes says nothing either."""
-        email = email.casefold()
-        if email not in self._emails or await self._rate_limits.wait(SIGN_IN_MAIL, email):
+        asked = mailbox(email)
+        if asked not in self._emails or await self._rate_limits.wait(SIGN_IN_MAIL, asked):
             return
-        await self._rate_limits.check(SIGN_IN_MAIL, email)
+        await self._rate_limits.check(SIGN_IN_MAIL, asked)
+        email = self._emails[asked]
         sign_in_id = f"si_{self._random.getrandbits(128):032x}"
         await self._store.add_sign_in(sign_in_id, email, forget_before=self._now() - _KEPT)
         _ = translator(language).gettext
@@ -165,7 +168,7 @@ class Staff:
         row = await self._store.open_sign_in(sign_in_id)
         if row is None:
             raise LinkExpired("signed out")
-        if row.email not in self._emails or self._now() >= _end_of(row):
+        if mailbox(row.email) not in self._emails or self._now() >= _end_of(row):
             raise LinkExpired("over")
         return row
 
@@ -187,7 +190,7 @@ class Staff:
     async def check_feed(self, token: str) -> None:
         """Raises LinkRefused for a feed's secret that is not ours, was renewed, or is of someone who left."""
         member, version = self._links.read_feed_token(token)
-        if member not in {_member(email) for email in self._emails}:
+        if member not in {_member(email) for email in self._emails.values()}:
             raise LinkRefused("nobody who works here")
         if version != await self._store.counter(_renewals(member)):
             raise LinkRefused("renewed")

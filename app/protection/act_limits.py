@@ -8,8 +8,9 @@ from typing import Final
 
 from app.domain.booking import Actor, EndReason
 from app.domain.history import HistoryEntry, HistoryWord
+from app.domain.mail_addresses import mailbox
 from app.errors import TooManyFreeToday
-from app.protection.rate_limits import ACT, FRESH_LINKS, HOLD_ACT, PAY_ACT, RateLimits, Rule, network_of
+from app.protection.rate_limits import ACT, CORRECTION, FRESH_LINKS, HOLD_ACT, PAY_ACT, RateLimits, Rule, network_of
 from app.widgets import Widget
 
 #: How often one booking's cancellation can be taken back. Each round is two mails to the customer and to the owner.
@@ -29,6 +30,11 @@ class ActLimits:
         """Cancel, take back, move, leave a move, mail a link."""
         if by is Actor.CUSTOMER:
             await self._rate_limits.check(ACT, booking_id)
+
+    async def correction(self, booking_id: str, history: Sequence[HistoryEntry]) -> None:
+        """Another mail address, from the customer: each is mailed the booking. The first one is free."""
+        if any(entry.what == "email_corrected" and entry.detail.get("by") == Actor.CUSTOMER for entry in history):
+            await self._rate_limits.check(CORRECTION, booking_id)
 
     async def hold(self, booking_id: str) -> None:
         """Extend a hold, type details, give it up."""
@@ -60,7 +66,7 @@ class ActLimits:
 
 def person(email: str) -> str:
     """The one who reads a mail address: letters' case and a tag after "+" lead to the same mailbox."""
-    name, _, domain = email.casefold().rpartition("@")
+    name, _, domain = mailbox(email).rpartition("@")
     return f"{name.partition('+')[0]}@{domain}"
 
 

@@ -73,6 +73,8 @@ MANAGE_ACT = Rule.of("manage_act", "10/minute; 60/hour")
 ACT = Rule.of("act", "10/minute; 60/hour")
 HOLD_ACT = Rule.of("hold_act", "60/minute; 300/hour")
 PAY_ACT = Rule.of("pay_act", "30/minute; 120/hour")
+#: Another mail address for a booking, from the second one on: each is a mail to someone.
+CORRECTION = Rule.of("correction", "1/15minutes; 6/day")
 #: Mails with the links of all bookings under one address. Anyone can ask for them.
 FRESH_LINKS = Rule.of("fresh_links", "1/30minutes; 4/day")
 #: Asking for new links: each may be a mail to someone, and retires the link that they have.

@@ -6,9 +6,11 @@ from dataclasses import asdict
 from datetime import datetime
 
 import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.booking import Booking, Status, Visitor
-from app.domain.history import HistoryWord
+from app.domain.history import OWN_WORDS, HistoryWord
+from app.domain.mail_addresses import mailbox
 from app.domain.move import MoveState
 from app.domain.payment import DISPUTE_DECIDED, UNDER_WAY, PaymentState
 from app.domain.refund import REFUND_OPEN
@@ -23,6 +25,7 @@ from app.store.rows import (
 from app.store.search import follow_search
 from app.store.tables import (
     bookings,
+    history,
     moves,
     outbox,
     payments,
@@ -41,7 +44,7 @@ class ForgetRows(Database):
         or with something owed. `email` is the customer's; `before`: nothing has happened to it since, nor will."""
         wanted = [_KNOWN]
         if email:
-            wanted.append(bookings.c.customer_email == email.casefold())
+            wanted.append(bookings.c.customer_email == mailbox(email))
         if before is not None:
             wanted += [bookings.c.updated_at < before, _ends_at() < before]
         found = await self._all(select_bookings(*wanted, self._over()).order_by(bookings.c.created_at))
@@ -80,6 +83,7 @@ class ForgetRows(Database):
                 .where(outbox.c.booking_id == booking_id, outbox.c.sent_at.is_(None))
                 .values(next_try_at=None, last_error="no longer true")
             )
+            await _forget_words(connection, booking_id)
             await follow_note(connection, key, "")
             await follow_search(self.backend, connection, text, "")
             await remember(connection, booking_id, HistoryWord.FORGOTTEN, Status(row.status), at=self._now())
@@ -110,6 +114,17 @@ class ForgetRows(Database):
             moves.c.booking_id == bookings.c.id, moves.c.state.in_([MoveState.HELD, MoveState.MOVING])
         )
         return sa.and_(sa.or_(ended, happened), released, undone, ~paying, ~owing, ~moving)
+
+
+async def _forget_words(connection: AsyncConnection, booking_id: str) -> None:
+    """Take what people wrote in their own words out of a booking's history."""
+    lines = await connection.execute(
+        sa.select(history.c.id, history.c.detail).where(history.c.booking_id == booking_id)
+    )
+    for line in lines.all():
+        if OWN_WORDS & set(line.detail):
+            kept = {name: value for name, value in line.detail.items() if name not in OWN_WORDS}
+            await connection.execute(sa.update(history).where(history.c.id == line.id).values(detail=kept))
 
 
 def _ends_at() -> sa.ColumnElement[datetime]:

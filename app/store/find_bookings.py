@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from app.domain.booking import Booking, Channel, Status
 from app.domain.history import HistoryEntry, HistoryWord
+from app.domain.mail_addresses import mailbox
 from app.store.database import Database
 from app.store.prepared import NOW, Prepared, asked
 from app.store.reservations import BOOKING
@@ -130,7 +131,7 @@ class FindRows(Database):
             place = (reservations.c.starts_at, bookings.c.id)
             conditions.append(sa.tuple_(*place) > sa.tuple_(sa.literal(after.starts_at, Instant), after.id))
         if email:
-            conditions.append(bookings.c.customer_email == email.casefold())
+            conditions.append(bookings.c.customer_email == mailbox(email))
         chosen = select_bookings(*conditions).order_by(reservations.c.starts_at, bookings.c.id)
         return [to_booking(row) for row in await self._all(chosen.offset(skip).limit(most))]
 

@@ -124,7 +124,7 @@ class OutboxRows(Database):
         *,
         retire: bool,
         otherwise: Sequence[OutboxMail],
-        detail: Mapping[str, str],
+        detail: Mapping[str, str | int],
     ) -> bool:
         """Give a booking's customer other details. With `retire` the manage links mailed so far are retired, and what
         did not reach the customer is sent again; where that is nothing, `otherwise`. False if the booking has changed

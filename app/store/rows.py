@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from app.domain.booking import Actor, Booking, Channel, Customer, EndReason, Status, Visitor
 from app.domain.customer import customer_key, search_text
+from app.domain.mail_addresses import mailbox
 from app.domain.money import Money
 from app.domain.move import Move, MoveState
 from app.domain.outbox import OutboxMail
@@ -63,11 +64,11 @@ def booking_row(booking: Booking) -> dict[str, Any]:
 
 
 def customer_columns(customer: Customer | None) -> dict[str, Any]:
-    """Who booked; and by themselves, to find bookings by: the address in small letters, what tells customers apart, and
+    """Who booked; and by themselves, to find bookings by: the mailbox, what tells customers apart, and
     what a search compares."""
     return {
         "customer": asdict(customer) if customer else None,
-        "customer_email": (customer.email.casefold() or NO_ADDRESS) if customer else "",
+        "customer_email": (mailbox(customer.email) or NO_ADDRESS) if customer else "",
         "customer_key": customer_key(customer),
         "customer_search": search_text(customer),
     }

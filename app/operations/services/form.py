@@ -12,6 +12,7 @@ from typing import Final
 
 from app.booking.customer_form import clean
 from app.domain import urls
+from app.domain.amounts import read_number
 from app.domain.charge_minimum import chargeable, least_charge
 from app.domain.money import Money
 from app.msgid import N_
@@ -135,13 +136,13 @@ def _price(typed: str, currency: str, faults: dict[str, Fault]) -> Decimal | Non
     """An amount with a point or a comma before its fraction. One with marks between thousands is refused, since in half
     of the world those are the others."""
     text = re.sub(r"\s", "", typed)
-    if re.fullmatch(r"[-−]\d[\d.,]*", text):
+    if re.fullmatch(r"[-−][0-9][0-9.,]*", text):
         faults["price"] = (_NEGATIVE, {})
         return None
-    if not re.fullmatch(r"\d{1,11}([.,]\d{1,3})?", text):
+    value = read_number(text, decimals=3)
+    if value is None:
         faults["price"] = (_NO_PRICE, {})
         return None
-    value = Decimal(text.replace(",", "."))
     try:
         money = Money.from_decimal(value, currency)
     except ValueError:
@@ -160,19 +161,18 @@ def _price(typed: str, currency: str, faults: dict[str, Fault]) -> Decimal | Non
 
 def _minutes(form: Mapping[str, str], name: str, least: int, fault: str, faults: dict[str, Fault]) -> timedelta:
     text = form.get(name, "").strip()
-    if not re.fullmatch(r"\d{1,6}", text) or not least <= int(text) <= _DAY:
+    if not re.fullmatch(r"[0-9]{1,6}", text) or not least <= int(text) <= _DAY:
         faults[name] = (fault, {"most": _DAY})
         return timedelta()
     return timedelta(minutes=int(text))
 
 
 def _hours(typed: str, faults: dict[str, Fault]) -> timedelta:
-    text = typed.strip().replace(",", ".")
-    minutes = Decimal(text) * 60 if re.fullmatch(r"\d{1,6}(\.\d{1,4})?", text) else None
-    if minutes is None or minutes > _YEAR_HOURS * 60:
+    hours = read_number(typed, decimals=4)
+    if hours is None or hours > _YEAR_HOURS:
         faults["notice"] = (_HOURS, {"most": _YEAR_HOURS})
         return timedelta()
-    return timedelta(minutes=round(minutes))
+    return timedelta(minutes=round(hours * 60))
 
 
 def _in_units(price: Decimal, currency: str) -> Decimal:

@@ -24,7 +24,7 @@ from app.explain import explain, setting_path
 from app.operations.setup.short_forms import read_dates, read_week
 from app.settings import SCHEDULERS
 from app.text.zones import valid_zone
-from app.widgets import beyond_stripe
+from app.widgets import Amount, beyond_stripe
 
 _MINUTE, _HOUR, _DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 _Minutes = Annotated[int, Field(ge=0, le=24 * 60)]
@@ -46,7 +46,7 @@ class ServiceAnswer(_Part):
     """What visitors read."""
     minutes: Annotated[int, Field(ge=1, le=24 * 60)]
     """How long it takes."""
-    price: Decimal = Decimal(0)
+    price: Amount = Decimal(0)
     """In major units, such as "65.00"; 0 is free."""
     start_every: _Minutes | None = None
     """Minutes between two starts. Without it, what the scheduler has."""

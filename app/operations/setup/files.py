@@ -193,7 +193,7 @@ def _add_services(known: AoT | Array, services: Iterable[SoldService]) -> None:
     added = False
     for service in services:
         entry = entries.get(service.id)
-        price = None if service.price is None else str(service.price)
+        price = None if service.price is None else f"{service.price:f}"
         if entry is None:
             if isinstance(known, AoT):
                 fresh: Table | InlineTable = tomlkit.table()

@@ -12,18 +12,18 @@ from app.domain.studio import MIDNIGHT, Hours, Span, days_from, merged
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _DAY = re.compile(r"(mon|tue|wed|thu|fri|sat|sun)[a-z]*", re.IGNORECASE)
-_TIME = re.compile(r"(\d{1,2})(?:[:.](\d{2}))?\s*(am|pm)?", re.IGNORECASE)
+_TIME = re.compile(r"([0-9]{1,2})(?:[:.]([0-9]{2}))?\s*(am|pm)?", re.IGNORECASE)
 _SPAN = re.compile(rf"({_TIME.pattern})\s*-\s*({_TIME.pattern})", re.IGNORECASE)
 _TOKEN = re.compile(
     rf"(?P<days>{_DAY.pattern}(?:\s*-\s*{_DAY.pattern})?|daily)|(?P<span>{_SPAN.pattern})|(?P<odd>[^\s,&]+)",
     re.IGNORECASE,
 )
 _SERVICE = re.compile(
-    r"(?P<name>.+?)[\s,]+(?P<length>\d+)\s*(?P<unit>h|hours?|m|min|mins|minutes?)?[\s,]+"
-    r"(?:(?P<free>free)|(?:[A-Za-z]{3}\s*)?(?P<price>\d+(?:[.,]\d{1,3})?)(?:\s*[A-Za-z]{3})?)",
+    r"(?P<name>.+?)[\s,]+(?P<length>[0-9]+)\s*(?P<unit>h|hours?|m|min|mins|minutes?)?[\s,]+"
+    r"(?:(?P<free>free)|(?:[A-Za-z]{3}\s*)?(?P<price>[0-9]+(?:[.,][0-9]{1,3})?)(?:\s*[A-Za-z]{3})?)",
     re.IGNORECASE,
 )
-_DATES = re.compile(r"(\d{4}-\d{2}-\d{2})(?:\s*(?:\.\.|to|/)\s*(\d{4}-\d{2}-\d{2}))?", re.IGNORECASE)
+_DATES = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?:\s*(?:\.\.|to|/)\s*([0-9]{4}-[0-9]{2}-[0-9]{2}))?", re.IGNORECASE)
 _CLOSED = "closed"
 #: A slip in a year must not close a studio for ever.
 _LONGEST = timedelta(days=400)

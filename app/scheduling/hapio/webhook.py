@@ -42,15 +42,15 @@ class HapioWebhooks:
 
     def read(self, raw: bytes, headers: Mapping[str, str]) -> SchedulerNotice:
         """The notice in a webhook's raw body. Raises WebhookRefused for everything that Hapio did not just send."""
-        _check_signature(raw, headers, secret=self._secret, scheme=self._scheme, now=self._now())
+        signed = _check_signature(raw, headers, secret=self._secret, scheme=self._scheme, now=self._now())
         try:
             content = json.loads(raw)
         except (ValueError, RecursionError) as error:
             raise WebhookRefused("not JSON") from error
         if not isinstance(content, dict):
             raise WebhookRefused("not an object")
-        stamp = headers.get(self._scheme.timestamp_header, "")
-        digest = hashlib.sha256(stamp.encode() + b"." + raw).hexdigest()
+        # Of what was signed alone: with anything else a captured body could be sent under another id each time.
+        digest = hashlib.sha256(signed).hexdigest()
         kind = content.get("type") or content.get("event")
         inside = list(_inside(content))
         texts = [(name, value) for name, value in inside if isinstance(value, str)]
@@ -70,8 +70,9 @@ class HapioWebhooks:
 
 def _check_signature(
     raw: bytes, headers: Mapping[str, str], *, secret: str, scheme: WebhookScheme, now: datetime
-) -> None:
-    """Raises WebhookRefused unless the body was signed with the secret, in the way of `scheme`, lately."""
+) -> bytes:
+    """What was signed. Raises WebhookRefused unless the body was signed with the secret, in the way of `scheme`,
+    lately."""
     given = re.sub(r"^(?:sha256|v1)=", "", headers.get(scheme.signature_header, "").strip())
     stamp = headers.get(scheme.timestamp_header, "").strip()
     if not given or not secret:
@@ -89,6 +90,7 @@ def _check_signature(
         raise WebhookRefused("no readable signature") from error
     if not hmac.compare_digest(digest, hmac.digest(secret.encode(), text, "sha256")):
         raise WebhookRefused("bad signature")
+    return text
 
 
 def _signed_at(stamp: str, scheme: WebhookScheme) -> datetime | None:

@@ -11,9 +11,11 @@ from app.errors import HoldfastError, NotAForm
 from app.parts import parts_of
 from app.protection.rate_limits import FORM, PAGE, client_address
 from app.web.shared.render import render_error
+from app.web.shared.static_files import file_paths
 
-#: Files in memory and the operator's doors: neither draws a page.
-_FREE: Final = ("/static/", "/embed.js", "/healthz", "/readyz")
+#: Files in memory and the operator's doors: none of them draws a page. Whatever else begins like them is an error page.
+_FREE: Final = frozenset({"/embed.js", "/healthz", "/readyz", *file_paths()})
+_READS: Final = frozenset({"GET", "HEAD"})
 #: Programs are counted at their own doors (`app.api.door`). These two are pages about them.
 _API: Final = "/api/"
 _API_PAGES: Final = ("/api/openapi.json",)
@@ -26,7 +28,7 @@ class PageLimits:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not _is_page(scope["path"]):
+        if scope["type"] != "http" or not _is_page(scope["method"], scope["path"]):
             await self._app(scope, receive, send)
             return
         request = Request(scope, receive)
@@ -39,8 +41,10 @@ class PageLimits:
         await self._app(scope, receive, send)
 
 
-def _is_page(path: str) -> bool:
-    return not path.startswith((*_FREE, _API)) or path in _API_PAGES
+def _is_page(method: str, path: str) -> bool:
+    if path in _FREE:
+        return method not in _READS
+    return not path.startswith(_API) or path in _API_PAGES
 
 
 async def _admit(request: Request) -> None:

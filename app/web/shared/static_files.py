@@ -19,9 +19,9 @@ async def show_file(request: Request) -> Response:
     """GET /static/{name}. Our pages' addresses carry the content's hash, so browsers keep what they have permanently;
     what is asked for without one is kept for five minutes."""
     name = request.path_params["name"]
-    kind = _TYPES.get(name.rpartition(".")[2])
-    if kind is None or name not in _names():
+    if name not in _names():
         raise NotFound(name)
+    kind = _TYPES[name.rpartition(".")[2]]
     plain, packed = _content(name)
     headers = {
         "Cache-Control": f"public, max-age={'31536000, immutable' if 'v' in request.query_params else '300'}",
@@ -35,9 +35,14 @@ async def show_file(request: Request) -> Response:
     return Response(packed, media_type=kind, headers={**headers, "Content-Encoding": "gzip"})
 
 
+def file_paths() -> list[str]:
+    """Where each file is."""
+    return [f"/static/{name}" for name in _names()]
+
+
 @cache
 def _names() -> frozenset[str]:
-    return frozenset(path.name for path in STATIC.iterdir())
+    return frozenset(path.name for path in STATIC.iterdir() if path.suffix[1:] in _TYPES)
 
 
 @cache

@@ -296,9 +296,11 @@ async def test_no_more_is_refunded_than_is_left(stack: Stack, owner: Owner) -> N
     booking = await booked(stack)
     assert await owner.types("refund", booking.id, "--amount", "1200.01") == 1
     assert owner.told == ["Only SEK 1,200.00 is left to refund. Nothing was changed, charged or refunded."]
-    for amount in ("twenty", "20.005", "0", "-5", "NaN", "1e99999999"):
-        assert await owner.types("refund", booking.id, f"--amount={amount}") == 2
+    for amount in ("twenty", "20.005", "0", "-5", "NaN", "1e99999999", "1_0", "1e2", "+12", "٣", "１２"):
+        assert await owner.types("refund", booking.id, f"--amount={amount}") == 2, amount
     assert stack.money_kept() == 120000
+    assert await owner.types("refund", booking.id, "--amount=12,50") == 0
+    assert stack.money_kept() == 118750
     assert await owner.types("refund", booking.id) == 0
     assert stack.money_kept() == 0
     assert await stack.status(booking) is Status.CONFIRMED

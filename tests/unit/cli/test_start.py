@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -201,6 +202,22 @@ phone = "never"
         'line 16, widget studio: services.price must be an amount such as "65.00"',
         'line 19, widget shop: phone must be "off", "optional" or "required"',
     ]
+
+
+@pytest.mark.parametrize("price", ["1_0", "1e2", "٣", "１２", "+12", "1e99999", "-5", "1.200,00", ""])
+def test_a_price_in_the_file_is_read_as_people_write_it_or_not_at_all(tmp_path: Path, price: str) -> None:
+    file = tmp_path / "widgets.toml"
+    file.write_text(f'[studio]\n[[studio.services]]\nid = "one"\nprice = "{price}"\n', encoding="utf-8")
+    with pytest.raises(WidgetsFileError) as refused:
+        load_widgets(file)
+    assert str(refused.value) == f'{file}, line 4, widget studio: services.price must be an amount such as "65.00"'
+
+
+@pytest.mark.parametrize(("price", "is_"), [('"65.00"', 65), ('"12,50"', 12.5), ("65", 65), ("12.5", 12.5), ('"0"', 0)])
+def test_a_price_in_the_file_may_have_a_point_or_a_comma(tmp_path: Path, price: str, is_: float) -> None:
+    file = tmp_path / "widgets.toml"
+    file.write_text(f'[studio]\n[[studio.services]]\nid = "one"\nprice = {price}\n')
+    assert load_widgets(file)["studio"].services[0].price == Decimal(is_)
 
 
 @pytest.mark.parametrize(

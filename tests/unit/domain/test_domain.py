@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.booking import EndReason
+from app.domain.mail_addresses import mailbox
 from app.domain.money import Money, currency_quantum
 from app.domain.payment import Payment, PaymentState
 from app.domain.refund import Owed, Refund, RefundStatus, money_left, refund_status
@@ -106,6 +107,39 @@ def a_refund(payment: Payment, amount: int, status: str) -> Refund:
     debt = Owed("rf", "bk_1", Money(amount, "sek"), EndReason.GOODWILL, status, STARTS, STARTS)
     [refund] = debt.draw([(payment.id, amount)])
     return replace(refund, status=status)
+
+
+@pytest.mark.parametrize(
+    ("one", "same"),
+    [
+        ("Ada@Customer.Example", "ada@customer.example"),
+        ("ada@straße.example", "ada@xn--strae-oqa.example"),
+        ("ada@MÜLLER.example", "ada@XN--MLLER-KVA.example"),
+        ("jürgen@customer.example", "Ju\u0308rgen@customer.example"),
+    ],
+)
+def test_one_mailbox_is_known_in_whichever_way_it_is_written(one: str, same: str) -> None:
+    assert mailbox(one) == mailbox(same)
+
+
+@pytest.mark.parametrize(
+    ("one", "another"),
+    [
+        ("ada@straße.example", "ada@strasse.example"),
+        ("ada@σίγμας.example", "ada@σίγμασ.example"),
+        ("weiß@customer.example", "weiss@customer.example"),
+        ("ada@müller.example", "ada@muller.example"),
+    ],
+)
+def test_two_mailboxes_are_never_taken_for_one(one: str, another: str) -> None:
+    assert mailbox(one) != mailbox(another)
+
+
+@pytest.mark.parametrize(
+    "typed", ["", "Ada", "ada@", "ada@-", "ada@ü..x", "ada@xn--", "ada@" + "ü" * 100_000, "\udc80@ü"]
+)
+def test_what_is_no_address_at_all_is_compared_as_it_is(typed: str) -> None:
+    assert mailbox(typed) == typed.lower()
 
 
 def test_terms_survive_being_stored() -> None:

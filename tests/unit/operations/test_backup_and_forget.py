@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from app.cli.forget import forget
-from app.domain.booking import Actor, Status
+from app.domain.booking import Actor, Customer, Status
 from app.errors import LinkRefused
 from app.store.backup import BackupError, back_up
 from sandbox.hapio import Fault
 from tests.support.backups import asked, database
+from tests.support.json_door import KEY, SERVER, post
 from tests.support.stack import MONDAY, Stack, open_stack
 
 YEARS = timedelta(days=500)
@@ -86,6 +87,39 @@ async def test_a_customer_whose_visit_is_over_is_forgotten_and_the_books_stay(st
     await stack.stop()
     assert b"markedname" not in words(database(stack)).lower()
     await stack.start()
+
+
+async def test_what_a_customer_wrote_as_the_reason_is_forgotten_with_them(tmp_path: Path) -> None:
+    async with open_stack(tmp_path, settings={"api_keys": (KEY,)}) as stack:
+        booking = await stack.confirmed()
+        asked_for = {"bookingId": booking.id, "reason": "Anna Ek is ill"}
+        assert (await post(stack, "bookings/cancel", asked_for, **SERVER)).status_code == 200
+        assert "Anna Ek is ill" in [entry.detail.get("note") for entry in await stack.parts.store.history(booking.id)]
+        stack.clock.advance(YEARS)
+        await stack.until_quiet()
+        before = await stack.parts.store.history(booking.id)
+        assert await forget(stack.parts, asked("anna@customer.example")) == 0
+        after = await stack.parts.store.history(booking.id)
+        assert b"Anna Ek" not in words(database(stack))
+        assert [entry.what for entry in after] == [*(entry.what for entry in before), "forgotten"]
+        assert [entry.detail.get("back") for entry in after[:-1]] == [entry.detail.get("back") for entry in before]
+
+
+async def test_the_same_name_at_another_domain_is_another_customer(stack: Stack) -> None:
+    eve = await stack.confirmed(await stack.in_days(2), customer=Customer(name="Eve", email="ada@strasse.example"))
+    ada = await stack.confirmed(await stack.in_days(5), customer=Customer(name="Ada", email="ada@straße.example"))
+    await stack.until_quiet()
+    sent = len(stack.mailbox.messages)
+    await stack.client.post("/manage/resend", data={"email": "ada@xn--strae-oqa.example"})
+    await stack.until_quiet()
+    assert [mail.recipients for mail in stack.mailbox.messages[sent:]] == [("ada@xn--strae-oqa.example",)]
+    stack.clock.advance(YEARS)
+    await stack.until_quiet()
+    assert await forget(stack.parts, asked("ada@strasse.example")) == 0
+    assert (await stack.now(eve)).customer is None
+    assert (await stack.now(ada)).customer is not None
+    assert await forget(stack.parts, asked("ADA@STRAßE.example")) == 0
+    assert (await stack.now(ada)).customer is None
 
 
 async def test_right_after_forgetting_no_file_of_the_database_has_the_customer(stack: Stack) -> None:

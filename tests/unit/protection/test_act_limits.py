@@ -184,6 +184,23 @@ async def test_a_booking_that_is_changed_over_and_over_mails_once_in_a_quarter_o
     assert last[0].startswith(told[0].partition(":")[0])
 
 
+async def test_an_address_that_is_corrected_over_and_over_mails_few_strangers(stack: Stack) -> None:
+    booking = await stack.confirmed()
+    await stack.mail(ANNA)
+    own = f"/b/{stack.parts.links.booking_token(booking.id, ends_at=booking.ends_at)}/email"
+    sent, codes = len(stack.mailbox.messages), []
+    for number in range(3 + 16):
+        stack.clock.advance(MINUTE if number < 3 else 15 * MINUTE)
+        typed = f"stranger{number}@customer.example"
+        codes.append((await stack.client.post(own, data={"email": typed})).status_code)
+        await stack.tick()
+    assert codes[:3] == [200, 200, 429], "a slip in the correction is corrected at once, and then it takes time"
+    assert codes[3:] == [200] * 5 + [429] * 11, "one in a quarter of an hour, and six in a day"
+    assert len(stack.mailbox.messages) - sent == 1 + 6
+    await stack.parts.corrections.correct_email(booking.id, ANNA, by=Actor.OWNER)
+    assert len(await stack.mail(ANNA)) == 1
+
+
 async def test_the_first_mail_of_a_kind_goes_out_at_once(stack: Stack) -> None:
     booking = await stack.confirmed()
     await stack.mail(ANNA)

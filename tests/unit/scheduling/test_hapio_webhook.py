@@ -139,6 +139,27 @@ async def test_the_same_delivery_twice_is_taken_once(hooked: Stack) -> None:
     assert len(hooked.hapio.calls) == 1
 
 
+async def test_where_the_time_is_not_signed_another_time_makes_no_other_delivery(tmp_path: Path) -> None:
+    settings = {"hapio_webhook_secret": SECRET, "hapio_webhook_scheme": "signed=body"}
+    async with open_stack(tmp_path, settings=settings) as stack:
+        booking = await booked(stack)
+        body = told(booking.reservation.reference)
+        headers = signed(stack, body, signed="body")
+        for second in range(20):
+            stamped = headers | {"x-hapio-signature-timestamp": str(second)}
+            assert (await stack.client.post(DOOR, content=body, headers=stamped)).status_code == 200
+            await stack.tick()
+        assert len(stack.hapio.calls) == 1
+
+
+async def test_the_same_body_signed_again_is_another_delivery(hooked: Stack) -> None:
+    booking = await booked(hooked)
+    body = told(booking.reservation.reference)
+    for second in range(2):
+        assert (await send(hooked, body, at=timedelta(seconds=second))).status_code == 200
+    assert len(hooked.hapio.calls) == 2
+
+
 async def test_what_we_did_ourselves_is_not_read_back(hooked: Stack) -> None:
     """Hapio tells of each of our own locks and confirmations, too; a booking still costs two calls."""
     booking = await booked(hooked)

@@ -85,6 +85,21 @@ async def test_from_a_frame_an_address_is_corrected_and_never_exchanged_for_anot
     assert customer.email == "anna.ek@work.example"
 
 
+async def test_no_chain_of_slips_leads_to_another_persons_address(stack: Stack) -> None:
+    booking, address = await paid(stack, "anna@customer.example")
+    typed = ["anna@custmer.example", "anna@custmer.exampel", "anna@attmer.exampel", "anna@custmer.example"]
+    codes = []
+    for email in typed:
+        codes.append((await stack.client.post(f"{address}/email", data={"email": email})).status_code)
+        stack.clock.advance(timedelta(minutes=8))
+    assert codes == [200, 200, 422, 200], "one letter, one more, three more, and the second one back"
+    assert (await stack.client.post(f"{address}/email", data={"email": "anna@customer.example"})).status_code == 422
+    customer = (await stack.parts.bookings.get(booking.id)).customer
+    assert customer
+    assert customer.email == "anna@custmer.example"
+    assert not [entry for entry in await stack.parts.store.history(booking.id) if "@" in str(entry.detail)]
+
+
 async def test_the_mails_have_the_map_the_receipt_what_to_bring_and_a_reference(stack: Stack) -> None:
     booking, _ = await paid(stack, "anna@customer.example")
     await stack.tick(times=3)

@@ -126,6 +126,30 @@ async def test_pages_that_are_drawn_for_each_request_are_counted_by_address(stac
 # What is kept in memory
 
 
+@pytest.mark.parametrize(
+    "path",
+    ["/healthzz", "/readyzz", "/readyz/x", "/embed.jsx", "/embed.js/x", "/static/nope", "/static/nope?accent=ff0000"],
+)
+async def test_an_error_page_is_counted_although_its_address_begins_like_a_file_s(stack: Stack, path: str) -> None:
+    caller = Caller(stack)
+    codes = [(await caller.client.get(path)).status_code for _ in range(301)]
+    assert codes == [404] * 300 + [429]
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/embed.js", "/static/widget.css", "/static/widget.js"])
+async def test_what_draws_no_page_is_answered_however_often_it_is_asked(stack: Stack, path: str) -> None:
+    caller = Caller(stack)
+    codes = {(await caller.client.get(path, params={"v": str(number)})).status_code for number in range(400)}
+    assert codes == {503 if path == "/readyz" else 200}, "nobody works in the background here"
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/embed.js", "/static/widget.css"])
+async def test_a_form_that_is_sent_to_a_file_is_counted_as_any_other(stack: Stack, path: str) -> None:
+    caller = Caller(stack)
+    codes = [(await caller.client.post(path)).status_code for _ in range(61)]
+    assert codes == [405] * 60 + [429]
+
+
 def test_no_long_language_is_kept() -> None:
     tracemalloc.start()
     try:

@@ -132,6 +132,42 @@ async def test_without_addresses_in_the_settings_there_is_no_way_in(stack: Stack
     assert (await stack.client.get(path)).status_code in {403, 404}
 
 
+@pytest.mark.parametrize(
+    ("set_up", "typed", "mailed"),
+    [
+        ("eva@straße.example", "eva@straße.example", "eva@xn--strae-oqa.example"),
+        ("eva@xn--strae-oqa.example", "eva@straße.example", "eva@xn--strae-oqa.example"),
+        ("eva@straße.example", "EVA@XN--STRAE-OQA.example", "eva@xn--strae-oqa.example"),
+        ("eva@σίγμας.example", "eva@σίγμας.example", "eva@xn--kxaef0b5ab.example"),
+        ("Eva@Studio.Example", "eva@STUDIO.example", "Eva@studio.example"),
+    ],
+)
+async def test_the_link_goes_to_the_address_as_the_owner_wrote_it(
+    tmp_path: Path, set_up: str, typed: str, mailed: str
+) -> None:
+    async with open_stack(tmp_path, settings={"staff_emails": set_up}) as studio:
+        await ask(studio, Browser(studio), typed)
+        assert [message.recipients for message in studio.mailbox.messages] == [(mailed,)]
+
+
+async def test_a_domain_that_only_looks_like_a_members_signs_nobody_in(tmp_path: Path) -> None:
+    async with open_stack(tmp_path, settings={"staff_emails": "eva@straße.example"}) as studio:
+        await ask(studio, Browser(studio), "eva@strasse.example")
+        assert studio.mailbox.messages == []
+
+
+async def test_a_member_whose_address_has_capitals_is_signed_in_and_keeps_her_feed(tmp_path: Path) -> None:
+    async with open_stack(tmp_path, settings={"staff_emails": "Eva@studio.example"}) as studio:
+        feed = await studio.parts.staff.feed_token(EVA)
+        await ask(studio, eva := Browser(studio))
+        link = re.search(r"/staff/in/\S+", studio.mailbox.messages[-1].text or "")
+        assert link
+        await eva.open(link[0])
+        await eva.send('action="/staff/in/[^"]+"')
+        assert eva.page.status_code == 200
+        await studio.parts.staff.check_feed(feed)
+
+
 async def test_a_customers_link_opens_no_staff_page(studio: Stack, eva: Browser) -> None:
     booking = await studio.confirmed()
     for token in (
@@ -147,7 +183,7 @@ def test_addresses_that_are_none_or_cannot_be_mailed_to_stop_the_start() -> None
     given = {"HAPIO_API_TOKEN": "t", "SECRET_KEYS": "k" * 32, "PUBLIC_URL": "https://book.example"}
     mail = {"SMTP_URL": "smtp://mail.example", "MAIL_FROM": "book@book.example"}
     assert read_settings({**given, **mail, "STAFF_EMAILS": "Eva@Studio.Example, bo@studio.example"}).staff_emails == (
-        EVA,
+        "Eva@studio.example",
         "bo@studio.example",
     )
     for wrong in ({**mail, "STAFF_EMAILS": "eva"}, {"STAFF_EMAILS": EVA}):
