@@ -35,6 +35,7 @@ from app.booking.refunds import Refunds
 from app.booking.stray_payments import Strays
 from app.booking.tools import Tools
 from app.domain.scheduler_names import owner_of
+from app.domain.urls import origin_of
 from app.error_answers import show_error, show_http_error, show_outermost
 from app.errors import ChallengeNeeded, HoldfastError, StorageError
 from app.mail import Mailer
@@ -59,7 +60,7 @@ from app.payments.stripe_client import Payments
 from app.protection.act_limits import ActLimits
 from app.protection.hold_limits import HoldLimits
 from app.protection.idempotency import Idempotency
-from app.protection.page_reader import NameLookups, PageReader, Resolve, origin_of
+from app.protection.page_reader import NameLookups, PageReader, Resolve
 from app.protection.proof_of_work import Challenges
 from app.protection.rate_limits import RateLimits, SharedCounts
 from app.protection.sealing import Sealer

@@ -16,8 +16,9 @@ from urllib.parse import SplitResult
 import httpx
 
 from app.domain import urls
+from app.domain.urls import origin_of
 from app.operations.outgoing_webhooks.signature import HEADER
-from app.protection.page_reader import Resolve, origin_of
+from app.protection.page_reader import Resolve
 from app.protection.public_addresses import is_public
 from app.tls import trusted
 

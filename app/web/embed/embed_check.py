@@ -20,7 +20,8 @@ from urllib.parse import parse_qs
 from starlette.requests import Request
 
 from app.domain import urls
-from app.protection.page_reader import Page, Trouble, origin_of
+from app.domain.urls import origin_of
+from app.protection.page_reader import Page, Trouble
 from app.text import languages
 from app.web.embed.content_security_policy import Policy, read_policies
 from app.web.shared.theme import STYLES, asked_style

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.protection.page_reader import MOST_BYTES, origin_of
+from app.domain.urls import origin_of
+from app.protection.page_reader import MOST_BYTES
 from app.web.embed.content_security_policy import read_policies
 from app.web.embed.embed_check import as_loader_reads
 from tests.support.host_pages import PAGE, SCRIPT, TAG, VIEWPORT, Report, examine, page_of, refused, report
