@@ -24,6 +24,7 @@ from app.booking.refunds import Refunds
 from app.booking.stray_payments import Strays
 from app.booking.tools import Tools
 from app.domain.scheduler_names import owner_of
+from app.domain.urls import origin_of
 from app.errors import StorageError
 from app.mail import Mailer
 from app.operations.alerts import Alerts
@@ -46,7 +47,7 @@ from app.payments.stripe_client import Payments
 from app.protection.act_limits import ActLimits
 from app.protection.hold_limits import HoldLimits
 from app.protection.idempotency import Idempotency
-from app.protection.page_reader import NameLookups, PageReader, origin_of
+from app.protection.page_reader import NameLookups, PageReader
 from app.protection.proof_of_work import Challenges
 from app.protection.public_addresses import Resolve
 from app.protection.rate_limits import RateLimits, SharedCounts

@@ -24,6 +24,7 @@ from pydantic import (
     model_validator,
 )
 
+from app.domain.urls import origin_of
 from app.explain import explain
 
 #: The schedulers that a widget may name.
@@ -239,7 +240,11 @@ class Settings(BaseModel):
         # Links and the frame's policy are made for a server that has the host to itself.
         if urlsplit(url).path:
             raise ValueError("must have no path: Holdfast needs a host of its own, such as https://book.example.com")
-        return url
+        # Browsers compare it with an origin in their own spelling.
+        origin = origin_of(url)
+        if not origin:
+            raise ValueError("must be an address such as https://book.example.com")
+        return origin
 
     @field_validator("mail_from")
     @classmethod

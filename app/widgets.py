@@ -31,7 +31,6 @@ from app.domain import urls
 from app.domain.amounts import read_number
 from app.domain.booking import Booking
 from app.domain.charge_minimum import chargeable, least_charge
-from app.domain.hostnames import browser_name
 from app.domain.money import Money
 from app.domain.reservation import Reservation
 from app.domain.terms import Capture, Terms, Tier
@@ -431,24 +430,19 @@ class Widget(_Part):
 
 
 def _browser_origin(text: str) -> str:
-    """The origin as browsers write it: small letters, no usual port, domains in other scripts as xn--. They compare
-    letter by letter. Raises ValueError."""
-    parts = urls.split(text.strip())
-    wrong = f'names "{text}", which is not an origin such as https://www.example.com'
-    if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError(wrong)
-    if parts.path.strip("/") or parts.query or parts.fragment or "@" in parts.netloc or "*" in parts.netloc:
-        raise ValueError(wrong)
-    try:
-        host = browser_name(parts.hostname.rstrip("."))
-    except ValueError as error:
-        raise ValueError(wrong) from error
-    if ":" in host:
-        host = f"[{host}]"
-    elif not re.fullmatch(r"[a-z0-9._-]+", host):  # blanks and signs would end the list that browsers are sent
-        raise ValueError(wrong)
-    usual = {"http": 80, "https": 443}[parts.scheme]
-    return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port not in {None, usual} else "")
+    """The origin as browsers write it. Raises ValueError."""
+    parts, origin = urls.split(text.strip()), urls.origin_of(text)
+    host = origin.partition("://")[2].partition(":")[0]
+    if (
+        parts is None
+        or not (re.fullmatch(r"[a-z0-9._-]+", host) or "[" in host)  # blanks and signs would end browsers' list
+        or parts.path.strip("/")
+        or parts.query
+        or parts.fragment
+        or "@" in parts.netloc
+    ):
+        raise ValueError(f'names "{text}", which is not an origin such as https://www.example.com')
+    return re.sub(r"\.+(?=(:\d+)?$)", "", origin)
 
 
 class Widgets(dict[str, Widget]):

@@ -134,15 +134,24 @@ export default (kit) => {
   // Floating buttons
 
   const openers = new Map();
-  const float = (element) => {
+  // As its tag says, which may change. Only a change is written: what is written is looked at again.
+  const dress = (element, opener) => {
     const accent = option(element, "accent");
-    const opener = make(
-      "button",
+    const text = option(element, "label") || label(element);
+    if (opener.textContent !== text) opener.textContent = text;
+    if (opener.accent === accent) return;
+    opener.accent = accent;
+    opener.style.cssText = "";
+    style(
+      opener,
       // The text is black or white, whichever is read better: 0.57 in OKLCH is where they are equal.
       button +
         `position:fixed;inset:auto 20px 20px auto;z-index:2147483647;padding:16px 24px;border-radius:28px;background:#222;background:${accent};color:#fff;color:oklch(from ${accent} clamp(0,(.57 - l)*999,1) 0 0);font:600 16px/1.25 system-ui;`,
-      { type: "button", textContent: option(element, "label") || label(element) },
     );
+  };
+  const float = (element) => {
+    const opener = make("button", "", { type: "button" });
+    dress(element, opener);
     on(opener, "click", () => popup(element, "f", opener));
     document.body.append(opener);
     openers.set(element, opener);
@@ -162,8 +171,9 @@ export default (kit) => {
       const opener = openers.get(element);
       if (seen[name]) return opener && opener.remove();
       seen[name] = 1;
-      if (!opener) float(element);
-      else if (!opener.isConnected) document.body.append(opener);
+      if (!opener) return float(element);
+      dress(element, opener);
+      if (!opener.isConnected) document.body.append(opener);
     });
   };
 
@@ -177,24 +187,50 @@ export default (kit) => {
 
   // Coming back
 
-  // Where the visitor is sent after paying: #holdfast=i0.token, or as a router has written it (some encode it), with the
-  // site's own route behind it. A reload finds it in the entry's state, and shows how the booking stands once more.
+  const decoded = (text) => {
+    try {
+      return decodeURIComponent(text);
+    } catch {
+      return text; // a fragment of the site's own, such as #/50%-off
+    }
+  };
+
+  // Where the visitor is sent after paying: #holdfast=i0.token with the site's own route behind it, or as a router has
+  // written it: #/holdfast=…, encoded, or behind a route (AngularJS: #!#holdfast=… or #!/home#holdfast=…).
+  const mark = (hash) =>
+    /^#(?:.*#)?!?\/?holdfast=(([ipfo])(\d+)\.([\w.-]+))(?:~(.*))?$/.exec(/holdfast%3D/i.test(hash) ? decoded(hash) : hash);
+
+  // A route that leads everything unknown home, or a script that tidies addresses, may have taken the token out before
+  // we came. Where the browser still tells the address that this page was loaded with, it is read there, once for each
+  // time that the page is loaded.
+  const arrival = () => {
+    const [entry] = page.performance.getEntriesByType("navigation");
+    return !page.holdfastArrived && entry && entry.type === "navigate" && mark(entry.name.replace(/^[^#]*/, ""));
+  };
+
+  // A reload finds the result in the entry's state, and shows how the booking stands once more.
   let back;
   const find = safe((event) => {
     const { location, history } = page;
-    const mark = /^#!?\/?holdfast=(([ipfo])(\d+)\.([\w.-]+))(?:~(.*))?$/;
-    const found = mark.exec(/%3D/i.test(location.hash) ? decodeURIComponent(location.hash) : location.hash);
-    const kept = !event && !found && history.state && history.state.holdfast;
+    kit.back = 0;
+    const there = mark(location.hash);
+    const kept = !event && !there && history.state && history.state.holdfast;
+    const found = there || (!event && !kept && arrival());
     kit.again = !!kept;
-    if (found || kept) back = found ? found.slice(1) : mark.exec("#holdfast=" + kept).slice(1);
+    if (found || kept) back = found ? found.slice(1) : mark("#holdfast=" + kept).slice(1);
     kit.back = () => {
       if (back) comeBack();
     };
     setTimeout(safe(() => back && comeBack(1)), 3000);
     if (event) later();
     if (!found) return;
-    if (found[5]) location.replace("#" + decodeURIComponent(found[5]));
-    history.replaceState({ ...history.state, holdfast: found[1] }, "", found[5] ? location.href : location.pathname + location.search);
+    page.holdfastArrived = 1;
+    if (found[5]) location.replace("#" + decoded(found[5]));
+    history.replaceState(
+      { ...history.state, holdfast: found[1] },
+      "",
+      found[5] || !there ? location.href : location.pathname + location.search,
+    );
   });
 
   // What the visitor came back to: the element that they left from, or the next best.

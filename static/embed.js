@@ -29,6 +29,7 @@
   const kinds = { i: "data-holdfast", p: "data-holdfast-popup", f: "data-holdfast-float", o: "data-holdfast-open" };
   const looks = "theme accent radius density font background transparent".split(" ");
   const options = "service resource date name email phone notes".split(" ");
+  const watched = [...looks, ...options, "lang", "title", "label"];
 
   const shown = new Map(); // element → what it shows
   const told = {}; // what the page was told of which booking: each thing once
@@ -64,9 +65,9 @@
     ...[...tagged].filter((one) => kind === "i" && one.isConnected),
   ];
 
-  // Editors turn quotes into curly ones, and leave blanks: neither is meant.
-  const get = (element, name) =>
-    (element.getAttribute(name) || "").replace(/^["'\s\u2018-\u201f\u2039\u203a\u00ab\u00bb]+|["'\s\u2018-\u201f\u2039\u203a\u00ab\u00bb]+$/g, "");
+  // Editors turn quotes into curly ones, primes or entities, and leave blanks: none is meant.
+  const quotes = /([\s"'`\\\u00ab\u00bb\u00b4\u200b-\u201f\u2032-\u203a\u300c-\u301f\uff02\uff07]|&#?\w+;)+/.source;
+  const get = (element, name) => (element.getAttribute(name) || "").replace(RegExp(`^${quotes}|${quotes}$`, "g"), "");
   const isTag = (element) => element.localName === tag;
   const option = (element, name) => get(element, (isTag(element) ? "" : "data-") + name);
   const named = (element, kind) => get(element, isTag(element) ? "widget" : kinds[kind]).toLowerCase() || "default";
@@ -243,6 +244,7 @@
       // A page that does this for ever is left alone.
       if (one.again < 50) inline(element).again = one.again + 1;
     } else if (!one.held && !one.token && !one.failed && one.asked !== address(element, "i")) inline(element);
+    else one.frame.title = label(element);
   };
 
   const scan = safe(() => {
@@ -259,7 +261,7 @@
   // The frame in the shadow root is out of reach for whatever puts the page's own elements in order.
   class Booking extends HTMLElement {
     static get observedAttributes() {
-      return looks.concat(options, "widget", "lang");
+      return watched.concat("widget");
     }
     connectedCallback() {
       tagged.add(this);
@@ -275,19 +277,20 @@
 
   safe(() => {
     customElements.define(tag, Booking);
-    // Whoever comes back from paying sees that first.
-    const came = () => /holdfast(=|%3D)/i.test(page.location.hash);
-    on(page, "hashchange", () => came() && more().then((it) => it.find(1)));
+    // Whoever comes back from paying sees that first, also where the site has emptied its fragment before we came.
+    const came = (address) => /holdfast(=|%3D)/i.test(address);
+    on(page, "hashchange", () => came(page.location.href) && more().then((it) => it.find(1)));
     watch.observe(root, {
       childList: true,
       subtree: true,
       attributes: true,
-      attributeFilter: Object.values(kinds).concat([...looks, ...options, "lang"].map((name) => "data-" + name), "lang"),
+      attributeFilter: Object.values(kinds).concat(watched.map((name) => "data-" + name), "lang"),
     });
     // A site's own switch between light and dark.
     const dark = new MutationObserver(() => later(300));
     [root, document.body].forEach((node) => node && dark.observe(node, { attributeFilter: ["class", "style", "data-theme"] }));
-    if (came() || (page.history.state || {}).holdfast) {
+    const [arrival = ""] = page.performance.getEntriesByType("navigation");
+    if (came(page.location.href + arrival.name) || (page.history.state || {}).holdfast) {
       kit.back = () => 1;
       more().then((it) => it.find(), () => (kit.back = 0)).then(scan);
     } else scan();

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from app.api import requests
@@ -13,6 +12,7 @@ from app.booking.customer_form import ANSWER, read_details
 from app.domain.booking import Actor, Booking, Customer
 from app.domain.catalogue import Service
 from app.domain.local_days import next_month, start_of_day
+from app.domain.urls import origin_of
 from app.errors import InvalidDetails, NotFound, NotYours
 from app.msgid import N_
 from app.text import languages
@@ -123,14 +123,10 @@ def must_be_allowed(call: Call, booking: Booking, field: str, address: str) -> N
     """Stripe sends customers there: nowhere but to the owner's sites and to our own pages."""
     if not address:
         return
-    try:
-        parts = urlsplit(address)
-    except ValueError as error:
-        raise InvalidDetails({field: _BAD_ADDRESS}) from error
     allowed = {*call.parts.bookings.widget_of(booking).allowed_origins, call.parts.settings.public_url}
-    # urlsplit forgives blanks at the front; Stripe does not, and would refuse every later attempt, too.
+    # Browsers forgive blanks; Stripe does not, and would refuse every later attempt, too.
     spoilt = not address.isascii() or not address.isprintable() or " " in address
-    if spoilt or f"{parts.scheme}://{parts.netloc}" not in allowed:
+    if spoilt or origin_of(address) not in allowed:
         raise InvalidDetails({field: _BAD_ADDRESS})
 
 

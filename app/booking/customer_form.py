@@ -36,8 +36,8 @@ LONGEST = 2000
 _RAW = 4
 _MOST_MARKS = 30
 
-# What a letter may be and nobody sees: Hangul's fillers, and the Braille pattern without dots.
-_BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")
+# What a letter may be and nobody sees: Hangul's fillers, the Braille pattern without dots, a note without a head.
+_BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0\U0001d159")
 
 # Directional overrides can make a name read as something else in the owner's mail (Unicode TR 36, section 2.5).
 _DECEIVING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -242,7 +242,8 @@ def read_address(text: str) -> str | None:
     brackets. Full-width letters, as Japanese keyboards write them, are plain ones. Nobody is asked whether its domain
     exists: that would be a call per visitor."""
     text = "".join(char for char in text if unicodedata.category(char) != "Cf").translate(_FULL_WIDTH)
-    text = text.strip().removeprefix("<").removesuffix(">").removeprefix("mailto:")
+    text = text.strip().removeprefix("<").removesuffix(">")
+    text = text[7:] if text[:7].lower() == "mailto:" else text
     try:
         return validate_email(text, check_deliverability=False).normalized
     except EmailNotValidError:

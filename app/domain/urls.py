@@ -7,6 +7,9 @@ import re
 from typing import Final
 from urllib.parse import SplitResult, urljoin, urlsplit
 
+from app.domain.hostnames import browser_name
+
+_USUAL_PORTS: Final = {"http": 80, "https": 443}
 #: The longest authority (user, host and port) with letters beyond ASCII. urlsplit normalizes those, in time that grows
 #: with the square of their number; a host name has at most 253 characters (RFC 1035, section 2.3.4).
 _LONGEST_AUTHORITY: Final = 300
@@ -38,6 +41,23 @@ def join(base: str, url: str) -> str | None:
     except ValueError:
         return None
     return joined if split(joined.strip()) is not None else None
+
+
+def origin_of(url: str) -> str:
+    """The origin as browsers write it, which they compare letter by letter: small letters, no usual port, domains in
+    other scripts as xn--, numbers in one form. Empty for what is no web address, or one that browsers read otherwise
+    than Python does: to them a backslash ends the host."""
+    parts = split(url.strip())
+    if parts is None or parts.scheme not in _USUAL_PORTS or not parts.hostname or "\\" in parts.netloc:
+        return ""
+    try:
+        host = browser_name(parts.hostname)
+    except ValueError:
+        return ""
+    host = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme}://{host}" + (
+        f":{parts.port}" if parts.port not in {None, _USUAL_PORTS[parts.scheme]} else ""
+    )
 
 
 def _is_costly(url: str) -> bool:

@@ -21,7 +21,7 @@ from urllib.parse import unquote
 import httpx
 
 from app.domain import urls
-from app.domain.hostnames import browser_name
+from app.domain.urls import origin_of
 from app.protection.public_addresses import NoSuchHost, NotPublic, Resolve, address_to_ask
 from app.tls import trusted
 
@@ -82,16 +82,6 @@ class Page:
     def origin(self) -> str:
         """The origin as browsers name it."""
         return origin_of(self.url)
-
-
-def origin_of(url: str) -> str:
-    """Scheme, host and unusual port, in small letters; empty for what is no web address."""
-    parts = urls.split(url.strip())
-    if parts is None or parts.scheme.lower() not in _USUAL_PORTS or not parts.hostname:
-        return ""
-    scheme, host, port = parts.scheme.lower(), _ascii(parts.hostname), parts.port
-    host = f"[{host}]" if ":" in host else host
-    return f"{scheme}://{host}" if port in {None, _USUAL_PORTS[scheme]} else f"{scheme}://{host}:{port}"
 
 
 def look_up(host: str, port: int) -> Sequence[str]:
@@ -247,11 +237,3 @@ def _place(url: str) -> tuple[str, str]:
     """Origin and path, however they are written."""
     parts = urls.split(url)
     return origin_of(url), normpath(unquote(parts.path)) if parts else ""
-
-
-def _ascii(host: str) -> str:
-    """A host's name as it travels: names in other scripts have a form of letters and digits."""
-    try:
-        return browser_name(host)
-    except ValueError:
-        return host.lower()

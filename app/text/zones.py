@@ -85,15 +85,16 @@ def _current_zones() -> tuple[str, ...]:
 
 @cache
 def _zone_aliases() -> Mapping[str, str]:
-    """Old or short names → current ones, where the database links them: Asia/Calcutta → Asia/Kolkata."""
+    """Old or short names → current ones, where the database links them: Asia/Calcutta → Asia/Kolkata. What was renamed
+    leads to its new name also where the database links it to another place."""
     current = frozenset(_current_zones())
     aliases = dict.fromkeys(("Etc/UTC", "Etc/UCT", "Etc/Universal", "Etc/Zulu", "UCT", "Universal", "Zulu"), "UTC")
     for line in files("tzdata").joinpath("zoneinfo", "tzdata.zi").read_text("utf-8").splitlines():
         if line.startswith("L "):
             _, target, alias = line.split()
-            if alias not in current and target in current:
+            if alias not in current | _OFFSETS and target in current:
                 aliases[alias] = target
-    return aliases
+    return aliases | {old: new for new, old in _FILED_UNDER.items()} | _ABROAD
 
 
 @cache
@@ -124,6 +125,7 @@ def same_clock(zone_a: str, zone_b: str, at: datetime) -> bool:
 
 #: Zones that were renamed, under the names that CLDR still files their cities under. A link in the database alone does
 #: not say that: it also joins places that have had the same clocks since 1970, such as Asmara to Nairobi.
+#: Kanton is missing here: CLDR calls the zone's old name after another of its islands, Enderbury.
 _FILED_UNDER: Final = {
     "Africa/Asmara": "Africa/Asmera",
     "America/Argentina/Buenos_Aires": "America/Buenos_Aires",
@@ -142,8 +144,18 @@ _FILED_UNDER: Final = {
     "Atlantic/Faroe": "Atlantic/Faeroe",
     "Europe/Kyiv": "Europe/Kiev",
     "Pacific/Chuuk": "Pacific/Truk",
-    "Pacific/Kanton": "Pacific/Enderbury",
     "Pacific/Pohnpei": "Pacific/Ponape",
+}
+#: Names of an offset, which the database has linked to places since 2024.
+_OFFSETS: Final = frozenset({"CET", "EET", "EST", "HST", "MET", "MST", "WET"})
+#: Other names that the database links to a place in another country → their own country's zone.
+_ABROAD: Final = {
+    "Africa/Timbuktu": "Africa/Bamako",
+    "America/Virgin": "America/St_Thomas",
+    "Antarctica/South_Pole": "Antarctica/McMurdo",
+    "Atlantic/Jan_Mayen": "Arctic/Longyearbyen",
+    "Iceland": "Atlantic/Reykjavik",
+    "Pacific/Yap": "Pacific/Chuuk",
 }
 
 

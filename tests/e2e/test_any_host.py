@@ -28,6 +28,12 @@ FRAME: Final = 'iframe[title="Book a time"]'
 ROUTER: Final = "if (!location.hash.startsWith('#/')) location.replace('#/' + location.hash.slice(1));"
 #: As routers do that encode what they take for a route's name.
 ENCODING: Final = ROUTER.replace("location.hash.slice(1))", "encodeURIComponent(location.hash.slice(1)))")
+#: AngularJS, which keeps the fragment behind a route of its own: of no name, or of the page that unknown ones lead to.
+ANGULARJS: Final = "if (location.hash && !location.hash.startsWith('#!')) location.replace('#!' + location.hash);"
+ANGULARJS_HOME: Final = ANGULARJS.replace("'#!' +", "'#!/home' +")
+#: A route that leads everything unknown home, and a script that tidies addresses. Both are done before we come.
+CATCH_ALL: Final = "if (location.hash != '#/book') location.replace('#/');"
+TIDYING: Final = "history.replaceState(null, '', location.pathname);"
 
 
 def site(visitor: Visitor, shop: Shop, body: str, *, head: str = "") -> Page:
@@ -77,7 +83,18 @@ async def test_changed_attributes_are_followed_but_no_held_time_is_taken_away(sh
     await expect(widget(visitor).get_by_label("Name")).to_be_visible()
 
 
-@pytest.mark.parametrize(("route", "router"), [("#/", ENCODING), ("#/book", ROUTER)])
+@pytest.mark.parametrize(
+    ("route", "router"),
+    [
+        ("#/", ENCODING),
+        ("#/book", ROUTER),
+        ("", ANGULARJS),
+        ("#!/book?day=50%25", ANGULARJS),
+        ("#!/book", ANGULARJS_HOME),
+        ("#/book", CATCH_ALL),
+        ("", TIDYING),
+    ],
+)
 async def test_with_a_router_in_the_fragment_a_customer_comes_back_to_their_confirmation(
     shop: Shop, visit: Visit, route: str, router: str
 ) -> None:
@@ -90,6 +107,61 @@ async def test_with_a_router_in_the_fragment_a_customer_comes_back_to_their_conf
     await expect_confirmed(widget(visitor))
     assert "holdfast" not in page.url
     assert page.url == f"{shop.host}{PATH}{route}"
+
+
+async def test_an_address_without_the_result_shows_it_on_no_later_visit(shop: Shop, visit: Visit) -> None:
+    """Where a script empties the fragment: not when the page is opened again, and not when a page is left for it."""
+    visitor = await visit()
+    page = site(visitor, shop, f"<script>{TIDYING}</script>{own_link(shop)}{tag(shop)}")
+    await page.goto(f"{shop.host}{PATH}")
+    await hold_and_tell(widget(visitor))
+    await go_to_stripe(widget(visitor), page)
+    await pay(page)
+    await expect_confirmed(widget(visitor))
+    await page.evaluate("history.replaceState(null, '')")
+    await page.reload()
+    await expect(widget(visitor).get_by_role("button", name=PORTRAIT)).to_be_visible()
+    await page.goto(f"{shop.host}/about")
+    await page.go_back()
+    await expect(widget(visitor).get_by_role("button", name=PORTRAIT)).to_be_visible()
+
+
+async def test_a_result_in_the_address_is_shown_in_a_block_that_comes_later_only_if_it_was_not_yet(
+    shop: Shop, visit: Visit
+) -> None:
+    visitor = await visit()
+    inner = (own_link(shop) + tag(shop)).replace('"', "&quot;")
+    frame = f'<iframe title="block" width="900" height="1600" srcdoc="{inner}"></iframe>'
+    page = site(visitor, shop, f"<script>{TIDYING}</script><div id=site>{frame}</div>")
+    await page.goto(f"{shop.host}{PATH}")
+    screen = page.frame_locator('iframe[title="block"]').frame_locator(FRAME)
+    await hold_and_tell(screen)
+    await go_to_stripe(screen, page)
+    await pay(page)
+    await expect_confirmed(screen)
+    # The site turns to another page of its own, and back to one with the block.
+    await page.evaluate("history.pushState(null, ''); site.innerHTML = site.innerHTML")
+    await expect(screen.get_by_role("button", name=PORTRAIT)).to_be_visible()
+
+
+@pytest.mark.parametrize("fragment", ["#/sale-50%-off?from=holdfast%3Dnews", "#holdfast=%"])
+async def test_a_fragment_that_no_browser_can_decode_takes_no_widget_away(
+    shop: Shop, visit: Visit, fragment: str
+) -> None:
+    visitor = await visit()
+    page = site(visitor, shop, own_link(shop) + tag(shop))
+    await page.goto(f"{shop.host}{PATH}{fragment}")
+    await expect(page.locator(FRAME)).to_be_visible()
+
+
+async def test_a_result_is_taken_out_of_the_address_whatever_route_comes_behind_it(shop: Shop, visit: Visit) -> None:
+    visitor = await visit()
+    visitor.expect_problem("403")
+    visitor.expect_problem("frame-ancestors")
+    page = site(visitor, shop, own_link(shop) + tag(shop))
+    await page.goto(f"{shop.host}{PATH}#holdfast=i0.forged~50%")
+    await expect(page.locator("#own")).to_be_visible()
+    assert page.url == f"{shop.host}{PATH}#50%"
 
 
 async def test_a_reload_shows_the_confirmation_once_more_and_its_heading_has_the_focus(
@@ -144,7 +216,23 @@ async def test_an_optimized_script_works_anyway(shop: Shop, visit: Visit, way: s
     await expect(widget(visitor).get_by_role("button", name=PORTRAIT)).to_be_visible()
 
 
-@pytest.mark.parametrize("name", ["Studio ", "“studio”", "&quot;studio&quot;", "‹studio›"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Studio ",
+        "“studio”",
+        "&quot;studio&quot;",
+        "‹studio›",
+        "”studio″",
+        "′studio′",
+        "`studio´",
+        "＂studio＂",
+        "\u200bstudio\u200b",
+        "「studio」",
+        "\\&quot;studio\\&quot;",
+        "&amp;quot;studio&amp;#8243;",
+    ],
+)
 async def test_quotes_and_blanks_that_an_editor_put_around_the_name_are_not_meant(
     shop: Shop, visit: Visit, name: str
 ) -> None:
@@ -187,6 +275,30 @@ async def test_a_floating_button_is_there_once_as_long_as_its_tag_is(shop: Shop,
             f"{shop.public}/embed.js",
         )
     await expect(button).to_have_count(1)
+
+
+async def test_a_floating_button_says_what_its_tag_and_the_page_s_language_say_now(shop: Shop, visit: Visit) -> None:
+    visitor = await visit()
+    page = site(visitor, shop, "<p>One</p>", head=tag(shop, 'async data-holdfast-float="studio"'))
+    await page.goto(f"{shop.host}{PATH}")
+    button = page.locator("button")
+    await expect(button).to_have_text("Book a time")
+    await page.evaluate("document.documentElement.lang = 'sv'")
+    await expect(button).to_have_text("Boka tid")
+    await page.evaluate("document.querySelector('script[data-holdfast-float]').dataset.label = 'Termin'")
+    await expect(button).to_have_text("Termin")
+    await page.evaluate("document.querySelector('script[data-holdfast-float]').dataset.accent = '#ffee00'")
+    await expect(button).to_have_css("background-color", "rgb(255, 238, 0)")
+    await expect(button).to_have_css("position", "fixed")
+
+
+async def test_a_frame_is_called_what_its_element_says_now(shop: Shop, visit: Visit) -> None:
+    visitor = await visit()
+    page = site(visitor, shop, own_link(shop) + tag(shop))
+    await page.goto(f"{shop.host}{PATH}")
+    await expect(widget(visitor).get_by_role("button", name=PORTRAIT)).to_be_visible()
+    await page.evaluate("box.dataset.title = 'Our times'")
+    await expect(page.locator('iframe[title="Our times"]')).to_have_count(1)
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,19 @@ def test_good_settings_are_read() -> None:
 
 
 @pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("https://Book.Example", "https://book.example"),
+        ("https://book.example:443/", "https://book.example"),
+        ("https://bücher.example", "https://xn--bcher-kva.example"),
+        ("HTTP://127.1:8080", "http://127.0.0.1:8080"),
+    ],
+)
+def test_the_public_address_is_read_as_browsers_write_it(written: str, read: str) -> None:
+    assert read_settings(GOOD | {"STRIPE_SECRET_KEY": "", "PUBLIC_URL": written}).public_url == read
+
+
+@pytest.mark.parametrize(
     ("changes", "named"),
     [
         ({"HAPIO_API_TOKEN": ""}, "HAPIO_API_TOKEN"),

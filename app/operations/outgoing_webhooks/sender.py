@@ -15,8 +15,8 @@ from urllib.parse import SplitResult
 import httpx
 
 from app.domain import urls
+from app.domain.urls import origin_of
 from app.operations.outgoing_webhooks.signature import HEADER
-from app.protection.page_reader import origin_of
 from app.protection.public_addresses import NoSuchHost, NotPublic, Resolve, address_to_ask
 from app.tls import trusted
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 from urllib.parse import urlsplit
 
-from app.protection.page_reader import origin_of
+from app.domain.urls import origin_of
 
 Kind = Literal["frame", "script"]
 

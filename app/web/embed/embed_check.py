@@ -20,7 +20,8 @@ from urllib.parse import parse_qs
 from starlette.requests import Request
 
 from app.domain import urls
-from app.protection.page_reader import Page, Trouble, origin_of
+from app.domain.urls import origin_of
+from app.protection.page_reader import Page, Trouble
 from app.text import languages
 from app.web.embed.content_security_policy import Policy, read_policies
 from app.web.shared.theme import STYLES, asked_style
@@ -44,6 +45,15 @@ SANDBOX: Final = (
 #: What a bare frame should have: the time step in one column needs about this much.
 _LOW: Final = 700
 _ELEMENTS: Final = ("data-holdfast", "data-holdfast-popup", "data-holdfast-float")
+#: What editors put around a value, as the loader strips it (`quotes` in static/embed.js).
+_QUOTES: Final = "".join(
+    (
+        "\t\n\v\f\r \u00a0\u1680\u2028\u2029\u202f\u205f\u3000\ufeff\"'`\\\u00ab\u00bb\u00b4\uff02\uff07",
+        *(chr(code) for code in (*range(0x2000, 0x2020), *range(0x2032, 0x203B), *range(0x300C, 0x3020))),
+    )
+)
+_ENTITY: Final = re.compile(r"&#?\w{1,10};", re.ASCII)
+_ENTITY_AT_END: Final = re.compile(_ENTITY.pattern + r"\Z", re.ASCII)
 #: How much of a page the parser is given at a time, and the longest tag that it may wait for the end of, in letters. It
 #: looks at an unfinished tag again with each step, and at its end (`close`) once for every "<" in it: half a megabyte
 #: of "<a <a <a" would take over an hour.
@@ -333,7 +343,7 @@ def _tags(case: Case, tags: Tags, _: Gettext) -> Iterator[Finding]:
 
 def _options(attributes: Attributes, _: Gettext) -> Iterator[Finding]:
     for name in STYLES:
-        value = attributes.get(f"data-{name}", "")
+        value = as_loader_reads(attributes.get(f"data-{name}", ""))
         if value and not asked_style({name: value}):
             text = _('data-%(name)s="%(value)s" is not a value that we know, so it is ignored.')
             yield Finding("advice", _("The tag"), text % {"name": name, "value": value})
@@ -374,7 +384,9 @@ def _bare_frame(case: Case, frame: Attributes, _: Gettext) -> Iterator[Finding]:
 
 def _language(case: Case, tags: Tags, _: Gettext) -> Iterator[Finding]:
     title, offered = _("Language"), case.widget.languages
-    asked = next((one["data-lang"] for one in tags.elements if one.get("data-lang")), "") or tags.language
+    asked = (
+        next(filter(None, (as_loader_reads(one.get("data-lang", "")) for one in tags.elements)), "") or tags.language
+    )
     if not asked:
         text = _("The page does not state its language, so the widget uses the visitor's.")
         yield Finding("advice", title, text, f'<html lang="{offered[0]}">', _("Your page"))
@@ -426,7 +438,20 @@ def _loaders(case: Case, tags: Tags) -> list[Attributes]:
 def _named(tags: Tags) -> Iterator[str]:
     """Every widget that the page asks the loader for."""
     for attributes in (*tags.elements, *tags.scripts):
-        yield from (attributes[name] for name in _ELEMENTS if name in attributes)
+        yield from (as_loader_reads(attributes[name]).lower() or "default" for name in _ELEMENTS if name in attributes)
+
+
+def as_loader_reads(value: str) -> str:
+    """An attribute's value as the loader reads it: without blanks, and quotes of any kind, around it."""
+    while True:
+        found = value.strip(_QUOTES)
+        if begin := _ENTITY.match(found):
+            found = found[begin.end() :]
+        elif found.endswith(";") and (end := _ENTITY_AT_END.search(found, len(found) - 13)):
+            found = found[: end.start()]
+        if found == value:
+            return found
+        value = found
 
 
 def _frames_us(case: Case, frame: Attributes) -> bool:

@@ -14,6 +14,7 @@ from starlette.routing import Route
 from app.msgid import N_
 from app.parts import parts_of
 from app.text import catalogues, languages
+from app.web.shared.accepts import accepts_gzip, has_already
 from app.web.shared.render import STATIC, asset
 
 #: What the loader itself says, in the languages of the widgets: on the button, and as the frame's title.
@@ -40,9 +41,9 @@ async def show_loader(request: Request) -> Response:
         "ETag": tag,
         "Vary": "Accept-Encoding",
     }
-    if request.headers.get("if-none-match") == tag:
+    if has_already(request.headers.get("if-none-match", ""), tag):
         return Response(status_code=304, headers=headers)
-    if "gzip" not in request.headers.get("accept-encoding", ""):
+    if not accepts_gzip(request.headers.get("accept-encoding", "")):
         return Response(plain, media_type="text/javascript", headers=headers)
     return Response(packed, media_type="text/javascript", headers={**headers, "Content-Encoding": "gzip"})
 

@@ -20,10 +20,11 @@ from starlette.routing import Route
 
 from app.booking.customer_form import clean
 from app.domain.colours import contrast
+from app.domain.urls import origin_of
 from app.errors import RateLimited, SchedulerError
 from app.msgid import N_
 from app.parts import parts_of
-from app.protection.page_reader import Trouble, UnreadablePage, origin_of
+from app.protection.page_reader import Trouble, UnreadablePage
 from app.protection.rate_limits import EMBED_CHECK, client_address
 from app.text import catalogues, languages
 from app.web.embed.embed_check import Case, Finding, explain, origins_toml, page_checks_of, script_tag

@@ -13,9 +13,9 @@ from starlette.middleware import Middleware
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.domain.urls import origin_of
 from app.errors import CrossSite
 from app.parts import parts_in
-from app.protection.page_reader import origin_of
 
 
 def only_from_our_pages(routes: Sequence[Route]) -> list[Route]:

@@ -17,6 +17,7 @@ from markupsafe import Markup, escape
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.web.shared.accepts import accepts_gzip, has_already
 from app.web.shared.gzip_template import GzipTemplate
 from app.web.shared.ready_answers import Client, ReadyAnswer, by_name, header_lines, path_as_it_came
 from app.web.shared.security_headers import Header, new_request_id, request_header, with_security_headers
@@ -89,14 +90,14 @@ class Answer:
 
     def ready(self, asked: Headers) -> ReadyAnswer:
         """What `send` sends, in the server's own form."""
-        if asked.get(b"if-none-match") == self.tag:
+        if self._is_known(asked):
             return ReadyAnswer(304, self.lines, b"")
         body, more = self._body(asked)
         return ReadyAnswer(200, b"".join((self.lines, header_lines(more))), body)
 
     async def send(self, asked: Headers, send: Send, *more: Header) -> None:
         """The page, compressed where that is understood; 304 where the browser has it already."""
-        if asked.get(b"if-none-match") == self.tag:
+        if self._is_known(asked):
             await send({"type": "http.response.start", "status": 304, "headers": [*self.headers, *more]})
             await send({"type": "http.response.body", "body": b""})
             return
@@ -104,10 +105,14 @@ class Answer:
         await send({"type": "http.response.start", "status": 200, "headers": [*self.headers, *more, *describing]})
         await send({"type": "http.response.body", "body": body})
 
+    def _is_known(self, asked: Headers) -> bool:
+        named = asked.get(b"if-none-match")
+        return named is not None and has_already(named.decode("latin-1"), self.tag.decode())
+
     def _body(self, asked: Headers) -> tuple[bytes, tuple[Header, ...]]:
         """The page, and the headers that say how it is written."""
         filling = {"key": _FIELD.format("key", self.visitor_key()).encode()} if self.page.rest else {}
-        if b"gzip" in asked.get(b"accept-encoding", b""):
+        if accepts_gzip(asked.get(b"accept-encoding", b"").decode("latin-1")):
             body = self.page.gzip(filling)
             return body, (_HTML, _GZIP, (b"content-length", b"%d" % len(body)))
         body = self.page.plain(filling)

@@ -132,8 +132,7 @@ def is_alone(request: Request) -> bool:
 
 def trusted_host(host: str, widget: Widget) -> str:
     """The address of the embedding page if its origin may frame the widget, else nothing."""
-    parts = urls.split(host)
-    return host if parts and f"{parts.scheme}://{parts.netloc}" in widget.allowed_origins else ""
+    return host if host == host.strip() and urls.origin_of(host) in widget.allowed_origins else ""
 
 
 def booking_shell(request: Request, booking: Booking, widget: Widget) -> Shell:

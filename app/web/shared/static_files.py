@@ -10,6 +10,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from app.errors import NotFound
+from app.web.shared.accepts import accepts_gzip
 from app.web.shared.render import STATIC
 
 _TYPES = {"css": "text/css", "js": "text/javascript"}
@@ -30,7 +31,7 @@ async def show_file(request: Request) -> Response:
         "Access-Control-Allow-Origin": "*",
         "Vary": "Accept-Encoding",
     }
-    if "gzip" not in request.headers.get("accept-encoding", ""):
+    if not accepts_gzip(request.headers.get("accept-encoding", "")):
         return Response(plain, media_type=kind, headers=headers)
     return Response(packed, media_type=kind, headers={**headers, "Content-Encoding": "gzip"})
 

@@ -20,6 +20,7 @@ from app.mail.calendars import bookings_calendar
 from app.parts import parts_of
 from app.protection.rate_limits import STAFF, client_address
 from app.text import zones
+from app.web.shared.accepts import has_already
 from app.web.staff.bookings_table import MOST, bookings_table
 from app.web.staff.dates import read_day
 from app.web.staff.page import place_zone
@@ -73,7 +74,7 @@ async def show_calendar(request: Request) -> Response:
     found = await _bookings(request, (Status.CONFIRMED, Status.PAID))
     # `no-store` would make each poll fetch everything; a program asks whether it has changed instead.
     headers = {"Cache-Control": "private, no-cache", "ETag": _tag(found)}
-    if headers["ETag"] in request.headers.get("if-none-match", ""):
+    if has_already(request.headers.get("if-none-match", ""), headers["ETag"]):
         return Response(status_code=304, headers=headers)
     zone, now = await place_zone(request), parts_of(request).now()
     entries = bookings_calendar(found[:MOST], zone=zone, first=now - BACK, last=now + AHEAD, rest=found[MOST:])

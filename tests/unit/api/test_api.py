@@ -251,13 +251,27 @@ async def test_pages_of_the_owners_sites_may_ask_and_pages_of_others_may_not(sta
 async def test_stripe_sends_nobody_to_a_site_that_is_not_the_owners(stack: Stack) -> None:
     held = await lock(stack)
     named = {"bookingId": held["bookingId"], "token": held["token"]}
-    for address in ("https://evil.example/x", "https://studio.example.evil.example/", "javascript:alert(1)", "//x"):
+    for address in (
+        "https://evil.example/x",
+        "https://studio.example.evil.example/",
+        "javascript:alert(1)",
+        "//x",
+        "https://evil.example\\@studio.example/x",
+    ):
         answer = await post(stack, "checkout/create-session", named | {"returnUrl": address})
         assert (answer.status_code, list(answer.json()["error"]["details"])) == (422, ["returnUrl"])
     good = named | {"returnUrl": "https://studio.example/done", "cancelUrl": f"{PUBLIC_URL}/w/studio"}
     page = (await post(stack, "checkout/create-session", good)).json()
     session = stack.stripe.state.sessions[page["sessionId"]]
     assert session["success_url"] == "https://studio.example/done"
+
+
+@pytest.mark.parametrize("address", ["https://STUDIO.example/x", "https://studio.example:443/x"])
+async def test_a_return_address_is_the_owner_s_in_every_spelling_of_its_origin(stack: Stack, address: str) -> None:
+    held = await lock(stack)
+    named = {"bookingId": held["bookingId"], "token": held["token"]}
+    page = (await post(stack, "checkout/create-session", named | {"returnUrl": address})).json()
+    assert stack.stripe.state.sessions[page["sessionId"]]["success_url"] == address
 
 
 # Errors

@@ -117,7 +117,9 @@ async def test_a_visitor_abroad_sees_which_country_a_number_is_read_in_and_may_c
     assert "we read it as a number in Sweden" in text_of(page.text)
 
 
-@pytest.mark.parametrize("name", ["\u200b", "\u200d\u2060", "\u3164", "\u2800 \u2800", "\u00a0", "\u0301"])
+@pytest.mark.parametrize(
+    "name", ["\u200b", "\u200d\u2060", "\u3164", "\u2800 \u2800", "\u00a0", "\u0301", "\U0001d159"]
+)
 def test_a_name_that_nobody_can_see_is_none(name: str) -> None:
     with pytest.raises(InvalidDetails) as refused:
         read_details({**ANNA, "name": name}, STUDIO)
@@ -125,7 +127,13 @@ def test_a_name_that_nobody_can_see_is_none(name: str) -> None:
 
 
 def test_invisible_characters_that_came_along_are_no_part_of_an_address() -> None:
-    for pasted in ("ada@example.com\u200b", "ada@example.com\u00a0", "mailto:ada@example.com", "<ada@example.com>"):
+    for pasted in (
+        "ada@example.com\u200b",
+        "ada@example.com\u00a0",
+        "mailto:ada@example.com",
+        "MAILTO:ada@example.com",
+        "<ada@example.com>",
+    ):
         assert read_address(pasted) == "ada@example.com"
     assert read_address("ａｄａ＠ｅｘａｍｐｌｅ．ｃｏｍ") == "ada@example.com"
     assert read_details({**ANNA, "name": "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645"}, STUDIO).name

@@ -17,7 +17,7 @@ LAYERS = (
     ("scheduling", "payments", "mail", "protection"),
     ("widgets_file", "store", "widgets"),
     ("text", "telemetry"),
-    ("webhook_setting", "domain", "errors", "breaker", "environment", "settings", "explain", "msgid", "tls", "version"),
+    ("webhook_setting", "environment", "settings", "domain", "errors", "breaker", "explain", "msgid", "tls", "version"),
 )
 
 

@@ -472,6 +472,14 @@ def test_what_is_no_zone_is_refused(name: str | None) -> None:
         ("US/Eastern", "America/New_York"),
         ("Etc/UTC", "UTC"),
         ("Etc/GMT+5", "Etc/GMT+5"),
+        ("Africa/Asmera", "Africa/Asmara"),
+        ("America/Coral_Harbour", "America/Atikokan"),
+        ("Pacific/Truk", "Pacific/Chuuk"),
+        ("Pacific/Ponape", "Pacific/Pohnpei"),
+        ("Pacific/Enderbury", "Pacific/Kanton"),
+        ("Iceland", "Atlantic/Reykjavik"),
+        ("EST", "EST"),
+        ("Atlantic/Jan_Mayen", "Arctic/Longyearbyen"),
     ],
 )
 def test_old_names_of_zones_lead_to_the_current_one(name: str, zone: str) -> None:
@@ -496,6 +504,7 @@ def test_every_zone_that_browsers_may_send_can_be_labeled_and_keeps_its_clock() 
         ("America/St_Johns", "en", "St John’s, UTC−3:30"),
         ("UTC", "en", "UTC"),
         ("Etc/GMT+5", "en", "UTC−5"),
+        ("EST", "en", "UTC−5"),
         ("Africa/Cairo", "ar", "القاهرة، UTC+2"),
     ],
 )
@@ -539,6 +548,7 @@ def test_every_place_in_the_list_of_zones_has_a_name_of_its_own(language: str) -
         ("America/Panama", "Panama, UTC−5"),
         ("Pacific/Port_Moresby", "Port Moresby, UTC+10"),
         ("Pacific/Guadalcanal", "Guadalcanal, UTC+11"),
+        ("Pacific/Kanton", "Kanton, UTC+13"),
         ("Asia/Kolkata", "Kolkata, UTC+5:30"),
         ("Asia/Ho_Chi_Minh", "Ho Chi Minh City, UTC+7"),
         ("America/Argentina/Cordoba", "Cordoba, UTC−3"),

@@ -110,6 +110,31 @@ async def test_browsers_keep_the_loader_and_ask_whether_it_is_still_the_same(sta
     assert other.status_code == 200
 
 
+@pytest.mark.parametrize("path", ["/embed.js", "/w/studio"])
+@pytest.mark.parametrize("named", ["{}", 'W/"older", {}', '"older",{}', "W/{}", "*"])
+async def test_what_a_browser_names_in_any_form_is_not_sent_again(stack: Stack, path: str, named: str) -> None:
+    strong = (await stack.client.get(path)).headers["etag"].removeprefix("W/")
+    again = await stack.client.get(path, headers={"If-None-Match": named.format(strong)})
+    assert (again.status_code, again.content) == (304, b"")
+
+
+@pytest.mark.parametrize("path", ["/embed.js", "/w/studio", "/static/widget.min.js"])
+@pytest.mark.parametrize(
+    ("said", "coding"),
+    [
+        ("gzip;q=0", None),
+        ("br, gzip; q=0.000", None),
+        ("identity", None),
+        ("notgzip", None),
+        ("gzip;q=0.1", "gzip"),
+        ("br;q=1, GZIP", "gzip"),
+    ],
+)
+async def test_only_those_who_take_gzip_are_sent_it(stack: Stack, path: str, said: str, coding: str | None) -> None:
+    answer = await stack.client.get(path, headers={"Accept-Encoding": said})
+    assert answer.headers.get("content-encoding") == coding
+
+
 async def test_the_loader_speaks_every_language_and_touches_neither_cookies_nor_storage(stack: Stack) -> None:
     text = (await stack.client.get("/embed.js")).text
     assert "HOLDFAST_WORDS" not in text

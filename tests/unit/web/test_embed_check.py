@@ -4,17 +4,21 @@ import gzip
 import re
 import tomllib
 from html import escape, unescape
+from pathlib import Path
 
 import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.protection.page_reader import MOST_BYTES, origin_of
+from app.domain.urls import origin_of
+from app.protection.page_reader import MOST_BYTES
 from app.web.embed.content_security_policy import read_policies
+from app.web.embed.embed_check import as_loader_reads
 from tests.support.host_pages import PAGE, SCRIPT, TAG, VIEWPORT, Report, examine, page_of, refused, report
 from tests.support.stack import PUBLIC_URL, Stack, text_of
 
+ROOT = Path(__file__).parents[3]
 FRAME = f'<iframe src="{PUBLIC_URL}/w/studio?host={PAGE}" title="Book a time" height="900"></iframe>'
 
 
@@ -165,6 +169,27 @@ async def test_a_tag_that_cannot_work_is_named_with_the_one_that_does(
 async def test_every_way_to_write_the_tag_is_understood(stack: Stack, body: str) -> None:
     body = body.replace("/EMBED.JS", "/embed.js").replace('"STUDIO"', '"studio"').replace('"MODULE"', '"module"')
     assert (await examine(stack, page_of(body))).problems == []
+
+
+@pytest.mark.parametrize(
+    "name", ["Studio ", "“studio”", "STUDIO", "”studio″", "&amp;quot;studio&amp;#8243;", "\\studio\\"]
+)
+async def test_a_name_that_the_loader_understands_is_known(stack: Stack, name: str) -> None:
+    body = SCRIPT + f'<div data-holdfast="{name}" data-theme="“dark”" data-lang="″en″"></div>'
+    found = await examine(stack, page_of(body))
+    assert found.problems == []
+    assert [finding.title for finding in found if finding.level == "advice"] == []
+
+
+def test_what_is_stripped_around_a_value_is_what_the_loader_strips() -> None:
+    loader = (ROOT / "static" / "embed.js").read_text(encoding="utf-8")
+    quotes = re.search(r"const quotes = /(.+)/\.source;", loader)
+    assert quotes
+    stripped = re.compile(quotes[1].replace(r"\s", r"\s\ufeff"))
+    letters = [chr(code) for code in range(0x20, 0x10000) if chr(code).isprintable() or chr(code).isspace()]
+    letters += ["\t", "\n", "\u200b", "\u200d", "\ufeff"]
+    wrong = [letter for letter in letters if (as_loader_reads(letter) == "") != bool(stripped.fullmatch(letter))]
+    assert wrong == ["\x85"]
 
 
 async def test_an_option_that_means_nothing_is_named(stack: Stack) -> None:

@@ -3,6 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
+from app.web.shared.render import trusted_host
 from app.web.shared.theme import asked_style, dressed
 from app.widgets import Theme, Widget
 from tests.support.stack import Stack
@@ -19,6 +20,13 @@ from tests.support.stack import Stack
         (" http://x.example:80 ", "http://x.example"),
         ("https://x.example.", "https://x.example"),
         ("http://[::1]:8000", "http://[::1]:8000"),
+        ("http://[0:0::1]", "http://[::1]"),
+        ("http://[::FFFF:1.2.3.4]", "http://[::ffff:102:304]"),
+        ("http://127.1", "http://127.0.0.1"),
+        ("http://0x7f.1:8000", "http://127.0.0.1:8000"),
+        ("http://0177.0.0.1", "http://127.0.0.1"),
+        ("http://2130706433", "http://127.0.0.1"),
+        ("http://１２７。1", "http://127.0.0.1"),
     ],
 )
 def test_an_origin_is_read_as_browsers_write_it(written: str, read: str) -> None:
@@ -37,11 +45,36 @@ def test_an_origin_is_read_as_browsers_write_it(written: str, read: str) -> None
         "https://a b.example",
         "https://a.example;script-src",
         "https://exam%70le.com",
+        "http://1.2.3.4.5",
+        "http://1.2.3.256",
+        "http://09.1",
+        "http://[fe80::1%25eth0]",
+        "https://a.example\\@b.example",
     ],
 )
 def test_what_is_no_origin_is_refused_with_words(written: str) -> None:
     with pytest.raises(ValidationError, match=r"is not an origin such as https://www\.example\.com"):
         Widget(name="studio", allowed_origins=(written,))
+
+
+@pytest.mark.parametrize(
+    ("host", "trusted"),
+    [
+        ("https://STUDIO.example/book", True),
+        ("https://studio.example:443/book", True),
+        ("https://studio.example:8443/book", False),
+        ("http://studio.example/book", False),
+        (" https://studio.example/book", False),
+        ("https://evil.example\\@studio.example/book", False),
+        ("https://studio.example\\.evil.example/book", False),
+        ("https:\\\\studio.example/book", False),
+        ("//studio.example/book", False),
+        ("", False),
+    ],
+)
+def test_a_host_page_is_trusted_if_a_browser_would_name_its_origin_as_the_owner_does(host: str, trusted: bool) -> None:
+    studio = Widget(name="studio", allowed_origins=("https://studio.example",))
+    assert trusted_host(host, studio) == (host if trusted else "")
 
 
 @pytest.mark.parametrize(
