@@ -142,9 +142,7 @@ def _color(value: object) -> object:
 
 def _amount(value: object) -> object:
     """A text as people write amounts; a number is left to TOML's rules."""
-    if not isinstance(value, str):
-        return value
-    number = read_number(value, decimals=3)
+    number = read_number(value, decimals=3) if isinstance(value, str) else value
     if number is None:
         raise PydanticKnownError("decimal_parsing")
     return number
