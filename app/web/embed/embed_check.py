@@ -8,7 +8,6 @@ how high it is) is looked at by `static/embed-check.js`, which the loader starts
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from app.domain import urls
 from app.domain.urls import origin_of
 from app.protection.page_reader import Page, Trouble
 from app.text import languages
+from app.web.embed.attribute_values import as_loader_reads, height_of
 from app.web.embed.content_security_policy import Policy, read_policies
 from app.web.shared.theme import STYLES, asked_style
 from app.widgets import Widget
@@ -45,15 +45,6 @@ SANDBOX: Final = (
 #: What a bare frame should have: the time step in one column needs about this much.
 _LOW: Final = 700
 _ELEMENTS: Final = ("data-holdfast", "data-holdfast-popup", "data-holdfast-float")
-#: What editors put around a value, as the loader strips it (`quotes` in static/embed.js).
-_QUOTES: Final = "".join(
-    (
-        "\t\n\v\f\r \u00a0\u1680\u2028\u2029\u202f\u205f\u3000\ufeff\"'`\\\u00ab\u00bb\u00b4\uff02\uff07",
-        *(chr(code) for code in (*range(0x2000, 0x2020), *range(0x2032, 0x203B), *range(0x300C, 0x3020))),
-    )
-)
-_ENTITY: Final = re.compile(r"&#?\w{1,10};", re.ASCII)
-_ENTITY_AT_END: Final = re.compile(_ENTITY.pattern + r"\Z", re.ASCII)
 #: How much of a page the parser is given at a time, and the longest tag that it may wait for the end of, in letters. It
 #: looks at an unfinished tag again with each step, and at its end (`close`) once for every "<" in it: half a megabyte
 #: of "<a <a <a" would take over an hour.
@@ -368,7 +359,7 @@ def _bare_frame(case: Case, frame: Attributes, _: Gettext) -> Iterator[Finding]:
     if not frame.get("title"):
         text = _("It has no title, so screen readers cannot say what it is.")
         yield Finding("advice", title, text, 'title="Book a time"', _("Your page"))
-    height = _pixels(frame)
+    height = height_of(frame)
     if height is not None and height < _LOW:
         text = _(
             "It is %(height)s px high. The times need about 760 px, or 1080 px on phones; if the frame is lower, "
@@ -384,9 +375,8 @@ def _bare_frame(case: Case, frame: Attributes, _: Gettext) -> Iterator[Finding]:
 
 def _language(case: Case, tags: Tags, _: Gettext) -> Iterator[Finding]:
     title, offered = _("Language"), case.widget.languages
-    asked = (
-        next(filter(None, (as_loader_reads(one.get("data-lang", "")) for one in tags.elements)), "") or tags.language
-    )
+    named = (as_loader_reads(one.get("data-lang", "")) for one in tags.elements)
+    asked = next(filter(None, named), tags.language)
     if not asked:
         text = _("The page does not state its language, so the widget uses the visitor's.")
         yield Finding("advice", title, text, f'<html lang="{offered[0]}">', _("Your page"))
@@ -441,19 +431,6 @@ def _named(tags: Tags) -> Iterator[str]:
         yield from (as_loader_reads(attributes[name]).lower() or "default" for name in _ELEMENTS if name in attributes)
 
 
-def as_loader_reads(value: str) -> str:
-    """An attribute's value as the loader reads it: without blanks, and quotes of any kind, around it."""
-    while True:
-        found = value.strip(_QUOTES)
-        if begin := _ENTITY.match(found):
-            found = found[begin.end() :]
-        elif found.endswith(";") and (end := _ENTITY_AT_END.search(found, len(found) - 13)):
-            found = found[: end.start()]
-        if found == value:
-            return found
-        value = found
-
-
 def _frames_us(case: Case, frame: Attributes) -> bool:
     source = frame.get("src") or frame.get("data-src", "")
     return (urls.join(case.page.url, source) or "").startswith(f"{case.public_url}/w/")
@@ -470,12 +447,6 @@ def _missing(granted: Sequence[str] | None) -> list[str]:
         return []
     given = {word.lower() for word in granted}
     return [word for word in SANDBOX if not given & {word, word.removesuffix("-by-user-activation")}]
-
-
-def _pixels(frame: Attributes) -> int | None:
-    styled = re.search(r"(?:^|;)\s*height\s*:\s*(\d{1,9})(?:\.\d+)?px", frame.get("style", ""))
-    found = styled or re.fullmatch(r"(\d{1,9})(?:px)?", frame.get("height", ""))
-    return int(found[1]) if found else None
 
 
 def read_tags(text: str) -> Tags:

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from app.domain.urls import origin_of
 from app.protection.page_reader import MOST_BYTES
+from app.web.embed.attribute_values import as_loader_reads
 from app.web.embed.content_security_policy import read_policies
-from app.web.embed.embed_check import as_loader_reads
 from tests.support.host_pages import PAGE, SCRIPT, TAG, VIEWPORT, Report, examine, page_of, refused, report
 from tests.support.stack import PUBLIC_URL, Stack, text_of
 
