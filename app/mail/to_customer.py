@@ -324,7 +324,7 @@ def refund_failed(mail: Mail, now: datetime) -> Letter:
 def _what_comes_back(mail: Mail) -> str:
     _ = translator(mail.language).gettext
     terms, back = mail.booking.terms, mail.money("back")
-    if terms.free:
+    if terms.free and not back:
         return _("There was nothing to pay, so there is nothing to refund.")
     if mail.unpaid == terms.price.amount:
         return _("Nothing had been paid, so there is nothing to refund.")

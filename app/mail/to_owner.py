@@ -276,7 +276,7 @@ def _what_goes_back(mail: Mail) -> str:
     _ = translator(mail.language).gettext
     terms, back = mail.booking.terms, mail.money("back")
     values = {"amount": format_money(back, mail.language), "price": format_money(terms.price, mail.language)}
-    if terms.free:
+    if terms.free and not back:
         return _("There was nothing to pay, so there is nothing to refund.")
     if mail.unpaid == terms.price.amount:
         return _("Nothing had been paid, so there is nothing to refund.")

@@ -9,7 +9,7 @@ from app.domain.booking import Actor, Booking, Status
 from sandbox.hapio import Fault
 from tests.support.backups import money_alarms
 from tests.support.json_door import KEY, SERVER, post
-from tests.support.manage import link
+from tests.support.manage import link, plain
 from tests.support.stack import Stack, open_stack, text_of
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -143,3 +143,19 @@ async def test_the_owners_cancellation_also_refunds_what_was_kept_of_a_move_to_a
         await five_days(stack)
         assert stack.money_kept() == 0
         assert await money_alarms(stack) == []
+
+
+async def test_what_was_kept_of_a_move_to_a_free_service_is_refunded_by_the_owner_and_the_mail_says_so(
+    tmp_path: Path,
+) -> None:
+    widget = "reschedule = { other_service = true, until_hours = 3 }"
+    async with open_stack(tmp_path, widget=widget) as stack:
+        booking = await stack.confirmed(await stack.in_days(5))
+        stack.clock.set(booking.starts_at - 10 * HOUR)
+        await stack.move(booking, await stack.in_days(7, "planning"), service="planning")
+        assert stack.money_kept() == 60000
+        await stack.cancel(booking, by=Actor.OWNER)
+        await five_days(stack)
+        assert stack.money_kept() == 0
+        texts = [plain(one.text or "") for one in stack.mailbox.messages if one.header("Subject").startswith("Cancel")]
+        assert [text.count("We will refund SEK 600.00 to") for text in texts] == [1, 1]

@@ -248,7 +248,7 @@ class Life:
                 self.ledger.give(self.ledger.due(self.booking.starts_at - self.stack.clock()))
                 await self.stack.cancel(self.booking)
             case "owner cancels", ():
-                self.ledger.give(self.ledger.price)
+                self.ledger.give(self.ledger.kept)
                 await self.stack.cancel(self.booking, by=Actor.OWNER)
             case "the visit takes place", ():
                 self.stack.clock.set(self.booking.ends_at)
