@@ -253,7 +253,7 @@ def _live(refund: Refund) -> int:
 
 
 def _before(refund: Refund, canceled: Booking) -> bool:
-    return canceled.canceled_at is not None and refund.created_at < canceled.canceled_at
+    return canceled.canceled_at is not None and refund.created_at <= canceled.canceled_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,8 +314,11 @@ class Funds:
     def gone_since(self, canceled: Booking) -> bool:
         """Whether nothing is left of what was here when the booking was cancelled, even if the refunds of this
         cancellation were withdrawn: there is nothing that its undo could stand on."""
-        before = sum(_live(refund) for refund in self._of_others(canceled) if _before(refund, canceled))
-        return self.paid > before and self.left_without(canceled) == 0
+        others = self._of_others(canceled)
+        before = sum(_live(refund) for refund in others if _before(refund, canceled))
+        # What the cancellation drew was here; where it drew nothing, only the clock tells.
+        was_here = len(others) < len(self.refunds) or self.paid > before
+        return was_here and self.left_without(canceled) == 0
 
     def _of_others(self, canceled: Booking) -> list[Refund]:
         return [refund for refund in self.refunds if not refund.is_of(canceled)]
