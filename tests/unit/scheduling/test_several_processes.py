@@ -242,21 +242,18 @@ async def test_a_host_whose_clock_is_ahead_misses_nothing(stack: Stack, tmp_path
         ]
 
 
-async def test_what_a_host_wrote_with_a_wrong_clock_is_seen_within_the_hour(stack: Stack, tmp_path: Path) -> None:
-    async with AsyncExitStack() as running:
-        [other] = await processes(running, stack, tmp_path, 1)
-        await shown(stack, other)
+async def test_what_a_host_wrote_with_a_wrong_clock_is_seen_within_the_hour(stack: Stack) -> None:
+    async with one_that_does_not_listen(stack) as other:
+        await other.catch_up()
         held = await stack.hold()
         async with stack.parts.store._write() as connection:
             changed = sa.update(reservations).values(occupancy_at=stack.clock() - timedelta(hours=3))
             await connection.execute(changed)
-        await other.availability.catch_up()
-        assert other.availability.occupied(other.widgets["studio"]) == ()
+        await other.catch_up()
+        assert other.occupied() == ()
         stack.clock.advance(timedelta(minutes=61))
-        await other.availability.catch_up()
-        assert [row.reservation_id for row in other.availability.occupied(other.widgets["studio"])] == [
-            held.reservation.id
-        ]
+        await other.catch_up()
+        assert [row.reservation_id for row in other.occupied()] == [held.reservation.id]
 
 
 async def test_a_time_that_was_taken_when_the_month_was_read_is_back_once_another_process_has_freed_it(
