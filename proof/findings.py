@@ -23,8 +23,8 @@ class Finding(Fault):
 
 _BEGUN = (
     Edit(
-        "app/booking/take_payment.py",
-        "        if self._now() < booking.starts_at:\n",
+        "app/payments/facts.py",
+        "        if now < starts_at:\n",
         "        if True:\n",
     ),
     Edit(
