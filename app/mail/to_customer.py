@@ -326,7 +326,7 @@ def _what_comes_back(mail: Mail) -> str:
     terms, back = mail.booking.terms, mail.money("back")
     if terms.free and not back:
         return _("There was nothing to pay, so there is nothing to refund.")
-    if mail.unpaid == terms.price.amount:
+    if not back and mail.unpaid == terms.price.amount:
         return _("Nothing had been paid, so there is nothing to refund.")
     if mail.detail.get("held"):
         return _("You have not been charged. Your bank will release the amount it had reserved within a few days.")

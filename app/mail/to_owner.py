@@ -278,7 +278,7 @@ def _what_goes_back(mail: Mail) -> str:
     values = {"amount": format_money(back, mail.language), "price": format_money(terms.price, mail.language)}
     if terms.free and not back:
         return _("There was nothing to pay, so there is nothing to refund.")
-    if mail.unpaid == terms.price.amount:
+    if not back and mail.unpaid == terms.price.amount:
         return _("Nothing had been paid, so there is nothing to refund.")
     if mail.detail.get("held"):
         return _("The customer was not charged: the amount was only held.")
