@@ -265,6 +265,8 @@ async def test_a_step_out_of_view_is_brought_into_view(shop: Shop, visit: Visit)
     screen = await come(visitor, shop, "/")
     await screen.get_by_role("button", name=PORTRAIT).click()
     await expect(times(screen).first).to_be_visible()
+    # The frame grows a message later; until then the last time is scrolled to within it.
+    await page.wait_for_function("document.querySelector('iframe').clientHeight > innerHeight")
     await times(screen).last.scroll_into_view_if_needed()
     assert not await is_in_view(page.locator("iframe"))
     await times(screen).last.click()
