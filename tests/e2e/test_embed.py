@@ -266,6 +266,8 @@ async def test_a_step_out_of_view_is_brought_into_view(shop: Shop, visit: Visit)
     await screen.get_by_role("button", name=PORTRAIT).click()
     await expect(times(screen).first).to_be_visible()
     frame = page.locator("iframe")
+    # Room below, so that the page does not move by itself when the frame becomes less high.
+    await page.evaluate("document.body.style.paddingBottom = '2000px'")
     await frame.evaluate("it => scrollBy({top: it.getBoundingClientRect().top + 200, behavior: 'instant'})")
     assert not await is_in_view(frame)
     await times(screen).last.click()
