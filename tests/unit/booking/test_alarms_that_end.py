@@ -111,8 +111,9 @@ async def test_a_failed_refund_that_a_bank_has_returned_since_is_no_alarm_and_as
     assert NO_REFUND not in page
 
 
-async def test_what_the_owner_chose_to_keep_when_cancelling_is_no_alarm(tmp_path: Path) -> None:
-    async with open_stack(tmp_path, settings={"api_keys": (KEY,)}) as stack:
+@pytest.mark.both_databases
+async def test_what_the_owner_chose_to_keep_when_cancelling_is_no_alarm(tmp_path: Path, database: str) -> None:
+    async with open_stack(tmp_path, settings={"api_keys": (KEY,)}, database=database) as stack:
         booking = await stack.confirmed(await stack.in_days(20))
         answer = await post(stack, "bookings/cancel", {"bookingId": booking.id, "refundRequested": False}, **SERVER)
         assert answer.json()["refundStatus"] == "NOT_APPLICABLE"
