@@ -12,7 +12,7 @@ from app.booking.tools import Tools
 from app.domain.booking import Booking, EndReason, Status
 from app.domain.history import HistoryWord
 from app.domain.reservation import Reservation
-from app.errors import BookingConflict, SchedulerNotFound
+from app.errors import BookingConflict, SchedulerError, SchedulerNotFound
 from app.store.change import Change
 
 
@@ -66,6 +66,16 @@ class LateMoney:
         self._choosing.discard(booking.id)
         return booking
 
+    async def _as_there_in_time(self, booking: Booking) -> Booking:
+        """The same. Once all the offered times have begun, waiting for the scheduler no longer helps."""
+        try:
+            return await self.as_there(booking)
+        except SchedulerError:
+            offered = await self._store.offered(booking.id)
+            if any(one.starts_at > self._now() for one in offered):
+                raise
+            return booking
+
     async def _is_final(self, booking: Booking, offered: Reservation) -> bool:
         found = []
         if offered.reference:
@@ -77,9 +87,9 @@ class LateMoney:
 
     async def lapse(self, booking: Booking) -> Booking:
         """Release the times that were not chosen in time; if none is left, refund. Where the money has gone back
-        already, all end. Safe to repeat. Raises as `as_there` does."""
+        already, all end. Safe to repeat. Raises SchedulerError as `as_there` does, until all these times have begun."""
         async with self._locks(booking.id):
-            booking = await self.as_there(await self._tools.booking(booking.id))
+            booking = await self._as_there_in_time(await self._tools.booking(booking.id))
             if booking.status is not Status.OFFERED:
                 return booking
             refunded = await self._confirm.end_refunded(booking)

@@ -11,7 +11,7 @@ from datetime import timedelta
 import structlog
 
 from app.booking.notifications import Notifications
-from app.domain.booking import Booking, Channel, Trouble
+from app.domain.booking import Booking, Channel, Status, Trouble
 from app.mail import MailKind
 from app.store import Store
 
@@ -51,7 +51,8 @@ class Overdue:
     async def _tell(self, booking: Booking, trouble: Trouble, *, about: str = "", amount: int = 0) -> None:
         mails = self._notifications.trouble(booking, trouble, about=about, detail={"amount": amount})
         unpaid = booking.channel is Channel.DESK and booking.payment_id is None  # nobody waits with their money
-        if trouble is Trouble.NOT_CONFIRMED and not booking.canceled_at and not unpaid:
+        waits = booking.status is Status.PAID and not booking.canceled_at and not unpaid
+        if trouble is Trouble.NOT_CONFIRMED and waits:
             mails += self._notifications.mails_due(booking, MailKind.DELAYED_CUSTOMER)
         if await self._store.owe_mails(mails):
             log.error("overdue", booking=booking.id, trouble=trouble)

@@ -36,7 +36,8 @@ class OverdueRows(Database):
     """Queries over bookings, their moves and reservations, and Stripe's events: since when something waits."""
 
     async def unconfirmed_since(self, age: timedelta) -> list[Booking]:
-        """Bookings that were paid so long ago, or taken back, and are not confirmed yet."""
+        """Bookings that were paid so long ago, or taken back, and are not confirmed yet; also those whose offer of
+        other times was over so long ago, and has not ended because the scheduler does not say whether one was chosen."""
         return await self._waiting(_UNCONFIRMED, age)
 
     async def unmoved_since(self, age: timedelta) -> list[Booking]:
@@ -73,6 +74,12 @@ class OverdueRows(Database):
         return sorted((to_booking(row) for row in rows), key=lambda booking: booking.starts_at)
 
 
+def _unconfirmed() -> sa.Select[Any]:
+    paid = sa.select(bookings.c.id).where(bookings.c.status == Status.PAID, last_change() <= _SINCE)
+    offered = sa.select(bookings.c.id).where(bookings.c.status == Status.OFFERED, bookings.c.deadline <= _SINCE)
+    return select_bookings(bookings.c.id.in_(paid.union(offered)))
+
+
 def _unmoved() -> sa.Select[Any]:
     moving = sa.select(moves.c.booking_id).where(moves.c.state == MoveState.MOVING, moves.c.updated_at <= _SINCE)
     return select_bookings(bookings.c.id.in_(moving))
@@ -107,7 +114,7 @@ def _unread() -> sa.Select[Any]:
     return select_bookings(bookings.c.id.in_(paid), bookings.c.status == Status.EXPIRED)
 
 
-_UNCONFIRMED = Prepared(select_bookings(bookings.c.status == Status.PAID, last_change() <= _SINCE))
+_UNCONFIRMED = Prepared(_unconfirmed())
 _UNMOVED = Prepared(_unmoved())
 _UNENDED = Prepared(_unended())
 _UNREAD = Prepared(_unread())

@@ -7,9 +7,11 @@ import pytest
 
 from app.domain.booking import Actor, Booking, Status
 from app.domain.money import Money
-from app.errors import BookingConflict
-from tests.support.backups import copied, put_back
-from tests.support.stack import Stack, open_stack
+from app.errors import BookingConflict, SchedulerError
+from app.operations.alerts import AlertKind
+from sandbox.hapio import Fault
+from tests.support.backups import OWNER, copied, put_back
+from tests.support.stack import Crash, Stack, open_stack
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 PRICE = 120_000
@@ -81,6 +83,65 @@ async def test_who_cancels_what_was_chosen_since_is_shown_the_booking_first(tmp_
         with pytest.raises(BookingConflict):
             await stack.parts.cancel.booking(chosen.id, by=Actor.CUSTOMER, revision=shown)
         assert (await stack.status(chosen), stack.money_kept()) == (Status.CONFIRMED, PRICE)
+
+
+async def hapio_refuses_for_good(stack: Stack) -> None:
+    stack.hapio.faults.append(Fault("error_before", times=None))
+
+
+async def test_the_owner_hears_of_an_offer_that_hapio_does_not_let_end_and_the_booking_stands(tmp_path: Path) -> None:
+    async with open_stack(tmp_path, widget="choose_hours = 24", settings={"staff_emails": (OWNER,)}) as stack:
+        chosen, _ = await chosen_since(stack, tmp_path)
+        await hapio_refuses_for_good(stack)
+        await some_days(stack)
+        assert (await stack.status(chosen), stack.money_kept()) == (Status.OFFERED, PRICE)
+        told = [subject.partition(":")[0] for subject in await stack.mail(OWNER)]
+        assert told == ["Needs your attention"]
+        assert [one.kind for one in await stack.parts.alerts.all() if one.kind is AlertKind.NOT_CONFIRMED]
+        stack.hapio.faults.clear()
+        await some_days(stack)
+        assert (await stack.status(chosen), stack.money_kept()) == (Status.CONFIRMED, PRICE)
+
+
+async def test_the_owner_can_end_it_while_hapio_refuses_and_all_goes_back(tmp_path: Path) -> None:
+    async with open_stack(tmp_path, widget="choose_hours = 24") as stack:
+        chosen, offered = await chosen_since(stack, tmp_path)
+        await hapio_refuses_for_good(stack)
+        with pytest.raises(SchedulerError):
+            await stack.parts.late_money.choose(chosen.id, offered[0])
+        with pytest.raises(SchedulerError):
+            await stack.cancel(chosen)
+        await stack.cancel(chosen, by=Actor.OWNER)
+        await stack.tick()
+        assert (await stack.status(chosen), stack.money_kept()) == (Status.CANCELED, 0)
+        stack.hapio.faults.clear()
+        await some_days(stack)
+        assert chosen.reservation.reference not in booked(stack)
+
+
+async def test_once_all_offered_times_have_begun_hapio_is_not_waited_for(tmp_path: Path) -> None:
+    async with open_stack(tmp_path, widget="choose_hours = 24") as stack:
+        chosen, _ = await chosen_since(stack, tmp_path)
+        await hapio_refuses_for_good(stack)
+        for _ in range(10):
+            await stack.tick(after=24 * HOUR)
+        assert (await stack.status(chosen), stack.money_kept()) == (Status.CANCELED, 0)
+
+
+@pytest.mark.parametrize("effect", [1, 2])
+async def test_a_process_that_dies_while_it_takes_up_the_choice_ends_well(tmp_path: Path, effect: int) -> None:
+    """At Hapio it confirms what is final already, and mails that."""
+    async with open_stack(tmp_path, widget="choose_hours = 24") as stack:
+        chosen, _ = await chosen_since(stack, tmp_path)
+        stack.clock.advance(25 * HOUR)
+        stack.doom.at = stack.doom.effects + effect
+        with pytest.raises(Crash):
+            await some_days(stack)
+        stack.doom.at = 0
+        await stack.restart()
+        await some_days(stack)
+        assert (await stack.status(chosen), stack.money_kept()) == (Status.CONFIRMED, PRICE)
+        assert chosen.reservation.reference in booked(stack)
 
 
 @ALL
