@@ -47,6 +47,9 @@ _FIRST_LOOK_BACK = timedelta(days=1)
 #: Deleted bookings are in no list of changes. They are noticed because they are missing from the list of all, which
 #: costs more calls the longer it is.
 _WHOLE_EVERY = timedelta(days=1)
+#: How long after the start a booking that is cancelled there may have been cancelled by us, before the copy of the
+#: database was put back: the first looks, which go back to the copy, come at once.
+_COPY_KNOWN = timedelta(hours=6)
 #: At most so many bookings are read one by one in one pass; the next pass continues so much later.
 _MOST = 50
 _GO_ON = timedelta(minutes=1)
@@ -67,6 +70,7 @@ class Follow:
         self._moves = moves
         self._offers = offers
         self._take_payment = take_payment
+        self._began = tools.now()
 
     async def booking(self, booking_id: str) -> Booking:
         """Read the booking from the scheduler, and let ours be what it is there. Safe to repeat; costs nothing for a
@@ -170,9 +174,18 @@ class Follow:
 
     async def _called_off_since(self, booking: Booking) -> bool:
         """Whether the customer has cancelled it after the copy was made that was put back: Stripe has a refund of ours
-        that we do not know, of what the terms give. Both were told then."""
+        that we do not know, of what the terms give. Both were told then. Stripe is asked for some hours after the start
+        only, and what it refuses to say is no reason to wait: the customer would not hear of the cancellation."""
+        if self._now() - self._began > _COPY_KNOWN:
+            return False
+        try:
+            since = await self._refunds.made_since(booking.id)
+        except StripeError as error:
+            if error.retry:
+                raise
+            return False
         moments = [until for until, _ in booking.terms.steps(booking.starts_at)]
-        for made in await self._refunds.made_since(booking.id):
+        for made in since:
             given = {booking.terms.refund(at=at, starts_at=booking.starts_at).amount for at in (*moments, made.created)}
             if made.amount in given:
                 return True

@@ -37,7 +37,7 @@ class OverdueRows(Database):
 
     async def unconfirmed_since(self, age: timedelta) -> list[Booking]:
         """Bookings that were paid so long ago, or taken back, and are not confirmed yet; also those whose offer of
-        other times was over so long ago, and has not ended because the scheduler does not say whether one was chosen."""
+        other times was over so long ago, because the scheduler does not say whether one was chosen."""
         return await self._waiting(_UNCONFIRMED, age)
 
     async def unmoved_since(self, age: timedelta) -> list[Booking]:

@@ -9,8 +9,9 @@ import anyio
 import pytest
 
 from app.domain.booking import Actor, EndReason, Status
-from app.errors import SchedulerError
+from app.errors import SchedulerError, StripeError
 from sandbox.hapio import Fault
+from sandbox.stripe import Fault as StripeFault
 from tests.support.owner_calendar import booked, in_hapio, moved_in_hapio
 from tests.support.stack import Crash, Doom, Stack, open_stack
 
@@ -48,6 +49,28 @@ async def test_a_booking_deleted_in_hapio_counts_as_canceled(stack: Stack) -> No
     assert stack.money_kept() == 0
     await stack.until_quiet()
     assert writes(stack) == []
+
+
+async def test_a_cancellation_in_hapio_does_not_wait_for_what_stripe_refuses_to_say(stack: Stack) -> None:
+    booking = await booked(stack)
+    await in_hapio(stack, booking, is_canceled=True)
+    stack.stripe.faults.append(StripeFault("refuse", method="GET", path="/v1/refunds", status=403, times=None))
+    assert (await stack.parts.follow.booking(booking.id)).status is Status.CANCELED
+
+
+async def test_a_cancellation_in_hapio_waits_for_a_silent_stripe_only_shortly_after_the_start(stack: Stack) -> None:
+    """Right after a restore Stripe may know that the customer had cancelled, and what was kept."""
+    booking = await booked(stack)
+    await in_hapio(stack, booking, is_canceled=True)
+    stack.stripe.faults.append(StripeFault("error_before", times=None))
+    with pytest.raises(StripeError):
+        await stack.parts.follow.booking(booking.id)
+    stack.clock.advance(timedelta(hours=7))
+    assert (await stack.parts.follow.booking(booking.id)).status is Status.CANCELED
+    await stack.tick()
+    assert ("anna@customer.example", "Cancelled") in [
+        (to, subject.partition(":")[0]) for to, subject in subjects(stack)
+    ]
 
 
 async def test_a_free_booking_canceled_in_hapio_is_canceled_without_money(stack: Stack) -> None:
