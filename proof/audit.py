@@ -298,6 +298,9 @@ def _in_order(books: Books, booking: Booking) -> Iterator[str]:
     times = {row["id"]: row["starts_at"] for row in books.of("reservations", booking.id)}
     if intents and all(_back_by(books, one, booking.confirmed_at - _IN_BETWEEN) for one in intents):
         yield "it was confirmed when all of its money had gone back"
+    undone = [row["at"] for row in books.of("history", booking.id) if row["what"] == "taken_back"]
+    if undone and intents and all(_back_by(books, one, max(undone) - _IN_BETWEEN) for one in intents):
+        yield "its cancellation was taken back when all of its money had gone back"
     for move in books.of("moves", booking.id):
         if move["state"] == "expired":
             yield from _page_open_at(books, booking, move["updated_at"], move=move["id"])
@@ -306,6 +309,10 @@ def _in_order(books: Books, booking: Booking) -> Iterator[str]:
         paid = [one for one in intents if rows[one["id"]]["id"] == move["payment_id"]]
         if move["state"] == "done" and any(_back_by(books, one, move["updated_at"] - _IN_BETWEEN) for one in paid):
             yield "it was moved when the difference had gone back"
+        before = [times[one] for one in (move["reservation_id"], move["from_reservation_id"])]
+        start = min(one for one in before if one > move["created_at"])
+        if move["state"] == "done" and any(books.paid_at(one) >= start for one in paid):
+            yield "it was moved by a difference that was paid when its visit had begun"
     if "moved" in books.words(booking.id):
         return
     if any(books.paid_at(one) >= booking.starts_at for one in intents):
@@ -396,6 +403,8 @@ def _told(books: Books, booking: Booking) -> Iterator[str]:
     if booking.status is Status.EXPIRED and has("confirmed_customer") and books.world.binds and not called_off:
         # Where nothing is locked, an old copy cannot know of it.
         yield "it was confirmed to its customer, and then treated as never booked"
+    if booking.end_reason is EndReason.NOT_CHOSEN and has("confirmed_customer"):
+        yield "it was confirmed to its customer at another time, and then treated as never chosen"
     unasked = booking.status is Status.CANCELED and not expected
     ends = {"refunded_customer", "released_customer"}  # the latter where nothing was to be paid
     if unasked and not any(has(kind) for kind in ends) and not ends & given_up:

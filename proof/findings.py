@@ -170,6 +170,30 @@ FINDINGS: Sequence[Finding] = (
         ),
         source="code, defects, small",
     ),
+    Finding(
+        "undone-when-refunded",
+        "A cancellation is taken back although all money has gone back in Stripe's dashboard.",
+        (Edit("app/booking/confirm.py", "if await self._gone_since(booking):", "if False:"),),
+        source="a later review of the money",
+    ),
+    Finding(
+        "late-difference",
+        "The difference of a move is kept although it was paid when the visit had begun.",
+        (Edit("app/booking/moves.py", "if not facts.paid_before(starts_at, payment, now=self._now()):", "if False:"),),
+        source="a later review of the money",
+    ),
+    Finding(
+        "chosen-since",
+        "After a backup is put back, a time that was chosen since is treated as never chosen.",
+        (
+            Edit(
+                "app/booking/late_money.py",
+                "if booking.id not in self._choosing or booking.status is not Status.OFFERED:",
+                "if True:",
+            ),
+        ),
+        source="a later review of restores",
+    ),
 )
 
 

@@ -108,8 +108,7 @@ class People:
         customer = Customer(name=f"Visitor {number + 1}", email=f"visitor{number + 1}@customer.example")
 
         if act.what == "hold at the last minute":
-            starts_at, _ = await self._run(lambda parts: self._free(parts, act.service, act.nth))
-            await self._until(starts_at - timedelta(seconds=world.random.choice((120, 400, 580))))
+            await self._until_soon(act.service, act.nth)
 
         async def hold(parts: Parts) -> Booking:
             starts_at, resource = await self._free(parts, act.service, act.nth)
@@ -214,10 +213,18 @@ class People:
         session = await self._to_stripe(number)
         if session is None:
             return
-        late = timedelta(seconds=self._world.random.choice((20, 200, 1000)))
-        await self._until(min(self._bookings[number].starts_at + late, self._world.clock() + _LONGEST_WAIT))
+        await self._until_begun(self._bookings[number].starts_at)
         await self._card_late(session)
         await self._come_back(number)
+
+    async def _until_soon(self, service: str, nth: int) -> None:
+        """Wait until minutes before that free time."""
+        starts_at, _ = await self._run(lambda parts: self._free(parts, service, nth))
+        await self._until(starts_at - timedelta(seconds=self._world.random.choice((120, 400, 580))))
+
+    async def _until_begun(self, starts_at: datetime) -> None:
+        late = timedelta(seconds=self._world.random.choice((20, 200, 1000)))
+        await self._until(min(starts_at + late, self._world.clock() + _LONGEST_WAIT))
 
     async def pay_and_call_off(self, number: int, act: Act) -> None:
         """They, or the owner, call it off while it is being confirmed."""
@@ -297,6 +304,15 @@ class People:
         clicks = 2 if act.what == "take it back twice" else 1
         await asyncio.gather(*(self._run(lambda parts: parts.cancel.undo(ident)) for _ in range(clicks)))
 
+    async def undo_refunded(self, number: int, act: Act) -> None:
+        """They take a cancellation back whose money the owner has returned in Stripe's dashboard meanwhile."""
+        await self.cancel(number, act)
+        await asyncio.sleep(self._world.random.choice((1.0, 100.0)))
+        await self.dashboard_refund(number, act)
+        await asyncio.sleep(self._world.random.choice((310.0, 450.0)))
+        ident = self._bookings[number].id
+        await self._run(lambda parts: parts.cancel.undo(ident))
+
     async def _moved(self, number: int, act: Act, service: str = "", by: By = By.CUSTOMER) -> Rescheduled:
         booking = self._bookings[number]
 
@@ -315,13 +331,19 @@ class People:
         await self._moved(number, act)
 
     async def move_dearer(self, number: int, act: Act) -> None:
+        if act.what.endswith("begun"):
+            await self._until_soon("portrait", act.nth)
         moving = await self._moved(number, act, "portrait")
         if moving.checkout_url:
             session = urlsplit(moving.checkout_url).path.rpartition("/")[2]
             if act.what.endswith("walk away"):
                 return
-            await asyncio.sleep(self._world.random.choice((2.0, 300.0, 1855.0, 1900.0)))
-            await self._card(session)
+            if act.what.endswith("begun"):
+                await self._until_begun(moving.move.starts_at)
+                await self._card_late(session)
+            else:
+                await asyncio.sleep(self._world.random.choice((2.0, 300.0, 1855.0, 1900.0)))
+                await self._card(session)
             await self._come_back(number)
 
     async def move_cheaper(self, number: int, act: Act) -> None:
@@ -493,11 +515,13 @@ _ACTS: dict[str, Does] = {
     "cancel": People.cancel,
     "cancel and take it back": People.undo,
     "take it back twice": People.undo,
+    "cancel, and take it back when all was refunded": People.undo_refunded,
     "choose another time": People.choose,
     "ask for the money": People.cancel,
     "move": People.move,
     "move to a dearer service": People.move_dearer,
     "move to a dearer service and walk away": People.move_dearer,
+    "move to a dearer service at the last minute and pay when it has begun": People.move_dearer,
     "move to a cheaper service": People.move_cheaper,
     "cancel and move in two tabs": People.cancel_and_move,
     "owner cancels": People.owner_cancels,

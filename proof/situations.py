@@ -179,6 +179,43 @@ def _put_back(chance: Random, story: Story) -> Story:
     return replace(story, actors=(actor, later), spells=spells, stripe={**story.stripe, **told})
 
 
+def _chosen_since(chance: Random, story: Story) -> Story:
+    """The money came too late, and one of the other times is chosen after the copy was made that is put back later."""
+    late = _too_late_for_that_time(chance, story)
+    if story.database != "sqlite":  # there it is a file
+        return late
+    first, second = late.actors
+    # They pay 620 to 4,000 s after they have held the time, and choose an hour later.
+    choice = Act(3600.0, "choose another time", nth=chance.randrange(3))
+    then = Actor("other 1", (Act(8500.0, "everybody looks"),))  # so that it does not end before
+    return replace(
+        late,
+        actors=(replace(first, acts=(*first.acts[:2], choice)), second, then),
+        widget=(*_without(late.widget, "choose_hours"), "choose_hours = 2"),
+        spells=(Spell(RESTORED, 4150.0, chance.choice((3700.0, 4200.0))),),
+        # The copy knows of the payment: see "What it cannot see" in docs/proof.md.
+        stripe={"allow_late_payment": True},
+    )
+
+
+def _undone_when_refunded(chance: Random, story: Story) -> Story:
+    """All of the money has gone back in Stripe's dashboard when the customer takes the cancellation back."""
+    act = Act(900.0, "cancel, and take it back when all was refunded")
+    actor = alone("pay", act, nth=chance.choice((1, 30, 60)))
+    told = {} if chance.random() < 0.5 else {"deliver": "off"}
+    widget = _without(story.widget, "undo_minutes")
+    return replace(story, actors=(actor,), widget=widget, stripe={**story.stripe, **told})
+
+
+def _difference_paid_too_late(chance: Random, story: Story) -> Story:
+    """The difference of a move is paid when its visit has begun, before anybody has closed the page, or after."""
+    move = Act(20.0, "move to a dearer service at the last minute and pay when it has begun", nth=0)
+    actor = alone("pay", move, nth=60, service="headshot")
+    stripe = {**story.stripe, "allow_late_payment": True}
+    every = chance.choice((15.0, 200.0, 200.0))
+    return replace(story, actors=(actor,), stripe=stripe, worker_every=every, no_notice=True)
+
+
 def _refused_mail(chance: Random, story: Story) -> Story:
     """The customer's address takes no mail."""
     actor = alone("pay", Act(60.0, choose(chance, AFTER_PAID)), nth=chance.choice(WHEN))
@@ -234,6 +271,9 @@ _SITUATIONS: Sequence[tuple[Callable[[Random, Story], Story], int]] = (
     (_at_the_last_minute, 6),
     (_moved_too_late, 3),
     (_put_back, 6),
+    (_chosen_since, 3),
+    (_undone_when_refunded, 3),
+    (_difference_paid_too_late, 3),
     (_refused_mail, 2),
     (_moved_cheaper, 3),
     (_cancelled_with_a_refund, 9),

@@ -134,6 +134,8 @@ class Confirm:
             Status.CONFIRMED,
             word,
             values={"confirmed_at": self._now(), "end_reason": None},
+            # Where a copy of the database was put back, the time may have been had before the copy lost it.
+            reservation={} if booking.reservation.occupies else {"occupies": True},
             # An answer may have been lost: for this time, if it was asked for twice, or for another that was offered.
             find_out_at=self._now() + SCHEDULER_LEASE,
             mails=[
@@ -149,6 +151,7 @@ class Confirm:
         others = await self._store.offered(booking.id) if booking.was_expired else []
         confirmed = await self._store.claim(booking.id, change)
         if confirmed:
+            self._availability.took(confirmed.interval)
             await self._offered_times.let_go(others)
         return confirmed or await self._tools.booking(booking.id)
 
@@ -185,13 +188,11 @@ class Confirm:
         """Whether the payment has been refunded in full meanwhile."""
         state = payment.state
         if payment.session_id and not just_read:
-            facts = await self._tools.stripe.look_at_session(payment.session_id)
+            facts = await self._tools.look_at_payment(payment.session_id)
             if state is PaymentState.AUTHORIZED and facts.state is PaymentState.CAPTURED:
                 # By an earlier attempt whose process died before recording it.
                 state = facts.state
                 await self._store.record_capture(payment.id, state=state, captured=facts.received)
-            if facts.refunded:
-                await self._refunds.follow_all(facts.payment_intent_id)
         if state is not PaymentState.CAPTURED:
             return False  # held money has its own answer when it is captured
         return await self._refunds.money_left(booking.id) == 0
@@ -244,9 +245,7 @@ class Confirm:
         """Whether all the money has gone back since the cancellation, which of each payment Stripe knows best."""
         for payment in (await self._refunds.funds(canceled.id)).captured:
             if payment.session_id:
-                facts = await self._tools.stripe.look_at_session(payment.session_id)
-                if facts.refunded:
-                    await self._refunds.follow_all(facts.payment_intent_id)
+                await self._tools.look_at_payment(payment.session_id)
         return (await self._refunds.funds(canceled.id)).gone_since(canceled)
 
     async def _restore_at_scheduler(self, booking: Booking) -> SchedulerBooking | None:

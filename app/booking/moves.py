@@ -358,9 +358,7 @@ class Moves:
         if payment is None or payment.session_id is None:
             return False
         if not just_read:
-            facts = await self._tools.stripe.look_at_session(payment.session_id)
-            if facts.refunded:
-                await self._refunds.follow_all(facts.payment_intent_id)
+            await self._tools.look_at_payment(payment.session_id)
         return (await self._refunds.funds(move.booking_id)).paid_for(move) == 0
 
     async def _refuse(self, move: Move, booking: Booking, reason: EndReason) -> Move:

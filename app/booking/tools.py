@@ -14,6 +14,7 @@ from app.booking.refunds import Refunds
 from app.booking.stray_payments import Strays
 from app.domain.booking import Booking
 from app.errors import NotFound, StripeMisconfigured
+from app.payments.facts import CheckoutFacts
 from app.payments.stripe_client import Payments
 from app.protection.act_limits import ActLimits
 from app.protection.signed_links import Links
@@ -52,6 +53,13 @@ class Tools:
         if self.payments is None:
             raise StripeMisconfigured("no Stripe key is configured")
         return self.payments
+
+    async def look_at_payment(self, session_id: str) -> CheckoutFacts:
+        """What Stripe says of an attempt to pay, after its refunds were taken in. Raises StripeError."""
+        facts = await self.stripe.look_at_session(session_id)
+        if facts.refunded:
+            await self.refunds.follow_all(facts.payment_intent_id)
+        return facts
 
     def new_id(self, prefix: str) -> str:
         """An id that cannot be guessed, such as `bk_0123456789abcdef0123`."""

@@ -145,6 +145,25 @@ async def test_a_process_that_dies_while_it_takes_up_the_choice_ends_well(tmp_pa
 
 
 @ALL
+async def test_a_time_that_late_money_has_bought_since_is_taken_here_too(tmp_path: Path, scheduler: str) -> None:
+    """The copy knows it as expired, so that its time would be free in our own rows."""
+    async with open_stack(tmp_path, scheduler=scheduler) as stack:
+        booking = await stack.hold(await stack.in_days(6))
+        session = await stack.at_stripe(booking)
+        await stack.tick(after=40 * MINUTE, times=2)
+        assert await stack.status(booking) is Status.EXPIRED
+        copy = copied(stack, tmp_path)
+        await stack.pay_late(session)
+        await stack.tick(times=2)
+        assert await stack.status(booking) is Status.CONFIRMED
+        await put_back(stack, copy)
+        await some_days(stack)
+        now = await stack.now(booking)
+        assert (now.status, now.reservation.occupies) == (Status.CONFIRMED, True)
+        assert (booked(stack), stack.money_kept()) == ([now.reservation.reference], PRICE)
+
+
+@ALL
 async def test_an_offer_that_nobody_has_chosen_from_ends_as_it_should(tmp_path: Path, scheduler: str) -> None:
     async with open_stack(tmp_path, widget="choose_hours = 24", scheduler=scheduler) as stack:
         booking = await offered_other_times(stack)
