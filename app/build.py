@@ -501,7 +501,7 @@ def _gather(base: _Base, core: _Core, operations: _Operations) -> Parts:
         store=store,
         availability=tools.availability,
         bookings=acts.bookings,
-        offers=acts.offers,
+        policy=acts.policy,
         hold=acts.hold,
         own_page=acts.own_page,
         book_for=acts.book_for,

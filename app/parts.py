@@ -26,9 +26,9 @@ from app.booking.follow import Follow
 from app.booking.hold import Hold
 from app.booking.late_money import LateMoney
 from app.booking.manage_links import ManageLinks
-from app.booking.offer import Offers
 from app.booking.own_page import OwnPage
 from app.booking.owner_refunds import OwnerRefunds
+from app.booking.policy import Policy
 from app.booking.reschedule import Reschedule
 from app.booking.settle import Settle
 from app.booking.sweep import Sweep
@@ -67,7 +67,7 @@ class Parts:
     store: Store
     availability: Availability
     bookings: Bookings
-    offers: Offers
+    policy: Policy
     hold: Hold
     own_page: OwnPage
     book_for: BookFor

@@ -119,7 +119,7 @@ FINDINGS: Sequence[Finding] = (
     Finding(
         "given-twice",
         "What the owner has refunded is refunded again by the terms.",
-        (Edit("app/booking/offer.py", "min(max(0, due.amount - given), funds.left", "min(due.amount, funds.left"),),
+        (Edit("app/booking/policy.py", "min(max(0, due.amount - given), funds.left", "min(due.amount, funds.left"),),
         source="money-and-operations F14",
     ),
     Finding(

@@ -276,7 +276,7 @@ RULES: Sequence[Fault] = (
         (
             Edit(
                 "app/booking/cancel.py",
-                "return everything(booking, funds) if owner else offer.refund",
+                "return everything(booking, funds) if owner else allowed.refund",
                 "return everything(booking, funds)",
             ),
         ),

@@ -25,11 +25,11 @@ from app.booking.hold import Hold
 from app.booking.late_money import LateMoney
 from app.booking.manage_links import ManageLinks
 from app.booking.moves import Moves
-from app.booking.offer import Offers
 from app.booking.offered_times import OfferedTimes
 from app.booking.own_page import OwnPage
 from app.booking.owner_refunds import OwnerRefunds
 from app.booking.payment_pages import PaymentPages
+from app.booking.policy import Policy
 from app.booking.release import Release
 from app.booking.reschedule import Reschedule
 from app.booking.settle import Settle
@@ -45,7 +45,7 @@ class Acts:
     """Every act, built once."""
 
     bookings: Bookings
-    offers: Offers
+    policy: Policy
     hold: Hold
     own_page: OwnPage
     book_for: BookFor
@@ -81,14 +81,14 @@ def make_acts(
     take_payment = TakePayment(tools, release, confirm, moves, inherited)
     adopt = Adopt(tools, take_payment, confirm)
     settle = Settle(tools, take_payment, adopt)
-    offers, candidates = Offers(tools), Candidates(tools)
+    policy, candidates = Policy(tools), Candidates(tools)
     owner_refunds, manage_links = OwnerRefunds(tools), ManageLinks(tools)
     hold = Hold(tools, hold_limits, release, take_payment, adopt, settle, candidates)
     desk_payments = DeskPayments(tools, confirm, take_payment, adopt)
     corrections = Corrections(tools, manage_links)
     return Acts(
         bookings=Bookings(tools),
-        offers=offers,
+        policy=policy,
         hold=hold,
         own_page=OwnPage(tools),
         book_for=BookFor(tools, hold, confirm, desk_payments),
@@ -98,13 +98,13 @@ def make_acts(
         confirm=confirm,
         late_money=late_money,
         release=release,
-        cancel=Cancel(tools, offers, release, confirm, moves, owner_refunds, late_money),
-        reschedule=Reschedule(tools, offers, moves, candidates),
+        cancel=Cancel(tools, policy, release, confirm, moves, owner_refunds, late_money),
+        reschedule=Reschedule(tools, policy, moves, candidates),
         owner_refunds=owner_refunds,
         manage_links=manage_links,
         corrections=corrections,
         customers=Customers(tools, corrections),
-        follow=Follow(tools, moves, offers, take_payment),
+        follow=Follow(tools, moves, policy, take_payment),
         adopt=adopt,
         stripe_events=StripeEvents(tools, take_payment, adopt),
         sweep=Sweep(tools, adopt),

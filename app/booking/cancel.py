@@ -10,8 +10,8 @@ from app.booking.at_scheduler import SCHEDULER_LEASE
 from app.booking.confirm import Confirm
 from app.booking.late_money import LateMoney
 from app.booking.moves import Moves
-from app.booking.offer import Offers, Refusal, everything
 from app.booking.owner_refunds import OwnerRefunds
+from app.booking.policy import Policy, Refusal, everything
 from app.booking.release import Release
 from app.booking.tools import Tools
 from app.domain.booking import Actor, Booking, Status
@@ -36,7 +36,7 @@ class Cancel:
     def __init__(
         self,
         tools: Tools,
-        offers: Offers,
+        policy: Policy,
         release: Release,
         confirm: Confirm,
         moves: Moves,
@@ -52,7 +52,7 @@ class Cancel:
         self._act_limits = tools.act_limits
         self._now = tools.now
         self._locks = tools.locks
-        self._offers = offers
+        self._policy = policy
         self._release = release
         self._confirm = confirm
         self._moves = moves
@@ -130,13 +130,13 @@ class Cancel:
         owner does."""
         owner = by is Actor.OWNER
         funds = await self._refunds.funds(booking.id)
-        offer = self._offers.at(booking, move, now if owner else shown_at, funds)
-        refusal = offer.not_canceled(by)
+        allowed = self._policy.at(booking, move, now if owner else shown_at, funds)
+        refusal = allowed.not_canceled(by)
         if refusal is None and not owner and booking.starts_at <= now and booking.status is not Status.OFFERED:
             refusal = Refusal.BEGUN
         if refusal:
             raise PolicyRefused(refusal)
-        return everything(booking, funds) if owner else offer.refund
+        return everything(booking, funds) if owner else allowed.refund
 
     async def _call_off_paid(
         self, booking: Booking, by: Actor, back: Money, noted: Mapping[str, str | bool]
@@ -190,7 +190,7 @@ class Cancel:
     ) -> Booking:
         # A call that moves the booking and has not arrived yet would also take effect after the undo.
         final = by is not Actor.CUSTOMER or move or undos(await self._store.history(booking.id)) >= MOST_UNDOS
-        undo_until = now if final else self._offers.undo_until(booking, now)
+        undo_until = now if final else self._policy.undo_until(booking, now)
         after = replace(booking, revision=booking.revision + 1)
         told: dict[str, str | int | bool] = {"by": by, "back": back.amount}
         told["undo_until"] = undo_until.isoformat() if undo_until > now else ""

@@ -17,8 +17,8 @@ import structlog
 from app.booking.as_there import agrees, moved_to, rename, take_time
 from app.booking.at_scheduler import find_at_scheduler
 from app.booking.moves import Moves
-from app.booking.offer import Offers, everything
 from app.booking.own_page import was_booked_there
+from app.booking.policy import Policy, everything
 from app.booking.take_payment import UNPAID, TakePayment
 from app.booking.tools import Tools
 from app.domain.booking import Actor, Booking, EndReason, Status
@@ -58,7 +58,7 @@ _GO_ON = timedelta(minutes=1)
 class Follow:
     """Follows changes that were made at the scheduler."""
 
-    def __init__(self, tools: Tools, moves: Moves, offers: Offers, take_payment: TakePayment) -> None:
+    def __init__(self, tools: Tools, moves: Moves, policy: Policy, take_payment: TakePayment) -> None:
         self._tools = tools
         self._store = tools.store
         self._schedulers = tools.schedulers
@@ -68,7 +68,7 @@ class Follow:
         self._now = tools.now
         self._locks = tools.locks
         self._moves = moves
-        self._offers = offers
+        self._policy = policy
         self._take_payment = take_payment
         self._began = tools.now()
 
@@ -149,7 +149,7 @@ class Follow:
         if called_off_since:
             by, back = Actor.CUSTOMER, replace(back, amount=0)
         elif by is Actor.CUSTOMER:
-            back = self._offers.at(booking, None, now, funds).refund
+            back = self._policy.at(booking, None, now, funds).refund
         after = replace(booking, revision=booking.revision + 1)
         told: dict[str, str | int | bool] = {"by": by, "back": back.amount, "undo_until": ""}
         kinds = (MailKind.CANCELED_CUSTOMER, MailKind.CANCELED_OWNER)

@@ -13,7 +13,7 @@ from app.booking.around_own import times_around
 from app.booking.candidates import Candidates, why_not
 from app.booking.confirm import AGAIN_SOON
 from app.booking.moves import MoveQuote, Moves
-from app.booking.offer import Offers, Refusal
+from app.booking.policy import Policy, Refusal
 from app.booking.tools import Tools
 from app.domain.booking import Actor, Booking, EndReason
 from app.domain.catalogue import Resource, Service, Slot
@@ -52,7 +52,7 @@ class Rescheduled:
 class Reschedule:
     """Moves bookings: checks and prices a move here; `Moves` then carries it out."""
 
-    def __init__(self, tools: Tools, offers: Offers, moves: Moves, candidates: Candidates) -> None:
+    def __init__(self, tools: Tools, policy: Policy, moves: Moves, candidates: Candidates) -> None:
         self._tools = tools
         self._store = tools.store
         self._availability = tools.availability
@@ -61,7 +61,7 @@ class Reschedule:
         self._act_limits = tools.act_limits
         self._now = tools.now
         self._locks = tools.locks
-        self._offers = offers
+        self._policy = policy
         self._moves = moves
         self._candidates = candidates
 
@@ -192,7 +192,7 @@ class Reschedule:
                 await self._moves.follow(current)
 
     def _must_be_movable(self, booking: Booking, move: Move | None, by: Actor) -> None:
-        refusal = self._offers.at(booking, move, self._now(), Funds((), ())).not_moved(by)
+        refusal = self._policy.at(booking, move, self._now(), Funds((), ())).not_moved(by)
         if refusal:
             raise PolicyRefused(refusal)
 

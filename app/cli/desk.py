@@ -16,8 +16,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.booking.bookings import BookingView
 from app.booking.manage_links import MANAGED
 from app.booking.moves import MoveQuote
-from app.booking.offer import Refusal
 from app.booking.payment_refused import BAD_EMAIL
+from app.booking.policy import Refusal
 from app.build import open_parts
 from app.cli.arguments import COMPLETED, NO_SHOW, Refused, WrongUse, named, read_amount, read_start
 from app.cli.as_json import booking_json, refund_json, view_json
@@ -183,13 +183,13 @@ class Desk:
         if booking.status is Status.CANCELED:
             self._tell(f"It is already cancelled: {end(booking, self._now)}.", _NOTHING_DONE)
             return self._result(view, (), changed=False)
-        offer = self._parts.offers.of(view)
-        refusal = offer.not_canceled(Actor.OWNER)
+        allowed = self._parts.policy.of(view)
+        refusal = allowed.not_canceled(Actor.OWNER)
         if refusal:
             raise PolicyRefused(refusal)
-        back = self._parts.offers.owner_refund(view)
+        back = self._parts.policy.owner_refund(view)
         self._tell(*head(booking))
-        if offer.cancel_refusal is Refusal.BEGUN:
+        if allowed.cancel_refusal is Refusal.BEGUN:
             self._tell("The visit has begun.")
         if view.move:
             self._tell(

@@ -84,7 +84,7 @@ class TooManyFreeToday(BookingConflict):
 
 
 class PolicyRefused(HoldfastError):
-    """The terms, or the time of day, do not allow this; `refusal` is the value of an app.booking.offer.Refusal."""
+    """The terms, or the time of day, do not allow this; `refusal` is the value of an app.booking.policy.Refusal."""
 
     status = 409
     code = "POLICY_REFUSED"

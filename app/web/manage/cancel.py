@@ -11,7 +11,7 @@ from app.errors import BookingConflict, HoldfastError, LinkRefused, PolicyRefuse
 from app.parts import parts_of
 from app.text import formats
 from app.web.manage.cancel_words import not_canceled, share_line, steps
-from app.web.manage.link import manage_path, offer_of, read_view, to_manage
+from app.web.manage.link import allowed_now, manage_path, read_view, to_manage
 from app.web.manage.manage import managed_screen, managed_screen_instead
 from app.web.manage.manage_words import not_undone
 from app.web.manage.move_words import may_move
@@ -24,7 +24,7 @@ from app.web.shared.time_words import clock
 
 async def show_cancel(request: Request, view: BookingView) -> Response:
     """GET /manage/{token}/cancel: what cancelling now refunds, and when. Nothing happens yet."""
-    return to_manage(request) if offer_of(request, view).cancel_refusal else _before_canceling(request, view)
+    return to_manage(request) if allowed_now(request, view).cancel_refusal else _before_canceling(request, view)
 
 
 async def cancel(request: Request, view: BookingView) -> Response:
@@ -37,7 +37,7 @@ async def cancel(request: Request, view: BookingView) -> Response:
     except (LinkRefused, PolicyRefused, BookingConflict, SchedulerError, StripeError) as error:
         view = await read_view(request)
         if view.booking.status is not Status.CANCELED:
-            if offer_of(request, view).cancel_refusal:
+            if allowed_now(request, view).cancel_refusal:
                 return managed_screen_instead(request, view, error)
             return _before_canceling(request, view, problem=error, shown=form.get("shown", ""))
     return to_manage(request)
@@ -61,25 +61,25 @@ def _before_canceling(
 ) -> Response:
     """What cancelling means: the amount, when it goes out, the terms, what else happens."""
     parts, booking, language = parts_of(request), view.booking, request.state.shell.language
-    offer = offer_of(request, view)
-    summary = summarize(booking, language=language, now=offer.at)
+    allowed = allowed_now(request, view)
+    summary = summarize(booking, language=language, now=allowed.at)
     to_choose = booking.status is Status.OFFERED
     context = {
         "path": manage_path(request),
         "sentence": sentence(summary, language),
         "free": booking.terms.free,
-        "refund": formats.format_money(offer.refund, language) if offer.refund and not offer.uncharged else "",
-        "uncharged": offer.uncharged,
-        "share": "" if to_choose else share_line(offer, booking, language),
+        "refund": formats.format_money(allowed.refund, language) if allowed.refund and not allowed.uncharged else "",
+        "uncharged": allowed.uncharged,
+        "share": "" if to_choose else share_line(allowed, booking, language),
         "to_choose": to_choose,
         "disputed": disputed(view),
-        "goes_out": clock(offer.refund_at, booking, language) if offer.refund_at > offer.at else "",
-        "steps": [] if offer.uncharged or to_choose else steps(offer, booking, language),
+        "goes_out": clock(allowed.refund_at, booking, language) if allowed.refund_at > allowed.at else "",
+        "steps": [] if allowed.uncharged or to_choose else steps(allowed, booking, language),
         "mailed": parts.mailer.enabled,
-        "move": may_move(offer, booking, language) if offer.move_refusal is None else [],
-        "percent": offer.percent,
+        "move": may_move(allowed, booking, language) if allowed.move_refusal is None else [],
+        "percent": allowed.percent,
         "page_token": parts.links.page_token(booking.id, "cancel", booking.revision),
-        "problem": not_canceled(problem, offer, view, shown, language) if problem else [],
+        "problem": not_canceled(problem, allowed, view, shown, language) if problem else [],
     }
     status, shell = problem.status if problem else 200, request.state.shell
     return render(request, "manage/cancel.html", context, shell=shell, status=status, framed=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from app.booking.bookings import BookingView
-from app.booking.offer import Offer, Refusal
+from app.booking.policy import Allowed, Refusal
 from app.domain.booking import Booking
 from app.errors import BookingConflict, HoldfastError, SchedulerError, StripeError
 from app.errors.after_paying import out_of_reach
@@ -15,44 +15,44 @@ from app.web.shared.booking_summary import price
 from app.web.shared.time_words import when
 
 
-def may_cancel(offer: Offer, booking: Booking, language: str) -> list[str]:
+def may_cancel(allowed: Allowed, booking: Booking, language: str) -> list[str]:
     """What a cancellation refunds at this moment and until when; or why there is none."""
     _ = catalogues.translator(language).gettext
-    match offer.cancel_refusal:
+    match allowed.cancel_refusal:
         case None:
-            return [tight(line) for line in _gives_back(offer, booking, language)]
+            return [tight(line) for line in _gives_back(allowed, booking, language)]
         case Refusal.BEGUN:
             return [_("The appointment has started, so it can no longer be cancelled here.")]
         case _:
             return [_("This booking cannot be cancelled here.")]
 
 
-def _gives_back(offer: Offer, booking: Booking, language: str) -> list[str]:
+def _gives_back(allowed: Allowed, booking: Booking, language: str) -> list[str]:
     _ = catalogues.translator(language).gettext
-    terms, now = booking.terms, offer.at
-    if terms.free or (offer.unpaid and not offer.uncharged):
+    terms, now = booking.terms, allowed.at
+    if terms.free or (allowed.unpaid and not allowed.uncharged):
         return [_("Cancelling is free.")]
-    if offer.uncharged:
+    if allowed.uncharged:
         return [_("You have not been charged yet. If you cancel, you will not be charged.")]
     steps = terms.steps(booking.starts_at)
-    past = [step for step in steps if step[0] < now and step[1] > offer.percent]
+    past = [step for step in steps if step[0] < now and step[1] > allowed.percent]
     ahead = next((until for until, _percent in steps if until >= now), None)
     values: dict[str, Any] = {
-        "percent": offer.percent,
-        "amount": formats.format_money(offer.refund, language),
+        "percent": allowed.percent,
+        "amount": formats.format_money(allowed.refund, language),
         "ended": when(past[-1][0], booking, now, language) if past else "",
         "before": past[-1][1] if past else 0,
         "until": when(ahead, booking, now, language) if ahead else "",
     }
-    if offer.refund != terms.price.share(offer.percent):  # some of it went back already, or is disputed
+    if allowed.refund != terms.price.share(allowed.percent):  # some of it went back already, or is disputed
         return [
             _("You would get a refund of %(amount)s.") % values
-            if offer.refund
+            if allowed.refund
             else _("You would get no further refund.")
         ]
-    if offer.percent == 100:
+    if allowed.percent == 100:
         return [_("Free cancellation until %(until)s, with a full refund of %(amount)s.") % values]
-    if not past and not offer.percent:
+    if not past and not allowed.percent:
         return [_("You would get no refund.")]
     if not past:
         return [_("Until %(until)s, you would get a %(percent)d%% refund: %(amount)s.") % values]
@@ -60,7 +60,7 @@ def _gives_back(offer: Offer, booking: Booking, language: str) -> list[str]:
         ended = _("Free cancellation ended on %(ended)s.") % values
     else:
         ended = _("The %(before)d%% refund ended on %(ended)s.") % values
-    if not offer.percent:
+    if not allowed.percent:
         return [ended, _("You would get no refund.")]
     return [ended, _("Until %(until)s, you would get a %(percent)d%% refund: %(amount)s.") % values]
 
@@ -68,21 +68,21 @@ def _gives_back(offer: Offer, booking: Booking, language: str) -> list[str]:
 # Before cancelling
 
 
-def share_line(offer: Offer, booking: Booking, language: str) -> str:
+def share_line(allowed: Allowed, booking: Booking, language: str) -> str:
     """How the refund comes about; empty where that is not the terms alone."""
-    if booking.terms.free or offer.refund != booking.terms.price.share(offer.percent):
+    if booking.terms.free or allowed.refund != booking.terms.price.share(allowed.percent):
         return ""
     _ = catalogues.translator(language).gettext
-    if not offer.percent:
+    if not allowed.percent:
         return _("Under your booking terms, there is no refund.")
     share = _("%(percent)d%% of %(price)s, under your booking terms.")
-    return tight(share % {"percent": offer.percent, "price": price(booking.terms.price, language)})
+    return tight(share % {"percent": allowed.percent, "price": price(booking.terms.price, language)})
 
 
-def steps(offer: Offer, booking: Booking, language: str) -> list[dict[str, Any]]:
+def steps(allowed: Allowed, booking: Booking, language: str) -> list[dict[str, Any]]:
     """The terms as dated lines, with the one that holds now. Empty for a free booking."""
     _ = catalogues.translator(language).gettext
-    terms, now = booking.terms, offer.at
+    terms, now = booking.terms, allowed.at
     if terms.free:
         return []
     lines: list[dict[str, Any]] = []
@@ -103,7 +103,7 @@ def steps(offer: Offer, booking: Booking, language: str) -> list[dict[str, Any]]
     return [*lines, {"until": last, "back": _("no refund"), "now": none_holds, "past": False}]
 
 
-def not_canceled(error: HoldfastError, offer: Offer, view: BookingView, shown: str, language: str) -> list[str]:
+def not_canceled(error: HoldfastError, allowed: Allowed, view: BookingView, shown: str, language: str) -> list[str]:
     """Why the preview is shown again, and what is different from the one that was `shown` (its percent)."""
     _ = catalogues.translator(language).gettext
     if isinstance(error, SchedulerError | StripeError):
@@ -111,10 +111,10 @@ def not_canceled(error: HoldfastError, offer: Offer, view: BookingView, shown: s
     lines = [_("Your booking has not been cancelled yet. This page was open for a while, so please check it again.")]
     if isinstance(error, BookingConflict):
         lines = [_("Your booking has not been cancelled yet. It has changed since you opened this page.")]
-        changes = (happened(entry, view.booking, offer.at, language) for entry in reversed(view.history))
+        changes = (happened(entry, view.booking, allowed.at, language) for entry in reversed(view.history))
         lines += [f"{change}." for change in [next(filter(None, changes), "")] if change]
-    if shown.isdecimal() and len(shown) < 4 and int(shown) != offer.percent and not view.booking.terms.free:
-        values = {"before": int(shown), "percent": offer.percent}
+    if shown.isdecimal() and len(shown) < 4 and int(shown) != allowed.percent and not view.booking.terms.free:
+        values = {"before": int(shown), "percent": allowed.percent}
         lines.append(tight(_("The refund would have been %(before)d%%; now it is %(percent)d%%.") % values))
     return lines
 

@@ -13,7 +13,7 @@ from starlette.responses import RedirectResponse, Response
 
 from app.booking.bookings import BookingView
 from app.booking.customer_form import read_address
-from app.booking.offer import Offer
+from app.booking.policy import Allowed
 from app.errors import LinkExpired, LinkRefused, NotFound, ReturnExpired
 from app.parts import parts_of
 from app.protection.rate_limits import MANAGE, MANAGE_ACT, RESEND, client_address
@@ -109,9 +109,9 @@ def to_stripe(request: Request, url: str | None) -> Response:
     return RedirectResponse(url, status_code=303)
 
 
-def offer_of(request: Request, view: BookingView) -> Offer:
+def allowed_now(request: Request, view: BookingView) -> Allowed:
     """What the customer may do now."""
-    return parts_of(request).offers.of(view)
+    return parts_of(request).policy.of(view)
 
 
 # Links that do not open

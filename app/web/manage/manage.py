@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from app.booking.bookings import BookingView
-from app.booking.offer import Refusal
+from app.booking.policy import Refusal
 from app.domain.booking import Status, short_reference
 from app.domain.move import MoveState
 from app.errors import HoldfastError
@@ -19,7 +19,7 @@ from app.parts import parts_of
 from app.text import catalogues
 from app.web.manage.cancel_words import may_cancel
 from app.web.manage.history import history_lines
-from app.web.manage.link import manage_path, offer_of, to_manage
+from app.web.manage.link import allowed_now, manage_path, to_manage
 from app.web.manage.manage_words import news, not_done, reported_words, undo_line
 from app.web.manage.move_words import may_move
 from app.web.shared.addresses import times_address
@@ -81,11 +81,11 @@ def managed_screen(
     request: Request, view: BookingView, *, reported: str = "", problem: Sequence[str] = (), status: int = 200
 ) -> Response:
     """The booking as it stands. While the scheduler is being asked, the page asks again by itself, ever more seldom."""
-    booking, offer, language = view.booking, offer_of(request, view), request.state.shell.language
-    now, path = offer.at, manage_path(request)
+    booking, allowed, language = view.booking, allowed_now(request, view), request.state.shell.language
+    now, path = allowed.at, manage_path(request)
     word, mark = status_words(booking, view.move, now, language)
     to_come = stands(booking, now)
-    may_end = (to_come or offer.cancel_refusal is None) and booking.status is not Status.OFFERED
+    may_end = (to_come or allowed.cancel_refusal is None) and booking.status is not Status.OFFERED
     polls = asked_poll(request)
     wait = _wait(request, view, polls or 0)
     context = {
@@ -100,15 +100,15 @@ def managed_screen(
         "off": booking.status in {Status.CANCELED, Status.EXPIRED, Status.OFFERED},
         "reference": short_reference(booking.id),
         "map": map_link(view.widget.address),
-        "undo": undo_line(offer, booking, language),
+        "undo": undo_line(allowed, booking, language),
         "gives_back": gives_back(view),
         "paying": paying(view, now, language),
-        "begun": to_come and offer.cancel_refusal is Refusal.BEGUN,
-        "move": may_move(offer, booking, language) if to_come and not view.move else [],
-        "movable": offer.move_refusal is None,
-        "cancel": may_cancel(offer, booking, language) if may_end else [],
-        "cancelable": offer.cancel_refusal is None,
-        "choices": choices(view, offer, path, language),
+        "begun": to_come and allowed.cancel_refusal is Refusal.BEGUN,
+        "move": may_move(allowed, booking, language) if to_come and not view.move else [],
+        "movable": allowed.move_refusal is None,
+        "cancel": may_cancel(allowed, booking, language) if may_end else [],
+        "cancelable": allowed.cancel_refusal is None,
+        "choices": choices(view, allowed, path, language),
         "again": "" if to_come or booking.status in _OPEN else times_address(request, booking),
         "calendar": f"{path}/calendar.ics" if to_come else "",
         "calendar_links": named_calendar_links(booking, view.widget) if to_come else [],

@@ -6,7 +6,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from app.booking.bookings import BookingView
-from app.booking.offer import Offer
+from app.booking.policy import Allowed
 from app.domain.booking import Booking, Status
 from app.domain.history import HistoryWord
 from app.domain.move import MoveState
@@ -91,10 +91,10 @@ def not_undone(error: HoldfastError, booking: Booking, now: datetime, language: 
     return [_("The time was taken in the meantime, so your booking stays cancelled.")]
 
 
-def undo_line(offer: Offer, booking: Booking, language: str) -> str:
+def undo_line(allowed: Allowed, booking: Booking, language: str) -> str:
     """Until when a cancellation may be taken back; empty where it may not."""
-    if offer.undo_until is None:
+    if allowed.undo_until is None:
         return ""
     return catalogues.translator(language).gettext(
         "Until %(time)s, you can undo the cancellation and keep the same time."
-    ) % {"time": clock(offer.undo_until, booking, language)}
+    ) % {"time": clock(allowed.undo_until, booking, language)}

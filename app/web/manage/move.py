@@ -25,7 +25,7 @@ from app.errors import (
 )
 from app.parts import parts_of
 from app.text import zones
-from app.web.manage.link import manage_path, offer_of, read_view, to_manage, to_stripe
+from app.web.manage.link import allowed_now, manage_path, read_view, to_manage, to_stripe
 from app.web.manage.manage import managed_screen_instead
 from app.web.manage.move_words import afterwards, move_button, not_moved, price_difference
 from app.web.shared.booking_summary import in_zone, summarize, visitor_zone
@@ -47,14 +47,14 @@ from app.web.shared.times_screen import Paths
 
 async def show_reschedule(request: Request, view: BookingView) -> Response:
     """GET /manage/{token}/reschedule: the calendar again, with the booking's own time in it."""
-    if offer_of(request, view).move_refusal:
+    if allowed_now(request, view).move_refusal:
         return to_manage(request)
     return await _times(request, view, request.query_params)
 
 
 async def show_slots(request: Request, view: BookingView) -> Response:
     """GET /manage/{token}/reschedule/slots: the month and the day's times, as a part of the page for htmx."""
-    if not wants_block(request) or offer_of(request, view).move_refusal:
+    if not wants_block(request) or allowed_now(request, view).move_refusal:
         return await show_reschedule(request, view)
     response = await _times(request, view, request.query_params, block="times")
     asked = {name: value for name, value in request.query_params.items() if name != "zones"}
@@ -64,7 +64,7 @@ async def show_slots(request: Request, view: BookingView) -> Response:
 
 async def show_preview(request: Request, view: BookingView) -> Response:
     """GET /manage/{token}/reschedule/preview: from when to when, and what it costs. Nothing happens yet."""
-    if offer_of(request, view).move_refusal:
+    if allowed_now(request, view).move_refusal:
         return to_manage(request)
     return await _before_moving(request, view, request.query_params)
 
@@ -84,7 +84,7 @@ async def reschedule(request: Request, view: BookingView) -> Response:
         moved = await move_as_quoted(request, booking.id, quote, by=Actor.CUSTOMER, revision=revision)
     except (LinkRefused, PolicyRefused, BookingConflict, SlotTaken, SchedulerError, StripeError) as error:
         view = await read_view(request)
-        if offer_of(request, view).move_refusal:
+        if allowed_now(request, view).move_refusal:
             return managed_screen_instead(request, view, error)
         if isinstance(error, SlotTaken):
             return await _times(request, view, form, error=error)
@@ -165,7 +165,7 @@ async def _before_moving(
         # What the scheduler gave no answer to is not offered for a while, but it is not taken either.
         down = problem if isinstance(problem, SchedulerError | StripeError) else None
         return await _times(request, view, asked, error=down or error)
-    offer = offer_of(request, view)
+    allowed = allowed_now(request, view)
     zone = zones.valid_zone(asked.get("tz")) or visitor_zone(view.booking)
     booking = in_zone(view.booking, zone)
     there = booking.elsewhere(
@@ -181,12 +181,12 @@ async def _before_moving(
     context = {
         "path": manage_path(request),
         "back": f"{manage_path(request)}/reschedule?{urlencode([*kept, ('date', day.isoformat())])}",
-        "was": summarize(booking, language=language, now=offer.at),
-        "summary": summarize(after, language=language, now=offer.at),
+        "was": summarize(booking, language=language, now=allowed.at),
+        "summary": summarize(after, language=language, now=allowed.at),
         "money_head": head,
         "money": money,
         "more": quote.difference > 0,
-        "afterwards": afterwards(offer, after, language),
+        "afterwards": afterwards(allowed, after, language),
         "button": move_button(quote, language),
         "fields": [
             *kept,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from app.booking.moves import MoveQuote
-from app.booking.offer import Offer, Refusal
+from app.booking.policy import Allowed, Refusal
 from app.domain.booking import Booking
 from app.domain.money import Money
 from app.errors import HoldfastError, LinkExpired, PaymentRefused, SchedulerError, StripeError
@@ -13,17 +13,18 @@ from app.text import catalogues, formats
 from app.web.shared.time_words import when
 
 
-def may_move(offer: Offer, booking: Booking, language: str) -> list[str]:
+def may_move(allowed: Allowed, booking: Booking, language: str) -> list[str]:
     """How long and how often it may be moved; or why not."""
     said = catalogues.translator(language)
     _ = said.gettext
-    until = {"until": when(offer.move_until, booking, offer.at, language)}
+    until = {"until": when(allowed.move_until, booking, allowed.at, language)}
     often = booking.terms.most_moves
-    match offer.move_refusal:
+    match allowed.move_refusal:
         case None:
-            times = said.ngettext("%(num)s more time", "%(num)s more times", offer.moves_left)
+            times = said.ngettext("%(num)s more time", "%(num)s more times", allowed.moves_left)
             return [
-                _("You can move it %(times)s, until %(until)s.") % {**until, "times": times % {"num": offer.moves_left}}
+                _("You can move it %(times)s, until %(until)s.")
+                % {**until, "times": times % {"num": allowed.moves_left}}
             ]
         case Refusal.TOO_LATE:
             return [_("The last chance to move it was %(until)s.") % until]
@@ -84,19 +85,19 @@ def move_button(quote: MoveQuote, language: str) -> str:
     return _("Move the booking")
 
 
-def afterwards(offer: Offer, after: Booking, language: str) -> str:
+def afterwards(allowed: Allowed, after: Booking, language: str) -> str:
     """How often and how long the new time could be moved again."""
     said = catalogues.translator(language)
-    left = offer.moves_left - 1
+    left = allowed.moves_left - 1
     until = after.starts_at - timedelta(hours=after.terms.move_hours)
-    if left <= 0 or until <= offer.at:
+    if left <= 0 or until <= allowed.at:
         return said.gettext("After this, you can no longer move it here.")
     again = said.ngettext(
         "After this, you can move it %(num)s more time, until %(until)s.",
         "After this, you can move it %(num)s more times, until %(until)s.",
         left,
     )
-    return again % {"num": left, "until": when(until, after, offer.at, language)}
+    return again % {"num": left, "until": when(until, after, allowed.at, language)}
 
 
 def not_moved(error: HoldfastError, language: str) -> list[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from app.booking.bookings import BookingView
-from app.booking.offer import Offer
+from app.booking.policy import Allowed
 from app.domain.booking import Status
 from app.text import catalogues
 from app.web.shared.booking_summary import at_place
@@ -32,7 +32,7 @@ class Choices:
     refund_path: str
 
 
-def choices(view: BookingView, offer: Offer, manage: str, language: str) -> Choices | None:
+def choices(view: BookingView, allowed: Allowed, manage: str, language: str) -> Choices | None:
     """What the customer may choose; None where nothing is offered. `manage` is the path of the booking's pages, empty
     where this page may only show."""
     if view.booking.status is not Status.OFFERED:
@@ -41,11 +41,11 @@ def choices(view: BookingView, offer: Offer, manage: str, language: str) -> Choi
         times=[
             Choice(
                 # Word joiners: no line break inside a span.
-                when=long_when(one.starts_at, one.ends_at, view.booking, offer.at, language).replace(
+                when=long_when(one.starts_at, one.ends_at, view.booking, allowed.at, language).replace(
                     "–", "\u2060–\u2060"
                 ),
                 person=one.resource_name,
-                until=when(one.offered_until or offer.at, view.booking, offer.at, language),
+                until=when(one.offered_until or allowed.at, view.booking, allowed.at, language),
                 path=f"{manage}/choose?time={one.id}" if manage else "",
             )
             for one in view.offered

@@ -11,7 +11,7 @@ from starlette.responses import RedirectResponse, Response
 
 from app.booking.bookings import BookingView
 from app.booking.manage_links import MANAGED
-from app.booking.offer import Offer
+from app.booking.policy import Allowed
 from app.booking.take_payment import UNPAID
 from app.domain.booking import Actor, Channel, Status
 from app.domain.money import Money
@@ -80,7 +80,7 @@ async def booking_screen(
     """`error` is why an act came to nothing, or `refused` the msgid that says so; `wrong_email` is what was typed as
     the customer's new address and is none."""
     parts, language, now = parts_of(request), request.state.shell.language, parts_of(request).now()
-    booking, offer = view.booking, offer_of(request, view)
+    booking, allowed = view.booking, allowed_now(request, view)
     here = replace(view, booking=at_place(booking))
     word, mark = owner_status_words(booking, view.move, now, language)
     customer = booking.customer
@@ -114,8 +114,8 @@ async def booking_screen(
         if refused
         else [],
         "may": {
-            "move": offer.not_moved(Actor.OWNER) is None,
-            "cancel": offer.not_canceled(Actor.OWNER) is None,
+            "move": allowed.not_moved(Actor.OWNER) is None,
+            "cancel": allowed.not_canceled(Actor.OWNER) is None,
             "refund": view.left > 0,
             "take": bool(unpaid),
             "miss": begun and not booking.no_show,
@@ -206,6 +206,6 @@ def to_booking(request: Request, *, reported: str = "") -> Response:
     return RedirectResponse(booking_path(request) + (f"?told={reported}" if reported else ""), status_code=303)
 
 
-def offer_of(request: Request, view: BookingView) -> Offer:
+def allowed_now(request: Request, view: BookingView) -> Allowed:
     """What may be done with it now."""
-    return parts_of(request).offers.of(view)
+    return parts_of(request).policy.of(view)

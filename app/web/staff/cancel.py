@@ -13,7 +13,7 @@ from app.parts import parts_of
 from app.text import catalogues, formats
 from app.web.shared.request_input import read_form
 from app.web.staff.before_act import NOT_DONE, BeforeAct, before_act, mailed_line, screen_instead
-from app.web.staff.booking import offer_of, to_booking
+from app.web.staff.booking import allowed_now, to_booking
 from app.web.staff.staff_words import goes_back
 
 
@@ -40,11 +40,11 @@ def _cancel_act(request: Request, view: BookingView) -> str:
 
 
 def _gives_back(request: Request, view: BookingView) -> Money:
-    return parts_of(request).offers.owner_refund(view)
+    return parts_of(request).policy.owner_refund(view)
 
 
 def _before_canceling(request: Request, view: BookingView, *, problem: HoldfastError | None = None) -> Response:
-    if offer_of(request, view).not_canceled(Actor.OWNER):
+    if allowed_now(request, view).not_canceled(Actor.OWNER):
         return to_booking(request)
     language, back = request.state.shell.language, _gives_back(request, view)
     _ = catalogues.translator(language).gettext

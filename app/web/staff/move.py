@@ -30,20 +30,20 @@ from app.web.shared.time_step_words import taken_words
 from app.web.shared.time_words import long_when, start_value
 from app.web.shared.times_screen import Paths
 from app.web.staff.before_act import NOT_DONE, BeforeAct, before_act, mailed_line
-from app.web.staff.booking import booking_path, booking_screen, offer_of, read_view, to_booking
+from app.web.staff.booking import allowed_now, booking_path, booking_screen, read_view, to_booking
 from app.web.staff.staff_words import moves_money
 
 
 async def show_times(request: Request, view: BookingView) -> Response:
     """GET …/move: the calendar, with the booking's own time in it."""
-    if offer_of(request, view).not_moved(Actor.OWNER):
+    if allowed_now(request, view).not_moved(Actor.OWNER):
         return to_booking(request)
     return await _times(request, view, request.query_params)
 
 
 async def show_move(request: Request, view: BookingView) -> Response:
     """GET …/move/preview: from when to when, and what it does to the money. Nothing happens yet."""
-    if offer_of(request, view).not_moved(Actor.OWNER):
+    if allowed_now(request, view).not_moved(Actor.OWNER):
         return to_booking(request)
     return await _before_moving(request, view, request.query_params)
 
@@ -63,7 +63,7 @@ async def move(request: Request, view: BookingView) -> Response:
         return await _times(request, await read_view(request), form, error=error)
     except NOT_DONE as error:
         view = await read_view(request)
-        if offer_of(request, view).not_moved(Actor.OWNER):
+        if allowed_now(request, view).not_moved(Actor.OWNER):
             return await booking_screen(request, view, error=error)
         return await _before_moving(request, view, form, problem=error)
     words = {MoveState.DONE: "moved", MoveState.HELD: "held"}

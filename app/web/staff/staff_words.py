@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from app.booking.bookings import BookingView
 from app.booking.moves import MoveQuote
-from app.booking.offer import Refusal
 from app.booking.payment_refused import BAD_EMAIL
+from app.booking.policy import Refusal
 from app.domain.booking import Actor, Booking, Status
 from app.domain.event import StoredEvent
 from app.domain.history import HistoryEntry

@@ -83,7 +83,7 @@ def status_context(request: Request, view: BookingView, polls: int) -> dict[str,
         "manage": manage if confirmed else "",
         "calendar_links": named_calendar_links(booking, view.widget) if confirmed else [],
         "ask": booking.status in {Status.EXPIRED, Status.CANCELED, Status.OFFERED} or bool(slow),
-        "choices": choices(view, parts.offers.of(view), manage, language),
+        "choices": choices(view, parts.policy.of(view), manage, language),
         "off": booking.status is Status.OFFERED or mark == "cross",
     }
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from app.booking.offer import Refusal
+from app.booking.policy import Refusal
 from app.domain.booking import Actor, Booking, EndReason, Status
 from app.domain.money import Money
 from app.errors import BookingConflict, PolicyRefused, SchedulerError
@@ -39,8 +39,8 @@ async def test_what_comes_back_is_what_the_terms_say_at_each_edge(
 ) -> None:
     booking = await stack.confirmed(await stack.in_days(5))
     stack.clock.set(booking.starts_at - before_start)
-    offer = stack.parts.offers.of(await stack.parts.bookings.view(booking.id))
-    assert (offer.cancel_refusal, offer.percent, offer.refund) == (None, percent, Money(back, "sek"))
+    allowed = stack.parts.policy.of(await stack.parts.bookings.view(booking.id))
+    assert (allowed.cancel_refusal, allowed.percent, allowed.refund) == (None, percent, Money(back, "sek"))
     canceled = await stack.cancel(booking)
     assert canceled.status is Status.CANCELED
     assert canceled.end_reason is EndReason.BY_CUSTOMER
@@ -51,8 +51,8 @@ async def test_what_comes_back_is_what_the_terms_say_at_each_edge(
 
 async def test_the_refund_goes_out_when_the_offer_said_and_not_before(stack: Stack) -> None:
     booking = await stack.confirmed()
-    offer = stack.parts.offers.of(await stack.parts.bookings.view(booking.id))
-    assert offer.refund_at == stack.clock() + 10 * MINUTE
+    allowed = stack.parts.policy.of(await stack.parts.bookings.view(booking.id))
+    assert allowed.refund_at == stack.clock() + 10 * MINUTE
     await stack.cancel(booking)
     await stack.tick(after=10 * MINUTE - SECOND)
     assert stack.stripe.state.refunds == {}
@@ -140,7 +140,7 @@ async def test_many_clicks_at_once_cancel_once(stack: Stack) -> None:
 async def test_what_has_begun_is_no_longer_canceled_by_the_customer(stack: Stack) -> None:
     booking = await stack.confirmed()
     stack.clock.set(booking.starts_at)
-    assert stack.parts.offers.of(await stack.parts.bookings.view(booking.id)).cancel_refusal is Refusal.BEGUN
+    assert stack.parts.policy.of(await stack.parts.bookings.view(booking.id)).cancel_refusal is Refusal.BEGUN
     with pytest.raises(PolicyRefused) as refused:
         await stack.cancel(booking)
     assert refused.value.refusal == Refusal.BEGUN
@@ -342,8 +342,8 @@ async def test_without_minutes_to_undo_the_refund_goes_out_at_once(tmp_path: Pat
         booking = await stack.confirmed()
         canceled = await stack.cancel(booking)
         assert stack.money_kept() == 0
-        offer = stack.parts.offers.of(await stack.parts.bookings.view(canceled.id))
-        assert offer.undo_until is None
+        allowed = stack.parts.policy.of(await stack.parts.bookings.view(canceled.id))
+        assert allowed.undo_until is None
         with pytest.raises(BookingConflict):
             await stack.parts.cancel.undo(booking.id)
 
@@ -617,8 +617,8 @@ async def test_a_refund_from_stripes_dashboard_is_mirrored_and_not_given_twice(t
             Money(30000, "sek"),
             "succeeded",
         )
-        offer = stack.parts.offers.of(await stack.parts.bookings.view(booking.id))
-        assert offer.refund == Money(90000, "sek")
+        allowed = stack.parts.policy.of(await stack.parts.bookings.view(booking.id))
+        assert allowed.refund == Money(90000, "sek")
         await stack.cancel(booking)
         await stack.until_quiet()
         assert stack.money_kept() == 0
@@ -696,8 +696,8 @@ async def test_what_the_customer_has_won_in_a_dispute_is_not_promised_again(stac
     dispute = stack.stripe.open_dispute(await stack.intent_of(booking))
     stack.stripe.close_dispute(dispute["id"], "lost")
     await stack.until_quiet()
-    offer = stack.parts.offers.of(await stack.parts.bookings.view(booking.id))
-    assert offer.refund == Money(0, "sek")
+    allowed = stack.parts.policy.of(await stack.parts.bookings.view(booking.id))
+    assert allowed.refund == Money(0, "sek")
     await stack.cancel(booking)
     await stack.until_quiet()
     assert await stack.refunds(booking) == []

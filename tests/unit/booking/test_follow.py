@@ -85,7 +85,7 @@ async def test_the_customer_cannot_take_back_what_the_owner_has_canceled(stack: 
     await in_hapio(stack, booking, is_canceled=True)
     await stack.parts.follow.booking(booking.id)
     view = await stack.parts.bookings.view(booking.id)
-    assert stack.parts.offers.of(view).undo_until is None
+    assert stack.parts.policy.of(view).undo_until is None
 
 
 async def test_a_booking_moved_in_hapio_has_its_new_time_and_both_are_told(stack: Stack) -> None:

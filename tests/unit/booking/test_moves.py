@@ -9,7 +9,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from app.booking.offer import Refusal
+from app.booking.policy import Refusal
 from app.booking.reschedule import Rescheduled
 from app.domain.booking import Actor, Booking, EndReason, Status
 from app.domain.history import HistoryWord
@@ -351,8 +351,8 @@ async def test_canceling_what_is_paid_after_all_tells_that_it_was_moved(tmp_path
 async def test_while_the_difference_is_open_there_is_no_second_move(open_minded: Stack) -> None:
     stack = open_minded
     booking, _ = await dearer(stack)
-    offer = stack.parts.offers.of(await stack.parts.bookings.view(booking.id))
-    assert (offer.move_refusal, offer.cancel_refusal) == (Refusal.UNDER_WAY, None)
+    allowed = stack.parts.policy.of(await stack.parts.bookings.view(booking.id))
+    assert (allowed.move_refusal, allowed.cancel_refusal) == (Refusal.UNDER_WAY, None)
     with pytest.raises(PolicyRefused):
         await stack.move(booking, await stack.in_days(8, "headshot"))
 
@@ -442,8 +442,8 @@ async def test_hapio_failing_in_the_middle_keeps_both_times_until_it_answers(sta
     for starts_at, person in ((booking.starts_at, booking.resource_id), (later, moving.move.resource_id)):
         with pytest.raises(SlotTaken):
             await stack.hold(starts_at, resource_id=person)
-    offer = stack.parts.offers.of(await stack.parts.bookings.view(booking.id))
-    assert (offer.cancel_refusal, offer.move_refusal) == (None, Refusal.UNDER_WAY)
+    allowed = stack.parts.policy.of(await stack.parts.bookings.view(booking.id))
+    assert (allowed.cancel_refusal, allowed.move_refusal) == (None, Refusal.UNDER_WAY)
     stack.hapio.faults.clear()
     await stack.until_quiet()
     moved = await stack.now(booking)
@@ -635,8 +635,8 @@ async def test_two_tabs_move_to_two_times_and_one_is_told(stack: Stack) -> None:
 async def test_a_booking_is_moved_until_a_day_before_it_and_not_a_second_later(stack: Stack) -> None:
     booking, later = await stack.confirmed(), await stack.in_days(6)
     stack.clock.set(booking.starts_at - 24 * HOUR + SECOND)
-    offer = stack.parts.offers.of(await stack.parts.bookings.view(booking.id))
-    assert (offer.move_refusal, offer.move_until) == (Refusal.TOO_LATE, booking.starts_at - 24 * HOUR)
+    allowed = stack.parts.policy.of(await stack.parts.bookings.view(booking.id))
+    assert (allowed.move_refusal, allowed.move_until) == (Refusal.TOO_LATE, booking.starts_at - 24 * HOUR)
     with pytest.raises(PolicyRefused) as refused:
         await stack.move(booking, later)
     assert refused.value.refusal == Refusal.TOO_LATE
@@ -660,7 +660,7 @@ async def test_a_move_that_came_to_nothing_is_not_counted(open_minded: Stack) ->
     booking, _ = await dearer(stack)
     await stack.parts.reschedule.give_up(booking.id)
     view = await stack.parts.bookings.view(booking.id)
-    assert stack.parts.offers.of(view).moves_left == 3
+    assert stack.parts.policy.of(view).moves_left == 3
 
 
 async def test_where_moving_is_not_offered_it_is_refused(tmp_path: Path) -> None:

@@ -106,8 +106,8 @@ async def test_goodwill_is_given_on_top_of_what_a_cancellation_gave(stack: Stack
 async def test_goodwill_given_before_is_not_given_again_by_a_cancellation(stack: Stack) -> None:
     booking = await stack.confirmed()
     await stack.parts.owner_refunds.give_back(booking.id, Money(100000, "sek"))
-    offer = stack.parts.offers.of(await stack.parts.bookings.view(booking.id))
-    assert offer.refund == Money(20000, "sek")
+    allowed = stack.parts.policy.of(await stack.parts.bookings.view(booking.id))
+    assert allowed.refund == Money(20000, "sek")
     await stack.cancel(booking)
     await stack.until_quiet()
     assert stack.money_kept() == 0
@@ -129,9 +129,9 @@ async def test_what_the_owner_refunded_before_is_not_refunded_again_by_a_cancell
     booking = await stack.confirmed(await stack.in_days(5))
     await stack.parts.owner_refunds.give_back(booking.id, Money(50000, "sek"))
     stack.clock.set(booking.starts_at - 23 * HOUR)  # half of 1,200 goes back
-    offer = stack.parts.offers.of(await stack.parts.bookings.view(booking.id))
+    allowed = stack.parts.policy.of(await stack.parts.bookings.view(booking.id))
     quoted = await stack.parts.cancel.quote(booking.id, by=Actor.CUSTOMER)
-    assert offer.refund == quoted == Money(10000, "sek")
+    assert allowed.refund == quoted == Money(10000, "sek")
     await stack.cancel(booking)
     await stack.until_quiet()
     assert stack.money_kept() == 60000

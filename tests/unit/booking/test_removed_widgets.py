@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.booking.offer import Refusal
+from app.booking.policy import Refusal
 from app.domain.booking import Booking, EndReason, Status
 from app.domain.money import Money
 from app.errors import BookingConflict, NotFound, PolicyRefused

@@ -77,8 +77,8 @@ async def test_moves_are_begun_and_left_unpaid_no_more_often_than_they_may_be_ma
             moving = await stack.move(booking, await stack.in_days(8), service="portrait")
             assert moving.checkout_url
             await stack.parts.reschedule.give_up(booking.id)
-        offer = stack.parts.offers.of(await stack.parts.bookings.view(booking.id))
-        assert (offer.moves_left, offer.move_refusal) == (0, "too_often")
+        allowed = stack.parts.policy.of(await stack.parts.bookings.view(booking.id))
+        assert (allowed.moves_left, allowed.move_refusal) == (0, "too_often")
         calls = hapio_calls(stack)
         with pytest.raises(PolicyRefused):
             await stack.move(booking, await stack.in_days(9))
@@ -104,7 +104,7 @@ async def test_an_outage_does_not_use_up_the_customers_moves(open_minded: Stack,
     stack.stripe.faults.clear()
     stack.hapio.faults.clear()
     await stack.tick(after=60 * MINUTE, times=3)
-    assert stack.parts.offers.of(await stack.parts.bookings.view(booking.id)).moves_left == 3
+    assert stack.parts.policy.of(await stack.parts.bookings.view(booking.id)).moves_left == 3
     assert (await stack.move(booking, other)).booking.starts_at == other
 
 
@@ -127,7 +127,7 @@ async def test_the_fourth_cancellation_is_final_at_once(stack: Stack) -> None:
         await stack.parts.cancel.undo(booking.id)
         stack.clock.advance(5 * MINUTE)
     view = await stack.parts.bookings.view(booking.id)
-    assert stack.parts.offers.of(view).refund_at == stack.clock(), "and the page before it says so"
+    assert stack.parts.policy.of(view).refund_at == stack.clock(), "and the page before it says so"
     canceled = await stack.cancel(booking)
     assert canceled.undo_until == stack.clock()
     with pytest.raises(BookingConflict):

@@ -40,7 +40,7 @@ _OWNER_MAY_MOVE = frozenset({Refusal.BEGUN, Refusal.TOO_LATE, Refusal.TOO_OFTEN}
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
+class Allowed:
     """What the customer may do at one reading of the clock, `at`, and what would follow.
 
     `percent` of the price, which is `refund`, comes back on cancellation, and goes out at `refund_at`; `uncharged` says
@@ -73,21 +73,21 @@ def _binding(refusal: Refusal | None, by: Actor, passed: frozenset[Refusal]) -> 
     return None if by is Actor.OWNER and refusal in passed else refusal
 
 
-class Offers:
+class Policy:
     """Reads the clock once, and decides by the terms that the booking was bought under."""
 
     def __init__(self, tools: Tools) -> None:
         self._widgets = tools.widgets
         self._now = tools.now
 
-    def of(self, view: BookingView) -> Offer:
+    def of(self, view: BookingView) -> Allowed:
         """What the customer may do now."""
-        offer = self.at(view.booking, view.move, self._now(), view.funds)
-        return _within(offer, view.booking.terms.most_moves, view.history)
+        allowed = self.at(view.booking, view.move, self._now(), view.funds)
+        return _within(allowed, view.booking.terms.most_moves, view.history)
 
-    def at(self, booking: Booking, move: Move | None, at: datetime, funds: Funds) -> Offer:
-        """The offer at this time. A refund is at most what is left of the payments, and what was refunded outside the
-        terms is not refunded twice. What was paid for a move that is not done is refunded, too."""
+    def at(self, booking: Booking, move: Move | None, at: datetime, funds: Funds) -> Allowed:
+        """What is allowed at this time. A refund is at most what is left of the payments, and what was refunded outside
+        the terms is not refunded twice. What was paid for a move that is not done is refunded, too."""
         terms = booking.terms
         held, for_move = funds.held(booking), funds.paid_for(move)
         to_choose = booking.status is Status.OFFERED  # nothing was booked yet, so the terms keep nothing
@@ -111,7 +111,7 @@ class Offers:
         can_undo = booking.status is Status.CANCELED and not removed and not funds.gone_since(booking)
         undo = booking.undo_until if can_undo else None
         moving = move is not None and move.state is MoveState.MOVING
-        return Offer(
+        return Allowed(
             at=at,
             cancel_refusal=refusal,
             percent=100 if to_choose else terms.refund_percent(at=at, starts_at=booking.starts_at),
@@ -135,13 +135,13 @@ class Offers:
         return everything(view.booking, view.funds)
 
 
-def _within(offer: Offer, most_moves: int, history: Sequence[HistoryEntry]) -> Offer:
-    """The offer, given how often the booking was changed before."""
+def _within(allowed: Allowed, most_moves: int, history: Sequence[HistoryEntry]) -> Allowed:
+    """What is allowed, given how often the booking was changed before."""
     if undos(history) >= MOST_UNDOS:
-        offer = replace(offer, refund_at=offer.at)
-    if offer.move_refusal is None and moves_left_unpaid(history) >= most_moves:
-        offer = replace(offer, moves_left=0, move_refusal=Refusal.TOO_OFTEN)
-    return offer
+        allowed = replace(allowed, refund_at=allowed.at)
+    if allowed.move_refusal is None and moves_left_unpaid(history) >= most_moves:
+        allowed = replace(allowed, moves_left=0, move_refusal=Refusal.TOO_OFTEN)
+    return allowed
 
 
 def everything(booking: Booking, funds: Funds) -> Money:
