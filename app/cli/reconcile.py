@@ -171,7 +171,7 @@ def _lines(found: Differences) -> list[str]:
             [_there(one) for one in found.holds],
         ),
         (
-            "Confirmed at the scheduler, but not in the database (--release-final ID cancels it; otherwise leave it):",
+            "Confirmed at the scheduler, but not, or no longer, in the database (--release-final ID cancels it):",
             [_there(one) for one in found.finals],
         ),
         (

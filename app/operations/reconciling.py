@@ -24,7 +24,7 @@ _PAID = frozenset({PaymentState.AUTHORIZED, PaymentState.CAPTURED})
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """A booking at a scheduler that no row of ours has anything of."""
+    """A booking at a scheduler of which no row of ours has anything, or whose own row says that it is over."""
 
     scheduler: str
     booking: SchedulerBooking
@@ -40,9 +40,9 @@ class Differences:
     """What does not fit together.
 
     `adoptable` are paid Sessions of bookings that we know, `strays` payments of bookings that we do not know. `holds`
-    and `finals` are the scheduler's temporary and final bookings under a tag of which no row of ours has anything.
-    `gone` are confirmed bookings that the scheduler does not have, `unheard` payments of which Stripe does not have the
-    Session.
+    are the scheduler's temporary bookings under a tag of which no row of ours has anything, `finals` its final ones,
+    and those whose booking here has ended. `gone` are confirmed bookings that the scheduler does not have, `unheard`
+    payments of which Stripe does not have the Session.
     """
 
     adoptable: Sequence[CheckoutFacts]
@@ -117,7 +117,8 @@ class Reconciling:
         booking, move = await self._store.booking(tag), await self._store.move(tag)
         if there.is_temporary or booking is None:
             return booking is None and move is None
-        return booking.status is Status.EXPIRED
+        called_off = booking.status is Status.CANCELED and booking.reservation.due is None
+        return called_off or booking.status is Status.EXPIRED
 
     # -- putting right ---------------------------------------------------------------------------------------
 

@@ -1,6 +1,7 @@
 """`python -m app reconcile`: what Stripe, Hapio and the database do not have in common, and putting it right."""
 
 import argparse
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -186,6 +187,23 @@ async def test_a_confirmed_booking_in_hapio_is_released_only_by_its_name(
     assert len(desk.questions) == 1
     assert final_in_hapio(stack) == []
     assert stack.hapio.state.bookings[there].is_canceled
+
+
+async def test_what_is_called_off_here_and_stands_in_hapio_is_shown_and_can_be_cancelled(
+    stack: Stack, desk: Desk
+) -> None:
+    """As where a copy was put back that does not know what was booked of it since."""
+    booking = await stack.confirmed()
+    [there] = final_in_hapio(stack)
+    await stack.cancel(booking)
+    assert await desk.types() == 0
+    assert desk.told == ["Stripe, the scheduler and the database agree."]
+    bookings = stack.hapio.state.bookings
+    bookings[there] = replace(bookings[there], is_canceled=False)
+    assert await desk.types() == 0
+    assert there in desk.said
+    assert await desk.types("--release-final", there) == 0
+    assert final_in_hapio(stack) == []
 
 
 @pytest.mark.parametrize("option", ["--settled", "--release-final"])
