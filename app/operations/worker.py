@@ -325,13 +325,15 @@ class Worker:
             self._next_pruning = now + PRUNE_EVERY
 
     def _follow_clock(self, now: datetime) -> None:
-        """If the clock was set back, move the planned sweeps forward by as much."""
+        """If the clock was set back, what is planned comes as much sooner."""
         back = self._seen_at - now
         self._seen_at = now
         if back > BEAT_EVERY:
             self._next_scheduler_sweep -= back
             self._next_stripe_sweep -= back
             self._next_reconciling -= back
+            self._next_overdue_look -= back
+            self._next_pruning -= back
 
     async def _tell_overdue(self) -> None:
         now = self._now()

@@ -31,7 +31,7 @@ class Cached(Generic[T]):
         self._tasks = tasks
         self._reading: asyncio.Task[None] | None = None
         self._error: SchedulerError | None = None
-        self._rest_until = NEVER
+        self._rests_since = self._rest_until = NEVER
         self.value: T | None = None
         self.asked_at = NEVER
         self._told_at: datetime | None = None
@@ -48,11 +48,11 @@ class Cached(Generic[T]):
     @property
     def asks(self) -> bool:
         """Whether a read would ask the scheduler now: none is under way, and none has just failed."""
-        return self._reading is None and self._now() >= self._rest_until
+        return self._reading is None and not self._rests()
 
     async def read(self) -> T:
         """A new value, from the read under way if there is one. Raises what the scheduler's client raises."""
-        if self._reading is None and not (self._error and self._now() < self._rest_until):
+        if self._reading is None and not (self._error and self._rests()):
             self._start()
         if self._reading is not None:
             # Shielded, because a visitor who leaves must not take the read from the others.
@@ -61,6 +61,9 @@ class Cached(Generic[T]):
             raise self._error.with_traceback(None)
         assert self.value is not None  # noqa: S101 - a read ends with a value or an error
         return self.value
+
+    def _rests(self) -> bool:
+        return self._rests_since <= self._now() < self._rest_until  # a clock that was set back ends it
 
     def refresh(self) -> None:
         """Read behind the scenes, unless that is under way or has just failed."""
@@ -84,7 +87,7 @@ class Cached(Generic[T]):
     async def _run(self) -> None:
         asked_at = self._now()
         # Whatever goes wrong, a failed read is followed by a rest.
-        self._rest_until = asked_at + REST
+        self._rests_since, self._rest_until = asked_at, asked_at + REST
         try:
             self._told_at = None
             self.value = await self._fetch()
@@ -94,6 +97,7 @@ class Cached(Generic[T]):
         except SchedulerError as error:
             self._error = error
             told = error.retry_after if isinstance(error, SchedulerDown | SchedulerRateLimited) else 0.0
-            self._rest_until = self._now() + max(REST, timedelta(seconds=told))
+            self._rests_since = self._now()
+            self._rest_until = self._rests_since + max(REST, timedelta(seconds=told))
         finally:
             self._reading = None

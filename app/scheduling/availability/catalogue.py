@@ -107,7 +107,8 @@ class Catalogues:
     async def of(self, widget: Widget) -> Catalogue:
         """As Availability.catalogue tells."""
         built = self._built.get(widget.name)
-        if built and built.widget is widget and self._now() < built.look_at:
+        # Not after a clock that was set back, either.
+        if built and built.widget is widget and built.look_at - _LOOK <= self._now() < built.look_at:
             return built.catalogue
         known = built.catalogue if built and built.widget is widget else None
         try:
@@ -224,7 +225,7 @@ class Catalogues:
     async def _kept(self, cached: Cached[T]) -> T:
         if cached.value is None:
             return await cached.read()
-        if self._now() - cached.asked_at >= _FRESH and self._budget.may_read(_COST):
+        if abs(self._now() - cached.asked_at) >= _FRESH and self._budget.may_read(_COST):
             cached.refresh()
         return cached.value
 

@@ -6,11 +6,14 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
+from math import inf
 
 from app.domain.catalogue import Resource, Service, Slot
 from app.scheduling.availability.cached import NEVER, Cached
 from app.scheduling.availability.own import OwnBookings, days
 
+#: A clock that says it is so many seconds before the scheduler was asked was set back: two hosts differ by less.
+_SET_BACK = 60.0
 _ALWAYS = datetime.max.replace(tzinfo=UTC)
 
 
@@ -58,9 +61,14 @@ class Month:
         self._views: dict[str | None, View] = {}
         self._resources: tuple[Resource, ...] = ()
 
+    def is_due(self, now: datetime) -> bool:
+        """Whether it has to be looked after."""
+        return now >= self.look_at or self.age(now) == inf
+
     def age(self, now: datetime) -> float:
-        """Seconds since the scheduler was asked."""
-        return (now - self.cached.asked_at).total_seconds()
+        """Seconds since the scheduler was asked; infinite where nobody knows, since the clock was set back."""
+        age = (now - self.cached.asked_at).total_seconds()
+        return age if age > -_SET_BACK else inf
 
     def distance(self, now: datetime) -> int:
         """How many months away it is; 0 for the current one."""

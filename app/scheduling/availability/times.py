@@ -39,6 +39,7 @@ _OLD = timedelta(minutes=5)
 _HORIZON = timedelta(days=92)
 #: A month whose refresh is overdue is looked after once in so long, where many look at it.
 _PAUSE = timedelta(seconds=1)
+_NOTHING, _MINUTE = timedelta(0), timedelta(minutes=1)
 #: Before anything was read or doubted.
 _EVER = datetime(2000, 1, 1, tzinfo=UTC)
 #: How far the clocks of two hosts may differ.
@@ -141,9 +142,9 @@ class SchedulerAvailability:
         and with every minute, since days begin, times pass and providers go down.
         """
         now = self._now()
-        if now >= self._epoch_ends:
+        if not _NOTHING < self._epoch_ends - now <= _MINUTE:  # it is over, or the clock was set back
             self._epoch += 1
-            self._epoch_ends = now.replace(second=0, microsecond=0) + timedelta(minutes=1)
+            self._epoch_ends = now.replace(second=0, microsecond=0) + _MINUTE
         return self._epoch
 
     async def catalogue(self, widget: Widget) -> Catalogue:
@@ -228,7 +229,7 @@ class SchedulerAvailability:
         held = self._months.get(key)
         late = False
         asked_at = held.cached.asked_at if held else NEVER
-        if held is None or now >= held.look_at:
+        if held is None or held.is_due(now):
             held = self._open(key, service)
             if held is None:
                 return None, False

@@ -157,7 +157,7 @@ class OwnerAccess:
 
     async def _refreshed(self) -> str | None:
         """A new token; None where another process makes it, or where the account was connected again meanwhile."""
-        if self._rests_until and self._now() < self._rests_until:
+        if self._rests_until and self._rests_until - _REST <= self._now() < self._rests_until:
             raise self._no_token()
         leased = await self._store.lease_refresh(self._name, until=self._now() + LEASE)
         if leased is None:

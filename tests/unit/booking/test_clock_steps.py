@@ -7,9 +7,11 @@ import pytest
 
 from app.breaker import Breaker
 from app.domain.booking import Status
-from app.errors import RateLimited
+from app.errors import RateLimited, SchedulerError
 from app.protection.rate_limits import RateLimits, Rule
 from sandbox.clock import Clock
+from sandbox.hapio import Fault
+from tests.support.backups import OWNER
 from tests.support.figures import TOKEN, figure
 from tests.support.stack import Stack, open_stack
 
@@ -80,6 +82,39 @@ async def test_lost_payments_are_looked_for_as_often_as_ever(tmp_path: Path) -> 
         await stack.tick(after=timedelta(minutes=11))
         assert len(stack.stripe.calls) > reads
         assert await stack.status(booking) is Status.HELD
+
+
+async def test_the_owner_hears_of_what_waits_as_soon_as_ever(tmp_path: Path) -> None:
+    async with open_stack(tmp_path, settings={"staff_emails": (OWNER,)}) as stack:
+        await stack.tick()
+        stack.clock.advance(-HOUR)
+        booking = await stack.hold()
+        stack.hapio.faults.append(Fault("error_before", times=None))
+        await stack.paid(booking)
+        for _ in range(8):
+            await stack.tick(after=timedelta(minutes=5))
+        assert await stack.status(booking) is Status.PAID
+        assert "Needs your attention" in [subject.partition(":")[0] for subject in await stack.mail(OWNER)]
+
+
+async def test_a_time_that_is_taken_at_the_scheduler_disappears_as_soon_as_ever(stack: Stack) -> None:
+    start = await stack.free_slot()
+    stack.clock.advance(-HOUR)
+    await stack.side.stranger_takes(start)
+    for _ in range(3):
+        stack.clock.advance(timedelta(minutes=2))
+        shown = await stack.free_slot()
+    assert shown != start
+
+
+async def test_a_scheduler_that_had_failed_is_asked_again_after_the_usual_pause(stack: Stack) -> None:
+    stack.hapio.faults.append(Fault("error_before", times=None))
+    with pytest.raises(SchedulerError):
+        await stack.free_slot()
+    stack.hapio.faults.clear()
+    stack.clock.advance(-HOUR)
+    stack.clock.advance(timedelta(minutes=1))
+    assert await stack.free_slot()
 
 
 async def test_calls_that_the_clock_was_set_back_in_do_not_make_the_figures_fall(tmp_path: Path) -> None:
