@@ -84,7 +84,7 @@ class AuditRows(Database):
             else_="paid_twice",
         )
         # What may be kept of a payment when its customer cancels is in the terms, and was drawn with the claim. Owners
-        # keep nothing, or everything because they say so.
+        # keep nothing, or everything because they say so. What is only held is let go, whoever cancels.
         chose_to_keep = sa.exists().where(
             history.c.booking_id == bookings.c.id,
             history.c.what == HistoryWord.BY_OWNER,
@@ -92,6 +92,7 @@ class AuditRows(Database):
         )
         kept = sa.and_(
             bookings.c.status == Status.CANCELED,
+            sa.not_(held),
             sa.or_(
                 bookings.c.end_reason == EndReason.BY_CUSTOMER,
                 sa.and_(bookings.c.end_reason == EndReason.BY_OWNER, chose_to_keep),

@@ -604,3 +604,22 @@ async def test_no_mail_promises_a_refund_that_has_failed_already(stack: Stack) -
     await stack.until_quiet()
     assert [subject.partition(":")[0] for subject in await stack.mail(ANNA)] == ["Refund failed"]
     assert await stack.status(booking) is Status.CONFIRMED
+
+
+@pytest.mark.both_databases
+@pytest.mark.parametrize("by", [Actor.CUSTOMER, Actor.OWNER])
+async def test_held_money_that_is_not_let_go_after_a_cancellation_is_an_alarm(tmp_path: Path, by: Actor) -> None:
+    """The calendar had not answered yet, so that the money was only held; now Stripe does not answer."""
+    async with open_stack(tmp_path, widget='capture = "manual"') as stack:
+        stack.hapio.faults.append(HapioFault("error_before", method="PATCH", times=None))
+        booking = await stack.hold(await stack.in_days(6))
+        await stack.paid(booking)
+        await stack.tick()
+        assert await stack.status(booking) is Status.PAID
+        stack.stripe.faults.append(Fault("error_before", times=None))
+        await stack.cancel(booking, by=by)
+        await stack.tick(after=timedelta(hours=3), times=2)
+        assert len(await money_alarms(stack)) == 1
+        stack.stripe.faults.clear()
+        await stack.tick(after=timedelta(hours=3), times=2)
+        assert await money_alarms(stack) == []
