@@ -22,11 +22,13 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.domain.booking import Booking, Channel, Status
 from app.domain.event import SAYS_PAID
+from app.domain.payment import DISPUTE_OVER
 from app.errors import StorageError
 from app.operations.alerts import Alert, AlertKind
 from app.parts import Parts
 from app.web.staff.well_words import well
-from proof.audit import NO_BOOKING, NO_MONEY, ORPHANS, PROMISES, UNTOLD, Books, about, double
+from proof.audit import NO_BOOKING, NO_MONEY, ORPHANS, PROMISES, UNTOLD, about, double
+from proof.books import Books
 from proof.process import Process
 from proof.story import NEVER_ENDING, Broken
 from proof.world import World
@@ -294,7 +296,7 @@ def waits(books: Books) -> Iterator[Waiting]:
             yield Waiting(MOVE, row["id"], row["booking_id"], both if row["payment_id"] else frozenset({"scheduler"}))
         elif row["state"] == "held" and row["deadline"] <= now:
             yield Waiting(END, row["id"], row["booking_id"], frozenset({"stripe"}))
-    disputed = {row["id"] for row in books.rows["payments"] if row["dispute"]}
+    disputed = {row["id"] for row in books.rows["payments"] if row["dispute"] and row["dispute"] not in DISPUTE_OVER}
     for row in books.rows["refunds"]:
         if row["payment_id"] in disputed or row["next_try_at"] is None or row["due_at"] > now:
             continue
@@ -364,7 +366,7 @@ def _text(message: Any) -> str:
 
 
 async def _the_rest_is_right(watch: Watch) -> None:
-    """The usual audit of everything that does not wait; and nobody was promised what is not so."""
+    """The usual audit of everything that does not wait."""
     world = watch.world
     books = Books(world)
     await books.read()
@@ -376,8 +378,6 @@ async def _the_rest_is_right(watch: Watch) -> None:
         for promise, sentence in about(books, booking):
             if promise not in excused:
                 watch.wrong.setdefault(sentence)
-        for sentence in _promised(books, booking):
-            watch.wrong.setdefault(sentence)
     for sentence in double(books):
         watch.wrong.setdefault(sentence)
 
@@ -398,27 +398,6 @@ def _unknowable(watch: Watch, books: Books, booking: Booking) -> set[str]:
     if "scheduler" in watch.parts_broken and watch.world.story.changed_there:
         excused |= {NO_BOOKING, NO_MONEY, ORPHANS}
     return excused
-
-
-def _promised(books: Books, booking: Booking) -> Iterator[str]:
-    """No mail says that something is so which never was. What came before an old copy was put back, that copy does not
-    know."""
-    if books.world.restored:
-        return
-    who = booking.visitor.key or booking.channel
-    came, words = books.mailed(booking.id), set(books.words(booking.id))
-    if any(name.startswith("confirmed_") for name in came) and not words & {"confirmed", "rescued"}:
-        yield f"{who}: was told of a confirmation that never was"
-    if any(name.startswith("moved_") for name in came) and not words & {"moved", "other_person"}:
-        yield f"{who}: was told of a move that never was"
-    if any(name.startswith("restored_") for name in came) and "taken_back" not in words:
-        yield f"{who}: was told that a cancellation was undone"
-    owed = {row["id"] for row in books.of("outbox", booking.id)}
-    for row in books.of("refunds", booking.id):
-        if row["status"] in {"failed", "canceled"} and booking.customer:
-            for reader in ("customer", "owner"):
-                if not any(f"refund_failed_{reader}" in one and row["id"] in one for one in owed):
-                    yield f"{who}: a refund failed, and the {reader} was not told"
 
 
 async def _disk_is_told(watch: Watch, parts: Parts) -> None:

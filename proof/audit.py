@@ -1,22 +1,22 @@
 """Everybody's books compared at the end: Stripe's, the scheduler's, our rows, and the mailbox.
 
-Each sentence that comes back is a broken promise. Nothing here asks the product what it thinks; it reads the tables,
-and what the sandboxes have.
+Each sentence that comes back is a broken promise. Nothing here asks the product what it thinks: it reads the tables,
+and what the sandboxes have. What the terms leave is worked out in `proof/kept.py`, and who must have been told what is
+in `proof/told.py`.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
-import sqlalchemy as sa
-
-from app.domain.booking import Actor, Booking, EndReason, Status
-from app.store.rows import select_bookings, to_booking
-from app.store.tables import history, inbox, moves, outbox, payments, refunds, reservations, stray_payments
+from app.domain.booking import Booking, EndReason, Status
+from proof.books import Books, moment
+from proof.kept import kept as kept_by_terms
+from proof.told import untold, untrue
 from proof.world import World
 from tests.support.sides import Booked
 
@@ -27,110 +27,10 @@ UNTOLD, WAITS = "people who were not told", "things that still wait"
 PROMISES = (NO_BOOKING, NO_MONEY, DOUBLE, ORPHANS, UNTOLD, WAITS)
 
 _FINAL = {Status.CONFIRMED, Status.EXPIRED, Status.CANCELED}
-#: A page of Stripe's on which nobody can pay any more.
-_ENDED_PAGE = {"checkout.session.expired", "checkout.session.completed"}
 #: What was looked at before the scheduler was asked may have changed while that took its time.
 _IN_BETWEEN = timedelta(minutes=5)
 #: A booking that was paid in time may be confirmed so long after its visit has begun, and no later.
 _BEGUN = timedelta(minutes=15)
-
-
-class Books:
-    """All that is read, once."""
-
-    def __init__(self, world: World) -> None:
-        self.world = world
-        self.bookings: list[Booking] = []
-        self.rows: dict[str, list[Any]] = {}
-        self._of: dict[tuple[str, str], list[Any]] = defaultdict(list)
-        self._mailed: dict[str, list[str]] = defaultdict(list)
-        self._intents: dict[str, list[Any]] = defaultdict(list)
-        self._refunds: dict[str, list[Any]] = defaultdict(list)
-        self._disputes: dict[str, list[Any]] = defaultdict(list)
-        self._page_ended: dict[str, datetime] = {}
-        self._tagged: dict[str, list[Booked]] = defaultdict(list)
-        self._named: dict[str, list[Booked]] = defaultdict(list)
-
-    async def read(self) -> None:
-        """Our tables."""
-        async with self.world.processes[0].parts.store.engine.connect() as connection:
-            self.bookings = [to_booking(row) for row in (await connection.execute(select_bookings())).mappings()]
-            for table in (history, inbox, moves, outbox, payments, refunds, reservations, stray_payments):
-                self.rows[table.name] = list((await connection.execute(sa.select(table))).mappings())
-        self._sort()
-
-    def _sort(self) -> None:
-        """By booking: a day has thousands of them."""
-        for name, rows in self.rows.items():
-            for row in rows:
-                if row.get("booking_id"):
-                    self._of[name, row["booking_id"]].append(row)
-        for mail in self.world.mails:
-            ident, _, name = mail.header("Message-ID").removeprefix("<").partition(".")
-            self._mailed[ident].append(name.partition("@")[0])
-        state = self.world.stripe.state
-        for event in state.events.values():
-            if event["type"] in _ENDED_PAGE:
-                self._page_ended.setdefault(event["data"]["object"]["id"], _moment(event["created"]))
-        for intent in state.payment_intents.values():
-            self._intents[intent["metadata"].get("booking_id") or ""].append(intent)
-        for refund in state.refunds.values():
-            self._refunds[refund["payment_intent"]].append(refund)
-        for dispute in state.disputes.values():
-            self._disputes[dispute["payment_intent"]].append(dispute)
-        for there in self.world.side.booked():
-            self._tagged[there.tag].append(there)
-            self._named[there.reference].append(there)
-
-    def of(self, table: str, booking_id: str) -> list[Any]:
-        """A table's rows about a booking."""
-        return self._of.get((table, booking_id), [])
-
-    def intents(self, booking_id: str) -> list[Any]:
-        """Stripe's payments for a booking."""
-        return self._intents.get(booking_id, [])
-
-    def refunds(self, intent_id: str) -> list[Any]:
-        """What Stripe has given back of a payment, or means to."""
-        return self._refunds.get(intent_id, [])
-
-    def page_ended(self, session_id: str) -> datetime | None:
-        """When nobody could pay on a page of Stripe's any more; None where somebody still can."""
-        return self._page_ended.get(session_id)
-
-    def paid_at(self, intent: Any) -> datetime:
-        """When the customer paid."""
-        return _moment(self.world.stripe.state.charges[intent["latest_charge"]]["created"])
-
-    @property
-    def clock_was_right(self) -> bool:
-        """Whether our moments can be compared with the providers'."""
-        return not self.world.restored and not any(spell.what.startswith("clock") for spell in self.world.story.spells)
-
-    def disputes(self, intent_id: str) -> list[Any]:
-        """The disputes about a payment."""
-        return self._disputes.get(intent_id, [])
-
-    def booked(self, booking: Booking) -> list[Booked]:
-        """What the scheduler has of a booking. A move there may lose the tag, though never the id that we were told."""
-        tagged = self._tagged.get(booking.id, [])
-        named = self._named.get(booking.reservation.reference or "", [])
-        return [*tagged, *(one for one in named if one not in tagged)]
-
-    def words(self, booking_id: str) -> list[str]:
-        """Its history."""
-        return [row["what"] for row in self.of("history", booking_id)]
-
-    def mailed(self, booking_id: str) -> list[str]:
-        """The names of the mails about a booking that came, such as "confirmed_customer" and what follows."""
-        return self._mailed.get(booking_id, [])
-
-
-async def audit(world: World) -> list[str]:
-    """A sentence for each broken promise."""
-    books = Books(world)
-    await books.read()
-    return [sentence for sentences in by_promise(books).values() for sentence in sentences]
 
 
 def by_promise(books: Books) -> dict[str, list[str]]:
@@ -155,7 +55,8 @@ def about(books: Books, booking: Booking) -> Iterator[tuple[str, str]]:
         (NO_MONEY if confirmed else NO_BOOKING, _money(books, booking)),
         (NO_BOOKING if confirmed else ORPHANS, _at_scheduler(books, booking)),
         (NO_BOOKING, _in_order(books, booking)),
-        (UNTOLD, _told(books, booking)),
+        (UNTOLD, untold(books, booking)),
+        (NO_BOOKING, untrue(books, booking)),
     )
     for promise, sentences in about_it:
         for sentence in sentences:
@@ -191,10 +92,10 @@ def _struck(world: World, by_booking: Mapping[str, list[Any]], moves: list[Any])
     lines = sorted(lines, key=lambda one: one["id"])
     now, begun = world.clock(), world.loop.time()
     for at, what in world.network.struck:
-        moment = now - timedelta(seconds=begun - at)
-        before = [row for row in lines if row["at"] <= moment]
+        struck_at = now - timedelta(seconds=begun - at)
+        before = [row for row in lines if row["at"] <= struck_at]
         if before:
-            moving = any(one["created_at"] <= moment <= one["updated_at"] for one in moves)
+            moving = any(one["created_at"] <= struck_at <= one["updated_at"] for one in moves)
             met[f"struck: {'moving' if moving else before[-1]['status']}, {what}"] += 1
     return met
 
@@ -232,21 +133,23 @@ def _money(books: Books, booking: Booking) -> Iterator[str]:
     # Of a refund that we made and an old copy does not know, nobody can tell what it was for.
     unknown = {row["id"] for row in ours if row["reason"] == "at_stripe"} if books.world.restored else set()
     beside += sum(one["amount"] for one in made if one["metadata"] and one["id"] in unknown)
-    due, loose = _due_to_the_house(books, booking)
-    least, most = _kept_by_moves(books, booking)
+    due, beside_it, loose = _due_to_the_house(books, booking)
     kept = captured - returned
     known = 0 if failed or disputed else _given_back_before(books, booking)
-    owed = min(due + least, captured - known) if known else due + least
+    owed = min(due + beside_it, captured - known) if known else due + beside_it
     low = 0 if loose else max(0, owed - (beside - known))
-    high = max(0, due) + most + failed
+    high = due + beside_it + failed
     waits = sum(row["amount"] for row in ours if row["status"] in {"requested", "pending"} and row["problem"])
-    if disputed:
-        high += waits + sum(one["amount"] for one in disputed)
-        low = 0
+    undecided = [one for one in disputed if one["status"] not in {"won", "lost"}]
+    taken = sum(one["amount"] for one in disputed if one["status"] == "lost")
+    if undecided:
+        high += waits + sum(one["amount"] for one in undecided)
+    if undecided or taken:  # whatever had gone back before the bank took it
+        low, kept = -captured, kept - taken
     if not low <= kept <= high:
         yield f"{kept} is kept of {captured}, {low} to {high} by the terms ({beside} given back beside them)"
     pending = [row for row in ours if row["next_try_at"] is not None and row["status"] == "requested"]
-    if pending and not disputed:
+    if pending and not undecided:
         yield f"{len(pending)} refunds still wait"
 
 
@@ -262,24 +165,19 @@ def _given_back_before(books: Books, booking: Booking) -> int:
     )
 
 
-def _kept_by_moves(books: Books, booking: Booking) -> tuple[int, int]:
-    """What the customer's moves to a lower price leave with the owner beside that price: of the difference, at least
-    what a cancellation at that moment would not give back, and at most all."""
-    least = most = 0
-    times = {row["id"]: row["starts_at"] for row in books.of("reservations", booking.id)}
-    for move in books.of("moves", booking.id):
-        drop = move["from_amount"] - move["amount"]
-        if move["state"] == "done" and move["by"] == Actor.CUSTOMER and drop > 0:
-            back = _tier_percent(booking, at=move["created_at"], starts_at=times[move["from_reservation_id"]])
-            least, most = least + drop * (100 - back) // 100, most + drop
-    stands = booking.status is Status.CONFIRMED or booking.end_reason is EndReason.BY_CUSTOMER
-    return (least if stands else 0), most
-
-
-def _tier_percent(booking: Booking, *, at: datetime, starts_at: datetime) -> int:
-    return next(
-        (one.refund_percent for one in booking.terms.tiers if starts_at - at >= timedelta(hours=one.at_least_hours)), 0
-    )
+def _due_to_the_house(books: Books, booking: Booking) -> tuple[int, int, bool]:
+    """What the booking's terms leave with the owner, what its moves have left beside that, and whether less is right as
+    well."""
+    terms = kept_by_terms(books, booking)
+    if booking.status is Status.CONFIRMED:
+        # Only a copy that was put back may have lost what was paid at the desk.
+        lost = books.world.restored and booking.channel == "desk" and not booking.pay_link
+        unpaid = lost and not any(row["captured"] for row in books.of("payments", booking.id))
+        return (0 if unpaid else terms.price), terms.by_moves, False
+    if booking.status is Status.CANCELED and booking.end_reason is EndReason.BY_CUSTOMER:
+        # What was only held on the card is let go, whatever the terms say.
+        return terms.when_canceled, terms.by_moves, booking.canceled_at is None
+    return 0, 0, False
 
 
 def _in_order(books: Books, booking: Booking) -> Iterator[str]:
@@ -331,30 +229,10 @@ def _page_open_at(books: Books, booking: Booking, released_at: datetime, *, move
             yield "its time was given back while its payment page was open"
 
 
-def _back_by(books: Books, intent: Any, moment: datetime) -> bool:
+def _back_by(books: Books, intent: Any, by: datetime) -> bool:
     """Whether all of a payment had gone back by then."""
     made = [one for one in books.refunds(intent["id"]) if one["status"] not in {"failed", "canceled"}]
-    return int(sum(one["amount"] for one in made if _moment(one["created"]) < moment)) >= int(intent["amount_received"])
-
-
-def _moment(seconds: int) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)
-
-
-def _due_to_the_house(books: Books, booking: Booking) -> tuple[int, bool]:
-    """What the booking's terms leave with the owner; and whether less is right as well."""
-    price = booking.terms.price.amount
-    if booking.status is Status.CONFIRMED:
-        unpaid = booking.channel == "desk" and not any(
-            row["captured"] or row["state"] in {"captured", "paid"} for row in books.of("payments", booking.id)
-        )
-        return (0 if unpaid else price), False
-    if booking.status is Status.CANCELED and booking.end_reason is EndReason.BY_CUSTOMER:
-        called_off = [row["at"] for row in books.of("history", booking.id) if row["what"] == "by_customer"]
-        back = booking.terms.refund(at=booking.canceled_at or max(called_off), starts_at=booking.starts_at)
-        # What was only held on the card is let go, whatever the terms say.
-        return price - back.amount, booking.canceled_at is None
-    return 0, False
+    return int(sum(one["amount"] for one in made if moment(one["created"]) < by)) >= int(intent["amount_received"])
 
 
 def _at_scheduler(books: Books, booking: Booking) -> Iterator[str]:
@@ -379,50 +257,6 @@ def _was_past(books: Books, booking: Booking, one: Booked) -> bool:
     moved = [row["at"] for row in books.of("history", booking.id) if row["what"] == "moved"]
     own = one.reference == booking.reservation.reference
     return bool(moved) and not own and not books.world.binds and one.starts_at <= max(moved)
-
-
-def _told(books: Books, booking: Booking) -> Iterator[str]:
-    """Customer and owner have a mail about how it stands, as far as their mail server takes any."""
-    if booking.customer is None:
-        return
-    lost = [row for row in books.of("outbox", booking.id) if row["sent_at"] is None and row["next_try_at"] is None]
-    given_up = {row["kind"] for row in lost}
-    came, words = books.mailed(booking.id), books.words(booking.id)
-
-    def has(kind: str) -> bool:
-        return any(name == kind or name.startswith(f"{kind}.") for name in came)
-
-    expected = set()
-    last = [word for word in words if word in _NEWS]
-    if last:
-        expected = {f"{_NEWS[last[-1]]}_{reader}" for reader in ("customer", "owner")}
-    for kind in sorted(expected):
-        if not has(kind) and kind not in given_up:
-            yield f"nobody was sent {kind}"
-    called_off = has("canceled_customer")
-    if booking.status is Status.EXPIRED and has("confirmed_customer") and books.world.binds and not called_off:
-        # Where nothing is locked, an old copy cannot know of it.
-        yield "it was confirmed to its customer, and then treated as never booked"
-    if booking.end_reason is EndReason.NOT_CHOSEN and has("confirmed_customer"):
-        yield "it was confirmed to its customer at another time, and then treated as never chosen"
-    unasked = booking.status is Status.CANCELED and not expected
-    ends = {"refunded_customer", "released_customer"}  # the latter where nothing was to be paid
-    if unasked and not any(has(kind) for kind in ends) and not ends & given_up:
-        yield "the customer was not told how it ended"
-    for kind in sorted({row["kind"] for row in lost if row["last_error"] != "no longer true"} - {"reminder_customer"}):
-        if kind.endswith("_customer") and not has("trouble_owner"):
-            yield f"{kind} was given up, and the owner was not told"
-
-
-#: What each of these last lines of a history must have been told as.
-_NEWS = {
-    "confirmed": "confirmed",
-    "rescued": "confirmed",
-    "moved": "moved",
-    "by_customer": "canceled",
-    "by_owner": "canceled",
-    "taken_back": "restored",
-}
 
 
 def _orphans(books: Books) -> Iterator[str]:

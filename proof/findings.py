@@ -1,25 +1,16 @@
 """Put back what hostile use has found, one fault at a time, and see whether the simulation finds it by itself:
 `make prove-findings`, or `make prove-findings ONLY=refunded-and-confirmed RUNS=3000`.
 
-`source` is the review's file and its number. Here are the faults that can be put back by changing a few words, and that
-are about what the simulation can see: money, times, refunds, webhooks, restarts.
+Here are the faults that can be put back by changing a few words, and that are about what the simulation can see: money,
+times, refunds, webhooks, restarts.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from proof.edits import Edit, Fault, search
-
-
-@dataclass(frozen=True)
-class Finding(Fault):
-    """A fault that was found, and where that is written."""
-
-    source: str = ""
-
 
 _BEGUN = (
     Edit(
@@ -34,8 +25,8 @@ _BEGUN = (
     ),
 )
 
-FINDINGS: Sequence[Finding] = (
-    Finding(
+FINDINGS: Sequence[Fault] = (
+    Fault(
         "begun",
         "Money is taken for a visit that has begun.",
         (
@@ -46,15 +37,13 @@ FINDINGS: Sequence[Finding] = (
                 "until = self._now().replace(microsecond=0) + widget.payment_time",
             ),
         ),
-        source="money-and-operations F1",
     ),
-    Finding(
+    Fault(
         "late-and-begun",
         "Money that lands when the visit has begun is kept.",
         _BEGUN,
-        source="money-and-operations F1",
     ),
-    Finding(
+    Fault(
         "refunded-and-confirmed",
         "Refunded in full, and confirmed all the same.",
         (
@@ -64,9 +53,8 @@ FINDINGS: Sequence[Finding] = (
                 "if False:",
             ),
         ),
-        source="money-and-operations F2",
     ),
-    Finding(
+    Fault(
         "refunded-and-moved",
         "Moved, although the difference had gone back.",
         (
@@ -77,9 +65,8 @@ FINDINGS: Sequence[Finding] = (
             ),
         ),
         "hapio",
-        source="money-and-operations F2",
     ),
-    Finding(
+    Fault(
         "forgotten-payment",
         "After a backup is put back, the payment that it does not know is nobody's.",
         (
@@ -89,22 +76,19 @@ FINDINGS: Sequence[Finding] = (
                 "                return False\n",
             ),
         ),
-        source="money-and-operations F5",
     ),
-    Finding(
+    Fault(
         "forgotten-booking",
         "After a backup is put back, what was confirmed since is deleted at the scheduler as a hold.",
         (Edit("app/booking/take_payment.py", "if booking.id in self.inherited:", "if False:"),),
         "hapio",
-        source="money-and-operations F5",
     ),
-    Finding(
+    Fault(
         "money-of-nobody",
         "After a backup is put back, money for a booking that it does not know is told to nobody.",
         (Edit("app/booking/adopt.py", "return await self._strays.notice(facts)", "return False"),),
-        source="operations B7; money-and-operations F5",
     ),
-    Finding(
+    Fault(
         "mail-given-up",
         "Mail that came to nothing is nobody's news.",
         (
@@ -114,15 +98,13 @@ FINDINGS: Sequence[Finding] = (
                 "owner: list[OutboxMail] = []",
             ),
         ),
-        source="money-and-operations F11",
     ),
-    Finding(
+    Fault(
         "given-twice",
         "What the owner has refunded is refunded again by the terms.",
         (Edit("app/booking/policy.py", "min(max(0, due.amount - given), funds.left", "min(due.amount, funds.left"),),
-        source="money-and-operations F14",
     ),
-    Finding(
+    Fault(
         "dashboard-refund",
         "A refund in Stripe's dashboard does not reach the booking.",
         (
@@ -132,9 +114,8 @@ FINDINGS: Sequence[Finding] = (
                 "        return False\n        now = self._now()\n        return await self._store.mirror_refund(",
             ),
         ),
-        source="money-and-operations, row 6",
     ),
-    Finding(
+    Fault(
         "more-than-is-left",
         "A refund that is more than Stripe has left, after one in its dashboard, never goes out.",
         (
@@ -144,9 +125,8 @@ FINDINGS: Sequence[Finding] = (
                 "else:",
             ),
         ),
-        source="money-and-operations, what held",
     ),
-    Finding(
+    Fault(
         "cheaper-gives-back",
         "A move to a cheaper service pays out what the terms keep.",
         (
@@ -156,9 +136,8 @@ FINDINGS: Sequence[Finding] = (
                 "        if drop:\n            return replace",
             ),
         ),
-        source="security 6",
     ),
-    Finding(
+    Fault(
         "made-afresh",
         "What a lost answer has made besides stays final when the booking is cancelled.",
         (
@@ -168,21 +147,18 @@ FINDINGS: Sequence[Finding] = (
                 "",
             ),
         ),
-        source="code, defects, small",
     ),
-    Finding(
+    Fault(
         "undone-when-refunded",
         "A cancellation is taken back although all money has gone back in Stripe's dashboard.",
         (Edit("app/booking/confirm.py", "if await self._gone_since(booking):", "if False:"),),
-        source="a later review of the money",
     ),
-    Finding(
+    Fault(
         "late-difference",
         "The difference of a move is kept although it was paid when the visit had begun.",
         (Edit("app/booking/moves.py", "if not facts.paid_before(starts_at, payment, now=self._now()):", "if False:"),),
-        source="a later review of the money",
     ),
-    Finding(
+    Fault(
         "chosen-since",
         "After a backup is put back, a time that was chosen since is treated as never chosen.",
         (
@@ -192,7 +168,6 @@ FINDINGS: Sequence[Finding] = (
                 "if True:",
             ),
         ),
-        source="a later review of restores",
     ),
 )
 

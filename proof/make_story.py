@@ -7,7 +7,7 @@ from dataclasses import replace
 from random import Random
 from typing import Any
 
-from proof.network import FATES, Fate, Trouble
+from proof.network import FATES, Trouble
 from proof.never_ending import break_for_good
 from proof.situations import choose_situation, death
 from proof.story import AFTER_HOLD, AFTER_PAID, OTHERS, RESTORED, SERVICES, WHEN, Act, Actor, Spell, Story, choose
@@ -148,10 +148,9 @@ def _switches(chance: Random, scheduler: str) -> Mapping[str, Any]:
 
 def _trouble(chance: Random, scheduler: str) -> Trouble:
     provider = chance.choice(("stripe", scheduler if scheduler != WORST else "calendly"))
-    fates: tuple[Fate, ...] = FATES
     return Trouble(
         provider=provider,
-        fate=chance.choice(fates),
+        fate=chance.choice(FATES),
         method=chance.choice(("", "POST", "POST", "PATCH", "DELETE", "GET")),
         nth=chance.choice((1, 1, 2, 2, 3, 4, 6)),
         since=chance.choice((0.0, 0.0, 1.0, 60.0, 600.0)),

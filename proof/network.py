@@ -78,6 +78,8 @@ class Network:
         #: What struck when, in seconds: a fate of a request, and whatever the world adds.
         self.struck: list[tuple[float, str]] = []
         self._under_way: set[asyncio.Task[None]] = set()
+        #: What went wrong outside every process, where nobody waits for it.
+        self.failed: list[BaseException] = []
 
     def pause(self, slow: float = 0.02) -> float:
         """How long a way takes, in seconds: mostly milliseconds, now and then seconds."""
@@ -99,7 +101,12 @@ class Network:
         """Let something happen outside every process."""
         task = asyncio.get_running_loop().create_task(work, context=Context())
         self._under_way.add(task)
-        task.add_done_callback(self._under_way.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._under_way.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            self.failed.append(error)
 
     async def settle(self) -> None:
         """Wait for all that is still on its way."""

@@ -59,7 +59,6 @@ class People:
     def __init__(self, world: World) -> None:
         self._world = world
         self._bookings: dict[int, Booking] = {}
-        self._sessions: dict[int, list[str]] = {}
         self._visitors = sum(one.name.startswith("visitor") for one in world.story.actors)
 
     async def live(self, number: int, actor: Actor) -> None:
@@ -97,8 +96,17 @@ class People:
             await _ACTS[act.what](self, mine, act)
 
     async def _run(self, act: Callable[[Parts], Awaitable[T]]) -> T:
-        async with asyncio.timeout(_PATIENCE):
-            return await self._world.someone().run(act)
+        """Ask a process for it. What the product raises and does not name is wrong, and nobody gets an answer."""
+        process = self._world.someone()
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                return await process.run(act)
+        except (HoldfastError, Gone, TimeoutError):
+            raise
+        except Exception as error:
+            if process.alive:
+                self._world.wrong.append(f"unexpected: {error!r}"[:300])
+            raise Gone from error
 
     # -- until it is booked ----------------------------------------------------------------------------------
 
@@ -145,9 +153,7 @@ class People:
         url = await self._run(lambda parts: parts.checkout.start(ident))
         if url is None:
             return None
-        session = urlsplit(url).path.rpartition("/")[2]
-        self._sessions.setdefault(number, []).append(session)
-        return session
+        return urlsplit(url).path.rpartition("/")[2]
 
     async def _card(self, session: str, card: Card = "ok") -> None:
         with suppress(ControlError, SandboxRefusal):

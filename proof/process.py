@@ -50,7 +50,8 @@ class Process:
         self.name = name
         self.disk = disk
         self.connections: list[Stops] = []
-        self.tasks: set[asyncio.Task[Any]] = set()
+        #: In the order in which they were made: a set's order is that of addresses in memory.
+        self.tasks: dict[asyncio.Task[Any], None] = {}
         self.alive = False
         self.steps = 0
         self.dies_at = 0
@@ -103,7 +104,7 @@ class Process:
             connection.stop()
         self.connections.clear()
         for _ in range(_TOLD):
-            left = {task for task in self.tasks if not task.done()}
+            left = [task for task in self.tasks if not task.done()]
             if not left:
                 break
             for task in left:
@@ -163,6 +164,6 @@ def make_task(loop: asyncio.AbstractEventLoop, work: Any, context: Any = None) -
     task: asyncio.Task[Any] = asyncio.Task(work, loop=loop, context=context)
     process = context.get(RUNS_IN) if context is not None else RUNS_IN.get()
     if process is not None:
-        process.tasks.add(task)
-        task.add_done_callback(process.tasks.discard)
+        process.tasks[task] = None
+        task.add_done_callback(lambda ended: process.tasks.pop(ended, None))
     return task

@@ -421,6 +421,70 @@ RULES: Sequence[Fault] = (
         "A server that cannot write says that it is not ready.",
         (Edit("app/operations/health.py", 'ready = database == "ok" and not late', "ready = True"),),
     ),
+    Fault(
+        "move-refunds",
+        "A move to a lower price refunds the difference as its terms say.",
+        (Edit("app/booking/moves.py", "refund_due=max(0, -quote.difference)", "refund_due=0"),),
+    ),
+    Fault(
+        "move-is-no-way-round",
+        "What was paid before a move comes back at best as it would have then.",
+        (
+            Edit(
+                "app/booking/reschedule.py",
+                "cap = 100 if owner else terms.cap_of_move(",
+                "cap = 100 or terms.cap_of_move(",
+            ),
+        ),
+    ),
+    Fault(
+        "link-is-paid",
+        "What is booked by a payment link is confirmed once it is paid.",
+        (Edit("app/booking/book_for.py", "if order.pays is Pays.LINK:", "if False:"),),
+    ),
+    Fault(
+        "dispute-ends",
+        "A refund waits for a dispute, and no longer than that.",
+        (Edit("app/booking/refunds.py", "return dispute not in DISPUTE_OVER", "return bool(dispute)"),),
+    ),
+    Fault(
+        "tell-moves",
+        "A move is told, also the second one.",
+        (
+            Edit(
+                "app/booking/moves.py",
+                "mails_due(after, MailKind.MOVED_CUSTOMER",
+                "mails_due(booking, MailKind.MOVED_CUSTOMER",
+            ),
+        ),
+    ),
+    Fault(
+        "tell-releases",
+        "Whose time to pay is over hears that the time is free again.",
+        (
+            Edit(
+                "app/booking/take_payment.py",
+                "kinds = [] if told or unknown else [MailKind.RELEASED_CUSTOMER]",
+                "kinds: list[MailKind] = []",
+            ),
+        ),
+    ),
+    Fault(
+        "tell-paid-twice",
+        "A refund of money that bought nothing is told.",
+        (
+            Edit(
+                "app/booking/refunds.py",
+                "if await self._store.add_refund(refund, seen=seen, mails=mails):",
+                "if await self._store.add_refund(refund, seen=seen, mails=[]):",
+            ),
+        ),
+    ),
+    Fault(
+        "remind",
+        "Who has a visit is reminded of it.",
+        (Edit("app/booking/notifications.py", "if due_at <= self._now():", "if True:"),),
+    ),
 )
 
 

@@ -100,7 +100,7 @@ def _two_tabs(chance: Random, story: Story) -> Story:
     """One of them gives up what the other books."""
     service = chance.choice(("planning", "planning", "portrait"))
     actor = alone("give up in one tab and go on in another", nth=chance.choice(WHEN), service=service)
-    return replace(story, actors=(actor,))
+    return replace(story, actors=(actor,), processes=chance.choice((1, 2)))
 
 
 def _called_off_at_once(chance: Random, story: Story) -> Story:
@@ -124,12 +124,12 @@ def _refunded_while_it_waits(chance: Random, story: Story) -> Story:
 
 def _refunded_while_it_moves(chance: Random, story: Story) -> Story:
     """The same with the difference of a move."""
-    actor = alone("pay", Act(5.0, "move to a dearer service", nth=61), nth=60, service="headshot")
+    actor = alone("pay", Act(900.0, "move to a dearer service", nth=61), nth=60, service="headshot")
     owner = Actor(
         "other 1", (Act(chance.choice((2900.0, 3000.0)), "refund in the dashboard"), Act(900.0, "everybody looks"))
     )
-    trouble = Trouble("hapio", "error before", "PATCH", nth=2, times=40)
-    return replace(story, actors=(actor, owner), troubles=(trouble,))
+    gone = Spell("scheduler gone", chance.choice((910.0, 950.0, 1500.0)), chance.choice((3000.0, 6000.0)))
+    return replace(story, actors=(actor, owner), spells=(gone,))
 
 
 def _given_back_before(chance: Random, story: Story) -> Story:
@@ -155,10 +155,10 @@ def _at_the_last_minute(chance: Random, story: Story) -> Story:
 
 def _moved_too_late(chance: Random, story: Story) -> Story:
     """The scheduler does not answer to a move until the new time has begun."""
-    actor = alone("pay", Act(20.0, "move", nth=0, service="headshot"), nth=60, service="headshot")
-    trouble = Trouble("hapio", "error before", "PATCH", nth=2, times=40)
-    later = Actor("other 1", (Act(chance.choice((7500.0, 9000.0)), "everybody looks"),))
-    return replace(story, actors=(actor, later), troubles=(trouble,), worker_every=15.0)
+    actor = alone("pay", Act(900.0, "move", nth=0, service="headshot"), nth=60, service="headshot")
+    gone = Spell("scheduler gone", chance.choice((880.0, 900.0)), chance.choice((7500.0, 9000.0)))
+    later = Actor("other 1", (Act(9000.0, "everybody looks"),))
+    return replace(story, actors=(actor, later), spells=(gone,), worker_every=15.0)
 
 
 def _put_back(chance: Random, story: Story) -> Story:

@@ -26,7 +26,7 @@ from proof.disk import Disk, opener
 from proof.loop import VirtualClock, VirtualLoop
 from proof.network import Network, Wire
 from proof.process import Gone, Pause, Process
-from proof.story import RESTORED, Spell, Story
+from proof.story import NEVER_ENDING, RESTORED, Spell, Story
 from sandbox.faults import Fault as SchedulerFault
 from sandbox.stripe import Fault as StripeFault
 from sandbox.stripe import StripeSandbox
@@ -164,6 +164,10 @@ class World:
     def binds(self) -> bool:
         """Whether what the scheduler has locked is ours."""
         return self.side.name == "hapio"
+
+    def never_answers(self, part: str) -> bool:
+        """Whether this part of the world was out of order for days."""
+        return any(NEVER_ENDING[one.what] == part for one in self.story.never_ends)
 
     def opened(self, parts: Parts) -> None:
         """A process is up: its statements are those that an earlier one compiled."""
