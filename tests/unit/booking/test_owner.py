@@ -232,6 +232,18 @@ async def test_who_asks_by_address_gets_one_mail_with_links_to_her_bookings_and_
     assert [(await stack.now(booking)).link_version for booking in (first, second, other)] == [1, 1, 0]
 
 
+async def test_that_mail_has_links_to_what_she_booked_with_her_address_in_capitals_too(stack: Stack) -> None:
+    await stack.confirmed()
+    await stack.confirmed(service="planning")
+    shouted = await stack.confirmed(customer=Customer(name="Anna Ek", email="Anna@Customer.EXAMPLE"))
+    for address in (ANNA, OWNER, "Anna@Customer.EXAMPLE"):
+        await stack.mail(address)
+    await stack.parts.manage_links.resend_all(ANNA)
+    await stack.parts.worker.tick()
+    [message] = stack.mailbox.messages
+    assert stack.parts.links.manage_token(shouted.id, 1) in (message.text or "")
+
+
 async def test_who_asks_by_an_unknown_address_is_answered_alike(stack: Stack) -> None:
     await stack.parts.manage_links.resend_all("nobody@customer.example")
     await stack.parts.worker.tick()
