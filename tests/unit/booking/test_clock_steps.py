@@ -13,6 +13,8 @@ from sandbox.clock import Clock
 from sandbox.hapio import Fault
 from tests.support.backups import OWNER
 from tests.support.figures import TOKEN, figure
+from tests.support.owner_calendar import booked, in_hapio
+from tests.support.processes import another_process
 from tests.support.stack import Stack, open_stack
 
 HOUR = timedelta(hours=1)
@@ -82,6 +84,58 @@ async def test_lost_payments_are_looked_for_as_often_as_ever(tmp_path: Path) -> 
         await stack.tick(after=timedelta(minutes=11))
         assert len(stack.stripe.calls) > reads
         assert await stack.status(booking) is Status.HELD
+
+
+@pytest.mark.both_databases
+async def test_one_of_several_processes_looks_for_lost_payments_as_often_as_ever(tmp_path: Path, database: str) -> None:
+    async with (
+        open_stack(tmp_path, webhooks=False, database=database) as stack,
+        another_process(stack, tmp_path, stack.settings.database_url, shared=True) as other,
+    ):
+        booking = await stack.hold()
+        await other.worker.tick()
+        stack.clock.advance(-HOUR)
+        reads = len(stack.stripe.calls)
+        for _ in range(2):
+            await other.worker.tick()
+            stack.clock.advance(timedelta(minutes=11))
+        assert len(stack.stripe.calls) > reads
+        assert await stack.status(booking) is Status.HELD
+
+
+@pytest.mark.parametrize("shared", [False, True])
+async def test_what_the_owner_cancels_at_the_scheduler_is_followed_as_soon_as_ever(
+    stack: Stack, tmp_path: Path, shared: bool
+) -> None:
+    booking = await booked(stack)
+    database = stack.settings.database_url
+    async with another_process(stack, tmp_path, database, shared=shared) as other:
+        await other.worker.tick()
+        stack.clock.advance(-HOUR)
+        await in_hapio(stack, booking, is_canceled=True)
+        for _ in range(10):
+            await other.worker.tick()
+            stack.clock.advance(timedelta(minutes=10))
+        assert await stack.status(booking) is Status.CANCELED
+
+
+@pytest.mark.both_databases
+async def test_only_one_of_several_processes_sweeps_although_their_clocks_differ(stack: Stack) -> None:
+    store, nine_minutes = stack.parts.store, timedelta(minutes=9)
+    assert await store.take_turn("sweep", until=stack.clock() + nine_minutes)
+    stack.clock.advance(timedelta(seconds=-50))
+    assert not await store.take_turn("sweep", until=stack.clock() + nine_minutes)
+
+
+async def test_hours_are_told_as_soon_as_ever(stack: Stack) -> None:
+    person = (await stack.parts.working_hours.people())[0]
+    noon = await stack.in_days(2)
+    for step in (timedelta(0), -HOUR):
+        stack.clock.advance(step)
+        noon += timedelta(days=1)
+        await stack.parts.working_hours.take_off(person, noon, noon + HOUR, by=OWNER)
+        await stack.parts.worker.tick()
+        assert await stack.parts.working_hours.untold() == []
 
 
 async def test_the_owner_hears_of_what_waits_as_soon_as_ever(tmp_path: Path) -> None:
