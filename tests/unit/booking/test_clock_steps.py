@@ -171,6 +171,31 @@ async def test_a_scheduler_that_had_failed_is_asked_again_after_the_usual_pause(
     assert await stack.free_slot()
 
 
+async def test_what_is_on_offer_is_read_again_as_soon_as_ever_where_the_scheduler_contradicts_it(stack: Stack) -> None:
+    def reads() -> int:
+        return sum(call.path == "/v1/services" for call in stack.hapio.calls)
+
+    await stack.free_slot()
+    await stack.parts.availability.contradicted(stack.parts.widgets["studio"])
+    stack.clock.advance(-HOUR)
+    before = reads()
+    await stack.parts.availability.contradicted(stack.parts.widgets["studio"])
+    assert reads() == before + 1
+    await stack.parts.availability.contradicted(stack.parts.widgets["studio"])
+    assert reads() == before + 1
+
+
+async def test_a_mail_about_a_change_waits_a_quarter_of_an_hour_at_most(stack: Stack) -> None:
+    booking = await stack.confirmed()
+    for day, step in ((5, timedelta(0)), (6, -HOUR)):
+        stack.clock.advance(step)
+        await stack.move(booking, await stack.in_days(day))
+        await stack.tick()
+        await stack.tick(after=timedelta(minutes=16))
+    subjects = await stack.mail("anna@customer.example")
+    assert [subject.partition(":")[0] for subject in subjects].count("Moved") == 2
+
+
 async def test_calls_that_the_clock_was_set_back_in_do_not_make_the_figures_fall(tmp_path: Path) -> None:
     async with open_stack(tmp_path, settings={"metrics_token": TOKEN}) as stack:
         stack.parts.metrics.called("hapio", "getBookings", "200", 3.0)

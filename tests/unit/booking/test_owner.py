@@ -205,6 +205,18 @@ async def test_an_old_link_may_ask_for_the_newest_again_after_a_pause(stack: Sta
     assert (await stack.parts.manage_links.open(await mailed_link(stack))).id == booking.id
 
 
+async def test_a_fresh_link_is_mailed_as_soon_as_ever_although_the_clock_was_set_back(stack: Stack) -> None:
+    booking = await stack.confirmed()
+    await stack.mail(OWNER)
+    await stack.parts.manage_links.resend(link(stack, booking))
+    await stack.mail(ANNA)
+    stack.clock.advance(-HOUR)
+    for _ in range(2):
+        await stack.parts.manage_links.resend(link(stack, booking))
+    [subject] = await stack.mail(ANNA)
+    assert subject.startswith("New link:")
+
+
 async def test_the_fresh_link_goes_to_the_address_on_the_booking_alone(stack: Stack) -> None:
     booking = await stack.confirmed()
     await stack.mail(ANNA)
