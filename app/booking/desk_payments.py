@@ -14,6 +14,7 @@ from app.domain.history import HistoryWord
 from app.domain.money import Money, currency_quantum
 from app.domain.outbox import OutboxMail
 from app.domain.payment import Payment, PaymentMethod, PaymentState
+from app.domain.set_back import is_ahead
 from app.domain.terms import Capture
 from app.errors import BookingConflict, InvalidDetails
 from app.mail import MailKind
@@ -166,6 +167,7 @@ class DeskPayments:
                 for entry in await self._store.history(booking_id)
                 if entry.what in {HistoryWord.LINK_SENT, HistoryWord.LINK_EXTENDED, HistoryWord.LINK_RESENT}
                 and entry.at > now - LINK_PAUSE
+                and not is_ahead(entry.at, now)
             ]
             if recent:
                 return False

@@ -24,6 +24,7 @@ from app.booking.tools import Tools
 from app.domain.booking import Actor, Booking, EndReason, Status
 from app.domain.history import HistoryWord
 from app.domain.move import MoveState
+from app.domain.set_back import is_ahead
 from app.errors import (
     BookingConflict,
     SchedulerError,
@@ -233,7 +234,9 @@ class Follow:
         scheduler = self._schedulers.of(name)
         rest_whole = self._availability.rest(name, scheduler.calls_to_list(standing + 1))
         every, every_whole = self._availability.rest(name, 1), max(_WHOLE_EVERY, rest_whole)
-        if now >= whole + every_whole:
+        # The clock was set back: nobody knows how long ago it was asked.
+        ahead = is_ahead(max(changed, whole), now)
+        if ahead or now >= whole + every_whole:
             if standing and not await self._follow_all(name, scheduler, most):
                 return now + _GO_ON
             await self._store.set_marks({whole_mark: now, changed_mark: now})

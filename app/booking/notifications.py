@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from app.domain.booking import Booking, Channel, Status, Trouble
 from app.domain.history import HistoryWord
+from app.domain.mail_addresses import mailbox
 from app.domain.money import Money
 from app.domain.outbox import OutboxMail
 from app.domain.payment import PaymentState
@@ -161,12 +162,15 @@ class Notifications:
         return f"{self._public_url}/manage/{self._links.manage_token(booking.id, booking.link_version + ahead)}"
 
     async def _others(self, mail: OutboxMail, booking: Booking) -> list[Booking]:
-        """Other bookings that the mail has links to, if they still belong to the same customer."""
+        """Other bookings that the mail has links to, if they still belong to the same mailbox."""
         found = [await self._store.booking(name) for name in str(mail.detail.get("others") or "").split()]
         return [
             other
             for other in found
-            if other and other.customer and booking.customer and other.customer.email == booking.customer.email
+            if other
+            and other.customer
+            and booking.customer
+            and mailbox(other.customer.email) == mailbox(booking.customer.email)
         ]
 
     async def _drawn(self, booking: Booking, refund_id: str) -> list[Refund]:

@@ -308,14 +308,15 @@ class Worker:
         if now >= self._next_reconciling:
             # Should it fail, it is repeated with a pause; how far it has come is in a row.
             self._next_reconciling = now + MAX_BACK_OFF
-            if await self._turn("reconcile", TURN):
+            # Where it is kept for longer, others only look into the rows that say when it is time.
+            if await self._turn("reconcile", TURN, longest=MAX_BACK_OFF):
                 await self._one("reconcile", now, self._reconcile, _leave)
                 if not self._alone:
                     await self._store.keep_turn("reconcile", until=self._next_reconciling - TURN)
 
-    async def _turn(self, name: str, lasts: timedelta) -> bool:
+    async def _turn(self, name: str, lasts: timedelta, *, longest: timedelta | None = None) -> bool:
         """Whether this process is the one to make certain calls now. If two begin at once, only one does."""
-        return self._alone or await self._store.take_turn(name, until=self._now() + lasts)
+        return self._alone or await self._store.take_turn(name, until=self._now() + lasts, longest=longest)
 
     async def _prune(self, now: datetime) -> None:
         """Delete and count a batch in each tick until nothing is left; then pause for some hours."""
@@ -331,7 +332,7 @@ class Worker:
         if back > BEAT_EVERY:
             self._next_scheduler_sweep -= back
             self._next_stripe_sweep -= back
-            self._next_reconciling -= back
+            self._next_reconciling = now  # the rows say when it is time, and are ahead of the clock
             self._next_overdue_look -= back
             self._next_pruning -= back
 

@@ -160,7 +160,7 @@ class Connection:
 
     def _lately(self, index: Literal[1, 2]) -> int | None:
         said = self._limit
-        return said[index] if said and self._now() - said[0] < _LIMIT_WINDOW else None
+        return said[index] if said and abs(self._now() - said[0]) < _LIMIT_WINDOW else None
 
     async def pause(self, attempt: int) -> None:
         """Wait before the attempt after this one."""

@@ -19,6 +19,7 @@ from app.domain.money import Money
 from app.domain.move import OPEN_MOVES, Move, MoveState
 from app.domain.outbox import OutboxMail
 from app.domain.refund import Owed, Refund, RefundStatus
+from app.domain.set_back import APART
 from app.domain.terms import Terms
 from app.store.change import Change
 from app.store.database import Database
@@ -241,6 +242,7 @@ class BookingRows(Database):
             outbox.c.booking_id == booking.id,
             outbox.c.kind.in_([mail.kind for mail in mails]),
             outbox.c.created_at > not_since,
+            outbox.c.created_at <= self._now() + APART,  # else the clock was set back
         )
         async with self._write(booking.id) as connection:
             renewed = await connection.execute(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.domain.set_back import APART
 from app.store.tables import counters
 
 
@@ -26,10 +27,14 @@ async def set_counter(connection: AsyncConnection, name: str, value: int) -> Non
     await connection.execute(_set_counter(connection.dialect.name), {"name": name, "value": value})
 
 
-async def take_turn(connection: AsyncConnection, name: str, *, now: datetime, until: datetime) -> bool:
-    """Set a named number to a time, unless it is one that is still to come."""
+async def take_turn(
+    connection: AsyncConnection, name: str, *, now: datetime, until: datetime, longest: timedelta
+) -> bool:
+    """Set a named number to a time, unless it is one that is still to come. One that is further ahead than `longest`
+    is from before the clock was set back."""
     row = _insert(connection.dialect.name, counters).values(name=name, value=int(until.timestamp()))
-    over = counters.c.value <= int(now.timestamp())
+    ahead = int((now + longest + APART).timestamp())
+    over = sa.or_(counters.c.value <= int(now.timestamp()), counters.c.value > ahead)
     taken = row.on_conflict_do_update(index_elements=["name"], set_={"value": row.excluded.value}, where=over)
     return (await connection.execute(taken.returning(counters.c.name))).first() is not None
 

@@ -16,6 +16,7 @@ from app.domain.history import HistoryWord
 from app.domain.outbox import OutboxMail
 from app.domain.payment import PaymentSeen
 from app.domain.refund import Owed, Refund
+from app.domain.set_back import APART
 from app.store.amounts import left_of_payment
 from app.store.backend import note
 from app.store.conflicts import insert_if_new
@@ -54,6 +55,11 @@ async def remember(
     note(connection, "booking", booking=booking_id, what=what, status=str(status))
 
 
+def written_lately(now: datetime, within: timedelta) -> sa.ColumnElement[bool]:
+    """Whether a line of the history is that young; not one that is from before the clock was set back."""
+    return sa.and_(history.c.at > now - within, history.c.at <= now + APART)
+
+
 async def mirror(connection: AsyncConnection, seen: PaymentSeen, *conditions: sa.ColumnElement[bool]) -> None:
     """Store what Stripe says about an attempt to pay."""
     values = {
@@ -78,7 +84,8 @@ async def add_mails(connection: AsyncConnection, mails: Iterable[OutboxMail]) ->
                     outbox.c.booking_id == mail.booking_id, outbox.c.kind == mail.kind
                 )
             )
-            due_at = max(due_at, last + MAIL_PAUSE) if last else due_at
+            # Where the clock was set back since, the last one seems to be still to come.
+            due_at = max(due_at, min(last, mail.created_at) + MAIL_PAUSE) if last else due_at
         row = mail_row(replace(mail, due_at=due_at))
         await insert_if_new(connection, outbox, row)
 

@@ -15,6 +15,7 @@ from app.domain.booking import EndReason, Status
 from app.domain.history import HistoryWord
 from app.domain.outgoing_webhooks import TOLD_WORDS, Happening, WebhookEvent, event_of
 from app.store.database import Database
+from app.store.due import written_lately
 from app.store.tables import (
     CAPTURED,
     bookings,
@@ -78,7 +79,7 @@ class HappeningRows(Database):
         """Up to which line no other can still come in between; see `HealthRows.happened`."""
         new = history.c.id > line
         newest = sa.select(sa.func.max(history.c.id)).where(new).scalar_subquery()
-        fresh = history.c.at > self._now() - self.backend.lines_settle
+        fresh = written_lately(self._now(), self.backend.lines_settle)
         first = sa.select(sa.func.min(history.c.id)).where(new, fresh).scalar_subquery()
         wait = bool(self.backend.lines_settle)
         [row] = await self._all(sa.select(newest.label("newest"), (first if wait else sa.null()).label("first")))

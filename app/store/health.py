@@ -19,6 +19,7 @@ from app.domain.reservation import GIVE_BACK
 from app.store.amounts import total
 from app.store.audit import AT_WORK, LONG_AGO, AuditRows
 from app.store.conflicts import raise_counter, set_counter
+from app.store.due import written_lately
 from app.store.prepared import Prepared
 from app.store.rows import last_change
 from app.store.tables import (
@@ -227,7 +228,7 @@ class HealthRows(AuditRows):
         new = history.c.id > line
         if not self.backend.lines_settle:
             return new
-        fresh = history.c.at > self._now() - self.backend.lines_settle
+        fresh = written_lately(self._now(), self.backend.lines_settle)
         first = sa.select(sa.func.min(history.c.id)).where(new, fresh).scalar_subquery()
         return sa.and_(new, sa.or_(first.is_(None), history.c.id < first))
 

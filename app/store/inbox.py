@@ -150,10 +150,12 @@ class InboxRows(Database):
         async with self._write() as connection:
             return await raise_counter(connection, name, more)
 
-    async def take_turn(self, name: str, *, until: datetime) -> bool:
-        """Whether this process may do what only one does until then; False while another one has it."""
+    async def take_turn(self, name: str, *, until: datetime, longest: timedelta | None = None) -> bool:
+        """Whether this process may do what only one does until then; False while another one has it. `longest` is how
+        far ahead `keep_turn` may put its end, where that is further."""
+        now = self._now()
         async with self._write() as connection:
-            return await take_turn(connection, f"turn:{name}", now=self._now(), until=until)
+            return await take_turn(connection, f"turn:{name}", now=now, until=until, longest=longest or until - now)
 
     async def keep_turn(self, name: str, *, until: datetime) -> None:
         """Have it for longer, or shorter, than it was taken for."""

@@ -9,6 +9,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from app.domain.reservation import Reservation
+from app.domain.set_back import APART
 from app.store.conflicts import insert_if_new
 from app.store.database import Database
 from app.store.prepared import NOW, Prepared, asked
@@ -52,7 +53,14 @@ _MARKS = Prepared(
 )
 _LEASE = (
     sa.update(readings)
-    .where(readings.c.key == asked("of"), sa.or_(readings.c.lease_until.is_(None), readings.c.lease_until <= NOW))
+    .where(
+        readings.c.key == asked("of"),
+        sa.or_(
+            readings.c.lease_until.is_(None),
+            readings.c.lease_until <= NOW,
+            readings.c.lease_until > asked("ahead", Instant),
+        ),
+    )
     .returning(*readings.c)
 )
 
@@ -75,24 +83,31 @@ class ReadingRows(Database):
         self, key: str, *, scheduler: str, span: tuple[datetime, datetime], holder: str, until: datetime
     ) -> Reading | None:
         """Have the month for this process alone until then; the reading that was there last. None while another
-        process has it. What is over goes."""
+        process has it, which is for as long at most: else the clock was set back. What is over goes."""
         row = {"key": key, "scheduler": scheduler, "starts_from": span[0], "ends_to": span[1], "cost": 1, "holder": ""}
         now = self._now()
         async with self._write() as connection:
             if await insert_if_new(connection, readings, row):
                 await connection.execute(sa.delete(readings).where(readings.c.ends_to < now))
-            taken = await connection.execute(_LEASE, {"of": key, "now": now, "holder": holder, "lease_until": until})
+            asks = {"of": key, "now": now, "ahead": until + APART, "holder": holder, "lease_until": until}
+            taken = await connection.execute(_LEASE, asks)
             found = taken.mappings().first()
             return _to_reading(found) if found else None
 
     async def put_reading(self, key: str, *, holder: str, asked_at: datetime, cost: int, body: bytes) -> None:
-        """What the scheduler has told, for everyone; nothing if another process has read it since."""
-        values = {"asked_at": asked_at, "cost": cost, "body": body, "lease_until": None}
-        newer = sa.and_(readings.c.asked_at.is_not(None), readings.c.asked_at >= asked_at)
+        """What the scheduler has told, for everyone, unless the reading that is there is newer; others may read the
+        month now."""
+        values = {"asked_at": asked_at, "cost": cost, "body": body}
+        ours = sa.and_(readings.c.key == key, readings.c.holder == holder)
+        older = sa.or_(
+            readings.c.asked_at.is_(None),
+            readings.c.asked_at < asked_at,
+            readings.c.asked_at > self._now() + APART,  # from before the clock was set back
+        )
         async with self._write() as connection:
-            await connection.execute(
-                sa.update(readings).where(readings.c.key == key, readings.c.holder == holder, ~newer).values(**values)
-            )
+            kept = await connection.execute(sa.update(readings).where(ours, older).values(**values, lease_until=None))
+            if not kept.rowcount:
+                await connection.execute(sa.update(readings).where(ours).values(lease_until=None))
 
     async def end_reading(self, key: str, *, holder: str, rest_until: datetime | None = None) -> None:
         """Let others read the month: at once, or, where it could not be read, from then on."""

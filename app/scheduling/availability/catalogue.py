@@ -100,7 +100,7 @@ class Catalogues:
         self._studio = Cached(self._read_studio, now, tasks)
         self._offers: dict[str, Cached[frozenset[str]]] = {}
         self._built: dict[str, _Built] = {}
-        self._reread_from = NEVER
+        self._reread_at = self._reread_from = NEVER
         self._pause = _PAUSE
         self._left_out: set[tuple[str, str, str]] = set()
 
@@ -126,10 +126,10 @@ class Catalogues:
         """Read everything again, because the scheduler has said something else than what is kept here: at once, if that
         was not done a moment ago, or `surely`. Returns whether it was tried. What cannot be read stays as it is."""
         now = self._now()
-        if now < self._reread_from and not surely:
+        if self._reread_at <= now < self._reread_from and not surely:
             return False
         before = self._values()
-        self._reread_from = now + self._pause
+        self._reread_at, self._reread_from = now, now + self._pause
         with suppress(SchedulerError):
             studio = await self._studio.read()
             there = {service.id for service in studio.services}

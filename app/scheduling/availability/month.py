@@ -9,11 +9,10 @@ from datetime import UTC, date, datetime
 from math import inf
 
 from app.domain.catalogue import Resource, Service, Slot
+from app.domain.set_back import is_ahead
 from app.scheduling.availability.cached import NEVER, Cached
 from app.scheduling.availability.own import OwnBookings, days
 
-#: A clock that says it is so many seconds before the scheduler was asked was set back: two hosts differ by less.
-_SET_BACK = 60.0
 _ALWAYS = datetime.max.replace(tzinfo=UTC)
 
 
@@ -67,8 +66,8 @@ class Month:
 
     def age(self, now: datetime) -> float:
         """Seconds since the scheduler was asked; infinite where nobody knows, since the clock was set back."""
-        age = (now - self.cached.asked_at).total_seconds()
-        return age if age > -_SET_BACK else inf
+        asked_at = self.cached.asked_at
+        return inf if is_ahead(asked_at, now) else (now - asked_at).total_seconds()
 
     def distance(self, now: datetime) -> int:
         """How many months away it is; 0 for the current one."""

@@ -13,6 +13,7 @@ import structlog
 
 from app.domain.catalogue import Slot
 from app.domain.reservation import Reservation
+from app.domain.set_back import APART, is_ahead
 from app.errors import SchedulerDown, SchedulerError, StorageError
 from app.scheduling.availability.cached import REST
 
@@ -108,9 +109,9 @@ class SharedReads:
         try:
             while self._now() < gives_up:
                 known = await self.readings.reading(key)
-                if known and known.asked_at and known.asked_at > since:
+                if known and known.asked_at and self._is_news(known.asked_at, since):
                     return Month(unpack(known.body), known.asked_at, known.cost, asked=False)
-                if known and known.lease_until and known.lease_until > self._now():
+                if known and known.lease_until and self._is_to_come(known.lease_until):
                     if not known.holder:
                         wait = (known.lease_until - self._now()).total_seconds()
                         raise SchedulerDown("another process was not answered", retry_after=wait).at(self._scheduler)
@@ -122,7 +123,7 @@ class SharedReads:
                 )
                 if before is None:
                     continue
-                if before.asked_at and before.asked_at > since:  # it was read between the two looks
+                if before.asked_at and self._is_news(before.asked_at, since):  # it was read between the two looks
                     await self.readings.end_reading(key, holder=self._holder)
                     return Month(unpack(before.body), before.asked_at, before.cost, asked=False)
                 return await self._ask(key, ask)
@@ -131,6 +132,13 @@ class SharedReads:
         asked_at = self._now()
         slots, cost = await ask()
         return Month(slots, asked_at, cost, asked=True)
+
+    def _is_news(self, asked_at: datetime, since: datetime) -> bool:
+        return asked_at > since and not is_ahead(asked_at, self._now())
+
+    def _is_to_come(self, lease_until: datetime) -> bool:
+        # One that is further ahead is from before the clock was set back.
+        return self._now() < lease_until <= self._now() + LEASE + APART
 
     async def _ask(self, key: str, ask: Callable[[], Awaitable[tuple[tuple[Slot, ...], int]]]) -> Month:
         asked_at = self._now()

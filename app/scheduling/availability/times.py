@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 from app.domain.catalogue import Service, Slot
 from app.domain.local_days import next_month, start_of_day
 from app.domain.reservation import Occupied
+from app.domain.set_back import is_ahead
 from app.errors import NotFound, RateLimited, SchedulerError, SchedulerNotFound, StorageError, TimesNotRead
 from app.protection.rate_limits import READ, RateLimits
 from app.scheduling.availability.budget import CallBudget
@@ -399,11 +400,12 @@ class SchedulerAvailability:
             held = months.get(mark.key)
             if held is None:
                 continue
-            if mark.doubted_at and mark.doubted_at > max(held.doubted_at, held.cached.asked_at):
+            asked_at, doubted_at = _known(mark.asked_at, now), _known(mark.doubted_at, now)
+            if doubted_at > max(_known(held.doubted_at, now), _known(held.cached.asked_at, now)):
                 doubt = held.outdate if mark.asked_at is None else held.suspect
-                doubt(next(self._ticks), mark.doubted_at)
+                doubt(next(self._ticks), doubted_at)
                 self._epoch += 1
-            if mark.asked_at and mark.asked_at > max(held.cached.asked_at, held.doubted_at):
+            if asked_at > max(_known(held.cached.asked_at, now), _known(held.doubted_at, now)):
                 known = await readings.reading(mark.key)
                 if known and known.asked_at:
                     slots = unpack(known.body)
@@ -426,8 +428,9 @@ class SchedulerAvailability:
         return reloaded.released
 
     def _tick_at(self, moment: datetime) -> int:
-        """What had surely happened here by then: clocks of two hosts differ."""
-        return max((tick for at, tick in self._lately if at <= moment - _SKEW), default=0)
+        """What had surely happened here by then: clocks of two hosts differ, and may be set back."""
+        now = self._now()
+        return max((tick for at, tick in self._lately if _known(at, now) <= moment - _SKEW), default=0)
 
     def occupied(self) -> tuple[Occupied, ...]:
         """The times that our own reservations take up, as far as this process knows."""
@@ -520,7 +523,8 @@ class SchedulerAvailability:
             await self._compare(held, slots)
             return slots
         period = timedelta(seconds=self._budget.ttl(self._ttl, held.cost))
-        since = max(held.cached.asked_at, held.doubted_at, self._now() - period)
+        now = self._now()
+        since = max(now - period, _known(held.cached.asked_at, now), _known(held.doubted_at, now))
         month = await self._shared.read(
             _key(self._name, key),
             span=(held.starts_from, held.ends_to),
@@ -584,6 +588,11 @@ class SchedulerAvailability:
             for key, held in self._months.items()
             if key[0] == service_id and held.starts_from <= starts_at < held.ends_to
         ]
+
+
+def _known(moment: datetime | None, now: datetime) -> datetime:
+    """When something has happened last, as far as that is known: not where the clock was set back since."""
+    return NEVER if moment is None or is_ahead(moment, now) else moment
 
 
 def _key(scheduler: str, key: tuple[str, str, date]) -> str:

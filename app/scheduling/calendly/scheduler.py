@@ -152,7 +152,7 @@ class CalendlyScheduler:
     async def _type(self, service_id: str, *, at_most: timedelta = timedelta.max) -> EventType:
         """An event type as it was last read, read again where that is longer ago than `at_most`."""
         known, asked_at = self._types.get(service_id, (None, self._now()))
-        if known is None or self._now() - asked_at > at_most:
+        if known is None or abs(self._now() - asked_at) > at_most:
             asked_at = self._now()
             known = await self._client.event_type(service_id)
             self._types[service_id] = known, asked_at

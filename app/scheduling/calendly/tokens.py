@@ -118,7 +118,7 @@ class OwnerAccess:
         tokens = await self._row()
         if _bearer(self._opened(tokens.access))["Authorization"] != refused:
             return True
-        if self._now() - tokens.updated_at < _JUST_MADE:
+        if abs(self._now() - tokens.updated_at) < _JUST_MADE:
             return False
         await self._token(refused=refused)
         return True

@@ -268,6 +268,14 @@ async def test_a_link_that_nobody_uses_ends_at_the_owners_deadline_and_both_are_
     assert (await stack.now(link)).status is Status.CONFIRMED
 
 
+async def test_a_link_can_be_sent_again_as_soon_as_ever_although_the_clock_was_set_back(
+    stack: Stack, link: Booking
+) -> None:
+    stack.clock.advance(-HOUR)
+    assert await stack.parts.desk_payments.resend_link(link.id, who=NORA)
+    assert not await stack.parts.desk_payments.resend_link(link.id, who=NORA)
+
+
 async def test_the_owner_gives_a_link_more_time_sends_it_again_or_gives_it_up(stack: Stack, link: Booking) -> None:
     desk = stack.parts.desk_payments
     assert not await desk.resend_link(link.id, who=NORA)  # it was mailed in this moment

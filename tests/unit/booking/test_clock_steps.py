@@ -13,6 +13,8 @@ from sandbox.clock import Clock
 from sandbox.hapio import Fault
 from tests.support.backups import OWNER
 from tests.support.figures import TOKEN, figure
+from tests.support.owner_calendar import booked, in_hapio
+from tests.support.processes import another_process
 from tests.support.stack import Stack, open_stack
 
 HOUR = timedelta(hours=1)
@@ -84,6 +86,58 @@ async def test_lost_payments_are_looked_for_as_often_as_ever(tmp_path: Path) -> 
         assert await stack.status(booking) is Status.HELD
 
 
+@pytest.mark.both_databases
+async def test_one_of_several_processes_looks_for_lost_payments_as_often_as_ever(tmp_path: Path, database: str) -> None:
+    async with (
+        open_stack(tmp_path, webhooks=False, database=database) as stack,
+        another_process(stack, tmp_path, stack.settings.database_url, shared=True) as other,
+    ):
+        booking = await stack.hold()
+        await other.worker.tick()
+        stack.clock.advance(-HOUR)
+        reads = len(stack.stripe.calls)
+        for _ in range(2):
+            await other.worker.tick()
+            stack.clock.advance(timedelta(minutes=11))
+        assert len(stack.stripe.calls) > reads
+        assert await stack.status(booking) is Status.HELD
+
+
+@pytest.mark.parametrize("shared", [False, True])
+async def test_what_the_owner_cancels_at_the_scheduler_is_followed_as_soon_as_ever(
+    stack: Stack, tmp_path: Path, shared: bool
+) -> None:
+    booking = await booked(stack)
+    database = stack.settings.database_url
+    async with another_process(stack, tmp_path, database, shared=shared) as other:
+        await other.worker.tick()
+        stack.clock.advance(-HOUR)
+        await in_hapio(stack, booking, is_canceled=True)
+        for _ in range(10):
+            await other.worker.tick()
+            stack.clock.advance(timedelta(minutes=10))
+        assert await stack.status(booking) is Status.CANCELED
+
+
+@pytest.mark.both_databases
+async def test_only_one_of_several_processes_sweeps_although_their_clocks_differ(stack: Stack) -> None:
+    store, nine_minutes = stack.parts.store, timedelta(minutes=9)
+    assert await store.take_turn("sweep", until=stack.clock() + nine_minutes)
+    stack.clock.advance(timedelta(seconds=-50))
+    assert not await store.take_turn("sweep", until=stack.clock() + nine_minutes)
+
+
+async def test_hours_are_told_as_soon_as_ever(stack: Stack) -> None:
+    person = (await stack.parts.working_hours.people())[0]
+    noon = await stack.in_days(2)
+    for step in (timedelta(0), -HOUR):
+        stack.clock.advance(step)
+        noon += timedelta(days=1)
+        await stack.parts.working_hours.take_off(person, noon, noon + HOUR, by=OWNER)
+        await stack.parts.worker.tick()
+        assert await stack.parts.working_hours.untold() == []
+
+
 async def test_the_owner_hears_of_what_waits_as_soon_as_ever(tmp_path: Path) -> None:
     async with open_stack(tmp_path, settings={"staff_emails": (OWNER,)}) as stack:
         await stack.tick()
@@ -115,6 +169,31 @@ async def test_a_scheduler_that_had_failed_is_asked_again_after_the_usual_pause(
     stack.clock.advance(-HOUR)
     stack.clock.advance(timedelta(minutes=1))
     assert await stack.free_slot()
+
+
+async def test_what_is_on_offer_is_read_again_as_soon_as_ever_where_the_scheduler_contradicts_it(stack: Stack) -> None:
+    def reads() -> int:
+        return sum(call.path == "/v1/services" for call in stack.hapio.calls)
+
+    await stack.free_slot()
+    await stack.parts.availability.contradicted(stack.parts.widgets["studio"])
+    stack.clock.advance(-HOUR)
+    before = reads()
+    await stack.parts.availability.contradicted(stack.parts.widgets["studio"])
+    assert reads() == before + 1
+    await stack.parts.availability.contradicted(stack.parts.widgets["studio"])
+    assert reads() == before + 1
+
+
+async def test_a_mail_about_a_change_waits_a_quarter_of_an_hour_at_most(stack: Stack) -> None:
+    booking = await stack.confirmed()
+    for day, step in ((5, timedelta(0)), (6, -HOUR)):
+        stack.clock.advance(step)
+        await stack.move(booking, await stack.in_days(day))
+        await stack.tick()
+        await stack.tick(after=timedelta(minutes=16))
+    subjects = await stack.mail("anna@customer.example")
+    assert [subject.partition(":")[0] for subject in subjects].count("Moved") == 2
 
 
 async def test_calls_that_the_clock_was_set_back_in_do_not_make_the_figures_fall(tmp_path: Path) -> None:

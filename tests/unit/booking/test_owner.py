@@ -205,6 +205,18 @@ async def test_an_old_link_may_ask_for_the_newest_again_after_a_pause(stack: Sta
     assert (await stack.parts.manage_links.open(await mailed_link(stack))).id == booking.id
 
 
+async def test_a_fresh_link_is_mailed_as_soon_as_ever_although_the_clock_was_set_back(stack: Stack) -> None:
+    booking = await stack.confirmed()
+    await stack.mail(OWNER)
+    await stack.parts.manage_links.resend(link(stack, booking))
+    await stack.mail(ANNA)
+    stack.clock.advance(-HOUR)
+    for _ in range(2):
+        await stack.parts.manage_links.resend(link(stack, booking))
+    [subject] = await stack.mail(ANNA)
+    assert subject.startswith("New link:")
+
+
 async def test_the_fresh_link_goes_to_the_address_on_the_booking_alone(stack: Stack) -> None:
     booking = await stack.confirmed()
     await stack.mail(ANNA)
@@ -230,6 +242,18 @@ async def test_who_asks_by_address_gets_one_mail_with_links_to_her_bookings_and_
         await stack.parts.manage_links.open(stack.parts.links.manage_token(booking.id, 1))
     assert stack.parts.links.manage_token(other.id, 1) not in (message.text or "")
     assert [(await stack.now(booking)).link_version for booking in (first, second, other)] == [1, 1, 0]
+
+
+async def test_that_mail_has_links_to_what_she_booked_with_her_address_in_capitals_too(stack: Stack) -> None:
+    await stack.confirmed()
+    await stack.confirmed(service="planning")
+    shouted = await stack.confirmed(customer=Customer(name="Anna Ek", email="Anna@Customer.EXAMPLE"))
+    for address in (ANNA, OWNER, "Anna@Customer.EXAMPLE"):
+        await stack.mail(address)
+    await stack.parts.manage_links.resend_all(ANNA)
+    await stack.parts.worker.tick()
+    [message] = stack.mailbox.messages
+    assert stack.parts.links.manage_token(shouted.id, 1) in (message.text or "")
 
 
 async def test_who_asks_by_an_unknown_address_is_answered_alike(stack: Stack) -> None:

@@ -197,6 +197,15 @@ async def test_tokens_that_are_all_refused_are_not_asked_for_again_and_again(ser
     assert (await row(server)).broken is None
 
 
+async def test_a_refused_token_is_replaced_although_the_clock_was_set_back_since_it_was_made(server: Server) -> None:
+    nora = server.process()
+    await nora.read_account()
+    server.clock.advance(timedelta(minutes=-30))
+    for token in list(server.sandbox.state.tokens.values()):
+        server.sandbox.expire_token(token.value)
+    assert (await nora.read_account()).name == "Nora Whitfield"
+
+
 # What goes wrong
 
 

@@ -31,6 +31,18 @@ async def times(
     )
 
 
+async def test_a_length_that_the_owner_changes_is_known_as_soon_as_ever_although_the_clock_was_set_back(
+    adviser: CalendlyAdviser,
+) -> None:
+    await times(adviser)
+    adviser.clock.advance(-HOUR)
+    types = adviser.sandbox.state.event_types
+    types[adviser.session] = replace(types[adviser.session], duration=30)
+    adviser.clock.advance(2 * MINUTE)
+    [first, *_] = await times(adviser)
+    assert first.ends_at - first.starts_at == 30 * MINUTE
+
+
 def windows(adviser: CalendlyAdviser) -> int:
     return adviser.asked("/event_type_available_times")
 
@@ -207,6 +219,9 @@ async def test_the_minutes_calls_are_known_as_calendly_tells_them(adviser: Calen
     await adviser.scheduler.services()
     assert (adviser.scheduler.pulse.remaining, adviser.scheduler.pulse.limit) == (498, 500)
     adviser.clock.advance(MINUTE)
+    assert adviser.scheduler.pulse.remaining is None
+    await adviser.scheduler.services()
+    adviser.clock.advance(-HOUR)
     assert adviser.scheduler.pulse.remaining is None
     adviser.sandbox.switches.plan = "free"
     await adviser.scheduler.services()

@@ -16,7 +16,7 @@ from app.domain.local_days import next_month
 from app.errors import SchedulerError
 from app.parts import Parts
 from app.scheduling.availability import CallBudget, SchedulerAvailability
-from app.scheduling.availability.shared import SharedReads
+from app.scheduling.availability.shared import LEASE, SharedReads
 from app.scheduling.connection import ClientOptions
 from app.scheduling.hapio.client import HapioClient
 from app.scheduling.hapio.scheduler import HapioScheduler
@@ -27,6 +27,7 @@ from tests.support.processes import another_process
 from tests.support.stack import Stack, no_wait, open_stack
 
 STOCKHOLM = ZoneInfo("Europe/Stockholm")
+HOUR = timedelta(hours=1)
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 pytestmark = pytest.mark.both_databases
@@ -167,8 +168,9 @@ async def until(true: Callable[[], Awaitable[bool]]) -> None:
             await checkpoint()
 
 
-async def doubted(parts: Parts) -> bool:
-    return any(mark.doubted_at for mark in await parts.store.reading_marks("hapio", since=LONG_AGO))
+async def doubted(parts: Parts, *, at: datetime | None = None) -> bool:
+    marks = await parts.store.reading_marks("hapio", since=LONG_AGO)
+    return any(mark.doubted_at and at in (None, mark.doubted_at) for mark in marks)
 
 
 async def read_again(parts: Parts, since: datetime) -> bool:
@@ -190,6 +192,90 @@ async def test_a_scheduler_that_fails_one_process_is_not_asked_by_the_others_at_
         with pytest.raises(SchedulerError):
             await shown(stack, other)
         assert len(stack.hapio.calls) == before
+
+
+async def test_a_month_that_could_not_be_read_is_asked_for_again_although_the_clock_was_set_back(
+    stack: Stack, tmp_path: Path
+) -> None:
+    async with AsyncExitStack() as running:
+        one, other = await processes(running, stack, tmp_path, 2)
+        for parts in (one, other):
+            await parts.availability.service(parts.widgets["studio"], stack.portrait_id)
+        stack.hapio.faults.append(Fault("drop_before", times=10_000))
+        with pytest.raises(SchedulerError):
+            await shown(stack, one)
+        stack.hapio.faults.clear()
+        stack.clock.advance(-HOUR)
+        assert await shown(stack, other)
+
+
+async def test_a_month_that_a_process_died_over_is_read_although_the_clock_was_set_back(
+    stack: Stack, tmp_path: Path
+) -> None:
+    async with AsyncExitStack() as running:
+        one, other = await processes(running, stack, tmp_path, 2)
+        await shown(stack, one)
+        [mark] = await one.store.reading_marks("hapio", since=LONG_AGO)
+        span = (stack.clock(), stack.clock() + HOUR)
+        until = stack.clock() + LEASE
+        await one.store.outdate_readings("hapio", *span)
+        assert await one.store.lease_reading(mark.key, scheduler="hapio", span=span, holder="dead", until=until)
+        stack.clock.advance(-HOUR)
+        async with asyncio.timeout(5):
+            assert await shown(stack, other)
+
+
+async def test_what_is_read_after_the_clock_was_set_back_takes_the_place_of_what_was_read_before(
+    stack: Stack, tmp_path: Path
+) -> None:
+    async with AsyncExitStack() as running:
+        one, other, third = await processes(running, stack, tmp_path, 3)
+        [start, *_] = await shown(stack, one)
+        await shown(stack, other)
+        stack.clock.advance(-HOUR)
+        service = await one.availability.service(one.widgets["studio"], stack.portrait_id)
+        for _ in service.resources:
+            await stack.side.stranger_takes(start)
+        before = reads(stack)
+        for parts in (one, other, third, one):
+            await parts.availability.catch_up()
+            assert start not in await shown(stack, parts)
+        assert reads(stack) == before + 1
+
+
+async def test_what_the_scheduler_says_has_changed_is_read_again_although_the_clock_was_set_back_since_another_change(
+    stack: Stack, tmp_path: Path
+) -> None:
+    async with AsyncExitStack() as running:
+        one, other = await processes(running, stack, tmp_path, 2)
+        await shown(stack, one), await shown(stack, other)
+        stack.clock.advance(timedelta(seconds=5))
+        one.availability.hinted("hapio")
+        await until(lambda: doubted(other))
+        await other.availability.catch_up()
+        stack.clock.advance(-HOUR)
+        await shown(stack, other), await shown(stack, one)
+        stack.clock.advance(timedelta(seconds=5))
+        before = reads(stack)
+        one.availability.hinted("hapio")
+        await until(lambda: doubted(other, at=stack.clock()))
+        await other.availability.catch_up()
+        stack.clock.advance(timedelta(seconds=1))
+        await shown(stack, other)
+        await until(lambda: read_again(other, stack.clock()))
+        assert reads(stack) == before + 1
+
+
+async def test_an_answer_that_is_not_kept_leaves_the_month_to_the_others(stack: Stack) -> None:
+    """A host whose clock is ahead by some seconds has read it before."""
+    store, now, seconds = stack.parts.store, stack.clock(), timedelta(seconds=1)
+    for asked_at in (now + 9 * seconds, now):
+        span = (now, now + HOUR)
+        assert await store.lease_reading("month", scheduler="hapio", span=span, holder="one", until=now + LEASE)
+        await store.put_reading("month", holder="one", asked_at=asked_at, cost=1, body=b"")
+    month = await store.reading("month")
+    assert month
+    assert (month.asked_at, month.lease_until) == (now + 9 * seconds, None)
 
 
 async def test_a_process_that_follows_knows_of_every_time_that_is_taken_and_freed(stack: Stack, tmp_path: Path) -> None:

@@ -403,3 +403,14 @@ async def test_a_line_of_the_history_that_is_written_first_and_seen_last_is_coun
         clock.advance(timedelta(minutes=1))
         then = await store.happened(None)
     assert sum(then.words.values()) == counted
+
+
+async def test_lines_from_before_the_clock_was_set_back_do_not_keep_later_ones_waiting(url: str) -> None:
+    clock = Clock(NOW + HOUR)
+    async with opened(url, clock) as store:
+        await store.insert_hold(held("bk_before"), capacity=1)
+        clock.advance(-HOUR)
+        await store.insert_hold(held("bk_after", TEN + HOUR), capacity=1)
+        clock.advance(timedelta(minutes=1))
+        happened = await store.happened(None)
+    assert sum(happened.words.values()) == 2
