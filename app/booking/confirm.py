@@ -9,6 +9,7 @@ from enum import Enum, auto
 
 import structlog
 
+from app.booking.as_there import final_at
 from app.booking.at_scheduler import SCHEDULER_LEASE, confirm_at_scheduler, find_at_scheduler
 from app.booking.moves import PAST_START
 from app.booking.offered_times import OfferedTimes
@@ -70,6 +71,7 @@ class Confirm:
         self._locks = tools.locks
         self._release = release
         self._offered_times = offered_times
+        self._began = tools.now()
 
     async def confirm(self, booking: Booking) -> Booking:
         """Take a paid booking to confirmed, or to its refund. Raises SchedulerError, StripeError.
@@ -109,13 +111,16 @@ class Confirm:
                 return await self.leave_canceled(booking, sure=False)
             return await self._restore(booking)
         payment = await self._store.payment(booking.payment_id) if booking.payment_id else None
+        there = None
         if self._too_late(booking):
-            reason = EndReason.BEGUN if booking.lost_time else EndReason.NO_ANSWER
-            return await self.cancel_paid(booking, payment, reason)
+            there = await self._final_before(booking)
+            if there is None:
+                reason = EndReason.BEGUN if booking.lost_time else EndReason.NO_ANSWER
+                return await self.cancel_paid(booking, payment, reason)
         if payment and await self._gone_back(booking, payment, just_read=just_read):
             return await self._cancel_refunded(booking)
         try:
-            secured, word = await self._secure(booking, payment)
+            secured, word = await self._secure(booking, payment, there)
         except _AtItElsewhere:
             return await self._tools.booking(booking.id)
         if secured is None:
@@ -155,9 +160,26 @@ class Confirm:
             await self._offered_times.let_go(others)
         return confirmed or await self._tools.booking(booking.id)
 
-    async def _secure(self, booking: Booking, payment: Payment | None) -> tuple[Booking | None, HistoryWord]:
-        """Make the time final at the scheduler, from its lock or by booking it again; None if it is gone. Raises
-        _AtItElsewhere while another process does the same."""
+    async def _final_before(self, booking: Booking) -> SchedulerBooking | None:
+        """The scheduler's booking of a visit that was confirmed before a copy of the database was put back, which knows
+        nothing of that. Raises SchedulerError.
+
+        Nobody else is asked about: what this process has begun itself it would have confirmed in time.
+        """
+        if booking.created_at > self._began:
+            return None
+        if booking.lost_time and await was_booked_there(self._tools, booking):
+            return None  # it is final there before anyone pays, so that says nothing of when that was
+        return await final_at(self._tools, booking, booking.reservation)
+
+    async def _secure(
+        self, booking: Booking, payment: Payment | None, there: SchedulerBooking | None
+    ) -> tuple[Booking | None, HistoryWord]:
+        """Make the time final at the scheduler, from its lock or by booking it again, unless it is final `there`; None
+        if it is gone. Raises _AtItElsewhere while another process does the same."""
+        if there:
+            word = HistoryWord.RESCUED if booking.lost_time else HistoryWord.CONFIRMED
+            return await self._have(booking, there, other_person=False), word
         makes = booking.lost_time or not self._schedulers.lock_binds(booking.reservation.scheduler)
         if makes:  # a booking, and does not only change one: two processes would make two
             booking = await self._lease(booking)
