@@ -89,7 +89,7 @@ class Confirm:
                 if booking.starts_at > self._now() or booking.tries < TRIES_PAST_START:
                     raise
             if booking.canceled_at:
-                return await self.leave_canceled(booking, sure=False)
+                return await self.leave_canceled(booking, sure=False, why=EndReason.NO_ANSWER)
             payment = await self._store.payment(booking.payment_id) if booking.payment_id else None
             return await self.cancel_paid(booking, payment, EndReason.NO_ANSWER)
 
@@ -108,7 +108,7 @@ class Confirm:
         """
         if booking.canceled_at:
             if self._too_late(booking):
-                return await self.leave_canceled(booking, sure=False)
+                return await self.leave_canceled(booking, sure=False, why=EndReason.NO_ANSWER)
             return await self._restore(booking)
         payment = await self._store.payment(booking.payment_id) if booking.payment_id else None
         there = None
@@ -244,7 +244,7 @@ class Confirm:
         not, or if the money has gone back meanwhile, it stays cancelled, and its refund goes out."""
         if await self._gone_since(booking):
             # An earlier try, whose answer was lost, may have had the time again.
-            return await self.leave_canceled(booking, sure=False)
+            return await self.leave_canceled(booking, sure=False, why=EndReason.REFUNDED)
         try:
             there = await self._restore_at_scheduler(booking)
         except SchedulerRefused as error:
@@ -293,7 +293,9 @@ class Confirm:
         await self._store.ask(booking.reservation)
         return await confirm_at_scheduler(self._tools, booking, payment, lock=None)
 
-    async def leave_canceled(self, booking: Booking, *, sure: bool) -> Booking:
+    async def leave_canceled(self, booking: Booking, *, sure: bool, why: EndReason | None = None) -> Booking:
+        """Stop undoing a cancellation: because its time is not free, or because of `why`. `sure`: the scheduler has not
+        made it again."""
         funds = await self._refunds.funds(booking.id)
         own = sum(refund.amount.amount for refund in funds.refunds if refund.is_of(booking))
         back = funds.sent_since(booking) + min(own, funds.left_without(booking))
@@ -304,7 +306,7 @@ class Confirm:
         sure = sure and not booking.reservation.unsure
         # A call that has not arrived yet would undo the release.
         find_out_at = None if sure else self._now() + 2 * SCHEDULER_LEASE
-        left = await self._store.not_taken_back(booking, mails=mails, find_out_at=find_out_at)
+        left = await self._store.not_taken_back(booking, why=why, mails=mails, find_out_at=find_out_at)
         if left is None:
             return await self._tools.booking(booking.id)
         await self._refunds.pay_due(booking.id)

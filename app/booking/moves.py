@@ -225,7 +225,7 @@ class Moves:
         paid = {"payment_id": payment.id}
         decided = MoveChange((MoveState.HELD,), MoveState.MOVING, HistoryWord.DIFFERENCE_PAID, values=paid, seen=seen)
         if not facts.paid_before(starts_at, payment, now=self._now()):
-            decided = self._too_late(booking, payment, seen)
+            decided = self._too_late(move, booking, payment, seen)
         claimed = await self._store.claim_move(move.id, decided)
         if claimed and claimed.state is MoveState.MOVING:
             if facts.refunded:
@@ -241,7 +241,7 @@ class Moves:
         if ended is None or ended.payment_id != payment.id:
             await self._refunds.owe(booking, payment, payment.price, EndReason.NOT_MOVED, seen)
 
-    def _too_late(self, booking: Booking, payment: Payment, seen: PaymentSeen) -> MoveChange:
+    def _too_late(self, move: Move, booking: Booking, payment: Payment, seen: PaymentSeen) -> MoveChange:
         """The difference was paid when the visit had begun: it is refunded, and the booking stays as it was."""
         refund = self._refunds.new_refund(booking, payment, payment.price, EndReason.NOT_MOVED)
         told = {"reason": EndReason.NOT_MOVED, "refund": refund.id}
@@ -254,6 +254,7 @@ class Moves:
             seen=seen,
             refund=refund,
             mails=self._notifications.mails_due(booking, *kinds, about=payment.id, detail=told),
+            detail={"begun_by": move.by, "why": EndReason.BEGUN},
         )
 
     async def follow(self, move: Move) -> Move:

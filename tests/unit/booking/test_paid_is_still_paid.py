@@ -133,6 +133,9 @@ async def test_a_cancellation_is_not_undone_once_the_owner_has_refunded_the_paym
     assert (stack.money_kept(), await money_alarms(stack)) == (0, [])
     standing = [refund.amount.amount for refund in await stack.refunds(booking) if refund.status != "withdrawn"]
     assert standing == [120000]
+    page = text_of((await stack.client.get(path)).text)
+    assert "Your payment was refunded before the booking was confirmed" in page
+    assert "no longer free" not in page
     assert not [one for one in stack.mailbox.messages if one.header("Subject").startswith("Booked again")]
 
 
