@@ -397,6 +397,15 @@ class Refunds:
             if facts.refund_row and facts.refund_row not in rows and facts.status not in REFUND_VOID
         ]
 
+    async def gave_by_terms_since(self, booking: Booking) -> bool:
+        """Whether one of them is of an amount that the booking's terms give. Raises StripeError."""
+        moments = [until for until, _ in booking.terms.steps(booking.starts_at)]
+        for made in await self.made_since(booking.id):
+            given = {booking.terms.refund(at=at, starts_at=booking.starts_at).amount for at in (*moments, made.created)}
+            if made.amount in given:
+                return True
+        return False
+
     # -- what is done in Stripe's dashboard ------------------------------------------------------------------
 
     async def follow_all(self, payment_intent_id: str | None) -> None:

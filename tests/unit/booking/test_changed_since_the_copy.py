@@ -10,7 +10,7 @@ from app.domain.money import Money
 from app.errors import BookingConflict, SchedulerError
 from app.operations.alerts import AlertKind
 from sandbox.hapio import Fault
-from tests.support.backups import OWNER, copied, put_back
+from tests.support.backups import OWNER, copied, money_alarms, put_back
 from tests.support.stack import Crash, Stack, open_stack
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
@@ -187,6 +187,26 @@ async def test_what_the_terms_kept_is_kept(tmp_path: Path, scheduler: str) -> No
             await stack.tick(after=HOUR)
         assert (await stack.status(booking), stack.money_kept()) == (Status.CANCELED, 32_500)
         assert stack.mailbox.messages == []
+
+
+@ALL
+async def test_what_the_terms_kept_of_a_time_that_was_chosen_since_is_kept(tmp_path: Path, scheduler: str) -> None:
+    """The copy knows only that times were offered."""
+    async with open_stack(tmp_path, widget="choose_hours = 24", scheduler=scheduler) as stack:
+        booking = await offered_other_times(stack)
+        copy = copied(stack, tmp_path)
+        offered = [one.id for one in await stack.parts.store.offered(booking.id)]
+        chosen = await stack.parts.late_money.choose(booking.id, offered[0])
+        stack.clock.set(chosen.starts_at - 10 * HOUR)
+        await stack.cancel(chosen)
+        await stack.tick(after=10 * MINUTE, times=2)
+        kept = stack.money_kept()
+        assert 0 < kept < PRICE
+        standing = booked(stack)
+        await put_back(stack, copy)
+        await some_days(stack)
+        assert (await stack.status(booking), stack.money_kept()) == (Status.CANCELED, kept)
+        assert (booked(stack), await money_alarms(stack)) == (standing, [])
 
 
 async def test_a_goodwill_refund_since_the_copy_is_no_cancellation(tmp_path: Path) -> None:
