@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 import structlog
 
+from app.booking.at_scheduler import find_at_scheduler
 from app.booking.tools import Tools
 from app.domain.booking import Booking
 from app.domain.outbox import OutboxMail
-from app.errors import BookingConflict
+from app.domain.reservation import Reservation
+from app.errors import BookingConflict, SchedulerNotFound
 from app.scheduling.port import SchedulerBooking
+from app.scheduling.successors import latest
 
 log = structlog.get_logger()
 
@@ -22,6 +26,22 @@ def agrees(booking: Booking, there: SchedulerBooking | None) -> bool:
     if there is None or there.is_canceled:
         return False
     return _with_time_of(there, booking) == booking
+
+
+async def final_at(tools: Tools, booking: Booking, reservation: Reservation) -> SchedulerBooking | None:
+    """The scheduler's booking that is final at the time of one of the booking's reservations, under whatever id it has
+    there; None if there is none. Raises SchedulerError."""
+    scheduler = tools.schedulers.of(reservation.scheduler)
+    found: list[SchedulerBooking] = []
+    # A move may have changed the booking itself.
+    for reference in {reservation.reference, booking.reservation.reference} - {None}:
+        with suppress(SchedulerNotFound):
+            found.append(await latest(scheduler.read, await scheduler.read(reference or "")))
+    found += await find_at_scheduler(tools, booking, reservation)
+    for there in found:
+        if there.starts_at == reservation.starts_at and not there.is_temporary and not there.is_canceled:
+            return there
+    return None
 
 
 def _with_time_of(there: SchedulerBooking, booking: Booking) -> Booking:

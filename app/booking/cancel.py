@@ -174,7 +174,7 @@ class Cancel:
     async def _off_again(self, booking: Booking, by: Actor, *, refund: bool) -> Booking:
         """Stop undoing a cancellation, which then stands; if the owner does this, what the terms kept is refunded,
         too, unless they keep it."""
-        canceled = await self._confirm.leave_canceled(booking, sure=False)
+        canceled = await self._confirm.leave_canceled(booking, sure=False, why=by.end_reason)
         if by is Actor.OWNER and refund and canceled.status is Status.CANCELED:
             await self._owner_refunds.give_back_now(booking.id, None)
         return await self._tools.booking(booking.id)

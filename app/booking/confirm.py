@@ -9,6 +9,7 @@ from enum import Enum, auto
 
 import structlog
 
+from app.booking.as_there import final_at
 from app.booking.at_scheduler import SCHEDULER_LEASE, confirm_at_scheduler, find_at_scheduler
 from app.booking.moves import PAST_START
 from app.booking.offered_times import OfferedTimes
@@ -70,6 +71,7 @@ class Confirm:
         self._locks = tools.locks
         self._release = release
         self._offered_times = offered_times
+        self._began = tools.now()
 
     async def confirm(self, booking: Booking) -> Booking:
         """Take a paid booking to confirmed, or to its refund. Raises SchedulerError, StripeError.
@@ -87,7 +89,7 @@ class Confirm:
                 if booking.starts_at > self._now() or booking.tries < TRIES_PAST_START:
                     raise
             if booking.canceled_at:
-                return await self.leave_canceled(booking, sure=False)
+                return await self.leave_canceled(booking, sure=False, why=EndReason.NO_ANSWER)
             payment = await self._store.payment(booking.payment_id) if booking.payment_id else None
             return await self.cancel_paid(booking, payment, EndReason.NO_ANSWER)
 
@@ -106,16 +108,19 @@ class Confirm:
         """
         if booking.canceled_at:
             if self._too_late(booking):
-                return await self.leave_canceled(booking, sure=False)
+                return await self.leave_canceled(booking, sure=False, why=EndReason.NO_ANSWER)
             return await self._restore(booking)
         payment = await self._store.payment(booking.payment_id) if booking.payment_id else None
+        there = None
         if self._too_late(booking):
-            reason = EndReason.BEGUN if booking.lost_time else EndReason.NO_ANSWER
-            return await self.cancel_paid(booking, payment, reason)
+            there = await self._final_before(booking)
+            if there is None:
+                reason = EndReason.BEGUN if booking.lost_time else EndReason.NO_ANSWER
+                return await self.cancel_paid(booking, payment, reason)
         if payment and await self._gone_back(booking, payment, just_read=just_read):
             return await self._cancel_refunded(booking)
         try:
-            secured, word = await self._secure(booking, payment)
+            secured, word = await self._secure(booking, payment, there)
         except _AtItElsewhere:
             return await self._tools.booking(booking.id)
         if secured is None:
@@ -155,9 +160,26 @@ class Confirm:
             await self._offered_times.let_go(others)
         return confirmed or await self._tools.booking(booking.id)
 
-    async def _secure(self, booking: Booking, payment: Payment | None) -> tuple[Booking | None, HistoryWord]:
-        """Make the time final at the scheduler, from its lock or by booking it again; None if it is gone. Raises
-        _AtItElsewhere while another process does the same."""
+    async def _final_before(self, booking: Booking) -> SchedulerBooking | None:
+        """The scheduler's booking of a visit that was confirmed before a copy of the database was put back, which knows
+        nothing of that. Raises SchedulerError.
+
+        Nobody else is asked about: what this process has begun itself it would have confirmed in time.
+        """
+        if booking.created_at > self._began:
+            return None
+        if booking.lost_time and await was_booked_there(self._tools, booking):
+            return None  # it is final there before anyone pays, so that says nothing of when that was
+        return await final_at(self._tools, booking, booking.reservation)
+
+    async def _secure(
+        self, booking: Booking, payment: Payment | None, there: SchedulerBooking | None
+    ) -> tuple[Booking | None, HistoryWord]:
+        """Make the time final at the scheduler, from its lock or by booking it again, unless it is final `there`; None
+        if it is gone. Raises _AtItElsewhere while another process does the same."""
+        if there:
+            word = HistoryWord.RESCUED if booking.lost_time else HistoryWord.CONFIRMED
+            return await self._have(booking, there, other_person=False), word
         makes = booking.lost_time or not self._schedulers.lock_binds(booking.reservation.scheduler)
         if makes:  # a booking, and does not only change one: two processes would make two
             booking = await self._lease(booking)
@@ -222,7 +244,7 @@ class Confirm:
         not, or if the money has gone back meanwhile, it stays cancelled, and its refund goes out."""
         if await self._gone_since(booking):
             # An earlier try, whose answer was lost, may have had the time again.
-            return await self.leave_canceled(booking, sure=False)
+            return await self.leave_canceled(booking, sure=False, why=EndReason.REFUNDED)
         try:
             there = await self._restore_at_scheduler(booking)
         except SchedulerRefused as error:
@@ -242,10 +264,16 @@ class Confirm:
         return back or await self._tools.booking(booking.id)
 
     async def _gone_since(self, canceled: Booking) -> bool:
-        """Whether all the money has gone back since the cancellation, which of each payment Stripe knows best."""
+        """Whether all the money has gone back since the cancellation, which of each payment Stripe knows best. What it
+        refuses to say is no reason to wait: the customer may be at the door."""
         for payment in (await self._refunds.funds(canceled.id)).captured:
-            if payment.session_id:
-                await self._tools.look_at_payment(payment.session_id)
+            if payment.session_id and self._tools.payments:
+                try:
+                    await self._tools.look_at_payment(payment.session_id)
+                except StripeError as error:
+                    if error.retry:
+                        raise
+                    log.warning("not read at Stripe", booking=canceled.id, reason=error.stripe_code or str(error))
         return (await self._refunds.funds(canceled.id)).gone_since(canceled)
 
     async def _restore_at_scheduler(self, booking: Booking) -> SchedulerBooking | None:
@@ -265,7 +293,9 @@ class Confirm:
         await self._store.ask(booking.reservation)
         return await confirm_at_scheduler(self._tools, booking, payment, lock=None)
 
-    async def leave_canceled(self, booking: Booking, *, sure: bool) -> Booking:
+    async def leave_canceled(self, booking: Booking, *, sure: bool, why: EndReason | None = None) -> Booking:
+        """Stop undoing a cancellation: because its time is not free, or because of `why`. `sure`: the scheduler has not
+        made it again."""
         funds = await self._refunds.funds(booking.id)
         own = sum(refund.amount.amount for refund in funds.refunds if refund.is_of(booking))
         back = funds.sent_since(booking) + min(own, funds.left_without(booking))
@@ -276,7 +306,7 @@ class Confirm:
         sure = sure and not booking.reservation.unsure
         # A call that has not arrived yet would undo the release.
         find_out_at = None if sure else self._now() + 2 * SCHEDULER_LEASE
-        left = await self._store.not_taken_back(booking, mails=mails, find_out_at=find_out_at)
+        left = await self._store.not_taken_back(booking, why=why, mails=mails, find_out_at=find_out_at)
         if left is None:
             return await self._tools.booking(booking.id)
         await self._refunds.pay_due(booking.id)

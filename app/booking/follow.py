@@ -180,17 +180,11 @@ class Follow:
         if self._now() - self._began > _COPY_KNOWN:
             return False
         try:
-            since = await self._refunds.made_since(booking.id)
+            return await self._refunds.gave_by_terms_since(booking)
         except StripeError as error:
             if error.retry:
                 raise
             return False
-        moments = [until for until, _ in booking.terms.steps(booking.starts_at)]
-        for made in since:
-            given = {booking.terms.refund(at=at, starts_at=booking.starts_at).amount for at in (*moments, made.created)}
-            if made.amount in given:
-                return True
-        return False
 
     async def _moved_there(self, booking: Booking, there: SchedulerBooking, by: Actor) -> Booking:
         """Take over the scheduler's time and person; the price stays as it was booked."""

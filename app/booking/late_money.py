@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection
 from contextlib import suppress
 
-from app.booking.at_scheduler import find_at_scheduler
+from app.booking.at_scheduler import SCHEDULER_LEASE, find_at_scheduler
 from app.booking.confirm import Confirm
 from app.booking.offered_times import OfferedTimes
 from app.booking.tools import Tools
 from app.domain.booking import Booking, EndReason, Status
 from app.domain.history import HistoryWord
 from app.domain.reservation import Reservation
-from app.errors import BookingConflict, SchedulerError, SchedulerNotFound
+from app.errors import BookingConflict, SchedulerError, SchedulerNotFound, StripeError
 from app.store.change import Change
 
 
@@ -34,6 +34,7 @@ class LateMoney:
         self._offered_times = offered_times
         self._confirm = confirm
         self._choosing = set(choosing)
+        self._chosen_since = frozenset(choosing)
 
     async def choose(self, booking_id: str, offer_id: str) -> Booking:
         """Book one of the times that are offered. The others stay held until it is final; where it cannot be had any
@@ -87,7 +88,8 @@ class LateMoney:
 
     async def lapse(self, booking: Booking) -> Booking:
         """Release the times that were not chosen in time; if none is left, refund. Where the money has gone back
-        already, all end. Safe to repeat. Raises SchedulerError as `as_there` does, until all these times have begun."""
+        already, all end. Safe to repeat. Raises StripeError, and SchedulerError as `as_there` does, until all these
+        times have begun."""
         async with self._locks(booking.id):
             booking = await self._as_there_in_time(await self._tools.booking(booking.id))
             if booking.status is not Status.OFFERED:
@@ -98,11 +100,39 @@ class LateMoney:
             offered = await self._store.offered(booking.id)
             left = await self._store.lapse_offers(booking)
             if left is None:
+                if await self._called_off_since(booking):
+                    return await self._stays_called_off(booking)
                 payment = await self._store.payment(booking.payment_id) if booking.payment_id else None
                 return await self._confirm.cancel_paid(booking, payment, EndReason.NOT_CHOSEN)
             kept = {one.id for one in await self._store.offered(booking.id)}
             await self._offered_times.let_go([one for one in offered if one.id not in kept])
             return left
+
+    async def _called_off_since(self, booking: Booking) -> bool:
+        """Whether the customer had chosen a time, and cancelled it, after the copy was made that was put back: Stripe
+        has a refund of ours that we do not know, of what the terms give. What it refuses to say is no reason to wait.
+        Raises StripeError."""
+        if booking.id not in self._chosen_since:
+            return False
+        try:
+            return await self._tools.refunds.gave_by_terms_since(booking)
+        except StripeError as error:
+            if error.retry:
+                raise
+            return False
+
+    async def _stays_called_off(self, booking: Booking) -> Booking:
+        """Both were told then, and what the terms give has gone back."""
+        now, reason = self._now(), EndReason.BY_CUSTOMER
+        change = Change(
+            (Status.OFFERED,),
+            Status.CANCELED,
+            HistoryWord(reason),
+            unchanged_since=booking.revision,
+            values={"end_reason": reason, "canceled_at": now, "undo_until": now},
+            find_out_at=now + SCHEDULER_LEASE,
+        )
+        return await self._confirm.call_off(booking, change) or await self._tools.booking(booking.id)
 
 
 def _choice(booking: Booking, offer_id: str, *, before: bool = False) -> Change:

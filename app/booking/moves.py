@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from app.booking.as_there import final_at
 from app.booking.at_scheduler import (
     LOCK_MARGIN,
     SCHEDULER_LEASE,
@@ -60,6 +61,9 @@ log = structlog.get_logger()
 
 #: A move that was decided in time is still made so long after its new time has begun; then its money goes back.
 PAST_START = timedelta(minutes=10)
+#: How long after the start of this process a scheduler that does not say whether a move was made, before a copy of the
+#: database was put back, is waited for.
+_COPY_KNOWN = timedelta(hours=6)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +93,7 @@ class Moves:
         self._notifications = tools.notifications
         self._refunds = tools.refunds
         self._now = tools.now
+        self._began = tools.now()
 
     async def begin(self, booking: Booking, quote: MoveQuote, *, by: Actor) -> Move:
         """Take the new time next to the old one: `MOVING` at once, or `HELD` where the difference must be paid first.
@@ -220,7 +225,7 @@ class Moves:
         paid = {"payment_id": payment.id}
         decided = MoveChange((MoveState.HELD,), MoveState.MOVING, HistoryWord.DIFFERENCE_PAID, values=paid, seen=seen)
         if not facts.paid_before(starts_at, payment, now=self._now()):
-            decided = self._too_late(booking, payment, seen)
+            decided = self._too_late(move, booking, payment, seen)
         claimed = await self._store.claim_move(move.id, decided)
         if claimed and claimed.state is MoveState.MOVING:
             if facts.refunded:
@@ -236,7 +241,7 @@ class Moves:
         if ended is None or ended.payment_id != payment.id:
             await self._refunds.owe(booking, payment, payment.price, EndReason.NOT_MOVED, seen)
 
-    def _too_late(self, booking: Booking, payment: Payment, seen: PaymentSeen) -> MoveChange:
+    def _too_late(self, move: Move, booking: Booking, payment: Payment, seen: PaymentSeen) -> MoveChange:
         """The difference was paid when the visit had begun: it is refunded, and the booking stays as it was."""
         refund = self._refunds.new_refund(booking, payment, payment.price, EndReason.NOT_MOVED)
         told = {"reason": EndReason.NOT_MOVED, "refund": refund.id}
@@ -249,6 +254,7 @@ class Moves:
             seen=seen,
             refund=refund,
             mails=self._notifications.mails_due(booking, *kinds, about=payment.id, detail=told),
+            detail={"begun_by": move.by, "why": EndReason.BEGUN},
         )
 
     async def follow(self, move: Move) -> Move:
@@ -270,19 +276,22 @@ class Moves:
             raise NotFound(move.booking_id)
         if move.state is not MoveState.MOVING or booking.status is not Status.CONFIRMED:
             return move
-        if move.starts_at + PAST_START <= self._now():
-            return await self._refuse(move, booking, EndReason.NO_ANSWER)
-        if await self._gone_back(move, just_read=just_read):
-            return await self._refuse(move, booking, EndReason.REFUNDED)
-        # For one process alone: a call that lands after the booking has been moved on, or called off, would undo that.
-        if not await self._store.lease_move(move.id, until=self._now() + SCHEDULER_LEASE):
-            return await self._store.move(move.id) or move
         after = replace(
             booking,
             reservation=move.reservation,
             terms=booking.terms.moved(move.price, percent=move.refund_cap),
             revision=booking.revision + 1,
         )
+        if move.starts_at + PAST_START <= self._now():
+            made = await self._made_before(move, booking)
+            if made:
+                return await self._complete(move, booking, after, made)
+            return await self._refuse(move, booking, EndReason.NO_ANSWER)
+        if await self._gone_back(move, just_read=just_read):
+            return await self._refuse(move, booking, EndReason.REFUNDED)
+        # For one process alone: a call that lands after the booking has been moved on, or called off, would undo that.
+        if not await self._store.lease_move(move.id, until=self._now() + SCHEDULER_LEASE):
+            return await self._store.move(move.id) or move
         try:
             there = await self._move_at_scheduler(move, booking, after)
         except (SchedulerNotFound, SchedulerRefused) as error:
@@ -294,6 +303,18 @@ class Moves:
         done = await self._complete(move, booking, after, there)
         await self._heed_price(move, booking, there)
         return done
+
+    async def _made_before(self, move: Move, booking: Booking) -> SchedulerBooking | None:
+        """The scheduler's booking at the new time, where the move was made before a copy of the database was put back,
+        which knows nothing of that. Raises SchedulerError for some hours after this process has begun."""
+        if move.created_at > self._began:
+            return None
+        try:
+            return await final_at(self._tools, booking, move.reservation)
+        except SchedulerError:
+            if self._now() - self._began <= _COPY_KNOWN:
+                raise
+            return None
 
     async def _heed_price(self, move: Move, booking: Booking, there: SchedulerBooking) -> None:
         """What another service costs shows only now where its time was not locked first. The customer got the price

@@ -243,8 +243,7 @@ class Refunds:
                 for dispute in await self._payments.disputes_of(payment.payment_intent_id):
                     await self.follow_dispute(dispute)
             elif error.stripe_code == MISSING_CODE:
-                await self._never_captured(payment)
-                await self._fail(refund, error)
+                await self._let_go_or_fail(refund, payment, error)
             elif not await self._draw_again(refund, payment.payment_intent_id):
                 raise
             return
@@ -284,9 +283,16 @@ class Refunds:
         told: dict[str, str | int | bool] = {**_amount(refund)}
         return self._notifications.trouble(booking, Trouble.REFUND_IN_PERSON, about=refund.id, detail=told)
 
-    async def _fail(self, refund: Refund, error: StripeRefused) -> None:
+    async def _let_go_or_fail(self, refund: Refund, payment: Payment, error: StripeRefused) -> None:
         """Stripe does not know the payment, since it was made with another account's key: it can never make this
-        refund."""
+        refund. Of money that was only held, nothing is owed."""
+        if payment.state is not PaymentState.CAPTURED:
+            log.error("held money cannot be let go", booking=refund.booking_id, reason=error.stripe_code)
+            await self._never_captured(payment)
+            await self._store.record_refund(
+                refund.id, status=RefundStatus.SUCCEEDED, stripe_refund_id=None, look_at=None
+            )
+            return
         log.error("refund failed", refund=refund.id, booking=refund.booking_id, reason=error.stripe_code)
         await self._store.record_refund(
             refund.id,
@@ -390,6 +396,15 @@ class Refunds:
             for facts in await self._payments.refunds_of(payment.payment_intent_id)
             if facts.refund_row and facts.refund_row not in rows and facts.status not in REFUND_VOID
         ]
+
+    async def gave_by_terms_since(self, booking: Booking) -> bool:
+        """Whether one of them is of an amount that the booking's terms give. Raises StripeError."""
+        moments = [until for until, _ in booking.terms.steps(booking.starts_at)]
+        for made in await self.made_since(booking.id):
+            given = {booking.terms.refund(at=at, starts_at=booking.starts_at).amount for at in (*moments, made.created)}
+            if made.amount in given:
+                return True
+        return False
 
     # -- what is done in Stripe's dashboard ------------------------------------------------------------------
 

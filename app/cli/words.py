@@ -16,7 +16,7 @@ from app.domain.move import MoveState
 from app.domain.payment import Payment, PaymentMethod
 from app.domain.refund import Refund, RefundStatus, failures, payable_another_way
 from app.text.formats import format_day, format_money, format_span, format_time
-from app.text.history_words import HISTORY, PAID_HOW, REFUND_STANDS
+from app.text.history_words import HISTORY, PAID_HOW, REFUND_STANDS, history_words
 from app.text.zones import local, offset_label, zone_info
 
 
@@ -135,7 +135,7 @@ def refund_stands(view: BookingView, refund: Refund) -> str:
 
 def _history_line(entry: HistoryEntry, booking: Booking) -> str:
     detail, zone = entry.detail, booking.time_zone
-    words = [HISTORY.get(entry.what, entry.what.replace("_", " "))]
+    words = [history_words(entry).rstrip(".")]
     if "from" in detail and "to" in detail:
         words.append(" to ".join(when(datetime.fromisoformat(detail[end]), zone) for end in ("from", "to")))
     if detail.get("who"):

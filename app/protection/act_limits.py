@@ -16,8 +16,8 @@ from app.widgets import Widget
 #: How often one booking's cancellation can be taken back. Each round is two mails to the customer and to the owner.
 MOST_UNDOS: Final = 3
 _NETWORK_SHARE: Final = 4
-#: Why a move ends whose payment page could not be made.
-_NEVER_GIVEN: Final = frozenset({EndReason.NO_ANSWER, EndReason.REFUSED})
+#: Why a move ends whose payment page could not be made, or whose difference was paid, although too late.
+_NOT_LEFT: Final = frozenset({EndReason.NO_ANSWER, EndReason.REFUSED, EndReason.BEGUN})
 
 
 class ActLimits:
@@ -77,10 +77,11 @@ def undos(history: Sequence[HistoryEntry]) -> int:
 
 def moves_left_unpaid(history: Sequence[HistoryEntry]) -> int:
     """How often the customer began a move and did not pay its difference. Each took a time for half an hour, and four
-    calls. What the owner began does not count, nor what ended before its payment page was given to anyone."""
+    calls. What the owner began does not count, nor what ended before its payment page was given to anyone, nor what
+    was paid too late."""
     return sum(
         entry.what is HistoryWord.MOVE_EXPIRED
         and entry.detail.get("begun_by") != Actor.OWNER
-        and entry.detail.get("why") not in _NEVER_GIVEN
+        and entry.detail.get("why") not in _NOT_LEFT
         for entry in history
     )

@@ -368,10 +368,16 @@ class BookingRows(Database):
             return back
 
     async def not_taken_back(
-        self, booking: Booking, *, mails: Sequence[OutboxMail], find_out_at: datetime | None = None
+        self,
+        booking: Booking,
+        *,
+        why: EndReason | None,
+        mails: Sequence[OutboxMail],
+        find_out_at: datetime | None = None,
     ) -> Booking | None:
-        """The scheduler has refused to undo: the booking stays cancelled, and its refunds go out. If it never answered,
-        it may have made a booking all the same; that is looked for from `find_out_at` on."""
+        """The scheduler has refused to undo, or there is another reason `why`: the booking stays cancelled, and its
+        refunds go out. If it never answered, it may have made a booking all the same; that is looked for from
+        `find_out_at` on."""
         now, sure = self._now(), find_out_at is None
         change = Change(
             (Status.PAID,),
@@ -380,6 +386,7 @@ class BookingRows(Database):
             values={"undo_until": now},
             reservation={"canceled": sure, "unsure": not sure},
             find_out_at=find_out_at,
+            detail={"why": why} if why else {},
         )
         async with self._write(booking.id) as connection:
             left = await self._claim(connection, booking.id, change)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from app.domain.booking import EndReason
-from app.domain.history import HistoryWord
+from app.domain.history import HistoryEntry, HistoryWord
 from app.domain.payment import PaymentMethod
 from app.domain.refund import RefundStatus
 from app.msgid import N_
@@ -67,6 +67,30 @@ HISTORY: Final[Mapping[str, str]] = {
     EndReason.CAPTURE_FAILED: N_("Not booked: the money held on the card could not be charged"),
     EndReason.PAYMENT_MISMATCH: N_("Not booked: the payment did not match the price"),
 }
+
+#: Where the reason says what happened, and the word alone would say something else.
+_BY_REASON: Final[Mapping[tuple[str, str], str]] = {
+    (HistoryWord.MOVE_EXPIRED, EndReason.BEGUN): N_("The payment arrived after the appointment had started."),
+    **{
+        (HistoryWord.NOT_TAKEN_BACK, why): HISTORY[why]
+        for why in (EndReason.REFUNDED, EndReason.NO_ANSWER, EndReason.BY_CUSTOMER, EndReason.BY_OWNER)
+    },
+}
+
+
+def telling_reason(entry: HistoryEntry) -> str:
+    """The reason that says what happened better than the history's own word; empty where that says it."""
+    why = str(entry.detail.get("why", ""))
+    return why if (entry.what, why) in _BY_REASON else ""
+
+
+def history_words(entry: HistoryEntry) -> str:
+    """What happened, for the owner, in English: to be translated."""
+    why = telling_reason(entry)
+    if why:
+        return _BY_REASON[entry.what, why]
+    return HISTORY.get(entry.what, entry.what.replace("_", " "))
+
 
 #: How money was taken in person.
 PAID_HOW: Final[Mapping[PaymentMethod, str]] = {

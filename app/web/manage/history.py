@@ -12,6 +12,7 @@ from app.domain.money import Money
 from app.domain.payment import DISPUTE_LOST, DISPUTE_OVER
 from app.msgid import N_
 from app.text import catalogues, formats
+from app.text.history_words import telling_reason
 from app.web.shared.status_words import why_ended
 from app.web.shared.time_words import when
 
@@ -69,6 +70,8 @@ def happened(entry: HistoryEntry, booking: Booking, now: datetime, language: str
         return (
             _("Your bank decided that the payment stays with us") if over else _("Your bank asked for the payment back")
         )
+    if why := telling_reason(entry):
+        return why_ended(why, language).rstrip(".")
     if entry.what in _HISTORY:
         return _(_HISTORY[entry.what])
     if entry.status in {Status.CANCELED, Status.EXPIRED}:

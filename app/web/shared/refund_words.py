@@ -18,6 +18,9 @@ from app.web.shared.time_words import clock, when
 
 # Where the money is
 
+#: What a payment ends as that took no money, and will take none.
+_UNCHARGED = frozenset({PaymentState.OPEN, PaymentState.EXPIRED, PaymentState.VOIDED, PaymentState.FAILED})
+
 
 def captured(view: BookingView) -> bool:
     """Whether any money came."""
@@ -48,9 +51,16 @@ def paid_how(payment: Payment, language: str) -> str:
 
 def shown_refunds(view: BookingView) -> list[Refund]:
     """The refunds that say something to the customer: not what was withdrawn, nor what failed and was made good by
-    another that is shown."""
+    another that is shown, nor money that was only held and let go: nothing is sent to their card."""
     past = made_good(view)
-    return [refund for refund in view.refunds if refund.status != RefundStatus.WITHDRAWN and refund.id not in past]
+    let_go = {payment.id for payment in view.payments if payment.state in _UNCHARGED and not payment.captured}
+    return [
+        refund
+        for refund in view.refunds
+        if refund.status != RefundStatus.WITHDRAWN
+        and refund.id not in past
+        and not (refund.status == RefundStatus.SUCCEEDED and refund.payment_id in let_go)
+    ]
 
 
 def made_good(view: BookingView) -> set[str]:
@@ -72,10 +82,6 @@ def goes_out_later(refund: Refund, now: datetime) -> datetime | None:
 
 
 # What the customer reads
-
-
-#: What a payment ends as that took no money, and will take none.
-_UNCHARGED = frozenset({PaymentState.OPEN, PaymentState.EXPIRED, PaymentState.VOIDED, PaymentState.FAILED})
 
 
 def money_lines(view: BookingView, language: str) -> list[str]:

@@ -37,7 +37,7 @@ from app.errors.after_paying import out_of_reach
 from app.mail import MailKind
 from app.msgid import N_
 from app.text import catalogues, formats, zones
-from app.text.history_words import HISTORY, PAID_HOW
+from app.text.history_words import PAID_HOW, history_words
 from app.web.shared.booking_summary import at_place, price
 from app.web.shared.refund_words import captured, disputed, owner_refund_words, paid_how
 from app.web.shared.status_words import status_words
@@ -254,7 +254,7 @@ def history_rows(view: BookingView, now: datetime, language: str) -> list[dict[s
 def _happened(entry: HistoryEntry, booking: Booking, now: datetime, language: str) -> str:
     _ = catalogues.translator(language).gettext
     detail = entry.detail
-    words = [_(HISTORY[entry.what]) if entry.what in HISTORY else entry.what.replace("_", " ")]
+    words = [_(history_words(entry)).rstrip(".")]
     if "from" in detail and "to" in detail:
         before, after = (when(datetime.fromisoformat(detail[end]), booking, now, language) for end in ("from", "to"))
         words.append(_("from %(before)s to %(after)s") % {"before": before, "after": after})

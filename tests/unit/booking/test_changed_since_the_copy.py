@@ -10,7 +10,7 @@ from app.domain.money import Money
 from app.errors import BookingConflict, SchedulerError
 from app.operations.alerts import AlertKind
 from sandbox.hapio import Fault
-from tests.support.backups import OWNER, copied, put_back
+from tests.support.backups import OWNER, copied, money_alarms, put_back
 from tests.support.stack import Crash, Stack, open_stack
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
@@ -189,6 +189,26 @@ async def test_what_the_terms_kept_is_kept(tmp_path: Path, scheduler: str) -> No
         assert stack.mailbox.messages == []
 
 
+@ALL
+async def test_what_the_terms_kept_of_a_time_that_was_chosen_since_is_kept(tmp_path: Path, scheduler: str) -> None:
+    """The copy knows only that times were offered."""
+    async with open_stack(tmp_path, widget="choose_hours = 24", scheduler=scheduler) as stack:
+        booking = await offered_other_times(stack)
+        copy = copied(stack, tmp_path)
+        offered = [one.id for one in await stack.parts.store.offered(booking.id)]
+        chosen = await stack.parts.late_money.choose(booking.id, offered[0])
+        stack.clock.set(chosen.starts_at - 10 * HOUR)
+        await stack.cancel(chosen)
+        await stack.tick(after=10 * MINUTE, times=2)
+        kept = stack.money_kept()
+        assert 0 < kept < PRICE
+        standing = booked(stack)
+        await put_back(stack, copy)
+        await some_days(stack)
+        assert (await stack.status(booking), stack.money_kept()) == (Status.CANCELED, kept)
+        assert (booked(stack), await money_alarms(stack)) == (standing, [])
+
+
 async def test_a_goodwill_refund_since_the_copy_is_no_cancellation(tmp_path: Path) -> None:
     """The owner cancels in Hapio after it: everything that is left goes back."""
     async with open_stack(tmp_path) as stack:
@@ -246,3 +266,135 @@ async def test_a_booking_that_was_moved_to_another_service_since_is_that_one(tmp
         now = await stack.now(booking)
         assert (now.status, now.starts_at) == (Status.CONFIRMED, moved.booking.starts_at)
         assert booked(stack) == standing
+
+
+# The visit took place before the copy was put back
+
+
+async def after_the_visit(stack: Stack, booking: Booking, copy: Path) -> None:
+    """The copy is put back when the visit is over, and the worker has done all it wants to."""
+    stack.clock.set(booking.ends_at + HOUR)
+    await put_back(stack, copy)
+    for _ in range(8):
+        await stack.tick(after=HOUR)
+
+
+@ALL
+async def test_a_visit_that_was_paid_for_since_and_took_place_stays_booked_and_paid(
+    tmp_path: Path, scheduler: str
+) -> None:
+    async with open_stack(tmp_path, scheduler=scheduler) as stack:
+        booking = await stack.hold(await stack.in_days(2))
+        await stack.tick()
+        copy = copied(stack, tmp_path)
+        await stack.paid(booking)
+        await stack.tick()
+        had = await stack.now(booking)
+        assert had.status is Status.CONFIRMED
+        standing = booked(stack)
+        await after_the_visit(stack, had, copy)
+        now = await stack.now(booking)
+        assert (now.status, now.reservation.reference) == (Status.CONFIRMED, had.reservation.reference)
+        assert (booked(stack), stack.money_kept()) == (standing, PRICE)
+        assert not [subject for subject in await stack.mail("anna@customer.example") if "efund" in subject]
+
+
+@ALL
+async def test_a_visit_whose_late_payment_had_bought_its_time_back_stays_booked_and_paid(
+    tmp_path: Path, scheduler: str
+) -> None:
+    async with open_stack(tmp_path, scheduler=scheduler) as stack:
+        booking = await stack.hold(await stack.in_days(2))
+        session = await stack.at_stripe(booking)
+        await stack.tick(after=40 * MINUTE, times=2)
+        assert await stack.status(booking) is Status.EXPIRED
+        copy = copied(stack, tmp_path)
+        await stack.pay_late(session)
+        await stack.tick(times=2)
+        assert await stack.status(booking) is Status.CONFIRMED
+        standing = booked(stack)
+        await after_the_visit(stack, booking, copy)
+        assert (await stack.status(booking), stack.money_kept()) == (Status.CONFIRMED, PRICE)
+        assert booked(stack) == standing
+
+
+@ALL
+async def test_a_visit_at_a_time_that_was_chosen_since_stays_booked_and_paid(tmp_path: Path, scheduler: str) -> None:
+    async with open_stack(tmp_path, widget="choose_hours = 24", scheduler=scheduler) as stack:
+        booking = await offered_other_times(stack)
+        copy = copied(stack, tmp_path)
+        offered = [one.id for one in await stack.parts.store.offered(booking.id)]
+        chosen = await stack.parts.late_money.choose(booking.id, offered[0])
+        standing = booked(stack)
+        await after_the_visit(stack, chosen, copy)
+        now = await stack.now(booking)
+        assert (now.status, now.starts_at) == (Status.CONFIRMED, chosen.starts_at)
+        assert (booked(stack), stack.money_kept()) == (standing, PRICE)
+
+
+@pytest.mark.parametrize("scheduler", ["hapio", "calcom"])
+async def test_a_move_that_was_paid_for_since_is_made_although_the_visit_took_place(
+    tmp_path: Path, scheduler: str
+) -> None:
+    async with open_stack(tmp_path, widget=OTHER_SERVICE, scheduler=scheduler) as stack:
+        booking = await stack.confirmed(await stack.in_days(6, "headshot"), service="headshot")
+        moving = await stack.move(booking, await stack.in_days(4, "portrait"), service="portrait")
+        copy = copied(stack, tmp_path)
+        moved = await stack.pay_difference(moving)
+        assert moved.starts_at == moving.move.starts_at
+        standing = booked(stack)
+        await after_the_visit(stack, moved, copy)
+        now = await stack.now(booking)
+        assert (now.status, now.starts_at, stack.money_kept()) == (Status.CONFIRMED, moved.starts_at, PRICE)
+        assert booked(stack) == standing
+
+
+async def test_a_payment_that_nothing_came_of_before_the_visit_goes_back_after_a_restore_too(tmp_path: Path) -> None:
+    """It was paid shortly before the copy was put back, and the calendar never had more than the hold."""
+    async with open_stack(tmp_path, webhooks=False) as stack:
+        booking = await stack.hold(await stack.in_days(2))
+        await stack.tick()
+        copy = copied(stack, tmp_path)
+        await stack.paid(booking)
+        await after_the_visit(stack, booking, copy)
+        assert (await stack.status(booking), stack.money_kept(), booked(stack)) == (Status.CANCELED, 0, [])
+
+
+@pytest.mark.parametrize("answers_again", [True, False])
+async def test_a_paid_visit_waits_for_what_the_calendar_says_but_not_for_ever(
+    tmp_path: Path, answers_again: bool
+) -> None:
+    """The copy was made between the payment and the confirmation."""
+    async with open_stack(tmp_path) as stack:
+        booking = await stack.hold(await stack.in_days(2))
+        await hapio_refuses_for_good(stack)
+        await stack.paid(booking)
+        copy = copied(stack, tmp_path)
+        stack.hapio.faults.clear()
+        await stack.until_quiet()
+        assert await stack.status(booking) is Status.CONFIRMED
+        stack.clock.set(booking.ends_at + HOUR)
+        await put_back(stack, copy)
+        await hapio_refuses_for_good(stack)
+        await stack.tick()
+        assert (await stack.status(booking), stack.money_kept()) == (Status.PAID, PRICE)
+        if answers_again:
+            stack.hapio.faults.clear()
+        await some_days(stack)
+        kept = (Status.CONFIRMED, PRICE) if answers_again else (Status.CANCELED, 0)
+        assert (await stack.status(booking), stack.money_kept()) == kept
+
+
+async def test_a_paid_move_waits_for_what_the_calendar_says_but_not_for_ever(tmp_path: Path) -> None:
+    async with open_stack(tmp_path, widget=OTHER_SERVICE) as stack:
+        booking = await stack.confirmed(await stack.in_days(6, "headshot"), service="headshot")
+        moving = await stack.move(booking, await stack.in_days(4, "portrait"), service="portrait")
+        await hapio_refuses_for_good(stack)
+        await stack.pay_difference(moving)
+        stack.clock.set(moving.move.ends_at + HOUR)
+        await stack.restart()
+        await stack.tick()
+        assert stack.money_kept() == PRICE
+        for _ in range(10):
+            await stack.tick(after=HOUR)
+        assert (await stack.status(booking), stack.money_kept()) == (Status.CONFIRMED, 65_000)

@@ -10,6 +10,7 @@ from app.domain.booking import EndReason, Status
 from app.domain.move import MoveState
 from app.errors import BookingConflict
 from sandbox.hapio import Fault
+from sandbox.stripe import Fault as StripeFault
 from tests.support.backups import money_alarms
 from tests.support.manage import link
 from tests.support.stack import Stack, open_stack, session_of, text_of
@@ -132,6 +133,9 @@ async def test_a_cancellation_is_not_undone_once_the_owner_has_refunded_the_paym
     assert (stack.money_kept(), await money_alarms(stack)) == (0, [])
     standing = [refund.amount.amount for refund in await stack.refunds(booking) if refund.status != "withdrawn"]
     assert standing == [120000]
+    page = text_of((await stack.client.get(path)).text)
+    assert "Your payment was refunded before the booking was confirmed" in page
+    assert "no longer free" not in page
     assert not [one for one in stack.mailbox.messages if one.header("Subject").startswith("Booked again")]
 
 
@@ -183,6 +187,30 @@ async def test_a_part_refunded_after_a_cancellation_leaves_the_undo_and_is_not_r
     await stack.cancel(booking)
     await stack.tick(after=10 * MINUTE, times=2)
     assert stack.money_kept() == 0
+
+
+@pytest.mark.parametrize("key", ["lacks the permission", "was removed"])
+async def test_a_cancellation_is_undone_although_stripe_does_not_say_what_went_back(stack: Stack, key: str) -> None:
+    booking = await stack.confirmed()
+    await stack.cancel(booking)
+    if key == "was removed":
+        await stack.stop()
+        stack.settings = stack.settings.model_copy(update={"stripe_secret_key": None})
+        await stack.start()
+    else:
+        stack.stripe.faults.append(StripeFault("forbidden", path="/v1/(checkout|refunds)", times=None))
+    assert (await stack.parts.cancel.undo(booking.id)).status is Status.CONFIRMED
+    assert len(stack.hapio_bookings()) == 1
+
+
+async def test_while_stripe_does_not_answer_an_undo_waits(stack: Stack) -> None:
+    booking = await stack.confirmed()
+    await stack.cancel(booking)
+    stack.stripe.faults.append(StripeFault("drop_before", path="/v1/checkout", times=None))
+    assert (await stack.parts.cancel.undo(booking.id)).status is Status.PAID
+    stack.stripe.faults.clear()
+    await stack.until_quiet()
+    assert await stack.status(booking) is Status.CONFIRMED
 
 
 async def test_a_booking_that_the_owner_had_refunded_before_is_undone_as_it_stood(stack: Stack) -> None:

@@ -11,7 +11,7 @@ from app.errors import BookingConflict, HoldExpired
 from sandbox.hapio import Fault
 from tests.support.backups import money_alarms
 from tests.support.manage import OTHER_SERVICE
-from tests.support.stack import Stack, open_stack, session_of
+from tests.support.stack import Stack, open_stack, session_of, text_of
 
 MINUTE = timedelta(minutes=1)
 
@@ -147,6 +147,10 @@ async def test_a_difference_that_is_paid_when_the_new_visit_has_begun_goes_back_
         assert ended
         assert (ended.state, ended.end_reason) == (MoveState.EXPIRED, EndReason.BEGUN)
         assert stack.money_kept() == 65000
+        token = stack.parts.links.manage_token(booking.id, stands.link_version)
+        page = text_of((await stack.client.get(f"/manage/{token}")).text)
+        assert "Your payment arrived after the appointment had started" in page
+        assert "not paid for" not in page
         assert await money_alarms(stack) == []
         assert [one.starts_at for one in stack.side.booked()] == [booking.starts_at]
         [mail] = [mail for mail in stack.mailbox.messages if mail.recipients == ("anna@customer.example",)][-1:]

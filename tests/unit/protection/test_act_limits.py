@@ -108,6 +108,19 @@ async def test_an_outage_does_not_use_up_the_customers_moves(open_minded: Stack,
     assert (await stack.move(booking, other)).booking.starts_at == other
 
 
+async def test_a_move_that_was_paid_too_late_does_not_use_up_the_customers_moves(tmp_path: Path) -> None:
+    """They paid, and the money goes back."""
+    terms = "reschedule = { other_service = true, at_most = 1 }\npayment_minutes = 600"
+    async with open_stack(tmp_path, widget=terms) as stack:
+        booking = await stack.confirmed(await stack.in_days(9, "headshot"), service="headshot")
+        later = await stack.in_days(4, "portrait")
+        stack.clock.set(later - 300 * MINUTE)
+        moving = await stack.move(booking, later, service="portrait")
+        stack.clock.set(later + MINUTE)  # the worker was not running, so nothing had closed the page
+        await stack.pay_difference(moving)
+        assert stack.parts.policy.of(await stack.parts.bookings.view(booking.id)).moves_left == 1
+
+
 async def test_what_the_owner_began_and_nobody_paid_does_not_use_up_the_customers_moves(open_minded: Stack) -> None:
     stack = open_minded
     booking = await stack.confirmed(await stack.in_days(4, "headshot"), service="headshot")
