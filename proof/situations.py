@@ -229,6 +229,24 @@ def _moved_cheaper(chance: Random, story: Story) -> Story:
     return replace(story, actors=(actor,), widget=widget)
 
 
+def _moved_on_and_cancelled(chance: Random, story: Story) -> Story:
+    """A visit today of which half would come back is moved to next month, where all would, and then cancelled."""
+    on = Act(20.0, "move", nth=A_MONTH_ON + 1)
+    actor = alone("pay", on, Act(chance.choice((60.0, 900.0)), "cancel"), nth=chance.choice((1, 2, 3)))
+    widget = (*_without(story.widget, "reschedule"), "reschedule = { other_service = true, until_hours = 2 }")
+    return replace(story, actors=(actor,), widget=widget)
+
+
+def _cancelled_while_disputed(chance: Random, story: Story) -> Story:
+    """The customer's bank looks at the payment when the rest is to go back."""
+    by = chance.choice(("cancel", "owner cancels"))
+    acts = (Act(1500.0, by),) if by == "cancel" else ()
+    actor = alone("pay", *acts, nth=chance.choice((30, 60)))
+    bank = Actor("other 1", (Act(900.0, "dispute"),))
+    owner = Actor("other 2", (Act(1500.0, by),)) if by != "cancel" else Actor("other 2", ())
+    return replace(story, actors=(actor, bank, owner))
+
+
 def _cancelled_with_a_refund(chance: Random, story: Story) -> Story:
     """A refund is due, and the process dies, or Stripe has troubles, about that time."""
     if chance.random() < 0.5:
@@ -276,6 +294,8 @@ _SITUATIONS: Sequence[tuple[Callable[[Random, Story], Story], int]] = (
     (_difference_paid_too_late, 3),
     (_refused_mail, 2),
     (_moved_cheaper, 3),
+    (_moved_on_and_cancelled, 3),
+    (_cancelled_while_disputed, 3),
     (_cancelled_with_a_refund, 9),
 )
 

@@ -34,9 +34,10 @@ async def final_at(tools: Tools, booking: Booking, reservation: Reservation) -> 
     scheduler = tools.schedulers.of(reservation.scheduler)
     found: list[SchedulerBooking] = []
     # A move may have changed the booking itself.
-    for reference in {reservation.reference, booking.reservation.reference} - {None}:
-        with suppress(SchedulerNotFound):
-            found.append(await latest(scheduler.read, await scheduler.read(reference or "")))
+    for reference in dict.fromkeys((reservation.reference, booking.reservation.reference)):
+        if reference:
+            with suppress(SchedulerNotFound):
+                found.append(await latest(scheduler.read, await scheduler.read(reference)))
     found += await find_at_scheduler(tools, booking, reservation)
     for there in found:
         if there.starts_at == reservation.starts_at and not there.is_temporary and not there.is_canceled:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import Enum, auto
 
 import structlog
@@ -71,7 +71,6 @@ class Confirm:
         self._locks = tools.locks
         self._release = release
         self._offered_times = offered_times
-        self._began = tools.now()
 
     async def confirm(self, booking: Booking) -> Booking:
         """Take a paid booking to confirmed, or to its refund. Raises SchedulerError, StripeError.
@@ -164,9 +163,12 @@ class Confirm:
         """The scheduler's booking of a visit that was confirmed before a copy of the database was put back, which knows
         nothing of that. Raises SchedulerError.
 
-        Nobody else is asked about: what this process has begun itself it would have confirmed in time.
+        Only where the visit had begun when the row became paid, so that nobody has tried since: any other booking there
+        is an answer that was lost, and its customer had no word of it in time.
         """
-        if booking.created_at > self._began:
+        history = await self._store.history(booking.id)
+        paid_at = max(entry.at for entry in history if entry.status is Status.PAID)
+        if not self._too_late(booking, at=paid_at):
             return None
         if booking.lost_time and await was_booked_there(self._tools, booking):
             return None  # it is final there before anyone pays, so that says nothing of when that was
@@ -200,21 +202,18 @@ class Confirm:
             raise _AtItElsewhere
         return leased
 
-    def _too_late(self, booking: Booking) -> bool:
-        """Whether the visit began so long ago that only a refund is left. For a late payment that is so from the
-        visit's start on."""
+    def _too_late(self, booking: Booking, *, at: datetime | None = None) -> bool:
+        """Whether the visit began so long ago, before now or `at`, that only a refund is left. For a late payment that
+        is so from the visit's start on."""
         patience = timedelta(0) if booking.lost_time else PAST_START
-        return booking.starts_at + patience <= self._now()
+        return booking.starts_at + patience <= (at or self._now())
 
     async def _gone_back(self, booking: Booking, payment: Payment, *, just_read: bool) -> bool:
         """Whether the payment has been refunded in full meanwhile."""
         state = payment.state
         if payment.session_id and not just_read:
-            facts = await self._tools.look_at_payment(payment.session_id)
-            if state is PaymentState.AUTHORIZED and facts.state is PaymentState.CAPTURED:
-                # By an earlier attempt whose process died before recording it.
-                state = facts.state
-                await self._store.record_capture(payment.id, state=state, captured=facts.received)
+            facts = await self._tools.look_at_payment(payment)
+            state = PaymentState.CAPTURED if facts.state is PaymentState.CAPTURED else state
         if state is not PaymentState.CAPTURED:
             return False  # held money has its own answer when it is captured
         return await self._refunds.money_left(booking.id) == 0
@@ -269,7 +268,7 @@ class Confirm:
         for payment in (await self._refunds.funds(canceled.id)).captured:
             if payment.session_id and self._tools.payments:
                 try:
-                    await self._tools.look_at_payment(payment.session_id)
+                    await self._tools.look_at_payment(payment)
                 except StripeError as error:
                     if error.retry:
                         raise

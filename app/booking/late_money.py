@@ -123,6 +123,9 @@ class LateMoney:
 
     async def _stays_called_off(self, booking: Booking) -> Booking:
         """Both were told then, and what the terms give has gone back."""
+        for payment in await self._store.payments(booking.id):
+            if payment.session_id:
+                await self._tools.look_at_payment(payment)
         now, reason = self._now(), EndReason.BY_CUSTOMER
         change = Change(
             (Status.OFFERED,),

@@ -307,7 +307,7 @@ class Moves:
     async def _made_before(self, move: Move, booking: Booking) -> SchedulerBooking | None:
         """The scheduler's booking at the new time, where the move was made before a copy of the database was put back,
         which knows nothing of that. Raises SchedulerError for some hours after this process has begun."""
-        if move.created_at > self._began:
+        if move.updated_at < move.starts_at + PAST_START:  # it was tried since, so this is an answer that was lost
             return None
         try:
             return await final_at(self._tools, booking, move.reservation)
@@ -379,7 +379,7 @@ class Moves:
         if payment is None or payment.session_id is None:
             return False
         if not just_read:
-            await self._tools.look_at_payment(payment.session_id)
+            await self._tools.look_at_payment(payment)
         return (await self._refunds.funds(move.booking_id)).paid_for(move) == 0
 
     async def _refuse(self, move: Move, booking: Booking, reason: EndReason) -> Move:

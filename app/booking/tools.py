@@ -13,6 +13,7 @@ from app.booking.notifications import Notifications
 from app.booking.refunds import Refunds
 from app.booking.stray_payments import Strays
 from app.domain.booking import Booking
+from app.domain.payment import Payment, PaymentState
 from app.errors import NotFound, StripeMisconfigured
 from app.payments.facts import CheckoutFacts
 from app.payments.stripe_client import Payments
@@ -54,9 +55,13 @@ class Tools:
             raise StripeMisconfigured("no Stripe key is configured")
         return self.payments
 
-    async def look_at_payment(self, session_id: str) -> CheckoutFacts:
-        """What Stripe says of an attempt to pay, after its refunds were taken in. Raises StripeError."""
-        facts = await self.stripe.look_at_session(session_id)
+    async def look_at_payment(self, payment: Payment) -> CheckoutFacts:
+        """What Stripe says of an attempt to pay that has a Session, after a capture and refunds were taken in of which
+        the rows do not know. Raises StripeError."""
+        facts = await self.stripe.look_at_session(payment.session_id or "")
+        if payment.state is PaymentState.AUTHORIZED and facts.state is PaymentState.CAPTURED:
+            # By an earlier attempt whose process died before recording it, or after the copy that was put back.
+            await self.store.record_capture(payment.id, state=facts.state, captured=facts.received)
         if facts.refunded:
             await self.refunds.follow_all(facts.payment_intent_id)
         return facts
