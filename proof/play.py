@@ -118,7 +118,7 @@ async def _act(world: World) -> None:
 
 
 async def _come_to_rest(world: World) -> None:
-    """The faults stop, whatever was killed is started again, and the worker does what is due."""
+    """The faults stop, one process is started again, and its worker does what is due."""
     world.over = True
     world.spells.clear()
     world.network.gone.clear()
