@@ -20,7 +20,7 @@ _BEGUN = (
     ),
     Edit(
         "app/booking/confirm.py",
-        "return booking.starts_at + patience <= self._now()",
+        "return booking.starts_at + patience <= (at or self._now())",
         "return False",
     ),
 )
