@@ -56,7 +56,10 @@ def kept(books: Books, booking: Booking) -> Kept:
         if to > now:
             parts = [_Part(to - now, 100), *parts]
     price = sum(part.amount for part in parts)
-    back = _comes_back(booking.canceled_at, booking.starts_at) if booking.canceled_at else 100
+    called_off = [row["at"] for row in books.of("history", booking.id) if row["what"] == "by_customer"]
+    # A booking that was called off before it was confirmed has no such moment of its own.
+    at = booking.canceled_at or max(called_off, default=None)
+    back = _comes_back(at, booking.starts_at) if at else 100
     return Kept(price, sum(part.amount * (100 - min(part.percent, back)) // 100 for part in parts), by_moves)
 
 
