@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
+from datetime import timedelta
 
 import structlog
 
@@ -18,6 +19,10 @@ from app.scheduling.port import SchedulerBooking
 from app.scheduling.successors import latest
 
 log = structlog.get_logger()
+
+#: How long after its start a process asks what was done before a copy of the database was put back: the first looks,
+#: which go back to the copy, come at once.
+COPY_KNOWN = timedelta(hours=6)
 
 
 def agrees(booking: Booking, there: SchedulerBooking | None) -> bool:

@@ -155,7 +155,8 @@ class Confirm:
         others = await self._store.offered(booking.id) if booking.was_expired else []
         confirmed = await self._store.claim(booking.id, change)
         if confirmed:
-            self._availability.took(confirmed.interval)
+            if not booking.reservation.occupies:
+                self._availability.took(confirmed.interval)
             await self._offered_times.let_go(others)
         return confirmed or await self._tools.booking(booking.id)
 

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from app.booking.as_there import agrees, moved_to, rename, take_time
+from app.booking.as_there import COPY_KNOWN, agrees, moved_to, rename, take_time
 from app.booking.at_scheduler import find_at_scheduler
 from app.booking.moves import Moves
 from app.booking.own_page import was_booked_there
@@ -48,9 +48,6 @@ _FIRST_LOOK_BACK = timedelta(days=1)
 #: Deleted bookings are in no list of changes. They are noticed because they are missing from the list of all, which
 #: costs more calls the longer it is.
 _WHOLE_EVERY = timedelta(days=1)
-#: How long after the start a booking that is cancelled there may have been cancelled by us, before the copy of the
-#: database was put back: the first looks, which go back to the copy, come at once.
-_COPY_KNOWN = timedelta(hours=6)
 #: At most so many bookings are read one by one in one pass; the next pass continues so much later.
 _MOST = 50
 _GO_ON = timedelta(minutes=1)
@@ -176,15 +173,9 @@ class Follow:
     async def _called_off_since(self, booking: Booking) -> bool:
         """Whether the customer has cancelled it after the copy was made that was put back: Stripe has a refund of ours
         that we do not know, of what the terms give. Both were told then. Stripe is asked for some hours after the start
-        only, and what it refuses to say is no reason to wait: the customer would not hear of the cancellation."""
-        if self._now() - self._began > _COPY_KNOWN:
-            return False
-        try:
-            return await self._refunds.gave_by_terms_since(booking)
-        except StripeError as error:
-            if error.retry:
-                raise
-            return False
+        only."""
+        asks = self._now() - self._began <= COPY_KNOWN
+        return asks and await self._refunds.gave_by_terms_since(booking)
 
     async def _moved_there(self, booking: Booking, there: SchedulerBooking, by: Actor) -> Booking:
         """Take over the scheduler's time and person; the price stays as it was booked."""

@@ -12,7 +12,7 @@ from app.booking.tools import Tools
 from app.domain.booking import Booking, EndReason, Status
 from app.domain.history import HistoryWord
 from app.domain.reservation import Reservation
-from app.errors import BookingConflict, SchedulerError, SchedulerNotFound, StripeError
+from app.errors import BookingConflict, SchedulerError, SchedulerNotFound
 from app.store.change import Change
 
 
@@ -110,16 +110,8 @@ class LateMoney:
 
     async def _called_off_since(self, booking: Booking) -> bool:
         """Whether the customer had chosen a time, and cancelled it, after the copy was made that was put back: Stripe
-        has a refund of ours that we do not know, of what the terms give. What it refuses to say is no reason to wait.
-        Raises StripeError."""
-        if booking.id not in self._chosen_since:
-            return False
-        try:
-            return await self._tools.refunds.gave_by_terms_since(booking)
-        except StripeError as error:
-            if error.retry:
-                raise
-            return False
+        has a refund of ours that we do not know, of what the terms give. Raises StripeError."""
+        return booking.id in self._chosen_since and await self._tools.refunds.gave_by_terms_since(booking)
 
     async def _stays_called_off(self, booking: Booking) -> Booking:
         """Both were told then, and what the terms give has gone back."""

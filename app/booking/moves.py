@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from app.booking.as_there import final_at
+from app.booking.as_there import COPY_KNOWN, final_at
 from app.booking.at_scheduler import (
     LOCK_MARGIN,
     SCHEDULER_LEASE,
@@ -61,9 +61,6 @@ log = structlog.get_logger()
 
 #: A move that was decided in time is still made so long after its new time has begun; then its money goes back.
 PAST_START = timedelta(minutes=10)
-#: How long after the start of this process a scheduler that does not say whether a move was made, before a copy of the
-#: database was put back, is waited for.
-_COPY_KNOWN = timedelta(hours=6)
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,7 +309,7 @@ class Moves:
         try:
             return await final_at(self._tools, booking, move.reservation)
         except SchedulerError:
-            if self._now() - self._began <= _COPY_KNOWN:
+            if self._now() - self._began <= COPY_KNOWN:
                 raise
             return None
 

@@ -398,9 +398,16 @@ class Refunds:
         ]
 
     async def gave_by_terms_since(self, booking: Booking) -> bool:
-        """Whether one of them is of an amount that the booking's terms give. Raises StripeError."""
+        """Whether one of them is of an amount that the booking's terms give: its customer had cancelled it. What Stripe
+        refuses to say is no reason to wait, and counts as no. Raises StripeError."""
+        try:
+            since = await self.made_since(booking.id)
+        except StripeError as error:
+            if error.retry:
+                raise
+            return False
         moments = [until for until, _ in booking.terms.steps(booking.starts_at)]
-        for made in await self.made_since(booking.id):
+        for made in since:
             given = {booking.terms.refund(at=at, starts_at=booking.starts_at).amount for at in (*moments, made.created)}
             if made.amount in given:
                 return True

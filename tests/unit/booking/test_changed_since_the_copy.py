@@ -144,18 +144,24 @@ async def test_a_process_that_dies_while_it_takes_up_the_choice_ends_well(tmp_pa
         assert chosen.reservation.reference in booked(stack)
 
 
+async def paid_too_late_since(stack: Stack, folder: Path, *, days: int) -> tuple[Booking, Path]:
+    """A booking whose late payment has bought its time back, and a copy that knows it as expired."""
+    booking = await stack.hold(await stack.in_days(days))
+    session = await stack.at_stripe(booking)
+    await stack.tick(after=40 * MINUTE, times=2)
+    assert await stack.status(booking) is Status.EXPIRED
+    copy = copied(stack, folder)
+    await stack.pay_late(session)
+    await stack.tick(times=2)
+    assert await stack.status(booking) is Status.CONFIRMED
+    return booking, copy
+
+
 @ALL
 async def test_a_time_that_late_money_has_bought_since_is_taken_here_too(tmp_path: Path, scheduler: str) -> None:
     """The copy knows it as expired, so that its time would be free in our own rows."""
     async with open_stack(tmp_path, scheduler=scheduler) as stack:
-        booking = await stack.hold(await stack.in_days(6))
-        session = await stack.at_stripe(booking)
-        await stack.tick(after=40 * MINUTE, times=2)
-        assert await stack.status(booking) is Status.EXPIRED
-        copy = copied(stack, tmp_path)
-        await stack.pay_late(session)
-        await stack.tick(times=2)
-        assert await stack.status(booking) is Status.CONFIRMED
+        booking, copy = await paid_too_late_since(stack, tmp_path, days=6)
         await put_back(stack, copy)
         await some_days(stack)
         now = await stack.now(booking)
@@ -304,14 +310,7 @@ async def test_a_visit_whose_late_payment_had_bought_its_time_back_stays_booked_
     tmp_path: Path, scheduler: str
 ) -> None:
     async with open_stack(tmp_path, scheduler=scheduler) as stack:
-        booking = await stack.hold(await stack.in_days(2))
-        session = await stack.at_stripe(booking)
-        await stack.tick(after=40 * MINUTE, times=2)
-        assert await stack.status(booking) is Status.EXPIRED
-        copy = copied(stack, tmp_path)
-        await stack.pay_late(session)
-        await stack.tick(times=2)
-        assert await stack.status(booking) is Status.CONFIRMED
+        booking, copy = await paid_too_late_since(stack, tmp_path, days=2)
         standing = booked(stack)
         await after_the_visit(stack, booking, copy)
         assert (await stack.status(booking), stack.money_kept()) == (Status.CONFIRMED, PRICE)

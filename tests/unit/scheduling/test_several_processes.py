@@ -178,16 +178,23 @@ async def read_again(parts: Parts, since: datetime) -> bool:
     return any(mark.asked_at is not None and mark.asked_at >= since for mark in marks)
 
 
+async def after_a_failed_read(running: AsyncExitStack, stack: Stack, folder: Path) -> Parts:
+    """The second of two processes that know what is on offer; the scheduler, which answers no more, has just failed
+    the first."""
+    one, other = await processes(running, stack, folder, 2)
+    for parts in (one, other):
+        await parts.availability.service(parts.widgets["studio"], stack.portrait_id)
+    stack.hapio.faults.append(Fault("drop_before", times=10_000))
+    with pytest.raises(SchedulerError):
+        await shown(stack, one)
+    return other
+
+
 async def test_a_scheduler_that_fails_one_process_is_not_asked_by_the_others_at_once(
     stack: Stack, tmp_path: Path
 ) -> None:
     async with AsyncExitStack() as running:
-        one, other = await processes(running, stack, tmp_path, 2)
-        for parts in (one, other):
-            await parts.availability.service(parts.widgets["studio"], stack.portrait_id)
-        stack.hapio.faults.append(Fault("drop_before", times=10_000))
-        with pytest.raises(SchedulerError):
-            await shown(stack, one)
+        other = await after_a_failed_read(running, stack, tmp_path)
         before = len(stack.hapio.calls)
         with pytest.raises(SchedulerError):
             await shown(stack, other)
@@ -198,12 +205,7 @@ async def test_a_month_that_could_not_be_read_is_asked_for_again_although_the_cl
     stack: Stack, tmp_path: Path
 ) -> None:
     async with AsyncExitStack() as running:
-        one, other = await processes(running, stack, tmp_path, 2)
-        for parts in (one, other):
-            await parts.availability.service(parts.widgets["studio"], stack.portrait_id)
-        stack.hapio.faults.append(Fault("drop_before", times=10_000))
-        with pytest.raises(SchedulerError):
-            await shown(stack, one)
+        other = await after_a_failed_read(running, stack, tmp_path)
         stack.hapio.faults.clear()
         stack.clock.advance(-HOUR)
         assert await shown(stack, other)
