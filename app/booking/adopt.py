@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from app.booking.as_there import follow_there, there_now
 from app.booking.confirm import Confirm
 from app.booking.take_payment import UNPAID, TakePayment
 from app.booking.tools import Tools
@@ -134,14 +135,14 @@ class Adopt:
         if facts.state is PaymentState.EXPIRED:
             return False
         async with self._locks(booking.id):
-            there = await self._take_payment.there_now(booking)
+            there = await there_now(self._tools, booking)
             if there is None and self._may_not_be_listed(booking, facts):
                 raise SchedulerFailed("what was made just now may not be listed yet")
             customer = customer_of(there) if there and booking.customer is None else None
             if customer:
                 await self._store.fill_in_customer(booking.id, customer)
             if there and booking.id in self._take_payment.inherited:
-                await self._take_payment.as_there(await self._tools.booking(booking.id), there)
+                await follow_there(self._tools, await self._tools.booking(booking.id), there)
             payment = await self._store.adopt_payment(await self._found(booking, facts))
             if payment is None:
                 return False

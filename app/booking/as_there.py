@@ -99,3 +99,33 @@ async def take_time(tools: Tools, booking: Booking, after: Booking, *, mails: Se
     tools.availability.freed(booking.interval, booking.slot, booking.service_id)
     tools.availability.took(moved.interval)
     return moved
+
+
+async def there_now(tools: Tools, booking: Booking) -> SchedulerBooking | None:
+    """The booking as the scheduler has it, also at another time; None if it is gone or never existed there.
+
+    A lock is found by the reference in the row. Where nothing was locked, or the lock's answer was not known yet, what
+    was booked later is found by its tag.
+    """
+    reservation = booking.reservation
+    scheduler = tools.schedulers.of(reservation.scheduler)
+    there = None
+    if reservation.reference:
+        with suppress(SchedulerNotFound):
+            there = await scheduler.read(reservation.reference)
+    if there is None:
+        found = await find_at_scheduler(tools, booking, reservation)
+        standing = [one for one in found if not one.is_canceled]
+        there = next(iter(standing or found), None)
+        if there and there.is_canceled:  # what became of it, a list does not say
+            there = await scheduler.read(there.id)
+    return await latest(scheduler.read, there) if there else None
+
+
+async def follow_there(tools: Tools, booking: Booking, there: SchedulerBooking) -> Booking:
+    """A booking at the time at which it is final at the scheduler, where it was moved after the copy was made that was
+    put back. Raises BookingConflict if it was changed meanwhile."""
+    if agrees(booking, there) or there.is_temporary or there.is_canceled:
+        return booking
+    booking = await rename(tools, booking, there)
+    return await take_time(tools, booking, moved_to(there, booking))

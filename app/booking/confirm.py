@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -9,7 +10,7 @@ from enum import Enum, auto
 
 import structlog
 
-from app.booking.as_there import final_at
+from app.booking.as_there import final_at, follow_there, there_now
 from app.booking.at_scheduler import SCHEDULER_LEASE, confirm_at_scheduler, find_at_scheduler
 from app.booking.moves import PAST_START
 from app.booking.offered_times import OfferedTimes
@@ -21,6 +22,7 @@ from app.domain.history import HistoryWord
 from app.domain.payment import Payment, PaymentState
 from app.domain.refund import Refund
 from app.errors import (
+    BookingConflict,
     NotFound,
     SchedulerError,
     SchedulerNotFound,
@@ -57,9 +59,15 @@ class _AtItElsewhere(Exception):
 
 
 class Confirm:
-    """Takes a paid booking to confirmed, or to its refund."""
+    """Takes a paid booking to confirmed, or to its refund.
 
-    def __init__(self, tools: Tools, release: Release, offered_times: OfferedTimes) -> None:
+    `inherited` are the unpaid bookings that were in the database when this process began. A backup may have been put
+    back meanwhile, and they may have been booked and moved since it was made.
+    """
+
+    def __init__(
+        self, tools: Tools, release: Release, offered_times: OfferedTimes, inherited: Collection[str] = ()
+    ) -> None:
         self._tools = tools
         self._store = tools.store
         self._schedulers = tools.schedulers
@@ -71,6 +79,7 @@ class Confirm:
         self._locks = tools.locks
         self._release = release
         self._offered_times = offered_times
+        self._inherited = set(inherited)
 
     async def confirm(self, booking: Booking) -> Booking:
         """Take a paid booking to confirmed, or to its refund. Raises SchedulerError, StripeError.
@@ -109,6 +118,11 @@ class Confirm:
             if self._too_late(booking):
                 return await self.leave_canceled(booking, sure=False, why=EndReason.NO_ANSWER)
             return await self._restore(booking)
+        if booking.id in self._inherited:
+            try:
+                booking = await self._moved_since(booking)
+            except BookingConflict:  # another process is at it
+                return await self._tools.booking(booking.id)
         payment = await self._store.payment(booking.payment_id) if booking.payment_id else None
         there = None
         if self._too_late(booking):
@@ -159,6 +173,16 @@ class Confirm:
                 self._availability.took(confirmed.interval)
             await self._offered_times.let_go(others)
         return confirmed or await self._tools.booking(booking.id)
+
+    async def _moved_since(self, booking: Booking) -> Booking:
+        """An inherited booking where a move has made it anew, as moves do where locks do not bind: made again at the
+        time that the copy knows, it would be there twice. Asked once; raises SchedulerError, and BookingConflict if it
+        was changed meanwhile."""
+        if not self._schedulers.lock_binds(booking.reservation.scheduler):
+            there = await there_now(self._tools, booking)
+            booking = await follow_there(self._tools, booking, there) if there else booking
+        self._inherited.discard(booking.id)
+        return booking
 
     async def _final_before(self, booking: Booking) -> SchedulerBooking | None:
         """The scheduler's booking of a visit that was confirmed before a copy of the database was put back, which knows

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from contextlib import suppress
 from datetime import timedelta
 
 import structlog
 
-from app.booking.as_there import agrees, moved_to, rename, take_time
-from app.booking.at_scheduler import find_at_scheduler
+from app.booking.as_there import follow_there, there_now
 from app.booking.confirm import Confirm
 from app.booking.moves import Moves
 from app.booking.own_page import was_booked_there
@@ -18,14 +16,10 @@ from app.booking.tools import Tools
 from app.domain.booking import Booking, Channel, EndReason, Status
 from app.domain.history import HistoryWord
 from app.domain.payment import MAY_STILL_PAY, UNDER_WAY, Payment, PaymentSeen, PaymentState
-from app.errors import (
-    SchedulerNotFound,
-)
 from app.mail import MailKind
 from app.payments.facts import CheckoutFacts
 from app.scheduling.metadata import customer_of
 from app.scheduling.port import SchedulerBooking
-from app.scheduling.successors import latest
 from app.store.change import Change
 
 log = structlog.get_logger()
@@ -151,10 +145,10 @@ class TakePayment:
         Raises SchedulerError for an inherited booking, because the scheduler is asked about it first.
         """
         if booking.id in self.inherited:
-            there = await self.there_now(booking)
+            there = await there_now(self._tools, booking)
             final = there and not there.is_temporary and not there.is_canceled
             if there and final and not await was_booked_there(self._tools, booking):
-                return await self._keep_final(await self.as_there(booking, there), there)
+                return await self._keep_final(await follow_there(self._tools, booking, there), there)
             self.inherited.discard(booking.id)
         told = reason in {EndReason.GIVEN_UP, EndReason.PAYMENT_MISMATCH}
         # What the owner was just booking for someone, and could not, is news to the owner alone.
@@ -206,31 +200,3 @@ class TakePayment:
         change = Change((Status.HELD,), Status.PAID, word, reservation={"reference": there.id})
         stands = await self._store.claim(booking.id, change)
         return await self._confirm.finalize_soon(stands) if stands else await self._tools.booking(booking.id)
-
-    async def as_there(self, booking: Booking, there: SchedulerBooking) -> Booking:
-        """An inherited booking at the time at which it is final in the scheduler, where it was moved after the backup
-        was made."""
-        if agrees(booking, there) or there.is_temporary or there.is_canceled:
-            return booking
-        booking = await rename(self._tools, booking, there)
-        return await take_time(self._tools, booking, moved_to(there, booking))
-
-    async def there_now(self, booking: Booking) -> SchedulerBooking | None:
-        """The booking as the scheduler has it, also at another time; None if it is gone or never existed there.
-
-        A lock is found by the reference in the row. Where nothing was locked, or the lock's answer was not
-        known yet, what was booked later is found by its tag.
-        """
-        reservation = booking.reservation
-        scheduler = self._schedulers.of(reservation.scheduler)
-        there = None
-        if reservation.reference:
-            with suppress(SchedulerNotFound):
-                there = await scheduler.read(reservation.reference)
-        if there is None:
-            found = await find_at_scheduler(self._tools, booking, reservation)
-            standing = [one for one in found if not one.is_canceled]
-            there = next(iter(standing or found), None)
-            if there and there.is_canceled:  # what became of it, a list does not say
-                there = await scheduler.read(there.id)
-        return await latest(scheduler.read, there) if there else None

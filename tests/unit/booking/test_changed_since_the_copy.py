@@ -144,6 +144,28 @@ async def test_a_process_that_dies_while_it_takes_up_the_choice_ends_well(tmp_pa
         assert chosen.reservation.reference in booked(stack)
 
 
+@ALL
+async def test_what_was_paid_and_moved_since_by_who_was_at_stripe_then_is_booked_once(
+    tmp_path: Path, scheduler: str
+) -> None:
+    """The copy knows the payment page, so that nothing need be found at Stripe."""
+    async with open_stack(tmp_path, scheduler=scheduler) as stack:
+        booking = await stack.hold(await stack.in_days(6))
+        session = await stack.at_stripe(booking)
+        await stack.tick()
+        copy = copied(stack, tmp_path)
+        await stack.stripe.pay(session)
+        await stack.tick(times=2)
+        later = await stack.in_days(8)
+        await stack.move(booking, later)
+        await stack.tick(times=2)
+        await put_back(stack, copy)
+        await some_days(stack)
+        now = await stack.now(booking)
+        assert (now.status, now.starts_at, stack.money_kept()) == (Status.CONFIRMED, later, PRICE)
+        assert booked(stack) == [now.reservation.reference]
+
+
 async def paid_too_late_since(stack: Stack, folder: Path, *, days: int) -> tuple[Booking, Path]:
     """A booking whose late payment has bought its time back, and a copy that knows it as expired."""
     booking = await stack.hold(await stack.in_days(days))
