@@ -74,7 +74,7 @@ def make_acts(
     those whose customers were offered other times."""
     release = Release(tools)
     offered_times = OfferedTimes(tools, release)
-    confirm = Confirm(tools, release, offered_times, inherited)
+    confirm = Confirm(tools, release, offered_times)
     late_money = LateMoney(tools, offered_times, confirm, choosing)
     pages = PaymentPages(tools)
     moves = Moves(tools, release, pages)

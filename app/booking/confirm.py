@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -61,13 +60,11 @@ class _AtItElsewhere(Exception):
 class Confirm:
     """Takes a paid booking to confirmed, or to its refund.
 
-    `inherited` are the unpaid bookings that were in the database when this process began. A backup may have been put
-    back meanwhile, and they may have been booked and moved since it was made.
+    A backup may have been put back before this process began, so that a booking which is older than the process may
+    have been made and moved since the backup: the scheduler is asked about it once.
     """
 
-    def __init__(
-        self, tools: Tools, release: Release, offered_times: OfferedTimes, inherited: Collection[str] = ()
-    ) -> None:
+    def __init__(self, tools: Tools, release: Release, offered_times: OfferedTimes) -> None:
         self._tools = tools
         self._store = tools.store
         self._schedulers = tools.schedulers
@@ -79,7 +76,8 @@ class Confirm:
         self._locks = tools.locks
         self._release = release
         self._offered_times = offered_times
-        self._inherited = set(inherited)
+        self._began = tools.now()
+        self._asked_about: set[str] = set()
 
     async def confirm(self, booking: Booking) -> Booking:
         """Take a paid booking to confirmed, or to its refund. Raises SchedulerError, StripeError.
@@ -118,7 +116,7 @@ class Confirm:
             if self._too_late(booking):
                 return await self.leave_canceled(booking, sure=False, why=EndReason.NO_ANSWER)
             return await self._restore(booking)
-        if booking.id in self._inherited:
+        if booking.created_at <= self._began and booking.id not in self._asked_about:
             try:
                 booking = await self._moved_since(booking)
             except BookingConflict:  # another process is at it
@@ -175,13 +173,13 @@ class Confirm:
         return confirmed or await self._tools.booking(booking.id)
 
     async def _moved_since(self, booking: Booking) -> Booking:
-        """An inherited booking where a move has made it anew, as moves do where locks do not bind: made again at the
-        time that the copy knows, it would be there twice. Asked once; raises SchedulerError, and BookingConflict if it
-        was changed meanwhile."""
+        """The booking where a move has made it anew, as moves do where locks do not bind: made again at the time that
+        the copy knows, it would be there twice. Raises SchedulerError, and BookingConflict if it was changed
+        meanwhile."""
         if not self._schedulers.lock_binds(booking.reservation.scheduler):
             there = await there_now(self._tools, booking)
             booking = await follow_there(self._tools, booking, there) if there else booking
-        self._inherited.discard(booking.id)
+        self._asked_about.add(booking.id)
         return booking
 
     async def _final_before(self, booking: Booking) -> SchedulerBooking | None:

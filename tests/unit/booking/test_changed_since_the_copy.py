@@ -1,6 +1,7 @@
 """The database is put back as it was before, and what was chosen, moved, undone or cancelled since then stands."""
 
-from datetime import timedelta
+from contextlib import suppress
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -144,26 +145,65 @@ async def test_a_process_that_dies_while_it_takes_up_the_choice_ends_well(tmp_pa
         assert chosen.reservation.reference in booked(stack)
 
 
+async def paid_and_moved_since(stack: Stack, folder: Path) -> tuple[Booking, datetime]:
+    """The copy, which is put back, knows the payment page, so that nothing need be found at Stripe; and the new
+    time."""
+    booking = await stack.hold(await stack.in_days(6))
+    session = await stack.at_stripe(booking)
+    await stack.tick()
+    copy = copied(stack, folder)
+    await stack.stripe.pay(session)
+    await stack.tick(times=2)
+    later = await stack.in_days(8)
+    await stack.move(booking, later)
+    await stack.tick(times=2)
+    await put_back(stack, copy)
+    return booking, later
+
+
 @ALL
 async def test_what_was_paid_and_moved_since_by_who_was_at_stripe_then_is_booked_once(
     tmp_path: Path, scheduler: str
 ) -> None:
-    """The copy knows the payment page, so that nothing need be found at Stripe."""
     async with open_stack(tmp_path, scheduler=scheduler) as stack:
-        booking = await stack.hold(await stack.in_days(6))
-        session = await stack.at_stripe(booking)
-        await stack.tick()
-        copy = copied(stack, tmp_path)
-        await stack.stripe.pay(session)
-        await stack.tick(times=2)
-        later = await stack.in_days(8)
-        await stack.move(booking, later)
-        await stack.tick(times=2)
-        await put_back(stack, copy)
+        booking, later = await paid_and_moved_since(stack, tmp_path)
         await some_days(stack)
         now = await stack.now(booking)
         assert (now.status, now.starts_at, stack.money_kept()) == (Status.CONFIRMED, later, PRICE)
         assert booked(stack) == [now.reservation.reference]
+
+
+@pytest.mark.parametrize("effect", [1, 2, 3, 4])
+@pytest.mark.parametrize("scheduler", ["calcom", "calendly"])
+async def test_a_process_that_dies_while_it_takes_that_in_books_it_once(
+    tmp_path: Path, scheduler: str, effect: int
+) -> None:
+    async with open_stack(tmp_path, scheduler=scheduler) as stack:
+        booking, later = await paid_and_moved_since(stack, tmp_path)
+        stack.doom.at = stack.doom.effects + effect
+        with suppress(Crash):
+            await some_days(stack)
+        assert stack.doom.effects >= stack.doom.at, "it did die"
+        stack.doom.at = 0
+        await stack.restart()
+        await some_days(stack)
+        now = await stack.now(booking)
+        assert (now.status, now.starts_at, stack.money_kept()) == (Status.CONFIRMED, later, PRICE)
+        assert booked(stack) == [now.reservation.reference]
+
+
+async def test_while_the_calendar_does_not_say_where_it_is_nothing_is_booked(tmp_path: Path) -> None:
+    async with open_stack(tmp_path, scheduler="calcom", settings={"staff_emails": (OWNER,)}) as stack:
+        booking, later = await paid_and_moved_since(stack, tmp_path)
+        standing = booked(stack)
+        stack.side.faults.append(Fault("error_before", times=None))
+        await some_days(stack)
+        assert (await stack.status(booking), booked(stack)) == (Status.PAID, standing)
+        assert "Needs your attention" in [subject.partition(":")[0] for subject in await stack.mail(OWNER)]
+        stack.side.faults.clear()
+        await some_days(stack)
+        now = await stack.now(booking)
+        assert (now.status, now.starts_at, booked(stack)) == (Status.CONFIRMED, later, standing)
 
 
 async def paid_too_late_since(stack: Stack, folder: Path, *, days: int) -> tuple[Booking, Path]:
