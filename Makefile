@@ -72,8 +72,8 @@ stopwatch: .venv/sandbox.stamp ## Time it from nothing to a live, paid booking: 
 strangers: .venv/dev.stamp ## Let strangers take times at each scheduler while they are being paid (RUNS=1000 SEED=1)
 	$(RUN) -m bench.strangers --runs $(or $(RUNS),1000) --seed $(or $(SEED),1)
 
-prove: .venv/dev.stamp ## Look for the story that breaks a promise: RUNS=2000 SEED=0, TIME=8h, SCHEDULER=calcom, DATABASE=postgresql, SHOW=1 to be told one story
-	$(RUN) -m proof.prove --seed $(or $(SEED),0) $(if $(TIME),--time $(TIME),--runs $(or $(RUNS),2000)) $(if $(SCHEDULER),--scheduler $(SCHEDULER)) $(if $(DATABASE),--database $(DATABASE)) $(if $(SHOW),--show)
+prove: .venv/dev.stamp ## Look for the story that breaks a promise: RUNS=2000 SEED=0, TIME=8h, SCHEDULER=calcom, DATABASE=postgresql, LEDGER=file to go on later, SHOW=1 to be told one story
+	$(RUN) -m proof.prove --seed $(or $(SEED),0) $(if $(TIME),--time $(TIME),--runs $(or $(RUNS),2000)) $(if $(SCHEDULER),--scheduler $(SCHEDULER)) $(if $(DATABASE),--database $(DATABASE)) $(if $(LEDGER),--ledger $(LEDGER)) $(if $(SHOW),--show)
 
 prove-day: .venv/dev.stamp ## Play a day of 5,000 visitors under constant faults (SCHEDULER=hapio DATABASE=sqlite BOOKINGS=5000 SEED=1)
 	$(RUN) -m proof.day --scheduler $(or $(SCHEDULER),hapio) --database $(or $(DATABASE),sqlite) --bookings $(or $(BOOKINGS),5000) --seed $(or $(SEED),1)

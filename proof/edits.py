@@ -30,6 +30,7 @@ _PARTS = (
     "scripts",
     "pyproject.toml",
 )
+_NOT_CODE = {"__pycache__", "node_modules"}
 
 
 @dataclass(frozen=True)
@@ -71,15 +72,21 @@ def put_in(fault: Fault, tree: Path) -> None:
         file.write_text(text.replace(edit.old, edit.new))
 
 
+def files_of_a_run(root: Path = ROOT) -> Iterator[str]:
+    """What a run needs, as paths below `root`."""
+    for name in _PARTS:
+        part = root / name
+        for file in [part] if part.is_file() else part.rglob("*"):
+            if file.is_file() and not _NOT_CODE.intersection(file.parts):
+                yield file.relative_to(root).as_posix()
+
+
 def copy_code(to: Path, root: Path = ROOT) -> None:
     """What a run needs."""
-    for name in _PARTS:
-        source, target = root / name, to / name
+    for name in files_of_a_run(root):
+        target = to / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        if source.is_dir():
-            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "node_modules"))
-        elif source.exists():
-            shutil.copyfile(source, target)
+        shutil.copyfile(root / name, target)
     tests = to / "tests" / "__init__.py"
     tests.touch()
 

@@ -140,6 +140,7 @@ async def _come_to_rest(world: World) -> None:
             if not (step < 2 and number in _LOOKS) and not await parts.store.anything_due():
                 break
             await process.run(lambda parts: parts.worker.tick())
+        await world.network.settle()  # a message may have led to the next one
     assert parts is process.parts
 
 

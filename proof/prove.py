@@ -12,12 +12,15 @@ import gc
 import os
 import re
 import sys
+from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import nullcontext
+from itertools import count, islice
 from pathlib import Path
 from time import monotonic, process_time
 
 from proof.coverage import Coverage
+from proof.ledger import Ledger, Played, Wrong
 from proof.make_story import make
 from proof.play import play, told
 from proof.postgres import a_server
@@ -28,6 +31,8 @@ from tests.support.sides import NAMES, WORST
 
 #: Runs that a process is given at once.
 _BATCH = 20
+#: A search of so many runs must have met every pair of a state and a fault that can meet.
+_LONG = 20_000
 _KEPT = Path(".cache/proof")
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 
@@ -42,6 +47,7 @@ def main() -> int:
     parser.add_argument("--database", default="sqlite", choices=("sqlite", "postgresql"))
     parser.add_argument("--show", action="store_true", help="tell the first story, step by step")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--ledger", type=Path, help="a file that keeps what was played, so that a search can go on")
     asked = parser.parse_args()
     with a_server() if asked.database == "postgresql" else nullcontext() as folder:
         return _prove(asked, folder)
@@ -51,65 +57,91 @@ def _prove(asked: argparse.Namespace, folder: Path | None) -> int:
     if asked.show:
         return _show(make(asked.seed, asked.scheduler, asked.database))
     begun = monotonic()
-    coverage, wrong = _search(asked, folder)
-    took = monotonic() - begun
+    coverage, wrong = Coverage(), Wrong()
+    for played in _search(asked, folder):
+        coverage.merge(played.coverage)
+        wrong |= played.wrong
+        speed = f"{coverage.runs} runs, {len(wrong)} wrong, {monotonic() - begun:.0f} s"
+        print(f"\r{speed} ", end="", file=sys.stderr, flush=True)
     print("\n".join(coverage.table()))
     for seed, sentences in sorted(wrong.items())[:3]:
         _explain(make(seed, asked.scheduler, asked.database), sentences)
     never = coverage.never() if not asked.scheduler else []
     for name in never:
         print(f"never met: {name}")
-    for name in coverage.never_together() if not asked.scheduler else []:
+    together = coverage.never_together() if not asked.scheduler else []
+    for name in together:
         print(f"never met together: {name}")
     seeds = f": seeds {', '.join(map(str, sorted(wrong)[:40]))}" if wrong else ""
-    speed = f"{coverage.cpu / max(1, coverage.runs):.3f} s of CPU a run, {coverage.runs / took:.1f} runs a second"
-    print(f"{coverage.runs} runs, {len(wrong)} broke a promise{seeds}; {took:.0f} s, {speed}")
-    return int(bool(wrong or never))
+    speed = f"{coverage.cpu / max(1, coverage.runs):.3f} s of CPU a run"
+    print(f"{coverage.runs} runs, {len(wrong)} broke a promise{seeds}; {monotonic() - begun:.0f} s, {speed}")
+    return int(bool(wrong or never or (together and coverage.runs >= _LONG)))
 
 
-def _search(asked: argparse.Namespace, folder: Path | None) -> tuple[Coverage, dict[int, list[str]]]:
-    until = monotonic() + _seconds(asked.time) if asked.time else None
-    coverage, wrong = Coverage(), dict[int, list[str]]()
-    following, begun = asked.seed, monotonic()
+def _search(asked: argparse.Namespace, folder: Path | None) -> Iterator[Played]:
+    """What the ledger has, and then batch after batch of the rest."""
+    ledger = _ledger(asked)
+    known = list(ledger.batches) if ledger else []
+    yield from known
+    following = _batches(asked, {seed for played in known for seed in played.seeds})
     with ProcessPoolExecutor(asked.jobs, initializer=_begin, initargs=(folder or _KEPT,)) as pool:
-        under_way: set[Future[tuple[Coverage, dict[int, list[str]]]]] = set()
+        under_way: set[Future[Played]] = set()
         while True:
-            more = monotonic() < until if until else following < asked.seed + asked.runs
-            while more and len(under_way) < asked.jobs * 2:
-                many = _BATCH if until else min(_BATCH, asked.seed + asked.runs - following)
-                seeds = range(following, following + many)
+            for seeds in islice(following, asked.jobs * 2 - len(under_way)):
                 under_way.add(pool.submit(batch, seeds, asked.scheduler, asked.database))
-                following += many
-                more = bool(until) or following < asked.seed + asked.runs
             if not under_way:
-                return coverage, wrong
+                return
             done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
             for one in done:
-                part, found = one.result()
-                coverage.merge(part)
-                wrong |= found
-            speed = coverage.runs / (monotonic() - begun)
-            print(f"\r{coverage.runs} runs, {len(wrong)} wrong, {speed:.1f} a second ", end="", file=sys.stderr)
+                played = one.result()
+                if ledger:
+                    ledger.add(played)
+                yield played
+
+
+def _ledger(asked: argparse.Namespace) -> Ledger | None:
+    if not asked.ledger:
+        return None
+    try:
+        return Ledger(asked.ledger, scheduler=asked.scheduler, database=asked.database)
+    except ValueError as error:
+        raise SystemExit(str(error)) from error
+
+
+def _batches(asked: argparse.Namespace, known: set[int]) -> Iterator[list[int]]:
+    """The numbers of the stories to play, until there are enough of them or the time is over."""
+    until = monotonic() + _seconds(asked.time) if asked.time else None
+    end = None if until else asked.seed + asked.runs
+    for first in count(asked.seed, _BATCH):
+        if (until and monotonic() >= until) or (end is not None and first >= end):
+            return
+        seeds = range(first, min(first + _BATCH, end or first + _BATCH))
+        if left := [seed for seed in seeds if seed not in known]:
+            yield left
 
 
 def _begin(folder: Path) -> None:
-    gc.set_threshold(100_000, 20, 100)  # a run's rubbish is less than it costs to look for it as often as usual
+    gc.disable()  # a batch's rubbish is less than it costs to look for it while it is played
     use_folder(folder)
 
 
-def batch(seeds: range, scheduler: str = "", database: str = "sqlite") -> tuple[Coverage, dict[int, list[str]]]:
-    """Play the stories of these numbers."""
+def batch(seeds: Sequence[int], scheduler: str = "", database: str = "sqlite") -> Played:
+    """Play the stories of these numbers. Where one cannot be played to its end, the error says which."""
     # What lives as long as the program is not looked through again and again.
     gc.collect()
     gc.freeze()
-    coverage, wrong, begun = Coverage(), dict[int, list[str]](), process_time()
+    coverage, wrong, begun = Coverage(), Wrong(), process_time()
     for seed in seeds:
-        outcome = play(make(seed, scheduler, database))
+        try:
+            outcome = play(make(seed, scheduler, database))
+        except Exception as error:
+            error.add_note(f"It is the story of seed {seed}.")
+            raise
         coverage.add(outcome)
         if outcome.wrong:
             wrong[seed] = outcome.wrong
     coverage.cpu = process_time() - begun
-    return coverage, wrong
+    return Played(seeds, coverage, wrong)
 
 
 def kinds(sentences: list[str]) -> set[str]:
