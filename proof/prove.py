@@ -121,7 +121,7 @@ def _batches(asked: argparse.Namespace, known: set[int]) -> Iterator[list[int]]:
 
 
 def _begin(folder: Path) -> None:
-    gc.disable()  # a batch's rubbish is less than it costs to look for it while it is played
+    gc.set_threshold(100_000, 20, 100)  # a run's rubbish is less than it costs to look for it as often as usual
     use_folder(folder)
 
 
