@@ -49,16 +49,17 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--ledger", type=Path, help="a file that keeps what was played, so that a search can go on")
     asked = parser.parse_args()
+    ledger = _ledger(asked)
     with a_server() if asked.database == "postgresql" else nullcontext() as folder:
-        return _prove(asked, folder)
+        return _prove(asked, ledger, folder)
 
 
-def _prove(asked: argparse.Namespace, folder: Path | None) -> int:
+def _prove(asked: argparse.Namespace, ledger: Ledger | None, folder: Path | None) -> int:
     if asked.show:
         return _show(make(asked.seed, asked.scheduler, asked.database))
     begun = monotonic()
     coverage, wrong = Coverage(), Wrong()
-    for played in _search(asked, folder):
+    for played in _search(asked, ledger, folder):
         coverage.merge(played.coverage)
         wrong |= played.wrong
         speed = f"{coverage.runs} runs, {len(wrong)} wrong, {monotonic() - begun:.0f} s"
@@ -78,9 +79,8 @@ def _prove(asked: argparse.Namespace, folder: Path | None) -> int:
     return int(bool(wrong or never or (together and coverage.runs >= _LONG)))
 
 
-def _search(asked: argparse.Namespace, folder: Path | None) -> Iterator[Played]:
+def _search(asked: argparse.Namespace, ledger: Ledger | None, folder: Path | None) -> Iterator[Played]:
     """What the ledger has, and then batch after batch of the rest."""
-    ledger = _ledger(asked)
     known = list(ledger.batches) if ledger else []
     yield from known
     following = _batches(asked, {seed for played in known for seed in played.seeds})

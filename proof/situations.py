@@ -188,12 +188,13 @@ def _chosen_since(chance: Random, story: Story) -> Story:
     # They pay 620 to 4,000 s after they have held the time, and choose an hour later.
     choice = Act(3600.0, "choose another time", nth=chance.randrange(3))
     then = Actor("other 1", (Act(8500.0, "everybody looks"),))  # so that it does not end before
+    lasts = chance.choice((3700.0, 4200.0))
+    copied = chance.choice((4150.0, 4150.0, 3000.0))  # and what the copy knows then: the payment, or only the page
     return replace(
         late,
         actors=(replace(first, acts=(*first.acts[:2], choice)), second, then),
         widget=(*_without(late.widget, "choose_hours"), "choose_hours = 2"),
-        spells=(Spell(RESTORED, 4150.0, chance.choice((3700.0, 4200.0))),),
-        # The copy knows of the payment: see "What it cannot see" in docs/proof.md.
+        spells=(Spell(RESTORED, copied, 4150.0 + lasts - copied),),
         stripe={"allow_late_payment": True},
     )
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from app.booking.as_there import follow_there, there_now
+from app.booking.as_there import LISTED_AFTER, follow_there, there_now
 from app.booking.confirm import Confirm
 from app.booking.take_payment import UNPAID, TakePayment
 from app.booking.tools import Tools
@@ -35,9 +35,6 @@ LOOK_BACK = timedelta(days=2)
 #: How far before the last look one at complete Sessions begins. An attempt has its row before it has its Session, and
 #: who paid later on an older page is in the list of events; two days of a busy studio would be a hundred pages.
 _OVERLAP = timedelta(hours=1)
-
-#: How soon a list shows what was made is documented nowhere; the same patience as after a call without an answer.
-_LISTED_AFTER = timedelta(minutes=2)
 
 #: Up to when Stripe's lists were read.
 _SESSIONS = "stripe:sessions_read"
@@ -155,7 +152,7 @@ class Adopt:
         """Whether a booking made for this payment before the restore may be missing from the scheduler's lists only
         because it is so young. Made again, its own time would be taken."""
         binds = self._tools.schedulers.lock_binds(booking.reservation.scheduler)
-        return not binds and facts.charged_at is not None and self._now() < facts.charged_at + _LISTED_AFTER
+        return not binds and facts.charged_at is not None and self._now() < facts.charged_at + LISTED_AFTER
 
     async def _found(self, booking: Booking, facts: CheckoutFacts) -> Payment:
         """The payment's row, made from the Session."""

@@ -24,6 +24,9 @@ log = structlog.get_logger()
 #: which go back to the copy, come at once.
 COPY_KNOWN = timedelta(hours=6)
 
+#: How soon a list shows what was made is documented nowhere; the same patience as after a call without an answer.
+LISTED_AFTER = timedelta(minutes=2)
+
 
 def agrees(booking: Booking, there: SchedulerBooking | None) -> bool:
     """Whether the scheduler has the booking as we have it. If its service or person was deleted there, that does not

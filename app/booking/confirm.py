@@ -9,7 +9,7 @@ from enum import Enum, auto
 
 import structlog
 
-from app.booking.as_there import final_at, follow_there, there_now
+from app.booking.as_there import LISTED_AFTER, final_at, follow_there, there_now
 from app.booking.at_scheduler import SCHEDULER_LEASE, confirm_at_scheduler, find_at_scheduler
 from app.booking.moves import PAST_START
 from app.booking.offered_times import OfferedTimes
@@ -24,6 +24,7 @@ from app.errors import (
     BookingConflict,
     NotFound,
     SchedulerError,
+    SchedulerFailed,
     SchedulerNotFound,
     SchedulerRefused,
     StripeError,
@@ -116,12 +117,12 @@ class Confirm:
             if self._too_late(booking):
                 return await self.leave_canceled(booking, sure=False, why=EndReason.NO_ANSWER)
             return await self._restore(booking)
+        payment = await self._store.payment(booking.payment_id) if booking.payment_id else None
         if booking.created_at <= self._began and booking.id not in self._asked_about:
             try:
-                booking = await self._moved_since(booking)
+                booking = await self._moved_since(booking, payment)
             except BookingConflict:  # another process is at it
                 return await self._tools.booking(booking.id)
-        payment = await self._store.payment(booking.payment_id) if booking.payment_id else None
         there = None
         if self._too_late(booking):
             there = await self._final_before(booking)
@@ -172,15 +173,35 @@ class Confirm:
             await self._offered_times.let_go(others)
         return confirmed or await self._tools.booking(booking.id)
 
-    async def _moved_since(self, booking: Booking) -> Booking:
-        """The booking where a move has made it anew, as moves do where locks do not bind: made again at the time that
-        the copy knows, it would be there twice. Raises SchedulerError, and BookingConflict if it was changed
-        meanwhile."""
-        if not self._schedulers.lock_binds(booking.reservation.scheduler):
+    async def _moved_since(self, booking: Booking, payment: Payment | None) -> Booking:
+        """The booking where a move has made it anew, as moves do where locks do not bind, or where its customer has
+        chosen one of the times that were offered for a late payment: made again at the time that the copy knows, it
+        would be there twice. Raises SchedulerError, StripeError, and BookingConflict if it was changed meanwhile."""
+        binds = self._schedulers.lock_binds(booking.reservation.scheduler)
+        there = None
+        if booking.lost_time:
+            scheduler, customer = self._schedulers.of(booking.reservation.scheduler), booking.customer
+            there = await scheduler.standing(booking.id, customer.email) if customer else None
+        elif not binds:
             there = await there_now(self._tools, booking)
-            booking = await follow_there(self._tools, booking, there) if there else booking
+        if there:
+            booking = await follow_there(self._tools, booking, there)
+        elif not binds and await self._may_not_be_listed(booking, payment):
+            raise SchedulerFailed("what was made just before this process began may not be listed yet")
         self._asked_about.add(booking.id)
         return booking
+
+    async def _may_not_be_listed(self, booking: Booking, payment: Payment | None) -> bool:
+        """Whether a booking that was made before this process began may be missing from the scheduler's lists only
+        because it is so young. Made again, its own time would be taken. So it may be where the rows learn only now of a
+        payment from before. Raises StripeError."""
+        soon = self._now() < self._began + LISTED_AFTER
+        if not soon or await self._paid_at(booking) < self._began or payment is None or not payment.session_id:
+            return False
+        if booking.lost_time:  # another time may have been chosen up to the end
+            return True
+        charged_at = (await self._tools.look_at_payment(payment)).charged_at
+        return charged_at is not None and charged_at < self._began and self._now() < charged_at + LISTED_AFTER
 
     async def _final_before(self, booking: Booking) -> SchedulerBooking | None:
         """The scheduler's booking of a visit that was confirmed before a copy of the database was put back, which knows
@@ -189,13 +210,16 @@ class Confirm:
         Only where the visit had begun when the row became paid, so that nobody has tried since: any other booking there
         is an answer that was lost, and its customer had no word of it in time.
         """
-        history = await self._store.history(booking.id)
-        paid_at = max(entry.at for entry in history if entry.status is Status.PAID)
-        if not self._too_late(booking, at=paid_at):
+        if not self._too_late(booking, at=await self._paid_at(booking)):
             return None
         if booking.lost_time and await was_booked_there(self._tools, booking):
             return None  # it is final there before anyone pays, so that says nothing of when that was
         return await final_at(self._tools, booking, booking.reservation)
+
+    async def _paid_at(self, booking: Booking) -> datetime:
+        """When the row last became paid."""
+        history = await self._store.history(booking.id)
+        return max(entry.at for entry in history if entry.status is Status.PAID)
 
     async def _secure(
         self, booking: Booking, payment: Payment | None, there: SchedulerBooking | None

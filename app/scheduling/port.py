@@ -315,6 +315,10 @@ class Scheduler(Protocol):
         """All bookings under the tag, including locks and cancelled ones. A scheduler that cannot search for tags looks
         among the bookings with this service, start and customer."""
 
+    async def standing(self, tag: str, email: str) -> SchedulerBooking | None:
+        """What stands under a tag at any time to come; None if there is nothing. A scheduler that cannot search for
+        tags looks among the bookings of this address, as it was given when they were made."""
+
     async def overlapping(
         self, resource_id: str, *, starts_from: datetime, ends_to: datetime
     ) -> list[SchedulerBooking]:

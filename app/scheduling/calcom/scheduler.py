@@ -431,10 +431,14 @@ class CalcomScheduler:
         tag = there.metadata.get(TAG)
         if not (there.is_canceled and tag and there.email) or there.successor:
             return there
-        for one in await self._client.bookings(attendeeEmail=there.email, afterStart=timestamp(self._now())):
+        standing = await self.standing(tag, there.email)
+        return replace(there, successor=standing.id) if standing else there
+
+    async def standing(self, tag: str, email: str) -> SchedulerBooking | None:
+        for one in await self._client.bookings(attendeeEmail=email, afterStart=timestamp(self._now())):
             if one.metadata.get(TAG) == tag and not one.is_canceled:
-                return replace(there, successor=one.id)
-        return there
+                return await self._complete(one)
+        return None
 
     async def _complete(self, booking: SchedulerBooking) -> SchedulerBooking:
         """Add what only the event type has, if it still exists."""

@@ -361,15 +361,20 @@ class CalendlyScheduler:
         tag = there.metadata.get("holdfast_id")
         if not (there.is_canceled and tag and there.email) or there.successor:
             return there
-        for event in await self._client.events(after=self._now(), email=there.email):
-            if not event.is_canceled and any(one.tag == tag for one in await self._client.invitees(event.id)):
-                return replace(there, successor=event.id)
-        return there
+        standing = await self.standing(tag, there.email)
+        return replace(there, successor=standing.id) if standing else there
 
     async def find(self, wanted: Wanted, visit: Visit) -> list[SchedulerBooking]:
         """By the start, and not by the customer: letter case decides whether an address is found (seen by third
         parties), and few events share a user and a start."""
         return await self._tagged(wanted)
+
+    async def standing(self, tag: str, email: str) -> SchedulerBooking | None:
+        for event in await self._client.events(after=self._now(), email=email):
+            for invitee in [] if event.is_canceled else await self._client.invitees(event.id):
+                if invitee.tag == tag:
+                    return with_invitee(event, invitee)
+        return None
 
     async def _tagged(self, wanted: Wanted) -> list[SchedulerBooking]:
         events = await self._client.events(after=wanted.starts_at - _MINUTE, before=wanted.starts_at + _MINUTE)

@@ -172,6 +172,10 @@ class HapioScheduler:
     async def find(self, wanted: Wanted, visit: Visit) -> list[SchedulerBooking]:
         return await self._client.find_bookings(wanted.tag)
 
+    async def standing(self, tag: str, email: str) -> SchedulerBooking | None:
+        found = await self._client.find_bookings(tag)
+        return next((one for one in found if not one.is_temporary and not one.is_canceled), None)
+
     async def overlapping(
         self, resource_id: str, *, starts_from: datetime, ends_to: datetime
     ) -> list[SchedulerBooking]:

@@ -392,6 +392,19 @@ async def test_only_what_bears_our_tag_service_and_start_is_ours(coach: CalcomCo
     assert (old.id, old.is_canceled, old.successor) == (made.id, True, moved)
 
 
+async def test_what_stands_under_our_tag_is_found_at_whatever_time_it_is(coach: CalcomCoach) -> None:
+    made, customer = await coach.confirm(), visit().customer
+    assert customer
+    assert await coach.scheduler.standing("bk_1", customer.email) == made
+    moved = coach.sandbox.move_as_owner(made.id, TWO)["uid"]
+    there = await coach.scheduler.standing("bk_1", customer.email)
+    assert there
+    assert (there.id, there.starts_at) == (moved, TWO)
+    assert await coach.scheduler.standing("bk_2", customer.email) is None
+    coach.sandbox.cancel_as_owner(moved)
+    assert await coach.scheduler.standing("bk_1", customer.email) is None
+
+
 async def test_finding_needs_no_customer_and_names_none_in_the_address(coach: CalcomCoach) -> None:
     made = await coach.confirm()
     assert await coach.scheduler.find(coach.wanted(), visit(customer=None)) == [made]

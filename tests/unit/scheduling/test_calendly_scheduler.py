@@ -523,6 +523,17 @@ async def test_a_move_of_ours_leads_to_the_new_event_by_its_tag(adviser: Calendl
     assert (await adviser.scheduler.read(other)).successor is None
 
 
+async def test_what_stands_under_our_tag_is_found_at_whatever_time_it_is(adviser: CalendlyAdviser) -> None:
+    email = VISIT.customer.email if VISIT.customer else ""
+    gone, stands = await adviser.booked(), await adviser.booked(TEN + DAY * 2)
+    await adviser.scheduler.cancel(gone)
+    there = await adviser.scheduler.standing("bk_1", email)
+    assert there
+    assert (there.id, there.starts_at, there.email) == (stands, TEN + DAY * 2, email)
+    assert await adviser.scheduler.standing("bk_2", email) is None
+    assert await adviser.scheduler.standing("bk_1", "somebody.else@customer.example") is None
+
+
 async def test_who_canceled_is_told(adviser: CalendlyAdviser) -> None:
     by_customer, by_owner = await adviser.booked(), await adviser.booked(TEN + 2 * DAY, tag="bk_2")
     adviser.sandbox.cancel_as_invitee(adviser.invitee_of(by_customer))
