@@ -8,7 +8,7 @@ in `proof/told.py`.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -196,8 +196,7 @@ def _in_order(books: Books, booking: Booking) -> Iterator[str]:
     times = {row["id"]: row["starts_at"] for row in books.of("reservations", booking.id)}
     if intents and all(_back_by(books, one, booking.confirmed_at - _IN_BETWEEN) for one in intents):
         yield "it was confirmed when all of its money had gone back"
-    undone = [row["at"] for row in books.of("history", booking.id) if row["what"] == "taken_back"]
-    if undone and intents and all(_back_by(books, one, max(undone) - _IN_BETWEEN) for one in intents):
+    if intents and _undone_too_late(books, booking, intents):
         yield "its cancellation was taken back when all of its money had gone back"
     for move in books.of("moves", booking.id):
         if move["state"] == "expired":
@@ -227,6 +226,19 @@ def _page_open_at(books: Books, booking: Booking, released_at: datetime, *, move
         ended = books.page_ended(row["session_id"])
         if ended is None or ended > released_at:
             yield "its time was given back while its payment page was open"
+
+
+def _undone_too_late(books: Books, booking: Booking, intents: Sequence[Any]) -> bool:
+    """Whether the last undo brought back a booking whose money had all gone back since it was cancelled. What had gone
+    back before that, the owner had given to a customer who was to come all the same; and what Stripe refuses to say
+    keeps nobody waiting at the door."""
+    history = books.of("history", booking.id)
+    undone = max((row["at"] for row in history if row["what"] == "taken_back"), default=None)
+    if undone is None or any(one.what == "stripe refuses" for one in books.world.story.never_ends):
+        return False
+    canceled = max(row["at"] for row in history if row["status"] == Status.CANCELED and row["at"] <= undone)
+    before = all(_back_by(books, one, canceled) for one in intents)
+    return not before and all(_back_by(books, one, undone - _IN_BETWEEN) for one in intents)
 
 
 def _back_by(books: Books, intent: Any, by: datetime) -> bool:
