@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextvars import Context
 from dataclasses import dataclass, replace
 from random import Random
@@ -42,7 +42,7 @@ _LONGEST = 60.0
 @dataclass
 class Trouble:
     """The `nth` request from `since` (seconds) on whose provider and method fit meets this fate; then it is over,
-    or after `times` of them (None: never)."""
+    or after `times` of them (None: never). `once` is an act before whose beginning nothing counts."""
 
     provider: str
     fate: Fate
@@ -50,11 +50,12 @@ class Trouble:
     nth: int = 1
     since: float = 0.0
     times: int | None = 1
+    once: str = ""
 
-    def strikes(self, provider: str, request: httpx.Request, now: float) -> bool:
-        """Whether it is this request's; counts it."""
+    def strikes(self, provider: str, request: httpx.Request, now: float, begun: Collection[str]) -> bool:
+        """Whether it is this request's, after these acts have `begun`; counts it."""
         fits = provider == self.provider and now >= self.since and self.method in ("", request.method)
-        if not fits or self.times == 0:
+        if not fits or self.times == 0 or (self.once and self.once not in begun):
             return False
         self.nth -= 1
         if self.nth > 0:
@@ -75,6 +76,8 @@ class Network:
         self.gone: dict[str, bool] = {}
         self.silent: dict[str, bool] = {}
         self.calm = False
+        #: The acts that somebody has begun.
+        self.begun: set[str] = set()
         #: What struck when, in seconds: a fate of a request, and whatever the world adds.
         self.struck: list[tuple[float, str]] = []
         self._under_way: set[asyncio.Task[None]] = set()
@@ -95,7 +98,7 @@ class Network:
             return "hang"
         if self.calm:
             return None
-        return next((one.fate for one in self.troubles if one.strikes(provider, request, now)), None)
+        return next((one.fate for one in self.troubles if one.strikes(provider, request, now, self.begun)), None)
 
     def launch(self, work: Any) -> None:
         """Let something happen outside every process."""

@@ -73,6 +73,7 @@ class People:
         if click:
             await asyncio.sleep(0.01 * click)
         world.note(name)
+        world.begins(act.what)
         world.stir()
         try:
             await self._do(number, act)

@@ -247,6 +247,38 @@ def _cancelled_while_disputed(chance: Random, story: Story) -> Story:
     return replace(story, actors=(alone("pay", nth=when), bank, owner))
 
 
+def _struck_while_it_moves(chance: Random, story: Story) -> Story:
+    """A request of a move, or of its payment, goes wrong."""
+    nth, move = chance.choice((30, 60)), chance.choice(("move", "move to a dearer service", "move to a dearer service"))
+    actor = alone("pay", Act(20.0, move, nth=nth + 20, service="headshot"), nth=nth, service="headshot")
+    scheduler = story.scheduler if story.scheduler != WORST else "calendly"
+    trouble = Trouble(
+        chance.choice(("stripe", scheduler)),
+        chance.choice(FATES),
+        nth=chance.choice((1, 2, 3, 4)),
+        times=chance.choice((1, 1, 3)),
+        once=move,
+    )
+    return replace(story, actors=(actor,), troubles=(trouble,), deaths=())
+
+
+def _killed_while_it_chooses(chance: Random, story: Story) -> Story:
+    """A process dies when one of the times is chosen that are offered for a late payment."""
+    choice = Act(60.0, "choose another time")
+    first = alone("pay after the deadline", choice, nth=chance.choice((30, 60)))
+    stranger = Actor("other 1", (Act(700.0, "stranger takes the time"),))
+    killed = Death(0, step=chance.randrange(1, 12), back=chance.choice((0.1, 60.0)), once=choice.what)
+    widget = (*_without(_without(story.widget, "payment_minutes"), "choose_hours"), "payment_minutes = 10")
+    return replace(
+        story,
+        actors=(first, stranger),
+        processes=1,
+        deaths=(killed,),
+        widget=(*widget, "choose_hours = 2"),
+        stripe={**story.stripe, "allow_late_payment": True},
+    )
+
+
 def _cancelled_with_a_refund(chance: Random, story: Story) -> Story:
     """A refund is due, and the process dies, or Stripe has troubles, about that time."""
     if chance.random() < 0.5:
@@ -296,6 +328,8 @@ _SITUATIONS: Sequence[tuple[Callable[[Random, Story], Story], int]] = (
     (_moved_cheaper, 3),
     (_moved_on_and_cancelled, 3),
     (_cancelled_while_disputed, 3),
+    (_struck_while_it_moves, 4),
+    (_killed_while_it_chooses, 3),
     (_cancelled_with_a_refund, 9),
 )
 

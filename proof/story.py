@@ -110,11 +110,13 @@ class Actor:
 
 @dataclass(frozen=True)
 class Death:
-    """A process dies at its step of that number, and is back so many seconds later."""
+    """A process dies at its step of that number, and is back so many seconds later. The steps are those of its life, or
+    `once` somebody begins this act."""
 
     process: int
     step: int
     back: float
+    once: str = ""
 
 
 @dataclass(frozen=True)
@@ -202,11 +204,11 @@ def in_words(story: Story) -> str:
     for trouble in story.troubles:
         of = f"{trouble.method or 'request'} to {trouble.provider}"
         more = "" if trouble.times == 1 else f", {trouble.times} times in a row"
-        lines.append(f"From {trouble.since:g} s on, {of} number {trouble.nth}: {trouble.fate}{more}.")
-    lines += [
-        f"Process {one.process + 1} dies at its step {one.step}, and is back {one.back:g} s later."
-        for one in story.deaths
-    ]
+        once = f"Once somebody begins to {trouble.once}" if trouble.once else f"From {trouble.since:g} s on"
+        lines.append(f"{once}, {of} number {trouble.nth}: {trouble.fate}{more}.")
+    for one in story.deaths:
+        after = f" after somebody begins to {one.once}" if one.once else ""
+        lines.append(f"Process {one.process + 1} dies at its step {one.step}{after}, and is back {one.back:g} s later.")
     lines += [f"From {one.since:g} s on, for {one.lasts:g} s: {one.what}." for one in story.spells]
     lines += [f"From {one.since:g} s on, for days: {one.what}." for one in story.never_ends]
     return "\n".join(lines)

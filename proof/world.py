@@ -222,7 +222,7 @@ class World:
     async def up(self, process: Process) -> None:
         """A process is started, again and again where it cannot."""
         deaths = self._deaths.get(process)
-        process.dies_at = deaths[0].step if deaths else 0
+        process.dies_at = deaths[0].step if deaths and not deaths[0].once else 0
         while not self.over:
             try:
                 await process.start(worker_every=self.story.worker_every, shared=len(self.processes) > 1)
@@ -234,6 +234,13 @@ class World:
                 continue
             self.note(f"{process.name} is up")
             return
+
+    def begins(self, act: str) -> None:
+        """Somebody begins it, which some faults wait for."""
+        self.network.begun.add(act)
+        for process, deaths in self._deaths.items():
+            if deaths and deaths[0].once == act:
+                process.dies_at = process.steps + deaths[0].step
 
     def plan_deaths(self) -> None:
         """As the story has them."""
