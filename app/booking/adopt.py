@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from app.booking.as_there import LISTED_AFTER, follow_there, there_now
+from app.booking.as_there import follow_there, may_not_be_listed, there_now
 from app.booking.confirm import Confirm
 from app.booking.take_payment import UNPAID, TakePayment
 from app.booking.tools import Tools
@@ -133,7 +133,8 @@ class Adopt:
             return False
         async with self._locks(booking.id):
             there = await there_now(self._tools, booking)
-            if there is None and self._may_not_be_listed(booking, facts):
+            # It may have been made for this payment before the restore.
+            if there is None and may_not_be_listed(self._tools, booking, facts.charged_at):
                 raise SchedulerFailed("what was made just now may not be listed yet")
             customer = customer_of(there) if there and booking.customer is None else None
             if customer:
@@ -147,12 +148,6 @@ class Adopt:
             self._metrics.swept("payment")
             await self._take_found(await self._tools.booking(booking.id), payment, facts, there)
         return True
-
-    def _may_not_be_listed(self, booking: Booking, facts: CheckoutFacts) -> bool:
-        """Whether a booking made for this payment before the restore may be missing from the scheduler's lists only
-        because it is so young. Made again, its own time would be taken."""
-        binds = self._tools.schedulers.lock_binds(booking.reservation.scheduler)
-        return not binds and facts.charged_at is not None and self._now() < facts.charged_at + LISTED_AFTER
 
     async def _found(self, booking: Booking, facts: CheckoutFacts) -> Payment:
         """The payment's row, made from the Session."""

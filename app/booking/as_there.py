@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -123,6 +123,13 @@ async def there_now(tools: Tools, booking: Booking) -> SchedulerBooking | None:
         if there and there.is_canceled:  # what became of it, a list does not say
             there = await scheduler.read(there.id)
     return await latest(scheduler.read, there) if there else None
+
+
+def may_not_be_listed(tools: Tools, booking: Booking, made_at: datetime | None) -> bool:
+    """Whether a booking that was made at the scheduler then may be missing from its lists only because it is so young.
+    Made again, its own time would be taken."""
+    binds = tools.schedulers.lock_binds(booking.reservation.scheduler)
+    return not binds and made_at is not None and tools.now() < made_at + LISTED_AFTER
 
 
 async def follow_there(tools: Tools, booking: Booking, there: SchedulerBooking) -> Booking:

@@ -9,7 +9,7 @@ from enum import Enum, auto
 
 import structlog
 
-from app.booking.as_there import LISTED_AFTER, final_at, follow_there, there_now
+from app.booking.as_there import LISTED_AFTER, final_at, follow_there, may_not_be_listed, there_now
 from app.booking.at_scheduler import SCHEDULER_LEASE, confirm_at_scheduler, find_at_scheduler
 from app.booking.moves import PAST_START
 from app.booking.offered_times import OfferedTimes
@@ -186,22 +186,21 @@ class Confirm:
             there = await there_now(self._tools, booking)
         if there:
             booking = await follow_there(self._tools, booking, there)
-        elif not binds and await self._may_not_be_listed(booking, payment):
+        elif not binds and may_not_be_listed(self._tools, booking, await self._made_at(booking, payment)):
             raise SchedulerFailed("what was made just before this process began may not be listed yet")
         self._asked_about.add(booking.id)
         return booking
 
-    async def _may_not_be_listed(self, booking: Booking, payment: Payment | None) -> bool:
-        """Whether a booking that was made before this process began may be missing from the scheduler's lists only
-        because it is so young. Made again, its own time would be taken. So it may be where the rows learn only now of a
-        payment from before. Raises StripeError."""
+    async def _made_at(self, booking: Booking, payment: Payment | None) -> datetime | None:
+        """When a booking may have been made last before this process began, of whose payment the rows learn only now;
+        None if that was long ago, or cannot be. Raises StripeError."""
         soon = self._now() < self._began + LISTED_AFTER
         if not soon or await self._paid_at(booking) < self._began or payment is None or not payment.session_id:
-            return False
+            return None
         if booking.lost_time:  # another time may have been chosen up to the end
-            return True
+            return self._began
         charged_at = (await self._tools.look_at_payment(payment)).charged_at
-        return charged_at is not None and charged_at < self._began and self._now() < charged_at + LISTED_AFTER
+        return charged_at if charged_at and charged_at < self._began else None
 
     async def _final_before(self, booking: Booking) -> SchedulerBooking | None:
         """The scheduler's booking of a visit that was confirmed before a copy of the database was put back, which knows

@@ -471,3 +471,41 @@ async def test_an_answer_that_was_lost_before_the_copy_comes_too_late_after_the_
         stack.hapio.faults.clear()
         await some_days(stack)
         assert (await stack.status(booking), stack.money_kept()) == (Status.CANCELED, 0)
+
+
+@pytest.mark.parametrize("scheduler", ["calcom", "calendly"])
+async def test_who_has_paid_before_a_restart_that_lost_nothing_does_not_wait_for_lists(
+    tmp_path: Path, scheduler: str
+) -> None:
+    async with open_stack(tmp_path, scheduler=scheduler) as stack:
+        booking = await stack.hold(await stack.in_days(3))
+        session = await stack.at_stripe(booking)
+        stack.side.faults.append(Fault("error_before", times=None))
+        await stack.stripe.pay(session)
+        await stack.tick(times=2)
+        assert await stack.status(booking) is Status.PAID
+        stack.side.faults.clear()
+        stack.clock.advance(timedelta(seconds=10))
+        await stack.restart()
+        await stack.tick(after=timedelta(seconds=30))
+        assert await stack.status(booking) is Status.CONFIRMED
+
+
+@pytest.mark.parametrize("scheduler", ["calcom", "calendly"])
+async def test_a_payment_from_before_the_copy_was_put_back_waits_until_lists_must_show_its_booking(
+    tmp_path: Path, scheduler: str
+) -> None:
+    async with open_stack(tmp_path, scheduler=scheduler) as stack:
+        booking = await stack.hold(await stack.in_days(3))
+        session = await stack.at_stripe(booking)
+        copy = copied(stack, tmp_path)
+        await stack.stop()
+        await stack.stripe.pay(session)
+        stack.clock.advance(timedelta(seconds=10))
+        await put_back(stack, copy)
+        await stack.tick(after=timedelta(seconds=30), times=2)
+        assert await stack.status(booking) is Status.PAID
+        assert booked(stack) == []
+        await stack.tick(after=2 * MINUTE, times=2)
+        assert await stack.status(booking) is Status.CONFIRMED
+        assert len(booked(stack)) == 1
