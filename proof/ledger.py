@@ -6,12 +6,14 @@ code may add to it, since a sum over two versions says nothing about either.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TextIO, TypeAlias
 
 from proof.coverage import Coverage
 from proof.edits import ROOT, files_of_a_run
@@ -32,15 +34,28 @@ class Played(NamedTuple):
     wrong: Wrong
 
 
-class Ledger:
-    """The batches in a file, of stories made alike: for a scheduler or all (""), on a database.
+@contextmanager
+def open_ledger(path: Path, *, scheduler: str, database: str, code: str = "") -> Iterator[Ledger]:
+    """The ledger in a file, of stories made alike: for a scheduler or all (""), on a database.
 
-    Raises ValueError where a line of it is of other code, or of other stories.
+    Raises ValueError where a line of it is of other code, or of other stories, where it is no ledger, and while another
+    search uses it.
     """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+") as file:
+        try:  # another search would play the same stories, and they would count twice
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ValueError(f"{path} is in use by another search.") from None
+        yield Ledger(file, {"code": code or code_of_a_run(), "scheduler": scheduler, "database": database})
 
-    def __init__(self, path: Path, *, scheduler: str, database: str, code: str = "") -> None:
-        self._path = path
-        self._stories = {"code": code or code_of_a_run(), "scheduler": scheduler, "database": database}
+
+class Ledger:
+    """The batches in a file."""
+
+    def __init__(self, file: TextIO, stories: Mapping[str, str]) -> None:
+        self._file = file
+        self._stories = stories
         self.batches = list(self._read())
 
     def add(self, played: Played) -> None:
@@ -58,21 +73,28 @@ class Ledger:
             "met": coverage.met,
             "wrong": played.wrong,
         }
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._path.open("a") as file:
-            file.write(json.dumps(line) + "\n")
+        self._file.write(json.dumps(line) + "\n")
+        self._file.flush()
 
     def _read(self) -> list[Played]:
-        text = self._path.read_text() if self._path.exists() else ""
+        self._file.seek(0)
+        text = self._file.read()
         whole, _, cut = text.rpartition("\n")
-        if cut:  # the process was killed while it wrote this line
-            self._path.write_text(whole + "\n" if whole else "")
-        return [self._batch(json.loads(line)) for line in whole.splitlines()]
+        try:
+            batches = [self._batch(json.loads(line)) for line in whole.splitlines()]
+        except (json.JSONDecodeError, AttributeError) as error:  # never written to: it is somebody's file
+            raise ValueError(f"{self._file.name} is no ledger: {error}") from error
+        if cut:
+            if not cut.startswith('{"code": '):
+                raise ValueError(f"{self._file.name} is no ledger.")
+            # The process was killed while it wrote this line.
+            self._file.truncate(len((whole + "\n" if whole else "").encode()))
+        return batches
 
     def _batch(self, line: dict[str, Any]) -> Played:
         for name, ours in self._stories.items():
-            if line[name] != ours:
-                raise ValueError(f"{self._path} is of another search ({name}: {line[name]!r}, here {ours!r}).")
+            if line.get(name) != ours:
+                raise ValueError(f"{self._file.name} is of another search ({name}: {line.get(name)!r}, here {ours!r}).")
         coverage = Coverage(
             runs=line["runs"],
             seconds=line["seconds"],

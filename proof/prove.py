@@ -14,13 +14,13 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from contextlib import nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from itertools import count, islice
 from pathlib import Path
 from time import monotonic, process_time
 
 from proof.coverage import Coverage
-from proof.ledger import Ledger, Played, Wrong
+from proof.ledger import Ledger, Played, Wrong, open_ledger
 from proof.make_story import make
 from proof.play import play, told
 from proof.postgres import a_server
@@ -49,8 +49,7 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--ledger", type=Path, help="a file that keeps what was played, so that a search can go on")
     asked = parser.parse_args()
-    ledger = _ledger(asked)
-    with a_server() if asked.database == "postgresql" else nullcontext() as folder:
+    with _ledger(asked) as ledger, a_server() if asked.database == "postgresql" else nullcontext() as folder:
         return _prove(asked, ledger, folder)
 
 
@@ -99,13 +98,17 @@ def _search(asked: argparse.Namespace, ledger: Ledger | None, folder: Path | Non
                 yield played
 
 
-def _ledger(asked: argparse.Namespace) -> Ledger | None:
+@contextmanager
+def _ledger(asked: argparse.Namespace) -> Iterator[Ledger | None]:
     if not asked.ledger:
-        return None
-    try:
-        return Ledger(asked.ledger, scheduler=asked.scheduler, database=asked.database)
-    except ValueError as error:
-        raise SystemExit(str(error)) from error
+        yield None
+        return
+    with ExitStack() as opened:
+        try:
+            ledger = opened.enter_context(open_ledger(asked.ledger, scheduler=asked.scheduler, database=asked.database))
+        except ValueError as error:
+            raise SystemExit(str(error)) from error
+        yield ledger
 
 
 def _batches(asked: argparse.Namespace, known: set[int]) -> Iterator[list[int]]:

@@ -9,7 +9,7 @@ import pytest
 
 from proof import prove
 from proof.coverage import STRUCK, WAITED, Coverage
-from proof.ledger import Ledger, Played
+from proof.ledger import Played, open_ledger
 from proof.network import FATES
 from proof.story import NEVER_ENDING
 from tests.support.sides import NAMES
@@ -76,16 +76,37 @@ def test_a_ledger_of_other_stories_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
 ) -> None:
     ledger = tmp_path / "ledger.jsonl"
-    Ledger(ledger, scheduler="", database="sqlite").add(Played([0], Coverage(runs=1), {}))
+    with open_ledger(ledger, scheduler="", database="sqlite") as kept:
+        kept.add(Played([0], Coverage(runs=1), {}))
     with pytest.raises(SystemExit, match="is of another search"):
         _search(monkeypatch, ledger, "--runs", "1", *words)
 
 
 def test_a_ledger_of_other_code_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ledger = tmp_path / "ledger.jsonl"
-    Ledger(ledger, scheduler="", database="sqlite", code="older").add(Played([0], Coverage(runs=1), {}))
+    with open_ledger(ledger, scheduler="", database="sqlite", code="older") as kept:
+        kept.add(Played([0], Coverage(runs=1), {}))
     with pytest.raises(SystemExit, match="is of another search"):
         _search(monkeypatch, ledger, "--runs", "1")
+
+
+@pytest.mark.parametrize("text", ["# Holdfast\n", '{"a": 1}\n', "[]\n", "without an end"])
+def test_a_file_that_is_no_ledger_stays_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    file = tmp_path / "notes.txt"
+    file.write_text(text)
+    with pytest.raises(SystemExit, match=r"is no ledger|is of another search"):
+        _search(monkeypatch, file, "--runs", "1")
+    assert file.read_text() == text
+
+
+def test_two_searches_do_not_share_a_ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger = tmp_path / "ledger.jsonl"
+    with (
+        open_ledger(ledger, scheduler="", database="sqlite"),
+        pytest.raises(SystemExit, match="in use by another search"),
+    ):
+        _search(monkeypatch, ledger, "--runs", "1")
+    assert ledger.read_text() == ""
 
 
 @pytest.mark.parametrize(("runs", "outcome"), [(19_999, 0), (20_000, 1)])
@@ -95,7 +116,8 @@ def test_a_long_search_has_met_every_fault_in_every_state_in_which_it_can_strike
     ledger = tmp_path / "ledger.jsonl"
     coverage = _everything_met(runs=runs)
     del coverage.met["struck: paid, stripe: refused"]
-    Ledger(ledger, scheduler="", database="sqlite").add(Played([0], coverage, {}))
+    with open_ledger(ledger, scheduler="", database="sqlite") as kept:
+        kept.add(Played([0], coverage, {}))
     assert _search(monkeypatch, ledger, "--runs", "0") == outcome
     assert "never met together: paid, stripe: refused" in capsys.readouterr().out
 
