@@ -434,24 +434,25 @@ class Refunds:
                     await self._record(known, facts)
                 return facts.status != known.status
         now = self._now()
-        return await self._store.mirror_refund(
-            Refund(
-                id=facts.id,
-                booking_id=payment.booking_id,
-                payment_id=payment.id,
-                amount=Money(facts.amount, facts.currency),
-                reason=EndReason.AT_STRIPE,
-                status=refund_status(facts.status),
-                stripe_refund_id=facts.id,
-                first_tried_at=None,
-                tries=0,
-                next_try_at=now + REFUND_LOOK if facts.status in REFUND_AT_STRIPE else None,
-                created_at=now,
-                updated_at=now,
-                due_at=now,
-                cause=facts.id,
-            )
+        made = Refund(
+            id=facts.id,
+            booking_id=payment.booking_id,
+            payment_id=payment.id,
+            amount=Money(facts.amount, facts.currency),
+            reason=EndReason.AT_STRIPE,
+            status=refund_status(facts.status),
+            stripe_refund_id=facts.id,
+            first_tried_at=None,
+            tries=0,
+            next_try_at=now + REFUND_LOOK if facts.status in REFUND_AT_STRIPE else None,
+            created_at=now,
+            updated_at=now,
+            due_at=now,
+            cause=facts.id,
         )
+        # Where it has failed by now, whoever made it may have said that the money is on its way.
+        mails = await self._failed_mails(made) if facts.status in REFUND_VOID else []
+        return await self._store.mirror_refund(made, mails=mails)
 
     async def follow_dispute(self, facts: DisputeFacts) -> bool:
         """Take in a dispute as Stripe has it: the owner is told once, and refunds that waited for it continue. Returns

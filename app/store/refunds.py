@@ -40,7 +40,7 @@ class RefundRows(Database):
             await add_mails(connection, mails)
             return True
 
-    async def mirror_refund(self, refund: Refund) -> bool:
+    async def mirror_refund(self, refund: Refund, *, mails: Sequence[OutboxMail] = ()) -> bool:
         """Take in a refund that was made outside Holdfast. False if it is known."""
         async with self._write(refund.booking_id) as connection:
             if not await add_refunds(connection, [refund]):
@@ -51,6 +51,7 @@ class RefundRows(Database):
             await remember(
                 connection, refund.booking_id, HistoryWord.REFUNDED_AT_STRIPE, status, at=self._now(), detail=detail
             )
+            await add_mails(connection, mails)
             return True
 
     async def refunds(self, booking_id: str) -> list[Refund]:
@@ -173,7 +174,8 @@ class RefundRows(Database):
             return True
 
     async def put_off_refund(self, refund_id: str, *, until: datetime) -> None:
-        """Not now: the payment is disputed. Counts as no attempt, and until then it is not due."""
+        """Not now: the payment is disputed, or the cancellation may have been undone before a copy of the database
+        was put back. Counts as no attempt, and until then it is not due."""
         async with self._write() as connection:
             await connection.execute(
                 sa.update(refunds)

@@ -625,6 +625,26 @@ async def test_a_refund_from_stripes_dashboard_is_mirrored_and_not_given_twice(t
         assert (await stack.history(booking)).count("refunded_at_stripe") == 1
 
 
+@pytest.mark.parametrize("heard", ["at once", "when it had failed"])
+async def test_a_refund_from_stripes_dashboard_that_fails_is_told_to_both_once(tmp_path: Path, heard: str) -> None:
+    """Whoever made it may have said that the money is on its way."""
+    async with open_stack(tmp_path, webhooks=heard == "at once") as stack:
+        booking = await stack.confirmed()
+        await stack.mail(ANNA)
+        await stack.mail(OWNER)
+        stack.stripe.switches.refund_mode = "fail_later"
+        stack.stripe.refund_in_dashboard(await stack.intent_of(booking))
+        if heard == "at once":
+            await stack.stripe.deliver_due()
+            await stack.tick()
+            assert [refund.status for refund in await stack.refunds(booking)] == ["succeeded"]
+        stack.clock.advance(timedelta(hours=2))
+        await stack.until_quiet()
+        assert [refund.status for refund in await stack.refunds(booking)] == ["failed"]
+        assert [subject.partition(":")[0] for subject in await stack.mail(ANNA)] == ["Refund failed"]
+        assert [subject.partition(":")[0] for subject in await stack.mail(OWNER)] == ["Refund failed"]
+
+
 @pytest.mark.parametrize("webhooks", [True, False])
 @pytest.mark.parametrize("by_hand", [120000, 90000])
 async def test_what_the_owner_refunds_by_hand_while_ours_waits_is_taken_off_ours(
