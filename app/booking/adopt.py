@@ -141,6 +141,11 @@ class Adopt:
                 await self._store.fill_in_customer(booking.id, customer)
             if there and booking.id in self._take_payment.inherited:
                 await follow_there(self._tools, await self._tools.booking(booking.id), there)
+            if facts.state is PaymentState.OPEN and not await self._is_of(booking, facts):
+                # Nobody knows any more what it would pay for; it may have been paid just now.
+                facts = await self._tools.stripe.expire_session(facts.id)
+            if facts.state is PaymentState.EXPIRED:
+                return False
             payment = await self._store.adopt_payment(await self._found(booking, facts))
             if payment is None:
                 return False
@@ -148,6 +153,12 @@ class Adopt:
             self._metrics.swept("payment")
             await self._take_found(await self._tools.booking(booking.id), payment, facts, there)
         return True
+
+    async def _is_of(self, booking: Booking, facts: CheckoutFacts) -> bool:
+        """Whether a Session is of what the rows know: of a move that they have, or else of the booking at its price."""
+        if facts.move_id:
+            return await self._store.move(facts.move_id) is not None
+        return Money(facts.amount_total, facts.currency) == booking.terms.price
 
     async def _found(self, booking: Booking, facts: CheckoutFacts) -> Payment:
         """The payment's row, made from the Session."""
@@ -186,7 +197,7 @@ class Adopt:
             await self._store.record_payment(seen)
             return
         unpaid = booking.status in {*UNPAID, Status.EXPIRED}
-        if unpaid and payment.move_id is None and payment.price != booking.terms.price:
+        if unpaid and not await self._is_of(booking, facts):
             amount = Money(max(facts.received, facts.capturable), facts.currency)
             if amount:
                 await self._refunds.owe(booking, payment, amount, EndReason.PAYMENT_MISMATCH, seen)
