@@ -284,6 +284,9 @@ def waits(books: Books) -> Iterator[Waiting]:
         paid = frozenset({"stripe"}) if booking.payment_id else frozenset()
         if booking.status is Status.PAID:
             yield Waiting(CONFIRM, booking.id, booking.id, paid | {"scheduler"})
+        elif booking.status is Status.OFFERED and booking.deadline <= now:
+            # A process that was started since asks whether one of the times was chosen before the copy was put back.
+            yield Waiting(CONFIRM, booking.id, booking.id, both)
         elif booking.status in {Status.HELD, Status.AWAITING_PAYMENT} and booking.deadline <= now:
             # A process that was started since asks both first: the database may be a copy from before the payment.
             pays = any(row["session_id"] and row["state"] in _OPEN for row in books.of("payments", booking.id))
@@ -349,7 +352,8 @@ def told(books: Books, one: Waiting, alerts: Collection[Alert]) -> Iterator[str]
             text = " ".join(_text(mail.message).split())
             if not any(way in text for way in alarm.ways):
                 yield "was mailed to the owner without a way out"
-    if one.kind == CONFIRM and booking.payment_id and booking.customer and not booking.canceled_at:
+    unconfirmed = booking.status is Status.PAID and booking.payment_id and not booking.canceled_at
+    if one.kind == CONFIRM and unconfirmed and booking.customer:
         mails = {row["kind"] for row in books.of("outbox", booking.id)}
         if "delayed_customer" not in mails and not (booking.channel is Channel.DESK and not booking.pay_link):
             yield "was not mailed to the customer"

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import ExitStack, contextmanager, nullcontext
-from itertools import count, islice
+from itertools import chain, count, islice
 from pathlib import Path
 from time import monotonic, process_time
 
@@ -31,6 +31,9 @@ from tests.support.sides import NAMES, WORST
 
 #: Runs that a process is given at once.
 _BATCH = 20
+#: Batches after which the processes are replaced. Of a process that was killed inside a transaction, SQLAlchemy's
+#: finalizers keep all that it had: half a megabyte a run.
+_BATCHES = 100
 #: A search of so many runs must have met every pair of a state and a fault that can meet.
 _LONG = 20_000
 _KEPT = Path(".cache/proof")
@@ -83,19 +86,24 @@ def _search(asked: argparse.Namespace, ledger: Ledger | None, folder: Path | Non
     known = list(ledger.batches) if ledger else []
     yield from known
     following = _batches(asked, {seed for played in known for seed in played.seeds})
-    with ProcessPoolExecutor(asked.jobs, initializer=_begin, initargs=(folder or _KEPT,)) as pool:
-        under_way: set[Future[Played]] = set()
-        while True:
-            for seeds in islice(following, asked.jobs * 2 - len(under_way)):
-                under_way.add(pool.submit(batch, seeds, asked.scheduler, asked.database))
-            if not under_way:
-                return
-            done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
-            for one in done:
-                played = one.result()
+    while some := [*islice(following, 1)]:
+        with ProcessPoolExecutor(asked.jobs, initializer=_begin, initargs=(folder or _KEPT,)) as pool:
+            for played in _play_all(asked, pool, chain(some, islice(following, _BATCHES - 1))):
                 if ledger:
                     ledger.add(played)
                 yield played
+
+
+def _play_all(asked: argparse.Namespace, pool: ProcessPoolExecutor, batches: Iterator[list[int]]) -> Iterator[Played]:
+    under_way: set[Future[Played]] = set()
+    while True:
+        for seeds in islice(batches, asked.jobs * 2 - len(under_way)):
+            under_way.add(pool.submit(batch, seeds, asked.scheduler, asked.database))
+        if not under_way:
+            return
+        done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
+        for one in done:
+            yield one.result()
 
 
 @contextmanager
