@@ -23,6 +23,7 @@ from app.booking.notifications import Notifications
 from app.booking.refunds import Refunds
 from app.booking.stray_payments import Strays
 from app.booking.tools import Tools
+from app.booking.undone_since import undoable
 from app.domain.scheduler_names import owner_of
 from app.domain.urls import origin_of
 from app.errors import StorageError
@@ -95,7 +96,13 @@ async def open_parts(settings: Settings, seams: Seams, *, may_migrate: bool = Fa
         times = await _open_times(base, scheduling, limits)
         mailer = _make_mailer(base)
         tools = _make_tools(base, scheduling, payments, limits, times, mailer)
-        acts = make_acts(tools, limits.holds, inherited=await store.unpaid_ids(), choosing=await store.offered_ids())
+        acts = make_acts(
+            tools,
+            limits.holds,
+            inherited=await store.unpaid_ids(),
+            choosing=await store.offered_ids(),
+            undoable=await undoable(store),
+        )
         core = _Core(scheduling, limits, times, mailer, tools, acts)
         operations = _open_operations(base, core)
         yield _gather(base, core, operations)

@@ -323,11 +323,11 @@ RULES: Sequence[Fault] = (
         "undo-in-time",
         "A cancellation is taken back only while none of its money has gone out.",
         (
-            Edit("app/store/bookings.py", "bookings.c.undo_until > self._now(),\n            heard,", "heard,"),
+            Edit("app/store/bookings.py", "bookings.c.undo_until > self._now(), heard,", "heard,"),
             Edit(
                 "app/store/bookings.py",
-                "sa.or_(refunds.c.tries > 0, refunds.c.status != RefundStatus.REQUESTED)\n            ),",
-                "sa.false()\n            ),",
+                "sa.or_(refunds.c.tries > 0, refunds.c.status != RefundStatus.REQUESTED)\n",
+                "sa.false()\n",
             ),
         ),
     ),

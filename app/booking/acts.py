@@ -37,6 +37,7 @@ from app.booking.stripe_events import StripeEvents
 from app.booking.sweep import Sweep
 from app.booking.take_payment import TakePayment
 from app.booking.tools import Tools
+from app.booking.undone_since import Undoable, UndoneSince
 from app.protection.hold_limits import HoldLimits
 
 
@@ -56,6 +57,7 @@ class Acts:
     late_money: LateMoney
     release: Release
     cancel: Cancel
+    undone_since: UndoneSince
     reschedule: Reschedule
     owner_refunds: OwnerRefunds
     manage_links: ManageLinks
@@ -68,10 +70,15 @@ class Acts:
 
 
 def make_acts(
-    tools: Tools, hold_limits: HoldLimits, *, inherited: Collection[str] = (), choosing: Collection[str] = ()
+    tools: Tools,
+    hold_limits: HoldLimits,
+    *,
+    inherited: Collection[str],
+    choosing: Collection[str],
+    undoable: Undoable,
 ) -> Acts:
     """Build the acts over their tools. `inherited` are the unpaid bookings that the database had before, `choosing`
-    those whose customers were offered other times."""
+    those whose customers were offered other times, `undoable` those whose cancellation could still be undone."""
     release = Release(tools)
     offered_times = OfferedTimes(tools, release)
     confirm = Confirm(tools, release, offered_times)
@@ -99,6 +106,7 @@ def make_acts(
         late_money=late_money,
         release=release,
         cancel=Cancel(tools, policy, release, confirm, moves, owner_refunds, late_money),
+        undone_since=UndoneSince(tools, undoable),
         reschedule=Reschedule(tools, policy, moves, candidates),
         owner_refunds=owner_refunds,
         manage_links=manage_links,

@@ -69,6 +69,9 @@ class Follow:
         self._policy = policy
         self._take_payment = take_payment
         self._began = tools.now()
+        #: The schedulers that have been asked since this process began, which may have been with an older copy of the
+        #: database: what has changed since the copy is asked at once.
+        self._asked: set[str] = set()
 
     async def booking(self, booking_id: str) -> Booking:
         """Read the booking from the scheduler, and let ours be what it is there. Safe to repeat; costs nothing for a
@@ -224,11 +227,13 @@ class Follow:
         if ahead or now >= whole + every_whole:
             if standing and not await self._follow_all(name, scheduler, most):
                 return now + _GO_ON
+            self._asked.add(name)
             await self._store.set_marks({whole_mark: now, changed_mark: now})
             return now + every
-        if now >= changed + every:
+        if now >= changed + every or name not in self._asked:
             if standing and not await self._follow_changed(name, scheduler, changed - _OVERLAP, most):
                 return now + _GO_ON
+            self._asked.add(name)
             await self._store.set_mark(changed_mark, now)
             return min(now + every, whole + every_whole)
         return min(changed + every, whole + every_whole)

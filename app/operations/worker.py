@@ -57,6 +57,8 @@ MAX_MAIL_BACK_OFF = timedelta(days=1)
 LOOK_FOR_OVERDUE_EVERY = timedelta(minutes=1)
 #: Each beat is a write; `/readyz` waits for several of them before it calls the worker late.
 BEAT_EVERY = timedelta(seconds=10)
+#: A worker that has not beaten for so long is gone.
+GONE_AFTER = timedelta(minutes=1)
 #: How often old rows are looked for; the first time so long after a start.
 PRUNE_EVERY = timedelta(hours=6)
 #: For how long one process's sweep counts for all processes; shorter than the interval of any sweep.
@@ -139,6 +141,10 @@ class Worker:
     async def tick(self) -> None:
         """Do everything that is due now, money and time before mail. Raises StorageError where nothing can be written;
         what else goes wrong is logged, and the rest goes on."""
+        if self._beaten_at is None:
+            await self._end_turns_of_the_gone()
+        # Before the first beat, and before a refund goes out.
+        await self._each(self._acts.undone_since.to_look_at, self._acts.undone_since.look, _leave)
         due = await self._anything_due()
         if due:
             await self._each(self._store.overdue, self._expire, self._put_off)
@@ -317,6 +323,13 @@ class Worker:
     async def _turn(self, name: str, lasts: timedelta, *, longest: timedelta | None = None) -> bool:
         """Whether this process is the one to make certain calls now. If two begin at once, only one does."""
         return self._alone or await self._store.take_turn(name, until=self._now() + lasts, longest=longest)
+
+    async def _end_turns_of_the_gone(self) -> None:
+        """Where no worker is left that began before, nobody has the turn that may be kept for long: an older copy of
+        the database may have been put back."""
+        beat = await self._store.last_beat()
+        if not self._alone and beat and self._now() - beat > GONE_AFTER:
+            await self._store.keep_turn("reconcile", until=self._now())
 
     async def _prune(self, now: datetime) -> None:
         """Delete and count a batch in each tick until nothing is left; then pause for some hours."""

@@ -281,8 +281,8 @@ class BookingRows(Database):
         await self._update(booking_id, sa.update(bookings).values(next_try_at=until, tries=bookings.c.tries + 1))
 
     async def claim(self, booking_id: str, change: Change) -> Booking | None:
-        """Change the status if it is still one of `change.from_`. Only this method, `take_back` and the two that end an
-        undo change a status. What has to be written with the change is in the same transaction. None means that another
+        """Change the status if it is still one of `change.from_`. Only this method and those that undo a cancellation
+        change a status. What has to be written with the change is in the same transaction. None means that another
         change came first: do nothing outside the database then."""
         conditions: list[sa.ColumnElement[bool]] = []
         if change.before_deadline:
@@ -318,54 +318,54 @@ class BookingRows(Database):
         """Begin to undo a cancellation, if none of its refunds has been attempted and the time is free. The refunds
         wait until the scheduler has agreed or refused. None if it is too late."""
         heard = sa.exists().where(reservations.c.id == bookings.c.reservation_id, reservations.c.due.is_(None))
-        conditions = [
-            bookings.c.revision == booking.revision,
-            bookings.c.undo_until > self._now(),
-            heard,
-            room(booking.interval, capacity, booking_id=booking.id),
-            ~sa.exists().where(
-                *_refunds_of_cancel(booking), sa.or_(refunds.c.tries > 0, refunds.c.status != RefundStatus.REQUESTED)
-            ),
-        ]
-        change = Change((Status.CANCELED,), Status.PAID, HistoryWord.TAKING_BACK, reservation={"occupies": True})
+        free = room(booking.interval, capacity, booking_id=booking.id)
         async with self._write(booking.id) as connection:
             if capacity is not None:
                 await self.backend.lock_name(connection, guard_of(booking.resource_id))
-            back = await self._claim(connection, booking.id, change, *conditions)
-            if back:
-                await connection.execute(
-                    sa.update(refunds).where(*_refunds_of_cancel(booking)).values(next_try_at=None)
-                )
-            return back
+            return await self._take_back(connection, booking, bookings.c.undo_until > self._now(), heard, free)
+
+    async def _take_back(
+        self, connection: AsyncConnection, booking: Booking, *conditions: sa.ColumnElement[bool]
+    ) -> Booking | None:
+        attempted = sa.or_(refunds.c.tries > 0, refunds.c.status != RefundStatus.REQUESTED)
+        untried = ~sa.exists().where(*_refunds_of_cancel(booking), attempted)
+        unchanged = bookings.c.revision == booking.revision
+        change = Change((Status.CANCELED,), Status.PAID, HistoryWord.TAKING_BACK, reservation={"occupies": True})
+        back = await self._claim(connection, booking.id, change, unchanged, untried, *conditions)
+        if back:
+            await connection.execute(sa.update(refunds).where(*_refunds_of_cancel(booking)).values(next_try_at=None))
+        return back
 
     async def taken_back(
         self, booking: Booking, *, reference: str, unsure: bool, find_out_at: datetime, mails: Sequence[OutboxMail]
     ) -> Booking | None:
         """The scheduler has agreed to undo: the booking is confirmed again, and its refunds are withdrawn. If `unsure`,
         an earlier call may have made a second booking there; it is looked for from `find_out_at` on."""
-        change = Change(
-            (Status.PAID,),
-            Status.CONFIRMED,
-            HistoryWord.TAKEN_BACK,
-            values={
-                "end_reason": None,
-                "canceled_at": None,
-                "undo_until": None,
-                "revision": bookings.c.revision + 1,
-            },
-            reservation={"reference": reference, "canceled": False, "unsure": unsure},
-            find_out_at=find_out_at,
-        )
+        change = _taken_back(reference, unsure=unsure, find_out_at=find_out_at)
         async with self._write(booking.id) as connection:
-            back = await self._claim(connection, booking.id, change)
-            if back:
-                await connection.execute(
-                    sa.update(refunds)
-                    .where(*_refunds_of_cancel(booking))
-                    .values(status=RefundStatus.WITHDRAWN, next_try_at=None, updated_at=self._now())
-                )
-                await add_mails(connection, mails)
-            return back
+            return await self._confirm_again(connection, booking, change, mails)
+
+    async def was_taken_back(self, booking: Booking, *, reference: str, mails: Sequence[OutboxMail]) -> Booking | None:
+        """A cancellation was undone after the copy was made that was put back: the booking is confirmed again, however
+        late that is, and its refunds are withdrawn. None if one of them has been attempted, or if the booking was
+        changed meanwhile."""
+        change = _taken_back(reference, unsure=False)
+        async with self._write(booking.id) as connection:
+            back = await self._take_back(connection, booking)
+            return await self._confirm_again(connection, back, change, mails) if back else None
+
+    async def _confirm_again(
+        self, connection: AsyncConnection, booking: Booking, change: Change, mails: Sequence[OutboxMail]
+    ) -> Booking | None:
+        back = await self._claim(connection, booking.id, change)
+        if back:
+            await connection.execute(
+                sa.update(refunds)
+                .where(*_refunds_of_cancel(booking))
+                .values(status=RefundStatus.WITHDRAWN, next_try_at=None, updated_at=self._now())
+            )
+            await add_mails(connection, mails)
+        return back
 
     async def not_taken_back(
         self,
@@ -481,6 +481,17 @@ async def _end_move(connection: AsyncConnection, move: Move, reason: EndReason |
     )
     if ended.rowcount:
         await change_reservation(connection, move.reservation.id, {"occupies": False}, at=at)
+
+
+def _taken_back(reference: str, *, unsure: bool, find_out_at: datetime | None = None) -> Change:
+    return Change(
+        (Status.PAID,),
+        Status.CONFIRMED,
+        HistoryWord.TAKEN_BACK,
+        values={"end_reason": None, "canceled_at": None, "undo_until": None, "revision": bookings.c.revision + 1},
+        reservation={"reference": reference, "canceled": False, "unsure": unsure},
+        find_out_at=find_out_at,
+    )
 
 
 def _refunds_of_cancel(booking: Booking) -> tuple[sa.ColumnElement[bool], ...]:

@@ -45,6 +45,16 @@ _OPEN_HOLDS = Prepared(
 )
 _UNPAID = Prepared(sa.select(bookings.c.id).where(_HELD))
 _CHOOSING = Prepared(sa.select(bookings.c.id).where(bookings.c.status == Status.OFFERED))
+_UNDOABLE = Prepared(
+    sa.select(bookings.c.id)
+    .select_from(reservations.join(bookings, bookings.c.reservation_id == reservations.c.id))
+    .where(
+        reservations.c.starts_at > NOW,
+        bookings.c.status == Status.CANCELED,
+        bookings.c.undo_until > asked("since", Instant),
+        bookings.c.undo_until > bookings.c.canceled_at,
+    )
+)
 _HISTORY = Prepared(sa.select(history).where(history.c.booking_id == asked("booking_id")).order_by(history.c.id))
 
 
@@ -95,6 +105,10 @@ class FindRows(Database):
     async def unpaid_ids(self) -> set[str]:
         """The ids of all bookings that are neither paid nor ended."""
         return {row["id"] for row in await self._fetch(_UNPAID)}
+
+    async def undoable_ids(self, since: datetime) -> set[str]:
+        """The ids of all bookings to come whose cancellation could still be undone at a moment."""
+        return {row["id"] for row in await self._fetch(_UNDOABLE, since=since, now=self._now())}
 
     # Nine parameters: what a list may be narrowed by, and where it begins and ends.
     async def find(

@@ -95,6 +95,8 @@ class Stack:
     alter: Callable[[httpx.Request, httpx.Response], httpx.Response] | None = None
     sites: Sites = field(default_factory=lambda: Sites())
     receivers: Receivers = field(default_factory=Receivers)
+    #: Whether another process may run over the same database, from the next start on.
+    shared: bool = False
     client: httpx.AsyncClient = field(init=False)
     parts: Parts = field(init=False)
     _life: AsyncExitStack = field(default_factory=AsyncExitStack)
@@ -114,7 +116,7 @@ class Stack:
             webhook_transport=self.receivers,
             resolve=self.sites.resolve,
             compiled_templates=COMPILED,
-            shared=False,
+            shared=self.shared,
         )
         app = create_app(self.settings, seams, run_worker=False)
         await self._life.enter_async_context(LifespanManager(app, startup_timeout=60))

@@ -12,10 +12,12 @@ from app.errors import BookingConflict, SchedulerError
 from app.operations.alerts import AlertKind
 from sandbox.hapio import Fault
 from tests.support.backups import OWNER, copied, money_alarms, put_back
-from tests.support.stack import Crash, Stack, open_stack
+from tests.support.stack import Crash, Stack, open_stack, session_of
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 PRICE = 120_000
+ALL_BACK, HALF_BACK = (f"[{{ at_least_hours = 1, refund_percent = {part} }}]" for part in (100, 50))
+NOTHING_BACK = "[{ at_least_hours = 300, refund_percent = 100 }]"
 OTHER_SERVICE = "reschedule = { other_service = true }"
 ALL = pytest.mark.parametrize("scheduler", ["hapio", "calcom", "calendly"])
 
@@ -290,6 +292,241 @@ async def test_a_goodwill_refund_since_the_copy_is_no_cancellation(tmp_path: Pat
         for _ in range(30):
             await stack.tick(after=HOUR)
         assert (await stack.status(booking), stack.money_kept()) == (Status.CANCELED, 0)
+
+
+@ALL
+@pytest.mark.parametrize("shared", [False, True], ids=["one process", "of several processes"])
+async def test_what_was_cancelled_since_is_known_at_once_although_the_scheduler_was_asked_just_before_the_copy(
+    tmp_path: Path, scheduler: str, shared: bool
+) -> None:
+    """At no refund, so that Stripe knows nothing of it; and the visit may begin before it is time to ask again."""
+    async with open_stack(tmp_path, scheduler=scheduler, cancellation=NOTHING_BACK) as stack:
+        stack.shared = shared
+        await stack.restart()
+        booking = await stack.confirmed(await stack.in_days(5, "headshot"), service="headshot")
+        await stack.tick()
+        copy = copied(stack, tmp_path)
+        await stack.cancel(booking)
+        await stack.tick(after=3 * MINUTE)
+        await put_back(stack, copy)
+        await stack.tick()
+        assert await stack.status(booking) is Status.CANCELED
+
+
+# The copy does not know the move whose difference is being paid
+
+
+async def difference_since(stack: Stack, folder: Path, first: str) -> tuple[Booking, str]:
+    """A hold that was booked since the copy, and the page on which its customer pays for a dearer service. Another
+    hold is over when the copy is put back, so that Stripe's open pages are read."""
+    await stack.hold(await stack.in_days(4), visitor=stack.visitor("bert"))
+    booking = await stack.hold(await stack.in_days(6, first), service=first)
+    copy = copied(stack, folder)
+    await (stack.paid(booking) if booking.terms.price.amount else stack.parts.checkout.start(booking.id))
+    await stack.tick()
+    stack.clock.advance(20 * MINUTE)
+    moving = await stack.move(booking, await stack.in_days(9), service="portrait")
+    await put_back(stack, copy)
+    await stack.tick(times=2)
+    return await stack.now(booking), session_of(moving)
+
+
+@ALL
+@pytest.mark.parametrize("first", ["planning", "headshot"])
+async def test_the_page_of_a_move_that_nobody_knows_any_more_is_closed(
+    tmp_path: Path, scheduler: str, first: str
+) -> None:
+    async with open_stack(tmp_path, widget=OTHER_SERVICE, scheduler=scheduler) as stack:
+        booking, session = await difference_since(stack, tmp_path, first)
+        kept = stack.money_kept()
+        assert stack.stripe.state.sessions[session]["status"] == "expired"
+        await some_hours(stack)
+        now = await stack.now(booking)
+        assert (now.status, now.starts_at, stack.money_kept()) == (Status.CONFIRMED, booking.starts_at, kept)
+        assert kept == now.terms.price.amount
+
+
+# The copy knows a cancellation that could still be undone
+
+
+async def undone_since(stack: Stack, folder: Path) -> tuple[Booking, Path]:
+    """A cancellation of which the copy has the last word; and its customer undid it."""
+    booking = await stack.confirmed(await stack.in_days(5, "headshot"), service="headshot")
+    await stack.tick()
+    await stack.cancel(booking)
+    await stack.tick()
+    copy = copied(stack, folder)
+    await stack.parts.cancel.undo(booking.id)
+    await stack.tick(after=3 * MINUTE)
+    return await stack.now(booking), copy
+
+
+async def some_hours(stack: Stack) -> None:
+    for minutes in (0, *[1] * 10, *[5] * 38):
+        await stack.tick(after=minutes * MINUTE)
+
+
+@ALL
+@pytest.mark.parametrize("terms", [ALL_BACK, HALF_BACK, NOTHING_BACK], ids=["all", "half", "nothing"])
+async def test_what_was_undone_since_stays_booked_and_paid(tmp_path: Path, scheduler: str, terms: str) -> None:
+    async with open_stack(tmp_path, scheduler=scheduler, cancellation=terms) as stack:
+        undone, copy = await undone_since(stack, tmp_path)
+        standing = booked(stack)
+        await put_back(stack, copy)
+        assert await stack.status(undone) is Status.CANCELED
+        await some_hours(stack)
+        now = await stack.now(undone)
+        assert (now.status, now.starts_at, stack.money_kept()) == (Status.CONFIRMED, undone.starts_at, 65_000)
+        assert booked(stack) == standing == [now.reservation.reference]
+        assert [subject.partition(":")[0] for subject in await stack.mail("anna@customer.example")][
+            -1
+        ] == "Booked again"
+
+
+@ALL
+async def test_what_was_undone_and_moved_since_is_where_it_was_moved_to(tmp_path: Path, scheduler: str) -> None:
+    async with open_stack(tmp_path, scheduler=scheduler) as stack:
+        undone, copy = await undone_since(stack, tmp_path)
+        later = await stack.in_days(8, "headshot")
+        await stack.move(undone, later)
+        await stack.tick()
+        standing = booked(stack)
+        await put_back(stack, copy)
+        await some_hours(stack)
+        now = await stack.now(undone)
+        assert (now.status, now.starts_at, stack.money_kept()) == (Status.CONFIRMED, later, 65_000)
+        assert booked(stack) == standing == [now.reservation.reference]
+
+
+@ALL
+async def test_what_was_undone_since_and_cancelled_again_gives_what_the_second_cancellation_gave(
+    tmp_path: Path, scheduler: str
+) -> None:
+    async with open_stack(tmp_path, scheduler=scheduler, cancellation=HALF_BACK) as stack:
+        undone, copy = await undone_since(stack, tmp_path)
+        await stack.cancel(undone)
+        await stack.tick(after=10 * MINUTE, times=2)
+        assert (stack.money_kept(), booked(stack)) == (32_500, [])
+        await put_back(stack, copy)
+        await some_hours(stack)
+        assert (await stack.status(undone), stack.money_kept()) == (Status.CANCELED, 32_500)
+        assert (booked(stack), await money_alarms(stack)) == ([], [])
+
+
+@ALL
+async def test_the_refund_of_a_cancellation_that_was_not_undone_goes_out_soon_after_a_restart(
+    tmp_path: Path, scheduler: str
+) -> None:
+    async with open_stack(tmp_path, scheduler=scheduler) as stack:
+        booking = await stack.confirmed(await stack.in_days(5, "headshot"), service="headshot")
+        await stack.cancel(booking)
+        await stack.tick()
+        stack.clock.advance(10 * MINUTE)
+        await stack.restart()
+        await stack.tick()
+        for _ in range(4):
+            await stack.tick(after=MINUTE)
+        assert (await stack.status(booking), stack.money_kept()) == (Status.CANCELED, 0)
+
+
+@ALL
+async def test_a_restart_does_not_shorten_the_time_in_which_a_cancellation_can_be_undone(
+    tmp_path: Path, scheduler: str
+) -> None:
+    async with open_stack(tmp_path, scheduler=scheduler) as stack:
+        booking = await stack.confirmed(await stack.in_days(5, "headshot"), service="headshot")
+        undo_until = (await stack.cancel(booking)).undo_until
+        await stack.tick()
+        await stack.restart()
+        assert undo_until is not None
+        assert undo_until > stack.clock() + 4 * MINUTE
+        while stack.clock() + MINUTE < undo_until:
+            await stack.tick(after=MINUTE)
+            assert stack.money_kept() == 65_000
+        await stack.tick(after=MINUTE)
+        assert stack.money_kept() == 0
+
+
+@ALL
+async def test_a_refund_waits_for_the_scheduler_for_some_hours_and_no_longer(tmp_path: Path, scheduler: str) -> None:
+    async with open_stack(tmp_path, scheduler=scheduler) as stack:
+        booking = await stack.confirmed(await stack.in_days(5, "headshot"), service="headshot")
+        await stack.cancel(booking)
+        await stack.tick()
+        copy = copied(stack, tmp_path)
+        stack.clock.advance(10 * MINUTE)
+        await put_back(stack, copy)
+        stack.side.faults.append(Fault("error_before", times=None))
+        await some_hours(stack)
+        assert stack.money_kept() == 65_000
+        await some_hours(stack)
+        assert (await stack.status(booking), stack.money_kept()) == (Status.CANCELED, 0)
+
+
+@ALL
+@pytest.mark.parametrize("terms", [ALL_BACK, NOTHING_BACK], ids=["all", "nothing"])
+async def test_a_process_that_dies_before_it_knows_looks_again(tmp_path: Path, scheduler: str, terms: str) -> None:
+    async with open_stack(tmp_path, scheduler=scheduler, cancellation=terms) as stack:
+        undone, copy = await undone_since(stack, tmp_path)
+        await put_back(stack, copy)
+        stack.side.faults.append(Fault("error_before", times=None))
+        for _ in range(10):
+            await stack.tick(after=MINUTE)
+        stack.side.faults.clear()
+        await stack.restart()
+        await some_hours(stack)
+        assert (await stack.status(undone), stack.money_kept()) == (Status.CONFIRMED, 65_000)
+        assert booked(stack) == [(await stack.now(undone)).reservation.reference]
+
+
+@ALL
+async def test_a_cancellation_of_which_the_scheduler_has_not_heard_is_not_undone(
+    tmp_path: Path, scheduler: str
+) -> None:
+    async with open_stack(tmp_path, scheduler=scheduler) as stack:
+        booking = await stack.confirmed(await stack.in_days(5, "headshot"), service="headshot")
+        await stack.tick()
+        stack.side.faults.append(Fault("error_before", times=None))
+        await stack.cancel(booking)
+        copy = copied(stack, tmp_path)
+        await put_back(stack, copy)
+        stack.side.faults.clear()
+        assert len(booked(stack)) == 1
+        await some_hours(stack)
+        assert (await stack.status(booking), stack.money_kept(), booked(stack)) == (Status.CANCELED, 0, [])
+
+
+@pytest.mark.parametrize("scheduler", ["calcom", "calendly"])
+async def test_where_it_is_booked_anew_that_cancellation_was_undone(tmp_path: Path, scheduler: str) -> None:
+    """The copy is from before the scheduler heard of the cancellation."""
+    async with open_stack(tmp_path, scheduler=scheduler) as stack:
+        booking = await stack.confirmed(await stack.in_days(5, "headshot"), service="headshot")
+        await stack.tick()
+        stack.side.faults.append(Fault("error_before", times=None))
+        await stack.cancel(booking)
+        copy = copied(stack, tmp_path)
+        stack.side.faults.clear()
+        await stack.tick(after=3 * MINUTE)
+        await stack.parts.cancel.undo(booking.id)
+        standing = booked(stack)
+        await put_back(stack, copy)
+        await some_hours(stack)
+        assert (await stack.status(booking), stack.money_kept()) == (Status.CONFIRMED, 65_000)
+        assert booked(stack) == standing == [(await stack.now(booking)).reservation.reference]
+
+
+async def test_what_was_undone_moments_before_is_looked_for_once_lists_must_show_it(tmp_path: Path) -> None:
+    async with open_stack(tmp_path, scheduler="calcom") as stack:
+        booking = await stack.confirmed(await stack.in_days(5, "headshot"), service="headshot")
+        await stack.tick()
+        await stack.cancel(booking)
+        await stack.tick()
+        copy = copied(stack, tmp_path)
+        stack.side.switches({"list_lag_seconds": 60})
+        await stack.parts.cancel.undo(booking.id)
+        await put_back(stack, copy)
+        await some_hours(stack)
+        assert (await stack.status(booking), stack.money_kept()) == (Status.CONFIRMED, 65_000)
 
 
 # Cal.com books anew where others change a booking
