@@ -35,11 +35,14 @@ async def test_an_error_page_takes_the_asked_look_only_so_often(stack: Stack) ->
 
 
 async def seconds(stack: Stack, path: str) -> float:
-    """What 50 answers cost the processor."""
-    began = process_time()
-    for _ in range(50):
-        assert (await stack.client.get(path)).status_code == 200
-    return process_time() - began
+    """What 20 answers cost the processor: the least of five times, since the collector may run in any of them."""
+    rounds = []
+    for _ in range(5):
+        began = process_time()
+        for _ in range(20):
+            assert (await stack.client.get(path)).status_code == 200
+        rounds.append(process_time() - began)
+    return min(rounds)
 
 
 async def test_the_page_of_the_api_is_drawn_once(stack: Stack) -> None:
